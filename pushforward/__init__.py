@@ -1,0 +1,49 @@
+"""Pushforward: generative models behind one set of verbs.
+
+A distribution you can sample from, pushed through a function, is another distribution: x = f(z).
+Public names load on first use, so that importing the package costs little more than importing torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "core.model": ["Model", "Learner", "Symptom"],
+    "core.phase": ["Batch", "Phase", "Step", "Terms", "together", "adam", "adamw", "sgd", "rmsprop", "Optimizer"],
+    "core.space": ["Space", "Column"],
+    "core.scaling": ["Scaling"],
+    "core.source": ["Arrays", "Source"],
+    "core.records": ["Record"],
+    "core.registry": ["register", "Value", "models"],
+    "core.storage": ["load"],
+    "core.errors": [
+        "PushforwardError", "InvalidValue", "InvalidKind", "NotFitted", "ShapeMismatch", "BadSource", "BadRun", "Diverged", "MissingExtra",
+    ],
+    "core.capabilities": ["capabilities"],
+    "data": ["read", "split"],
+    "fitting": ["Trainer", "EM"],
+    "fitting.augment": ["dequantise", "binarise", "flip", "crop"],
+    "models.classical.pca": ["PCA"],
+    "models.deep.autoencoder": ["Autoencoder"],
+    "models.deep.vae": ["VAE"],
+    "models.deep.gan": ["GAN"],
+}
+_NAMES = {name: home for home, names in _HOMES.items() for name in names}
+__all__ = sorted(_NAMES)  # noqa: PLE0605
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _NAMES:
+            raise AttributeError(f"module 'pushforward' has no attribute {name!r}")
+        importlib.import_module("pushforward.models")
+        value = getattr(importlib.import_module(f"pushforward.{_NAMES[name]}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted([*globals(), *_NAMES])

@@ -1,0 +1,81 @@
+"""Errors that say what was expected, what came and what to do.
+
+Every error a user can cause derives from `PushforwardError`; the command line prints its one line and exits with 2.
+Each also derives from the built-in that Python users expect: `ValueError` for values, `TypeError` for kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = [
+    "PushforwardError",
+    "InvalidValue",
+    "InvalidKind",
+    "NotFitted",
+    "ShapeMismatch",
+    "BadSource",
+    "BadRun",
+    "Diverged",
+    "MissingExtra",
+    "require_positive",
+    "suggestion",
+]
+
+
+class PushforwardError(Exception):
+    """Something the caller can put right; the message names the cure."""
+
+
+class InvalidValue(PushforwardError, ValueError):
+    """A value outside its range or list."""
+
+
+class InvalidKind(PushforwardError, TypeError):
+    """A thing of the wrong kind."""
+
+
+class NotFitted(PushforwardError, RuntimeError):
+    """A model was asked for something before `fit`."""
+
+
+class ShapeMismatch(PushforwardError, ValueError):
+    """Data that do not lie in the model's space."""
+
+
+class BadSource(PushforwardError, ValueError):
+    """Data that cannot be read, or cannot be learnt from."""
+
+
+class BadRun(PushforwardError, ValueError):
+    """A run folder that cannot be written, read or trusted."""
+
+
+class Diverged(PushforwardError, ArithmeticError):
+    """Fitting met a NaN or an infinity."""
+
+
+class MissingExtra(PushforwardError, ImportError):
+    """An optional dependency is absent; the message holds the install line."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}, which is not installed; run: pip install 'pushforward[{extra}]'")
+
+
+def require_positive(**values: float | None) -> None:
+    """Raise `InvalidValue` for the first named value that is not above zero; None passes."""
+    for name, value in values.items():
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InvalidKind(f"{name} must be a number above 0, got {value!r}")
+        if not value > 0:
+            raise InvalidValue(f"{name} must be above 0, got {value}; pass a positive number")
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """A sentence naming the closest known word, or all of them when none is close."""
+    known = list(known)
+    close = get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"

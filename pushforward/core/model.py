@@ -1,0 +1,265 @@
+"""A model says what it is; a fitter says how it is learnt.
+
+`Model` is the contract all share: `fit`, `save`, a space, a scaling, hyper-parameters that are exactly the arguments of
+`__init__`. `Learner` is a model that learns by gradients: named networks and phases. Everything learnt is a parameter
+or a buffer of the module, so that devices, checkpoints and processes see all of it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.core.errors import BadSource, InvalidValue, NotFitted, ShapeMismatch
+from pushforward.core.moments import Moments
+from pushforward.core.phase import Batch, Phase
+from pushforward.core.random import Rng
+from pushforward.core.registry import Value, model_name
+from pushforward.core.scaling import Scaling
+from pushforward.core.scan import Facts
+from pushforward.core.source import Source, as_source
+from pushforward.core.space import Space
+
+__all__ = ["Fitter", "Model", "Learner", "Symptom"]
+
+
+class Fitter(Protocol):
+    """How a model is learnt."""
+
+    def fit(self, model: Any, source: Source) -> None:
+        """Learn `model` from `source`, afresh."""
+        ...
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """Something wrong with a fit: its name, what was seen, and what to try."""
+
+    name: str
+    seen: str
+    advice: str
+
+
+class Model(nn.Module):
+    """The contract of every model.
+
+    A subclass sets `accepts` to the troubles it can live with ('missing', 'constant', 'single', 'few', 'categorical');
+    data with any other are refused before fitting. `few` means fewer rows than dimensions or codes.
+    """
+
+    accepts: ClassVar[frozenset[str]] = frozenset()
+    scaling_kind: str = "standardised"
+    dtype: ClassVar[torch.dtype | None] = None
+    """The floating type data are conformed to; None keeps the parameters' own."""
+
+    scaling: Scaling
+    condition_scaling: Scaling
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.space: Space | None = None
+        self.condition_space: Space | None = None
+        self.command: str = ""
+
+    # ---------------------------------------------------------------------------------------------- the two verbs
+
+    def fit(self, x: Any, y: Any = None, *, weights: Any = None, by: Fitter | None = None) -> Self:
+        """Learn from observations x (array, tensor, data frame or source), afresh; returns self.
+
+        Arguments:
+            x: observations, leading length n, in your units.
+            y: conditions, leading length n.
+            weights: non-negative weights (n,).
+            by: a fitter; the model's own default otherwise.
+        """
+        fitter = by if by is not None else self.default_fitter()
+        fitter.fit(self, as_source(x, y, weights))
+        return self
+
+    def save(self, path: Any, *, overwrite: bool = False) -> None:
+        """Write the model to a new folder `path`: model.safetensors, model.json and a model card."""
+        from pushforward.core.storage import save
+
+        save(self, path, overwrite=overwrite)
+
+    def default_fitter(self) -> Fitter:
+        """The fitter used when `fit` is given none; each model brings its own."""
+        raise InvalidValue(f"{type(self).__name__} has no fitter of its own; pass one: fit(x, by=pushforward.Trainer(epochs=20))")
+
+    # ---------------------------------------------------------------------------------------------- being prepared
+
+    def prepare(self, source: Source, facts: Facts) -> None:
+        """Forget what was learnt, take on the spaces of `source`, choose the scaling and build the networks."""
+        self.refuse(source, facts)
+        self.assemble(source.space, source.condition_space, facts.moments)
+
+    def assemble(self, space: Space, condition_space: Space | None, moments: Moments | None = None) -> None:
+        """Take on the spaces, choose the scalings and build; `moments` where a scaling is standardised."""
+        self.space, self.condition_space = space, condition_space
+        self.scaling = Scaling.choose(self.scaling_kind, space, moments or _unit_moments(space))
+        if condition_space is not None:
+            kind = "signed" if condition_space.kind != "points" else "unit"
+            self.condition_scaling = Scaling.choose(kind, condition_space)
+        self.build(space, condition_space)
+
+    def build(self, space: Space, condition_space: Space | None = None) -> None:
+        """Create everything whose size depends on the spaces. Models without networks need nothing."""
+
+    def refuse(self, source: Source, facts: Facts) -> None:
+        """Raise BadSource for the first trouble in the data that this model does not accept."""
+        for trouble in facts.troubles(source.space):
+            if trouble.name not in self.accepts:
+                raise BadSource(f"{trouble.text}; {type(self).__name__} does not take this: {trouble.advice}")
+        least = self.least_rows(source.space)
+        if facts.count < least and "few" not in self.accepts:
+            raise BadSource(
+                f"{type(self).__name__} needs at least {least} rows here, got {facts.count}; bring more data, or a smaller model"
+            )
+
+    def least_rows(self, space: Space) -> int:
+        """The fewest rows this model can be learnt from."""
+        return 1
+
+    # ---------------------------------------------------------------------------------------------- units
+
+    @property
+    def condition_width(self) -> int:
+        """How many numbers a condition is in model coordinates; 0 without conditions."""
+        return 0 if self.condition_space is None else math.prod(n or 0 for n in self.condition_scaling.shape)
+
+    @property
+    def fitted(self) -> bool:
+        """Whether `fit` or `load` has been through."""
+        return self.space is not None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives."""
+        return self.scaling.shift.device
+
+    def fitted_space(self) -> Space:
+        """The space; NotFitted before `fit`."""
+        if self.space is None:
+            raise NotFitted(f"this {type(self).__name__} is not fitted yet; call fit(x) first")
+        return self.space
+
+    def floating(self) -> torch.dtype:
+        """The floating type the model computes in."""
+        if self.dtype is not None:
+            return self.dtype
+        first = next(self.parameters(), None)
+        return torch.get_default_dtype() if first is None else first.dtype
+
+    def to_model(self, x: Any, *, what: str = "x") -> Tensor:
+        """The user's data in the model's coordinates, on its device; ShapeMismatch if they do not fit its space."""
+        space = self.fitted_space()
+        return self.scaling(space.conform(x, what=what).to(self.device, self.floating()))
+
+    def to_user(self, u: Tensor) -> Tensor:
+        """Model coordinates back to the user's units."""
+        return self.scaling.inverse(u)
+
+    def to_condition(self, y: Any, n: int) -> Tensor | None:
+        """Conditions for n rows in model coordinates (labels one-hot); y has length n, or 1 for all.
+
+        None where the model has no condition; InvalidValue if y is missing, unasked for or of another length.
+        """
+        if self.condition_space is None:
+            if y is not None:
+                raise InvalidValue(f"this {type(self).__name__} was fitted without conditions; leave y out")
+            return None
+        if y is None:
+            raise InvalidValue(f"this {type(self).__name__} was fitted with conditions ({self.condition_space}); pass y")
+        if isinstance(y, (int, float)):
+            y = torch.tensor([y])
+        rows = self.condition_space.conform(y, what="y").to(self.device)
+        if len(rows) not in (1, n):
+            raise InvalidValue(f"y must have length {n}, or 1 for all, got {len(rows)}")
+        codes = self.condition_scaling(rows)
+        codes = codes.to(self.floating())
+        return codes.expand(n, *codes.shape[1:]) if len(rows) == 1 else codes
+
+    # ---------------------------------------------------------------------------------------------- being stored
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """The arguments of `__init__` with their present values."""
+        names = [n for n in inspect.signature(type(self).__init__).parameters if n != "self"]
+        return {n: getattr(self, n) for n in names}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that `save` writes."""
+        return {k: v.detach().to("cpu").contiguous() for k, v in self.state_dict().items()}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back what `tensors` gave; buffers whose size is learnt (estimates) take the stored size."""
+        own = dict(self.named_buffers(remove_duplicate=False))
+        for key, value in tensors.items():
+            holder, _, leaf = key.rpartition(".")
+            module = self.get_submodule(holder) if holder else self
+            if leaf in module._buffers and (own.get(key) is None or own[key].shape != value.shape):
+                module._buffers[leaf] = value.clone()
+        self.load_state_dict(dict(tensors))
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{k}={v if isinstance(v, Value) else repr(v)}" for k, v in self.hyperparameters().items())
+        where = f" on {self.space}" if self.space is not None else ", not fitted"
+        return f"{type(self).__name__}({given}){where}"
+
+    @property
+    def registered_name(self) -> str:
+        """The name the model is saved and loaded under."""
+        return model_name(type(self))
+
+
+class Learner(Model):
+    """A model that learns by gradients.
+
+    Networks are attributes (`self.encoder`), take tensors and return tensors, and are only ever called. Every learnable
+    tensor lives in a named network; everything else to be remembered lives in registered buffers.
+    """
+
+    def phases(self) -> Sequence[Phase]:
+        """Who plays, in which order."""
+        raise InvalidValue(f"{type(self).__name__} must define phases()")
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks by name."""
+        return {name: child for name, child in self.named_children() if not isinstance(child, Scaling)}
+
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one observation in model coordinates; ShapeMismatch where a size is free."""
+        if None in self.scaling.shape:
+            raise ShapeMismatch(f"{self.space} has a free size; give the pictures one size first (size=64, fit='crop')")
+        return tuple(n or 0 for n in self.scaling.shape)
+
+    def width(self) -> int:
+        """How many numbers one observation is in model coordinates."""
+        return math.prod(self.event_shape())
+
+    def augmentations(self, space: Space) -> Sequence[Value]:
+        """What the trainer does to every batch unless told otherwise (e.g. dequantise)."""
+        return ()
+
+    def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
+        """How good the model is on held-out rows in model coordinates: (n,) or a scalar, higher is better."""
+        raise InvalidValue(f"{type(self).__name__} must define quality(batch) to be evaluated while it is fitted")
+
+    def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
+        """Numbers worth watching, on held-out rows in model coordinates."""
+        return {}
+
+    def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
+        """What is wrong, judged by the vitals."""
+        return ()
+
+
+def _unit_moments(space: Space) -> Moments:
+    size = space.size
+    return Moments(torch.tensor(1.0, dtype=torch.float64), torch.zeros(size, dtype=torch.float64), torch.ones(size, dtype=torch.float64))

@@ -1,0 +1,158 @@
+"""How a learner describes its learning: who plays, what each minimises, in which order.
+
+Phases are data, not a generator that yields losses, because the engine must know who plays next before the forward
+pass: it freezes everyone else first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pushforward.core.registry import Value
+
+__all__ = ["Batch", "Step", "Terms", "Optimizer", "Adam", "AdamW", "SGD", "RMSProp", "adam", "adamw", "sgd", "rmsprop", "Phase", "together"]
+
+
+class Batch(NamedTuple):
+    """Observations (b, *shape), their conditions and their weights (b,)."""
+
+    x: Tensor
+    y: Tensor | None = None
+    weights: Tensor | None = None
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Batch:
+        """The batch on a device; floating x and y in `dtype`."""
+        y = self.y
+        if y is not None:
+            y = y.to(device, dtype) if y.dtype.is_floating_point else y.to(device)
+        x = self.x.to(device, dtype) if self.x.dtype.is_floating_point else self.x.to(device)
+        return Batch(x, y, None if self.weights is None else self.weights.to(device, dtype))
+
+    def __len__(self) -> int:  # type: ignore[override]
+        return len(self.x)
+
+
+class Step(NamedTuple):
+    """Where the fit stands: samples seen, the fraction of the budget used, and this rank's noise stream."""
+
+    samples: int = 0
+    fraction: float = 0.0
+    rng: torch.Generator | None = None
+
+
+class Terms(dict[str, Tensor]):
+    """Named quantities whose sum is minimised, each logged; `logged` holds what is only watched.
+
+    A term of shape (b,) is averaged by the engine, with the weights, over all processes; a scalar is taken as it is.
+
+    Example:
+        >>> terms = Terms(distortion=torch.ones(3), logged={"accuracy": torch.tensor(.5)})
+        >>> sorted(terms), sorted(terms.logged)
+        (['distortion'], ['accuracy'])
+    """
+
+    def __init__(self, *, logged: Mapping[str, Tensor] | None = None, **terms: Tensor) -> None:
+        super().__init__(terms)
+        self.logged: dict[str, Tensor] = dict(logged or {})
+
+
+class Optimizer(Value, family="optimizer"):
+    """How a phase moves its networks' parameters."""
+
+    def build(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        """The torch optimiser over `parameters`."""
+        raise TypeError(f"{type(self).__name__} must define build(parameters)")
+
+
+def _fused(parameters: list[torch.nn.Parameter]) -> bool:
+    return all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer, name="adam"):
+    """Adam (Kingma & Ba 2015, Algorithm 1), fused where the device has it."""
+
+    rate: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def build(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        """The torch optimiser over `parameters`."""
+        betas = (self.beta1, self.beta2)
+        return torch.optim.Adam(parameters, lr=self.rate, betas=betas, eps=self.epsilon, fused=_fused(parameters))
+
+
+@dataclass(frozen=True)
+class AdamW(Optimizer, name="adamw"):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, Algorithm 2)."""
+
+    rate: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    decay: float = 1e-2
+
+    def build(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        """The torch optimiser over `parameters`."""
+        betas = (self.beta1, self.beta2)
+        return torch.optim.AdamW(parameters, lr=self.rate, betas=betas, weight_decay=self.decay, fused=_fused(parameters))
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer, name="sgd"):
+    """Stochastic gradient descent with momentum (Polyak 1964), optionally Nesterov's."""
+
+    rate: float = 1e-2
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    def build(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        """The torch optimiser over `parameters`."""
+        return torch.optim.SGD(parameters, lr=self.rate, momentum=self.momentum, nesterov=self.nesterov)
+
+
+@dataclass(frozen=True)
+class RMSProp(Optimizer, name="rmsprop"):
+    """RMSProp (Tieleman & Hinton 2012, Lecture 6.5)."""
+
+    rate: float = 1e-3
+    decay: float = 0.99
+
+    def build(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        """The torch optimiser over `parameters`."""
+        return torch.optim.RMSprop(parameters, lr=self.rate, alpha=self.decay)
+
+
+adam, adamw, sgd, rmsprop = Adam, AdamW, SGD, RMSProp
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One player's move.
+
+    Arguments:
+        name: key in logs, optimiser overrides, schedules and the watchdog.
+        networks: attribute names of the networks that learn; all others are frozen.
+        loss: (batch in model coordinates, step) -> Terms.
+        optimizer: the paper's default; the Trainer may override it by phase name.
+        every: plays when (step + 1) % every == 0, on that step's batch.
+        simultaneous: played at the same parameters as the phase before it (see `together`).
+    """
+
+    name: str
+    networks: tuple[str, ...]
+    loss: Callable[[Batch, Step], Terms]
+    optimizer: Optimizer = Adam()
+    every: int = 1
+    simultaneous: bool = False
+
+
+def together(*phases: Phase) -> list[Phase]:
+    """Phases whose gradients are all taken at the same parameters before any of them moves (simultaneous play)."""
+    first, *rest = phases
+    return [first, *(Phase(p.name, p.networks, p.loss, p.optimizer, p.every, True) for p in rest)]

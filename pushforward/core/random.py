@@ -1,0 +1,72 @@
+"""Random numbers: every draw goes through here, so that a seed means the same everywhere.
+
+A stream is a `torch.Generator`. An integer is the seed of a fresh one; None draws a fresh seed from torch's global
+stream, so `torch.manual_seed` governs calls that name no `rng`. A generator on the processor may serve tensors on any
+device (drawn there, then moved): the same seed then gives the same numbers on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import InvalidKind
+
+__all__ = ["Rng", "generator", "derive", "normal", "uniform", "integers", "permutation"]
+
+Rng = torch.Generator | int | None
+
+
+def generator(rng: Rng = None, device: torch.device | str = "cpu") -> torch.Generator:
+    """The stream that `rng` stands for."""
+    if isinstance(rng, torch.Generator):
+        return rng
+    if isinstance(rng, bool) or not (rng is None or isinstance(rng, int)):
+        raise InvalidKind(f"rng must be a torch.Generator, an integer seed or None, got {type(rng).__name__}; pass rng=0, say")
+    seed = int(torch.randint(2**62, (), dtype=torch.int64)) if rng is None else int(rng)
+    return torch.Generator(device=device).manual_seed(seed % 2**63)
+
+
+def derive(seed: int, *path: str | int) -> int:
+    """A seed for the stream named by `path`, unrelated to that of any other path."""
+    digest = hashlib.blake2b(repr((int(seed), *path)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def normal(
+    *shape: int, rng: Rng = None, device: torch.device | str | None = None, dtype: torch.dtype | None = None, like: Tensor | None = None
+) -> Tensor:
+    """Standard normal numbers of the given shape."""
+    device, dtype = _where(device, dtype, like)
+    stream = generator(rng, device)
+    return torch.randn(shape, generator=stream, device=stream.device, dtype=dtype).to(device)
+
+
+def uniform(
+    *shape: int, rng: Rng = None, device: torch.device | str | None = None, dtype: torch.dtype | None = None, like: Tensor | None = None
+) -> Tensor:
+    """Numbers from U[0, 1) of the given shape."""
+    device, dtype = _where(device, dtype, like)
+    stream = generator(rng, device)
+    return torch.rand(shape, generator=stream, device=stream.device, dtype=dtype).to(device)
+
+
+def integers(high: int, shape: Sequence[int], *, rng: Rng = None, device: torch.device | str = "cpu") -> Tensor:
+    """Integers uniform on 0..high-1, int64."""
+    stream = generator(rng, device)
+    return torch.randint(high, tuple(shape), generator=stream, device=stream.device).to(device)
+
+
+def permutation(n: int, *, rng: Rng = None) -> Tensor:
+    """A random order of 0..n-1 (int64, on the processor unless the stream lives elsewhere)."""
+    stream = generator(rng)
+    return torch.randperm(n, generator=stream, device=stream.device)
+
+
+def _where(device: torch.device | str | None, dtype: torch.dtype | None, like: Tensor | None) -> tuple[torch.device, torch.dtype]:
+    if like is not None:
+        return like.device, like.dtype
+    return torch.device(device or "cpu"), dtype or torch.get_default_dtype()

@@ -1,0 +1,88 @@
+"""A record: one measured number with everything needed to believe, repeat and compare it.
+
+Two records compare only when they measure the same thing: the same quantity and measure, on the same data, with the
+same features and counts. A density per unit, a probability of levels and a binary probability are different measures.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import InvalidValue
+
+__all__ = ["Record", "unlike"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A measured mean with its standard error.
+
+    Arguments:
+        quantity: what was measured, e.g. 'log_prob', 'elbo', 'reconstruction'.
+        value: the number, in `unit`.
+        error: its standard error (0 where exact, NaN where unknown).
+        unit: 'nats', 'bits/dim', the data's own unit, …
+        measure: for likelihoods: 'density per unit', 'mass on levels' or 'binary mass'; '' otherwise.
+        bound: 'exact', 'lower bound', 'upper bound' or 'estimate'.
+        data: what it was measured on (source, split, seed, fingerprint).
+        n: how many observations.
+        details: estimator settings, features and their hash, model, run, seconds.
+        values: one number per observation, when kept (not stored in JSON).
+    """
+
+    quantity: str
+    value: float
+    error: float = float("nan")
+    unit: str = ""
+    measure: str = ""
+    bound: str = "exact"
+    data: str = ""
+    n: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict)
+    values: Tensor | None = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, quantity: str, values: Tensor, **facts: Any) -> Record:
+        """The mean of per-observation values (n,) with its standard error sd/√n."""
+        values = values.detach().to("cpu", torch.float64)
+        n = len(values)
+        error = float(values.std(correction=1)) / math.sqrt(n) if n > 1 else float("nan")
+        return cls(quantity, float(values.mean()), error, n=n, values=values, **facts)
+
+    def comparable(self) -> tuple[str, ...]:
+        """What must agree before two records may stand in one column."""
+        return (self.quantity_family, self.unit, self.measure, self.data, str(self.n), str(self.details.get("features", "")))
+
+    @property
+    def quantity_family(self) -> str:
+        """Exact log-densities and bounds on them share a column; anything else stands alone."""
+        return "log-likelihood" if self.measure else self.quantity
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready, without the per-observation values; NaN becomes null."""
+        content = {k: v for k, v in asdict(self).items() if k != "values"}
+        return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in content.items()}
+
+    def __str__(self) -> str:
+        error = f" ± {self.error:.2g}" if math.isfinite(self.error) else ""
+        sign = {"lower bound": "≥ ", "upper bound": "≤ "}.get(self.bound, "")
+        return f"{self.quantity} {sign}{self.value:.4f}{error} {self.unit}".rstrip()
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(self.as_dict(), default=str)
+
+
+def unlike(first: Record, second: Record) -> None:
+    """Raise InvalidValue, naming the difference, if two records do not measure the same thing."""
+    names = ("quantity", "unit", "measure", "data", "n", "features")
+    for name, one, two in zip(names, first.comparable(), second.comparable()):
+        if one != two:
+            raise InvalidValue(f"these numbers do not compare: {name} is {one!r} in one and {two!r} in the other")

@@ -1,0 +1,172 @@
+"""Names for things: models by decorator, values by class, each with one text form that Python, the command line,
+TOML and `model.json` share.
+
+A *value* (an optimiser, a game, a penalty, a likelihood, …) is a frozen dataclass that subclasses `Value`. Its text is
+its name with the arguments that differ from their defaults: ``r1(gamma=10.0)``. `read` turns the text back into the
+value by looking the name up, never by importing a path and never by evaluating code.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, TypeVar
+
+from pushforward.core.errors import InvalidKind, InvalidValue, suggestion
+
+__all__ = ["Value", "read", "register", "models", "model_class", "model_name", "catalogue"]
+
+V = TypeVar("V", bound="Value")
+M = TypeVar("M", bound=type)
+
+
+@dataclasses.dataclass(frozen=True)
+class Value:
+    """A frozen, named, printable choice. A family is a direct subclass; its members name themselves.
+
+    Example:
+        >>> class Shape(Value, family="shape"): ...
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Ball(Shape, name="ball"):
+        ...     radius: float = 1.0
+        >>> str(Ball(2.0)), read(Shape, "ball(radius=2.0)") == Ball(2.0)
+        ('ball(radius=2.0)', True)
+    """
+
+    family: ClassVar[str] = "value"
+    name: ClassVar[str] = ""
+    members: ClassVar[dict[str, type[Value]]] = {}
+
+    def __init_subclass__(cls, *, family: str | None = None, name: str | None = None, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        if family is not None:
+            cls.family, cls.members = family, {}
+        if name is not None:
+            cls.name = name
+            cls.members[name] = cls
+
+    def __str__(self) -> str:
+        given = [
+            f"{field.name}={_text(getattr(self, field.name))}"
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != _default(field)
+        ]
+        return f"{self.name}({', '.join(given)})" if given else self.name
+
+    def replace(self: V, **changes: Any) -> V:
+        """The same value with some arguments changed."""
+        return dataclasses.replace(self, **changes)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _text(argument: Any) -> str:
+    return str(argument) if isinstance(argument, Value) else repr(argument)
+
+
+def read(family: type[V], given: V | str) -> V:
+    """The value of `family` that a text names; a value of the family passes through.
+
+    Raises InvalidKind for anything else (a lambda cannot be stored), InvalidValue for unknown names or arguments.
+    """
+    if isinstance(given, family):
+        return given
+    if not isinstance(given, str):
+        raise InvalidKind(
+            f"{family.family} must be one of the registered values or its text, got {type(given).__name__}; "
+            f"a function cannot be stored with the model: write a frozen dataclass that subclasses {family.__name__}"
+        )
+    try:
+        node = ast.parse(given.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise InvalidValue(f"{family.family} {given!r} cannot be read; write it like {_example(family)}") from error
+    value = _evaluate(family, node, given)
+    if not isinstance(value, family):
+        raise InvalidValue(f"{family.family} {given!r} is not a {family.family}; {suggestion(given, family.members)}")
+    return value
+
+
+def _example(family: type[Value]) -> str:
+    return repr(next(iter(family.members))) if family.members else "name(argument=1.0)"
+
+
+def _evaluate(family: type[Value], node: ast.AST, text: str) -> Any:
+    if isinstance(node, ast.Name):
+        return _member(family, node.id)()
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        cls = _member(family, node.func.id)
+        args = [_argument(family, a, text) for a in node.args]
+        kwargs = {k.arg: _argument(family, k.value, text) for k in node.keywords if k.arg}
+        try:
+            return cls(*args, **kwargs)
+        except TypeError as error:
+            fields = ", ".join(f.name for f in dataclasses.fields(cls)) or "none"
+            raise InvalidValue(f"{text!r} does not fit {family.family} {cls.name!r}, whose arguments are: {fields}") from error
+    raise InvalidValue(f"{family.family} {text!r} cannot be read; write it like {_example(family)}")
+
+
+def _argument(family: type[Value], node: ast.AST, text: str) -> Any:
+    if isinstance(node, (ast.Name, ast.Call)):
+        return _evaluate(family, node, text)
+    try:
+        return ast.literal_eval(node)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise InvalidValue(f"{text!r}: arguments must be numbers, texts or values") from error
+
+
+def _member(family: type[Value], name: str) -> type[Value]:
+    if name not in family.members:
+        raise InvalidValue(f"unknown {family.family} {name!r}; {suggestion(name, family.members)}")
+    return family.members[name]
+
+
+# ---------------------------------------------------------------------------------------------------------- models
+
+_models: dict[str, type] = {}
+
+catalogue: dict[str, tuple[str, str]] = {}
+"""Models that come with the package: name -> (module, one line). Filled by `pushforward.models`, imported on demand."""
+
+
+def register(name: str) -> Callable[[M], M]:
+    """Class decorator: the model is saved, loaded and named on the command line as `name`."""
+
+    def accept(cls: M) -> M:
+        if name in _models and _models[name].__qualname__ != cls.__qualname__:
+            raise InvalidValue(f"a model named {name!r} is already registered ({_models[name].__qualname__}); choose another name")
+        _models[name] = cls
+        return cls
+
+    return accept
+
+
+def model_class(name: str) -> type:
+    """The model class registered as `name`; imports it if it comes with the package."""
+    if name not in _models and name in catalogue:
+        importlib.import_module(catalogue[name][0])
+    if name not in _models:
+        raise InvalidValue(
+            f"unknown model {name!r}; {suggestion(name, [*_models, *catalogue])} (a model of your own must be imported before it is named)"
+        )
+    return _models[name]
+
+
+def model_name(cls: type) -> str:
+    """The name a class was registered under."""
+    for name, known in _models.items():
+        if known is cls:
+            return name
+    raise InvalidValue(f"{cls.__name__} is not registered; decorate it with @pushforward.register('{cls.__name__.lower()}')")
+
+
+def models() -> Iterator[tuple[str, type]]:
+    """Every registered model, those of the package first."""
+    for name in list(catalogue):
+        model_class(name)
+    yield from list(_models.items())

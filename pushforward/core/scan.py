@@ -1,0 +1,116 @@
+"""What a data set is like before anything is learnt from it: counts, ranges, what is missing, constant or infinite.
+
+`Facts` merge, so a scan streams. Models refuse the troubles they do not declare; `pushforward data` prints them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pushforward.core.moments import Moments
+from pushforward.core.phase import Batch
+from pushforward.core.source import Source
+from pushforward.core.space import Space
+
+__all__ = ["Facts", "Trouble", "scan"]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One thing that may stop a model: its name in `Model.accepts`, what was found, what to do."""
+
+    name: str
+    text: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts per flattened coordinate (d,) over `count` rows; moments are over the finite values' rows."""
+
+    count: int
+    moments: Moments
+    low: Tensor
+    high: Tensor
+    missing: Tensor
+    infinite: Tensor
+
+    @classmethod
+    def of(cls, batch: Batch) -> Facts:
+        """Facts of one block of rows."""
+        x = batch.x.detach().reshape(len(batch.x), -1).to("cpu", torch.float64)
+        missing, infinite = torch.isnan(x), torch.isinf(x)
+        usable = ~(missing | infinite)
+        low = torch.where(usable, x, torch.inf).amin(0) if len(x) else x.new_full(x.shape[1:], torch.inf)
+        high = torch.where(usable, x, -torch.inf).amax(0) if len(x) else x.new_full(x.shape[1:], -torch.inf)
+        weights = None if batch.weights is None else batch.weights.to("cpu")
+        complete = bool(usable.all())
+        moments = Moments.of(x, weights) if complete else _by_column(x, usable, weights)
+        return cls(len(x), moments, low, high, missing.sum(0), infinite.sum(0))
+
+    def merge(self, other: Facts) -> Facts:
+        """Facts of both blocks together."""
+        return Facts(
+            self.count + other.count,
+            self.moments.merge(other.moments),
+            torch.minimum(self.low, other.low),
+            torch.maximum(self.high, other.high),
+            self.missing + other.missing,
+            self.infinite + other.infinite,
+        )
+
+    def troubles(self, space: Space) -> Iterable[Trouble]:
+        """What may stop a model, worst first."""
+        names = space.names if space.kind == "points" and space.shape else ()
+
+        def column(where: Tensor) -> str:
+            first = int(where.nonzero()[0])
+            return f"column {names[first]!r}" if names else f"value {first}"
+
+        if bool(self.infinite.any()):
+            text = f"{column(self.infinite > 0)} holds infinity ({int(self.infinite.sum())} in all)"
+            yield Trouble("infinite", text, "remove or replace those values")
+        if bool(self.missing.any()):
+            rows = int(self.missing.max())
+            text = f"{column(self.missing > 0)} holds missing values (NaN, in {rows} of {self.count} rows at most)"
+            yield Trouble("missing", text, "drop those rows or columns, fill them in, or use a model that takes missing values")
+        if self.count == 1:
+            yield Trouble("single", "there is only one row", "bring more data")
+        elif space.kind == "points":
+            constant = (self.low == self.high) & torch.tensor([c.kind != "categorical" for c in space.columns] or [True])
+            if bool(constant.any()):
+                text = f"{column(constant)} is constant ({float(self.low[constant][0]):g} in all {self.count} rows)"
+                yield Trouble("constant", text, "drop it")
+        elif bool((self.low == self.high).all()):
+            yield Trouble("constant", "all observations are the same", "bring data that vary")
+        if space.categorical and not space.is_label:
+            text = f"column {next(c.name for c in space.columns if c.kind == 'categorical')!r} is categorical"
+            yield Trouble("categorical", text, "drop it, or use a model that takes categories")
+
+
+def scan(source: Source, *, most: int | None = None, block: int = 8192) -> Facts:
+    """Facts over all rows in one pass, or over evenly spread blocks of at most `most` rows in all."""
+    starts = list(range(0, len(source), block))
+    if most is not None and len(source) > most:
+        keep = max(1, most // block)
+        starts = [starts[round(i * (len(starts) - 1) / max(1, keep - 1))] for i in range(keep)]
+    facts: Facts | None = None
+    for start in starts:
+        part = Facts.of(source.take(torch.arange(start, min(start + block, len(source)))))
+        facts = part if facts is None else facts.merge(part)
+    if facts is None:
+        raise ValueError("nothing to scan: the data have no rows")
+    return Facts(len(source), facts.moments, facts.low, facts.high, facts.missing, facts.infinite)
+
+
+def _by_column(x: Tensor, usable: Tensor, weights: Tensor | None) -> Moments:
+    """Moments of each column over its usable values; the count (d,) is then per column."""
+    w = usable.to(x.dtype) * (1.0 if weights is None else weights.to(x)[:, None])
+    x = torch.where(usable, x, 0.0)
+    count = w.sum(0)
+    mean = (w * x).sum(0) / count.clamp_min(torch.finfo(x.dtype).tiny)
+    return Moments(count, mean, (w * (x - mean).square()).sum(0))

@@ -1,0 +1,260 @@
+"""Where observations come from, as fitters see it.
+
+A `Source` knows its space and its length, gives any rows by number, and says whether it is resident (cheap random
+access) or should be read in blocks. Arrays, tensors and data frames become an `Arrays` source here; files, folders and
+names are read by `pushforward.data`, which returns sources too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import BadSource, ShapeMismatch
+from pushforward.core.phase import Batch
+from pushforward.core.random import derive, uniform
+from pushforward.core.space import Space, as_array, is_frame
+
+__all__ = ["Source", "Arrays", "Subset", "as_source", "blocks", "fingerprint"]
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Observations by row number."""
+
+    @property
+    def space(self) -> Space:
+        """The space of one observation."""
+        ...
+
+    @property
+    def condition_space(self) -> Space | None:
+        """The space of one condition, if there are conditions."""
+        ...
+
+    @property
+    def resident(self) -> bool:
+        """Whether all rows are in memory, so that any order costs the same."""
+        ...
+
+    def __len__(self) -> int:
+        """How many observations."""
+        ...
+
+    def take(self, rows: Tensor) -> Batch:
+        """The given rows (int64), in that order, in the user's units."""
+        ...
+
+
+class Arrays:
+    """Rows held in memory or in a memory map.
+
+    Arguments:
+        x: tensor or array (n, *shape), user's units.
+        y: conditions, leading length n.
+        weights: non-negative, (n,).
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any = None,
+        weights: Any = None,
+        *,
+        space: Space | None = None,
+        condition_space: Space | None = None,
+        name: str = "",
+    ) -> None:
+        self._space = space or Space.infer(x)
+        self.name = name
+        array = self._space._from_frame(x, "the data") if is_frame(x) else as_array(x)
+        self._resident = not _is_mapped(array)
+        self.x = _rows(array)
+        if self.x.ndim == 1:
+            self.x = self.x[:, None]
+        self.y, self._condition_space = (None, None) if y is None else _conditions(y, condition_space)
+        self.weights = None if weights is None else _weights(weights)
+        for what, part in (("y", self.y), ("weights", self.weights)):
+            if part is not None and len(part) != len(self.x):
+                raise ShapeMismatch(f"{what} must have one entry per observation: expected {len(self.x)}, got {len(part)}")
+
+    @property
+    def space(self) -> Space:
+        """The space of one observation."""
+        return self._space
+
+    @property
+    def condition_space(self) -> Space | None:
+        """The space of one condition, if there are conditions."""
+        return self._condition_space
+
+    @property
+    def resident(self) -> bool:
+        """False for memory maps, which are read in blocks."""
+        return self._resident
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, rows: Tensor) -> Batch:
+        """The given rows in the user's units; integers and bytes come as floating numbers."""
+        x = self.x.index_select(0, rows)
+        x = x if x.dtype.is_floating_point else x.to(torch.get_default_dtype())
+        return Batch(x, None if self.y is None else self.y[rows], None if self.weights is None else self.weights[rows])
+
+    def all(self) -> Batch:
+        """Every row (a resident source only, or one known to fit)."""
+        return self.take(torch.arange(len(self)))
+
+    def to(self, device: torch.device | str) -> Arrays:
+        """The same rows on a device; memory maps stay where they are."""
+        if not self._resident or self.x.device == torch.device(device):
+            return self
+        moved = object.__new__(Arrays)
+        moved.__dict__.update(self.__dict__)
+        moved.x = self.x.to(device)
+        moved.y = None if self.y is None else self.y.to(device)
+        moved.weights = None if self.weights is None else self.weights.to(device)
+        return moved
+
+    def dequantised(self, seed: int = 0) -> Arrays:
+        """The same rows with U(-½, ½) added to every integer coordinate: one seeded draw, the same for every model."""
+        batch = self.all()
+        if self.space.kind == "points":
+            whole = torch.tensor([c.kind == "integer" for c in self.space.columns])
+        else:
+            whole = torch.tensor(self.space.integer)
+        noise = uniform(*batch.x.shape, rng=derive(seed, "dequantise"), dtype=torch.float64) - 0.5
+        x = batch.x + torch.where(whole, noise, 0.0).to(batch.x)
+        return Arrays(x, self.y, self.weights, space=self.space, condition_space=self._condition_space, name=self.name)
+
+
+class Subset:
+    """Some rows of another source (a split), in the given order.
+
+    Arguments:
+        source: where the rows are.
+        rows: int64 row numbers.
+        name: how the subset is called in records, e.g. 'digits test'.
+    """
+
+    def __init__(self, source: Source, rows: Tensor, name: str = "") -> None:
+        self.source, self.rows = source, rows
+        self.name = name or getattr(source, "name", "")
+
+    @property
+    def space(self) -> Space:
+        """The space of one observation."""
+        return self.source.space
+
+    @property
+    def condition_space(self) -> Space | None:
+        """The space of one condition, if there are conditions."""
+        return self.source.condition_space
+
+    @property
+    def resident(self) -> bool:
+        """As the whole."""
+        return self.source.resident
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, rows: Tensor) -> Batch:
+        """The given rows of the subset."""
+        return self.source.take(self.rows.to(rows.device)[rows])
+
+    def all(self) -> Batch:
+        """Every row of the subset."""
+        return self.take(torch.arange(len(self)))
+
+
+def as_source(x: Any, y: Any = None, weights: Any = None) -> Source:
+    """x as a source: one already, or an array, tensor, data frame or list of numbers (then with y and weights).
+
+    Raises BadSource for data that no model can learn from: no rows, infinities.
+    """
+    if isinstance(x, Source) and not isinstance(x, (Tensor, np.ndarray)):
+        if y is not None or weights is not None:
+            raise BadSource("a source brings its own conditions and weights; pass y and weights when making it")
+        return x
+    source = Arrays(x, y, weights)
+    if len(source) == 0:
+        raise BadSource("the data have no rows; expected at least one observation")
+    return source
+
+
+def blocks(source: Source, size: int = 8192) -> Iterator[Batch]:
+    """All rows in order, `size` at a time."""
+    for start in range(0, len(source), size):
+        yield source.take(torch.arange(start, min(start + size, len(source))))
+
+
+def fingerprint(source: Source) -> str:
+    """A short hash of the space, the length and up to 256 evenly spread rows: tells data sets apart, cheaply."""
+    rows = torch.linspace(0, max(len(source) - 1, 0), min(256, len(source))).round().to(torch.int64)
+    batch = source.take(rows)
+    digest = hashlib.blake2b(f"{source.space.kind}{source.space.shape}{len(source)}".encode(), digest_size=8)
+    digest.update(batch.x.detach().cpu().to(torch.float64).contiguous().numpy().tobytes())
+    if batch.y is not None:
+        digest.update(batch.y.detach().cpu().to(torch.float64).contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _is_mapped(array: Any) -> bool:
+    """Whether an array is a memory map or a view of one."""
+    base = array
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap):
+            return True
+        base = base.base  # type: ignore[assignment]
+    return False
+
+
+def _rows(array: Any) -> Tensor:
+    """A tensor over the array's own memory; over a memory map, rows are read when they are taken."""
+    if isinstance(array, Tensor):
+        return array
+    if array.dtype == np.bool_ or (array.dtype.kind == "u" and array.dtype.itemsize > 1):
+        array = array.astype(np.int64)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # rows are only read
+        return torch.from_numpy(array if array.flags.c_contiguous else np.ascontiguousarray(array))
+
+
+def _weights(weights: Any) -> Tensor:
+    tensor = torch.as_tensor(np.asarray(weights) if not isinstance(weights, Tensor) else weights)
+    tensor = tensor.to(torch.float64)
+    if tensor.ndim != 1:
+        raise ShapeMismatch(f"weights must have shape (n,), got {tuple(tensor.shape)}")
+    if not bool(torch.isfinite(tensor).all()) or bool((tensor < 0).any()) or not bool(tensor.sum() > 0):
+        raise BadSource("weights must be finite, not negative and not all zero")
+    return tensor
+
+
+def _conditions(y: Any, space: Space | None) -> tuple[Tensor, Space]:
+    """Conditions as a tensor with their space: whole numbers on one axis, or texts, are labels."""
+    if space is not None:
+        return space.conform(y, what="y"), space
+    if is_frame(y):
+        space = Space.infer(y)
+        return space.conform(y, what="y"), space
+    array = y if isinstance(y, Tensor) else np.asarray(y)
+    if not isinstance(array, Tensor) and array.dtype.kind in "OUS":
+        categories, codes = np.unique(array.astype(str), return_inverse=True)
+        return torch.from_numpy(codes.astype(np.int64)), Space.labels([str(c) for c in categories])
+    tensor = array if isinstance(array, Tensor) else torch.from_numpy(np.ascontiguousarray(array))
+    if tensor.ndim == 1 and not tensor.dtype.is_floating_point:
+        if int(tensor.min()) < 0:
+            raise BadSource("labels must be whole numbers from 0, got negative ones")
+        return tensor.to(torch.int64), Space.labels([str(i) for i in range(int(tensor.max()) + 1)])
+    space = Space.infer(tensor)
+    return space.conform(tensor, what="y"), space

@@ -1,0 +1,378 @@
+"""The space one observation lives in: its shape, the kinds of its coordinates, their names and ranges.
+
+A `Space` holds facts about the data, in the user's units. It is inferred once, printed, stored with the model, and
+refuses data that do not lie in it by naming what differs. What a network sees is the business of `Scaling`.
+
+Integer data keep their values: the level v stands for the cell [v - ½, v + ½), so that dequantising adds U(-½, ½) and
+`export` rounds. Pictures are (channels, height, width), clips (channels, time, height, width); a None is a free size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import InvalidKind, ShapeMismatch
+
+__all__ = ["Column", "Space", "is_frame", "as_array"]
+
+Kind = Literal["points", "pictures", "clips"]
+Form = Literal["tensor", "array", "frame", "pictures", "clips"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One coordinate of a point or one column of a table.
+
+    Arguments:
+        name: the column's name, '' where the data had none.
+        kind: 'continuous', 'integer' or 'categorical' (then values are codes 0..K-1 into `categories`).
+        low, high: the range seen, in the user's units.
+        lower, upper: bounds that the quantity cannot cross, where known (a distance has lower=0).
+        categories: the category names, for kind 'categorical'.
+        unit: the unit, where known.
+    """
+
+    name: str = ""
+    kind: Literal["continuous", "integer", "categorical"] = "continuous"
+    low: float = float("-inf")
+    high: float = float("inf")
+    lower: float | None = None
+    upper: float | None = None
+    categories: tuple[str, ...] = ()
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Space:
+    """Facts about one observation.
+
+    Arguments:
+        kind: 'points' (vectors and table rows), 'pictures' or 'clips'.
+        shape: shape of one observation; None marks a free size.
+        columns: for points, one per coordinate.
+        low, high: the range of values: of the levels for pictures, seen over all coordinates for points.
+        integer: every value is a whole number (pixel levels, counts).
+        form: what came in, and so what `export` gives back.
+        frame_rate: clips' frames per second, where known.
+        preparation: what was done to the pictures to fit them here, e.g. 'size 64, crop'.
+    """
+
+    kind: Kind
+    shape: tuple[int | None, ...]
+    columns: tuple[Column, ...] = ()
+    low: float = float("-inf")
+    high: float = float("inf")
+    integer: bool = False
+    form: Form = "tensor"
+    frame_rate: float | None = None
+    preparation: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    # ---------------------------------------------------------------------------------------------- making one
+
+    @classmethod
+    def infer(cls, x: Any, **facts: Any) -> Space:
+        """The space of in-memory data x with leading length n: array, tensor or data frame.
+
+        Two axes are points, four pictures (channels first: 1, 3 or 4), five clips; one axis is read as n numbers.
+        Ranges are those seen. Raises InvalidKind or ShapeMismatch.
+        """
+        names: list[str] | None = None
+        if is_frame(x):
+            names = [str(c) for c in x.columns]
+        array = as_array(x)
+        if array.ndim == 1:
+            array = array[:, None]
+        kind: Kind = {2: "points", 3: "points", 4: "pictures", 5: "clips"}.get(array.ndim, "points")  # type: ignore[assignment]
+        if array.ndim == 3:
+            raise ShapeMismatch(
+                f"data of shape {tuple(array.shape)} are neither points (n, d) nor pictures (n, channels, height, width); "
+                "for grey pictures add the channel axis: x[:, None]"
+            )
+        if array.ndim in (4, 5) and array.shape[1] not in (1, 3, 4):
+            raise ShapeMismatch(
+                f"pictures have 1, 3 or 4 channels on the axis after n, got shape {tuple(array.shape)}; "
+                "channels-last pictures need x.transpose(0, 3, 1, 2)"
+            )
+        if array.ndim > 5 or array.ndim == 0:
+            raise ShapeMismatch(f"data must have 1 to 5 axes (n first), got shape {tuple(array.shape)}")
+        integer = _is_integer(array)
+        form: Form = "frame" if names is not None else ("array" if isinstance(x, np.ndarray) else "tensor")
+        if kind == "points":
+            lows, highs = _ranges(array)
+            columns = tuple(
+                Column(names[i] if names else "", _column_kind(x, array, i), float(lows[i]), float(highs[i])) for i in range(array.shape[1])
+            )
+            low, high = (float(lows.min()), float(highs.max())) if array.shape[1] else (0.0, 0.0)
+            space = cls(kind, tuple(array.shape[1:]), columns, low, high, integer, form)
+        else:
+            low, high = _levels(array, integer)
+            space = cls(kind, tuple(array.shape[1:]), (), low, high, integer, form)
+        return replace(space, **facts) if facts else space
+
+    @classmethod
+    def labels(cls, categories: Sequence[str], name: str = "label") -> Space:
+        """The space of one categorical label, stored as codes 0..K-1 of shape ()."""
+        column = Column(name, "categorical", 0, len(categories) - 1, categories=tuple(str(c) for c in categories))
+        return cls("points", (), (column,), 0, len(categories) - 1, True)
+
+    # ---------------------------------------------------------------------------------------------- asking it
+
+    @property
+    def size(self) -> int:
+        """How many numbers make one observation; a free size is a ShapeMismatch."""
+        total = 1
+        for length in self.shape:
+            if length is None:
+                raise ShapeMismatch(f"{self} has a free size; give the pictures one size first (size=64, fit='crop')")
+            total *= length
+        return total
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name for each coordinate of a point; x0, x1, … where the data had none."""
+        return tuple(c.name or f"x{i}" for i, c in enumerate(self.columns))
+
+    @property
+    def categorical(self) -> bool:
+        """Whether any coordinate is a category."""
+        return any(c.kind == "categorical" for c in self.columns)
+
+    @property
+    def is_label(self) -> bool:
+        """Whether this is the space of a single label."""
+        return self.shape == () and self.categorical
+
+    def axis(self, name: str | int) -> int:
+        """The position of a coordinate named by its column, x-number or position."""
+        if isinstance(name, int) or str(name).isdigit():
+            if 0 <= int(name) < len(self.columns):
+                return int(name)
+        elif name in self.names:
+            return self.names.index(name)
+        raise ShapeMismatch(f"no axis {name!r} in {self}; its axes are {', '.join(self.names)}")
+
+    def __str__(self) -> str:
+        shape = "×".join("any" if s is None else str(s) for s in self.shape) or "1"
+        if self.is_label:
+            return f"label of {len(self.columns[0].categories)} categories"
+        if self.kind == "points":
+            named = [c.name for c in self.columns if c.name]
+            shown = f" ({', '.join(named[:6])}{', …' if len(named) > 6 else ''})" if named else ""
+            return f"points in {shape} dimension{'s' if shape != '1' else ''}{shown}"
+        levels = f", levels {self.low:g}..{self.high:g}" if self.integer else f", values {self.low:g}..{self.high:g}"
+        prepared = f", {self.preparation}" if self.preparation else ""
+        return f"{self.kind} of {shape}{levels}{prepared}"
+
+    # ---------------------------------------------------------------------------------------------- data in, data out
+
+    def conform(self, x: Any, *, what: str = "the data", dtype: torch.dtype | None = None) -> Tensor:
+        """Data of this space as a floating tensor (n, *shape) in the user's units.
+
+        Data frames are matched by column name, categories become codes, one observation without its leading axis is
+        accepted as n = 1 for pictures. Raises ShapeMismatch naming what differs.
+        """
+        if is_frame(x):
+            x = self._from_frame(x, what)
+        array = x if isinstance(x, Tensor) else torch.as_tensor(np.ascontiguousarray(as_array(x)))
+        if array.ndim == 1 and len(self.shape) == 1:
+            array = array[None] if self.shape[0] == array.shape[0] and self.shape[0] != 1 else array[:, None]
+        if array.ndim == len(self.shape) and array.ndim >= 3:
+            array = array[None]
+        if array.ndim == 2 and self.shape == () and array.shape[1] == 1:
+            array = array[:, 0]
+        self._check_shape(tuple(array.shape), what)
+        if self.is_label:
+            return self._check_codes(array, what)
+        self._check_levels(array, what)
+        target = dtype or (array.dtype if array.dtype.is_floating_point else torch.get_default_dtype())
+        return array.to(target)
+
+    def _check_shape(self, shape: tuple[int, ...], what: str) -> None:
+        fits = len(shape) == len(self.shape) + 1 and all(s is None or s == t for s, t in zip(self.shape, shape[1:]))
+        if fits:
+            return
+        wanted = ", ".join("any" if s is None else str(s) for s in self.shape)
+        if self.kind == "points" and len(shape) == 2 and len(self.shape) == 1:
+            raise ShapeMismatch(
+                f"{what}: expected {self.shape[0]} columns ({self}), got {shape[1]}; pass the columns the model was fitted on"
+            )
+        raise ShapeMismatch(f"{what}: expected shape (n, {wanted}) for {self}, got {shape}")
+
+    def _check_levels(self, array: Tensor, what: str) -> None:
+        if self.kind == "points" or not array.numel():
+            return
+        if self.integer and array.dtype.is_floating_point and self.high > 2:
+            top = float(array.max())
+            if 0 < top <= 1 and float(array.min()) >= 0 and bool((array != array.round()).any()):
+                raise ShapeMismatch(
+                    f"{what}: expected levels {self.low:g}..{self.high:g}, got values in 0..{top:g} that look already divided; "
+                    f"pass the levels, or multiply by {self.high:g}"
+                )
+        if not self.integer and not array.dtype.is_floating_point and self.high <= 1 and float(array.max()) > 2:
+            raise ShapeMismatch(
+                f"{what}: expected values {self.low:g}..{self.high:g}, got levels up to {float(array.max()):g}; divide by 255 first"
+            )
+
+    def _check_codes(self, array: Tensor, what: str) -> Tensor:
+        count = len(self.columns[0].categories)
+        codes = array.to(torch.int64)
+        if bool((codes.to(array.dtype) != array).any()) or (codes.numel() and (int(codes.min()) < 0 or int(codes.max()) >= count)):
+            raise ShapeMismatch(f"{what}: expected labels 0..{count - 1} ({', '.join(self.columns[0].categories[:10])}), got others")
+        return codes
+
+    def _from_frame(self, frame: Any, what: str) -> np.ndarray[Any, Any]:
+        given = [str(c) for c in frame.columns]
+        if any(c.name for c in self.columns):
+            missing = [n for n in self.names if n not in given]
+            if missing:
+                raise ShapeMismatch(f"{what}: column {missing[0]!r} is missing; expected {', '.join(self.names)}, got {', '.join(given)}")
+            frame = frame[[frame.columns[given.index(n)] for n in self.names]]
+        elif len(given) != len(self.columns):
+            raise ShapeMismatch(f"{what}: expected {len(self.columns)} columns, got {len(given)} ({', '.join(given)})")
+        parts = []
+        for position, column in enumerate(self.columns):
+            series = frame.iloc[:, position]
+            parts.append(
+                _codes(series, column, what) if column.kind == "categorical" else _numbers(series, column.name or given[position], what)
+            )
+        return np.stack(parts, 1) if parts else np.zeros((len(frame), 0))
+
+    def export(self, x: Tensor) -> Any:
+        """A tensor (n, *shape) in the user's units as what came in: data frame, array, uint8 pictures, or tensor."""
+        x = x.detach().to("cpu")
+        if self.kind != "points":
+            return self._export_levels(x)
+        if self.form == "frame":
+            return self._to_frame(x)
+        if self.integer:
+            x = x.round().to(torch.int64)
+        return x.numpy() if self.form == "array" else x
+
+    def _export_levels(self, x: Tensor) -> Any:
+        x = x.clamp(self.low, self.high)
+        if self.integer:
+            x = x.round().to(torch.uint8 if self.low >= 0 and self.high <= 255 else torch.int64)
+        return x if self.form == "tensor" else x.numpy()
+
+    def _to_frame(self, x: Tensor) -> Any:
+        import pandas
+
+        data: dict[str, Any] = {}
+        for i, (name, column) in enumerate(zip(self.names, self.columns)):
+            values = x[:, i]
+            if column.kind == "categorical":
+                codes = values.round().clamp(0, len(column.categories) - 1).to(torch.int64)
+                data[name] = pandas.Categorical.from_codes(codes.numpy(), categories=list(column.categories))
+            elif column.kind == "integer":
+                data[name] = values.round().to(torch.int64).numpy()
+            else:
+                data[name] = values.numpy()
+        return pandas.DataFrame(data)
+
+    # ---------------------------------------------------------------------------------------------- storing it
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON content; `from_json` reads it back."""
+        content = asdict(self)
+        content["extra"] = dict(self.extra)
+        for column in content["columns"]:
+            column["low"], column["high"] = _finite(column["low"]), _finite(column["high"])
+        content["low"], content["high"] = _finite(self.low), _finite(self.high)
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Space:
+        """The space that `to_json` wrote."""
+        fields = dict(content)
+        columns = tuple(
+            Column(**{**c, "categories": tuple(c["categories"]), "low": _unbounded(c["low"], -1), "high": _unbounded(c["high"], 1)})
+            for c in fields.pop("columns")
+        )
+        low, high = _unbounded(fields.pop("low"), -1), _unbounded(fields.pop("high"), 1)
+        return cls(**{**fields, "shape": tuple(fields["shape"]), "columns": columns, "low": low, "high": high})
+
+
+def is_frame(x: Any) -> bool:
+    """Whether x is a pandas data frame, told without importing pandas."""
+    return hasattr(x, "columns") and hasattr(x, "iloc")
+
+
+def as_array(x: Any) -> Any:
+    """x as a numeric numpy array (memory maps stay mapped) or the tensor it is; InvalidKind for anything else."""
+    if isinstance(x, Tensor):
+        return x
+    if is_frame(x):
+        text = [str(c) for c in x.columns if x[c].dtype.kind not in "biuf"]
+        if text:
+            raise InvalidKind(f"column {text[0]!r} holds text; declare it categorical or drop it")
+        x = x.to_numpy()
+    array = x if isinstance(x, np.ndarray) else np.asarray(x)
+    if array.dtype.kind not in "biuf":
+        raise InvalidKind(f"data must be numbers, got an array of {array.dtype}; declare text columns categorical, or drop them")
+    return array
+
+
+def _is_integer(array: Any) -> bool:
+    return not array.dtype.is_floating_point if isinstance(array, Tensor) else array.dtype.kind in "biu"
+
+
+def _column_kind(x: Any, array: Any, position: int) -> Literal["continuous", "integer"]:
+    integer = x.dtypes.iloc[position].kind in "biu" if is_frame(x) else _is_integer(array)
+    return "integer" if integer else "continuous"
+
+
+def _ranges(array: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Smallest and largest value of each column, ignoring NaN, block by block."""
+    d = array.shape[1]
+    low, high = np.full(d, np.inf), np.full(d, -np.inf)
+    for start in range(0, len(array), 65536):
+        block = np.asarray(
+            array[start : start + 65536].cpu() if isinstance(array, Tensor) else array[start : start + 65536], dtype=np.float64
+        )
+        if block.size:
+            low, high = np.fmin(low, np.fmin.reduce(block, 0)), np.fmax(high, np.fmax.reduce(block, 0))
+    return low, high
+
+
+def _levels(array: Any, integer: bool) -> tuple[float, float]:
+    """The range of a picture's values: 0..255 for bytes, 0..1 or -1..1 for fractions, else what is seen."""
+    byte = array.dtype in (torch.uint8, np.dtype("uint8"))
+    if byte:
+        return 0.0, 255.0
+    lows, highs = _ranges(array.reshape(len(array), -1))
+    low, high = float(lows.min()), float(highs.max())
+    if integer:
+        return min(low, 0.0), high
+    if low >= 0 and high <= 1:
+        return 0.0, 1.0
+    return (-1.0, 1.0) if low >= -1 and high <= 1 else (low, high)
+
+
+def _codes(series: Any, column: Column, what: str) -> np.ndarray[Any, Any]:
+    lookup = {c: i for i, c in enumerate(column.categories)}
+    codes = [lookup.get(str(v), -1) for v in series]
+    if -1 in codes:
+        unseen = str(series.iloc[codes.index(-1)])
+        raise ShapeMismatch(f"{what}: column {column.name!r} holds {unseen!r}, which is none of {', '.join(column.categories[:10])}")
+    return np.asarray(codes, dtype=np.float64)
+
+
+def _numbers(series: Any, name: str, what: str) -> np.ndarray[Any, Any]:
+    if series.dtype.kind not in "biuf":
+        raise ShapeMismatch(f"{what}: column {name!r} holds text where the model was fitted on numbers")
+    return np.asarray(series, dtype=np.float64)
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _unbounded(value: float | None, sign: int) -> float:
+    return sign * float("inf") if value is None else value

@@ -1,0 +1,234 @@
+"""Arrays and tensors, in memory and in `.npy` and `.npz` files, as sources.
+
+Bytes on three axes are grey pictures without their channel axis, and bytes with 1, 3 or 4 on the last axis are pictures
+with channels last: both are brought to (n, channels, height, width), and the space remembers it so that `write` can put
+them back. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, ShapeMismatch, suggestion
+from pushforward.core.source import Arrays
+from pushforward.core.space import Space
+from pushforward.data.options import Options
+
+__all__ = ["from_array", "from_npy", "from_npz", "refuse_infinity", "labels_of", "X_KEYS", "Y_KEYS"]
+
+X_KEYS = ("x", "X", "images", "image", "pictures", "data", "samples", "features", "x_train", "train_images", "pixel_values", "img")
+Y_KEYS = ("y", "Y", "labels", "label", "targets", "target", "y_train", "train_labels", "classes", "class")
+
+
+def from_array(x: Any, options: Options, *, form: str = "array", labels: Any = None, space: Space | None = None) -> Arrays:
+    """A source over an array or tensor with leading length n; `labels` are those found beside the data."""
+    name = options.name or "array"
+    x, layout = _as_pictures(_numeric(x, name))
+    if x.ndim >= 1 and len(x) == 0:
+        raise BadSource(f"{name}: the data have no rows; expected at least one observation")
+    x, space = _prepare(x, space, options)
+    if space is None:
+        space = options.like if options.like is not None and options.like.kind == "points" else Space.infer(x, form=form)
+    if space is options.like:
+        _check_width(x, space, name)
+    if layout:
+        space = replace(space, extra={**space.extra, "layout": layout})
+    y, condition_space = labels_of(labels, options, len(x))
+    weights = options.weights
+    if isinstance(weights, str):
+        raise InvalidValue(f"weights={weights!r} names a column, but {name} has no named columns; pass an array of weights")
+    source = Arrays(x, y, weights, space=space, condition_space=condition_space, name=name)
+    if source.resident and not options.lenient:
+        refuse_infinity(source.x, space, name)
+    return source
+
+
+def labels_of(found: Any, options: Options, n: int) -> tuple[Any, Space | None]:
+    """The conditions to use: the caller's own, else the labels found (unless label=False), with their space."""
+    y = options.y if options.y is not None else (found if options.labelled else None)
+    if y is None:
+        return None, None
+    if isinstance(y, str):
+        from pushforward.data.reading import read
+
+        y = read(y, label=False, memory=options.memory)
+    if hasattr(y, "take") and hasattr(y, "space") and not isinstance(y, (Tensor, np.ndarray)):
+        batch, space = y.take(torch.arange(len(y))), y.space
+        y, options = batch.x, replace(options, like_condition=options.like_condition or space)
+    if len(y) != n:
+        raise ShapeMismatch(f"y must have one entry per observation: expected {n}, got {len(y)}")
+    space = options.like_condition
+    if space is not None and space.is_label:
+        return _codes(y, space), space
+    return y, space
+
+
+def _codes(y: Any, space: Space) -> Any:
+    """Label texts as codes of a known label space; whole numbers pass (they are checked by the space)."""
+    array = y.numpy() if isinstance(y, Tensor) else np.asarray(y)
+    if array.dtype.kind not in "OUS":
+        return array
+    known = {c: i for i, c in enumerate(space.columns[0].categories)}
+    unseen = sorted({str(v) for v in array} - set(known))
+    if unseen:
+        raise ShapeMismatch(f"label {unseen[0]!r} is none of those known here ({', '.join(list(known)[:10])}); leave such rows out")
+    return np.array([known[str(v)] for v in array], dtype=np.int64)
+
+
+def from_npy(path: Path, options: Options) -> Arrays:
+    """A `.npy` file: in memory, or memory-mapped when larger than the budget."""
+    array = open_npy(path, options.memory)
+    return from_array(array, options)
+
+
+def open_npy(path: Path, memory: int) -> np.ndarray[Any, Any]:
+    """The array in a `.npy` file, mapped when larger than `memory` bytes; BadSource for what is not one."""
+    try:
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise _unreadable(path, error) from error
+    if not isinstance(mapped, np.ndarray):
+        raise BadSource(f"{path}: expected one array in NumPy's .npy format; this is a .npz archive: rename it to .npz")
+    return mapped if mapped.nbytes > memory else np.array(mapped)
+
+
+def from_npz(path: Path, options: Options, key: str | None = None) -> Arrays:
+    """An `.npz` file: the array under `key` or under a usual name, with labels where they have a usual name."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {m.removesuffix(".npy"): m for m in archive.namelist() if m.endswith(".npy")}
+            shapes = {k: _header(archive, m) for k, m in members.items()}
+            key = _choose_key(path, shapes, key, options)
+            x = _member(archive, members[key], shapes[key], options.memory)
+            label = _label_key(path, shapes, key, options)
+            labels = None if label is None else _member(archive, members[label], shapes[label], options.memory)
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+        if isinstance(error, BadSource):
+            raise
+        raise _unreadable(path, error) from error
+    return from_array(x, options, labels=labels)
+
+
+def _header(archive: zipfile.ZipFile, member: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def _member(archive: zipfile.ZipFile, member: str, header: tuple[tuple[int, ...], np.dtype[Any]], memory: int) -> np.ndarray[Any, Any]:
+    """One array of the archive; larger than `memory`, it is unpacked to a temporary memory map."""
+    shape, dtype = header
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    with archive.open(member) as file:
+        if size <= memory:
+            return np.lib.format.read_array(file, allow_pickle=False)
+        from pushforward.data.streams import temporary_file
+
+        with temporary_file() as path:
+            with open(path, "wb") as unpacked:
+                shutil.copyfileobj(file, unpacked, 2**20)
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _choose_key(path: Path, shapes: dict[str, Any], key: str | None, options: Options) -> str:
+    listed = ", ".join(f"{k} {'×'.join(map(str, s)) or 'scalar'} {d}" for k, (s, d) in shapes.items())
+    if not shapes:
+        raise BadSource(f"{path}: the archive holds no arrays; expected one under x, images or data")
+    if key is not None:
+        if key not in shapes:
+            raise BadSource(f"{path}: no array {key!r}; {suggestion(key, shapes)}")
+        return key
+    usual = [k for k in X_KEYS if k in shapes]
+    if usual:
+        return usual[0]
+    others = [k for k in shapes if k not in Y_KEYS and k != options.label_name]
+    if len(others) == 1:
+        return others[0]
+    raise BadSource(f"{path}: which array? it holds {listed}; name one after a colon, e.g. {path.name}:{others[0] if others else next(iter(shapes))}")
+
+
+def _label_key(path: Path, shapes: dict[str, Any], key: str, options: Options) -> str | None:
+    if options.y is not None or not options.labelled:
+        return None
+    name = options.label_name
+    if name is not None:
+        if name not in shapes:
+            raise BadSource(f"{path}: no array {name!r} to take labels from; {suggestion(name, shapes)}")
+        return name
+    n = shapes[key][0][:1]
+    return next((k for k in Y_KEYS if k in shapes and k != key and shapes[k][0][:1] == n), None)
+
+
+def _numeric(x: Any, name: str) -> Any:
+    """x as a numeric array or tensor; InvalidKind or BadSource in words otherwise."""
+    if isinstance(x, Tensor):
+        x = x.detach()
+        if x.is_complex():
+            raise InvalidKind(f"{name}: data must be real numbers, got {x.dtype}; pass real and imaginary parts as columns")
+        return x[:, None] if x.ndim == 1 else x
+    try:
+        array = x if isinstance(x, np.ndarray) else np.asarray(x)
+    except ValueError as error:
+        raise ShapeMismatch(f"{name}: the rows have different lengths; every observation needs the same shape") from error
+    if array.dtype.kind not in "biuf":
+        raise InvalidKind(f"{name}: data must be numbers, got an array of {array.dtype}; name text columns in a data frame or CSV instead")
+    if array.dtype == np.float16 or (array.dtype.kind in "iuf" and not array.dtype.isnative):
+        array = array.astype(np.float32 if array.dtype == np.float16 else array.dtype.newbyteorder("="))
+    return array[:, None] if array.ndim == 1 else array
+
+
+def _as_pictures(x: Any) -> tuple[Any, str]:
+    """Byte pictures with their channels on axis 1, and how they came."""
+    byte = x.dtype in (torch.uint8, np.dtype("uint8"))
+    if byte and x.ndim == 3:
+        return x[:, None], "no channel axis"
+    if byte and x.ndim == 4 and x.shape[1] not in (1, 3, 4) and x.shape[3] in (1, 3, 4):
+        return (x.permute(0, 3, 1, 2) if isinstance(x, Tensor) else x.transpose(0, 3, 1, 2)), "channels last"
+    return x, ""
+
+
+def _prepare(x: Any, space: Space | None, options: Options) -> tuple[Any, Space | None]:
+    """Bring pictures to the size and channels asked for."""
+    if options.size is None and options.channels is None:
+        return x, space
+    if x.ndim != 4:
+        raise InvalidValue(f"size, fit and channels are for pictures; {options.name or 'the data'} has shape {tuple(x.shape)}")
+    from pushforward.data.pictures import prepare_array
+
+    return prepare_array(x, space, options)
+
+
+def _check_width(x: Any, space: Space, name: str) -> None:
+    if tuple(x.shape[1:]) != space.shape:
+        raise ShapeMismatch(f"{name}: expected {'×'.join(map(str, space.shape))} columns ({space}), got {'×'.join(map(str, x.shape[1:]))}")
+
+
+def refuse_infinity(x: Tensor, space: Space, name: str) -> None:
+    """Raise BadSource naming the first column (or picture) that holds infinity."""
+    if not x.dtype.is_floating_point:
+        return
+    for start in range(0, len(x), 65536):
+        infinite = torch.isinf(x[start : start + 65536])
+        if bool(infinite.any()):
+            row, *place = (int(i) for i in infinite.nonzero()[0])
+            where = f"column {space.names[place[0]]!r}" if space.kind == "points" else "a picture"
+            cure = "remove or replace those values (NaN marks a missing value)"
+            raise BadSource(f"{name}: {where} holds infinity (first in row {start + row}); {cure}")
+
+
+def _unreadable(path: Path, error: Exception) -> BadSource:
+    text = str(error)
+    if "pickle" in text or "allow_pickle" in text or "Object arrays" in text:
+        return BadSource(f"{path}: holds Python objects (a pickle), which is never opened here; save plain numbers with numpy.save")
+    reason = text.splitlines()[0] if text else type(error).__name__
+    return BadSource(f"{path}: cannot be read as {path.suffix} ({reason}); the file is damaged or not what its name says")

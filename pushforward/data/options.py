@@ -1,0 +1,135 @@
+"""What a caller may ask of `read`, checked once and handed to every reader."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pushforward.core.errors import InvalidKind, InvalidValue, suggestion
+from pushforward.core.space import Space
+
+__all__ = ["Options", "FITS", "MEMORY"]
+
+FITS = ("crop", "pad", "stretch")
+MEMORY = 2**30
+_UNITS = {"": 1, "B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
+
+
+@dataclass(frozen=True)
+class Options:
+    """The arguments of `read`, in their checked form.
+
+    Arguments:
+        size: (height, width) that pictures are brought to.
+        fit: how: 'crop', 'pad' or 'stretch'.
+        lenient: for reports: note what is wrong instead of refusing it.
+        like, like_condition: spaces the data must be read into (a fitted model's).
+    """
+
+    y: Any = None
+    weights: Any = None
+    size: tuple[int, int] | None = None
+    fit: str = "crop"
+    channels: int | None = None
+    categorical: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    columns: tuple[str, ...] | None = None
+    label: str | bool | None = None
+    memory: int = MEMORY
+    download: bool = False
+    n: int | None = None
+    seed: int = 0
+    name: str = ""
+    like: Space | None = None
+    like_condition: Space | None = None
+    lenient: bool = False
+
+    @property
+    def labelled(self) -> bool:
+        """Whether labels that come with the data are wanted."""
+        return self.label is not False
+
+    @property
+    def label_name(self) -> str | None:
+        """The label's column or key, where the caller named one."""
+        return self.label if isinstance(self.label, str) else None
+
+    @classmethod
+    def check(cls, *, size: Any, fit: Any, channels: Any, like: Any, memory: Any, **rest: Any) -> Options:
+        """Checked options; InvalidValue or InvalidKind for what cannot be."""
+        for field in ("categorical", "drop", "columns"):
+            rest[field] = _names(rest[field], field)
+        rest["categorical"], rest["drop"] = rest["categorical"] or (), rest["drop"] or ()
+        if fit is not None and fit not in FITS:
+            raise InvalidValue(f"fit must be 'crop', 'pad' or 'stretch', got {fit!r}; {suggestion(str(fit), FITS)}")
+        if fit is not None and size is None:
+            raise InvalidValue(f"fit={fit!r} says how pictures are brought to a size; pass the size too (size=64)")
+        channels = int(channels) if isinstance(channels, str) and channels.isdigit() else channels
+        if channels not in (None, 1, 3, 4):
+            raise InvalidValue(f"channels must be 1 (grey), 3 (colour) or 4 (colour and alpha), got {channels!r}")
+        space, condition = _like(like)
+        checked = cls(size=_size(size), fit=fit or "crop", channels=channels, memory=_bytes(memory), like=space, like_condition=condition, **rest)
+        return checked._prepared_like(space) if space is not None else checked
+
+    def _prepared_like(self, space: Space) -> Options:
+        """The picture preparation that `space` records, where the caller gave none."""
+        from dataclasses import replace
+
+        if space.kind != "pictures":
+            return self
+        asked = space.extra.get("prepared", {})
+        size = self.size or (tuple(asked["size"]) if asked.get("size") else None)
+        return replace(self, size=size, fit=asked.get("fit", self.fit), channels=self.channels or asked.get("channels"))
+
+
+def _like(like: Any) -> tuple[Space | None, Space | None]:
+    if like is None or isinstance(like, Space):
+        return like, None
+    space = getattr(like, "space", None)
+    if not isinstance(space, Space):
+        raise InvalidKind(f"like must be a Space, or a fitted model or source that has one, got {type(like).__name__}")
+    return space, getattr(like, "condition_space", None)
+
+
+def _names(value: Any, field: str) -> tuple[str, ...] | None:
+    """Column names: a list of them, or one text with commas."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, Sequence):
+        return tuple(name for part in value for name in (_names(part, field) or ()))
+    raise InvalidKind(f"{field} must be column names, got {type(value).__name__}; pass a list such as ['team', 'zone']")
+
+
+def _size(value: Any) -> tuple[int, int] | None:
+    """(height, width) from 64, '64', '48x64' or (48, 64)."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        parts: list[Any] = re.split(r"[x×,]", value.strip())
+    else:
+        parts = list(value) if isinstance(value, (tuple, list)) else [value]
+    try:
+        numbers = [int(p) for p in parts]
+        whole = all(float(p) == n for p, n in zip(parts, numbers))
+    except (TypeError, ValueError):
+        numbers, whole = [], False
+    if len(numbers) not in (1, 2) or not whole or min(numbers) < 1:
+        raise InvalidValue(f"size must be a whole number of pixels above 0, or height×width, got {value!r}; pass size=64 or size='48x64'")
+    return numbers[0], numbers[-1]
+
+
+def _bytes(value: Any) -> int:
+    """A memory budget in bytes from 2**30 or '1GB'."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*([\d.]+)\s*([KMGT]?i?B?)\s*", value, re.IGNORECASE)
+        unit = match[2].upper().replace("I", "") if match else "?"
+        unit = unit if unit.endswith("B") or not unit else unit + "B"
+        if match and unit in _UNITS and match[1].count(".") <= 1 and match[1] != ".":
+            value = float(match[1]) * _UNITS[unit]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise InvalidValue(f"memory must be a number of bytes above 0, or a text such as '2GB', got {value!r}")
+    return int(value)

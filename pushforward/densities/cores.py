@@ -1,0 +1,236 @@
+r"""Cutting data into cores, which Fourier sums serve well, and the rest, which they would not.
+
+A frequency grid costs (box / narrowest bandwidth)^d, whatever the number of points: one far outlier, two clusters far
+apart, or one pair of near-duplicates with a tiny bandwidth of its own would make it enormous. So points are parted:
+
+1. clusters whose bumps, cut at `MARGIN` bandwidths, do not touch along some axis become separate cores;
+2. in each, a few points with the smallest or the largest bandwidths, or farthest out, are set aside as long as that makes
+   the whole cheaper, in predicted seconds;
+3. what is still too small, or too large for the memory, is not a core.
+
+Correctness does not depend on the cut. At a query in a core,
+
+    f(x) = f_core(x) + sum over the other groups g of f_g(x),      f_g(x) <= exp(mass_g - (gap_g / widest_g)^2 / 2),
+
+where gap_g is the distance to the nearest point of the group (or to its box), and mass_g the log of its summed peaks:
+every group that might matter is added term by term.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.densities.direct_sums import Bumps
+from pushforward.densities.fourier_sums import FourierState, FrequencyGrid
+from pushforward.densities.scales import Scale
+from pushforward.densities.tree_sums import TreeSums
+
+__all__ = ["Core", "Group", "cut", "fourier_bytes", "fourier_seconds"]
+
+MARGIN = 6.0  # queries this many bandwidths outside a core are still its own
+SMALLEST = 256  # points in a core, at least
+SHARES = (0.0, 0.0005, 0.005, 0.03)  # set aside at one end
+MOST = 32  # cores
+
+
+class Group:
+    """Some of the bumps, with a bound on what they contribute anywhere.
+
+    Arguments
+        bumps: the bumps, with weights as in the whole.
+    """
+
+    def __init__(self, bumps: Bumps) -> None:
+        self.bumps = bumps
+        self.widest = float(bumps.scales.max())
+        self.mass = float(bumps.amplitudes.logsumexp(0))
+        self.low, self.high = bumps.points.min(0).values, bumps.points.max(0).values
+        self._tree: TreeSums | None = None
+
+    def bound(self, queries: Tensor) -> Tensor:
+        """(m,) at least log f of this group at the queries."""
+        if len(self.bumps.points) > 20_000:
+            gap = (torch.maximum(self.low - queries, queries - self.high)).clamp_min(0).norm(dim=1)
+        else:
+            from scipy.spatial import cKDTree
+
+            near, _ = cKDTree(self.bumps.points.numpy()).query(queries.numpy(), workers=-1)
+            gap = torch.from_numpy(near)
+        return self.mass - 0.5 * (gap / self.widest) ** 2
+
+    def log_sums(self, queries: Tensor) -> Tensor:
+        """(m,) log f of this group, term by term."""
+        if self._tree is None:
+            self._tree = TreeSums(self.bumps)
+        return self._tree.log_sums(queries)
+
+
+class Core(Group):
+    """A group with a Fourier state: `state` holds all of its bumps, `error` bounds its absolute error."""
+
+    def __init__(self, bumps: Bumps, eps: float) -> None:
+        super().__init__(bumps)
+        self.grid = _grid(bumps, eps)
+        self._state: FourierState | None = None
+
+    @property
+    def state(self) -> FourierState:
+        """Built on first use, which is when the data are transformed."""
+        if self._state is None:
+            weights, scales = self.bumps.log_weights.exp(), self.bumps.scales
+            fixed = self.grid.narrowest == self.grid.widest
+            self._state = FourierState(self.grid).add(
+                self.bumps.points, weights, None if fixed else scales / self.grid.scale.factor[0, 0]
+            )
+            self.error = self._state.inner_error * self._state.mass
+        return self._state
+
+    @property
+    def built(self) -> bool:
+        return self._state is not None
+
+    def density(self, queries: Tensor) -> Tensor:
+        """(m,) this core's part of f, within `error`."""
+        return self.state.density(queries) * self.state.mass
+
+
+def _grid(bumps: Bumps, eps: float) -> FrequencyGrid:
+    """The frequency grid that serves these bumps; factors are relative to their narrowest bandwidth."""
+    low, high = bumps.points.min(0).values, bumps.points.max(0).values
+    narrowest = float(bumps.scales.min())
+    ratio = float(bumps.scales.max()) / narrowest
+    return FrequencyGrid(low, high, Scale.of(narrowest, bumps.dimension), 1.0, ratio, eps, MARGIN)
+
+
+def fourier_seconds(size: float, n: int, m: int, ratio: float, dimension: int, eps: float) -> float:
+    """Predicted time to transform n points and m queries on a grid of `size` frequencies; ratio of bandwidths."""
+    digits = 1 - math.log10(eps)
+    point = 2e-7 + 2e-9 * digits**dimension
+    frequency = 6e-8 if eps >= 1e-9 else 1.5e-7
+    transforms = 1 if ratio == 1 else 6
+    grids = 1 if ratio == 1 else min(3.0, 1 + math.log(ratio))
+    return 2e-3 + transforms * (n * point + grids * size * frequency) + m * point + size * frequency
+
+
+def fourier_bytes(size: float, n: int, m: int, ratio: float, dimension: int, eps: float) -> float:
+    """Predicted memory: fine grids, coefficients, and copies of the points."""
+    upsampled = (1.25 if eps >= 1e-9 else 2.0) ** dimension
+    transforms = 1 if ratio == 1 else 6
+    batch = min(transforms, 2)
+    return 16 * size * (upsampled * batch + transforms + 3) + 8.0 * (n + m) * (2 * dimension + 6)
+
+
+def cut(bumps: Bumps, m: int, eps: float, memory: float) -> tuple[list[Core], list[Group]]:
+    """The cores and the other groups of Gaussian bumps in one to three dimensions, for about m queries."""
+    whole = _size(bumps, torch.arange(len(bumps.points)), eps)
+    if whole < 65_536:
+        return [Core(bumps, eps)], []
+    cores: list[Core] = []
+    aside: list[Tensor] = []
+    for island in _islands(bumps):
+        inner, outer = _trimmed(bumps, island, m, eps, memory) if len(island) >= SMALLEST else (None, [island])
+        aside += [part for part in outer if len(part)]
+        if inner is not None:
+            cores.append(Core(bumps.take(inner), eps))
+    return cores, [Group(bumps.take(part)) for part in _joined(bumps, aside)]
+
+
+def _joined(bumps: Bumps, parts: list[Tensor]) -> list[Tensor]:
+    """Leftovers gathered by the size of their bandwidths, so that one wide bump does not blur the bound of all."""
+    if not parts:
+        return []
+    index = torch.cat(parts)
+    octave = (bumps.scales[index] / bumps.scales[index].min()).log2().div(3).long()
+    return [index[octave == k] for k in octave.unique()]
+
+
+def _islands(bumps: Bumps) -> list[Tensor]:
+    """Indices of clusters whose bumps do not touch within MARGIN bandwidths, found axis by axis."""
+    pending, done = [torch.arange(len(bumps.points))], list[Tensor]()
+    while pending:
+        index = pending.pop()
+        parts = [torch.arange(len(index))]
+        if len(index) >= SMALLEST and len(pending) + len(done) < MOST:
+            splits = (_gaps(bumps.points[index, a], bumps.scales[index] * MARGIN) for a in range(bumps.dimension))
+            parts = next((split for split in splits if len(split) > 1), parts)
+        if len(parts) == 1:
+            done.append(index)
+        else:
+            pending += [index[part] for part in parts]
+    return done
+
+
+def _gaps(x: Tensor, reach: Tensor) -> list[Tensor]:
+    """Positions of x parted where intervals x +- reach leave a gap; at most `MOST` parts, the widest gaps first."""
+    low, order = (x - reach).sort()
+    high = (x + reach)[order].cummax(0).values
+    gap = low[1:] - high[:-1]
+    breaks = torch.nonzero(gap > 0)[:, 0]
+    if len(breaks) > MOST:
+        breaks = breaks[gap[breaks].topk(MOST).indices].sort().values
+    return list(order.tensor_split(breaks + 1))
+
+
+def _trimmed(bumps: Bumps, index: Tensor, m: int, eps: float, memory: float) -> tuple[Tensor | None, list[Tensor]]:
+    """The part of a cluster worth a grid (None if no part is) and what is set aside, greedily by predicted cost."""
+    kept, outside = index, list[Tensor]()
+    best = _cost(bumps, kept, 0, m, eps, memory)
+    for rule in (_narrow, _wide, _far):
+        options = []
+        for share in SHARES[1:]:
+            inside = rule(bumps, kept, share)
+            if 0 < int(inside.sum()) < len(kept):
+                aside = len(index) - int(inside.sum())
+                options.append((_cost(bumps, kept[inside], aside, m, eps, memory), share))
+        if options and min(options)[0] < 0.7 * best:
+            best, share = min(options)
+            inside = rule(bumps, kept, share)
+            outside.append(kept[~inside])
+            kept = kept[inside]
+    if not math.isfinite(best):
+        return None, [index]
+    return kept, outside
+
+
+def _narrow(bumps: Bumps, index: Tensor, share: float) -> Tensor:
+    scales = bumps.scales[index]
+    return scales >= _quantile(scales, share)
+
+
+def _wide(bumps: Bumps, index: Tensor, share: float) -> Tensor:
+    scales = bumps.scales[index]
+    return scales <= _quantile(scales, 1 - share)
+
+
+def _far(bumps: Bumps, index: Tensor, share: float) -> Tensor:
+    inside = torch.ones(len(index), dtype=torch.bool)
+    for column in bumps.points[index].T:
+        inside &= (column >= _quantile(column, share)) & (column <= _quantile(column, 1 - share))
+    return inside
+
+
+def _quantile(x: Tensor, share: float) -> float:
+    return float(np.quantile(x.numpy(), share))
+
+
+def _size(bumps: Bumps, index: Tensor, eps: float) -> float:
+    """Number of frequencies a grid over these bumps would have, as a float: it may be astronomical."""
+    points, scales = bumps.points[index], bumps.scales[index]
+    reach = (MARGIN + 9.0) * scales.max()
+    extent = points.max(0).values - points.min(0).values + reach
+    return float((extent * (2 * 8.6 / (2 * math.pi)) / scales.min() + 1).prod())
+
+
+def _cost(bumps: Bumps, index: Tensor, aside: int, m: int, eps: float, memory: float) -> float:
+    """Predicted seconds with a core of `index` and `aside` points summed one by one; infinite beyond the memory."""
+    size, n = _size(bumps, index, eps), len(index)
+    scales = bumps.scales[index]
+    ratio = float(scales.max() / scales.min())
+    if fourier_bytes(size, n, m, ratio, bumps.dimension, eps) > memory:
+        return math.inf
+    queries = m * n / len(bumps.points)
+    share = aside / (aside + n)
+    alone = queries * (share * (n + aside) * 1e-9 + aside * 1e-9)
+    return fourier_seconds(size, n, int(queries), ratio, bumps.dimension, eps) + alone

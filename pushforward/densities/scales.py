@@ -1,0 +1,102 @@
+r"""Bandwidths as linear maps: a number, one per axis, or a full matrix all become h = 1.
+
+    H = h^2 I,      H = diag(h_1^2, ..., h_d^2),      H any symmetric positive definite matrix, in squared units,
+
+so that a Gaussian bump with bandwidth matrix H has covariance H. With H = L L^T and u = L^-1 x,
+
+    K_H(x) = K(L^-1 x) / |L|,      log f(x) = log f_u(u) - log |L|,
+
+and any radial kernel sees only |u|^2 = x^T H^-1 x, whichever root L is taken. A product kernel is a product over the
+user's own axes, so it takes a number or one per axis, not a matrix. Per-point factors s_i scale all of this: bump i has
+bandwidth matrix s_i^2 H.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Scale"]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The map from the user's coordinates to those in which the bandwidth is one.
+
+    Arguments
+        factor: (d, d) float64, lower triangular with positive diagonal: L above.
+        kind: 'number', 'axes' or 'matrix': how the bandwidth was given.
+
+    Example
+        >>> Scale.of(2.0, 3).log_determinant == 3 * math.log(2.0)
+        True
+    """
+
+    factor: Tensor
+    kind: str
+
+    @classmethod
+    def of(cls, bandwidth: "float | Tensor | Scale", dimension: int) -> "Scale":
+        """From a number, (d,) or (d, d); ValueError unless positive (definite)."""
+        if isinstance(bandwidth, Scale):
+            return bandwidth
+        h = torch.as_tensor(bandwidth, dtype=torch.float64).detach().cpu()
+        if h.shape not in ((), (dimension,), (dimension, dimension)):
+            raise ValueError(
+                f"bandwidth must be a number, or have shape ({dimension},) or ({dimension}, {dimension}), "
+                f"got {tuple(h.shape)}; pass per-point bandwidths as local="
+            )
+        if h.ndim == 2:
+            return cls(_root(h), "matrix")
+        if not bool(((h > 0) & h.isfinite()).all()):
+            raise ValueError(f"bandwidth must be positive and finite, got {h.tolist()}; pass positive numbers")
+        return cls(torch.diag(h.expand(dimension).clone()), "axes" if h.ndim else "number")
+
+    @property
+    def dimension(self) -> int:
+        return self.factor.shape[0]
+
+    @property
+    def covariance(self) -> Tensor:
+        """(d, d) the bandwidth matrix H = L L^T."""
+        return self.factor @ self.factor.T
+
+    @property
+    def log_determinant(self) -> float:
+        """log |L|: what to subtract from a log-density in the whitened coordinates."""
+        return float(self.factor.diagonal().log().sum())
+
+    @property
+    def diagonal(self) -> Tensor | None:
+        """(d,) bandwidths of the axes, or None for a full matrix."""
+        return None if self.kind == "matrix" else self.factor.diagonal()
+
+    def whiten(self, x: Tensor) -> Tensor:
+        """(n, d) to L^-1 x, (n, d)."""
+        if self.diagonal is not None:
+            return x / self.diagonal
+        return torch.linalg.solve_triangular(self.factor, x.T, upper=False).T.contiguous()
+
+    def colour(self, u: Tensor) -> Tensor:
+        """(n, d) to L u: the inverse of `whiten`."""
+        return u * self.diagonal if self.diagonal is not None else u @ self.factor.T
+
+    def select(self, axes: list[int]) -> "Scale":
+        """The scale of the marginal over `axes`: the rows and columns of H there."""
+        if self.kind == "matrix":
+            return Scale(_root(self.covariance[axes][:, axes]), "matrix")
+        return Scale(self.factor[axes][:, axes], self.kind)
+
+    def times(self, factor: float) -> "Scale":
+        """The same shape, wider by `factor`."""
+        return Scale(self.factor * factor, self.kind)
+
+
+def _root(matrix: Tensor) -> Tensor:
+    if not torch.allclose(matrix, matrix.T, rtol=1e-8, atol=0):
+        raise ValueError("bandwidth matrix must be symmetric; pass (H + H.T) / 2")
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    if int(failed) or not bool(factor.isfinite().all()):
+        raise ValueError("bandwidth matrix must be positive definite; add a small multiple of the identity")
+    return factor

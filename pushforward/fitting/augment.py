@@ -1,0 +1,112 @@
+"""What is done to every batch, in the user's units, before the model's scaling; the randomness is resumed exactly.
+
+`held_out = True` marks those that change what is measured (dequantising, binarising): they are applied, with a fixed
+seed, to held-out data as well. Flips and crops only widen the training data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from pushforward.core.errors import InvalidValue, ShapeMismatch
+from pushforward.core.random import integers, uniform
+from pushforward.core.registry import Value
+from pushforward.core.space import Space
+
+__all__ = ["Augment", "Dequantise", "Binarise", "Flip", "Crop", "dequantise", "binarise", "flip", "crop"]
+
+
+class Augment(Value, family="augmentation"):
+    """A random change of a batch x (n, *space.shape) in the user's units."""
+
+    held_out: ClassVar[bool] = False
+
+    def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
+        """The changed batch."""
+        raise TypeError(f"{type(self).__name__} must define apply(x, space, rng)")
+
+
+@dataclass(frozen=True)
+class Dequantise(Augment, name="dequantise"):
+    """Adds U(-½, ½) to every integer coordinate: a density on levels becomes a density per unit.
+
+    The expected log-density of the noisy data bounds the log-mass of the levels from below (Theis et al. 2016, Eq. 5).
+    """
+
+    held_out: ClassVar[bool] = True
+
+    def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
+        """x + u on integer coordinates."""
+        noise = uniform(*x.shape, rng=rng, like=x) - 0.5
+        if space.kind == "points" and space.shape:
+            whole = [c.kind == "integer" for c in space.columns]
+            return x + noise if all(whole) else torch.where(torch.tensor(whole, device=x.device), x + noise, x)
+        return x + noise if space.integer else x
+
+
+@dataclass(frozen=True)
+class Binarise(Augment, name="binarise"):
+    """Draws every value as Bernoulli((x - low)/(high - low)), afresh each time: dynamic binarisation (Burda 2016, §5)."""
+
+    held_out: ClassVar[bool] = True
+
+    def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
+        """low or high for every value."""
+        span = space.high - space.low
+        lit = uniform(*x.shape, rng=rng, like=x) < (x - space.low) / span
+        return torch.where(lit, space.high, space.low).to(x)
+
+
+@dataclass(frozen=True)
+class Flip(Augment, name="flip"):
+    """Mirrors each picture left to right with probability `share`."""
+
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise InvalidValue(f"flip's share must lie in 0..1, got {self.share}")
+
+    def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
+        """Some pictures mirrored."""
+        _pictures(self, space)
+        mirrored = uniform(len(x), rng=rng, like=x) < self.share
+        return torch.where(mirrored.reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
+
+
+@dataclass(frozen=True)
+class Crop(Augment, name="crop"):
+    """Shifts each picture by up to `padding` pixels either way; what comes in is the edge, repeated."""
+
+    padding: int = 4
+
+    def __post_init__(self) -> None:
+        if self.padding < 1:
+            raise InvalidValue(f"crop's padding must be at least 1 pixel, got {self.padding}")
+
+    def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
+        """Shifted pictures of the same size."""
+        _pictures(self, space)
+        if x.ndim != 4:
+            raise ShapeMismatch(f"crop takes pictures (n, channels, height, width), got shape {tuple(x.shape)}")
+        n, _, height, width = x.shape
+        p = self.padding
+        padded = pad(x, (p, p, p, p), mode="replicate")
+        shift = integers(2 * p + 1, (n, 2), rng=rng, device=x.device)
+        rows = torch.arange(height, device=x.device) + shift[:, :1]
+        columns = torch.arange(width, device=x.device) + shift[:, 1:]
+        at = torch.arange(n, device=x.device)
+        return padded.permute(0, 2, 3, 1)[at[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+dequantise, binarise, flip, crop = Dequantise, Binarise, Flip, Crop
+
+
+def _pictures(augment: Augment, space: Space) -> None:
+    if space.kind == "points":
+        raise InvalidValue(f"{augment.name} changes pictures or clips, but the data are {space}; leave it out")

@@ -1,0 +1,116 @@
+"""The order in which a fit sees its data, as a function of (seed, epoch) alone.
+
+So the position is one number, resuming needs no saved order, and every process can work out its own share. Resident
+data are permuted whole. Data that stream are permuted by blocks: the blocks are shuffled, then the rows within each
+window of a few blocks, so that reads stay close to sequential and memory stays bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from pushforward.core.phase import Batch
+from pushforward.core.random import derive, permutation
+from pushforward.core.source import Source
+
+__all__ = ["Batches"]
+
+BLOCK_BYTES = 4 << 20
+WINDOW_BLOCKS = 8
+CHUNK_BYTES = 32 << 20
+
+
+class Batches:
+    """Batches of `size` observations over all processes; this process takes every `world`-th row from `rank` on.
+
+    Arguments:
+        source: where the rows are.
+        size: observations per step, over all processes.
+        seed: of the order.
+        rank, world: this process and how many there are.
+
+    An epoch is len(source) // size steps: the few rows left over change with every epoch.
+    """
+
+    def __init__(self, source: Source, size: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        self.source, self.size, self.seed, self.rank, self.world = source, size, seed, rank, world
+        self.steps_per_epoch = max(1, len(source) // size)
+
+    def order(self, epoch: int) -> Tensor:
+        """Row numbers in the order of an epoch (steps_per_epoch · size,), int64."""
+        stream = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
+        n = len(self.source)
+        if self.source.resident:
+            rows = permutation(n, rng=stream)
+        else:
+            rows = self._by_blocks(stream, n)
+        return rows[: self.steps_per_epoch * self.size]
+
+    def _by_blocks(self, stream: torch.Generator, n: int) -> Tensor:
+        block = max(1, BLOCK_BYTES // self._row_bytes())
+        starts = torch.arange(0, n, block)[permutation(-(-n // block), rng=stream)]
+        windows = []
+        for group in starts.split(WINDOW_BLOCKS):
+            rows = torch.cat([torch.arange(int(s), min(int(s) + block, n)) for s in group])
+            windows.append(rows[permutation(len(rows), rng=stream)])
+        return torch.cat(windows)
+
+    def _row_bytes(self) -> int:
+        row = self.source.take(torch.zeros(1, dtype=torch.int64)).x
+        return row.numel() * row.element_size()
+
+    def from_step(self, step: int) -> Iterator[Batch]:
+        """This process's batches from global step `step` on, without end."""
+        if self.source.resident:
+            yield from self._resident(step)
+        else:
+            yield from self._streamed(step)
+
+    def _resident(self, step: int) -> Iterator[Batch]:
+        device = getattr(getattr(self.source, "x", None), "device", torch.device("cpu"))
+        while True:
+            epoch, position = divmod(step, self.steps_per_epoch)
+            order = self.order(epoch).to(device)
+            for at in range(position, self.steps_per_epoch):
+                yield self.source.take(order[at * self.size + self.rank : (at + 1) * self.size : self.world])
+                step += 1
+
+    def _streamed(self, step: int) -> Iterator[Batch]:
+        """Reads a few steps' rows at once, sorted, on a thread, while the ones before are learnt from."""
+        with ThreadPoolExecutor(1) as reader:
+            chunks = self._chunks(step)
+            following = reader.submit(self._read, next(chunks))
+            while True:
+                batches = following.result()
+                following = reader.submit(self._read, next(chunks))
+                yield from batches
+
+    def _chunks(self, step: int) -> Iterator[list[Tensor]]:
+        per_chunk = max(1, CHUNK_BYTES // (self._row_bytes() * max(1, self.size // self.world)))
+        while True:
+            epoch, position = divmod(step, self.steps_per_epoch)
+            order = self.order(epoch)
+            while position < self.steps_per_epoch:
+                stop = min(position + per_chunk, self.steps_per_epoch)
+                yield [order[at * self.size + self.rank : (at + 1) * self.size : self.world] for at in range(position, stop)]
+                step += stop - position
+                position = stop
+
+    def _read(self, steps: list[Tensor]) -> list[Batch]:
+        rows = torch.cat(steps)
+        ascending, where = rows.sort()
+        back = torch.empty_like(where)
+        back[where] = torch.arange(len(where))
+        whole = self.source.take(ascending)
+        batches, at = [], 0
+        for part in steps:
+            pick = back[at : at + len(part)]
+            y = None if whole.y is None else whole.y[pick]
+            weights = None if whole.weights is None else whole.weights[pick]
+            batches.append(Batch(whole.x[pick], y, weights))
+            at += len(part)
+        return batches

@@ -1,0 +1,121 @@
+"""Everything that exact resume needs, in one file: `state/<samples seen>.safetensors`.
+
+A tree of dicts, lists, numbers, texts and tensors is split into named tensors and a JSON skeleton kept in the file's
+header. The file is written under a temporary name, fsynced and renamed, and the one before it is kept: whenever the
+process dies, a complete state is on disk.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import BadRun
+from pushforward.core.storage import read_tensors, write_tensors
+
+__all__ = ["Checkpoints", "flatten", "unflatten"]
+
+
+def flatten(tree: Any) -> tuple[dict[str, Tensor], Any]:
+    """The tensors of a tree by path, and its JSON skeleton with references to them."""
+    tensors: dict[str, Tensor] = {}
+
+    def walk(node: Any, path: str) -> Any:
+        if isinstance(node, Tensor):
+            tensors[path] = node.detach()
+            return {"tensor": path}
+        if isinstance(node, dict):
+            return {"items": [[k, walk(v, f"{path}/{k}")] for k, v in node.items()]}
+        if isinstance(node, (list, tuple)):
+            kind = "list" if isinstance(node, list) else "tuple"
+            return {kind: [walk(v, f"{path}/{i}") for i, v in enumerate(node)]}
+        if node is None or isinstance(node, (bool, int, float, str)):
+            return node
+        raise TypeError(f"a {type(node).__name__} at {path} cannot be stored in a checkpoint")
+
+    return tensors, walk(tree, "")
+
+
+def unflatten(tensors: dict[str, Tensor], skeleton: Any) -> Any:
+    """The tree that `flatten` took apart."""
+    if isinstance(skeleton, dict):
+        if "tensor" in skeleton:
+            return tensors[skeleton["tensor"]]
+        if "items" in skeleton:
+            return {k: unflatten(tensors, v) for k, v in skeleton["items"]}
+        kind = list if "list" in skeleton else tuple
+        return kind(unflatten(tensors, v) for v in skeleton["list" if kind is list else "tuple"])
+    return skeleton
+
+
+class Checkpoints:
+    """The states of one run; the newest two are kept.
+
+    Arguments:
+        run: the run folder.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self.folder = run / "state"
+
+    def save(self, tree: Any, samples: int) -> Path:
+        """Write a complete state; only then is the one before last removed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        tensors, skeleton = flatten(tree)
+        path = self.folder / f"{samples:015d}.safetensors"
+        write_tensors(path, tensors, {"tree": json.dumps(skeleton)})
+        for old in list(self._newest_first())[2:]:
+            old.unlink(missing_ok=True)
+        for leftover in self.folder.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+        return path
+
+    def newest(self) -> Any | None:
+        """The newest state that is whole; None if none was ever completed. BadRun if all are damaged."""
+        damage: BadRun | None = None
+        for path in self._newest_first():
+            try:
+                tensors, header = read_tensors(path)
+                return unflatten(tensors, json.loads(header["tree"]))
+            except (BadRun, KeyError, json.JSONDecodeError) as error:
+                damage = error if isinstance(error, BadRun) else BadRun(f"{path} is not a checkpoint; remove it")
+        if damage is not None:
+            raise damage
+        return None
+
+    def _newest_first(self) -> Iterator[Path]:
+        return iter(sorted(self.folder.glob("[0-9]*.safetensors"), reverse=True)) if self.folder.is_dir() else iter(())
+
+
+def copy_tree(tree: Any) -> Any:
+    """A deep copy whose tensors share no memory with the originals."""
+    if isinstance(tree, Tensor):
+        return tree.detach().clone()
+    if isinstance(tree, dict):
+        return {k: copy_tree(v) for k, v in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(copy_tree(v) for v in tree)
+    return tree
+
+
+def random_states(device: torch.device, streams: dict[str, torch.Generator]) -> dict[str, Any]:
+    """The states of this process's streams and of torch's own (dropout draws from those)."""
+    states: dict[str, Any] = {name: stream.get_state().clone() for name, stream in streams.items()}
+    states["torch"] = torch.get_rng_state().clone()
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device).clone()
+    return states
+
+
+def restore_random_states(states: dict[str, Any], device: torch.device, streams: dict[str, torch.Generator]) -> None:
+    """Put back what `random_states` gave."""
+    for name, stream in streams.items():
+        stream.set_state(states[name])
+    torch.set_rng_state(states["torch"])
+    if "cuda" in states and device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)

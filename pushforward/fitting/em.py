@@ -1,0 +1,376 @@
+r"""Learning by mergeable statistics: any number of passes over the rows, each one E step and one M step.
+
+A model whose next parameters depend on the data only through a sum of statistics of single rows,
+
+    T(X; θ) = Σ_i t(x_i; θ),        θ' = M(T(X; θ)),
+
+is learnt from blocks of rows in any order, on any number of machines: T(A ∪ B) = T(A) ⊕ T(B). Expectation maximisation
+(Dempster, Laird & Rubin 1977) is of this kind, and so are Lloyd's k-means and every closed form that needs moments.
+
+What the fitter asks of a model: `statistics(batch)` gives a dataclass of tensors with an associative `merge`;
+`update(statistics)` takes the M step and says whether it is done. A model may also have
+
+* `start(source, rng)`: set parameters before the first pass, from a seeded sample of rows that it takes itself;
+* `starts`: how many such beginnings to run to their end, the best being kept;
+* `objective(statistics)`: a number per row that no pass lowers (nats); decides convergence and the best start;
+* `coordinates(x)`: the user's units to its own, where that is more than its scaling;
+* `remember(batch)`: anything worth keeping beside a resident block between passes, handed back as `statistics(batch, memory)`;
+* `block_rows`: how many rows it likes at a time; `sampled_facts`: whether a sample of rows is enough to prepare it, in
+  which case `complete(statistics)` must tell whether infinities or missing values came by.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import Diverged, InvalidValue
+from pushforward.core.events import CancelToken, Event, Finished, Listener, Progress, Started
+from pushforward.core.model import Model
+from pushforward.core.moments import Moments
+from pushforward.core.phase import Batch
+from pushforward.core.random import derive, generator
+from pushforward.core.scan import Facts, scan
+from pushforward.core.source import Arrays, Source, Subset
+
+__all__ = ["EM"]
+
+KEPT_BYTES = 4 << 30
+"""Resident data are kept in the model's coordinates between passes up to this size, and mapped anew each pass above it."""
+
+
+@dataclass
+class EM:
+    """Fits models by passes of mergeable statistics: θ ← M(⊕ T(block; θ)) until the objective stands still.
+
+    **Reference** Dempster, Laird & Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm.
+
+    **Arguments**
+        steps: the most passes (from each start).
+        tolerance: stop when a pass raises the objective by less than this (nats per row); 0 never stops for it.
+        block: rows at a time; None for what the model likes.
+        seed: of the starts.
+        devices, num_nodes, strategy: as in Lightning Fabric; processes that torchrun started are joined in any case.
+        accelerator: 'auto' (a CUDA device if there is one), 'cpu' or 'cuda'.
+        listeners: called with every event, in the first process only.
+        token: stops the fit after the pass it is cancelled in.
+
+    Every process reads its own share of the rows; one all-gather a pass brings the statistics together, and all merge
+    them in the same order, so all end with the same bits. Data that are not resident stream, one block at a time.
+
+    **Example**
+        >>> import torch, pushforward as pf
+        >>> x = torch.randn(500, 3, generator=torch.Generator().manual_seed(0))
+        >>> pf.PCA(2).fit(x, by=pf.EM(block=100)).encode(x).shape
+        torch.Size([500, 2])
+    """
+
+    steps: int = 100
+    tolerance: float = 1e-6
+    block: int | None = None
+    seed: int = 0
+    devices: int = 1
+    accelerator: str = "auto"
+    strategy: str = "auto"
+    num_nodes: int = 1
+    listeners: Sequence[Listener] = field(default=(), repr=False)
+    token: CancelToken | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "block", "devices", "num_nodes"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise InvalidValue(f"{name} must be a whole number above 0, got {value!r}; pass {name}=1, say")
+        if not self.tolerance >= 0:
+            raise InvalidValue(f"tolerance must not be negative, got {self.tolerance}; pass 0 to use every step")
+        if self.accelerator not in ("auto", "cpu", "cuda", "gpu"):
+            raise InvalidValue(f"accelerator must be 'auto', 'cpu' or 'cuda', got {self.accelerator!r}")
+
+    def fit(self, model: Any, source: Source) -> None:
+        """Learn `model` from `source`, afresh, in every process of the world."""
+        if not callable(getattr(model, "statistics", None)) or not callable(getattr(model, "update", None)):
+            cure = "fit it with a Trainer" if hasattr(model, "phases") else "define statistics(batch) and update(statistics)"
+            raise InvalidValue(f"EM needs a model with mergeable statistics, and {type(model).__name__} has none; {cure}")
+        with torch.no_grad():
+            world = World.join(self)
+            model.prepare(source, self._facts(model, source, world))
+            model.to(world.device)
+            _Fit(self, model, source, world).run()
+
+    def _facts(self, model: Any, source: Source, world: World) -> Facts:
+        size = max(256, (1 << 18) // source.space.size)
+        if getattr(model, "sampled_facts", False):
+            return scan(source, most=4096, block=min(size, 512))
+        rows = world.share(len(source))
+        facts = Facts.of(source.take(torch.arange(0)))
+        for start in range(rows.start, rows.stop, size):
+            facts = facts.merge(Facts.of(_rows(source, start, min(start + size, rows.stop))))
+        merged: Facts = world.merge(_even(facts))
+        return _plain(dataclasses.replace(merged, count=len(source)))
+
+
+class _Fit:
+    """One call of `EM.fit`: the clock, the blocks and the passes."""
+
+    def __init__(self, em: EM, model: Any, source: Source, world: World) -> None:
+        self.em, self.model, self.source, self.world = em, model, source, world
+        self.began, self.samples = time.monotonic(), 0
+        self.starts = int(getattr(model, "starts", 1)) if hasattr(model, "start") else 1
+        self.rows = world.share(len(source))
+        self.size = em.block or int(getattr(model, "block_rows", 4096))
+        self.single = bool(getattr(model, "one_pass", False))
+        self.kept: list[tuple[Batch, Any]] | None = None
+
+    def run(self) -> None:
+        """All starts; the best is what the model keeps."""
+        budget = len(self.source) * (1 if self.single else self.em.steps * self.starts)
+        parameters = sum(b.numel() for k, b in self.model.named_buffers() if k.rpartition(".")[2].endswith("_"))
+        self.emit(Started(0, 0.0, budget=budget, model=type(self.model).__name__, parameters=parameters))
+        best, kept, reason = -math.inf, None, "budget"
+        for attempt in range(self.starts):
+            ended, value = self.once(attempt)
+            if kept is None or value > best:
+                best, kept, reason = value, _copy(self.model) if self.starts > 1 else {}, ended
+            if ended == "interrupted":
+                reason = ended
+                break
+        if kept:
+            self.model.load_state_dict(kept)
+        self.emit(Finished(self.samples, self.seconds, reason=reason, quality=best if math.isfinite(best) else None))
+
+    def once(self, attempt: int) -> tuple[str, float]:
+        """From one start to its end: why it ended, and the last objective."""
+        if hasattr(self.model, "start"):
+            self.model.start(self.source, generator(derive(self.em.seed, "start", attempt)))
+        last = -math.inf
+        for _ in range(1 if self.single else self.em.steps):
+            statistics, stop = self.world.gather(self.one_pass(), self.cancelled)
+            self.check(statistics)
+            done = bool(self.model.update(statistics))
+            value = self.objective(statistics)
+            self.report(value)
+            if done or (self.em.tolerance > 0 and value - last < self.em.tolerance):
+                return "converged", value
+            if stop:
+                return "interrupted", value
+            last = value
+        return "budget", last
+
+    def one_pass(self) -> Any:
+        """The merged statistics of this process's rows, which may be none."""
+        total = None
+        for batch, memory in self.batches():
+            part = self.model.statistics(batch) if memory is None else self.model.statistics(batch, memory)
+            total = part if total is None else total.merge(part)
+        self.samples += len(self.source)
+        return total
+
+    def batches(self) -> Iterator[tuple[Batch, Any]]:
+        """This process's rows in the model's coordinates, kept between passes where they are resident and fit."""
+        if self.kept is not None:
+            yield from self.kept
+            return
+        keep = self.source.resident and not self.single and len(self.rows) * self.source.space.size * 8 <= KEPT_BYTES
+        kept: list[tuple[Batch, Any]] = []
+        for start in range(self.rows.start, self.rows.stop, self.size) or [self.rows.start]:
+            raw = _rows(self.source, start, min(start + self.size, self.rows.stop))
+            batch = self.mapped(raw)
+            memory = self.model.remember(batch) if keep and hasattr(self.model, "remember") else None
+            if keep:
+                kept.append((batch, memory))
+            yield batch, memory
+        if keep:
+            self.kept = kept
+
+    def mapped(self, batch: Batch) -> Batch:
+        """A block in the model's coordinates, on its device, in its floating type."""
+        x, dtype = batch.x.to(self.world.device), self.model.floating()
+        if hasattr(self.model, "coordinates"):
+            x = self.model.coordinates(x)
+        else:
+            wide = x if x.dtype == torch.float64 or dtype != torch.float64 else x.to(dtype)
+            x = (wide if self.model.scaling.kind == "identity" else self.model.scaling(wide)).to(dtype)
+        return Batch(x, batch.y, None if batch.weights is None else batch.weights.to(self.world.device, dtype))
+
+    def check(self, statistics: Any) -> None:
+        """Refuse what a sampled scan could not see: missing or infinite values anywhere in the data."""
+        if getattr(self.model, "sampled_facts", False) and not self.model.complete(statistics):
+            self.model.refuse(self.source, scan(self.source, block=max(256, (1 << 18) // self.source.space.size)))
+            raise Diverged(f"the statistics of {type(self.model).__name__} overflowed; the values are too large to square: rescale them")
+
+    def objective(self, statistics: Any) -> float:
+        """The model's own; minus infinity where it has none."""
+        if not hasattr(self.model, "objective"):
+            return -math.inf
+        value = float(self.model.objective(statistics))
+        if math.isnan(value):
+            raise Diverged(f"the objective of {type(self.model).__name__} became NaN; look for extreme values, or use precision='float64'")
+        return value
+
+    def report(self, value: float) -> None:
+        """One Progress event."""
+        rate = self.samples / max(self.seconds, 1e-9)
+        terms: Mapping[str, float] = dict(self.model.report(value)) if hasattr(self.model, "report") else {"log_likelihood": value}
+        self.emit(Progress(self.samples, self.seconds, rate=rate, terms=terms if math.isfinite(value) else {}))
+
+    @property
+    def seconds(self) -> float:
+        """Since the fit began."""
+        return time.monotonic() - self.began
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether this process was asked to stop."""
+        return self.em.token is not None and self.em.token.cancelled
+
+    def emit(self, event: Event) -> None:
+        """Tell the listeners, in the first process only."""
+        if self.world.rank == 0:
+            for listener in self.em.listeners:
+                listener(event)
+
+
+# ------------------------------------------------------------------------------------------------- many processes
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes that fit together: this one's rank, how many, and its device."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @classmethod
+    def join(cls, em: EM) -> World:
+        """Join the processes that torchrun started, or start those that `devices` asks for."""
+        together = torch.distributed.is_available() and torch.distributed.is_initialized()
+        outside = int(os.environ.get("WORLD_SIZE", "1"))
+        if not together and outside * em.devices * em.num_nodes == 1:
+            cuda = em.accelerator != "cpu" and torch.cuda.is_available()
+            if em.accelerator in ("cuda", "gpu") and not cuda:
+                raise InvalidValue("accelerator 'cuda' was asked for, and there is no CUDA device; pass accelerator='auto'")
+            return cls(0, 1, torch.device("cuda" if cuda else "cpu"))
+        if together:
+            local = int(os.environ.get("LOCAL_RANK", "0"))
+            cuda = torch.distributed.get_backend() == "nccl"
+            device = torch.device("cuda", local) if cuda else torch.device("cpu")
+            return cls(torch.distributed.get_rank(), torch.distributed.get_world_size(), device)
+        from lightning_fabric import Fabric
+
+        local = int(os.environ.get("LOCAL_WORLD_SIZE", em.devices)) if outside > 1 else em.devices
+        nodes = outside // local if outside > 1 else em.num_nodes
+        strategy = "ddp" if em.strategy == "auto" else em.strategy
+        fabric = Fabric(accelerator=em.accelerator, devices=local, num_nodes=nodes, strategy=strategy)
+        fabric.launch()
+        return cls(fabric.global_rank, fabric.world_size, fabric.device)
+
+    def share(self, n: int) -> range:
+        """This rank's rows: contiguous, and beginning at an even number."""
+        return range(n * self.rank // self.size // 2 * 2, n if self.rank == self.size - 1 else n * (self.rank + 1) // self.size // 2 * 2)
+
+    def merge(self, own: Any) -> Any:
+        """The statistics of all ranks, merged in rank order: the same bits everywhere."""
+        return self.gather(own, False)[0]
+
+    def gather(self, own: Any, flag: bool) -> tuple[Any, bool]:
+        """Merged statistics, and whether any rank raised its flag."""
+        if self.size == 1:
+            return own, flag
+        message = torch.cat([torch.tensor([float(flag)], dtype=torch.float64), pack(own)]).to(self.device)
+        sizes = self._all(torch.tensor([len(message)], device=self.device))
+        padded = torch.zeros(int(max(sizes)), dtype=torch.float64, device=self.device)
+        padded[: len(message)] = message
+        total, flagged = None, False
+        for content, size in zip(self._all(padded), sizes):
+            flagged |= bool(content[0])
+            part = unpack(content[1 : int(size)], own)
+            total = part if total is None else total.merge(part)
+        return total, flagged
+
+    def _all(self, tensor: Tensor) -> list[Tensor]:
+        parts = [torch.empty_like(tensor) for _ in range(self.size)]
+        torch.distributed.all_gather(parts, tensor)
+        return parts
+
+
+def pack(value: Any) -> Tensor:
+    """A dataclass of tensors, numbers and dataclasses as one float64 vector that begins with every shape."""
+    shapes: list[float] = []
+    parts: list[Tensor] = []
+    for leaf in _leaves(value):
+        tensor = torch.as_tensor(leaf).detach().to("cpu", torch.float64)
+        shapes += [tensor.ndim, *tensor.shape]
+        parts.append(tensor.reshape(-1))
+    return torch.cat([torch.tensor([float(len(shapes)), *shapes], dtype=torch.float64), *parts])
+
+
+def unpack(vector: Tensor, like: Any) -> Any:
+    """What `pack` packed, as a value of the same classes, types and device as `like`; its shapes may differ."""
+    header = int(vector[0])
+    shapes = [int(v) for v in vector[1 : 1 + header].tolist()]
+    return _build(like, shapes, [vector[1 + header :]])
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for f in dataclasses.fields(value):
+            yield from _leaves(getattr(value, f.name))
+    elif value is not None:
+        yield value
+
+
+def _build(like: Any, shapes: list[int], rest: list[Tensor]) -> Any:
+    if like is None:
+        return None
+    if dataclasses.is_dataclass(like) and not isinstance(like, type):
+        return type(like)(**{f.name: _build(getattr(like, f.name), shapes, rest) for f in dataclasses.fields(like)})
+    axes = shapes.pop(0)
+    shape = [shapes.pop(0) for _ in range(axes)]
+    count = math.prod(shape)
+    leaf, rest[0] = rest[0][:count].reshape(shape), rest[0][count:]
+    return leaf.to(like) if isinstance(like, Tensor) else type(like)(leaf.item())
+
+
+# -------------------------------------------------------------------------------------------------------- helpers
+
+
+def _rows(source: Source, start: int, stop: int) -> Batch:
+    """Consecutive rows; a view where the source holds one tensor, so that no row is copied."""
+    if isinstance(source, Arrays) and isinstance(source.x, Tensor):
+        x = source.x[start:stop]
+        x = x if x.dtype.is_floating_point else x.to(torch.get_default_dtype())
+        return Batch(x, None, None if source.weights is None else source.weights[start:stop])
+    batch = source.take(torch.arange(start, stop))
+    return Batch(batch.x, None, batch.weights)
+
+
+def _even(facts: Facts) -> Facts:
+    """Facts with one count per column, the same form in every process."""
+    moments = facts.moments
+    return dataclasses.replace(facts, moments=Moments(moments.count.expand_as(moments.mean).clone(), moments.mean, moments.m2))
+
+
+def _plain(facts: Facts) -> Facts:
+    """Back to one count for all where no value is missing."""
+    moments, gaps = facts.moments, bool(facts.missing.any()) or bool(facts.infinite.any())
+    return facts if gaps else dataclasses.replace(facts, moments=Moments(moments.count[0], moments.mean, moments.m2))
+
+
+def _copy(model: Model) -> dict[str, Tensor]:
+    return {k: v.detach().clone() for k, v in model.state_dict().items()}
+
+
+def sample_rows(source: Source, most: int, rng: torch.Generator) -> Batch:
+    """At most `most` rows, drawn without replacement, in order: the same in every process for the same seed."""
+    n = len(source)
+    rows = torch.arange(n) if n <= most else torch.randperm(n, generator=rng)[:most].sort().values
+    return Subset(source, rows).take(torch.arange(len(rows)))

@@ -1,0 +1,67 @@
+"""Exponential moving average of everything a model samples from.
+
+m ← m + (1 - β_t)(θ - m), with β_t = min(β, (1 + t)/(10 + t)) so that the start is forgotten quickly. Buffers (batch
+norm's statistics) are copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.core.errors import InvalidValue
+
+__all__ = ["MovingAverage"]
+
+
+class MovingAverage:
+    """The average of a set of networks' parameters.
+
+    Arguments:
+        networks: by name; unwrapped.
+        decay: β in (0, 1), per step.
+    """
+
+    def __init__(self, networks: Mapping[str, nn.Module], decay: float) -> None:
+        if not 0 < decay < 1:
+            raise InvalidValue(f"ema is the share kept at each step, between 0 and 1 (e.g. 0.999), got {decay}")
+        self.decay, self.count = decay, 0
+        self._live = {f"{n}.{k}": p for n, net in networks.items() for k, p in net.named_parameters()}
+        self._buffers = {f"{n}.{k}": b for n, net in networks.items() for k, b in net.named_buffers()}
+        self._mean = {k: p.detach().clone() for k, p in self._live.items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the present parameters."""
+        self.count += 1
+        decay = min(self.decay, (1 + self.count) / (10 + self.count))
+        torch._foreach_lerp_(list(self._mean.values()), [p.detach() for p in self._live.values()], 1 - decay)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Within: the networks hold the average; after: what they held before."""
+        kept = {k: p.detach().clone() for k, p in self._live.items()}
+        self._put(self._mean)
+        try:
+            yield
+        finally:
+            self._put(kept)
+
+    @torch.no_grad()
+    def _put(self, values: Mapping[str, Tensor]) -> None:
+        for key, parameter in self._live.items():
+            parameter.copy_(values[key])
+
+    def state(self) -> dict[str, object]:
+        """What exact resume needs."""
+        return {"count": self.count, "mean": {k: v.clone() for k, v in self._mean.items()}}
+
+    def load(self, state: Mapping[str, object]) -> None:
+        """Take back what `state` gave."""
+        self.count = int(state["count"])  # type: ignore[call-overload]
+        mean: Mapping[str, Tensor] = state["mean"]  # type: ignore[assignment]
+        for key, value in self._mean.items():
+            value.copy_(mean[key])

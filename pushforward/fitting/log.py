@@ -1,0 +1,58 @@
+"""`log.jsonl`: one event a line, appended as it happens.
+
+A checkpoint remembers how far the log had got; resuming cuts what was written after it, so that the log tells the story
+of the fit that led to the weights and no other.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from pushforward.core.events import Event, Saved
+
+__all__ = ["Log", "read_log"]
+
+
+class Log:
+    """The log of a run, open for appending at `position` bytes.
+
+    Arguments:
+        folder: the run folder.
+        position: how much of an existing log to keep.
+    """
+
+    def __init__(self, folder: Path, position: int = 0) -> None:
+        self._file = (folder / "log.jsonl").open("ab")
+        self._file.truncate(position)
+        self._file.seek(position)
+
+    def write(self, event: Event) -> None:
+        """Append an event; where a checkpoint was written is not part of the story."""
+        if not isinstance(event, Saved):
+            self._file.write((json.dumps(_finite(event.as_dict())) + "\n").encode())
+            self._file.flush()
+
+    @property
+    def position(self) -> int:
+        """Bytes written so far."""
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The events of a run."""
+    path = Path(folder) / "log.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def _finite(content: Any) -> Any:
+    """JSON has no NaN: such numbers become null."""
+    if isinstance(content, dict):
+        return {k: _finite(v) for k, v in content.items()}
+    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -1,0 +1,201 @@
+"""Learning by gradients: any learner, any number of players, on any device, resumable to the bit.
+
+The `Trainer` holds the settings; `Loop` (in `loop.py`) does the work. The promise of exact resume: killed at any moment
+and resumed on the same machine with the same number of threads, the final weights are those of the uninterrupted run,
+bit for bit, for budgets that are counted (samples, steps, epochs). A budget in minutes depends on the clock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pushforward.core.errors import BadRun, InvalidValue, require_positive
+from pushforward.core.events import CancelToken, Event, Listener
+from pushforward.core.model import Learner, Model
+from pushforward.core.phase import Optimizer
+from pushforward.core.registry import Value, read
+from pushforward.core.source import Source
+from pushforward.core.storage import write_text
+from pushforward.fitting.augment import Augment
+from pushforward.fitting.schedules import Schedule
+
+__all__ = ["Trainer"]
+
+Callback = Callable[[Event, Learner], None]
+BUDGETS = ("epochs", "steps", "samples", "minutes")
+
+
+@dataclass
+class Trainer:
+    """Fits a learner by playing its phases on batches.
+
+    Arguments:
+        epochs, steps, samples, minutes: the budget, one of them (20 epochs if none). On resuming, '+50' extends it.
+        batch: observations per step, over all processes.
+        seed: of the initialisation, the order, the noise, the augmentations.
+        optimizers: by phase name, in place of the model's own: {'critic': 'adam(rate=1e-4)'}.
+        schedule: of the learning rates, one for all or by phase: 'cosine', 'linear(start=0.5)', …
+        clip: largest gradient norm of a phase.
+        accumulate: compute each step's gradient in this many pieces (less memory, the same step).
+        ema: keep an average of the weights with this decay per step, and sample from it.
+        augment: in place of the model's own, e.g. ['flip', 'crop(padding=2)'].
+        held_out: a share of the rows to hold out, or a source; needed for keep_best and patience.
+        evaluate_every: epochs between evaluations (a twentieth of the budget if None).
+        keep_best: end with the weights of the best held-out quality.
+        patience: stop after this many evaluations without a better one.
+        on_divergence: 'stop', or 'rollback' to the last good state at half the rate (three times at most).
+        run: folder to write checkpoints, log and model to.
+        save_every: seconds between checkpoints.
+        resume: run folder to go on from, with the settings it was begun with.
+        start: a fitted model of the same kind whose weights to begin from (fine-tuning).
+        accelerator, devices, strategy, precision, num_nodes: by Lightning Fabric's names.
+        listeners: called with every event; callbacks: called with every event and the model.
+        token: cancels the fit at the next step.
+
+    Raises InvalidValue, InvalidKind for settings out of range, Diverged where a term or gradient is not finite.
+    """
+
+    epochs: float | str | None = None
+    steps: int | str | None = None
+    samples: int | str | None = None
+    minutes: float | str | None = None
+    batch: int = 128
+    seed: int = 0
+    optimizers: Mapping[str, Optimizer | str] = field(default_factory=dict)
+    schedule: Schedule | str | Mapping[str, Schedule | str] = "constant"
+    clip: float | None = None
+    accumulate: int = 1
+    ema: float | None = None
+    augment: Sequence[Augment | str] | None = None
+    held_out: Source | float | None = None
+    evaluate_every: float | None = None
+    keep_best: bool = False
+    patience: int | None = None
+    on_divergence: Literal["stop", "rollback"] = "stop"
+    run: str | Path | None = None
+    save_every: float = 60.0
+    resume: str | Path | None = None
+    start: Model | None = None
+    accelerator: str = "cpu"
+    devices: int | str = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    num_nodes: int = 1
+    listeners: Sequence[Listener] = ()
+    callbacks: Sequence[Callback] = ()
+    token: CancelToken | None = None
+    reason: str = field(default="", init=False)
+    """Why the last fit ended: 'budget', 'patience' or 'interrupted'."""
+
+    def __post_init__(self) -> None:
+        if self.resume is not None:
+            self._take_stored()
+        for name in BUDGETS:
+            _check_budget(name, getattr(self, name))
+        given = [n for n in BUDGETS if getattr(self, n) is not None]
+        if len(given) > 1:
+            raise InvalidValue(f"give one budget, got {' and '.join(given)}; leave the others out")
+        require_positive(batch=self.batch, accumulate=self.accumulate, clip=self.clip, save_every=self.save_every)
+        require_positive(patience=self.patience, evaluate_every=self.evaluate_every)
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise InvalidValue(f"ema is the share kept at each step, between 0 and 1 (e.g. 0.999), got {self.ema}")
+        if isinstance(self.held_out, (int, float)) and not 0 < self.held_out < 1:
+            raise InvalidValue(f"held_out is a share of the rows between 0 and 1, or a source, got {self.held_out}")
+        if self.on_divergence not in ("stop", "rollback"):
+            raise InvalidValue(f"on_divergence must be 'stop' or 'rollback', got {self.on_divergence!r}")
+        if (self.keep_best or self.patience) and self.held_out is None and self.resume is None:
+            raise InvalidValue("keep_best and patience need held-out data; pass held_out=0.1, say")
+        if self.batch % self.accumulate:
+            raise InvalidValue(f"batch must be a multiple of accumulate, got {self.batch} and {self.accumulate}")
+        self.optimizers = {phase: read(Optimizer, value) for phase, value in self.optimizers.items()}
+        if isinstance(self.schedule, (str, Schedule)):
+            self.schedule = read(Schedule, self.schedule)
+        else:
+            self.schedule = {phase: read(Schedule, value) for phase, value in self.schedule.items()}
+        if self.augment is not None:
+            self.augment = [read(Augment, value) for value in self.augment]
+
+    def fit(self, model: Learner, source: Source) -> None:
+        """Learn `model` from `source`: afresh, or from where the run in `resume` stood."""
+        from pushforward.fitting.loop import Loop
+
+        if not isinstance(model, Learner):
+            raise InvalidValue(f"{type(model).__name__} does not learn by gradients; leave `by` out to use its own fitter")
+        self.reason = Loop(self, model, source).play()
+
+    # ------------------------------------------------------------------------------------------------- stored
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that shapes the result, as plain JSON."""
+        skipped = {"run", "resume", "start", "listeners", "callbacks", "token", "reason"}
+        content = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name not in skipped}
+        if not isinstance(self.held_out, (int, float)):
+            content["held_out"] = None
+        return content
+
+    def store(self, folder: Path) -> None:
+        """Write trainer.json into a run folder."""
+        write_text(folder / "trainer.json", json.dumps(self.settings(), indent=2) + "\n")
+
+    def _take_stored(self) -> None:
+        """Fill in the settings of the run in `resume`; a budget given now replaces or extends the stored one."""
+        folder = Path(str(self.resume))
+        path = folder / "trainer.json"
+        if not path.is_file():
+            raise BadRun(f"{folder} cannot be resumed: it holds no trainer.json; expected the folder of a fit with checkpoints")
+        try:
+            stored = json.loads(path.read_text())
+        except json.JSONDecodeError as error:
+            raise BadRun(f"{path} is damaged; restore it from a copy") from error
+        wanted = {n: getattr(self, n) for n in BUDGETS if getattr(self, n) is not None}
+        for f in dataclasses.fields(self):
+            if f.name in BUDGETS or f.name not in stored:
+                continue
+            if f.name in ("save_every", "held_out") and getattr(self, f.name) != f.default:
+                continue
+            setattr(self, f.name, stored[f.name])
+        budget = wanted or {n: stored[n] for n in BUDGETS if stored.get(n) is not None}
+        for name in BUDGETS:
+            setattr(self, name, _extended(name, budget.get(name), stored))
+        self.run = folder
+
+
+def _extended(name: str, given: Any, stored: Mapping[str, Any]) -> Any:
+    """'+50' epochs on a run of 20 epochs make 70."""
+    if not (isinstance(given, str) and given.startswith("+")):
+        return given
+    if stored.get(name) is None:
+        have = next((n for n in BUDGETS if stored.get(n) is not None), "epochs")
+        raise InvalidValue(f"the run's budget is in {have}, so it cannot be extended in {name}; extend it in {have}")
+    return float(stored[name]) + _number(name, given[1:])
+
+
+def _check_budget(name: str, value: Any) -> None:
+    if value is None:
+        return
+    number = _number(name, value)
+    if isinstance(value, str) and value.startswith("+"):
+        raise InvalidValue(f"{name}={value!r} extends a run that is resumed; without resume give the whole budget")
+    require_positive(**{name: number})
+
+
+def _number(name: str, text: Any) -> float:
+    try:
+        return float(text)
+    except (TypeError, ValueError) as error:
+        raise InvalidValue(f"{name} must be a number, or '+number' when resuming, got {text!r}") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value

@@ -1,0 +1,12 @@
+"""Models. Importing this package fills the catalogue of names; the classes themselves are imported on demand."""
+
+from pushforward.core.registry import catalogue
+
+catalogue.update(
+    {
+        "pca": ("pushforward.models.classical.pca", "principal components as a probabilistic model: exact density, codes, samples"),
+        "autoencoder": ("pushforward.models.deep.autoencoder", "a network that squeezes and restores: codes and reconstructions"),
+        "vae": ("pushforward.models.deep.vae", "variational auto-encoder: codes, samples and a bound on the density"),
+        "gan": ("pushforward.models.deep.gan", "two players, any game: samples"),
+    }
+)

@@ -1,0 +1,342 @@
+r"""Principal components as a probabilistic model.
+
+With the maximum-likelihood covariance S = 1/N Σ (x - μ)(x - μ)ᵀ = U diag(l_1 ≥ … ≥ l_d) Uᵀ and K components kept,
+
+    z = U_Kᵀ (x - μ),     x = μ + U_K z,     σ² = 1/(d-K) Σ_{j>K} l_j,     C = U_K (L_K - σ² I) U_Kᵀ + σ² I.
+
+C is the maximum-likelihood covariance of probabilistic PCA, x = W z' + μ + σ ε with W = U_K (L_K - σ² I)^½, so that
+
+    log p(x) = -½ [ d ln 2π + Σ_{k≤K} ln l_k + (d-K) ln σ² + Σ_k z_k² / l_k + |x - μ - U_K z|² / σ² ]
+
+is exact. The number of components may be asked of the data: Minka's evidence is Laplace's approximation of p(X | K),
+
+    ln p(X|K) ≈ ln p(U) - N/2 Σ_{k≤K} ln l_k - N(d-K)/2 ln σ² + (m+K)/2 ln 2π - ½ ln|A_Z| - K/2 ln N,
+    m = dK - K(K+1)/2,   ln|A_Z| = Σ_{i≤K} Σ_{j>i} ln[(1/l̂_j - 1/l̂_i)(l_i - l_j) N],   l̂_j = l_j (j ≤ K) or σ² (j > K),
+
+and the held-out likelihood needs no more than the covariances of two halves of the rows.
+
+Everything is learnt from one pass of mergeable sums, in float64; with fewer rows than coordinates from the singular
+values of the rows themselves. Variances are floored at the resolution of float64 (see `gaussian.resolution`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
+from pushforward.core.model import Fitter, Model
+from pushforward.core.phase import Batch
+from pushforward.core.random import Rng, generator, normal
+from pushforward.core.registry import register
+from pushforward.core.scan import Facts
+from pushforward.core.source import Source
+from pushforward.fitting.em import EM
+from pushforward.models.classical.gaussian import Gaussian, Scatter, refuse_conditions, resolution
+
+__all__ = ["PCA", "evidence", "held_out"]
+
+
+@dataclass
+class Rows:
+    """The rows themselves, which are the smaller statistic when there are fewer of them than coordinates."""
+
+    x: Tensor
+    weights: Tensor
+
+    def merge(self, other: Rows) -> Rows:
+        """Both sets of rows."""
+        return Rows(torch.cat([self.x, other.x]), torch.cat([self.weights, other.weights]))
+
+
+@dataclass
+class Halves:
+    """Sums over the rows at even and at odd positions."""
+
+    even: Scatter
+    odd: Scatter
+
+    def merge(self, other: Halves) -> Halves:
+        """Sums over both."""
+        return Halves(self.even.merge(other.even), self.odd.merge(other.odd))
+
+
+@register("pca")
+class PCA(Model):
+    """Principal component analysis: x ≈ μ + U_K z, with the exact density of probabilistic PCA.
+
+    log p(x) = log N(x; μ, U_K (L_K - σ² I) U_Kᵀ + σ² I), and codes z = U_Kᵀ (x - μ).
+
+    **Reference** Tipping & Bishop (1999), Probabilistic principal component analysis, Eq. 7-8; Minka (2000), Automatic
+    choice of dimensionality for PCA, Eq. 76-82. Signs are fixed: the largest coefficient of each component is positive.
+
+    **Arguments**
+        components: how many; None for all; a fraction of the variance in (0, 1); 'minka' for the most evident number;
+            'heldout' for the number with the highest likelihood of one half of the rows under the other half, both ways.
+
+    Learnt: `mean_` (d,), `components_` (K, d), `explained_variance_` (K,) and `noise_variance_` of the 1/N covariance, in
+    squared units of the data; `explained_variance_ratio_` (K,); `spectrum_`, every eigenvalue; `count_`, the rows'
+    total weight. Pictures and clips are taken flattened and come back in their shape.
+
+    **Example**
+        >>> import torch
+        >>> x = torch.randn(200, 5, generator=torch.Generator().manual_seed(0)) * torch.tensor([3., 2., 1., .1, .1])
+        >>> model = PCA(3).fit(x)
+        >>> model.encode(x).shape, model.decode(model.encode(x)).shape
+        (torch.Size([200, 3]), torch.Size([200, 5]))
+        >>> bool((model.decode(model.encode(x)) - x).abs().max() < .5)
+        True
+    """
+
+    accepts: ClassVar[frozenset[str]] = frozenset({"constant", "single", "few"})
+    scaling_kind: ClassVar[str] = "identity"
+    dtype: ClassVar[torch.dtype | None] = torch.float64
+    one_pass: ClassVar[bool] = True
+    sampled_facts: ClassVar[bool] = True
+    block_rows: ClassVar[int] = 8192
+
+    mean_: Tensor
+    components_: Tensor
+    explained_variance_: Tensor
+    explained_variance_ratio_: Tensor
+    noise_variance_: Tensor
+    spectrum_: Tensor
+    count_: Tensor
+
+    def __init__(self, components: int | float | str | None = None) -> None:
+        super().__init__()
+        self.components = _checked(components)
+        for name in ("mean_", "explained_variance_", "explained_variance_ratio_", "spectrum_"):
+            self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
+        self.register_buffer("components_", torch.zeros(0, 0, dtype=torch.float64))
+        self.register_buffer("noise_variance_", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("count_", torch.zeros((), dtype=torch.float64))
+
+    def default_fitter(self) -> Fitter:
+        """One pass over the rows."""
+        return EM()
+
+    # ---------------------------------------------------------------------------------------------------- learning
+
+    def prepare(self, source: Source, facts: Facts) -> None:
+        """Refuse conditions; choose what is summed, and about which origin."""
+        refuse_conditions(self, source)
+        d = source.space.size
+        if isinstance(self.components, int) and self.components > d:
+            raise InvalidValue(f"components must be at most the number of coordinates, {d}, got {self.components}")
+        super().prepare(source, facts)
+        mean, variance = facts.moments.mean, facts.moments.covariance
+        near = bool((mean.square().sum() <= 16 * variance.sum()).all())
+        self._origin = None if near else mean
+        most = self.components if isinstance(self.components, int) else 0
+        self._few = len(source) < d and most <= len(source) and self.components != "heldout"
+        if self.components == "heldout" and len(source) < 4:
+            raise BadSource(f"components='heldout' needs at least 4 rows, got {len(source)}; pass a number of components")
+
+    def statistics(self, batch: Batch) -> Scatter | Rows | Halves:
+        """Count, sum and products of one block (or, where there are few, the rows)."""
+        x = batch.x.reshape(len(batch.x), -1)
+        origin = None if self._origin is None else self._origin.to(x.device)
+        if self._few:
+            own = x.to(torch.float64) if origin is None else x - origin
+            return Rows(own, own.new_ones(len(own)) if batch.weights is None else batch.weights)
+        if self.components == "heldout":
+            w = batch.weights
+            first, second = (Scatter.of(x[i::2], None if w is None else w[i::2], origin) for i in (0, 1))
+            return Halves(first, second)
+        return Scatter.of(x, batch.weights, origin)
+
+    def complete(self, statistics: Scatter | Rows | Halves) -> bool:
+        """Whether neither a missing nor an infinite value came by."""
+        if isinstance(statistics, Halves):
+            return self.complete(statistics.even) and self.complete(statistics.odd)
+        return bool(torch.isfinite(statistics.total if isinstance(statistics, Scatter) else statistics.x).all())
+
+    def update(self, statistics: Scatter | Rows | Halves) -> bool:
+        """Eigenvalues and vectors, the choice of K, signs and noise; done."""
+        chosen = None
+        if isinstance(statistics, Halves):
+            chosen = self._choose_held_out(statistics)
+            statistics = statistics.even.merge(statistics.odd)
+        mean, spectrum, axes, self.count_ = self._from_rows(statistics) if isinstance(statistics, Rows) else self._from_sums(statistics)
+        d = len(mean)
+        floor = resolution(spectrum, mean)
+        k = chosen or self._how_many(spectrum, d, float(self.count_))
+        total = spectrum.sum()
+        rest = spectrum[k:].sum() / max(d - k, 1)
+        self.mean_, self.spectrum_ = mean, spectrum
+        self.components_ = _signed(axes[:k])
+        self.explained_variance_ = spectrum[:k].clone()
+        self.explained_variance_ratio_ = spectrum[:k] / total.clamp_min(torch.finfo(total.dtype).tiny)
+        self.noise_variance_ = rest.clamp_min(floor) if k < d else torch.zeros_like(rest)
+        return True
+
+    def objective(self, statistics: Any) -> Tensor:
+        """Mean log-likelihood of the rows it was learnt from, nats."""
+        k, d = len(self.explained_variance_), len(self.mean_)
+        scaled = (self.explained_variance_ / self._variances()).sum()
+        if k < d:
+            scaled = scaled + self.spectrum_[k:].sum() / self.noise_variance_
+        return -0.5 * (d * math.log(2 * math.pi) + self._log_determinant() + scaled)
+
+    def _from_sums(self, sums: Scatter) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        mean, covariance = sums.moments(None if self._origin is None else self._origin.to(sums.total.device))
+        values, axes = torch.linalg.eigh(covariance)
+        return mean, values.flip(0).clamp_min(0), axes.T.flip(0), sums.count
+
+    def _from_rows(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        count = rows.weights.sum()
+        shift = rows.weights @ rows.x / count
+        centred = (rows.x - shift) * rows.weights.sqrt()[:, None]
+        _, singular, axes = torch.linalg.svd(centred, full_matrices=False)
+        mean = shift if self._origin is None else self._origin.to(shift.device) + shift
+        return mean, singular.square() / count, axes, count
+
+    def _how_many(self, spectrum: Tensor, d: int, count: float) -> int:
+        """K for this spectrum."""
+        if isinstance(self.components, float):
+            share = spectrum.cumsum(0) / spectrum.sum().clamp_min(torch.finfo(spectrum.dtype).tiny)
+            return min(int((share < self.components - 1e-12).sum()) + 1, len(spectrum))
+        if self.components == "minka":
+            scores = evidence(spectrum, d, count)
+            return int(scores.argmax()) + 1 if len(scores) else 1
+        return min(len(spectrum), max(1, int(count)), d) if self.components is None else int(self.components)
+
+    def _choose_held_out(self, halves: Halves) -> int:
+        origin = None if self._origin is None else self._origin.to(halves.even.total.device)
+        one, two = halves.even.moments(origin), halves.odd.moments(origin)
+        return int((held_out(*one, *two) * halves.odd.count + held_out(*two, *one) * halves.even.count).argmax()) + 1
+
+    # ------------------------------------------------------------------------------------------------- being used
+
+    def encode(self, x: Any) -> Tensor:
+        """Codes z = U_Kᵀ (x - μ) (n, K), in the data's units."""
+        return (self._flat(x) - self.mean_) @ self.components_.T
+
+    def decode(self, z: Any, y: Any = None, *, rng: Rng = None) -> Tensor:
+        """x = μ + U_K z (n, *shape), user's units; differentiable in z."""
+        space = self.fitted_space()
+        z = torch.as_tensor(z).to(self.components_)
+        self.condition_rows(y, len(z))
+        if z.ndim != 2 or z.shape[1] != len(self.components_):
+            raise InvalidValue(f"codes must have shape (n, {len(self.components_)}), got {tuple(z.shape)}; they are what encode gives")
+        return (self.mean_ + z @ self.components_).reshape(len(z), *map(int, space.shape))  # type: ignore[arg-type]
+
+    def whiten(self, x: Any) -> Tensor:
+        """Codes divided by their standard deviations (n, K): mean 0, covariance I over the data it was fitted on."""
+        return self.encode(x) / self._variances().sqrt()
+
+    def log_prob(self, x: Any) -> Tensor:
+        """Exact log-density of each row (n,), nats, per unit of the user's coordinates."""
+        centred = self._flat(x) - self.mean_
+        z = centred @ self.components_.T
+        scaled = (z.square() / self._variances()).sum(1)
+        if len(self.components_) < len(self.mean_):
+            scaled = scaled + (centred - z @ self.components_).square().sum(1) / self.noise_variance_
+        return -0.5 * (len(self.mean_) * math.log(2 * math.pi) + self._log_determinant() + scaled)
+
+    def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
+        """n draws (n, *shape), user's units."""
+        space = self.fitted_space()
+        self.condition_rows(y, n)
+        noise = normal(n, len(self.mean_), rng=generator(rng), like=self.mean_)
+        along = noise @ self.components_.T
+        spread = self.explained_variance_.sqrt() - self.noise_variance_.sqrt()
+        x = self.mean_ + self.noise_variance_.sqrt() * noise + (along * spread) @ self.components_
+        return x.reshape(n, *map(int, space.shape))  # type: ignore[arg-type]
+
+    def condition(self, known: Mapping[Any, float]) -> Gaussian:
+        """The law of the other axes, given {axis name or position: value}; closed form."""
+        return self.gaussian().condition(known)
+
+    def marginal(self, axes: Any) -> Gaussian:
+        """The law of some axes; closed form."""
+        return self.gaussian().marginal(axes)
+
+    def gaussian(self) -> Gaussian:
+        """The same law with its covariance written out (d, d)."""
+        space = self.fitted_space()
+        extra = self._variances() - self.noise_variance_
+        covariance = (self.components_.T * extra) @ self.components_
+        covariance.diagonal().add_(self.noise_variance_)
+        return Gaussian.of(self.mean_, covariance, space)
+
+    def _variances(self) -> Tensor:
+        return self.explained_variance_.clamp_min(resolution(self.spectrum_, self.mean_))
+
+    def _log_determinant(self) -> Tensor:
+        kept = self._variances().log().sum()
+        rest = len(self.mean_) - len(self.components_)
+        return kept + rest * self.noise_variance_.log() if rest else kept
+
+    def _flat(self, x: Any) -> Tensor:
+        rows = self.fitted_space().conform(x, what="x").to(self.device, torch.float64)
+        return rows.reshape(len(rows), -1)
+
+
+def evidence(spectrum: Tensor, d: int, count: float) -> Tensor:
+    """Minka's log-evidence for K = 1 … (d - 1, or the rank if lower), nats.
+
+    Arguments:
+        spectrum: the eigenvalues of the 1/N covariance, falling; fewer than d where the others are zero.
+        d: the number of coordinates.
+        count: N.
+    """
+    values = torch.zeros(d, dtype=torch.float64, device=spectrum.device)
+    values[: len(spectrum)] = spectrum
+    floor = max(float(values[0]) * 4 * d * torch.finfo(torch.float64).eps, 1e-300)
+    rank = min(int((values > floor).sum()), d - 1)
+    scores = []
+    index = torch.arange(d, device=values.device)
+    surfaces = torch.lgamma((d - index.double()) / 2) - (d - index.double()) / 2 * math.log(math.pi)
+    for k in range(1, rank + 1):
+        noise = values[k:].mean().clamp_min(floor)
+        fitted = torch.where(index < k, values.clamp_min(floor), noise)
+        gaps = (values[:k, None] - values[None, :]) * (1 / fitted[None, :] - 1 / fitted[:k, None])
+        later = index[None, :] > index[:k, None]
+        curvature = (gaps[later].clamp_min(1e-300).log() + math.log(count)).sum()
+        free = d * k - k * (k + 1) / 2
+        score = surfaces[:k].sum() - k * math.log(2) - count / 2 * (values[:k].log().sum() + (d - k) * noise.log())
+        scores.append(score + (free + k) / 2 * math.log(2 * math.pi) - curvature / 2 - k / 2 * math.log(count))
+    return torch.stack(scores) if scores else values.new_zeros(0)
+
+
+def held_out(mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covariance: Tensor) -> Tensor:
+    """Mean log-likelihood of other rows under the models of K = 1 … d-1 components learnt here, nats: from moments alone."""
+    d = len(mean)
+    values, axes = torch.linalg.eigh(covariance)
+    values, axes = values.flip(0).clamp_min(0), axes.flip(1)
+    floor = resolution(values, mean)
+    delta = other_mean - mean
+    spread = (axes * (other_covariance @ axes)).sum(0) + (delta @ axes).square()
+    rest = torch.arange(d, 0, -1, dtype=values.dtype, device=values.device) - 1
+    noise = ((values.sum() - values.cumsum(0)) / rest.clamp_min(1)).clamp_min(floor)
+    kept = values.clamp_min(floor)
+    scaled = (spread / kept).cumsum(0) + (spread.sum() - spread.cumsum(0)) / noise
+    return -0.5 * (d * math.log(2 * math.pi) + kept.log().cumsum(0) + rest * noise.log() + scaled)[: max(d - 1, 1)]
+
+
+def _signed(axes: Tensor) -> Tensor:
+    """Each row with its largest |coefficient| positive; of nearly equal ones (1e-6) the first counts."""
+    size = axes.abs()
+    first = (size >= size.amax(1, keepdim=True) * (1 - 1e-6)).to(torch.int8).argmax(1)
+    return (axes * axes.gather(1, first[:, None]).sign()).contiguous()
+
+
+def _checked(components: Any) -> int | float | str | None:
+    if components is None or components in ("minka", "heldout"):
+        return components
+    if isinstance(components, bool) or not isinstance(components, (int, float)):
+        if isinstance(components, str):
+            raise InvalidValue(f"components must be a number, a fraction, 'minka', 'heldout' or None, got {components!r}")
+        raise InvalidKind(f"components must be a number, a fraction, 'minka', 'heldout' or None, got {type(components).__name__}")
+    if isinstance(components, float) and not 0 < components < 1:
+        raise InvalidValue(f"components as a fraction of the variance must lie in (0, 1), got {components}; pass a whole number for a count")
+    if components < 1 and isinstance(components, int):
+        raise InvalidValue(f"components must be at least 1, got {components}; pass None for all")
+    return components

@@ -1,0 +1,1 @@
+"""Models that learn by gradients: one paper per file."""

@@ -1,0 +1,101 @@
+"""Two-player games: what critic and generator minimise, given the critic's outputs c on real and generated samples.
+
+Every loss is per sample, (n,). The critic's output is a logit or an unbounded number; no sigmoid is taken anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import relu, softplus
+
+from pushforward.core.registry import Value
+
+__all__ = ["Game", "Minimax", "NonSaturating", "LeastSquares", "Hinge", "Wasserstein", "Relativistic"]
+
+
+class Game(Value, family="game"):
+    """What each player minimises."""
+
+    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The critic's loss (n,) from its outputs (n,) on real and generated samples."""
+        raise TypeError(f"{type(self).__name__} must define critic(real, fake)")
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """The generator's loss (n,)."""
+        raise TypeError(f"{type(self).__name__} must define generator(fake, real)")
+
+
+@dataclass(frozen=True)
+class NonSaturating(Game, name="non_saturating"):
+    """Critic: -log D(x) - log(1 - D(g)); generator: -log D(g) (Goodfellow et al. 2014, §3)."""
+
+    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Cross-entropy of telling real from generated."""
+        return softplus(-real) + softplus(fake)
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """-log D(g)."""
+        return softplus(-fake)
+
+
+@dataclass(frozen=True)
+class Minimax(NonSaturating, name="minimax"):
+    """The same critic; generator: log(1 - D(g)) (Goodfellow et al. 2014, Eq. 1)."""
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """log(1 - D(g))."""
+        return -softplus(fake)
+
+
+@dataclass(frozen=True)
+class LeastSquares(Game, name="least_squares"):
+    """Critic: ½(c(x) - 1)² + ½c(g)²; generator: ½(c(g) - 1)² (Mao et al. 2017, Eq. 9)."""
+
+    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Real to 1, generated to 0."""
+        return 0.5 * ((real - 1).square() + fake.square())
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """Generated to 1."""
+        return 0.5 * (fake - 1).square()
+
+
+@dataclass(frozen=True)
+class Hinge(Game, name="hinge"):
+    """Critic: [1 - c(x)]₊ + [1 + c(g)]₊; generator: -c(g) (Lim & Ye 2017)."""
+
+    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Margins of one on either side."""
+        return relu(1 - real) + relu(1 + fake)
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """-c(g)."""
+        return -fake
+
+
+@dataclass(frozen=True)
+class Wasserstein(Game, name="wasserstein"):
+    """Critic: c(g) - c(x); generator: -c(g) (Arjovsky et al. 2017, Eq. 2); needs a penalty on the critic's slope."""
+
+    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Minus the estimated distance."""
+        return fake - real
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """-c(g)."""
+        return -fake
+
+
+@dataclass(frozen=True)
+class Relativistic(Game, name="relativistic"):
+    """Critic: softplus(c(g) - c(x)); generator: softplus(c(x) - c(g)) on pairs (Jolicoeur-Martineau 2019, Eq. 5)."""
+
+    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Real above generated."""
+        return softplus(fake - real)
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """Generated above real."""
+        return softplus(real - fake)
