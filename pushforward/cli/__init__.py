@@ -1,1 +1,1 @@
-"""cli."""
+"""The command line: one command per file. Nothing here imports torch, pandas or scikit-learn until a command runs."""

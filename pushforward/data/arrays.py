@@ -154,7 +154,9 @@ def _choose_key(path: Path, shapes: dict[str, Any], key: str | None, options: Op
     others = [k for k in shapes if k not in Y_KEYS and k != options.label_name]
     if len(others) == 1:
         return others[0]
-    raise BadSource(f"{path}: which array? it holds {listed}; name one after a colon, e.g. {path.name}:{others[0] if others else next(iter(shapes))}")
+    raise BadSource(
+        f"{path}: which array? it holds {listed}; name one after a colon, e.g. {path.name}:{others[0] if others else next(iter(shapes))}"
+    )
 
 
 def _label_key(path: Path, shapes: dict[str, Any], key: str, options: Options) -> str | None:

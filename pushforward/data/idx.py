@@ -50,7 +50,8 @@ def labels_beside(path: Path) -> Path | None:
 def read_idx(path: Path) -> np.ndarray[Any, Any]:
     """The array in an IDX file; BadSource for one that is damaged."""
     try:
-        content = gzip.open(path).read() if path.suffix == ".gz" else path.read_bytes()
+        content = path.read_bytes()
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
     except (OSError, EOFError, zlib.error) as error:
         raise BadSource(f"{path}: cannot be read ({error}); the file is damaged: fetch it again") from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:

@@ -70,7 +70,9 @@ class Options:
         if channels not in (None, 1, 3, 4):
             raise InvalidValue(f"channels must be 1 (grey), 3 (colour) or 4 (colour and alpha), got {channels!r}")
         space, condition = _like(like)
-        checked = cls(size=_size(size), fit=fit or "crop", channels=channels, memory=_bytes(memory), like=space, like_condition=condition, **rest)
+        checked = cls(
+            size=_size(size), fit=fit or "crop", channels=channels, memory=_bytes(memory), like=space, like_condition=condition, **rest
+        )
         return checked._prepared_like(space) if space is not None else checked
 
     def _prepared_like(self, space: Space) -> Options:

@@ -33,18 +33,24 @@ __all__ = ["Spool", "temporary_file", "from_iterable", "from_dataset", "MapDatas
 @contextmanager
 def temporary_file() -> Iterator[Path]:
     """A path for a temporary file; what is mapped from it inside the block outlives the name."""
-    handle, text = tempfile.mkstemp(prefix="pushforward-", suffix=".npy")
+    try:
+        try:
+        handle, text = tempfile.mkstemp(prefix="pushforward-", suffix=".npy")
+    except OSError as error:
+        raise _no_room(tempfile.gettempdir(), error) from error
     os.close(handle)
     path = Path(text)
     try:
         yield path
-    except OSError as error:
-        raise BadSource(f"cannot write the temporary file {path} ({error.strerror}); free some space or set TMPDIR to another disk") from error
     finally:
         try:
             path.unlink(missing_ok=True)
         except PermissionError:  # Windows keeps mapped files; they go with the process
             weakref.finalize(Spool, path.unlink, missing_ok=True)
+
+
+def _no_room(path: str | Path, error: OSError) -> BadSource:
+    return BadSource(f"cannot write the temporary file {path} ({error.strerror}); free some space or set TMPDIR to another disk")
 
 
 class Spool:
@@ -79,8 +85,11 @@ class Spool:
             self.path = self._scope.__enter__()
             self.file = open(self.path, "wb")  # noqa: SIM115
         if self.file is not None:
-            for part in self.kept:
-                np.ascontiguousarray(part).tofile(self.file)
+            try:
+                for part in self.kept:
+                    self.file.write(np.ascontiguousarray(part).data)
+            except OSError as error:
+                raise _no_room(self.path, error) from error
             self.kept = []
 
     def finish(self) -> np.ndarray[Any, Any]:
@@ -152,7 +161,9 @@ class MapDataset:
     def _all_labels(self) -> Space | None:
         targets = getattr(self.dataset, "targets", None)
         if targets is None:
-            raise BadSource(f"{self.name}: expected a dataset larger than memory to list its labels in .targets; add it, or pass label=False")
+            raise BadSource(
+                f"{self.name}: expected a dataset larger than memory to list its labels in .targets; add it, or pass label=False"
+            )
         return Space.labels([str(i) for i in range(int(max(targets)) + 1)])
 
     def __len__(self) -> int:
@@ -200,7 +211,9 @@ def _label(y: Any) -> Any:
 
 def _check_alike(x: np.ndarray[Any, Any], first: np.ndarray[Any, Any], index: int) -> None:
     if x.shape != first.shape:
-        raise ShapeMismatch(f"observation {index} has shape {x.shape}, but the first has {first.shape}; every observation needs the same shape")
+        raise ShapeMismatch(
+            f"observation {index} has shape {x.shape}, but the first has {first.shape}; every observation needs the same shape"
+        )
     if x.dtype != first.dtype and (x.dtype.kind in "iu") != (first.dtype.kind in "iu"):
         cure = "give all as bytes or all as fractions"
         raise ShapeMismatch(f"observation {index} is {x.dtype}, but the first is {first.dtype}; {cure}")

@@ -1,4 +1,4 @@
-"""Table files: `.csv`, `.tsv` (plain, .gz, .xz, .bz2, .zst) and `.parquet`, whole or in chunks."""
+"""Table files: `.csv`, `.tsv` (plain, .gz, .xz, .bz2) and `.parquet`, whole or in chunks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ from pushforward.core.source import Arrays
 from pushforward.data.options import Options
 from pushforward.data.tables import Chunks, from_chunks
 
-__all__ = ["TABLES", "from_table", "table_chunks"]
+__all__ = ["is_table", "from_table", "table_chunks"]
 
-TABLES = (".csv", ".tsv", ".parquet")
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 _ROWS = 65536
+
+
+def is_table(path: Path) -> bool:
+    """Whether the name is that of a table, packed or not."""
+    plain = path.with_suffix("") if path.suffix in _OPENERS else path
+    return plain.suffix.lower() in (".csv", ".tsv", ".txt") or path.suffix.lower() == ".parquet"
 
 
 def from_table(path: Path, options: Options) -> Arrays:
@@ -31,8 +36,8 @@ def from_table(path: Path, options: Options) -> Arrays:
 def table_chunks(path: Path, options: Options) -> tuple[Chunks, bool]:
     """A function that starts reading the file over, and whether its columns have no names."""
     _require_pandas(path)
-    if ".parquet" in path.suffixes[-1:]:
-        return _parquet(path, options), False
+    if path.suffix.lower() == ".parquet":
+        return _parquet(path), False
     separator, header = _sniff(path)
     kwargs: dict[str, Any] = {"sep": separator, "header": 0 if header else None, "skipinitialspace": True, "low_memory": False}
     expansion = 24 if path.suffix in _OPENERS else 4
@@ -64,7 +69,7 @@ def _csv(path: Path, kwargs: dict[str, Any], whole: bool) -> Chunks:
     return chunks
 
 
-def _parquet(path: Path, options: Options) -> Chunks:
+def _parquet(path: Path) -> Chunks:
     try:
         from pyarrow import ArrowInvalid, parquet
     except ImportError as error:

@@ -19,9 +19,11 @@ from pushforward.core.space import Column, Space
 from pushforward.data.arrays import labels_of, refuse_infinity
 from pushforward.data.options import Options
 
-__all__ = ["Chunks", "ColumnSurvey", "Survey", "from_frame", "from_chunks", "survey_chunks"]
+__all__ = ["Chunks", "ColumnSurvey", "Survey", "from_frame", "from_chunks", "survey_chunks", "NAMELESS"]
 
 Chunks = Callable[[], Iterator[Any]]
+NAMELESS = ("", "Unnamed: 0")
+"""What a column without a name is called."""
 _CODED = ("categorical", "text", "date")
 
 
@@ -149,7 +151,7 @@ def _like_columns(names: list[str], options: Options) -> list[str]:
 
 def _counts_rows(chunk: Any, name: str) -> bool:
     """Whether a nameless first column merely numbers the rows."""
-    if name not in ("", "Unnamed: 0") or not len(chunk):
+    if name not in NAMELESS or not len(chunk):
         return False
     values = _series(chunk, name)
     if values.dtype.kind not in "iu":
@@ -231,7 +233,9 @@ def _encode(series: Any, column: Column, options: Options) -> np.ndarray[Any, An
     unseen = [str(u) for u in uniques if str(u) not in lookup]
     if unseen:
         known = ", ".join(column.categories[:10])
-        raise ShapeMismatch(f"{options.name or 'table'}: column {column.name!r} holds {unseen[0]!r}, which is none of {known}; leave such rows out")
+        raise ShapeMismatch(
+            f"{options.name or 'table'}: column {column.name!r} holds {unseen[0]!r}, which is none of {known}; leave such rows out"
+        )
     table = np.array([lookup[str(u)] for u in uniques] + [np.nan])
     return table[codes]
 
@@ -300,4 +304,3 @@ def _sorted(values: Any) -> list[Any]:
         return sorted(values)
     except TypeError:
         return sorted(values, key=str)
-

@@ -10,11 +10,12 @@ is learnt from blocks of rows in any order, on any number of machines: T(A ∪ B
 What the fitter asks of a model: `statistics(batch)` gives a dataclass of tensors with an associative `merge`;
 `update(statistics)` takes the M step and says whether it is done. A model may also have
 
-* `start(source, rng)`: set parameters before the first pass, from a seeded sample of rows that it takes itself;
+* `begin(source, rng)`: set parameters before the first pass, from a seeded sample of rows that it takes itself;
 * `starts`: how many such beginnings to run to their end, the best being kept;
 * `objective(statistics)`: a number per row that no pass lowers (nats); decides convergence and the best start;
 * `coordinates(x)`: the user's units to its own, where that is more than its scaling;
 * `remember(batch)`: anything worth keeping beside a resident block between passes, handed back as `statistics(batch, memory)`;
+* `batch`: how many rows to draw for each pass instead of taking all (mini-batches; the model then keeps what it has seen);
 * `block_rows`: how many rows it likes at a time; `sampled_facts`: whether a sample of rows is enough to prepare it, in
   which case `complete(statistics)` must tell whether infinities or missing values came by.
 """
@@ -37,7 +38,7 @@ from pushforward.core.events import CancelToken, Event, Finished, Listener, Prog
 from pushforward.core.model import Model
 from pushforward.core.moments import Moments
 from pushforward.core.phase import Batch
-from pushforward.core.random import derive, generator
+from pushforward.core.random import derive, generator, integers
 from pushforward.core.scan import Facts, scan
 from pushforward.core.source import Arrays, Source, Subset
 
@@ -108,9 +109,9 @@ class EM:
     def _facts(self, model: Any, source: Source, world: World) -> Facts:
         size = max(256, (1 << 18) // source.space.size)
         if getattr(model, "sampled_facts", False):
-            return scan(source, most=4096, block=min(size, 512))
+            return scan(source, most=2048, block=256)
         rows = world.share(len(source))
-        facts = Facts.of(source.take(torch.arange(0)))
+        facts = _no_facts(source.space.size)
         for start in range(rows.start, rows.stop, size):
             facts = facts.merge(Facts.of(_rows(source, start, min(start + size, rows.stop))))
         merged: Facts = world.merge(_even(facts))
@@ -123,15 +124,16 @@ class _Fit:
     def __init__(self, em: EM, model: Any, source: Source, world: World) -> None:
         self.em, self.model, self.source, self.world = em, model, source, world
         self.began, self.samples = time.monotonic(), 0
-        self.starts = int(getattr(model, "starts", 1)) if hasattr(model, "start") else 1
+        self.starts = int(getattr(model, "starts", 1)) if hasattr(model, "begin") else 1
         self.rows = world.share(len(source))
         self.size = em.block or int(getattr(model, "block_rows", 4096))
         self.single = bool(getattr(model, "one_pass", False))
+        self.batch: int | None = getattr(model, "batch", None)
         self.kept: list[tuple[Batch, Any]] | None = None
 
     def run(self) -> None:
         """All starts; the best is what the model keeps."""
-        budget = len(self.source) * (1 if self.single else self.em.steps * self.starts)
+        budget = (self.batch or len(self.source)) * (1 if self.single else self.em.steps * self.starts)
         parameters = sum(b.numel() for k, b in self.model.named_buffers() if k.rpartition(".")[2].endswith("_"))
         self.emit(Started(0, 0.0, budget=budget, model=type(self.model).__name__, parameters=parameters))
         best, kept, reason = -math.inf, None, "budget"
@@ -148,30 +150,36 @@ class _Fit:
 
     def once(self, attempt: int) -> tuple[str, float]:
         """From one start to its end: why it ended, and the last objective."""
-        if hasattr(self.model, "start"):
-            self.model.start(self.source, generator(derive(self.em.seed, "start", attempt)))
+        if hasattr(self.model, "begin"):
+            self.model.begin(self.source, generator(derive(self.em.seed, "start", attempt)))
         last = -math.inf
-        for _ in range(1 if self.single else self.em.steps):
-            statistics, stop = self.world.gather(self.one_pass(), self.cancelled)
+        for step in range(1 if self.single else self.em.steps):
+            statistics, stop = self.world.gather(self.one_pass(attempt, step), self.cancelled)
             self.check(statistics)
             done = bool(self.model.update(statistics))
             value = self.objective(statistics)
             self.report(value)
-            if done or (self.em.tolerance > 0 and value - last < self.em.tolerance):
+            if done or (self.em.tolerance > 0 and self.batch is None and value - last < self.em.tolerance):
                 return "converged", value
             if stop:
                 return "interrupted", value
             last = value
         return "budget", last
 
-    def one_pass(self) -> Any:
+    def one_pass(self, attempt: int, step: int) -> Any:
         """The merged statistics of this process's rows, which may be none."""
         total = None
-        for batch, memory in self.batches():
+        for batch, memory in self.batches() if self.batch is None else self.drawn(attempt, step, self.batch):
             part = self.model.statistics(batch) if memory is None else self.model.statistics(batch, memory)
             total = part if total is None else total.merge(part)
-        self.samples += len(self.source)
+        self.samples += self.batch or len(self.source)
         return total
+
+    def drawn(self, attempt: int, step: int, count: int) -> Iterator[tuple[Batch, Any]]:
+        """This process's part of a mini-batch: rows drawn with replacement, the same ones whatever the number of processes."""
+        rows = integers(len(self.source), (count,), rng=derive(self.em.seed, "batch", attempt, step))
+        for part in rows[self.world.rank :: self.world.size].sort().values.split(self.size):
+            yield self.mapped(self.source.take(part)), None
 
     def batches(self) -> Iterator[tuple[Batch, Any]]:
         """This process's rows in the model's coordinates, kept between passes where they are resident and fit."""
@@ -351,6 +359,12 @@ def _rows(source: Source, start: int, stop: int) -> Batch:
         return Batch(x, None, None if source.weights is None else source.weights[start:stop])
     batch = source.take(torch.arange(start, stop))
     return Batch(batch.x, None, batch.weights)
+
+
+def _no_facts(d: int) -> Facts:
+    """Of no rows in d coordinates."""
+    zero, none = torch.zeros(d, dtype=torch.float64), torch.zeros(d, dtype=torch.int64)
+    return Facts(0, Moments(zero, zero, zero), zero + math.inf, zero - math.inf, none, none)
 
 
 def _even(facts: Facts) -> Facts:

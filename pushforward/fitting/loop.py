@@ -25,7 +25,7 @@ from pushforward.core.phase import Batch, Phase, Step
 from pushforward.core.random import derive
 from pushforward.core.scan import scan
 from pushforward.core.source import Arrays, Source, Subset, fingerprint
-from pushforward.core.storage import construct, describe, new_folder, write_tensors
+from pushforward.core.storage import construct, describe, new_folder, write_tensors, write_text
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.batches import Batches
 from pushforward.fitting.checkpoint import Checkpoints, copy_tree, random_states, restore_random_states
@@ -187,8 +187,10 @@ class Loop:
         self.checkpoints = Checkpoints(folder) if folder else None
         if folder and self.rank == 0:
             if self.trainer.resume is None:
-                new_folder(folder)
+                new_folder(folder, overwrite=self.trainer.overwrite)
             self.trainer.store(folder)
+            for name, text in self.trainer.documents.items():
+                write_text(folder / name, text)
             if not (folder / "model.json").is_file():
                 describe(self.model, folder)
         if folder:

@@ -50,6 +50,8 @@ class Trainer:
         patience: stop after this many evaluations without a better one.
         on_divergence: 'stop', or 'rollback' to the last good state at half the rate (three times at most).
         run: folder to write checkpoints, log and model to.
+        overwrite: replace the run folder if it is one already.
+        documents: texts to put into the run folder as soon as it is made, by file name.
         save_every: seconds between checkpoints.
         resume: run folder to go on from, with the settings it was begun with.
         start: a fitted model of the same kind whose weights to begin from (fine-tuning).
@@ -78,6 +80,8 @@ class Trainer:
     patience: int | None = None
     on_divergence: Literal["stop", "rollback"] = "stop"
     run: str | Path | None = None
+    overwrite: bool = False
+    documents: Mapping[str, str] = field(default_factory=dict)
     save_every: float = 60.0
     resume: str | Path | None = None
     start: Model | None = None
@@ -132,7 +136,7 @@ class Trainer:
 
     def settings(self) -> dict[str, Any]:
         """Everything that shapes the result, as plain JSON."""
-        skipped = {"run", "resume", "start", "listeners", "callbacks", "token", "reason"}
+        skipped = {"run", "overwrite", "documents", "resume", "start", "listeners", "callbacks", "token", "reason"}
         content = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name not in skipped}
         if not isinstance(self.held_out, (int, float)):
             content["held_out"] = None

@@ -1,1 +1,1 @@
-"""latent."""
+"""Moving about in latent space: paths between codes, planes through it."""

@@ -120,7 +120,9 @@ def axes_of(space: Space, axes: Any) -> list[int]:
 def refuse_conditions(model: Model, source: Source) -> None:
     """Raise InvalidValue if the source has conditions: this kind of model has no use for them."""
     if source.condition_space is not None:
-        raise InvalidValue(f"{type(model).__name__} learns the distribution of x alone, and y was given; leave y out, or append it to x as columns")
+        raise InvalidValue(
+            f"{type(model).__name__} learns the distribution of x alone, and y was given; leave y out, or append it to x as columns"
+        )
 
 
 @register("gaussian")
@@ -139,7 +141,7 @@ class Gaussian(Model):
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset({"constant", "single", "few"})
-    scaling_kind: ClassVar[str] = "identity"
+    scaling_kind: str = "identity"
     dtype: ClassVar[torch.dtype | None] = torch.float64
     one_pass: ClassVar[bool] = True
 
@@ -174,7 +176,7 @@ class Gaussian(Model):
 
     def statistics(self, batch: Batch) -> Scatter:
         """Count, sum and products of one block."""
-        return Scatter.of(batch.x.reshape(len(batch.x), -1), batch.weights, self._origin.to(batch.x.device))
+        return Scatter.of(batch.x.flatten(1), batch.weights, self._origin.to(batch.x.device))
 
     def update(self, statistics: Scatter) -> bool:
         """Mean and covariance; done."""
@@ -190,7 +192,7 @@ class Gaussian(Model):
     def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
         """n draws (n, *shape), float64."""
         space = self.fitted_space()
-        self.condition_rows(y, n)
+        self.to_condition(y, n)
         values, axes = torch.linalg.eigh(self.covariance_)
         noise = normal(n, len(self.mean_), rng=generator(rng), like=self.mean_)
         return (self.mean_ + noise * values.clamp_min(0).sqrt() @ axes.T).reshape(n, *map(int, space.shape))  # type: ignore[arg-type]
@@ -225,4 +227,4 @@ class Gaussian(Model):
         rows = self.fitted_space().conform(x, what="x").to(self.device, torch.float64)
         if bool(torch.isnan(rows).any()):
             raise BadSource("x holds missing values (NaN); leave those rows out, or take the marginal of the axes that are there")
-        return rows.reshape(len(rows), -1)
+        return rows.flatten(1)

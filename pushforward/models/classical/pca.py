@@ -94,7 +94,7 @@ class PCA(Model):
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset({"constant", "single", "few"})
-    scaling_kind: ClassVar[str] = "identity"
+    scaling_kind: str = "identity"
     dtype: ClassVar[torch.dtype | None] = torch.float64
     one_pass: ClassVar[bool] = True
     sampled_facts: ClassVar[bool] = True
@@ -140,7 +140,7 @@ class PCA(Model):
 
     def statistics(self, batch: Batch) -> Scatter | Rows | Halves:
         """Count, sum and products of one block (or, where there are few, the rows)."""
-        x = batch.x.reshape(len(batch.x), -1)
+        x = batch.x.flatten(1)
         origin = None if self._origin is None else self._origin.to(x.device)
         if self._few:
             own = x.to(torch.float64) if origin is None else x - origin
@@ -222,7 +222,7 @@ class PCA(Model):
         """x = μ + U_K z (n, *shape), user's units; differentiable in z."""
         space = self.fitted_space()
         z = torch.as_tensor(z).to(self.components_)
-        self.condition_rows(y, len(z))
+        self.to_condition(y, len(z))
         if z.ndim != 2 or z.shape[1] != len(self.components_):
             raise InvalidValue(f"codes must have shape (n, {len(self.components_)}), got {tuple(z.shape)}; they are what encode gives")
         return (self.mean_ + z @ self.components_).reshape(len(z), *map(int, space.shape))  # type: ignore[arg-type]
@@ -243,7 +243,7 @@ class PCA(Model):
     def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
         """n draws (n, *shape), user's units."""
         space = self.fitted_space()
-        self.condition_rows(y, n)
+        self.to_condition(y, n)
         noise = normal(n, len(self.mean_), rng=generator(rng), like=self.mean_)
         along = noise @ self.components_.T
         spread = self.explained_variance_.sqrt() - self.noise_variance_.sqrt()
@@ -276,7 +276,7 @@ class PCA(Model):
 
     def _flat(self, x: Any) -> Tensor:
         rows = self.fitted_space().conform(x, what="x").to(self.device, torch.float64)
-        return rows.reshape(len(rows), -1)
+        return rows.flatten(1)
 
 
 def evidence(spectrum: Tensor, d: int, count: float) -> Tensor:
@@ -336,7 +336,7 @@ def _checked(components: Any) -> int | float | str | None:
             raise InvalidValue(f"components must be a number, a fraction, 'minka', 'heldout' or None, got {components!r}")
         raise InvalidKind(f"components must be a number, a fraction, 'minka', 'heldout' or None, got {type(components).__name__}")
     if isinstance(components, float) and not 0 < components < 1:
-        raise InvalidValue(f"components as a fraction of the variance must lie in (0, 1), got {components}; pass a whole number for a count")
+        raise InvalidValue(f"components as a fraction of the variance must lie in (0, 1), got {components}; a count is a whole number")
     if components < 1 and isinstance(components, int):
         raise InvalidValue(f"components must be at least 1, got {components}; pass None for all")
     return components

@@ -1,0 +1,55 @@
+# Two commands for a machine with Python 3.11+ and make: `make demo`, `make test`. Everything else builds on them.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ONLY   ?=
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help demo install test check bench learn readme clean
+help:
+	@echo "make demo    set up and fit a VAE to real handwritten digits (about two minutes in all)"
+	@echo "make test    set up and run the tests (under ten minutes)"
+	@echo "make check   style, types, layers"
+	@echo "make bench   side-by-side timings to results/bench.json   (ONLY=name picks some)"
+	@echo "make learn   slow training tests and records              (ONLY=expression picks some)"
+
+demo: $(VENV)/.installed
+	$(BIN)/pushforward demo
+
+install: $(VENV)/.installed-dev
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal -q
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m benchmarks $(ONLY)
+
+learn: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m slow -q $(if $(ONLY),-k "$(ONLY)",)
+
+readme: $(VENV)/.installed-dev
+	$(BIN)/python -m docs.tables
+
+# The processor build of torch is asked for by its version in constraints.txt; users need neither file.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,bench]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,188 @@
+"""`pushforward`: the entry point, which finds commands, and turns errors into one clear line and an exit code.
+
+Exit codes: 0 done; 2 something the user can put right; 130 interrupted; 1 a defect of ours.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from pushforward.core.errors import PushforwardError, suggestion
+
+__all__ = ["main", "COMMANDS"]
+
+COMMANDS = ("demo", "fit", "sample", "encode", "reconstruct", "density", "evaluate", "resume", "models", "data", "doctor")
+_UsageError: Any = typer.BadParameter.__mro__[1]
+_ClickException: Any = _UsageError.__mro__[1]
+
+WELCOME = """\
+pushforward: generative models behind one set of verbs
+
+  pushforward demo                                 a VAE on handwritten digits, beside PCA, in under a minute
+  pushforward data photos/                         what is in a folder, table or array, and what is wrong with it
+  pushforward fit vae digits --latent 10           learn a distribution; writes runs/vae-digits-1
+  pushforward fit pca shots.csv --drop player      tables, arrays, pictures, clips: what goes in comes out
+  pushforward sample runs/vae-digits-1 -n 64       draw from it
+  pushforward density runs/pca-shots-1 new.csv     how likely is every row: find the odd ones out
+  pushforward evaluate runs/*                      runs side by side, on data none of them has seen
+  pushforward resume runs/vae-digits-1             go on after an interruption, to the bit
+
+  pushforward models         the models             pushforward COMMAND --help      the flags of a command
+  pushforward doctor         is all in order?       pushforward fit MODEL --help    the flags of a model
+"""
+
+
+class Root(TyperGroup):
+    """Finds each command in the file of its name, when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names in the order of a first session."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a file; None for a name that is not one."""
+        return import_module(f"pushforward.cli.{cmd_name}").command() if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command named first; a near name is suggested for one that does not exist."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            hint = ""
+            if args[0] in _models():
+                hint = f" ({args[0]} is a model: pushforward fit {args[0]} SOURCE)"
+            raise _UsageError(f"unknown command {args[0]!r}; {suggestion(args[0], COMMANDS)}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """A reader that has seen enough (`| head`) is not an error."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _drop_stdout()
+            raise typer.Exit(0) from None
+
+
+def _models() -> list[str]:
+    import_module("pushforward.models")
+    return list(import_module("pushforward.core.registry").catalogue)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from pushforward import __version__
+
+        sys.stdout.write(f"pushforward {__version__}\n")
+        raise typer.Exit
+
+
+app = typer.Typer(cls=Root, add_completion=True, invoke_without_command=True, no_args_is_help=False, rich_markup_mode="rich")
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks (or set PUSHFORWARD_DEBUG=1)."),
+) -> None:
+    """Generative models behind one set of verbs: fit, sample, encode, measure."""
+    if context.invoked_subcommand is None:
+        sys.stdout.write(WELCOME)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given or os.environ.get("PUSHFORWARD_DEBUG", "") not in ("", "0")
+    given = [a for a in given if a != "--debug"]
+    os.environ["PUSHFORWARD_COMMAND"] = _typed(given)
+    try:
+        code = typer.main.get_command(app).main(args=given, prog_name="pushforward", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        _drop_stdout()
+        return 0
+    except (KeyboardInterrupt, typer.Abort):
+        return _end("interrupted", 130)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        return _explain(error, debug)
+
+
+def _explain(error: Exception, debug: bool) -> int:
+    """One line for an error, and its exit code."""
+    if isinstance(error, PushforwardError):
+        return _end(f"error: {' '.join(str(error).split())}", 2)
+    if isinstance(error, _ClickException):
+        return _end(f"error: {_usage(error)}", 2)
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return _end(f"error: {where}{error.strerror}; nothing that was there before is lost: put this right and try again", 2)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return _end("error: out of memory; try a smaller --batch, --size or model, or a larger machine", 2)
+    if debug:
+        return 1
+    return _end(f"internal error: {type(error).__name__}: {error}\nThis is a defect of pushforward, not yours. {_keep(error)}", 1)
+
+
+def _usage(error: Any) -> str:
+    """A usage error as one line, with the nearest flag and where to read on."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "pushforward"
+    unknown = getattr(error, "option_name", "")
+    if type(error).__name__ == "NoSuchOption" and context is not None:
+        known = [o for p in context.command.params for o in (*p.opts, *p.secondary_opts) if o.startswith("--")]
+        near = suggestion(unknown, known)
+        near = near if near.startswith("did") else f"{path} --help lists its flags"
+        return f"{path} has no flag {unknown}; {near.replace(chr(39), '')}"
+    message = error.format_message().rstrip(".")
+    return message if message.startswith("unknown") else f"{path}: {message}; see: {path} --help"
+
+
+def _typed(given: Sequence[str]) -> str:
+    import shlex
+
+    return shlex.join(["pushforward", *given])
+
+
+def _keep(error: Exception) -> str:
+    """Keep the traceback in a file, and say where."""
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="pushforward-", suffix=".traceback", delete=False) as file:
+            file.write("".join(traceback.format_exception(error)))
+        return f"The traceback is in {file.name}; --debug shows it."
+    except OSError:
+        return "Run it again with --debug to see the traceback."
+
+
+def _end(message: str, code: int) -> int:
+    try:
+        from pushforward.cli.console import first_process, stderr
+
+        if first_process() or code == 1:
+            stderr().print(message, style="bold red" if message.startswith(("error", "internal")) else None, markup=False)
+    except OSError:
+        pass
+    return code
+
+
+def _drop_stdout() -> None:
+    """Nobody reads any more: what is still buffered goes nowhere."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass
+
+
+if __name__ == "__main__":
+    sys.exit(main())

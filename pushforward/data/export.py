@@ -1,0 +1,248 @@
+"""What goes in comes out: samples written in the form the data came in.
+
+Pictures become a grid (`.png`) or a folder of PNGs (a path that ends with `/`, or has no suffix); points become `.csv`,
+`.tsv` or `.parquet` with their column names, categories as their names; anything becomes `.npz` or `.npy`. Everything is
+written under a temporary name and renamed, so that a full disk or a crash leaves no half file; nothing is overwritten.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import lzma
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import BadRun, InvalidValue, MissingExtra, PushforwardError, ShapeMismatch
+from pushforward.core.space import Space
+from pushforward.data.grids import picture_bytes, picture_grid, to_image
+
+__all__ = ["write", "write_csv", "text_columns"]
+
+_OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
+_BLOCK = 65536
+_KINDS = {"grid": ("pictures",), "folder": ("pictures",), "table": ("points",), "parquet": ("points",)}
+
+
+def write(
+    x: Tensor,
+    space: Space,
+    path: str | os.PathLike[str],
+    *,
+    y: Tensor | None = None,
+    condition_space: Space | None = None,
+    extra: Mapping[str, Any] | None = None,
+    columns: int | None = None,
+) -> Path:
+    """Write observations (n, *shape), in the user's units, in the form that the path's suffix asks for.
+
+    Arguments:
+        path: .png (a grid), a folder (PNGs), .csv, .csv.gz, .csv.xz, .tsv, .parquet, .npz or .npy; it must not exist.
+        y, condition_space: conditions, written beside: a column for labels, `y` in an .npz, sub-folders of pictures.
+        extra: more columns by name, each of length n (tables and .npz only).
+        columns: pictures to a row of the grid.
+
+    Returns the path. Raises BadRun when it exists or cannot be written, InvalidValue for a form that does not suit.
+    """
+    text = os.fspath(path)
+    target = Path(text)
+    x = x.detach().to("cpu")
+    _check_rows(x, space, y, extra or {})
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise BadRun(f"{target} exists; choose another name, or remove it first")
+    form = _form(text, target, space)
+    beside = _beside(y, condition_space, extra or {})
+    with _replacing(target) as part:
+        if form == "grid":
+            picture_grid(x, space, columns).save(part, format="PNG")
+        elif form == "folder":
+            _write_folder(x, space, part, y, condition_space)
+        elif form == "table":
+            _write_table(x, space, part, target, beside)
+        elif form == "parquet":
+            _frame(x, space, beside).to_parquet(part, index=False)
+        else:
+            _write_arrays(x, space, part, form, beside)
+    return target
+
+
+def _check_rows(x: Tensor, space: Space, y: Tensor | None, extra: Mapping[str, Any]) -> None:
+    fits = x.ndim == len(space.shape) + 1 and all(s in (None, t) for s, t in zip(space.shape, x.shape[1:]))
+    if not fits:
+        raise ShapeMismatch(f"expected (n, {', '.join(map(str, space.shape))}) for {space}, got {tuple(x.shape)}")
+    for name, values in {**extra, **({} if y is None else {"y": y})}.items():
+        if len(values) != len(x):
+            raise ShapeMismatch(f"{name} must have one entry per row: expected {len(x)}, got {len(values)}")
+
+
+def _form(text: str, path: Path, space: Space) -> str:
+    """'grid', 'folder', 'table', 'parquet', 'npz' or 'npy'; InvalidValue for what the space cannot be written as."""
+    suffix = path.suffix.lower() if path.suffix.lower() not in _OPENERS else path.with_suffix("").suffix.lower()
+    if text.endswith(("/", os.sep)) or path.is_dir() or not suffix:
+        form = "folder"
+    else:
+        known = {".png": "grid", ".csv": "table", ".tsv": "table", ".parquet": "parquet", ".npz": "npz", ".npy": "npy"}
+        if suffix not in known:
+            raise InvalidValue(f"cannot write {suffix!r} files; expected {', '.join(known)}, or a folder (end the path with /)")
+        form = known[suffix]
+    kinds = _KINDS.get(form, ("points", "pictures", "clips"))
+    if space.kind not in kinds:
+        better = {"points": ".csv, .parquet or .npz", "pictures": ".png, a folder/ or .npz", "clips": ".npz"}[space.kind]
+        raise InvalidValue(f"{text}: {space} cannot be written as a {form}; use {better}")
+    if form == "parquet":
+        _require_parquet(path)
+    return form
+
+
+def _beside(y: Tensor | None, space: Space | None, extra: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Further columns as texts: labels by name, numbers in their shortest form."""
+    found: dict[str, list[str]] = {}
+    if y is not None:
+        if space is not None and space.is_label:
+            names = space.columns[0].categories
+            found[space.columns[0].name or "label"] = [names[int(v)] for v in y]
+        elif y.ndim <= 2:
+            inner = space or Space.infer(y)
+            texts = text_columns(y.reshape(len(y), -1), inner)
+            found.update({column.name or f"y{i}": values for i, (column, (_, values)) in enumerate(zip(inner.columns, texts))})
+    for name, values in extra.items():
+        found[name] = _texts(np.asarray(values))
+    return found
+
+
+# ------------------------------------------------------------------------------------------------ tables
+
+
+def text_columns(x: Tensor, space: Space) -> list[tuple[str, list[str]]]:
+    """The columns of points as texts: categories by name, whole numbers rounded, others in their shortest exact form."""
+    columns = []
+    for i, (name, column) in enumerate(zip(space.names, space.columns)):
+        values = x[:, i].cpu().numpy()
+        if column.kind == "categorical":
+            codes = np.nan_to_num(values).round().clip(0, len(column.categories) - 1).astype(np.int64)
+            columns.append((name, [column.categories[c] for c in codes]))
+        elif column.kind == "integer" and not np.isnan(values).any():
+            columns.append((name, _texts(values.round().astype(np.int64))))
+        else:
+            columns.append((name, _texts(values)))
+    return columns
+
+
+def _texts(values: np.ndarray[Any, Any]) -> list[str]:
+    texts = [str(v) for v in (values if values.dtype == np.float32 else values.tolist())]
+    return ["" if t == "nan" else t for t in texts]
+
+
+def write_csv(x: Tensor, space: Space, stream: TextIO, *, extra: Mapping[str, list[str]] | None = None, delimiter: str = ",") -> None:
+    """Points as comma-separated values with a header line, to an open text stream."""
+    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
+    extra = dict(extra or {})
+    writer.writerow([*space.names, *extra])
+    for start in range(0, len(x), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        columns = [texts for _, texts in text_columns(x[block], space)] + [texts[block] for texts in extra.values()]
+        writer.writerows(zip(*columns))
+
+
+def _write_table(x: Tensor, space: Space, part: Path, target: Path, beside: dict[str, list[str]]) -> None:
+    opener = _OPENERS.get(target.suffix.lower(), open)
+    plain = target.with_suffix("") if target.suffix.lower() in _OPENERS else target
+    with opener(part, "wt", encoding="utf-8", newline="") as stream:
+        write_csv(x, space, stream, extra=beside, delimiter="\t" if plain.suffix.lower() == ".tsv" else ",")
+
+
+def _frame(x: Tensor, space: Space, beside: dict[str, list[str]]) -> Any:
+    frame = space._to_frame(x)
+    for name, texts in beside.items():
+        frame[name] = texts
+    return frame
+
+
+def _require_parquet(path: Path) -> None:
+    try:
+        import pandas  # noqa: F401
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra(error.name or "pyarrow", "tables", f"writing {path.name}") from error
+
+
+# ------------------------------------------------------------------------------------------------ pictures and arrays
+
+
+def _write_folder(x: Tensor, space: Space, part: Path, y: Tensor | None, condition_space: Space | None) -> None:
+    part.mkdir()
+    digits = len(str(max(len(x) - 1, 0)))
+    for i in range(len(x)):
+        folder = part
+        if y is not None and condition_space is not None and condition_space.is_label:
+            folder = part / condition_space.columns[0].categories[int(y[i])].replace("/", "-")
+            folder.mkdir(exist_ok=True)
+        to_image(picture_bytes(x[i : i + 1], space)[0]).save(folder / f"{i:0{digits}}.png")
+
+
+def _write_arrays(x: Tensor, space: Space, part: Path, form: str, beside: dict[str, list[str]]) -> None:
+    array = _as_came(np.asarray(space._export_levels(x) if space.kind != "points" else _whole(x, space)), space)
+    with part.open("wb") as file:
+        if form == "npy":
+            np.save(file, array, allow_pickle=False)
+        else:
+            arrays: dict[str, Any] = {"x": array, **{n: _numbers(v) for n, v in beside.items()}}
+            np.savez_compressed(file, **arrays)
+
+
+def _whole(x: Tensor, space: Space) -> Tensor:
+    return x.round().to(torch.int64) if space.integer and not bool(x.isnan().any()) else x
+
+
+def _as_came(array: np.ndarray[Any, Any], space: Space) -> np.ndarray[Any, Any]:
+    """Pictures with their axes as they were when they came in."""
+    layout = space.extra.get("layout")
+    if layout == "no channel axis" and array.shape[1] == 1:
+        return array[:, 0]
+    return array.transpose(0, 2, 3, 1) if layout == "channels last" else array
+
+
+def _numbers(texts: list[str]) -> np.ndarray[Any, Any]:
+    """Texts as numbers where they all are."""
+    array = np.array(texts)
+    for kind in (np.int64, np.float64):
+        try:
+            return array.astype(kind)
+        except ValueError:
+            continue
+    return array
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A temporary path beside the target, renamed to it at the end, removed after any fault."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        if part.is_file():
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+        if target.is_dir():
+            target.rmdir()
+        part.rename(target)
+    except PushforwardError:
+        raise
+    except OSError as error:
+        raise BadRun(
+            f"cannot write {target} ({error.strerror or error}); free some space, or choose a folder that can be written"
+        ) from error
+    finally:
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)

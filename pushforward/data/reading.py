@@ -1,0 +1,171 @@
+"""`read`: one function that turns any source into data and the space they lie in."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from torch import Tensor
+
+from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
+from pushforward.core.source import Source
+from pushforward.core.space import is_frame
+from pushforward.data.options import MEMORY, Options
+
+__all__ = ["read", "read_with", "is_pictures"]
+
+_KINDS = "a folder, glob or zip of pictures, .npy, .npz, .csv, .parquet or .idx"
+
+
+def read(
+    source: Any,
+    *,
+    y: Any = None,
+    weights: Any = None,
+    size: int | str | tuple[int, int] | None = None,
+    fit: Literal["crop", "pad", "stretch"] | None = None,
+    channels: Literal[1, 3, 4] | None = None,
+    categorical: Sequence[str] | str = (),
+    drop: Sequence[str] | str = (),
+    columns: Sequence[str] | str | None = None,
+    label: str | bool | None = None,
+    like: Any = None,
+    n: int | None = None,
+    seed: int = 0,
+    memory: int | str = MEMORY,
+    download: bool = False,
+    name: str | None = None,
+) -> Source:
+    """Observations from anything, as a source with its space.
+
+    Arguments:
+        source: an array, tensor, data frame, torch Dataset or iterable; or a path, glob or built-in name (digits, ring,
+            grid, moons, swissroll, mnist, mnist:test, cifar10, cifar10:test, cifar10-batch1; ring:5000 draws 5000).
+        y: conditions, leading length n; for tables also the name(s) of columns; a path or source for paired data.
+        weights: non-negative weights (n,), or for tables the name of a column.
+        size, fit: bring pictures to one size, in pixels (64, or '48x64' for height×width); 'crop' unless told otherwise.
+        channels: bring pictures to 1, 3 or 4 channels; those they have otherwise.
+        categorical, drop, columns: for tables: text columns to take as categories, columns to leave out, columns to use.
+        label: the column (tables, metadata.csv) or array (.npz) that holds the labels; False leaves labels out.
+        like: a space, model or source whose columns, categories and picture size the data must be read into.
+        n, seed: how many rows the drawn names have, and the seed they are drawn with.
+        memory: bytes above which data stay on disk (or '2GB').
+        download: fetch a named data set that is not found.
+        name: how records call the data; the file's name otherwise.
+
+    Raises BadSource for what cannot be read or learnt from, InvalidValue and ShapeMismatch for arguments that do not fit.
+    """
+    options = Options.check(
+        y=y, weights=weights, size=size, fit=fit, channels=channels, categorical=categorical, drop=drop, columns=columns,
+        label=label, like=like, n=n, seed=seed, memory=memory, download=download, name=name or "",
+    )  # fmt: skip
+    return read_with(source, options)
+
+
+def read_with(source: Any, options: Options) -> Source:
+    """`read` with checked options."""
+    if isinstance(source, (str, os.PathLike)):
+        return _from_text(os.fspath(source), options)
+    if isinstance(source, (Tensor, np.ndarray)):
+        from pushforward.data.arrays import from_array
+
+        return from_array(source, options, form="tensor" if isinstance(source, Tensor) else "array")
+    if is_frame(source):
+        from pushforward.data.tables import from_frame
+
+        return from_frame(source, options)
+    if isinstance(source, Source):
+        if options.y is not None or options.weights is not None:
+            raise BadSource("a source brings its own conditions and weights; pass y and weights when making it")
+        return source
+    return _from_items(source, options)
+
+
+def _from_items(source: Any, options: Options) -> Source:
+    """A list of numbers, a torch Dataset or an iterable."""
+    from pushforward.data.arrays import from_array
+    from pushforward.data.streams import from_dataset, from_iterable
+
+    if isinstance(source, (list, tuple)):
+        if not source:
+            raise BadSource("the data have no rows; expected at least one observation")
+        if all(isinstance(v, (int, float, list, tuple)) for v in source):
+            return from_array(source, options)
+        return from_iterable(source, options)
+    if hasattr(source, "dataset") and hasattr(source, "batch_size"):  # a DataLoader gives batches, its dataset observations
+        return _from_items(source.dataset, options)
+    if hasattr(source, "__getitem__") and not isinstance(source, (dict, bytes)):
+        return from_dataset(source, options)
+    if isinstance(source, Iterable) and not isinstance(source, (dict, bytes)):
+        return from_iterable(source, options)
+    raise InvalidKind(f"cannot read data from {type(source).__name__}; pass an array, tensor, data frame, Dataset, iterable, path or name")
+
+
+def _from_text(text: str, options: Options) -> Source:
+    from pushforward.data.builtin import from_builtin, is_builtin
+
+    if is_builtin(text):
+        return from_builtin(text, options)
+    path = Path(text).expanduser()
+    if options.n is not None:
+        raise InvalidValue(f"n is for ring, grid, moons and swissroll, which are drawn; {text} has its own number of rows: leave n out")
+    options = replace(options, name=options.name or (text if glob.has_magic(text) else path.name))
+    stem, _, key = text.rpartition(":")
+    if not path.exists() and stem.endswith(".npz") and Path(stem).expanduser().is_file():
+        from pushforward.data.arrays import from_npz
+
+        return from_npz(Path(stem).expanduser(), options, key)
+    if not path.exists() and not glob.has_magic(text):
+        raise BadSource(_missing(text, path))
+    return _from_path(path, options)
+
+
+def is_pictures(path: Path) -> bool:
+    """Whether the path is read as pictures: a folder, a glob, a zip, or one picture."""
+    from pushforward.data.picture_files import PICTURES
+
+    return not path.exists() or path.is_dir() or path.suffix.lower() in (".zip", *PICTURES)
+
+
+def _from_path(path: Path, options: Options) -> Source:
+    from pushforward.data.idx import from_idx, is_idx
+    from pushforward.data.table_files import from_table, is_table
+
+    if is_pictures(path):
+        from pushforward.data.picture_files import from_pictures
+
+        return from_pictures(path if path.exists() else str(path), options)
+    if not os.access(path, os.R_OK):
+        raise BadSource(f"{path}: may not be read; change its permissions")
+    if is_idx(path):
+        return from_idx(path, options)
+    if is_table(path):
+        return from_table(path, options)
+    from pushforward.data.arrays import from_npy, from_npz
+
+    if path.suffix == ".npy":
+        return from_npy(path, options)
+    if path.suffix == ".npz":
+        return from_npz(path, options)
+    raise BadSource(f"{path}: unknown kind of file {path.suffix or path.name!r}; expected {_KINDS}")
+
+
+def _missing(text: str, path: Path) -> str:
+    """The message for a path that is not there, with near names."""
+    from pushforward.data.builtin import NAMES
+
+    parent = path.parent if path.parent.is_dir() else None
+    beside = [p.name for p in parent.iterdir()] if parent is not None else []
+    near = get_close_matches(path.name, beside, n=1, cutoff=0.6)
+    if near and parent is not None:
+        return f"{text}: no such file or folder; did you mean {parent / near[0]}?"
+    named = get_close_matches(text, NAMES, n=1, cutoff=0.6)
+    if named:
+        return f"{text}: no such file or folder; did you mean the built-in {named[0]!r}?"
+    return f"{text}: no such file or folder; expected {_KINDS}, or one of {', '.join(NAMES)}"

@@ -1,0 +1,252 @@
+"""What is in a source and what is wrong with it, before anything is learnt from it.
+
+Unlike `read`, a report does not stop at the first fault: unreadable pictures, text columns, infinities and missing
+values are listed, each with what to do. Duplicates are found by a 64-bit hash of every row; beyond 2²⁴ rows only the
+hashes in one residue class are kept, so that memory stays bounded and the count becomes an estimate.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from pushforward.core.errors import BadSource
+from pushforward.core.scan import Facts, Trouble
+from pushforward.core.source import Source, blocks
+from pushforward.core.space import Space
+
+__all__ = ["Report", "ColumnFacts", "report"]
+
+_HASHES = 2**24
+_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class ColumnFacts:
+    """One column: its kind, the range, mean and standard deviation of its usable values, and what is not usable."""
+
+    name: str
+    kind: str
+    low: float | None
+    high: float | None
+    mean: float | None
+    sd: float | None
+    missing: int = 0
+    infinite: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `report` found; `str` gives the text, `as_dict` plain content for JSON."""
+
+    name: str
+    count: int
+    space: Space | None
+    resident: bool
+    columns: tuple[ColumnFacts, ...] = ()
+    duplicates: int | None = None
+    duplicates_exact: bool = True
+    labels: dict[str, int] = field(default_factory=dict)
+    unreadable: tuple[tuple[str, str], ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain content for JSON."""
+        content = asdict(self)
+        content["space"] = None if self.space is None else self.space.to_json()
+        content["columns"] = [asdict(c) for c in self.columns]
+        content["unreadable"] = [{"file": f, "reason": r} for f, r in self.unreadable]
+        content["troubles"] = [asdict(t) for t in self.troubles]
+        content["notes"] = list(self.notes)
+        return content
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {self.count} observation{'s' if self.count != 1 else ''}", *self._facts()]
+        if self.columns:
+            lines += ["", *_table(self.columns[:_SHOWN])]
+            if len(self.columns) > _SHOWN:
+                lines.append(f"… and {len(self.columns) - _SHOWN} more columns")
+        if self.unreadable:
+            lines += ["", f"unreadable ({len(self.unreadable)}):", *(f"  {file}: {reason}" for file, reason in self.unreadable)]
+        lines += ["", *(f"! {t.text}: {t.advice}" for t in self.troubles)] if self.troubles else []
+        return "\n".join(lines)
+
+    def _facts(self) -> list[str]:
+        facts = [("space", str(self.space) if self.space is not None else "not settled, see below")]
+        facts.append(("kept", "in memory" if self.resident else "on disk, read in blocks"))
+        if self.labels:
+            shown = ", ".join(f"{k} {v}" for k, v in list(self.labels.items())[:12])
+            facts.append((f"labels ({len(self.labels)})", shown + (", …" if len(self.labels) > 12 else "")))
+        if self.duplicates is not None:
+            facts.append(("duplicates", f"{'' if self.duplicates_exact else 'about '}{self.duplicates}" if self.duplicates else "none"))
+        facts += [("note", note) for note in self.notes]
+        width = max(len(k) for k, _ in facts)
+        return [f"  {k:<{width}}  {v}" for k, v in facts]
+
+
+def report(source: Any, **asked: Any) -> Report:
+    """A report on a source, or on anything that `read` takes, with `read`'s arguments.
+
+    Raises BadSource only where there is nothing to report on: a missing path, an empty folder, a file of another kind.
+    """
+    from pushforward.data.survey import survey
+
+    return survey(source, asked)
+
+
+def describe(source: Source, **found: Any) -> Report:
+    """The report on a source that could be read; `found` adds to it."""
+    name = found.pop("name", "") or getattr(source, "name", "") or "data"
+    troubles = tuple(found.pop("troubles", ()))
+    notes = tuple(found.pop("notes", ()))
+    facts, duplicates, exact, labels = _pass(source)
+    if 1 < facts.count <= source.space.size and source.space.kind == "points":
+        few = f"{facts.count} rows for {source.space.size} columns: fewer rows than dimensions"
+        troubles += (Trouble("few", few, "bring more data, or fewer columns"),)
+    troubles = (*facts.troubles(source.space), *troubles)
+    if duplicates:
+        copies = "row is an exact copy of another" if duplicates == 1 else "rows are exact copies of others"
+        text = f"{'' if exact else 'about '}{duplicates} {copies}"
+        advice = "natural where values are rounded; else remove them, or copies of training rows are tested on"
+        troubles += (Trouble("duplicates", text, advice),)
+    columns = tuple(_columns(facts, source.space))
+    return Report(
+        name, facts.count, source.space, source.resident, columns, duplicates, exact, labels, troubles=troubles, notes=notes, **found
+    )
+
+
+def _pass(source: Source) -> tuple[Facts, int, bool, dict[str, int]]:
+    """Facts, duplicates and labels, in one pass over the rows."""
+    if len(source) == 0:
+        raise BadSource("the data have no rows; expected at least one observation")
+    rows = max(1, min(8192, 2**21 // max(1, source.space.size)))
+    facts: Facts | None = None
+    hashes = Distinct()
+    as_bytes = source.space.integer and source.space.low >= 0 and source.space.high <= 255 and source.space.kind != "points"
+    counted: Counter[int] = Counter()
+    for batch in blocks(source, rows):
+        part = Facts.of(batch)
+        facts = part if facts is None else facts.merge(part)
+        hashes.add(batch.x.to(torch.uint8) if as_bytes else batch.x)
+        if batch.y is not None and source.condition_space is not None and source.condition_space.is_label:
+            counted.update(batch.y.tolist())
+    assert facts is not None
+    labels = {}
+    if counted and source.condition_space is not None:
+        labels = {source.condition_space.columns[0].categories[int(k)]: v for k, v in sorted(counted.items())}
+    return facts, hashes.duplicates(facts.count), hashes.modulus == 1, labels
+
+
+def _columns(facts: Facts, space: Space) -> list[ColumnFacts]:
+    """One entry a column for points; one for all values of pictures and clips."""
+    if space.kind != "points":
+        return [_levels(facts, space)]
+    sd = _deviations(facts)
+    usable = facts.low <= facts.high
+    found = []
+    for i, (name, column) in enumerate(zip(space.names, space.columns)):
+        gone = int(facts.missing[i]), int(facts.infinite[i])
+        if column.kind == "categorical":
+            note = ", ".join(column.categories[:4]) + (", …" if len(column.categories) > 4 else "")
+            found.append(ColumnFacts(name, f"{len(column.categories)} categories", None, None, None, None, *gone, note))
+        elif not bool(usable[i]):
+            found.append(ColumnFacts(name, column.kind, None, None, None, None, *gone, "empty"))
+        else:
+            low, high, mean = float(facts.low[i]), float(facts.high[i]), float(facts.moments.mean[i])
+            found.append(ColumnFacts(name, column.kind, low, high, mean, float(sd[i]), *gone, "constant" if low == high else ""))
+    return found
+
+
+def _deviations(facts: Facts) -> torch.Tensor:
+    count = torch.as_tensor(facts.moments.count, dtype=torch.float64).expand_as(facts.low)
+    return (facts.moments.m2 / count.clamp_min(1e-300)).sqrt()
+
+
+def _levels(facts: Facts, space: Space) -> ColumnFacts:
+    """All values of pictures or clips together."""
+    mean = facts.moments.mean
+    variance = _deviations(facts).square().mean() + (mean - mean.mean()).square().mean()
+    constant = int((facts.low == facts.high).sum())
+    note = f"{constant} of {len(facts.low)} values are the same in all" if constant else ""
+    low, high, kind = float(facts.low.min()), float(facts.high.max()), "integer" if space.integer else "continuous"
+    gone = int(facts.missing.sum()), int(facts.infinite.sum())
+    return ColumnFacts("levels", kind, low, high, float(mean.mean()), float(variance.sqrt()), *gone, note)
+
+
+def _table(columns: tuple[ColumnFacts, ...]) -> list[str]:
+    """Aligned text: names to the left, numbers to the right, without the columns that say nothing."""
+    head = ["column", "kind", "low", "high", "mean", "sd", "missing", "infinite", ""]
+    rows = [
+        [c.name, c.kind, *(_number(v) for v in (c.low, c.high, c.mean, c.sd)), *(str(v or "") for v in (c.missing, c.infinite)), c.note]
+        for c in columns
+    ]
+    keep = [j for j in range(len(head)) if any(r[j] for r in rows)]
+    widths = {j: max(len(head[j]), *(len(r[j]) for r in rows)) for j in keep}
+    return ["  ".join(r[j].ljust(widths[j]) if j in (0, 1, 8) else r[j].rjust(widths[j]) for j in keep).rstrip() for r in [head, *rows]]
+
+
+def _cells(c: ColumnFacts) -> list[str]:
+    gone = (str(v or "") for v in (c.missing, c.infinite))
+    return [c.name, c.kind, *(_number(v) for v in (c.low, c.high, c.mean, c.sd)), *gone, c.note]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.5g}"
+
+
+class Distinct:
+    """Counts distinct rows by hash, in bounded memory."""
+
+    def __init__(self, most: int = _HASHES) -> None:
+        self.most, self.modulus = most, 1
+        self.kept = np.zeros(0, np.uint64)
+        self.waiting: list[np.ndarray[Any, Any]] = []
+        self.seen = 0
+
+    def add(self, x: torch.Tensor) -> None:
+        """Count a block of rows."""
+        x = x.detach().cpu().reshape(len(x), -1)
+        hashes = row_hashes((x if x.dtype == torch.uint8 else x.to(torch.float64)).numpy())
+        hashes = hashes[hashes % np.uint64(self.modulus) == 0]
+        self.seen += len(hashes)
+        self.waiting.append(hashes)
+        if sum(map(len, self.waiting)) > self.most // 4:
+            self._gather()
+
+    def _gather(self) -> None:
+        self.kept = np.unique(np.concatenate([self.kept, *self.waiting]))
+        self.waiting = []
+        while len(self.kept) > self.most:
+            self.modulus *= 2
+            before = len(self.kept)
+            self.kept = self.kept[self.kept % np.uint64(self.modulus) == 0]
+            self.seen = round(self.seen * len(self.kept) / before)
+
+    def duplicates(self, count: int) -> int:
+        """How many of the rows are copies of an earlier one; scaled up where only some hashes were kept."""
+        self._gather()
+        return max(0, self.seen - len(self.kept)) if self.modulus == 1 else max(0, round(count * (1 - len(self.kept) / max(1, self.seen))))
+
+
+def row_hashes(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A 64-bit hash of each row (n, d) of float64 or bytes: Σ_j a_j mix(word_j) mod 2⁶⁴ with odd a_j, mixed again."""
+    if rows.dtype == np.uint8:
+        words = np.ascontiguousarray(np.pad(rows, ((0, 0), (0, -rows.shape[1] % 8)))).view(np.uint64)
+    else:
+        words = np.ascontiguousarray(rows + 0.0).view(np.uint64)
+    multipliers = np.random.default_rng(0).integers(0, 2**63, words.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    with np.errstate(over="ignore"):
+        return _mix((_mix(words) * multipliers).sum(1, dtype=np.uint64))
+
+
+def _mix(words: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The finaliser of splitmix64 (Steele et al. 2014)."""
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))

@@ -1,0 +1,80 @@
+"""Rows set aside by seed, so that the same seed sets aside the same rows everywhere.
+
+With π a seeded permutation of 0..n-1, the last ⌊f n + ½⌋ of π are held out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor
+
+from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
+from pushforward.core.random import derive, permutation
+from pushforward.core.source import Source, Subset
+
+__all__ = ["Split", "split"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A division of n rows into training and test rows.
+
+    Arguments:
+        seed: of the permutation.
+        held_out: how many rows are held out.
+        n: how many rows there are.
+
+    Example:
+        >>> train, test = Split(seed=0, held_out=2, n=10).rows()
+        >>> len(train), len(test)
+        (8, 2)
+    """
+
+    seed: int
+    held_out: int
+    n: int
+
+    def rows(self) -> tuple[Tensor, Tensor]:
+        """Row numbers of the training and of the test part, in random order."""
+        order = permutation(self.n, rng=derive(self.seed, "split"))
+        return order[: self.n - self.held_out], order[self.n - self.held_out :]
+
+    def of(self, source: Source) -> tuple[Subset, Subset]:
+        """The two parts of a source; rows of one that is not in memory stay in order, so that reads stay near each other."""
+        if len(source) != self.n:
+            raise BadSource(f"this split is of {self.n} rows, but the data have {len(source)}; split them afresh")
+        train, test = self.rows()
+        if not source.resident:
+            train, test = train.sort().values, test.sort().values
+        name = getattr(source, "name", "") or "data"
+        return Subset(source, train, f"{name} train"), Subset(source, test, f"{name} test")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain content for records."""
+        return asdict(self)
+
+
+def split(source: Source, *, held_out: float | int = 0.2, seed: int = 0) -> tuple[Subset, Subset]:
+    """Training and test rows of a source.
+
+    Arguments:
+        held_out: the fraction held out (below 1), or how many rows (a whole number).
+        seed: of the permutation.
+    """
+    return plan(len(source), held_out=held_out, seed=seed).of(source)
+
+
+def plan(n: int, *, held_out: float | int = 0.2, seed: int = 0) -> Split:
+    """The split of n rows; InvalidValue for a part that would be empty."""
+    if isinstance(held_out, bool) or not isinstance(held_out, (int, float)):
+        raise InvalidKind(f"held_out must be a fraction or a number of rows, got {held_out!r}; pass 0.2 or 360, say")
+    if not held_out > 0 or (isinstance(held_out, float) and held_out >= 1):
+        raise InvalidValue(f"held_out must be a fraction between 0 and 1, or a whole number of rows above 0, got {held_out}")
+    if n < 2:
+        raise BadSource(f"only {n} row{'s' if n != 1 else ''}: nothing can be held out; bring more data")
+    count = held_out if isinstance(held_out, int) else min(max(int(held_out * n + 0.5), 1), n - 1)
+    if count >= n:
+        raise InvalidValue(f"held_out={held_out} leaves no rows to learn from ({n} in all); hold out fewer")
+    return Split(int(seed), count, n)

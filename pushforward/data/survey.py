@@ -1,0 +1,144 @@
+"""Surveys of sources that may be at fault: what `report` does before there is a space to speak of."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pushforward.core.errors import BadSource
+from pushforward.core.scan import Trouble
+from pushforward.core.source import Source
+from pushforward.core.space import is_frame
+from pushforward.data.options import MEMORY, Options
+from pushforward.data.report import Report, describe
+
+__all__ = ["survey"]
+
+_DEFAULTS: dict[str, Any] = {
+    "y": None, "weights": None, "size": None, "fit": None, "channels": None, "categorical": (), "drop": (), "columns": None,
+    "label": None, "like": None, "n": None, "seed": 0, "memory": MEMORY, "download": False, "name": "",
+}  # fmt: skip
+
+
+def survey(source: Any, asked: dict[str, Any]) -> Report:
+    """The report on a source, a text, or data in memory."""
+    from pushforward.data.reading import read_with
+
+    if isinstance(source, Source) and not is_frame(source) and not hasattr(source, "numpy"):
+        return describe(source)
+    unknown = set(asked) - set(_DEFAULTS)
+    if unknown:
+        raise TypeError(f"report() got an unexpected argument {sorted(unknown)[0]!r}")
+    options = replace(Options.check(**{**_DEFAULTS, **asked, "name": asked.get("name") or ""}), lenient=True)
+    if isinstance(source, (str, os.PathLike)):
+        found = _survey_path(os.fspath(source), options)
+        if found is not None:
+            return found
+    if is_frame(source):
+        return _survey_table(lambda: iter([source]), options, "table")
+    return describe(read_with(source, options))
+
+
+def _survey_path(text: str, options: Options) -> Report | None:
+    """Reports on pictures and tables; None for what is simply read."""
+    from pushforward.data.builtin import is_builtin
+    from pushforward.data.reading import is_pictures
+    from pushforward.data.table_files import is_table, table_chunks
+
+    path = Path(text).expanduser()
+    if is_builtin(text) or not (path.exists() or glob.has_magic(text)):
+        return None
+    if is_pictures(path):
+        return _survey_pictures(path if path.exists() else text, replace(options, name=options.name or text))
+    if is_table(path):
+        chunks, unnamed = table_chunks(path, options)
+        return _survey_table(chunks, replace(options, name=options.name or path.name), path.name, unnamed, drop_index=not unnamed)
+    return None
+
+
+# ------------------------------------------------------------------------------------------------ tables
+
+
+def _survey_table(chunks: Any, options: Options, name: str, unnamed: bool = False, drop_index: bool = False) -> Report:
+    """Text columns are noted and left out; a table without rows is reported as such."""
+    from pushforward.data.tables import from_chunks, survey_chunks
+
+    found = survey_chunks(chunks, options, drop_index=drop_index)
+    name = options.name or name
+    troubles = [_text_trouble(c) for c in found.text]
+    notes = [f"column {c!r} is left out" for c in found.dropped if c in options.drop]
+    notes += ["the first column merely numbers the rows and is left out" for c in found.dropped if c in ("", "Unnamed: 0")]
+    if found.rows == 0 or len(troubles) == len(found.columns):
+        if found.rows == 0:
+            troubles.insert(0, Trouble("empty", "there are no rows below the header", "bring data"))
+        return Report(name, found.rows, None, True, troubles=tuple(troubles), notes=tuple(notes))
+    source = from_chunks(chunks, replace(options, name=name), drop_index=drop_index, unnamed=unnamed)
+    return describe(source, name=name, troubles=troubles, notes=notes)
+
+
+def _text_trouble(column: Any) -> Trouble:
+    shown = ", ".join(repr(str(v)) for v in list(column.categories)[:3])
+    shown += ", …" if len(column.categories) > 3 else ""
+    what = "dates" if column.kind == "date" else f"text, {len(column.categories)} distinct"
+    return Trouble("text", f"column {column.name!r} holds {what} ({shown})", f"--categorical {column.name} or --drop {column.name}")
+
+
+# ------------------------------------------------------------------------------------------------ pictures
+
+
+def _survey_pictures(path: Path | str, options: Options) -> Report:
+    """Every file is decoded; bad ones are listed, mixed sizes and channels counted."""
+    from pushforward.data.picture_files import build, list_pictures, survey_pictures
+
+    listing = list_pictures(path)
+    headers, bad = survey_pictures(listing.files)
+    good = []
+    for file, header in headers:
+        reason = _fault(file, header, options)
+        if reason is None:
+            good.append((file, header))
+        else:
+            bad.append((file.shown, reason))
+    troubles = (
+        [Trouble("unreadable", f"{len(bad)} of {len(listing.files)} pictures cannot be read", "replace or remove them")] if bad else []
+    )
+    mixed = _mixed([h for _, h in good], options)
+    found: dict[str, Any] = {"name": options.name, "unreadable": tuple(bad)}
+    if mixed or not good:
+        return Report(count=len(good), space=None, resident=True, troubles=(*troubles, *mixed), **found)
+    try:
+        source = build(listing, good, options)
+    except BadSource as error:
+        return Report(
+            count=len(good), space=None, resident=True, troubles=(*troubles, Trouble("labels", str(error), "or label=False")), **found
+        )
+    return describe(source, troubles=troubles, **found)
+
+
+def _fault(file: Any, header: Any, options: Options) -> str | None:
+    """Why a picture with a sound header cannot be decoded, or None."""
+    from pushforward.data.pictures import decode
+
+    try:
+        decode(file.open(), file.shown, replace(options, size=None), header.channels)
+    except BadSource as error:
+        return str(error).removeprefix(f"{file.shown}: ")
+    return None
+
+
+def _mixed(headers: list[Any], options: Options) -> list[Trouble]:
+    troubles = []
+    sizes = Counter((h.height, h.width) for h in headers)
+    if len(sizes) > 1 and options.size is None:
+        shown = ", ".join(f"{h}×{w} ({n})" for (h, w), n in sizes.most_common(5))
+        text = f"pictures of {len(sizes)} sizes: {shown}{', …' if len(sizes) > 5 else ''}"
+        troubles.append(Trouble("sizes", text, "--size 64 --fit crop, pad or stretch"))
+    kinds = Counter(h.channels for h in headers)
+    if len(kinds) > 1 and options.channels is None:
+        shown = ", ".join(f"{c} channel{'s' if c > 1 else ''} ({n})" for c, n in sorted(kinds.items()))
+        troubles.append(Trouble("channels", f"pictures of mixed channels: {shown}", "--channels 1, 3 or 4"))
+    return troubles

@@ -1,0 +1,57 @@
+r"""Where to begin: centres chosen among the rows, as pure functions of rows, weights and a random stream.
+
+k-means++ draws the first centre by weight, and each next one with probability proportional to w_i D(x_i)², D being the
+distance to the nearest centre so far; then E[inertia] ≤ 8 (ln k + 2) inertia* (Arthur & Vassilvitskii 2007, Theorem 1.1).
+The greedy form here draws 2 + ln k candidates each time and keeps the one that lowers the inertia most (their section 5).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["START_ROWS", "plus_plus", "at_random", "squared_distances"]
+
+START_ROWS = 16_384
+"""Rows a start is chosen among (at least 64 a cluster): starts cannot be merged, so they look at a seeded sample."""
+
+
+def plus_plus(x: Tensor, clusters: int, rng: torch.Generator, weights: Tensor | None = None) -> Tensor:
+    """Centres (clusters, d) among rows x (n, d) by greedy k-means++; rows repeat only where too few differ."""
+    w = torch.ones(len(x), dtype=torch.float64) if weights is None else weights.to("cpu", torch.float64)
+    trials = 2 + int(math.log(clusters))
+    chosen = [int(_draw(w, 1, rng))]
+    nearest = squared_distances(x, x[chosen[0]][None])[:, 0]
+    for _ in range(1, clusters):
+        candidates = _draw(nearest.to("cpu", torch.float64) * w, trials, rng).to(x.device)
+        distances = torch.minimum(nearest[:, None], squared_distances(x, x[candidates]))
+        best = int((w.to(distances) @ distances).argmin())
+        chosen.append(int(candidates[best]))
+        nearest = distances[:, best].contiguous()
+    return x[chosen].clone()
+
+
+def at_random(x: Tensor, clusters: int, rng: torch.Generator, weights: Tensor | None = None) -> Tensor:
+    """Centres (clusters, d): rows drawn by weight, without replacement as far as they go."""
+    w = torch.ones(len(x), dtype=torch.float64) if weights is None else weights.to("cpu", torch.float64)
+    possible = int((w > 0).sum())
+    rows = torch.multinomial(w, min(clusters, possible), generator=rng)
+    extra = torch.multinomial(w, max(clusters - possible, 0) or 1, replacement=True, generator=rng)[: max(clusters - possible, 0)]
+    return x[torch.cat([rows, extra]).to(x.device)].clone()
+
+
+def squared_distances(x: Tensor, centres: Tensor) -> Tensor:
+    """|x_i - c_k|² (n, k) as |x|² - 2 x·c + |c|², taken about the first centre so that little cancels; never negative."""
+    x, centres = x - centres[0], centres - centres[0]
+    return torch.addmm(centres.square().sum(1), x, centres.T, alpha=-2).add_(x.square().sum(1, keepdim=True)).clamp_min_(0)
+
+
+def _draw(weights: Tensor, count: int, rng: torch.Generator) -> Tensor:
+    """Row numbers drawn with replacement by weight; uniformly where all weights are zero."""
+    total = weights.cumsum(0)
+    if not float(total[-1]) > 0:
+        return torch.randint(len(weights), (count,), generator=rng)
+    points = torch.rand(count, dtype=torch.float64, generator=rng) * total[-1]
+    return torch.searchsorted(total, points, right=True).clamp_max(len(weights) - 1)
