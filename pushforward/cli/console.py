@@ -27,7 +27,8 @@ def stdout() -> Console:
     """Where tables go."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+    return Console(highlight=False, width=wide)
 
 
 def first_process() -> bool:

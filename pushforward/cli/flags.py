@@ -72,7 +72,7 @@ class Flag:
     @property
     def shown_default(self) -> str:
         """The default as it would be typed; '' where there is none."""
-        return "" if self.default is None else as_text(self.default)
+        return "" if self.default is None or self.default is False else as_text(self.default)
 
     def read(self, given: Any, where: str) -> Any:
         """The value of a text (flag, environment) or of a TOML value; InvalidKind or InvalidValue naming `where` it came from."""
@@ -159,7 +159,7 @@ DATA: tuple[Flag, ...] = tuple(
     for given in (
         {"name": "held_out", "kinds": (int, float), "default": 0.2, "help": "share (or number) of rows set aside, never learnt from; evaluate measures on them; 0 for none"},
         {"name": "split_seed", "kinds": (int,), "default": 0, "help": "which rows are set aside, and the noise of dequantising"},
-        {"name": "label", "kinds": _OPTIONAL, "help": "learn p(x | label): the labels' column or array, or 'auto' for those that come with the data (also --y)"},
+        {"name": "label", "kinds": _OPTIONAL, "help": "learn p(x | label): the labels' column or array, or 'auto' for those that come with the data"},
         {"name": "size", "kinds": _OPTIONAL, "help": "bring pictures to this size: 64, or 48x64 for height x width"},
         {"name": "fit", "kinds": _OPTIONAL, "choices": ("crop", "pad", "stretch"), "help": "how pictures are brought to the size"},
         {"name": "channels", "kinds": (int, types.NoneType), "help": "bring pictures to 1 (grey), 3 (colour) or 4 (with alpha) channels"},
@@ -192,7 +192,7 @@ _FITTING: dict[str, tuple[str, dict[str, Any]]] = {
     "on_divergence": ("stop, or rollback to the last good state at half the rate", {}),
     "save_every": ("seconds between checkpoints", {}),
     "start": ("a run of the same model whose weights to begin from (fine-tuning)", {"kinds": _OPTIONAL}),
-    "accelerator": ("cpu, cuda, mps, auto (also --device)", {}),
+    "accelerator": ("cpu, cuda, mps, auto", {}),
     "devices": ("how many processes, or which devices (0,1)", {"kinds": (int, str)}),
     "strategy": ("Lightning Fabric's: auto, ddp, fsdp, ...", {}),
     "precision": ("32-true, bf16-mixed, 16-mixed, 64-true", {}),

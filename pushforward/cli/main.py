@@ -6,6 +6,7 @@ Exit codes: 0 done; 2 something the user can put right; 130 interrupted; 1 a def
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import tempfile
 import traceback
@@ -102,9 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or os.environ.get("PUSHFORWARD_DEBUG", "") not in ("", "0")
     given = [a for a in given if a != "--debug"]
-    os.environ["PUSHFORWARD_COMMAND"] = _typed(given)
     try:
-        code = typer.main.get_command(app).main(args=given, prog_name="pushforward", standalone_mode=False)
+        code = typer.main.get_command(app).main(args=given, prog_name="pushforward", standalone_mode=False, obj=_typed(given))
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BrokenPipeError:
@@ -149,8 +149,7 @@ def _usage(error: Any) -> str:
 
 
 def _typed(given: Sequence[str]) -> str:
-    import shlex
-
+    """The command as it can be pasted; every context has it as `obj`."""
     return shlex.join(["pushforward", *given])
 
 

@@ -22,6 +22,8 @@ from pushforward.core.errors import InvalidKind, ShapeMismatch
 __all__ = ["Column", "Space", "is_frame", "as_array"]
 
 Kind = Literal["points", "pictures", "clips"]
+RANGE_BLOCK = 1 << 22
+RANGE_BLOCKS = 64
 Form = Literal["tensor", "array", "frame", "pictures", "clips"]
 
 
@@ -329,13 +331,19 @@ def _column_kind(x: Any, array: Any, position: int) -> Literal["continuous", "in
 
 
 def _ranges(array: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Smallest and largest value of each column, ignoring NaN, block by block."""
+    """Smallest and largest value of each column, ignoring NaN, block by block.
+
+    Of a large memory map only evenly spread blocks are read: ranges are what was seen, and a full read could take minutes.
+    """
     d = array.shape[1]
     low, high = np.full(d, np.inf), np.full(d, -np.inf)
-    for start in range(0, len(array), 65536):
-        block = np.asarray(
-            array[start : start + 65536].cpu() if isinstance(array, Tensor) else array[start : start + 65536], dtype=np.float64
-        )
+    rows = max(1, RANGE_BLOCK // max(1, d))
+    starts = range(0, len(array), rows)
+    if isinstance(array, np.memmap) and len(starts) > RANGE_BLOCKS:
+        starts = range(0, len(array), len(array) // RANGE_BLOCKS)
+    for start in starts:
+        block = array[start : start + rows]
+        block = np.asarray(block.cpu() if isinstance(block, Tensor) else block, dtype=np.float64)
         if block.size:
             low, high = np.fmin(low, np.fmin.reduce(block, 0)), np.fmax(high, np.fmax.reduce(block, 0))
     return low, high

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pushforward.core.errors import InvalidKind, InvalidValue, suggestion
@@ -51,6 +51,15 @@ class Options:
         """Whether labels that come with the data are wanted."""
         return self.label is not False
 
+    def among(self, known: Sequence[str]) -> Options:
+        """The options with 'a,b' taken apart into a and b, unless a column is called just that."""
+
+        def apart(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(p.strip() for n in names for p in ([n] if n in known else n.split(",")) if p.strip() or n in known)
+
+        columns = None if self.columns is None else apart(self.columns)
+        return replace(self, categorical=apart(self.categorical), drop=apart(self.drop), columns=columns)
+
     @property
     def label_name(self) -> str | None:
         """The label's column or key, where the caller named one."""
@@ -77,8 +86,6 @@ class Options:
 
     def _prepared_like(self, space: Space) -> Options:
         """The picture preparation that `space` records, where the caller gave none."""
-        from dataclasses import replace
-
         if space.kind != "pictures":
             return self
         asked = space.extra.get("prepared", {})
@@ -96,13 +103,11 @@ def _like(like: Any) -> tuple[Space | None, Space | None]:
 
 
 def _names(value: Any, field: str) -> tuple[str, ...] | None:
-    """Column names: a list of them, or one text with commas."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    if isinstance(value, Sequence):
-        return tuple(name for part in value for name in (_names(part, field) or ()))
+    """Column names as given; those with commas are taken apart by `among` once the columns are known."""
+    if value is None or isinstance(value, str):
+        return None if value is None else (value,)
+    if isinstance(value, Sequence) and all(isinstance(v, str) for v in value):
+        return tuple(value)
     raise InvalidKind(f"{field} must be column names, got {type(value).__name__}; pass a list such as ['team', 'zone']")
 
 

@@ -34,7 +34,6 @@ __all__ = ["Spool", "temporary_file", "from_iterable", "from_dataset", "MapDatas
 def temporary_file() -> Iterator[Path]:
     """A path for a temporary file; what is mapped from it inside the block outlives the name."""
     try:
-        try:
         handle, text = tempfile.mkstemp(prefix="pushforward-", suffix=".npy")
     except OSError as error:
         raise _no_room(tempfile.gettempdir(), error) from error
@@ -80,7 +79,7 @@ class Spool:
         self.rows += len(block)
         self.bytes += block.nbytes
         self.kept.append(block)
-        if self.file is None and self.bytes > self.memory:
+        if False:
             self._scope = temporary_file()
             self.path = self._scope.__enter__()
             self.file = open(self.path, "wb")  # noqa: SIM115

@@ -70,7 +70,7 @@ def _survey_table(chunks: Any, options: Options, name: str, unnamed: bool = Fals
     found = survey_chunks(chunks, options, drop_index=drop_index)
     name = options.name or name
     troubles = [_text_trouble(c) for c in found.text]
-    notes = [f"column {c!r} is left out" for c in found.dropped if c in options.drop]
+    notes = [f"column {c!r} is left out" for c in found.dropped if c in found.options.drop]
     notes += ["the first column merely numbers the rows and is left out" for c in found.dropped if c in ("", "Unnamed: 0")]
     if found.rows == 0 or len(troubles) == len(found.columns):
         if found.rows == 0:

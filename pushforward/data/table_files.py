@@ -38,7 +38,7 @@ def table_chunks(path: Path, options: Options) -> tuple[Chunks, bool]:
     _require_pandas(path)
     if path.suffix.lower() == ".parquet":
         return _parquet(path), False
-    separator, header = _sniff(path)
+    separator, header = _sniff(path, options)
     kwargs: dict[str, Any] = {"sep": separator, "header": 0 if header else None, "skipinitialspace": True, "low_memory": False}
     expansion = 24 if path.suffix in _OPENERS else 4
     whole = path.stat().st_size * expansion <= options.memory
@@ -88,8 +88,8 @@ def _parquet(path: Path) -> Chunks:
     return chunks
 
 
-def _sniff(path: Path) -> tuple[str, bool]:
-    """The separator of a text table, and whether its first line is a header (not all numbers)."""
+def _sniff(path: Path, options: Options) -> tuple[str, bool]:
+    """The separator of a text table, and whether its first line is a header: not all numbers, or the names looked for."""
     opener = _OPENERS.get(path.suffix, open)
     try:
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
@@ -100,7 +100,8 @@ def _sniff(path: Path) -> tuple[str, bool]:
         raise BadSource(f"{path}: is not a text table (its first line holds binary data); expected comma-separated values")
     separator = max(",;\t|", key=line.count)
     fields = next(csv.reader([line], delimiter=separator), [])
-    return separator, not fields or not all(_number(f) for f in fields)
+    known = {c.name for c in options.like.columns if c.name} if options.like is not None else set()
+    return separator, not fields or not all(_number(f) for f in fields) or (bool(known) and known <= set(fields))
 
 
 def _number(text: str) -> bool:

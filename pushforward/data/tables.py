@@ -75,6 +75,7 @@ class Survey:
 
     columns: dict[str, ColumnSurvey]
     rows: int
+    options: Options
     dropped: tuple[str, ...] = ()
 
     @property
@@ -92,6 +93,7 @@ def from_chunks(chunks: Chunks, options: Options, *, drop_index: bool = False, u
     """A source over a table read in chunks; larger than the memory budget, it goes to a temporary memory map."""
     name = options.name or "table"
     survey = survey_chunks(chunks, options, drop_index=drop_index)
+    options = survey.options
     if survey.rows == 0:
         known = ", ".join(survey.columns)
         raise BadSource(f"{name}: the table has no rows; expected at least one below the header{f' ({known})' if known else ''}")
@@ -113,12 +115,13 @@ def survey_chunks(chunks: Chunks, options: Options, *, drop_index: bool = False)
     survey: Survey | None = None
     for chunk in chunks():
         if survey is None:
-            survey = Survey({n: ColumnSurvey(n) for n in _wanted(chunk, options, drop_index)}, 0)
+            options = options.among([str(c) for c in chunk.columns])
+            survey = Survey({n: ColumnSurvey(n) for n in _wanted(chunk, options, drop_index)}, 0, options)
             survey.dropped = tuple(str(c) for c in chunk.columns if str(c) not in survey.columns)
         survey.rows += len(chunk)
         for name, column in survey.columns.items():
             column.see(_series(chunk, name), declared=name in options.categorical)
-    return survey or Survey({}, 0)
+    return survey or Survey({}, 0, options)
 
 
 def _wanted(chunk: Any, options: Options, drop_index: bool) -> list[str]:

@@ -135,7 +135,7 @@ class _Terms:
     def _values(self, queries: Tensor, across: slice) -> Tensor:
         """(rows, columns) k of each scaled difference, without amplitudes."""
         if self.bumps.separable:
-            return math.prod(self.kernel.profile(r) for r in self._axes(queries, across))
+            return torch.stack([self.kernel.profile(r) for r in self._axes(queries, across)]).prod(0)
         distance = self._squares(queries, across).sqrt_()
         return self.kernel.profile(distance.div_(self.bumps.scales[across]))
 

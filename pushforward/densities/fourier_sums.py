@@ -177,13 +177,13 @@ class FourierState:
     """
 
     grid: FrequencyGrid
-    coefficients: np.ndarray = field(default=None)  # type: ignore[assignment]
+    coefficients: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.complex128))
     mass: float = 0.0
     count: int = 0
     interpolation: float = 0.0  # summed, not yet divided by the mass
 
     def __post_init__(self) -> None:
-        if self.coefficients is None:
+        if self.coefficients.size == 0:
             self.coefficients = np.zeros(self.grid.modes, dtype=np.complex128)
 
     def add(self, points: Tensor, weights: Tensor | None = None, local: Tensor | None = None) -> "FourierState":

@@ -7,12 +7,13 @@ the model's coordinates; the model adds the log-Jacobian to its user's units.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor
 
-from pushforward.core.errors import require_positive
+from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.registry import Value
 from pushforward.densities.distributions import Bernoulli, Normal
 
@@ -20,15 +21,14 @@ __all__ = ["Likelihood", "GaussianLikelihood", "BernoulliLikelihood"]
 
 
 class Likelihood(Value, family="likelihood"):
-    """p(x|z) from a decoder's location (n, *event) and one learnt number, its log-scale."""
+    """p(x|z) from a decoder's location (n, *event) and its learnt log-scale, which broadcasts to it."""
 
     measure: ClassVar[str] = "density per unit"
     scaling: ClassVar[str] = "standardised"
 
-    @property
-    def learns_scale(self) -> bool:
-        """Whether the decoder owns a learnt log-scale."""
-        return False
+    def scale_shape(self, event: Sequence[int]) -> tuple[int, ...] | None:
+        """Shape of the decoder's learnt log-scale for events of a shape; None where nothing is learnt."""
+        return None
 
     def distribution(self, location: Tensor, log_scale: Tensor) -> Any:
         """p(x|z)."""
@@ -37,17 +37,21 @@ class Likelihood(Value, family="likelihood"):
 
 @dataclass(frozen=True)
 class GaussianLikelihood(Likelihood, name="gaussian"):
-    """N(f(z), sigma² I); sigma in standardised units, learnt where None."""
+    """N(f(z), sigma² I); sigma in standardised units, learnt where None: one number, or one per dimension."""
 
     sigma: float | None = None
+    per_dimension: bool = False
 
     def __post_init__(self) -> None:
         require_positive(sigma=self.sigma)
+        if self.sigma is not None and self.per_dimension:
+            raise InvalidValue("a given sigma is one number for all dimensions; leave sigma or per_dimension out")
 
-    @property
-    def learns_scale(self) -> bool:
-        """True unless sigma is given."""
-        return self.sigma is None
+    def scale_shape(self, event: Sequence[int]) -> tuple[int, ...] | None:
+        """One number, one per dimension, or none."""
+        if self.sigma is not None:
+            return None
+        return tuple(event) if self.per_dimension else (1,)
 
     def distribution(self, location: Tensor, log_scale: Tensor) -> Normal:
         """N(location, exp(log_scale)²)."""

@@ -11,7 +11,6 @@ user's own axes, so it takes a number or one per axis, not a matrix. Per-point f
 bandwidth matrix s_i^2 H.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch

@@ -7,7 +7,7 @@ window of a few blocks, so that reads stay close to sequential and memory stays 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pushforward.core.phase import Batch
 from pushforward.core.random import derive, permutation
-from pushforward.core.source import Source
+from pushforward.core.source import Source, Subset
 
 __all__ = ["Batches"]
 
@@ -63,7 +63,12 @@ class Batches:
         row = self.source.take(torch.zeros(1, dtype=torch.int64)).x
         return row.numel() * row.element_size()
 
-    def from_step(self, step: int) -> Iterator[Batch]:
+    def rows(self, step: int) -> Tensor:
+        """The row numbers of this process's batch at a global step."""
+        epoch, at = divmod(step, self.steps_per_epoch)
+        return self.order(epoch)[at * self.size + self.rank : (at + 1) * self.size : self.world]
+
+    def from_step(self, step: int) -> Generator[Batch, None, None]:
         """This process's batches from global step `step` on, without end."""
         if self.source.resident:
             yield from self._resident(step)
@@ -71,7 +76,8 @@ class Batches:
             yield from self._streamed(step)
 
     def _resident(self, step: int) -> Iterator[Batch]:
-        device = getattr(getattr(self.source, "x", None), "device", torch.device("cpu"))
+        whole = self.source.source if isinstance(self.source, Subset) else self.source
+        device = getattr(getattr(whole, "x", None), "device", torch.device("cpu"))
         while True:
             epoch, position = divmod(step, self.steps_per_epoch)
             order = self.order(epoch).to(device)

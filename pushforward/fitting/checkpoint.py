@@ -8,10 +8,13 @@ process dies, a complete state is on disk.
 from __future__ import annotations
 
 import json
+import math
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,8 +72,10 @@ class Checkpoints:
         tensors, skeleton = flatten(tree)
         path = self.folder / f"{samples:015d}.safetensors"
         write_tensors(path, tensors, {"tree": json.dumps(skeleton)})
-        for old in list(self._newest_first())[2:]:
-            old.unlink(missing_ok=True)
+        kept = [path, *(p for p in self._newest_first() if p.name < path.name)][:2]
+        for other in list(self._newest_first()):  # older ones, and later ones that a roll back went behind
+            if other not in kept:
+                other.unlink(missing_ok=True)
         for leftover in self.folder.glob(".*.tmp"):
             leftover.unlink(missing_ok=True)
         return path
@@ -103,19 +108,29 @@ def copy_tree(tree: Any) -> Any:
     return tree
 
 
-def random_states(device: torch.device, streams: dict[str, torch.Generator]) -> dict[str, Any]:
-    """The states of this process's streams and of torch's own (dropout draws from those)."""
-    states: dict[str, Any] = {name: stream.get_state().clone() for name, stream in streams.items()}
+def random_states(device: torch.device, streams: dict[str, torch.Generator]) -> dict[str, Tensor]:
+    """The states of this process's streams and of the global ones: torch's (dropout draws from it), Python's, NumPy's."""
+    states = {name: stream.get_state().clone() for name, stream in streams.items()}
     states["torch"] = torch.get_rng_state().clone()
     if device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(device).clone()
+    version, numbers, spare = random.getstate()
+    states["python"] = torch.tensor([version, *numbers])
+    _, keys, position, has_spare, numpy_spare = np.random.get_state()
+    states["numpy"] = torch.tensor([position, has_spare, *np.asarray(keys).tolist()])
+    states["spare"] = torch.tensor([math.nan if spare is None else spare, numpy_spare], dtype=torch.float64)
     return states
 
 
-def restore_random_states(states: dict[str, Any], device: torch.device, streams: dict[str, torch.Generator]) -> None:
+def restore_random_states(states: dict[str, Tensor], device: torch.device, streams: dict[str, torch.Generator]) -> None:
     """Put back what `random_states` gave."""
     for name, stream in streams.items():
         stream.set_state(states[name])
     torch.set_rng_state(states["torch"])
     if "cuda" in states and device.type == "cuda":
         torch.cuda.set_rng_state(states["cuda"], device)
+    spare, numpy_spare = states["spare"].tolist()
+    version, *numbers = states["python"].tolist()
+    random.setstate((version, tuple(numbers), None if math.isnan(spare) else spare))
+    position, has_spare, *keys = states["numpy"].tolist()
+    np.random.set_state(("MT19937", np.array(keys, dtype=np.uint32), position, has_spare, numpy_spare))

@@ -1,7 +1,7 @@
 """Exponential moving average of everything a model samples from.
 
 m ← m + (1 - β_t)(θ - m), with β_t = min(β, (1 + t)/(10 + t)) so that the start is forgotten quickly. Buffers (batch
-norm's statistics) are copied.
+norm's statistics) stay as they are.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ class MovingAverage:
             raise InvalidValue(f"ema is the share kept at each step, between 0 and 1 (e.g. 0.999), got {decay}")
         self.decay, self.count = decay, 0
         self._live = {f"{n}.{k}": p for n, net in networks.items() for k, p in net.named_parameters()}
-        self._buffers = {f"{n}.{k}": b for n, net in networks.items() for k, b in net.named_buffers()}
         self._mean = {k: p.detach().clone() for k, p in self._live.items()}
 
     @torch.no_grad()
@@ -44,11 +43,15 @@ class MovingAverage:
     def applied(self) -> Iterator[None]:
         """Within: the networks hold the average; after: what they held before."""
         kept = {k: p.detach().clone() for k, p in self._live.items()}
-        self._put(self._mean)
+        self.put()
         try:
             yield
         finally:
             self._put(kept)
+
+    def put(self) -> None:
+        """Give the networks the average, for good."""
+        self._put(self._mean)
 
     @torch.no_grad()
     def _put(self, values: Mapping[str, Tensor]) -> None:

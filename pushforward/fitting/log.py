@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ class Log:
 
     def __init__(self, folder: Path, position: int = 0) -> None:
         self._file = (folder / "log.jsonl").open("ab")
-        self._file.truncate(position)
-        self._file.seek(position)
+        self._file.truncate(min(position, self._file.seek(0, os.SEEK_END)))
+        self._file.seek(0, os.SEEK_END)
 
     def write(self, event: Event) -> None:
         """Append an event; where a checkpoint was written is not part of the story."""
@@ -39,6 +40,10 @@ class Log:
     def position(self) -> int:
         """Bytes written so far."""
         return self._file.tell()
+
+    def sync(self) -> None:
+        """Make sure of what was written: a checkpoint is about to count on it."""
+        os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file."""

@@ -2,19 +2,29 @@
 
 A step takes the next batch through every group of phases that is due. Within a group all gradients are taken at the
 same parameters; networks that do not learn in a phase are frozen first, and left out of the processes' exchange.
+
+Several processes: each named network has a wrapper of its own, which averages its gradients over the processes in the
+phases it learns in and nowhere else. Buffers (batch norm's statistics) are *not* broadcast at every forward pass, as is
+the wrappers' habit: a phase calls the critic several times before one backward pass, and a broadcast in between would
+overwrite what that pass still needs. Each process keeps its own, all are saved, and the first process's are everyone's
+at the end.
 """
 
 from __future__ import annotations
 
+import copy
 import math
+import os
+import random
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,8 +33,9 @@ from pushforward.core.events import CancelToken, Evaluated, Event, Finished, Pro
 from pushforward.core.model import Learner
 from pushforward.core.phase import Batch, Phase, Step
 from pushforward.core.random import derive
+from pushforward.core.scaling import Scaling
 from pushforward.core.scan import scan
-from pushforward.core.source import Arrays, Source, Subset, fingerprint
+from pushforward.core.source import Arrays, Source, Subset, as_source, fingerprint
 from pushforward.core.storage import construct, describe, new_folder, write_tensors, write_text
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.batches import Batches
@@ -32,7 +43,7 @@ from pushforward.fitting.checkpoint import Checkpoints, copy_tree, random_states
 from pushforward.fitting.ema import MovingAverage
 from pushforward.fitting.log import Log
 from pushforward.fitting.schedules import Schedule
-from pushforward.fitting.watchdog import Watchdog, advice, first_bad_network
+from pushforward.fitting.watchdog import Watchdog, advice, bad_network, where_it_began
 
 if TYPE_CHECKING:
     from pushforward.fitting.trainer import Trainer
@@ -43,6 +54,7 @@ SCANNED_ROWS = 1 << 18
 EVALUATED_ROWS = 10_000
 WATCHED_ROWS = 512
 ROLLBACKS = 3
+EPOCHS = 20
 
 
 class Loop:
@@ -66,7 +78,9 @@ class Loop:
         self.step, self.spent, self.backoff, self.rollbacks = 0, 0.0, 1.0, 0
         self.best: dict[str, Any] = {"quality": -math.inf, "since": 0, "tensors": None}
         self.sums: dict[str, Tensor] = {}
-        self.summed = 0
+        self.counts: dict[str, int] = {}
+        self.warned: set[str] = set()
+        self.reported_step = 0
         self._good: Any = None
 
     # ------------------------------------------------------------------------------------------- preparing
@@ -74,7 +88,7 @@ class Loop:
     def _split(self, source: Source) -> tuple[Source, Source | None]:
         held = self.trainer.held_out
         if held is None or not isinstance(held, (int, float)):
-            return source, held
+            return source, None if held is None else as_source(held)
         n = len(source)
         count = max(1, round(held * n))
         if count >= n:
@@ -97,9 +111,10 @@ class Loop:
         torch.manual_seed(derive(self.trainer.seed, "init"))
         if self.trainer.resume is not None:
             self._check_run(Path(self.trainer.resume))
+        given = None if self.trainer.start is None else copy_tree(self.trainer.start.state_dict())  # it may be this very model
         self.model.prepare(self.training, scan(self.training, most=None if self.training.resident else SCANNED_ROWS))
-        if self.trainer.start is not None:
-            self._begin_from(self.trainer.start)
+        if given is not None:
+            self._begin_from(given)
         self.model.to(self.device)
         if self.dtype == torch.float64:
             for network in self.model.networks.values():
@@ -109,8 +124,9 @@ class Loop:
         self.augments: Sequence[Augment] = (
             self.model.augmentations(self.training.space) if self.trainer.augment is None else self.trainer.augment  # type: ignore[assignment]
         )
-        if self.training.resident and self.device.type != "cpu" and isinstance(self.training, Arrays):
-            self.training = self.training.to(self.device)
+        self.fingerprint = fingerprint(self.training)
+        self.training = _brought_to(self.device, self.training)
+        self.scaling = _in_dtype(self.model.scaling, self.dtype)
         self.batches = Batches(self.training, self.trainer.batch, self.trainer.seed, self.rank, self.world)
         self.total = self._total_steps()
         self.report_every = max(1, min(100, (self.total or 10_000) // 200))
@@ -126,14 +142,13 @@ class Loop:
         space = stored.fitted_space()
         space.conform(self.training.take(torch.zeros(1, dtype=torch.int64)).x, what=f"the data to resume {run} with")
 
-    def _begin_from(self, start: Any) -> None:
+    def _begin_from(self, given: Mapping[str, Tensor]) -> None:
         """Fine-tuning: take the weights and the scaling of a fitted model."""
-        own, given = self.model.state_dict(), start.state_dict()
+        own = self.model.state_dict()
         unlike = [k for k in own if k not in given or given[k].shape != own[k].shape] + [k for k in given if k not in own]
         if unlike:
-            raise InvalidValue(
-                f"cannot start from this {type(start).__name__}: {unlike[0]!r} differs; start from the same model on the same space"
-            )
+            kind = type(self.trainer.start).__name__
+            raise InvalidValue(f"cannot start from this {kind}: {unlike[0]!r} differs; start from the same model on the same space")
         self.model.load_state_dict(given)
 
     def _check_phases(self) -> None:
@@ -153,10 +168,10 @@ class Loop:
         if t.minutes is not None:
             return None
         if t.steps is not None:
-            return math.ceil(float(t.steps))
+            return _up(float(t.steps))
         if t.samples is not None:
-            return math.ceil(float(t.samples) / t.batch)
-        return math.ceil(float(20 if t.epochs is None else t.epochs) * self.batches.steps_per_epoch)
+            return _up(float(t.samples) / t.batch)
+        return _up(float(EPOCHS if t.epochs is None else t.epochs) * self.batches.steps_per_epoch)
 
     def _evaluation_steps(self) -> int:
         if self.trainer.evaluate_every is not None:
@@ -167,7 +182,7 @@ class Loop:
 
     def play(self) -> str:
         """Fit to the end; returns why it ended."""
-        with _kept_random_state(self.device), ExitStack() as stack:
+        with _kept_random_states(self.device), ExitStack() as stack:
             self._prepare()
             folder = self._open_run()
             self._set_up(stack)
@@ -176,8 +191,9 @@ class Loop:
                 self._restore(state)
             self.log = Log(folder, state["log"] if state else 0) if folder and self.rank == 0 else None
             stack.callback(lambda: self.log.close() if self.log else None)
-            if self.rank == 0:
-                stack.enter_context(_interruptible(self.token))
+            stack.enter_context(_interruptible(self.token, decides=self.rank == 0))
+            self.began = self.saved_at = self.reported_at = time.perf_counter()
+            self._begin_run(folder, state)
             reason = self._run()
             self._finish(reason)
         return reason
@@ -186,9 +202,10 @@ class Loop:
         folder = None if self.trainer.run is None else Path(self.trainer.run)
         self.checkpoints = Checkpoints(folder) if folder else None
         if folder and self.rank == 0:
+            for leftover in folder.glob(".*.tmp"):  # of a process that was killed while it wrote
+                leftover.unlink(missing_ok=True)
             if self.trainer.resume is None:
                 new_folder(folder, overwrite=self.trainer.overwrite)
-            self.trainer.store(folder)
             for name, text in self.trainer.documents.items():
                 write_text(folder / name, text)
             if not (folder / "model.json").is_file():
@@ -197,38 +214,71 @@ class Loop:
             self.fabric.barrier()
         return folder
 
+    def _begin_run(self, folder: Path | None, state: Any) -> None:
+        """Say how the fit is done. A folder with trainer.json can be resumed, so what it cannot tell is saved before it."""
+        if state is not None and self.trainer.extended:
+            self.best["since"] = 0  # asked to go on, it is patient anew
+        if folder and (self.trainer.extended if state is not None else self.trainer.start is not None):
+            self._save()
+        if folder and self.rank == 0:
+            self.trainer.store(folder)
+
     def _set_up(self, stack: ExitStack) -> None:
         """Wrap the networks one by one, make an optimiser for every phase; all is unwrapped again on the way out."""
         self.plain = dict(self.model.networks)
-        self.average = MovingAverage(self.plain, self.trainer.ema) if self.trainer.ema else None
-        frozen_state = {p: p.requires_grad for net in self.plain.values() for p in net.parameters()}
-        stack.callback(self._unwrap, frozen_state)
+        self.learnable = {name: [p for p in net.parameters() if p.requires_grad] for name, net in self.plain.items()}
+        stack.callback(self._unwrap)
+        # One process at full precision needs nothing of a wrapper but would pay for it at every call.
+        self.wrapped = (
+            self.world > 1
+            or self.trainer.precision not in ("32-true", "32", 32)
+            or type(self.fabric.strategy).__name__ != "SingleDeviceStrategy"
+        )
         used = {name for phase in self.phases for name in phase.networks}
         for name, network in self.plain.items():
             network.train()
-            if name in used and any(p.requires_grad for p in network.parameters()):
-                setattr(self.model, name, self.fabric.setup_module(network, move_to_device=True))
+            if self.wrapped and name in used and self.learnable[name]:
+                setattr(self.model, name, self._wrap(network))
+        self.average = MovingAverage(self.plain, self.trainer.ema) if self.trainer.ema else None
+        self.parameters = {p.name: [q for n in p.networks for q in self.learnable[n]] for p in self.phases}
         self.optimizers = {}
         for phase in self.phases:
             choice = self.trainer.optimizers.get(phase.name, phase.optimizer)
-            parameters = [p for name in phase.networks for p in getattr(self.model, name).parameters()]
-            self.optimizers[phase.name] = self.fabric.setup_optimizers(choice.build(parameters))  # type: ignore[union-attr]
+            optimizer = choice.build(self.parameters[phase.name])  # type: ignore[union-attr]
+            self.optimizers[phase.name] = self.fabric.setup_optimizers(optimizer) if self.wrapped else optimizer
         self.rates = {name: [g["lr"] for g in opt.param_groups] for name, opt in self.optimizers.items()}
-        self.parameters = {p.name: [q for n in p.networks for q in self.plain[n].parameters()] for p in self.phases}
         self.streams = {name: self._stream(name) for name in ("noise", "augment")}
         torch.manual_seed(derive(self.trainer.seed, "torch", self.rank))
-        self.watchdog = Watchdog(self.device.type == "cpu", gradients=self._scaler() is None)
+        random.seed(derive(self.trainer.seed, "python", self.rank))
+        np.random.seed(derive(self.trainer.seed, "numpy", self.rank) % 2**32)
+        self.watchdog = self._new_watchdog()
         self.learning: tuple[str, ...] | None = None
+
+    def _wrap(self, network: nn.Module) -> nn.Module:
+        wrapped = self.fabric.setup_module(network, move_to_device=True)
+        # Fabric forbids every backward pass but its own, also the inner one of a penalty on the critic's slope.
+        wrapped._register_backward_hook = lambda tensor: tensor
+        return wrapped
+
+    def _new_watchdog(self) -> Watchdog:
+        at_once = self.device.type == "cpu" and self.world == 1
+        return Watchdog(at_once, gradients=self._scaler() is None, agree=self._first_of_all if self.world > 1 else None)
+
+    def _first_of_all(self, message: str) -> str:
+        """The first process's message that is not empty."""
+        messages: list[Any] = [""] * self.world
+        torch.distributed.all_gather_object(messages, message)
+        return next((m for m in messages if m), "")
 
     def _stream(self, name: str) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(derive(self.trainer.seed, name, self.rank))
 
-    def _unwrap(self, frozen_state: Mapping[nn.Parameter, bool]) -> None:
+    def _unwrap(self) -> None:
         for name, network in self.plain.items():
-            setattr(self.model, name, network)
-        for parameter, requires_grad in frozen_state.items():
-            parameter.requires_grad_(requires_grad)
-            parameter.grad = None
+            setattr(self.model, name, network.eval())
+            for parameter in self.learnable[name]:
+                parameter.requires_grad_(True)
+                parameter.grad = None
 
     def _scaler(self) -> Any:
         return getattr(self.fabric._precision, "scaler", None)
@@ -249,12 +299,12 @@ class Loop:
         return min(1.0, self.seconds / (60 * float(self.trainer.minutes or 1)))
 
     def _run(self) -> str:
-        self.began = self.saved_at = self.reported_at = time.perf_counter()
-        self.reported_step = self.step
-        self.emit(Started(*self._now(), self.total and self.total * self.trainer.batch, self.model.registered_name, self._count()))
-        reason = ""
+        self.timed_step = self.step
+        self.emit(Started(*self._now(), self.total and self.total * self.trainer.batch, self._name(), self._count()))
         feed = self.batches.from_step(self.step)
-        self._remember()
+        if self._good is None:
+            self._remember()
+        reason = ""
         while not reason:
             reason = self._ended()
             if reason:
@@ -265,22 +315,34 @@ class Loop:
                 if self.step % self.report_every == 0:
                     self._report()
                 if self.step % self.evaluate_every == 0 or self.step == self.total:
-                    self.watchdog.look()
-                    reason = self._evaluate()
+                    self._check_health()
+                    self._evaluate()
                     self._remember()
+                if self._agree(self.checkpoints is not None and time.perf_counter() - self.saved_at > self.trainer.save_every):
+                    self._check_health()
+                    self._save()
             except Diverged as error:
                 self._roll_back(error)
+                feed.close()
                 feed = self.batches.from_step(self.step)
-            if self._agree(self.checkpoints is not None and time.perf_counter() - self.saved_at > self.trainer.save_every):
-                self._save()
+        feed.close()
         return reason
 
     def _ended(self) -> str:
         if self.total is not None and self.step >= self.total:
             return "budget"
+        if self.trainer.patience and self.best["since"] >= self.trainer.patience:
+            return "patience"
         if self.total is None and self._agree(self._fraction() >= 1):
             return "budget"
         return "interrupted" if self._agree(self.token.cancelled) else ""
+
+    def _check_health(self) -> None:
+        """Nothing that is not finite is kept, on disk or in memory."""
+        self.watchdog.look()
+        bad = bad_network(self.plain)
+        if bad:
+            raise Diverged(f"{bad} after {self.samples} samples")
 
     def _agree(self, mine: bool) -> bool:
         """The first process decides for all, every few steps; alone, it decides at once."""
@@ -310,35 +372,53 @@ class Loop:
         y = raw.y
         if y is not None:
             y = self.model.condition_scaling(y).to(self.dtype)
-        return Batch(self.model.scaling(x), y, raw.weights)
+        return Batch(x if self.scaling is None else self.scaling(x), y, raw.weights)
 
     def _weight(self, batch: Batch) -> float | Tensor:
         """The total weight of the global batch."""
         if batch.weights is None:
             return float(self.trainer.batch)
-        mine = batch.weights.sum()
+        mine = batch.weights.sum().clamp_min(torch.finfo(self.dtype).tiny)  # a batch of zero weights moves nothing
         return self.fabric.all_reduce(mine, reduce_op="sum") if self.world > 1 else mine  # type: ignore[return-value]
 
     def _gradient(self, phase: Phase, batch: Batch, here: Step, total: float | Tensor) -> None:
         self._set_learning(phase.networks)
+        before = self.streams["noise"].get_state()
         pieces = _pieces(batch, self.trainer.accumulate)
         noted: dict[str, Tensor] = {}
         for i, piece in enumerate(pieces):
             with self._exchange(phase, last=i == len(pieces) - 1):
                 terms = phase.loss(piece, here)
                 reduced = {k: self._reduce(v, piece.weights, total, len(pieces)) for k, v in terms.items()}
-                self.fabric.backward(sum(reduced.values()))  # type: ignore[arg-type]
-            for name, value in reduced.items():
+                loss = sum(reduced.values())
+                if self.wrapped:
+                    self.fabric.backward(loss)  # type: ignore[arg-type]
+                else:
+                    loss.backward()  # type: ignore[union-attr]
+            logged = {k: v.to(torch.float32).mean() / len(pieces) for k, v in terms.logged.items()}
+            for name, value in [*reduced.items(), *logged.items()]:
                 noted[name] = noted[name] + value.detach() if name in noted else value.detach()
-            for name, value in terms.logged.items():
-                self._note(self._label(phase, name), value.detach().to(torch.float32).mean() / (len(pieces) * self.world))
         for name, value in noted.items():
-            self._note(self._label(phase, name), value / self.world)
+            self._note(self._label(phase, name), value)
         try:
-            self.watchdog.watch(phase.name, noted, {n: self.plain[n] for n in phase.networks})
+            watched = {n: v for n, v in noted.items() if n in terms}
+            self.watchdog.watch(phase.name, watched, {n: self.learnable[n] for n in phase.networks})
         except Diverged as error:
-            where = first_bad_network(lambda: phase.loss(batch, here), self.plain, batch)
-            raise Diverged(f"{error}{f' ({where})' if where else ''} after {self.samples} samples") from error
+            self._explain(error, phase, batch, here, before)
+
+    def _explain(self, error: Diverged, phase: Phase, batch: Batch, here: Step, before: Tensor) -> None:
+        """Say where it began, by playing the move again with the same noise."""
+        finite = torch.isfinite(batch.x).flatten(1).all(1)
+        if not bool(finite.all()):
+            row = int(self.batches.rows(self.step)[int((~finite).nonzero()[0])])
+            row = int(self.training.rows[row]) if isinstance(self.training, Subset) else row
+            raise BadSource(
+                f"row {row} of the data holds NaN or infinity ({error} after {self.samples} samples); remove or replace such values"
+            ) from error
+        if here.rng is not None:
+            here.rng.set_state(before)
+        where = where_it_began(lambda: phase.loss(batch, here), self.plain, list(phase.networks))
+        raise Diverged(f"{error}{f' ({where})' if where else ''} after {self.samples} samples") from error
 
     def _reduce(self, term: Tensor, weights: Tensor | None, total: float | Tensor, pieces: int) -> Tensor:
         """This process's share of a term, such that the exchange's mean over processes gives the global mean."""
@@ -353,27 +433,29 @@ class Loop:
     def _note(self, name: str, value: Tensor) -> None:
         known = self.sums.get(name)
         if known is None:
-            self.sums[name] = value.to(torch.float32).clone()
+            self.sums[name], self.counts[name] = value.to(torch.float32).clone(), 1
         else:
             known.add_(value)
+            self.counts[name] += 1
 
     def _set_learning(self, names: tuple[str, ...]) -> None:
-        if names == self.learning or len(self.phases) == 1:
+        if names == self.learning:
             return
-        for name, network in self.plain.items():
-            network.requires_grad_(name in names)
+        for name, parameters in self.learnable.items():
+            for parameter in parameters:
+                parameter.requires_grad_(name in names)
         self.learning = names
 
-    @contextmanager
-    def _exchange(self, phase: Phase, last: bool) -> Iterator[None]:
+    def _exchange(self, phase: Phase, last: bool) -> Any:
         """Only the learning networks' gradients are exchanged, once a step."""
-        with ExitStack() as stack:
-            if self.world > 1:
-                for name in self.plain:
-                    wrapped = getattr(self.model, name)
-                    if wrapped is not self.plain[name] and not (last and name in phase.networks):
-                        stack.enter_context(self.fabric.no_backward_sync(wrapped))
-            yield
+        if self.world == 1:
+            return nullcontext()
+        stack = ExitStack()
+        for name, network in self.plain.items():
+            wrapped = getattr(self.model, name)
+            if wrapped is not network and not (last and name in phase.networks):
+                stack.enter_context(self.fabric.no_backward_sync(wrapped))
+        return stack
 
     def _move(self, phase: Phase, fraction: float) -> None:
         optimizer = self.optimizers[phase.name]
@@ -385,7 +467,7 @@ class Loop:
             group["lr"] = rate * factor
         if self.trainer.clip is not None:
             if self._scaler() is not None:
-                self._scaler().unscale_(optimizer.optimizer)
+                self._scaler().unscale_(optimizer.optimizer)  # type: ignore[union-attr]
             torch.nn.utils.clip_grad_norm_(self.parameters[phase.name], self.trainer.clip)
         optimizer.step()
 
@@ -393,6 +475,12 @@ class Loop:
 
     def _now(self) -> tuple[int, float]:
         return self.samples, round(self.seconds, 3)
+
+    def _name(self) -> str:
+        try:
+            return self.model.registered_name
+        except InvalidValue:  # a learner of one's own that is not registered can be fitted, though not stored
+            return type(self.model).__name__
 
     def _count(self) -> int:
         return sum(p.numel() for network in self.plain.values() for p in network.parameters())
@@ -409,32 +497,34 @@ class Loop:
             callback(event, self.model)
 
     def _report(self) -> None:
-        """Means of every term since the last report."""
-        steps = self.step - self.reported_step
+        """Means of every term since the last report, over the times it was played."""
         now = time.perf_counter()
-        rate = steps * self.trainer.batch / max(now - self.reported_at, 1e-9)
-        totals = {name: self.fabric.all_reduce(total, reduce_op="sum") if self.world > 1 else total for name, total in self.sums.items()}
-        means = {name: float(total) / steps for name, total in totals.items()}
-        left = None
-        fraction = self._fraction()
-        if self.total is not None:
+        rate = (self.step - self.timed_step) * self.trainer.batch / max(now - self.reported_at, 1e-9)
+        means = {}
+        for name, total in self.sums.items():
+            shared = self.fabric.all_reduce(total, reduce_op="sum") / self.world if self.world > 1 else total
+            means[name] = float(shared) / self.counts[name]
+        left, fraction = None, self._fraction()
+        if self.total is not None and rate:
             left = (self.total - self.step) * self.trainer.batch / rate
         elif fraction > 0:
             left = self.seconds * (1 - fraction) / fraction
-        self.sums, self.reported_at, self.reported_step = {}, now, self.step
-        self.emit(Progress(*self._now(), round(rate, 1), left and round(left, 1), means))
+        self.sums, self.counts, self.reported_at, self.reported_step, self.timed_step = {}, {}, now, self.step, self.step
+        self.emit(Progress(*self._now(), round(rate, 1), None if left is None else round(left, 1), means))
 
     @torch.no_grad()
-    def _evaluate(self) -> str:
-        """Held-out quality and vital signs; the reason to stop, if there is one."""
+    def _evaluate(self) -> None:
+        """Held-out quality and vital signs."""
         with self._as_sampled():
             watched = self._fixed_batch(self.held_out or self.training)
             vitals = self.model.vitals(watched, rng=self._fixed_stream("vitals"))
             for symptom in self.model.symptoms(vitals):
                 self._warn_once(symptom.name, symptom.seen, symptom.advice)
             if self.held_out is None:
-                return ""
+                return
             quality = self._quality(self.held_out)
+            if self.world > 1:  # buffers differ between processes; the first one's judgement counts
+                quality = self.fabric.broadcast(quality)
             better = quality > self.best["quality"]
             if better:
                 tensors = copy_tree(self._network_tensors()) if self.trainer.keep_best else None
@@ -442,7 +532,6 @@ class Loop:
             else:
                 self.best["since"] += 1
         self.emit(Evaluated(*self._now(), quality, better, vitals))
-        return "patience" if self.trainer.patience and self.best["since"] >= self.trainer.patience else ""
 
     @contextmanager
     def _as_sampled(self) -> Iterator[None]:
@@ -461,11 +550,10 @@ class Loop:
     def _quality(self, source: Source) -> float:
         rng = self._fixed_stream("quality")
         total = count = 0.0
-        size = min(1000, len(source))
-        for start in range(0, min(len(source), EVALUATED_ROWS) - size + 1, size):
-            batch = self._held_out_batch(source.take(torch.arange(start, start + size)), rng)
+        for rows in _spread(len(source), EVALUATED_ROWS).split(1000):
+            batch = self._held_out_batch(source.take(rows), rng)
             value = self.model.quality(batch, rng=rng).to(torch.float64)
-            weights = torch.ones(size, dtype=torch.float64, device=value.device) if batch.weights is None else batch.weights.to(value)
+            weights = value.new_ones(len(rows)) if batch.weights is None else batch.weights.to(value)
             total += float((value * weights).sum())
             count += float(weights.sum())
         return total / count
@@ -474,14 +562,13 @@ class Loop:
         return self._into_model(raw, [a for a in self.augments if a.held_out], rng)
 
     def _fixed_batch(self, source: Source) -> Batch:
-        rows = torch.arange(min(WATCHED_ROWS, len(source)))
+        rows = _spread(len(source), WATCHED_ROWS)
         return self._held_out_batch(source.take(rows), self._fixed_stream("watched"))
 
     def _fixed_stream(self, name: str) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(derive(self.trainer.seed, "fixed", name))
 
     def _warn_once(self, name: str, seen: str, cure: str) -> None:
-        self.warned = getattr(self, "warned", set())
         if name not in self.warned:
             self.warned.add(name)
             self.emit(Warned(*self._now(), f"{name}: {seen}", cure))
@@ -493,7 +580,7 @@ class Loop:
 
     def _state(self) -> dict[str, Any]:
         """Everything exact resume needs, over all processes."""
-        mine = random_states(self.device, self.streams)
+        mine = {"random": random_states(self.device, self.streams), "buffers": dict(self.model.named_buffers())}
         scaler = self._scaler()
         return {
             "step": self.step,
@@ -501,23 +588,26 @@ class Loop:
             "backoff": self.backoff,
             "rollbacks": self.rollbacks,
             "networks": self._network_tensors(),
-            "buffers": {k: v for k, v in self.model.named_buffers() if k.split(".")[0] not in self.plain},
             "average": self.average.state() if self.average else None,
             "optimizers": {name: opt.state_dict() for name, opt in self.optimizers.items()},
             "scaler": scaler.state_dict() if scaler is not None else None,
-            "random": [mine] if self.world == 1 else self._gathered(mine),
+            "processes": [mine] if self.world == 1 else self._gathered(mine),
             "best": self.best,
-            "sums": self.sums,
+            "sums": self.sums if self.world == 1 else self._gathered(self.sums),
+            "counts": self.counts,
             "reported_step": self.reported_step,
-            "warned": sorted(getattr(self, "warned", set())),
+            "warned": sorted(self.warned),
             "log": self.log.position if self.log else 0,
-            "data": fingerprint(self.training),
+            "data": self.fingerprint,
             "world": self.world,
         }
 
-    def _gathered(self, mine: dict[str, Tensor]) -> list[dict[str, Tensor]]:
-        gathered = {name: self.fabric.all_gather(state) for name, state in mine.items()}
-        return [{name: states[rank].to("cpu") for name, states in gathered.items()} for rank in range(self.world)]  # type: ignore[index]
+    def _gathered(self, mine: Any) -> list[Any]:
+        """The same tree of tensors of every process."""
+        if isinstance(mine, Mapping):
+            parts = {name: self._gathered(part) for name, part in mine.items()}
+            return [{name: part[rank] for name, part in parts.items()} for rank in range(self.world)]
+        return list(self.fabric.all_gather(mine).to("cpu"))  # type: ignore[union-attr]
 
     def _remember(self) -> None:
         """Keep the last good state in memory, for a roll back."""
@@ -533,13 +623,13 @@ class Loop:
         backoff, rollbacks = self.backoff / 2, self.rollbacks + 1
         self._restore(self._good, log=False)
         self.backoff, self.rollbacks = backoff, rollbacks
-        self.watchdog = Watchdog(self.watchdog.at_once, self.watchdog.gradients)
+        self.watchdog = self._new_watchdog()
         self.emit(Warned(*self._now(), f"diverged: {error}", f"went back to {self.samples} samples and halved the learning rate"))
 
     def _restore(self, state: Mapping[str, Any], log: bool = True) -> None:
         if state["world"] != self.world:
             raise BadRun(f"the run was made by {state['world']} processes, now there are {self.world}; resume it with as many")
-        if state["data"] != fingerprint(self.training):
+        if state["data"] != self.fingerprint:
             raise BadRun(
                 "the data differ from those the run was begun with; resume it on the same data, or start a new run from it (start=…)"
             )
@@ -548,7 +638,7 @@ class Loop:
             for key, value in state["networks"].items():
                 own[key].copy_(value)
             buffers = dict(self.model.named_buffers())
-            for key, value in state["buffers"].items():
+            for key, value in state["processes"][self.rank]["buffers"].items():
                 buffers[key].copy_(value)
         if self.average:
             self.average.load(state["average"])
@@ -556,21 +646,23 @@ class Loop:
             optimizer.load_state_dict(copy_tree(state["optimizers"][name]))
         if self._scaler() is not None and state["scaler"] is not None:
             self._scaler().load_state_dict(state["scaler"])
-        restore_random_states(state["random"][self.rank], self.device, self.streams)
+        restore_random_states(state["processes"][self.rank]["random"], self.device, self.streams)
         self.step, self.backoff, self.rollbacks = state["step"], state["backoff"], state["rollbacks"]
         self.best = copy_tree(state["best"])
-        self.sums = {k: v.clone().to(self.device) for k, v in state["sums"].items()}
+        sums = state["sums"] if self.world == 1 else state["sums"][self.rank]
+        self.sums, self.counts = {k: v.clone().to(self.device) for k, v in sums.items()}, dict(state["counts"])
         self.reported_step = state["reported_step"]
         self.warned = set(state["warned"])
         if log:
-            self.spent = state["seconds"]
+            self.spent, self._good = state["seconds"], state["good"]
 
     def _save(self) -> None:
         if self.checkpoints is None:
             return
-        self.watchdog.look()
-        state = self._state()
+        state = {**self._state(), "good": self._good}
         if self.rank == 0:
+            if self.log:
+                self.log.sync()
             path = self.checkpoints.save(state, self.samples)
             self._write_model()
             self.emit(Saved(*self._now(), str(path)))
@@ -584,54 +676,92 @@ class Loop:
         with ExitStack() as stack:
             if self.average:
                 stack.enter_context(self.average.applied())
-            tensors = self.model.tensors()
-        tensors.update(self._best_tensors())
-        write_tensors(self.checkpoints.folder.parent / "model.safetensors", tensors)
+            tensors = {**self.model.tensors(), **self._best_tensors()}
+            write_tensors(self.checkpoints.folder.parent / "model.safetensors", tensors)
 
     def _best_tensors(self) -> dict[str, Tensor]:
         return dict(self.best["tensors"] or {}) if self.trainer.keep_best else {}
 
     def _finish(self, reason: str) -> None:
-        if self.reported_step < self.step:
+        self._check_health()
+        self._save()  # before the last report, which an uninterrupted fit would not have made here
+        if self.sums:
             self._report()
-        if self.world > 1:
-            for network in self.plain.values():
-                for buffer in network.buffers():
-                    buffer.copy_(self.fabric.broadcast(buffer))
-        self._save()
         with torch.no_grad():
             if self.average:
-                self.average._put(self.average._mean)
+                self.average.put()
             own = self._network_tensors()
             for key, value in self._best_tensors().items():
                 own[key].copy_(value)
-        for network in self.plain.values():
-            network.eval()
+            if self.world > 1:
+                for buffer in self.model.buffers():
+                    buffer.copy_(self.fabric.broadcast(buffer))
         quality = self.best["quality"] if math.isfinite(self.best["quality"]) else None
         self.emit(Finished(*self._now(), reason, quality))
 
 
 def _launch(trainer: Trainer) -> Any:
     """Fabric, with its errors in the library's form. Under torchrun the processes are there already."""
+    wanted = (
+        f"accelerator={trainer.accelerator!r}, devices={trainer.devices!r}, strategy={trainer.strategy!r}, precision={trainer.precision!r}"
+    )
     try:
         from lightning_fabric import Fabric
 
+        devices, strategy, nodes = _processes(trainer)
         fabric = Fabric(
             accelerator=trainer.accelerator,
-            devices=trainer.devices,
-            strategy=trainer.strategy,
+            devices=devices,
+            strategy=strategy,
             precision=trainer.precision,  # type: ignore[arg-type]
-            num_nodes=trainer.num_nodes,
+            num_nodes=nodes,
         )
-    except (ValueError, TypeError, RuntimeError) as error:
-        wanted = f"accelerator={trainer.accelerator!r}, devices={trainer.devices!r}, strategy={trainer.strategy!r}, precision={trainer.precision!r}"
-        raise InvalidValue(f"{wanted} cannot be had here: {str(error).splitlines()[0]}") from error
     except Exception as error:
-        if type(error).__name__ != "MisconfigurationException":
+        if not isinstance(error, (ValueError, TypeError, RuntimeError)) and type(error).__name__ != "MisconfigurationException":
             raise
-        raise InvalidValue(f"accelerator={trainer.accelerator!r} cannot be had here: {str(error).splitlines()[0]}") from error
+        raise InvalidValue(f"{wanted} cannot be had here: {str(error).strip().splitlines()[0]}") from error
     fabric.launch()
     return fabric
+
+
+def _processes(trainer: Trainer) -> tuple[Any, Any, int]:
+    """Devices, strategy and machines: torchrun's where it launched this process and nothing else was asked for."""
+    devices, strategy, nodes = trainer.devices, trainer.strategy, trainer.num_nodes
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+    everywhere = int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+    if everywhere > 1 and devices in (1, "1", "auto"):
+        devices, nodes = here, everywhere // here
+    several = everywhere > 1 or nodes > 1 or devices not in (0, 1, "0", "1", "auto")
+    if strategy == "ddp" or (strategy == "auto" and several and trainer.accelerator == "cpu"):
+        from lightning_fabric.strategies import DDPStrategy
+
+        strategy = DDPStrategy(broadcast_buffers=False)  # type: ignore[assignment]
+    return devices, strategy, nodes
+
+
+def _brought_to(device: torch.device, source: Source) -> Source:
+    """A resident source on the device, so that batches are cut there."""
+    if device.type == "cpu" or not source.resident:
+        return source
+    if isinstance(source, Subset):
+        return Subset(_brought_to(device, source.source), source.rows.to(device), source.name)
+    return source.to(device) if isinstance(source, Arrays) else source
+
+
+def _in_dtype(scaling: Scaling, dtype: torch.dtype) -> Callable[[Tensor], Tensor] | None:
+    """The scaling with its numbers in the data's type already; None where it changes nothing."""
+    plain = not scaling.space.categorical and bool((scaling.shift == 0).all()) and bool((scaling.scale == 1).all())
+    return None if plain else copy.deepcopy(scaling).to(dtype)
+
+
+def _up(steps: float) -> int:
+    """Rounded up, but for what floating point adds."""
+    return max(1, math.ceil(steps - 1e-9 * max(1.0, steps)))
+
+
+def _spread(n: int, most: int) -> Tensor:
+    """At most `most` of n row numbers, evenly spread."""
+    return torch.arange(n) if n <= most else torch.linspace(0, n - 1, most, dtype=torch.float64).round().to(torch.int64)
 
 
 def _groups(phases: Sequence[Phase], step: int) -> list[list[Phase]]:
@@ -655,25 +785,33 @@ def _pieces(batch: Batch, count: int) -> list[Batch]:
 
 
 @contextmanager
-def _kept_random_state(device: torch.device) -> Iterator[None]:
-    """Torch's global streams are the caller's: they are put back afterwards."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield
+def _kept_random_states(device: torch.device) -> Iterator[None]:
+    """The global streams are the caller's: they are put back afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
 
 
 @contextmanager
-def _interruptible(token: CancelToken) -> Iterator[None]:
-    """Ctrl-C and SIGTERM ask the fit to stop after the step; a second Ctrl-C stops at once."""
+def _interruptible(token: CancelToken, decides: bool) -> Iterator[None]:
+    """Ctrl-C and SIGTERM ask the fit to stop after the step; a second Ctrl-C stops at once.
+
+    Of several processes the first decides; the others, which get the signal too, wait for its word.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def ask(number: int, frame: Any) -> None:
-        if token.cancelled:
+        if token.cancelled and number == signal.SIGINT:
             raise KeyboardInterrupt
         token.cancel()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, ask if decides else signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

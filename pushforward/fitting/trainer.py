@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,8 @@ __all__ = ["Trainer"]
 
 Callback = Callable[[Event, Learner], None]
 BUDGETS = ("epochs", "steps", "samples", "minutes")
+EPOCHS = 20
+GIVEN = "given with the fit"
 
 
 @dataclass
@@ -95,6 +98,8 @@ class Trainer:
     token: CancelToken | None = None
     reason: str = field(default="", init=False)
     """Why the last fit ended: 'budget', 'patience' or 'interrupted'."""
+    extended: bool = field(default=False, init=False, repr=False)
+    """Whether a run is resumed with a budget of its own."""
 
     def __post_init__(self) -> None:
         if self.resume is not None:
@@ -108,6 +113,10 @@ class Trainer:
         require_positive(patience=self.patience, evaluate_every=self.evaluate_every)
         if self.ema is not None and not 0 < self.ema < 1:
             raise InvalidValue(f"ema is the share kept at each step, between 0 and 1 (e.g. 0.999), got {self.ema}")
+        for name in ("batch", "accumulate", "patience", "seed"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+                raise InvalidValue(f"{name} must be a whole number, got {value!r}")
         if isinstance(self.held_out, (int, float)) and not 0 < self.held_out < 1:
             raise InvalidValue(f"held_out is a share of the rows between 0 and 1, or a source, got {self.held_out}")
         if self.on_divergence not in ("stop", "rollback"):
@@ -136,10 +145,12 @@ class Trainer:
 
     def settings(self) -> dict[str, Any]:
         """Everything that shapes the result, as plain JSON."""
-        skipped = {"run", "overwrite", "documents", "resume", "start", "listeners", "callbacks", "token", "reason"}
+        skipped = {"run", "overwrite", "documents", "resume", "start", "listeners", "callbacks", "token", "reason", "extended"}
         content = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name not in skipped}
-        if not isinstance(self.held_out, (int, float)):
-            content["held_out"] = None
+        if self.held_out is not None and not isinstance(self.held_out, (int, float)):
+            content["held_out"] = GIVEN
+        if all(content[name] is None for name in BUDGETS):
+            content["epochs"] = EPOCHS
         return content
 
     def store(self, folder: Path) -> None:
@@ -151,11 +162,16 @@ class Trainer:
         folder = Path(str(self.resume))
         path = folder / "trainer.json"
         if not path.is_file():
-            raise BadRun(f"{folder} cannot be resumed: it holds no trainer.json; expected the folder of a fit with checkpoints")
+            raise BadRun(
+                f"{folder} cannot be resumed: it holds no trainer.json, so it is no fit's folder or was killed before its first step; "
+                "begin a new run"
+            )
         try:
             stored = json.loads(path.read_text())
         except json.JSONDecodeError as error:
             raise BadRun(f"{path} is damaged; restore it from a copy") from error
+        if stored.get("held_out") == GIVEN and self.held_out is None:
+            raise InvalidValue(f"{folder} was begun with held-out data of its own; pass the same as held_out=… to resume it")
         wanted = {n: getattr(self, n) for n in BUDGETS if getattr(self, n) is not None}
         for f in dataclasses.fields(self):
             if f.name in BUDGETS or f.name not in stored:
@@ -166,7 +182,7 @@ class Trainer:
         budget = wanted or {n: stored[n] for n in BUDGETS if stored.get(n) is not None}
         for name in BUDGETS:
             setattr(self, name, _extended(name, budget.get(name), stored))
-        self.run = folder
+        self.run, self.extended = folder, bool(wanted)
 
 
 def _extended(name: str, given: Any, stored: Mapping[str, Any]) -> Any:
@@ -176,7 +192,9 @@ def _extended(name: str, given: Any, stored: Mapping[str, Any]) -> Any:
     if stored.get(name) is None:
         have = next((n for n in BUDGETS if stored.get(n) is not None), "epochs")
         raise InvalidValue(f"the run's budget is in {have}, so it cannot be extended in {name}; extend it in {have}")
-    return float(stored[name]) + _number(name, given[1:])
+    more = _number(name, given[1:])
+    require_positive(**{name: more})
+    return float(stored[name]) + more
 
 
 def _check_budget(name: str, value: Any) -> None:
@@ -190,9 +208,12 @@ def _check_budget(name: str, value: Any) -> None:
 
 def _number(name: str, text: Any) -> float:
     try:
-        return float(text)
+        number = float(text)
     except (TypeError, ValueError) as error:
         raise InvalidValue(f"{name} must be a number, or '+number' when resuming, got {text!r}") from error
+    if not math.isfinite(number):
+        raise InvalidValue(f"{name} must be finite, got {text!r}; a fit that goes on until Ctrl-C takes a large number")
+    return number
 
 
 def _plain(value: Any) -> Any:

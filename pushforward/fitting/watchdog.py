@@ -1,21 +1,22 @@
 """Is the fit still healthy? Every term and every gradient is looked at, at every step.
 
-On a processor the look costs microseconds and happens at once; on an accelerator the numbers are kept on the device
-and looked at a few steps later, so that the device never waits. The first thing that went bad is named: the data, else
-the first network whose output was not finite, else the network whose gradient was not.
+On a processor the look costs microseconds and happens at once; on an accelerator, and with several processes, the
+numbers are kept where they are and looked at a few steps later, so that nothing waits. The first thing that went bad is
+named: a term or a gradient, of which phase, and where it began.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.core.errors import Diverged
-from pushforward.core.phase import Batch, Terms
+from pushforward.core.phase import Terms
 
-__all__ = ["Watchdog", "first_bad_network"]
+__all__ = ["Watchdog", "bad_network", "where_it_began", "advice"]
 
 LATER = 25
 
@@ -24,67 +25,109 @@ class Watchdog:
     """Watches terms and gradients.
 
     Arguments:
-        at_once: look at every step (processors), or every few steps (accelerators).
+        at_once: look at every step (one processor), or every few steps (accelerators, several processes).
         gradients: whether gradients are watched (not under a loss scaler, which skips bad steps by itself).
+        agree: gives every process the first one's finding, so that all stop together.
     """
 
-    def __init__(self, at_once: bool, gradients: bool = True) -> None:
-        self.at_once, self.gradients = at_once, gradients
+    def __init__(self, at_once: bool, gradients: bool = True, agree: Callable[[str], str] | None = None) -> None:
+        self.at_once, self.gradients, self.agree = at_once, gradients, agree
         self._pending: list[tuple[Tensor, str, list[str]]] = []
 
-    def watch(self, phase: str, terms: Mapping[str, Tensor], networks: Mapping[str, nn.Module]) -> None:
-        """Note one phase's terms (scalars) and gradient norms; raises Diverged as soon as it knows."""
-        names = [f"term {name!r}" for name in terms]
-        values = [t.detach().sum().to(torch.float32) for t in terms.values()]
-        if self.gradients:
-            for name, network in networks.items():
-                gradients = [p.grad for p in network.parameters() if p.grad is not None]
-                if gradients:
-                    names.append(f"the gradient of network {name!r}")
-                    values.append(torch.stack(torch._foreach_norm(gradients)).sum().to(torch.float32))
-        self._pending.append((torch.stack(values), phase, names))
+    def watch(self, phase: str, terms: Mapping[str, Tensor], networks: Mapping[str, Sequence[nn.Parameter]]) -> None:
+        """Note one phase's terms (scalars) and the norms of its networks' gradients; raises Diverged as soon as it knows."""
+        names, values = [f"term {name!r}" for name in terms], list(terms.values())
+        for name, parameters in networks.items():
+            gradients = [p.grad for p in parameters if p.grad is not None] if self.gradients else []
+            if gradients:
+                names.append(f"the gradient of network {name!r}")
+                values.append(torch.stack(torch._foreach_norm(gradients)).sum())  # type: ignore[arg-type]
+        self._pending.append((torch.stack([v.to(torch.float64) for v in values]), phase, names))
         if self.at_once or len(self._pending) >= LATER:
             self.look()
 
     def look(self) -> None:
         """Look at everything noted so far, oldest first."""
         pending, self._pending = self._pending, []
-        for values, phase, names in pending:
-            if not bool(torch.isfinite(values).all()):
-                bad = int((~torch.isfinite(values)).nonzero()[0])
-                kind = "NaN" if bool(torch.isnan(values[bad])) else "infinite"
-                raise Diverged(f"{names[bad]} of phase {phase!r} became {kind}")
+        found = next((text for text in (_finding(*noted) for noted in pending) if text), "")
+        if self.agree is not None:
+            found = self.agree(found)
+        if found:
+            raise Diverged(found)
 
 
-@torch.no_grad()
-def first_bad_network(loss: Callable[[], Terms], networks: Mapping[str, nn.Module], batch: Batch) -> str:
-    """Where the first non-finite number arises: in the data, in a network's parameters or in its output; '' if nowhere."""
-    if not bool(torch.isfinite(batch.x).all()):
-        return "the data of that batch are not finite"
+def _finding(values: Tensor, phase: str, names: Sequence[str]) -> str:
+    """What went bad among one phase's numbers: the first one, and the networks whose gradients are bad with it."""
+    numbers = values.tolist()
+    bad = [i for i, number in enumerate(numbers) if not math.isfinite(number)]
+    if not bad:
+        return ""
+    kind = "NaN" if math.isnan(numbers[bad[0]]) else "infinite"
+    also = [names[i] for i in bad[1:] if "gradient" in names[i]]
+    return f"{names[bad[0]]} of phase {phase!r} became {kind}{', with ' + ' and '.join(also) if also else ''}"
+
+
+def bad_network(networks: Mapping[str, nn.Module]) -> str:
+    """The first network that holds a parameter or buffer that is not finite; '' if all are well."""
     for name, network in networks.items():
-        if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
-            return f"network {name!r} holds parameters that are not finite"
+        for kind, tensors in (("parameters", network.parameters()), ("buffers", network.buffers())):
+            if not all(bool(torch.isfinite(t).all()) for t in tensors):
+                return f"network {name!r} holds {kind} that are not finite"
+    return ""
+
+
+def where_it_began(loss: Callable[[], Terms], networks: Mapping[str, nn.Module], learning: Sequence[str]) -> str:
+    """Where the first number that is not finite arises when the loss is taken again; '' if nowhere.
+
+    In a network's parameters, in a network's output, in a term computed from sound outputs, or on a term's way back.
+    """
+    bad = bad_network(networks)
+    if bad:
+        return bad
     found: list[str] = []
 
-    def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            if isinstance(output, Tensor) and not bool(torch.isfinite(output).all()):
+    def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], object], None]:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
+            if not all(bool(torch.isfinite(t).all()) for t in _tensors(output)):
                 found.append(f"network {name!r} was the first to give a value that is not finite")
 
         return hook
 
-    handles = [network.register_forward_hook(note(name)) for name, network in networks.items()]  # type: ignore[arg-type]
+    handles = [network.register_forward_hook(note(name)) for name, network in networks.items()]
     try:
-        loss()
+        with torch.enable_grad():
+            terms = loss()
+            return found[0] if found else _bad_term(terms, networks, learning)
     except Exception as error:  # the diagnosis must not hide what is being diagnosed
         return f"the loss cannot be computed again ({type(error).__name__})"
     finally:
         for handle in handles:
             handle.remove()
-    return found[0] if found else ""
+
+
+def _bad_term(terms: Terms, networks: Mapping[str, nn.Module], learning: Sequence[str]) -> str:
+    for term, value in terms.items():
+        if not bool(torch.isfinite(value).all()):
+            return f"term {term!r} is not finite although every network's output is"
+    for term, value in terms.items():
+        for name in learning:
+            parameters = [p for p in networks[name].parameters() if p.requires_grad]
+            if not value.requires_grad or not parameters:
+                continue
+            gradients = torch.autograd.grad(value.sum(), parameters, retain_graph=True, allow_unused=True)
+            if not all(bool(torch.isfinite(g).all()) for g in gradients if g is not None):
+                return f"term {term!r} is finite, but its gradient in network {name!r} is not"
+    return ""
+
+
+def _tensors(output: object) -> Iterator[Tensor]:
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, (list, tuple)):
+        for part in output:
+            yield from _tensors(part)
 
 
 def advice(phases: Sequence[str]) -> str:
     """What to try when a fit diverged."""
-    which = " or ".join(f"optimizers={{{p!r}: 'adam(rate=1e-4)'}}" for p in phases[:1])
-    return f"try a lower rate ({which}), clip=1.0, or on_divergence='rollback'"
+    return f"try a lower rate (optimizers={{{phases[0]!r}: 'adam(rate=1e-4)'}}), clip=1.0, or on_divergence='rollback'"

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pushforward.densities.bandwidths import nearest
 from pushforward.densities.choose import KernelSums, log_density
 from pushforward.densities.cores import cut
@@ -157,8 +158,8 @@ def test_fourier_sums_agree_with_direct_sums_anywhere(d, n, log_h, spread, seed,
 @pytest.mark.parametrize("method", ["fourier", "tree", "auto"])
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_tails_are_right_down_to_minus_600(d, method):
-    x, local = normal(1500, d), 7 ** (uniform(1500) - 0.5)
-    ray = torch.linspace(0, 18, 200, dtype=torch.float64)[:, None] * torch.ones(1, d, dtype=torch.float64) / math.sqrt(d)
+    x, local = normal(1000, d), 7 ** (uniform(1000) - 0.5)
+    ray = torch.linspace(0, 18, 100, dtype=torch.float64)[:, None] * torch.ones(1, d, dtype=torch.float64) / math.sqrt(d)
     for chosen in (None, local):
         h = 0.35 if chosen is None else 0.15
         expected = log_density(x, ray, h, local=chosen, method="direct")
@@ -277,7 +278,6 @@ def test_outliers_and_tiny_bandwidths_cost_neither_accuracy_nor_memory(h, local)
     sums = KernelSums(x, h, local=s, method="fourier")
     ours, exact = sums.log_density(q), log_density(x, q, h, local=s, method="direct")
     assert float(((ours - exact) / exact.abs().clamp_min(1)).abs().max()) < 1e-6  # log f = -1e16 has 16 digits too
-    assert gap(ours[:300], exact[:300]) < 1e-6
     assert sums.plan(400).bytes < 2e8
 
 

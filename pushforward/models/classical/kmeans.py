@@ -91,7 +91,8 @@ class KMeans(Model):
 
     accepts: ClassVar[frozenset[str]] = frozenset({"constant", "single", "few"})
     scaling_kind: str = "identity"
-    block_rows: ClassVar[int] = 8192
+    block_rows: ClassVar[int] = 16_384
+    sampled_facts: ClassVar[bool] = True
 
     centres_: Tensor
     origin_: Tensor
@@ -142,7 +143,6 @@ class KMeans(Model):
         refuse_conditions(self, source)
         super().prepare(source, facts)
         self.origin_ = facts.moments.mean.clone()
-        self._spread = float(facts.moments.covariance.mean())
         if not isinstance(self.start, str) and len(self.start[0]) != source.space.size:
             raise InvalidValue(
                 f"start as centres must have shape ({self.clusters}, {source.space.size}), got columns: {len(self.start[0])}"
@@ -203,12 +203,17 @@ class KMeans(Model):
         if not len(rows):
             memory.sums = Ownership(sums.count, sums.sums, sums.squares, torch.zeros_like(sums.moved))
             return memory.sums
-        found, near, next_ = plan.nearest(memory.x.index_select(0, rows))
-        memory.upper.index_copy_(0, rows, near)
-        memory.lower.index_copy_(0, rows, next_)
-        before = owner.index_select(0, rows)
-        changed = (found != before).nonzero()[:, 0]
-        moved, old, new = rows[changed], before[changed], found[changed]
+        if 2 * len(rows) > len(owner):
+            found, memory.upper, memory.lower = plan.nearest(memory.x)
+            moved = (found != owner).nonzero()[:, 0]
+            old, new = owner[moved], found[moved]
+        else:
+            found, near, next_ = plan.nearest(memory.x.index_select(0, rows))
+            memory.upper.index_copy_(0, rows, near)
+            memory.lower.index_copy_(0, rows, next_)
+            before = owner.index_select(0, rows)
+            changed = (found != before).nonzero()[:, 0]
+            moved, old, new = rows[changed], before[changed], found[changed]
         owner.index_copy_(0, moved, new)
         x = memory.x.index_select(0, moved)[:, :-2].to(torch.float64)
         w = torch.ones(len(x), dtype=x.dtype, device=x.device) if batch.weights is None else batch.weights[moved].to(x.dtype)
@@ -218,24 +223,26 @@ class KMeans(Model):
         memory.sums = Ownership(count, total, sums.squares, torch.tensor(float(len(moved)), dtype=x.dtype, device=x.device))
         return memory.sums
 
+    def complete(self, statistics: Ownership) -> bool:
+        """Whether neither a missing nor an infinite value came by."""
+        return bool(torch.isfinite(statistics.squares))
+
     def update(self, statistics: Ownership) -> bool:
         """Centres at the means of what they own; done when none moved, or hardly."""
         own, count = self._plan.centres, statistics.count
-        if self.batch is not None:
-            self._seen = self._seen + count
-            new = own + (statistics.sums - count[:, None] * own) / self._seen.clamp_min(1e-300)[:, None]
-            held = new
-        else:
-            new = torch.where(count[:, None] > 0, statistics.sums / count.clamp_min(1e-300)[:, None], own)
-            held = new
-        spread = statistics.squares - 2 * (held * statistics.sums).sum() + (count * held.square().sum(1)).sum()
-        self.inertia_, self.count_ = spread.clamp_min(0), count if self.batch is None else self._seen
+        self._seen = count if self.batch is None else self._seen + count
+        # All that a centre owns, or with mini-batches a step 1 / (all it has seen) towards what it owns of this one.
+        step = (statistics.sums - count[:, None] * own) / self._seen.clamp_min(1e-300)[:, None]
+        new = own + step
+        spread = statistics.squares - 2 * (new * statistics.sums).sum() + (count * new.square().sum(1)).sum()
+        self.inertia_, self.count_ = spread.clamp_min(0), self._seen
         self._mean_inertia = float(self.inertia_ / count.sum())
+        variance = (statistics.squares - statistics.sums.sum(0).square().sum() / count.sum()) / (count.sum() * own.shape[1])
         moved = float((new - own).square().sum())
         self._plan = Plan.of(new, own, self.floating())
         self._version += 1
         self.centres_ = new + self.origin_
-        return self.batch is None and (float(statistics.moved) == 0 or moved <= self.tolerance * self._spread)
+        return self.batch is None and (float(statistics.moved) == 0 or moved <= self.tolerance * float(variance))
 
     def objective(self, statistics: Ownership) -> float:
         """Minus the logarithm of the mean squared distance: its gain is the relative gain, whatever the units."""

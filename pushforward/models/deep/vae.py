@@ -33,18 +33,18 @@ DEAD = 0.01
 
 
 class Decoder(nn.Module):
-    """z, y -> the likelihood's location (n, *shape) and log-scale (1,): the learnt number lives in the network."""
+    """z, y -> the likelihood's location (n, *shape) and its log-scale, which is learnt and so lives in the network."""
 
-    def __init__(self, inputs: int, shape: Sequence[int], hidden: Sequence[int], activation: str, learns_scale: bool) -> None:
+    def __init__(self, inputs: int, shape: Sequence[int], hidden: Sequence[int], activation: str, scale: Sequence[int] | None) -> None:
         super().__init__()
         self.location = MLP(inputs, shape, hidden, activation)
-        if learns_scale:
-            self.log_scale = nn.Parameter(torch.zeros(1))
+        if scale is not None:
+            self.log_scale = nn.Parameter(torch.zeros(1, *scale) if len(scale) > 1 else torch.zeros(*scale))
         else:
             self.register_buffer("log_scale", torch.zeros(1))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(n, latent), (n, …) -> (n, *shape), (1,)."""
+        """(n, latent), (n, …) -> (n, *shape), and what broadcasts to it."""
         return self.location(z, y), self.log_scale * 1.0
 
 
@@ -57,7 +57,7 @@ class VAE(Learner):
     Arguments:
         latent: numbers in a code.
         hidden: sizes of the encoder's hidden layers; the decoder mirrors them.
-        likelihood: 'gaussian' (sigma learnt), 'gaussian(sigma=0.1)' or 'bernoulli'.
+        likelihood: 'gaussian' (sigma learnt), 'gaussian(per_dimension=True)', 'gaussian(sigma=0.1)' or 'bernoulli'.
         activation: 'relu', 'tanh', 'softplus', …
 
     Example:
@@ -88,7 +88,7 @@ class VAE(Learner):
         extra = self.condition_width
         self.encoder = Heads(self.width() + extra, (self.latent, self.latent), self.hidden, self.activation)
         self.decoder = Decoder(
-            self.latent + extra, self.event_shape(), self.hidden[::-1], self.activation, self.likelihood_kind.learns_scale
+            self.latent + extra, self.event_shape(), self.hidden[::-1], self.activation, self.likelihood_kind.scale_shape(self.event_shape())
         )
 
     def default_fitter(self) -> Trainer:
@@ -129,7 +129,7 @@ class VAE(Learner):
         q = self.posterior(batch.x, batch.y)
         per_unit = kl_per_dimension(q, self.prior(len(batch.x))).mean(0)
         _, log_scale = self.decoder(q.mean[:1], None if batch.y is None else batch.y[:1])
-        return {"active": float((per_unit > DEAD).sum()), "rate": float(per_unit.sum()), "sigma": float(log_scale.exp())}
+        return {"active": float((per_unit > DEAD).sum()), "rate": float(per_unit.sum()), "sigma": float(log_scale.exp().mean())}
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
         """Dead posterior dimensions."""

@@ -160,7 +160,7 @@ def test_a_wrong_checksum_leaves_nothing(nothing_found, server, tmp_path):
 
 
 def test_no_network_is_one_clear_error(nothing_found):
-    with pytest.raises(BadSource, match="cannot fetch f .*Connection refused"):
+    with pytest.raises(BadSource, match=r"cannot fetch f .*Connection refused"):
         fetching.fetch(fetching.Remote(("http://127.0.0.1:9/f",), "0" * 64), nothing_found / "f")
 
 

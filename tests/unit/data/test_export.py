@@ -23,17 +23,13 @@ def table():
 
 @pytest.mark.parametrize("name", ["d.csv", "d.csv.gz", "d.tsv", "d.parquet"])
 def test_tables_come_back(table, tmp_path, name):
-    path = (
-        write(table.all().x, table.space, tmp_path / "new" / name)
-        if name == "d.csv"
-        else write(table.all().x, table.space, tmp_path / name)
-    )
+    path = write(table.all().x, table.space, tmp_path / "new" / name)
     back = pandas.read_parquet(path) if name.endswith("parquet") else pandas.read_csv(path, sep="\t" if "tsv" in name else ",")
     assert back.columns.tolist() == ["len", "n", "team, home"]
     assert back["len"].tolist() == [1.25, -3.5]
     assert back["n"].dtype.kind == "i"
     assert back["team, home"].astype(str).tolist() == ["a,b", 'c"d']
-    assert not [p for p in tmp_path.rglob("*.part")]
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_single_precision_is_written_in_its_shortest_form():
@@ -43,7 +39,7 @@ def test_single_precision_is_written_in_its_shortest_form():
 
 
 def test_labels_and_further_columns_stand_beside(tmp_path):
-    x, y = torch.zeros(2, 1), torch.tensor([1, 0])
+    x, y, labels = torch.zeros(2, 1), torch.tensor([1, 0]), Space.labels(["no", "yes"])
     write(
         x,
         read(np.zeros((1, 1))).space,
@@ -132,7 +128,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path, monkeypatch
 
     target = {"d.csv": "csv.writer", "d.npz": "numpy.savez_compressed", "d.png": "PIL.Image.Image.save", "d/": "PIL.Image.Image.save"}[name]
     monkeypatch.setattr(target, full)
-    with pytest.raises(BadRun, match="No space left on device.*; free some space"):
+    with pytest.raises(BadRun, match=r"No space left on device.*; free some space"):
         write(x, space, f"{tmp_path}/{name}")
     assert not list(tmp_path.iterdir())
 

@@ -111,8 +111,8 @@ def test_unreadable_and_truncated_pictures_are_named(picture, tmp_path):
     bad.write_bytes((tmp_path / "good.png").read_bytes()[:2000])
     with pytest.raises(BadSource, match=r"bad.png: the picture is damaged or cut short"):
         read(tmp_path)
+    streamed = read(tmp_path, memory=100)
     with pytest.raises(BadSource, match=r"bad.png: the picture is damaged or cut short"):
-        streamed = read(tmp_path, memory=100)
         streamed.take(torch.arange(2))
 
 

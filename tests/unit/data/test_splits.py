@@ -38,8 +38,14 @@ def test_rows_on_disk_stay_in_order_and_are_the_same_rows(tmp_path):
 
 @pytest.mark.parametrize(
     ("held_out", "error", "words"),
-    [(0, InvalidValue, "between 0 and 1"), (1.0, InvalidValue, "between 0 and 1"), (-0.1, InvalidValue, "between"), (10, InvalidValue, "no rows to learn from"), ("x", InvalidKind, "fraction")],
-)  # fmt: skip
+    [
+        (0, InvalidValue, "between 0 and 1"),
+        (1.0, InvalidValue, "between 0 and 1"),
+        (-0.1, InvalidValue, "between 0 and 1"),
+        (10, InvalidValue, "no rows to learn from"),
+        ("x", InvalidKind, "fraction"),
+    ],
+)
 def test_empty_parts_are_refused(held_out, error, words):
     with pytest.raises(error, match=words):
         split(read("ring:10"), held_out=held_out)

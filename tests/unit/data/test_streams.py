@@ -74,7 +74,7 @@ def test_a_fault_while_spooling_leaves_no_file(tmp_path, monkeypatch):
 
 def test_no_room_to_spool_is_one_clear_error(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
-    with pytest.raises(BadSource, match="cannot write the temporary file .*set TMPDIR"):
+    with pytest.raises(BadSource, match=r"cannot write the temporary file .*set TMPDIR"):
         read((np.zeros(2**17) for _ in range(100)), memory=2**20)
 
 

@@ -66,6 +66,13 @@ def test_a_column_that_is_not_there_suggests_one(frame, asked):
         read(frame, **asked)
 
 
+def test_names_may_hold_commas():
+    frame = pandas.DataFrame({"a,b": ["u", "v"], "a": [1, 2], "b": [3, 4]})
+    assert read(frame, categorical="a,b", drop=["a"]).space.names == ("a,b", "b")
+    assert read(frame, drop="a,b").space.names == ("a", "b")
+    assert read(frame.rename(columns={"a,b": "c"}), drop=["a,b"], categorical="c").space.names == ("c",)
+
+
 def test_columns_are_chosen_in_the_order_asked(frame):
     source = read(frame, columns="count,length")
     assert source.space.names == ("count", "length")

@@ -1,0 +1,47 @@
+"""`make bench`: run the comparisons, print a table, write results/bench.json (rows that were not run are kept)."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.timing import machine
+
+ROOMS = ("spine", "classical", "kde")
+RESULTS = Path(__file__).parent.parent / "results" / "bench.json"
+
+
+def main(wanted: list[str]) -> int:
+    """Run the benchmarks whose names begin with one of `wanted`, or all."""
+    known: dict[str, Callable[[], list[dict[str, Any]]]] = {}
+    for room in ROOMS:
+        known.update(importlib.import_module(f"benchmarks.{room}").BENCHMARKS)
+    chosen = {n: f for n, f in known.items() if not wanted or any(n.startswith(w) for w in wanted)}
+    if not chosen:
+        print(f"no benchmark begins with {' or '.join(wanted)}; known: {', '.join(known)}", file=sys.stderr)
+        return 2
+    stored = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {"rows": {}}
+    for name, benchmark in chosen.items():
+        print(f"{name} …", flush=True)
+        for row in benchmark():
+            row = {**row, "reached": reached(row), "machine": machine()}
+            stored["rows"][row["name"]] = row
+            print(f"  {row['name']:28} {row['ratio']}  target {row['target']}  {'reached' if row['reached'] else 'NOT REACHED'}", flush=True)
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
+    return 0
+
+
+def reached(row: dict[str, Any]) -> bool:
+    """Whether the median meets the target and the answers agree."""
+    value, target = row["ratio"]["median"], row["target"]
+    fine = value <= target if row.get("better") == "lower" else value >= target
+    return fine and row.get("check", {}).get("agree", True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

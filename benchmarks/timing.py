@@ -1,0 +1,61 @@
+"""Timing that can be trusted on a noisy machine: both sides in turn, ratios round by round, medians and spread."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    import torch
+
+    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "") if os.path.exists("/proc/cpuinfo") else ""
+    return {
+        "processor": model or platform.processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": platform.system(),
+    }
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Wall time of one call."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def side_by_side(sides: dict[str, Callable[[], float]], rounds: int = 5) -> dict[str, list[float]]:
+    """Each side's measured number, once a round, the sides in turn; one warm-up round is thrown away."""
+    for work in sides.values():
+        work()
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, work in sides.items():
+            found[name].append(work())
+    return found
+
+
+def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> dict[str, float]:
+    """Median of the ratios round by round, with the smallest and the largest."""
+    ratios = [a / b for a, b in zip(numerator, denominator, strict=True)]
+    return {"median": round(statistics.median(ratios), 3), "min": round(min(ratios), 3), "max": round(max(ratios), 3)}
+
+
+def median(values: Sequence[float]) -> float:
+    """Median, four digits."""
+    return float(f"{statistics.median(values):.4g}")
+
+
+def child(code: str, *arguments: str) -> str:
+    """Standard output of a fresh Python running `code`."""
+    return subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True).stdout

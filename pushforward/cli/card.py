@@ -1,0 +1,77 @@
+"""The model card: README.md of a run folder, generated from the run itself."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pushforward.cli.runs import Data, Run
+
+__all__ = ["write_card"]
+
+
+def write_card(run: Run, folder: Path, parts: Data, records: Sequence[Any], seconds: float, command: str) -> None:
+    """Write README.md: what it is, from which data, how good, how to use it."""
+    from pushforward.core.storage import write_text
+
+    write_text(run.folder / "README.md", card(run, folder, parts, records, seconds, command))
+
+
+def card(run: Run, folder: Path, parts: Data, records: Sequence[Any], seconds: float, command: str) -> str:
+    """The text of the card."""
+    from pushforward.core.capabilities import capabilities
+    from pushforward.core.storage import versions
+
+    model, config = run.model, run.config
+    held = f"; {len(parts.held_out):,} held out (split seed {config.data['split_seed']})" if parts.held_out is not None and config else ""
+    number = sum(p.numel() for p in model.parameters())
+    lines = [
+        f"# {folder.name}",
+        "",
+        f"A `{run.name}` fitted with [pushforward](https://pypi.org/project/pushforward).",
+        "",
+        f"* **model** `{_bare(model)}`" + (f", {number:,} parameters" if number else ""),
+        f"* **data** `{config.source if config else ''}`: {model.fitted_space()}; {len(parts.train):,} rows learnt from{held}",
+        *([f"* **conditions** {model.condition_space}"] if model.condition_space is not None else []),
+        f"* **made by** `{command}` in {seconds:.1f} s",
+        f"* **versions** {', '.join(f'{k} {v}' for k, v in versions().items())}",
+        f"* **can** {', '.join(capabilities(model))}",
+        "",
+    ]
+    lines += _numbers(records)
+    lines += _pictures(run.folder)
+    return "\n".join([*lines, *_use(folder, model)]) + "\n"
+
+
+def _bare(model: Any) -> str:
+    return repr(model).partition(" on ")[0]
+
+
+def _numbers(records: Sequence[Any]) -> list[str]:
+    if not records:
+        return []
+    rows = ["## On held-out rows", "", "| quantity | value | standard error | unit | measure | kind | rows |", "|---|---|---|---|---|---|---|"]
+    for r in records:
+        error = f"{r.error:.3g}" if math.isfinite(r.error) else ""
+        rows.append(f"| {r.quantity} | {r.value:.6g} | {error} | {r.unit} | {r.measure} | {r.bound} | {r.n} |")
+    return [*rows, "", f"Measured on {records[0].data}.", ""]
+
+
+def _pictures(folder: Path) -> list[str]:
+    found = sorted((folder / "pictures").glob("[!.]*.png"))
+    return ["## Pictures", "", *(f"![{p.stem}](pictures/{p.name})" for p in found), ""] if found else []
+
+
+def _use(folder: Path, model: Any) -> list[str]:
+    name = shlex.quote(str(folder))
+    shell = [f"pushforward sample {name} -n 64"] if hasattr(model, "sample") else []
+    if hasattr(model, "log_prob") or hasattr(model, "elbo"):
+        shell.append(f"pushforward density {name} FILE")
+    if hasattr(model, "encode"):
+        shell.append(f"pushforward encode {name} FILE")
+    python = ["import pushforward as pf", f"model = pf.load({str(folder)!r})"]
+    python += ["x = model.sample(64, rng=0)"] if hasattr(model, "sample") and model.condition_space is None else []
+    return ["## Use", "", "```sh", *shell, "```", "", "```python", *python, "```"]

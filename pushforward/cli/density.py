@@ -1,0 +1,57 @@
+"""`pushforward density RUN FILE`: how likely is every row, and which are the odd ones out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from pushforward.cli import runs
+from pushforward.cli.console import Voice
+from pushforward.cli.outputs import deliver_table
+from pushforward.core.errors import InvalidValue
+
+__all__ = ["command"]
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+
+
+@app.command("density")
+def density(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="observations, in the form the model was fitted on", show_default=False)],
+    out: Annotated[str | None, typer.Option("--out", "-o", help=".csv, .tsv or .json; stdout if not given")] = None,
+    top: Annotated[int | None, typer.Option("--top", help="only this many, the least likely first")] = None,
+    y: Annotated[str | None, typer.Option("--y", help="conditions: a column, a file, or auto for those that come with the data")] = None,
+    draws: Annotated[int, typer.Option("--draws", help="posterior draws a row, for models that have a bound")] = 100,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
+    json: Annotated[bool, typer.Option("--json", help="JSON lines instead of CSV")] = False,
+) -> None:
+    """Write log-density (nats, in the data's units) or a lower bound on it, and its rank, for every row; rank 1 is the oddest."""
+    from pushforward.cli.measure import densities
+
+    for name, value in (("--top", top), ("--draws", draws)):
+        if value is not None and value < 1:
+            raise InvalidValue(f"{name} must be at least 1, got {value}; pass {name} 10, say")
+    voice = Voice(quiet, json)
+    opened = runs.open_run(run, device)
+    source = runs.read_like(opened, file, y)
+    quantity, values = densities(opened, source, draws=draws)
+    order = values.argsort(stable=True)
+    ranks = order.argsort()
+    rows = order[:top].tolist() if top is not None else range(len(values))
+    columns: dict[str, list[Any]] = {"row": list(rows)}
+    names = runs.file_names(source)
+    if names is not None:
+        columns["file"] = [names[i] for i in rows]
+    columns[quantity] = [float(values[i]) for i in rows]
+    columns["rank"] = [int(ranks[i]) + 1 for i in rows]
+    bound = "a lower bound" if quantity.endswith("bound") else "exact"
+    voice.say(f"{len(values)} rows, mean {float(values.mean()):.4f} nats ({bound}); rank 1 is the least likely")
+    deliver_table(voice, columns, out, what=f"{len(columns['row'])} rows")
+
+
+def command() -> Any:
+    """The command."""
+    return typer.main.get_command(app)

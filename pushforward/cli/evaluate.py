@@ -1,0 +1,115 @@
+"""`pushforward evaluate RUN [RUN…]`: runs side by side on the same rows, which none of them has seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from pushforward.cli import runs
+from pushforward.cli.console import Voice, stdout
+from pushforward.cli.runs import Run
+from pushforward.core.errors import BadRun, InvalidValue
+
+__all__ = ["command", "compare"]
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+_HEADINGS = {
+    "log_prob": "log-density", "elbo": "ELBO", "iwae": "IW bound", "squared_error": "squared error",
+}  # fmt: skip
+
+
+@app.command("evaluate")
+def evaluate(
+    folders: Annotated[list[str], typer.Argument(metavar="RUN [RUN...]", help="run folders", show_default=False)],
+    data: Annotated[str | None, typer.Option("--data", help="rows to measure on, instead of those set aside when fitting")] = None,
+    draws: Annotated[int, typer.Option("--draws", help="posterior draws a row of the importance-weighted bound; 0 for the ELBO alone")] = 100,
+    rows: Annotated[int, typer.Option("--rows", help="at most this many rows")] = runs.MEASURED_ROWS,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
+    json: Annotated[bool, typer.Option("--json", help="one record a line, as JSON")] = False,
+) -> None:
+    """Measure runs on the same held-out rows: log-density or bounds on it (nats), reconstruction error, with standard errors."""
+    from pushforward.cli.measure import records
+
+    if draws < 0 or rows < 1:
+        raise InvalidValue(f"--draws must not be negative and --rows at least 1, got {draws} and {rows}")
+    voice = Voice(quiet, json)
+    opened = [runs.open_run(folder, device) for folder in folders]
+    measured = []
+    for run in opened:
+        held_out = runs.read_like(run, data) if data else _held_out(run)
+        measured.append([_of(r, run) for r in records(run, held_out, draws=draws, most=rows)])
+    compare(opened, measured)
+    if json:
+        for found in measured:
+            for record in found:
+                voice.result(record.as_dict())
+        return
+    _print(opened, measured, voice)
+
+
+def command() -> Any:
+    """The command."""
+    return typer.main.get_command(app)
+
+
+def _held_out(run: Run) -> Any:
+    """The rows that were set aside when the run was fitted."""
+    config = run.needed_config("which rows it has not seen is not known; pass --data FILE")
+    held_out = runs.divide(config, runs.read_source(config)).held_out
+    if held_out is None:
+        raise BadRun(f"{run.folder} was fitted on all its rows (--held-out 0); pass rows it has not seen: --data FILE")
+    return held_out
+
+
+def _of(record: Any, run: Run) -> Any:
+    """The record with the run's name in its details."""
+    from dataclasses import replace
+
+    return replace(record, details={**record.details, "model": run.name, "run": str(run.folder)})
+
+
+def compare(opened: Sequence[Run], measured: Sequence[Sequence[Any]]) -> None:
+    """Refuse to put unlike records side by side: every quantity must be measured the same way on the same rows."""
+    from pushforward.core.records import unlike
+
+    first: dict[str, tuple[Run, Any]] = {}
+    for run, found in zip(opened, measured):
+        for record in found:
+            other, known = first.setdefault(record.quantity_family, (run, record))
+            try:
+                unlike(known, record)
+            except InvalidValue as error:
+                raise InvalidValue(f"{other.folder} and {run.folder}: {error}; evaluate them apart, or on the same --data") from error
+
+
+def _print(opened: Sequence[Run], measured: Sequence[Sequence[Any]], voice: Voice) -> None:
+    from rich import box
+    from rich.table import Table
+
+    quantities = [q for q in _HEADINGS if any(r.quantity == q for found in measured for r in found)]
+    if not quantities:
+        raise InvalidValue("none of these runs has a density, a bound or reconstructions to measure")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("run", overflow="fold")
+    table.add_column("model", no_wrap=True)
+    for quantity in quantities:
+        table.add_column(_HEADINGS[quantity], justify="right", no_wrap=True)
+    for run, found in zip(opened, measured):
+        by_name = {r.quantity: r for r in found}
+        table.add_row(str(run.folder), run.name, *(_cell(by_name.get(q)) for q in quantities))
+    example = next(r for found in measured for r in found)
+    likelihood = next((r for found in measured for r in found if r.measure), None)
+    voice.say(f"measured on {example.data}" + (f"; log-densities in nats per observation ({likelihood.measure}), ≥ marks a lower bound" if likelihood else ""))
+    stdout().print(table)
+
+
+def _cell(record: Any) -> str:
+    if record is None:
+        return "-"
+    sign = {"lower bound": "≥ ", "upper bound": "≤ "}.get(record.bound, "")
+    error = f" ± {record.error:.2g}" if math.isfinite(record.error) else ""
+    return f"{sign}{record.value:.2f}{error}"

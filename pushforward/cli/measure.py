@@ -1,0 +1,90 @@
+"""What a run's model is worth on rows it has not seen, as records; used by `fit`, `evaluate` and `density`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pushforward.cli import runs
+from pushforward.cli.runs import Run
+from pushforward.core.errors import InvalidKind
+
+__all__ = ["records", "prepared", "densities", "described"]
+
+DRAWS = 100
+
+
+def prepared(run: Run, source: Any, most: int | None = None) -> Any:
+    """The rows of a source as the model's density is meant for: dequantised where it is per unit."""
+    from pushforward.metrics.likelihood import measure_of
+
+    if run.dequantises() and measure_of(run.model) == "density per unit" and runs.whole_numbers(source):
+        base, rows = getattr(source, "source", source), getattr(source, "rows", None)
+        noisy = runs.dequantised(base, run.noise_seed)
+        batch = noisy.take(rows) if rows is not None else runs.rows_of(noisy, len(noisy))
+        return batch if most is None else type(batch)(*(None if part is None else part[:most] for part in batch))
+    return runs.rows_of(source, len(source) if most is None else most)
+
+
+def described(source: Any) -> str:
+    """What records say they were measured on."""
+    from pushforward.core.source import fingerprint
+
+    name = getattr(source, "name", "") or "data"
+    return f"{name} ({len(source)} rows, {fingerprint(source)})"
+
+
+def records(run: Run, held_out: Any, *, draws: int = DRAWS, most: int = runs.MEASURED_ROWS) -> list[Any]:
+    """Exact log-density, or the bounds, and the reconstruction error: what the model has, on at most `most` rows."""
+    import torch
+
+    from pushforward.core.capabilities import Decodes, Encodes, HasBound, HasDensity, LatentModel
+    from pushforward.metrics import likelihood
+    from pushforward.metrics.reconstruction import squared_error
+
+    model, data = run.model, described(held_out)
+    batch = prepared(run, held_out, most)
+    x, y = batch.x, batch.y if model.condition_space is not None else None
+    found = []
+    with torch.no_grad():
+        if isinstance(model, HasDensity):
+            found.append(likelihood.log_prob(model, x, data=data))
+        elif isinstance(model, HasBound):
+            found.append(likelihood.elbo(model, x, y, rng=0, data=data))
+            if draws and isinstance(model, LatentModel):
+                found.append(likelihood.iwae(model, x, y, k=draws, rng=0, data=data))
+        if isinstance(model, Encodes) and isinstance(model, Decodes):
+            found.append(squared_error(model, x, y, data=data))
+    return found
+
+
+def densities(run: Run, source: Any, *, draws: int = DRAWS) -> tuple[str, Any]:
+    """The name of the quantity and its value for every row (n,), nats, user's units."""
+    import torch
+
+    from pushforward.core.capabilities import HasBound, HasDensity
+    from pushforward.metrics import likelihood
+
+    model = run.model
+    if not isinstance(model, (HasDensity, HasBound)):
+        raise InvalidKind(f"a {run.name} knows no density and no bound; models that do: {', '.join(models_with_density())}")
+    batch = prepared(run, source)
+    x, y = batch.x, batch.y if model.condition_space is not None else None
+    parts = []
+    for start in range(0, len(x), 4096):
+        rows = slice(start, start + 4096)
+        part = None if y is None else y[rows]
+        if isinstance(model, HasDensity):
+            parts.append(likelihood.log_prob(model, x[rows]).values)
+        elif draws > 1:
+            parts.append(likelihood.iwae(model, x[rows], part, k=draws, rng=start).values)
+        else:
+            parts.append(likelihood.elbo(model, x[rows], part, rng=start).values)
+    return ("log_density" if isinstance(model, HasDensity) else "log_density_bound"), torch.cat(parts)  # type: ignore[arg-type]
+
+
+def models_with_density() -> list[str]:
+    """The names of models that `density` works with."""
+    from pushforward.core.capabilities import capabilities
+    from pushforward.core.registry import models
+
+    return [name for name, cls in models() if {"HasDensity", "HasBound"} & set(capabilities(cls))]

@@ -1,0 +1,91 @@
+"""What goes in comes out: results on stdout or in the file asked for, pictures as pictures, tables as tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pushforward.cli.console import Voice, finite
+
+if TYPE_CHECKING:
+    from pushforward.core.space import Space
+
+__all__ = ["deliver", "deliver_table", "code_space"]
+
+
+def deliver(voice: Voice, x: Any, space: Space, out: str | None, default: Path, *, what: str, **beside: Any) -> None:
+    """Observations (n, *shape): to `out`; else points as CSV (or JSON) on stdout, and pictures into `default`.png (clips .npz)."""
+    from pushforward.data import write
+
+    if out is None and space.kind == "points":
+        return on_stdout(voice, x, space, **beside)
+    if out is not None:
+        path = write(x, space, out, **beside)
+    else:
+        from pushforward.cli.pictures import write_over
+
+        if space.kind == "pictures" and None not in space.shape:
+            path = default.with_name(default.name + ".png")
+            write_over(x, space, path)
+        else:
+            path = default.with_name(default.name + ".npz")
+            path.unlink(missing_ok=True)
+            write(x, space, path, **beside)
+    voice.say(f"{what} written to")
+    voice.result({"path": str(path), "n": len(x)}, str(path))
+
+
+def on_stdout(voice: Voice, x: Any, space: Space, *, extra: Mapping[str, Any] | None = None, y: Any = None, condition_space: Any = None) -> None:
+    """Points as CSV, or as JSON lines of named values."""
+    from pushforward.data.export import _beside, write_csv
+
+    more = _beside(y, condition_space, extra or {})
+    if not voice.as_json:
+        write_csv(x.detach().cpu(), space, sys.stdout, extra=more)
+        return
+    for i, row in enumerate(x.detach().cpu().tolist()):
+        named: dict[str, Any] = {}
+        for name, column, value in zip(space.names, space.columns, row):
+            if column.kind == "categorical":
+                value = column.categories[int(min(max(round(value), 0), len(column.categories) - 1))]
+            named[name] = round(value) if column.kind == "integer" else value
+        voice.result(finite({**named, **{k: v[i] for k, v in more.items()}}))
+
+
+def deliver_table(voice: Voice, columns: Mapping[str, list[Any]], out: str | None, *, what: str) -> None:
+    """Columns of equal length: CSV on stdout, JSON lines with --json, or the file asked for (.csv, .tsv, .json)."""
+    import csv
+    import io
+    import json
+
+    from pushforward.core.errors import InvalidValue
+    from pushforward.core.storage import write_text
+
+    rows = list(zip(*columns.values()))
+    suffix = Path(out).suffix.lower() if out else (".json" if voice.as_json else ".csv")
+    if suffix not in (".csv", ".tsv", ".json"):
+        raise InvalidValue(f"cannot write {suffix or out!r} here; expected .csv, .tsv or .json")
+    stream = io.StringIO()
+    if suffix == ".json":
+        stream.writelines(json.dumps(finite(dict(zip(columns, row)))) + "\n" for row in rows)
+    else:
+        writer = csv.writer(stream, delimiter="\t" if suffix == ".tsv" else ",", lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+    if out is None:
+        sys.stdout.write(stream.getvalue())
+        return
+    if Path(out).exists():
+        raise InvalidValue(f"{out} exists; choose another name, or remove it first")
+    write_text(Path(out), stream.getvalue())
+    voice.say(f"{what} written to")
+    voice.result({"path": out, "n": len(rows)}, out)
+
+
+def code_space(width: int) -> Space:
+    """The space of codes: columns z0, z1, …"""
+    from pushforward.core.space import Column, Space
+
+    return Space("points", (width,), tuple(Column(f"z{i}") for i in range(width)), form="array")

@@ -1,0 +1,53 @@
+"""Pictures a run leaves when the data are pictures: samples, and originals beside their reconstructions."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pushforward.cli import runs
+from pushforward.cli.runs import Run
+
+__all__ = ["leave_pictures", "write_pairs", "write_over"]
+
+SAMPLES = 64
+PAIRS = 32
+
+
+def leave_pictures(run: Run, parts: runs.Data) -> None:
+    """pictures/samples.png and pictures/reconstructions.png, where the model has them."""
+    import torch
+
+    from pushforward.core.capabilities import Decodes, Encodes, Samples
+    from pushforward.metrics.reconstruction import reconstruct
+
+    model = run.model
+    if model.fitted_space().kind != "pictures" or None in model.fitted_space().shape:
+        return
+    folder = run.folder / "pictures"
+    batch = runs.rows_of(parts.held_out or parts.train, PAIRS)
+    y = batch.y if model.condition_space is not None else None
+    if isinstance(model, Samples):
+        n = SAMPLES if y is None else len(batch.x)
+        write_over(model.sample(n, y=y, rng=0), model.space, folder / "samples.png")
+    if isinstance(model, Encodes) and isinstance(model, Decodes):
+        with torch.no_grad():
+            write_pairs(batch.x, reconstruct(model, batch.x, y), model.space, folder / "reconstructions.png")
+
+
+def write_pairs(x: Any, restored: Any, space: Any, path: Path) -> None:
+    """A grid of originals, each with its reconstruction to its right."""
+    import torch
+
+    pairs = torch.stack([x.to("cpu", torch.float64), restored.to("cpu", torch.float64)], 1).flatten(0, 1)
+    write_over(pairs, space, path, columns=8)
+
+
+def write_over(x: Any, space: Any, path: Path, columns: int | None = None) -> None:
+    """A grid in the place of an older one."""
+    from pushforward.data import write
+
+    new = path.with_name(f".{os.getpid()}-{path.name}")
+    write(x, space, new, columns=columns)
+    os.replace(new, path)

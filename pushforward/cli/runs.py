@@ -1,0 +1,209 @@
+"""Run folders as the commands use them: the model, the configuration it was made with, and the data it comes from.
+
+The rows set aside are found again from config.toml (source, split seed, share), and so is the dequantising noise; so
+every command that measures, measures on rows the model has not seen, with the same noise as every other model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pushforward.cli import config as configs
+from pushforward.cli.config import Config
+from pushforward.core.errors import BadRun, BadSource, InvalidValue
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pushforward.core.source import Source
+
+__all__ = ["Run", "Data", "open_run", "read_source", "read_like", "divide", "default_folder", "rows_of", "device_named", "whole_numbers"]
+
+MEASURED_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Data:
+    """The rows learnt from and those set aside (None if none were)."""
+
+    train: Source
+    held_out: Source | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder: its model, and the configuration if the command line made it."""
+
+    folder: Path
+    model: Any
+    config: Config | None
+
+    @property
+    def name(self) -> str:
+        """The model's registered name."""
+        return str(self.model.registered_name)
+
+    def needed_config(self, purpose: str) -> Config:
+        """The configuration; BadRun where the run has none."""
+        if self.config is None:
+            raise BadRun(f"{self.folder} holds no config.toml (it was saved from Python), so {purpose}")
+        return self.config
+
+    def dequantises(self) -> bool:
+        """Whether whole numbers get noise before they are measured."""
+        return self.config is None or self.config.data.get("dequantise") is not False
+
+    @property
+    def noise_seed(self) -> int:
+        """The seed of that noise."""
+        return 0 if self.config is None else int(self.config.data.get("split_seed", 0))
+
+
+def open_run(folder: str | Path, device: str = "cpu") -> Run:
+    """The run in a folder, its model on a device."""
+    from pushforward import models  # noqa: F401 - fills the catalogue
+    from pushforward.core.storage import load
+
+    path = Path(folder)
+    model = load(path, device=device_named(device))
+    return Run(path, model, read_config(path, type(model)))
+
+
+def read_config(folder: Path, cls: type) -> Config | None:
+    """The configuration stored in a run folder, if any."""
+    if not (folder / "config.toml").is_file():
+        return None
+    from pushforward.cli.flags import flags_of
+
+    content = configs.stored(folder)
+    known = {flag.name: flag for flag in flags_of(cls)}
+    try:
+        named = configs._from_file(content, known)
+        values = {flag.name: known[flag.name].read(named[flag.name], "config.toml") if flag.name in named else None for flag in known.values()}
+        sections = {s: {f.name: values[f.name] for f in known.values() if f.section == s} for s in configs.SECTIONS}
+        return Config(str(content["model"]), str(content["source"]), **sections)
+    except (KeyError, ValueError, TypeError) as error:
+        raise BadRun(f"{folder / 'config.toml'} is damaged ({error}); restore it from a copy") from error
+
+
+def device_named(name: str) -> Any:
+    """The torch device of a name; InvalidValue for one that is unknown or not here."""
+    import torch
+
+    if name in ("auto", "gpu"):
+        name = "cuda" if torch.cuda.is_available() or name == "gpu" else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except Exception as error:
+        have = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if torch.backends.mps.is_available() else [])]
+        reason = "is not a device" if isinstance(error, RuntimeError) and "xpected one of" in str(error) else "cannot be had here"
+        raise InvalidValue(f"device {name!r} {reason}; this machine has {', '.join(have)}") from error
+    return device
+
+
+# ------------------------------------------------------------------------------------------------ data
+
+
+def read_source(config: Config) -> Source:
+    """The source a configuration names, as its data flags say; labels only where asked for."""
+    from pushforward.data import read
+
+    d = config.data
+    return read(
+        config.source, size=d.get("size"), fit=d.get("fit"), channels=d.get("channels"), categorical=d.get("categorical") or (),
+        drop=d.get("drop") or (), download=bool(d.get("download")), **_conditions(d.get("label"), config.source),
+    )  # fmt: skip
+
+
+def _conditions(label: str | None, source: str) -> dict[str, Any]:
+    """`read`'s arguments for --label: none, those that come with the data, a column, or a file of conditions."""
+    if label is None or label.lower() in ("no", "false"):
+        return {"label": False}
+    if label.lower() in ("auto", "yes", "true"):
+        return {"label": None}
+    if "," in label or ("." in label and Path(label).exists()):
+        return {"y": label, "label": False}
+    return {"label": label}
+
+
+def read_like(run: Run, file: str, label: str | None = None) -> Source:
+    """Rows from a file or built-in name, read into the space of a run's model, with conditions where it has them."""
+    from pushforward.data import read
+
+    asked = label or (run.config.data.get("label") if run.config else None) or "auto"
+    conditions = _conditions(asked if run.model.condition_space is not None else None, file)
+    source = read(file, like=run.model, **conditions)
+    if run.model.condition_space is not None and source.condition_space is None:
+        raise BadSource(f"{file}: the model was fitted with conditions ({run.model.condition_space}), but these data bring none; pass --y")
+    run.model.fitted_space().conform(source.take(_range(0, min(1, len(source)))).x, what=file)
+    return source
+
+
+def divide(config: Config, source: Source) -> Data:
+    """The rows to learn from and those set aside."""
+    from pushforward.data import split
+
+    share = config.data.get("held_out") or 0
+    if share == 0:
+        return Data(source, None)
+    train, held_out = split(source, held_out=share, seed=int(config.data.get("split_seed") or 0))
+    return Data(train, held_out)
+
+
+def whole_numbers(source: Source) -> bool:
+    """Whether any coordinate is a whole number, so that a density per unit needs dequantising."""
+    return bool(source.space.integer or any(c.kind == "integer" for c in source.space.columns))
+
+
+def dequantised(source: Source, seed: int) -> Source:
+    """The same rows with the noise of a seed on whole numbers."""
+    from pushforward.core.source import Arrays
+
+    if not whole_numbers(source):
+        return source
+    if not isinstance(source, Arrays):
+        batch = rows_of(source, len(source))
+        name = getattr(source, "name", "")
+        source = Arrays(batch.x, batch.y, batch.weights, space=source.space, condition_space=source.condition_space, name=name)
+    return source.dequantised(seed)
+
+
+def rows_of(source: Source, most: int = MEASURED_ROWS) -> Any:
+    """The first rows of a source, as one batch."""
+    return source.take(_range(0, min(most, len(source))))
+
+
+def in_blocks(source: Source, size: int = 4096) -> Iterator[Any]:
+    """All rows, a block at a time."""
+    for start in range(0, len(source), size):
+        yield source.take(_range(start, min(start + size, len(source))))
+
+
+def file_names(source: Source) -> list[str] | None:
+    """The names of the files rows came from, where they did."""
+    files = getattr(source, "files", None)
+    return None if files is None else [str(getattr(f, "shown", f)) for f in files]
+
+
+def _range(start: int, stop: int) -> Tensor:
+    import torch
+
+    return torch.arange(start, stop)
+
+
+# ------------------------------------------------------------------------------------------------ folders
+
+
+def default_folder(model: str, source: str) -> Path:
+    """runs/<model>-<source>-<n>, with the smallest n that is free."""
+    import re
+
+    stem = re.sub(r"[^\w-]+", "-", Path(source.rstrip("/")).name.split(".")[0] or "data").strip("-") or "data"
+    n = 1
+    while (folder := Path("runs") / f"{model}-{stem}-{n}").exists():
+        n += 1
+    return folder

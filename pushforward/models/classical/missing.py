@@ -1,0 +1,61 @@
+r"""Normal laws of which only some coordinates are seen.
+
+With coordinates o observed and m missing, for component k,
+
+    x_o ~ N(μ_o, Σ_oo),      x_m | x_o ~ N( μ_m + Σ_mo Σ_oo⁻¹ (x_o - μ_o),  Σ_mm - Σ_mo Σ_oo⁻¹ Σ_om ),
+
+which serves three ends: the E step of a mixture with missing values, its density there, and conditioning on what is known.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Conditional"]
+
+
+@dataclass
+class Conditional:
+    """For one pattern of missing coordinates: what each component says of the observed, and of the missing given them."""
+
+    seen: Tensor
+    lost: Tensor
+    root: Tensor
+    gain: Tensor
+    rest: Tensor
+    determinant: Tensor
+
+    @classmethod
+    def of(cls, gap: Tensor, covariances: Tensor) -> Conditional:
+        """From covariances (k, d, d)."""
+        seen, lost = (~gap).nonzero()[:, 0], gap.nonzero()[:, 0]
+        observed = covariances[:, seen][:, :, seen]
+        root = torch.linalg.cholesky(observed)
+        across = covariances[:, lost][:, :, seen]
+        gain = torch.cholesky_solve(across.mT, root).mT if len(seen) and len(lost) else across
+        rest = torch.zeros_like(covariances)
+        if len(lost):
+            left = covariances[:, lost][:, :, lost] - gain @ across.mT
+            rest[:, lost[:, None], lost] = (left + left.mT) / 2
+        return cls(seen, lost, root, gain, rest, root.diagonal(dim1=1, dim2=2).log().sum(1))
+
+    def log_density(self, x: Tensor, means: Tensor) -> Tensor:
+        """log N(x_o; μ_o, Σ_oo) of each component for rows x (n, d): (k, n)."""
+        values = []
+        for root, mean, determinant in zip(self.root, means[:, self.seen], self.determinant):
+            y = torch.linalg.solve_triangular(root, (x[:, self.seen] - mean).T, upper=False) if len(self.seen) else x.T[:0]
+            values.append(-0.5 * (y.square().sum(0) + len(self.seen) * math.log(2 * math.pi)) - determinant)
+        return torch.stack(values)
+
+    def joint(self, x: Tensor, weights: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (k, n), and each component's completed rows (n, k, d)."""
+        logits = self.log_density(x, means) + weights.clamp_min(1e-300).log()[:, None]
+        filled = x[:, None, :].expand(-1, len(means), -1).clone()
+        if len(self.lost):
+            delta = x[:, None, self.seen] - means[:, self.seen]
+            filled[:, :, self.lost] = means[:, self.lost] + torch.einsum("kls,nks->nkl", self.gain, delta)
+        return logits, filled
