@@ -68,12 +68,12 @@ def resolve(
     known = {flag.name: flag for flag in flags}
     origins: dict[str, str] = {}
     for name, value in _from_file(file or {}, known).items():
-        values[name], origins[name] = known[name].read(value, "the config file"), "file"
+        values[name], origins[name] = known[name].read(value, "the config file: "), "file"
     for flag in flags:
         if flag.variable in os.environ:
-            values[flag.name], origins[flag.name] = flag.read(os.environ[flag.variable], flag.variable), "environment"
+            values[flag.name], origins[flag.name] = flag.read(os.environ[flag.variable], f"{flag.variable}: "), "environment"
     for name, value in {**_from_sets(sets, known), **given}.items():
-        values[name], origins[name] = known[name].read(value, "usage"), "flag"
+        values[name], origins[name] = known[name].read(value, ""), "flag"
     _one_budget(values, origins)
     by_section = {s: {f.name: values[f.name] for f in flags if f.section == s} for s in SECTIONS}
     return Config(model, source, **by_section, origins=origins)

@@ -7,13 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from pushforward.cli.console import Voice
+from pushforward.cli.help import single
 
 __all__ = ["command"]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
-@app.command("data")
 def data(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="a folder, glob or zip of pictures, a table, an array, or a built-in name", show_default=False)],
     size: Annotated[str | None, typer.Option("--size", help="bring pictures to this size: 64, or 48x64")] = None,
@@ -37,4 +36,4 @@ def data(
 
 def command() -> Any:
     """The command."""
-    return typer.main.get_command(app)
+    return single(data, "data")

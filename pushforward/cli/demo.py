@@ -7,14 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from pushforward.cli.console import Voice
+from pushforward.cli.help import single
 from pushforward.cli.progress import display
 
 __all__ = ["command"]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
-@app.command("demo")
 def demo(
     run: Annotated[str | None, typer.Option("--run", help="folder to write to; runs/demo-N if not given")] = None,
     seed: Annotated[int, typer.Option("--seed", help="of everything random")] = 0,
@@ -43,4 +42,4 @@ def _free() -> Any:
 
 def command() -> Any:
     """The command."""
-    return typer.main.get_command(app)
+    return single(demo, "demo")

@@ -11,14 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from pushforward.cli.console import Voice
+from pushforward.cli.help import single
 
 __all__ = ["command"]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 _OURS = ("dev", "bench")
 
 
-@app.command("doctor")
 def doctor(json: Annotated[bool, typer.Option("--json", help="as JSON")] = False) -> None:
     """Print versions, devices and missing extras, each with its exact install line."""
     facts = {"versions": versions(), "devices": devices(), "extras": extras(), "places": places()}
@@ -36,7 +35,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="as JSON")] = False
 
 def command() -> Any:
     """The command."""
-    return typer.main.get_command(app)
+    return single(doctor, "doctor")
 
 
 def needs() -> dict[str, list[str]]:

@@ -8,15 +8,14 @@ import typer
 
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
+from pushforward.cli.help import single
 from pushforward.cli.outputs import code_space, deliver
 from pushforward.core.errors import InvalidKind
 
 __all__ = ["command"]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
-@app.command("encode")
 def encode(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
     file: Annotated[str, typer.Argument(metavar="FILE", help="observations, in the form the model was fitted on", show_default=False)],
@@ -52,7 +51,7 @@ def encoded(model: Any, batch: Any) -> Any:
 
 def command() -> Any:
     """The command."""
-    return typer.main.get_command(app)
+    return single(encode, "encode")
 
 
 def _encoding() -> list[str]:

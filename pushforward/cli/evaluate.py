@@ -10,18 +10,17 @@ import typer
 
 from pushforward.cli import runs
 from pushforward.cli.console import Voice, stdout
+from pushforward.cli.help import single
 from pushforward.cli.runs import Run
 from pushforward.core.errors import BadRun, InvalidValue
 
 __all__ = ["command", "compare"]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 _HEADINGS = {
     "log_prob": "log-density", "elbo": "ELBO", "iwae": "IW bound", "squared_error": "squared error",
 }  # fmt: skip
 
 
-@app.command("evaluate")
 def evaluate(
     folders: Annotated[list[str], typer.Argument(metavar="RUN [RUN...]", help="run folders", show_default=False)],
     data: Annotated[str | None, typer.Option("--data", help="rows to measure on, instead of those set aside when fitting")] = None,
@@ -53,7 +52,7 @@ def evaluate(
 
 def command() -> Any:
     """The command."""
-    return typer.main.get_command(app)
+    return single(evaluate, "evaluate")
 
 
 def _held_out(run: Run) -> Any:

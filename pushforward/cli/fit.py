@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from pushforward.cli import config as configs
 from pushforward.cli import flags as all_flags
@@ -22,6 +21,7 @@ from pushforward.cli import runs
 from pushforward.cli.config import Config
 from pushforward.cli.console import Voice, first_process
 from pushforward.cli.flags import Flag
+from pushforward.cli.help import SETTINGS, Group, single
 from pushforward.cli.progress import display
 from pushforward.core.errors import BadRun, InvalidValue, suggestion
 
@@ -39,7 +39,7 @@ def catalogue() -> Mapping[str, tuple[str, str]]:
     return catalogue
 
 
-class Models(TyperGroup):
+class Models(Group):
     """`fit`: its sub-commands are the models."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -86,15 +86,13 @@ def brief(name: str) -> Any:
 
     def stand_in() -> None: ...
 
-    one = typer.Typer(add_completion=False)
-    one.command(name=name, help=catalogue()[name][1].replace("[", "\\["))(stand_in)
-    return typer.main.get_command(one)
+    return single(stand_in, name, help=catalogue()[name][1])
 
 
 def command() -> Any:
     """The group of models."""
     group = typer.Typer(
-        cls=Models, name="fit", add_completion=False, rich_markup_mode="rich", subcommand_metavar="MODEL SOURCE [FLAGS]",
+        cls=Models, name="fit", add_completion=False, rich_markup_mode=None, subcommand_metavar="MODEL SOURCE [FLAGS]", context_settings=SETTINGS,
         help="Learn a distribution: fit MODEL SOURCE. `pushforward fit MODEL --help` lists a model's own flags.",
     )  # fmt: skip
 
@@ -128,9 +126,7 @@ def command_of(name: str) -> Any:
     parameters += [_parameter(n, a, d) for n, (a, d) in _OWN.items()]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
-    one = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    one.command(name=name, help=_plain(f"{name}: {all_flags.summary_of(cls)}"), epilog=_plain(_EPILOG))(run)
-    return typer.main.get_command(one)
+    return single(run, name, help=all_flags.summary_of(cls), epilog=_EPILOG)
 
 
 _SOURCE = (
@@ -154,7 +150,7 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 def _flag_parameters(flag: Flag) -> list[inspect.Parameter]:
     """A flag as a typer option that only takes its text; reading it is `Flag.read`'s business."""
-    text = _plain(flag.help + (f" [{flag.shown_default}]" if flag.shown_default else ""))
+    text = flag.help.rstrip(".") + (f" [{flag.shown_default}]" if flag.shown_default else "")
     if flag.switch:
         option = typer.Option(flag.option, help=text, rich_help_panel=flag.panel, show_default=False, metavar=" ")
         return [_parameter(flag.name, Annotated[bool | None, option], None), _negation(flag)]
@@ -167,11 +163,6 @@ def _flag_parameters(flag: Flag) -> list[inspect.Parameter]:
 def _negation(flag: Flag) -> inspect.Parameter:
     """--no-name, which help leaves out."""
     return _parameter(f"no_{flag.name}", Annotated[bool | None, typer.Option(f"--no-{flag.option[2:]}", hidden=True)], None)
-
-
-def _plain(text: str) -> str:
-    """Text in which rich sees no markup."""
-    return text.replace("[", "\\[")
 
 
 # ------------------------------------------------------------------------------------------------ fitting

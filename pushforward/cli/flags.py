@@ -75,7 +75,7 @@ class Flag:
         return "" if self.default is None or self.default is False else as_text(self.default)
 
     def read(self, given: Any, where: str) -> Any:
-        """The value of a text (flag, environment) or of a TOML value; InvalidKind or InvalidValue naming `where` it came from."""
+        """The value of a text (flag, environment) or of a TOML value; InvalidKind or InvalidValue, which begins with `where`."""
         if self.repeats and isinstance(given, (list, tuple)):
             given = [part for item in given for part in (split_commas(item) if isinstance(item, str) else [item])]
         if self.many:
@@ -91,12 +91,12 @@ class Flag:
         value = self._text(given.strip()) if isinstance(given, str) else self._number(given)
         if value is _UNREAD:
             words = [_WORDS[k] for k in self.kinds if k in _WORDS]
-            some = f"{self.option}={given!r} is not a {' or '.join(words).removeprefix('a ')}"
+            each = "each part of " if self.many else ""
             example = self.shown_default or {int: "20", float: "0.1"}.get(self.kinds[0], "")
-            cure = f"write {self.option} {example}" if example else f"expected {' or '.join(words)}"
-            raise InvalidKind(f"{where}: {some}; {cure}")
+            cure = f"; write {self.option} {example}" if example else ""
+            raise InvalidKind(f"{where}{each}{self.option} must be {' or '.join(words)}, got {given!r}{cure}")
         if self.choices and value is not None and value not in self.choices:
-            raise InvalidValue(f"{where}: {self.option} must be one of {', '.join(self.choices)}, got {value!r}; {suggestion(str(value), self.choices)}")
+            raise InvalidValue(f"{where}{self.option} must be one of {', '.join(self.choices)}, got {value!r}; {suggestion(str(value), self.choices)}")
         return value
 
     def _text(self, text: str) -> Any:
@@ -194,7 +194,7 @@ _FITTING: dict[str, tuple[str, dict[str, Any]]] = {
     "start": ("a run of the same model whose weights to begin from (fine-tuning)", {"kinds": _OPTIONAL}),
     "accelerator": ("cpu, cuda, mps, auto", {}),
     "devices": ("how many processes, or which devices (0,1)", {"kinds": (int, str)}),
-    "strategy": ("Lightning Fabric's: auto, ddp, fsdp, ...", {}),
+    "strategy": ("Lightning Fabric's: auto, ddp, fsdp", {}),
     "precision": ("32-true, bf16-mixed, 16-mixed, 64-true", {}),
     "num_nodes": ("machines", {}),
 }

@@ -15,8 +15,8 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
+from pushforward.cli.help import SETTINGS, Group
 from pushforward.core.errors import PushforwardError, suggestion
 
 __all__ = ["main", "COMMANDS"]
@@ -42,7 +42,7 @@ pushforward: generative models behind one set of verbs
 """
 
 
-class Root(TyperGroup):
+class Root(Group):
     """Finds each command in the file of its name, when it is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -84,7 +84,7 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-app = typer.Typer(cls=Root, add_completion=True, invoke_without_command=True, no_args_is_help=False, rich_markup_mode="rich")
+app = typer.Typer(cls=Root, add_completion=True, invoke_without_command=True, no_args_is_help=False, rich_markup_mode=None, context_settings=SETTINGS)
 
 
 @app.callback()

@@ -7,17 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from pushforward.cli.console import Voice, stdout
+from pushforward.cli.help import single
 
 __all__ = ["command"]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 _VERBS = {
     "Samples": "sample", "HasDensity": "density", "HasBound": "density (bound)", "Encodes": "encode", "Assigns": "assign",
     "Conditions": "condition", "Translates": "translate",
 }  # fmt: skip
 
 
-@app.command("models")
 def models(json: Annotated[bool, typer.Option("--json", help="as JSON lines")] = False) -> None:
     """List the models and what each can do."""
     from rich import box
@@ -46,4 +45,4 @@ def models(json: Annotated[bool, typer.Option("--json", help="as JSON lines")] =
 
 def command() -> Any:
     """The command."""
-    return typer.main.get_command(app)
+    return single(models, "models")

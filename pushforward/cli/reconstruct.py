@@ -10,16 +10,15 @@ import typer
 
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
+from pushforward.cli.help import single
 from pushforward.cli.outputs import deliver
 from pushforward.core.errors import InvalidKind
 
 __all__ = ["command"]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 SHOWN = 32
 
 
-@app.command("reconstruct")
 def reconstruct(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
     file: Annotated[str, typer.Argument(metavar="FILE", help="observations, in the form the model was fitted on", show_default=False)],
@@ -65,7 +64,7 @@ def reconstruct(
 
 def command() -> Any:
     """The command."""
-    return typer.main.get_command(app)
+    return single(reconstruct, "reconstruct")
 
 
 def _both() -> list[str]:

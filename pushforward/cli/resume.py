@@ -10,15 +10,14 @@ import typer
 from pushforward.cli import config as configs
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
+from pushforward.cli.help import single
 from pushforward.core.errors import BadRun, InvalidKind, InvalidValue
 
 __all__ = ["command"]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 BUDGETS = ("epochs", "steps", "samples", "minutes")
 
 
-@app.command("resume")
 def resume(
     context: typer.Context,
     run: Annotated[str, typer.Argument(metavar="RUN", help="the folder of a fit that was interrupted, or that is to go on", show_default=False)],
@@ -54,7 +53,7 @@ def resume(
 
 def command() -> Any:
     """The command."""
-    return typer.main.get_command(app)
+    return single(resume, "resume")
 
 
 def begun(folder: Path) -> tuple[Any, configs.Config]:

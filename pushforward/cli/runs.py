@@ -82,7 +82,7 @@ def read_config(folder: Path, cls: type) -> Config | None:
     known = {flag.name: flag for flag in flags_of(cls)}
     try:
         named = configs._from_file(content, known)
-        values = {flag.name: known[flag.name].read(named[flag.name], "config.toml") if flag.name in named else None for flag in known.values()}
+        values = {flag.name: flag.read(named[flag.name], "config.toml: ") if flag.name in named else None for flag in known.values()}
         sections = {s: {f.name: values[f.name] for f in known.values() if f.section == s} for s in configs.SECTIONS}
         return Config(str(content["model"]), str(content["source"]), **sections)
     except (KeyError, ValueError, TypeError) as error:

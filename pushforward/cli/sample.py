@@ -9,15 +9,14 @@ import typer
 
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
+from pushforward.cli.help import single
 from pushforward.cli.outputs import deliver
 from pushforward.core.errors import InvalidKind, InvalidValue, suggestion
 
 __all__ = ["command", "conditions"]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
-@app.command("sample")
 def sample(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
     n: Annotated[int | None, typer.Option("-n", "--n", help="how many (64, or one for each condition)", show_default=False)] = None,
@@ -48,7 +47,7 @@ def sample(
 
 def command() -> Any:
     """The command."""
-    return typer.main.get_command(app)
+    return single(sample, "sample")
 
 
 def conditions(model: Any, text: str | None, n: int | None) -> tuple[Any, int]:

@@ -11,7 +11,7 @@ import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ from pushforward.core.space import Space
 __all__ = ["Fitter", "Model", "Learner", "Symptom"]
 
 
+@runtime_checkable
 class Fitter(Protocol):
     """How a model is learnt."""
 
@@ -140,7 +141,8 @@ class Model(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the model lives."""
+        """Where the model lives; NotFitted before `fit`."""
+        self.fitted_space()
         return self.scaling.shift.device
 
     def fitted_space(self) -> Space:

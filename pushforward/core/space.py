@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.core.errors import InvalidKind, ShapeMismatch
@@ -229,7 +230,7 @@ class Space:
             raise ShapeMismatch(f"{what}: expected labels 0..{count - 1} ({', '.join(self.columns[0].categories[:10])}), got others")
         return codes
 
-    def _from_frame(self, frame: Any, what: str) -> np.ndarray[Any, Any]:
+    def _from_frame(self, frame: Any, what: str) -> NDArray[Any]:
         given = [str(c) for c in frame.columns]
         if any(c.name for c in self.columns):
             missing = [n for n in self.names if n not in given]
@@ -330,7 +331,7 @@ def _column_kind(x: Any, array: Any, position: int) -> Literal["continuous", "in
     return "integer" if integer else "continuous"
 
 
-def _ranges(array: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def _ranges(array: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Smallest and largest value of each column, ignoring NaN, block by block.
 
     Of a large memory map only evenly spread blocks are read: ranges are what was seen, and a full read could take minutes.
@@ -363,7 +364,7 @@ def _levels(array: Any, integer: bool) -> tuple[float, float]:
     return (-1.0, 1.0) if low >= -1 and high <= 1 else (low, high)
 
 
-def _codes(series: Any, column: Column, what: str) -> np.ndarray[Any, Any]:
+def _codes(series: Any, column: Column, what: str) -> NDArray[Any]:
     lookup = {c: i for i, c in enumerate(column.categories)}
     codes = [lookup.get(str(v), -1) for v in series]
     if -1 in codes:
@@ -372,7 +373,7 @@ def _codes(series: Any, column: Column, what: str) -> np.ndarray[Any, Any]:
     return np.asarray(codes, dtype=np.float64)
 
 
-def _numbers(series: Any, name: str, what: str) -> np.ndarray[Any, Any]:
+def _numbers(series: Any, name: str, what: str) -> NDArray[Any]:
     if series.dtype.kind not in "biuf":
         raise ShapeMismatch(f"{what}: column {name!r} holds text where the model was fitted on numbers")
     return np.asarray(series, dtype=np.float64)

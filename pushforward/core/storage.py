@@ -23,6 +23,7 @@ from torch import Tensor
 from pushforward.core.errors import BadRun, InvalidValue, PushforwardError
 from pushforward.core.model import Model
 from pushforward.core.registry import Value, model_class
+from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
 
 __all__ = ["FORMAT", "save", "load", "describe", "construct", "write_tensors", "read_tensors", "write_text", "new_folder"]
@@ -82,8 +83,10 @@ def construct(folder: Path) -> Model:
         model.scaling_kind = content["scaling"]
         with torch.random.fork_rng(devices=[]):
             model.assemble(space, condition_space)
-        if not isinstance(model.dtype, torch.dtype):
-            model.to(getattr(torch, content["dtype"]))
+        if model.dtype is None:
+            for child in model.children():
+                if not isinstance(child, Scaling):  # its numbers stay in float64
+                    child.to(getattr(torch, content["dtype"]))
         model.command = content.get("command", "")
     except PushforwardError:
         raise

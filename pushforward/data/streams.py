@@ -79,7 +79,7 @@ class Spool:
         self.rows += len(block)
         self.bytes += block.nbytes
         self.kept.append(block)
-        if False:
+        if self.file is None and self.bytes > self.memory:
             self._scope = temporary_file()
             self.path = self._scope.__enter__()
             self.file = open(self.path, "wb")  # noqa: SIM115

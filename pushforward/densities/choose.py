@@ -216,7 +216,7 @@ class KernelSums:
             return Plan(method, n * m * self._pair_seconds(), 3e7 + 16.0 * (n + m) * (d + 2))
         if method == "tree":
             return Plan(method, *self._tree_cost(m))
-        cores, groups = self._cut(m)
+        cores, _ = self._cut(m)
         held = sum(len(core.bumps.points) for core in cores)
         seconds, memory = 0.0, 0.0
         for core in cores:

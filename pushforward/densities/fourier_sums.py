@@ -11,7 +11,8 @@ the others. No normaliser appears: the transform of a normalised Gaussian is one
 
 **Per-point bandwidths.** exp(-s^2 q / 2) is smooth in t = log s, so it is interpolated at J Chebyshev nodes s_j,
 
-    exp(-s_i^2 q / 2) ~ sum_j l_j(log s_i) exp(-s_j^2 q / 2),      F_k ~ sum_j exp(-s_j^2 q_k / 2) sum_i w_i l_j(log s_i) e^(-i omega_k x_i):
+    exp(-s_i^2 q / 2) ~ sum_j l_j(log s_i) exp(-s_j^2 q / 2),
+    F_k ~ sum_j exp(-s_j^2 q_k / 2) sum_i w_i l_j(log s_i) exp(-i omega_k . x_i):
 
 J transforms in one batch, summed on one grid. In an interval of t of width delta the error falls as rho^-J, rho = y +
 sqrt(y^2 + 1), y = pi / (2 delta); so the points are first parted into bins of s, which costs nothing (each point is in

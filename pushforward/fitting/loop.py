@@ -202,26 +202,36 @@ class Loop:
         folder = None if self.trainer.run is None else Path(self.trainer.run)
         self.checkpoints = Checkpoints(folder) if folder else None
         if folder and self.rank == 0:
-            for leftover in folder.glob(".*.tmp"):  # of a process that was killed while it wrote
-                leftover.unlink(missing_ok=True)
+            self._clear_leftovers(folder)
             if self.trainer.resume is None:
                 new_folder(folder, overwrite=self.trainer.overwrite)
             for name, text in self.trainer.documents.items():
                 write_text(folder / name, text)
+            if self.trainer.start is None:
+                self.trainer.store(folder)
             if not (folder / "model.json").is_file():
                 describe(self.model, folder)
         if folder:
             self.fabric.barrier()
         return folder
 
+    def _clear_leftovers(self, folder: Path) -> None:
+        """What a process left that was killed while it wrote, or before its run had begun."""
+        for leftover in folder.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+        if not (folder / "trainer.json").exists() and not (folder / "model.json").exists():
+            for name in self.trainer.documents:
+                (folder / name).unlink(missing_ok=True)
+
     def _begin_run(self, folder: Path | None, state: Any) -> None:
-        """Say how the fit is done. A folder with trainer.json can be resumed, so what it cannot tell is saved before it."""
+        """A folder with trainer.json can be resumed: what that file cannot tell is in a checkpoint before it is written."""
         if state is not None and self.trainer.extended:
             self.best["since"] = 0  # asked to go on, it is patient anew
-        if folder and (self.trainer.extended if state is not None else self.trainer.start is not None):
             self._save()
-        if folder and self.rank == 0:
-            self.trainer.store(folder)
+        if folder and self.trainer.start is not None:
+            self._save()
+            if self.rank == 0:
+                self.trainer.store(folder)
 
     def _set_up(self, stack: ExitStack) -> None:
         """Wrap the networks one by one, make an optimiser for every phase; all is unwrapped again on the way out."""

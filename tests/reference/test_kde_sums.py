@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from pushforward.densities.bandwidths import nearest
 from pushforward.densities.choose import KernelSums, log_density
 from pushforward.densities.cores import cut
+from pushforward.densities.direct_sums import log_sums
 from pushforward.densities.fourier_sums import FourierState, FrequencyGrid
 from pushforward.densities.kernels import KERNELS
 from pushforward.densities.scales import Scale
+from pushforward.densities.tree_sums import TreeSums
 
 SKLEARN = {"triangular": "linear"}
 
@@ -167,6 +169,16 @@ def test_tails_are_right_down_to_minus_600(d, method):
         assert gap(log_density(x, ray, h, local=chosen, method=method), expected) < 1e-6
 
 
+def test_the_tree_drops_far_leaves_within_its_tolerance():
+    x, q = normal(6000, 2), 3 * normal(500, 2, 1)
+    bumps = KernelSums(x, 0.1).bumps
+    tree, rough = TreeSums(bumps), TreeSums(bumps, tolerance=1e-2)
+    exact = log_sums(bumps, q)
+    assert gap(tree.log_sums(q), exact) < 1e-10
+    assert 1e-6 < gap(rough.log_sums(q), exact) < 1e-2
+    assert tree.pairs(q) < 0.8 * 6000
+
+
 def test_relative_error_wherever_the_density_exceeds_1e_12_of_its_maximum():
     x, q = normal(5000, 2), 3 * normal(600, 2, 1)
     weights, local = uniform(5000, 2), 7 ** (uniform(5000, 3) - 0.5)
@@ -183,6 +195,18 @@ def test_relative_error_wherever_the_density_exceeds_1e_12_of_its_maximum():
 def grid(d: int, h: float, eps: float = 1e-12, **options) -> FrequencyGrid:
     box = torch.full((d,), 6.0 if d < 3 else 2.0, dtype=torch.float64)
     return FrequencyGrid(-box, box, Scale.of(h, d), eps=eps, **options)
+
+
+def test_coefficients_are_the_characteristic_function_of_the_density():
+    x, w, s = normal(80, 2).clamp(-6, 6), uniform(80), 1 + uniform(80)
+    state = FourierState(grid(2, 0.5, widest=2.01)).add(x, w, s)
+    centre = tuple(m // 2 for m in state.grid.modes)
+    for k in ((0, 0), (3, -2), (-3, 2), (0, 5)):
+        omega = 2 * math.pi * torch.tensor(k, dtype=torch.float64) / state.grid.period
+        damped = w * torch.exp(-0.5 * (0.5 * s) ** 2 * omega.square().sum())
+        exact = (damped * torch.exp(-1j * (x @ omega))).sum()
+        ours = state.coefficients[centre[0] + k[0], centre[1] + k[1]]
+        assert abs(complex(exact) - complex(ours)) < 1e-9
 
 
 def test_states_merge_to_the_state_of_all_the_data():
@@ -244,7 +268,7 @@ def test_marginals_of_the_state():
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("n, d", [(1, 1), (1, 3), (2, 5)])
+@pytest.mark.parametrize(("n", "d"), [(1, 1), (1, 3), (2, 5)])
 def test_few_points(kernel, n, d):
     x = normal(n, d)
     peak = -KERNELS[kernel].log_normaliser(d) - d * math.log(0.01)
@@ -264,6 +288,9 @@ def test_an_offset_of_1e8_changes_nothing(method):
     x, q = (normal(2000, 2) * 2**16).round() / 2**16, (normal(300, 2, 1) * 2**16).round() / 2**16
     here = log_density(x, q, 0.2, method=method)
     assert gap(log_density(x + 1e8, q + 1e8, 0.2, method=method), here) < 1e-7
+    axes = torch.tensor([0.21, 0.19], dtype=torch.float64)
+    here = log_density(x, q, axes, method=method)
+    assert gap(log_density(x + 1e8, q + 1e8, axes, method=method), here) < 1e-8
 
 
 @pytest.mark.parametrize("h", [1e-7, 0.01, 0.3])
@@ -362,7 +389,7 @@ def test_leave_one_out(method, h):
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"bandwidth": -0.1}, "bandwidth must be positive and finite, got -0.1"),
         ({"bandwidth": torch.ones(3)}, "pass per-point bandwidths as local="),

@@ -103,7 +103,7 @@ class GMM(Model):
 
     accepts: ClassVar[frozenset[str]] = frozenset({"missing", "constant", "single", "few"})
     scaling_kind: str = "standardised"
-    block_rows: ClassVar[int] = 4096
+    block_rows: ClassVar[int] = 2048
 
     weights_: Tensor
     location_: Tensor

@@ -45,7 +45,7 @@ def test_labels_and_further_columns_stand_beside(tmp_path):
         read(np.zeros((1, 1))).space,
         tmp_path / "d.csv",
         y=y,
-        condition_space=Space.labels(["no", "yes"]),
+        condition_space=labels,
         extra={"log_prob": [1.5, 2.5]},
     )
     assert (tmp_path / "d.csv").read_text() == "x0,label,log_prob\n0.0,yes,1.5\n0.0,no,2.5\n"
@@ -54,7 +54,7 @@ def test_labels_and_further_columns_stand_beside(tmp_path):
 
 
 def test_arrays_come_back_with_their_axes(tmp_path):
-    for shape in ((3, 4, 5), (3, 4, 5, 3), (3, 1, 4, 5)):
+    for shape in ((3, 4, 5), (3, 5, 4, 3), (3, 1, 4, 5)):
         x = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         source = read(x)
         name = f"{len(shape)}{shape[1]}"

@@ -1,0 +1,36 @@
+"""Shared by all tests: one thread each (tests run side by side), run-time checks of annotations, and where real data are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from beartype import BeartypeConf
+from beartype.claw import beartype_packages
+
+# All but core.phase, whose named tuples hide their module's names from the checker.
+CORE = ("capabilities", "errors", "events", "model", "moments", "random", "records", "registry", "scaling", "scan", "source", "space", "storage")
+CHECKED = (*(f"core.{file}" for file in CORE), "nets", "objectives", "metrics", "latent", "models")
+beartype_packages([f"pushforward.{room}" for room in CHECKED], conf=BeartypeConf(is_pep484_tower=True, claw_is_pep526=False))
+
+import pytest  # noqa: E402 - the hook comes before anything that imports the package
+import torch  # noqa: E402
+
+torch.set_num_threads(1)
+
+
+def real_data() -> Path | None:
+    """The folder of real data sets, where there is one."""
+    given = os.environ.get("PUSHFORWARD_DATA")
+    folder = Path(given) if given else Path(__file__).parents[2] / "shared" / "data"
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture
+def data_folder(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of real data sets; the test is skipped, with the reason, where there is none."""
+    folder = real_data()
+    if folder is None:
+        pytest.skip("needs the real data sets: set PUSHFORWARD_DATA to their folder")
+    monkeypatch.setenv("PUSHFORWARD_DATA", str(folder))
+    return folder
