@@ -51,7 +51,7 @@ class Config:
                 if value is None or value == [] or value == ():
                     continue
                 origin = self.origins.get(name, "")
-                shown.append(f"{name}={as_text(value)}" + (f" ({origin})" if origin in ("file", "environment") else ""))
+                shown.append(f"{name}={as_text(value)}" + (f" ({origin})" if origin == "environment" else ""))
             found.append((section, "  ".join(shown)))
         return found
 

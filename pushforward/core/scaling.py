@@ -69,7 +69,7 @@ class Scaling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """User's units (n, *space.shape) to model coordinates (n, *shape)."""
         if self.space.is_label:
-            return nn.functional.one_hot(x.to(torch.int64), self.shape[0]).to(torch.get_default_dtype())
+            return nn.functional.one_hot(x.to(torch.int64), len(self.space.columns[0].categories)).to(torch.get_default_dtype())
         u = (x - self.shift.to(x)) / self.scale.to(x)
         return self._expand(x, u) if self.space.categorical else u
 

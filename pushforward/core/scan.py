@@ -43,14 +43,15 @@ class Facts:
     def of(cls, batch: Batch) -> Facts:
         """Facts of one block of rows."""
         x = batch.x.detach().reshape(len(batch.x), -1).to("cpu", torch.float64)
+        weights = None if batch.weights is None else batch.weights.to("cpu")
+        if bool(torch.isfinite(x).all()) and len(x):
+            none = torch.zeros(x.shape[1], dtype=torch.int64)
+            return cls(len(x), Moments.of(x, weights), *x.aminmax(dim=0), none, none)
         missing, infinite = torch.isnan(x), torch.isinf(x)
         usable = ~(missing | infinite)
         low = torch.where(usable, x, torch.inf).amin(0) if len(x) else x.new_full(x.shape[1:], torch.inf)
         high = torch.where(usable, x, -torch.inf).amax(0) if len(x) else x.new_full(x.shape[1:], -torch.inf)
-        weights = None if batch.weights is None else batch.weights.to("cpu")
-        complete = bool(usable.all())
-        moments = Moments.of(x, weights) if complete else _by_column(x, usable, weights)
-        return cls(len(x), moments, low, high, missing.sum(0), infinite.sum(0))
+        return cls(len(x), _by_column(x, usable, weights), low, high, missing.sum(0), infinite.sum(0))
 
     def merge(self, other: Facts) -> Facts:
         """Facts of both blocks together."""
@@ -75,8 +76,10 @@ class Facts:
             text = f"{column(self.infinite > 0)} holds infinity ({int(self.infinite.sum())} in all)"
             yield Trouble("infinite", text, "remove or replace those values")
         if bool(self.missing.any()):
-            rows = int(self.missing.max())
-            text = f"{column(self.missing > 0)} holds missing values (NaN, in {rows} of {self.count} rows at most)"
+            first = int(self.missing[self.missing > 0][0])
+            others = int((self.missing > 0).sum()) - 1
+            more = f"; so do {others} other column{'s' if others > 1 else ''}" if others else ""
+            text = f"{column(self.missing > 0)} holds missing values (NaN, in {first} of {self.count} rows{more})"
             yield Trouble("missing", text, "drop those rows or columns, fill them in, or use a model that takes missing values")
         if self.count == 1:
             yield Trouble("single", "there is only one row", "bring more data")

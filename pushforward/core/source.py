@@ -78,7 +78,10 @@ class Arrays:
         self.x = _rows(array)
         if self.x.ndim == 1:
             self.x = self.x[:, None]
-        self.y, self._condition_space = (None, None) if y is None else _conditions(y, condition_space)
+        self.y: Tensor | None = None
+        self._condition_space: Space | None = None
+        if y is not None:
+            self.y, self._condition_space = _conditions(y, condition_space)
         self.weights = None if weights is None else _weights(weights)
         for what, part in (("y", self.y), ("weights", self.weights)):
             if part is not None and len(part) != len(self.x):

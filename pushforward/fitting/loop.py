@@ -54,6 +54,8 @@ SCANNED_ROWS = 1 << 18
 EVALUATED_ROWS = 10_000
 WATCHED_ROWS = 512
 ROLLBACKS = 3
+DOUBLE = ("64-true", "64", 64)
+SINGLE = ("32-true", "32", 32)
 EPOCHS = 20
 
 
@@ -71,7 +73,7 @@ class Loop:
         self.fabric = _launch(trainer)
         self.world, self.rank = self.fabric.world_size, self.fabric.global_rank
         self.device = self.fabric.device
-        self.dtype = torch.float64 if "64" in trainer.precision else torch.float32
+        self.dtype = torch.float64 if trainer.precision in DOUBLE else torch.float32
         self.token = trainer.token or CancelToken()
         self.training, self.held_out = self._split(source)
         self._check_batch()
@@ -239,11 +241,7 @@ class Loop:
         self.learnable = {name: [p for p in net.parameters() if p.requires_grad] for name, net in self.plain.items()}
         stack.callback(self._unwrap)
         # One process at full precision needs nothing of a wrapper but would pay for it at every call.
-        self.wrapped = (
-            self.world > 1
-            or self.trainer.precision not in ("32-true", "32", 32)
-            or type(self.fabric.strategy).__name__ != "SingleDeviceStrategy"
-        )
+        self.wrapped = self.trainer.strategy != "auto" or self.world > 1 or self.trainer.precision not in (*SINGLE, *DOUBLE)
         used = {name for phase in self.phases for name in phase.networks}
         for name, network in self.plain.items():
             network.train()
@@ -723,7 +721,8 @@ def _launch(trainer: Trainer) -> Any:
             accelerator=trainer.accelerator,
             devices=devices,
             strategy=strategy,
-            precision=trainer.precision,  # type: ignore[arg-type]
+            # Networks and data are in double precision then; Fabric's own would round every network's output to single.
+            precision="32-true" if trainer.precision in DOUBLE else trainer.precision,  # type: ignore[arg-type]
             num_nodes=nodes,
         )
     except Exception as error:

@@ -133,6 +133,8 @@ class Gaussian(Model):
 
     **Reference** Bishop (2006), Pattern Recognition and Machine Learning, section 2.3.
 
+    **Arguments** none. Learnt: `mean_` (d,), `covariance_` (d, d), in the data's units and their squares.
+
     **Example**
         >>> import torch
         >>> law = Gaussian.of(torch.zeros(2), torch.tensor([[1., .8], [.8, 1.]]))
