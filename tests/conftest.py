@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for this process and those it starts: tests run side by side
+
 from beartype import BeartypeConf
 from beartype.claw import beartype_packages
 

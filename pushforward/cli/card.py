@@ -31,7 +31,7 @@ def card(run: Run, folder: Path, parts: Data, records: Sequence[Any], seconds: f
     lines = [
         f"# {folder.name}",
         "",
-        f"A `{run.name}` fitted with [pushforward](https://pypi.org/project/pushforward).",
+        f"A `{run.name}` fitted with pushforward.",
         "",
         f"* **model** `{_bare(model)}`" + (f", {number:,} parameters" if number else ""),
         f"* **data** `{config.source if config else ''}`: {model.fitted_space()}; {len(parts.train):,} rows learnt from{held}",
@@ -53,7 +53,12 @@ def _bare(model: Any) -> str:
 def _numbers(records: Sequence[Any]) -> list[str]:
     if not records:
         return []
-    rows = ["## On held-out rows", "", "| quantity | value | standard error | unit | measure | kind | rows |", "|---|---|---|---|---|---|---|"]
+    rows = [
+        "## On held-out rows",
+        "",
+        "| quantity | value | standard error | unit | measure | kind | rows |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for r in records:
         error = f"{r.error:.3g}" if math.isfinite(r.error) else ""
         rows.append(f"| {r.quantity} | {r.value:.6g} | {error} | {r.unit} | {r.measure} | {r.bound} | {r.n} |")

@@ -61,7 +61,13 @@ class Config:
 
 
 def resolve(
-    model: str, source: str, flags: Sequence[Flag], *, given: Mapping[str, Any], sets: Sequence[str] = (), file: Mapping[str, Any] | None = None
+    model: str,
+    source: str,
+    flags: Sequence[Flag],
+    *,
+    given: Mapping[str, Any],
+    sets: Sequence[str] = (),
+    file: Mapping[str, Any] | None = None,
 ) -> Config:
     """The configuration from all places; `given` holds flags that were typed, `sets` texts 'name=value'."""
     values: dict[str, Any] = {flag.name: _plain(flag.default) for flag in flags}

@@ -12,13 +12,18 @@ from pushforward.cli.help import single
 __all__ = ["command"]
 
 
-
 def data(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="a folder, glob or zip of pictures, a table, an array, or a built-in name", show_default=False)],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="a folder, glob or zip of pictures, a table, an array, or a built-in name", show_default=False
+        ),
+    ],
     size: Annotated[str | None, typer.Option("--size", help="bring pictures to this size: 64, or 48x64")] = None,
     fit: Annotated[str | None, typer.Option("--fit", help="crop, pad or stretch")] = None,
     channels: Annotated[int | None, typer.Option("--channels", help="1, 3 or 4")] = None,
     categorical: Annotated[list[str] | None, typer.Option("--categorical", help="text columns to take as categories")] = None,
+    columns: Annotated[list[str] | None, typer.Option("--columns", help="columns to use, and no others")] = None,
     drop: Annotated[list[str] | None, typer.Option("--drop", help="columns to leave out")] = None,
     label: Annotated[str | None, typer.Option("--label", "--y", help="the labels' column or array")] = None,
     download: Annotated[bool, typer.Option("--download", help="fetch a named data set that is not found")] = False,
@@ -29,7 +34,15 @@ def data(
 
     named = label if label is not None and label.lower() not in ("auto", "yes", "true") else None
     found = report(
-        source, size=size, fit=fit, channels=channels, categorical=categorical or (), drop=drop or (), label=named, download=download
+        source,
+        size=size,
+        fit=fit,
+        channels=channels,
+        categorical=categorical or (),
+        columns=columns or None,
+        drop=drop or (),
+        label=named,
+        download=download,
     )
     Voice(as_json=json).result(found.as_dict(), str(found))
 

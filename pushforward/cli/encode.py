@@ -15,7 +15,6 @@ from pushforward.core.errors import InvalidKind
 __all__ = ["command"]
 
 
-
 def encode(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
     file: Annotated[str, typer.Argument(metavar="FILE", help="observations, in the form the model was fitted on", show_default=False)],

@@ -24,7 +24,9 @@ _HEADINGS = {
 def evaluate(
     folders: Annotated[list[str], typer.Argument(metavar="RUN [RUN...]", help="run folders", show_default=False)],
     data: Annotated[str | None, typer.Option("--data", help="rows to measure on, instead of those set aside when fitting")] = None,
-    draws: Annotated[int, typer.Option("--draws", help="posterior draws a row of the importance-weighted bound; 0 for the ELBO alone")] = 100,
+    draws: Annotated[
+        int, typer.Option("--draws", help="posterior draws a row of the importance-weighted bound; 0 for the ELBO alone")
+    ] = 100,
     rows: Annotated[int, typer.Option("--rows", help="at most this many rows")] = runs.MEASURED_ROWS,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
@@ -102,7 +104,10 @@ def _print(opened: Sequence[Run], measured: Sequence[Sequence[Any]], voice: Voic
         table.add_row(str(run.folder), run.name, *(_cell(by_name.get(q)) for q in quantities))
     example = next(r for found in measured for r in found)
     likelihood = next((r for found in measured for r in found if r.measure), None)
-    voice.say(f"measured on {example.data}" + (f"; log-densities in nats per observation ({likelihood.measure}), ≥ marks a lower bound" if likelihood else ""))
+    voice.say(
+        f"measured on {example.data}"
+        + (f"; log-densities in nats per observation ({likelihood.measure}), ≥ marks a lower bound" if likelihood else "")
+    )
     stdout().print(table)
 
 

@@ -9,7 +9,8 @@ import inspect
 import os
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,7 +51,9 @@ class Models(Group):
         """A model's command, with its own flags; for the list of models a line is enough."""
         if cmd_name not in catalogue():
             return None
-        return brief(cmd_name) if ctx.info_name == "fit" and not ctx.args and not getattr(ctx, "_protected_args", ()) else command_of(cmd_name)
+        return (
+            brief(cmd_name) if ctx.info_name == "fit" and not ctx.args and not getattr(ctx, "_protected_args", ()) else command_of(cmd_name)
+        )
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Flags may stand before the model; with --config the file may name it."""
@@ -129,15 +132,22 @@ def command_of(name: str) -> Any:
     return single(run, name, help=all_flags.summary_of(cls), epilog=_EPILOG)
 
 
-_SOURCE = (
-    "a folder, glob or zip of pictures; .npy .npz .csv .parquet or idx; or digits, ring, grid, moons, swissroll, mnist, cifar10"
-)
+_SOURCE = "a folder, glob or zip of pictures; .npy .npz .csv .parquet or idx; or digits, ring, grid, moons, swissroll, mnist, cifar10"
 _RUN = "Run"
 _OWN: dict[str, tuple[Any, Any]] = {
-    "run": (Annotated[str | None, typer.Option("--run", help="folder to write to; runs/MODEL-SOURCE-N if not given", rich_help_panel=_RUN)], None),
+    "run": (
+        Annotated[str | None, typer.Option("--run", help="folder to write to; runs/MODEL-SOURCE-N if not given", rich_help_panel=_RUN)],
+        None,
+    ),
     "overwrite": (Annotated[bool, typer.Option("--overwrite", help="replace the run folder if it is there", rich_help_panel=_RUN)], False),
-    "config": (Annotated[str | None, typer.Option("--config", help="a TOML file of settings, e.g. a run's config.toml", rich_help_panel=_RUN)], None),
-    "set_": (Annotated[list[str] | None, typer.Option("--set", help="any setting as name=value; several times", rich_help_panel=_RUN)], None),
+    "config": (
+        Annotated[str | None, typer.Option("--config", help="a TOML file of settings, e.g. a run's config.toml", rich_help_panel=_RUN)],
+        None,
+    ),
+    "set_": (
+        Annotated[list[str] | None, typer.Option("--set", help="any setting as name=value; several times", rich_help_panel=_RUN)],
+        None,
+    ),
     "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but warnings and errors", rich_help_panel=_RUN)], False),
     "json": (Annotated[bool, typer.Option("--json", help="events as JSON lines on stdout, then the result", rich_help_panel=_RUN)], False),
 }
@@ -264,7 +274,9 @@ def fit_classical(voice: Voice, model: Any, config: Config, source: Any, folder:
         leave(voice, part, folder, model, config, parts, seconds=time.monotonic() - began, command=command)
 
 
-def fit_learner(voice: Voice, model: Any, config: Config, source: Any, folder: Path, *, command: str, overwrite: bool, **resumed: Any) -> None:
+def fit_learner(
+    voice: Voice, model: Any, config: Config, source: Any, folder: Path, *, command: str, overwrite: bool, **resumed: Any
+) -> None:
     """A model that learns by gradients: the Trainer writes the run folder as it goes."""
     from pushforward.fitting import Trainer
 
@@ -275,7 +287,7 @@ def fit_learner(voice: Voice, model: Any, config: Config, source: Any, folder: P
     os.environ["PUSHFORWARD_RUN"] = str(folder)
     began = time.monotonic()
     try:
-        with display(voice) as drawn:
+        with hushed(), display(voice) as drawn:
             settings["held_out"] = settings.pop("chosen_by", None) or parts.held_out
             documents = {"config.toml": configs.to_toml(config, command)}
             trainer = Trainer(**{**settings, **resumed}, documents=documents, listeners=[drawn])
@@ -288,6 +300,20 @@ def fit_learner(voice: Voice, model: Any, config: Config, source: Any, folder: P
         voice.warn(f"interrupted; all is saved. Continue with: pushforward resume {shlex.quote(str(folder))}")
         raise typer.Exit(130)
     leave(voice, folder, folder, model, config, parts, seconds=time.monotonic() - began, command=command)
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """What Lightning Fabric says to its developers is not for the user."""
+    import logging
+    import warnings
+
+    import lightning_fabric  # noqa: F401 - sets its level when it is imported
+
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning_fabric(\.|$)")
+        yield
 
 
 def trainer_settings(model: Any, config: Config, source: Any) -> dict[str, Any]:

@@ -66,7 +66,9 @@ class Flag:
         if self.choices:
             return "|".join(self.choices)
         scalars = [k for k in self.kinds if k is not types.NoneType]
-        word = {int: "INT", float: "NUMBER", str: "TEXT"}.get(scalars[0] if len(scalars) == 1 else (str if str in scalars else float), "TEXT")
+        word = {int: "INT", float: "NUMBER", str: "TEXT"}.get(
+            scalars[0] if len(scalars) == 1 else (str if str in scalars else float), "TEXT"
+        )
         return f"{word},{word},…" if self.many else word
 
     @property
@@ -96,7 +98,9 @@ class Flag:
             cure = f"; write {self.option} {example}" if example else ""
             raise InvalidKind(f"{where}{each}{self.option} must be {' or '.join(words)}, got {given!r}{cure}")
         if self.choices and value is not None and value not in self.choices:
-            raise InvalidValue(f"{where}{self.option} must be one of {', '.join(self.choices)}, got {value!r}; {suggestion(str(value), self.choices)}")
+            raise InvalidValue(
+                f"{where}{self.option} must be one of {', '.join(self.choices)}, got {value!r}; {suggestion(str(value), self.choices)}"
+            )
         return value
 
     def _text(self, text: str) -> Any:
@@ -157,16 +161,30 @@ _OPTIONAL = (str, types.NoneType)
 DATA: tuple[Flag, ...] = tuple(
     Flag(section="data", panel="Data", **given)  # type: ignore[arg-type]
     for given in (
-        {"name": "held_out", "kinds": (int, float), "default": 0.2, "help": "share (or number) of rows set aside, never learnt from; evaluate measures on them; 0 for none"},
+        {
+            "name": "held_out",
+            "kinds": (int, float),
+            "default": 0.2,
+            "help": "share (or number) of rows set aside, never learnt from; evaluate measures on them; 0 for none",
+        },
         {"name": "split_seed", "kinds": (int,), "default": 0, "help": "which rows are set aside, and the noise of dequantising"},
-        {"name": "label", "kinds": _OPTIONAL, "help": "learn p(x | label): the labels' column or array, or 'auto' for those that come with the data"},
+        {
+            "name": "label",
+            "kinds": _OPTIONAL,
+            "help": "learn p(x | label): the labels' column or array, or 'auto' for those that come with the data",
+        },
         {"name": "size", "kinds": _OPTIONAL, "help": "bring pictures to this size: 64, or 48x64 for height x width"},
         {"name": "fit", "kinds": _OPTIONAL, "choices": ("crop", "pad", "stretch"), "help": "how pictures are brought to the size"},
         {"name": "channels", "kinds": (int, types.NoneType), "help": "bring pictures to 1 (grey), 3 (colour) or 4 (with alpha) channels"},
         {"name": "categorical", "many": True, "repeats": True, "default": (), "help": "text columns to take as categories"},
+        {"name": "columns", "many": True, "repeats": True, "default": (), "help": "columns to use, and no others"},
         {"name": "drop", "many": True, "repeats": True, "default": (), "help": "columns to leave out"},
         {"name": "download", "kinds": (bool,), "default": False, "help": "fetch a named data set that is not found"},
-        {"name": "dequantise", "kinds": (bool, types.NoneType), "help": "add U(-1/2, 1/2) to whole numbers; by default where the model has a density per unit"},
+        {
+            "name": "dequantise",
+            "kinds": (bool, types.NoneType),
+            "help": "add U(-1/2, 1/2) to whole numbers; by default where the model has a density per unit",
+        },
     )
 )
 
@@ -180,12 +198,21 @@ _FITTING: dict[str, tuple[str, dict[str, Any]]] = {
     "minutes": ("budget in minutes", {"kinds": (int, float, types.NoneType)}),
     "batch": ("observations per step, over all processes", {}),
     "seed": ("of the initialisation, the order, the noise, the augmentations", {}),
-    "optimizers": ("in place of the model's own: adam(rate=1e-4), or phase=adam(rate=1e-4); several times", {"name": "optimizer", "many": True, "repeats": True, "default": ()}),
-    "schedule": ("of the learning rates: constant, cosine, linear(start=0.5), ...; or phase=cosine", {"many": True, "repeats": True, "default": ("constant",)}),
+    "optimizers": (
+        "in place of the model's own: adam(rate=1e-4), or phase=adam(rate=1e-4); several times",
+        {"name": "optimizer", "many": True, "repeats": True, "default": ()},
+    ),
+    "schedule": (
+        "of the learning rates: constant, cosine, linear(start=0.5), ...; or phase=cosine",
+        {"many": True, "repeats": True, "default": ("constant",)},
+    ),
     "clip": ("largest gradient norm of a phase", {}),
     "accumulate": ("compute each step's gradient in this many pieces", {}),
     "ema": ("keep an average of the weights with this decay per step, and sample from it", {}),
-    "augment": ("in place of the model's own: flip, crop(padding=2), dequantise, binarise; none for nothing", {"many": True, "repeats": True, "default": None}),
+    "augment": (
+        "in place of the model's own: flip, crop(padding=2), dequantise, binarise; none for nothing",
+        {"many": True, "repeats": True, "default": None},
+    ),
     "evaluate_every": ("epochs between evaluations; a twentieth of the budget if not given", {}),
     "keep_best": ("end with the weights that were best on a tenth of the training rows", {}),
     "patience": ("stop after this many evaluations without a better one, on a tenth of the training rows", {}),
@@ -235,7 +262,7 @@ def model_flags(cls: type) -> list[Flag]:
             continue
         default = None if parameter.default is parameter.empty else parameter.default
         kinds, many, choices = _kinds(hints.get(name, parameter.annotation), default)
-        flags.append(Flag(name, "hyperparameters", kinds, default, said.get(name, ""), many, many, choices, "Model"))
+        flags.append(Flag(name, "hyperparameters", kinds, default, said.get(name, ""), many, many and str in kinds, choices, "Model"))
     return flags
 
 

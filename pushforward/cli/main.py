@@ -84,7 +84,9 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-app = typer.Typer(cls=Root, add_completion=True, invoke_without_command=True, no_args_is_help=False, rich_markup_mode=None, context_settings=SETTINGS)
+app = typer.Typer(
+    cls=Root, add_completion=True, invoke_without_command=True, no_args_is_help=False, rich_markup_mode=None, context_settings=SETTINGS
+)
 
 
 @app.callback()

@@ -37,7 +37,9 @@ def deliver(voice: Voice, x: Any, space: Space, out: str | None, default: Path, 
     voice.result({"path": str(path), "n": len(x)}, str(path))
 
 
-def on_stdout(voice: Voice, x: Any, space: Space, *, extra: Mapping[str, Any] | None = None, y: Any = None, condition_space: Any = None) -> None:
+def on_stdout(
+    voice: Voice, x: Any, space: Space, *, extra: Mapping[str, Any] | None = None, y: Any = None, condition_space: Any = None
+) -> None:
     """Points as CSV, or as JSON lines of named values."""
     from pushforward.data.export import _beside, write_csv
 

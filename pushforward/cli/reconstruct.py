@@ -22,7 +22,9 @@ SHOWN = 32
 def reconstruct(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
     file: Annotated[str, typer.Argument(metavar="FILE", help="observations, in the form the model was fitted on", show_default=False)],
-    out: Annotated[str | None, typer.Option("--out", "-o", help=".png or a folder/ for pictures, .csv .parquet .npz .npy; stdout for points")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help=".png or a folder/ for pictures, .csv .parquet .npz .npy; stdout for points")
+    ] = None,
     y: Annotated[str | None, typer.Option("--y", help="conditions: a column, a file, or auto for those that come with the data")] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,

@@ -20,7 +20,9 @@ BUDGETS = ("epochs", "steps", "samples", "minutes")
 
 def resume(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="the folder of a fit that was interrupted, or that is to go on", show_default=False)],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="the folder of a fit that was interrupted, or that is to go on", show_default=False)
+    ],
     epochs: Annotated[str | None, typer.Option("--epochs", help="the whole budget in passes, or +50 to extend it")] = None,
     steps: Annotated[str | None, typer.Option("--steps", help="in steps, likewise")] = None,
     samples: Annotated[str | None, typer.Option("--samples", help="in observations seen, likewise")] = None,
@@ -36,7 +38,9 @@ def resume(
     folder = Path(run)
     model, config = begun(folder)
     if not isinstance(model, Learner):
-        raise InvalidKind(f"a {config.model} is fitted in one go, so there is nothing to resume; fit it again: pushforward fit --config {folder}/config.toml")
+        raise InvalidKind(
+            f"a {config.model} is fitted in one go, so there is nothing to resume; fit it again: pushforward fit --config {folder}/config.toml"
+        )
     given = {n: v for n, v in zip(BUDGETS, (epochs, steps, samples, minutes)) if v is not None}
     if len(given) > 1:
         raise InvalidValue(f"give one budget, got {' and '.join('--' + n for n in given)}; leave the others out")
@@ -65,7 +69,11 @@ def begun(folder: Path) -> tuple[Any, configs.Config]:
         raise BadRun(f"{folder} does not exist; expected a run folder made by fit")
     if not (folder / "config.toml").is_file():
         known = (folder / "model.json").is_file() or (folder / "trainer.json").is_file()
-        cure = "it was not begun by the command line: go on from Python with Trainer(resume=...)" if known else "expected a run folder made by fit"
+        cure = (
+            "it was not begun by the command line: go on from Python with Trainer(resume=...)"
+            if known
+            else "expected a run folder made by fit"
+        )
         raise BadRun(f"{folder} holds no config.toml; {cure}")
     cls = model_class(str(configs.stored(folder).get("model", "?")))
     config = runs.read_config(folder, cls)

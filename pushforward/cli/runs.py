@@ -115,7 +115,7 @@ def read_source(config: Config) -> Source:
     d = config.data
     return read(
         config.source, size=d.get("size"), fit=d.get("fit"), channels=d.get("channels"), categorical=d.get("categorical") or (),
-        drop=d.get("drop") or (), download=bool(d.get("download")), **_conditions(d.get("label"), config.source),
+        columns=d.get("columns") or None, drop=d.get("drop") or (), download=bool(d.get("download")), **_conditions(d.get("label"), config.source),
     )  # fmt: skip
 
 
@@ -139,7 +139,9 @@ def read_like(run: Run, file: str, label: str | None = None) -> Source:
     source = read(file, like=run.model, **conditions)
     if run.model.condition_space is not None and source.condition_space is None:
         raise BadSource(f"{file}: the model was fitted with conditions ({run.model.condition_space}), but these data bring none; pass --y")
-    run.model.fitted_space().conform(source.take(_range(0, min(1, len(source)))).x, what=file)
+    some = min(64, len(source))
+    own = getattr(source, "x", None)
+    run.model.fitted_space().conform(source.take(_range(0, some)).x if own is None else own[:some], what=file)
     return source
 
 

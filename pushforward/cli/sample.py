@@ -16,14 +16,14 @@ from pushforward.core.errors import InvalidKind, InvalidValue, suggestion
 __all__ = ["command", "conditions"]
 
 
-
 def sample(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
     n: Annotated[int | None, typer.Option("-n", "--n", help="how many (64, or one for each condition)", show_default=False)] = None,
     y: Annotated[str | None, typer.Option("--y", help="conditions: a label or several (3 or cat,dog), or a file of them")] = None,
     seed: Annotated[int, typer.Option("--seed", help="the same seed draws the same samples")] = 0,
     out: Annotated[
-        str | None, typer.Option("--out", "-o", help="where to: .png (a grid) or a folder/ for pictures, .csv .parquet .npz .npy; stdout for points")
+        str | None,
+        typer.Option("--out", "-o", help="where to: .png (a grid) or a folder/ for pictures, .csv .parquet .npz .npy; stdout for points"),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,

@@ -230,7 +230,7 @@ def refuse_infinity(x: Tensor, space: Space, name: str) -> None:
 
 def _unreadable(path: Path, error: Exception) -> BadSource:
     text = str(error)
-    if "pickle" in text or "allow_pickle" in text or "Object arrays" in text:
+    if "pickle" in text or "Python objects" in text or "Object arrays" in text:
         return BadSource(f"{path}: holds Python objects (a pickle), which is never opened here; save plain numbers with numpy.save")
     reason = text.splitlines()[0] if text else type(error).__name__
     return BadSource(f"{path}: cannot be read as {path.suffix} ({reason}); the file is damaged or not what its name says")

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pushforward.core.errors import InvalidValue
 from pushforward.densities.choose import KernelSums
 from pushforward.densities.kernels import Kernel, kernel_named
 from pushforward.densities.scales import Scale
@@ -100,7 +101,7 @@ def abramson(pilot: Tensor, weights: Tensor | None = None, *, power: float = 0.5
     """(n,) factors (f~(x_i) / g)^-power from the (n,) *log* pilot densities at the points, g their geometric mean."""
     log_f = pilot.detach().to("cpu", torch.float64)
     if not bool(log_f.isfinite().all()):
-        raise ValueError("pilot log-densities must be finite; use a wider pilot bandwidth or an unbounded kernel")
+        raise InvalidValue("pilot log-densities must be finite; use a wider pilot bandwidth or an unbounded kernel")
     w = torch.ones_like(log_f) if weights is None else weights.detach().to("cpu", torch.float64)
     return (-power * (log_f - (w @ log_f) / w.sum())).exp()
 
@@ -112,12 +113,12 @@ def nearest(x: Tensor, k: int, bandwidth: float | Tensor | Scale = 1.0) -> Tenso
     """
     n, d = x.shape
     if not 1 <= k < n:
-        raise ValueError(f"k must lie between 1 and n - 1 = {n - 1}, got {k}; pass fewer neighbours")
+        raise InvalidValue(f"k must lie between 1 and n - 1 = {n - 1}, got {k}; pass fewer neighbours")
     u = Scale.of(bandwidth, d).whiten(x.detach().to("cpu", torch.float64) - x[0].detach().to("cpu", torch.float64))
     far = _by_tree(u, k) if d <= 10 else _by_blocks(u, k)
     positive = far[far > 0]
     if len(positive) == 0:
-        raise ValueError("nearest-neighbour bandwidths need at least two distinct points; pass bandwidth as a number")
+        raise InvalidValue("nearest-neighbour bandwidths need at least two distinct points; pass bandwidth as a number")
     return far.clamp_min(float(positive.min()))
 
 
@@ -143,9 +144,9 @@ def likelihood_bandwidth(
     """
     scale = Scale.of(bandwidth, x.shape[1])
     if folds is not None and not 2 <= folds <= len(x):
-        raise ValueError(f"folds must lie between 2 and n = {len(x)}, got {folds}; None leaves one out")
+        raise InvalidValue(f"folds must lie between 2 and n = {len(x)}, got {folds}; None leaves one out")
     if len(x) < 2:
-        raise ValueError("choosing a bandwidth needs at least 2 points, got 1; pass bandwidth as a number")
+        raise InvalidValue("choosing a bandwidth needs at least 2 points, got 1; pass bandwidth as a number")
     w = torch.ones(len(x)) if weights is None else weights
     w = (w.detach().double() / w.detach().double().sum()).cpu()
     part = None if folds is None else _parts(len(x), folds, rng)
@@ -179,7 +180,7 @@ def _search(value: Callable[[float], float], low: float, high: float, precision:
     grid = [low + (high - low) * i / 8 for i in range(9)]
     best = max(range(9), key=lambda i: (at(grid[i]), i))
     if at(grid[best]) == -math.inf:
-        raise ValueError("no bandwidth in range reaches all points; widen `between` or use an unbounded kernel")
+        raise InvalidValue("no bandwidth in range reaches all points; widen `between` or use an unbounded kernel")
     left, right = grid[max(0, best - 1)], grid[min(8, best + 1)]
     ratio = (math.sqrt(5) - 1) / 2
     a, b = right - ratio * (right - left), left + ratio * (right - left)
@@ -206,15 +207,15 @@ def _parts(n: int, folds: int, rng: torch.Generator | None) -> Tensor:
 
 def _scaled(cov: Tensor, factor: float, form: str) -> Tensor:
     if form not in FORMS:
-        raise ValueError(f"form must be one of {', '.join(map(repr, FORMS))}, got {form!r}; pass one of these")
+        raise InvalidValue(f"form must be one of {', '.join(map(repr, FORMS))}, got {form!r}; pass one of these")
     if form == "matrix":
         if not bool(torch.linalg.eigvalsh(cov)[0] > 1e-12 * cov.diagonal().max()):
-            raise ValueError("bandwidth cannot be ruled from a singular covariance; use form 'axes' or pass a matrix")
+            raise InvalidValue("bandwidth cannot be ruled from a singular covariance; use form 'axes' or pass a matrix")
         return cov * factor**2
     variance = cov.diagonal() if form == "axes" else cov.diagonal().mean()
     if not bool((variance > 0).all()):
         flat = [i for i, v in enumerate(variance.reshape(-1).tolist()) if not v > 0]
-        raise ValueError(f"bandwidth cannot be ruled from constant data (columns {flat}); pass bandwidth as a number")
+        raise InvalidValue(f"bandwidth cannot be ruled from constant data (columns {flat}); pass bandwidth as a number")
     return variance.sqrt() * factor
 
 

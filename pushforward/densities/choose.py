@@ -20,6 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pushforward.core.errors import InvalidValue
 from pushforward.densities.cores import Core, Group, cut, fourier_bytes, fourier_seconds
 from pushforward.densities.direct_sums import Bumps, log_sums
 from pushforward.densities.kernels import SHAPES, Kernel, kernel_named
@@ -285,12 +286,12 @@ def _matrix(x: Tensor, name: str, columns: int | None = None) -> Tensor:
     """x as (n, d) float64 on the CPU, checked."""
     if x.ndim != 2 or x.shape[1] == 0 or (columns is not None and x.shape[1] != columns):
         expected = "(n, d)" if columns is None else f"(m, {columns})"
-        raise ValueError(f"{name} must have shape {expected}, got {tuple(x.shape)}; reshape them to rows of observations")
+        raise InvalidValue(f"{name} must have shape {expected}, got {tuple(x.shape)}; reshape them to rows of observations")
     if columns is None and len(x) == 0:
-        raise ValueError(f"{name} must hold at least one row, got none; pass data")
+        raise InvalidValue(f"{name} must hold at least one row, got none; pass data")
     x = x.detach().to("cpu", torch.float64)
     if not bool(x.isfinite().all()):
-        raise ValueError(f"{name} must be finite, got NaN or infinity; drop or impute these rows")
+        raise InvalidValue(f"{name} must be finite, got NaN or infinity; drop or impute these rows")
     return x
 
 
@@ -300,22 +301,22 @@ def _positive(values: Tensor | None, n: int, name: str, *, zero: bool) -> Tensor
     v = torch.as_tensor(values).detach().to("cpu", torch.float64)
     kind = "not negative with a positive sum" if zero else "positive"
     if v.shape != (n,):
-        raise ValueError(f"{name} must have shape ({n},), got {tuple(v.shape)}; pass one number per point")
+        raise InvalidValue(f"{name} must have shape ({n},), got {tuple(v.shape)}; pass one number per point")
     if not bool(v.isfinite().all()) or bool((v < 0 if zero else v <= 0).any()) or not bool((v > 0).any()):
-        raise ValueError(f"{name} must be finite and {kind}, got values from {v.min():g} to {v.max():g}; check them")
+        raise InvalidValue(f"{name} must be finite and {kind}, got values from {v.min():g} to {v.max():g}; check them")
     return v
 
 
 def _check_options(method: str, shape: str, tolerance: float, kernel: Kernel, scale: Scale, d: int) -> None:
     if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}, got {method!r}; 'auto' chooses")
+        raise InvalidValue(f"method must be one of {', '.join(map(repr, METHODS))}, got {method!r}; 'auto' chooses")
     if shape not in SHAPES:
-        raise ValueError(f"shape must be 'radial' or 'product', got {shape!r}; pass one of these")
+        raise InvalidValue(f"shape must be 'radial' or 'product', got {shape!r}; pass one of these")
     if not 0 < tolerance < 1:
-        raise ValueError(f"tolerance must lie between 0 and 1, got {tolerance}; the default is 1e-6")
+        raise InvalidValue(f"tolerance must lie between 0 and 1, got {tolerance}; the default is 1e-6")
     if method == "fourier" and (kernel.name != "gaussian" or d > 3):
-        raise ValueError(
+        raise InvalidValue(
             f"method 'fourier' serves the Gaussian kernel in 1 to 3 dimensions, got {kernel.name!r} in {d}; use 'auto'"
         )
     if shape == "product" and scale.kind == "matrix" and kernel.name != "gaussian":
-        raise ValueError("a product kernel takes one bandwidth per axis, got a matrix; pass its diagonal or use 'radial'")
+        raise InvalidValue("a product kernel takes one bandwidth per axis, got a matrix; pass its diagonal or use 'radial'")

@@ -38,6 +38,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.core.errors import InvalidValue
 from pushforward.densities.scales import Scale
 
 __all__ = ["FourierState", "FrequencyGrid"]
@@ -66,9 +67,9 @@ class FrequencyGrid:
 
     def __post_init__(self) -> None:
         if not 1 <= self.dimension <= 3:
-            raise ValueError(f"Fourier sums need 1 to 3 dimensions, got {self.dimension}; use direct sums above")
+            raise InvalidValue(f"Fourier sums need 1 to 3 dimensions, got {self.dimension}; use direct sums above")
         if not bool((self.low <= self.high).all() and (self.high - self.low).isfinite().all()):
-            raise ValueError("box must have low <= high, both finite; pass the range that will hold all points")
+            raise InvalidValue("box must have low <= high, both finite; pass the range that will hold all points")
 
     @property
     def dimension(self) -> int:
@@ -192,7 +193,7 @@ class FourierState:
         x = points.detach().to("cpu", torch.float64)
         outside = int((~self.grid.holds(x, margin=False)).sum())
         if outside:
-            raise ValueError(f"expected all points in the box of the grid, got {outside} outside; make the box larger")
+            raise InvalidValue(f"expected all points in the box of the grid, got {outside} outside; make the box larger")
         n = len(x)
         w = np.ones(n) if weights is None else weights.detach().to("cpu", torch.float64).numpy()
         if local is None:
@@ -206,7 +207,7 @@ class FourierState:
     def merge(self, other: "FourierState") -> "FourierState":
         """The state of both data sets together; ValueError unless the grids agree."""
         if not self.grid.agrees(other.grid):
-            raise ValueError("states must share one frequency grid to merge; build them from the same FrequencyGrid")
+            raise InvalidValue("states must share one frequency grid to merge; build them from the same FrequencyGrid")
         return FourierState(
             self.grid,
             self.coefficients + other.coefficients,
@@ -262,7 +263,7 @@ class FourierState:
 
     def _filled(self) -> None:
         if not self.mass > 0:
-            raise ValueError("the state holds no points yet; add() some before asking for a density")
+            raise InvalidValue("the state holds no points yet; add() some before asking for a density")
 
     def _add_bin(self, x: Tensor, strengths: np.ndarray, nodes: np.ndarray, narrowest: float) -> None:
         """Transform (J, n) strengths and add them, each smoothed by its node's Gaussian.
@@ -285,7 +286,7 @@ class FourierState:
     def _add_local(self, x: Tensor, weights: np.ndarray, factors: np.ndarray) -> None:
         grid = self.grid
         if factors.min() < grid.narrowest * (1 - 1e-9) or factors.max() > grid.widest * (1 + 1e-9):
-            raise ValueError(
+            raise InvalidValue(
                 f"bandwidth factors must lie in [{grid.narrowest:.6g}, {grid.widest:.6g}] of the grid, got "
                 f"[{factors.min():.6g}, {factors.max():.6g}]; widen the grid"
             )

@@ -32,6 +32,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.core.errors import InvalidValue
+
 __all__ = ["KERNELS", "SHAPES", "Kernel", "kernel_named"]
 
 SHAPES = ("radial", "product")
@@ -98,13 +100,13 @@ def kernel_named(name: str | Kernel) -> Kernel:
     if isinstance(name, Kernel):
         return name
     if name not in KERNELS:
-        raise ValueError(f"kernel must be one of {', '.join(map(repr, KERNELS))}, got {name!r}; pick one of these names")
+        raise InvalidValue(f"kernel must be one of {', '.join(map(repr, KERNELS))}, got {name!r}; pick one of these names")
     return KERNELS[name]
 
 
 def _checked(shape: str) -> str:
     if shape not in SHAPES:
-        raise ValueError(f"shape must be 'radial' or 'product', got {shape!r}; pass one of these")
+        raise InvalidValue(f"shape must be 'radial' or 'product', got {shape!r}; pass one of these")
     return shape
 
 

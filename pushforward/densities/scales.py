@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.core.errors import InvalidValue
+
 __all__ = ["Scale"]
 
 
@@ -42,14 +44,14 @@ class Scale:
             return bandwidth
         h = torch.as_tensor(bandwidth, dtype=torch.float64).detach().cpu()
         if h.shape not in ((), (dimension,), (dimension, dimension)):
-            raise ValueError(
+            raise InvalidValue(
                 f"bandwidth must be a number, or have shape ({dimension},) or ({dimension}, {dimension}), "
                 f"got {tuple(h.shape)}; pass per-point bandwidths as local="
             )
         if h.ndim == 2:
             return cls(_root(h), "matrix")
         if not bool(((h > 0) & h.isfinite()).all()):
-            raise ValueError(f"bandwidth must be positive and finite, got {h.tolist()}; pass positive numbers")
+            raise InvalidValue(f"bandwidth must be positive and finite, got {h.tolist()}; pass positive numbers")
         return cls(torch.diag(h.expand(dimension).clone()), "axes" if h.ndim else "number")
 
     @property
@@ -94,8 +96,8 @@ class Scale:
 
 def _root(matrix: Tensor) -> Tensor:
     if not torch.allclose(matrix, matrix.T, rtol=1e-8, atol=0):
-        raise ValueError("bandwidth matrix must be symmetric; pass (H + H.T) / 2")
+        raise InvalidValue("bandwidth matrix must be symmetric; pass (H + H.T) / 2")
     factor, failed = torch.linalg.cholesky_ex(matrix)
     if int(failed) or not bool(factor.isfinite().all()):
-        raise ValueError("bandwidth matrix must be positive definite; add a small multiple of the identity")
+        raise InvalidValue("bandwidth matrix must be positive definite; add a small multiple of the identity")
     return factor

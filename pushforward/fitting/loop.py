@@ -115,12 +115,12 @@ class Loop:
             self._check_run(Path(self.trainer.resume))
         given = None if self.trainer.start is None else copy_tree(self.trainer.start.state_dict())  # it may be this very model
         self.model.prepare(self.training, scan(self.training, most=None if self.training.resident else SCANNED_ROWS))
-        if given is not None:
-            self._begin_from(given)
         self.model.to(self.device)
         if self.dtype == torch.float64:
             for network in self.model.networks.values():
                 network.to(torch.float64)
+        if given is not None:
+            self._begin_from(given)
         self.phases = list(self.model.phases())
         self._check_phases()
         self.augments: Sequence[Augment] = (
@@ -186,9 +186,8 @@ class Loop:
         """Fit to the end; returns why it ended."""
         with _kept_random_states(self.device), ExitStack() as stack:
             self._prepare()
-            folder = self._open_run()
+            folder, state = self._open_run()
             self._set_up(stack)
-            state = self.checkpoints.newest() if self.trainer.resume is not None and self.checkpoints else None
             if state is not None:
                 self._restore(state)
             self.log = Log(folder, state["log"] if state else 0) if folder and self.rank == 0 else None
@@ -200,9 +199,13 @@ class Loop:
             self._finish(reason)
         return reason
 
-    def _open_run(self) -> Path | None:
+    def _open_run(self) -> tuple[Path | None, Any]:
+        """The run folder, and the state to go on from; a run that cannot go on is left as it is."""
         folder = None if self.trainer.run is None else Path(self.trainer.run)
         self.checkpoints = Checkpoints(folder) if folder else None
+        state = self.checkpoints.newest() if self.trainer.resume is not None and self.checkpoints else None
+        if state is not None:
+            self._check_state(state)
         if folder and self.rank == 0:
             self._clear_leftovers(folder)
             if self.trainer.resume is None:
@@ -215,7 +218,7 @@ class Loop:
                 describe(self.model, folder)
         if folder:
             self.fabric.barrier()
-        return folder
+        return folder, state
 
     def _clear_leftovers(self, folder: Path) -> None:
         """What a process left that was killed while it wrote, or before its run had begun."""
@@ -634,13 +637,15 @@ class Loop:
         self.watchdog = self._new_watchdog()
         self.emit(Warned(*self._now(), f"diverged: {error}", f"went back to {self.samples} samples and halved the learning rate"))
 
-    def _restore(self, state: Mapping[str, Any], log: bool = True) -> None:
+    def _check_state(self, state: Mapping[str, Any]) -> None:
         if state["world"] != self.world:
             raise BadRun(f"the run was made by {state['world']} processes, now there are {self.world}; resume it with as many")
         if state["data"] != self.fingerprint:
             raise BadRun(
                 "the data differ from those the run was begun with; resume it on the same data, or start a new run from it (start=…)"
             )
+
+    def _restore(self, state: Mapping[str, Any], log: bool = True) -> None:
         with torch.no_grad():
             own = self._network_tensors()
             for key, value in state["networks"].items():
@@ -726,7 +731,10 @@ def _launch(trainer: Trainer) -> Any:
             num_nodes=nodes,
         )
     except Exception as error:
-        if not isinstance(error, (ValueError, TypeError, RuntimeError)) and type(error).__name__ != "MisconfigurationException":
+        if (
+            not isinstance(error, (ValueError, TypeError, RuntimeError, ImportError))
+            and type(error).__name__ != "MisconfigurationException"
+        ):
             raise
         raise InvalidValue(f"{wanted} cannot be had here: {str(error).strip().splitlines()[0]}") from error
     fabric.launch()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pushforward.core.errors import InvalidValue
+from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.registry import Value
 
 __all__ = [
@@ -55,6 +55,10 @@ class Cosine(Schedule, name="cosine"):
 
     final: float = 0.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_final(self.final)
+
     def shape(self, t: float) -> float:
         """The factor after the rise."""
         return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * min(t, 1.0)))
@@ -67,6 +71,12 @@ class Linear(Schedule, name="linear"):
     final: float = 0.0
     start: float = 0.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_final(self.final)
+        if not 0 <= self.start < 1:
+            raise InvalidValue(f"start is a share of the budget from 0 to below 1, got {self.start}")
+
     def shape(self, t: float) -> float:
         """The factor after the rise."""
         along = max(0.0, (min(t, 1.0) - self.start) / (1 - self.start))
@@ -78,6 +88,10 @@ class Exponential(Schedule, name="exponential"):
     """Geometric decay from 1 to `final`."""
 
     final: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(final=self.final)
 
     def shape(self, t: float) -> float:
         """The factor after the rise."""
@@ -98,3 +112,8 @@ class Staircase(Schedule, name="staircase"):
 
 
 constant, cosine, linear, exponential, staircase = Constant, Cosine, Linear, Exponential, Staircase
+
+
+def _check_final(final: float) -> None:
+    if not final >= 0:
+        raise InvalidValue(f"final must not be negative, got {final}; it is the share of the rate at the end")

@@ -126,10 +126,10 @@ class Trainer:
         if self.batch % self.accumulate:
             raise InvalidValue(f"batch must be a multiple of accumulate, got {self.batch} and {self.accumulate}")
         self.optimizers = {phase: read(Optimizer, value) for phase, value in self.optimizers.items()}
-        if isinstance(self.schedule, (str, Schedule)):
-            self.schedule = read(Schedule, self.schedule)
-        else:
+        if isinstance(self.schedule, Mapping):
             self.schedule = {phase: read(Schedule, value) for phase, value in self.schedule.items()}
+        else:
+            self.schedule = read(Schedule, self.schedule)
         if self.augment is not None:
             self.augment = [read(Augment, value) for value in self.augment]
 

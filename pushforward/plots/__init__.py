@@ -1,1 +1,42 @@
-"""plots."""
+"""Pictures of models and of their data: every function takes models or tensors and returns a matplotlib Figure.
+
+The only room that imports matplotlib, and only when something is drawn. Nothing here touches pyplot or its global state:
+a figure belongs to whoever asked for it, so several may be drawn at once, and none needs a display.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pushforward.plots.choice import choice, criteria, elbow_curve
+    from pushforward.plots.clusters import clusters, profile
+    from pushforward.plots.court import draw_court, trajectories
+    from pushforward.plots.density import corner, density_map, marginals
+    from pushforward.plots.embedding import embedding
+    from pushforward.plots.maps import shot_maps
+    from pushforward.plots.spectrum import biplot, scree
+    from pushforward.plots.style import page, write
+
+_HOMES = {
+    "density_map": "density", "marginals": "density", "corner": "density", "clusters": "clusters", "profile": "clusters",
+    "scree": "spectrum", "biplot": "spectrum", "embedding": "embedding", "choice": "choice", "criteria": "choice",
+    "elbow_curve": "choice", "draw_court": "court", "trajectories": "court", "shot_maps": "maps", "page": "style", "write": "style",
+}  # fmt: skip
+__all__ = [
+    "density_map", "marginals", "corner", "clusters", "profile", "scree", "biplot", "embedding", "choice", "criteria", "elbow_curve",
+    "draw_court", "trajectories", "shot_maps", "page", "write",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pushforward.plots' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"pushforward.plots.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

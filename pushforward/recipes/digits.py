@@ -56,12 +56,13 @@ def table(found: Mapping[str, Mapping[str, Record]]) -> list[list[str]]:
 def draw(models: Mapping[str, Any], train: Tensor, test: Tensor, space: Space, folder: Path) -> list[Path]:
     """Four pictures: samples, reconstructions beside originals, the latent plane on a grid, interpolations.
 
-    The plane and the paths are those of the last model that encodes, decodes and samples.
+    The paths are those of the last model that encodes, decodes and samples; the plane is that of one with two codes, if any.
     """
     folder.mkdir(parents=True, exist_ok=True)
     codes_of = [m for m in models.values() if isinstance(m, Encodes) and isinstance(m, Decodes) and isinstance(m, Samples)]
     chosen = codes_of[-1]
-    codes = chosen.encode(train)
+    flat = next((m for m in codes_of if getattr(m, "latent", 0) == 2), chosen)
+    codes = flat.encode(train)
     drawn: dict[str, tuple[Tensor, int, str]] = {}
     samplers = {name: model for name, model in models.items() if isinstance(model, Samples)}
     rows = torch.cat([test[:16], *(_means(model, 32) for model in samplers.values())])
@@ -69,8 +70,8 @@ def draw(models: Mapping[str, Any], train: Tensor, test: Tensor, space: Space, f
     restored = {name: reconstruct(m, test[:16]) for name, m in models.items() if isinstance(m, Encodes) and isinstance(m, Decodes)}
     title = "top row: held-out digits; below, as restored by " + ", ".join(restored)
     drawn["reconstructions"] = (torch.cat([test[:16], *(r.to(test) for r in restored.values())]), 16, title)
-    grid = chosen.decode(plane(codes, 15).reshape(-1, codes.shape[1]))
-    drawn["plane"] = (grid, 15, "the decoder on the plane of the codes' two widest directions, ±2 standard deviations")
+    grid = flat.decode(plane(codes, 15).reshape(-1, codes.shape[1]))
+    drawn["plane"] = (grid, 15, f"the decoder on the plane of {codes.shape[1]} codes' two widest directions, ±2 standard deviations")
     ends = chosen.encode(test[:12])
     paths = torch.cat([chosen.decode(interpolate(a, b, 12)) for a, b in zip(ends[:6], ends[6:])])
     drawn["interpolations"] = (paths, 12, "from one held-out digit (left) to another (right), straight through latent space")

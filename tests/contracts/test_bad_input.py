@@ -197,7 +197,7 @@ def _after(done: object, arguments: list[object]) -> list[object]:
 
 CASES: list[Case] = [
     # the source
-    ("missing path", lambda w: _vae("nope.csv"), ["nope.csv", "no such file", "expected"]),
+    ("missing path", lambda w: _vae("absent.zip"), ["absent.zip", "no such file", "expected"]),
     ("missing path, near", lambda w: _vae("god.csv"), ["god.csv", "did you mean", "good.csv"]),
     ("missing path, built-in", lambda w: _vae("digit"), ["did you mean", "digits"]),
     ("missing path to data", lambda w: ["data", "nope.csv"], ["nope.csv", "no such file"]),

@@ -246,7 +246,7 @@ def test_errors_say_what_to_do() -> None:
         with pytest.raises(pf.InvalidValue, match=text):
             pf.PCA(wrong)
     with pytest.raises(pf.InvalidKind):
-        pf.PCA([2])  # type: ignore[arg-type]
+        pf.PCA(True)
     with pytest.raises(pf.InvalidValue, match="number of coordinates, 4, got 9"):
         pf.PCA(9).fit(IRIS)
     with pytest.raises(pf.InvalidValue, match="leave y out"):

@@ -144,9 +144,7 @@ class KMeans(Model):
         super().prepare(source, facts)
         self.origin_ = facts.moments.mean.clone()
         if not isinstance(self.start, str) and len(self.start[0]) != source.space.size:
-            raise InvalidValue(
-                f"start as centres must have shape ({self.clusters}, {source.space.size}), got columns: {len(self.start[0])}"
-            )
+            raise InvalidValue(f"start as centres must have {source.space.size} columns, as the data have, got {len(self.start[0])}")
 
     def begin(self, source: Source, rng: torch.Generator) -> None:
         """Centres for the first pass, from a seeded sample of the rows."""

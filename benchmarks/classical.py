@@ -1,0 +1,280 @@
+"""PCA, mixtures and k-means side by side with the libraries people use now, the same answer checked inside.
+
+Each benchmark runs both sides in turn on the same data from the same start, and returns rows for `results/bench.json`;
+`check` says what was compared, how far the answers lie apart, and whether that is near enough to call them the same.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import pushforward as pf
+from benchmarks.timing import child, median, ratio, seconds, side_by_side
+from pushforward.core.events import Event, Progress
+
+Row = dict[str, Any]
+
+
+def timed(sides: dict[str, Callable[[], Any]], rounds: int) -> tuple[dict[str, list[float]], dict[str, Any]]:
+    """Seconds of each side, round by round, and what each returned last."""
+    last: dict[str, Any] = {}
+
+    def measured(name: str) -> Callable[[], float]:
+        def work() -> None:
+            last[name] = sides[name]()
+
+        return lambda: seconds(work)
+
+    return side_by_side({name: measured(name) for name in sides}, rounds), last
+
+
+def row(name: str, what: str, found: dict[str, list[float]], theirs: str, target: float, check: Row) -> Row:
+    """One line of the table: how many times as long theirs takes."""
+    times = {side: median(values) for side, values in found.items()}
+    return {
+        "name": name,
+        "what": what,
+        "seconds": times,
+        "check": check,
+        "ratio": ratio(found[theirs], found["pushforward"]),
+        "target": target,
+    }
+
+
+# ------------------------------------------------------------------------------------------------------------- PCA
+
+
+def spectrum_data(n: int, d: int, seed: int = 0, dtype: Any = np.float64) -> np.ndarray[Any, Any]:
+    """Normal rows with falling standard deviations 3 … 0.1 along random axes, a little off the origin."""
+    rng = np.random.default_rng(seed)
+    axes = np.linalg.qr(rng.standard_normal((d, d)))[0] * np.linspace(3, 0.1, d)[:, None]
+    mean = rng.standard_normal(d)
+    out = np.empty((n, d), dtype)
+    for start in range(0, n, 20_000):
+        stop = min(start + 20_000, n)
+        out[start:stop] = rng.standard_normal((stop - start, d)) @ axes + mean
+    return out
+
+
+def apart(one: Any, two: Any) -> float:
+    """Distance of two subspaces given by orthonormal rows: the largest sine of their principal angles."""
+    one, two = np.asarray(one, np.float64), np.asarray(two, np.float64)
+    return float(np.linalg.norm(two - two @ one.T @ one, 2))
+
+
+def pca_memory(n: int = 200_000, d: int = 784, k: int = 50, rounds: int = 3) -> list[Row]:
+    """PCA of rows in memory, against scikit-learn's eigendecomposition of the covariance."""
+    from sklearn.decomposition import PCA
+
+    x = spectrum_data(n, d)
+    sides = {"pushforward": lambda: pf.PCA(k).fit(x), "scikit-learn": lambda: PCA(k, svd_solver="covariance_eigh").fit(x)}
+    found, last = timed(sides, rounds)
+    gap = apart(last["pushforward"].components_, last["scikit-learn"].components_)
+    check = {"sine between the subspaces": gap, "agree": gap < 1e-6}
+    return [row("pca-memory", f"PCA of {n} x {d} to {k}, float64, covariance_eigh", found, "scikit-learn", 1, check)]
+
+
+def pca_streaming(n: int = 200_000, d: int = 784, k: int = 50, rounds: int = 1) -> list[Row]:
+    """PCA of a memory map, against IncrementalPCA (whose answer is approximate); checked against the exact one in memory."""
+    from sklearn.decomposition import PCA, IncrementalPCA
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.npy"
+        np.save(path, spectrum_data(n, d))
+        mapped = np.load(path, mmap_mode="r")
+        sides = {"pushforward": lambda: pf.PCA(k).fit(mapped), "scikit-learn": lambda: IncrementalPCA(k).fit(mapped)}
+        found, last = timed(sides, rounds)
+        exact = PCA(k, svd_solver="covariance_eigh").fit(np.asarray(mapped)).components_
+    gap, loose = (apart(last[side].components_, exact) for side in ("pushforward", "scikit-learn"))
+    check = {"sine to the exact subspace": gap, "IncrementalPCA's": loose, "agree": gap < 1e-6}
+    return [row("pca-streaming", f"PCA of {n} x {d} to {k} from disk, float64, IncrementalPCA", found, "scikit-learn", 25, check)]
+
+
+# --------------------------------------------------------------------------------------------------------- mixtures
+
+
+def mixture_data(n: int, d: int, k: int, seed: int = 0, spread: float = 1.5) -> np.ndarray[Any, Any]:
+    """Rows of k overlapping normal clusters with one covariance."""
+    rng = np.random.default_rng(seed)
+    centres = spread * rng.standard_normal((k, d))
+    return centres[rng.integers(0, k, n)] + rng.standard_normal((n, d)) @ (np.eye(d) + 0.2 * rng.standard_normal((d, d)))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Ten passes are not meant to converge."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def traced_gmm(x: Any, means: Any, steps: int, precision: str) -> list[float]:
+    """Log-likelihood per row before each M step."""
+    trace: list[float] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Progress):
+            trace.append(event.terms["log_likelihood"])
+
+    model = pf.GMM(len(means), start=means, precision=precision, floor=1e-9)
+    model.fit(x, by=pf.EM(steps=steps, tolerance=0, listeners=[listen]))
+    return trace
+
+
+def gmm_float64(n: int = 200_000, d: int = 16, k: int = 32, steps: int = 10, rounds: int = 2) -> list[Row]:
+    """Ten passes of EM with full covariances in float64, against scikit-learn."""
+    from sklearn.mixture import GaussianMixture
+
+    x = mixture_data(n, d, k)
+    means = x[np.random.default_rng(1).choice(n, k, replace=False)]
+    precisions = np.tile(np.diag(1 / x.var(0)), (k, 1, 1))
+
+    def theirs() -> list[float]:
+        how = {"weights_init": np.full(k, 1 / k), "means_init": means, "precisions_init": precisions}
+        return list(GaussianMixture(k, max_iter=steps, tol=0, reg_covar=0, **how).fit(x).lower_bounds_)
+
+    with quiet():
+        found, last = timed({"pushforward": lambda: traced_gmm(x, means, steps, "float64"), "scikit-learn": theirs}, rounds)
+    gap = float(np.abs(np.subtract(last["pushforward"], last["scikit-learn"])).max())
+    check = {"log-likelihood of every pass, apart, nats a row": gap, "agree": gap < 1e-8}
+    return [row("gmm-float64", f"GMM full, {n} x {d}, {k} components, {steps} passes, float64", found, "scikit-learn", 6, check)]
+
+
+def gmm_float32(n: int = 200_000, d: int = 16, k: int = 32, steps: int = 10, rounds: int = 2) -> list[Row]:
+    """Ten passes of EM with full covariances in float32, against pomegranate."""
+    from pomegranate.distributions import Normal
+    from pomegranate.gmm import GeneralMixtureModel
+
+    x = mixture_data(n, d, k).astype(np.float32)
+    means = x[np.random.default_rng(1).choice(n, k, replace=False)]
+    tensor, covariance = torch.from_numpy(x), torch.diag(torch.from_numpy(x.var(0, dtype=np.float64).astype(np.float32)))
+
+    def theirs() -> list[float]:
+        # What its `fit` does, with the log-likelihood of every pass kept.
+        laws = [Normal(torch.from_numpy(m.copy()), covariance.clone(), covariance_type="full") for m in means]
+        model = GeneralMixtureModel(laws, priors=torch.full((k,), 1 / k))
+        trace = []
+        for _ in range(steps):
+            trace.append(float(model.summarize(tensor).sum(dtype=torch.float64)) / n)
+            model.from_summaries()
+        return trace
+
+    with quiet():
+        found, last = timed({"pushforward": lambda: traced_gmm(x, means, steps, "float32"), "pomegranate": theirs}, rounds)
+    gap = float(np.abs(np.subtract(last["pushforward"], last["pomegranate"])).max())
+    check = {"log-likelihood of every pass, apart, nats a row": gap, "agree": gap < 1e-3}
+    return [row("gmm-float32", f"GMM full, {n} x {d}, {k} components, {steps} passes, float32", found, "pomegranate", 5, check)]
+
+
+# ---------------------------------------------------------------------------------------------------------- k-means
+
+
+def kmeans(n: int = 1_000_000, d: int = 16, k: int = 64, rounds: int = 2) -> list[Row]:
+    """k-means to scikit-learn's default tolerance from the same start, against scikit-learn, and faiss for as many passes."""
+    import faiss
+    from sklearn.cluster import KMeans
+
+    x = mixture_data(n, d, k).astype(np.float32)
+    start = x[np.random.default_rng(1).choice(n, k, replace=False)]
+    with quiet():
+        passes = int(KMeans(k, init=start, n_init=1).fit(x).n_iter_)
+
+    def third() -> Any:
+        model = faiss.Kmeans(d, k, niter=passes, max_points_per_centroid=n)
+        model.train(x, init_centroids=start)
+        return model.centroids
+
+    def inertia(centres: Any) -> float:
+        # Judged alike for all, in float64.
+        table = torch.as_tensor(np.asarray(centres, np.float64))
+        return sum(float(torch.cdist(torch.from_numpy(b).double(), table).amin(1).square().sum()) for b in np.array_split(x, 100))
+
+    sides = {
+        "pushforward": lambda: pf.KMeans(k, start=start).fit(x).centres_,
+        "scikit-learn": lambda: KMeans(k, init=start, n_init=1).fit(x).cluster_centers_,
+        "faiss": third,
+    }
+    with quiet():
+        found, last = timed(sides, rounds)
+    values = {side: inertia(centres) for side, centres in last.items()}
+    what = f"k-means, {n} x {d}, {k} clusters, float32, {passes} passes"
+    rows = []
+    for side in ("scikit-learn", "faiss"):
+        gap = values["pushforward"] / values[side] - 1
+        rows.append(row(f"kmeans-vs-{side}", what, found, side, 1, {"inertia, relative to theirs": gap, "agree": gap < 1e-3}))
+    return rows
+
+
+# ----------------------------------------------------------------------------------------------------------- growth
+
+STREAM = """
+import json, resource, sys, time
+import numpy as np, torch
+import pushforward as pf
+path, what, passes = sys.argv[1], sys.argv[2], int(sys.argv[3])
+
+def anonymous():
+    # Without the file's own pages, which the kernel keeps as long as there is room for them.
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
+
+x = np.load(path, mmap_mode="r")
+model = {"PCA": lambda: pf.PCA(10), "GMM": lambda: pf.GMM(8, start="kmeans++"), "k-means": lambda: pf.KMeans(16)}[what]()
+model.fit(np.array(x[:20000]), by=pf.EM(steps=2))
+base, seen = anonymous(), []
+begun = time.perf_counter()
+model.fit(x, by=pf.EM(steps=passes, tolerance=0, listeners=[lambda event: seen.append(anonymous())]))
+print(json.dumps([time.perf_counter() - begun, max(seen) - base]))
+"""
+
+
+def growth(n: int = 200_000, d: int = 32, passes: int = 5) -> list[Row]:
+    """Ten times the rows from disk: at most 11 times the time, and no more memory."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{factor}.npy" for factor in (1, 10)]
+        for factor, path in zip((1, 10), paths):
+            np.save(path, mixture_data(n * factor, d, 8).astype(np.float32))
+        for what in ("PCA", "GMM", "k-means"):
+            runs = [[json.loads(child(STREAM, str(path), what, str(passes))) for path in paths] for _ in range(2)]
+            small, large = ([run[i][0] for run in runs] for i in (0, 1))
+            added = [min(run[i][1] for run in runs) / 1024 for i in (0, 1)]
+            check = {"MiB added": [round(a, 1) for a in added], "MiB of the file": paths[1].stat().st_size >> 20}
+            check["agree"] = added[1] < added[0] + 64
+            rows.append(
+                {
+                    "name": f"growth-{what.lower()}",
+                    "what": f"{what}, {n} x {d} to ten times the rows, from disk: time and memory",
+                    "seconds": {"n": median(small), "10 n": median(large)},
+                    "check": check,
+                    "ratio": ratio(large, small),
+                    "target": 11,
+                    "better": "lower",
+                }
+            )
+    return rows
+
+
+BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
+    "pca-memory": pca_memory,
+    "pca-streaming": pca_streaming,
+    "gmm-float64": gmm_float64,
+    "gmm-float32": gmm_float32,
+    "kmeans": kmeans,
+    "growth-classical": growth,
+}
+
+if __name__ == "__main__":
+    for chosen in sys.argv[1:] or BENCHMARKS:
+        for line in BENCHMARKS[chosen]():
+            print(json.dumps(line), flush=True)

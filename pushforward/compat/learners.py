@@ -1,0 +1,243 @@
+"""Models that learn by gradients, behind scikit-learn's verbs: codes are `transform`, draws are `sample`.
+
+`score` is what the model promises, as a mean over rows, higher being better: its exact log-density, its bound on that,
+minus the squared error of what it restores, or for a generator alone minus the energy distance
+
+    E(p, q) = 2 E|x - x'| - E|x - y| - E|x' - y'|
+
+between the rows and as many draws. Randomness in a score comes from one fixed stream, so that scores can be compared.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from pushforward.compat.conventions import Adapter, array, number, seed_of, tensor, whole
+from pushforward.core.capabilities import Decodes, Encodes, HasBound, HasDensity, Samples
+from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError
+from pushforward.core.model import Learner
+from pushforward.core.phase import Batch
+from pushforward.core.registry import model_class
+from pushforward.fitting.trainer import Trainer
+from pushforward.metrics.reconstruction import reconstruct
+
+__all__ = ["Estimator"]
+
+BUDGETS = ("epochs", "steps", "minutes")
+SETTINGS = ("batch", "optimizers", "schedule", "clip", "ema", "augment", "held_out", "keep_best", "patience", "accelerator", "precision")
+
+
+def _only_where(keeps: Mapping[str, Callable[[Any], bool]]) -> Callable[[type], type]:
+    """Methods that exist only on estimators whose model keeps the promise behind them.
+
+    Put on the finished class, because scikit-learn has wrapped `transform` by then.
+    """
+
+    def restrict(cls: type) -> type:
+        for name, kept in keeps.items():
+            setattr(cls, name, available_if(lambda self, kept=kept: kept(self._template()))(getattr(cls, name)))
+        return cls
+
+    return restrict
+
+
+@_only_where(
+    {
+        "transform": lambda model: isinstance(model, Encodes),
+        "fit_transform": lambda model: isinstance(model, Encodes),
+        "get_feature_names_out": lambda model: isinstance(model, Encodes),
+        "inverse_transform": lambda model: isinstance(model, Decodes),
+        "score_samples": lambda model: isinstance(model, HasDensity),
+        "sample": lambda model: isinstance(model, Samples),
+    }
+)
+class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
+    """Any learner (Autoencoder, VAE, GAN, your own) as an estimator of rows.
+
+    A method exists if the model keeps its promise: `transform` where it encodes, `inverse_transform` where it decodes,
+    `sample` where it draws, `score_samples` where it has an exact density; `score` always. y is ignored.
+
+    **Arguments**
+        model: a learner, or the name of one ('autoencoder', 'vae', 'gan', …). Its own arguments are reached as
+            `model__latent` and so on, in `set_params` and searches.
+        epochs, steps, minutes: the budget, at most one of them; the model's own if none.
+        batch, optimizers, schedule, clip, ema, augment, held_out, keep_best, patience, accelerator, precision: as in
+            `pushforward.Trainer`; None for the model's own. A batch larger than the data is all rows.
+        shape: of one observation where rows are pictures or clips laid flat, e.g. (1, 8, 8).
+        random_state: seed of the initialisation, the order and the noise.
+
+    Learnt: `model_`, in float64 (fitted as `precision` says), `n_features_in_`.
+
+    **Example**
+        >>> import numpy as np
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from sklearn.preprocessing import StandardScaler
+        >>> x = np.random.default_rng(0).normal(size=(64, 3))
+        >>> codes = make_pipeline(StandardScaler(), Estimator("autoencoder", epochs=1).set_params(model__latent=2)).fit_transform(x)
+        >>> codes.shape
+        (64, 2)
+    """
+
+    def __init__(
+        self,
+        model: Any = "autoencoder",
+        *,
+        epochs: float | None = None,
+        steps: int | None = None,
+        minutes: float | None = None,
+        batch: int | None = None,
+        optimizers: Any = None,
+        schedule: Any = None,
+        clip: float | None = None,
+        ema: float | None = None,
+        augment: Any = None,
+        held_out: float | None = None,
+        keep_best: bool | None = None,
+        patience: int | None = None,
+        accelerator: str | None = None,
+        precision: str | None = None,
+        shape: Any = None,
+        random_state: Any = None,
+    ) -> None:
+        self.model = model
+        self.epochs = epochs
+        self.steps = steps
+        self.minutes = minutes
+        self.batch = batch
+        self.optimizers = optimizers
+        self.schedule = schedule
+        self.clip = clip
+        self.ema = ema
+        self.augment = augment
+        self.held_out = held_out
+        self.keep_best = keep_best
+        self.patience = patience
+        self.accelerator = accelerator
+        self.precision = precision
+        self.shape = shape
+        self.random_state = random_state
+
+    # ------------------------------------------------------------------------------------------------- arguments
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments; `deep` adds the model's own as model__name."""
+        found: dict[str, Any] = super().get_params(deep=False)
+        if deep:
+            with suppress(PushforwardError):  # a wrong model is refused by fit, not here
+                found |= {f"model__{name}": value for name, value in self._template().hyperparameters().items()}
+        return found
+
+    def set_params(self, **params: Any) -> Self:
+        """Change arguments; model__name replaces the model by one with that argument changed, not fitted."""
+        super().set_params(**{name: value for name, value in params.items() if not name.startswith("model__")})
+        changes = {name.removeprefix("model__"): value for name, value in params.items() if name.startswith("model__")}
+        if changes:
+            now = self._template()
+            unknown = sorted(set(changes) - set(now.hyperparameters()))
+            if unknown:
+                raise InvalidValue(f"{type(now).__name__} has no argument {unknown[0]!r}; it has {', '.join(now.hyperparameters())}")
+            self.model = type(now)(**{**now.hyperparameters(), **{name: _plain(value) for name, value in changes.items()}})
+        return self
+
+    def _template(self) -> Learner:
+        """The model that was named or given, which is never fitted itself."""
+        model = model_class(self.model)() if isinstance(self.model, str) else self.model
+        if not isinstance(model, Learner):
+            raise InvalidKind(f"model must be a learner such as pushforward.VAE() or the name of one, got {self.model!r}")
+        return model
+
+    def _trainer(self, model: Learner, n: int) -> Trainer:
+        """The model's own fitter with what was set here in place of its settings."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in SETTINGS if getattr(self, name) is not None}
+        budget = {name: getattr(self, name) for name in BUDGETS if getattr(self, name) is not None}
+        own = model.default_fitter()
+        if not isinstance(own, Trainer):
+            raise InvalidKind(f"{type(model).__name__} is not learnt by a Trainer, but by {type(own).__name__}; fit it directly")
+        if budget:
+            given |= {name: None for name in (*BUDGETS, "samples")} | budget
+        rest = n - math.ceil(number("held_out", self.held_out or 0) * n)
+        given["batch"] = min(whole("batch", self.batch or own.batch), max(1, rest))
+        return dataclasses.replace(own, seed=seed_of(self.random_state), **given)
+
+    # ------------------------------------------------------------------------------------------------- fitting
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from rows X (n, d)."""
+        template = self._template()
+        rows = self._rows(X, reset=True, least=2)
+        model = copy.deepcopy(template)
+        source = self._source(rows, shape=self.shape)
+        model.fit(source, by=self._trainer(model, len(rows)))
+        # In float64 a row's code does not depend on which rows it is asked with.
+        self.model_ = model.to("cpu").double().eval()
+        return self
+
+    # ------------------------------------------------------------------------------------------------- being used
+
+    @torch.no_grad()
+    def transform(self, X: Any) -> NDArray[Any]:
+        """Codes (n, latent), float64."""
+        return array(self.model_.encode(self._asked(X)).flatten(1))
+
+    @torch.no_grad()
+    def inverse_transform(self, X: Any) -> NDArray[Any]:
+        """Rows (n, d) for codes X (n, latent)."""
+        check_is_fitted(self)
+        codes = check_array(X, input_name="X", dtype=np.float64)
+        return array(self.model_.decode(tensor(codes)).flatten(1))
+
+    @torch.no_grad()
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
+        """n_samples draws (n, d)."""
+        check_is_fitted(self)
+        return array(self.model_.sample(whole("n_samples", n_samples), rng=seed_of(random_state)).flatten(1))
+
+    @torch.no_grad()
+    def score_samples(self, X: Any) -> NDArray[Any]:
+        """Exact log-density of each row (n,), nats."""
+        return array(self.model_.log_prob(self._asked(X)))
+
+    @torch.no_grad()
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean log-density, mean bound (nats), minus the mean squared error, or minus the energy distance; see the module."""
+        x, model = self._asked(X), getattr(self, "model_", None)
+        if isinstance(model, HasDensity):
+            return float(model.log_prob(x).mean())
+        if isinstance(model, HasBound):
+            return float(model.elbo(x, rng=0).mean())
+        if isinstance(model, Encodes) and isinstance(model, Decodes):
+            return -float((reconstruct(model, x) - x).square().flatten(1).sum(1).mean())
+        return float(self.model_.quality(Batch(self.model_.to_model(x)), rng=0).mean())
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.transform(np.zeros((1, self.n_features_in_))).shape[1]
+
+    def _asked(self, X: Any) -> torch.Tensor:
+        rows = tensor(self._rows(X, reset=False)).to(torch.float64)
+        return rows if self.shape is None else rows.reshape(len(rows), *self.shape)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        if not hasattr(self, "transform"):
+            tags.transformer_tags = None
+        return tags
+
+
+def _plain(value: Any) -> Any:
+    """numpy's numbers, which searches hand over, as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return tuple(_plain(v) for v in value) if isinstance(value, Sequence) and not isinstance(value, str) else value

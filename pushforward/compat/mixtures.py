@@ -1,0 +1,260 @@
+"""Gaussian mixtures by scikit-learn's names: p(x) = Σ_k π_k N(x; μ_k, Σ_k), by expectation maximisation."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import DensityMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from pushforward.compat.conventions import Adapter, array, number, one_of, passes, seed_of, tensor, whole
+from pushforward.core.errors import InvalidValue
+from pushforward.core.source import Arrays
+from pushforward.models.classical.gmm import GMM
+
+__all__ = ["GaussianMixture"]
+
+COVARIANCES = {"full": "full", "tied": "tied", "diag": "diagonal", "spherical": "spherical"}
+STARTS = {"kmeans": "kmeans", "k-means++": "kmeans++", "random": "random", "random_from_data": "random"}
+LEAST_FLOOR, MOST_FLOOR = 1e-10, 0.9
+
+
+class GaussianMixture(DensityMixin, Adapter):
+    """Gaussian mixture with scikit-learn's names and numbers, on `pushforward.GMM`.
+
+    **Reference** scikit-learn's `mixture.GaussianMixture`. From the same weights, means and precisions it takes the
+    same steps. It differs in this:
+
+    * NaN is a missing value, marginalised exactly, when fitting and everywhere else;
+    * `reg_covar` bounds variances from below instead of being added to them, so that the likelihood never falls and
+      covariances that need no help keep their likeliest values;
+    * starts are other draws: 'k-means++' gives every row to its nearest chosen row before the first pass, and 'random'
+      is 'random_from_data', with equal weights and the data's own variances (random responsibilities would start every
+      component at the mean of all); max_iter is at least 1; `verbose` and `verbose_interval` change nothing.
+
+    **Arguments**
+        n_components: k.
+        covariance_type: 'full', 'tied', 'diag' or 'spherical'.
+        tol: stop when a pass raises the mean log-likelihood by less than this, nats.
+        reg_covar: the least variance in any direction, squared units of the data (for columns of unequal variance, that
+            share of each that this is of their mean).
+        max_iter, n_init: the most passes, and how many starts to follow, the likeliest being kept.
+        init_params: 'kmeans', 'k-means++', 'random' or 'random_from_data'.
+        weights_init, means_init, precisions_init: (k,), (k, d) and by type (k, d, d), (d, d), (k, d) or (k,).
+        random_state: seed of the starts, and of `sample`.
+        warm_start: begin from what was learnt before.
+
+    Learnt: `weights_`, `means_`, `covariances_`, `precisions_`, `precisions_cholesky_`, `converged_`, `n_iter_`,
+    `lower_bound_` (of the last pass), `lower_bounds_` (of each), `model_`.
+
+    **Example**
+        >>> import numpy as np
+        >>> x = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+        >>> mixture = GaussianMixture(2, random_state=0).fit(x)
+        >>> sorted(mixture.means_.round(6).tolist())
+        [[1.0, 2.0], [10.0, 2.0]]
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from rows X (n, d), at least two; NaN where a value is missing."""
+        rows = self._rows(X, reset=True, least=2, gaps=True)
+        k = whole("n_components", self.n_components)
+        if len(rows) < k:
+            raise InvalidValue(f"Expected n_samples >= n_components but got n_components = {k}, n_samples = {len(rows)}")
+        one_of("covariance_type", self.covariance_type, tuple(COVARIANCES))
+        one_of("init_params", self.init_params, tuple(STARTS))
+        settings = {"steps": whole("max_iter", self.max_iter), "tolerance": number("tol", self.tol)}
+        source, floor, given = self._source(rows), self._floor(rows), self._given(k, rows.shape[1])
+        warm, state = self._warm(rows.shape[1]), check_random_state(self.random_state)
+        self.lower_bound_ = -np.inf
+        for _ in range(1 if warm else whole("n_init", self.n_init)):
+            model = GMM(k, COVARIANCES[self.covariance_type], STARTS[self.init_params], floor=floor)
+            taken, bounds, done = _learn(model, source, warm or given, {**settings, "seed": seed_of(state)})
+            if bounds[-1] > self.lower_bound_:
+                self.model_, self.n_iter_, self.converged_ = model, taken, done
+                self.lower_bound_, self.lower_bounds_ = bounds[-1], bounds
+        self._publish()
+        if not self.converged_:
+            advice = "Best performing initialization did not converge. Try different init parameters, or increase max_iter or tol."
+            warnings.warn(advice, ConvergenceWarning, stacklevel=2)
+        return self
+
+    def fit_predict(self, X: Any, y: Any = None) -> NDArray[Any]:
+        """Fit, and the most probable component of each row (n,)."""
+        return self.fit(X).predict(X)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The most probable component of each row (n,)."""
+        rows = self._asked(X)
+        return array(self.model_.assign(rows))
+
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """The probability of each component for each row (n, k)."""
+        rows = self._asked(X)
+        return array(self.model_.responsibilities(rows))
+
+    def score_samples(self, X: Any) -> NDArray[Any]:
+        """Log-density of each row (n,), nats."""
+        rows = self._asked(X)
+        return array(self.model_.log_prob(rows))
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean log-density of the rows, nats."""
+        return float(self.score_samples(X).mean())
+
+    def bic(self, X: Any) -> float:
+        """Schwarz's criterion on rows X; lower is better."""
+        rows = self._asked(X)
+        return self.model_.bic(rows)
+
+    def aic(self, X: Any) -> float:
+        """Akaike's criterion on rows X; lower is better."""
+        rows = self._asked(X)
+        return self.model_.aic(rows)
+
+    def sample(self, n_samples: int = 1) -> tuple[NDArray[Any], NDArray[Any]]:
+        """n_samples draws (n, d) and their components (n,), sorted by component."""
+        check_is_fitted(self)
+        stream = torch.Generator().manual_seed(seed_of(self.random_state))
+        drawn = self.model_.sample(whole("n_samples", n_samples), rng=stream)
+        # A component drawn by p(k | x) for x from p(x) is one of the pair's joint law.
+        which = torch.multinomial(self.model_.responsibilities(drawn), 1, generator=stream)[:, 0]
+        order = which.argsort(stable=True)
+        return array(drawn[order]), array(which[order])
+
+    def _asked(self, X: Any) -> torch.Tensor:
+        return tensor(self._rows(X, reset=False, gaps=True))
+
+    def _floor(self, rows: NDArray[Any]) -> float:
+        """`reg_covar` as a share of the columns' mean variance."""
+        least = number("reg_covar", self.reg_covar)
+        variance = float(np.mean([column[~np.isnan(column)].var() for column in rows.T if not np.isnan(column).all()] or [0.0]))
+        return min(max(least / variance if variance > 0 else 0.0, LEAST_FLOOR), MOST_FLOOR)
+
+    def _given(self, k: int, d: int) -> dict[str, NDArray[Any]]:
+        """Weights, means and covariances to begin from, those that were given."""
+        shapes = {"weights": (k,), "means": (k, d), "precisions": _shape(self.covariance_type, k, d)}
+        found = {}
+        for name, shape in shapes.items():
+            value = getattr(self, f"{name}_init")
+            if value is None:
+                continue
+            found[name] = np.asarray(value, dtype=np.float64)
+            if found[name].shape != shape:
+                raise InvalidValue(f"{name}_init must have shape {shape}, got {found[name].shape}")
+        if "weights" in found and not (np.all(found["weights"] >= 0) and np.isclose(found["weights"].sum(), 1)):
+            raise InvalidValue(f"weights_init must not be negative and must sum to 1, got {found['weights']}")
+        if "precisions" in found:
+            found["covariances"] = _inverse(found.pop("precisions"), self.covariance_type)
+        return found
+
+    def _warm(self, d: int) -> dict[str, NDArray[Any]]:
+        """What was learnt before, if the next fit is to begin from it."""
+        same = hasattr(self, "means_") and self.means_.shape == (self.n_components, d)
+        if not (self.warm_start and same and self.covariances_.shape == _shape(self.covariance_type, self.n_components, d)):
+            return {}
+        return {"weights": self.weights_, "means": self.means_, "covariances": self.covariances_}
+
+    def _publish(self) -> None:
+        """What was learnt, in scikit-learn's shapes."""
+        full = array(self.model_.covariances_)
+        diagonal = np.diagonal(full, axis1=1, axis2=2).copy()
+        kinds = {"full": full, "tied": full[0].copy(), "diag": diagonal, "spherical": diagonal[:, 0].copy()}
+        self.weights_, self.means_ = array(self.model_.weights_), array(self.model_.means_)
+        self.covariances_ = kinds[self.covariance_type]
+        self.precisions_ = _inverse(self.covariances_, self.covariance_type)
+        self.precisions_cholesky_ = _root(self.precisions_, self.covariance_type)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def _learn(model: GMM, source: Arrays, given: dict[str, NDArray[Any]], settings: dict[str, Any]) -> tuple[int, list[float], bool]:
+    """Passes from the model's own start, or from what was given in its place."""
+    if not given:
+        return passes(model, source, **settings)
+    own: Callable[[Any, torch.Generator], None] = model.begin
+
+    def begin(source: Any, rng: torch.Generator) -> None:
+        own(source, rng)
+        scale = torch.ones(source.space.size, dtype=torch.float64, device=model.device) * model.scaling.scale
+        values = {name: torch.from_numpy(value).to(model.device) for name, value in given.items()}
+        if "weights" in values:
+            model.weights_ = values["weights"]
+        if "means" in values:
+            model.location_ = model.scaling(values["means"])
+        if "covariances" in values:
+            by = {"diagonal": scale.square(), "spherical": scale[0].square()}.get(model.covariance, torch.outer(scale, scale))
+            model.spread_ = values["covariances"] / by
+
+    model.begin = begin  # type: ignore[method-assign]
+    try:
+        return passes(model, source, **settings)
+    finally:
+        del model.begin
+
+
+def _shape(kind: str, k: int, d: int) -> tuple[int, ...]:
+    """Of covariances and precisions."""
+    return {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}[kind]
+
+
+def _inverse(matrices: NDArray[Any], kind: str) -> NDArray[Any]:
+    """Precisions from covariances, or the other way round."""
+    if kind in ("diag", "spherical"):
+        return 1 / matrices
+    values, axes = np.linalg.eigh(matrices)
+    if not values.min() > 0:
+        raise InvalidValue("precisions_init must be symmetric and positive-definite")
+    inverse: NDArray[Any] = (axes / values[..., None, :]) @ np.swapaxes(axes, -1, -2)
+    return inverse
+
+
+def _root(precisions: NDArray[Any], kind: str) -> NDArray[Any]:
+    """Upper triangular U with U Uᵀ = precision; square roots where there are no matrices."""
+    if kind in ("diag", "spherical"):
+        return np.sqrt(precisions)
+    lower = np.linalg.cholesky(precisions[..., ::-1, ::-1])
+    return np.ascontiguousarray(lower[..., ::-1, ::-1])

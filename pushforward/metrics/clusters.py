@@ -1,0 +1,68 @@
+r"""How well rows fall into clusters.
+
+Silhouette (Rousseeuw 1987): with a_i the mean distance of row i to the other rows of its cluster and b_i the least mean
+distance to those of another,
+
+    s_i = (b_i - a_i) / max(a_i, b_i)   in [-1, 1],        0 for a cluster of one row.
+
+Elbow: the inertia falls with the number of clusters k, steeply until k is enough and gently after; the knee is the k whose
+logarithm lies farthest below the straight line from the first point to the last, both axes scaled to [0, 1] (Satopää et al.
+2011, Kneedle; the logarithm, so that a fall counts by its ratio and far clusters do not hide near ones).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import InvalidValue
+from pushforward.core.random import Rng, generator
+from pushforward.core.records import Record
+
+__all__ = ["silhouette", "elbow"]
+
+
+def silhouette(x: Tensor, labels: Tensor, *, most: int = 10_000, rng: Rng = 0, data: str = "") -> Record:
+    """The mean silhouette of rows x (n, d) under labels (n,), with its standard error; 1 is best, below 0 is misplaced.
+
+    All pairs are compared, in blocks; of more than `most` rows a random `most` stand for all (said in the record).
+    """
+    rows = x.flatten(1).to(torch.float64)
+    if len(rows) != len(labels):
+        raise InvalidValue(f"labels must have one entry per row: expected {len(rows)}, got {len(labels)}")
+    if len(rows) > most:
+        chosen = torch.randperm(len(rows), generator=generator(rng))[:most].to(rows.device)
+        rows, labels = rows[chosen], labels[chosen]
+    names, owner = torch.unique(labels, return_inverse=True)
+    if not 2 <= len(names) < len(rows):
+        raise InvalidValue(f"a silhouette needs at least two clusters, and fewer clusters than rows, got {len(names)} of {len(rows)} rows")
+    member = torch.nn.functional.one_hot(owner, len(names)).to(rows)
+    size = member.sum(0)
+    values = torch.cat([_widths(part, own, rows, member, size) for part, own in zip(rows.split(512), owner.split(512))])
+    details = {"clusters": len(names), "rows": len(rows), "of": len(x)}
+    return Record.of("silhouette", values, bound="exact" if len(rows) == len(x) else "estimate", data=data, details=details)
+
+
+def elbow(inertia: Mapping[int, float]) -> int:
+    """The number of clusters at the knee of {clusters: inertia}; needs at least three of them."""
+    if len(inertia) < 3:
+        raise InvalidValue(f"an elbow needs the inertia of at least three numbers of clusters, got {len(inertia)}")
+    counts = sorted(inertia)
+    k = torch.tensor([float(c) for c in counts], dtype=torch.float64)
+    v = torch.tensor([float(inertia[c]) for c in counts], dtype=torch.float64)
+    v = v.clamp_min(1e-12 * float(v.max()) + torch.finfo(v.dtype).tiny).log()
+    across = (k - k[0]) / (k[-1] - k[0])
+    down = (v - v[-1]) / (v[0] - v[-1]).clamp_min(torch.finfo(v.dtype).tiny)
+    return counts[int((1 - across - down).argmax())]
+
+
+def _widths(x: Tensor, own: Tensor, rows: Tensor, member: Tensor, size: Tensor) -> Tensor:
+    """s of some rows (b,), against all rows (n, d) with membership (n, clusters)."""
+    sums = torch.cdist(x, rows, compute_mode="donot_use_mm_for_euclid_dist") @ member
+    index = own[:, None]
+    within = sums.gather(1, index)[:, 0] / (size[own] - 1).clamp_min(1)
+    between = (sums / size).scatter(1, index, torch.inf).amin(1)
+    width = (between - within) / torch.maximum(between, within).clamp_min(torch.finfo(x.dtype).tiny)
+    return torch.where(size[own] > 1, width, 0.0)

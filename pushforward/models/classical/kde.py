@@ -1,0 +1,458 @@
+r"""Kernel density estimation: a bump over every observation.
+
+    f(x) = Σ_i w_i |B_i|⁻¹ K(B_i⁻¹ (x - x_i)),        B_i = s_i L,   H = L Lᵀ,   Σ_i w_i = 1
+
+with one bandwidth h (H = h² I), one per axis, or a full matrix H, and optionally a factor s_i per observation, so that
+bumps are narrow where data are dense. Each bump is normalised by |B_i| = s_i^d |L|: dividing by s_i alone integrates to
+one only in one dimension. Sampling picks an i with probability w_i, then x_i + s_i L ε with ε from the kernel.
+
+**Conditioning** is closed for the Gaussian, whose bumps are normal laws N(x_i, s_i² H),
+
+    f(x_a | x_b) = Σ_i v_i N(x_a; x_ia + H_ab H_bb⁻¹ (x_b - x_ib), s_i² (H_aa - H_ab H_bb⁻¹ H_ba)),   v_i ∝ w_i N(x_b; x_ib, s_i² H_bb),
+
+and for product kernels, whose bumps are independent over the axes: the points keep x_ia and get weights
+v_i ∝ w_i Π_b k((x_b - x_ib) / s_i h_b). Marginals of both drop axes. A radial kernel that is not Gaussian has neither.
+
+**Bounds.** A bump near the end of an axis spills over it. Reflection folds it back, r: R^d → box, so that the law is the
+pushforward of f by r,
+
+    f_r(x) = Σ f(x') over all x' with r(x') = x,
+
+which integrates to one for every kernel. Renormalisation cuts each bump and divides it by its mass inside, Π_a [F((u_a -
+x_ia)/s_i h_a) - F((l_a - x_ia)/s_i h_a)]; it needs independent axes, and bends the density less where it slopes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
+from pushforward.core.model import Fitter, Model
+from pushforward.core.phase import Batch
+from pushforward.core.random import Rng, generator
+from pushforward.core.registry import register
+from pushforward.core.scan import Facts
+from pushforward.core.source import Source
+from pushforward.core.space import Space
+from pushforward.densities import KernelSums, Scale
+from pushforward.densities.bandwidths import FORMS, Choice, abramson, likelihood_bandwidth, nearest, scott, silverman
+from pushforward.densities.bounds import fold, images, log_masses
+from pushforward.densities.kernels import SHAPES, kernel_named
+from pushforward.fitting.em import EM
+from pushforward.models.classical.gaussian import axes_of, refuse_conditions, subspace
+
+__all__ = ["KDE"]
+
+RULES = ("scott", "silverman", "likelihood", "crossvalidation")
+ADAPTIVE = (None, "abramson", "knn")
+BOUNDARIES = (None, "reflect", "renormalise")
+FOLDS = 5
+
+
+@dataclass
+class Rows:
+    """Observations (n, d) and their weights (n,): a kernel density is its data."""
+
+    x: Tensor
+    weights: Tensor
+
+    def merge(self, other: Rows) -> Rows:
+        """Both sets of rows."""
+        return Rows(torch.cat([self.x, other.x]), torch.cat([self.weights, other.weights]))
+
+
+@register("kde")
+class KDE(Model):
+    """Kernel density estimate: f(x) = Σ_i w_i |B_i|⁻¹ K(B_i⁻¹ (x - x_i)).
+
+    **Reference** Silverman (1986), Density Estimation for Statistics and Data Analysis; Abramson (1982), On bandwidth
+    variation in kernel estimates; Jones (1993), Simple boundary correction, section 2 (renormalisation and reflection).
+    Sums are exact to a relative 1e-6, by the methods of `pushforward.densities.choose`; draws are exact.
+
+    **Arguments**
+        bandwidth: h in the data's units: a number, one per axis, a matrix H (squared units), or a rule: 'scott',
+            'silverman', 'likelihood' (leave one out), 'crossvalidation' (five folds). For kernels other than the Gaussian
+            the rules divide by the kernel's standard deviation; likelihood scales Scott's bandwidth.
+        kernel: 'gaussian', 'epanechnikov', 'tophat', 'triangular', 'biweight', 'exponential' or 'cosine'.
+        shape: 'radial', K a function of the distance, or 'product' over the axes.
+        form: what a rule yields: 'number', 'axes' or 'matrix'; None for 'axes' on points and 'number' on pictures.
+        adaptive: None; 'abramson', s_i = (f(x_i) / g)^-½ with the fixed estimate as the pilot; 'knn', s_i the distance to
+            the k-th nearest neighbour over its geometric mean. So h is the geometric mean of the h_i in either case.
+        neighbours: k of 'knn'; None for √n.
+        boundary: None, 'reflect' or 'renormalise' at the ends of bounded axes.
+        bounds: ends of axes, as (axis, lower, upper), None where an end is open; by default those the space knows.
+
+    Learnt: `points_` (n, d), `weights_` (n,) summing to one, `bandwidth_` ((), (d,) or (d, d)), `local_` (n,) the s_i.
+    It keeps its data: fitting on many machines gathers all rows in each. `choice` tells how likelihood chose.
+
+    **Example**
+        >>> import torch
+        >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
+        >>> model = KDE().fit(x)
+        >>> model.log_prob(torch.zeros(1, 2)).shape, model.sample(3, rng=0).shape
+        (torch.Size([1]), torch.Size([3, 2]))
+        >>> model.condition({0: 0.5}).space.shape
+        (1,)
+    """
+
+    accepts: ClassVar[frozenset[str]] = frozenset({"few"})
+    scaling_kind: str = "identity"
+    dtype: ClassVar[torch.dtype | None] = torch.float64
+    one_pass: ClassVar[bool] = True
+    block_rows: ClassVar[int] = 1 << 18
+
+    points_: Tensor
+    weights_: Tensor
+    local_: Tensor
+    bandwidth_: Tensor
+
+    def __init__(
+        self,
+        bandwidth: Any = "scott",
+        kernel: str = "gaussian",
+        shape: str = "radial",
+        form: str | None = None,
+        adaptive: str | None = None,
+        neighbours: int | None = None,
+        boundary: str | None = None,
+        bounds: Any = (),
+    ) -> None:
+        super().__init__()
+        self.bandwidth, self.kernel, self.shape = _bandwidth(bandwidth), kernel_named(kernel).name, _one_of("shape", shape, SHAPES)
+        self.form = None if form is None else _one_of("form", form, FORMS)
+        self.adaptive = _one_of("adaptive", adaptive, ADAPTIVE)
+        self.neighbours = neighbours
+        self.boundary = _one_of("boundary", boundary, BOUNDARIES)
+        self.bounds = tuple(tuple(b) for b in bounds)
+        if boundary == "renormalise" and not self.independent and self.shape != "product":
+            raise InvalidValue("boundary 'renormalise' needs independent axes; use shape='product', the Gaussian, or boundary='reflect'")
+        if not isinstance(self.bandwidth, str):
+            self.accepts = self.accepts | {"constant", "single"}  # type: ignore[misc]
+        for name in ("points_", "weights_", "local_", "bandwidth_"):
+            self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
+        self.choice: Choice | None = None
+        self._prepared: KernelSums | None = None
+
+    @classmethod
+    def of(
+        cls, points: Tensor, bandwidth: Any, *, local: Tensor | None = None, weights: Tensor | None = None, space: Space | None = None,
+        **options: Any,
+    ) -> KDE:  # fmt: skip
+        """The estimate with these points (n, d), bandwidth, and factors s_i (n,) and weights (n,), on `space`.
+
+        `options` are arguments of KDE: kernel, shape, boundary, bounds.
+        """
+        given = bandwidth.tolist() if isinstance(bandwidth, Tensor) else bandwidth
+        if isinstance(given, str):
+            raise InvalidValue(f"KDE.of needs a bandwidth in numbers, got {given!r}; use KDE({given!r}).fit(x)")
+        model = cls(given, **options)
+        model.assemble(space or Space.infer(points), None)
+        model.scaling.to(points.device)
+        x = points.to(torch.float64)
+        ones = x.new_ones(len(x))
+        model._take(x, ones if weights is None else weights.to(x), ones if local is None else local.to(x))
+        model.bandwidth_ = torch.as_tensor(model.bandwidth, dtype=torch.float64, device=x.device)
+        return model
+
+    def default_fitter(self) -> Fitter:
+        """One pass over the rows, which are kept."""
+        return EM()
+
+    # ---------------------------------------------------------------------------------------------------- learning
+
+    def prepare(self, source: Source, facts: Facts) -> None:
+        """Refuse conditions and bandwidths or bounds that do not fit the space."""
+        refuse_conditions(self, source)
+        d = source.space.size
+        if not isinstance(self.bandwidth, str):
+            Scale.of(torch.tensor(self.bandwidth, dtype=torch.float64), d)
+        super().prepare(source, facts)
+        ends = self._ends()
+        outside = (facts.low < ends[0].cpu()) | (facts.high > ends[1].cpu())
+        if bool(outside.any()):
+            raise BadSource(f"coordinate {int(outside.nonzero()[0])} leaves its bounds; widen bounds, or leave those rows out")
+
+    def statistics(self, batch: Batch) -> Rows:
+        """The rows of one block."""
+        x = batch.x.flatten(1).to(torch.float64)
+        return Rows(x, x.new_ones(len(x)) if batch.weights is None else batch.weights.to(x))
+
+    def update(self, statistics: Rows) -> bool:
+        """Keep the rows, choose the bandwidth and the factors; done."""
+        self._take(statistics.x, statistics.weights, torch.ones_like(statistics.weights))
+        x, w = self.points_, self.weights_
+        self.choice = None
+        fixed = self._fixed(x, w)
+        if self.adaptive is not None:
+            self.local_ = self._factors(x, w, fixed).to(x)
+        if self.bandwidth in ("likelihood", "crossvalidation") and self.adaptive is not None:
+            fixed = self._likeliest(x, w, fixed, self.local_)
+        self.bandwidth_ = fixed.to(x)
+        return True
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back what `tensors` gave."""
+        super().restore(tensors)
+        self._prepared = None
+
+    def _take(self, x: Tensor, weights: Tensor, local: Tensor) -> None:
+        """Keep the rows that weigh something."""
+        kept = weights > 0
+        if not bool(kept.any()):
+            raise BadSource("all weights are zero; give at least one row a positive weight")
+        self.points_, self.weights_, self.local_ = x[kept], weights[kept] / weights[kept].sum(), local[kept]
+        self._prepared = None
+
+    def _fixed(self, x: Tensor, w: Tensor) -> Tensor:
+        """The bandwidth before any factors."""
+        if not isinstance(self.bandwidth, str):
+            return torch.tensor(self.bandwidth, dtype=torch.float64)
+        form = self.form or ("axes" if self.fitted_space().kind == "points" else "number")
+        rule = silverman if self.bandwidth == "silverman" else scott
+        h = rule(x, weights=w, form=form, kernel=self.kernel, shape=self.shape)
+        if self.bandwidth in ("likelihood", "crossvalidation"):
+            return self._likeliest(x, w, h, None)
+        return h
+
+    def _likeliest(self, x: Tensor, w: Tensor, h: Tensor, local: Tensor | None) -> Tensor:
+        folds = None if self.bandwidth == "likelihood" else min(FOLDS, len(x))
+        options = {"folds": folds, "weights": w, "local": local, "kernel": self.kernel, "shape": self.shape}
+        self.choice = likelihood_bandwidth(x, h, **options)  # type: ignore[arg-type]
+        return h * self.choice.factor ** (2 if h.ndim == 2 else 1)
+
+    def _factors(self, x: Tensor, w: Tensor, h: Tensor) -> Tensor:
+        """The s_i, of geometric mean one."""
+        if self.adaptive == "abramson":
+            return abramson(KernelSums(x, h, kernel=self.kernel, weights=w, shape=self.shape).log_density(x), w)
+        k = self.neighbours if self.neighbours is not None else max(1, min(len(x) - 1, round(math.sqrt(len(x)))))
+        far = nearest(x, k, h).to(x)
+        return far / (w @ far.log()).exp()
+
+    # ------------------------------------------------------------------------------------------------- being used
+
+    def log_prob(self, x: Any) -> Tensor:
+        """Log-density of each row (n,), nats, per unit of the user's coordinates; -inf where no bump reaches."""
+        rows = self._flat(x)
+        low, high = self._ends()
+        if not self._bounded(low, high):
+            return self.sums().log_density(rows)
+        if self.boundary == "renormalise":
+            value = self.sums().log_density(rows) + self._mass_correction()[1]
+        else:
+            widest = float(self._widths(range(rows.shape[1])).max())
+            all_ = images(rows, low, high, kernel_named(self.kernel), widest)
+            value = self.sums().log_density(all_.reshape(-1, rows.shape[1])).reshape(all_.shape[:2]).logsumexp(0)
+        inside = ((rows >= low) & (rows <= high)).all(1)
+        return torch.where(inside, value, -math.inf)
+
+    def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
+        """n draws (n, *shape), user's units, float64: from the kernel's own law, whatever the kernel."""
+        space = self.fitted_space()
+        self.to_condition(y, n)
+        stream = _on_processor(generator(rng))
+        low, high = self._ends()
+        if self.boundary == "renormalise" and self._bounded(low, high):
+            drawn = self._draw_inside(n, stream, low, high)
+        else:
+            drawn = self._draw(self._pick(self.weights_, n, stream), stream)
+            if self._bounded(low, high):
+                drawn = fold(drawn, low, high)
+        return drawn.reshape(n, *map(int, space.shape))  # type: ignore[arg-type]
+
+    def condition(self, known: Mapping[Any, float]) -> KDE:
+        """The law of the other axes, given {axis name or position: value}; Gaussian and product kernels, closed form."""
+        space = self.fitted_space()
+        b = axes_of(space, known)
+        a = [i for i in range(self.points_.shape[1]) if i not in b]
+        if not a:
+            raise InvalidValue("every axis is known; leave at least one free")
+        if not b:
+            return self.marginal(a)
+        self._needs_axes("condition")
+        low, high = self._ends()
+        full = self.bandwidth_.ndim == 2
+        if full and self._bounded(low, high):
+            raise InvalidValue("a full bandwidth matrix with bounds has no closed conditional; use form='axes'")
+        values = torch.tensor([float(v) for v in known.values()], dtype=torch.float64, device=self.points_.device)
+        log_v = self.weights_.log() + self._along(b, values, low, high)
+        if not bool((log_v > -math.inf).any()):
+            raise InvalidValue(f"no bump reaches the values given for axes {b}; condition nearer to the data, or use the Gaussian kernel")
+        points, h = self.points_[:, a], self._part(a)
+        if full:
+            gain = torch.linalg.solve(self.bandwidth_[b][:, b], self.bandwidth_[b][:, a]).T
+            points = points + (values - self.points_[:, b]) @ gain.T
+            h = self.bandwidth_[a][:, a] - gain @ self.bandwidth_[b][:, a]
+            h = (h + h.T) / 2
+        return self._child(points, h, a, (log_v - log_v.max()).exp())
+
+    def marginal(self, axes: Any) -> KDE:
+        """The law of some axes (a name or position, or several); Gaussian and product kernels."""
+        keep = axes_of(self.fitted_space(), [axes] if isinstance(axes, (str, int)) else axes)
+        if not keep:
+            raise InvalidValue("a marginal needs at least one axis, got none")
+        if len(keep) < self.points_.shape[1]:
+            self._needs_axes("marginal")
+        return self._child(self.points_[:, keep], self._part(keep), keep, self.weights_)
+
+    def sums(self) -> KernelSums:
+        """The prepared sums over all bumps, without bounds; for timing, plans and leave-one-out."""
+        self.fitted_space()
+        if self._prepared is None:
+            weights = self.weights_
+            if self.boundary == "renormalise" and self._bounded(*self._ends()):
+                weights = self._mass_correction()[0]
+            options = {"kernel": self.kernel, "shape": self.shape, "weights": weights, "local": self.local_}
+            self._prepared = KernelSums(self.points_, self.bandwidth_, **options)  # type: ignore[arg-type]
+        return self._prepared
+
+    @property
+    def independent(self) -> bool:
+        """Whether each bump is a product over the axes or normal, so that axes can be dropped and fixed."""
+        return self.kernel == "gaussian" or self.shape == "product"
+
+    # ------------------------------------------------------------------------------------------------- the parts
+
+    def _flat(self, x: Any) -> Tensor:
+        rows = self.fitted_space().conform(x, what="x").to(self.device, torch.float64).flatten(1)
+        if not bool(rows.isfinite().all()):
+            raise BadSource("x holds missing or infinite values; leave those rows out, or take the marginal of the axes that are there")
+        return rows
+
+    def _needs_axes(self, verb: str) -> None:
+        if not self.independent and self.points_.shape[1] > 1:
+            raise InvalidValue(f"{verb} is closed for the Gaussian and for shape='product'; this is a radial {self.kernel} kernel")
+
+    def _part(self, axes: list[int]) -> Tensor:
+        """The bandwidth of some axes."""
+        h = self.bandwidth_
+        return h if h.ndim == 0 else h[axes] if h.ndim == 1 else h[axes][:, axes]
+
+    def _child(self, points: Tensor, h: Tensor, axes: list[int], weights: Tensor) -> KDE:
+        low, high = self._ends()
+        ends = zip(axes, low[axes].tolist(), high[axes].tolist(), strict=True)
+        bounds = tuple((i, _end(lo), _end(hi)) for i, (_, lo, hi) in enumerate(ends))
+        options = {"kernel": self.kernel, "shape": self.shape, "boundary": self.boundary}
+        space = subspace(self.fitted_space(), axes)
+        return KDE.of(points, h, local=self.local_, weights=weights, space=space, bounds=bounds if self.boundary else (), **options)
+
+    def _widths(self, axes: Iterable[int]) -> Tensor:
+        """(n, axes) bandwidth of each bump along each axis."""
+        d, h = self.points_.shape[1], self.bandwidth_
+        along = h.expand(d) if h.ndim == 0 else h if h.ndim == 1 else h.diagonal().sqrt()
+        return self.local_[:, None] * along[list(axes)]
+
+    def _along(self, b: list[int], values: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """(n,) log-density of each bump at x_b = values."""
+        kernel, deltas = kernel_named(self.kernel), values - self.points_[:, b]
+        if self.bandwidth_.ndim == 2:
+            scale = Scale.of(self.bandwidth_[b][:, b], len(b))
+            square = scale.whiten(deltas.cpu()).square().sum(1).to(deltas)
+            return -0.5 * square / self.local_**2 - len(b) * self.local_.log()
+        total = torch.zeros_like(self.local_)
+        widths = self._widths(b)
+        for j, axis in enumerate(b):
+            at = values[j : j + 1, None]
+            if self.boundary is not None and not low[axis] <= values[j] <= high[axis]:
+                raise InvalidValue(f"axis {axis} is bounded to [{low[axis]:g}, {high[axis]:g}], got {values[j]:g}")
+            if self.boundary == "reflect":
+                at = images(at, low[axis : axis + 1], high[axis : axis + 1], kernel, float(widths[:, j].max()))[:, 0]
+            r = (at[:, 0] - self.points_[:, axis, None]).abs() / widths[:, j, None]  # (n, images)
+            total = total + kernel.log_profile(r).logsumexp(1) - widths[:, j].log()
+        if self.boundary == "renormalise":
+            total = total - log_masses(self.points_[:, b], widths, low[b], high[b], kernel)
+        return total
+
+    # ------------------------------------------------------------------------------------------------- drawing
+
+    def _pick(self, weights: Tensor, n: int, stream: torch.Generator) -> Tensor:
+        """n indices with these probabilities, by inversion: any number of points."""
+        total = weights.cumsum(0).cpu()
+        u = torch.rand(n, dtype=torch.float64, generator=stream) * total[-1]
+        return torch.searchsorted(total, u, right=True).clamp_max(len(total) - 1).to(weights.device)
+
+    def _draw(self, index: Tensor, stream: torch.Generator) -> Tensor:
+        """One draw from each of the bumps at `index`."""
+        d = self.points_.shape[1]
+        noise = kernel_named(self.kernel).sample(len(index), d, shape=self.shape, rng=stream)
+        spread = Scale.of(self.bandwidth_, d).colour(noise).to(self.points_)
+        return self.points_[index] + self.local_[index, None] * spread
+
+    def _draw_inside(self, n: int, stream: torch.Generator, low: Tensor, high: Tensor) -> Tensor:
+        """Draws of cut bumps: each bump is tried until it lands inside, so its weight stays its own."""
+        index = self._pick(self.weights_, n, stream)
+        drawn = self._draw(index, stream)
+        for _ in range(10_000):
+            out = ((drawn < low) | (drawn > high)).any(1).nonzero()[:, 0]
+            if not len(out):
+                return drawn
+            drawn[out] = self._draw(index[out], stream)
+        raise InvalidValue("some bumps hardly reach inside the bounds; use a smaller bandwidth or boundary='reflect'")
+
+    # ------------------------------------------------------------------------------------------------- bounds
+
+    def _ends(self) -> tuple[Tensor, Tensor]:
+        """(d,) lower and upper ends of the axes; infinite where open, or where no correction is asked for."""
+        space = self.fitted_space()
+        ends = torch.full((2, space.size), math.inf, dtype=torch.float64)
+        ends[0] = -math.inf
+        if self.boundary is not None:
+            for i, column in enumerate(space.columns):
+                ends[0, i] = -math.inf if column.lower is None else column.lower
+                ends[1, i] = math.inf if column.upper is None else column.upper
+            for axis, lower, upper in self.bounds:
+                i = axes_of(space, [axis])[0]
+                ends[0, i] = -math.inf if lower is None else lower
+                ends[1, i] = math.inf if upper is None else upper
+            if not bool((ends[0] < ends[1]).all()):
+                raise InvalidValue("bounds must have lower < upper on every axis; check them")
+        return ends[0].to(self.device), ends[1].to(self.device)
+
+    def _bounded(self, low: Tensor, high: Tensor) -> bool:
+        return bool(low.isfinite().any() or high.isfinite().any())
+
+    def _mass_correction(self) -> tuple[Tensor, Tensor]:
+        """The weights over the masses inside, and the log of their sum."""
+        low, high = self._ends()
+        if self.bandwidth_.ndim == 2:
+            raise InvalidValue("boundary 'renormalise' needs independent axes, got a bandwidth matrix; use form='axes' or 'reflect'")
+        widths = self._widths(range(self.points_.shape[1]))
+        log_w = self.weights_.log() - log_masses(self.points_, widths, low, high, kernel_named(self.kernel))
+        return log_w.exp(), log_w.logsumexp(0)
+
+
+def _end(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _on_processor(stream: torch.Generator) -> torch.Generator:
+    """A stream on the processor, seeded from one that is not."""
+    if stream.device.type == "cpu":
+        return stream
+    return generator(int(torch.randint(2**62, (), generator=stream, device=stream.device)))
+
+
+def _one_of(name: str, value: Any, known: tuple[Any, ...]) -> Any:
+    if value not in known:
+        raise InvalidValue(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}; pass one of these")
+    return value
+
+
+def _bandwidth(given: Any) -> Any:
+    """A rule's name, a number, or nested tuples of numbers, checked."""
+    if isinstance(given, str):
+        return _one_of("bandwidth", given, RULES)
+    if isinstance(given, bool) or given is None:
+        raise InvalidKind(f"bandwidth must be a number, one per axis, a matrix or one of {', '.join(map(repr, RULES))}, got {given!r}")
+    h = torch.as_tensor(given, dtype=torch.float64)
+    if h.ndim > 2 or not bool(h.isfinite().all()) or (h.ndim < 2 and not bool((h > 0).all())):
+        raise InvalidValue(f"bandwidth must be positive, got {given!r}; pass a number or one of {', '.join(map(repr, RULES))}")
+    if h.ndim == 2:
+        Scale.of(h, len(h))
+        return tuple(tuple(row) for row in h.tolist())
+    return tuple(h.tolist()) if h.ndim else float(h)

@@ -1,0 +1,132 @@
+"""Clusters: rows by colour and shape, with the ellipses of a mixture or the centres of k-means; and what each cluster is.
+
+The ellipse of a component on two axes is {x : (x - μ)ᵀ Σ⁻¹ (x - μ) ≤ -2 ln(1 - p)}, which holds the share p of its mass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pushforward.core.capabilities import Assigns
+from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.plots.style import COLOURS, INK, MARKERS, SMALL, axes_of_page, bar, diverging, dress, legend, mpl, numbers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["clusters", "profile", "ellipse"]
+
+SHARES = (0.5, 0.95)
+
+
+def clusters(
+    model: Any,
+    x: Any,
+    *,
+    axes: Sequence[str | int] | None = None,
+    shares: Sequence[float] = SHARES,
+    names: Sequence[str] | None = None,
+    hollow: Any = None,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Figure:
+    """Rows x (n, d) by the cluster they are assigned to, with ellipses (mixtures) or centres (k-means), on two axes.
+
+    Arguments:
+        axes: by name or position; the two on which the clusters lie farthest apart otherwise.
+        shares: of each component's mass that its ellipses hold.
+        names: of the clusters, in the legend.
+        hollow: rows to draw as outlines (n,), e.g. those whose place is an estimate.
+    """
+    if not isinstance(model, Assigns):
+        raise InvalidKind(f"a {type(model).__name__} assigns no clusters; fit a gmm or kmeans for this picture")
+    space = model.fitted_space()  # type: ignore[attr-defined]
+    if space.kind != "points" or space.size < 2:
+        raise InvalidKind(f"this picture needs points in at least 2 dimensions, got {space}")
+    rows = space.conform(x).double()
+    owner = model.assign(x).cpu().numpy()
+    means, covariances = _shape(model)
+    pair = [space.axis(a) for a in axes] if axes is not None else _apart(means, rows.cpu().numpy(), owner)
+    if len(set(pair)) != 2:
+        raise InvalidValue(f"expected 2 different axes, got {list(axes or ())}; the axes are {', '.join(space.names)}")
+    _, ax = axes_of_page(ax, 6.6, 5.2)
+    shown = rows.cpu().numpy()[:, pair]
+    estimated = np.zeros(len(shown), bool) if hollow is None else np.asarray(hollow, bool)
+    for k in range(len(means)):
+        own = owner == k
+        colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
+        label = f"{names[k] if names else f'cluster {k}'} ({own.mean():.0%})"
+        size = 26 if len(shown) < 500 else 8
+        sure, guessed = shown[own & ~estimated], shown[own & estimated]
+        ax.scatter(sure[:, 0], sure[:, 1], s=size, c=colour, marker=marker, alpha=0.75, linewidths=0, label=label, zorder=3)
+        ax.scatter(guessed[:, 0], guessed[:, 1], s=size, facecolors="none", edgecolors=colour, marker=marker, linewidths=1.1, zorder=3)
+        if covariances is None:
+            ax.plot(*means[k, pair], "X", color=colour, markeredgecolor="white", markersize=13, zorder=5)
+        else:
+            for share in shares:
+                ax.add_patch(ellipse(means[k, pair], covariances[k][np.ix_(pair, pair)], share, colour))
+    legend(ax, loc="best")
+    return dress(ax, title, *(space.names[i] for i in pair)).figure
+
+
+def ellipse(mean: Any, covariance: Any, share: float, colour: str) -> Any:
+    """The patch that holds this share of a normal law in the plane."""
+    if not 0 < share < 1:
+        raise InvalidValue(f"shares must lie between 0 and 1, got {share}; 0.5 holds half of the mass")
+    values, axes = np.linalg.eigh(covariance)
+    width, height = 2 * np.sqrt(-2 * math.log1p(-share) * np.maximum(values, 0))
+    angle = math.degrees(math.atan2(axes[1, 0], axes[0, 0]))
+    return mpl("matplotlib.patches").Ellipse(
+        mean, width, height, angle=angle, fill=False, edgecolor=colour, linewidth=1.6 if share <= 0.5 else 1.0, zorder=4
+    )
+
+
+def _shape(model: Any) -> tuple[Any, Any]:
+    """Means (k, d), and covariances (k, d, d) or None."""
+    if hasattr(model, "covariances_"):
+        return numbers(model.means_), numbers(model.covariances_)
+    if hasattr(model, "centres_"):
+        return numbers(model.centres_), None
+    raise InvalidKind(f"a {type(model).__name__} has no means to draw; fit a gmm or kmeans for this picture")
+
+
+def _apart(means: Any, rows: Any, owner: Any) -> list[int]:
+    """The two axes with the most variance between clusters for that within."""
+    within = np.nanvar(rows - means[owner], axis=0)
+    between = np.nanvar(means[owner], axis=0)
+    order = np.argsort(-between / np.maximum(within, 1e-300), kind="stable")
+    return sorted(int(i) for i in order[:2])
+
+
+def profile(
+    values: Any,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    unit: str = "standard deviations from the mean",
+    title: str = "",
+    ax: Axes | None = None,
+) -> Figure:
+    """A table of differences (rows, columns) in colours and numbers: what each cluster is, against all."""
+    values = numbers(values)
+    if values.shape != (len(rows), len(columns)):
+        raise InvalidValue(f"values must have shape ({len(rows)}, {len(columns)}), as the names have, got {values.shape}")
+    figure, ax = axes_of_page(ax, 1.0 + 0.62 * len(columns), 1.6 + 0.6 * len(rows))
+    reach = max(1.0, float(np.nanmax(np.abs(values))))
+    image = ax.imshow(values, cmap=diverging(), vmin=-reach, vmax=reach, aspect="auto")
+    for i, j in np.ndindex(*values.shape):
+        dark = abs(values[i, j]) > 0.62 * reach
+        ax.text(j, i, f"{values[i, j]:+.1f}", ha="center", va="center", fontsize=SMALL, color="white" if dark else INK)
+    ax.set_xticks(range(len(columns)), columns, rotation=35, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(len(rows)), rows)
+    dress(ax, title)
+    for side in ax.spines.values():
+        side.set_visible(False)
+    ax.tick_params(length=0)
+    bar(figure, image, ax, unit, fraction=0.05, pad=0.02)
+    return figure

@@ -1,0 +1,160 @@
+"""A basketball court in feet, by the rules of the NBA.
+
+Half a court lies with its baseline on y = 0 and its middle on x = 0, seen from above with the basket below: the rim's centre
+is at (0, 5.25), the half-way line at y = 47, and +x is the left of a shooter who faces the basket. The three-point line
+is the arc of radius 23.75 about the rim, cut by the lines |x| = 22 in the corners, which it meets at y = 5.25 +
+√(23.75² - 22²) = 14.2. A full court, 94 × 50, has its length along x and a basket at (5.25, 25) and at (88.75, 25).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pushforward.core.errors import InvalidValue
+from pushforward.plots.style import COLOURS, INK, SMALL, dress, mpl, numbers, page
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["RIM", "lines", "full_lines", "draw_court", "trajectories", "beyond_arc"]
+
+Line = np.ndarray[Any, Any]
+WIDTH, HALF, LENGTH = 50.0, 47.0, 94.0
+RIM, RIM_RADIUS = (0.0, 5.25), 0.75
+ARC, CORNER = 23.75, 22.0
+KEY, FREE_THROW, CIRCLE, RESTRICTED, BOARD = 16.0, 19.0, 6.0, 4.0, 4.0
+ACROSS = "feet from the middle (+ is the shooter's left)"
+ALONG = "feet from the baseline"
+
+
+def lines() -> dict[str, Line]:
+    """The lines of half a court by name, each a path of points (m, 2), feet."""
+    meet = math.sqrt(ARC**2 - CORNER**2)
+    start = math.degrees(math.atan2(meet, CORNER))
+    arc = _arc(RIM, ARC, start, 180 - start)
+    restricted = _arc(RIM, RESTRICTED, 0, 180)
+    return {
+        "edge": _path((-25, 0), (25, 0), (25, HALF), (-25, HALF), (-25, 0)),
+        "three": np.concatenate([_path((CORNER, 0)), arc, _path((-CORNER, 0))]),
+        "key": _path((-KEY / 2, 0), (-KEY / 2, FREE_THROW), (KEY / 2, FREE_THROW), (KEY / 2, 0)),
+        "free throw": _arc((0, FREE_THROW), CIRCLE, 0, 180),
+        "free throw, inner": _arc((0, FREE_THROW), CIRCLE, 180, 360),
+        "restricted": np.concatenate([_path((RESTRICTED, BOARD)), restricted, _path((-RESTRICTED, BOARD))]),
+        "board": _path((-3, BOARD), (3, BOARD)),
+        "rim": _arc(RIM, RIM_RADIUS, 0, 360),
+        "centre": _arc((0, HALF), CIRCLE, 180, 360),
+    }
+
+
+def full_lines() -> dict[str, Line]:
+    """The lines of a full court by name: both halves, length along x."""
+    found: dict[str, Line] = {}
+    for name, path in lines().items():
+        found[name] = np.stack([path[:, 1], path[:, 0] + WIDTH / 2], 1)
+        found[f"{name}, far"] = np.stack([LENGTH - path[:, 1], WIDTH / 2 - path[:, 0]], 1)
+    return found
+
+
+def beyond_arc(x: Any) -> np.ndarray[Any, Any]:
+    """Whether each place (n, 2) on half a court is worth three points."""
+    x = numbers(x)
+    return (np.abs(x[:, 0]) > CORNER) | (np.hypot(x[:, 0] - RIM[0], x[:, 1] - RIM[1]) > ARC)
+
+
+def draw_court(ax: Axes, *, full: bool = False, depth: float = HALF, labels: bool = True, colour: str = INK, width: float = 1.1) -> Axes:
+    """The lines of a half (or full) court on axes, in equal feet; `depth` cuts a half court at so many feet from the baseline."""
+    if not 0 < depth <= HALF:
+        raise InvalidValue(f"depth must lie in (0, {HALF:g}] feet, got {depth:g}")
+    for name, path in (full_lines() if full else lines()).items():
+        dashed = (0, (4, 3)) if "inner" in name else "-"
+        ax.plot(
+            *path.T, color=colour, linewidth=width * (1.6 if name.startswith(("rim", "board")) else 1), linestyle=dashed, zorder=4, gid=name
+        )
+    ax.set_aspect("equal")
+    for side in ax.spines.values():
+        side.set_visible(False)
+    if full:
+        ax.set_xlim(-1, LENGTH + 1)
+        ax.set_ylim(-1, WIDTH + 1)
+        ax.set_xticks([0, 23.5, 47, 70.5, 94])
+        ax.set_yticks([0, 25, 50])
+        x, y = "feet along the court", "feet across"
+    else:
+        ax.set_xlim(-25.5, 25.5)
+        ax.set_ylim(-0.5, depth + 0.5)
+        ax.set_xticks([-25, -22, -8, 0, 8, 22, 25], ["-25", "", "-8", "0", "8", "", "25"])
+        ax.set_yticks([t for t in (0, 10, 20, 30, 40, 47) if t <= depth])
+        x, y = ACROSS, ALONG
+    if labels:
+        dress(ax, "", x, y)
+        for side in ax.spines.values():
+            side.set_visible(False)
+    else:
+        ax.set_xticks([])
+        ax.set_yticks([])
+    return ax
+
+
+def trajectories(
+    mean: Any, components: Any, deviations: Any, *, titles: list[str], columns: int = 3, reach: float = 2.0, title: str = ""
+) -> Figure:
+    """Mean path and mean ± `reach` standard deviations along each component, on full courts.
+
+    Arguments:
+        mean: (steps, 2) feet along and across the court; components (k, steps, 2), of length one each; deviations (k,), feet.
+        titles: one for each court.
+    """
+    mean, components, deviations = numbers(mean), numbers(components), numbers(deviations)
+    rows = math.ceil(len(components) / columns)
+    figure, grid = page(3.9 * columns, 2.75 * rows + (0.45 if title else 0), rows, columns)
+    cells = np.atleast_1d(grid).ravel()
+    for ax, component, sd, name in zip(cells, components, deviations, titles):
+        draw_court(ax, full=True, colour="#b5b5b5", width=0.9)
+        dress(ax, name)
+        for share, colour in ((reach, COLOURS[1]), (reach / 2, COLOURS[4]), (-reach / 2, COLOURS[5]), (-reach, COLOURS[0])):
+            _travelled(ax, mean + share * sd * component, colour, f"{share:+g} sd")
+        _travelled(ax, mean, INK, "mean")
+    for ax in cells[len(components) :]:
+        ax.set_visible(False)
+    for i, ax in enumerate(cells):
+        if i % columns:
+            ax.set_ylabel("")
+        if i < len(components) - columns:
+            ax.set_xlabel("")
+    handles, names = cells[0].get_legend_handles_labels()
+    order = [0, 1, 4, 2, 3]
+    figure.legend(
+        [handles[i] for i in order], [names[i] for i in order], loc="outside lower center", ncols=5, fontsize=SMALL + 1, frameon=False
+    )
+    if title:
+        figure.suptitle(title, fontsize=12.5, color=INK, x=0.01, ha="left")
+    return figure
+
+
+def _travelled(ax: Any, path: Line, colour: str, label: str) -> None:
+    """A path with a dot where it starts and an arrow head where it ends."""
+    ax.plot(*path.T, color=colour, linewidth=2, zorder=5, label=label, solid_capstyle="round")
+    ax.plot(*path[0], "o", color=colour, markersize=4, zorder=6)
+    moved = np.hypot(*np.diff(path, axis=0).T)
+    if moved.sum() > 1:
+        patches = mpl("matplotlib.patches")
+        back = path[-2] if moved[-1] > 1e-9 else path[0]
+        tip = path[-1] + (path[-1] - back) / max(np.hypot(*(path[-1] - back)), 1e-9) * 0.8
+        ax.add_patch(
+            patches.FancyArrowPatch(
+                back, tip, arrowstyle="-|>", mutation_scale=11, color=colour, linewidth=0, zorder=6, shrinkA=0, shrinkB=0
+            )
+        )
+
+
+def _arc(centre: tuple[float, float], radius: float, start: float, stop: float) -> Line:
+    angles = np.radians(np.linspace(start, stop, 121))
+    return np.stack([centre[0] + radius * np.cos(angles), centre[1] + radius * np.sin(angles)], 1)
+
+
+def _path(*points: tuple[float, float]) -> Line:
+    return np.asarray(points, dtype=np.float64)

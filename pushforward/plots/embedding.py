@@ -1,0 +1,75 @@
+"""Codes in the plane, coloured by what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pushforward.core.errors import InvalidValue
+from pushforward.models.classical.pca import PCA
+from pushforward.plots.style import COLOURS, INK, MARKERS, axes_of_page, bar, dress, legend, name_points, numbers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["embedding"]
+
+
+def embedding(
+    z: Any,
+    labels: Any = None,
+    *,
+    names: Sequence[str] | None = None,
+    named: Mapping[str, int] | None = None,
+    quantity: str = "",
+    title: str = "",
+    ax: Axes | None = None,
+) -> Figure:
+    """Codes z (n, 2 or more) in the plane; of more than two coordinates, the plane of their principal components.
+
+    Arguments:
+        labels: whole numbers or text (n,) for classes, each with its colour and shape; other numbers for a colour scale.
+        names: of the classes 0, 1, …; quantity: what a colour scale shows.
+        named: codes to name, by text and position.
+    """
+    codes = numbers(z, "codes").reshape(len(z), -1)
+    if codes.shape[1] < 2:
+        raise InvalidValue(f"an embedding needs codes of at least 2 coordinates, got {codes.shape[1]}; draw marginals instead")
+    across, up = "code 1", "code 2"
+    if codes.shape[1] > 2:
+        pca = PCA(2).fit(codes)
+        shares = numbers(pca.explained_variance_ratio_)
+        codes = numbers(pca.encode(codes))
+        across, up = (f"component {i + 1} of the codes ({shares[i]:.0%})" for i in range(2))
+    figure, ax = axes_of_page(ax, 6.8, 5.6)
+    size = 30 if len(codes) < 300 else 12 if len(codes) < 3000 else 5
+    if labels is None:
+        ax.scatter(codes[:, 0], codes[:, 1], s=size, c=COLOURS[0], alpha=0.6, linewidths=0)
+    else:
+        _coloured(figure, ax, codes, labels, names, quantity, size)
+    dress(ax, title, across, up)
+    if named:
+        places = codes[list(named.values())]
+        ax.plot(*places.T, "o", markerfacecolor="none", markeredgecolor=INK, markersize=6, zorder=5)
+        name_points(ax, places, list(named))
+    return figure
+
+
+def _coloured(figure: Any, ax: Any, codes: Any, labels: Any, names: Sequence[str] | None, quantity: str, size: float) -> None:
+    given = np.asarray(labels.cpu() if hasattr(labels, "cpu") else labels)
+    if given.shape != (len(codes),):
+        raise InvalidValue(f"labels must have one entry for each of {len(codes)} codes, got shape {given.shape}")
+    if given.dtype.kind == "f":
+        image = ax.scatter(codes[:, 0], codes[:, 1], s=size, c=given, cmap="viridis", alpha=0.8, linewidths=0)
+        bar(figure, image, ax, quantity or "value", fraction=0.05, pad=0.02)
+        return
+    kinds, which = np.unique(given, return_inverse=True)
+    for i, kind in enumerate(kinds):
+        text = str(names[int(kind)]) if names is not None else str(kind)
+        look = {"c": COLOURS[i % len(COLOURS)], "marker": MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]}
+        ax.scatter(*codes[which == i].T, s=size, alpha=0.7, linewidths=0, label=text, **look)
+    if len(kinds) <= 20:
+        legend(ax, loc="center left", bbox_to_anchor=(1.0, 0.5), title=quantity or None, markerscale=1.6 if size < 20 else 1.0)

@@ -1,0 +1,117 @@
+"""What principal components keep: the shares of the variance, and rows and columns in one plane.
+
+In a biplot (Gabriel 1971) rows stand at their codes on two components, and every column is an arrow along its coefficients
+on them: rows far along an arrow have much of that column. Arrows are stretched by one common factor to fill the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, axes_of_page, dress, legend, mpl, name_points, numbers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["scree", "biplot"]
+
+MOST = 30
+
+
+def scree(pca: Any, *, title: str = "", ax: Axes | None = None) -> Figure:
+    """The share of the variance along each component, their running total, and where the model stops keeping them."""
+    spectrum = numbers(_pca(pca).spectrum_)
+    total = spectrum.sum()
+    shares = spectrum / total if total > 0 else spectrum
+    shown = min(len(shares), MOST)
+    kept = len(pca.components_)
+    _, ax = axes_of_page(ax, 6.4, 4.0)
+    at = np.arange(1, shown + 1)
+    ax.bar(at[:kept], shares[:shown][:kept], color=COLOURS[0], label=f"kept ({kept}: {shares[:kept].sum():.0%} of the variance)")
+    if kept < shown:
+        ax.bar(at[kept:], shares[kept:shown], color="#bbbbbb", label="left to the noise")
+    ax.plot(at, shares.cumsum()[:shown], "o-", color=COLOURS[1], linewidth=1.5, markersize=4, label="running total")
+    ax.set_ylim(0, 1.04)
+    ax.set_xlim(0.3, shown + 0.7)
+    ax.yaxis.set_major_formatter(mpl("matplotlib.ticker").PercentFormatter(1.0))
+    ax.xaxis.set_major_locator(mpl("matplotlib.ticker").MaxNLocator(integer=True))
+    legend(ax, loc="center right")
+    more = f" (the first {shown} of {len(shares)})" if shown < len(shares) else ""
+    return dress(ax, title, f"principal component{more}", "share of the variance").figure
+
+
+def biplot(
+    pca: Any,
+    x: Any = None,
+    *,
+    components: Sequence[int] = (0, 1),
+    columns: Sequence[str] | None = None,
+    named: Mapping[str, int] | None = None,
+    arrows: int = 15,
+    colour: str = "#9db8cc",
+    title: str = "",
+    ax: Axes | None = None,
+) -> Figure:
+    """Rows x at their codes on two components, and the columns as arrows.
+
+    Arguments:
+        components: positions of the two, from 0.
+        columns: names of the columns, where the space's own will not do.
+        named: rows to name, by text and position in x.
+        arrows: at most so many, the longest.
+    """
+    directions = numbers(_pca(pca).components_)
+    first, second = _two(components, len(directions))
+    figure, ax = axes_of_page(ax, 7.4, 6.2)
+    codes = numbers(pca.encode(pca.sample(2000, rng=0) if x is None else x))[:, [first, second]]
+    ax.plot(*codes.T, ".", color=colour, markersize=3 if len(codes) > 2000 else 5, alpha=0.55, zorder=1, rasterized=True)
+    ends = directions[[first, second]].T
+    names = list(columns or pca.fitted_space().names)
+    longest = np.argsort(-np.hypot(*ends.T), kind="stable")[:arrows]
+    reach = 0.92 * float(np.quantile(np.abs(codes), 0.995)) / max(float(np.abs(ends[longest]).max()), 1e-12)
+    for i in longest:
+        ax.annotate(
+            "",
+            ends[i] * reach,
+            xytext=(0, 0),
+            arrowprops={"arrowstyle": "-|>", "color": COLOURS[1], "linewidth": 1.3, "shrinkA": 0, "shrinkB": 0},
+            zorder=4,
+        )
+    limit = 1.12 * max(float(np.abs(codes).max()), reach * float(np.abs(ends[longest]).max()))
+    low, high = codes.min(0), codes.max(0)
+    pad = 0.08 * (high - low)
+    tips = ends[longest] * reach
+    ax.set_xlim(*_within(low[0] - pad[0], high[0] + pad[0], tips[:, 0], limit))
+    ax.set_ylim(*_within(low[1] - pad[1], high[1] + pad[1], tips[:, 1], limit))
+    shares = numbers(pca.explained_variance_ratio_)
+    dress(ax, title, f"component {first + 1} ({shares[first]:.0%} of the variance)", f"component {second + 1} ({shares[second]:.0%})")
+    ax.axhline(0, color="#cccccc", linewidth=0.8, zorder=0)
+    ax.axvline(0, color="#cccccc", linewidth=0.8, zorder=0)
+    texts = name_points(ax, tips, [names[i] for i in longest], size=TEXT - 0.5, colour=COLOURS[1])
+    if named:
+        places = codes[list(named.values())]
+        ax.plot(*places.T, "o", color=INK, markersize=4.5, zorder=5)
+        name_points(ax, places, list(named), size=SMALL, avoid=texts)
+    return figure
+
+
+def _within(low: float, high: float, tips: Any, limit: float) -> tuple[float, float]:
+    return max(min(low, 1.15 * tips.min()), -limit), min(max(high, 1.15 * tips.max()), limit)
+
+
+def _two(components: Sequence[int], have: int) -> tuple[int, int]:
+    if len(set(components)) != 2 or not all(0 <= c < have for c in components):
+        raise InvalidValue(f"a biplot needs two different components out of {have} (from 0), got {list(components)}; fit with at least 2")
+    return components[0], components[1]
+
+
+def _pca(model: Any) -> Any:
+    if not hasattr(model, "spectrum_"):
+        raise InvalidKind(f"a {type(model).__name__} has no principal components; fit a pca for this picture")
+    model.fitted_space()
+    return model

@@ -1,0 +1,213 @@
+"""One style for all pictures: colours that the colour-blind tell apart, words large enough to read at README size.
+
+Everything is set on the figure at hand; matplotlib's settings (and whatever the user made of them) stay as they are.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from pushforward.core.errors import InvalidValue, MissingExtra
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "COLOURS",
+    "MARKERS",
+    "INK",
+    "page",
+    "axes_of_page",
+    "dress",
+    "heat",
+    "diverging",
+    "name_points",
+    "legend",
+    "numbers",
+    "write",
+    "mpl",
+]
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4F24", "#555555")
+"""Okabe & Ito's colours without the yellow, which white swallows; the first two differ for everyone."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+INK = "#222222"
+SMALL, TEXT, TITLE = 9.0, 10.5, 12.0
+DPI = 110
+
+
+def mpl(name: str = "matplotlib") -> Any:
+    """A module of matplotlib; MissingExtra where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingExtra("matplotlib", "plots", "drawing") from error
+
+
+def page(width: float = 6.4, height: float = 4.8, rows: int = 1, columns: int = 1, **layout: Any) -> tuple[Figure, Any]:
+    """A new figure (inches) with axes in the house's style: one, or an array (rows, columns)."""
+    figure = mpl("matplotlib.figure").Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
+    mpl("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False, **layout)
+    for ax in axes.flat:
+        dress(ax)
+    return figure, axes[0, 0] if rows == columns == 1 else axes
+
+
+def axes_of_page(ax: Axes | None, width: float = 6.4, height: float = 4.8) -> tuple[Figure, Axes]:
+    """The axes given and their figure, or those of a new page."""
+    if ax is None:
+        return page(width, height)
+    return ax.figure, ax  # type: ignore[return-value]
+
+
+def dress(ax: Any, title: str = "", x: str = "", y: str = "") -> Any:
+    """Light spines, small ticks; title and labels where given."""
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_color("#888888")
+    ax.tick_params(colors=INK, labelsize=SMALL, length=3, color="#888888")
+    if title:
+        ax.set_title(title, fontsize=TITLE, color=INK, loc="left")
+    if x:
+        ax.set_xlabel(x, fontsize=TEXT, color=INK)
+    if y:
+        ax.set_ylabel(y, fontsize=TEXT, color=INK)
+    return ax
+
+
+def heat() -> Any:
+    """White for nothing, through orange to dark: for amounts."""
+    colors = mpl("matplotlib.colors")
+    stops = ["#ffffff", "#fff0cf", "#fdd49e", "#fdae61", "#ee7a2d", "#c6430f", "#7f1d05"]
+    return colors.LinearSegmentedColormap.from_list("pushforward-heat", stops).with_extremes(bad="white")
+
+
+def diverging() -> Any:
+    """Blue below, white in the middle, orange above: for differences."""
+    colors = mpl("matplotlib.colors")
+    stops = ["#08519c", "#4292c6", "#c6dbef", "#ffffff", "#fdd0a2", "#f16913", "#8c2d04"]
+    return colors.LinearSegmentedColormap.from_list("pushforward-diverging", stops)
+
+
+def numbers(x: Any, what: str = "x") -> np.ndarray[Any, Any]:
+    """A tensor, array or data frame as float64 numbers (n, …)."""
+    if isinstance(x, Tensor):
+        return x.detach().cpu().double().numpy()
+    try:
+        return np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidValue(f"{what} must be numbers to be drawn, got {type(x).__name__}; pass a tensor or an array") from error
+
+
+def legend(ax: Any, **options: Any) -> Any:
+    """A legend in the house's style; returns it."""
+    return ax.legend(fontsize=SMALL, labelcolor=INK, framealpha=0.9, edgecolor="#cccccc", fancybox=False, **options)
+
+
+def bar(figure: Any, image: Any, ax: Any, label: str, **options: Any) -> Any:
+    """A colour bar with its unit; returns it."""
+    made = figure.colorbar(image, ax=ax, **options)
+    made.set_label(label, fontsize=TEXT, color=INK)
+    made.ax.tick_params(labelsize=SMALL, colors=INK)
+    made.outline.set_visible(False)
+    return made
+
+
+def name_points(
+    ax: Any, points: Any, names: Sequence[str], *, size: float = SMALL, colour: str = INK, avoid: Sequence[Any] = ()
+) -> list[Any]:
+    """Write names beside points (n, 2), each where it covers no other name; limits must be set before.
+
+    Places are tried around the point, near ones first; a name that moved away gets a thin line. `avoid` are artists to keep off.
+    """
+    points = numbers(points)
+    figure = ax.figure
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    effects = mpl("matplotlib.patheffects")
+    taken = [a.get_window_extent(renderer) for a in avoid]
+    inside, made = ax.get_window_extent(renderer), []
+    dots = ax.transData.transform(points)
+    for point, name in zip(points, names):
+        text = ax.annotate(
+            name, point, xytext=(6, 0), textcoords="offset points", fontsize=size, color=colour, va="center", ha="left", zorder=6,
+            path_effects=[effects.withStroke(linewidth=2.5, foreground="white")], annotation_clip=False,
+        )  # fmt: skip
+        _place(text, taken, dots, inside, renderer, ax, point)
+        taken.append(text.get_window_extent(renderer))
+        made.append(text)
+    return made
+
+
+def _place(text: Any, taken: list[Any], dots: Any, inside: Any, renderer: Any, ax: Any, point: Any) -> None:
+    best, least = (6.0, 0.0, "left"), float("inf")
+    for far in (6, 12, 20, 30, 42):
+        for angle in (0, 180, 35, -35, 145, -145, 90, -90, 65, -65, 115, -115):
+            dx, dy = far * np.cos(np.radians(angle)), far * np.sin(np.radians(angle))
+            side = "center" if abs(angle) == 90 else "left" if abs(angle) < 90 else "right"
+            text.set_position((dx, dy))
+            text.set_ha(side)
+            box = text.get_window_extent(renderer)
+            cost = far / 20 + sum(10 + _common(box, other) / 50 for other in taken if box.overlaps(other))
+            cost += 3 * sum(box.x0 < u < box.x1 and box.y0 < v < box.y1 for u, v in dots)
+            outside = max(inside.x0 - box.x0, box.x1 - inside.x1, inside.y0 - box.y0, box.y1 - inside.y1, 0)
+            cost += outside
+            if cost < least - 1e-9:
+                best, least = (dx, dy, side), cost
+        if least < 3:
+            break
+    text.set_position(best[:2])
+    text.set_ha(best[2])
+    if np.hypot(*best[:2]) > 10:
+        line = {"arrowstyle": "-", "color": "#999999", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 2}
+        ax.annotate("", point, xytext=best[:2], textcoords="offset points", arrowprops=line, zorder=3)
+
+
+def _common(one: Any, two: Any) -> float:
+    wide = min(one.x1, two.x1) - max(one.x0, two.x0)
+    high = min(one.y1, two.y1) - max(one.y0, two.y0)
+    return float(max(wide, 0) * max(high, 0))
+
+
+def write(figure: Figure, path: str | Path, *, dpi: float = DPI) -> Path:
+    """The figure as a file (.png, .pdf, .svg), in the place of an older one; returns the path."""
+    path = Path(path)
+    known = figure.canvas.get_supported_filetypes()
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in known:
+        raise InvalidValue(f"{path}: cannot draw a {path.suffix or 'file without a suffix'!r}; expected .png, .pdf or .svg")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        if kind == "png":
+            _write_png(figure, new, dpi)
+        else:
+            figure.savefig(new, format=kind, dpi=dpi)
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+    return path
+
+
+def _write_png(figure: Any, path: Path, dpi: float) -> None:
+    """A PNG of at most 256 colours where that is enough: a third of the size, and the eye sees no difference."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    stream = BytesIO()
+    figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
+    stream.seek(0)
+    with Image.open(stream) as picture:
+        flat = picture.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        flat.save(path, format="PNG", optimize=True)
