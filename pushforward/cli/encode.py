@@ -10,7 +10,6 @@ from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
 from pushforward.cli.outputs import code_space, deliver
-from pushforward.core.errors import InvalidKind
 
 __all__ = ["command"]
 
@@ -27,12 +26,9 @@ def encode(
     """Write the code of every row: z0, z1, ... as CSV on stdout, or to a file."""
     import torch
 
-    from pushforward.core.capabilities import Encodes
-
     opened = runs.open_run(run, device)
     model = opened.model
-    if not isinstance(model, Encodes):
-        raise InvalidKind(f"a {opened.name} has no codes for observations; models that do: {', '.join(_encoding())}")
+    opened.need("has no codes for observations", "Encodes")
     source = runs.read_like(opened, file, y)
     with torch.no_grad():
         parts = [encoded(model, batch) for batch in runs.in_blocks(source)]
@@ -51,10 +47,3 @@ def encoded(model: Any, batch: Any) -> Any:
 def command() -> Any:
     """The command."""
     return single(encode, "encode")
-
-
-def _encoding() -> list[str]:
-    from pushforward.core.capabilities import capabilities
-    from pushforward.core.registry import models
-
-    return [name for name, cls in models() if "Encodes" in capabilities(cls)]

@@ -95,7 +95,8 @@ def brief(name: str) -> Any:
 def command() -> Any:
     """The group of models."""
     group = typer.Typer(
-        cls=Models, name="fit", add_completion=False, rich_markup_mode=None, subcommand_metavar="MODEL SOURCE [FLAGS]", context_settings=SETTINGS,
+        cls=Models, name="fit", add_completion=False, rich_markup_mode=None,
+        subcommand_metavar="MODEL SOURCE [FLAGS]", context_settings=SETTINGS,
         help="Learn a distribution: fit MODEL SOURCE. `pushforward fit MODEL --help` lists a model's own flags.",
     )  # fmt: skip
 
@@ -278,7 +279,7 @@ def fit_learner(
     voice: Voice, model: Any, config: Config, source: Any, folder: Path, *, command: str, overwrite: bool, **resumed: Any
 ) -> None:
     """A model that learns by gradients: the Trainer writes the run folder as it goes."""
-    from pushforward.fitting import Trainer
+    from pushforward.fitting.trainer import Trainer
 
     parts = runs.divide(config, source)
     settings = trainer_settings(model, config, source)

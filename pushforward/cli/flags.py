@@ -254,7 +254,7 @@ def fitter_flags(fitter: Any) -> list[Flag]:
 
 def model_flags(cls: type) -> list[Flag]:
     """A model's hyper-parameters, from the signature of its `__init__` and its docstring."""
-    hints = _hints(cls.__init__)
+    hints = _hints(vars(cls).get("__init__", cls))
     said = arguments_of(cls)
     flags = []
     for name, parameter in inspect.signature(cls).parameters.items():
@@ -320,7 +320,8 @@ def _plain(hint: Any) -> bool:
 def _kinds(hint: Any, default: Any) -> tuple[tuple[type, ...], bool, tuple[str, ...]]:
     """The kinds a value may have, whether it is a list, and its choices."""
     found: list[type] = []
-    many, choices = False, ()
+    many = False
+    choices: tuple[str, ...] = ()
     options = get_args(hint) if get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
     for option in options:
         origin = get_origin(option)

@@ -17,12 +17,14 @@ def prepared(run: Run, source: Any, most: int | None = None) -> Any:
     """The rows of a source as the model's density is meant for: dequantised where it is per unit."""
     from pushforward.metrics.likelihood import measure_of
 
-    if run.dequantises() and measure_of(run.model) == "density per unit" and runs.whole_numbers(source):
-        base, rows = getattr(source, "source", source), getattr(source, "rows", None)
-        noisy = runs.dequantised(base, run.noise_seed)
-        batch = noisy.take(rows) if rows is not None else runs.rows_of(noisy, len(noisy))
-        return batch if most is None else type(batch)(*(None if part is None else part[:most] for part in batch))
-    return runs.rows_of(source, len(source) if most is None else most)
+    most = len(source) if most is None else min(most, len(source))
+    if not (run.dequantises() and measure_of(run.model) == "density per unit" and runs.whole_numbers(source)):
+        return runs.rows_of(source, most)
+    if not source.resident:
+        return runs.rows_of(runs.dequantised(runs.first_rows(source, most), run.noise_seed), most)
+    base, rows = getattr(source, "source", source), getattr(source, "rows", None)
+    noisy = runs.dequantised(base, run.noise_seed)
+    return runs.rows_of(noisy, most) if rows is None else noisy.take(rows[:most])
 
 
 def described(source: Any) -> str:
@@ -37,7 +39,6 @@ def records(run: Run, held_out: Any, *, draws: int = DRAWS, most: int = runs.MEA
     """Exact log-density, or the bounds, and the reconstruction error: what the model has, on at most `most` rows."""
     import torch
 
-    from pushforward.core.capabilities import Decodes, Encodes, HasBound, HasDensity, LatentModel
     from pushforward.metrics import likelihood
     from pushforward.metrics.reconstruction import squared_error
 
@@ -46,13 +47,13 @@ def records(run: Run, held_out: Any, *, draws: int = DRAWS, most: int = runs.MEA
     x, y = batch.x, batch.y if model.condition_space is not None else None
     found = []
     with torch.no_grad():
-        if isinstance(model, HasDensity):
+        if run.can("HasDensity"):
             found.append(likelihood.log_prob(model, x, data=data))
-        elif isinstance(model, HasBound):
+        elif run.can("HasBound"):
             found.append(likelihood.elbo(model, x, y, rng=0, data=data))
-            if draws and isinstance(model, LatentModel):
+            if draws and run.can("LatentModel"):
                 found.append(likelihood.iwae(model, x, y, k=draws, rng=0, data=data))
-        if isinstance(model, Encodes) and isinstance(model, Decodes):
+        if run.can("Encodes", "Decodes"):
             found.append(squared_error(model, x, y, data=data))
     return found
 
@@ -61,11 +62,11 @@ def densities(run: Run, source: Any, *, draws: int = DRAWS) -> tuple[str, Any]:
     """The name of the quantity and its value for every row (n,), nats, user's units."""
     import torch
 
-    from pushforward.core.capabilities import HasBound, HasDensity
     from pushforward.metrics import likelihood
 
     model = run.model
-    if not isinstance(model, (HasDensity, HasBound)):
+    exact = run.can("HasDensity")
+    if not exact and not run.can("HasBound"):
         raise InvalidKind(f"a {run.name} knows no density and no bound; models that do: {', '.join(models_with_density())}")
     batch = prepared(run, source)
     x, y = batch.x, batch.y if model.condition_space is not None else None
@@ -73,13 +74,13 @@ def densities(run: Run, source: Any, *, draws: int = DRAWS) -> tuple[str, Any]:
     for start in range(0, len(x), 4096):
         rows = slice(start, start + 4096)
         part = None if y is None else y[rows]
-        if isinstance(model, HasDensity):
+        if exact:
             parts.append(likelihood.log_prob(model, x[rows]).values)
         elif draws > 1:
             parts.append(likelihood.iwae(model, x[rows], part, k=draws, rng=start).values)
         else:
             parts.append(likelihood.elbo(model, x[rows], part, rng=start).values)
-    return ("log_density" if isinstance(model, HasDensity) else "log_density_bound"), torch.cat(parts)  # type: ignore[arg-type]
+    return ("log_density" if exact else "log_density_bound"), torch.cat(parts)  # type: ignore[arg-type]
 
 
 def models_with_density() -> list[str]:

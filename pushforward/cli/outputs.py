@@ -20,7 +20,8 @@ def deliver(voice: Voice, x: Any, space: Space, out: str | None, default: Path, 
     from pushforward.data import write
 
     if out is None and space.kind == "points":
-        return on_stdout(voice, x, space, **beside)
+        on_stdout(voice, x, space, **beside)
+        return
     if out is not None:
         path = write(x, space, out, **beside)
     else:

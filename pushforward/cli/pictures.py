@@ -19,7 +19,6 @@ def leave_pictures(run: Run, parts: runs.Data) -> None:
     """pictures/samples.png and pictures/reconstructions.png, where the model has them."""
     import torch
 
-    from pushforward.core.capabilities import Decodes, Encodes, Samples
     from pushforward.metrics.reconstruction import reconstruct
 
     model = run.model
@@ -28,10 +27,10 @@ def leave_pictures(run: Run, parts: runs.Data) -> None:
     folder = run.folder / "pictures"
     batch = runs.rows_of(parts.held_out or parts.train, PAIRS)
     y = batch.y if model.condition_space is not None else None
-    if isinstance(model, Samples):
+    if run.can("Samples"):
         n = SAMPLES if y is None else len(batch.x)
         write_over(model.sample(n, y=y, rng=0), model.space, folder / "samples.png")
-    if isinstance(model, Encodes) and isinstance(model, Decodes):
+    if run.can("Encodes", "Decodes"):
         with torch.no_grad():
             write_pairs(batch.x, reconstruct(model, batch.x, y), model.space, folder / "reconstructions.png")
 

@@ -128,7 +128,9 @@ class Live(Display):
         from rich.live import Live as Screen
 
         self.screen = Screen(console=stderr(), refresh_per_second=8, transient=False, get_renderable=self.draw)
-        self.seconds, self.rate, self.left, self.total = 0.0, 0.0, None, None  # type: ignore[var-annotated]
+        self.seconds, self.rate = 0.0, 0.0
+        self.left: float | None = None
+        self.total: int | None = None
         self.terms: Mapping[str, float] = {}
         self.quality, self.reason = "", ""
 

@@ -12,7 +12,6 @@ from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
 from pushforward.cli.outputs import deliver
-from pushforward.core.errors import InvalidKind
 
 __all__ = ["command"]
 
@@ -33,18 +32,18 @@ def reconstruct(
     """Encode and decode every row, in the form the data came in; pictures without --out beside their originals."""
     import torch
 
-    from pushforward.core.capabilities import Decodes, Encodes
     from pushforward.metrics.reconstruction import reconstruct as restored
 
     voice = Voice(quiet, json)
     opened = runs.open_run(run, device)
     model = opened.model
-    if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
-        raise InvalidKind(f"a {opened.name} does not both encode and decode; models that do: {', '.join(_both())}")
+    opened.need("does not both encode and decode", "Encodes", "Decodes")
     source = runs.read_like(opened, file, y)
     space = model.fitted_space()
     grid = out is None and space.kind == "pictures"
-    parts, originals, errors = [], [], []
+    parts: list[Any] = []
+    originals: list[Any] = []
+    errors: list[Any] = []
     for batch in runs.in_blocks(source):
         condition = batch.y if model.condition_space is not None else None
         back = restored(model, batch.x, condition).cpu()
@@ -67,10 +66,3 @@ def reconstruct(
 def command() -> Any:
     """The command."""
     return single(reconstruct, "reconstruct")
-
-
-def _both() -> list[str]:
-    from pushforward.core.capabilities import capabilities
-    from pushforward.core.registry import models
-
-    return [name for name, cls in models() if {"Encodes", "Decodes"} <= set(capabilities(cls))]

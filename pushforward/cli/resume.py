@@ -39,7 +39,8 @@ def resume(
     model, config = begun(folder)
     if not isinstance(model, Learner):
         raise InvalidKind(
-            f"a {config.model} is fitted in one go, so there is nothing to resume; fit it again: pushforward fit --config {folder}/config.toml"
+            f"a {config.model} is fitted in one go, so there is nothing to resume; "
+            f"fit it again: pushforward fit --config {folder}/config.toml"
         )
     given = {n: v for n, v in zip(BUDGETS, (epochs, steps, samples, minutes)) if v is not None}
     if len(given) > 1:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from pushforward.cli import config as configs
 from pushforward.cli.config import Config
-from pushforward.core.errors import BadRun, BadSource, InvalidValue
+from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pushforward.core.source import Source
+    from pushforward.core.source import Arrays, Source
 
 __all__ = ["Run", "Data", "open_run", "read_source", "read_like", "divide", "default_folder", "rows_of", "device_named", "whole_numbers"]
 
@@ -52,6 +52,21 @@ class Run:
             raise BadRun(f"{self.folder} holds no config.toml (it was saved from Python), so {purpose}")
         return self.config
 
+    def can(self, *capabilities: str) -> bool:
+        """Whether the model keeps all these promises, e.g. 'Encodes'."""
+        from pushforward.core.capabilities import capabilities as kept
+
+        return set(capabilities) <= set(kept(self.model))
+
+    def need(self, lack: str, *capabilities: str) -> None:
+        """InvalidKind, naming models that keep these promises, where the model does not."""
+        from pushforward.core.capabilities import capabilities as kept
+        from pushforward.core.registry import models
+
+        if not self.can(*capabilities):
+            able = [name for name, cls in models() if set(capabilities) <= set(kept(cls))]
+            raise InvalidKind(f"a {self.name} {lack}; models that do: {', '.join(able)}")
+
     def dequantises(self) -> bool:
         """Whether whole numbers get noise before they are measured."""
         return self.config is None or self.config.data.get("dequantise") is not False
@@ -83,7 +98,7 @@ def read_config(folder: Path, cls: type) -> Config | None:
     try:
         named = configs._from_file(content, known)
         values = {flag.name: flag.read(named[flag.name], "config.toml: ") if flag.name in named else None for flag in known.values()}
-        sections = {s: {f.name: values[f.name] for f in known.values() if f.section == s} for s in configs.SECTIONS}
+        sections: dict[str, Any] = {s: {f.name: values[f.name] for f in known.values() if f.section == s} for s in configs.SECTIONS}
         return Config(str(content["model"]), str(content["source"]), **sections)
     except (KeyError, ValueError, TypeError) as error:
         raise BadRun(f"{folder / 'config.toml'} is damaged ({error}); restore it from a copy") from error
@@ -99,7 +114,8 @@ def device_named(name: str) -> Any:
         device = torch.device(name)
         torch.empty(1, device=device)
     except Exception as error:
-        have = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if torch.backends.mps.is_available() else [])]
+        others = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        have = ["cpu", *(name for name, there in others.items() if there)]
         reason = "is not a device" if isinstance(error, RuntimeError) and "xpected one of" in str(error) else "cannot be had here"
         raise InvalidValue(f"device {name!r} {reason}; this machine has {', '.join(have)}") from error
     return device
@@ -167,11 +183,16 @@ def dequantised(source: Source, seed: int) -> Source:
 
     if not whole_numbers(source):
         return source
-    if not isinstance(source, Arrays):
-        batch = rows_of(source, len(source))
-        name = getattr(source, "name", "")
-        source = Arrays(batch.x, batch.y, batch.weights, space=source.space, condition_space=source.condition_space, name=name)
-    return source.dequantised(seed)
+    return (source if isinstance(source, Arrays) else first_rows(source, len(source))).dequantised(seed)
+
+
+def first_rows(source: Source, n: int) -> Arrays:
+    """The first n rows, in memory."""
+    from pushforward.core.source import Arrays
+
+    batch = rows_of(source, n)
+    name = getattr(source, "name", "")
+    return Arrays(batch.x, batch.y, batch.weights, space=source.space, condition_space=source.condition_space, name=name)
 
 
 def rows_of(source: Source, most: int = MEASURED_ROWS) -> Any:

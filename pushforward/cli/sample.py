@@ -11,7 +11,7 @@ from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
 from pushforward.cli.outputs import deliver
-from pushforward.core.errors import InvalidKind, InvalidValue, suggestion
+from pushforward.core.errors import InvalidValue, suggestion
 
 __all__ = ["command", "conditions"]
 
@@ -30,12 +30,9 @@ def sample(
     json: Annotated[bool, typer.Option("--json", help="the samples, or where they are, as JSON")] = False,
 ) -> None:
     """Draw new observations from a fitted model, in the form its data came in."""
-    from pushforward.core.capabilities import Samples
-
     opened = runs.open_run(run, device)
     model = opened.model
-    if not isinstance(model, Samples):
-        raise InvalidKind(f"a {opened.name} has no samples; models that do: {', '.join(_sampling())}")
+    opened.need("has no samples", "Samples")
     if n is not None and n < 1:
         raise InvalidValue(f"-n must be at least 1, got {n}; pass -n 64, say")
     given, n = conditions(model, y, n)
@@ -108,10 +105,3 @@ def _slug(y: str | None) -> str:
     import re
 
     return "" if y is None else "-y" + re.sub(r"\W+", "-", Path(y).name)[:40]
-
-
-def _sampling() -> list[str]:
-    from pushforward.core.capabilities import capabilities
-    from pushforward.core.registry import models
-
-    return [name for name, cls in models() if "Samples" in capabilities(cls)]

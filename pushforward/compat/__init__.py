@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["sklearn"]  # noqa: F822 - loads on first use
+__all__ = ["sklearn"]
 
 if not TYPE_CHECKING:
 

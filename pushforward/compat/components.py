@@ -18,8 +18,8 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from pushforward.compat.conventions import FLOATS, Adapter, array, one_of, seed_of, tensor, whole
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
+from pushforward.models.classical import pca
 from pushforward.models.classical.gaussian import resolution
-from pushforward.models.classical.pca import PCA as Components
 
 __all__ = ["PCA"]
 
@@ -31,7 +31,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
 
     **Reference** scikit-learn's `decomposition.PCA`. It differs in this: the decomposition is exact whatever the
     `svd_solver`, so `copy`, `tol`, `iterated_power`, `n_oversamples`, `power_iteration_normalizer` and `random_state`
-    change nothing; with fewer rows than columns `noise_variance_` is the mean of all d - K variances left out, of
+    change nothing; the law, and so its density and covariance, does not depend on `whiten` (scikit-learn
+    scales its covariance twice then); with fewer rows than columns `noise_variance_` is the mean of all d - K variances left out, of
     which some are zero, where scikit-learn leaves the zeros out; the log-likelihood is finite where the covariance is
     singular; n_components is at least 1; sparse matrices are refused. `sample` is new.
 
@@ -77,7 +78,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         """Learn from rows X (n, d), at least two."""
         rows = self._rows(X, reset=True, least=2)
         one_of("svd_solver", self.svd_solver, SOLVERS)
-        model = Components(_components(self.n_components, *rows.shape)).fit(self._source(rows)).to("cpu")
+        model = pca.PCA(_components(self.n_components, *rows.shape)).fit(self._source(rows)).to("cpu")
         n = len(rows)
         self._unbiased = n / (n - 1)
         self.model_ = model
@@ -161,9 +162,9 @@ def _components(given: Any, n: int, d: int) -> int | float | str | None:
     if isinstance(given, bool) or not isinstance(given, Real):
         raise InvalidKind(f"n_components must be a number, a share of the variance, 'mle' or None, got {given!r}")
     if isinstance(given, Integral):
-        if not 1 <= given <= most:
+        if not 1 <= int(given) <= most:
             raise InvalidValue(f"n_components={given} must lie between 1 and min(n_samples, n_features)={most}")
         return int(given)
-    if not 0 < given < 1:
+    if not 0 < float(given) < 1:
         raise InvalidValue(f"n_components as a share of the variance must lie in (0, 1), got {given}; a count is a whole number")
     return float(given)

@@ -90,7 +90,7 @@ def number(name: str, value: Any) -> float:
     """A finite number, not negative."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise InvalidKind(f"{name} must be a number, got {value!r}")
-    if not 0 <= value < np.inf:
+    if not 0 <= float(value) < np.inf:
         raise InvalidValue(f"{name} must not be negative, got {value}")
     return float(value)
 

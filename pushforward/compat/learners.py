@@ -166,7 +166,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         if not isinstance(own, Trainer):
             raise InvalidKind(f"{type(model).__name__} is not learnt by a Trainer, but by {type(own).__name__}; fit it directly")
         if budget:
-            given |= {name: None for name in (*BUDGETS, "samples")} | budget
+            given |= dict.fromkeys((*BUDGETS, "samples")) | budget
         rest = n - math.ceil(number("held_out", self.held_out or 0) * n)
         given["batch"] = min(whole("batch", self.batch or own.batch), max(1, rest))
         return dataclasses.replace(own, seed=seed_of(self.random_state), **given)
@@ -181,7 +181,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         source = self._source(rows, shape=self.shape)
         model.fit(source, by=self._trainer(model, len(rows)))
         # In float64 a row's code does not depend on which rows it is asked with.
-        self.model_ = model.to("cpu").double().eval()
+        self.model_: Any = model.to("cpu").double().eval()
         return self
 
     # ------------------------------------------------------------------------------------------------- being used

@@ -183,6 +183,7 @@ class FourierState:
     mass: float = 0.0
     count: int = 0
     interpolation: float = 0.0  # summed, not yet divided by the mass
+    inherited: float = 0.0  # absolute error of f brought along by `condition`
 
     def __post_init__(self) -> None:
         if self.coefficients.size == 0:
@@ -229,16 +230,33 @@ class FourierState:
     def marginal(self, axes: list[int]) -> "FourierState":
         """The state of the marginal over `axes`, exact but for the same errors."""
         grid = self.grid
-        kept = FrequencyGrid(
-            grid.low[axes], grid.high[axes], grid.scale.select(axes), grid.narrowest, grid.widest, grid.eps, grid.reach
-        )
         zero = tuple(slice(None) if a in axes else self.coefficients.shape[a] // 2 for a in range(grid.dimension))
         order = np.argsort(np.argsort(axes))
         part = np.transpose(self.coefficients[zero], order)
-        # the marginal keeps the periods and frequencies it was made with, so that nothing is interpolated
-        kept.__dict__.update(period=grid.period[axes], cut=grid.cut, modes=part.shape)
+        kept = _kept(grid, axes, part.shape)
         lost = self.interpolation * kept.peak / grid.peak
-        return FourierState(kept, part, self.mass, self.count, lost)
+        return FourierState(kept, part, self.mass, self.count, lost, self.inherited)
+
+    def condition(self, axes: list[int], values: list[float]) -> "FourierState":
+        """The state of the other axes given x[axes] = values: the series summed along those axes.
+
+        Its error is that of the joint density over the marginal density of the values; InvalidValue where that is no
+        larger than its own error.
+        """
+        at = torch.tensor([values], dtype=torch.float64)
+        known = self.marginal(axes)
+        below, error = float(known.density(at)), known.absolute_error
+        if not below > 4 * error:
+            raise InvalidValue(f"density at {values} is {below:.3g}, within its error {error:.3g}; condition nearer to the data")
+        grid, part = self.grid, self.coefficients
+        turned = [column[0] for column in known.grid.angles(at)]
+        for axis, angle in sorted(zip(axes, turned), reverse=True):
+            k = np.arange(part.shape[axis]) - part.shape[axis] // 2
+            part = np.tensordot(part, np.exp(1j * k * angle), axes=(axis, 0)) / float(grid.period[axis])
+        free = [a for a in range(grid.dimension) if a not in axes]
+        kept = _kept(grid, free, part.shape)
+        mass = float(part[tuple(m // 2 for m in part.shape)].real)
+        return FourierState(kept, part, mass, self.count, 0.0, self.absolute_error / (below - error))
 
     @property
     def largest(self) -> float:
@@ -259,7 +277,7 @@ class FourierState:
     @property
     def absolute_error(self) -> float:
         """Bound on |error of f| at any query, per unit volume."""
-        return self.inner_error + self.grid.outside_error
+        return max(self.inner_error + self.grid.outside_error, self.inherited)
 
     def _filled(self) -> None:
         if not self.mass > 0:
@@ -305,6 +323,14 @@ class FourierState:
                 error = _interpolation_error(right - left, nodes, grid.dimension)
                 here = grid.peak * (grid.narrowest / math.exp(left)) ** grid.dimension
                 self.interpolation += float(weights[chosen].sum()) * error * here
+
+
+def _kept(grid: FrequencyGrid, axes: list[int], modes: tuple[int, ...]) -> FrequencyGrid:
+    """The grid over some axes, with the periods and frequencies it had, so that nothing is interpolated."""
+    scale = grid.scale.select(axes)
+    kept = FrequencyGrid(grid.low[axes], grid.high[axes], scale, grid.narrowest, grid.widest, grid.eps, grid.reach)
+    kept.__dict__.update(period=grid.period[axes], cut=grid.cut, modes=modes)
+    return kept
 
 
 def _along(values: np.ndarray, axis: int, dimension: int) -> np.ndarray:

@@ -7,7 +7,7 @@ smallest region that does (Hyndman 1996). It says more than a height: "half of a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,13 +19,13 @@ from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.space import Space
 from pushforward.models.classical.kde import KDE
 from pushforward.plots.court import HALF, draw_court
-from pushforward.plots.style import COLOURS, INK, SMALL, axes_of_page, bar, dress, heat, mpl, numbers, page
+from pushforward.plots.style import COLOURS, INK, SMALL, axes_of_page, bar, dress, heat, legend, mpl, numbers, page
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["density_map", "marginals", "corner", "mass_levels", "grid_density", "two_axes"]
+__all__ = ["density_map", "marginals", "corner", "contours", "mass_levels", "grid_density", "two_axes"]
 
 SHARES = (0.25, 0.5, 0.75, 0.95)
 DRAWS = 4000
@@ -69,7 +69,7 @@ def density_map(
     colors = mpl("matplotlib.colors")
     norm = colors.PowerNorm(power, vmin=0, vmax=top or scale * float(f.max()))
     image = ax.imshow(scale * f, origin="lower", extent=(low[0], high[0], low[1], high[1]), cmap=heat(), norm=norm, aspect="auto", zorder=0)
-    _contours(ax, u, v, f, shares)
+    contours(ax, u, v, f, mass_levels(f, shares, (u[1] - u[0]) * (v[1] - v[0])), inline=not court)
     if rows is not None and points:
         ax.plot(*rows[:, :2].T, ".", color=INK, markersize=1.6, alpha=0.35, zorder=1)
     label = unit or f"density per {_unit(law)}"
@@ -86,12 +86,20 @@ def density_map(
     return figure
 
 
-def _contours(ax: Any, u: Any, v: Any, f: Any, shares: Sequence[float]) -> None:
-    area = (u[1] - u[0]) * (v[1] - v[0])
-    levels = mass_levels(f, shares, area)
-    if levels:
-        drawn = ax.contour(u, v, f, levels=list(levels), colors=INK, linewidths=0.9, alpha=0.75, zorder=2)
+def contours(ax: Any, u: Any, v: Any, f: Any, levels: Mapping[float, float], *, inline: bool = True) -> None:
+    """Contours at {height: share}: named on the line, or (where they come in many pieces) by a line's look in a legend."""
+    if not levels:
+        return
+    looks = ["solid"] * len(levels) if inline else [(0, (4, 2.5)), "solid", (0, (1, 1.2)), "dashdot"][: len(levels)]
+    drawn = ax.contour(u, v, f, levels=list(levels), colors=INK, linewidths=0.9 if inline else 1.2, linestyles=looks, alpha=0.8, zorder=2)
+    if inline:
         ax.clabel(drawn, fmt={level: f"{share:.0%}" for level, share in levels.items()}, fontsize=SMALL - 0.5)
+        return
+    line = mpl("matplotlib.lines").Line2D
+    handles = [
+        line([], [], color=INK, linewidth=1.2, linestyle=look, label=f"{share:.0%} inside") for look, share in zip(looks, levels.values())
+    ]
+    legend(ax, handles=handles[::-1], loc="upper left")
 
 
 def mass_levels(f: Any, shares: Sequence[float], area: float) -> dict[float, float]:

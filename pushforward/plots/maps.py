@@ -9,12 +9,13 @@ import numpy as np
 
 from pushforward.core.errors import InvalidValue
 from pushforward.plots.court import draw_court
-from pushforward.plots.style import INK, SMALL, bar, dress, heat, mpl, numbers, page
+from pushforward.plots.density import contours, mass_levels
+from pushforward.plots.style import INK, SMALL, bar, diverging, dress, heat, mpl, numbers, page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["shot_maps"]
+__all__ = ["shot_maps", "heat_and_accuracy"]
 
 
 def shot_maps(
@@ -54,4 +55,50 @@ def shot_maps(
     bar(figure, image, list(grid.ravel()), unit, fraction=0.02, pad=0.01, extend="max", shrink=0.6)
     if title:
         figure.suptitle(title, fontsize=12.5, color=INK, x=0.01, ha="left")
+    return figure
+
+
+def heat_and_accuracy(
+    u: Any,
+    v: Any,
+    heat_values: Any,
+    share: Any,
+    *,
+    middle: float,
+    area: float,
+    depth: float,
+    title: str = "",
+    shares: Sequence[float] = (0.5, 0.9),
+) -> Figure:
+    """Two half courts side by side: how many of 100 shots per square foot, and how many of 100 go in.
+
+    Arguments:
+        u, v: centres of the cells (m,) in feet; heat_values, share: (m, m), the second axis first.
+        middle: the player's average, white on the right; area: of a cell, so that heat_values · area sums to the mass.
+        shares: of the shots that the contours hold; on the right, what lies outside the last is left white.
+    """
+    figure, grid = page(11.4, 4.9, 1, 2)
+    colors = mpl("matplotlib.colors")
+    extent = (1.5 * u[0] - 0.5 * u[1], 1.5 * u[-1] - 0.5 * u[-2], 1.5 * v[0] - 0.5 * v[1], 1.5 * v[-1] - 0.5 * v[-2])
+    levels = mass_levels(heat_values, shares, area)
+    outside = heat_values < min(levels, default=0)
+    reach = float(np.abs(share - middle)[~outside].max())
+    looks = (
+        (heat_values, {"cmap": heat(), "norm": colors.PowerNorm(0.5, vmin=0)}, "where he shoots", "of 100 shots, how many per square foot"),
+        (
+            np.ma.masked_where(outside, share),
+            {"cmap": diverging(), "vmin": middle - reach, "vmax": middle + reach},
+            f"what goes in (white: his average, {middle:.0f}%)",
+            "made of 100 shots",
+        ),
+    )
+    for ax, (values, look, head, unit) in zip(grid[0], looks):
+        image = ax.imshow(values, origin="lower", extent=extent, zorder=0, **look)
+        contours(ax, u, v, heat_values, levels, inline=False)
+        bar(figure, image, ax, unit, fraction=0.035, pad=0.02)
+        draw_court(ax, depth=depth)
+        dress(ax, head)
+        for side in ax.spines.values():
+            side.set_visible(False)
+    figure.suptitle(title, fontsize=13, color=INK, x=0.01, ha="left")
     return figure

@@ -73,7 +73,7 @@ def biplot(
     ends = directions[[first, second]].T
     names = list(columns or pca.fitted_space().names)
     longest = np.argsort(-np.hypot(*ends.T), kind="stable")[:arrows]
-    reach = 0.92 * float(np.quantile(np.abs(codes), 0.995)) / max(float(np.abs(ends[longest]).max()), 1e-12)
+    reach = 0.85 * float((np.abs(codes).max(0) / np.abs(ends[longest]).max(0).clip(1e-12)).min())
     for i in longest:
         ax.annotate(
             "",
@@ -92,7 +92,7 @@ def biplot(
     dress(ax, title, f"component {first + 1} ({shares[first]:.0%} of the variance)", f"component {second + 1} ({shares[second]:.0%})")
     ax.axhline(0, color="#cccccc", linewidth=0.8, zorder=0)
     ax.axvline(0, color="#cccccc", linewidth=0.8, zorder=0)
-    texts = name_points(ax, tips, [names[i] for i in longest], size=TEXT - 0.5, colour=COLOURS[1])
+    texts = name_points(ax, tips, [names[i] for i in longest], size=TEXT - 0.5, colour=COLOURS[1], outward=True)
     if named:
         places = codes[list(named.values())]
         ax.plot(*places.T, "o", color=INK, markersize=4.5, zorder=5)

@@ -42,6 +42,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 INK = "#222222"
 SMALL, TEXT, TITLE = 9.0, 10.5, 12.0
 DPI = 110
+LARGE = 150_000
+"""Bytes above which a PNG is reduced to 256 colours."""
 
 
 def mpl(name: str = "matplotlib") -> Any:
@@ -124,11 +126,12 @@ def bar(figure: Any, image: Any, ax: Any, label: str, **options: Any) -> Any:
 
 
 def name_points(
-    ax: Any, points: Any, names: Sequence[str], *, size: float = SMALL, colour: str = INK, avoid: Sequence[Any] = ()
+    ax: Any, points: Any, names: Sequence[str], *, size: float = SMALL, colour: str = INK, avoid: Sequence[Any] = (), outward: bool = False
 ) -> list[Any]:
     """Write names beside points (n, 2), each where it covers no other name; limits must be set before.
 
-    Places are tried around the point, near ones first; a name that moved away gets a thin line. `avoid` are artists to keep off.
+    Places are tried around the point, near ones first; a name that moved away gets a thin line. `avoid` are artists to keep off;
+    `outward` begins on the side away from the origin.
     """
     points = numbers(points)
     figure = ax.figure
@@ -143,18 +146,20 @@ def name_points(
             name, point, xytext=(6, 0), textcoords="offset points", fontsize=size, color=colour, va="center", ha="left", zorder=6,
             path_effects=[effects.withStroke(linewidth=2.5, foreground="white")], annotation_clip=False,
         )  # fmt: skip
-        _place(text, taken, dots, inside, renderer, ax, point)
+        first = float(np.degrees(np.arctan2(point[1], point[0]))) if outward else 0.0
+        _place(text, taken, dots, inside, renderer, ax, point, first)
         taken.append(text.get_window_extent(renderer))
         made.append(text)
     return made
 
 
-def _place(text: Any, taken: list[Any], dots: Any, inside: Any, renderer: Any, ax: Any, point: Any) -> None:
+def _place(text: Any, taken: list[Any], dots: Any, inside: Any, renderer: Any, ax: Any, point: Any, first: float) -> None:
     best, least = (6.0, 0.0, "left"), float("inf")
     for far in (6, 12, 20, 30, 42):
-        for angle in (0, 180, 35, -35, 145, -145, 90, -90, 65, -65, 115, -115):
+        for turn in (0, 35, -35, 65, -65, 90, -90, 115, -115, 145, -145, 180):
+            angle = (first + turn + 180) % 360 - 180
             dx, dy = far * np.cos(np.radians(angle)), far * np.sin(np.radians(angle))
-            side = "center" if abs(angle) == 90 else "left" if abs(angle) < 90 else "right"
+            side = "center" if 75 < abs(angle) < 105 else "left" if abs(angle) < 90 else "right"
             text.set_position((dx, dy))
             text.set_ha(side)
             box = text.get_window_extent(renderer)
@@ -200,7 +205,7 @@ def write(figure: Figure, path: str | Path, *, dpi: float = DPI) -> Path:
 
 
 def _write_png(figure: Any, path: Path, dpi: float) -> None:
-    """A PNG of at most 256 colours where that is enough: a third of the size, and the eye sees no difference."""
+    """A PNG; of 256 colours where it would be large otherwise, which is a third of the size and looks the same."""
     from io import BytesIO
 
     from PIL import Image
@@ -209,5 +214,10 @@ def _write_png(figure: Any, path: Path, dpi: float) -> None:
     figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
     stream.seek(0)
     with Image.open(stream) as picture:
-        flat = picture.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        flat.save(path, format="PNG", optimize=True)
+        full = picture.convert("RGB")
+    small = BytesIO()
+    full.save(small, format="PNG", optimize=True)
+    if small.tell() > LARGE:
+        small = BytesIO()
+        full.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(small, format="PNG", optimize=True)
+    path.write_bytes(small.getvalue())

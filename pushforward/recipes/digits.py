@@ -71,7 +71,7 @@ def draw(models: Mapping[str, Any], train: Tensor, test: Tensor, space: Space, f
     title = "top row: held-out digits; below, as restored by " + ", ".join(restored)
     drawn["reconstructions"] = (torch.cat([test[:16], *(r.to(test) for r in restored.values())]), 16, title)
     grid = flat.decode(plane(codes, 15).reshape(-1, codes.shape[1]))
-    drawn["plane"] = (grid, 15, f"the decoder on the plane of {codes.shape[1]} codes' two widest directions, ±2 standard deviations")
+    drawn["plane"] = (grid, 15, "the latent plane: the decoder along the codes' two widest directions, ±2 standard deviations")
     ends = chosen.encode(test[:12])
     paths = torch.cat([chosen.decode(interpolate(a, b, 12)) for a, b in zip(ends[:6], ends[6:])])
     drawn["interpolations"] = (paths, 12, "from one held-out digit (left) to another (right), straight through latent space")

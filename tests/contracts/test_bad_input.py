@@ -1,6 +1,8 @@
 """Bad input: every row of the promise. Exit code 2, one line that says what was expected, what came and what to do; no
 traceback; and nothing that was there before is lost or half-written."""
 
+# ruff: noqa: E501 - the table is read by its rows
+
 from __future__ import annotations
 
 import hashlib

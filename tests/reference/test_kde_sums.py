@@ -264,6 +264,24 @@ def test_marginals_of_the_state():
         assert gap(part.density(q), exact) <= part.absolute_error < 1e-7
 
 
+@pytest.mark.parametrize("matrix", [False, True])
+def test_conditionals_of_the_state(matrix):
+    h = torch.tensor([[0.3, 0.1], [0.1, 0.2]]).double() if matrix else 0.4
+    x, w = normal(200, 2).clamp(-6, 6), uniform(200)
+    box = torch.full((2,), 6.0, dtype=torch.float64)
+    state = FourierState(FrequencyGrid(-box, box, Scale.of(h, 2))).add(x, w)
+    for axis, value in ((0, 0.7), (1, -1.2)):
+        part, q = state.condition([axis], [value]), normal(30, 1, 1)
+        joint = torch.cat([q, q], 1)
+        joint[:, axis] = value
+        other = state.grid.scale.covariance[axis, axis].sqrt()
+        below = log_density(x[:, [axis]], torch.tensor([[value]]).double(), float(other), weights=w)
+        exact = (log_density(x, joint, h, weights=w) - below).exp()
+        assert gap(part.density(q), exact) <= part.absolute_error < 1e-8
+    with pytest.raises(ValueError, match="condition nearer to the data"):
+        state.condition([0], [5.9])
+
+
 # ---- hard data
 
 

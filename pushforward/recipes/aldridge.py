@@ -1,0 +1,109 @@
+"""A player's heat map: where he shoots, f(x), and how often it goes in there, by Bayes' rule from two kernel densities:
+
+    P(made | x) = P(made) f(x | made) / f(x) = Σ_i made_i K((x - x_i)/h) / Σ_i K((x - x_i)/h),
+
+shrunk to his average p̄ by one imagined shot, (Σ made_i K + p̄) / (Σ K + 1) with K(0) = 1. The bandwidth is the one under which
+unseen shots' fates are least surprising (ten folds); whether place tells anything at all is in the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import BadSource
+from pushforward.core.random import derive, permutation
+from pushforward.core.records import Record
+from pushforward.core.source import Arrays
+from pushforward.plots.court import HALF, beyond_arc
+from pushforward.plots.density import grid_density
+from pushforward.plots.maps import heat_and_accuracy
+from pushforward.recipes.curry import density
+from pushforward.recipes.registry import SHOT_COLUMNS, Findings
+from pushforward.recipes.shots import court_space, places, player_shots
+
+__all__ = ["run", "accuracy", "surprise"]
+
+BANDWIDTHS = (1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
+FOLDS = 10
+DEPTH = 35.0
+CELLS = 200
+
+
+def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) -> Findings:
+    """The heat map, and accuracy by place, with what place tells of a shot's fate."""
+    frame, name = player_shots(paths[0], (*SHOT_COLUMNS, "SHOT_MADE"), players, "LaMarcus Aldridge")
+    frame = frame[frame.LOC_Y <= HALF]
+    x, made = places(frame, seed), torch.tensor([_yes(v, paths[0]) for v in frame.SHOT_MADE], dtype=torch.float64)
+    data = f"{paths[0].name}, {name}, {len(x)} shots on the half court, {FOLDS} folds"
+    losses = {h: surprise(x, made, h, seed) for h in BANDWIDTHS}
+    h = min(losses, key=lambda b: float(losses[b].mean()))
+    rate = float(made.mean())
+    plain = surprise(x, made, None, seed)
+    records = {
+        "bits by his average": Record.of("log loss", plain, unit="bits", data=data),
+        "bits by place": Record.of("log loss", losses[h], unit="bits", data=data, details={"bandwidth": h}),
+        "bits gained": Record.of("log loss gained", plain - losses[h], unit="bits", data=data),
+        "made": Record.of("share", made, data=data),
+    }
+    law = density().fit(Arrays(x, space=court_space(x)))
+    u, v, f = grid_density(law, (-25.0, 0.0), (25.0, DEPTH), CELLS)
+    grid = torch.as_tensor(np.stack(np.meshgrid(u, v), -1).reshape(-1, 2))
+    share = accuracy(x, made, grid, h, rate).reshape(CELLS, CELLS).numpy()
+    rows = []
+    distance = torch.hypot(x[:, 0], x[:, 1] - 5.25)
+    three = torch.as_tensor(beyond_arc(x))
+    zones = {
+        "under 4 ft": distance < 4,
+        "4 to 10 ft": (distance >= 4) & (distance < 10),
+        "10 ft to the arc": (distance >= 10) & ~three,
+        "three points": three,
+    }
+    for zone, own in zones.items():
+        n = int(own.sum())
+        p = float(made[own].mean()) if n else float("nan")
+        error = (p * (1 - p) / n) ** 0.5 if n else float("nan")
+        records[f"made, {zone}"] = Record("share", p, error, data=data, n=n)
+        rows.append([zone, f"{n}", f"{n / len(x):.0%}", f"{p:.1%} ± {error:.1%}" if n else "–"])
+    gain = records["bits gained"]
+    notes = [
+        f"{name}: {len(x)} shots, {rate:.1%} made",
+        f"knowing the place (kernels of {h:g} ft) makes an unseen shot's fate {gain.value:.4f} ± {gain.error:.4f} bits less surprising "
+        f"than his average does ({records['bits by his average'].value:.3f} bits)",
+    ]
+    title = f"{name}: {len(x):,} shots, {rate:.1%} made"
+    picture = heat_and_accuracy(
+        u, v, 100 * f, 100 * share, middle=100 * rate, area=(u[1] - u[0]) * (v[1] - v[0]) / 100, depth=DEPTH, title=title
+    )
+    return Findings(records, ("from", "shots", "share", "made"), rows, notes, {"aldridge": picture})
+
+
+def accuracy(x: Tensor, made: Tensor, at: Tensor, h: float, rate: float) -> Tensor:
+    """The share made (m,) at places (m, 2), from shots x (n, 2): kernels of h feet, and one imagined shot at his average."""
+    kernels = torch.cdist(at, x).div_(h).square_().mul_(-0.5).exp_()
+    return (kernels @ made + rate) / (kernels.sum(1) + 1)
+
+
+def surprise(x: Tensor, made: Tensor, h: float | None, seed: int) -> Tensor:
+    """-log₂ of the probability given to each shot's fate (n,) by what was learnt without its fold; h None: by the average alone."""
+    order = permutation(len(x), rng=derive(seed, "folds"))
+    p = torch.empty_like(made)
+    for fold in range(FOLDS):
+        held = order[fold::FOLDS]
+        keep = torch.ones(len(x), dtype=torch.bool).index_fill_(0, held, False)
+        rate = float((made[keep].sum() + 0.5) / (keep.sum() + 1))
+        p[held] = rate if h is None else accuracy(x[keep], made[keep], x[held], h, rate)
+    return -torch.where(made > 0, p, 1 - p).log2()
+
+
+def _yes(value: object, path: Path) -> float:
+    text = str(value).strip().lower()
+    if text in ("true", "1", "1.0", "made shot"):
+        return 1.0
+    if text in ("false", "0", "0.0", "missed shot"):
+        return 0.0
+    raise BadSource(f"{path}: SHOT_MADE must be true or false, got {value!r}; map it to 1 and 0")

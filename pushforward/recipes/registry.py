@@ -1,0 +1,157 @@
+"""The recipes by name, and how one is run: a table in, pictures and numbers out.
+
+A recipe is a module with `run(path, *, seed, players)`, which returns `Findings`; what stands here is what can be said of it without
+importing it: what it shows, which public table it reads, and which columns a table of one's own must have.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pushforward.core.errors import BadSource, InvalidValue, suggestion
+from pushforward.core.records import Record
+from pushforward.core.storage import write_text
+
+__all__ = ["RECIPES", "Findings", "Recipe", "find", "locate", "run"]
+
+SHOTS = "DomSamangy/NBA_Shots_04_24 on GitHub"
+SHOT_COLUMNS = ("LOC_X", "LOC_Y")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is known of a recipe before it runs.
+
+    Arguments:
+        name: on the command line; module: its file in this room.
+        line: what it shows.
+        tables: where its default tables lie under $PUSHFORWARD_DATA.
+        origin: where they can be had by everyone.
+        columns: what a table of one's own must have.
+        player: what --player means here; '' where it has no meaning.
+    """
+
+    name: str
+    module: str
+    line: str
+    tables: tuple[str, ...]
+    origin: str
+    columns: tuple[str, ...]
+    player: str = ""
+
+
+@dataclass
+class Findings:
+    """What a recipe found.
+
+    Arguments:
+        records: measured numbers by name.
+        heads, rows: a short table to print.
+        notes: sentences to print under it.
+        pictures: figures by file name, without the suffix.
+    """
+
+    records: dict[str, Record] = field(default_factory=dict)
+    heads: tuple[str, ...] = ()
+    rows: list[list[str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    pictures: dict[str, Any] = field(default_factory=dict)
+
+
+_STATS = "josh-thurston/NBA-Best on GitHub (MIT)"
+_TOTALS = (
+    "year", "player", "games", "minutes_played", "field_goals", "field_goal_attempts", "three_point_attempts", "free_throws",
+    "free_throw_attempts", "offense_rebounds", "defense_rebounds", "assists", "steals", "blocks", "turnovers", "points",
+)  # fmt: skip
+RECIPES: Mapping[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            "curry", "curry", "Stephen Curry's shots of 2015-16 as a density on the court, by kernels that adapt",
+            ("nba_shots/stephen_curry_2016.csv.gz",), SHOTS, SHOT_COLUMNS, "whose shots, where the table has several players'",
+        ),
+        Recipe(
+            "aldridge", "aldridge", "LaMarcus Aldridge's heat map of 2015-16: where he shot, and where they went in",
+            ("nba_shots/lamarcus_aldridge_2016.csv.gz",), SHOTS, (*SHOT_COLUMNS, "SHOT_MADE"),
+            "whose shots, where the table has several players'",
+        ),
+        Recipe(
+            "hall-of-fame", "hall_of_fame", "Hall-of-Fame players in clusters, and what each cluster is",
+            ("nba_player_stats/Seasons_Stats_1956_2017.csv.gz",), _STATS, _TOTALS,
+        ),
+        Recipe(
+            "seasons", "seasons", "players' seasons in the plane of their two principal components",
+            ("nba_player_stats/Seasons_Stats_1956_2017.csv.gz",), _STATS, _TOTALS, "a player to name in the picture, best season; several times",
+        ),
+        Recipe(
+            "trajectories", "trajectories", "the principal trajectories of players on the court, five seconds long",
+            ("nba_tracking/cle_2015_16_train_5_games.npz", "nba_tracking/cle_2015_16_val_4_games.npz"),
+            "tufts-ml/team-dynamics-time-series on GitHub (MIT)", ("player_coords", "example_stop_idxs"),
+        ),
+        Recipe(
+            "shot-maps", "shot_maps", "players' shooting maps in ten numbers, by an auto-encoder and by PCA, and who shoots like whom",
+            ("nba_shots/NBA_2015_Shots.csv.xz", "nba_shots/NBA_2016_Shots.csv.xz"), SHOTS, ("PLAYER_NAME", "SEASON_2", *SHOT_COLUMNS),
+            "a player whose neighbours to name; several times",
+        ),
+    )
+}  # fmt: skip
+
+
+def find(name: str) -> Recipe:
+    """The recipe of a name; InvalidValue with the nearest one otherwise."""
+    if name not in RECIPES:
+        raise InvalidValue(f"unknown recipe {name!r}; {suggestion(name, RECIPES)}")
+    return RECIPES[name]
+
+
+def locate(recipe: Recipe, file: str | Path | None = None) -> list[Path]:
+    """The tables to read: the user's own, or the recipe's under $PUSHFORWARD_DATA; BadSource names where to get them."""
+    if file is not None:
+        path = Path(file).expanduser()
+        if not path.is_file():
+            raise BadSource(f"{path}: no such file; a table for {recipe.name} has the columns {', '.join(recipe.columns)}")
+        return [path]
+    folder = os.environ.get("PUSHFORWARD_DATA")
+    names = " and ".join(recipe.tables)
+    cure = f"get it from {recipe.origin} and pass --file (columns: {', '.join(recipe.columns)})"
+    if not folder:
+        raise BadSource(
+            f"{recipe.name} reads {names}, which is not part of pushforward; {cure}, or set PUSHFORWARD_DATA to a folder that has it"
+        )
+    paths = [Path(folder).expanduser() / table for table in recipe.tables]
+    missing = next((p for p in paths if not p.is_file()), None)
+    if missing is not None:
+        raise BadSource(f"{missing}: not there (PUSHFORWARD_DATA is {folder}); {cure}")
+    return paths
+
+
+def run(
+    name: str, *, file: str | Path | None = None, out: str | Path, seed: int = 0, players: Sequence[str] = ()
+) -> tuple[Findings, list[Path]]:
+    """Run a recipe; records.json and the pictures go into the folder `out`. Returns what was found and the pictures' paths."""
+    recipe = find(name)
+    if players and not recipe.player:
+        raise InvalidValue(f"{name} has no use for a player's name; leave --player out")
+    paths = locate(recipe, file)
+    findings: Findings = import_module(f"pushforward.recipes.{recipe.module}").run(paths, seed=seed, players=tuple(players))
+    return findings, store(recipe, findings, Path(out), paths, seed)
+
+
+def store(recipe: Recipe, findings: Findings, folder: Path, paths: Sequence[Path], seed: int) -> list[Path]:
+    """Write records.json and the pictures, in the place of older ones; the pictures' paths."""
+    from pushforward.plots import write
+
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "recipe": recipe.name, "tables": [p.name for p in paths], "origin": recipe.origin, "seed": seed,
+        "records": {key: record.as_dict() for key, record in findings.records.items()},
+        "table": [dict(zip(findings.heads, row)) for row in findings.rows], "notes": findings.notes,
+    }  # fmt: skip
+    write_text(folder / "records.json", json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n")
+    return [write(figure, folder / f"{key}.png") for key, figure in findings.pictures.items()]

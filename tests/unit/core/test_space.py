@@ -1,0 +1,82 @@
+"""Space: what is inferred, what is refused, what comes back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import pushforward as pf
+
+
+def test_points_are_inferred_with_names_kinds_and_ranges() -> None:
+    frame = pd.DataFrame({"feet": [1.5, 2.5], "shots": [3, 9]})
+    space = pf.Space.infer(frame)
+    assert space.names == ("feet", "shots")
+    assert [c.kind for c in space.columns] == ["continuous", "integer"]
+    assert (space.columns[1].low, space.columns[1].high) == (3, 9)
+
+
+def test_bytes_are_levels_and_fractions_are_values() -> None:
+    assert pf.Space.infer(np.zeros((2, 3, 4, 4), np.uint8)).high == 255
+    assert pf.Space.infer(np.full((2, 1, 4, 4), 0.5)).high == 1.0
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((5, 4, 4), "add the channel axis"), ((5, 8, 8, 3), "channels-last"), ((2, 2, 2, 2, 2, 2), "1 to 5 axes")],
+)
+def test_shapes_that_mean_nothing_are_refused(shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(pf.ShapeMismatch, match=message):
+        pf.Space.infer(np.zeros(shape))
+
+
+def test_a_space_survives_json() -> None:
+    import json
+
+    for space in (
+        pf.Space.infer(pd.DataFrame({"a": [1.0, 2.0], "b": [1, 2]})),
+        pf.Space.infer(np.zeros((2, 3, 4, 4), np.uint8), preparation="size 4, crop"),
+        pf.Space.labels(["cat", "dog"]),
+        pf.Space("pictures", (3, None, None), (), 0, 255, True),
+    ):
+        assert pf.Space.from_json(json.loads(json.dumps(space.to_json()))) == space
+
+
+def test_frames_are_matched_by_name_and_missing_columns_are_named() -> None:
+    space = pf.Space.infer(pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}))
+    x = space.conform(pd.DataFrame({"b": [30.0], "extra": [0.0], "a": [10.0]}))
+    assert x.tolist() == [[10.0, 30.0]]
+    with pytest.raises(pf.ShapeMismatch, match="column 'b' is missing"):
+        space.conform(pd.DataFrame({"a": [1.0]}))
+
+
+def test_levels_and_fractions_are_not_mixed_up() -> None:
+    levels = pf.Space.infer(np.full((2, 1, 4, 4), 200, np.uint8))
+    with pytest.raises(pf.ShapeMismatch, match="already divided"):
+        levels.conform(np.full((1, 1, 4, 4), 0.5))
+    fractions = pf.Space.infer(np.full((2, 1, 4, 4), 0.5))
+    with pytest.raises(pf.ShapeMismatch, match="divide by 255"):
+        fractions.conform(np.full((1, 1, 4, 4), 200, np.uint8))
+
+
+def test_labels_outside_the_categories_are_refused() -> None:
+    space = pf.Space.labels(["cat", "dog"])
+    assert space.conform([0, 1, 1]).tolist() == [0, 1, 1]
+    with pytest.raises(pf.ShapeMismatch, match=r"labels 0\.\.1"):
+        space.conform([2])
+
+
+def test_export_rounds_levels_and_clips_them() -> None:
+    space = pf.Space.infer(np.zeros((2, 1, 1, 4), np.uint8))
+    out = space.export(torch.tensor([[[[-3.0, 0.4, 0.6, 300.0]]]]))
+    assert out.dtype == np.uint8
+    assert out.ravel().tolist() == [0, 0, 1, 255]
+
+
+def test_export_gives_frames_back_with_whole_numbers_whole() -> None:
+    space = pf.Space.infer(pd.DataFrame({"a": [1.0, 2.0], "n": [3, 4]}))
+    out = space.export(torch.tensor([[0.25, 3.4]], dtype=torch.float64))
+    assert out["n"].dtype.kind == "i"
+    assert out.iloc[0].tolist() == [0.25, 3.0]
