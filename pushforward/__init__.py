@@ -41,6 +41,8 @@ __all__ = sorted(_NAMES)  # noqa: PLE0605
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
+        if name == "compat":
+            return importlib.import_module("pushforward.compat")
         if name not in _NAMES:
             raise AttributeError(f"module 'pushforward' has no attribute {name!r}")
         importlib.import_module("pushforward.models")

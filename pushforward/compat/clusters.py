@@ -14,7 +14,7 @@ from pushforward.compat.conventions import Adapter, array, number, one_of, passe
 from pushforward.core.errors import InvalidValue
 from pushforward.core.random import generator
 from pushforward.models.classical.kmeans import KMeans as Centres
-from pushforward.models.classical.starts import START_ROWS, plus_plus
+from pushforward.models.classical.starts import START_ROWS, at_random, plus_plus
 
 __all__ = ["KMeans"]
 
@@ -128,10 +128,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         """The model's argument for scikit-learn's `init`."""
         k = int(self.n_clusters)
         if isinstance(self.init, str):
-            one_of("init", self.init, ("k-means++", "random"))
-            if self.init == "random":
-                return "random"
-            return _sorted_start(rows, k, weights, seed) if len(rows) <= START_ROWS else "kmeans++"
+            name = {"k-means++": "kmeans++", "random": "random"}[one_of("init", self.init, ("k-means++", "random"))]
+            return _sorted_start(name, rows, k, weights, seed) if len(rows) <= START_ROWS else name
         given = self.init(rows, k, random_state=np.random.RandomState(seed)) if callable(self.init) else self.init
         centres = np.asarray(given, dtype=np.float64)
         if centres.shape != (k, rows.shape[1]):
@@ -151,10 +149,10 @@ def _inertia(model: Centres, rows: NDArray[Any], weights: Any) -> float:
     return float(squares.sum() if weights is None else weights @ squares)
 
 
-def _sorted_start(rows: NDArray[Any], k: int, weights: torch.Tensor | None, seed: int) -> list[list[float]]:
-    """k-means++ over the sorted rows: whole weights are repetitions, and the order of the rows does not matter."""
-    order = np.lexsort(rows.T[::-1])
-    x = torch.from_numpy(rows[order].astype(np.float64))
-    origin = x[0]
-    centres = plus_plus(x - origin, k, generator(seed), None if weights is None else weights[torch.from_numpy(order)])
-    return (centres + origin).tolist()
+def _sorted_start(name: str, rows: NDArray[Any], k: int, weights: torch.Tensor | None, seed: int) -> list[list[float]]:
+    """A start among the sorted, different rows: whole weights are repetitions, and the order of the rows does not matter."""
+    w = np.ones(len(rows)) if weights is None else weights.numpy()
+    found, which = np.unique(rows[w > 0].astype(np.float64), axis=0, return_inverse=True)
+    x, w = torch.from_numpy(found), torch.from_numpy(np.bincount(which.ravel(), w[w > 0]))
+    centres = (plus_plus if name == "kmeans++" else at_random)(x - x[0], k, generator(seed), w)
+    return (centres + x[0]).tolist()

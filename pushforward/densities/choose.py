@@ -315,8 +315,6 @@ def _check_options(method: str, shape: str, tolerance: float, kernel: Kernel, sc
     if not 0 < tolerance < 1:
         raise InvalidValue(f"tolerance must lie between 0 and 1, got {tolerance}; the default is 1e-6")
     if method == "fourier" and (kernel.name != "gaussian" or d > 3):
-        raise InvalidValue(
-            f"method 'fourier' serves the Gaussian kernel in 1 to 3 dimensions, got {kernel.name!r} in {d}; use 'auto'"
-        )
+        raise InvalidValue(f"method 'fourier' serves the Gaussian kernel in 1 to 3 dimensions, got {kernel.name!r} in {d}; use 'auto'")
     if shape == "product" and scale.kind == "matrix" and kernel.name != "gaussian":
         raise InvalidValue("a product kernel takes one bandwidth per axis, got a matrix; pass its diagonal or use 'radial'")

@@ -60,9 +60,7 @@ class Bumps:
 
     def take(self, index: Tensor | slice) -> "Bumps":
         """The bumps at `index`, keeping their weights (which then no longer sum to one)."""
-        return replace(
-            self, points=self.points[index], scales=self.scales[index], log_weights=self.log_weights[index]
-        )
+        return replace(self, points=self.points[index], scales=self.scales[index], log_weights=self.log_weights[index])
 
     @property
     def separable(self) -> bool:
@@ -141,10 +139,7 @@ class _Terms:
 
     def _axes(self, queries: Tensor, across: slice) -> list[Tensor]:
         scales = self.bumps.scales[across]
-        return [
-            (queries[:, axis, None] - self.columns[axis, across]).abs_().div_(scales)
-            for axis in range(self.bumps.dimension)
-        ]
+        return [(queries[:, axis, None] - self.columns[axis, across]).abs_().div_(scales) for axis in range(self.bumps.dimension)]
 
     def _squares(self, queries: Tensor, across: slice) -> Tensor:
         """(rows, columns) squared distances by differences, so that near pairs keep all their digits."""

@@ -45,6 +45,7 @@ __all__ = ["FourierState", "FrequencyGrid"]
 
 ROUNDING = 10.0  # transform error over eps sup f: seen up to 2.5
 
+
 @dataclass(frozen=True)
 class FrequencyGrid:
     """Where the coefficients live: a box, a bandwidth, and the frequencies these need.

@@ -53,6 +53,7 @@ __all__ = ["Loop"]
 SCANNED_ROWS = 1 << 18
 EVALUATED_ROWS = 10_000
 WATCHED_ROWS = 512
+REPORTS = 200
 ROLLBACKS = 3
 DOUBLE = ("64-true", "64", 64)
 SINGLE = ("32-true", "32", 32)
@@ -131,7 +132,7 @@ class Loop:
         self.scaling = _in_dtype(self.model.scaling, self.dtype)
         self.batches = Batches(self.training, self.trainer.batch, self.trainer.seed, self.rank, self.world)
         self.total = self._total_steps()
-        self.report_every = max(1, min(100, (self.total or 10_000) // 200))
+        self.report_every = max(1, min(100, (self.total or 10_000) // REPORTS))
         self.evaluate_every = self._evaluation_steps()
 
     def _check_run(self, run: Path) -> None:

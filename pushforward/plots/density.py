@@ -64,16 +64,16 @@ def density_map(
     """
     law, names, rows = two_axes(model, axes, x)
     low, high = _court_limits(depth) if court else _limits(law, rows, limits)
-    figure, ax = axes_of_page(ax, 6.6, 6.2 if court else 5.2)
+    figure, ax = axes_of_page(ax, 6.6, 5.6 if court else 5.2)
     u, v, f = grid_density(law, low, high, cells)
     colors = mpl("matplotlib.colors")
-    norm = colors.PowerNorm(power, vmin=0, vmax=top or scale * float(f.max()))
+    norm = colors.PowerNorm(power, vmin=0, vmax=top or scale * float(f.max()), clip=True)
     image = ax.imshow(scale * f, origin="lower", extent=(low[0], high[0], low[1], high[1]), cmap=heat(), norm=norm, aspect="auto", zorder=0)
     contours(ax, u, v, f, mass_levels(f, shares, (u[1] - u[0]) * (v[1] - v[0])), inline=not court)
     if rows is not None and points:
         ax.plot(*rows[:, :2].T, ".", color=INK, markersize=1.6, alpha=0.35, zorder=1)
     label = unit or f"density per {_unit(law)}"
-    bar(figure, image, ax, label, fraction=0.04, pad=0.02)
+    bar(figure, image, ax, label, fraction=0.04, pad=0.02, extend="max" if top and top < scale * f.max() else "neither")
     if court:
         draw_court(ax, depth=depth)
         dress(ax, title)
@@ -86,7 +86,7 @@ def density_map(
     return figure
 
 
-def contours(ax: Any, u: Any, v: Any, f: Any, levels: Mapping[float, float], *, inline: bool = True) -> None:
+def contours(ax: Any, u: Any, v: Any, f: Any, levels: Mapping[float, float], *, inline: bool = True, legended: bool = True) -> None:
     """Contours at {height: share}: named on the line, or (where they come in many pieces) by a line's look in a legend."""
     if not levels:
         return
@@ -94,6 +94,8 @@ def contours(ax: Any, u: Any, v: Any, f: Any, levels: Mapping[float, float], *, 
     drawn = ax.contour(u, v, f, levels=list(levels), colors=INK, linewidths=0.9 if inline else 1.2, linestyles=looks, alpha=0.8, zorder=2)
     if inline:
         ax.clabel(drawn, fmt={level: f"{share:.0%}" for level, share in levels.items()}, fontsize=SMALL - 0.5)
+        return
+    if not legended:
         return
     line = mpl("matplotlib.lines").Line2D
     handles = [

@@ -15,7 +15,10 @@ from pushforward.plots.style import INK, SMALL, bar, diverging, dress, heat, mpl
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["shot_maps", "heat_and_accuracy"]
+__all__ = ["shot_maps", "heat_and_accuracy", "DARKEST"]
+
+DARKEST = 0.2
+"""The share of the mass that is drawn in the darkest colour: else a spike under the rim leaves nothing for the rest."""
 
 
 def shot_maps(
@@ -77,14 +80,20 @@ def heat_and_accuracy(
         middle: the player's average, white on the right; area: of a cell, so that heat_values · area sums to the mass.
         shares: of the shots that the contours hold; on the right, what lies outside the last is left white.
     """
-    figure, grid = page(11.4, 4.9, 1, 2)
+    figure, grid = page(11.4, 4.35, 1, 2)
     colors = mpl("matplotlib.colors")
     extent = (1.5 * u[0] - 0.5 * u[1], 1.5 * u[-1] - 0.5 * u[-2], 1.5 * v[0] - 0.5 * v[1], 1.5 * v[-1] - 0.5 * v[-2])
     levels = mass_levels(heat_values, shares, area)
+    top = max(mass_levels(heat_values, (DARKEST,), area), default=float(heat_values.max()))
     outside = heat_values < min(levels, default=0)
     reach = float(np.abs(share - middle)[~outside].max())
     looks = (
-        (heat_values, {"cmap": heat(), "norm": colors.PowerNorm(0.5, vmin=0)}, "where he shoots", "of 100 shots, how many per square foot"),
+        (
+            heat_values,
+            {"cmap": heat(), "norm": colors.PowerNorm(0.5, vmin=0, vmax=top, clip=True)},
+            "where he shoots",
+            "of 100 shots, how many per square foot",
+        ),
         (
             np.ma.masked_where(outside, share),
             {"cmap": diverging(), "vmin": middle - reach, "vmax": middle + reach},
@@ -92,10 +101,10 @@ def heat_and_accuracy(
             "made of 100 shots",
         ),
     )
-    for ax, (values, look, head, unit) in zip(grid[0], looks):
+    for ax, (values, look, head, unit), extend in zip(grid[0], looks, ("max", "neither")):
         image = ax.imshow(values, origin="lower", extent=extent, zorder=0, **look)
-        contours(ax, u, v, heat_values, levels, inline=False)
-        bar(figure, image, ax, unit, fraction=0.035, pad=0.02)
+        contours(ax, u, v, heat_values, levels, inline=False, legended=extend == "max")
+        bar(figure, image, ax, unit, fraction=0.035, pad=0.02, extend=extend)
         draw_court(ax, depth=depth)
         dress(ax, head)
         for side in ax.spines.values():

@@ -42,7 +42,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 INK = "#222222"
 SMALL, TEXT, TITLE = 9.0, 10.5, 12.0
 DPI = 110
-LARGE = 150_000
+LARGE = 180_000
 """Bytes above which a PNG is reduced to 256 colours."""
 
 
@@ -197,7 +197,7 @@ def write(figure: Figure, path: str | Path, *, dpi: float = DPI) -> Path:
         if kind == "png":
             _write_png(figure, new, dpi)
         else:
-            figure.savefig(new, format=kind, dpi=dpi)
+            figure.savefig(new, format=kind, dpi=dpi, bbox_inches="tight", pad_inches=0.08)
         os.replace(new, path)
     finally:
         new.unlink(missing_ok=True)
@@ -211,7 +211,7 @@ def _write_png(figure: Any, path: Path, dpi: float) -> None:
     from PIL import Image
 
     stream = BytesIO()
-    figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
+    figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None}, bbox_inches="tight", pad_inches=0.08)
     stream.seek(0)
     with Image.open(stream) as picture:
         full = picture.convert("RGB")
@@ -219,5 +219,5 @@ def _write_png(figure: Any, path: Path, dpi: float) -> None:
     full.save(small, format="PNG", optimize=True)
     if small.tell() > LARGE:
         small = BytesIO()
-        full.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(small, format="PNG", optimize=True)
+        full.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(small, format="PNG", optimize=True)
     path.write_bytes(small.getvalue())

@@ -2,8 +2,8 @@
 
     P(made | x) = P(made) f(x | made) / f(x) = Σ_i made_i K((x - x_i)/h) / Σ_i K((x - x_i)/h),
 
-shrunk to his average p̄ by one imagined shot, (Σ made_i K + p̄) / (Σ K + 1) with K(0) = 1. The bandwidth is the one under which
-unseen shots' fates are least surprising (ten folds); whether place tells anything at all is in the numbers.
+shrunk to his average p̄ by m imagined shots, (Σ made_i K + m p̄) / (Σ K + m) with K(0) = 1. The bandwidth and m are those under
+which unseen shots' fates are least surprising (ten folds); whether place tells anything at all is in the numbers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from pushforward.recipes.shots import court_space, places, player_shots
 
 __all__ = ["run", "accuracy", "surprise"]
 
-BANDWIDTHS = (1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
+BANDWIDTHS = (1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+IMAGINED = (1.0, 3.0, 10.0, 30.0)
 FOLDS = 10
 DEPTH = 35.0
 CELLS = 200
@@ -40,20 +41,20 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     frame = frame[frame.LOC_Y <= HALF]
     x, made = places(frame, seed), torch.tensor([_yes(v, paths[0]) for v in frame.SHOT_MADE], dtype=torch.float64)
     data = f"{paths[0].name}, {name}, {len(x)} shots on the half court, {FOLDS} folds"
-    losses = {h: surprise(x, made, h, seed) for h in BANDWIDTHS}
-    h = min(losses, key=lambda b: float(losses[b].mean()))
+    losses = {(h, m): surprise(x, made, (h, m), seed) for h in BANDWIDTHS for m in IMAGINED}
+    h, m = min(losses, key=lambda pair: float(losses[pair].mean()))
     rate = float(made.mean())
     plain = surprise(x, made, None, seed)
     records = {
         "bits by his average": Record.of("log loss", plain, unit="bits", data=data),
-        "bits by place": Record.of("log loss", losses[h], unit="bits", data=data, details={"bandwidth": h}),
-        "bits gained": Record.of("log loss gained", plain - losses[h], unit="bits", data=data),
+        "bits by place": Record.of("log loss", losses[h, m], unit="bits", data=data, details={"bandwidth": h, "imagined": m}),
+        "bits gained": Record.of("log loss gained", plain - losses[h, m], unit="bits", data=data),
         "made": Record.of("share", made, data=data),
     }
     law = density().fit(Arrays(x, space=court_space(x)))
     u, v, f = grid_density(law, (-25.0, 0.0), (25.0, DEPTH), CELLS)
     grid = torch.as_tensor(np.stack(np.meshgrid(u, v), -1).reshape(-1, 2))
-    share = accuracy(x, made, grid, h, rate).reshape(CELLS, CELLS).numpy()
+    share = accuracy(x, made, grid, (h, m), rate).reshape(CELLS, CELLS).numpy()
     rows = []
     distance = torch.hypot(x[:, 0], x[:, 1] - 5.25)
     three = torch.as_tensor(beyond_arc(x))
@@ -66,13 +67,14 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     for zone, own in zones.items():
         n = int(own.sum())
         p = float(made[own].mean()) if n else float("nan")
-        error = (p * (1 - p) / n) ** 0.5 if n else float("nan")
+        smooth = (n * p + 0.5) / (n + 1) if n else float("nan")
+        error = (smooth * (1 - smooth) / (n + 2)) ** 0.5  # of the posterior under Jeffreys' prior: right also where none went in
         records[f"made, {zone}"] = Record("share", p, error, data=data, n=n)
         rows.append([zone, f"{n}", f"{n / len(x):.0%}", f"{p:.1%} ± {error:.1%}" if n else "–"])
     gain = records["bits gained"]
     notes = [
         f"{name}: {len(x)} shots, {rate:.1%} made",
-        f"knowing the place (kernels of {h:g} ft) makes an unseen shot's fate {gain.value:.4f} ± {gain.error:.4f} bits less surprising "
+        f"knowing the place (kernels of {h:g} ft, {m:g} imagined shot{'s' * (m > 1)}) makes an unseen shot's fate {gain.value:.4f} ± {gain.error:.4f} bits less surprising "
         f"than his average does ({records['bits by his average'].value:.3f} bits)",
     ]
     title = f"{name}: {len(x):,} shots, {rate:.1%} made"
@@ -82,21 +84,22 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     return Findings(records, ("from", "shots", "share", "made"), rows, notes, {"aldridge": picture})
 
 
-def accuracy(x: Tensor, made: Tensor, at: Tensor, h: float, rate: float) -> Tensor:
-    """The share made (m,) at places (m, 2), from shots x (n, 2): kernels of h feet, and one imagined shot at his average."""
+def accuracy(x: Tensor, made: Tensor, at: Tensor, smoothing: tuple[float, float], rate: float) -> Tensor:
+    """The share made (m,) at places (m, 2), from shots x (n, 2): kernels of h feet, and m imagined shots at his average."""
+    h, m = smoothing
     kernels = torch.cdist(at, x).div_(h).square_().mul_(-0.5).exp_()
-    return (kernels @ made + rate) / (kernels.sum(1) + 1)
+    return (kernels @ made + m * rate) / (kernels.sum(1) + m)
 
 
-def surprise(x: Tensor, made: Tensor, h: float | None, seed: int) -> Tensor:
-    """-log₂ of the probability given to each shot's fate (n,) by what was learnt without its fold; h None: by the average alone."""
+def surprise(x: Tensor, made: Tensor, smoothing: tuple[float, float] | None, seed: int) -> Tensor:
+    """-log₂ of the probability given to each shot's fate (n,) by what was learnt without its fold; None: by the average alone."""
     order = permutation(len(x), rng=derive(seed, "folds"))
     p = torch.empty_like(made)
     for fold in range(FOLDS):
         held = order[fold::FOLDS]
         keep = torch.ones(len(x), dtype=torch.bool).index_fill_(0, held, False)
         rate = float((made[keep].sum() + 0.5) / (keep.sum() + 1))
-        p[held] = rate if h is None else accuracy(x[keep], made[keep], x[held], h, rate)
+        p[held] = rate if smoothing is None else accuracy(x[keep], made[keep], x[held], smoothing, rate)
     return -torch.where(made > 0, p, 1 - p).log2()
 
 

@@ -6,6 +6,7 @@ how much that matters is measured: the log-density of shots that were not learnt
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from pushforward.models.classical.gmm import GMM
 from pushforward.models.classical.kde import KDE
 from pushforward.plots.court import HALF, beyond_arc
 from pushforward.plots.density import density_map, grid_density, mass_levels
+from pushforward.plots.maps import DARKEST
 from pushforward.recipes.registry import SHOT_COLUMNS, Findings
 from pushforward.recipes.shots import HALF_COURT, court_space, places, player_shots
 
@@ -70,10 +72,14 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         f"{name}: {len(x)} shots on the half court" + (f" ({int((~near).sum())} from farther away left out)" if (~near).any() else ""),
         f"half of them come from {facts['area with half of the shots'].value:.0f} of {AREA:.0f} square feet; "
         f"{far.mean():.0%} are from beyond the arc; the densest spot is ({u[spot[1]]:.1f}, {v[spot[0]]:.1f})",
-        f"kernels that adapt make an unseen shot {(best.value - baseline.value) * 100:.0f} centinats likelier than Scott's bandwidth does",
+        f"kernels that adapt make an unseen shot {best.value - baseline.value:.2f} nats likelier than Scott's bandwidth does: "
+        f"{math.exp(best.value - baseline.value):.2f} times as likely",
     ]
+    top = 100 * max(mass_levels(f, (DARKEST,), area))
     title = f"{name}: where {len(x):,} shots came from"
-    picture = density_map(law, court=True, shares=(0.5, 0.9), scale=100, unit="of 100 shots, how many per square foot", title=title)
+    picture = density_map(
+        law, court=True, shares=(0.5, 0.9), scale=100, unit="of 100 shots, how many per square foot", title=title, top=top
+    )
     rows = [[key, f"{r.value:.3f} ± {r.error:.3f}"] for key, r in records.items()]
     return Findings({**records, **facts}, ("estimate", "log-density of unseen shots, nats"), rows, notes, {"curry": picture})
 

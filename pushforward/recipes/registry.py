@@ -87,7 +87,7 @@ RECIPES: Mapping[str, Recipe] = {
         ),
         Recipe(
             "seasons", "seasons", "players' seasons in the plane of their two principal components",
-            ("nba_player_stats/Seasons_Stats_1956_2017.csv.gz",), _STATS, _TOTALS, "a player to name in the picture, best season; several times",
+            ("nba_player_stats/Seasons_Stats_1956_2017.csv.gz",), _STATS, _TOTALS, "a player whose best season to name; several times",
         ),
         Recipe(
             "trajectories", "trajectories", "the principal trajectories of players on the court, five seconds long",

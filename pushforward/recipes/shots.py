@@ -69,7 +69,7 @@ def player_shots(path: Path, columns: Sequence[str], players: Sequence[str], def
         name = known[0] if not players and len(known) == 1 else name
         if name not in known:
             raise InvalidValue(f"{path.name} has no shots by {name!r}; {suggestion(name, known) if len(known) < 20 else near(name, known)}")
-        frame = frame[frame.PLAYER_NAME == name]
+        frame = frame[frame["PLAYER_NAME"] == name]
     elif not players:
         name = path.name.split(".")[0]
     frame = frame.dropna(subset=["LOC_X", "LOC_Y"])

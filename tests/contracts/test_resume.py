@@ -29,6 +29,7 @@ from pushforward.core.events import CancelToken, Event
 from pushforward.core.phase import Batch, Step, Terms
 from pushforward.core.registry import register
 from pushforward.fitting.augment import Augment
+from pushforward.fitting import loop as loop_module
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.log import read_log
 from pushforward.fitting.loop import Loop
@@ -99,11 +100,21 @@ RECIPES: dict[str, tuple[Callable[[], Any], Callable[[], Tensor], dict[str, Any]
         },
     ),
 }
+WORSENING = {"held_out": 0.2, "keep_best": True, "evaluate_every": 0.5, "samples": 800, "batch": 40}
+
+
+@register("test_worsening_autoencoder")
+class WorseningAutoencoder(NoisyAutoencoder):
+    """Best when first judged, so that what is best must survive."""
+
+    def quality(self, batch: Batch, *, rng: Any = None) -> Tensor:
+        return -self.seen.to(torch.float64)
 
 
 def fitted(name: str, **more: Any) -> Any:
     """The recipe's model, fitted; `more` goes to the trainer."""
     make, data, settings = RECIPES[name]
+    loop_module.REPORTS = 6  # reports every few steps, so that stops and kills fall between them
     trainer = pf.Trainer(**more) if "resume" in more else pf.Trainer(**{"batch": 40, "seed": 3, **settings, **more})
     model = make().fit(data(), by=trainer)
     model.reason = trainer.reason
@@ -218,6 +229,16 @@ def test_stopping_and_going_on_at_every_single_step(whole: dict[str, Path], fold
         token = CancelToken()
         model = fitted("vae", resume=folder / "run", token=token)
     same_run(whole["vae"], folder / "run")
+
+
+def test_the_best_weights_survive_a_stop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    WorseningAutoencoder(latent=3, hidden=(8,)).fit(_pictures(), by=pf.Trainer(**WORSENING, run=folder / "whole"))
+    token = CancelToken()
+    with monkeypatch.context() as patched:
+        _StopAfter(11, token, patched)
+        WorseningAutoencoder(latent=3, hidden=(8,)).fit(_pictures(), by=pf.Trainer(**WORSENING, run=folder / "run", token=token))
+    WorseningAutoencoder(latent=3, hidden=(8,)).fit(_pictures(), by=pf.Trainer(resume=folder / "run"))
+    same_run(folder / "whole", folder / "run")
 
 
 def test_saving_changes_nothing(whole: dict[str, Path], folder: Path) -> None:

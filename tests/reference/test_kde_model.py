@@ -125,7 +125,9 @@ def test_conditional_times_marginal_is_joint(options: dict) -> None:
 @pytest.mark.parametrize("options", CLOSED)
 def test_marginals_are_integrals_of_the_joint(options: dict) -> None:
     pick = options["bandwidth"]
-    options = {**options, "bandwidth": pick if isinstance(pick, float) else (tuple(r[:2] for r in pick[:2]) if isinstance(pick[0], tuple) else pick[:2])}
+    if isinstance(pick, tuple):
+        pick = tuple(row[:2] for row in pick[:2]) if isinstance(pick[0], tuple) else pick[:2]
+    options = {**options, "bandwidth": pick}
     options["bounds"] = tuple(b for b in options.get("bounds", ()) if b[0] < 2)
     model = KDE.of(normal(20, 2).clamp(-2.9, 2.9), **options)
     axis = torch.linspace(-7, 7, 2801, dtype=torch.float64)
@@ -253,7 +255,12 @@ def test_streaming_blocks_gives_the_same_model() -> None:
 
 @pytest.mark.parametrize(
     "made",
-    [KDE(), KDE(0.4, "cosine", "product"), KDE(adaptive="abramson", form="matrix"), KDE((0.3, 0.4), boundary="reflect", bounds=((0, -9.0, None),))],
+    [
+        KDE(),
+        KDE(0.4, "cosine", "product"),
+        KDE(adaptive="abramson", form="matrix"),
+        KDE((0.3, 0.4), boundary="reflect", bounds=((0, -9.0, None),)),
+    ],
 )
 def test_saved_and_loaded(made: KDE, tmp_path: Path) -> None:
     x = normal(80, 2)

@@ -266,7 +266,7 @@ def test_marginals_of_the_state():
 
 @pytest.mark.parametrize("matrix", [False, True])
 def test_conditionals_of_the_state(matrix):
-    h = torch.tensor([[0.3, 0.1], [0.1, 0.2]]).double() if matrix else 0.4
+    h = torch.tensor([[0.3, 0.1], [0.1, 0.2]], dtype=torch.float64) if matrix else 0.4
     x, w = normal(200, 2).clamp(-6, 6), uniform(200)
     box = torch.full((2,), 6.0, dtype=torch.float64)
     state = FourierState(FrequencyGrid(-box, box, Scale.of(h, 2))).add(x, w)
@@ -275,7 +275,7 @@ def test_conditionals_of_the_state(matrix):
         joint = torch.cat([q, q], 1)
         joint[:, axis] = value
         other = state.grid.scale.covariance[axis, axis].sqrt()
-        below = log_density(x[:, [axis]], torch.tensor([[value]]).double(), float(other), weights=w)
+        below = log_density(x[:, [axis]], torch.tensor([[value]], dtype=torch.float64), float(other), weights=w)
         exact = (log_density(x, joint, h, weights=w) - below).exp()
         assert gap(part.density(q), exact) <= part.absolute_error < 1e-8
     with pytest.raises(ValueError, match="condition nearer to the data"):

@@ -47,7 +47,7 @@ from pushforward.densities.kernels import SHAPES, kernel_named
 from pushforward.fitting.em import EM
 from pushforward.models.classical.gaussian import axes_of, refuse_conditions, subspace
 
-__all__ = ["KDE"]
+__all__ = ["KDE", "checked_bandwidth"]
 
 RULES = ("scott", "silverman", "likelihood", "crossvalidation")
 ADAPTIVE = (None, "abramson", "knn")
@@ -124,7 +124,7 @@ class KDE(Model):
         bounds: Any = (),
     ) -> None:
         super().__init__()
-        self.bandwidth, self.kernel, self.shape = _bandwidth(bandwidth), kernel_named(kernel).name, _one_of("shape", shape, SHAPES)
+        self.bandwidth, self.kernel, self.shape = checked_bandwidth(bandwidth), kernel_named(kernel).name, _one_of("shape", shape, SHAPES)
         self.form = None if form is None else _one_of("form", form, FORMS)
         self.adaptive = _one_of("adaptive", adaptive, ADAPTIVE)
         self.neighbours = neighbours
@@ -443,15 +443,15 @@ def _one_of(name: str, value: Any, known: tuple[Any, ...]) -> Any:
     return value
 
 
-def _bandwidth(given: Any) -> Any:
+def checked_bandwidth(given: Any, rules: tuple[str, ...] = RULES) -> Any:
     """A rule's name, a number, or nested tuples of numbers, checked."""
     if isinstance(given, str):
-        return _one_of("bandwidth", given, RULES)
+        return _one_of("bandwidth", given, rules)
     if isinstance(given, bool) or given is None:
-        raise InvalidKind(f"bandwidth must be a number, one per axis, a matrix or one of {', '.join(map(repr, RULES))}, got {given!r}")
+        raise InvalidKind(f"bandwidth must be a number, one per axis, a matrix or one of {', '.join(map(repr, rules))}, got {given!r}")
     h = torch.as_tensor(given, dtype=torch.float64)
     if h.ndim > 2 or not bool(h.isfinite().all()) or (h.ndim < 2 and not bool((h > 0).all())):
-        raise InvalidValue(f"bandwidth must be positive, got {given!r}; pass a number or one of {', '.join(map(repr, RULES))}")
+        raise InvalidValue(f"bandwidth must be positive, got {given!r}; pass a number or one of {', '.join(map(repr, rules))}")
     if h.ndim == 2:
         Scale.of(h, len(h))
         return tuple(tuple(row) for row in h.tolist())

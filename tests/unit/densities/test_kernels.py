@@ -17,9 +17,7 @@ def edge(kernel) -> float:
 
 
 def integral(kernel, power: int) -> float:
-    value, _ = integrate.quad(
-        lambda r: r**power * float(kernel.profile(torch.tensor(r, dtype=torch.float64))), 0, edge(kernel), limit=200
-    )
+    value, _ = integrate.quad(lambda r: r**power * float(kernel.profile(torch.tensor(r, dtype=torch.float64))), 0, edge(kernel), limit=200)
     return value
 
 

@@ -1,0 +1,215 @@
+r"""A Gaussian kernel density kept as Fourier coefficients: without its data, in memory that does not grow with them.
+
+    F_k = Σ_i w_i exp(-½ ω_kᵀ H ω_k - i ω_k · x_i),      f(x) = 1 / (V Σ_i w_i) Σ_k F_k exp(i ω_k · x)
+
+on a box that holds the data, in one to three dimensions. F is a sum over rows, so fitting streams, and machines add
+theirs. The marginal over some axes is F at frequency zero of the others; the conditional given x_b is the series summed
+along the axes b. What it states, it states within `absolute_error`: so it knows no far tails, and it has no samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import BadSource, InvalidValue
+from pushforward.core.model import Fitter, Model
+from pushforward.core.phase import Batch
+from pushforward.core.registry import register
+from pushforward.core.scan import Facts
+from pushforward.core.source import Source
+from pushforward.densities import FourierState, FrequencyGrid, Scale
+from pushforward.fitting.em import EM
+from pushforward.models.classical.gaussian import axes_of, refuse_conditions, subspace
+from pushforward.models.classical.kde import checked_bandwidth
+
+__all__ = ["FourierKDE"]
+
+LARGEST = 2**25  # coefficients: half a gigabyte
+
+
+@dataclass
+class Coefficients:
+    """Real and imaginary part of F (*modes), the total weight and the number of rows."""
+
+    real: Tensor
+    imaginary: Tensor
+    mass: Tensor
+    count: Tensor
+
+    def merge(self, other: Coefficients) -> Coefficients:
+        """Of both sets of rows."""
+        return Coefficients(
+            self.real + other.real, self.imaginary + other.imaginary, self.mass + other.mass, self.count + other.count
+        )  # fmt: skip
+
+
+@register("fourier_kde")
+class FourierKDE(Model):
+    """Gaussian kernel density in one to three dimensions as Fourier coefficients; keeps no data.
+
+    **Reference** Barnett, Magland & af Klinteberg (2019), A parallel non-uniform fast Fourier transform library, for the
+    transforms; Silverman (1982), Algorithm AS 176, for kernel densities by Fourier transform (there on a grid).
+
+    **Arguments**
+        bandwidth: h in the data's units: a number, one per axis, a matrix H in squared units, or 'scott', per axis from
+            the variances and the number of rows.
+        box: (lowest, highest), each one number per axis, holding all data to come; None for the range of those given.
+            Models to be merged need one box.
+        eps: accuracy of the transforms relative to the largest density.
+
+    Learnt: `real_`, `imaginary_` the coefficients, `mass_` their total weight, and the grid. Reads the rows twice: for
+    the box, then for the sums.
+
+    **Example**
+        >>> import torch
+        >>> x = torch.randn(1000, 2, generator=torch.Generator().manual_seed(0))
+        >>> model = FourierKDE().fit(x)
+        >>> model.density(torch.zeros(1, 2)).shape, bool(model.absolute_error < 1e-8)
+        (torch.Size([1]), True)
+    """
+
+    accepts: ClassVar[frozenset[str]] = frozenset({"few"})
+    scaling_kind: str = "identity"
+    dtype: ClassVar[torch.dtype | None] = torch.float64
+    one_pass: ClassVar[bool] = True
+    block_rows: ClassVar[int] = 1 << 18
+
+    real_: Tensor
+    imaginary_: Tensor
+    mass_: Tensor
+    count_: Tensor
+    inherited_: Tensor
+    box_: Tensor
+    period_: Tensor
+    cut_: Tensor
+    factor_: Tensor
+
+    def __init__(self, bandwidth: Any = "scott", box: Any = None, eps: float = 1e-12) -> None:
+        super().__init__()
+        self.box = None if box is None else tuple(tuple(float(v) for v in end) for end in box)
+        self.bandwidth = checked_bandwidth(bandwidth, ("scott",))
+        if not 1e-14 <= eps <= 1e-3:
+            raise InvalidValue(f"eps must lie between 1e-14 and 1e-3, got {eps}; 1e-12 is usual")
+        self.eps = float(eps)
+        if not isinstance(self.bandwidth, str):
+            self.accepts = self.accepts | {"constant", "single"}  # type: ignore[misc]
+        for name in ("real_", "imaginary_", "mass_", "count_", "inherited_", "box_", "period_", "cut_", "factor_"):
+            self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
+
+    def default_fitter(self) -> Fitter:
+        """One pass, after the one that finds the box."""
+        return EM()
+
+    # ---------------------------------------------------------------------------------------------------- learning
+
+    def prepare(self, source: Source, facts: Facts) -> None:
+        """Refuse conditions, high dimensions and boxes too large for the bandwidth; lay out the frequencies."""
+        refuse_conditions(self, source)
+        d = source.space.size
+        if d > 3:
+            raise BadSource(f"FourierKDE needs 1 to 3 coordinates, got {d}; use KDE, or PCA first")
+        super().prepare(source, facts)
+        low, high = facts.low, facts.high
+        if self.box is not None:
+            low, high = (torch.tensor(end, dtype=torch.float64) for end in self.box)
+            if low.shape != (d,) or high.shape != (d,):
+                raise InvalidValue(f"box must hold {d} lowest and {d} highest values, got {self.box}")
+            if bool((facts.low < low).any() or (facts.high > high).any()):
+                raise BadSource(f"some rows leave the box {self.box}; make it larger, or leave those rows out")
+        grid = FrequencyGrid(low, high, self._scale(facts, d), eps=self.eps)
+        if grid.size > LARGEST:
+            raise BadSource(
+                f"the box is {float((high - low).max()):g} wide and would need {grid.size:.2g} coefficients; "
+                "use a larger bandwidth, drop far outliers, or use KDE"
+            )
+        self._keep(FourierState(grid))
+
+    def statistics(self, batch: Batch) -> Coefficients:
+        """The coefficients of one block of rows."""
+        part = FourierState(self._grid()).add(batch.x.flatten(1), batch.weights)
+        as_tensor = torch.from_numpy
+        real, imaginary = as_tensor(part.coefficients.real.copy()), as_tensor(part.coefficients.imag.copy())
+        numbers = torch.tensor([part.mass, float(part.count)], dtype=torch.float64)
+        return Coefficients(*(t.to(batch.x.device) for t in (real, imaginary, numbers[0], numbers[1])))
+
+    def update(self, statistics: Coefficients) -> bool:
+        """Keep the sums; done."""
+        self.real_, self.imaginary_ = statistics.real, statistics.imaginary
+        self.mass_, self.count_ = statistics.mass, statistics.count
+        if not float(self.mass_) > 0:
+            raise BadSource("all weights are zero; give at least one row a positive weight")
+        return True
+
+    def merge(self, other: FourierKDE) -> FourierKDE:
+        """The model of both data sets; InvalidValue unless both have one grid (the same box and bandwidth)."""
+        return self._with(self.state().merge(other.state()), list(range(len(self.period_))))
+
+    # ------------------------------------------------------------------------------------------------- being used
+
+    def density(self, x: Any) -> Tensor:
+        """Density of each row (n,), per unit of the user's coordinates, within `absolute_error`; may be slightly negative."""
+        rows = self.fitted_space().conform(x, what="x").to("cpu", torch.float64).flatten(1)
+        return self.state().density(rows).to(self.device)
+
+    @property
+    def absolute_error(self) -> float:
+        """Bound on the error of `density` at any point."""
+        return self.state().absolute_error
+
+    def marginal(self, axes: Any) -> FourierKDE:
+        """The law of some axes (a name or position, or several)."""
+        keep = axes_of(self.fitted_space(), [axes] if isinstance(axes, (str, int)) else axes)
+        if not keep:
+            raise InvalidValue("a marginal needs at least one axis, got none")
+        return self._with(self.state().marginal(keep), keep)
+
+    def condition(self, known: Mapping[Any, float]) -> FourierKDE:
+        """The law of the other axes, given {axis name or position: value}; refused where the density there is unknown."""
+        b = axes_of(self.fitted_space(), known)
+        a = [i for i in range(len(self.period_)) if i not in b]
+        if not a or not b:
+            raise InvalidValue("condition needs at least one axis known and one left free")
+        return self._with(self.state().condition(b, [float(v) for v in known.values()]), a)
+
+    def state(self) -> FourierState:
+        """The coefficients as `densities.FourierState`, for merging by hand."""
+        self.fitted_space()
+        real, imaginary = self.real_.cpu().numpy(), self.imaginary_.cpu().numpy()
+        inherited = float(self.inherited_)
+        return FourierState(self._grid(), real + 1j * imaginary, float(self.mass_), int(self.count_), 0.0, inherited)
+
+    def _scale(self, facts: Facts, d: int) -> Scale:
+        if self.bandwidth != "scott":
+            return Scale.of(torch.tensor(self.bandwidth, dtype=torch.float64), d)
+        variance = facts.moments.covariance
+        variance = variance.diagonal() if variance.ndim == 2 else variance
+        return Scale.of(variance.sqrt() * facts.count ** (-1 / (d + 4)), d)
+
+    def _grid(self) -> FrequencyGrid:
+        box, factor = self.box_.cpu(), self.factor_.cpu()
+        diagonal = bool((factor == factor.diagonal().diag()).all())
+        grid = FrequencyGrid(box[0], box[1], Scale(factor, "axes" if diagonal else "matrix"), eps=self.eps)
+        grid.__dict__.update(period=self.period_.cpu(), cut=float(self.cut_), modes=tuple(self.real_.shape))
+        return grid
+
+    def _keep(self, state: FourierState) -> None:
+        grid = state.grid
+        self.real_ = torch.from_numpy(np.ascontiguousarray(state.coefficients.real))
+        self.imaginary_ = torch.from_numpy(np.ascontiguousarray(state.coefficients.imag))
+        numbers = (state.mass, float(state.count), state.inherited, grid.cut)
+        self.mass_, self.count_, self.inherited_, self.cut_ = torch.tensor(numbers, dtype=torch.float64)
+        self.box_, self.period_, self.factor_ = torch.stack([grid.low, grid.high]), grid.period, grid.scale.factor
+
+    def _with(self, state: FourierState, axes: list[int]) -> FourierKDE:
+        """A model of these axes that holds `state`."""
+        covariance = state.grid.scale.covariance
+        model = FourierKDE(covariance.tolist(), eps=self.eps)
+        model.assemble(subspace(self.fitted_space(), axes), None)
+        model._keep(state)
+        return model.to(self.device)

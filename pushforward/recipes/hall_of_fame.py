@@ -1,0 +1,116 @@
+"""Hall-of-Fame players as a mixture of normal laws, p(x) = Σ_k π_k N(x; μ_k, Σ_k), and each component in words.
+
+A career is nine numbers: rates per 36 minutes and percentages. Steals, blocks and rebounds were not counted before
+1974, nor threes before 1980; such numbers are missing, and the mixture marginalises them exactly. The number of components
+and the kind of covariance have the lowest BIC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import BadSource
+from pushforward.core.records import Record
+from pushforward.fitting.em import EM
+from pushforward.models.classical.gmm import GMM
+from pushforward.plots.clusters import clusters, profile
+from pushforward.plots.style import page
+from pushforward.recipes.careers import profiles, seasons_of
+from pushforward.recipes.registry import Findings
+
+__all__ = ["run", "in_words", "completed", "chosen"]
+
+FEATURES = ("points", "assists", "rebounds", "steals", "blocks", "threes tried", "free throws tried", "field goal %", "free throw %")
+LEAST_MINUTES = 5000
+KINDS = ("tied", "diagonal", "full")
+COUNTS = range(1, 7)
+NAMED = 4
+
+
+def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) -> Findings:
+    """The clusters, what distinguishes each from all, and examples of each."""
+    frame = seasons_of(paths[0])
+    stars = frame[frame.player.str.endswith("*")]
+    if not len(stars):
+        raise BadSource(f"{paths[0]}: no player's name ends with '*', which marks the Hall of Fame; mark those to cluster with it")
+    careers = profiles(stars, ["player"])
+    careers = careers[careers.minutes >= LEAST_MINUTES].reset_index(drop=True)
+    if len(careers) < 20:
+        raise BadSource(f"{paths[0]}: {len(careers)} players of the Hall of Fame have {LEAST_MINUTES} minutes; a mixture needs at least 20")
+    x = torch.tensor(careers[list(FEATURES)].to_numpy(dtype="float64"))
+    model, criteria = chosen(careers[list(FEATURES)], seed)
+    order = model.weights_.argsort(descending=True)
+    model = GMM.of(model.weights_[order], model.means_[order], model.covariances_[order], model.space)
+    data = f"{paths[0].name}, {len(careers)} Hall-of-Fame careers of {LEAST_MINUTES} minutes or more"
+    names = [str(p).rstrip("*") for p in careers.player]
+    filled = completed(model, x)
+    z = (model.means_ - filled.mean(0)) / filled.std(0)
+    owner, sure = model.assign(x), model.responsibilities(x).amax(1)
+    rows, words = [], []
+    for k in range(len(z)):
+        own = (owner == k).nonzero()[:, 0].tolist()
+        # The best known of those that clearly belong: by points scored.
+        known = sorted(own, key=lambda i: (float(sure[i]) < 0.8, -float(careers["all points"][i])))[:NAMED]
+        words.append(in_words(z[k]))
+        rows.append([str(k), f"{len(own)}", words[-1], ", ".join(names[i] for i in known)])
+    records = {f"BIC, {kind}, {k}": Record("bic", value, 0.0, unit="nats", data=data, n=len(x)) for (kind, k), value in criteria.items()}
+    records["responsibility"] = Record.of("largest responsibility", sure, data=data, details={"components": len(z)})
+    gaps = torch.isnan(x).any(1)
+    notes = [
+        f"{len(careers)} careers, {int(gaps.sum())} of them with numbers nobody counted at the time: marginalised, not imputed",
+        f"lowest BIC: {len(z)} components with {min(criteria, key=lambda c: criteria[c])[0]} covariance; "
+        f"a player's own cluster has probability {float(sure.mean()):.2f} on average",
+        "high and low: more than half a standard deviation from the mean of these players; per 36 minutes",
+    ]
+    picture = _picture(model, filled, gaps, z, len(careers))
+    return Findings(records, ("cluster", "players", "what it is", "among them"), rows, notes, {"hall-of-fame": picture})
+
+
+def chosen(frame: Any, seed: int) -> tuple[GMM, dict[tuple[str, int], float]]:
+    """The mixture of lowest BIC over kinds of covariance and numbers of components, and all criteria."""
+    best: GMM | None = None
+    criteria: dict[tuple[str, int], float] = {}
+    for kind in KINDS:
+        for k in COUNTS:
+            model = GMM(k, covariance=kind, starts=1 if k == 1 else 8, floor=1e-2).fit(frame, by=EM(steps=300, tolerance=1e-6, seed=seed))
+            criteria[kind, k] = model.bic(frame)
+            if best is None or criteria[kind, k] <= min(criteria.values()):
+                best = model
+    assert best is not None
+    return best, criteria
+
+
+def in_words(z: Tensor, threshold: float = 0.5) -> str:
+    """What is high and what is low, the strongest first, from differences (d,) in standard deviations."""
+    order = z.abs().argsort(descending=True).tolist()
+    many = [FEATURES[i] for i in order if z[i] > threshold]
+    few = [FEATURES[i] for i in order if z[i] < -threshold]
+    said = [f"{word} {', '.join(found[:4])}" for word, found in (("high", many), ("low", few)) if found]
+    return "; ".join(said) or "close to the average in everything"
+
+
+def completed(model: GMM, x: Tensor) -> Tensor:
+    """Rows (n, d) with each missing value at its conditional mean, Σ_k r_k E[x_m | x_o, k]: for drawing only."""
+    rows = x.clone()
+    for i in torch.isnan(rows).any(1).nonzero()[:, 0].tolist():
+        gap = torch.isnan(x[i])
+        law = model.condition({int(j): float(x[i, j]) for j in (~gap).nonzero()[:, 0]})
+        rows[i, gap] = law.weights_ @ law.means_
+    return rows
+
+
+def _picture(model: GMM, filled: Tensor, gaps: Tensor, z: Tensor, n: int) -> Any:
+    figure, grid = page(12.6, 4.9, 1, 2, width_ratios=[1, 1.15])
+    frame = model.fitted_space().export(filled)
+    clusters(model, frame, axes=["rebounds", "assists"], hollow=gaps.numpy(), ax=grid[0, 0], title=f"{n} Hall-of-Fame careers")
+    grid[0, 0].set_xlabel("rebounds per 36 minutes (hollow: expected, not counted then)")
+    grid[0, 0].set_ylabel("assists per 36 minutes")
+    grid[0, 0].set_ylim(bottom=0)
+    names = [f"cluster {k}" for k in range(len(z))]
+    profile(z, names, FEATURES, ax=grid[0, 1], title="each cluster's mean, against all of them")
+    return figure

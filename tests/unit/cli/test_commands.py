@@ -1,0 +1,241 @@
+"""What goes in comes out: fit, then every verb, on tables, pictures and labels; resume; seeds; JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pushforward as pf
+from pushforward.cli.main import main
+
+SMALL = ("--latent", "2", "--hidden", "8", "--batch", "16", "--steps", "4", "-q")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table with its runs, and small pictures with labels and their runs."""
+    root = tmp_path_factory.mktemp("made")
+    rng = np.random.default_rng(0)
+    height, age = rng.normal(1.75, 0.1, 60).round(3), rng.integers(20, 60, 60)
+    lines = ["height,age,team", *(f"{h},{a},{'rb'[i % 2]}" for i, (h, a) in enumerate(zip(height, age)))]
+    (root / "people.csv").write_text("\n".join(lines) + "\n")
+    for i in range(40):
+        folder = root / "photos" / "ab"[i % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (6, 6), dtype=np.uint8)).save(folder / f"{i}.png")
+    for arguments in (
+        ["fit", "pca", root / "people.csv", "--drop", "team", "--run", root / "pca", "-q"],
+        ["fit", "vae", root / "people.csv", "--drop", "team", "--run", root / "vae", *SMALL],
+        ["fit", "vae", root / "photos", "--label", "auto", "--run", root / "faces", *SMALL],
+        ["fit", "autoencoder", root / "photos", "--run", root / "plain", *SMALL],
+    ):
+        assert main([str(a) for a in arguments]) == 0
+    return root
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_a_run_folder_describes_itself(made: Path) -> None:
+    for name in ("pca", "vae", "faces", "plain"):
+        have = {p.name for p in (made / name).iterdir()}
+        assert have >= {"model.safetensors", "model.json", "log.jsonl", "README.md", "config.toml"}
+        assert json.loads((made / name / "model.json").read_text())["command"].startswith("pushforward fit ")
+    assert {p.name for p in (made / "faces/pictures").iterdir()} == {"samples.png", "reconstructions.png"}
+    card = (made / "vae/README.md").read_text()
+    assert all(word in card for word in ("height", "elbo", "48 rows learnt from; 12 held out", "pushforward sample", "pf.load"))
+    assert json.loads((made / "pca/log.jsonl").read_text().splitlines()[-1])["event"] == "finished"
+    assert isinstance(pf.load(made / "vae"), pf.VAE)
+
+
+def test_samples_of_a_table_have_its_columns_and_units(made: Path, cli) -> None:
+    first = cli("sample", made / "pca", "-n", "5", "--seed", "3")
+    again = cli("sample", made / "pca", "-n", "5", "--seed", "3")
+    assert first.out == again.out
+    assert cli("sample", made / "pca", "-n", "5", "--seed", "4").out != first.out
+    drawn = rows(first.out)
+    assert list(drawn[0]) == ["height", "age"]
+    assert len(drawn) == 5
+    assert all(r["age"] == str(int(r["age"])) for r in drawn)
+    as_json = [json.loads(line) for line in cli("sample", made / "pca", "-n", "5", "--seed", "3", "--json").out.splitlines()]
+    assert [str(r["age"]) for r in as_json] == [r["age"] for r in drawn]
+    done = cli("sample", made / "pca", "-n", "5", "--seed", "3", "--out", "x.csv")
+    assert done.out == "x.csv\n"
+    assert Path("x.csv").read_text() == first.out
+
+
+def test_samples_of_pictures_are_pictures(made: Path, cli) -> None:
+    done = cli("sample", made / "faces", "--y", "a,b", "-n", "6", "--out", "drawn/")
+    assert done.code == 0
+    assert sorted(p.parent.name for p in Path("drawn").rglob("*.png")) == ["a"] * 3 + ["b"] * 3
+    assert Image.open(next(Path("drawn").rglob("*.png"))).size == (6, 6)
+    cli("sample", made / "faces", "--y", "a", "-n", "4", "--out", "x.npz")
+    assert np.load("x.npz")["x"].dtype == np.uint8
+    done = cli("sample", made / "faces", "--y", "b")
+    assert Image.open(done.out.strip()).mode == "L"
+
+
+def test_codes_and_reconstructions(made: Path, cli) -> None:
+    table = made / "people.csv"
+    codes = rows(cli("encode", made / "pca", table).out)
+    assert list(codes[0]) == ["z0", "z1"]
+    assert len(codes) == 60
+    back = rows(cli("reconstruct", made / "pca", table).out)
+    assert [r["age"] for r in back] == [r["age"] for r in rows(table.read_text())]
+    assert "squared error" in cli("reconstruct", made / "vae", table).err
+    done = cli("reconstruct", made / "plain", made / "photos")
+    assert Image.open(done.out.strip()).size[0] > 6
+    cli("reconstruct", made / "plain", made / "photos", "-o", "back/")
+    assert len(list(Path("back").glob("*.png"))) == 40
+
+
+def test_density_finds_the_odd_one_out(made: Path, cli) -> None:
+    text = (made / "people.csv").read_text().replace("\n", "\n1.75,900,r\n", 1)
+    Path("odd.csv").write_text(text)
+    for run, quantity in (("pca", "log_density"), ("vae", "log_density_bound")):
+        found = rows(cli("density", made / run, "odd.csv", "--draws", "5").out)
+        assert len(found) == 61
+        assert [r["row"] for r in found if r["rank"] == "1"] == ["0"]
+        assert sorted(int(r["rank"]) for r in found) == list(range(1, 62))
+        values = [float(r[quantity]) for r in found]
+        assert values[0] == min(values)
+        top = rows(cli("density", made / run, "odd.csv", "--draws", "5", "--top", "2").out)
+        assert [r["rank"] for r in top] == ["1", "2"]
+    done = cli("density", made / "plain", made / "photos")
+    assert done.code == 2
+    assert "models that do: " in done.err
+    assert "pca" in done.err
+
+
+def test_density_is_that_of_the_model_on_rows_dequantised_with_the_recorded_seed(made: Path, cli) -> None:
+    found = rows(cli("density", made / "pca", made / "people.csv").out)
+    source = pf.read(str(made / "people.csv"), drop="team", label=False).dequantised(0)
+    expected = pf.load(made / "pca").log_prob(source.x)
+    assert np.allclose([float(r["log_density"]) for r in found], expected.numpy(), rtol=0, atol=1e-9)
+
+
+def test_evaluate_puts_like_beside_like_on_rows_that_were_set_aside(made: Path, cli) -> None:
+    done = cli("evaluate", made / "pca", made / "vae", "--draws", "5", "--json")
+    records = [json.loads(line) for line in done.out.splitlines()]
+    assert {r["quantity"] for r in records} == {"log_prob", "elbo", "iwae", "squared_error"}
+    assert {r["n"] for r in records} == {12}
+    assert len({r["data"] for r in records}) == 1
+    source = pf.read(str(made / "people.csv"), drop="team", label=False).dequantised(0)
+    _, held_out = pf.split(source, held_out=0.2, seed=0)
+    exact = float(pf.load(made / "pca").log_prob(held_out.all().x).mean())
+    assert abs(next(r for r in records if r["quantity"] == "log_prob")["value"] - exact) < 1e-9
+    table = cli("evaluate", made / "pca", made / "vae", "--draws", "5")
+    assert "log-density" in table.out
+    assert "density per unit" in table.err
+    done = cli("evaluate", made / "pca", made / "faces")
+    assert done.code == 2
+    assert "do not compare" in done.err
+
+
+def test_the_numbers_in_the_card_are_those_of_evaluate(made: Path, cli) -> None:
+    value = next(json.loads(x) for x in cli("evaluate", made / "pca", "--json").out.splitlines())["value"]
+    assert f"| log_prob | {value:.6g} |" in (made / "pca/README.md").read_text()
+
+
+def test_resume_extends_a_run_as_if_it_had_been_longer(made: Path, cli) -> None:
+    shutil.copytree(made / "vae", "run")
+    done = cli("resume", "run", "--steps", "+3")
+    assert done.code == 0
+    assert done.out == "run\n"
+    longer = [*SMALL[:-2], "7", "-q"]
+    assert cli("fit", "vae", made / "people.csv", "--drop", "team", "--run", "long", *longer).code == 0
+    one, two = pf.load("run").state_dict(), pf.load("long").state_dict()
+    assert all(bool((one[k] == two[k]).all()) for k in two)
+    assert "steps = 7" in Path("run/config.toml").read_text()
+
+
+def test_json_gives_every_event_and_the_result(made: Path, cli) -> None:
+    done = cli("fit", "vae", "ring:100", *SMALL, "--json", "--run", "r")
+    events = [json.loads(line) for line in done.out.splitlines()]
+    names = [e["event"] for e in events]
+    assert names[0] == "started"
+    assert names[-2:] == ["finished", "result"]
+    assert events[-1]["run"] == "r"
+    assert done.err == ""
+
+
+def test_plain_lines_tell_samples_terms_and_quality(made: Path, cli) -> None:
+    done = cli("fit", "vae", "ring:100", *SMALL[:-1])
+    assert done.out == "runs/vae-ring-1\n"
+    assert all(word in done.err for word in ("distortion", "rate", "held-out quality", "64 samples of 64", "latent=2", "pushforward sample"))
+    assert cli("fit", "vae", "ring:100", *SMALL).out == "runs/vae-ring-2\n"
+    assert "\x1b" not in done.err
+
+
+def test_a_config_file_repeats_a_fit(made: Path, cli) -> None:
+    cli("fit", "vae", "ring:100", *SMALL, "--likelihood", "gaussian(sigma=0.3)", "--optimizer", "adam(rate=0.01)", "--run", "one")
+    assert cli("fit", "--config", "one/config.toml", "--run", "two", "-q").code == 0
+    one, two = pf.load("one").state_dict(), pf.load("two").state_dict()
+    assert all(bool((one[k] == two[k]).all()) for k in two)
+    assert cli("fit", "vae", "--config", "one/config.toml", "--no-keep-best", "--run", "one", "--overwrite", "-q").code == 0
+
+
+def test_start_fine_tunes(made: Path, cli) -> None:
+    cli("fit", "vae", "ring:100", *SMALL, "--run", "one")
+    assert cli("fit", "vae", "ring:100", *SMALL, "--start", "one", "--run", "two").code == 0
+    assert "start = " in Path("two/config.toml").read_text()
+
+
+def test_whole_numbers_are_dequantised_where_there_is_a_density(made: Path, cli) -> None:
+    assert "dequantise = true" in (made / "pca/config.toml").read_text()
+    done = cli("fit", "pca", made / "people.csv", "--columns", "height,age", "--no-dequantise", "--run", "raw")
+    assert "dequantise = false" in Path("raw/config.toml").read_text()
+    assert "is added" not in done.err
+    found = rows(cli("density", "raw", made / "people.csv").out)
+    x = pf.read(str(made / "people.csv"), columns="height,age", label=False).x
+    assert np.allclose([float(r["log_density"]) for r in found], pf.load("raw").log_prob(x).numpy())
+
+
+def test_keep_best_chooses_by_rows_other_than_those_set_aside(made: Path, cli) -> None:
+    assert cli("fit", "vae", "ring:200", *SMALL, "--keep-best", "--run", "r").code == 0
+    assert json.loads(Path("r/trainer.json").read_text())["held_out"] == 0.1
+
+
+def test_overwrite_replaces_a_run(made: Path, cli) -> None:
+    for model, more in (("pca", ()), ("vae", SMALL)):
+        shutil.copytree(made / "pca", "run", dirs_exist_ok=True)
+        assert cli("fit", model, "ring:100", "--run", "run", "--overwrite", "-q", *more).code == 0
+        assert pf.load("run").registered_name == model
+        shutil.rmtree("run")
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+    fit = ["fit", "vae", "ring:200", "--latent", "2", "--hidden", "8", "--steps", "1000000", "--run", "run"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pushforward.cli.main", *fit], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    log = tmp_path / "run/log.jsonl"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (log.exists() and log.stat().st_size):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Continue with: pushforward resume run" in err
+    assert "Traceback" not in err
+    assert out == ""
+    done = subprocess.run(
+        [sys.executable, "-m", "pushforward.cli.main", "resume", "run", "--steps", "1", "-q"], cwd=tmp_path, capture_output=True, text=True,
+        check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode in (0, 2), done.stderr
+    assert "Traceback" not in done.stderr

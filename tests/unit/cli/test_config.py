@@ -1,0 +1,109 @@
+"""Settings: kinds from signatures, and defaults < file < environment < flags."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+
+import pytest
+
+from pushforward.cli.config import resolve, to_toml
+from pushforward.cli.flags import Flag, arguments_of, flags_of, model_flags, split_commas
+from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.models.classical.pca import PCA
+from pushforward.models.deep.gan import GAN
+from pushforward.models.deep.vae import VAE
+
+
+class Odd:
+    """A class with every kind of setting.
+
+    Arguments:
+        count: how many,
+            on two lines.
+        share, sizes: said of both.
+
+    Example:
+        >>> Odd()
+    """
+
+    def __init__(self, count: int = 3, share: float | None = None, sizes: Sequence[int] = (4, 2), on: bool = True, name: str = "a") -> None:
+        pass
+
+
+def flag(name: str, cls: type = Odd) -> Flag:
+    return next(f for f in model_flags(cls) if f.name == name)
+
+
+def test_arguments_of_a_docstring() -> None:
+    assert arguments_of(Odd) == {"count": "how many, on two lines.", "share": "said of both.", "sizes": "said of both."}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("count", "12", 12),
+        ("share", "0.5", 0.5),
+        ("share", "none", None),
+        ("sizes", "8,4", [8, 4]),
+        ("sizes", "none", []),
+        ("on", "no", False),
+        ("name", "7", "7"),
+    ],
+)
+def test_a_text_is_read_by_its_kind(name: str, text: str, value: object) -> None:
+    assert flag(name).read(text, "") == value
+
+
+@pytest.mark.parametrize(("name", "given"), [("count", "2.5"), ("count", 2.5), ("count", True), ("sizes", "8,x"), ("on", "maybe"), ("on", 3)])
+def test_what_is_of_the_wrong_kind_is_refused(name: str, given: object) -> None:
+    with pytest.raises(InvalidKind, match=f"--{name} must be"):
+        flag(name).read(given, "")
+
+
+def test_a_models_flags_are_its_signature() -> None:
+    assert [f.name for f in model_flags(VAE)][:3] == ["latent", "hidden", "likelihood"]
+    assert flag("components", PCA).read("0.9", "") == 0.9
+    assert flag("components", PCA).read("3", "") == 3
+    assert flag("components", PCA).read("minka", "") == "minka"
+    assert flag("penalties", GAN).read("r1(gamma=2), r2", "") == ["r1(gamma=2)", "r2"]
+    assert next(f for f in flags_of(GAN) if f.name == "ema").default == 0.999
+
+
+def test_commas_inside_parentheses_do_not_split() -> None:
+    assert split_commas("a(b=1, c=2), d") == ["a(b=1, c=2)", "d"]
+
+
+def test_stronger_places_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = flags_of(VAE)
+    file = {"latent": 5, "fitting": {"batch": 7, "seed": 1}, "hyperparameters": {"hidden": [9]}}
+    config = resolve("vae", "digits", flags, given={}, file=file)
+    assert (config.hyperparameters["latent"], config.fitting["batch"], config.fitting["seed"]) == (5, 7, 1)
+    monkeypatch.setenv("PUSHFORWARD_LATENT", "6")
+    monkeypatch.setenv("PUSHFORWARD_BATCH", "8")
+    config = resolve("vae", "digits", flags, given={"batch": "9"}, sets=["fitting.seed=3", "hidden=4,4"], file=file)
+    assert (config.hyperparameters["latent"], config.fitting["batch"], config.fitting["seed"]) == (6, 9, 3)
+    assert config.hyperparameters["hidden"] == [4, 4]
+
+
+def test_a_budget_replaces_a_weaker_one_in_another_unit() -> None:
+    config = resolve("vae", "digits", flags_of(VAE), given={"steps": "5"}, file={"epochs": 3})
+    assert (config.fitting["steps"], config.fitting["epochs"]) == (5, None)
+
+
+def test_the_stored_file_gives_the_same_configuration() -> None:
+    flags = flags_of(GAN)
+    given = {"penalties": ["r1(gamma=2.0)"], "optimizer": ["critic=adam(rate=1e-4)"], "keep_best": True, "label": 'a "b"\\'}
+    config = resolve("gan", "C:\\data ü", flags, given=given)
+    again = resolve("gan", "C:\\data ü", flags, given={}, file=tomllib.loads(to_toml(config, "one\ntwo")))
+    assert again.as_dict() == config.as_dict()
+
+
+@pytest.mark.parametrize(
+    ("file", "said"), [({"latnt": 1}, "did you mean 'latent'"), ({"fiting": {"seed": 1}}, "did you mean 'fitting'"), ({"data": {"seed": 1}}, "seed")]
+)
+def test_an_unknown_setting_suggests(file: dict[str, object], said: str) -> None:
+    with pytest.raises(InvalidValue, match=said):
+        resolve("vae", "digits", flags_of(VAE), given={}, file=file)
+    with pytest.raises(InvalidValue, match="name=value"):
+        resolve("vae", "digits", flags_of(VAE), given={}, sets=["latent"])

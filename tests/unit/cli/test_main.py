@@ -1,0 +1,144 @@
+"""The entry point: help without heavy imports, welcome, suggestions, exit codes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pushforward.cli import main as entry
+from pushforward.core.errors import InvalidValue
+
+HEAVY = ("torch", "pandas", "sklearn", "numpy", "rich", "lightning_fabric", "matplotlib")
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}, check=False, timeout=120
+    )
+
+
+@pytest.mark.parametrize("command", ["", *entry.COMMANDS])
+def test_help_imports_nothing_heavy(command: str) -> None:
+    asked = [command, "--help"] if command else ["--help"]
+    code = f"import sys; from pushforward.cli.main import main; code = main({asked}); print([m for m in {HEAVY} if m in sys.modules], code)"
+    began = time.perf_counter()
+    done = python(code)
+    print(f"{command or 'root'} --help: {time.perf_counter() - began:.2f} s")
+    assert done.stdout.splitlines()[-1] == "[] 0", done.stdout + done.stderr
+
+
+def test_every_command_explains_itself(cli) -> None:
+    listed = cli("--help").out
+    for command in entry.COMMANDS:
+        assert command in listed
+        done = cli(command, "--help")
+        assert done.code == 0
+        assert done.out.startswith(f"Usage: pushforward {command}")
+        assert done.err == ""
+
+
+def test_alone_it_welcomes_with_examples(cli) -> None:
+    done = cli()
+    assert done.code == 0
+    assert "pushforward fit vae digits" in done.out
+    assert done.err == ""
+
+
+def test_version(cli) -> None:
+    import pushforward
+
+    assert cli("--version").out == f"pushforward {pushforward.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["fti"], "unknown command 'fti'; did you mean 'fit'?"),
+        (["vae", "digits"], "(vae is a model: pushforward fit vae SOURCE)"),
+        (["sample"], "Missing argument"),
+        (["sample", "--sed", "3"], "did you mean --seed?"),
+        (["fit"], "expected a model and a source"),
+        (["fit", "gna", "digits"], "did you mean 'gan'?"),
+        (["fit", "digits", "vae"], "did you mean: pushforward fit vae digits?"),
+        (["fit", "vae", "digits", "--latnet", "3"], "did you mean --latent?"),
+        (["fit", "vae", "digits", "--epoch", "3"], "did you mean --epochs?"),
+        (["sample", "run", "-n", "few"], "few"),
+    ],
+)
+def test_a_typo_suggests(cli, typed: list[str], said: str) -> None:
+    done = cli(*typed)
+    assert done.code == 2
+    assert done.out == ""
+    assert said in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_exit_codes_of_errors(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(error: BaseException) -> None:
+        def fail(*a: object, **k: object) -> None:
+            raise error
+
+        monkeypatch.setattr("pushforward.cli.doctor.versions", fail)
+
+    failing(InvalidValue("x must be 1, got 2;\n pass 1"))
+    assert cli("doctor").err == "error: x must be 1, got 2; pass 1\n"
+    failing(KeyboardInterrupt())
+    assert cli("doctor").code == 130
+    failing(OSError(28, "No space left on device"))
+    done = cli("doctor")
+    assert (done.code, "No space left on device" in done.err) == (2, True)
+    failing(BrokenPipeError())
+    monkeypatch.setattr(entry, "_drop_stdout", lambda: None)
+    assert cli("doctor").code == 0
+    failing(RuntimeError("broken"))
+    done = cli("doctor")
+    assert done.code == 1
+    assert "broken" in done.err
+    assert "Traceback" not in done.err
+    kept = next(word for word in done.err.split() if word.endswith(".traceback;")).rstrip(";")
+    with open(kept) as file:
+        assert "RuntimeError: broken" in file.read()
+    os.unlink(kept)
+    assert "Traceback" in cli("--debug", "doctor").err
+    monkeypatch.setenv("PUSHFORWARD_DEBUG", "1")
+    assert "Traceback" in cli("doctor").err
+
+
+def test_a_reader_that_stops_is_not_an_error() -> None:
+    line = f"{sys.executable} -m pushforward.cli.main models --json | head -n 1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout.splitlines()[-1] == "0"
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+def test_models_doctor_and_data_as_text_and_json(cli) -> None:
+    import json
+
+    from pushforward.core.registry import catalogue
+
+    lines = [json.loads(line) for line in cli("models", "--json").out.splitlines()]
+    assert {line["model"] for line in lines} >= set(catalogue)
+    assert "density" in next(line for line in lines if line["model"] == "pca")["verbs"]
+    assert "pca" in cli("models").out
+    facts = json.loads(cli("doctor", "--json").out)
+    assert facts["versions"]["torch"]
+    assert "cpu" in facts["devices"]
+    assert json.loads(cli("data", "ring:50", "--json").out)["count"] == 50
+    assert "50 observations" in cli("data", "ring:50").out
+
+
+def test_doctor_names_the_install_line_of_what_is_missing(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pushforward.cli import doctor
+
+    known = doctor._version
+    monkeypatch.setattr(doctor, "_version", lambda package: "missing" if package == "pyarrow" else known(package))
+    done = cli("doctor")
+    assert done.code == 0
+    assert "missing pyarrow; run: pip install 'pushforward[tables]'" in done.out
+    monkeypatch.setattr(doctor, "_version", lambda package: "missing" if package == "finufft" else known(package))
+    assert cli("doctor").code == 2
