@@ -30,7 +30,9 @@ def main(wanted: list[str]) -> int:
         for row in benchmark():
             row = {**row, "reached": reached(row), "machine": machine()}
             stored["rows"][row["name"]] = row
-            print(f"  {row['name']:28} {row['ratio']}  target {row['target']}  {'reached' if row['reached'] else 'NOT REACHED'}", flush=True)
+            print(
+                f"  {row['name']:28} {row['ratio']}  target {row['target']}  {'reached' if row['reached'] else 'NOT REACHED'}", flush=True
+            )
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
     return 0

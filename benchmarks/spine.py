@@ -39,7 +39,11 @@ def vae_throughput() -> list[dict[str, Any]]:
     rates = {name: median(values) for name, values in found.items()}
     check = {"loss pushforward": round(last["pushforward"], 2), "loss pythae": round(last["pythae"], 2)}
     check["agree"] = abs(last["pushforward"] / last["pythae"] - 1) < 0.03
-    shared = {"what": f"VAE {WIDTH}-{HIDDEN}-{LATENT}, batch {BATCH}, with run folder, log and listener", "samples per second": rates, "check": check}
+    shared = {
+        "what": f"VAE {WIDTH}-{HIDDEN}-{LATENT}, batch {BATCH}, with run folder, log and listener",
+        "samples per second": rates,
+        "check": check,
+    }
     return [
         {"name": "vae-vs-pythae", **shared, "ratio": ratio(found["pushforward"], found["pythae"]), "target": 1.5},
         {"name": "vae-vs-matrix-limit", **shared, "ratio": ratio(found["pushforward"], found["matrix products"]), "target": 0.6},
@@ -117,7 +121,10 @@ def _fit_pythae(data: torch.Tensor, epochs: int = 3) -> tuple[float, float]:
 def _matrix_products(steps: int = 300) -> float:
     """Samples per second if a step were its matrix products alone, forward and backward, into ready buffers."""
     layers = [(WIDTH, HIDDEN), (HIDDEN, 2 * LATENT), (LATENT, HIDDEN), (HIDDEN, WIDTH)]
-    held = [(torch.randn(BATCH, i), torch.randn(i, o), torch.randn(BATCH, o), torch.empty(BATCH, o), torch.empty(i, o), torch.empty(BATCH, i)) for i, o in layers]
+    held = [
+        (torch.randn(BATCH, i), torch.randn(i, o), torch.randn(BATCH, o), torch.empty(BATCH, o), torch.empty(i, o), torch.empty(BATCH, i))
+        for i, o in layers
+    ]
     began = time.perf_counter()
     for _ in range(steps):
         for n, (x, w, g, out, dw, dx) in enumerate(held):
@@ -132,11 +139,19 @@ def import_time() -> list[dict[str, Any]]:
     """`import pushforward` beside `import torch`, in fresh processes, in turn; and that nothing heavy came along."""
     timed = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
     found = side_by_side({name: lambda name=name: float(child(timed.format(name))) for name in ("pushforward", "torch")}, rounds=9)  # type: ignore[misc]
-    heavy = child("import sys, pushforward; print([m for m in ('matplotlib', 'sklearn', 'pandas', 'lightning', 'lightning_fabric') if m in sys.modules])")
-    touched = child("import sys, pushforward as pf; pf.VAE, pf.PCA, pf.GAN, pf.Trainer; print([m for m in ('matplotlib', 'sklearn', 'pandas', 'lightning', 'lightning_fabric') if m in sys.modules])")
+    heavy = child(
+        "import sys, pushforward; print([m for m in ('matplotlib', 'sklearn', 'pandas', 'lightning', 'lightning_fabric') if m in sys.modules])"
+    )
+    touched = child(
+        "import sys, pushforward as pf; pf.VAE, pf.PCA, pf.GAN, pf.Trainer; print([m for m in ('matplotlib', 'sklearn', 'pandas', 'lightning', 'lightning_fabric') if m in sys.modules])"
+    )
     with_names = side_by_side(
         {
-            "pushforward": lambda: float(child("import time; t = time.perf_counter(); import pushforward as pf; pf.VAE, pf.PCA, pf.GAN; print(time.perf_counter() - t)")),
+            "pushforward": lambda: float(
+                child(
+                    "import time; t = time.perf_counter(); import pushforward as pf; pf.VAE, pf.PCA, pf.GAN; print(time.perf_counter() - t)"
+                )
+            ),
             "torch": lambda: float(child(timed.format("torch"))),
         },
         rounds=9,
@@ -150,7 +165,11 @@ def import_time() -> list[dict[str, Any]]:
             "target": 1.15,
             "better": "lower",
             "with models": ratio(with_names["pushforward"], with_names["torch"]),
-            "check": {"heavy modules": heavy.strip(), "after naming models": touched.strip(), "agree": heavy.strip() == touched.strip() == "[]"},
+            "check": {
+                "heavy modules": heavy.strip(),
+                "after naming models": touched.strip(),
+                "agree": heavy.strip() == touched.strip() == "[]",
+            },
         }
     ]
 
@@ -205,8 +224,21 @@ def streaming(gigabytes: float = 8.0, samples: int = 400_000) -> list[dict[str, 
     rates = {name: median(values) for name, values in found.items()}
     what = f"VAE {WIDTH}-{HIDDEN}-{LATENT} on a memory map of {gigabytes:g} GB ({rows} rows)"
     return [
-        {"name": "stream-rate", "what": what, "samples per second": rates, "ratio": ratio(found["mapped"], found["resident"]), "target": 0.8},
-        {"name": "stream-memory", "what": what, "anonymous GB at peak": round(max(memory), 3), "ratio": {"median": round(max(memory), 3)}, "target": 1.5, "better": "lower"},
+        {
+            "name": "stream-rate",
+            "what": what,
+            "samples per second": rates,
+            "ratio": ratio(found["mapped"], found["resident"]),
+            "target": 0.8,
+        },
+        {
+            "name": "stream-memory",
+            "what": what,
+            "anonymous GB at peak": round(max(memory), 3),
+            "ratio": {"median": round(max(memory), 3)},
+            "target": 1.5,
+            "better": "lower",
+        },
     ]
 
 

@@ -36,7 +36,7 @@ _HOMES = {
     "models.deep.gan": ["GAN"],
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names}
-__all__ = sorted(_NAMES)  # noqa: PLE0605
+__all__ = sorted(_NAMES)
 
 if not TYPE_CHECKING:
 

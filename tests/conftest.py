@@ -11,7 +11,21 @@ from beartype import BeartypeConf
 from beartype.claw import beartype_packages
 
 # All but core.phase, whose named tuples hide their module's names from the checker.
-CORE = ("capabilities", "errors", "events", "model", "moments", "random", "records", "registry", "scaling", "scan", "source", "space", "storage")
+CORE = (
+    "capabilities",
+    "errors",
+    "events",
+    "model",
+    "moments",
+    "random",
+    "records",
+    "registry",
+    "scaling",
+    "scan",
+    "source",
+    "space",
+    "storage",
+)
 CHECKED = (*(f"core.{file}" for file in CORE), "nets", "objectives", "metrics", "latent", "models")
 beartype_packages([f"pushforward.{room}" for room in CHECKED], conf=BeartypeConf(is_pep484_tower=True, claw_is_pep526=False))
 

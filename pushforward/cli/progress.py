@@ -125,14 +125,14 @@ class Live(Display):
 
     def __init__(self, voice: Voice) -> None:
         super().__init__(voice)
-        from rich.live import Live as Screen
-
-        self.screen = Screen(console=stderr(), refresh_per_second=8, transient=False, get_renderable=self.draw)
         self.seconds, self.rate = 0.0, 0.0
         self.left: float | None = None
         self.total: int | None = None
         self.terms: Mapping[str, float] = {}
         self.quality, self.reason = "", ""
+        from rich.live import Live as Screen
+
+        self.screen = Screen(console=stderr(), refresh_per_second=8, get_renderable=self.draw)
 
     def started(self, event: Started) -> None:
         """The heading; drawing begins."""

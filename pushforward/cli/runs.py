@@ -131,7 +131,8 @@ def read_source(config: Config) -> Source:
     d = config.data
     return read(
         config.source, size=d.get("size"), fit=d.get("fit"), channels=d.get("channels"), categorical=d.get("categorical") or (),
-        columns=d.get("columns") or None, drop=d.get("drop") or (), download=bool(d.get("download")), **_conditions(d.get("label"), config.source),
+        columns=d.get("columns") or None, drop=d.get("drop") or (), download=bool(d.get("download")),
+        **_conditions(d.get("label"), config.source),
     )  # fmt: skip
 
 

@@ -6,7 +6,10 @@ catalogue.update(
     {
         "pca": ("pushforward.models.classical.pca", "principal components as a probabilistic model: exact density, codes, samples"),
         "gaussian": ("pushforward.models.classical.gaussian", "one normal law: exact density, samples, conditionals, marginals"),
-        "gmm": ("pushforward.models.classical.gmm", "mixture of normal laws: exact density, clusters, samples, conditionals; takes missing values"),
+        "gmm": (
+            "pushforward.models.classical.gmm",
+            "mixture of normal laws: exact density, clusters, samples, conditionals; takes missing values",
+        ),
         "kmeans": ("pushforward.models.classical.kmeans", "the centres nearest to the rows they own: clusters"),
         "autoencoder": ("pushforward.models.deep.autoencoder", "a network that squeezes and restores: codes and reconstructions"),
         "vae": ("pushforward.models.deep.vae", "variational auto-encoder: codes, samples and a bound on the density"),

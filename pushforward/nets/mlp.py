@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ def check_activation(name: str) -> str:
 def mlp(sizes: Sequence[int], activation: str = "relu") -> nn.Sequential:
     """Linear layers of the given sizes with the activation between them, none at the end."""
     layers: list[nn.Module] = []
-    for i, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:])):
+    for i, (inputs, outputs) in enumerate(pairwise(sizes)):
         if i:
             layers.append(_activation(activation))
         layers.append(nn.Linear(inputs, outputs))

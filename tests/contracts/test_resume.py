@@ -28,8 +28,8 @@ import pushforward as pf
 from pushforward.core.events import CancelToken, Event
 from pushforward.core.phase import Batch, Step, Terms
 from pushforward.core.registry import register
-from pushforward.fitting.augment import Augment
 from pushforward.fitting import loop as loop_module
+from pushforward.fitting.augment import Augment
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.log import read_log
 from pushforward.fitting.loop import Loop
@@ -288,7 +288,7 @@ def test_the_log_forgets_what_was_done_after_the_checkpoint(whole: dict[str, Pat
 
     with pytest.raises(RuntimeError, match="stopped here"):
         fitted("vae", run=folder / "run", listeners=[fail], save_every=1e-9)
-    assert len(read_log(folder / "run")) > 5
+    assert len(read_log(folder / "run")) > 3
     for damaged in (folder / "run" / "state").glob("*"):  # back to a checkpoint that is a few steps older
         newest = max(folder.glob("run/state/*"))
         if damaged == newest:

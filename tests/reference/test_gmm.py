@@ -262,7 +262,12 @@ def test_degenerate_data_stay_finite(x: Tensor, kind: str) -> None:
 
 
 def test_errors_say_what_to_do() -> None:
-    for how, text in (({"covariance": "diag"}, "did you mean"), ({"floor": 0.0}, "1e-6"), ({"start": "zeros"}, "'kmeans'"), ({"components": 0}, "at least 1")):
+    for how, text in (
+        ({"covariance": "diag"}, "did you mean"),
+        ({"floor": 0.0}, "1e-6"),
+        ({"start": "zeros"}, "'kmeans'"),
+        ({"components": 0}, "at least 1"),
+    ):
         with pytest.raises(pf.InvalidValue, match=text):
             pf.GMM(**how)
     empty = IRIS.clone()

@@ -41,7 +41,9 @@ def lloyd(x: Tensor, centres: Tensor, steps: int) -> tuple[Tensor, Tensor, int]:
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @settings(max_examples=20, deadline=None)
-@given(n=st.integers(70, 400), d=st.integers(1, 6), k=st.integers(1, 20), seed=st.integers(0, 10**6), spread=st.sampled_from([0.0, 1.0, 8.0]))
+@given(
+    n=st.integers(70, 400), d=st.integers(1, 6), k=st.integers(1, 20), seed=st.integers(0, 10**6), spread=st.sampled_from([0.0, 1.0, 8.0])
+)
 def test_pruning_changes_nothing(precision: str, n: int, d: int, k: int, seed: int, spread: float) -> None:
     x = blobs(n, d, 5, seed, spread).float().double()
     start = x[torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:k]]
@@ -172,7 +174,12 @@ def test_degenerate_data_stay_right(x: Tensor, k: int) -> None:
 
 
 def test_errors_say_what_to_do() -> None:
-    for how, text in (({"clusters": 0}, "at least 1"), ({"start": "best"}, "'kmeans\\+\\+'"), ({"tolerance": -1.0}, "pass 0"), ({"precision": "half"}, "float32")):
+    for how, text in (
+        ({"clusters": 0}, "at least 1"),
+        ({"start": "best"}, "'kmeans\\+\\+'"),
+        ({"tolerance": -1.0}, "pass 0"),
+        ({"precision": "half"}, "float32"),
+    ):
         with pytest.raises(pf.InvalidValue, match=text):
             pf.KMeans(**how)
     with pytest.raises(pf.InvalidValue, match="3 columns"):

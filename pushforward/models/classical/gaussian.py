@@ -30,7 +30,7 @@ from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.fitting.em import EM
 
-__all__ = ["Gaussian", "Scatter", "resolution", "subspace", "axes_of", "refuse_conditions"]
+__all__ = ["Gaussian", "Scatter", "eigen", "resolution", "subspace", "axes_of", "refuse_conditions"]
 
 
 @dataclass
@@ -77,6 +77,17 @@ def _products(x: Tensor) -> Tensor:
 
     # dsyrk sees columns first: for a = xᵀ it returns a aᵀ, and its lower triangle read by rows is our upper one.
     return torch.from_numpy(dsyrk(1.0, x.contiguous().numpy().T, lower=1).T)
+
+
+def eigen(covariance: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues, rising, and eigenvectors in columns; NumPy's LAPACK on the processor, half again as fast as torch's there."""
+    if covariance.is_cuda or len(covariance) < 64:
+        values, axes = torch.linalg.eigh(covariance)
+        return values, axes
+    import numpy as np
+
+    found = np.linalg.eigh(covariance.numpy())
+    return torch.from_numpy(found.eigenvalues), torch.from_numpy(found.eigenvectors)
 
 
 def resolution(spectrum: Tensor, mean: Tensor) -> float:

@@ -37,7 +37,7 @@ from pushforward.core.registry import register
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.fitting.em import EM
-from pushforward.models.classical.gaussian import Gaussian, Scatter, refuse_conditions, resolution
+from pushforward.models.classical.gaussian import Gaussian, Scatter, eigen, refuse_conditions, resolution
 
 __all__ = ["PCA", "evidence", "held_out"]
 
@@ -186,7 +186,7 @@ class PCA(Model):
 
     def _from_sums(self, sums: Scatter) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         mean, covariance = sums.moments(None if self._origin is None else self._origin.to(sums.total.device))
-        values, axes = torch.linalg.eigh(covariance)
+        values, axes = eigen(covariance)
         return mean, values.flip(0).clamp_min(0), axes.T.flip(0), sums.count
 
     def _from_rows(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor, Tensor]:

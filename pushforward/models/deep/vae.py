@@ -87,9 +87,8 @@ class VAE(Learner):
         """An encoder with two heads (mean, log s) and a mirrored decoder."""
         extra = self.condition_width
         self.encoder = Heads(self.width() + extra, (self.latent, self.latent), self.hidden, self.activation)
-        self.decoder = Decoder(
-            self.latent + extra, self.event_shape(), self.hidden[::-1], self.activation, self.likelihood_kind.scale_shape(self.event_shape())
-        )
+        scale = self.likelihood_kind.scale_shape(self.event_shape())
+        self.decoder = Decoder(self.latent + extra, self.event_shape(), self.hidden[::-1], self.activation, scale)
 
     def default_fitter(self) -> Trainer:
         """100 epochs of Adam."""

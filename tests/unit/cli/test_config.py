@@ -55,7 +55,9 @@ def test_a_text_is_read_by_its_kind(name: str, text: str, value: object) -> None
     assert flag(name).read(text, "") == value
 
 
-@pytest.mark.parametrize(("name", "given"), [("count", "2.5"), ("count", 2.5), ("count", True), ("sizes", "8,x"), ("on", "maybe"), ("on", 3)])
+@pytest.mark.parametrize(
+    ("name", "given"), [("count", "2.5"), ("count", 2.5), ("count", True), ("sizes", "8,x"), ("on", "maybe"), ("on", 3)]
+)
 def test_what_is_of_the_wrong_kind_is_refused(name: str, given: object) -> None:
     with pytest.raises(InvalidKind, match=f"--{name} must be"):
         flag(name).read(given, "")
@@ -100,7 +102,8 @@ def test_the_stored_file_gives_the_same_configuration() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "said"), [({"latnt": 1}, "did you mean 'latent'"), ({"fiting": {"seed": 1}}, "did you mean 'fitting'"), ({"data": {"seed": 1}}, "seed")]
+    ("file", "said"),
+    [({"latnt": 1}, "did you mean 'latent'"), ({"fiting": {"seed": 1}}, "did you mean 'fitting'"), ({"data": {"seed": 1}}, "seed")],
 )
 def test_an_unknown_setting_suggests(file: dict[str, object], said: str) -> None:
     with pytest.raises(InvalidValue, match=said):

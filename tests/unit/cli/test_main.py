@@ -66,7 +66,7 @@ def test_version(cli) -> None:
         (["fit", "digits", "vae"], "did you mean: pushforward fit vae digits?"),
         (["fit", "vae", "digits", "--latnet", "3"], "did you mean --latent?"),
         (["fit", "vae", "digits", "--epoch", "3"], "did you mean --epochs?"),
-        (["sample", "run", "-n", "few"], "few"),
+        (["sample", "run", "-n", "few"], "'-n'"),
     ],
 )
 def test_a_typo_suggests(cli, typed: list[str], said: str) -> None:

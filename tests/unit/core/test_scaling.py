@@ -42,7 +42,10 @@ def test_standardised_data_have_mean_zero_and_variance_one() -> None:
 
 
 def test_pictures_are_standardised_by_channel_not_by_pixel() -> None:
-    x = torch.randn(200, 3, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + torch.tensor([0.0, 5.0, -2.0])[:, None, None]
+    x = (
+        torch.randn(200, 3, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        + torch.tensor([0.0, 5.0, -2.0])[:, None, None]
+    )
     scaling = scaled("standardised", x)
     assert scaling.scale.shape == (3, 1, 1)
     u = scaling(x)

@@ -48,6 +48,10 @@ class _Bad(pf.Autoencoder):
                 extra = -extra.log()
             if self.fault == "gradient":
                 extra = (0 * code.sum(1)).sqrt()
+            if self.fault == "noise":
+                drawn = float(torch.rand((), generator=step.rng))
+                self.unlucky = getattr(self, "unlucky", drawn)
+                extra = extra / (0 if drawn == self.unlucky else 1)
             if self.fault != "output":
                 self.times -= 1
         return Terms(error=error, extra=extra)
@@ -86,6 +90,7 @@ def _fit(fault: str, times: int = 99, **more: Any) -> tuple[_Bad, list[Event]]:
     ("fault", "message"),
     [
         ("nan", r"term 'extra' of phase 'restoring' became NaN .*term 'extra' is not finite although every network's output is\) after 80"),
+        ("noise", r"became NaN, .*\(term 'extra' is not finite although every network's output is\) after 80 samples"),
         ("inf", r"term 'extra' of phase 'restoring' became infinite"),
         (
             "gradient",
@@ -118,7 +123,7 @@ def test_rolling_back_restores_the_last_good_state_and_halves_the_rate(tmp_path:
 
     def halved(loop: Loop, state: Any, log: bool = True) -> None:
         restore(loop, state, log)
-        loop.backoff = 0.5
+        loop.rates = {name: [rate / 2 for rate in rates] for name, rates in loop.rates.items()}
 
     monkeypatch.setattr(Loop, "_restore", halved)
     again = _Sound(latent=2, hidden=(4,)).fit(X, by=pf.Trainer(resume=tmp_path / "run", steps=12))

@@ -1,0 +1,1 @@
+"""Documentation, and the script that writes the README's tables from the records."""

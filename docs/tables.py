@@ -1,0 +1,79 @@
+"""`make readme`: write the README's tables from the records in results/, between their marks."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+RESULTS = ROOT / "results"
+DIGITS = {
+    "log-density": "log-density",
+    "ELBO": "ELBO",
+    "importance-weighted bound": "importance-weighted bound",
+    "reconstruction error": "squared error",
+}
+
+
+def digits() -> str:
+    """The demo's table."""
+    records = _load("digits.json")["records"]
+    lines = ["| model | " + " | ".join(DIGITS.values()) + " |", "|---|" + "---:|" * len(DIGITS)]
+    for name, row in records.items():
+        cells = [f"{_sign(row[c])}{row[c]['value']:.1f} ± {row[c]['error']:.1f}" if c in row else "–" for c in DIGITS]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def bench() -> str:
+    """Every comparison of `make bench`: its ratio with the spread over rounds, its target, and whether it was reached."""
+    rows = _load("bench.json")["rows"]
+    lines = ["| what | measured | asked for | |", "|---|---:|---:|---|"]
+    for row in rows.values():
+        ratio = row["ratio"]
+        spread = f" ({ratio['min']:g}–{ratio['max']:g})" if "min" in ratio else ""
+        asked = f"{'at most' if row.get('better') == 'lower' else 'at least'} {row['target']:g}" if row["target"] is not None else "–"
+        state = "" if row["target"] is None else ("reached" if row["reached"] else f"**not reached**{_why(row)}")
+        lines.append(f"| {row['what']}{_side(row)} | {ratio['median']:g}{spread} | {asked} | {state} |")
+    on = next(iter(rows.values()))["machine"]
+    return "\n".join([*lines, "", f"{on['processor']}, {on['cores']} cores, Python {on['python']}, torch {on['torch']}."])
+
+
+TABLES: dict[str, Callable[[], str]] = {"digits": digits, "bench": bench}
+
+
+def written(text: str) -> str:
+    """The README with every table made anew from its records."""
+    for name, make in TABLES.items():
+        mark = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+        if not mark.search(text):
+            raise ValueError(f"README.md has no marks <!-- {name} --> … <!-- /{name} -->")
+        body = make()
+        text = mark.sub(lambda m, body=body: m.group(1) + body + m.group(2), text)  # type: ignore[misc]
+    return text
+
+
+def _load(name: str) -> Any:
+    return json.loads((RESULTS / name).read_text())
+
+
+def _sign(record: dict[str, Any]) -> str:
+    return "≥ " if record["bound"] == "lower bound" else ""
+
+
+def _side(row: dict[str, Any]) -> str:
+    return f"; against {row['against']}" if row.get("against") else ""
+
+
+def _why(row: dict[str, Any]) -> str:
+    return f": {row['why']}" if row.get("why") else ""
+
+
+if __name__ == "__main__":
+    README.write_text(written(README.read_text()))
+    sys.stdout.write("README.md: tables written\n")
