@@ -26,7 +26,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
 
     **Reference** scikit-learn's `cluster.KMeans`. From the same centres it takes the same steps. It differs in this: a
     centre that owns no row stays where it is, where scikit-learn moves it to the farthest row; random starts are other
-    draws for the same `random_state`; sparse matrices are refused; `algorithm` ('lloyd' or 'elkan'), `copy_x` and
+    draws for the same `random_state`, chosen among the different rows, so that (up to 16384 rows) their order does not
+    matter and whole weights are repetitions; with weights, `tol` is relative to the weighted variance; sparse matrices are refused; `algorithm` ('lloyd' or 'elkan'), `copy_x` and
     `verbose` change nothing.
 
     **Arguments**
@@ -151,8 +152,9 @@ def _inertia(model: Centres, rows: NDArray[Any], weights: Any) -> float:
 
 def _sorted_start(name: str, rows: NDArray[Any], k: int, weights: torch.Tensor | None, seed: int) -> list[list[float]]:
     """A start among the sorted, different rows: whole weights are repetitions, and the order of the rows does not matter."""
-    w = np.ones(len(rows)) if weights is None else weights.numpy()
-    found, which = np.unique(rows[w > 0].astype(np.float64), axis=0, return_inverse=True)
-    x, w = torch.from_numpy(found), torch.from_numpy(np.bincount(which.ravel(), w[w > 0]))
-    centres = (plus_plus if name == "kmeans++" else at_random)(x - x[0], k, generator(seed), w)
-    return (centres + x[0]).tolist()
+    each = np.ones(len(rows)) if weights is None else weights.numpy()
+    found, which = np.unique(rows[each > 0].astype(np.float64), axis=0, return_inverse=True)
+    x, total = torch.from_numpy(found), torch.from_numpy(np.bincount(which.ravel(), each[each > 0]))
+    centres: torch.Tensor = (plus_plus if name == "kmeans++" else at_random)(x - x[0], k, generator(seed), total) + x[0]
+    starts: list[list[float]] = centres.tolist()
+    return starts

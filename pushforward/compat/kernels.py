@@ -30,7 +30,8 @@ class KernelDensity(Adapter):
 
     **Reference** scikit-learn's `neighbors.KernelDensity`. It differs in this: sums are right to a relative 1e-6 by
     whichever method is fastest, so `algorithm`, `breadth_first`, `leaf_size`, `atol` and `rtol` change nothing; the
-    metric is Euclidean; rows can be drawn for every kernel. 'scott' and 'silverman' are scikit-learn's n^(-1/(d+4)) and
+    metric is Euclidean; log-densities are right in the far tails, where theirs lose all digits (compact kernels give
+    -inf beyond their reach); the cosine kernel integrates to one in even dimensions too; rows can be drawn for every kernel. 'scott' and 'silverman' are scikit-learn's n^(-1/(d+4)) and
     (n (d+2) / 4)^(-1/(d+4)), which are for standardised columns; `pushforward.KDE`'s follow the data's spread.
 
     **Arguments**

@@ -5,7 +5,8 @@ minus the squared error of what it restores, or for a generator alone minus the 
 
     E(p, q) = 2 E|x - x'| - E|x - y| - E|x' - y'|
 
-between the rows and as many draws (of every 2000 rows, averaged). Randomness in a score comes from one fixed stream, so that scores can be compared.
+between the rows and as many draws (of every 2000 rows, averaged). Randomness in a score comes from one fixed stream, so
+that scores can be compared.
 """
 
 from __future__ import annotations

@@ -5,9 +5,8 @@ same parameters; networks that do not learn in a phase are frozen first, and lef
 
 Several processes: each named network has a wrapper of its own, which averages its gradients over the processes in the
 phases it learns in and nowhere else. Buffers (batch norm's statistics) are *not* broadcast at every forward pass, as is
-the wrappers' habit: a phase calls the critic several times before one backward pass, and a broadcast in between would
-overwrite what that pass still needs. Each process keeps its own, all are saved, and the first process's are everyone's
-at the end.
+the wrappers' habit: that costs an exchange a call, and a call made by one process alone (a callback that samples) would
+wait for the others for ever. Each process keeps its own, all are saved, and the first process's are everyone's at the end.
 """
 
 from __future__ import annotations

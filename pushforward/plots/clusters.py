@@ -31,6 +31,7 @@ def clusters(
     axes: Sequence[str | int] | None = None,
     shares: Sequence[float] = SHARES,
     names: Sequence[str] | None = None,
+    owner: Any = None,
     hollow: Any = None,
     title: str = "",
     ax: Axes | None = None,
@@ -41,6 +42,7 @@ def clusters(
         axes: by name or position; the two on which the clusters lie farthest apart otherwise.
         shares: of each component's mass that its ellipses hold.
         names: of the clusters, in the legend.
+        owner: the cluster of each row (n,), where it is not to be asked of the model.
         hollow: rows to draw as outlines (n,), e.g. those whose place is an estimate.
     """
     if not isinstance(model, Assigns):
@@ -49,7 +51,7 @@ def clusters(
     if space.kind != "points" or space.size < 2:
         raise InvalidKind(f"this picture needs points in at least 2 dimensions, got {space}")
     rows = space.conform(x).double()
-    owner = model.assign(x).cpu().numpy()
+    owner = numbers(model.assign(x) if owner is None else owner).astype(int)
     means, covariances = _shape(model)
     pair = [space.axis(a) for a in axes] if axes is not None else _apart(means, rows.cpu().numpy(), owner)
     if len(set(pair)) != 2:
@@ -121,7 +123,15 @@ def profile(
     image = ax.imshow(values, cmap=diverging(), vmin=-reach, vmax=reach, aspect="auto")
     for i, j in np.ndindex(*values.shape):
         dark = abs(values[i, j]) > 0.62 * reach
-        ax.text(j, i, f"{values[i, j]:+.1f}", ha="center", va="center", fontsize=SMALL, color="white" if dark else INK)
+        ax.text(
+            j,
+            i,
+            f"{values[i, j]:+.1f}" if np.isfinite(values[i, j]) else "-",
+            ha="center",
+            va="center",
+            fontsize=SMALL,
+            color="white" if dark else INK,
+        )
     ax.set_xticks(range(len(columns)), columns, rotation=35, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(len(rows)), rows)
     dress(ax, title)

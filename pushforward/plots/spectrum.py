@@ -92,11 +92,11 @@ def biplot(
     dress(ax, title, f"component {first + 1} ({shares[first]:.0%} of the variance)", f"component {second + 1} ({shares[second]:.0%})")
     ax.axhline(0, color="#cccccc", linewidth=0.8, zorder=0)
     ax.axvline(0, color="#cccccc", linewidth=0.8, zorder=0)
-    texts = name_points(ax, tips, [names[i] for i in longest], size=TEXT - 0.5, colour=COLOURS[1], outward=True)
+    places = codes[list((named or {}).values())]
+    texts = name_points(ax, tips, [names[i] for i in longest], size=TEXT - 0.5, colour=COLOURS[1], outward=True, dots=places)
     if named:
-        places = codes[list(named.values())]
         ax.plot(*places.T, "o", color=INK, markersize=4.5, zorder=5)
-        name_points(ax, places, list(named), size=SMALL, avoid=texts)
+        name_points(ax, places, list(named), size=SMALL, avoid=texts, dots=tips)
     return figure
 
 

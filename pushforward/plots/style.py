@@ -42,7 +42,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 INK = "#222222"
 SMALL, TEXT, TITLE = 9.0, 10.5, 12.0
 DPI = 110
-LARGE = 180_000
+LARGE = 190_000
 """Bytes above which a PNG is reduced to 256 colours."""
 
 
@@ -126,11 +126,19 @@ def bar(figure: Any, image: Any, ax: Any, label: str, **options: Any) -> Any:
 
 
 def name_points(
-    ax: Any, points: Any, names: Sequence[str], *, size: float = SMALL, colour: str = INK, avoid: Sequence[Any] = (), outward: bool = False
+    ax: Any,
+    points: Any,
+    names: Sequence[str],
+    *,
+    size: float = SMALL,
+    colour: str = INK,
+    avoid: Sequence[Any] = (),
+    dots: Any = None,
+    outward: bool = False,
 ) -> list[Any]:
     """Write names beside points (n, 2), each where it covers no other name; limits must be set before.
 
-    Places are tried around the point, near ones first; a name that moved away gets a thin line. `avoid` are artists to keep off;
+    Places are tried around the point, near ones first; a name that moved away gets a thin line. `avoid` are artists and `dots` more points (m, 2) to keep off;
     `outward` begins on the side away from the origin.
     """
     points = numbers(points)
@@ -140,14 +148,14 @@ def name_points(
     effects = mpl("matplotlib.patheffects")
     taken = [a.get_window_extent(renderer) for a in avoid]
     inside, made = ax.get_window_extent(renderer), []
-    dots = ax.transData.transform(points)
+    marks = ax.transData.transform(points if dots is None else np.concatenate([points, numbers(dots)]))
     for point, name in zip(points, names):
         text = ax.annotate(
             name, point, xytext=(6, 0), textcoords="offset points", fontsize=size, color=colour, va="center", ha="left", zorder=6,
             path_effects=[effects.withStroke(linewidth=2.5, foreground="white")], annotation_clip=False,
         )  # fmt: skip
         first = float(np.degrees(np.arctan2(point[1], point[0]))) if outward else 0.0
-        _place(text, taken, dots, inside, renderer, ax, point, first)
+        _place(text, taken, marks, inside, renderer, ax, point, first)
         taken.append(text.get_window_extent(renderer))
         made.append(text)
     return made
@@ -219,5 +227,7 @@ def _write_png(figure: Any, path: Path, dpi: float) -> None:
     full.save(small, format="PNG", optimize=True)
     if small.tell() > LARGE:
         small = BytesIO()
-        full.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(small, format="PNG", optimize=True)
+        full.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.FLOYDSTEINBERG).save(
+            small, format="PNG", optimize=True
+        )
     path.write_bytes(small.getvalue())

@@ -72,9 +72,10 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         records[f"made, {zone}"] = Record("share", p, error, data=data, n=n)
         rows.append([zone, f"{n}", f"{n / len(x):.0%}", f"{p:.1%} ± {error:.1%}" if n else "–"])
     gain = records["bits gained"]
+    smoothing = f"kernels of {h:g} ft, {m:g} imagined shot{'s' * (m > 1)}"
     notes = [
         f"{name}: {len(x)} shots, {rate:.1%} made",
-        f"knowing the place (kernels of {h:g} ft, {m:g} imagined shot{'s' * (m > 1)}) makes an unseen shot's fate {gain.value:.4f} ± {gain.error:.4f} bits less surprising "
+        f"knowing the place ({smoothing}) makes an unseen shot's fate {gain.value:.3f} ± {gain.error:.3f} bits less surprising "
         f"than his average does ({records['bits by his average'].value:.3f} bits)",
     ]
     title = f"{name}: {len(x):,} shots, {rate:.1%} made"

@@ -17,9 +17,14 @@ from pushforward.recipes.shots import read_table
 __all__ = ["seasons_of", "profiles", "PROFILE"]
 
 PROFILE = {
-    "points": "points", "assists": "assists", "rebounds": "rebounds", "steals": "steals", "blocks": "blocks", "threes tried": "three_point_attempts",
+    "points": "points",
+    "assists": "assists",
+    "rebounds": "rebounds",
+    "steals": "steals",
+    "blocks": "blocks",
+    "threes tried": "three_point_attempts",
     "free throws tried": "free_throw_attempts",
-}  # fmt: skip
+}
 """Rates per 36 minutes, by the column they come from; field-goal and free-throw percentages are added."""
 
 

@@ -28,8 +28,10 @@ __all__ = ["run", "in_words", "completed", "chosen"]
 FEATURES = ("points", "assists", "rebounds", "steals", "blocks", "threes tried", "free throws tried", "field goal %", "free throw %")
 LEAST_MINUTES = 5000
 KINDS = ("tied", "diagonal", "full")
-COUNTS = range(1, 7)
+COUNTS = range(1, 6)
 NAMED = 4
+LEAST_SEEN = 5
+"""A cluster's mean is given for what was counted for so many of its players."""
 
 
 def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) -> Findings:
@@ -51,23 +53,27 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     filled = completed(model, x)
     z = (model.means_ - filled.mean(0)) / filled.std(0)
     owner, sure = model.assign(x), model.responsibilities(x).amax(1)
-    rows, words = [], []
+    counted = torch.stack([(~torch.isnan(x[owner == k])).sum(0) for k in range(len(z))])
+    z = torch.where(counted >= LEAST_SEEN, z, torch.nan)
+    rows, words, labels = [], [], []
     for k in range(len(z)):
         own = (owner == k).nonzero()[:, 0].tolist()
         # The best known of those that clearly belong: by points scored.
         known = sorted(own, key=lambda i: (float(sure[i]) < 0.8, -float(careers["all points"][i])))[:NAMED]
         words.append(in_words(z[k]))
+        labels.append(f"{k}: " + ", ".join(names[i].split(" ")[-1] for i in known[:2]))
         rows.append([str(k), f"{len(own)}", words[-1], ", ".join(names[i] for i in known)])
     records = {f"BIC, {kind}, {k}": Record("bic", value, 0.0, unit="nats", data=data, n=len(x)) for (kind, k), value in criteria.items()}
     records["responsibility"] = Record.of("largest responsibility", sure, data=data, details={"components": len(z)})
     gaps = torch.isnan(x).any(1)
+    no_rebounds = torch.isnan(x[:, FEATURES.index("rebounds")])
     notes = [
         f"{len(careers)} careers, {int(gaps.sum())} of them with numbers nobody counted at the time: marginalised, not imputed",
         f"lowest BIC: {len(z)} components with {min(criteria, key=lambda c: criteria[c])[0]} covariance; "
         f"a player's own cluster has probability {float(sure.mean()):.2f} on average",
         "high and low: more than half a standard deviation from the mean of these players; per 36 minutes",
     ]
-    picture = _picture(model, filled, gaps, z, len(careers))
+    picture = _picture(model, filled, owner, no_rebounds, z, labels)
     return Findings(records, ("cluster", "players", "what it is", "among them"), rows, notes, {"hall-of-fame": picture})
 
 
@@ -77,7 +83,7 @@ def chosen(frame: Any, seed: int) -> tuple[GMM, dict[tuple[str, int], float]]:
     criteria: dict[tuple[str, int], float] = {}
     for kind in KINDS:
         for k in COUNTS:
-            model = GMM(k, covariance=kind, starts=1 if k == 1 else 8, floor=1e-2).fit(frame, by=EM(steps=300, tolerance=1e-6, seed=seed))
+            model = GMM(k, covariance=kind, starts=1 if k == 1 else 4, floor=1e-2).fit(frame, by=EM(steps=100, tolerance=1e-4, seed=seed))
             criteria[kind, k] = model.bic(frame)
             if best is None or criteria[kind, k] <= min(criteria.values()):
                 best = model
@@ -87,7 +93,7 @@ def chosen(frame: Any, seed: int) -> tuple[GMM, dict[tuple[str, int], float]]:
 
 def in_words(z: Tensor, threshold: float = 0.5) -> str:
     """What is high and what is low, the strongest first, from differences (d,) in standard deviations."""
-    order = z.abs().argsort(descending=True).tolist()
+    order = z.abs().nan_to_num(0).argsort(descending=True).tolist()
     many = [FEATURES[i] for i in order if z[i] > threshold]
     few = [FEATURES[i] for i in order if z[i] < -threshold]
     said = [f"{word} {', '.join(found[:4])}" for word, found in (("high", many), ("low", few)) if found]
@@ -104,13 +110,13 @@ def completed(model: GMM, x: Tensor) -> Tensor:
     return rows
 
 
-def _picture(model: GMM, filled: Tensor, gaps: Tensor, z: Tensor, n: int) -> Any:
-    figure, grid = page(12.6, 4.9, 1, 2, width_ratios=[1, 1.15])
+def _picture(model: GMM, filled: Tensor, owner: Tensor, gaps: Tensor, z: Tensor, labels: list[str]) -> Any:
+    figure, grid = page(13.0, 4.9, 1, 2, width_ratios=[1, 1.1])
     frame = model.fitted_space().export(filled)
-    clusters(model, frame, axes=["rebounds", "assists"], hollow=gaps.numpy(), ax=grid[0, 0], title=f"{n} Hall-of-Fame careers")
-    grid[0, 0].set_xlabel("rebounds per 36 minutes (hollow: expected, not counted then)")
+    title = f"{len(filled)} Hall-of-Fame careers, {len(z)} clusters"
+    clusters(model, frame, axes=["rebounds", "assists"], owner=owner, hollow=gaps.numpy(), ax=grid[0, 0], title=title)
+    grid[0, 0].set_xlabel("rebounds per 36 minutes (hollow: expected, since not counted then)")
     grid[0, 0].set_ylabel("assists per 36 minutes")
     grid[0, 0].set_ylim(bottom=0)
-    names = [f"cluster {k}" for k in range(len(z))]
-    profile(z, names, FEATURES, ax=grid[0, 1], title="each cluster's mean, against all of them")
+    profile(z, labels, FEATURES, ax=grid[0, 1], title="each cluster's mean, against all of them (-: hardly counted)")
     return figure

@@ -32,9 +32,10 @@ __all__ = ["run", "standard", "BEST_KNOWN"]
 FIRST_YEAR, LEAST_MINUTES, HELD_OUT = 1980, 1500, 0.2
 COMPONENTS = (1, 2, 3, 5)
 BEST_KNOWN = {
-    "Michael Jordan": 1988, "Magic Johnson": 1987, "Larry Bird": 1986, "John Stockton": 1990, "Hakeem Olajuwon": 1990, "Dennis Rodman": 1992,
-    "Shaquille O'Neal": 2000, "Allen Iverson": 2001, "Ben Wallace": 2002, "Steve Nash": 2006, "Dwight Howard": 2011, "LeBron James": 2013,
-    "Kyle Korver": 2015, "Stephen Curry": 2016, "Russell Westbrook": 2017, "Manute Bol": 1987, "James Harden": 2017, "DeAndre Jordan": 2015,
+    "Michael Jordan": 1988, "Magic Johnson": 1987, "Larry Bird": 1986, "John Stockton": 1990, "Hakeem Olajuwon": 1990,
+    "Dennis Rodman": 1992, "Shaquille O'Neal": 2000, "Allen Iverson": 2001, "Ben Wallace": 2002, "Steve Nash": 2006,
+    "Dwight Howard": 2011, "LeBron James": 2013, "Kyle Korver": 2015, "Stephen Curry": 2016, "Russell Westbrook": 2017,
+    "Manute Bol": 1987, "James Harden": 2017, "DeAndre Jordan": 2015,
 }  # fmt: skip
 
 
@@ -112,7 +113,8 @@ def _named(table: Any, players: Sequence[str]) -> dict[str, int]:
 
 
 def _label(row: Any) -> str:
-    return f"{str(row.player).split(' ', 1)[-1]} {_season(int(row.year))}"
+    first, _, last = str(row.player).partition(" ")
+    return f"{first[0]}. {last} {_season(int(row.year))}" if last else f"{first} {_season(int(row.year))}"
 
 
 def _season(year: int) -> str:

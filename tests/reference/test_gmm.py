@@ -262,12 +262,13 @@ def test_degenerate_data_stay_finite(x: Tensor, kind: str) -> None:
 
 
 def test_errors_say_what_to_do() -> None:
-    for how, text in (
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"covariance": "diag"}, "did you mean"),
         ({"floor": 0.0}, "1e-6"),
         ({"start": "zeros"}, "'kmeans'"),
         ({"components": 0}, "at least 1"),
-    ):
+    ]
+    for how, text in wrong:
         with pytest.raises(pf.InvalidValue, match=text):
             pf.GMM(**how)
     empty = IRIS.clone()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -174,12 +175,13 @@ def test_degenerate_data_stay_right(x: Tensor, k: int) -> None:
 
 
 def test_errors_say_what_to_do() -> None:
-    for how, text in (
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"clusters": 0}, "at least 1"),
-        ({"start": "best"}, "'kmeans\\+\\+'"),
+        ({"start": "best"}, r"'kmeans\+\+'"),
         ({"tolerance": -1.0}, "pass 0"),
         ({"precision": "half"}, "float32"),
-    ):
+    ]
+    for how, text in wrong:
         with pytest.raises(pf.InvalidValue, match=text):
             pf.KMeans(**how)
     with pytest.raises(pf.InvalidValue, match="3 columns"):

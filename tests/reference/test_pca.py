@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn.decomposition
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_iris
-from sklearn.decomposition import PCA as SklearnPCA
 from torch import Tensor
 
 import pushforward as pf
@@ -75,7 +75,7 @@ def test_likelihood_by_the_closed_form_and_by_the_written_out_covariance(k: int)
 def test_agrees_with_scikit_learn(n: int, d: int, seed: int, data: st.DataObject) -> None:
     x = cloud(n, d, seed)
     k = data.draw(st.integers(1, min(n - 1, d)))
-    ours, theirs = pf.PCA(k).fit(x), SklearnPCA(k, svd_solver="full").fit(x.numpy())
+    ours, theirs = pf.PCA(k).fit(x), sklearn.decomposition.PCA(k, svd_solver="full").fit(x.numpy())
     scale = n / (n - 1)
     torch.testing.assert_close(ours.explained_variance_ * scale, torch.from_numpy(theirs.explained_variance_), rtol=1e-8, atol=1e-10)
     torch.testing.assert_close(ours.explained_variance_ratio_, torch.from_numpy(theirs.explained_variance_ratio_), rtol=1e-8, atol=1e-12)
@@ -89,7 +89,7 @@ def test_minka_agrees_with_scikit_learn(seed: int) -> None:
     x = cloud(300, 3, seed) @ torch.randn(3, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     x = x + 0.3 * torch.randn(300, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(seed + 1))
     ours = pf.PCA("minka").fit(x)
-    theirs = SklearnPCA("mle", svd_solver="full").fit(x.numpy())
+    theirs = sklearn.decomposition.PCA("mle", svd_solver="full").fit(x.numpy())
     assert len(ours.components_) == theirs.n_components_
 
 

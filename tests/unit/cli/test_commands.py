@@ -174,11 +174,11 @@ def test_json_gives_every_event_and_the_result(made: Path, cli) -> None:
 
 def test_plain_lines_tell_samples_terms_and_quality(made: Path, cli) -> None:
     done = cli("fit", "vae", "ring:100", *SMALL[:-1])
-    assert done.out == "runs/vae-ring-1\n"
+    assert done.out == "runs/vae-ring-100-1\n"
     assert all(
         word in done.err for word in ("distortion", "rate", "held-out quality", "64 samples of 64", "latent=2", "pushforward sample")
     )
-    assert cli("fit", "vae", "ring:100", *SMALL).out == "runs/vae-ring-2\n"
+    assert cli("fit", "vae", "ring:100", *SMALL).out == "runs/vae-ring-100-2\n"
     assert "\x1b" not in done.err
 
 

@@ -90,7 +90,7 @@ def _fit(fault: str, times: int = 99, **more: Any) -> tuple[_Bad, list[Event]]:
     ("fault", "message"),
     [
         ("nan", r"term 'extra' of phase 'restoring' became NaN .*term 'extra' is not finite although every network's output is\) after 80"),
-        ("noise", r"became NaN, .*\(term 'extra' is not finite although every network's output is\) after 80 samples"),
+        ("noise", r"became NaN .*\(term 'extra' is not finite although every network's output is\) after 80 samples"),
         ("inf", r"term 'extra' of phase 'restoring' became infinite"),
         (
             "gradient",
