@@ -24,11 +24,13 @@ RANDOM_STARTS = 10
 class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Adapter):
     """k-means with scikit-learn's names and numbers, on `pushforward.KMeans`.
 
-    **Reference** scikit-learn's `cluster.KMeans`. From the same centres it takes the same steps. It differs in this: a
-    centre that owns no row stays where it is, where scikit-learn moves it to the farthest row; random starts are other
-    draws for the same `random_state`, chosen among the different rows, so that (up to 16384 rows) their order does not
-    matter and whole weights are repetitions; with weights, `tol` is relative to the weighted variance; sparse matrices are refused; `algorithm` ('lloyd' or 'elkan'), `copy_x` and
-    `verbose` change nothing.
+    **Reference** scikit-learn's `cluster.KMeans`. From the same centres it takes the same steps. It differs in this:
+
+    * a centre that owns no row stays where it is, where scikit-learn moves it to the farthest row;
+    * random starts are other draws for the same `random_state`, chosen among the different rows, so that (up to 16384
+      rows) their order does not matter and whole weights are repetitions;
+    * with weights, `tol` is relative to the weighted variance;
+    * sparse matrices are refused; `algorithm` ('lloyd' or 'elkan'), `copy_x` and `verbose` change nothing.
 
     **Arguments**
         n_clusters: k.

@@ -29,12 +29,15 @@ SOLVERS = ("auto", "full", "covariance_eigh", "arpack", "randomized")
 class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     """Principal component analysis with scikit-learn's names and numbers, on `pushforward.PCA`.
 
-    **Reference** scikit-learn's `decomposition.PCA`. It differs in this: the decomposition is exact whatever the
-    `svd_solver`, so `copy`, `tol`, `iterated_power`, `n_oversamples`, `power_iteration_normalizer` and `random_state`
-    change nothing; the law, and so its density and covariance, does not depend on `whiten` (scikit-learn
-    scales its covariance twice then); with fewer rows than columns `noise_variance_` is the mean of all d - K variances left out, of
-    which some are zero, where scikit-learn leaves the zeros out; the log-likelihood is finite where the covariance is
-    singular; n_components is at least 1; sparse matrices are refused. `sample` is new.
+    **Reference** scikit-learn's `decomposition.PCA`. It differs in this:
+
+    * the decomposition is exact whatever the `svd_solver`, so `copy`, `tol`, `iterated_power`, `n_oversamples`,
+      `power_iteration_normalizer` and `random_state` change nothing; sparse matrices are refused;
+    * the law, and so its density and covariance, does not depend on `whiten` (scikit-learn's covariance is then scaled
+      twice), and its density is finite where the covariance is singular;
+    * with fewer rows than columns `noise_variance_` is the mean of all d - K variances left out, the likeliest value;
+      scikit-learn takes it over those that are not zero;
+    * n_components is at least 1; `sample` is new.
 
     **Arguments**
         n_components: how many; None for all; a share of the variance in (0, 1); 'mle' for Minka's choice.

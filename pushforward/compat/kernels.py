@@ -28,11 +28,17 @@ METRICS = ("euclidean", "l2", "minkowski")
 class KernelDensity(Adapter):
     """Kernel density estimation with scikit-learn's names and numbers, on `pushforward.KDE`.
 
-    **Reference** scikit-learn's `neighbors.KernelDensity`. It differs in this: sums are right to a relative 1e-6 by
-    whichever method is fastest, so `algorithm`, `breadth_first`, `leaf_size`, `atol` and `rtol` change nothing; the
-    metric is Euclidean; log-densities are right in the far tails, where theirs lose all digits (compact kernels give
-    -inf beyond their reach); the cosine kernel integrates to one in even dimensions too; rows can be drawn for every kernel. 'scott' and 'silverman' are scikit-learn's n^(-1/(d+4)) and
-    (n (d+2) / 4)^(-1/(d+4)), which are for standardised columns; `pushforward.KDE`'s follow the data's spread.
+    **Reference** scikit-learn's `neighbors.KernelDensity`. It differs in this:
+
+    * sums are right to a relative 1e-6 by whichever method is fastest, so `algorithm`, `breadth_first`, `leaf_size`, `atol`
+      and `rtol` change nothing; the metric is Euclidean;
+    * log-densities are right in the far tails, where scikit-learn's lose all digits: compact kernels are -inf beyond
+      their reach;
+    * the cosine kernel integrates to one in even dimensions too (scikit-learn's, to .363 in the plane);
+    * rows can be drawn for every kernel, and are other draws for the same `random_state`.
+
+    'scott' and 'silverman' are scikit-learn's n^(-1/(d+4)) and (n (d+2) / 4)^(-1/(d+4)), which are for standardised
+    columns; `pushforward.KDE`'s follow the data's spread.
 
     **Arguments**
         bandwidth: h in the data's units, 'scott' or 'silverman'.

@@ -122,8 +122,9 @@ def fourier_bytes(size: float, n: int, m: int, ratio: float, dimension: int, eps
 
 def cut(bumps: Bumps, m: int, eps: float, memory: float) -> tuple[list[Core], list[Group]]:
     """The cores and the other groups of Gaussian bumps in one to three dimensions, for about m queries."""
-    whole = _size(bumps, torch.arange(len(bumps.points)), eps)
-    if whole < 65_536:
+    n = len(bumps.points)
+    whole = _size(bumps, torch.arange(n), eps)
+    if whole < max(65_536, min(2 * n, 4_000_000)):  # the points cost more than the grid: nothing to gain
         return [Core(bumps, eps)], []
     cores: list[Core] = []
     aside: list[Tensor] = []

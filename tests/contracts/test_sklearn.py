@@ -51,7 +51,6 @@ class Whitener(torch.nn.Module):
         return (x - self.shift) * self.log_scale.exp(), self.log_scale.sum()
 
 
-@pf.register("test_sklearn_flow")
 class Flow(pf.Learner):
     """A learner with an exact density and nothing else, as a user may write one."""
 

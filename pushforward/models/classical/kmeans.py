@@ -237,7 +237,7 @@ class KMeans(Model):
         self._mean_inertia = float(self.inertia_ / count.sum())
         variance = (statistics.squares - statistics.sums.sum(0).square().sum() / count.sum()) / (count.sum() * own.shape[1])
         moved = float((new - own).square().sum())
-        self._plan = Plan.of(new, own, self.floating())
+        self._plan = Plan.of(new, own, self.floating(), self._plan.room)
         self._version += 1
         self.centres_ = new + self.origin_
         return self.batch is None and (float(statistics.moved) == 0 or moved <= self.tolerance * float(variance))
@@ -288,10 +288,11 @@ class Plan:
     others: Tensor
     half: Tensor
     norm: float
+    room: Tensor
 
     @classmethod
-    def of(cls, centres: Tensor, before: Tensor | None, dtype: torch.dtype) -> Plan:
-        """For centres (k, d) in float64 about the origin, having moved from `before`."""
+    def of(cls, centres: Tensor, before: Tensor | None, dtype: torch.dtype, room: Tensor | None = None) -> Plan:
+        """For centres (k, d) in float64 about the origin, having moved from `before`; `room` is working memory to use again."""
         k = len(centres)
         squares = centres.square().sum(1)
         table = torch.cat([-2 * centres.T, squares[None], centres.new_ones(1, k)]).to(dtype)
@@ -303,14 +304,16 @@ class Plan:
         others = torch.where(moved == top[0], top[-1], top[0])
         apart = torch.cdist(centres, centres, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf)
         half = apart.amin(1) / 2 * (1 - 8 * eps)
-        return cls(centres, table, moved.to(dtype), others.to(dtype), half.to(dtype), float(squares.max()))
+        return cls(centres, table, moved.to(dtype), others.to(dtype), half.to(dtype), float(squares.max()), table[:0] if room is None else room)
 
     def nearest(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """For augmented rows (n, d+2): nearest centre (n,), an upper bound on its distance, a lower bound on the next's."""
         k, n = len(self.centres), len(x)
         if not n:
             return torch.zeros(0, dtype=torch.int64, device=x.device), x.new_zeros(0), x.new_zeros(0)
-        squared = x @ self.table
+        if len(self.room) < n:
+            self.room = x.new_empty(n, k)
+        squared = torch.mm(x, self.table, out=self.room[:n])
         if k == 1:
             return (
                 torch.zeros(n, dtype=torch.int64, device=x.device),
