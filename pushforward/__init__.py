@@ -18,7 +18,7 @@ _HOMES = {
     "core.scaling": ["Scaling"],
     "core.source": ["Arrays", "Source"],
     "core.records": ["Record"],
-    "core.registry": ["register", "Value", "models"],
+    "core.registry": ["register", "Value", "registered_models"],
     "core.storage": ["load"],
     "core.errors": [
         "PushforwardError", "InvalidValue", "InvalidKind", "NotFitted", "ShapeMismatch", "BadSource", "BadRun", "Diverged", "MissingExtra",
@@ -28,6 +28,8 @@ _HOMES = {
     "fitting": ["Trainer", "EM"],
     "fitting.augment": ["dequantise", "binarise", "flip", "crop"],
     "models.classical.pca": ["PCA"],
+    "models.classical.kde": ["KDE"],
+    "models.classical.fourier_kde": ["FourierKDE"],
     "models.classical.gaussian": ["Gaussian"],
     "models.classical.gmm": ["GMM", "choose_components"],
     "models.classical.kmeans": ["KMeans"],

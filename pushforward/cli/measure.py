@@ -86,6 +86,6 @@ def densities(run: Run, source: Any, *, draws: int = DRAWS) -> tuple[str, Any]:
 def models_with_density() -> list[str]:
     """The names of models that `density` works with."""
     from pushforward.core.capabilities import capabilities
-    from pushforward.core.registry import models
+    from pushforward.core.registry import registered_models
 
-    return [name for name, cls in models() if {"HasDensity", "HasBound"} & set(capabilities(cls))]
+    return [name for name, cls in registered_models() if {"HasDensity", "HasBound"} & set(capabilities(cls))]

@@ -25,7 +25,7 @@ def models(json: Annotated[bool, typer.Option("--json", help="as JSON lines")] =
     from pushforward import models  # noqa: F401 - fills the catalogue
     from pushforward.core.capabilities import capabilities
     from pushforward.core.registry import catalogue
-    from pushforward.core.registry import models as registered
+    from pushforward.core.registry import registered_models as registered
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("model", "what it is", "verbs"):

@@ -61,10 +61,10 @@ class Run:
     def need(self, lack: str, *capabilities: str) -> None:
         """InvalidKind, naming models that keep these promises, where the model does not."""
         from pushforward.core.capabilities import capabilities as kept
-        from pushforward.core.registry import models
+        from pushforward.core.registry import registered_models
 
         if not self.can(*capabilities):
-            able = [name for name, cls in models() if set(capabilities) <= set(kept(cls))]
+            able = [name for name, cls in registered_models() if set(capabilities) <= set(kept(cls))]
             raise InvalidKind(f"a {self.name} {lack}; models that do: {', '.join(able)}")
 
     def dequantises(self) -> bool:

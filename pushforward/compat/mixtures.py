@@ -35,7 +35,7 @@ class GaussianMixture(DensityMixin, Adapter):
     * NaN is a missing value, marginalised exactly, when fitting and everywhere else;
     * `reg_covar` bounds variances from below instead of being added to them, so that the likelihood never falls and
       covariances that need no help keep their likeliest values;
-    * starts are other draws: 'k-means++' gives every row to its nearest chosen row before the first pass, and 'random'
+    * starts are other draws, on standardised columns: 'k-means++' gives every row to its nearest chosen row, and 'random'
       is 'random_from_data', with equal weights and the data's own variances (random responsibilities would start every
       component at the mean of all); max_iter is at least 1; `verbose` and `verbose_interval` change nothing.
 
@@ -56,10 +56,10 @@ class GaussianMixture(DensityMixin, Adapter):
 
     **Example**
         >>> import numpy as np
-        >>> x = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
-        >>> mixture = GaussianMixture(2, random_state=0).fit(x)
-        >>> sorted(mixture.means_.round(6).tolist())
-        [[1.0, 2.0], [10.0, 2.0]]
+        >>> rows = np.random.default_rng(0).normal(size=(100, 2)) + np.repeat([[0], [9]], 50, axis=0)
+        >>> mixture = GaussianMixture(2, random_state=0).fit(rows)
+        >>> sorted(mixture.weights_.round(6).tolist()), len(set(mixture.predict(rows)[:50]))
+        ([0.5, 0.5], 1)
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pushforward.core.errors import InvalidKind, InvalidValue, suggestion
 
-__all__ = ["Value", "read", "register", "models", "model_class", "model_name", "catalogue"]
+__all__ = ["Value", "read", "register", "registered_models", "model_class", "model_name", "catalogue"]
 
 V = TypeVar("V", bound="Value")
 M = TypeVar("M", bound=type)
@@ -165,7 +165,7 @@ def model_name(cls: type) -> str:
     raise InvalidValue(f"{cls.__name__} is not registered; decorate it with @pushforward.register('{cls.__name__.lower()}')")
 
 
-def models() -> Iterator[tuple[str, type]]:
+def registered_models() -> Iterator[tuple[str, type]]:
     """Every registered model, those of the package first."""
     for name in list(catalogue):
         model_class(name)

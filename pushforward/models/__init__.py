@@ -5,6 +5,7 @@ from pushforward.core.registry import catalogue
 catalogue.update(
     {
         "pca": ("pushforward.models.classical.pca", "principal components as a probabilistic model: exact density, codes, samples"),
+        "kde": ("pushforward.models.classical.kde", "kernel density: exact density, samples, conditionals, any kernel, any bandwidths"),
         "gaussian": ("pushforward.models.classical.gaussian", "one normal law: exact density, samples, conditionals, marginals"),
         "gmm": (
             "pushforward.models.classical.gmm",

@@ -138,8 +138,8 @@ def name_points(
 ) -> list[Any]:
     """Write names beside points (n, 2), each where it covers no other name; limits must be set before.
 
-    Places are tried around the point, near ones first; a name that moved away gets a thin line. `avoid` are artists and `dots` more points (m, 2) to keep off;
-    `outward` begins on the side away from the origin.
+    Places are tried around the point, near ones first; a name that moved away gets a thin line. `avoid` are artists and
+    `dots` more points (m, 2) to keep off; `outward` begins on the side away from the origin.
     """
     points = numbers(points)
     figure = ax.figure

@@ -217,7 +217,7 @@ class Gaussian(Model):
         a = [i for i in range(len(self.mean_)) if i not in b]
         if not a:
             raise InvalidValue("every axis is known; leave at least one free")
-        delta = torch.tensor([float(v) for v in known.values()]).to(self.mean_) - self.mean_[b]
+        delta = torch.tensor([float(v) for v in known.values()], dtype=torch.float64).to(self.mean_) - self.mean_[b]
         values, axes = torch.linalg.eigh(self.covariance_[b][:, b]) if b else (self.mean_.new_zeros(0), self.mean_.new_zeros(0, 0))
         gain = self.covariance_[a][:, b] @ axes / values.clamp_min(resolution(self.covariance_.diagonal(), self.mean_)) @ axes.T
         covariance = self.covariance_[a][:, a] - gain @ self.covariance_[b][:, a]

@@ -91,7 +91,7 @@ class KMeans(Model):
 
     accepts: ClassVar[frozenset[str]] = frozenset({"constant", "single", "few"})
     scaling_kind: str = "identity"
-    block_rows: ClassVar[int] = 16_384
+    block_rows: ClassVar[int] = 32_768
     sampled_facts: ClassVar[bool] = True
 
     centres_: Tensor
@@ -304,7 +304,8 @@ class Plan:
         others = torch.where(moved == top[0], top[-1], top[0])
         apart = torch.cdist(centres, centres, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf)
         half = apart.amin(1) / 2 * (1 - 8 * eps)
-        return cls(centres, table, moved.to(dtype), others.to(dtype), half.to(dtype), float(squares.max()), table[:0] if room is None else room)
+        room = table[:0] if room is None else room
+        return cls(centres, table, moved.to(dtype), others.to(dtype), half.to(dtype), float(squares.max()), room)
 
     def nearest(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """For augmented rows (n, d+2): nearest centre (n,), an upper bound on its distance, a lower bound on the next's."""

@@ -1,0 +1,150 @@
+r"""Shooting maps in ten numbers: an auto-encoder beside PCA, on players neither has seen.
+
+A player's map is the share of a season's shots in each cell of 2 × 2 feet, smoothed by one cell. Models see square roots
+of the shares: the squared distance of two of those is twice Hellinger's, H² = ½ Σ (√p - √q)², which tempers the rim, where
+counts and so their noise are largest. Codes' neighbours are players who shoot alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import BadSource, InvalidValue
+from pushforward.core.random import derive, permutation
+from pushforward.core.records import Record
+from pushforward.core.source import Arrays
+from pushforward.fitting.trainer import Trainer
+from pushforward.metrics.reconstruction import reconstruct, squared_error
+from pushforward.models.classical.pca import PCA
+from pushforward.models.deep.autoencoder import Autoencoder
+from pushforward.plots.maps import shot_maps
+from pushforward.recipes.registry import RECIPES, Findings
+from pushforward.recipes.shots import near, read_table
+
+__all__ = ["run", "maps_of", "neighbours", "KNOWN"]
+
+CELL, DEPTH, LATENT = 2.0, 36.0, 10
+GRID = (round(DEPTH / CELL), round(50 / CELL))
+LEAST_SHOTS, HELD_OUT, SPLITS = 300, 0.2, 5
+KNOWN = ("Stephen Curry", "LeBron James", "James Harden", "Kevin Durant", "Dirk Nowitzki", "DeAndre Jordan", "DeMar DeRozan", "Kyle Korver")
+DRAWN = ("Stephen Curry", "LeBron James", "Dirk Nowitzki", "DeAndre Jordan")
+
+
+def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) -> Findings:
+    """Held-out error of both over several splits by player, and the neighbours of well-known players."""
+    names, seasons, maps = maps_of(paths)
+    x = maps.sqrt().float()[:, None]
+    data = f"{', '.join(p.name for p in paths)}: {len(x)} seasons of {LEAST_SHOTS} shots or more, {len(set(names))} players"
+    makers: dict[str, Callable[[Tensor, int], Any]] = {"PCA": _pca, "auto-encoder": _autoencoder}
+    errors: dict[str, list[Record]] = {"the mean map": [], **{key: [] for key in makers}}
+    for split in range(SPLITS):
+        train, held = _by_player(names, derive(seed, "split", split))
+        mean = (x[held] - x[train].mean(0)).square().flatten(1).sum(1)
+        errors["the mean map"].append(Record.of("squared_error", mean / 2, data=data))
+        for key, make in makers.items():
+            record = squared_error(make(x[train], seed + split), x[held], data=data)
+            errors[key].append(Record("squared_error", record.value / 2, record.error / 2, data=data, n=record.n))
+    records = {key: _over_splits(key, found, data) for key, found in errors.items()}
+    gap = torch.tensor([a.value - b.value for a, b in zip(errors["auto-encoder"], errors["PCA"])], dtype=torch.float64)
+    records["auto-encoder less PCA"] = Record(
+        "squared Hellinger distance", float(gap.mean()), float(gap.std()) / math.sqrt(SPLITS), data=data
+    )
+    rows = [[key, f"{1000 * r.value:.2f} ± {1000 * r.error:.2f}"] for key, r in records.items()]
+    fitted = {key: make(x, seed) for key, make in makers.items()}
+    codes = fitted["auto-encoder"].encode(x).detach().double()
+    latest = max(seasons)
+    asked = (
+        players or [p for p in KNOWN if (p, latest) in set(zip(names, seasons))] or [n for n, s in zip(names, seasons) if s == latest][:3]
+    )
+    notes = [
+        f"{len(x)} seasons of {len(set(names))} players; {HELD_OUT:.0%} of the players held out, {SPLITS} times; 1000 × squared Hellinger distance"
+    ]
+    for player in asked:
+        like = neighbours(player, names, seasons, codes, latest)
+        notes.append(f"{player} shoots like {', '.join(names[i] for i in like)}")
+    picture = _picture(
+        x, names, seasons, codes, fitted, [p for p in (players or DRAWN) if (p, latest) in set(zip(names, seasons))] or asked[:3], latest
+    )
+    return Findings(records, ("ten numbers by", "error on players not seen"), rows, notes, {"shot-maps": picture})
+
+
+def maps_of(paths: Sequence[Path]) -> tuple[list[str], list[str], Tensor]:
+    """Players, seasons and smoothed maps (n, height, width) that sum to one, of all seasons with enough shots."""
+    names, seasons, maps = [], [], []
+    for path in paths:
+        frame = read_table(path, RECIPES["shot-maps"].columns).dropna()
+        frame = frame[(frame.LOC_Y >= 0) & (frame.LOC_Y < DEPTH) & frame.LOC_X.between(-25, 25)]
+        for (player, season), own in frame.groupby(["PLAYER_NAME", "SEASON_2"]):
+            if len(own) >= LEAST_SHOTS:
+                names.append(str(player))
+                seasons.append(str(season))
+                maps.append(_map(own.LOC_X.to_numpy(), own.LOC_Y.to_numpy()))
+    if len(set(names)) < 3 * LATENT:
+        raise BadSource(f"{paths[0]}: {len(set(names))} players have {LEAST_SHOTS} shots in a season; expected at least {3 * LATENT}")
+    return names, seasons, torch.as_tensor(np.stack(maps))
+
+
+def _map(across: Any, along: Any) -> Any:
+    from scipy.ndimage import gaussian_filter
+
+    counts = np.histogram2d(along, across, bins=GRID, range=[[0, DEPTH], [-25, 25]])[0]
+    return gaussian_filter(counts / counts.sum(), 1.0, mode="nearest")
+
+
+def _by_player(names: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
+    """Rows of the players kept and of those held out: no player is on both sides."""
+    known = sorted(set(names))
+    out = {known[i] for i in permutation(len(known), rng=seed).tolist()[: round(HELD_OUT * len(known))]}
+    held = torch.tensor([n in out for n in names])
+    return (~held).nonzero()[:, 0], held.nonzero()[:, 0]
+
+
+def _pca(x: Tensor, seed: int) -> PCA:
+    return PCA(LATENT).fit(Arrays(x))
+
+
+def _autoencoder(x: Tensor, seed: int) -> Autoencoder:
+    model = Autoencoder(LATENT, hidden=(256,), activation="tanh")
+    return model.fit(x, by=Trainer(epochs=200, batch=32, seed=seed, schedule="cosine", optimizers={"autoencoder": "adam(rate=0.002)"}))
+
+
+def _over_splits(key: str, found: Sequence[Record], data: str) -> Record:
+    """The mean over splits, and its standard error over them."""
+    values = torch.tensor([r.value for r in found], dtype=torch.float64)
+    details = {"ten numbers by": key, "splits": len(values), "each": [round(v, 6) for v in values.tolist()]}
+    error = float(values.std()) / math.sqrt(len(values))
+    return Record("squared Hellinger distance", float(values.mean()), error, data=data, n=found[0].n, details=details)
+
+
+def neighbours(player: str, names: Sequence[str], seasons: Sequence[str], codes: Tensor, season: str, most: int = 3) -> list[int]:
+    """Rows of the other players of that season whose codes lie nearest, each direction in its standard deviations."""
+    whole = list(zip(names, seasons))
+    if (player, season) not in whole:
+        raise InvalidValue(f"no {LEAST_SHOTS} shots by {player!r} in {season}; {near(player, sorted(set(names)))}")
+    z = PCA().fit(codes).whiten(codes)
+    far = (z - z[whole.index((player, season))]).square().sum(1)
+    order = far.argsort().tolist()
+    return [i for i in order if seasons[i] == season and names[i] != player][:most]
+
+
+def _picture(
+    x: Tensor, names: Sequence[str], seasons: Sequence[str], codes: Tensor, fitted: dict[str, Any], drawn: Sequence[str], season: str
+) -> Any:
+    rows, titles = [], []
+    for player in drawn:
+        own = list(zip(names, seasons)).index((player, season))
+        other = neighbours(player, names, seasons, codes, season, 1)[0]
+        restored = [reconstruct(fitted[key], x[own : own + 1])[0, 0].double().clamp_min(0) for key in ("auto-encoder", "PCA")]
+        rows.append(torch.stack([x[own, 0].double(), *restored, x[other, 0].double()]).square())
+        titles.append([player, "", "", names[other]])
+    heads = ("shots", f"{LATENT} numbers, auto-encoder", f"{LATENT} numbers, PCA", "nearest neighbour")
+    maps = 100 * torch.stack(rows) / CELL**2
+    title = f"Shooting maps of {season}"
+    return shot_maps(maps, titles, extent=(-25, 25, 0, DEPTH), heads=heads, unit="of 100 shots, how many per square foot", title=title)
