@@ -72,6 +72,15 @@ def test_agrees_with_scikit_learn(d: int, k: int, seed: int) -> None:
     assert float(pf.KMeans(k, start=start, precision="float64").fit(x).inertia_) == pytest.approx(defaults.inertia_, rel=1e-3)
 
 
+def test_close_decisions_are_made_in_float64() -> None:
+    """Rows all but midway between centres far from the origin: float32 products alone get many of these wrong."""
+    centres = 2 * torch.arange(64, dtype=torch.float64)[:, None]
+    middle = centres[:-1] + 1
+    x = torch.cat([middle - 1e-4, middle + 1e-4])
+    model = pf.KMeans(64, start=centres, tolerance=0).fit(torch.cat([centres, centres]), by=pf.EM(steps=1))
+    assert model.assign(x).tolist() == [*range(63), *range(1, 64)]
+
+
 def test_the_inertia_is_that_of_its_own_assignment() -> None:
     x = blobs(500, 3, 6, 2, 2.0)
     model = pf.KMeans(6, tolerance=0, precision="float64").fit(x)
