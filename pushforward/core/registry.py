@@ -152,7 +152,7 @@ def model_class(name: str) -> type:
         importlib.import_module(catalogue[name][0])
     if name not in _models:
         raise InvalidValue(
-            f"unknown model {name!r}; {suggestion(name, [*_models, *catalogue])} (a model of your own must be imported before it is named)"
+            f"unknown model {name!r}; {suggestion(name, {*_models, *catalogue})} (a model of your own must be imported before it is named)"
         )
     return _models[name]
 

@@ -9,6 +9,8 @@ is the arc of radius 23.75 about the rim, cut by the lines |x| = 22 in the corne
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["RIM", "lines", "full_lines", "draw_court", "trajectories", "beyond_arc"]
+__all__ = ["RIM", "lines", "full_lines", "draw_court", "Panel", "trajectories", "beyond_arc"]
 
 Line = np.ndarray[Any, Any]
 WIDTH, HALF, LENGTH = 50.0, 47.0, 94.0
@@ -29,6 +31,22 @@ ARC, CORNER = 23.75, 22.0
 KEY, FREE_THROW, CIRCLE, RESTRICTED, BOARD = 16.0, 19.0, 6.0, 4.0, 4.0
 ACROSS = "feet from the middle (+ is the shooter's left)"
 ALONG = "feet from the baseline"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One component of paths.
+
+    Arguments:
+        title: over the court.
+        mean: (steps, 2) feet along and across the court; component: (steps, 2) feet for one standard deviation.
+        apart: how far to shift the outermost paths sideways, where they would lie over each other.
+    """
+
+    title: str
+    mean: Any
+    component: Any
+    apart: tuple[float, float] = (0.0, 0.0)
 
 
 def lines() -> dict[str, Line]:
@@ -99,37 +117,31 @@ def draw_court(ax: Axes, *, full: bool = False, depth: float = HALF, labels: boo
     return ax
 
 
-def trajectories(
-    mean: Any, components: Any, deviations: Any, *, titles: list[str], columns: int = 3, reach: float = 2.0, title: str = ""
-) -> Figure:
-    """Mean path and mean ± `reach` standard deviations along each component, on full courts.
-
-    Arguments:
-        mean: (steps, 2) feet along and across the court; components (k, steps, 2), of length one each; deviations (k,), feet.
-        titles: one for each court.
-    """
-    mean, components, deviations = numbers(mean), numbers(components), numbers(deviations)
-    rows = math.ceil(len(components) / columns)
-    figure, grid = page(3.9 * columns, 2.75 * rows + (0.45 if title else 0), rows, columns)
+def trajectories(panels: Sequence[Panel], *, columns: int = 3, reach: float = 1.5, title: str = "") -> Figure:
+    """Mean path and mean ± `reach` (and half that) standard deviations along a component, each on a full court."""
+    if not panels:
+        raise InvalidValue("trajectories need at least one component, got none")
+    rows = math.ceil(len(panels) / columns)
+    figure, grid = page(3.9 * columns, 2.6 * rows + (0.45 if title else 0), rows, columns)
     cells = np.atleast_1d(grid).ravel()
-    for ax, component, sd, name in zip(cells, components, deviations, titles):
+    for ax, panel in zip(cells, panels):
         draw_court(ax, full=True, colour="#b5b5b5", width=0.9)
-        dress(ax, name)
+        dress(ax, panel.title)
+        mean, component = numbers(panel.mean), numbers(panel.component)
         for share, colour in ((reach, COLOURS[1]), (reach / 2, COLOURS[4]), (-reach / 2, COLOURS[5]), (-reach, COLOURS[0])):
-            _travelled(ax, mean + share * sd * component, colour, f"{share:+g} sd")
+            _travelled(ax, mean + share * component + share / reach * numbers(panel.apart), colour, f"{share:+g} sd")
         _travelled(ax, mean, INK, "mean")
-    for ax in cells[len(components) :]:
+    for ax in cells[len(panels) :]:
         ax.set_visible(False)
     for i, ax in enumerate(cells):
         if i % columns:
             ax.set_ylabel("")
-        if i < len(components) - columns:
+        if i < len(panels) - columns:
             ax.set_xlabel("")
     handles, names = cells[0].get_legend_handles_labels()
-    order = [0, 1, 4, 2, 3]
-    figure.legend(
-        [handles[i] for i in order], [names[i] for i in order], loc="outside lower center", ncols=5, fontsize=SMALL + 1, frameon=False
-    )
+    order = [3, 2, 4, 1, 0]
+    shown = {"loc": "outside lower center", "ncols": 5, "fontsize": SMALL + 1, "frameon": False}
+    figure.legend([handles[i] for i in order], [names[i] for i in order], **shown)
     if title:
         figure.suptitle(title, fontsize=12.5, color=INK, x=0.01, ha="left")
     return figure

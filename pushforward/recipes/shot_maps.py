@@ -1,4 +1,4 @@
-r"""Shooting maps in ten numbers: an auto-encoder beside PCA, on players neither has seen.
+r"""Shooting maps in ten numbers (and in two): an auto-encoder beside PCA, on players neither has seen.
 
 A player's map is the share of a season's shots in each cell of 2 × 2 feet, smoothed by one cell. Models see square roots
 of the shares: the squared distance of two of those is twice Hellinger's, H² = ½ Σ (√p - √q)², which tempers the rim, where
@@ -8,7 +8,8 @@ counts and so their noise are largest. Codes' neighbours are players who shoot a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from pushforward.recipes.shots import near, read_table
 __all__ = ["run", "maps_of", "neighbours", "KNOWN"]
 
 CELL, DEPTH, LATENT = 2.0, 36.0, 10
+LATENTS = (2, LATENT)
 GRID = (round(DEPTH / CELL), round(50 / CELL))
 LEAST_SHOTS, HELD_OUT, SPLITS = 300, 0.2, 5
 KNOWN = ("Stephen Curry", "LeBron James", "James Harden", "Kevin Durant", "Dirk Nowitzki", "DeAndre Jordan", "DeMar DeRozan", "Kyle Korver")
@@ -42,12 +44,12 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     names, seasons, maps = maps_of(paths)
     x = maps.sqrt().float()[:, None]
     data = f"{', '.join(p.name for p in paths)}: {len(x)} seasons of {LEAST_SHOTS} shots or more, {len(set(names))} players"
-    makers: dict[str, Callable[[Tensor, int], Any]] = {"PCA": _pca, "auto-encoder": _autoencoder}
-    errors: dict[str, list[Record]] = {"the mean map": [], **{key: [] for key in makers}}
+    makers = {(key, k): partial(make, k) for k in LATENTS for key, make in (("PCA", _pca), ("auto-encoder", _autoencoder))}
+    errors: dict[tuple[str, int], list[Record]] = {("the mean map", 0): [], **{key: [] for key in makers}}
     for split in range(SPLITS):
         train, held = _by_player(names, derive(seed, "split", split))
         mean = (x[held] - x[train].mean(0)).square().flatten(1).sum(1)
-        errors["the mean map"].append(Record.of("squared_error", mean / 2, data=data))
+        errors["the mean map", 0].append(Record.of("squared_error", mean / 2, data=data))
         for key, make in makers.items():
             record = squared_error(make(x[train], seed + split), x[held], data=data)
             errors[key].append(Record("squared_error", record.value / 2, record.error / 2, data=data, n=record.n))
@@ -64,7 +66,8 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         players or [p for p in KNOWN if (p, latest) in set(zip(names, seasons))] or [n for n, s in zip(names, seasons) if s == latest][:3]
     )
     notes = [
-        f"{len(x)} seasons of {len(set(names))} players; {HELD_OUT:.0%} of the players held out, {SPLITS} times; 1000 × squared Hellinger distance"
+        f"{len(x)} seasons of {len(set(names))} players; {HELD_OUT:.0%} of the players held out, {SPLITS} times; "
+        "errors are 1000 × squared Hellinger distance"
     ]
     for player in asked:
         like = neighbours(player, names, seasons, codes, latest)
@@ -72,7 +75,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     picture = _picture(
         x, names, seasons, codes, fitted, [p for p in (players or DRAWN) if (p, latest) in set(zip(names, seasons))] or asked[:3], latest
     )
-    return Findings(records, ("ten numbers by", "error on players not seen"), rows, notes, {"shot-maps": picture})
+    return Findings(records, ("a map by", "numbers", "error on players not seen"), rows, notes, {"shot-maps": picture})
 
 
 def maps_of(paths: Sequence[Path]) -> tuple[list[str], list[str], Tensor]:
@@ -106,19 +109,19 @@ def _by_player(names: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
     return (~held).nonzero()[:, 0], held.nonzero()[:, 0]
 
 
-def _pca(x: Tensor, seed: int) -> PCA:
-    return PCA(LATENT).fit(Arrays(x))
+def _pca(latent: int, x: Tensor, seed: int) -> PCA:
+    return PCA(latent).fit(Arrays(x))
 
 
-def _autoencoder(x: Tensor, seed: int) -> Autoencoder:
-    model = Autoencoder(LATENT, hidden=(256,), activation="tanh")
+def _autoencoder(latent: int, x: Tensor, seed: int) -> Autoencoder:
+    model = Autoencoder(latent, hidden=(256,), activation="tanh")
     return model.fit(x, by=Trainer(epochs=200, batch=32, seed=seed, schedule="cosine", optimizers={"autoencoder": "adam(rate=0.002)"}))
 
 
-def _over_splits(key: str, found: Sequence[Record], data: str) -> Record:
+def _over_splits(key: str, k: int, found: Sequence[Record], data: str) -> Record:
     """The mean over splits, and its standard error over them."""
     values = torch.tensor([r.value for r in found], dtype=torch.float64)
-    details = {"ten numbers by": key, "splits": len(values), "each": [round(v, 6) for v in values.tolist()]}
+    details = {"model": key, "numbers": k, "splits": len(values), "each": [round(v, 6) for v in values.tolist()]}
     error = float(values.std()) / math.sqrt(len(values))
     return Record("squared Hellinger distance", float(values.mean()), error, data=data, n=found[0].n, details=details)
 

@@ -3,6 +3,9 @@ the directions in which such points vary most. Every path is a mean path and so 
 
 Paths are smooth and the court is symmetric, so the components come out as Karhunen and Loève's do: where on the court,
 running its length, there and back, … along and across in turn. How many are needed is asked of games not learnt from.
+
+Seen from the player himself (his start at the origin, the first second's way straight ahead) the same method finds what
+he does next: how far the run goes, to which side it bends, whether it turns back.
 """
 
 from __future__ import annotations
@@ -18,16 +21,20 @@ from torch import Tensor
 from pushforward.core.errors import BadSource
 from pushforward.core.records import Record
 from pushforward.models.classical.pca import PCA
-from pushforward.plots.court import trajectories
+from pushforward.plots.court import Panel, trajectories
 from pushforward.recipes.registry import Findings
 
-__all__ = ["run", "paths_of", "RATE", "STEPS"]
+__all__ = ["run", "paths_of", "own_frame", "RATE", "STEPS"]
 
 RATE, STEPS = 5, 25
 COURT = (94.0, 50.0)
 FASTEST = 30.0
 """Feet per second no player runs: faster steps are faults of the cameras."""
-SHOWN, COUNTS = 6, (2, 4, 6, 8, 10)
+SHOWN, COUNTS = 3, (2, 4, 6, 8, 10)
+LEAST_START = 5.0
+"""Feet covered in the first second by those who count as setting off."""
+START, SIDE = (30.0, 25.0), 6.0
+"""Where paths from the player's own start are drawn, and how far apart those that share a line; feet."""
 HELD_OUT = 0.3
 
 
@@ -54,16 +61,45 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         rows.append(
             [str(k), f"{kept:.1%}", f"{float(miss.mean()):.2f} ± {records[f'miss, {k}'].error:.2f}", f"{float(miss.quantile(0.95)):.2f}"]
         )
-    shares = pca.explained_variance_ratio_
-    shapes = pca.components_[:SHOWN].reshape(-1, STEPS, 2)
-    names = [f"{i + 1}: {_meaning(shape.numpy())} ({float(shares[i]):.1%})" for i, shape in enumerate(shapes)]
-    title = f"Principal trajectories of {len(train):,} runs of {STEPS / RATE:g} seconds"
-    spread = pca.explained_variance_[:SHOWN].sqrt()
-    picture = trajectories(pca.mean_.reshape(STEPS, 2), shapes, spread, titles=names, reach=1.5, title=title)
-    notes = [f"{len(train)} paths to learn from, {len(held)} held out; {STEPS} places each, {RATE} a second", *names]
+    own = own_frame(train)
+    turned = PCA(SHOWN).fit(own.flatten(1))
+    panels = [*_panels(pca, "on the court"), *_panels(turned, "from his start", START)]
+    title = f"Principal trajectories: {len(train):,} paths of {STEPS / RATE:g} seconds as seen on the court, and from the {len(own):,} who set off"
+    picture = trajectories(panels, title=title)
+    notes = [
+        f"{len(train)} paths to learn from, {len(held)} held out; {STEPS} places each, {RATE} a second",
+        f"{len(own)} paths whose first second covers {LEAST_START:g} feet or more, seen from the player: start at the origin, heading ahead",
+        *(p.title for p in panels),
+    ]
     return Findings(
         records, ("numbers a path", "variance kept", "miss, feet", "95% miss less than"), rows, notes, {"trajectories": picture}
     )
+
+
+def _panels(pca: PCA, where: str, start: tuple[float, float] = (0.0, 0.0)) -> list[Panel]:
+    """The first components as they are drawn, those on one line side by side."""
+    shapes = (pca.components_[:SHOWN] * pca.explained_variance_[:SHOWN].sqrt()[:, None]).reshape(-1, STEPS, 2)
+    mean = pca.mean_.reshape(STEPS, 2) + torch.tensor(start)
+    panels = []
+    for i, shape in enumerate(shapes.numpy()):
+        share = float(pca.explained_variance_ratio_[i])
+        axis = int(np.square(shape).sum(0).argmax())
+        turns = _turns(shape[:, axis])
+        still = bool(np.ptp(mean.numpy()[:, axis]) < 5)
+        apart = (0.0, 0.0) if not still or turns == 0 else ((0.0, SIDE), (SIDE, 0.0))[axis]
+        words = _standing(axis, turns) if start == (0.0, 0.0) else _moving(axis, turns)
+        panels.append(Panel(f"{where}, {i + 1}: {words} ({share:.0%})", mean, shape, apart))
+    return panels
+
+
+def own_frame(paths: Tensor) -> Tensor:
+    """Paths (m, STEPS, 2) of those who set off, moved to start at the origin and turned to head along the first axis."""
+    moved = paths - paths[:, :1]
+    first = moved[:, RATE]
+    far = torch.hypot(first[:, 0], first[:, 1])
+    moved, first, far = (part[far >= LEAST_START] for part in (moved, first, far))
+    c, s = (first[:, i, None] / far[:, None] for i in range(2))
+    return torch.stack([moved[..., 0] * c + moved[..., 1] * s, moved[..., 1] * c - moved[..., 0] * s], 2)
 
 
 def paths_of(path: Path) -> Tensor:
@@ -95,10 +131,17 @@ def paths_of(path: Path) -> Tensor:
     return torch.as_tensor(whole[speed <= FASTEST])
 
 
-def _meaning(shape: Any) -> str:
-    """A component (STEPS, 2) in words: its axis, and how often it turns sign."""
-    axis = int(np.square(shape).sum(0).argmax())
-    along = shape[:, axis]
-    turns = int((np.diff(np.sign(along[np.abs(along) > 0.1 * np.abs(along).max()])) != 0).sum())
+def _turns(along: Any) -> int:
+    """How often a component changes sign on its way."""
+    clear = along[np.abs(along) > 0.1 * np.abs(along).max()]
+    return int((np.diff(np.sign(clear)) != 0).sum())
+
+
+def _standing(axis: int, turns: int) -> str:
     place = ("along", "across")[axis]
     return (f"where {place}", f"running {place}", f"there and back {place}")[turns] if turns < 3 else f"{turns} turns {place}"
+
+
+def _moving(axis: int, turns: int) -> str:
+    words = (("how far", "then on or back"), ("bending aside", "swerving"))[axis]
+    return words[turns] if turns < 2 else f"{turns} turns {('ahead', 'aside')[axis]}"

@@ -333,7 +333,7 @@ class Plan:
         close = (next_ - near <= next_ * coarse + 2 * error).nonzero()[:, 0]
         near = (near * (1 + coarse) + error).clamp_min_(0).sqrt_()
         next_ = (next_ * (1 - coarse) - error).clamp_min_(0).sqrt_()
-        if False:
+        if len(close):
             self._decide(x, close, owner, near, next_)
         return owner, near, next_
 

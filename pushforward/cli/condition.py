@@ -1,0 +1,108 @@
+"""`pushforward condition RUN axis=value...`: the law of the other axes, given some; in closed form."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from pushforward.cli import runs
+from pushforward.cli.console import Voice
+from pushforward.cli.help import single
+from pushforward.cli.outputs import deliver, deliver_table
+from pushforward.core.errors import InvalidKind, InvalidValue
+
+__all__ = ["command", "parsed"]
+
+DRAWS = 20_000
+QUANTILES = (0.05, 0.5, 0.95)
+
+
+def condition(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
+    known: Annotated[
+        list[str], typer.Argument(metavar="AXIS=VALUE...", help="what is known, by column name or position", show_default=False)
+    ],
+    n: Annotated[int | None, typer.Option("-n", "--n", help="draw so many samples of the other axes instead", show_default=False)] = None,
+    seed: Annotated[int, typer.Option("--seed", help="the same seed draws the same samples")] = 0,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="the law: .csv .tsv .json; samples also .parquet .npz .npy; stdout if not given")
+    ] = None,
+    save: Annotated[str | None, typer.Option("--save", help="write the conditional model to a run folder of its own")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
+    json: Annotated[bool, typer.Option("--json", help="JSON lines instead of CSV")] = False,
+) -> None:
+    """Condition on known axes: mean, standard deviation and quantiles of the others, or samples of them with -n."""
+    from pushforward.core.capabilities import Conditions
+
+    if n is not None and n < 1:
+        raise InvalidValue(f"-n must be at least 1, got {n}; pass -n 64, say")
+    voice = Voice(quiet, json)
+    opened = runs.open_run(run)
+    if not isinstance(opened.model, Conditions):
+        raise InvalidKind(f"a {opened.name} has no closed conditionals; models that do: {', '.join(_conditioning())}")
+    given = parsed(known, opened.model.fitted_space())  # type: ignore[attr-defined]
+    law = opened.model.condition(given)
+    said = ", ".join(f"{axis} = {value:g}" for axis, value in given.items())
+    voice.say(f"given {said}: a {law.registered_name} of {law.fitted_space()}")
+    if save is not None:
+        law.save(save)
+        voice.say(f"saved to {save}")
+    if n is not None:
+        deliver(voice, law.sample(n, rng=seed), law.fitted_space(), out, opened.folder / "conditional", what=f"{n} samples")
+        return
+    deliver_table(voice, described(law, seed), out, what="the law")
+
+
+def command() -> Any:
+    """The command."""
+    return single(condition, "condition")
+
+
+def parsed(known: list[str], space: Any) -> dict[str | int, float]:
+    """{axis: value} from texts like 'x=1.5'; InvalidValue names what is wrong with one."""
+    found: dict[str | int, float] = {}
+    for text in known:
+        axis, equals, value = text.rpartition("=")
+        if not equals or not axis:
+            raise InvalidValue(f"expected axis=value, got {text!r}; the axes are {', '.join(space.names) or f'0..{space.size - 1}'}")
+        try:
+            number = float(value)
+        except ValueError as error:
+            raise InvalidValue(f"{axis} must be a number, got {value!r}") from error
+        if number != number or abs(number) == float("inf"):
+            raise InvalidValue(f"{axis} must be finite, got {value!r}; leave out what is not known")
+        if axis in found:
+            raise InvalidValue(f"axis {axis!r} is given twice; give it once")
+        found[axis] = number
+    return found
+
+
+def described(law: Any, seed: int) -> dict[str, list[Any]]:
+    """Columns axis, mean, sd and quantiles of a law: moments in closed form where it has them, quantiles from draws."""
+    import torch
+
+    x = law.sample(DRAWS, rng=seed).double().flatten(1)
+    mean, deviation = _moments(law)
+    mean, deviation = (x.mean(0), x.std(0)) if mean is None else (mean, deviation)
+    quantiles = torch.quantile(x, torch.tensor(QUANTILES, dtype=x.dtype), dim=0)
+    columns: dict[str, list[Any]] = {"axis": list(law.fitted_space().names), "mean": mean.tolist(), "sd": deviation.tolist()}
+    return {**columns, **{f"q{round(100 * q):02d}": row.tolist() for q, row in zip(QUANTILES, quantiles)}}
+
+
+def _moments(law: Any) -> tuple[Any, Any]:
+    """Exact means and standard deviations of normal laws and their mixtures."""
+    if hasattr(law, "means_"):
+        weights, means = law.weights_, law.means_
+        mean = weights @ means
+        return mean, (weights @ (law.covariances_.diagonal(dim1=1, dim2=2) + (means - mean).square())).sqrt()
+    if hasattr(law, "covariance_"):
+        return law.mean_, law.covariance_.diagonal().clamp_min(0).sqrt()
+    return None, None
+
+
+def _conditioning() -> list[str]:
+    from pushforward.core.capabilities import capabilities
+    from pushforward.core.registry import registered_models
+
+    return [name for name, cls in registered_models() if "Conditions" in capabilities(cls)]
