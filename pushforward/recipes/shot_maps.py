@@ -53,28 +53,26 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         for key, make in makers.items():
             record = squared_error(make(x[train], seed + split), x[held], data=data)
             errors[key].append(Record("squared_error", record.value / 2, record.error / 2, data=data, n=record.n))
-    records = {key: _over_splits(key, found, data) for key, found in errors.items()}
-    gap = torch.tensor([a.value - b.value for a, b in zip(errors["auto-encoder"], errors["PCA"])], dtype=torch.float64)
-    records["auto-encoder less PCA"] = Record(
-        "squared Hellinger distance", float(gap.mean()), float(gap.std()) / math.sqrt(SPLITS), data=data
-    )
-    rows = [[key, f"{1000 * r.value:.2f} ± {1000 * r.error:.2f}"] for key, r in records.items()]
-    fitted = {key: make(x, seed) for key, make in makers.items()}
+    records = {f"{key}, {k}": _over_splits(key, k, found, data) for (key, k), found in errors.items()}
+    rows = [[key, f"{k}", f"{1000 * r.value:.2f} ± {1000 * r.error:.2f}"] for (key, k), r in zip(errors, records.values())]
+    for k in LATENTS:
+        record = _difference(errors["auto-encoder", k], errors["PCA", k], data)
+        records[f"auto-encoder less PCA, {k}"] = record
+        rows.append(["auto-encoder less PCA", f"{k}", f"{1000 * record.value:+.2f} ± {1000 * record.error:.2f}"])
+    fitted = {key: makers[key, LATENT](x, seed) for key in ("PCA", "auto-encoder")}
     codes = fitted["auto-encoder"].encode(x).detach().double()
     latest = max(seasons)
-    asked = (
-        players or [p for p in KNOWN if (p, latest) in set(zip(names, seasons))] or [n for n, s in zip(names, seasons) if s == latest][:3]
-    )
+    there = {name for name, season in zip(names, seasons) if season == latest}
+    asked = list(players) or [p for p in KNOWN if p in there] or sorted(there)[:3]
     notes = [
         f"{len(x)} seasons of {len(set(names))} players; {HELD_OUT:.0%} of the players held out, {SPLITS} times; "
-        "errors are 1000 × squared Hellinger distance"
+        "errors are 1000 × squared Hellinger distance, ± their standard error over the splits",
     ]
     for player in asked:
         like = neighbours(player, names, seasons, codes, latest)
         notes.append(f"{player} shoots like {', '.join(names[i] for i in like)}")
-    picture = _picture(
-        x, names, seasons, codes, fitted, [p for p in (players or DRAWN) if (p, latest) in set(zip(names, seasons))] or asked[:3], latest
-    )
+    drawn = list(players) or [p for p in DRAWN if p in there] or asked
+    picture = _picture(x, names, seasons, codes, fitted, drawn[:5], latest)
     return Findings(records, ("a map by", "numbers", "error on players not seen"), rows, notes, {"shot-maps": picture})
 
 
@@ -115,7 +113,7 @@ def _pca(latent: int, x: Tensor, seed: int) -> PCA:
 
 def _autoencoder(latent: int, x: Tensor, seed: int) -> Autoencoder:
     model = Autoencoder(latent, hidden=(256,), activation="tanh")
-    return model.fit(x, by=Trainer(epochs=200, batch=32, seed=seed, schedule="cosine", optimizers={"autoencoder": "adam(rate=0.002)"}))
+    return model.fit(x, by=Trainer(epochs=150, batch=32, seed=seed, schedule="cosine", optimizers={"autoencoder": "adam(rate=0.002)"}))
 
 
 def _over_splits(key: str, k: int, found: Sequence[Record], data: str) -> Record:
@@ -124,6 +122,12 @@ def _over_splits(key: str, k: int, found: Sequence[Record], data: str) -> Record
     details = {"model": key, "numbers": k, "splits": len(values), "each": [round(v, 6) for v in values.tolist()]}
     error = float(values.std()) / math.sqrt(len(values))
     return Record("squared Hellinger distance", float(values.mean()), error, data=data, n=found[0].n, details=details)
+
+
+def _difference(one: Sequence[Record], two: Sequence[Record], data: str) -> Record:
+    """What separates two models on the same splits, which is surer than either error."""
+    gap = torch.tensor([a.value - b.value for a, b in zip(one, two)], dtype=torch.float64)
+    return Record("squared Hellinger distance", float(gap.mean()), float(gap.std()) / math.sqrt(len(gap)), data=data, n=one[0].n)
 
 
 def neighbours(player: str, names: Sequence[str], seasons: Sequence[str], codes: Tensor, season: str, most: int = 3) -> list[int]:

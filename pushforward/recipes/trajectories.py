@@ -64,11 +64,11 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     own = own_frame(train)
     turned = PCA(SHOWN).fit(own.flatten(1))
     panels = [*_panels(pca, "on the court"), *_panels(turned, "from his start", START)]
-    title = f"Principal trajectories: {len(train):,} paths of {STEPS / RATE:g} seconds as seen on the court, and from the {len(own):,} who set off"
+    title = f"Principal trajectories, {len(train):,} paths of {STEPS / RATE:g} seconds (those that share a line are drawn side by side)"
     picture = trajectories(panels, title=title)
     notes = [
         f"{len(train)} paths to learn from, {len(held)} held out; {STEPS} places each, {RATE} a second",
-        f"{len(own)} paths whose first second covers {LEAST_START:g} feet or more, seen from the player: start at the origin, heading ahead",
+        f"{len(own)} of them cover {LEAST_START:g} feet or more in their first second: these are also seen from the player's start",
         *(p.title for p in panels),
     ]
     return Findings(
@@ -85,8 +85,8 @@ def _panels(pca: PCA, where: str, start: tuple[float, float] = (0.0, 0.0)) -> li
         share = float(pca.explained_variance_ratio_[i])
         axis = int(np.square(shape).sum(0).argmax())
         turns = _turns(shape[:, axis])
-        still = bool(np.ptp(mean.numpy()[:, axis]) < 5)
-        apart = (0.0, 0.0) if not still or turns == 0 else ((0.0, SIDE), (SIDE, 0.0))[axis]
+        shared = axis == 0 if start != (0.0, 0.0) else turns > 0
+        apart = ((0.0, SIDE), (SIDE, 0.0))[axis] if shared else (0.0, 0.0)
         words = _standing(axis, turns) if start == (0.0, 0.0) else _moving(axis, turns)
         panels.append(Panel(f"{where}, {i + 1}: {words} ({share:.0%})", mean, shape, apart))
     return panels
