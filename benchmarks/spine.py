@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.timing import child, median, ratio, side_by_side
 
-ROWS, WIDTH, HIDDEN, LATENT, BATCH = 20_000, 784, 400, 20, 128
+ROWS, WIDTH, HIDDEN, LATENT, BATCH = 60_000, 784, 400, 20, 128
 
 
 def vae_throughput() -> list[dict[str, Any]]:
@@ -58,7 +58,7 @@ def _pictures() -> torch.Tensor:
     return (smooth > 0.3).float()
 
 
-def _fit_ours(data: torch.Tensor, epochs: int = 3) -> tuple[float, float]:
+def _fit_ours(data: torch.Tensor, epochs: int = 2) -> tuple[float, float]:
     import pushforward as pf
 
     events: list[Any] = []
@@ -73,7 +73,7 @@ def _fit_ours(data: torch.Tensor, epochs: int = 3) -> tuple[float, float]:
     return events[-1].samples / took, loss
 
 
-def _fit_pythae(data: torch.Tensor, epochs: int = 3) -> tuple[float, float]:
+def _fit_pythae(data: torch.Tensor, epochs: int = 2) -> tuple[float, float]:
     from pythae.data.datasets import BaseDataset
     from pythae.models import VAE, VAEConfig
     from pythae.models.base.base_utils import ModelOutput
@@ -118,7 +118,7 @@ def _fit_pythae(data: torch.Tensor, epochs: int = 3) -> tuple[float, float]:
     return epochs * len(data) / took, loss
 
 
-def _matrix_products(steps: int = 300) -> float:
+def _matrix_products(steps: int = 500) -> float:
     """Samples per second if a step were its matrix products alone, forward and backward, into ready buffers."""
     layers = [(WIDTH, HIDDEN), (HIDDEN, 2 * LATENT), (LATENT, HIDDEN), (HIDDEN, WIDTH)]
     held = [

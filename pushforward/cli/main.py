@@ -21,7 +21,10 @@ from pushforward.core.errors import PushforwardError, suggestion
 
 __all__ = ["main", "COMMANDS"]
 
-COMMANDS = ("demo", "fit", "sample", "encode", "reconstruct", "density", "evaluate", "resume", "models", "data", "doctor")
+COMMANDS = (
+    "demo", "fit", "sample", "encode", "reconstruct", "density", "assign", "condition", "plot", "evaluate", "resume", "recipe", "models",
+    "data", "doctor",
+)  # fmt: skip
 _UsageError: Any = typer.BadParameter.__mro__[1]
 _ClickException: Any = _UsageError.__mro__[1]
 
@@ -34,8 +37,12 @@ pushforward: generative models behind one set of verbs
   pushforward fit pca shots.csv --drop player      tables, arrays, pictures, clips: what goes in comes out
   pushforward sample runs/vae-digits-1 -n 64       draw from it
   pushforward density runs/pca-shots-1 new.csv     how likely is every row: find the odd ones out
+  pushforward condition runs/gmm-shots-1 LOC_X=0   the law of the other columns, given some
+  pushforward assign runs/gmm-shots-1 new.csv      the cluster of every row
+  pushforward plot runs/gmm-shots-1 --court        a picture: density, clusters, biplot, marginals, codes
   pushforward evaluate runs/*                      runs side by side, on data none of them has seen
   pushforward resume runs/vae-digits-1             go on after an interruption, to the bit
+  pushforward recipe curry --file shots.csv        an experiment, pictures and numbers, from a public table
 
   pushforward models         the models             pushforward COMMAND --help      the flags of a command
   pushforward doctor         is all in order?       pushforward fit MODEL --help    the flags of a model

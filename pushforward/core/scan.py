@@ -42,11 +42,14 @@ class Facts:
     @classmethod
     def of(cls, batch: Batch) -> Facts:
         """Facts of one block of rows."""
-        x = batch.x.detach().reshape(len(batch.x), -1).to("cpu", torch.float64)
+        given = batch.x.detach().reshape(len(batch.x), -1).to("cpu")
         weights = None if batch.weights is None else batch.weights.to("cpu")
-        if bool(torch.isfinite(x).all()) and len(x):
-            none = torch.zeros(x.shape[1], dtype=torch.int64)
-            return cls(len(x), Moments.of(x, weights), *x.aminmax(dim=0), none, none)
+        if len(given) and given.shape[1]:
+            low, high = given.aminmax(dim=0)  # NaN and infinity both show in the extremes
+            if bool(torch.isfinite(low).all()) and bool(torch.isfinite(high).all()):
+                none = torch.zeros(given.shape[1], dtype=torch.int64)
+                return cls(len(given), Moments.of(given, weights), low.to(torch.float64), high.to(torch.float64), none, none)
+        x = given.to(torch.float64)
         missing, infinite = torch.isnan(x), torch.isinf(x)
         usable = ~(missing | infinite)
         low = torch.where(usable, x, torch.inf).amin(0) if len(x) else x.new_full(x.shape[1:], torch.inf)

@@ -140,7 +140,7 @@ def trajectories(panels: Sequence[Panel], *, columns: int = 3, reach: float = 1.
             ax.set_xlabel("")
     handles, names = cells[0].get_legend_handles_labels()
     order = [3, 2, 4, 1, 0]
-    shown = {"loc": "outside lower center", "ncols": 5, "fontsize": SMALL + 1, "frameon": False}
+    shown: dict[str, Any] = {"loc": "outside lower center", "ncols": 5, "fontsize": SMALL + 1, "frameon": False}
     figure.legend([handles[i] for i in order], [names[i] for i in order], **shown)
     if title:
         figure.suptitle(title, fontsize=12.5, color=INK, x=0.01, ha="left")

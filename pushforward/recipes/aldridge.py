@@ -24,7 +24,7 @@ from pushforward.plots.density import grid_density
 from pushforward.plots.maps import heat_and_accuracy
 from pushforward.recipes.curry import density
 from pushforward.recipes.registry import SHOT_COLUMNS, Findings
-from pushforward.recipes.shots import court_space, places, player_shots
+from pushforward.recipes.shots import court_space, entitled, places, player_shots
 
 __all__ = ["run", "accuracy", "surprise"]
 
@@ -78,7 +78,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         f"knowing the place ({smoothing}) makes an unseen shot's fate {gain.value:.3f} ± {gain.error:.3f} bits less surprising "
         f"than his average does ({records['bits by his average'].value:.3f} bits)",
     ]
-    title = f"{name}: {len(x):,} shots, {rate:.1%} made"
+    title = f"{entitled(name, frame)}: {len(x):,} shots, {rate:.1%} made"
     picture = heat_and_accuracy(
         u, v, 100 * f, 100 * share, middle=100 * rate, area=(u[1] - u[0]) * (v[1] - v[0]) / 100, depth=DEPTH, title=title
     )

@@ -24,7 +24,7 @@ from pushforward.plots.court import HALF, beyond_arc
 from pushforward.plots.density import density_map, grid_density, mass_levels
 from pushforward.plots.maps import DARKEST
 from pushforward.recipes.registry import SHOT_COLUMNS, Findings
-from pushforward.recipes.shots import HALF_COURT, court_space, places, player_shots
+from pushforward.recipes.shots import HALF_COURT, court_space, entitled, places, player_shots
 
 __all__ = ["run", "density", "folds"]
 
@@ -76,7 +76,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         f"{math.exp(best.value - baseline.value):.2f} times as likely",
     ]
     top = 100 * max(mass_levels(f, (DARKEST,), area))
-    title = f"{name}: where {len(x):,} shots came from"
+    title = f"{entitled(name, frame)}: where {len(x):,} shots came from"
     picture = density_map(
         law, court=True, shares=(0.5, 0.9), scale=100, unit="of 100 shots, how many per square foot", title=title, top=top
     )

@@ -19,7 +19,7 @@ from pushforward.core.errors import BadSource, InvalidValue, MissingExtra, sugge
 from pushforward.core.random import derive, uniform
 from pushforward.core.space import Column, Space
 
-__all__ = ["read_table", "player_shots", "places", "court_space", "HALF_COURT", "STEP"]
+__all__ = ["read_table", "player_shots", "entitled", "places", "court_space", "HALF_COURT", "STEP"]
 
 STEP = 0.1
 HALF_COURT = ((0, -25.0, 25.0), (1, 0.0, None))
@@ -62,7 +62,7 @@ def player_shots(path: Path, columns: Sequence[str], players: Sequence[str], def
     """One player's rows of a table of shots that fall on the half court, and the name: the one asked for, or the default."""
     if len(players) > 1:
         raise InvalidValue(f"this recipe shows one player at a time, got {len(players)}; pass --player once")
-    frame = read_table(path, columns, ("PLAYER_NAME",))
+    frame = read_table(path, columns, ("PLAYER_NAME", "SEASON_2"))
     name = players[0] if players else default
     if "PLAYER_NAME" in frame.columns:
         known = [str(n) for n in frame.PLAYER_NAME.unique()]
@@ -80,6 +80,12 @@ def player_shots(path: Path, columns: Sequence[str], players: Sequence[str], def
             f"{path}: LOC_X must lie in -25..25 and LOC_Y in 0..94 feet; tenths of feet need dividing by 10, and the rim is at (0, 5.25)"
         )
     return frame, name
+
+
+def entitled(name: str, frame: Any) -> str:
+    """The player and the season or seasons, for a title."""
+    seasons = sorted({str(s) for s in frame.SEASON_2}) if "SEASON_2" in frame.columns else []
+    return f"{name}, {seasons[0]}{f' to {seasons[-1]}' if len(seasons) > 1 else ''}" if seasons else name
 
 
 def near(name: str, known: Sequence[str]) -> str:

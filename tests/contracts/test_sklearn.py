@@ -178,6 +178,8 @@ def test_arguments_of_the_model_are_arguments_of_the_estimator(rows):
     )
     best = search.fit(rows).best_estimator_
     assert type(best.model.latent) is int
+    assert best.get_params()["model__latent"] == best.model.latent
+    assert "model__latent" not in best.get_params(deep=False)
     assert best.model.hidden == (4,)
     assert best.transform(rows).shape == (120, best.model.latent)
     with pytest.raises(ValueError, match="has no argument 'depth'; it has latent, hidden, activation"):
