@@ -1,0 +1,66 @@
+"""The demo: one table, four pictures, and three next commands that work when pasted."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from pushforward.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """A short demo in a folder of its own: where, what it printed and what it said."""
+    import contextlib
+    import io
+
+    place = tmp_path_factory.mktemp("demo")
+    out, said = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
+        patch.chdir(place)
+        assert main(["demo", "--epochs", "2"]) == 0
+    return place, out.getvalue(), said.getvalue()
+
+
+def test_it_leaves_runs_records_and_pictures(shown: tuple[Path, str, str]) -> None:
+    place, _, _ = shown
+    folder = place / "runs" / "demo-1"
+    assert {p.name for p in folder.iterdir()} == {"pca-16", "pca", "vae-2", "vae", "pictures", "records.json"}
+    assert {p.stem for p in (folder / "pictures").iterdir()} == {"samples", "reconstructions", "plane", "interpolations"}
+    records = json.loads((folder / "records.json").read_text())["records"]
+    measured = {(r["data"], r["n"]) for row in records.values() for r in row.values()}
+    assert len(measured) == 1, "every model is measured on the same rows"
+    assert next(iter(measured))[1] == 359
+
+
+def test_every_model_stands_in_the_table(shown: tuple[Path, str, str]) -> None:
+    _, out, _ = shown
+    for name in ("PCA, 16 codes", "VAE, 2 codes", "VAE, 16 codes", "importance-weighted bound"):
+        assert name in out
+
+
+def test_the_next_commands_work_when_pasted(shown: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    place, _, said = shown
+    lines = [line.strip() for line in said.splitlines()]
+    commands = lines[lines.index("Next:") + 1 :]
+    assert [shlex.split(c)[1] for c in commands] == ["sample", "density", "resume"]
+    monkeypatch.chdir(place)
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert Path(program).name == "pushforward"
+        assert main([a.replace("+100", "+1") for a in arguments]) == 0, command
+    assert (place / "new-digits.png").stat().st_size > 1000
+    assert len((place / "how-likely.csv").read_text().splitlines()) == 1798
+
+
+def test_its_models_are_what_fit_would_make(shown: tuple[Path, str, str]) -> None:
+    """Each line it shows is a command that `fit` understands, and the model card holds it."""
+    place, _, said = shown
+    lines = [line.partition("] ")[2] for line in said.splitlines() if line.startswith("[")]
+    assert len(lines) == 4
+    for line in lines:
+        folder = shlex.split(line)[-1]
+        assert line in (place / folder / "README.md").read_text()

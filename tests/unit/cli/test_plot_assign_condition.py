@@ -1,0 +1,153 @@
+"""plot, assign and condition: a picture, clusters and conditional laws from a run."""
+
+import csv
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import pushforward as pf
+from pushforward.cli.main import main
+from pushforward.models.classical.gaussian import Gaussian
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    root = tmp_path_factory.mktemp("made")
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal([0, 0], 1, (60, 2)), rng.normal([9, -6], 1, (40, 2))])
+    lines = ["height,age", *(f"{a:.3f},{b:.3f}" for a, b in x)]
+    (root / "people.csv").write_text("\n".join(lines) + "\n")
+    for arguments in (
+        ["fit", "gmm", root / "people.csv", "--components", "2", "--run", root / "gmm", "-q"],
+        ["fit", "kmeans", root / "people.csv", "--clusters", "2", "--run", root / "kmeans", "-q"],
+        ["fit", "pca", root / "people.csv", "--components", "2", "--run", root / "pca", "-q"],
+        ["fit", "autoencoder", root / "people.csv", "--latent", "2", "--hidden", "8", "--batch", "16", "--steps", "4", "--run", root / "codes", "-q"],
+    ):
+        assert main([str(a) for a in arguments]) == 0
+    return root
+
+
+def rows(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.mark.parametrize(
+    ("run", "kind"),
+    [("gmm", None), ("gmm", "density"), ("gmm", "corner"), ("gmm", "marginals"), ("gmm", "choice"), ("kmeans", None), ("kmeans", "choice"),
+     ("pca", None), ("pca", "scree"), ("codes", None)],
+)  # fmt: skip
+def test_every_kind_is_a_picture_whose_path_is_on_stdout(cli, made, tmp_path, run, kind):
+    target = tmp_path / "a.png"
+    done = cli("plot", made / run, *(["--kind", kind] if kind else []), "--out", target, "--most", 3)
+    assert (done.code, done.out) == (0, f"{target}\n"), done.err
+    with Image.open(target) as picture:
+        assert picture.width > 300
+
+
+def test_a_plot_goes_into_the_run_s_pictures(cli, made):
+    done = cli("plot", made / "pca", "--kind", "scree", "--json")
+    assert json.loads(done.out) == {"path": str(made / "pca/pictures/scree.png"), "kind": "scree"}
+    assert (made / "pca/pictures/scree.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["pca", "--kind", "clusters"], "a PCA assigns no clusters"),
+        (["gmm", "--kind", "scree"], "a GMM has no principal components"),
+        (["pca", "--kind", "screee"], "unknown kind of plot 'screee'; did you mean 'scree'?"),
+        (["pca", "--kind", "choice"], "choice is for gmm and kmeans, got a pca"),
+        (["gmm", "--kind", "embedding"], "a gmm has no codes to draw; try --kind clusters"),
+        (["gmm", "--kind", "density", "--axes", "height,nothing"], "no axis 'nothing'"),
+        (["gmm", "--most", "1"], "--most must be at least 2, got 1"),
+        (["gmm", "--out", "a.xyz"], "expected .png, .pdf or .svg"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_line(cli, made, arguments, said):
+    done = cli("plot", made / arguments[0], *arguments[1:])
+    assert done.code == 2
+    assert done.err.startswith("error: ")
+    assert said in done.err
+    assert done.out == ""
+
+
+def test_without_its_data_a_run_is_drawn_without_rows_or_says_what_to_pass(cli, made, tmp_path):
+    Gaussian.of(torch.zeros(2), torch.eye(2)).save(tmp_path / "law")
+    done = cli("plot", tmp_path / "law")
+    assert done.code == 0
+    assert "drawn without rows" in done.err
+    pf.GMM(2).fit(torch.randn(50, 2, generator=torch.Generator().manual_seed(0))).save(tmp_path / "saved")
+    done = cli("plot", tmp_path / "saved")
+    assert done.code == 2
+    assert "pass --data FILE" in done.err
+
+
+def test_assign_gives_the_cluster_of_every_row(cli, made):
+    for run in ("gmm", "kmeans"):
+        done = cli("assign", made / run, made / "people.csv", "--responsibilities")
+        assert done.code == 0
+        found = rows(done.out)
+        owner = [int(r["cluster"]) for r in found]
+        assert len(found) == 100
+        assert len(set(owner[:60])) == len(set(owner[60:])) == 1
+        assert owner[0] != owner[-1]
+        assert all(math.isclose(float(r["p0"]) + float(r["p1"]), 1, abs_tol=1e-6) for r in found)
+        assert float(found[0][f"p{owner[0]}"]) > 0.9
+        assert "100 rows: " in done.err
+
+
+def test_assign_writes_files_and_json_and_refuses_others(cli, made, tmp_path):
+    done = cli("assign", made / "gmm", made / "people.csv", "--out", "clusters.csv", "-q")
+    assert (done.code, done.out, done.err) == (0, "clusters.csv\n", "")
+    assert len(rows((tmp_path / "clusters.csv").read_text())) == 100
+    assert set(json.loads(cli("assign", made / "gmm", made / "people.csv", "--json").out.splitlines()[0])) == {"row", "cluster"}
+    done = cli("assign", made / "pca", made / "people.csv")
+    assert done.code == 2
+    assert "a pca has no clusters; models that do: " in done.err
+
+
+def test_condition_prints_the_law_in_closed_form(cli, made):
+    model = pf.load(made / "gmm")
+    law = model.condition({"height": 9.0})
+    done = cli("condition", made / "gmm", "height=9")
+    assert done.code == 0
+    (row,) = rows(done.out)
+    assert row["axis"] == "age"
+    assert float(row["mean"]) == pytest.approx(float(law.weights_ @ law.means_[:, 0]), abs=1e-12)
+    draws = law.sample(100_000, rng=1)[:, 0]
+    assert float(row["sd"]) == pytest.approx(float(draws.std()), rel=0.01)
+    assert float(row["q50"]) == pytest.approx(float(draws.median()), abs=0.05)
+    assert "given height = 9" in done.err
+
+
+def test_condition_draws_samples_and_saves_the_law(cli, made, tmp_path):
+    done = cli("condition", made / "pca", "age=-6", "-n", 5, "--seed", 3, "--save", "given")
+    assert done.code == 0
+    assert len(rows(done.out)) == 5
+    assert done.out == cli("condition", made / "pca", "age=-6", "-n", 5, "--seed", 3).out
+    assert pf.load(tmp_path / "given").fitted_space().names == ("height",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["gmm", "height"], "expected axis=value, got 'height'; the axes are height, age"),
+        (["gmm", "height=tall"], "height must be a number, got 'tall'"),
+        (["gmm", "height=nan"], "height must be finite"),
+        (["gmm", "height=1", "height=2"], "axis 'height' is given twice"),
+        (["gmm", "height=1", "age=2"], "leave at least one free"),
+        (["gmm", "weight=1"], "no axis 'weight'"),
+        (["gmm", "height=1", "-n", "0"], "-n must be at least 1, got 0"),
+        (["kmeans", "height=1"], "a kmeans has no closed conditionals; models that do: "),
+    ],
+)
+def test_what_cannot_be_known_is_one_line(cli, made, arguments, said):
+    done = cli("condition", made / arguments[0], *arguments[1:])
+    assert done.code == 2
+    assert said in done.err
+    assert done.out == ""

@@ -1,0 +1,215 @@
+"""Every figure: its axes, its labels, what is drawn in it, and what it refuses."""
+
+import builtins
+import math
+import sys
+
+import numpy as np
+import pandas
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward import plots
+from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra
+from pushforward.models.classical.gaussian import Gaussian
+from pushforward.plots.density import grid_density, mass_levels, two_axes
+from pushforward.plots.style import name_points
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal([0, 0, 0], 1, (80, 3)), rng.normal([8, -5, 0.3], [1, 0.5, 1], (120, 3))])
+    return pandas.DataFrame(x, columns=["height", "weight", "age"])
+
+
+@pytest.fixture(scope="module")
+def mixture(rows):
+    return pf.GMM(2).fit(rows)
+
+
+def visible(figure):
+    return [ax for ax in figure.axes if ax.get_visible() and ax.get_label() != "<colorbar>"]
+
+
+def test_contours_hold_the_mass_they_name():
+    law = Gaussian.of(torch.zeros(2), torch.eye(2))
+    u, _, f = grid_density(law, (-6.0, -6.0), (6.0, 6.0), 300)
+    levels = mass_levels(f, (0.5, 0.9), (u[1] - u[0]) ** 2)
+    # Half of a standard normal law in the plane lies where the density is above 1/(2π) · ½, nine tenths above a tenth.
+    assert list(levels.values()) == [0.9, 0.5]
+    assert list(levels) == pytest.approx([0.1 / (2 * math.pi), 0.5 / (2 * math.pi)], rel=0.01)
+    assert mass_levels(f[:60], (0.5,), (u[1] - u[0]) ** 2) == {}
+    with pytest.raises(InvalidValue, match=r"between 0 and 1, got 1\.5"):
+        mass_levels(f, (1.5,), 1.0)
+
+
+def test_a_density_map_shows_the_law_of_two_axes_with_its_unit(mixture, rows):
+    figure = plots.density_map(mixture, rows, axes=["weight", "age"], title="people")
+    ax = visible(figure)[0]
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title(loc="left")) == ("weight", "age", "people")
+    image = ax.images[0].get_array()
+    inside = mixture.marginal(["weight", "age"]).log_prob(torch.tensor([[-5.0, 0.3]])).exp()
+    assert image.max() == pytest.approx(float(inside), rel=0.1)
+    assert figure.axes[-1].get_ylabel() == "density per unit of both axes"
+
+
+def test_rows_alone_are_drawn_by_their_kernel_density(rows):
+    law, names, shown = two_axes(rows[["height", "age"]])
+    assert type(law).__name__ == "KDE"
+    assert names == ("height", "age")
+    assert shown.shape == (200, 2)
+    assert len(visible(plots.density_map(torch.tensor(rows.to_numpy())))[0].images) == 1
+
+
+def test_a_court_under_a_density_is_in_feet(rows):
+    figure = plots.density_map(pf.GMM(1).fit(rows[["height", "age"]].abs()), court=True, scale=100, unit="shots")
+    ax = visible(figure)[0]
+    assert "feet" in ax.get_xlabel()
+    assert ax.images[0].get_extent() == [-25, 25, 0, 47]
+    assert ax.get_legend().get_texts()[0].get_text() == "25% inside"
+
+
+def test_a_density_needs_two_different_axes(mixture):
+    with pytest.raises(InvalidValue, match="expected 2 different axes"):
+        plots.density_map(mixture, axes=["age", "age"])
+    with pytest.raises(InvalidKind, match="neither a density nor unconditional samples"):
+        plots.density_map(pf.KMeans(2).fit(torch.randn(20, 2)))
+    with pytest.raises(InvalidKind, match="at least 2 dimensions"):
+        plots.density_map(pf.GMM(1).fit(torch.randn(20, 1)))
+
+
+def test_marginals_draw_a_curve_over_a_histogram(mixture, rows):
+    axes = visible(plots.marginals(mixture, rows))
+    assert [ax.get_xlabel() for ax in axes] == ["height", "weight", "age"]
+    assert all(len(ax.lines) == 1 and len(ax.patches) == 40 for ax in axes)
+    curve = axes[0].lines[0]
+    assert np.trapezoid(curve.get_ydata(), curve.get_xdata()) == pytest.approx(1, abs=0.02)
+    without = visible(plots.marginals(mixture))
+    assert all(len(ax.patches) == 0 for ax in without)
+
+
+def test_a_corner_has_every_pair_once(mixture, rows):
+    axes = visible(plots.corner(mixture, rows))
+    assert len(axes) == 6
+    assert axes[-3].get_xlabel() == "height"
+    assert axes[-3].get_ylabel() == "age"
+
+
+def test_clusters_lie_on_the_axes_that_part_them_and_ellipses_hold_their_share(mixture, rows):
+    figure = plots.clusters(mixture, rows, shares=(0.5,))
+    ax = visible(figure)[0]
+    assert {ax.get_xlabel(), ax.get_ylabel()} == {"height", "weight"}
+    assert len(ax.patches) == 2
+    labels = sorted(t.get_text() for t in ax.get_legend().get_texts())
+    assert {label.split(" ")[-1] for label in labels} == {"(40%)", "(60%)"}
+    draws = mixture.sample(4000, rng=0)[:, [0, 1]].numpy()
+    inside = sum(
+        patch.get_path().contains_points(patch.get_transform().inverted().transform(ax.transData.transform(draws))) for patch in ax.patches
+    )
+    assert inside.mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_k_means_show_their_centres(rows):
+    model = pf.KMeans(2).fit(rows)
+    ax = visible(plots.clusters(model, rows, axes=["height", "weight"], owner=model.assign(rows)))[0]
+    marks = np.array([line.get_xydata()[0] for line in ax.lines])
+    assert np.allclose(np.sort(marks, 0), np.sort(model.centres_[:, :2].numpy(), 0))
+    with pytest.raises(InvalidKind, match="assigns no clusters"):
+        plots.clusters(pf.PCA(2).fit(rows), rows)
+
+
+def test_a_scree_plot_adds_up(rows):
+    pca = pf.PCA(1).fit(rows)
+    ax = visible(plots.scree(pca))[0]
+    assert [b.get_height() for b in ax.patches] == pytest.approx((pca.spectrum_ / pca.spectrum_.sum()).tolist())
+    assert ax.lines[0].get_ydata()[-1] == pytest.approx(1)
+    assert ax.get_xlabel() == "principal component"
+    with pytest.raises(InvalidKind, match="has no principal components"):
+        plots.scree(pf.GMM(1).fit(rows))
+
+
+def test_a_biplot_has_an_arrow_a_column_and_names_rows(rows):
+    pca = pf.PCA(2).fit(rows)
+    ax = visible(plots.biplot(pca, rows, named={"first": 0}))[0]
+    words = [t.get_text() for t in ax.texts]
+    assert words.count("") >= 3
+    assert {"height", "weight", "age", "first"} <= set(words)
+    assert "% of the variance" in ax.get_xlabel()
+    assert ax.get_xlim()[0] <= pca.encode(rows)[:, 0].min()
+    assert ax.get_xlim()[1] >= pca.encode(rows)[:, 0].max()
+    with pytest.raises(InvalidValue, match="two different components out of 2"):
+        plots.biplot(pca, rows, components=(0, 2))
+
+
+def test_an_embedding_colours_classes_and_numbers(rows):
+    z = torch.tensor(rows.to_numpy())
+    kinds = np.array(["ab"[i % 2] for i in range(len(z))])
+    figure = plots.embedding(z, kinds, quantity="kind")
+    ax = visible(figure)[0]
+    assert "component 1 of the codes" in ax.get_xlabel()
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["a", "b"]
+    scaled = plots.embedding(z[:, :2], z[:, 2], quantity="age (years)")
+    assert scaled.axes[-1].get_ylabel() == "age (years)"
+    with pytest.raises(InvalidValue, match="at least 2 coordinates, got 1"):
+        plots.embedding(z[:, :1])
+    with pytest.raises(InvalidValue, match="one entry for each of 200 codes"):
+        plots.embedding(z, kinds[:3])
+
+
+def test_a_choice_rings_the_lowest():
+    ax = visible(plots.choice({"BIC": {1: 5.0, 2: 3.0, 3: 4.0}}))[0]
+    assert ax.get_legend().get_texts()[0].get_text() == "BIC: 2"
+    assert ax.lines[1].get_xydata().tolist() == [[2, 3]]
+    with pytest.raises(InvalidValue, match="at least one point"):
+        plots.choice({})
+
+
+def test_criteria_and_elbow_find_two_clusters(rows):
+    ax = visible(plots.criteria(rows, range(1, 4)))[0]
+    assert "BIC: 2" in [t.get_text() for t in ax.get_legend().get_texts()]
+    left, right = visible(plots.elbow_curve(rows, range(1, 6)))
+    assert left.get_legend().get_texts()[0].get_text() == "inertia, knee at: 2"
+    assert right.get_legend().get_texts()[0].get_text() == "silhouette, highest at: 2"
+
+
+def test_a_profile_writes_every_number_and_a_dash_for_none():
+    ax = visible(plots.profile([[0.5, -1.2], [float("nan"), 2.0]], ["one", "two"], ["a", "b"]))[0]
+    assert [t.get_text() for t in ax.texts] == ["+0.5", "-1.2", "-", "+2.0"]
+    with pytest.raises(InvalidValue, match=r"shape \(1, 2\)"):
+        plots.profile([[1.0]], ["one"], ["a", "b"])
+
+
+def test_names_do_not_cover_each_other():
+    figure, ax = plots.page()
+    ax.set_xlim(0, 1)
+    ax.set_ylim(0, 1)
+    points = np.full((5, 2), 0.5) + np.linspace(0, 0.02, 5)[:, None]
+    texts = name_points(ax, points, [f"a long name {i}" for i in range(5)])
+    renderer = figure.canvas.get_renderer()
+    boxes = [t.get_window_extent(renderer) for t in texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_files_are_written_whole_and_small(tmp_path, mixture, rows):
+    path = plots.write(plots.density_map(mixture, rows), tmp_path / "new" / "a.png")
+    assert path.stat().st_size < 200_000
+    assert [p.name for p in path.parent.iterdir()] == ["a.png"]
+    assert plots.write(plots.scree(pf.PCA(1).fit(rows)), tmp_path / "a.svg").read_text().startswith("<?xml")
+    with pytest.raises(InvalidValue, match=r"expected \.png, \.pdf or \.svg"):
+        plots.write(plots.scree(pf.PCA(1).fit(rows)), tmp_path / "a.xyz")
+
+
+def test_pyplot_is_never_loaded(mixture):
+    plots.density_map(mixture)
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_without_matplotlib_the_error_has_the_install_line(monkeypatch):
+    real = builtins.__import__
+    monkeypatch.setattr(
+        "importlib.import_module", lambda name, *a: (_ for _ in ()).throw(ImportError(name)) if "matplotlib" in name else real(name)
+    )
+    with pytest.raises(MissingExtra, match=r"pip install 'pushforward\[plots\]'"):
+        plots.page()
