@@ -21,7 +21,7 @@ from pushforward.core.phase import Batch
 from pushforward.core.random import derive, uniform
 from pushforward.core.space import Space, as_array, is_frame
 
-__all__ = ["Source", "Arrays", "Subset", "as_source", "blocks", "fingerprint"]
+__all__ = ["Source", "Arrays", "Subset", "as_source", "blocks", "spread", "fingerprint"]
 
 
 @runtime_checkable
@@ -199,14 +199,23 @@ def blocks(source: Source, size: int = 8192) -> Iterator[Batch]:
         yield source.take(torch.arange(start, min(start + size, len(source))))
 
 
+def spread(n: int, most: int) -> Tensor:
+    """At most `most` of n row numbers, evenly spread, int64."""
+    return torch.arange(n) if n <= most else torch.linspace(0, n - 1, most, dtype=torch.float64).round().to(torch.int64)
+
+
 def fingerprint(source: Source) -> str:
-    """A short hash of the space, the length and up to 256 evenly spread rows: tells data sets apart, cheaply."""
-    rows = torch.linspace(0, max(len(source) - 1, 0), min(256, len(source))).round().to(torch.int64)
-    batch = source.take(rows)
+    """A short hash of the space, the length and up to 256 evenly spread rows: tells data sets apart, cheaply.
+
+    Conditions and weights are part of a row.
+    """
+    batch = source.take(spread(len(source), 256))
     digest = hashlib.blake2b(f"{source.space.kind}{source.space.shape}{len(source)}".encode(), digest_size=8)
     digest.update(batch.x.detach().cpu().to(torch.float64).contiguous().numpy().tobytes())
     if batch.y is not None:
         digest.update(batch.y.detach().cpu().to(torch.float64).contiguous().numpy().tobytes())
+    if batch.weights is not None:
+        digest.update(b"weights" + batch.weights.detach().cpu().to(torch.float64).contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -8,20 +8,16 @@ process dies, a complete state is on disk.
 from __future__ import annotations
 
 import json
-import math
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadRun
 from pushforward.core.storage import read_tensors, write_tensors
 
-__all__ = ["Checkpoints", "flatten", "unflatten"]
+__all__ = ["Checkpoints", "flatten", "unflatten", "copy_tree"]
 
 
 def flatten(tree: Any) -> tuple[dict[str, Tensor], Any]:
@@ -106,31 +102,3 @@ def copy_tree(tree: Any) -> Any:
     if isinstance(tree, (list, tuple)):
         return type(tree)(copy_tree(v) for v in tree)
     return tree
-
-
-def random_states(device: torch.device, streams: dict[str, torch.Generator]) -> dict[str, Tensor]:
-    """The states of this process's streams and of the global ones: torch's (dropout draws from it), Python's, NumPy's."""
-    states = {name: stream.get_state().clone() for name, stream in streams.items()}
-    states["torch"] = torch.get_rng_state().clone()
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device).clone()
-    version, numbers, spare = random.getstate()
-    states["python"] = torch.tensor([version, *numbers])
-    _, keys, position, has_spare, numpy_spare = np.random.get_state()
-    states["numpy"] = torch.tensor([position, has_spare, *np.asarray(keys).tolist()])
-    states["spare"] = torch.tensor([math.nan if spare is None else spare, numpy_spare], dtype=torch.float64)
-    return states
-
-
-def restore_random_states(states: dict[str, Tensor], device: torch.device, streams: dict[str, torch.Generator]) -> None:
-    """Put back what `random_states` gave."""
-    for name, stream in streams.items():
-        stream.set_state(states[name])
-    torch.set_rng_state(states["torch"])
-    if "cuda" in states and device.type == "cuda":
-        torch.cuda.set_rng_state(states["cuda"], device)
-    spare, numpy_spare = states["spare"].tolist()
-    version, *numbers = states["python"].tolist()
-    random.setstate((version, tuple(numbers), None if math.isnan(spare) else spare))
-    position, has_spare, *keys = states["numpy"].tolist()
-    np.random.set_state(("MT19937", np.array(keys, dtype=np.uint32), position, has_spare, numpy_spare))

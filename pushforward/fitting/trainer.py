@@ -1,6 +1,6 @@
 """Learning by gradients: any learner, any number of players, on any device, resumable to the bit.
 
-The `Trainer` holds the settings; `Loop` (in `loop.py`) does the work. The promise of exact resume: killed at any moment
+The `Trainer` holds the settings; `Loop` (in `loop.py`) is one fit with them. The promise of exact resume: killed at any moment
 and resumed on the same machine with the same number of threads, the final weights are those of the uninterrupted run,
 bit for bit, for budgets that are counted (samples, steps, epochs). A budget in minutes depends on the clock.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,13 +22,12 @@ from pushforward.core.registry import Value, read
 from pushforward.core.source import Source
 from pushforward.core.storage import write_text
 from pushforward.fitting.augment import Augment
+from pushforward.fitting.budget import BUDGETS, EPOCHS, check_budget, extend
 from pushforward.fitting.schedules import Schedule
 
 __all__ = ["Trainer"]
 
 Callback = Callable[[Event, Learner], None]
-BUDGETS = ("epochs", "steps", "samples", "minutes")
-EPOCHS = 20
 GIVEN = "given with the fit"
 
 
@@ -105,7 +103,7 @@ class Trainer:
         if self.resume is not None:
             self._take_stored()
         for name in BUDGETS:
-            _check_budget(name, getattr(self, name))
+            check_budget(name, getattr(self, name))
         given = [n for n in BUDGETS if getattr(self, n) is not None]
         if len(given) > 1:
             raise InvalidValue(f"give one budget, got {' and '.join(given)}; leave the others out")
@@ -181,39 +179,8 @@ class Trainer:
             setattr(self, f.name, stored[f.name])
         budget = wanted or {n: stored[n] for n in BUDGETS if stored.get(n) is not None}
         for name in BUDGETS:
-            setattr(self, name, _extended(name, budget.get(name), stored))
+            setattr(self, name, extend(name, budget.get(name), stored))
         self.run, self.extended = folder, bool(wanted)
-
-
-def _extended(name: str, given: Any, stored: Mapping[str, Any]) -> Any:
-    """'+50' epochs on a run of 20 epochs make 70."""
-    if not (isinstance(given, str) and given.startswith("+")):
-        return given
-    if stored.get(name) is None:
-        have = next((n for n in BUDGETS if stored.get(n) is not None), "epochs")
-        raise InvalidValue(f"the run's budget is in {have}, so it cannot be extended in {name}; extend it in {have}")
-    more = _number(name, given[1:])
-    require_positive(**{name: more})
-    return float(stored[name]) + more
-
-
-def _check_budget(name: str, value: Any) -> None:
-    if value is None:
-        return
-    number = _number(name, value)
-    if isinstance(value, str) and value.startswith("+"):
-        raise InvalidValue(f"{name}={value!r} extends a run that is resumed; without resume give the whole budget")
-    require_positive(**{name: number})
-
-
-def _number(name: str, text: Any) -> float:
-    try:
-        number = float(text)
-    except (TypeError, ValueError) as error:
-        raise InvalidValue(f"{name} must be a number, or '+number' when resuming, got {text!r}") from error
-    if not math.isfinite(number):
-        raise InvalidValue(f"{name} must be finite, got {text!r}; a fit that goes on until Ctrl-C takes a large number")
-    return number
 
 
 def _plain(value: Any) -> Any:

@@ -42,7 +42,7 @@ def shot_maps(
     if maps.ndim != 4 or [len(r) for r in titles] != [maps.shape[1]] * maps.shape[0]:
         raise InvalidValue(f"maps must have shape (rows, columns, height, width) with a title each, got {maps.shape}")
     rows, columns = maps.shape[:2]
-    figure, grid = page(2.15 * columns + 0.9, 2.05 * rows + 0.6, rows, columns)
+    figure, grid = page(2.15 * columns + 0.9, 1.72 * rows + 0.7, rows, columns)
     norm = mpl("matplotlib.colors").PowerNorm(power, vmin=0, vmax=top or float(np.quantile(maps, 0.999)))
     image = None
     for i, j in np.ndindex(rows, columns):

@@ -29,7 +29,7 @@ from pushforward.plots.maps import shot_maps
 from pushforward.recipes.registry import RECIPES, Findings
 from pushforward.recipes.shots import near, read_table
 
-__all__ = ["run", "maps_of", "neighbours", "KNOWN"]
+__all__ = ["run", "maps_of", "neighbours", "recognised", "KNOWN"]
 
 CELL, DEPTH, LATENT = 2.0, 36.0, 10
 LATENTS = (2, LATENT)
@@ -68,6 +68,11 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         f"{len(x)} seasons of {len(set(names))} players; {HELD_OUT:.0%} of the players held out, {SPLITS} times; "
         "errors are 1000 × squared Hellinger distance, ± their standard error over the splits",
     ]
+    again = recognised(names, seasons, codes)
+    if len(again):
+        record = Record.of("share", again.double(), data=data, details={"among": len(there)})
+        records["nearest to his own season before"] = record
+        notes.append(f"of {len(again)} players with two seasons {record.value:.0%} have their own code nearest, among {len(there)}")
     for player in asked:
         like = neighbours(player, names, seasons, codes, latest)
         notes.append(f"{player} shoots like {', '.join(names[i] for i in like)}")
@@ -96,7 +101,7 @@ def _map(across: Any, along: Any) -> Any:
     from scipy.ndimage import gaussian_filter
 
     counts = np.histogram2d(along, across, bins=GRID, range=[[0, DEPTH], [-25, 25]])[0]
-    return gaussian_filter(counts / counts.sum(), 1.0, mode="nearest")
+    return gaussian_filter(counts / counts.sum(), 1.0, mode="reflect")
 
 
 def _by_player(names: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
@@ -131,14 +136,22 @@ def _difference(one: Sequence[Record], two: Sequence[Record], data: str) -> Reco
 
 
 def neighbours(player: str, names: Sequence[str], seasons: Sequence[str], codes: Tensor, season: str, most: int = 3) -> list[int]:
-    """Rows of the other players of that season whose codes lie nearest, each direction in its standard deviations."""
+    """Rows of the other players of that season whose codes lie nearest."""
     whole = list(zip(names, seasons))
     if (player, season) not in whole:
         raise InvalidValue(f"no {LEAST_SHOTS} shots by {player!r} in {season}; {near(player, sorted(set(names)))}")
-    z = PCA().fit(codes).whiten(codes)
-    far = (z - z[whole.index((player, season))]).square().sum(1)
-    order = far.argsort().tolist()
-    return [i for i in order if seasons[i] == season and names[i] != player][:most]
+    far = (codes - codes[whole.index((player, season))]).square().sum(1)
+    return [i for i in far.argsort().tolist() if seasons[i] == season and names[i] != player][:most]
+
+
+def recognised(names: Sequence[str], seasons: Sequence[str], codes: Tensor) -> Tensor:
+    """Whether, of all players of the latest season, a player's own code is nearest to that of his season before (m,)."""
+    latest = max(seasons)
+    now = [i for i, s in enumerate(seasons) if s == latest]
+    own = {names[i]: place for place, i in enumerate(now)}
+    before = [i for i, s in enumerate(seasons) if s != latest and names[i] in own]
+    nearest = torch.cdist(codes[before], codes[now]).argmin(1)
+    return torch.tensor([int(nearest[k]) == own[names[i]] for k, i in enumerate(before)])
 
 
 def _picture(

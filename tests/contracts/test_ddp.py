@@ -101,7 +101,7 @@ def work(folder: Path) -> None:
 
     def listening(loop: Loop, raw: Batch) -> None:
         play(loop, raw)
-        noise.append(loop.streams["noise"].get_state().double())
+        noise.append(loop.streams.noise.get_state().double())
 
     for name in FITS:
         noise.clear()

@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import pushforward as pf
@@ -210,6 +211,7 @@ def test_the_model_given_is_not_touched(rows):
 def test_a_method_exists_if_its_promise_is_kept(model, present, absent, rows):
     estimator = Estimator(model, steps=2, random_state=0)
     assert {name for name in present | absent if hasattr(estimator, name)} == present
+    assert (get_tags(estimator).transformer_tags is not None) == ("transform" in present)
     estimator.fit(rows)
     if "sample" in present:
         assert np.array_equal(estimator.sample(5, random_state=1), estimator.sample(5, random_state=1))

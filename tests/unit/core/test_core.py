@@ -18,7 +18,7 @@ from pushforward.core.random import derive, generator, normal
 from pushforward.core.records import unlike
 from pushforward.core.registry import read
 from pushforward.core.scan import scan
-from pushforward.core.source import as_source, blocks, fingerprint
+from pushforward.core.source import as_source, blocks, fingerprint, spread
 from pushforward.objectives.games import Game
 from pushforward.objectives.penalties import Penalty, r1
 
@@ -121,6 +121,21 @@ def test_a_memory_map_stays_on_disk_and_gives_the_same_rows(tmp_path: object) ->
 def test_fingerprints_tell_data_apart() -> None:
     x = points()
     assert fingerprint(as_source(x)) != fingerprint(as_source(x[:-1])) != fingerprint(as_source(x + 1))
+
+
+def test_fingerprints_tell_weights_apart_also_from_conditions() -> None:
+    x = points()
+    numbers = torch.arange(1.0, len(x) + 1, dtype=torch.float64)
+    sources = [as_source(x), as_source(x, None, numbers), as_source(x, None, numbers.flip(0)), as_source(x, numbers)]
+    assert len({fingerprint(source) for source in sources}) == 4
+
+
+@pytest.mark.parametrize("n", [1, 256, 257, 50_000, (1 << 24) + 4, 10**12])
+def test_spread_rows_lie_in_range_from_the_first_to_the_last(n: int) -> None:
+    rows = spread(n, 256)
+    assert len(rows) == min(n, 256)
+    assert (int(rows[0]), int(rows[-1])) == (0, n - 1)
+    assert len(rows) == 1 or int(rows.diff().min()) >= 1
 
 
 def test_dequantised_levels_round_back_and_continuous_columns_are_left_alone() -> None:

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from pushforward.core.errors import BadRun
-from pushforward.fitting.checkpoint import Checkpoints, copy_tree, flatten, random_states, restore_random_states, unflatten
+from pushforward.fitting.checkpoint import Checkpoints, copy_tree, flatten, unflatten
+from pushforward.fitting.streams import random_states, restore_random_states
 
 TREE = {
     "step": 3,

@@ -22,7 +22,8 @@ from pushforward.core.events import CancelToken, Evaluated, Event, Finished, Pro
 from pushforward.core.phase import Batch, Phase, Step, Terms
 from pushforward.core.source import Arrays
 from pushforward.fitting.log import read_log
-from pushforward.fitting.loop import Loop, _kept_random_states
+from pushforward.fitting.loop import Loop
+from pushforward.fitting.streams import kept_random_states
 
 X = torch.randn(120, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 DOUBLE: dict[str, Any] = {"batch": 20, "precision": "64-true"}
@@ -201,6 +202,15 @@ def test_a_run_is_resumed_with_what_it_was_begun_with(run: Path, model: Any, x: 
         model().fit(x, by=pf.Trainer(resume=run, **settings))
     assert message in str(error.value)
     assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
+
+
+def test_a_run_is_not_resumed_with_other_weights(tmp_path: Path) -> None:
+    weights = torch.arange(1.0, len(X) + 1)
+    _fit(weights=weights, epochs=1, run=tmp_path / "run")
+    for other in (weights.flip(0), None):
+        with pytest.raises(BadRun, match="the data differ from those the run was begun with"):
+            _autoencoder().fit(X, weights=other, by=pf.Trainer(resume=tmp_path / "run"))
+    _autoencoder().fit(X, weights=weights, by=pf.Trainer(resume=tmp_path / "run"))
 
 
 def test_what_is_no_run_cannot_be_resumed(tmp_path: Path) -> None:
@@ -407,7 +417,7 @@ def test_the_seed_decides_and_the_callers_random_numbers_are_left_alone() -> Non
 
 def test_pythons_random_numbers_are_put_back() -> None:
     before = random.getstate()
-    with _kept_random_states(torch.device("cpu")):
+    with kept_random_states(torch.device("cpu")):
         random.seed(1)
     assert random.getstate() == before
 

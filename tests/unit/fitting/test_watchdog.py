@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import pushforward as pf
 from pushforward.core.errors import BadSource, Diverged
-from pushforward.core.events import Event, Warned
+from pushforward.core.events import Event, Progress, Warned
 from pushforward.core.phase import Batch, Phase, Step, Terms
 from pushforward.core.registry import register
 from pushforward.core.source import Arrays
@@ -123,7 +123,7 @@ def test_rolling_back_restores_the_last_good_state_and_halves_the_rate(tmp_path:
 
     def halved(loop: Loop, state: Any, log: bool = True) -> None:
         restore(loop, state, log)
-        loop.rates = {name: [rate / 2 for rate in rates] for name, rates in loop.rates.items()}
+        loop.players.rates = {name: [rate / 2 for rate in rates] for name, rates in loop.players.rates.items()}
 
     monkeypatch.setattr(Loop, "_restore", halved)
     again = _Sound(latent=2, hidden=(4,)).fit(X, by=pf.Trainer(resume=tmp_path / "run", steps=12))
@@ -142,6 +142,14 @@ def test_it_gives_up_after_three_times() -> None:
 def test_three_faults_are_survived() -> None:
     _, events = _fit("gradient", times=6, on_divergence="rollback")  # each fault is played twice: once to find where it began
     assert sum(isinstance(e, Warned) for e in events) == 3
+
+
+def test_the_reported_speed_is_never_negative() -> None:
+    """Also in the report after a roll back, which went behind the report before."""
+    _, events = _fit("nan", times=2, on_divergence="rollback", evaluate_every=3.0)
+    rates = [e.rate for e in events if isinstance(e, Progress)]
+    assert rates
+    assert all(rate >= 0 for rate in rates)
 
 
 def test_rows_that_are_not_finite_are_named(tmp_path: Path) -> None:

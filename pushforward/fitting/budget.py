@@ -1,0 +1,114 @@
+"""How long a fit lasts: a budget in epochs, steps, samples or minutes, and how much of it is used up.
+
+Counted budgets become a number of steps, so that they end at the same step wherever the fit is interrupted. A budget in
+minutes counts the time spent over all sittings.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pushforward.core.errors import InvalidValue, require_positive
+
+if TYPE_CHECKING:
+    from pushforward.fitting.trainer import Trainer
+
+__all__ = ["BUDGETS", "EPOCHS", "Budget", "check_budget", "extend"]
+
+BUDGETS = ("epochs", "steps", "samples", "minutes")
+EPOCHS = 20
+"""The budget where none is given."""
+
+
+class Budget:
+    """The budget of one fit, and its clock.
+
+    Arguments:
+        trainer: the settings.
+        steps_per_epoch: how many batches the data give.
+
+    `total` is the budget in steps, None if it is bounded by time alone; `epoch` is the steps of an epoch.
+    """
+
+    def __init__(self, trainer: Trainer, steps_per_epoch: int) -> None:
+        self.epoch, self.batch = steps_per_epoch, trainer.batch
+        self.minutes = None if trainer.minutes is None else float(trainer.minutes)
+        self.total = self._steps(trainer)
+        self.spent = 0.0
+        self._began = time.perf_counter()
+
+    def _steps(self, trainer: Trainer) -> int | None:
+        if self.minutes is not None:
+            return None
+        if trainer.steps is not None:
+            return _up(float(trainer.steps))
+        if trainer.samples is not None:
+            return _up(float(trainer.samples) / self.batch)
+        return _up(float(EPOCHS if trainer.epochs is None else trainer.epochs) * self.epoch)
+
+    def begin(self) -> None:
+        """Start the clock of this sitting."""
+        self._began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Time spent fitting, over all sittings."""
+        return self.spent + time.perf_counter() - self._began
+
+    @property
+    def samples(self) -> int | None:
+        """The whole budget in samples; None if it is bounded by time alone."""
+        return None if self.total is None else self.total * self.batch
+
+    def fraction(self, step: int) -> float:
+        """The share of the budget used up after so many steps."""
+        if self.total is not None:
+            return min(1.0, step / self.total)
+        return min(1.0, self.seconds / (60 * (self.minutes or 1)))
+
+    def left(self, step: int, rate: float) -> float | None:
+        """Seconds to go after so many steps, at a rate in samples per second; None while nobody can tell."""
+        if self.total is not None and rate:
+            return (self.total - step) * self.batch / rate
+        fraction = self.fraction(step)
+        return self.seconds * (1 - fraction) / fraction if fraction > 0 else None
+
+
+def check_budget(name: str, value: Any) -> None:
+    """Raise InvalidValue unless `value` is None or a positive number; '+50' is left to `extend`."""
+    if value is None:
+        return
+    number = _number(name, value)
+    if isinstance(value, str) and value.startswith("+"):
+        raise InvalidValue(f"{name}={value!r} extends a run that is resumed; without resume give the whole budget")
+    require_positive(**{name: number})
+
+
+def extend(name: str, given: Any, stored: Mapping[str, Any]) -> Any:
+    """'+50' epochs on a run of 20 epochs make 70."""
+    if not (isinstance(given, str) and given.startswith("+")):
+        return given
+    if stored.get(name) is None:
+        have = next((n for n in BUDGETS if stored.get(n) is not None), "epochs")
+        raise InvalidValue(f"the run's budget is in {have}, so it cannot be extended in {name}; extend it in {have}")
+    more = _number(name, given[1:])
+    require_positive(**{name: more})
+    return float(stored[name]) + more
+
+
+def _number(name: str, text: Any) -> float:
+    try:
+        number = float(text)
+    except (TypeError, ValueError) as error:
+        raise InvalidValue(f"{name} must be a number, or '+number' when resuming, got {text!r}") from error
+    if not math.isfinite(number):
+        raise InvalidValue(f"{name} must be finite, got {text!r}; a fit that goes on until Ctrl-C takes a large number")
+    return number
+
+
+def _up(steps: float) -> int:
+    """Rounded up, but for what floating point adds."""
+    return max(1, math.ceil(steps - 1e-9 * max(1.0, steps)))

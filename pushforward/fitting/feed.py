@@ -1,0 +1,128 @@
+"""The rows of a fit, from the user's units to what the networks see: split, augmented, scaled, on the device.
+
+Training batches are augmented with the fit's own stream. Held-out rows see only the augmentations that change what is
+measured, with a fixed seed, and the same rows at every evaluation.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from pushforward.core.errors import BadSource, InvalidValue
+from pushforward.core.model import Learner
+from pushforward.core.phase import Batch
+from pushforward.core.random import derive
+from pushforward.core.scaling import Scaling
+from pushforward.core.source import Arrays, Source, Subset, as_source, fingerprint, spread
+from pushforward.fitting.augment import Augment
+from pushforward.fitting.batches import Batches
+from pushforward.fitting.processes import Processes
+
+if TYPE_CHECKING:
+    from pushforward.fitting.trainer import Trainer
+
+__all__ = ["Feed", "held_out_split", "check_batch"]
+
+EVALUATED_ROWS = 10_000
+EVALUATED_AT_ONCE = 1000
+WATCHED_ROWS = 512
+
+
+class Feed:
+    """Batches for a model that has been prepared, in its coordinates.
+
+    Arguments:
+        trainer: batch, seed and augment.
+        model: gives the scalings, and the augmentations if the trainer has none of its own.
+        training: rows to learn from.
+        held_out: rows to judge by, if any.
+        processes: which share of each batch this process takes, and where it goes.
+    """
+
+    def __init__(self, trainer: Trainer, model: Learner, training: Source, held_out: Source | None, processes: Processes) -> None:
+        self._model, self._device, self._dtype = model, processes.device, processes.dtype
+        self._augments: Sequence[Augment] = (
+            model.augmentations(training.space) if trainer.augment is None else trainer.augment  # type: ignore[assignment]
+        )
+        self.fingerprint = fingerprint(training)
+        self.training, self.held_out = _brought_to(self._device, training), held_out
+        self._scaling = _in_dtype(model.scaling, self._dtype)
+        self._batches = Batches(self.training, trainer.batch, trainer.seed, processes.rank, processes.world)
+        self.steps_per_epoch = self._batches.steps_per_epoch
+
+    def from_step(self, step: int) -> Generator[Batch, None, None]:
+        """This process's batches from a step on, in the user's units, without end."""
+        return self._batches.from_step(step)
+
+    def into_model(self, raw: Batch, rng: torch.Generator) -> Batch:
+        """A training batch, augmented."""
+        return self._mapped(raw, self._augments, rng)
+
+    def watched(self, rng: torch.Generator) -> Batch:
+        """A few held-out rows (training rows, where none are held out), for the vital signs."""
+        source = self.held_out or self.training
+        return self._judged(source.take(spread(len(source), WATCHED_ROWS)), rng)
+
+    def evaluated(self, rng: torch.Generator) -> Iterator[Batch]:
+        """Held-out rows in blocks, for the quality."""
+        assert self.held_out is not None
+        for rows in spread(len(self.held_out), EVALUATED_ROWS).split(EVALUATED_AT_ONCE):
+            yield self._judged(self.held_out.take(rows), rng)
+
+    def bad_row(self, batch: Batch, step: int) -> int | None:
+        """The number, in the user's data, of the first row of a step's batch that holds NaN or infinity."""
+        finite = torch.isfinite(batch.x).flatten(1).all(1)
+        if bool(finite.all()):
+            return None
+        row = int(self._batches.rows(step)[int((~finite).nonzero()[0])])
+        return int(self.training.rows[row]) if isinstance(self.training, Subset) else row
+
+    def _judged(self, raw: Batch, rng: torch.Generator) -> Batch:
+        return self._mapped(raw, [a for a in self._augments if a.held_out], rng)
+
+    def _mapped(self, raw: Batch, augments: Sequence[Augment], rng: torch.Generator) -> Batch:
+        x, y, weights = raw.to(self._device, self._dtype)
+        for augment in augments:
+            x = augment.apply(x, self.training.space, rng)
+        if y is not None:
+            y = self._model.condition_scaling(y).to(self._dtype)
+        return Batch(x if self._scaling is None else self._scaling(x), y, weights)
+
+
+def held_out_split(source: Source, held: Source | float | None, seed: int) -> tuple[Source, Source | None]:
+    """Training rows and held-out rows: a seeded share of the source, or a source given for the purpose."""
+    if held is None or not isinstance(held, (int, float)):
+        return source, None if held is None else as_source(held)
+    n = len(source)
+    count = max(1, round(held * n))
+    if count >= n:
+        raise BadSource(f"held_out={held} of {n} rows leaves none to learn from; bring more data or hold out fewer")
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(derive(seed, "held out")))
+    return Subset(source, order[count:].sort().values), Subset(source, order[:count].sort().values)
+
+
+def check_batch(rows: int, batch: int, world: int, accumulate: int) -> None:
+    """Raise where the rows do not fill a batch, or a batch is not the same number of rows in every process and piece."""
+    if rows < batch:
+        raise BadSource(f"there are fewer rows ({rows}) than a batch takes ({batch}); pass batch={max(1, rows)} or bring more data")
+    if batch % (world * accumulate):
+        raise InvalidValue(f"batch={batch} must be a multiple of processes x accumulate = {world} x {accumulate}; change one of them")
+
+
+def _brought_to(device: torch.device, source: Source) -> Source:
+    """A resident source on the device, so that batches are cut there."""
+    if device.type == "cpu" or not source.resident:
+        return source
+    if isinstance(source, Subset):
+        return Subset(_brought_to(device, source.source), source.rows.to(device), source.name)
+    return source.to(device) if isinstance(source, Arrays) else source
+
+
+def _in_dtype(scaling: Scaling, dtype: torch.dtype) -> Scaling | None:
+    """The scaling with its numbers in the data's type already; None where it changes nothing."""
+    plain = not scaling.space.categorical and bool((scaling.shift == 0).all()) and bool((scaling.scale == 1).all())
+    return None if plain else copy.deepcopy(scaling).to(dtype)

@@ -1,0 +1,265 @@
+r"""The networks as they play: who is frozen, what moves them, and what the processes exchange.
+
+In a phase, every network that does not learn is frozen first, and left out of the exchange; a network that learns is
+exchanged once, on the last piece of an accumulated batch. A term t of shape (b,) becomes
+
+    (processes / Σ w) Σ_i w_i t_i,        Σ w over the global batch, Σ_i over this process's rows,
+
+so that the mean over the processes, which is what the exchange takes of gradients, is the global weighted mean, also
+where the processes' weights differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.core.errors import InvalidValue
+from pushforward.core.model import Learner
+from pushforward.core.phase import Batch, Phase, Step, Terms
+from pushforward.fitting.checkpoint import copy_tree
+from pushforward.fitting.ema import MovingAverage
+from pushforward.fitting.processes import Processes
+from pushforward.fitting.schedules import Schedule
+
+if TYPE_CHECKING:
+    from pushforward.fitting.trainer import Trainer
+
+__all__ = ["Players", "check_names", "due"]
+
+
+class Players:
+    """A model's networks with their optimisers and their moving average.
+
+    Arguments:
+        trainer: optimizers, schedule, clip, accumulate and ema.
+        processes: wrap the networks and exchange their gradients.
+        model: prepared.
+        phases: the model's.
+
+    `networks` are the plain ones; within `at_play` the model holds them wrapped, where wrapping is needed. `backoff` is
+    what the watchdog has made of the learning rates: halved at every roll back.
+    """
+
+    def __init__(self, trainer: Trainer, processes: Processes, model: Learner, phases: Sequence[Phase]) -> None:
+        self._trainer, self._processes, self._model, self._phases = trainer, processes, model, phases
+        self.networks: dict[str, nn.Module] = dict(model.networks)
+        self.learnable = {name: [p for p in net.parameters() if p.requires_grad] for name, net in self.networks.items()}
+        self.average: MovingAverage | None = None
+        self.backoff = 1.0
+        self.rates: dict[str, list[float]] = {}
+        self._optimizers: dict[str, Any] = {}
+        self._learning: tuple[str, ...] | None = None
+
+    @contextmanager
+    def at_play(self) -> Iterator[None]:
+        """Within: networks in training mode, wrapped one by one, an optimiser for every phase; after: as they were."""
+        try:
+            self._wrap()
+            self._equip()
+            yield
+        finally:
+            self._unwrap()
+
+    def _wrap(self) -> None:
+        used = {name for phase in self._phases for name in phase.networks}
+        for name, network in self.networks.items():
+            network.train()
+            if name in used and self.learnable[name]:
+                setattr(self._model, name, self._processes.wrapped(network))
+
+    def _equip(self) -> None:
+        if self._trainer.ema:
+            self.average = MovingAverage(self.networks, self._trainer.ema)
+        for phase in self._phases:
+            choice = self._trainer.optimizers.get(phase.name, phase.optimizer)
+            optimizer = choice.build(self._parameters(phase))  # type: ignore[union-attr]
+            self._optimizers[phase.name] = self._processes.wrapped_optimizer(optimizer)
+            self.rates[phase.name] = [group["lr"] for group in optimizer.param_groups]
+
+    def _unwrap(self) -> None:
+        for name, network in self.networks.items():
+            setattr(self._model, name, network.eval())
+            for parameter in self.learnable[name]:
+                parameter.requires_grad_(True)
+                parameter.grad = None
+
+    def _parameters(self, phase: Phase) -> list[nn.Parameter]:
+        return [p for name in phase.networks for p in self.learnable[name]]
+
+    # ------------------------------------------------------------------------------------------- playing
+
+    def total_weight(self, batch: Batch) -> float | Tensor:
+        """The total weight of the global batch of which this is one process's share."""
+        if batch.weights is None:
+            return float(self._trainer.batch)
+        return self._processes.total(batch.weights.sum().clamp_min(torch.finfo(batch.weights.dtype).tiny))  # all zero moves nothing
+
+    def forget_gradients(self, phases: Sequence[Phase]) -> None:
+        """Before the gradients of these phases are taken."""
+        for phase in phases:
+            self._optimizers[phase.name].zero_grad(set_to_none=True)
+
+    def take_gradient(self, phase: Phase, batch: Batch, here: Step, weight: float | Tensor) -> Terms:
+        """Take the gradient of a phase's loss; returns the terms as scalars, whose mean over the processes is the batch's."""
+        self._set_learning(phase.networks)
+        seen = Terms()
+        pieces = _pieces(batch, self._trainer.accumulate)
+        for i, piece in enumerate(pieces):
+            with self._exchange(phase, last=i == len(pieces) - 1):
+                terms = phase.loss(piece, here)
+                shares = {k: self._share(v, piece.weights, weight, len(pieces)) for k, v in terms.items()}
+                self._processes.backward(sum(shares.values()))  # type: ignore[arg-type]
+            _add(seen, shares)
+            _add(seen.logged, {k: v.to(torch.float32).mean() / len(pieces) for k, v in terms.logged.items()})
+        return seen
+
+    def move(self, phase: Phase, fraction: float) -> None:
+        """One step of a phase's optimiser, at the rate its schedule has after this fraction of the budget."""
+        optimizer, schedule = self._optimizers[phase.name], self._trainer.schedule
+        if isinstance(schedule, Mapping):
+            schedule = schedule.get(phase.name, Schedule())
+        factor = schedule.factor(fraction) * self.backoff  # type: ignore[union-attr]
+        for group, rate in zip(optimizer.param_groups, self.rates[phase.name]):
+            group["lr"] = rate * factor
+        if self._trainer.clip is not None:
+            if self._processes.scaler is not None:
+                self._processes.scaler.unscale_(optimizer.optimizer)
+            nn.utils.clip_grad_norm_(self._parameters(phase), self._trainer.clip)
+        optimizer.step()
+
+    def _set_learning(self, names: tuple[str, ...]) -> None:
+        if names == self._learning:
+            return
+        for name, parameters in self.learnable.items():
+            for parameter in parameters:
+                parameter.requires_grad_(name in names)
+        self._learning = names
+
+    def _exchange(self, phase: Phase, last: bool) -> ExitStack:
+        """Only the learning networks' gradients are exchanged, once a step."""
+        stack = ExitStack()
+        if self._processes.world > 1:
+            for name, network in self.networks.items():
+                wrapped = getattr(self._model, name)
+                if wrapped is not network and not (last and name in phase.networks):
+                    stack.enter_context(self._processes.unexchanged(wrapped))
+        return stack
+
+    def _share(self, term: Tensor, weights: Tensor | None, total: float | Tensor, pieces: int) -> Tensor:
+        """This process's share of a term, such that the exchange's mean over processes gives the global mean."""
+        if term.ndim == 0:
+            return term / pieces
+        summed = term.sum() if weights is None else (term * weights).sum()
+        return summed * (self._processes.world / total)
+
+    # ------------------------------------------------------------------------------------------- being sampled from
+
+    @contextmanager
+    def as_sampled(self) -> Iterator[None]:
+        """Within: the networks as sampling would use them: averaged if an average is kept, and in evaluation mode."""
+        with self.averaged():
+            for network in self.networks.values():
+                network.eval()
+            try:
+                yield
+            finally:
+                for network in self.networks.values():
+                    network.train()
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within: the networks hold the average, if one is kept."""
+        with ExitStack() as stack:
+            if self.average:
+                stack.enter_context(self.average.applied())
+            yield
+
+    @torch.no_grad()
+    def settle(self, better: Mapping[str, Tensor]) -> None:
+        """End with the average, if one is kept, the tensors known to be better, and the first process's buffers."""
+        if self.average:
+            self.average.put()
+        own = self.tensors()
+        for key, value in better.items():
+            own[key].copy_(value)
+        if self._processes.world > 1:
+            for buffer in self._model.buffers():
+                buffer.copy_(self._processes.heard(buffer))
+
+    # ------------------------------------------------------------------------------------------- being remembered
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every parameter and buffer of the networks, by the model's own names."""
+        return {f"{name}.{k}": v for name, network in self.networks.items() for k, v in network.state_dict().items()}
+
+    def state(self) -> dict[str, Any]:
+        """What exact resume needs of all processes alike."""
+        scaler = self._processes.scaler
+        return {
+            "backoff": self.backoff,
+            "networks": self.tensors(),
+            "average": self.average.state() if self.average else None,
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()},
+            "scaler": scaler.state_dict() if scaler is not None else None,
+        }
+
+    def buffers(self) -> dict[str, Tensor]:
+        """What exact resume needs of each process: the model's buffers, which differ between them."""
+        return dict(self._model.named_buffers())
+
+    @torch.no_grad()
+    def load(self, state: Mapping[str, Any], buffers: Mapping[str, Tensor]) -> None:
+        """Take back what `state` and `buffers` gave."""
+        own = {**self.buffers(), **self.tensors()}
+        for key, value in [*state["networks"].items(), *buffers.items()]:
+            own[key].copy_(value)
+        if self.average:
+            self.average.load(state["average"])
+        for name, optimizer in self._optimizers.items():
+            optimizer.load_state_dict(copy_tree(state["optimizers"][name]))
+        if self._processes.scaler is not None and state["scaler"] is not None:
+            self._processes.scaler.load_state_dict(state["scaler"])
+        self.backoff = state["backoff"]
+
+
+def check_names(phases: Sequence[Phase], networks: Mapping[str, nn.Module], trainer: Trainer) -> None:
+    """Raise InvalidValue where a phase names a network, or the trainer a phase, that the model does not have."""
+    for phase in phases:
+        for name in phase.networks:
+            if name not in networks:
+                raise InvalidValue(f"phase {phase.name!r} names network {name!r}; this model has {', '.join(networks)}")
+    names = [p.name for p in phases]
+    scheduled = list(trainer.schedule) if isinstance(trainer.schedule, Mapping) else []
+    for name in [*trainer.optimizers, *scheduled]:
+        if name not in names:
+            raise InvalidValue(f"there is no phase {name!r}; this model's phases are {', '.join(names)}")
+
+
+def due(phases: Sequence[Phase], step: int) -> list[list[Phase]]:
+    """Phases due at this step, those played at the same parameters in one list."""
+    groups: list[list[Phase]] = []
+    for phase in phases:
+        if (step + 1) % phase.every:
+            continue
+        if phase.simultaneous and groups:
+            groups[-1].append(phase)
+        else:
+            groups.append([phase])
+    return groups
+
+
+def _pieces(batch: Batch, count: int) -> list[Batch]:
+    if count == 1:
+        return [batch]
+    parts = [[None] * count if part is None else list(part.chunk(count)) for part in batch]
+    return [Batch(*piece) for piece in zip(*parts)]  # type: ignore[arg-type]
+
+
+def _add(sums: dict[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    for name, value in values.items():
+        sums[name] = sums[name] + value.detach() if name in sums else value.detach()

@@ -1,0 +1,184 @@
+"""The processes of one fit: how they are launched, what they tell one another, and how they are interrupted.
+
+Nothing else in this room sees Lightning Fabric. A process that is alone is the common case and pays for nothing: every
+exchange below is then the identity, and at full precision its networks are not wrapped at all.
+
+Of several, each named network has a wrapper of its own, which averages its gradients over the processes and does nothing
+else. Buffers (batch norm's statistics) are *not* broadcast at every forward pass, as is the wrappers' habit: that costs
+an exchange a call, and a call made by one process alone (a callback that samples) would wait for the others for ever.
+Each process keeps its own, all are saved, and the first process's are everyone's at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.core.errors import InvalidValue
+from pushforward.core.events import CancelToken
+
+if TYPE_CHECKING:
+    from pushforward.fitting.trainer import Trainer
+
+__all__ = ["Processes", "interruptible"]
+
+DOUBLE = ("64-true", "64", 64)
+SINGLE = ("32-true", "32", 32)
+
+
+class Processes:
+    """This process among all that fit together; launches the others where they are not there yet.
+
+    Arguments:
+        trainer: accelerator, devices, strategy, precision and num_nodes.
+
+    `world` is how many there are, `rank` which one this is; `device` and `dtype` are what it computes on and in.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._fabric = _launch(trainer)
+        self.world: int = self._fabric.world_size
+        self.rank: int = self._fabric.global_rank
+        self.device: torch.device = self._fabric.device
+        self.dtype = torch.float64 if trainer.precision in DOUBLE else torch.float32
+        # One process at full precision needs nothing of a wrapper but would pay for it at every call.
+        self.wraps = trainer.strategy != "auto" or self.world > 1 or trainer.precision not in (*SINGLE, *DOUBLE)
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes, reports and decides."""
+        return self.rank == 0
+
+    # ------------------------------------------------------------------------------------------- telling one another
+
+    def wait(self) -> None:
+        """Until all have come as far."""
+        if self.world > 1:
+            self._fabric.barrier()
+
+    def heard(self, value: Any) -> Any:
+        """The first process's value, for all."""
+        return self._fabric.broadcast(value) if self.world > 1 else value
+
+    def total(self, value: Tensor) -> Tensor:
+        """The sum over the processes."""
+        return self._fabric.all_reduce(value, reduce_op="sum") if self.world > 1 else value
+
+    def gathered(self, mine: Any) -> list[Any]:
+        """The same tree of tensors of every process."""
+        if self.world == 1:
+            return [mine]
+        if isinstance(mine, Mapping):
+            parts = {name: self.gathered(part) for name, part in mine.items()}
+            return [{name: part[rank] for name, part in parts.items()} for rank in range(self.world)]
+        return list(self._fabric.all_gather(mine).to("cpu"))
+
+    def first_of_all(self, message: str) -> str:
+        """The first process's message that is not empty."""
+        if self.world == 1:
+            return message
+        messages: list[Any] = [""] * self.world
+        torch.distributed.all_gather_object(messages, message)
+        return next((m for m in messages if m), "")
+
+    # ------------------------------------------------------------------------------------------- wrapping
+
+    def wrapped(self, network: nn.Module) -> nn.Module:
+        """The network such that calls round as the precision says and gradients are averaged over the processes."""
+        if not self.wraps:
+            return network
+        wrapped = self._fabric.setup_module(network, move_to_device=True)
+        # Fabric forbids every backward pass but its own, also the inner one of a penalty on the critic's slope.
+        wrapped._register_backward_hook = lambda tensor: tensor
+        return wrapped
+
+    def wrapped_optimizer(self, optimizer: torch.optim.Optimizer) -> Any:
+        """The optimiser such that its steps go through the loss scaler, if there is one."""
+        return self._fabric.setup_optimizers(optimizer) if self.wraps else optimizer
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradient of the loss."""
+        if self.wraps:
+            self._fabric.backward(loss)
+        else:
+            loss.backward()
+
+    def unexchanged(self, wrapped: nn.Module) -> Any:
+        """Within: the gradients of a wrapped network stay this process's own."""
+        return self._fabric.no_backward_sync(wrapped)
+
+    @property
+    def scaler(self) -> Any:
+        """The loss scaler of half precision, or None."""
+        return getattr(self._fabric._precision, "scaler", None)
+
+
+def _launch(trainer: Trainer) -> Any:
+    """Fabric, with its errors in the library's form. Under torchrun the processes are there already."""
+    wanted = (
+        f"accelerator={trainer.accelerator!r}, devices={trainer.devices!r}, strategy={trainer.strategy!r}, precision={trainer.precision!r}"
+    )
+    try:
+        from lightning_fabric import Fabric
+
+        devices, strategy, nodes = _asked_for(trainer)
+        fabric = Fabric(
+            accelerator=trainer.accelerator,
+            devices=devices,
+            strategy=strategy,
+            # Networks and data are in double precision then; Fabric's own would round every network's output to single.
+            precision="32-true" if trainer.precision in DOUBLE else trainer.precision,  # type: ignore[arg-type]
+            num_nodes=nodes,
+        )
+    except Exception as error:
+        expected = isinstance(error, (ValueError, TypeError, RuntimeError, ImportError))
+        if not expected and type(error).__name__ != "MisconfigurationException":
+            raise
+        raise InvalidValue(f"{wanted} cannot be had here: {str(error).strip().splitlines()[0]}") from error
+    fabric.launch()
+    return fabric
+
+
+def _asked_for(trainer: Trainer) -> tuple[Any, Any, int]:
+    """Devices, strategy and machines: torchrun's where it launched this process and nothing else was asked for."""
+    devices, strategy, nodes = trainer.devices, trainer.strategy, trainer.num_nodes
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+    everywhere = int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+    if everywhere > 1 and devices in (1, "1", "auto"):
+        devices, nodes = here, everywhere // here
+    several = everywhere > 1 or nodes > 1 or devices not in (0, 1, "0", "1", "auto")
+    if strategy == "ddp" or (strategy == "auto" and several and trainer.accelerator == "cpu"):
+        from lightning_fabric.strategies import DDPStrategy
+
+        strategy = DDPStrategy(broadcast_buffers=False)  # type: ignore[assignment]
+    return devices, strategy, nodes
+
+
+@contextmanager
+def interruptible(token: CancelToken, decides: bool) -> Iterator[None]:
+    """Ctrl-C and SIGTERM ask the fit to stop after the step; a second Ctrl-C stops at once.
+
+    Of several processes the first decides; the others, which get the signal too, wait for its word.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, frame: Any) -> None:
+        if token.cancelled and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        token.cancel()
+
+    before = {number: signal.signal(number, ask if decides else signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

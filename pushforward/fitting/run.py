@@ -1,0 +1,148 @@
+"""The run folder of a fit: what is written there, in which order, and what a run must be like to be resumed.
+
+A folder with trainer.json can be resumed. It is therefore written after everything that it cannot tell itself, and a
+process that is killed while the folder is being made leaves one that can be begun again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import BadRun
+from pushforward.core.events import Event
+from pushforward.core.model import Learner
+from pushforward.core.source import Source
+from pushforward.core.storage import construct, describe, new_folder, write_tensors, write_text
+from pushforward.fitting.checkpoint import Checkpoints
+from pushforward.fitting.log import Log
+from pushforward.fitting.processes import Processes
+
+if TYPE_CHECKING:
+    from pushforward.fitting.trainer import Trainer
+
+__all__ = ["Run"]
+
+
+class Run:
+    """The folder one fit writes to; a fit without one has `kept` False and writes nothing.
+
+    Arguments:
+        trainer: run, resume, overwrite, documents and save_every.
+        processes: the first of them writes, all of them read.
+    """
+
+    def __init__(self, trainer: Trainer, processes: Processes) -> None:
+        self._trainer, self._processes = trainer, processes
+        self._folder = Path() if trainer.run is None else Path(trainer.run)
+        self._checkpoints = Checkpoints(self._folder)
+        self._log: Log | None = None
+        self._saved_at = 0.0
+        self.kept = trainer.run is not None
+
+    # ------------------------------------------------------------------------------------------- before the fit
+
+    def refuse_others(self, model: Learner, training: Source) -> None:
+        """Raise BadRun unless the run to resume was begun with the same kind of model, ShapeMismatch on another space."""
+        if self._trainer.resume is None:
+            return
+        if not (self._folder / "model.json").is_file():
+            return  # killed before anything was written: it begins again
+        stored = construct(self._folder)
+        if type(stored) is not type(model) or repr(stored.hyperparameters()) != repr(model.hyperparameters()):
+            raise BadRun(f"{self._folder} was begun with {stored!r}, not with {model!r}; resume it with the same model")
+        row = training.take(torch.zeros(1, dtype=torch.int64)).x
+        stored.fitted_space().conform(row, what=f"the data to resume {self._folder} with")
+
+    def open(self, model: Learner, fingerprint: str) -> Any | None:
+        """Make the folder ready; returns the state to go on from. A run that cannot go on is left as it is."""
+        if not self.kept:
+            return None
+        state = self._checkpoints.newest() if self._trainer.resume is not None else None
+        if state is not None:
+            self._check(state, fingerprint)
+        if self._processes.first:
+            self._make(model)
+        self._processes.wait()
+        return state
+
+    def _check(self, state: Mapping[str, Any], fingerprint: str) -> None:
+        world = self._processes.world
+        if state["world"] != world:
+            raise BadRun(f"the run was made by {state['world']} processes, now there are {world}; resume it with as many")
+        if state["data"] != fingerprint:
+            raise BadRun(
+                "the data differ from those the run was begun with; resume it on the same data, or start a new run from it (start=…)"
+            )
+
+    def _make(self, model: Learner) -> None:
+        self._clear_leftovers()
+        if self._trainer.resume is None:
+            new_folder(self._folder, overwrite=self._trainer.overwrite)
+        for name, text in self._trainer.documents.items():
+            write_text(self._folder / name, text)
+        if self._trainer.start is None:
+            self.store_settings()
+        if not (self._folder / "model.json").is_file():
+            describe(model, self._folder)
+
+    def _clear_leftovers(self) -> None:
+        """What a process left that was killed while it wrote, or before its run had begun."""
+        for leftover in self._folder.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+        if not (self._folder / "trainer.json").exists() and not (self._folder / "model.json").exists():
+            for name in self._trainer.documents:
+                (self._folder / name).unlink(missing_ok=True)
+
+    def store_settings(self) -> None:
+        """Write trainer.json: from here on, the run can be resumed."""
+        if self._processes.first:
+            self._trainer.store(self._folder)
+
+    # ------------------------------------------------------------------------------------------- during the fit
+
+    @contextmanager
+    def logging(self, position: int) -> Iterator[None]:
+        """Within: events are logged, after the first `position` bytes of what is there."""
+        if self.kept and self._processes.first:
+            self._log = Log(self._folder, position)
+        try:
+            yield
+        finally:
+            if self._log:
+                self._log.close()
+
+    def write(self, event: Event) -> None:
+        """Log an event."""
+        if self._log:
+            self._log.write(event)
+
+    @property
+    def position(self) -> int:
+        """Bytes logged so far."""
+        return self._log.position if self._log else 0
+
+    @property
+    def due(self) -> bool:
+        """Whether the last checkpoint is old enough for another."""
+        return self.kept and time.perf_counter() - self._saved_at > self._trainer.save_every
+
+    def restart_clock(self) -> None:
+        """Count the time to the next checkpoint from now."""
+        self._saved_at = time.perf_counter()
+
+    def save_state(self, state: Mapping[str, Any], samples: int) -> Path:
+        """Write a checkpoint, after what it says of the log is true on disk."""
+        if self._log:
+            self._log.sync()
+        return self._checkpoints.save(state, samples)
+
+    def save_model(self, tensors: Mapping[str, Tensor]) -> None:
+        """Replace model.safetensors."""
+        write_tensors(self._folder / "model.safetensors", tensors)

@@ -1,0 +1,90 @@
+"""The random numbers of one fit: its own streams, by name, and the global ones, which it borrows and gives back.
+
+What the fit draws itself comes from streams of its own, one for losses and one for augmentations. Dropout, a user's loss
+or a user's source may draw from the global ones of torch, Python and NumPy; these are seeded too while the fit lasts, and
+all of them are part of what exact resume puts back.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.core.random import derive
+
+__all__ = ["Streams", "random_states", "restore_random_states", "kept_random_states"]
+
+
+class Streams:
+    """The streams of one process; making them seeds the global ones.
+
+    Arguments:
+        seed: the fit's.
+        rank: of this process, which draws numbers of its own.
+        device: where the fit's own streams live.
+    """
+
+    def __init__(self, seed: int, rank: int, device: torch.device) -> None:
+        self._seed, self._device = seed, device
+        self.noise, self.augment = (torch.Generator(device).manual_seed(derive(seed, name, rank)) for name in ("noise", "augment"))
+        torch.manual_seed(derive(seed, "torch", rank))
+        random.seed(derive(seed, "python", rank))
+        np.random.seed(derive(seed, "numpy", rank) % 2**32)
+
+    def fixed(self, name: str) -> torch.Generator:
+        """A stream that is the same at every call and in every process: what is measured twice is measured alike."""
+        return torch.Generator(self._device).manual_seed(derive(self._seed, "fixed", name))
+
+    def state(self) -> dict[str, Tensor]:
+        """What exact resume needs."""
+        return random_states(self._device, {"noise": self.noise, "augment": self.augment})
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Take back what `state` gave."""
+        restore_random_states(state, self._device, {"noise": self.noise, "augment": self.augment})
+
+
+def random_states(device: torch.device, streams: dict[str, torch.Generator]) -> dict[str, Tensor]:
+    """The states of this process's streams and of the global ones: torch's (dropout draws from it), Python's, NumPy's."""
+    states = {name: stream.get_state().clone() for name, stream in streams.items()}
+    states["torch"] = torch.get_rng_state().clone()
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device).clone()
+    version, numbers, spare = random.getstate()
+    states["python"] = torch.tensor([version, *numbers])
+    _, keys, position, has_spare, numpy_spare = np.random.get_state()
+    states["numpy"] = torch.tensor([position, has_spare, *np.asarray(keys).tolist()])
+    states["spare"] = torch.tensor([math.nan if spare is None else spare, numpy_spare], dtype=torch.float64)
+    return states
+
+
+def restore_random_states(states: dict[str, Tensor], device: torch.device, streams: dict[str, torch.Generator]) -> None:
+    """Put back what `random_states` gave."""
+    for name, stream in streams.items():
+        stream.set_state(states[name])
+    torch.set_rng_state(states["torch"])
+    if "cuda" in states and device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)
+    spare, numpy_spare = states["spare"].tolist()
+    version, *numbers = states["python"].tolist()
+    random.setstate((version, tuple(numbers), None if math.isnan(spare) else spare))
+    position, has_spare, *keys = states["numpy"].tolist()
+    np.random.set_state(("MT19937", np.array(keys, dtype=np.uint32), position, has_spare, numpy_spare))
+
+
+@contextmanager
+def kept_random_states(device: torch.device) -> Iterator[None]:
+    """The global streams are the caller's: they are put back afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
