@@ -40,7 +40,7 @@ def plot(
         raise InvalidValue(f"--most must be at least 2, got {most}; pass --most {MOST}, say")
     voice = Voice(quiet, json)
     opened = runs.open_run(run)
-    chosen = kind or suited(opened.model)
+    chosen = kind or ("density" if court else suited(opened.model))
     batch = _rows(opened, voice, data, chosen, label)
     named = [part.strip() for part in axes.split(",")] if axes else None
     figure = drawn(
@@ -139,6 +139,8 @@ def _rows(opened: Any, voice: Voice, data: str | None, kind: str, label: str | N
         return None
     asked = label if kind == "embedding" else None
     try:
+        if data == "none":
+            return None
         if data is not None:
             source = runs.read_like(opened, data, asked)
         else:

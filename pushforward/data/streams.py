@@ -17,12 +17,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
 from pushforward.core.phase import Batch
-from pushforward.core.source import Arrays, Source
+from pushforward.core.source import Arrays, Source, spread
 from pushforward.core.space import Space
 from pushforward.data.arrays import X_KEYS, Y_KEYS, from_array
 from pushforward.data.options import Options
@@ -151,7 +150,7 @@ class MapDataset:
     def __init__(self, dataset: Any, options: Options) -> None:
         self.dataset, self.name = dataset, options.name
         n = len(dataset)
-        sample = torch.linspace(0, n - 1, min(n, 256)).round().long().tolist()
+        sample = spread(n, 256).tolist()
         items = from_iterable((dataset[i] for i in sample), replace(options, y=None, weights=None, memory=2**40))
         self.space, self.condition_space = items.space, items.condition_space
         if self.condition_space is not None and self.condition_space.is_label:

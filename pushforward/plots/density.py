@@ -72,7 +72,7 @@ def density_map(
     contours(ax, u, v, f, mass_levels(f, shares, (u[1] - u[0]) * (v[1] - v[0])), inline=not court)
     if rows is not None and points:
         ax.plot(*rows[:, :2].T, ".", color=INK, markersize=1.6, alpha=0.35, zorder=1)
-    label = unit or f"density per {_unit(law)}"
+    label = unit or ("density per square foot" if court else f"density per {_unit(law)}")
     bar(figure, image, ax, label, fraction=0.04, pad=0.02, extend="max" if top and top < scale * f.max() else "neither")
     if court:
         draw_court(ax, depth=depth)

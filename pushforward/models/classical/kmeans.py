@@ -52,8 +52,15 @@ class Ownership:
         return Ownership(self.count + other.count, self.sums + other.sums, self.squares + other.squares, self.moved + other.moved)
 
 
+SHORTEST_REST, LONGEST_REST = 3, 24
+
+
 class Memory:
-    """Kept beside a resident block: its rows with [1, |x|²] appended, their owners and bounds, and the block's sums."""
+    """Kept beside a resident block: its rows with [1, |x|²] appended, their owners and bounds, and the block's sums.
+
+    While bounds spare less than two thirds of the rows they cost more than they save: then `plain` passes follow without them,
+    more each time (`rest`), before they are tried again.
+    """
 
     def __init__(self, x: Tensor) -> None:
         self.x = _augmented(x)
@@ -61,6 +68,7 @@ class Memory:
         self.upper = self.lower = x.new_zeros(0)
         self.sums: Ownership | None = None
         self.version = -1
+        self.plain, self.bounded, self.rest = 0, True, SHORTEST_REST
 
 
 @register("kmeans")
@@ -194,18 +202,29 @@ class KMeans(Model):
         plan, owner = self._plan, memory.owner
         assert owner is not None
         assert memory.sums is not None
-        memory.upper += plan.drift.index_select(0, owner)
-        memory.lower -= plan.others.index_select(0, owner)
-        rows = (memory.upper > torch.maximum(memory.lower, plan.half.index_select(0, owner))).nonzero()[:, 0]
         sums = memory.sums
-        if not len(rows):
-            memory.sums = Ownership(sums.count, sums.sums, sums.squares, torch.zeros_like(sums.moved))
-            return memory.sums
-        if 2 * len(rows) > len(owner):
+        if memory.plain:
+            memory.plain -= 1
+            memory.bounded = False
+            found = plan.owners(memory.x)
+            moved = (found != owner).nonzero()[:, 0]
+            old, new = owner[moved], found[moved]
+        elif not memory.bounded:
             found, memory.upper, memory.lower = plan.nearest(memory.x)
+            memory.bounded = True
             moved = (found != owner).nonzero()[:, 0]
             old, new = owner[moved], found[moved]
         else:
+            memory.upper += plan.drift.index_select(0, owner)
+            memory.lower -= plan.others.index_select(0, owner)
+            rows = (memory.upper > torch.maximum(memory.lower, plan.half.index_select(0, owner))).nonzero()[:, 0]
+            if not len(rows):
+                memory.sums = Ownership(sums.count, sums.sums, sums.squares, torch.zeros_like(sums.moved))
+                return memory.sums
+            if 3 * len(rows) > len(owner):
+                memory.plain, memory.rest = memory.rest, min(2 * memory.rest, LONGEST_REST)
+                return self._again(batch, memory)
+            memory.rest = SHORTEST_REST
             found, near, next_ = plan.nearest(memory.x.index_select(0, rows))
             memory.upper.index_copy_(0, rows, near)
             memory.lower.index_copy_(0, rows, next_)
@@ -307,22 +326,34 @@ class Plan:
         room = table[:0] if room is None else room
         return cls(centres, table, moved.to(dtype), others.to(dtype), half.to(dtype), float(squares.max()), room)
 
+    def owners(self, x: Tensor) -> Tensor:
+        """For augmented rows (n, d+2): nearest centre (n,), to the bits that the centres' numbers leave."""
+        k, n = len(self.centres), len(x)
+        if k == 1 or not n:
+            return torch.zeros(n, dtype=torch.int64, device=x.device)
+        bits, mask = self._bits(x)
+        return bits.amin(1).bitwise_and_(mask).to(torch.int64)
+
+    def _bits(self, x: Tensor) -> tuple[Tensor, int]:
+        """Squared distances (n, k) as integers with the centre's number in the lowest bits, and the mask of those bits."""
+        k, n = len(self.centres), len(x)
+        if len(self.room) < n:
+            self.room = x.new_empty(n, k)
+        squared = torch.mm(x, self.table, out=self.room[:n])
+        integer, mask = (torch.int32 if x.dtype == torch.float32 else torch.int64), (1 << (k - 1).bit_length()) - 1
+        numbers = torch.arange(k, dtype=integer, device=x.device)
+        return squared.view(integer).bitwise_and_(~mask).bitwise_or_(numbers), mask
+
     def nearest(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """For augmented rows (n, d+2): nearest centre (n,), an upper bound on its distance, a lower bound on the next's."""
         k, n = len(self.centres), len(x)
         if not n:
             return torch.zeros(0, dtype=torch.int64, device=x.device), x.new_zeros(0), x.new_zeros(0)
-        if len(self.room) < n:
-            self.room = x.new_empty(n, k)
-        squared = torch.mm(x, self.table, out=self.room[:n])
         if k == 1:
-            return (
-                torch.zeros(n, dtype=torch.int64, device=x.device),
-                squared[:, 0].clamp_min(0).sqrt(),
-                torch.full_like(x[:, 0], torch.inf),
-            )
-        integer, mask = (torch.int32 if x.dtype == torch.float32 else torch.int64), (1 << (k - 1).bit_length()) - 1
-        bits = squared.view(integer).bitwise_and_(~mask).bitwise_or_(torch.arange(k, dtype=integer, device=x.device))
+            squared = (x @ self.table)[:, 0]
+            return torch.zeros(n, dtype=torch.int64, device=x.device), squared.clamp_min(0).sqrt(), torch.full_like(squared, torch.inf)
+        bits, mask = self._bits(x)
+        integer = bits.dtype
         first = bits.amin(1)
         owner = first.bitwise_and(mask).to(torch.int64)
         bits.scatter_(1, owner[:, None], torch.iinfo(integer).max)

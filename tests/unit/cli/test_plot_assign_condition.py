@@ -14,6 +14,8 @@ import pushforward as pf
 from pushforward.cli.main import main
 from pushforward.models.classical.gaussian import Gaussian
 
+SMALL = ("--latent", "2", "--hidden", "8", "--batch", "16", "--steps", "4", "-q")
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
@@ -26,7 +28,7 @@ def made(tmp_path_factory):
         ["fit", "gmm", root / "people.csv", "--components", "2", "--run", root / "gmm", "-q"],
         ["fit", "kmeans", root / "people.csv", "--clusters", "2", "--run", root / "kmeans", "-q"],
         ["fit", "pca", root / "people.csv", "--components", "2", "--run", root / "pca", "-q"],
-        ["fit", "autoencoder", root / "people.csv", "--latent", "2", "--hidden", "8", "--batch", "16", "--steps", "4", "--run", root / "codes", "-q"],
+        ["fit", "autoencoder", root / "people.csv", "--run", root / "codes", *SMALL],
     ):
         assert main([str(a) for a in arguments]) == 0
     return root
@@ -47,6 +49,17 @@ def test_every_kind_is_a_picture_whose_path_is_on_stdout(cli, made, tmp_path, ru
     assert (done.code, done.out) == (0, f"{target}\n"), done.err
     with Image.open(target) as picture:
         assert picture.width > 300
+
+
+def test_a_court_means_a_density_and_rows_can_be_left_out(cli, made, tmp_path):
+    done = cli("plot", made / "gmm", "--court", "--data", "none", "--out", tmp_path / "court.png", "--json")
+    assert json.loads(done.out)["kind"] == "density"
+
+
+def test_labels_colour_the_codes(cli, made, tmp_path):
+    (tmp_path / "named.csv").write_text("height,age,team\n1,2,red\n3,4,blue\n2,0,red\n")
+    done = cli("plot", made / "codes", "--kind", "embedding", "--data", tmp_path / "named.csv", "--label", "team", "--out", "a.png")
+    assert (done.code, done.out) == (0, "a.png\n"), done.err
 
 
 def test_a_plot_goes_into_the_run_s_pictures(cli, made):
