@@ -209,7 +209,9 @@ def fit(
 def folder_for(name: str, source: str, given: str | None, overwrite: bool) -> Path:
     """The run folder, checked before anything is read; processes launched by this one are told of it."""
     if given is None and "TORCHELASTIC_RUN_ID" in os.environ:
-        raise InvalidValue("several processes need one folder; torchrun would take --run for a flag of its own, so set PUSHFORWARD_RUN=FOLDER")
+        raise InvalidValue(
+            "several processes need one folder; torchrun would take --run for a flag of its own, so set PUSHFORWARD_RUN=FOLDER"
+        )
     folder = Path(given) if given else runs.default_folder(name, source)
     if first_process():
         if folder.is_file():
