@@ -51,7 +51,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     data = f"{paths[0].name}, {len(careers)} Hall-of-Fame careers of {LEAST_MINUTES} minutes or more"
     names = [str(p).rstrip("*") for p in careers.player]
     filled = completed(model, x)
-    z = (model.means_ - filled.mean(0)) / filled.std(0)
+    z = _standardised(model)
     owner, sure = model.assign(x), model.responsibilities(x).amax(1)
     counted = torch.stack([(~torch.isnan(x[owner == k])).sum(0) for k in range(len(z))])
     z = torch.where(counted >= LEAST_SEEN, z, torch.nan)
@@ -98,6 +98,13 @@ def in_words(z: Tensor, threshold: float = 0.5) -> str:
     few = [FEATURES[i] for i in order if z[i] < -threshold]
     said = [f"{word} {', '.join(found[:4])}" for word, found in (("high", many), ("low", few)) if found]
     return "; ".join(said) or "close to the average in everything"
+
+
+def _standardised(model: GMM) -> Tensor:
+    """The components' means in standard deviations from the mean of the whole mixture (k, d)."""
+    mean = model.weights_ @ model.means_
+    variance = model.weights_ @ (model.covariances_.diagonal(dim1=1, dim2=2) + (model.means_ - mean).square())
+    return (model.means_ - mean) / variance.sqrt()
 
 
 def completed(model: GMM, x: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     out, said = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
         patch.chdir(place)
+        patch.setenv("COLUMNS", "160")
         assert main(["demo", "--epochs", "2"]) == 0
     return place, out.getvalue(), said.getvalue()
 

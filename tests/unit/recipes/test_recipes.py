@@ -12,9 +12,10 @@ import pushforward as pf
 from pushforward.cli.main import main
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.records import Record
-from pushforward.recipes import hall_of_fame, shot_maps, trajectories
+from pushforward.recipes import curry, hall_of_fame, shot_maps, trajectories
 from pushforward.recipes.aldridge import accuracy, surprise
 from pushforward.recipes.careers import profiles, seasons_of
+from pushforward.recipes.curry import folds
 from pushforward.recipes.registry import RECIPES, find, locate, run
 from pushforward.recipes.shots import places, player_shots
 
@@ -27,7 +28,8 @@ def picture_of(paths):
     return path
 
 
-def test_curry_adapts_better_than_it_blurs(shots, tmp_path):
+def test_curry_adapts_better_than_it_blurs(shots, tmp_path, monkeypatch):
+    monkeypatch.setattr(curry, "FOLDS", 2)
     found, paths = run("curry", file=shots, out=tmp_path / "a", seed=1)
     picture_of(paths)
     assert (
@@ -40,6 +42,19 @@ def test_curry_adapts_better_than_it_blurs(shots, tmp_path):
     assert stored["records"]["kernels, adaptive"]["n"] == 220
     again, _ = run("curry", file=shots, out=tmp_path / "b", seed=1)
     assert {k: r.as_dict() for k, r in again.records.items()} == {k: r.as_dict() for k, r in found.records.items()}
+
+
+def test_no_row_is_judged_by_a_model_that_has_seen_it():
+    class Memory:
+        def fit(self, x):
+            self.seen = set(x[:, 0].tolist())
+            return self
+
+        def log_prob(self, x):
+            return torch.tensor([float(v in self.seen) for v in x[:, 0].tolist()])
+
+    values = folds(torch.arange(23.0)[:, None], Memory, seed=0)
+    assert values.tolist() == [0.0] * 23
 
 
 def test_aldridge_s_accuracy_is_that_of_the_table(shots, tmp_path):
@@ -180,6 +195,13 @@ def test_shot_maps_see_how_far_players_shoot_from(many_shots, tmp_path, monkeypa
         like = [int(name.rsplit(" ", 1)[1]) for name in note.split(" shoots like ")[1].split(", ")]
         assert len(like) == 3
         assert all(0 < abs(i - int(player)) < 12 for i in like)
+
+
+def test_a_player_is_recognised_when_his_own_code_is_nearest():
+    names, seasons = ["a", "b", "c", "a", "b", "d"], ["14", "14", "14", "15", "15", "15"]
+    codes = torch.tensor([[0.0], [5.0], [9.0], [0.5], [1.0], [5.1]])
+    assert shot_maps.recognised(names, seasons, codes).tolist() == [True, False]
+    assert shot_maps.neighbours("a", names, seasons, codes, "15") == [4, 5]
 
 
 def test_maps_are_shares(many_shots):
