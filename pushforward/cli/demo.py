@@ -44,8 +44,11 @@ def demo(
     json: Annotated[bool, typer.Option("--json", help="the records as JSON on stdout, one a line")] = False,
 ) -> None:
     """Fit a VAE to 1,797 handwritten digits, beside PCA on the same rows, and leave numbers and pictures."""
+    import torch
+
     from pushforward.core.storage import new_folder, write_text
 
+    torch.set_num_threads(1)  # matrices this small gain little from a second thread, and on a busy machine lose everything
     voice = Voice(quiet, json)
     folder = new_folder(run) if run else new_folder(_free())
     voice.say("1,797 handwritten digits of 8x8 pixels, levels 0..16; a fifth is set aside and never learnt from\n")

@@ -10,19 +10,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pushforward.plots.choice import choice, criteria, elbow_curve
-    from pushforward.plots.clusters import clusters, profile
+    from pushforward.plots.codes import embedding
     from pushforward.plots.court import draw_court, trajectories
     from pushforward.plots.density import corner, density_map, marginals
-    from pushforward.plots.embedding import embedding
+    from pushforward.plots.ellipses import clusters, profile
+    from pushforward.plots.how_many import choice, criteria, elbow_curve
     from pushforward.plots.maps import shot_maps
     from pushforward.plots.spectrum import biplot, scree
     from pushforward.plots.style import page, write
 
+# No file is called like a function: importing it would put the module in the function's place.
 _HOMES = {
-    "density_map": "density", "marginals": "density", "corner": "density", "clusters": "clusters", "profile": "clusters",
-    "scree": "spectrum", "biplot": "spectrum", "embedding": "embedding", "choice": "choice", "criteria": "choice",
-    "elbow_curve": "choice", "draw_court": "court", "trajectories": "court", "shot_maps": "maps", "page": "style", "write": "style",
+    "density_map": "density", "marginals": "density", "corner": "density", "clusters": "ellipses", "profile": "ellipses",
+    "scree": "spectrum", "biplot": "spectrum", "embedding": "codes", "choice": "how_many", "criteria": "how_many",
+    "elbow_curve": "how_many", "draw_court": "court", "trajectories": "court", "shot_maps": "maps", "page": "style", "write": "style",
 }  # fmt: skip
 __all__ = [
     "density_map", "marginals", "corner", "clusters", "profile", "scree", "biplot", "embedding", "choice", "criteria", "elbow_curve",

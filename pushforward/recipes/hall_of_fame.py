@@ -18,7 +18,7 @@ from pushforward.core.errors import BadSource
 from pushforward.core.records import Record
 from pushforward.fitting.em import EM
 from pushforward.models.classical.gmm import GMM
-from pushforward.plots.clusters import clusters, profile
+from pushforward.plots.ellipses import clusters, profile
 from pushforward.plots.style import page
 from pushforward.recipes.careers import profiles, seasons_of
 from pushforward.recipes.registry import Findings

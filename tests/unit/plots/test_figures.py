@@ -3,6 +3,7 @@
 import builtins
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas
@@ -199,6 +200,12 @@ def test_files_are_written_whole_and_small(tmp_path, mixture, rows):
     assert plots.write(plots.scree(pf.PCA(1).fit(rows)), tmp_path / "a.svg").read_text().startswith("<?xml")
     with pytest.raises(InvalidValue, match=r"expected \.png, \.pdf or \.svg"):
         plots.write(plots.scree(pf.PCA(1).fit(rows)), tmp_path / "a.xyz")
+
+
+def test_no_module_takes_the_place_of_a_function():
+    files = {path.stem for path in Path(plots.__file__).parent.glob("*.py")}
+    assert not files & set(plots.__all__)
+    assert all(callable(getattr(plots, name)) for name in plots.__all__)
 
 
 def test_pyplot_is_never_loaded(mixture):
