@@ -67,7 +67,7 @@ def density_map(
     figure, ax = axes_of_page(ax, 6.6, 5.6 if court else 5.2)
     u, v, f = grid_density(law, low, high, cells)
     colors = mpl("matplotlib.colors")
-    norm = colors.PowerNorm(power, vmin=0, vmax=top or scale * float(f.max()), clip=True)
+    norm = colors.PowerNorm(power, vmin=0, vmax=top or scale * float(f.max()))
     image = ax.imshow(scale * f, origin="lower", extent=(low[0], high[0], low[1], high[1]), cmap=heat(), norm=norm, aspect="auto", zorder=0)
     contours(ax, u, v, f, mass_levels(f, shares, (u[1] - u[0]) * (v[1] - v[0])), inline=not court)
     if rows is not None and points:

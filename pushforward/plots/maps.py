@@ -90,7 +90,7 @@ def heat_and_accuracy(
     looks = (
         (
             heat_values,
-            {"cmap": heat(), "norm": colors.PowerNorm(0.5, vmin=0, vmax=top, clip=True)},
+            {"cmap": heat(), "norm": colors.PowerNorm(0.5, vmin=0, vmax=top)},
             "where he shoots",
             "of 100 shots, how many per square foot",
         ),
