@@ -25,7 +25,7 @@ x_ia)/s_i h_a) - F((l_a - x_ia)/s_i h_a)]; it needs independent axes, and bends 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -86,7 +86,8 @@ class KDE(Model):
             the k-th nearest neighbour over its geometric mean. So h is the geometric mean of the h_i in either case.
         neighbours: k of 'knn'; None for √n.
         boundary: None, 'reflect' or 'renormalise' at the ends of bounded axes.
-        bounds: ends of axes, as (axis, lower, upper), None where an end is open; by default those the space knows.
+        bounds: ends of axes, as (axis, lower, upper) or 'axis:lower:upper', None or nothing where an end is open; by default
+            those the space knows.
 
     Learnt: `points_` (n, d), `weights_` (n,) summing to one, `bandwidth_` ((), (d,) or (d, d)), `local_` (n,) the s_i.
     It keeps its data: fitting on many machines gathers all rows in each. `choice` tells how likelihood chose.
@@ -114,14 +115,14 @@ class KDE(Model):
 
     def __init__(
         self,
-        bandwidth: Any = "scott",
+        bandwidth: float | str | Any = "scott",
         kernel: str = "gaussian",
         shape: str = "radial",
         form: str | None = None,
         adaptive: str | None = None,
         neighbours: int | None = None,
         boundary: str | None = None,
-        bounds: Any = (),
+        bounds: Sequence[Any] = (),
     ) -> None:
         super().__init__()
         self.bandwidth, self.kernel, self.shape = checked_bandwidth(bandwidth), kernel_named(kernel).name, _one_of("shape", shape, SHAPES)
@@ -129,7 +130,7 @@ class KDE(Model):
         self.adaptive = _one_of("adaptive", adaptive, ADAPTIVE)
         self.neighbours = neighbours
         self.boundary = _one_of("boundary", boundary, BOUNDARIES)
-        self.bounds = tuple(tuple(b) for b in bounds)
+        self.bounds = tuple(_bound(b) for b in bounds)
         if boundary == "renormalise" and not self.independent and self.shape != "product":
             raise InvalidValue("boundary 'renormalise' needs independent axes; use shape='product', the Gaussian, or boundary='reflect'")
         if not isinstance(self.bandwidth, str):
@@ -424,6 +425,16 @@ class KDE(Model):
         widths = self._widths(range(self.points_.shape[1]))
         log_w = self.weights_.log() - log_masses(self.points_, widths, low, high, kernel_named(self.kernel))
         return log_w.exp(), log_w.logsumexp(0)
+
+
+def _bound(given: Any) -> tuple[Any, float | None, float | None]:
+    """(axis, lower, upper) from itself or from 'axis:lower:upper'; InvalidValue for anything else."""
+    parts = [p.strip() or None for p in given.split(":")] if isinstance(given, str) else list(given)
+    try:
+        axis, lower, upper = parts
+        return axis, None if lower is None else float(lower), None if upper is None else float(upper)
+    except (TypeError, ValueError) as error:
+        raise InvalidValue(f"a bound is (axis, lower, upper) or 'axis:lower:upper', got {given!r}; write '0:0:' for an axis that ends at 0") from error
 
 
 def _end(value: float) -> float | None:

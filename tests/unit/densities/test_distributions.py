@@ -59,6 +59,15 @@ def test_bernoulli_masses_sum_to_one() -> None:
     assert float(Bernoulli(logits.expand(8, -1)).log_prob(every).exp().sum()) == pytest.approx(1, abs=1e-12)
 
 
+def test_bernoulli_is_torchs_cross_entropy_with_its_gradients() -> None:
+    logits = torch.tensor([[-80.0, -3.0, 0.0], [0.5, 7.0, 90.0]], dtype=torch.float64, requires_grad=True)
+    x = torch.tensor([[0.0, 1.0, 0.25], [1.0, 0.0, 1.0]], dtype=torch.float64, requires_grad=True)
+    exact = -torch.nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
+    assert torch.allclose(Bernoulli(logits).log_prob(x), exact, rtol=1e-14, atol=0)
+    assert torch.autograd.gradcheck(lambda a, b: Bernoulli(a).log_prob(b), (logits / 10, x))
+    assert torch.autograd.gradgradcheck(lambda a, b: Bernoulli(a).log_prob(b), (logits / 10, x))
+
+
 def test_bernoulli_draws_have_its_mean() -> None:
     logits = torch.full((100_000, 1), 1.0)
     assert float(Bernoulli(logits).rsample(rng=0).mean()) == pytest.approx(float(torch.tensor(1.0).sigmoid()), abs=0.005)
