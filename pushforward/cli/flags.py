@@ -213,7 +213,7 @@ _FITTING: dict[str, tuple[str, dict[str, Any]]] = {
         "in place of the model's own: flip, crop(padding=2), dequantise, binarise; none for nothing",
         {"many": True, "repeats": True, "default": None},
     ),
-    "evaluate_every": ("epochs between evaluations; a twentieth of the budget if not given", {}),
+    "evaluate_every": ("epochs between evaluations; a twentieth of the budget if not given, an eighth with nothing held out", {}),
     "keep_best": ("end with the weights that were best on a tenth of the training rows", {}),
     "patience": ("stop after this many evaluations without a better one, on a tenth of the training rows", {}),
     "on_divergence": ("stop, or rollback to the last good state at half the rate", {}),

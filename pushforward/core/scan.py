@@ -40,15 +40,16 @@ class Facts:
     infinite: Tensor
 
     @classmethod
-    def of(cls, batch: Batch) -> Facts:
-        """Facts of one block of rows."""
+    def of(cls, batch: Batch, *, moments: bool = True) -> Facts:
+        """Facts of one block of rows; without moments, which are most of the work, those of a standard law stand in."""
         given = batch.x.detach().reshape(len(batch.x), -1).to("cpu")
         weights = None if batch.weights is None else batch.weights.to("cpu")
         if len(given) and given.shape[1]:
             low, high = given.aminmax(dim=0)  # NaN and infinity both show in the extremes
             if bool(torch.isfinite(low).all()) and bool(torch.isfinite(high).all()):
                 none = torch.zeros(given.shape[1], dtype=torch.int64)
-                return cls(len(given), Moments.of(given, weights), low.to(torch.float64), high.to(torch.float64), none, none)
+                found = Moments.of(given, weights) if moments else _standard(len(given), given.shape[1])
+                return cls(len(given), found, low.to(torch.float64), high.to(torch.float64), none, none)
         x = given.to(torch.float64)
         missing, infinite = torch.isnan(x), torch.isinf(x)
         usable = ~(missing | infinite)
@@ -101,8 +102,8 @@ class Facts:
 BLOCK_NUMBERS = 1 << 19
 
 
-def scan(source: Source, *, most: int | None = None, block: int | None = None) -> Facts:
-    """Facts over all rows in one pass, or over evenly spread blocks of at most `most` rows in all.
+def scan(source: Source, *, most: int | None = None, block: int | None = None, moments: bool = True) -> Facts:
+    """Facts over all rows in one pass, or over evenly spread blocks of at most `most` rows in all; with their moments, or not.
 
     Blocks are small enough for the caches: a block of 2^23 numbers takes three times as long a row.
     """
@@ -115,11 +116,15 @@ def scan(source: Source, *, most: int | None = None, block: int | None = None) -
         starts = [starts[round(i * (len(starts) - 1) / max(1, keep - 1))] for i in range(keep)]
     facts: Facts | None = None
     for start in starts:
-        part = Facts.of(source.take(torch.arange(start, min(start + block, len(source)))))
+        part = Facts.of(source.take(torch.arange(start, min(start + block, len(source)))), moments=moments)
         facts = part if facts is None else facts.merge(part)
     if facts is None:
         raise ValueError("nothing to scan: the data have no rows")
     return Facts(len(source), facts.moments, facts.low, facts.high, facts.missing, facts.infinite)
+
+
+def _standard(n: int, d: int) -> Moments:
+    return Moments(torch.tensor(float(n), dtype=torch.float64), torch.zeros(d, dtype=torch.float64), torch.full((d,), float(n)).double())
 
 
 def _by_column(x: Tensor, usable: Tensor, weights: Tensor | None) -> Moments:

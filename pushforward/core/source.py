@@ -21,7 +21,7 @@ from pushforward.core.phase import Batch
 from pushforward.core.random import derive, uniform
 from pushforward.core.space import Space, as_array, is_frame
 
-__all__ = ["Source", "Arrays", "Subset", "as_source", "blocks", "spread", "fingerprint"]
+__all__ = ["Source", "Arrays", "Subset", "as_source", "blocks", "spread", "fingerprint", "pick"]
 
 
 @runtime_checkable
@@ -107,7 +107,7 @@ class Arrays:
 
     def take(self, rows: Tensor) -> Batch:
         """The given rows in the user's units; integers and bytes come as floating numbers."""
-        x = self.x.index_select(0, rows)
+        x = self.x.index_select(0, rows) if self._resident else pick(self.x, rows)
         x = x if x.dtype.is_floating_point else x.to(torch.get_default_dtype())
         return Batch(x, None if self.y is None else self.y[rows], None if self.weights is None else self.weights[rows])
 
@@ -197,6 +197,11 @@ def blocks(source: Source, size: int = 8192) -> Iterator[Batch]:
     """All rows in order, `size` at a time."""
     for start in range(0, len(source), size):
         yield source.take(torch.arange(start, min(start + size, len(source))))
+
+
+def pick(x: Tensor, rows: Tensor) -> Tensor:
+    """Rows of a tensor on the processor, by one thread: what reads ahead must not compete with what computes."""
+    return torch.from_numpy(x.numpy().take(rows.numpy(), axis=0))
 
 
 def spread(n: int, most: int) -> Tensor:

@@ -23,8 +23,8 @@ from pushforward.core.errors import InvalidKind, ShapeMismatch
 __all__ = ["Column", "Space", "is_frame", "as_array"]
 
 Kind = Literal["points", "pictures", "clips"]
-RANGE_BLOCK = 1 << 22
-RANGE_BLOCKS = 64
+RANGE_BLOCK = 1 << 20
+RANGE_BLOCKS = 32
 Form = Literal["tensor", "array", "frame", "pictures", "clips"]
 
 
@@ -334,19 +334,22 @@ def _column_kind(x: Any, array: Any, position: int) -> Literal["continuous", "in
 def _ranges(array: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Smallest and largest value of each column, ignoring NaN, block by block.
 
-    Of a large memory map only evenly spread blocks are read: ranges are what was seen, and a full read could take minutes.
+    Of large data only evenly spread blocks are read: ranges are what was seen, and reading all could take longer than the fit.
     """
     d = array.shape[1]
     low, high = np.full(d, np.inf), np.full(d, -np.inf)
     rows = max(1, RANGE_BLOCK // max(1, d))
     starts = range(0, len(array), rows)
-    if isinstance(array, np.memmap) and len(starts) > RANGE_BLOCKS:
+    if len(starts) > RANGE_BLOCKS:
         starts = range(0, len(array), len(array) // RANGE_BLOCKS)
     for start in starts:
         block = array[start : start + rows]
-        block = np.asarray(block.cpu() if isinstance(block, Tensor) else block, dtype=np.float64)
+        block = np.asarray(block.cpu() if isinstance(block, Tensor) else block)
         if block.size:
-            low, high = np.fmin(low, np.fmin.reduce(block, 0)), np.fmax(high, np.fmax.reduce(block, 0))
+            smallest, largest = block.min(0).astype(np.float64), block.max(0).astype(np.float64)
+            if np.isnan(smallest).any():  # the slower way, which passes NaN over
+                smallest, largest = np.fmin.reduce(block, 0), np.fmax.reduce(block, 0)
+            low, high = np.fmin(low, smallest), np.fmax(high, largest)
     return low, high
 
 

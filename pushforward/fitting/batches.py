@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pushforward.core.phase import Batch
 from pushforward.core.random import derive, permutation
-from pushforward.core.source import Source, Subset
+from pushforward.core.source import Source, pick, Subset
 
 __all__ = ["Batches"]
 
@@ -107,16 +108,13 @@ class Batches:
                 position = stop
 
     def _read(self, steps: list[Tensor]) -> list[Batch]:
-        rows = torch.cat(steps)
-        ascending, where = rows.sort()
-        back = torch.empty_like(where)
-        back[where] = torch.arange(len(where))
-        whole = self.source.take(ascending)
+        """These steps' rows: read in ascending order, handed out in theirs."""
+        rows = torch.cat(steps).numpy()
+        back = torch.from_numpy(rows.argsort(kind="stable").argsort(kind="stable"))
+        whole = self.source.take(torch.from_numpy(np.sort(rows)))
         batches, at = [], 0
         for part in steps:
-            pick = back[at : at + len(part)]
-            y = None if whole.y is None else whole.y[pick]
-            weights = None if whole.weights is None else whole.weights[pick]
-            batches.append(Batch(whole.x[pick], y, weights))
+            own = back[at : at + len(part)]
+            batches.append(Batch(*(None if given is None else pick(given, own) for given in whole)))  # type: ignore[arg-type]
             at += len(part)
         return batches

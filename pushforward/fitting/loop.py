@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["Loop"]
 
 SCANNED_ROWS = 1 << 18
-REPORTS = 200
+REPORTS = 100
+CHECK_UPS = 8
 EVALUATIONS = 20
 ROLLBACKS = 3
 
@@ -87,7 +88,9 @@ class Loop:
         torch.manual_seed(derive(self.trainer.seed, "init"))
         self.run.refuse_others(self.model, self.training)
         given = None if self.trainer.start is None else copy_tree(self.trainer.start.state_dict())  # it may be this very model
-        self.model.prepare(self.training, scan(self.training, most=None if self.training.resident else SCANNED_ROWS))
+        most = None if self.training.resident else SCANNED_ROWS
+        facts = scan(self.training, most=most, moments=self.model.scaling_kind == "standardised")
+        self.model.prepare(self.training, facts)
         self.model.to(self.processes.device)
         if self.processes.dtype == torch.float64:
             for network in self.model.networks.values():
@@ -103,7 +106,8 @@ class Loop:
         if self.trainer.evaluate_every is not None:
             self.evaluate_every = max(1, round(self.trainer.evaluate_every * epoch))
         else:
-            self.evaluate_every = max(1, (self.budget.total or EVALUATIONS * epoch) // EVALUATIONS)
+            times = EVALUATIONS if self.feed.held_out is not None else CHECK_UPS
+            self.evaluate_every = max(1, (self.budget.total or times * epoch) // times)
 
     def _begin_from(self, given: Mapping[str, Tensor]) -> None:
         """Fine-tuning: take the weights and the scaling of a fitted model."""

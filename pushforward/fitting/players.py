@@ -102,7 +102,8 @@ class Players:
     def forget_gradients(self, phases: Sequence[Phase]) -> None:
         """Before the gradients of these phases are taken."""
         for phase in phases:
-            self._optimizers[phase.name].zero_grad(set_to_none=True)
+            for parameter in self._parameters(phase):
+                parameter.grad = None
 
     def take_gradient(self, phase: Phase, batch: Batch, here: Step, weight: float | Tensor) -> Terms:
         """Take the gradient of a phase's loss; returns the terms as scalars, whose mean over the processes is the batch's."""

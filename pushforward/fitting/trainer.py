@@ -46,7 +46,7 @@ class Trainer:
         ema: keep an average of the weights with this decay per step, and sample from it.
         augment: in place of the model's own, e.g. ['flip', 'crop(padding=2)'].
         held_out: a share of the rows to hold out, or a source; needed for keep_best and patience.
-        evaluate_every: epochs between evaluations (a twentieth of the budget if None).
+        evaluate_every: epochs between evaluations (if None a twentieth of the budget, or an eighth with nothing held out).
         keep_best: end with the weights of the best held-out quality.
         patience: stop after this many evaluations without a better one.
         on_divergence: 'stop', or 'rollback' to the last good state at half the rate (three times at most).

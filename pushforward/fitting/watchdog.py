@@ -42,7 +42,9 @@ class Watchdog:
             if gradients:
                 names.append(f"the gradient of network {name!r}")
                 values.append(torch.stack(torch._foreach_norm(gradients)).sum())  # type: ignore[arg-type]
-        self._pending.append((torch.stack([v.to(torch.float64) for v in values]), phase, names))
+        if any(v.dtype != torch.float32 for v in values):
+            values = [v.to(torch.float64) for v in values]
+        self._pending.append((torch.stack(values), phase, names))
         if self.at_once or len(self._pending) >= LATER:
             self.look()
 
