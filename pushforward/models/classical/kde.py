@@ -434,7 +434,9 @@ def _bound(given: Any) -> tuple[Any, float | None, float | None]:
         axis, lower, upper = parts
         return axis, None if lower is None else float(lower), None if upper is None else float(upper)
     except (TypeError, ValueError) as error:
-        raise InvalidValue(f"a bound is (axis, lower, upper) or 'axis:lower:upper', got {given!r}; write '0:0:' for an axis that ends at 0") from error
+        raise InvalidValue(
+            f"a bound is (axis, lower, upper) or 'axis:lower:upper', got {given!r}; write '0:0:' for an axis that ends at 0"
+        ) from error
 
 
 def _end(value: float) -> float | None:
