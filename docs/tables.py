@@ -50,11 +50,11 @@ TABLES: dict[str, Callable[[], str]] = {"digits": digits, "bench": bench}
 def written(text: str) -> str:
     """The README with every table made anew from its records."""
     for name, make in TABLES.items():
-        mark = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+        mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not mark.search(text):
             raise ValueError(f"README.md has no marks <!-- {name} --> … <!-- /{name} -->")
         body = make()
-        text = mark.sub(lambda m, body=body: m.group(1) + body + m.group(2), text)  # type: ignore[misc]
+        text = mark.sub(lambda m, body=body: m.group(1) + body + "\n" + m.group(2), text)  # type: ignore[misc]
     return text
 
 

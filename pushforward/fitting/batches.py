@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pushforward.core.phase import Batch
 from pushforward.core.random import derive, permutation
-from pushforward.core.source import Source, pick, Subset
+from pushforward.core.source import Source, Subset, pick
 
 __all__ = ["Batches"]
 
