@@ -31,7 +31,8 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks $(ONLY)
 
 learn: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m slow -q $(if $(ONLY),-k "$(ONLY)",)
+	$(if $(ONLY),,$(BIN)/python -m pytest -m slow -q)
+	$(BIN)/python -m studies $(ONLY)
 
 readme: $(VENV)/.installed-dev
 	$(BIN)/python -m docs.tables

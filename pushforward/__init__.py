@@ -35,6 +35,8 @@ _HOMES = {
     "data": ["read", "split"],
     "fitting": ["Trainer", "EM"],
     "fitting.augment": ["dequantise", "binarise", "flip", "crop"],
+    "latent.paths": ["interpolate"],
+    "latent.projection": ["project"],
     "models.classical.pca": ["PCA"],
     "models.classical.kde": ["KDE"],
     "models.classical.fourier_kde": ["FourierKDE"],
@@ -44,6 +46,7 @@ _HOMES = {
     "models.deep.autoencoder": ["Autoencoder"],
     "models.deep.vae": ["VAE"],
     "models.deep.gan": ["GAN"],
+    "models.deep.observed": ["Observed"],
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_NAMES)
@@ -51,8 +54,8 @@ __all__ = sorted(_NAMES)
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        if name == "compat":
-            return importlib.import_module("pushforward.compat")
+        if name in ("compat", "latent"):
+            return importlib.import_module(f"pushforward.{name}")
         if name not in _NAMES:
             raise AttributeError(f"module 'pushforward' has no attribute {name!r}")
         importlib.import_module("pushforward.models")

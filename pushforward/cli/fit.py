@@ -234,7 +234,7 @@ def settle(config: Config, model: Any, source: Any) -> Config:
         return config
     kind = getattr(model, "likelihood_kind", None)
     if isinstance(model, Learner):
-        wanted = kind is not None and kind.measure == "density per unit"
+        wanted = kind is not None and kind.measure.startswith("density")
     else:
         wanted = isinstance(model, HasDensity) and isinstance(source, Arrays) and source.resident
     return config.with_values("data", dequantise=wanted)

@@ -22,8 +22,8 @@ from pushforward.core.errors import PushforwardError, suggestion
 __all__ = ["main", "COMMANDS"]
 
 COMMANDS = (
-    "demo", "fit", "sample", "encode", "reconstruct", "density", "assign", "condition", "plot", "evaluate", "resume", "recipe", "models",
-    "data", "doctor",
+    "demo", "fit", "sample", "encode", "reconstruct", "project", "latent", "density", "assign", "condition", "plot", "evaluate", "compare",
+    "resume", "recipe", "models", "data", "doctor",
 )  # fmt: skip
 _UsageError: Any = typer.BadParameter.__mro__[1]
 _ClickException: Any = _UsageError.__mro__[1]
@@ -40,7 +40,10 @@ pushforward: generative models behind one set of verbs
   pushforward condition runs/gmm-shots-1 LOC_X=0   the law of the other columns, given some
   pushforward assign runs/gmm-shots-1 new.csv      the cluster of every row
   pushforward plot runs/gmm-shots-1 --court        a picture: density, clusters, biplot, marginals, codes
+  pushforward latent runs/vae-digits-1             what its codes mean: a grid, each dimension, paths, attributes
+  pushforward project runs/vae-digits-1 digits     the codes that restore each row best, by optimisation
   pushforward evaluate runs/*                      runs side by side, on data none of them has seen
+  pushforward compare digits runs/vae-digits-1     samples against data: FID, KID, precision, recall, modes
   pushforward resume runs/vae-digits-1             go on after an interruption, to the bit
   pushforward recipe curry --file shots.csv        an experiment, pictures and numbers, from a public table
 

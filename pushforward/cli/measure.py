@@ -14,17 +14,27 @@ DRAWS = 100
 
 
 def prepared(run: Run, source: Any, most: int | None = None) -> Any:
-    """The rows of a source as the model's density is meant for: dequantised where it is per unit."""
+    """The rows of a source as the model's likelihood is meant for: dequantised where it is per unit, binarised where it learnt that."""
     from pushforward.metrics.likelihood import measure_of
 
     most = len(source) if most is None else min(most, len(source))
-    if not (run.dequantises() and measure_of(run.model) == "density per unit" and runs.whole_numbers(source)):
+    if run.binarises():
+        return _binarised(runs.rows_of(source, most), source.space, run.noise_seed)
+    if not (run.dequantises() and measure_of(run.model).startswith("density") and runs.whole_numbers(source)):
         return runs.rows_of(source, most)
     if not source.resident:
         return runs.rows_of(runs.dequantised(runs.first_rows(source, most), run.noise_seed), most)
     base, rows = getattr(source, "source", source), getattr(source, "rows", None)
     noisy = runs.dequantised(base, run.noise_seed)
     return runs.rows_of(noisy, most) if rows is None else noisy.take(rows[:most])
+
+
+def _binarised(batch: Any, space: Any, seed: int) -> Any:
+    """Every value drawn to the low or the high end of the range, once, from the seed."""
+    from pushforward.core.random import derive, generator
+    from pushforward.fitting.augment import binarise
+
+    return batch._replace(x=binarise().apply(batch.x, space, generator(derive(seed, "binarise"))))
 
 
 def described(source: Any) -> str:

@@ -71,6 +71,10 @@ class Run:
         """Whether whole numbers get noise before they are measured."""
         return self.config is None or self.config.data.get("dequantise") is not False
 
+    def binarises(self) -> bool:
+        """Whether the model learnt from pixels drawn to black or white."""
+        return self.config is not None and "binarise" in [str(a) for a in self.config.fitting.get("augment") or ()]
+
     @property
     def noise_seed(self) -> int:
         """The seed of that noise."""

@@ -1,18 +1,25 @@
 """Mergeable moments: (n, mean, M2) with M2 = Σ w (x - mean)(x - mean)ᵀ or its diagonal.
 
 Two sets merge exactly (Chan, Golub & LeVeque 1983, Eq. 2.1), so a pass over blocks, over files or over machines gives
-the two-pass answer, and an offset of 1e8 does not cancel as it would in Σx² - (Σx)²/n.
+the two-pass answer, and an offset of 1e8 does not cancel as it would in Σx² - (Σx)²/n. Sums about a fixed origin near
+the mean (`sums`) do not cancel either, and are the fastest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Moments"]
+__all__ = ["Moments", "sums"]
 
 
 @dataclass(frozen=True)
@@ -58,3 +65,57 @@ class Moments:
     def covariance(self) -> Tensor:
         """M2 / n: the maximum-likelihood covariance (d, d), or variances (d,)."""
         return self.m2 / self.count
+
+
+SUM_ROWS = 8192
+SUM_NUMBERS = 1 << 22
+
+
+def sums(x: Tensor, weights: Tensor | None = None, origin: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Σw(x-o) (d,) and Σw(x-o)(x-o)ᵀ (d, d) of rows x (n, d) on the processor, in float64.
+
+    Each thread takes an equal part of the rows and its own BLAS of one thread: a quarter faster than one BLAS call by
+    all threads, which wait for one another at every panel (and far more than that on a busy machine).
+    """
+    rows = x.detach().numpy()
+    w = None if weights is None else weights.to(torch.float64).numpy()
+    o = None if origin is None else origin.numpy()
+    threads = torch.get_num_threads()
+    if threads == 1 or threads * x.shape[1] ** 2 > 1 << 25:  # where the parts' products would fill the memory, BLAS's own threads
+        total, products = _part(rows, w, o)
+    else:
+        edges = [len(rows) * i // threads for i in range(threads + 1)]
+        parts = [(rows[a:b], None if w is None else w[a:b], o) for a, b in pairwise(edges)]
+        with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+            (total, products), *others = pool.map(_part, *zip(*parts))
+        for more, further in others:
+            total += more
+            products += further
+    return torch.from_numpy(total), torch.from_numpy(products)
+
+
+@cache
+def _blas() -> Any:
+    """The BLAS libraries of this process, looked for once: NumPy's, which `_part` uses, is among them."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _part(rows: NDArray[Any], weights: NDArray[Any] | None, origin: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    """`sums` of one thread; rows that must be shifted, weighted or widened pass through one small buffer."""
+    d = rows.shape[1]
+    total, products, found = np.zeros(d), np.zeros((d, d)), np.empty((d, d))
+    plain = weights is None and origin is None and rows.dtype == np.float64
+    size = SUM_ROWS if plain else max(1, min(SUM_ROWS, SUM_NUMBERS // max(d, 1)))
+    buffer = np.empty((0 if plain else min(size, len(rows)), d))
+    for start in range(0, len(rows), size):
+        y = rows[start : start + size]
+        w = np.ones(len(y)) if weights is None else weights[start : start + size]
+        if not plain:
+            y = np.subtract(y, 0.0 if origin is None else origin, out=buffer[: len(y)])
+        total += w @ y
+        if weights is not None:
+            y *= np.sqrt(w)[:, None]
+        products += np.matmul(y.T, y, out=found)
+    return total, products

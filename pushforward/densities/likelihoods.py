@@ -1,7 +1,8 @@
-"""What a decoder's numbers mean: likelihoods p(x|z) as values, each stating its range and its measure.
+"""What a decoder's numbers mean: likelihoods p(x|z) as values, each stating its range, its scaling and its measure.
 
-A likelihood names the heads a decoder must have and turns their outputs into a distribution. Densities are per unit of
-the model's coordinates; the model adds the log-Jacobian to its user's units.
+A likelihood names the heads a decoder must have and the tensors it learns beside them, and turns both into a law of
+observations in the model's coordinates u. In the user's units, log p(x) = log p(u) + log |du/dx| for densities
+(`log_jacobian`); masses need nothing, because a level is the same level in any units.
 """
 
 from __future__ import annotations
@@ -10,61 +11,320 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
-from pushforward.core.errors import InvalidValue, require_positive
+from pushforward.core.errors import BadSource, InvalidValue, require_positive
 from pushforward.core.registry import Value
-from pushforward.densities.distributions import Bernoulli, Normal
+from pushforward.core.scaling import Scaling
+from pushforward.core.space import Column, Space
+from pushforward.densities.coins import Bernoulli, ContinuousBernoulli
+from pushforward.densities.columns import Columns, OneHot
+from pushforward.densities.levels import DiscretisedLogistic
+from pushforward.densities.normals import Normal
 
-__all__ = ["Likelihood", "GaussianLikelihood", "BernoulliLikelihood"]
+__all__ = [
+    "Likelihood",
+    "GaussianLikelihood",
+    "BernoulliLikelihood",
+    "ContinuousBernoulliLikelihood",
+    "DiscretisedLogisticLikelihood",
+    "ColumnsLikelihood",
+    "bounded",
+]
+
+LIMIT, SHARPNESS = 7.0, 10.0
+DENSITY = "density per unit"
+
+
+def bounded(log_scale: Tensor) -> Tensor:
+    """A log-scale kept above -7: unchanged above -5 and flattening out below, its gradient never quite 0.
+
+    A coordinate that never varies lets a learnt density grow without bound as its scale shrinks. The floor e^-7 = .0009
+    of the data's standard deviation (or of half their range) is a ninth of a cell of 8-bit data: real data have nothing
+    so fine. Chua et al. (2018), Appendix A.1, bound predicted variances in this way. Above 7 nothing is to be learnt
+    either: there it is held in the same way.
+    """
+    held = LIMIT - softplus(LIMIT - log_scale, beta=SHARPNESS)
+    return softplus(held + LIMIT, beta=SHARPNESS) - LIMIT
 
 
 class Likelihood(Value, family="likelihood"):
-    """p(x|z) from a decoder's location (n, *event) and its learnt log-scale, which broadcasts to it."""
+    """p(x|z): a law of observations from what a decoder gives.
 
-    measure: ClassVar[str] = "density per unit"
+    `measure` says what its numbers are, `scaling` which coordinates it needs.
+    """
+
+    measure: ClassVar[str] = DENSITY
     scaling: ClassVar[str] = "standardised"
+    categories: ClassVar[bool] = False
+    """Whether it describes categorical columns."""
 
-    def scale_shape(self, event: Sequence[int]) -> tuple[int, ...] | None:
-        """Shape of the decoder's learnt log-scale for events of a shape; None where nothing is learnt."""
+    def heads(self, scaling: Scaling) -> tuple[tuple[int, ...], ...]:
+        """Shapes of what the decoder's network gives for one code: one location."""
+        return (_event(scaling),)
+
+    def free(self, scaling: Scaling) -> tuple[Tensor, ...]:
+        """Initial values of learnt tensors that all codes share."""
+        return ()
+
+    def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> Any:
+        """p(x|z) in model coordinates, from the heads (n, *shape), …, then the free tensors."""
+        raise TypeError(f"{type(self).__name__} must define distribution(outputs, scaling)")
+
+    def refuse(self, space: Space) -> None:
+        """BadSource where the data are outside its range."""
+        _no_categories(self, space)
+
+    def note(self, space: Space) -> str:
+        """What a reader of its numbers for these data must know; '' where nothing."""
+        return ""
+
+    def log_jacobian(self, scaling: Scaling, u: Tensor) -> float:
+        """What to add to log p(u) for the user's units, in nats; 0 for masses."""
+        return scaling.log_jacobian(u) if self.measure == DENSITY else 0.0
+
+    def learnt_sigma(self, outputs: Sequence[Tensor]) -> Tensor | None:
+        """The mean learnt scale, in model coordinates; None where nothing of the kind is learnt."""
         return None
-
-    def distribution(self, location: Tensor, log_scale: Tensor) -> Any:
-        """p(x|z)."""
-        raise TypeError(f"{type(self).__name__} must define distribution(location, log_scale)")
 
 
 @dataclass(frozen=True)
 class GaussianLikelihood(Likelihood, name="gaussian"):
-    """N(f(z), sigma² I); sigma in standardised units, learnt where None: one number, or one per dimension."""
+    """N(f(z), sigma² I).
+
+    Arguments:
+        sigma: a given number, in standardised units; learnt where None.
+        per_dimension: learn one for each coordinate instead of one for all.
+        predicted: the decoder gives one for each code and coordinate, beside f(z).
+    """
 
     sigma: float | None = None
     per_dimension: bool = False
+    predicted: bool = False
 
     def __post_init__(self) -> None:
         require_positive(sigma=self.sigma)
-        if self.sigma is not None and self.per_dimension:
-            raise InvalidValue("a given sigma is one number for all dimensions; leave sigma or per_dimension out")
+        if (self.sigma is not None) + self.per_dimension + self.predicted > 1:
+            raise InvalidValue("sigma is given, learnt per_dimension or predicted; pass one of the three, or none to learn one number")
 
-    def scale_shape(self, event: Sequence[int]) -> tuple[int, ...] | None:
-        """One number, one per dimension, or none."""
-        if self.sigma is not None:
-            return None
-        return tuple(event) if self.per_dimension else (1,)
+    def heads(self, scaling: Scaling) -> tuple[tuple[int, ...], ...]:
+        """Location, and its log-scale where that is predicted."""
+        return (_event(scaling),) * (2 if self.predicted else 1)
 
-    def distribution(self, location: Tensor, log_scale: Tensor) -> Normal:
-        """N(location, exp(log_scale)²)."""
-        return Normal(location, log_scale if self.sigma is None else location.new_full((1,), math.log(self.sigma)))
+    def free(self, scaling: Scaling) -> tuple[Tensor, ...]:
+        """The log-scale: (1,), (1, *event), or none."""
+        if self.sigma is not None or self.predicted:
+            return ()
+        return (torch.zeros(1, *_event(scaling)) if self.per_dimension else torch.zeros(1),)
+
+    def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> Normal:
+        """N(location, scale²)."""
+        location = outputs[0]
+        return Normal(location, bounded(outputs[1]) if self.sigma is None else location.new_full((1,), math.log(self.sigma)))
+
+    def learnt_sigma(self, outputs: Sequence[Tensor]) -> Tensor | None:
+        """Mean sigma in standardised units; None where it is given."""
+        return None if self.sigma is not None else bounded(outputs[1]).exp().mean()
 
 
 @dataclass(frozen=True)
 class BernoulliLikelihood(Likelihood, name="bernoulli"):
-    """Independent coins with the decoder's logits; data in [0, 1], the range's ends being 0 and 1."""
+    """Coins with the decoder's logits; the ends of the data's range are 0 and 1.
+
+    Values between the ends are read as probabilities: the number is then a cross-entropy, not the mass of anything.
+    """
 
     measure: ClassVar[str] = "binary mass"
     scaling: ClassVar[str] = "unit"
 
-    def distribution(self, location: Tensor, log_scale: Tensor) -> Bernoulli:
-        """Bernoulli(sigmoid(location))."""
-        return Bernoulli(location)
+    def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> Bernoulli:
+        """Coins whose sides are the data's lowest and highest value."""
+        zero, span = _ends(scaling)
+        like = outputs[0]
+        return Bernoulli(like, None if zero is None else zero.to(like), None if span is None else span.to(like))
+
+    def refuse(self, space: Space) -> None:
+        """Categories, and ranges that are not known."""
+        _no_categories(self, space)
+        _bounded_range(self, space)
+
+    def note(self, space: Space) -> str:
+        """Grey levels."""
+        if space.integer and space.high - space.low <= 1:
+            return ""
+        return "values between the ends are read as probabilities; binarise the data (augment='binarise') for masses"
+
+
+@dataclass(frozen=True)
+class ContinuousBernoulliLikelihood(Likelihood, name="continuous_bernoulli"):
+    """Densities on a bounded range, exponential within it (Loaiza-Ganem & Cunningham 2019)."""
+
+    scaling: ClassVar[str] = "unit"
+
+    def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> ContinuousBernoulli:
+        """Continuous Bernoulli with the decoder's logits."""
+        return ContinuousBernoulli(outputs[0])
+
+    def refuse(self, space: Space) -> None:
+        """Categories, and ranges that are not known."""
+        _no_categories(self, space)
+        _bounded_range(self, space)
+
+
+@dataclass(frozen=True)
+class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
+    """Masses on integer levels, from a logistic law's cells (Salimans et al. 2017).
+
+    Arguments:
+        predicted: the decoder gives a scale for each code and coordinate; otherwise one for each coordinate is learnt.
+    """
+
+    measure: ClassVar[str] = "mass on levels"
+    scaling: ClassVar[str] = "signed"
+    start: ClassVar[float] = -2.0
+    """log s where the network gives 0: a seventh of half the range, about the spread of pictures."""
+
+    predicted: bool = True
+
+    def heads(self, scaling: Scaling) -> tuple[tuple[int, ...], ...]:
+        """Location, and its log-scale where that is predicted."""
+        return (_event(scaling),) * (2 if self.predicted else 1)
+
+    def free(self, scaling: Scaling) -> tuple[Tensor, ...]:
+        """The log-scale (1, *event) less `start`, or none."""
+        return () if self.predicted else (torch.zeros(1, *_event(scaling)),)
+
+    def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> DiscretisedLogistic:
+        """Discretised logistic on as many levels as the data's range has."""
+        return DiscretisedLogistic(outputs[0], bounded(outputs[1] + self.start), _levels(scaling.space))
+
+    def refuse(self, space: Space) -> None:
+        """Anything but integer levels of one range."""
+        _no_categories(self, space)
+        ranges = {(c.low, c.high) for c in space.columns}
+        whole = all(c.kind == "integer" for c in space.columns) if space.columns else space.integer
+        if not whole or len(ranges) > 1 or not _levels(space):
+            raise BadSource(
+                f"likelihood {self.name!r} needs integer levels of one range, got {space}; "
+                "pass pictures as levels (uint8, not divided by 255), or use likelihood='gaussian'"
+            )
+
+    def learnt_sigma(self, outputs: Sequence[Tensor]) -> Tensor:
+        """Mean scale, in units of half the range."""
+        return bounded(outputs[1] + self.start).exp().mean()
+
+
+@dataclass(frozen=True)
+class ColumnsLikelihood(Likelihood, name="columns"):
+    """For tables: numbers are normal with a learnt sd each, categories have the softmax of the decoder's logits."""
+
+    measure: ClassVar[str] = "density per unit and mass on categories"
+    categories: ClassVar[bool] = True
+
+    def free(self, scaling: Scaling) -> tuple[Tensor, ...]:
+        """Log-scales of the numeric columns (1, count)."""
+        numeric = sum(c.kind != "categorical" for c in scaling.space.columns)
+        return (torch.zeros(1, numeric),) if numeric else ()
+
+    def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> Columns:
+        """Normal and one-hot blocks in the order of the columns."""
+        widths = _blocks(scaling.space.columns)
+        log_scales = bounded(outputs[1]).split([w for kind, w in widths if kind == "numeric"], -1) if len(outputs) > 1 else ()
+        scales, parts = iter(log_scales), outputs[0].split([w for _, w in widths], -1)
+        return Columns(tuple(Normal(p, next(scales)) if kind == "numeric" else OneHot(p) for (kind, _), p in zip(widths, parts)))
+
+    def refuse(self, space: Space) -> None:
+        """Pictures and clips."""
+        if space.kind != "points":
+            raise BadSource(f"likelihood {self.name!r} takes tables and points, got {space}; use likelihood='gaussian' for pictures")
+
+    def log_jacobian(self, scaling: Scaling, u: Tensor) -> float:
+        """Of the numeric columns."""
+        numeric = torch.tensor([c.kind != "categorical" for c in scaling.space.columns], device=scaling.scale.device)
+        return -float(scaling.scale.log().expand(len(numeric))[numeric].sum())
+
+    def learnt_sigma(self, outputs: Sequence[Tensor]) -> Tensor | None:
+        """Mean sd of the numeric columns, in standardised units."""
+        return bounded(outputs[1]).exp().mean() if len(outputs) > 1 else None
+
+
+# ------------------------------------------------------------------------------------------------------ of spaces
+
+
+def _event(scaling: Scaling) -> tuple[int, ...]:
+    """Shape of one observation in model coordinates; a free size is a ShapeMismatch."""
+    _ = scaling.space.size
+    return tuple(s for s in scaling.shape if s is not None)
+
+
+def _blocks(columns: Sequence[Column]) -> list[tuple[str, int]]:
+    """(kind, width) of each block: neighbouring numeric columns are one."""
+    blocks: list[tuple[str, int]] = []
+    for column in columns:
+        if column.kind == "categorical":
+            blocks.append(("category", len(column.categories)))
+        elif blocks and blocks[-1][0] == "numeric":
+            blocks[-1] = ("numeric", blocks[-1][1] + 1)
+        else:
+            blocks.append(("numeric", 1))
+    return blocks
+
+
+def _levels(space: Space) -> int:
+    """How many integers the range has; 0 where it has no ends."""
+    return round(space.high - space.low) + 1 if math.isfinite(space.high - space.low) else 0
+
+
+_known_ends: WeakKeyDictionary[Scaling, tuple[Tensor | None, Tensor | None]] = WeakKeyDictionary()
+
+
+def _ends(scaling: Scaling) -> tuple[Tensor | None, Tensor | None]:
+    """Where the lowest value sits in model coordinates, and how far from it the highest; None for 0 and for 1.
+
+    'unit' counts cells of integer data whole, so that levels 0..255 sit at 1/512..511/512; and a column that was constant sits at ½.
+    """
+    if scaling not in _known_ends:
+        _known_ends[scaling] = _find_ends(scaling)
+    return _known_ends[scaling]
+
+
+def _find_ends(scaling: Scaling) -> tuple[Tensor | None, Tensor | None]:
+    space = scaling.space
+    ranges = [(c.low, c.high) for c in space.columns] or [(space.low, space.high)]
+    ends = torch.tensor(ranges, dtype=torch.float64, device=scaling.shift.device)
+    if not space.columns:
+        ends = ends[0]
+    low, high = ((ends[..., i] - scaling.shift) / scaling.scale for i in (0, 1))
+    span = high - low
+    return (None if bool((low == 0).all()) else low), (None if bool((span == 1).all()) else span)
+
+
+def _no_categories(likelihood: Likelihood, space: Space) -> None:
+    for name, column in zip(space.names, space.columns):
+        if column.kind == "categorical":
+            raise BadSource(
+                f"likelihood {likelihood.name!r} takes numbers, but column {name!r} is categorical; "
+                "use likelihood='columns', or drop the column"
+            )
+
+
+def _bounded_range(likelihood: Likelihood, space: Space) -> None:
+    """BadSource unless the ends are known: not merely where these data happen to end."""
+    if space.columns:
+        for name, column in zip(space.names, space.columns):
+            declared = column.lower is not None and column.upper is not None
+            if not declared and not (column.low >= 0 and column.high <= 1):
+                raise BadSource(_unbounded(likelihood, f"column {name!r} ({column.low:g}..{column.high:g} seen) has none"))
+    elif not math.isfinite(space.low + space.high):
+        raise BadSource(_unbounded(likelihood, f"{space} have none"))
+
+
+def _unbounded(likelihood: Likelihood, what: str) -> str:
+    return (
+        f"likelihood {likelihood.name!r} needs data with a known range, but {what}; "
+        "scale the data into 0..1, pass pictures (n, channels, height, width), or use likelihood='gaussian'"
+    )

@@ -1,1 +1,42 @@
-"""Moving about in latent space: paths between codes, planes through it."""
+"""Moving about in latent space: paths, grids, traversals and directions of codes, and the codes of observations.
+
+Free functions over what a model can do: `Decodes` is enough for most, `Encodes` and a prior are used where there are any.
+Everything goes in and comes out in the user's units.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pushforward.latent.decoding import Decoded, decoded
+    from pushforward.latent.directions import Direction, direction
+    from pushforward.latent.grids import grid, grid_codes
+    from pushforward.latent.laws import CodeLaw, law_of
+    from pushforward.latent.paths import between, interpolate, plane
+    from pushforward.latent.projection import Projection, project
+    from pushforward.latent.traversals import Traversal, traverse
+
+# No file is called like a function: importing it would put the module in the function's place.
+_HOMES = {
+    "Decoded": "decoding", "decoded": "decoding", "Direction": "directions", "direction": "directions", "grid": "grids",
+    "grid_codes": "grids", "CodeLaw": "laws", "law_of": "laws", "between": "paths", "interpolate": "paths", "plane": "paths",
+    "Projection": "projection", "project": "projection", "Traversal": "traversals", "traverse": "traversals",
+}  # fmt: skip
+__all__ = [
+    "interpolate", "between", "plane", "grid", "grid_codes", "traverse", "Traversal", "direction", "Direction", "project", "Projection",
+    "law_of", "CodeLaw", "decoded", "Decoded",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pushforward.latent' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"pushforward.latent.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,7 +1,8 @@
-"""Multilayer perceptrons on flattened events."""
+"""Multilayer perceptrons on flattened events: h_0 = (x, y), h_i = a(W_i h_{i-1} + b_i), the last layer linear."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidValue, suggestion
 
-__all__ = ["ACTIVATIONS", "mlp", "MLP", "Heads", "check_activation"]
+__all__ = ["ACTIVATIONS", "mlp", "MLP", "Heads", "ShapedHeads", "activated", "balance", "check_activation", "joined"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -20,6 +21,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "silu": nn.SiLU,
     "gelu": nn.GELU,
     "elu": nn.ELU,
+    "sigmoid": nn.Sigmoid,
     "identity": nn.Identity,
 }
 
@@ -36,7 +38,7 @@ def mlp(sizes: Sequence[int], activation: str = "relu") -> nn.Sequential:
     layers: list[nn.Module] = []
     for i, (inputs, outputs) in enumerate(pairwise(sizes)):
         if i:
-            layers.append(_activation(activation))
+            layers.append(activated(activation))
         layers.append(nn.Linear(inputs, outputs))
     return nn.Sequential(*layers)
 
@@ -77,7 +79,7 @@ class Heads(nn.Module):
     def __init__(self, inputs: int, sizes: Sequence[int], hidden: Sequence[int], activation: str = "relu") -> None:
         super().__init__()
         width = hidden[-1] if hidden else inputs
-        self.trunk = nn.Sequential(mlp([inputs, *hidden], activation), _activation(activation)) if hidden else nn.Identity()
+        self.trunk = nn.Sequential(mlp([inputs, *hidden], activation), activated(activation)) if hidden else nn.Identity()
         self.sizes = tuple(sizes)
         self.heads = nn.Linear(width, sum(sizes))
 
@@ -86,7 +88,26 @@ class Heads(nn.Module):
         return self.heads(self.trunk(joined(x, y))).split(self.sizes, 1)
 
 
-def _activation(name: str) -> nn.Module:
+class ShapedHeads(Heads):
+    """One trunk and several linear heads, each of its own shape: z, y -> a tensor (n, *shape) for each head.
+
+    Arguments:
+        inputs: numbers in one z and its condition together.
+        shapes: of the heads.
+        hidden: sizes of the trunk's layers.
+        activation: by name, also after the last hidden layer.
+    """
+
+    def __init__(self, inputs: int, shapes: Sequence[Sequence[int]], hidden: Sequence[int], activation: str = "relu") -> None:
+        super().__init__(inputs, [math.prod(shape) for shape in shapes], hidden, activation)
+        self.shapes = tuple(tuple(shape) for shape in shapes)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
+        """(n, …), (n, …) -> (n, *shape), …"""
+        return tuple(head.reshape(len(x), *shape) for head, shape in zip(super().forward(x, y), self.shapes))
+
+
+def activated(name: str) -> nn.Module:
     """The activation, in place where autograd allows."""
     return ACTIVATIONS[name](inplace=True) if name in ("relu", "leaky_relu", "silu", "elu") else ACTIVATIONS[name]()
 
@@ -95,3 +116,18 @@ def joined(x: Tensor, y: Tensor | None) -> Tensor:
     """x flattened, with the flattened condition appended."""
     x = x.flatten(1)
     return x if y is None else torch.cat([x, y.to(x).flatten(1)], 1)
+
+
+@torch.no_grad()
+def balance(network: nn.Module) -> nn.Module:
+    """Starts logistic layers where they are steep and pass their signal on, in place; the same network.
+
+    W ~ N(0, 2g²/(m + k)) between layers of m and k units (Glorot & Bengio 2010, Eq. 12), with g = 4 into logistic units
+    because their slope at 0 is ¼, and b = -½ W·1 after them because they are at ½ on average.
+    """
+    layers = [layer for layer in network.modules() if isinstance(layer, (nn.Linear, nn.Sigmoid))]
+    for below, layer, above in zip([None, *layers], layers, [*layers[1:], None]):
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_normal_(layer.weight, 4.0 if isinstance(above, nn.Sigmoid) else 1.0)
+            layer.bias.copy_(-0.5 * layer.weight.sum(1) if isinstance(below, nn.Sigmoid) else torch.zeros_like(layer.bias))
+    return network

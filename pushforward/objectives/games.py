@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from pushforward.core.registry import Value
+from pushforward.core.registry import Value, read
+from pushforward.objectives.divergences import Divergence
 
-__all__ = ["Game", "Minimax", "NonSaturating", "LeastSquares", "Hinge", "Wasserstein", "Relativistic"]
+__all__ = ["Game", "Minimax", "NonSaturating", "LeastSquares", "Hinge", "Wasserstein", "Relativistic", "FGAN"]
 
 
 class Game(Value, family="game"):
@@ -99,3 +100,39 @@ class Relativistic(Game, name="relativistic"):
     def generator(self, fake: Tensor, real: Tensor) -> Tensor:
         """Generated above real."""
         return softplus(real - fake)
+
+
+@dataclass(frozen=True)
+class FGAN(Game, name="fgan"):
+    """Critic: f*(g(c(g))) - g(c(x)); generator: -f*(g(c(g))) (Nowozin et al. 2016, Eq. 6), c(·) the critic's unbounded output.
+
+    Played against its best critic the generator minimises D_f(data ‖ samples); `divergences.py` has the nine f.
+
+    Arguments:
+        divergence: 'kl', 'reverse_kl', 'pearson', 'neyman', 'hellinger', 'jeffrey', 'js', 'gan' or 'total_variation'.
+        non_saturating: the generator minimises -g(c(g)) instead (§3.2), which has a slope where it loses.
+    """
+
+    divergence: Divergence | str = "kl"
+    non_saturating: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "divergence", str(read(Divergence, self.divergence)))
+
+    @property
+    def rule(self) -> Divergence:
+        """The divergence itself."""
+        return read(Divergence, self.divergence)
+
+    @property
+    def boundary(self) -> float:
+        """The critic's output above which it calls an observation real: g(v) = f'(1)."""
+        return self.rule.boundary
+
+    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Minus the variational bound."""
+        return self.rule.composed(fake) - self.rule.activation(real)
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """The bound's part that the samples move, or -g(c(g))."""
+        return -self.rule.activation(fake) if self.non_saturating else -self.rule.composed(fake)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pushforward.plots.density import corner, density_map, marginals
     from pushforward.plots.ellipses import clusters, profile
     from pushforward.plots.how_many import choice, criteria, elbow_curve
+    from pushforward.plots.latent import decoded_grid, decoded_path, traversal_sheet
     from pushforward.plots.maps import shot_maps
     from pushforward.plots.spectrum import biplot, scree
     from pushforward.plots.style import page, write
@@ -24,10 +25,11 @@ _HOMES = {
     "density_map": "density", "marginals": "density", "corner": "density", "clusters": "ellipses", "profile": "ellipses",
     "scree": "spectrum", "biplot": "spectrum", "embedding": "codes", "choice": "how_many", "criteria": "how_many",
     "elbow_curve": "how_many", "draw_court": "court", "trajectories": "court", "shot_maps": "maps", "page": "style", "write": "style",
+    "decoded_grid": "latent", "decoded_path": "latent", "traversal_sheet": "latent",
 }  # fmt: skip
 __all__ = [
     "density_map", "marginals", "corner", "clusters", "profile", "scree", "biplot", "embedding", "choice", "criteria", "elbow_curve",
-    "draw_court", "trajectories", "shot_maps", "page", "write",
+    "draw_court", "trajectories", "shot_maps", "decoded_grid", "decoded_path", "traversal_sheet", "page", "write",
 ]  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import pushforward as pf
 from pushforward.compat.sklearn import PCA, Estimator, GaussianMixture, KernelDensity, KMeans
-from pushforward.densities.distributions import Normal
+from pushforward.densities.normals import Normal
 
 CLASSICAL = [
     PCA(),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import pushforward as pf
-from pushforward.densities.distributions import Normal
+from pushforward.densities.normals import Normal
 from pushforward.metrics.likelihood import best_known, elbo, iwae, log_prob
 from pushforward.metrics.reconstruction import squared_error
 

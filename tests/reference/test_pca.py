@@ -256,3 +256,22 @@ def test_errors_say_what_to_do() -> None:
     late = torch.cat([cloud(40_000, 2), torch.full((1, 2), torch.nan, dtype=torch.float64)])[torch.randperm(40_001)]
     with pytest.raises(pf.BadSource, match="missing values"):
         pf.PCA(1).fit(late)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize(("dtype", "weighted", "offset"), [("float64", False, 0.0), ("float32", True, 100.0), ("float64", True, 1e8)])
+def test_sums_of_many_rows_whatever_the_threads(threads: int, dtype: str, weighted: bool, offset: float) -> None:
+    x = (cloud(20_001, 24) + offset).to(getattr(torch, dtype))
+    weights = torch.rand(len(x), generator=torch.Generator().manual_seed(1), dtype=torch.float64) if weighted else None
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        model = pf.PCA().fit(x, weights=weights)
+    finally:
+        torch.set_num_threads(before)
+    wide = x.double().numpy() - offset
+    w = np.ones(len(x)) if weights is None else weights.numpy()
+    mean = np.average(wide, 0, w)
+    covariance = np.cov(wide.T, aweights=w, ddof=0)
+    np.testing.assert_allclose(model.mean_.numpy() - offset, mean, atol=1e-7 if offset > 1e6 else 1e-10)
+    np.testing.assert_allclose(model.spectrum_.numpy(), np.linalg.eigvalsh(covariance)[::-1], rtol=1e-9, atol=1e-9)

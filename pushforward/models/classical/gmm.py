@@ -2,30 +2,14 @@ r"""Mixtures of normal laws, by expectation maximisation.
 
     p(x) = Σ_k π_k N(x; μ_k, Σ_k)
 
-E step: r_ik = π_k N(x_i; μ_k, Σ_k) / p(x_i). The log-density of a normal law is linear in φ(x) = [x xᵀ, x, 1],
-
-    log π_k N(x; μ_k, Σ_k) = -½ <Σ_k⁻¹, x xᵀ> + <Σ_k⁻¹ μ_k, x> + c_k,
-
-so the logits are one matrix product of the features with a table of k rows, and the M step's sums Σ_i r_ik φ(x_i) are
-another. x xᵀ is symmetric: only its upper triangle is built, with the table's off-diagonal entries doubled. Rows are
-standardised first, so that nothing cancels, and the log-Jacobian is added back.
-
-M step: N_k = Σ r, π_k = N_k / N, μ_k = Σ r x / N_k, Σ_k = Σ r x xᵀ / N_k - μ_k μ_kᵀ, whose eigenvalues below `floor`
-are raised to it. That is the maximiser under the constraint Σ_k ⪰ floor, so the likelihood never falls; adding the floor
-to the diagonal would not have this property.
-
-Missing values are marginalised exactly (Ghahramani & Jordan 1994). For a row with observed coordinates o, missing m,
-
-    r_k ∝ π_k N(x_o; μ_o, Σ_oo),   x̂_m = μ_m + Σ_mo Σ_oo⁻¹ (x_o - μ_o),   E[x xᵀ] = x̂ x̂ᵀ + [Σ_mm - Σ_mo Σ_oo⁻¹ Σ_om],
-
-computed once a pass for each pattern of missing coordinates.
+Rows are standardised first, so that nothing cancels, and the log-Jacobian is added back. The two steps are in
+`pushforward.models.classical.mixtures`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -44,32 +28,12 @@ from pushforward.fitting.em import EM, sample_rows
 from pushforward.models.classical.gaussian import axes_of, refuse_conditions, subspace
 from pushforward.models.classical.kmeans import whole_number
 from pushforward.models.classical.missing import Conditional
+from pushforward.models.classical.mixtures import KINDS, Expected, Laws, covariances, maximised, shaped, sums_of
 from pushforward.models.classical.starts import START_ROWS, at_random, plus_plus, squared_distances
 
 __all__ = ["GMM", "choose_components"]
 
-KINDS = ("full", "diagonal", "spherical", "tied")
 STARTS = ("kmeans", "kmeans++", "random")
-
-
-@dataclass
-class Expected:
-    """Σ r (k,), Σ r x (k, d), Σ r x xᵀ or its diagonal (k, d, d) | (k, d), or summed over k (d, d); Σ w log p and Σ w."""
-
-    count: Tensor
-    first: Tensor
-    second: Tensor
-    log_likelihood: Tensor
-    weight: Tensor
-
-    def merge(self, other: Expected) -> Expected:
-        """Of both sets of rows (in place, of one's own)."""
-        self.count += other.count
-        self.first += other.first
-        self.second += other.second
-        self.log_likelihood += other.log_likelihood
-        self.weight += other.weight
-        return self
 
 
 @register("gmm")
@@ -141,8 +105,8 @@ class GMM(Model):
         self.dtype = getattr(torch, precision)  # type: ignore[misc]
         for name in ("weights_", "location_", "spread_"):
             self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
-        self._table: Tensor | None = None
-        self._patterns: dict[bytes, Conditional] = {}
+        self._laws: Laws | None = None
+        self._gaps = False
 
     @classmethod
     def of(cls, weights: Tensor, means: Tensor, covariances: Tensor, space: Space | None = None) -> GMM:
@@ -171,6 +135,7 @@ class GMM(Model):
         if bool((facts.missing == facts.count).any()):
             raise BadSource(f"coordinate {int((facts.missing == facts.count).nonzero()[0])} holds no value at all; drop that column")
         super().prepare(source, facts)
+        self._gaps = bool(facts.missing.any())
         if self.covariance == "spherical":
             variance = facts.moments.covariance
             common = variance.mean().sqrt() if bool(variance.sum() > 0) else torch.ones(())
@@ -192,13 +157,13 @@ class GMM(Model):
             centres = _lloyd(x, w, centres)
         if self.start in ("kmeans", "kmeans++"):
             owner = squared_distances(x, centres).argmin(1)
-            self._maximise(self._sums(x, torch.nn.functional.one_hot(owner, self.components).to(x).T * w))
+            self.update(sums_of(x, torch.nn.functional.one_hot(owner, self.components).to(x).T * w, self.covariance, w))
         else:
             variance = _covariance(x, w).diagonal() if isinstance(self.start, str) else torch.ones_like(x[0])
             self.location_ = centres
             self.weights_ = torch.full_like(centres[:, 0], 1 / self.components)
-            self.spread_ = self._shaped(variance)
-        self._table = None
+            self.spread_ = shaped(variance, self.covariance, self.components, self.floor)
+        self._laws = None
 
     def coordinates(self, x: Tensor) -> Tensor:
         """Standardised rows, flattened (n, d)."""
@@ -206,168 +171,25 @@ class GMM(Model):
 
     def statistics(self, batch: Batch) -> Expected:
         """E step of one block: responsibilities, and the sums they weigh."""
-        x, w = batch.x, batch.weights
-        gaps = torch.isnan(x)
-        if not bool(gaps.any()):
-            return self._complete_rows(x, w)
-        rows = gaps.any(1)
-        total = self._complete_rows(x[~rows], None if w is None else w[~rows])
-        patterns, which = torch.unique(gaps[rows], dim=0, return_inverse=True)
-        for i, pattern in enumerate(patterns):
-            own = rows.nonzero()[:, 0][which == i]
-            total = total.merge(self._gappy_rows(x[own], None if w is None else w[own], pattern))
-        return total
+        if self._laws is None:
+            state = (self.covariance, self.weights_, self.location_, self.spread_, self._jacobian())
+            self._laws = Laws(*state, self.floating())
+        return (self._laws.expect if self._gaps else self._laws.expect_complete)(batch.x, batch.weights)
 
     def update(self, statistics: Expected) -> bool:
         """M step; the fitter judges convergence."""
-        self._maximise(statistics)
+        found = maximised(statistics, self.covariance, self.floor, self.location_, self.spread_)
+        self.weights_, self.location_, self.spread_ = found
+        self._laws = None
         return False
 
     def objective(self, statistics: Expected) -> float:
         """Mean log-likelihood of the rows before the last M step, nats, user's units."""
         return float(statistics.log_likelihood / statistics.weight)
 
-    def _complete_rows(self, x: Tensor, w: Tensor | None) -> Expected:
-        table = self._tables()
-        features = self._features(x)
-        logits = table @ features
-        total = _log_sum_exp_(logits)
-        if self.covariance == "tied":
-            total = total - 0.5 * (x @ self._root).square().sum(1)
-        if w is not None:
-            logits *= w
-        weight = torch.tensor(float(len(x)), dtype=torch.float64, device=x.device) if w is None else w.sum().to(torch.float64)
-        value = total.to(torch.float64).sum() if w is None else total.to(torch.float64) @ w.to(torch.float64)
-        sums = self._sums(x, logits, features, w)
-        sums.log_likelihood, sums.weight = value + float(self._jacobian().sum()) * weight, weight
-        return sums
-
-    def _features(self, x: Tensor) -> Tensor:
-        """φ (p, n): the upper triangle of x xᵀ row by row, or the squares; then x; then 1."""
-        n, d = x.shape
-        quadratic = {"full": d * (d + 1) // 2, "tied": 0}.get(self.covariance, d)
-        features = x.new_empty(quadratic + d + 1, n)
-        linear = features[quadratic : quadratic + d]
-        linear.copy_(x.T)
-        features[-1] = 1
-        if self.covariance == "full":
-            at = 0
-            for i in range(d):
-                torch.mul(linear[i:], linear[i], out=features[at : at + d - i])
-                at += d - i
-        elif quadratic:
-            torch.mul(linear, linear, out=features[:d])
-        return features
-
-    def _sums(self, x: Tensor, r: Tensor, features: Tensor | None = None, w: Tensor | None = None) -> Expected:
-        """Σ r φ for responsibilities r (k, n), in float64; likelihood and weight left at 0."""
-        features = self._features(x) if features is None else features
-        sums = (r @ features.T).to(torch.float64)
-        d = x.shape[1]
-        quadratic = len(features) - d - 1
-        if self.covariance == "tied":
-            weighted = x if w is None else x * w[:, None]
-            second = (weighted.T @ x).to(torch.float64)
-        elif self.covariance == "full":
-            second = sums.new_empty(len(sums), d, d)
-            i, j = torch.triu_indices(d, d, device=x.device)
-            second[:, i, j] = sums[:, :quadratic]
-            second[:, j, i] = sums[:, :quadratic]
-        else:
-            second = sums[:, :d].clone()
-        zero = sums.new_zeros(())
-        return Expected(sums[:, -1].clone(), sums[:, quadratic : quadratic + d].clone(), second, zero, zero.clone())
-
-    def _gappy_rows(self, x: Tensor, w: Tensor | None, gap: Tensor) -> Expected:
-        """E step of rows that lack the same coordinates: conditional means and covariances, by component."""
-        x = x.to(torch.float64)
-        law = self._pattern(gap)
-        logits, filled = law.joint(x, self.weights_, self.location_)
-        value = _log_sum_exp_(logits)
-        if w is not None:
-            w = w.to(torch.float64)
-            logits *= w
-        first = torch.einsum("kn,nkd->kd", logits, filled)
-        count = logits.sum(1)
-        if self.covariance in ("full", "tied"):
-            second = torch.einsum("kn,nki,nkj->kij", logits, filled, filled) + count[:, None, None] * law.rest
-            second = second.sum(0) if self.covariance == "tied" else second
-        else:
-            second = torch.einsum("kn,nki->ki", logits, filled.square()) + count[:, None] * law.rest.diagonal(dim1=1, dim2=2)
-        weight = torch.tensor(float(len(x)), dtype=x.dtype, device=x.device) if w is None else w.sum()
-        total = (value.sum() if w is None else value @ w) + self._jacobian()[~gap].sum() * weight
-        return Expected(count, first, second, total, weight)
-
-    def _maximise(self, sums: Expected) -> None:
-        """Weights, means and floored covariances; a component that owns nothing keeps its place with weight 0."""
-        count = sums.count
-        alive = count > 1e-10 * count.sum() / len(count)
-        n = torch.where(alive, count, 1.0)
-        means = sums.first / n[:, None]
-        if self.covariance == "full":
-            spread = _clipped(sums.second / n[:, None, None] - means[:, :, None] * means[:, None, :], self.floor)
-        elif self.covariance == "tied":
-            # Of the dead, count · mean meanᵀ is nothing.
-            spread = _clipped((sums.second - torch.einsum("k,ki,kj->ij", count, means, means)) / count.sum(), self.floor)
-        else:
-            spread = sums.second / n[:, None] - means.square()
-            spread = (spread.mean(1) if self.covariance == "spherical" else spread).clamp_min(self.floor)
-        old = self.location_ if len(self.location_) == len(means) else means
-        self.location_ = torch.where(alive[:, None], means, old)
-        if self.covariance != "tied" and self.spread_.shape == spread.shape and bool((~alive).any()):
-            spread = torch.where(alive.reshape(-1, *[1] * (spread.ndim - 1)), spread, self.spread_)
-        self.spread_, self.weights_ = spread, torch.where(alive, count, 0.0) / count.sum()
-        self._table = None
-
-    def _tables(self) -> Tensor:
-        """The table (k, p) that turns features into logits, for these parameters."""
-        if self._table is None:
-            self._table, self._patterns = self._new_table().to(self.floating()), {}
-        return self._table
-
-    def _new_table(self) -> Tensor:
-        d = self.location_.shape[1]
-        constant = self.weights_.clamp_min(1e-300).log() - 0.5 * d * math.log(2 * math.pi)
-        if self.covariance in ("diagonal", "spherical"):
-            variance = self.spread_ if self.covariance == "diagonal" else self.spread_[:, None].expand(-1, d)
-            linear = self.location_ / variance
-            constant = constant - 0.5 * (variance.log().sum(1) + (linear * self.location_).sum(1))
-            return torch.cat([-0.5 / variance, linear, constant[:, None]], 1)
-        values, axes = torch.linalg.eigh(self.spread_)
-        precision = (axes / values[..., None, :]) @ axes.mT
-        linear = (precision @ self.location_[:, :, None])[:, :, 0]
-        constant = constant - 0.5 * (values.log().sum(-1) + (linear * self.location_).sum(1))
-        if self.covariance == "tied":
-            self._root = (axes * values.rsqrt()).to(self.floating())
-            return torch.cat([linear, constant[:, None]], 1)
-        i, j = torch.triu_indices(d, d, device=precision.device)
-        quadratic = precision[:, i, j] * torch.where(i == j, -0.5, -1.0)
-        return torch.cat([quadratic, linear, constant[:, None]], 1)
-
-    def _pattern(self, gap: Tensor) -> Conditional:
-        self._tables()
-        key = gap.to("cpu").numpy().tobytes()
-        if key not in self._patterns:
-            self._patterns[key] = Conditional.of(gap, self._full())
-        return self._patterns[key]
-
-    def _shaped(self, variance: Tensor) -> Tensor:
-        """Every component's covariance from one set of variances (d,)."""
-        variance, k = variance.clamp_min(self.floor), self.components
-        if self.covariance == "full":
-            return torch.diag(variance).expand(k, -1, -1).clone()
-        if self.covariance == "tied":
-            return torch.diag(variance)
-        return variance.expand(k, -1).clone() if self.covariance == "diagonal" else variance.mean().expand(k).clone()
-
     def _full(self) -> Tensor:
         """Covariances (k, d, d) in model coordinates, whatever their kind."""
-        k, d = self.location_.shape
-        if self.covariance == "full":
-            return self.spread_
-        if self.covariance == "tied":
-            return self.spread_.expand(k, d, d)
-        return torch.diag_embed(self.spread_ if self.covariance == "diagonal" else self.spread_[:, None].expand(k, d))
+        return covariances(self.covariance, self.location_, self.spread_)
 
     def _units(self) -> tuple[Tensor, Tensor]:
         """Shift and scale of each flattened coordinate (d,)."""
@@ -489,24 +311,6 @@ def choose_components(
         raise InvalidValue("candidates must hold at least one number of components, got none")
     values = {k: float(getattr(model, criterion)(x)) for k, model in fitted.items()}
     return fitted[min(values, key=lambda k: values[k])], values
-
-
-def _log_sum_exp_(logits: Tensor) -> Tensor:
-    """Normalise logits (k, n) in place to probabilities over k; returns log Σ exp (n,)."""
-    if not logits.shape[1]:
-        return logits.new_zeros(0)
-    top = logits.amax(0)
-    total = logits.sub_(top).exp_().sum(0)
-    logits /= total
-    return top + total.log()
-
-
-def _clipped(covariance: Tensor, floor: float) -> Tensor:
-    """Symmetric matrices with eigenvalues below `floor` raised to it."""
-    values, axes = torch.linalg.eigh((covariance + covariance.mT) / 2)
-    if bool((values >= floor).all()):
-        return (covariance + covariance.mT) / 2
-    return (axes * values.clamp_min(floor)[..., None, :]) @ axes.mT
 
 
 def _covariance(x: Tensor, w: Tensor) -> Tensor:

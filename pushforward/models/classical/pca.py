@@ -31,6 +31,7 @@ from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
 from pushforward.core.model import Fitter, Model
+from pushforward.core.moments import sums
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, normal
 from pushforward.core.registry import register
@@ -40,6 +41,9 @@ from pushforward.fitting.em import EM
 from pushforward.models.classical.gaussian import Gaussian, Scatter, eigen, refuse_conditions, resolution
 
 __all__ = ["PCA", "evidence", "held_out"]
+
+BLOCK_NUMBERS = 1 << 25
+SMALL = 1 << 18
 
 
 @dataclass
@@ -98,7 +102,7 @@ class PCA(Model):
     dtype: ClassVar[torch.dtype | None] = torch.float64
     one_pass: ClassVar[bool] = True
     sampled_facts: ClassVar[bool] = True
-    block_rows: ClassVar[int] = 8192
+    block_rows: int = 8192
 
     mean_: Tensor
     components_: Tensor
@@ -133,10 +137,15 @@ class PCA(Model):
         mean, variance = facts.moments.mean, facts.moments.covariance
         near = bool((mean.square().sum() <= 16 * variance.sum()).all())
         self._origin = None if near else mean
+        self.block_rows = max(1024, min(1 << 15, BLOCK_NUMBERS // d))
         most = self.components if isinstance(self.components, int) else 0
         self._few = len(source) < d and most <= len(source) and self.components != "heldout"
         if self.components == "heldout" and len(source) < 4:
             raise BadSource(f"components='heldout' needs at least 4 rows, got {len(source)}; pass a number of components")
+
+    def coordinates(self, x: Tensor) -> Tensor:
+        """The rows as they are: they are widened where they are summed, a few at a time."""
+        return x
 
     def statistics(self, batch: Batch) -> Scatter | Rows | Halves:
         """Count, sum and products of one block (or, where there are few, the rows)."""
@@ -147,9 +156,9 @@ class PCA(Model):
             return Rows(own, own.new_ones(len(own)) if batch.weights is None else batch.weights)
         if self.components == "heldout":
             w = batch.weights
-            first, second = (Scatter.of(x[i::2], None if w is None else w[i::2], origin) for i in (0, 1))
+            first, second = (_scatter(x[i::2], None if w is None else w[i::2], origin) for i in (0, 1))
             return Halves(first, second)
-        return Scatter.of(x, batch.weights, origin)
+        return _scatter(x, batch.weights, origin)
 
     def complete(self, statistics: Scatter | Rows | Halves) -> bool:
         """Whether neither a missing nor an infinite value came by."""
@@ -277,6 +286,14 @@ class PCA(Model):
     def _flat(self, x: Any) -> Tensor:
         rows = self.fitted_space().conform(x, what="x").to(self.device, torch.float64)
         return rows.flatten(1)
+
+
+def _scatter(x: Tensor, weights: Tensor | None, origin: Tensor | None) -> Scatter:
+    """Sums of one block (n, d); by all threads where there is enough to share."""
+    if x.is_cuda or x.numel() < SMALL or x.shape[1] < 8:
+        return Scatter.of(x, weights, origin)
+    count = torch.tensor(float(len(x)), dtype=torch.float64) if weights is None else weights.sum().to(torch.float64)
+    return Scatter(count, *sums(x, weights, origin))
 
 
 def evidence(spectrum: Tensor, d: int, count: float) -> Tensor:

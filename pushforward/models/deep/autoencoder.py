@@ -1,38 +1,153 @@
 """Auto-encoders: min Σ ‖x - g(f(x))‖², with a code f(x) smaller than x.
 
 With linear f and g the optimum spans the subspace of the principal components (Baldi & Hornik 1989); hidden layers bend
-it. The model has codes and reconstructions, and neither samples nor a density.
+it. The model has codes and reconstructions, and neither samples nor a density. Two ways to keep it from copying when the
+code is not small:
+
+    denoising: min Σ ‖x - g(f(x̃))‖², x̃ a spoilt x
+    sparse:    min Σ ‖x - g(f(x))‖² + Ω(f(x)), Ω small where few units speak
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from pushforward.core.errors import require_positive
+from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.model import Learner
 from pushforward.core.phase import Batch, Phase, Step, Terms, adam
-from pushforward.core.random import Rng
-from pushforward.core.registry import register
+from pushforward.core.random import Rng, normal, uniform
+from pushforward.core.registry import Value, read, register
 from pushforward.core.space import Space
 from pushforward.fitting.trainer import Trainer
-from pushforward.nets.mlp import MLP, check_activation
+from pushforward.nets.architectures import Architecture, Sole
+from pushforward.nets.mlp import MLP, activated, check_activation
 
-__all__ = ["Autoencoder"]
+__all__ = ["Autoencoder", "Noise", "GaussianNoise", "Masking", "Sparsity", "L1", "KL"]
+
+
+# ---------------------------------------------------------------------------------------------------------- noise
+
+
+class Noise(Value, family="noise"):
+    """How data are spoilt before they are encoded, in the model's coordinates."""
+
+    def __call__(self, x: Tensor, *, rng: Rng = None) -> Tensor:
+        """A spoilt copy of x (n, *event)."""
+        raise TypeError(f"{type(self).__name__} must define __call__(x, rng)")
+
+
+@dataclass(frozen=True)
+class GaussianNoise(Noise, name="gaussian"):
+    """x + N(0, sigma² I); sigma in the data's standard deviations."""
+
+    sigma: float = 0.3
+
+    def __post_init__(self) -> None:
+        require_positive(sigma=self.sigma)
+
+    def __call__(self, x: Tensor, *, rng: Rng = None) -> Tensor:
+        """(n, *event)."""
+        return x + self.sigma * normal(*x.shape, rng=rng, like=x)
+
+
+@dataclass(frozen=True)
+class Masking(Noise, name="masking"):
+    """Every number is replaced by the data's mean (0 in the model's coordinates) with probability `share`.
+
+    Vincent et al. (2010, §3.3) mask the same count in every row; here the count varies, its mean is the same.
+    """
+
+    share: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise InvalidValue(f"share must lie between 0 and 1, got {self.share}; it is the part of the numbers that is masked")
+
+    def __call__(self, x: Tensor, *, rng: Rng = None) -> Tensor:
+        """(n, *event)."""
+        return x * (uniform(*x.shape, rng=rng, like=x) >= self.share)
+
+
+# ------------------------------------------------------------------------------------------------------- sparsity
+
+
+class Sparsity(Value, family="sparsity"):
+    """What codes cost when many of their units speak."""
+
+    def refuse(self, squash: str) -> None:
+        """InvalidValue where codes through the activation `squash` are outside its range."""
+
+    def __call__(self, z: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The cost of codes z (n, latent): (n,), or a scalar where it is the batch's as a whole."""
+        raise TypeError(f"{type(self).__name__} must define __call__(z, weights)")
+
+
+@dataclass(frozen=True)
+class L1(Sparsity, name="l1"):
+    """weight · Σ_j |z_j|. Large decoder weights can make any code small: use it with weight decay (adamw)."""
+
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_positive(weight=self.weight)
+
+    def __call__(self, z: Tensor, weights: Tensor | None = None) -> Tensor:
+        """(n,)."""
+        return self.weight * z.abs().sum(1)
+
+
+@dataclass(frozen=True)
+class KL(Sparsity, name="kl"):
+    """weight · Σ_j [t ln(t/a_j) + (1 - t) ln((1 - t)/(1 - a_j))], a_j the batch's mean activation of unit j, t the target.
+
+    The reference's "Sparse autoencoder" (Ng 2011, CS294A notes, §3). The batch stands for the data: take it large.
+    """
+
+    target: float = 0.05
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_positive(weight=self.weight)
+        if not 0 < self.target < 1:
+            raise InvalidValue(f"target must lie between 0 and 1, got {self.target}; it is a unit's mean activation")
+
+    def refuse(self, squash: str) -> None:
+        """Activations between 0 and 1 only."""
+        if squash != "sigmoid":
+            raise InvalidValue(f"sparsity='kl' needs activations between 0 and 1, got squash={squash!r}; pass squash='sigmoid', or 'l1'")
+
+    def __call__(self, z: Tensor, weights: Tensor | None = None) -> Tensor:
+        """A scalar."""
+        share = torch.ones_like(z[:, 0]) if weights is None else weights.to(z)
+        tiny = torch.finfo(z.dtype).eps
+        active = ((share @ z) / share.sum()).clamp(tiny, 1 - tiny)
+        t = torch.full_like(active, self.target)
+        return self.weight * (t * (t / active).log() + (1 - t) * ((1 - t) / (1 - active)).log()).sum()
+
+
+# ---------------------------------------------------------------------------------------------------------- model
 
 
 @register("autoencoder")
 class Autoencoder(Learner):
     """An encoder and a decoder that restore the data from a short code.
 
-    Reference: Hinton & Salakhutdinov (2006), trained here end to end, without pre-training.
+    Reference: Hinton & Salakhutdinov (2006), trained here end to end, without pre-training; denoising: Vincent et al.
+    (2010), with the squared error of all numbers, spoilt or not; sparse: Ng (2011).
 
     Arguments:
         latent: numbers in a code.
         hidden: sizes of the encoder's hidden layers; the decoder mirrors them.
         activation: 'relu', 'tanh', …
+        network: in place of hidden and activation: 'conv', 'conv(width=16)', 'hinton' (1000, 500, 250, logistic), …
+        noise: spoils what is encoded while learning: 'gaussian(0.3)', 'masking(0.3)'.
+        sparsity: what codes cost: 'l1(0.1)', or 'kl(target=0.05, weight=3.0)' with squash='sigmoid'.
+        squash: activation of the codes: 'identity', 'sigmoid', 'relu', …
 
     Example:
         >>> import torch, pushforward as pf
@@ -44,17 +159,37 @@ class Autoencoder(Learner):
 
     accepts: ClassVar[frozenset[str]] = frozenset({"constant", "categorical"})
 
-    def __init__(self, latent: int = 10, hidden: Sequence[int] = (256, 128), activation: str = "relu") -> None:
+    def __init__(
+        self,
+        latent: int = 10,
+        hidden: Sequence[int] = (256, 128),
+        activation: str = "relu",
+        network: Architecture | str | None = None,
+        noise: Noise | str | None = None,
+        sparsity: Sparsity | str | None = None,
+        squash: str = "identity",
+    ) -> None:
         super().__init__()
         require_positive(latent=latent, **{f"hidden[{i}]": size for i, size in enumerate(hidden)})
         self.latent, self.hidden, self.activation = latent, tuple(hidden), check_activation(activation)
+        self.network: Architecture | None = None if network is None else read(Architecture, network)
+        self.noise: Noise | None = None if noise is None else read(Noise, noise)
+        self.sparsity: Sparsity | None = None if sparsity is None else read(Sparsity, sparsity)
+        self.squash = check_activation(squash)
+        if self.sparsity is not None:
+            self.sparsity.refuse(squash)
 
     def build(self, space: Space, condition_space: Space | None = None) -> None:
         """An encoder and a mirrored decoder for the space."""
-        width = self.width()
-        extra = self.condition_width
-        self.encoder = MLP(width + extra, (self.latent,), self.hidden, self.activation)
-        self.decoder = MLP(self.latent + extra, self.event_shape(), self.hidden[::-1], self.activation)
+        event, extra = self.event_shape(), self.condition_width
+        if self.network is None:
+            self.encoder: nn.Module = MLP(self.width() + extra, (self.latent,), self.hidden, self.activation)
+            self.decoder: nn.Module = MLP(self.latent + extra, event, self.hidden[::-1], self.activation)
+        else:
+            self.encoder = Sole(self.network.encoder(event, (self.latent,), extra))
+            self.decoder = Sole(self.network.decoder(self.latent, (event,), extra))
+        if self.squash != "identity":
+            self.encoder = Squashed(self.encoder, self.squash)
 
     def default_fitter(self) -> Trainer:
         """100 epochs of Adam."""
@@ -69,13 +204,16 @@ class Autoencoder(Learner):
         return [Phase("autoencoder", ("encoder", "decoder"), self.squared_error, adam(1e-3))]
 
     def squared_error(self, batch: Batch, step: Step) -> Terms:
-        """‖x - g(f(x))‖², summed over the event, in model coordinates."""
-        restored = self.decoder(self.encoder(batch.x, batch.y), batch.y)
-        return Terms(error=(restored - batch.x).square().flatten(1).sum(1))
+        """‖x - g(f(x̃))‖², summed over the event, in model coordinates, and what the codes cost."""
+        given = batch.x if self.noise is None else self.noise(batch.x, rng=step.rng)
+        codes = self.encoder(given, batch.y)
+        error = (self.decoder(codes, batch.y) - batch.x).square().flatten(1).sum(1)
+        return Terms(error=error) if self.sparsity is None else Terms(error=error, sparsity=self.sparsity(codes, batch.weights))
 
     def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
-        """Minus the squared error (n,)."""
-        return -self.squared_error(batch, Step(rng=None))["error"]
+        """Minus the squared error (n,) of restoring data that are not spoilt."""
+        restored = self.decoder(self.encoder(batch.x, batch.y), batch.y)
+        return -(restored - batch.x).square().flatten(1).sum(1)
 
     def encode(self, x: Any, y: Any = None) -> Tensor:
         """Codes (n, latent)."""
@@ -85,3 +223,15 @@ class Autoencoder(Learner):
     def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
         """Observations (n, *shape) in the user's units, differentiable in z."""
         return self.to_user(self.decoder(z, self.to_condition(y, len(z))))
+
+
+class Squashed(nn.Module):
+    """A network with an activation after it."""
+
+    def __init__(self, network: nn.Module, activation: str) -> None:
+        super().__init__()
+        self.network, self.activation = network, activated(activation)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """(n, latent)."""
+        return self.activation(self.network(x, y))

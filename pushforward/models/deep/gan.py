@@ -18,6 +18,7 @@ from pushforward.core.phase import Batch, Phase, Step, Terms, adam
 from pushforward.core.random import Rng, generator, normal
 from pushforward.core.registry import read, register
 from pushforward.core.space import Space
+from pushforward.densities.normals import Normal
 from pushforward.fitting.trainer import Trainer
 from pushforward.nets.mlp import MLP, check_activation
 from pushforward.objectives.distances import energy_distance
@@ -142,6 +143,10 @@ class GAN(Learner):
         return found
 
     # ---------------------------------------------------------------------------------------------- the model
+
+    def prior(self, n: int = 1) -> Normal:
+        """p(z) = N(0, I), n rows."""
+        return Normal.standard(n, self.latent, like=next(self.generator.parameters()))
 
     def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
         """Observations (n, *shape) for noise vectors z (n, latent), user's units, differentiable in z."""

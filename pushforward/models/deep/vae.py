@@ -1,51 +1,56 @@
 """Variational auto-encoders: p(x) = ∫ p(x|z) p(z) dz, learnt through a bound.
 
-With z ~ N(0, I), a decoder that gives p(x|z) and an encoder that gives q(z|x) = N(mu(x), diag s²(x)),
+With codes z ~ p(z), a decoder that gives p(x|z) and an encoder that gives q(z|x),
 
     log p(x) ≥ E_q log p(x|z) - KL(q(z|x) ‖ p(z)),
 
-maximised over both by z = mu + s·ε (the reparametrisation). The gap is KL(q(z|x) ‖ p(z|x)).
+maximised over both by reparametrisation, z = μ(x) + s(x)·ε. The gap is KL(q(z|x) ‖ p(z|x)). What p(x|z), q and p(z) are,
+and which bound is maximised, are values: a VAE is its likelihood, its posterior, its prior, its objective and two networks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pushforward.core.errors import require_positive
+from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.model import Learner, Symptom
 from pushforward.core.phase import Batch, Phase, Step, Terms, adam
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import read, register
+from pushforward.core.scan import Facts
+from pushforward.core.source import Source
 from pushforward.core.space import Space
-from pushforward.densities.distributions import Normal, kl_divergence, kl_per_dimension
+from pushforward.densities.latents import Posterior, Prior
 from pushforward.densities.likelihoods import Likelihood
+from pushforward.densities.normals import kl_per_dimension, rate
+from pushforward.densities.repeats import frozen, repeated
 from pushforward.fitting.augment import Augment, dequantise
 from pushforward.fitting.trainer import Trainer
-from pushforward.nets.mlp import MLP, Heads, check_activation
+from pushforward.nets.architectures import Architecture, mlp
+from pushforward.nets.learnt import Learnt
+from pushforward.nets.mlp import check_activation
+from pushforward.objectives.bounds import Elbo, ImportanceWeighted, Objective, importance_bound
 
 __all__ = ["VAE"]
 
 DEAD = 0.01
+"""A unit whose posterior mean varies less than this over the data carries nothing (Burda et al. 2016, §5.2)."""
 
 
 class Decoder(nn.Module):
-    """z, y -> the likelihood's location (n, *shape) and its log-scale, which is learnt and so lives in the network."""
+    """z, y -> the likelihood's heads (n, *shape), …, and the tensors all codes share, which are learnt and so live in the network."""
 
-    def __init__(self, inputs: int, shape: Sequence[int], hidden: Sequence[int], activation: str, scale: Sequence[int] | None) -> None:
+    def __init__(self, network: nn.Module, shared: Sequence[Tensor]) -> None:
         super().__init__()
-        self.location = MLP(inputs, shape, hidden, activation)
-        if scale is not None:
-            self.log_scale = nn.Parameter(torch.zeros(1, *scale) if len(scale) > 1 else torch.zeros(*scale))
-        else:
-            self.register_buffer("log_scale", torch.zeros(1))
+        self.network, self.shared = network, Learnt(*shared)
 
-    def forward(self, z: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(n, latent), (n, …) -> (n, *shape), and what broadcasts to it."""
-        return self.location(z, y), self.log_scale * 1.0
+    def forward(self, z: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
+        """(n, latent), (n, …) -> tensors."""
+        return (*self.network(z, y), *self.shared())
 
 
 @register("vae")
@@ -57,8 +62,15 @@ class VAE(Learner):
     Arguments:
         latent: numbers in a code.
         hidden: sizes of the encoder's hidden layers; the decoder mirrors them.
-        likelihood: 'gaussian' (sigma learnt), 'gaussian(per_dimension=True)', 'gaussian(sigma=0.1)' or 'bernoulli'.
+        likelihood: p(x|z). 'gaussian' (sigma learnt), 'gaussian(sigma=0.1)', 'gaussian(per_dimension=True)',
+            'gaussian(predicted=True)', 'bernoulli', 'continuous_bernoulli', 'discretised_logistic' (integer levels), 'columns'
+            (tables with categories).
         activation: 'relu', 'tanh', 'softplus', …
+        network: in place of hidden and activation: 'conv' for pictures, 'conv(width=64)', 'plane' or 'burda' (two published
+            networks), 'mlp(hidden=(400,))'.
+        posterior: q(z|x), 'diagonal' or 'full'.
+        prior: p(z), 'normal', 'mixture(components=10)' or 'vamp(components=50)'.
+        objective: 'elbo', 'elbo(beta=4.0)', 'elbo(free_bits=0.1)', 'elbo(warm_up=0.2)', 'iwae(k=50)' or 'iwae(k=50, doubly=True)'.
 
     Example:
         >>> import torch, pushforward as pf
@@ -68,27 +80,55 @@ class VAE(Learner):
         (torch.Size([5, 3]), torch.Size([256]))
     """
 
-    accepts: ClassVar[frozenset[str]] = frozenset()
+    accepts: frozenset[str] = frozenset()  # type: ignore[misc]
 
     def __init__(
-        self, latent: int = 20, hidden: Sequence[int] = (400,), likelihood: Likelihood | str = "gaussian", activation: str = "relu"
+        self,
+        latent: int = 20,
+        hidden: Sequence[int] = (400,),
+        likelihood: Likelihood | str = "gaussian",
+        activation: str = "relu",
+        network: Architecture | str | None = None,
+        posterior: Posterior | str = "diagonal",
+        prior: Prior | str = "normal",
+        objective: Objective | str = "elbo",
     ) -> None:
         super().__init__()
         require_positive(latent=latent, **{f"hidden[{i}]": size for i, size in enumerate(hidden)})
         self.latent, self.hidden, self.activation = latent, tuple(hidden), check_activation(activation)
+        self.network = None if network is None else read(Architecture, network)
         self.likelihood_kind: Likelihood = read(Likelihood, likelihood)
+        self.posterior_kind: Posterior = read(Posterior, posterior)
+        self.prior_kind: Prior = read(Prior, prior)
+        self.objective: Objective = read(Objective, objective)
         self.scaling_kind = self.likelihood_kind.scaling
+        if self.likelihood_kind.categories:
+            self.accepts = frozenset({"categorical"})
+        if isinstance(self.objective, Elbo) and self.objective.free_bits and (posterior, prior) != ("diagonal", "normal"):
+            raise InvalidValue(f"free_bits need posterior='diagonal' and prior='normal', got {posterior!r} and {prior!r}")
 
     def hyperparameters(self) -> dict[str, Any]:
-        """The arguments of `__init__`; `likelihood` is also the name of a method."""
-        return {"latent": self.latent, "hidden": self.hidden, "likelihood": self.likelihood_kind, "activation": self.activation}
+        """The arguments of `__init__`; some are also names of methods."""
+        own = {"likelihood": self.likelihood_kind, "posterior": self.posterior_kind, "prior": self.prior_kind}
+        return {name: own.get(name, getattr(self, name)) for name in super().hyperparameters()}
+
+    def refuse(self, source: Source, facts: Facts) -> None:
+        """What the likelihood cannot describe, too."""
+        self.likelihood_kind.refuse(source.space)
+        super().refuse(source, facts)
 
     def build(self, space: Space, condition_space: Space | None = None) -> None:
-        """An encoder with two heads (mean, log s) and a mirrored decoder."""
-        extra = self.condition_width
-        self.encoder = Heads(self.width() + extra, (self.latent, self.latent), self.hidden, self.activation)
-        scale = self.likelihood_kind.scale_shape(self.event_shape())
-        self.decoder = Decoder(self.latent + extra, self.event_shape(), self.hidden[::-1], self.activation, scale)
+        """An encoder with the posterior's heads, a decoder with the likelihood's, and the prior's tensors if it learns any."""
+        network = self.network or mlp(self.hidden, self.activation)
+        event, extra = self.event_shape(), self.condition_width
+        self.encoder = network.encoder(event, self.posterior_kind.sizes(self.latent), extra)
+        heads = self.likelihood_kind.heads(self.scaling)
+        self.decoder = Decoder(network.decoder(self.latent, heads, extra), self.likelihood_kind.free(self.scaling))
+        learnt = self.prior_kind.learnt(self.latent, event)
+        if learnt and condition_space is not None and self.prior_kind.name == "vamp":
+            raise InvalidValue("a vamp prior's inputs have no conditions; fit without y, or use prior='mixture'")
+        if learnt:
+            self.codes = Learnt(*learnt)
 
     def default_fitter(self) -> Trainer:
         """100 epochs of Adam."""
@@ -101,40 +141,67 @@ class VAE(Learner):
     def augmentations(self, space: Space) -> Sequence[Augment]:
         """A density on integer levels is meaningless: they are dequantised."""
         whole = space.integer or any(c.kind == "integer" for c in space.columns)
-        return (dequantise(),) if whole and self.likelihood_kind.measure == "density per unit" else ()
+        return (dequantise(),) if whole and self.likelihood_kind.measure.startswith("density") else ()
 
     # ---------------------------------------------------------------------------------------------- learning
 
     def phases(self) -> list[Phase]:
         """One player."""
-        return [Phase("vae", ("encoder", "decoder"), self.negative_elbo, adam(1e-3))]
+        loss = self.importance_weighted if isinstance(self.objective, ImportanceWeighted) else self.negative_elbo
+        return [Phase("vae", tuple(self.networks), loss, adam(1e-3))]
 
     def negative_elbo(self, batch: Batch, step: Step) -> Terms:
         """Kingma & Welling (2014), Eq. 10, one draw."""
-        q = self.posterior(batch.x, batch.y)
+        assert isinstance(self.objective, Elbo)
+        q, prior = self.posterior(batch.x, batch.y), self.prior(len(batch.x))
         z = q.rsample(rng=step.rng)
-        return Terms(
-            distortion=-self.likelihood(z, batch.y).log_prob(batch.x),
-            rate=kl_divergence(q, self.prior(len(z))),
-        )
+        distortion = -self.likelihood(z, batch.y).log_prob(batch.x)
+        spent = kl_per_dimension(q, prior) if self.objective.free_bits else rate(q, prior, z)
+        return self.objective.terms(distortion, spent, step.fraction)
+
+    def importance_weighted(self, batch: Batch, step: Step) -> Terms:
+        """Burda, Grosse & Salakhutdinov (2016), Eq. 8."""
+        assert isinstance(self.objective, ImportanceWeighted)
+        log_weight, z = self.log_weights(batch, self.objective.k, step.rng, freeze=self.objective.doubly)
+        return self.objective.doubly_reparametrised(log_weight, z) if self.objective.doubly else self.objective.terms(log_weight)
+
+    def log_weights(self, batch: Batch, k: int, rng: Rng, *, freeze: bool = False) -> tuple[Tensor, Tensor]:
+        """log p(x, z_i) - log q(z_i|x) of k posterior draws a row (k, n), and the draws (k n, latent).
+
+        With `freeze` the density of q is taken at fixed parameters, so that they move through the draws alone.
+        """
+        q = repeated(self.posterior(batch.x, batch.y), k)
+        z = q.rsample(rng=rng)
+        x, y = repeated(batch.x, k), None if batch.y is None else repeated(batch.y, k)
+        log_joint = self.likelihood(z, y).log_prob(x) + self.prior(len(z)).log_prob(z)
+        return (log_joint - (frozen(q) if freeze else q).log_prob(z)).reshape(k, -1), z
 
     def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
-        """The bound (n,), nats, model coordinates."""
-        terms = self.negative_elbo(batch, Step(rng=generator(rng, batch.x.device)))
-        return -(terms["distortion"] + terms["rate"])
+        """The bound that is maximised (n,), nats, model coordinates; at beta = 1 and without free bits."""
+        stream = generator(rng, batch.x.device)
+        if isinstance(self.objective, ImportanceWeighted):
+            return importance_bound(self.log_weights(batch, self.objective.k, stream)[0])
+        return self.bound(batch, stream)
+
+    def bound(self, batch: Batch, rng: Rng = None) -> Tensor:
+        """The ELBO (n,), nats, model coordinates, one draw."""
+        q = self.posterior(batch.x, batch.y)
+        z = q.rsample(rng=generator(rng, batch.x.device))
+        return self.likelihood(z, batch.y).log_prob(batch.x) - rate(q, self.prior(len(z)), z)
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
-        """Units whose code depends on x (mean KL above .01 nat), and the learnt sigma."""
+        """Units whose code depends on x, the rate in nats, and the likelihood's sigma if it has one."""
         q = self.posterior(batch.x, batch.y)
-        per_unit = kl_per_dimension(q, self.prior(len(batch.x))).mean(0)
-        _, log_scale = self.decoder(q.mean[:1], None if batch.y is None else batch.y[:1])
-        return {"active": float((per_unit > DEAD).sum()), "rate": float(per_unit.sum()), "sigma": float(log_scale.exp().mean())}
+        spent = rate(q, self.prior(len(batch.x)), q.rsample(rng=generator(rng, batch.x.device))).mean()
+        found = {"active": float((q.mean.var(0, correction=0) > DEAD).sum()), "rate": float(spent)}
+        sigma = self.likelihood_kind.learnt_sigma(self.decoder(q.mean[:1], None if batch.y is None else batch.y[:1]))
+        return found if sigma is None else {**found, "sigma": float(sigma)}
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
         """Dead posterior dimensions."""
         active = int(vitals["active"])
         if active == 0:
-            cure = "lower the likelihood's sigma, the learning rate, or warm the rate term up"
+            cure = "lower the likelihood's sigma, the learning rate, or warm the rate term up: objective='elbo(warm_up=0.2)'"
             return [Symptom("posterior collapse", "no latent dimension carries anything about the data", cure)]
         if active <= self.latent // 4:
             seen = f"{self.latent - active} of {self.latent} latent dimensions are dead"
@@ -143,29 +210,28 @@ class VAE(Learner):
 
     # ---------------------------------------------------------------------------------------------- the model
 
-    def prior(self, n: int = 1) -> Normal:
-        """p(z) = N(0, I), n rows."""
-        return Normal.standard(n, self.latent, like=next(self.decoder.parameters()))
+    def prior(self, n: int = 1) -> Any:
+        """p(z), n rows."""
+        like = next(self.decoder.parameters())
+        tensors = self.codes() if hasattr(self, "codes") else ()
+        return self.prior_kind.distribution(n, self.latent, tensors, self.posterior, like)
 
     def likelihood(self, z: Tensor, y: Tensor | None = None) -> Any:
         """p(x|z) in model coordinates, for codes z (n, latent) and conditions in model coordinates."""
-        location, log_scale = self.decoder(z, y)
-        return self.likelihood_kind.distribution(location, log_scale)
+        return self.likelihood_kind.distribution(self.decoder(z, y), self.scaling)
 
-    def posterior(self, x: Tensor, y: Tensor | None = None) -> Normal:
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> Any:
         """q(z|x) for x in model coordinates."""
-        return Normal(*self.encoder(x, y))
+        return self.posterior_kind.distribution(self.encoder(x, y))
 
     def elbo(self, x: Any, y: Any = None, *, rng: Rng = None) -> Tensor:
         """A lower bound on log p(x) (n,), nats per observation in the user's units; one draw of the posterior."""
         u = self.to_model(x)
-        condition = self.to_condition(y, len(u))
-        bound = self.quality(Batch(u, condition), rng=rng)
-        return bound + self.log_jacobian(u)
+        return self.bound(Batch(u, self.to_condition(y, len(u))), rng) + self.log_jacobian(u)
 
     def log_jacobian(self, u: Tensor) -> float:
         """What turns a likelihood in model coordinates into the user's units; 0 for masses."""
-        return self.scaling.log_jacobian(u) if self.likelihood_kind.measure == "density per unit" else 0.0
+        return self.likelihood_kind.log_jacobian(self.scaling, u)
 
     def encode(self, x: Any, y: Any = None) -> Tensor:
         """Posterior means (n, latent)."""

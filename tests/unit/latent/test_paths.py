@@ -6,14 +6,14 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.latent.paths import interpolate, plane
+from pushforward.latent.paths import between, interpolate, plane
 
 A, B = torch.tensor([3.0, 0.0], dtype=torch.float64), torch.tensor([0.0, 3.0], dtype=torch.float64)
 
 
 def test_both_paths_join_their_ends() -> None:
     for along in ("line", "sphere"):
-        path = interpolate(A, B, 5, along=along)  # type: ignore[arg-type]
+        path = interpolate(A, B, 5, along=along)
         assert torch.allclose(path[0], A, atol=1e-12)
         assert torch.allclose(path[-1], B, atol=1e-12)
 
@@ -41,3 +41,44 @@ def test_the_plane_spans_the_two_widest_directions() -> None:
 def test_too_short_a_path_is_refused(steps: int) -> None:
     with pytest.raises(pf.InvalidValue, match="at least 2 steps"):
         interpolate(A, B, steps)
+
+
+def test_many_paths_at_once_are_the_paths_one_by_one() -> None:
+    stream = torch.Generator().manual_seed(1)
+    a, b = (torch.randn(6, 4, generator=stream, dtype=torch.float64) for _ in range(2))
+    for along in ("line", "sphere"):
+        together = interpolate(a, b, 7, along=along)
+        assert together.shape == (7, 6, 4)
+        for i in range(6):
+            assert torch.allclose(together[:, i], interpolate(a[i], b[i], 7, along=along), atol=1e-12)
+
+
+def test_the_sphere_turns_evenly_and_keeps_lengths_between_those_of_the_ends() -> None:
+    end = 5 * torch.tensor([-1.0, 0.02], dtype=torch.float64)  # nearly opposite: weighing the codes themselves reaches 100 here
+    path = interpolate(A, end, 51, along="sphere")
+    assert torch.allclose(path.norm(dim=1), torch.linspace(3, float(end.norm()), 51, dtype=torch.float64))
+    turned = torch.nn.functional.cosine_similarity(path[1:], path[:-1]).acos()
+    assert torch.allclose(turned, turned.mean().expand(50), atol=1e-9)
+
+
+def test_codes_without_a_way_round_take_the_line() -> None:
+    for end in (-A, torch.zeros_like(A)):
+        assert torch.allclose(interpolate(A, end, 5, along="sphere"), interpolate(A, end, 5))
+
+
+def test_other_ways_and_ends_of_other_shapes_are_refused() -> None:
+    with pytest.raises(pf.InvalidValue, match="'line' or 'sphere', got 'arc'"):
+        interpolate(A, B, 5, along="arc")
+    with pytest.raises(pf.ShapeMismatch, match="codes of one shape"):
+        interpolate(A, torch.zeros(3, dtype=torch.float64))
+
+
+def test_between_observations_pca_s_straight_path_is_straight_in_the_data() -> None:
+    x = torch.randn(40, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    model = pf.PCA().fit(x)
+    path = between(model, x[:2], x[2:4], 5)
+    assert path.codes.shape == (5, 2, 3)
+    assert torch.allclose(path.x, interpolate(x[:2], x[2:4], 5), atol=1e-10)
+    assert torch.allclose(between(model, x[0], x[2], 5).x[:, 0], path.x[:, 0])
+    with pytest.raises(pf.InvalidKind, match="GMM does not both encode and decode"):
+        between(pf.GMM(1).fit(x), x[0], x[1])

@@ -1,0 +1,178 @@
+"""Laws on [0, 1]: coins, and the continuous Bernoulli, each by its logits l.
+
+    Bernoulli             log p(x) = x l - softplus(l)
+    continuous Bernoulli  log p(x) = x l - Λ(l),   Λ(l) = log ∫₀¹ e^(l x) dx = log((e^l - 1)/l)
+
+Λ is l/2 + log(sinh(l/2)/(l/2)): analytic at 0, where its quotients are 0/0, so a series takes over there; for large |l|
+it is max(l, 0) + log((1 - e^-|l|)/|l|). Its derivative is the mean.
+Reference: Loaiza-Ganem & Cunningham (2019), Eqs. 5-10 (there in p = sigmoid(l), singular at ½).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from pushforward.core.random import Rng, uniform
+from pushforward.densities.normals import event_rank, flat, sum_event
+
+__all__ = ["Bernoulli", "ContinuousBernoulli"]
+
+BLOCK = 1 << 17
+"""Numbers worked on at a time on a processor: a block and its temporaries stay in its second-level cache."""
+
+
+@dataclass(frozen=True)
+class Bernoulli:
+    """Independent coin tosses; an x at the ends has a mass, between them the cross-entropy.
+
+    Arguments:
+        logits: log p/(1-p), (n, *event).
+        zero: the coordinate at which 0 sits, broadcastable to logits; None is 0.
+        span: how far from it 1 sits; None is 1. Where 0, a coordinate has one value, and x is read as 0.
+    """
+
+    logits: Tensor
+    zero: Tensor | None = None
+    span: Tensor | None = None
+
+    @property
+    def mean(self) -> Tensor:
+        """p, between the ends."""
+        return self._place(self.logits.sigmoid())
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Σ x log p + (1-x) log(1-p), over the event."""
+        event = event_rank(x, self.logits)
+        logits, x = torch.broadcast_tensors(self.logits, self._share(x))
+        entropy: Tensor = _CrossEntropy.apply(flat(logits, event), flat(x, event))  # type: ignore[no-untyped-call]
+        return -entropy
+
+    def rsample(self, *, rng: Rng = None) -> Tensor:
+        """The two ends; no gradient passes."""
+        return self._place((uniform(*self.logits.shape, rng=rng, like=self.logits) < self.logits.sigmoid()).to(self.logits))
+
+    def _share(self, x: Tensor) -> Tensor:
+        """Where x lies between the ends: 0 to 1."""
+        x = x if self.zero is None else x - self.zero
+        return x if self.span is None else x / torch.where(self.span > 0, self.span, 1.0)
+
+    def _place(self, share: Tensor) -> Tensor:
+        share = share if self.span is None else share * self.span
+        return share if self.zero is None else share + self.zero
+
+
+def _cross_entropies(logits: Tensor, x: Tensor) -> Tensor:
+    """Σ softplus(l) - x l over the last axis of both (…, d), block by block.
+
+    In blocks the softplus costs two nanoseconds a number; of a large tensor at once thrice that, fetching memory.
+    """
+    if logits.numel() <= BLOCK or logits.ndim == 1 or logits.device.type != "cpu":
+        # Beyond the threshold softplus is taken as linear: at 50 that is exact in float64 too.
+        return softplus(logits, threshold=50).addcmul_(x, logits, value=-1).sum(-1)
+    if len(logits) == 1:
+        return _cross_entropies(logits[0], x[0])[None]
+    rows = max(1, BLOCK // logits[0].numel())
+    return torch.cat([_cross_entropies(a, b) for a, b in zip(logits.split(rows), x.split(rows))])
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """Σ softplus(l) - x l over the last axis, with the gradient (sigmoid(l) - x) in two passes instead of autograd's five."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, x: Tensor) -> Tensor:
+        ctx.save_for_backward(logits, x)
+        return _cross_entropies(logits, x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        logits, x = ctx.saved_tensors
+        outer = gradients[0][..., None]
+        toward_x = -logits * outer if ctx.needs_input_grad[1] else None
+        if torch.is_grad_enabled():  # a gradient of this gradient is wanted
+            return (logits.sigmoid() - x) * outer, toward_x
+        return logits.sigmoid().sub_(x).mul_(outer), toward_x
+
+
+# ---------------------------------------------------------------------------------------------- continuous Bernoulli
+
+NEAR = 0.5
+"""Below this |l| the series of Λ is used: its terms fall by (l/2π)² < 1/157, so that eight reach float64's precision."""
+
+SERIES = (
+    1 / 24,
+    -1 / 2880,
+    1 / 181440,
+    -1 / 9676800,
+    1 / 479001600,
+    -691 / 15692092416000,
+    1 / 1046139494400,
+    -3617 / 170729965486080000,
+)
+"""Λ(l) - l/2 = Σ c_n l^2n with c_n = B_2n / (2n (2n)!), B_2n the Bernoulli numbers, n = 1, 2, …"""
+
+
+@dataclass(frozen=True)
+class ContinuousBernoulli:
+    """Independent densities on [0, 1] that are exponential in x.
+
+    Arguments:
+        logits: l, (n, *event); 0 is the uniform law.
+    """
+
+    logits: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """Λ'(l) = 1/(1 - e^-l) - 1/l."""
+        near = self.logits.abs() < NEAR
+        small, far = torch.where(near, self.logits, 0.0), torch.where(near, 1.0, self.logits)
+        series = 0.5 + small * _even([2 * (n + 1) * c for n, c in enumerate(SERIES)], small.square())
+        return torch.where(near, series, -1 / torch.expm1(-far) - 1 / far)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Σ x l - Λ(l), over the event; x in [0, 1]."""
+        event = event_rank(x, self.logits)
+        return sum_event(x * self.logits, event) - sum_event(log_normaliser(self.logits), event)
+
+    def rsample(self, *, rng: Rng = None) -> Tensor:
+        """The inverse distribution function, log(1 + u (e^l - 1))/l, of uniform u."""
+        u, rising = uniform(*self.logits.shape, rng=rng, like=self.logits), self.logits > 0
+        # At -|l| nothing overflows; x at l is 1 - x at -l. (Not by abs(), whose gradient at 0 is 0.)
+        share = torch.where(rising, (1 - u).clamp_max(1 - torch.finfo(u.dtype).eps), u)
+        falling = _quantile(share, torch.where(rising, -self.logits, self.logits))
+        return torch.where(rising, 1 - falling, falling)
+
+
+def log_normaliser(logits: Tensor) -> Tensor:
+    """Λ(l) = log((e^l - 1)/l), with its derivatives, for every l."""
+    near = logits.abs() < NEAR
+    # The branch not taken sees a harmless number: where() lets a NaN of its gradient through otherwise.
+    small, size = torch.where(near, logits, 0.0), torch.where(near, 1.0, logits.abs())
+    squared = small.square()
+    series = small / 2 + squared * _even(SERIES, squared)
+    return torch.where(near, series, logits.clamp_min(0) + torch.log(-torch.expm1(-size) / size))
+
+
+def _even(coefficients: Sequence[float], squared: Tensor) -> Tensor:
+    """Σ c_n squared^n, n = 0, 1, …"""
+    total = torch.full_like(squared, coefficients[-1])
+    for c in reversed(coefficients[:-1]):
+        total = total * squared + c
+    return total
+
+
+def _quantile(u: Tensor, logits: Tensor) -> Tensor:
+    """log(1 + u (e^l - 1))/l for l ≤ 0; near 0 its series, the cumulants of a coin that shows 1 with probability u."""
+    near = logits.abs() < torch.finfo(logits.dtype).eps ** 0.2
+    small, far = torch.where(near, logits, 0.0), torch.where(near, -1.0, logits)
+    spread = u * (1 - u)
+    skew = spread * (1 - 2 * u)
+    fourth, fifth = spread * (1 - 6 * spread), skew * (1 - 12 * spread)
+    series = u + small * (spread / 2 + small * (skew / 6 + small * (fourth / 24 + small * fifth / 120)))
+    return torch.where(near, series, torch.log1p(u * torch.expm1(far)) / far)

@@ -1,0 +1,131 @@
+"""Laws of codes: what a recogniser's numbers mean, q(z|x), and what codes are before any data, p(z).
+
+    q(z|x) = N(μ(x), diag s²(x))  or  N(μ(x), L(x) L(x)ᵀ), L lower triangular with a positive diagonal
+    p(z)   = N(0, I),  Σ_k π_k N(m_k, diag s_k²)  or  1/K Σ_k q(z|u_k) with learnt inputs u_k (VampPrior)
+
+A richer posterior narrows the gap between the bound and log p(x); a richer prior narrows the mismatch between p(z) and
+the codes the data have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import require_positive
+from pushforward.core.registry import Value
+from pushforward.densities.normals import FullNormal, Normal, NormalMixture
+
+__all__ = ["Posterior", "DiagonalPosterior", "FullPosterior", "Prior", "NormalPrior", "MixturePrior", "VampPrior"]
+
+
+class Posterior(Value, family="posterior"):
+    """q(z|x) from an encoder's heads."""
+
+    def sizes(self, latent: int) -> tuple[int, ...]:
+        """Sizes of the heads an encoder must have for codes of `latent` numbers."""
+        raise TypeError(f"{type(self).__name__} must define sizes(latent)")
+
+    def distribution(self, outputs: Sequence[Tensor]) -> Any:
+        """q(z|x) from the heads (n, size), …"""
+        raise TypeError(f"{type(self).__name__} must define distribution(outputs)")
+
+
+@dataclass(frozen=True)
+class DiagonalPosterior(Posterior, name="diagonal"):
+    """N(μ, diag s²) from μ and log s (Kingma & Welling 2014, Eq. 9)."""
+
+    def sizes(self, latent: int) -> tuple[int, ...]:
+        """μ and log s."""
+        return (latent, latent)
+
+    def distribution(self, outputs: Sequence[Tensor]) -> Normal:
+        """Diagonal normal."""
+        return Normal(*outputs)
+
+
+@dataclass(frozen=True)
+class FullPosterior(Posterior, name="full"):
+    """N(μ, L Lᵀ) from μ, the log of L's diagonal and what is below it (Kingma & Welling 2019, §2.5.1)."""
+
+    def sizes(self, latent: int) -> tuple[int, ...]:
+        """μ, log diag L, and latent (latent - 1)/2 numbers."""
+        below = latent * (latent - 1) // 2
+        return (latent, latent, below) if below else (latent, latent)
+
+    def distribution(self, outputs: Sequence[Tensor]) -> FullNormal:
+        """Normal with a triangular scale."""
+        mean, log_diagonal = outputs[:2]
+        scale = torch.diag_embed(log_diagonal.exp())
+        if len(outputs) > 2:
+            rows, columns = torch.tril_indices(mean.shape[1], mean.shape[1], -1, device=mean.device)
+            below = torch.zeros_like(scale)
+            below[:, rows, columns] = outputs[2].to(scale)
+            scale = scale + below
+        return FullNormal(mean, scale)
+
+
+class Prior(Value, family="prior"):
+    """p(z), with learnt tensors where it has any."""
+
+    def learnt(self, latent: int, event: Sequence[int]) -> tuple[Tensor, ...]:
+        """Initial values of what is learnt, for codes of `latent` numbers and observations of shape `event`."""
+        return ()
+
+    def distribution(self, n: int, latent: int, tensors: Sequence[Tensor], posterior: Callable[[Tensor], Any], like: Tensor) -> Any:
+        """p(z), n rows, given the learnt tensors."""
+        raise TypeError(f"{type(self).__name__} must define distribution(n, latent, tensors, posterior, like)")
+
+
+@dataclass(frozen=True)
+class NormalPrior(Prior, name="normal"):
+    """N(0, I)."""
+
+    def distribution(self, n: int, latent: int, tensors: Sequence[Tensor], posterior: Callable[[Tensor], Any], like: Tensor) -> Normal:
+        """Standard normal rows."""
+        return Normal.standard(n, latent, like=like)
+
+
+@dataclass(frozen=True)
+class MixturePrior(Prior, name="mixture"):
+    """Σ_k π_k N(m_k, diag s_k²), all learnt."""
+
+    components: int = 10
+
+    def __post_init__(self) -> None:
+        require_positive(components=self.components)
+
+    def learnt(self, latent: int, event: Sequence[int]) -> tuple[Tensor, ...]:
+        """Log weights (k,), means (k, latent) and log scales (k, latent)."""
+        return torch.zeros(self.components), torch.randn(self.components, latent), torch.zeros(self.components, latent)
+
+    def distribution(
+        self, n: int, latent: int, tensors: Sequence[Tensor], posterior: Callable[[Tensor], Any], like: Tensor
+    ) -> NormalMixture:
+        """Mixture of diagonal normals."""
+        logits, means, log_scales = tensors
+        return NormalMixture(logits, Normal(means, log_scales), n)
+
+
+@dataclass(frozen=True)
+class VampPrior(Prior, name="vamp"):
+    """1/K Σ_k q(z|u_k): the aggregate posterior of K learnt inputs (Tomczak & Welling 2018, Eq. 9)."""
+
+    components: int = 50
+
+    def __post_init__(self) -> None:
+        require_positive(components=self.components)
+
+    def learnt(self, latent: int, event: Sequence[int]) -> tuple[Tensor, ...]:
+        """Inputs (k, *event) in model coordinates."""
+        return (0.5 * torch.randn(self.components, *event),)
+
+    def distribution(
+        self, n: int, latent: int, tensors: Sequence[Tensor], posterior: Callable[[Tensor], Any], like: Tensor
+    ) -> NormalMixture:
+        """Mixture of posteriors, equally likely."""
+        return NormalMixture(like.new_zeros(self.components), posterior(tensors[0]), n)

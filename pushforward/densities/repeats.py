@@ -1,0 +1,28 @@
+"""The same rows several times, or cut off from the gradient: tensors and laws alike."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from torch import Tensor
+
+__all__ = ["repeated", "frozen"]
+
+
+def repeated(rows: Any, k: int) -> Any:
+    """Rows (n, …) of a tensor or of a law's tensors, one block after the other k times: (k n, …)."""
+    if k == 1:
+        return rows
+    if isinstance(rows, Tensor):
+        return rows.repeat(k, *[1] * (rows.ndim - 1))
+    return _each(rows, lambda t: t.repeat(k, *[1] * (t.ndim - 1)))
+
+
+def frozen(law: Any) -> Any:
+    """The law at the same parameters, to which no gradient flows."""
+    return _each(law, lambda t: t.detach())
+
+
+def _each(law: Any, change: Any) -> Any:
+    return type(law)(**{f.name: change(getattr(law, f.name)) for f in dataclasses.fields(law)})

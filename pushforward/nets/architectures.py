@@ -1,0 +1,184 @@
+"""Architectures as values: how a pair of networks, to codes and back, is made for data of a shape.
+
+    encoder: x (n, *event), y (n, …) or None -> a tensor (n, size) for each of `sizes`
+    decoder: z (n, latent), y (n, …) or None -> a tensor (n, *shape) for each of `shapes`
+
+A value knows no data: shapes are given when the networks are built. The published layouts are here by name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from pushforward.core.errors import InvalidValue, require_positive, suggestion
+from pushforward.core.registry import Value
+from pushforward.nets.convolutional import NORMS, ConvolutionalDecoder, ConvolutionalEncoder
+from pushforward.nets.mlp import Heads, ShapedHeads, balance, check_activation
+
+__all__ = [
+    "Architecture",
+    "Layers",
+    "Perceptron",
+    "Convolutional",
+    "Plane",
+    "Burda",
+    "Hinton",
+    "Sole",
+    "mlp",
+    "conv",
+    "plane",
+    "burda",
+    "hinton",
+]
+
+
+class Architecture(Value, family="network"):
+    """How an encoder and a decoder are made."""
+
+    def encoder(self, event: Sequence[int], sizes: Sequence[int], extra: int = 0) -> nn.Module:
+        """x (n, *event), y -> a tensor (n, size) for each of `sizes`; `extra` numbers in one flattened y."""
+        raise TypeError(f"{type(self).__name__} must define encoder(event, sizes, extra)")
+
+    def decoder(self, latent: int, shapes: Sequence[Sequence[int]], extra: int = 0) -> nn.Module:
+        """z (n, latent), y -> a tensor (n, *shape) for each of `shapes`; `extra` numbers in one flattened y."""
+        raise TypeError(f"{type(self).__name__} must define decoder(latent, shapes, extra)")
+
+
+class Layers(Architecture):
+    """Dense layers; the decoder's are the encoder's in reverse."""
+
+    def layers(self) -> tuple[tuple[int, ...], str]:
+        """Sizes of the encoder's hidden layers, and the activation after each."""
+        raise TypeError(f"{type(self).__name__} must define layers()")
+
+    def encoder(self, event: Sequence[int], sizes: Sequence[int], extra: int = 0) -> nn.Module:
+        """x is flattened and y appended."""
+        return Heads(math.prod(event) + extra, sizes, *self.layers())
+
+    def decoder(self, latent: int, shapes: Sequence[Sequence[int]], extra: int = 0) -> nn.Module:
+        """y is appended to the code."""
+        hidden, activation = self.layers()
+        return ShapedHeads(latent + extra, shapes, hidden[::-1], activation)
+
+
+@dataclass(frozen=True)
+class Perceptron(Layers, name="mlp"):
+    """A multilayer perceptron on flattened data, for events of any shape.
+
+    Arguments:
+        hidden: sizes of the encoder's hidden layers; a number for one layer.
+        activation: 'relu', 'tanh', 'softplus', …
+    """
+
+    hidden: Sequence[int] | int = (400,)
+    activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        hidden = (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
+        require_positive(**{f"hidden[{i}]": size for i, size in enumerate(hidden)})
+        object.__setattr__(self, "hidden", hidden)
+        check_activation(self.activation)
+
+    def layers(self) -> tuple[tuple[int, ...], str]:
+        """As given."""
+        return (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden), self.activation
+
+
+@dataclass(frozen=True)
+class Convolutional(Architecture, name="conv"):
+    """Convolutions for pictures from 8x8 up, of any channels; how deep follows from the picture's size.
+
+    Arguments:
+        width: channels of the map at half the picture's size; they double with every halving, up to 8 times.
+        hidden: units of the dense layer.
+        activation: 'silu', 'relu', …
+        norm: 'none', or 'group' (per picture, in groups of channels).
+    """
+
+    width: int = 32
+    hidden: int = 256
+    activation: str = "silu"
+    norm: str = "none"
+
+    def __post_init__(self) -> None:
+        require_positive(width=self.width, hidden=self.hidden)
+        check_activation(self.activation)
+        if self.norm == "batch":
+            raise InvalidValue("norm='batch' makes what is said of one picture depend on the others in its batch; use norm='group'")
+        if self.norm not in NORMS:
+            raise InvalidValue(f"unknown norm {self.norm!r}; {suggestion(self.norm, NORMS)}")
+
+    def encoder(self, event: Sequence[int], sizes: Sequence[int], extra: int = 0) -> nn.Module:
+        """y is appended to the flattened last map. InvalidValue unless the data are pictures of at least 8x8."""
+        return ConvolutionalEncoder(event, sizes, extra, **self._settings())
+
+    def decoder(self, latent: int, shapes: Sequence[Sequence[int]], extra: int = 0) -> nn.Module:
+        """y is appended to the code. InvalidValue unless all heads are pictures of one size, at least 8x8."""
+        return ConvolutionalDecoder(latent, shapes, extra, **self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        return {"width": self.width, "hidden": self.hidden, "activation": self.activation, "norm": self.norm}
+
+
+@dataclass(frozen=True)
+class Plane(Layers, name="plane"):
+    """784-500-501-2 with softplus, when the data have 784 pixels and the code 2 numbers: digits laid out on a plane."""
+
+    def layers(self) -> tuple[tuple[int, ...], str]:
+        """Two of softplus."""
+        return (500, 501), "softplus"
+
+
+@dataclass(frozen=True)
+class Burda(Layers, name="burda"):
+    """Two layers of 200 with tanh (Burda, Grosse & Salakhutdinov 2016, §5); there with a code of 50.
+
+    Here the weights begin as torch begins them; theirs by Glorot & Bengio's rule.
+    """
+
+    def layers(self) -> tuple[tuple[int, ...], str]:
+        """Two of tanh."""
+        return (200, 200), "tanh"
+
+
+@dataclass(frozen=True)
+class Hinton(Layers, name="hinton"):
+    """784-1000-500-250-30 when the data have 784 pixels and the code 30 numbers (Hinton & Salakhutdinov 2006).
+
+    Logistic hidden layers and a linear code, as there. What differs: no pre-training by restricted Boltzmann machines,
+    instead weights that begin so that logistic layers pass their signal on; and linear outputs, where theirs are
+    logistic with cross-entropy.
+    """
+
+    def layers(self) -> tuple[tuple[int, ...], str]:
+        """Three, logistic."""
+        return (1000, 500, 250), "sigmoid"
+
+    def encoder(self, event: Sequence[int], sizes: Sequence[int], extra: int = 0) -> nn.Module:
+        """Logistic layers, linear heads."""
+        return balance(super().encoder(event, sizes, extra))
+
+    def decoder(self, latent: int, shapes: Sequence[Sequence[int]], extra: int = 0) -> nn.Module:
+        """Logistic layers, linear heads."""
+        return balance(super().decoder(latent, shapes, extra))
+
+
+mlp, conv, plane, burda, hinton = Perceptron, Convolutional, Plane, Burda, Hinton
+
+
+class Sole(nn.Module):
+    """A network whose answer is a tuple of one tensor, giving that tensor."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The one tensor."""
+        (given,) = self.network(x, y)
+        return given

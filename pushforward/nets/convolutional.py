@@ -1,0 +1,206 @@
+"""Convolutional networks for pictures of any size, computed from one picture's shape.
+
+Down: maps m_0 = x, m_i = a(W_i * m_{i-1}), where each W_i halves every side that is still longer than 4 (rounding up) and
+the channels go w, 2w, 4w, 8w, 8w, …; then a dense layer, to which the condition is appended. Up: the same sizes in reverse;
+each step repeats pixels until the map has the recorded size, then convolves, so that odd sizes come out exactly and no
+checkerboard is left (Odena et al. 2016). The last step convolves first, to four channels for each of the picture's, and lays
+them out as 2x2 pixels (Shi et al. 2016), cut to the picture's size: at full size it would cost as much as all others.
+
+There is no batch norm: with it, what the network says of one picture, and so its likelihood, depends on the others in the
+batch. Group norm (Wu & He 2018) sees one picture at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from pushforward.core.errors import InvalidValue
+from pushforward.nets.mlp import activated, joined
+
+__all__ = ["ConvolutionalEncoder", "ConvolutionalDecoder", "NORMS", "check_picture", "ladder"]
+
+NORMS = ("none", "group")
+SHORTEST = 8
+MAP = 4
+WIDEST = 8
+GROUPS = 8
+
+Size = tuple[int, int]
+
+
+def check_picture(event: Sequence[int]) -> tuple[int, int, int]:
+    """(channels, height, width), or InvalidValue where it is no picture of at least 8x8."""
+    if len(event) != 3 or min(event[1:]) < SHORTEST:
+        got = f"{event[1]}x{event[2]}" if len(event) == 3 else f"{'x'.join(map(str, event)) or 'one'} numbers"
+        raise InvalidValue(f"conv networks take pictures of at least {SHORTEST}x{SHORTEST}, got {got}; use network='mlp'")
+    channels, height, width = event
+    return channels, height, width
+
+
+def ladder(height: int, width: int) -> list[Size]:
+    """The sizes of the maps on the way down, the picture's own first; sides longer than 4 are halved, rounding up."""
+    sizes = [(height, width)]
+    while max(sizes[-1]) > MAP:
+        high, wide = sizes[-1]
+        sizes.append((_halved(high), _halved(wide)))
+    return sizes
+
+
+class ConvolutionalEncoder(nn.Module):
+    """x (n, channels, height, width), y -> a tensor (n, size) for each of `sizes`.
+
+    Arguments:
+        event: (channels, height, width) of one picture.
+        sizes: of the heads.
+        extra: numbers in one condition, appended to the flattened last map.
+        width: channels of the first map.
+        hidden: units of the dense layer.
+        activation: by name.
+        norm: 'none' or 'group'.
+    """
+
+    def __init__(
+        self,
+        event: Sequence[int],
+        sizes: Sequence[int],
+        extra: int = 0,
+        *,
+        width: int = 32,
+        hidden: int = 256,
+        activation: str = "silu",
+        norm: str = "none",
+    ) -> None:
+        super().__init__()
+        channels, height, across = check_picture(event)
+        steps = ladder(height, across)
+        widths = [channels, *_widths(width, len(steps) - 1)]
+        maps = [
+            [_convolution(i, o, stride=_stride(high, low)), *_after(o, activation, norm)]
+            for (i, o), (high, low) in zip(pairwise(widths), pairwise(steps))
+        ]
+        self.maps = nn.Sequential(*(layer for step in maps for layer in step))
+        self.dense = nn.Sequential(_dense(widths[-1] * math.prod(steps[-1]) + extra, hidden), activated(activation))
+        self.sizes = tuple(sizes)
+        self.heads = nn.Linear(hidden, sum(sizes))
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
+        """(n, channels, height, width), (n, …) -> (n, size), …"""
+        return self.heads(self.dense(joined(self.maps(x), y))).split(self.sizes, 1)
+
+
+class ConvolutionalDecoder(nn.Module):
+    """z (n, latent), y -> a tensor (n, *shape) for each of `shapes`, which share height and width.
+
+    Arguments:
+        latent: numbers in a code.
+        shapes: (channels, height, width) of each head; one last convolution gives the channels of all heads.
+        extra: numbers in one condition, appended to the code.
+        width: channels of the map at half the picture's size.
+        hidden: units of the dense layer.
+        activation: by name.
+        norm: 'none' or 'group'.
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        shapes: Sequence[Sequence[int]],
+        extra: int = 0,
+        *,
+        width: int = 32,
+        hidden: int = 256,
+        activation: str = "silu",
+        norm: str = "none",
+    ) -> None:
+        super().__init__()
+        self.channels = _channels(shapes)
+        steps = ladder(*check_picture(shapes[0])[1:])[::-1]
+        widths = _widths(width, len(steps) - 1)[::-1]
+        self.first = (widths[0], *steps[0])
+        self.dense = nn.Sequential(
+            _dense(latent + extra, hidden), activated(activation), _dense(hidden, math.prod(self.first)), activated(activation)
+        )
+        maps = [[Enlarge(size), _convolution(i, o), *_after(o, activation, norm)] for (i, o), size in zip(pairwise(widths), steps[1:])]
+        self.maps = nn.Sequential(*(layer for step in maps for layer in step))
+        self.heads = nn.Sequential(nn.Conv2d(widths[-1], 4 * sum(self.channels), 3, padding=1), nn.PixelShuffle(2), Cut(steps[-1]))
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
+        """(n, latent), (n, …) -> (n, channels, height, width), …"""
+        first = self.dense(joined(z, y)).reshape(len(z), *self.first)
+        return self.heads(self.maps(first)).split(self.channels, 1)
+
+
+class Enlarge(nn.Module):
+    """Repeats pixels until the map has a given size."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, …, …) -> (n, c, *size)."""
+        return interpolate(x, self.size, mode="nearest-exact")
+
+
+class Cut(nn.Module):
+    """The upper left part of a given size."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, …, …) -> (n, c, *size)."""
+        return x[..., : self.size[0], : self.size[1]]
+
+
+def _halved(side: int) -> int:
+    return side if side <= MAP else -(-side // 2)
+
+
+def _stride(high: Size, low: Size) -> Size:
+    """2 along the sides that are halved, 1 along those that stay."""
+    return 1 + (high[0] > low[0]), 1 + (high[1] > low[1])
+
+
+def _widths(width: int, steps: int) -> list[int]:
+    """Channels of the maps on the way down: doubling, up to 8 times the first."""
+    return [width * min(2**i, WIDEST) for i in range(steps)]
+
+
+def _channels(shapes: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """The channels of each head; InvalidValue where the heads are not pictures of one size."""
+    pictures = [check_picture(shape) for shape in shapes]
+    if len({picture[1:] for picture in pictures}) != 1:
+        given = ", ".join(str(tuple(shape)) for shape in shapes) or "none"
+        raise InvalidValue(f"conv networks give pictures of one height and width, got heads of shapes {given}; use network='mlp'")
+    return tuple(picture[0] for picture in pictures)
+
+
+def _after(channels: int, activation: str, norm: str) -> list[nn.Module]:
+    """What follows a convolution."""
+    normed = [nn.GroupNorm(math.gcd(channels, GROUPS), channels)] if norm == "group" else []
+    return [*normed, activated(activation)]
+
+
+def _convolution(inputs: int, outputs: int, stride: Size = (1, 1)) -> nn.Module:
+    return _started(nn.Conv2d(inputs, outputs, 3, stride, padding=1))
+
+
+def _dense(inputs: int, outputs: int) -> nn.Module:
+    return _started(nn.Linear(inputs, outputs))
+
+
+@torch.no_grad()
+def _started(layer: nn.Conv2d | nn.Linear) -> nn.Module:
+    """Weights that keep the signal's size through ten layers (He et al. 2015, Eq. 10), where torch's own let it fade."""
+    nn.init.kaiming_normal_(layer.weight)
+    if layer.bias is not None:
+        layer.bias.zero_()
+    return layer
