@@ -44,7 +44,44 @@ def bench() -> str:
     return "\n".join([*lines, "", f"{on['processor']}, {on['cores']} cores, Python {on['python']}, torch {on['torch']}."])
 
 
-TABLES: dict[str, Callable[[], str]] = {"digits": digits, "bench": bench}
+def studies() -> str:
+    """Every study of `make learn`: the median over seeds with its spread, what is asked, and whether it was reached."""
+    lines = ["| study | number | median (range) | asked for | |", "|---|---|---:|---:|---|"]
+    for path in sorted((RESULTS / "studies").glob("*.json")):
+        record = json.loads(path.read_text())
+        name = f"{record['what']}, {_count(len(record['seeds']), 'seed')}"
+        for quantity, bar in record["asked"].items():
+            low, high = record["spread"][quantity]
+            value = record["median"][quantity]
+            state = "reached" if record["held"][quantity] else "**not reached**"
+            lines.append(f"| {name} | {quantity} | {value:.4g} ({low:.4g}–{high:.4g}) | {bar} | {state} |")
+            name = ""
+    return "\n".join(lines)
+
+
+def likelihoods() -> str:
+    """Unseen digits under every model, the same dequantised pixels for all."""
+    record = json.loads((RESULTS / "studies" / "digits-likelihood.json").read_text())
+    lines = ["| model | nats a digit, median (range) |", "|---|---:|"]
+    for name, text in LIKELIHOODS.items():
+        low, high = record["spread"][name]
+        lines.append(f"| {text} | {record['median'][name]:.1f} ({low:.1f}–{high:.1f}) |")
+    return "\n".join(lines)
+
+
+LIKELIHOODS = {
+    "PPCA": "probabilistic PCA, exact",
+    "GMM, full": "Gaussian mixture with full covariances, exact",
+    "KDE": "kernel density, exact",
+    "VAE, L_1000": "VAE, lower bound L_1000",
+}
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+TABLES: dict[str, Callable[[], str]] = {"digits": digits, "likelihoods": likelihoods, "studies": studies, "bench": bench}
 
 
 def written(text: str) -> str:

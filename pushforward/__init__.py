@@ -46,6 +46,8 @@ _HOMES = {
     "models.deep.autoencoder": ["Autoencoder"],
     "models.deep.vae": ["VAE"],
     "models.deep.gan": ["GAN"],
+    "models.deep.dcgan": ["DCGAN"],
+    "models.deep.r3gan": ["R3GAN"],
     "models.deep.observed": ["Observed"],
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names}

@@ -13,7 +13,7 @@ import sys
 
 from studies.study import Study, data_folder
 
-ROOMS = ("likelihood",)
+ROOMS = ("likelihood", "reconstruction")
 
 
 def studies() -> dict[str, Study]:

@@ -33,14 +33,14 @@ def linear(seed: int) -> Mapping[str, Any]:
     from sklearn.datasets import load_iris
 
     x = torch.as_tensor(load_iris().data)
+    x = x - x.mean(0)  # the same likelihood, and an easier road
     exact = pf.PCA(2).fit(x)
     model = pf.VAE(latent=2, network="mlp(hidden=())", likelihood="gaussian")
     model.scaling_kind = "identity"  # the same coordinates as the exact answer
-    model.double()
     trainer = pf.Trainer(epochs=6000, batch=150, seed=seed, optimizers={"vae": "adam(rate=0.01)"}, schedule="cosine")
     model.fit(x.float(), by=trainer)
-    bound = torch.stack([model.elbo(x.float(), rng=i) for i in range(400)]).mean()
     with torch.no_grad():
+        bound = torch.stack([model.elbo(x.float(), rng=i) for i in range(400)]).mean()
         plane = model.decode(torch.eye(2)) - model.decode(torch.zeros(2, 2))
     axes = torch.linalg.qr(plane.double().T)[0]
     cosines = torch.linalg.svdvals(exact.components_.double() @ axes)
@@ -86,7 +86,7 @@ def distance(one: Tensor, two: Tensor) -> float:
 # ------------------------------------------------------------------------------------------------------------- MNIST
 
 EPOCHS = 160
-SHORT = 8
+SHORT = 5
 
 
 def digits_of(part: str) -> Tensor:

@@ -90,6 +90,7 @@ class Study:
             spent = {"seconds": round(time.perf_counter() - wall, 1), "processor_seconds": round(time.process_time() - work, 1)}
             # Read anew: another process may have added a seed of its own meanwhile.
             record = self.record({**self.known(), str(seed): {**found, **spent, "threads": torch.get_num_threads()}})
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             write_text(self.path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         return record
 
@@ -98,12 +99,14 @@ class Study:
         numbers = [n for n in _shared(seeds) if all(isinstance(s[n], (int, float)) for s in seeds.values())]
         columns = {n: [float(s[n]) for s in seeds.values()] for n in numbers}
         medians = {n: statistics.median(values) for n, values in columns.items()}
+        held = {n: n in medians and bar.holds(medians[n]) for n, bar in self.asked.items()}
         return {
             "what": self.what,
             "median": medians,
             "spread": {n: [min(values), max(values)] for n, values in columns.items()},
             "asked": {n: str(bar) for n, bar in self.asked.items()},
-            "reached": bool(seeds) and all(n in medians and bar.holds(medians[n]) for n, bar in self.asked.items()),
+            "held": held,
+            "reached": bool(seeds) and all(held.values()),
             "seeds": dict(sorted(seeds.items(), key=lambda item: int(item[0]))),
             "machine": machine(),
         }

@@ -12,12 +12,13 @@ from pushforward.cli import runs
 from pushforward.cli.console import Voice, stdout
 from pushforward.cli.help import single
 from pushforward.cli.runs import Run
-from pushforward.core.errors import BadRun, InvalidValue
+from pushforward.core.errors import BadRun, InvalidValue, suggestion
 
 __all__ = ["command", "compare"]
 
 _HEADINGS = {
     "log_prob": "log-density", "elbo": "ELBO", "iwae": "IW bound", "squared_error": "squared error",
+    "naive": "naive Monte Carlo", "ais": "AIS", "bdmc": "BDMC",
 }  # fmt: skip
 
 
@@ -28,33 +29,65 @@ def evaluate(
         int, typer.Option("--draws", help="posterior draws a row of the importance-weighted bound; 0 for the ELBO alone")
     ] = 100,
     rows: Annotated[int, typer.Option("--rows", help="at most this many rows")] = runs.MEASURED_ROWS,
+    also: Annotated[
+        str,
+        typer.Option("--also", help="costlier estimates for latent-variable models, commas between: naive, ais, bdmc", show_default=False),
+    ] = "",
+    temperatures: Annotated[int, typer.Option("--temperatures", help="of ais and bdmc: more narrow the bound, and take longer")] = 1000,
+    chains: Annotated[int, typer.Option("--chains", help="of ais and bdmc, for each row")] = 16,
+    few: Annotated[int, typer.Option("--few", help="rows that --also measures: the first ones")] = 100,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
     json: Annotated[bool, typer.Option("--json", help="one record a line, as JSON")] = False,
 ) -> None:
     """Measure runs on the same held-out rows: log-density or bounds on it (nats), reconstruction error, with standard errors."""
-    from pushforward.cli.measure import records
+    from pushforward.cli.measure import Annealing, estimates, records
 
-    if draws < 0 or rows < 1:
-        raise InvalidValue(f"--draws must not be negative and --rows at least 1, got {draws} and {rows}")
-    voice = Voice(quiet, json)
+    if min(rows, few, temperatures, chains) < 1 or draws < 0:
+        raise InvalidValue(
+            "--draws must not be negative; --rows, --few, --temperatures and --chains at least 1; "
+            f"got {draws}, {rows}, {few}, {temperatures} and {chains}"
+        )
+    voice, wanted = Voice(quiet, json), _estimators(also)
     opened = [runs.open_run(folder, device) for folder in folders]
-    measured = []
+    measured, costly = [], []
     for run in opened:
         held_out = runs.read_like(run, data) if data else _held_out(run)
         measured.append([_of(r, run) for r in records(run, held_out, draws=draws, most=rows)])
+        found = estimates(run, held_out, wanted, Annealing(temperatures, chains, few), lambda what: _progress(voice, what))
+        costly.append([_of(r, run) for r in found])
     compare(opened, measured)
+    compare(opened, [[r for r in found if r.quantity != "bdmc"] for found in costly])  # bdmc simulates rows of its own for each model
     if json:
-        for found in measured:
-            for record in found:
-                voice.result(record.as_dict())
+        for record in (r for pair in zip(measured, costly) for found in pair for r in found):
+            voice.result(record.as_dict())
         return
     _print(opened, measured, voice)
+    if any(costly):
+        _print(opened, costly, voice)
 
 
 def command() -> Any:
     """The command."""
     return single(evaluate, "evaluate")
+
+
+def _estimators(text: str) -> list[str]:
+    """The names in --also; InvalidValue for one that is not known."""
+    from pushforward.cli.measure import ESTIMATORS
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in ESTIMATORS:
+            raise InvalidValue(f"--also takes {', '.join(ESTIMATORS)}, got {name!r}; {suggestion(name, ESTIMATORS)}")
+    return names
+
+
+def _progress(voice: Voice, what: str) -> Any:
+    """Lines while it runs; nothing where the output is for a program."""
+    from pushforward.cli.progress import Counted
+
+    return (lambda event: None) if voice.quiet or voice.as_json else Counted(voice, what)
 
 
 def _held_out(run: Run) -> Any:
@@ -100,8 +133,8 @@ def _print(opened: Sequence[Run], measured: Sequence[Sequence[Any]], voice: Voic
     for quantity in quantities:
         table.add_column(_HEADINGS[quantity], justify="right", no_wrap=True)
     for run, found in zip(opened, measured):
-        by_name = {r.quantity: r for r in found}
-        table.add_row(str(run.folder), run.name, *(_cell(by_name.get(q)) for q in quantities))
+        if found or len(opened) == 1:
+            table.add_row(str(run.folder), run.name, *(_cell([r for r in found if r.quantity == q]) for q in quantities))
     example = next(r for found in measured for r in found)
     likelihood = next((r for found in measured for r in found if r.measure), None)
     voice.say(
@@ -109,11 +142,20 @@ def _print(opened: Sequence[Run], measured: Sequence[Sequence[Any]], voice: Voic
         + (f"; log-densities in nats per observation ({likelihood.measure}), ≥ marks a lower bound" if likelihood else "")
     )
     stdout().print(table)
+    if "bdmc" in quantities:
+        voice.say(
+            "BDMC: the bounds on as many rows simulated from each model itself; how far they lie apart is how far AIS may be off"
+        )
 
 
-def _cell(record: Any) -> str:
-    if record is None:
+def _cell(records: Sequence[Any]) -> str:
+    """A number with its error; both ends where there are two."""
+    if not records:
         return "-"
+    if len(records) > 1:
+        lower, upper = records
+        return f"{lower.value:.2f} to {upper.value:.2f}"
+    (record,) = records
     sign = {"lower bound": "≥ ", "upper bound": "≤ "}.get(record.bound, "")
     error = f" ± {record.error:.2g}" if math.isfinite(record.error) else ""
     return f"{sign}{record.value:.2f}{error}"

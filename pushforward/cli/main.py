@@ -23,7 +23,7 @@ __all__ = ["main", "COMMANDS"]
 
 COMMANDS = (
     "demo", "fit", "sample", "encode", "reconstruct", "project", "latent", "density", "assign", "condition", "plot", "evaluate", "compare",
-    "resume", "recipe", "models", "data", "doctor",
+    "resume", "recipe", "models", "hacks", "data", "doctor",
 )  # fmt: skip
 _UsageError: Any = typer.BadParameter.__mro__[1]
 _ClickException: Any = _UsageError.__mro__[1]

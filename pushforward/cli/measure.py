@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pushforward.cli import runs
 from pushforward.cli.runs import Run
 from pushforward.core.errors import InvalidKind
 
-__all__ = ["records", "prepared", "densities", "described"]
+__all__ = ["ESTIMATORS", "Annealing", "records", "prepared", "densities", "described"]
 
 DRAWS = 100
+ESTIMATORS = ("naive", "ais", "bdmc")
+"""What can be estimated besides what every run shows."""
+
+
+@dataclass(frozen=True)
+class Annealing:
+    """What AIS and BDMC cost: temperatures, chains a row, and at most so many rows."""
+
+    temperatures: int = 1000
+    chains: int = 16
+    rows: int = 100
 
 
 def prepared(run: Run, source: Any, most: int | None = None) -> Any:
@@ -31,10 +45,11 @@ def prepared(run: Run, source: Any, most: int | None = None) -> Any:
 
 def _binarised(batch: Any, space: Any, seed: int) -> Any:
     """Every value drawn to the low or the high end of the range, once, from the seed."""
+    from pushforward.core.phase import Batch
     from pushforward.core.random import derive, generator
     from pushforward.fitting.augment import binarise
 
-    return batch._replace(x=binarise().apply(batch.x, space, generator(derive(seed, "binarise"))))
+    return Batch(binarise().apply(batch.x, space, generator(derive(seed, "binarise"))), batch.y, batch.weights)
 
 
 def described(source: Any) -> str:
@@ -45,7 +60,13 @@ def described(source: Any) -> str:
     return f"{name} ({len(source)} rows, {fingerprint(source)})"
 
 
-def records(run: Run, held_out: Any, *, draws: int = DRAWS, most: int = runs.MEASURED_ROWS) -> list[Any]:
+def records(
+    run: Run,
+    held_out: Any,
+    *,
+    draws: int = DRAWS,
+    most: int = runs.MEASURED_ROWS,
+) -> list[Any]:
     """Exact log-density, or the bounds, and the reconstruction error: what the model has, on at most `most` rows."""
     import torch
 
@@ -65,6 +86,31 @@ def records(run: Run, held_out: Any, *, draws: int = DRAWS, most: int = runs.MEA
                 found.append(likelihood.iwae(model, x, y, k=draws, rng=0, data=data))
         if run.can("Encodes", "Decodes"):
             found.append(squared_error(model, x, y, data=data))
+    return found
+
+
+def estimates(run: Run, held_out: Any, which: Sequence[str], how: Annealing, listener: Callable[[str], Any]) -> list[Any]:
+    """Naive Monte Carlo and AIS on at most `how.rows` held-out rows, both sides of BDMC on as many rows simulated from the model."""
+    from pushforward.metrics.annealing import WideBracket, ais, bdmc
+    from pushforward.metrics.likelihood import naive
+
+    if not which or not run.can("LatentModel"):
+        return []
+    few = min(how.rows, len(held_out))
+    batch, model = prepared(run, held_out, few), run.model
+    data = f"the first {few} of {described(held_out)}"
+    y = batch.y if model.condition_space is not None else None
+    annealing = {"temperatures": how.temperatures, "chains": how.chains}
+    found: list[Any] = []
+    if "naive" in which:
+        found.append(naive(model, batch.x, y, samples=10_000, listeners=[listener("naive")], data=data))
+    if "ais" in which:
+        found.append(ais(model, batch.x, y, **annealing, listeners=[listener("ais")], data=data))
+    if "bdmc" in which:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", WideBracket)  # the listener says it in the house's own way
+            bracket = bdmc(model, few, y, **annealing, listeners=[listener("bdmc")])
+        found += [bracket.lower, bracket.upper]
     return found
 
 

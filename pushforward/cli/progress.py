@@ -12,7 +12,7 @@ from typing import Any
 from pushforward.cli.console import Voice, finite, stderr
 from pushforward.core.events import Evaluated, Event, Finished, Progress, Started, Warned
 
-__all__ = ["Display", "display"]
+__all__ = ["Counted", "Display", "display"]
 
 PLAIN_EVERY = 5.0
 """Seconds between plain lines."""
@@ -118,6 +118,27 @@ class Plain(Display):
         if self.last is not None:
             self.line(self.last)
         self.voice.say(f"ended ({event.reason}) after {event.samples:,} samples, {duration(event.seconds)}")
+
+
+class Counted(Plain):
+    """A line every few seconds while rows are measured."""
+
+    def __init__(self, voice: Voice, what: str) -> None:
+        super().__init__(voice)
+        self.what = what
+
+    def started(self, event: Started) -> None:
+        """Nothing yet: most measurements are over before the first line."""
+        self.said = 0.0
+
+    def line(self, event: Progress) -> None:
+        """Rows measured, time left."""
+        self.said, self.last = event.seconds, None
+        left = f", {duration(event.left)} left" if event.left else ""
+        self.voice.say(f"{self.what}: {event.samples:,} of {self.budget or 0:,} rows{left}")
+
+    def finished(self, event: Finished) -> None:
+        """The table says the rest."""
 
 
 class Live(Display):

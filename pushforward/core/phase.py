@@ -7,7 +7,7 @@ pass: it freezes everyone else first.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -142,6 +142,8 @@ class Phase:
         optimizer: the paper's default; the Trainer may override it by phase name.
         every: plays when (step + 1) % every == 0, on that step's batch.
         simultaneous: played at the same parameters as the phase before it (see `together`).
+        after: what is done to the networks once they have moved, without gradients (clipping weights, say): whatever the
+            optimiser, and alike in every process.
     """
 
     name: str
@@ -150,9 +152,10 @@ class Phase:
     optimizer: Optimizer = Adam()
     every: int = 1
     simultaneous: bool = False
+    after: Callable[[], None] | None = None
 
 
 def together(*phases: Phase) -> list[Phase]:
     """Phases whose gradients are all taken at the same parameters before any of them moves (simultaneous play)."""
     first, *rest = phases
-    return [first, *(Phase(p.name, p.networks, p.loss, p.optimizer, p.every, True) for p in rest)]
+    return [first, *(replace(p, simultaneous=True) for p in rest)]

@@ -102,7 +102,7 @@ class _CrossEntropy(torch.autograd.Function):
 # ---------------------------------------------------------------------------------------------- continuous Bernoulli
 
 NEAR = 0.5
-"""Below this |l| the series of Λ is used: its terms fall by (l/2π)² < 1/157, so that eight reach float64's precision."""
+"""Below this |l| the series of Λ is used: its terms fall by (l/2π)² < 1/157, so that seven reach float64's precision."""
 
 SERIES = (
     1 / 24,
@@ -112,7 +112,6 @@ SERIES = (
     1 / 479001600,
     -691 / 15692092416000,
     1 / 1046139494400,
-    -3617 / 170729965486080000,
 )
 """Λ(l) - l/2 = Σ c_n l^2n with c_n = B_2n / (2n (2n)!), B_2n the Bernoulli numbers, n = 1, 2, …"""
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidKind
-from pushforward.core.random import Rng, normal, uniform
+from pushforward.core.random import Rng, generator, normal, uniform
 
 __all__ = ["Normal", "FullNormal", "NormalMixture", "kl_divergence", "kl_per_dimension", "rate", "event_rank", "flat", "sum_event"]
 
@@ -153,14 +153,10 @@ class NormalMixture:
     def rsample(self, *, rng: Rng = None) -> Tensor:
         """A component each, then a draw from it (n, d); no gradient passes to the weights."""
         ends = self.weights_logits.softmax(0).cumsum(0)
-        stop = uniform(self.n, rng=rng, like=ends) * ends[-1]
+        stream = generator(rng, ends.device)
+        stop = uniform(self.n, rng=stream, like=ends) * ends[-1]
         which = torch.searchsorted(ends, stop, right=True).clamp_max(len(ends) - 1)
-        return _rows(self.components, which).rsample(rng=_onward(rng))
-
-
-def _onward(rng: Rng) -> Rng:
-    """A stream for further draws: that of a seed already spent goes on from the next seed."""
-    return rng + 1 if isinstance(rng, int) else rng
+        return _rows(self.components, which).rsample(rng=stream)
 
 
 def _rows(law: Normal | FullNormal, which: Tensor) -> Normal | FullNormal:

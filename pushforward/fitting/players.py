@@ -132,6 +132,9 @@ class Players:
                 self._processes.scaler.unscale_(optimizer.optimizer)
             nn.utils.clip_grad_norm_(self._parameters(phase), self._trainer.clip)
         optimizer.step()
+        if phase.after is not None:
+            with torch.no_grad():
+                phase.after()
 
     def _set_learning(self, names: tuple[str, ...]) -> None:
         if names == self._learning:

@@ -82,9 +82,7 @@ def naive(
 
 
 @torch.no_grad()
-def iwae(
-    model: Any, x: Any, y: Any = None, *, k: int = 100, rng: Rng = 0, listeners: Sequence[Listener] = (), data: str = ""
-) -> Estimate:
+def iwae(model: Any, x: Any, y: Any = None, *, k: int = 100, rng: Rng = 0, listeners: Sequence[Listener] = (), data: str = "") -> Estimate:
     """Mean importance-weighted bound L_k of x, from k posterior draws a row, in blocks of bounded memory for any k."""
     require_positive(k=k)
     if not (isinstance(model, LatentModel) and callable(getattr(model, "posterior", None))):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidValue, suggestion
 
-__all__ = ["ACTIVATIONS", "mlp", "MLP", "Heads", "ShapedHeads", "activated", "balance", "check_activation", "joined"]
+__all__ = ["ACTIVATIONS", "mlp", "MLP", "Maxout", "Heads", "ShapedHeads", "activated", "balance", "check_activation", "joined"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -33,12 +33,12 @@ def check_activation(name: str) -> str:
     return name
 
 
-def mlp(sizes: Sequence[int], activation: str = "relu") -> nn.Sequential:
-    """Linear layers of the given sizes with the activation between them, none at the end."""
+def mlp(sizes: Sequence[int], activation: str = "relu", norm: bool = False) -> nn.Sequential:
+    """Linear layers of the given sizes with the activation between them, none at the end; batch norm before it if `norm`."""
     layers: list[nn.Module] = []
     for i, (inputs, outputs) in enumerate(pairwise(sizes)):
         if i:
-            layers.append(activated(activation))
+            layers += [nn.BatchNorm1d(inputs), activated(activation)] if norm else [activated(activation)]
         layers.append(nn.Linear(inputs, outputs))
     return nn.Sequential(*layers)
 
@@ -51,15 +51,16 @@ class MLP(nn.Module):
         shape: of one output.
         hidden: sizes of the hidden layers.
         activation: by name, see ACTIVATIONS.
+        norm: batch norm before every activation.
     """
 
-    def __init__(self, inputs: int, shape: Sequence[int], hidden: Sequence[int], activation: str = "relu") -> None:
+    def __init__(self, inputs: int, shape: Sequence[int], hidden: Sequence[int], activation: str = "relu", norm: bool = False) -> None:
         super().__init__()
         self.shape = tuple(shape)
         outputs = 1
         for n in self.shape:
             outputs *= n
-        self.layers = mlp([inputs, *hidden, outputs], activation)
+        self.layers = mlp([inputs, *hidden, outputs], activation, norm)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """(n, …), (n, …) -> (n, *shape)."""
@@ -105,6 +106,25 @@ class ShapedHeads(Heads):
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
         """(n, …), (n, …) -> (n, *shape), …"""
         return tuple(head.reshape(len(x), *shape) for head, shape in zip(super().forward(x, y), self.shapes))
+
+
+class Maxout(nn.Module):
+    """The largest of a few linear functions, each unit of its own (Goodfellow et al. 2013).
+
+    Arguments:
+        inputs: numbers in a row.
+        units: maxima.
+        pieces: linear functions to each.
+    """
+
+    def __init__(self, inputs: int, units: int, pieces: int = 5) -> None:
+        super().__init__()
+        self.units, self.pieces = units, pieces
+        self.linear = nn.Linear(inputs, units * pieces)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, …) -> (n, units)."""
+        return self.linear(x.flatten(1)).reshape(len(x), self.units, self.pieces).amax(2)
 
 
 def activated(name: str) -> nn.Module:

@@ -6,10 +6,12 @@ Every loss is per sample, (n,). The critic's output is a logit or an unbounded n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
+from pushforward.core.errors import InvalidValue
 from pushforward.core.registry import Value, read
 from pushforward.objectives.divergences import Divergence
 
@@ -17,7 +19,15 @@ __all__ = ["Game", "Minimax", "NonSaturating", "LeastSquares", "Hinge", "Wassers
 
 
 class Game(Value, family="game"):
-    """What each player minimises."""
+    """What each player minimises.
+
+    Class constants:
+        paired: the generator's loss looks at the critic's outputs on real samples too; if not, they need not be computed.
+        boundary: the output above which the critic calls a sample real; None where only differences of outputs mean anything.
+    """
+
+    paired: ClassVar[bool] = True
+    boundary: ClassVar[float | None] = 0.0
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         """The critic's loss (n,) from its outputs (n,) on real and generated samples."""
@@ -27,10 +37,23 @@ class Game(Value, family="game"):
         """The generator's loss (n,)."""
         raise TypeError(f"{type(self).__name__} must define generator(fake, real)")
 
+    def labelled(self, output: Tensor, label: Tensor) -> Tensor:
+        """The critic's loss (n,) of outputs whose label, from 0 (generated) to 1 (real), is soft or noisy (Salimans et al. 2016, §3.4)."""
+        named = [name for name, game in self.members.items() if game.labelled is not Game.labelled]  # type: ignore[attr-defined]
+        raise InvalidValue(f"game={str(self)!r} has no labels to soften; games that have: {', '.join(named)}")
+
+    def right(self, real: Tensor, fake: Tensor) -> Tensor:
+        """How much the critic gets right of each pair (n,): 0, ½ or 1."""
+        if self.boundary is None:
+            return (real > fake).to(real.dtype)
+        return 0.5 * ((real > self.boundary).to(real.dtype) + (fake < self.boundary).to(real.dtype))
+
 
 @dataclass(frozen=True)
 class NonSaturating(Game, name="non_saturating"):
     """Critic: -log D(x) - log(1 - D(g)); generator: -log D(g) (Goodfellow et al. 2014, §3)."""
+
+    paired: ClassVar[bool] = False
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         """Cross-entropy of telling real from generated."""
@@ -39,6 +62,10 @@ class NonSaturating(Game, name="non_saturating"):
     def generator(self, fake: Tensor, real: Tensor) -> Tensor:
         """-log D(g)."""
         return softplus(-fake)
+
+    def labelled(self, output: Tensor, label: Tensor) -> Tensor:
+        """-t log D - (1-t) log(1-D) = softplus(c) - t c."""
+        return softplus(output) - label * output
 
 
 @dataclass(frozen=True)
@@ -54,6 +81,9 @@ class Minimax(NonSaturating, name="minimax"):
 class LeastSquares(Game, name="least_squares"):
     """Critic: ½(c(x) - 1)² + ½c(g)²; generator: ½(c(g) - 1)² (Mao et al. 2017, Eq. 9)."""
 
+    paired: ClassVar[bool] = False
+    boundary: ClassVar[float | None] = 0.5
+
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         """Real to 1, generated to 0."""
         return 0.5 * ((real - 1).square() + fake.square())
@@ -62,10 +92,16 @@ class LeastSquares(Game, name="least_squares"):
         """Generated to 1."""
         return 0.5 * (fake - 1).square()
 
+    def labelled(self, output: Tensor, label: Tensor) -> Tensor:
+        """½(c - t)²."""
+        return 0.5 * (output - label).square()
+
 
 @dataclass(frozen=True)
 class Hinge(Game, name="hinge"):
     """Critic: [1 - c(x)]₊ + [1 + c(g)]₊; generator: -c(g) (Lim & Ye 2017)."""
+
+    paired: ClassVar[bool] = False
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         """Margins of one on either side."""
@@ -80,6 +116,9 @@ class Hinge(Game, name="hinge"):
 class Wasserstein(Game, name="wasserstein"):
     """Critic: c(g) - c(x); generator: -c(g) (Arjovsky et al. 2017, Eq. 2); needs a penalty on the critic's slope."""
 
+    paired: ClassVar[bool] = False
+    boundary: ClassVar[float | None] = None
+
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         """Minus the estimated distance."""
         return fake - real
@@ -92,6 +131,8 @@ class Wasserstein(Game, name="wasserstein"):
 @dataclass(frozen=True)
 class Relativistic(Game, name="relativistic"):
     """Critic: softplus(c(g) - c(x)); generator: softplus(c(x) - c(g)) on pairs (Jolicoeur-Martineau 2019, Eq. 5)."""
+
+    boundary: ClassVar[float | None] = None
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         """Real above generated."""
@@ -113,6 +154,7 @@ class FGAN(Game, name="fgan"):
         non_saturating: the generator minimises -g(c(g)) instead (§3.2), which has a slope where it loses.
     """
 
+    paired: ClassVar[bool] = False
     divergence: Divergence | str = "kl"
     non_saturating: bool = False
 
@@ -125,7 +167,7 @@ class FGAN(Game, name="fgan"):
         return read(Divergence, self.divergence)
 
     @property
-    def boundary(self) -> float:
+    def boundary(self) -> float:  # type: ignore[override]
         """The critic's output above which it calls an observation real: g(v) = f'(1)."""
         return self.rule.boundary
 

@@ -1,28 +1,47 @@
-"""Penalties on the critic's slope, per sample (n,)."""
+"""What keeps the critic's slope in check: a term of its loss, a bound on its weights, or another way to write them.
+
+term         added to the loss, per sample (n,): R1, R2, the gradient penalty
+clip         every parameter is brought back into [-limit, limit] after each of the critic's steps
+spectral     every weight matrix W is used as W/σ(W), σ its largest singular value, so that no layer stretches
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from pushforward.core.errors import require_positive
 from pushforward.core.random import Rng, uniform
 from pushforward.core.registry import Value
 
-__all__ = ["Penalty", "R1", "R2", "GradientPenalty", "r1", "r2", "gradient_penalty"]
+__all__ = ["Penalty", "R1", "R2", "GradientPenalty", "Clip", "Spectral", "r1", "r2", "gradient_penalty", "clip", "spectral"]
 
 Critic = Callable[[Tensor], Tensor]
 
 
 class Penalty(Value, family="penalty"):
-    """Something added to the critic's loss."""
+    """Something that keeps the critic in check.
+
+    Class constants:
+        term: whether it adds a term to the critic's loss.
+    """
+
+    term: ClassVar[bool] = True
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, *, rng: Rng = None) -> Tensor:
         """The penalty of each pair (n,)."""
         raise TypeError(f"{type(self).__name__} must define __call__(critic, real, fake)")
+
+    def install(self, network: nn.Module) -> None:
+        """What is done to the critic's network once, when it is built; in place."""
+
+    def constrain(self, network: nn.Module) -> None:
+        """What is done to the critic's parameters after each of its steps; in place."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +88,44 @@ class GradientPenalty(Penalty, name="gradient_penalty"):
         return self.weight * (slope - 1).square()
 
 
-r1, r2, gradient_penalty = R1, R2, GradientPenalty
+@dataclass(frozen=True)
+class Clip(Penalty, name="clip"):
+    """Every parameter of the critic stays in [-limit, limit] (Arjovsky et al. 2017, Algorithm 1, line 7); no term."""
+
+    term: ClassVar[bool] = False
+    limit: float = 0.01
+
+    def __post_init__(self) -> None:
+        require_positive(limit=self.limit)
+
+    def install(self, network: nn.Module) -> None:
+        """From the start, so that an average of the weights is within the limit too."""
+        self.constrain(network)
+
+    @torch.no_grad()
+    def constrain(self, network: nn.Module) -> None:
+        """The nearest parameters within the limit."""
+        for parameter in network.parameters():
+            parameter.clamp_(-self.limit, self.limit)
+
+
+@dataclass(frozen=True)
+class Spectral(Penalty, name="spectral"):
+    """Every weight matrix divided by its largest singular value (Miyato et al. 2018, Eq. 8); no term.
+
+    The singular vectors are followed by one step of the power method at every call in training, and are buffers.
+    """
+
+    term: ClassVar[bool] = False
+
+    def install(self, network: nn.Module) -> None:
+        """On every linear and convolutional layer."""
+        for layer in list(network.modules()):
+            if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+                spectral_norm(layer)
+
+
+r1, r2, gradient_penalty, clip, spectral = R1, R2, GradientPenalty, Clip, Spectral
 
 
 def squared_slope(critic: Critic, x: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
-"""The recipes by name, and how one is run: a table in, pictures and numbers out.
+"""The recipes by name, and how one is run: data in, pictures and numbers out.
 
-A recipe is a module with `run(path, *, seed, players)`, which returns `Findings`; what stands here is what can be said of it without
-importing it: what it shows, which public table it reads, and which columns a table of one's own must have.
+A recipe is a module with `run(paths, *, seed, players)`, and `budget` where it can take longer or shorter, which returns
+`Findings`; what stands here is what can be said of it without importing it: what it shows, what it reads (a public table, pictures
+by name, or nothing: then it draws its own data), and which columns a table of one's own must have.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pushforward.core.errors import BadSource, InvalidValue, suggestion
+from pushforward.core.errors import BadSource, InvalidValue, require_positive, suggestion
 from pushforward.core.records import Record
 from pushforward.core.storage import write_text
 
@@ -35,6 +36,8 @@ class Recipe:
         origin: where they can be had by everyone.
         columns: what a table of one's own must have.
         player: what --player means here; '' where it has no meaning.
+        source: pictures to read where no file is given, by any name that `pushforward.read` knows; then there are no tables.
+        budget: whether --budget has a meaning.
     """
 
     name: str
@@ -42,8 +45,10 @@ class Recipe:
     line: str
     tables: tuple[str, ...]
     origin: str
-    columns: tuple[str, ...]
+    columns: tuple[str, ...] = ()
     player: str = ""
+    source: str = ""
+    budget: bool = False
 
 
 @dataclass
@@ -65,6 +70,7 @@ class Findings:
 
 
 _STATS = "josh-thurston/NBA-Best on GitHub (MIT)"
+_DRAWN = "draws its own data"
 _TOTALS = (
     "year", "player", "games", "minutes_played", "field_goals", "field_goal_attempts", "three_point_attempts", "free_throws",
     "free_throw_attempts", "offense_rebounds", "defense_rebounds", "assists", "steals", "blocks", "turnovers", "points",
@@ -99,6 +105,22 @@ RECIPES: Mapping[str, Recipe] = {
             ("nba_shots/NBA_2015_Shots.csv.xz", "nba_shots/NBA_2016_Shots.csv.xz"), SHOTS, ("PLAYER_NAME", "SEASON_2", *SHOT_COLUMNS),
             "a player whose neighbours to name; several times",
         ),
+        Recipe(
+            "ring", "ring", "a ring whose density is known: data, a VAE's samples and density, and the exact one",
+            (), _DRAWN, budget=True,
+        ),
+        Recipe(
+            "quiz", "quiz", "why not average p(x|z)? naive Monte Carlo, IWAE and AIS against the exact log p(x), for 2, 10 and 50 codes",
+            (), _DRAWN, budget=True,
+        ),
+        Recipe(
+            "mnist", "mnist", "digits laid out on a plane of two codes, and drawn and restored from twenty", (),
+            "MNIST, by name (--file digits: scikit-learn's)", source="mnist", budget=True,
+        ),
+        Recipe(
+            "sharpness", "sharpness", "how sharp a VAE restores pictures, from a large sigma to a small one, and what that costs", (),
+            "digits, which come with scikit-learn", source="digits", budget=True,
+        ),
     )
 }  # fmt: skip
 
@@ -111,7 +133,16 @@ def find(name: str) -> Recipe:
 
 
 def locate(recipe: Recipe, file: str | Path | None = None) -> list[Path]:
-    """The tables to read: the user's own, or the recipe's under $PUSHFORWARD_DATA; BadSource names where to get them."""
+    """What to read: the user's own, or the recipe's tables under $PUSHFORWARD_DATA; BadSource names where to get them.
+
+    Pictures may be anything that `pushforward.read` takes, by name or path; a recipe that draws its own data reads nothing.
+    """
+    if recipe.source:
+        return [Path(file or recipe.source)]
+    if not recipe.tables:
+        if file is not None:
+            raise InvalidValue(f"{recipe.name} draws its own data; leave --file out")
+        return []
     if file is not None:
         path = Path(file).expanduser()
         if not path.is_file():
@@ -132,14 +163,28 @@ def locate(recipe: Recipe, file: str | Path | None = None) -> list[Path]:
 
 
 def run(
-    name: str, *, file: str | Path | None = None, out: str | Path, seed: int = 0, players: Sequence[str] = ()
+    name: str,
+    *,
+    file: str | Path | None = None,
+    out: str | Path,
+    seed: int = 0,
+    players: Sequence[str] = (),
+    budget: float | None = None,
 ) -> tuple[Findings, list[Path]]:
-    """Run a recipe; records.json and the pictures go into the folder `out`. Returns what was found and the pictures' paths."""
+    """Run a recipe; records.json and the pictures go into the folder `out`. Returns what was found and the pictures' paths.
+
+    `budget` is a share of the usual work: .1 for a quick look, 4 for more patience.
+    """
     recipe = find(name)
     if players and not recipe.player:
         raise InvalidValue(f"{name} has no use for a player's name; leave --player out")
+    if budget is not None and not recipe.budget:
+        raise InvalidValue(f"{name} always takes the same time; leave --budget out")
+    require_positive(budget=budget)
     paths = locate(recipe, file)
-    findings: Findings = import_module(f"pushforward.recipes.{recipe.module}").run(paths, seed=seed, players=tuple(players))
+    more = {} if budget is None else {"budget": float(budget)}
+    module = import_module(f"pushforward.recipes.{recipe.module}")
+    findings: Findings = module.run(paths, seed=seed, players=tuple(players), **more)
     return findings, store(recipe, findings, Path(out), paths, seed)
 
 

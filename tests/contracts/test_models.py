@@ -22,15 +22,29 @@ SMALL: dict[str, dict[str, Any]] = {
     "autoencoder": {"latent": 2, "hidden": (8,)},
     "vae": {"latent": 2, "hidden": (8,)},
     "gan": {"latent": 2, "hidden": (8,)},
+    "dcgan": {"latent": 2, "width": 4},
+    "r3gan": {"latent": 2, "width": 8, "blocks": 1, "gamma": 0.1},
     "gmm": {"components": 2},
     "kmeans": {"clusters": 2},
 }
+PICTURES = {"dcgan", "r3gan"}
+"""Models that take pictures and nothing else."""
 
 
 def rows(n: int = 96, d: int = 3, seed: int = 0) -> torch.Tensor:
     stream = torch.Generator().manual_seed(seed)
     x = torch.randn(n, d, generator=stream, dtype=torch.float64)
     return x * torch.linspace(1, 3, d, dtype=torch.float64) + 5
+
+
+def pictures(n: int = 96, seed: int = 0) -> torch.Tensor:
+    stream = torch.Generator().manual_seed(seed)
+    return torch.rand(n, 1, 8, 9, generator=stream, dtype=torch.float64) * 2 + 4
+
+
+def data(name: str, seed: int = 0) -> torch.Tensor:
+    """Data that the model takes."""
+    return pictures(seed=seed) if name in PICTURES else rows(seed=seed)
 
 
 def make(name: str) -> Any:
@@ -40,7 +54,7 @@ def make(name: str) -> Any:
 def fitted(name: str, x: Any = None, **how: Any) -> Any:
     model = make(name)
     by = pf.Trainer(epochs=2, batch=32, seed=how.pop("seed", 0), **how) if isinstance(model, Learner) else None
-    return model.fit(rows() if x is None else x, by=by)
+    return model.fit(data(name) if x is None else x, by=by)
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -86,9 +100,9 @@ def test_it_promises_something(model: Any) -> None:
     assert capabilities(model)
 
 
-def test_fit_returns_itself_and_knows_its_space(model: Any) -> None:
+def test_fit_returns_itself_and_knows_its_space(name: str, model: Any) -> None:
     assert model.fitted
-    assert model.space.shape == (3,)
+    assert model.space.shape == data(name).shape[1:]
 
 
 def test_asking_before_fitting_is_refused(name: str) -> None:
@@ -96,16 +110,16 @@ def test_asking_before_fitting_is_refused(name: str) -> None:
     verbs = [v for v in ("encode", "log_prob", "elbo", "assign", "sample") if hasattr(made, v)]
     for verb in verbs:
         with pytest.raises(pf.PushforwardError, match="fit"):
-            getattr(made, verb)(5 if verb == "sample" else rows())
+            getattr(made, verb)(5 if verb == "sample" else data(name))
 
 
-def test_samples_have_the_shape_and_units_of_the_data(model: Any) -> None:
+def test_samples_have_the_shape_and_units_of_the_data(name: str, model: Any) -> None:
     if not hasattr(model, "sample"):
         pytest.skip("does not sample")
     drawn = model.sample(400, rng=0)
-    assert drawn.shape == (400, 3)
+    assert drawn.shape == (400, *data(name).shape[1:])
     assert torch.isfinite(drawn).all()
-    assert float((drawn.double().mean(0) - rows().mean(0)).abs().max()) < 4, "samples are not in the data's units"
+    assert float((drawn.double().mean(0) - data(name).mean(0)).abs().max()) < 4, "samples are not in the data's units"
 
 
 def test_seeded_sampling_repeats_and_other_seeds_differ(model: Any) -> None:
@@ -115,12 +129,12 @@ def test_seeded_sampling_repeats_and_other_seeds_differ(model: Any) -> None:
     assert not torch.equal(model.sample(5, rng=1), model.sample(5, rng=2))
 
 
-def test_saving_and_loading_changes_nothing(model: Any, tmp_path: Any) -> None:
+def test_saving_and_loading_changes_nothing(name: str, model: Any, tmp_path: Any) -> None:
     model.save(tmp_path / "run")
     again = pf.load(tmp_path / "run")
     assert type(again) is type(model)
     assert repr(again) == repr(model)
-    same(model, again, rows())
+    same(model, again, data(name))
 
 
 def test_saving_over_something_is_refused(model: Any, tmp_path: Any) -> None:
@@ -131,10 +145,10 @@ def test_saving_over_something_is_refused(model: Any, tmp_path: Any) -> None:
 
 
 def test_fitting_is_afresh_and_repeats(name: str) -> None:
-    one, two = fitted(name), fitted(name, rows(seed=9))
+    one, two = fitted(name), fitted(name, data(name, seed=9))
     by = pf.Trainer(epochs=2, batch=32) if isinstance(two, Learner) else None
-    two.fit(rows(), by=by)
-    same(one, two, rows())
+    two.fit(data(name), by=by)
+    same(one, two, data(name))
 
 
 def test_wrong_feature_count_is_named(model: Any) -> None:
@@ -145,6 +159,9 @@ def test_wrong_feature_count_is_named(model: Any) -> None:
 
 
 def test_arrays_tensors_and_frames_are_the_same_data(name: str) -> None:
+    if name in PICTURES:
+        same(fitted(name), fitted(name, data(name).numpy()), data(name))
+        return
     x = rows()
     frame = pd.DataFrame(x.numpy(), columns=["a", "b", "c"])
     one, two, three = fitted(name, x), fitted(name, x.numpy()), fitted(name, frame)
@@ -160,20 +177,21 @@ def test_arrays_tensors_and_frames_are_the_same_data(name: str) -> None:
 
 
 def test_pictures_go_in_and_come_out(name: str) -> None:
-    x = (torch.rand(64, 3, 4, 5, generator=torch.Generator().manual_seed(0)) * 255).to(torch.uint8)
+    shape = (3, 8, 9) if name in PICTURES else (3, 4, 5)
+    x = (torch.rand(64, *shape, generator=torch.Generator().manual_seed(0)) * 255).to(torch.uint8)
     model = fitted(name, x)
     if hasattr(model, "sample"):
         drawn = model.sample(3, rng=0)
-        assert drawn.shape == (3, 3, 4, 5)
+        assert drawn.shape == (3, *shape)
         assert model.space.export(drawn).dtype == torch.uint8
     if hasattr(model, "decode"):
-        assert model.decode(model.encode(x) if hasattr(model, "encode") else torch.zeros(64, model.latent)).shape == (64, 3, 4, 5)
+        assert model.decode(model.encode(x) if hasattr(model, "encode") else torch.zeros(64, model.latent)).shape == (64, *shape)
 
 
-def test_decode_is_differentiable_in_the_code(model: Any) -> None:
+def test_decode_is_differentiable_in_the_code(name: str, model: Any) -> None:
     if not hasattr(model, "decode"):
         pytest.skip("does not decode")
-    width = model.encode(rows()).shape[1] if hasattr(model, "encode") else model.latent
+    width = model.encode(data(name)).shape[1] if hasattr(model, "encode") else model.latent
     z = torch.zeros(2, width, dtype=model.floating(), requires_grad=True)
     model.decode(z).sum().backward()
     assert z.grad is not None
@@ -181,6 +199,10 @@ def test_decode_is_differentiable_in_the_code(model: Any) -> None:
 
 
 def test_what_it_does_not_accept_is_refused(name: str) -> None:
+    if name in PICTURES:
+        with pytest.raises(pf.PushforwardError, match="pictures of at least 8x8, got 3 numbers"):
+            fitted(name, rows())
+        return
     spoilt = {"missing": rows(), "infinite": rows(), "constant": rows()}
     spoilt["missing"][3, 1] = float("nan")
     spoilt["infinite"][3, 1] = float("inf")
@@ -203,7 +225,7 @@ def test_unwanted_conditions_are_refused(model: Any) -> None:
 @pytest.mark.parametrize("learner", [n for n, cls in MODELS.items() if issubclass(cls, Learner)])
 def test_learners_take_conditions(learner: str) -> None:
     y = torch.arange(96) % 3
-    x = rows() + 10 * y[:, None]
+    x = data(learner) + 10 * y.reshape(-1, *[1] * (data(learner).ndim - 1))
     model = make(learner).fit(
         x, y, by=pf.Trainer(epochs=60, batch=32, optimizers={p.name: "adam(rate=0.01)" for p in built(learner, x, y)})
     )
@@ -211,7 +233,7 @@ def test_learners_take_conditions(learner: str) -> None:
     if hasattr(model, "sample"):
         low, high = model.sample(50, y=0, rng=0).double().mean(), model.sample(50, y=2, rng=0).double().mean()
         assert float(high - low) > 5, "samples follow their condition"
-        assert model.sample(3, y=torch.tensor([0, 1, 2]), rng=0).shape == (3, 3)
+        assert model.sample(3, y=torch.tensor([0, 1, 2]), rng=0).shape == (3, *data(learner).shape[1:])
         with pytest.raises(pf.PushforwardError, match="pass y"):
             model.sample(3)
 
@@ -221,4 +243,4 @@ def built(learner: str, x: Any, y: Any) -> Any:
 
 
 def test_numpy_in_float32_is_taken(name: str) -> None:
-    assert fitted(name, rows().numpy().astype(np.float32)).fitted
+    assert fitted(name, data(name).numpy().astype(np.float32)).fitted

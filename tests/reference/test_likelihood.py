@@ -84,10 +84,10 @@ def test_bounds_rise_with_the_draws_towards_the_likelihood() -> None:
 
 
 def test_blocks_do_not_change_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pushforward.metrics import likelihood
+    from pushforward.metrics import estimates
 
     model = LinearGaussian()
-    monkeypatch.setattr(likelihood, "BLOCK_NUMBERS", 100)
+    monkeypatch.setattr(estimates, "BLOCK_NUMBERS", 100)
     assert torch.allclose(iwae(model, X, k=7).values, model.exact(X), atol=1e-9)  # type: ignore[arg-type]
 
 

@@ -8,7 +8,13 @@ C is the maximum-likelihood covariance of probabilistic PCA, x = W z' + μ + σ 
 
     log p(x) = -½ [ d ln 2π + Σ_{k≤K} ln l_k + (d-K) ln σ² + Σ_k z_k² / l_k + |x - μ - U_K z|² / σ² ]
 
-is exact. The number of components may be asked of the data: Minka's evidence is Laplace's approximation of p(X | K),
+is exact. The same law with its codes left in, in the units of z (K < d, or the noise would be 0):
+
+    p(z) = N(0, L_K - σ² I),   p(x|z) = N(μ + U_K z, σ² I),   p(z|x) = N(S z(x), σ² S),   S = I - σ² L_K⁻¹,
+
+which is W z' with z = (L_K - σ² I)^½ z': N(M⁻¹ Wᵀ(x - μ), σ² M⁻¹) with M = WᵀW + σ² I, diagonal in these axes.
+
+The number of components may be asked of the data: Minka's evidence is Laplace's approximation of p(X | K),
 
     ln p(X|K) ≈ ln p(U) - N/2 Σ_{k≤K} ln l_k - N(d-K)/2 ln σ² + (m+K)/2 ln 2π - ½ ln|A_Z| - K/2 ln N,
     m = dK - K(K+1)/2,   ln|A_Z| = Σ_{i≤K} Σ_{j>i} ln[(1/l̂_j - 1/l̂_i)(l_i - l_j) N],   l̂_j = l_j (j ≤ K) or σ² (j > K),
@@ -29,7 +35,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
+from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, ShapeMismatch, require_positive
 from pushforward.core.model import Fitter, Model
 from pushforward.core.moments import sums
 from pushforward.core.phase import Batch
@@ -37,6 +43,8 @@ from pushforward.core.random import Rng, generator, normal
 from pushforward.core.registry import register
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
+from pushforward.core.space import Space
+from pushforward.densities.normals import Normal
 from pushforward.fitting.em import EM
 from pushforward.models.classical.gaussian import Gaussian, Scatter, eigen, refuse_conditions, resolution
 
@@ -74,7 +82,8 @@ class Halves:
 class PCA(Model):
     """Principal component analysis: x ≈ μ + U_K z, with the exact density of probabilistic PCA.
 
-    log p(x) = log N(x; μ, U_K (L_K - σ² I) U_Kᵀ + σ² I), and codes z = U_Kᵀ (x - μ).
+    log p(x) = log N(x; μ, U_K (L_K - σ² I) U_Kᵀ + σ² I), and codes z = U_Kᵀ (x - μ). With fewer components than coordinates
+    it is a latent-variable model whose posterior is known: an oracle for whatever bounds or estimates log p(x).
 
     **Reference** Tipping & Bishop (1999), Probabilistic principal component analysis, Eq. 7-8; Minka (2000), Automatic
     choice of dimensionality for PCA, Eq. 76-82. Signs are fixed: the largest coefficient of each component is positive.
@@ -120,6 +129,35 @@ class PCA(Model):
         self.register_buffer("components_", torch.zeros(0, 0, dtype=torch.float64))
         self.register_buffer("noise_variance_", torch.zeros((), dtype=torch.float64))
         self.register_buffer("count_", torch.zeros((), dtype=torch.float64))
+
+    @classmethod
+    def of(cls, mean: Any, weights: Any, sigma: float, space: Space | None = None) -> PCA:
+        """The law of x = mean + weights z' + sigma ε, z' ~ N(0, I): mean (d,), weights (d, K), K ≤ d, sigma > 0, on `space`.
+
+        Units are the user's. The codes of the model are z' turned and stretched: along the principal axes of `weights`.
+        """
+        mean, weights = (torch.as_tensor(t, dtype=torch.float64).detach() for t in (mean, weights))
+        require_positive(sigma=sigma)
+        if mean.ndim != 1 or weights.ndim != 2 or not 0 < weights.shape[1] <= len(weights) == len(mean):
+            raise ShapeMismatch(
+                f"expected mean (d,) and weights (d, K) with K from 1 to d, got shapes {tuple(mean.shape)} and {tuple(weights.shape)}"
+            )
+        if not bool(torch.isfinite(mean).all() and torch.isfinite(weights).all()):
+            raise InvalidValue("mean and weights must be finite")
+        model = cls(weights.shape[1])
+        model.assemble(space or Space.infer(mean[None]), None)
+        model._take(mean, weights, float(sigma) ** 2)
+        return model
+
+    def _take(self, mean: Tensor, weights: Tensor, noise: float) -> None:
+        axes, singular, _ = torch.linalg.svd(weights, full_matrices=False)
+        spectrum = torch.full_like(mean, noise)
+        spectrum[: len(singular)] += singular.square()
+        self.mean_, self.spectrum_, self.components_ = mean.clone(), spectrum, _signed(axes.T)
+        self.explained_variance_ = spectrum[: len(singular)].clone()
+        self.explained_variance_ratio_ = self.explained_variance_ / spectrum.sum()
+        self.noise_variance_ = mean.new_tensor(noise)
+        self.count_ = mean.new_zeros(())
 
     def default_fitter(self) -> Fitter:
         """One pass over the rows."""
@@ -258,6 +296,42 @@ class PCA(Model):
         spread = self.explained_variance_.sqrt() - self.noise_variance_.sqrt()
         x = self.mean_ + self.noise_variance_.sqrt() * noise + (along * spread) @ self.components_
         return x.reshape(n, *map(int, space.shape))  # type: ignore[arg-type]
+
+    def prior(self, n: int = 1) -> Normal:
+        """p(z) = N(0, L_K - σ² I), n rows (n, K): the law of codes before an observation, in the units of `encode`."""
+        self._require_noise()
+        log_scale = self._signal().log() / 2
+        return Normal(log_scale.new_zeros(n, len(log_scale)), log_scale.expand(n, -1))
+
+    def likelihood(self, z: Tensor) -> Normal:
+        """p(x|z) = N(μ + U_K z, σ² I) (n, *shape), for codes z (n, K); its mean is what `decode` gives."""
+        noise = self._require_noise()
+        return Normal(self.decode(z), (noise.log() / 2).reshape(1))
+
+    def posterior(self, x: Tensor) -> Normal:
+        """p(z|x) = N(S U_Kᵀ(x - μ), σ² S) (n, K), S = I - σ² L_K⁻¹: exact. Observations (n, *shape) in the model's coordinates."""
+        noise, signal = self._require_noise(), self._signal()
+        share = signal / (signal + noise)
+        mean = (x.flatten(1) - self.mean_) @ self.components_.T * share
+        return Normal(mean, ((noise * share).log() / 2).expand_as(mean))
+
+    def log_jacobian(self, u: Tensor) -> float:
+        """0: the model's coordinates are the user's."""
+        return 0.0
+
+    def _require_noise(self) -> Tensor:
+        """σ²; InvalidValue where every component is kept, which leaves none."""
+        self.fitted_space()
+        if not bool(self.noise_variance_ > 0):
+            raise InvalidValue(
+                f"all {len(self.components_)} components are kept, which leaves no noise and p(x|z) no density; keep fewer components"
+            )
+        return self.noise_variance_
+
+    def _signal(self) -> Tensor:
+        """Prior variances l_k - σ² (K,); where rounding would leave none, the least that matters beside l_k."""
+        whole = self._variances()
+        return torch.maximum(whole - self.noise_variance_, torch.finfo(whole.dtype).eps * whole)
 
     def condition(self, known: Mapping[Any, float]) -> Gaussian:
         """The law of the other axes, given {axis name or position: value}; closed form."""

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pushforward.core.capabilities import Decodes
 from pushforward.core.errors import InvalidKind, InvalidValue, require_positive
 from pushforward.core.random import Rng, generator
 from pushforward.densities.normals import Normal
@@ -45,18 +44,10 @@ class Observed(nn.Module):
 
     def __init__(self, model: Any, sigma: float | Tensor) -> None:
         super().__init__()
-        if not (isinstance(model, Decodes) and callable(getattr(model, "prior", None))):
-            raise InvalidKind(f"{type(model).__name__} has no decode and prior; pass a generator with both, a GAN say")
-        if not isinstance(sigma, Tensor):
-            require_positive(sigma=sigma)
-        elif not bool((sigma > 0).all()):
-            raise InvalidValue(f"sigma must be above 0 everywhere, got {float(sigma.min())}; pass positive numbers")
-        if model.fitted_space().categorical:
-            raise InvalidValue("categories have no density under normal noise; drop the categorical columns")
-        self.model = model
-        event = tuple(n or 0 for n in model.fitted_space().shape)
-        log_sigma = torch.as_tensor(sigma, dtype=torch.float64).log().expand(event).clone()
-        self.register_buffer("log_sigma", log_sigma.to(model.device, model.floating())[None])
+        _refuse(model, sigma)
+        self.model: Any = model
+        log_sigma = torch.as_tensor(sigma, dtype=torch.float64).log().expand([n or 0 for n in model.fitted_space().shape])
+        self.register_buffer("log_sigma", log_sigma.to(model.device, model.floating())[None].clone())
         self.log_sigma: Tensor
 
     @property
@@ -99,3 +90,15 @@ class Observed(nn.Module):
         """n new observations (n, *shape), user's units, noise included."""
         stream = generator(rng, self.device)
         return self.decode(self.prior(n).rsample(rng=stream), y, rng=stream)
+
+
+def _refuse(model: Any, sigma: float | Tensor) -> None:
+    """Raise for a model that is no generator of numbers, and for a noise that is none."""
+    if not (callable(getattr(model, "decode", None)) and callable(getattr(model, "prior", None))):
+        raise InvalidKind(f"{type(model).__name__} has no decode and prior; pass a generator with both, a GAN say")
+    if model.fitted_space().categorical:
+        raise InvalidValue("categories have no density under normal noise; drop the categorical columns")
+    if not isinstance(sigma, Tensor):
+        require_positive(sigma=sigma)
+    elif not bool((sigma > 0).all()):
+        raise InvalidValue(f"sigma must be above 0 everywhere, got {float(sigma.min())}; pass positive numbers")

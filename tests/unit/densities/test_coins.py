@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pushforward.densities.coins import BLOCK, Bernoulli, ContinuousBernoulli, log_normaliser
+from pushforward.densities.coins import BLOCK, SERIES, Bernoulli, ContinuousBernoulli, log_normaliser
 
 F64 = torch.float64
 
@@ -85,6 +85,14 @@ def exact_normaliser(value: float) -> float:
     middle, half = (edges[1:] + edges[:-1]) / 2, (edges[1] - edges[0]) / 2
     x = middle[:, None] + half * nodes
     return float(max(value, 0) + math.log(float((np.exp(value * x - max(value, 0)) * weights * half).sum())))
+
+
+def test_the_series_has_bernoullis_numbers() -> None:
+    from scipy.special import bernoulli
+
+    numbers = bernoulli(2 * len(SERIES))
+    exact = [numbers[2 * n] / (2 * n * math.factorial(2 * n)) for n in range(1, len(SERIES) + 1)]
+    assert list(SERIES) == pytest.approx(exact, rel=1e-12)
 
 
 @pytest.mark.parametrize("logit", LOGITS)

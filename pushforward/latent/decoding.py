@@ -1,0 +1,43 @@
+"""Codes of any arrangement, and what they decode to: (*arrangement, latent) -> (*arrangement, *shape)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.capabilities import Decodes
+from pushforward.core.errors import InvalidKind
+
+__all__ = ["Decoded", "decoded", "rows_of_condition"]
+
+BLOCK = 1024
+"""Codes decoded at once: large pictures of many codes would fill the memory."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Codes (*arrangement, latent) and the observations x (*arrangement, *shape) they decode to, user's units."""
+
+    codes: Tensor
+    x: Tensor
+
+
+@torch.no_grad()
+def decoded(model: Any, codes: Tensor, y: Any = None) -> Decoded:
+    """Codes (*arrangement, latent) and what they decode to; y is one condition for all, or one for each in reading order."""
+    if not isinstance(model, Decodes):
+        raise InvalidKind(f"{type(model).__name__} does not decode codes; pass a model that does, e.g. PCA, VAE or GAN")
+    flat = codes.reshape(-1, codes.shape[-1])
+    parts = [model.decode(flat[i : i + BLOCK], rows_of_condition(y, slice(i, i + BLOCK))) for i in range(0, len(flat), BLOCK)]
+    x = torch.cat(parts)
+    return Decoded(codes, x.reshape(*codes.shape[:-1], *x.shape[1:]))
+
+
+def rows_of_condition(y: Any, rows: Any) -> Any:
+    """The conditions of some rows; a single one, for all, is passed on as it is."""
+    if y is None or isinstance(y, (int, float)) or len(y) == 1:
+        return y
+    return y.iloc[rows] if hasattr(y, "iloc") else y[rows]

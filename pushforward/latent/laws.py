@@ -1,0 +1,110 @@
+"""Where codes lie, dimension by dimension: the unit of length in latent space.
+
+Grids, traversals and projections measure in standard deviations of the codes. These come from the prior p(z) where the
+model has one; a generator without a prior method takes noise from N(0, I); the codes of PCA have the variances l_k. Where
+there is no prior at all (an auto-encoder), or on request, they are those of given observations, the aggregate
+
+    q(z) = 1/N Σ_i δ(z - f(x_i)),     f the encoder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.capabilities import Decodes, Encodes, Samples
+from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
+from pushforward.core.random import Rng, integers, normal
+
+__all__ = ["CodeLaw", "law_of"]
+
+DRAWS = 4096
+"""Draws that stand for a prior without a closed form, and the most codes kept of given observations."""
+
+
+@dataclass(frozen=True)
+class CodeLaw:
+    """Centre, scale and quantiles of each latent dimension.
+
+    Arguments:
+        centre: means (latent,).
+        scale: standard deviations (latent,).
+        rows: codes (m, latent) that the quantiles are those of; None for normal ones.
+    """
+
+    centre: Tensor
+    scale: Tensor
+    rows: Tensor | None = None
+
+    @classmethod
+    def of_codes(cls, codes: Tensor) -> CodeLaw:
+        """The law of given codes (n, latent), n at least 2."""
+        if codes.ndim != 2 or len(codes) < 2:
+            raise ShapeMismatch(f"a law of codes needs at least 2 codes (n, latent), got shape {tuple(codes.shape)}")
+        some = codes[:: -(-len(codes) // DRAWS)]
+        return cls(codes.mean(0), codes.std(0, correction=0), some)
+
+    @property
+    def latent(self) -> int:
+        """Numbers in a code."""
+        return len(self.centre)
+
+    def quantiles(self, p: Tensor) -> Tensor:
+        """Codes (len(p), latent) below which each dimension has mass p, 0 < p < 1."""
+        if not bool(((p > 0) & (p < 1)).all()):
+            raise InvalidValue("quantiles are for masses above 0 and below 1; leave out the ends")
+        if self.rows is None:
+            return self.centre + self.scale * torch.special.ndtri(p.to(self.centre))[:, None]
+        return torch.quantile(self.rows, p.to(self.rows), dim=0)
+
+    def deviations(self, t: Tensor) -> Tensor:
+        """Codes (len(t), latent) that lie t standard deviations from the centre."""
+        return self.centre + t.to(self.centre)[:, None] * self.scale
+
+    def draw(self, n: int, *, rng: Rng = None) -> Tensor:
+        """n codes (n, latent)."""
+        if self.rows is None:
+            return self.centre + self.scale * normal(n, self.latent, rng=rng, like=self.centre)
+        return self.rows[integers(len(self.rows), (n,), rng=rng).to(self.rows.device)]
+
+    def length(self, z: Tensor) -> Tensor:
+        """Σ ((z - centre)/scale)² of each code (n,): ‖z‖² for a standard normal prior. Constant dimensions do not count."""
+        free = self.scale > 0
+        return ((z - self.centre)[:, free] / self.scale[free]).square().sum(1)
+
+
+@torch.no_grad()
+def law_of(model: Any, x: Any = None, y: Any = None) -> CodeLaw:
+    """Where a model's codes lie: by its prior, or by the codes of observations x (n, *shape) where given.
+
+    InvalidKind for a model that has no prior when no observations are given.
+    """
+    if x is not None:
+        return CodeLaw.of_codes(_encoded(model, x, y))
+    if callable(getattr(model, "prior", None)):
+        return _of_prior(model)
+    variance = getattr(model, "explained_variance_", None)
+    if variance is not None:
+        return CodeLaw(torch.zeros_like(variance), variance.clamp_min(0).sqrt())
+    size = getattr(model, "latent", None)
+    if isinstance(size, int) and isinstance(model, Samples) and isinstance(model, Decodes):
+        zero = torch.zeros(size, dtype=model.floating(), device=model.device)  # type: ignore[attr-defined]
+        return CodeLaw(zero, torch.ones_like(zero))
+    raise InvalidKind(f"{type(model).__name__} has no prior over codes; give rows whose codes to go by: law_of(model, x)")
+
+
+def _of_prior(model: Any) -> CodeLaw:
+    law = model.prior(1)
+    mean, scale = getattr(law, "mean", None), getattr(law, "scale", None)
+    if isinstance(mean, Tensor) and isinstance(scale, Tensor) and len(mean) == 1:
+        return CodeLaw(mean[0].detach(), scale.detach().expand_as(mean)[0])
+    return CodeLaw.of_codes(model.prior(DRAWS).rsample(rng=0).detach())
+
+
+def _encoded(model: Any, x: Any, y: Any) -> Tensor:
+    if not isinstance(model, Encodes):
+        raise InvalidKind(f"{type(model).__name__} has no codes for observations; leave x out to go by its prior")
+    return (model.encode(x) if y is None else model.encode(x, y)).detach()  # type: ignore[call-arg]

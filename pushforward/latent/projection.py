@@ -1,0 +1,227 @@
+"""Projection: the code whose observation is nearest to a given one.
+
+    z* = argmin_z ‖x - g(z)‖² + λ Σ_k ((z_k - m_k)/s_k)²
+
+by L-BFGS, each observation by itself, with m_k and s_k the prior's mean and standard deviation (λ‖z‖² for a standard normal
+prior; with an observation noise of variance σ², λ = σ² gives the most probable code). Begun at the encoder's answer (an
+encoder alone is fast and a little off), at the best of several draws of the prior (for generators without an encoder), or
+at both with the better kept, which is then never worse than either way, nor than the encoder alone.
+
+**Reference** Zhu, Krähenbühl, Shechtman & Efros (2016), Generative visual manipulation on the natural image manifold, §3.1,
+with squared error for their features, and with both starts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.capabilities import Decodes, Encodes
+from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, require_positive
+from pushforward.core.random import Rng
+from pushforward.latent.decoding import rows_of_condition
+from pushforward.latent.descent import descend
+from pushforward.latent.laws import CodeLaw, law_of
+
+__all__ = ["Projection", "project"]
+
+STARTS = ("encoder", "prior", "hybrid")
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Codes of observations, and what is lost.
+
+    Arguments:
+        codes: (n, latent).
+        restored: what they decode to (n, *shape), user's units.
+        error: ‖x - restored‖² of each (n,), weighted where weights were given, squared user's units.
+        first_error: the same at the start (the lower of the two for a hybrid) (n,).
+    """
+
+    codes: Tensor
+    restored: Tensor
+    error: Tensor
+    first_error: Tensor
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What is minimised, row by row."""
+
+    model: Any
+    x: Tensor
+    y: Any
+    weights: Tensor | None
+    prior_weight: float
+    law: CodeLaw | None
+
+    def restored(self, z: Tensor, rows: Any) -> Tensor:
+        """g(z) for some rows."""
+        return self.model.decode(z, rows_of_condition(self.y, rows))
+
+    def error(self, restored: Tensor, rows: Any) -> Tensor:
+        """‖x - g(z)‖² (m,)."""
+        squares = (restored - self.x[rows]).square()
+        return (squares if self.weights is None else squares * self.weights[rows]).flatten(1).sum(1)
+
+    def penalty(self, z: Tensor) -> Tensor | float:
+        """λ times the prior's squared length (m,)."""
+        return self.prior_weight * self.law.length(z) if self.law is not None and self.prior_weight > 0 else 0.0
+
+    def objective(self, z: Tensor, rows: Any) -> Tensor:
+        """The sum of both (m,)."""
+        return self.error(self.restored(z, rows), rows) + self.penalty(z)
+
+
+def project(
+    model: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    start: str | Tensor | None = None,
+    steps: int = 50,
+    prior_weight: float = 0.0,
+    candidates: int = 32,
+    weights: Any = None,
+    law: CodeLaw | None = None,
+    rng: Rng = None,
+) -> Projection:
+    """The codes that restore observations x (n, *shape) best, in the user's units; in no row worse than at the start.
+
+    Arguments:
+        y: conditions, one for each row or one for all.
+        start: 'encoder', 'prior', 'hybrid' (both, the better kept), or codes (n, latent) to begin at; the encoder if there
+            is one, else the prior, if not given.
+        steps: the most moves of L-BFGS; 0 gives the start alone.
+        prior_weight: λ, squared user's units per squared standard deviation.
+        candidates: draws of the prior, of which each row begins at its best.
+        weights: of the coordinates (*shape) or (n, *shape), not negative; 0 leaves a coordinate free, so that it is filled in.
+        law: where the codes lie, from `law_of`; by the model's prior if not given.
+        rng: draws the candidates.
+    """
+    kind = _checked_start(model, start)
+    require_positive(candidates=candidates)
+    if steps < 0 or prior_weight < 0:
+        raise InvalidValue(f"steps and prior_weight must not be below 0, got {steps} and {prior_weight}")
+    if law is None and (prior_weight > 0 or kind in ("prior", "hybrid")):
+        law = law_of(model)
+    problem = _problem(model, x, y, weights, prior_weight, law)
+    begun = [_codes_of(start, problem)] if isinstance(start, Tensor) else []
+    if kind in ("encoder", "hybrid"):
+        begun.append(_encoded(problem))
+    if kind in ("prior", "hybrid"):
+        assert law is not None
+        begun.append(_best_draw(problem, law.draw(candidates, rng=rng)))
+    return _best([_solved(problem, z, steps) for z in begun])
+
+
+def _checked_start(model: Any, start: Any) -> str:
+    if not isinstance(model, Decodes):
+        raise InvalidKind(f"{type(model).__name__} does not decode codes, so nothing can be projected on it")
+    encodes = isinstance(model, Encodes)
+    if isinstance(start, Tensor):
+        return "given"
+    if start is None:
+        return "encoder" if encodes else "prior"
+    if start not in STARTS:
+        raise InvalidValue(f"a projection starts at {', '.join(map(repr, STARTS))} or at codes, got {start!r}")
+    if start != "prior" and not encodes:
+        raise InvalidKind(f"{type(model).__name__} has no encoder to start from; pass start='prior'")
+    return str(start)
+
+
+def _problem(model: Any, x: Any, y: Any, weights: Any, prior_weight: float, law: CodeLaw | None) -> _Problem:
+    space = model.fitted_space()
+    if space.categorical:
+        raise InvalidKind("a distance to categories has no gradient; project on a model of the columns that are numbers")
+    given = space.conform(x, what="x").to(model.device, model.floating())
+    if not len(given):
+        raise ShapeMismatch("expected at least one observation to project, got none")
+    if y is not None and model.condition_space is not None and not isinstance(y, (int, float)):
+        y = model.condition_space.conform(y, what="y").to(model.device)
+        if len(y) not in (1, len(given)):
+            raise ShapeMismatch(f"y must have length {len(given)}, or 1 for all, got {len(y)}")
+    own = None if weights is None else _checked_weights(weights, given)
+    return _Problem(model, given, y, own, prior_weight, law)
+
+
+def _checked_weights(weights: Any, x: Tensor) -> Tensor:
+    own = torch.as_tensor(weights).to(x)
+    if bool((own < 0).any()) or not bool(torch.isfinite(own).all()):
+        raise InvalidValue("weights must be finite and not below 0; 0 leaves a coordinate free")
+    try:
+        return own.expand_as(x)
+    except RuntimeError as error:
+        raise ShapeMismatch(f"weights must have shape {tuple(x.shape[1:])} or {tuple(x.shape)}, got {tuple(own.shape)}") from error
+
+
+def _codes_of(start: Tensor, problem: _Problem) -> Tensor:
+    if start.ndim != 2 or len(start) != len(problem.x):
+        raise ShapeMismatch(f"expected codes ({len(problem.x)}, latent) to start at, got shape {tuple(start.shape)}")
+    return start.detach().to(problem.x)
+
+
+@torch.no_grad()
+def _encoded(problem: _Problem) -> Tensor:
+    conditions = () if problem.y is None else (problem.y,)
+    return problem.model.encode(problem.x, *conditions).to(problem.x)
+
+
+@torch.no_grad()
+def _best_draw(problem: _Problem, draws: Tensor) -> Tensor:
+    """Of draws (m, latent), the best for each row (n, latent)."""
+    rows, n = slice(None), len(problem.x)
+    alike = problem.y is None or isinstance(problem.y, (int, float)) or len(problem.y) == 1
+    shared = problem.model.decode(draws, problem.y) if alike else None
+    best, chosen = torch.full((n,), torch.inf, dtype=problem.x.dtype, device=problem.x.device), draws[:1].repeat(n, 1)
+    for i, draw in enumerate(draws):
+        restored = problem.restored(draw.expand(n, -1), rows) if shared is None else shared[i : i + 1]
+        value = problem.error(restored, rows) + problem.penalty(draw[None])
+        better = value < best
+        best, chosen = torch.where(better, value, best), torch.where(better[:, None], draw, chosen)
+    return chosen
+
+
+def _solved(problem: _Problem, start: Tensor, steps: int) -> tuple[Projection, Tensor]:
+    """The projection from one start, and the objective there (n,)."""
+    first, first_x, first_value = _measured(problem, start)
+    if steps == 0:
+        return Projection(start, first_x, first, first), first_value
+    with torch.enable_grad():
+        probe = problem.restored(start[:1].clone().requires_grad_(True), slice(0, 1))
+    if not probe.requires_grad:
+        raise InvalidKind(f"what {type(problem.model).__name__} decodes has no gradient in its codes; pass steps=0 for the start alone")
+    z, _ = descend(problem.objective, start, steps)
+    error, restored, value = _measured(problem, z)
+    # Many rows at once are rounded otherwise than few: where that is all the difference, the start stays.
+    worse = ~(value <= first_value)
+    z, error, value = torch.where(worse[:, None], start, z), torch.where(worse, first, error), torch.where(worse, first_value, value)
+    restored = restored.clone()
+    restored[worse] = first_x[worse]
+    return Projection(z, restored, error, first), value
+
+
+@torch.no_grad()
+def _measured(problem: _Problem, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Error (n,), restored observations (n, *shape) and objective (n,)."""
+    restored = problem.restored(z, slice(None))
+    error = problem.error(restored, slice(None))
+    return error, restored, error + problem.penalty(z)
+
+
+def _best(found: list[tuple[Projection, Tensor]]) -> Projection:
+    """Row by row the projection with the lower objective."""
+    (best, value), *others = found
+    for other, its in others:
+        better = its < value
+        restored = best.restored.clone()
+        restored[better] = other.restored[better]
+        codes = torch.where(better[:, None], other.codes, best.codes)
+        error = torch.where(better, other.error, best.error)
+        best = Projection(codes, restored, error, torch.minimum(best.first_error, other.first_error))
+        value = torch.where(better, its, value)
+    return best

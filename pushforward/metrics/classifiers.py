@@ -1,0 +1,122 @@
+r"""A small classifier, for two uses: its last hidden layer as a feature space, and telling real from generated rows.
+
+Inputs are standardised (one shift and scale for pictures, one per coordinate for points); pictures go through three convolutions with
+stride 2, points through two hidden layers; the loss is the mean cross-entropy, by Adam with a rate that falls as a cosine to 0.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
+from pushforward.core.random import Rng, generator, integers, permutation
+from pushforward.metrics.features import Features, module, rows
+from pushforward.nets.mlp import mlp
+
+__all__ = ["classifier", "Classifier", "learn"]
+
+BATCH = 128
+
+
+class Classifier(nn.Module):
+    """x (b, *event) to its last hidden layer (b, width); `head` makes that the classes' logits (b, classes)."""
+
+    def __init__(self, event: tuple[int, ...], classes: int, width: int = 64) -> None:
+        super().__init__()
+        picture = len(event) == 3 and min(event[1:]) >= 8
+        channels = (event[0], width // 4, width // 2, width)
+        convolutions = [layer for a, b in pairwise(channels) for layer in (nn.Conv2d(a, b, 3, 2, 1), nn.ReLU())]
+        flat = width * math.prod(_eighth(side) for side in event[1:]) if picture else math.prod(event)
+        self.trunk = nn.Sequential(*(convolutions if picture else []), nn.Flatten(), mlp([flat, width, width]), nn.ReLU())
+        self.head = nn.Linear(width, classes)
+        self.register_buffer("shift", torch.zeros(event if len(event) == 1 else ()))
+        self.register_buffer("scale", torch.ones(event if len(event) == 1 else ()))
+
+    def standardise(self, x: Tensor) -> None:
+        """Take the shift and scale of x (n, *event)."""
+        x = x.to(torch.float64)
+        over = (0,) if x.ndim == 2 else tuple(range(x.ndim))
+        shift, scale = x.mean(over), x.std(over, correction=0)
+        self.shift = shift.to(torch.float32)
+        self.scale = torch.where(scale > 1e-12 * (1 + shift.abs()), scale, 1.0).to(torch.float32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The last hidden layer."""
+        return self.trunk((x - self.shift) / self.scale)
+
+    @torch.no_grad()
+    def classes(self, x: Tensor) -> Tensor:
+        """The likeliest class (n,) of every row."""
+        return torch.cat([self.head(self(part.to(torch.float32))).argmax(1) for part in x.split(1024)])
+
+
+def classifier(x: Any, labels: Any, *, steps: int | None = None, width: int = 64, held_out: float = 0.1, rng: Rng = 0) -> Features:
+    """The last hidden layer of a classifier of the real data x (n, *event) by their labels (n,) as a feature space.
+
+    Arguments:
+        steps: of 128 rows each; if not given as many as 20 times through the data, but 200 to 3000.
+        width: how many features.
+        held_out: share of the rows not learnt from; facts['accuracy'] is on these.
+    """
+    require_positive(steps=steps, width=width, held_out=held_out)
+    x, labels = rows(x), torch.as_tensor(labels).flatten()
+    if len(labels) != len(x):
+        raise ShapeMismatch(f"labels must have one entry per row: expected {len(x)}, got {len(labels)}")
+    names, codes = torch.unique(labels, return_inverse=True)
+    if not 2 <= len(names) <= len(x) // 2:
+        raise InvalidValue(f"a classifier needs labels of at least two classes with rows in each, got {len(names)} of {len(x)} rows")
+    steps = min(max(20 * len(x) // BATCH, 200), 3000) if steps is None else steps
+    stream = generator(rng)
+    order = permutation(len(x), rng=stream)
+    test, train = order.tensor_split([max(1, round(held_out * len(x)))])
+    network = learn(x[train], codes[train], len(names), steps=steps, width=width, rng=stream)
+    accuracy = float((network.classes(x[test]) == codes[test]).to(torch.float64).mean())
+    facts = {"accuracy": accuracy, "classes": len(names), "steps": steps, "held_out": len(test)}
+    return replace(module(network, f"classifier of {len(names)} labels"), facts=facts, block=1024)
+
+
+def learn(x: Tensor, codes: Tensor, classes: int, *, steps: int, width: int = 64, decay: float = 1e-4, rng: Rng = 0) -> Classifier:
+    """A classifier of x (n, *event) into codes (n,) of 0..classes-1."""
+    stream = generator(rng)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(integers(2**62, (), rng=stream)))
+        network = Classifier(tuple(x.shape[1:]), classes, max(4, width))
+    network.standardise(x)
+    plan = _Plan(network, steps, decay)
+    for step in range(steps):
+        picked = integers(len(x), (BATCH,), rng=stream)
+        plan.step(step, x[picked].to(torch.float32), codes[picked])
+    return network.eval()
+
+
+@dataclass
+class _Plan:
+    """Adam with a rate that falls as a cosine."""
+
+    network: Classifier
+    steps: int
+    decay: float
+    rate: float = 2e-3
+
+    def __post_init__(self) -> None:
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), self.rate, weight_decay=self.decay)
+
+    def step(self, step: int, x: Tensor, codes: Tensor) -> None:
+        """One step on a batch."""
+        self.optimizer.param_groups[0]["lr"] = self.rate * (1 + math.cos(math.pi * step / self.steps)) / 2
+        loss = functional.cross_entropy(self.network.head(self.network(x)), codes)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+
+
+def _eighth(side: int) -> int:
+    """A side after three convolutions with stride 2."""
+    return -(-side // 8)

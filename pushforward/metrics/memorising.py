@@ -1,0 +1,83 @@
+r"""Does a model repeat its training data? Distances to the nearest training row tell, if those of new real rows stand beside them.
+
+With d(x) the distance from x to the nearest training row, g generated rows and h held-out real rows of the same law,
+
+    closer      = P(d(g) < d(h)) + ½ P(d(g) = d(h))    ½ for new samples, above for repeated ones (Meehan et al. 2020),
+    suspicious  = share of g with d(g) < the q-quantile of d(h)      q for new samples (1 % unless told otherwise).
+
+Blurred samples score below ½ in `closer`: far from everything. The closest pairs come back by row number, to be looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
+from pushforward.core.random import Rng
+from pushforward.core.records import Record
+from pushforward.metrics.features import Features
+from pushforward.metrics.neighbours import nearest
+from pushforward.metrics.pairs import Pair
+
+__all__ = ["memorising"]
+
+
+def memorising(
+    train: Any,
+    held_out: Any,
+    generated: Any,
+    *,
+    features: Features | None = None,
+    quantile: float = 0.01,
+    pairs: int = 10,
+    rng: Rng = 0,
+    data: str = "",
+) -> list[Record]:
+    """How near generated rows (m, *shape) come to training rows, by the yardstick of held-out real rows.
+
+    Arguments:
+        train: the rows the model learnt from.
+        held_out: real rows it did not see.
+        features: the space; raw if none is given.
+        quantile: q, the share of held-out rows that count as near.
+        pairs: how many of the closest (generated row, training row, distance) to name in details['pairs'].
+        rng: for the signature shared by all metrics; nothing is drawn.
+    """
+    require_positive(quantile=quantile, pairs=pairs)
+    if not quantile < 1:
+        raise InvalidValue(f"quantile must lie between 0 and 1, got {quantile}; 0.01 say")
+    pair = Pair.of(train, generated, features, data)
+    fresh = pair.features(held_out)
+    if fresh.shape[1] != pair.dimension:
+        raise ShapeMismatch(f"held-out rows have {fresh.shape[1]} features, training rows {pair.dimension}; pass rows of one shape")
+    learnt, drawn = pair.centred()
+    usual, _ = nearest(fresh - pair.real.mean(0), learnt)
+    found, index = nearest(drawn, learnt)
+    limit = float(usual.quantile(quantile))
+    closest = found.argsort()[:pairs]
+    named = [(int(i), int(index[i]), float(found[i])) for i in closest]
+    facts = {"held_out": len(fresh), "median": float(found.median()), "median_held_out": float(usual.median())}
+    near = (found < limit).to(torch.float64)
+    said = f"nearest training row, {len(fresh)} held-out rows"
+    suspicious = pair.mean("suspicious", near, settings=f"{said}, q = {quantile:g}", ideal=quantile, limit=limit, pairs=named, **facts)
+    value, error = _closer(found, usual)
+    return [pair.record("closer", value, error, settings=said, ideal=0.5, **facts), suspicious]
+
+
+def _closer(found: Tensor, usual: Tensor) -> tuple[float, float]:
+    """P(found < usual) with ties counted half, and its standard error from both sets' influences."""
+    ordered, others = usual.sort().values, found.sort().values
+    above = _above(found, ordered)
+    below = 1 - _above(usual, others)
+    return float(above.mean()), math.sqrt(float(above.var() / len(above) + below.var() / len(below)) if len(below) > 1 else math.nan)
+
+
+def _above(x: Tensor, ordered: Tensor) -> Tensor:
+    """The share of sorted values above each of x, ties counted half."""
+    left = torch.searchsorted(ordered, x).to(torch.float64)
+    right = torch.searchsorted(ordered, x, right=True).to(torch.float64)
+    return 1 - (left + right) / (2 * len(ordered))

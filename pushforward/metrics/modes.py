@@ -1,0 +1,118 @@
+r"""Whether all modes are there: counts where the modes are known, spread where they are not.
+
+Known: a mixture with K centres c_k, one standard deviation s and weights q_k. Each sample belongs to its nearest centre and is of high
+quality within 3 s of it; a mode is found if it has such a sample. With p̂ the shares of all N samples by centre,
+
+    reverse KL = Σ p̂_k ln(p̂_k / q_k),
+
+which even an ideal sampler does not bring to 0: its mean is (K - 1)/2N (half a χ² of K - 1 degrees of freedom, over N), the floor. An
+ideal sampler in d dimensions has a high-quality share of P(χ²_d ≤ 9), 98.89 % in the plane: more than that is variance collapse.
+
+Unknown: the mean distance between two samples and the mean distance to the nearest other one, beside those of as many real rows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
+from pushforward.core.random import Rng, generator, permutation
+from pushforward.core.records import Record
+from pushforward.metrics.features import Features, digest, rows
+from pushforward.metrics.neighbours import nearest
+from pushforward.metrics.pairs import Pair, seed_of
+
+__all__ = ["modes", "diversity"]
+
+
+def modes(generated: Any, centres: Any, sd: float, *, weights: Any = None, within: float = 3.0, data: str = "") -> list[Record]:
+    """Modes found, high-quality share and reverse KL of samples (n, d) for a mixture with known centres (K, d).
+
+    Arguments:
+        sd: the standard deviation s of every mode, in the units of the samples.
+        weights: q (K,), positive; equal if not given.
+        within: how many s from its centre a sample of high quality may lie.
+
+    Details hold each number's 'ideal', what a perfect sampler of as many rows has on average.
+    """
+    require_positive(sd=sd, within=within)
+    x, c = rows(generated).to(torch.float64), rows(centres).to(torch.float64)
+    if x.ndim != 2 or c.ndim != 2 or x.shape[1] != c.shape[1]:
+        raise ShapeMismatch(f"expected samples (n, d) and centres (K, d) of one d, got {tuple(x.shape)} and {tuple(c.shape)}")
+    if not bool(x.isfinite().all()):
+        raise InvalidValue("the samples hold NaN or infinity; drop these rows")
+    q = _weights(weights, len(c))
+    n, share = len(x), _inside(x.shape[1], within)
+    distance, index = nearest(x, c)
+    good = distance <= within * sd
+    made: dict[str, Any] = {"bound": "exact", "data": data or f"{len(c)} centres #{digest([c, q])}"}
+    facts = {"features": f"raw; s = {sd:g}, within {within:g} s", "modes": len(c)}
+    divergence, error, counts = _reverse_kl(index, q)
+    found = len(index[good].unique())
+    ideal_found = float((1 - (1 - q * share) ** n).sum())
+    return [
+        Record("modes", float(found), n=n, details={**facts, "ideal": ideal_found}, **made),
+        Record.of("high_quality", good.to(torch.float64), details={**facts, "ideal": share}, **made),
+        Record("reverse_kl", divergence, error, "nats", n=n, details={**facts, "ideal": (len(c) - 1) / (2 * n), "counts": counts}, **made),
+    ]
+
+
+def diversity(
+    real: Any, generated: Any, *, features: Features | None = None, most: int = 5000, rng: Rng = 0, data: str = ""
+) -> list[Record]:
+    """How spread out generated rows (m, *shape) are: the mean distance between two, and to the nearest other one.
+
+    The record's value is in units of the features; details hold the same of as many 'real' rows, and the 'ratio': near 0 for one
+    repeated sample. Equal numbers of both sets are used, `most` at most, drawn by `rng`.
+    """
+    require_positive(most=most)
+    pair = Pair.of(real, generated, features, data)
+    stream = generator(rng)
+    n = min(len(pair.real), len(pair.generated), most)
+    one, two = (x[permutation(len(x), rng=stream)[:n]] for x in pair.centred())
+    found = []
+    for name, measure in (("pairwise_distance", _pairwise), ("neighbour_distance", _to_nearest)):
+        real_values, values = measure(one), measure(two)
+        mean = float(real_values.mean())
+        ratio = float(values.mean()) / mean if mean > 0 else math.nan
+        found.append(pair.mean(name, values, ideal=mean, ratio=ratio, rows=n, seed=seed_of(rng)))
+    return found
+
+
+def _pairwise(x: Tensor) -> Tensor:
+    """Distances (n // 2,) between rows two by two, which are independent, so that their spread is the error bar."""
+    half = len(x) // 2
+    return (x[:half] - x[half : 2 * half]).norm(dim=1)
+
+
+def _to_nearest(x: Tensor) -> Tensor:
+    return nearest(x, x, itself=True)[0]
+
+
+def _weights(weights: Any, k: int) -> Tensor:
+    if weights is None:
+        return torch.full((k,), 1 / k, dtype=torch.float64)
+    q = torch.as_tensor(weights, dtype=torch.float64)
+    if q.shape != (k,) or not bool((q > 0).all()):
+        raise InvalidValue(f"weights must be {k} positive numbers, one per centre, got {weights!r}")
+    return q / q.sum()
+
+
+def _reverse_kl(index: Tensor, q: Tensor) -> tuple[float, float, list[int]]:
+    """KL(p̂ ‖ q), its standard error (first order of the multinomial, and the spread of the floor), and the counts."""
+    n, counts = len(index), torch.bincount(index, minlength=len(q))
+    p = counts.to(torch.float64) / n
+    logs = torch.where(p > 0, (p / q).clamp_min(torch.finfo(p.dtype).tiny).log(), 0.0)
+    value = float((p * logs).sum())
+    noise = (len(q) - 1) / (n * n)  # what first order comes to where p = q, on average; half of it is the floor's own variance
+    variance = max(0.0, (float((p * logs.square()).sum()) - value * value) / n - noise)
+    return value, math.sqrt(variance + noise / 2), counts.tolist()
+
+
+def _inside(d: int, within: float) -> float:
+    """P(χ²_d ≤ within²): how much of N(0, I_d) lies that near its centre."""
+    return float(torch.special.gammainc(torch.tensor(d / 2, dtype=torch.float64), torch.tensor(within**2 / 2, dtype=torch.float64)))

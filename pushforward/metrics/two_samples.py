@@ -1,0 +1,118 @@
+r"""Tests of whether two sets of samples have one law.
+
+* C2ST: a classifier learns to tell real from generated features on one half of the rows; its accuracy on the other half is ½ where
+  the laws agree. The rows it is measured on are independent, so hits ~ Bin(N, ½) then, exactly, whatever the classifier:
+  p = P(Bin(N, ½) ≥ hits) (Lopez-Paz & Oquab 2017). An accuracy near ½ may also mean too weak a classifier.
+* KS, in one dimension: D = sup |F_n - G_m|, with p from Kolmogorov's law at √(nm/(n+m)) D; against a known law F its distribution
+  function takes the place of F_n. The error bar is that of F_n - G_m at the place where it is largest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
+from pushforward.core.random import Rng, generator, permutation
+from pushforward.core.records import Record
+from pushforward.metrics.classifiers import learn
+from pushforward.metrics.features import Features, raw, rows
+from pushforward.metrics.pairs import Pair, seed_of
+
+__all__ = ["c2st", "ks", "ks_to_law"]
+
+
+def c2st(
+    real: Any, generated: Any, *, features: Features | None = None, steps: int = 500, width: int = 64, rng: Rng = 0, data: str = ""
+) -> Record:
+    """Held-out accuracy of a classifier of real against generated rows; details hold 'p' and how many rows it was measured on.
+
+    Arguments:
+        features: the space; raw if none is given. The classifier's inputs are standardised features.
+        steps, width: of the classifier: two hidden layers.
+    """
+    require_positive(steps=steps, width=width)
+    pair = Pair.of(real, generated, features, data, least=4)
+    stream = generator(rng)
+    n = min(len(pair.real), len(pair.generated))
+    sets = [x[permutation(len(x), rng=stream)[:n]] for x in (pair.real, pair.generated)]
+    train, test = (torch.cat(parts) for parts in zip(*(x.tensor_split([n // 2]) for x in sets)))
+    told, asked = (torch.arange(2).repeat_interleave(len(x) // 2) for x in (train, test))
+    network = learn(train, told, 2, steps=steps, width=width, decay=1e-2, rng=stream)
+    hits = network.classes(test) == asked
+    accuracy, count = float(hits.to(torch.float64).mean()), len(hits)
+    p = _binomial_tail(int(hits.sum()), count)
+    said = f"network {width}-{width}, {steps} steps"
+    error = math.sqrt(max(accuracy * (1 - accuracy), 1 / (count + 4)) / count)
+    return pair.record("c2st", accuracy, error, settings=said, p=p, ideal=0.5, held_out=count, seed=seed_of(rng))
+
+
+def ks(
+    real: Any, generated: Any, *, features: Features | None = None, names: Sequence[str] = (), rng: Rng = 0, data: str = ""
+) -> list[Record]:
+    """The Kolmogorov-Smirnov distance in every feature, one record each; details hold 'p'.
+
+    Arguments:
+        features: the space; raw if none is given.
+        names: of the features, e.g. a table's columns; their numbers if not given.
+        rng: for the signature shared by all metrics; nothing is drawn.
+    """
+    pair = Pair.of(real, generated, features, data, least=1)
+    if names and len(names) != pair.dimension:
+        raise ShapeMismatch(f"expected {pair.dimension} names, got {len(names)}")
+    labels = list(names) or [str(i) for i in range(pair.dimension)]
+    one, two = pair.real.sort(0).values, pair.generated.sort(0).values
+    return [_ks(pair, one[:, i].contiguous(), two[:, i].contiguous(), labels[i]) for i in range(pair.dimension)]
+
+
+def ks_to_law(law: Callable[[Tensor], Tensor], generated: Any, *, name: str) -> Record:
+    """The Kolmogorov-Smirnov distance of numbers (m,) from a law with the continuous distribution function `law`.
+
+    Arguments:
+        law: (m,) float64, sorted, to P(X ≤ x), (m,).
+        name: what records call the law.
+    """
+    x = rows(generated).to(torch.float64)
+    if x.shape[1:] != (1,):
+        raise ShapeMismatch(f"a law on the line needs numbers (m,) or (m, 1), got {tuple(x.shape)}; pass one column")
+    x = x[:, 0].sort().values
+    values, m = law(x), len(x)
+    if values.shape != x.shape or not bool(((values >= 0) & (values <= 1)).all()):
+        raise InvalidValue(f"a distribution function gives one number in [0, 1] for each of {m}, got shape {tuple(values.shape)}")
+    steps = torch.arange(m + 1, dtype=torch.float64) / m
+    gaps = torch.stack([(steps[1:] - values).abs(), (values - steps[:-1]).abs()]).amax(0)
+    at = float(values[gaps.argmax()])
+    distance = float(gaps.max())
+    details = {"features": raw().label, "generated": m, "p": _kolmogorov(distance, m)}
+    return Record("ks", distance, math.sqrt(at * (1 - at) / m), bound="estimate", data=name, n=m, details=details)
+
+
+def _ks(pair: Pair, x: Tensor, y: Tensor, name: str) -> Record:
+    """The record of one feature, both sets sorted."""
+    at = torch.cat([x, y])
+    first = torch.searchsorted(x, at, right=True) / len(x)
+    second = torch.searchsorted(y, at, right=True) / len(y)
+    gaps = (first.to(torch.float64) - second.to(torch.float64)).abs()
+    place = gaps.argmax()
+    f, g = float(first[place]), float(second[place])
+    error = math.sqrt(f * (1 - f) / len(x) + g * (1 - g) / len(y))
+    p = _kolmogorov(float(gaps[place]), len(x) * len(y) / (len(x) + len(y)))
+    return pair.record("ks" if pair.dimension == 1 and name == "0" else f"ks {name}", float(gaps[place]), error, p=p, feature=name)
+
+
+def _kolmogorov(distance: float, count: float) -> float:
+    """P(D ≥ distance) for a continuous law, by the limit law."""
+    from scipy.special import kolmogorov
+
+    return float(kolmogorov(math.sqrt(count) * distance))
+
+
+def _binomial_tail(hits: int, count: int) -> float:
+    """P(Bin(count, ½) ≥ hits)."""
+    from scipy.special import bdtrc
+
+    return 1.0 if hits <= 0 else float(bdtrc(hits - 1, count, 0.5))

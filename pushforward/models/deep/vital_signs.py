@@ -1,0 +1,98 @@
+"""Vital signs of two players, as functions of samples and of the critic's outputs; and what is wrong, judged by them.
+
+accuracy        how often the critic tells samples from data
+overfitting     (E c(seen) - E c(unseen)) / (E c(seen) - E c(g)): the share of the critic's margin over samples that only the
+                rows it has learnt from have (Karras et al. 2020, Eq. 1); 0 where chance explains it
+slope           E|∂L/∂c(g)| of the generator's loss: where it is 0 the game is saturated
+diversity       mean distance between samples, over that between rows of data
+nearest_row     median distance of a sample to its nearest row, over that of a row to its nearest other row
+nearest_sample  median distance of a row to its nearest sample, over the same
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.core.model import Symptom
+from pushforward.objectives.games import Game
+
+__all__ = ["distances", "overfitting", "slope", "gradient_norm", "symptoms"]
+
+WON = 0.98
+UNIFORM = 0.05
+OVERFITTED = 0.5
+SATURATED = 0.01
+ERRORS = 3.0
+NARROW = 64
+
+
+def distances(fake: Tensor, real: Tensor) -> dict[str, float]:
+    """Diversity, nearest_row and nearest_sample, from generated and real rows (n, …) and (m, …)."""
+    fake, real = fake.flatten(1), real.flatten(1)
+    among_real, among_fake, across = _apart(real, real), _apart(fake, fake), _apart(fake, real)
+    n, m = len(fake), len(real)
+    alike = among_real.sum() / max(1, m * (m - 1))
+    usual = (among_real + torch.full_like(among_real, torch.inf).diag().diag()).amin(1).median() if m > 1 else alike
+    tiny = 1e-12
+    return {
+        "diversity": float(among_fake.sum() / max(1, n * (n - 1)) / alike.clamp_min(tiny)),
+        "nearest_row": float(across.amin(1).median() / usual.clamp_min(tiny)),
+        "nearest_sample": float(across.amin(0).median() / usual.clamp_min(tiny)),
+    }
+
+
+def overfitting(seen: Tensor, unseen: Tensor, fake: Tensor) -> float:
+    """From the critic's outputs on rows learnt from, on rows held out, and on samples."""
+    if min(len(seen), len(unseen)) < 2:
+        return 0.0
+    gap, margin = seen.mean() - unseen.mean(), seen.mean() - fake.mean()
+    error = (seen.var() / len(seen) + unseen.var() / len(unseen)).sqrt()
+    return float(gap / margin) if bool((gap > ERRORS * error) & (margin > gap.clamp_min(0))) else float(gap > ERRORS * error)
+
+
+def slope(game: Game, fake: Tensor, real: Tensor) -> float:
+    """E|∂L/∂c(g)| of the generator's loss, from the critic's outputs."""
+    with torch.enable_grad():
+        outputs = fake.detach().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(game.generator(outputs, real[: len(fake)].detach()).sum(), outputs)
+    return float(gradient.abs().mean())
+
+
+def gradient_norm(parameters: Iterable[nn.Parameter]) -> float | None:
+    """The norm of the latest gradient; None where there is none."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    return float(torch.stack(torch._foreach_norm(gradients)).norm()) if gradients else None  # type: ignore[arg-type]
+
+
+def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
+    """A critic that has won or learnt its rows by heart, a generator without a gradient, samples that are all alike."""
+    found = []
+    if vitals["accuracy"] > WON:
+        cure = (
+            "penalties=['r1(gamma=10)'], a lower rate for the critic than for the generator (optimizers={'critic': 'adam(rate=5e-5, "
+            "beta1=0.5)'}), or noise on its inputs (hacks=['input_noise'])"
+        )
+        found.append(Symptom("the critic has won", f"it tells {vitals['accuracy']:.0%} of samples from data", cure))
+    if vitals["diversity"] < UNIFORM:
+        cure = (
+            "penalties=['r1(gamma=10)'], packing=2, game='relativistic', a lower rate for the generator (two time scales), or old samples "
+            "for the critic (hacks=['replay'])"
+        )
+        found.append(Symptom("collapse", f"samples are {vitals['diversity']:.0%} as far apart as the data", cure))
+    if vitals["overfitting"] > OVERFITTED:
+        cure = "more data, augment=['flip', 'crop(padding=2)'], penalties=['r1(gamma=10)'], or a smaller critic"
+        seen = f"{vitals['overfitting']:.0%} of its margin over samples is for rows it has seen, and held-out rows lack it"
+        found.append(Symptom("the critic overfits", seen, cure))
+    if vitals["slope"] < SATURATED and vitals["accuracy"] > 0.9:
+        cure = "game='non_saturating' (or hacks=['modified_loss']), or a lower rate for the critic"
+        found.append(Symptom("saturation", f"the generator's loss has a slope of {vitals['slope']:.1g}", cure))
+    return found
+
+
+def _apart(a: Tensor, b: Tensor) -> Tensor:
+    """Distances (n, m); of narrow rows by differences, which are exact for near ones."""
+    mode = "donot_use_mm_for_euclid_dist" if a.shape[1] <= NARROW else "use_mm_for_euclid_dist_if_necessary"
+    return torch.cdist(a, b, compute_mode=mode)

@@ -1,0 +1,194 @@
+"""Pairs of players as values: how a generator and a critic's features are made for data of a shape.
+
+    generator: z (n, latent), y (n, …) or None -> (n, *event)
+    trunk:     the layers of the critic's features φ (n, width), on which `nets.critics.Critic` puts its heads
+
+A value knows no data: shapes are given when the networks are built. Published pairs are here by name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+from torch import nn
+
+from pushforward.core.errors import InvalidValue, require_positive
+from pushforward.core.registry import Value
+from pushforward.nets.critics import Entry, planes
+from pushforward.nets.dcgan import ConvolutionalGenerator, convolutional_head, convolutional_trunk
+from pushforward.nets.mlp import MLP, Maxout, activated, check_activation, joined, mlp
+from pushforward.nets.residual import ResidualGenerator, residual_trunk
+
+__all__ = ["Adversaries", "Dense", "DeepConvolutional", "Residual", "Toy"]
+
+SHORTEST = 8
+
+
+class Adversaries(Value, family="adversaries"):
+    """How a generator and a critic are made.
+
+    Class constants:
+        scaling: the coordinates they work in.
+        bounded: whether the generator's last layer keeps within (-1, 1).
+        entry: how a condition enters the critic.
+    """
+
+    scaling: ClassVar[str] = "standardised"
+    bounded: ClassVar[bool] = False
+
+    @property
+    def entry(self) -> Entry:
+        """Appended to the flattened data."""
+        return joined
+
+    def check(self, event: Sequence[int]) -> None:
+        """Raise InvalidValue for data these networks cannot take."""
+
+    def generator(self, inputs: int, event: Sequence[int]) -> nn.Module:
+        """z and y of `inputs` numbers together -> (n, *event)."""
+        raise TypeError(f"{type(self).__name__} must define generator(inputs, event)")
+
+    def trunk(self, event: Sequence[int], extra: int = 0) -> tuple[list[nn.Module], int]:
+        """The layers of the critic's features, and their width; `extra` numbers in what is shown of the condition."""
+        raise TypeError(f"{type(self).__name__} must define trunk(event, extra)")
+
+    def head(self, width: int) -> nn.Module:
+        """(n, width) -> (n, 1)."""
+        return nn.Linear(width, 1)
+
+
+@dataclass(frozen=True)
+class Dense(Adversaries, name="mlp"):
+    """Multilayer perceptrons on flattened data of any shape.
+
+    Arguments:
+        hidden: sizes of the hidden layers of both.
+        activation: by name.
+    """
+
+    hidden: Sequence[int] = (128, 128)
+    activation: str = "leaky_relu"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        require_positive(**{f"hidden[{i}]": size for i, size in enumerate(self.hidden)})
+        check_activation(self.activation)
+
+    def generator(self, inputs: int, event: Sequence[int]) -> nn.Module:
+        """y is appended to z."""
+        return MLP(inputs, event, self.hidden, self.activation)
+
+    def trunk(self, event: Sequence[int], extra: int = 0) -> tuple[list[nn.Module], int]:
+        """y is appended to x."""
+        sizes = [math.prod(event) + extra, *self.hidden]
+        layers = list(mlp(sizes, self.activation))
+        return [*layers, activated(self.activation)] if layers else [], sizes[-1]
+
+
+@dataclass(frozen=True)
+class Toy(Adversaries, name="veegan"):
+    """For points in the plane: a generator of ReLU layers with batch norm, a critic of maxout layers.
+
+    Reference: Srivastava et al. (2017, VEEGAN), as Lin et al. (2018, PacGAN) use it: 400 units four times; 200 of 5 pieces thrice.
+
+    Arguments:
+        width: units of the generator's layers; the critic's have half.
+    """
+
+    width: int = 400
+
+    def __post_init__(self) -> None:
+        require_positive(width=self.width)
+
+    def generator(self, inputs: int, event: Sequence[int]) -> nn.Module:
+        """Four hidden layers."""
+        return MLP(inputs, event, (self.width,) * 4, "relu", norm=True)
+
+    def trunk(self, event: Sequence[int], extra: int = 0) -> tuple[list[nn.Module], int]:
+        """Three layers of maxout."""
+        units = max(1, self.width // 2)
+        sizes = [math.prod(event) + extra, units, units, units]
+        return [Maxout(i, o, 5) for i, o in pairwise(sizes)], units
+
+
+class Pictures(Adversaries):
+    """Networks for pictures of any channels, which work on values from -1 to 1."""
+
+    scaling: ClassVar[str] = "signed"
+
+    @property
+    def entry(self) -> Entry:
+        """As channels that are the same everywhere."""
+        return planes
+
+    def check(self, event: Sequence[int]) -> None:
+        """Pictures of at least 8x8."""
+        if len(event) != 3 or min(event[1:]) < SHORTEST:
+            got = f"{event[1]}x{event[2]}" if len(event) == 3 else f"{'x'.join(map(str, event)) or 'one'} numbers"
+            raise InvalidValue(
+                f"{self.name} networks take pictures of at least {SHORTEST}x{SHORTEST}, got {got}; "
+                "use GAN, whose own networks take anything"
+            )
+
+
+@dataclass(frozen=True)
+class DeepConvolutional(Pictures, name="dcgan"):
+    """Strided convolutions with batch norm, no pooling and no hidden dense layer (Radford, Metz & Chintala 2016, §3).
+
+    At 64x64 in colour with 100 numbers in a code the generator has 3 576 704 parameters, the critic 2 765 568.
+
+    Arguments:
+        width: channels of the map at half the picture's size; they double with every halving, up to 8 times.
+    """
+
+    bounded: ClassVar[bool] = True
+    width: int = 64
+
+    def __post_init__(self) -> None:
+        require_positive(width=self.width)
+
+    def generator(self, inputs: int, event: Sequence[int]) -> nn.Module:
+        """ReLU, tanh at the end."""
+        return ConvolutionalGenerator(inputs, event, self.width)
+
+    def trunk(self, event: Sequence[int], extra: int = 0) -> tuple[list[nn.Module], int]:
+        """Leaky ReLU of slope .2, flattened at the end."""
+        return convolutional_trunk(event, extra, self.width)
+
+    def head(self, width: int) -> nn.Module:
+        """One output of the whole last map, no bias."""
+        return convolutional_head(width)
+
+
+@dataclass(frozen=True)
+class Residual(Pictures, name="r3gan"):
+    """Residual networks without normalisation (Huang et al. 2024, Config E), sized by `width` and `blocks`.
+
+    Arguments:
+        width: channels at the picture's own size, a multiple of 8; they double with every halving, up to 8 times.
+        blocks: residual blocks at every size.
+    """
+
+    width: int = 64
+    blocks: int = 2
+
+    def __post_init__(self) -> None:
+        require_positive(width=self.width, blocks=self.blocks)
+        if self.width % 8:
+            raise InvalidValue(f"width must be a multiple of 8, since its convolutions work in groups of 16 channels, got {self.width}")
+
+    def generator(self, inputs: int, event: Sequence[int]) -> nn.Module:
+        """Unbounded: no tanh."""
+        return ResidualGenerator(inputs, event, self.width, self.blocks)
+
+    def trunk(self, event: Sequence[int], extra: int = 0) -> tuple[list[nn.Module], int]:
+        """The generator's mirror."""
+        return residual_trunk(event, extra, self.width, self.blocks)
+
+    def head(self, width: int) -> nn.Module:
+        """No bias."""
+        return nn.Linear(width, 1, bias=False)

@@ -1,0 +1,111 @@
+"""Critics: a trunk of features φ(x, y) with a linear head, and what else can be asked of the same features.
+
+    c(x, y) = ⟨w, φ⟩ + b                            the condition enters the trunk: appended, or embedded first
+    c(x, y) = ⟨w, φ⟩ + b + ⟨V y, φ⟩                  projection (Miyato & Koyama 2018, Eq. 3), φ of x alone
+    further heads h_i(φ)                             a classifier of conditions, a recogniser of codes
+    φ' = [φ, o(φ)]                                   batch discrimination (Salimans et al. 2016, §3.2)
+
+with o the closeness of each row to all others of its batch, o_b = Σ_{j≠i} exp(-‖M_{i,b} - M_{j,b}‖₁), M_i = T φ_i.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.nets.mlp import joined
+
+__all__ = ["Critic", "Embedded", "BatchDiscrimination", "planes", "Entry"]
+
+Entry = Callable[[Tensor, Tensor | None], Tensor]
+
+
+class Critic(nn.Module):
+    """x, y -> c(x, y) (n, 1); with further heads, a tuple of it and what they say.
+
+    Arguments:
+        trunk: the layers of φ, whose output is (n, width).
+        head: (n, width) -> (n, 1).
+        entry: how x (n, *event) and y (n, …) become the trunk's input: `joined` or `planes`.
+        embedding: y is sent through it first.
+        projection: y -> (n, width); the trunk then sees x alone.
+        heads: of the same features, (n, width) -> tensor.
+    """
+
+    def __init__(
+        self,
+        trunk: Sequence[nn.Module],
+        head: nn.Module,
+        *,
+        entry: Entry = joined,
+        embedding: nn.Module | None = None,
+        projection: nn.Module | None = None,
+        heads: Sequence[nn.Module] = (),
+        blind: bool = False,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*trunk, head)
+        self.entry, self.embedding, self.projection = entry, embedding, projection
+        self.heads = nn.ModuleList(heads)
+        self.blind = blind or projection is not None
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
+        """(n, *event), (n, …) -> (n, 1), or that and more."""
+        seen = None if self.blind or y is None else y.flatten(1) if self.embedding is None else self.embedding(y.flatten(1))
+        features = self.entry(x, seen)
+        *trunk, head = self.layers
+        for layer in trunk:
+            features = layer(features)
+        output = head(features)
+        if self.projection is not None and y is not None:
+            output = output + (self.projection(y.flatten(1)) * features).sum(1, keepdim=True)
+        return (output, *(h(features) for h in self.heads)) if len(self.heads) else output
+
+
+class Embedded(nn.Module):
+    """A network of x and y that is given an embedding of y: f(x, E y).
+
+    Arguments:
+        network: f.
+        inputs: numbers in one condition.
+        size: numbers in its embedding.
+    """
+
+    def __init__(self, network: nn.Module, inputs: int, size: int) -> None:
+        super().__init__()
+        self.network, self.embedding = network, nn.Linear(inputs, size, bias=False)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """(n, …), (n, …) -> what the network gives."""
+        return self.network(x, None if y is None else self.embedding(y.flatten(1)))
+
+
+class BatchDiscrimination(nn.Module):
+    """Features (n, width) with, appended, how close each row is to the others of its batch (n, width + kernels).
+
+    Arguments:
+        width: numbers in one row of features.
+        kernels: numbers appended.
+        size: numbers compared for each.
+    """
+
+    def __init__(self, width: int, kernels: int = 16, size: int = 8) -> None:
+        super().__init__()
+        self.kernels, self.size = kernels, size
+        self.weight = nn.Parameter(torch.randn(width, kernels * size) * width**-0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, width) -> (n, width + kernels)."""
+        rows = (x @ self.weight).reshape(len(x), self.kernels, self.size)
+        apart = (rows[:, None] - rows[None]).abs().sum(-1)
+        others = (-apart).exp().sum(1) - 1.0  # each row's closeness to itself
+        return torch.cat([x, others.to(x)], 1)
+
+
+def planes(x: Tensor, y: Tensor | None) -> Tensor:
+    """Pictures with every number of the condition as a channel that is the same everywhere."""
+    if y is None:
+        return x
+    return torch.cat([x, y.to(x)[:, :, None, None].expand(-1, -1, *x.shape[-2:])], 1)

@@ -1,0 +1,432 @@
+"""f-divergences and the pieces of their variational bounds (Nowozin, Cseke & Tomioka 2016; Nguyen, Wainwright & Jordan 2010).
+
+For f convex and r = p/q,
+
+    D_f(p‖q) = ∫ q f(r) ≥ E_p[T] - E_q[f*(T)],   f*(t) = max_u (u t - f(u)),
+
+for every T with values where f* is finite; equal at T* = f'(r). A critic's output v becomes T = g(v), with g onto that range.
+
+All numbers come in one of three variables: u = r itself; t, a value of T; v or log r, an unbounded real number. What is written
+in v or log r is simplified first, so that nothing overflows where the result fits: KL and Hellinger grow like e^v, reverse KL and
+Neyman like e^-v, hence |v| ≤ 80 in float32. Nothing is divided by f(1): the value named `gan` is -ln 4 between equal laws.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from pushforward.core.registry import Value
+
+__all__ = [
+    "Divergence",
+    "KL",
+    "ReverseKL",
+    "Pearson",
+    "Neyman",
+    "Hellinger",
+    "Jeffrey",
+    "JensenShannon",
+    "GANDivergence",
+    "TotalVariation",
+    "kl",
+    "reverse_kl",
+    "pearson",
+    "neyman",
+    "hellinger",
+    "jeffrey",
+    "js",
+    "gan",
+    "total_variation",
+    "log_lambert",
+]
+
+LN2 = math.log(2)
+
+
+class Divergence(Value, family="divergence"):
+    """One row of f-GAN's table. Every method is elementwise, any shape in, the same shape out, in the input's precision.
+
+    Class constants:
+        threshold: f'(1); a critic's T above it calls an observation real.
+        boundary: the output v with g(v) = f'(1).
+        top: supremum of the t where f* is finite.
+        at_one: f(1), the divergence of a law from itself.
+        unit: 'nats' where it is measured in them, else ''.
+    """
+
+    threshold: ClassVar[float] = 0.0
+    boundary: ClassVar[float] = 0.0
+    top: ClassVar[float] = math.inf
+    at_one: ClassVar[float] = 0.0
+    unit: ClassVar[str] = ""
+
+    def f(self, u: Tensor) -> Tensor:
+        """f(u) for u > 0."""
+        raise TypeError(f"{type(self).__name__} must define f(u)")
+
+    def conjugate(self, t: Tensor) -> Tensor:
+        """f*(t); +∞ where it is."""
+        raise TypeError(f"{type(self).__name__} must define conjugate(t)")
+
+    def activation(self, v: Tensor) -> Tensor:
+        """T = g(v), increasing."""
+        raise TypeError(f"{type(self).__name__} must define activation(v)")
+
+    def composed(self, v: Tensor) -> Tensor:
+        """f*(g(v)), simplified."""
+        raise TypeError(f"{type(self).__name__} must define composed(v)")
+
+    def best(self, log_ratio: Tensor) -> Tensor:
+        """T* = f'(r) from log r."""
+        raise TypeError(f"{type(self).__name__} must define best(log_ratio)")
+
+    def best_conjugate(self, log_ratio: Tensor) -> Tensor:
+        """f*(T*) = r f'(r) - f(r) from log r."""
+        raise TypeError(f"{type(self).__name__} must define best_conjugate(log_ratio)")
+
+
+@dataclass(frozen=True)
+class KL(Divergence, name="kl"):
+    """∫ p ln(p/q): covers all of p."""
+
+    threshold: ClassVar[float] = 1.0
+    boundary: ClassVar[float] = 1.0
+    unit: ClassVar[str] = "nats"
+
+    def f(self, u: Tensor) -> Tensor:
+        """u ln u."""
+        return torch.xlogy(u, u)
+
+    def conjugate(self, t: Tensor) -> Tensor:
+        """e^(t-1)."""
+        return (t - 1).exp()
+
+    def activation(self, v: Tensor) -> Tensor:
+        """v."""
+        return v
+
+    def composed(self, v: Tensor) -> Tensor:
+        """e^(v-1)."""
+        return (v - 1).exp()
+
+    def best(self, log_ratio: Tensor) -> Tensor:
+        """1 + ln r."""
+        return 1 + log_ratio
+
+    def best_conjugate(self, log_ratio: Tensor) -> Tensor:
+        """r."""
+        return log_ratio.exp()
+
+
+@dataclass(frozen=True)
+class ReverseKL(Divergence, name="reverse_kl"):
+    """∫ q ln(q/p): seeks a mode of p."""
+
+    threshold: ClassVar[float] = -1.0
+    top: ClassVar[float] = 0.0
+    unit: ClassVar[str] = "nats"
+
+    def f(self, u: Tensor) -> Tensor:
+        """-ln u."""
+        return -u.log()
+
+    def conjugate(self, t: Tensor) -> Tensor:
+        """-1 - ln(-t) for t < 0."""
+        return _below(t, self.top, -1.0, lambda t: -1 - (-t).log())
+
+    def activation(self, v: Tensor) -> Tensor:
+        """-e^-v."""
+        return -(-v).exp()
+
+    def composed(self, v: Tensor) -> Tensor:
+        """v - 1."""
+        return v - 1
+
+    def best(self, log_ratio: Tensor) -> Tensor:
+        """-1/r."""
+        return -(-log_ratio).exp()
+
+    def best_conjugate(self, log_ratio: Tensor) -> Tensor:
+        """ln r - 1."""
+        return log_ratio - 1
+
+
+@dataclass(frozen=True)
+class Pearson(Divergence, name="pearson"):
+    """∫ (p-q)²/q. The paper's Table 1 prints p below the line, which its f contradicts."""
+
+    def f(self, u: Tensor) -> Tensor:
+        """(u-1)²."""
+        return (u - 1).square()
+
+    def conjugate(self, t: Tensor) -> Tensor:
+        """t²/4 + t for t ≥ -2, else -1: u cannot be negative."""
+        return (1 + t / 2).relu().square() - 1
+
+    def activation(self, v: Tensor) -> Tensor:
+        """v."""
+        return v
+
+    def composed(self, v: Tensor) -> Tensor:
+        """The conjugate itself."""
+        return self.conjugate(v)
+
+    def best(self, log_ratio: Tensor) -> Tensor:
+        """2(r-1)."""
+        return 2 * log_ratio.expm1()
+
+    def best_conjugate(self, log_ratio: Tensor) -> Tensor:
+        """r² - 1."""
+        return (2 * log_ratio).expm1()
+
+
+@dataclass(frozen=True)
+class Neyman(Divergence, name="neyman"):
+    """∫ (p-q)²/p: Pearson's with the laws exchanged."""
+
+    top: ClassVar[float] = 1.0
+
+    def f(self, u: Tensor) -> Tensor:
+        """(1-u)²/u."""
+        return (1 - u).square() / u
+
+    def conjugate(self, t: Tensor) -> Tensor:
+        """2 - 2√(1-t) for t ≤ 1."""
+        inside = _below(t, self.top, 0.0, lambda t: 2 - 2 * (1 - t).sqrt())
+        return torch.where(t == self.top, 2.0, inside)
+
+    def activation(self, v: Tensor) -> Tensor:
+        """1 - e^-v."""
+        return -(-v).expm1()
+
+    def composed(self, v: Tensor) -> Tensor:
+        """2 - 2e^(-v/2)."""
+        return -2 * (-v / 2).expm1()
+
+    def best(self, log_ratio: Tensor) -> Tensor:
+        """1 - 1/r²."""
+        return -(-2 * log_ratio).expm1()
+
+    def best_conjugate(self, log_ratio: Tensor) -> Tensor:
+        """2 - 2/r."""
+        return -2 * (-log_ratio).expm1()
+
+
+@dataclass(frozen=True)
+class Hellinger(Divergence, name="hellinger"):
+    """∫ (√p-√q)², at most 2."""
+
+    top: ClassVar[float] = 1.0
+
+    def f(self, u: Tensor) -> Tensor:
+        """(√u-1)²."""
+        return (u.sqrt() - 1).square()
+
+    def conjugate(self, t: Tensor) -> Tensor:
+        """t/(1-t) for t < 1."""
+        return _below(t, self.top, 0.0, lambda t: t / (1 - t))
+
+    def activation(self, v: Tensor) -> Tensor:
+        """1 - e^-v."""
+        return -(-v).expm1()
+
+    def composed(self, v: Tensor) -> Tensor:
+        """e^v - 1."""
+        return v.expm1()
+
+    def best(self, log_ratio: Tensor) -> Tensor:
+        """1 - r^-½."""
+        return -(-log_ratio / 2).expm1()
+
+    def best_conjugate(self, log_ratio: Tensor) -> Tensor:
+        """√r - 1."""
+        return (log_ratio / 2).expm1()
+
+
+@dataclass(frozen=True)
+class Jeffrey(Divergence, name="jeffrey"):
+    """∫ (p-q) ln(p/q): KL and reverse KL together.
+
+    With w the root of w + ln w = 1 - t, that is Lambert's W(e^(1-t)), the maximum is at u = 1/w and f* = 1/w + w + t - 2.
+    In y = ln w, where e^(1-t) need not exist, this is e^-y - 1 - y.
+    """
+
+    unit: ClassVar[str] = "nats"
+
+    def f(self, u: Tensor) -> Tensor:
+        """(u-1) ln u."""
+        return (u - 1) * u.log()
+
+    def conjugate(self, t: Tensor) -> Tensor:
+        """1/W + W + t - 2 with W = W(e^(1-t))."""
+        y = log_lambert(1 - t)
+        return (-y).expm1() - y
+
+    def activation(self, v: Tensor) -> Tensor:
+        """v."""
+        return v
+
+    def composed(self, v: Tensor) -> Tensor:
+        """The conjugate itself."""
+        return self.conjugate(v)
+
+    def best(self, log_ratio: Tensor) -> Tensor:
+        """ln r + 1 - 1/r."""
+        return log_ratio - (-log_ratio).expm1()
+
+    def best_conjugate(self, log_ratio: Tensor) -> Tensor:
+        """r - 1 + ln r."""
+        return log_ratio.expm1() + log_ratio
+
+
+@dataclass(frozen=True)
+class JensenShannon(Divergence, name="js"):
+    """Twice the Jensen-Shannon divergence, at most ln 4. The paper's Table 1 prints a ½ that its f does not have."""
+
+    top: ClassVar[float] = LN2
+    unit: ClassVar[str] = "nats"
+
+    def f(self, u: Tensor) -> Tensor:
+        """u ln u - (u+1) ln((1+u)/2)."""
+        return _binary(u) + (1 + u) * LN2
+
+    def conjugate(self, t: Tensor) -> Tensor:
+        """-ln(2 - e^t) for t < ln 2."""
+        return _below(t, self.top, 0.0, lambda t: -_log1mexp(t - LN2) - LN2)
+
+    def activation(self, v: Tensor) -> Tensor:
+        """ln 2 - ln(1+e^-v)."""
+        return LN2 + logsigmoid(v)
+
+    def composed(self, v: Tensor) -> Tensor:
+        """ln(1+e^v) - ln 2."""
+        return -logsigmoid(-v) - LN2
+
+    def best(self, log_ratio: Tensor) -> Tensor:
+        """ln(2r/(1+r))."""
+        return self.activation(log_ratio)
+
+    def best_conjugate(self, log_ratio: Tensor) -> Tensor:
+        """ln((1+r)/2)."""
+        return self.composed(log_ratio)
+
+
+@dataclass(frozen=True)
+class GANDivergence(Divergence, name="gan"):
+    """Twice the Jensen-Shannon divergence less ln 4: the value of the original game at its best critic."""
+
+    threshold: ClassVar[float] = -LN2
+    top: ClassVar[float] = 0.0
+    at_one: ClassVar[float] = -2 * LN2
+    unit: ClassVar[str] = "nats"
+
+    def f(self, u: Tensor) -> Tensor:
+        """u ln u - (u+1) ln(u+1)."""
+        return _binary(u)
+
+    def conjugate(self, t: Tensor) -> Tensor:
+        """-ln(1 - e^t) for t < 0."""
+        return _below(t, self.top, -1.0, lambda t: -_log1mexp(t))
+
+    def activation(self, v: Tensor) -> Tensor:
+        """-ln(1+e^-v)."""
+        return logsigmoid(v)
+
+    def composed(self, v: Tensor) -> Tensor:
+        """ln(1+e^v)."""
+        return -logsigmoid(-v)
+
+    def best(self, log_ratio: Tensor) -> Tensor:
+        """ln(r/(1+r))."""
+        return self.activation(log_ratio)
+
+    def best_conjugate(self, log_ratio: Tensor) -> Tensor:
+        """ln(1+r)."""
+        return self.composed(log_ratio)
+
+
+@dataclass(frozen=True)
+class TotalVariation(Divergence, name="total_variation"):
+    """½∫ |p-q|, at most 1."""
+
+    top: ClassVar[float] = 0.5
+
+    def f(self, u: Tensor) -> Tensor:
+        """½|u-1|."""
+        return 0.5 * (u - 1).abs()
+
+    def conjugate(self, t: Tensor) -> Tensor:
+        """t for |t| ≤ ½, -½ below: u cannot be negative."""
+        return torch.where(t > self.top, math.inf, t.clamp_min(-0.5))
+
+    def activation(self, v: Tensor) -> Tensor:
+        """½ tanh v."""
+        return 0.5 * v.tanh()
+
+    def composed(self, v: Tensor) -> Tensor:
+        """½ tanh v."""
+        return 0.5 * v.tanh()
+
+    def best(self, log_ratio: Tensor) -> Tensor:
+        """½ sgn(r-1); no slope."""
+        return 0.5 * log_ratio.sign()
+
+    def best_conjugate(self, log_ratio: Tensor) -> Tensor:
+        """½ sgn(r-1)."""
+        return 0.5 * log_ratio.sign()
+
+
+kl, reverse_kl, pearson, neyman, hellinger = KL, ReverseKL, Pearson, Neyman, Hellinger
+jeffrey, js, gan, total_variation = Jeffrey, JensenShannon, GANDivergence, TotalVariation
+
+
+# ------------------------------------------------------------------------------------------------------- numerics
+
+
+def log_lambert(s: Tensor) -> Tensor:
+    """ln W(e^s): the y with e^y + y = s, any real s, differentiable any number of times."""
+    return _LogLambert.apply(s)
+
+
+class _LogLambert(torch.autograd.Function):
+    """Newton's iteration forwards, the implicit function's derivative dy/ds = 1/(1 + e^y) backwards."""
+
+    @staticmethod
+    def forward(ctx: Any, s: Tensor) -> Tensor:
+        # e^y + y - s is convex and increasing and y ≥ the root to begin with, so that every step goes down towards it.
+        y = torch.where(s < -10, s, torch.logaddexp(s, torch.zeros_like(s)).clamp_min(4e-5).log())
+        for _ in range(6):
+            w = y.exp()
+            y = y - (w + y - s) / (w + 1)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        return gradients[0] * torch.sigmoid(-y)
+
+
+def _below(t: Tensor, top: float, safe: float, value: Any) -> Tensor:
+    """value(t) where t < top and +∞ elsewhere, with gradient 0 there: `safe` stands in, because where() passes NaN gradients on."""
+    outside = t >= top
+    return torch.where(outside, math.inf, value(torch.where(outside, safe, t)))
+
+
+def _log1mexp(s: Tensor) -> Tensor:
+    """ln(1 - e^s) for s < 0, precise at both ends (Mächler 2012)."""
+    far = s < -LN2
+    near = (-torch.where(far, -LN2, s).expm1()).log()
+    return torch.where(far, (-torch.where(far, s, -LN2).exp()).log1p(), near)
+
+
+def _binary(u: Tensor) -> Tensor:
+    """u ln u - (u+1) ln(u+1) = -u ln(1+1/u) - ln(1+u), without its cancellation at large u."""
+    w = u.clamp_min(torch.finfo(u.dtype).tiny)
+    return -w * (1 / w).log1p() - u.log1p()

@@ -1,0 +1,126 @@
+"""Handwriting by a VAE: laid out on a plane of two codes, and drawn and restored from twenty.
+
+With two codes the whole model can be seen at once: the decoder's mean on a grid over [-3, 3]². With twenty it is likelier, and
+sharper, but can only be sampled. Pixels are coins, drawn afresh from the grey levels at every step (dynamic binarisation), so
+that the likelihood is a mass of black and white pictures; the test digits are binarised once, by the seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import BadSource
+from pushforward.core.random import derive, generator
+from pushforward.core.records import Record
+from pushforward.core.source import Source
+from pushforward.core.space import Space
+from pushforward.data import read, split
+from pushforward.fitting.augment import binarise
+from pushforward.fitting.trainer import Trainer
+from pushforward.latent.grids import grid
+from pushforward.metrics.likelihood import elbo, iwae
+from pushforward.models.deep.vae import VAE
+from pushforward.plots.latent import decoded_grid, sheet
+from pushforward.recipes.registry import Findings
+
+__all__ = ["run", "Parts", "parts", "coins", "model_of"]
+
+STEPS, REACH = 20, 3.0
+SAMPLES, BATCH = 600_000, 100
+TEST, K = 1000, 500
+LATENTS = (2, 20)
+COLUMNS = 16
+
+
+class Parts(NamedTuple):
+    """Pictures to learn from, pictures to measure on (n, *shape), their space, and how records call the latter."""
+
+    train: Source
+    test: Tensor
+    space: Space
+    data: str
+
+
+def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
+    """Learn both models, bound the likelihood of test digits, and draw."""
+    held = parts(str(paths[0]), seed)
+    black_and_white = coins(held, seed)
+    models = {latent: learn(latent, held.train, seed, round(budget * SAMPLES)) for latent in LATENTS}
+    found = {latent: measured(latent, model, black_and_white, held.data) for latent, model in models.items()}
+    records = {key: record for row in found.values() for key, record in row.items()}
+    rows = [[f"{latent}", *(f"≥ {r.value:.2f} ± {r.error:.2f}" for r in row.values())] for latent, row in found.items()]
+    notes = [
+        f"{len(held.train)} pictures learnt from, {round(budget * SAMPLES)} shown to each model; measured on {held.data}, binarised",
+        f"the importance-weighted bound has {K} draws a picture; nats per picture, mass of black and white pictures",
+    ]
+    heads = ("codes", "ELBO, nats", "importance-weighted bound, nats")
+    return Findings(records, heads, rows, notes, pictures(models, held, black_and_white, seed))
+
+
+def parts(name: str, seed: int) -> Parts:
+    """Training and test pictures of a source by name or path: MNIST's own test digits, or a fifth set aside; TEST at most."""
+    try:
+        source = read(name, label=False)
+        train, test = (source, read("mnist:test", label=False)) if name == "mnist" else split(source, held_out=0.2, seed=seed)
+    except BadSource as error:
+        if name != "mnist":
+            raise
+        cure = "`pushforward data mnist --download` fetches it, or point PUSHFORWARD_DATA at it; --file digits does without"
+        raise BadSource(f"MNIST is not here; {cure} ({error})") from error
+    if source.space.kind != "pictures":
+        raise BadSource(f"{name}: expected pictures, got {source.space}; pass --file with a folder of pictures, digits or mnist")
+    few = min(len(test), TEST)
+    said = f"{few} pictures of {name}" + (":test" if name == "mnist" else f", not learnt from (seed {seed})")
+    return Parts(train, test.take(torch.arange(few)).x, source.space, said)
+
+
+def coins(held: Parts, seed: int) -> Tensor:
+    """The test pictures in black and white, drawn once from their grey levels."""
+    return binarise().apply(held.test, held.space, generator(derive(seed, "binarise")))
+
+
+def model_of(latent: int) -> VAE:
+    """The published layout for the plane (784-500-501-2 of MNIST); one layer of 400 otherwise."""
+    if latent == 2:  # without warming up, both codes of so deep a network often die at the beginning
+        return VAE(latent=2, network="plane", likelihood="bernoulli", objective="elbo(warm_up=0.25)")
+    return VAE(latent=latent, hidden=(400,), likelihood="bernoulli")
+
+
+def learn(latent: int, train: Source, seed: int, samples: int) -> VAE:
+    """From pictures binarised afresh at every step."""
+    by = Trainer(
+        samples=max(samples, BATCH), batch=BATCH, seed=seed, schedule="cosine", augment=["binarise"], optimizers={"vae": "adam(rate=0.001)"}
+    )
+    return model_of(latent).fit(train, by=by)
+
+
+def measured(latent: int, model: VAE, x: Tensor, data: str) -> dict[str, Record]:
+    """Both bounds on log P(x)."""
+    return {
+        f"ELBO, {latent}": elbo(model, x, rng=0, data=f"{data}, binarised"),
+        f"importance-weighted, {latent}": iwae(model, x, k=K, rng=0, data=f"{data}, binarised"),
+    }
+
+
+@torch.no_grad()
+def pictures(models: dict[int, VAE], held: Parts, black_and_white: Tensor, seed: int) -> dict[str, Any]:
+    """The plane; samples of the larger model; test pictures, as binarised, and as both restore them."""
+    plane, deep = models[2], models[LATENTS[-1]]
+    laid = grid(plane, STEPS, reach=REACH)
+    drawn = deep.sample(8 * COLUMNS, rng=derive(seed, "samples"), noise=False).reshape(8, COLUMNS, *held.test.shape[1:])
+    some = slice(0, COLUMNS)
+    restored = [held.test[some], black_and_white[some], *(m.decode(m.encode(black_and_white[some])) for m in models.values())]
+    down = ["original", "black and white", *(f"{latent} codes" for latent in models)]
+    codes = LATENTS[-1]
+    return {
+        "mnist-plane": decoded_grid(laid, held.space, title=f"The plane of two codes, decoded from -{REACH:g} to {REACH:g}"),
+        "mnist-samples": sheet(drawn, held.space, title=f"Samples of a VAE with {codes} codes (means of p(x|z))"),
+        "mnist-reconstructions": sheet(
+            torch.stack([r.to(held.test.dtype) for r in restored]), held.space, down=down, title="Pictures not learnt from, and as restored"
+        ),
+    }

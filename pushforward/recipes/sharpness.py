@@ -1,0 +1,157 @@
+r"""How sharp a VAE restores, against the sigma of its likelihood N(f(z), σ² I).
+
+    -ELBO = E ‖x - f(z)‖² / 2σ² + d/2 log 2πσ² + KL(q(z|x) ‖ p(z))
+
+A large σ makes errors cheap: whatever costs more in the last term than it saves in the first is left out, strokes lose their
+edges, and units die (the rate falls). A small σ buys everything back, pays in rate, and in the end restores noise; what is then
+drawn from the prior falls between the digits. σ learnt with the rest is where the bound itself would have it.
+
+Sharpness is the gradient's energy, Σ (differences of neighbouring pixels)², in parts of that of the pictures themselves. σ and
+errors are in the pictures' levels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.random import derive, generator
+from pushforward.core.records import Record
+from pushforward.densities.likelihoods import GaussianLikelihood
+from pushforward.densities.normals import kl_divergence
+from pushforward.fitting.augment import dequantise
+from pushforward.fitting.trainer import Trainer
+from pushforward.metrics.latents import active_units
+from pushforward.metrics.likelihood import elbo, iwae
+from pushforward.models.deep.vae import VAE
+from pushforward.plots.comparisons import against_setting
+from pushforward.plots.latent import sheet
+from pushforward.recipes.mnist import Parts, parts
+from pushforward.recipes.registry import Findings
+
+__all__ = ["run", "measured", "energy", "SIGMAS"]
+
+SIGMAS = (1.6, 0.8, 0.4, 0.2, 0.1)
+"""In standard deviations of the pictures' pixels; and learnt."""
+LATENT, HIDDEN = 16, (256,)
+SAMPLES, BATCH = 250_000, 64
+K, SHOWN = 200, 7
+KINDS = ("sharpness of reconstructions", "sharpness of samples", "rate", "error", "active units", "ELBO", "importance-weighted bound")
+
+
+def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
+    """One VAE for each sigma and one that learns it; what each restores and draws, and what it says of pictures not learnt from."""
+    held = parts(str(paths[0]), seed)
+    noisy = dequantised(held, seed)
+    given = (*SIGMAS, None)
+    models = [learn(sigma, held, seed, round(budget * SAMPLES)) for sigma in given]
+    sigmas = [sigma_of(model) for model in models]
+    names = [f"{sigma:.2f}" + (" (learnt)" if g is None else "") for sigma, g in zip(sigmas, given)]
+    found = [measured(model, noisy, float(energy(held.test.float()).mean()), held.data, seed) for model in models]
+    records = {f"{kind}, sigma {name}": row[kind] for name, row in zip(names, found) for kind in KINDS}
+    rows = [[name, *(_cell(kind, row[kind]) for kind in KINDS)] for name, row in zip(names, found)]
+    heads = ("sigma", "sharpness, restored", "sharpness, samples", "rate", "error a pixel", "units", "ELBO", "bound")
+    best = max(range(len(found)), key=lambda i: found[i][KINDS[-1]].value)
+    notes = [
+        f"{len(held.train)} pictures learnt from, {round(budget * SAMPLES)} shown to each model of {LATENT} codes; measured on {held.data}",
+        "sigma and error in levels; sharpness in parts of the pictures' own; rate and bounds in nats a picture "
+        f"(the last of {K} draws); bounds of integer pictures after dequantising",
+        f"the likeliest is sigma {names[best]}",
+    ]
+    drawn = {"sharpness": sheets(models, names, held, seed), "sharpness-curves": curves(sigmas, found)}
+    return Findings(records, heads, rows, notes, drawn)
+
+
+def learn(sigma: float | None, held: Parts, seed: int, samples: int) -> VAE:
+    """A VAE at one sigma (standard deviations of a pixel), or with sigma learnt."""
+    by = Trainer(samples=max(samples, BATCH), batch=BATCH, seed=seed, schedule="cosine", optimizers={"vae": "adam(rate=0.002)"})
+    return VAE(latent=LATENT, hidden=HIDDEN, likelihood=GaussianLikelihood(sigma=sigma)).fit(held.train, by=by)
+
+
+@torch.no_grad()
+def sigma_of(model: VAE) -> float:
+    """The root of the mean squared sigma over pixels, in the pictures' levels."""
+    law = model.likelihood(model.prior(1).mean)
+    return float((law.scale * model.scaling.scale).expand_as(law.mean).square().mean().sqrt())
+
+
+def dequantised(held: Parts, seed: int) -> Tensor:
+    """The test pictures with the noise that densities of integers need; as they are, where they are no integers."""
+    return dequantise().apply(held.test.float(), held.space, generator(derive(seed, "dequantise"))) if held.space.integer else held.test
+
+
+@torch.no_grad()
+def measured(model: VAE, x: Tensor, own: float, data: str, seed: int) -> dict[str, Record]:
+    """By kind, on pictures x (n, channels, height, width) not learnt from, whose mean energy is `own` without the added noise."""
+    q = model.posterior(model.to_model(x))
+    restored = model.decode(q.mean)
+    drawn = model.sample(len(x), rng=derive(seed, "samples"), noise=False)
+    rate = Record.of("rate", kl_divergence(q, model.prior(len(x))), unit="nats", data=data)
+    found = [
+        Record.of("gradient energy", energy(restored) / own, unit="of the pictures' own", bound="estimate", data=data),
+        Record.of("gradient energy", energy(drawn) / own, unit="of the pictures' own", bound="estimate", data=f"{len(x)} samples"),
+        rate,
+        Record.of("root mean squared error", (x - restored).square().flatten(1).mean(1).sqrt(), unit="levels", data=data),
+        active_units(model, x, data=data),
+        elbo(model, x, rng=0, data=data),
+        iwae(model, x, k=K, rng=0, data=data),
+    ]
+    return dict(zip(KINDS, found))
+
+
+def energy(x: Tensor) -> Tensor:
+    """Σ (differences of neighbouring pixels)² of each picture (n,)."""
+    across, along = x.diff(dim=-1), x.diff(dim=-2)
+    return across.square().flatten(1).sum(1) + along.square().flatten(1).sum(1)
+
+
+def _cell(kind: str, record: Record) -> str:
+    if kind == "active units":
+        return f"{record.value:.0f}"
+    digits = 1 if record.unit == "nats" else 2
+    sign = "≥ " if record.bound == "lower bound" else ""
+    return f"{sign}{record.value:.{digits}f}" + (f" ± {record.error:.{digits}f}" if math.isfinite(record.error) else "")
+
+
+@torch.no_grad()
+def sheets(models: Sequence[VAE], names: Sequence[str], held: Parts, seed: int) -> Any:
+    """Pictures not learnt from and as each model restores them; to the right, what each draws."""
+    originals = held.test[:SHOWN].float()
+    gap = torch.full_like(originals[:1], held.space.high)
+    rows = [torch.cat([originals, gap, held.test[SHOWN : 2 * SHOWN].float()])]
+    for model in models:
+        drawn = model.sample(SHOWN, rng=derive(seed, "drawn"), noise=False)
+        rows.append(torch.cat([model.decode(model.encode(originals)), gap, drawn]))
+    down = ["pictures", *(f"σ = {name}" for name in names)]
+    across = [*[""] * (SHOWN // 2), f"restored from {LATENT} codes", *[""] * SHOWN, "drawn from the prior", *[""] * (SHOWN // 2)]
+    return sheet(torch.stack(rows), held.space, across=across, down=down, title="Restored and drawn by VAEs of different sigma (levels)")
+
+
+def curves(sigmas: Sequence[float], found: Sequence[Mapping[str, Record]]) -> Any:
+    """Sharpness, rate and units, error, and the bound against sigma; the learnt one as a line."""
+
+    def line(kind: str) -> tuple[list[float], list[float]]:
+        own = [row[kind] for row in found[:-1]]
+        return [r.value for r in own], [r.error if math.isfinite(r.error) else 0.0 for r in own]
+
+    panels = [
+        ("sharpness, of the pictures' own", {"restored": KINDS[0], "samples": KINDS[1]}),
+        ("nats a picture", {"rate": "rate"}),
+        ("active units", {"active units": "active units"}),
+        ("log p(x), lower bounds, nats a picture", {"ELBO": "ELBO", f"{K} draws": KINDS[-1]}),
+    ]
+    marked = [{name: found[-1][kind].value for name, kind in lines.items()} for _, lines in panels]
+    return against_setting(
+        sigmas[:-1],
+        [(label, {name: line(kind) for name, kind in lines.items()}) for label, lines in panels],
+        x="sigma, levels",
+        mark=sigmas[-1],
+        marked=marked,
+        mark_name="learnt",
+        title=f"What sigma decides (VAE of {LATENT} codes, pictures not learnt from)",
+    )
