@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.timing import machine
 
-ROOMS = ("spine", "classical", "kde", "likelihood")
+ROOMS = ("spine", "classical", "kde", "likelihood", "adversarial")
 RESULTS = Path(__file__).parent.parent / "results" / "bench.json"
 
 

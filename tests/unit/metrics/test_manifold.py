@@ -80,15 +80,21 @@ def test_a_thousand_dimensions_small() -> None:
     assert [r.value for r in prdc(x, y)] == pytest.approx(by_definition(x, y, 5), abs=1e-12)
 
 
+# Standard deviations from draw to draw of 10 000 rows in a thousand dimensions, over 13 draws. Precision and recall have one law there,
+# whose mean was .4766 over the 26 numbers.
+SPREAD = {"precision": 0.0085, "recall": 0.0085, "density": 0.047, "coverage": 0.0044}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_ten_thousand_rows_in_a_thousand_dimensions() -> None:
-    """M2, whose numbers are of one draw. From draw to draw precision and recall vary by .007, density, which hangs on a few rows
-    that many are near to, by .05; so the mean of four draws is compared, and density by its error bar."""
-    found = [prdc(normal(10_000, 1000, seed=2 * i), normal(10_000, 1000, seed=2 * i + 1), k=5) for i in range(4)]
-    expected = {"precision": 0.477, "recall": 0.471, "density": 1.056, "coverage": 0.974}
-    for records in zip(*found):
-        name = records[0].quantity
-        mean = sum(r.value for r in records) / 4
-        allowed = 0.01 if name != "density" else 3 * records[0].error
-        assert abs(mean - expected[name]) < allowed, f"{name} {mean}"
+    """M2. Its numbers are those of one draw, so two draws are held to them by the spread between draws, and to the known means."""
+    found = [prdc(normal(10_000, 1000, seed=2 * i), normal(10_000, 1000, seed=2 * i + 1), k=5) for i in range(2)]
+    mean = {name: (a.value + b.value) / 2 for name, a, b in zip(NAMES, *found)}
+    one_draw = {"precision": 0.477, "recall": 0.471, "density": 1.056, "coverage": 0.974}
+    known = {"density": 1.0, "coverage": found[0][3].details["ideal"]}
+    for name in NAMES:
+        assert abs(mean[name] - one_draw[name]) < 3 * SPREAD[name] * 1.5**0.5, f"{name} {mean[name]}"
+    for name, value in known.items():
+        assert abs(mean[name] - value) < 3 * SPREAD[name] / 2**0.5, f"{name} {mean[name]}"
+    assert abs(mean["precision"] / 2 + mean["recall"] / 2 - 0.4766) < 3 * SPREAD["recall"] / 2

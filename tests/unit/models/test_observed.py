@@ -48,7 +48,8 @@ def test_a_generator_that_is_known() -> None:
     law = torch.distributions.MultivariateNormal(middle, axes @ axes.T + 0.49 * eye)
     x = observed.sample(6, rng=1)
     assert torch.allclose(naive(observed, x, samples=50_000).values, law.log_prob(x), atol=0.1)
-    assert torch.allclose(ais(observed, x, temperatures=100, chains=60).values, law.log_prob(x), atol=0.2)
+    annealed = ais(observed, x, temperatures=100, chains=60)
+    assert float(((annealed.values - law.log_prob(x)) / annealed.errors).abs().max()) < 4
     assert abs(bdmc(observed, 10, temperatures=100).gap) < 0.4
 
 
