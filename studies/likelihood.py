@@ -196,7 +196,7 @@ STUDIES = [
     ),
     Study(
         "ring-vae",
-        "VAE with sigma .05 on the ring with noise .05, 5000 unseen points",
+        "VAE with sigma .05 on the ring with noise .05, 4000 unseen points",
         noisy_ring,
         {"off the true E log p": at_most(0.15), "KS of the radius": at_most(0.05), "share inside .95, off the truth": at_most(0.01)},
     ),

@@ -296,7 +296,7 @@ def _table(space: str, found: Sequence[Sequence[Record]], others: Sequence[_Rows
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"features: {space}", title_justify="left", title_style="")
     table.add_column("metric", no_wrap=True)
     for other in others:
-        table.add_column(f"{other.text} ({len(other.x)})", justify="right", overflow="fold")
+        table.add_column(f"{_short(other.text)} ({len(other.x)})", justify="right", overflow="fold")
     table.add_column("ideal", justify="right", no_wrap=True)
     named = [{r.quantity: r for r in records} for records in found]
     for quantity in dict.fromkeys(r.quantity for records in found for r in records):
@@ -305,6 +305,11 @@ def _table(space: str, found: Sequence[Sequence[Record]], others: Sequence[_Rows
         ideal = first.details.get("ideal")
         table.add_row(quantity, *(_cell(r, first) for r in line), "" if ideal is None else f"{ideal:.4g}")
     return table
+
+
+def _short(text: str) -> str:
+    """The end of a long path, which would make its column unreadable."""
+    return text if len(text) <= 24 else Path(text).name
 
 
 def _cell(record: Record | None, first: Record) -> str:

@@ -143,9 +143,7 @@ def _print(opened: Sequence[Run], measured: Sequence[Sequence[Any]], voice: Voic
     )
     stdout().print(table)
     if "bdmc" in quantities:
-        voice.say(
-            "BDMC: the bounds on as many rows simulated from each model itself; how far they lie apart is how far AIS may be off"
-        )
+        voice.say("BDMC: the bounds on as many rows simulated from each model itself; how far they lie apart is how far AIS may be off")
 
 
 def _cell(records: Sequence[Any]) -> str:

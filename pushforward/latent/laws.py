@@ -84,11 +84,11 @@ def law_of(model: Any, x: Any = None, y: Any = None) -> CodeLaw:
     """
     if x is not None:
         return CodeLaw.of_codes(_encoded(model, x, y))
+    variance = getattr(model, "explained_variance_", None)
+    if variance is not None:  # what it encodes to are scores, not the z of its probabilistic reading
+        return CodeLaw(torch.zeros_like(variance), variance.clamp_min(0).sqrt())
     if callable(getattr(model, "prior", None)):
         return _of_prior(model)
-    variance = getattr(model, "explained_variance_", None)
-    if variance is not None:
-        return CodeLaw(torch.zeros_like(variance), variance.clamp_min(0).sqrt())
     size = getattr(model, "latent", None)
     if isinstance(size, int) and isinstance(model, Samples) and isinstance(model, Decodes):
         zero = torch.zeros(size, dtype=model.floating(), device=model.device)  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from pushforward.nets.mlp import joined
 
-__all__ = ["Critic", "Embedded", "BatchDiscrimination", "planes", "Entry"]
+__all__ = ["Critic", "Embedded", "BatchDiscrimination", "planes", "row_by_row", "Entry"]
 
 Entry = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -62,6 +62,14 @@ class Critic(nn.Module):
         if self.projection is not None and y is not None:
             output = output + (self.projection(y.flatten(1)) * features).sum(1, keepdim=True)
         return (output, *(h(features) for h in self.heads)) if len(self.heads) else output
+
+
+def row_by_row(network: nn.Module | None) -> bool:
+    """Whether a critic is known to judge every row by itself: one of ours, without batch norm or batch discrimination."""
+    batchwise = (nn.modules.batchnorm._BatchNorm, BatchDiscrimination)
+    if network is None or type(network) is not Critic:
+        return False
+    return not any(isinstance(layer, batchwise) for layer in network.modules())
 
 
 class Embedded(nn.Module):

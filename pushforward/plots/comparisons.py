@@ -30,7 +30,7 @@ def densities_beside(
     grids = {head: numbers(values, head) for head, values in maps.items()}
     if not grids:
         raise InvalidValue("expected at least one density to draw, got none")
-    figure, axes = page(3.0 * len(heads) + 0.8, 3.5, 1, len(heads), sharex=True, sharey=True)
+    figure, axes = page(3.0 * len(heads) + 0.8, 3.9, 1, len(heads), sharex=True, sharey=True)
     top = max(float(values.max()) for values in grids.values())
     image = None
     for ax, head in zip(np.atleast_1d(axes).ravel(), heads):

@@ -141,9 +141,9 @@ def curves(sigmas: Sequence[float], found: Sequence[Mapping[str, Record]]) -> An
 
     panels = [
         ("sharpness, of the pictures' own", {"restored": KINDS[0], "samples": KINDS[1]}),
-        ("nats a picture", {"rate": "rate"}),
+        ("rate, nats a picture", {"rate": "rate"}),
         ("active units", {"active units": "active units"}),
-        ("log p(x), lower bounds, nats a picture", {"ELBO": "ELBO", f"{K} draws": KINDS[-1]}),
+        ("lower bounds of log p(x), nats", {"ELBO": "ELBO", f"{K} draws": KINDS[-1]}),
     ]
     marked = [{name: found[-1][kind].value for name, kind in lines.items()} for _, lines in panels]
     return against_setting(

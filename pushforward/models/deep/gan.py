@@ -30,7 +30,7 @@ from pushforward.fitting.trainer import Trainer
 from pushforward.models.deep.hacks import Hack, chosen
 from pushforward.models.deep.vital_signs import distances, gradient_norm, overfitting, slope, symptoms
 from pushforward.nets.adversaries import Adversaries, Dense
-from pushforward.nets.critics import Critic, Embedded
+from pushforward.nets.critics import Critic, Embedded, row_by_row
 from pushforward.nets.memory import Memory
 from pushforward.objectives.distances import energy_distance
 from pushforward.objectives.games import Game
@@ -41,6 +41,7 @@ __all__ = ["GAN", "Judged", "CONDITIONING"]
 CONDITIONING = ("concatenation", "embedding", "projection", "auxiliary")
 EMBEDDED = 8
 RECENT = 256
+RECORDED = 8
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ class GAN(Learner):
     accepts: ClassVar[frozenset[str]] = frozenset({"constant", "categorical"})
     optimizer: ClassVar[Optimizer] = adam(2e-4, beta1=0.5)
     """What moves either player."""
+    row_by_row = False
+    """Whether the critic is known to judge every row by itself."""
 
     def __init__(
         self,
@@ -209,6 +212,7 @@ class GAN(Learner):
 
     def phases(self) -> list[Phase]:
         """The critic first, then the generator; with single_step both at the same parameters."""
+        self.row_by_row = row_by_row(getattr(self, "critic", None))
         moves_critic = self.optimizer
         for hack in self.hacks:
             moves_critic = hack.critic_optimizer(moves_critic)
@@ -225,9 +229,10 @@ class GAN(Learner):
         """The game's critic loss and the penalties, on one generated sample a row."""
         with torch.no_grad():
             x, y, z = self._generated(batch, step.rng)
-        self.recent(batch.x, batch.y)
+        if step.samples // len(batch.x) % RECORDED == 0:
+            self.recent(batch.x, batch.y)
         (rows, conditions), (made, asked) = self._packs(self._shown(batch.x, step), batch.y), self._packs(self._shown(x, step), y)
-        real, fake = self._judged(rows, conditions), self._judged(made, asked, z)
+        real, fake = self._both_judged(rows, conditions, made, asked, z)
         terms = {"critic": self._critic_game(real.output, fake.output, step.rng)}
         for p in self.penalties:
             if p.term:
@@ -295,6 +300,20 @@ class GAN(Learner):
         given = self.critic(x, y)
         output, *heads = given if isinstance(given, (tuple, list)) else (given,)
         return Judged(output.squeeze(1), tuple(heads), y, z)
+
+    def _both_judged(
+        self, real: Tensor, real_y: Tensor | None, fake: Tensor, fake_y: Tensor | None, z: Tensor | None
+    ) -> tuple[Judged, Judged]:
+        """Real and generated samples, in one call where a row's output does not depend on the others of its batch, else in two."""
+        if not self.row_by_row:
+            return self._judged(real, real_y), self._judged(fake, fake_y, z)
+        both = self._judged(torch.cat([real, fake]), None if real_y is None or fake_y is None else torch.cat([real_y, fake_y]))
+        n = len(real)
+        heads = [(head[:n], head[n:]) for head in both.heads]
+        return (
+            Judged(both.output[:n], tuple(one for one, _ in heads), real_y),
+            Judged(both.output[n:], tuple(two for _, two in heads), fake_y, z),
+        )
 
     def _judge(self, x: Tensor, y: Tensor | None) -> Tensor:
         return self._judged(x, y).output

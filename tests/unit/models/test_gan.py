@@ -123,6 +123,20 @@ def test_categories_are_shares_that_sum_to_one() -> None:
     assert set(model.space.export(model.sample(20, rng=0))["kind"]) <= {"a", "b", "c"}
 
 
+@pytest.mark.parametrize("mode", ["concatenation", "projection", "auxiliary"])
+def test_real_and_generated_judged_at_once_are_judged_as_apart(mode: str) -> None:
+    model = fitted(x=X, y=Y, conditioning=mode)
+    given = batch(model, y=Y)
+    assert model.row_by_row
+    at_once = model.critic_loss(given, step())
+    model.row_by_row = False
+    apart = model.critic_loss(given, step())
+    assert at_once.keys() == apart.keys()
+    assert all(torch.allclose(at_once[name], apart[name]) for name in apart)
+    for hack in ("batch_norm", "batch_discrimination"):
+        assert not fitted(hacks=[hack]).row_by_row
+
+
 # ------------------------------------------------------------------------------------------------- constraints
 
 

@@ -66,6 +66,8 @@ def test_shares_rise_from_nothing_to_one_and_the_distance_of_the_law_from_itself
     assert (float(shares[0]), float(shares[-1])) == (0.0, pytest.approx(1, abs=1e-4))
     n = 20_000
     assert ring.distance(ring.draw(n, rng=3).norm(dim=1)) < 1.63 / math.sqrt(n)
+    for far in (0.0, 2.2):  # all of the law beyond it, or before it
+        assert ring.distance(torch.tensor([far], dtype=torch.float64)) == pytest.approx(1, abs=1e-4)
     assert ring.distance(1.02 * ring.draw(n, rng=3).norm(dim=1)) > 0.05
 
 
