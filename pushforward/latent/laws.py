@@ -85,7 +85,7 @@ def law_of(model: Any, x: Any = None, y: Any = None) -> CodeLaw:
     if x is not None:
         return CodeLaw.of_codes(_encoded(model, x, y))
     variance = getattr(model, "explained_variance_", None)
-    if variance is not None:  # what it encodes to are scores, not the z of its probabilistic reading
+    if variance is not None:  # the spread of its scores; its prior leaves the noise out
         return CodeLaw(torch.zeros_like(variance), variance.clamp_min(0).sqrt())
     if callable(getattr(model, "prior", None)):
         return _of_prior(model)
