@@ -13,7 +13,7 @@ from torch import Tensor
 from pushforward.densities.normals import Normal
 from pushforward.metrics import annealing
 from pushforward.metrics.annealing import WideBracket, ais, bdmc, rate_distortion, schedule
-from pushforward.metrics.estimates import Estimate
+from pushforward.metrics.estimates import Estimate, Joint, Reporter
 from pushforward.metrics.latents import aggregate
 from pushforward.metrics.likelihood import elbo, iwae, naive
 from tests.linear_gaussian import LinearGaussian
@@ -137,6 +137,19 @@ def test_the_mean_weight_is_the_likelihood() -> None:
     ratio, error = (record.values - model.exact(x)).exp(), record.errors
     assert float(((ratio - 1) / error).abs().max()) < 4
     assert float(ratio.mean()) == pytest.approx(1, abs=0.03)
+
+
+def test_the_mean_weight_on_the_way_back_is_the_inverse() -> None:
+    """E 1/w = 1/p(x) from exact draws of the posterior, at few temperatures, where it matters that they are exact."""
+    model = LinearGaussian.random(3, 6, 0.4, seed=7)
+    x = model.sample(1, rng=1).expand(4000, -1)
+    codes = model.posterior(x).rsample(rng=2)
+    joint, stream = Joint(model, x, None, model.prior()), torch.Generator().manual_seed(3)
+    report = Reporter((), len(x), "")
+    found = annealing._sweep(joint, schedule(30)[::-1], 1, 3, stream, report, codes, torch.full((4000,), -1.0))
+    ratio = (found.mean.values + model.exact(x)).exp()
+    assert abs(float(ratio.mean()) - 1) < 4 * float(ratio.std()) / 4000**0.5
+    assert float(ratio.std()) / 4000**0.5 < 0.05
 
 
 def test_more_temperatures_close_the_bracket(ten: LinearGaussian) -> None:

@@ -10,8 +10,8 @@ import torch
 import pushforward as pf
 from pushforward.core.events import Event, Finished, Progress, Started
 from pushforward.metrics import estimates
-from pushforward.metrics.annealing import ais, bdmc
-from pushforward.metrics.estimates import LogMean, at_rest, groups
+from pushforward.metrics.annealing import Point, ais, bdmc
+from pushforward.metrics.estimates import Joint, LogMean, at_rest, groups
 from pushforward.metrics.likelihood import iwae, naive
 from tests.linear_gaussian import LinearGaussian
 
@@ -148,3 +148,17 @@ def test_a_proposal_into_the_void_is_refused() -> None:
     model = LinearGaussian.random(2, 8, 1e-4)
     record = ais(model, model.sample(2, rng=0), temperatures=20, chains=3)
     assert bool(record.values.isfinite().all())
+
+
+@pytest.mark.parametrize("prior", ["normal", "mixture(components=3)"])
+def test_slopes_are_those_of_the_log_joint(prior: str) -> None:
+    """A wrong slope would leave the estimate right and the moves poor: acceptance is by the energy alone."""
+    model, x = fitted(prior=prior).double(), torch.randn(4, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    with torch.no_grad(), at_rest(model):
+        joint = Joint.of(model, x, None, "ais")
+        z = torch.randn(4, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+        slope = Point.at(joint, z).slope(0.3)
+        for axis in torch.eye(2, dtype=torch.float64) * 1e-5:
+            ahead, behind = (joint.log_prior(z + s * axis) + 0.3 * joint.log_likelihood(z + s * axis) for s in (1, -1))
+            assert torch.allclose((ahead - behind) / 2e-5, (slope * axis).sum(1) * 1e5, atol=1e-6)
+        assert torch.allclose(Point.at(joint, z).log_joint(1.0), joint.log_prior(z) + joint.log_likelihood(z), atol=1e-12)
