@@ -30,8 +30,9 @@ from pushforward.densities.repeats import repeated
 
 __all__ = ["Estimate", "Bracket", "LogMean", "Joint", "Reporter", "at_rest", "groups", "block_rows"]
 
-BLOCK_NUMBERS = 1 << 20
-"""Numbers decoded at a time on a processor: what stays in its cache. Accelerators take `DEVICE_FACTOR` times as many."""
+BLOCK_NUMBERS = 1 << 21
+"""Numbers decoded at a time on a processor: what stays in its last cache, and enough to keep its cores from waiting for
+each other. Accelerators take `DEVICE_FACTOR` times as many."""
 DEVICE_FACTOR = 64
 FEWEST_ROWS, MOST_ROWS = 16, 4096
 TRUSTED = 4

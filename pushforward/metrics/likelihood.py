@@ -13,7 +13,7 @@ E L_k is the ELBO at k = 1, does not fall with k and tends to log p(x). The naiv
 
 draws for a relative error of one: a hundred in two dimensions, hopeless in fifty. `annealing` moves the codes instead.
 
-All codes of one observation are decoded in blocks that stay in the cache, against the observation's one row; memory does
+All codes of one observation are decoded in blocks that stay in the last cache, against the observation's one row; memory does
 not grow with k. Sums over k are kept in float64, whatever the model computes in.
 """
 
