@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pushforward.core.fused_adam import FusedAdam
 from pushforward.core.registry import Value
 
 __all__ = ["Batch", "Step", "Terms", "Optimizer", "Adam", "AdamW", "SGD", "RMSProp", "adam", "adamw", "sgd", "rmsprop", "Phase", "together"]
@@ -85,7 +86,9 @@ class Adam(Optimizer, name="adam"):
     def build(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
         """The torch optimiser over `parameters`."""
         betas = (self.beta1, self.beta2)
-        return torch.optim.Adam(parameters, lr=self.rate, betas=betas, eps=self.epsilon, fused=_fused(parameters))
+        if _fused(parameters):
+            return FusedAdam(parameters, lr=self.rate, betas=betas, eps=self.epsilon)
+        return torch.optim.Adam(parameters, lr=self.rate, betas=betas, eps=self.epsilon)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,86 @@
+"""The quick step of Adam is torch's fused one, to the last bit."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from pushforward.core.fused_adam import FusedAdam
+from pushforward.core.phase import adam
+
+HOW = {"lr": 1e-2, "betas": (0.5, 0.99), "eps": 1e-6}
+
+
+def parameters(dtype: torch.dtype = torch.float32) -> list[torch.nn.Parameter]:
+    stream = torch.Generator().manual_seed(0)
+    return [torch.nn.Parameter(torch.randn(*shape, generator=stream, dtype=dtype)) for shape in ((5, 3), (3,), (7, 2, 2))]
+
+
+def gradients(step: int, like: list[torch.nn.Parameter]) -> list[Tensor]:
+    stream = torch.Generator().manual_seed(100 + step)
+    return [torch.randn(p.shape, generator=stream, dtype=p.dtype) for p in like]
+
+
+def moved(optimizer: torch.optim.Optimizer, own: list[torch.nn.Parameter], steps: range, without: int = -1) -> None:
+    for step in steps:
+        optimizer.param_groups[0]["lr"] = 1e-2 / (1 + step)
+        for i, (p, g) in enumerate(zip(own, gradients(step, own))):
+            p.grad = None if i == 1 and step == without else g
+        optimizer.step()
+
+
+def both(dtype: torch.dtype = torch.float32) -> tuple[FusedAdam, list[torch.nn.Parameter], torch.optim.Adam, list[torch.nn.Parameter]]:
+    one, two = parameters(dtype), parameters(dtype)
+    return FusedAdam(one, **HOW), one, torch.optim.Adam(two, fused=True, **HOW), two  # type: ignore[arg-type]
+
+
+def assert_same(one: list[torch.nn.Parameter], two: list[torch.nn.Parameter]) -> None:
+    assert all(torch.equal(a, b) for a, b in zip(one, two))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("without", [-1, 0, 3])
+def test_moves_as_torch_does(dtype: torch.dtype, without: int) -> None:
+    quick, one, plain, two = both(dtype)
+    moved(quick, one, range(8), without)
+    moved(plain, two, range(8), without)
+    assert_same(one, two)
+
+
+def test_a_loaded_state_is_gone_on_from() -> None:
+    quick, one, plain, two = both()
+    moved(quick, one, range(5))
+    kept, weights = copy.deepcopy(quick.state_dict()), [p.detach().clone() for p in one]
+    moved(quick, one, range(5, 9))
+    quick.load_state_dict(kept)
+    with torch.no_grad():
+        for p, w in zip(one, weights):
+            p.copy_(w)
+    moved(quick, one, range(5, 12))
+    moved(plain, two, range(12))
+    assert_same(one, two)
+
+
+def test_most_steps_do_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    own = torch.optim.Adam.step
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda self, closure=None: (calls.append(1), own(self, closure))[1])
+    quick, one, *_ = both()
+    moved(quick, one, range(6), without=4)
+    assert len(calls) == 2  # the first, and the one without a gradient
+
+
+def test_parameters_of_two_types_are_moved_by_torch() -> None:
+    mixed = [parameters()[0], parameters(torch.float64)[1]]
+    start = [p.detach().clone() for p in mixed]
+    moved(FusedAdam(mixed, **HOW), mixed, range(3))  # type: ignore[arg-type]
+    assert all(not torch.equal(p, s) for p, s in zip(mixed, start))
+
+
+def test_it_is_what_adam_builds() -> None:
+    built = adam(1e-2, beta1=0.5).build(parameters())
+    assert isinstance(built, FusedAdam)
+    assert built.param_groups[0]["betas"] == (0.5, 0.999)
