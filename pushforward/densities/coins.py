@@ -49,7 +49,7 @@ class Bernoulli:
     def log_prob(self, x: Tensor) -> Tensor:
         """Σ x log p + (1-x) log(1-p), over the event."""
         event = event_rank(x, self.logits)
-        logits, x = torch.broadcast_tensors(self.logits, self._share(x))
+        logits, x = torch.broadcast_tensors(self.logits, self.share(x))
         entropy: Tensor = _CrossEntropy.apply(flat(logits, event), flat(x, event))  # type: ignore[no-untyped-call]
         return -entropy
 
@@ -57,7 +57,7 @@ class Bernoulli:
         """The two ends; no gradient passes."""
         return self._place((uniform(*self.logits.shape, rng=rng, like=self.logits) < self.logits.sigmoid()).to(self.logits))
 
-    def _share(self, x: Tensor) -> Tensor:
+    def share(self, x: Tensor) -> Tensor:
         """Where x lies between the ends: 0 to 1."""
         x = x if self.zero is None else x - self.zero
         return x if self.span is None else x / torch.where(self.span > 0, self.span, 1.0)

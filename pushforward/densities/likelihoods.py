@@ -37,6 +37,8 @@ __all__ = [
 ]
 
 LIMIT, SHARPNESS = 7.0, 10.0
+RARE = 0.002
+"""The share that a coordinate which never varies is taken to have at the start of a fit."""
 DENSITY = "density per unit"
 
 
@@ -74,6 +76,10 @@ class Likelihood(Value, family="likelihood"):
     def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> Any:
         """p(x|z) in model coordinates, from the heads (n, *shape), …, then the free tensors."""
         raise TypeError(f"{type(self).__name__} must define distribution(outputs, scaling)")
+
+    def head_at(self, mean: Tensor, scaling: Scaling) -> Tensor | None:
+        """What the first head gives where the law has this mean (*event), model coordinates; None where that is (near) 0."""
+        return None
 
     def refuse(self, space: Space) -> None:
         """BadSource where the data are outside its range."""
@@ -146,6 +152,11 @@ class BernoulliLikelihood(Likelihood, name="bernoulli"):
         zero, span = _ends(scaling)
         like = outputs[0]
         return Bernoulli(like, None if zero is None else zero.to(like), None if span is None else span.to(like))
+
+    def head_at(self, mean: Tensor, scaling: Scaling) -> Tensor:
+        """Logits, of at most 1 in 500 and at least."""
+        law = self.distribution((torch.zeros_like(mean)[None],), scaling)
+        return torch.logit(law.share(mean[None])[0].clamp(RARE, 1 - RARE))
 
     def refuse(self, space: Space) -> None:
         """Categories, and ranges that are not known."""

@@ -22,7 +22,7 @@ from pushforward.core.phase import Batch, Phase, Step, Terms, adam
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import read, register
 from pushforward.core.scan import Facts
-from pushforward.core.source import Source
+from pushforward.core.source import Source, spread
 from pushforward.core.space import Space
 from pushforward.densities.latents import Posterior, Prior
 from pushforward.densities.likelihoods import Likelihood
@@ -32,7 +32,7 @@ from pushforward.fitting.augment import Augment, dequantise
 from pushforward.fitting.trainer import Trainer
 from pushforward.nets.architectures import Architecture, mlp
 from pushforward.nets.learnt import Learnt
-from pushforward.nets.mlp import check_activation
+from pushforward.nets.mlp import ShapedHeads, check_activation
 from pushforward.objectives.bounds import Elbo, ImportanceWeighted, Objective, importance_bound
 
 __all__ = ["VAE"]
@@ -41,12 +41,37 @@ DEAD = 0.01
 """A unit whose posterior mean varies less than this over the data carries nothing (Burda et al. 2016, §5.2)."""
 
 
+AVERAGED = 4096
+"""Rows whose mean a fit begins at."""
+
+
+class Encoder(nn.Module):
+    """x, y -> the posterior's heads, of x less a centre (*event) that is the data's mean, or 0: steps are longer about the mean."""
+
+    centre: Tensor
+
+    def __init__(self, network: nn.Module, event: Sequence[int]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("centre", torch.zeros(*event))
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
+        """(n, *event), (n, …) -> tensors."""
+        return self.network(x - self.centre, y)  # type: ignore[no-any-return]
+
+
 class Decoder(nn.Module):
     """z, y -> the likelihood's heads (n, *shape), …, and the tensors all codes share, which are learnt and so live in the network."""
 
     def __init__(self, network: nn.Module, shared: Sequence[Tensor]) -> None:
         super().__init__()
         self.network, self.shared = network, Learnt(*shared)
+
+    @torch.no_grad()
+    def begin_at(self, head: Tensor) -> None:
+        """Have the first head give this (*shape) where the last layer's input is 0, if a unit of it has a bias of its own."""
+        if isinstance(self.network, ShapedHeads):
+            self.network.heads.bias[: head.numel()].copy_(head.flatten())
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
         """(n, latent), (n, …) -> tensors."""
@@ -81,6 +106,8 @@ class VAE(Learner):
     """
 
     accepts: frozenset[str] = frozenset()  # type: ignore[misc]
+    encoder: Encoder
+    decoder: Decoder
 
     def __init__(
         self,
@@ -121,7 +148,7 @@ class VAE(Learner):
         """An encoder with the posterior's heads, a decoder with the likelihood's, and the prior's tensors if it learns any."""
         network = self.network or mlp(self.hidden, self.activation)
         event, extra = self.event_shape(), self.condition_width
-        self.encoder = network.encoder(event, self.posterior_kind.sizes(self.latent), extra)
+        self.encoder = Encoder(network.encoder(event, self.posterior_kind.sizes(self.latent), extra), event)
         heads = self.likelihood_kind.heads(self.scaling)
         self.decoder = Decoder(network.decoder(self.latent, heads, extra), self.likelihood_kind.free(self.scaling))
         learnt = self.prior_kind.learnt(self.latent, event)
@@ -129,6 +156,17 @@ class VAE(Learner):
             raise InvalidValue("a vamp prior's inputs have no conditions; fit without y, or use prior='mixture'")
         if learnt:
             self.codes = Learnt(*learnt)
+
+    def prepare(self, source: Source, facts: Facts) -> None:
+        """Begin about the data's mean where the scaling has not put it at 0: the encoder sees x less it, the decoder starts there."""
+        super().prepare(source, facts)
+        if self.scaling_kind == "standardised":
+            return
+        mean = self.to_model(source.take(spread(len(source), AVERAGED)).x).mean(0).nan_to_num(0.0, 0.0, 0.0)
+        self.encoder.centre.copy_(mean)
+        head = self.likelihood_kind.head_at(mean, self.scaling)
+        if head is not None:
+            self.decoder.begin_at(head)
 
     def default_fitter(self) -> Trainer:
         """100 epochs of Adam."""

@@ -82,6 +82,21 @@ def test_likelihoods_of_pictures(likelihood: str, network: str | None, tmp_path:
     stored_alike(model, x, tmp_path)
 
 
+def test_a_fit_begins_at_the_mean_of_the_data() -> None:
+    x = (levels() > 128).to(torch.uint8) * 255
+    x[:, :, 0] = 0  # a row of pixels that never varies
+    still = {"epochs": 1, "batch": 64, "optimizers": {"vae": "sgd(rate=1e-12)"}}
+    model = pf.VAE(latent=2, hidden=(16,), likelihood="bernoulli").fit(x, by=pf.Trainer(**still))
+    mean = x.float().mean(0) / 255
+    torch.testing.assert_close(model.encoder.centre, model.to_model(x).mean(0), rtol=0, atol=1e-6)
+    network = model.decoder.network
+    shift = network.heads.weight @ network.trunk(torch.zeros(1, 2))[0]
+    head = (model.decoder(torch.zeros(1, 2))[0] - shift.reshape(mean.shape)).sigmoid()[0]
+    torch.testing.assert_close(head, mean.clamp(0.002, 0.998), rtol=0, atol=1e-4)
+    standard = pf.VAE(latent=2, hidden=(16,)).fit(x, by=pf.Trainer(**still))
+    assert not standard.encoder.centre.any()  # its coordinates have mean 0 already
+
+
 def test_discretised_logistic_draws_levels() -> None:
     drawn = learnt(levels(), epochs=2, likelihood="discretised_logistic").sample(5, rng=0)
     assert torch.allclose(drawn, drawn.round(), atol=1e-3)

@@ -1,0 +1,87 @@
+"""The law of structured codes: noise, categories and uniform numbers side by side.
+
+    z = [ε | c_1 | … | c_k | u]        ε ~ N(0, I),  c_i one-hot and uniform over K_i categories,  u ~ U[-1, 1]
+
+    log p(z) = log N(ε; 0, I) - Σ_i log K_i - (numbers in u) log 2
+
+as a density in ε and u, a mass in c; -∞ where a block is not one-hot or a number beyond ±1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pushforward.core.random import Rng, generator, integers, normal, uniform
+from pushforward.densities.normals import Normal
+
+__all__ = ["StructuredCodes", "Parts"]
+
+
+class Parts(NamedTuple):
+    """A code taken apart: noise (n, noise), a one-hot block (n, K) for each category code, numbers (n, continuous)."""
+
+    noise: Tensor
+    categories: tuple[Tensor, ...]
+    continuous: Tensor
+
+
+@dataclass(frozen=True)
+class StructuredCodes:
+    """n rows of the same law.
+
+    Arguments:
+        n: rows that `rsample` draws.
+        noise: normal numbers.
+        categories: sizes of the one-hot blocks.
+        continuous: numbers in [-1, 1].
+        like: a tensor whose device and floating type the draws have.
+    """
+
+    n: int
+    noise: int
+    categories: tuple[int, ...]
+    continuous: int
+    like: Tensor
+
+    @property
+    def widths(self) -> list[int]:
+        """Of the blocks, in order."""
+        return [self.noise, *self.categories, self.continuous]
+
+    @property
+    def entropies(self) -> tuple[float, float]:
+        """H of all category codes together, and of all uniform numbers, nats: Σ ln K, and a differential entropy of ln 2 each."""
+        return sum(math.log(k) for k in self.categories), self.continuous * math.log(2)
+
+    @property
+    def mean(self) -> Tensor:
+        """0, with 1/K in the blocks: (n, Σ widths)."""
+        one = [torch.full((k,), 1 / k) for k in self.categories]
+        return torch.cat([torch.zeros(self.noise), *one, torch.zeros(self.continuous)]).to(self.like).expand(self.n, -1)
+
+    def parts(self, z: Tensor) -> Parts:
+        """The blocks of z (n, Σ widths)."""
+        noise, *blocks, numbers = z.split(self.widths, -1)
+        return Parts(noise, tuple(blocks), numbers)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """(n,), nats."""
+        noise, blocks, numbers = self.parts(z)
+        inside = (numbers.abs() <= 1).all(-1)
+        for block in blocks:
+            inside = inside & ((block == 0) | (block == 1)).all(-1) & (block.sum(-1) == 1)
+        law = Normal.standard(1, self.noise, like=z)
+        return torch.where(inside, law.log_prob(noise) - sum(self.entropies), -torch.inf)
+
+    def rsample(self, *, rng: Rng = None) -> Tensor:
+        """n codes; no gradient to pass."""
+        stream, n = generator(rng, self.like.device), self.n
+        noise = normal(n, self.noise, rng=stream, like=self.like)
+        blocks = [torch.nn.functional.one_hot(integers(k, (n,), rng=stream, device=noise.device), k) for k in self.categories]
+        numbers = 2 * uniform(n, self.continuous, rng=stream, like=self.like) - 1
+        return torch.cat([noise, *(block.to(noise) for block in blocks), numbers], 1)
