@@ -48,6 +48,8 @@ _HOMES = {
     "models.deep.gan": ["GAN"],
     "models.deep.dcgan": ["DCGAN"],
     "models.deep.r3gan": ["R3GAN"],
+    "models.deep.infogan": ["InfoGAN"],
+    "models.deep.ebgan": ["EBGAN"],
     "models.deep.observed": ["Observed"],
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names}

@@ -13,7 +13,7 @@ import sys
 
 from studies.study import Study, data_folder
 
-ROOMS = ("likelihood", "reconstruction")
+ROOMS = ("likelihood", "reconstruction", "adversarial", "hacks")
 
 
 def studies() -> dict[str, Study]:

@@ -67,8 +67,8 @@ def noisy_ring(seed: int) -> Mapping[str, Any]:
 
 # ------------------------------------------------------------------------------------------------------------- MNIST
 
-EPOCHS = 220
-SHORT = 5
+EPOCHS = 200
+SHORT = 3
 
 
 def digits_of(part: str) -> Tensor:
@@ -92,7 +92,7 @@ def burda(seed: int, objective: str, epochs: int) -> tuple[Any, dict[str, float]
             batch=100,
             seed=seed,
             augment=["binarise"],
-            optimizers={"vae": "adam(rate=0.002)"},
+            optimizers={"vae": "adam(rate=0.003)"},
             schedule="cosine",
         )
         wall, work = time.perf_counter(), time.process_time()

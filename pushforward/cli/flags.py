@@ -218,6 +218,10 @@ _FITTING: dict[str, tuple[str, dict[str, Any]]] = {
     "patience": ("stop after this many evaluations without a better one, on a tenth of the training rows", {}),
     "on_divergence": ("stop, or rollback to the last good state at half the rate", {}),
     "save_every": ("seconds between checkpoints", {}),
+    "film": (
+        "look at this many samples again and again, from the same codes; `pushforward film RUN` draws them",
+        {"kinds": (int, types.NoneType)},
+    ),
     "start": ("a run of the same model whose weights to begin from (fine-tuning)", {"kinds": _OPTIONAL}),
     "accelerator": ("cpu, cuda, mps, auto", {}),
     "devices": ("how many processes, or which devices (0,1)", {"kinds": (int, str)}),

@@ -22,8 +22,8 @@ from pushforward.core.errors import PushforwardError, suggestion
 __all__ = ["main", "COMMANDS"]
 
 COMMANDS = (
-    "demo", "fit", "sample", "encode", "reconstruct", "project", "latent", "density", "assign", "condition", "plot", "evaluate", "compare",
-    "resume", "recipe", "models", "hacks", "data", "doctor",
+    "demo", "fit", "sample", "encode", "reconstruct", "project", "latent", "density", "assign", "condition", "plot", "film", "evaluate",
+    "compare", "resume", "recipe", "models", "hacks", "data", "doctor",
 )  # fmt: skip
 _UsageError: Any = typer.BadParameter.__mro__[1]
 _ClickException: Any = _UsageError.__mro__[1]

@@ -29,7 +29,8 @@ def recipe(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
     json: Annotated[bool, typer.Option("--json", help="the records as JSON on stdout, one a line")] = False,
 ) -> None:
-    """Run an experiment: curry, aldridge, hall-of-fame, seasons, trajectories, shot-maps; ring, quiz, mnist, sharpness."""
+    """Run an experiment: curry, aldridge, hall-of-fame, seasons, trajectories, shot-maps; ring, quiz, mnist, sharpness;
+    one-dimension, modes, dirac."""
     from pushforward.recipes.registry import run
 
     voice = Voice(quiet, json)
@@ -61,7 +62,7 @@ def _list(voice: Voice) -> None:
             voice.result({"name": known.name, "shows": known.line, "origin": known.origin, "columns": list(known.columns)})
         return
     _table(("recipe", "shows", "data"), [[r.name, r.line, r.origin] for r in RECIPES.values()])
-    voice.say("pushforward recipe NAME reads its table under $PUSHFORWARD_DATA, or yours: --file TABLE; the last four need none")
+    voice.say("pushforward recipe NAME reads its table under $PUSHFORWARD_DATA, or yours: --file TABLE; some draw their own data")
 
 
 def _table(heads: Any, rows: Any) -> None:

@@ -23,6 +23,7 @@ from pushforward.core.source import Source
 from pushforward.core.storage import write_text
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.budget import BUDGETS, EPOCHS, check_budget, extend
+from pushforward.fitting.film import Film, filming
 from pushforward.fitting.schedules import Schedule
 
 __all__ = ["Trainer"]
@@ -54,6 +55,8 @@ class Trainer:
         overwrite: replace the run folder if it is one already.
         documents: texts to put into the run folder as soon as it is made, by file name.
         save_every: seconds between checkpoints.
+        film: look at this many samples again and again, from the same codes, and keep the frames in the run's pictures/film/;
+            or a `Film` of something else.
         resume: run folder to go on from, with the settings it was begun with.
         start: a fitted model of the same kind whose weights to begin from (fine-tuning).
         accelerator, devices, strategy, precision, num_nodes: by Lightning Fabric's names.
@@ -84,6 +87,7 @@ class Trainer:
     overwrite: bool = False
     documents: Mapping[str, str] = field(default_factory=dict)
     save_every: float = 60.0
+    film: int | Film | None = None
     resume: str | Path | None = None
     start: Model | None = None
     accelerator: str = "cpu"
@@ -109,14 +113,17 @@ class Trainer:
             raise InvalidValue(f"give one budget, got {' and '.join(given)}; leave the others out")
         require_positive(batch=self.batch, accumulate=self.accumulate, clip=self.clip, save_every=self.save_every)
         require_positive(patience=self.patience, evaluate_every=self.evaluate_every)
+        require_positive(film=None if isinstance(self.film, Film) else self.film)
         if self.ema is not None and not 0 < self.ema < 1:
             raise InvalidValue(f"ema is the share kept at each step, between 0 and 1 (e.g. 0.999), got {self.ema}")
-        for name in ("batch", "accumulate", "patience", "seed"):
+        for name in ("batch", "accumulate", "patience", "seed", "film"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            if value is not None and not isinstance(value, Film) and (isinstance(value, bool) or not isinstance(value, int)):
                 raise InvalidValue(f"{name} must be a whole number, got {value!r}")
         if isinstance(self.held_out, (int, float)) and not 0 < self.held_out < 1:
             raise InvalidValue(f"held_out is a share of the rows between 0 and 1, or a source, got {self.held_out}")
+        if isinstance(self.film, int) and self.run is None and self.resume is None:
+            raise InvalidValue("film keeps its frames in the run's folder; pass run='runs/mine' too, or a Film, which can hold them")
         if self.on_divergence not in ("stop", "rollback"):
             raise InvalidValue(f"on_divergence must be 'stop' or 'rollback', got {self.on_divergence!r}")
         if (self.keep_best or self.patience) and self.held_out is None and self.resume is None:
@@ -137,7 +144,9 @@ class Trainer:
 
         if not isinstance(model, Learner):
             raise InvalidValue(f"{type(model).__name__} does not learn by gradients; leave `by` out to use its own fitter")
-        self.reason = Loop(self, model, source).play()
+        loop = Loop(self, model, source)
+        with filming(self, loop):
+            self.reason = loop.play()
 
     # ------------------------------------------------------------------------------------------------- stored
 
@@ -147,6 +156,8 @@ class Trainer:
         content = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name not in skipped}
         if self.held_out is not None and not isinstance(self.held_out, (int, float)):
             content["held_out"] = GIVEN
+        if isinstance(self.film, Film):
+            content["film"] = None
         if all(content[name] is None for name in BUDGETS):
             content["epochs"] = EPOCHS
         return content
@@ -174,7 +185,7 @@ class Trainer:
         for f in dataclasses.fields(self):
             if f.name in BUDGETS or f.name not in stored:
                 continue
-            if f.name in ("save_every", "held_out") and getattr(self, f.name) != f.default:
+            if f.name in ("save_every", "held_out", "film") and getattr(self, f.name) != f.default:
                 continue
             setattr(self, f.name, stored[f.name])
         budget = wanted or {n: stored[n] for n in BUDGETS if stored.get(n) is not None}

@@ -8,6 +8,10 @@ distance to those of another,
 Elbow: the inertia falls with the number of clusters k, steeply until k is enough and gently after; the knee is the k whose
 logarithm lies farthest below the straight line from the first point to the last, both axes scaled to [0, 1] (Satopää et al.
 2011, Kneedle; the logarithm, so that a fall counts by its ratio and far clusters do not hide near ones).
+
+Against labels nobody showed the model: each cluster is given the label most of its rows have, and the purity is the share of rows
+that have their cluster's label; or clusters and labels are matched one to one, so that the share is largest. Many small clusters are
+pure for nothing; matched, a cluster too many is all wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from pushforward.core.errors import InvalidValue
 from pushforward.core.random import Rng, generator
 from pushforward.core.records import Record
 
-__all__ = ["silhouette", "elbow"]
+__all__ = ["silhouette", "elbow", "purity"]
 
 
 def silhouette(x: Tensor, labels: Tensor, *, most: int = 10_000, rng: Rng = 0, data: str = "") -> Record:
@@ -56,6 +60,36 @@ def elbow(inertia: Mapping[int, float]) -> int:
     across = (k - k[0]) / (k[-1] - k[0])
     down = (v - v[-1]) / (v[0] - v[-1]).clamp_min(torch.finfo(v.dtype).tiny)
     return counts[int((1 - across - down).argmax())]
+
+
+def purity(clusters: Tensor, labels: Tensor, *, matched: bool = False, data: str = "") -> Record:
+    """The share of rows whose label (n,) is that of their cluster (n,), with its standard error; 1 is best.
+
+    A cluster's label is that of most of its rows; with `matched`, the one the best one-to-one matching gives it (Kuhn 1955), if any:
+    1 minus it is the error of clusters as a classifier. Details hold the matching and the share of the largest label, which a single
+    cluster has.
+    """
+    if len(clusters) != len(labels) or not len(labels):
+        raise InvalidValue(f"labels must have one entry per row, and there must be rows: expected {len(clusters)}, got {len(labels)}")
+    found, cluster = torch.unique(clusters.cpu(), return_inverse=True)
+    names, label = torch.unique(labels.cpu(), return_inverse=True)
+    table = torch.zeros(len(found), len(names), dtype=torch.int64)
+    table.index_put_((cluster, label), torch.ones_like(cluster), accumulate=True)
+    given = _matching(table) if matched else table.argmax(1)
+    matching = {str(c.item()): names[g].item() if g >= 0 else None for c, g in zip(found, given.tolist())}
+    details = {"clusters": len(found), "labels": len(names), "matching": matching, "largest": float(table.sum(0).max() / len(labels))}
+    name = "matched_accuracy" if matched else "purity"
+    return Record.of(name, (given[cluster] == label).to(torch.float64), data=data, details=details)
+
+
+def _matching(table: Tensor) -> Tensor:
+    """The label of each cluster under the matching that keeps most rows; -1 for a cluster without one."""
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(table.numpy(), maximize=True)
+    given = torch.full((len(table),), -1)
+    given[torch.from_numpy(rows)] = torch.from_numpy(columns)
+    return given
 
 
 def _widths(x: Tensor, own: Tensor, rows: Tensor, member: Tensor, size: Tensor) -> Tensor:

@@ -17,5 +17,7 @@ catalogue.update(
         "gan": ("pushforward.models.deep.gan", "two players, any game: samples"),
         "dcgan": ("pushforward.models.deep.dcgan", "two players, strided convolutions with batch norm: pictures"),
         "r3gan": ("pushforward.models.deep.r3gan", "two players, regularised relativistic game, residual networks: pictures"),
+        "infogan": ("pushforward.models.deep.infogan", "two players and a recogniser: samples, and codes read off observations"),
+        "ebgan": ("pushforward.models.deep.ebgan", "a generator against an auto-encoder's error: samples, and an energy"),
     }
 )

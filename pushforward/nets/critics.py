@@ -4,6 +4,7 @@
     c(x, y) = ⟨w, φ⟩ + b + ⟨V y, φ⟩                  projection (Miyato & Koyama 2018, Eq. 3), φ of x alone
     further heads h_i(φ)                             a classifier of conditions, a recogniser of codes
     φ' = [φ, o(φ)]                                   batch discrimination (Salimans et al. 2016, §3.2)
+    c(x, y) = -‖x - g(f(x, y), y)‖                   an auto-encoder whose error is the energy (Zhao et al. 2017, §2.3)
 
 with o the closeness of each row to all others of its batch, o_b = Σ_{j≠i} exp(-‖M_{i,b} - M_{j,b}‖₁), M_i = T φ_i.
 """
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from pushforward.nets.mlp import joined
 
-__all__ = ["Critic", "Embedded", "BatchDiscrimination", "planes", "row_by_row", "Entry"]
+__all__ = ["Critic", "AutoencodingCritic", "Embedded", "BatchDiscrimination", "planes", "row_by_row", "Entry"]
 
 Entry = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -64,11 +65,32 @@ class Critic(nn.Module):
         return (output, *(h(features) for h in self.heads)) if len(self.heads) else output
 
 
+class AutoencodingCritic(nn.Module):
+    """x, y -> minus the energy ‖x - g(f(x, y), y)‖ (n, 1), and the code f(x, y) (n, code).
+
+    Minus, so that a higher output means more like the data, as of every critic.
+
+    Arguments:
+        encoder: f, x (n, *event), y -> (n, code).
+        decoder: g, (n, code), y -> (n, *event).
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(n, *event), (n, …) -> (n, 1), (n, code)."""
+        code = self.encoder(x, y)
+        return -(x - self.decoder(code, y)).flatten(1).norm(dim=1, keepdim=True), code
+
+
 def row_by_row(network: nn.Module | None) -> bool:
     """Whether a critic is known to judge every row by itself: one of ours, without batch norm or batch discrimination."""
     batchwise = (nn.modules.batchnorm._BatchNorm, BatchDiscrimination)
-    if network is None or type(network) is not Critic:
+    if type(network) not in (Critic, AutoencodingCritic):
         return False
+    assert network is not None
     return not any(isinstance(layer, batchwise) for layer in network.modules())
 
 

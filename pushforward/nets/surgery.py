@@ -1,4 +1,4 @@
-"""Networks changed after they are made: norms and dropout put between layers, activations exchanged.
+"""Networks changed after they are made: norms and dropout put between layers, activations and norms exchanged.
 
 Where a network keeps its layers in a sequence (perceptrons, deep convolutional players, critics), these are put between them;
 a network that is built otherwise is refused, since nothing could be put in the right place.
@@ -6,13 +6,16 @@ a network that is built otherwise is refused, since nothing could be put in the 
 
 from __future__ import annotations
 
+import math
+
 from torch import nn
 
 from pushforward.core.errors import InvalidValue
 from pushforward.nets.mlp import ACTIVATIONS, Maxout
 
-__all__ = ["put_batch_norm", "put_dropout", "put_leaky", "sequence_of"]
+__all__ = ["put_batch_norm", "put_dropout", "put_group_norm", "put_leaky", "sequence_of"]
 
+GROUPS = 8
 WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 ACTIVE = (*(a for a in ACTIVATIONS.values() if a is not nn.Identity), Maxout)
 
@@ -56,6 +59,14 @@ def put_leaky(network: nn.Module, slope: float) -> None:
                 setattr(holder, name, nn.LeakyReLU(slope, inplace=True))
             elif isinstance(child, nn.MaxPool2d):
                 setattr(holder, name, nn.AvgPool2d(child.kernel_size, child.stride, child.padding))
+
+
+def put_group_norm(network: nn.Module) -> None:
+    """Group norm, which looks at one row alone, in place of batch norm, in place."""
+    for holder in list(network.modules()):
+        for name, child in list(holder.named_children()):
+            if isinstance(child, nn.modules.batchnorm._BatchNorm):
+                setattr(holder, name, nn.GroupNorm(math.gcd(child.num_features, GROUPS), child.num_features))
 
 
 def _batch_norm(layer: nn.Module, tracked: bool) -> nn.Module:

@@ -11,11 +11,11 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from pushforward.core.errors import InvalidValue
+from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.registry import Value, read
 from pushforward.objectives.divergences import Divergence
 
-__all__ = ["Game", "Minimax", "NonSaturating", "LeastSquares", "Hinge", "Wasserstein", "Relativistic", "FGAN"]
+__all__ = ["Game", "Minimax", "NonSaturating", "LeastSquares", "Hinge", "Wasserstein", "Relativistic", "FGAN", "Margin"]
 
 
 class Game(Value, family="game"):
@@ -178,3 +178,31 @@ class FGAN(Game, name="fgan"):
     def generator(self, fake: Tensor, real: Tensor) -> Tensor:
         """The bound's part that the samples move, or -g(c(g))."""
         return -self.rule.activation(fake) if self.non_saturating else -self.rule.composed(fake)
+
+
+@dataclass(frozen=True)
+class Margin(Game):
+    """Critic: D(x) + [margin - D(g)]₊; generator: D(g) (Zhao, Mathieu & LeCun 2017, Eqs. 1 and 2), D = -c the energy.
+
+    Where generator and data have one law, the critic's loss is the margin in the mean, whatever D is below it (their Theorem 1).
+    It is not registered by name, since it is no game for other critics: an output without an upper bound would run away.
+
+    Arguments:
+        margin: the energy from which on a sample is no longer pushed away, above 0.
+    """
+
+    name: ClassVar[str] = "margin"
+    paired: ClassVar[bool] = False
+    boundary: ClassVar[float | None] = None
+    margin: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_positive(margin=self.margin)
+
+    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The data's energy low, that of each sample up to the margin."""
+        return -real + relu(self.margin + fake)
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """The samples' energy."""
+        return -fake

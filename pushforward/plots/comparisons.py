@@ -16,7 +16,7 @@ from pushforward.plots.style import COLOURS, INK, MARKERS, SMALL, TITLE, bar, dr
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["densities_beside", "errors_against_work", "against_setting"]
+__all__ = ["densities_beside", "points_beside", "errors_against_work", "against_setting", "titled"]
 
 
 def densities_beside(
@@ -44,7 +44,31 @@ def densities_beside(
         ax.set_ylim(-limit, limit)
         dress(ax, head, names[0], names[1] if head == heads[0] else "")
     bar(figure, image, list(np.atleast_1d(axes).ravel()), "density per unit area", fraction=0.02, pad=0.01, shrink=0.8)
-    return _titled(figure, title)
+    return titled(figure, title)
+
+
+def points_beside(rows: Mapping[str, Mapping[str, Any]], *, words: Mapping[tuple[str, str], str] | None = None, title: str = "") -> Figure:
+    """Points in the plane side by side: {row: {panel: (n, 2)}}; the panels of a row share the scale of their first, the data.
+
+    `words` by (row, panel) stand under a panel's name.
+    """
+    if not rows or not all(rows.values()):
+        raise InvalidValue("expected at least one row of points to draw, got none")
+    columns = max(len(panels) for panels in rows.values())
+    figure, grid = page(3.1 * columns + 0.3, 3.3 * len(rows) + 0.3, len(rows), columns)
+    for axes, (row, panels) in zip(np.atleast_2d(grid), rows.items()):
+        sets = {name: numbers(x, name) for name, x in panels.items()}
+        first = next(iter(sets.values()))
+        middle, reach = (first.max(0) + first.min(0)) / 2, 0.62 * float(np.ptp(first, axis=0).max())
+        for place, (ax, (name, x)) in enumerate(zip(axes, sets.items())):
+            ax.plot(*x.T, ".", color="#777777" if place == 0 else COLOURS[0], markersize=2.2, alpha=0.5, markeredgewidth=0)
+            ax.set_xlim(middle[0] - reach, middle[0] + reach)
+            ax.set_ylim(middle[1] - reach, middle[1] + reach)
+            ax.set_aspect("equal")
+            dress(ax, "", "x0", "x1" if place == 0 else "")
+            under = (words or {}).get((row, name), "")
+            ax.set_title(f"{row}: {name}" + (f"\n{under}" if under else ""), fontsize=SMALL + 1.5, color=INK, loc="left")
+    return titled(figure, title)
 
 
 def errors_against_work(
@@ -78,7 +102,7 @@ def errors_against_work(
     first = np.atleast_1d(axes).ravel()[0]
     handles, labels = first.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=SMALL + 0.5, frameon=False, labelcolor=INK)
-    return _titled(figure, title)
+    return titled(figure, title)
 
 
 def against_setting(
@@ -113,10 +137,11 @@ def against_setting(
         dress(ax, "", x, label)
         if len(lines) > 1 or (mark is not None and i == 0):
             legend(ax)
-    return _titled(figure, title)
+    return titled(figure, title)
 
 
-def _titled(figure: Any, title: str) -> Any:
+def titled(figure: Any, title: str) -> Any:
+    """A title over all panels, where there is one; returns the figure."""
     if title:
         figure.suptitle(title, fontsize=TITLE + 0.5, color=INK, x=0.01, ha="left")
     return figure

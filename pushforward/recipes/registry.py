@@ -60,6 +60,7 @@ class Findings:
         heads, rows: a short table to print.
         notes: sentences to print under it.
         pictures: figures by file name, without the suffix.
+        films: frames (PIL pictures of one size) by file name, without the suffix.
     """
 
     records: dict[str, Record] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class Findings:
     rows: list[list[str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     pictures: dict[str, Any] = field(default_factory=dict)
+    films: dict[str, Any] = field(default_factory=dict)
 
 
 _STATS = "josh-thurston/NBA-Best on GitHub (MIT)"
@@ -120,6 +122,22 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe(
             "sharpness", "sharpness", "how sharp a VAE restores pictures, from a large sigma to a small one, and what that costs", (),
             "digits, which come with scikit-learn", source="digits", budget=True,
+        ),
+        Recipe(
+            "one-dimension", "one_dimension", "a GAN learns N(-1, 1), frame by frame: densities of data and samples, and the critic's D(x)",
+            (), _DRAWN, budget=True,
+        ),
+        Recipe(
+            "modes", "modes", "a ring of 8 modes and a grid of 25: which of them a GAN finds, with and without remedies",
+            (), _DRAWN, budget=True,
+        ),
+        Recipe(
+            "dirac", "dirac", "the Dirac-GAN: spirals of the smallest game, for each game and remedy, beside their exact growth",
+            (), _DRAWN, budget=True,
+        ),
+        Recipe(
+            "ablation", "ablation", "the hacks for training GANs, one by one, on a ring of 8 modes and a grid of 25: which hold up",
+            (), _DRAWN, budget=True,
         ),
     )
 }  # fmt: skip
@@ -189,8 +207,9 @@ def run(
 
 
 def store(recipe: Recipe, findings: Findings, folder: Path, paths: Sequence[Path], seed: int) -> list[Path]:
-    """Write records.json and the pictures, in the place of older ones; the pictures' paths."""
+    """Write records.json, the pictures and the films, in the place of older ones; the paths of pictures and films."""
     from pushforward.plots import write
+    from pushforward.plots.films import write_film
 
     folder.mkdir(parents=True, exist_ok=True)
     content = {
@@ -199,4 +218,5 @@ def store(recipe: Recipe, findings: Findings, folder: Path, paths: Sequence[Path
         "table": [dict(zip(findings.heads, row)) for row in findings.rows], "notes": findings.notes,
     }  # fmt: skip
     write_text(folder / "records.json", json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n")
-    return [write(figure, folder / f"{key}.png") for key, figure in findings.pictures.items()]
+    paths = [write(figure, folder / f"{key}.png") for key, figure in findings.pictures.items()]
+    return paths + [write_film(frames, folder / f"{key}.gif") for key, frames in findings.films.items()]

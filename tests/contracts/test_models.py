@@ -24,6 +24,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "gan": {"latent": 2, "hidden": (8,)},
     "dcgan": {"latent": 2, "width": 4},
     "r3gan": {"latent": 2, "width": 8, "blocks": 1, "gamma": 0.1},
+    "infogan": {"latent": 2, "categories": (3,), "continuous": 1, "hidden": (8,)},
+    "ebgan": {"latent": 2, "code": 2, "hidden": (32,)},
     "gmm": {"components": 2},
     "kmeans": {"clusters": 2},
 }

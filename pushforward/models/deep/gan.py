@@ -174,10 +174,10 @@ class GAN(Learner):
             raise InvalidValue(f"{self.pair.name} networks take labels and points as conditions, got {condition_space}; use network='mlp'")
 
     def make_generator(self, event: Sequence[int], extra: int) -> nn.Module:
-        """z (n, latent), y (n, …) of `extra` numbers -> (n, *event)."""
+        """z (n, code_width), y (n, …) of `extra` numbers -> (n, *event)."""
         if extra and self.mode == "embedding":
-            return Embedded(self.pair.generator(self.latent + EMBEDDED, event), extra, EMBEDDED)
-        return self.pair.generator(self.latent + extra, event)
+            return Embedded(self.pair.generator(self.code_width + EMBEDDED, event), extra, EMBEDDED)
+        return self.pair.generator(self.code_width + extra, event)
 
     def make_critic(self, event: Sequence[int], extra: int) -> nn.Module:
         """Packs (n, *event), conditions of `extra` numbers -> (n, 1), or a tuple of it and what the heads say."""
@@ -199,6 +199,11 @@ class GAN(Learner):
     def heads(self, width: int) -> list[nn.Module]:
         """What else is read off the critic's features (n, width): the label, with an auxiliary classifier."""
         return [nn.Linear(width, self.condition_width)] if self.mode == "auxiliary" and self.condition_width else []
+
+    @property
+    def code_width(self) -> int:
+        """Numbers in what `draw` gives and `decode` takes: the noise, and nothing else."""
+        return self.latent
 
     def default_fitter(self) -> Trainer:
         """100 epochs, sampling from an average of the weights."""

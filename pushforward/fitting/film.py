@@ -1,0 +1,170 @@
+"""A film of a fit: what the same codes are decoded to, again and again while the players learn.
+
+Frames are taken where the fit reports, which is at the same steps however often it was interrupted, and of the networks as
+sampling would use them (averaged if an average is kept). When there are too many, every second one is dropped and the
+next ones are taken half as often: so their number is bounded, they are evenly spread, and no budget has to be known. Which
+frame is due follows from those that are there; in a run's folder they are files, so a resumed fit goes on with its film.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.capabilities import HasBound, Samples
+from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, require_positive
+from pushforward.core.events import Event, Finished, Progress, Started
+from pushforward.core.model import Learner
+from pushforward.core.random import derive
+from pushforward.core.space import Space
+from pushforward.core.storage import read_tensors, write_tensors
+
+if TYPE_CHECKING:
+    from pushforward.fitting.loop import Loop
+    from pushforward.fitting.trainer import Trainer
+
+__all__ = ["Film", "Frame", "filming", "frames_of", "samples_seen_again", "FOLDER"]
+
+FOLDER = Path("pictures") / "film"
+MOST = 60
+LEVELS = 255
+
+Look = Callable[[Learner], Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What was seen after `samples` observations; `seen` are tensors by name, 'x' (n, *shape) what the codes were decoded to."""
+
+    samples: int
+    seen: Mapping[str, Tensor]
+
+
+class Film:
+    """Frames of one fit; goes into `Trainer(film=…)`.
+
+    Arguments:
+        look: model -> tensors by name, the same question at every time.
+        most: frames kept, at least 4; a last one of the finished fit may come on top.
+        folder: where they are kept as files; in memory without one.
+    """
+
+    def __init__(self, look: Look, most: int = MOST, folder: str | Path | None = None) -> None:
+        if most < 4:
+            raise InvalidValue(f"a film keeps at least 4 frames, got most={most}; leave it out for {MOST}")
+        self.look, self.most = look, most
+        self.folder = None if folder is None else Path(folder)
+        self._held: dict[int, Frame] = {}
+
+    @property
+    def times(self) -> list[int]:
+        """Samples seen at each frame, in order."""
+        return sorted(self._held) if self.folder is None else [int(path.stem) for path in _files(self.folder)]
+
+    def frames(self) -> list[Frame]:
+        """All of them, in order."""
+        return [self._held[t] for t in self.times] if self.folder is None else frames_of(self.folder)
+
+    def wants(self, event: Event) -> bool:
+        """Whether a frame is due; frames of a time that the fit has not reached, or went back behind, are dropped."""
+        if not isinstance(event, (Started, Progress, Finished)):
+            return False
+        self._drop([t for t in self.times if t > event.samples or (isinstance(event, Started) and not event.samples)])
+        known = self.times
+        if not known or isinstance(event, Finished):
+            return True
+        apart = median(b - a for a, b in pairwise(known)) if len(known) > 1 else 1
+        return event.samples - known[-1] >= apart
+
+    def take(self, event: Event, model: Learner) -> None:
+        """Look at the model, and keep what is seen; every second frame goes where there are too many."""
+        with torch.no_grad():
+            seen = {name: x.detach().to("cpu").clone() for name, x in self.look(model).items()}
+        self._put(Frame(event.samples, seen))
+        if len(self.times) > self.most and not isinstance(event, Finished):
+            self._drop(self.times[1::2])
+
+    def _put(self, frame: Frame) -> None:
+        if self.folder is None:
+            self._held[frame.samples] = frame
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_tensors(self.folder / f"{frame.samples:015d}.safetensors", frame.seen)
+
+    def _drop(self, times: list[int]) -> None:
+        for t in times:
+            if self.folder is None:
+                del self._held[t]
+            else:
+                (self.folder / f"{t:015d}.safetensors").unlink(missing_ok=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9]*.safetensors"))
+
+
+def frames_of(folder: str | Path) -> list[Frame]:
+    """The frames in a folder, in order; BadRun where there are none."""
+    files = _files(Path(folder))
+    if not files:
+        raise BadRun(f"{folder} holds no frames; they are kept while a model is fitted, with film=64 (--film 64), say")
+    return [Frame(int(path.stem), read_tensors(path)[0]) for path in files]
+
+
+def samples_seen_again(n: int, y: Tensor | None, space: Space, seed: int) -> Look:
+    """Look at n samples whose codes (and noise) are the same every time; pictures as levels 0..255."""
+    require_positive(film=n)
+
+    def look(model: Learner) -> Mapping[str, Tensor]:
+        if not isinstance(model, Samples):
+            raise InvalidKind(f"film shows samples, and {type(model).__name__} cannot be sampled from; leave film out")
+        plain = {"noise": False} if isinstance(model, HasBound) else {}
+        x = model.sample(n, y=y, rng=derive(seed, "film"), **plain)
+        return {"x": _levels(x, space) if space.kind == "pictures" else x.to(torch.float32)}
+
+    return look
+
+
+def _levels(x: Tensor, space: Space) -> Tensor:
+    """A byte for each number, which is all that a picture of a known range shows."""
+    if not (space.low > -torch.inf and torch.inf > space.high > space.low):
+        return x.to(torch.float32)
+    return ((x - space.low) / (space.high - space.low)).clamp(0, 1).mul(LEVELS).round().to(torch.uint8)
+
+
+@contextmanager
+def filming(trainer: Trainer, loop: Loop) -> Iterator[None]:
+    """Within: the loop's events are filmed, if the trainer is to have a film."""
+    film = _film(trainer, loop)
+    if film is None:
+        yield
+        return
+
+    def shoot(event: Event, model: Learner) -> None:
+        if film.wants(event):
+            with loop.players.as_sampled():
+                film.take(event, model)
+
+    own = trainer.callbacks
+    trainer.callbacks = [*own, shoot]
+    try:
+        yield
+    finally:
+        trainer.callbacks = own
+
+
+def _film(trainer: Trainer, loop: Loop) -> Film | None:
+    if trainer.film is None or isinstance(trainer.film, Film):
+        return trainer.film
+    rows: Any = loop.training.take(torch.arange(min(trainer.film, len(loop.training))))
+    n = trainer.film if rows.y is None else len(rows.y)
+    look = samples_seen_again(n, rows.y, loop.training.space, trainer.seed)
+    return Film(look, folder=None if trainer.run is None else Path(trainer.run) / FOLDER)

@@ -1,0 +1,267 @@
+"""InfoGAN: a GAN part of whose code can be read off its samples, because a recogniser Q on the critic's features is taught to.
+
+    z = [ε | c | u]    noise, one-hot categories, numbers in [-1, 1]                 (`densities.codes`)
+    L_I = E log Q(c|g(z)) + H(c) ≤ I(c; g(z)), H(c) = Σ ln K                         categories, from below
+    L_I = E log Q(u|g(z)) + H(u) ≤ I(u; g(z)), H(u) = ln 2 for each number           u under Q: N(μ(x), s²(x))
+
+    critic: its loss - λ L_I        generator: its loss - λ L_I
+
+The critic's own step teaches Q and the shared features, the generator's makes samples from which the code can be read. L_I of the
+categories is at most Σ ln K, where every code is read without error; that of numbers, a density, has no such end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
+from pushforward.core.model import Symptom
+from pushforward.core.phase import Batch, Phase, Step, Terms, adam
+from pushforward.core.random import Rng, generator
+from pushforward.core.registry import register
+from pushforward.densities.codes import Parts, StructuredCodes
+from pushforward.densities.columns import OneHot
+from pushforward.densities.likelihoods import bounded
+from pushforward.densities.normals import Normal
+from pushforward.models.deep.gan import GAN, Judged
+from pushforward.models.deep.hacks import Hack
+from pushforward.nets.adversaries import Adversaries
+from pushforward.nets.mlp import mlp
+from pushforward.nets.surgery import put_group_norm
+from pushforward.objectives.games import Game
+from pushforward.objectives.penalties import Penalty
+
+__all__ = ["InfoGAN"]
+
+RECOGNISER = 128
+"""Units of Q's own hidden layer."""
+UNREAD = 0.1
+"""The share of H(c) below which the categories count as not used."""
+REFUSED = {
+    "replay": "old samples come without the codes they were made from",
+    "spherical_z": "categories and bounded numbers do not lie on a sphere",
+    "batch_norm": "with it the code read off one row would depend on the rows beside it",
+    "batch_discrimination": "with it the code read off one row would depend on the rows beside it",
+}
+"""Hacks that cannot be switched on here, and why."""
+
+
+@register("infogan")
+class InfoGAN(GAN):
+    """Two players and a recogniser: codes that mean something, learnt without labels.
+
+    Reference: Chen, Duan, Houthooft, Schulman, Sutskever & Abbeel (2016), Eqs. 5 and 6. What differs: R1 on the critic, a learnt
+    variance in Q, and group norm in critics that would have batch norm, so that a row's code is its own.
+
+    A code z has latent + sum(categories) + continuous numbers: noise, then a one-hot block for each entry of categories, then
+    numbers in [-1, 1]. `encode` gives the same layout: 0 (the mean) for the noise, which is not read; Q's probabilities for each
+    block; Q's means for the numbers. `parts` takes either apart.
+
+    Arguments:
+        latent: numbers in the noise.
+        categories: sizes of the categorical codes: (10,), or (10, 3) for two; () for none.
+        continuous: numbers of the code that are uniform on [-1, 1].
+        weight: λ of the categories' information; 0 switches it off.
+        continuous_weight: λ of the numbers' information; less, because it is of densities.
+        hidden: sizes of the hidden layers of both networks.
+        game: 'non_saturating', 'minimax', 'least_squares', 'hinge', 'wasserstein', 'relativistic', …
+        penalties: on the critic: 'r1(gamma=1.0)', 'gradient_penalty', 'spectral', ….
+        activation: of the hidden layers.
+        critic_steps: the generator moves at every critic_steps-th move of the critic.
+        network: in place of hidden and activation: 'dcgan', 'dcgan(width=32)' or 'r3gan' for pictures, 'mlp(hidden=(128, 128))'.
+        conditioning: how y enters: 'concatenation', 'embedding', 'projection', 'auxiliary'.
+        hacks: switches, off by default; 'replay', 'spherical_z', 'batch_norm' and 'batch_discrimination' cannot be.
+
+    Example:
+        >>> import torch, pushforward as pf
+        >>> x = torch.randn(256, 2, generator=torch.Generator().manual_seed(0))
+        >>> model = pf.InfoGAN(latent=2, categories=(4,), continuous=1, hidden=(16,)).fit(x, by=pf.Trainer(epochs=2, batch=64))
+        >>> z = model.encode(x)
+        >>> z.shape, model.parts(z).categories[0].sum(1)[:2], model.decode(z).shape
+        (torch.Size([256, 7]), tensor([1., 1.]), torch.Size([256, 2]))
+    """
+
+    def __init__(
+        self,
+        latent: int = 62,
+        categories: Sequence[int] = (10,),
+        continuous: int = 2,
+        weight: float = 1.0,
+        continuous_weight: float = 0.1,
+        hidden: Sequence[int] = (128, 128),
+        game: Game | str = "non_saturating",
+        penalties: Sequence[Penalty | str] = ("r1(gamma=0.1)",),
+        activation: str = "leaky_relu",
+        critic_steps: int = 1,
+        network: Adversaries | str | None = None,
+        conditioning: str = "concatenation",
+        hacks: Sequence[Hack | str] = (),
+    ) -> None:
+        super().__init__(
+            latent=latent,
+            hidden=hidden,
+            game=game,
+            penalties=penalties,
+            activation=activation,
+            critic_steps=critic_steps,
+            network=network,
+            conditioning=conditioning,
+            hacks=hacks,
+        )
+        self.categories, self.continuous = _checked(categories, continuous)
+        self.weight, self.continuous_weight = weight, continuous_weight
+        for name, value in (("weight", weight), ("continuous_weight", continuous_weight)):
+            if not value >= 0:
+                raise InvalidValue(f"{name} must not be below 0, got {value}; 0 switches it off")
+        for hack in self.hacks:
+            if hack.name in REFUSED:
+                raise InvalidValue(f"the hack {hack.name!r} does not go with InfoGAN: {REFUSED[hack.name]}; leave it out")
+
+    # ---------------------------------------------------------------------------------------------- the players
+
+    @property
+    def code_width(self) -> int:
+        """Numbers in a code: noise, categories and numbers together."""
+        return self.latent + sum(self.categories) + self.continuous
+
+    def heads(self, width: int) -> list[nn.Module]:
+        """Q last: for each category code its logits, for the numbers means and log-scales, (n, Σ K + 2 continuous)."""
+        return [*super().heads(width), mlp([width, RECOGNISER, sum(self.categories) + 2 * self.continuous], "leaky_relu")]
+
+    def make_critic(self, event: Sequence[int], extra: int) -> nn.Module:
+        """Packs (n, *event), conditions -> (n, 1) and what the heads say; every row by itself."""
+        critic = super().make_critic(event, extra)
+        put_group_norm(critic)
+        return critic
+
+    def phases(self) -> list[Phase]:
+        """The critic, then the generator at five times its rate, as in the paper (Appendix C)."""
+        critic, player = super().phases()
+        return [critic, replace(player, optimizer=adam(1e-3, beta1=0.5))]
+
+    # ---------------------------------------------------------------------------------------------- information
+
+    def recognised(self, said: Tensor) -> tuple[tuple[OneHot, ...], Normal]:
+        """Q(c|x) and Q(u|x) from what its head said."""
+        *logits, mean, log_scale = said.split([*self.categories, self.continuous, self.continuous], 1)
+        return tuple(OneHot(each) for each in logits), Normal(mean, bounded(log_scale))
+
+    def information(self, said: Tensor, z: Tensor) -> dict[str, Tensor]:
+        """log Q + H, whose mean is L_I, by kind of code ('categories', 'continuous'), each (n,), nats; z (n, code_width)."""
+        laws, normal = self.recognised(said)
+        given, found = self.parts(z), {}
+        of_categories, of_numbers = self._law(z).entropies
+        if self.categories:
+            found["categories"] = sum((law.log_prob(c) for law, c in zip(laws, given.categories)), of_categories)
+        if self.continuous:
+            found["continuous"] = normal.log_prob(given.continuous) + of_numbers
+        return found  # type: ignore[return-value]
+
+    def critic_terms(self, real: Judged, fake: Judged) -> dict[str, Tensor]:
+        """-λ L_I of its samples, by kind of code, each (n,)."""
+        return {**super().critic_terms(real, fake), **self._minus_information(fake)}
+
+    def generator_terms(self, fake: Judged) -> dict[str, Tensor]:
+        """-λ L_I, by kind of code, each (n,)."""
+        return {**super().generator_terms(fake), **self._minus_information(fake)}
+
+    def critic_loss(self, batch: Batch, step: Step) -> Terms:
+        """The game's critic loss, the penalties and -λ L_I; L_I itself is logged."""
+        return self._reported(super().critic_loss(batch, step))
+
+    def generator_loss(self, batch: Batch, step: Step) -> Terms:
+        """The game's generator loss and -λ L_I; L_I itself is logged."""
+        return self._reported(super().generator_loss(batch, step))
+
+    def _weights(self) -> dict[str, float]:
+        return {"categories": self.weight, "continuous": self.continuous_weight}
+
+    def _minus_information(self, fake: Judged) -> dict[str, Tensor]:
+        assert fake.z is not None
+        return {name: -self._weights()[name] * value for name, value in self.information(fake.heads[-1], fake.z).items()}
+
+    def _reported(self, terms: Terms) -> Terms:
+        for name, weight in self._weights().items():
+            if name in terms and weight:
+                terms.logged[f"information_{name}"] = -terms[name].detach().mean() / weight
+        return terms
+
+    # ---------------------------------------------------------------------------------------------- how it goes
+
+    @torch.no_grad()
+    def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
+        """Those of a GAN, and L_I in nats: information_categories (at most Σ ln K), its share of that, information_continuous."""
+        stream = generator(rng, batch.x.device)
+        found = super().vitals(batch, rng=stream)
+        z = self.draw(len(batch.x), rng=stream, like=batch.x)
+        fake = self._judged(self.push(z, batch.y, rng=stream), batch.y)
+        for name, value in self.information(fake.heads[-1], z).items():
+            found[f"information_{name}"] = float(value.mean())
+        if self.categories:
+            found["information_share"] = found["information_categories"] / self._law(z).entropies[0]
+        return found
+
+    def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
+        """Those of a GAN, with advice that applies here, and categories that cannot be read off the samples."""
+        cure = f"weight={2 * self.weight:g}, a larger network, or fewer categories"
+        found = [replace(s, advice=COLLAPSE) if s.name == "collapse" else s for s in super().symptoms(vitals)]
+        share = vitals.get("information_share", 1.0)
+        if self.weight and share < UNREAD:
+            found.append(Symptom("the categories are not used", f"samples tell {max(share, 0):.0%} of their entropy", cure))
+        return found
+
+    # ---------------------------------------------------------------------------------------------- the model
+
+    def _law(self, like: Tensor, n: int = 1) -> StructuredCodes:
+        return StructuredCodes(n, self.latent, self.categories, self.continuous, like)
+
+    def prior(self, n: int = 1) -> StructuredCodes:  # type: ignore[override]
+        """p(z), n rows: N(0, I), uniform one-hot blocks, U[-1, 1]."""
+        return self._law(next(self.generator.parameters()), n)
+
+    def draw(self, n: int, *, rng: Rng = None, like: Tensor) -> Tensor:
+        """n codes (n, code_width)."""
+        return self._law(like, n).rsample(rng=rng)
+
+    def parts(self, z: Tensor) -> Parts:
+        """A code (n, code_width) taken apart: noise (n, latent), a block (n, K) for each category code, numbers (n, continuous)."""
+        if z.ndim != 2 or z.shape[1] != self.code_width:
+            parts = f"{self.latent} of noise, {'+'.join(map(str, self.categories)) or 0} of categories, {self.continuous} continuous"
+            raise ShapeMismatch(f"expected codes (n, {self.code_width}): {parts}; got shape {tuple(z.shape)}")
+        return self._law(z).parts(z)
+
+    def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
+        """Observations (n, *shape) for codes z (n, code_width), user's units, differentiable in z; ShapeMismatch for other widths."""
+        self.parts(z)
+        return super().decode(z, y, rng=rng)
+
+    def encode(self, x: Any, y: Any = None) -> Tensor:
+        """Codes (n, code_width) as Q reads them: 0 for the noise, probabilities of the categories, means of the numbers."""
+        u = self.to_model(x)
+        laws, normal = self.recognised(self._judged(u, self.to_condition(y, len(u))).heads[-1])
+        return torch.cat([u.new_zeros(len(u), self.latent), *(law.mean for law in laws), normal.mean], 1)
+
+
+COLLAPSE = (
+    "penalties=['r1(gamma=10)'], game='relativistic', or a lower rate for the generator (optimizers={'generator': 'adam(rate=2e-4)'})"
+)
+
+
+def _checked(categories: Any, continuous: Any) -> tuple[tuple[int, ...], int]:
+    """The sizes and the count; InvalidKind or InvalidValue where they are none."""
+    if isinstance(categories, (int, str)):
+        raise InvalidKind(f"categories is a list of sizes, got {categories!r}; write categories=(10,)")
+    sizes = tuple(categories)
+    for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, int) or size < 2:
+            raise InvalidValue(f"each of categories must be a whole number, 2 or more, got {size!r}; () for none")
+    if continuous < 0:
+        raise InvalidValue(f"continuous must not be below 0, got {continuous}; 0 for none")
+    if not sizes and not continuous:
+        raise InvalidValue("a code needs categories or continuous numbers, got neither; use GAN, or categories=(10,)")
+    return sizes, continuous

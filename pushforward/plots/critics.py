@@ -1,0 +1,36 @@
+"""A critic on the line: what it says of every x, beside the densities it judges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pushforward.plots.films import Panel
+from pushforward.plots.style import COLOURS, INK, dress, numbers
+
+__all__ = ["critic_on_line"]
+
+
+def critic_on_line(x: Any, curves: Sequence[Mapping[str, Any]], *, top: float | None = None) -> Panel:
+    """Frames of 'data' and 'samples' (densities), 'critic' and 'best critic' (from 0 to 1), each (n,) at places x (n,).
+
+    Arguments:
+        top: of the scale of densities; a generator that has not learnt yet, a spike, may run out of it.
+    """
+    at = numbers(x)
+    lines = [{name: numbers(values, name) for name, values in frame.items()} for frame in curves]
+    top = 2.7 * float(lines[0]["data"].max()) if top is None else top
+
+    def draw(ax: Any, i: int) -> None:
+        # one scale for all: densities stay below 1 where sd is 1, and D is a probability
+        ax.fill_between(at, lines[i]["data"], color="#cccccc", linewidth=0, label="data, density")
+        ax.plot(at, lines[i]["samples"], color=COLOURS[1], linewidth=1.8, label="samples, density")
+        ax.plot(at, lines[i]["critic"], color=COLOURS[0], linewidth=1.6, label="critic D(x)")
+        ax.plot(at, lines[i]["best critic"], color=COLOURS[0], linewidth=1.2, linestyle=(0, (2, 2)), label="best critic p/(p + q)")
+        ax.axhline(0.5, color="#dddddd", linewidth=0.8, zorder=0)
+        ax.set_xlim(at[0], at[-1])
+        ax.set_ylim(0, top)
+        dress(ax, "", "x", "density; probability")
+        ax.tick_params(colors=INK)
+
+    return draw

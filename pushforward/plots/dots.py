@@ -1,0 +1,37 @@
+"""Many cases in rows, a few quantities in columns: a dot for each value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pushforward.plots.comparisons import titled
+from pushforward.plots.style import COLOURS, dress, page
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["dots"]
+
+Panel = tuple[Mapping[str, float], float, float]
+
+
+def dots(panels: Mapping[str, Panel], *, mark: str, ideal: str, title: str = "") -> Figure:
+    """One panel a quantity: ({case: value}, the value without anything, the ideal value); cases from top to bottom.
+
+    Arguments:
+        mark, ideal: what the two lines are called, in the legend of the first panel.
+    """
+    cases = list(next(iter(panels.values()))[0])
+    figure, axes = page(1.5 + 2.1 * len(panels), 1.2 + 0.28 * len(cases), 1, len(panels), sharey=True)
+    for i, (ax, (name, (values, without, best))) in enumerate(zip(axes.ravel(), panels.items())):
+        ax.axvline(without, color="#888888", linewidth=1, linestyle=(0, (4, 3)), label=mark if not i else None)
+        ax.axvline(best, color=COLOURS[2], linewidth=1, label=ideal if not i else None)
+        ax.plot([values[c] for c in cases], range(len(cases)), "o", color=COLOURS[0], markersize=5)
+        ax.set_yticks(range(len(cases)), cases)
+        ax.grid(axis="y", color="#dddddd", linewidth=0.6)
+        if not i:
+            ax.invert_yaxis()
+        dress(ax, "", name, "")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return titled(figure, title)

@@ -1,0 +1,237 @@
+"""How a fit went, in pictures of the same codes at several times: strips (one figure) and films (a GIF).
+
+A panel is a function that draws frame i on axes; a strip draws some of the frames side by side, a film one after the other.
+Scales are those of all frames together, so that what moves is the samples and not the axes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.space import Space
+from pushforward.data import picture_grid
+from pushforward.plots.comparisons import titled
+from pushforward.plots.latent import sheet
+from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, dress, mpl, numbers, page
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["strip", "film", "some_of", "panel_of", "scatter", "histogram", "picture_strip", "picture_film", "write_film"]
+
+Panel = Callable[[Any, int], None]
+
+WRAP = 4
+"""Frames beside one another where a strip has one panel."""
+SIDE = 2.1
+"""Inches of a frame in a strip."""
+LEGEND = 2.1
+"""Inches of one entry of a legend, at most."""
+SECONDS, HOLD = 0.12, 2.0
+"""For how long a frame of a film is shown, and its last one."""
+BINS = 60
+EDGE = 0.2
+
+
+def some_of(times: Sequence[float], most: int = 8) -> list[int]:
+    """Which frames to put into a strip: the first, the last, and between them times that grow by a constant factor."""
+    if most < 2:
+        raise InvalidValue(f"a strip has at least 2 frames, got {most}")
+    if len(times) <= most:
+        return list(range(len(times)))
+    at = np.asarray(times, dtype=float)
+    wanted = np.geomspace(at[1], at[-1], most - 1)
+    found = sorted({0, *(int(np.abs(at - t).argmin()) for t in wanted)})
+    spare = [i for i in np.linspace(0, len(at) - 1, len(at)).astype(int).tolist() if i not in found]
+    while len(found) < most:  # several wanted times may have one frame: fill the widest gaps
+        gap = max(spare, key=lambda i: min(abs(i - j) for j in found))
+        found, spare = sorted([*found, gap]), [i for i in spare if i != gap]
+    return found
+
+
+def strip(panels: Mapping[str, Panel], times: Sequence[str], chosen: Sequence[int], *, title: str = "", side: float = SIDE) -> Figure:
+    """Frames `chosen` of every panel: a row for each panel and a column for each time; one panel alone goes on over several rows.
+
+    `side` is that of a frame, inches.
+    """
+    if not panels or not chosen:
+        raise InvalidValue("a strip needs at least one panel and one frame, got none")
+    columns = len(chosen) if len(panels) > 1 else min(len(chosen), WRAP)
+    rows = len(panels) if len(panels) > 1 else -(-len(chosen) // columns)
+    figure, grid = page(side * columns + 0.5, side * rows + 0.4 + 0.3 * bool(title), rows, columns, sharex=len(panels) == 1, sharey="row")
+    axes = np.atleast_1d(grid).ravel()
+    for ax in axes[len(panels) * len(chosen) :]:
+        ax.set_visible(False)
+    cells = [(name, panel, i) for name, panel in panels.items() for i in chosen]
+    for place, (ax, (name, panel, i)) in enumerate(zip(axes, cells)):
+        panel(ax, i)
+        head = place < columns or len(panels) == 1
+        ax.set_title(times[i] if head else "", fontsize=TEXT, color=INK, loc="left")
+        if place % columns:
+            ax.set_ylabel("")
+        elif len(panels) > 1:
+            ax.set_ylabel(name, fontsize=TEXT, color=INK)
+    return _with_legend(titled(figure, title), axes[0])
+
+
+def film(panels: Mapping[str, Panel], times: Sequence[str], *, columns: int | None = None, side: float = 3.4) -> Iterator[Image.Image]:
+    """Every frame as a picture, all panels side by side; `side` of a panel in inches."""
+    columns = columns or len(panels)
+    rows = -(-len(panels) // columns)
+    figure, grid = page(side * columns + 0.4, side * rows + 0.5, rows, columns)
+    axes = np.atleast_1d(grid).ravel()
+    for ax in axes[len(panels) :]:
+        ax.set_visible(False)
+    head = figure.suptitle(times[0], fontsize=TEXT, color=INK, x=0.01, ha="left")
+    for i, time in enumerate(times):
+        for ax, (name, panel) in zip(axes, panels.items()):
+            ax.clear()
+            dress(ax)
+            panel(ax, i)
+            ax.set_title(name, fontsize=TEXT, color=INK, loc="left")
+        head.set_text(time)
+        if i == 0:
+            _with_legend(figure, axes[0])
+        figure.canvas.draw()
+        figure.set_layout_engine("none")  # from now on nothing moves but what is drawn
+        yield Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")  # type: ignore[attr-defined]
+
+
+def _with_legend(figure: Any, ax: Any) -> Any:
+    """What the first panel says of its lines and dots, once, below."""
+    handles, words = ax.get_legend_handles_labels()
+    if handles:
+        columns = min(len(words), max(1, int(figure.get_figwidth() // LEGEND)))
+        made = figure.legend(handles, words, loc="outside lower center", ncols=columns, fontsize=SMALL + 0.5, frameon=False)
+        for handle in made.legend_handles:
+            if hasattr(handle, "set_sizes"):
+                handle.set_sizes([18.0])
+    return figure
+
+
+# ------------------------------------------------------------------------------------------------ points
+
+
+def panel_of(x: Sequence[Any], space: Space, *, data: Any = None, axes: tuple[int, int] = (0, 1)) -> Panel:
+    """The panel that suits points: a histogram of one column, a scatter plot of two; InvalidKind for anything else."""
+    if space.kind != "points":
+        raise InvalidKind(f"expected points, got {space}; pictures have a strip and a film of their own")
+    if space.size == 1:
+        return histogram(x, data=data, name=space.names[0])
+    return scatter(
+        [numbers(v)[:, list(axes)] for v in x],
+        data=None if data is None else numbers(data)[:, list(axes)],
+        names=(space.names[axes[0]], space.names[axes[1]]),
+    )
+
+
+def scatter(x: Sequence[Any], *, data: Any = None, names: tuple[str, str] = ("x0", "x1"), equal: bool = False) -> Panel:
+    """Points (n, 2) of every frame over the data; a code keeps its colour, which says in which direction it ends."""
+    frames, under = [numbers(v) for v in x], None if data is None else numbers(data)
+    seen = frames[-1:] if under is None else [under]
+    low, high = (np.quantile(np.concatenate(seen), q, axis=0) for q in (0.001, 0.999))
+    edge = np.maximum(EDGE * (high - low), 1e-9)
+    end = frames[-1] - (frames[-1] if under is None else under).mean(0)
+    colours = mpl().colormaps["hsv"]((np.arctan2(end[:, 1], end[:, 0]) / (2 * np.pi)) % 1) * [0.82, 0.82, 0.82, 1]
+
+    def draw(ax: Any, i: int) -> None:
+        if under is not None:
+            ax.scatter(*under.T, s=4, c="#bbbbbb", linewidths=0, zorder=0, label="data", rasterized=True)
+        ax.scatter(*frames[i].T, s=5, c=colours, linewidths=0, zorder=2, label="samples, coloured by where they end")
+        ax.set_xlim(low[0] - edge[0], high[0] + edge[0])
+        ax.set_ylim(low[1] - edge[1], high[1] + edge[1])
+        if equal:
+            ax.set_aspect("equal")
+        dress(ax, "", *names)
+
+    return draw
+
+
+def histogram(x: Sequence[Any], *, data: Any = None, name: str = "x") -> Panel:
+    """The density of numbers (n, 1) of every frame by a histogram, over that of the data."""
+    frames = [numbers(v).ravel() for v in x]
+    shown = frames[-1] if data is None else numbers(data).ravel()
+    low, high = np.quantile(shown, [0.001, 0.999])
+    edge = max(0.3 * (high - low), 1e-9)
+    bins = np.linspace(low - edge, high + edge, BINS + 1)
+    heights = [_heights(v, bins) for v in frames]
+    under = None if data is None else _heights(numbers(data).ravel(), bins)
+    # a generator that has not learnt yet may be a spike; what matters is at the scale of the data
+    top = 1.6 * max(h.max() for h in (heights[-1:] if under is None else [under]))
+
+    def draw(ax: Any, i: int) -> None:
+        if under is not None:
+            ax.stairs(under, bins, fill=True, color="#cccccc", label="data")
+        ax.stairs(heights[i], bins, color=COLOURS[1], linewidth=1.5, label="samples")
+        ax.set_xlim(bins[0], bins[-1])
+        ax.set_ylim(0, top)
+        dress(ax, "", name, f"density per unit of {name}")
+
+    return draw
+
+
+def _heights(x: np.ndarray[Any, Any], bins: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    counts, _ = np.histogram(x, bins)
+    return np.asarray(counts / (max(len(x), 1) * np.diff(bins)))
+
+
+# ------------------------------------------------------------------------------------------------ pictures
+
+
+def picture_strip(
+    x: Sequence[Tensor], space: Space, times: Sequence[str], chosen: Sequence[int], *, columns: int = 12, title: str = ""
+) -> Figure:
+    """Pictures (n, channels, height, width) of every frame: a row for each chosen time, a column for each code."""
+    rows = torch.stack([x[i][:columns] for i in chosen])
+    return sheet(rows, space, down=[times[i] for i in chosen], title=title)
+
+
+def picture_film(x: Sequence[Tensor], space: Space, times: Sequence[str], *, columns: int | None = None) -> Iterator[Image.Image]:
+    """Every frame as one sheet under its time."""
+    font = ImageFont.load_default(15)
+    for frame, time in zip(x, times):
+        shown = picture_grid(frame, space, columns).convert("RGB")
+        whole = Image.new("RGB", (shown.width, shown.height + 26), "white")
+        whole.paste(shown, (0, 26))
+        ImageDraw.Draw(whole).text((6, 4), time, fill=INK, font=font)
+        yield whole
+
+
+def write_film(
+    frames: Iterator[Image.Image] | Sequence[Image.Image], path: str | Path, *, seconds: float = SECONDS, colours: int = 64
+) -> Path:
+    """Frames of one size as a GIF that repeats, in the place of an older one; returns the path.
+
+    Arguments:
+        seconds: each frame is shown; the last one longer.
+        colours: in the palette, which all frames share (256 for photographs).
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".gif":
+        raise InvalidValue(f"{path}: a film is a .gif; name it so")
+    whole = list(frames)
+    if not whole:
+        raise InvalidValue("a film needs at least one frame, got none")
+    both = Image.new("RGB", (whole[0].width, 2 * whole[0].height))
+    both.paste(whole[0])
+    both.paste(whole[-1], (0, whole[0].height))
+    palette = both.quantize(colours, method=Image.Quantize.MEDIANCUT)
+    few = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in whole]
+    length = [round(1000 * seconds)] * (len(few) - 1) + [round(1000 * HOLD)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        few[0].save(new, format="GIF", save_all=True, append_images=few[1:], duration=length, loop=0)
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,133 @@
+"""Which hacks hold up? Each of the 17 switched on by itself, on sets whose modes are known, beside the same GAN without it.
+
+The GAN without any has two hidden layers of 128 ReLUs in each player, the non-saturating game (hack 2 itself: it is compared with
+the minimax game), no penalty, Adam at 1e-3 for both players, batches of 256. The sets and what is counted are those of `modes`.
+With several seeds a difference is given with its standard error, √(s₁²/n₁ + s₀²/n₀), and called one beyond two of them.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pushforward.core.random import derive
+from pushforward.core.records import Record
+from pushforward.data import centres
+from pushforward.fitting.trainer import Trainer
+from pushforward.models.deep.gan import GAN
+from pushforward.models.deep.hacks import NOT_SWITCHES, listing
+from pushforward.plots.dots import dots
+from pushforward.recipes import modes as several
+from pushforward.recipes.registry import Findings
+
+__all__ = ["run", "play", "Case", "CASES", "QUANTITIES", "STEPS", "difference", "verdict"]
+
+STEPS, QUICK = 5000, 1500
+"""Of a study, and of this recipe with the usual budget."""
+HIDDEN, LATENT, RATE = (128, 128), 2, "adam(rate=0.001, beta1=0.5)"
+QUANTITIES = ("modes", "high quality", "reverse KL, nats")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to play.
+
+    Arguments:
+        number: of the hack; 0 without one.
+        game, hacks: of the GAN.
+        without: the case that differs from it by the hack alone.
+    """
+
+    number: int = 0
+    game: str = "non_saturating"
+    hacks: tuple[str, ...] = ()
+    without: str = "none"
+
+    @property
+    def labels(self) -> bool:
+        """Whether the points come with the number of their mode."""
+        return "labels" in self.hacks
+
+
+def _cases() -> dict[str, Case]:
+    found = {"none": Case(), "minimax": Case(game="minimax")}
+    for number, name, _, _ in listing():
+        if name == "modified_loss":
+            found[name] = Case(number, without="minimax")
+        elif number not in NOT_SWITCHES and name != "embedded_conditions":
+            found[name] = Case(number, hacks=(name,))
+    return found
+
+
+CASES: Mapping[str, Case] = _cases()
+"""By the hack's name. Hacks 7, 10 and 11 are no switches, 16 has no meaning on points."""
+
+
+def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
+    """Every case once, on both sets."""
+    steps = max(1, round(budget * QUICK))
+    played = {(name, case): play(name, case, seed=seed, steps=steps) for name in several.SETS for case in CASES if case != "modified_loss"}
+    found = {**played, **{(name, "modified_loss"): played[name, "none"] for name in several.SETS}}  # the same GAN
+    records = {f"{name}, {case}: {r.quantity}": r for (name, case), row in found.items() for r in row}
+    rows = [
+        [str(c.number or ""), case, *(text for name in several.SETS for text in several.cells(found[name, case]))]
+        for case, c in CASES.items()
+    ]
+    heads = ("", "hack", *(f"{name}: {what}" for name in several.SETS for what in ("modes", "high quality (ideal)", "reverse KL (ideal)")))
+    notes = [
+        f"{steps} steps of {several.BATCH}, one seed, so chance alone makes differences; `python -m studies hacks` plays several, longer",
+        "modified_loss is the default: it is to be compared with minimax, all others with none",
+        *(f"{name}: {why}" for name, _, why in NOT_SWITCHES.values()),
+        "embedded_conditions: n/a on points, which have no channels",
+    ]
+    return Findings(records, heads, rows, notes, {"ablation": picture(found)})
+
+
+def play(name: str, case: str, *, seed: int, steps: int = STEPS) -> list[Record]:
+    """Modes, high-quality share and reverse KL of one GAN of a set, played one way."""
+    how, x = CASES[case], several.data(name, seed)
+    y = torch.cdist(x, centres(name).to(x)).argmin(1) if how.labels else None
+    model = GAN(latent=LATENT, hidden=HIDDEN, activation="relu", game=how.game, penalties=(), hacks=how.hacks)
+    optimizers = {"generator": RATE} if "sgd_critic" in how.hacks else dict.fromkeys(("critic", "generator"), RATE)
+    model.fit(x, y, by=Trainer(steps=steps, batch=several.BATCH, seed=seed, optimizers=optimizers))
+    asked = None if y is None else torch.arange(several.DRAWS) % len(centres(name))
+    return several.measured(model.sample(several.DRAWS, y=asked, rng=derive(seed, "samples")), name, seed)
+
+
+def picture(found: Mapping[tuple[str, str], Sequence[Record]]) -> Any:
+    """A column for each quantity of each set, a row for each case, and a line where the GAN without any hack is."""
+    panels = {}
+    for name in several.SETS:
+        for i, quantity in enumerate(QUANTITIES):
+            panels[f"{name}: {quantity}"] = (
+                {case: (r := found[name, case][i]).value for case in CASES},
+                found[name, "none"][i].value,
+                r.details["ideal"],
+            )
+    return dots(panels, title="Each hack by itself", mark="without any hack", ideal="ideal sampler")
+
+
+def difference(on: Sequence[float], off: Sequence[float]) -> tuple[float, float]:
+    """How far the mean with a hack is above the one without, and the standard error of that."""
+    spread = sum(statistics.variance(values) / len(values) if len(values) > 1 else 0.0 for values in (on, off))
+    return statistics.fmean(on) - statistics.fmean(off), math.sqrt(spread)
+
+
+def verdict(changes: Mapping[str, tuple[float, float]], off: Mapping[str, float], ideal: Mapping[str, float]) -> str:
+    """'better', 'worse', 'mixed' or 'no difference', by the quantities that changed by more than two standard errors.
+
+    More modes are better, and so is less divergence; for the high-quality share it is being nearer to the ideal one.
+    """
+    signs = set()
+    for quantity, (change, error) in changes.items():
+        if abs(change) <= 2 * error or change == 0:
+            continue
+        nearer = abs(off[quantity] + change - ideal[quantity]) < abs(off[quantity] - ideal[quantity])
+        signs.add(nearer)
+    return {frozenset(): "no difference", frozenset({True}): "better", frozenset({False}): "worse"}.get(frozenset(signs), "mixed")

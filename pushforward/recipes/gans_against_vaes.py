@@ -1,0 +1,258 @@
+r"""GANs against VAEs: the same pictures, as many parameters, as many pictures shown; and every number beside a picture.
+
+    VAE   maximises a bound on log p(x): it must explain every picture, and pays for what it cannot with blur
+    GAN   has no density: nothing makes it explain a picture, and it is judged by a critic that blur does not pass
+
+Both are a push forward of N(0, I) of the same number of codes by convolutions (by perceptrons below 16×16). The width of the VAE's
+dense layer is found by counting, so that both have the same number of parameters, all networks taken together; both are shown the
+same number of pictures in batches of the same size. Seconds are then a result.
+
+The GAN gets a likelihood by an observation noise, p(x) = ∫ N(z; 0, I) N(x; g(z), σ² I) dz; the VAE's decoder is measured in just the same
+way at the same σ, by annealed importance sampling: a lower bound, in expectation. How loose it may be, bidirectional Monte Carlo says
+on pictures that the model drew itself (`gap`). The VAE is learnt at that σ, so its own bound is on the same number; a GAN has none.
+
+A run failed if a term or gradient was not finite, or if the samples cover less than `LEAST` of the balls around real pictures.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import Diverged, require_positive
+from pushforward.core.model import Learner
+from pushforward.core.random import derive, generator
+from pushforward.core.records import Record
+from pushforward.core.space import Space
+from pushforward.densities.likelihoods import GaussianLikelihood
+from pushforward.fitting.augment import dequantise
+from pushforward.fitting.trainer import Trainer
+from pushforward.metrics.annealing import ais, bdmc
+from pushforward.metrics.features import Features
+from pushforward.metrics.likelihood import iwae
+from pushforward.models.deep.dcgan import DCGAN
+from pushforward.models.deep.gan import GAN
+from pushforward.models.deep.observed import Observed
+from pushforward.models.deep.vae import VAE
+from pushforward.plots.latent import sheet
+from pushforward.plots.measures import measures
+from pushforward.recipes.pictures import COLUMNS, Album, album_or_digits, block, judge, likeness, taken
+from pushforward.recipes.registry import Findings
+from pushforward.recipes.sharpness import energy
+
+__all__ = ["run", "contenders", "parameters", "compare", "Trial", "NAMES", "KINDS", "LEAST", "SIGMA"]
+
+NAMES = ("VAE", "GAN")
+REAL = "learnt from"
+LATENT, WIDTH, SMALL = 32, 16, 16
+SAMPLES, BATCH = 240_000, 64
+SIGMA = 0.5
+"""Of the observation noise, in standard deviations of the training pictures' pixels."""
+LEAST = 0.1
+"""Coverage below which a run counts as failed; equal laws have .97."""
+K, ROWS, DRAWN = 100, 12, 6
+"""Draws of the VAE's own bound; test pictures and simulated pictures that are annealed."""
+TEMPERATURES, CHAINS, LEAPFROGS = 200, 4, 5
+KINDS: Mapping[str, str] = {
+    "parameters": "parameters",
+    "processor seconds": "training, seconds of a processor thread",
+    "own bound": "its own bound, nats",
+    "log p": "log p(x) at σ, nats",
+    "gap": "bracket's gap at σ, nats",
+    "fid": "FID",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "sharpness": "sharpness",
+    "failed": "failed",
+}
+"""What is measured, in order, and how it is called."""
+DRAWN_KINDS = ("log p", "fid", "precision", "recall", "density", "coverage", "sharpness", "processor seconds")
+
+
+@dataclass
+class Trial:
+    """One run of both.
+
+    Arguments:
+        models: by name; one that diverged is absent. drawn: samples (n, *shape).
+        found: records by name and kind.
+    """
+
+    models: dict[str, Learner] = field(default_factory=dict)
+    drawn: dict[str, Tensor] = field(default_factory=dict)
+    found: dict[str, dict[str, Record]] = field(default_factory=dict)
+
+
+def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0, runs: int = 1) -> Findings:
+    """Learn both `runs` times, from seeds of their own on the same split; measure, and draw the first run."""
+    require_positive(runs=runs)
+    held, notes = album_or_digits(str(paths[0]), seed)
+    features = judge(held)
+    trials = [compare(held, features, seed + i, budget) for i in range(runs)]
+    real = yardstick(held, features)
+    records = {f"{REAL}: {kind}": record for kind, record in real.items()}
+    for i, trial in enumerate(trials):
+        run_of = "" if runs == 1 else f", run {i}"
+        records |= {f"{name}: {kind}{run_of}": r for name, row in trial.found.items() for kind, r in row.items()}
+    rows = [[said, cell([real], kind), *(cell([t.found[n] for t in trials], kind) for n in NAMES)] for kind, said in KINDS.items()]
+    heads = ("measure", "pictures learnt from", *NAMES)
+    return Findings(records, heads, rows, [*notes, *_notes(held, features, budget, runs)], figures(held, trials, real))
+
+
+def _notes(held: Album, features: Features, budget: float, runs: int) -> list[str]:
+    """What was done, in sentences."""
+    made = {name: type(model).__name__ for name, model in contenders(held.space).items()}
+    sigma = SIGMA * float(held.learnt(2000).std())
+    return [
+        f"{held.space}; {len(held.train):,} to learn from, {round(budget * SAMPLES):,} shown to each; the GAN is a {made['GAN']}; {runs} run(s)",
+        f"measured on {held.data}, as many samples (the VAE's without noise), in {features.label}",
+        f"log p of {min(ROWS, len(held.test))} pictures at σ = {sigma:.3g} levels by AIS, a lower bound in expectation; "
+        f"the gap is BDMC's, on {DRAWN} pictures the model drew",
+        f"sharpness in parts of the pictures' own; failed: diverged, or coverage below {LEAST:g}",
+    ]
+
+
+# --------------------------------------------------------------------------------------------------------- the players
+
+
+def contenders(space: Space) -> dict[str, Learner]:
+    """A VAE and a GAN with the same number of parameters to within the VAE's dense layer's step."""
+    small = min(int(side or 0) for side in space.shape[1:]) < SMALL
+    gan = GAN(latent=LATENT, hidden=(256, 256)) if small else DCGAN(latent=LATENT, width=WIDTH)
+    wanted = parameters(gan, space)
+    one, two = (parameters(_vae(small, hidden), space) for hidden in (1, 2))  # linear in what is counted
+    return {"VAE": _vae(small, max(1, round(1 + (wanted - one) / (two - one)))), "GAN": gan}
+
+
+def _vae(small: bool, hidden: int) -> VAE:
+    network = f"mlp(hidden=({hidden},))" if small else f"conv(width={WIDTH // 2}, hidden={hidden})"
+    return VAE(latent=LATENT, network=network, likelihood=GaussianLikelihood(sigma=SIGMA))
+
+
+def parameters(model: Learner, space: Space) -> int:
+    """Of all its networks, for data of a space; nothing is drawn or kept."""
+    fresh = type(model)(**model.hyperparameters())
+    with torch.device("meta"):
+        fresh.assemble(space, None)
+    return sum(p.numel() for network in fresh.networks.values() for p in network.parameters())
+
+
+def compare(held: Album, features: Features, seed: int, budget: float = 1.0) -> Trial:
+    """Learn both from one seed and measure them."""
+    trial = Trial()
+    for name, model in contenders(held.space).items():
+        row = trial.found[name] = {"parameters": Record("parameters", parameters(model, held.space), 0.0, data=held.name, n=1)}
+        reason = ""
+        try:
+            row["processor seconds"] = learn(model, held, seed, round(budget * SAMPLES))
+            trial.models[name], trial.drawn[name] = model, draw(model, len(held.test), seed)
+            row |= measured(model, trial.drawn[name], held, features, seed, budget)
+            if row["coverage"].value < LEAST:
+                reason = f"coverage {row['coverage'].value:.3f}, below {LEAST:g}"
+        except Diverged as error:
+            reason = str(error)
+        row["failed"] = Record("failed", float(bool(reason)), 0.0, data=held.name, n=1, details={"reason": reason, "least coverage": LEAST})
+    return trial
+
+
+def learn(model: Learner, held: Album, seed: int, samples: int) -> Record:
+    """Fit, each with its usual optimiser; the seconds that took."""
+    how: dict[str, Any] = {"optimizers": {"vae": "adam(rate=0.002)"}, "schedule": "cosine"} if isinstance(model, VAE) else {}
+    began = time.process_time()
+    model.fit(held.train, by=Trainer(samples=max(samples, BATCH), batch=BATCH, seed=seed, **how))
+    return taken(time.process_time() - began, held)
+
+
+def draw(model: Any, n: int, seed: int) -> Tensor:
+    """Samples; those of a VAE are means of p(x|z), as they are usually shown."""
+    rng = derive(seed, "samples")
+    drawn: Tensor = model.sample(n, rng=rng, noise=False) if isinstance(model, VAE) else model.sample(n, rng=rng)
+    return drawn
+
+
+# ------------------------------------------------------------------------------------------------------ what is measured
+
+
+def measured(model: Any, drawn: Tensor, held: Album, features: Features, seed: int, budget: float) -> dict[str, Record]:
+    """Records by kind; Diverged where the samples are not finite."""
+    if not bool(drawn.isfinite().all()):
+        raise Diverged("the samples are not finite")
+    noisy = held.test.float()
+    if held.space.integer:  # a density on whole numbers is meaningless
+        noisy = dequantise().apply(noisy, held.space, generator(derive(seed, "dequantise")))
+    own = {"own bound": iwae(model, noisy, k=K, rng=0, data=held.data)} if isinstance(model, VAE) else {}
+    return {**own, **bracket(model, noisy, held, budget), **likeness(held, drawn, features), "sharpness": sharpness(drawn, held)}
+
+
+def bracket(model: Any, noisy: Tensor, held: Album, budget: float) -> dict[str, Record]:
+    """AIS on test pictures at the common sigma, and the gap of BDMC on pictures drawn from the model."""
+    sigma = SIGMA * float(held.learnt(2000).std())
+    observed = Observed(model, sigma)
+    how: dict[str, Any] = {
+        "temperatures": max(10, round(min(1.0, budget) * TEMPERATURES)), "chains": CHAINS, "leapfrogs": LEAPFROGS, "rng": 0,
+    }  # fmt: skip
+    lower = ais(observed, noisy[:ROWS], data=f"the first {min(ROWS, len(noisy))} of {held.data}", **how)
+    both = bdmc(observed, n=DRAWN, wide=1e12, **how)  # the gap is reported as it is
+    gap = Record.of("gap", both.gaps, unit="nats", bound="estimate", data=f"{DRAWN} pictures drawn by the model", details={"sigma": sigma})
+    return {"log p": lower, "gap": gap}
+
+
+def sharpness(drawn: Tensor, held: Album) -> Record:
+    """The gradient's energy (see the recipe `sharpness`) in parts of that of pictures not learnt from."""
+    own = float(energy(held.test.float()).mean())
+    return Record.of("gradient energy", energy(drawn) / own, unit="of the pictures' own", bound="estimate", data=f"{len(drawn)} samples")
+
+
+def yardstick(held: Album, features: Features) -> dict[str, Record]:
+    """What pictures that were learnt from would score as samples."""
+    real = held.learnt(len(held.test))
+    return {**likeness(held, real, features), "sharpness": sharpness(real, held)}
+
+
+def cell(rows: Sequence[Mapping[str, Record]], kind: str) -> str:
+    """A number with its error; of several runs the median and the range."""
+    found = [row[kind] for row in rows if kind in row]
+    if not found:
+        return "–"
+    if kind == "failed":
+        return f"{sum(r.value for r in found):.0f} of {len(found)}"
+    values = [r.value for r in found]
+    sign = "≥ " if found[0].bound == "lower bound" else ""
+    digits = 0 if kind in ("parameters", "processor seconds") else 1 if found[0].unit == "nats" else 2
+    if len(found) > 1:
+        return f"{sign}{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+    error = f" ± {found[0].error:.{digits}f}" if found[0].error > 0 and math.isfinite(found[0].error) else ""
+    return f"{sign}{values[0]:.{digits}f}{error}"
+
+
+# ----------------------------------------------------------------------------------------------------------- the figures
+
+
+def figures(held: Album, trials: Sequence[Trial], real: Mapping[str, Record]) -> dict[str, Any]:
+    """Pictures and samples; the measures."""
+    columns, first = min(COLUMNS, len(held.test) // 2), trials[0]
+    parts = {"data": held.test, **first.drawn}
+    beside = torch.cat([block(x, columns).to(torch.float32) for x in parts.values()])
+    panels = {
+        KINDS[kind]: {name: [(t.found[name][kind].value, t.found[name][kind].error) for t in trials if kind in t.found[name]] for name in NAMES}
+        for kind in DRAWN_KINDS
+    }
+    drawn = {kind: rows for kind, rows in panels.items() if any(rows.values())}
+    lines = {KINDS[kind]: record.value for kind, record in real.items() if kind in DRAWN_KINDS}
+    down = [word for name in parts for word in (name, "")]
+    return {
+        "gans-against-vaes": sheet(beside, held.space, down=down, title=f"Samples beside {held.name}, not picked"),
+        "gans-against-vaes-measures": measures(
+            drawn, lines=lines, line_name="pictures learnt from", title="GAN and VAE, as many parameters, as many pictures shown"
+        ),
+    }

@@ -1,0 +1,168 @@
+r"""Does a GAN find all modes? A ring of 8 Gaussians and a grid of 25, by the original game and by the same game with remedies.
+
+    ring: ⅛ Σ N((cos πk/4, sin πk/4), .01² I)          grid: 1/25 Σ N((2i, 2j), .05² I), i, j = -2..2
+
+On each set both players have the same networks, batches and numbers of steps. Of 2500 samples
+(Lin et al. 2018): modes with a sample within 3 sd; the share of samples within 3 sd of a centre, 98.9 % for an ideal sampler (more
+would be variance collapse); and KL(shares of the samples by centre ‖ equal shares), (K - 1)/2N for an ideal one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from pushforward.core.random import derive
+from pushforward.core.records import Record
+from pushforward.data import centres, read
+from pushforward.fitting.film import Film, Frame
+from pushforward.fitting.trainer import Trainer
+from pushforward.metrics.modes import modes
+from pushforward.models.deep.gan import GAN
+from pushforward.plots.comparisons import points_beside
+from pushforward.plots.films import film, scatter, some_of, strip
+from pushforward.recipes.registry import Findings
+
+__all__ = ["run", "learn", "measured", "Player", "PLAYERS", "VANILLA", "BEST", "SETS"]
+
+SETS: Mapping[str, float] = {"ring": 0.01, "grid": 0.05}
+"""Standard deviations of the modes."""
+ROWS, DRAWS = 100_000, 2500
+BATCH, LATENT = 256, 2
+GRID_STEPS = 10_000
+CODES, SHOWN = 600, 6
+
+
+@dataclass(frozen=True)
+class Player:
+    """How a GAN is played.
+
+    Arguments:
+        network, game, penalties, packing: as of a GAN.
+        optimizer: of both players; schedule: of its rate; ema: of the weights sampled from.
+        steps: how many.
+    """
+
+    optimizer: str
+    network: str = "veegan(width=64)"
+    game: str = "non_saturating"
+    penalties: tuple[str, ...] = ()
+    packing: int = 1
+    schedule: str = "constant"
+    ema: float | None = None
+    steps: int = 3000
+
+
+_TOY, _DENSE = "veegan(width=64)", "mlp(hidden=(128, 128, 128))"
+_PACKED = Player("adam(rate=0.002, beta1=0.5)", _TOY, packing=2, schedule="cosine", ema=0.99)
+_SMOOTH = Player(
+    "adam(rate=0.002, beta1=0.0)",
+    _DENSE,
+    "relativistic",
+    ("r1(gamma=0.003)", "r2(gamma=0.003)"),
+    schedule="cosine",
+    ema=0.99,
+    steps=GRID_STEPS,
+)
+_PLAIN = "adam(rate=0.0002, beta1=0.5)"
+VANILLA, BEST = "vanilla", "best"
+PLAYERS: Mapping[str, Mapping[str, Player]] = {
+    "ring": {VANILLA: Player(_PLAIN, _TOY), BEST: _PACKED},
+    "grid": {VANILLA: Player(_PLAIN, _DENSE, steps=GRID_STEPS), BEST: _SMOOTH},
+}
+
+
+def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
+    """Learn both sets with both players, count, and draw."""
+    found: dict[tuple[str, str], list[Record]] = {}
+    frames: dict[tuple[str, str], list[Frame]] = {}
+    drawn: dict[str, dict[str, Any]] = {name: {"data": data(name, seed)[:DRAWS]} for name in SETS}
+    for name in SETS:
+        for player in PLAYERS[name]:
+            watched = Film(look)
+            model = learn(name, player, seed=seed, budget=budget, film=watched)
+            drawn[name][player] = model.sample(DRAWS, rng=derive(seed, "samples"))
+            found[name, player], frames[name, player] = measured(drawn[name][player], name, seed), watched.frames()
+    records = {f"{name}, {player}: {r.quantity}": r for (name, player), row in found.items() for r in row}
+    rows = [[name, player, *cells(row)] for (name, player), row in found.items()]
+    notes = [
+        f"{ROWS:,} points, batches of {BATCH}, {DRAWS} samples, seed {seed}",
+        *(f"{name}, {player}: {_said(how, budget)}" for name, two in PLAYERS.items() for player, how in two.items()),
+    ]
+    heads = ("data", "player", "modes", "high quality (ideal)", "reverse KL, nats (ideal)")
+    return Findings(records, heads, rows, notes, *pictures(drawn, found, frames))
+
+
+def data(name: str, seed: int) -> Tensor:
+    """Points to learn from (ROWS, 2)."""
+    return read(f"{name}:{ROWS}", seed=derive(seed, name)).x.float()  # type: ignore[attr-defined]
+
+
+def learn(name: str, player: str, *, seed: int, budget: float = 1.0, film: Film | None = None) -> GAN:
+    """A GAN of a set, as a player plays."""
+    how = PLAYERS[name][player]
+    model = GAN(latent=LATENT, network=how.network, game=how.game, penalties=how.penalties, packing=how.packing)
+    optimizers = dict.fromkeys(("critic", "generator"), how.optimizer)
+    steps = steps_of(how, budget)
+    by = Trainer(steps=steps, batch=BATCH, seed=seed, schedule=how.schedule, ema=how.ema, optimizers=optimizers, film=film)
+    return model.fit(data(name, seed), by=by)
+
+
+def steps_of(how: Player, budget: float) -> int:
+    """Of a share of the usual work."""
+    return max(1, round(budget * how.steps))
+
+
+def measured(x: Tensor, name: str, seed: int) -> list[Record]:
+    """Modes, high-quality share, reverse KL of samples (n, 2)."""
+    return modes(x, centres(name), SETS[name], data=f"{name}, sd {SETS[name]:g}, seed {seed}")
+
+
+def look(model: Any) -> Mapping[str, Tensor]:
+    """The same codes every time."""
+    return {"x": model.sample(CODES, rng=0)}
+
+
+def cells(row: Sequence[Record]) -> list[str]:
+    """A row of the table."""
+    count, good, divergence = row
+    return [
+        f"{count.value:.0f} of {count.details['modes']}",
+        f"{good.value:.1%} ({good.details['ideal']:.1%})",
+        f"{divergence.value:.4f} ({divergence.details['ideal']:.4f})",
+    ]
+
+
+def pictures(
+    drawn: Mapping[str, Mapping[str, Tensor]],
+    found: Mapping[tuple[str, str], Sequence[Record]],
+    frames: Mapping[tuple[str, str], Sequence[Frame]],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Samples beside data; the strip and the film of the same codes."""
+    words = {key: f"{cells(row)[0]} modes, {row[1].value:.0%} high quality" for key, row in found.items()}
+    shortest = min(frames.values(), key=len)
+    shares = [frame.samples / shortest[-1].samples for frame in shortest]
+    panels = {
+        f"{name}, {player}": scatter([f.seen["x"] for f in at(seen, shares)], data=drawn[name]["data"][:1000])
+        for (name, player), seen in frames.items()
+    }
+    times = [f"{share:.0%} of the steps" for share in shares]
+    beside = points_beside(drawn, words=words, title="2500 samples beside the data")
+    story = strip(panels, times, some_of(shares, SHOWN), title="The same codes while the players learn")
+    return {"modes": beside, "modes-strip": story}, {"modes": film(panels, times, columns=2, side=3.0)}
+
+
+def at(seen: Sequence[Frame], shares: Sequence[float]) -> list[Frame]:
+    """The frames nearest to these shares of a fit."""
+    return [min(seen, key=lambda frame: abs(frame.samples / seen[-1].samples - share)) for share in shares]
+
+
+def _said(how: Player, budget: float) -> str:
+    """A player in words."""
+    packs = f"packs of {how.packing}" if how.packing > 1 else "no packs"
+    parts = [f"{steps_of(how, budget)} steps", how.network, how.game, packs, *how.penalties, f"{how.optimizer}, {how.schedule} rate"]
+    return ", ".join([*parts, "no average of weights" if how.ema is None else f"average of weights {how.ema:g}"])

@@ -1,0 +1,84 @@
+"""Whether GANs reach what is asked of them on laws that are known: N(-1, 1), a ring of 8 modes, a grid of 25.
+
+The players are those of the recipes `one-dimension` and `modes`; beside the best configuration stands the vanilla GAN, with the same
+networks, batches and number of steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pushforward.core.random import derive
+from pushforward.recipes import modes as several
+from pushforward.recipes import one_dimension as line
+from studies.study import Bar, Study, at_least, at_most
+
+__all__ = ["STUDIES"]
+
+
+def normal(seed: int) -> Mapping[str, Any]:
+    """N(-1, 1) by the recipe's GAN, by the vanilla GAN, and before learning."""
+    x = line.draw(seed)
+    samples = {
+        "": line.learn(x, seed=seed).sample(line.DRAWS, rng=derive(seed, "samples")),
+        "vanilla: ": line.vanilla(x, seed=seed).sample(line.DRAWS, rng=derive(seed, "samples")),
+        "untrained: ": line.untrained(seed),
+    }
+    found: dict[str, Any] = {"steps": line.STEPS}
+    for who, drawn in samples.items():
+        records = line.measured(drawn, seed)
+        found[f"{who}KS distance"] = records["KS distance"].value
+        found[f"{who}|error of the mean|"] = abs(records["mean"].value - line.MEAN)
+        found[f"{who}standard deviation"] = records["standard deviation"].value
+    return found
+
+
+def mixture(name: str, seed: int) -> Mapping[str, Any]:
+    """Modes, high quality and reverse KL of 2500 samples, by each player of the recipe `modes`."""
+    found: dict[str, Any] = {"steps": several.PLAYERS[name][several.BEST].steps}
+    for player in several.PLAYERS[name]:
+        drawn = several.learn(name, player, seed=seed).sample(several.DRAWS, rng=derive(seed, "samples"))
+        count, good, divergence = several.measured(drawn, name, seed)
+        found[f"{player}: modes"] = count.value
+        found[f"{player}: high quality"] = good.value
+        found[f"{player}: reverse KL, nats"] = divergence.value
+    found["ideal: high quality"], found["ideal: reverse KL, nats"] = good.details["ideal"], divergence.details["ideal"]
+    return found
+
+
+def ring(seed: int) -> Mapping[str, Any]:
+    """The ring."""
+    return mixture("ring", seed)
+
+
+def grid(seed: int) -> Mapping[str, Any]:
+    """The grid."""
+    return mixture("grid", seed)
+
+
+def _asked(modes: int) -> Mapping[str, Bar]:
+    """Of the best player."""
+    return {
+        f"{several.BEST}: modes": at_least(modes),
+        f"{several.BEST}: high quality": Bar(0.9, 0.995),
+        f"{several.BEST}: reverse KL, nats": at_most(0.1),
+    }
+
+
+STUDIES = [
+    Study(
+        "gan-1d",
+        "GAN on N(-1, 1), 10 000 samples, beside the vanilla GAN",
+        normal,
+        {
+            "KS distance": at_most(0.05),
+            "|error of the mean|": at_most(0.1),
+            "standard deviation": Bar(0.8, 1.2),
+            "untrained: KS distance": at_least(0.3),
+        },
+        seeds=5,
+    ),
+    Study("gan-ring", "GANs on a ring of 8 modes, sd .01, 2500 samples: vanilla, and with remedies", ring, _asked(8), seeds=5),
+    Study("gan-grid", "GANs on a grid of 25 modes, sd .05, 2500 samples: vanilla, and with remedies", grid, _asked(24)),
+]

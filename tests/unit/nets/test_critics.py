@@ -1,0 +1,41 @@
+"""Critics that are auto-encoders, and norms that look at one row alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from pushforward.nets.adversaries import DeepConvolutional
+from pushforward.nets.critics import AutoencodingCritic, Critic, row_by_row
+from pushforward.nets.mlp import MLP
+from pushforward.nets.surgery import put_group_norm
+
+
+def test_the_energy_is_the_length_of_the_error() -> None:
+    encoder, decoder = MLP(3, (2,), (4,)), MLP(2, (3,), (4,))
+    x = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    output, code = AutoencodingCritic(encoder, decoder)(x)
+    assert torch.equal(code, encoder(x))
+    assert torch.allclose(output[:, 0], -(x - decoder(encoder(x))).square().sum(1).sqrt())
+
+
+def test_an_exact_restoration_has_no_nan_for_a_slope() -> None:
+    critic = AutoencodingCritic(nn.Identity(), nn.Linear(2, 2, bias=False))
+    critic.encoder.forward = lambda x, y=None: x  # type: ignore[method-assign, assignment, misc]
+    critic.decoder.forward = lambda z, y=None: z * 1.0  # type: ignore[method-assign, assignment, misc]
+    x = torch.randn(4, 2, requires_grad=True)
+    critic(x)[0].sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, torch.zeros(4, 2))
+
+
+def test_with_group_norm_a_row_is_judged_by_itself() -> None:
+    pair = DeepConvolutional(4)
+    trunk, width = pair.trunk((1, 16, 16))
+    critic = Critic(trunk, pair.head(width), entry=pair.entry)
+    x = torch.randn(6, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert not row_by_row(critic)
+    assert not torch.allclose(critic(x)[:2], critic(x[:2]))  # type: ignore[index, arg-type]
+    put_group_norm(critic)
+    assert row_by_row(critic)
+    assert torch.allclose(critic(x)[:2], critic(x[:2]), atol=1e-6)  # type: ignore[index, arg-type]
