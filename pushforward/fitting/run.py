@@ -67,6 +67,7 @@ class Run:
         state = self._checkpoints.newest() if self._trainer.resume is not None else None
         if state is not None:
             self._check(state, fingerprint)
+            _check_layout(state, model)
         if self._processes.first:
             self._make(model)
         self._processes.wait()
@@ -146,3 +147,15 @@ class Run:
     def save_model(self, tensors: Mapping[str, Tensor]) -> None:
         """Replace model.safetensors."""
         write_tensors(self._folder / "model.safetensors", tensors)
+
+
+def _check_layout(state: Mapping[str, Any], model: Learner) -> None:
+    """BadRun where the tensors of a checkpoint are not those of the model: another version laid it out differently."""
+    own = {f"{name}.{key}": value.shape for name, net in model.networks.items() for key, value in net.state_dict().items()}
+    stored = {key: value.shape for key, value in state["networks"].items()}
+    unlike = sorted(key for key in {*own, *stored} if own.get(key) != stored.get(key))
+    if unlike:
+        raise BadRun(
+            f"the checkpoint was written by a version whose {type(model).__name__} has other tensors ({unlike[0]} is one of {len(unlike)} "
+            "that differ); resume it with that version, or fit anew"
+        )

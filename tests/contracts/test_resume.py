@@ -297,6 +297,21 @@ def test_the_log_forgets_what_was_done_after_the_checkpoint(whole: dict[str, Pat
     same_run(whole["vae"], folder / "run")
 
 
+def test_a_checkpoint_of_another_layout_is_refused_and_kept(whole: dict[str, Path], folder: Path) -> None:
+    shutil.copytree(whole["vae"], folder / "run")
+    checkpoints = Checkpoints(folder / "run")
+    newest = max((folder / "run" / "state").glob("*"))
+    for other in (folder / "run" / "state").glob("*"):
+        if other != newest:
+            other.unlink()
+    old = checkpoints.newest()
+    old["networks"]["encoder.layers.weight"] = old["networks"].pop(next(iter(old["networks"])))
+    checkpoints.save(old, int(newest.stem))
+    with pytest.raises(pf.BadRun, match="other tensors"):
+        fitted("vae", resume=folder / "run", epochs="+1")
+    same(checkpoints.newest()["networks"], old["networks"])
+
+
 # ---------------------------------------------------------------------------------------------------------- kills
 
 
