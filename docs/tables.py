@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,81 @@ def studies() -> str:
     return "\n".join(lines)
 
 
+def hacks() -> str:
+    """Every hack for training GANs: how much it changed, with two standard errors, and what that comes to."""
+    from pushforward.models.deep.hacks import listing
+    from pushforward.recipes import ablation
+
+    sets = {"ring": "ring of 8", "grid": "grid of 25"}
+    known = {(name, case): _seeds(f"hacks-{name}-{case}") for name in sets for case in ablation.CASES if case != "modified_loss"}
+    lines = ["| | hack | " + " | ".join(f"{text}: modes | high quality | reverse KL | " for text in sets.values()) + " |"]
+    lines.append("|---:|---|" + "---:|---:|---:|---|" * len(sets))
+    for name in ("none", "minimax"):
+        lines.append(f"| | *{name}* | " + " | ".join(_plainly(known[part, name], ablation.QUANTITIES) for part in sets) + " |")
+    for number, name, *_ in listing():
+        if name not in ablation.CASES:
+            lines.append(f"| {number} | {name} | " + " | ".join(["n/a"] * 4 * len(sets)) + " |")
+            continue
+        off = ablation.CASES[name].without
+        pairs = [(known[part, "none" if name == "modified_loss" else name], known[part, off]) for part in sets]
+        lines.append(f"| {number} | {name} | " + " | ".join(_changed(on, without) for on, without in pairs) + " |")
+    return "\n".join(lines)
+
+
+def _seeds(name: str) -> list[dict[str, Any]]:
+    path = RESULTS / "studies" / f"{name}.json"
+    return list(json.loads(path.read_text())["seeds"].values()) if path.is_file() else []
+
+
+def _plainly(seeds: list[dict[str, Any]], quantities: tuple[str, ...]) -> str:
+    """Means of the seeds and their two standard errors."""
+    cells = []
+    for quantity, digits in zip(quantities, (1, 2, 3)):
+        values = [seed[quantity] for seed in seeds]
+        error = statistics.stdev(values) / len(values) ** 0.5
+        cells.append(f"{statistics.fmean(values):.{digits}f} ± {2 * error:.{digits}f}")
+    return " | ".join([*cells, f"{len(seeds)} seeds"])
+
+
+def _changed(on: list[dict[str, Any]], off: list[dict[str, Any]]) -> str:
+    """How far each number is from the one without the hack, and the verdict."""
+    from pushforward.recipes import ablation
+
+    changes = {q: ablation.difference([s[q] for s in on], [s[q] for s in off]) for q in ablation.QUANTITIES}
+    means = {q: statistics.fmean(s[q] for s in off) for q in ablation.QUANTITIES}
+    ideal = {q: off[0][f"ideal: {q}"] for q in ablation.QUANTITIES}
+    cells = [f"{change:+.{digits}f} ± {2 * error:.{digits}f}" for (change, error), digits in zip(changes.values(), (1, 2, 3))]
+    return " | ".join([*cells, ablation.verdict(changes, means, ideal)])
+
+
+def gans_against_vaes() -> str:
+    """The recipe's measures, the median over seeds with its range, real pictures beside them, and how many runs failed."""
+    from pushforward.recipes import gans_against_vaes as recipe
+
+    path = RESULTS / "studies" / "gans-against-vaes.json"
+    if not path.is_file():
+        return "No record yet: `make learn ONLY=gans-against-vaes` makes one."
+    record = json.loads(path.read_text())
+    seeds = list(record["seeds"].values())
+    columns = (recipe.REAL, *recipe.NAMES)
+    lines = ["| measure | " + " | ".join(("pictures learnt from", *recipe.NAMES)) + " |", "|---|" + "---:|" * len(columns)]
+    for kind, said in recipe.KINDS.items():
+        cells = [_over_seeds(kind, [s[f"{name}: {kind}"] for s in seeds if f"{name}: {kind}" in s]) for name in columns]
+        lines.append(f"| {said} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", f"{record['what']}, {_count(len(seeds), 'seed')}; median (range)."])
+
+
+def _over_seeds(kind: str, values: list[float]) -> str:
+    if not values:
+        return "–"
+    if kind == "failed":
+        return f"{sum(values):.0f} of {len(values)}"
+    digits = 0 if kind in ("parameters", "processor seconds", "own bound", "log p", "fid") else 2
+    sign = "≥ " if kind in ("own bound", "log p") else ""
+    spread = f" ({min(values):.{digits}f} to {max(values):.{digits}f})" if min(values) < max(values) else ""
+    return f"{sign}{statistics.median(values):.{digits}f}{spread}"
+
+
 def likelihoods() -> str:
     """Unseen digits under every model, the same dequantised pixels for all."""
     record = json.loads((RESULTS / "studies" / "digits-likelihood.json").read_text())
@@ -81,7 +157,13 @@ def _count(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
-TABLES: dict[str, Callable[[], str]] = {"digits": digits, "likelihoods": likelihoods, "studies": studies, "bench": bench}
+TABLES: dict[str, Callable[[], str]] = {
+    "digits": digits,
+    "likelihoods": likelihoods,
+    "gans-against-vaes": gans_against_vaes,
+    "studies": studies,
+    "bench": bench,
+}
 
 
 def written(text: str) -> str:

@@ -13,7 +13,7 @@ import sys
 
 from studies.study import Study, data_folder
 
-ROOMS = ("likelihood", "reconstruction", "adversarial", "hacks")
+ROOMS = ("likelihood", "reconstruction", "adversarial", "hacks", "comparison")
 
 
 def studies() -> dict[str, Study]:

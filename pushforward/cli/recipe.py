@@ -29,8 +29,7 @@ def recipe(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
     json: Annotated[bool, typer.Option("--json", help="the records as JSON on stdout, one a line")] = False,
 ) -> None:
-    """Run an experiment: curry, aldridge, hall-of-fame, seasons, trajectories, shot-maps; ring, quiz, mnist, sharpness;
-    one-dimension, modes, dirac."""
+    """Run an experiment on a public table, on yours, or on data that it draws itself; without NAME all are listed."""
     from pushforward.recipes.registry import run
 
     voice = Voice(quiet, json)

@@ -53,8 +53,8 @@ __all__ = ["run", "contenders", "parameters", "compare", "Trial", "NAMES", "KIND
 NAMES = ("VAE", "GAN")
 REAL = "learnt from"
 LATENT, WIDTH, SMALL = 32, 16, 16
-SAMPLES, BATCH = 240_000, 64
-SIGMA = 0.5
+SAMPLES, BATCH = 160_000, 64
+SIGMA = 0.4
 """Of the observation noise, in standard deviations of the training pictures' pixels."""
 LEAST = 0.1
 """Coverage below which a run counts as failed; equal laws have .97."""
@@ -113,8 +113,9 @@ def _notes(held: Album, features: Features, budget: float, runs: int) -> list[st
     """What was done, in sentences."""
     made = {name: type(model).__name__ for name, model in contenders(held.space).items()}
     sigma = SIGMA * float(held.learnt(2000).std())
+    shown = f"{len(held.train):,} to learn from, {round(budget * SAMPLES):,} shown to each"
     return [
-        f"{held.space}; {len(held.train):,} to learn from, {round(budget * SAMPLES):,} shown to each; the GAN is a {made['GAN']}; {runs} run(s)",
+        f"{held.space}; {shown}; the GAN is a {made['GAN']}; {runs} run{'s' if runs > 1 else ''}",
         f"measured on {held.data}, as many samples (the VAE's without noise), in {features.label}",
         f"log p of {min(ROWS, len(held.test))} pictures at σ = {sigma:.3g} levels by AIS, a lower bound in expectation; "
         f"the gap is BDMC's, on {DRAWN} pictures the model drew",
@@ -167,7 +168,7 @@ def compare(held: Album, features: Features, seed: int, budget: float = 1.0) -> 
 
 def learn(model: Learner, held: Album, seed: int, samples: int) -> Record:
     """Fit, each with its usual optimiser; the seconds that took."""
-    how: dict[str, Any] = {"optimizers": {"vae": "adam(rate=0.002)"}, "schedule": "cosine"} if isinstance(model, VAE) else {}
+    how: dict[str, Any] = {"optimizers": {"vae": "adam(rate=0.003)"}, "schedule": "cosine"} if isinstance(model, VAE) else {}
     began = time.process_time()
     model.fit(held.train, by=Trainer(samples=max(samples, BATCH), batch=BATCH, seed=seed, **how))
     return taken(time.process_time() - began, held)
@@ -244,8 +245,9 @@ def figures(held: Album, trials: Sequence[Trial], real: Mapping[str, Record]) ->
     parts = {"data": held.test, **first.drawn}
     beside = torch.cat([block(x, columns).to(torch.float32) for x in parts.values()])
     panels = {
-        KINDS[kind]: {name: [(t.found[name][kind].value, t.found[name][kind].error) for t in trials if kind in t.found[name]] for name in NAMES}
-        for kind in DRAWN_KINDS
+        said: {name: [(row[kind].value, row[kind].error) for row in (t.found[name] for t in trials) if kind in row] for name in NAMES}
+        for kind, said in KINDS.items()
+        if kind in DRAWN_KINDS
     }
     drawn = {kind: rows for kind, rows in panels.items() if any(rows.values())}
     lines = {KINDS[kind]: record.value for kind, record in real.items() if kind in DRAWN_KINDS}

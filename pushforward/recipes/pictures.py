@@ -86,9 +86,9 @@ class Maker:
 
 
 MAKERS: Mapping[str, Maker] = {
-    "DCGAN": Maker(lambda: DCGAN(latent=64, width=16), 100_000),
+    "DCGAN": Maker(lambda: DCGAN(latent=64, width=16), 80_000),
     "R3GAN": Maker(
-        lambda: R3GAN(latent=64, width=8, blocks=1, gamma=0.5), 16_000, 32, "cosine", 0.99, "adam(rate=0.001, beta1=0.0, beta2=0.99)"
+        lambda: R3GAN(latent=64, width=8, blocks=1, gamma=0.5), 12_000, 32, "cosine", 0.99, "adam(rate=0.001, beta1=0.0, beta2=0.99)"
     ),
 }
 

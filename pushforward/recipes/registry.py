@@ -139,6 +139,14 @@ RECIPES: Mapping[str, Recipe] = {
             "ablation", "ablation", "the hacks for training GANs, one by one, on a ring of 8 modes and a grid of 25: which hold up",
             (), _DRAWN, budget=True,
         ),
+        Recipe(
+            "pictures", "pictures", "a DCGAN and an R3GAN on pictures: samples beside the data, and beside the nearest they learnt from",
+            (), "MNIST, by name (any pictures with --file; NAME@32 brings them to 32 pixels)", source="mnist", budget=True,
+        ),
+        Recipe(
+            "gans-against-vaes", "gans_against_vaes", "a GAN and a VAE with as many parameters and pictures shown: every measure",
+            (), "MNIST, by name, or scikit-learn's digits where it is not at hand", source="mnist", budget=True,
+        ),
     )
 }  # fmt: skip
 

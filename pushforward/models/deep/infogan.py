@@ -82,8 +82,8 @@ class InfoGAN(GAN):
         >>> x = torch.randn(256, 2, generator=torch.Generator().manual_seed(0))
         >>> model = pf.InfoGAN(latent=2, categories=(4,), continuous=1, hidden=(16,)).fit(x, by=pf.Trainer(epochs=2, batch=64))
         >>> z = model.encode(x)
-        >>> z.shape, model.parts(z).categories[0].sum(1)[:2], model.decode(z).shape
-        (torch.Size([256, 7]), tensor([1., 1.]), torch.Size([256, 2]))
+        >>> z.shape, model.parts(z).categories[0].shape, model.decode(z).shape
+        (torch.Size([256, 7]), torch.Size([256, 4]), torch.Size([256, 2]))
     """
 
     def __init__(
