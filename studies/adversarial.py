@@ -36,7 +36,7 @@ def normal(seed: int) -> Mapping[str, Any]:
 
 def mixture(name: str, seed: int) -> Mapping[str, Any]:
     """Modes, high quality and reverse KL of 2500 samples, by each player of the recipe `modes`."""
-    found: dict[str, Any] = {"steps": several.PLAYERS[name][several.BEST].steps}
+    found: dict[str, Any] = {"steps": several.SETS[name].steps}
     for player in several.PLAYERS[name]:
         drawn = several.learn(name, player, seed=seed).sample(several.DRAWS, rng=derive(seed, "samples"))
         count, good, divergence = several.measured(drawn, name, seed)

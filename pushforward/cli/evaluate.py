@@ -16,6 +16,9 @@ from pushforward.core.errors import BadRun, InvalidValue, suggestion
 
 __all__ = ["command", "compare"]
 
+SAMPLED = ("fid", "kid", "prdc")
+"""What is measured of samples."""
+
 _HEADINGS = {
     "log_prob": "log-density", "elbo": "ELBO", "iwae": "IW bound", "squared_error": "squared error",
     "naive": "naive Monte Carlo", "ais": "AIS", "bdmc": "BDMC",
@@ -36,11 +39,20 @@ def evaluate(
     temperatures: Annotated[int, typer.Option("--temperatures", help="of ais and bdmc: more narrow the bound, and take longer")] = 1000,
     chains: Annotated[int, typer.Option("--chains", help="of ais and bdmc, for each row")] = 16,
     few: Annotated[int, typer.Option("--few", help="rows that --also measures: the first ones")] = 100,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            "--features",
+            help="compare as many samples with the rows: in raw, scaled, pca(50), classifier, efficientnet; commas between several "
+            "[raw, where a run has nothing else to measure]",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
     json: Annotated[bool, typer.Option("--json", help="one record a line, as JSON")] = False,
 ) -> None:
-    """Measure runs on the same held-out rows: log-density or bounds on it (nats), reconstruction error, with standard errors."""
+    """Measure runs on the same held-out rows: log-density or bounds on it (nats), reconstruction error, samples, with standard errors."""
     from pushforward.cli.measure import Annealing, estimates, records
 
     if min(rows, few, temperatures, chains) < 1 or draws < 0:
@@ -50,9 +62,10 @@ def evaluate(
         )
     voice, wanted = Voice(quiet, json), _estimators(also)
     opened = [runs.open_run(folder, device) for folder in folders]
-    measured, costly = [], []
+    measured, costly, held = [], [], []
     for run in opened:
         held_out = runs.read_like(run, data) if data else _held_out(run)
+        held.append(held_out)
         measured.append([_of(r, run) for r in records(run, held_out, draws=draws, most=rows)])
         found = estimates(run, held_out, wanted, Annealing(temperatures, chains, few), lambda what: _progress(voice, what))
         costly.append([_of(r, run) for r in found])
@@ -61,10 +74,15 @@ def evaluate(
     if json:
         for record in (r for pair in zip(measured, costly) for found in pair for r in found):
             voice.result(record.as_dict())
-        return
-    _print(opened, measured, voice)
-    if any(costly):
-        _print(opened, costly, voice)
+    else:
+        for found_by_all in (measured, costly):
+            if any(found_by_all):
+                _print(opened, found_by_all, voice)
+    spaces = _words(features or "") or ([] if all(measured) else ["raw"])
+    for space in spaces:
+        _samples(space, [(run, rows_held) for run, rows_held in zip(opened, held) if run.can("Samples")], rows, voice)
+    if not spaces and not any(measured):
+        raise InvalidValue("none of these runs has a density, a bound, reconstructions or samples to measure")
 
 
 def command() -> Any:
@@ -72,11 +90,45 @@ def command() -> Any:
     return single(evaluate, "evaluate")
 
 
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _samples(name: str, drawing: Sequence[tuple[Run, Any]], most: int, voice: Voice) -> None:
+    """As many samples of each run as there are rows, beside the rows, in one feature space that the rows themselves define."""
+    from pushforward.cli.measure import described
+    from pushforward.cli.samples import drawn, measured, numbers, table
+    from pushforward.core.random import derive
+    from pushforward.metrics import features as spaces
+
+    if not drawing:
+        raise InvalidValue("none of these runs has a density, a bound, reconstructions or samples to measure")
+    found, sets = [], []
+    for run, source in drawing:
+        batch, folder = runs.rows_of(source, min(most, len(source))), str(run.folder)
+        y = batch.y if run.model.condition_space is not None else None
+        real = numbers(folder, batch.x, source.space, described(source), batch.y)
+        x = drawn(run, len(real.x), y, derive(0, "draws"))
+        sets.append(numbers(folder, x, run.model.fitted_space(), f"{len(x)} draws of {folder}", y))
+        low, high = real.ends
+        space = spaces.named(name, real.x, real.labels, low=low, high=high, device=run.model.device, rng=0)
+        columns = real.names if name in ("raw", "scaled") else ()
+        (records,) = measured(space, real, sets[-1:], None, SAMPLED, False, columns, 0, voice)
+        found.append([_of(r, run) for r in records])
+    compare([run for run, _ in drawing], found)
+    if voice.as_json:
+        for record in (r for records in found for r in records):
+            voice.result(record.as_dict())
+        return
+    voice.say(f"samples, as many as rows: {len(sets[0].x)}")
+    stdout().print(table(found[0][0].details["features"] if found[0] else name, found, sets))
+
+
 def _estimators(text: str) -> list[str]:
     """The names in --also; InvalidValue for one that is not known."""
     from pushforward.cli.measure import ESTIMATORS
 
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    names = _words(text)
     for name in names:
         if name not in ESTIMATORS:
             raise InvalidValue(f"--also takes {', '.join(ESTIMATORS)}, got {name!r}; {suggestion(name, ESTIMATORS)}")
@@ -125,8 +177,6 @@ def _print(opened: Sequence[Run], measured: Sequence[Sequence[Any]], voice: Voic
     from rich.table import Table
 
     quantities = [q for q in _HEADINGS if any(r.quantity == q for found in measured for r in found)]
-    if not quantities:
-        raise InvalidValue("none of these runs has a density, a bound or reconstructions to measure")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("run", overflow="fold")
     table.add_column("model", no_wrap=True)

@@ -63,7 +63,7 @@ K, ROWS, DRAWN = 100, 12, 6
 TEMPERATURES, CHAINS, LEAPFROGS = 200, 4, 5
 KINDS: Mapping[str, str] = {
     "parameters": "parameters",
-    "processor seconds": "training, seconds of a processor thread",
+    "processor seconds": "training, thread seconds",
     "own bound": "its own bound, nats",
     "log p": "log p(x) at σ, nats",
     "gap": "bracket's gap at σ, nats",
@@ -252,9 +252,8 @@ def figures(held: Album, trials: Sequence[Trial], real: Mapping[str, Record]) ->
     drawn = {kind: rows for kind, rows in panels.items() if any(rows.values())}
     lines = {KINDS[kind]: record.value for kind, record in real.items() if kind in DRAWN_KINDS}
     down = [word for name in parts for word in (name, "")]
+    title = "GAN and VAE, as many parameters, as many pictures shown" + (" (bars: two standard errors)" if len(trials) == 1 else "")
     return {
         "gans-against-vaes": sheet(beside, held.space, down=down, title=f"Samples beside {held.name}, not picked"),
-        "gans-against-vaes-measures": measures(
-            drawn, lines=lines, line_name="pictures learnt from", title="GAN and VAE, as many parameters, as many pictures shown"
-        ),
+        "gans-against-vaes-measures": measures(drawn, lines=lines, line_name="pictures learnt from", title=title),
     }

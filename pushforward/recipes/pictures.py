@@ -115,7 +115,7 @@ def _notes(held: Album, features: Features, budget: float) -> list[str]:
     shown = ", ".join(f"{name} {round(budget * maker.shown):,}" for name, maker in MAKERS.items())
     sure = f"; it names {features.facts['accuracy']:.0%} of held-out labels" if "accuracy" in features.facts else ""
     return [
-        f"{held.space}; {len(held.train):,} to learn from; pictures shown: {shown}: minutes, where the published results take days",
+        f"{held.space}; {len(held.train):,} to learn from; pictures shown: {shown}: far fewer than in published results",
         f"measured on {held.data}, as many samples, in {features.label}{sure}",
         "density and coverage of equal laws: 1 and .97; 'closer' is .5 for new samples and more for repeated ones, "
         "'suspicious' .01 (nearest training picture, by the yardstick of pictures not learnt from)",
