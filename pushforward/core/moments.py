@@ -69,7 +69,7 @@ class Moments:
 
 SUM_ROWS = 8192
 SUM_NUMBERS = 1 << 22
-SINGLE_ROWS = 1024
+SINGLE_ROWS = 8192
 """Of a block whose products are summed in single precision: the fewer, the less is lost; fewer than this take longer."""
 
 
@@ -113,7 +113,7 @@ def _part(rows: NDArray[Any], weights: NDArray[Any] | None, origin: NDArray[Any]
     total, products, found = np.zeros(d), np.zeros((d, d)), np.empty((d, d), kind)
     plain = weights is None and origin is None and rows.dtype == kind
     most = SINGLE_ROWS if single else SUM_ROWS
-    size = most if plain else max(1, min(most, SUM_NUMBERS // max(d, 1)))
+    size = most if plain else max(1, min(most, SUM_NUMBERS * (2 if single else 1) // max(d, 1)))
     buffer = np.empty((0 if plain else min(size, len(rows)), d), kind)
     for start in range(0, len(rows), size):
         y = rows[start : start + size]

@@ -109,9 +109,8 @@ class Space:
         form: Form = "frame" if names is not None else ("array" if isinstance(x, np.ndarray) else "tensor")
         if kind == "points":
             lows, highs = _ranges(array)
-            columns = tuple(
-                Column(names[i] if names else "", _column_kind(x, array, i), float(lows[i]), float(highs[i])) for i in range(array.shape[1])
-            )
+            kinds = _column_kinds(x, array)
+            columns = tuple(Column(names[i] if names else "", kind, float(lows[i]), float(highs[i])) for i, kind in enumerate(kinds))
             low, high = (float(lows.min()), float(highs.max())) if array.shape[1] else (0.0, 0.0)
             space = cls(kind, tuple(array.shape[1:]), columns, low, high, integer, form)
         else:
@@ -326,9 +325,9 @@ def _is_integer(array: Any) -> bool:
     return not array.dtype.is_floating_point if isinstance(array, Tensor) else array.dtype.kind in "biu"
 
 
-def _column_kind(x: Any, array: Any, position: int) -> Literal["continuous", "integer"]:
-    integer = x.dtypes.iloc[position].kind in "biu" if is_frame(x) else _is_integer(array)
-    return "integer" if integer else "continuous"
+def _column_kinds(x: Any, array: Any) -> list[Literal["continuous", "integer"]]:
+    whole = [dtype.kind in "biu" for dtype in x.dtypes] if is_frame(x) else [_is_integer(array)] * array.shape[1]
+    return ["integer" if each else "continuous" for each in whole]
 
 
 def _ranges(array: Any) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -76,7 +76,7 @@ NOISY = Player(
     "adam(rate=0.002, beta1=0.0, beta2=0.99)",
     game="relativistic",
     hacks=("input_noise(sigma=0.2)",),  # of the sd of all data: modes are .71 apart and .018 wide
-    schedule="linear(start=0.75)",  # full rates until the noise is nearly as narrow as the modes
+    schedule="linear(start=0.75)",  # full rates until the noise is .05, three times as wide as a mode
     ema=0.99,
 )
 PLAYERS: Mapping[str, Mapping[str, Player]] = {

@@ -42,7 +42,7 @@ from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, normal
 from pushforward.core.registry import register
 from pushforward.core.scan import Facts
-from pushforward.core.source import Source
+from pushforward.core.source import Arrays, Source
 from pushforward.core.space import Space
 from pushforward.densities.normals import Normal
 from pushforward.fitting.em import EM
@@ -50,7 +50,7 @@ from pushforward.models.classical.gaussian import Gaussian, Scatter, eigen, refu
 
 __all__ = ["PCA", "evidence", "held_out"]
 
-BLOCK_NUMBERS = 1 << 25
+BLOCK_NUMBERS, VIEWED_NUMBERS = 1 << 25, 1 << 28
 SMALL = 1 << 18
 
 
@@ -181,6 +181,9 @@ class PCA(Model):
         near = bool((mean.square().sum() <= 16 * variance.sum()).all())
         self._origin = None if near and self.precision == "float64" else mean
         self.block_rows = max(1024, min(1 << 15, BLOCK_NUMBERS // d))
+        viewed = isinstance(source, Arrays) and isinstance(source.x, Tensor) and source.x.dtype.is_floating_point
+        if viewed and d >= 8 and self.components != "heldout":  # large views take no memory, and the threads wait less often
+            self.block_rows = max(self.block_rows, VIEWED_NUMBERS // d)
         most = self.components if isinstance(self.components, int) else 0
         self._few = len(source) < d and most <= len(source) and self.components != "heldout"
         if self.components == "heldout" and len(source) < 4:
