@@ -75,10 +75,12 @@ class Loop:
             if state is not None:
                 self._restore(state)
             stack.enter_context(self.run.logging(state["log"] if state else 0))
-            stack.enter_context(interruptible(self.token, decides=self.processes.first))
+            signals = stack.enter_context(interruptible(self.token, decides=self.processes.first))
             self._begin(state)
             reason = self._run()
             self._finish(reason)
+        if signals and reason == "interrupted" and not self.run.kept:
+            raise KeyboardInterrupt  # the model has what it learnt; but whoever goes on to measure it must not take it for done
         return reason
 
     # ------------------------------------------------------------------------------------------- before the first step

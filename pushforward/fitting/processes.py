@@ -162,23 +162,25 @@ def _asked_for(trainer: Trainer) -> tuple[Any, Any, int]:
 
 
 @contextmanager
-def interruptible(token: CancelToken, decides: bool) -> Iterator[None]:
-    """Ctrl-C and SIGTERM ask the fit to stop after the step; a second Ctrl-C stops at once.
+def interruptible(token: CancelToken, decides: bool) -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM ask the fit to stop after the step; a second Ctrl-C stops at once. Yields the signals that came.
 
     Of several processes the first decides; the others, which get the signal too, wait for its word.
     """
+    came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield came
         return
 
     def ask(number: int, frame: Any) -> None:
         if token.cancelled and number == signal.SIGINT:
             raise KeyboardInterrupt
+        came.append(number)
         token.cancel()
 
     before = {number: signal.signal(number, ask if decides else signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

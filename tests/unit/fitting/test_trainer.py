@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import threading
@@ -435,6 +436,23 @@ def test_signals_and_training_mode_are_put_back() -> None:
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
     assert not any(m.training for m in model.networks.values())
     assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_whatever_would_measure_the_model_next(number: signal.Signals, tmp_path: Path) -> None:
+    """Where there is a run to go on from, the fit returns; where there is none, what it learnt is in the model."""
+
+    def stop(event: Any) -> None:
+        if type(event).__name__ == "Started":
+            os.kill(os.getpid(), number)
+
+    model = pf.Autoencoder(latent=1, hidden=(4,))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(torch.randn(64, 2), by=pf.Trainer(epochs=1000, batch=32, listeners=[stop]))
+    assert model.encode(torch.randn(3, 2)).shape == (3, 1)
+    kept = pf.Trainer(epochs=1000, batch=32, listeners=[stop], run=tmp_path / "run")
+    model.fit(torch.randn(64, 2), by=kept)
+    assert kept.reason == "interrupted"
 
 
 def test_a_fit_in_another_thread_is_the_same() -> None:
