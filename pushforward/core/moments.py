@@ -68,9 +68,8 @@ class Moments:
 
 
 SUM_ROWS = 8192
+"""Multiplied at once: fewer take longer; in float32 more lose more."""
 SUM_NUMBERS = 1 << 22
-SINGLE_ROWS = 8192
-"""Of a block whose products are summed in single precision: the fewer, the less is lost; fewer than this take longer."""
 
 
 def sums(x: Tensor, weights: Tensor | None = None, origin: Tensor | None = None, *, single: bool = False) -> tuple[Tensor, Tensor]:
@@ -85,18 +84,18 @@ def sums(x: Tensor, weights: Tensor | None = None, origin: Tensor | None = None,
     rows = x.detach().numpy()
     w = None if weights is None else weights.to(torch.float64).numpy()
     o = None if origin is None else origin.numpy()
-    threads = torch.get_num_threads()
+    threads, part = torch.get_num_threads(), _single_part if single else _part
     if threads == 1 or threads * x.shape[1] ** 2 > 1 << 25:  # where the parts' products would fill the memory, BLAS's own threads
-        total, products = _part(rows, w, o, single)
+        total, products = part(rows, w, o)
     else:
         edges = [len(rows) * i // threads for i in range(threads + 1)]
-        parts = [(rows[a:b], None if w is None else w[a:b], o, single) for a, b in pairwise(edges)]
+        parts = [(rows[a:b], None if w is None else w[a:b], o) for a, b in pairwise(edges)]
         with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-            (total, products), *others = pool.map(_part, *zip(*parts))
+            (total, products), *others = pool.map(part, *zip(*parts))
         for more, further in others:
             total += more
             products += further
-    return torch.from_numpy(total), torch.from_numpy(products)
+    return torch.from_numpy(np.ascontiguousarray(total)), torch.from_numpy(np.ascontiguousarray(products))
 
 
 @cache
@@ -107,21 +106,37 @@ def _blas() -> Any:
     return ThreadpoolController()
 
 
-def _part(rows: NDArray[Any], weights: NDArray[Any] | None, origin: NDArray[Any] | None, single: bool) -> tuple[NDArray[Any], NDArray[Any]]:
-    """`sums` of one thread; rows that must be shifted, weighted or changed in type pass through one small buffer."""
-    d, kind = rows.shape[1], np.float32 if single else np.float64
-    total, products, found = np.zeros(d), np.zeros((d, d)), np.empty((d, d), kind)
-    plain = weights is None and origin is None and rows.dtype == kind
-    most = SINGLE_ROWS if single else SUM_ROWS
-    size = most if plain else max(1, min(most, SUM_NUMBERS * (2 if single else 1) // max(d, 1)))
-    buffer = np.empty((0 if plain else min(size, len(rows)), d), kind)
+def _part(rows: NDArray[Any], weights: NDArray[Any] | None, origin: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    """`sums` of one thread; rows that must be shifted, weighted or widened pass through one small buffer."""
+    d = rows.shape[1]
+    total, products, found = np.zeros(d), np.zeros((d, d)), np.empty((d, d))
+    plain = weights is None and origin is None and rows.dtype == np.float64
+    size = SUM_ROWS if plain else max(1, min(SUM_ROWS, SUM_NUMBERS // max(d, 1)))
+    buffer = np.empty((0 if plain else min(size, len(rows)), d))
     for start in range(0, len(rows), size):
         y = rows[start : start + size]
-        w = np.ones(len(y), kind) if weights is None else weights[start : start + size].astype(kind)
+        w = np.ones(len(y)) if weights is None else weights[start : start + size]
         if not plain:
-            y = np.subtract(y, 0.0 if origin is None else origin, out=buffer[: len(y)], casting="same_kind")
+            y = np.subtract(y, 0.0 if origin is None else origin, out=buffer[: len(y)])
         total += w @ y
         if weights is not None:
             y *= np.sqrt(w)[:, None]
         products += np.matmul(y.T, y, out=found)
     return total, products
+
+
+def _single_part(rows: NDArray[Any], weights: NDArray[Any] | None, origin: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The same by products of float32; a last column of ones makes the sums a part of them."""
+    d = rows.shape[1]
+    products, found = np.zeros((d + 1, d + 1)), np.empty((d + 1, d + 1), np.float32)
+    size = max(1, min(SUM_ROWS, 2 * SUM_NUMBERS // max(d, 1)))
+    buffer = np.empty((min(size, len(rows)), d + 1), np.float32)
+    for start in range(0, len(rows), size):
+        x = rows[start : start + size]
+        y = buffer[: len(x)]
+        np.subtract(x, 0.0 if origin is None else origin, out=y[:, :d], casting="same_kind")
+        y[:, d] = 1
+        if weights is not None:
+            y *= np.sqrt(weights[start : start + size])[:, None]
+        products += np.matmul(y.T, y, out=found)
+    return products[d, :d], products[:d, :d]

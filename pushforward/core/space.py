@@ -23,7 +23,7 @@ from pushforward.core.errors import InvalidKind, ShapeMismatch
 __all__ = ["Column", "Space", "is_frame", "as_array"]
 
 Kind = Literal["points", "pictures", "clips"]
-RANGE_BLOCK = 1 << 20
+RANGE_BLOCK = 1 << 18
 RANGE_BLOCKS = 32
 Form = Literal["tensor", "array", "frame", "pictures", "clips"]
 
