@@ -49,7 +49,7 @@ def some_of(times: Sequence[float], most: int = 8) -> list[int]:
     if len(times) <= most:
         return list(range(len(times)))
     at = np.asarray(times, dtype=float)
-    wanted = np.geomspace(at[1], at[-1], most - 1)
+    wanted = np.geomspace(at[-1], at[1], most - 1)  # from the end, which is wanted if nothing else is
     found = sorted({0, *(int(np.abs(at - t).argmin()) for t in wanted)})
     spare = [i for i in np.linspace(0, len(at) - 1, len(at)).astype(int).tolist() if i not in found]
     while len(found) < most:  # several wanted times may have one frame: fill the widest gaps

@@ -477,7 +477,7 @@ def test_the_recipes_use_what_they_claim() -> None:
     """Guards the tests above: every recipe's noise, order and augmentation matter."""
     assert all(a.name in {m.name for m in Augment.members.values()} for a in pf.Trainer(**RECIPES["autoencoder"][2]).augment or ())
     one, two = fitted("vae", epochs=1), fitted("vae", epochs=1, seed=4)
-    assert not torch.equal(one.encoder.heads.weight, two.encoder.heads.weight)
+    assert not torch.equal(one.encoder.network.heads.weight, two.encoder.network.heads.weight)
     assert int(fitted("autoencoder", samples=80).seen) >= 80
 
 
