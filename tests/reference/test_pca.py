@@ -261,7 +261,7 @@ def test_errors_say_what_to_do() -> None:
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("offset", [0.0, 3.0, 1e6])
 def test_products_in_single_precision_are_summed_in_double(weighted: bool, offset: float) -> None:
-    """One sum of 60 000 products in float32 would be wrong by 7e-8 of the largest variance; rows off centre by as much, and more."""
+    """One sum of 60 000 products in float32 would be wrong by 7e-8 of the largest variance, rows off centre by more."""
     x = cloud(60_000, 24) + offset
     weights = torch.rand(len(x), generator=torch.Generator().manual_seed(1), dtype=torch.float64) if weighted else None
     exact, fast = (pf.PCA(precision=p).fit(x, weights=weights) for p in ("float64", "float32"))
