@@ -85,12 +85,12 @@ def test_at_the_exact_posterior_the_doubly_reparametrised_gradient_of_the_encode
     spread = {}
     for doubly in (False, True):
         vae = model(f"iwae(k=16, doubly={doubly})")
-        (weight, bias), encoder = vae.decoder.network.parameters(), dict(vae.encoder.named_parameters())
+        (weight, bias), encoder = vae.decoder.network.parameters(), dict(vae.encoder.network.named_parameters())
         a, b = weight.item(), bias.item()
         precision = 1 + (a / SIGMA) ** 2
         with torch.no_grad():
-            encoder["network.heads.weight"].copy_(torch.tensor([[a / SIGMA**2 / precision], [0.0]], dtype=torch.float64))
-            encoder["network.heads.bias"].copy_(torch.tensor([-a * b / SIGMA**2 / precision, -0.5 * math.log(precision)], dtype=torch.float64))
+            encoder["heads.weight"].copy_(torch.tensor([[a / SIGMA**2 / precision], [0.0]], dtype=torch.float64))
+            encoder["heads.bias"].copy_(torch.tensor([-a * b / SIGMA**2 / precision, -0.5 * math.log(precision)], dtype=torch.float64))
         found = estimates(vae, rounds=50, copies=5)[:, : sum(p.numel() for p in encoder.values())]
         spread[doubly] = float(found.std(0).max())
     assert spread[True] < 1e-12
