@@ -1,7 +1,7 @@
 """torch's fused Adam, its tensors gathered once.
 
 `torch.optim.Adam.step` looks up every parameter's state, groups the tensors by device and type and asks whether it is being
-compiled, at every step: for a small network that takes four times as long as the arithmetic. What is gathered changes only
+compiled, at every step: for a small network that takes longer than the arithmetic. What is gathered changes only
 when a state is loaded, so here it is kept; the arithmetic is the same kernel, to the last bit.
 """
 

@@ -16,6 +16,7 @@ from sklearn.datasets import load_iris
 from torch import Tensor
 
 import pushforward as pf
+from pushforward.core.phase import Batch
 
 IRIS = torch.from_numpy(load_iris().data)
 
@@ -268,6 +269,25 @@ def test_products_in_single_precision_are_summed_in_double(weighted: bool, offse
     wrong = float((fast.spectrum_ - exact.spectrum_).abs().max() / exact.spectrum_[0])
     assert 1e-13 < wrong < 4e-8
     torch.testing.assert_close(fast.mean_, exact.mean_, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-8, 1e8, 1e30])
+def test_single_precision_holds_whatever_the_units(scale: float) -> None:
+    x = cloud(60_000, 24) * scale
+    exact, fast = (pf.PCA(4, precision=p).fit(x) for p in ("float64", "float32"))
+    torch.testing.assert_close(
+        fast.spectrum_ / scale**2, exact.spectrum_ / scale**2, rtol=0, atol=1e-7 * float(exact.spectrum_[0]) / scale**2
+    )
+    torch.testing.assert_close(fast.components_, exact.components_, rtol=0, atol=1e-5)
+
+
+def test_single_precision_says_what_is_too_large_to_square() -> None:
+    """One of them, which a sampled look at the data may not have seen."""
+    x = cloud(60_000, 24)
+    model = pf.PCA(4, precision="float32").fit(x)
+    x[31_234, 3] = 1e25
+    statistics = model.statistics(Batch(x))
+    assert not model.complete(statistics)
 
 
 def test_single_precision_takes_small_variances_for_the_least_it_can_tell() -> None:

@@ -51,6 +51,7 @@ from pushforward.models.classical.gaussian import Gaussian, Scatter, eigen, refu
 __all__ = ["PCA", "evidence", "held_out"]
 
 BLOCK_NUMBERS, VIEWED_NUMBERS = 1 << 25, 1 << 28
+SINGLE = 1e-12, 1e12
 SMALL = 1 << 18
 
 
@@ -92,7 +93,8 @@ class PCA(Model):
         components: how many; None for all; a fraction of the variance in (0, 1); 'minka' for the most evident number;
             'heldout' for the number with the highest likelihood of one half of the rows under the other half, both ways.
         precision: of the products of rows on a processor: 'float64', or 'float32', summed in float64 all the same, for about
-            .6 of the time; errors are then about 1e-8 of the largest variance, and variances below 1e-7 of it are taken to be that.
+            .7 of the time; errors are then about 1e-8 of the largest variance, and variances below 1e-7 of it are taken to be that.
+            Data whose largest standard deviation is beyond 1e-12 to 1e12, whose squares it may not hold, are summed in float64.
 
     Learnt: `mean_` (d,), `components_` (K, d), `explained_variance_` (K,) and `noise_variance_` of the 1/N covariance, in
     squared units of the data; `explained_variance_ratio_` (K,); `spectrum_`, every eigenvalue; `count_`, the rows'
@@ -179,7 +181,8 @@ class PCA(Model):
         super().prepare(source, facts)
         mean, variance = facts.moments.mean, facts.moments.covariance
         near = bool((mean.square().sum() <= 16 * variance.sum()).all())
-        self._origin = None if near and self.precision == "float64" else mean
+        self._single = self.precision == "float32" and SINGLE[0] < float(variance.max()) ** 0.5 < SINGLE[1]
+        self._origin = None if near and not self._single else mean
         self.block_rows = max(1024, min(1 << 15, BLOCK_NUMBERS // d))
         viewed = isinstance(source, Arrays) and isinstance(source.x, Tensor) and source.x.dtype.is_floating_point
         if viewed and d >= 8 and self.components != "heldout":  # large views take no memory, and the threads wait less often
@@ -211,13 +214,15 @@ class PCA(Model):
         if x.is_cuda or x.numel() < SMALL or x.shape[1] < 8:
             return Scatter.of(x, weights, origin)
         count = torch.tensor(float(len(x)), dtype=torch.float64) if weights is None else weights.sum().to(torch.float64)
-        return Scatter(count, *sums(x, weights, origin, single=self.precision == "float32"))
+        return Scatter(count, *sums(x, weights, origin, single=self._single))
 
     def complete(self, statistics: Scatter | Rows | Halves) -> bool:
-        """Whether neither a missing nor an infinite value came by."""
+        """Whether neither a missing nor an infinite value came by, nor one too large to square."""
         if isinstance(statistics, Halves):
             return self.complete(statistics.even) and self.complete(statistics.odd)
-        return bool(torch.isfinite(statistics.total if isinstance(statistics, Scatter) else statistics.x).all())
+        if isinstance(statistics, Rows):
+            return bool(torch.isfinite(statistics.x).all())
+        return bool(torch.isfinite(statistics.total).all() and torch.isfinite(statistics.products.diagonal()).all())
 
     def update(self, statistics: Scatter | Rows | Halves) -> bool:
         """Eigenvalues and vectors, the choice of K, signs and noise; done."""
