@@ -12,35 +12,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
 
 import pushforward as pf
-from pushforward.core.phase import Batch, Step, Terms
+from pushforward.recipes.dirac import DiracGAN
 
 RATE = 0.1
-
-
-class _Number(nn.Module):
-    """θ, for any code; ψ x, of any x."""
-
-    def __init__(self, value: float, factor: bool) -> None:
-        super().__init__()
-        self.value, self.factor = nn.Parameter(torch.tensor(value)), factor
-
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.value * (x if self.factor else torch.ones_like(x[:, :1]))
-
-
-class DiracGAN(pf.GAN):
-    """One parameter each; notes (θ, ψ) before every step."""
-
-    def build(self, space: Any, condition_space: Any = None) -> None:
-        super().build(space, condition_space)
-        self.generator, self.critic, self.path = _Number(1.0, factor=False), _Number(0.5, factor=True), []
-
-    def critic_loss(self, batch: Batch, step: Step) -> Terms:
-        self.path.append((float(self.generator.value.detach()), float(self.critic.value.detach())))
-        return super().critic_loss(batch, step)
 
 
 def play(game: str, penalties: tuple[str, ...] = (), steps: int = 60, single_step: bool = True) -> list[tuple[float, float]]:

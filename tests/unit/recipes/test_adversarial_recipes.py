@@ -9,25 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 from pushforward.cli.main import main
 from pushforward.fitting.film import Frame
 from pushforward.recipes import dirac, modes, one_dimension
 from pushforward.recipes.registry import run
-
-
-def seen(paths: list[Path], *names: str) -> None:
-    """Pictures and films of these names, neither blank nor heavy."""
-    assert [p.name for p in paths] == list(names)
-    for path in paths:
-        with Image.open(path) as picture:
-            assert min(picture.size) > 150
-            assert (getattr(picture, "n_frames", 1) > 1) == (path.suffix == ".gif")
-            low, high = picture.convert("L").getextrema()
-            assert high - low > 150
-        assert path.stat().st_size < 700_000
-
+from tests.looks import seen
 
 # ------------------------------------------------------------------------------------------------ one dimension
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 import pushforward as pf
@@ -18,18 +17,7 @@ from pushforward.cli.main import main
 from pushforward.metrics.likelihood import iwae
 from pushforward.recipes import mnist, quiz, ring, sharpness
 from pushforward.recipes.registry import run
-
-
-def seen(paths: list[Path], *names: str) -> None:
-    """Pictures of these names, large enough, neither blank nor heavy."""
-    assert [p.stem for p in paths] == list(names)
-    for path in paths:
-        with Image.open(path) as picture:
-            assert min(picture.size) > 150
-            low, high = picture.convert("L").getextrema()
-            assert high - low > 150
-        assert path.stat().st_size < 300_000
-
+from tests.looks import seen
 
 # ------------------------------------------------------------------------------------------------ the ring
 
@@ -75,7 +63,7 @@ def test_the_ring_is_learnt_measured_and_drawn(tmp_path: Path, monkeypatch: pyte
     for name, value in {"ROWS": 2000, "TEST": 300, "DRAWS": 1000, "K": 50, "CODES": 500, "CELLS": 24}.items():
         monkeypatch.setattr(ring, name, value)
     found, paths = run("ring", out=tmp_path, budget=0.02, seed=1)
-    seen(paths, "ring")
+    seen(paths, "ring.png")
     learnt, exact, gap = (found.records[key] for key in ("learnt", "exact", "exact less learnt"))
     assert gap.value == pytest.approx(exact.value - learnt.value)
     assert 0 < gap.value < 2
@@ -119,7 +107,7 @@ def test_the_quiz_has_its_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(quiz, "ROWS", 6)
     monkeypatch.setattr(quiz, "REPEATS", 2)
     found, paths = run("quiz", out=tmp_path, budget=0.03)
-    seen(paths, "quiz")
+    seen(paths, "quiz.png")
     final = {key: record.value for key, record in found.records.items()}
     naive_, weighted, annealed = (f"{method}, 50" for method in quiz.METHODS)
     assert final[naive_] > 1000 > final[annealed] > final[weighted]
@@ -141,7 +129,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small")
 def test_digits_stand_in_for_mnist(tmp_path: Path) -> None:
     found, paths = run("mnist", file="digits", out=tmp_path, budget=0.01)
-    seen(paths, "mnist-plane", "mnist-samples", "mnist-reconstructions")
+    seen(paths, "mnist-plane.png", "mnist-samples.png", "mnist-reconstructions.png")
     for codes in mnist.LATENTS:
         bound = found.records[f"importance-weighted, {codes}"]
         assert (bound.measure, bound.n, bound.bound) == ("binary mass", 60, "lower bound")
@@ -177,7 +165,7 @@ def test_without_mnist_the_cure_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_small_sigmas_restore_more_sharply_and_pay_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharpness, "SIGMAS", (1.6, 0.2))
     found, paths = run("sharpness", out=tmp_path, budget=0.06)
-    seen(paths, "sharpness", "sharpness-curves")
+    seen(paths, "sharpness.png", "sharpness-curves.png")
     large, little, learnt = (row[0] for row in found.rows)
     assert learnt.endswith("(learnt)")
     value = {key: record.value for key, record in found.records.items()}

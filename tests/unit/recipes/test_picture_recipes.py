@@ -19,17 +19,7 @@ from pushforward.metrics.features import raw
 from pushforward.recipes import gans_against_vaes as against
 from pushforward.recipes import pictures
 from pushforward.recipes.registry import run
-
-
-def seen(paths: list[Path], *names: str) -> None:
-    """Pictures of these names, neither small nor blank nor heavy."""
-    assert [p.stem for p in paths] == list(names)
-    for path in paths:
-        with Image.open(path) as picture:
-            assert min(picture.size) > 150
-            low, high = picture.convert("L").getextrema()
-            assert high - low > 150
-        assert path.stat().st_size < 300_000
+from tests.looks import seen
 
 
 @pytest.fixture
@@ -65,7 +55,7 @@ def test_what_is_counted_is_what_is_learnt() -> None:
 @pytest.mark.usefixtures("small")
 def test_the_table_has_every_measure_of_both(tmp_path: Path) -> None:
     found, paths = run("gans-against-vaes", file="digits", out=tmp_path, seed=1)
-    seen(paths, "gans-against-vaes", "gans-against-vaes-measures")
+    seen(paths, "gans-against-vaes.png", "gans-against-vaes-measures.png")
     assert found.heads[1:] == ("pictures learnt from", "VAE", "GAN")
     assert [row[0] for row in found.rows] == list(against.KINDS.values())
     assert "GAN: own bound" not in found.records  # a GAN has none
@@ -130,7 +120,7 @@ def test_two_gans_draw_and_are_measured(tmp_path: Path, monkeypatch: pytest.Monk
     short = {name: pictures.Maker(m.model, 128, m.batch, m.schedule, m.ema, m.optimizer) for name, m in pictures.MAKERS.items()}
     monkeypatch.setattr(pictures, "MAKERS", short)
     found, paths = run("pictures", file="digits", out=tmp_path)
-    seen(paths, "pictures", "pictures-nearest")
+    seen(paths, "pictures.png", "pictures-nearest.png")
     assert found.records["DCGAN: fid"].details["features"] == found.records["learnt from: fid"].details["features"]
     assert found.records["DCGAN: fid"].details["features"].startswith("classifier of 10 labels #")
     assert found.records["learnt from: fid"].value < found.records["DCGAN: fid"].value
