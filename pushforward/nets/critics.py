@@ -12,6 +12,7 @@ with o the closeness of each row to all others of its batch, o_b = Σ_{j≠i} ex
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -128,10 +129,36 @@ class BatchDiscrimination(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, width) -> (n, width + kernels)."""
-        rows = (x @ self.weight).reshape(len(x), self.kernels, self.size)
-        apart = (rows[:, None] - rows[None]).abs().sum(-1)
-        others = (-apart).exp().sum(1) - 1.0  # each row's closeness to itself
-        return torch.cat([x, others.to(x)], 1)
+        rows = (x @ self.weight).to(self.weight).reshape(len(x), self.kernels, self.size).transpose(0, 1).contiguous()
+        others = Closeness.apply(rows)
+        return torch.cat([x, others.T.to(x)], 1)
+
+
+class Closeness(torch.autograd.Function):
+    """o_ki = Σ_{j≠i} exp(-‖r_ki - r_kj‖₁) of rows (k, n, size), (k, n).
+
+    Written out, the differences of all pairs take most of a critic's step; here torch's pairwise distances and their derivative do the
+    work, nine times as fast for 256 rows. They cannot be differentiated twice: where that is asked for (a penalty on the slope), the
+    derivative is taken of the sum as it is written.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        """(k, n, size) -> (k, n)."""
+        apart = torch.cdist(rows, rows, p=1.0)
+        close = (-apart).exp()
+        ctx.save_for_backward(rows, apart, close)
+        return close.sum(2) - 1.0  # each row's closeness to itself
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        """(k, n) -> (k, n, size)."""
+        rows, apart, close = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            written_out = (-(rows[:, :, None] - rows[:, None]).abs().sum(-1)).exp().sum(2)
+            return torch.autograd.grad(written_out, rows, gradient, create_graph=True)[0]
+        both = -(gradient[:, :, None] + gradient[:, None]) * close  # every pair counts for both its rows
+        return torch.ops.aten._cdist_backward(both, rows, rows, 1.0, apart)
 
 
 def planes(x: Tensor, y: Tensor | None) -> Tensor:

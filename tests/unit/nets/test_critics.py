@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from pushforward.nets.adversaries import DeepConvolutional
-from pushforward.nets.critics import AutoencodingCritic, Critic, row_by_row
+from pushforward.nets.critics import AutoencodingCritic, BatchDiscrimination, Closeness, Critic, row_by_row
 from pushforward.nets.mlp import MLP
 from pushforward.nets.surgery import put_group_norm
 
@@ -39,3 +39,22 @@ def test_with_group_norm_a_row_is_judged_by_itself() -> None:
     put_group_norm(critic)
     assert row_by_row(critic)
     assert torch.allclose(critic(x)[:2], critic(x[:2]), atol=1e-6)  # type: ignore[index, arg-type]
+
+
+def test_closeness_has_the_right_slopes_of_both_orders() -> None:
+    rows = torch.randn(3, 6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    assert torch.autograd.gradcheck(Closeness.apply, rows)
+    assert torch.autograd.gradgradcheck(Closeness.apply, rows)
+
+
+def test_batch_discrimination_in_bfloat16_has_a_slope() -> None:
+    layer, x = BatchDiscrimination(5, 3, 2), torch.randn(7, 5, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(x)
+    found.sum().backward()
+    assert x.grad is not None
+    rounded = x.grad.clone()
+    x.grad = None
+    layer(x).sum().backward()
+    assert torch.allclose(rounded, x.grad, atol=0.1)
+    assert float(x.grad.sub(1).abs().max()) > 0.01  # not of the appended features alone
