@@ -12,7 +12,7 @@ from torch import Tensor
 import pushforward as pf
 from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.data.builtin import centres
-from pushforward.metrics.modes import diversity, modes
+from pushforward.metrics.modes import diversity, label_modes, modes
 
 STREAM = torch.Generator()
 
@@ -93,3 +93,29 @@ def test_what_cannot_be_counted_is_refused() -> None:
         modes(normal(5, 2), normal(3, 2), 0.1, weights=[1, 0, 1])
     with pytest.raises(InvalidValue, match="NaN"):
         modes(torch.full((5, 2), math.nan), normal(3, 2), 0.1)
+
+
+def test_modes_by_label_of_an_ideal_sampler() -> None:
+    """Mean of the reverse KL of 26 000 draws of 1000 equal kinds: .0192 (± .0009)."""
+    stream = torch.Generator().manual_seed(0)
+    found = [label_modes(torch.randint(1000, (26_000,), generator=stream), 1000) for _ in range(20)]
+    divergence = torch.tensor([row[1].value for row in found])
+    assert found[0][1].details["ideal"] == pytest.approx(0.0192, abs=5e-5)
+    assert float(divergence.mean()) == pytest.approx(0.0192, abs=4 * 0.0009 / 20**0.5)
+    assert float(divergence.std()) == pytest.approx(found[0][1].error, rel=0.5)
+    assert all(row[0].value == 1000 for row in found)
+
+
+def test_modes_by_label_by_hand() -> None:
+    count, divergence = label_modes(torch.tensor([0, 0, 0, 2]), 4)
+    assert (count.value, count.n, count.details["modes"]) == (2, 4, 4)
+    assert divergence.value == pytest.approx(0.75 * math.log(3) + 0.25 * math.log(1))
+    assert label_modes(torch.tensor([0, 1]), 2, weights=[3, 1])[1].value == pytest.approx(0.5 * math.log(2 / 3) + 0.5 * math.log(2))
+
+
+@pytest.mark.parametrize(
+    "labels", [torch.tensor([0, 4]), torch.tensor([-1, 0]), torch.tensor([0.5, 1.0]), torch.zeros(0, dtype=torch.int64)]
+)
+def test_labels_that_are_none_are_refused(labels: torch.Tensor) -> None:
+    with pytest.raises(InvalidValue, match="whole numbers from 0 to 3"):
+        label_modes(labels, 4)

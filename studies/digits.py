@@ -1,0 +1,113 @@
+"""Digits without their labels: whether InfoGAN's category is the digit, and how many of 1000 stacked digits a GAN draws.
+
+StackedMNIST (Metz et al. 2017; protocol of Lin et al. 2018, §4.2): each of 128 000 pictures has three digits drawn at random in its three
+channels, so there are 1000 kinds; of 26 000 samples a classifier of single digits says which kind each is. Published: DCGAN 99 kinds,
+PacDCGAN2 1000. Theirs are of the full width and 50 epochs; these are narrower and see as many pictures as an hour of one processor
+core shows them, which the study's name says.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import pushforward as pf
+from pushforward.core.random import derive, generator, integers
+from pushforward.metrics.classifiers import Classifier, learn
+from pushforward.metrics.clusters import purity
+from pushforward.metrics.modes import label_modes
+from studies.study import Study, at_least, at_most
+
+__all__ = ["STUDIES"]
+
+CODES_SHOWN = 400_000
+STACKS, DRAWN = 128_000, 26_000
+STACKED_SHOWN = {"DCGAN": 500_000, "PacDCGAN2": 500_000}
+WIDTH = 16
+
+
+def digits_of(part: str) -> tuple[Tensor, Tensor]:
+    """Pictures (n, 1, 28, 28), levels, and labels (n,)."""
+    source = pf.read(part)
+    return source.x, source.y.flatten()
+
+
+def codes(seed: int) -> Mapping[str, Any]:
+    """InfoGAN learns from digits without labels; its category of the unseen digits is matched one to one with their labels."""
+    x, _ = digits_of("mnist")
+    test, labels = digits_of("mnist:test")
+    began = time.process_time()
+    model = info_gan().fit(x, by=pf.Trainer(samples=CODES_SHOWN, batch=128, seed=seed))
+    spent = time.process_time() - began
+    z = torch.cat([model.encode(part) for part in test.split(500)])
+    found = model.parts(z).categories[0].argmax(1)
+    matched, pure = purity(found, labels, matched=True), purity(found, labels)
+    return {
+        "pictures shown": CODES_SHOWN,
+        "training processor seconds": spent,
+        "error of the category, best matching": 1 - matched.value,
+        "standard error": matched.error,
+        "purity": pure.value,
+    }
+
+
+def info_gan() -> pf.InfoGAN:
+    """Ten categories and two numbers."""
+    return pf.InfoGAN(categories=(10,), continuous=2, network=f"dcgan(width={WIDTH})", penalties=())
+
+
+def stacks(n: int, seed: int) -> Tensor:
+    """Three random training digits each, one a channel: (n, 3, 28, 28), levels."""
+    x, _ = digits_of("mnist")
+    picked = integers(len(x), (n, 3), rng=generator(derive(seed, "stacks")))
+    return x[:, 0][picked]
+
+
+def judge_of_digits() -> tuple[Classifier, float]:
+    """A classifier of MNIST's digits, and the share of the test digits it knows."""
+    x, labels = digits_of("mnist")
+    test, truth = digits_of("mnist:test")
+    network = learn(x, labels.long(), 10, steps=3000, rng=0)
+    return network, float((network.classes(test.float()) == truth).double().mean())
+
+
+def stacked(seed: int) -> Mapping[str, Any]:
+    """A DCGAN, and one that sees two pictures at once, of the same width after the same number of pictures."""
+    x, (network, known) = stacks(STACKS, seed), judge_of_digits()
+    found: dict[str, Any] = {"classifier's accuracy on single test digits": known, "width": WIDTH}
+    for name, packing in {"DCGAN": 1, "PacDCGAN2": 2}.items():
+        began = time.process_time()
+        model = pf.DCGAN(width=WIDTH, packing=packing).fit(x, by=pf.Trainer(samples=STACKED_SHOWN[name], batch=64, seed=seed))
+        found[f"{name}: training processor seconds"] = time.process_time() - began
+        drawn = model.sample(DRAWN, rng=derive(seed, "samples")).reshape(-1, 1, 28, 28)
+        kinds = network.classes(drawn).reshape(-1, 3) @ torch.tensor([100, 10, 1])
+        count, divergence = label_modes(kinds, 1000, data="StackedMNIST", classifier="classifier of 10 labels, channel by channel")
+        found[f"{name}: pictures shown"] = STACKED_SHOWN[name]
+        found[f"{name}: modes of 1000"] = count.value
+        found[f"{name}: reverse KL, nats"] = divergence.value
+        found["ideal: reverse KL, nats"] = divergence.details["ideal"]
+    return found
+
+
+STUDIES = [
+    Study(
+        "infogan-mnist",
+        f"InfoGAN on MNIST without labels, {CODES_SHOWN:,} pictures shown, its category against the labels of 10 000 test digits",
+        codes,
+        {"error of the category, best matching": at_most(0.15)},
+        seeds=5,
+        needs="mnist",
+    ),
+    Study(
+        "stacked-mnist",
+        "StackedMNIST at the size of a processor's hour, 26 000 samples: DCGANs of width 16, alone and in packs of two",
+        stacked,
+        {"PacDCGAN2: modes of 1000": at_least(1000), "PacDCGAN2: reverse KL, nats": at_most(0.05)},
+        seeds=1,
+        needs="mnist",
+    ),
+]
