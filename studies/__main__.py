@@ -13,7 +13,7 @@ import sys
 
 from studies.study import Study, data_folder
 
-ROOMS = ("likelihood", "reconstruction", "adversarial", "hacks", "comparison", "digits")
+ROOMS = ("likelihood", "reconstruction", "adversarial", "divergences", "hacks", "comparison", "digits")
 
 
 def studies() -> dict[str, Study]:
