@@ -55,7 +55,8 @@ def studies() -> str:
             low, high = record["spread"][quantity]
             value = record["median"][quantity]
             state = "reached" if record["held"][quantity] else "**not reached**"
-            lines.append(f"| {name} | {quantity} | {value:.4g} ({low:.4g}–{high:.4g}) | {bar} | {state} |")
+            said = quantity.replace("|", "\\|")
+            lines.append(f"| {name} | {said} | {value:.4g} ({low:.4g}–{high:.4g}) | {bar} | {state} |")
             name = ""
     return "\n".join(lines)
 
