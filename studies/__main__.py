@@ -1,4 +1,4 @@
-"""`make learn`: run the studies whose names begin with one of the words given (all if none), and say what they reached.
+"""`make learn`: run the studies named, or whose names begin with a word that is no name (all if none), and say what they reached.
 
 python -m studies                          all seeds of all studies that have no record yet
 python -m studies vae-mnist --seeds 0,1    some of them, in this process
@@ -27,7 +27,7 @@ def main(words: list[str]) -> int:
     given = next((words[i + 1] for i, w in enumerate(words[:-1]) if w == "--seeds"), None)
     names = [w for w in words if not w.startswith("--") and w != given]
     known = studies()
-    chosen = [s for n, s in known.items() if not names or any(n.startswith(w) for w in names)]
+    chosen = [s for n, s in known.items() if not names or n in names or any(w not in known and n.startswith(w) for w in names)]
     if not chosen:
         print(f"no study begins with {' or '.join(names)}; known: {', '.join(known)}", file=sys.stderr)
         return 2

@@ -76,12 +76,17 @@ def label_modes(labels: Tensor, kinds: int, *, weights: Any = None, data: str = 
     Details hold each number's 'ideal', what a perfect sampler of as many rows has on average under a perfect classifier.
     """
     require_positive(kinds=kinds)
-    index = labels.flatten().cpu()
-    if index.is_floating_point() or not len(index) or not 0 <= int(index.min()) <= int(index.max()) < kinds:
-        raise InvalidValue(f"labels must be whole numbers from 0 to {kinds - 1}, one per sample, got {index.dtype} {tuple(index.shape)}")
+    index = labels.cpu()
+    if index.ndim != 1 or not len(index):
+        raise ShapeMismatch(f"expected labels (n,), one per sample, got shape {tuple(index.shape)}; make one number of several digits")
+    if index.is_floating_point() or not 0 <= int(index.min()) <= int(index.max()) < kinds:
+        seen = f"{index.min().item():g} to {index.max().item():g}" + (" (floats)" if index.is_floating_point() else "")
+        raise InvalidValue(
+            f"labels must be whole numbers from 0 to {kinds - 1}, got {seen}; give kinds={kinds} other labels, or more kinds"
+        )
     q, n = _weights(weights, kinds), len(index)
     divergence, error, _ = _reverse_kl(index.to(torch.int64), q)
-    made: dict[str, Any] = {"bound": "exact", "data": data or f"{kinds} kinds"}
+    made: dict[str, Any] = {"bound": "estimate" if classifier else "exact", "data": data or f"{kinds} kinds"}
     facts = {"features": classifier or "labels", "modes": kinds}
     ideal = float((1 - (1 - q) ** n).sum())
     return [

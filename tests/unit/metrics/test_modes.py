@@ -113,9 +113,13 @@ def test_modes_by_label_by_hand() -> None:
     assert label_modes(torch.tensor([0, 1]), 2, weights=[3, 1])[1].value == pytest.approx(0.5 * math.log(2 / 3) + 0.5 * math.log(2))
 
 
-@pytest.mark.parametrize(
-    "labels", [torch.tensor([0, 4]), torch.tensor([-1, 0]), torch.tensor([0.5, 1.0]), torch.zeros(0, dtype=torch.int64)]
-)
-def test_labels_that_are_none_are_refused(labels: torch.Tensor) -> None:
-    with pytest.raises(InvalidValue, match="whole numbers from 0 to 3"):
-        label_modes(labels, 4)
+@pytest.mark.parametrize("labels", [[0, 4], [-1, 0], [0.5, 1.0]])
+def test_labels_that_are_none_are_refused(labels: list[float]) -> None:
+    with pytest.raises(InvalidValue, match="whole numbers from 0 to 3, got"):
+        label_modes(torch.tensor(labels), 4)
+
+
+@pytest.mark.parametrize("shape", [(0,), (4, 3)])
+def test_labels_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeMismatch, match=r"labels \(n,\), one per sample"):
+        label_modes(torch.zeros(shape, dtype=torch.int64), 4)
