@@ -7,6 +7,7 @@ import re
 import statistics
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,12 @@ def bench() -> str:
     return "\n".join([*lines, "", f"{on['processor']}, {on['cores']} cores, Python {on['python']}, torch {on['torch']}."])
 
 
-def studies() -> str:
-    """Every study of `make learn`: the median over seeds with its spread, what is asked, and whether it was reached."""
+def studies(games: bool = False) -> str:
+    """Every study of `make learn`, of GANs or of all else: the median over seeds with its spread, what is asked, and whether it holds."""
     lines = ["| study | number | median (range) | asked for | |", "|---|---|---:|---:|---|"]
     for path in sorted((RESULTS / "studies").glob("*.json")):
+        if path.name.startswith(("gan", "fgan", "infogan", "stacked")) != games:
+            continue
         record = json.loads(path.read_text())
         name = f"{record['what']}, {_count(len(record['seeds']), 'seed')}"
         for quantity, bar in record["asked"].items():
@@ -85,12 +88,12 @@ def hacks() -> str:
         lines.append(f"| | *{WITHOUT[name]}* | " + " | ".join(_plainly(known[part, name], ablation.QUANTITIES) for part in sets) + " |")
     for number, name, _, applies in listing():
         if name not in ablation.CASES:
-            reason = applies[applies.index("n/a") :]
+            reason = applies[max(0, applies.find("n/a")) :]
             lines.append(f"| {number} | {name} | {reason} " + "|" * 4 * len(sets))
             continue
         off = ablation.CASES[name].without
         pairs = [(known[part, "none" if name == "modified_loss" else name], known[part, off]) for part in sets]
-        lines.append(f"| {number} | {name} | " + " | ".join(_changed(on, without) for on, without in pairs) + " |")
+        lines.append(f"| {number} | {name} | " + " | ".join(_changed(on, without, name == "labels") for on, without in pairs) + " |")
     return "\n".join(lines)
 
 
@@ -102,7 +105,7 @@ def _seeds(name: str) -> list[dict[str, Any]]:
 def _plainly(seeds: list[dict[str, Any]], quantities: tuple[str, ...]) -> str:
     """Means of the seeds and their two standard errors."""
     if len(seeds) < 2:
-        return " | ".join(["–"] * (1 + len(quantities)))
+        return " | ".join([*(["–"] * len(quantities)), "not measured yet"])
     cells = []
     for quantity, digits in zip(quantities, (1, 2, 3)):
         values = [seed[quantity] for seed in seeds]
@@ -111,16 +114,18 @@ def _plainly(seeds: list[dict[str, Any]], quantities: tuple[str, ...]) -> str:
     return " | ".join([*cells, f"{len(seeds)} seeds"])
 
 
-def _changed(on: list[dict[str, Any]], off: list[dict[str, Any]]) -> str:
-    """How far each number is from the one without the hack, and the verdict."""
+def _changed(on: list[dict[str, Any]], off: list[dict[str, Any]], balanced: bool) -> str:
+    """How far each number is from the one without the hack, and the verdict; shares of modes that were asked for say nothing."""
     from pushforward.recipes import ablation
 
     if len(on) < 2 or len(off) < 2:
-        return " | ".join(["–"] * (1 + len(ablation.QUANTITIES)))
-    changes = {q: ablation.difference([s[q] for s in on], [s[q] for s in off]) for q in ablation.QUANTITIES}
+        return " | ".join([*(["–"] * len(ablation.QUANTITIES)), "not measured yet"])
+    told = ablation.QUANTITIES[:2] if balanced else ablation.QUANTITIES
+    changes = {q: ablation.difference([s[q] for s in on], [s[q] for s in off]) for q in told}
     means = {q: statistics.fmean(s[q] for s in off) for q in ablation.QUANTITIES}
     ideal = {q: off[0][f"ideal: {q}"] for q in ablation.QUANTITIES}
     cells = [f"{change:+.{digits}f} ± {2 * error:.{digits}f}" for (change, error), digits in zip(changes.values(), (1, 2, 3))]
+    cells += ["n/a"] * balanced
     few = f" ({_count(len(on), 'seed')})" if len(on) < len(off) else ""
     return " | ".join([*cells, ablation.verdict(changes, means, ideal) + few])
 
@@ -142,7 +147,10 @@ def gans_against_vaes() -> str:
     for kind, said in recipe.KINDS.items():
         cells = [_over_seeds(kind, [s[f"{name}: {kind}"] for s in seeds if f"{name}: {kind}" in s]) for name in columns]
         lines.append(f"| {said} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", f"{record['what']}, {_count(len(seeds), 'seed')}; median (range)."])
+    few = (
+        f"log p is of {recipe.ROWS} pictures and the gap of {recipe.DRAWN} drawn ones, all else of all; the VAE's samples are without noise"
+    )
+    return "\n".join([*lines, "", f"{record['what']}, {_count(len(seeds), 'seed')}, median (range); {few}."])
 
 
 def _over_seeds(kind: str, values: list[float]) -> str:
@@ -185,6 +193,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "hacks": hacks,
     "gans-against-vaes": gans_against_vaes,
     "studies": studies,
+    "games": partial(studies, games=True),
     "bench": bench,
 }
 
