@@ -77,12 +77,9 @@ def value(name: str, mean: float, sd: float) -> float:
 
 def best(name: str) -> tuple[float, float, float]:
     """The μ and σ with the least divergence, and that."""
-    found = [
-        minimize(
-            lambda a: value(name, a[0], math.exp(a[1])), (m, math.log(s)), method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-10}
-        )
-        for m, s in STARTS
-    ]
+    exact = {"xatol": 1e-6, "fatol": 1e-10}
+    starts = [(mean, math.log(sd)) for mean, sd in STARTS if value(name, mean, sd) < WORST]
+    found = [minimize(lambda a: min(value(name, a[0], math.exp(a[1])), WORST), s, method="Nelder-Mead", options=exact) for s in starts]
     least = min(found, key=lambda r: float(r.fun))
     return float(least.x[0]), math.exp(least.x[1]), float(least.fun)
 
