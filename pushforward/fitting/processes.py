@@ -11,6 +11,7 @@ Each process keeps its own, all are saved, and the first process's are everyone'
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import threading
@@ -143,7 +144,16 @@ def _launch(trainer: Trainer) -> Any:
             raise
         raise InvalidValue(f"{wanted} cannot be had here: {str(error).strip().splitlines()[0]}") from error
     fabric.launch()
+    if fabric.world_size > 1:
+        atexit.unregister(_leave)  # one fit follows another
+        atexit.register(_leave)
     return fabric
+
+
+def _leave() -> None:
+    """Leave the group before the interpreter goes: gloo's threads, left running, abort the process now and then."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _asked_for(trainer: Trainer) -> tuple[Any, Any, int]:
