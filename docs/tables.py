@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import t as student
+
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 RESULTS = ROOT / "results"
@@ -76,7 +78,7 @@ def curve() -> str:
 
 
 def hacks() -> str:
-    """Every hack for training GANs: how much it changed, with two standard errors, and what that comes to."""
+    """Every hack for training GANs: how much it changed, with the half-width of the interval, and what that comes to."""
     from pushforward.models.deep.hacks import listing
     from pushforward.recipes import ablation
 
@@ -103,14 +105,14 @@ def _seeds(name: str) -> list[dict[str, Any]]:
 
 
 def _plainly(seeds: list[dict[str, Any]], quantities: tuple[str, ...]) -> str:
-    """Means of the seeds and their two standard errors."""
+    """Means of the seeds and the half-widths of their 95 % intervals, by Student's t."""
     if len(seeds) < 2:
         return " | ".join([*(["–"] * len(quantities)), "not measured yet"])
     cells = []
     for quantity, digits in zip(quantities, (1, 2, 3)):
         values = [seed[quantity] for seed in seeds]
-        error = statistics.stdev(values) / len(values) ** 0.5
-        cells.append(f"{statistics.fmean(values):.{digits}f} ± {2 * error:.{digits}f}")
+        width = float(student.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
+        cells.append(f"{statistics.fmean(values):.{digits}f} ± {width:.{digits}f}")
     return " | ".join([*cells, f"{len(seeds)} seeds"])
 
 
@@ -124,7 +126,7 @@ def _changed(on: list[dict[str, Any]], off: list[dict[str, Any]], balanced: bool
     changes = {q: ablation.difference([s[q] for s in on], [s[q] for s in off]) for q in told}
     means = {q: statistics.fmean(s[q] for s in off) for q in ablation.QUANTITIES}
     ideal = {q: off[0][f"ideal: {q}"] for q in ablation.QUANTITIES}
-    cells = [f"{change:+.{digits}f} ± {2 * error:.{digits}f}" for (change, error), digits in zip(changes.values(), (1, 2, 3))]
+    cells = [f"{change:+.{digits}f} ± {width:.{digits}f}" for (change, width), digits in zip(changes.values(), (1, 2, 3))]
     cells += ["n/a"] * balanced
     few = f" ({_count(len(on), 'seed')})" if len(on) < len(off) else ""
     return " | ".join([*cells, ablation.verdict(changes, means, ideal) + few])

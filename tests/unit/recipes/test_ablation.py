@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
+from scipy import stats
 
 from pushforward.models.deep.hacks import NOT_SWITCHES, listing
 from pushforward.recipes import ablation
@@ -17,24 +19,27 @@ def test_every_hack_is_a_case_or_has_a_reason() -> None:
     assert {case.without for case in ablation.CASES.values()} == {"none", "minimax"}
 
 
-def test_difference_of_means_with_its_error() -> None:
-    change, error = ablation.difference([1.0, 3.0], [0.0, 0.0, 3.0])
-    assert change == pytest.approx(1.0)
-    assert error == pytest.approx((2 / 2 + 3 / 3) ** 0.5)
-    assert ablation.difference([2.0], [1.0]) == (1.0, 0.0)
+def test_difference_of_means_with_its_interval() -> None:
+    on, off = [1.0, 3.0, 2.5, 2.0], [0.0, 0.0, 3.0]
+    change, width = ablation.difference(on, off)
+    exact = stats.ttest_ind(on, off, equal_var=False).confidence_interval(0.95)
+    assert change == pytest.approx(2.125 - 1.0)
+    assert (change - width, change + width) == pytest.approx((exact.low, exact.high))
+    assert ablation.difference([2.0], [1.0, 1.0]) == (1.0, math.inf)
+    assert ablation.difference([8.0, 8.0], [7.0, 7.0]) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize(
     ("modes", "share", "divergence", "expected"),
     [
-        ((1.0, 0.4), (0.0, 0.0), (0.0, 0.1), "better"),
-        ((-1.0, 0.4), (0.0, 0.0), (0.3, 0.1), "worse"),
-        ((1.0, 0.4), (0.0, 0.0), (0.3, 0.1), "mixed"),
-        ((1.0, 0.6), (0.1, 0.06), (-0.3, 0.2), "no difference"),
-        ((0.0, 0.0), (0.3, 0.1), (0.0, 0.0), "worse"),  # from .8 to 1.1 is further from .99
+        ((1.0, 0.8), (0.0, 0.0), (0.0, 0.2), "better"),
+        ((-1.0, 0.8), (0.0, 0.0), (0.3, 0.2), "worse"),
+        ((1.0, 0.8), (0.0, 0.0), (0.3, 0.2), "mixed"),
+        ((1.0, 1.2), (0.1, 0.12), (-0.3, 0.4), "no difference"),
+        ((0.0, 0.0), (0.3, 0.2), (0.0, 0.0), "worse"),  # from .8 to 1.1 is further from .99
     ],
 )
-def test_a_verdict_takes_two_standard_errors(
+def test_a_verdict_takes_what_is_beyond_the_interval(
     modes: tuple[float, float], share: tuple[float, float], divergence: tuple[float, float], expected: str
 ) -> None:
     changes = dict(zip(ablation.QUANTITIES, (modes, share, divergence), strict=True))
