@@ -20,10 +20,11 @@ from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.registry import Value
 from pushforward.nets.critics import Entry, planes
 from pushforward.nets.dcgan import ConvolutionalGenerator, convolutional_head, convolutional_trunk
+from pushforward.nets.infogan import InformedGenerator, informed_trunk
 from pushforward.nets.mlp import MLP, Maxout, activated, check_activation, joined, mlp
 from pushforward.nets.residual import ResidualGenerator, residual_trunk
 
-__all__ = ["Adversaries", "Dense", "DeepConvolutional", "Residual", "Toy"]
+__all__ = ["Adversaries", "Dense", "DeepConvolutional", "Informed", "Residual", "Toy"]
 
 SHORTEST = 8
 
@@ -162,6 +163,35 @@ class DeepConvolutional(Pictures, name="dcgan"):
     def head(self, width: int) -> nn.Module:
         """One output of the whole last map, no bias."""
         return convolutional_head(width)
+
+
+@dataclass(frozen=True)
+class Informed(Pictures, name="infogan"):
+    """Two convolutions and a dense layer of InfoGAN's digits (Chen et al. 2016, Appendix C.1), for sides that are multiples of 4.
+
+    Arguments:
+        width: channels of the map at half the picture's size; the paper's is 64.
+    """
+
+    bounded: ClassVar[bool] = True
+    width: int = 64
+
+    def __post_init__(self) -> None:
+        require_positive(width=self.width)
+
+    def check(self, event: Sequence[int]) -> None:
+        """Pictures whose sides are multiples of 4."""
+        super().check(event)
+        if event[1] % 4 or event[2] % 4:
+            raise InvalidValue(f"infogan networks take sides that are multiples of 4, got {event[1]}x{event[2]}; use network='dcgan'")
+
+    def generator(self, inputs: int, event: Sequence[int]) -> nn.Module:
+        """ReLU, tanh at the end."""
+        return InformedGenerator(inputs, event, self.width)
+
+    def trunk(self, event: Sequence[int], extra: int = 0) -> tuple[list[nn.Module], int]:
+        """Leaky ReLU of slope .1."""
+        return informed_trunk(event, extra, self.width)
 
 
 @dataclass(frozen=True)

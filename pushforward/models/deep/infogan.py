@@ -73,7 +73,7 @@ class InfoGAN(GAN):
         penalties: on the critic: 'r1(gamma=1.0)', 'gradient_penalty', 'spectral', ….
         activation: of the hidden layers.
         critic_steps: the generator moves at every critic_steps-th move of the critic.
-        network: in place of hidden and activation: 'dcgan', 'dcgan(width=32)' or 'r3gan' for pictures, 'mlp(hidden=(128, 128))'.
+        network: in place of hidden and activation: 'infogan' (the paper's), 'dcgan' or 'r3gan' for pictures, 'mlp(hidden=(128, 128))'.
         conditioning: how y enters: 'concatenation', 'embedding', 'projection', 'auxiliary'.
         hacks: switches, off by default; 'replay', 'spherical_z', 'batch_norm' and 'batch_discrimination' cannot be.
 

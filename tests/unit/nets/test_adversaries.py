@@ -67,6 +67,23 @@ def test_what_is_no_picture_is_refused(event: tuple[int, ...]) -> None:
         read(Adversaries, "dcgan").check(event)
 
 
+def test_the_pair_of_infogans_digits_has_its_layers() -> None:
+    generator, critic = players("infogan", (1, 28, 28), latent=74)
+    dense, first, up, last = 74 * 1024 + 2 * 1024, 1024 * 6272 + 2 * 128, 128 * 64 * 16 + 2 * 64, 64 * 16 + 1
+    assert count(generator) == dense + first + up + last
+    down, next_, features = 64 * 16 + 64, 64 * 128 * 16 + 2 * 128, 6272 * 1024 + 2 * 1024
+    assert count(critic) == down + next_ + features + 1024 + 1
+    made = generator(torch.randn(3, 74))
+    assert made.shape == (3, 1, 28, 28)
+    assert critic(made).shape == (3, 1)
+    assert float(made.detach().abs().max()) < 1
+
+
+def test_sides_that_infogans_pair_cannot_make_are_refused() -> None:
+    with pytest.raises(InvalidValue, match="sides that are multiples of 4, got 30x28; use network='dcgan'"):
+        read(Adversaries, "infogan").check((1, 30, 28))
+
+
 def test_a_residual_block_begins_as_the_identity_and_is_no_normaliser() -> None:
     block, x = ResidualBlock(16, depth=4), torch.randn(2, 16, 5, 5)
     assert torch.equal(block(x), x)
