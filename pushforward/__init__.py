@@ -34,7 +34,7 @@ _HOMES = {
     "core.capabilities": ["capabilities"],
     "data": ["read", "split"],
     "fitting": ["Trainer", "EM"],
-    "fitting.augment": ["dequantise", "binarise", "flip", "crop"],
+    "fitting.augment": ["dequantise", "binarise", "flip", "crop", "affine"],
     "latent.paths": ["interpolate"],
     "latent.projection": ["project"],
     "models.classical.pca": ["PCA"],

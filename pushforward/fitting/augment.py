@@ -1,24 +1,26 @@
 """What is done to every batch, in the user's units, before the model's scaling; the randomness is resumed exactly.
 
 `held_out = True` marks those that change what is measured (dequantising, binarising): they are applied, with a fixed
-seed, to held-out data as well. Flips and crops only widen the training data.
+seed, to held-out data as well. Flips, crops and affine maps only widen the training data; they are differentiable and take any units,
+so a GAN can also put them between its samples and its critic (`critic_augment`).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import affine_grid, grid_sample, pad
 
 from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.core.random import integers, uniform
 from pushforward.core.registry import Value
 from pushforward.core.space import Space
 
-__all__ = ["Augment", "Dequantise", "Binarise", "Flip", "Crop", "dequantise", "binarise", "flip", "crop"]
+__all__ = ["Augment", "Dequantise", "Binarise", "Flip", "Crop", "Affine", "dequantise", "binarise", "flip", "crop", "affine"]
 
 
 class Augment(Value, family="augmentation"):
@@ -104,7 +106,48 @@ class Crop(Augment, name="crop"):
         return padded.permute(0, 2, 3, 1)[at[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-dequantise, binarise, flip, crop = Dequantise, Binarise, Flip, Crop
+@dataclass(frozen=True)
+class Affine(Augment, name="affine"):
+    """Turns, slants, resizes and shifts each picture about its middle; what comes in is the edge, repeated.
+
+    Arguments:
+        degrees: turned by up to this much either way.
+        shear: x changes by up to this share of y, either way.
+        scale: enlarged or shrunk by up to this factor, evenly on the scale of logarithms.
+        shift: moved by up to this share of a side, either way, along each.
+    """
+
+    degrees: float = 20.0
+    shear: float = 0.3
+    scale: float = 1.25
+    shift: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("degrees", "shear", "shift"):
+            if not getattr(self, name) >= 0:
+                raise InvalidValue(f"affine's {name} must not be below 0, got {getattr(self, name)}; 0 switches it off")
+        if not self.scale >= 1:
+            raise InvalidValue(f"affine's scale is a factor of 1 or more, up and down alike, got {self.scale}; 1 switches it off")
+
+    def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
+        """Pictures of the same size, between pixels by bilinear interpolation."""
+        _pictures(self, space)
+        if x.ndim != 4:
+            raise ShapeMismatch(f"affine takes pictures (n, channels, height, width), got shape {tuple(x.shape)}")
+        n, _, height, width = x.shape
+        turn, slant, log_scale, right, down = (2 * uniform(n, 5, rng=rng, like=x) - 1).unbind(1)
+        angle, factor = turn * math.radians(self.degrees), self.scale**log_scale
+        cos, sin, slant = angle.cos() * factor, angle.sin() * factor, slant * self.shear
+        # where each pixel of the result is looked up, sides counting from -1 to 1: turned and resized after slanting
+        rows = [
+            [cos, (slant * cos - sin) * height / width, 2 * self.shift * right],
+            [sin * width / height, slant * sin + cos, 2 * self.shift * down],
+        ]
+        at = affine_grid(torch.stack([torch.stack(row, 1) for row in rows], 1), list(x.shape), align_corners=False)
+        return grid_sample(x, at, padding_mode="border", align_corners=False)
+
+
+dequantise, binarise, flip, crop, affine = Dequantise, Binarise, Flip, Crop, Affine
 
 
 def _pictures(augment: Augment, space: Space) -> None:

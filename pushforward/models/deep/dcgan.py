@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pushforward.core.registry import register
+from pushforward.fitting.augment import Augment
 from pushforward.fitting.trainer import Trainer
 from pushforward.models.deep.gan import GAN
 from pushforward.models.deep.hacks import Hack
@@ -37,6 +38,7 @@ class DCGAN(GAN):
         packing: samples the critic sees at once, a batch being split into packs.
         conditioning: how y enters: 'concatenation', 'embedding', 'projection', 'auxiliary'.
         hacks: switches beside those it has (1, 2, 4, 5 in the critic); `pushforward hacks` lists them.
+        critic_augment: random changes of all pictures that the critic is shown, real and generated: 'flip', 'crop(padding=2)', 'affine'.
 
     Example:
         >>> import torch, pushforward as pf
@@ -56,6 +58,7 @@ class DCGAN(GAN):
         packing: int = 1,
         conditioning: str = "concatenation",
         hacks: Sequence[Hack | str] = (),
+        critic_augment: Sequence[Augment | str] = (),
     ) -> None:
         super().__init__(
             latent=latent,
@@ -66,6 +69,7 @@ class DCGAN(GAN):
             packing=packing,
             conditioning=conditioning,
             hacks=hacks,
+            critic_augment=critic_augment,
         )
         self.maps = DeepConvolutional(width)
 

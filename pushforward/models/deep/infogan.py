@@ -28,6 +28,7 @@ from pushforward.densities.codes import Parts, StructuredCodes
 from pushforward.densities.columns import OneHot
 from pushforward.densities.likelihoods import bounded
 from pushforward.densities.normals import Normal
+from pushforward.fitting.augment import Augment
 from pushforward.models.deep.gan import GAN, Judged
 from pushforward.models.deep.hacks import Hack
 from pushforward.nets.adversaries import Adversaries
@@ -76,6 +77,7 @@ class InfoGAN(GAN):
         network: in place of hidden and activation: 'infogan' (the paper's), 'dcgan' or 'r3gan' for pictures, 'mlp(hidden=(128, 128))'.
         conditioning: how y enters: 'concatenation', 'embedding', 'projection', 'auxiliary'.
         hacks: switches, off by default; 'replay', 'spherical_z', 'batch_norm' and 'batch_discrimination' cannot be.
+        critic_augment: random changes of all pictures that the critic is shown, real and generated: 'flip', 'crop(padding=2)', 'affine'.
 
     Example:
         >>> import torch, pushforward as pf
@@ -101,6 +103,7 @@ class InfoGAN(GAN):
         network: Adversaries | str | None = None,
         conditioning: str = "concatenation",
         hacks: Sequence[Hack | str] = (),
+        critic_augment: Sequence[Augment | str] = (),
     ) -> None:
         super().__init__(
             latent=latent,
@@ -112,6 +115,7 @@ class InfoGAN(GAN):
             network=network,
             conditioning=conditioning,
             hacks=hacks,
+            critic_augment=critic_augment,
         )
         self.categories, self.continuous = _checked(categories, continuous)
         self.weight, self.continuous_weight = weight, continuous_weight

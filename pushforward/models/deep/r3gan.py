@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from pushforward.core.phase import Optimizer, adam
 from pushforward.core.registry import register
+from pushforward.fitting.augment import Augment
 from pushforward.fitting.trainer import Trainer
 from pushforward.models.deep.gan import GAN
 from pushforward.models.deep.hacks import Hack
@@ -38,6 +39,7 @@ class R3GAN(GAN):
         packing: samples the critic sees at once, a batch being split into packs.
         conditioning: how y enters: 'concatenation', 'embedding', 'projection', 'auxiliary'.
         hacks: switches, off by default; `pushforward hacks` lists them.
+        critic_augment: random changes of all pictures that the critic is shown, real and generated: 'flip', 'crop(padding=2)', 'affine'.
 
     Example:
         >>> import torch, pushforward as pf
@@ -58,6 +60,7 @@ class R3GAN(GAN):
         packing: int = 1,
         conditioning: str = "concatenation",
         hacks: Sequence[Hack | str] = (),
+        critic_augment: Sequence[Augment | str] = (),
     ) -> None:
         super().__init__(
             latent=latent,
@@ -67,6 +70,7 @@ class R3GAN(GAN):
             packing=packing,
             conditioning=conditioning,
             hacks=hacks,
+            critic_augment=critic_augment,
         )
         self.blocks, self.gamma, self.maps = blocks, gamma, Residual(width, blocks)
 

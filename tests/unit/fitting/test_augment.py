@@ -8,7 +8,7 @@ import torch
 
 from pushforward.core.errors import InvalidValue
 from pushforward.core.space import Space
-from pushforward.fitting.augment import binarise, crop, dequantise, flip
+from pushforward.fitting.augment import affine, binarise, crop, dequantise, flip
 
 
 def _rng(seed: int = 0) -> torch.Generator:
@@ -65,7 +65,53 @@ def test_crop_shifts_and_repeats_the_edge() -> None:
     assert len(found) == 9
 
 
-@pytest.mark.parametrize("augment", [dequantise(), binarise(), flip(), crop(padding=2)])
+def _spots(augment: object, at: tuple[float, float], n: int = 400) -> torch.Tensor:
+    """Where a round spot, `at` pixels right and down of the middle of a picture 32 high and 48 wide, is moved to: (n, 2)."""
+    down, right = torch.meshgrid(torch.arange(32.0) - 15.5, torch.arange(48.0) - 23.5, indexing="ij")
+    spot = torch.exp(-((right - at[0]) ** 2 + (down - at[1]) ** 2) / 8)
+    moved = augment.apply(spot.expand(n, 1, 32, 48), SPACE, _rng())[:, 0]  # type: ignore[attr-defined]
+    mass = moved.sum((1, 2))
+    return torch.stack([(moved * right).sum((1, 2)) / mass, (moved * down).sum((1, 2)) / mass], 1)
+
+
+NOTHING = {"degrees": 0.0, "shear": 0.0, "scale": 1.0, "shift": 0.0}
+
+
+def test_affine_turns_about_the_middle_in_pixels() -> None:
+    spots = _spots(affine(**{**NOTHING, "degrees": 30.0}), (8.0, 0.0))
+    assert spots.norm(dim=1).tolist() == pytest.approx([8.0] * 400, abs=0.1)
+    angles = torch.rad2deg(torch.atan2(spots[:, 1], spots[:, 0]))
+    assert (float(angles.min()), float(angles.max())) == pytest.approx((-30, 30), abs=1)
+    assert float(angles.std()) == pytest.approx(60 / 12**0.5, rel=0.1)
+
+
+def test_affine_slants_resizes_and_shifts_by_as_much_as_is_asked() -> None:
+    slanted = _spots(affine(**{**NOTHING, "shear": 0.5}), (0.0, 8.0))
+    assert slanted[:, 1].tolist() == pytest.approx([8.0] * 400, abs=0.1)
+    assert (float(slanted[:, 0].min()), float(slanted[:, 0].max())) == pytest.approx((-4, 4), abs=0.1)
+    sizes = _spots(affine(**{**NOTHING, "scale": 1.5}), (6.0, 6.0)) / 6
+    assert torch.allclose(sizes[:, 0], sizes[:, 1], atol=0.02)
+    assert (float(sizes.min()), float(sizes.max())) == pytest.approx((1 / 1.5, 1.5), abs=0.02)
+    assert float(sizes.log().mean()) == pytest.approx(0, abs=0.03)
+    shifted = _spots(affine(**{**NOTHING, "shift": 0.1}), (0.0, 0.0)).abs().amax(0)
+    assert shifted.tolist() == pytest.approx([4.8, 3.2], abs=0.1)
+
+
+def test_affine_that_does_nothing_changes_nothing_and_gradients_pass_through_it() -> None:
+    assert torch.allclose(affine(**NOTHING).apply(PICTURES, SPACE, _rng()), PICTURES)
+    x = PICTURES.clone().requires_grad_()
+    affine().apply(x, SPACE, _rng()).sum().backward()
+    assert x.grad is not None
+    assert float(x.grad.abs().sum()) > 0
+
+
+@pytest.mark.parametrize(("setting", "why"), [({"degrees": -1}, "must not be below 0, got -1"), ({"scale": 0.5}, "1 or more, .* got 0.5")])
+def test_affine_refuses_settings_that_make_no_sense(setting: dict[str, float], why: str) -> None:
+    with pytest.raises(InvalidValue, match=why):
+        affine(**setting)
+
+
+@pytest.mark.parametrize("augment", [dequantise(), binarise(), flip(), crop(padding=2), affine()])
 def test_the_same_stream_gives_the_same_numbers(augment: object) -> None:
     first = augment.apply(PICTURES, SPACE, _rng(1))  # type: ignore[attr-defined]
     assert torch.equal(first, augment.apply(PICTURES, SPACE, _rng(1)))  # type: ignore[attr-defined]
@@ -74,7 +120,7 @@ def test_the_same_stream_gives_the_same_numbers(augment: object) -> None:
 
 
 def test_pictures_are_needed_to_flip_and_crop() -> None:
-    for augment in (flip(), crop()):
+    for augment in (flip(), crop(), affine()):
         with pytest.raises(InvalidValue, match="changes pictures or clips, but the data are points in 2 dimensions; leave it out"):
             augment.apply(torch.zeros(3, 2), Space.infer(torch.zeros(3, 2)), _rng())
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import pushforward as pf
+from pushforward.core.errors import InvalidValue
 from pushforward.core.events import CancelToken
 from pushforward.core.phase import Batch, Step
 from pushforward.fitting.loop import Loop
@@ -34,6 +35,47 @@ def batch(model: pf.GAN, n: int = 12, y: Any = None) -> Batch:
 
 def step(seed: int = 0, fraction: float = 0.0) -> Step:
     return Step(0, fraction, torch.Generator().manual_seed(seed))
+
+
+# ------------------------------------------------------------------------------------------------- what the critic is shown
+
+
+def test_the_critic_is_shown_augmented_pictures_of_both_kinds_and_samples_stay_as_they_are() -> None:
+    x = torch.rand(64, 1, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    model = fitted(x=x, critic_augment=["flip(share=1.0)"], penalties=())
+    given, plain = Batch(model.to_model(x[:12])), fitted(x=x, penalties=())
+    plain.generator.load_state_dict(model.generator.state_dict())
+    plain.critic.load_state_dict(model.critic.state_dict())
+    codes = model.draw(12, rng=step().rng, like=given.x)
+    fake = model.push(codes)
+    assert torch.equal(fake, plain.push(codes))
+    expected = NonSaturating().critic(model.critic(given.x.flip(-1))[:, 0], model.critic(fake.flip(-1))[:, 0])
+    assert torch.allclose(model.critic_loss(given, step())["critic"], expected)
+    assert not torch.allclose(plain.critic_loss(given, step())["critic"], expected)
+    loss = model.generator_loss(given, step())["generator"]
+    assert torch.allclose(loss, NonSaturating().generator(model.critic(fake.flip(-1))[:, 0], fake[:, 0, 0, 0]))
+
+
+def test_a_generator_learns_through_what_is_done_to_its_samples() -> None:
+    x = torch.rand(64, 1, 6, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    model = fitted(x=x, critic_augment=["affine", "crop(padding=1)"])
+    model.generator.train()
+    model.generator_loss(Batch(model.to_model(x[:12])), step())["generator"].mean().backward()
+    assert all(p.grad is not None and float(p.grad.abs().sum()) > 0 for p in model.generator.parameters())
+
+
+@pytest.mark.parametrize(
+    ("augment", "why"),
+    [
+        (["flip"], r"critic_augment=\['flip.*changes pictures, but the data are points in 3 dimensions; leave it out"),
+        (["dequantise"], "'dequantise' is for data in their own units, not for samples; use augment="),
+        ("flip", r"critic_augment is a list, got 'flip'; write critic_augment=\['flip'\]"),
+        (["flop"], "unknown augmentation 'flop'; did you mean 'flip'"),
+    ],
+)
+def test_what_the_critic_cannot_be_shown_is_refused(augment: Any, why: str) -> None:
+    with pytest.raises(InvalidValue, match=why):
+        fitted(critic_augment=augment)
 
 
 # ------------------------------------------------------------------------------------------------- packing
