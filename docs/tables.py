@@ -52,7 +52,7 @@ def studies(games: bool = False) -> str:
     """Every study of `make learn`, of GANs or of all else: the median over seeds with its spread, what is asked, and whether it holds."""
     lines = ["| study | number | median (range) | asked for | |", "|---|---|---:|---:|---|"]
     for path in sorted((RESULTS / "studies").glob("*.json")):
-        if path.name.startswith(("gan", "fgan", "infogan", "stacked")) != games:
+        if path.name.startswith(("gan", "fgan", "few", "infogan", "stacked")) != games:
             continue
         record = json.loads(path.read_text())
         name = f"{record['what']}, {_count(len(record['seeds']), 'seed')}"
@@ -160,10 +160,43 @@ def _over_seeds(kind: str, values: list[float]) -> str:
         return "–"
     if kind == "failed":
         return f"{sum(values):.0f} of {len(values)}"
-    digits = 0 if kind in ("parameters", "processor seconds", "own bound", "log p", "fid") else 2
+    digits = 0 if kind in ("parameters", "pictures shown", "processor seconds", "own bound", "log p", "fid") else 2
+    digits = 3 if kind == "suspicious" else digits
     sign = "≥ " if kind in ("own bound", "log p") else ""
     spread = f" ({min(values):.{digits}f} to {max(values):.{digits}f})" if min(values) < max(values) else ""
     return f"{sign}{statistics.median(values):.{digits}f}{spread}"
+
+
+def gan_pictures() -> str:
+    """What minutes of two GANs reach on two sets of pictures, real ones beside them: medians over seeds with ranges."""
+    from pushforward.recipes import pictures
+
+    path = RESULTS / "studies" / "gan-pictures.json"
+    if not path.is_file():
+        return "No record yet: `make learn ONLY=gan-pictures` makes one."
+    record = json.loads(path.read_text())
+    seeds = list(record["seeds"].values())
+    columns = (pictures.REAL, *pictures.MAKERS)
+    lines = ["| data | measure | " + " | ".join(("pictures learnt from", *pictures.MAKERS)) + " |", "|---|---|" + "---:|" * len(columns)]
+    for data, name in {"mnist": "MNIST", "cifar10-batch1": "CIFAR-10, batch 1"}.items():
+        for kind, said in PICTURES.items():
+            cells = [_over_seeds(kind, [s[f"{data}, {who}: {kind}"] for s in seeds if f"{data}, {who}: {kind}" in s]) for who in columns]
+            lines.append(f"| {name} | {said} | " + " | ".join(cells) + " |")
+            name = ""
+    spaces = " and ".join(dict.fromkeys(seeds[0][f"{data}: features"].split(" #")[0] for data in ("mnist", "cifar10-batch1")))
+    return "\n".join([*lines, "", f"{record['what']}, {_count(len(seeds), 'seed')}, median (range); in {spaces}."])
+
+
+PICTURES = {
+    "pictures shown": "pictures shown",
+    "processor seconds": "training, thread seconds",
+    "fid": "FID",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "suspicious": "suspiciously near to a training picture",
+}
 
 
 def likelihoods() -> str:
@@ -193,6 +226,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "likelihoods": likelihoods,
     "curve": curve,
     "hacks": hacks,
+    "gan-pictures": gan_pictures,
     "gans-against-vaes": gans_against_vaes,
     "studies": studies,
     "games": partial(studies, games=True),

@@ -5,14 +5,20 @@ One run is one seed: of the initialisation, the order and the noise. The split a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+import pushforward as pf
 from pushforward.recipes import gans_against_vaes as against
 from pushforward.recipes import pictures
-from studies.study import Study
+from studies.study import Study, at_most
 
 __all__ = ["STUDIES"]
+
+FEW, FEW_SHOWN = 500, 160_000
+LONGER = 8.0
 
 
 def both(seed: int) -> Mapping[str, Any]:
@@ -28,20 +34,38 @@ def both(seed: int) -> Mapping[str, Any]:
     return found
 
 
-def drawn(seed: int) -> Mapping[str, Any]:
+def drawn(seed: int, names: Sequence[str] = ("mnist", "cifar10-batch1"), budget: float = 1.0) -> Mapping[str, Any]:
     """DCGAN and R3GAN on MNIST and on batch 1 of CIFAR-10, by the recipe `pictures`."""
     found: dict[str, Any] = {}
-    for name in ("mnist", "cifar10-batch1"):
+    for name in names:
         held = pictures.album(name, 0)
         features = pictures.judge(held)
         found[f"{name}: features"] = features.label
+        found[f"{name}: held-out labels that the features' classifier knows"] = features.facts["accuracy"]
         rows = {"learnt from": pictures.likeness(held, held.learnt(len(held.test)), features)}
         for who, maker in pictures.MAKERS.items():
-            model, seconds = pictures.learn(maker, held, seed, 1.0)
+            model, seconds = pictures.learn(maker, held, seed, budget)
             samples = model.sample(len(held.test), rng=seed)
             rows[who] = {**pictures.likeness(held, samples, features, memory=True), "processor seconds": seconds}
-            found[f"{name}, {who}: pictures shown"] = maker.shown
+            found[f"{name}, {who}: pictures shown"] = round(budget * maker.shown)
         found |= {f"{name}, {who}: {kind}": record.value for who, row in rows.items() for kind, record in row.items()}
+    return found
+
+
+def few(seed: int) -> Mapping[str, Any]:
+    """DCGAN on the first 500 digits, its critic shown them as they are, or turned, slanted, resized and shifted (`critic_augment`)."""
+    whole = pictures.album("mnist", 0)
+    features = pictures.judge(whole)
+    x = whole.learnt(FEW)
+    held = replace(whole, train=pf.Arrays(x, space=whole.space, name=f"mnist[:{FEW}]"))
+    found: dict[str, Any] = {"features": features.label, "pictures to learn from": FEW}
+    found |= {f"learnt from: {kind}": record.value for kind, record in pictures.likeness(held, x, features).items()}
+    for name, shown in {"as they are": (), "augmented": ("affine",)}.items():
+        maker = pictures.Maker(partial(pf.DCGAN, latent=64, width=16, critic_augment=shown), FEW_SHOWN)
+        model, seconds = pictures.learn(maker, held, seed, 1.0)
+        row = pictures.likeness(held, model.sample(len(held.test), rng=seed), features, memory=True)
+        found |= {f"{name}: {kind}": record.value for kind, record in {**row, "processor seconds": seconds}.items()}
+    found["FID, augmented less as they are"] = found["augmented: fid"] - found["as they are: fid"]
     return found
 
 
@@ -57,7 +81,22 @@ STUDIES = [
         "gan-pictures",
         "DCGAN and R3GAN of minutes on MNIST and on batch 1 of CIFAR-10, 2000 pictures not learnt from",
         drawn,
-        seeds=1,
+        seeds=5,
         needs="cifar10",
+    ),
+    Study(
+        "gan-pictures-longer",
+        f"DCGAN and R3GAN on MNIST, {LONGER:.0f} times as long as in gan-pictures, 2000 pictures not learnt from",
+        partial(drawn, names=("mnist",), budget=LONGER),
+        seeds=1,
+        needs="mnist",
+    ),
+    Study(
+        "few-pictures",
+        f"DCGAN on {FEW} digits of MNIST, {FEW_SHOWN:,} pictures shown, the critic's pictures as they are or augmented, 2000 test digits",
+        few,
+        {"FID, augmented less as they are": at_most(0)},
+        seeds=3,
+        needs="mnist",
     ),
 ]

@@ -1,8 +1,8 @@
 """The law of structured codes: noise, categories and uniform numbers side by side.
 
-    z = [ε | c_1 | … | c_k | u]        ε ~ N(0, I),  c_i one-hot and uniform over K_i categories,  u ~ U[-1, 1]
+    z = [ε | c_1 | … | c_k | u]        ε ~ N(0, s² I),  c_i one-hot and uniform over K_i categories,  u ~ U[-1, 1]
 
-    log p(z) = log N(ε; 0, I) - Σ_i log K_i - (numbers in u) log 2
+    log p(z) = log N(ε; 0, s² I) - Σ_i log K_i - (numbers in u) log 2
 
 as a density in ε and u, a mass in c; -∞ where a block is not one-hot or a number beyond ±1.
 """
@@ -40,6 +40,7 @@ class StructuredCodes:
         categories: sizes of the one-hot blocks.
         continuous: numbers in [-1, 1].
         like: a tensor whose device and floating type the draws have.
+        scale: s, standard deviation of the noise.
     """
 
     n: int
@@ -47,6 +48,7 @@ class StructuredCodes:
     categories: tuple[int, ...]
     continuous: int
     like: Tensor
+    scale: float = 1.0
 
     @property
     def widths(self) -> list[int]:
@@ -76,12 +78,13 @@ class StructuredCodes:
         for block in blocks:
             inside = inside & ((block == 0) | (block == 1)).all(-1) & (block.sum(-1) == 1)
         law = Normal.standard(1, self.noise, like=z)
-        return torch.where(inside, law.log_prob(noise) - sum(self.entropies), -torch.inf)
+        of_noise = law.log_prob(noise / self.scale) - self.noise * math.log(self.scale)
+        return torch.where(inside, of_noise - sum(self.entropies), -torch.inf)
 
     def rsample(self, *, rng: Rng = None) -> Tensor:
         """n codes; no gradient to pass."""
         stream, n = generator(rng, self.like.device), self.n
-        noise = normal(n, self.noise, rng=stream, like=self.like)
+        noise = self.scale * normal(n, self.noise, rng=stream, like=self.like)
         blocks = [torch.nn.functional.one_hot(integers(k, (n,), rng=stream, device=noise.device), k) for k in self.categories]
         numbers = 2 * uniform(n, self.continuous, rng=stream, like=self.like) - 1
         return torch.cat([noise, *(block.to(noise) for block in blocks), numbers], 1)

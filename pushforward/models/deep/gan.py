@@ -11,9 +11,9 @@ the game), `optimizer`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -54,12 +54,14 @@ class Judged:
         heads: what its further heads said.
         y: the conditions, in model coordinates.
         z: the codes of generated samples; None of real ones, and where some samples are old.
+        again: judges the same real rows once more, as hacks and `critic_augment` happen to show them then; None of generated ones.
     """
 
     output: Tensor
     heads: tuple[Tensor, ...] = ()
     y: Tensor | None = None
     z: Tensor | None = None
+    again: Callable[[], Judged] | None = None
 
 
 @register("gan")
@@ -252,6 +254,7 @@ class GAN(Learner):
             self.recent(batch.x, batch.y)
         (rows, conditions), (made, asked) = self._packs(self._shown(batch.x, step), batch.y), self._packs(self._shown(x, step), y)
         real, fake = self._both_judged(rows, conditions, made, asked, z)
+        real = replace(real, again=lambda: self._judged(*self._packs(self._shown(batch.x, step), batch.y)))
         terms = {"critic": self._critic_game(real.output, fake.output, step.rng)}
         for p in self.penalties:
             if p.term:

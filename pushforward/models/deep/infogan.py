@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
+from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, require_positive
 from pushforward.core.model import Symptom
 from pushforward.core.phase import Batch, Phase, Step, Terms, adam
 from pushforward.core.random import Rng, generator
@@ -36,6 +36,7 @@ from pushforward.nets.mlp import mlp
 from pushforward.nets.surgery import put_group_norm
 from pushforward.objectives.games import Game
 from pushforward.objectives.penalties import Penalty
+from pushforward.objectives.views import shared_information
 
 __all__ = ["InfoGAN"]
 
@@ -69,6 +70,10 @@ class InfoGAN(GAN):
         continuous: numbers of the code that are uniform on [-1, 1].
         weight: λ of the categories' information; 0 switches it off.
         continuous_weight: λ of the numbers' information; less, because it is of densities.
+        view_weight: λ of what two views of the same real picture, differently changed by critic_augment, say together about its category;
+            then categories of real pictures are those that no such change touches (0 switches it off).
+        noise_scale: standard deviation of the noise; the less, the more of a sample its category decides (Mukherjee et al. 2019,
+            ClusterGAN, §3, take .1), but too little makes samples of a category alike.
         hidden: sizes of the hidden layers of both networks.
         game: 'non_saturating', 'minimax', 'least_squares', 'hinge', 'wasserstein', 'relativistic', …
         penalties: on the critic: 'r1(gamma=1.0)', 'gradient_penalty', 'spectral', ….
@@ -95,6 +100,8 @@ class InfoGAN(GAN):
         continuous: int = 2,
         weight: float = 1.0,
         continuous_weight: float = 0.1,
+        view_weight: float = 0.0,
+        noise_scale: float = 1.0,
         hidden: Sequence[int] = (128, 128),
         game: Game | str = "non_saturating",
         penalties: Sequence[Penalty | str] = ("r1(gamma=0.1)",),
@@ -118,10 +125,16 @@ class InfoGAN(GAN):
             critic_augment=critic_augment,
         )
         self.categories, self.continuous = _checked(categories, continuous)
-        self.weight, self.continuous_weight = weight, continuous_weight
-        for name, value in (("weight", weight), ("continuous_weight", continuous_weight)):
+        require_positive(noise_scale=noise_scale)
+        self.weight, self.continuous_weight, self.view_weight, self.noise_scale = weight, continuous_weight, view_weight, noise_scale
+        for name, value in (("weight", weight), ("continuous_weight", continuous_weight), ("view_weight", view_weight)):
             if not value >= 0:
                 raise InvalidValue(f"{name} must not be below 0, got {value}; 0 switches it off")
+        if view_weight and not (self.critic_augment and self.categories):
+            raise InvalidValue(
+                f"view_weight={view_weight} compares two views of a picture by their categories, which takes both; "
+                f"got critic_augment={list(critic_augment)}, categories={list(categories)}; pass critic_augment=['affine'], say"
+            )
         for hack in self.hacks:
             if hack.name in REFUSED:
                 raise InvalidValue(f"the hack {hack.name!r} does not go with InfoGAN: {REFUSED[hack.name]}; leave it out")
@@ -167,8 +180,13 @@ class InfoGAN(GAN):
         return found  # type: ignore[return-value]
 
     def critic_terms(self, real: Judged, fake: Judged) -> dict[str, Tensor]:
-        """-λ L_I of its samples, by kind of code, each (n,)."""
-        return {**super().critic_terms(real, fake), **self._minus_information(fake)}
+        """-λ L_I of its samples, by kind of code, and -λ of what two views of real pictures share, each (n,)."""
+        terms = {**super().critic_terms(real, fake), **self._minus_information(fake)}
+        if self.view_weight and real.again is not None:
+            one, two = self.recognised(real.heads[-1])[0], self.recognised(real.again().heads[-1])[0]
+            shared = torch.stack([shared_information(a.logits, b.logits) for a, b in zip(one, two)])
+            terms["views"] = -self.view_weight * shared.sum(0)
+        return terms
 
     def generator_terms(self, fake: Judged) -> dict[str, Tensor]:
         """-λ L_I, by kind of code, each (n,)."""
@@ -183,7 +201,7 @@ class InfoGAN(GAN):
         return self._reported(super().generator_loss(batch, step))
 
     def _weights(self) -> dict[str, float]:
-        return {"categories": self.weight, "continuous": self.continuous_weight}
+        return {"categories": self.weight, "continuous": self.continuous_weight, "views": self.view_weight}
 
     def _minus_information(self, fake: Judged) -> dict[str, Tensor]:
         assert fake.z is not None
@@ -222,10 +240,10 @@ class InfoGAN(GAN):
     # ---------------------------------------------------------------------------------------------- the model
 
     def _law(self, like: Tensor, n: int = 1) -> StructuredCodes:
-        return StructuredCodes(n, self.latent, self.categories, self.continuous, like)
+        return StructuredCodes(n, self.latent, self.categories, self.continuous, like, self.noise_scale)
 
     def prior(self, n: int = 1) -> StructuredCodes:  # type: ignore[override]
-        """p(z), n rows: N(0, I), uniform one-hot blocks, U[-1, 1]."""
+        """p(z), n rows: N(0, noise_scale² I), uniform one-hot blocks, U[-1, 1]."""
         return self._law(next(self.generator.parameters()), n)
 
     def draw(self, n: int, *, rng: Rng = None, like: Tensor) -> Tensor:

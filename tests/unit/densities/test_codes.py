@@ -43,5 +43,14 @@ def test_the_log_probability_by_hand() -> None:
     assert law().log_prob(soft).tolist() == law().log_prob(far).tolist() == [-math.inf] * 5
 
 
+def test_noise_may_be_narrower() -> None:
+    narrow = StructuredCodes(4000, 2, (3, 2), 2, LIKE, scale=0.2)
+    z, wide = narrow.rsample(rng=0), law().rsample(rng=0)
+    assert torch.allclose(z[:, :2], 0.2 * wide[:, :2])
+    assert torch.equal(z[:, 2:], wide[:, 2:])
+    density = torch.distributions.Normal(torch.zeros(2, dtype=torch.float64), 0.2).log_prob(z[:, :2]).sum(1)
+    assert torch.allclose(narrow.log_prob(z), density - math.log(3 * 2) - 2 * math.log(2))
+
+
 def test_entropies() -> None:
     assert law().entropies == pytest.approx((math.log(6), math.log(4)))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.core.phase import Batch, Step
+from pushforward.objectives.views import shared_information
 
 X = torch.randn(128, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 Y = torch.arange(128) % 3
@@ -37,6 +38,39 @@ def test_a_code_is_noise_then_categories_then_numbers() -> None:
         pf.ShapeMismatch, match=r"expected codes \(n, 11\): 2 of noise, 4\+3 of categories, 2 continuous; got shape \(5, 2\)"
     ):
         model.decode(z[:, :2])
+
+
+def test_narrow_noise_is_drawn_and_stored(tmp_path: Path) -> None:
+    model = fitted(noise_scale=0.25)
+    assert torch.allclose(model.draw(500, rng=0, like=X)[:, :2], 0.25 * fitted().draw(500, rng=0, like=X)[:, :2])
+    model.save(tmp_path / "model")
+    again = pf.load(tmp_path / "model")
+    assert again.noise_scale == 0.25
+    assert torch.equal(again.sample(5, rng=0), model.sample(5, rng=0))
+    with pytest.raises(pf.InvalidValue, match="noise_scale must be"):
+        fitted(noise_scale=0.0)
+
+
+def test_two_views_of_real_pictures_are_compared_by_their_categories() -> None:
+    x = torch.rand(64, 1, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    model = fitted(x=x, critic_augment=["flip"], view_weight=0.5, penalties=())
+    given = Batch(model.to_model(x[:16]))
+    rng = step()
+    model.draw(16, rng=rng.rng, like=given.x)
+    views = [model._shown(given.x, rng) for _ in range(3)]  # of real pictures, of generated ones, of real ones again
+    logits = [model.critic(view)[-1] for view in (views[0], views[2])]
+    expected = sum(shared_information(one, two) for one, two in zip(logits[0][:, :7].split([4, 3], 1), logits[1][:, :7].split([4, 3], 1)))
+    terms = model.critic_loss(given, step())
+    assert torch.allclose(terms["views"], -0.5 * expected)
+    assert float(terms.logged["information_views"]) == pytest.approx(float(expected.detach().mean()))
+    assert "views" not in model.generator_loss(given, step())
+    assert "views" not in fitted(x=x, critic_augment=["flip"]).critic_loss(given, step())
+
+
+@pytest.mark.parametrize("given", [{"critic_augment": ()}, {"critic_augment": ["flip"], "categories": ()}])
+def test_views_take_changes_and_categories(given: dict[str, Any]) -> None:
+    with pytest.raises(pf.InvalidValue, match=r"view_weight=0.5 compares two views of a picture by their categories, which takes both"):
+        pf.InfoGAN(view_weight=0.5, **given)
 
 
 def test_encode_gives_what_q_reads_in_the_same_layout() -> None:
