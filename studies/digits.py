@@ -26,7 +26,7 @@ from studies.study import Study, at_most
 
 __all__ = ["STUDIES"]
 
-CODES_SHOWN = 300_000
+CODES_SHOWN = 200_000
 PLAYERS = "adam(rate=5e-4, beta1=0.5)"
 STACKS, DRAWN = 128_000, 26_000
 STACKED_SHOWN = {"DCGAN": 500_000, "PacDCGAN2": 500_000}
