@@ -17,17 +17,15 @@ import torch
 from torch import Tensor
 
 import pushforward as pf
-from pushforward.core.phase import Batch
 from pushforward.core.random import derive, generator, integers
 from pushforward.metrics.classifiers import Classifier, learn
-from pushforward.metrics.clusters import purity
 from pushforward.metrics.modes import label_modes
+from pushforward.models.deep.infogan import InfoGAN
+from pushforward.recipes import codes as recipe
 from studies.study import Study, at_most
 
 __all__ = ["STUDIES"]
 
-CODES_SHOWN = 200_000
-PLAYERS = "adam(rate=5e-4, beta1=0.5)"
 STACKS, DRAWN = 128_000, 26_000
 STACKED_SHOWN = {"DCGAN": 500_000, "PacDCGAN2": 500_000}
 WIDTH = 16
@@ -39,37 +37,22 @@ def digits_of(part: str) -> tuple[Tensor, Tensor]:
     return source.x, source.y.flatten()
 
 
-def codes(seed: int, make: Callable[[], pf.InfoGAN]) -> Mapping[str, Any]:
+def codes(seed: int, make: Callable[[], InfoGAN]) -> Mapping[str, Any]:
     """InfoGAN learns from digits without labels; its category of the unseen digits is matched one to one with their labels."""
-    x, _ = digits_of("mnist")
-    test, labels = digits_of("mnist:test")
+    held = recipe.parts("mnist", seed)
     began = time.process_time()
-    how = {"batch": 32, "schedule": "linear", "ema": 0.999, "optimizers": {"critic": PLAYERS, "generator": PLAYERS}, "seed": seed}
-    model = make().fit(x, by=pf.Trainer(samples=CODES_SHOWN, **how))  # type: ignore[arg-type]
+    model = recipe.learn(make(), held.train, seed)
     spent = time.process_time() - began
-    with torch.no_grad():
-        z = torch.cat([model.encode(part) for part in test.split(500)])
-    found = model.parts(z).categories[0].argmax(1)
-    vital = model.vitals(Batch(model.to_model(test[:2000])), rng=0)
-    matched, pure = purity(found, labels, matched=True), purity(found, labels)
+    category = model.parts(recipe.codes(model, held.test)).categories[0].argmax(1)
+    found = recipe.measured(model, held, category)
     return {
-        "pictures shown": CODES_SHOWN,
+        "pictures shown": recipe.SHOWN,
         "training processor seconds": spent,
-        "error of the category, best matching": 1 - matched.value,
-        "standard error": matched.error,
-        "purity": pure.value,
-        "L_I of the category, nats": vital["information_categories"],
+        "error of the category, best matching": found["error, best matching"].value,
+        "standard error": found["error, best matching"].error,
+        "purity": found["purity"].value,
+        "L_I of the category, nats": found["L_I"].value,
     }
-
-
-def with_views() -> pf.InfoGAN:
-    """Ten categories that turning, slanting, resizing and shifting must not touch, and that decide more of a sample than the noise does."""
-    return plain(weight=0.3, noise_scale=0.3, view_weight=1.0, critic_augment=("affine",))
-
-
-def plain(**settings: Any) -> pf.InfoGAN:
-    """The paper's objective: ten categories and two numbers."""
-    return pf.InfoGAN(categories=(10,), continuous=2, network=f"dcgan(width={WIDTH})", **settings)
 
 
 def stacks(n: int, seed: int) -> Tensor:
@@ -108,17 +91,17 @@ def stacked(seed: int) -> Mapping[str, Any]:
 STUDIES = [
     Study(
         "infogan-mnist",
-        f"InfoGAN on MNIST without labels, narrow noise and categories that survive affine maps, {CODES_SHOWN:,} pictures shown, "
+        f"InfoGAN on MNIST without labels, narrow noise and categories that survive affine maps, {recipe.SHOWN:,} pictures shown, "
         "its category against the labels of 10 000 test digits",
-        partial(codes, make=with_views),
+        partial(codes, make=recipe.with_views),
         {"error of the category, best matching": at_most(0.15)},
         seeds=5,
         needs="mnist",
     ),
     Study(
         "infogan-mnist-plain",
-        f"InfoGAN on MNIST without labels by the paper's objective, {CODES_SHOWN:,} pictures shown",
-        partial(codes, make=plain),
+        f"InfoGAN on MNIST without labels by the paper's objective, {recipe.SHOWN:,} pictures shown",
+        partial(codes, make=recipe.plain),
         seeds=1,
         needs="mnist",
     ),

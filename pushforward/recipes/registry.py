@@ -144,6 +144,10 @@ RECIPES: Mapping[str, Recipe] = {
             (), "MNIST, by name (any pictures with --file; NAME@32 brings them to 32 pixels)", source="mnist", budget=True,
         ),
         Recipe(
+            "codes", "codes", "InfoGAN finds categories without labels: how nearly they are the labels, and what its numbers change",
+            (), "MNIST, by name, or scikit-learn's digits where it is not at hand", source="mnist", budget=True,
+        ),
+        Recipe(
             "gans-against-vaes", "gans_against_vaes", "a GAN and a VAE with as many parameters and pictures shown: every measure",
             (), "MNIST, by name, or scikit-learn's digits where it is not at hand", source="mnist", budget=True,
         ),

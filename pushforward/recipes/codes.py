@@ -1,0 +1,183 @@
+r"""What a code learnt without labels means: InfoGAN's category beside the labels, and what its numbers change.
+
+The bound on the information that samples hold about their category is nearly its whole entropy after a minute, long before samples are
+digits: almost any ten groups can be read off. So which groups they are is decided by what is easiest, and three things make that the
+digit. Noise is narrow, so that the category decides which kind a sample is, and the noise only how it looks. The critic sees every
+picture turned, slanted, resized and shifted by chance, so that none of these can be the category. And two such views of the same real
+picture must say the same, so that the groups of real pictures are those of the samples.
+
+Measured on pictures that were not learnt from, where they have labels: the error of the category as a classifier, each category matched
+with one label, and the purity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import BadSource
+from pushforward.core.phase import Batch
+from pushforward.core.random import derive
+from pushforward.core.records import Record
+from pushforward.core.source import Arrays, Source
+from pushforward.core.space import Space
+from pushforward.data import read, split
+from pushforward.fitting.trainer import Trainer
+from pushforward.metrics.clusters import purity
+from pushforward.models.deep.infogan import InfoGAN
+from pushforward.plots.latent import sheet
+from pushforward.recipes.registry import Findings
+
+__all__ = ["run", "learn", "with_views", "plain", "measured", "parts", "Parts", "SHOWN"]
+
+CATEGORIES, NUMBERS = 10, 2
+WIDTH = 16
+SHOWN, BATCH = 200_000, 32
+RATE = "adam(rate=0.0005, beta1=0.5)"
+TEST, VITAL = 10_000, 2000
+REAL, DRAWN, STEPS = 8, 8, 5
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Pictures to learn from, without labels, and others with theirs, if there are any.
+
+    Arguments:
+        train: to learn from.
+        test: not learnt from (m, *shape), with labels (m,) or None.
+        space: of one picture; data: how records call the test pictures.
+    """
+
+    train: Source
+    test: Tensor
+    labels: Tensor | None
+    space: Space
+    data: str
+
+
+def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
+    """Learn without labels, measure against them, and draw."""
+    held, notes = at_hand(str(paths[0]), seed)
+    shown = max(BATCH, round(budget * SHOWN))
+    model = learn(with_views(), held.train, seed, shown)
+    category = model.parts(codes(model, held.test)).categories[0].argmax(1)
+    records = measured(model, held, category)
+    rows = [[name, f"{r.value:.3f} ± {r.error:.3f}" if r.error else f"{r.value:.3f}"] for name, r in records.items()]
+    notes += [
+        f"{held.space}; {len(held.train):,} to learn from, without labels, {shown:,} shown; measured on {held.data}",
+        f"L_I is at most ln {CATEGORIES} = {torch.tensor(CATEGORIES).log():.3f} nats, where every sample's category can be read off it",
+    ]
+    if held.labels is None:
+        notes.append("these pictures have no labels, so nothing says what the categories should be")
+    return Findings(records, ("what", "value"), rows, notes, pictures(model, held, category, seed))
+
+
+# ------------------------------------------------------------------------------------------------------ pictures to learn from
+
+
+def parts(text: str, seed: int) -> Parts:
+    """Pictures by name or path: MNIST's own test digits, or a fifth set aside."""
+    source = read(text)
+    if source.space.kind != "pictures":
+        raise BadSource(f"{text}: expected pictures, got {source.space}; pass --file with a folder of pictures, digits or mnist")
+    train, test = (source, read("mnist:test")) if text == "mnist" else split(source, held_out=0.2, seed=seed)
+    few = test.take(torch.arange(min(len(test), TEST)))
+    labelled = source.condition_space is not None and source.condition_space.is_label
+    every = train.take(torch.arange(len(train))).x if labelled else None
+    plain = train if every is None else Arrays(every, space=source.space, name=text)
+    said = f"{len(few.x)} pictures of {Path(text).name}" + (":test" if text == "mnist" else f", not learnt from (seed {seed})")
+    return Parts(plain, few.x, few.y.flatten() if labelled and few.y is not None else None, source.space, said)
+
+
+def at_hand(text: str, seed: int) -> tuple[Parts, list[str]]:
+    """The pictures; scikit-learn's digits where MNIST is not at hand, with a note that says so."""
+    try:
+        return parts(text, seed), []
+    except BadSource:
+        if text != "mnist":
+            raise
+        cure = "`pushforward data mnist --download` fetches it, or point PUSHFORWARD_DATA at it"
+        return parts("digits", seed), [f"MNIST is not here: these are scikit-learn's digits, 8×8; {cure}"]
+
+
+# ------------------------------------------------------------------------------------------------------------------- learning
+
+
+def with_views() -> InfoGAN:
+    """Categories that no affine change touches, and that decide more of a sample than the noise does."""
+    return plain(weight=0.3, noise_scale=0.3, view_weight=1.0, critic_augment=("affine",))
+
+
+def plain(**settings: Any) -> InfoGAN:
+    """The paper's objective: ten categories and two numbers."""
+    return InfoGAN(categories=(CATEGORIES,), continuous=NUMBERS, network=f"dcgan(width={WIDTH})", **settings)
+
+
+def learn(model: InfoGAN, x: Source | Tensor, seed: int, shown: int = SHOWN) -> InfoGAN:
+    """Both players at the same rate, which falls; small batches, because what counts is how often they move."""
+    optimizers = {"critic": RATE, "generator": RATE}
+    return model.fit(x, by=Trainer(samples=shown, batch=BATCH, seed=seed, schedule="linear", ema=0.999, optimizers=optimizers))
+
+
+@torch.no_grad()
+def codes(model: InfoGAN, x: Tensor) -> Tensor:
+    """Codes (n, code_width) of pictures (n, *shape)."""
+    return torch.cat([model.encode(part) for part in x.split(500)])
+
+
+def measured(model: InfoGAN, held: Parts, category: Tensor) -> dict[str, Record]:
+    """L_I of the category, the purity and, matched one to one, the error of the category (m,) as a classifier of the test pictures."""
+    vital = model.vitals(Batch(model.to_model(held.test[:VITAL])), rng=0)
+    n = min(VITAL, len(held.test))
+    found = {"L_I": Record("L_I", vital["information_categories"], 0.0, unit="nats", bound="lower bound", data="samples", n=n)}
+    if held.labels is None:
+        return found
+    matched = purity(category, held.labels, matched=True, data=held.data)
+    error = Record("error", 1 - matched.value, matched.error, data=held.data, n=matched.n, details=matched.details)
+    return {"error, best matching": error, "purity": purity(category, held.labels, data=held.data), **found}
+
+
+# ------------------------------------------------------------------------------------------------------------------- pictures
+
+
+@torch.no_grad()
+def pictures(model: InfoGAN, held: Parts, category: Tensor, seed: int) -> dict[str, Any]:
+    """By category: the first test pictures that are found in it, and samples; and one sample of each whose numbers move."""
+    z = model.draw(DRAWN * CATEGORIES, rng=derive(seed, "samples"), like=next(model.parameters()))
+    first, last = model.latent, model.latent + CATEGORIES
+    z[:, first:last] = torch.eye(CATEGORIES).repeat_interleave(DRAWN, 0)
+    samples = model.decode(z).reshape(CATEGORIES, DRAWN, *held.test.shape[1:])
+    blank = torch.full_like(held.test[:1], held.space.high or 0.0)
+    real = torch.stack(
+        [torch.cat([held.test[category == k][:REAL], blank.expand(REAL, *blank.shape[1:])])[:REAL] for k in range(CATEGORIES)]
+    )
+    down = [named(k, category, held.labels) for k in range(CATEGORIES)]
+    across = ["not learnt from", *[""] * (REAL - 1), "samples", *[""] * (DRAWN - 1)]
+    beside = torch.cat([real.to(samples), samples], 1)
+
+    moved = z.reshape(CATEGORIES, DRAWN, -1)[:, :1].repeat(1, NUMBERS * STEPS, 1)
+    moved[..., last:] = 0
+    values = torch.linspace(-1, 1, STEPS)
+    for i in range(NUMBERS):
+        moved[:, i * STEPS : (i + 1) * STEPS, last + i] = values
+    turned = model.decode(moved.flatten(0, 1)).reshape(CATEGORIES, NUMBERS * STEPS, *held.test.shape[1:])
+    words = [f"{value:g}" for _ in range(NUMBERS) for value in values.tolist()]
+    names = ("first number, then second", "")
+    return {
+        "codes": sheet(beside, held.space, across=across, down=down, title="Pictures by the category that InfoGAN finds, and its samples"),
+        "codes-numbers": sheet(turned, held.space, across=words, down=down, names=names, title="The same code, its two numbers moved"),
+    }
+
+
+def named(k: int, category: Tensor, labels: Tensor | None) -> str:
+    """A category by its commonest label and how many of its pictures have that."""
+    if labels is None or not bool((category == k).any()):
+        return f"{k}"
+    own = labels[category == k]
+    common = own.mode().values
+    return f"{k}: {float((own == common).double().mean()):.0%} are {int(common)}"

@@ -1,0 +1,71 @@
+"""What InfoGAN's code means, on tiny budgets: held-out rows, labels unseen and matched, pictures with labels and without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import pushforward as pf
+from pushforward.core.errors import BadSource
+from pushforward.recipes import codes
+from pushforward.recipes.registry import run
+from tests.looks import seen
+
+
+def test_the_category_is_measured_against_labels_that_nobody_learnt_from(tmp_path: Path) -> None:
+    found, paths = run("codes", file="digits", out=tmp_path, seed=1, budget=0.003)
+    seen(paths, "codes.png", "codes-numbers.png")
+    assert list(found.records) == ["error, best matching", "purity", "L_I"]
+    error = found.records["error, best matching"]
+    assert error.n == 359
+    assert error.data == "359 pictures of digits, not learnt from (seed 1)"
+    assert 0 <= 1 - error.value <= found.records["purity"].value <= 1
+    assert found.records["L_I"].value <= 2.303
+
+
+def test_categories_that_are_the_labels_make_no_errors() -> None:
+    held = codes.parts("digits", 0)
+    model = codes.learn(codes.plain(), held.train, 0, 64)
+    assert held.labels is not None
+    renamed = (held.labels.long() + 3) % 10
+    assert codes.measured(model, held, renamed)["error, best matching"].value == 0
+    merged = torch.where(renamed == 1, 2, renamed)
+    lost = float((renamed == 1).double().mean()), float((renamed == 2).double().mean())
+    assert codes.measured(model, held, merged)["error, best matching"].value == pytest.approx(min(lost))
+    assert codes.named(4, renamed, held.labels) == "4: 100% are 1"
+    assert codes.named(4, renamed, None) == "4"
+
+
+def test_no_picture_is_in_both_parts_and_no_label_reaches_the_model() -> None:
+    held = codes.parts("digits", 0)
+    train = held.train.take(torch.arange(len(held.train)))
+    assert len(train.x) + len(held.test) == 1797
+    assert train.y is None
+    own = {bytes(row.numpy().tobytes()) for row in train.x.float()}
+    assert sum(row.numpy().tobytes() in own for row in held.test.float()) <= 2  # no two digits are alike but by chance
+
+
+def test_pictures_without_labels_have_categories_that_nothing_judges(tmp_path: Path) -> None:
+    levels = torch.randint(0, 256, (40, 12, 12), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    for i, level in enumerate(levels):
+        Image.fromarray(level.numpy()).save(tmp_path / f"{i}.png")
+    found, paths = run("codes", file=tmp_path, out=tmp_path / "out", budget=0.001)
+    assert list(found.records) == ["L_I"]
+    assert "no labels" in found.notes[-1]
+    assert len(paths) == 2
+
+
+def test_points_are_no_pictures(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a,b\n1.5,2\n3,4.5\n5,6\n")
+    with pytest.raises(BadSource, match="expected pictures, got points"):
+        run("codes", file=tmp_path / "x.csv", out=tmp_path / "out")
+
+
+def test_both_objectives_are_the_same_players() -> None:
+    views, plain = codes.with_views(), codes.plain()
+    assert isinstance(views, pf.InfoGAN)
+    assert (views.view_weight, plain.view_weight, views.noise_scale, plain.noise_scale) == (1.0, 0.0, 0.3, 1.0)
+    assert str(views.network) == str(plain.network)
