@@ -179,13 +179,16 @@ class InfoGAN(GAN):
             found["continuous"] = normal.log_prob(given.continuous) + of_numbers
         return found  # type: ignore[return-value]
 
+    def shared(self, one: Judged, two: Judged) -> Tensor:
+        """What two views of the same rows say together about their categories (n,), nats; at most Σ ln K on average."""
+        pairs = zip(self.recognised(one.heads[-1])[0], self.recognised(two.heads[-1])[0])
+        return torch.stack([shared_information(a.logits, b.logits) for a, b in pairs]).sum(0)
+
     def critic_terms(self, real: Judged, fake: Judged) -> dict[str, Tensor]:
         """-λ L_I of its samples, by kind of code, and -λ of what two views of real pictures share, each (n,)."""
         terms = {**super().critic_terms(real, fake), **self._minus_information(fake)}
         if self.view_weight and real.again is not None:
-            one, two = self.recognised(real.heads[-1])[0], self.recognised(real.again().heads[-1])[0]
-            shared = torch.stack([shared_information(a.logits, b.logits) for a, b in zip(one, two)])
-            terms["views"] = -self.view_weight * shared.sum(0)
+            terms["views"] = -self.view_weight * self.shared(real, real.again())
         return terms
 
     def generator_terms(self, fake: Judged) -> dict[str, Tensor]:
@@ -217,13 +220,20 @@ class InfoGAN(GAN):
 
     @torch.no_grad()
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
-        """Those of a GAN, and L_I in nats: information_categories (at most Σ ln K), its share of that, information_continuous."""
+        """Those of a GAN, and in nats L_I and what views share.
+
+        information_categories (at most Σ ln K), its share of that (information_share), information_continuous, and, with a view_weight,
+        information_views of the given rows (at most Σ ln K).
+        """
         stream = generator(rng, batch.x.device)
         found = super().vitals(batch, rng=stream)
         z = self.draw(len(batch.x), rng=stream, like=batch.x)
         fake = self._judged(self.push(z, batch.y, rng=stream), batch.y)
         for name, value in self.information(fake.heads[-1], z).items():
             found[f"information_{name}"] = float(value.mean())
+        if self.view_weight:
+            views = (self._judged(self._shown(batch.x, Step(0, 1.0, stream)), batch.y) for _ in range(2))
+            found["information_views"] = float(self.shared(*views).mean())
         if self.categories:
             found["information_share"] = found["information_categories"] / self._law(z).entropies[0]
         return found

@@ -22,13 +22,13 @@ def test_the_category_is_measured_against_labels_that_nobody_learnt_from(tmp_pat
     error = found.records["error, best matching"]
     assert error.n == 359
     assert error.data == "359 pictures of digits, not learnt from (seed 1)"
-    assert 0 <= 1 - error.value <= found.records["purity"].value <= 1
+    assert 0 <= 1 - error.value <= found.records["purity"].value + 1e-9 <= 1 + 1e-9
     assert found.records["L_I"].value <= 2.303
 
 
 def test_categories_that_are_the_labels_make_no_errors() -> None:
     held = codes.parts("digits", 0)
-    model = codes.learn(codes.plain(), held.train, 0, 64)
+    model = codes.learn(codes.plain, held.train, 0, 0.0)
     assert held.labels is not None
     renamed = (held.labels.long() + 3) % 10
     assert codes.measured(model, held, renamed)["error, best matching"].value == 0
