@@ -210,7 +210,7 @@ _FITTING: dict[str, tuple[str, dict[str, Any]]] = {
     "accumulate": ("compute each step's gradient in this many pieces", {}),
     "ema": ("keep an average of the weights with this decay per step, and sample from it", {}),
     "augment": (
-        "in place of the model's own: flip, crop(padding=2), dequantise, binarise; none for nothing",
+        "in place of the model's own: flip, crop(padding=2), affine, dequantise, binarise; none for nothing",
         {"many": True, "repeats": True, "default": None},
     ),
     "evaluate_every": ("epochs between evaluations; a twentieth of the budget if not given, an eighth with nothing held out", {}),

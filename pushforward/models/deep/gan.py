@@ -87,7 +87,7 @@ class GAN(Learner):
         single_step: both players move by gradients taken at the same parameters (Nowozin et al. 2016, Algorithm 1).
         hacks: switches, off by default: 'soft_labels', 'input_noise(sigma=0.1)', …; `pushforward hacks` lists them.
         critic_augment: random changes of all pictures that the critic is shown, real and generated, which the generator learns through:
-            'flip', 'crop(padding=2)', 'affine'. Samples are not changed; few data last longer (Zhao et al. 2020, DiffAugment).
+            'flip', 'crop(padding=2)', 'affine'; samples are not changed (Zhao et al. 2020, DiffAugment).
 
     Example:
         >>> import torch, pushforward as pf

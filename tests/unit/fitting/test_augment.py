@@ -97,6 +97,13 @@ def test_affine_slants_resizes_and_shifts_by_as_much_as_is_asked() -> None:
     assert shifted.tolist() == pytest.approx([4.8, 3.2], abs=0.1)
 
 
+def test_affine_turned_and_slanted_keeps_areas() -> None:
+    both = affine(**{**NOTHING, "degrees": 40.0, "shear": 0.5})
+    columns = torch.stack([_spots(both, (6.0, 0.0)), _spots(both, (0.0, 6.0))], 2) / 6
+    assert torch.linalg.det(columns).tolist() == pytest.approx([1.0] * 400, abs=0.03)
+    assert float((columns[:, 0, 0] - columns[:, 1, 1]).abs().max()) > 0.2  # slanted, not only turned
+
+
 def test_affine_that_does_nothing_changes_nothing_and_gradients_pass_through_it() -> None:
     assert torch.allclose(affine(**NOTHING).apply(PICTURES, SPACE, _rng()), PICTURES)
     x = PICTURES.clone().requires_grad_()

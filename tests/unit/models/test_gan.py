@@ -20,6 +20,7 @@ from pushforward.objectives.games import Hinge, Minimax, NonSaturating
 
 X = torch.randn(128, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 Y = torch.arange(128) % 3
+PICTURES = torch.rand(64, 1, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
 def fitted(steps: int = 3, x: Tensor = X, y: Any = None, **arguments: Any) -> pf.GAN:
@@ -41,9 +42,8 @@ def step(seed: int = 0, fraction: float = 0.0) -> Step:
 
 
 def test_the_critic_is_shown_augmented_pictures_of_both_kinds_and_samples_stay_as_they_are() -> None:
-    x = torch.rand(64, 1, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    model = fitted(x=x, critic_augment=["flip(share=1.0)"], penalties=())
-    given, plain = Batch(model.to_model(x[:12])), fitted(x=x, penalties=())
+    model = fitted(x=PICTURES, critic_augment=["flip(share=1.0)"], penalties=())
+    given, plain = Batch(model.to_model(PICTURES[:12])), fitted(x=PICTURES, penalties=())
     plain.generator.load_state_dict(model.generator.state_dict())
     plain.critic.load_state_dict(model.critic.state_dict())
     codes = model.draw(12, rng=step().rng, like=given.x)
@@ -57,10 +57,9 @@ def test_the_critic_is_shown_augmented_pictures_of_both_kinds_and_samples_stay_a
 
 
 def test_a_generator_learns_through_what_is_done_to_its_samples() -> None:
-    x = torch.rand(64, 1, 6, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    model = fitted(x=x, critic_augment=["affine", "crop(padding=1)"])
+    model = fitted(x=PICTURES, critic_augment=["affine", "crop(padding=1)"])
     model.generator.train()
-    model.generator_loss(Batch(model.to_model(x[:12])), step())["generator"].mean().backward()
+    model.generator_loss(Batch(model.to_model(PICTURES[:12])), step())["generator"].mean().backward()
     assert all(p.grad is not None and float(p.grad.abs().sum()) > 0 for p in model.generator.parameters())
 
 
@@ -220,8 +219,9 @@ def test_spectral_norms_are_one(kind: str) -> None:
     [
         {"hacks": ["replay(capacity=40)", "input_noise", "soft_labels"], "penalties": ("spectral", "clip(limit=0.5)")},
         {"hacks": ["dropout", "batch_norm", "batch_discrimination", "spherical_z"], "packing": 2, "critic_steps": 2, "ema": 0.9},
+        {"x": PICTURES, "critic_augment": ["affine", "flip"], "penalties": ()},
     ],
-    ids=["remembering", "drawing"],
+    ids=["remembering", "drawing", "augmenting"],
 )
 def test_a_stopped_fit_goes_on_to_the_same_bits(settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fitted(11, run=tmp_path / "whole", held_out=0.2, **settings)
