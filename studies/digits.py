@@ -22,6 +22,7 @@ from pushforward.metrics.classifiers import Classifier, learn
 from pushforward.metrics.modes import label_modes
 from pushforward.models.deep.infogan import InfoGAN
 from pushforward.recipes import codes as recipe
+from pushforward.recipes.pictures import album
 from studies.study import Study, at_most
 
 __all__ = ["STUDIES"]
@@ -39,7 +40,7 @@ def digits_of(part: str) -> tuple[Tensor, Tensor]:
 
 def codes(seed: int, make: Callable[[], InfoGAN]) -> Mapping[str, Any]:
     """InfoGAN learns from digits without labels; its category of the unseen digits is matched one to one with their labels."""
-    held = recipe.parts("mnist", seed)
+    held = album("mnist", seed, recipe.TEST)
     began = time.process_time()
     model = recipe.learn(make, held.train, seed)
     spent = time.process_time() - began

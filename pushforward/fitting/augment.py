@@ -114,7 +114,7 @@ class Affine(Augment, name="affine"):
         degrees: turned by up to this much either way.
         shear: x changes by up to this share of y, either way.
         scale: enlarged or shrunk by up to this factor, evenly on the scale of logarithms.
-        shift: moved by up to this share of a side, either way, along each.
+        shift: moved, before all else, by up to this share of a side, either way, along each.
     """
 
     degrees: float = 20.0
@@ -124,9 +124,9 @@ class Affine(Augment, name="affine"):
 
     def __post_init__(self) -> None:
         for name in ("degrees", "shear", "shift"):
-            if not getattr(self, name) >= 0:
-                raise InvalidValue(f"affine's {name} must not be below 0, got {getattr(self, name)}; 0 switches it off")
-        if not self.scale >= 1:
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InvalidValue(f"affine's {name} must be finite and not below 0, got {getattr(self, name)}; 0 switches it off")
+        if not 1 <= self.scale < math.inf:
             raise InvalidValue(f"affine's scale is a factor of 1 or more, up and down alike, got {self.scale}; 1 switches it off")
 
     def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:

@@ -14,27 +14,24 @@ with one label, and the purity.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource
 from pushforward.core.phase import Batch
 from pushforward.core.random import derive
 from pushforward.core.records import Record
-from pushforward.core.source import Arrays, Source
-from pushforward.core.space import Space
-from pushforward.data import read, split
+from pushforward.core.source import Source
 from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.clusters import purity
 from pushforward.models.deep.infogan import InfoGAN
 from pushforward.plots.latent import sheet
+from pushforward.recipes.pictures import Album, album_or_digits
 from pushforward.recipes.registry import Findings
 
-__all__ = ["run", "learn", "with_views", "plain", "measured", "parts", "Parts", "shown"]
+__all__ = ["run", "learn", "with_views", "plain", "measured", "shown"]
 
 CATEGORIES, NUMBERS = 10, 2
 WIDTH = 16
@@ -45,26 +42,9 @@ TEST, VITAL = 10_000, 2000
 REAL, DRAWN, STEPS = 8, 8, 5
 
 
-@dataclass(frozen=True)
-class Parts:
-    """Pictures to learn from, without labels, and others with theirs, if there are any.
-
-    Arguments:
-        train: to learn from.
-        test: not learnt from (m, *shape), with labels (m,) or None.
-        space: of one picture; data: how records call the test pictures.
-    """
-
-    train: Source
-    test: Tensor
-    labels: Tensor | None
-    space: Space
-    data: str
-
-
 def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
     """Learn without labels, measure against them, and draw."""
-    held, notes = at_hand(str(paths[0]), seed)
+    held, notes = album_or_digits(str(paths[0]), seed, TEST)
     model = learn(with_views, held.train, seed, budget)
     category = model.parts(codes(model, held.test)).categories[0].argmax(1)
     records = measured(model, held, category)
@@ -73,37 +53,9 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
         f"{held.space}; {len(held.train):,} to learn from, without labels, {shown(budget):,} shown; measured on {held.data}",
         f"L_I is at most ln {CATEGORIES} = {torch.tensor(CATEGORIES).log():.3f} nats, where every sample's category can be read off it",
     ]
-    if held.labels is None:
+    if held.test_labels is None:
         notes.append("these pictures have no labels, so nothing says what the categories should be")
     return Findings(records, ("what", "value"), rows, notes, pictures(model, held, category, seed))
-
-
-# ------------------------------------------------------------------------------------------------------ pictures to learn from
-
-
-def parts(text: str, seed: int) -> Parts:
-    """Pictures by name or path: MNIST's own test digits, or a fifth set aside."""
-    source = read(text)
-    if source.space.kind != "pictures":
-        raise BadSource(f"{text}: expected pictures, got {source.space}; pass --file with a folder of pictures, digits or mnist")
-    train, test = (source, read("mnist:test")) if text == "mnist" else split(source, held_out=0.2, seed=seed)
-    few = test.take(torch.arange(min(len(test), TEST)))
-    labelled = source.condition_space is not None and source.condition_space.is_label
-    every = train.take(torch.arange(len(train))).x if labelled else None
-    plain = train if every is None else Arrays(every, space=source.space, name=text)
-    said = f"{len(few.x)} pictures of {Path(text).name}" + (":test" if text == "mnist" else f", not learnt from (seed {seed})")
-    return Parts(plain, few.x, few.y.flatten() if labelled and few.y is not None else None, source.space, said)
-
-
-def at_hand(text: str, seed: int) -> tuple[Parts, list[str]]:
-    """The pictures; scikit-learn's digits where MNIST is not at hand, with a note that says so."""
-    try:
-        return parts(text, seed), []
-    except BadSource:
-        if text != "mnist":
-            raise
-        cure = "`pushforward data mnist --download` fetches it, or point PUSHFORWARD_DATA at it"
-        return parts("digits", seed), [f"MNIST is not here: these are scikit-learn's digits, 8×8; {cure}"]
 
 
 # ------------------------------------------------------------------------------------------------------------------- learning
@@ -122,11 +74,14 @@ def plain(**settings: Any) -> InfoGAN:
 def learn(make: Callable[[], InfoGAN], x: Source | Tensor, seed: int, budget: float = 1.0) -> InfoGAN:
     """Some short starts, and the best of them gone on with, by how much two views of real pictures share: no label is looked at.
 
-    Which groups are found is decided early, as with k-means, and so is what starts are worth.
+    Which groups are found is decided early, as with k-means, and so is what starts are worth. Without views nothing says so: then all
+    pictures are shown to one model.
     """
+    if not make().view_weight:
+        return fitted(make(), x, seed, shown(budget))
     starts = [fitted(make(), x, derive(seed, "start", i), budget * START) for i in range(STARTS)]
-    some = (x if isinstance(x, Tensor) else x.take(torch.arange(min(len(x), VITAL))).x)[:VITAL]
-    worth = [start.vitals(Batch(start.to_model(some)), rng=0).get("information_views", 0.0) for start in starts]
+    some = x[:VITAL] if isinstance(x, Tensor) else x.take(torch.arange(min(len(x), VITAL))).x
+    worth = [start.vitals(Batch(start.to_model(some)), rng=0)["information_views"] for start in starts]
     best = starts[max(range(STARTS), key=worth.__getitem__)]
     return fitted(make(), x, seed, budget * SHOWN, start=best)
 
@@ -134,7 +89,14 @@ def learn(make: Callable[[], InfoGAN], x: Source | Tensor, seed: int, budget: fl
 def fitted(model: InfoGAN, x: Source | Tensor, seed: int, shown: float, start: InfoGAN | None = None) -> InfoGAN:
     """Both players at the same rate, which falls; small batches, because what counts is how often they move."""
     optimizers = {"critic": RATE, "generator": RATE}
-    how: dict[str, Any] = {"batch": BATCH, "seed": seed, "schedule": "linear", "ema": 0.999, "optimizers": optimizers, "start": start}
+    how: dict[str, Any] = {
+        "batch": min(BATCH, len(x)),
+        "seed": seed,
+        "schedule": "linear",
+        "ema": 0.999,
+        "optimizers": optimizers,
+        "start": start,
+    }
     return model.fit(x, by=Trainer(samples=max(BATCH, round(shown)), **how))
 
 
@@ -149,23 +111,24 @@ def codes(model: InfoGAN, x: Tensor) -> Tensor:
     return torch.cat([model.encode(part) for part in x.split(500)])
 
 
-def measured(model: InfoGAN, held: Parts, category: Tensor) -> dict[str, Record]:
+@torch.no_grad()
+def measured(model: InfoGAN, held: Album, category: Tensor) -> dict[str, Record]:
     """L_I of the category, the purity and, matched one to one, the error of the category (m,) as a classifier of the test pictures."""
-    vital = model.vitals(Batch(model.to_model(held.test[:VITAL])), rng=0)
-    n = min(VITAL, len(held.test))
-    found = {"L_I": Record("L_I", vital["information_categories"], 0.0, unit="nats", bound="lower bound", data="samples", n=n)}
-    if held.labels is None:
+    z = model.draw(VITAL, rng=0, like=next(model.parameters()))
+    information = model.information(model.critic(model.push(z))[-1], z)["categories"]
+    found = {"L_I": Record.of("L_I", information, unit="nats", bound="lower bound", data="samples")}
+    if held.test_labels is None:
         return found
-    matched = purity(category, held.labels, matched=True, data=held.data)
+    matched = purity(category, held.test_labels, matched=True, data=held.data)
     error = Record("error", 1 - matched.value, matched.error, data=held.data, n=matched.n, details=matched.details)
-    return {"error, best matching": error, "purity": purity(category, held.labels, data=held.data), **found}
+    return {"error, best matching": error, "purity": purity(category, held.test_labels, data=held.data), **found}
 
 
 # ------------------------------------------------------------------------------------------------------------------- pictures
 
 
 @torch.no_grad()
-def pictures(model: InfoGAN, held: Parts, category: Tensor, seed: int) -> dict[str, Any]:
+def pictures(model: InfoGAN, held: Album, category: Tensor, seed: int) -> dict[str, Any]:
     """By category: the first test pictures that are found in it, and samples; and one sample of each whose numbers move."""
     z = model.draw(DRAWN * CATEGORIES, rng=derive(seed, "samples"), like=next(model.parameters()))
     first, last = model.latent, model.latent + CATEGORIES
@@ -175,7 +138,7 @@ def pictures(model: InfoGAN, held: Parts, category: Tensor, seed: int) -> dict[s
     real = torch.stack(
         [torch.cat([held.test[category == k][:REAL], blank.expand(REAL, *blank.shape[1:])])[:REAL] for k in range(CATEGORIES)]
     )
-    down = [named(k, category, held.labels) for k in range(CATEGORIES)]
+    down = [named(k, category, held.test_labels) for k in range(CATEGORIES)]
     across = ["not learnt from", *[""] * (REAL - 1), "samples", *[""] * (DRAWN - 1)]
     beside = torch.cat([real.to(samples), samples], 1)
 

@@ -54,6 +54,7 @@ class Album:
         train: without labels; labels: theirs (n,), where there are any.
         test: pictures not learnt from (m, *shape).
         space: of one picture; name: of the set; data: how records call the test pictures.
+        test_labels: those of the test pictures (m,), where there are any.
     """
 
     train: Source
@@ -62,6 +63,7 @@ class Album:
     space: Space
     name: str
     data: str
+    test_labels: Tensor | None = None
 
     def learnt(self, most: int | None = None) -> Tensor:
         """Training pictures (n, *shape), the first `most` of them."""
@@ -133,13 +135,16 @@ def album(text: str, seed: int, most: int = TEST) -> Album:
     labels = source.y if isinstance(source, Arrays) and source.condition_space is not None and source.condition_space.is_label else None
     plain = Arrays(source.x, space=source.space, name=text) if isinstance(source, Arrays) else source
     if text == "mnist":
-        train, rest = plain, read("mnist:test", label=False)
+        train, rest = plain, read("mnist:test")
+        unseen = rest.y
     else:
         train, rest = split(plain, held_out=0.2, seed=seed)
-        labels = None if labels is None else labels[train.rows]
+        labels, unseen = (None, None) if labels is None else (labels[train.rows], labels[rest.rows])
     few = min(len(rest), most)
     said = f"{few} pictures of {Path(text).name}" + (":test" if text == "mnist" else f", not learnt from (seed {seed})")
-    return Album(train, labels, rest.take(torch.arange(few)).x, source.space, text, said)
+    return Album(
+        train, labels, rest.take(torch.arange(few)).x, source.space, text, said, None if unseen is None else unseen.flatten()[:few]
+    )
 
 
 def album_or_digits(text: str, seed: int, most: int = TEST) -> tuple[Album, list[str]]:

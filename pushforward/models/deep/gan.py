@@ -306,8 +306,12 @@ class GAN(Learner):
     def _shown(self, x: Tensor, step: Step) -> Tensor:
         for hack in self.hacks:
             x = hack.shown(x, step)
+        return self._changed(x, step.rng)
+
+    def _changed(self, x: Tensor, rng: Rng) -> Tensor:
+        """What `critic_augment` makes of pictures."""
         for augment in self.critic_augment:
-            x = augment.apply(x, self.fitted_space(), generator(step.rng, x.device))
+            x = augment.apply(x, self.fitted_space(), generator(rng, x.device))
         return x
 
     def _packs(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -356,9 +360,14 @@ class GAN(Learner):
 
     @torch.no_grad()
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
-        """What `vital_signs` explains: accuracy, overfitting, slope, distances and, while it is fitted, norms of gradients."""
-        fake = self._generate(batch, rng)
-        judged = [self._all_judged(x, y) for x, y in ((batch.x, batch.y), (fake, batch.y), self.recent.held())]
+        """What `vital_signs` explains: accuracy, overfitting, slope, distances and, while it is fitted, norms of gradients.
+
+        The critic judges pictures as `critic_augment` shows them to it.
+        """
+        stream = generator(rng, batch.x.device)
+        fake = self._generate(batch, stream)
+        shown = ((batch.x, batch.y), (fake, batch.y), self.recent.held())
+        judged = [self._all_judged(self._changed(x, stream) if len(x) else x, y) for x, y in shown]
         real_output, fake_output, recent = judged
         found = {"accuracy": float(self.played.right(real_output, fake_output).mean()), **distances(fake, batch.x)}
         found["overfitting"] = overfitting(recent, real_output, fake_output)

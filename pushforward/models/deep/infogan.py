@@ -12,6 +12,7 @@ categories is at most Σ ln K, where every code is read without error; that of n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -71,7 +72,8 @@ class InfoGAN(GAN):
         weight: λ of the categories' information; 0 switches it off.
         continuous_weight: λ of the numbers' information; less, because it is of densities.
         view_weight: λ of what two views of the same real picture, differently changed by critic_augment, say together about its category;
-            then categories of real pictures are those that no such change touches (0 switches it off).
+            then categories of real pictures are those that no such change touches (0 switches it off). Rows are compared with the others
+            of their piece of the batch, in their process: pieces should have 16 rows or more.
         noise_scale: standard deviation of the noise; the less, the more of a sample its category decides (Mukherjee et al. 2019,
             ClusterGAN, §3, take .1), but too little makes samples of a category alike.
         hidden: sizes of the hidden layers of both networks.
@@ -128,8 +130,8 @@ class InfoGAN(GAN):
         require_positive(noise_scale=noise_scale)
         self.weight, self.continuous_weight, self.view_weight, self.noise_scale = weight, continuous_weight, view_weight, noise_scale
         for name, value in (("weight", weight), ("continuous_weight", continuous_weight), ("view_weight", view_weight)):
-            if not value >= 0:
-                raise InvalidValue(f"{name} must not be below 0, got {value}; 0 switches it off")
+            if not 0 <= value < math.inf:
+                raise InvalidValue(f"{name} must be finite and not below 0, got {value}; 0 switches it off")
         if view_weight and not (self.critic_augment and self.categories):
             raise InvalidValue(
                 f"view_weight={view_weight} compares two views of a picture by their categories, which takes both; "

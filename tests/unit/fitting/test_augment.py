@@ -95,6 +95,8 @@ def test_affine_slants_resizes_and_shifts_by_as_much_as_is_asked() -> None:
     assert float(sizes.log().mean()) == pytest.approx(0, abs=0.03)
     shifted = _spots(affine(**{**NOTHING, "shift": 0.1}), (0.0, 0.0)).abs().amax(0)
     assert shifted.tolist() == pytest.approx([4.8, 3.2], abs=0.1)
+    first = _spots(affine(**{**NOTHING, "scale": 1.5, "shift": 0.1}), (0.0, 0.0)) / sizes.mean(1, keepdim=True)  # moved, then resized
+    assert first.abs().amax(0).tolist() == pytest.approx([4.8, 3.2], abs=0.15)
 
 
 def test_affine_turned_and_slanted_keeps_areas() -> None:
@@ -112,7 +114,14 @@ def test_affine_that_does_nothing_changes_nothing_and_gradients_pass_through_it(
     assert float(x.grad.abs().sum()) > 0
 
 
-@pytest.mark.parametrize(("setting", "why"), [({"degrees": -1}, "must not be below 0, got -1"), ({"scale": 0.5}, "1 or more, .* got 0.5")])
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ({"degrees": -1}, "finite and not below 0, got -1"),
+        ({"shift": float("inf")}, "shift must be finite"),
+        ({"scale": 0.5}, "1 or more, .* got 0.5"),
+    ],
+)
 def test_affine_refuses_settings_that_make_no_sense(setting: dict[str, float], why: str) -> None:
     with pytest.raises(InvalidValue, match=why):
         affine(**setting)

@@ -56,6 +56,17 @@ def test_the_critic_is_shown_augmented_pictures_of_both_kinds_and_samples_stay_a
     assert torch.allclose(loss, NonSaturating().generator(model.critic(fake.flip(-1))[:, 0], fake[:, 0, 0, 0]))
 
 
+def test_vital_signs_are_of_pictures_as_the_critic_is_shown_them() -> None:
+    model = fitted(x=PICTURES, critic_augment=["flip(share=1.0)"])
+    given = Batch(model.to_model(PICTURES[:20]))
+    model.recent(given.x.flip(-1) + 1, None)
+    fake = model._generate(given, 7)
+    real_output, fake_output = model.critic(given.x.flip(-1))[:, 0], model.critic(fake.flip(-1))[:, 0]
+    found = model.vitals(given, rng=7)
+    assert found["accuracy"] == pytest.approx(float(model.played.right(real_output, fake_output).mean()))
+    assert found["slope"] == pytest.approx(float(slope(model.played, fake_output, real_output)))
+
+
 def test_a_generator_learns_through_what_is_done_to_its_samples() -> None:
     model = fitted(x=PICTURES, critic_augment=["affine", "crop(padding=1)"])
     model.generator.train()

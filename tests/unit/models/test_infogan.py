@@ -16,6 +16,7 @@ from pushforward.objectives.views import shared_information
 
 X = torch.randn(128, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 Y = torch.arange(128) % 3
+PICTURES = torch.rand(64, 1, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
 def fitted(steps: int = 3, x: Tensor = X, y: Any = None, **arguments: Any) -> pf.InfoGAN:
@@ -52,8 +53,7 @@ def test_narrow_noise_is_drawn_and_stored(tmp_path: Path) -> None:
 
 
 def test_two_views_of_real_pictures_are_compared_by_their_categories() -> None:
-    x = torch.rand(64, 1, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    model = fitted(x=x, critic_augment=["flip"], view_weight=0.5, penalties=())
+    x, model = PICTURES, fitted(x=PICTURES, critic_augment=["flip"], view_weight=0.5, penalties=())
     given = Batch(model.to_model(x[:16]))
     rng = step()
     model.draw(16, rng=rng.rng, like=given.x)
@@ -65,6 +65,19 @@ def test_two_views_of_real_pictures_are_compared_by_their_categories() -> None:
     assert float(terms.logged["information_views"]) == pytest.approx(float(expected.detach().mean()))
     assert "views" not in model.generator_loss(given, step())
     assert "views" not in fitted(x=x, critic_augment=["flip"]).critic_loss(given, step())
+
+
+def test_vitals_report_what_views_share() -> None:
+    model = fitted(x=PICTURES, critic_augment=["flip"], view_weight=0.5, penalties=())
+    given, never = Batch(model.to_model(PICTURES[:16])), fitted(x=PICTURES, critic_augment=["flip"])
+    found = model.vitals(given, rng=3)["information_views"]
+    mirrored, plain = (model.critic(x)[-1][:, :7].split([4, 3], 1) for x in (given.x.flip(-1), given.x))
+    means = [
+        sum(float(shared_information(a, b).mean()) for a, b in zip(one, two)) for one in (plain, mirrored) for two in (plain, mirrored)
+    ]
+    assert min(means) - 0.05 < found < max(means) + 0.05
+    assert found != model.vitals(given, rng=4)["information_views"]
+    assert "information_views" not in never.vitals(given, rng=3)
 
 
 @pytest.mark.parametrize("given", [{"critic_augment": ()}, {"critic_augment": ["flip"], "categories": ()}])
@@ -179,7 +192,7 @@ def test_either_kind_of_code_may_be_left_out(kinds: dict[str, Any]) -> None:
         ({"categories": (), "continuous": 0}, "got neither; use GAN"),
         ({"categories": (1,)}, "each of categories must be a whole number, 2 or more, got 1"),
         ({"continuous": -1}, "continuous must not be below 0, got -1"),
-        ({"weight": -1.0}, "weight must not be below 0, got -1.0"),
+        ({"weight": -1.0}, "weight must be finite and not below 0, got -1.0"),
         ({"hacks": ["replay"]}, "'replay' does not go with InfoGAN: old samples come without the codes"),
         ({"hacks": ["spherical_z"]}, "do not lie on a sphere"),
         ({"hacks": ["batch_discrimination"]}, "would depend on the rows beside it"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,9 @@ from PIL import Image
 
 import pushforward as pf
 from pushforward.core.errors import BadSource
+from pushforward.core.phase import Batch
 from pushforward.recipes import codes
+from pushforward.recipes.pictures import album
 from pushforward.recipes.registry import run
 from tests.looks import seen
 
@@ -27,25 +30,65 @@ def test_the_category_is_measured_against_labels_that_nobody_learnt_from(tmp_pat
 
 
 def test_categories_that_are_the_labels_make_no_errors() -> None:
-    held = codes.parts("digits", 0)
-    model = codes.learn(codes.plain, held.train, 0, 0.0)
-    assert held.labels is not None
-    renamed = (held.labels.long() + 3) % 10
+    held = album("digits", 0, codes.TEST)
+    model = codes.learn(codes.with_views, held.train, 0, 0.0)
+    assert held.test_labels is not None
+    renamed = (held.test_labels.long() + 3) % 10
     assert codes.measured(model, held, renamed)["error, best matching"].value == 0
     merged = torch.where(renamed == 1, 2, renamed)
     lost = float((renamed == 1).double().mean()), float((renamed == 2).double().mean())
     assert codes.measured(model, held, merged)["error, best matching"].value == pytest.approx(min(lost))
-    assert codes.named(4, renamed, held.labels) == "4: 100% are 1"
+    assert codes.named(4, renamed, held.test_labels) == "4: 100% are 1"
     assert codes.named(4, renamed, None) == "4"
 
 
+@pytest.mark.parametrize("best", range(codes.STARTS))
+def test_the_start_whose_views_share_most_goes_on(best: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    class Start:
+        view_weight = 1.0
+
+        def __init__(self, worth: float) -> None:
+            self.worth = worth
+
+        def to_model(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+        def vitals(self, batch: Batch, rng: int) -> dict[str, float]:
+            return {"information_views": self.worth}
+
+    def fitted(model: Any, x: Any, seed: int, shown: float, start: Any = None) -> Any:
+        made.append((seed, shown, start))
+        return Start(float(len(made) - 1 == best))
+
+    monkeypatch.setattr(codes, "fitted", fitted)
+    codes.learn(lambda: Start(0.0), torch.zeros(5, 1, 8, 8), seed=3, budget=0.5)  # type: ignore[arg-type, return-value]
+    assert len({seed for seed, _, _ in made}) == len(made) == codes.STARTS + 1
+    assert sum(shown for _, shown, _ in made) == codes.shown(0.5)
+    assert [start is None for _, _, start in made] == [True] * codes.STARTS + [False]
+    assert made[-1][2].worth == 1.0
+
+
+def test_without_views_one_model_sees_all_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[float] = []
+    monkeypatch.setattr(codes, "fitted", lambda model, x, seed, shown, start=None: made.append(shown))
+    codes.learn(codes.plain, torch.zeros(5, 1, 8, 8), seed=3)
+    assert made == [codes.shown()]
+
+
 def test_no_picture_is_in_both_parts_and_no_label_reaches_the_model() -> None:
-    held = codes.parts("digits", 0)
+    held = album("digits", 0, codes.TEST)
     train = held.train.take(torch.arange(len(held.train)))
     assert len(train.x) + len(held.test) == 1797
     assert train.y is None
     own = {bytes(row.numpy().tobytes()) for row in train.x.float()}
     assert sum(row.numpy().tobytes() in own for row in held.test.float()) <= 2  # no two digits are alike but by chance
+    source, labels = pf.read("digits"), {}
+    for row, label in zip(source.x.float(), source.y.flatten().tolist()):
+        labels[row.numpy().tobytes()] = label
+    assert held.test_labels is not None
+    assert [labels[row.numpy().tobytes()] for row in held.test.float()] == held.test_labels.tolist()
 
 
 def test_pictures_without_labels_have_categories_that_nothing_judges(tmp_path: Path) -> None:
@@ -64,8 +107,9 @@ def test_points_are_no_pictures(tmp_path: Path) -> None:
         run("codes", file=tmp_path / "x.csv", out=tmp_path / "out")
 
 
-def test_both_objectives_are_the_same_players() -> None:
-    views, plain = codes.with_views(), codes.plain()
-    assert isinstance(views, pf.InfoGAN)
-    assert (views.view_weight, plain.view_weight, views.noise_scale, plain.noise_scale) == (1.0, 0.0, 0.3, 1.0)
-    assert str(views.network) == str(plain.network)
+def test_few_pictures_are_brought_to_a_size(tmp_path: Path) -> None:
+    levels = torch.randint(0, 256, (9, 30, 20, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    for i, level in enumerate(levels):
+        Image.fromarray(level.numpy()).save(tmp_path / f"{i}.png")
+    _, paths = run("codes", file=f"{tmp_path}@8", out=tmp_path / "out", budget=0.0001)
+    assert len(paths) == 2
