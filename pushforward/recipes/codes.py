@@ -88,16 +88,9 @@ def learn(make: Callable[[], InfoGAN], x: Source | Tensor, seed: int, budget: fl
 
 def fitted(model: InfoGAN, x: Source | Tensor, seed: int, shown: float, start: InfoGAN | None = None) -> InfoGAN:
     """Both players at the same rate, which falls; small batches, because what counts is how often they move."""
-    optimizers = {"critic": RATE, "generator": RATE}
-    how: dict[str, Any] = {
-        "batch": min(BATCH, len(x)),
-        "seed": seed,
-        "schedule": "linear",
-        "ema": 0.999,
-        "optimizers": optimizers,
-        "start": start,
-    }
-    return model.fit(x, by=Trainer(samples=max(BATCH, round(shown)), **how))
+    how: dict[str, Any] = {"schedule": "linear", "ema": 0.999, "optimizers": {"critic": RATE, "generator": RATE}}
+    budget = max(BATCH, round(shown))
+    return model.fit(x, by=Trainer(samples=budget, batch=min(BATCH, len(x)), seed=seed, start=start, **how))
 
 
 def shown(budget: float = 1.0) -> int:

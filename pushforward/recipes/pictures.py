@@ -136,15 +136,14 @@ def album(text: str, seed: int, most: int = TEST) -> Album:
     plain = Arrays(source.x, space=source.space, name=text) if isinstance(source, Arrays) else source
     if text == "mnist":
         train, rest = plain, read("mnist:test")
-        unseen = rest.y
+        unseen = rest.take(torch.arange(len(rest))).y
     else:
         train, rest = split(plain, held_out=0.2, seed=seed)
         labels, unseen = (None, None) if labels is None else (labels[train.rows], labels[rest.rows])
     few = min(len(rest), most)
     said = f"{few} pictures of {Path(text).name}" + (":test" if text == "mnist" else f", not learnt from (seed {seed})")
-    return Album(
-        train, labels, rest.take(torch.arange(few)).x, source.space, text, said, None if unseen is None else unseen.flatten()[:few]
-    )
+    known = None if unseen is None else unseen.flatten()[:few]
+    return Album(train, labels, rest.take(torch.arange(few)).x, source.space, text, said, known)
 
 
 def album_or_digits(text: str, seed: int, most: int = TEST) -> tuple[Album, list[str]]:
