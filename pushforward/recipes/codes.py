@@ -35,7 +35,7 @@ __all__ = ["run", "learn", "with_views", "plain", "measured", "shown"]
 
 CATEGORIES, NUMBERS = 10, 2
 WIDTH = 16
-STARTS, START, SHOWN = 4, 20_000, 160_000
+STARTS, START, SHOWN = 3, 60_000, 100_000
 BATCH = 32
 RATE = "adam(rate=0.0005, beta1=0.5)"
 TEST, VITAL = 10_000, 2000
