@@ -5,7 +5,7 @@ coverage in a named feature space (a classifier of the data's own labels where i
 pictures that were not learnt from; and in the same space how near samples come to the training pictures. Real pictures that were
 learnt from are measured as if they were samples, which gives every number its yardstick.
 
-R3GAN's penalties need gradients of gradients and its networks are deeper: a picture shown to it costs about eight times as much as
+R3GAN's penalties need gradients of gradients and its networks are deeper: a picture shown to it costs about eight to ten times as much as
 one shown to the DCGAN. Each is shown as many as take about as long (`SHOWN`), so neither row says which is the better method.
 """
 
