@@ -143,7 +143,7 @@ def album(text: str, seed: int, most: int = TEST) -> Album:
     few = min(len(rest), most)
     said = f"{few} pictures of {Path(text).name}" + (":test" if text == "mnist" else f", not learnt from (seed {seed})")
     known = None if unseen is None else unseen.flatten()[:few]
-    return Album(train, labels, rest.take(torch.arange(few)).x, source.space, text, said, known)
+    return Album(train, labels, rest.take(torch.arange(few)).x, source.space, Path(text).name, said, known)
 
 
 def album_or_digits(text: str, seed: int, most: int = TEST) -> tuple[Album, list[str]]:

@@ -138,6 +138,7 @@ def test_pictures_of_one_s_own_are_brought_to_a_size(tmp_path: Path) -> None:
     assert pictures.judge(held).name == "pca(1)"
     smaller = pictures.album(f"{tmp_path}@32", 0)
     assert tuple(smaller.space.shape) == (3, 32, 32)
+    assert smaller.name == f"{tmp_path.name}@32"  # in a title there is no room for a path
     learnt = {row.numpy().tobytes() for row in smaller.learnt()}
     assert not learnt & {row.numpy().tobytes() for row in smaller.test}
     with pytest.raises(pf.BadSource, match="expected pictures, got points"):
