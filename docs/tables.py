@@ -152,10 +152,7 @@ def gans_against_vaes() -> str:
     """The recipe's measures, the median over seeds with its range, real pictures beside them, and how many runs failed."""
     from pushforward.recipes import gans_against_vaes as recipe
 
-    path = RESULTS / "studies" / "gans-against-vaes.json"
-    if not path.is_file():
-        return "No record yet: `make learn ONLY=gans-against-vaes` makes one."
-    record = json.loads(path.read_text())
+    record = _load("studies/gans-against-vaes.json")
     seeds = list(record["seeds"].values())
     columns = (recipe.REAL, *recipe.NAMES)
     lines = ["| measure | " + " | ".join(("pictures learnt from", *recipe.NAMES)) + " |", "|---|" + "---:|" * len(columns)]
@@ -173,8 +170,8 @@ def _over_seeds(kind: str, values: list[float]) -> str:
         return "–"
     if kind == "failed":
         return f"{sum(values):.0f} of {len(values)}"
-    digits = 0 if kind in ("parameters", "pictures shown", "processor seconds", "own bound", "log p", "fid") else 2
-    digits = 3 if kind == "suspicious" else digits
+    whole = ("parameters", "pictures shown", "processor seconds", "own bound", "log p", "fid")
+    digits = 0 if kind in whole else 3 if kind == "suspicious" else 2
     sign = "≥ " if kind in ("own bound", "log p") else ""
     spread = f" ({min(values):.{digits}f} to {max(values):.{digits}f})" if min(values) < max(values) else ""
     return f"{sign}{statistics.median(values):.{digits}f}{spread}"
@@ -184,10 +181,7 @@ def gan_pictures() -> str:
     """What minutes of two GANs reach on two sets of pictures, real ones beside them: medians over seeds with ranges."""
     from pushforward.recipes import pictures
 
-    path = RESULTS / "studies" / "gan-pictures.json"
-    if not path.is_file():
-        return "No record yet: `make learn ONLY=gan-pictures` makes one."
-    record = json.loads(path.read_text())
+    record = _load("studies/gan-pictures.json")
     seeds = list(record["seeds"].values())
     columns = (pictures.REAL, *pictures.MAKERS)
     lines = ["| data | measure | " + " | ".join(("pictures learnt from", *pictures.MAKERS)) + " |", "|---|---|" + "---:|" * len(columns)]
@@ -214,7 +208,7 @@ PICTURES = {
 
 def likelihoods() -> str:
     """Unseen digits under every model, the same dequantised pixels for all."""
-    record = json.loads((RESULTS / "studies" / "digits-likelihood.json").read_text())
+    record = _load("studies/digits-likelihood.json")
     lines = ["| model | nats a digit, median (range) |", "|---|---:|"]
     for name, text in LIKELIHOODS.items():
         low, high = record["spread"][name]

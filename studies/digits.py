@@ -2,8 +2,8 @@
 
 StackedMNIST (Metz et al. 2017; protocol of Lin et al. 2018, §4.2): each of 128 000 pictures has three digits drawn at random in its three
 channels, so there are 1000 kinds; of 26 000 samples a classifier of single digits says which kind each is. Published: DCGAN 99 kinds,
-PacDCGAN2 1000. Theirs are of the full width and 50 epochs; these are narrower and see as many pictures five minutes of one processor
-core show them.
+PacDCGAN2 1000. Theirs are of the full width and 50 epochs; these are narrower and see as many pictures as one
+processor core shows them in five minutes.
 """
 
 from __future__ import annotations

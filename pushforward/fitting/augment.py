@@ -93,10 +93,7 @@ class Crop(Augment, name="crop"):
 
     def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
         """Shifted pictures of the same size."""
-        _pictures(self, space)
-        if x.ndim != 4:
-            raise ShapeMismatch(f"crop takes pictures (n, channels, height, width), got shape {tuple(x.shape)}")
-        n, _, height, width = x.shape
+        n, height, width = _stills(self, x, space)
         p = self.padding
         padded = pad(x, (p, p, p, p), mode="replicate")
         shift = integers(2 * p + 1, (n, 2), rng=rng, device=x.device)
@@ -131,10 +128,7 @@ class Affine(Augment, name="affine"):
 
     def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
         """Pictures of the same size, between pixels by bilinear interpolation."""
-        _pictures(self, space)
-        if x.ndim != 4:
-            raise ShapeMismatch(f"affine takes pictures (n, channels, height, width), got shape {tuple(x.shape)}")
-        n, _, height, width = x.shape
+        n, height, width = _stills(self, x, space)
         turn, slant, log_scale, right, down = (2 * uniform(n, 5, rng=rng, like=x) - 1).unbind(1)
         angle, factor = turn * math.radians(self.degrees), self.scale**log_scale
         cos, sin, slant = angle.cos() * factor, angle.sin() * factor, slant * self.shear
@@ -148,6 +142,14 @@ class Affine(Augment, name="affine"):
 
 
 dequantise, binarise, flip, crop, affine = Dequantise, Binarise, Flip, Crop, Affine
+
+
+def _stills(augment: Augment, x: Tensor, space: Space) -> tuple[int, int, int]:
+    """How many, how high and how wide; clips are refused too."""
+    _pictures(augment, space)
+    if x.ndim != 4:
+        raise ShapeMismatch(f"{augment.name} takes pictures (n, channels, height, width), got shape {tuple(x.shape)}")
+    return len(x), x.shape[2], x.shape[3]
 
 
 def _pictures(augment: Augment, space: Space) -> None:

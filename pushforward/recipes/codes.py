@@ -48,7 +48,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
     model = learn(with_views, held.train, seed, budget)
     category = model.parts(codes(model, held.test)).categories[0].argmax(1)
     records = measured(model, held, category)
-    rows = [[name, f"{r.value:.3f} ± {r.error:.3f}" if r.error else f"{r.value:.3f}"] for name, r in records.items()]
+    rows = [[name, f"{r.value:.3f} ± {r.error:.3f}"] for name, r in records.items()]
     notes += [
         f"{held.space}; {len(held.train):,} to learn from, without labels, {shown(budget):,} shown; measured on {held.data}",
         f"L_I is at most ln {CATEGORIES} = {torch.tensor(CATEGORIES).log():.3f} nats, where every sample's category can be read off it",
