@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pushforward.core.errors import InvalidValue
+from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.core.space import Space
 from pushforward.fitting.augment import affine, binarise, crop, dequantise, flip
 
@@ -133,6 +133,12 @@ def test_the_same_stream_gives_the_same_numbers(augment: object) -> None:
     assert torch.equal(first, augment.apply(PICTURES, SPACE, _rng(1)))  # type: ignore[attr-defined]
     assert not torch.equal(first, augment.apply(PICTURES, SPACE, _rng(2)))  # type: ignore[attr-defined]
     assert first.dtype == PICTURES.dtype
+
+
+@pytest.mark.parametrize("augment", [crop(), affine()])
+def test_clips_cannot_be_shifted_or_slanted(augment: object) -> None:
+    with pytest.raises(ShapeMismatch, match=r"takes pictures \(n, channels, height, width\), got shape \(3, 2, 1, 8, 5\)"):
+        augment.apply(torch.zeros(3, 2, 1, 8, 5), SPACE, _rng())  # type: ignore[attr-defined]
 
 
 def test_pictures_are_needed_to_flip_and_crop() -> None:
