@@ -129,7 +129,8 @@ class BatchDiscrimination(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, width) -> (n, width + kernels)."""
-        rows = (x @ self.weight).to(self.weight).reshape(len(x), self.kernels, self.size).transpose(0, 1).contiguous()
+        products = (x @ self.weight).to(torch.promote_types(self.weight.dtype, torch.float32))  # distances need single precision
+        rows = products.reshape(len(x), self.kernels, self.size).transpose(0, 1).contiguous()
         others = Closeness.apply(rows)
         return torch.cat([x, others.T.to(x)], 1)
 

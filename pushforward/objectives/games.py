@@ -13,7 +13,7 @@ from torch.nn.functional import relu, softplus
 
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.registry import Value, read
-from pushforward.objectives.divergences import Divergence
+from pushforward.objectives.divergences import Divergence, TotalVariation
 
 __all__ = ["Game", "Minimax", "NonSaturating", "LeastSquares", "Hinge", "Wasserstein", "Relativistic", "FGAN", "Margin"]
 
@@ -145,21 +145,26 @@ class Relativistic(Game, name="relativistic"):
 
 @dataclass(frozen=True)
 class FGAN(Game, name="fgan"):
-    """Critic: f*(g(c(g))) - g(c(x)); generator: -f*(g(c(g))) (Nowozin et al. 2016, Eq. 6), c(·) the critic's unbounded output.
+    """Critic: f*(T(c(g))) - T(c(x)); generator: -f*(T(c(g))) (Nowozin et al. 2016, Eq. 6), c(·) the critic's unbounded output.
 
     Played against its best critic the generator minimises D_f(data ‖ samples); `divergences.py` has the nine f.
 
     Arguments:
         divergence: 'kl', 'reverse_kl', 'pearson', 'neyman', 'hellinger', 'jeffrey', 'js', 'gan' or 'total_variation'.
-        non_saturating: the generator minimises -g(c(g)) instead (§3.2), which has a slope where it loses.
+        non_saturating: the generator minimises -T(c(g)) instead (§3.2), which has a slope where it loses.
+        log_ratio: T = f'(e^c), so that the best output is ln p/q under every divergence; if not, the paper's T = g(c). Where T itself
+            grows like q/p, a critic says ln p/q more easily (Jeffrey's in the tails). Total variation has no slope in it.
     """
 
     paired: ClassVar[bool] = False
     divergence: Divergence | str = "kl"
     non_saturating: bool = False
+    log_ratio: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "divergence", str(read(Divergence, self.divergence)))
+        if self.log_ratio and isinstance(self.rule, TotalVariation):
+            raise InvalidValue("log_ratio=True needs a divergence whose f' has a slope, got 'total_variation'; leave log_ratio out")
 
     @property
     def rule(self) -> Divergence:
@@ -168,16 +173,24 @@ class FGAN(Game, name="fgan"):
 
     @property
     def boundary(self) -> float:  # type: ignore[override]
-        """The critic's output above which it calls an observation real: g(v) = f'(1)."""
-        return self.rule.boundary
+        """The critic's output above which it calls an observation real: T = f'(1)."""
+        return 0.0 if self.log_ratio else self.rule.boundary
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         """Minus the variational bound."""
-        return self.rule.composed(fake) - self.rule.activation(real)
+        return self._conjugate(fake) - self._value(real)
 
     def generator(self, fake: Tensor, real: Tensor) -> Tensor:
-        """The bound's part that the samples move, or -g(c(g))."""
-        return -self.rule.activation(fake) if self.non_saturating else -self.rule.composed(fake)
+        """The bound's part that the samples move, or -T(c(g))."""
+        return -self._value(fake) if self.non_saturating else -self._conjugate(fake)
+
+    def _value(self, output: Tensor) -> Tensor:
+        """T."""
+        return self.rule.best(output) if self.log_ratio else self.rule.activation(output)
+
+    def _conjugate(self, output: Tensor) -> Tensor:
+        """f*(T)."""
+        return self.rule.best_conjugate(output) if self.log_ratio else self.rule.composed(output)
 
 
 @dataclass(frozen=True)

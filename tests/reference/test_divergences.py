@@ -10,6 +10,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from pushforward.core.errors import InvalidValue
 from pushforward.core.registry import read
 from pushforward.objectives.divergences import Divergence
 from pushforward.objectives.games import FGAN
@@ -158,3 +159,27 @@ def test_gradient_ascent_on_the_game_finds_the_best_critic(name: str, x: Tensor)
 
     solver.step(loss)
     torch.testing.assert_close(a(name).activation(v.detach()), a(name).best(log_p - log_q), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [n for n in F if n != "total_variation"])
+def test_an_output_that_is_the_log_ratio(name: str, x: Tensor) -> None:
+    """Under log_ratio one output, ln p/q, is best for all: minus the loss is the table's number, and no neighbour is better."""
+    game = FGAN(name, log_ratio=True)
+    log_p, log_q = log_normal(x, 0, 1), log_normal(x, 1, 1)
+
+    def loss(output: Tensor) -> float:
+        fake, real = game.critic(torch.zeros_like(x), output), game.critic(output, torch.zeros_like(x))
+        nothing = game.critic(torch.zeros_like(x), torch.zeros_like(x))  # T and f*(T) of equal laws, in each of the two
+        return float(torch.trapezoid(log_p.exp() * (real - nothing) + log_q.exp() * fake, x))
+
+    assert -loss(log_p - log_q) == pytest.approx(BOUND[name], abs=1e-6)
+    assert all(loss(log_p - log_q) < loss(log_p - log_q + shift) for shift in (-0.1, 0.1))
+    assert game.boundary == 0.0
+    assert float(game.generator(number(0.7), number(0.0)) - FGAN(name, True, True).generator(number(0.7), number(0.0))) == pytest.approx(
+        float(a(name).best(number(0.7)) - a(name).best_conjugate(number(0.7))), abs=1e-12
+    )
+
+
+def test_total_variation_has_no_slope_in_the_log_ratio() -> None:
+    with pytest.raises(InvalidValue, match="leave log_ratio out"):
+        FGAN("total_variation", log_ratio=True)

@@ -50,5 +50,6 @@ def test_an_fgan_finds_it(divergence: str) -> None:
 
 
 @pytest.mark.slow
-def test_an_fgan_finds_the_one_of_reverse_kl() -> None:
-    assert learn("reverse_kl", 0) == pytest.approx(best("reverse_kl")[:2], abs=0.08)
+@pytest.mark.parametrize("divergence", ["reverse_kl", "jeffrey"])
+def test_an_fgan_finds_the_one_of_the_heavier_tails(divergence: str) -> None:
+    assert learn(divergence, 0) == pytest.approx(best(divergence)[:2], abs=0.05)

@@ -366,11 +366,12 @@ class GAN(Learner):
         """
         stream = generator(rng, batch.x.device)
         fake = self._generate(batch, stream)
-        shown = ((batch.x, batch.y), (fake, batch.y), self.recent.held())
+        kept, asked = self.recent.held()
+        shown = ((batch.x, batch.y), (fake, batch.y), (kept.to(batch.x), None if asked is None else asked.to(batch.x)))
         judged = [self._all_judged(self._changed(x, stream) if len(x) else x, y) for x, y in shown]
-        real_output, fake_output, recent = judged
+        real_output, fake_output, seen = judged
         found = {"accuracy": float(self.played.right(real_output, fake_output).mean()), **distances(fake, batch.x)}
-        found["overfitting"] = overfitting(recent, real_output, fake_output)
+        found["overfitting"] = overfitting(seen, real_output, fake_output)
         found["slope"] = slope(self.played, fake_output, real_output)
         for name in ("critic", "generator") if self.every == 1 else ("critic",):  # others' gradients are of an earlier step
             norm = gradient_norm(getattr(self, name).parameters())

@@ -93,6 +93,7 @@ def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
 
 
 def _apart(a: Tensor, b: Tensor) -> Tensor:
-    """Distances (n, m); of narrow rows by differences, which are exact for near ones."""
+    """Distances (n, m), in single precision at least; of narrow rows by differences, which are exact for near ones."""
+    a, b = (rows.to(torch.promote_types(rows.dtype, torch.float32)) for rows in (a, b))
     mode = "donot_use_mm_for_euclid_dist" if a.shape[1] <= NARROW else "use_mm_for_euclid_dist_if_necessary"
     return torch.cdist(a, b, compute_mode=mode)

@@ -67,6 +67,20 @@ def test_vital_signs_are_of_pictures_as_the_critic_is_shown_them() -> None:
     assert found["slope"] == pytest.approx(float(slope(model.played, fake_output, real_output)))
 
 
+@pytest.mark.parametrize("make", [pf.GAN, pf.DCGAN, pf.InfoGAN, pf.EBGAN, pf.R3GAN])
+def test_vital_signs_of_networks_in_bfloat16(make: Any) -> None:
+    """Also of rows remembered in single precision; distances, which bfloat16 does not have, are near the single precision's."""
+    pictures = torch.rand(32, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    model = make().fit(pictures, by=pf.Trainer(steps=2, batch=16, precision="bf16-true"))
+    assert model.floating() == torch.bfloat16
+    given = Batch(model.to_model(pictures))
+    rounded = model.vitals(given, rng=0)
+    assert all(torch.isfinite(torch.tensor(value)) for value in rounded.values())
+    with torch.no_grad():
+        single = distances(model._generate(given, torch.Generator().manual_seed(0)).float(), given.x.float())
+    assert {name: rounded[name] for name in single} == pytest.approx(single, rel=1e-5)
+
+
 def test_a_generator_learns_through_what_is_done_to_its_samples() -> None:
     model = fitted(x=PICTURES, critic_augment=["affine", "crop(padding=1)"])
     model.generator.train()

@@ -47,8 +47,24 @@ def test_closeness_has_the_right_slopes_of_both_orders() -> None:
     assert torch.autograd.gradgradcheck(Closeness.apply, rows)
 
 
+def discrimination() -> BatchDiscrimination:
+    """Features of five, with three of two numbers; of some weights a rounding turns a difference's sign, of these none."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return BatchDiscrimination(5, 3, 2)
+
+
+def test_batch_discrimination_of_bfloat16_weights_is_near_that_of_single_ones() -> None:
+    layer, x = discrimination(), torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
+    exact = layer(x).detach()
+    rounded = layer.to(torch.bfloat16)(x.to(torch.bfloat16))
+    assert rounded.dtype == torch.bfloat16
+    assert torch.allclose(rounded.float(), exact, atol=0.1)
+    assert float(exact[:, 5:].max()) > 0.3  # some rows are near each other
+
+
 def test_batch_discrimination_in_bfloat16_has_a_slope() -> None:
-    layer, x = BatchDiscrimination(5, 3, 2), torch.randn(7, 5, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    layer, x = discrimination(), torch.randn(7, 5, generator=torch.Generator().manual_seed(0), requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16):
         found = layer(x)
     found.sum().backward()
