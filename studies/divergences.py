@@ -59,7 +59,7 @@ def learn(name: str, seed: int, steps: int = STEPS) -> tuple[float, float]:
     A saturated total variation has no slope to learn from: its critic has R1. Jeffrey's T grows like q/p in the tails, where perceptrons
     do not follow: its critic says ln p/q.
     """
-    penalties = ("r1(gamma=0.1)",) if name == "total_variation" else ()
+    penalties = ("r1(gamma=0.001)",) if name == "total_variation" else ()
     players = GaussianPlayers((64, 64), "tanh")
     model = pf.GAN(latent=1, network=players, game=FGAN(name, log_ratio=name == "jeffrey"), penalties=penalties)
     optimizers = dict.fromkeys(("critic", "generator"), RATE)
