@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadSource
+from pushforward.core.model import Symptom
+from pushforward.core.phase import Batch
 from pushforward.core.random import derive
 from pushforward.core.records import Record
 from pushforward.core.source import Arrays, Source
@@ -40,7 +42,7 @@ __all__ = ["run", "album", "album_or_digits", "judge", "likeness", "learn", "Alb
 
 SIDE = 64
 """Pictures with a longer side are brought to this many pixels, unless told otherwise."""
-TEST, JUDGED = 2000, 10_000
+TEST, JUDGED, WATCHED = 2000, 10_000, 256
 COMPONENTS = 50
 COLUMNS, PAIRS = 16, 12
 REAL = "learnt from"
@@ -105,6 +107,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
         model, seconds = learn(maker, held, seed, budget)
         drawn[name] = model.sample(len(held.test), rng=derive(seed, "samples"))
         found[name] = {**likeness(held, drawn[name], features, memory=True), "processor seconds": seconds}
+        notes += [f"{name}: {s.name}, {s.seen}; try {s.advice}" for s in symptoms(model, held, seed)]
     records = {f"{name}: {kind}": record for name, row in found.items() for kind, record in row.items()}
     kinds = list(found["DCGAN"])
     rows = [[kind, *(_cell(row[kind]) if kind in row else "–" for row in found.values())] for kind in kinds]
@@ -196,6 +199,12 @@ def learn(maker: Maker, held: Album, seed: int, budget: float) -> tuple[GAN, Rec
     began = time.process_time()
     model = maker.model().fit(held.train, by=Trainer(samples=max(maker.batch, round(budget * maker.shown)), **how))
     return model, taken(time.process_time() - began, held)
+
+
+def symptoms(model: GAN, held: Album, seed: int) -> Sequence[Symptom]:
+    """What the fitted model itself finds wrong, beside pictures not learnt from."""
+    given = Batch(model.to_model(held.test[:WATCHED]))
+    return model.symptoms(model.vitals(given, rng=derive(seed, "vitals")))
 
 
 def taken(seconds: float, held: Album) -> Record:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 import pushforward as pf
 from pushforward.core.errors import Diverged
@@ -125,6 +126,21 @@ def test_two_gans_draw_and_are_measured(tmp_path: Path, monkeypatch: pytest.Monk
     assert found.records["DCGAN: fid"].details["features"].startswith("classifier of 10 labels #")
     assert found.records["learnt from: fid"].value < found.records["DCGAN: fid"].value
     assert {"closer", "suspicious", "coverage"} <= {key.partition(": ")[2] for key in found.records if key.startswith("R3GAN")}
+
+
+@pytest.mark.usefixtures("small")
+def test_samples_that_are_all_alike_are_named_with_what_to_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Blank(pf.GAN):
+        def push(self, *a: Any, **b: Any) -> Tensor:
+            return 0 * super().push(*a, **b)
+
+    makers = {
+        name: pictures.Maker(lambda make=make: make(latent=2, hidden=(8,)), 128) for name, make in (("DCGAN", Blank), ("other", pf.GAN))
+    }
+    monkeypatch.setattr(pictures, "MAKERS", makers)
+    found, _ = run("pictures", file="digits", out=tmp_path)
+    assert any(note.startswith("DCGAN: collapse, samples are 0% as far apart as the data; try penalties=") for note in found.notes)
+    assert not any(note.startswith("other: collapse") for note in found.notes)
 
 
 def test_pictures_of_one_s_own_are_brought_to_a_size(tmp_path: Path) -> None:
