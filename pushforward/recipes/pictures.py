@@ -43,6 +43,8 @@ __all__ = ["run", "album", "album_or_digits", "judge", "likeness", "learn", "Alb
 SIDE = 64
 """Pictures with a longer side are brought to this many pixels, unless told otherwise."""
 TEST, JUDGED, WATCHED = 2000, 10_000, 256
+LARGE = 64
+"""Pixels a side from which on the DCGAN's critic wins at once, and samples are all alike, unless noise holds it back."""
 COMPONENTS = 50
 COLUMNS, PAIRS = 16, 12
 REAL = "learnt from"
@@ -77,8 +79,8 @@ class Maker:
     """A model and how it is learnt.
 
     Arguments:
-        model: made afresh each time.
-        shown: pictures it is shown at a budget of 1; batch, schedule, ema, rate: of the trainer, None for the model's own.
+        model: made afresh each time; large: in its place for pictures of `LARGE` pixels a side and more.
+        shown: pictures it is shown at a budget of 1; batch, schedule, ema, optimizer: of the trainer, None or '' for the model's own.
     """
 
     model: Any
@@ -87,10 +89,16 @@ class Maker:
     schedule: str = "constant"
     ema: float | None = None
     optimizer: str = ""
+    large: Any = None
+
+    def make(self, space: Space) -> GAN:
+        """A new one, for pictures of this space."""
+        large = self.large is not None and max(int(n or 0) for n in space.shape[1:]) >= LARGE
+        return (self.large if large else self.model)()
 
 
 MAKERS: Mapping[str, Maker] = {
-    "DCGAN": Maker(lambda: DCGAN(latent=64, width=16), 80_000),
+    "DCGAN": Maker(lambda: DCGAN(latent=64, width=16), 80_000, large=lambda: DCGAN(latent=64, width=16, hacks=["input_noise(sigma=0.3)"])),
     "R3GAN": Maker(
         lambda: R3GAN(latent=64, width=8, blocks=1, gamma=0.5), 12_000, 32, "cosine", 0.99, "adam(rate=0.001, beta1=0.0, beta2=0.99)"
     ),
@@ -197,7 +205,7 @@ def learn(maker: Maker, held: Album, seed: int, budget: float) -> tuple[GAN, Rec
     if maker.optimizer:
         how["optimizers"] = dict.fromkeys(("critic", "generator"), maker.optimizer)
     began = time.process_time()
-    model = maker.model().fit(held.train, by=Trainer(samples=max(maker.batch, round(budget * maker.shown)), **how))
+    model = maker.make(held.space).fit(held.train, by=Trainer(samples=max(maker.batch, round(budget * maker.shown)), **how))
     return model, taken(time.process_time() - began, held)
 
 

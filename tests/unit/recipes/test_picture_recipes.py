@@ -143,6 +143,12 @@ def test_samples_that_are_all_alike_are_named_with_what_to_try(tmp_path: Path, m
     assert not any(note.startswith("other: collapse") for note in found.notes)
 
 
+@pytest.mark.parametrize(("shape", "noise"), [((1, 28, 28), 0), ((3, 32, 63), 0), ((3, 64, 64), 1), ((4, 32, 64), 1)])
+def test_noise_holds_the_critic_of_large_pictures_back(shape: tuple[int, ...], noise: int) -> None:
+    assert len(pictures.MAKERS["DCGAN"].make(space(*shape)).hacks) == noise
+    assert pictures.MAKERS["R3GAN"].make(space(*shape)).hacks == ()
+
+
 def test_pictures_of_one_s_own_are_brought_to_a_size(tmp_path: Path) -> None:
     rng = torch.Generator().manual_seed(0)
     for i in range(30):
