@@ -42,7 +42,7 @@ def drawn(
     budget: float = 1.0,
     makers: Mapping[str, pictures.Maker] = pictures.MAKERS,
 ) -> Mapping[str, Any]:
-    """DCGAN and R3GAN on MNIST and on batch 1 of CIFAR-10, by the recipe `pictures`."""
+    """What the recipe `pictures` makes of each set named, by `makers`."""
     found: dict[str, Any] = {}
     for name in names:
         held = pictures.album(name, 0)
@@ -99,8 +99,8 @@ STUDIES = [
     ),
     Study(
         "gan-pictures-64",
-        "DCGAN, its critic shown no noise or noise that fades, and R3GAN on batch 1 of CIFAR-10 at 64 pixels, half as long as in "
-        "gan-pictures, 2000 pictures not learnt from",
+        "DCGAN, its critic shown no noise or noise that fades, and R3GAN on batch 1 of CIFAR-10 at 64 pixels, half as many pictures "
+        "shown as in gan-pictures, 2000 pictures not learnt from",
         partial(
             drawn,
             names=("cifar10-batch1@64",),

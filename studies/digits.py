@@ -1,9 +1,10 @@
 """Digits without their labels: whether InfoGAN's category is the digit, and how many of 1000 stacked digits a GAN draws.
 
 StackedMNIST (Metz et al. 2017; protocol of Lin et al. 2018, §4.2): each of 128 000 pictures has three digits drawn at random in its three
-channels, so there are 1000 kinds; of 26 000 samples a classifier of single digits says which kind each is. Published, after 50 epochs of
-batches of 64: DCGAN 99 kinds, PacDCGAN2 1000. Here the epochs and batches are theirs, and the networks as narrow as makes 50 epochs an
-hour of one processor core.
+channels, so there are 1000 kinds; of 26 000 samples a classifier of single digits says which kind each is. Published: DCGAN 99 kinds,
+PacDCGAN2 1000. Here too there are 50 epochs and batches of 64, in the networks of the DCGAN's authors, as narrow as makes that about an
+hour of one processor core. What differs besides: a batch of theirs has 64 packs (so that PacDCGAN2 sees twice as many pictures; here 64
+pictures in 32 packs), their generator moves twice a step, and their digits are of MNIST's both parts (here its training part).
 """
 
 from __future__ import annotations

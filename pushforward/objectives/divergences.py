@@ -8,7 +8,8 @@ for every T with values where f* is finite; equal at T* = f'(r). A critic's outp
 
 All numbers come in one of three variables: u = r itself; t, a value of T; v or log r, an unbounded real number. What is written
 in v or log r is simplified first, so that nothing overflows where the result fits: KL and Hellinger grow like e^v, reverse KL and
-Neyman like e^-v, hence |v| ≤ 80 in float32. Nothing is divided by f(1): the value named `gan` is -ln 4 between equal laws.
+Neyman like e^-v, hence |v| ≤ 80 in float32; in log r Pearson grows like r² and Neyman like r^-2, hence
+|log r| ≤ 40. Nothing is divided by f(1): the value named `gan` is -ln 4 between equal laws.
 """
 
 from __future__ import annotations

@@ -210,7 +210,9 @@ def learn(maker: Maker, held: Album, seed: int, budget: float) -> tuple[GAN, Rec
 
 
 def symptoms(model: GAN, held: Album, seed: int) -> Sequence[Symptom]:
-    """What the fitted model itself finds wrong, beside pictures not learnt from."""
+    """What the fitted model itself finds wrong, beside pictures not learnt from; nothing beside one, which says nothing of diversity."""
+    if len(held.test) < 2:
+        return []
     given = Batch(model.to_model(held.test[:WATCHED]))
     return model.symptoms(model.vitals(given, rng=derive(seed, "vitals")))
 

@@ -50,6 +50,7 @@ def test_an_fgan_finds_it(divergence: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("divergence", ["reverse_kl", "jeffrey"])
-def test_an_fgan_finds_the_one_of_the_heavier_tails(divergence: str) -> None:
-    assert learn(divergence, 0) == pytest.approx(best(divergence)[:2], abs=0.05)
+@pytest.mark.parametrize(("divergence", "within"), [("reverse_kl", 0.05), ("jeffrey", 0.03)])
+def test_an_fgan_finds_those_whose_tails_are_harder(divergence: str, within: float) -> None:
+    """Jeffrey's needs the log ratio: by the paper's output it is .046 off."""
+    assert learn(divergence, 0) == pytest.approx(best(divergence)[:2], abs=within)
