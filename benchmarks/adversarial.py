@@ -31,7 +31,7 @@ def dcgan(batch: int = 64, steps: int = 10) -> list[dict[str, Any]]:
     found = side_by_side(sides, rounds=3)
     return [
         {
-            "name": "dcgan",
+            "name": "dcgan-bf16" if fast else "dcgan",
             "what": f"DCGAN 64x64x3, batch {batch}, both players, {'bf16' if fast else 'float32'}",
             "against": "the plain float32 loop",
             "pictures per second": {name: median(values) for name, values in found.items()},

@@ -37,14 +37,13 @@ def digits() -> str:
 def bench() -> str:
     """Every comparison of `make bench`: its ratio with the spread over rounds, its target, and whether it was reached."""
     rows = _load("bench.json")["rows"]
-    lines = ["| what | measured | asked for | |", "|---|---:|---:|---|"]
+    lines, on = ["| what | measured | asked for | |", "|---|---:|---:|---|"], next(iter(rows.values()))["machine"]
     for row in rows.values():
         ratio = row["ratio"]
         spread = f" ({ratio['min']:g}–{ratio['max']:g})" if "min" in ratio else ""
         asked = f"{'at most' if row.get('better') == 'lower' else 'at least'} {row['target']:g}" if row["target"] is not None else "–"
         state = "" if row["target"] is None else ("reached" if row["reached"] else f"**not reached**{_why(row)}")
-        lines.append(f"| {row['what']}{_side(row)} | {ratio['median']:g}{spread} | {asked} | {state} |")
-    on = next(iter(rows.values()))["machine"]
+        lines.append(f"| {row['what']}{_side(row)}{_elsewhere(row, on)} | {ratio['median']:g}{spread} | {asked} | {state} |")
     return "\n".join([*lines, "", f"{on['processor']}, {on['cores']} cores, Python {on['python']}, torch {on['torch']}."])
 
 
@@ -296,6 +295,12 @@ def _side(row: dict[str, Any]) -> str:
         return ": anonymous GB at the peak"
     other = row.get("against") or AGAINST.get(row["name"])
     return f"; against {other}" if other else ""
+
+
+def _elsewhere(row: dict[str, Any], on: dict[str, Any]) -> str:
+    """The processor, where it is not the one under the table."""
+    processor = row["machine"]["processor"]
+    return "" if processor == on["processor"] else f"; on {processor}"
 
 
 def _why(row: dict[str, Any]) -> str:

@@ -228,9 +228,8 @@ def test_unwanted_conditions_are_refused(model: Any) -> None:
 def test_learners_take_conditions(learner: str) -> None:
     y = torch.arange(96) % 3
     x = data(learner) + 10 * y.reshape(-1, *[1] * (data(learner).ndim - 1))
-    model = make(learner).fit(
-        x, y, by=pf.Trainer(epochs=60, batch=32, optimizers={p.name: "adam(rate=0.01)" for p in built(learner, x, y)})
-    )
+    fast = "adam(rate=0.003, beta1=0.0)" if learner == "r3gan" else "adam(rate=0.01)"  # that game circles with momentum
+    model = make(learner).fit(x, y, by=pf.Trainer(epochs=60, batch=32, optimizers={p.name: fast for p in built(learner, x, y)}))
     assert model.condition_space is not None
     if hasattr(model, "sample"):
         low, high = model.sample(50, y=0, rng=0).double().mean(), model.sample(50, y=2, rng=0).double().mean()

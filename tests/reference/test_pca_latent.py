@@ -81,7 +81,7 @@ def test_with_its_own_posterior_every_draw_weighs_the_same(model: pf.PCA, k: int
 
 def test_the_exact_value_lies_between_annealing_s_bounds_and_averages_tend_to_it() -> None:
     model = drawn(2, 4, 0.5)
-    bracket = bdmc(model, 10, temperatures=100, chains=8, rng=0)
+    bracket = bdmc(model, 10, temperatures=400, chains=32, rng=0)
     x = model.sample(8, rng=3)
     exact = model.log_prob(x)
     assert bracket.gap < 0.1
