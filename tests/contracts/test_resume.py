@@ -114,9 +114,10 @@ class WorseningAutoencoder(NoisyAutoencoder):
 def fitted(name: str, **more: Any) -> Any:
     """The recipe's model, fitted; `more` goes to the trainer."""
     make, data, settings = RECIPES[name]
-    loop_module.REPORTS = 6  # reports every few steps, so that stops and kills fall between them
     trainer = pf.Trainer(**more) if "resume" in more else pf.Trainer(**{"batch": 40, "seed": 3, **settings, **more})
-    model = make().fit(data(), by=trainer)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop_module, "REPORTS", 6)  # reports every few steps, so that stops and kills fall between them
+        model = make().fit(data(), by=trainer)
     model.reason = trainer.reason
     return model
 
