@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans as SklearnKMeans
 from sklearn.metrics import silhouette_score
@@ -16,6 +17,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.metrics.clusters import elbow, silhouette
+from pushforward.models.classical.kmeans import Ownership
 from pushforward.models.classical.starts import at_random, plus_plus, squared_distances
 
 
@@ -45,6 +47,7 @@ def lloyd(x: Tensor, centres: Tensor, steps: int) -> tuple[Tensor, Tensor, int]:
 @given(
     n=st.integers(70, 400), d=st.integers(1, 6), k=st.integers(1, 20), seed=st.integers(0, 10**6), spread=st.sampled_from([0.0, 1.0, 8.0])
 )
+@example(n=142, d=4, k=6, seed=637, spread=8.0)  # a centre loses all its rows
 def test_pruning_changes_nothing(precision: str, n: int, d: int, k: int, seed: int, spread: float) -> None:
     x = blobs(n, d, 5, seed, spread).float().double()
     start = x[torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:k]]
@@ -57,6 +60,20 @@ def test_pruning_changes_nothing(precision: str, n: int, d: int, k: int, seed: i
         torch.testing.assert_close(model.centres_, centres, rtol=1e-5, atol=1e-5)
     expected = float((x - centres[owner]).square().sum())
     assert float(model.inertia_) == pytest.approx(expected, rel=1e-5, abs=1e-9)
+
+
+@pytest.mark.parametrize("left", [0.0, 3e-17, -3e-17])
+def test_a_centre_that_lost_its_rows_stays_where_it_was(left: float) -> None:
+    """Of what was added to it and taken away again, rounding is left, in sums and in weights."""
+    model = pf.KMeans(3, start=blobs(3, 2), precision="float64").fit(blobs(40, 2), by=pf.EM(steps=1))
+    before, own = model.centres_.clone(), model._plan.centres
+    count = torch.tensor([3.0, 5.0, left], dtype=torch.float64)
+    sums = count[:, None] * own
+    sums[2] = torch.tensor([4e-15, -2e-15], dtype=torch.float64)
+    given = Ownership(count, sums, torch.tensor(1e3, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64))
+    model.update(given)
+    torch.testing.assert_close(model.centres_, before, rtol=0, atol=1e-12)
+    assert math.isfinite(model.objective(given))
 
 
 @settings(max_examples=15, deadline=None)

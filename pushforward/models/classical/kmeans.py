@@ -52,6 +52,8 @@ class Ownership:
         return Ownership(self.count + other.count, self.sums + other.sums, self.squares + other.squares, self.moved + other.moved)
 
 
+EMPTY = 1e-14
+"""Share of all weight at or below which a centre owns nothing: of rows that left it, rounding remains."""
 SHORTEST_REST, LONGEST_REST = 3, 24
 
 
@@ -250,7 +252,8 @@ class KMeans(Model):
         self._seen = count if self.batch is None else self._seen + count
         # All that a centre owns, or with mini-batches a step 1 / (all it has seen) towards what it owns of this one.
         step = (statistics.sums - count[:, None] * own) / self._seen.clamp_min(1e-300)[:, None]
-        new = own + step
+        # A centre that has lost all its rows stays: what adding and taking away have left of their sums is rounding.
+        new = torch.where((count > EMPTY * count.sum())[:, None], own + step, own)
         spread = statistics.squares - 2 * (new * statistics.sums).sum() + (count * new.square().sum(1)).sum()
         self.inertia_, self.count_ = spread.clamp_min(0), self._seen
         self._mean_inertia = float(self.inertia_ / count.sum())
