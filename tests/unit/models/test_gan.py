@@ -67,13 +67,15 @@ def test_vital_signs_are_of_pictures_as_the_critic_is_shown_them() -> None:
     assert found["slope"] == pytest.approx(float(slope(model.played, fake_output, real_output)))
 
 
+@pytest.mark.parametrize("labelled", [False, True])
 @pytest.mark.parametrize("make", [pf.GAN, pf.DCGAN, pf.InfoGAN, pf.EBGAN, pf.R3GAN])
-def test_vital_signs_of_networks_in_bfloat16(make: Any) -> None:
+def test_vital_signs_of_networks_in_bfloat16(make: Any, labelled: bool) -> None:
     """Also of rows remembered in single precision; distances, which bfloat16 does not have, are near the single precision's."""
     pictures = torch.rand(32, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    model = make().fit(pictures, by=pf.Trainer(steps=2, batch=16, precision="bf16-true"))
+    y = torch.arange(32) % 3 if labelled else None
+    model = make().fit(pictures, y, by=pf.Trainer(steps=2, batch=16, precision="bf16-true"))
     assert model.floating() == torch.bfloat16
-    given = Batch(model.to_model(pictures))
+    given = Batch(model.to_model(pictures), model.to_condition(y, 32))
     rounded = model.vitals(given, rng=0)
     assert all(torch.isfinite(torch.tensor(value)) for value in rounded.values())
     with torch.no_grad():
