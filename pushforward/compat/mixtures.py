@@ -185,6 +185,7 @@ class GaussianMixture(DensityMixin, Adapter):
         if "weights" in found and not (np.all(found["weights"] >= 0) and np.isclose(found["weights"].sum(), 1)):
             raise InvalidValue(f"weights_init must not be negative and must sum to 1, got {found['weights']}")
         if "precisions" in found:
+            _check_precisions(found["precisions"], self.covariance_type)
             found["covariances"] = _inverse(found.pop("precisions"), self.covariance_type)
         return found
 
@@ -246,10 +247,19 @@ def _inverse(matrices: NDArray[Any], kind: str) -> NDArray[Any]:
     if kind in ("diag", "spherical"):
         return 1 / matrices
     values, axes = np.linalg.eigh(matrices)
-    if not values.min() > 0:
-        raise InvalidValue("precisions_init must be symmetric and positive-definite")
     inverse: NDArray[Any] = (axes / values[..., None, :]) @ np.swapaxes(axes, -1, -2)
     return inverse
+
+
+def _check_precisions(given: NDArray[Any], kind: str) -> None:
+    """Refuse precisions that are not those of a normal distribution: positive numbers, or symmetric matrices with such eigenvalues."""
+    if kind in ("diag", "spherical"):
+        if not np.all((given > 0) & np.isfinite(given)):
+            raise InvalidValue(f"precisions_init must be positive and finite for covariance_type={kind!r}, got {given.min():g}")
+        return
+    finite = bool(np.isfinite(given).all())
+    if not finite or not np.allclose(given, np.swapaxes(given, -1, -2)) or not np.linalg.eigvalsh(given).min() > 0:
+        raise InvalidValue(f"precisions_init must be symmetric and positive-definite for covariance_type={kind!r}")
 
 
 def _root(precisions: NDArray[Any], kind: str) -> NDArray[Any]:

@@ -1,4 +1,8 @@
-"""What a model can do, as protocols. A method exists if and only if its promise is kept; protocols carry methods only."""
+"""What a model can do, as protocols; protocols carry methods only.
+
+A promise that hangs on a model's arguments, or on what it has learnt, is taken back by naming its methods in the instance's
+`lacks`: neither `capabilities` nor `isinstance` then finds the protocol.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +28,24 @@ __all__ = [
 ]
 
 
+class _Kept(type(Protocol)):  # type: ignore[misc]
+    """The class of protocols that an instance keeps only if it `lacks` none of their methods."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return super().__instancecheck__(instance) and not lacking(instance) & set(_methods(cls))
+
+
+def lacking(model: Any) -> frozenset[str]:
+    """The methods that this instance has no use of, whatever its class promises; none for a class."""
+    return frozenset() if isinstance(model, type) else frozenset(getattr(model, "lacks", ()))
+
+
+def _methods(protocol: type) -> list[str]:
+    return [name for name, value in vars(protocol).items() if not name.startswith("_") and callable(value)]
+
+
 @runtime_checkable
-class Samples(Protocol):
+class Samples(Protocol, metaclass=_Kept):
     """Draws new observations."""
 
     def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
@@ -34,7 +54,7 @@ class Samples(Protocol):
 
 
 @runtime_checkable
-class HasDensity(Protocol):
+class HasDensity(Protocol, metaclass=_Kept):
     """Knows its exact log-density."""
 
     def log_prob(self, x: Any) -> Tensor:
@@ -43,7 +63,7 @@ class HasDensity(Protocol):
 
 
 @runtime_checkable
-class Distribution(Protocol):
+class Distribution(Protocol, metaclass=_Kept):
     """A distribution over a batch of events."""
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -56,7 +76,7 @@ class Distribution(Protocol):
 
 
 @runtime_checkable
-class LatentModel(Protocol):
+class LatentModel(Protocol, metaclass=_Kept):
     """p(x) = ∫ p(x|z) p(z) dz, with both factors as distributions in the model's coordinates."""
 
     def prior(self) -> Any:
@@ -69,7 +89,7 @@ class LatentModel(Protocol):
 
 
 @runtime_checkable
-class HasBound(Protocol):
+class HasBound(Protocol, metaclass=_Kept):
     """Bounds its log-density from below."""
 
     def elbo(self, x: Any, *, rng: Rng = None) -> Tensor:
@@ -82,7 +102,7 @@ class HasBound(Protocol):
 
 
 @runtime_checkable
-class Encodes(Protocol):
+class Encodes(Protocol, metaclass=_Kept):
     """Maps observations to codes."""
 
     def encode(self, x: Any) -> Tensor:
@@ -91,7 +111,7 @@ class Encodes(Protocol):
 
 
 @runtime_checkable
-class Decodes(Protocol):
+class Decodes(Protocol, metaclass=_Kept):
     """Maps codes to observations."""
 
     def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
@@ -100,7 +120,7 @@ class Decodes(Protocol):
 
 
 @runtime_checkable
-class Assigns(Protocol):
+class Assigns(Protocol, metaclass=_Kept):
     """Assigns observations to clusters."""
 
     def assign(self, x: Any) -> Tensor:
@@ -113,7 +133,7 @@ class Assigns(Protocol):
 
 
 @runtime_checkable
-class Conditions(Protocol):
+class Conditions(Protocol, metaclass=_Kept):
     """Conditions on known coordinates in closed form."""
 
     def condition(self, known: Mapping[Any, float]) -> Any:
@@ -122,7 +142,7 @@ class Conditions(Protocol):
 
 
 @runtime_checkable
-class Translates(Protocol):
+class Translates(Protocol, metaclass=_Kept):
     """Maps a condition to an observation."""
 
     def translate(self, y: Any, *, rng: Rng = None) -> Tensor:
@@ -131,7 +151,7 @@ class Translates(Protocol):
 
 
 def capabilities(model: Any) -> tuple[str, ...]:
-    """The names of the protocols a model (or its class) keeps."""
+    """The names of the protocols a model keeps; of a class, those that its instances may keep."""
     known = (Samples, HasDensity, LatentModel, HasBound, Encodes, Decodes, Assigns, Conditions, Translates)
-    names = {p: [m for m in vars(p) if not m.startswith("_") and callable(vars(p)[m])] for p in known}
-    return tuple(p.__name__ for p in known if all(callable(getattr(model, m, None)) for m in names[p]))
+    lacks = lacking(model)
+    return tuple(p.__name__ for p in known if all(m not in lacks and callable(getattr(model, m, None)) for m in _methods(p)))

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pushforward.core.errors import InvalidKind, InvalidValue, suggestion
 
-__all__ = ["Value", "read", "register", "registered_models", "model_class", "model_name", "catalogue"]
+__all__ = ["Value", "read", "register", "registered_models", "model_class", "model_name", "catalogue", "unlisted"]
 
 V = TypeVar("V", bound="Value")
 M = TypeVar("M", bound=type)
@@ -133,6 +133,9 @@ _models: dict[str, type] = {}
 catalogue: dict[str, tuple[str, str]] = {}
 """Models that come with the package: name -> (module, one line). Filled by `pushforward.models`, imported on demand."""
 
+unlisted: dict[str, str] = {}
+"""Models of the package for Python alone: name -> module. They load like the others, and the command line does not offer them."""
+
 
 def register(name: str) -> Callable[[M], M]:
     """Class decorator: the model is saved, loaded and named on the command line as `name`."""
@@ -148,6 +151,8 @@ def register(name: str) -> Callable[[M], M]:
 
 def model_class(name: str) -> type:
     """The model class registered as `name`; imports it if it comes with the package."""
+    if name not in _models and name in unlisted:
+        importlib.import_module(unlisted[name])
     if name not in _models and name in catalogue:
         importlib.import_module(catalogue[name][0])
     if name not in _models:

@@ -28,6 +28,7 @@ Reference: Silverman (1986), Density Estimation for Statistics and Data Analysis
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -64,6 +65,10 @@ class Kernel:
     log_moment: Callable[[int], float]
     radius: Callable[[int, int, torch.Generator | None], Tensor]
     cdf: Callable[[Tensor], Tensor]
+
+    def __reduce__(self) -> Any:
+        """Pickled by its name: profiles are functions, which cannot be pickled."""
+        return (kernel_named, (self.name,)) if KERNELS.get(self.name) is self else super().__reduce__()
 
     @property
     def compact(self) -> bool:

@@ -1,6 +1,6 @@
 """Models. Importing this package fills the catalogue of names; the classes themselves are imported on demand."""
 
-from pushforward.core.registry import catalogue
+from pushforward.core.registry import catalogue, unlisted
 
 catalogue.update(
     {
@@ -21,3 +21,5 @@ catalogue.update(
         "ebgan": ("pushforward.models.deep.ebgan", "a generator against an auto-encoder's error: samples, and an energy"),
     }
 )
+
+unlisted["fourier_kde"] = "pushforward.models.classical.fourier_kde"

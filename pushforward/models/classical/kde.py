@@ -197,6 +197,10 @@ class KDE(Model):
         self.bandwidth_ = fixed.to(x)
         return True
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What pickle and deepcopy take: all but the prepared sums, which are made again on first use."""
+        return {**self.__dict__, "_prepared": None}
+
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take back what `tensors` gave."""
         super().restore(tensors)
@@ -311,6 +315,14 @@ class KDE(Model):
             options = {"kernel": self.kernel, "shape": self.shape, "weights": weights, "local": self.local_}
             self._prepared = KernelSums(self.points_, self.bandwidth_, **options)  # type: ignore[arg-type]
         return self._prepared
+
+    @property
+    def lacks(self) -> frozenset[str]:
+        """Conditionals, where bumps are radial and not normal, or are normal with dependent axes and cut at bounds."""
+        bounded = self.boundary is not None and (self.space is None or self._bounded(*self._ends()))
+        given = not isinstance(self.bandwidth, str) and isinstance(self.bandwidth, tuple) and isinstance(self.bandwidth[0], tuple)
+        matrix = self.bandwidth_.ndim == 2 if self.fitted else given or (self.form == "matrix" and isinstance(self.bandwidth, str))
+        return frozenset({"condition"}) if not self.independent or (bounded and matrix) else frozenset()
 
     @property
     def independent(self) -> bool:

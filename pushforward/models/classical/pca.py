@@ -166,6 +166,12 @@ class PCA(Model):
         self.noise_variance_ = mean.new_tensor(noise)
         self.count_ = mean.new_zeros(())
 
+    @property
+    def lacks(self) -> frozenset[str]:
+        """A latent-variable model needs noise, which is left only where some component is not kept."""
+        noise = bool(self.noise_variance_ > 0) if self.fitted else self.components is not None
+        return frozenset() if noise else frozenset({"prior", "likelihood", "posterior"})
+
     def default_fitter(self) -> Fitter:
         """One pass over the rows."""
         return EM()
