@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 import pushforward as pf
+from pushforward.core.preparation import dequantised
 from pushforward.core.random import derive, generator
 from pushforward.core.storage import write_text
 from pushforward.metrics import likelihood
@@ -177,7 +178,7 @@ NOISES = 4
 def small_digits(seed: int) -> Mapping[str, Any]:
     """8 x 8 digits, the same dequantised test pixels for all; sizes chosen on a fifth of the training rows, then fitted to all of them."""
     source = pf.read("digits", label=False)
-    parts = [pf.split(source.dequantised(derive(seed, i)), held_out=0.2, seed=seed) for i in range(NOISES + 1)]
+    parts = [pf.split(dequantised(source, derive(seed, i)), held_out=0.2, seed=seed) for i in range(NOISES + 1)]
     draws, test = [train.all().x.flatten(1) for train, _ in parts[1:]], parts[0][1].all().x
     y, fifth = test.flatten(1), len(draws[0]) // 5
     x, inner, outer = torch.cat(draws), torch.cat([d[fifth:] for d in draws]), draws[0][:fifth]

@@ -98,12 +98,13 @@ class _Plan:
     def real(self, text: str, label: str | None) -> Rows:
         """The rows that are compared with, in the space of the runs where there are any."""
         from pushforward.data import read
+        from pushforward.data.reading import asked_conditions
 
         if text in self.opened:
             return self._draw(text, None, 0)
         like = next((run.model for run in self.opened.values()), None)
         conditional = any(run.model.condition_space is not None for run in self.opened.values())
-        conditions = runs._conditions(label or ("auto" if conditional else None), text)
+        conditions = asked_conditions(label or ("auto" if conditional else None))
         return self._take(text, read(text, like=like, seed=self.seed, **self.reading, **conditions), self.rows)
 
     def learnt(self, text: str, real: Rows) -> Rows:

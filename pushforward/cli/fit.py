@@ -224,20 +224,10 @@ def folder_for(name: str, source: str, given: str | None, overwrite: bool) -> Pa
 
 
 def settle(config: Config, model: Any, source: Any) -> Config:
-    """Decide what was left open: whether whole numbers are dequantised."""
-    from pushforward.core.capabilities import HasDensity
-    from pushforward.core.model import Learner
-    from pushforward.core.source import Arrays
-
-    asked = config.data.get("dequantise")
-    if asked is not None or not runs.whole_numbers(source):
+    """Record what was left open: whether the model dequantises these data."""
+    if config.data.get("dequantise") is not None:
         return config
-    kind = getattr(model, "likelihood_kind", None)
-    if isinstance(model, Learner):
-        wanted = kind is not None and kind.measure.startswith("density")
-    else:
-        wanted = isinstance(model, HasDensity) and isinstance(source, Arrays) and source.resident
-    return config.with_values("data", dequantise=wanted)
+    return config.with_values("data", dequantise=model.dequantises(source.space))
 
 
 def show(voice: Voice, config: Config, folder: Path, source: Any) -> None:
@@ -253,18 +243,15 @@ def fit_classical(voice: Voice, model: Any, config: Config, source: Any, folder:
     from pushforward.fitting.log import Log
 
     parts = runs.divide(config, source)
-    if config.data.get("dequantise"):
-        noisy = runs.dequantised(source, int(config.data["split_seed"]))
-        parts = runs.Data(runs.divide(config, noisy).train, parts.held_out)
-        if "dequantise" not in config.origins:
-            voice.say("whole numbers: U(-1/2, 1/2) is added, so that the density is per unit (--no-dequantise leaves them)")
+    if config.data.get("dequantise") and "dequantise" not in config.origins:
+        voice.say("integer levels: U(-1/2, 1/2) is added, so that the density is per unit (--no-dequantise leaves them)")
     fitter = configured(model.default_fitter(), config)
     events: list[Any] = []
     began = time.monotonic()
     with display(voice) as drawn:
         if hasattr(fitter, "listeners"):
             fitter.listeners = (drawn, events.append)
-        model.fit(parts.train, by=fitter)
+        model.fit(parts.train, by=fitter, dequantise=config.data.get("dequantise"))
     if not first_process():
         return
     with made_whole(folder, overwrite) as part:
@@ -284,7 +271,7 @@ def fit_learner(
     from pushforward.fitting.trainer import Trainer
 
     parts = runs.divide(config, source)
-    settings = trainer_settings(model, config, source)
+    settings = trainer_settings(model, config)
     if "resume" not in resumed:
         settings.update(run=folder, overwrite=overwrite)
     os.environ["PUSHFORWARD_RUN"] = str(folder)
@@ -294,7 +281,7 @@ def fit_learner(
             settings["held_out"] = settings.pop("chosen_by", None) or parts.held_out
             documents = {"config.toml": configs.to_toml(config, command)}
             trainer = Trainer(**{**settings, **resumed}, documents=documents, listeners=[drawn])
-            model.fit(parts.train, by=trainer)
+            model.fit(parts.train, by=trainer, dequantise=config.data.get("dequantise"))
     finally:
         os.environ.pop("PUSHFORWARD_RUN", None)
     if not first_process():
@@ -319,13 +306,12 @@ def hushed() -> Iterator[None]:
         yield
 
 
-def trainer_settings(model: Any, config: Config, source: Any) -> dict[str, Any]:
+def trainer_settings(model: Any, config: Config) -> dict[str, Any]:
     """The Trainer's arguments for a configuration."""
     given = {k: v for k, v in config.fitting.items() if v is not None}
     given["optimizers"] = by_phase(given.pop("optimizer", []), model, "--optimizer")
     schedule = given.pop("schedule", None) or ["constant"]
     given["schedule"] = by_phase(schedule, model, "--schedule") if len(schedule) > 1 or _phase_of(schedule[0]) else schedule[0]
-    given["augment"] = augmentations(given.pop("augment", None), model, config, source)
     accelerator = str(given.get("accelerator", "cpu"))
     if ":" in accelerator:
         given["accelerator"], _, index = accelerator.partition(":")
@@ -336,19 +322,6 @@ def trainer_settings(model: Any, config: Config, source: Any) -> dict[str, Any]:
     if given.get("keep_best") or given.get("patience"):
         given["chosen_by"] = 0.1
     return given
-
-
-def augmentations(asked: list[str] | None, model: Any, config: Config, source: Any) -> list[Any] | None:
-    """What is done to every batch: what was asked for, else the model's own; dequantising as the data section says."""
-    if asked is not None:
-        return asked
-    own = list(model.augmentations(source.space))
-    wanted = config.data.get("dequantise")
-    if wanted is False:
-        own = [a for a in own if a.name != "dequantise"]
-    elif wanted and runs.whole_numbers(source) and all(a.name != "dequantise" for a in own):
-        own = ["dequantise", *own]
-    return own
 
 
 def _phase_of(text: str) -> str:

@@ -167,7 +167,7 @@ DATA: tuple[Flag, ...] = tuple(
             "default": 0.2,
             "help": "share (or number) of rows set aside, never learnt from; evaluate measures on them; 0 for none",
         },
-        {"name": "split_seed", "kinds": (int,), "default": 0, "help": "which rows are set aside, and the noise of dequantising"},
+        {"name": "split_seed", "kinds": (int,), "default": 0, "help": "which rows are set aside"},
         {
             "name": "label",
             "kinds": _OPTIONAL,
@@ -183,7 +183,7 @@ DATA: tuple[Flag, ...] = tuple(
         {
             "name": "dequantise",
             "kinds": (bool, types.NoneType),
-            "help": "add U(-1/2, 1/2) to whole numbers; by default where the model has a density per unit",
+            "help": "add U(-1/2, 1/2) to integers; by default to levels of images, if the model has a density per unit",
         },
     )
 )

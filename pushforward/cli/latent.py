@@ -199,11 +199,12 @@ def _direction(model: Any, batch: Any, law: Any, asked: Asked) -> Shown:
 def _rows(opened: Any, voice: Voice, data: str | None, kind: str | None, label: str | None) -> Any:
     """The rows asked for, else those fitted on; None (said, where they would be of use) if these cannot be found."""
     from pushforward.data import read
+    from pushforward.data.reading import asked_conditions
 
     try:
         file = data or opened.needed_config("there is no telling which rows it was fitted on").source
         if kind == "direction" and opened.model.condition_space is None:
-            source = read(file, like=opened.model, **runs._conditions(label or "auto", file))
+            source = read(file, like=opened.model, **asked_conditions(label or "auto"))
         else:
             source = runs.read_like(opened, file, label)
         batch = runs.rows_of(source, ROWS)

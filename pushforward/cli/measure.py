@@ -11,9 +11,10 @@ from pushforward.cli import runs
 from pushforward.cli.runs import Run
 from pushforward.core.errors import InvalidKind
 
-__all__ = ["ESTIMATORS", "Annealing", "records", "prepared", "densities", "described"]
+__all__ = ["ESTIMATORS", "Annealing", "records", "densities", "described"]
 
 DRAWS = 100
+ROWS = 4096
 ESTIMATORS = ("naive", "ais", "bdmc")
 """What can be estimated besides what every run shows."""
 
@@ -25,31 +26,6 @@ class Annealing:
     temperatures: int = 1000
     chains: int = 16
     rows: int = 100
-
-
-def prepared(run: Run, source: Any, most: int | None = None) -> Any:
-    """The rows of a source as the model's likelihood is meant for: dequantised where it is per unit, binarised where it learnt that."""
-    from pushforward.metrics.likelihood import measure_of
-
-    most = len(source) if most is None else min(most, len(source))
-    if run.binarises():
-        return _binarised(runs.rows_of(source, most), source.space, run.noise_seed)
-    if not (run.dequantises() and measure_of(run.model).startswith("density") and runs.whole_numbers(source)):
-        return runs.rows_of(source, most)
-    if not source.resident:
-        return runs.rows_of(runs.dequantised(runs.first_rows(source, most), run.noise_seed), most)
-    base, rows = getattr(source, "source", source), getattr(source, "rows", None)
-    noisy = runs.dequantised(base, run.noise_seed)
-    return runs.rows_of(noisy, most) if rows is None else noisy.take(rows[:most])
-
-
-def _binarised(batch: Any, space: Any, seed: int) -> Any:
-    """Every value drawn to the low or the high end of the range, once, from the seed."""
-    from pushforward.core.phase import Batch
-    from pushforward.core.random import derive, generator
-    from pushforward.fitting.augment import binarise
-
-    return Batch(binarise().apply(batch.x, space, generator(derive(seed, "binarise"))), batch.y, batch.weights)
 
 
 def described(source: Any) -> str:
@@ -71,10 +47,11 @@ def records(
     import torch
 
     from pushforward.metrics import likelihood
+    from pushforward.metrics.preparation import prepared
     from pushforward.metrics.reconstruction import squared_error
 
     model, data = run.model, described(held_out)
-    batch = prepared(run, held_out, most)
+    batch = prepared(model, held_out, most)
     x, y = batch.x, batch.y if model.condition_space is not None else None
     found = []
     with torch.no_grad():
@@ -93,11 +70,13 @@ def estimates(run: Run, held_out: Any, which: Sequence[str], how: Annealing, lis
     """Naive Monte Carlo and AIS on at most `how.rows` held-out rows, both sides of BDMC on as many rows simulated from the model."""
     from pushforward.metrics.annealing import WideBracket, ais, bdmc
     from pushforward.metrics.likelihood import naive
+    from pushforward.metrics.preparation import prepared
 
     if not which or not run.can("LatentModel"):
         return []
     few = min(how.rows, len(held_out))
-    batch, model = prepared(run, held_out, few), run.model
+    model = run.model
+    batch = prepared(model, held_out, few)
     data = f"the first {few} of {described(held_out)}"
     y = batch.y if model.condition_space is not None else None
     annealing = {"temperatures": how.temperatures, "chains": how.chains}
@@ -115,27 +94,31 @@ def estimates(run: Run, held_out: Any, which: Sequence[str], how: Annealing, lis
 
 
 def densities(run: Run, source: Any, *, draws: int = DRAWS) -> tuple[str, Any]:
-    """The name of the quantity and its value for every row (n,), nats, user's units."""
+    """The name of the quantity and its value for every row (n,), nats, user's units: what `log_prob` and `iwae` give from Python.
+
+    At the levels themselves, where the data are integers; values of a model fitted to binarised data are binarised first.
+    """
     import torch
 
+    from pushforward.core.source import Subset, blocks
     from pushforward.metrics import likelihood
+    from pushforward.metrics.preparation import prepared
 
     model = run.model
     exact = run.can("HasDensity")
     if not exact and not run.can("HasBound"):
         raise InvalidKind(f"a {run.name} knows no density and no bound; models that do: {', '.join(models_with_density())}")
-    batch = prepared(run, source)
-    x, y = batch.x, batch.y if model.condition_space is not None else None
     parts = []
-    for start in range(0, len(x), 4096):
-        rows = slice(start, start + 4096)
-        part = None if y is None else y[rows]
+    for i, batch in enumerate(blocks(source, ROWS)):
+        if model.preparation.binarise:
+            batch = prepared(model, Subset(source, torch.arange(i * ROWS, i * ROWS + len(batch))))
+        x, y = batch.x, batch.y if model.condition_space is not None else None
         if exact:
-            parts.append(likelihood.log_prob(model, x[rows]).values)
+            parts.append(likelihood.log_prob(model, x).values)
         elif draws > 1:
-            parts.append(likelihood.iwae(model, x[rows], part, k=draws, rng=start).values)
+            parts.append(likelihood.iwae(model, x, y, k=draws, rng=i * ROWS).values)
         else:
-            parts.append(likelihood.elbo(model, x[rows], part, rng=start).values)
+            parts.append(likelihood.elbo(model, x, y, rng=i * ROWS).values)
     return ("log_density" if exact else "log_density_bound"), torch.cat(parts)  # type: ignore[arg-type]
 
 

@@ -152,8 +152,9 @@ def _rows(opened: Any, voice: Voice, data: str | None, kind: str, label: str | N
         batch = runs.rows_of(source, ROWS)
         if asked is not None and batch.y is None:
             from pushforward.data import read
+            from pushforward.data.reading import asked_conditions
 
-            conditions = runs._conditions(asked, data or config.source)
+            conditions = asked_conditions(asked)
             source = read(data or config.source, like=opened.model, **conditions)
             batch = runs.rows_of(source, ROWS)
         return _Labelled(batch.x, batch.y, source.condition_space)

@@ -1,7 +1,7 @@
 """Run folders as the commands use them: the model, the configuration it was made with, and the data it comes from.
 
-The rows set aside are found again from config.toml (source, split seed, share), and so is the dequantising noise; so
-every command that measures, measures on rows the model has not seen, with the same noise as every other model.
+The rows set aside are found again from config.toml (source, split seed, share); so every command that measures, measures
+on rows the model has not seen, prepared as the model says.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from pushforward.cli import config as configs
 from pushforward.cli.config import Config
 from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue
+from pushforward.core.preparation import Preparation
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pushforward.core.source import Arrays, Source
+    from pushforward.core.source import Source
 
-__all__ = ["Run", "Data", "open_run", "read_source", "read_like", "divide", "default_folder", "rows_of", "device_named", "whole_numbers"]
+__all__ = ["Run", "Data", "open_run", "read_source", "read_like", "divide", "default_folder", "rows_of", "device_named"]
 
 MEASURED_ROWS = 10_000
 
@@ -67,28 +68,27 @@ class Run:
             able = [name for name, cls in registered_models() if set(capabilities) <= set(kept(cls))]
             raise InvalidKind(f"a {self.name} {lack}; models that do: {', '.join(able)}")
 
-    def dequantises(self) -> bool:
-        """Whether whole numbers get noise before they are measured."""
-        return self.config is None or self.config.data.get("dequantise") is not False
-
-    def binarises(self) -> bool:
-        """Whether the model learnt from pixels drawn to black or white."""
-        return self.config is not None and "binarise" in [str(a) for a in self.config.fitting.get("augment") or ()]
-
-    @property
-    def noise_seed(self) -> int:
-        """The seed of that noise."""
-        return 0 if self.config is None else int(self.config.data.get("split_seed", 0))
-
 
 def open_run(folder: str | Path, device: str = "cpu") -> Run:
     """The run in a folder, its model on a device."""
     from pushforward import models  # noqa: F401 - fills the catalogue
-    from pushforward.core.storage import load
+    from pushforward.core.storage import has_preparation, load
 
     path = Path(folder)
     model = load(path, device=device_named(device))
-    return Run(path, model, read_config(path, type(model)))
+    config = read_config(path, type(model))
+    if config is not None and not has_preparation(path):
+        model.preparation = _preparation(config)
+    return Run(path, model, config)
+
+
+def _preparation(config: Config) -> Preparation:
+    """What was done to the data, from the configuration of a run that was made before model.json said it."""
+    return Preparation(
+        dequantise=config.data.get("dequantise") is not False,
+        binarise="binarise" in [str(a) for a in config.fitting.get("augment") or ()],
+        seed=int(config.data.get("split_seed") or 0),
+    )
 
 
 def read_config(folder: Path, cls: type) -> Config | None:
@@ -131,32 +131,23 @@ def device_named(name: str) -> Any:
 def read_source(config: Config) -> Source:
     """The source a configuration names, as its data flags say; labels only where asked for."""
     from pushforward.data import read
+    from pushforward.data.reading import asked_conditions
 
     d = config.data
     return read(
         config.source, size=d.get("size"), fit=d.get("fit"), channels=d.get("channels"), categorical=d.get("categorical") or (),
         columns=d.get("columns") or None, drop=d.get("drop") or (), download=bool(d.get("download")),
-        **_conditions(d.get("label"), config.source),
+        **asked_conditions(d.get("label")),
     )  # fmt: skip
-
-
-def _conditions(label: str | None, source: str) -> dict[str, Any]:
-    """`read`'s arguments for --label: none, those that come with the data, a column, or a file of conditions."""
-    if label is None or label.lower() in ("no", "false"):
-        return {"label": False}
-    if label.lower() in ("auto", "yes", "true"):
-        return {"label": None}
-    if "," in label or ("." in label and Path(label).exists()):
-        return {"y": label, "label": False}
-    return {"label": label}
 
 
 def read_like(run: Run, file: str, label: str | None = None) -> Source:
     """Rows from a file or built-in name, read into the space of a run's model, with conditions where it has them."""
     from pushforward.data import read
+    from pushforward.data.reading import asked_conditions
 
     asked = label or (run.config.data.get("label") if run.config else None) or "auto"
-    conditions = _conditions(asked if run.model.condition_space is not None else None, file)
+    conditions = asked_conditions(asked if run.model.condition_space is not None else None)
     source = read(file, like=run.model, **conditions)
     if run.model.condition_space is not None and source.condition_space is None:
         raise BadSource(f"{file}: the model was fitted with conditions ({run.model.condition_space}), but these data bring none; pass --y")
@@ -175,29 +166,6 @@ def divide(config: Config, source: Source) -> Data:
         return Data(source, None)
     train, held_out = split(source, held_out=share, seed=int(config.data.get("split_seed") or 0))
     return Data(train, held_out)
-
-
-def whole_numbers(source: Source) -> bool:
-    """Whether any coordinate is a whole number, so that a density per unit needs dequantising."""
-    return bool(source.space.integer or any(c.kind == "integer" for c in source.space.columns))
-
-
-def dequantised(source: Source, seed: int) -> Source:
-    """The same rows with the noise of a seed on whole numbers."""
-    from pushforward.core.source import Arrays
-
-    if not whole_numbers(source):
-        return source
-    return (source if isinstance(source, Arrays) else first_rows(source, len(source))).dequantised(seed)
-
-
-def first_rows(source: Source, n: int) -> Arrays:
-    """The first n rows, in memory."""
-    from pushforward.core.source import Arrays
-
-    batch = rows_of(source, n)
-    name = getattr(source, "name", "")
-    return Arrays(batch.x, batch.y, batch.weights, space=source.space, condition_space=source.condition_space, name=name)
 
 
 def rows_of(source: Source, most: int = MEASURED_ROWS) -> Any:

@@ -16,9 +16,11 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from pushforward.core.capabilities import HasDensity
 from pushforward.core.errors import BadSource, InvalidValue, NotFitted, ShapeMismatch
 from pushforward.core.moments import Moments
 from pushforward.core.phase import Batch, Phase
+from pushforward.core.preparation import Preparation, dequantised, has_integers, has_levels
 from pushforward.core.random import Rng
 from pushforward.core.registry import Value, model_name
 from pushforward.core.scaling import Scaling
@@ -67,21 +69,43 @@ class Model(nn.Module):
         self.space: Space | None = None
         self.condition_space: Space | None = None
         self.command: str = ""
+        self.dequantise: bool | None = None
+        self.preparation = Preparation()
 
     # ---------------------------------------------------------------------------------------------- the two verbs
 
-    def fit(self, x: Any, y: Any = None, *, weights: Any = None, by: Fitter | None = None) -> Self:
-        """Learn from observations x (array, tensor, data frame or source), afresh; returns self.
+    def fit(self, x: Any, y: Any = None, *, weights: Any = None, by: Fitter | None = None, dequantise: bool | None = None) -> Self:
+        """Fit the model to observations x, afresh; returns self.
 
         Arguments:
-            x: observations, leading length n, in your units.
-            y: conditions, leading length n.
-            weights: non-negative weights (n,).
+            x: observations in your units, as `pushforward.read` takes them: an array, tensor, data frame, list, Dataset or
+                iterable; a path, glob or built-in name; or a source that `read` returned.
+            y: conditions, leading length n; True for labels that come with the data, or the name of a column or array.
+            weights: non-negative weights (n,), or the name of a column.
             by: a fitter; the model's own default otherwise.
+            dequantise: whether U(-½, ½) is added to integers, so that a density per unit makes sense. None: integer levels
+                of images are, if the model has such a density; integer points and table columns are not.
         """
         fitter = by if by is not None else self.default_fitter()
-        fitter.fit(self, as_source(x, y, weights))
+        source = as_source(x, y, weights)
+        self.dequantise = dequantise
+        self.preparation = Preparation(dequantise=self.dequantises(source.space))
+        fitter.fit(self, self.prepared_for_fit(source))
         return self
+
+    def has_unit_density(self) -> bool:
+        """Whether the model gives observations a density per unit, which integers must be dequantised for."""
+        return isinstance(self, HasDensity)
+
+    def dequantises(self, space: Space) -> bool:
+        """Whether integers of a space are dequantised: as `fit` was asked, otherwise levels of images under a density per unit."""
+        if self.dequantise is not None:
+            return self.dequantise and has_integers(space)
+        return has_levels(space) and self.has_unit_density()
+
+    def prepared_for_fit(self, source: Source) -> Source:
+        """The source the fitter reads: dequantised, with the same noise for every model."""
+        return dequantised(source, self.preparation.seed) if self.preparation.dequantise else source
 
     def save(self, path: Any, *, overwrite: bool = False) -> None:
         """Write the model to a new folder `path`: model.safetensors, model.json and a model card."""
@@ -246,8 +270,12 @@ class Learner(Model):
         return math.prod(self.event_shape())
 
     def augmentations(self, space: Space) -> Sequence[Value]:
-        """What the trainer does to every batch unless told otherwise (e.g. dequantise)."""
+        """What the trainer does to every batch unless told otherwise, besides dequantising."""
         return ()
+
+    def prepared_for_fit(self, source: Source) -> Source:
+        """The source itself: the trainer draws fresh noise for every batch."""
+        return source
 
     def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
         """How good the model is on held-out rows in model coordinates: (n,) or a scalar, higher is better."""

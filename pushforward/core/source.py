@@ -8,6 +8,7 @@ names are read by `pushforward.data`, which returns sources too.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import warnings
 from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
@@ -18,10 +19,12 @@ from torch import Tensor
 
 from pushforward.core.errors import BadSource, ShapeMismatch
 from pushforward.core.phase import Batch
-from pushforward.core.random import derive, uniform
 from pushforward.core.space import Space, as_array, is_frame
 
-__all__ = ["Source", "Arrays", "Subset", "as_source", "blocks", "spread", "fingerprint", "pick"]
+__all__ = ["Source", "Arrays", "Subset", "as_source", "has_unasked_labels", "blocks", "spread", "fingerprint", "pick"]
+
+READER = "pushforward.data.reading"
+"""The module whose `read_for_fit(x, y, weights)` turns anything into a source."""
 
 
 @runtime_checkable
@@ -73,6 +76,7 @@ class Arrays:
     ) -> None:
         self._space = space or Space.infer(x)
         self.name = name
+        self.unasked_labels = False
         array = self._space._from_frame(x, "the data") if is_frame(x) else as_array(x)
         self._resident = not _is_mapped(array)
         self.x = _rows(array)
@@ -126,17 +130,6 @@ class Arrays:
         moved.weights = None if self.weights is None else self.weights.to(device)
         return moved
 
-    def dequantised(self, seed: int = 0) -> Arrays:
-        """The same rows with U(-½, ½) added to every integer coordinate: one seeded draw, the same for every model."""
-        batch = self.all()
-        if self.space.kind == "points":
-            whole = torch.tensor([c.kind == "integer" for c in self.space.columns])
-        else:
-            whole = torch.tensor(self.space.integer)
-        noise = uniform(*batch.x.shape, rng=derive(seed, "dequantise"), dtype=torch.float64) - 0.5
-        x = batch.x + torch.where(whole, noise, 0.0).to(batch.x)
-        return Arrays(x, self.y, self.weights, space=self.space, condition_space=self._condition_space, name=self.name)
-
 
 class Subset:
     """Some rows of another source (a split), in the given order.
@@ -179,18 +172,24 @@ class Subset:
 
 
 def as_source(x: Any, y: Any = None, weights: Any = None) -> Source:
-    """x as a source: one already, or an array, tensor, data frame or list of numbers (then with y and weights).
+    """x as a source: one already, or whatever `pushforward.read` takes (then with y and weights).
 
-    Raises BadSource for data that no model can learn from: no rows, infinities.
+    Labels that come with the data are used only on request: y=True for those, y='name' for a column or an array.
+    Raises BadSource for data that no model can be fitted to: no rows, text, infinities.
     """
     if isinstance(x, Source) and not isinstance(x, (Tensor, np.ndarray)):
         if y is not None or weights is not None:
             raise BadSource("a source brings its own conditions and weights; pass y and weights when making it")
         return x
-    source = Arrays(x, y, weights)
-    if len(source) == 0:
-        raise BadSource("the data have no rows; expected at least one observation")
+    # Reading belongs to a higher layer, which core may not import: its reader is found by name, once.
+    source: Source = importlib.import_module(READER).read_for_fit(x, y, weights)
     return source
+
+
+def has_unasked_labels(source: Source) -> bool:
+    """Whether the source's conditions are labels that came with the data, which nobody asked for."""
+    inner = getattr(source, "source", None)  # of a subset, or of noisy rows
+    return bool(getattr(source, "unasked_labels", False)) or (inner is not None and has_unasked_labels(inner))
 
 
 def blocks(source: Source, size: int = 8192) -> Iterator[Batch]:

@@ -22,11 +22,23 @@ from torch import Tensor
 
 from pushforward.core.errors import BadRun, InvalidValue, PushforwardError
 from pushforward.core.model import Model
+from pushforward.core.preparation import Preparation
 from pushforward.core.registry import Value, model_class
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
 
-__all__ = ["FORMAT", "save", "load", "describe", "construct", "write_tensors", "read_tensors", "write_text", "new_folder"]
+__all__ = [
+    "FORMAT",
+    "save",
+    "load",
+    "describe",
+    "construct",
+    "has_preparation",
+    "write_tensors",
+    "read_tensors",
+    "write_text",
+    "new_folder",
+]
 
 FORMAT = 1
 
@@ -64,6 +76,7 @@ def describe(model: Model, folder: Path) -> None:
         "space": model.fitted_space().to_json(),
         "condition_space": None if model.condition_space is None else model.condition_space.to_json(),
         "scaling": model.scaling.kind,
+        "preparation": model.preparation.as_dict(),
         "dtype": str(model.floating()).removeprefix("torch."),
         "versions": versions(),
         "command": model.command,
@@ -88,11 +101,20 @@ def construct(folder: Path) -> Model:
                 if not isinstance(child, Scaling):  # its numbers stay in float64
                     child.to(getattr(torch, content["dtype"]))
         model.command = content.get("command", "")
+        stored = content.get("preparation")  # not written before dequantising was the model's own
+        if stored is not None:
+            model.preparation = Preparation(**stored)
+            model.dequantise = model.preparation.dequantise
     except PushforwardError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadRun(f"{folder / 'model.json'} does not describe a model ({_first_line(error)}); restore the folder") from error
     return model
+
+
+def has_preparation(folder: Path) -> bool:
+    """Whether model.json says how the data were prepared, which the first runs did not."""
+    return "preparation" in _read_description(folder)
 
 
 def versions() -> dict[str, str]:

@@ -46,7 +46,7 @@ def from_array(x: Any, options: Options, *, form: str = "array", labels: Any = N
     if isinstance(weights, str):
         raise InvalidValue(f"weights={weights!r} names a column, but {name} has no named columns; pass an array of weights")
     source = Arrays(x, y, weights, space=space, condition_space=condition_space, name=name)
-    if source.resident and not options.lenient:
+    if source.resident and not (options.lenient or options.scanned_later):
         refuse_infinity(source.x, space, name)
     return source
 

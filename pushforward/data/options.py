@@ -25,6 +25,7 @@ class Options:
         size: (height, width) that pictures are brought to.
         fit: how: 'crop', 'pad' or 'stretch'.
         lenient: for reports: note what is wrong instead of refusing it.
+        scanned_later: whoever asked scans for infinities itself, so reading need not.
         like, like_condition: spaces the data must be read into (a fitted model's).
     """
 
@@ -45,6 +46,7 @@ class Options:
     like: Space | None = None
     like_condition: Space | None = None
     lenient: bool = False
+    scanned_later: bool = False
 
     @property
     def labelled(self) -> bool:

@@ -18,7 +18,7 @@ from pushforward.core.source import Source
 from pushforward.core.space import is_frame
 from pushforward.data.options import MEMORY, Options
 
-__all__ = ["read", "read_with", "is_pictures"]
+__all__ = ["read", "read_for_fit", "read_with", "asked_conditions", "is_pictures"]
 
 _KINDS = "a folder, glob or zip of pictures, .npy, .npz, .csv, .parquet or .idx"
 
@@ -68,8 +68,47 @@ def read(
     return read_with(source, options)
 
 
+def read_for_fit(x: Any, y: Any = None, weights: Any = None) -> Source:
+    """What `fit(x, y, weights=...)` is fitted to: x as `read` takes it, with labels only where y asks for them.
+
+    Arguments:
+        y: None for no conditions; True for those that come with the data; conditions with leading length n; or a text, as
+            on the command line: a column's or an array's name, or a file of conditions.
+        weights: (n,), or the name of a column.
+    """
+    return read_with(x, replace(Options(**asked_conditions(y)), weights=weights, scanned_later=True))
+
+
+def asked_conditions(y: Any) -> dict[str, Any]:
+    """`read`'s `y` and `label` for conditions asked for in one value: the y of `fit`, or the text of --label.
+
+    None, False and 'no' ask for none; True and 'auto' for those that come with the data; other texts name a column (several
+    with commas), an array of an .npz file, or a file of conditions; anything else is the conditions themselves.
+    """
+    if y is None or y is False:
+        return {"label": False}
+    if y is True:
+        return {"label": None}
+    if not isinstance(y, str):
+        return {"y": y, "label": False}
+    if y.lower() in ("no", "false"):
+        return {"label": False}
+    if y.lower() in ("auto", "yes", "true"):
+        return {"label": None}
+    if "," in y or ("." in y and Path(y).exists()):
+        return {"y": y, "label": False}
+    return {"label": y}
+
+
 def read_with(source: Any, options: Options) -> Source:
-    """`read` with checked options."""
+    """`read` with checked options; labels that come along unasked are marked, since not every model has a use for them."""
+    found = _read(source, options)
+    if found is not source and found.condition_space is not None and options.y is None and options.label is None:
+        found.unasked_labels = True  # type: ignore[attr-defined]
+    return found
+
+
+def _read(source: Any, options: Options) -> Source:
     if isinstance(source, (str, os.PathLike)):
         return _from_text(os.fspath(source), options)
     if isinstance(source, (Tensor, np.ndarray)):

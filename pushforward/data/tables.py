@@ -105,7 +105,7 @@ def from_chunks(chunks: Chunks, options: Options, *, drop_index: bool = False, u
     y, condition_space = _conditions(aside, options, survey)
     weights = _floats(aside[options.weights]) if isinstance(options.weights, str) else options.weights
     source = Arrays(x, y, weights, space=space, condition_space=condition_space, name=name)
-    if source.resident and not options.lenient:
+    if source.resident and not (options.lenient or options.scanned_later):
         refuse_infinity(source.x, space, name)
     return source
 

@@ -15,10 +15,11 @@ import torch
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.model import Learner
 from pushforward.core.phase import Batch
+from pushforward.core.preparation import Preparation
 from pushforward.core.random import derive
 from pushforward.core.scaling import Scaling
 from pushforward.core.source import Arrays, Source, Subset, as_source, fingerprint, spread
-from pushforward.fitting.augment import Augment
+from pushforward.fitting.augment import Augment, Dequantise
 from pushforward.fitting.batches import Batches
 from pushforward.fitting.processes import Processes
 
@@ -45,9 +46,9 @@ class Feed:
 
     def __init__(self, trainer: Trainer, model: Learner, training: Source, held_out: Source | None, processes: Processes) -> None:
         self._model, self._device, self._dtype = model, processes.device, processes.dtype
-        self._augments: Sequence[Augment] = (
-            model.augmentations(training.space) if trainer.augment is None else trainer.augment  # type: ignore[assignment]
-        )
+        self._augments = _augmentations(trainer, model, training)
+        names = {augment.name for augment in self._augments}
+        model.preparation = Preparation(dequantise="dequantise" in names, binarise="binarise" in names)
         self.fingerprint = fingerprint(training)
         self.training, self.held_out = _brought_to(self._device, training), held_out
         self._scaling = _in_dtype(model.scaling, self._dtype)
@@ -91,6 +92,14 @@ class Feed:
         if y is not None:
             y = self._model.condition_scaling(y).to(self._dtype)
         return Batch(x if self._scaling is None else self._scaling(x), y, weights)
+
+
+def _augmentations(trainer: Trainer, model: Learner, training: Source) -> Sequence[Augment]:
+    """The trainer's augmentations, or else the model's own, after dequantising where its data ask for that."""
+    if trainer.augment is not None:
+        return trainer.augment  # type: ignore[return-value]
+    own: list[Augment] = list(model.augmentations(training.space))  # type: ignore[arg-type]
+    return [Dequantise(), *own] if model.dequantises(training.space) else own
 
 
 def held_out_split(source: Source, held: Source | float | None, seed: int) -> tuple[Source, Source | None]:

@@ -57,6 +57,8 @@ class Run:
         stored = construct(self._folder)
         if type(stored) is not type(model) or repr(stored.hyperparameters()) != repr(model.hyperparameters()):
             raise BadRun(f"{self._folder} was begun with {stored!r}, not with {model!r}; resume it with the same model")
+        if model.dequantise is None:
+            model.dequantise = stored.dequantise
         row = training.take(torch.zeros(1, dtype=torch.int64)).x
         stored.fitted_space().conform(row, what=f"the data to resume {self._folder} with")
 

@@ -28,7 +28,6 @@ from pushforward.densities.latents import Posterior, Prior
 from pushforward.densities.likelihoods import Likelihood
 from pushforward.densities.normals import kl_per_dimension, rate
 from pushforward.densities.repeats import frozen, repeated
-from pushforward.fitting.augment import Augment, dequantise
 from pushforward.fitting.trainer import Trainer
 from pushforward.nets.architectures import Architecture, mlp
 from pushforward.nets.learnt import Learnt
@@ -176,10 +175,9 @@ class VAE(Learner):
         """As many rows as numbers in a code."""
         return self.latent
 
-    def augmentations(self, space: Space) -> Sequence[Augment]:
-        """A density on integer levels is meaningless: they are dequantised."""
-        whole = space.integer or any(c.kind == "integer" for c in space.columns)
-        return (dequantise(),) if whole and self.likelihood_kind.measure.startswith("density") else ()
+    def has_unit_density(self) -> bool:
+        """As the likelihood says: a density per unit, or a mass."""
+        return self.likelihood_kind.measure.startswith("density")
 
     # ---------------------------------------------------------------------------------------------- learning
 

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import pushforward as pf
 from pushforward.cli.main import main
+from pushforward.core.preparation import dequantised
 
 SMALL = ("--latent", "2", "--hidden", "8", "--batch", "16", "--steps", "4", "-q")
 
@@ -120,9 +122,9 @@ def test_density_finds_the_odd_one_out(made: Path, cli) -> None:
     assert "pca" in done.err
 
 
-def test_density_is_that_of_the_model_on_rows_dequantised_with_the_recorded_seed(made: Path, cli) -> None:
+def test_density_is_that_of_the_model_on_the_rows_themselves(made: Path, cli) -> None:
     found = rows(cli("density", made / "pca", made / "people.csv").out)
-    source = pf.read(str(made / "people.csv"), drop="team", label=False).dequantised(0)
+    source = pf.read(str(made / "people.csv"), drop="team", label=False)
     expected = pf.load(made / "pca").log_prob(source.x)
     assert np.allclose([float(r["log_density"]) for r in found], expected.numpy(), rtol=0, atol=1e-9)
 
@@ -133,7 +135,7 @@ def test_evaluate_puts_like_beside_like_on_rows_that_were_set_aside(made: Path, 
     assert {r["quantity"] for r in records} == {"log_prob", "elbo", "iwae", "squared_error"}
     assert {r["n"] for r in records} == {12}
     assert len({r["data"] for r in records}) == 1
-    source = pf.read(str(made / "people.csv"), drop="team", label=False).dequantised(0)
+    source = pf.read(str(made / "people.csv"), drop="team", label=False)
     _, held_out = pf.split(source, held_out=0.2, seed=0)
     exact = float(pf.load(made / "pca").log_prob(held_out.all().x).mean())
     assert abs(next(r for r in records if r["quantity"] == "log_prob")["value"] - exact) < 1e-9
@@ -196,14 +198,17 @@ def test_start_fine_tunes(made: Path, cli) -> None:
     assert "start = " in Path("two/config.toml").read_text()
 
 
-def test_whole_numbers_are_dequantised_where_there_is_a_density(made: Path, cli) -> None:
-    assert "dequantise = true" in (made / "pca/config.toml").read_text()
-    done = cli("fit", "pca", made / "people.csv", "--columns", "height,age", "--no-dequantise", "--run", "raw")
-    assert "dequantise = false" in Path("raw/config.toml").read_text()
-    assert "is added" not in done.err
-    found = rows(cli("density", "raw", made / "people.csv").out)
-    x = pf.read(str(made / "people.csv"), columns="height,age", label=False).x
-    assert np.allclose([float(r["log_density"]) for r in found], pf.load("raw").log_prob(x).numpy())
+def test_integer_columns_are_dequantised_on_request_only(made: Path, cli) -> None:
+    assert "dequantise = false" in (made / "pca/config.toml").read_text()
+    done = cli("fit", "pca", made / "people.csv", "--columns", "height,age", "--dequantise", "--run", "noisy")
+    assert done.code == 0, done.err
+    assert "dequantise = true" in Path("noisy/config.toml").read_text()
+    source = dequantised(pf.read(str(made / "people.csv"), columns="height,age", label=False), 0)
+    train, held_out = pf.split(source, held_out=0.2, seed=0)
+    expected = pf.PCA().fit(train)
+    assert torch.equal(pf.load("noisy").mean_, expected.mean_)
+    record = json.loads(cli("evaluate", "noisy", "--json").out.splitlines()[0])
+    assert abs(record["value"] - float(expected.log_prob(held_out.all().x).mean())) < 1e-9
 
 
 def test_keep_best_chooses_by_rows_other_than_those_set_aside(made: Path, cli) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import pushforward as pf
 from pushforward.core.moments import Moments
+from pushforward.core.preparation import dequantised
 from pushforward.core.random import derive, generator, normal
 from pushforward.core.records import unlike
 from pushforward.core.registry import read
@@ -140,12 +141,12 @@ def test_spread_rows_lie_in_range_from_the_first_to_the_last(n: int) -> None:
 
 def test_dequantised_levels_round_back_and_continuous_columns_are_left_alone() -> None:
     x = torch.arange(12).reshape(6, 2)
-    noisy = pf.Arrays(x).dequantised(3)
+    noisy = dequantised(pf.Arrays(x), 3)
     assert torch.equal(noisy.x.round().to(torch.int64), x)
-    assert torch.equal(noisy.x, pf.Arrays(x).dequantised(3).x)
-    assert not torch.equal(noisy.x, pf.Arrays(x).dequantised(4).x)
+    assert torch.equal(noisy.x, dequantised(pf.Arrays(x), 3).x)
+    assert not torch.equal(noisy.x, dequantised(pf.Arrays(x), 4).x)
     continuous = points()
-    assert torch.equal(pf.Arrays(continuous).dequantised(3).x, continuous)
+    assert torch.equal(dequantised(pf.Arrays(continuous), 3).x, continuous)
 
 
 @pytest.mark.parametrize(

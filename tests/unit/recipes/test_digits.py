@@ -9,13 +9,14 @@ import torch
 from PIL import Image
 
 import pushforward as pf
+from pushforward.core.preparation import dequantised
 from pushforward.data import read, split
 from pushforward.recipes.digits import COLUMNS, draw, measure, table
 
 
 @pytest.fixture(scope="module")
 def models() -> tuple[dict[str, pf.Model], torch.Tensor, torch.Tensor]:
-    source = read("digits", label=False).dequantised(0)  # type: ignore[attr-defined]
+    source = dequantised(read("digits", label=False), 0)
     train, test = split(source, held_out=0.2, seed=0)
     by = pf.Trainer(epochs=2, batch=64)
     fitted = {"PCA": pf.PCA(4).fit(train), "auto-encoder": pf.Autoencoder(latent=2, hidden=(16,)).fit(train, by=by)}

@@ -1,0 +1,151 @@
+"""How data are prepared for a density: integer levels are dequantised, x + u with u ~ U(-½, ½) for every level.
+
+A density on integers has no upper bound: put a spike on every level and it grows for ever. With uniform noise the level v
+becomes the cell [v - ½, v + ½), and the expected log-density of the noisy data bounds the log-mass of the levels from
+below (Theis, van den Oord & Bethge 2016, A note on the evaluation of generative models, Eq. 5, https://arxiv.org/abs/1511.01844).
+
+The noise of a row depends on the seed and the row's number only: not on the model, the split, the block size, or on
+whether the rows are in memory. So all models of a comparison see the same noisy data, whichever way they are fitted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.phase import Batch
+from pushforward.core.random import derive, generator
+from pushforward.core.source import Arrays, Source, Subset
+from pushforward.core.space import Space
+
+__all__ = ["Dequantised", "Preparation", "dequantised", "has_integers", "has_levels"]
+
+NOISE_ROWS = 4096
+"""Rows that share a noise stream: reading one row costs the noise of at most this many."""
+KEPT_BYTES = 1 << 30
+"""Noisy copies of resident data are kept up to this size; larger ones are made anew at every reading."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What was done to the data a model was fitted to, and is done to data it is measured on.
+
+    Arguments:
+        dequantise: U(-½, ½) is added to integer levels.
+        binarise: values are drawn to the ends of their range.
+        seed: of the noise in measurements (and in fits of models that are not trained by gradients).
+    """
+
+    dequantise: bool = False
+    binarise: bool = False
+    seed: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain content for model.json."""
+        return asdict(self)
+
+
+class Dequantised:
+    """A source whose integer coordinates carry uniform noise, x + u with u ~ U(-½, ½), the same at every reading.
+
+    Arguments:
+        source: where the levels are.
+        seed: of the noise.
+    """
+
+    def __init__(self, source: Source, seed: int = 0) -> None:
+        self.source, self.seed = source, seed
+        self.name = getattr(source, "name", "")
+        self._mask = _integer_mask(source.space)
+        self._noise: tuple[int, Tensor] | None = None
+
+    @property
+    def space(self) -> Space:
+        """The space of the levels: each stands for the cell around it."""
+        return self.source.space
+
+    @property
+    def condition_space(self) -> Space | None:
+        """The space of one condition, if there are conditions."""
+        return self.source.condition_space
+
+    @property
+    def resident(self) -> bool:
+        """False: a row costs the noise of its block, so rows are best read in order."""
+        return False
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def take(self, rows: Tensor) -> Batch:
+        """The given rows with their noise."""
+        batch = self.source.take(rows)
+        noise = torch.empty(batch.x.shape, dtype=torch.float64, device=batch.x.device)
+        places = torch.div(rows, NOISE_ROWS, rounding_mode="floor")
+        for block in places.unique().tolist():
+            at = (places == block).nonzero()[:, 0]
+            noise[at] = self._of_block(block, batch.x.shape[1:])[rows[at] - block * NOISE_ROWS].to(noise)
+        return Batch(_noisy(batch.x, noise, self._mask), batch.y, batch.weights)
+
+    def all(self) -> Batch:
+        """Every row."""
+        return self.take(torch.arange(len(self)))
+
+    def _of_block(self, block: int, shape: tuple[int, ...]) -> Tensor:
+        """The noise of NOISE_ROWS rows (or of as many as there are); the last block used is kept."""
+        if self._noise is None or self._noise[0] != block:
+            path: tuple[str | int, ...] = ("dequantise",) if block == 0 else ("dequantise", block)
+            count = min(NOISE_ROWS, len(self.source) - block * NOISE_ROWS)
+            stream = generator(derive(self.seed, *path))
+            self._noise = (block, torch.rand(count, *shape, generator=stream, dtype=torch.float64) - 0.5)
+        return self._noise[1]
+
+
+def dequantised(source: Source, seed: int = 0) -> Source:
+    """The same rows with seeded noise on integer coordinates; the source itself where it has none."""
+    if not has_integers(source.space):
+        return source
+    if isinstance(source, Subset):
+        return Subset(dequantised(source.source, seed), source.rows, source.name)
+    noisy = Dequantised(source, seed)
+    if not (isinstance(source, Arrays) and source.resident) or len(source) * source.space.size * 4 > KEPT_BYTES:
+        return noisy
+    return _kept(noisy, source)
+
+
+def has_levels(space: Space) -> bool:
+    """Whether observations are integer levels of an image or clip, the data that models of a density dequantise unasked."""
+    return space.kind != "points" and space.integer
+
+
+def has_integers(space: Space) -> bool:
+    """Whether any coordinate is an integer."""
+    return bool(_integer_mask(space).any())
+
+
+def _kept(noisy: Dequantised, source: Arrays) -> Arrays:
+    x: Tensor | None = None
+    for start in range(0, len(source), NOISE_ROWS):
+        part = noisy.take(torch.arange(start, min(start + NOISE_ROWS, len(source)))).x
+        if x is None:
+            x = torch.empty((len(source), *part.shape[1:]), dtype=part.dtype, device=part.device)
+        x[start : start + len(part)] = part
+    kept = Arrays(x, source.y, source.weights, space=source.space, condition_space=source.condition_space, name=source.name)
+    kept.unasked_labels = source.unasked_labels
+    return kept
+
+
+def _noisy(x: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
+    # Added in float64: a level of 2^24 has no room for a fraction in float32.
+    wide = x.to(torch.float64) + torch.where(mask.to(x.device), noise, 0.0)
+    return wide.to(x.dtype) if x.dtype.is_floating_point else wide
+
+
+def _integer_mask(space: Space) -> Tensor:
+    """Which coordinates are integers, broadcastable to one observation."""
+    if space.kind == "points" and space.shape:
+        return torch.tensor([c.kind == "integer" for c in space.columns], dtype=torch.bool)
+    return torch.tensor(space.integer)

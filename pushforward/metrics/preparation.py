@@ -1,0 +1,31 @@
+"""Rows as a model's likelihood is meant for them: what was done to the data it was fitted to is done to data it is measured on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from pushforward.core.phase import Batch
+from pushforward.core.preparation import Preparation, dequantised
+from pushforward.core.random import derive, generator
+from pushforward.core.source import Source
+from pushforward.fitting.augment import binarise
+
+__all__ = ["prepared"]
+
+
+def prepared(model: Any, source: Source, most: int | None = None) -> Batch:
+    """The first `most` rows of a source (all, if None), with the model's preparation.
+
+    Dequantised rows carry the noise that every other dequantised model sees; binarised ones are drawn once, from the seed.
+    """
+    preparation: Preparation = model.preparation
+    rows = torch.arange(len(source) if most is None else min(most, len(source)))
+    if preparation.binarise:
+        batch = source.take(rows)
+        stream = generator(derive(preparation.seed, "binarise"))
+        return batch._replace(x=binarise().apply(batch.x, source.space, stream))
+    if preparation.dequantise and model.has_unit_density():
+        return dequantised(source, preparation.seed).take(rows)
+    return source.take(rows)
