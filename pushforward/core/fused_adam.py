@@ -3,6 +3,9 @@
 `torch.optim.Adam.step` looks up every parameter's state, groups the tensors by device and type and asks whether it is being
 compiled, at every step: for a small network that takes longer than the arithmetic. What is gathered changes only
 when a state is loaded, so here it is kept; the arithmetic is the same kernel, to the last bit.
+
+The kernel pairs numbers by their place in memory, so every moment must have its parameter's strides. A state that comes from
+a file or from elsewhere need not: `match_layout` brings it in order.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["FusedAdam"]
+__all__ = ["FusedAdam", "is_dense", "match_layout"]
 
 Gathered = tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]
 
@@ -59,6 +62,11 @@ class FusedAdam(torch.optim.Adam):
 
     step.hooked = True  # type: ignore[attr-defined]  # the profiler's mark around every step costs as much as the step
 
+    def load_state_dict(self, state_dict: Any) -> None:
+        """Take back what `state_dict` gave, each moment in its parameter's memory format."""
+        super().load_state_dict(state_dict)
+        match_layout(self)
+
     def _gathered(self) -> list[Gathered] | None:
         """Every group's tensors; None before they exist, or where one kernel cannot take them all."""
         if self._known is None or self._known[0] is not self.state:  # a loaded state is another object
@@ -66,8 +74,27 @@ class FusedAdam(torch.optim.Adam):
             kinds = {(p.device, p.dtype) for row in held for p, _ in row}
             if len(kinds) > 1 or not all(state for row in held for _, state in row):
                 return None
+            match_layout(self)
             self._known = self.state, [_columns(row) for row in held]
         return self._known[1]
+
+
+@torch.no_grad()
+def match_layout(optimizer: torch.optim.Optimizer) -> None:
+    """Give every tensor of an optimiser's state that has its parameter's shape its parameter's strides too; values stay.
+
+    Fused kernels walk through parameters and moments side by side in memory: a contiguous moment of a channels-last
+    weight would be paired with other numbers of that weight.
+    """
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                state[name] = torch.empty_like(parameter, dtype=value.dtype, device=value.device).copy_(value)
+
+
+def is_dense(parameter: Tensor) -> bool:
+    """Whether the numbers lie in memory without gaps or overlap, so that a tensor made like it has the same strides."""
+    return torch.empty_like(parameter, device="meta").stride() == parameter.stride()
 
 
 def _columns(row: list[tuple[Tensor, Any]]) -> Gathered:

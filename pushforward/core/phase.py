@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pushforward.core.fused_adam import FusedAdam
+from pushforward.core.fused_adam import FusedAdam, is_dense
 from pushforward.core.registry import Value
 
 __all__ = ["Batch", "Step", "Terms", "Optimizer", "Adam", "AdamW", "SGD", "RMSProp", "adam", "adamw", "sgd", "rmsprop", "Phase", "together"]
@@ -71,7 +71,7 @@ class Optimizer(Value, family="optimizer"):
 
 
 def _fused(parameters: list[torch.nn.Parameter]) -> bool:
-    return all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
+    return all(p.is_floating_point() and p.device.type in ("cpu", "cuda") and is_dense(p) for p in parameters)
 
 
 @dataclass(frozen=True)

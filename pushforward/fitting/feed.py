@@ -50,6 +50,7 @@ class Feed:
         names = {augment.name for augment in self._augments}
         model.preparation = Preparation(dequantise="dequantise" in names, binarise="binarise" in names)
         self.fingerprint = fingerprint(training)
+        self.held_out_fingerprint = None if held_out is None else fingerprint(held_out)
         self.training, self.held_out = _brought_to(self._device, training), held_out
         self._scaling = _in_dtype(model.scaling, self._dtype)
         self._batches = Batches(self.training, trainer.batch, trainer.seed, processes.rank, processes.world)

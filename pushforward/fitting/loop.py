@@ -28,7 +28,7 @@ from pushforward.fitting.evaluation import Evaluation
 from pushforward.fitting.feed import Feed, check_batch, held_out_split
 from pushforward.fitting.players import Players, check_names, due
 from pushforward.fitting.processes import Processes, interruptible
-from pushforward.fitting.run import Run
+from pushforward.fitting.run import Run, origin
 from pushforward.fitting.streams import Streams, kept_random_states
 from pushforward.fitting.tally import Tally
 from pushforward.fitting.watchdog import Watchdog, advice, bad_network, where_it_began
@@ -70,7 +70,7 @@ class Loop:
         """Fit to the end; returns why it ended."""
         with kept_random_states(self.processes.device), ExitStack() as stack:
             self._prepare()
-            state = self.run.open(self.model, self.feed.fingerprint)
+            state = self.run.open(self.model, self.feed.fingerprint, self.feed.held_out_fingerprint)
             self._set_up(stack)
             if state is not None:
                 self._restore(state)
@@ -293,6 +293,8 @@ class Loop:
             "warned": sorted(self.warned),
             "log": self.run.position,
             "data": self.feed.fingerprint,
+            "held_out": self.feed.held_out_fingerprint,
+            "origin": origin(self.trainer, self.model),
             "world": self.processes.world,
         }
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidValue
+from pushforward.core.fused_adam import match_layout
 from pushforward.core.model import Learner
 from pushforward.core.phase import Batch, Phase, Step, Terms
 from pushforward.fitting.checkpoint import copy_tree
@@ -226,6 +227,7 @@ class Players:
             self.average.load(state["average"])
         for name, optimizer in self._optimizers.items():
             optimizer.load_state_dict(copy_tree(state["optimizers"][name]))
+            match_layout(getattr(optimizer, "optimizer", optimizer))  # files hold every tensor contiguous
         if self._processes.scaler is not None and state["scaler"] is not None:
             self._processes.scaler.load_state_dict(state["scaler"])
         self.backoff = state["backoff"]

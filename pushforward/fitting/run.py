@@ -27,7 +27,7 @@ from pushforward.fitting.processes import Processes
 if TYPE_CHECKING:
     from pushforward.fitting.trainer import Trainer
 
-__all__ = ["Run"]
+__all__ = ["Run", "origin"]
 
 
 class Run:
@@ -62,20 +62,21 @@ class Run:
         row = training.take(torch.zeros(1, dtype=torch.int64)).x
         stored.fitted_space().conform(row, what=f"the data to resume {self._folder} with")
 
-    def open(self, model: Learner, fingerprint: str) -> Any | None:
+    def open(self, model: Learner, fingerprint: str, held_out: str | None = None) -> Any | None:
         """Make the folder ready; returns the state to go on from. A run that cannot go on is left as it is."""
         if not self.kept:
             return None
         state = self._checkpoints.newest() if self._trainer.resume is not None else None
         if state is not None:
-            self._check(state, fingerprint)
+            self._check(state, fingerprint, held_out)
+            _check_origin(state, self._trainer, model)
             _check_layout(state, model)
         if self._processes.first:
             self._make(model)
         self._processes.wait()
         return state
 
-    def _check(self, state: Mapping[str, Any], fingerprint: str) -> None:
+    def _check(self, state: Mapping[str, Any], fingerprint: str, held_out: str | None) -> None:
         world = self._processes.world
         if state["world"] != world:
             raise BadRun(f"the run was made by {state['world']} processes, now there are {world}; resume it with as many")
@@ -83,6 +84,8 @@ class Run:
             raise BadRun(
                 "the data differ from those the run was begun with; resume it on the same data, or start a new run from it (start=…)"
             )
+        if state.get("held_out", held_out) != held_out:
+            raise BadRun("the held-out data differ from those the run was begun with; resume it with the same, or start a new run from it")
 
     def _make(self, model: Learner) -> None:
         self._clear_leftovers()
@@ -149,6 +152,40 @@ class Run:
     def save_model(self, tensors: Mapping[str, Tensor]) -> None:
         """Replace model.safetensors."""
         write_tensors(self._folder / "model.safetensors", tensors)
+
+
+SHAPING = ("seed", "batch", "optimizers", "schedule", "clip", "accumulate", "ema", "augment", "precision")
+"""Settings without which the numbers of a checkpoint mean something else."""
+
+
+def origin(trainer: Trainer, model: Learner) -> dict[str, Any]:
+    """What a checkpoint belongs to, as plain JSON: the model with its arguments, and the settings that shape its numbers."""
+    settings = trainer.settings()
+    arguments = {name: _text(value) for name, value in model.hyperparameters().items()}
+    return {"model": type(model).__name__, "arguments": arguments, "settings": {name: settings[name] for name in SHAPING}}
+
+
+def _text(value: Any) -> str:
+    """A hyper-parameter as text, alike before and after it was stored: values as they are written, lists as tuples."""
+    if isinstance(value, (list, tuple)):
+        return f"({', '.join(_text(v) for v in value)})"
+    return str(value)
+
+
+def _check_origin(state: Mapping[str, Any], trainer: Trainer, model: Learner) -> None:
+    """BadRun, naming the first difference, where a checkpoint is another run's; what older versions did not note passes."""
+    stored, own = state.get("origin"), origin(trainer, model)
+    if stored is None:
+        return
+    pairs = [("model", stored["model"], own["model"])]
+    pairs += [(f"the model's {k}", v, own["arguments"][k]) for k, v in stored["arguments"].items() if k in own["arguments"]]
+    pairs += [(k, v, own["settings"][k]) for k, v in stored["settings"].items() if k in own["settings"]]
+    for name, before, now in pairs:
+        if before != now:
+            raise BadRun(
+                f"the checkpoint was made with another {name.removeprefix('the ')}: {str(before)[:80]!r}, not {str(now)[:80]!r}; "
+                "put back the checkpoint of this run, or begin a new one"
+            )
 
 
 def _check_layout(state: Mapping[str, Any], model: Learner) -> None:
