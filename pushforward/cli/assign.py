@@ -9,7 +9,7 @@ import typer
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
-from pushforward.cli.outputs import deliver_table
+from pushforward.cli.outputs import check_table_out, deliver_table
 from pushforward.core.errors import InvalidKind
 
 __all__ = ["command"]
@@ -36,6 +36,7 @@ def assign(
     model = opened.model
     if not isinstance(model, Assigns):
         raise InvalidKind(f"a {opened.name} has no clusters; models that do: {', '.join(_assigning())}")
+    check_table_out(out)
     source = runs.read_like(opened, file)
     with torch.no_grad():
         blocks = [batch.x for batch in runs.in_blocks(source)]

@@ -9,7 +9,7 @@ import typer
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
-from pushforward.cli.outputs import deliver, deliver_table
+from pushforward.cli.outputs import check_out, check_table_out, deliver, deliver_table
 from pushforward.core.errors import InvalidKind, InvalidValue
 
 __all__ = ["command", "parsed"]
@@ -45,6 +45,10 @@ def condition(
     law = opened.model.condition(given)
     said = ", ".join(f"{axis} = {value:g}" for axis, value in given.items())
     voice.say(f"given {said}: a {law.registered_name} of {law.fitted_space()}")
+    if n is None:
+        check_table_out(out)
+    else:
+        check_out(out, law.fitted_space())
     if save is not None:
         law.save(save)
         voice.say(f"saved to {save}")

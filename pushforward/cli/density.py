@@ -9,7 +9,7 @@ import typer
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
-from pushforward.cli.outputs import deliver_table
+from pushforward.cli.outputs import check_table_out, deliver_table
 from pushforward.core.errors import InvalidValue
 
 __all__ = ["command"]
@@ -34,6 +34,7 @@ def density(
             raise InvalidValue(f"{name} must be at least 1, got {value}; pass {name} 10, say")
     voice = Voice(quiet, json)
     opened = runs.open_run(run, device)
+    check_table_out(out)
     source = runs.read_like(opened, file, y)
     quantity, values = densities(opened, source, draws=draws)
     order = values.argsort(stable=True)

@@ -9,7 +9,7 @@ import typer
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
-from pushforward.cli.outputs import code_space, deliver
+from pushforward.cli.outputs import check_out, code_space, deliver
 
 __all__ = ["command"]
 
@@ -29,6 +29,7 @@ def encode(
     opened = runs.open_run(run, device)
     model = opened.model
     opened.need("has no codes for observations", "Encodes")
+    check_out(out, code_space(1))
     source = runs.read_like(opened, file, y)
     with torch.no_grad():
         parts = [encoded(model, batch) for batch in runs.in_blocks(source)]

@@ -12,7 +12,9 @@ from pushforward.cli.console import Voice, finite
 if TYPE_CHECKING:
     from pushforward.core.space import Space
 
-__all__ = ["deliver", "deliver_table", "code_space"]
+__all__ = ["check_out", "check_table_out", "code_space", "deliver", "deliver_table"]
+
+TABLES = (".csv", ".tsv", ".json")
 
 
 def deliver(voice: Voice, x: Any, space: Space, out: str | None, default: Path, *, what: str, **beside: Any) -> None:
@@ -36,6 +38,27 @@ def deliver(voice: Voice, x: Any, space: Space, out: str | None, default: Path, 
             write(x, space, path, **beside)
     voice.say(f"{what} written to")
     voice.result({"path": str(path), "n": len(x)}, str(path))
+
+
+def check_out(out: str | None, space: Space) -> None:
+    """Refuse an output file before the work that `deliver` would refuse after it."""
+    if out is not None:
+        from pushforward.data.export import check_target
+
+        check_target(out, space)
+
+
+def check_table_out(out: str | None) -> None:
+    """Refuse an output file before the work that `deliver_table` would refuse after it."""
+    from pushforward.core.errors import InvalidValue
+
+    if out is None:
+        return
+    suffix = Path(out).suffix.lower()
+    if suffix not in TABLES:
+        raise InvalidValue(f"cannot write {suffix or out!r} here; expected {', '.join(TABLES)}")
+    if Path(out).exists():
+        raise InvalidValue(f"{out} exists; choose another name, or remove it first")
 
 
 def on_stdout(
@@ -63,13 +86,11 @@ def deliver_table(voice: Voice, columns: Mapping[str, list[Any]], out: str | Non
     import io
     import json
 
-    from pushforward.core.errors import InvalidValue
     from pushforward.core.storage import write_text
 
+    check_table_out(out)
     rows = list(zip(*columns.values()))
     suffix = Path(out).suffix.lower() if out else (".json" if voice.as_json else ".csv")
-    if suffix not in (".csv", ".tsv", ".json"):
-        raise InvalidValue(f"cannot write {suffix or out!r} here; expected .csv, .tsv or .json")
     stream = io.StringIO()
     if suffix == ".json":
         stream.writelines(json.dumps(finite(dict(zip(columns, row)))) + "\n" for row in rows)
@@ -80,8 +101,6 @@ def deliver_table(voice: Voice, columns: Mapping[str, list[Any]], out: str | Non
     if out is None:
         sys.stdout.write(stream.getvalue())
         return
-    if Path(out).exists():
-        raise InvalidValue(f"{out} exists; choose another name, or remove it first")
     write_text(Path(out), stream.getvalue())
     voice.say(f"{what} written to")
     voice.result({"path": out, "n": len(rows)}, out)

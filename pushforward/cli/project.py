@@ -11,7 +11,7 @@ import typer
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
-from pushforward.cli.outputs import code_space, deliver
+from pushforward.cli.outputs import check_out, code_space, deliver
 from pushforward.core.errors import InvalidKind, InvalidValue
 
 __all__ = ["command"]
@@ -49,6 +49,8 @@ def project(
     opened = runs.open_run(run, device)
     model = opened.model
     opened.need("does not decode codes", "Decodes")
+    check_out(out, code_space(1))
+    check_out(restored, model.fitted_space())
     source = runs.read_like(opened, file, y)
     found, originals = _projected(model, source, start, steps, prior_weight, candidates, seed)
     error, first = torch.cat([f.error for f in found]), torch.cat([f.first_error for f in found])

@@ -11,7 +11,7 @@ import typer
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
-from pushforward.cli.outputs import deliver
+from pushforward.cli.outputs import check_out, deliver
 
 __all__ = ["command"]
 
@@ -38,6 +38,7 @@ def reconstruct(
     opened = runs.open_run(run, device)
     model = opened.model
     opened.need("does not both encode and decode", "Encodes", "Decodes")
+    check_out(out, model.fitted_space())
     source = runs.read_like(opened, file, y)
     space = model.fitted_space()
     grid = out is None and space.kind == "pictures"

@@ -10,7 +10,7 @@ import typer
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
-from pushforward.cli.outputs import deliver
+from pushforward.cli.outputs import check_out, deliver
 from pushforward.core.errors import InvalidValue, suggestion
 
 __all__ = ["command", "conditions"]
@@ -35,6 +35,7 @@ def sample(
     opened.need("has no samples", "Samples")
     if n is not None and n < 1:
         raise InvalidValue(f"-n must be at least 1, got {n}; pass -n 64, say")
+    check_out(out, model.fitted_space())
     given, n = conditions(model, y, n)
     x = model.sample(n, y=given, rng=seed)
     beside = {} if given is None else {"y": _spread(given, n), "condition_space": model.condition_space}

@@ -25,7 +25,7 @@ from pushforward.core.errors import BadRun, InvalidValue, MissingExtra, Pushforw
 from pushforward.core.space import Space
 from pushforward.data.grids import picture_bytes, picture_grid, to_image
 
-__all__ = ["write", "write_csv", "text_columns"]
+__all__ = ["check_target", "write", "write_csv", "text_columns"]
 
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 _BLOCK = 65536
@@ -52,13 +52,10 @@ def write(
 
     Returns the path. Raises BadRun when it exists or cannot be written, InvalidValue for a form that does not suit.
     """
-    text = os.fspath(path)
-    target = Path(text)
+    target = Path(os.fspath(path))
     x = x.detach().to("cpu")
     _check_rows(x, space, y, extra or {})
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise BadRun(f"{target} exists; choose another name, or remove it first")
-    form = _form(text, target, space)
+    form = check_target(path, space)
     beside = _beside(y, condition_space, extra or {})
     with _replacing(target) as part:
         if form == "grid":
@@ -72,6 +69,17 @@ def write(
         else:
             _write_arrays(x, space, part, form, beside)
     return target
+
+
+def check_target(path: str | os.PathLike[str], space: Space) -> str:
+    """The form in which `write` would write observations of a space to a path.
+
+    Raises BadRun when the path exists, InvalidValue for a form that does not suit the space: to be asked before the work.
+    """
+    target = Path(os.fspath(path))
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise BadRun(f"{target} exists; choose another name, or remove it first")
+    return _form(os.fspath(path), target, space)
 
 
 def _check_rows(x: Tensor, space: Space, y: Tensor | None, extra: Mapping[str, Any]) -> None:
