@@ -41,7 +41,7 @@ def encode(
 
 def encoded(model: Any, batch: Any) -> Any:
     """Codes (n, latent) of one block."""
-    z = model.encode(batch.x) if model.condition_space is None else model.encode(batch.x, batch.y)
+    z = model.encode(batch.x) if model.condition_space is None else model.encode(batch.x, runs.labels_of(model, batch))
     return z.flatten(1).cpu()
 
 

@@ -150,7 +150,7 @@ def _ends(model: Any, rows: Any, ends: list[int]) -> Any:
     """Codes of the first and of the last end of every path, each encoded under its own condition."""
     import torch
 
-    x, y = _picked(rows.x, ends), None if model.condition_space is None else _picked(rows.y, ends)
+    x, y = _picked(rows.x, ends), None if model.condition_space is None else _picked(runs.labels_of(model, rows), ends)
     with torch.no_grad():
         codes = model.encode(x) if y is None else model.encode(x, y)
     return codes[::2], codes[1::2]
@@ -160,7 +160,7 @@ def _along(model: Any, rows: Any, ends: list[int], asked: Asked) -> Any:
     """The condition to decode paths under: the one given, else that of each path's first end."""
     if model.condition_space is None or asked.told:
         return asked.y
-    first = _picked(rows.y, ends[::2])
+    first = _picked(runs.labels_of(model, rows), ends[::2])
     return first.repeat(asked.steps, *[1] * (first.ndim - 1))
 
 
@@ -232,7 +232,7 @@ def _law(opened: Any, batch: Any, data: str | None) -> Any:
     from pushforward.latent import law_of
 
     model = opened.model
-    y = None if batch is None or model.condition_space is None else batch.y
+    y = None if batch is None else runs.labels_of(model, batch)
     if data is not None and isinstance(model, Encodes):
         return law_of(model, batch.x, y)
     try:
@@ -249,7 +249,7 @@ def _standing(model: Any, batch: Any, asked: Asked) -> Any:
         return None
     rows = _needed(batch, "a row to stand at")
     _encodes(model)
-    y = None if model.condition_space is None else _picked(rows.y, asked.rows[:1])
+    y = None if model.condition_space is None else _picked(runs.labels_of(model, rows), asked.rows[:1])
     one = _picked(rows.x, asked.rows[:1])
     return (model.encode(one) if y is None else model.encode(one, y)).detach()[0]
 
@@ -259,8 +259,9 @@ def _condition(model: Any, text: str | None, batch: Any) -> Any:
     from pushforward.cli.sample import conditions
 
     if text is None and model.condition_space is not None and batch is not None:
-        return batch.y[:1]
-    return conditions(model, text, 1)[0]
+        return runs.labels_of(model, batch)[:1]
+    codes = conditions(model, text, 1)[0]
+    return codes if codes is None else model.condition_space.as_given(codes)
 
 
 def _labels(rows: Any, chosen: str | None) -> tuple[Any, int, str]:

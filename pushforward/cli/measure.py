@@ -52,7 +52,7 @@ def records(
 
     model, data = run.model, described(held_out)
     batch = prepared(model, held_out, most)
-    x, y = batch.x, batch.y if model.condition_space is not None else None
+    x, y = batch.x, runs.labels_of(model, batch)
     found = []
     with torch.no_grad():
         if run.can("HasDensity"):
@@ -78,7 +78,7 @@ def estimates(run: Run, held_out: Any, which: Sequence[str], how: Annealing, lis
     model = run.model
     batch = prepared(model, held_out, few)
     data = f"the first {few} of {described(held_out)}"
-    y = batch.y if model.condition_space is not None else None
+    y = runs.labels_of(model, batch)
     annealing = {"temperatures": how.temperatures, "chains": how.chains}
     found: list[Any] = []
     if "naive" in which:
@@ -112,7 +112,7 @@ def densities(run: Run, source: Any, *, draws: int = DRAWS) -> tuple[str, Any]:
     for i, batch in enumerate(blocks(source, ROWS)):
         if model.preparation.binarise:
             batch = prepared(model, Subset(source, torch.arange(i * ROWS, i * ROWS + len(batch))))
-        x, y = batch.x, batch.y if model.condition_space is not None else None
+        x, y = batch.x, runs.labels_of(model, batch)
         if exact:
             parts.append(likelihood.log_prob(model, x).values)
         elif draws > 1:

@@ -26,7 +26,7 @@ def leave_pictures(run: Run, parts: runs.Data) -> None:
         return
     folder = run.folder / "pictures"
     batch = runs.rows_of(parts.held_out or parts.train, PAIRS)
-    y = batch.y if model.condition_space is not None else None
+    y = runs.labels_of(model, batch)
     if run.can("Samples"):
         n = SAMPLES if y is None else len(batch.x)
         write_over(model.sample(n, y=y, rng=0), model.space, folder / "samples.png")

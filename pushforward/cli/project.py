@@ -87,7 +87,7 @@ def _projected(model: Any, source: Any, start: Any, steps: int, weight: float, c
     found, originals = [], torch.zeros(0)
     law = _law(model, source) if start in ("prior", "hybrid") or weight > 0 else None
     for batch in runs.in_blocks(source, 1024):
-        y = batch.y if model.condition_space is not None else None
+        y = runs.labels_of(model, batch)
         how = {"start": start, "steps": steps, "prior_weight": weight, "candidates": candidates, "law": law, "rng": seed}
         found.append(projection(model, batch.x, y, **how))
         originals = originals if len(originals) else batch.x[:SHOWN]
@@ -99,14 +99,13 @@ def _law(model: Any, source: Any) -> Any:
     from pushforward.core.capabilities import Encodes
     from pushforward.latent import law_of
 
-    conditional = model.condition_space is not None
     try:
         return law_of(model)
     except InvalidKind:
         if not isinstance(model, Encodes):
             raise
         batch = runs.rows_of(source)
-        return law_of(model, batch.x, batch.y if conditional else None)
+        return law_of(model, batch.x, runs.labels_of(model, batch))
 
 
 def with_columns(space: Any, *names: str) -> Any:

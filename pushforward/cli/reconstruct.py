@@ -46,7 +46,7 @@ def reconstruct(
     originals: list[Any] = []
     errors: list[Any] = []
     for batch in runs.in_blocks(source):
-        condition = batch.y if model.condition_space is not None else None
+        condition = runs.labels_of(model, batch)
         back = restored(model, batch.x, condition).cpu()
         errors.append((back.double() - batch.x.double()).square().flatten(1).sum(1))
         parts.append(back)

@@ -173,6 +173,11 @@ def rows_of(source: Source, most: int = MEASURED_ROWS) -> Any:
     return source.take(_range(0, min(most, len(source))))
 
 
+def labels_of(model: Any, batch: Any) -> Any:
+    """A batch's conditions as a model's methods take them (a source gives labels as codes); None for a model without."""
+    return None if model.condition_space is None else model.condition_space.as_given(batch.y)
+
+
 def in_blocks(source: Source, size: int = 4096) -> Iterator[Any]:
     """All rows, a block at a time."""
     for start in range(0, len(source), size):

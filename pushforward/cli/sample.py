@@ -37,7 +37,7 @@ def sample(
         raise InvalidValue(f"-n must be at least 1, got {n}; pass -n 64, say")
     check_out(out, model.fitted_space())
     given, n = conditions(model, y, n)
-    x = model.sample(n, y=given, rng=seed)
+    x = model.sample(n, y=None if given is None else model.condition_space.as_given(given), rng=seed)
     beside = {} if given is None else {"y": _spread(given, n), "condition_space": model.condition_space}
     default = opened.folder / "pictures" / f"samples-seed{seed}-n{n}{_slug(y)}"
     deliver(Voice(quiet, json), x, model.fitted_space(), out, default, what=f"{n} samples", **beside)
@@ -49,7 +49,7 @@ def command() -> Any:
 
 
 def conditions(model: Any, text: str | None, n: int | None) -> tuple[Any, int]:
-    """Conditions as the model takes them, and how many samples: labels by name or number, or the rows of a file."""
+    """Conditions (labels as codes), and how many samples: labels by name, or the rows of a file."""
     space = model.condition_space
     if text is None or space is None:
         if text is None and space is not None:

@@ -62,15 +62,19 @@ def numbers(text: str, x: Any, space: Any, said: str, y: Any) -> Rows:
 
 
 def drawn(run: Run, n: int, y: Any, seed: int) -> Any:
-    """n samples of a run (n, *shape), under the conditions y (n, …) if it has any."""
+    """n samples of a run (n, *shape), under the conditions y (n, …) of a source (labels as codes) if it has any."""
     import torch
 
     from pushforward.core.random import generator
 
     stream = generator(seed, run.model.device)
+    given = None if y is None else run.model.condition_space.as_given(y)
     starts = range(0, n, DRAWN_AT_ONCE)
     return torch.cat(
-        [run.model.sample(min(DRAWN_AT_ONCE, n - i), y=None if y is None else y[i : i + DRAWN_AT_ONCE], rng=stream).cpu() for i in starts]
+        [
+            run.model.sample(min(DRAWN_AT_ONCE, n - i), y=None if y is None else given[i : i + DRAWN_AT_ONCE], rng=stream).cpu()
+            for i in starts
+        ]
     )
 
 

@@ -202,7 +202,7 @@ class Model(nn.Module):
             return None
         if y is None:
             raise InvalidValue(f"this {type(self).__name__} was fitted with conditions ({self.condition_space}); pass y")
-        if isinstance(y, (int, float)):
+        if isinstance(y, (int, float)) and not self.condition_space.is_label:
             y = torch.tensor([y])
         rows = self.condition_space.conform(y, what="y").to(self.device)
         if len(rows) not in (1, n):

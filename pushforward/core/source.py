@@ -17,9 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.core import labels
 from pushforward.core.errors import BadSource, ShapeMismatch
+from pushforward.core.frames import as_frame, is_frame
 from pushforward.core.phase import Batch
-from pushforward.core.space import Space, as_array, is_frame
+from pushforward.core.space import Space, as_array
 
 __all__ = ["Source", "Arrays", "Subset", "as_source", "has_unasked_labels", "blocks", "spread", "fingerprint", "pick"]
 
@@ -60,8 +62,10 @@ class Arrays:
 
     Arguments:
         x: tensor or array (n, *shape), user's units.
-        y: conditions, leading length n.
+        y: conditions, leading length n; with a label space as condition_space, its codes (or texts).
         weights: non-negative, (n,).
+
+    `notes` says what was decided while reading: separators, what counts as missing, what was left out.
     """
 
     def __init__(
@@ -74,9 +78,11 @@ class Arrays:
         condition_space: Space | None = None,
         name: str = "",
     ) -> None:
+        x = as_frame(x) if is_frame(x) else x
         self._space = space or Space.infer(x)
         self.name = name
         self.unasked_labels = False
+        self.notes: tuple[str, ...] = ()
         array = self._space._from_frame(x, "the data") if is_frame(x) else as_array(x)
         self._resident = not _is_mapped(array)
         self.x = _rows(array)
@@ -257,20 +263,42 @@ def _weights(weights: Any) -> Tensor:
 
 
 def _conditions(y: Any, space: Space | None) -> tuple[Tensor, Space]:
-    """Conditions as a tensor with their space: whole numbers on one axis, or texts, are labels."""
+    """Conditions as a tensor with their space; with a label space given, numbers are its codes.
+
+    Texts, truth values and whole numbers on one axis are labels, whose categories are those present.
+    """
     if space is not None:
-        return space.conform(y, what="y"), space
+        return (_checked_codes(y, space) if space.is_label else space.conform(y, what="y")), space
     if is_frame(y):
+        y = as_frame(y)
         space = Space.infer(y)
-        return space.conform(y, what="y"), space
-    array = y if isinstance(y, Tensor) else np.asarray(y)
-    if not isinstance(array, Tensor) and array.dtype.kind in "OUS":
-        categories, codes = np.unique(array.astype(str), return_inverse=True)
-        return torch.from_numpy(codes.astype(np.int64)), Space.labels([str(c) for c in categories])
-    tensor = array if isinstance(array, Tensor) else torch.from_numpy(np.ascontiguousarray(array))
-    if tensor.ndim == 1 and not tensor.dtype.is_floating_point:
-        if int(tensor.min()) < 0:
-            raise BadSource("labels must be whole numbers from 0, got negative ones")
-        return tensor.to(torch.int64), Space.labels([str(i) for i in range(int(tensor.max()) + 1)])
+        return _complete(space.conform(y, what="y")), space
+    array = labels.entries(y) if not isinstance(y, Tensor) or y.ndim < 2 else y
+    flat = array.ndim == 1
+    if flat and not isinstance(array, Tensor) and array.dtype.kind in "OUSTiub":
+        categories, codes = labels.categories_of(array)
+        return torch.from_numpy(codes), Space.labels(categories)
+    tensor = y if isinstance(y, Tensor) else torch.from_numpy(np.ascontiguousarray(as_array(array if flat else y)))
     space = Space.infer(tensor)
-    return space.conform(tensor, what="y"), space
+    return _complete(space.conform(tensor, what="y")), space
+
+
+def _checked_codes(y: Any, space: Space) -> Tensor:
+    """Codes of a label space as int64; texts are looked up."""
+    given = y if isinstance(y, Tensor) else labels.entries(y)
+    if not isinstance(given, Tensor):
+        if given.dtype.kind not in "iubf":
+            return space.conform(given, what="y")
+        given = torch.from_numpy(np.ascontiguousarray(given))
+    codes, count = given.reshape(-1).to(torch.int64), len(space.columns[0].categories)
+    if codes.numel() and (int(codes.min()) < 0 or int(codes.max()) >= count):
+        raise ShapeMismatch(f"y: expected label codes 0..{count - 1}, got {int(codes.min())}..{int(codes.max())}")
+    return codes
+
+
+def _complete(y: Tensor) -> Tensor:
+    """Conditions without missing values; BadSource where a row has one."""
+    if y.dtype.is_floating_point and bool(torch.isnan(y).any()):
+        rows = int(torch.isnan(y.reshape(len(y), -1)).any(1).sum())
+        raise BadSource(f"y holds missing values (NaN) in {rows} of {len(y)} rows; fill them in or leave those rows out")
+    return y

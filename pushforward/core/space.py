@@ -18,9 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.core import labels
 from pushforward.core.errors import InvalidKind, ShapeMismatch
+from pushforward.core.frames import as_codes, as_frame, as_numbers, bad_cell, is_frame, kind_of, restored
 
-__all__ = ["Column", "Space", "is_frame", "as_array"]
+__all__ = ["Column", "Space", "is_frame", "as_array", "column_numbers"]
 
 Kind = Literal["points", "pictures", "clips"]
 RANGE_BLOCK = 1 << 18
@@ -38,7 +40,8 @@ class Column:
         low, high: the range seen, in the user's units.
         lower, upper: bounds that the quantity cannot cross, where known (a distance has lower=0).
         categories: the category names, for kind 'categorical'.
-        unit: the unit, where known.
+        unit: the unit, where known; 'days since 1970-01-01' (or seconds) for dates, which come back as dates.
+        dtype: the pandas dtype that the column came with, and goes back to; '' where there was none.
     """
 
     name: str = ""
@@ -49,6 +52,7 @@ class Column:
     upper: float | None = None
     categories: tuple[str, ...] = ()
     unit: str = ""
+    dtype: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class Space:
         """
         names: list[str] | None = None
         if is_frame(x):
+            x = as_frame(x)
             names = [str(c) for c in x.columns]
         array = as_array(x)
         if array.ndim == 1:
@@ -151,14 +156,18 @@ class Space:
         """Whether this is the space of a single label."""
         return self.shape == () and self.categorical
 
-    def axis(self, name: str | int) -> int:
-        """The position of a coordinate named by its column, x-number or position."""
-        if isinstance(name, int) or str(name).isdigit():
-            if 0 <= int(name) < len(self.columns):
-                return int(name)
-        elif name in self.names:
-            return self.names.index(name)
-        raise ShapeMismatch(f"no axis {name!r} in {self}; its axes are {', '.join(self.names)}")
+    def axis(self, name: str | int | np.integer[Any]) -> int:
+        """The position of a coordinate named by its column, x-number or position.
+
+        A name goes before a position: where a column is called '2019' (or '0'), both '2019' and 2019 mean that column.
+        """
+        names, text = self.names, str(name)
+        if text in names:
+            return names.index(text)
+        if text.isdecimal() and int(text) < len(names):
+            return int(text)
+        some = f"{', '.join(names[:20])}{', …' if len(names) > 20 else ''}"
+        raise ShapeMismatch(f"no axis {text[:100]!r} in {self}; its axes are {some}")
 
     def __str__(self) -> str:
         shape = "×".join("any" if s is None else str(s) for s in self.shape) or "1"
@@ -178,20 +187,19 @@ class Space:
         """Data of this space as a floating tensor (n, *shape) in the user's units.
 
         Data frames are matched by column name, categories become codes, one observation without its leading axis is
-        accepted as n = 1 for pictures. Raises ShapeMismatch naming what differs.
+        accepted as n = 1 for pictures. Labels become codes (int64): see `labels.codes` for what a number means. Raises
+        ShapeMismatch naming what differs.
         """
+        if self.is_label:
+            return labels.codes(x, self.columns[0].categories, what)
         if is_frame(x):
-            x = self._from_frame(x, what)
+            x = self._from_frame(as_frame(x), what)
         array = x if isinstance(x, Tensor) else torch.as_tensor(np.ascontiguousarray(as_array(x)))
         if array.ndim == 1 and len(self.shape) == 1:
             array = array[None] if self.shape[0] == array.shape[0] and self.shape[0] != 1 else array[:, None]
         if array.ndim == len(self.shape) and array.ndim >= 3:
             array = array[None]
-        if array.ndim == 2 and self.shape == () and array.shape[1] == 1:
-            array = array[:, 0]
         self._check_shape(tuple(array.shape), what)
-        if self.is_label:
-            return self._check_codes(array, what)
         self._check_levels(array, what)
         target = dtype or (array.dtype if array.dtype.is_floating_point else torch.get_default_dtype())
         return array.to(target)
@@ -222,29 +230,25 @@ class Space:
                 f"{what}: expected values {self.low:g}..{self.high:g}, got levels up to {float(array.max()):g}; divide by 255 first"
             )
 
-    def _check_codes(self, array: Tensor, what: str) -> Tensor:
-        count = len(self.columns[0].categories)
-        codes = array.to(torch.int64)
-        if bool((codes.to(array.dtype) != array).any()) or (codes.numel() and (int(codes.min()) < 0 or int(codes.max()) >= count)):
-            raise ShapeMismatch(f"{what}: expected labels 0..{count - 1} ({', '.join(self.columns[0].categories[:10])}), got others")
-        return codes
+    def as_given(self, codes: Any) -> Any:
+        """Label codes (those of a source's y) as `conform` takes them: the numbers themselves where the labels are numbers."""
+        return labels.values(codes, self.columns[0].categories) if self.is_label and codes is not None else codes
 
     def _from_frame(self, frame: Any, what: str) -> NDArray[Any]:
         given = [str(c) for c in frame.columns]
+        places: Sequence[int] = range(len(given))
         if any(c.name for c in self.columns):
-            missing = [n for n in self.names if n not in given]
+            known = {n: i for i, n in reversed(list(enumerate(given)))}
+            missing = [n for n in self.names if n not in known]
             if missing:
-                raise ShapeMismatch(f"{what}: column {missing[0]!r} is missing; expected {', '.join(self.names)}, got {', '.join(given)}")
-            frame = frame[[frame.columns[given.index(n)] for n in self.names]]
+                raise ShapeMismatch(f"{what}: column {missing[0]!r} is missing; expected {_listed(self.names)}, got {_listed(given)}")
+            places = [known[n] for n in self.names]
         elif len(given) != len(self.columns):
-            raise ShapeMismatch(f"{what}: expected {len(self.columns)} columns, got {len(given)} ({', '.join(given)})")
-        parts = []
-        for position, column in enumerate(self.columns):
-            series = frame.iloc[:, position]
-            parts.append(
-                _codes(series, column, what) if column.kind == "categorical" else _numbers(series, column.name or given[position], what)
-            )
-        return np.stack(parts, 1) if parts else np.zeros((len(frame), 0))
+            raise ShapeMismatch(f"{what}: expected {len(self.columns)} columns, got {len(given)} ({_listed(given)})")
+        table = np.empty((len(frame), len(self.columns)))
+        for i, (place, column) in enumerate(zip(places, self.columns)):
+            table[:, i] = column_numbers(frame.iloc[:, place], column, what)
+        return table
 
     def export(self, x: Tensor) -> Any:
         """A tensor (n, *shape) in the user's units as what came in: data frame, array, uint8 pictures, or tensor."""
@@ -266,17 +270,8 @@ class Space:
     def _to_frame(self, x: Tensor) -> Any:
         import pandas
 
-        data: dict[str, Any] = {}
-        for i, (name, column) in enumerate(zip(self.names, self.columns)):
-            values = x[:, i]
-            if column.kind == "categorical":
-                codes = values.round().clamp(0, len(column.categories) - 1).to(torch.int64)
-                data[name] = pandas.Categorical.from_codes(codes.numpy(), categories=list(column.categories))
-            elif column.kind == "integer":
-                data[name] = values.round().to(torch.int64).numpy()
-            else:
-                data[name] = values.numpy()
-        return pandas.DataFrame(data)
+        values = x.numpy()
+        return pandas.DataFrame({name: restored(values[:, i], c) for i, (name, c) in enumerate(zip(self.names, self.columns))})
 
     # ---------------------------------------------------------------------------------------------- storing it
 
@@ -301,24 +296,54 @@ class Space:
         return cls(**{**fields, "shape": tuple(fields["shape"]), "columns": columns, "low": low, "high": high})
 
 
-def is_frame(x: Any) -> bool:
-    """Whether x is a pandas data frame, told without importing pandas."""
-    return hasattr(x, "columns") and hasattr(x, "iloc")
-
-
 def as_array(x: Any) -> Any:
-    """x as a numeric numpy array (memory maps stay mapped) or the tensor it is; InvalidKind for anything else."""
+    """x as a numeric numpy array (memory maps stay mapped) or the tensor it is; InvalidKind for anything else.
+
+    Masked entries are missing: they become NaN.
+    """
     if isinstance(x, Tensor):
         return x
     if is_frame(x):
-        text = [str(c) for c in x.columns if x[c].dtype.kind not in "biuf"]
+        frame = as_frame(x)
+        text = [str(c) for c, dtype in zip(frame.columns, frame.dtypes) if dtype.kind not in "biufc"]
         if text:
             raise InvalidKind(f"column {text[0]!r} holds text; declare it categorical or drop it")
-        x = x.to_numpy()
+        x = frame.to_numpy()
     array = x if isinstance(x, np.ndarray) else np.asarray(x)
+    if isinstance(array, np.ma.MaskedArray):
+        array = _unmasked(array)
+    if array.dtype.kind == "c":
+        raise InvalidKind(f"data must be real numbers, got {array.dtype}; pass real and imaginary parts as columns")
     if array.dtype.kind not in "biuf":
-        raise InvalidKind(f"data must be numbers, got an array of {array.dtype}; declare text columns categorical, or drop them")
+        raise InvalidKind(
+            f"data must be numbers, got an array of {array.dtype}; bring text columns in a data frame or CSV, declared categorical"
+        )
     return array
+
+
+def _unmasked(array: Any) -> NDArray[Any]:
+    """The data of a masked array, masked entries as NaN (integers then as float64)."""
+    if not np.ma.is_masked(array) or array.dtype.kind not in "biuf":
+        return np.asarray(array.data)
+    return np.asarray(array.astype(array.dtype if array.dtype.kind == "f" else np.float64).filled(np.nan))
+
+
+def column_numbers(series: Any, column: Column, what: str) -> NDArray[Any]:
+    """A pandas column as this column's numbers (float64); ShapeMismatch names the column, and the cell, that does not fit."""
+    if column.kind == "categorical":
+        return as_codes(series, column, what)
+    kind = kind_of(series)
+    try:
+        return as_numbers(series, column.unit if kind == "date" or (kind == "text" and column.unit.endswith("1970-01-01")) else "")
+    except (TypeError, ValueError) as error:
+        cell = bad_cell(series) if kind == "text" else None
+        where = "" if cell is None else f" ({cell[1]!r} in row {cell[0]}, the first being row 0)"
+        held = "dates" if kind == "date" else "text"
+        raise ShapeMismatch(f"{what}: column {series.name!r} holds {held}{where} where numbers are expected; fix those rows") from error
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
 
 
 def _is_integer(array: Any) -> bool:
@@ -364,21 +389,6 @@ def _levels(array: Any, integer: bool) -> tuple[float, float]:
     if low >= 0 and high <= 1:
         return 0.0, 1.0
     return (-1.0, 1.0) if low >= -1 and high <= 1 else (low, high)
-
-
-def _codes(series: Any, column: Column, what: str) -> NDArray[Any]:
-    lookup = {c: i for i, c in enumerate(column.categories)}
-    codes = [lookup.get(str(v), -1) for v in series]
-    if -1 in codes:
-        unseen = str(series.iloc[codes.index(-1)])
-        raise ShapeMismatch(f"{what}: column {column.name!r} holds {unseen!r}, which is none of {', '.join(column.categories[:10])}")
-    return np.asarray(codes, dtype=np.float64)
-
-
-def _numbers(series: Any, name: str, what: str) -> NDArray[Any]:
-    if series.dtype.kind not in "biuf":
-        raise ShapeMismatch(f"{what}: column {name!r} holds text where the model was fitted on numbers")
-    return np.asarray(series, dtype=np.float64)
 
 
 def _finite(value: float) -> float | None:

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, ShapeMismatch, suggestion
+from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, PushforwardError, ShapeMismatch, suggestion
 from pushforward.core.source import Arrays
-from pushforward.core.space import Space
+from pushforward.core.space import Space, as_array
 from pushforward.data.options import Options
 
 __all__ = ["from_array", "from_npy", "from_npz", "refuse_infinity", "labels_of", "X_KEYS", "Y_KEYS"]
@@ -63,24 +63,12 @@ def labels_of(found: Any, options: Options, n: int) -> tuple[Any, Space | None]:
     if hasattr(y, "take") and hasattr(y, "space") and not isinstance(y, (Tensor, np.ndarray)):
         batch, space = y.take(torch.arange(len(y))), y.space
         y, options = batch.x, replace(options, like_condition=options.like_condition or space)
-    if len(y) != n:
-        raise ShapeMismatch(f"y must have one entry per observation: expected {n}, got {len(y)}")
     space = options.like_condition
     if space is not None and space.is_label:
-        return _codes(y, space), space
+        y = space.conform(y, what="y")
+    if len(y) != n:
+        raise ShapeMismatch(f"y must have one entry per observation: expected {n}, got {len(y)}")
     return y, space
-
-
-def _codes(y: Any, space: Space) -> Any:
-    """Label texts as codes of a known label space; whole numbers pass (they are checked by the space)."""
-    array = y.numpy() if isinstance(y, Tensor) else np.asarray(y)
-    if array.dtype.kind not in "OUS":
-        return array
-    known = {c: i for i, c in enumerate(space.columns[0].categories)}
-    unseen = sorted({str(v) for v in array} - set(known))
-    if unseen:
-        raise ShapeMismatch(f"label {unseen[0]!r} is none of those known here ({', '.join(list(known)[:10])}); leave such rows out")
-    return np.array([known[str(v)] for v in array], dtype=np.int64)
 
 
 def from_npy(path: Path, options: Options) -> Arrays:
@@ -179,11 +167,11 @@ def _numeric(x: Any, name: str) -> Any:
             raise InvalidKind(f"{name}: data must be real numbers, got {x.dtype}; pass real and imaginary parts as columns")
         return x[:, None] if x.ndim == 1 else x
     try:
-        array = x if isinstance(x, np.ndarray) else np.asarray(x)
+        array = as_array(x)
+    except PushforwardError as error:
+        raise type(error)(f"{name}: {error}") from error
     except ValueError as error:
         raise ShapeMismatch(f"{name}: the rows have different lengths; every observation needs the same shape") from error
-    if array.dtype.kind not in "biuf":
-        raise InvalidKind(f"{name}: data must be numbers, got an array of {array.dtype}; name text columns in a data frame or CSV instead")
     if array.dtype == np.float16 or (array.dtype.kind in "iuf" and not array.dtype.isnative):
         array = array.astype(np.float32 if array.dtype == np.float16 else array.dtype.newbyteorder("="))
     return array[:, None] if array.ndim == 1 else array

@@ -172,6 +172,8 @@ def _mnist(part: str, options: Options) -> Arrays:
         path = _find("mnist", files)
     if path is None:
         raise _absent("mnist", files[0])
+    if options.like_condition is None and options.y is None:
+        options = replace(options, like_condition=Space.labels([str(i) for i in range(10)]))
     return from_idx(path, options)
 
 

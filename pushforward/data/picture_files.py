@@ -6,7 +6,6 @@ they are decoded into memory as bytes, or, where that exceeds the budget, when t
 
 from __future__ import annotations
 
-import csv
 import glob
 import io
 import zipfile
@@ -20,19 +19,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidValue, suggestion
+from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.phase import Batch
 from pushforward.core.source import Arrays, Source
 from pushforward.core.space import Space
 from pushforward.data.arrays import labels_of
+from pushforward.data.metadata import TABLES, Metadata, read_metadata
 from pushforward.data.options import Options
 from pushforward.data.pictures import Header, decode, header, preparation
 
 __all__ = ["PICTURES", "PictureFile", "Pictures", "list_pictures", "survey_pictures", "from_pictures", "file_labels"]
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
-_TABLES = ("metadata.csv", "labels.csv")
-_FILE_COLUMNS = ("file_name", "file", "filename", "path", "image", "name")
 
 
 @dataclass(frozen=True)
@@ -46,10 +44,10 @@ class PictureFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """The picture files of a source, in order, and the text of its metadata table."""
+    """The picture files of a source, in order, and its metadata table."""
 
     files: list[PictureFile]
-    table: str | None = None
+    table: Metadata | None = None
 
 
 def list_pictures(path: Path | str) -> Listing:
@@ -72,10 +70,10 @@ def _from_folder(path: Path) -> Listing:
         others = sum(1 for p in path.rglob("*") if p.is_file())
         what = f"{others} files but no pictures" if others else "no files"
         raise BadSource(f"{path}: the folder holds {what}; expected pictures ({', '.join(PICTURES[:5])}, …)")
-    table = next((path / t for t in _TABLES if (path / t).is_file()), None)
-    return Listing(
-        [_file(p, p.relative_to(path).as_posix()) for p in found], None if table is None else table.read_text(encoding="utf-8-sig")
-    )
+    here = [path / t for t in TABLES if (path / t).is_file()][:1]
+    tables = here or sorted(p for t in TABLES[:2] for p in path.rglob(t) if p.is_file())
+    metadata = read_metadata((p.relative_to(path).as_posix(), p.read_bytes()) for p in tables)
+    return Listing([_file(p, p.relative_to(path).as_posix()) for p in found], metadata)
 
 
 def _from_glob(pattern: str) -> Listing:
@@ -93,12 +91,11 @@ def _from_zip(path: Path) -> Listing:
     names = sorted(n for n in archive.namelist() if _is_picture(n))
     if not names:
         raise BadSource(f"{path}: the archive holds {len(archive.namelist())} files but no pictures; expected {', '.join(PICTURES[:5])}, …")
-    tables = [n for n in archive.namelist() if PurePosixPath(n).name in _TABLES]
-    table = archive.read(tables[0]).decode("utf-8-sig") if tables else None
+    tables = [(n, archive.read(n)) for n in archive.namelist() if PurePosixPath(n).name in TABLES]
     beside = path.with_suffix(".csv")
-    if table is None and beside.is_file():
-        table = beside.read_text(encoding="utf-8-sig")
-    return Listing([PictureFile(n, f"{path}/{n}", _member(archive, n)) for n in names], table)
+    if not tables and beside.is_file():
+        tables = [(beside.name, beside.read_bytes())]
+    return Listing([PictureFile(n, f"{path}/{n}", _member(archive, n)) for n in names], read_metadata(tables))
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> Callable[[], Any]:
@@ -150,10 +147,13 @@ def build(listing: Listing, good: Sequence[tuple[PictureFile, Header]], options:
     files = [file for file, _ in good]
     y, condition_space = labels_of(file_labels(files, listing.table, options), options, len(files))
     pictures = Pictures(files, space, y, condition_space, options)
+    pictures.notes = () if listing.table is None else listing.table.notes
     if len(files) * channels * height * width > options.memory:
         return pictures
     x = pictures.decode(range(len(files)))
-    return Arrays(x, pictures.y, options.weights, space=space, condition_space=pictures.condition_space, name=options.name)
+    source = Arrays(x, pictures.y, options.weights, space=space, condition_space=pictures.condition_space, name=options.name)
+    source.notes = pictures.notes
+    return source
 
 
 def _one_kind(good: Sequence[tuple[PictureFile, Header]]) -> int:
@@ -186,6 +186,7 @@ class Pictures:
 
     def __init__(self, files: Sequence[PictureFile], space: Space, y: Any, condition_space: Space | None, options: Options) -> None:
         self.files, self.space, self.options, self.name = files, space, options, options.name
+        self.notes: tuple[str, ...] = ()
         probe = Arrays(np.zeros((len(files), 1), np.uint8), y, options.weights, condition_space=condition_space)
         self.y, self.weights, self.condition_space = probe.y, probe.weights, probe.condition_space
 
@@ -219,35 +220,15 @@ class Pictures:
         return out
 
 
-def file_labels(files: Sequence[PictureFile], table: str | None, options: Options) -> list[str] | None:
+def file_labels(files: Sequence[PictureFile], table: Metadata | None, options: Options) -> list[Any] | None:
     """A label for each file: from the metadata table, else from its sub-folder, else none."""
     if not options.labelled or options.y is not None:
         return None
     if table is not None:
-        found = _table_labels(files, table, options)
+        found = table.labels(files, options.label_name)
         if found is not None:
             return found
     folders = [PurePosixPath(f.name).parent.as_posix() for f in files]
     if options.label_name is not None and table is None:
         raise InvalidValue(f"label={options.label_name!r} names a column of metadata.csv, but there is none beside the pictures; add it")
     return folders if len(set(folders)) > 1 and "." not in folders else None
-
-
-def _table_labels(files: Sequence[PictureFile], table: str, options: Options) -> list[str] | None:
-    rows = list(csv.DictReader(io.StringIO(table)))
-    names = list(rows[0]) if rows else []
-    key = next((c for c in _FILE_COLUMNS if c in names), None)
-    if key is None:
-        raise BadSource(f"metadata.csv has columns {', '.join(names) or 'none'}; expected one named file_name with the pictures' names")
-    label = options.label_name or (
-        "label" if "label" in names else next(iter([n for n in names if n != key]), None) if len(names) == 2 else None
-    )
-    if label is None:
-        return None
-    if label not in names:
-        raise InvalidValue(f"no column {label!r} to take labels from; {suggestion(label, names)}")
-    lookup = {row[key]: row[label] for row in rows}
-    found = [lookup.get(f.name, lookup.get(PurePosixPath(f.name).name)) for f in files]
-    if None in found:
-        raise BadSource(f"{files[found.index(None)].shown}: has no row in metadata.csv; add it, or pass label=False")
-    return [str(v) for v in found]

@@ -14,8 +14,8 @@ import numpy as np
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
+from pushforward.core.frames import is_frame
 from pushforward.core.source import Source
-from pushforward.core.space import is_frame
 from pushforward.data.options import MEMORY, Options
 
 __all__ = ["read", "read_for_fit", "read_with", "asked_conditions", "is_pictures"]

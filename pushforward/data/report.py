@@ -104,7 +104,7 @@ def describe(source: Source, **found: Any) -> Report:
     """The report on a source that could be read; `found` adds to it."""
     name = found.pop("name", "") or getattr(source, "name", "") or "data"
     troubles = tuple(found.pop("troubles", ()))
-    notes = tuple(found.pop("notes", ()))
+    notes = (*getattr(source, "notes", ()), *found.pop("notes", ()))
     facts, duplicates, exact, labels = _pass(source)
     if 1 < facts.count <= source.space.size and source.space.kind == "points":
         few = f"{facts.count} rows for {source.space.size} columns: fewer rows than dimensions"

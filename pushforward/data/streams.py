@@ -20,6 +20,7 @@ import numpy as np
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
+from pushforward.core.labels import categories_of
 from pushforward.core.phase import Batch
 from pushforward.core.source import Arrays, Source, spread
 from pushforward.core.space import Space
@@ -162,14 +163,16 @@ class MapDataset:
             raise BadSource(
                 f"{self.name}: expected a dataset larger than memory to list its labels in .targets; add it, or pass label=False"
             )
-        return Space.labels([str(i) for i in range(int(max(targets)) + 1)])
+        return Space.labels(categories_of(targets)[0])
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def take(self, rows: Tensor) -> Batch:
         """The given rows, made now."""
-        items = from_iterable((self.dataset[int(i)] for i in rows), Options(memory=2**40, lenient=True))
+        items = from_iterable(
+            (self.dataset[int(i)] for i in rows), Options(memory=2**40, lenient=True, like_condition=self.condition_space)
+        )
         batch = items.all()
         return batch if self.condition_space is not None else Batch(batch.x)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.core.errors import BadSource
+from pushforward.core.frames import as_frame, is_frame
 from pushforward.core.scan import Trouble
 from pushforward.core.source import Source
-from pushforward.core.space import is_frame
 from pushforward.data.options import MEMORY, Options
 from pushforward.data.report import Report, describe
 
@@ -39,7 +39,7 @@ def survey(source: Any, asked: dict[str, Any]) -> Report:
         if found is not None:
             return found
     if is_frame(source):
-        return _survey_table(lambda: iter([source]), options, "table")
+        return _survey_table(lambda: iter([as_frame(source)]), options, "table")
     return describe(read_with(source, options))
 
 

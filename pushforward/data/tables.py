@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch, suggestion
+from pushforward.core.frames import as_frame, kind_of
 from pushforward.core.source import Arrays
 from pushforward.core.space import Column, Space
 from pushforward.data.arrays import labels_of, refuse_infinity
@@ -41,7 +42,7 @@ class ColumnSurvey:
 
     def see(self, series: Any, *, declared: bool) -> None:
         """Add a chunk's values."""
-        kind = "categorical" if declared else _kind(series)
+        kind = "categorical" if declared else kind_of(series)
         self.missing += int(series.isna().sum())
         if kind in _CODED:
             self._see_categories(series)
@@ -85,8 +86,8 @@ class Survey:
 
 
 def from_frame(frame: Any, options: Options, *, drop_index: bool = False) -> Arrays:
-    """A source over a pandas data frame."""
-    return from_chunks(lambda: iter([frame]), options, drop_index=drop_index)
+    """A source over a data frame (pandas, Polars, Arrow)."""
+    return from_chunks(lambda: iter([as_frame(frame)]), options, drop_index=drop_index)
 
 
 def from_chunks(chunks: Chunks, options: Options, *, drop_index: bool = False, unnamed: bool = False) -> Arrays:
@@ -228,7 +229,7 @@ def _encode(series: Any, column: Column, options: Options) -> np.ndarray[Any, An
     import pandas
 
     if column.kind != "categorical":
-        if _kind(series) in _CODED:
+        if kind_of(series) in _CODED:
             raise ShapeMismatch(f"{options.name or 'table'}: column {column.name!r} holds text where numbers are expected; fix those rows")
         return _floats(series)
     lookup = {c: i for i, c in enumerate(column.categories)}
@@ -264,26 +265,6 @@ def _label_values(series: Any, options: Options) -> np.ndarray[Any, Any]:
     if series.dtype.kind in "iu" and int(series.min()) >= 0 and int(series.max()) <= 4 * series.nunique():
         return series.to_numpy().astype(np.int64)
     return series.astype(str).to_numpy(dtype=object)
-
-
-def _kind(series: Any) -> str:
-    """'integer', 'continuous', 'categorical', 'text' or 'date'."""
-    from pandas.api import types
-
-    if str(series.dtype) == "category":
-        return "categorical"
-    if types.is_bool_dtype(series.dtype) or types.is_integer_dtype(series.dtype):
-        return "continuous" if bool(series.isna().any()) else "integer"
-    if types.is_numeric_dtype(series.dtype):
-        return "continuous"
-    if types.is_datetime64_any_dtype(series.dtype) or types.is_timedelta64_dtype(series.dtype):
-        return "date"
-    inferred = types.infer_dtype(series, skipna=True)
-    if inferred == "empty":
-        return "continuous"
-    if inferred in ("boolean", "integer", "floating", "mixed-integer-float", "decimal"):
-        return "continuous"
-    return "text"
 
 
 def _joint(before: str, now: str) -> str:

@@ -166,5 +166,6 @@ def _film(trainer: Trainer, loop: Loop) -> Film | None:
         return trainer.film
     rows: Any = loop.training.take(torch.arange(min(trainer.film, len(loop.training))))
     n = trainer.film if rows.y is None else len(rows.y)
-    look = samples_seen_again(n, rows.y, loop.training.space, trainer.seed)
+    space = loop.training.condition_space
+    look = samples_seen_again(n, rows.y if space is None else space.as_given(rows.y), loop.training.space, trainer.seed)
     return Film(look, folder=None if trainer.run is None else Path(trainer.run) / FOLDER)

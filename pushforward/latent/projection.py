@@ -142,7 +142,7 @@ def _problem(model: Any, x: Any, y: Any, weights: Any, prior_weight: float, law:
     if not len(given):
         raise ShapeMismatch("expected at least one observation to project, got none")
     if y is not None and model.condition_space is not None and not isinstance(y, (int, float)):
-        y = model.condition_space.conform(y, what="y").to(model.device)
+        y = model.condition_space.as_given(model.condition_space.conform(y, what="y").to(model.device))
         if len(y) not in (1, len(given)):
             raise ShapeMismatch(f"y must have length {len(given)}, or 1 for all, got {len(y)}")
     own = None if weights is None else _checked_weights(weights, given)

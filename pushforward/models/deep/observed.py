@@ -70,10 +70,12 @@ class Observed(nn.Module):
         return given.to(self.device, self.log_sigma.dtype)
 
     def to_condition(self, y: Any, n: int) -> Tensor | None:
-        """Conditions for n rows, in the user's units: `decode` converts them. InvalidValue as for the generator."""
+        """Conditions for n rows, as the generator's `decode` takes them. InvalidValue as for the generator."""
         if self.model.to_condition(y, n) is None:
             return None
-        rows: Tensor = self.model.condition_space.conform(torch.tensor([y]) if isinstance(y, (int, float)) else y, what="y")
+        space = self.model.condition_space
+        one = isinstance(y, (int, float)) and not space.is_label
+        rows: Tensor = space.as_given(space.conform(torch.tensor([y]) if one else y, what="y"))
         return rows.expand(n, *rows.shape[1:]) if len(rows) == 1 else rows
 
     def log_jacobian(self, u: Tensor) -> float:

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.core.space import Column, as_array
+from pushforward.data import read
 
 
 def test_points_are_inferred_with_names_kinds_and_ranges() -> None:
@@ -64,7 +66,7 @@ def test_levels_and_fractions_are_not_mixed_up() -> None:
 def test_labels_outside_the_categories_are_refused() -> None:
     space = pf.Space.labels(["cat", "dog"])
     assert space.conform([0, 1, 1]).tolist() == [0, 1, 1]
-    with pytest.raises(pf.ShapeMismatch, match=r"labels 0\.\.1"):
+    with pytest.raises(pf.ShapeMismatch, match=r"label .2. is none of .*codes 0\.\.1"):
         space.conform([2])
 
 
@@ -80,3 +82,47 @@ def test_export_gives_frames_back_with_whole_numbers_whole() -> None:
     out = space.export(torch.tensor([[0.25, 3.4]], dtype=torch.float64))
     assert out["n"].dtype.kind == "i"
     assert out.iloc[0].tolist() == [0.25, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("names", "asked", "place"),
+    [
+        (("1", "0"), "0", 1),
+        (("1", "0"), 0, 1),
+        (("2019", "2020"), 2019, 0),
+        (("2019", "2020"), np.int64(2020), 1),
+        (("2019", "2020"), "2020", 1),
+        (("2019", "2020"), 1, 1),
+        (("a", "b"), 1, 1),
+        (("a", "b"), "1", 1),
+        (("", ""), "x1", 1),
+        (("", ""), 1, 1),
+    ],
+)
+def test_an_axis_is_a_name_first_and_a_position_second(names, asked, place) -> None:
+    assert pf.Space("points", (2,), tuple(Column(n) for n in names)).axis(asked) == place
+
+
+@pytest.mark.parametrize("asked", ["2", 2, -1, "c", "²", ""])
+def test_an_axis_that_is_not_there_is_named(asked) -> None:
+    with pytest.raises(pf.ShapeMismatch, match="its axes are a, b"):
+        pf.Space("points", (2,), (Column("a"), Column("b"))).axis(asked)
+
+
+def test_masked_entries_are_missing() -> None:
+    masked = np.ma.masked_array([[1.0, 2.0], [3.0, 4.0]], mask=[[0, 1], [0, 0]])
+    assert np.isnan(as_array(masked)).tolist() == [[False, True], [False, False]]
+    assert as_array(masked.astype(np.float32)).dtype == np.float32
+    assert np.isnan(as_array(masked.astype(int))).tolist() == [[False, True], [False, False]]
+    assert as_array(np.ma.masked_array([1, 2], mask=False)).dtype == np.int64
+    space = pf.Space.infer(np.zeros((3, 2)))
+    assert space.conform(masked).isnan().tolist() == [[False, True], [False, False]]
+    assert read(masked).all().x.isnan().tolist() == [[False, True], [False, False]]
+
+
+@pytest.mark.parametrize("make", [np.asarray, lambda x: pd.DataFrame(x, columns=["a", "b"]), lambda x: x.tolist()])
+def test_complex_numbers_are_refused(make) -> None:
+    x = make(np.array([[1 + 2j, 3.0], [0.0, 1j]]))
+    for entry in (pf.Space.infer, read, pf.Space.infer(np.zeros((3, 2))).conform):
+        with pytest.raises(pf.InvalidKind, match=r"real|complex"):
+            entry(x)

@@ -55,7 +55,7 @@ def test_bytes_are_kept_as_bytes_and_given_as_floats():
         (np.array([["a", "b"]]), InvalidKind, "must be numbers"),
         (np.zeros((2, 3, 4)), ShapeMismatch, "add the channel axis"),
         ([[1.0, 2.0], [3.0]], ShapeMismatch, "different lengths"),
-        (np.zeros((2, 2), complex), InvalidKind, "must be numbers"),
+        (np.zeros((2, 2), complex), InvalidKind, "must be real numbers"),
         ({"a": 1}, InvalidKind, "cannot read data from dict"),
         (3.5, InvalidKind, "cannot read data from float"),
     ],

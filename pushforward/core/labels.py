@@ -1,0 +1,176 @@
+"""Labels as codes, and codes as labels.
+
+The categories of a label are texts c_0, …, c_{K-1}; a model knows their codes 0..K-1. What a caller passes is read by value:
+
+* a text is the category of that name;
+* a whole number is the category of that number where all categories are whole numbers: with labels 3, 7 and 9, `y=7` is
+  the label 7, whatever its code. With labels 0..K-1 number and code are the same;
+* where categories have names ('cat', 'dog'), a whole number is a code 0..K-1.
+
+None, NaN, NaT and '' are missing labels, never categories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pushforward.core.errors import BadSource, ShapeMismatch
+
+__all__ = ["codes", "values", "categories_of", "entries", "refuse_missing"]
+
+
+def codes(y: Any, categories: Sequence[str], what: str = "y") -> Tensor:
+    """Codes (n,), int64, of labels given by name or number; one label is n = 1. ShapeMismatch names a label that is not known."""
+    given = entries(y)
+    if given.ndim != 1:
+        raise ShapeMismatch(f"{what}: expected labels of shape (n,), got {tuple(given.shape)}")
+    refuse_missing(given, what, ShapeMismatch)
+    found = _of_texts(given, categories, what) if given.dtype.kind in "OUST" else _of_numbers(given, categories, what)
+    tensor = torch.from_numpy(np.ascontiguousarray(found))
+    return tensor.to(y.device) if isinstance(y, Tensor) else tensor
+
+
+def values(given: Any, categories: Sequence[str]) -> Any:
+    """Codes as `codes` reads them: the numbers themselves where all categories are whole numbers, else unchanged."""
+    if not _are_numbers(categories):
+        return given
+    numbers = _numbers(categories)
+    if numbers is None:
+        return np.array(categories, dtype=object)[np.asarray(given)]
+    if np.array_equal(numbers, np.arange(len(numbers))):
+        return given
+    tensor = given if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given))
+    return torch.from_numpy(numbers).to(tensor.device)[tensor.to(torch.int64)]
+
+
+def categories_of(y: Any, what: str = "y") -> tuple[list[str], NDArray[np.int64]]:
+    """The categories present, in order (numbers by size, texts by letters), and the codes (n,) of y; BadSource for missing labels."""
+    given = entries(y)
+    refuse_missing(given, what, BadSource)
+    if given.dtype.kind in "OUST":
+        texts = np.array([_text(v) for v in given.tolist()], dtype=object)
+        numeric = given.dtype.kind == "O" and not any(isinstance(v, (str, bytes)) for v in given.tolist())
+        present = sorted(set(texts.tolist()), key=_by_size if numeric else None)
+        place = {c: i for i, c in enumerate(present)}
+        return present, np.array([place[t] for t in texts], dtype=np.int64)
+    present, found = np.unique(given, return_inverse=True)
+    return [_text(v) for v in present.tolist()], found.astype(np.int64).reshape(-1)
+
+
+def entries(y: Any) -> NDArray[Any]:
+    """Labels as an array (n,): one label becomes an array of one, a column (n, 1) loses its second axis, masked ones become None."""
+    if isinstance(y, Tensor):
+        given: Any = y.detach().cpu()
+        given = (given.float() if given.dtype in (torch.bfloat16, torch.float16) else given).numpy()
+    elif hasattr(y, "to_numpy"):
+        given = y.to_numpy()
+    elif isinstance(y, (list, tuple)):
+        given = _array_of(y)
+    else:
+        given = y if isinstance(y, np.ndarray) else np.asarray(y)
+    if isinstance(given, np.ma.MaskedArray):
+        given = np.where(np.ma.getmaskarray(given), None, given.data.astype(object)) if np.ma.is_masked(given) else given.data
+    given = np.atleast_1d(np.asarray(given))
+    return given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
+
+
+def _array_of(y: Sequence[Any]) -> NDArray[Any]:
+    """A list as an array that keeps what its entries are: NumPy would turn ['a', None] and [True, 'b'] into texts."""
+    if any(isinstance(v, (str, bytes)) or v is None for v in y):
+        array = np.empty(len(y), dtype=object)
+        array[:] = y
+        return array
+    return np.asarray(y)
+
+
+def refuse_missing(given: NDArray[Any], what: str, error: type[Exception]) -> None:
+    """Raise where labels are missing: None, NaN, NaT or ''."""
+    if given.dtype.kind in "iub":
+        return
+    if given.dtype.kind == "f":
+        gone = int(np.isnan(given).sum())
+    else:
+        gone = sum(_is_missing(v) for v in given.tolist())
+    if gone:
+        raise error(f"{what}: the label is missing (None, NaN or '') in {gone} of {len(given)} rows; fill it in or leave those rows out")
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return (isinstance(value, (str, bytes)) and not value.strip()) or bool(value != value)
+
+
+def _text(value: Any) -> str:
+    """A label's name: whole numbers without a point, so that 3 and 3.0 are one label."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(int(value)) if isinstance(value, (float, np.floating)) and float(value).is_integer() else str(value)
+
+
+def _by_size(text: str) -> tuple[int, float, str]:
+    try:
+        return 0, float(text), text
+    except ValueError:
+        return 1, 0.0, text
+
+
+def _are_numbers(categories: Sequence[str]) -> bool:
+    """Whether every category is a whole number, written as such."""
+    try:
+        return all(str(int(c)) == c for c in categories)
+    except ValueError:
+        return False
+
+
+def _numbers(categories: Sequence[str]) -> NDArray[np.int64] | None:
+    """The whole numbers that the categories are (K,); None where one does not fit 64 bits."""
+    try:
+        return np.array([int(c) for c in categories], dtype=np.int64)
+    except OverflowError:
+        return None
+
+
+def _of_texts(given: NDArray[Any], categories: Sequence[str], what: str) -> NDArray[np.int64]:
+    place = {c: i for i, c in enumerate(categories)}
+    found = [place.get(_text(v), -1) for v in given.tolist()]
+    numeric = _are_numbers(categories)
+    for i, value in enumerate(given.tolist()):
+        if found[i] < 0 and isinstance(value, int) and not numeric and 0 <= value < len(categories):
+            found[i] = int(value)
+    if -1 in found:
+        raise _unknown(given[found.index(-1)], categories, what)
+    return np.array(found, dtype=np.int64)
+
+
+def _of_numbers(given: NDArray[Any], categories: Sequence[str], what: str) -> NDArray[np.int64]:
+    if given.dtype.kind == "b" and set(categories) <= {"True", "False"}:
+        return _of_texts(given.astype(object), categories, what)
+    if given.dtype.kind not in "iubf":
+        raise ShapeMismatch(f"{what}: expected labels by name or number ({_some(categories)}), got {given.dtype}")
+    numbers = _numbers(categories) if _are_numbers(categories) else np.arange(len(categories))
+    if numbers is None:
+        return _of_texts(given.astype(object), categories, what)
+    order = np.argsort(numbers, kind="stable")
+    place = np.searchsorted(numbers[order], given).clip(0, max(len(numbers) - 1, 0))
+    known = numbers[order][place] == given if len(numbers) else np.zeros(len(given), bool)
+    if not known.all():
+        raise _unknown(given[~known][0], categories, what)
+    return order[place].astype(np.int64)
+
+
+def _unknown(value: Any, categories: Sequence[str], what: str) -> ShapeMismatch:
+    count = f" (by name or as codes 0..{len(categories) - 1})" if not _are_numbers(categories) else ""
+    return ShapeMismatch(
+        f"{what}: label {_text(value)[:60]!r} is none of those known here: {_some(categories)}{count}; leave such rows out"
+    )
+
+
+def _some(categories: Sequence[str]) -> str:
+    return ", ".join(categories[:10]) + (", …" if len(categories) > 10 else "")
