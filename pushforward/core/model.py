@@ -7,9 +7,10 @@ or a buffer of the module, so that devices, checkpoints and processes see all of
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from pushforward.core.capabilities import HasDensity
 from pushforward.core.errors import BadSource, InvalidValue, NotFitted, ShapeMismatch
 from pushforward.core.moments import Moments
+from pushforward.core.numbers import Settled, plain, whole
 from pushforward.core.phase import Batch, Phase
 from pushforward.core.preparation import Preparation, dequantised, has_integers, has_levels
 from pushforward.core.random import Rng
@@ -28,7 +30,7 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source, as_source
 from pushforward.core.space import Space
 
-__all__ = ["Fitter", "Model", "Learner", "Symptom"]
+__all__ = ["Fitter", "Model", "Learner", "Symptom", "counted"]
 
 
 @runtime_checkable
@@ -49,7 +51,7 @@ class Symptom:
     advice: str
 
 
-class Model(nn.Module):
+class Model(nn.Module, metaclass=Settled):
     """The contract of every model.
 
     A subclass sets `accepts` to the troubles it can live with ('missing', 'constant', 'single', 'few', 'categorical');
@@ -71,6 +73,12 @@ class Model(nn.Module):
         self.command: str = ""
         self.dequantise: bool | None = None
         self.preparation = Preparation()
+
+    def __init_subclass__(cls, **rest: Any) -> None:
+        """Every `sample` takes its n alike."""
+        super().__init_subclass__(**rest)
+        if "sample" in vars(cls):
+            cls.sample = counted(cls.sample)  # type: ignore[attr-defined]
 
     # ---------------------------------------------------------------------------------------------- the two verbs
 
@@ -182,10 +190,24 @@ class Model(nn.Module):
         first = next(self.parameters(), None)
         return torch.get_default_dtype() if first is None else first.dtype
 
+    def user_dtype(self) -> torch.dtype:
+        """The floating type of observations in the user's units: the networks', or float64 where that would cost digits."""
+        if self.dtype is not None or self.scaling.wide:
+            return torch.float64
+        return torch.promote_types(self.floating(), torch.float32)
+
+    def conform(self, x: Any, *, what: str = "x") -> Tensor:
+        """The user's data as a floating tensor (n, *shape) in the user's units, as they came or float64, on the model's device.
+
+        ShapeMismatch if they do not fit its space; BadSource naming row and column where a value is missing, unless the
+        model `accepts` 'missing'.
+        """
+        return self.fitted_space().conform(x, what=what, missing="missing" in self.accepts).to(self.device)
+
     def to_model(self, x: Any, *, what: str = "x") -> Tensor:
-        """The user's data in the model's coordinates, on its device; ShapeMismatch if they do not fit its space."""
-        space = self.fitted_space()
-        return self.scaling(space.conform(x, what=what).to(self.device, self.floating()))
+        """The user's data in the model's coordinates, on its device; raises as `conform` does."""
+        rows = self.conform(x, what=what)
+        return self.scaling(rows).to(self.floating())
 
     def to_user(self, u: Tensor) -> Tensor:
         """Model coordinates back to the user's units."""
@@ -202,6 +224,7 @@ class Model(nn.Module):
             return None
         if y is None:
             raise InvalidValue(f"this {type(self).__name__} was fitted with conditions ({self.condition_space}); pass y")
+        y = plain(y)
         if isinstance(y, (int, float)) and not self.condition_space.is_label:
             y = torch.tensor([y])
         rows = self.condition_space.conform(y, what="y").to(self.device)
@@ -288,6 +311,16 @@ class Learner(Model):
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
         """What is wrong, judged by the vitals."""
         return ()
+
+
+def counted(sample: Callable[..., Any]) -> Callable[..., Any]:
+    """A method `sample(self, n, …)` that takes any whole number n from 0 on, NumPy's too, and refuses all else in one way."""
+
+    @functools.wraps(sample, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+    def checked(self: Any, n: Any, *args: Any, **kwargs: Any) -> Any:
+        return sample(self, whole(n, "n"), *args, **kwargs)
+
+    return checked
 
 
 def _unit_moments(space: Space) -> Moments:

@@ -3,13 +3,17 @@
 Two sets merge exactly (Chan, Golub & LeVeque 1983, Eq. 2.1), so a pass over blocks, over files or over machines gives
 the two-pass answer, and an offset of 1e8 does not cancel as it would in Σx² - (Σx)²/n. Sums about a fixed origin near
 the mean (`sums`) do not cancel either, and are the fastest.
+
+Rows are taken from the first of them before anything is summed, so that a column whose rows are all the same has that
+very mean and an M2 of exactly 0. Squares of deviations below 1e-150 or above 1e150 leave float64's range: M2 is then in units of
+`unit`², a power of two near the spread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -19,16 +23,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Moments", "sums"]
+__all__ = ["Moments", "sums", "unit_of"]
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Weighted count (), mean (d,) and centred sums M2: (d,) of squares, or (d, d) of products."""
+    """Weighted count (), mean (d,) and centred sums M2: (d,) of squares, or (d, d) of products; in units of `unit`² ((d,) or 1)."""
 
     count: Tensor
     mean: Tensor
     m2: Tensor
+    unit: Tensor = field(default_factory=lambda: torch.ones((), dtype=torch.float64))
 
     @classmethod
     def of(cls, x: Tensor, weights: Tensor | None = None, *, full: bool = False) -> Moments:
@@ -36,10 +41,17 @@ class Moments:
         x = x.to(torch.float64)
         w = torch.ones(len(x), dtype=x.dtype, device=x.device) if weights is None else weights.to(x)
         count = w.sum()
-        mean = (w @ x) / count.clamp_min(torch.finfo(x.dtype).tiny)
-        centred = x - mean
+        safe = count.clamp_min(torch.finfo(x.dtype).tiny)
+        origin = x[0].clone() if len(x) else x.new_zeros(x.shape[1])
+        centred = x - origin
+        shift = (w @ centred) / safe
+        centred -= shift
+        unit = None if full else unit_of(centred)
+        if unit is not None:
+            centred /= unit
         weighted = centred if weights is None else centred * w[:, None]
-        return cls(count, mean, weighted.T @ centred if full else (weighted * centred).sum(0))
+        m2 = weighted.T @ centred if full else (weighted * centred).sum(0)
+        return cls(count, origin + shift, m2) if unit is None else cls(count, origin + shift, m2, unit)
 
     @classmethod
     def over(cls, blocks: Iterable[tuple[Tensor, Tensor | None]], *, full: bool = False) -> Moments:
@@ -58,13 +70,50 @@ class Moments:
         safe = count.clamp_min(torch.finfo(count.dtype).tiny)
         delta = other.mean - self.mean
         mean = self.mean + delta * (other.count / safe)
-        shift = torch.outer(delta, delta) if self.m2.ndim == 2 else delta.square()
-        return Moments(count, mean, self.m2 + other.m2 + shift * (self.count * other.count / safe))
+        share = self.count * other.count / safe
+        if self.unit.ndim == other.unit.ndim == 0 and (self.m2.ndim == 2 or not _strange(delta.abs())):
+            shift = torch.outer(delta, delta) if self.m2.ndim == 2 else delta.square()
+            return Moments(count, mean, self.m2 + other.m2 + shift * share)
+        unit = torch.maximum(torch.maximum(self._units(), other._units()), _power(delta.abs()))
+        own, others = (m.m2 * (m._units() / unit).square() for m in (self, other))
+        return Moments(count, mean, own + others + (delta / unit).square() * share, unit)
+
+    def _units(self) -> Tensor:
+        """One per column, as small as can be for columns that do not vary."""
+        return torch.where(self.m2 > 0, self.unit, torch.finfo(torch.float64).tiny)
 
     @property
     def covariance(self) -> Tensor:
-        """M2 / n: the maximum-likelihood covariance (d, d), or variances (d,)."""
-        return self.m2 / self.count
+        """M2 / n: the maximum-likelihood covariance (d, d), or variances (d,); 0 or infinity where squares leave float64's range."""
+        return self.m2 / self.count * self.unit.square()
+
+    @property
+    def deviation(self) -> Tensor:
+        """Standard deviations (d,), right wherever the values themselves are."""
+        squares = self.m2 if self.m2.ndim == 1 else self.m2.diagonal()
+        return (squares / self.count).sqrt() * self.unit
+
+
+LEAST, MOST = 1e-120, 1e140
+"""Deviations between these are squared as they are: the sum of 1e20 squares stays in float64's range, and below none is lost."""
+
+
+def unit_of(centred: Tensor) -> Tensor | None:
+    """Powers of two near the largest deviation of each column (d,), where one of them is too large or small to square; or None."""
+    if not centred.numel():
+        return None
+    most = torch.maximum(centred.amax(0), -centred.amin(0))
+    return _power(most) if _strange(most) else None
+
+
+def _strange(size: Tensor) -> bool:
+    """Whether any size is too large or too small to square."""
+    return bool((((size > 0) & (size < LEAST)) | ((size > MOST) & torch.isfinite(size))).any())
+
+
+def _power(size: Tensor) -> Tensor:
+    """The power of two at or below each size, within what can be divided by."""
+    return torch.ldexp(torch.ones_like(size), torch.frexp(size).exponent.clamp(-1000, 1000) - 1)
 
 
 SUM_ROWS = 8192

@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     weights: Tensor | None = None
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Batch:
-        """The batch on a device; floating x and y in `dtype`."""
+        """The batch on a device; floating x and y in `dtype`, if one is given."""
         y = self.y
         if y is not None:
             y = y.to(device, dtype) if y.dtype.is_floating_point else y.to(device)

@@ -1,8 +1,9 @@
 """Random numbers: every draw goes through here, so that a seed means the same everywhere.
 
-A stream is a `torch.Generator`. An integer is the seed of a fresh one; None draws a fresh seed from torch's global
-stream, so `torch.manual_seed` governs calls that name no `rng`. A generator on the processor may serve tensors on any
-device (drawn there, then moved): the same seed then gives the same numbers on every machine.
+A stream is a `torch.Generator`. An integer (NumPy's too) is the seed of a fresh one; one of NumPy's generators gives such
+a seed, and moves on by it; None draws a fresh seed from torch's global stream, so `torch.manual_seed` governs calls that
+name no `rng`. A generator on the CPU may serve tensors on any device (drawn there, then moved): the same seed then gives
+the same numbers on every machine.
 """
 
 from __future__ import annotations
@@ -10,23 +11,33 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidKind
+from pushforward.core.numbers import plain
 
 __all__ = ["Rng", "generator", "derive", "normal", "uniform", "integers", "permutation"]
 
-Rng = torch.Generator | int | None
+Rng = torch.Generator | np.random.Generator | np.random.RandomState | np.integer | np.ndarray | Tensor | int | None
 
 
 def generator(rng: Rng = None, device: torch.device | str = "cpu") -> torch.Generator:
     """The stream that `rng` stands for."""
     if isinstance(rng, torch.Generator):
         return rng
-    if isinstance(rng, bool) or not (rng is None or isinstance(rng, int)):
-        raise InvalidKind(f"rng must be a torch.Generator, an integer seed or None, got {type(rng).__name__}; pass rng=0, say")
-    seed = int(torch.randint(2**62, (), dtype=torch.int64)) if rng is None else int(rng)
+    rng = plain(rng)
+    if rng is None:
+        seed = int(torch.randint(2**62, (), dtype=torch.int64, device="cpu"))
+    elif isinstance(rng, np.random.Generator):
+        seed = int(rng.integers(2**62))
+    elif isinstance(rng, np.random.RandomState):
+        seed = int(rng.randint(2**62, dtype=np.int64))
+    elif isinstance(rng, int) and not isinstance(rng, bool):
+        seed = rng
+    else:
+        raise InvalidKind(f"rng must be a torch or NumPy generator, an integer seed or None, got {type(rng).__name__}; pass rng=0, say")
     return torch.Generator(device=device).manual_seed(seed % 2**63)
 
 

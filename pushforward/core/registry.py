@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, TypeVar
 
 from pushforward.core.errors import InvalidKind, InvalidValue, suggestion
+from pushforward.core.numbers import Settled
 
 __all__ = ["Value", "read", "register", "registered_models", "model_class", "model_name", "catalogue", "unlisted"]
 
@@ -23,7 +24,7 @@ M = TypeVar("M", bound=type)
 
 
 @dataclasses.dataclass(frozen=True)
-class Value:
+class Value(metaclass=Settled):
     """A frozen, named, printable choice. A family is a direct subclass; its members name themselves.
 
     Example:

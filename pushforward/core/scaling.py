@@ -3,26 +3,36 @@
 u = (x - shift) / scale, so log p(x) = log p(u) - Σ log scale. Categories become one-hot blocks (and come back by the
 largest entry), which carries no density; models with a density refuse categorical columns.
 
+The user's values are float64 until they are centred and scaled. Values that come in float32 (bytes, pictures) stay there where
+float32 has digits enough for the shift, which `wide` decides; what comes back is float64 where float32 would lose digits
+of it: a column of 1e7 ± 1, seconds since 1970, whole numbers above 2^24, quantities of 1e-40.
+
 Kinds: 'identity'; 'unit' maps the space's range to [0, 1]; 'signed' to [-1, 1]; 'standardised' to mean 0 and variance 1
 per coordinate (per channel for pictures). Cells of integer data count whole: levels 0..255 span [-½, 255½).
 """
 
 from __future__ import annotations
 
-import math
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidValue, suggestion
 from pushforward.core.moments import Moments
+from pushforward.core.numbers import floating
 from pushforward.core.space import Space
 
 __all__ = ["Scaling", "ScalingKind"]
 
 ScalingKind = Literal["identity", "unit", "signed", "standardised"]
 KINDS = ("identity", "unit", "signed", "standardised")
+RATIO = 256.0
+"""Offsets of more spreads than this leave float32 fewer than 16 bits for the spread."""
+SAFE = (1e-30, 1e30)
+"""Scales that leave room for squares and products in float32's range."""
+ROUNDING = 4 * torch.finfo(torch.float64).eps
 
 
 class Scaling(nn.Module):
@@ -42,6 +52,7 @@ class Scaling(nn.Module):
         self.space, self.kind = space, kind
         self.register_buffer("shift", shift.to(torch.float64))
         self.register_buffer("scale", scale.to(torch.float64))
+        self._known: tuple[Tensor, Tensor, bool, dict[torch.dtype, tuple[Tensor, Tensor]]] | None = None
 
     @classmethod
     def choose(cls, kind: str, space: Space, moments: Moments | None = None) -> Scaling:
@@ -66,20 +77,69 @@ class Scaling(nn.Module):
             return self.space.shape
         return (sum(len(c.categories) if c.kind == "categorical" else 1 for c in self.space.columns),)
 
+    @property
+    def wide(self) -> bool:
+        """Whether the user's values need float64 to keep the digits that matter: see the module's first lines."""
+        return self._numbers(torch.float64)[2]
+
+    def _numbers(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, bool]:
+        """Shift and scale in a dtype, and whether they are wide: worked out once for the buffers as they are."""
+        known = self._known
+        if known is None or known[0] is not self.shift or known[1] is not self.scale:
+            known = self._known = (self.shift, self.scale, self._is_wide(), {torch.float64: (self.shift, self.scale)})
+        pairs = known[3]
+        if dtype not in pairs:
+            pairs[dtype] = (self.shift.to(dtype), self.scale.to(dtype))
+        return *pairs[dtype], known[2]
+
+    def _is_wide(self) -> bool:
+        shift, scale = self.shift.abs(), self.scale
+        if not scale.numel():
+            return False
+        strange = bool((shift > RATIO * scale).any()) or float(scale.min()) < SAFE[0] or float(scale.max()) > SAFE[1]
+        whole = [(c.low, c.high) for c in self.space.columns if c.kind == "integer"] or [(self.space.low, self.space.high)]
+        large = self.space.integer or any(c.kind == "integer" for c in self.space.columns)
+        return strange or (large and any(abs(end) > 2**24 for ends in whole for end in ends if abs(end) < torch.inf))
+
     def forward(self, x: Tensor) -> Tensor:
-        """User's units (n, *space.shape) to model coordinates (n, *shape)."""
+        """User's units (n, *space.shape) to model coordinates (n, *shape), in x's floating type; whole numbers as `floating` has them."""
         if self.space.is_label:
             return nn.functional.one_hot(x.to(torch.int64), len(self.space.columns[0].categories)).to(torch.get_default_dtype())
-        u = (x - self.shift.to(x)) / self.scale.to(x)
+        given = x.dtype if x.dtype.is_floating_point else floating(x[:0]).dtype
+        x = floating(x)
+        if self.wide:
+            x = x.to(torch.float64)
+        shift, scale, _ = self._numbers(x.dtype)
+        u = ((x - shift) / scale).to(given)
         return self._expand(x, u) if self.space.categorical else u
 
     def inverse(self, u: Tensor) -> Tensor:
-        """Model coordinates (n, *shape) back to the user's units."""
+        """Model coordinates (n, *shape) back to the user's units: in u's floating type (float32 at least), or float64 where `wide`."""
         if self.space.is_label:
             return u.argmax(-1)
         if self.space.categorical:
             u = self._collapse(u)
-        return u * self.scale.to(u) + self.shift.to(u)
+        u = u.to(torch.float64) if self.wide else floating(u)
+        shift, scale, _ = self._numbers(u.dtype)
+        return u * scale + shift
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Scaling:
+        """Moves to a device; shift and scale stay in float64 whatever type the networks are given (`model.half()`)."""
+        before = {name: buffer for name, buffer in self._buffers.items() if buffer is not None}
+        super()._apply(fn, recurse)
+        for name, buffer in before.items():
+            moved = self._buffers[name]
+            if moved is not None and moved.dtype != buffer.dtype:
+                self._buffers[name] = buffer.to(moved.device)
+        return self
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._known = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is worked out again."""
+        return {**self.__dict__, "_known": None}
 
     def log_jacobian(self, x: Tensor) -> float:
         """log |du/dx| of one observation shaped like x[0]: the number to add to log p(u) for log p(x), in nats."""
@@ -117,22 +177,33 @@ def _range(space: Space) -> tuple[Tensor, Tensor]:
         low, high = torch.tensor(space.low, dtype=torch.float64), torch.tensor(space.high, dtype=torch.float64)
         half = torch.tensor(0.5 if space.integer else 0.0, dtype=torch.float64)
     low, high = low - half, high + half
-    flat = ~(high > low)
-    return torch.where(flat, low - 0.5, low), torch.where(flat, high + 0.5, high)
+    flat = high - low <= ROUNDING * torch.maximum(low.abs(), high.abs())
+    unit = _constant(low)
+    return torch.where(flat, low - 0.5 * unit, low), torch.where(flat, low + 0.5 * unit, high)
 
 
 def _standard(space: Space, moments: Moments) -> tuple[Tensor, Tensor]:
-    mean = moments.mean
-    variance = moments.covariance if moments.m2.ndim == 1 else moments.covariance.diagonal()
+    """Mean and standard deviation; by channel for pictures. A spread that is only the rounding of the values counts as none."""
+    mean, deviation = moments.mean, moments.deviation
     if space.kind != "points":
         channels = space.shape[0] or 1
-        by_channel = mean.reshape(channels, -1)
-        spread = variance.reshape(channels, -1).mean(1) + by_channel.var(1, correction=0)
+        by_channel, spreads = mean.reshape(channels, -1), deviation.reshape(channels, -1)
+        middle = by_channel.mean(1, keepdim=True)
+        apart = by_channel - middle
+        size = torch.maximum(apart.abs().amax(1, keepdim=True), spreads.amax(1, keepdim=True)).clamp_min(torch.finfo(mean.dtype).tiny)
+        joint = size * ((spreads / size).square() + (apart / size).square()).mean(1, keepdim=True).sqrt()
         lead = (channels,) + (1,) * (len(space.shape) - 1)
-        mean, variance = by_channel.mean(1).reshape(lead), spread.reshape(lead)
+        mean, deviation = middle.reshape(lead), joint.reshape(lead)
     elif space.categorical:
         keep = torch.tensor([c.kind != "categorical" for c in space.columns], device=mean.device)
-        mean, variance = torch.where(keep, mean, 0.0), torch.where(keep, variance, 1.0)
-    # A constant coordinate keeps its unit, so that it stays constant instead of dividing by zero.
-    floor = (1e-12 * (1 + mean.abs())).square()
-    return mean, torch.where(variance > floor, variance, 1.0).sqrt().clamp_min(math.sqrt(torch.finfo(torch.float64).tiny))
+        mean, deviation = torch.where(keep, mean, 0.0), torch.where(keep, deviation, 1.0)
+    return mean, torch.where(deviation > ROUNDING * mean.abs(), deviation, _constant(mean))
+
+
+def _constant(value: Tensor) -> Tensor:
+    """The unit of a coordinate that is always `value`: 1, but no more than its size, and never below its rounding.
+
+    So it stays constant instead of dividing by zero, and what a network adds to it stays small beside it.
+    """
+    size = value.abs()
+    return torch.where(size > 0, size.clamp_max(1.0).maximum(size * 2.0**-40), 1.0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pushforward.core.moments import Moments
+from pushforward.core.moments import Moments, unit_of
 from pushforward.core.phase import Batch
 from pushforward.core.source import Source
 from pushforward.core.space import Space
@@ -129,8 +129,17 @@ def _standard(n: int, d: int) -> Moments:
 
 def _by_column(x: Tensor, usable: Tensor, weights: Tensor | None) -> Moments:
     """Moments of each column over its usable values; the count (d,) is then per column."""
+    if not len(x):
+        none = x.new_zeros(x.shape[1])
+        return Moments(none, none, none)
     w = usable.to(x.dtype) * (1.0 if weights is None else weights.to(x)[:, None])
-    x = torch.where(usable, x, 0.0)
+    origin = torch.where(usable, x, torch.inf).amin(0)
+    origin = torch.where(torch.isfinite(origin), origin, 0.0)
+    x = torch.where(usable, x, origin) - origin
     count = w.sum(0)
-    mean = (w * x).sum(0) / count.clamp_min(torch.finfo(x.dtype).tiny)
-    return Moments(count, mean, (w * (x - mean).square()).sum(0))
+    shift = (w * x).sum(0) / count.clamp_min(torch.finfo(x.dtype).tiny)
+    centred = torch.where(usable, x - shift, 0.0)
+    unit = unit_of(centred)
+    if unit is None:
+        return Moments(count, origin + shift, (w * centred.square()).sum(0))
+    return Moments(count, origin + shift, (w * (centred / unit).square()).sum(0), unit)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import warnings
 from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
@@ -20,6 +19,7 @@ from torch import Tensor
 from pushforward.core import labels
 from pushforward.core.errors import BadSource, ShapeMismatch
 from pushforward.core.frames import as_frame, is_frame
+from pushforward.core.numbers import floating, numeric, tensor_over
 from pushforward.core.phase import Batch
 from pushforward.core.space import Space, as_array
 
@@ -85,7 +85,7 @@ class Arrays:
         self.notes: tuple[str, ...] = ()
         array = self._space._from_frame(x, "the data") if is_frame(x) else as_array(x)
         self._resident = not _is_mapped(array)
-        self.x = _rows(array)
+        self.x = _rows(array, not self._resident)
         if self.x.ndim == 1:
             self.x = self.x[:, None]
         self.y: Tensor | None = None
@@ -116,9 +116,8 @@ class Arrays:
         return len(self.x)
 
     def take(self, rows: Tensor) -> Batch:
-        """The given rows in the user's units; integers and bytes come as floating numbers."""
-        x = self.x.index_select(0, rows) if self._resident else pick(self.x, rows)
-        x = x if x.dtype.is_floating_point else x.to(torch.get_default_dtype())
+        """The given rows in the user's units, as floating numbers that hold them: bytes as float32, large integers as float64."""
+        x = floating(self.x.index_select(0, rows) if self._resident else pick(self.x, rows))
         return Batch(x, None if self.y is None else self.y[rows], None if self.weights is None else self.weights[rows])
 
     def all(self) -> Batch:
@@ -239,22 +238,19 @@ def _is_mapped(array: Any) -> bool:
     return False
 
 
-def _rows(array: Any) -> Tensor:
+def _rows(array: Any, mapped: bool) -> Tensor:
     """A tensor over the array's own memory; over a memory map, rows are read when they are taken."""
-    if isinstance(array, Tensor):
-        return array
-    if array.dtype == np.bool_ or (array.dtype.kind == "u" and array.dtype.itemsize > 1):
-        array = array.astype(np.int64)
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # rows are only read
-        return torch.from_numpy(array if array.flags.c_contiguous else np.ascontiguousarray(array))
+    rows = tensor_over(array)
+    if mapped or rows.dtype not in SIGNED:
+        return rows
+    return rows.to(SIGNED[rows.dtype])  # torch cannot pick rows of these
+
+
+SIGNED = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.float64}
 
 
 def _weights(weights: Any) -> Tensor:
-    tensor = torch.as_tensor(np.asarray(weights) if not isinstance(weights, Tensor) else weights)
-    tensor = tensor.to(torch.float64)
+    tensor = tensor_over(numeric(weights, "weights")).to(torch.float64)
     if tensor.ndim != 1:
         raise ShapeMismatch(f"weights must have shape (n,), got {tuple(tensor.shape)}")
     if not bool(torch.isfinite(tensor).all()) or bool((tensor < 0).any()) or not bool(tensor.sum() > 0):
@@ -278,7 +274,7 @@ def _conditions(y: Any, space: Space | None) -> tuple[Tensor, Space]:
     if flat and not isinstance(array, Tensor) and array.dtype.kind in "OUSTiub":
         categories, codes = labels.categories_of(array)
         return torch.from_numpy(codes), Space.labels(categories)
-    tensor = y if isinstance(y, Tensor) else torch.from_numpy(np.ascontiguousarray(as_array(array if flat else y)))
+    tensor = tensor_over(as_array(array if flat else y))
     space = Space.infer(tensor)
     return _complete(space.conform(tensor, what="y")), space
 

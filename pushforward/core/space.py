@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.core import labels
-from pushforward.core.errors import InvalidKind, ShapeMismatch
+from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
 from pushforward.core.frames import as_codes, as_frame, as_numbers, bad_cell, is_frame, kind_of, restored
+from pushforward.core.numbers import floating, numeric, tensor_over
 
 __all__ = ["Column", "Space", "is_frame", "as_array", "column_numbers"]
 
@@ -183,26 +184,43 @@ class Space:
 
     # ---------------------------------------------------------------------------------------------- data in, data out
 
-    def conform(self, x: Any, *, what: str = "the data", dtype: torch.dtype | None = None) -> Tensor:
+    def conform(self, x: Any, *, what: str = "the data", dtype: torch.dtype | None = None, missing: bool = True) -> Tensor:
         """Data of this space as a floating tensor (n, *shape) in the user's units.
 
         Data frames are matched by column name, categories become codes, one observation without its leading axis is
-        accepted as n = 1 for pictures. Labels become codes (int64): see `labels.codes` for what a number means. Raises
-        ShapeMismatch naming what differs.
+        accepted as n = 1 for pictures. Labels become codes (int64): see `labels.codes` for what a number means. Whole
+        numbers that float32 does not hold come as float64. Raises ShapeMismatch naming what differs, and without `missing`
+        BadSource naming the first row and column that hold NaN.
         """
         if self.is_label:
             return labels.codes(x, self.columns[0].categories, what)
         if is_frame(x):
             x = self._from_frame(as_frame(x), what)
-        array = x if isinstance(x, Tensor) else torch.as_tensor(np.ascontiguousarray(as_array(x)))
+        array = tensor_over(as_array(x))
         if array.ndim == 1 and len(self.shape) == 1:
             array = array[None] if self.shape[0] == array.shape[0] and self.shape[0] != 1 else array[:, None]
         if array.ndim == len(self.shape) and array.ndim >= 3:
             array = array[None]
         self._check_shape(tuple(array.shape), what)
         self._check_levels(array, what)
-        target = dtype or (array.dtype if array.dtype.is_floating_point else torch.get_default_dtype())
-        return array.to(target)
+        if not missing:
+            self._refuse_missing(array, what)
+        return floating(array) if dtype is None else array.to(dtype)
+
+    def _refuse_missing(self, array: Tensor, what: str) -> None:
+        if not array.dtype.is_floating_point:
+            return
+        gone = torch.isnan(array)
+        if not bool(gone.any()):
+            return
+        row, *place = (int(i) for i in gone.nonzero()[0])
+        where = f"column {self.names[place[0]]!r}" if self.columns and place else f"value {tuple(place)}"
+        rows = int(gone.flatten(1).any(1).sum())
+        more = f" ({rows} such rows in all)" if rows > 1 else ""
+        raise BadSource(
+            f"{what}: row {row}, {where} is missing (NaN){more}; leave such rows out, fill the values in, "
+            "or use a model that takes missing values (gmm)"
+        )
 
     def _check_shape(self, shape: tuple[int, ...], what: str) -> None:
         fits = len(shape) == len(self.shape) + 1 and all(s is None or s == t for s, t in zip(self.shape, shape[1:]))
@@ -301,31 +319,13 @@ def as_array(x: Any) -> Any:
 
     Masked entries are missing: they become NaN.
     """
-    if isinstance(x, Tensor):
-        return x
     if is_frame(x):
         frame = as_frame(x)
         text = [str(c) for c, dtype in zip(frame.columns, frame.dtypes) if dtype.kind not in "biufc"]
         if text:
             raise InvalidKind(f"column {text[0]!r} holds text; declare it categorical or drop it")
         x = frame.to_numpy()
-    array = x if isinstance(x, np.ndarray) else np.asarray(x)
-    if isinstance(array, np.ma.MaskedArray):
-        array = _unmasked(array)
-    if array.dtype.kind == "c":
-        raise InvalidKind(f"data must be real numbers, got {array.dtype}; pass real and imaginary parts as columns")
-    if array.dtype.kind not in "biuf":
-        raise InvalidKind(
-            f"data must be numbers, got an array of {array.dtype}; bring text columns in a data frame or CSV, declared categorical"
-        )
-    return array
-
-
-def _unmasked(array: Any) -> NDArray[Any]:
-    """The data of a masked array, masked entries as NaN (integers then as float64)."""
-    if not np.ma.is_masked(array) or array.dtype.kind not in "biuf":
-        return np.asarray(array.data)
-    return np.asarray(array.astype(array.dtype if array.dtype.kind == "f" else np.float64).filled(np.nan))
+    return numeric(x)
 
 
 def column_numbers(series: Any, column: Column, what: str) -> NDArray[Any]:
@@ -368,7 +368,7 @@ def _ranges(array: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         starts = range(0, len(array), len(array) // RANGE_BLOCKS)
     for start in starts:
         block = array[start : start + rows]
-        block = np.asarray(block.cpu() if isinstance(block, Tensor) else block)
+        block = np.asarray(floating(block).cpu() if isinstance(block, Tensor) else block)
         if block.size:
             smallest, largest = block.min(0).astype(np.float64), block.max(0).astype(np.float64)
             if np.isnan(smallest).any():  # the slower way, which passes NaN over

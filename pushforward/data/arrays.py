@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, PushforwardError, ShapeMismatch, suggestion
+from pushforward.core.errors import BadSource, InvalidValue, PushforwardError, ShapeMismatch, suggestion
 from pushforward.core.source import Arrays
 from pushforward.core.space import Space, as_array
 from pushforward.data.options import Options
@@ -161,19 +161,12 @@ def _label_key(path: Path, shapes: dict[str, Any], key: str, options: Options) -
 
 def _numeric(x: Any, name: str) -> Any:
     """x as a numeric array or tensor; InvalidKind or BadSource in words otherwise."""
-    if isinstance(x, Tensor):
-        x = x.detach()
-        if x.is_complex():
-            raise InvalidKind(f"{name}: data must be real numbers, got {x.dtype}; pass real and imaginary parts as columns")
-        return x[:, None] if x.ndim == 1 else x
     try:
         array = as_array(x)
     except PushforwardError as error:
         raise type(error)(f"{name}: {error}") from error
     except ValueError as error:
         raise ShapeMismatch(f"{name}: the rows have different lengths; every observation needs the same shape") from error
-    if array.dtype == np.float16 or (array.dtype.kind in "iuf" and not array.dtype.isnative):
-        array = array.astype(np.float32 if array.dtype == np.float16 else array.dtype.newbyteorder("="))
     return array[:, None] if array.ndim == 1 else array
 
 
@@ -195,6 +188,8 @@ def _prepare(x: Any, space: Space | None, options: Options) -> tuple[Any, Space 
         raise InvalidValue(f"size, fit and channels are for pictures; {options.name or 'the data'} has shape {tuple(x.shape)}")
     from pushforward.data.pictures import prepare_array
 
+    if x.dtype in (torch.float16, torch.bfloat16, np.dtype("float16")):
+        x = x.to(torch.float32) if isinstance(x, Tensor) else x.astype(np.float32)
     return prepare_array(x, space, options)
 
 

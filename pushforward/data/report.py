@@ -165,7 +165,7 @@ def _columns(facts: Facts, space: Space) -> list[ColumnFacts]:
 
 def _deviations(facts: Facts) -> torch.Tensor:
     count = torch.as_tensor(facts.moments.count, dtype=torch.float64).expand_as(facts.low)
-    return (facts.moments.m2 / count.clamp_min(1e-300)).sqrt()
+    return (facts.moments.m2 / count.clamp_min(1e-300)).sqrt() * facts.moments.unit
 
 
 def _levels(facts: Facts, space: Space) -> ColumnFacts:

@@ -37,6 +37,7 @@ from pushforward.core.errors import Diverged, InvalidValue
 from pushforward.core.events import CancelToken, Event, Finished, Listener, Progress, Started
 from pushforward.core.model import Model
 from pushforward.core.moments import Moments
+from pushforward.core.numbers import floating, settle
 from pushforward.core.phase import Batch
 from pushforward.core.random import derive, generator, integers
 from pushforward.core.scan import Facts, scan
@@ -86,6 +87,7 @@ class EM:
     token: CancelToken | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        settle(self)
         for name in ("steps", "block", "devices", "num_nodes"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -354,8 +356,7 @@ def _build(like: Any, shapes: list[int], rest: list[Tensor]) -> Any:
 def _rows(source: Source, start: int, stop: int) -> Batch:
     """Consecutive rows; a view where the source holds one tensor, so that no row is copied."""
     if isinstance(source, Arrays) and isinstance(source.x, Tensor):
-        x = source.x[start:stop]
-        x = x if x.dtype.is_floating_point else x.to(torch.get_default_dtype())
+        x = floating(source.x[start:stop])
         return Batch(x, None, None if source.weights is None else source.weights[start:stop])
     batch = source.take(torch.arange(start, stop))
     return Batch(batch.x, None, batch.weights)
@@ -370,13 +371,13 @@ def _no_facts(d: int) -> Facts:
 def _even(facts: Facts) -> Facts:
     """Facts with one count per column, the same form in every process."""
     moments = facts.moments
-    return dataclasses.replace(facts, moments=Moments(moments.count.expand_as(moments.mean).clone(), moments.mean, moments.m2))
+    return dataclasses.replace(facts, moments=dataclasses.replace(moments, count=moments.count.expand_as(moments.mean).clone()))
 
 
 def _plain(facts: Facts) -> Facts:
     """Back to one count for all where no value is missing."""
     moments, gaps = facts.moments, bool(facts.missing.any()) or bool(facts.infinite.any())
-    return facts if gaps else dataclasses.replace(facts, moments=Moments(moments.count[0], moments.mean, moments.m2))
+    return facts if gaps else dataclasses.replace(facts, moments=dataclasses.replace(moments, count=moments.count[0]))
 
 
 def _copy(model: Model) -> dict[str, Tensor]:

@@ -6,7 +6,6 @@ measured, with a fixed seed, and the same rows at every evaluation.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -52,7 +51,7 @@ class Feed:
         self.fingerprint = fingerprint(training)
         self.held_out_fingerprint = None if held_out is None else fingerprint(held_out)
         self.training, self.held_out = _brought_to(self._device, training), held_out
-        self._scaling = _in_dtype(model.scaling, self._dtype)
+        self._scaling = None if _changes_nothing(model.scaling) else model.scaling
         self._batches = Batches(self.training, trainer.batch, trainer.seed, processes.rank, processes.world)
         self.steps_per_epoch = self._batches.steps_per_epoch
 
@@ -87,12 +86,17 @@ class Feed:
         return self._mapped(raw, [a for a in self._augments if a.held_out], rng)
 
     def _mapped(self, raw: Batch, augments: Sequence[Augment], rng: torch.Generator) -> Batch:
-        x, y, weights = raw.to(self._device, self._dtype)
+        """Augmented and scaled in the type that holds the user's values; rounded to the networks' type only then."""
+        x, y, weights = raw.to(self._device)
+        x = x.to(torch.promote_types(x.dtype, self._dtype))
+        if self._scaling is not None and self._scaling.wide:
+            x = x.to(torch.float64)
         for augment in augments:
             x = augment.apply(x, self.training.space, rng)
         if y is not None:
             y = self._model.condition_scaling(y).to(self._dtype)
-        return Batch(x if self._scaling is None else self._scaling(x), y, weights)
+        x = x if self._scaling is None else self._scaling(x)
+        return Batch(x.to(self._dtype), y, None if weights is None else weights.to(self._dtype))
 
 
 def _augmentations(trainer: Trainer, model: Learner, training: Source) -> Sequence[Augment]:
@@ -132,7 +136,5 @@ def _brought_to(device: torch.device, source: Source) -> Source:
     return source.to(device) if isinstance(source, Arrays) else source
 
 
-def _in_dtype(scaling: Scaling, dtype: torch.dtype) -> Scaling | None:
-    """The scaling with its numbers in the data's type already; None where it changes nothing."""
-    plain = not scaling.space.categorical and bool((scaling.shift == 0).all()) and bool((scaling.scale == 1).all())
-    return None if plain else copy.deepcopy(scaling).to(dtype)
+def _changes_nothing(scaling: Scaling) -> bool:
+    return not scaling.space.categorical and bool((scaling.shift == 0).all()) and bool((scaling.scale == 1).all())

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pushforward.core.errors import BadRun, InvalidValue, require_positive
 from pushforward.core.events import CancelToken, Event, Listener
 from pushforward.core.model import Learner, Model
+from pushforward.core.numbers import settle
 from pushforward.core.phase import Optimizer
 from pushforward.core.registry import Value, read
 from pushforward.core.source import Source
@@ -104,6 +105,7 @@ class Trainer:
     """Whether a run is resumed with a budget of its own."""
 
     def __post_init__(self) -> None:
+        settle(self)
         if self.resume is not None:
             self._take_stored()
         for name in BUDGETS:

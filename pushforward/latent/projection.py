@@ -138,7 +138,7 @@ def _problem(model: Any, x: Any, y: Any, weights: Any, prior_weight: float, law:
     space = model.fitted_space()
     if space.categorical:
         raise InvalidKind("a distance to categories has no gradient; project on a model of the columns that are numbers")
-    given = space.conform(x, what="x").to(model.device, model.floating())
+    given = space.conform(x, what="x").to(model.device, getattr(model, "user_dtype", model.floating)())
     if not len(given):
         raise ShapeMismatch("expected at least one observation to project, got none")
     if y is not None and model.condition_space is not None and not isinstance(y, (int, float)):
@@ -162,13 +162,13 @@ def _checked_weights(weights: Any, x: Tensor) -> Tensor:
 def _codes_of(start: Tensor, problem: _Problem) -> Tensor:
     if start.ndim != 2 or len(start) != len(problem.x):
         raise ShapeMismatch(f"expected codes ({len(problem.x)}, latent) to start at, got shape {tuple(start.shape)}")
-    return start.detach().to(problem.x)
+    return start.detach().to(problem.x.device, problem.model.floating())
 
 
 @torch.no_grad()
 def _encoded(problem: _Problem) -> Tensor:
     conditions = () if problem.y is None else (problem.y,)
-    return problem.model.encode(problem.x, *conditions).to(problem.x)
+    return problem.model.encode(problem.x, *conditions).to(problem.model.floating())
 
 
 @torch.no_grad()

@@ -154,7 +154,7 @@ class FourierKDE(Model):
 
     def density(self, x: Any) -> Tensor:
         """Density of each row (n,), per unit of the user's coordinates, within `absolute_error`; may be slightly negative."""
-        rows = self.fitted_space().conform(x, what="x").to("cpu", torch.float64).flatten(1)
+        rows = self.conform(x).to("cpu", torch.float64).flatten(1)
         return self.state().density(rows).to(self.device)
 
     @property

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidValue
+from pushforward.core.errors import InvalidValue
 from pushforward.core.model import Fitter, Model
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, normal
@@ -237,7 +237,4 @@ class Gaussian(Model):
         return values.clamp_min(resolution(values, self.mean_)), axes
 
     def _flat(self, x: Any) -> Tensor:
-        rows = self.fitted_space().conform(x, what="x").to(self.device, torch.float64)
-        if bool(torch.isnan(rows).any()):
-            raise BadSource("x holds missing values (NaN); leave those rows out, or take the marginal of the axes that are there")
-        return rows.flatten(1)
+        return self.conform(x).to(torch.float64).flatten(1)

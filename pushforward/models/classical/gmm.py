@@ -284,7 +284,7 @@ class GMM(Model):
 
     def _joint(self, x: Any) -> tuple[Tensor, Tensor]:
         """log π_k N(u; k) of the observed coordinates (n, k) in float64, and the log-Jacobian of each row (n,)."""
-        rows = self.fitted_space().conform(x, what="x").to(self.device, torch.float64)
+        rows = self.conform(x).to(torch.float64)
         u = self.scaling(rows).flatten(1)
         gaps = torch.isnan(u)
         jacobian = (~gaps).to(torch.float64) @ self._jacobian()

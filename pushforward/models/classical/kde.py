@@ -332,7 +332,7 @@ class KDE(Model):
     # ------------------------------------------------------------------------------------------------- the parts
 
     def _flat(self, x: Any) -> Tensor:
-        rows = self.fitted_space().conform(x, what="x").to(self.device, torch.float64).flatten(1)
+        rows = self.conform(x).to(torch.float64).flatten(1)
         if not bool(rows.isfinite().all()):
             raise BadSource("x holds missing or infinite values; leave those rows out, or take the marginal of the axes that are there")
         return rows

@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
+from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.model import Fitter, Model
 from pushforward.core.phase import Batch
 from pushforward.core.registry import register
@@ -294,10 +294,7 @@ class KMeans(Model):
         return self.centres_.reshape(self.clusters, *map(int, self.fitted_space().shape))  # type: ignore[arg-type]
 
     def _rows(self, x: Any) -> Tensor:
-        rows = self.fitted_space().conform(x, what="x").to(self.device)
-        if bool(torch.isnan(rows).any()):
-            raise BadSource("x holds missing values (NaN); leave those rows out")
-        return rows
+        return self.conform(x)
 
 
 @dataclass

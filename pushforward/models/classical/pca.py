@@ -389,7 +389,7 @@ class PCA(Model):
         return kept + rest * self.noise_variance_.log() if rest else kept
 
     def _flat(self, x: Any) -> Tensor:
-        rows = self.fitted_space().conform(x, what="x").to(self.device, torch.float64)
+        rows = self.conform(x).to(torch.float64)
         return rows.flatten(1)
 
 

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidKind, InvalidValue, require_positive
+from pushforward.core.model import counted
+from pushforward.core.numbers import plain
 from pushforward.core.random import Rng, generator
 from pushforward.densities.normals import Normal
 
@@ -47,7 +49,7 @@ class Observed(nn.Module):
         _refuse(model, sigma)
         self.model: Any = model
         log_sigma = torch.as_tensor(sigma, dtype=torch.float64).log().expand([n or 0 for n in model.fitted_space().shape])
-        self.register_buffer("log_sigma", log_sigma.to(model.device, model.floating())[None].clone())
+        self.register_buffer("log_sigma", log_sigma.to(model.device, _dtype(model))[None].clone())
         self.log_sigma: Tensor
 
     @property
@@ -66,14 +68,14 @@ class Observed(nn.Module):
 
     def to_model(self, x: Any) -> Tensor:
         """The user's data as a tensor on the generator's device, checked against its space, in the same units."""
-        given: Tensor = self.model.fitted_space().conform(x)
-        return given.to(self.device, self.log_sigma.dtype)
+        given: Tensor = self.model.fitted_space().conform(x, missing=False).to(self.device)
+        return given.to(self.log_sigma.dtype)
 
     def to_condition(self, y: Any, n: int) -> Tensor | None:
         """Conditions for n rows, as the generator's `decode` takes them. InvalidValue as for the generator."""
         if self.model.to_condition(y, n) is None:
             return None
-        space = self.model.condition_space
+        space, y = self.model.condition_space, plain(y)
         one = isinstance(y, (int, float)) and not space.is_label
         rows: Tensor = space.as_given(space.conform(torch.tensor([y]) if one else y, what="y"))
         return rows.expand(n, *rows.shape[1:]) if len(rows) == 1 else rows
@@ -87,11 +89,17 @@ class Observed(nn.Module):
         law = self.likelihood(z, self.to_condition(y, len(z)))
         return law.mean if rng is None else law.rsample(rng=rng)
 
+    @counted
     @torch.no_grad()
     def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
         """n new observations (n, *shape), user's units, noise included."""
         stream = generator(rng, self.device)
         return self.decode(self.prior(n).rsample(rng=stream), y, rng=stream)
+
+
+def _dtype(model: Any) -> torch.dtype:
+    dtype: torch.dtype = getattr(model, "user_dtype", model.floating)()
+    return dtype
 
 
 def _refuse(model: Any, sigma: float | Tensor) -> None:

@@ -1,0 +1,133 @@
+"""What counts as a number, as an array and as a floating array: the one place where foreign kinds become our own.
+
+`plain` turns NumPy's and torch's scalars into Python's, so that they can be any setting and be written to JSON. `numeric`
+takes arrays and tensors of every dtype and layout, or says in one line why not. `floating` gives whole numbers a floating
+type that holds them: float32 for small ones (bytes, 16 bits), float64 for all others, so that nothing is rounded before a
+model has centred and scaled it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from abc import ABCMeta
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pushforward.core.errors import InvalidKind, InvalidValue
+
+__all__ = ["Settled", "plain", "settle", "whole", "numeric", "tensor_over", "floating"]
+
+SMALL = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16)
+"""Types whose every value float32 holds exactly."""
+LOW = (torch.float16, torch.bfloat16)
+
+
+def plain(value: Any) -> Any:
+    """A NumPy scalar, an array or tensor without axes as the Python number, bool or text that it is; the rest unchanged.
+
+    Lists and tuples are gone through, so that `hidden=(np.int64(8),)` is plain too.
+    """
+    if isinstance(value, np.generic) or (isinstance(value, (np.ndarray, Tensor)) and value.ndim == 0):
+        number = value.item()
+        return float(number) if isinstance(number, np.longdouble) else number
+    if type(value) in (list, tuple):
+        return type(value)(plain(v) for v in value)
+    return value
+
+
+class Settled(ABCMeta):
+    """The metaclass of whatever has settings: NumPy's and torch's scalars reach its `__init__` as Python's."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        """An instance, made with plain arguments."""
+        return super().__call__(*(plain(a) for a in args), **{k: plain(v) for k, v in kwargs.items()})
+
+    @property
+    def __signature__(cls) -> Any:
+        """That of `__init__`, which `__call__` above would hide."""
+        import inspect
+
+        own = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return own.replace(parameters=list(own.parameters.values())[1:], return_annotation=inspect.Signature.empty)
+
+
+def settle(settings: Any) -> None:
+    """Make the fields of a dataclass plain, in its `__post_init__`."""
+    for field in dataclasses.fields(settings):
+        if field.init:
+            object.__setattr__(settings, field.name, plain(getattr(settings, field.name)))
+
+
+def whole(value: Any, name: str, *, least: int = 0) -> int:
+    """A whole number of at least `least`; InvalidKind for what is no number (True neither), InvalidValue for other numbers."""
+    number = plain(value)
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise InvalidKind(f"{name} must be a whole number, got {str(repr(number))[:60]}; pass {name}={max(least, 1)}, say")
+    if isinstance(number, float) or number < least:
+        raise InvalidValue(f"{name} must be a whole number of at least {least}, got {str(number)[:60]}; pass {name}={max(least, 1)}, say")
+    return number
+
+
+def numeric(x: Any, what: str = "data") -> Any:
+    """x as a NumPy array or a tensor (detached, dense) of real numbers that torch can hold; InvalidKind for anything else.
+
+    Memory maps stay mapped, and arrays of the machine's own byte order are not copied. `longdouble` becomes float64, and
+    masked entries, which are missing, NaN.
+    """
+    if isinstance(x, Tensor):
+        if x.layout != torch.strided:
+            raise InvalidKind(f"{what} must be dense, got a sparse tensor; pass x.to_dense()")
+        if x.device.type == "meta":
+            raise InvalidKind(f"{what} must hold numbers, got a tensor on the device 'meta', which has none; make it on 'cpu'")
+        if x.is_complex() or x.is_quantized:
+            raise InvalidKind(f"{what} must be real numbers, got {x.dtype}; pass real and imaginary parts, or values, as columns")
+        return x.detach()
+    if hasattr(x, "toarray") and hasattr(x, "nnz"):
+        raise InvalidKind(f"{what} must be dense, got a sparse {type(x).__name__}; pass x.toarray()")
+    array = x if isinstance(x, np.ndarray) else np.asarray(x)
+    if isinstance(array, np.ma.MaskedArray):
+        array = _unmasked(array)
+    if array.dtype.kind == "c":
+        raise InvalidKind(f"{what} must be real numbers, got {array.dtype}; pass real and imaginary parts as columns")
+    if array.dtype.kind not in "biuf":
+        raise InvalidKind(
+            f"{what} must be numbers, got an array of {array.dtype}; bring text columns in a data frame or CSV, declared categorical"
+        )
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        return array.astype(np.float64)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _unmasked(array: Any) -> NDArray[Any]:
+    """The data of a masked array, masked entries as NaN (integers then as float64)."""
+    if not np.ma.is_masked(array) or array.dtype.kind not in "biuf":
+        return np.asarray(array.data)
+    return np.asarray(array.astype(array.dtype if array.dtype.kind == "f" else np.float64).filled(np.nan))
+
+
+def tensor_over(array: Any) -> Tensor:
+    """A tensor over an array's own memory, where torch can: not for negative strides, nor for 64-bit integers without a sign.
+
+    Those of them that int64 cannot hold become the nearest float64. The array is never written to.
+    """
+    if isinstance(array, Tensor):
+        return array
+    if array.dtype == np.uint64 and not isinstance(array, np.memmap):
+        array = array.astype(np.int64 if not array.size or array.max() < 2**63 else np.float64)
+    if any(stride < 0 for stride in array.strides) or not array.flags.aligned:
+        array = np.ascontiguousarray(array)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)
+
+
+def floating(x: Tensor) -> Tensor:
+    """x as floating numbers that hold its values: half precision as float32, whole numbers as float32 if small, else float64."""
+    if x.dtype in LOW or x.dtype in SMALL:
+        return x.to(torch.promote_types(torch.get_default_dtype(), torch.float32))
+    return x if x.dtype in (torch.float32, torch.float64) else x.to(torch.float64)
