@@ -58,19 +58,6 @@ def said(model: Any, x: Any) -> dict[str, torch.Tensor]:
 WHOLE = np.array([[20170103, 1_700_000_001], [20170104, 1_700_000_002]] * 20, dtype=np.int64)
 FRAMES = ("csv", "frame", "float frame")
 CONTAINERS = (*FRAMES, "npy", "npz", "tensor", "float tensor", "int32", "uint32", "uint64", "big-endian", "longdouble")
-    "npy",
-    "npz",
-    "csv",
-    "frame",
-    "float frame",
-    "tensor",
-    "float tensor",
-    "int32",
-    "uint32",
-    "uint64",
-    "big-endian",
-    "longdouble",
-)
 
 
 def contained(how: str, folder: Path) -> Any:
