@@ -30,6 +30,7 @@ _HOMES = {
         "BadRun",
         "Diverged",
         "MissingExtra",
+        "FitWarning",
     ],
     "core.capabilities": ["capabilities"],
     "data": ["read", "split"],

@@ -30,6 +30,8 @@ def display(voice: Voice) -> Display:
 class Display:
     """Says nothing but warnings; a context manager, so that what is drawn is put away whatever happens."""
 
+    shows_warnings = True  # so that Python does not show them a second time
+
     def __init__(self, voice: Voice) -> None:
         self.voice = voice
         self.budget: int | None = None

@@ -19,6 +19,7 @@ __all__ = [
     "BadRun",
     "Diverged",
     "MissingExtra",
+    "FitWarning",
     "require_positive",
     "suggestion",
 ]
@@ -61,6 +62,10 @@ class MissingExtra(PushforwardError, ImportError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs {package}, which is not installed; run: pip install 'pushforward[{extra}]'")
+
+
+class FitWarning(UserWarning):
+    """Something is wrong with a fit that was finished all the same: what was seen, and what to try."""
 
 
 def require_positive(**values: float | None) -> None:

@@ -15,6 +15,9 @@ What the fitter asks of a model: `statistics(batch)` gives a dataclass of tensor
 * `objective(statistics)`: a number per row that no pass lowers (nats); decides convergence and the best start;
 * `coordinates(x)`: the user's units to its own, where that is more than its scaling;
 * `remember(batch)`: anything worth keeping beside a resident block between passes, handed back as `statistics(batch, memory)`;
+* `looking`: whether the pass only looked and moved nothing, and so does not count; `outgrown`: whether rows must be mapped anew;
+* `unsettled`, `settle(statistics)`: whether one more pass is to tell what the parameters it ended with are worth;
+* `symptoms(vitals)`: what is wrong with the fit it ended with, as `Symptom`s;
 * `batch`: how many rows to draw for each pass instead of taking all (mini-batches; the model then keeps what it has seen);
 * `block_rows`: how many rows it likes at a time; `sampled_facts`: whether a sample of rows is enough to prepare it, in
   which case `complete(statistics)` must tell whether infinities or missing values came by.
@@ -26,6 +29,7 @@ import dataclasses
 import math
 import os
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,8 +37,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import Diverged, InvalidValue
-from pushforward.core.events import CancelToken, Event, Finished, Listener, Progress, Started
+from pushforward.core.errors import Diverged, FitWarning, InvalidValue
+from pushforward.core.events import CancelToken, Event, Finished, Listener, Progress, Started, Warned
 from pushforward.core.model import Model
 from pushforward.core.moments import Moments
 from pushforward.core.numbers import floating, settle
@@ -148,17 +152,31 @@ class _Fit:
                 break
         if kept:
             self.model.load_state_dict(kept)
+        self.warn()
         self.emit(Finished(self.samples, self.seconds, reason=reason, quality=best if math.isfinite(best) else None))
 
     def once(self, attempt: int) -> tuple[str, float]:
         """From one start to its end: why it ended, and the last objective."""
         if hasattr(self.model, "begin"):
             self.model.begin(self.source, generator(derive(self.em.seed, "start", attempt)))
-        last = -math.inf
-        for step in range(1 if self.single else self.em.steps):
+        reason, value = self.passes(attempt)
+        if getattr(self.model, "unsettled", False):
+            statistics, _ = self.world.gather(self.one_pass(attempt, self.em.steps), False)
+            self.model.settle(statistics)
+            value = self.objective(statistics)
+        return reason, value
+
+    def passes(self, attempt: int) -> tuple[str, float]:
+        """Passes until one is the last: why, and the last objective."""
+        last, step = -math.inf, 0
+        while step < (1 if self.single else self.em.steps):
             statistics, stop = self.world.gather(self.one_pass(attempt, step), self.cancelled)
             self.check(statistics)
             done = bool(self.model.update(statistics))
+            if getattr(self.model, "looking", False):
+                self.kept = None if getattr(self.model, "outgrown", False) else self.kept
+                continue
+            step += 1
             value = self.objective(statistics)
             self.report(value)
             if done or (self.em.tolerance > 0 and self.batch is None and value - last < self.em.tolerance):
@@ -230,6 +248,17 @@ class _Fit:
         rate = self.samples / max(self.seconds, 1e-9)
         terms: Mapping[str, float] = dict(self.model.report(value)) if hasattr(self.model, "report") else {"log_likelihood": value}
         self.emit(Progress(self.samples, self.seconds, rate=rate, terms=terms if math.isfinite(value) else {}))
+
+    def warn(self) -> None:
+        """Say what is wrong with the fit: to the listeners, and as a FitWarning unless one of them shows what it hears."""
+        if self.world.rank > 0 or not hasattr(self.model, "symptoms"):
+            return
+        shown = any(getattr(listener, "shows_warnings", False) for listener in self.em.listeners)
+        for symptom in self.model.symptoms({}):
+            said = f"{symptom.name}: {symptom.seen}"
+            self.emit(Warned(self.samples, self.seconds, said, symptom.advice))
+            if not shown:
+                warnings.warn(f"{said}; try: {symptom.advice}", FitWarning, stacklevel=5)
 
     @property
     def seconds(self) -> float:

@@ -28,14 +28,18 @@ def blobs(n: int = 400, d: int = 3, k: int = 4, seed: int = 0, spread: float = 6
 
 
 def lloyd(x: Tensor, centres: Tensor, steps: int) -> tuple[Tensor, Tensor, int]:
-    """Plain, in float64, without any trick: centres, owners, passes."""
+    """Plain, in float64, without any trick: centres, owners, passes. Empty clusters take the farthest rows, as in scikit-learn."""
     owner = torch.full((len(x),), -1)
     for step in range(steps):
         now = torch.cdist(x, centres, compute_mode="donot_use_mm_for_euclid_dist").argmin(1)
         if torch.equal(now, owner):
             return centres, owner, step
         owner = now
-        centres = torch.stack([x[owner == k].mean(0) if bool((owner == k).any()) else centres[k] for k in range(len(centres))])
+        squares, given = (x - centres[owner]).square().sum(1), owner.clone()
+        empty = [k for k in range(len(centres)) if not bool((owner == k).any())]
+        for k, row in zip(empty, squares.argsort(descending=True, stable=True).tolist()):
+            given[row] = k if float(squares[row]) > 0 else given[row]
+        centres = torch.stack([x[given == k].mean(0) if bool((given == k).any()) else centres[k] for k in range(len(centres))])
     return centres, owner, steps
 
 

@@ -12,21 +12,27 @@ product, [x, 1, |x|²] · [-2c, |c|², 1]ᵀ; the nearest centre is read off as 
 patterns with the centre's number in the lowest bits, one vector instruction a distance. Where two distances agree to the
 bits that leaves, the row is decided in float64: the result is that of plain Lloyd, only sooner. The inertia follows from the sums,
 
-    Σ_i w_i |x_i - c_{a_i}|² = Σ w|x|² - 2 Σ_k c_k·S_k + Σ_k n_k |c_k|².
+    Σ_i w_i |x_i - c_{a_i}|² = Σ w|x|² - 2 Σ_k c_k·S_k + Σ_k n_k |c_k|²,
+
+and where that cancels, from the differences themselves, in one more pass.
+
+Rows are centred on their median and divided by a power of two near their spread, so that no unit and no outlier costs
+digits. Where rounding them to float32 would still move the farthest by more than a thousandth of the clusters' own radius,
+the fit goes on in float64.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidKind, InvalidValue
-from pushforward.core.model import Fitter, Model
+from pushforward.core.model import Fitter, Model, Symptom
 from pushforward.core.phase import Batch
 from pushforward.core.registry import register
 from pushforward.core.scan import Facts
@@ -40,21 +46,39 @@ __all__ = ["KMeans", "whole_number"]
 
 @dataclass
 class Ownership:
-    """What the rows give their centres: Σw (k,), Σwx (k, d), Σw|x|² (), and how many rows changed owner ()."""
+    """What the rows give their centres: Σw (k,), Σwx (k, d), Σw|x|² (), and how many rows changed owner ().
+
+    Also the largest |x|² (); and, in passes that ask for them, the rows farthest from their centres, each as [distance²,
+    weight, owner, x] (m, d+3), falling, and Σw|x - c|² () by differences.
+    """
 
     count: Tensor
     sums: Tensor
     squares: Tensor
     moved: Tensor
+    reach: Tensor | None = None
+    far: Tensor | None = None
+    inertia: Tensor | None = None
 
     def merge(self, other: Ownership) -> Ownership:
         """Of both sets of rows."""
-        return Ownership(self.count + other.count, self.sums + other.sums, self.squares + other.squares, self.moved + other.moved)
+        reach = None if self.reach is None or other.reach is None else torch.maximum(self.reach, other.reach)
+        far = None if self.far is None or other.far is None else _farthest(torch.cat([self.far, other.far]), len(self.far))
+        inertia = None if self.inertia is None or other.inertia is None else self.inertia + other.inertia
+        sums, squares = self.sums + other.sums, self.squares + other.squares
+        return Ownership(self.count + other.count, sums, squares, self.moved + other.moved, reach, far, inertia)
 
 
 EMPTY = 1e-14
 """Share of all weight at or below which a centre owns nothing: of rows that left it, rounding remains."""
 SHORTEST_REST, LONGEST_REST = 3, 24
+MOST_ROUNDING = 1e-3
+"""Of the clusters' radius: where float32 would move the farthest row by more, rows are kept in float64."""
+CANCELLED = 1e-6
+"""Share of Σw|x|² below which the inertia is no longer read off the sums."""
+MEDIAN_ROWS = 1024
+FAR = 1e8
+"""Rows this many times farther out than any centre are given to centres by their direction: |x - c|² would tell too little."""
 
 
 class Memory:
@@ -87,10 +111,13 @@ class KMeans(Model):
         tolerance: stop when the centres' summed squared movement is below this times the mean variance of the columns
             (0: only when no row changes its centre).
         batch: rows a step for mini-batches, each centre moving by the inverse of what it has seen; None for all rows.
-        precision: 'float32' or 'float64' for distances; sums and close decisions are in float64 either way.
+        precision: 'float32' or 'float64' for distances; sums and close decisions are in float64 either way, and so is everything
+            where float32 would not do.
 
-    Learnt: `centres_` (k, d), `inertia_` (of the last pass's assignment), `count_` (k,) weight owned. A centre that owns
-    no row stays where it is. Distances are in the user's units: scale the columns first if they are of different kinds.
+    Learnt: `centres_` (k, d); `inertia_` and `count_` (k,), the weight each owns, when every row goes to the nearest of
+    these centres (with mini-batches: of the last batch, and of all seen). A centre that owns no row moves to the row farthest
+    from its own centre, unless every row lies on one. Distances are in the user's units: scale the columns first if they are of
+    different kinds.
 
     **Example**
         >>> import torch
@@ -139,8 +166,11 @@ class KMeans(Model):
         self.register_buffer("centres_", torch.zeros(0, 0, dtype=torch.float64))
         for name in ("origin_", "count_"):
             self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
+        self.register_buffer("scale_", torch.ones((), dtype=torch.float64))
         self.register_buffer("inertia_", torch.zeros((), dtype=torch.float64))
         self._version = 0
+        self._wide = self._placed = self.outgrown = self.unsettled = False
+        self._wanted, self._direct = 0, False
 
     def default_fitter(self) -> Fitter:
         """Passes until no row moves or `tolerance` is met, at most 300; 200 steps of mini-batches."""
@@ -149,29 +179,56 @@ class KMeans(Model):
     # ---------------------------------------------------------------------------------------------------- learning
 
     def prepare(self, source: Source, facts: Facts) -> None:
-        """Refuse conditions; take the mean as origin, so that offsets cost no digits."""
+        """Refuse conditions; take the mean as origin until there are rows, and the spread as the unit."""
         refuse_conditions(self, source)
         super().prepare(source, facts)
         self.origin_ = facts.moments.mean.clone()
+        # A power of two, so that dividing by it rounds nothing.
+        spread = float(facts.moments.covariance.mean().sqrt())
+        self.scale_ = torch.tensor(2.0 ** round(math.log2(spread)) if 0 < spread < math.inf else 1.0, dtype=torch.float64)
+        self._wide = self._placed = self.outgrown = self.unsettled = False
+        self._wanted, self._direct = 0, False
         if not isinstance(self.start, str) and len(self.start[0]) != source.space.size:
             raise InvalidValue(f"start as centres must have {source.space.size} columns, as the data have, got {len(self.start[0])}")
 
     def begin(self, source: Source, rng: torch.Generator) -> None:
-        """Centres for the first pass, from a seeded sample of the rows."""
+        """Centres for the first pass, from a seeded sample of the rows, whose median becomes the origin."""
         if isinstance(self.start, str):
             batch = sample_rows(source, max(START_ROWS, 64 * self.clusters), rng)
-            x = (batch.x.flatten(1).to(self.device) - self.origin_).to(torch.float64)
+            self._place(batch.x)
+            x = self._scaled(batch.x.to(self.device))
             own = (plus_plus if self.start == "kmeans++" else at_random)(x, self.clusters, rng, batch.weights)
         else:
-            own = torch.tensor(self.start, dtype=torch.float64, device=self.device) - self.origin_
-        self.centres_ = own + self.origin_
+            self._place(sample_rows(source, MEDIAN_ROWS, rng).x)
+            own = self._scaled(torch.tensor(self.start, dtype=torch.float64, device=self.device))
+        self.centres_ = own * self.scale_ + self.origin_
         self._seen = own.new_zeros(self.clusters)
         self._plan = Plan.of(own, None, self.floating())
         self._version += 2
 
+    def _place(self, rows: Tensor) -> None:
+        """Put the origin at the median of some rows, once: a far outlier leaves it where the others are."""
+        if not self._placed:
+            some = rows[:: max(1, len(rows) // MEDIAN_ROWS)].flatten(1)
+            self.origin_ = some.to(torch.float64).median(0).values.to(self.device)
+            self._placed = True
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        """Rows about the origin in units of the spread, flattened (n, d), float64."""
+        return (x.flatten(1) - self.origin_).div_(self.scale_)
+
+    def floating(self) -> torch.dtype:
+        """float64 where float32 was asked for and would not do."""
+        return torch.float64 if self._wide else super().floating()
+
     def coordinates(self, x: Tensor) -> Tensor:
-        """Rows about the origin, flattened (n, d)."""
-        return (x.flatten(1) - self.origin_).to(self.floating())
+        """Rows about the origin in units of the spread, flattened (n, d)."""
+        return self._scaled(x).to(self.floating())
+
+    @property
+    def looking(self) -> bool:
+        """Whether the last pass only looked, and moved nothing: the next one finds what it lacked."""
+        return self.outgrown or self._wanted > 0
 
     def remember(self, batch: Batch) -> Memory:
         """Owners, bounds and sums, kept beside a resident block."""
@@ -180,10 +237,27 @@ class KMeans(Model):
     def statistics(self, batch: Batch, memory: Memory | None = None) -> Ownership:
         """What the rows of one block give to their nearest centres."""
         memory = memory or Memory(batch.x)
-        if memory.version != self._version - 1:
+        known = memory.version == self._version and memory.sums is not None
+        if not known and memory.version != self._version - 1:
             memory.owner = None
         memory.version = self._version
-        return self._first(batch, memory) if memory.owner is None else self._again(batch, memory)
+        if not known:
+            memory.sums = self._first(batch, memory) if memory.owner is None else self._again(batch, memory)
+        assert memory.sums is not None
+        return self._with_differences(batch, memory, memory.sums) if self._wanted or self._direct else memory.sums
+
+    def _with_differences(self, batch: Batch, memory: Memory, sums: Ownership) -> Ownership:
+        """The sums with the rows farthest from their centres, as many as are wanted, and the inertia, both by differences."""
+        assert memory.owner is not None
+        x = memory.x[:, :-2].to(torch.float64)
+        w = x.new_ones(len(x)) if batch.weights is None else batch.weights.to(torch.float64)
+        squares = (x - self._plan.centres[memory.owner]).square_().sum(1)
+        far = torch.where(w > 0, squares, -1.0)
+        top = far.topk(min(self._wanted, len(x)))
+        own, where = memory.owner[top.indices].to(x), top.indices
+        named = torch.cat([top.values[:, None], w[where, None], own[:, None], x[where]], 1)
+        padding = torch.full((self._wanted - len(named), named.shape[1]), -1.0, dtype=x.dtype, device=x.device)
+        return replace(sums, far=torch.cat([named, padding]), inertia=w @ squares)
 
     def _first(self, batch: Batch, memory: Memory) -> Ownership:
         """All rows against all centres."""
@@ -196,8 +270,8 @@ class KMeans(Model):
         count = torch.zeros(k, dtype=x.dtype, device=x.device).index_add_(0, owner, w)
         sums = torch.zeros(k, x.shape[1], dtype=x.dtype, device=x.device).index_add_(0, owner, wx)
         squares = w @ x.square().sum(1)
-        memory.sums = Ownership(count, sums, squares, torch.tensor(float(len(x)), dtype=x.dtype, device=x.device))
-        return memory.sums
+        reach = memory.x[:, -1].max().to(x.dtype) if len(x) else squares
+        return Ownership(count, sums, squares, torch.tensor(float(len(x)), dtype=x.dtype, device=x.device), reach)
 
     def _again(self, batch: Batch, memory: Memory) -> Ownership:
         """Only the rows whose bounds allow another owner."""
@@ -221,8 +295,7 @@ class KMeans(Model):
             memory.lower -= plan.others.index_select(0, owner)
             rows = (memory.upper > torch.maximum(memory.lower, plan.half.index_select(0, owner))).nonzero()[:, 0]
             if not len(rows):
-                memory.sums = Ownership(sums.count, sums.sums, sums.squares, torch.zeros_like(sums.moved))
-                return memory.sums
+                return replace(sums, moved=torch.zeros_like(sums.moved))
             if 3 * len(rows) > len(owner):
                 memory.plain, memory.rest = memory.rest, min(2 * memory.rest, LONGEST_REST)
                 return self._again(batch, memory)
@@ -239,34 +312,78 @@ class KMeans(Model):
         x = x if batch.weights is None else x * w[:, None]
         count = sums.count.index_add(0, new, w).index_add_(0, old, -w)
         total = sums.sums.index_add(0, new, x).index_add_(0, old, -x)
-        memory.sums = Ownership(count, total, sums.squares, torch.tensor(float(len(moved)), dtype=x.dtype, device=x.device))
-        return memory.sums
+        changes = torch.tensor(float(len(moved)), dtype=x.dtype, device=x.device)
+        return replace(sums, count=count, sums=total, moved=changes)
 
     def complete(self, statistics: Ownership) -> bool:
-        """Whether neither a missing nor an infinite value came by."""
-        return bool(torch.isfinite(statistics.squares))
+        """Whether neither a missing nor an infinite value came by; what overflows float32 alone is seen to by `update`."""
+        return bool(torch.isfinite(statistics.squares)) or (self.floating() == torch.float32 and not bool(statistics.squares.isnan()))
 
     def update(self, statistics: Ownership) -> bool:
         """Centres at the means of what they own; done when none moved, or hardly."""
-        own, count = self._plan.centres, statistics.count
+        own, self.outgrown = self._plan.centres, False
+        if self._too_narrow(statistics):
+            self._wide = self.outgrown = True
+            self._plan = Plan.of(own, None, self.floating())
+            self._version += 2
+            return False
+        empty = statistics.count <= EMPTY * statistics.count.sum()
+        if self.batch is None and bool(empty.any()):
+            if statistics.far is None:
+                self._wanted = int(empty.sum())
+                return False
+            statistics, own = _refilled(statistics, own, empty)
+        self._wanted, count = 0, statistics.count
         self._seen = count if self.batch is None else self._seen + count
         # All that a centre owns, or with mini-batches a step 1 / (all it has seen) towards what it owns of this one.
         step = (statistics.sums - count[:, None] * own) / self._seen.clamp_min(1e-300)[:, None]
-        # A centre that has lost all its rows stays: what adding and taking away have left of their sums is rounding.
+        # A centre that owns nothing stays: what adding and taking away have left of its sums is rounding.
         new = torch.where((count > EMPTY * count.sum())[:, None], own + step, own)
-        spread = statistics.squares - 2 * (new * statistics.sums).sum() + (count * new.square().sum(1)).sum()
-        self.inertia_, self.count_ = spread.clamp_min(0), self._seen
-        self._mean_inertia = float(self.inertia_ / count.sum())
+        self._keep(statistics, new, self._seen)
         variance = (statistics.squares - statistics.sums.sum(0).square().sum() / count.sum()) / (count.sum() * own.shape[1])
-        moved = float((new - own).square().sum())
-        self._plan = Plan.of(new, own, self.floating(), self._plan.room)
+        moved = float((new - self._plan.centres).square().sum())
+        self._plan = Plan.of(new, self._plan.centres, self.floating(), self._plan.room)
         self._version += 1
-        self.centres_ = new + self.origin_
-        return self.batch is None and (float(statistics.moved) == 0 or moved <= self.tolerance * float(variance))
+        still = float(statistics.moved) == 0 and not bool(empty.any())
+        self.unsettled = self.batch is None and (not still or self._direct)
+        return self.batch is None and (still or moved <= self.tolerance * float(variance))
+
+    def settle(self, statistics: Ownership) -> None:
+        """Inertia and weights of the centres as they are, from one more pass that moves nothing."""
+        self._keep(statistics, self._plan.centres, statistics.count)
+        if statistics.inertia is not None:
+            self.inertia_ = statistics.inertia * self.scale_.square()
+            self._mean_inertia = float(statistics.inertia / statistics.count.sum())
+        self.unsettled = self._direct = False
+
+    def _keep(self, sums: Ownership, centres: Tensor, owned: Tensor) -> None:
+        """Centres, with what they own and the inertia, in the user's units; and whether that must be taken by differences."""
+        spread = sums.squares - 2 * (centres * sums.sums).sum() + (sums.count * centres.square().sum(1)).sum()
+        self._direct = float(spread) < CANCELLED * float(sums.squares)
+        self.inertia_, self.count_ = spread.clamp_min(0) * self.scale_.square(), owned
+        self._mean_inertia = float(spread.clamp_min(0) / sums.count.sum())
+        self.centres_ = centres * self.scale_ + self.origin_
+
+    def _too_narrow(self, sums: Ownership) -> bool:
+        """Whether rounding to float32 moves the farthest row by too much of the clusters' radius."""
+        if self.floating() != torch.float32 or sums.reach is None:
+            return False
+        centres = self._plan.centres
+        spread = sums.squares - 2 * (centres * sums.sums).sum() + (sums.count * centres.square().sum(1)).sum()
+        rounding = torch.finfo(torch.float32).eps ** 2 * sums.reach * centres.shape[1]
+        return not bool(rounding < MOST_ROUNDING**2 * spread / sums.count.sum())
 
     def objective(self, statistics: Ownership) -> float:
         """Minus the logarithm of the mean squared distance: its gain is the relative gain, whatever the units."""
-        return -math.log(max(self._mean_inertia, 1e-300))
+        return -math.log(max(self._mean_inertia, 1e-300)) - 2 * math.log(float(self.scale_))
+
+    def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
+        """Centres that own nothing, which are left only where rows are too few or too alike."""
+        owning = int((self.count_ > EMPTY * self.count_.sum()).sum())
+        if self.batch is not None or owning >= self.clusters:
+            return ()
+        seen = f"only {owning} of {self.clusters} centres own rows: fewer rows differ than there are clusters"
+        return (Symptom("too few distinct rows", seen, f"clusters={owning}, or more rows that differ"),)
 
     def report(self, value: float) -> Mapping[str, float]:
         """The mean squared distance to the nearest centre."""
@@ -277,8 +394,8 @@ class KMeans(Model):
     def assign(self, x: Any) -> Tensor:
         """The nearest centre of each row (n,), int64."""
         rows = self._rows(x)
-        plan = Plan.of(self.centres_ - self.origin_, None, self.floating())
-        return torch.cat([plan.nearest(_augmented(self.coordinates(b)))[0] for b in rows.split(self.block_rows)])
+        plan = Plan.of((self.centres_ - self.origin_) / self.scale_, None, self.floating())
+        return torch.cat([plan.owners_of(self._scaled(b), self.floating()) for b in rows.split(self.block_rows)])
 
     def responsibilities(self, x: Any) -> Tensor:
         """1 for the nearest centre, 0 for the others (n, clusters), float64."""
@@ -286,8 +403,12 @@ class KMeans(Model):
 
     def distances(self, x: Any) -> Tensor:
         """Distance of each row to each centre (n, clusters), user's units, float64."""
-        rows = self._rows(x).reshape(-1, self.centres_.shape[1]) - self.origin_
-        return torch.cdist(rows.to(torch.float64), self.centres_ - self.origin_, compute_mode="donot_use_mm_for_euclid_dist")
+        rows, centres = self._scaled(self._rows(x)), self._scaled(self.centres_)
+        return torch.cdist(rows, centres, compute_mode="donot_use_mm_for_euclid_dist") * self.scale_
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back what `tensors` gave; models saved before there was a unit have none."""
+        super().restore({"scale_": torch.ones((), dtype=torch.float64), **tensors})
 
     def centres(self) -> Tensor:
         """The centres as observations (clusters, *shape), user's units."""
@@ -344,8 +465,20 @@ class Plan:
         numbers = torch.arange(k, dtype=integer, device=x.device)
         return squared.view(integer).bitwise_and_(~mask).bitwise_or_(numbers), mask
 
-    def nearest(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """For augmented rows (n, d+2): nearest centre (n,), an upper bound on its distance, a lower bound on the next's."""
+    def owners_of(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
+        """Nearest centre of rows (n, d) in float64, looked for in `dtype` and decided in float64."""
+        owner = self.nearest(_augmented(rows.to(dtype)), rows)[0]
+        far = (rows.abs().amax(1) > FAR * self.centres.abs().max()).nonzero()[:, 0] if rows.numel() else owner[:0]
+        if len(far):  # |x - c|² less |x|² in units of |x|: what is left of it when |x|² itself overflows
+            size = rows[far].abs().amax(1, keepdim=True)
+            owner[far] = (self.centres.square().sum(1) / size - 2 * (rows[far] / size) @ self.centres.T).argmin(1)
+        return owner
+
+    def nearest(self, x: Tensor, exact: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """For augmented rows (n, d+2): nearest centre (n,), an upper bound on its distance, a lower bound on the next's.
+
+        Close decisions are by differences of `exact` (n, d), the rows before they were rounded, where it is given.
+        """
         k, n = len(self.centres), len(x)
         if not n:
             return torch.zeros(0, dtype=torch.int64, device=x.device), x.new_zeros(0), x.new_zeros(0)
@@ -361,22 +494,44 @@ class Plan:
         eps = torch.finfo(x.dtype).eps
         coarse = 2 * eps * (mask + 1)
         error = (x[:, -1] + self.norm) * (4 * eps * math.sqrt(x.shape[1]))
-        close = (next_ - near <= next_ * coarse + 2 * error).nonzero()[:, 0]
+        # Not by <=, which a NaN (of an overflow) would pass by.
+        close = (next_ - near > next_ * coarse + 2 * error).logical_not_().nonzero()[:, 0]
         near = (near * (1 + coarse) + error).clamp_min_(0).sqrt_()
         next_ = (next_ * (1 - coarse) - error).clamp_min_(0).sqrt_()
         if len(close):
-            self._decide(x, close, owner, near, next_)
+            self._decide(x if exact is None else exact, close, owner, near, next_)
         return owner, near, next_
 
-    def _decide(self, x: Tensor, rows: Tensor, owner: Tensor, near: Tensor, next_: Tensor) -> None:
+    def _decide(self, x: Tensor, close: Tensor, owner: Tensor, near: Tensor, next_: Tensor) -> None:
         """Close rows again, by differences in float64."""
-        for part in rows.split(max(1, (1 << 20) // len(self.centres))):
-            exact = torch.cdist(x[part, :-2].to(torch.float64), self.centres, compute_mode="donot_use_mm_for_euclid_dist")
+        for part in close.split(max(1, (1 << 20) // len(self.centres))):
+            rows = x[part, : self.centres.shape[1]].to(torch.float64)
+            exact = torch.cdist(rows, self.centres, compute_mode="donot_use_mm_for_euclid_dist")
             values, which = torch.topk(exact, 2, largest=False)
-            eps = torch.finfo(x.dtype).eps
+            eps = torch.finfo(near.dtype).eps
             # Of equal distances the first centre counts, as argmin would have it.
             owner[part] = torch.where(values[:, 0] == values[:, 1], exact.argmin(1), which[:, 0])
-            near[part], next_[part] = (values[:, 0] * (1 + 4 * eps)).to(x.dtype), (values[:, 1] * (1 - 4 * eps)).to(x.dtype)
+            near[part], next_[part] = (values[:, 0] * (1 + 4 * eps)).to(near.dtype), (values[:, 1] * (1 - 4 * eps)).to(near.dtype)
+
+
+def _farthest(rows: Tensor, count: int) -> Tensor:
+    """The first `count` of rows [distance², …] (m, d+3) by falling distance; of equal ones the earlier."""
+    return rows[rows[:, 0].argsort(descending=True, stable=True)[:count]]
+
+
+def _refilled(sums: Ownership, centres: Tensor, empty: Tensor) -> tuple[Ownership, Tensor]:
+    """Sums and centres where each centre that owns nothing has taken over one of the rows farthest from their own centres.
+
+    As scikit-learn does it: the row is taken from its owner's sums, so the inertia falls by all of its distance.
+    """
+    assert sums.far is not None
+    count, total, centres = sums.count.clone(), sums.sums.clone(), centres.clone()
+    for k, row in zip(empty.nonzero()[:, 0].tolist(), sums.far):
+        distance, weight, owner, x = float(row[0]), row[1], int(row[2]), row[3:]
+        if distance > 0:
+            count[owner], total[owner] = count[owner] - weight, total[owner] - weight * x
+            count[k], total[k], centres[k] = weight, weight * x, x
+    return replace(sums, count=count, sums=total), centres
 
 
 def whole_number(name: str, value: Any, least: int = 1) -> int:

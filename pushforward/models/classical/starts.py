@@ -17,6 +17,9 @@ __all__ = ["START_ROWS", "plus_plus", "at_random", "squared_distances"]
 START_ROWS = 16_384
 """Rows a start is chosen among (at least 64 a cluster): starts cannot be merged, so they look at a seeded sample."""
 
+CANCELLED = 1e-8
+"""Share of |x|² + |c|² below which a squared distance has lost too many digits."""
+
 
 def plus_plus(x: Tensor, clusters: int, rng: torch.Generator, weights: Tensor | None = None) -> Tensor:
     """Centres (clusters, d) among rows x (n, d) by greedy k-means++; rows repeat only where too few differ."""
@@ -43,9 +46,17 @@ def at_random(x: Tensor, clusters: int, rng: torch.Generator, weights: Tensor | 
 
 
 def squared_distances(x: Tensor, centres: Tensor) -> Tensor:
-    """|x_i - c_k|² (n, k) as |x|² - 2 x·c + |c|², taken about the first centre so that little cancels; never negative."""
+    """|x_i - c_k|² (n, k) as |x|² - 2 x·c + |c|², taken about the first centre; never negative.
+
+    Rows for which that cancels, as beside a far outlier, are done again by differences.
+    """
     x, centres = x - centres[0], centres - centres[0]
-    return torch.addmm(centres.square().sum(1), x, centres.T, alpha=-2).add_(x.square().sum(1, keepdim=True)).clamp_min_(0)
+    size, length = x.square().sum(1, keepdim=True), centres.square().sum(1)
+    squares = torch.addmm(length, x, centres.T, alpha=-2).add_(size).clamp_min_(0)
+    lost = (squares.amin(1) < CANCELLED * (size[:, 0] + length.max())).nonzero()[:, 0]
+    for rows in lost.split(max(1, (1 << 20) // len(centres))):
+        squares[rows] = torch.cdist(x[rows], centres, compute_mode="donot_use_mm_for_euclid_dist").square_()
+    return squares
 
 
 def _draw(weights: Tensor, count: int, rng: torch.Generator) -> Tensor:
