@@ -13,14 +13,17 @@ from pushforward.cli.runs import Data, Run
 __all__ = ["write_card"]
 
 
-def write_card(run: Run, folder: Path, parts: Data, records: Sequence[Any], seconds: float, command: str) -> None:
-    """Write README.md: what it is, from which data, how good, how to use it."""
+def write_card(run: Run, folder: Path, parts: Data, records: Sequence[Any], command: str) -> None:
+    """Write README.md: what it is, from which data, how good, how to use it; somebody's own README.md is left alone."""
+    from pushforward.core.folders import is_card
     from pushforward.core.storage import write_text
 
-    write_text(run.folder / "README.md", card(run, folder, parts, records, seconds, command))
+    path = run.folder / "README.md"
+    if is_card(path) or not path.exists():
+        write_text(path, card(run, folder, parts, records, command))
 
 
-def card(run: Run, folder: Path, parts: Data, records: Sequence[Any], seconds: float, command: str) -> str:
+def card(run: Run, folder: Path, parts: Data, records: Sequence[Any], command: str) -> str:
     """The text of the card."""
     from pushforward.core.capabilities import capabilities
     from pushforward.core.storage import versions
@@ -36,7 +39,7 @@ def card(run: Run, folder: Path, parts: Data, records: Sequence[Any], seconds: f
         f"* **model** `{_bare(model)}`" + (f", {number:,} parameters" if number else ""),
         f"* **data** `{config.source if config else ''}`: {model.fitted_space()}; {len(parts.train):,} rows learnt from{held}",
         *([f"* **conditions** {model.condition_space}"] if model.condition_space is not None else []),
-        f"* **made by** `{command}` in {seconds:.1f} s",
+        f"* **made by** `{command}`",
         f"* **versions** {', '.join(f'{k} {v}' for k, v in versions().items())}",
         f"* **can** {', '.join(capabilities(model))}",
         "",

@@ -25,6 +25,7 @@ from pushforward.cli.flags import Flag
 from pushforward.cli.help import SETTINGS, Group, single
 from pushforward.cli.progress import display
 from pushforward.core.errors import BadRun, InvalidValue, suggestion
+from pushforward.core.folders import check_place, new_run
 
 __all__ = ["command", "fit"]
 
@@ -214,12 +215,7 @@ def folder_for(name: str, source: str, given: str | None, overwrite: bool) -> Pa
         )
     folder = Path(given) if given else runs.default_folder(name, source)
     if first_process():
-        if folder.is_file():
-            raise InvalidValue(f"{folder} is a file; expected a new folder: choose another name with --run")
-        if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-            raise InvalidValue(f"{folder} exists and is not empty; choose another folder with --run, or replace it with --overwrite")
-        if folder.is_dir() and any(folder.iterdir()) and not (folder / "model.json").is_file():
-            raise InvalidValue(f"{folder} is not a run folder, so it is not overwritten; choose another folder with --run")
+        check_place(folder, overwrite=overwrite)
     return folder
 
 
@@ -239,7 +235,7 @@ def show(voice: Voice, config: Config, folder: Path, source: Any) -> None:
 
 def fit_classical(voice: Voice, model: Any, config: Config, source: Any, folder: Path, *, command: str, overwrite: bool) -> None:
     """A model with a fitter of its own: fitted, then saved whole."""
-    from pushforward.core.storage import write_text
+    from pushforward.core.storage import describe, write_tensors, write_text
     from pushforward.fitting.log import Log
 
     parts = runs.divide(config, source)
@@ -254,8 +250,9 @@ def fit_classical(voice: Voice, model: Any, config: Config, source: Any, folder:
         model.fit(parts.train, by=fitter, dequantise=config.data.get("dequantise"))
     if not first_process():
         return
-    with made_whole(folder, overwrite) as part:
-        model.save(part)
+    with new_run(folder, overwrite=overwrite) as part:
+        write_tensors(part / "model.safetensors", model.tensors())
+        describe(model, part)
         write_text(part / "config.toml", configs.to_toml(config, command))
         log = Log(part)
         for event in events:
@@ -354,36 +351,6 @@ def configured(fitter: Any, config: Config) -> Any:
 # ------------------------------------------------------------------------------------------------ leaving
 
 
-class made_whole:  # noqa: N801 - reads as a verb
-    """A folder written beside its place and moved there when it is complete, so that no half of it is ever seen."""
-
-    def __init__(self, folder: Path, overwrite: bool) -> None:
-        self.folder, self.overwrite = folder, overwrite
-        self.part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-
-    def __enter__(self) -> Path:
-        try:
-            self.part.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BadRun(f"cannot create the folder {self.folder}: {error.strerror}; choose a place you can write to") from error
-        return self.part
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        import shutil
-
-        try:
-            if kind is None:
-                old = self.folder.with_name(f".{self.folder.name}.{os.getpid()}.old")
-                if self.folder.is_dir() and any(self.folder.iterdir()):
-                    self.folder.rename(old)
-                elif self.folder.is_dir():
-                    self.folder.rmdir()
-                self.part.rename(self.folder)
-                shutil.rmtree(old, ignore_errors=True)
-        finally:
-            shutil.rmtree(self.part, ignore_errors=True)
-
-
 def leave(voice: Voice, part: Path, folder: Path, model: Any, config: Config, parts: Any, *, seconds: float, command: str) -> None:
     """Pictures, the model card, and what to do next."""
     from pushforward.cli.card import write_card
@@ -391,10 +358,12 @@ def leave(voice: Voice, part: Path, folder: Path, model: Any, config: Config, pa
     from pushforward.cli.pictures import leave_pictures
     from pushforward.cli.progress import duration
 
+    if not (part / "model.json").is_file():
+        raise BadRun(f"the run folder {folder} was removed or renamed while the fit was writing to it; fit again, to another folder")
     run = runs.Run(part, model, config)
     found = records(run, parts.held_out, draws=0) if parts.held_out is not None else []
     leave_pictures(run, parts)
-    write_card(run, folder, parts, found, seconds, command)
+    write_card(run, folder, parts, found, command)
     voice.say(f"fitted on {len(parts.train):,} rows in {duration(seconds)}" + "".join(f"; held out: {r}" for r in found))
     quoted = shlex.quote(str(folder))
     voice.say(f"next: pushforward sample {quoted}" if hasattr(model, "sample") else f"next: pushforward encode {quoted} FILE")
@@ -408,4 +377,8 @@ def _absolute(source: str) -> str:
     """A path that holds from anywhere; names stay names."""
     path = Path(source).expanduser()
     ending = "/" if source.endswith("/") else ""
-    return f"{path.resolve()}{ending}" if path.exists() else (str(path.absolute()) if any(c in source for c in "*?[") else source)
+    if not path.exists():
+        return str(path.absolute()) if any(c in source for c in "*?[") else source
+    # A link's own name tells what kind of file it is: DVC and git-annex keep what it leads to under a digest.
+    whole = path.resolve() if path.name in ("", "..") else path.parent.resolve() / path.name
+    return f"{whole}{ending}"

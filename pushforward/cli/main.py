@@ -10,6 +10,7 @@ import shlex
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -115,6 +116,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or os.environ.get("PUSHFORWARD_DEBUG", "") not in ("", "0")
     given = [a for a in given if a != "--debug"]
+    with warnings.catch_warnings():
+        warnings.showwarning = _warn
+        return _run(given, debug)
+
+
+def _run(given: list[str], debug: bool) -> int:
     try:
         code = typer.main.get_command(app).main(args=given, prog_name="pushforward", standalone_mode=False, obj=_typed(given))
         sys.stdout.flush()
@@ -128,6 +135,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         return _explain(error, debug)
+
+
+def _warn(message: Warning | str, *where: Any) -> None:
+    """A warning from within as one line, without the place in the code."""
+    _say(f"warning: {' '.join(str(message).split())}", "yellow")
 
 
 def _explain(error: Exception, debug: bool) -> int:
@@ -176,14 +188,19 @@ def _keep(error: Exception) -> str:
 
 
 def _end(message: str, code: int) -> int:
+    _say(message, "bold red" if message.startswith(("error", "internal")) else None, always=code == 1)
+    return code
+
+
+def _say(message: str, style: str | None, always: bool = False) -> None:
+    """A line on stderr, of the first of several processes."""
     try:
         from pushforward.cli.console import first_process, stderr
 
-        if first_process() or code == 1:
-            stderr().print(message, style="bold red" if message.startswith(("error", "internal")) else None, markup=False)
+        if first_process() or always:
+            stderr().print(message, style=style, markup=False)
     except OSError:
         pass
-    return code
 
 
 def _drop_stdout() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +44,9 @@ def write_pairs(x: Any, restored: Any, space: Any, path: Path) -> None:
 
 def write_over(x: Any, space: Any, path: Path, columns: int | None = None) -> None:
     """A grid in the place of an older one."""
-    from pushforward.data import write
+    from pushforward.core.folders import written_whole
+    from pushforward.data.grids import picture_grid
 
-    new = path.with_name(f".{os.getpid()}-{path.name}")
-    write(x, space, new, columns=columns)
-    os.replace(new, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as new:
+        picture_grid(x.detach().to("cpu"), space, columns).save(new, format="PNG")

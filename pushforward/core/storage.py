@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,7 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadRun, InvalidValue, PushforwardError
+from pushforward.core.errors import BadRun, PushforwardError
+from pushforward.core.folders import check_place, new_run, written_whole
 from pushforward.core.model import Model
 from pushforward.core.preparation import Preparation
 from pushforward.core.registry import Value, model_class
@@ -46,10 +46,10 @@ FORMAT = 1
 def save(model: Model, path: Any, *, overwrite: bool = False) -> Path:
     """Write a fitted model to a new folder; an existing one is refused unless `overwrite`."""
     model.fitted_space()
-    folder = new_folder(path, overwrite=overwrite)
-    write_tensors(folder / "model.safetensors", model.tensors())
-    describe(model, folder)
-    return folder
+    with new_run(path, overwrite=overwrite) as folder:
+        write_tensors(folder / "model.safetensors", model.tensors())
+        describe(model, folder)
+    return Path(path)
 
 
 def load(path: Any, *, device: torch.device | str = "cpu") -> Any:
@@ -138,7 +138,15 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     own = {k: v.detach().to("cpu").contiguous() for k, v in tensors.items()}
     header = {"format": "pt", **(metadata or {})}
     header["digest"] = _digest(own, header)
-    _write_atomically(path, to_bytes(_unshared(own), metadata=header))
+    _write_atomically(path, *_in_order(to_bytes(_unshared(own), metadata=header)))
+
+
+def _in_order(content: bytes) -> tuple[bytes, memoryview]:
+    """The same file with its header sorted: safetensors writes metadata in an order that changes from call to call."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header, memoryview(content)[8 + length :]
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -168,17 +176,10 @@ def write_text(path: Path, text: str) -> None:
     _write_atomically(path, text.encode())
 
 
-def new_folder(path: Any, *, overwrite: bool = False) -> Path:
-    """Make an output folder; one that exists with something in it is refused unless `overwrite`."""
+def new_folder(path: Any) -> Path:
+    """Make an output folder; one that exists with something in it is refused."""
     folder = Path(path)
-    if folder.is_file():
-        raise InvalidValue(f"{folder} is a file; expected a new folder: choose another name")
-    if folder.is_dir() and any(folder.iterdir()):
-        if not overwrite:
-            raise InvalidValue(f"{folder} exists and is not empty; choose another folder, or ask to overwrite it")
-        if not (folder / "model.json").is_file():
-            raise InvalidValue(f"{folder} is not a run folder, so it is not overwritten; choose another folder")
-        shutil.rmtree(folder)
+    check_place(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -186,17 +187,15 @@ def new_folder(path: Any, *, overwrite: bool = False) -> Path:
     return folder
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def _write_atomically(path: Path, *content: bytes | memoryview) -> None:
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
+        with written_whole(path) as temporary, temporary.open("wb") as file:
+            for part in content:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise BadRun(f"cannot write {path}: {error.strerror}; what was there before is untouched: free or choose another place") from error
 
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadRun, InvalidValue, MissingExtra, PushforwardError, ShapeMismatch
+from pushforward.core.folders import clear_leftovers
 from pushforward.core.space import Space
 from pushforward.data.grids import picture_bytes, picture_grid, to_image
 
@@ -235,6 +236,7 @@ def _replacing(target: Path) -> Iterator[Path]:
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        clear_leftovers(target.parent, target.name)
         yield part
         if part.is_file():
             with part.open("rb") as file:

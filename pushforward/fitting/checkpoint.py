@@ -64,7 +64,10 @@ class Checkpoints:
 
     def save(self, tree: Any, samples: int) -> Path:
         """Write a complete state; only then is the one before last removed."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise BadRun(f"cannot write {self.folder}: {error.strerror}; free or choose another place") from error
         tensors, skeleton = flatten(tree)
         path = self.folder / f"{samples:015d}.safetensors"
         write_tensors(path, tensors, {"tree": json.dumps(skeleton)})
@@ -72,8 +75,6 @@ class Checkpoints:
         for other in list(self._newest_first()):  # older ones, and later ones that a roll back went behind
             if other not in kept:
                 other.unlink(missing_ok=True)
-        for leftover in self.folder.glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
         return path
 
     def newest(self) -> Any | None:

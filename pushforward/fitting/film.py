@@ -150,6 +150,8 @@ def filming(trainer: Trainer, loop: Loop) -> Iterator[None]:
 
     def shoot(event: Event, model: Learner) -> None:
         if film.wants(event):
+            if film is not trainer.film:  # its frames are files of the run
+                loop.run.check_place()
             with loop.players.as_sampled():
                 film.take(event, model)
 

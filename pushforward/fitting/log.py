@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pushforward.core.errors import BadRun
 from pushforward.core.events import Event, Saved
 
 __all__ = ["Log", "read_log"]
@@ -26,15 +29,18 @@ class Log:
     """
 
     def __init__(self, folder: Path, position: int = 0) -> None:
-        self._file = (folder / "log.jsonl").open("ab")
-        self._file.truncate(min(position, self._file.seek(0, os.SEEK_END)))
-        self._file.seek(0, os.SEEK_END)
+        self._path = folder / "log.jsonl"
+        with self._written():
+            self._file = self._path.open("ab")
+            self._file.truncate(min(position, self._file.seek(0, os.SEEK_END)))
+            self._file.seek(0, os.SEEK_END)
 
     def write(self, event: Event) -> None:
         """Append an event; where a checkpoint was written is not part of the story."""
         if not isinstance(event, Saved):
-            self._file.write((json.dumps(_finite(event.as_dict())) + "\n").encode())
-            self._file.flush()
+            with self._written():
+                self._file.write((json.dumps(_finite(event.as_dict())) + "\n").encode())
+                self._file.flush()
 
     @property
     def position(self) -> int:
@@ -43,11 +49,21 @@ class Log:
 
     def sync(self) -> None:
         """Make sure of what was written: a checkpoint is about to count on it."""
-        os.fsync(self._file.fileno())
+        with self._written():
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with suppress(OSError):  # of what could not be written it was said when it was tried
+            self._file.close()
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """Within: BadRun where the disk does not take it."""
+        try:
+            yield
+        except OSError as error:
+            raise BadRun(f"cannot write {self._path}: {error.strerror}; free or choose another place") from error
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:

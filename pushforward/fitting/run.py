@@ -1,7 +1,7 @@
 """The run folder of a fit: what is written there, in which order, and what a run must be like to be resumed.
 
-A folder with trainer.json can be resumed. It is therefore written after everything that it cannot tell itself, and a
-process that is killed while the folder is being made leaves one that can be begun again.
+A folder with trainer.json can be resumed. Where a fit begins from given weights, which that file cannot tell, it is
+written after the first checkpoint. The folder itself appears when all that is known before the first step is in it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from torch import Tensor
 
 from pushforward.core.errors import BadRun
 from pushforward.core.events import Event
+from pushforward.core.folders import check_place, clear_leftovers, new_run
 from pushforward.core.model import Learner
 from pushforward.core.source import Source
-from pushforward.core.storage import construct, describe, new_folder, write_tensors, write_text
+from pushforward.core.storage import construct, describe, write_tensors, write_text
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.log import Log
 from pushforward.fitting.processes import Processes
@@ -49,8 +50,13 @@ class Run:
     # ------------------------------------------------------------------------------------------- before the fit
 
     def refuse_others(self, model: Learner, training: Source) -> None:
-        """Raise BadRun unless the run to resume was begun with the same kind of model, ShapeMismatch on another space."""
+        """Raise BadRun unless the run to resume was begun with the same kind of model, ShapeMismatch on another space.
+
+        A new run whose folder may not be written to is refused here too: before any work is done.
+        """
         if self._trainer.resume is None:
+            if self.kept and self._processes.first:
+                check_place(self._folder, overwrite=self._trainer.overwrite)
             return
         if not (self._folder / "model.json").is_file():
             return  # killed before anything was written: it begins again
@@ -88,27 +94,27 @@ class Run:
             raise BadRun("the held-out data differ from those the run was begun with; resume it with the same, or start a new run from it")
 
     def _make(self, model: Learner) -> None:
-        self._clear_leftovers()
         if self._trainer.resume is None:
-            new_folder(self._folder, overwrite=self._trainer.overwrite)
-        for name, text in self._trainer.documents.items():
-            write_text(self._folder / name, text)
-        if self._trainer.start is None:
-            self.store_settings()
-        if not (self._folder / "model.json").is_file():
-            describe(model, self._folder)
+            with new_run(self._folder, overwrite=self._trainer.overwrite) as folder:
+                self._describe(model, folder)
+        else:
+            for folder in (self._folder, self._checkpoints.folder):
+                clear_leftovers(folder)
+            self._describe(model, self._folder)
 
-    def _clear_leftovers(self) -> None:
-        """What a process left that was killed while it wrote, or before its run had begun."""
-        for leftover in self._folder.glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
-        if not (self._folder / "trainer.json").exists() and not (self._folder / "model.json").exists():
-            for name in self._trainer.documents:
-                (self._folder / name).unlink(missing_ok=True)
+    def _describe(self, model: Learner, folder: Path) -> None:
+        """Write everything that is known before the first step."""
+        for name, text in self._trainer.documents.items():
+            write_text(folder / name, text)
+        if self._trainer.start is None:
+            self._trainer.store(folder)
+        if not (folder / "model.json").is_file():
+            describe(model, folder)
 
     def store_settings(self) -> None:
         """Write trainer.json: from here on, the run can be resumed."""
         if self._processes.first:
+            self.check_place()
             self._trainer.store(self._folder)
 
     # ------------------------------------------------------------------------------------------- during the fit
@@ -144,14 +150,24 @@ class Run:
         self._saved_at = time.perf_counter()
 
     def save_state(self, state: Mapping[str, Any], samples: int) -> Path:
-        """Write a checkpoint, after what it says of the log is true on disk."""
+        """Write a checkpoint, after what it says of the log is true on disk; BadRun where the folder is gone."""
+        self.check_place()
         if self._log:
             self._log.sync()
         return self._checkpoints.save(state, samples)
 
     def save_model(self, tensors: Mapping[str, Tensor]) -> None:
         """Replace model.safetensors."""
+        self.check_place()
         write_tensors(self._folder / "model.safetensors", tensors)
+
+    def check_place(self) -> None:
+        """Raise BadRun where the run folder has been removed or renamed since it was made."""
+        if not (self._folder / "model.json").is_file():
+            raise BadRun(
+                f"the run folder {self._folder} was removed or renamed while the fit was writing to it; "
+                "if it has another name now, go on with: pushforward resume NAME"
+            )
 
 
 SHAPING = ("seed", "batch", "optimizers", "schedule", "clip", "accumulate", "ema", "augment", "precision")

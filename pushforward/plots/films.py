@@ -6,7 +6,6 @@ Scales are those of all frames together, so that what moves is the samples and n
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.folders import written_whole
 from pushforward.core.space import Space
 from pushforward.data import picture_grid
 from pushforward.plots.comparisons import titled
@@ -228,10 +228,6 @@ def write_film(
     few = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in whole]
     length = [round(1000 * seconds)] * (len(few) - 1) + [round(1000 * HOLD)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
+    with written_whole(path) as new:
         few[0].save(new, format="GIF", save_all=True, append_images=few[1:], duration=length, loop=0)
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)
     return path

@@ -6,7 +6,6 @@ Everything is set on the figure at hand; matplotlib's settings (and whatever the
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, MissingExtra
+from pushforward.core.folders import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -200,15 +200,11 @@ def write(figure: Figure, path: str | Path, *, dpi: float = DPI) -> Path:
     if kind not in known:
         raise InvalidValue(f"{path}: cannot draw a {path.suffix or 'file without a suffix'!r}; expected .png, .pdf or .svg")
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
+    with written_whole(path) as new:
         if kind == "png":
             _write_png(figure, new, dpi)
         else:
             figure.savefig(new, format=kind, dpi=dpi, bbox_inches="tight", pad_inches=0.08)
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)
     return path
 
 

@@ -1,0 +1,267 @@
+"""Run folders and result files that appear whole or not at all, and what of an older run may be replaced.
+
+A new run is prepared under a temporary name and moved to its place when everything is on disk; only then does an older run
+give way, and of that only the files that a run of ours writes. Whatever else lies in the folder stays where it is.
+
+Temporary names hold the number of their process (`.NAME.PID.tmp`, `.NAME.PID.part`); those of processes that have died are
+removed by whoever writes to the same place next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import stat
+import tomllib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pushforward.core.errors import BadRun, InvalidValue, PushforwardError
+
+__all__ = ["ForeignFiles", "check_place", "clear_leftovers", "is_card", "new_run", "parsed_json", "read_file", "written_whole"]
+
+MOST_TEXT = 1 << 28
+"""Bytes of the largest description or log that is read: 256 MiB."""
+_LEFTOVER = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)\.(?:tmp|part)|\.(?P<old_pid>\d+)-(?P<old_name>.+\.(?:png|gif|svg|pdf))", re.DOTALL)
+_DRAWN = "density|marginals|corner|clusters|scree|biplot|embedding|choice|samples|reconstructions|film|latent-[a-z]+"
+_WRITTEN = re.compile(
+    r"model\.json|model\.safetensors|config\.toml|trainer\.json|log\.jsonl|README\.md|state/\d+\.safetensors"
+    r"|(?:conditional|codes|projections|reconstructions)\.(?:png|npz)"
+    rf"|pictures/(?:{_DRAWN})\.(?:png|gif|svg|pdf|csv)|pictures/(?:samples-seed-?\d+|reconstructions-|projections-)[^/]*\.(?:png|npz)"
+    r"|pictures/film/\d+\.safetensors"
+)
+"""The files of a run, by their paths inside its folder."""
+_FOLDERS = ("state", "pictures", "pictures/film")
+
+
+class ForeignFiles(UserWarning):
+    """A run was replaced in a folder that also holds files which no run wrote; they stay."""
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def read_file(path: Path, most: int = MOST_TEXT) -> bytes:
+    """The content of a regular file; BadRun, without reading, for a pipe, a device or a file above `most` bytes."""
+    handle = -1
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe that nobody writes to would block
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise BadRun(f"{path} is not a regular file; expected a text file of a run")
+        if found.st_size > most:
+            raise BadRun(f"{path} holds {found.st_size:,} bytes, more than any file of its kind ({most:,}); restore it from a copy")
+        with os.fdopen(handle, "rb") as file:
+            handle = -1
+            return file.read(most)
+    except OSError as error:
+        raise BadRun(f"{path} cannot be read ({error.strerror}); restore it from a copy, or change its permissions") from error
+    finally:
+        if handle >= 0:
+            os.close(handle)
+
+
+def parsed_json(text: str | bytes) -> Any:
+    """Strict JSON; ValueError for anything else, too deep nesting, NaN and Infinity included."""
+
+    def refuse(name: str) -> Any:
+        raise ValueError(f"{name} is not JSON")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+# ------------------------------------------------------------------------------------------------ one file
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`, which takes its place at the end and is removed after any error."""
+    clear_leftovers(path.parent, path.name)
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def clear_leftovers(folder: Path, name: str | None = None) -> None:
+    """Remove what processes that have died left in a folder while they were writing: to one name, or to any."""
+    try:
+        entries = [e for e in os.scandir(folder) if e.name.startswith(".")]
+    except OSError:
+        return
+    for entry in entries:
+        match = _LEFTOVER.fullmatch(entry.name)
+        if match is None or name not in (None, match["name"] or match["old_name"]) or _lives(int(match["pid"] or match["old_pid"])):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                os.unlink(entry.path)
+
+
+def _lives(pid: int) -> bool:
+    """Whether another process of this number is running."""
+    if pid == os.getpid():
+        return False  # so was an earlier one: this one is only about to write
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return not isinstance(pid, int) or pid < 1 << 31
+    return True
+
+
+# ------------------------------------------------------------------------------------------------ run folders
+
+
+def check_place(path: Any, *, overwrite: bool = False) -> list[str]:
+    """Raise InvalidValue unless a run may be written to the folder `path`; returns the files there that no run wrote.
+
+    A folder that does not exist, is empty, or was left by a start that was killed may be used. An older run may with
+    `overwrite`; a folder that is none may not.
+    """
+    try:
+        folder = _target(path)
+        if folder.exists() and not folder.is_dir():
+            raise InvalidValue(f"{path} is a file; expected a new folder: choose another name")
+        ours, foreign = _contents(folder) if folder.is_dir() else ([], [])
+    except OSError as error:
+        raise BadRun(f"the folder {path} cannot be used: {error.strerror}; choose a place you can write to") from error
+    if not foreign and _never_began(folder, ours):
+        return []
+    if not overwrite:
+        raise InvalidValue(f"{path} exists and is not empty; choose another folder, or replace the run (overwrite=True, --overwrite)")
+    if not _is_run(folder):
+        raise InvalidValue(f"{path} is not a run folder, so it is not overwritten; choose another folder")
+    for name in foreign:
+        if (_WRITTEN.fullmatch(name) and name != "README.md") or name in _FOLDERS:
+            raise InvalidValue(f"{path} holds {name}, where a run has something else, so it is not overwritten; choose another folder")
+    return foreign
+
+
+@contextmanager
+def new_run(path: Any, *, overwrite: bool = False) -> Iterator[Path]:
+    """A folder to write a new run into; at the end what is in it becomes the run folder `path`.
+
+    After any error before that, everything is as it was. An older run (with `overwrite`) gives way only at the end; a
+    link to a folder stays a link. Warns with ForeignFiles of files that stay though no run wrote them.
+    """
+    check_place(path, overwrite=overwrite)
+    target = _target(path)
+    there = target.is_dir()
+    part = target / f".run.{os.getpid()}.part" if there else target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        clear_leftovers(target.parent, target.name)
+        for folder in ("", *_FOLDERS) if there else ():
+            clear_leftovers(target / folder)
+        part.mkdir(parents=True)
+    except OSError as error:
+        raise BadRun(f"cannot create the folder {path}: {error.strerror}; choose a place you can write to") from error
+    try:
+        yield part
+        foreign = check_place(path, overwrite=overwrite)
+        if target.is_dir():
+            _replace(target, part)
+        else:
+            part.rename(target)
+        if foreign:
+            shown = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
+            warnings.warn(f"{path} also holds {shown}, which no run wrote: left as they were", ForeignFiles, stacklevel=4)
+    except PushforwardError:
+        raise
+    except OSError as error:
+        raise BadRun(f"cannot write the folder {path}: {error.strerror}; free or choose another place") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def is_card(path: Path) -> bool:
+    """Whether a README.md is a model card that a run wrote."""
+    try:
+        start = read_file(path)[:4096].decode(errors="replace")
+    except BadRun:
+        return False
+    return start.startswith("# ") and "fitted with pushforward." in start
+
+
+def _target(path: Any) -> Path:
+    """The folder itself: what a link leads to, and with a name where the path has none ('.')."""
+    try:
+        return Path(os.path.realpath(os.fspath(path)))
+    except ValueError as error:
+        raise InvalidValue(f"{str(path)[:100]!r} is no name for a folder ({error}); choose another") from error
+
+
+def _replace(folder: Path, part: Path) -> None:
+    """Remove the files of the run in a folder, and move the new ones there; model.json goes last and comes first."""
+    ours, _ = _contents(folder)
+    for name in sorted(ours, key=lambda name: name == "model.json"):
+        (folder / name).unlink(missing_ok=True)
+    for name in reversed(_FOLDERS):
+        if not (folder / name).is_symlink():
+            with suppress(OSError):  # not there, or not empty
+                (folder / name).rmdir()
+    new = [p for p in part.rglob("*") if not p.is_dir()]
+    for path in sorted(new, key=lambda p: p.name != "model.json"):
+        goal = folder / path.relative_to(part)
+        if not goal.exists():  # a README.md of somebody's own
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(path, goal)  # across a link it may be a move to another disk
+
+
+def _contents(folder: Path) -> tuple[list[str], list[str]]:
+    """The files that a run wrote and what else is there, by path inside the folder; leftovers of dead processes are neither."""
+    ours: list[str] = []
+    foreign: list[str] = []
+
+    def look(inside: str) -> None:
+        for entry in sorted(os.scandir(folder / inside), key=lambda e: e.name):
+            name = f"{inside}/{entry.name}" if inside else entry.name
+            leftover = _LEFTOVER.fullmatch(entry.name)
+            if leftover is not None and not _lives(int(leftover["pid"] or leftover["old_pid"])):
+                continue
+            if name in _FOLDERS and entry.is_dir():
+                look(name)
+            elif _WRITTEN.fullmatch(name) and entry.is_file() and (name != "README.md" or is_card(folder / name)):
+                ours.append(name)
+            else:
+                foreign.append(name)
+
+    look("")
+    return ours, foreign
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a run of ours was written to a folder: told by what is in its model.json, else in its trainer.json."""
+    for name, needed in (("model.json", {"format", "model", "hyperparameters", "space", "digest"}), ("trainer.json", {"batch", "seed"})):
+        if (folder / name).exists():
+            try:
+                content = parsed_json(read_file(folder / name))
+            except (BadRun, ValueError):
+                return False
+            return isinstance(content, dict) and needed <= set(content)
+    return False
+
+
+def _never_began(folder: Path, ours: list[str]) -> bool:
+    """Whether nothing is there, or only the configuration of a fit that was killed before it wrote anything else."""
+    if ours != ["config.toml"]:
+        return not ours
+    try:
+        content = tomllib.loads(read_file(folder / "config.toml").decode())
+    except (BadRun, ValueError):
+        return False
+    return {"model", "source", "fitting"} <= set(content)
