@@ -305,17 +305,24 @@ def test_the_header_of_a_tensor_file_is_in_a_fixed_order(tmp_path: Path) -> None
     assert torch.equal(back["b"], torch.ones(3))
 
 
+def _half(target: Path, end: Callable[[], Any]) -> None:
+    with folders.written_whole(target) as part:
+        part.write_text("half")
+        end()
+
+
 @pytest.mark.parametrize("kind", ["error", "kill"])
 def test_a_file_is_whole_or_not_there(tmp_path: Path, kind: str) -> None:
     target = tmp_path / "x.png"
     target.write_text("old")
     if kind == "error":
-        with pytest.raises(RuntimeError), folders.written_whole(target) as part:
-            part.write_text("half")
-            raise RuntimeError
+        with pytest.raises(ZeroDivisionError):
+            _half(target, lambda: 1 / 0)
     else:
-        code = f"import os; from pathlib import Path; from pushforward.core.folders import written_whole\nwith written_whole(Path({str(target)!r})) as p:\n p.write_text('half'); os._exit(9)"
-        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+        pid = os.fork()
+        if pid == 0:
+            _half(target, lambda: os._exit(9))
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
         assert len(list(tmp_path.iterdir())) == 2
     assert target.read_text() == "old"
     with folders.written_whole(target) as part:
