@@ -20,6 +20,7 @@ __all__ = [
     "Diverged",
     "MissingExtra",
     "FitWarning",
+    "DataWarning",
     "require_positive",
     "suggestion",
 ]
@@ -66,6 +67,10 @@ class MissingExtra(PushforwardError, ImportError):
 
 class FitWarning(UserWarning):
     """Something is wrong with a fit that was finished all the same: what was seen, and what to try."""
+
+
+class DataWarning(UserWarning):
+    """Part of a source was left out or taken in a way its owner may not expect; the message counts and names it."""
 
 
 def require_positive(**values: float | None) -> None:

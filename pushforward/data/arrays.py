@@ -22,16 +22,24 @@ from pushforward.core.source import Arrays
 from pushforward.core.space import Space, as_array
 from pushforward.data.options import Options
 
-__all__ = ["from_array", "from_npy", "from_npz", "refuse_infinity", "labels_of", "X_KEYS", "Y_KEYS"]
+__all__ = ["from_array", "from_npy", "from_npz", "refuse_infinity", "as_pictures", "labels_of", "X_KEYS", "Y_KEYS"]
 
 X_KEYS = ("x", "X", "images", "image", "pictures", "data", "samples", "features", "x_train", "train_images", "pixel_values", "img")
 Y_KEYS = ("y", "Y", "labels", "label", "targets", "target", "y_train", "train_labels", "classes", "class")
 
 
-def from_array(x: Any, options: Options, *, form: str = "array", labels: Any = None, space: Space | None = None) -> Arrays:
-    """A source over an array or tensor with leading length n; `labels` are those found beside the data."""
+def from_array(
+    x: Any, options: Options, *, form: str = "array", labels: Any = None, space: Space | None = None, layout: str = ""
+) -> Arrays:
+    """A source over an array or tensor with leading length n.
+
+    Arguments:
+        labels: those found beside the data.
+        layout: how byte pictures came, where they have been brought to (n, channels, height, width) already.
+    """
     name = options.name or "array"
-    x, layout = _as_pictures(_numeric(x, name))
+    x, found = as_pictures(_numeric(x, name))
+    layout = layout or found
     if x.ndim >= 1 and len(x) == 0:
         raise BadSource(f"{name}: the data have no rows; expected at least one observation")
     x, space = _prepare(x, space, options)
@@ -170,7 +178,7 @@ def _numeric(x: Any, name: str) -> Any:
     return array[:, None] if array.ndim == 1 else array
 
 
-def _as_pictures(x: Any) -> tuple[Any, str]:
+def as_pictures(x: Any) -> tuple[Any, str]:
     """Byte pictures with their channels on axis 1, and how they came."""
     byte = x.dtype in (torch.uint8, np.dtype("uint8"))
     if byte and x.ndim == 3:

@@ -1,4 +1,4 @@
-"""Many pictures: a folder, a glob, a zip archive, with labels from sub-folders or a `metadata.csv`.
+"""Many pictures of a folder, a glob or a zip archive as a source, with labels from sub-folders or a `metadata.csv`.
 
 All are surveyed by their headers first, so that a mixed folder is refused at once, naming two files and the cure. Then
 they are decoded into memory as bytes, or, where that exceeds the budget, when their rows are taken.
@@ -6,12 +6,8 @@ they are decoded into memory as bytes, or, where that exceeds the budget, when t
 
 from __future__ import annotations
 
-import glob
-import io
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,99 +20,13 @@ from pushforward.core.phase import Batch
 from pushforward.core.source import Arrays, Source
 from pushforward.core.space import Space
 from pushforward.data.arrays import labels_of
-from pushforward.data.metadata import TABLES, Metadata, read_metadata
+from pushforward.data.files import announce, listed, shown
+from pushforward.data.metadata import Metadata
 from pushforward.data.options import Options
+from pushforward.data.picture_lists import PICTURES, Listing, PictureFile, list_pictures
 from pushforward.data.pictures import Header, decode, header, preparation
 
 __all__ = ["PICTURES", "PictureFile", "Pictures", "list_pictures", "survey_pictures", "from_pictures", "file_labels"]
-
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
-
-
-@dataclass(frozen=True)
-class PictureFile:
-    """A picture's name inside its source, how messages call it, and how to open it."""
-
-    name: str
-    shown: str
-    open: Callable[[], Any]
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The picture files of a source, in order, and its metadata table."""
-
-    files: list[PictureFile]
-    table: Metadata | None = None
-
-
-def list_pictures(path: Path | str) -> Listing:
-    """The pictures in a folder, matching a glob, in a zip, or the one at a path."""
-    if isinstance(path, str) and not Path(path).exists():
-        return _from_glob(path)
-    path = Path(path)
-    if path.is_dir():
-        return _from_folder(path)
-    if zipfile.is_zipfile(path):
-        return _from_zip(path)
-    if path.suffix.lower() == ".zip":
-        raise BadSource(f"{path}: is not a zip archive that can be read; the file is damaged or cut short: fetch it again")
-    return Listing([_file(path, path.name)])
-
-
-def _from_folder(path: Path) -> Listing:
-    found = sorted(p for p in path.rglob("*") if _is_picture(str(p.relative_to(path))) and p.is_file())
-    if not found:
-        others = sum(1 for p in path.rglob("*") if p.is_file())
-        what = f"{others} files but no pictures" if others else "no files"
-        raise BadSource(f"{path}: the folder holds {what}; expected pictures ({', '.join(PICTURES[:5])}, …)")
-    here = [path / t for t in TABLES if (path / t).is_file()][:1]
-    tables = here or sorted(p for t in TABLES[:2] for p in path.rglob(t) if p.is_file())
-    metadata = read_metadata((p.relative_to(path).as_posix(), p.read_bytes()) for p in tables)
-    return Listing([_file(p, p.relative_to(path).as_posix()) for p in found], metadata)
-
-
-def _from_glob(pattern: str) -> Listing:
-    found = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
-    wrong = next((p for p in found if not _is_picture(p.name)), None)
-    if wrong is not None:
-        raise BadSource(f"{pattern}: matches {wrong}, which is not a picture; expected {', '.join(PICTURES[:5])}, …: narrow the pattern")
-    if not found:
-        raise BadSource(f"{pattern}: no file matches; expected pictures ({', '.join(PICTURES[:5])}, …)")
-    return Listing([_file(p, p.as_posix()) for p in found])
-
-
-def _from_zip(path: Path) -> Listing:
-    archive = zipfile.ZipFile(path)
-    names = sorted(n for n in archive.namelist() if _is_picture(n))
-    if not names:
-        raise BadSource(f"{path}: the archive holds {len(archive.namelist())} files but no pictures; expected {', '.join(PICTURES[:5])}, …")
-    tables = [(n, archive.read(n)) for n in archive.namelist() if PurePosixPath(n).name in TABLES]
-    beside = path.with_suffix(".csv")
-    if not tables and beside.is_file():
-        tables = [(beside.name, beside.read_bytes())]
-    return Listing([PictureFile(n, f"{path}/{n}", _member(archive, n)) for n in names], read_metadata(tables))
-
-
-def _member(archive: zipfile.ZipFile, name: str) -> Callable[[], Any]:
-    def read() -> io.BytesIO:
-        try:
-            return io.BytesIO(archive.read(name))
-        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-            raise BadSource(f"{archive.filename}/{name}: cannot be unpacked ({error}); the archive is damaged: make it again") from error
-
-    return read
-
-
-def _file(path: Path, name: str) -> PictureFile:
-    return PictureFile(name, str(path), lambda: path)
-
-
-def _is_picture(name: str) -> bool:
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    hidden = any(p.startswith((".", "__MACOSX")) for p in parts)
-    return not hidden and name.lower().endswith(PICTURES)
-
 
 def survey_pictures(files: Sequence[PictureFile]) -> tuple[list[tuple[PictureFile, Header]], list[tuple[str, str]]]:
     """The headers of the readable files, and (name, reason) of the others."""
@@ -129,31 +39,49 @@ def survey_pictures(files: Sequence[PictureFile]) -> tuple[list[tuple[PictureFil
     return good, bad
 
 
-def from_pictures(path: Path | str, options: Options) -> Source:
-    """A source over the pictures at a path."""
-    listing = list_pictures(path)
+def from_pictures(path: Path | str, options: Options, inside: str = "") -> Source:
+    """A source over the pictures at a path (of a zip archive: of its folder `inside`, if named)."""
+    listing = list_pictures(path, inside)
+    if listing.splits:
+        raise BadSource(f"{shown(path)}: {listing.splits}")
     good, bad = survey_pictures(listing.files)
     if bad:
         more = f" ({len(bad)} such files: `pushforward data` lists them)" if len(bad) > 1 else ""
-        raise BadSource(f"{bad[0][0]}: {bad[0][1]}{more}")
+        raise BadSource(f"{shown(bad[0][0])}: {bad[0][1]}{more}")
     return build(listing, good, options)
 
 
 def build(listing: Listing, good: Sequence[tuple[PictureFile, Header]], options: Options) -> Source:
-    """The source over surveyed pictures of one kind."""
+    """The source over surveyed pictures of one kind; what is left out of it is in its `notes`, and warned of."""
     channels = options.channels or _one_kind(good)
     height, width = options.size or _one_size(good)
     space = Space("pictures", (channels, height, width), (), 0.0, 255.0, True, "pictures", **preparation(options))
     files = [file for file, _ in good]
     y, condition_space = labels_of(file_labels(files, listing.table, options), options, len(files))
-    pictures = Pictures(files, space, y, condition_space, options)
-    pictures.notes = () if listing.table is None else listing.table.notes
-    if len(files) * channels * height * width > options.memory:
-        return pictures
-    x = pictures.decode(range(len(files)))
-    source = Arrays(x, pictures.y, options.weights, space=space, condition_space=pictures.condition_space, name=options.name)
-    source.notes = pictures.notes
+    notes = (*listing.notes(), *_notes(listing, good, options))
+    decided = () if listing.table is None else listing.table.notes
+    source: Pictures | Arrays = Pictures(files, space, y, condition_space, options)
+    if len(files) * channels * height * width <= options.memory:
+        x = source.decode(range(len(files)))  # type: ignore[union-attr]
+        source = Arrays(x, source.y, options.weights, space=space, condition_space=source.condition_space, name=options.name)
+    source.notes = (*notes, *decided)
+    if not options.lenient:
+        announce(options.name or "pictures", notes)
     return source
+
+
+def _notes(listing: Listing, good: Sequence[tuple[PictureFile, Header]], options: Options) -> list[str]:
+    """What else the owner of the pictures may not expect: only first frames, and no labels because of loose pictures."""
+    notes = []
+    several = [file.name for file, h in good if h.frames]
+    if several:
+        hold, each = ("files hold", "each") if len(several) > 1 else ("file holds", "it")
+        notes.append(f"{len(several)} {hold} several frames or pages ({listed(several)}); only the first of {each} is taken")
+    loose = [file.name for file, _ in good if "/" not in file.name]
+    if options.labelled and options.y is None and listing.table is None and loose and len(loose) < len(good):
+        lie = "pictures lie" if len(loose) > 1 else "picture lies"
+        notes.append(f"{len(loose)} {lie} outside the sub-folders ({listed(loose)}), so these are not taken as labels")
+    return notes
 
 
 def _one_kind(good: Sequence[tuple[PictureFile, Header]]) -> int:
@@ -183,10 +111,10 @@ class Pictures:
     """Pictures decoded when their rows are taken, for folders larger than memory."""
 
     resident = False
+    notes: tuple[str, ...] = ()
 
     def __init__(self, files: Sequence[PictureFile], space: Space, y: Any, condition_space: Space | None, options: Options) -> None:
         self.files, self.space, self.options, self.name = files, space, options, options.name
-        self.notes: tuple[str, ...] = ()
         probe = Arrays(np.zeros((len(files), 1), np.uint8), y, options.weights, condition_space=condition_space)
         self.y, self.weights, self.condition_space = probe.y, probe.weights, probe.condition_space
 

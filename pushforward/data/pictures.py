@@ -1,17 +1,18 @@
 """One picture: opened with its faults named, its channels kept, turned upright, brought to a size.
 
-Grey stays 1 channel, colour 3, anything with transparency 4; a palette is what it stands for. Laying a transparent
-picture flat puts it on white: c = α c + (1 - α) 255.
+Grey stays 1 channel, colour 3, anything with transparency 4 (an alpha channel, or one transparent colour); a palette is what
+it stands for. Laying a transparent picture flat puts it on white: c = α c + (1 - α) 255. Of an animation or a file of several
+pages the first frame is taken. Levels finer than bytes are refused: Pillow would drop their lower bits.
 """
 
 from __future__ import annotations
 
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,22 @@ from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.space import Space
+from pushforward.data.files import decoding, require_file, shown
+from pushforward.data.image_formats import allowed_formats, bit_depth, has_frames, orientation, repair_transparency, upright_size
 from pushforward.data.options import Options
 
-__all__ = ["MEGAPIXELS", "Header", "header", "decode", "natural_channels", "picture_array", "prepare_array", "preparation"]
+__all__ = [
+    "MEGAPIXELS",
+    "Header",
+    "header",
+    "decode",
+    "natural_channels",
+    "picture_array",
+    "item_array",
+    "prepare_array",
+    "prepare_item",
+    "preparation",
+]
 
 MEGAPIXELS = 100
 """Pictures above this many million pixels are refused before they are decoded."""
@@ -44,36 +58,54 @@ _CHANNELS = {
     "PA": 4,
 }
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-_SIDEWAYS = (5, 6, 7, 8)
+_ALPHA = ("RGBA", "RGBa", "LA", "La", "PA")
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_START = 65536
 
 
 @dataclass(frozen=True)
 class Header:
-    """A picture's channels and its size when upright, read without decoding it."""
+    """A picture's channels, its size when upright and whether it holds several frames, read without decoding it."""
 
     channels: int
     height: int
     width: int
+    frames: bool = False
 
 
 @contextmanager
 def opened(file: Any, name: str) -> Iterator[Image.Image]:
-    """The picture in a path or binary file; every fault becomes a BadSource that names it."""
+    """The undecoded picture in a path or binary file, which is closed afterwards; BadSource where there is none, or a deep one."""
+    if isinstance(file, Path):
+        require_file(file)
+        file = open(file, "rb")  # noqa: SIM115 - closed below
+    with file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with decoding(name, "the picture is damaged or cut short"):
+            start = file.read(_START)
+            picture = _open(file, name)
+        with picture:
+            _refuse_bomb(picture, name)
+            _refuse_depth(picture, start, name)
+            repair_transparency(picture)
+            yield picture
+
+
+def _open(file: Any, name: str) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(file) as picture:
-                _refuse_bomb(picture, name)
-                yield picture
-    except BadSource:
-        raise
+        return Image.open(file, formats=allowed_formats(name))
     except Image.DecompressionBombError as error:
         raise BadSource(_bomb(name, str(error).split("(")[-1].split(" ")[0])) from error
     except UnidentifiedImageError as error:
-        raise BadSource(f"{name}: is not a picture that can be read; replace or remove it") from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, MemoryError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BadSource(f"{name}: the picture is damaged or cut short ({reason}); replace or remove it") from error
+        raise BadSource(f"{shown(name)}: is not a picture that can be read; replace or remove it") from error
 
 
 def _refuse_bomb(picture: Image.Image, name: str) -> None:
@@ -83,49 +115,105 @@ def _refuse_bomb(picture: Image.Image, name: str) -> None:
 
 
 def _bomb(name: str, pixels: str) -> str:
-    shown = f"{int(pixels) / 1e6:.0f}" if pixels.isdigit() else "too many"
-    return f"{name}: has {shown} megapixels, expected at most {MEGAPIXELS}; shrink it first, or remove it"
+    count = f"{int(pixels) / 1e6:.0f}" if pixels.isdigit() else "too many"
+    return f"{shown(name)}: has {count} megapixels, expected at most {MEGAPIXELS}; shrink it first, or remove it"
+
+
+def _refuse_depth(picture: Image.Image, start: bytes, name: str) -> None:
+    with decoding(name, "the picture is damaged or cut short"):
+        depth = bit_depth(picture, start)
+    if depth > 8:
+        raise _too_deep(name, picture.mode if picture.mode.startswith(("I", "F")) else f"{depth}-bit")
+
+
+def _too_deep(name: str, levels: str) -> BadSource:
+    return BadSource(
+        f"{shown(name)}: holds {levels} levels, finer than bytes; expected 8 bits a channel: convert it, or pass an array (.npz)"
+    )
 
 
 def header(file: Any, name: str) -> Header:
-    """Channels and upright size, from the file's header alone."""
+    """Channels, upright size and whether there are more frames, from the file's header alone."""
     with opened(file, name) as picture:
-        width, height = picture.size
-        if _orientation(picture) in _SIDEWAYS:
-            width, height = height, width
-        return Header(natural_channels(picture, name), height, width)
+        channels = natural_channels(picture, name)
+        with decoding(name, "the picture is damaged or cut short"):
+            return Header(channels, *upright_size(picture), has_frames(picture))
 
 
 def decode(file: Any, name: str, options: Options, channels: int) -> np.ndarray[Any, Any]:
     """The picture as bytes (channels, height, width), upright, brought to the size asked for."""
     with opened(file, name) as picture:
-        if _orientation(picture) > 1:
-            picture = ImageOps.exif_transpose(picture)
-        if options.size is not None:
-            return picture_array(_fit(with_channels(picture, channels), options), channels)
-        return picture_array(picture, channels)
+        return _prepared(_upright(picture, name), channels, options, name)
+
+
+def _upright(picture: Image.Image, name: str) -> Image.Image:
+    """The picture, decoded and turned as its metadata say."""
+    turned = orientation(picture)
+    with decoding(name, "the picture is damaged or cut short"):
+        picture.load()
+    return picture.transpose(_TURNS[turned]) if turned in _TURNS else picture
+
+
+def _prepared(picture: Image.Image, channels: int, options: Options, name: str) -> np.ndarray[Any, Any]:
+    picture = with_channels(picture, channels, name)
+    return picture_array(_fit(picture, options) if options.size is not None else picture, channels)
+
+
+def item_array(picture: Image.Image, name: str, options: Options) -> np.ndarray[Any, Any]:
+    """A picture that is an item of a dataset as bytes (channels, height, width): treated as the file it came from would be."""
+    _refuse_depth(picture, b"", name)
+    repair_transparency(picture)
+    channels = options.channels or natural_channels(picture, name)
+    return _prepared(_upright(picture, name), channels, options, name)
 
 
 def natural_channels(picture: Image.Image, name: str) -> int:
-    """1, 3 or 4: what the picture holds; BadSource for levels finer than bytes."""
+    """1, 3 or 4: what the picture holds; BadSource for a mode of other levels than bytes."""
+    if picture.mode in ("P", "1", "L", "RGB") and "transparency" in picture.info:
+        return 4
     if picture.mode == "P":
-        return 4 if "transparency" in picture.info else 3
+        return 3
     if picture.mode in _CHANNELS:
         return _CHANNELS[picture.mode]
-    raise BadSource(
-        f"{name}: holds {picture.mode} levels, finer than bytes; expected 8 bits a channel: convert it, or pass an array (.npz)"
-    )
+    raise _too_deep(name, picture.mode)
 
 
-def with_channels(picture: Image.Image, channels: int) -> Image.Image:
+def with_channels(picture: Image.Image, channels: int, name: str = "the picture") -> Image.Image:
     """The picture in 1, 3 or 4 channels; transparency that is lost is laid on white."""
-    if picture.mode == _MODES[channels]:
+    transparent = picture.mode in _ALPHA or "transparency" in picture.info
+    if picture.mode == _MODES[channels] and (channels == 4 or not transparent):
         return picture
-    transparent = picture.mode in ("RGBA", "RGBa", "LA", "La", "PA") or (picture.mode == "P" and "transparency" in picture.info)
-    if transparent and channels < 4:
+    picture = _as_colour(picture, name)
+    if transparent:
         picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        if channels < 4:
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return picture.convert(_MODES[channels])
+
+
+def _as_colour(picture: Image.Image, name: str) -> Image.Image:
+    """Modes that Pillow converts only by way of another one, brought to RGB or LA; others as they are."""
+    if picture.mode == "La":
+        return picture.convert("LA")
+    if picture.mode in ("CMYK", "HSV", "RGBX"):
+        return picture.convert("RGB")
+    return _lab_to_rgb(picture, name) if picture.mode == "LAB" else picture
+
+
+def _lab_to_rgb(picture: Image.Image, name: str) -> Image.Image:
+    try:
+        from PIL import ImageCms
+
+        return ImageCms.applyTransform(picture, _lab_transform())  # type: ignore[return-value]
+    except ImportError as error:
+        raise BadSource(f"{shown(name)}: holds Lab colours, which this Pillow cannot convert; save it as RGB") from error
+
+
+@lru_cache(maxsize=1)
+def _lab_transform() -> Any:
+    from PIL import ImageCms
+
+    return ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
 
 
 def picture_array(picture: Image.Image, channels: int) -> np.ndarray[Any, Any]:
@@ -144,13 +232,6 @@ def _fit(picture: Image.Image, options: Options) -> Image.Image:
     if options.fit == "crop":
         return ImageOps.fit(picture, size, Image.Resampling.BICUBIC)
     return ImageOps.pad(picture, size, Image.Resampling.BICUBIC, color=(0, 0, 0, 0) if picture.mode == "RGBA" else 0)
-
-
-def _orientation(picture: Image.Image) -> int:
-    """The EXIF orientation 1..8, without decoding a picture that has none."""
-    if picture.format == "PNG" and "exif" not in picture.info:
-        return 1
-    return int(picture.getexif().get(0x0112, 1) or 1)
 
 
 def preparation(options: Options) -> dict[str, Any]:
@@ -174,17 +255,22 @@ def prepare_array(x: Any, space: Space | None, options: Options) -> tuple[Any, S
         raise InvalidValue(
             f"{options.name or 'pictures'}: size and channels work on byte pictures (uint8), got {x.dtype}; convert to bytes first"
         )
-    have = x.shape[1]
-    want = options.channels or have
+    want = options.channels or x.shape[1]
     target = options.size or tuple(x.shape[2:])
-    out = np.empty((len(x), want, *target), np.uint8)
-    sized = replace(options, size=target)
-    for i in range(len(x)):
-        array = np.asarray(x[i].cpu() if tensor else x[i])
-        picture = Image.fromarray(array[0] if have == 1 else np.ascontiguousarray(array.transpose(1, 2, 0)))
-        out[i] = picture_array(_fit(with_channels(picture, want), sized), want)
-    space = space or Space.infer(out[:1])
+    if tuple(x.shape[1:]) == (want, *target):
+        out = x
+    else:
+        out = np.empty((len(x), want, *target), np.uint8)
+        for i in range(len(x)):
+            out[i] = prepare_item(np.asarray(x[i].cpu() if tensor else x[i]), options)
+    space = space or Space.infer(np.asarray(out[:1].cpu() if isinstance(out, Tensor) else out[:1]))
     asked = preparation(options)
     return out, replace(
-        space, shape=out.shape[1:], form=space.form, preparation=asked["preparation"], extra={**space.extra, **asked["extra"]}
+        space, shape=tuple(out.shape[1:]), form=space.form, preparation=asked["preparation"], extra={**space.extra, **asked["extra"]}
     )
+
+
+def prepare_item(x: np.ndarray[Any, Any], options: Options) -> np.ndarray[Any, Any]:
+    """One byte picture (1, 3 or 4 channels, height, width), brought to the size and channels asked for."""
+    picture = Image.fromarray(x[0] if len(x) == 1 else np.ascontiguousarray(x.transpose(1, 2, 0)))
+    return _prepared(picture, options.channels or len(x), options, "the picture")

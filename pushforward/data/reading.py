@@ -16,6 +16,7 @@ from torch import Tensor
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
 from pushforward.core.frames import is_frame
 from pushforward.core.source import Source
+from pushforward.data.files import locate, require_file, shown
 from pushforward.data.options import MEMORY, Options
 
 __all__ = ["read", "read_for_fit", "read_with", "asked_conditions", "is_pictures"]
@@ -137,8 +138,10 @@ def _from_items(source: Any, options: Options) -> Source:
         if all(isinstance(v, (int, float, list, tuple)) for v in source):
             return from_array(source, options)
         return from_iterable(source, options)
-    if hasattr(source, "dataset") and hasattr(source, "batch_size"):  # a DataLoader gives batches, its dataset observations
-        return _from_items(source.dataset, options)
+    if hasattr(source, "dataset") and hasattr(source, "batch_size"):
+        from pushforward.data.loaders import from_loader
+
+        return from_loader(source, options)
     if hasattr(source, "__getitem__") and not isinstance(source, (dict, bytes)):
         return from_dataset(source, options)
     if isinstance(source, Iterable) and not isinstance(source, (dict, bytes)):
@@ -151,15 +154,21 @@ def _from_text(text: str, options: Options) -> Source:
 
     if is_builtin(text):
         return from_builtin(text, options)
-    path = Path(text).expanduser()
+    path = locate(text)
     if options.n is not None:
-        raise InvalidValue(f"n is for ring, grid, moons and swissroll, which are drawn; {text} has its own number of rows: leave n out")
+        raise InvalidValue(
+            f"n is for ring, grid, moons and swissroll, which are drawn; {shown(text)} has its own number of rows: leave n out"
+        )
     options = replace(options, name=options.name or (text if glob.has_magic(text) else path.name))
     stem, _, key = text.rpartition(":")
     if not path.exists() and stem.endswith(".npz") and Path(stem).expanduser().is_file():
         from pushforward.data.arrays import from_npz
 
         return from_npz(Path(stem).expanduser(), options, key)
+    if not path.exists() and stem.endswith(".zip") and Path(stem).expanduser().is_file():
+        from pushforward.data.picture_files import from_pictures
+
+        return from_pictures(Path(stem).expanduser(), options, key)
     if not path.exists() and not glob.has_magic(text):
         raise BadSource(_missing(text, path))
     return _from_path(path, options)
@@ -180,8 +189,7 @@ def _from_path(path: Path, options: Options) -> Source:
         from pushforward.data.picture_files import from_pictures
 
         return from_pictures(path if path.exists() else str(path), options)
-    if not os.access(path, os.R_OK):
-        raise BadSource(f"{path}: may not be read; change its permissions")
+    require_file(path)
     if is_idx(path):
         return from_idx(path, options)
     if is_table(path):
@@ -192,7 +200,7 @@ def _from_path(path: Path, options: Options) -> Source:
         return from_npy(path, options)
     if path.suffix == ".npz":
         return from_npz(path, options)
-    raise BadSource(f"{path}: unknown kind of file {path.suffix or path.name!r}; expected {_KINDS}")
+    raise BadSource(f"{shown(path)}: unknown kind of file {shown(path.suffix or path.name, 40)!r}; expected {_KINDS}")
 
 
 def _missing(text: str, path: Path) -> str:
@@ -200,11 +208,11 @@ def _missing(text: str, path: Path) -> str:
     from pushforward.data.builtin import NAMES
 
     parent = path.parent if path.parent.is_dir() else None
-    beside = [p.name for p in parent.iterdir()] if parent is not None else []
+    beside = [p.name for p in parent.iterdir()] if parent is not None and os.access(parent, os.R_OK) else []
     near = get_close_matches(path.name, beside, n=1, cutoff=0.6)
     if near and parent is not None:
-        return f"{text}: no such file or folder; did you mean {parent / near[0]}?"
+        return f"{shown(text)}: no such file or folder; did you mean {shown(parent / near[0])}?"
     named = get_close_matches(text, NAMES, n=1, cutoff=0.6)
     if named:
-        return f"{text}: no such file or folder; did you mean the built-in {named[0]!r}?"
-    return f"{text}: no such file or folder; expected {_KINDS}, or one of {', '.join(NAMES)}"
+        return f"{shown(text)}: no such file or folder; did you mean the built-in {named[0]!r}?"
+    return f"{shown(text)}: no such file or folder; expected {_KINDS}, or one of {', '.join(NAMES)}"

@@ -18,16 +18,15 @@ from typing import Any, Self
 
 import numpy as np
 from torch import Tensor
+from torch.utils.data import IterableDataset, TensorDataset
 
 from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
-from pushforward.core.labels import categories_of
 from pushforward.core.phase import Batch
 from pushforward.core.source import Arrays, Source, spread
-from pushforward.core.space import Space
-from pushforward.data.arrays import X_KEYS, Y_KEYS, from_array
+from pushforward.data.arrays import X_KEYS, Y_KEYS, as_pictures, from_array, labels_of
 from pushforward.data.options import Options
 
-__all__ = ["Spool", "temporary_file", "from_iterable", "from_dataset", "MapDataset"]
+__all__ = ["Spool", "temporary_file", "from_iterable", "from_dataset", "is_map_style", "MapDataset"]
 
 
 @contextmanager
@@ -103,12 +102,13 @@ def from_iterable(items: Iterable[Any], options: Options) -> Arrays:
     """A source over an iterable of observations, or of (observation, label) pairs."""
     name = options.name or "iterable"
     labels: list[Any] = []
+    layout = ""
     first: np.ndarray[Any, Any] | None = None
     waiting: list[np.ndarray[Any, Any]] = []
     with Spool(options.memory) as spool:
         for index, item in enumerate(items):
-            x, y = _parts(item, index)
-            first = x if first is None else first
+            x, y, came = _parts(item, index, options)
+            first, layout = (x, came) if first is None else (first, layout)
             _check_alike(x, first, index)
             waiting.append(x)
             if y is not None:
@@ -123,62 +123,81 @@ def from_iterable(items: Iterable[Any], options: Options) -> Arrays:
         x = spool.finish()
     if labels and len(labels) != len(x):
         raise ShapeMismatch(f"{name}: {len(labels)} of {len(x)} observations came with a label; expected all or none")
-    return from_array(x, replace(options, name=name), labels=np.array(labels) if labels else None)
+    return from_array(x, replace(options, name=name), labels=np.array(labels) if labels else None, layout=layout)
 
 
 def from_dataset(dataset: Any, options: Options) -> Source:
     """A torch Dataset: kept in memory when it fits, else read item by item."""
     options = replace(options, name=options.name or type(dataset).__name__)
-    if hasattr(dataset, "tensors"):
+    if hasattr(dataset, "tensors") and getattr(type(dataset), "__getitem__", None) is TensorDataset.__getitem__:
         tensors = dataset.tensors
+        if len(tensors) > 2:
+            cure = "pass weights=... for weights, or a TensorDataset of two"
+            raise InvalidKind(f"{options.name}: holds {len(tensors)} tensors; expected the observations, and their labels if any: {cure}")
         labels = tensors[1] if len(tensors) > 1 else None
         return from_array(tensors[0], options, form="tensor", labels=labels)
-    if not hasattr(dataset, "__len__"):
+    if not is_map_style(dataset):
         return from_iterable(dataset, options)
     if len(dataset) == 0:
         raise BadSource(f"{options.name}: the dataset is empty; expected at least one observation")
-    x, _ = _parts(dataset[0], 0)
+    x, _, _ = _parts(dataset[0], 0, options)
     if x.nbytes * len(dataset) <= options.memory:
         return from_iterable((dataset[i] for i in range(len(dataset))), options)
     return MapDataset(dataset, options)
+
+
+def is_map_style(dataset: Any) -> bool:
+    """Whether a dataset has a length and its items can be asked for by number."""
+    return hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__") and not isinstance(dataset, IterableDataset)
 
 
 class MapDataset:
     """A map-style dataset too large for memory: items are made when they are taken. Ranges are those of 256 spread items."""
 
     resident = False
+    notes: tuple[str, ...] = ()
 
     def __init__(self, dataset: Any, options: Options) -> None:
         self.dataset, self.name = dataset, options.name
+        self._item = replace(options, y=None, weights=None, memory=2**40, lenient=True)
         n = len(dataset)
-        sample = spread(n, 256).tolist()
-        items = from_iterable((dataset[i] for i in sample), replace(options, y=None, weights=None, memory=2**40))
-        self.space, self.condition_space = items.space, items.condition_space
-        if self.condition_space is not None and self.condition_space.is_label:
-            self.condition_space = self._all_labels()
+        rows = spread(n, 256)
+        items = from_iterable((dataset[i] for i in rows.tolist()), replace(self._item, lenient=options.lenient))
+        self.space = items.space
+        y, condition_space = options.y, options.like_condition
+        if y is None and items.y is not None:
+            y = self._targets(rows, items)
+        y, condition_space = labels_of(y, options, n)
+        kept = Arrays(np.zeros((n, 1), np.uint8), y, options.weights, condition_space=condition_space)
+        self.y, self.weights, self.condition_space = kept.y, kept.weights, kept.condition_space
 
-    def _all_labels(self) -> Space | None:
+    def _targets(self, rows: Tensor, items: Arrays) -> Any:
+        """The labels of all items, which must be those of the items looked at."""
         targets = getattr(self.dataset, "targets", None)
         if targets is None:
             raise BadSource(
                 f"{self.name}: expected a dataset larger than memory to list its labels in .targets; add it, or pass label=False"
             )
-        return Space.labels(categories_of(targets)[0])
+        targets = np.asarray(targets)
+        if len(targets) != len(self.dataset):
+            raise ShapeMismatch(f"{self.name}: lists {len(targets)} labels in .targets for {len(self.dataset)} items; expected as many")
+        given = [_parts(self.dataset[i], i, self._item)[1] for i in rows[:16].tolist()]
+        if [str(g) for g in given] != [str(t) for t in targets[rows[:16].numpy()]]:
+            raise BadSource(f"{self.name}: .targets differs from the labels of its items; pass the labels as y=..., or label=False")
+        return targets
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def take(self, rows: Tensor) -> Batch:
         """The given rows, made now."""
-        items = from_iterable(
-            (self.dataset[int(i)] for i in rows), Options(memory=2**40, lenient=True, like_condition=self.condition_space)
-        )
-        batch = items.all()
-        return batch if self.condition_space is not None else Batch(batch.x)
+        items = from_iterable((self.dataset[int(i)] for i in rows), replace(self._item, label=False))
+        y = None if self.y is None else self.y[rows]
+        return Batch(items.all().x, y, None if self.weights is None else self.weights[rows])
 
 
-def _parts(item: Any, index: int) -> tuple[np.ndarray[Any, Any], Any]:
-    """An item's observation and its label, if it has one."""
+def _parts(item: Any, index: int, options: Options) -> tuple[np.ndarray[Any, Any], Any, str]:
+    """An item's observation, its label if it has one, and the layout it came in where that is not kept."""
     y = None
     if isinstance(item, dict):
         keys = [k for k in X_KEYS if k in item]
@@ -190,18 +209,26 @@ def _parts(item: Any, index: int) -> tuple[np.ndarray[Any, Any], Any]:
         item, y = item
     elif isinstance(item, (tuple, list)) and len(item) == 1 and np.ndim(item[0]) > 0:
         item = item[0]
-    return _observation(item, index), _label(y)
+    x, layout = _observation(item, index, options)
+    return x, _label(y), layout
 
 
-def _observation(item: Any, index: int) -> np.ndarray[Any, Any]:
+def _observation(item: Any, index: int, options: Options) -> tuple[np.ndarray[Any, Any], str]:
+    """The item as an array. Pictures are brought to the size and channels asked for here, since items may differ in both."""
     if hasattr(item, "getbands"):
-        from pushforward.data.pictures import natural_channels, picture_array
+        from pushforward.data.pictures import item_array
 
-        return picture_array(item, natural_channels(item, f"observation {index}"))
+        return item_array(item, f"observation {index}", options), ""
     array = item.detach().cpu().numpy() if isinstance(item, Tensor) else np.asarray(item)
     if array.dtype.kind not in "biuf":
         raise InvalidKind(f"observation {index} is {type(item).__name__} ({array.dtype}); expected numbers, a tensor or a picture")
-    return np.atleast_1d(array)
+    if (options.size is not None or options.channels is not None) and array.dtype == np.uint8 and array.ndim in (2, 3):
+        x, layout = as_pictures(array[None])
+        if x.shape[1] in (1, 3, 4):
+            from pushforward.data.pictures import prepare_item
+
+            return prepare_item(x[0], options), layout
+    return np.atleast_1d(array), ""
 
 
 def _label(y: Any) -> Any:
@@ -212,8 +239,9 @@ def _label(y: Any) -> Any:
 
 def _check_alike(x: np.ndarray[Any, Any], first: np.ndarray[Any, Any], index: int) -> None:
     if x.shape != first.shape:
+        cure = "; bring pictures to one with size=64 and channels=3, say" if x.ndim == 3 else ""
         raise ShapeMismatch(
-            f"observation {index} has shape {x.shape}, but the first has {first.shape}; every observation needs the same shape"
+            f"observation {index} has shape {x.shape}, but the first has {first.shape}; every observation needs the same shape{cure}"
         )
     if x.dtype != first.dtype and (x.dtype.kind in "iu") != (first.dtype.kind in "iu"):
         cure = "give all as bytes or all as fractions"

@@ -13,6 +13,7 @@ from pushforward.core.errors import BadSource
 from pushforward.core.frames import as_frame, is_frame
 from pushforward.core.scan import Trouble
 from pushforward.core.source import Source
+from pushforward.data.files import listed, locate, require_file
 from pushforward.data.options import MEMORY, Options
 from pushforward.data.report import Report, describe
 
@@ -49,11 +50,14 @@ def _survey_path(text: str, options: Options) -> Report | None:
     from pushforward.data.reading import is_pictures
     from pushforward.data.table_files import is_table, table_chunks
 
-    path = Path(text).expanduser()
-    if is_builtin(text) or not (path.exists() or glob.has_magic(text)):
+    if is_builtin(text):
+        return None
+    path = locate(text)
+    if not (path.exists() or glob.has_magic(text)):
         return None
     if is_pictures(path):
         return _survey_pictures(path if path.exists() else text, replace(options, name=options.name or text))
+    require_file(path)
     if is_table(path):
         chunks, unnamed = table_chunks(path, options)
         return _survey_table(chunks, replace(options, name=options.name or path.name), path.name, unnamed, drop_index=not unnamed)
@@ -95,6 +99,10 @@ def _survey_pictures(path: Path | str, options: Options) -> Report:
     from pushforward.data.picture_files import build, list_pictures, survey_pictures
 
     listing = list_pictures(path)
+    if listing.splits:
+        trouble = Trouble("splits", f"the folder {listing.splits}", "read one, and measure on the other")
+        notes = [*listing.notes(), *_beside(listing)]
+        return Report(options.name, len(listing.files), None, True, troubles=(trouble,), notes=tuple(notes))
     headers, bad = survey_pictures(listing.files)
     good = []
     for file, header in headers:
@@ -107,7 +115,8 @@ def _survey_pictures(path: Path | str, options: Options) -> Report:
         [Trouble("unreadable", f"{len(bad)} of {len(listing.files)} pictures cannot be read", "replace or remove them")] if bad else []
     )
     mixed = _mixed([h for _, h in good], options)
-    found: dict[str, Any] = {"name": options.name, "unreadable": tuple(bad)}
+    notes = tuple(listing.notes() + _beside(listing))
+    found: dict[str, Any] = {"name": options.name, "unreadable": tuple(bad), "notes": notes}
     if mixed or not good:
         return Report(count=len(good), space=None, resident=True, troubles=(*troubles, *mixed), **found)
     try:
@@ -116,7 +125,14 @@ def _survey_pictures(path: Path | str, options: Options) -> Report:
         return Report(
             count=len(good), space=None, resident=True, troubles=(*troubles, Trouble("labels", str(error), "or label=False")), **found
         )
+    found["notes"] = tuple(_beside(listing))  # the source brings its own
     return describe(source, troubles=troubles, **found)
+
+
+def _beside(listing: Any) -> list[str]:
+    """A note on files that are no data."""
+    count = len(listing.beside)
+    return [f"beside the pictures: {count} other file{'s' if count != 1 else ''} ({listed(listing.beside)})"] if count else []
 
 
 def _fault(file: Any, header: Any, options: Options) -> str | None:

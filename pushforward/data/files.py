@@ -1,0 +1,110 @@
+"""Files from anywhere: only regular ones are opened, and whatever a decoder raises becomes one clear error.
+
+Decoders of third parties raise many kinds of exception for damaged input (`zlib.error`, `RecursionError`, `OverflowError`,
+…). `decoding` turns all of them into a `BadSource`, so it belongs around calls of a decoder alone: a fault in our own code
+must not be reported as a damaged file.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pushforward.core.errors import BadSource, DataWarning, PushforwardError
+
+__all__ = ["SHOWN", "shown", "listed", "reason_of", "decoding", "locate", "require_file", "read_text_file", "announce"]
+
+SHOWN = 200
+"""Messages repeat at most this many characters of a name or a text that came from outside."""
+
+_TEXT_BYTES = 2**28
+
+
+def shown(text: object, most: int = SHOWN) -> str:
+    """The text for a message: unprintable characters escaped, its middle left out beyond `most` characters."""
+    text = str(text)
+    if len(text) > 4 * most:
+        text = text[: 2 * most] + text[-2 * most :]
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
+    return plain if len(plain) <= most else f"{plain[: most - most // 3 - 1]}…{plain[-(most // 3) :]}"
+
+
+def listed(names: Iterable[object], most: int = 3) -> str:
+    """The first few names of a list, for a message."""
+    names = list(names)
+    return ", ".join(shown(n, 60) for n in names[:most]) + (", …" if len(names) > most else "")
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of an exception's message, or the name of its class."""
+    return shown((str(error).strip().splitlines() or [type(error).__name__])[0])
+
+
+@contextmanager
+def decoding(name: object, what: str) -> Iterator[None]:
+    """Around a decoder: every exception becomes `BadSource('NAME: WHAT (reason); …')`.
+
+    Arguments:
+        name: the file.
+        what: what is wrong with it if this fails, e.g. 'the image is damaged or cut short'.
+    """
+    try:
+        yield
+    except PushforwardError:
+        raise
+    except Exception as error:  # a decoder of untrusted bytes may raise anything
+        raise BadSource(f"{shown(name)}: {what} ({reason_of(error)}); replace or remove it") from error
+
+
+def locate(text: str) -> Path:
+    """The path a text names, with ~ expanded; BadSource for a text that no path can have."""
+    if not text or "\0" in text:
+        raise BadSource(f"expected a path or a name, got {shown(repr(text))}; pass the path of a file or folder")
+    path = Path(text)
+    try:
+        path = path.expanduser()
+        path.exists()
+    except (RuntimeError, OSError, ValueError) as error:  # no such user, too long a name
+        raise BadSource(f"{shown(text)}: is not a path that can be opened ({shown(reason_of(error), 80)}); check its name") from error
+    return path
+
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def require_file(path: Path) -> None:
+    """Raise BadSource for what is not a regular, readable file: opening a pipe or a device could wait for ever."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError) as error:
+        raise BadSource(f"{shown(path)}: cannot be opened ({reason_of(error)}); check the path") from error
+    if not stat.S_ISREG(mode):
+        kind = next((word for test, word in _KINDS if test(mode)), "a special file")
+        raise BadSource(f"{shown(path)}: is {kind}, expected a regular file; save the data to a file and pass that")
+    if not os.access(path, os.R_OK):
+        raise BadSource(f"{shown(path)}: may not be read; change its permissions")
+
+
+def read_text_file(path: Path, most: int = _TEXT_BYTES) -> bytes:
+    """The bytes of a small text file beside the data; BadSource for one that is not regular or larger than `most` bytes."""
+    require_file(path)
+    size = path.stat().st_size
+    if size > most:
+        raise BadSource(f"{shown(path)}: holds {size / 2**20:.0f} MB, expected a table of at most {most / 2**20:.0f} MB; shorten it")
+    return path.read_bytes()
+
+
+def announce(name: str, notes: Iterable[str]) -> None:
+    """Warn of what was left out of a source: once a note."""
+    for note in notes:
+        warnings.warn(f"{shown(name)}: {note}", DataWarning, stacklevel=2)

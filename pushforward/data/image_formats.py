@@ -1,0 +1,157 @@
+"""Which image formats are read, and what Pillow does not say of an opened image: its depth, frames and orientation.
+
+Only the decoders listed here ever see a file: Pillow's others include ones that start outside programs (EPS and PDF through
+Ghostscript) or are rarely tested. TGA has no signature, so it is tried only for files named so.
+"""
+
+from __future__ import annotations
+
+import importlib
+import struct
+from functools import lru_cache
+from typing import Any
+
+from PIL import Image
+
+__all__ = ["SUFFIXES", "allowed_formats", "bit_depth", "has_frames", "orientation", "upright_size", "repair_transparency"]
+
+_FORMATS = {
+    "PNG": ("Png", (".png", ".apng")),
+    "JPEG": ("Jpeg", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")),
+    "BMP": ("Bmp", (".bmp",)),
+    "DIB": ("Bmp", (".dib",)),
+    "GIF": ("Gif", (".gif",)),
+    "WEBP": ("WebP", (".webp",)),
+    "TIFF": ("Tiff", (".tif", ".tiff")),
+    "PPM": ("Ppm", (".pgm", ".ppm", ".pbm", ".pnm")),
+    "JPEG2000": ("Jpeg2K", (".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc")),
+    "AVIF": ("Avif", (".avif", ".avifs")),
+    "QOI": ("Qoi", (".qoi",)),
+    "TGA": ("Tga", (".tga",)),
+}
+
+SUFFIXES = tuple(s for _, suffixes in _FORMATS.values() for s in suffixes)
+"""The endings of image files that are read, in lower case."""
+
+_SIDEWAYS = (5, 6, 7, 8)
+_ORIENTATION = 0x0112
+_TRANSPARENCY_SCALE = {"L;2": (4, 85), "L;4": (16, 17)}
+
+
+@lru_cache(maxsize=2)
+def _available(tga: bool) -> tuple[str, ...]:
+    """The allowed formats that this Pillow can decode."""
+    names = []
+    for name, (module, _) in _FORMATS.items():
+        if name == "TGA" and not tga:
+            continue
+        try:
+            importlib.import_module(f"PIL.{module}ImagePlugin")
+        except ImportError:  # an older Pillow
+            continue
+        if name in Image.OPEN:
+            names.append(name)
+    return tuple(names)
+
+
+def allowed_formats(name: str) -> tuple[str, ...]:
+    """The decoders that may see a file of this name; its content decides among them, not its ending."""
+    return _available(name.lower().endswith(".tga"))
+
+
+def bit_depth(picture: Image.Image, start: bytes) -> int:
+    """Bits a channel in the file, before it is decoded: Pillow keeps only the high byte of colours deeper than 8.
+
+    Arguments:
+        picture: just opened.
+        start: the first bytes of the file, for formats whose depth Pillow does not tell.
+    """
+    if picture.mode.startswith("I;16"):
+        return 16
+    if picture.mode in ("I", "F"):
+        return 32
+    if picture.format == "TIFF":
+        return max((int(b) for b in _tag(picture, 258, (8,))), default=8)
+    if picture.format == "JPEG2000":
+        return _jpeg2000_depth(start)
+    if picture.format == "AVIF":
+        return _avif_depth(start)
+    for tile in getattr(picture, "tile", ()):
+        args = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+        if picture.format == "PNG" and any(isinstance(a, str) and ";16" in a for a in args):
+            return 16
+        if picture.format == "PPM" and any(isinstance(a, int) and a > 255 for a in args):  # the highest level
+            return 16
+    return 8
+
+
+def _jpeg2000_depth(start: bytes) -> int:
+    """From the SIZ marker: the deepest component."""
+    place = start.find(b"\xff\x4f\xff\x51")
+    siz = start[place + 4 :] if place >= 0 else b""
+    if len(siz) < 38:
+        return 8
+    components = struct.unpack_from(">H", siz, 36)[0]
+    return max(((b & 0x7F) + 1 for b in siz[38 : 38 + 3 * components : 3]), default=8)
+
+
+def _avif_depth(start: bytes) -> int:
+    """From the AV1 configuration: bit 6 of its third byte marks more than 8 bits."""
+    place = start.find(b"av1C")
+    return 10 if place >= 0 and len(start) > place + 6 and start[place + 6] & 0x40 else 8
+
+
+def has_frames(picture: Image.Image) -> bool:
+    """Whether an animation or a file of several pages was opened, of which Pillow shows the first.
+
+    Not for MPO: its further images are previews and depth maps beside a JPEG.
+    """
+    return picture.format != "MPO" and bool(getattr(picture, "is_animated", False))
+
+
+def orientation(picture: Image.Image) -> int:
+    """The EXIF orientation 1..8 that is still to be applied; 1 where the metadata cannot be read.
+
+    Pillow turns TIFFs itself while it decodes them.
+    """
+    if picture.format == "TIFF" or (picture.format == "PNG" and "exif" not in picture.info):
+        return 1  # asking a PNG without EXIF would decode it
+    return _valid(_exif_orientation(picture))
+
+
+def upright_size(picture: Image.Image) -> tuple[int, int]:
+    """(height, width) of an opened, undecoded image once it is upright."""
+    width, height = picture.size
+    turned = orientation(picture)
+    if picture.format == "TIFF":  # some versions of Pillow already give the upright size
+        width, height = int(_tag(picture, 256, (width,))[0]), int(_tag(picture, 257, (height,))[0])
+        turned = _valid(_tag(picture, _ORIENTATION, (1,))[0])
+    return (width, height) if turned in _SIDEWAYS else (height, width)
+
+
+def repair_transparency(picture: Image.Image) -> None:
+    """Bring the transparent level of a grey PNG with 2 or 4 bits to the 8 bits its pixels are given in."""
+    level = picture.info.get("transparency")
+    if picture.format != "PNG" or picture.mode != "L" or not isinstance(level, int):
+        return
+    for tile in getattr(picture, "tile", ()):
+        levels, scale = _TRANSPARENCY_SCALE.get(tile[3] if isinstance(tile[3], str) else "", (0, 1))
+        if level < levels:
+            picture.info["transparency"] = level * scale
+
+
+def _exif_orientation(picture: Image.Image) -> Any:
+    try:
+        return picture.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged metadata do not make an image unreadable; viewers ignore them too
+        return 1
+
+
+def _valid(value: Any) -> int:
+    return int(value) if isinstance(value, (int, float)) and value in range(1, 9) else 1
+
+
+def _tag(picture: Image.Image, number: int, default: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A TIFF tag's values."""
+    value = picture.tag_v2.get(number, default)  # type: ignore[attr-defined]
+    return value if isinstance(value, tuple) else (value,)
