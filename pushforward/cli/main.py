@@ -17,6 +17,7 @@ from typing import Any
 
 import typer
 
+from pushforward.cli.console import plain_warnings
 from pushforward.cli.help import SETTINGS, Group
 from pushforward.core.errors import PushforwardError, suggestion
 
@@ -123,7 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: list[str], debug: bool) -> int:
     try:
-        code = typer.main.get_command(app).main(args=given, prog_name="pushforward", standalone_mode=False, obj=_typed(given))
+        with plain_warnings():
+            code = typer.main.get_command(app).main(args=given, prog_name="pushforward", standalone_mode=False, obj=_typed(given))
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BrokenPipeError:

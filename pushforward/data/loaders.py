@@ -14,7 +14,15 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor
-from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler, SubsetRandomSampler, WeightedRandomSampler, default_collate
+from torch.utils.data import (
+    BatchSampler,
+    RandomSampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+    default_collate,
+)
 from torch.utils.data.distributed import DistributedSampler
 
 from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
@@ -36,7 +44,7 @@ def is_loader(source: Any) -> bool:
 
 
 class Rows:
-    """Chosen rows of a map-style dataset, as a dataset; its labels and tensors are chosen with them.
+    """Chosen rows of a map-style dataset, as a dataset; its labels are chosen with them.
 
     Arguments:
         dataset: with `__getitem__` and a length.
@@ -45,9 +53,7 @@ class Rows:
 
     def __init__(self, dataset: Any, rows: Sequence[int]) -> None:
         self.dataset, self.rows = dataset, list(rows)
-        if hasattr(dataset, "tensors"):
-            self.tensors = tuple(t[self.rows] for t in dataset.tensors)
-        elif getattr(dataset, "targets", None) is not None:
+        if getattr(dataset, "targets", None) is not None:
             self.targets = [dataset.targets[i] for i in self.rows]
 
     def __len__(self) -> int:
@@ -85,7 +91,7 @@ def from_loader(loader: Any, options: Options) -> Source:
         raise BadSource(f"{options.name}: the loader gives no batches; check its sampler, its batch size and drop_last")
     if plain:
         rows = plan.rows
-        source = from_dataset(dataset if rows == list(range(len(dataset))) else Rows(dataset, rows), options)
+        source = from_dataset(_chosen(dataset, rows), options)
     else:
         source = from_iterable(_collated(dataset, plan.batches, collate), options)
     notes = (*plan.notes, *_fewer(plan, source, collate, plain))
@@ -93,6 +99,13 @@ def from_loader(loader: Any, options: Options) -> Source:
     if not options.lenient:
         announce(options.name, notes)
     return source
+
+
+def _chosen(dataset: Any, rows: list[int]) -> Any:
+    """The dataset of these rows."""
+    if rows == list(range(len(dataset))):
+        return dataset
+    return TensorDataset(*(t[rows] for t in dataset.tensors)) if type(dataset) is TensorDataset else Rows(dataset, rows)
 
 
 def _fewer(plan: _Plan, source: Source, collate: Any, plain: bool) -> list[str]:

@@ -149,9 +149,22 @@ def decode(file: Any, name: str, options: Options, channels: int) -> np.ndarray[
 def _upright(picture: Image.Image, name: str) -> Image.Image:
     """The picture, decoded and turned as its metadata say."""
     turned = orientation(picture)
-    with decoding(name, "the picture is damaged or cut short"):
+    with decoding(name, "the picture is damaged or cut short"), _unmapped(picture):
         picture.load()
     return picture.transpose(_TURNS[turned]) if turned in _TURNS else picture
+
+
+@contextmanager
+def _unmapped(picture: Image.Image) -> Iterator[None]:
+    """While a TIFF is decoded, without its file's name: Pillow would map the file with the row length of the turned image."""
+    if picture.format != "TIFF" or not hasattr(picture, "filename"):
+        yield
+        return
+    filename, picture.filename = picture.filename, ""
+    try:
+        yield
+    finally:
+        picture.filename = filename
 
 
 def _prepared(picture: Image.Image, channels: int, options: Options, name: str) -> np.ndarray[Any, Any]:
@@ -161,10 +174,23 @@ def _prepared(picture: Image.Image, channels: int, options: Options, name: str) 
 
 def item_array(picture: Image.Image, name: str, options: Options) -> np.ndarray[Any, Any]:
     """A picture that is an item of a dataset as bytes (channels, height, width): treated as the file it came from would be."""
-    _refuse_depth(picture, b"", name)
+    _refuse_depth(picture, _start_of(picture, name), name)
     repair_transparency(picture)
     channels = options.channels or natural_channels(picture, name)
     return _prepared(_upright(picture, name), channels, options, name)
+
+
+def _start_of(picture: Image.Image, name: str) -> bytes:
+    """The first bytes of the file behind an opened picture, where its format needs them and the file is still at hand."""
+    file = getattr(picture, "fp", None)
+    if picture.format != "JPEG2000" or file is None:
+        return b""
+    with decoding(name, "the picture is damaged or cut short"):
+        place = file.tell()
+        file.seek(0)
+        start: bytes = file.read(_START)
+        file.seek(place)
+    return start
 
 
 def natural_channels(picture: Image.Image, name: str) -> int:

@@ -239,7 +239,7 @@ def _label(y: Any) -> Any:
 
 def _check_alike(x: np.ndarray[Any, Any], first: np.ndarray[Any, Any], index: int) -> None:
     if x.shape != first.shape:
-        cure = "; bring pictures to one with size=64 and channels=3, say" if x.ndim == 3 else ""
+        cure = "; bring pictures to one with size=64 and channels=3, say" if x.ndim == 3 or (x.ndim == 2 and x.dtype == np.uint8) else ""
         raise ShapeMismatch(
             f"observation {index} has shape {x.shape}, but the first has {first.shape}; every observation needs the same shape{cure}"
         )
