@@ -28,6 +28,7 @@ from pushforward.data.pictures import Header, decode, header, preparation
 
 __all__ = ["PICTURES", "PictureFile", "Pictures", "list_pictures", "survey_pictures", "from_pictures", "file_labels"]
 
+
 def survey_pictures(files: Sequence[PictureFile]) -> tuple[list[tuple[PictureFile, Header]], list[tuple[str, str]]]:
     """The headers of the readable files, and (name, reason) of the others."""
     good, bad = [], []

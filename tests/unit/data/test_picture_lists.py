@@ -26,9 +26,9 @@ def left_out(path, **kwargs):
     """What a source notes, which must be what Python warns of and the report shows."""
     with pytest.warns(DataWarning) as caught:
         source = read(path, **kwargs)
-    assert [str(w.message) for w in caught] == list(source.notes)
+    assert [str(w.message) for w in caught] == [f"{path.name}: {note}" for note in source.notes]
     shown = pf.data.report(path)
-    assert all(any(n in note for note in source.notes) for n in shown.notes if "beside" not in n)
+    assert [n for n in shown.notes if "beside" not in n] == list(source.notes)
     return source, " ".join(source.notes)
 
 
