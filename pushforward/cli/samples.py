@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,7 @@ def measured(
     voice: Voice,
 ) -> list[list[Record]]:
     """The records of every set in one space; of the usual metrics, those that cannot be had are left out, and it is said why."""
+    from pushforward.metrics.pairs import FewRows
     from pushforward.metrics.scores import scores
 
     real = space(truth.x)
@@ -99,7 +101,16 @@ def measured(
         drawn, records = space(other.x), []
         for metric in (m for m in metrics if m != "modes"):
             try:
-                records += scores(real, drawn, space.computed(), metrics=[metric], train=train, names=names, rng=seed, data=truth.described)
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always", FewRows)
+                    records += scores(
+                        real, drawn, space.computed(), metrics=[metric], train=train, names=names, rng=seed, data=truth.described
+                    )
+                for warning in caught:
+                    if issubclass(warning.category, FewRows):
+                        voice.warn(str(warning.message))
+                    else:
+                        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
             except InvalidValue as error:
                 if insisted:
                     raise

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -18,6 +19,7 @@ from torch.nn import functional
 from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
 from pushforward.core.random import Rng, generator, integers, permutation
 from pushforward.metrics.features import Features, module, rows
+from pushforward.metrics.gauge import standard
 from pushforward.nets.mlp import mlp
 
 __all__ = ["classifier", "Classifier", "learn"]
@@ -36,25 +38,32 @@ class Classifier(nn.Module):
         flat = width * math.prod(_eighth(side) for side in event[1:]) if picture else math.prod(event)
         self.trunk = nn.Sequential(*(convolutions if picture else []), nn.Flatten(), mlp([flat, width, width]), nn.ReLU())
         self.head = nn.Linear(width, classes)
-        self.register_buffer("shift", torch.zeros(event if len(event) == 1 else ()))
-        self.register_buffer("scale", torch.ones(event if len(event) == 1 else ()))
+        self.register_buffer("shift", torch.zeros(event if len(event) == 1 else (), dtype=torch.float64))
+        self.register_buffer("scale", torch.ones(event if len(event) == 1 else (), dtype=torch.float64))
 
     def standardise(self, x: Tensor) -> None:
         """Take the shift and scale of x (n, *event)."""
         x = x.to(torch.float64)
-        over = (0,) if x.ndim == 2 else tuple(range(x.ndim))
-        shift, scale = x.mean(over), x.std(over, correction=0)
-        self.shift = shift.to(torch.float32)
-        self.scale = torch.where(scale > 1e-12 * (1 + shift.abs()), scale, 1.0).to(torch.float32)
+        shift, scale = standard(x if x.ndim == 2 else x.reshape(-1, 1))
+        self.shift, self.scale = (value.reshape(self.shift.shape).to(self.shift) for value in (shift, scale))
+
+    def standardised(self, x: Tensor) -> Tensor:
+        """What the network sees of x (b, *event): shifted and scaled in float64, then in the weights' dtype."""
+        return ((x.to(torch.float64) - self.shift) / self.scale).to(self.head.weight.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """The last hidden layer."""
-        return self.trunk((x - self.shift) / self.scale)
+        return self.trunk(self.standardised(x))
+
+    @torch.no_grad()
+    def log_probabilities(self, features: Tensor) -> Tensor:
+        """Of the classes (b, classes), float64, of rows of the last hidden layer (b, width)."""
+        return self.head(features.to(self.head.weight)).to(torch.float64).log_softmax(1)
 
     @torch.no_grad()
     def classes(self, x: Tensor) -> Tensor:
         """The likeliest class (n,) of every row."""
-        return torch.cat([self.head(self(part.to(torch.float32))).argmax(1) for part in x.split(1024)])
+        return torch.cat([self.head(self(part)).argmax(1) for part in x.split(1024)])
 
 
 def classifier(x: Any, labels: Any, *, steps: int | None = None, width: int = 64, held_out: float = 0.1, rng: Rng = 0) -> Features:
@@ -66,7 +75,8 @@ def classifier(x: Any, labels: Any, *, steps: int | None = None, width: int = 64
         held_out: share of the rows not learnt from; facts['accuracy'] is on these.
     """
     require_positive(steps=steps, width=width, held_out=held_out)
-    x, labels = rows(x), torch.as_tensor(labels).flatten()
+    x = rows(x)
+    labels = _codes(labels)
     if len(labels) != len(x):
         raise ShapeMismatch(f"labels must have one entry per row: expected {len(x)}, got {len(labels)}")
     names, codes = torch.unique(labels, return_inverse=True)
@@ -79,7 +89,20 @@ def classifier(x: Any, labels: Any, *, steps: int | None = None, width: int = 64
     network = learn(x[train], codes[train], len(names), steps=steps, width=width, rng=stream)
     accuracy = float((network.classes(x[test]) == codes[test]).to(torch.float64).mean())
     facts = {"accuracy": accuracy, "classes": len(names), "steps": steps, "held_out": len(test)}
-    return replace(module(network, f"classifier of {len(names)} labels"), facts=facts, block=1024)
+    found = module(network, f"classifier of {len(names)} labels", dtype=torch.float64)
+    return replace(found, facts=facts, block=1024, head=network.log_probabilities)
+
+
+def _codes(labels: Any) -> Tensor:
+    """Labels (n,), numbers or words, as numbers."""
+    if isinstance(labels, Tensor):
+        return labels.detach().flatten()
+    array = np.asarray(labels)
+    return (
+        torch.from_numpy(np.unique(array, return_inverse=True)[1].reshape(-1))
+        if array.dtype.kind in "OUS"
+        else torch.tensor(array).flatten()
+    )
 
 
 def learn(x: Tensor, codes: Tensor, classes: int, *, steps: int, width: int = 64, decay: float = 1e-4, rng: Rng = 0) -> Classifier:
@@ -92,7 +115,7 @@ def learn(x: Tensor, codes: Tensor, classes: int, *, steps: int, width: int = 64
     plan = _Plan(network, steps, decay)
     for step in range(steps):
         picked = integers(len(x), (BATCH,), rng=stream)
-        plan.step(step, x[picked].to(torch.float32), codes[picked])
+        plan.step(step, x[picked], codes[picked])
     return network.eval()
 
 

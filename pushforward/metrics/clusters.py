@@ -17,6 +17,7 @@ pure for nothing; matched, a cluster too many is all wrong.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,19 +25,24 @@ from torch import Tensor
 from pushforward.core.errors import InvalidValue
 from pushforward.core.random import Rng, generator
 from pushforward.core.records import Record
+from pushforward.metrics.features import rows as samples
+from pushforward.metrics.gauge import Gauge
 
 __all__ = ["silhouette", "elbow", "purity"]
 
 
-def silhouette(x: Tensor, labels: Tensor, *, most: int = 10_000, rng: Rng = 0, data: str = "") -> Record:
+def silhouette(x: Any, labels: Any, *, most: int = 10_000, rng: Rng = 0, data: str = "") -> Record:
     """The mean silhouette of rows x (n, d) under labels (n,), with its standard error; 1 is best, below 0 is misplaced.
 
     All pairs are compared, in blocks; of more than `most` rows a random `most` stand for all (said in the record).
     """
-    rows = x.flatten(1).to(torch.float64)
+    rows, labels = samples(x).flatten(1).to(torch.float64), torch.as_tensor(labels)
+    rows = Gauge.of(rows)(rows)
+    labels = labels.to(rows.device)
     if len(rows) != len(labels):
         raise InvalidValue(f"labels must have one entry per row: expected {len(rows)}, got {len(labels)}")
-    if len(rows) > most:
+    n = len(rows)
+    if n > most:
         chosen = torch.randperm(len(rows), generator=generator(rng))[:most].to(rows.device)
         rows, labels = rows[chosen], labels[chosen]
     names, owner = torch.unique(labels, return_inverse=True)
@@ -45,8 +51,8 @@ def silhouette(x: Tensor, labels: Tensor, *, most: int = 10_000, rng: Rng = 0, d
     member = torch.nn.functional.one_hot(owner, len(names)).to(rows)
     size = member.sum(0)
     values = torch.cat([_widths(part, own, rows, member, size) for part, own in zip(rows.split(512), owner.split(512))])
-    details = {"clusters": len(names), "rows": len(rows), "of": len(x)}
-    return Record.of("silhouette", values, bound="exact" if len(rows) == len(x) else "estimate", data=data, details=details)
+    details = {"clusters": len(names), "rows": len(rows), "of": n}
+    return Record.of("silhouette", values, bound="exact" if len(rows) == n else "estimate", data=data, details=details)
 
 
 def elbow(inertia: Mapping[int, float]) -> int:

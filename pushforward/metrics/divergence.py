@@ -32,6 +32,9 @@ from pushforward.core.phase import adamw
 from pushforward.core.random import Rng, generator, integers, permutation
 from pushforward.core.records import Record
 from pushforward.core.registry import read
+from pushforward.metrics.features import rows
+from pushforward.metrics.gauge import standard
+from pushforward.metrics.layouts import require_alike
 from pushforward.nets.mlp import MLP
 from pushforward.objectives.divergences import Divergence
 
@@ -86,7 +89,11 @@ def divergence(
     if folds < 2:
         raise InvalidValue(f"folds must be at least 2, got {folds}: a critic is never judged on rows it has learnt from")
     stream, p, q = generator(rng), _rows(p, "p"), _rows(q, "q")
+    require_alike(p, q, ("p's", "q's"))
+    p, q = p.flatten(1), q.flatten(1)
     _check(p, q, folds)
+    shift, scale = standard(torch.cat([p, q]))
+    p, q = (((x - shift) / scale).float() for x in (p, q))  # no critic may see units and offsets, which float32 has no digits for
     fold_p, fold_q = (permutation(len(x), rng=stream).to(x.device) % folds for x in (p, q))
     on_p, on_q = torch.empty(len(p), dtype=torch.float64), torch.empty(len(q), dtype=torch.float64)
     for fold in range(folds):
@@ -213,13 +220,14 @@ def _parted(x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def _rows(x: Any, name: str) -> Tensor:
-    """(n, *shape) -> (n, d), float32."""
-    x = torch.as_tensor(x)
-    if x.ndim < 2:
+    """(n, *shape), float64."""
+    given = rows(x)
+    if getattr(x, "ndim", given.ndim) < 2:
         raise ShapeMismatch(f"{name} must be rows (n, d), got shape {tuple(x.shape)}; reshape single numbers to (n, 1)")
-    if not x.isfinite().all():
+    found = given.to(torch.float64)
+    if not found.isfinite().all():
         raise BadSource(f"{name} holds NaN or infinity; drop or fill those rows")
-    return x.detach().flatten(1).float()
+    return found
 
 
 def _check(p: Tensor, q: Tensor, folds: int) -> None:

@@ -20,16 +20,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra, ShapeMismatch, require_positive, suggestion
 from pushforward.core.random import Rng
+from pushforward.core.space import as_array
+from pushforward.metrics.gauge import standard
 
 __all__ = ["Features", "raw", "scaled", "pca", "module", "efficientnet", "named", "rows", "digest", "NAMES"]
 
+_TAKEN = tuple(np.dtype(name) for name in ("float64", "float32", "float16", "uint8", "int8", "int16", "int32", "int64", "bool"))
 NAMES = ("raw", "scaled", "pca", "classifier", "efficientnet")
+ROUNDING = 8 * torch.finfo(torch.float64).eps
 SIDE = 224
 """Pixels a side that EfficientNet-lite0 was trained on."""
 
@@ -45,6 +50,8 @@ class Features:
         preparation: what is done to the observations first (resizing, scaling).
         facts: what else to know about it, e.g. a classifier's accuracy.
         block: rows at a time.
+        rounding: the share of themselves that features may be off by: distances that differ by no more are ties.
+        head: features (b, d) to the log-probabilities (b, classes) of a classifier, where the space is the inside of one.
 
     Example:
         >>> space = raw()
@@ -58,6 +65,8 @@ class Features:
     preparation: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     block: int = 4096
+    rounding: float = ROUNDING
+    head: Callable[[Tensor], Tensor] | None = None
 
     @property
     def label(self) -> str:
@@ -78,15 +87,39 @@ class Features:
 
 
 def rows(x: Any) -> Tensor:
-    """x as a tensor with at least one row and two axes; InvalidKind or ShapeMismatch otherwise."""
-    if not isinstance(x, Tensor):
-        try:
-            x = torch.as_tensor(x)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise InvalidKind(f"samples must be a tensor or array (n, ...), got {type(x).__name__}; pass source.all().x, say") from error
+    """Samples as a tensor with at least one row and two axes, their numbers as they came; InvalidKind or ShapeMismatch otherwise.
+
+    Tensors, arrays (any layout and byte order), data frames of numbers, and lists of numbers, which are read as float64.
+    """
+    x = x.detach() if isinstance(x, Tensor) else _tensor(x)
+    if x.layout is not torch.strided or x.is_complex():
+        kind = "complex" if x.is_complex() else "sparse"
+        raise InvalidKind(
+            f"samples must be dense real numbers, got a {kind} tensor; pass {'its parts' if x.is_complex() else 'x.to_dense()'}"
+        )
     if x.ndim == 0 or len(x) == 0:
         raise ShapeMismatch(f"samples must have at least one row, got shape {tuple(x.shape)}")
     return x[:, None] if x.ndim == 1 else x
+
+
+def _tensor(x: Any) -> Tensor:
+    """Anything but a tensor as a tensor."""
+    if isinstance(x, np.ma.MaskedArray) and bool(np.ma.getmaskarray(x).any()):
+        raise InvalidKind("samples must be numbers, got an array with masked entries; drop these rows, or fill them")
+    try:
+        if isinstance(x, (list, tuple)) and x and isinstance(x[0], Tensor):
+            x = torch.stack([each.detach() for each in x]).cpu().numpy()
+        array = np.asarray(as_array(x))
+    except (TypeError, ValueError, RuntimeError) as error:
+        why = f" ({error})" if isinstance(error, InvalidKind) else ""
+        raise InvalidKind(
+            f"samples must be a tensor or array (n, ...) or a data frame of numbers, got {type(x).__name__}{why[:160]}; "
+            "pass source.all().x, say"
+        ) from error
+    if not array.dtype.isnative or array.dtype not in _TAKEN:
+        array = array.astype(np.float64)
+    array = np.ascontiguousarray(array)
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 def digest(tensors: Iterable[Tensor]) -> str:
@@ -107,17 +140,18 @@ def raw() -> Features:
 def scaled(x: Any, *, low: float | None = None, high: float | None = None) -> Features:
     """Coordinates without units, by the real data x: standardised points; pictures and clips to [0, 1].
 
-    For pictures, low and high are the ends of their range; those seen if not given. Constant coordinates keep their unit.
+    For pictures, low and high are the ends of their range; those seen if not given. Constant coordinates are measured in the mean
+    standard deviation of the others.
     """
     x = rows(x).to(torch.float64)
     if x.ndim == 2:
-        shift, scale = x.mean(0), x.std(0, correction=0)
+        shift, scale = standard(x)
         said = "each coordinate standardised"
     else:
         shift = x.min() if low is None else torch.tensor(low, dtype=torch.float64)
         scale = (x.max() if high is None else torch.tensor(high, dtype=torch.float64)) - shift
         said = f"[{float(shift):g}, {float(shift + scale):g}] to [0, 1]"
-    scale = torch.where(scale > 1e-12 * (1 + shift.abs()), scale, 1.0)
+        scale = torch.where(scale > 0, scale, 1.0)
     return Features("scaled", digest([shift, scale]), lambda u: ((u - shift) / scale).flatten(1), said)
 
 
@@ -133,34 +167,46 @@ def pca(x: Any, k: int = 50) -> Features:
     model = PCA(kept).fit(flat)
     mean, axes = model.mean_, model.components_
     share = float(model.explained_variance_ratio_.sum())
-    return Features(f"pca({kept})", digest([mean, axes]), lambda u: (u.flatten(1) - mean) @ axes.T, facts={"explained": share})
+    return Features(
+        f"pca({kept})", digest([mean, axes]), lambda u: (u.flatten(1) - mean) @ axes.T, facts={"explained": share}, rounding=8 * ROUNDING
+    )
 
 
-def module(network: Any, name: str = "", *, prepare: Callable[[Tensor], Tensor] | None = None, preparation: str = "") -> Features:
+def module(
+    network: Any,
+    name: str = "",
+    *,
+    prepare: Callable[[Tensor], Tensor] | None = None,
+    preparation: str = "",
+    dtype: torch.dtype | None = None,
+) -> Features:
     """A user's torch module as a feature space.
 
     Arguments:
-        network: (b, *shape) of its own dtype to (b, ...), which is flattened; called in evaluation mode.
+        network: (b, *shape) to (b, ...), which is flattened; called in evaluation mode.
         name: how records call it; its class if not given.
         prepare: what to do to observations first; say it in `preparation`, which records keep.
+        dtype: what the network takes, e.g. float64 where it shifts and scales by itself; that of its weights if not given.
     """
     if not isinstance(network, nn.Module):
         raise InvalidKind(f"a feature space is made of a torch module, got {type(network).__name__}; wrap a function in one")
     tensors = network.state_dict()
-    first = next((t for t in tensors.values() if t.is_floating_point()), torch.zeros(()))
+    first = next((t for t in network.parameters() if t.is_floating_point()), None)
+    if first is None:
+        first = next((t for t in tensors.values() if t.is_floating_point()), torch.zeros(()))
 
     def features(u: Tensor) -> Tensor:
         was = network.training
         network.eval()
         try:
-            given = (u if prepare is None else prepare(u)).to(first)
+            given = (u if prepare is None else prepare(u)).to(first.device, dtype or first.dtype)
             return network(given)
         finally:
             network.train(was)
 
     if prepare is not None and not preparation:
         preparation = f"prepared by {getattr(prepare, '__qualname__', type(prepare).__name__)}"
-    return Features(name or type(network).__name__, digest(tensors.values()), features, preparation, block=256)
+    return Features(name or type(network).__name__, digest(tensors.values()), features, preparation, block=256, rounding=_rounding(first))
 
 
 def efficientnet(*, low: float = 0.0, high: float = 255.0, device: torch.device | str = "cpu") -> Features:
@@ -212,6 +258,11 @@ def named(
     if name == "scaled":
         return scaled(real, low=low, high=high)
     return raw() if name == "raw" else pca(real, int(number or 50))
+
+
+def _rounding(weights: Tensor) -> float:
+    """The share that a network's outputs may be off by, where its weights are such."""
+    return max(ROUNDING, 8 * torch.finfo(weights.dtype).eps) if weights.is_floating_point() else ROUNDING
 
 
 def _flat(u: Tensor) -> Tensor:

@@ -21,11 +21,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidValue, ShapeMismatch
+from pushforward.core.errors import ShapeMismatch
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features
-from pushforward.metrics.pairs import Pair, seed_of
+from pushforward.metrics.pairs import Pair, seed_of, warn_of_few_rows
 
 __all__ = ["fid", "frechet_distance"]
 
@@ -33,19 +33,25 @@ __all__ = ["fid", "frechet_distance"]
 def fid(real: Any, generated: Any, *, features: Features | None = None, rng: Rng = 0, data: str = "") -> Record:
     """Fréchet distance of generated (m, *shape) from real rows (n, *shape) in a feature space (raw if none is given).
 
-    Raises InvalidValue where either set has no more rows than there are features: its covariance is then singular.
+    Warns (`FewRows`) where either set has no more rows than there are features: its covariance is then singular, and the distance far
+    too large even between equal laws.
     """
     pair = Pair.of(real, generated, features, data)
-    fewest = min(len(pair.real), len(pair.generated))
-    if fewest <= pair.dimension:
-        raise InvalidValue(
-            f"a Fréchet distance in {pair.dimension} features needs more rows than that on either side, got {len(pair.real)} real and "
-            f"{len(pair.generated)} generated; bring more rows, or use fewer features: pca({max(1, fewest // 10)})"
+    fewest, d = min(len(pair.real), len(pair.generated)), pair.dimension
+    details: dict[str, Any] = {}
+    if fewest <= d:
+        note = (
+            f"{len(pair.real)} real and {len(pair.generated)} generated rows in {d} features: covariances are singular and the distance is "
+            f"too large, its error bar rough; bring more than {d} rows, or use fewer features: pca({max(1, fewest // 10)})"
         )
+        warn_of_few_rows("fid", note)
+        details = {"note": note}
     one, two = pair.centred()
+    square = pair.gauge.scale**2
     value = _distance(one, two)
-    bias = _bias(one, two, value, rng)
-    return pair.record("fid", value, _error(one, two), bias=bias, without_bias=value - bias, seed=seed_of(rng))
+    bias = _bias(one, two, value, rng) * square
+    error, value = _error(one, two) * square, value * square
+    return pair.record("fid", value, error, bias=bias, without_bias=value - bias, seed=seed_of(rng), **details)
 
 
 def frechet_distance(mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covariance: Tensor) -> float:

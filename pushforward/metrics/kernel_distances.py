@@ -21,26 +21,43 @@ from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features
-from pushforward.metrics.pairs import Pair, seed_of
+from pushforward.metrics.neighbours import BLOCK_NUMBERS
+from pushforward.metrics.pairs import Pair, seed_of, warn_of_few_rows
 
 __all__ = ["kid", "mmd", "median_distance"]
 
 LEAST_BLOCKS = 10
+CANCELLED = 2.0**-16
+"""A squared distance below this share of |a|² + |b|² has lost too many digits."""
 
 
 def kid(real: Any, generated: Any, *, features: Features | None = None, block: int = 1000, rng: Rng = 0, data: str = "") -> Record:
     """Kernel inception distance of generated (m, *shape) from real rows (n, *shape): 0 for equal laws, up to the error bar.
 
+    Warns (`FewRows`) where either set has fewer than 20 rows: one block is all there is then, and its error bar, from how far each row
+    moves the distance, is rough.
+
     Arguments:
         features: the space; raw if none is given.
-        block: rows of each set in one block, lowered so that there are ten blocks at least.
+        block: rows of each set in one block, at least 2; lowered so that there are ten blocks at least.
     """
     require_positive(block=block)
-    pair = Pair.of(real, generated, features, data, least=2 * LEAST_BLOCKS)
-    count = max(LEAST_BLOCKS, min(len(pair.real), len(pair.generated)) // block)
-    stream = generator(rng)
-    parts = [x[permutation(len(x), rng=stream)].tensor_split(count) for x in (pair.real, pair.generated)]
-    values = torch.stack([_unbiased(_cubic(a, a), _cubic(b, b), _cubic(a, b)) for a, b in zip(*parts)])
+    if block < 2 or block != int(block):
+        raise InvalidValue(f"block must be a whole number of at least 2, as a block compares its rows with each other; got {block}")
+    pair = Pair.of(real, generated, features, data)
+    fewest, stream = min(len(pair.real), len(pair.generated)), generator(rng)
+    centre = pair.gauge.centre
+    one, two = (x[permutation(len(x), rng=stream)] - centre for x in (pair.real, pair.generated))
+    if fewest < 2 * LEAST_BLOCKS:
+        note = f"only {fewest} rows: the kernel distance and its error bar are rough; bring {2 * LEAST_BLOCKS} or more"
+        warn_of_few_rows("kid", note)
+        together = torch.cat([one, two])
+        kernel = _cubic(together, together, centre)
+        value = float(_unbiased(kernel[: len(one), : len(one)], kernel[len(one) :, len(one) :], kernel[: len(one), len(one) :]))
+        return pair.record("kid", value, _error(kernel, len(one)), blocks=1, seed=seed_of(rng), note=note)
+    count = max(LEAST_BLOCKS, fewest // int(block))
+    parts = zip(*(x.tensor_split(count) for x in (one, two)))
+    values = torch.stack([_unbiased(*(_cubic(u, v, centre) for u, v in ((a, a), (b, b), (a, b)))) for a, b in parts])
     return pair.mean("kid", values, blocks=count, seed=seed_of(rng))
 
 
@@ -66,11 +83,12 @@ def mmd(
     pair = Pair.of(real, generated, features, data)
     stream = generator(rng)
     one, two = (x[permutation(len(x), rng=stream)[:most]] for x in pair.centred())
-    h = median_distance(one) if bandwidth is None else float(bandwidth)
-    if not h > 0:
+    scale = pair.gauge.scale
+    width = median_distance(one) if bandwidth is None else float(bandwidth) / scale
+    if not width > 0:
         raise InvalidValue("the median distance between real rows is 0; pass a bandwidth")
-    together = torch.cat([one, two])
-    kernel = torch.exp(_squares(together) / (-2 * h * h))
+    together, h = torch.cat([one, two]), width * scale
+    kernel = torch.exp(_squares(together) / (-2 * width * width))
     seen = _split(kernel, _signs(torch.arange(len(together)), len(one))[:, None])
     drawn = torch.stack([_signs(permutation(len(together), rng=stream), len(one)) for _ in range(permutations)], 1)
     p = (1 + int((_split(kernel, drawn) >= seen).sum())) / (1 + permutations)
@@ -86,8 +104,16 @@ def median_distance(x: Tensor, most: int = 1000) -> float:
     return float(squares[above[0], above[1]].sqrt().median()) if len(some) > 1 else 0.0
 
 
-def _cubic(x: Tensor, y: Tensor) -> Tensor:
-    return (x @ y.T / x.shape[1] + 1) ** 3
+def _cubic(x: Tensor, y: Tensor, centre: Tensor) -> Tensor:
+    """(xᵀy/d + 1)³ of rows x + c (b, d) and y + c (m, d), less all terms in x alone or y alone, which cancel in MMD².
+
+    With a = xᵀy/d, p = cᵀx/d, q = cᵀy/d and s = |c|²/d + 1 the kernel is (a + p + q + s)³. Far from the origin s³ is all that float64
+    would keep of it; without it, and the other terms that cancel, nothing is lost.
+    """
+    d = x.shape[1]
+    a, p, q, s = x @ y.T / d, (x @ centre / d)[:, None], (y @ centre / d)[None], float(centre @ centre) / d + 1
+    rest = p + q + s
+    return a * (a * a + 3 * a * rest + 3 * rest * rest) + 3 * p * q * (rest + s)
 
 
 def _unbiased(xx: Tensor, yy: Tensor, xy: Tensor) -> Tensor:
@@ -97,9 +123,13 @@ def _unbiased(xx: Tensor, yy: Tensor, xy: Tensor) -> Tensor:
 
 
 def _squares(x: Tensor) -> Tensor:
+    """Squared distances between all rows (n, n); those that cancel are formed again from differences."""
     squares = x.square().sum(1)
-    found = (squares[:, None] + squares - 2 * x @ x.T).clamp_min_(0)
-    return found.fill_diagonal_(0)
+    sums = squares[:, None] + squares
+    found = torch.addmm(sums, x, x.T, alpha=-2).clamp_min_(0)
+    for pairs in (found < CANCELLED * sums).nonzero().split(max(1, BLOCK_NUMBERS // x.shape[1])):
+        found[pairs[:, 0], pairs[:, 1]] = (x[pairs[:, 0]] - x[pairs[:, 1]]).square().sum(1)
+    return found
 
 
 def _signs(order: Tensor, n: int) -> Tensor:
@@ -122,6 +152,7 @@ def _error(kernel: Tensor, n: int) -> float:
     """The standard error of MMD², from how far each row moves it (first order)."""
     m = len(kernel) - n
     to_real, to_other = kernel[:, :n].sum(1), kernel[:, n:].sum(1)
-    real = (to_real[:n] - 1) / (n - 1) - to_other[:n] / m
-    other = (to_other[n:] - 1) / (m - 1) - to_real[n:] / n
+    own = kernel.diagonal()
+    real = (to_real[:n] - own[:n]) / (n - 1) - to_other[:n] / m
+    other = (to_other[n:] - own[n:]) / (m - 1) - to_real[n:] / n
     return 2 * math.sqrt(float(real.var() / n + other.var() / m))

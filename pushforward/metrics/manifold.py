@@ -1,6 +1,9 @@
 r"""Precision, recall, density and coverage: two sets of features as unions of balls.
 
 B(x_i) is the open ball around a real row that just does not reach its k-th nearest other real row; B(y_j) likewise for generated rows.
+Rows at just that distance are outside, as in the code of Naeem et al.; distances that differ by rounding alone are the same. Where k
+others equal a row its radius is 0: the ball is then that point, and holds all rows equal to it (the closed balls of Kynkäänniemi et al.
+do so too). So identical sets have precision, recall and coverage 1 whatever is repeated in them, and whole numbers give exact answers.
 
     precision = share of y inside any B(x_i)        recall   = share of x inside any B(y_j)       (Kynkäänniemi et al. 2019)
     density   = mean over y of #{i: y in B(x_i)}/k   coverage = share of B(x_i) that hold any y    (Naeem et al. 2020)
@@ -21,7 +24,7 @@ import torch
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features
-from pushforward.metrics.neighbours import radii, squared_distances
+from pushforward.metrics.neighbours import Balls, squared_distances
 from pushforward.metrics.pairs import Pair
 
 __all__ = ["prdc"]
@@ -36,15 +39,16 @@ def prdc(real: Any, generated: Any, *, features: Features | None = None, k: int 
         rng: for the signature shared by all metrics; nothing is drawn.
     """
     pair = Pair.of(real, generated, features, data)
-    one, two = pair.centred()
-    real_radii, own_radii = radii(one, k), radii(two, k)
-    count, inside = two.new_zeros(len(two)), torch.zeros(len(one), dtype=torch.bool)
-    closest = one.new_full((len(one),), torch.inf)
-    for rows, squares in squared_distances(two, one):
-        count[rows] = (squares < real_radii).sum(1).to(count)
-        inside |= (squares < own_radii[rows, None]).any(0)
-        closest = torch.minimum(closest, squares.amin(0))
-    found = {"precision": count > 0, "recall": inside, "density": count / k, "coverage": closest < real_radii}
+    one, two = pair.points()
+    around_real, around_own = Balls.of(one, k, two), Balls.of(two, k, one)
+    count, inside = torch.zeros(len(two), dtype=torch.float64), torch.zeros(len(one), dtype=torch.bool)
+    covered = torch.zeros_like(inside)
+    for rows, squares in squared_distances(two.x, one.x):
+        held = around_real.hold(two.x[rows], squares)
+        count[rows] = held.sum(1).to(count)
+        covered |= held.any(0)
+        inside |= around_own.part(rows).hold(one.x, squares.T).any(1)
+    found = {"precision": count > 0, "recall": inside, "density": count / k, "coverage": covered}
     ideal = {"density": 1.0, "coverage": _ideal_coverage(len(one), len(two), k)}
     return [
         pair.mean(name, values.to(torch.float64), settings=f"k = {k}", k=k, **({"ideal": ideal[name]} if name in ideal else {}))

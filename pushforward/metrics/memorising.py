@@ -5,6 +5,8 @@ With d(x) the distance from x to the nearest training row, g generated rows and 
     closer      = P(d(g) < d(h)) + ½ P(d(g) = d(h))    ½ for new samples, above for repeated ones (Meehan et al. 2020),
     suspicious  = share of g with d(g) < the q-quantile of d(h)      q for new samples (1 % unless told otherwise).
 
+Distances that differ by no more than rounding are equal (`metrics.neighbours`).
+
 Blurred samples score below ½ in `closer`: far from everything. The closest pairs come back by row number, to be looked at.
 """
 
@@ -16,11 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
+from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features
-from pushforward.metrics.neighbours import nearest
+from pushforward.metrics.neighbours import merged, nearest
 from pushforward.metrics.pairs import Pair
 
 __all__ = ["memorising"]
@@ -51,12 +53,11 @@ def memorising(
     if not quantile < 1:
         raise InvalidValue(f"quantile must lie between 0 and 1, got {quantile}; 0.01 say")
     pair = Pair.of(train, generated, features, data)
-    fresh = pair.features(held_out)
-    if fresh.shape[1] != pair.dimension:
-        raise ShapeMismatch(f"held-out rows have {fresh.shape[1]} features, training rows {pair.dimension}; pass rows of one shape")
-    learnt, drawn = pair.centred()
-    usual, _ = nearest(fresh - pair.real.mean(0), learnt)
-    found, index = nearest(drawn, learnt)
+    fresh = pair.more(held_out, train, ("training", "held-out"))
+    learnt, drawn, unseen = pair.points(pair.real, pair.generated, fresh)
+    (usual, near_usual), (found, index) = nearest(unseen.x, learnt.x), nearest(drawn.x, learnt.x)
+    noise = torch.cat([drawn.noise + learnt.noise[index], unseen.noise + learnt.noise[near_usual]])
+    found, usual = (merged(torch.cat([found, usual]), noise) * pair.gauge.scale).split([len(found), len(usual)])
     limit = float(usual.quantile(quantile))
     closest = found.argsort()[:pairs]
     named = [(int(i), int(index[i]), float(found[i])) for i in closest]

@@ -25,7 +25,8 @@ from torch import Tensor
 from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
-from pushforward.metrics.features import Features, digest, rows
+from pushforward.metrics.features import ROUNDING, Features, digest, rows
+from pushforward.metrics.gauge import Gauge
 from pushforward.metrics.neighbours import nearest
 from pushforward.metrics.pairs import Pair, seed_of
 
@@ -43,15 +44,17 @@ def modes(generated: Any, centres: Any, sd: float, *, weights: Any = None, withi
     Details hold each number's 'ideal', what a perfect sampler of as many rows has on average.
     """
     require_positive(sd=sd, within=within)
-    x, c = rows(generated).to(torch.float64), rows(centres).to(torch.float64)
+    x, c = (rows(each).to("cpu", torch.float64) for each in (generated, centres))
     if x.ndim != 2 or c.ndim != 2 or x.shape[1] != c.shape[1]:
         raise ShapeMismatch(f"expected samples (n, d) and centres (K, d) of one d, got {tuple(x.shape)} and {tuple(c.shape)}")
     if not bool(x.isfinite().all()):
         raise InvalidValue("the samples hold NaN or infinity; drop these rows")
     q = _weights(weights, len(c))
     n, share = len(x), _inside(x.shape[1], within)
-    distance, index = nearest(x, c)
-    good = distance <= within * sd
+    gauge = Gauge.of(c, x)
+    distance, index = nearest(gauge(x), gauge(c))
+    noise = gauge.noise(x, ROUNDING)  # a sample that lies at the limit, up to rounding, counts
+    good = distance <= within * (sd / gauge.scale) + noise
     made: dict[str, Any] = {"bound": "exact", "data": data or f"{len(c)} centres #{digest([c, q])}"}
     facts = {"features": f"raw; s = {sd:g}, within {within:g} s", "modes": len(c)}
     divergence, error, counts = _reverse_kl(index, q)
@@ -110,7 +113,7 @@ def diversity(
     one, two = (x[permutation(len(x), rng=stream)[:n]] for x in pair.centred())
     found = []
     for name, measure in (("pairwise_distance", _pairwise), ("neighbour_distance", _to_nearest)):
-        real_values, values = measure(one), measure(two)
+        real_values, values = (measure(x) * pair.gauge.scale for x in (one, two))
         mean = float(real_values.mean())
         ratio = float(values.mean()) / mean if mean > 0 else math.nan
         found.append(pair.mean(name, values, ideal=mean, ratio=ratio, rows=n, seed=seed_of(rng)))

@@ -6,7 +6,9 @@ What a record of a sample metric says besides its number: the feature space with
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,8 +19,15 @@ from pushforward.core.random import Rng
 from pushforward.core.records import Record
 from pushforward.core.source import spread
 from pushforward.metrics.features import Features, digest, raw, rows
+from pushforward.metrics.gauge import Gauge, power_of_two
+from pushforward.metrics.layouts import require_alike
+from pushforward.metrics.neighbours import Points
 
-__all__ = ["Pair", "described", "seed_of"]
+__all__ = ["FewRows", "Pair", "described", "seed_of", "warn_of_few_rows"]
+
+
+class FewRows(UserWarning):
+    """There are so few rows that a metric's value and error bar are rough."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +43,9 @@ class Pair:
     def of(cls, real: Any, generated: Any, features: Features | None = None, data: str = "", *, least: int = 2) -> Pair:
         """The features of both sets; ShapeMismatch or InvalidValue where they do not fit each other."""
         features = raw() if features is None else features
-        one, two = features(real), features(generated)
+        given, made = rows(real), rows(generated)
+        require_alike(given, made)
+        one, two = features(given), features(made)
         if one.shape[1] != two.shape[1]:
             raise ShapeMismatch(
                 f"real and generated samples have {one.shape[1]} and {two.shape[1]} features; bring both to one shape (size=..., say)"
@@ -42,19 +53,37 @@ class Pair:
         for name, x in (("real", one), ("generated", two)):
             if len(x) < least:
                 raise InvalidValue(f"at least {least} {name} rows are needed, got {len(x)}; bring more")
-            if not bool(x.isfinite().all()):
-                raise InvalidValue(f"the {name} samples hold NaN or infinity in {features.label}; drop these rows")
-        return cls(one, two, features, data or described(rows(real)))
+            _require_finite(name, x, features)
+        return cls(one, two, features, data or described(given))
+
+    def more(self, x: Any, given: Any, names: tuple[str, str]) -> Tensor:
+        """The features of a third set, laid out as the real rows were given; names are what to call the real and the third rows."""
+        x = rows(x)
+        require_alike(rows(given), x, names)
+        found = self.features(x)
+        if found.shape[1] != self.dimension:
+            raise ShapeMismatch(f"{names[1]} rows have {found.shape[1]} features, {names[0]} rows {self.dimension}; pass rows of one shape")
+        _require_finite(names[1], found, self.features)
+        return found
 
     @property
     def dimension(self) -> int:
         """How many features."""
         return int(self.real.shape[1])
 
+    @cached_property
+    def gauge(self) -> Gauge:
+        """The common centre and scale of both sets."""
+        return Gauge.of(self.real, self.generated)
+
     def centred(self) -> tuple[Tensor, Tensor]:
-        """Both sets less the real mean, so that distances and covariances do not cancel far from the origin."""
-        mean = self.real.mean(0)
-        return self.real - mean, self.generated - mean
+        """Both sets in the common gauge: distances are then in parts of `gauge.scale`."""
+        return self.gauge(self.real), self.gauge(self.generated)
+
+    def points(self, *sets: Tensor) -> tuple[Points, ...]:
+        """Both sets, or those given, in the common gauge, with what rounding may have done to each row."""
+        gauge, share = self.gauge, self.features.rounding
+        return tuple(Points(gauge(x), gauge.noise(x, share)) for x in (sets or (self.real, self.generated)))
 
     def record(self, quantity: str, value: float, error: float, *, settings: str = "", **details: Any) -> Record:
         """A record of one number."""
@@ -64,9 +93,11 @@ class Pair:
 
     def mean(self, quantity: str, values: Tensor, *, settings: str = "", **details: Any) -> Record:
         """A record of the mean of one number per row, with its standard error; n stays the number of generated rows."""
-        of = Record.of(quantity, values)
-        found = self.record(quantity, of.value, of.error, settings=settings, **details)
-        return Record(**{**found.__dict__, "values": of.values})
+        largest = float(values.abs().max())
+        unit = power_of_two(largest)  # squares of 1e178 would be infinite
+        of = Record.of(quantity, values / unit)
+        found = self.record(quantity, of.value * unit, of.error * unit, settings=settings, **details)
+        return Record(**{**found.__dict__, "values": values.detach().to("cpu", torch.float64)})
 
     def _details(self, settings: str, details: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -78,6 +109,11 @@ class Pair:
         }
 
 
+def _require_finite(name: str, x: Tensor, features: Features) -> None:
+    if not bool(x.isfinite().all()):
+        raise InvalidValue(f"the {name} samples hold NaN or infinity in {features.label}; drop these rows")
+
+
 def described(x: Tensor) -> str:
     """What records say they were measured on where no name was given: the count and a fingerprint of the real rows."""
     return f"{len(x)} rows #{digest([x[spread(len(x), 256)].to(torch.float64)])}"
@@ -86,3 +122,8 @@ def described(x: Tensor) -> str:
 def seed_of(rng: Rng) -> int | str:
     """The seed, where it is known."""
     return rng if isinstance(rng, int) else "a stream"
+
+
+def warn_of_few_rows(metric: str, note: str) -> None:
+    """Say so, as a `FewRows` warning, which the command line shows in its own way."""
+    warnings.warn(f"{metric}: {note}", FewRows, stacklevel=3)

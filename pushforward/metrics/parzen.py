@@ -9,12 +9,13 @@ were samples, as many and with the same σ. A sampler above its ceiling has foun
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
+from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.densities.choose import log_density
@@ -46,22 +47,23 @@ def parzen(
     """
     require_positive(sigma=sigma)
     pair = Pair.of(train, generated, features, data)
-    asked = pair.features(test)
-    if asked.shape[1] != pair.dimension:
-        raise ShapeMismatch(f"test rows have {asked.shape[1]} features, training rows {pair.dimension}; pass rows of one shape")
-    order = permutation(len(pair.real), rng=generator(rng))
-    as_many = min(len(order), len(pair.generated))
-    stand_in, left = pair.real[order[:as_many]], pair.real[order[as_many:]][:CHOOSING_ROWS]
+    known, drawn = pair.centred()
+    asked, scale = pair.gauge(pair.more(test, train, ("training", "test"))), pair.gauge.scale
+    order = permutation(len(known), rng=generator(rng))
+    as_many = min(len(order), len(drawn))
+    stand_in, left = known[order[:as_many]], known[order[as_many:]][:CHOOSING_ROWS]
     if sigma is None:
         if len(left) < 2:
             raise InvalidValue(
                 f"to choose sigma, training rows must be left over: got {len(order)} for {as_many} samples; pass sigma, or more rows"
             )
-        sigma = best_width(pair.generated, left)
+        sigma = best_width(drawn, left) * scale
     facts = {"sigma": sigma, "test": len(asked), "seed": seed_of(rng)}
     said = f"Parzen window, {len(asked)} test rows, sigma = {sigma:.6g}"
-    ceiling = pair.mean("parzen_ceiling", log_density(stand_in, asked, sigma), settings=said, samples=as_many, **facts)
-    value = pair.mean("parzen", log_density(pair.generated, asked, sigma), settings=said, ideal=ceiling.value, **facts)
+    width, volume = sigma / scale, pair.dimension * math.log(scale)
+    at_most, found = (log_density(samples, asked, width) - volume for samples in (stand_in, drawn))
+    ceiling = pair.mean("parzen_ceiling", at_most, settings=said, samples=as_many, **facts)
+    value = pair.mean("parzen", found, settings=said, ideal=ceiling.value, **facts)
     return [_in_nats(value), _in_nats(ceiling)]
 
 

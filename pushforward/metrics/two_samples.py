@@ -94,9 +94,9 @@ def ks_to_law(law: Callable[[Tensor], Tensor], generated: Any, *, name: str) -> 
 def _ks(pair: Pair, x: Tensor, y: Tensor, name: str) -> Record:
     """The record of one feature, both sets sorted."""
     at = torch.cat([x, y])
-    first = torch.searchsorted(x, at, right=True) / len(x)
-    second = torch.searchsorted(y, at, right=True) / len(y)
-    gaps = (first.to(torch.float64) - second.to(torch.float64)).abs()
+    first = torch.searchsorted(x, at, right=True).to(torch.float64) / len(x)
+    second = torch.searchsorted(y, at, right=True).to(torch.float64) / len(y)
+    gaps = (first - second).abs()
     place = gaps.argmax()
     f, g = float(first[place]), float(second[place])
     error = math.sqrt(f * (1 - f) / len(x) + g * (1 - g) / len(y))

@@ -118,14 +118,14 @@ def test_categories_become_columns_with_names(made: Path, cli) -> None:
     assert all(r["value"] == 0 for r in records(done.out))
 
 
-def test_too_few_rows_leave_fid_out_unless_it_was_asked_for(made: Path, cli) -> None:
+def test_of_too_few_rows_fid_comes_with_a_warning(made: Path, cli) -> None:
     done = cli("compare", made / "pictures.npz", made / "pictures.npz", "--rows", "60", "--json")
     assert done.code == 0
-    assert "fid left out" in done.err
-    assert "fid" not in [r["quantity"] for r in records(done.out)]
-    done = cli("compare", made / "pictures.npz", made / "pictures.npz", "--rows", "60", "--metrics", "fid")
-    assert done.code == 2
+    assert "warning: fid: 60 real and 60 generated rows" in done.err
     assert "pca(6)" in done.err
+    found = next(r for r in records(done.out) if r["quantity"] == "fid")
+    assert found["value"] is not None
+    assert found["error"] is not None
 
 
 @pytest.mark.parametrize(

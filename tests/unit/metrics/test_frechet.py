@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import pytest
 import torch
 from scipy.linalg import sqrtm
 from torch import Tensor
 
-from pushforward.core.errors import InvalidValue, ShapeMismatch
+from pushforward.core.errors import ShapeMismatch
 from pushforward.metrics.frechet import fid, frechet_distance
+from pushforward.metrics.pairs import FewRows
 
 STREAM = torch.Generator()
 
@@ -74,7 +76,18 @@ def test_of_one_law_all_there_is_is_bias() -> None:
     assert sum(r.value for r in null) == pytest.approx(sum(r.details["bias"] for r in null), rel=0.15)
 
 
-def test_too_few_rows_are_refused_with_a_cure() -> None:
-    with pytest.raises(InvalidValue, match=r"20 features needs more rows.*pca\(2\)"):
-        fid(normal(20, 20), normal(100, 20))
+def test_too_few_rows_give_a_value_with_a_warning_and_an_error_bar() -> None:
+    with pytest.warns(FewRows, match=r"20 real and 100 generated rows in 20 features.*pca\(2\)"):
+        found = fid(normal(20, 20), normal(100, 20))
+    assert found.value > 0
+    assert 0 < found.error < found.value
+    assert "too large" in found.details["note"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FewRows)
+        drawn = [fid(normal(15, 20, seed=2 * i), normal(15, 20, seed=2 * i + 1) + 0.5) for i in range(40)]
+    spread = float(torch.tensor([r.value for r in drawn]).std())
+    assert 0.7 < sum(r.error for r in drawn) / 40 / spread < 1.6
+
+
+def test_halves_that_are_singular_say_nothing_of_the_bias() -> None:
     assert math.isnan(fid(normal(30, 20), normal(30, 20, seed=1)).details["bias"])

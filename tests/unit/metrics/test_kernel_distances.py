@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
+from fractions import Fraction
 
 import pytest
 import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
+from pushforward.core.random import generator, permutation
 from pushforward.metrics.kernel_distances import kid, median_distance, mmd
+from pushforward.metrics.pairs import FewRows
 
 STREAM = torch.Generator()
 
@@ -54,8 +58,42 @@ def test_kid_in_small_blocks_is_on_average_that_of_all_pairs() -> None:
     averaged = torch.tensor([kid(x, y, rng=seed).value for seed in range(500)])
     exact = by_pairs(lambda a, b: (a @ b / 2 + 1) ** 3, x, y)
     assert abs(float(averaged.mean()) - exact) < 4 * float(averaged.std()) / math.sqrt(500)
-    with pytest.raises(InvalidValue, match="at least 20"):
-        kid(x[:10], y)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 19])
+def test_kid_of_few_rows_is_the_plain_mean_over_pairs_with_a_warning_and_an_error_bar(n: int) -> None:
+    x, y = normal(n, 2), normal(n + 1, 2, seed=1) + 0.5
+    with pytest.warns(FewRows, match=f"only {n} rows"):
+        found = kid(x, y)
+    assert found.value == pytest.approx(by_pairs(lambda a, b: (a @ b / 2 + 1) ** 3, x, y), rel=1e-10)
+    assert 0 < found.error < math.inf
+
+
+def test_the_error_bar_of_few_rows_is_about_their_spread() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FewRows)
+        drawn = [kid(normal(12, 4, seed=2 * i), normal(12, 4, seed=2 * i + 1) + 0.5) for i in range(100)]
+    spread = float(torch.tensor([r.value for r in drawn]).std())
+    assert 0.7 < sum(r.error for r in drawn) / 100 / spread < 1.6
+
+
+@pytest.mark.parametrize("block", [1, 0.5, 2.5])
+def test_a_block_of_kid_has_at_least_two_rows(block: float) -> None:
+    with pytest.raises(InvalidValue, match="whole number of at least 2"):
+        kid(normal(100, 2), normal(100, 2, seed=1), block=block)  # type: ignore[arg-type]
+
+
+def test_kid_far_from_the_origin_is_the_exact_one() -> None:
+    """The kernel is not invariant, but its value there is known: by whole fractions of the numbers as they are."""
+    x, y = ((normal(20, 2, seed=s) * 1000).round() / 1024 + 2.0**30 + s for s in (0, 1))
+
+    def kernel(a: list[Fraction], b: list[Fraction]) -> Fraction:
+        return (sum((p * q for p, q in zip(a, b)), Fraction(0)) / 2 + 1) ** 3
+
+    order = [permutation(20, rng=stream) for stream in [generator(0)] for _ in range(2)]
+    parts = [[[[Fraction(v) for v in row] for row in part.tolist()] for part in z[o].tensor_split(10)] for z, o in zip((x, y), order)]
+    values = [kernel(*a) + kernel(*b) - sum((kernel(p, q) for p in a for q in b), Fraction(0)) / 2 for a, b in zip(*parts)]
+    assert kid(x, y).value == pytest.approx(float(sum(values, Fraction(0)) / 10), rel=1e-9)
 
 
 def test_mmd_is_its_definition() -> None:

@@ -1,0 +1,74 @@
+"""One centre and one scale for all sets that are compared: what every metric works in, so that units and offsets cost no digits.
+
+Squares, products and float32 copies of numbers far from 0 lose what tells rows apart, and numbers of 1e-200 vanish. So rows are taken
+to float64, a common centre is subtracted and the rest divided by a common scale before anything else is done with them:
+
+* The centre is in every coordinate a value of the data, the one nearest to their mean: whole numbers stay whole, so that equal
+  distances stay equal.
+* The scale is a power of two, so that dividing by it rounds nothing. All numbers then lie in [-1, 1].
+
+Metrics in units of the features are multiplied back. Nothing here is compared with an absolute number.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Gauge", "power_of_two", "standard"]
+
+
+@dataclass(frozen=True, eq=False)
+class Gauge:
+    """A centre (d,) and a scale, float64.
+
+    Example:
+        >>> x = torch.tensor([[1e9], [1e9 + 4]], dtype=torch.float64)
+        >>> gauge = Gauge.of(x)
+        >>> gauge(x).flatten().tolist(), gauge.scale
+        ([0.0, 0.5], 8.0)
+    """
+
+    centre: Tensor
+    scale: float
+
+    @classmethod
+    def of(cls, x: Tensor, *others: Tensor) -> Gauge:
+        """The gauge of sets of rows (n, d), float64: the centre is that of the first."""
+        mean = x.mean(0)
+        if not bool(mean.isfinite().all()):  # a sum beyond float64
+            mean = x[0]
+        centre = x.gather(0, (x - mean).abs().argmin(0, keepdim=True))[0]
+        reach = max(float((each - centre).abs().max()) if each.numel() else 0.0 for each in (x, *others))
+        return cls(centre, power_of_two(reach))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Rows (n, d) less the centre, in parts of the scale."""
+        return (x - self.centre) / self.scale
+
+    def noise(self, x: Tensor, rounding: float) -> Tensor:
+        """How far (n,), in parts of the scale, each row may be off where its numbers as they came are off by this share of themselves."""
+        return (x / self.scale).norm(dim=1) * rounding
+
+
+def power_of_two(reach: float) -> float:
+    """The least power of two above a positive number; 1 for 0 and for infinity."""
+    return math.ldexp(1.0, min(math.frexp(reach)[1], 1023)) if 0 < reach < math.inf else 1.0
+
+
+def standard(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (d,) of every coordinate of x (n, d), float64, at any offset and in any unit.
+
+    Coordinates that do not vary are given the mean deviation of those that do (1 where none does), so that they stay constant and
+    a common change of units changes nothing.
+    """
+    u = x - x[0]
+    reach = u.abs().amax(0)
+    varied = reach > 0
+    v = u / torch.where(varied, reach, 1.0)
+    scale = v.std(0, correction=0) * reach
+    rest = float(scale[varied].mean()) if bool(varied.any()) else 1.0
+    return x[0] + v.mean(0) * reach, torch.where(varied, scale, rest)
