@@ -104,7 +104,7 @@ def test_divergence_and_classifiers_of_two_normals(a: float, b: float) -> None:
     """Networks take float32: what they see must have been centred and scaled before."""
     p, q = normal(200, 1), normal(200, 1, seed=1) + 1
     plain = divergence(p, q, "js", steps=100)
-    assert plain.value > 0.1
+    assert plain.value > 0.05
     agree(divergence(moved(p, a, b), moved(q, a, b), "js", steps=100), plain, a, 0, 1e-2)
     x, labels = torch.cat([p, q + 4]), torch.arange(400) // 200
     space, other = classifier(x, labels, steps=30), classifier(moved(x, a, b), labels, steps=30)
