@@ -7,7 +7,8 @@ The user's values are float64 until they are centred and scaled. Values that com
 float32 has digits enough for the shift, which `wide` decides; what comes back is float64 where float32 would lose digits
 of it: a column of 1e7 ± 1, seconds since 1970, whole numbers above 2^24, quantities of 1e-40.
 
-Kinds: 'identity'; 'unit' maps the space's range to [0, 1]; 'signed' to [-1, 1]; 'standardised' to mean 0 and variance 1
+Kinds: 'identity'; 'unit' maps the space's range, as seen, to [0, 1]; 'known' the range that is known whatever was seen
+(declared bounds, or 0..1 where all values lie in it) to [0, 1]; 'signed' maps the range to [-1, 1]; 'standardised' to mean 0 and variance 1
 per coordinate (per channel for pictures). Cells of integer data count whole: levels 0..255 span [-½, 255½).
 """
 
@@ -22,12 +23,12 @@ from torch import Tensor, nn
 from pushforward.core.errors import InvalidValue, suggestion
 from pushforward.core.moments import Moments
 from pushforward.core.numbers import floating
-from pushforward.core.space import Space
+from pushforward.core.space import Column, Space
 
-__all__ = ["Scaling", "ScalingKind"]
+__all__ = ["Scaling", "ScalingKind", "known_range"]
 
-ScalingKind = Literal["identity", "unit", "signed", "standardised"]
-KINDS = ("identity", "unit", "signed", "standardised")
+ScalingKind = Literal["identity", "unit", "known", "signed", "standardised"]
+KINDS = ("identity", "unit", "known", "signed", "standardised")
 RATIO = 256.0
 """Offsets of more spreads than this leave float32 fewer than 16 bits for the spread."""
 SAFE = (1e-30, 1e30)
@@ -66,8 +67,8 @@ class Scaling(nn.Module):
         elif kind == "identity":
             shift, scale = torch.zeros(()), torch.ones(())
         else:
-            low, high = _range(space)
-            shift, scale = (low, high - low) if kind == "unit" else ((low + high) / 2, (high - low) / 2)
+            low, high = _range(space, known=kind == "known")
+            shift, scale = (low, high - low) if kind in ("unit", "known") else ((low + high) / 2, (high - low) / 2)
         return cls(space, kind, torch.as_tensor(shift), torch.as_tensor(scale))
 
     @property
@@ -149,10 +150,15 @@ class Scaling(nn.Module):
         return -float((ones * self.scale.log().to(ones)).sum())
 
     def _expand(self, x: Tensor, u: Tensor) -> Tensor:
+        """Categories as one-hot blocks; a code that is none of them gives a block of zeros, which has no mass."""
         parts = []
         for i, column in enumerate(self.space.columns):
             if column.kind == "categorical":
-                parts.append(nn.functional.one_hot(x[:, i].round().to(torch.int64), len(column.categories)).to(u))
+                count = len(column.categories)
+                codes = x[:, i].nan_to_num(-1.0).clamp(-1, count)
+                known = (codes == codes.round()) & (codes >= 0) & (codes < count)
+                block = nn.functional.one_hot(torch.where(known, codes, 0.0).to(torch.int64), count)
+                parts.append((block * known[:, None]).to(u))
             else:
                 parts.append(u[:, i : i + 1])
         return torch.cat(parts, 1)
@@ -167,11 +173,18 @@ class Scaling(nn.Module):
         return torch.cat(parts, 1)
 
 
-def _range(space: Space) -> tuple[Tensor, Tensor]:
+def known_range(column: Column) -> tuple[float, float]:
+    """The ends of a column whatever was seen: its declared bounds, 0 and 1 where all seen values lie between, else those seen."""
+    if column.lower is not None and column.upper is not None:
+        return column.lower, column.upper
+    return (0.0, 1.0) if column.low >= 0 and column.high <= 1 else (column.low, column.high)
+
+
+def _range(space: Space, *, known: bool = False) -> tuple[Tensor, Tensor]:
     """Lowest and highest value: one for pictures, one per column for points; integer cells count whole."""
     if space.kind == "points" and space.shape:
-        low = torch.tensor([0.0 if c.kind == "categorical" else c.low for c in space.columns], dtype=torch.float64)
-        high = torch.tensor([1.0 if c.kind == "categorical" else c.high for c in space.columns], dtype=torch.float64)
+        ends = [(0.0, 1.0) if c.kind == "categorical" else known_range(c) if known else (c.low, c.high) for c in space.columns]
+        low, high = torch.tensor(ends, dtype=torch.float64).reshape(-1, 2).unbind(1)
         half = torch.tensor([0.5 if c.kind == "integer" else 0.0 for c in space.columns], dtype=torch.float64)
     else:
         low, high = torch.tensor(space.low, dtype=torch.float64), torch.tensor(space.high, dtype=torch.float64)

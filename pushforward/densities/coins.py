@@ -5,6 +5,7 @@
 
 Λ is l/2 + log(sinh(l/2)/(l/2)): analytic at 0, where its quotients are 0/0, so a series takes over there; for large |l|
 it is max(l, 0) + log((1 - e^-|l|)/|l|). Its derivative is the mean.
+Outside [0, 1] neither has mass: log p(x) = -inf (see `support`).
 Reference: Loaiza-Ganem & Cunningham (2019), Eqs. 5-10 (there in p = sigmoid(l), singular at ½).
 """
 
@@ -20,6 +21,7 @@ from torch.nn.functional import softplus
 
 from pushforward.core.random import Rng, uniform
 from pushforward.densities.normals import event_rank, flat, sum_event
+from pushforward.densities.support import barred, outside
 
 __all__ = ["Bernoulli", "ContinuousBernoulli"]
 
@@ -29,7 +31,7 @@ BLOCK = 1 << 17
 
 @dataclass(frozen=True)
 class Bernoulli:
-    """Independent coin tosses; an x at the ends has a mass, between them the cross-entropy.
+    """Independent coin tosses; an x at the ends has a mass, between them the cross-entropy, beyond them none.
 
     Arguments:
         logits: log p/(1-p), (n, *event).
@@ -47,11 +49,13 @@ class Bernoulli:
         return self._place(self.logits.sigmoid())
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Σ x log p + (1-x) log(1-p), over the event."""
+        """Σ x log p + (1-x) log(1-p), over the event; -inf where any x lies beyond the ends."""
         event = event_rank(x, self.logits)
-        logits, x = torch.broadcast_tensors(self.logits, self.share(x))
+        share = self.share(x)
+        beyond = outside(share, 0.0, 1.0)
+        logits, x = torch.broadcast_tensors(self.logits, share)
         entropy: Tensor = _CrossEntropy.apply(flat(logits, event), flat(x, event))  # type: ignore[no-untyped-call]
-        return -entropy
+        return barred(-entropy, beyond, event)
 
     def rsample(self, *, rng: Rng = None) -> Tensor:
         """The two ends; no gradient passes."""
@@ -135,9 +139,10 @@ class ContinuousBernoulli:
         return torch.where(near, series, -1 / torch.expm1(-far) - 1 / far)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Σ x l - Λ(l), over the event; x in [0, 1]."""
+        """Σ x l - Λ(l), over the event; -inf where any x lies outside [0, 1]."""
         event = event_rank(x, self.logits)
-        return sum_event(x * self.logits, event) - sum_event(log_normaliser(self.logits), event)
+        found = sum_event(x * self.logits, event) - sum_event(log_normaliser(self.logits), event)
+        return barred(found, outside(x, 0.0, 1.0), event)
 
     def rsample(self, *, rng: Rng = None) -> Tensor:
         """The inverse distribution function, log(1 + u (e^l - 1))/l, of uniform u."""

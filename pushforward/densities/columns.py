@@ -5,6 +5,7 @@ log p(x) = Σ over numeric columns log N(x_j; m_j, s_j²) + Σ over categorical 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,8 +34,8 @@ class OneHot:
         return self.logits.softmax(-1)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Σ x log p of one-hot x (n, K)."""
-        return (x * self.logits.log_softmax(-1)).sum(-1)
+        """Σ x log p of one-hot x (n, K); -inf for a row of zeros, which is a category that is none of the K."""
+        return torch.where(x.sum(-1) < 0.5, -math.inf, (x * self.logits.log_softmax(-1)).sum(-1))
 
     def rsample(self, *, rng: Rng = None) -> Tensor:
         """One-hot rows, by the largest logit + Gumbel noise; no gradient passes."""

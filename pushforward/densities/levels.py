@@ -6,7 +6,7 @@ last cells reaching to infinity. With the cell's ends a = (u - 1/L - m)/s and b 
     σ(b) - σ(a) = σ(b) σ(-a) (1 - e^(a-b)),
 
 whose logarithm -softplus(-b) - softplus(a) + log(1 - e^(-2/(L s))) cancels nowhere: not in the tails, where both σ are 0
-or 1, nor for narrow or wide scales. Reference: Salimans et al. (2017), Eq. 2 (PixelCNN++), there by cases and a floor.
+or 1, nor for narrow or wide scales. Between the levels and beyond them there is no mass: -inf (see `support`). Reference: Salimans et al. (2017), Eq. 2 (PixelCNN++), there by cases and a floor.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torch.nn.functional import softplus
 from pushforward.core.errors import InvalidValue
 from pushforward.core.random import Rng, uniform
 from pushforward.densities.normals import event_rank, sum_event
+from pushforward.densities.support import barred, slack
 
 __all__ = ["DiscretisedLogistic", "bits_per_dimension"]
 
@@ -52,7 +53,7 @@ class DiscretisedLogistic:
         return total * (2 / self.levels) + (1 / self.levels - 1)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Σ log P(the level at x), over the event; x at centres of cells."""
+        """Σ log P(the level at x), over the event; -inf where any x is no centre of a cell."""
         half, inverse = 1 / self.levels, torch.exp(-self.log_scale)
         middle = (x - self.location) * inverse
         reach = half * inverse
@@ -61,7 +62,15 @@ class DiscretisedLogistic:
         below = torch.where(first, 0.0, -_softplus(middle - reach))
         above = torch.where(last, 0.0, -_softplus(-middle - reach))
         inner = torch.where(first | last, 0.0, _log1mexp(2 * reach))
-        return sum_event(below + above + inner, event_rank(x, self.location))
+        event = event_rank(x, self.location)
+        return barred(sum_event(below + above + inner, event), self._off(x), event)
+
+    def _off(self, x: Tensor) -> Tensor | None:
+        """Which coordinates are no level; None where it is plain that all are."""
+        level = (x.detach() + 1) * (self.levels / 2) - 0.5
+        room = min(0.25, 1e-3 + self.levels * slack(x))
+        off = ~((level - level.round().clamp(0, self.levels - 1)).abs() <= room)
+        return off if x.device.type != "cpu" or bool(off.any()) else None
 
     def rsample(self, *, rng: Rng = None) -> Tensor:
         """Centres of levels; no gradient passes."""

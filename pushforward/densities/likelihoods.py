@@ -2,7 +2,8 @@
 
 A likelihood names the heads a decoder must have and the tensors it learns beside them, and turns both into a law of
 observations in the model's coordinates u. In the user's units, log p(x) = log p(u) + log |du/dx| for densities
-(`log_jacobian`); masses need nothing, because a level is the same level in any units.
+(`log_jacobian`); masses need nothing, because a level is the same level in any units. Values that a law gives no mass
+(beyond known ends, between levels, of no known category) have log p(x) = -inf, whatever the law.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch.nn.functional import softplus
 
 from pushforward.core.errors import BadSource, InvalidValue, require_positive
 from pushforward.core.registry import Value
-from pushforward.core.scaling import Scaling
+from pushforward.core.scaling import Scaling, known_range
 from pushforward.core.space import Column, Space
 from pushforward.densities.coins import Bernoulli, ContinuousBernoulli
 from pushforward.densities.columns import Columns, OneHot
@@ -139,13 +140,13 @@ class GaussianLikelihood(Likelihood, name="gaussian"):
 
 @dataclass(frozen=True)
 class BernoulliLikelihood(Likelihood, name="bernoulli"):
-    """Coins with the decoder's logits; the ends of the data's range are 0 and 1.
+    """Coins with the decoder's logits; the ends of the data's known range (its declared bounds, else 0 and 1) are the sides.
 
-    Values between the ends are read as probabilities: the number is then a cross-entropy, not the mass of anything.
+    Values beyond the ends have no mass, -inf. Values between the ends are read as probabilities: the number is then a cross-entropy, not the mass of anything.
     """
 
     measure: ClassVar[str] = "binary mass"
-    scaling: ClassVar[str] = "unit"
+    scaling: ClassVar[str] = "known"
 
     def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> Bernoulli:
         """Coins whose sides are the data's lowest and highest value."""
@@ -172,9 +173,9 @@ class BernoulliLikelihood(Likelihood, name="bernoulli"):
 
 @dataclass(frozen=True)
 class ContinuousBernoulliLikelihood(Likelihood, name="continuous_bernoulli"):
-    """Densities on a bounded range, exponential within it (Loaiza-Ganem & Cunningham 2019)."""
+    """Densities on a known range, exponential within it and -inf beyond it (Loaiza-Ganem & Cunningham 2019)."""
 
-    scaling: ClassVar[str] = "unit"
+    scaling: ClassVar[str] = "known"
 
     def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> ContinuousBernoulli:
         """Continuous Bernoulli with the decoder's logits."""
@@ -188,7 +189,7 @@ class ContinuousBernoulliLikelihood(Likelihood, name="continuous_bernoulli"):
 
 @dataclass(frozen=True)
 class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
-    """Masses on integer levels, from a logistic law's cells (Salimans et al. 2017).
+    """Masses on integer levels, from a logistic law's cells (Salimans et al. 2017); what is no level of the range has none, -inf.
 
     Arguments:
         predicted: the decoder gives a scale for each code and coordinate; otherwise one for each coordinate is learnt.
@@ -231,7 +232,10 @@ class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
 
 @dataclass(frozen=True)
 class ColumnsLikelihood(Likelihood, name="columns"):
-    """For tables: numbers are normal with a learnt sd each, categories have the softmax of the decoder's logits."""
+    """For tables: numbers are normal with a learnt sd each, categories have the softmax of the decoder's logits.
+
+    A code that is no category's has no mass, -inf; a text that is none is refused by name.
+    """
 
     measure: ClassVar[str] = "density per unit and mass on categories"
     categories: ClassVar[bool] = True
@@ -305,7 +309,8 @@ def _ends(scaling: Scaling) -> tuple[Tensor | None, Tensor | None]:
 
 def _find_ends(scaling: Scaling) -> tuple[Tensor | None, Tensor | None]:
     space = scaling.space
-    ranges = [(c.low, c.high) for c in space.columns] or [(space.low, space.high)]
+    known = scaling.kind == "known"
+    ranges = [known_range(c) if known else (c.low, c.high) for c in space.columns] or [(space.low, space.high)]
     ends = torch.tensor(ranges, dtype=torch.float64, device=scaling.shift.device)
     if not space.columns:
         ends = ends[0]
