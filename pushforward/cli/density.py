@@ -26,7 +26,10 @@ def density(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON lines instead of CSV")] = False,
 ) -> None:
-    """Write log-density (nats, in the data's units) or a lower bound on it, and its rank, for every row; rank 1 is the oddest."""
+    """Write log-density (nats, in the data's units) or a lower bound on it, and its rank, for every row; rank 1 is the oddest.
+
+    Rows that miss a value have the density of the values that they have, and no rank.
+    """
     from pushforward.cli.measure import densities
 
     for name, value in (("--top", top), ("--draws", draws)):
@@ -36,18 +39,21 @@ def density(
     opened = runs.open_run(run, device)
     check_table_out(out)
     source = runs.read_like(opened, file, y)
-    quantity, values = densities(opened, source, draws=draws)
+    quantity, values, gaps = densities(opened, source, draws=draws)
     order = values.argsort(stable=True)
-    ranks = order.argsort()
+    order = order[~gaps[order]]  # a density of fewer columns does not compare with one of all
+    ranks = {row: place for place, row in enumerate(order.tolist(), 1)}
     rows = order[:top].tolist() if top is not None else range(len(values))
     columns: dict[str, list[Any]] = {"row": list(rows)}
     names = runs.file_names(source)
     if names is not None:
         columns["file"] = [names[i] for i in rows]
     columns[quantity] = [float(values[i]) for i in rows]
-    columns["rank"] = [int(ranks[i]) + 1 for i in rows]
+    columns["rank"] = [ranks.get(int(i)) for i in rows]
     bound = "a lower bound" if quantity.endswith("bound") else "exact"
     voice.say(f"{len(values)} rows, mean {float(values.mean()):.4f} nats ({bound}); rank 1 is the least likely")
+    if bool(gaps.any()):
+        voice.say(f"{int(gaps.sum())} rows miss a value: their density is that of the values they have, and they are not ranked")
     deliver_table(voice, columns, out, what=f"{len(columns['row'])} rows")
 
 

@@ -93,10 +93,11 @@ def estimates(run: Run, held_out: Any, which: Sequence[str], how: Annealing, lis
     return found
 
 
-def densities(run: Run, source: Any, *, draws: int = DRAWS) -> tuple[str, Any]:
-    """The name of the quantity and its value for every row (n,), nats, user's units: what `log_prob` and `iwae` give from Python.
+def densities(run: Run, source: Any, *, draws: int = DRAWS) -> tuple[str, Any, Any]:
+    """The name of the quantity, its value for every row (n,), nats, user's units, and which rows miss a value (n,).
 
-    At the levels themselves, where the data are integers; values of a model fitted to binarised data are binarised first.
+    Values are what `log_prob` and `iwae` give from Python: at the levels themselves, where the data are integers; those of a
+    model fitted to binarised data are binarised first.
     """
     import torch
 
@@ -108,8 +109,11 @@ def densities(run: Run, source: Any, *, draws: int = DRAWS) -> tuple[str, Any]:
     exact = run.can("HasDensity")
     if not exact and not run.can("HasBound"):
         raise InvalidKind(f"a {run.name} knows no density and no bound; models that do: {', '.join(models_with_density())}")
-    parts = []
+    parts, gaps = [], []
     for i, batch in enumerate(blocks(source, ROWS)):
+        if "missing" not in model.accepts:
+            model.fitted_space().refuse_missing(batch.x, getattr(source, "name", "") or "the data", first=i * ROWS)
+        gaps.append(torch.isnan(batch.x).flatten(1).any(1))
         if model.preparation.binarise:
             batch = prepared(model, Subset(source, torch.arange(i * ROWS, i * ROWS + len(batch))))
         x, y = batch.x, runs.labels_of(model, batch)
@@ -119,7 +123,7 @@ def densities(run: Run, source: Any, *, draws: int = DRAWS) -> tuple[str, Any]:
             parts.append(likelihood.iwae(model, x, y, k=draws, rng=i * ROWS).values)
         else:
             parts.append(likelihood.elbo(model, x, y, rng=i * ROWS).values)
-    return ("log_density" if exact else "log_density_bound"), torch.cat(parts)  # type: ignore[arg-type]
+    return ("log_density" if exact else "log_density_bound"), torch.cat(parts), torch.cat(gaps)  # type: ignore[arg-type]
 
 
 def models_with_density() -> list[str]:

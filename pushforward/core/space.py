@@ -204,10 +204,11 @@ class Space:
         self._check_shape(tuple(array.shape), what)
         self._check_levels(array, what)
         if not missing:
-            self._refuse_missing(array, what)
+            self.refuse_missing(array, what)
         return floating(array) if dtype is None else array.to(dtype)
 
-    def _refuse_missing(self, array: Tensor, what: str) -> None:
+    def refuse_missing(self, array: Tensor, what: str = "the data", *, first: int = 0) -> None:
+        """Raise BadSource naming row and column of the first NaN in rows (n, *shape), the first of which is row `first`."""
         if not array.dtype.is_floating_point:
             return
         gone = torch.isnan(array)
@@ -218,7 +219,7 @@ class Space:
         rows = int(gone.flatten(1).any(1).sum())
         more = f" ({rows} such rows in all)" if rows > 1 else ""
         raise BadSource(
-            f"{what}: row {row}, {where} is missing (NaN){more}; leave such rows out, fill the values in, "
+            f"{what}: row {first + row}, {where} is missing (NaN){more}; leave such rows out, fill the values in, "
             "or use a model that takes missing values (gmm)"
         )
 

@@ -6,7 +6,8 @@ last cells reaching to infinity. With the cell's ends a = (u - 1/L - m)/s and b 
     σ(b) - σ(a) = σ(b) σ(-a) (1 - e^(a-b)),
 
 whose logarithm -softplus(-b) - softplus(a) + log(1 - e^(-2/(L s))) cancels nowhere: not in the tails, where both σ are 0
-or 1, nor for narrow or wide scales. Between the levels and beyond them there is no mass: -inf (see `support`). Reference: Salimans et al. (2017), Eq. 2 (PixelCNN++), there by cases and a floor.
+or 1, nor for narrow or wide scales. Between the levels and beyond them there is no mass: -inf (see `support`).
+Reference: Salimans et al. (2017), Eq. 2 (PixelCNN++), there by cases and a floor.
 """
 
 from __future__ import annotations
@@ -67,10 +68,14 @@ class DiscretisedLogistic:
 
     def _off(self, x: Tensor) -> Tensor | None:
         """Which coordinates are no level; None where it is plain that all are."""
-        level = (x.detach() + 1) * (self.levels / 2) - 0.5
+        level = x.detach() * (self.levels / 2) + self.levels / 2
         room = min(0.25, 1e-3 + self.levels * slack(x))
-        off = ~((level - level.round().clamp(0, self.levels - 1)).abs() <= room)
-        return off if x.device.type != "cpu" or bool(off.any()) else None
+        if x.device.type == "cpu" and x.numel():
+            ends, parts = torch.aminmax(level), torch.aminmax(level.frac())
+            if float(ends.min) > 0 and float(ends.max) < self.levels and max(0.5 - float(parts.min), float(parts.max) - 0.5) <= room:
+                return None
+        off: Tensor = ~(((level.frac() - 0.5).abs() <= room) & (level > 0) & (level < self.levels))
+        return off
 
     def rsample(self, *, rng: Rng = None) -> Tensor:
         """Centres of levels; no gradient passes."""

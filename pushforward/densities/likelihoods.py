@@ -142,7 +142,8 @@ class GaussianLikelihood(Likelihood, name="gaussian"):
 class BernoulliLikelihood(Likelihood, name="bernoulli"):
     """Coins with the decoder's logits; the ends of the data's known range (its declared bounds, else 0 and 1) are the sides.
 
-    Values beyond the ends have no mass, -inf. Values between the ends are read as probabilities: the number is then a cross-entropy, not the mass of anything.
+    Values beyond the ends have no mass, -inf. Values between them are read as probabilities: the number is then a
+    cross-entropy, not the mass of anything.
     """
 
     measure: ClassVar[str] = "binary mass"

@@ -14,15 +14,15 @@ import torch
 import pushforward as pf
 from pushforward.core.model import Learner
 from pushforward.core.registry import catalogue
-from pushforward.core.space import Column, Space
 from pushforward.core.source import Arrays
+from pushforward.core.space import Column, Space
 from pushforward.metrics.likelihood import iwae
 from tests.contracts.test_models import PICTURES, fitted, rows
 
 MODELS = {name: cls for name, cls in pf.registered_models() if name in catalogue}
 STREAM = torch.Generator().manual_seed(0)
 BYTES = (torch.rand(64, 1, 2, 3, generator=STREAM) * 255).round().to(torch.uint8)
-COINS = (torch.rand(64, 1, 2, 3, generator=STREAM) < 0.4).to(torch.uint8)
+COINS = (torch.rand(64, 1, 2, 3, generator=STREAM) < 0.4).to(torch.int64)
 GREYS = torch.rand(64, 1, 2, 3, generator=STREAM, dtype=torch.float64)
 SHARES = 0.9 * torch.rand(64, 3, generator=STREAM, dtype=torch.float64)
 
@@ -34,6 +34,8 @@ def vae(likelihood: str, x: Any) -> pf.VAE:
 CASES: list[tuple[str, Any, list[float], list[float]]] = [
     # likelihood, data, values inside the support, values outside
     ("bernoulli", COINS, [0, 1], [255, -1, 2, 1.01, -0.01]),
+    ("bernoulli", COINS.float(), [0, 1], [255, -1, 2, 1.01, -0.01]),
+    ("bernoulli", COINS.flatten(1), [0, 1], [255, -1, 2, 1.01, -0.01]),
     ("bernoulli", BYTES, [0, 255, 127], [256, -1, 300, -0.5]),
     ("bernoulli", GREYS, [0, 1, 0.3], [3, 255, -0.1, 1.001]),
     ("bernoulli", SHARES, [0, 1, 0.95], [1.5, -0.2, 255]),
@@ -44,7 +46,9 @@ CASES: list[tuple[str, Any, list[float], list[float]]] = [
 ]
 
 
-@pytest.mark.parametrize(("likelihood", "x", "inside", "beyond"), CASES, ids=[f"{c[0]} {tuple(c[1].shape[1:])} {c[1].dtype}" for c in CASES])
+@pytest.mark.parametrize(
+    ("likelihood", "x", "inside", "beyond"), CASES, ids=[f"{c[0]} {tuple(c[1].shape[1:])} {c[1].dtype}" for c in CASES]
+)
 def test_a_value_outside_the_support_is_minus_infinity(likelihood: str, x: Any, inside: list[float], beyond: list[float]) -> None:
     if likelihood == "discretised_logistic" and x.ndim == 2:
         x[0], x[1] = 3, 200
@@ -54,9 +58,7 @@ def test_a_value_outside_the_support_is_minus_infinity(likelihood: str, x: Any, 
         row = base.clone()
         row.view(-1)[1] = value
         asked = torch.cat([base, row])
-        if x.ndim > 2 and not bool((asked == asked.round()).all()) and asked.max() <= 1 and x.dtype == torch.uint8 and x.max() > 2:
-            continue
-        found = [model.elbo(asked, rng=0), model.likelihood(torch.zeros(2, 1)).log_prob(model.to_model(asked))]
+        found = [model.elbo(asked, rng=0).detach(), model.likelihood(torch.zeros(2, 1)).log_prob(model.to_model(asked)).detach()]
         found.append(iwae(model, asked, k=3, rng=0).values)
         for each in found:
             assert math.isfinite(each[0])
@@ -85,7 +87,7 @@ def test_a_continuous_bernoulli_is_a_density_on_its_known_range() -> None:
     model = vae("continuous_bernoulli", SHARES[:, :1])
     at = torch.linspace(-0.5, 1.5, 4001, dtype=torch.float64)[:, None]
     z = torch.zeros(1, 1)
-    density = (model.likelihood(z).log_prob(model.to_model(at)) + model.log_jacobian(model.to_model(at))).exp().double()
+    density = (model.likelihood(z).log_prob(model.to_model(at)) + model.log_jacobian(model.to_model(at))).exp().double().detach()
     assert float(torch.trapezoid(density, at[:, 0])) == pytest.approx(1, abs=2e-3)
 
 
