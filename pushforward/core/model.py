@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from pushforward.core.blocks import in_blocks
 from pushforward.core.capabilities import HasDensity
 from pushforward.core.errors import BadSource, InvalidValue, NotFitted, ShapeMismatch
 from pushforward.core.moments import Moments
@@ -287,6 +288,10 @@ class Learner(Model):
         if None in self.scaling.shape:
             raise ShapeMismatch(f"{self.space} has a free size; give the pictures one size first (size=64, fit='crop')")
         return tuple(n or 0 for n in self.scaling.shape)
+
+    def blockwise(self, function: Callable[..., Tensor], *rows: Tensor | None) -> Tensor:
+        """function(*rows), a block of rows at a time; followed by gradients only if one of `rows` asks for them."""
+        return in_blocks(function, *rows, width=self.width())
 
     def width(self) -> int:
         """How many numbers one observation is in model coordinates."""

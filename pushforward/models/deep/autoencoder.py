@@ -218,11 +218,11 @@ class Autoencoder(Learner):
     def encode(self, x: Any, y: Any = None) -> Tensor:
         """Codes (n, latent)."""
         u = self.to_model(x)
-        return self.encoder(u, self.to_condition(y, len(u)))
+        return self.blockwise(self.encoder, u, self.to_condition(y, len(u)))
 
     def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
         """Observations (n, *shape) in the user's units, differentiable in z."""
-        return self.to_user(self.decoder(z, self.to_condition(y, len(z))))
+        return self.blockwise(lambda z, y: self.to_user(self.decoder(z, y)), z, self.to_condition(y, len(z)))
 
 
 class Squashed(nn.Module):

@@ -130,4 +130,4 @@ class EBGAN(GAN):
         observation of which the mean alone is restored has about √d. Samples were pushed up to the margin.
         """
         u = self.to_model(x)
-        return -self._judge(u, self.to_condition(y, len(u)))
+        return self.blockwise(lambda u, y: -self._judge(u, y), u, self.to_condition(y, len(u)))

@@ -424,7 +424,8 @@ class GAN(Learner):
 
         With `rng`, what is random beside the code is drawn too (the hack 'dropout'); without, it is left out.
         """
-        return self.to_user(self.push(z, self.to_condition(y, len(z)), rng=rng))
+        stream = None if rng is None else generator(rng, z.device)
+        return self.blockwise(lambda z, y: self.to_user(self.push(z, y, rng=stream)), z, self.to_condition(y, len(z)))
 
     @torch.no_grad()
     def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:

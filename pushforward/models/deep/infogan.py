@@ -277,7 +277,10 @@ class InfoGAN(GAN):
     def encode(self, x: Any, y: Any = None) -> Tensor:
         """Codes (n, code_width) as Q reads them: 0 for the noise, probabilities of the categories, means of the numbers."""
         u = self.to_model(x)
-        laws, normal = self.recognised(self._judged(u, self.to_condition(y, len(u))).heads[-1])
+        return self.blockwise(self._read, u, self.to_condition(y, len(u)))
+
+    def _read(self, u: Tensor, y: Tensor | None) -> Tensor:
+        laws, normal = self.recognised(self._judged(u, y).heads[-1])
         return torch.cat([u.new_zeros(len(u), self.latent), *(law.mean for law in laws), normal.mean], 1)
 
 

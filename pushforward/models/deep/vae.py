@@ -263,7 +263,9 @@ class VAE(Learner):
     def elbo(self, x: Any, y: Any = None, *, rng: Rng = None) -> Tensor:
         """A lower bound on log p(x) (n,), nats per observation in the user's units; one draw of the posterior."""
         u = self.to_model(x)
-        return self.bound(Batch(u, self.to_condition(y, len(u))), rng) + self.log_jacobian(u)
+        stream = generator(rng, u.device)
+        bounds = self.blockwise(lambda u, y: self.bound(Batch(u, y), stream), u, self.to_condition(y, len(u)))
+        return bounds + self.log_jacobian(u)
 
     def log_jacobian(self, u: Tensor) -> float:
         """What turns a likelihood in model coordinates into the user's units; 0 for masses."""
@@ -272,12 +274,17 @@ class VAE(Learner):
     def encode(self, x: Any, y: Any = None) -> Tensor:
         """Posterior means (n, latent)."""
         u = self.to_model(x)
-        return self.posterior(u, self.to_condition(y, len(u))).mean
+        return self.blockwise(lambda u, y: self.posterior(u, y).mean, u, self.to_condition(y, len(u)))
 
     def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
         """The likelihood's mean (n, *shape), user's units; with `rng`, a draw from it instead."""
-        law = self.likelihood(z, self.to_condition(y, len(z)))
-        return self.to_user(law.mean if rng is None else law.rsample(rng=rng))
+        stream = None if rng is None else generator(rng, z.device)
+
+        def observed(z: Tensor, y: Tensor | None) -> Tensor:
+            p = self.likelihood(z, y)
+            return self.to_user(p.mean if stream is None else p.rsample(rng=stream))
+
+        return self.blockwise(observed, z, self.to_condition(y, len(z)))
 
     @torch.no_grad()
     def sample(self, n: int, *, y: Any = None, rng: Rng = None, noise: bool = True) -> Tensor:
