@@ -10,8 +10,11 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import wraps
+from types import FunctionType
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import torch
@@ -22,7 +25,7 @@ from pushforward.core.capabilities import HasDensity
 from pushforward.core.errors import BadSource, InvalidValue, NotFitted, ShapeMismatch
 from pushforward.core.moments import Moments
 from pushforward.core.numbers import Settled, plain, whole
-from pushforward.core.phase import Batch, Phase
+from pushforward.core.phase import Batch, Phase, Step, Terms
 from pushforward.core.preparation import Preparation, dequantised, has_integers, has_levels
 from pushforward.core.random import Rng
 from pushforward.core.registry import Value, model_name
@@ -31,7 +34,7 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source, as_source
 from pushforward.core.space import Space
 
-__all__ = ["Fitter", "Model", "Learner", "Symptom", "counted"]
+__all__ = ["Fitter", "Model", "Learner", "Symptom", "counted", "evaluating"]
 
 
 @runtime_checkable
@@ -100,7 +103,7 @@ class Model(nn.Module, metaclass=Settled):
         self.dequantise = dequantise
         self.preparation = Preparation(dequantise=self.dequantises(source.space))
         fitter.fit(self, self.prepared_for_fit(source))
-        return self
+        return self.eval()
 
     def has_unit_density(self) -> bool:
         """Whether the model gives observations a density per unit, which integers must be dequantised for."""
@@ -267,12 +270,99 @@ class Model(nn.Module, metaclass=Settled):
         return model_name(type(self))
 
 
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Within: a module and all its parts in evaluation mode; after: each in the mode it was in."""
+    learning = _in_training(module, [])
+    for part in learning:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in learning:
+            part.training = True
+
+
+def _in_training(module: nn.Module, found: list[nn.Module]) -> list[nn.Module]:
+    if module.training:
+        found.append(module)
+    for part in module._modules.values():
+        if part is not None:
+            _in_training(part, found)
+    return found
+
+
+LOOKING = frozenset(
+    {"sample", "log_prob", "elbo", "bound", "encode", "decode", "prior", "likelihood", "posterior", "translate", "energy", "quality"}
+    | {"vitals", "assign", "responsibilities", "condition"}
+)
+"""Methods of a learner that look at what is learnt: always in evaluation mode, except where they serve a loss."""
+
+
+def _looking(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method in evaluation mode, whatever mode the networks are in."""
+
+    @wraps(method)
+    def looked(self: Learner, *args: Any, **named: Any) -> Any:
+        if self._mode_is_set:
+            return method(self, *args, **named)
+        self._mode_is_set = True
+        try:
+            with evaluating(self):
+                return method(self, *args, **named)
+        finally:
+            self._mode_is_set = False
+
+    return looked
+
+
+def _played(phases: Callable[..., Sequence[Phase]]) -> Callable[..., Sequence[Phase]]:
+    """The phases with losses within which the networks keep the mode they are in."""
+
+    @wraps(phases)
+    def with_losses(self: Learner) -> Sequence[Phase]:
+        return [replace(phase, loss=_as_they_are(self, phase.loss)) for phase in phases(self)]
+
+    return with_losses
+
+
+def _as_they_are(model: Learner, loss: Callable[[Batch, Step], Terms]) -> Callable[[Batch, Step], Terms]:
+    learners = [part for part in model.modules() if isinstance(part, Learner)]
+
+    @wraps(loss)
+    def taken(batch: Batch, step: Step) -> Terms:
+        before = [learner._mode_is_set for learner in learners]
+        for learner in learners:
+            learner._mode_is_set = True
+        try:
+            return loss(batch, step)
+        finally:
+            for learner, was in zip(learners, before):
+                learner._mode_is_set = was
+
+    return taken
+
+
 class Learner(Model):
     """A model that learns by gradients.
 
     Networks are attributes (`self.encoder`), take tensors and return tensors, and are only ever called. Every learnable
     tensor lives in a named network; everything else to be remembered lives in registered buffers.
+
+    Sampling, encoding and measuring (`LOOKING`) use the networks in evaluation mode, also between two `train()` and while
+    a fit goes on, and so change no state. Only within a phase's loss do networks keep the mode they are in.
     """
+
+    _mode_is_set = False
+    """Within a loss, or within another method that looks: the mode is not to be changed again."""
+
+    def __init_subclass__(cls, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        for name, value in list(vars(cls).items()):
+            if name in LOOKING and isinstance(value, FunctionType):
+                setattr(cls, name, _looking(torch.no_grad()(value) if name == "vitals" else value))
+        if isinstance(vars(cls).get("phases"), FunctionType):
+            cls.phases = _played(vars(cls)["phases"])  # type: ignore[method-assign]
 
     def phases(self) -> Sequence[Phase]:
         """Who plays, in which order."""

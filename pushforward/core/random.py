@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pushforward.core.errors import InvalidKind
 from pushforward.core.numbers import plain
+from pushforward.core.turns import GLOBAL_STREAMS
 
 __all__ = ["Rng", "generator", "derive", "normal", "uniform", "integers", "permutation"]
 
@@ -29,7 +30,8 @@ def generator(rng: Rng = None, device: torch.device | str = "cpu") -> torch.Gene
         return rng
     rng = plain(rng)
     if rng is None:
-        seed = int(torch.randint(2**62, (), dtype=torch.int64, device="cpu"))
+        with GLOBAL_STREAMS:  # not in the middle of another thread's step, whose numbers these are
+            seed = int(torch.randint(2**62, (), dtype=torch.int64, device="cpu"))
     elif isinstance(rng, np.random.Generator):
         seed = int(rng.integers(2**62))
     elif isinstance(rng, np.random.RandomState):

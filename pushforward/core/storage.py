@@ -26,6 +26,7 @@ from pushforward.core.preparation import Preparation
 from pushforward.core.registry import Value, model_class
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
+from pushforward.core.turns import seeded
 
 __all__ = [
     "FORMAT",
@@ -94,7 +95,7 @@ def construct(folder: Path) -> Model:
         space = Space.from_json(content["space"])
         condition_space = None if content["condition_space"] is None else Space.from_json(content["condition_space"])
         model.scaling_kind = content["scaling"]
-        with torch.random.fork_rng(devices=[]):
+        with seeded():
             model.assemble(space, condition_space)
         if model.dtype is None:
             for child in model.children():

@@ -111,6 +111,7 @@ class EM:
             model.prepare(source, self._facts(model, source, world))
             model.to(world.device)
             _Fit(self, model, source, world).run()
+        model.eval()
 
     def _facts(self, model: Any, source: Source, world: World) -> Facts:
         size = max(256, (1 << 18) // source.space.size)

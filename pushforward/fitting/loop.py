@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pushforward.core.errors import BadSource, Diverged, InvalidValue
 from pushforward.core.events import CancelToken, Evaluated, Event, Finished, Progress, Saved, Started, Warned
-from pushforward.core.model import Learner
+from pushforward.core.model import Learner, evaluating
 from pushforward.core.phase import Batch, Phase, Step
 from pushforward.core.random import derive
 from pushforward.core.scan import scan
@@ -29,7 +29,7 @@ from pushforward.fitting.feed import Feed, check_batch, held_out_split
 from pushforward.fitting.players import Players, check_names, due
 from pushforward.fitting.processes import Processes, interruptible
 from pushforward.fitting.run import Run, origin
-from pushforward.fitting.streams import Streams, kept_random_states
+from pushforward.fitting.streams import BorrowedStreams, Streams
 from pushforward.fitting.tally import Tally
 from pushforward.fitting.watchdog import Watchdog, advice, bad_network, where_it_began
 
@@ -60,6 +60,7 @@ class Loop:
         self.token = trainer.token or CancelToken()
         self.training, self.held_out = held_out_split(source, trainer.held_out, trainer.seed)
         check_batch(len(self.training), trainer.batch, self.processes.world, trainer.accumulate)
+        self.borrowed = BorrowedStreams(self.processes.device)
         self.run = Run(trainer, self.processes)
         self.tally = Tally(self.processes)
         self.step, self.rollbacks = 0, 0
@@ -68,7 +69,7 @@ class Loop:
 
     def play(self) -> str:
         """Fit to the end; returns why it ended."""
-        with kept_random_states(self.processes.device), ExitStack() as stack:
+        with self.borrowed, ExitStack() as stack:
             self._prepare()
             state = self.run.open(self.model, self.feed.fingerprint, self.feed.held_out_fingerprint)
             self._set_up(stack)
@@ -155,6 +156,7 @@ class Loop:
             self._remember()
         while not (reason := self._ended()):
             try:
+                self.borrowed.give_way()
                 self._play_step(next(batches))
                 self.step += 1
                 self._after_step()
@@ -258,10 +260,13 @@ class Loop:
         if not self.processes.first:
             return
         self.run.write(event)
-        for listener in self.trainer.listeners:
-            listener(event)
-        for callback in self.trainer.callbacks:
-            callback(event, self.model)
+        if not self.trainer.listeners and not self.trainer.callbacks:
+            return
+        with self.borrowed.returned(), evaluating(self.model):  # whoever looks on changes nothing
+            for listener in self.trainer.listeners:
+                listener(event)
+            for callback in self.trainer.callbacks:
+                callback(event, self.model)
 
     def _report(self) -> None:
         rate, means = self.tally.report(self.step)

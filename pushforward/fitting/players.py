@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidValue
 from pushforward.core.fused_adam import match_layout
-from pushforward.core.model import Learner
+from pushforward.core.model import Learner, evaluating
 from pushforward.core.phase import Batch, Phase, Step, Terms
 from pushforward.fitting.checkpoint import copy_tree
 from pushforward.fitting.ema import MovingAverage
@@ -58,7 +58,10 @@ class Players:
 
     @contextmanager
     def at_play(self) -> Iterator[None]:
-        """Within: networks in training mode, wrapped one by one, an optimiser for every phase; after: as they were."""
+        """Within: networks that learn in training mode, wrapped one by one, an optimiser for every phase; after: for use.
+
+        Those in no phase, a frozen feature extractor say, stay in evaluation mode: their statistics are not the fit's to move.
+        """
         try:
             self._wrap()
             self._equip()
@@ -69,7 +72,7 @@ class Players:
     def _wrap(self) -> None:
         used = {name for phase in self._phases for name in phase.networks}
         for name, network in self.networks.items():
-            network.train()
+            network.train(name in used or _is_stateless(network))
             if name in used and self.learnable[name]:
                 setattr(self._model, name, self._processes.wrapped(network))
 
@@ -84,10 +87,11 @@ class Players:
 
     def _unwrap(self) -> None:
         for name, network in self.networks.items():
-            setattr(self._model, name, network.eval())
+            setattr(self._model, name, network)
             for parameter in self.learnable[name]:
                 parameter.requires_grad_(True)
                 parameter.grad = None
+        self._model.eval()
 
     def _parameters(self, phase: Phase) -> list[nn.Parameter]:
         return [p for name in phase.networks for p in self.learnable[name]]
@@ -167,14 +171,8 @@ class Players:
     @contextmanager
     def as_sampled(self) -> Iterator[None]:
         """Within: the networks as sampling would use them: averaged if an average is kept, and in evaluation mode."""
-        with self.averaged():
-            for network in self.networks.values():
-                network.eval()
-            try:
-                yield
-            finally:
-                for network in self.networks.values():
-                    network.train()
+        with self.averaged(), evaluating(self._model):
+            yield
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -231,6 +229,11 @@ class Players:
         if self._processes.scaler is not None and state["scaler"] is not None:
             self._processes.scaler.load_state_dict(state["scaler"])
         self.backoff = state["backoff"]
+
+
+def _is_stateless(network: nn.Module) -> bool:
+    """Whether it holds nothing that could be frozen, as noise or dropout of its own."""
+    return not any(True for _ in network.parameters()) and not any(True for _ in network.buffers())
 
 
 def check_names(phases: Sequence[Phase], networks: Mapping[str, nn.Module], trainer: Trainer) -> None:

@@ -11,14 +11,16 @@ import math
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pushforward.core.random import derive
+from pushforward.core.turns import GLOBAL_STREAMS
 
-__all__ = ["Streams", "random_states", "restore_random_states", "kept_random_states"]
+__all__ = ["Streams", "BorrowedStreams", "random_states", "restore_random_states"]
 
 
 class Streams:
@@ -78,13 +80,67 @@ def restore_random_states(states: dict[str, Tensor], device: torch.device, strea
     np.random.set_state(("MT19937", np.array(keys, dtype=np.uint32), position, has_spare, numpy_spare))
 
 
-@contextmanager
-def kept_random_states(device: torch.device) -> Iterator[None]:
-    """The global streams are the caller's: they are put back afterwards."""
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+class BorrowedStreams:
+    """The global streams of torch, Python and NumPy while a fit has them; within, and for the time between two steps.
+
+    Torch's are common to all threads, so fits in several threads take turns, step by step: each draws what it would draw
+    alone, at the speed of one.
+
+    Arguments:
+        device: where the fit computes.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._callers: tuple[Any, ...] = ()
+        self._held = False
+
+    def __enter__(self) -> BorrowedStreams:
+        self._borrow()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._held:
+            self._return()
+
+    def _borrow(self) -> None:
+        GLOBAL_STREAMS.take()
+        self._held = True
+        self._callers = _global_states(self._device)
+
+    def _return(self) -> None:
+        _put_global_states(self._callers, self._device)
+        self._held = False
+        GLOBAL_STREAMS.give_back()
+
+    @contextmanager
+    def returned(self) -> Iterator[None]:
+        """Within: the global streams are the caller's, who may draw from them and change nothing of the fit."""
+        own = _global_states(self._device)
+        self._return()
+        try:
             yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
+        finally:
+            self._borrow()
+            _put_global_states(own, self._device)
+
+    def give_way(self) -> None:
+        """Let other threads that wait have their turn."""
+        if GLOBAL_STREAMS.awaited:
+            with self.returned():
+                pass
+
+
+def _global_states(device: torch.device) -> tuple[Any, ...]:
+    """As the libraries give them, to be put back in this process: quicker than the tensors of a checkpoint."""
+    on_device = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    return random.getstate(), np.random.get_state(), torch.get_rng_state(), on_device
+
+
+def _put_global_states(states: tuple[Any, ...], device: torch.device) -> None:
+    python, numpy, own, on_device = states
+    random.setstate(python)
+    np.random.set_state(numpy)
+    torch.set_rng_state(own)
+    if on_device is not None:
+        torch.cuda.set_rng_state(on_device, device)

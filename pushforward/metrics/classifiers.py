@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
 from pushforward.core.random import Rng, generator, integers, permutation
+from pushforward.core.turns import seeded
 from pushforward.metrics.features import Features, module, rows
 from pushforward.metrics.gauge import standard
 from pushforward.nets.mlp import mlp
@@ -108,8 +109,7 @@ def _codes(labels: Any) -> Tensor:
 def learn(x: Tensor, codes: Tensor, classes: int, *, steps: int, width: int = 64, decay: float = 1e-4, rng: Rng = 0) -> Classifier:
     """A classifier of x (n, *event) into codes (n,) of 0..classes-1."""
     stream = generator(rng)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(integers(2**62, (), rng=stream)))
+    with seeded(int(integers(2**62, (), rng=stream))):
         network = Classifier(tuple(x.shape[1:]), classes, max(4, width))
     network.standardise(x)
     plan = _Plan(network, steps, decay)

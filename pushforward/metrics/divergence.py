@@ -32,6 +32,7 @@ from pushforward.core.phase import adamw
 from pushforward.core.random import Rng, generator, integers, permutation
 from pushforward.core.records import Record
 from pushforward.core.registry import read
+from pushforward.core.turns import seeded
 from pushforward.metrics.features import rows
 from pushforward.metrics.gauge import standard
 from pushforward.metrics.layouts import require_alike
@@ -172,8 +173,7 @@ def learn_log_ratio(
     """The h whose bound on D_f(p‖q) is best on validation rows split off from p (n, d) and q (m, d), float32."""
     rule, stream = read(Divergence, kind), generator(rng)
     (p, seen_p), (q, seen_q) = (_parted(x, stream) for x in (p, q))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(integers(2**62, (), rng=stream)))
+    with seeded(int(integers(2**62, (), rng=stream))):
         h = LogRatio(torch.cat([p, q]), hidden)
     h = _climb(h, p, q, lambda h: assured(rule, h.judge(seen_p), h.judge(seen_q)), steps, stream)
     h.stay_within(torch.cat([p, q]))

@@ -25,6 +25,7 @@ from pushforward.core.phase import Batch, Optimizer, Phase, Step, Terms, adam, t
 from pushforward.core.random import Rng, generator, integers, normal
 from pushforward.core.registry import read, register
 from pushforward.core.space import Space
+from pushforward.core.turns import seeded
 from pushforward.densities.normals import Normal
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.trainer import Trainer
@@ -456,8 +457,7 @@ def _units_dropped(network: nn.Module, rng: Rng) -> Iterator[None]:
     dropped = [layer for layer in network.modules() if isinstance(layer, nn.Dropout)]
     seed = int(integers(2**62, (), rng=rng))
     device = next(network.parameters()).device
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    with seeded(seed, device):
         for layer in dropped:
             layer.train()
         try:

@@ -24,7 +24,7 @@ from pushforward.core.phase import Batch, Phase, Step, Terms
 from pushforward.core.source import Arrays
 from pushforward.fitting.log import read_log
 from pushforward.fitting.loop import Loop
-from pushforward.fitting.streams import kept_random_states
+from pushforward.fitting.streams import BorrowedStreams
 
 X = torch.randn(120, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 DOUBLE: dict[str, Any] = {"batch": 20, "precision": "64-true"}
@@ -418,7 +418,7 @@ def test_the_seed_decides_and_the_callers_random_numbers_are_left_alone() -> Non
 
 def test_pythons_random_numbers_are_put_back() -> None:
     before = random.getstate()
-    with kept_random_states(torch.device("cpu")):
+    with BorrowedStreams(torch.device("cpu")):
         random.seed(1)
     assert random.getstate() == before
 

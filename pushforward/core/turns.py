@@ -1,0 +1,87 @@
+"""Whose turn it is with torch's global stream of random numbers, which all threads of a process share.
+
+Fits, and the few other places that seed the global stream for a while, hold the turn meanwhile: of several threads each
+finds its own numbers, and the caller's stream goes on afterwards as if nothing had been drawn.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+__all__ = ["Turn", "GLOBAL_STREAMS", "seeded"]
+
+
+class Turn:
+    """A lock that its thread may take again, and that is given to those who wait in the order in which they came.
+
+    (`threading.RLock` lets the thread that has just released it take it again at once, so that others may wait for ever.)
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._waiting: deque[tuple[int, threading.Lock]] = deque()
+        self._holder: int | None = None
+        self._depth = 0
+
+    @property
+    def awaited(self) -> bool:
+        """Whether another thread waits."""
+        return bool(self._waiting)
+
+    def take(self) -> None:
+        """Wait for the turn; held already, it is taken once more."""
+        me = threading.get_ident()
+        with self._guard:
+            if self._holder == me:
+                self._depth += 1
+                return
+            if self._holder is None:
+                self._holder, self._depth = me, 1
+                return
+            gate = threading.Lock()
+            gate.acquire()
+            self._waiting.append((me, gate))
+        try:
+            gate.acquire()  # whoever gives it back opens the gate
+        except BaseException:  # Ctrl-C
+            with self._guard:
+                if (me, gate) in self._waiting:
+                    self._waiting.remove((me, gate))
+                    raise
+            self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        """Give it to the next in line, once it has been given back as often as it was taken."""
+        with self._guard:
+            self._depth -= 1
+            if self._depth:
+                return
+            self._holder = None
+            if self._waiting:
+                self._holder, gate = self._waiting.popleft()
+                self._depth = 1
+                gate.release()
+
+    def __enter__(self) -> None:
+        self.take()
+
+    def __exit__(self, *_: object) -> None:
+        self.give_back()
+
+
+GLOBAL_STREAMS = Turn()
+
+
+@contextmanager
+def seeded(seed: int | None = None, device: torch.device | None = None) -> Iterator[None]:
+    """Within: torch's global streams, seeded if a seed is given, for this thread alone; afterwards as they were."""
+    with GLOBAL_STREAMS, torch.random.fork_rng(devices=[device] if device is not None and device.type == "cuda" else []):
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield
