@@ -7,7 +7,6 @@ or a buffer of the module, so that devices, checkpoints and processes see all of
 
 from __future__ import annotations
 
-import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -299,10 +298,14 @@ LOOKING = frozenset(
 """Methods of a learner that look at what is learnt: always in evaluation mode, except where they serve a loss."""
 
 
+UNCHECKED = ("__module__", "__name__", "__qualname__", "__doc__")
+"""What a wrapper takes on: not the annotations, which are those of other arguments than `*args`."""
+
+
 def _looking(method: Callable[..., Any]) -> Callable[..., Any]:
     """The method in evaluation mode, whatever mode the networks are in."""
 
-    @wraps(method)
+    @wraps(method, assigned=UNCHECKED)
     def looked(self: Learner, *args: Any, **named: Any) -> Any:
         if self._mode_is_set:
             return method(self, *args, **named)
@@ -313,17 +316,17 @@ def _looking(method: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             self._mode_is_set = False
 
-    return looked
+    return _signed_as(method, looked)
 
 
 def _played(phases: Callable[..., Sequence[Phase]]) -> Callable[..., Sequence[Phase]]:
     """The phases with losses within which the networks keep the mode they are in."""
 
-    @wraps(phases)
+    @wraps(phases, assigned=UNCHECKED)
     def with_losses(self: Learner) -> Sequence[Phase]:
         return [replace(phase, loss=_as_they_are(self, phase.loss)) for phase in phases(self)]
 
-    return with_losses
+    return _signed_as(phases, with_losses)
 
 
 def _as_they_are(model: Learner, loss: Callable[[Batch, Step], Terms]) -> Callable[[Batch, Step], Terms]:
@@ -411,11 +414,18 @@ class Learner(Model):
 def counted(sample: Callable[..., Any]) -> Callable[..., Any]:
     """A method `sample(self, n, …)` that takes any whole number n from 0 on, NumPy's too, and refuses all else in one way."""
 
-    @functools.wraps(sample, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+    @wraps(sample, assigned=UNCHECKED)
     def checked(self: Any, n: Any, *args: Any, **kwargs: Any) -> Any:
         return sample(self, whole(n, "n"), *args, **kwargs)
 
-    return checked
+    return _signed_as(sample, checked)
+
+
+def _signed_as(method: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
+    """The wrapper with the method's signature; without the method itself, through which checkers of annotations lose their way."""
+    wrapper.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]
+    del wrapper.__wrapped__  # type: ignore[attr-defined]
+    return wrapper
 
 
 def _unit_moments(space: Space) -> Moments:
