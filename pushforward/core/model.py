@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import wraps
 from types import FunctionType
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
@@ -298,14 +297,9 @@ LOOKING = frozenset(
 """Methods of a learner that look at what is learnt: always in evaluation mode, except where they serve a loss."""
 
 
-UNCHECKED = ("__module__", "__name__", "__qualname__", "__doc__")
-"""What a wrapper takes on: not the annotations, which are those of other arguments than `*args`."""
-
-
 def _looking(method: Callable[..., Any]) -> Callable[..., Any]:
     """The method in evaluation mode, whatever mode the networks are in."""
 
-    @wraps(method, assigned=UNCHECKED)
     def looked(self: Learner, *args: Any, **named: Any) -> Any:
         if self._mode_is_set:
             return method(self, *args, **named)
@@ -322,7 +316,6 @@ def _looking(method: Callable[..., Any]) -> Callable[..., Any]:
 def _played(phases: Callable[..., Sequence[Phase]]) -> Callable[..., Sequence[Phase]]:
     """The phases with losses within which the networks keep the mode they are in."""
 
-    @wraps(phases, assigned=UNCHECKED)
     def with_losses(self: Learner) -> Sequence[Phase]:
         return [replace(phase, loss=_as_they_are(self, phase.loss)) for phase in phases(self)]
 
@@ -332,7 +325,6 @@ def _played(phases: Callable[..., Sequence[Phase]]) -> Callable[..., Sequence[Ph
 def _as_they_are(model: Learner, loss: Callable[[Batch, Step], Terms]) -> Callable[[Batch, Step], Terms]:
     learners = [part for part in model.modules() if isinstance(part, Learner)]
 
-    @wraps(loss)
     def taken(batch: Batch, step: Step) -> Terms:
         before = [learner._mode_is_set for learner in learners]
         for learner in learners:
@@ -414,7 +406,6 @@ class Learner(Model):
 def counted(sample: Callable[..., Any]) -> Callable[..., Any]:
     """A method `sample(self, n, …)` that takes any whole number n from 0 on, NumPy's too, and refuses all else in one way."""
 
-    @wraps(sample, assigned=UNCHECKED)
     def checked(self: Any, n: Any, *args: Any, **kwargs: Any) -> Any:
         return sample(self, whole(n, "n"), *args, **kwargs)
 
@@ -422,9 +413,10 @@ def counted(sample: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _signed_as(method: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
-    """The wrapper with the method's signature; without the method itself, through which checkers of annotations lose their way."""
+    """The wrapper under the method's name and signature; not by `functools.wraps`, in which checkers of annotations lose their way."""
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+        setattr(wrapper, name, getattr(method, name))
     wrapper.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]
-    del wrapper.__wrapped__  # type: ignore[attr-defined]
     return wrapper
 
 
