@@ -33,13 +33,13 @@ def condition(
     json: Annotated[bool, typer.Option("--json", help="JSON lines instead of CSV")] = False,
 ) -> None:
     """Condition on known axes: mean, standard deviation and quantiles of the others, or samples of them with -n."""
-    from pushforward.core.capabilities import Conditions
+    from pushforward.core.capabilities import Conditions, lacking
 
     if n is not None and n < 1:
         raise InvalidValue(f"-n must be at least 1, got {n}; pass -n 64, say")
     voice = Voice(quiet, json)
     opened = runs.open_run(run)
-    if not isinstance(opened.model, Conditions):
+    if not isinstance(opened.model, Conditions) and "condition" not in lacking(opened.model):
         raise InvalidKind(f"a {opened.name} has no closed conditionals; models that do: {', '.join(_conditioning())}")
     given = parsed(known, opened.model.fitted_space())  # type: ignore[attr-defined]
     law = opened.model.condition(given)

@@ -19,7 +19,6 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from pushforward.compat.conventions import FLOATS, Adapter, array, one_of, seed_of, tensor, whole
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
 from pushforward.models.classical import pca
-from pushforward.models.classical.gaussian import resolution
 
 __all__ = ["PCA"]
 
@@ -144,7 +143,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
 
     def _deviations(self) -> NDArray[Any]:
         """Standard deviations of the codes (K,), none below what float64 can tell from zero."""
-        least = resolution(self.model_.spectrum_, self.model_.mean_) * self._unbiased
+        least = float(self.model_.floor_) * self._unbiased
         return np.sqrt(np.maximum(self.explained_variance_, least))
 
     def __sklearn_tags__(self) -> Any:

@@ -6,22 +6,25 @@ With the axes split into known b and unknown a (Bishop 2006, Eq. 2.81-2.82),
 
     x_a | x_b  ~  N( μ_a + Σ_ab Σ_bb⁻¹ (x_b - μ_b),   Σ_aa - Σ_ab Σ_bb⁻¹ Σ_ba ),          x_a ~ N(μ_a, Σ_aa).
 
-Variances are floored, never added to: an eigenvalue below `resolution` is what rounding leaves of zero, and is raised to
-it. So data that do not vary in some direction keep a finite density there, very high on the data and very low off them.
+Matrices are decomposed in the scale of correlations, Σ = D R D with D the standard deviations, so that columns in units
+however different cost no digits: the density is equivariant under a change of the unit of any column. Eigenvalues of R
+are floored, never added to: one below 4 d ε is what rounding leaves of zero, and is raised to it. So data that do not vary
+in some direction keep a finite density there, very high on the data and very low off them, and the fit says so.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidValue
-from pushforward.core.model import Fitter, Model
+from pushforward.core.errors import BadSource, Diverged, InvalidValue
+from pushforward.core.model import Fitter, Model, Symptom
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, normal
 from pushforward.core.registry import register
@@ -93,12 +96,132 @@ def eigen(covariance: Tensor) -> tuple[Tensor, Tensor]:
 def resolution(spectrum: Tensor, mean: Tensor) -> float:
     """The smallest variance that float64 can tell from zero here: 4 d ε times the largest, and the rounding of the mean.
 
-    Where nothing varies at all it is (1e-8 max(1, |mean|))².
+    Where nothing varies at all it is (1e-8 |mean|)², or 1e-16 where everything is 0.
     """
     top, size = float(spectrum.max()), float(mean.abs().max())
     eps = torch.finfo(torch.float64).eps
     least = (eps * size) ** 2
-    return max(4 * len(mean) * eps * top, least, 1e-300) if top > least else (1e-8 * max(1.0, size)) ** 2
+    return max(4 * len(mean) * eps * top, least, 1e-300) if top > least else (1e-8 * (size or 1.0)) ** 2
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Σ = D A diag(values) Aᵀ D: deviations D (d,), floored eigenvalues (d,), rising, and eigenvectors A (d, d) of the correlations.
+
+    `still` counts the directions in which nothing varies: constant coordinates, and eigenvalues that were floored.
+    """
+
+    deviations: Tensor
+    values: Tensor
+    axes: Tensor
+    still: int
+
+    @classmethod
+    def of(cls, covariance: Tensor, mean: Tensor, *, common: bool = False) -> Correlation:
+        """Of a covariance (d, d); the mean (d,) tells what is rounding, and the scale of coordinates that do not vary.
+
+        With `common` the scale of those is the least that matters beside the largest deviation, not a share of their own size.
+        """
+        eps, variance = torch.finfo(torch.float64).eps, covariance.diagonal()
+        varies = variance > (eps * mean).square()
+        top = float(torch.where(varies, variance, 0.0).max()) if len(mean) else 0.0
+        unit = math.sqrt(4 * len(mean) * eps * top) if top > 0 else 1e-8
+        size = mean.abs()
+        deviations = torch.where(
+            varies, variance.clamp_min(0).sqrt(), torch.where((size > 0) & (not common or top == 0), 1e-8 * size, unit)
+        )
+        correlation = covariance / deviations / deviations[:, None]
+        both = varies & varies[:, None]
+        correlation = torch.where(both, (correlation + correlation.T) / 2, torch.eye(len(mean)).to(correlation))
+        values, axes = eigen(correlation)
+        floor = 4 * len(mean) * eps
+        return cls(deviations, values.clamp_min(floor), axes, int((~varies).sum()) + int((values < floor).sum()))
+
+    def principal(self) -> tuple[Tensor, Tensor]:
+        """Eigenvalues (d,) of Σ, falling, and eigenvectors in rows (d, d), each to nearly all of its own digits.
+
+        By Jacobi's method on diag(values)^½ Aᵀ D, which, unlike others, loses none to the scales of the columns (Demmel & Veselić 1992).
+        """
+        from scipy.linalg.lapack import dgejsv
+
+        factor = (self.values.sqrt()[:, None] * self.axes.T * self.deviations).cpu()
+        singular, _, right, work, _, failed = dgejsv(factor.numpy(), joba=2, jobu=3, jobv=0)
+        if failed:
+            raise Diverged("the eigenvectors of the covariance did not converge; standardise the columns first")
+        values = torch.from_numpy(singular * (work[0] / work[1])).square()
+        return values.to(self.values), torch.from_numpy(right).T.contiguous().to(self.values)
+
+    def whiten(self, centred: Tensor) -> Tensor:
+        """Rows (n, d) about the mean to coordinates whose covariance is I."""
+        return (centred / self.deviations) @ self.axes / self.values.sqrt()
+
+    @property
+    def log_determinant(self) -> Tensor:
+        """log |Σ|."""
+        return self.values.log().sum() + 2 * self.deviations.log().sum()
+
+    def log_density(self, centred: Tensor) -> Tensor:
+        """log N(x; μ, Σ) (n,) for rows x - μ (n, d); -inf where the square leaves float64."""
+        squares = self.whiten(centred).square().sum(1)
+        value = -0.5 * (len(self.values) * math.log(2 * math.pi) + self.log_determinant + squares)
+        return value.nan_to_num(nan=-math.inf, neginf=-math.inf)
+
+    def solve(self, rows: Tensor) -> Tensor:
+        """Rows (n, d) times Σ⁻¹."""
+        return self.whiten(rows) / self.values.sqrt() @ self.axes.T / self.deviations
+
+
+def root(covariance: Tensor) -> Tensor:
+    """B (…, d, d) with B Bᵀ = Σ, for draws: from the eigenvectors of the correlations, and 0 for what does not vary."""
+    deviations = covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0).sqrt()
+    safe = torch.where(deviations > 0, deviations, 1.0)
+    correlation = covariance / safe[..., None, :] / safe[..., :, None]
+    values, axes = torch.linalg.eigh((correlation + correlation.mT) / 2)
+    return deviations[..., :, None] * axes * values.clamp_min(0).sqrt()[..., None, :]
+
+
+def known_values(model: Model, known: Mapping[Any, Any]) -> tuple[list[int], list[int], Tensor]:
+    """Of {axis: value}: the positions of the known axes and of the others, and the values (known,); InvalidValue unless all are finite."""
+    space = model.fitted_space()
+    b = axes_of(space, known)
+    a = [i for i in range(space.size) if i not in b]
+    if not a:
+        raise InvalidValue("every axis is known; leave at least one free")
+    values = torch.tensor([float(v) for v in known.values()], dtype=torch.float64)
+    if not bool(values.isfinite().all()):
+        raise InvalidValue(f"values to condition on must be finite, got {values.tolist()[:8]}; leave unknown axes out")
+    return b, a, values.to(model.device)
+
+
+def too_far(values: Tensor) -> InvalidValue:
+    """The error for values at which no conditional can be represented."""
+    return InvalidValue(
+        f"the values {[f'{v:g}' for v in values.tolist()[:8]]} are too far from the data to condition on; choose nearer ones"
+    )
+
+
+SQUARED = 1e-150, 1e150
+"""Ranges between which float64 can square."""
+
+
+def refuse_unsquarable(source: Source, facts: Facts) -> None:
+    """BadSource for a column whose deviations float64 cannot square: covariances in its unit would be 0 or infinite."""
+    span = facts.high - facts.low
+    wrong = ((span > 0) & (span < SQUARED[0])) | (span > SQUARED[1])
+    if bool(wrong.any()):
+        first = int(wrong.nonzero()[0])
+        names = source.space.names if source.space.kind == "points" and source.space.shape else ()
+        column = f"column {names[first]!r}" if names else f"value {first}"
+        raise BadSource(f"{column} spans {float(span[first]):.3g}, which float64 cannot square; choose another unit for it")
+
+
+def refuse_large(model: Model, source: Source, matrices: int = 1) -> None:
+    """BadSource where d x d matrices would not fit half the memory, before they are made."""
+    d, n = source.space.size, len(source)
+    needed, there = 8.0 * d * d * matrices, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there / 2:
+        cure = "is the table transposed?" if n < d else "reduce the columns first, by PCA(100), say"
+        raise BadSource(f"{type(model).__name__} of {n} rows and {d} columns needs {needed / 1e9:.0f} GB for covariances; {cure}")
 
 
 def subspace(space: Space, keep: list[int]) -> Space:
@@ -134,6 +257,14 @@ def refuse_conditions(model: Model, source: Source) -> None:
         raise InvalidValue(
             f"{type(model).__name__} learns the distribution of x alone, and y was given; leave y out, or append it to x as columns"
         )
+
+
+def no_variance(still: int, d: int) -> Sequence[Symptom]:
+    """The symptom of data that do not vary in `still` of d directions; none where they vary in all."""
+    if not still:
+        return ()
+    seen = f"the data do not vary in {still} of {d} directions, where the variance is the least that float64 can tell from 0"
+    return (Symptom("no variance", seen, "drop constant columns and those that follow from others: densities are arbitrary there"),)
 
 
 @register("gaussian")
@@ -182,9 +313,11 @@ class Gaussian(Model):
         return EM()
 
     def prepare(self, source: Source, facts: Facts) -> None:
-        """Refuse conditions; sums are taken about the mean of the facts."""
+        """Refuse conditions, and what cannot be squared or held; sums are taken about the mean of the facts."""
         refuse_conditions(self, source)
+        refuse_large(self, source)
         super().prepare(source, facts)
+        refuse_unsquarable(source, facts)
         self._origin = facts.moments.mean
 
     def statistics(self, batch: Batch) -> Scatter:
@@ -198,30 +331,32 @@ class Gaussian(Model):
 
     def log_prob(self, x: Any) -> Tensor:
         """Exact log-density of each row (n,), nats, per unit of the user's coordinates."""
-        spectrum, axes = self._axes()
-        z = (self._flat(x) - self.mean_) @ axes
-        return -0.5 * (len(self.mean_) * math.log(2 * math.pi) + spectrum.log().sum() + (z.square() / spectrum).sum(1))
+        rows = self._flat(x)
+        return Correlation.of(self.covariance_, self.mean_).log_density(rows - self.mean_)
 
     def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
         """n draws (n, *shape), float64."""
         space = self.fitted_space()
         self.to_condition(y, n)
-        values, axes = torch.linalg.eigh(self.covariance_)
         noise = normal(n, len(self.mean_), rng=generator(rng), like=self.mean_)
-        return (self.mean_ + noise * values.clamp_min(0).sqrt() @ axes.T).reshape(n, *map(int, space.shape))  # type: ignore[arg-type]
+        return (self.mean_ + noise @ root(self.covariance_).T).reshape(n, *map(int, space.shape))  # type: ignore[arg-type]
 
     def condition(self, known: Mapping[Any, float]) -> Gaussian:
         """The law of the other axes, given {axis name or position: value}."""
-        space = self.fitted_space()
-        b = axes_of(space, known)
-        a = [i for i in range(len(self.mean_)) if i not in b]
-        if not a:
-            raise InvalidValue("every axis is known; leave at least one free")
-        delta = torch.tensor([float(v) for v in known.values()], dtype=torch.float64).to(self.mean_) - self.mean_[b]
-        values, axes = torch.linalg.eigh(self.covariance_[b][:, b]) if b else (self.mean_.new_zeros(0), self.mean_.new_zeros(0, 0))
-        gain = self.covariance_[a][:, b] @ axes / values.clamp_min(resolution(self.covariance_.diagonal(), self.mean_)) @ axes.T
-        covariance = self.covariance_[a][:, a] - gain @ self.covariance_[b][:, a]
-        return Gaussian.of(self.mean_[a] + gain @ delta, (covariance + covariance.T) / 2, subspace(space, a))
+        b, a, values = known_values(self, known)
+        if not b:
+            return self.marginal(a)
+        gain = Correlation.of(self.covariance_[b][:, b], self.mean_[b]).solve(self.covariance_[a][:, b])
+        mean = self.mean_[a] + gain @ (values - self.mean_[b])
+        if not bool(mean.isfinite().all()):
+            raise too_far(values)
+        whole = self.covariance_[a][:, a]
+        covariance = whole - gain @ self.covariance_[b][:, a]
+        covariance = (covariance + covariance.T) / 2
+        # What is known to the last digit keeps the variance that rounding leaves.
+        least = 4 * len(self.mean_) * torch.finfo(torch.float64).eps * whole.diagonal()
+        covariance.diagonal().copy_(torch.maximum(covariance.diagonal(), least))
+        return Gaussian.of(mean, covariance, subspace(self.fitted_space(), a))
 
     def marginal(self, axes: Any) -> Gaussian:
         """The law of some axes (a name or position, or several)."""
@@ -231,10 +366,9 @@ class Gaussian(Model):
             raise InvalidValue("a marginal needs at least one axis, got none")
         return Gaussian.of(self.mean_[keep], self.covariance_[keep][:, keep], subspace(space, keep))
 
-    def _axes(self) -> tuple[Tensor, Tensor]:
-        self.fitted_space()
-        values, axes = torch.linalg.eigh(self.covariance_)
-        return values.clamp_min(resolution(values, self.mean_)), axes
+    def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
+        """Directions in which the data do not vary."""
+        return no_variance(Correlation.of(self.covariance_, self.mean_).still, len(self.mean_))
 
     def _flat(self, x: Any) -> Tensor:
         return self.conform(x).to(torch.float64).flatten(1)

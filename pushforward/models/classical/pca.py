@@ -28,7 +28,7 @@ values of the rows themselves. Variances are floored at the resolution of float6
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -36,7 +36,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, ShapeMismatch, require_positive
-from pushforward.core.model import Fitter, Model
+from pushforward.core.model import Fitter, Model, Symptom
 from pushforward.core.moments import sums
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, normal
@@ -46,13 +46,27 @@ from pushforward.core.source import Arrays, Source
 from pushforward.core.space import Space
 from pushforward.densities.normals import Normal
 from pushforward.fitting.em import EM
-from pushforward.models.classical.gaussian import Gaussian, Scatter, eigen, refuse_conditions, resolution
+from pushforward.models.classical.gaussian import (
+    Correlation,
+    Gaussian,
+    Scatter,
+    eigen,
+    no_variance,
+    refuse_conditions,
+    refuse_large,
+    refuse_unsquarable,
+    resolution,
+)  # fmt: skip
 
 __all__ = ["PCA", "evidence", "held_out"]
 
 BLOCK_NUMBERS, VIEWED_NUMBERS = 1 << 25, 1 << 28
 SINGLE = 1e-12, 1e12
 SMALL = 1 << 18
+FINE, RESOLVED = 1e-6, 1e4
+"""Variances below this share of the largest, or this many times the resolution, are found in the scale of correlations, where the
+density depends on them."""
+GRADED = 1e10
 
 
 @dataclass
@@ -97,8 +111,8 @@ class PCA(Model):
             Data whose largest standard deviation is beyond 1e-12 to 1e12, whose squares it may not hold, are summed in float64.
 
     Learnt: `mean_` (d,), `components_` (K, d), `explained_variance_` (K,) and `noise_variance_` of the 1/N covariance, in
-    squared units of the data; `explained_variance_ratio_` (K,); `spectrum_`, every eigenvalue; `count_`, the rows'
-    total weight. Pictures and clips are taken flattened and come back in their shape.
+    squared units of the data; `explained_variance_ratio_` (K,); `spectrum_`, every eigenvalue; `floor_`, the least variance that
+    counts; `count_`, the rows' total weight. Pictures and clips are taken flattened and come back in their shape.
 
     **Example**
         >>> import torch
@@ -136,6 +150,8 @@ class PCA(Model):
         self.register_buffer("components_", torch.zeros(0, 0, dtype=torch.float64))
         self.register_buffer("noise_variance_", torch.zeros((), dtype=torch.float64))
         self.register_buffer("count_", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("floor_", torch.zeros((), dtype=torch.float64))
+        self._still = 0
 
     @classmethod
     def of(cls, mean: Any, weights: Any, sigma: float, space: Space | None = None) -> PCA:
@@ -163,7 +179,7 @@ class PCA(Model):
         self.mean_, self.spectrum_, self.components_ = mean.clone(), spectrum, _signed(axes.T)
         self.explained_variance_ = spectrum[: len(singular)].clone()
         self.explained_variance_ratio_ = self.explained_variance_ / spectrum.sum()
-        self.noise_variance_ = mean.new_tensor(noise)
+        self.noise_variance_, self.floor_ = mean.new_tensor(noise), mean.new_tensor(1e-300)
         self.count_ = mean.new_zeros(())
 
     @property
@@ -185,8 +201,10 @@ class PCA(Model):
         if isinstance(self.components, int) and self.components > d:
             raise InvalidValue(f"components must be at most the number of coordinates, {d}, got {self.components}")
         super().prepare(source, facts)
+        refuse_unsquarable(source, facts)
         mean, variance = facts.moments.mean, facts.moments.covariance
-        near = bool((mean.square().sum() <= 16 * variance.sum()).all())
+        # Within each column, too: a small one may lie far from 0 though the largest, which rules the sum, does not.
+        near = bool((mean.square().sum() <= 16 * variance.sum()).all() and (mean.square() <= 1e4 * variance).logical_or_(mean == 0).all())
         self._single = self.precision == "float32" and SINGLE[0] < float(variance.max()) ** 0.5 < SINGLE[1]
         self._origin = None if near and not self._single else mean
         self.block_rows = max(1024, min(1 << 15, BLOCK_NUMBERS // d))
@@ -195,6 +213,8 @@ class PCA(Model):
             self.block_rows = max(self.block_rows, VIEWED_NUMBERS // d)
         most = self.components if isinstance(self.components, int) else 0
         self._few = len(source) < d and most <= len(source) and self.components != "heldout"
+        if not self._few:
+            refuse_large(self, source)
         if self.components == "heldout" and len(source) < 4:
             raise BadSource(f"components='heldout' needs at least 4 rows, got {len(source)}; pass a number of components")
 
@@ -240,14 +260,28 @@ class PCA(Model):
         d = len(mean)
         floor = self._floor(spectrum, mean)
         k = chosen or self._how_many(spectrum, d, float(self.count_))
-        total = spectrum.sum()
         rest = spectrum[k:].sum() / max(d - k, 1)
+        still = 0
+        if float(rest if k < d else spectrum[-1]) < max(FINE * float(spectrum[0]), RESOLVED * floor):
+            if isinstance(statistics, Rows) or self._single:
+                still = int(float(rest) < floor) * (d - k) + int((spectrum[:k] < floor).sum())
+            else:
+                floor = 0.0
+                spectrum, axes, still = self._finely(statistics)
+                rest = spectrum[k:].sum() / max(d - k, 1)
+                still = still if k == d or still >= d - k else 0
+        total = spectrum.sum()
+        self.floor_, self._still = mean.new_tensor(max(floor, 1e-300)), still
         self.mean_, self.spectrum_ = mean, spectrum
         self.components_ = _signed(axes[:k])
         self.explained_variance_ = spectrum[:k].clone()
         self.explained_variance_ratio_ = spectrum[:k] / total.clamp_min(torch.finfo(total.dtype).tiny)
-        self.noise_variance_ = rest.clamp_min(floor) if k < d else torch.zeros_like(rest)
+        self.noise_variance_ = torch.maximum(rest, self.floor_) if k < d else torch.zeros_like(rest)
         return True
+
+    def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
+        """Directions in which the data do not vary, where the density depends on them."""
+        return no_variance(self._still, len(self.mean_))
 
     def objective(self, statistics: Any) -> Tensor:
         """Mean log-likelihood of the rows it was learnt from, nats."""
@@ -261,6 +295,12 @@ class PCA(Model):
         mean, covariance = sums.moments(None if self._origin is None else self._origin.to(sums.total.device))
         values, axes = eigen(covariance)
         return mean, values.flip(0).clamp_min(0), axes.T.flip(0), sums.count
+
+    def _finely(self, sums: Scatter) -> tuple[Tensor, Tensor, int]:
+        """Eigenvalues, falling, and eigenvectors in rows, where columns' scales differ too much for plain ones; how many are floored."""
+        mean, covariance = sums.moments(None if self._origin is None else self._origin.to(sums.total.device))
+        correlation = Correlation.of(covariance, mean, common=True)
+        return *correlation.principal(), correlation.still
 
     def _from_rows(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         count = rows.weights.sum()
@@ -310,8 +350,16 @@ class PCA(Model):
         z = centred @ self.components_.T
         scaled = (z.square() / self._variances()).sum(1)
         if len(self.components_) < len(self.mean_):
-            scaled = scaled + (centred - z @ self.components_).square().sum(1) / self.noise_variance_
-        return -0.5 * (len(self.mean_) * math.log(2 * math.pi) + self._log_determinant() + scaled)
+            scaled = scaled + self._across(centred, z).square().sum(1) / self.noise_variance_
+        value = -0.5 * (len(self.mean_) * math.log(2 * math.pi) + self._log_determinant() + scaled)
+        return value.nan_to_num(nan=-math.inf, neginf=-math.inf)
+
+    def _across(self, centred: Tensor, z: Tensor) -> Tensor:
+        """What the components leave of centred rows (n, d); where rounding along the first could outweigh it, taken out twice."""
+        rest = centred - z @ self.components_
+        if bool(self.spectrum_[0] > GRADED * self.noise_variance_):
+            rest = rest - rest @ self.components_.T @ self.components_
+        return rest
 
     def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
         """n draws (n, *shape), user's units."""
@@ -345,6 +393,13 @@ class PCA(Model):
         """0: the model's coordinates are the user's."""
         return 0.0
 
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back what `tensors` gave; models saved before there was a `floor_` get what it was then."""
+        known = dict(tensors)
+        if "floor_" not in known and {"spectrum_", "mean_"} <= set(known):
+            known["floor_"] = known["mean_"].new_tensor(self._floor(known["spectrum_"], known["mean_"]))
+        super().restore(known)
+
     def _require_noise(self) -> Tensor:
         """σ²; InvalidValue where every component is kept, which leaves none."""
         self.fitted_space()
@@ -376,7 +431,7 @@ class PCA(Model):
         return Gaussian.of(self.mean_, covariance, space)
 
     def _variances(self) -> Tensor:
-        return self.explained_variance_.clamp_min(self._floor(self.spectrum_, self.mean_))
+        return torch.maximum(self.explained_variance_, self.floor_)
 
     def _floor(self, spectrum: Tensor, mean: Tensor) -> float:
         """The least variance that the sums can tell from zero."""
