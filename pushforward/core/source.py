@@ -8,7 +8,6 @@ names are read by `pushforward.data`, which returns sources too.
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
@@ -21,12 +20,10 @@ from pushforward.core.errors import BadSource, ShapeMismatch
 from pushforward.core.frames import as_frame, is_frame
 from pushforward.core.numbers import floating, numeric, tensor_over
 from pushforward.core.phase import Batch
+from pushforward.core.reader import read_for_fit
 from pushforward.core.space import Space, as_array
 
 __all__ = ["Source", "Arrays", "Subset", "as_source", "has_unasked_labels", "blocks", "spread", "fingerprint", "pick"]
-
-READER = "pushforward.data.reading"
-"""The module whose `read_for_fit(x, y, weights)` turns anything into a source."""
 
 
 @runtime_checkable
@@ -186,8 +183,7 @@ def as_source(x: Any, y: Any = None, weights: Any = None) -> Source:
         if y is not None or weights is not None:
             raise BadSource("a source brings its own conditions and weights; pass y and weights when making it")
         return x
-    # Reading belongs to a higher layer, which core may not import: its reader is found by name, once.
-    source: Source = importlib.import_module(READER).read_for_fit(x, y, weights)
+    source: Source = read_for_fit(x, y, weights)
     return source
 
 

@@ -22,6 +22,7 @@ from pushforward.core import labels
 from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
 from pushforward.core.frames import as_codes, as_frame, as_numbers, bad_cell, is_frame, kind_of, restored
 from pushforward.core.numbers import floating, numeric, tensor_over
+from pushforward.core.reader import rows_in
 
 __all__ = ["Column", "Space", "is_frame", "as_array", "column_numbers"]
 
@@ -194,9 +195,10 @@ class Space:
         """
         if self.is_label:
             return labels.codes(x, self.columns[0].categories, what)
+        x = rows_in(x, self)
         if is_frame(x):
             x = self._from_frame(as_frame(x), what)
-        array = tensor_over(as_array(x))
+        array = self._channels_first(tensor_over(as_array(x)))
         if array.ndim == 1 and len(self.shape) == 1:
             array = array[None] if self.shape[0] == array.shape[0] and self.shape[0] != 1 else array[:, None]
         if array.ndim == len(self.shape) and array.ndim >= 3:
@@ -206,6 +208,15 @@ class Space:
         if not missing:
             self.refuse_missing(array, what)
         return floating(array) if dtype is None else array.to(dtype)
+
+    def _channels_first(self, array: Tensor) -> Tensor:
+        """Images in the layout in which the space's data came, with their channels where the space has them."""
+        layout, own = self.extra.get("layout"), len(self.shape)
+        if layout == "no channel axis" and array.ndim in (own - 1, own) and tuple(array.shape[1 - own :]) == self.shape[1:]:
+            return array.unsqueeze(-own)
+        if layout == "channels last" and array.ndim in (own, own + 1) and tuple(array.shape[-own:]) == (*self.shape[1:], self.shape[0]):
+            return array.movedim(-1, -own)
+        return array
 
     def refuse_missing(self, array: Tensor, what: str = "the data", *, first: int = 0) -> None:
         """Raise BadSource naming row and column of the first NaN in rows (n, *shape), the first of which is row `first`."""

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
 from pushforward.core.frames import is_frame
 from pushforward.core.source import Source
+from pushforward.core.space import Space
 from pushforward.data.files import locate, require_file, shown
 from pushforward.data.options import MEMORY, Options
 
@@ -78,6 +80,12 @@ def read_for_fit(x: Any, y: Any = None, weights: Any = None) -> Source:
         weights: (n,), or the name of a column.
     """
     return read_with(x, replace(Options(**asked_conditions(y)), weights=weights, scanned_later=True))
+
+
+def rows_like(x: Any, space: Space) -> Tensor:
+    """All rows of anything that `read` takes, as a tensor (n, *shape) of a space's coordinates."""
+    source = read_with(x, replace(Options(like=space, label=False)._prepared_like(space), lenient=True))
+    return source.take(torch.arange(len(source))).x
 
 
 def asked_conditions(y: Any) -> dict[str, Any]:

@@ -88,6 +88,34 @@ def test_fit_takes_whatever_read_takes_and_gives_the_same_model(way: str, tmp_pa
         assert torch.allclose(getattr(model, name), getattr(expected, name), rtol=1e-6, atol=1e-7), name
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_query_takes_what_a_fit_takes(way: str, tmp_path: Path) -> None:
+    given = WAYS[way](tmp_path)
+    model = pf.PCA(3).fit(LEVELS if way == "generator" else given)
+    again = WAYS[way](tmp_path) if way != "folder" else given
+    assert torch.allclose(model.log_prob(again), model.log_prob(LEVELS), rtol=1e-12)
+
+
+TABLES = {"gaussian": pf.Gaussian, "pca": pf.PCA, "kde": pf.KDE, "gmm": lambda: pf.GMM(2), "fourier_kde": pf.FourierKDE}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_queried_as_it_is_fitted(name: str, tmp_path: Path) -> None:
+    frame = pd.DataFrame(POINTS.numpy(), columns=["a", "b", "c"])
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    model = TABLES[name]().fit(tmp_path / "x.csv")
+    ask = model.density if name == "fourier_kde" else model.log_prob
+    for way in (tmp_path / "x.csv", str(tmp_path / "x.csv"), pf.read(tmp_path / "x.csv"), frame, frame[["c", "a", "b"]]):
+        assert torch.allclose(ask(way), ask(POINTS), rtol=1e-9)
+
+
+def test_one_image_is_one_observation_in_every_layout() -> None:
+    for way in ("array", "channels last", "no channel axis"):
+        x = WAYS[way](Path())
+        model = pf.PCA(3).fit(x)
+        assert torch.equal(model.log_prob(x[0]), model.log_prob(x[:1]))
+
+
 @pytest.mark.parametrize("name", ABLE)
 def test_python_and_the_command_line_give_the_same_model_of_images(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
