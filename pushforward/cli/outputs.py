@@ -65,19 +65,17 @@ def on_stdout(
     voice: Voice, x: Any, space: Space, *, extra: Mapping[str, Any] | None = None, y: Any = None, condition_space: Any = None
 ) -> None:
     """Points as CSV, or as JSON lines of named values."""
+    from pushforward.core.frames import as_values
     from pushforward.data.export import _beside, write_csv
 
     more = _beside(y, condition_space, extra or {})
     if not voice.as_json:
         write_csv(x.detach().cpu(), space, sys.stdout, extra=more)
         return
-    for i, row in enumerate(x.detach().cpu().tolist()):
-        named: dict[str, Any] = {}
-        for name, column, value in zip(space.names, space.columns, row):
-            if column.kind == "categorical":
-                value = column.categories[int(min(max(round(value), 0), len(column.categories) - 1))]
-            named[name] = round(value) if column.kind == "integer" else value
-        voice.result(finite({**named, **{k: v[i] for k, v in more.items()}}))
+    values = x.detach().cpu().numpy()
+    columns = {name: as_values(values[:, j], column) for j, (name, column) in enumerate(zip(space.names, space.columns))}
+    for i in range(len(values)):
+        voice.result(finite({**{k: v[i] for k, v in columns.items()}, **{k: v[i] for k, v in more.items()}}))
 
 
 def deliver_table(voice: Voice, columns: Mapping[str, list[Any]], out: str | None, *, what: str) -> None:

@@ -18,19 +18,36 @@ from pushforward.core.errors import InvalidKind, MissingExtra, ShapeMismatch
 if TYPE_CHECKING:
     from pushforward.core.space import Column
 
-__all__ = ["is_frame", "as_frame", "kind_of", "as_numbers", "as_codes", "restored", "as_texts", "bad_cell", "DAYS", "SECONDS", "DURATION"]
+__all__ = [
+    "is_frame",
+    "as_frame",
+    "kind_of",
+    "as_numbers",
+    "as_codes",
+    "bad_cell",
+    "has_zone",
+    "category_text",
+    "restored",
+    "as_texts",
+    "as_values",
+    "DAYS",
+    "SECONDS",
+    "DURATION",
+    "DATE_UNITS",
+]
 
 DAYS, SECONDS, DURATION = "days since 1970-01-01", "seconds since 1970-01-01", "seconds"
 """Units of columns that hold dates, times and durations."""
+DATE_UNITS = (DAYS, SECONDS, DURATION)
 _MICROSECONDS = {DAYS: 86_400_000_000, SECONDS: 1_000_000, DURATION: 1_000_000}
 _SHOWN = 60
 
 
 def is_frame(x: Any) -> bool:
     """Whether x is a table with named columns (pandas, Polars, Arrow), told without importing any of them."""
-    if hasattr(x, "columns") and hasattr(x, "iloc"):
+    if _is_lazy(x) or (hasattr(x, "iloc") and hasattr(x, "columns")):
         return True
-    return (hasattr(x, "to_pandas") and (hasattr(x, "column_names") or hasattr(x, "columns"))) or _is_lazy(x)
+    return hasattr(x, "to_pandas") and (hasattr(x, "column_names") or hasattr(x, "columns"))
 
 
 def _is_lazy(x: Any) -> bool:
@@ -73,7 +90,7 @@ def _kind_of_objects(series: Any) -> str:
     from pandas.api import types
 
     inferred = types.infer_dtype(series, skipna=True)
-    if inferred == "complex":
+    if inferred == "complex" or (inferred.startswith("mixed") and any(isinstance(v, (complex, np.complexfloating)) for v in series)):
         raise InvalidKind(f"column {series.name!r} holds complex numbers; pass real and imaginary parts as two columns")
     if inferred in ("empty", "boolean", "integer", "floating", "mixed-integer-float", "decimal"):
         return "continuous"
@@ -113,15 +130,6 @@ def _in_utc(series: Any) -> Any:
     return series.dt.tz_convert("UTC").dt.tz_localize(None) if getattr(series.dtype, "tz", None) is not None else series
 
 
-def unit_of(series: Any) -> str:
-    """The unit for a column of dates: days where every time is midnight, else seconds."""
-    if series.dtype.kind == "m":
-        return DURATION
-    days = _from_dates(series, DAYS)
-    days = days[~np.isnan(days)]
-    return DAYS if bool((days == np.floor(days)).all()) and getattr(series.dtype, "tz", None) is None else SECONDS
-
-
 def as_codes(series: Any, column: Column, what: str) -> NDArray[np.float64]:
     """A column of categories as their codes, missing values as NaN; ShapeMismatch names a category that is not known."""
     import pandas
@@ -147,14 +155,14 @@ def _is_missing(value: Any) -> bool:
     return value is None or value != value or type(value).__name__ in ("NAType", "NaTType")
 
 
-def bad_cell(series: Any, start: int = 0) -> tuple[int, str] | None:
-    """Row (the first is `start`) and text of the first entry that is no number, in a column where most others are; None if few are."""
+def bad_cell(series: Any, start: int = 0, share: float = 0.5) -> tuple[int, str] | None:
+    """Row (the first is `start`) and text of the first entry that is no number; None where a `share` of them or more are none."""
     import pandas
 
     given = series[series.notna()]
     numbers = pandas.to_numeric(given, errors="coerce")
     bad = numbers.isna().to_numpy()
-    if not bad.any() or bad.mean() > 0.5:
+    if not bad.any() or bad.mean() >= share:
         return None
     where = np.flatnonzero(series.notna().to_numpy())[np.flatnonzero(bad)[0]]
     return start + int(where), str(series.iloc[where])[:_SHOWN]
@@ -176,11 +184,11 @@ def restored(values: NDArray[Any], column: Column) -> Any:
     if dtype in ("bool", "boolean") or dtype.startswith("bool["):
         whole = pandas.array(np.where(missing, 0, values) >= 0.5, dtype="boolean")
         whole[missing] = pandas.NA
-        return whole if missing.any() or dtype != "bool" else whole.to_numpy(dtype=bool)
+        return whole.to_numpy(dtype=bool) if dtype == "bool" and not missing.any() else _cast(pandas.Series(whole), dtype)
     if _is_whole(dtype) or (not dtype and column.kind == "integer"):
         return _whole(values, missing, dtype or "int64")
-    if dtype and dtype.lower() not in ("float64", "object", "str", "string"):
-        return _cast(pandas.Series(values), dtype)
+    if dtype and dtype not in ("float64", "object", "str", "string"):
+        return _cast(pandas.Series(values).mask(missing, pandas.NA) if dtype[0] == "F" else pandas.Series(values), dtype)
     return values
 
 
@@ -278,3 +286,15 @@ def as_texts(values: NDArray[Any], column: Column) -> list[str] | None:
     if column.dtype.lower() == "float32" and values.dtype != np.float32:
         return ["" if gone else str(v) for v, gone in zip(values.astype(np.float32), missing)]
     return None
+
+
+def as_values(values: NDArray[Any], column: Column) -> list[Any]:
+    """Entries of a column as JSON holds them: numbers, truth values, texts; NaN where one is missing."""
+    if column.kind == "categorical" or column.dtype.lower().startswith("bool"):
+        found = restored(values, column)
+        return [float("nan") if _is_missing(v) else getattr(v, "item", lambda v=v: v)() for v in found]
+    if column.unit in (DAYS, SECONDS):
+        return as_texts(values, column) or []
+    if (column.kind == "integer" or _is_whole(column.dtype)) and not np.isnan(values).any():
+        return [round(v) for v in values.tolist()]
+    return list(values.tolist())

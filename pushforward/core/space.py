@@ -10,7 +10,7 @@ Integer data keep their values: the level v stands for the cell [v - ½, v + ½)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pushforward.core import labels
 from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
-from pushforward.core.frames import as_codes, as_frame, as_numbers, bad_cell, is_frame, kind_of, restored
+from pushforward.core.frames import DATE_UNITS, as_codes, as_frame, as_numbers, bad_cell, is_frame, kind_of, restored
 from pushforward.core.numbers import floating, numeric, tensor_over
 from pushforward.core.reader import rows_in
 
@@ -307,8 +307,8 @@ class Space:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON content; `from_json` reads it back."""
-        content = asdict(self)
-        content["extra"] = dict(self.extra)
+        content = dict(vars(self))
+        content.update(extra=dict(self.extra), columns=[dict(vars(c)) for c in self.columns])
         for column in content["columns"]:
             column["low"], column["high"] = _finite(column["low"]), _finite(column["high"])
         content["low"], content["high"] = _finite(self.low), _finite(self.high)
@@ -340,15 +340,20 @@ def as_array(x: Any) -> Any:
     return numeric(x)
 
 
-def column_numbers(series: Any, column: Column, what: str) -> NDArray[Any]:
-    """A pandas column as this column's numbers (float64); ShapeMismatch names the column, and the cell, that does not fit."""
+def column_numbers(series: Any, column: Column, what: str, *, start: int = 0) -> NDArray[Any]:
+    """A pandas column as this column's numbers (float64); ShapeMismatch names the column, and the cell, that does not fit.
+
+    `start` is the number of the first row.
+    """
     if column.kind == "categorical":
         return as_codes(series, column, what)
     kind = kind_of(series)
     try:
-        return as_numbers(series, column.unit if kind == "date" or (kind == "text" and column.unit.endswith("1970-01-01")) else "")
+        if kind == "date" and column.unit not in DATE_UNITS:
+            raise TypeError("dates")
+        return as_numbers(series, column.unit if kind in ("date", "text") else "")
     except (TypeError, ValueError) as error:
-        cell = bad_cell(series) if kind == "text" else None
+        cell = bad_cell(series, start, share=2) if kind == "text" else None
         where = "" if cell is None else f" ({cell[1]!r} in row {cell[0]}, the first being row 0)"
         held = "dates" if kind == "date" else "text"
         raise ShapeMismatch(f"{what}: column {series.name!r} holds {held}{where} where numbers are expected; fix those rows") from error

@@ -23,7 +23,8 @@ from torch import Tensor
 
 from pushforward.core.errors import BadRun, InvalidValue, MissingExtra, PushforwardError, ShapeMismatch
 from pushforward.core.folders import clear_leftovers
-from pushforward.core.space import Space
+from pushforward.core.frames import as_texts
+from pushforward.core.space import Column, Space
 from pushforward.data.grids import picture_bytes, picture_grid, to_image
 
 __all__ = ["check_target", "write", "write_csv", "text_columns"]
@@ -131,18 +132,21 @@ def _beside(y: Tensor | None, space: Space | None, extra: Mapping[str, Any]) -> 
 
 
 def text_columns(x: Tensor, space: Space) -> list[tuple[str, list[str]]]:
-    """The columns of points as texts: categories by name, whole numbers rounded, others in their shortest exact form."""
+    """The columns of points as texts: categories by name, dates in ISO 8601, whole numbers rounded, others exact and short."""
     columns = []
     for i, (name, column) in enumerate(zip(space.names, space.columns)):
         values = x[:, i].cpu().numpy()
-        if column.kind == "categorical":
-            codes = np.nan_to_num(values).round().clip(0, len(column.categories) - 1).astype(np.int64)
-            columns.append((name, [column.categories[c] for c in codes]))
-        elif column.kind == "integer" and not np.isnan(values).any():
-            columns.append((name, _texts(values.round().astype(np.int64))))
-        else:
-            columns.append((name, _texts(values)))
+        columns.append((name, as_texts(values, column) or _plain_texts(values, column)))
     return columns
+
+
+def _plain_texts(values: np.ndarray[Any, Any], column: Column) -> list[str]:
+    if column.kind == "categorical":
+        codes = np.nan_to_num(values, nan=-1).round().clip(-1, len(column.categories) - 1).astype(np.int64)
+        return [column.categories[c] if c >= 0 else "" for c in codes]
+    if column.kind == "integer" and not np.isnan(values).any():
+        return _texts(values.round().astype(np.int64))
+    return _texts(values)
 
 
 def _texts(values: np.ndarray[Any, Any]) -> list[str]:

@@ -9,11 +9,13 @@ from typing import Any
 
 from pushforward.core.errors import InvalidKind, InvalidValue, suggestion
 from pushforward.core.space import Space
+from pushforward.data.table_format import SETTINGS, TableFormat
 
 __all__ = ["Options", "FITS", "MEMORY"]
 
 FITS = ("crop", "pad", "stretch")
 MEMORY = 2**30
+_UNTOLD = TableFormat()
 _UNITS = {"": 1, "B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 
 
@@ -24,6 +26,7 @@ class Options:
     Arguments:
         size: (height, width) that pictures are brought to.
         fit: how: 'crop', 'pad' or 'stretch'.
+        table: how a text table is written, where the caller said so.
         lenient: for reports: note what is wrong instead of refusing it.
         scanned_later: whoever asked scans for infinities itself, so reading need not.
         like, like_condition: spaces the data must be read into (a fitted model's).
@@ -46,6 +49,7 @@ class Options:
     like: Space | None = None
     like_condition: Space | None = None
     lenient: bool = False
+    table: TableFormat = _UNTOLD
     scanned_later: bool = False
 
     @property
@@ -81,6 +85,7 @@ class Options:
         if channels not in (None, 1, 3, 4):
             raise InvalidValue(f"channels must be 1 (grey), 3 (colour) or 4 (colour and alpha), got {channels!r}")
         space, condition = _like(like)
+        rest["table"] = TableFormat.check(**{name: rest.pop(name, None) for name in SETTINGS})
         checked = cls(
             size=_size(size), fit=fit or "crop", channels=channels, memory=_bytes(memory), like=space, like_condition=condition, **rest
         )

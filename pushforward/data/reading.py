@@ -23,7 +23,7 @@ from pushforward.data.options import MEMORY, Options
 
 __all__ = ["read", "read_for_fit", "read_with", "asked_conditions", "is_pictures"]
 
-_KINDS = "a folder, glob or zip of pictures, .npy, .npz, .csv, .parquet or .idx"
+_KINDS = "a folder, glob or zip of pictures, .npy, .npz, .csv, .jsonl, .parquet or .idx"
 
 
 def read(
@@ -44,6 +44,14 @@ def read(
     memory: int | str = MEMORY,
     download: bool = False,
     name: str | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    na: Sequence[str | float] | str | float = (),
+    encoding: str | None = None,
+    header: bool | None = None,
+    comment: str | None = None,
+    dates: bool | None = None,
 ) -> Source:
     """Observations from anything, as a source with its space.
 
@@ -61,14 +69,30 @@ def read(
         memory: bytes above which data stay on disk (or '2GB').
         download: fetch a named data set that is not found.
         name: how records call the data; the file's name otherwise.
+        separator, decimal, thousands, na, encoding, header, comment, dates: how a text table is written, where looking at it
+            does not tell (`pushforward.data.table_format.TableFormat`); `source.notes` says what was decided. `na` are texts
+            or numbers that mean 'missing', such as -999; dates=False leaves ISO dates as text.
 
     Raises BadSource for what cannot be read or learnt from, InvalidValue and ShapeMismatch for arguments that do not fit.
     """
     options = Options.check(
         y=y, weights=weights, size=size, fit=fit, channels=channels, categorical=categorical, drop=drop, columns=columns,
-        label=label, like=like, n=n, seed=seed, memory=memory, download=download, name=name or "",
+        label=label, like=like, n=n, seed=seed, memory=memory, download=download, name=name or "", separator=separator,
+        decimal=decimal, thousands=thousands, na=na, encoding=encoding, header=header, comment=comment, dates=dates,
     )  # fmt: skip
+    _refuse_format(source, options)
     return read_with(source, options)
+
+
+def _refuse_format(source: Any, options: Options) -> None:
+    """Raise InvalidValue where the format of a text table is given for something else."""
+    from pushforward.data.table_files import is_table, is_text_table
+
+    given = [name for name in options.table.asked if not (is_frame(source) and name in ("na", "dates"))]
+    path = Path(os.fspath(source)).expanduser() if given and isinstance(source, (str, os.PathLike)) else None
+    if given and (path is None or not (is_text_table(path) or is_table(path))):
+        what = type(source).__name__ if path is None else str(path)
+        raise InvalidValue(f"{given[0]} says how a text table is written, which {what} is not; leave it out")
 
 
 def read_for_fit(x: Any, y: Any = None, weights: Any = None) -> Source:
@@ -185,7 +209,10 @@ def _from_text(text: str, options: Options) -> Source:
 def is_pictures(path: Path) -> bool:
     """Whether the path is read as pictures: a folder, a glob, a zip, or one picture."""
     from pushforward.data.picture_files import PICTURES
+    from pushforward.data.table_files import is_table
 
+    if path.exists() and is_table(path):
+        return False
     return not path.exists() or path.is_dir() or path.suffix.lower() in (".zip", *PICTURES)
 
 
@@ -193,6 +220,8 @@ def _from_path(path: Path, options: Options) -> Source:
     from pushforward.data.idx import from_idx, is_idx
     from pushforward.data.table_files import from_table, is_table
 
+    if is_table(path) and path.is_dir():
+        return from_table(path, options)
     if is_pictures(path):
         from pushforward.data.picture_files import from_pictures
 

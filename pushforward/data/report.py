@@ -58,9 +58,10 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain content for JSON."""
-        content = asdict(self)
+        content = dict(vars(self))
+        content["labels"] = dict(self.labels)
         content["space"] = None if self.space is None else self.space.to_json()
-        content["columns"] = [asdict(c) for c in self.columns]
+        content["columns"] = [dict(vars(c)) for c in self.columns]
         content["unreadable"] = [{"file": f, "reason": r} for f, r in self.unreadable]
         content["troubles"] = [asdict(t) for t in self.troubles]
         content["notes"] = list(self.notes)
@@ -147,19 +148,19 @@ def _columns(facts: Facts, space: Space) -> list[ColumnFacts]:
     """One entry a column for points; one for all values of pictures and clips."""
     if space.kind != "points":
         return [_levels(facts, space)]
-    sd = _deviations(facts)
-    usable = facts.low <= facts.high
+    lows, highs, means, deviations = (t.tolist() for t in (facts.low, facts.high, facts.moments.mean, _deviations(facts)))
+    missing, infinite = facts.missing.tolist(), facts.infinite.tolist()
     found = []
     for i, (name, column) in enumerate(zip(space.names, space.columns)):
-        gone = int(facts.missing[i]), int(facts.infinite[i])
+        gone, low, high = (missing[i], infinite[i]), lows[i], highs[i]
         if column.kind == "categorical":
             note = ", ".join(column.categories[:4]) + (", …" if len(column.categories) > 4 else "")
             found.append(ColumnFacts(name, f"{len(column.categories)} categories", None, None, None, None, *gone, note))
-        elif not bool(usable[i]):
+        elif not low <= high:
             found.append(ColumnFacts(name, column.kind, None, None, None, None, *gone, "empty"))
         else:
-            low, high, mean = float(facts.low[i]), float(facts.high[i]), float(facts.moments.mean[i])
-            found.append(ColumnFacts(name, column.kind, low, high, mean, float(sd[i]), *gone, "constant" if low == high else ""))
+            note = column.unit + (", " if column.unit and low == high else "") + ("constant" if low == high else "")
+            found.append(ColumnFacts(name, column.kind, low, high, means[i], deviations[i], *gone, note))
     return found
 
 

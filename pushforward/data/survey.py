@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.core.errors import BadSource
-from pushforward.core.frames import as_frame, is_frame
+from pushforward.core.frames import is_frame
 from pushforward.core.scan import Trouble
 from pushforward.core.source import Source
 from pushforward.data.files import listed, locate, require_file
 from pushforward.data.options import MEMORY, Options
 from pushforward.data.report import Report, describe
+from pushforward.data.table_format import SETTINGS
 
 __all__ = ["survey"]
 
 _DEFAULTS: dict[str, Any] = {
     "y": None, "weights": None, "size": None, "fit": None, "channels": None, "categorical": (), "drop": (), "columns": None,
     "label": None, "like": None, "n": None, "seed": 0, "memory": MEMORY, "download": False, "name": "",
+    **dict.fromkeys(SETTINGS),
 }  # fmt: skip
 
 
@@ -40,7 +42,9 @@ def survey(source: Any, asked: dict[str, Any]) -> Report:
         if found is not None:
             return found
     if is_frame(source):
-        return _survey_table(lambda: iter([as_frame(source)]), options, "table")
+        from pushforward.data.tables import frame_table
+
+        return _survey_table(frame_table(source), options)
     return describe(read_with(source, options))
 
 
@@ -48,39 +52,40 @@ def _survey_path(text: str, options: Options) -> Report | None:
     """Reports on pictures and tables; None for what is simply read."""
     from pushforward.data.builtin import is_builtin
     from pushforward.data.reading import is_pictures
-    from pushforward.data.table_files import is_table, table_chunks
+    from pushforward.data.table_files import is_table, open_table
 
     if is_builtin(text):
         return None
     path = locate(text)
     if not (path.exists() or glob.has_magic(text)):
         return None
+    if is_table(path):
+        if not path.is_dir():
+            require_file(path)
+        return _survey_table(open_table(path, options), replace(options, name=options.name or path.name))
     if is_pictures(path):
         return _survey_pictures(path if path.exists() else text, replace(options, name=options.name or text))
     require_file(path)
-    if is_table(path):
-        chunks, unnamed = table_chunks(path, options)
-        return _survey_table(chunks, replace(options, name=options.name or path.name), path.name, unnamed, drop_index=not unnamed)
     return None
 
 
 # ------------------------------------------------------------------------------------------------ tables
 
 
-def _survey_table(chunks: Any, options: Options, name: str, unnamed: bool = False, drop_index: bool = False) -> Report:
+def _survey_table(table: Any, options: Options) -> Report:
     """Text columns are noted and left out; a table without rows is reported as such."""
-    from pushforward.data.tables import from_chunks, survey_chunks
+    from pushforward.data.tables import from_chunks, notes_of, survey_table
 
-    found = survey_chunks(chunks, options, drop_index=drop_index)
-    name = options.name or name
+    found = survey_table(table, options)
+    name = options.name or table.name
     troubles = [_text_trouble(c) for c in found.text]
-    notes = [f"column {c!r} is left out" for c in found.dropped if c in found.options.drop]
-    notes += ["the first column merely numbers the rows and is left out" for c in found.dropped if c in ("", "Unnamed: 0")]
+    dropped = set(found.options.drop)
+    notes = [f"column {c!r} is left out" for c in found.dropped if c in dropped]
     if found.rows == 0 or len(troubles) == len(found.columns):
         if found.rows == 0:
             troubles.insert(0, Trouble("empty", "there are no rows below the header", "bring data"))
-        return Report(name, found.rows, None, True, troubles=tuple(troubles), notes=tuple(notes))
-    source = from_chunks(chunks, replace(options, name=name), drop_index=drop_index, unnamed=unnamed)
+        return Report(name, found.rows, None, True, troubles=tuple(troubles), notes=(*notes_of(table, found), *notes))
+    source = from_chunks(table, replace(options, name=name))
     return describe(source, name=name, troubles=troubles, notes=notes)
 
 
@@ -88,6 +93,10 @@ def _text_trouble(column: Any) -> Trouble:
     shown = ", ".join(repr(str(v)) for v in list(column.categories)[:3])
     shown += ", …" if len(column.categories) > 3 else ""
     what = "dates" if column.kind == "date" else f"text, {len(column.categories)} distinct"
+    if column.bad is not None:
+        row, cell = column.bad
+        text = f"column {column.name!r} holds {cell!r} in row {row} (the first is row 0) where most others are numbers"
+        return Trouble("text", text, f"mend it, or --na {cell!r}, --categorical {column.name} or --drop {column.name}")
     return Trouble("text", f"column {column.name!r} holds {what} ({shown})", f"--categorical {column.name} or --drop {column.name}")
 
 

@@ -1,51 +1,121 @@
-"""Table files: `.csv`, `.tsv` (plain, .gz, .xz, .bz2) and `.parquet`, whole or in chunks."""
+"""Table files: text tables (plain or packed), `.jsonl`, `.xlsx`, `.parquet` and folders of Parquet, whole or in chunks."""
 
 from __future__ import annotations
 
 import bz2
-import csv
+import codecs
 import gzip
 import lzma
+import os
+import re
+import warnings
+import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pushforward.core.errors import BadSource, MissingExtra
+from pushforward.core.errors import BadSource, InvalidValue, MissingExtra
 from pushforward.core.source import Arrays
 from pushforward.data.options import Options
-from pushforward.data.tables import Chunks, from_chunks
+from pushforward.data.table_cells import Cells
+from pushforward.data.table_format import Layout, decoding, sniff, western
+from pushforward.data.table_survey import Table
+from pushforward.data.tables import from_chunks
 
-__all__ = ["is_table", "from_table", "table_chunks"]
+__all__ = ["is_table", "is_text_table", "from_table", "open_table"]
 
-_OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+_TEXT = (".csv", ".tsv", ".tab", ".psv", ".txt", ".data", ".dat")
+_JSON = (".jsonl", ".ndjson")
+_PARQUET = (".parquet", ".pq")
+_PACKED = (".gz", ".xz", ".bz2", ".zip", ".zst")
 _ROWS = 65536
+_START = 1 << 16
+_WHOLE = 1 << 26
+_DAMAGED = (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, ValueError)
 
 
 def is_table(path: Path) -> bool:
-    """Whether the name is that of a table, packed or not."""
-    plain = path.with_suffix("") if path.suffix in _OPENERS else path
-    return plain.suffix.lower() in (".csv", ".tsv", ".txt") or path.suffix.lower() == ".parquet"
+    """Whether the path is that of a table, packed or not, or a folder of Parquet files."""
+    kind, _ = _kind(path)
+    return kind in (*_TEXT, *_JSON, *_PARQUET, ".xlsx") or (path.is_dir() and bool(_parquet_files(path)))
+
+
+def is_text_table(path: Path) -> bool:
+    """Whether the path is that of a text table, whose format can be told."""
+    return _kind(path)[0] in _TEXT and not path.is_dir()
+
+
+def _kind(path: Path) -> tuple[str, str]:
+    """The suffix of what is inside, and of what it is packed with, in small letters; '' for none."""
+    suffixes = [s.lower() for s in path.suffixes[-2:]]
+    if not suffixes or suffixes[-1] not in _PACKED:
+        return (suffixes[-1] if suffixes else ""), ""
+    return (suffixes[-2] if len(suffixes) > 1 else ""), suffixes[-1]
+
+
+def _parquet_files(folder: Path) -> list[Path]:
+    """The Parquet files of a folder (partitioned, or parts side by side); none where anything else is in it."""
+    found = []
+    for where, folders, names in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith((".", "_")))
+        for name in sorted(n for n in names if not n.startswith((".", "_"))):
+            if not name.lower().endswith(_PARQUET):
+                return []
+            found.append(Path(where) / name)
+    return found
 
 
 def from_table(path: Path, options: Options) -> Arrays:
     """The source in a table file."""
-    chunks, unnamed = table_chunks(path, options)
-    return from_chunks(chunks, options, drop_index=not unnamed, unnamed=unnamed)
+    return from_chunks(open_table(path, options), options)
 
 
-def table_chunks(path: Path, options: Options) -> tuple[Chunks, bool]:
-    """A function that starts reading the file over, and whether its columns have no names."""
-    _require_pandas(path)
-    if path.suffix.lower() == ".parquet":
-        return _parquet(path), False
-    separator, header = _sniff(path, options)
-    kwargs: dict[str, Any] = {"sep": separator, "header": 0 if header else None, "skipinitialspace": True, "low_memory": False}
-    expansion = 24 if path.suffix in _OPENERS else 4
-    whole = path.stat().st_size * expansion <= options.memory
-    return _csv(path, kwargs, whole), not header
+def open_table(path: Path, options: Options) -> Table:
+    """The table at a path: a function that starts reading it over, and what was decided about it."""
+    kind, packing = _kind(path)
+    _require("pandas", path)
+    others = [name for name in options.table.asked if name not in ("na", "dates")]
+    if kind not in _TEXT and others:
+        raise InvalidValue(f"{path}: {others[0]} is for text tables, which {kind or 'such a folder'} is not; leave it out")
+    if path.is_dir():
+        return _folder(path)
+    if kind in _PARQUET and not packing:
+        return _parquet(path)
+    if kind in _JSON:
+        return _json(path, packing)
+    if kind == ".xlsx":
+        return _excel(path)
+    return _text(path, packing, options)
 
 
-def _csv(path: Path, kwargs: dict[str, Any], whole: bool) -> Chunks:
+# ------------------------------------------------------------------------------------------------ text
+
+
+def _text(path: Path, packing: str, options: Options) -> Table:
+    asked = options.table
+    start, whole = _start(path, packing)
+    encoding, note = (asked.encoding, "") if asked.encoding else _encoding(path, packing, start, whole)
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(start, whole)
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, error) from error
+    if "\0" in text[:1_000_000]:
+        raise BadSource(f"{path}: is not a text table (its first line holds binary data); expected comma-separated values")
+    known = [c.name for c in options.like.columns if c.name] if options.like is not None else []
+    layout = sniff(text, asked, known, str(path))
+    expansion = 24 if packing in (".gz", ".xz", ".bz2", ".zst") else 4
+    size = _unpacked_size(path) if packing == ".zip" else path.stat().st_size
+    arguments = {**layout.arguments(), "na_values": list(asked.na), "encoding": encoding, "low_memory": False}
+    arguments["index_col"] = 0 if layout.index else False
+    table = Table(_csv(path, packing, arguments, layout, size * expansion <= options.memory), name=path.name)
+    table.unnamed = not layout.header and layout.names is None
+    table.notes += [*([f"the file is {note}"] if note else []), *layout.notes]
+    table.cells = Cells(layout.decimal, layout.thousands)
+    return table
+
+
+def _csv(path: Path, packing: str, arguments: dict[str, Any], layout: Layout, whole: bool) -> Any:
     import pandas
 
     held: list[Any] = []
@@ -55,25 +125,109 @@ def _csv(path: Path, kwargs: dict[str, Any], whole: bool) -> Chunks:
             yield from held
             return
         try:
-            if whole:
-                held.append(pandas.read_csv(path, **kwargs))
-                yield from held
-            else:
-                with pandas.read_csv(path, chunksize=_ROWS, **kwargs) as reader:
-                    yield from reader
+            with opened(path, packing) as file, warnings.catch_warnings():
+                warnings.filterwarnings("error", message="Length of header or names", category=pandas.errors.ParserWarning)
+                if whole:
+                    held.append(_tidy(pandas.read_csv(file, **arguments)))
+                    yield from held
+                else:
+                    with pandas.read_csv(file, chunksize=_ROWS, **arguments) as reader:
+                        yield from map(_tidy, reader)
         except pandas.errors.EmptyDataError as error:
             raise BadSource(f"{path}: the file is empty; expected a header line and at least one row") from error
-        except (pandas.errors.ParserError, UnicodeDecodeError, OSError, EOFError, lzma.LZMAError) as error:
+        except pandas.errors.ParserWarning as error:
+            cure = "name the further column, or choose another separator (--separator)"
+            raise BadSource(f"{path}: its rows have more fields than its header names; {cure}") from error
+        except (pandas.errors.ParserError, *_DAMAGED) as error:
+            if isinstance(error, BadSource):
+                raise
             raise _unreadable(path, error) from error
 
     return chunks
 
 
-def _parquet(path: Path) -> Chunks:
+def _tidy(frame: Any) -> Any:
+    """The frame with its columns' names stripped of blanks."""
+    if any(isinstance(c, str) and c != c.strip() for c in frame.columns):
+        frame.columns = [c.strip() if isinstance(c, str) else c for c in frame.columns]
+    return frame
+
+
+@contextmanager
+def opened(path: Path, packing: str) -> Iterator[Any]:
+    """The bytes of a file, unpacked."""
+    if packing == ".zip":
+        with zipfile.ZipFile(path) as archive, archive.open(_member(path, archive)) as file:
+            yield file
+    elif packing == ".zst":
+        _require("zstandard", path)
+        import zstandard
+
+        with zstandard.open(path, "rb") as file:
+            yield file
+    else:
+        openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+        with openers.get(packing, open)(path, "rb") as file:
+            yield file
+
+
+def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """The one file in an archive."""
+    members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith(("__MACOSX", "."))]
+    if len(members) != 1:
+        raise BadSource(f"{path}: holds {len(members)} files; expected one table in it: unpack it and name one")
+    return members[0]
+
+
+def _unpacked_size(path: Path) -> int:
     try:
-        from pyarrow import ArrowInvalid, parquet
-    except ImportError as error:
-        raise MissingExtra("pyarrow", "tables", f"reading {path.name}") from error
+        with zipfile.ZipFile(path) as archive:
+            return _member(path, archive).file_size
+    except (zipfile.BadZipFile, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _start(path: Path, packing: str) -> tuple[bytes, bool]:
+    """The first bytes, at least one line of them, and whether these are all."""
+    try:
+        with opened(path, packing) as file:
+            start = file.read(_START)
+            while start.count(b"\n") < 3 and len(start) < _WHOLE:
+                more = file.read(len(start) or 1)
+                if not more:
+                    return start, True
+                start += more
+            return start, not file.read(1)
+    except _DAMAGED as error:
+        if isinstance(error, BadSource):
+            raise
+        raise _unreadable(path, error) from error
+
+
+def _encoding(path: Path, packing: str, start: bytes, whole: bool) -> tuple[str, str]:
+    """The encoding: by the file's first bytes, and where these say UTF-8 and the file is not huge, by all of them."""
+    encoding, note = decoding(start, whole=whole)
+    if encoding != "utf-8" or whole or path.stat().st_size > _WHOLE // (8 if packing else 1):
+        return encoding, note
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with opened(path, packing) as file:
+            while block := file.read(1 << 20):
+                try:
+                    decoder.decode(block)
+                except UnicodeDecodeError:
+                    return western(block), "not UTF-8: read as Latin-1 (cp1252)"
+    except _DAMAGED as error:
+        raise _unreadable(path, error) from error
+    return encoding, note
+
+
+# ------------------------------------------------------------------------------------------------ other kinds
+
+
+def _parquet(path: Path) -> Table:
+    _require("pyarrow", path)
+    from pyarrow import ArrowInvalid, parquet
 
     def chunks() -> Iterator[Any]:
         try:
@@ -85,42 +239,86 @@ def _parquet(path: Path) -> Chunks:
         except (ArrowInvalid, OSError) as error:
             raise _unreadable(path, error) from error
 
-    return chunks
+    return Table(chunks, name=path.name)
 
 
-def _sniff(path: Path, options: Options) -> tuple[str, bool]:
-    """The separator of a text table, and whether its first line is a header: not all numbers, or the names looked for."""
-    opener = _OPENERS.get(path.suffix, open)
+def _folder(path: Path) -> Table:
+    """Parquet files in a folder; the values in folder names such as year=2019 are columns."""
+    _require("pyarrow", path)
+    from pyarrow import ArrowException, dataset
+
+    files = _parquet_files(path)
+
+    def chunks() -> Iterator[Any]:
+        try:
+            whole = dataset.dataset([str(f) for f in files], format="parquet", partitioning="hive", partition_base_dir=str(path))
+            empty = True
+            for batch in whole.to_batches(batch_size=_ROWS):
+                if batch.num_rows:
+                    empty = False
+                    yield batch.to_pandas()
+            if empty:
+                yield whole.schema.empty_table().to_pandas()
+        except (ArrowException, OSError) as error:
+            raise _unreadable(path, error) from error
+
+    return Table(chunks, name=path.name, notes=[f"{len(files)} Parquet files are read as one table"])
+
+
+def _json(path: Path, packing: str) -> Table:
+    import pandas
+
+    # Types stay as JSON states them; before pandas 3 that took another argument for columns whose names sound like dates.
+    plain: dict[str, Any] = {"dtype": False, **({"convert_dates": False} if pandas.__version__ < "3" else {})}
+
+    def chunks() -> Iterator[Any]:
+        try:
+            with opened(path, packing) as file, pandas.read_json(file, lines=True, chunksize=_ROWS, precise_float=True, **plain) as reader:
+                yield from reader
+        except _DAMAGED as error:
+            raise BadSource(f"{path}: cannot be read as JSON lines ({_reason(error)}); expected one object a line") from error
+
+    return Table(chunks, name=path.name)
+
+
+def _excel(path: Path) -> Table:
+    _require("openpyxl", path)
+    import pandas
+
+    held: list[Any] = []
+
+    def read() -> Iterator[Any]:
+        if not held:
+            try:
+                with pandas.ExcelFile(path, engine="openpyxl") as book:
+                    held.append(_tidy(pandas.read_excel(book)))
+                    others = book.sheet_names[1:]
+            except (KeyError, *_DAMAGED) as error:
+                raise _unreadable(path, error) from error
+            if others:
+                table.notes.append(f"of its {len(others) + 1} sheets the first is read; the others are {', '.join(map(str, others[:5]))}")
+        yield from held
+
+    table = Table(read, name=path.name)
+    return table
+
+
+def _require(module: str, path: Path) -> None:
     try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-            line = file.readline(1_000_000)
-    except (OSError, EOFError, UnicodeDecodeError, lzma.LZMAError) as error:
-        raise _unreadable(path, error) from error
-    if "\0" in line:
-        raise BadSource(f"{path}: is not a text table (its first line holds binary data); expected comma-separated values")
-    separator = max(",;\t|", key=line.count)
-    fields = next(csv.reader([line], delimiter=separator), [])
-    known = {c.name for c in options.like.columns if c.name} if options.like is not None else set()
-    return separator, not fields or not all(_number(f) for f in fields) or (bool(known) and known <= set(fields))
-
-
-def _number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _require_pandas(path: Path) -> None:
-    try:
-        import pandas  # noqa: F401
+        __import__(module)
     except ImportError as error:
-        raise MissingExtra("pandas", "tables", f"reading {path.name}") from error
+        raise MissingExtra(module, "tables", f"reading {path.name}") from error
+
+
+def _reason(error: Exception) -> str:
+    return ((str(error).splitlines() or [""])[0] or type(error).__name__)[:160]
 
 
 def _unreadable(path: Path, error: Exception) -> BadSource:
     if isinstance(error, UnicodeDecodeError):
-        return BadSource(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8")
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return BadSource(f"{path}: cannot be read as a table ({reason}); the file is damaged or not what its name says")
+        return BadSource(f"{path}: is not {error.encoding} text (byte {error.start}); name its encoding (--encoding latin-1, say)")
+    ragged = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+    if ragged:
+        wanted, line, seen = ragged.groups()
+        return BadSource(f"{path}: line {line} has {seen} fields where {wanted} are expected; mend it, or name the --separator")
+    return BadSource(f"{path}: cannot be read as a table ({_reason(error)}); the file is damaged or not what its name says")
