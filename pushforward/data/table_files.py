@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pushforward.core.errors import BadSource, InvalidValue, MissingExtra
+from pushforward.core.errors import BadSource, InvalidValue, MissingExtra, PushforwardError
 from pushforward.core.source import Arrays
+from pushforward.data.files import reason_of, shown
 from pushforward.data.options import Options
 from pushforward.data.table_cells import Cells
 from pushforward.data.table_format import Layout, decoding, sniff, western
@@ -32,7 +33,6 @@ _PACKED = (".gz", ".xz", ".bz2", ".zip", ".zst")
 _ROWS = 65536
 _START = 1 << 16
 _WHOLE = 1 << 26
-_DAMAGED = (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, ValueError)
 
 
 def is_table(path: Path) -> bool:
@@ -77,7 +77,7 @@ def open_table(path: Path, options: Options) -> Table:
     _require("pandas", path)
     others = [name for name in options.table.asked if name not in ("na", "dates")]
     if kind not in _TEXT and others:
-        raise InvalidValue(f"{path}: {others[0]} is for text tables, which {kind or 'such a folder'} is not; leave it out")
+        raise InvalidValue(f"{shown(path)}: {others[0]} is for text tables, which {kind or 'such a folder'} is not; leave it out")
     if path.is_dir():
         return _folder(path)
     if kind in _PARQUET and not packing:
@@ -101,7 +101,7 @@ def _text(path: Path, packing: str, options: Options) -> Table:
     except UnicodeDecodeError as error:
         raise _unreadable(path, error) from error
     if "\0" in text[:1_000_000]:
-        raise BadSource(f"{path}: is not a text table (its first line holds binary data); expected comma-separated values")
+        raise BadSource(f"{shown(path)}: is not a text table (its first line holds binary data); expected comma-separated values")
     known = [c.name for c in options.like.columns if c.name] if options.like is not None else []
     layout = sniff(text, asked, known, str(path))
     expansion = 24 if packing in (".gz", ".xz", ".bz2", ".zst") else 4
@@ -134,13 +134,13 @@ def _csv(path: Path, packing: str, arguments: dict[str, Any], layout: Layout, wh
                     with pandas.read_csv(file, chunksize=_ROWS, **arguments) as reader:
                         yield from map(_tidy, reader)
         except pandas.errors.EmptyDataError as error:
-            raise BadSource(f"{path}: the file is empty; expected a header line and at least one row") from error
+            raise BadSource(f"{shown(path)}: the file is empty; expected a header line and at least one row") from error
         except pandas.errors.ParserWarning as error:
             cure = "name the further column, or choose another separator (--separator)"
-            raise BadSource(f"{path}: its rows have more fields than its header names; {cure}") from error
-        except (pandas.errors.ParserError, *_DAMAGED) as error:
-            if isinstance(error, BadSource):
-                raise
+            raise BadSource(f"{shown(path)}: its rows have more fields than its header names; {cure}") from error
+        except (PushforwardError, MemoryError):
+            raise
+        except Exception as error:  # a parser of untrusted bytes may raise anything
             raise _unreadable(path, error) from error
 
     return chunks
@@ -175,7 +175,7 @@ def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     """The one file in an archive."""
     members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith(("__MACOSX", "."))]
     if len(members) != 1:
-        raise BadSource(f"{path}: holds {len(members)} files; expected one table in it: unpack it and name one")
+        raise BadSource(f"{shown(path)}: holds {len(members)} files; expected one table in it: unpack it and name one")
     return members[0]
 
 
@@ -198,9 +198,9 @@ def _start(path: Path, packing: str) -> tuple[bytes, bool]:
                     return start, True
                 start += more
             return start, not file.read(1)
-    except _DAMAGED as error:
-        if isinstance(error, BadSource):
-            raise
+    except (PushforwardError, MemoryError):
+        raise
+    except Exception as error:
         raise _unreadable(path, error) from error
 
 
@@ -217,7 +217,9 @@ def _encoding(path: Path, packing: str, start: bytes, whole: bool) -> tuple[str,
                     decoder.decode(block)
                 except UnicodeDecodeError:
                     return western(block), "not UTF-8: read as Latin-1 (cp1252)"
-    except _DAMAGED as error:
+    except (PushforwardError, MemoryError):
+        raise
+    except Exception as error:
         raise _unreadable(path, error) from error
     return encoding, note
 
@@ -227,7 +229,7 @@ def _encoding(path: Path, packing: str, start: bytes, whole: bool) -> tuple[str,
 
 def _parquet(path: Path) -> Table:
     _require("pyarrow", path)
-    from pyarrow import ArrowInvalid, parquet
+    from pyarrow import parquet
 
     def chunks() -> Iterator[Any]:
         try:
@@ -236,7 +238,7 @@ def _parquet(path: Path) -> Table:
                     yield file.schema_arrow.empty_table().to_pandas()
                 for batch in file.iter_batches(batch_size=_ROWS):
                     yield batch.to_pandas()
-        except (ArrowInvalid, OSError) as error:
+        except Exception as error:
             raise _unreadable(path, error) from error
 
     return Table(chunks, name=path.name)
@@ -245,7 +247,7 @@ def _parquet(path: Path) -> Table:
 def _folder(path: Path) -> Table:
     """Parquet files in a folder; the values in folder names such as year=2019 are columns."""
     _require("pyarrow", path)
-    from pyarrow import ArrowException, dataset
+    from pyarrow import dataset
 
     files = _parquet_files(path)
 
@@ -259,7 +261,7 @@ def _folder(path: Path) -> Table:
                     yield batch.to_pandas()
             if empty:
                 yield whole.schema.empty_table().to_pandas()
-        except (ArrowException, OSError) as error:
+        except Exception as error:
             raise _unreadable(path, error) from error
 
     return Table(chunks, name=path.name, notes=[f"{len(files)} Parquet files are read as one table"])
@@ -275,8 +277,10 @@ def _json(path: Path, packing: str) -> Table:
         try:
             with opened(path, packing) as file, pandas.read_json(file, lines=True, chunksize=_ROWS, precise_float=True, **plain) as reader:
                 yield from reader
-        except _DAMAGED as error:
-            raise BadSource(f"{path}: cannot be read as JSON lines ({_reason(error)}); expected one object a line") from error
+        except (PushforwardError, MemoryError):
+            raise
+        except Exception as error:
+            raise BadSource(f"{shown(path)}: cannot be read as JSON lines ({reason_of(error)}); expected one object a line") from error
 
     return Table(chunks, name=path.name)
 
@@ -293,7 +297,7 @@ def _excel(path: Path) -> Table:
                 with pandas.ExcelFile(path, engine="openpyxl") as book:
                     held.append(_tidy(pandas.read_excel(book)))
                     others = book.sheet_names[1:]
-            except (KeyError, *_DAMAGED) as error:
+            except Exception as error:
                 raise _unreadable(path, error) from error
             if others:
                 table.notes.append(f"of its {len(others) + 1} sheets the first is read; the others are {', '.join(map(str, others[:5]))}")
@@ -310,15 +314,11 @@ def _require(module: str, path: Path) -> None:
         raise MissingExtra(module, "tables", f"reading {path.name}") from error
 
 
-def _reason(error: Exception) -> str:
-    return ((str(error).splitlines() or [""])[0] or type(error).__name__)[:160]
-
-
 def _unreadable(path: Path, error: Exception) -> BadSource:
     if isinstance(error, UnicodeDecodeError):
-        return BadSource(f"{path}: is not {error.encoding} text (byte {error.start}); name its encoding (--encoding latin-1, say)")
+        return BadSource(f"{shown(path)}: is not {error.encoding} text (byte {error.start}); name its encoding (--encoding latin-1, say)")
     ragged = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
     if ragged:
         wanted, line, seen = ragged.groups()
-        return BadSource(f"{path}: line {line} has {seen} fields where {wanted} are expected; mend it, or name the --separator")
-    return BadSource(f"{path}: cannot be read as a table ({_reason(error)}); the file is damaged or not what its name says")
+        return BadSource(f"{shown(path)}: line {line} has {seen} fields where {wanted} are expected; mend it, or name the --separator")
+    return BadSource(f"{shown(path)}: cannot be read as a table ({reason_of(error)}); the file is damaged or not what its name says")
