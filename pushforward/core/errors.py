@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Real
+from typing import Any
 
 __all__ = [
     "PushforwardError",
@@ -73,12 +75,12 @@ class DataWarning(UserWarning):
     """Part of a source was left out or taken in a way its owner may not expect; the message counts and names it."""
 
 
-def require_positive(**values: float | None) -> None:
+def require_positive(**values: Any) -> None:
     """Raise `InvalidValue` for the first named value that is not above zero; None passes."""
     for name, value in values.items():
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, Real):
             raise InvalidKind(f"{name} must be a number above 0, got {value!r}")
         if not value > 0:
             raise InvalidValue(f"{name} must be above 0, got {value}; pass a positive number")

@@ -33,7 +33,7 @@ from pushforward.core.random import Rng, generator, integers, permutation
 from pushforward.core.records import Record
 from pushforward.core.registry import read
 from pushforward.core.turns import seeded
-from pushforward.metrics.features import rows
+from pushforward.metrics.features import in_order_of, rows
 from pushforward.metrics.gauge import standard
 from pushforward.metrics.layouts import require_alike
 from pushforward.nets.mlp import MLP
@@ -89,7 +89,7 @@ def divergence(
     require_positive(folds=folds, steps=steps, **{f"hidden[{i}]": size for i, size in enumerate(hidden)})
     if folds < 2:
         raise InvalidValue(f"folds must be at least 2, got {folds}: a critic is never judged on rows it has learnt from")
-    stream, p, q = generator(rng), _rows(p, "p"), _rows(q, "q")
+    stream, p, q = generator(rng), _rows(p, "p"), _rows(in_order_of(q, p), "q")
     require_alike(p, q, ("p's", "q's"))
     p, q = p.flatten(1), q.flatten(1)
     _check(p, q, folds)

@@ -26,13 +26,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra, ShapeMismatch, require_positive, suggestion
+from pushforward.core.frames import as_frame, as_numbers, is_frame, kind_of
+from pushforward.core.numbers import numeric, tensor_over
 from pushforward.core.random import Rng
-from pushforward.core.space import as_array
 from pushforward.metrics.gauge import standard
 
 __all__ = ["Features", "raw", "scaled", "pca", "module", "efficientnet", "named", "rows", "digest", "NAMES"]
 
-_TAKEN = tuple(np.dtype(name) for name in ("float64", "float32", "float16", "uint8", "int8", "int16", "int32", "int64", "bool"))
 NAMES = ("raw", "scaled", "pca", "classifier", "efficientnet")
 ROUNDING = 8 * torch.finfo(torch.float64).eps
 SIDE = 224
@@ -89,37 +89,58 @@ class Features:
 def rows(x: Any) -> Tensor:
     """Samples as a tensor with at least one row and two axes, their numbers as they came; InvalidKind or ShapeMismatch otherwise.
 
-    Tensors, arrays (any layout and byte order), data frames of numbers, and lists of numbers, which are read as float64.
+    Tensors, arrays (of any layout, byte order and width), data frames of numbers, and lists of numbers, which are read as float64.
     """
-    x = x.detach() if isinstance(x, Tensor) else _tensor(x)
-    if x.layout is not torch.strided or x.is_complex():
-        kind = "complex" if x.is_complex() else "sparse"
-        raise InvalidKind(
-            f"samples must be dense real numbers, got a {kind} tensor; pass {'its parts' if x.is_complex() else 'x.to_dense()'}"
-        )
+    try:
+        x = tensor_over(numeric(_of_frame(as_frame(x)) if is_frame(x) else _of_list(x), "samples"))
+    except InvalidKind as error:
+        if isinstance(x, Tensor) or is_frame(x):
+            raise
+        raise InvalidKind(_kind(x, str(error))) from error
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidKind(_kind(x, "")) from error
+    if x.dtype in (torch.uint16, torch.uint32, torch.uint64):  # which torch can hold, but not compare
+        x = x.to(torch.float64 if x.dtype == torch.uint64 else torch.int64)
     if x.ndim == 0 or len(x) == 0:
         raise ShapeMismatch(f"samples must have at least one row, got shape {tuple(x.shape)}")
     return x[:, None] if x.ndim == 1 else x
 
 
-def _tensor(x: Any) -> Tensor:
-    """Anything but a tensor as a tensor."""
-    if isinstance(x, np.ma.MaskedArray) and bool(np.ma.getmaskarray(x).any()):
-        raise InvalidKind("samples must be numbers, got an array with masked entries; drop these rows, or fill them")
-    try:
-        if isinstance(x, (list, tuple)) and x and isinstance(x[0], Tensor):
-            x = torch.stack([each.detach() for each in x]).cpu().numpy()
-        array = np.asarray(as_array(x))
-    except (TypeError, ValueError, RuntimeError) as error:
-        why = f" ({error})" if isinstance(error, InvalidKind) else ""
-        raise InvalidKind(
-            f"samples must be a tensor or array (n, ...) or a data frame of numbers, got {type(x).__name__}{why[:160]}; "
-            "pass source.all().x, say"
-        ) from error
-    if not array.dtype.isnative or array.dtype not in _TAKEN:
-        array = array.astype(np.float64)
-    array = np.ascontiguousarray(array)
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
+def names_of(x: Any) -> list[str]:
+    """The columns of a data frame; none for anything else."""
+    return [str(name) for name in (as_frame(x)).columns] if is_frame(x) else []
+
+
+def in_order_of(x: Any, real: Any) -> Any:
+    """x, with its columns in the order of the real ones where both are data frames; ShapeMismatch where they have other names."""
+    if not (is_frame(x) and is_frame(real)):
+        return x
+    given, wanted, frame = names_of(x), names_of(real), as_frame(x)
+    missing = [name for name in wanted if name not in given]
+    if missing or len(given) != len(wanted):
+        other = f"has no column {missing[0]!r}" if missing else f"has {len(given)} columns, not {len(wanted)}"
+        raise ShapeMismatch(f"one data frame {other[:160]}; pass frames with the same columns")
+    return frame.iloc[:, [given.index(name) for name in wanted]] if len(set(given)) == len(given) else x
+
+
+def _of_frame(frame: Any) -> Any:
+    """The numbers (n, d) of a data frame, float64; InvalidKind where a column holds anything else."""
+    for i, name in enumerate(frame.columns):
+        if kind_of(frame.iloc[:, i]) not in ("integer", "continuous"):
+            raise InvalidKind(f"samples must be numbers, but column {str(name)[:60]!r} holds none; drop it, or pass codes")
+    return np.stack([as_numbers(frame.iloc[:, i]) for i in range(frame.shape[1])], 1) if frame.shape[1] else np.zeros((len(frame), 0))
+
+
+def _of_list(x: Any) -> Any:
+    """A list of tensors stacked; the rest as it is."""
+    if isinstance(x, (list, tuple)) and x and isinstance(x[0], Tensor):
+        return torch.stack([torch.as_tensor(each).detach().cpu() for each in x])
+    return x
+
+
+def _kind(x: Any, why: str) -> str:
+    why = f" ({why[:90]})" if why else ""
+    return f"samples must be a tensor or array (n, ...) or a data frame of numbers, got {type(x).__name__}{why}; pass source.all().x, say"
 
 
 def digest(tensors: Iterable[Tensor]) -> str:

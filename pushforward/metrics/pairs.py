@@ -18,7 +18,7 @@ from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
 from pushforward.core.source import spread
-from pushforward.metrics.features import Features, digest, raw, rows
+from pushforward.metrics.features import Features, digest, in_order_of, raw, rows
 from pushforward.metrics.gauge import Gauge, power_of_two
 from pushforward.metrics.layouts import require_alike
 from pushforward.metrics.neighbours import Points
@@ -43,7 +43,7 @@ class Pair:
     def of(cls, real: Any, generated: Any, features: Features | None = None, data: str = "", *, least: int = 2) -> Pair:
         """The features of both sets; ShapeMismatch or InvalidValue where they do not fit each other."""
         features = raw() if features is None else features
-        given, made = rows(real), rows(generated)
+        given, made = rows(real), rows(in_order_of(generated, real))
         require_alike(given, made)
         one, two = features(given), features(made)
         if one.shape[1] != two.shape[1]:
@@ -58,7 +58,7 @@ class Pair:
 
     def more(self, x: Any, given: Any, names: tuple[str, str]) -> Tensor:
         """The features of a third set, laid out as the real rows were given; names are what to call the real and the third rows."""
-        x = rows(x)
+        x = rows(in_order_of(x, given))
         require_alike(rows(given), x, names)
         found = self.features(x)
         if found.shape[1] != self.dimension:

@@ -54,7 +54,7 @@ def scores(
     _check(metrics, train, centres, sd)
     pair = Pair.of(real, generated, features, data)
     shared: dict[str, Any] = {"features": pair.features.computed(), "rng": rng, "data": pair.data}
-    learnt = None if train is None else pair.features(train)
+    learnt = None if train is None else pair.more(train, real, ("real", "training"))
     found: list[Record] = []
     for name in metrics:
         if name == "modes":

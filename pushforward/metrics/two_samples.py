@@ -20,7 +20,7 @@ from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positiv
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.classifiers import learn
-from pushforward.metrics.features import Features, raw, rows
+from pushforward.metrics.features import Features, names_of, raw, rows
 from pushforward.metrics.pairs import Pair, seed_of
 
 __all__ = ["c2st", "ks", "ks_to_law"]
@@ -58,10 +58,12 @@ def ks(
 
     Arguments:
         features: the space; raw if none is given.
-        names: of the features, e.g. a table's columns; their numbers if not given.
+        names: of the features, e.g. a table's columns; those of a data frame, or numbers, if not given.
         rng: for the signature shared by all metrics; nothing is drawn.
     """
     pair = Pair.of(real, generated, features, data, least=1)
+    if not names and features is None:
+        names = names_of(real)
     if names and len(names) != pair.dimension:
         raise ShapeMismatch(f"expected {pair.dimension} names, got {len(names)}")
     labels = list(names) or [str(i) for i in range(pair.dimension)]
