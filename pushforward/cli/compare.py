@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +13,7 @@ from pushforward.cli import runs
 from pushforward.cli.console import Voice, stdout
 from pushforward.cli.help import single
 from pushforward.cli.samples import Rows, drawn, measured, numbers, table
-from pushforward.core.errors import BadSource, InvalidValue
+from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch
 
 if TYPE_CHECKING:
     from pushforward.core.records import Record
@@ -36,7 +36,11 @@ def compare(
     ] = "raw",
     metrics: Annotated[
         str | None,
-        typer.Option("--metrics", help="fid, kid, mmd, prdc, c2st, ks, diversity, modes, memorising, parzen [fid,kid,prdc,c2st]"),
+        typer.Option(
+            "--metrics",
+            help="fid, kid, mmd, prdc, c2st, ks, diversity, modes, memorising, parzen, inception_score; of pictures beside their "
+            "originals: psnr, ssim, ms_ssim, ssim_daala [fid,kid,prdc,c2st]",
+        ),
     ] = None,
     train: Annotated[
         str | None, typer.Option("--train", help="rows the model learnt from, for memorising and parzen; REAL is then new rows")
@@ -45,6 +49,8 @@ def compare(
     categorical: Annotated[str | None, typer.Option("--categorical", help="text columns of tables to take as categories")] = None,
     drop: Annotated[str | None, typer.Option("--drop", help="columns of tables to leave out")] = None,
     size: Annotated[str | None, typer.Option("--size", help="bring REAL's pictures to this size (32, or 48x64)")] = None,
+    channel: Annotated[str | None, typer.Option("--channel", help="of psnr and ssim: all, or y for the luma alone [all]")] = None,
+    crop: Annotated[int | None, typer.Option("--crop", help="of psnr and ssim: pixels left out on every side [0]")] = None,
     rows: Annotated[int, typer.Option("--rows", help="at most this many rows of each")] = runs.MEASURED_ROWS,
     seed: Annotated[int, typer.Option("--seed", help="of the rows, the draws and the networks")] = 0,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
@@ -57,7 +63,9 @@ def compare(
     if rows < 2:
         raise InvalidValue(f"--rows must be at least 2, got {rows}")
     voice = Voice(quiet, json)
-    wanted = _words(features)
+    wanted, chosen = _words(features), _metrics(metrics, real, train)
+    paired = _paired(chosen, channel, crop, [text for text in (real, *generated) if _is_run(text)])
+    chosen = [name for name in chosen if name not in paired.metrics]
     drawn_from = {text: runs.open_run(text, device) for text in (real, *generated) if _is_run(text)}
     plan = _Plan(rows, seed, _reading(categorical, drop, size), drawn_from)
     asked = label or ("auto" if "classifier" in wanted else None)
@@ -65,16 +73,17 @@ def compare(
     others = [plan.like(text, truth, i + 1) for i, text in enumerate(generated)]
     learnt = None if train is None else plan.learnt(train, truth)
     _warn_of_copies(truth, others, voice)
-    chosen = _metrics(metrics, real, train)
     low, high = truth.ends
     found: list[list[Record]] = [[] for _ in others]
-    for name in wanted:
+    for name in wanted if any(metric != "modes" for metric in chosen) else ():
         space = spaces.named(name, truth.x, truth.labels, low=low, high=high, device=runs.device_named(device), rng=seed)
         if space.facts:
             voice.say(f"{space.name}: " + ", ".join(f"{k} {v:.4g}" for k, v in space.facts.items()))
         columns = truth.names if name in ("raw", "scaled") else ()
         for records, more in zip(found, measured(space, truth, others, learnt, chosen, metrics is not None, columns, seed, voice)):
             records += more
+    for records, other in zip(found, others):
+        records += paired.records(truth, other)
     if "modes" in chosen:
         for records, other in zip(found, others):
             records += _modes(real, other, truth)
@@ -84,6 +93,45 @@ def compare(
 def command() -> Any:
     """The command."""
     return single(compare, "compare")
+
+
+@dataclass(frozen=True)
+class _Paired:
+    """Metrics of pictures beside their originals, and their arguments."""
+
+    metrics: Sequence[str]
+    arguments: Mapping[str, Any]
+
+    def records(self, truth: Rows, other: Rows) -> list[Record]:
+        """One record a metric, of other's rows as likenesses of truth's."""
+        from pushforward.metrics.scores import scores
+
+        if not self.metrics:
+            return []
+        if truth.total != other.total:
+            raise ShapeMismatch(
+                f"{self.metrics[0]} compares pictures one by one: expected {truth.total} in {other.text[:80]} as in {truth.text[:80]}, "
+                f"got {other.total}; pass likenesses in the order of their originals"
+            )
+        low, high = truth.ends
+        arguments = {"low": low, "high": high, **self.arguments}
+        return scores(truth.x, other.x, metrics=self.metrics, paired=arguments, data=truth.described)
+
+
+def _paired(chosen: Sequence[str], channel: str | None, crop: int | None, drawn: Sequence[str]) -> _Paired:
+    """The metrics of pairs that were chosen; InvalidValue for options that they alone have, or for runs, whose draws have no originals."""
+    from pushforward.metrics.scores import PAIRED
+
+    metrics = [name for name in chosen if name in PAIRED]
+    given = {name: value for name, value in (("channel", channel), ("crop", crop)) if value is not None}
+    if given and not metrics:
+        raise InvalidValue(f"--{next(iter(given))} is for {', '.join(PAIRED)}; ask for one of them with --metrics, or leave it out")
+    if metrics and drawn:
+        raise InvalidValue(
+            f"{metrics[0]} compares pictures one by one with their originals, and the draws of {drawn[0][:80]} have none; "
+            "pass two sets of pictures"
+        )
+    return _Paired(metrics, given)
 
 
 @dataclass(frozen=True)
@@ -129,7 +177,7 @@ class _Plan:
         order = permutation(len(source), rng=derive(self.seed, "compare"))[:most].sort().values
         batch = source.take(order)
         said = described(source) + (f", {len(order)} drawn by seed {self.seed}" if len(order) < len(source) else "")
-        return numbers(text, batch.x, source.space, said, batch.y)
+        return replace(numbers(text, batch.x, source.space, said, batch.y), total=len(source))
 
     def _draw(self, text: str, real: Rows | None, number: int) -> Rows:
         """Samples of a run, as many as there are real rows, under their conditions where the run has conditions."""
@@ -199,8 +247,6 @@ def _is_run(text: str) -> bool:
 
 def _show(found: Sequence[Sequence[Record]], others: Sequence[Rows], voice: Voice) -> None:
     """One table for each feature space, one column for each set; records that do not compare stand in no one line."""
-    from dataclasses import replace
-
     if voice.as_json:
         for records, other in zip(found, others):
             for record in records:

@@ -33,6 +33,8 @@ class Rows:
     described: str
     names: tuple[str, ...] = ()
     conditions: Any = None
+    total: int = 0
+    """How many rows there were to choose from."""
 
     @property
     def ends(self) -> tuple[float | None, float | None]:

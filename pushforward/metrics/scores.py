@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pushforward.core.errors import InvalidValue, suggestion
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
-from pushforward.metrics.features import Features
+from pushforward.metrics.features import Features, names_of
 from pushforward.metrics.frechet import fid
+from pushforward.metrics.image_quality import inception_score, ms_ssim, psnr, ssim, ssim_daala
 from pushforward.metrics.kernel_distances import kid, mmd
 from pushforward.metrics.manifold import prdc
 from pushforward.metrics.memorising import memorising
@@ -18,14 +19,16 @@ from pushforward.metrics.pairs import Pair
 from pushforward.metrics.parzen import parzen
 from pushforward.metrics.two_samples import c2st, ks
 
-__all__ = ["scores", "METRICS", "WITH_TRAINING", "USUAL"]
+__all__ = ["scores", "METRICS", "WITH_TRAINING", "PAIRED", "USUAL"]
 
 METRICS: dict[str, Callable[..., Record | list[Record]]] = {
-    "fid": fid, "kid": kid, "mmd": mmd, "prdc": prdc, "c2st": c2st, "ks": ks, "diversity": diversity,
+    "fid": fid, "kid": kid, "mmd": mmd, "prdc": prdc, "c2st": c2st, "ks": ks, "diversity": diversity, "inception_score": inception_score,
 }  # fmt: skip
 """Metrics of (real, generated, features=, rng=, data=)."""
 WITH_TRAINING: dict[str, Callable[..., list[Record]]] = {"memorising": memorising, "parzen": parzen}
 """Metrics of (train, real, generated, features=, rng=, data=)."""
+PAIRED: dict[str, Callable[..., Record]] = {"psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim, "ssim_daala": ssim_daala}
+"""Metrics of (originals, their likenesses, low=, high=, channel=, crop=, rng=, data=), pictures row by row, whatever the features."""
 USUAL = ("fid", "kid", "prdc", "c2st")
 
 
@@ -39,6 +42,7 @@ def scores(
     centres: Any = None,
     sd: float | None = None,
     names: Sequence[str] = (),
+    paired: Mapping[str, Any] | None = None,
     rng: Rng = 0,
     data: str = "",
 ) -> list[Record]:
@@ -46,31 +50,36 @@ def scores(
 
     Arguments:
         features: the space; raw if none is given.
-        metrics: of METRICS; 'modes' (needs centres and sd); 'memorising' and 'parzen' (need train: the rows the model learnt from,
-            the real rows then being those it did not see).
+        metrics: of METRICS; of PAIRED, where generated[i] is a likeness of real[i]; 'modes' (needs centres and sd); 'memorising' and
+            'parzen' (need train: the rows the model learnt from, the real rows then being those it did not see).
         centres, sd: of the modes, where they are known.
-        names: of the features, for ks.
+        names: of the features, for ks; those of a data frame's columns if not given.
+        paired: arguments of the metrics of PAIRED: low and high, channel, crop.
     """
     _check(metrics, train, centres, sd)
-    pair = Pair.of(real, generated, features, data)
-    shared: dict[str, Any] = {"features": pair.features.computed(), "rng": rng, "data": pair.data}
-    learnt = None if train is None else pair.more(train, real, ("real", "training"))
+    in_features = any(name not in PAIRED and name != "modes" for name in metrics)
+    pair = Pair.of(real, generated, features, data) if in_features else None
+    learnt = None if train is None or pair is None else pair.more(train, real, ("real", "training"))
     found: list[Record] = []
     for name in metrics:
         if name == "modes":
             made: Any = modes(generated, centres, float(sd or 0), data=data)
-        elif name in WITH_TRAINING:
-            made = WITH_TRAINING[name](learnt, pair.real, pair.generated, **shared)
+        elif pair is None or name in PAIRED:
+            made = PAIRED[name](real, generated, rng=rng, data=data, **(paired or {}))
         else:
-            more = {"names": names} if name == "ks" else {}
-            made = METRICS[name](pair.real, pair.generated, **shared, **more)
+            shared: dict[str, Any] = {"features": pair.features.computed(), "rng": rng, "data": pair.data}
+            if name in WITH_TRAINING:
+                made = WITH_TRAINING[name](learnt, pair.real, pair.generated, **shared)
+            else:
+                columns = names or (names_of(real) if features is None else [])
+                made = METRICS[name](pair.real, pair.generated, **shared, **({"names": columns} if name == "ks" else {}))
         found += [made] if isinstance(made, Record) else made
     return found
 
 
 def _check(metrics: Sequence[str], train: Any, centres: Any, sd: float | None) -> None:
     """InvalidValue for an unknown metric, or one whose needs are not met."""
-    known = (*METRICS, *WITH_TRAINING, "modes")
+    known = (*METRICS, *PAIRED, *WITH_TRAINING, "modes")
     for name in metrics:
         if name not in known:
             raise InvalidValue(f"unknown metric {name!r}; {suggestion(name, known)}")

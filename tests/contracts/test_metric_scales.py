@@ -32,8 +32,9 @@ AFFINE = [
 
 POWERS = {"fid": 2, "pairwise_distance": 1, "neighbour_distance": 1}
 """Of a, in the values of metrics that have units; 0 for the others."""
-NOT_INVARIANT = {"kid"}
-"""Has a kernel with an origin and a unit of its own: see test_kid_... below and in unit/metrics/test_kernel_distances.py."""
+NOT_INVARIANT = {"kid", "inception_score"}
+"""KID has a kernel with an origin and a unit of its own: see test_kid_... below and in unit/metrics/test_kernel_distances.py. The other
+needs a classifier, which is tested below."""
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
