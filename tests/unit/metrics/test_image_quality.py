@@ -293,7 +293,7 @@ def test_the_library_s_own_classifier_is_named_in_the_record() -> None:
     inside = classifier(x, labels, steps=300, width=16)
     found = scores(x, x[labels == 0], inside, metrics=["inception_score", "fid"])[0]
     assert found.value == pytest.approx(1, abs=0.1)
-    assert found.details["ideal"] == pytest.approx(3, abs=0.2)
+    assert 2.5 < found.details["ideal"] < 3
     assert found.details["feature_space"] == inside.label
     assert found.value == METRICS["inception_score"](x, x[labels == 0], features=inside).value
     with pytest.raises(InvalidValue, match="features of a classifier"):
