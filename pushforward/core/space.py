@@ -395,12 +395,11 @@ def _ranges(array: Any) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _levels(array: Any, integer: bool) -> tuple[float, float]:
-    """The range of a picture's values: 0..255 for bytes, 0..1 or -1..1 for fractions, else what is seen."""
-    byte = array.dtype in (torch.uint8, np.dtype("uint8"))
-    if byte:
-        return 0.0, 255.0
+    """The range of an image's values: 0..255 for bytes (0..1 if they are all 0 or 1), 0..1 or -1..1 for fractions, else what is seen."""
     lows, highs = _ranges(array.reshape(len(array), -1))
     low, high = float(lows.min()), float(highs.max())
+    if array.dtype in (torch.uint8, np.dtype("uint8")):
+        return 0.0, 1.0 if high == 1 else 255.0
     if integer:
         return min(low, 0.0), high
     if low >= 0 and high <= 1:

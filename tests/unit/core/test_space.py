@@ -126,3 +126,13 @@ def test_complex_numbers_are_refused(make) -> None:
     for entry in (pf.Space.infer, read, pf.Space.infer(np.zeros((3, 2))).conform):
         with pytest.raises(pf.InvalidKind, match=r"real|complex"):
             entry(x)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.bool, torch.int64, torch.float32])
+def test_images_of_zeros_and_ones_are_binary_whatever_their_type(dtype: torch.dtype) -> None:
+    x = (torch.arange(4 * 9) % 2).reshape(4, 1, 3, 3).to(dtype)
+    space = pf.Space.infer(x)
+    assert (space.low, space.high) == (0, 1)
+    assert torch.equal(space.export(x.to(torch.float64)).to(dtype), x)
+    dark = torch.zeros(4, 1, 3, 3, dtype=torch.uint8)
+    assert pf.Space.infer(dark).high == 255, "black says nothing about the range"
