@@ -23,13 +23,40 @@ __all__ = [
     "MissingExtra",
     "FitWarning",
     "DataWarning",
+    "shown",
     "require_positive",
     "suggestion",
 ]
 
 
+ECHOED = 200
+"""Messages repeat at most this many characters of a name or a text that came from outside."""
+
+_LONGEST = 1000
+
+
+def shown(text: object, most: int = ECHOED) -> str:
+    """The text for a message: on one line, unprintable characters escaped, its middle left out beyond `most` characters."""
+    text = str(text)
+    if len(text) > 8 * most:
+        text = text[: 4 * most] + text[-4 * most :]
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
+    return plain if len(plain) <= most else f"{plain[: most - most // 3 - 1]}…{plain[-(most // 3) :]}"
+
+
+def _plain(message: str) -> str:
+    """A message as one printable line in which nothing that came from outside takes more than its share."""
+    if len(message) <= ECHOED and message.isprintable():
+        return message
+    words = (word if len(word) <= ECHOED else shown(word) for word in message[: 10**5].split())
+    return shown(" ".join(words), _LONGEST)
+
+
 class PushforwardError(Exception):
     """Something the caller can put right; the message names the cure."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(_plain(a) if isinstance(a, str) else a for a in args))
 
 
 class InvalidValue(PushforwardError, ValueError):

@@ -7,8 +7,11 @@ them back. Nothing is ever unpickled.
 
 from __future__ import annotations
 
+import math
 import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from torch import Tensor
 from pushforward.core.errors import BadSource, InvalidValue, PushforwardError, ShapeMismatch, suggestion
 from pushforward.core.source import Arrays
 from pushforward.core.space import Space, as_array
+from pushforward.data.files import reason_of, require_file, shown
 from pushforward.data.options import Options
 
 __all__ = ["from_array", "from_npy", "from_npz", "refuse_infinity", "as_pictures", "labels_of", "X_KEYS", "Y_KEYS"]
@@ -87,57 +91,89 @@ def from_npy(path: Path, options: Options) -> Arrays:
 
 def open_npy(path: Path, memory: int) -> np.ndarray[Any, Any]:
     """The array in a `.npy` file, mapped when larger than `memory` bytes; BadSource for what is not one."""
-    try:
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise _unreadable(path, error) from error
-    if not isinstance(mapped, np.ndarray):
-        raise BadSource(f"{path}: expected one array in NumPy's .npy format; this is a .npz archive: rename it to .npz")
-    return mapped if mapped.nbytes > memory else np.array(mapped)
+    require_file(path)
+    with _numpys_faults(path), open(path, "rb") as file:
+        if file.read(4) == b"PK\3\4":
+            raise BadSource(f"{path}: expected one array in NumPy's .npy format; this is a .npz archive: rename it to .npz")
+        file.seek(0)
+        shape, dtype = _header(file)
+        _check_length(shape, dtype, path.stat().st_size - file.tell())
+        mapped = np.load(path, mmap_mode="r" if math.prod(shape) else None, allow_pickle=False)
+        return mapped if mapped.nbytes > memory else np.array(mapped)
 
 
 def from_npz(path: Path, options: Options, key: str | None = None) -> Arrays:
     """An `.npz` file: the array under `key` or under a usual name, with labels where they have a usual name."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {m.removesuffix(".npy"): m for m in archive.namelist() if m.endswith(".npy")}
-            shapes = {k: _header(archive, m) for k, m in members.items()}
-            key = _choose_key(path, shapes, key, options)
-            x = _member(archive, members[key], shapes[key], options.memory)
-            label = _label_key(path, shapes, key, options)
-            labels = None if label is None else _member(archive, members[label], shapes[label], options.memory)
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-        if isinstance(error, BadSource):
-            raise
-        raise _unreadable(path, error) from error
+    require_file(path)
+    with _numpys_faults(path), zipfile.ZipFile(path) as archive:
+        members = {m.filename.removesuffix(".npy"): m for m in archive.infolist() if m.filename.endswith(".npy")}
+        shapes = {k: _member_header(archive, m) for k, m in members.items()}
+        key = _choose_key(path, shapes, key, options)
+        x = _member(path, archive, members[key], options.memory)
+        label = _label_key(path, shapes, key, options)
+        labels = None if label is None else _member(path, archive, members[label], options.memory)
     return from_array(x, options, labels=labels)
 
 
-def _header(archive: zipfile.ZipFile, member: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
+@contextmanager
+def _numpys_faults(path: Path) -> Iterator[None]:
+    """Around NumPy's and zipfile's readers, which raise many kinds of exception for damaged files: all become BadSource."""
+    try:
+        yield
+    except PushforwardError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """The shape and dtype in the header of an open `.npy` file, which is left behind its header."""
+    version = np.lib.format.read_magic(file)
+    if version > (3, 0):
+        raise ValueError(f"version {version[0]}.{version[1]} of the format is unknown")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError(f"the header claims the shape {shown(shape, 80)}")
     return shape, dtype
 
 
-def _member(archive: zipfile.ZipFile, member: str, header: tuple[tuple[int, ...], np.dtype[Any]], memory: int) -> np.ndarray[Any, Any]:
-    """One array of the archive; larger than `memory`, it is unpacked to a temporary memory map."""
-    shape, dtype = header
-    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+def _member_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    if member.flag_bits & 1:
+        raise ValueError("its members are encrypted")
     with archive.open(member) as file:
-        if size <= memory:
+        return _header(file)
+
+
+def _check_length(shape: tuple[int, ...], dtype: np.dtype[Any], held: int) -> None:
+    """Raise ValueError where a header claims more than its file holds, before any memory is asked for."""
+    claimed = math.prod(shape) * dtype.itemsize
+    if claimed > held and not dtype.hasobject:
+        raise ValueError(f"the header claims {claimed:.4g} bytes of numbers, but {held} follow")
+
+
+def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, memory: int) -> np.ndarray[Any, Any]:
+    """One array of the archive; larger than `memory`, it is unpacked to a temporary memory map."""
+    with archive.open(member) as file:
+        shape, dtype = _header(file)
+        _check_length(shape, dtype, member.file_size - file.tell())
+    with archive.open(member) as file:
+        if math.prod(shape) * dtype.itemsize <= memory:
             return np.lib.format.read_array(file, allow_pickle=False)
         from pushforward.data.streams import temporary_file
 
-        with temporary_file() as path:
-            with open(path, "wb") as unpacked:
+        with temporary_file() as unpacked_path:
+            free = shutil.disk_usage(unpacked_path.parent).free
+            if member.file_size > free:
+                needed, have = f"{member.file_size / 2**30:.1f} GB", f"{free / 2**30:.1f} GB"
+                raise BadSource(f"{path}: needs {needed} on disk to be unpacked, and {have} are free; set TMPDIR to another disk")
+            with open(unpacked_path, "wb") as unpacked:
                 shutil.copyfileobj(file, unpacked, 2**20)
-            return np.load(path, mmap_mode="r", allow_pickle=False)
+            return np.load(unpacked_path, mmap_mode="r", allow_pickle=False)
 
 
 def _choose_key(path: Path, shapes: dict[str, Any], key: str | None, options: Options) -> str:
-    listed = ", ".join(f"{k} {'×'.join(map(str, s)) or 'scalar'} {d}" for k, (s, d) in shapes.items())
+    listed = ", ".join(f"{shown(k, 40)} {'×'.join(map(str, s)) or 'scalar'} {d}" for k, (s, d) in list(shapes.items())[:6])
     if not shapes:
         raise BadSource(f"{path}: the archive holds no arrays; expected one under x, images or data")
     if key is not None:
@@ -150,9 +186,8 @@ def _choose_key(path: Path, shapes: dict[str, Any], key: str | None, options: Op
     others = [k for k in shapes if k not in Y_KEYS and k != options.label_name]
     if len(others) == 1:
         return others[0]
-    raise BadSource(
-        f"{path}: which array? it holds {listed}; name one after a colon, e.g. {path.name}:{others[0] if others else next(iter(shapes))}"
-    )
+    example = shown(others[0] if others else next(iter(shapes)), 40)
+    raise BadSource(f"{path}: which array? it holds {listed}; name one after a colon, e.g. {path.name}:{example}")
 
 
 def _label_key(path: Path, shapes: dict[str, Any], key: str, options: Options) -> str | None:
@@ -223,5 +258,5 @@ def _unreadable(path: Path, error: Exception) -> BadSource:
     text = str(error)
     if "pickle" in text or "Python objects" in text or "Object arrays" in text:
         return BadSource(f"{path}: holds Python objects (a pickle), which is never opened here; save plain numbers with numpy.save")
-    reason = text.splitlines()[0] if text else type(error).__name__
+    reason = reason_of(error)
     return BadSource(f"{path}: cannot be read as {path.suffix} ({reason}); the file is damaged or not what its name says")

@@ -14,23 +14,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pushforward.core.errors import BadSource, DataWarning, PushforwardError
+from pushforward.core.errors import BadSource, DataWarning, PushforwardError, shown
 
-__all__ = ["SHOWN", "shown", "listed", "reason_of", "decoding", "locate", "require_file", "read_text_file", "announce"]
-
-SHOWN = 200
-"""Messages repeat at most this many characters of a name or a text that came from outside."""
+__all__ = ["shown", "listed", "reason_of", "decoding", "locate", "require_file", "read_text_file", "announce"]
 
 _TEXT_BYTES = 2**28
-
-
-def shown(text: object, most: int = SHOWN) -> str:
-    """The text for a message: unprintable characters escaped, its middle left out beyond `most` characters."""
-    text = str(text)
-    if len(text) > 4 * most:
-        text = text[: 2 * most] + text[-2 * most :]
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
-    return plain if len(plain) <= most else f"{plain[: most - most // 3 - 1]}…{plain[-(most // 3) :]}"
 
 
 def listed(names: Iterable[object], most: int = 3) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import math
 import re
 import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,14 @@ import numpy as np
 from pushforward.core.errors import BadSource
 from pushforward.core.source import Arrays
 from pushforward.data.arrays import from_array
+from pushforward.data.files import decoding, require_file
 from pushforward.data.options import Options
 
 __all__ = ["is_idx", "from_idx", "read_idx", "labels_beside"]
+
+_AXES = 8
+_DEFLATE = 1100
+"""A packed file unpacks to at most about 1032 times its size."""
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -48,21 +53,32 @@ def labels_beside(path: Path) -> Path | None:
 
 
 def read_idx(path: Path) -> np.ndarray[Any, Any]:
-    """The array in an IDX file; BadSource for one that is damaged."""
-    try:
-        content = path.read_bytes()
-        content = gzip.decompress(content) if path.suffix == ".gz" else content
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadSource(f"{path}: cannot be read ({error}); the file is damaged: fetch it again") from error
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:
-        raise BadSource(f"{path}: is not an IDX file; expected it to begin with 0, 0, a type and the number of axes")
-    dtype, axes = np.dtype(_TYPES[content[2]]), content[3]
-    start = 4 + 4 * axes
-    if len(content) < start:
-        raise BadSource(f"{path}: is cut short inside its header; fetch it again")
-    shape = struct.unpack(f">{axes}I", content[4:start])
-    expected = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    if len(content) - start != expected:
-        raise BadSource(f"{path}: expected {expected} bytes of data for shape {shape}, got {len(content) - start}; fetch it again")
-    array = np.frombuffer(content, dtype, offset=start).reshape(shape)
+    """The array in an IDX file; BadSource for one that is damaged. No more is read, or unpacked, than its header claims."""
+    require_file(path)
+    packed = path.suffix == ".gz"
+    with decoding(path, "cannot be read; the file is damaged"), gzip.open(path) if packed else open(path, "rb") as file:
+        dtype, shape = _header(path, file)
+        claimed = math.prod(shape) * dtype.itemsize
+        held = path.stat().st_size * (_DEFLATE if packed else 1)
+        if claimed > held:
+            raise BadSource(f"{path}: expected {claimed} bytes of data for shape {shape}, got fewer; fetch it again")
+        content = file.read(claimed + 1)
+    if len(content) != claimed:
+        got = f"{len(content)}" if len(content) < claimed else "more"
+        raise BadSource(f"{path}: expected {claimed} bytes of data for shape {shape}, got {got}; fetch it again")
+    array = np.frombuffer(content, dtype).reshape(shape)
     return array.astype(dtype.newbyteorder("="))
+
+
+def _header(path: Path, file: Any) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """The dtype and shape of an open IDX file, which is left behind its header."""
+    start = file.read(4)
+    if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _TYPES:
+        raise BadSource(f"{path}: is not an IDX file; expected it to begin with 0, 0, a type and the number of axes")
+    axes = start[3]
+    if not 1 <= axes <= _AXES:
+        raise BadSource(f"{path}: claims {axes} axes; expected 1 to {_AXES}: fetch it again")
+    lengths = file.read(4 * axes)
+    if len(lengths) < 4 * axes:
+        raise BadSource(f"{path}: is cut short inside its header; fetch it again")
+    return np.dtype(_TYPES[start[2]]), struct.unpack(f">{axes}I", lengths)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from pushforward.core.errors import BadSource, InvalidValue, suggestion
+from pushforward.core.errors import BadSource, InvalidValue, shown, suggestion
 
 __all__ = ["TABLES", "Metadata", "read_metadata"]
 
@@ -70,14 +70,21 @@ def read_metadata(tables: Iterable[tuple[str, bytes]]) -> Metadata | None:
 
 def _one(path: PurePosixPath, content: bytes) -> Metadata:
     text, notes = _decoded(path.name, content)
-    rows = _json_lines(path.name, text) if path.suffix.lower() == ".jsonl" else list(csv.DictReader(io.StringIO(text)))
+    rows = _json_lines(path.name, text) if path.suffix.lower() == ".jsonl" else _csv_rows(path.name, text)
     columns = tuple(dict.fromkeys(str(c) for row in rows for c in row if c is not None))
     key = next((c for c in _FILE_COLUMNS if c in columns), None)
     if key is None:
-        listed = ", ".join(columns[:10]) or "none"
+        listed = ", ".join(shown(c, 40) for c in columns[:10]) or "none"
         raise BadSource(f"{path.name} has columns {listed}; expected one named file_name with the pictures' names")
     plain = {PurePosixPath(str(row.get(key)).replace("\\", "/")).as_posix(): row for row in rows}
     return Metadata(path.name, key, columns, {**plain, **{(path.parent / name).as_posix(): row for name, row in plain.items()}}, notes)
+
+
+def _csv_rows(name: str, text: str) -> list[dict[str, Any]]:
+    try:
+        return list(csv.DictReader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise BadSource(f"{name}: cannot be read as comma-separated values ({shown(error, 80)}); save it again as CSV") from error
 
 
 def _decoded(name: str, content: bytes) -> tuple[str, tuple[str, ...]]:

@@ -10,13 +10,9 @@ import contextlib
 import gzip
 import io
 import json
-import os
 import random
-import resource
 import signal
-import socket
 import struct
-import time
 import warnings
 import zipfile
 import zlib
@@ -29,7 +25,6 @@ import torch
 from PIL import Image
 
 import pushforward as pf
-from pushforward.cli.main import main
 from pushforward.core.errors import PushforwardError
 from pushforward.data import report
 
@@ -52,6 +47,9 @@ def sound_image(suffix: str) -> bytes | None:
     except (KeyError, ValueError, OSError):
         return None
     return file.getvalue()
+
+
+PNG = sound_image("png") or b""
 
 
 def idx_of(x: np.ndarray) -> bytes:
@@ -77,7 +75,7 @@ def sound_table(suffix: str) -> bytes:
     """Twenty rows in one of the other formats."""
     x = np.random.default_rng(1).normal(size=(20, 3))
     text = ("a,b,c\n" + "\n".join(",".join(f"{v:.4f}" for v in row) for row in x) + "\n").encode()
-    images = {f"{k}/{i}.png": sound_image("png") or b"" for k in "ab" for i in range(2)}
+    images = {f"{k}/{i}.png": PNG for k in "ab" for i in range(2)}
     makers: dict[str, Callable[[], bytes]] = {
         "npy": lambda: npy_of(x),
         "npz": lambda: zip_of({"x.npy": npy_of(x), "y.npy": npy_of(np.arange(20) % 2)}, zipfile.ZIP_STORED),
@@ -119,7 +117,8 @@ def mutations(content: bytes, seed: int) -> dict[str, bytes]:
 
     return {
         "empty": b"", "one byte": content[:1], "cut in the header": content[: min(20, n // 3)], "cut in half": content[: n // 2],
-        "cut at the end": content[:-3], "head flipped": flipped(4, 60, 3), "flipped": flipped(0, n, 5), "tail flipped": flipped(n - 30, n, 3),
+        "cut at the end": content[:-3], "head flipped": flipped(4, 60, 3), "flipped": flipped(0, n, 5),
+        "tail flipped": flipped(n - 30, n, 3),
         "head of ones": filled(8, 40, 255), "head of zeros": filled(4, 24, 0), "middle of zeros": filled(n // 3, 2 * n // 3, 0),
         "tail of ones": filled(n - 24, n, 255), "doubled": content + content, "shifted": b"\0" + content,
     }  # fmt: skip
@@ -243,26 +242,26 @@ BY_HAND: dict[str, Callable[[], bytes]] = {
     "a.tga": lambda: b"\0\0\x0a" + b"\0" * 9 + struct.pack("<HH", 65535, 65535) + b"\x18\0" + b"\xff" * 20,
     "a.qoi": lambda: b"qoif" + struct.pack(">II", 2**32 - 1, 2**32 - 1) + b"\3\0",
     # archives
-    "zeros.zip": lambda: zip_of({"a.png": sound_image("png") + b"\0" * 2**27}),  # type: ignore[operator]
+    "zeros.zip": lambda: zip_of({"a.png": PNG + b"\0" * 2**27}),
     "many zeros.zip": lambda: zip_of({f"{i}.bmp": b"BM" + b"\0" * 2**22 for i in range(40)}),
     "claims.zip": lambda: claiming(2**31),
     "claims little.zip": lambda: claiming(10),
-    "nested.zip": lambda: zip_of({"inner.zip": zip_of({"a.png": sound_image("png") or b""})}),
-    "nested beside.zip": lambda: zip_of({"inner.zip": zip_of({"b.png": b"x"}), "a.png": sound_image("png") or b""}),
-    "encrypted.zip": lambda: encrypted({"a.png": sound_image("png") or b""}),
-    "unknown packing.zip": lambda: repacked({"a.png": sound_image("png") or b""}),
-    "outside.zip": lambda: zip_of({"../../a.png": sound_image("png") or b"", "/etc/b.png": sound_image("png") or b""}),
+    "nested.zip": lambda: zip_of({"inner.zip": zip_of({"a.png": PNG})}),
+    "nested beside.zip": lambda: zip_of({"inner.zip": zip_of({"b.png": b"x"}), "a.png": PNG}),
+    "encrypted.zip": lambda: encrypted({"a.png": PNG}),
+    "unknown packing.zip": lambda: repacked({"a.png": PNG}),
+    "outside.zip": lambda: zip_of({"../../a.png": PNG, "/etc/b.png": PNG}),
     "devices.zip": lambda: zip_of({"/dev/zero.png": b"", "con.png": b"", "a.png/": b""}),
     "names.zip": lambda: zip_of({"x" * 60_000 + ".png": b"no image"}),
     "control names.zip": lambda: zip_of({"a\n\x1b[31m\u202e.png": b"no image"}),
     "no files.zip": lambda: zip_of({}),
     "wrong members.zip": lambda: zip_of({"a.png": EPS, "b.png": b"", "c.jpg": b"\xff\xd8\xff"}),
-    "deep metadata.zip": lambda: zip_of({"a.png": sound_image("png") or b"", "metadata.jsonl": DEEP.encode()}),
-    "binary metadata.zip": lambda: zip_of({"a.png": sound_image("png") or b"", "metadata.csv": bytes(range(256)) * 9}),
-    "nul metadata.zip": lambda: zip_of({"a.png": sound_image("png") or b"", "metadata.csv": b"file_name,label\n\0a.png,x\n"}),
-    "long metadata.zip": lambda: zip_of({"a.png": sound_image("png") or b"", "metadata.csv": b"file_name,label\n" + b"x" * 200_000}),
-    "numbers metadata.zip": lambda: zip_of({"a.png": sound_image("png") or b"", "metadata.jsonl": b'{"file_name": ' + b"9" * 10_000 + b"}"}),
-    "names metadata.zip": lambda: zip_of({"a.png": sound_image("png") or b"", "metadata.csv": b"z" * 100_000 + b",label\n1,2\n"}),
+    "deep metadata.zip": lambda: zip_of({"a.png": PNG, "metadata.jsonl": DEEP.encode()}),
+    "binary metadata.zip": lambda: zip_of({"a.png": PNG, "metadata.csv": bytes(range(256)) * 9}),
+    "nul metadata.zip": lambda: zip_of({"a.png": PNG, "metadata.csv": b"file_name,label\n\0a.png,x\n"}),
+    "long metadata.zip": lambda: zip_of({"a.png": PNG, "metadata.csv": b"file_name,label\n" + b"x" * 200_000}),
+    "numbers metadata.zip": lambda: zip_of({"a.png": PNG, "metadata.jsonl": b'{"file_name": ' + b"9" * 10_000 + b"}"}),
+    "names metadata.zip": lambda: zip_of({"a.png": PNG, "metadata.csv": b"z" * 100_000 + b",label\n1,2\n"}),
 }  # fmt: skip
 
 
@@ -284,7 +283,7 @@ def repacked(members: dict[str, bytes]) -> bytes:
 
 def claiming(size: int) -> bytes:
     """An archive whose directory says that an image unpacks to `size` bytes."""
-    content = bytearray(zip_of({"a.png": sound_image("png") or b""}))
+    content = bytearray(zip_of({"a.png": PNG}))
     for mark, offset in ((b"PK\3\4", 22), (b"PK\1\2", 24)):
         place = content.index(mark) + offset
         content[place : place + 4] = struct.pack("<I", size)
@@ -300,7 +299,10 @@ def cases() -> Iterator[tuple[str, Callable[[], bytes | None]]]:
             return make(suffix)
 
         for what in mutations(b"0123456789" * 20, 0):
-            yield f"{what}.{suffix}", lambda content=content, what=what, n=number: None if content() is None else mutations(content(), n)[what]
+            yield (
+                f"{what}.{suffix}",
+                lambda content=content, what=what, n=number: None if content() is None else mutations(content(), n)[what],
+            )
         for other in ("png", "npy", "npz", "csv", "parquet", "zip", "idx", "csv.gz", "idx.gz", "tga"):
             if not suffix.endswith(other):
                 yield f"{suffix} called.{other}", content
