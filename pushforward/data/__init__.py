@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pushforward.data.export import write
     from pushforward.data.grids import picture_grid
     from pushforward.data.reading import read
-    from pushforward.data.report import Report, report
+    from pushforward.data.reports import Report, report
     from pushforward.data.splits import Split, split
 
 __all__ = ["read", "split", "Split", "report", "Report", "write", "picture_grid", "NAMES", "centres"]
@@ -24,8 +24,8 @@ _HOMES = {
     "read": "reading",
     "split": "splits",
     "Split": "splits",
-    "report": "report",
-    "Report": "report",
+    "report": "reports",
+    "Report": "reports",
     "write": "export",
     "picture_grid": "grids",
     "NAMES": "builtin",

@@ -97,7 +97,11 @@ def open_npy(path: Path, memory: int) -> np.ndarray[Any, Any]:
             raise BadSource(f"{path}: expected one array in NumPy's .npy format; this is a .npz archive: rename it to .npz")
         file.seek(0)
         shape, dtype = _header(file)
-        _check_length(shape, dtype, path.stat().st_size - file.tell())
+        held = path.stat().st_size - file.tell()
+        _check_length(shape, dtype, held)
+        if held > math.prod(shape) * dtype.itemsize and not dtype.hasobject:
+            more = held - math.prod(shape) * dtype.itemsize
+            raise BadSource(f"{path}: {more} bytes follow the array; expected one array a file: save each in its own, or all as .npz")
         mapped = np.load(path, mmap_mode="r" if math.prod(shape) else None, allow_pickle=False)
         return mapped if mapped.nbytes > memory else np.array(mapped)
 

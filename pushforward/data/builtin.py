@@ -36,6 +36,7 @@ __all__ = ["NAMES", "is_builtin", "from_builtin", "centres", "CIFAR10_LABELS"]
 NAMES = ("digits", "ring", "grid", "moons", "swissroll", "mnist", "mnist:test", "cifar10", "cifar10:test", "cifar10-batch1")
 CIFAR10_LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _DEFAULT_ROWS = 10_000
+_MOST_ROWS = 10**9
 
 
 def is_builtin(text: str) -> bool:
@@ -99,13 +100,15 @@ _PLANE: dict[str, Callable[[int, torch.Generator], Tensor]] = {"ring": _ring, "g
 
 
 def _plane(name: str, part: str, options: Options) -> Arrays:
-    if part and not part.isdigit():
+    if part and not (part.isdecimal() and len(part) < 20):
         raise InvalidValue(f"after {name}: comes the number of rows, got {part!r}; write {name}:5000, say")
     if part and options.n is not None and int(part) != options.n:
         raise InvalidValue(f"{name}:{part} and n={options.n} disagree; give the number of rows once")
     n = int(part) if part else (_DEFAULT_ROWS if options.n is None else options.n)
     if n < 1:
         raise InvalidValue(f"n must be at least 1, got {n}; write {name}:5000, say")
+    if n > _MOST_ROWS:
+        raise InvalidValue(f"n must be at most {_MOST_ROWS}, got {n}; write {name}:5000, say")
     x = _PLANE[name](n, generator(derive(options.seed, "data", name)))
     return from_array(x, options, form="array")
 

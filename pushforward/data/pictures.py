@@ -7,6 +7,7 @@ pages the first frame is taken. Levels finer than bytes are refused: Pillow woul
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,6 +70,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _START = 65536
+_NETPBM = re.compile(rb"P[1-6]")
+_NETPBM_HEADER = re.compile(rb"(P[14](?:(?:\s|#[^\r\n]*[\r\n])+\d+){2}|P[2356](?:(?:\s|#[^\r\n]*[\r\n])+\d+){3})\s")
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def opened(file: Any, name: str) -> Iterator[Image.Image]:
         warnings.simplefilter("ignore")
         with decoding(name, "the picture is damaged or cut short"):
             start = file.read(_START)
-            picture = _open(file, name)
+            picture = _open(file, name, start)
         with picture:
             _refuse_bomb(picture, name)
             _refuse_depth(picture, start, name)
@@ -99,7 +102,9 @@ def opened(file: Any, name: str) -> Iterator[Image.Image]:
             yield picture
 
 
-def _open(file: Any, name: str) -> Image.Image:
+def _open(file: Any, name: str, start: bytes) -> Image.Image:
+    if len(start) == _START and _NETPBM.match(start) and not _NETPBM_HEADER.match(start):
+        raise BadSource(f"{shown(name)}: its header does not end; replace or remove it")  # Pillow reads it byte by byte
     try:
         return Image.open(file, formats=allowed_formats(name))
     except Image.DecompressionBombError as error:

@@ -15,7 +15,7 @@ from pushforward.core.scan import Trouble
 from pushforward.core.source import Source
 from pushforward.data.files import listed, locate, require_file
 from pushforward.data.options import MEMORY, Options
-from pushforward.data.report import Report, describe
+from pushforward.data.reports import Report, describe
 from pushforward.data.table_format import SETTINGS
 
 __all__ = ["survey"]

@@ -9,7 +9,7 @@ import torch
 
 from pushforward.core.errors import BadSource
 from pushforward.data import read, report
-from pushforward.data.report import Distinct, row_hashes
+from pushforward.data.reports import Distinct, row_hashes
 
 
 def troubles(found):
