@@ -10,6 +10,7 @@ from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
 from pushforward.cli.outputs import check_table_out, deliver_table
+from pushforward.cli.tables import tabular
 from pushforward.core.errors import InvalidKind
 
 __all__ = ["command"]
@@ -56,7 +57,7 @@ def assign(
 
 def command() -> Any:
     """The command."""
-    return single(assign, "assign")
+    return single(tabular(assign), "assign")
 
 
 def _assigning() -> list[str]:

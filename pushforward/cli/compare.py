@@ -13,6 +13,7 @@ from pushforward.cli import runs
 from pushforward.cli.console import Voice, stdout
 from pushforward.cli.help import single
 from pushforward.cli.samples import Rows, drawn, measured, numbers, table
+from pushforward.cli.tables import settings, tabular
 from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def compare(
 
 def command() -> Any:
     """The command."""
-    return single(compare, "compare")
+    return single(tabular(compare), "compare")
 
 
 @dataclass(frozen=True)
@@ -153,13 +154,13 @@ class _Plan:
         like = next((run.model for run in self.opened.values()), None)
         conditional = any(run.model.condition_space is not None for run in self.opened.values())
         conditions = asked_conditions(label or ("auto" if conditional else None))
-        return self._take(text, read(text, like=like, seed=self.seed, **self.reading, **conditions), self.rows)
+        return self._take(text, read(text, like=like, seed=self.seed, **self.reading, **conditions, **settings(text)), self.rows)
 
     def learnt(self, text: str, real: Rows) -> Rows:
         """The rows a model learnt from: many more, because a copy is found only if its original is among them."""
         from pushforward.data import read
 
-        return self._take(text, read(text, like=real.space, seed=self.seed, label=False), LEARNT * self.rows)
+        return self._take(text, read(text, like=real.space, seed=self.seed, label=False, **settings(text)), LEARNT * self.rows)
 
     def like(self, text: str, real: Rows, number: int) -> Rows:
         """Rows in the space of the real ones; the drawn names are drawn with another seed than the real ones."""
@@ -167,7 +168,7 @@ class _Plan:
 
         if text in self.opened:
             return self._draw(text, real, number)
-        return self._take(text, read(text, like=real.space, seed=self.seed + number, label=False), self.rows)
+        return self._take(text, read(text, like=real.space, seed=self.seed + number, label=False, **settings(text)), self.rows)
 
     def _take(self, text: str, source: Any, most: int) -> Rows:
         """Up to as many rows, drawn by the seed."""

@@ -8,6 +8,7 @@ import typer
 
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
+from pushforward.cli.tables import tabular, typed
 
 __all__ = ["command"]
 
@@ -43,10 +44,11 @@ def data(
         drop=drop or (),
         label=named,
         download=download,
+        **typed(),
     )
     Voice(as_json=json).result(found.as_dict(), str(found))
 
 
 def command() -> Any:
     """The command."""
-    return single(data, "data")
+    return single(tabular(data), "data")

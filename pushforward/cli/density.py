@@ -10,6 +10,7 @@ from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
 from pushforward.cli.outputs import check_table_out, deliver_table
+from pushforward.cli.tables import tabular
 from pushforward.core.errors import InvalidValue
 
 __all__ = ["command"]
@@ -59,4 +60,4 @@ def density(
 
 def command() -> Any:
     """The command."""
-    return single(density, "density")
+    return single(tabular(density), "density")

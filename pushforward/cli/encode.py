@@ -10,6 +10,7 @@ from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
 from pushforward.cli.outputs import check_out, code_space, deliver
+from pushforward.cli.tables import tabular
 
 __all__ = ["command"]
 
@@ -47,4 +48,4 @@ def encoded(model: Any, batch: Any) -> Any:
 
 def command() -> Any:
     """The command."""
-    return single(encode, "encode")
+    return single(tabular(encode), "encode")

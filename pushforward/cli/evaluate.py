@@ -12,6 +12,7 @@ from pushforward.cli import runs
 from pushforward.cli.console import Voice, stdout
 from pushforward.cli.help import single
 from pushforward.cli.runs import Run
+from pushforward.cli.tables import tabular
 from pushforward.core.errors import BadRun, InvalidValue, suggestion
 
 __all__ = ["command", "compare"]
@@ -87,7 +88,7 @@ def evaluate(
 
 def command() -> Any:
     """The command."""
-    return single(evaluate, "evaluate")
+    return single(tabular(evaluate), "evaluate")
 
 
 def _words(text: str) -> list[str]:

@@ -231,6 +231,9 @@ def show(voice: Voice, config: Config, folder: Path, source: Any) -> None:
     for heading, text in [*config.lines(), ("space", str(source.space)), ("run", str(folder))]:
         if text:
             voice.say(f"{heading:<16} {text}")
+    if source.space.kind == "points":  # of what is left out of images there has been a warning
+        for note in getattr(source, "notes", ()):
+            voice.say(f"{'note':<16} {note}")
 
 
 def fit_classical(voice: Voice, model: Any, config: Config, source: Any, folder: Path, *, command: str, overwrite: bool) -> None:

@@ -90,7 +90,7 @@ class Flag:
         return self._scalar(given, where)
 
     def _scalar(self, given: Any, where: str) -> Any:
-        value = self._text(given.strip()) if isinstance(given, str) else self._number(given)
+        value = self._text(given.strip() or given) if isinstance(given, str) else self._number(given)
         if value is _UNREAD:
             words = [_WORDS[k] for k in self.kinds if k in _WORDS]
             each = "each part of " if self.many else ""
@@ -179,6 +179,18 @@ DATA: tuple[Flag, ...] = tuple(
         {"name": "categorical", "many": True, "repeats": True, "default": (), "help": "text columns to take as categories"},
         {"name": "columns", "many": True, "repeats": True, "default": (), "help": "columns to use, and no others"},
         {"name": "drop", "many": True, "repeats": True, "default": (), "help": "columns to leave out"},
+        {
+            "name": "separator",
+            "kinds": _OPTIONAL,
+            "help": "between a text table's columns: a character, tab or whitespace; like all that follows, looked for if not given",
+        },
+        {"name": "decimal", "kinds": _OPTIONAL, "help": "a text table's decimal mark, . or ,"},
+        {"name": "thousands", "kinds": _OPTIONAL, "help": "its mark between groups of digits: a character, or space"},
+        {"name": "na", "many": True, "repeats": True, "default": (), "help": "further texts that mean 'missing', e.g. -999"},
+        {"name": "encoding", "kinds": _OPTIONAL, "help": "utf-8, latin-1, utf-16, ..."},
+        {"name": "header", "kinds": (bool, types.NoneType), "help": "its first line holds names (--no-header: a row)"},
+        {"name": "comment", "kinds": _OPTIONAL, "help": "the character that begins a comment"},
+        {"name": "dates", "kinds": (bool, types.NoneType), "help": "read ISO dates as numbers (--no-dates: as text)"},
         {"name": "download", "kinds": (bool,), "default": False, "help": "fetch a named data set that is not found"},
         {
             "name": "dequantise",

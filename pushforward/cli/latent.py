@@ -10,6 +10,7 @@ import typer
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
+from pushforward.cli.tables import settings, tabular
 from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, PushforwardError, suggestion
 
 __all__ = ["command", "KINDS"]
@@ -91,7 +92,7 @@ def latent(
 
 def command() -> Any:
     """The command."""
-    return single(latent, "latent")
+    return single(tabular(latent), "latent")
 
 
 # ------------------------------------------------------------------------------------------------ the kinds
@@ -204,7 +205,8 @@ def _rows(opened: Any, voice: Voice, data: str | None, kind: str | None, label: 
     try:
         file = data or opened.needed_config("there is no telling which rows it was fitted on").source
         if kind == "direction" and opened.model.condition_space is None:
-            source = read(file, like=opened.model, **asked_conditions(label or "auto"))
+            stored = settings(file, opened.config.data if opened.config else None)
+            source = read(file, like=opened.model, **asked_conditions(label or "auto"), **stored)
         else:
             source = runs.read_like(opened, file, label)
         batch = runs.rows_of(source, ROWS)

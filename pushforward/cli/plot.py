@@ -9,6 +9,7 @@ import typer
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
+from pushforward.cli.tables import settings, tabular
 from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, PushforwardError, suggestion
 
 __all__ = ["command", "KINDS"]
@@ -55,7 +56,7 @@ def plot(
 
 def command() -> Any:
     """The command."""
-    return single(plot, "plot")
+    return single(tabular(plot), "plot")
 
 
 def suited(model: Any) -> str:
@@ -155,7 +156,8 @@ def _rows(opened: Any, voice: Voice, data: str | None, kind: str, label: str | N
             from pushforward.data.reading import asked_conditions
 
             conditions = asked_conditions(asked)
-            source = read(data or config.source, like=opened.model, **conditions)
+            file = data or config.source
+            source = read(file, like=opened.model, **conditions, **settings(file, config.data if config else None))
             batch = runs.rows_of(source, ROWS)
         return _Labelled(batch.x, batch.y, source.condition_space)
     except PushforwardError as error:

@@ -12,6 +12,7 @@ from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
 from pushforward.cli.outputs import check_out, code_space, deliver
+from pushforward.cli.tables import tabular
 from pushforward.core.errors import InvalidKind, InvalidValue
 
 __all__ = ["command"]
@@ -120,4 +121,4 @@ def with_columns(space: Any, *names: str) -> Any:
 
 def command() -> Any:
     """The command."""
-    return single(project, "project")
+    return single(tabular(project), "project")

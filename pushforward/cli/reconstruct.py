@@ -12,6 +12,7 @@ from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
 from pushforward.cli.outputs import check_out, deliver
+from pushforward.cli.tables import tabular
 
 __all__ = ["command"]
 
@@ -66,4 +67,4 @@ def reconstruct(
 
 def command() -> Any:
     """The command."""
-    return single(reconstruct, "reconstruct")
+    return single(tabular(reconstruct), "reconstruct")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushforward.cli import config as configs
 from pushforward.cli.config import Config
+from pushforward.cli.tables import settings, typed
 from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue
 from pushforward.core.preparation import Preparation
 
@@ -132,11 +133,12 @@ def read_source(config: Config) -> Source:
     """The source a configuration names, as its data flags say; labels only where asked for."""
     from pushforward.data import read
     from pushforward.data.reading import asked_conditions
+    from pushforward.data.table_format import settings_among
 
     d = config.data
     return read(
         config.source, size=d.get("size"), fit=d.get("fit"), channels=d.get("channels"), categorical=d.get("categorical") or (),
-        columns=d.get("columns") or None, drop=d.get("drop") or (), download=bool(d.get("download")),
+        columns=d.get("columns") or None, drop=d.get("drop") or (), download=bool(d.get("download")), **{**settings_among(d), **typed()},
         **asked_conditions(d.get("label")),
     )  # fmt: skip
 
@@ -148,7 +150,7 @@ def read_like(run: Run, file: str, label: str | None = None) -> Source:
 
     asked = label or (run.config.data.get("label") if run.config else None) or "auto"
     conditions = asked_conditions(asked if run.model.condition_space is not None else None)
-    source = read(file, like=run.model, **conditions)
+    source = read(file, like=run.model, **conditions, **settings(file, run.config.data if run.config else None))
     if run.model.condition_space is not None and source.condition_space is None:
         raise BadSource(f"{file}: the model was fitted with conditions ({run.model.condition_space}), but these data bring none; pass --y")
     some = min(64, len(source))

@@ -11,6 +11,7 @@ from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
 from pushforward.cli.outputs import check_out, deliver
+from pushforward.cli.tables import settings, tabular
 from pushforward.core.errors import InvalidValue, suggestion
 
 __all__ = ["command", "conditions"]
@@ -45,7 +46,7 @@ def sample(
 
 def command() -> Any:
     """The command."""
-    return single(sample, "sample")
+    return single(tabular(sample), "sample")
 
 
 def conditions(model: Any, text: str | None, n: int | None) -> tuple[Any, int]:
@@ -94,7 +95,7 @@ def _numbers(text: str, space: Any) -> Any:
 def _from_file(text: str, space: Any) -> Any:
     from pushforward.data import read
 
-    source = read(text, like=space, label=False)
+    source = read(text, like=space, label=False, **settings(text))
     return space.conform(runs.rows_of(source, len(source)).x, what="--y")
 
 

@@ -21,7 +21,7 @@ from pushforward.core.space import Space
 from pushforward.data.files import locate, require_file, shown
 from pushforward.data.options import MEMORY, Options
 
-__all__ = ["read", "read_for_fit", "read_with", "asked_conditions", "is_pictures"]
+__all__ = ["read", "read_for_fit", "read_with", "asked_conditions", "is_pictures", "refuse_format"]
 
 _KINDS = "a folder, glob or zip of pictures, .npy, .npz, .csv, .jsonl, .parquet or .idx"
 
@@ -80,11 +80,11 @@ def read(
         label=label, like=like, n=n, seed=seed, memory=memory, download=download, name=name or "", separator=separator,
         decimal=decimal, thousands=thousands, na=na, encoding=encoding, header=header, comment=comment, dates=dates,
     )  # fmt: skip
-    _refuse_format(source, options)
+    refuse_format(source, options)
     return read_with(source, options)
 
 
-def _refuse_format(source: Any, options: Options) -> None:
+def refuse_format(source: Any, options: Options) -> None:
     """Raise InvalidValue where the format of a text table is given for something else."""
     from pushforward.data.table_files import is_table, is_text_table
 

@@ -29,7 +29,7 @@ _DEFAULTS: dict[str, Any] = {
 
 def survey(source: Any, asked: dict[str, Any]) -> Report:
     """The report on a source, a text, or data in memory."""
-    from pushforward.data.reading import read_with
+    from pushforward.data.reading import read_with, refuse_format
 
     if isinstance(source, Source) and not is_frame(source) and not hasattr(source, "numpy"):
         return describe(source)
@@ -37,6 +37,7 @@ def survey(source: Any, asked: dict[str, Any]) -> Report:
     if unknown:
         raise TypeError(f"report() got an unexpected argument {sorted(unknown)[0]!r}")
     options = replace(Options.check(**{**_DEFAULTS, **asked, "name": asked.get("name") or ""}), lenient=True)
+    refuse_format(source, options)
     if isinstance(source, (str, os.PathLike)):
         found = _survey_path(os.fspath(source), options)
         if found is not None:
