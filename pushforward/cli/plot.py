@@ -156,8 +156,8 @@ def _rows(opened: Any, voice: Voice, data: str | None, kind: str, label: str | N
             from pushforward.data.reading import asked_conditions
 
             conditions = asked_conditions(asked)
-            file = data or config.source
-            source = read(file, like=opened.model, **conditions, **settings(file, config.data if config else None))
+            file = data or opened.needed_config("there is no telling which rows it was fitted on").source
+            source = read(file, like=opened.model, **conditions, **settings(file, opened.config.data if opened.config else None))
             batch = runs.rows_of(source, ROWS)
         return _Labelled(batch.x, batch.y, source.condition_space)
     except PushforwardError as error:
