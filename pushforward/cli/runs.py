@@ -15,11 +15,11 @@ from pushforward.cli import config as configs
 from pushforward.cli.config import Config
 from pushforward.cli.tables import settings, typed
 from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue
-from pushforward.core.preparation import Preparation
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from pushforward.core.preparation import Preparation
     from pushforward.core.source import Source
 
 __all__ = ["Run", "Data", "open_run", "read_source", "read_like", "divide", "default_folder", "rows_of", "device_named"]
@@ -85,6 +85,8 @@ def open_run(folder: str | Path, device: str = "cpu") -> Run:
 
 def _preparation(config: Config) -> Preparation:
     """What was done to the data, from the configuration of a run that was made before model.json said it."""
+    from pushforward.core.preparation import Preparation
+
     return Preparation(
         dequantise=config.data.get("dequantise") is not False,
         binarise="binarise" in [str(a) for a in config.fitting.get("augment") or ()],
