@@ -22,7 +22,7 @@ from pushforward.core.blocks import in_blocks
 from pushforward.core.capabilities import HasDensity
 from pushforward.core.errors import BadSource, InvalidValue, NotFitted, ShapeMismatch
 from pushforward.core.moments import Moments
-from pushforward.core.numbers import Settled, plain, whole
+from pushforward.core.numbers import Settled, plain
 from pushforward.core.phase import Batch, Phase, Step, Terms
 from pushforward.core.preparation import Preparation, dequantised, has_integers, has_levels
 from pushforward.core.random import Rng
@@ -31,8 +31,9 @@ from pushforward.core.scaling import Scaling
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source, as_source
 from pushforward.core.space import Space
+from pushforward.core.verbs import settle_verbs, signed_as, usual_torch
 
-__all__ = ["Fitter", "Model", "Learner", "Symptom", "counted", "evaluating"]
+__all__ = ["Fitter", "Model", "Learner", "Symptom", "evaluating"]
 
 
 @runtime_checkable
@@ -77,10 +78,20 @@ class Model(nn.Module, metaclass=Settled):
         self.preparation = Preparation()
 
     def __init_subclass__(cls, **rest: Any) -> None:
-        """Every `sample` takes its n alike."""
+        """Whatever the model, `sample` and `decode` take their arguments alike, and queries know torch's default device."""
         super().__init_subclass__(**rest)
-        if "sample" in vars(cls):
-            cls.sample = counted(cls.sample)  # type: ignore[attr-defined]
+        settle_verbs(cls)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """As in torch; but a model that computes in a type of its own keeps it (`float()`, `half()` and `double()` change nothing)."""
+        if self.dtype is None:
+            return super()._apply(fn, recurse)
+
+        def moved(tensor: Tensor) -> Tensor:
+            found = fn(tensor)
+            return found if found.dtype == tensor.dtype else tensor.to(found.device)
+
+        return super()._apply(moved, recurse)
 
     # ---------------------------------------------------------------------------------------------- the two verbs
 
@@ -97,10 +108,11 @@ class Model(nn.Module, metaclass=Settled):
                 of images are, if the model has such a density; integer points and table columns are not.
         """
         fitter = by if by is not None else self.default_fitter()
-        source = as_source(x, y, weights)
-        self.dequantise = dequantise
-        self.preparation = Preparation(dequantise=self.dequantises(source.space))
-        fitter.fit(self, self.prepared_for_fit(source))
+        with usual_torch():
+            source = as_source(x, y, weights)
+            self.dequantise = dequantise
+            self.preparation = Preparation(dequantise=self.dequantises(source.space))
+            fitter.fit(self, self.prepared_for_fit(source))
         return self.eval()
 
     def has_unit_density(self) -> bool:
@@ -310,7 +322,7 @@ def _looking(method: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             self._mode_is_set = False
 
-    return _signed_as(method, looked)
+    return signed_as(method, looked)
 
 
 def _played(phases: Callable[..., Sequence[Phase]]) -> Callable[..., Sequence[Phase]]:
@@ -319,7 +331,7 @@ def _played(phases: Callable[..., Sequence[Phase]]) -> Callable[..., Sequence[Ph
     def with_losses(self: Learner) -> Sequence[Phase]:
         return [replace(phase, loss=_as_they_are(self, phase.loss)) for phase in phases(self)]
 
-    return _signed_as(phases, with_losses)
+    return signed_as(phases, with_losses)
 
 
 def _as_they_are(model: Learner, loss: Callable[[Batch, Step], Terms]) -> Callable[[Batch, Step], Terms]:
@@ -401,23 +413,6 @@ class Learner(Model):
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
         """What is wrong, judged by the vitals."""
         return ()
-
-
-def counted(sample: Callable[..., Any]) -> Callable[..., Any]:
-    """A method `sample(self, n, …)` that takes any whole number n from 0 on, NumPy's too, and refuses all else in one way."""
-
-    def checked(self: Any, n: Any, *args: Any, **kwargs: Any) -> Any:
-        return sample(self, whole(n, "n"), *args, **kwargs)
-
-    return _signed_as(sample, checked)
-
-
-def _signed_as(method: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
-    """The wrapper under the method's name and signature; not by `functools.wraps`, in which checkers of annotations lose their way."""
-    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
-        setattr(wrapper, name, getattr(method, name))
-    wrapper.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]
-    return wrapper
 
 
 def _unit_moments(space: Space) -> Moments:

@@ -9,6 +9,7 @@ model has centred and scaled it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
 from abc import ABCMeta
 from typing import Any
@@ -44,8 +45,12 @@ class Settled(ABCMeta):
     """The metaclass of whatever has settings: NumPy's and torch's scalars reach its `__init__` as Python's."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        """An instance, made with plain arguments."""
-        return super().__call__(*(plain(a) for a in args), **{k: plain(v) for k, v in kwargs.items()})
+        """An instance, made with plain arguments, and with its tensors on the CPU whatever torch's default device."""
+        plainly = functools.partial(super().__call__, *(plain(a) for a in args), **{k: plain(v) for k, v in kwargs.items()})
+        if torch.get_default_device().type == "cpu":
+            return plainly()
+        with torch.device("cpu"):
+            return plainly()
 
     @property
     def __signature__(cls) -> Any:
@@ -120,7 +125,7 @@ def tensor_over(array: Any) -> Tensor:
     if array.dtype == np.uint64 and not isinstance(array, np.memmap):
         array = array.astype(np.int64 if not array.size or array.max() < 2**63 else np.float64)
     if any(stride < 0 for stride in array.strides) or not array.flags.aligned:
-        array = np.ascontiguousarray(array)
+        array = array.copy()  # not ascontiguousarray, which leaves the stride of an axis of length 1
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)

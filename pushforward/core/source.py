@@ -114,7 +114,7 @@ class Arrays:
 
     def take(self, rows: Tensor) -> Batch:
         """The given rows in the user's units, as floating numbers that hold them: bytes as float32, large integers as float64."""
-        x = floating(self.x.index_select(0, rows) if self._resident else pick(self.x, rows))
+        x = floating(self.x.index_select(0, rows.to(self.x.device)) if self._resident else pick(self.x, rows))
         return Batch(x, None if self.y is None else self.y[rows], None if self.weights is None else self.weights[rows])
 
     def all(self) -> Batch:

@@ -27,6 +27,7 @@ from pushforward.core.registry import Value, model_class
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
 from pushforward.core.turns import seeded
+from pushforward.core.verbs import usual_torch
 
 __all__ = [
     "FORMAT",
@@ -55,7 +56,11 @@ def save(model: Model, path: Any, *, overwrite: bool = False) -> Path:
 
 def load(path: Any, *, device: torch.device | str = "cpu") -> Any:
     """The model in a run folder, on a device. Raises BadRun for anything that is not one, is damaged, or is newer."""
-    folder = Path(path)
+    with usual_torch():
+        return _loaded(Path(path), torch.device(device))
+
+
+def _loaded(folder: Path, device: torch.device) -> Model:
     model = construct(folder)
     tensors, _ = read_tensors(folder / "model.safetensors")
     try:
@@ -65,7 +70,7 @@ def load(path: Any, *, device: torch.device | str = "cpu") -> Any:
             f"{folder}: model.json and model.safetensors do not belong together ({_first_line(error)}); restore the folder"
         ) from error
     model.eval()
-    return model.to(torch.device(device))
+    return model.to(device)
 
 
 def describe(model: Model, folder: Path) -> None:

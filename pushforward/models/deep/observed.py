@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidKind, InvalidValue, require_positive
-from pushforward.core.model import counted
 from pushforward.core.numbers import plain
 from pushforward.core.random import Rng, generator
+from pushforward.core.verbs import counted
 from pushforward.densities.normals import Normal
 
 __all__ = ["Observed"]
