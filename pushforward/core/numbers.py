@@ -46,7 +46,11 @@ class Settled(ABCMeta):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         """An instance, made with plain arguments, and with its tensors on the CPU whatever torch's default device."""
-        plainly = functools.partial(super().__call__, *(plain(a) for a in args), **{k: plain(v) for k, v in kwargs.items()})
+        names = list(cls.__signature__.parameters.values()) if any(_is_row(v) for v in (*args, *kwargs.values())) else []
+        given = {p.name: p for p in names}
+        first = [_listed(v, names[i]) if i < len(names) else plain(v) for i, v in enumerate(args)]
+        named = {k: _listed(v, given[k]) if k in given else plain(v) for k, v in kwargs.items()}
+        plainly = functools.partial(super().__call__, *first, **named)
         if torch.get_default_device().type == "cpu":
             return plainly()
         with torch.device("cpu"):
@@ -59,6 +63,16 @@ class Settled(ABCMeta):
 
         own = inspect.signature(cls.__init__)  # type: ignore[misc]
         return own.replace(parameters=list(own.parameters.values())[1:], return_annotation=inspect.Signature.empty)
+
+
+def _is_row(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, Tensor)) and value.ndim == 1
+
+
+def _listed(value: Any, parameter: Any) -> Any:
+    """An array for a parameter that is a sequence of whole numbers as a tuple."""
+    wanted = str(parameter.annotation)
+    return tuple(value.tolist()) if _is_row(value) and ("Sequence[int]" in wanted or "int, ..." in wanted) else plain(value)
 
 
 def settle(settings: Any) -> None:

@@ -60,7 +60,7 @@ def decoding(decode: Callable[..., Any]) -> Callable[..., Any]:
     """A method `decode(self, z, …)` that takes codes in any container and floating type."""
 
     def cast(self: Any, z: Any, *args: Any, **kwargs: Any) -> Any:
-        codes = z if isinstance(z, Tensor) else tensor_over(numeric(z, "z"))
+        codes = z if isinstance(z, Tensor) and z.device.type != "meta" else tensor_over(numeric(z, "z"))
         return decode(self, codes.to(self.device, self.floating()), *args, **kwargs)
 
     return signed_as(decode, cast)

@@ -18,6 +18,7 @@ from torch import Tensor
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, suggestion
 from pushforward.core.model import Fitter, Model
 from pushforward.core.moments import Moments
+from pushforward.core.numbers import plain
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, normal
 from pushforward.core.registry import register
@@ -298,15 +299,15 @@ class GMM(Model):
 
 
 def choose_components(
-    x: Any, candidates: Iterable[int] = range(1, 11), *, criterion: str = "bic", by: Fitter | None = None, **options: Any
+    x: Any, candidates: Iterable[Any] = range(1, 11), *, criterion: str = "bic", by: Fitter | None = None, **options: Any
 ) -> tuple[GMM, dict[int, float]]:
-    """The mixture with the lowest criterion ('bic' or 'aic') among the candidate numbers of components, and all criteria.
+    """The mixture with the lowest criterion ('bic' or 'aic') among the candidate whole numbers of components, and all criteria.
 
     `options` are GMM's other arguments; the same rows x serve to fit and to judge, as the criteria mean them to.
     """
     if criterion not in ("bic", "aic"):
         raise InvalidValue(f"criterion must be 'bic' or 'aic', got {criterion!r}")
-    fitted = {k: GMM(k, **options).fit(x, by=by) for k in candidates}
+    fitted = {k: GMM(k, **options).fit(x, by=by) for k in map(plain, candidates)}
     if not fitted:
         raise InvalidValue("candidates must hold at least one number of components, got none")
     values = {k: float(getattr(model, criterion)(x)) for k, model in fitted.items()}

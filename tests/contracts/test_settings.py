@@ -1,0 +1,186 @@
+"""NumPy's and torch's scalars are as good as Python's, wherever a setting is taken; booleans are no numbers, nor numbers booleans."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward.core.model import Learner
+from pushforward.core.numbers import plain, whole
+from pushforward.core.random import generator, normal
+from pushforward.core.registry import Value, catalogue
+from pushforward.fitting.em import EM
+from tests.contracts.test_models import NAMES, data, fitted, make, rows
+
+KINDS = {
+    "numpy": lambda v: np.bool_(v) if isinstance(v, bool) else np.int64(v) if isinstance(v, int) else np.float64(v),
+    "small numpy": lambda v: np.bool_(v) if isinstance(v, bool) else np.int32(v) if isinstance(v, int) else np.float32(v),
+    "array": np.array,
+    "tensor": lambda v: torch.tensor(v, dtype=torch.float64 if isinstance(v, float) else None),
+}
+
+
+def foreign(value: Any, kind: str) -> Any:
+    """A setting with every number in it of the kind."""
+    if isinstance(value, tuple):
+        return tuple(foreign(v, kind) for v in value)
+    return KINDS[kind](value) if isinstance(value, (bool, int, float)) else value
+
+
+def only_plain(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return all(only_plain(v) for v in value)
+    return value is None or type(value) in (bool, int, float, str) or isinstance(value, Value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_model_takes_them_and_stores_them(name: str, kind: str, tmp_path: Path) -> None:
+    given = make(name)
+    made = type(given)(**{k: foreign(v, kind) for k, v in given.hyperparameters().items()})
+    assert all(only_plain(v) for v in made.hyperparameters().values()), made.hyperparameters()
+    if kind in ("numpy", "array"):
+        assert repr(made) == repr(given)
+        by = pf.Trainer(steps=1, batch=32) if isinstance(made, Learner) else None
+        made.fit(data(name), by=by).save(tmp_path / "run")
+        json.loads((tmp_path / "run" / "model.json").read_text())
+        assert repr(pf.load(tmp_path / "run")) == repr(made)
+
+
+def families() -> list[type[Value]]:
+    found: list[type[Value]] = []
+    for family in Value.__subclasses__():
+        found += [m for m in family.members.values() if m.__module__.startswith("pushforward.") and dataclasses.fields(m)]
+    return found
+
+
+@pytest.mark.parametrize("kind", ["numpy", "array", "tensor"])
+@pytest.mark.parametrize("member", families(), ids=lambda m: f"{m.family} {m.name}")
+def test_every_value_takes_them(member: type[Value], kind: str) -> None:
+    required = [f for f in dataclasses.fields(member) if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
+    own = member(**{f.name: 1.0 for f in required})
+    settings = {f.name: foreign(getattr(own, f.name), kind) for f in dataclasses.fields(member) if f.init}
+    made = member(**settings)
+    assert made == own
+    assert str(made) == str(own)
+    assert hash(made) == hash(own)
+    assert "np." not in str(made.replace(**settings))
+
+
+def test_trainer_and_em_take_them(tmp_path: Path) -> None:
+    trainer = pf.Trainer(
+        steps=np.int64(3), batch=np.int32(16), held_out=np.float32(0.2), seed=np.int64(1), clip=np.float64(5), accumulate=np.int8(2),
+        ema=np.float64(0.9), evaluate_every=np.float32(1), patience=torch.tensor(3), keep_best=np.bool_(True), run=tmp_path / "run",
+    )  # fmt: skip
+    pf.VAE(latent=np.int64(1), hidden=(np.int64(8),)).fit(rows(), by=trainer)
+    assert json.loads((tmp_path / "run" / "trainer.json").read_text())["steps"] == 3
+    resumed = pf.Trainer(resume=tmp_path / "run", steps=np.int64(4))
+    pf.VAE(latent=1, hidden=(8,)).fit(rows(), by=resumed)
+    pf.GMM(2).fit(rows(), by=EM(steps=np.int64(3), tolerance=np.float32(0), block=np.array(16), seed=np.int64(1)))
+    found = pf.choose_components(rows(), np.arange(1, 4))[1]
+    assert list(found) == [1, 2, 3]
+    assert [type(k) for k in found] == [int] * 3
+
+
+def test_sequences_of_whole_numbers_may_be_arrays() -> None:
+    assert pf.VAE(latent=1, hidden=np.array([8, 4])).hidden == (8, 4)
+    assert pf.Autoencoder(latent=1, hidden=torch.tensor([8])).hyperparameters()["hidden"] == (8,)
+
+
+@pytest.mark.parametrize("bad", [True, np.bool_(True), torch.tensor(True)])
+def test_a_boolean_is_no_number(bad: Any) -> None:
+    for make_one in (
+        lambda: pf.GMM(bad), lambda: pf.PCA(bad), lambda: pf.KMeans(bad), lambda: pf.VAE(latent=bad), lambda: pf.GAN(latent=bad),
+        lambda: pf.Trainer(batch=bad), lambda: EM(steps=bad), lambda: pf.Trainer(clip=bad),
+    ):  # fmt: skip
+        with pytest.raises(pf.PushforwardError):
+            make_one()
+
+
+def test_plain_keeps_what_is_no_scalar() -> None:
+    array, tensor = np.arange(3), torch.arange(3)
+    assert plain(array) is array
+    assert plain(tensor) is tensor
+    assert plain([np.int64(1), (np.float32(0.5),)]) == [1, (0.5,)]
+    assert type(plain(np.longdouble(1.5))) is float
+    assert plain(np.str_("a")) == "a"
+
+
+@pytest.mark.parametrize("value", [1.5, -1, "3", None, True, np.float64(2.5), [1], 1 + 0j])
+def test_whole_says_what_it_wants(value: Any) -> None:
+    with pytest.raises(pf.PushforwardError, match="n must be a whole number"):
+        whole(value, "n")
+
+
+# ------------------------------------------------------------------------------------------------------------- streams
+
+
+def test_streams_of_random_numbers_in_any_kind() -> None:
+    same = [0, np.int64(0), np.uint8(0), np.array(0), torch.tensor(0), torch.Generator().manual_seed(0)]
+    draws = [normal(3, rng=rng) for rng in same]
+    assert all(torch.equal(draws[0], d) for d in draws)
+    for make_one in (lambda: np.random.default_rng(0), lambda: np.random.RandomState(0)):
+        stream, again = make_one(), make_one()
+        first, second = normal(3, rng=stream), normal(3, rng=stream)
+        assert not torch.equal(first, second), "a stream moves on"
+        assert torch.equal(first, normal(3, rng=again)), "and repeats from its seed"
+    for bad in (True, np.array(0.5), np.array(False), torch.tensor(True), np.array([0])):
+        with pytest.raises(pf.InvalidKind, match="rng must be"):
+            generator(bad)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if hasattr(make(n), "sample")])
+def test_every_model_samples_with_any_kind_of_stream(name: str) -> None:
+    model = fitted(name)
+    want = model.sample(3, rng=0)
+    assert torch.equal(model.sample(np.int64(3), rng=np.int64(0)), want)
+    assert torch.equal(model.sample(torch.tensor(3), rng=torch.Generator().manual_seed(0)), want)
+    assert model.sample(np.array(3), rng=np.random.default_rng(0)).shape == want.shape
+
+
+# -------------------------------------------------------------------------------------------------------- sample's n
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if hasattr(make(n), "sample")])
+def test_sample_takes_n_alike_in_every_model(name: str) -> None:
+    model = fitted(name)
+    none = model.sample(0, rng=0)
+    assert none.shape == (0, *data(name).shape[1:])
+    assert none.dtype == model.sample(1, rng=0).dtype
+    for bad in (-1, 2.5, np.float64(3.5), -np.int64(2)):
+        with pytest.raises(pf.InvalidValue, match="n must be a whole number of at least 0, got"):
+            model.sample(bad)
+    for bad in (True, np.bool_(True), "3", None, [3]):
+        with pytest.raises(pf.InvalidKind, match="n must be a whole number, got"):
+            model.sample(bad)
+    assert list(inspect.signature(model.sample).parameters)[0] == "n"
+
+
+def test_sample_of_none_with_conditions_and_with_noise() -> None:
+    y = torch.arange(96) % 3
+    model = pf.VAE(latent=1, hidden=(8,)).fit(rows(), y, by=pf.Trainer(steps=2, batch=32))
+    assert model.sample(0, y=1, rng=0).shape == (0, 3)
+    assert model.sample(0, y=y[:0], rng=0).shape == (0, 3)
+    with pytest.raises(pf.InvalidValue, match="pass y"):
+        model.sample(0)
+    gan = pf.GAN(latent=2, hidden=(8,)).fit(rows(), by=pf.Trainer(steps=2, batch=32))
+    observed = pf.Observed(gan, sigma=np.float64(0.1))
+    assert observed.sample(0, rng=0).shape == (0, 3)
+    with pytest.raises(pf.InvalidValue, match="n must be"):
+        observed.sample(2.5)
+    stream = torch.Generator().manual_seed(0)
+    before = stream.get_state()
+    gan.sample(0, rng=stream)
+    assert torch.equal(stream.get_state(), before), "drawing nothing draws nothing"
+
+
+def test_only_the_packages_own_models_are_here() -> None:
+    assert set(NAMES) <= set(catalogue)
