@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pushforward.core.errors import InvalidKind, InvalidValue
 
-__all__ = ["Settled", "plain", "settle", "whole", "numeric", "tensor_over", "floating"]
+__all__ = ["Settled", "plain", "settle", "whole", "is_sparse", "numeric", "tensor_over", "floating"]
 
 SMALL = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16)
 """Types whose every value float32 holds exactly."""
@@ -92,6 +92,11 @@ def whole(value: Any, name: str, *, least: int = 0) -> int:
     return number
 
 
+def is_sparse(x: Any) -> bool:
+    """Whether x is one of SciPy's sparse matrices or arrays, told without importing SciPy."""
+    return hasattr(x, "toarray") and hasattr(x, "nnz")
+
+
 def numeric(x: Any, what: str = "data") -> Any:
     """x as a NumPy array or a tensor (detached, dense) of real numbers that torch can hold; InvalidKind for anything else.
 
@@ -103,10 +108,12 @@ def numeric(x: Any, what: str = "data") -> Any:
             raise InvalidKind(f"{what} must be dense, got a sparse tensor; pass x.to_dense()")
         if x.device.type == "meta":
             raise InvalidKind(f"{what} must hold numbers, got a tensor on the device 'meta', which has none; make it on 'cpu'")
-        if x.is_complex() or x.is_quantized:
-            raise InvalidKind(f"{what} must be real numbers, got {x.dtype}; pass real and imaginary parts, or values, as columns")
+        if x.is_complex():
+            raise InvalidKind(f"{what} must be real numbers, got {x.dtype}; pass real and imaginary parts as columns")
+        if x.is_quantized:
+            raise InvalidKind(f"{what} must be plain numbers, got {x.dtype}; pass x.dequantize()")
         return x.detach()
-    if hasattr(x, "toarray") and hasattr(x, "nnz"):
+    if is_sparse(x):
         raise InvalidKind(f"{what} must be dense, got a sparse {type(x).__name__}; pass x.toarray()")
     array = x if isinstance(x, np.ndarray) else np.asarray(x)
     if isinstance(array, np.ma.MaskedArray):

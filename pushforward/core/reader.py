@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from pushforward.core.frames import is_frame
+from pushforward.core.numbers import is_sparse
 
 __all__ = ["read_for_fit", "rows_in"]
 
@@ -27,7 +28,7 @@ def read_for_fit(x: Any, y: Any, weights: Any) -> Any:
 
 def rows_in(x: Any, space: Any) -> Any:
     """x if it is an array, tensor, frame or list of numbers; otherwise its rows as a tensor, read as data of the space."""
-    if isinstance(x, (Tensor, np.ndarray, int, float, np.generic)) or is_frame(x) or _is_numbers(x):
+    if isinstance(x, (Tensor, np.ndarray, int, float, np.generic)) or is_frame(x) or is_sparse(x) or _is_numbers(x):
         return x
     return importlib.import_module(READER).rows_like(x, space) if _is_readable(x) else x
 

@@ -236,7 +236,8 @@ def _is_mapped(array: Any) -> bool:
 
 def _rows(array: Any, mapped: bool) -> Tensor:
     """A tensor over the array's own memory; over a memory map, rows are read when they are taken."""
-    rows = tensor_over(array)
+    contiguous = mapped or isinstance(array, Tensor) or array.flags.c_contiguous
+    rows = tensor_over(array if contiguous else np.ascontiguousarray(array))  # whose rows are quick to pick
     if mapped or rows.dtype not in SIGNED:
         return rows
     return rows.to(SIGNED[rows.dtype])  # torch cannot pick rows of these

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
 from pushforward.core.frames import is_frame
+from pushforward.core.numbers import is_sparse
 from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.data.files import locate, require_file, shown
@@ -144,7 +145,7 @@ def read_with(source: Any, options: Options) -> Source:
 def _read(source: Any, options: Options) -> Source:
     if isinstance(source, (str, os.PathLike)):
         return _from_text(os.fspath(source), options)
-    if isinstance(source, (Tensor, np.ndarray)):
+    if isinstance(source, (Tensor, np.ndarray)) or is_sparse(source):
         from pushforward.data.arrays import from_array
 
         return from_array(source, options, form="tensor" if isinstance(source, Tensor) else "array")

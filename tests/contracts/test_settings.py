@@ -161,7 +161,7 @@ def test_sample_takes_n_alike_in_every_model(name: str) -> None:
     for bad in (True, np.bool_(True), "3", None, [3]):
         with pytest.raises(pf.InvalidKind, match="n must be a whole number, got"):
             model.sample(bad)
-    assert list(inspect.signature(model.sample).parameters)[0] == "n"
+    assert next(iter(inspect.signature(model.sample).parameters)) == "n"
 
 
 def test_sample_of_none_with_conditions_and_with_noise() -> None:
