@@ -23,7 +23,6 @@ __all__ = ["GaussianMixture"]
 
 COVARIANCES = {"full": "full", "tied": "tied", "diag": "diagonal", "spherical": "spherical"}
 STARTS = {"kmeans": "kmeans", "k-means++": "kmeans++", "random": "random", "random_from_data": "random"}
-LEAST_FLOOR, MOST_FLOOR = 1e-10, 0.9
 
 
 class GaussianMixture(DensityMixin, Adapter):
@@ -43,8 +42,7 @@ class GaussianMixture(DensityMixin, Adapter):
         n_components: k.
         covariance_type: 'full', 'tied', 'diag' or 'spherical'.
         tol: stop when a pass raises the mean log-likelihood by less than this, nats.
-        reg_covar: the least variance in any direction, squared units of the data (for columns of unequal variance, that
-            share of each that this is of their mean).
+        reg_covar: the least variance in any direction, squared units of the data.
         max_iter, n_init: the most passes, and how many starts to follow, the likeliest being kept.
         init_params: 'kmeans', 'k-means++', 'random' or 'random_from_data'.
         weights_init, means_init, precisions_init: (k,), (k, d) and by type (k, d, d), (d, d), (k, d) or (k,).
@@ -104,11 +102,12 @@ class GaussianMixture(DensityMixin, Adapter):
         one_of("covariance_type", self.covariance_type, tuple(COVARIANCES))
         one_of("init_params", self.init_params, tuple(STARTS))
         settings = {"steps": whole("max_iter", self.max_iter), "tolerance": number("tol", self.tol)}
-        source, floor, given = self._source(rows), self._floor(rows), self._given(k, rows.shape[1])
+        source, least, given = self._source(rows), number("reg_covar", self.reg_covar), self._given(k, rows.shape[1])
         warm, state = self._warm(rows.shape[1]), check_random_state(self.random_state)
         self.lower_bound_ = -np.inf
         for _ in range(1 if warm else whole("n_init", self.n_init)):
-            model = GMM(k, COVARIANCES[self.covariance_type], STARTS[self.init_params], floor=floor)
+            model = GMM(k, COVARIANCES[self.covariance_type], STARTS[self.init_params])
+            model.least_variance = least
             taken, bounds, done = _learn(model, source, warm or given, {**settings, "seed": seed_of(state)})
             if bounds[-1] > self.lower_bound_:
                 self.model_, self.n_iter_, self.converged_ = model, taken, done
@@ -164,12 +163,6 @@ class GaussianMixture(DensityMixin, Adapter):
 
     def _asked(self, X: Any) -> torch.Tensor:
         return tensor(self._rows(X, reset=False, gaps=True))
-
-    def _floor(self, rows: NDArray[Any]) -> float:
-        """`reg_covar` as a share of the columns' mean variance."""
-        least = number("reg_covar", self.reg_covar)
-        variance = float(np.mean([column[~np.isnan(column)].var() for column in rows.T if not np.isnan(column).all()] or [0.0]))
-        return min(max(least / variance if variance > 0 else 0.0, LEAST_FLOOR), MOST_FLOOR)
 
     def _given(self, k: int, d: int) -> dict[str, NDArray[Any]]:
         """Weights, means and covariances to begin from, those that were given."""

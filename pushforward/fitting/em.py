@@ -28,6 +28,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -259,7 +260,7 @@ class _Fit:
             said = f"{symptom.name}: {symptom.seen}"
             self.emit(Warned(self.samples, self.seconds, said, symptom.advice))
             if not shown:
-                warnings.warn(f"{said}; try: {symptom.advice}", FitWarning, stacklevel=5)
+                warnings.warn(f"{said}; try: {symptom.advice}", FitWarning, stacklevel=_user())
 
     @property
     def seconds(self) -> float:
@@ -381,6 +382,16 @@ def _build(like: Any, shapes: list[int], rest: list[Tensor]) -> Any:
 
 
 # -------------------------------------------------------------------------------------------------------- helpers
+
+
+def _user() -> int:
+    """The stack level, for a warning of the caller, of the first frame outside this package."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and (
+        frame.f_globals.get("__name__", "").startswith("pushforward.") or frame.f_code.co_filename[:1] == "<"
+    ):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _rows(source: Source, start: int, stop: int) -> Batch:

@@ -133,8 +133,12 @@ def test_the_likelihood_never_falls(kind: str, missing: bool, floor: float) -> N
 def test_the_floor_is_reached_and_not_added() -> None:
     x = torch.cat([clusters(100, 2, 1), torch.zeros(30, 2, dtype=torch.float64)])
     model = pf.GMM(2, start=[[5.0, 5.0], [0.0, 0.0]], floor=1e-4).fit(x)
-    values = torch.linalg.eigvalsh(model.spread_)
-    assert float(values.min()) == pytest.approx(1e-4, rel=1e-9)
+    start = torch.tensor([[5.0, 5.0], [0.0, 0.0]], dtype=torch.float64)
+    owner = torch.cdist(model.scaling(x), model.scaling(start)).argmin(1)
+    within = sum((x[owner == k] - x[owner == k].mean(0)).square().sum(0) for k in (0, 1)) / len(x)
+    unit = (1e-4 * within).sqrt()  # a share of the variance that the start leaves inside its clusters
+    values = torch.linalg.eigvalsh(model.covariances_ / torch.outer(unit, unit))
+    assert float(values.min()) == pytest.approx(1, rel=1e-9)
     plain = pf.GMM(1, floor=1e-4).fit(x)
     torch.testing.assert_close(plain.covariances_[0], torch.cov(x.T, correction=0), rtol=1e-10, atol=1e-12)
 

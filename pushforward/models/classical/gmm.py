@@ -9,14 +9,14 @@ Rows are standardised first, so that nothing cancels, and the log-Jacobian is ad
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, suggestion
-from pushforward.core.model import Fitter, Model
+from pushforward.core.model import Fitter, Model, Symptom
 from pushforward.core.moments import Moments
 from pushforward.core.numbers import plain
 from pushforward.core.phase import Batch
@@ -26,15 +26,19 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.fitting.em import EM, sample_rows
-from pushforward.models.classical.gaussian import axes_of, refuse_conditions, subspace
+from pushforward.models.classical.gaussian import axes_of, known_values, refuse_conditions, refuse_large, root, subspace, too_far
 from pushforward.models.classical.kmeans import whole_number
 from pushforward.models.classical.missing import Conditional
-from pushforward.models.classical.mixtures import KINDS, Expected, Laws, covariances, maximised, shaped, sums_of
+from pushforward.models.classical.mixtures import KINDS, Expected, Laws, bound, centred_sums, covariances, maximised, shaped, sums_of
 from pushforward.models.classical.starts import START_ROWS, at_random, plus_plus, squared_distances
 
 __all__ = ["GMM", "choose_components"]
 
 STARTS = ("kmeans", "kmeans++", "random")
+EPS = torch.finfo(torch.float64).eps
+WIDE = 1e9
+"""Squared means in units of the variance from which rows in float32 would be too coarse."""
+MOST = 1e100
 
 
 @register("gmm")
@@ -50,7 +54,8 @@ class GMM(Model):
         start: 'kmeans' (k-means from a k-means++ start, on a seeded sample of rows), 'kmeans++', 'random' (rows), or
             means (k, d) in the user's units, with equal weights and the data's own variances.
         starts: how many starts to follow to the end; the likeliest is kept.
-        floor: the least variance in any direction, as a share of the data's variance of each coordinate.
+        floor: the least variance in any direction, as a share of the variance of each coordinate within the clusters of the start
+            (of the data's where that is 0). So neither an outlier nor clusters far apart raise it; where it binds, the fit says so.
         precision: 'float64', or 'float32' for passes about twice as fast; parameters and `log_prob` are in float64.
 
     Learnt: `weights_` (k,), and in the user's units `means_` (k, d), `covariances_` (k, d, d). NaN is a missing value,
@@ -107,7 +112,10 @@ class GMM(Model):
         for name in ("weights_", "location_", "spread_"):
             self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
         self._laws: Laws | None = None
-        self._gaps = False
+        self._gaps = self._wide = self.outgrown = False
+        self._least = torch.zeros(0, dtype=torch.float64)
+        self.least_variance: float | None = None
+        self._rows = 0
 
     @classmethod
     def of(cls, weights: Tensor, means: Tensor, covariances: Tensor, space: Space | None = None) -> GMM:
@@ -135,8 +143,12 @@ class GMM(Model):
         refuse_conditions(self, source)
         if bool((facts.missing == facts.count).any()):
             raise BadSource(f"coordinate {int((facts.missing == facts.count).nonzero()[0])} holds no value at all; drop that column")
+        if self.covariance in ("full", "tied"):
+            refuse_large(self, source, self.components if self.covariance == "full" else 1)
         super().prepare(source, facts)
-        self._gaps = bool(facts.missing.any())
+        self._gaps, self._rows = bool(facts.missing.any()), len(source)
+        self._wide = self.outgrown = False
+        self._least = torch.zeros(0, dtype=torch.float64)
         if self.covariance == "spherical":
             variance = facts.moments.covariance
             common = variance.mean().sqrt() if bool(variance.sum() > 0) else torch.ones(())
@@ -145,10 +157,16 @@ class GMM(Model):
             raise InvalidValue(f"start as means must have {source.space.size} columns, as the data have, got {len(self.start[0])}")
 
     def begin(self, source: Source, rng: torch.Generator) -> None:
-        """Parameters for the first pass, from a seeded sample of the rows (missing values there stand at the mean)."""
+        """Parameters for the first pass, from a seeded sample of the rows: of those without gaps, if there are enough, else with
+        missing values at the mean."""
+        self._laws = None
         batch = sample_rows(source, max(START_ROWS, 64 * self.components), rng)
-        x = self.coordinates(batch.x.to(self.device)).to(torch.float64).nan_to_num(0.0)
+        x = self.coordinates(batch.x.to(self.device)).to(torch.float64)
         w = x.new_ones(len(x)) if batch.weights is None else batch.weights.to(x)
+        whole = ~torch.isnan(x).any(1)
+        if int((whole & (w > 0)).sum()) >= 32 * self.components:
+            x, w = x[whole], w[whole]
+        x = x.nan_to_num(0.0)
         if isinstance(self.start, str):
             centres = (at_random if self.start == "random" else plus_plus)(x, self.components, rng, w)
         else:
@@ -156,15 +174,35 @@ class GMM(Model):
             centres = (torch.tensor(self.start, dtype=torch.float64, device=self.device) - shift) / scale
         if self.start == "kmeans":
             centres = _lloyd(x, w, centres)
+        r = torch.nn.functional.one_hot(squared_distances(x, centres).argmin(1), self.components).to(x).T * w
+        if not len(self._least):  # of the first start, for all
+            self._least = self._floors(x, r)
         if self.start in ("kmeans", "kmeans++"):
-            owner = squared_distances(x, centres).argmin(1)
-            self.update(sums_of(x, torch.nn.functional.one_hot(owner, self.components).to(x).T * w, self.covariance, w))
+            start = centred_sums(x, r, self.covariance, centres)
+            self._take(maximised(start, self.covariance, self._least, centres, self.spread_[:0], centres))
         else:
             variance = _covariance(x, w).diagonal() if isinstance(self.start, str) else torch.ones_like(x[0])
             self.location_ = centres
             self.weights_ = torch.full_like(centres[:, 0], 1 / self.components)
-            self.spread_ = shaped(variance, self.covariance, self.components, self.floor)
-        self._laws = None
+            self.spread_ = shaped(variance, self.covariance, self.components, self._least)
+
+    def _floors(self, x: Tensor, r: Tensor) -> Tensor:
+        """The least variance of each coordinate (d,), in model coordinates, from a start's rows (n, d) and their clusters (k, n)."""
+        rounding = (4 * EPS * (1 + x.abs().amax(0))).square()
+        if self.least_variance is not None:
+            return torch.maximum(self.least_variance / self._units()[1].square(), rounding)
+        means = r @ x / r.sum(1, keepdim=True).clamp_min(1e-300)
+        within = sums_of((x - means[r.argmax(0)]), r, "diagonal").second.sum(0) / r.sum()
+        return torch.maximum(self.floor * torch.where(within > rounding, within, 1.0), rounding)
+
+    def floating(self) -> torch.dtype:
+        """float64 where float32 was asked for and would not do."""
+        return torch.float64 if self._wide else super().floating()
+
+    @property
+    def looking(self) -> bool:
+        """Whether the rows must be mapped anew before the next pass counts."""
+        return self.outgrown
 
     def coordinates(self, x: Tensor) -> Tensor:
         """Standardised rows, flattened (n, d)."""
@@ -172,17 +210,49 @@ class GMM(Model):
 
     def statistics(self, batch: Batch) -> Expected:
         """E step of one block: responsibilities, and the sums they weigh."""
-        if self._laws is None:
-            state = (self.covariance, self.weights_, self.location_, self.spread_, self._jacobian())
-            self._laws = Laws(*state, self.floating())
-        return (self._laws.expect if self._gaps else self._laws.expect_complete)(batch.x, batch.weights)
+        laws = self._now()
+        return (laws.expect if self._gaps else laws.expect_complete)(batch.x, batch.weights)
 
     def update(self, statistics: Expected) -> bool:
         """M step; the fitter judges convergence."""
-        found = maximised(statistics, self.covariance, self.floor, self.location_, self.spread_)
+        laws, self.outgrown = self._now(), False
+        if laws.ratio > WIDE and not self._wide and self.floating() == torch.float32:
+            self._wide = self.outgrown = True
+            self._laws = None
+            return False
+        self._take(maximised(statistics, self.covariance, self._least, self.location_, self.spread_, laws.origins))
+        return False
+
+    def _now(self) -> Laws:
+        """The laws of the present parameters, with what a pass needs of them."""
+        if self._laws is None:
+            state = (self.covariance, self.weights_, self.location_, self.spread_, self._jacobian())
+            self._laws = Laws(*state, self.floating())
+        return self._laws
+
+    def _take(self, found: tuple[Tensor, Tensor, Tensor]) -> None:
         self.weights_, self.location_, self.spread_ = found
         self._laws = None
-        return False
+
+    def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
+        """Components held at the least variance allowed, components that own hardly a row, and components that own none."""
+        found, rows = [], self.weights_ * self._rows
+        held = bound(self.spread_, self.covariance, self._least.to(self.spread_))
+        held = held.expand(len(rows)) & (rows > 0)
+        if bool(held.any()):
+            few = float(rows[held].min())
+            smallest = f"the smallest owns {few:.3g} of {self._rows} rows"
+            seen = f"{int(held.sum())} of {len(rows)} components are held at the least variance allowed; {smallest}"
+            advice = "look there for outliers, repeated rows and constant columns; fewer components, or a smaller floor"
+            found.append(Symptom("variance floor", seen, advice))
+        alone = (rows > 0) & (rows < 1.5) & ~held
+        if bool(alone.any()) and self._rows > 2 * len(rows):
+            seen = f"{int(alone.sum())} of {len(rows)} components have one row each"
+            found.append(Symptom("lone rows", seen, "look for outliers and leave those rows out, or more components"))
+        if bool((rows == 0).any()):
+            seen = f"{int((rows == 0).sum())} of {len(rows)} components own nothing"
+            found.append(Symptom("empty components", seen, "fewer components, or another start"))
+        return tuple(found)
 
     def objective(self, statistics: Expected) -> float:
         """Mean log-likelihood of the rows before the last M step, nats, user's units."""
@@ -222,11 +292,11 @@ class GMM(Model):
 
     def responsibilities(self, x: Any) -> Tensor:
         """Probability of each component given the row's observed coordinates (n, k)."""
-        return self._joint(x)[0].softmax(1)
+        return self._joint(x, near=True)[0].softmax(1)
 
     def assign(self, x: Any) -> Tensor:
         """The most probable component of each row (n,), int64."""
-        return self._joint(x)[0].argmax(1)
+        return self._joint(x, near=True)[0].argmax(1)
 
     def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
         """n draws (n, *shape), user's units, float64."""
@@ -235,30 +305,27 @@ class GMM(Model):
         stream = generator(rng)
         which = torch.multinomial(self.weights_.to(stream.device), n, replacement=True, generator=stream).to(self.device)
         noise = normal(n, self.location_.shape[1], rng=stream, like=self.location_)
-        values, axes = torch.linalg.eigh(self._full())
-        root = axes * values.clamp_min(0).sqrt()[:, None, :]
+        roots = root(self._full())
         x = torch.empty_like(noise)
         for k in which.unique().tolist():
             own = which == k
-            x[own] = self.location_[k] + noise[own] @ root[k].T
+            x[own] = self.location_[k] + noise[own] @ roots[k].T
         return self.to_user(x.reshape(n, *map(int, space.shape)))  # type: ignore[arg-type]
 
     def condition(self, known: Mapping[Any, float]) -> GMM:
         """The mixture of the other axes, given {axis name or position: value}; closed form."""
-        space = self.fitted_space()
+        b, a, values = known_values(self, known)
         d = self.location_.shape[1]
-        b = axes_of(space, known)
-        a = [i for i in range(d) if i not in b]
-        if not a:
-            raise InvalidValue("every axis is known; leave at least one free")
         shift, scale = self._units()
         x = torch.full((1, d), torch.nan, dtype=torch.float64, device=self.device)
-        x[0, b] = torch.tensor([float(v) for v in known.values()], dtype=torch.float64, device=self.device)
+        x[0, b] = values
         law = Conditional.of(torch.isnan(x[0]), self._full())
         logits, filled = law.joint((x - shift) / scale, self.weights_, self.location_)
         means = (filled[0] * scale + shift)[:, a]
+        if not bool((logits > -math.inf).any() and means.isfinite().all()):
+            raise too_far(values)
         covariances = (law.rest * torch.outer(scale, scale))[:, a][:, :, a]
-        return GMM.of(logits[:, 0].softmax(0), means, covariances, subspace(space, a))
+        return GMM.of(logits[:, 0].softmax(0), means, covariances, subspace(self.fitted_space(), a))
 
     def marginal(self, axes: Any) -> GMM:
         """The mixture of some axes (a name or position, or several); closed form."""
@@ -283,11 +350,16 @@ class GMM(Model):
         values = self.log_prob(x)
         return self.freedom() * math.log(len(values)) - 2 * float(values.sum())
 
-    def _joint(self, x: Any) -> tuple[Tensor, Tensor]:
-        """log π_k N(u; k) of the observed coordinates (n, k) in float64, and the log-Jacobian of each row (n,)."""
+    def _joint(self, x: Any, *, near: bool = False) -> tuple[Tensor, Tensor]:
+        """log π_k N(u; k) of the observed coordinates (n, k) in float64, and the log-Jacobian of each row (n,).
+
+        With `near`, rows whose squares would leave float64 are first drawn towards the origin, where components compare alike.
+        """
         rows = self.conform(x).to(torch.float64)
         u = self.scaling(rows).flatten(1)
         gaps = torch.isnan(u)
+        if near and u.numel():
+            u = u / (u.nan_to_num(0.0, posinf=math.inf, neginf=-math.inf).abs().amax(1, keepdim=True) / MOST).clamp_min(1)
         jacobian = (~gaps).to(torch.float64) @ self._jacobian()
         logits = u.new_empty(len(u), len(self.weights_))
         patterns, which = torch.unique(gaps, dim=0, return_inverse=True)

@@ -34,7 +34,10 @@ class Conditional:
         """From covariances (k, d, d)."""
         seen, lost = (~gap).nonzero()[:, 0], gap.nonzero()[:, 0]
         observed = covariances[:, seen][:, :, seen]
-        root = torch.linalg.cholesky(observed)
+        root, failed = torch.linalg.cholesky_ex(observed)
+        if bool(failed.any()):  # correlations that are 1 up to rounding
+            least = 32 * len(seen) * torch.finfo(observed.dtype).eps
+            root = torch.linalg.cholesky(observed + torch.diag_embed(least * observed.diagonal(dim1=1, dim2=2)))
         across = covariances[:, lost][:, :, seen]
         gain = torch.cholesky_solve(across.mT, root).mT if len(seen) and len(lost) else across
         rest = torch.zeros_like(covariances)
@@ -48,7 +51,8 @@ class Conditional:
         values = []
         for root, mean, determinant in zip(self.root, means[:, self.seen], self.determinant):
             y = torch.linalg.solve_triangular(root, (x[:, self.seen] - mean).T, upper=False) if len(self.seen) else x.T[:0]
-            values.append(-0.5 * (y.square().sum(0) + len(self.seen) * math.log(2 * math.pi)) - determinant)
+            squares = y.square().sum(0).nan_to_num(nan=math.inf)
+            values.append(-0.5 * (squares + len(self.seen) * math.log(2 * math.pi)) - determinant)
         return torch.stack(values)
 
     def joint(self, x: Tensor, weights: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,12 @@ go round a circle, (i, i), (i + 1, i), (i + 2, i), …, so that all are products
 
 M step: N_k = Σ r, π_k = N_k / N, μ_k = Σ r x / N_k, Σ_k = Σ r x xᵀ / N_k - μ_k μ_kᵀ, whose eigenvalues below `floor`
 are raised to it. That is the maximiser under the constraint Σ_k ⪰ floor, so the likelihood never falls; adding the floor
-to the diagonal would not have this property.
+to the diagonal would not have this property. The floor is one variance for each coordinate: Σ_k - diag(floor) has no negative
+eigenvalue.
+
+Both products cancel where a mean is many of its own deviations from the origin, as in clusters far apart. There each component
+works with differences x - μ_k instead, in the scale of its correlations, and so do the sums, which are then about the
+means that the pass began with (`Laws.origins`).
 
 Missing values are marginalised exactly (Ghahramani & Jordan 1994). For a row with observed coordinates o, missing m,
 
@@ -29,9 +34,12 @@ from torch import Tensor
 
 from pushforward.models.classical.missing import Conditional
 
-__all__ = ["KINDS", "Expected", "Laws", "covariances", "maximised", "shaped", "sums_of"]
+__all__ = ["KINDS", "Expected", "Laws", "bound", "centred_sums", "covariances", "maximised", "shaped", "sums_of"]
 
 KINDS = ("full", "diagonal", "spherical", "tied")
+CAREFUL = {torch.float64: 1e8, torch.float32: 1e5}
+"""Squared means in units of the variance from which products cancel too much: 1e-8 nats in float64, 1e-2 in float32."""
+EPS = torch.finfo(torch.float64).eps
 
 
 @dataclass
@@ -69,11 +77,18 @@ class Laws:
     spread: Tensor
     jacobian: Tensor
     dtype: torch.dtype = torch.float64
+    factors: Factors = field(init=False)
+    ratio: float = field(init=False)
+    origins: Tensor | None = field(init=False, default=None)
     table: Tensor = field(init=False)
     root: Tensor | None = field(init=False, default=None)
     patterns: dict[bytes, Conditional] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.factors = factors(self.kind, self.spread, self.means.shape[1])
+        self.ratio = float((self.means / self.factors.deviations).square().amax(1).div(self.factors.least).max())
+        if self.ratio > CAREFUL[self.dtype]:
+            self.origins = self.means
         self.table = self._new_table().to(self.dtype)
 
     def expect(self, x: Tensor, w: Tensor | None) -> Expected:
@@ -89,6 +104,8 @@ class Laws:
 
     def expect_complete(self, x: Tensor, w: Tensor | None) -> Expected:
         """E step of rows without gaps."""
+        if self.origins is not None:
+            return self._expect_carefully(x.to(torch.float64), None if w is None else w.to(torch.float64))
         phi = features(x, self.kind)
         logits = self.table @ phi
         r, value = normalised(logits)
@@ -102,6 +119,18 @@ class Laws:
         sums.log_likelihood += (value.sum() if wide is None else value @ wide) + self.jacobian.sum() * sums.weight
         return sums
 
+    def _expect_carefully(self, x: Tensor, w: Tensor | None) -> Expected:
+        """The same by differences from each mean."""
+        squares = torch.stack([self.factors.whiten(k, x - mean).square().sum(1) for k, mean in enumerate(self.means)])
+        constant = self.weights.clamp_min(1e-300).log() - 0.5 * (x.shape[1] * math.log(2 * math.pi) + self.factors.log_determinants)
+        r, value = normalised(constant[:, None] - 0.5 * squares)
+        weight = x.new_tensor(float(len(x))) if w is None else w.sum()
+        if w is not None:
+            r *= w
+        sums = centred_sums(x, r, self.kind, self.means)
+        sums.weight, sums.log_likelihood = weight, (value.sum() if w is None else value @ w) + self.jacobian.sum() * weight
+        return sums
+
     def expect_gappy(self, x: Tensor, w: Tensor | None, gap: Tensor) -> Expected:
         """E step of rows that lack the same coordinates (gap (d,)): conditional means and covariances, by component."""
         x, law = x.to(torch.float64), self._pattern(gap)
@@ -109,6 +138,7 @@ class Laws:
         r, value = normalised(logits)
         w = x.new_ones(len(x)) if w is None else w.to(torch.float64)
         r *= w
+        filled = filled if self.origins is None else filled - self.origins
         first, count, weight = torch.einsum("kn,nkd->kd", r, filled), r.sum(1), w.sum()
         if self.kind in ("full", "tied"):
             second = torch.einsum("kn,nki,nkj->kij", r, filled, filled) + count[:, None, None] * law.rest
@@ -132,15 +162,46 @@ class Laws:
             linear = self.means / variance
             constant = constant - 0.5 * (variance.log().sum(1) + (linear * self.means).sum(1))
             return torch.cat([-0.5 / variance, linear, constant[:, None]], 1)
-        values, axes = torch.linalg.eigh(self.spread)
-        precision = (axes / values[..., None, :]) @ axes.mT
+        white = self.factors.white
+        assert white is not None
+        precision = white @ white.mT
         linear = (precision @ self.means[:, :, None])[:, :, 0]
-        constant = constant - 0.5 * (values.log().sum(-1) + (linear * self.means).sum(1))
+        constant = constant - 0.5 * (self.factors.log_determinants + (linear * self.means).sum(1))
         if self.kind == "tied":
-            self.root = (axes * values.rsqrt()).to(self.dtype)
+            self.root = white[0].to(self.dtype)
             return torch.cat([linear, constant[:, None]], 1)
         i, j = pairs(d, precision.device)
         return torch.cat([precision[:, i, j] * torch.where(i == j, -0.5, -1.0), linear, constant[:, None]], 1)
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Of k covariances D R D: deviations D (k, d); the least eigenvalue of each R (k,); log |Σ| (k,); and W (k or 1, d, d) with
+    W Wᵀ = Σ⁻¹, None where Σ is diagonal."""
+
+    deviations: Tensor
+    least: Tensor
+    log_determinants: Tensor
+    white: Tensor | None
+
+    def whiten(self, k: int, centred: Tensor) -> Tensor:
+        """Rows x - μ_k (n, d) to coordinates whose covariance is I."""
+        if self.white is None:
+            return centred / self.deviations[k]
+        return centred @ self.white[k if len(self.white) > 1 else 0]
+
+
+def factors(kind: str, spread: Tensor, d: int) -> Factors:
+    """Of the spread of k laws: in the scale of their correlations, so that the units of columns cost no digits."""
+    if kind in ("diagonal", "spherical"):
+        deviations = (spread if kind == "diagonal" else spread[:, None].expand(-1, d)).sqrt()
+        return Factors(deviations, torch.ones_like(deviations[:, 0]), 2 * deviations.log().sum(1), None)
+    matrices = spread if kind == "full" else spread[None]
+    deviations = matrices.diagonal(dim1=1, dim2=2).sqrt()
+    values, axes = torch.linalg.eigh(matrices / deviations[:, None, :] / deviations[:, :, None])
+    values = values.clamp_min(4 * d * EPS)
+    log_determinants = values.log().sum(1) + 2 * deviations.log().sum(1)
+    return Factors(deviations, values.amin(1), log_determinants, axes / deviations[:, :, None] * values.rsqrt()[:, None, :])
 
 
 def pairs(d: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -191,12 +252,39 @@ def sums_of(x: Tensor, r: Tensor, kind: str, w: Tensor | None = None, phi: Tenso
     return Expected(sums[:, -1].clone(), sums[:, quadratic:-1].clone(), second, zero, zero.clone())
 
 
-def maximised(sums: Expected, kind: str, floor: float, means: Tensor, spread: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """M step: weights, means and floored spread; a component that owns nothing keeps the `means` and `spread` it had."""
+def centred_sums(x: Tensor, r: Tensor, kind: str, origins: Tensor) -> Expected:
+    """Σ r (x - o_k) and of products or squares for rows x (n, d), about one origin for each component (k, d), in float64.
+
+    Rows that give a component nothing are not looked at.
+    """
+    d = x.shape[1]
+    i, j = pairs(d, x.device)
+    first, second = torch.zeros_like(origins), []
+    for k, origin in enumerate(origins):
+        own = (r[k] > 0).nonzero()[:, 0]
+        delta, w = x[own] - origin, r[k, own]
+        first[k] = w @ delta
+        if kind in ("full", "tied"):
+            products = (delta * w[:, None]).T @ delta
+            second.append(products if kind == "tied" else products[i, j])
+        else:
+            second.append(w @ delta.square())
+    found, zero = torch.stack(second), x.new_zeros(())
+    return Expected(r.sum(1), first, found.sum(0) if kind == "tied" else found, zero, zero.clone())
+
+
+def maximised(
+    sums: Expected, kind: str, floor: float | Tensor, means: Tensor, spread: Tensor, origins: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """M step: weights, means and floored spread; a component that owns nothing keeps the `means` and `spread` it had.
+
+    `floor` is the least variance, for all coordinates or for each (d,); `origins` (k, d) what the sums are about, or 0.
+    """
     count = sums.count
     alive = count > 1e-10 * count.sum() / len(count)
     n = torch.where(alive, count, 1.0)
     new = sums.first / n[:, None]
+    floor = torch.as_tensor(floor, dtype=new.dtype, device=new.device).expand(new.shape[1])
     if kind == "full":
         k, d = new.shape
         i, j = pairs(d, new.device)
@@ -208,7 +296,9 @@ def maximised(sums: Expected, kind: str, floor: float, means: Tensor, spread: Te
         wide = _clipped((sums.second - torch.einsum("k,ki,kj->ij", count, new, new)) / count.sum(), floor)
     else:
         wide = sums.second / n[:, None] - new.square()
-        wide = (wide.mean(1) if kind == "spherical" else wide).clamp_min(floor)
+        wide = torch.maximum(wide.mean(1), floor.mean()) if kind == "spherical" else torch.maximum(wide, floor)
+    if origins is not None:
+        new = new + origins
     if kind != "tied" and spread.shape == wide.shape:
         wide = torch.where(alive.reshape(-1, *[1] * (wide.ndim - 1)), wide, spread)
     if len(means) == len(new):
@@ -224,17 +314,38 @@ def covariances(kind: str, means: Tensor, spread: Tensor) -> Tensor:
     return torch.diag_embed(spread if kind == "diagonal" else spread[:, None].expand(k, d))
 
 
-def shaped(variance: Tensor, kind: str, k: int, floor: float) -> Tensor:
+def shaped(variance: Tensor, kind: str, k: int, floor: float | Tensor) -> Tensor:
     """The spread of k laws of one kind, all from one set of variances (d,)."""
-    variance = variance.clamp_min(floor)
+    variance = torch.maximum(variance, torch.as_tensor(floor, dtype=variance.dtype, device=variance.device))
     if kind in ("full", "tied"):
         return torch.diag(variance) if kind == "tied" else torch.diag(variance).expand(k, -1, -1).clone()
     return variance.expand(k, -1).clone() if kind == "diagonal" else variance.mean().expand(k).clone()
 
 
-def _clipped(covariance: Tensor, floor: float) -> Tensor:
-    """Symmetric matrices with eigenvalues below `floor` raised to it."""
-    values, axes = torch.linalg.eigh((covariance + covariance.mT) / 2)
-    if bool((values >= floor).all()):
-        return (covariance + covariance.mT) / 2
-    return (axes * values.clamp_min(floor)[..., None, :]) @ axes.mT
+def bound(spread: Tensor, kind: str, floor: Tensor) -> Tensor:
+    """Which of the components (k,), or of one for all (1,), have in some direction the least variance that is allowed."""
+    slack = 1 + 1e-6
+    if kind == "spherical":
+        return spread <= floor.mean() * slack
+    if kind == "diagonal":
+        return (spread <= floor * slack).any(1)
+    matrices = spread if kind == "full" else spread[None]
+    unit = _units(matrices, floor)
+    return torch.linalg.eigvalsh(matrices / unit[:, None, :] / unit[:, :, None])[:, 0] <= slack
+
+
+def _units(covariance: Tensor, floor: Tensor) -> Tensor:
+    """The least deviations (…, d): of the floor, or what float64 can tell from 0 beside each coordinate's own variance."""
+    own = covariance.diagonal(dim1=-2, dim2=-1)
+    return torch.maximum(floor, 8 * covariance.shape[-1] * EPS * own).sqrt()
+
+
+def _clipped(covariance: Tensor, floor: Tensor) -> Tensor:
+    """Symmetric matrices with eigenvalues, in units of the floor (d,), below 1 raised to it."""
+    covariance = (covariance + covariance.mT) / 2
+    unit = _units(covariance, floor)
+    values, axes = torch.linalg.eigh(covariance / unit[..., None, :] / unit[..., :, None])
+    if bool((values >= 1).all()):
+        return covariance
+    raised = (axes * values.clamp_min(1)[..., None, :]) @ axes.mT
+    return raised * unit[..., None, :] * unit[..., :, None]
