@@ -37,7 +37,7 @@ def _is_numbers(x: Any) -> bool:
     """Whether a list holds numbers, however deep, as seen from its first items."""
     while isinstance(x, (list, tuple)) and len(x):
         x = x[0]
-    return isinstance(x, (int, float, np.generic, np.ndarray, Tensor)) or x == []
+    return isinstance(x, (int, float, np.generic, np.ndarray, Tensor)) or (isinstance(x, (list, tuple)) and not x)
 
 
 def _is_readable(x: Any) -> bool:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from scipy.sparse import csr_matrix
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import pushforward as pf
@@ -231,11 +232,13 @@ def test_weights_may_name_a_column() -> None:
     assert float(pf.Gaussian().fit(frame, weights="w").mean_[0]) == 0.75
 
 
-@pytest.mark.parametrize("bad", [object(), {"a": [1]}, 3, None, b"abc", [["a", "b"]]])
+@pytest.mark.parametrize("bad", [object(), {"a": [1]}, None, b"abc", [["a", "b"]], csr_matrix(np.eye(3)), torch.eye(3).to_sparse()])
 def test_what_is_no_data_is_refused_in_one_line(bad: Any) -> None:
     with pytest.raises(pf.PushforwardError) as caught:
         pf.Gaussian().fit(bad)
     assert "\n" not in str(caught.value)
+    with pytest.raises(pf.PushforwardError):
+        pf.Gaussian().fit(POINTS).log_prob(bad)
 
 
 # ------------------------------------------------------------------------------------------------ the noise itself
