@@ -6,6 +6,7 @@ Each also derives from the built-in that Python users expect: `ValueError` for v
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from numbers import Real
@@ -23,6 +24,8 @@ __all__ = [
     "MissingExtra",
     "FitWarning",
     "DataWarning",
+    "quoted",
+    "shortened",
     "shown",
     "require_positive",
     "suggestion",
@@ -33,22 +36,37 @@ ECHOED = 200
 """Messages repeat at most this many characters of a name or a text that came from outside."""
 
 _LONGEST = 1000
+_QUOTED = re.compile(r"""(?<![\w'"])('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?![\w'"])""")
 
 
 def shown(text: object, most: int = ECHOED) -> str:
     """The text for a message: on one line, unprintable characters escaped, its middle left out beyond `most` characters."""
-    text = str(text)
+    try:
+        text = str(text)
+    except (ValueError, RecursionError):  # a whole number of more digits than Python prints, say
+        text = f"a {type(text).__name__}"
     if len(text) > 8 * most:
         text = text[: 4 * most] + text[-4 * most :]
     plain = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
     return plain if len(plain) <= most else f"{plain[: most - most // 3 - 1]}…{plain[-(most // 3) :]}"
 
 
-def _plain(message: str) -> str:
+def quoted(value: object) -> str:
+    """A value as Python writes it, for a message: a text in quotes; its middle left out beyond 200 characters."""
+    if isinstance(value, str):
+        return shown(repr(value[: 4 * ECHOED]))
+    try:
+        return shown(repr(value))
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__}"
+
+
+def shortened(message: str) -> str:
     """A message as one printable line in which nothing that came from outside takes more than its share."""
     if len(message) <= ECHOED and message.isprintable():
         return message
-    words = (word if len(word) <= ECHOED else shown(word) for word in message[: 10**5].split())
+    message = _QUOTED.sub(lambda found: shown(found[0]), message[: 10**5])
+    words = (word if len(word) <= ECHOED else shown(word) for word in message.split())
     return shown(" ".join(words), _LONGEST)
 
 
@@ -56,7 +74,7 @@ class PushforwardError(Exception):
     """Something the caller can put right; the message names the cure."""
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(_plain(a) if isinstance(a, str) else a for a in args))
+        super().__init__(*(shortened(a) if isinstance(a, str) else a for a in args))
 
 
 class InvalidValue(PushforwardError, ValueError):
@@ -108,13 +126,13 @@ def require_positive(**values: Any) -> None:
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, Real):
-            raise InvalidKind(f"{name} must be a number above 0, got {value!r}")
+            raise InvalidKind(f"{name} must be a number above 0, got {quoted(value)}")
         if not value > 0:
-            raise InvalidValue(f"{name} must be above 0, got {value}; pass a positive number")
+            raise InvalidValue(f"{name} must be above 0, got {shown(value)}; pass a positive number")
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """A sentence naming the closest known word, or all of them when none is close."""
-    known = list(known)
+    known, word = list(known), word[:ECHOED]
     close = get_close_matches(word, known, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"

@@ -46,19 +46,19 @@ class ForeignFiles(UserWarning):
 # ------------------------------------------------------------------------------------------------ reading
 
 
-def read_file(path: Path, most: int = MOST_TEXT) -> bytes:
-    """The content of a regular file; BadRun, without reading, for a pipe, a device or a file above `most` bytes."""
+def read_file(path: Path, most: int = MOST_TEXT, head: int = -1) -> bytes:
+    """The content of a regular file, or its first bytes; BadRun, without reading, for a pipe, a device or one above `most` bytes."""
     handle = -1
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe that nobody writes to would block
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
-            raise BadRun(f"{path} is not a regular file; expected a text file of a run")
+            raise BadRun(f"{path} is not a regular file; expected a file of a run")
         if found.st_size > most:
             raise BadRun(f"{path} holds {found.st_size:,} bytes, more than any file of its kind ({most:,}); restore it from a copy")
         with os.fdopen(handle, "rb") as file:
             handle = -1
-            return file.read(most)
+            return file.read(head)
     except OSError as error:
         raise BadRun(f"{path} cannot be read ({error.strerror}); restore it from a copy, or change its permissions") from error
     finally:

@@ -259,6 +259,14 @@ class Model(nn.Module, metaclass=Settled):
         """Everything that `save` writes."""
         return {k: v.detach().to("cpu").contiguous() for k, v in self.state_dict().items()}
 
+    def learnt(self) -> Mapping[str, str]:
+        """What stored buffers must be like, by name: their axes and a rule, e.g. {'covariance_': 'd d covariance'}.
+
+        Axes of the same name must agree; 'd' is the size of the space, and the name of a hyper-parameter is its value. The
+        rules are 'positive', 'weights' (not negative), 'shares' (summing to one), 'covariance' and 'definite'.
+        """
+        return {}
+
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take back what `tensors` gave; buffers whose size is learnt (estimates) take the stored size."""
         own = dict(self.named_buffers(remove_duplicate=False))

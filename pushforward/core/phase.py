@@ -6,13 +6,15 @@ pass: it freezes everyone else first.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from pushforward.core.errors import InvalidValue
 from pushforward.core.fused_adam import FusedAdam, is_dense
 from pushforward.core.registry import Value
 
@@ -64,6 +66,14 @@ class Terms(dict[str, Tensor]):
 
 class Optimizer(Value, family="optimizer"):
     """How a phase moves its networks' parameters."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if isinstance(value, (int, float)) and not (math.isfinite(value) and value >= 0):
+                raise InvalidValue(f"{field.name} of {self.name} must be finite and not negative, got {value}")
+            if field.name.startswith("beta") and not value < 1:
+                raise InvalidValue(f"{field.name} of {self.name} must be below 1, got {value}; 0.9 is usual")
 
     def build(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
         """The torch optimiser over `parameters`."""

@@ -11,10 +11,12 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
-from pushforward.core.errors import InvalidKind, InvalidValue, suggestion
+from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quoted, suggestion
+from pushforward.core.kinds import fits, hints_of
 from pushforward.core.numbers import Settled
 
 __all__ = ["Value", "read", "register", "registered_models", "model_class", "model_name", "catalogue", "unlisted"]
@@ -85,11 +87,11 @@ def read(family: type[V], given: V | str) -> V:
         )
     try:
         node = ast.parse(given.strip(), mode="eval").body
-    except SyntaxError as error:
-        raise InvalidValue(f"{family.family} {given!r} cannot be read; write it like {_example(family)}") from error
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise InvalidValue(f"{family.family} {quoted(given)} cannot be read; write it like {_example(family)}") from error
     value = _evaluate(family, node, given)
     if not isinstance(value, family):
-        raise InvalidValue(f"{family.family} {given!r} is not a {family.family}; {suggestion(given, family.members)}")
+        raise InvalidValue(f"{family.family} {quoted(given)} is not a {family.family}; {suggestion(given, family.members)}")
     return value
 
 
@@ -102,14 +104,32 @@ def _evaluate(family: type[Value], node: ast.AST, text: str) -> Any:
         return _member(family, node.id)()
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         cls = _member(family, node.func.id)
+        if any(k.arg is None for k in node.keywords):
+            raise InvalidValue(f"{family.family} {quoted(text)} cannot be read; write it like {_example(family)}")
         args = [_argument(family, a, text) for a in node.args]
         kwargs = {k.arg: _argument(family, k.value, text) for k in node.keywords if k.arg}
+        _check_arguments(cls, args, kwargs, text)
         try:
             return cls(*args, **kwargs)
-        except TypeError as error:
+        except PushforwardError:
+            raise
+        except (TypeError, ValueError, OverflowError) as error:
             fields = ", ".join(f.name for f in dataclasses.fields(cls)) or "none"
-            raise InvalidValue(f"{text!r} does not fit {family.family} {cls.name!r}, whose arguments are: {fields}") from error
-    raise InvalidValue(f"{family.family} {text!r} cannot be read; write it like {_example(family)}")
+            raise InvalidValue(f"{quoted(text)} does not fit {family.family} {cls.name!r}, whose arguments are: {fields}") from error
+    raise InvalidValue(f"{family.family} {quoted(text)} cannot be read; write it like {_example(family)}")
+
+
+def _check_arguments(cls: type[Value], args: Sequence[Any], kwargs: Mapping[str, Any], text: str) -> None:
+    """Raise InvalidValue for an argument that is not of its field's kind, or not finite where its default is."""
+    known = {f.name: f for f in dataclasses.fields(cls)}
+    hints = hints_of(cls)
+    for name, value in {**dict(zip(known, args)), **kwargs}.items():
+        if name not in known:
+            continue
+        default = _default(known[name])
+        endless = isinstance(value, float) and not math.isfinite(value) and not (isinstance(default, float) and not math.isfinite(default))
+        if endless or not fits(value, hints.get(name, Any)):
+            raise InvalidValue(f"{quoted(text)}: {name} cannot be {quoted(value)}; the default is {quoted(default)}")
 
 
 def _argument(family: type[Value], node: ast.AST, text: str) -> Any:
@@ -117,13 +137,13 @@ def _argument(family: type[Value], node: ast.AST, text: str) -> Any:
         return _evaluate(family, node, text)
     try:
         return ast.literal_eval(node)  # type: ignore[arg-type]
-    except ValueError as error:
-        raise InvalidValue(f"{text!r}: arguments must be numbers, texts or values") from error
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+        raise InvalidValue(f"{quoted(text)}: arguments must be numbers, texts or values") from error
 
 
 def _member(family: type[Value], name: str) -> type[Value]:
     if name not in family.members:
-        raise InvalidValue(f"unknown {family.family} {name!r}; {suggestion(name, family.members)}")
+        raise InvalidValue(f"unknown {family.family} {quoted(name)}; {suggestion(name, family.members)}")
     return family.members[name]
 
 
@@ -154,12 +174,13 @@ def model_class(name: str) -> type:
     """The model class registered as `name`; imports it if it comes with the package."""
     if name not in _models and name in unlisted:
         importlib.import_module(unlisted[name])
+    if not isinstance(name, str):
+        raise InvalidKind(f"a model is named by a text, got {quoted(name)}")
     if name not in _models and name in catalogue:
         importlib.import_module(catalogue[name][0])
     if name not in _models:
-        raise InvalidValue(
-            f"unknown model {name!r}; {suggestion(name, {*_models, *catalogue})} (a model of your own must be imported before it is named)"
-        )
+        near = suggestion(name, {*_models, *catalogue})
+        raise InvalidValue(f"unknown model {quoted(name)}; {near} (a model of your own must be imported before it is named)")
     return _models[name]
 
 

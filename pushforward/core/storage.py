@@ -11,7 +11,9 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadRun, PushforwardError
-from pushforward.core.folders import check_place, new_run, written_whole
+from pushforward.core.errors import BadRun, PushforwardError, shown
+from pushforward.core.folders import check_place, new_run, parsed_json, read_file, written_whole
+from pushforward.core.kinds import fits
 from pushforward.core.model import Model
 from pushforward.core.preparation import Preparation
 from pushforward.core.registry import Value, model_class
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
+from pushforward.core.trust import check_description, check_hyperparameters, check_numbers, rehearse
 from pushforward.core.turns import seeded
 from pushforward.core.verbs import usual_torch
 
@@ -43,6 +47,11 @@ __all__ = [
 ]
 
 FORMAT = 1
+_STORED = (
+    torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
+    torch.float16, torch.bfloat16, torch.float32, torch.float64,
+)  # fmt: skip
+"""The types of number that are read."""
 
 
 def save(model: Model, path: Any, *, overwrite: bool = False) -> Path:
@@ -63,12 +72,11 @@ def load(path: Any, *, device: torch.device | str = "cpu") -> Any:
 def _loaded(folder: Path, device: torch.device) -> Model:
     model = construct(folder)
     tensors, _ = read_tensors(folder / "model.safetensors")
+    check_numbers(model, tensors, folder / "model.safetensors")
     try:
         model.restore(tensors)
-    except (RuntimeError, KeyError, AttributeError) as error:
-        raise BadRun(
-            f"{folder}: model.json and model.safetensors do not belong together ({_first_line(error)}); restore the folder"
-        ) from error
+    except (RuntimeError, KeyError, AttributeError, TypeError, ValueError) as error:
+        raise _apart(folder, error) from error
     model.eval()
     return model.to(device)
 
@@ -92,35 +100,60 @@ def describe(model: Model, folder: Path) -> None:
 
 
 def construct(folder: Path) -> Model:
-    """The model that model.json describes, built but not yet filled."""
+    """The model that model.json describes, built but not yet filled; what is stored beside it must be of its sizes."""
     content = _read_description(folder)
+    path, tensors = folder / "model.json", folder / "model.safetensors"
     try:
+        check_description(content)
         cls = model_class(content["model"])
-        model: Model = cls(**{k: _decode(v) for k, v in content["hyperparameters"].items()})
-        space = Space.from_json(content["space"])
-        condition_space = None if content["condition_space"] is None else Space.from_json(content["condition_space"])
-        model.scaling_kind = content["scaling"]
-        with seeded():
-            model.assemble(space, condition_space)
-        if model.dtype is None:
-            for child in model.children():
-                if not isinstance(child, Scaling):  # its numbers stay in float64
-                    child.to(getattr(torch, content["dtype"]))
-        model.command = content.get("command", "")
-        stored = content.get("preparation")  # not written before dequantising was the model's own
-        if stored is not None:
-            model.preparation = Preparation(**stored)
-            model.dequantise = model.preparation.dequantise
+        given = {k: _decode(v) for k, v in content["hyperparameters"].items()}
+        check_hyperparameters(cls, given)
     except PushforwardError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BadRun(f"{folder / 'model.json'} does not describe a model ({_first_line(error)}); restore the folder") from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise BadRun(f"{path} does not describe a model ({_first_line(error)}); restore the folder") from error
+    if tensors.exists():  # a fit that has not saved yet has none
+        try:
+            rehearse(lambda: _built(cls, given, content), read_shapes(tensors))
+        except PushforwardError:
+            raise
+        except Exception as error:
+            raise _apart(folder, error) from error
+    try:
+        model = _built(cls, given, content)
+    except PushforwardError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        raise BadRun(f"{path} does not describe a model ({_first_line(error)}); restore the folder") from error
+    if model.dtype is None:
+        for child in model.children():
+            if not isinstance(child, Scaling):  # its numbers stay in float64
+                child.to(getattr(torch, content["dtype"]))
+    model.command = content.get("command", "")
+    stored = content.get("preparation")  # not written before dequantising was the model's own
+    if stored is not None:
+        model.preparation = Preparation(**stored)
+        model.dequantise = model.preparation.dequantise
     return model
 
 
 def has_preparation(folder: Path) -> bool:
     """Whether model.json says how the data were prepared, which the first runs did not."""
     return "preparation" in _read_description(folder)
+
+
+def _built(cls: type, given: Mapping[str, Any], content: Mapping[str, Any]) -> Model:
+    model: Model = cls(**given)
+    space = Space.from_json(content["space"])
+    condition_space = None if content["condition_space"] is None else Space.from_json(content["condition_space"])
+    model.scaling_kind = content["scaling"]
+    with seeded():
+        model.assemble(space, condition_space)
+    return model
+
+
+def _apart(folder: Path, error: BaseException) -> BadRun:
+    return BadRun(f"{folder}: model.json and model.safetensors do not belong together ({_first_line(error)}); restore the folder")
 
 
 def versions() -> dict[str, str]:
@@ -157,24 +190,41 @@ def _in_order(content: bytes) -> tuple[bytes, memoryview]:
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors and the header of a file that `write_tensors` wrote; BadRun if missing, damaged or something else."""
+    with _opened(path) as file:
+        header = dict(file.metadata() or {})
+        tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a dict
+    odd = next((k for k, v in tensors.items() if v.dtype not in _STORED), None)
+    if odd is not None:
+        raise BadRun(f"{path}: {odd} is of {tensors[odd].dtype}, which no model stores; restore it from a copy")
+    stated = header.pop("digest", "")
+    if stated != _digest(tensors, header):
+        raise BadRun(f"{path} was changed after it was written (its digest differs); restore it from a copy")
+    return tensors, header
+
+
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of stored tensors by name, from the head of the file alone."""
+    with _opened(path) as file:
+        return {k: tuple(file.get_slice(k).get_shape()) for k in file.keys()}  # noqa: SIM118 - not a dict
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A safetensors file; BadRun where it is missing, damaged or something else."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise BadRun(f"{path} is missing; expected the tensors of a fitted model there")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            header = dict(file.metadata() or {})
-            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError, ValueError) as error:
-        with path.open("rb") as raw:
-            start = raw.read(4)
+            yield file
+    except (SafetensorError, OSError, ValueError, TypeError, RuntimeError, OverflowError) as error:
+        if isinstance(error, PushforwardError):
+            raise
+        start = read_file(path, most=sys.maxsize, head=4)
         if start[:2] == b"PK" or start[:1] == b"\x80":
             raise BadRun(f"{path} is a pickle, which could run code when opened; only safetensors files are read") from error
         raise BadRun(f"{path} is damaged or not a safetensors file ({_first_line(error)}); restore it from a copy") from error
-    stated = header.pop("digest", "")
-    if stated != _digest(tensors, header):
-        raise BadRun(f"{path} was changed after it was written (its digest differs); restore it from a copy")
-    return tensors, header
 
 
 def write_text(path: Path, text: str) -> None:
@@ -239,19 +289,32 @@ def _digest(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
 
 def _read_description(folder: Path) -> dict[str, Any]:
     path = folder / "model.json"
-    if not folder.exists():
-        raise BadRun(f"{folder} does not exist; expected a run folder made by fit or save")
-    if not path.is_file():
-        raise BadRun(f"{folder} is not a run folder: it holds no model.json")
     try:
-        content = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        if not folder.exists():
+            raise BadRun(f"{folder} does not exist; expected a run folder made by fit or save")
+        if not path.exists():
+            raise BadRun(f"{folder} is not a run folder: it holds no model.json")
+    except (OSError, ValueError) as error:
+        if isinstance(error, PushforwardError):
+            raise
+        raise BadRun(f"{folder} cannot be opened ({getattr(error, 'strerror', error)}); expected a run folder") from error
+    try:
+        content = parsed_json(read_file(path))
+    except ValueError as error:
+        if isinstance(error, PushforwardError):
+            raise
         raise BadRun(f"{path} is damaged ({_first_line(error)}); restore it from a copy") from error
     if not isinstance(content, dict) or "format" not in content:
         raise BadRun(f"{path} does not describe a model; restore it from a copy")
-    if not isinstance(content["format"], int) or content["format"] > FORMAT:
-        raise BadRun(f"{path} has format {content['format']}, newer than {FORMAT}, the newest this version reads; upgrade pushforward")
-    if content.pop("digest", "") != _digest_json(content):
+    if not fits(content["format"], int) or content["format"] > FORMAT:
+        raise BadRun(
+            f"{path} has format {shown(content['format'])}, newer than {FORMAT}, the newest this version reads; upgrade pushforward"
+        )
+    try:
+        whole = content.pop("digest", "") == _digest_json(content)
+    except RecursionError:
+        whole = False
+    if not whole:
         raise BadRun(f"{path} was changed after it was written (its digest differs); restore it from a copy")
     return content
 

@@ -102,6 +102,11 @@ class FourierKDE(Model):
         for name in ("real_", "imaginary_", "mass_", "count_", "inherited_", "box_", "period_", "cut_", "factor_"):
             self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
 
+    def learnt(self) -> Mapping[str, str]:
+        """What the stored numbers must be like."""
+        grid = {"box_": "ends d", "period_": "d positive", "factor_": "d d", "cut_": "positive", "inherited_": "weights"}
+        return {**grid, "real_": "*modes", "imaginary_": "*modes", "mass_": "positive", "count_": "weights"}
+
     def default_fitter(self) -> Fitter:
         """One pass, after the one that finds the box."""
         return EM()

@@ -308,6 +308,10 @@ class Gaussian(Model):
         law.mean_, law.covariance_ = mean.to(torch.float64), covariance.to(torch.float64)
         return law
 
+    def learnt(self) -> Mapping[str, str]:
+        """What the stored numbers must be like."""
+        return {"mean_": "d", "covariance_": "d d covariance"}
+
     def default_fitter(self) -> Fitter:
         """One pass."""
         return EM()

@@ -258,6 +258,12 @@ class GMM(Model):
         """Mean log-likelihood of the rows before the last M step, nats, user's units."""
         return float(statistics.log_likelihood / statistics.weight)
 
+    def learnt(self) -> Mapping[str, str]:
+        """What the stored numbers must be like."""
+        spreads = {"full": "components d d definite", "diagonal": "components d positive", "spherical": "components positive"}
+        spread = spreads.get(self.covariance, "d d definite")
+        return {"weights_": "components shares", "location_": "components d", "spread_": spread}
+
     def _full(self) -> Tensor:
         """Covariances (k, d, d) in model coordinates, whatever their kind."""
         return covariances(self.covariance, self.location_, self.spread_)

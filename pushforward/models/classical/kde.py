@@ -161,6 +161,10 @@ class KDE(Model):
         model.bandwidth_ = torch.as_tensor(model.bandwidth, dtype=torch.float64, device=x.device)
         return model
 
+    def learnt(self) -> Mapping[str, str]:
+        """What the stored numbers must be like."""
+        return {"points_": "n d", "weights_": "n shares", "local_": "n positive", "bandwidth_": "positive | d positive | d d definite"}
+
     def default_fitter(self) -> Fitter:
         """One pass over the rows, which are kept."""
         return EM()

@@ -406,6 +406,11 @@ class KMeans(Model):
         rows, centres = self._scaled(self._rows(x)), self._scaled(self.centres_)
         return torch.cdist(rows, centres, compute_mode="donot_use_mm_for_euclid_dist") * self.scale_
 
+    def learnt(self) -> Mapping[str, str]:
+        """What the stored numbers must be like."""
+        centres = {"centres_": "clusters d", "origin_": "d", "count_": "clusters weights"}
+        return {**centres, "scale_": "positive", "inertia_": "weights"}
+
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take back what `tensors` gave; models saved before there was a unit have none."""
         super().restore({"scale_": torch.ones((), dtype=torch.float64), **tensors})

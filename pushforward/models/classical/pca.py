@@ -188,6 +188,13 @@ class PCA(Model):
         noise = bool(self.noise_variance_ > 0) if self.fitted else self.components is not None
         return frozenset() if noise else frozenset({"prior", "likelihood", "posterior"})
 
+    def learnt(self) -> Mapping[str, str]:
+        """What the stored numbers must be like."""
+        return {
+            "mean_": "d", "components_": "K d", "explained_variance_": "K weights", "explained_variance_ratio_": "K weights",
+            "spectrum_": "all weights", "noise_variance_": "weights", "count_": "weights",
+        }  # fmt: skip
+
     def default_fitter(self) -> Fitter:
         """One pass over the rows."""
         return EM()
