@@ -15,9 +15,11 @@ from typing import Any
 
 from pushforward.cli.flags import Flag, as_text
 from pushforward.core.errors import BadRun, BadSource, InvalidValue, suggestion
+from pushforward.core.folders import read_file
 
 __all__ = ["SECTIONS", "Config", "resolve", "read_toml", "to_toml"]
 
+MOST_TOML = 1 << 24
 SECTIONS = ("hyperparameters", "fitting", "data")
 
 
@@ -87,13 +89,18 @@ def resolve(
 
 def read_toml(path: str | Path) -> dict[str, Any]:
     """The content of a TOML file; BadSource if it is missing or not TOML."""
+    found = Path(path)
     try:
-        with open(path, "rb") as file:
-            return tomllib.load(file)
-    except FileNotFoundError as error:
-        raise BadSource(f"{path}: no such config file; expected a TOML file such as the config.toml of a run") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadSource(f"{path}: cannot be read as TOML ({error}); see the config.toml of any run for the form") from error
+        if not found.exists():
+            raise BadSource(f"{path}: no such config file; expected a TOML file such as the config.toml of a run")
+        return tomllib.loads(read_file(found, MOST_TOML).decode())
+    except BadRun as error:
+        raise BadSource(f"{error}; see the config.toml of any run for the form") from error
+    except BadSource:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise BadSource(f"{path}: cannot be read as TOML ({reason}); see the config.toml of any run for the form") from error
 
 
 def stored(folder: Path) -> dict[str, Any]:

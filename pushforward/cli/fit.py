@@ -197,7 +197,7 @@ def fit(
         raise InvalidValue(f"expected a source to learn from, got none; write pushforward fit {name} digits, say")
     settled = configs.resolve(name, _absolute(str(source)), flags, given=given, sets=set_ or (), file=file)
     cls = model_class(name)
-    model = cls(**settled.hyperparameters)
+    model = runs.built(cls, settled)
     model.command = command
     folder = folder_for(name, str(source), run or os.environ.get("PUSHFORWARD_RUN"), overwrite)
     rows = runs.read_source(settled)

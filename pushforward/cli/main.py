@@ -19,7 +19,7 @@ import typer
 
 from pushforward.cli.console import plain_warnings
 from pushforward.cli.help import SETTINGS, Group
-from pushforward.core.errors import PushforwardError, suggestion
+from pushforward.core.errors import PushforwardError, shortened, suggestion
 
 __all__ = ["main", "COMMANDS"]
 
@@ -145,13 +145,13 @@ def _warn(message: Warning | str, *where: Any) -> None:
 
 
 def _explain(error: Exception, debug: bool) -> int:
-    """One line for an error, and its exit code."""
+    """One line for an error, which repeats no more than 200 characters of anything, and its exit code."""
     if isinstance(error, PushforwardError):
         return _end(f"error: {' '.join(str(error).split())}", 2)
     if isinstance(error, _ClickException):
-        return _end(f"error: {_usage(error)}", 2)
+        return _end(f"error: {shortened(' '.join(_usage(error).split()))}", 2)
     if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{shortened(str(error.filename))}: " if error.filename else ""
         return _end(f"error: {where}{error.strerror}; nothing that was there before is lost: put this right and try again", 2)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return _end("error: out of memory; try a smaller --batch, --size or model, or a larger machine", 2)

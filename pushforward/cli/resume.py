@@ -68,7 +68,7 @@ def begun(folder: Path) -> tuple[Any, configs.Config]:
 
     if not folder.is_dir():
         raise BadRun(f"{folder} does not exist; expected a run folder made by fit")
-    if not (folder / "config.toml").is_file():
+    if not (folder / "config.toml").exists():
         known = (folder / "model.json").is_file() or (folder / "trainer.json").is_file()
         cure = (
             "it was not begun by the command line: go on from Python with Trainer(resume=...)"
@@ -79,8 +79,7 @@ def begun(folder: Path) -> tuple[Any, configs.Config]:
     cls = model_class(str(configs.stored(folder).get("model", "?")))
     config = runs.read_config(folder, cls)
     assert config is not None
-    model = cls(**config.hyperparameters)
-    return model, config
+    return runs.built(cls, config), config
 
 
 def extended(config: configs.Config, given: dict[str, str]) -> configs.Config:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pushforward.cli import config as configs
 from pushforward.cli.config import Config
 from pushforward.cli.tables import settings, typed
-from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue
+from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue, PushforwardError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pushforward.core.preparation import Preparation
     from pushforward.core.source import Source
 
-__all__ = ["Run", "Data", "open_run", "read_source", "read_like", "divide", "default_folder", "rows_of", "device_named"]
+__all__ = ["built", "Run", "Data", "open_run", "read_source", "read_like", "divide", "default_folder", "rows_of", "device_named"]
 
 MEASURED_ROWS = 10_000
 
@@ -96,7 +96,7 @@ def _preparation(config: Config) -> Preparation:
 
 def read_config(folder: Path, cls: type) -> Config | None:
     """The configuration stored in a run folder, if any."""
-    if not (folder / "config.toml").is_file():
+    if not (folder / "config.toml").exists():
         return None
     from pushforward.cli.flags import flags_of
 
@@ -107,8 +107,19 @@ def read_config(folder: Path, cls: type) -> Config | None:
         values = {flag.name: flag.read(named[flag.name], "config.toml: ") if flag.name in named else None for flag in known.values()}
         sections: dict[str, Any] = {s: {f.name: values[f.name] for f in known.values() if f.section == s} for s in configs.SECTIONS}
         return Config(str(content["model"]), str(content["source"]), **sections)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise BadRun(f"{folder / 'config.toml'} is damaged ({error}); restore it from a copy") from error
+
+
+def built(cls: type, config: Config) -> Any:
+    """A fresh model with the hyper-parameters of a configuration; InvalidValue where it does not take them."""
+    try:
+        return cls(**config.hyperparameters)
+    except PushforwardError:
+        raise
+    except (TypeError, ValueError, OverflowError, RuntimeError, AttributeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InvalidValue(f"a {config.model} cannot be made so ({reason}); see: pushforward fit {config.model} --help") from error
 
 
 def device_named(name: str) -> Any:

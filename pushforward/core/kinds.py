@@ -21,7 +21,8 @@ def hints_of(thing: Any) -> dict[str, Any]:
 def fits(value: Any, hint: Any) -> bool:
     """Whether a value fits an annotation made of numbers, texts, switches, None, literals, lists and maps.
 
-    A list stands for any sequence and a whole number for a number; annotations of any other kind take every value.
+    A list stands for any sequence, a whole number for a number and a text for a registered value; annotations of any other
+    kind take every value.
     """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (typing.Union, types.UnionType):
@@ -43,6 +44,8 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, Mapping)
     if isinstance(kind, type) and issubclass(kind, Sequence):
         return isinstance(value, (list, tuple)) and _each(value, arguments)
+    if isinstance(kind, type) and hasattr(kind, "members") and hasattr(kind, "family"):
+        return isinstance(value, (str, kind))  # a registered value, or its text
     return True
 
 

@@ -145,7 +145,9 @@ def check_numbers(model: Any, tensors: Mapping[str, Tensor], path: Path) -> None
     said = model.learnt()
     for name, value in tensors.items():
         fault = ""
-        if name in own and value.dtype.is_floating_point != own[name].dtype.is_floating_point:
+        if (name in own and value.dtype.is_floating_point != own[name].dtype.is_floating_point) or (
+            name in said and value.dtype not in (torch.float32, torch.float64)
+        ):
             fault = f"is of {value.dtype}"
         elif name in said:
             fault = _fault_of_learnt(value, said[name], sizes)

@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from pushforward.core.errors import BadRun
+from pushforward.core.folders import parsed_json
 from pushforward.core.storage import read_tensors, write_tensors
 
 __all__ = ["Checkpoints", "flatten", "unflatten", "copy_tree"]
@@ -83,8 +84,11 @@ class Checkpoints:
         for path in self._newest_first():
             try:
                 tensors, header = read_tensors(path)
-                return unflatten(tensors, json.loads(header["tree"]))
-            except (BadRun, KeyError, json.JSONDecodeError) as error:
+                state = unflatten(tensors, parsed_json(header["tree"]))
+                if not isinstance(state, dict):
+                    raise TypeError("no state")
+                return state
+            except (BadRun, KeyError, ValueError, TypeError, RecursionError) as error:
                 damage = error if isinstance(error, BadRun) else BadRun(f"{path} is not a checkpoint; remove it")
         if damage is not None:
             raise damage

@@ -16,6 +16,7 @@ from typing import Any
 
 from pushforward.core.errors import BadRun
 from pushforward.core.events import Event, Saved
+from pushforward.core.folders import parsed_json, read_file
 
 __all__ = ["Log", "read_log"]
 
@@ -67,9 +68,22 @@ class Log:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The events of a run."""
+    """The events of a run; a last line that a killed process left half written is not one."""
     path = Path(folder) / "log.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    if not path.exists():
+        return []
+    lines = read_file(path).splitlines()
+    found = []
+    for i, line in enumerate(lines):
+        try:
+            event = parsed_json(line)
+        except ValueError as error:
+            if i == len(lines) - 1:
+                break
+            raise BadRun(f"{path} is damaged in line {i + 1}; restore it from a copy") from error
+        if isinstance(event, dict):
+            found.append(event)
+    return found
 
 
 def _finite(content: Any) -> Any:

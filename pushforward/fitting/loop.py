@@ -74,7 +74,8 @@ class Loop:
             state = self.run.open(self.model, self.feed.fingerprint, self.feed.held_out_fingerprint)
             self._set_up(stack)
             if state is not None:
-                self._restore(state)
+                with self.run.believed():
+                    self._restore(state)
             stack.enter_context(self.run.logging(state["log"] if state else 0))
             signals = stack.enter_context(interruptible(self.token, decides=self.processes.first))
             self._begin(state)

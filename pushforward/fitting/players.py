@@ -22,6 +22,7 @@ from pushforward.core.errors import InvalidValue
 from pushforward.core.fused_adam import match_layout
 from pushforward.core.model import Learner, evaluating
 from pushforward.core.phase import Batch, Phase, Step, Terms
+from pushforward.fitting.believed import check_optimizer
 from pushforward.fitting.checkpoint import copy_tree
 from pushforward.fitting.ema import MovingAverage
 from pushforward.fitting.processes import Processes
@@ -189,7 +190,7 @@ class Players:
             self.average.put()
         own = self.tensors()
         for key, value in better.items():
-            own[key].copy_(value)
+            own[key].copy_(value.reshape(own[key].shape))
         if self._processes.world > 1:
             for buffer in self._model.buffers():
                 buffer.copy_(self._processes.heard(buffer))
@@ -220,10 +221,11 @@ class Players:
         """Take back what `state` and `buffers` gave."""
         own = {**self.buffers(), **self.tensors()}
         for key, value in [*state["networks"].items(), *buffers.items()]:
-            own[key].copy_(value)
+            own[key].copy_(value.reshape(own[key].shape))
         if self.average:
             self.average.load(state["average"])
         for name, optimizer in self._optimizers.items():
+            check_optimizer(optimizer, state["optimizers"][name])
             optimizer.load_state_dict(copy_tree(state["optimizers"][name]))
             match_layout(getattr(optimizer, "optimizer", optimizer))  # files hold every tensor contiguous
         if self._processes.scaler is not None and state["scaler"] is not None:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadRun
+from pushforward.core.errors import BadRun, PushforwardError
 from pushforward.core.events import Event
 from pushforward.core.folders import check_place, clear_leftovers, new_run
 from pushforward.core.model import Learner
 from pushforward.core.source import Source
 from pushforward.core.storage import construct, describe, write_tensors, write_text
+from pushforward.fitting.believed import check_state
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.log import Log
 from pushforward.fitting.processes import Processes
@@ -74,6 +75,8 @@ class Run:
             return None
         state = self._checkpoints.newest() if self._trainer.resume is not None else None
         if state is not None:
+            with self.believed():
+                check_state(state, {key: value.shape for key, value in model.state_dict().items()})
             self._check(state, fingerprint, held_out)
             _check_origin(state, self._trainer, model)
             _check_layout(state, model)
@@ -81,6 +84,19 @@ class Run:
             self._make(model)
         self._processes.wait()
         return state
+
+    @contextmanager
+    def believed(self) -> Iterator[None]:
+        """Within: a checkpoint that lacks something, or holds it in another form, is a BadRun."""
+        try:
+            yield
+        except PushforwardError:
+            raise
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise BadRun(
+                f"the checkpoint in {self._folder} is not one of this fit ({reason}); remove its state folder, or fit anew"
+            ) from error
 
     def _check(self, state: Mapping[str, Any], fingerprint: str, held_out: str | None) -> None:
         world = self._processes.world

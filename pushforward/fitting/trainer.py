@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pushforward.core.errors import BadRun, InvalidValue, require_positive
+from pushforward.core.errors import BadRun, InvalidValue, quoted, require_positive
 from pushforward.core.events import CancelToken, Event, Listener
+from pushforward.core.folders import parsed_json, read_file
+from pushforward.core.kinds import fits, hints_of
 from pushforward.core.model import Learner, Model
 from pushforward.core.numbers import settle
 from pushforward.core.phase import Optimizer
@@ -31,6 +33,8 @@ __all__ = ["Trainer"]
 
 Callback = Callable[[Event, Learner], None]
 GIVEN = "given with the fit"
+MOST_ROWS = 1 << 31
+"""Rows that one step, or one look, can take at most."""
 
 
 @dataclass
@@ -121,7 +125,9 @@ class Trainer:
         for name in ("batch", "accumulate", "patience", "seed", "film"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, Film) and (isinstance(value, bool) or not isinstance(value, int)):
-                raise InvalidValue(f"{name} must be a whole number, got {value!r}")
+                raise InvalidValue(f"{name} must be a whole number, got {quoted(value)}")
+            if isinstance(value, int) and name != "seed" and value > MOST_ROWS:
+                raise InvalidValue(f"{name} must be at most {MOST_ROWS:,}, got {quoted(value)}; pass a smaller number")
         if isinstance(self.held_out, (int, float)) and not 0 < self.held_out < 1:
             raise InvalidValue(f"held_out is a share of the rows between 0 and 1, or a source, got {self.held_out}")
         if isinstance(self.film, int) and self.run is None and self.resume is None:
@@ -172,15 +178,12 @@ class Trainer:
         """Fill in the settings of the run in `resume`; a budget given now replaces or extends the stored one."""
         folder = Path(str(self.resume))
         path = folder / "trainer.json"
-        if not path.is_file():
+        if not path.exists():
             raise BadRun(
                 f"{folder} cannot be resumed: it holds no trainer.json, so it is no fit's folder or was killed before its first step; "
                 "begin a new run"
             )
-        try:
-            stored = json.loads(path.read_text())
-        except json.JSONDecodeError as error:
-            raise BadRun(f"{path} is damaged; restore it from a copy") from error
+        stored = _settings_in(path)
         if stored.get("held_out") == GIVEN and self.held_out is None:
             raise InvalidValue(f"{folder} was begun with held-out data of its own; pass the same as held_out=… to resume it")
         wanted = {n: getattr(self, n) for n in BUDGETS if getattr(self, n) is not None}
@@ -194,6 +197,22 @@ class Trainer:
         for name in BUDGETS:
             setattr(self, name, extend(name, budget.get(name), stored))
         self.run, self.extended = folder, bool(wanted)
+
+
+def _settings_in(path: Path) -> dict[str, Any]:
+    """What trainer.json holds; BadRun where that is not settings of a trainer, each of its kind."""
+    try:
+        stored = parsed_json(read_file(path))
+    except ValueError as error:
+        raise BadRun(f"{path} is damaged; restore it from a copy") from error
+    hints = hints_of(Trainer)
+    odd = "" if isinstance(stored, dict) else "it"
+    for name, value in stored.items() if not odd else ():
+        if name in hints and not fits(value, hints[name]):
+            odd = name
+    if odd:
+        raise BadRun(f"{path} is damaged ({odd} is of the wrong kind); restore it from a copy")
+    return dict(stored)
 
 
 def _plain(value: Any) -> Any:
