@@ -66,14 +66,14 @@ def read_file(path: Path, most: int = MOST_TEXT, head: int = -1) -> bytes:
             os.close(handle)
 
 
-def parsed_json(text: str | bytes) -> Any:
-    """Strict JSON; ValueError for anything else, too deep nesting, NaN and Infinity included."""
+def parsed_json(text: str | bytes, *, finite: bool = True) -> Any:
+    """Strict JSON; ValueError for anything else, for too deep nesting, and, unless told otherwise, for NaN and Infinity."""
 
     def refuse(name: str) -> Any:
         raise ValueError(f"{name} is not JSON")
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        return json.loads(text, parse_constant=refuse if finite else None)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 

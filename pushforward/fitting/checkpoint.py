@@ -84,7 +84,7 @@ class Checkpoints:
         for path in self._newest_first():
             try:
                 tensors, header = read_tensors(path)
-                state = unflatten(tensors, parsed_json(header["tree"]))
+                state = unflatten(tensors, parsed_json(header["tree"], finite=False))
                 if not isinstance(state, dict):
                     raise TypeError("no state")
                 return state
