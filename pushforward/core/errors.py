@@ -125,7 +125,8 @@ def require_positive(**values: Any) -> None:
     for name, value in values.items():
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, Real):
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if not number:
             raise InvalidKind(f"{name} must be a number above 0, got {quoted(value)}")
         if not value > 0:
             raise InvalidValue(f"{name} must be above 0, got {shown(value)}; pass a positive number")

@@ -31,6 +31,9 @@ BATCH = 128
 class Classifier(nn.Module):
     """x (b, *event) to its last hidden layer (b, width); `head` makes that the classes' logits (b, classes)."""
 
+    shift: Tensor
+    scale: Tensor
+
     def __init__(self, event: tuple[int, ...], classes: int, width: int = 64) -> None:
         super().__init__()
         picture = len(event) == 3 and min(event[1:]) >= 8

@@ -212,9 +212,8 @@ def module(
     if not isinstance(network, nn.Module):
         raise InvalidKind(f"a feature space is made of a torch module, got {type(network).__name__}; wrap a function in one")
     tensors = network.state_dict()
-    first = next((t for t in network.parameters() if t.is_floating_point()), None)
-    if first is None:
-        first = next((t for t in tensors.values() if t.is_floating_point()), torch.zeros(()))
+    weights = [*network.parameters(), *tensors.values()]
+    first = next((t for t in weights if t.is_floating_point()), torch.zeros(()))
 
     def features(u: Tensor) -> Tensor:
         was = network.training

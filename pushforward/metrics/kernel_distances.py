@@ -113,7 +113,8 @@ def _cubic(x: Tensor, y: Tensor, centre: Tensor) -> Tensor:
     d = x.shape[1]
     a, p, q, s = x @ y.T / d, (x @ centre / d)[:, None], (y @ centre / d)[None], float(centre @ centre) / d + 1
     rest = p + q + s
-    return a * (a * a + 3 * a * rest + 3 * rest * rest) + 3 * p * q * (rest + s)
+    cube = (a + rest).mul_(rest).mul_(3).addcmul_(a, a).mul_(a)  # a³ + 3 a² rest + 3 a rest²
+    return cube.addcmul_(rest.add_(s).mul_(3 * p), q)
 
 
 def _unbiased(xx: Tensor, yy: Tensor, xy: Tensor) -> Tensor:

@@ -60,11 +60,13 @@ def radii(x: Tensor, k: int) -> Tensor:
     for rows, squares in squared_distances(x, x):
         own = torch.arange(rows.start, rows.stop)
         squares[own - rows.start, own] = torch.inf  # itself, which the matrix product need not put at exactly 0
-        values, index = squares.kthvalue(k, 1)
+        least, index = squares.topk(min(k + 1, len(x)), 1, largest=False)
+        values = least[:, k - 1]
         if slack:
             margin = 2 * _margin(slack, norms[rows], values)
-            crowded = ((squares <= (values + margin)[:, None]).sum(1) > k) | ((squares < (values - margin)[:, None]).sum(1) < k - 1)
-            values = (x[rows] - x[index]).square().sum(1)
+            gaps = least[:, max(0, k - 2) :].diff(dim=1)  # to the one before and to the one after
+            crowded = (gaps <= margin[:, None]).any(1)
+            values = (x[rows] - x[index[:, k - 1]]).square().sum(1)
             for some in crowded.nonzero()[:, 0].split(max(1, BLOCK_NUMBERS // len(x))):
                 distances = _direct(x[own[some]], x)
                 distances[torch.arange(len(some)), own[some]] = torch.inf
@@ -83,7 +85,8 @@ def nearest(x: Tensor, reference: Tensor, *, itself: bool = False) -> tuple[Tens
         values, index[rows] = squares.min(1)
         if slack:
             margin = 2 * _margin(slack, norms[rows], values)
-            crowded = ((squares <= (values + margin)[:, None]).sum(1) > 1).nonzero()[:, 0]
+            second = squares.scatter_(1, index[rows, None], torch.inf).amin(1)
+            crowded = (second <= values + margin).nonzero()[:, 0]
             for some in crowded.split(max(1, BLOCK_NUMBERS // len(reference))):
                 distances = _direct(x[own[some]], reference)
                 if itself:
@@ -122,7 +125,7 @@ class Balls:
         inside = squares < self.sure
         if self.slack:
             maybe = squares <= self.perhaps
-            if int(maybe.sum()) != int(inside.sum()):
+            if torch.count_nonzero(maybe) != torch.count_nonzero(inside):
                 asked = (maybe & ~inside).nonzero()
                 for pairs in asked.split(max(1, BLOCK_NUMBERS // points.shape[1])):
                     row, ball = pairs[:, 0], pairs[:, 1]
