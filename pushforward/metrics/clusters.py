@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
+from pushforward.core.numbers import numeric, tensor_over
 from pushforward.core.random import Rng, generator
 from pushforward.core.records import Record
 from pushforward.metrics.features import rows as samples
@@ -36,7 +37,7 @@ def silhouette(x: Any, labels: Any, *, most: int = 10_000, rng: Rng = 0, data: s
 
     All pairs are compared, in blocks; of more than `most` rows a random `most` stand for all (said in the record).
     """
-    rows, labels = samples(x).flatten(1).to(torch.float64), torch.as_tensor(labels)
+    rows, labels = samples(x).flatten(1).to(torch.float64), tensor_over(numeric(labels, "labels"))
     rows = Gauge.of(rows)(rows)
     labels = labels.to(rows.device)
     if len(rows) != len(labels):
@@ -68,13 +69,14 @@ def elbow(inertia: Mapping[int, float]) -> int:
     return counts[int((1 - across - down).argmax())]
 
 
-def purity(clusters: Tensor, labels: Tensor, *, matched: bool = False, data: str = "") -> Record:
+def purity(clusters: Any, labels: Any, *, matched: bool = False, data: str = "") -> Record:
     """The share of rows whose label (n,) is that of their cluster (n,), with its standard error; 1 is best.
 
     A cluster's label is that of most of its rows; with `matched`, the one the best one-to-one matching gives it (Kuhn 1955), if any:
     1 minus it is the error of clusters as a classifier. Details hold the matching and the share of the largest label, which a single
     cluster has.
     """
+    clusters, labels = (tensor_over(numeric(each, "clusters and labels")) for each in (clusters, labels))
     if len(clusters) != len(labels) or not len(labels):
         raise InvalidValue(f"labels must have one entry per row, and there must be rows: expected {len(clusters)}, got {len(labels)}")
     found, cluster = torch.unique(clusters.cpu(), return_inverse=True)

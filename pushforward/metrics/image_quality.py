@@ -190,9 +190,13 @@ class _Pictures:
                 "pass pairs of one size"
             )
         if channel not in ("all", "y") or (channel == "y" and x.shape[1] == 4):
-            raise InvalidValue(f"channel must be 'all', or 'y' for 1 or 3 channels, got {channel!r} for {x.shape[1]}; pass one of these")
+            raise InvalidValue(
+                f"channel must be 'all', or 'y' for 1 or 3 channels, got {channel[:40]!r} for {x.shape[1]}; pass one of these"
+            )
         if crop < 0 or 2 * crop >= min(x.shape[2:]):
-            raise InvalidValue(f"crop must leave something of {x.shape[2]}×{x.shape[3]} pixels, got {crop}; pass the scale factor, say")
+            raise InvalidValue(
+                f"crop must leave something of {x.shape[2]}×{x.shape[3]} pixels, got {str(crop)[:40]}; pass the scale factor, say"
+            )
         for name, each in (("real", x), ("generated", y)):
             if not bool(each.isfinite().all()):
                 raise InvalidValue(f"the {name} pictures hold NaN or infinity; drop these rows")

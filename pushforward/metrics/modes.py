@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
+from pushforward.core.numbers import numeric, tensor_over
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.features import ROUNDING, Features, digest, rows
@@ -67,7 +68,7 @@ def modes(generated: Any, centres: Any, sd: float, *, weights: Any = None, withi
     ]
 
 
-def label_modes(labels: Tensor, kinds: int, *, weights: Any = None, data: str = "", classifier: str = "") -> list[Record]:
+def label_modes(labels: Any, kinds: int, *, weights: Any = None, data: str = "", classifier: str = "") -> list[Record]:
     """Modes found and reverse KL of samples of which a classifier gave the labels (n,), whole numbers from 0 to kinds - 1.
 
     Reference: Srivastava et al. (2017, VEEGAN, §4) and Lin et al. (2018, PacGAN, §4.2): 26 000 samples of StackedMNIST, 1000 kinds.
@@ -79,7 +80,7 @@ def label_modes(labels: Tensor, kinds: int, *, weights: Any = None, data: str = 
     Details hold each number's 'ideal', what a perfect sampler of as many rows has on average under a perfect classifier.
     """
     require_positive(kinds=kinds)
-    index = labels.cpu()
+    index = tensor_over(numeric(labels, "labels")).cpu()
     if index.ndim != 1 or not len(index):
         raise ShapeMismatch(f"expected labels (n,), one per sample, got shape {tuple(index.shape)}; make one number of several digits")
     if index.is_floating_point() or not 0 <= int(index.min()) <= int(index.max()) < kinds:

@@ -14,13 +14,14 @@ from torch import Tensor
 from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, ShapeMismatch, require_positive
 from pushforward.core.records import Record
 from pushforward.metrics.classifiers import classifier
+from pushforward.metrics.clusters import purity, silhouette
 from pushforward.metrics.divergence import divergence
 from pushforward.metrics.features import rows, scaled
 from pushforward.metrics.frechet import fid
 from pushforward.metrics.kernel_distances import mmd
 from pushforward.metrics.manifold import prdc
 from pushforward.metrics.memorising import memorising
-from pushforward.metrics.modes import diversity, modes
+from pushforward.metrics.modes import diversity, label_modes, modes
 from pushforward.metrics.pairs import FewRows
 from pushforward.metrics.parzen import parzen
 from pushforward.metrics.scores import METRICS, WITH_TRAINING, scores
@@ -89,6 +90,14 @@ def test_the_dearer_metrics_take_frames_and_lists_too() -> None:
     labels = ["even" if i % 2 else "odd" for i in range(40)]
     assert classifier(frame(x), labels, steps=2).label == classifier(x.double(), torch.arange(1, 41) % 2, steps=2).label
     assert torch.equal(scaled(x.tolist())(x), scaled(x.double())(x.double()))
+
+
+@pytest.mark.parametrize("put", [lambda y: y.tolist(), lambda y: y.numpy(), lambda y: y.numpy()[::-1][::-1], lambda y: y.to(torch.int32)])
+def test_labels_in_any_container(put: Callable[[Tensor], Any]) -> None:
+    x, labels, clusters = levels(30, 0).double(), torch.arange(30) % 3, torch.arange(30) // 10
+    assert silhouette(x.tolist(), put(labels)).value == silhouette(x, labels).value
+    assert purity(put(clusters), put(labels)).value == purity(clusters, labels).value
+    assert values(label_modes(put(labels), 4)) == values(label_modes(labels, 4))
 
 
 def test_records_name_the_columns_of_frames() -> None:
