@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "is_frame",
     "as_frame",
+    "is_plain",
     "kind_of",
     "as_numbers",
     "as_codes",
@@ -62,6 +63,11 @@ def as_frame(x: Any) -> Any:
         return x.to_pandas() if hasattr(x, "to_pandas") else x
     except ImportError as error:
         raise MissingExtra(error.name or "pyarrow", "tables", f"reading a {type(x).__name__}") from error
+
+
+def is_plain(dtype: Any) -> bool:
+    """Whether a column's dtype is one of NumPy's real numbers or truth values."""
+    return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
 
 
 def kind_of(series: Any) -> str:

@@ -56,9 +56,9 @@ def categories_of(y: Any, what: str = "y") -> tuple[list[str], NDArray[np.int64]
     if given.dtype.kind in "OUST":
         texts = np.array([_text(v) for v in given.tolist()], dtype=object)
         numeric = given.dtype.kind == "O" and not any(isinstance(v, (str, bytes)) for v in given.tolist())
-        present = sorted(set(texts.tolist()), key=_by_size if numeric else None)
-        place = {c: i for i, c in enumerate(present)}
-        return present, np.array([place[t] for t in texts], dtype=np.int64)
+        names: list[str] = sorted(set(texts.tolist()), key=_by_size if numeric else None)
+        place = {c: i for i, c in enumerate(names)}
+        return names, np.array([place[t] for t in texts], dtype=np.int64)
     present, found = np.unique(given, return_inverse=True)
     return [_text(v) for v in present.tolist()], found.astype(np.int64).reshape(-1)
 
@@ -75,7 +75,9 @@ def entries(y: Any) -> NDArray[Any]:
     else:
         given = y if isinstance(y, np.ndarray) else np.asarray(y)
     if isinstance(given, np.ma.MaskedArray):
-        given = np.where(np.ma.getmaskarray(given), None, given.data.astype(object)) if np.ma.is_masked(given) else given.data
+        mask, given = np.ma.getmaskarray(given), given.data.astype(object) if np.ma.is_masked(given) else given.data
+        if mask.any():
+            given[mask] = None
     given = np.atleast_1d(np.asarray(given))
     return given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
 

@@ -9,7 +9,7 @@ Integer data keep their values: the level v stands for the cell [v - ½, v + ½)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -20,11 +20,11 @@ from torch import Tensor
 
 from pushforward.core import labels
 from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
-from pushforward.core.frames import DATE_UNITS, as_codes, as_frame, as_numbers, bad_cell, is_frame, kind_of, restored
+from pushforward.core.frames import DATE_UNITS, as_codes, as_frame, as_numbers, bad_cell, is_frame, is_plain, kind_of, restored
 from pushforward.core.numbers import floating, numeric, tensor_over
 from pushforward.core.reader import rows_in
 
-__all__ = ["Column", "Space", "is_frame", "as_array", "column_numbers"]
+__all__ = ["Column", "Space", "is_frame", "as_array", "column_numbers", "frame_numbers"]
 
 Kind = Literal["points", "pictures", "clips"]
 RANGE_BLOCK = 1 << 18
@@ -275,10 +275,7 @@ class Space:
             places = [known[n] for n in self.names]
         elif len(given) != len(self.columns):
             raise ShapeMismatch(f"{what}: expected {len(self.columns)} columns, got {len(given)} ({_listed(given)})")
-        table = np.empty((len(frame), len(self.columns)))
-        for i, (place, column) in enumerate(zip(places, self.columns)):
-            table[:, i] = column_numbers(frame.iloc[:, place], column, what)
-        return table
+        return frame_numbers(frame, places, self.columns, what)
 
     def export(self, x: Tensor) -> Any:
         """A tensor (n, *shape) in the user's units as what came in: data frame, array, uint8 pictures, or tensor."""
@@ -357,6 +354,32 @@ def column_numbers(series: Any, column: Column, what: str, *, start: int = 0) ->
         where = "" if cell is None else f" ({cell[1]!r} in row {cell[0]}, the first being row 0)"
         held = "dates" if kind == "date" else "text"
         raise ShapeMismatch(f"{what}: column {series.name!r} holds {held}{where} where numbers are expected; fix those rows") from error
+
+
+def frame_numbers(
+    frame: Any,
+    places: Sequence[int],
+    columns: Sequence[Column],
+    what: str,
+    *,
+    start: int = 0,
+    series: Callable[[Any, int], Any] | None = None,
+) -> NDArray[Any]:
+    """The columns of a pandas frame at these places as numbers (n, d), float64; plain numbers as one block, others one by one.
+
+    `series(frame, place)` gives a column, where it is to be read in another way than it stands there.
+    """
+    dtypes = frame.dtypes.tolist()
+    plain = [i for i, (place, column) in enumerate(zip(places, columns)) if is_plain(dtypes[place]) and column.kind != "categorical"]
+    if len(plain) == len(dtypes) and list(places) == list(range(len(dtypes))):
+        return np.array(frame.to_numpy(dtype=np.float64))
+    table = np.empty((len(frame), len(columns)))
+    if plain:
+        table[:, plain] = frame.iloc[:, [places[i] for i in plain]].to_numpy(dtype=np.float64)
+    for i in sorted(set(range(len(columns))) - set(plain)):
+        column = frame.iloc[:, places[i]] if series is None else series(frame, places[i])
+        table[:, i] = column_numbers(column, columns[i], what, start=start)
+    return table
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch, suggestion
-from pushforward.core.frames import DAYS, DURATION, SECONDS, as_numbers, bad_cell, category_text, has_zone, kind_of
+from pushforward.core.frames import DAYS, DURATION, SECONDS, as_numbers, bad_cell, category_text, has_zone, is_plain, kind_of
 from pushforward.core.space import Column
 from pushforward.data.options import Options
 from pushforward.data.table_cells import Cells
 
-__all__ = ["Chunks", "Table", "ColumnSurvey", "Survey", "survey_table", "plain_numbers", "special_columns", "condition_names", "NAMELESS"]
+__all__ = ["Chunks", "Table", "ColumnSurvey", "Survey", "survey_table", "special_columns", "condition_names", "NAMELESS"]
 
 Chunks = Callable[[], Iterator[Any]]
 NAMELESS = ("", "Unnamed: 0")
@@ -151,7 +151,7 @@ class ColumnSurvey:
         if self.unit and self.kind == "date":
             scale = 86400.0 if self.unit == DAYS else 1.0
             return Column(self.name, "integer" if self.whole else "continuous", low / scale, high / scale, unit=self.unit, dtype=self.dtype)
-        kind = "integer" if self.kind == "integer" else "continuous"
+        kind: Literal["integer", "continuous"] = "integer" if self.kind == "integer" else "continuous"
         dtype = "boolean" if self.dtype == "object" and self.low >= 0 and self.high <= 1 and self.truths else self.dtype
         return Column(self.name, kind, low, high, unit="%" if percent else "", dtype="" if dtype in _USUAL[kind] else dtype)
 
@@ -214,25 +214,14 @@ def _begin(chunk: Any, table: Table, options: Options) -> Survey:
     return survey
 
 
-def plain_numbers(chunk: Any, places: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Of these places of columns, those whose dtype is a NumPy number (indices into `places`), and the others."""
-    dtypes = chunk.dtypes.tolist()
-    plain, others = [], []
-    for i, place in enumerate(places):
-        dtype = dtypes[place]
-        (plain if isinstance(dtype, np.dtype) and dtype.kind in "biuf" else others).append(i)
-    return plain, others
-
-
 def _see(survey: Survey, table: Table, chunk: Any) -> None:
     """Add a chunk: numbers as one block, other columns one by one."""
     columns = list(survey.columns.values())
     places = [survey.places[c.name] for c in columns]
     declared = set(survey.options.categorical)
-    plain, others = plain_numbers(chunk, places)
-    others += [i for i in plain if columns[i].name in declared]
-    plain = [i for i in plain if columns[i].name not in declared]
-    for i in others:
+    dtypes = chunk.dtypes.tolist()
+    plain = [i for i, place in enumerate(places) if is_plain(dtypes[place]) and columns[i].name not in declared]
+    for i in sorted(set(range(len(columns))) - set(plain)):
         columns[i].see(table.series(chunk, places[i]), survey.rows, declared=columns[i].name in declared)
     if plain and len(chunk):
         _see_block(chunk, [columns[i] for i in plain], [places[i] for i in plain])

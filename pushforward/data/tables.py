@@ -17,10 +17,10 @@ import numpy as np
 from pushforward.core.errors import BadSource, ShapeMismatch
 from pushforward.core.frames import as_frame
 from pushforward.core.source import Arrays
-from pushforward.core.space import Column, Space, column_numbers
+from pushforward.core.space import Column, Space, column_numbers, frame_numbers
 from pushforward.data.arrays import labels_of, refuse_infinity
 from pushforward.data.options import Options
-from pushforward.data.table_survey import ColumnSurvey, Survey, Table, condition_names, plain_numbers, special_columns, survey_table
+from pushforward.data.table_survey import ColumnSurvey, Survey, Table, condition_names, special_columns, survey_table
 
 __all__ = ["Table", "from_frame", "frame_table", "from_chunks", "survey_table"]
 
@@ -113,26 +113,11 @@ def _encode_all(table: Table, survey: Survey, space: Space, special: Sequence[st
     with Spool(options.memory) as spool:
         row = 0
         for chunk in table.frames(options):
-            spool.add(_encode(table, chunk, places, space, options.name or table.name, row))
+            spool.add(frame_numbers(chunk, places, space.columns, options.name or table.name, start=row, series=table.series))
             row += len(chunk)
             for n in special:
                 aside[n].append(table.series(chunk, survey.places[n]))
         return spool.finish(), {n: pandas.concat(parts, ignore_index=True) for n, parts in aside.items()}
-
-
-def _encode(table: Table, chunk: Any, places: Sequence[int], space: Space, name: str, row: int) -> np.ndarray[Any, Any]:
-    """A chunk as float64 (n, d): numbers as they are, categories as codes, dates in their unit, missing as NaN."""
-    plain, others = plain_numbers(chunk, places)
-    others += [i for i in plain if space.columns[i].kind == "categorical"]
-    plain = [i for i in plain if space.columns[i].kind != "categorical"]
-    if len(plain) == chunk.shape[1]:
-        return np.array(chunk.to_numpy(dtype=np.float64)[:, places])
-    coded = np.empty((len(chunk), len(places)))
-    if plain:
-        coded[:, plain] = chunk.iloc[:, [places[i] for i in plain]].to_numpy(dtype=np.float64)
-    for i in others:
-        coded[:, i] = column_numbers(table.series(chunk, places[i]), space.columns[i], name, start=row)
-    return coded
 
 
 def _conditions(aside: dict[str, Any], options: Options, survey: Survey) -> tuple[Any, Space | None]:

@@ -236,12 +236,10 @@ def test_wide_tables_take_linear_time(tmp_path, monkeypatch):
     assert len(str(found).splitlines()) < 80
 
 
-def test_a_wide_frame_is_conformed_in_linear_time(monkeypatch):
-    columns = 2_000
+def test_a_wide_frame_is_conformed_as_one_block(monkeypatch):
+    columns = 20_000
     frame = pandas.DataFrame(np.ones((2, columns)), columns=[f"c{i}" for i in range(columns)])
     space = read(frame).space
-    asked = []
-    names = type(space).names.fget
-    monkeypatch.setattr(type(space), "names", property(lambda self: asked.append(1) or names(self)))
+    monkeypatch.setattr("pushforward.core.space.column_numbers", None)
     assert space.conform(frame[frame.columns[::-1]]).shape == (2, columns)
-    assert len(asked) < 10
+    assert space.conform(frame).shape == (2, columns)
