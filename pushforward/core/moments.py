@@ -46,12 +46,15 @@ class Moments:
         centred = x - origin
         shift = (w @ centred) / safe
         centred -= shift
-        unit = None if full else unit_of(centred)
-        if unit is not None:
-            centred /= unit
-        weighted = centred if weights is None else centred * w[:, None]
-        m2 = weighted.T @ centred if full else (weighted * centred).sum(0)
-        return cls(count, origin + shift, m2) if unit is None else cls(count, origin + shift, m2, unit)
+        if full:
+            return cls(count, origin + shift, (centred if weights is None else centred * w[:, None]).T @ centred)
+        m2 = _squares(centred, weights)
+        if not bool(((m2 > SQUARED[0]) & (m2 < SQUARED[1])).all()):  # constant, or out of float64's range
+            centred = x - origin - shift
+            unit = unit_of(centred)
+            if unit is not None:
+                return cls(count, origin + shift, _squares(centred / unit, weights), unit)
+        return cls(count, origin + shift, m2)
 
     @classmethod
     def over(cls, blocks: Iterable[tuple[Tensor, Tensor | None]], *, full: bool = False) -> Moments:
@@ -94,8 +97,16 @@ class Moments:
         return (squares / self.count).sqrt() * self.unit
 
 
+SQUARED = (1e-200, 1e290)
+"""Sums of squares between these have lost nothing."""
 LEAST, MOST = 1e-120, 1e140
 """Deviations between these are squared as they are: the sum of 1e20 squares stays in float64's range, and below none is lost."""
+
+
+def _squares(centred: Tensor, weights: Tensor | None) -> Tensor:
+    """Σ w x² of each column (d,); the rows are squared in place."""
+    squares = centred.square_()
+    return squares.sum(0) if weights is None else weights.to(squares) @ squares
 
 
 def unit_of(centred: Tensor) -> Tensor | None:

@@ -48,7 +48,7 @@ def counted(sample: Callable[..., Any]) -> Callable[..., Any]:
 
     def checked(self: Any, n: Any, *args: Any, **kwargs: Any) -> Any:
         count = whole(n, "n")
-        y = kwargs.get("y")
+        y: Any = kwargs.get("y")
         if count > 0 or (hasattr(y, "__len__") and len(y) == 0):
             return sample(self, count, *args, **kwargs)
         return sample(self, 1, *args, **{**kwargs, "rng": 0})[:0]  # not every distribution can draw nothing
