@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -67,7 +68,7 @@ def test_moments_of_blocks_are_those_of_the_whole_at_any_scale(blocks: list[int]
     starts = [0]
     for size in [*blocks, 2]:
         starts.append(starts[-1] + size)
-    parts = [((x * a)[i:j], None if w is None else w[i:j]) for i, j in zip(starts, starts[1:])]
+    parts = [((x * a)[i:j], None if w is None else w[i:j]) for i, j in pairwise(starts)]
     found, whole = Moments.over(parts), Moments.of(x, w)
     assert torch.allclose(found.mean / a, whole.mean, rtol=1e-9, atol=1e-12)
     assert torch.allclose(found.deviation / a, whole.deviation, rtol=1e-9, atol=1e-14)
