@@ -5,6 +5,7 @@ A model's flags are made from its own signature when it is named; nothing heavy 
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 import shlex
@@ -236,20 +237,41 @@ def show(voice: Voice, config: Config, folder: Path, source: Any) -> None:
             voice.say(f"{'note':<16} {note}")
 
 
-def fit_classical(voice: Voice, model: Any, config: Config, source: Any, folder: Path, *, command: str, overwrite: bool) -> None:
-    """A model with a fitter of its own: fitted, then saved whole."""
-    from pushforward.core.storage import describe, write_tensors, write_text
-    from pushforward.fitting.log import Log
+def fit_classical(
+    voice: Voice, model: Any, config: Config, source: Any, folder: Path, *, command: str, overwrite: bool, **resumed: Any
+) -> None:
+    """A model with a fitter of its own: EM writes the run folder as it goes; after any other the model is saved whole."""
+    from pushforward.fitting.em import EM
 
     parts = runs.divide(config, source)
     if config.data.get("dequantise") and "dequantise" not in config.origins:
         voice.say("integer levels: U(-1/2, 1/2) is added, so that the density is per unit (--no-dequantise leaves them)")
     fitter = configured(model.default_fitter(), config)
-    events: list[Any] = []
     began = time.monotonic()
+    if not isinstance(fitter, EM):
+        fit_at_once(voice, model, fitter, config, parts, folder, command=command, overwrite=overwrite)
+        return
+    where = resumed or {"run": folder, "overwrite": overwrite}
     with display(voice) as drawn:
-        if hasattr(fitter, "listeners"):
-            fitter.listeners = (drawn, events.append)
+        fitter = dataclasses.replace(fitter, **where, documents={"config.toml": configs.to_toml(config, command)}, listeners=[drawn])
+        try:
+            model.fit(parts.train, by=fitter, dequantise=config.data.get("dequantise"))
+        except KeyboardInterrupt:
+            if fitter.reason != "interrupted":  # nothing was saved: the second Ctrl-C
+                raise
+    if not first_process():
+        return
+    if fitter.reason == "interrupted":
+        stop_interrupted(voice, folder)
+    leave(voice, folder, folder, model, config, parts, seconds=time.monotonic() - began, command=command)
+
+
+def fit_at_once(voice: Voice, model: Any, fitter: Any, config: Config, parts: Any, folder: Path, *, command: str, overwrite: bool) -> None:
+    """A model by a fitter that writes nothing itself."""
+    from pushforward.core.storage import describe, write_tensors, write_text
+
+    began = time.monotonic()
+    with display(voice):
         model.fit(parts.train, by=fitter, dequantise=config.data.get("dequantise"))
     if not first_process():
         return
@@ -257,11 +279,13 @@ def fit_classical(voice: Voice, model: Any, config: Config, source: Any, folder:
         write_tensors(part / "model.safetensors", model.tensors())
         describe(model, part)
         write_text(part / "config.toml", configs.to_toml(config, command))
-        log = Log(part)
-        for event in events:
-            log.write(event)
-        log.close()
         leave(voice, part, folder, model, config, parts, seconds=time.monotonic() - began, command=command)
+
+
+def stop_interrupted(voice: Voice, folder: Path) -> None:
+    """Say how to go on, and exit as interrupted programs do."""
+    voice.warn(f"interrupted; all is saved. Continue with: pushforward resume {shlex.quote(str(folder))}")
+    raise typer.Exit(130)
 
 
 def fit_learner(
@@ -274,6 +298,8 @@ def fit_learner(
     settings = trainer_settings(model, config)
     if "resume" not in resumed:
         settings.update(run=folder, overwrite=overwrite)
+    else:
+        settings.pop("start", None)  # the checkpoint has long been further
     os.environ["PUSHFORWARD_RUN"] = str(folder)
     began = time.monotonic()
     try:
@@ -287,8 +313,7 @@ def fit_learner(
     if not first_process():
         return
     if trainer.reason == "interrupted":
-        voice.warn(f"interrupted; all is saved. Continue with: pushforward resume {shlex.quote(str(folder))}")
-        raise typer.Exit(130)
+        stop_interrupted(voice, folder)
     leave(voice, folder, folder, model, config, parts, seconds=time.monotonic() - began, command=command)
 
 
@@ -343,8 +368,6 @@ def by_phase(texts: Sequence[str], model: Any, flag: str) -> dict[str, str]:
 
 def configured(fitter: Any, config: Config) -> Any:
     """The model's own fitter with the configuration's settings."""
-    import dataclasses
-
     if not dataclasses.is_dataclass(fitter):
         return fitter
     known = {f.name for f in dataclasses.fields(fitter) if f.init}

@@ -32,33 +32,46 @@ def resume(
     json: Annotated[bool, typer.Option("--json", help="events as JSON lines on stdout, then the result")] = False,
 ) -> None:
     """Go on with a fit where it stood: the final weights are those of the uninterrupted run, bit for bit."""
-    from pushforward.cli.fit import fit_learner, show
+    from pushforward.cli.fit import fit_classical, fit_learner, show
     from pushforward.core.model import Learner
 
     folder = Path(run)
     model, config = begun(folder)
-    if not isinstance(model, Learner):
-        raise InvalidKind(
-            f"a {config.model} is fitted in one go, so there is nothing to resume; "
-            f"fit it again: pushforward fit --config {folder}/config.toml"
-        )
+    learner = isinstance(model, Learner)
+    if not learner:
+        require_unfinished(folder, config.model)
     given = {n: v for n, v in zip(BUDGETS, (epochs, steps, samples, minutes)) if v is not None}
     if len(given) > 1:
         raise InvalidValue(f"give one budget, got {' and '.join('--' + n for n in given)}; leave the others out")
     config = extended(config, given)
-    resumed: dict[str, Any] = {"resume": folder, **dict.fromkeys(BUDGETS), **{n: config.fitting[n] for n in given}}
+    resumed: dict[str, Any] = {"resume": folder}
+    if learner:
+        resumed |= {**dict.fromkeys(BUDGETS), **{n: config.fitting[n] for n in given}}
     if save_every is not None:
         resumed["save_every"] = save_every
     source = runs.read_source(config)
     voice = Voice(quiet, json)
     show(voice, config, folder, source)
     first = (folder / "config.toml").read_text().splitlines()[0].removeprefix("# ")
-    fit_learner(voice, model, config, source, folder, command=first, overwrite=False, **resumed)
+    work = fit_learner if learner else fit_classical
+    work(voice, model, config, source, folder, command=first, overwrite=False, **resumed)
 
 
 def command() -> Any:
     """The command."""
     return single(resume, "resume")
+
+
+def require_unfinished(folder: Path, name: str) -> None:
+    """InvalidKind for a fit by passes that has come to its end, or left no checkpoint to go on from."""
+    from pushforward.fitting.checkpoint import Checkpoints
+    from pushforward.fitting.em_run import ended
+
+    again = f"fit it again: pushforward fit --config {folder}/config.toml"
+    if not (folder / "trainer.json").is_file():
+        raise InvalidKind(f"this {name} was fitted in one go, so there is nothing to resume; {again}")
+    if ended(folder) and Checkpoints(folder).newest() is None:
+        raise InvalidKind(f"the fit of this {name} has ended, in one go or by converging, so there is nothing to resume; {again}")
 
 
 def begun(folder: Path) -> tuple[Any, configs.Config]:

@@ -33,13 +33,14 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pushforward.core.errors import Diverged, FitWarning, InvalidValue
-from pushforward.core.events import CancelToken, Event, Finished, Listener, Progress, Started, Warned
+from pushforward.core.events import CancelToken, Event, Finished, Listener, Progress, Saved, Started, Warned
 from pushforward.core.model import Model
 from pushforward.core.moments import Moments
 from pushforward.core.numbers import floating, settle
@@ -47,6 +48,9 @@ from pushforward.core.phase import Batch
 from pushforward.core.random import derive, generator, integers
 from pushforward.core.scan import Facts, scan
 from pushforward.core.source import Arrays, Source, Subset
+from pushforward.fitting.em_run import SETTINGS, EMRun, attributes_of, believed, classes_of, held, put_attributes, rebuilt, stored_settings
+from pushforward.fitting.given import Given, require_stored
+from pushforward.fitting.processes import require_script
 
 __all__ = ["EM"]
 
@@ -55,7 +59,7 @@ KEPT_BYTES = 4 << 30
 
 
 @dataclass
-class EM:
+class EM(Given):
     """Fits models by passes of mergeable statistics: θ ← M(⊕ T(block; θ)) until the objective stands still.
 
     **Reference** Dempster, Laird & Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm.
@@ -67,6 +71,11 @@ class EM:
         seed: of the starts.
         devices, num_nodes, strategy: as in Lightning Fabric; processes that torchrun started are joined in any case.
         accelerator: 'auto' (a CUDA device if there is one), 'cpu' or 'cuda'.
+        run: folder to write checkpoints, log and model to; a fit that is killed goes on from there to the same bits.
+        overwrite: replace the run folder if it is one already.
+        documents: texts to put into the run folder as soon as it is made, by file name.
+        resume: run folder to go on from, with the settings it was begun with; `steps` may be more.
+        save_every: seconds between checkpoints, of the passes or, within a long one, of what has been merged so far.
         listeners: called with every event, in the first process only.
         token: stops the fit after the pass it is cancelled in.
 
@@ -88,11 +97,22 @@ class EM:
     accelerator: str = "auto"
     strategy: str = "auto"
     num_nodes: int = 1
+    run: str | Path | None = None
+    overwrite: bool = False
+    documents: Mapping[str, str] = field(default_factory=dict, repr=False)
+    resume: str | Path | None = None
+    save_every: float = 60.0
     listeners: Sequence[Listener] = field(default=(), repr=False)
     token: CancelToken | None = field(default=None, repr=False)
+    reason: str = field(default="", init=False)
+    """Why the last fit ended: 'converged', 'budget' or 'interrupted'."""
 
     def __post_init__(self) -> None:
         settle(self)
+        if self.resume is not None:
+            self._take_stored(Path(self.resume))
+        if not self.save_every >= 0:
+            raise InvalidValue(f"save_every is in seconds and must not be negative, got {self.save_every}; pass 60, say")
         for name in ("steps", "block", "devices", "num_nodes"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -109,28 +129,62 @@ class EM:
             raise InvalidValue(f"EM needs a model with mergeable statistics, and {type(model).__name__} has none; {cure}")
         with torch.no_grad():
             world = World.join(self)
-            model.prepare(source, self._facts(model, source, world))
-            model.to(world.device)
-            _Fit(self, model, source, world).run()
+            run = EMRun(self, model, source, first=world.rank == 0, world=world.size)
+            with run.opened():
+                model.prepare(source, self._facts(model, source, world, run))
+                model.to(world.device)
+                run.prepared = True
+                self.reason = _Fit(self, model, source, world, run).run()
         model.eval()
+        if run.kept and self.reason == "interrupted" and getattr(model, "one_pass", False):
+            raise KeyboardInterrupt  # all is saved, but there is no model yet
 
-    def _facts(self, model: Any, source: Source, world: World) -> Facts:
+    def _facts(self, model: Any, source: Source, world: World, run: EMRun) -> Facts:
+        """What the data are like; the scan, which may be as long as a pass, is saved and resumed too."""
         size = max(256, (1 << 18) // source.space.size)
+        self._scanned: tuple[Any, int] = (None, 0)
         if getattr(model, "sampled_facts", False):
             return scan(source, most=2048, block=256)
-        rows = world.share(len(source))
-        facts = _no_facts(source.space.size)
-        for start in range(rows.start, rows.stop, size):
+        rows, state = world.share(len(source)), run.state or {}
+        facts, begin = _no_facts(source.space.size), rows.start
+        if state.get("facts") is not None:
+            with believed(Path(self.run or "")):
+                facts = rebuilt(state["facts"], {"Facts": Facts, "Moments": Moments}, torch.device("cpu"))
+                begin = rows.start + int(state["scanned"] - rows.start)
+        for start in range(begin, rows.stop, size):
             facts = facts.merge(Facts.of(_rows(source, start, min(start + size, rows.stop))))
+            if world.size == 1 and (run.due or (run.kept and run.token.cancelled)):
+                run.save({"facts": held(facts), "scanned": min(start + size, rows.stop), "passes": None}, 0, usable=False)
+                if run.token.cancelled:
+                    self.reason = "interrupted"
+                    raise KeyboardInterrupt
+            run.tick()
+        self._scanned = (held(facts), rows.stop) if world.size == 1 else (None, 0)
         merged: Facts = world.merge(_even(facts))
         return _plain(dataclasses.replace(merged, count=len(source)))
+
+    def _take_stored(self, folder: Path) -> None:
+        """Fill in the settings of the run to resume; those given must be the same, but for more steps."""
+        stored = stored_settings(folder)
+        given = {name: getattr(self, name) for name in self.given}
+        if self.run is not None and Path(self.run) != folder:
+            raise InvalidValue(f"resume={str(folder)!r} goes on in that folder, got run={str(self.run)!r} too; leave run out")
+        require_stored(given, stored, folder, ("tolerance", "block", "seed"))
+        for name in SETTINGS:
+            if name != "steps" or name not in given:
+                setattr(self, name, stored[name])
+        self.run = folder
+
+
+_STOPPED = object()
+_REMEMBERED = ("attempt", "step", "block", "samples", "last", "best", "reason", "ended", "begun")
 
 
 class _Fit:
     """One call of `EM.fit`: the clock, the blocks and the passes."""
 
-    def __init__(self, em: EM, model: Any, source: Source, world: World) -> None:
-        self.em, self.model, self.source, self.world = em, model, source, world
+    def __init__(self, em: EM, model: Any, source: Source, world: World, run: EMRun) -> None:
+        self.em, self.model, self.source, self.world, self.folder = em, model, source, world, run
         self.began, self.samples = time.monotonic(), 0
         self.starts = int(getattr(model, "starts", 1)) if hasattr(model, "begin") else 1
         self.rows = world.share(len(source))
@@ -138,64 +192,163 @@ class _Fit:
         self.single = bool(getattr(model, "one_pass", False))
         self.batch: int | None = getattr(model, "batch", None)
         self.kept: list[tuple[Batch, Any]] | None = None
+        self.attempt = self.step = self.block = 0
+        self.last = self.best = -math.inf
+        self.total: Any = None
+        self.best_tensors: dict[str, Tensor] | None = None
+        self.reason = "budget"
+        self.ended: tuple[str, float] | None = None
+        self.begun = self.settling = False
 
-    def run(self) -> None:
-        """All starts; the best is what the model keeps."""
+    def run(self) -> str:
+        """All starts; the best is what the model keeps. Returns why the fit ended."""
+        self.restore()
         budget = (self.batch or len(self.source)) * (1 if self.single else self.em.steps * self.starts)
         parameters = sum(b.numel() for k, b in self.model.named_buffers() if k.rpartition(".")[2].endswith("_"))
-        self.emit(Started(0, 0.0, budget=budget, model=type(self.model).__name__, parameters=parameters))
-        best, kept, reason = -math.inf, None, "budget"
-        for attempt in range(self.starts):
-            ended, value = self.once(attempt)
-            if kept is None or value > best:
-                best, kept, reason = value, _copy(self.model) if self.starts > 1 else {}, ended
+        self.emit(Started(self.samples, self.seconds, budget=budget, model=type(self.model).__name__, parameters=parameters))
+        while self.attempt < self.starts:
+            ended, value = self.once(self.attempt)
+            if ended == "interrupted" and self.folder.kept:
+                self.save(usable=not self.single)
+                self.emit(Finished(self.samples, self.seconds, reason=ended))
+                return ended
+            if self.best_tensors is None or value > self.best:
+                self.best, self.reason = value, ended
+                self.best_tensors = _copy(self.model) if self.starts > 1 else {}
             if ended == "interrupted":
-                reason = ended
+                self.reason = ended
                 break
-        if kept:
-            self.model.load_state_dict(kept)
+            if self.attempt + 1 < self.starts:
+                self.step, self.last, self.ended, self.begun = 0, -math.inf, None, False
+            self.attempt += 1
+        return self.finish()
+
+    def finish(self) -> str:
+        """Keep the best, say what is wrong with it, and store it."""
+        if self.best_tensors:
+            self.model.load_state_dict(self.best_tensors)
+        self.folder.save_model()
         self.warn()
-        self.emit(Finished(self.samples, self.seconds, reason=reason, quality=best if math.isfinite(best) else None))
+        quality = self.best if math.isfinite(self.best) else None
+        self.emit(Finished(self.samples, self.seconds, reason=self.reason, quality=quality))
+        if not self.extendable:
+            self.folder.forget()
+        return self.reason
+
+    @property
+    def extendable(self) -> bool:
+        """Whether more passes would follow, if there were more of a budget."""
+        return self.folder.kept and self.reason == "budget" and self.starts == 1 and not self.single
 
     def once(self, attempt: int) -> tuple[str, float]:
         """From one start to its end: why it ended, and the last objective."""
-        if hasattr(self.model, "begin"):
+        if not self.begun and hasattr(self.model, "begin"):
             self.model.begin(self.source, generator(derive(self.em.seed, "start", attempt)))
+        self.begun = True
         reason, value = self.passes(attempt)
+        if reason == "interrupted" and self.folder.kept:
+            return reason, value
+        if reason == "budget" and self.extendable:  # before it settles: the next pass, should there be one, follows from here
+            self.ended = None
+            self.save(usable=False)
         if getattr(self.model, "unsettled", False):
-            statistics, _ = self.world.gather(self.one_pass(attempt, self.em.steps), False)
+            self.settling = True
+            statistics, _ = self.world.gather(self.one_pass(attempt, self.em.steps), 0)
             self.model.settle(statistics)
             value = self.objective(statistics)
+            self.settling = False
         return reason, value
 
     def passes(self, attempt: int) -> tuple[str, float]:
         """Passes until one is the last: why, and the last objective."""
-        last, step = -math.inf, 0
-        while step < (1 if self.single else self.em.steps):
-            statistics, stop = self.world.gather(self.one_pass(attempt, step), self.cancelled)
+        while self.ended is None:
+            if self.step >= (1 if self.single else self.em.steps):
+                self.ended = "budget", self.last
+                break
+            own = self.one_pass(attempt, self.step)
+            if own is _STOPPED:
+                return "interrupted", self.last
+            statistics, flags = self.world.gather(own, self.cancelled + 2 * self.folder.due)
+            self.total, self.block = None, 0
             self.check(statistics)
             done = bool(self.model.update(statistics))
             if getattr(self.model, "looking", False):
                 self.kept = None if getattr(self.model, "outgrown", False) else self.kept
                 continue
-            step += 1
+            self.step += 1
             value = self.objective(statistics)
             self.report(value)
-            if done or (self.em.tolerance > 0 and self.batch is None and value - last < self.em.tolerance):
-                return "converged", value
-            if stop:
+            if done or (self.em.tolerance > 0 and self.batch is None and value - self.last < self.em.tolerance):
+                self.ended = "converged", value
+            self.last = value
+            if self.ended is None and flags & 1:
                 return "interrupted", value
-            last = value
-        return "budget", last
+            if flags & 2 and not self.single:
+                self.save(usable=self.starts == 1)
+        return self.ended
 
     def one_pass(self, attempt: int, step: int) -> Any:
-        """The merged statistics of this process's rows, which may be none."""
-        total = None
-        for batch, memory in self.batches() if self.batch is None else self.drawn(attempt, step, self.batch):
+        """The merged statistics of this process's rows, which may be none; `_STOPPED` where the fit was asked to stop."""
+        blocks = self.batches() if self.batch is None else self.drawn(attempt, step, self.batch)
+        for at, (batch, memory) in enumerate(blocks):
+            if at < self.block:
+                continue
             part = self.model.statistics(batch) if memory is None else self.model.statistics(batch, memory)
-            total = part if total is None else total.merge(part)
+            self.total = part if self.total is None else self.total.merge(part)
+            self.block = at + 1
+            self.folder.tick()
+            if memory is None and self.batch is None and self.world.size == 1 and self.folder.kept and not self.settling:
+                if self.folder.token.cancelled:
+                    return _STOPPED
+                if self.folder.due:
+                    self.save(usable=False)
         self.samples += self.batch or len(self.source)
+        total, self.total, self.block = self.total, None, 0
         return total
+
+    # ------------------------------------------------------------------------------------------- being remembered
+
+    def save(self, *, usable: bool) -> None:
+        """A checkpoint of everything that the rest of the fit depends on."""
+        mine = {"memories": [None if m is None else _stored(m) for _, m in self.kept or ()]}
+        state = {
+            "facts": self.em._scanned[0],
+            "scanned": self.em._scanned[1],
+            "passes": {name: getattr(self, name) for name in _REMEMBERED},
+            "total": held(self.total),
+            "best_tensors": None if self.best_tensors is None else {k: held(v) for k, v in self.best_tensors.items()},
+            "model": attributes_of(self.model),
+            "seconds": self.seconds,
+            "mine": self.world.objects(mine),
+        }
+        path = self.folder.save(state, self.samples, usable=usable)
+        if path is not None:
+            for listener in self.em.listeners:
+                listener(Saved(self.samples, self.seconds, str(path)))
+
+    def restore(self) -> None:
+        """Take back what `save` put down, if the run has it."""
+        state = self.folder.state
+        if state is not None and state["passes"] is not None:
+            with believed(Path(self.em.run or "")):
+                self._restore(state)
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        device = self.world.device
+        put_attributes(self.model, state["model"], device)
+        for name, value in state["passes"].items():
+            setattr(self, name, value)
+        self.total = rebuilt(state["total"], classes_of(self.model), device)
+        if state["best_tensors"] is not None:
+            self.best_tensors = {k: rebuilt(v, {}, device) for k, v in state["best_tensors"].items()}
+        self.began -= state["seconds"]
+        memories = state["mine"][self.world.rank]["memories"]
+        if memories:
+            classes = classes_of(self.model)
+            self.kept = [(batch, memory) for batch, memory in self._mapped_blocks(remembering=any(m is not None for m in memories))]
+            for (_, memory), tree in zip(self.kept, memories):
+                if tree is not None:
+                    vars(memory).update(rebuilt(tree, classes, device))
 
     def drawn(self, attempt: int, step: int, count: int) -> Iterator[tuple[Batch, Any]]:
         """This process's part of a mini-batch: rows drawn with replacement, the same ones whatever the number of processes."""
@@ -210,15 +363,17 @@ class _Fit:
             return
         keep = self.source.resident and not self.single and len(self.rows) * self.source.space.size * 8 <= KEPT_BYTES
         kept: list[tuple[Batch, Any]] = []
-        for start in range(self.rows.start, self.rows.stop, self.size) or [self.rows.start]:
-            raw = _rows(self.source, start, min(start + self.size, self.rows.stop))
-            batch = self.mapped(raw)
-            memory = self.model.remember(batch) if keep and hasattr(self.model, "remember") else None
+        for batch, memory in self._mapped_blocks(remembering=keep and hasattr(self.model, "remember")):
             if keep:
                 kept.append((batch, memory))
             yield batch, memory
         if keep:
             self.kept = kept
+
+    def _mapped_blocks(self, remembering: bool) -> Iterator[tuple[Batch, Any]]:
+        for start in range(self.rows.start, self.rows.stop, self.size) or [self.rows.start]:
+            batch = self.mapped(_rows(self.source, start, min(start + self.size, self.rows.stop)))
+            yield batch, self.model.remember(batch) if remembering else None
 
     def mapped(self, batch: Batch) -> Batch:
         """A block in the model's coordinates, on its device, in its floating type."""
@@ -270,11 +425,12 @@ class _Fit:
     @property
     def cancelled(self) -> bool:
         """Whether this process was asked to stop."""
-        return self.em.token is not None and self.em.token.cancelled
+        return self.folder.token.cancelled
 
     def emit(self, event: Event) -> None:
         """Tell the listeners, in the first process only."""
         if self.world.rank == 0:
+            self.folder.write(event)
             for listener in self.em.listeners:
                 listener(event)
 
@@ -307,6 +463,7 @@ class World:
             return cls(torch.distributed.get_rank(), torch.distributed.get_world_size(), device)
         from lightning_fabric import Fabric
 
+        require_script(em.devices, em.num_nodes)
         local = int(os.environ.get("LOCAL_WORLD_SIZE", em.devices)) if outside > 1 else em.devices
         nodes = outside // local if outside > 1 else em.num_nodes
         strategy = "ddp" if em.strategy == "auto" else em.strategy
@@ -320,19 +477,27 @@ class World:
 
     def merge(self, own: Any) -> Any:
         """The statistics of all ranks, merged in rank order: the same bits everywhere."""
-        return self.gather(own, False)[0]
+        return self.gather(own, 0)[0]
 
-    def gather(self, own: Any, flag: bool) -> tuple[Any, bool]:
-        """Merged statistics, and whether any rank raised its flag."""
+    def objects(self, own: Any) -> list[Any]:
+        """The same tree of every rank."""
         if self.size == 1:
-            return own, flag
-        message = torch.cat([torch.tensor([float(flag)], dtype=torch.float64), pack(own)]).to(self.device)
+            return [own]
+        found: list[Any] = [None] * self.size
+        torch.distributed.all_gather_object(found, own)
+        return found
+
+    def gather(self, own: Any, flags: int) -> tuple[Any, int]:
+        """Merged statistics, and the flags (bits) that any rank has raised."""
+        if self.size == 1:
+            return own, flags
+        message = torch.cat([torch.tensor([float(flags)], dtype=torch.float64), pack(own)]).to(self.device)
         sizes = self._all(torch.tensor([len(message)], device=self.device))
         padded = torch.zeros(int(max(sizes)), dtype=torch.float64, device=self.device)
         padded[: len(message)] = message
-        total, flagged = None, False
+        total, flagged = None, 0
         for content, size in zip(self._all(padded), sizes):
-            flagged |= bool(content[0])
+            flagged |= int(content[0])
             part = unpack(content[1 : int(size)], own)
             total = part if total is None else total.merge(part)
         return total, flagged
@@ -419,6 +584,11 @@ def _plain(facts: Facts) -> Facts:
     """Back to one count for all where no value is missing."""
     moments, gaps = facts.moments, bool(facts.missing.any()) or bool(facts.infinite.any())
     return facts if gaps else dataclasses.replace(facts, moments=dataclasses.replace(moments, count=moments.count[0]))
+
+
+def _stored(memory: Any) -> Any:
+    """What is kept beside a block, without what follows from its rows."""
+    return held({k: v for k, v in vars(memory).items() if k not in getattr(memory, "derived", ())})
 
 
 def _copy(model: Model) -> dict[str, Tensor]:

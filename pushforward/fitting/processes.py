@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,8 +29,9 @@ from pushforward.core.events import CancelToken
 if TYPE_CHECKING:
     from pushforward.fitting.trainer import Trainer
 
-__all__ = ["Processes", "interruptible"]
+__all__ = ["Processes", "interruptible", "require_script"]
 
+STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
 DOUBLE = ("64-true", "64", 64)
 SINGLE = ("32-true", "32", 32)
 
@@ -130,6 +132,7 @@ def _launch(trainer: Trainer) -> Any:
         from lightning_fabric import Fabric
 
         devices, strategy, nodes = _asked_for(trainer)
+        require_script(devices, nodes)
         fabric = Fabric(
             accelerator=trainer.accelerator,
             devices=devices,
@@ -138,6 +141,8 @@ def _launch(trainer: Trainer) -> Any:
             precision="32-true" if trainer.precision in DOUBLE else trainer.precision,  # type: ignore[arg-type]
             num_nodes=nodes,
         )
+    except InvalidValue:
+        raise
     except Exception as error:
         expected = isinstance(error, (ValueError, TypeError, RuntimeError, ImportError))
         if not expected and type(error).__name__ != "MisconfigurationException":
@@ -148,6 +153,27 @@ def _launch(trainer: Trainer) -> Any:
         atexit.unregister(_leave)  # one fit follows another
         atexit.register(_leave)
     return fabric
+
+
+def require_script(devices: Any, nodes: int = 1) -> None:
+    """InvalidValue where several processes are asked for, and there is no file that the others could be started from."""
+    if "LOCAL_RANK" in os.environ or _count(devices) * nodes == 1:  # this is one of them, or the only one
+        return
+    main = sys.modules.get("__main__")
+    if getattr(main, "__spec__", None) is None and not os.path.isfile(getattr(main, "__file__", "") or ""):
+        where = "a notebook" if "ipykernel" in sys.modules else "python -c or a prompt"
+        raise InvalidValue(
+            f"devices={devices} starts further processes by running the program's file again, and in {where} there is none; put the fit "
+            "into a script.py and run it by python script.py, or by torchrun --nproc_per_node=… script.py; or pass devices=1"
+        )
+
+
+def _count(devices: Any) -> int:
+    """How many processes are asked for on this machine, as far as that can be told: 'auto' and -1 may be one."""
+    if isinstance(devices, str):
+        text = devices.strip()
+        return len([part for part in text.split(",") if part.strip()]) if "," in text else int(text) if text.isdigit() else 1
+    return len(devices) if isinstance(devices, (list, tuple)) else max(1, int(devices))
 
 
 def _leave() -> None:
@@ -173,7 +199,10 @@ def _asked_for(trainer: Trainer) -> tuple[Any, Any, int]:
 
 @contextmanager
 def interruptible(token: CancelToken, decides: bool) -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM ask the fit to stop after the step; a second Ctrl-C stops at once. Yields the signals that came.
+    """Ctrl-C and signals that announce an end ask the fit to stop after the step; a second Ctrl-C stops at once.
+
+    These are SIGTERM, SIGHUP (a lost connection) and SIGUSR1 (what schedulers of clusters send ahead of time); those that
+    the process was told to ignore, as by nohup, stay ignored. Yields the signals that came.
 
     Of several processes the first decides; the others, which get the signal too, wait for its word.
     """
@@ -188,7 +217,8 @@ def interruptible(token: CancelToken, decides: bool) -> Iterator[list[int]]:
         came.append(number)
         token.cancel()
 
-    before = {number: signal.signal(number, ask if decides else signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    asking = [n for n in STOPPING if n == signal.SIGINT or signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, ask if decides else signal.SIG_IGN) for number in asking}
     try:
         yield came
     finally:

@@ -21,12 +21,13 @@ from pushforward.core.kinds import fits, hints_of
 from pushforward.core.model import Learner, Model
 from pushforward.core.numbers import settle
 from pushforward.core.phase import Optimizer
-from pushforward.core.registry import Value, read
+from pushforward.core.registry import read
 from pushforward.core.source import Source
 from pushforward.core.storage import write_text
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.budget import BUDGETS, EPOCHS, check_budget, extend
 from pushforward.fitting.film import Film, filming
+from pushforward.fitting.given import Given, as_json, require_stored
 from pushforward.fitting.schedules import Schedule
 
 __all__ = ["Trainer"]
@@ -35,10 +36,12 @@ Callback = Callable[[Event, Learner], None]
 GIVEN = "given with the fit"
 MOST_ROWS = 1 << 31
 """Rows that one step, or one look, can take at most."""
+FREE = ("save_every", "film", "accelerator", "devices", "strategy", "num_nodes")
+"""Settings that a resumed run may have anew: none of them shapes the result."""
 
 
 @dataclass
-class Trainer:
+class Trainer(Given):
     """Fits a learner by playing its phases on batches.
 
     Arguments:
@@ -62,7 +65,8 @@ class Trainer:
         save_every: seconds between checkpoints.
         film: look at this many samples again and again, from the same codes, and keep the frames in the run's pictures/film/;
             or a `Film` of something else.
-        resume: run folder to go on from, with the settings it was begun with.
+        resume: run folder to go on from, with the settings it was begun with. Others are refused, but for a longer budget and for
+            save_every, film, accelerator, devices, strategy and num_nodes, which may be new.
         start: a fitted model of the same kind whose weights to begin from (fine-tuning).
         accelerator, devices, strategy, precision, num_nodes: by Lightning Fabric's names.
         listeners: called with every event; callbacks: called with every event and the model.
@@ -161,7 +165,7 @@ class Trainer:
     def settings(self) -> dict[str, Any]:
         """Everything that shapes the result, as plain JSON."""
         skipped = {"run", "overwrite", "documents", "resume", "start", "listeners", "callbacks", "token", "reason", "extended"}
-        content = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name not in skipped}
+        content = {f.name: as_json(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name not in skipped}
         if self.held_out is not None and not isinstance(self.held_out, (int, float)):
             content["held_out"] = GIVEN
         if isinstance(self.film, Film):
@@ -187,16 +191,39 @@ class Trainer:
         if stored.get("held_out") == GIVEN and self.held_out is None:
             raise InvalidValue(f"{folder} was begun with held-out data of its own; pass the same as held_out=… to resume it")
         wanted = {n: getattr(self, n) for n in BUDGETS if getattr(self, n) is not None}
+        self._require_stored(stored, folder)
         for f in dataclasses.fields(self):
             if f.name in BUDGETS or f.name not in stored:
                 continue
-            if f.name in ("save_every", "held_out", "film") and getattr(self, f.name) != f.default:
+            if f.name in FREE and f.name in self.given:
+                continue
+            if f.name == "held_out" and stored[f.name] == GIVEN:
                 continue
             setattr(self, f.name, stored[f.name])
         budget = wanted or {n: stored[n] for n in BUDGETS if stored.get(n) is not None}
         for name in BUDGETS:
             setattr(self, name, extend(name, budget.get(name), stored))
         self.run, self.extended = folder, bool(wanted)
+
+    def _require_stored(self, stored: Mapping[str, Any], folder: Path) -> None:
+        """InvalidValue, by name, for what was given and is not the run's own."""
+        if self.run is not None and Path(self.run).resolve() != folder.resolve():
+            raise InvalidValue(f"resume={str(folder)!r} goes on in that folder, got run={str(self.run)!r} too; leave run out")
+        for name in ("start", "overwrite"):
+            if getattr(self, name):
+                raise InvalidValue(f"{name} is for a run that begins, and resume={str(folder)!r} goes on with one; leave {name} out")
+        given = {name: getattr(self, name) for name in self.given}
+        if self.held_out is not None and not isinstance(self.held_out, (int, float)):
+            given["held_out"] = GIVEN
+        if isinstance(given.get("optimizers"), Mapping):
+            given["optimizers"] = {phase: read(Optimizer, value) for phase, value in given["optimizers"].items()}
+        if isinstance(given.get("schedule"), Mapping):
+            given["schedule"] = {phase: read(Schedule, value) for phase, value in given["schedule"].items()}
+        elif "schedule" in given:
+            given["schedule"] = read(Schedule, given["schedule"])
+        if given.get("augment") is not None:
+            given["augment"] = [read(Augment, value) for value in given["augment"]]
+        require_stored(given, stored, folder, [name for name in stored if name not in (*BUDGETS, *FREE)])
 
 
 def _settings_in(path: Path) -> dict[str, Any]:
@@ -205,6 +232,8 @@ def _settings_in(path: Path) -> dict[str, Any]:
         stored = parsed_json(read_file(path))
     except ValueError as error:
         raise BadRun(f"{path} is damaged; restore it from a copy") from error
+    if isinstance(stored, dict) and stored.get("fitter") == "em":
+        raise BadRun(f"{path.parent} was begun by EM, not by a Trainer; resume it by EM(resume=…)")
     hints = hints_of(Trainer)
     odd = "" if isinstance(stored, dict) else "it"
     for name, value in stored.items() if not odd else ():
@@ -213,13 +242,3 @@ def _settings_in(path: Path) -> dict[str, Any]:
     if odd:
         raise BadRun(f"{path} is damaged ({odd} is of the wrong kind); restore it from a copy")
     return dict(stored)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Value):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value

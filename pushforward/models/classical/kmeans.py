@@ -88,6 +88,9 @@ class Memory:
     more each time (`rest`), before they are tried again.
     """
 
+    derived: ClassVar = ("x",)
+    """What follows from the rows, and need not be stored with a checkpoint."""
+
     def __init__(self, x: Tensor) -> None:
         self.x = _augmented(x)
         self.owner: Tensor | None = None
