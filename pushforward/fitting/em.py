@@ -336,8 +336,8 @@ class _Fit:
     def _restore(self, state: Mapping[str, Any]) -> None:
         device = self.world.device
         put_attributes(self.model, state["model"], device)
-        for name, value in state["passes"].items():
-            setattr(self, name, value)
+        for name in _REMEMBERED:
+            setattr(self, name, state["passes"][name])
         self.total = rebuilt(state["total"], classes_of(self.model), device)
         if state["best_tensors"] is not None:
             self.best_tensors = {k: rebuilt(v, {}, device) for k, v in state["best_tensors"].items()}
