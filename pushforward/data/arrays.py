@@ -46,6 +46,8 @@ def from_array(
     layout = layout or found
     if x.ndim >= 1 and len(x) == 0:
         raise BadSource(f"{name}: the data have no rows; expected at least one observation")
+    if 0 in x.shape[1:]:
+        raise BadSource(f"{name}: observations of shape {tuple(x.shape[1:])} hold no values; expected at least one column")
     x, space = _prepare(x, space, options)
     if space is None:
         space = options.like if options.like is not None and options.like.kind == "points" else Space.infer(x, form=form)

@@ -175,7 +175,7 @@ def _from_items(source: Any, options: Options) -> Source:
         from pushforward.data.loaders import from_loader
 
         return from_loader(source, options)
-    if hasattr(source, "__getitem__") and not isinstance(source, (dict, bytes)):
+    if hasattr(source, "__getitem__") and not isinstance(source, (dict, bytes, np.generic)):
         return from_dataset(source, options)
     if isinstance(source, Iterable) and not isinstance(source, (dict, bytes)):
         return from_iterable(source, options)

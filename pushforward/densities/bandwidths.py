@@ -62,13 +62,28 @@ def effective_count(n: int, weights: Tensor | None = None) -> float:
 
 def covariance(x: Tensor, weights: Tensor | None = None) -> Tensor:
     """(d, d) unbiased covariance of (n, d) x, float64; with weights, divided by 1 - sum w^2 as in SciPy."""
+    centred, w, rest = _centred(x, weights)
+    return (centred * w[:, None]).T @ centred / rest if rest > 0 else torch.zeros(x.shape[1], x.shape[1]).double()
+
+
+def _variances(x: Tensor, weights: Tensor | None) -> Tensor:
+    """(d,) the diagonal of `covariance` alone, which takes no more memory than x."""
+    centred, w, rest = _centred(x, weights)
+    return w @ centred.square() / rest if rest > 0 else torch.zeros(x.shape[1]).double()
+
+
+def _centred(x: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor, float]:
+    """(n, d) rows about their mean, (n,) weights that sum to one, and 1 - sum w^2."""
     x = x.detach().to("cpu", torch.float64)
     w = torch.ones(len(x), dtype=torch.float64) if weights is None else weights.detach().to("cpu", torch.float64)
     w = w / w.sum()
     centred = x - x[0]
-    centred = centred - w @ centred
-    rest = 1 - float(w.square().sum())
-    return (centred * w[:, None]).T @ centred / rest if rest > 0 else torch.zeros(x.shape[1], x.shape[1]).double()
+    return centred - w @ centred, w, 1 - float(w.square().sum())
+
+
+def _spread(x: Tensor, weights: Tensor | None, form: str) -> Tensor:
+    """What a form needs: (d, d) for a matrix, else (d,)."""
+    return covariance(x, weights) if form == "matrix" else _variances(x, weights)
 
 
 def scott(
@@ -78,7 +93,7 @@ def scott(
     """Scott's bandwidth of (n, d) x: (), (d,) or (d, d) by form, float64. ValueError where it would be zero."""
     d = x.shape[1]
     factor = effective_count(len(x), weights) ** (-1 / (d + 4))
-    return _scaled(covariance(x, weights), factor / math.sqrt(kernel_named(kernel).variance(d, shape)), form)
+    return _scaled(_spread(x, weights, form), factor / math.sqrt(kernel_named(kernel).variance(d, shape)), form)
 
 
 def silverman(
@@ -89,12 +104,12 @@ def silverman(
     d = x.shape[1]
     variance = kernel_named(kernel).variance(d, shape)
     factor = effective_count(len(x), weights) ** (-1 / (d + 4)) / math.sqrt(variance)
-    cov = covariance(x, weights)
     if d > 1:
-        return _scaled(cov, factor * (4 / (d + 2)) ** (1 / (d + 4)), form)
+        return _scaled(_spread(x, weights, form), factor * (4 / (d + 2)) ** (1 / (d + 4)), form)
+    cov = _variances(x, weights)
     quartile = _interquartile(x[:, 0].detach().to("cpu", torch.float64), weights) / 1.349
     robust = min(float(cov) ** 0.5, quartile) if quartile > 0 else float(cov) ** 0.5
-    return _scaled(torch.full((1, 1), robust**2, dtype=torch.float64), 0.9 * factor, form)
+    return _scaled(torch.full((1, 1) if form == "matrix" else (1,), robust**2, dtype=torch.float64), 0.9 * factor, form)
 
 
 def abramson(pilot: Tensor, weights: Tensor | None = None, *, power: float = 0.5) -> Tensor:
@@ -209,10 +224,12 @@ def _scaled(cov: Tensor, factor: float, form: str) -> Tensor:
     if form not in FORMS:
         raise InvalidValue(f"form must be one of {', '.join(map(repr, FORMS))}, got {form!r}; pass one of these")
     if form == "matrix":
-        if not bool(torch.linalg.eigvalsh(cov)[0] > 1e-12 * cov.diagonal().max()):
+        deviations = cov.diagonal().sqrt()
+        # Of the correlations: columns in different units are no reason to refuse.
+        if not bool((deviations > 0).all()) or not bool(torch.linalg.eigvalsh(cov / deviations / deviations[:, None])[0] > 1e-12):
             raise InvalidValue("bandwidth cannot be ruled from a singular covariance; use form 'axes' or pass a matrix")
         return cov * factor**2
-    variance = cov.diagonal() if form == "axes" else cov.diagonal().mean()
+    variance = cov if form == "axes" else cov.mean()
     if not bool((variance > 0).all()):
         flat = [i for i, v in enumerate(variance.reshape(-1).tolist()) if not v > 0]
         raise InvalidValue(f"bandwidth cannot be ruled from constant data (columns {flat}); pass bandwidth as a number")

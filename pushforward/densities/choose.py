@@ -83,7 +83,7 @@ class KernelSums:
         w = _positive(weights, self.count, "weights", zero=True)
         s = _positive(local, self.count, "local", zero=False)
         self.kept = torch.nonzero(w > 0)[:, 0]
-        width = float(self.scale.factor[0, 0]) if self.scale.kind == "number" else 1.0
+        width = float(self.scale.root[0]) if self.scale.kind == "number" else 1.0
         log_weights = (w[self.kept] / w.max()).log()
         self.bumps = Bumps(
             self._reduced(x)[self.kept],

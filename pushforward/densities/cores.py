@@ -81,7 +81,7 @@ class Core(Group):
         if self._state is None:
             weights, scales = self.bumps.log_weights.exp(), self.bumps.scales
             fixed = self.grid.narrowest == self.grid.widest
-            self._state = FourierState(self.grid).add(self.bumps.points, weights, None if fixed else scales / self.grid.scale.factor[0, 0])
+            self._state = FourierState(self.grid).add(self.bumps.points, weights, None if fixed else scales / self.grid.scale.root[0])
             self.error = self._state.inner_error * self._state.mass
         return self._state
 

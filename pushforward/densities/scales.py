@@ -26,7 +26,8 @@ class Scale:
     """The map from the user's coordinates to those in which the bandwidth is one.
 
     Arguments
-        factor: (d, d) float64, lower triangular with positive diagonal: L above.
+        root: float64, L above: (d, d), lower triangular with positive diagonal, or only its diagonal (d,) where it has no more, so
+            that many columns take little memory.
         kind: 'number', 'axes' or 'matrix': how the bandwidth was given.
 
     Example
@@ -34,8 +35,12 @@ class Scale:
         2.0794
     """
 
-    factor: Tensor
+    root: Tensor
     kind: str
+
+    def __post_init__(self) -> None:
+        if self.kind != "matrix" and self.root.ndim == 2:
+            object.__setattr__(self, "root", self.root.diagonal())
 
     @classmethod
     def of(cls, bandwidth: "float | Tensor | Scale", dimension: int) -> "Scale":
@@ -52,11 +57,16 @@ class Scale:
             return cls(_root(h), "matrix")
         if not bool(((h > 0) & h.isfinite()).all()):
             raise InvalidValue(f"bandwidth must be positive and finite, got {h.tolist()}; pass positive numbers")
-        return cls(torch.diag(h.expand(dimension).clone()), "axes" if h.ndim else "number")
+        return cls(h.expand(dimension).clone(), "axes" if h.ndim else "number")
 
     @property
     def dimension(self) -> int:
-        return self.factor.shape[0]
+        return self.root.shape[0]
+
+    @property
+    def factor(self) -> Tensor:
+        """(d, d) L itself."""
+        return self.root if self.root.ndim == 2 else torch.diag(self.root)
 
     @property
     def covariance(self) -> Tensor:
@@ -66,32 +76,32 @@ class Scale:
     @property
     def log_determinant(self) -> float:
         """log |L|: what to subtract from a log-density in the whitened coordinates."""
-        return float(self.factor.diagonal().log().sum())
+        return float((self.root.diagonal() if self.root.ndim == 2 else self.root).log().sum())
 
     @property
     def diagonal(self) -> Tensor | None:
         """(d,) bandwidths of the axes, or None for a full matrix."""
-        return None if self.kind == "matrix" else self.factor.diagonal()
+        return None if self.kind == "matrix" else self.root
 
     def whiten(self, x: Tensor) -> Tensor:
         """(n, d) to L^-1 x, (n, d)."""
         if self.diagonal is not None:
             return x / self.diagonal
-        return torch.linalg.solve_triangular(self.factor, x.T, upper=False).T.contiguous()
+        return torch.linalg.solve_triangular(self.root, x.T, upper=False).T.contiguous()
 
     def colour(self, u: Tensor) -> Tensor:
         """(n, d) to L u: the inverse of `whiten`."""
-        return u * self.diagonal if self.diagonal is not None else u @ self.factor.T
+        return u * self.diagonal if self.diagonal is not None else u @ self.root.T
 
     def select(self, axes: list[int]) -> "Scale":
         """The scale of the marginal over `axes`: the rows and columns of H there."""
         if self.kind == "matrix":
             return Scale(_root(self.covariance[axes][:, axes]), "matrix")
-        return Scale(self.factor[axes][:, axes], self.kind)
+        return Scale(self.root[axes], self.kind)
 
     def times(self, factor: float) -> "Scale":
         """The same shape, wider by `factor`."""
-        return Scale(self.factor * factor, self.kind)
+        return Scale(self.root * factor, self.kind)
 
 
 def _root(matrix: Tensor) -> Tensor:

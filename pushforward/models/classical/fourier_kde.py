@@ -25,7 +25,7 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.densities import FourierState, FrequencyGrid, Scale
 from pushforward.fitting.em import EM
-from pushforward.models.classical.gaussian import axes_of, refuse_conditions, subspace
+from pushforward.models.classical.gaussian import axes_of, known_values, refuse_conditions, refuse_unsquarable, subspace
 from pushforward.models.classical.kde import checked_bandwidth
 
 __all__ = ["FourierKDE"]
@@ -120,6 +120,7 @@ class FourierKDE(Model):
         if d > 3:
             raise BadSource(f"FourierKDE needs 1 to 3 coordinates, got {d}; use KDE, or PCA first")
         super().prepare(source, facts)
+        refuse_unsquarable(source, facts)
         low, high = facts.low, facts.high
         if self.box is not None:
             low, high = (torch.tensor(end, dtype=torch.float64) for end in self.box)
@@ -176,11 +177,8 @@ class FourierKDE(Model):
 
     def condition(self, known: Mapping[Any, float]) -> FourierKDE:
         """The law of the other axes, given {axis name or position: value}; refused where the density there is unknown."""
-        b = axes_of(self.fitted_space(), known)
-        a = [i for i in range(len(self.period_)) if i not in b]
-        if not a or not b:
-            raise InvalidValue("condition needs at least one axis known and one left free")
-        return self._with(self.state().condition(b, [float(v) for v in known.values()]), a)
+        b, a, values = known_values(self, known)
+        return self._with(self.state().condition(b, values.tolist()) if b else self.state(), a)
 
     def state(self) -> FourierState:
         """The coefficients as `densities.FourierState`, for merging by hand."""

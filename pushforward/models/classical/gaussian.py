@@ -172,12 +172,20 @@ class Correlation:
 
 
 def root(covariance: Tensor) -> Tensor:
-    """B (…, d, d) with B Bᵀ = Σ, for draws: from the eigenvectors of the correlations, and 0 for what does not vary."""
+    """B (…, d, d) with B Bᵀ = Σ, for draws, and 0 for what does not vary.
+
+    Cholesky's factor of the correlations, which changes as little as Σ does (eigenvectors may turn round); where they are singular,
+    from their eigenvectors.
+    """
     deviations = covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0).sqrt()
     safe = torch.where(deviations > 0, deviations, 1.0)
     correlation = covariance / safe[..., None, :] / safe[..., :, None]
-    values, axes = torch.linalg.eigh((correlation + correlation.mT) / 2)
-    return deviations[..., :, None] * axes * values.clamp_min(0).sqrt()[..., None, :]
+    correlation = (correlation + correlation.mT) / 2
+    factor, failed = torch.linalg.cholesky_ex(correlation)
+    if bool(failed.any()):
+        values, axes = torch.linalg.eigh(correlation)
+        factor = torch.where((failed > 0)[..., None, None], axes * values.clamp_min(0).sqrt()[..., None, :], factor)
+    return deviations[..., :, None] * factor
 
 
 def known_values(model: Model, known: Mapping[Any, Any]) -> tuple[list[int], list[int], Tensor]:
@@ -187,7 +195,12 @@ def known_values(model: Model, known: Mapping[Any, Any]) -> tuple[list[int], lis
     a = [i for i in range(space.size) if i not in b]
     if not a:
         raise InvalidValue("every axis is known; leave at least one free")
-    values = torch.tensor([float(v) for v in known.values()], dtype=torch.float64)
+    try:
+        values = torch.tensor([float(v) for v in known.values()], dtype=torch.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidValue(
+            f"values to condition on must be numbers, got {str(list(known.values()))[:100]}; give one for each axis"
+        ) from error
     if not bool(values.isfinite().all()):
         raise InvalidValue(f"values to condition on must be finite, got {values.tolist()[:8]}; leave unknown axes out")
     return b, a, values.to(model.device)

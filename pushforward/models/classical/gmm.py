@@ -26,7 +26,15 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.fitting.em import EM, sample_rows
-from pushforward.models.classical.gaussian import axes_of, known_values, refuse_conditions, refuse_large, root, subspace, too_far
+from pushforward.models.classical.gaussian import (
+    axes_of,
+    known_values,
+    refuse_conditions,
+    refuse_large,
+    root,
+    subspace,
+    too_far,
+)
 from pushforward.models.classical.kmeans import whole_number
 from pushforward.models.classical.missing import Conditional
 from pushforward.models.classical.mixtures import KINDS, Expected, Laws, bound, centred_sums, covariances, maximised, shaped, sums_of
@@ -328,7 +336,7 @@ class GMM(Model):
         law = Conditional.of(torch.isnan(x[0]), self._full())
         logits, filled = law.joint((x - shift) / scale, self.weights_, self.location_)
         means = (filled[0] * scale + shift)[:, a]
-        if not bool((logits > -math.inf).any() and means.isfinite().all()):
+        if not bool((logits > -math.inf).any() and means.square().isfinite().all()):
             raise too_far(values)
         covariances = (law.rest * torch.outer(scale, scale))[:, a][:, :, a]
         return GMM.of(logits[:, 0].softmax(0), means, covariances, subspace(self.fitted_space(), a))

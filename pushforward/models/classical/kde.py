@@ -33,7 +33,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
-from pushforward.core.model import Fitter, Model
+from pushforward.core.model import Fitter, Model, Symptom
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import register
@@ -45,7 +45,15 @@ from pushforward.densities.bandwidths import FORMS, Choice, abramson, likelihood
 from pushforward.densities.bounds import fold, images, log_masses
 from pushforward.densities.kernels import SHAPES, kernel_named
 from pushforward.fitting.em import EM
-from pushforward.models.classical.gaussian import axes_of, refuse_conditions, subspace
+from pushforward.models.classical.gaussian import (
+    axes_of,
+    known_values,
+    refuse_conditions,
+    refuse_large,
+    refuse_unsquarable,
+    subspace,
+    too_far,
+)  # fmt: skip
 
 __all__ = ["KDE", "checked_bandwidth"]
 
@@ -175,9 +183,12 @@ class KDE(Model):
         """Refuse conditions and bandwidths or bounds that do not fit the space."""
         refuse_conditions(self, source)
         d = source.space.size
+        if self.form == "matrix" and isinstance(self.bandwidth, str):
+            refuse_large(self, source)
         if not isinstance(self.bandwidth, str):
             Scale.of(torch.tensor(self.bandwidth, dtype=torch.float64), d)
         super().prepare(source, facts)
+        refuse_unsquarable(source, facts)
         ends = self._ends()
         outside = (facts.low < ends[0].cpu()) | (facts.high > ends[1].cpu())
         if bool(outside.any()):
@@ -204,6 +215,17 @@ class KDE(Model):
     def __getstate__(self) -> dict[str, Any]:
         """What pickle and deepcopy take: all but the prepared sums, which are made again on first use."""
         return {**self.__dict__, "_prepared": None}
+
+    def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
+        """A bandwidth at the end of what was searched, and tables that seem to lie on their side."""
+        found, (n, d) = [], self.points_.shape
+        if self.choice is not None and self.choice.at_edge:
+            seen = f"the likeliest bandwidth is at an end of the range, {self.choice.factor:.3g} times the rule's"
+            found.append(Symptom("bandwidth at the edge", seen, "remove repeated or rounded rows, or bandwidth='scott'"))
+        if self.fitted_space().kind == "points" and d > max(1000, 10 * n):
+            advice = "transpose it if its rows are columns; a kernel density of so few rows says little"
+            found.append(Symptom("more columns than rows", f"{n} rows of {d} columns: is the table transposed?", advice))
+        return tuple(found)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take back what `tensors` gave."""
@@ -276,11 +298,7 @@ class KDE(Model):
 
     def condition(self, known: Mapping[Any, float]) -> KDE:
         """The law of the other axes, given {axis name or position: value}; Gaussian and product kernels, closed form."""
-        space = self.fitted_space()
-        b = axes_of(space, known)
-        a = [i for i in range(self.points_.shape[1]) if i not in b]
-        if not a:
-            raise InvalidValue("every axis is known; leave at least one free")
+        b, a, values = known_values(self, known)
         if not b:
             return self.marginal(a)
         self._needs_axes("condition")
@@ -288,9 +306,10 @@ class KDE(Model):
         full = self.bandwidth_.ndim == 2
         if full and self._bounded(low, high):
             raise InvalidValue("a full bandwidth matrix with bounds has no closed conditional; use form='axes'")
-        values = torch.tensor([float(v) for v in known.values()], dtype=torch.float64, device=self.points_.device)
         log_v = self.weights_.log() + self._along(b, values, low, high)
         if not bool((log_v > -math.inf).any()):
+            if self.kernel == "gaussian":
+                raise too_far(values)
             raise InvalidValue(f"no bump reaches the values given for axes {b}; condition nearer to the data, or use the Gaussian kernel")
         points, h = self.points_[:, a], self._part(a)
         if full:
@@ -298,6 +317,8 @@ class KDE(Model):
             points = points + (values - self.points_[:, b]) @ gain.T
             h = self.bandwidth_[a][:, a] - gain @ self.bandwidth_[b][:, a]
             h = (h + h.T) / 2
+            if not bool(points.isfinite().all()):
+                raise too_far(values)
         return self._child(points, h, a, (log_v - log_v.max()).exp())
 
     def marginal(self, axes: Any) -> KDE:

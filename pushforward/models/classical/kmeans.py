@@ -38,7 +38,7 @@ from pushforward.core.registry import register
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.fitting.em import EM, sample_rows
-from pushforward.models.classical.gaussian import refuse_conditions
+from pushforward.models.classical.gaussian import refuse_conditions, refuse_unsquarable
 from pushforward.models.classical.starts import START_ROWS, at_random, plus_plus
 
 __all__ = ["KMeans", "whole_number"]
@@ -185,6 +185,7 @@ class KMeans(Model):
         """Refuse conditions; take the mean as origin until there are rows, and the spread as the unit."""
         refuse_conditions(self, source)
         super().prepare(source, facts)
+        refuse_unsquarable(source, facts)
         self.origin_ = facts.moments.mean.clone()
         # A power of two, so that dividing by it rounds nothing.
         spread = float(facts.moments.covariance.mean().sqrt())

@@ -1,0 +1,138 @@
+"""Queries, conditions and data at the ends of what float64 holds: a right answer or one clear line, never NaN."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import pushforward as pf
+
+X = torch.randn(200, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+MAKE: dict[str, Any] = {
+    "gaussian": pf.Gaussian,
+    "pca": pf.PCA,
+    "pca(1)": lambda: pf.PCA(1),
+    "gmm": lambda: pf.GMM(2),
+    "gmm(diagonal)": lambda: pf.GMM(2, "diagonal"),
+    "kde": pf.KDE,
+    "kde(matrix)": lambda: pf.KDE(form="matrix"),
+    "kde(exponential)": lambda: pf.KDE(kernel="exponential"),
+    "kde(product)": lambda: pf.KDE(kernel="biweight", shape="product", bandwidth=2.0),
+    "fourier_kde": pf.FourierKDE,
+    "kmeans": lambda: pf.KMeans(2),
+}
+SIZES = [1e30, 1e100, 1e150, 1e200, 1e300]
+
+
+@pytest.fixture(scope="module", params=MAKE)
+def model(request: pytest.FixtureRequest) -> Any:
+    return MAKE[request.param]().fit(X)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_queries_far_away(model: Any, size: float) -> None:
+    far = torch.tensor([[size, 0.0], [-size, size], [0.0, -size]], dtype=torch.float64)
+    if hasattr(model, "log_prob"):
+        value = model.log_prob(far)
+        assert not bool(value.isnan().any())
+        assert bool((value < model.log_prob(X).min()).all())
+        if size <= 1e150 and type(model) is pf.Gaussian:
+            scatter = torch.linalg.solve(model.covariance_, (far - model.mean_).T).T
+            torch.testing.assert_close(value, -0.5 * ((far - model.mean_) * scatter).sum(1), rtol=1e-9, atol=0)
+    if hasattr(model, "density"):
+        assert model.density(far).tolist() == [0, 0, 0]
+    if hasattr(model, "responsibilities"):
+        share = model.responsibilities(far)
+        torch.testing.assert_close(share.sum(1), torch.ones(3, dtype=share.dtype))
+        assert torch.equal(share.argmax(1), model.assign(far))
+    if hasattr(model, "encode"):
+        assert bool(model.encode(far / 4).isfinite().all())
+
+
+@pytest.mark.parametrize("value", [*SIZES, -1e200, math.nan, math.inf, -math.inf, "a", None])
+def test_conditions_far_away(model: Any, value: Any) -> None:
+    if "Conditions" not in pf.capabilities(model):
+        pytest.skip("has no conditionals")
+    law, refused = None, ""
+    try:
+        law = model.condition({0: value})
+    except pf.InvalidValue as error:
+        refused = str(error)
+    number = isinstance(value, float) and math.isfinite(value)
+    if law is None:
+        assert 0 < len(refused) < 250
+        assert type(model) is not pf.Gaussian or not number
+        return
+    assert number
+    drawn = law.sample(5, rng=0)
+    assert bool(drawn.isfinite().all())
+    assert bool(law.log_prob(drawn).isfinite().all())
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "pca", "kde", "fourier_kde", "kmeans"])
+@pytest.mark.parametrize("a", [1e200, 1e-200])
+def test_columns_that_cannot_be_squared_are_named(kind: str, a: float) -> None:
+    x = X * torch.tensor([1.0, a], dtype=torch.float64)
+    with pytest.raises(pf.BadSource, match="column 'x1' spans"):
+        MAKE[kind]().fit(x)
+
+
+@pytest.mark.parametrize("kind", MAKE)
+@pytest.mark.parametrize(
+    "x", [np.zeros((10, 0)), torch.zeros(10, 0), np.zeros((5, 1, 0, 4)), [[], []], np.float64(3), torch.tensor(3.0), 5]
+)
+def test_data_without_values_are_refused_in_one_line(kind: str, x: Any) -> None:
+    with pytest.raises(pf.PushforwardError) as caught:
+        MAKE[kind]().fit(x)
+    assert "\n" not in str(caught.value)
+
+
+# ----------------------------------------------------------------------------------------------------- wide tables
+
+
+@pytest.mark.parametrize("settings", [{}, {"bandwidth": "silverman"}, {"bandwidth": 2.0}, {"form": "number"}, {"kernel": "exponential"}])
+def test_a_kernel_density_of_many_columns_takes_no_more_memory_than_they_do(settings: dict[str, Any]) -> None:
+    """Its bandwidths are one per axis: no d x d matrix, which for these columns would be 1.15 GB."""
+    x = np.random.default_rng(0).normal(size=(30, 12_000))
+    made: list[tuple[int, ...]] = []
+    original = torch.Tensor.__matmul__
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("diag", "eye", "zeros", "empty", "diag_embed"):
+            patch.setattr(torch, name, _watched(getattr(torch, name), made))
+        patch.setattr(torch.Tensor, "__matmul__", _watched(original, made))
+        with pytest.warns(pf.FitWarning, match="transposed"):
+            model = pf.KDE(**settings).fit(x)
+        value = model.log_prob(x[:3])
+        model.sample(2, rng=0)
+    assert bool(value.isfinite().all())
+    assert all(math.prod(shape) <= 2 * x.size for shape in made), made
+
+
+def _watched(function: Any, made: list[tuple[int, ...]]) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        out = function(*args, **kwargs)
+        made.append(tuple(out.shape))
+        return out
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "make",
+    [pf.Gaussian, pf.GMM, lambda: pf.GMM(2, "tied"), lambda: pf.KDE(form="matrix"), lambda: pf.KDE(form="matrix", bandwidth="silverman")],
+)
+def test_matrices_that_cannot_be_held_are_refused_before_they_are_made(make: Any) -> None:
+    x = np.zeros((2, 100_000))
+    x[1] = 1
+    with pytest.raises(pf.BadSource, match="is the table transposed"):
+        make().fit(x)
+
+
+def test_two_rows_of_many_columns_are_fitted_and_said() -> None:
+    x = np.random.default_rng(0).normal(size=(2, 100_000))
+    with pytest.warns(pf.FitWarning, match="is the table transposed"):
+        assert bool(pf.KDE().fit(x).log_prob(x).isfinite().all())
