@@ -339,6 +339,8 @@ class _Fit:
         for name in _REMEMBERED:
             setattr(self, name, state["passes"][name])
         self.total = rebuilt(state["total"], classes_of(self.model), device)
+        if self.total is not None and not dataclasses.is_dataclass(self.total):
+            raise TypeError("the merged statistics are none")
         if state["best_tensors"] is not None:
             self.best_tensors = {k: rebuilt(v, {}, device) for k, v in state["best_tensors"].items()}
         self.began -= state["seconds"]

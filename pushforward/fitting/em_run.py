@@ -210,7 +210,7 @@ def stored_settings(folder: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("fitter") != "em":
         other = "it was begun by a Trainer: pass Trainer(resume=…)" if content else "it holds no trainer.json; begin a new run"
         raise BadRun(f"{folder} cannot be resumed by EM: {other}")
-    kinds = {"steps": int, "tolerance": (int, float), "block": (int, type(None)), "seed": int}
+    kinds: dict[str, Any] = {"steps": int, "tolerance": (int, float), "block": (int, type(None)), "seed": int}
     for name, kind in kinds.items():
         if not isinstance(content.get(name, ""), kind) or isinstance(content[name], bool):
             raise BadRun(f"{path} is damaged ({name} is of the wrong kind); restore it from a copy")

@@ -27,6 +27,7 @@ from pushforward.core.events import CancelToken, Event
 from pushforward.core.registry import catalogue
 from pushforward.core.source import Subset
 from pushforward.fitting.checkpoint import Checkpoints
+from pushforward.fitting.em_run import held, rebuilt
 from pushforward.fitting.log import read_log
 
 PASSES: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
@@ -154,6 +155,27 @@ def test_stopped_during_the_scan_before_the_pass(folder: Path) -> None:
     state = Checkpoints(folder / "run").newest()
     assert 0 < state["scanned"] < 300_000
     equal(pf.Gaussian().fit(x), pf.Gaussian().fit(x, by=pf.EM(resume=folder / "run")))
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (0, 2, 1)])
+def test_tensors_come_back_in_the_order_in_which_they_lay_in_memory(axes: tuple[int, ...], folder: Path) -> None:
+    x = torch.randn(3, 4, 5, dtype=torch.float64).permute(axes)
+    Checkpoints(folder).save({"x": held({"x": x, "more": (x, [x[..., None]], None)})}, 0)
+    back = rebuilt(Checkpoints(folder).newest()["x"], {}, torch.device("cpu"))
+    for one, two in ((x, back["x"]), (x, back["more"][0]), (x[..., None], back["more"][1][0])):
+        assert torch.equal(one, two)
+        assert one.squeeze().stride() == two.squeeze().stride()
+
+
+@pytest.mark.parametrize("damage", ["model", "passes", "total", "mine", "origin", "seconds"])
+def test_a_damaged_state_is_refused_in_one_line(damage: str, folder: Path) -> None:
+    fitted("kmeans budget", run=folder / "run")
+    checkpoints = Checkpoints(folder / "run")
+    state = dict(checkpoints.newest())
+    state[damage] = "spoilt"
+    checkpoints.save(state, 10**6)
+    with pytest.raises(pf.BadRun):
+        fitted("kmeans budget", resume=folder / "run")
 
 
 @pytest.mark.parametrize("name", ["gmm", "kmeans budget", "kmeans batch"])
