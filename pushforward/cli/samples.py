@@ -75,7 +75,7 @@ def drawn(run: Run, n: int, y: Any, seed: int) -> Any:
     starts = range(0, n, DRAWN_AT_ONCE)
     return torch.cat(
         [
-            run.model.sample(min(DRAWN_AT_ONCE, n - i), y=None if y is None else given[i : i + DRAWN_AT_ONCE], rng=stream).cpu()
+            run.model.sample(min(DRAWN_AT_ONCE, n - i), y=None if given is None else given[i : i + DRAWN_AT_ONCE], rng=stream).cpu()
             for i in starts
         ]
     )

@@ -311,7 +311,8 @@ def _require(module: str, path: Path) -> None:
     try:
         __import__(module)
     except ImportError as error:
-        raise MissingExtra(module, "tables", f"reading {path.name}") from error
+        extra = "tables" if module in ("pandas", "pyarrow") else "more-tables"
+        raise MissingExtra(module, extra, f"reading {path.name}") from error
 
 
 def _unreadable(path: Path, error: Exception) -> BadSource:
