@@ -6,18 +6,14 @@ import json
 import math
 import os
 import sys
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from pushforward.core.errors import DataWarning
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Voice", "first_process", "plain_warnings", "stderr", "stdout"]
+__all__ = ["Voice", "first_process", "stderr", "stdout"]
 
 
 def stderr() -> Console:
@@ -74,24 +70,6 @@ class Voice:
             self.write(json.dumps(finite(content), default=str, ensure_ascii=False))
         elif text:
             self.write(text)
-
-
-@contextmanager
-def plain_warnings() -> Iterator[None]:
-    """While a command runs, what its data lack is said in a line of its own, once, instead of as a Python warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", DataWarning)
-        usual, said = warnings.showwarning, set()
-
-        def show(message: Any, category: Any, *place: Any, **more: Any) -> None:
-            if not issubclass(category, DataWarning):
-                usual(message, category, *place, **more)
-            elif str(message) not in said:
-                said.add(str(message))
-                Voice().warn(str(message))
-
-        warnings.showwarning = show  # type: ignore[assignment]
-        yield
 
 
 def finite(content: Any) -> Any:

@@ -17,9 +17,8 @@ from typing import Any
 
 import typer
 
-from pushforward.cli.console import plain_warnings
 from pushforward.cli.help import SETTINGS, Group
-from pushforward.core.errors import PushforwardError, shortened, suggestion
+from pushforward.core.errors import DataWarning, PushforwardError, shortened, suggestion
 
 __all__ = ["main", "COMMANDS"]
 
@@ -118,14 +117,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in given or os.environ.get("PUSHFORWARD_DEBUG", "") not in ("", "0")
     given = [a for a in given if a != "--debug"]
     with warnings.catch_warnings():
+        warnings.simplefilter("default", DataWarning)  # whatever filters a user has set: each once
         warnings.showwarning = _warn
         return _run(given, debug)
 
 
 def _run(given: list[str], debug: bool) -> int:
     try:
-        with plain_warnings():
-            code = typer.main.get_command(app).main(args=given, prog_name="pushforward", standalone_mode=False, obj=_typed(given))
+        code = typer.main.get_command(app).main(args=given, prog_name="pushforward", standalone_mode=False, obj=_typed(given))
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BrokenPipeError:

@@ -74,6 +74,11 @@ def read(
             does not tell (`pushforward.data.table_format.TableFormat`); `source.notes` says what was decided. `na` are texts
             or numbers that mean 'missing', such as -999; dates=False leaves ISO dates as text.
 
+    A folder or zip that holds both a training and a test set (train/ beside test/, say) is refused: name one of them
+    ('photos/train', or 'photos.zip:train'). A DataLoader gives the rows of its sampler and batches, through its collate_fn;
+    a sampler that draws other rows every epoch is refused. What is left out is counted and named in the source's `notes`,
+    and warned of with `DataWarning`.
+
     Raises BadSource for what cannot be read or learnt from, InvalidValue and ShapeMismatch for arguments that do not fit.
     """
     options = Options.check(

@@ -125,8 +125,7 @@ def _survey_pictures(path: Path | str, options: Options) -> Report:
         [Trouble("unreadable", f"{len(bad)} of {len(listing.files)} pictures cannot be read", "replace or remove them")] if bad else []
     )
     mixed = _mixed([h for _, h in good], options)
-    notes = tuple(listing.notes() + _beside(listing))
-    found: dict[str, Any] = {"name": options.name, "unreadable": tuple(bad), "notes": notes}
+    found: dict[str, Any] = {"name": options.name, "unreadable": tuple(bad), "notes": (*listing.notes(), *_beside(listing))}
     if mixed or not good:
         return Report(count=len(good), space=None, resident=True, troubles=(*troubles, *mixed), **found)
     try:
