@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pushforward.compat.conventions import Adapter, array, number, one_of, passes, seed_of, tensor, whole
-from pushforward.core.errors import InvalidValue
+from pushforward.core.errors import FitWarning, InvalidValue
 from pushforward.core.source import Arrays
 from pushforward.models.classical.gmm import GMM
 
@@ -116,6 +116,8 @@ class GaussianMixture(DensityMixin, Adapter):
         if not self.converged_:
             advice = "Best performing initialization did not converge. Try different init parameters, or increase max_iter or tol."
             warnings.warn(advice, ConvergenceWarning, stacklevel=2)
+        for symptom in self.model_.symptoms({}):
+            warnings.warn(f"{symptom.name}: {symptom.seen}; try: {symptom.advice}", FitWarning, stacklevel=2)
         return self
 
     def fit_predict(self, X: Any, y: Any = None) -> NDArray[Any]:
@@ -208,7 +210,7 @@ class GaussianMixture(DensityMixin, Adapter):
 def _learn(model: GMM, source: Arrays, given: dict[str, NDArray[Any]], settings: dict[str, Any]) -> tuple[int, list[float], bool]:
     """Passes from the model's own start, or from what was given in its place."""
     if not given:
-        return passes(model, source, **settings)
+        return _silently(model, source, settings)
     own: Callable[[Any, torch.Generator], None] = model.begin
 
     def begin(source: Any, rng: torch.Generator) -> None:
@@ -225,9 +227,18 @@ def _learn(model: GMM, source: Arrays, given: dict[str, NDArray[Any]], settings:
 
     model.begin = begin  # type: ignore[method-assign]
     try:
-        return passes(model, source, **settings)
+        return _silently(model, source, settings)
     finally:
         del model.begin
+
+
+def _silently(model: GMM, source: Arrays, settings: dict[str, Any]) -> tuple[int, list[float], bool]:
+    """Passes of one of several starts, whose symptoms nobody needs: `fit` says those of the one that is kept."""
+    model.symptoms = lambda vitals: ()  # type: ignore[method-assign]
+    try:
+        return passes(model, source, **settings)
+    finally:
+        del model.symptoms
 
 
 def _shape(kind: str, k: int, d: int) -> tuple[int, ...]:

@@ -150,6 +150,13 @@ def test_a_listener_that_shows_warnings_is_enough() -> None:
     assert shown.count("Warned") == 1
 
 
+def test_the_adapter_says_it_once_whatever_the_number_of_starts() -> None:
+    with pytest.warns(pf.FitWarning, match="outliers") as said:
+        GaussianMixture(3, n_init=3, random_state=0).fit(spoilt("outlier").numpy())
+    assert len(said) == 1
+    assert said[0].filename == __file__
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_starts_share_one_floor(kind: str) -> None:
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(200, 2)))
