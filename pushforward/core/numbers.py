@@ -8,10 +8,7 @@ model has centred and scaled it.
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import warnings
-from abc import ABCMeta
 from typing import Any
 
 import numpy as np
@@ -20,66 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.scalars import Settled, plain, settle
 
 __all__ = ["Settled", "plain", "settle", "whole", "is_sparse", "numeric", "tensor_over", "floating"]
 
 SMALL = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16)
 """Types whose every value float32 holds exactly."""
 LOW = (torch.float16, torch.bfloat16)
-
-
-def plain(value: Any) -> Any:
-    """A NumPy scalar, an array or tensor without axes as the Python number, bool or text that it is; the rest unchanged.
-
-    Lists and tuples are gone through, so that `hidden=(np.int64(8),)` is plain too.
-    """
-    if isinstance(value, np.generic) or (isinstance(value, (np.ndarray, Tensor)) and value.ndim == 0):
-        number = value.item()
-        return float(number) if isinstance(number, np.longdouble) else number
-    if type(value) in (list, tuple):
-        return type(value)(plain(v) for v in value)
-    return value
-
-
-class Settled(ABCMeta):
-    """The metaclass of whatever has settings: NumPy's and torch's scalars reach its `__init__` as Python's."""
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        """An instance, made with plain arguments, and with its tensors on the CPU whatever torch's default device."""
-        names = list(cls.__signature__.parameters.values()) if any(_is_row(v) for v in (*args, *kwargs.values())) else []
-        given = {p.name: p for p in names}
-        first = [_listed(v, names[i]) if i < len(names) else plain(v) for i, v in enumerate(args)]
-        named = {k: _listed(v, given[k]) if k in given else plain(v) for k, v in kwargs.items()}
-        plainly = functools.partial(super().__call__, *first, **named)
-        if torch.get_default_device().type == "cpu":
-            return plainly()
-        with torch.device("cpu"):
-            return plainly()
-
-    @property
-    def __signature__(cls) -> Any:
-        """That of `__init__`, which `__call__` above would hide."""
-        import inspect
-
-        own = inspect.signature(cls.__init__)  # type: ignore[misc]
-        return own.replace(parameters=list(own.parameters.values())[1:], return_annotation=inspect.Signature.empty)
-
-
-def _is_row(value: Any) -> bool:
-    return isinstance(value, (np.ndarray, Tensor)) and value.ndim == 1
-
-
-def _listed(value: Any, parameter: Any) -> Any:
-    """An array for a parameter that is a sequence of whole numbers as a tuple."""
-    wanted = str(parameter.annotation)
-    return tuple(value.tolist()) if _is_row(value) and ("Sequence[int]" in wanted or "int, ..." in wanted) else plain(value)
-
-
-def settle(settings: Any) -> None:
-    """Make the fields of a dataclass plain, in its `__post_init__`."""
-    for field in dataclasses.fields(settings):
-        if field.init:
-            object.__setattr__(settings, field.name, plain(getattr(settings, field.name)))
 
 
 def whole(value: Any, name: str, *, least: int = 0) -> int:

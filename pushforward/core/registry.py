@@ -17,7 +17,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quoted, suggestion
 from pushforward.core.kinds import fits, hints_of
-from pushforward.core.numbers import Settled
+from pushforward.core.scalars import Settled
 
 __all__ = ["Value", "read", "register", "registered_models", "model_class", "model_name", "catalogue", "unlisted"]
 
