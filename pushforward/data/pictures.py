@@ -93,7 +93,9 @@ def opened(file: Any, name: str) -> Iterator[Image.Image]:
     with file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with decoding(name, "the picture is damaged or cut short"):
-            start = file.read(_START)
+            start = file.read(32)
+            if start[:1] == b"P" or start[:4] == b"\xff\x4f\xff\x51" or start[4:8] in (b"ftyp", b"jP  "):
+                start += file.read(_START - len(start))  # formats whose depth or header Pillow does not tell
             picture = _open(file, name, start)
         with picture:
             _refuse_bomb(picture, name)
