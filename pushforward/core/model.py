@@ -346,14 +346,14 @@ def _as_they_are(model: Learner, loss: Callable[[Batch, Step], Terms]) -> Callab
     learners = [part for part in model.modules() if isinstance(part, Learner)]
 
     def taken(batch: Batch, step: Step) -> Terms:
-        before = [learner._mode_is_set for learner in learners]
+        before = [(learner._mode_is_set, learner._in_loss) for learner in learners]
         for learner in learners:
-            learner._mode_is_set = True
+            learner._mode_is_set = learner._in_loss = True
         try:
             return loss(batch, step)
         finally:
             for learner, was in zip(learners, before):
-                learner._mode_is_set = was
+                learner._mode_is_set, learner._in_loss = was
 
     return taken
 
@@ -370,6 +370,9 @@ class Learner(Model):
 
     _mode_is_set = False
     """Within a loss, or within another method that looks: the mode is not to be changed again."""
+
+    _in_loss = False
+    """Within a loss: gradients of the parameters are wanted, and batch norm looks at all rows at once."""
 
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)
@@ -396,7 +399,7 @@ class Learner(Model):
 
     def blockwise(self, function: Callable[..., Tensor], *rows: Tensor | None) -> Tensor:
         """function(*rows), a block of rows at a time; followed by gradients only if one of `rows` asks for them."""
-        return in_blocks(function, *rows, width=self.width())
+        return function(*rows) if self._in_loss else in_blocks(function, *rows, width=self.width())
 
     def width(self) -> int:
         """How many numbers one observation is in model coordinates."""
