@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import warnings
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from pushforward.compat.conventions import Adapter, array, number, one_of, passes, seed_of, tensor, whole
+from pushforward.compat.conventions import Adapter, array, by_blocks, dense, number, one_of, passes, seed_of, weights_of, whole
 from pushforward.core.errors import InvalidValue
 from pushforward.core.random import generator
 from pushforward.models.classical.kmeans import KMeans as Centres
@@ -26,11 +30,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
 
     **Reference** scikit-learn's `cluster.KMeans`. From the same centres it takes the same steps. It differs in this:
 
-    * a centre that owns no row stays where it is, where scikit-learn moves it to the farthest row;
     * random starts are other draws for the same `random_state`, chosen among the different rows, so that (up to 16384
       rows) their order does not matter and whole weights are repetitions;
     * with weights, `tol` is relative to the weighted variance;
-    * sparse matrices are refused; `algorithm` ('lloyd' or 'elkan'), `copy_x` and `verbose` change nothing.
+    * `algorithm` ('lloyd' or 'elkan') and `copy_x` change nothing; sparse rows are dense a block at a time, in `init` whole.
 
     **Arguments**
         n_clusters: k.
@@ -38,6 +41,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         n_init: starts to follow to the end, the lowest inertia being kept; 'auto' for 10 if they are random rows or a
             function, otherwise 1.
         max_iter: the most passes.
+        verbose: 1 prints the inertia of every pass.
         tol: stop when the centres' summed squared movement is below this times the mean variance of the columns.
         random_state: seed of the starts.
 
@@ -74,30 +78,40 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         self.algorithm = algorithm
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Learn from rows X (n, d) with weights (n,)."""
-        rows = self._rows(X, reset=True)
-        k = whole("n_clusters", self.n_clusters)
-        one_of("algorithm", self.algorithm, ("lloyd", "elkan"))
-        if len(rows) < k:
-            raise InvalidValue(f"n_samples={len(rows)} should be >= n_clusters={k}")
+        """Learn from rows X (n, d), sparse ones too, with weights (n,)."""
+        rows = self._rows(X, reset=True, sparse=True)
+        n, k = rows.shape[0], whole("n_clusters", self.n_clusters)
+        if one_of("algorithm", self.algorithm, ("lloyd", "elkan")) == "elkan" and k == 1:
+            warnings.warn("algorithm 'elkan' has nothing to save with one cluster; 'lloyd' is meant", RuntimeWarning, stacklevel=2)
+        if n < k:
+            raise InvalidValue(f"n_samples={n} should be >= n_clusters={k}")
         source, state = self._source(rows, sample_weight), check_random_state(self.random_state)
+        weights = source.weights
         most, tolerance = whole("max_iter", self.max_iter), number("tol", self.tol)
         best = np.inf
         for _ in range(self._starts()):
             seed = seed_of(state)
-            model = Centres(k, self._start(rows, source.weights, seed), tolerance=tolerance, precision=rows.dtype.name)
-            taken, _values, _done = passes(model, source, steps=most, tolerance=0, seed=seed)
-            inertia = _inertia(model, rows, source.weights)
+            model = Centres(k, self._start(rows, weights, seed), tolerance=tolerance, precision=rows.dtype.name)
+            told = self._printed(n if weights is None else float(weights.sum()))
+            taken, _values, done = passes(model, source, steps=most, tolerance=0, seed=seed, after=told)
+            if self.verbose and done:
+                reason = f"center shift is within tolerance {tolerance}" if tolerance else "strict convergence"
+                print(f"Converged at iteration {taken - 1}: {reason}.")
+            inertia = _inertia(model, rows, weights)
             if inertia < best:
                 best, self.model_, self.n_iter_ = inertia, model, taken
         self.inertia_ = best
         self.cluster_centers_ = array(self.model_.centres_).astype(rows.dtype)
         self.labels_ = self._labels(rows)
+        distinct = len(np.unique(self.labels_))
+        if distinct < k:
+            message = f"only {distinct} of the {k} clusters own rows; X may hold fewer different rows than n_clusters={k}"
+            warnings.warn(message, ConvergenceWarning, stacklevel=2)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The nearest centre of each row (n,), int32."""
-        return self._labels(self._rows(X, reset=False))
+        return self._labels(self._rows(X, reset=False, sparse=True))
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[Any]:
         """Fit, and the nearest centre of each row (n,), int32."""
@@ -106,33 +120,51 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
 
     def transform(self, X: Any) -> NDArray[Any]:
         """Distance of each row to each centre (n, k), in the type of X."""
-        rows = self._rows(X, reset=False)
-        return array(self.model_.distances(tensor(rows))).astype(rows.dtype)
+        rows = self._rows(X, reset=False, sparse=True)
+        return by_blocks(self.model_.distances, rows).astype(rows.dtype)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Minus the inertia of these rows."""
-        rows = self._rows(X, reset=False)
-        return -_inertia(self.model_, rows, self._source(rows, sample_weight).weights)
+        rows = self._rows(X, reset=False, sparse=True)
+        weights = None if sample_weight is None else torch.from_numpy(weights_of(sample_weight, rows.shape[0]))
+        return -_inertia(self.model_, rows, weights)
 
     @property
     def _n_features_out(self) -> int:
         return len(self.cluster_centers_)
 
-    def _labels(self, rows: NDArray[Any]) -> NDArray[Any]:
-        return array(self.model_.assign(tensor(rows))).astype(np.int32)
+    def _labels(self, rows: Any) -> NDArray[Any]:
+        return by_blocks(self.model_.assign, rows).astype(np.int32)
+
+    def _printed(self, weight: float) -> Callable[[int, float], bool] | None:
+        """What prints a pass, if `verbose` asks for it: the model's objective is -ln(inertia / weight)."""
+        if not self.verbose:
+            return None
+        print("Initialization complete")
+
+        def told(count: int, value: float) -> bool:
+            print(f"Iteration {count - 1}, inertia {math.exp(-value) * weight:.6g}.")
+            return False
+
+        return told
 
     def _starts(self) -> int:
         if self.n_init == "auto":
             return RANDOM_STARTS if callable(self.init) or (isinstance(self.init, str) and self.init == "random") else 1
         count = whole("n_init", self.n_init)
-        return count if callable(self.init) or isinstance(self.init, str) else 1
+        if callable(self.init) or isinstance(self.init, str):
+            return count
+        if count > 1:
+            message = f"the centres to begin from are given, so there is one start, and not n_init={count}; pass n_init=1"
+            warnings.warn(message, RuntimeWarning, stacklevel=3)
+        return 1
 
-    def _start(self, rows: NDArray[Any], weights: torch.Tensor | None, seed: int) -> Any:
+    def _start(self, rows: Any, weights: torch.Tensor | None, seed: int) -> Any:
         """The model's argument for scikit-learn's `init`."""
         k = int(self.n_clusters)
         if isinstance(self.init, str):
             name = {"k-means++": "kmeans++", "random": "random"}[one_of("init", self.init, ("k-means++", "random"))]
-            return _sorted_start(name, rows, k, weights, seed) if len(rows) <= START_ROWS else name
+            return _sorted_start(name, dense(rows), k, weights, seed) if rows.shape[0] <= START_ROWS else name
         given = self.init(rows, k, random_state=np.random.RandomState(seed)) if callable(self.init) else self.init
         centres = np.asarray(given, dtype=np.float64)
         if centres.shape != (k, rows.shape[1]):
@@ -141,15 +173,19 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 
-def _inertia(model: Centres, rows: NDArray[Any], weights: Any) -> float:
+def _inertia(model: Centres, rows: Any, weights: torch.Tensor | None) -> float:
     """Σ w |x - c|² over the rows and their nearest centres."""
-    x = tensor(rows).to(model.centres_)
-    squares = (x - model.centres_[model.assign(tensor(rows))]).square().sum(1)
-    return float(squares.sum() if weights is None else weights @ squares)
+
+    def squares(x: torch.Tensor) -> torch.Tensor:
+        return (x.to(model.centres_) - model.centres_[model.assign(x)]).square().sum(1)
+
+    found = by_blocks(squares, rows)
+    return float(found.sum() if weights is None else weights.numpy() @ found)
 
 
 def _sorted_start(name: str, rows: NDArray[Any], k: int, weights: torch.Tensor | None, seed: int) -> list[list[float]]:

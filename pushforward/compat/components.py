@@ -12,12 +12,15 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from pushforward.compat.conventions import FLOATS, Adapter, array, one_of, seed_of, tensor, whole
+from pushforward.compat.conventions import FLOATS, Adapter, array, by_blocks, one_of, quietly, seed_of, whole
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
+from pushforward.fitting.em import EM
 from pushforward.models.classical import pca
 
 __all__ = ["PCA"]
@@ -31,20 +34,22 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     **Reference** scikit-learn's `decomposition.PCA`. It differs in this:
 
     * the decomposition is exact whatever the `svd_solver`, so `copy`, `tol`, `iterated_power`, `n_oversamples`,
-      `power_iteration_normalizer` and `random_state` change nothing; sparse matrices are refused;
+      `power_iteration_normalizer` and `random_state` change nothing; a solver still limits `n_components` and sparse rows;
     * the law, and so its density and covariance, does not depend on `whiten` (scikit-learn's covariance is then scaled
       twice), and its density is finite where the covariance is singular;
     * with fewer rows than columns `noise_variance_` is the mean of all d - K variances left out, the likeliest value;
       scikit-learn takes it over those that are not zero;
-    * n_components is at least 1; `sample` is new.
+    * sparse rows are summed a dense block at a time, into a dense covariance (d, d); `sample` is new.
 
     **Arguments**
-        n_components: how many; None for all; a share of the variance in (0, 1); 'mle' for Minka's choice.
+        n_components: how many, 0 too; None for all (with 'arpack', all but one); a share of the variance in (0, 1), which
+            they exceed; 'mle' for Minka's choice.
         whiten: divide codes by their standard deviations.
         svd_solver and the rest: accepted, see above.
 
-    Learnt: `components_` (K, d), `explained_variance_` (K,) of the 1/(N-1) covariance, `explained_variance_ratio_`,
-    `singular_values_`, `mean_`, `noise_variance_`, `n_components_`, `n_samples_`, `model_`.
+    Learnt, in the floating type of X: `components_` (K, d), `explained_variance_` (K,) of the 1/(N-1) covariance,
+    `explained_variance_ratio_`, `singular_values_`, `mean_`; `noise_variance_`, `n_components_`, `n_samples_`, `model_` (a
+    `pushforward.Gaussian` where K is 0).
 
     **Example**
         >>> import numpy as np
@@ -77,42 +82,64 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from rows X (n, d), at least two."""
-        rows = self._rows(X, reset=True, least=2)
-        one_of("svd_solver", self.svd_solver, SOLVERS)
-        model = pca.PCA(_components(self.n_components, *rows.shape)).fit(self._source(rows)).to("cpu")
-        n = len(rows)
-        self._unbiased = n / (n - 1)
-        self.model_ = model
-        self.mean_, self.components_ = array(model.mean_), array(model.components_)
-        self.explained_variance_ = array(model.explained_variance_) * self._unbiased
-        self.explained_variance_ratio_ = array(model.explained_variance_ratio_)
-        self.singular_values_ = np.sqrt(self.explained_variance_ * (n - 1))
-        self.noise_variance_ = float(model.noise_variance_) * self._unbiased
-        self.n_components_, self.n_samples_ = len(self.components_), n
+        """Learn from rows X (n, d), sparse ones too, at least two."""
+        rows = self._rows(X, reset=True, least=2, sparse=True)
+        solver = one_of("svd_solver", self.svd_solver, SOLVERS)
+        if issparse(rows) and solver in ("full", "randomized"):
+            raise InvalidKind(f"svd_solver {solver!r} does not take sparse rows; pass 'arpack', 'covariance_eigh' or 'auto'")
+        n, most = rows.shape[0], min(rows.shape)
+        wanted = _components(self.n_components, solver, *rows.shape)
+        # A share, and no component at all, are made from the whole: the model has neither a strict share nor K = 0.
+        part = wanted == 0 or isinstance(wanted, float)
+        model: Any = pca.PCA(most if part else wanted).fit(self._source(rows), by=EM(listeners=[quietly])).to("cpu")
+        if part:
+            ratios = array(model.explained_variance_ratio_)
+            kept = min(int(np.searchsorted(ratios.cumsum(), wanted, side="right")) + 1, most) if wanted else 0
+            model = model.keep(kept)
+        self._unbiased, self.n_samples_ = n / (n - 1), n
+        self._publish(model, most, rows.dtype)
         return self
+
+    def _publish(self, model: Any, most: int, dtype: Any) -> None:
+        """What was learnt, in the type of the rows."""
+        self.model_ = model
+        d = len(model.mean_)
+        none = not isinstance(model, pca.PCA)
+        self._axes = np.zeros((0, d)) if none else array(model.components_)
+        variances = np.zeros(0) if none else array(model.explained_variance_) * self._unbiased
+        ratios = np.zeros(0) if none else array(model.explained_variance_ratio_)
+        self._noise = float(model.covariance_[0, 0] if none else model.noise_variance_) * self._unbiased
+        # None below what float64 can tell from zero.
+        least = 0.0 if none else float(model.floor_) * self._unbiased
+        self._deviations = np.sqrt(np.maximum(variances, least))
+        self.mean_, self.components_ = array(model.mean_).astype(dtype), self._axes.astype(dtype)
+        self.explained_variance_, self.explained_variance_ratio_ = variances.astype(dtype), ratios.astype(dtype)
+        self.singular_values_ = np.sqrt(variances * (self.n_samples_ - 1)).astype(dtype)
+        self.n_components_ = len(variances)
+        self.noise_variance_ = self._noise if self.n_components_ < most else 0.0
 
     def transform(self, X: Any) -> NDArray[Any]:
         """Codes (n, K) in the type of X."""
-        rows = self._rows(X, reset=False)
-        codes = array(self.model_.encode(tensor(rows)))
-        return (codes / self._deviations() if self.whiten else codes).astype(rows.dtype)
+        rows = self._rows(X, reset=False, sparse=True)
+        axes = torch.from_numpy(self._axes.T)
+        codes = by_blocks(lambda x: (x.to(torch.float64) - self.model_.mean_) @ axes, rows)
+        return (codes / self._deviations if self.whiten else codes).astype(rows.dtype)
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
         """Rows (n, d) for codes X (n, K)."""
         check_is_fitted(self)
-        codes = check_array(X, input_name="X", dtype=FLOATS)
+        codes = check_array(X, input_name="X", dtype=FLOATS, ensure_min_features=0)
         if codes.shape[1] != self.n_components_:
             raise ShapeMismatch(f"codes must have {self.n_components_} columns, got {codes.shape[1]}; they are what transform gives")
-        wide = codes * self._deviations() if self.whiten else codes
-        return array(self.model_.decode(tensor(wide))).astype(codes.dtype)
+        wide = codes * self._deviations if self.whiten else codes
+        return (array(self.model_.mean_) + wide @ self._axes).astype(codes.dtype)
 
     def score_samples(self, X: Any) -> NDArray[Any]:
-        """Log-density of each row (n,), nats, under the law with covariance `get_covariance()`."""
-        rows = self._rows(X, reset=False)
+        """Log-density of each row (n,), nats, in the type of X, under the law with covariance `get_covariance()`."""
+        rows = self._rows(X, reset=False, sparse=True)
         top = self.model_.log_prob(self.model_.mean_[None])
-        d, c = self.n_features_in_, self._unbiased
-        return array(top - d / 2 * math.log(c) + (self.model_.log_prob(tensor(rows)) - top) / c)
+        rest, c = self.n_features_in_ / 2 * math.log(self._unbiased), self._unbiased
+        return by_blocks(lambda x: top - rest + (self.model_.log_prob(x) - top) / c, rows).astype(rows.dtype)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean log-density of the rows, nats."""
@@ -125,48 +152,52 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         return array(self.model_.mean_ + (drawn - self.model_.mean_) * math.sqrt(self._unbiased))
 
     def get_covariance(self) -> NDArray[Any]:
-        """(d, d): U_Kᵀ (L_K - σ² I) U_K + σ² I."""
+        """(d, d): U_Kᵀ (L_K - σ² I) U_K + σ² I, in the type of the rows."""
         check_is_fitted(self)
-        return array(self.model_.gaussian().covariance_) * self._unbiased
+        law = self.model_.gaussian() if isinstance(self.model_, pca.PCA) else self.model_
+        return (array(law.covariance_) * self._unbiased).astype(self.mean_.dtype)
 
     def get_precision(self) -> NDArray[Any]:
         """(d, d): its inverse, along the components and across them."""
         check_is_fitted(self)
-        along = (self.components_.T / self._deviations() ** 2) @ self.components_
-        if self.n_components_ == self.n_features_in_:
-            return along
-        return along + (np.eye(self.n_features_in_) - self.components_.T @ self.components_) / self.noise_variance_
+        found = (self._axes.T / self._deviations**2) @ self._axes
+        if self.n_components_ < self.n_features_in_:
+            found = found + (np.eye(self.n_features_in_) - self._axes.T @ self._axes) / self._noise
+        return found.astype(self.mean_.dtype)
 
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
 
-    def _deviations(self) -> NDArray[Any]:
-        """Standard deviations of the codes (K,), none below what float64 can tell from zero."""
-        least = float(self.model_.floor_) * self._unbiased
-        return np.sqrt(np.maximum(self.explained_variance_, least))
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 
-def _components(given: Any, n: int, d: int) -> int | float | str | None:
-    """The model's argument for scikit-learn's."""
+def _components(given: Any, solver: str, n: int, d: int) -> int | float | str | None:
+    """The model's argument for scikit-learn's; a float is a share of the variance."""
     most = min(n, d)
     if given is None:
-        return most
-    if given == "mle":
+        return most - 1 if solver == "arpack" else most
+    exact = solver in ("auto", "full", "covariance_eigh")
+    if isinstance(given, str) and given == "mle":
+        if not exact:
+            raise InvalidValue(f"n_components='mle' needs all variances, got svd_solver={solver!r}; pass 'full' or 'covariance_eigh'")
         if n < d:
             raise InvalidValue(f"n_components='mle' needs at least as many rows as columns, got {n} and {d}; pass a number")
         return "minka"
     if isinstance(given, bool) or not isinstance(given, Real):
         raise InvalidKind(f"n_components must be a number, a share of the variance, 'mle' or None, got {given!r}")
     if isinstance(given, Integral):
-        if not 1 <= int(given) <= most:
-            raise InvalidValue(f"n_components={given} must lie between 1 and min(n_samples, n_features)={most}")
+        least, top = (0 if exact else 1), (most - 1 if solver == "arpack" else most)
+        if not least <= int(given) <= top:
+            limit = "min(n_samples, n_features) - 1" if solver == "arpack" else "min(n_samples, n_features)"
+            raise InvalidValue(f"n_components={given} must lie between {least} and {limit}={top} with svd_solver={solver!r}")
         return int(given)
     if not 0 < float(given) < 1:
         raise InvalidValue(f"n_components as a share of the variance must lie in (0, 1), got {given}; a count is a whole number")
+    if not exact:
+        raise InvalidValue(f"n_components={given} as a share needs all variances, got svd_solver={solver!r}; pass 'full'")
     return float(given)

@@ -6,26 +6,30 @@ everything else this library can do with it is found.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, suggestion
 from pushforward.core.events import Event, Finished, Progress
-from pushforward.core.model import Model
-from pushforward.core.source import Arrays
-from pushforward.core.space import Space
+from pushforward.core.phase import Batch
+from pushforward.core.source import Arrays, Source
+from pushforward.core.space import Column, Space
 from pushforward.fitting.em import EM
 
-__all__ = ["Adapter", "passes", "whole", "number", "one_of", "array", "tensor", "seed_of"]
+__all__ = [
+    "Adapter", "Passes", "SparseRows", "array", "by_blocks", "dense", "number", "one_of", "passes", "quietly", "seed_of", "tensor",
+    "weights_of", "whole",
+]  # fmt: skip
 
 FLOATS = (np.float64, np.float32)
 
@@ -33,32 +37,142 @@ FLOATS = (np.float64, np.float32)
 class Adapter(BaseEstimator):
     """An estimator that keeps a model of this library in `model_`."""
 
-    def _rows(self, X: Any, *, reset: bool, least: int = 1, gaps: bool = False) -> NDArray[Any]:
-        """X (n, d) as floating numbers, checked by scikit-learn; `gaps` lets NaN through."""
+    def _rows(self, X: Any, *, reset: bool, least: int = 1, gaps: bool = False, sparse: bool = False) -> Any:
+        """X (n, d) as floating numbers, checked by scikit-learn; `gaps` lets NaN through, `sparse` sparse rows (as CSR)."""
         if not reset:
             check_is_fitted(self)
         finite = "allow-nan" if gaps else True
-        rows: NDArray[Any] = validate_data(self, X, reset=reset, dtype=FLOATS, ensure_min_samples=least, ensure_all_finite=finite)
-        return rows
+        kinds: Any = "csr" if sparse else False
+        return validate_data(
+            self, X, reset=reset, dtype=FLOATS, ensure_min_samples=least, ensure_all_finite=finite, accept_sparse=kinds,
+        )  # fmt: skip
 
-    def _source(self, rows: NDArray[Any], weights: Any = None, shape: Sequence[int] | None = None) -> Arrays:
+    def _source(self, rows: Any, weights: Any = None, shape: Sequence[int] | None = None) -> Any:
         """Rows as a source that knows the columns' names; with `shape`, each row as one picture or clip."""
+        given = None if weights is None else weights_of(weights, rows.shape[0])
+        if sparse.issparse(rows):
+            return SparseRows(rows, given)
+        names = getattr(self, "feature_names_in_", None)
         x = tensor(rows) if shape is None else tensor(rows).reshape(len(rows), *shape)
         space = Space.infer(x)
-        names = getattr(self, "feature_names_in_", None)
         if names is not None and shape is None:
             space = replace(space, columns=tuple(replace(c, name=str(n)) for c, n in zip(space.columns, names)))
-        return Arrays(x, weights=None if weights is None else _weights(weights, len(rows)), space=space)
+        return Arrays(x, weights=given, space=space)
 
 
-def passes(model: Model, source: Arrays, **settings: Any) -> tuple[int, list[float], bool]:
-    """Fit by EM; how many passes it took, the objective after each (where it has one), and whether it converged."""
-    events: list[Event] = []
-    model.fit(source, by=EM(listeners=[events.append], **settings))
+class SparseRows:
+    """The rows of a sparse matrix as a source, dense a block at a time; EM keeps dense blocks between passes while they are small.
+
+    Arguments:
+        matrix: CSR (n, d).
+        weights: (n,), or None.
+    """
+
+    condition_space = None
+    resident = True
+
+    def __init__(self, matrix: Any, weights: NDArray[Any] | None = None) -> None:
+        self.matrix = matrix
+        self.weights = None if weights is None else torch.as_tensor(weights, dtype=torch.float64)
+        low, high = (_flat(getattr(matrix, side)(axis=0)) for side in ("min", "max"))
+        columns = tuple(Column("", "continuous", float(a), float(b)) for a, b in zip(low, high, strict=True))
+        self.space = Space("points", (matrix.shape[1],), columns, float(low.min()), float(high.max()), False, "array")
+
+    def __len__(self) -> int:
+        return int(self.matrix.shape[0])
+
+    def take(self, rows: torch.Tensor) -> Batch:
+        """The given rows, dense."""
+        return Batch(tensor(dense(self.matrix[rows.numpy()])), None, None if self.weights is None else self.weights[rows])
+
+
+BLOCK_NUMBERS = 1 << 22
+
+
+def by_blocks(verb: Callable[[torch.Tensor], torch.Tensor], rows: Any) -> NDArray[Any]:
+    """verb(rows) as an array of its own; of sparse rows a block at a time, each dense."""
+    if not sparse.issparse(rows):
+        return array(verb(tensor(rows)))
+    size = max(1, BLOCK_NUMBERS // rows.shape[1])
+    return np.concatenate([array(verb(tensor(dense(rows[i : i + size])))) for i in range(0, rows.shape[0], size)])
+
+
+def dense(rows: Any) -> NDArray[Any]:
+    """Rows (n, d) as an ordinary array."""
+    found: NDArray[Any] = rows.toarray() if sparse.issparse(rows) else rows
+    return found
+
+
+def _flat(row: Any) -> NDArray[Any]:
+    """One row of a sparse matrix or array (d,)."""
+    found: NDArray[Any] = np.asarray(dense(row)).reshape(-1)
+    return found
+
+
+class Passes(NamedTuple):
+    """What a fit by passes did.
+
+    Arguments
+        taken: how many it took.
+        values: the objective after each, where it has one.
+        converged: whether it stopped because it was done.
+    """
+
+    taken: int
+    values: list[float]
+    converged: bool
+
+    @property
+    def last(self) -> float:
+        """The last objective; minus infinity where there is none."""
+        return self.values[-1] if self.values else -np.inf
+
+
+def passes(
+    model: Any, source: Source, *, steps: int, begun: Callable[[], None] | None = None, after: Callable[[int, float], bool] | None = None,
+    **settings: Any,
+) -> Passes:  # fmt: skip
+    """Fit by EM, with at most `steps` passes; with none, the model keeps what it begins from.
+
+    `begun()` is called when the model has begun. `after(pass, objective)` is called after every pass, and ends the fit, as
+    converged, by returning True.
+    """
+    values: list[float] = []
+    reasons: list[str] = []
+    own_begin, own_update = model.begin, model.update
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Finished):
+            reasons.append(event.reason)
+        elif isinstance(event, Progress):
+            values.extend(event.terms.values())
+
+    def update(statistics: Any) -> bool:
+        done = not steps or bool(own_update(statistics))
+        return (steps > 0 and after is not None and after(len(values) + 1, float(model.objective(statistics)))) or done
+
+    def begin(source: Source, rng: torch.Generator) -> None:
+        own_begin(source, rng)
+        if begun is not None:
+            begun()
+        model.__dict__["update"] = update  # not before: a model may begin with an update of its own
+
+    hear.shows_warnings = True  # type: ignore[attr-defined]  # of the start that is kept alone, by the caller
+    model.__dict__["begin"] = begin
+    try:
+        model.fit(source, by=EM(listeners=[hear], steps=max(steps, 1), **settings))
+    finally:
+        for name in ("begin", "update"):
+            model.__dict__.pop(name, None)
     model.to("cpu")
-    steps = [e for e in events if isinstance(e, Progress)]
-    values = [value for e in steps for value in e.terms.values()]
-    return len(steps), values, any(isinstance(e, Finished) and e.reason == "converged" for e in events)
+    return Passes(len(values), values, reasons == ["converged"]) if steps else Passes(0, [], False)
+
+
+def quietly(event: Event) -> None:
+    """A listener for fits whose symptoms are no news: a transformer of data that do not vary in every direction, say."""
+
+
+quietly.shows_warnings = True  # type: ignore[attr-defined]
 
 
 def tensor(x: Any) -> torch.Tensor:
@@ -102,7 +216,8 @@ def one_of(name: str, value: Any, known: Sequence[str]) -> str:
     return value
 
 
-def _weights(weights: Any, n: int) -> NDArray[Any]:
+def weights_of(weights: Any, n: int) -> NDArray[Any]:
+    """Weights (n,) from themselves or one number for all."""
     if isinstance(weights, Real):
         return np.full(n, float(weights))
     found = np.array(weights, dtype=np.float64)

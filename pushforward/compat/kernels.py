@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from typing import Any, Self
 
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from pushforward.compat.conventions import Adapter, array, number, one_of, seed_of, tensor, whole
+from pushforward.compat.distances import Distance, DistanceKDE, Norm, Sphere
 from pushforward.core.errors import InvalidValue
 from pushforward.models.classical.kde import KDE
 
@@ -22,7 +25,11 @@ KERNELS = {
     "cosine": "cosine",
 }
 ALGORITHMS = ("auto", "kd_tree", "ball_tree")
-METRICS = ("euclidean", "l2", "minkowski")
+NORMS = {
+    "euclidean": 2.0, "l2": 2.0, "minkowski": 2.0, "p": 2.0, "manhattan": 1.0, "cityblock": 1.0, "l1": 1.0,
+    "chebyshev": math.inf, "infinity": math.inf,
+}  # fmt: skip
+METRICS = (*NORMS, "haversine")
 
 
 class KernelDensity(Adapter):
@@ -31,7 +38,9 @@ class KernelDensity(Adapter):
     **Reference** scikit-learn's `neighbors.KernelDensity`. It differs in this:
 
     * sums are right to a relative 1e-6 by whichever method is fastest, so `algorithm`, `breadth_first`, `leaf_size`, `atol`
-      and `rtol` change nothing; the metric is Euclidean;
+      and `rtol` change nothing (a 'kd_tree' has no haversine metric);
+    * the density integrates to one for every metric (scikit-learn's, for the Euclidean alone): per unit of volume, and for
+      'haversine' per steradian;
     * log-densities are right in the far tails, where scikit-learn's lose all digits: compact kernels are -inf beyond
       their reach;
     * the cosine kernel integrates to one in even dimensions too (scikit-learn's, to .363 in the plane);
@@ -43,10 +52,11 @@ class KernelDensity(Adapter):
     **Arguments**
         bandwidth: h in the data's units, 'scott' or 'silverman'.
         kernel: 'gaussian', 'tophat', 'epanechnikov', 'exponential', 'linear' or 'cosine'.
-        metric, metric_params: 'euclidean', None.
+        metric, metric_params: 'euclidean' ('l2'), 'manhattan' ('cityblock', 'l1'), 'chebyshev' ('infinity'), 'minkowski' with
+            {'p': 1 to inf}, or 'haversine' between latitudes and longitudes in radians.
         algorithm and the rest: accepted, see above.
 
-    Learnt: `bandwidth_`, `model_`.
+    Learnt: `bandwidth_`, `model_` (a `pushforward.KDE` where the metric is Euclidean).
 
     **Example**
         >>> import numpy as np
@@ -83,15 +93,35 @@ class KernelDensity(Adapter):
         rows = self._rows(X, reset=True)
         one_of("algorithm", self.algorithm, ALGORITHMS)
         one_of("kernel", self.kernel, tuple(KERNELS))
-        one_of("metric", self.metric, METRICS)
         number("atol", self.atol)
         number("rtol", self.rtol)
-        if self.metric_params and self.metric_params != {"p": 2}:
-            raise InvalidValue(f"metric_params must be None (the metric is Euclidean), got {self.metric_params!r}")
+        distance = self._distance()
         self.bandwidth_ = self._bandwidth(*rows.shape)
-        model = KDE(self.bandwidth_, KERNELS[self.kernel])
-        self.model_ = model.fit(self._source(rows, sample_weight)).to("cpu")
+        kernel = KERNELS[self.kernel]
+        source = self._source(rows, sample_weight)
+        self.model_: Any = (
+            KDE(self.bandwidth_, kernel).fit(source).to("cpu")
+            if distance is None
+            else DistanceKDE(tensor(rows), source.weights, self.bandwidth_, kernel, distance)
+        )
         return self
+
+    def _distance(self) -> Distance | None:
+        """The distance asked for; None for the Euclidean."""
+        name = one_of("metric", self.metric, METRICS)
+        params = dict(self.metric_params or {})
+        if name == "haversine":
+            if self.algorithm == "kd_tree":
+                raise InvalidValue("invalid metric: a 'kd_tree' has no 'haversine'; pass algorithm='ball_tree' or 'auto'")
+            if params:
+                raise InvalidValue(f"metric_params must be None with 'haversine', got {self.metric_params!r}")
+            return Sphere()
+        p = params.pop("p", NORMS[name]) if name in ("minkowski", "p") else NORMS[name]
+        if params:
+            raise InvalidValue(f"metric_params may hold 'p' with the metric 'minkowski' and nothing else, got {self.metric_params!r}")
+        if isinstance(p, bool) or not isinstance(p, Real) or not float(p) >= 1:
+            raise InvalidValue(f"metric_params['p'] must be a number of at least 1, got {p!r}; inf is the largest difference")
+        return None if p == 2 else Norm(float(p))
 
     def score_samples(self, X: Any) -> NDArray[Any]:
         """Log-density of each row (n,), nats; -inf where no bump reaches."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -14,9 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from pushforward.compat.conventions import Adapter, array, number, one_of, passes, seed_of, tensor, whole
+from pushforward.compat.conventions import Adapter, Passes, array, number, one_of, passes, seed_of, tensor, whole
 from pushforward.core.errors import FitWarning, InvalidValue
-from pushforward.core.source import Arrays
 from pushforward.models.classical.gmm import GMM
 
 __all__ = ["GaussianMixture"]
@@ -36,13 +36,13 @@ class GaussianMixture(DensityMixin, Adapter):
       covariances that need no help keep their likeliest values;
     * starts are other draws, on standardised columns: 'k-means++' gives every row to its nearest chosen row, and 'random'
       is 'random_from_data', with equal weights and the data's own variances (random responsibilities would start every
-      component at the mean of all); max_iter is at least 1; `verbose` and `verbose_interval` change nothing.
+      component at the mean of all).
 
     **Arguments**
         n_components: k.
         covariance_type: 'full', 'tied', 'diag' or 'spherical'.
         tol: stop when a pass raises the mean log-likelihood by less than this, nats.
-        reg_covar: the least variance in any direction, squared units of the data.
+        reg_covar: the least variance in any direction, squared units of the data. With 0 a component that collapses is an error.
         max_iter, n_init: the most passes, and how many starts to follow, the likeliest being kept.
         init_params: 'kmeans', 'k-means++', 'random' or 'random_from_data'.
         weights_init, means_init, precisions_init: (k,), (k, d) and by type (k, d, d), (d, d), (k, d) or (k,).
@@ -101,23 +101,35 @@ class GaussianMixture(DensityMixin, Adapter):
             raise InvalidValue(f"Expected n_samples >= n_components but got n_components = {k}, n_samples = {len(rows)}")
         one_of("covariance_type", self.covariance_type, tuple(COVARIANCES))
         one_of("init_params", self.init_params, tuple(STARTS))
-        settings = {"steps": whole("max_iter", self.max_iter), "tolerance": number("tol", self.tol)}
+        settings: dict[str, Any] = {"steps": whole("max_iter", self.max_iter, 0), "tolerance": number("tol", self.tol)}
         source, least, given = self._source(rows), number("reg_covar", self.reg_covar), self._given(k, rows.shape[1])
         warm, state = self._warm(rows.shape[1]), check_random_state(self.random_state)
-        self.lower_bound_ = -np.inf
-        for _ in range(1 if warm else whole("n_init", self.n_init)):
+        before: float = self.lower_bound_ if warm else -np.inf
+        best: Passes | None = None
+        for attempt in range(1 if warm else whole("n_init", self.n_init)):
             model = GMM(k, COVARIANCES[self.covariance_type], STARTS[self.init_params])
             model.least_variance = least
-            taken, bounds, done = _learn(model, source, warm or given, {**settings, "seed": seed_of(state)})
-            if bounds[-1] > self.lower_bound_:
-                self.model_, self.n_iter_, self.converged_ = model, taken, done
-                self.lower_bound_, self.lower_bounds_ = bounds[-1], bounds
-        self._publish()
-        if not self.converged_:
-            advice = "Best performing initialization did not converge. Try different init parameters, or increase max_iter or tol."
-            warnings.warn(advice, ConvergenceWarning, stacklevel=2)
+            told = self._told(attempt, before)
+            begun = partial(_begin, model, warm or given)
+            found = passes(model, source, begun=begun, after=told, seed=seed_of(state), **settings)
+            if self.verbose:
+                print("Initialization converged." if found.converged else "Initialization did not converge.")
+            if best is None or found.last > best.last:
+                best, self.model_ = found, model
+        assert best is not None
+        self.n_iter_, self.lower_bounds_, self.converged_ = best
+        self.lower_bound_ = best.last
         for symptom in self.model_.symptoms({}):
+            if symptom.name == "variance floor" and not self.reg_covar and self.converged_:
+                raise InvalidValue(
+                    "a component has collapsed to fewer dimensions than the data have, and reg_covar=0 lets it; "
+                    "pass fewer components, or a reg_covar above 0"
+                )
             warnings.warn(f"{symptom.name}: {symptom.seen}; try: {symptom.advice}", FitWarning, stacklevel=2)
+        self._publish(rows.dtype)
+        if self.max_iter and not self.converged_:
+            advice = "the likeliest start did not converge; raise max_iter or tol, or try another init_params"
+            warnings.warn(advice, ConvergenceWarning, stacklevel=2)
         return self
 
     def fit_predict(self, X: Any, y: Any = None) -> NDArray[Any]:
@@ -130,14 +142,14 @@ class GaussianMixture(DensityMixin, Adapter):
         return array(self.model_.assign(rows))
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
-        """The probability of each component for each row (n, k)."""
+        """The probability of each component for each row (n, k), in the type of X."""
         rows = self._asked(X)
-        return array(self.model_.responsibilities(rows))
+        return array(self.model_.responsibilities(rows)).astype(_type(rows))
 
     def score_samples(self, X: Any) -> NDArray[Any]:
-        """Log-density of each row (n,), nats."""
+        """Log-density of each row (n,), nats, in the type of X."""
         rows = self._asked(X)
-        return array(self.model_.log_prob(rows))
+        return array(self.model_.log_prob(rows)).astype(_type(rows))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean log-density of the rows, nats."""
@@ -166,6 +178,22 @@ class GaussianMixture(DensityMixin, Adapter):
     def _asked(self, X: Any) -> torch.Tensor:
         return tensor(self._rows(X, reset=False, gaps=True))
 
+    def _told(self, attempt: int, before: float) -> Callable[[int, float], bool]:
+        """Called after every pass: prints what `verbose` asks for; with a warm start the bound reached `before` counts as a pass."""
+        last = before
+        if self.verbose:
+            print(f"Initialization {attempt}")
+
+        def told(count: int, bound: float) -> bool:
+            nonlocal last
+            gain, last = bound - last, bound
+            if self.verbose and count % whole("verbose_interval", self.verbose_interval) == 0:
+                more = f", mean log-likelihood {bound:.6f}, gain {gain:.6f}" if self.verbose > 1 else ""
+                print(f"  Iteration {count}{more}")
+            return count == 1 and bool(np.isfinite(before)) and abs(gain) < self.tol
+
+        return told
+
     def _given(self, k: int, d: int) -> dict[str, NDArray[Any]]:
         """Weights, means and covariances to begin from, those that were given."""
         shapes = {"weights": (k,), "means": (k, d), "precisions": _shape(self.covariance_type, k, d)}
@@ -189,10 +217,11 @@ class GaussianMixture(DensityMixin, Adapter):
         same = hasattr(self, "means_") and self.means_.shape == (self.n_components, d)
         if not (self.warm_start and same and self.covariances_.shape == _shape(self.covariance_type, self.n_components, d)):
             return {}
-        return {"weights": self.weights_, "means": self.means_, "covariances": self.covariances_}
+        learnt = {"weights": self.weights_, "means": self.means_, "covariances": self.covariances_}
+        return {name: value.astype(np.float64) for name, value in learnt.items()}
 
-    def _publish(self) -> None:
-        """What was learnt, in scikit-learn's shapes."""
+    def _publish(self, dtype: Any) -> None:
+        """What was learnt, in scikit-learn's shapes and in the type of the rows."""
         full = array(self.model_.covariances_)
         diagonal = np.diagonal(full, axis1=1, axis2=2).copy()
         kinds = {"full": full, "tied": full[0].copy(), "diag": diagonal, "spherical": diagonal[:, 0].copy()}
@@ -200,6 +229,8 @@ class GaussianMixture(DensityMixin, Adapter):
         self.covariances_ = kinds[self.covariance_type]
         self.precisions_ = _inverse(self.covariances_, self.covariance_type)
         self.precisions_cholesky_ = _root(self.precisions_, self.covariance_type)
+        for name in ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"):
+            setattr(self, name, getattr(self, name).astype(dtype))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -207,38 +238,22 @@ class GaussianMixture(DensityMixin, Adapter):
         return tags
 
 
-def _learn(model: GMM, source: Arrays, given: dict[str, NDArray[Any]], settings: dict[str, Any]) -> tuple[int, list[float], bool]:
-    """Passes from the model's own start, or from what was given in its place."""
-    if not given:
-        return _silently(model, source, settings)
-    own: Callable[[Any, torch.Generator], None] = model.begin
-
-    def begin(source: Any, rng: torch.Generator) -> None:
-        own(source, rng)
-        scale = torch.ones(source.space.size, dtype=torch.float64, device=model.device) * model.scaling.scale
-        values = {name: torch.from_numpy(value).to(model.device) for name, value in given.items()}
-        if "weights" in values:
-            model.weights_ = values["weights"]
-        if "means" in values:
-            model.location_ = model.scaling(values["means"])
-        if "covariances" in values:
-            by = {"diagonal": scale.square(), "spherical": scale[0].square()}.get(model.covariance, torch.outer(scale, scale))
-            model.spread_ = values["covariances"] / by
-
-    model.begin = begin  # type: ignore[method-assign]
-    try:
-        return _silently(model, source, settings)
-    finally:
-        del model.begin
+def _begin(model: GMM, given: dict[str, NDArray[Any]]) -> None:
+    """Put what was given in the place of the model's own beginning."""
+    values = {name: torch.from_numpy(value).to(model.device) for name, value in given.items()}
+    if "weights" in values:
+        model.weights_ = values["weights"]
+    if "means" in values:
+        model.location_ = model.scaling(values["means"])
+    if "covariances" in values:
+        scale = torch.ones_like(model.location_[0]) * model.scaling.scale
+        by = {"diagonal": scale.square(), "spherical": scale[0].square()}.get(model.covariance, torch.outer(scale, scale))
+        model.spread_ = values["covariances"] / by
 
 
-def _silently(model: GMM, source: Arrays, settings: dict[str, Any]) -> tuple[int, list[float], bool]:
-    """Passes of one of several starts, whose symptoms nobody needs: `fit` says those of the one that is kept."""
-    model.symptoms = lambda vitals: ()  # type: ignore[method-assign]
-    try:
-        return passes(model, source, **settings)
-    finally:
-        del model.symptoms
+def _type(rows: torch.Tensor) -> Any:
+    """numpy's name for the type of a tensor."""
+    return rows.numpy().dtype
 
 
 def _shape(kind: str, k: int, d: int) -> tuple[int, ...]:

@@ -429,6 +429,24 @@ class PCA(Model):
         """The law of some axes; closed form."""
         return self.gaussian().marginal(axes)
 
+    def keep(self, components: int) -> PCA | Gaussian:
+        """The model with only the first `components` of its components, as if it had been fitted with so many; with none, N(μ, σ² I)."""
+        self.fitted_space()
+        d, most = len(self.mean_), len(self.components_)
+        if not 0 <= components <= most:
+            raise InvalidValue(f"components to keep must lie between 0 and the {most} that were fitted, got {components}")
+        noise = torch.maximum(self.spectrum_[components:].sum() / max(d - components, 1), self.floor_)
+        if not components:
+            return Gaussian.of(self.mean_, noise * torch.eye(d, dtype=noise.dtype, device=noise.device), self.fitted_space())
+        model = PCA(components, self.precision)
+        model.assemble(self.fitted_space(), None)
+        for name in ("mean_", "spectrum_", "count_", "floor_"):
+            setattr(model, name, getattr(self, name).clone())
+        for name in ("components_", "explained_variance_", "explained_variance_ratio_"):
+            setattr(model, name, getattr(self, name)[:components].clone())
+        model.noise_variance_ = noise if components < d else torch.zeros_like(noise)
+        return model
+
     def gaussian(self) -> Gaussian:
         """The same law with its covariance written out (d, d)."""
         space = self.fitted_space()
