@@ -216,7 +216,10 @@ class Model(nn.Module, metaclass=Settled):
         ShapeMismatch if they do not fit its space; BadSource naming row and column where a value is missing, unless the
         model `accepts` 'missing'.
         """
-        return self.fitted_space().conform(x, what=what, missing="missing" in self.accepts).to(self.device)
+        space = self.fitted_space()
+        rows = space.conform(x, what=what, missing="missing" in self.accepts)
+        space.refuse_infinite(rows, what)
+        return rows.to(self.device)
 
     def to_model(self, x: Any, *, what: str = "x") -> Tensor:
         """The user's data in the model's coordinates, on its device; raises as `conform` does."""

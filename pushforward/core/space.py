@@ -218,6 +218,19 @@ class Space:
             return array.movedim(-1, -own)
         return array
 
+    def refuse_infinite(self, array: Tensor, what: str = "the data", *, first: int = 0) -> None:
+        """Raise BadSource naming row and column of the first infinity in rows (n, *shape), the first of which is row `first`."""
+        if not array.dtype.is_floating_point:
+            return
+        infinite = torch.isinf(array)
+        if not bool(infinite.any()):
+            return
+        row, *place = (int(i) for i in infinite.nonzero()[0])
+        where = f"column {self.names[place[0]]!r}" if self.columns and place else f"value {tuple(place)}"
+        raise BadSource(
+            f"{what}: row {first + row}, {where} is infinite; expected finite numbers: leave such rows out, or replace the values"
+        )
+
     def refuse_missing(self, array: Tensor, what: str = "the data", *, first: int = 0) -> None:
         """Raise BadSource naming row and column of the first NaN in rows (n, *shape), the first of which is row `first`."""
         if not array.dtype.is_floating_point:

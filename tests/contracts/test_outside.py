@@ -169,3 +169,20 @@ def test_every_learner_still_learns_what_lies_in_its_range() -> None:
     assert all(issubclass(MODELS[n], Learner) for n in ("vae", "gan"))
     model = vae("bernoulli", COINS)
     assert bool(model.elbo(COINS, rng=0).isfinite().all())
+
+
+@pytest.mark.parametrize("verb", ["log_prob", "elbo", "encode", "assign", "responsibilities"])
+@pytest.mark.parametrize("value", [float("inf"), float("-inf")])
+@pytest.mark.parametrize("name", ["gaussian", "pca", "gmm", "kde", "kmeans", "vae", "autoencoder"])
+def test_an_infinity_in_a_query_is_named(name: str, value: float, verb: str) -> None:
+    settings: dict[str, Any] = {"pca": {"components": 1}, "gmm": {"components": 2}, "kmeans": {"clusters": 2}}
+    small = {"latent": 1, "hidden": (4,)} if name in ("vae", "autoencoder") else {}
+    model = dict(pf.registered_models())[name](**settings.get(name, small))
+    if not hasattr(model, verb):
+        pytest.skip(f"{name} has no {verb}")
+    x = torch.randn(64, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    model.fit(x, by=pf.Trainer(steps=2, batch=32) if small else None)
+    query = x[:3].clone()
+    query[1, 1] = value
+    with pytest.raises(pf.PushforwardError, match=r"row 1, column 'x1' is infinite"):
+        getattr(model, verb)(query)
