@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ GRID = 1 << 14
 """Angles at which a bump on the sphere is tabulated for drawing."""
 
 
+@runtime_checkable
 class Distance(Protocol):
     """What a kernel density needs of a distance."""
 

@@ -104,7 +104,7 @@ class GaussianMixture(DensityMixin, Adapter):
         settings: dict[str, Any] = {"steps": whole("max_iter", self.max_iter, 0), "tolerance": number("tol", self.tol)}
         source, least, given = self._source(rows), number("reg_covar", self.reg_covar), self._given(k, rows.shape[1])
         warm, state = self._warm(rows.shape[1]), check_random_state(self.random_state)
-        before: float = self.lower_bound_ if warm else -np.inf
+        before: float = getattr(self, "lower_bound_", -np.inf) if warm else -np.inf
         best: Passes | None = None
         for attempt in range(1 if warm else whole("n_init", self.n_init)):
             model = GMM(k, COVARIANCES[self.covariance_type], STARTS[self.init_params])

@@ -1,12 +1,18 @@
-r"""Bounded axes: folding what spills over an end, and the share of a bump that does not.
+r"""Bounded axes: folding what spills over an end, wrapping it round a circle, and the share of a bump that does neither.
 
 Folding r maps the line onto [l, u] by reflection at the ends, over and over. A density f pushed forward by it is
 
     f_r(x) = sum of f(x') over all x' with r(x') = x      =  sum_t f(x + 2 t (u - l)) + f(2 l - x + 2 t (u - l)),
 
-which integrates to one whatever f was; with one end only, f_r(x) = f(x) + f(2 l - x). Axes fold independently.
+which integrates to one whatever f was; with one end only, f_r(x) = f(x) + f(2 l - x). Wrapping maps it onto the circle of
+period P = u - l, f_w(x) = sum_t f(x + t P). Axes fold and wrap independently, and the mass of a box is that of all that
+folds or wraps into it.
 
-Reference: Silverman (1986), section 2.10; Jones (1993), Simple boundary correction for kernel density estimation.
+Images are taken as far as P / 2 and the reach of a bump: what is left out is nothing beside the nearest image. A Gaussian
+wider than two turns is flat on the circle to e^(-2 pi^2 2^2) < 1e-34, so wider ones need no more images than it does.
+
+Reference: Silverman (1986), section 2.10; Jones (1993), Simple boundary correction for kernel density estimation; Mardia &
+Jupp (2000), Directional Statistics, section 3.5.7 (wrapped distributions).
 """
 
 import itertools
@@ -15,12 +21,38 @@ import math
 import torch
 from torch import Tensor
 
+from pushforward.core.errors import InvalidValue
 from pushforward.densities.kernels import Kernel
 
-__all__ = ["fold", "images", "log_masses"]
+__all__ = ["FLAT", "cut_open", "fold", "images", "log_masses", "sources", "turns", "wrap"]
 
 REACH = {"gaussian": 9.0, "exponential": 40.0}  # bandwidths beyond which a bump is nothing
-TURNS = 50  # at most: a bump this much wider than its axis is flat there
+FLAT = 2.0  # turns: a Gaussian as wide as this is flat on its circle
+MOST = 1 << 20  # images of one row
+
+
+def turns(kernel: Kernel, widest: float, period: float) -> int:
+    """How many turns each way the images of a point go: as far as half a period and the reach of a bump."""
+    return math.ceil(0.5 + REACH.get(kernel.name, 1.0) * widest / period)
+
+
+def wrap(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """(n, d) on the circles of the axes with two ends (d,), in [low, high); other axes as they are."""
+    circle = low.isfinite() & high.isfinite()
+    lo, period = torch.where(circle, low, 0.0), torch.where(circle, high - low, 1.0)
+    inside = (x >= low) & (x < high)  # keeps every bit
+    turned = lo + torch.remainder(x - lo, period)
+    return torch.where(~circle | inside, x, torch.where(turned < high, turned, lo))
+
+
+def cut_open(x: Tensor, weights: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """(n, d) with each circle cut opposite the mean direction of its rows and laid straight, so that spreads can be measured."""
+    circle = low.isfinite() & high.isfinite()
+    lo, period = torch.where(circle, low, 0.0), torch.where(circle, high - low, 1.0)
+    angle = (x - lo) * (2 * math.pi / period)
+    centre = lo + torch.atan2(weights @ angle.sin(), weights @ angle.cos()) * (period / (2 * math.pi))
+    straight = centre + torch.remainder(x - centre + period / 2, period) - period / 2
+    return torch.where(circle, straight, x)
 
 
 def fold(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -37,22 +69,52 @@ def fold(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return torch.stack(columns, dim=1)
 
 
-def images(x: Tensor, low: Tensor, high: Tensor, kernel: Kernel, widest: float) -> Tensor:
-    """(k, m, d): all points that fold to x (m, d), as far as bumps no wider than `widest` inside the box can reach."""
-    reach = REACH.get(kernel.name, 1.0) * widest
-    options = [_line(x[:, a], lo, hi, reach) for a, (lo, hi) in enumerate(zip(low.tolist(), high.tolist(), strict=True))]
+def images(x: Tensor, low: Tensor, high: Tensor, kernel: Kernel, widths: Tensor, *, circle: bool = False) -> Tensor:
+    """(k, m, d): all points that fold to x (m, d), or with `circle` wrap to it, as far as bumps inside can reach.
+
+    `widths` (d,) are those of the widest bump along each axis.
+    """
+    ends = zip(low.tolist(), high.tolist(), widths.tolist(), strict=True)
+    options = [_line(x[:, a], lo, hi, kernel, width, circle) for a, (lo, hi, width) in enumerate(ends)]
+    if math.prod(map(len, options)) > MOST:
+        raise InvalidValue("the bandwidth is so much wider than the bounds that a row has over a million images; use a smaller bandwidth")
     return torch.stack([torch.stack(chosen, dim=1) for chosen in itertools.product(*options)])
 
 
-def _line(x: Tensor, lo: float, hi: float, reach: float) -> list[Tensor]:
+def _line(x: Tensor, lo: float, hi: float, kernel: Kernel, width: float, circle: bool) -> list[Tensor]:
     """The images of one coordinate."""
     if math.isfinite(lo) and math.isfinite(hi):
-        turns = min(TURNS, math.ceil((reach + hi - lo) / (2 * (hi - lo))))
-        shifts = [2 * t * (hi - lo) for t in range(-turns, turns + 1)]
-        return [x + s for s in shifts] + [2 * lo - x + s for s in shifts]
-    if math.isfinite(lo) or math.isfinite(hi):
+        period = hi - lo if circle else 2 * (hi - lo)
+        count = turns(kernel, width, period)
+        shifts = [t * period for t in range(-count, count + 1)]
+        return [x + s for s in shifts] + ([] if circle else [2 * lo - x + s for s in shifts])
+    if not circle and (math.isfinite(lo) or math.isfinite(hi)):
         return [x, 2 * (lo if math.isfinite(lo) else hi) - x]
     return [x]
+
+
+def sources(
+    a: float, b: float, lo: float, hi: float, kernel: Kernel, width: float, *, circle: bool = False
+) -> list[tuple[float, float]]:  # fmt: skip
+    """The disjoint intervals of the line that fold, or with `circle` wrap, into [a, b], as far as bumps inside can reach."""
+    two = math.isfinite(lo) and math.isfinite(hi)
+    if circle:
+        if not two:
+            return [(a, b)]
+        if b - a >= hi - lo:
+            return [(-math.inf, math.inf)]
+        start = lo + (a - lo) % (hi - lo)
+        count = turns(kernel, width, hi - lo) + 1
+        return [(start + t * (hi - lo), start + (b - a) + t * (hi - lo)) for t in range(-count, count + 1)]
+    a, b = max(a, lo), min(b, hi)
+    if a >= b:
+        return []
+    if two:
+        count = turns(kernel, width, 2 * (hi - lo)) + 1
+        shifts = [2 * t * (hi - lo) for t in range(-count, count + 1)]
+        return [(a + s, b + s) for s in shifts] + [(2 * lo - b + s, 2 * lo - a + s) for s in shifts]
+    end = lo if math.isfinite(lo) else hi
+    return [(a, b), (2 * end - b, 2 * end - a)] if math.isfinite(end) else [(a, b)]
 
 
 def log_masses(x: Tensor, widths: Tensor, low: Tensor, high: Tensor, kernel: Kernel) -> Tensor:

@@ -18,7 +18,8 @@ pushforward of f by r,
 
     f_r(x) = Σ f(x') over all x' with r(x') = x,
 
-which integrates to one for every kernel. Renormalisation cuts each bump and divides it by its mass inside, Π_a [F((u_a -
+which integrates to one for every kernel. A periodic axis (an angle, an hour) wraps instead, f_w(x) = Σ_t f(x + t P), P being
+the distance of its ends. Renormalisation cuts each bump and divides it by its mass inside, Π_a [F((u_a -
 x_ia)/s_i h_a) - F((l_a - x_ia)/s_i h_a)]; it needs independent axes, and bends the density less where it slopes.
 """
 
@@ -32,7 +33,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
+from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, PushforwardError
 from pushforward.core.model import Fitter, Model, Symptom
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator
@@ -42,7 +43,7 @@ from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.densities import KernelSums, Scale
 from pushforward.densities.bandwidths import FORMS, Choice, abramson, likelihood_bandwidth, nearest, scott, silverman
-from pushforward.densities.bounds import fold, images, log_masses
+from pushforward.densities.bounds import FLAT, cut_open, fold, images, log_masses, wrap
 from pushforward.densities.kernels import SHAPES, kernel_named
 from pushforward.fitting.em import EM
 from pushforward.models.classical.gaussian import (
@@ -54,13 +55,16 @@ from pushforward.models.classical.gaussian import (
     subspace,
     too_far,
 )  # fmt: skip
+from pushforward.models.classical.kde_integrals import Integrals
 
 __all__ = ["KDE", "checked_bandwidth"]
 
 RULES = ("scott", "silverman", "likelihood", "crossvalidation")
 ADAPTIVE = (None, "abramson", "knn")
-BOUNDARIES = (None, "reflect", "renormalise")
+BOUNDARIES = (None, "reflect", "renormalise", "periodic")
 FOLDS = 5
+IMAGES = 1 << 22
+"""Numbers of images worked on at a time."""
 
 
 @dataclass
@@ -76,7 +80,7 @@ class Rows:
 
 
 @register("kde")
-class KDE(Model):
+class KDE(Integrals, Model):
     """Kernel density estimate: f(x) = Σ_i w_i |B_i|⁻¹ K(B_i⁻¹ (x - x_i)).
 
     **Reference** Silverman (1986), Density Estimation for Statistics and Data Analysis; Abramson (1982), On bandwidth
@@ -85,7 +89,8 @@ class KDE(Model):
 
     **Arguments**
         bandwidth: h in the data's units: a number, one per axis, a matrix H (squared units), or a rule: 'scott',
-            'silverman', 'likelihood' (leave one out), 'crossvalidation' (five folds). For kernels other than the Gaussian
+            'silverman', 'likelihood' (leave one out), 'crossvalidation' (five folds), or a function of the model, which has its
+            `points_`, `weights_` and `neff` by then, that returns one of these numbers. For kernels other than the Gaussian
             the rules divide by the kernel's standard deviation; likelihood scales Scott's bandwidth.
         kernel: 'gaussian', 'epanechnikov', 'tophat', 'triangular', 'biweight', 'exponential' or 'cosine'.
         shape: 'radial', K a function of the distance, or 'product' over the axes.
@@ -93,7 +98,8 @@ class KDE(Model):
         adaptive: None; 'abramson', s_i = (f(x_i) / g)^-½ with the fixed estimate as the pilot; 'knn', s_i the distance to
             the k-th nearest neighbour over its geometric mean. So h is the geometric mean of the h_i in either case.
         neighbours: k of 'knn'; None for √n.
-        boundary: None, 'reflect' or 'renormalise' at the ends of bounded axes.
+        boundary: None, 'reflect' or 'renormalise' at the ends of bounded axes; 'periodic' joins the two ends of each into a circle,
+            of which rows outside them are further turns (rules and likelihoods see it cut open opposite the mean direction).
         bounds: ends of axes, as (axis, lower, upper) or 'axis:lower:upper', None or nothing where an end is open; by default
             those the space knows.
 
@@ -133,7 +139,8 @@ class KDE(Model):
         bounds: Sequence[Any] = (),
     ) -> None:
         super().__init__()
-        self.bandwidth, self.kernel, self.shape = checked_bandwidth(bandwidth), kernel_named(kernel).name, _one_of("shape", shape, SHAPES)
+        self.bandwidth = bandwidth if callable(bandwidth) else checked_bandwidth(bandwidth)
+        self.kernel, self.shape = kernel_named(kernel).name, _one_of("shape", shape, SHAPES)
         self.form = None if form is None else _one_of("form", form, FORMS)
         self.adaptive = _one_of("adaptive", adaptive, ADAPTIVE)
         self.neighbours = neighbours
@@ -158,7 +165,7 @@ class KDE(Model):
         `options` are arguments of KDE: kernel, shape, boundary, bounds.
         """
         given = bandwidth.tolist() if isinstance(bandwidth, Tensor) else bandwidth
-        if isinstance(given, str):
+        if isinstance(given, str) or callable(given):
             raise InvalidValue(f"KDE.of needs a bandwidth in numbers, got {given!r}; use KDE({given!r}).fit(x)")
         model = cls(given, **options)
         model.assemble(space or Space.infer(points), None)
@@ -185,11 +192,14 @@ class KDE(Model):
         d = source.space.size
         if self.form == "matrix" and isinstance(self.bandwidth, str):
             refuse_large(self, source)
-        if not isinstance(self.bandwidth, str):
+        if not isinstance(self.bandwidth, str) and not callable(self.bandwidth):
             Scale.of(torch.tensor(self.bandwidth, dtype=torch.float64), d)
         super().prepare(source, facts)
         refuse_unsquarable(source, facts)
         ends = self._ends()
+        if self.boundary == "periodic":
+            _circles(ends)
+            return
         outside = (facts.low < ends[0].cpu()) | (facts.high > ends[1].cpu())
         if bool(outside.any()):
             raise BadSource(f"coordinate {int(outside.nonzero()[0])} leaves its bounds; widen bounds, or leave those rows out")
@@ -202,15 +212,42 @@ class KDE(Model):
     def update(self, statistics: Rows) -> bool:
         """Keep the rows, choose the bandwidth and the factors; done."""
         self._take(statistics.x, statistics.weights, torch.ones_like(statistics.weights))
+        self._choose()
+        return True
+
+    def set_bandwidth(self, bandwidth: Any) -> KDE:
+        """Choose the bandwidth anew on the rows it has kept, by any value that the argument `bandwidth` takes; returns itself."""
+        self.fitted_space()
+        before, self.bandwidth = self.bandwidth, bandwidth if callable(bandwidth) else checked_bandwidth(bandwidth)
+        try:
+            if not isinstance(self.bandwidth, str) and not callable(self.bandwidth):
+                Scale.of(torch.tensor(self.bandwidth, dtype=torch.float64), self.points_.shape[1])
+            self._choose()
+        except PushforwardError:
+            self.bandwidth = before
+            raise
+        return self
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """The arguments of `__init__`; in the place of a function that chose the bandwidth, what it chose."""
+        found = super().hyperparameters()
+        if callable(self.bandwidth) and self.fitted:
+            found["bandwidth"] = checked_bandwidth(self.bandwidth_.tolist())
+        return found
+
+    def _choose(self) -> None:
+        """The bandwidth and the factors, from the rows kept."""
         x, w = self.points_, self.weights_
-        self.choice = None
+        if self.boundary == "periodic":
+            x = cut_open(x, w, *self._ends())
+        self.choice, self._prepared = None, None
+        self.local_ = torch.ones_like(w)
         fixed = self._fixed(x, w)
         if self.adaptive is not None:
             self.local_ = self._factors(x, w, fixed).to(x)
         if self.bandwidth in ("likelihood", "crossvalidation") and self.adaptive is not None:
             fixed = self._likeliest(x, w, fixed, self.local_)
         self.bandwidth_ = fixed.to(x)
-        return True
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickle and deepcopy take: all but the prepared sums, which are made again on first use."""
@@ -237,11 +274,17 @@ class KDE(Model):
         kept = weights > 0
         if not bool(kept.any()):
             raise BadSource("all weights are zero; give at least one row a positive weight")
+        if self.boundary == "periodic":
+            x = wrap(x, *self._ends())
         self.points_, self.weights_, self.local_ = x[kept], weights[kept] / weights[kept].sum(), local[kept]
         self._prepared = None
 
     def _fixed(self, x: Tensor, w: Tensor) -> Tensor:
         """The bandwidth before any factors."""
+        if callable(self.bandwidth):
+            found = checked_bandwidth(self.bandwidth(self), ())
+            Scale.of(torch.tensor(found, dtype=torch.float64), x.shape[1])
+            return torch.tensor(found, dtype=torch.float64)
         if not isinstance(self.bandwidth, str):
             return torch.tensor(self.bandwidth, dtype=torch.float64)
         form = self.form or ("axes" if self.fitted_space().kind == "points" else "number")
@@ -273,14 +316,40 @@ class KDE(Model):
         low, high = self._ends()
         if not self._bounded(low, high):
             return self.sums().log_density(rows)
+        if self.boundary == "periodic":
+            return self._over_images(wrap(rows, low, high), low, high)
+        inside = ((rows >= low) & (rows <= high)).all(1)
         if self.boundary == "renormalise":
             value = self.sums().log_density(rows) + self._mass_correction()[1]
         else:
-            widest = float(self._widths(range(rows.shape[1])).max())
-            all_ = images(rows, low, high, kernel_named(self.kernel), widest)
-            value = self.sums().log_density(all_.reshape(-1, rows.shape[1])).reshape(all_.shape[:2]).logsumexp(0)
-        inside = ((rows >= low) & (rows <= high)).all(1)
+            value = self._over_images(rows, low, high)
         return torch.where(inside, value, -math.inf)
+
+    def _over_images(self, rows: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """log Σ f(x') over all x' that fold or wrap to each row (n,)."""
+        options = {"circle": self.boundary == "periodic"}
+        kernel, widths = kernel_named(self.kernel), self._reaching(low, high)
+        count = len(images(rows[:1], low, high, kernel, widths, **options))
+
+        def of(some: Tensor) -> Tensor:
+            all_ = images(some, low, high, kernel, widths, **options)
+            return self.sums().log_density(all_.reshape(-1, some.shape[1])).reshape(all_.shape[:2]).logsumexp(0)
+
+        return torch.cat([of(some) for some in rows.split(max(1, IMAGES // (count * rows.shape[1])))])
+
+    def _reaching(self, low: Tensor, high: Tensor) -> Tensor:
+        """(d,) width of the widest bump along each axis."""
+        return self._widths(range(len(low))).amax(0)
+
+    def _flattened(self, low: Tensor, high: Tensor) -> Tensor:
+        """The bandwidth, with that of a Gaussian which is flat within the ends of an axis replaced by the least that is."""
+        h = self.bandwidth_
+        two = low.isfinite() & high.isfinite()
+        if self.boundary not in ("reflect", "periodic") or self.kernel != "gaussian" or h.ndim == 2 or not bool(two.any()):
+            return h
+        least = FLAT * (high - low) * (1 if self.boundary == "periodic" else 2) / self.local_.min()
+        wide = two & (h > least)
+        return torch.where(wide, least, h.expand(len(low))) if bool(wide.any()) else h
 
     def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
         """n draws (n, *shape), user's units, float64: from the kernel's own law, whatever the kernel."""
@@ -293,7 +362,7 @@ class KDE(Model):
         else:
             drawn = self._draw(self._pick(self.weights_, n, stream), stream)
             if self._bounded(low, high):
-                drawn = fold(drawn, low, high)
+                drawn = (wrap if self.boundary == "periodic" else fold)(drawn, low, high)
         return drawn.reshape(n, *map(int, space.shape))  # type: ignore[arg-type]
 
     def condition(self, known: Mapping[Any, float]) -> KDE:
@@ -304,7 +373,11 @@ class KDE(Model):
         self._needs_axes("condition")
         low, high = self._ends()
         full = self.bandwidth_.ndim == 2
-        if full and self._bounded(low, high):
+        if self.boundary == "periodic":
+            values = wrap(values[None], low[b], high[b])[0]
+            if full:
+                return self._condition_on_circles(a, b, values, low, high)
+        elif full and self._bounded(low, high):
             raise InvalidValue("a full bandwidth matrix with bounds has no closed conditional; use form='axes'")
         log_v = self.weights_.log() + self._along(b, values, low, high)
         if not bool((log_v > -math.inf).any()):
@@ -320,6 +393,18 @@ class KDE(Model):
             if not bool(points.isfinite().all()):
                 raise too_far(values)
         return self._child(points, h, a, (log_v - log_v.max()).exp())
+
+    def _condition_on_circles(self, a: list[int], b: list[int], values: Tensor, low: Tensor, high: Tensor) -> KDE:
+        """With a full matrix: the law of axes a given those of b, by every bump and every image of the values."""
+        circles, widths = (low[b], high[b], kernel_named(self.kernel)), self._reaching(low, high)[b]
+        at = images(values[None], *circles, widths, circle=True)[:, 0]
+        gain = torch.linalg.solve(self.bandwidth_[b][:, b], self.bandwidth_[b][:, a]).T
+        h = self.bandwidth_[a][:, a] - gain @ self.bandwidth_[b][:, a]
+        log_v = torch.cat([self._along(b, one, low, high) + self.weights_.log() for one in at])
+        points = torch.cat([self.points_[:, a] + (one - self.points_[:, b]) @ gain.T for one in at])
+        if not bool((log_v > -math.inf).any() and points.isfinite().all()):
+            raise too_far(values)
+        return self._child(points, (h + h.T) / 2, a, (log_v - log_v.max()).exp(), self.local_.repeat(len(at)))
 
     def marginal(self, axes: Any) -> KDE:
         """The law of some axes (a name or position, or several); Gaussian and product kernels."""
@@ -338,15 +423,16 @@ class KDE(Model):
             if self.boundary == "renormalise" and self._bounded(*self._ends()):
                 weights = self._mass_correction()[0]
             options = {"kernel": self.kernel, "shape": self.shape, "weights": weights, "local": self.local_}
-            self._prepared = KernelSums(self.points_, self.bandwidth_, **options)  # type: ignore[arg-type]
+            self._prepared = KernelSums(self.points_, self._flattened(*self._ends()), **options)  # type: ignore[arg-type]
         return self._prepared
 
     @property
     def lacks(self) -> frozenset[str]:
         """Conditionals, where bumps are radial and not normal, or are normal with dependent axes and cut at bounds."""
         bounded = self.boundary is not None and (self.space is None or self._bounded(*self._ends()))
-        given = not isinstance(self.bandwidth, str) and isinstance(self.bandwidth, tuple) and isinstance(self.bandwidth[0], tuple)
+        given = isinstance(self.bandwidth, tuple) and isinstance(self.bandwidth[0], tuple)
         matrix = self.bandwidth_.ndim == 2 if self.fitted else given or (self.form == "matrix" and isinstance(self.bandwidth, str))
+        bounded = bounded and self.boundary != "periodic"
         return frozenset({"condition"}) if not self.independent or (bounded and matrix) else frozenset()
 
     @property
@@ -371,22 +457,23 @@ class KDE(Model):
         h = self.bandwidth_
         return h if h.ndim == 0 else h[axes] if h.ndim == 1 else h[axes][:, axes]
 
-    def _child(self, points: Tensor, h: Tensor, axes: list[int], weights: Tensor) -> KDE:
+    def _child(self, points: Tensor, h: Tensor, axes: list[int], weights: Tensor, local: Tensor | None = None) -> KDE:
         low, high = self._ends()
         ends = zip(axes, low[axes].tolist(), high[axes].tolist(), strict=True)
         bounds = tuple((i, _end(lo), _end(hi)) for i, (_, lo, hi) in enumerate(ends))
         options = {"kernel": self.kernel, "shape": self.shape, "boundary": self.boundary}
         space = subspace(self.fitted_space(), axes)
-        return KDE.of(points, h, local=self.local_, weights=weights, space=space, bounds=bounds if self.boundary else (), **options)
+        local = self.local_ if local is None else local
+        return KDE.of(points, h, local=local, weights=weights, space=space, bounds=bounds if self.boundary else (), **options)
 
     def _widths(self, axes: Iterable[int]) -> Tensor:
         """(n, axes) bandwidth of each bump along each axis."""
-        d, h = self.points_.shape[1], self.bandwidth_
+        d, h = self.points_.shape[1], self._flattened(*self._ends())
         along = h.expand(d) if h.ndim == 0 else h if h.ndim == 1 else h.diagonal().sqrt()
         return self.local_[:, None] * along[list(axes)]
 
     def _along(self, b: list[int], values: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        """(n,) log-density of each bump at x_b = values."""
+        """(n,) log-density of each bump at x_b = values, with that of what folds there."""
         kernel, deltas = kernel_named(self.kernel), values - self.points_[:, b]
         if self.bandwidth_.ndim == 2:
             scale = Scale.of(self.bandwidth_[b][:, b], len(b))
@@ -398,8 +485,9 @@ class KDE(Model):
             at = values[j : j + 1, None]
             if self.boundary is not None and not low[axis] <= values[j] <= high[axis]:
                 raise InvalidValue(f"axis {axis} is bounded to [{low[axis]:g}, {high[axis]:g}], got {values[j]:g}")
-            if self.boundary == "reflect":
-                at = images(at, low[axis : axis + 1], high[axis : axis + 1], kernel, float(widths[:, j].max()))[:, 0]
+            if self.boundary in ("reflect", "periodic"):
+                ends = low[axis : axis + 1], high[axis : axis + 1]
+                at = images(at, *ends, kernel, widths[:, j].max()[None], circle=self.boundary == "periodic")[:, 0]
             r = (at[:, 0] - self.points_[:, axis, None]).abs() / widths[:, j, None]  # (n, images)
             total = total + kernel.log_profile(r).logsumexp(1) - widths[:, j].log()
         if self.boundary == "renormalise":
@@ -474,6 +562,16 @@ def _bound(given: Any) -> tuple[Any, float | None, float | None]:
         raise InvalidValue(
             f"a bound is (axis, lower, upper) or 'axis:lower:upper', got {given!r}; write '0:0:' for an axis that ends at 0"
         ) from error
+
+
+def _circles(ends: tuple[Tensor, Tensor]) -> None:
+    """Refuse periodic bounds without a circle, and axes with one end."""
+    first, last = (end.isfinite() for end in ends)
+    if bool((first != last).any()):
+        axis = int((first != last).nonzero()[0])
+        raise InvalidValue(f"boundary 'periodic' joins two ends, and axis {axis} has one; give bounds=[({axis}, lower, upper)]")
+    if not bool(first.any()):
+        raise InvalidValue("boundary 'periodic' needs an axis with two ends; give bounds such as [(0, 0, 360)]")
 
 
 def _end(value: float) -> float | None:
