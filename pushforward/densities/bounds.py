@@ -29,11 +29,15 @@ __all__ = ["FLAT", "cut_open", "fold", "images", "log_masses", "sources", "turns
 REACH = {"gaussian": 9.0, "exponential": 40.0}  # bandwidths beyond which a bump is nothing
 FLAT = 2.0  # turns: a Gaussian as wide as this is flat on its circle
 MOST = 1 << 20  # images of one row
+TOO_WIDE = "the bandwidth is so much wider than the bounds that a row has over a million images; use a smaller bandwidth"
 
 
 def turns(kernel: Kernel, widest: float, period: float) -> int:
     """How many turns each way the images of a point go: as far as half a period and the reach of a bump."""
-    return math.ceil(0.5 + REACH.get(kernel.name, 1.0) * widest / period)
+    count = 0.5 + REACH.get(kernel.name, 1.0) * widest / period
+    if not count < MOST:
+        raise InvalidValue(TOO_WIDE)
+    return math.ceil(count)
 
 
 def wrap(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -74,11 +78,19 @@ def images(x: Tensor, low: Tensor, high: Tensor, kernel: Kernel, widths: Tensor,
 
     `widths` (d,) are those of the widest bump along each axis.
     """
-    ends = zip(low.tolist(), high.tolist(), widths.tolist(), strict=True)
+    ends = list(zip(low.tolist(), high.tolist(), widths.tolist(), strict=True))
+    if math.prod(_count(lo, hi, kernel, width, circle) for lo, hi, width in ends) > MOST:
+        raise InvalidValue(TOO_WIDE)
     options = [_line(x[:, a], lo, hi, kernel, width, circle) for a, (lo, hi, width) in enumerate(ends)]
-    if math.prod(map(len, options)) > MOST:
-        raise InvalidValue("the bandwidth is so much wider than the bounds that a row has over a million images; use a smaller bandwidth")
     return torch.stack([torch.stack(chosen, dim=1) for chosen in itertools.product(*options)])
+
+
+def _count(lo: float, hi: float, kernel: Kernel, width: float, circle: bool) -> int:
+    """How many images one coordinate has."""
+    if math.isfinite(lo) and math.isfinite(hi):
+        period = (hi - lo) * (1 if circle else 2)
+        return (2 * turns(kernel, width, period) + 1) * (1 if circle else 2)
+    return 2 if not circle and (math.isfinite(lo) or math.isfinite(hi)) else 1
 
 
 def _line(x: Tensor, lo: float, hi: float, kernel: Kernel, width: float, circle: bool) -> list[Tensor]:

@@ -181,7 +181,7 @@ KERNELS: dict[str, Kernel] = {
             lambda r: -0.5 * r * r,
             lambda m: (m / 2 - 1) * math.log(2.0) + math.lgamma(m / 2),
             lambda d, n, rng: torch.randn(n, d, dtype=torch.float64, generator=rng).norm(dim=1),
-            torch.special.ndtr,
+            lambda u: 0.5 * torch.special.erfc(-u / math.sqrt(2)),  # ndtr is (1 + erf) / 2, which is 0 from -8.3 on
         ),
         _compact(
             "epanechnikov",

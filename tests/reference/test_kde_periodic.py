@@ -112,6 +112,17 @@ def test_a_gaussian_much_wider_than_its_axis_is_flat(h, boundary):
     assert model.integrate_box(1, 2) == pytest.approx(1 / TURN, rel=1e-6 if h > 20 or boundary == "periodic" else 0.2)
 
 
+@pytest.mark.parametrize("boundary", ["periodic", "reflect"])
+@pytest.mark.parametrize("kernel", ["tophat", "exponential"])
+def test_a_bump_that_would_need_a_million_images_is_refused(boundary, kernel):
+    model = KDE.of(angles(5), 1e12, kernel=kernel, boundary=boundary, bounds=[(0, 0, TURN)])
+    for ask in (lambda: model.log_prob(angles(3)), lambda: model.integrate_box(0, 1)):
+        with pytest.raises(ValueError, match="over a million images"):
+            ask()
+    law = KDE.of(angles(5), 300.0, kernel=kernel, boundary=boundary, bounds=[(0, 0, TURN)])  # hundreds are no trouble
+    assert float(law.log_prob(torch.ones(1, 1).double())) == pytest.approx(-math.log(TURN), abs=0.02)
+
+
 def test_the_bandwidth_does_not_depend_on_where_the_circle_is_cut():
     x = angles(200)
     for rule in ("scott", "silverman", "likelihood"):
