@@ -39,7 +39,7 @@ def density(
     voice = Voice(quiet, json)
     opened = runs.open_run(run, device)
     check_table_out(out)
-    source = runs.read_like(opened, file, y)
+    source = runs.read_under(opened, file, y)
     quantity, values, gaps = densities(opened, source, draws=draws)
     order = values.argsort(stable=True)
     order = order[~gaps[order]]  # a density of fewer columns does not compare with one of all

@@ -31,7 +31,7 @@ def encode(
     model = opened.model
     opened.need("has no codes for observations", "Encodes")
     check_out(out, code_space(1))
-    source = runs.read_like(opened, file, y)
+    source = runs.read_under(opened, file, y)
     with torch.no_grad():
         parts = [encoded(model, batch) for batch in runs.in_blocks(source)]
     codes = torch.cat(parts)

@@ -10,7 +10,6 @@ import shlex
 import sys
 import tempfile
 import traceback
-import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -18,7 +17,9 @@ from typing import Any
 import typer
 
 from pushforward.cli.help import SETTINGS, Group
-from pushforward.core.errors import DataWarning, PushforwardError, shortened, suggestion
+from pushforward.cli.memory import lack_of_memory
+from pushforward.cli.streams import encodable
+from pushforward.core.errors import DataWarning, PushforwardError, is_memory, shortened, suggestion
 
 __all__ = ["main", "COMMANDS"]
 
@@ -116,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or os.environ.get("PUSHFORWARD_DEBUG", "") not in ("", "0")
     given = [a for a in given if a != "--debug"]
-    with warnings.catch_warnings():
+    with encodable(), warnings.catch_warnings():
         warnings.simplefilter("default", DataWarning)  # whatever filters a user has set: each once
         warnings.showwarning = _warn
         return _run(given, debug)
@@ -138,11 +139,6 @@ def _run(given: list[str], debug: bool) -> int:
         return _explain(error, debug)
 
 
-def _warn(message: Warning | str, *where: Any) -> None:
-    """A warning from within as one line, without the place in the code."""
-    _say(f"warning: {' '.join(str(message).split())}", "yellow")
-
-
 def _explain(error: Exception, debug: bool) -> int:
     """One line for an error, which repeats no more than 200 characters of anything, and its exit code."""
     if isinstance(error, PushforwardError):
@@ -152,8 +148,10 @@ def _explain(error: Exception, debug: bool) -> int:
     if isinstance(error, OSError) and error.strerror:
         where = f"{shortened(str(error.filename))}: " if error.filename else ""
         return _end(f"error: {where}{error.strerror}; nothing that was there before is lost: put this right and try again", 2)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return _end("error: out of memory; try a smaller --batch, --size or model, or a larger machine", 2)
+    if is_memory(error):
+        return _end(f"error: {lack_of_memory(error)}", 2)
+    if isinstance(error, OverflowError) or "verflow" in str(error).partition("\n")[0]:
+        return _end("error: a number given is larger than this machine can count; pass a smaller one", 2)
     if debug:
         return 1
     return _end(f"internal error: {type(error).__name__}: {error}\nThis is a defect of pushforward, not yours. {_keep(error)}", 1)
@@ -175,7 +173,7 @@ def _usage(error: Any) -> str:
 
 def _typed(given: Sequence[str]) -> str:
     """The command as it can be pasted; every context has it as `obj`."""
-    return shlex.join(["pushforward", *given])
+    return shlex.join(["pushforward", *given]).encode("utf-8", "backslashreplace").decode()
 
 
 def _keep(error: Exception) -> str:

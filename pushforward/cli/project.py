@@ -52,7 +52,7 @@ def project(
     opened.need("does not decode codes", "Decodes")
     check_out(out, code_space(1))
     check_out(restored, model.fitted_space())
-    source = runs.read_like(opened, file, y)
+    source = runs.read_under(opened, file, y)
     found, originals = _projected(model, source, start, steps, prior_weight, candidates, seed)
     error, first = torch.cat([f.error for f in found]), torch.cat([f.first_error for f in found])
     voice.say(f"squared error per observation {float(error.mean()):.6g}, at the start {float(first.mean()):.6g}, {len(error)} rows")

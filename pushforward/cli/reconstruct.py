@@ -40,7 +40,7 @@ def reconstruct(
     model = opened.model
     opened.need("does not both encode and decode", "Encodes", "Decodes")
     check_out(out, model.fitted_space())
-    source = runs.read_like(opened, file, y)
+    source = runs.read_under(opened, file, y)
     space = model.fitted_space()
     grid = out is None and space.kind == "pictures"
     parts: list[Any] = []

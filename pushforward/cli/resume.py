@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,7 +53,7 @@ def resume(
     source = runs.read_source(config)
     voice = Voice(quiet, json)
     show(voice, config, folder, source)
-    first = (folder / "config.toml").read_text().splitlines()[0].removeprefix("# ")
+    first = (folder / "config.toml").read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
     work = fit_learner if learner else fit_classical
     work(voice, model, config, source, folder, command=first, overwrite=False, **resumed)
 
@@ -103,6 +104,10 @@ def extended(config: configs.Config, given: dict[str, str]) -> configs.Config:
             number = float(text)
         except ValueError:
             raise InvalidKind(f"--{name} must be a number, or +number to extend the budget, got {text!r}") from None
+        if not math.isfinite(number):
+            raise InvalidValue(f"--{name} must be finite, got {text!r}; pass +50 to extend the budget by 50")
+        if name in ("steps", "samples") and number != int(number):
+            raise InvalidKind(f"--{name} must be a whole number, got {text!r}; pass +50 to extend the budget by 50")
         if number <= 0:
             raise InvalidValue(f"--{name} must be above 0, got {text}; pass +50 to extend the budget by 50")
         if text.startswith("+"):

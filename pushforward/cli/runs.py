@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pushforward.cli import config as configs
 from pushforward.cli.config import Config
 from pushforward.cli.tables import settings, typed
-from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue, PushforwardError
+from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue, PushforwardError, is_memory, shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -118,6 +118,8 @@ def built(cls: type, config: Config) -> Any:
     except PushforwardError:
         raise
     except (TypeError, ValueError, OverflowError, RuntimeError, AttributeError) as error:
+        if is_memory(error):
+            raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InvalidValue(f"a {config.model} cannot be made so ({reason}); see: pushforward fit {config.model} --help") from error
 
@@ -154,6 +156,13 @@ def read_source(config: Config) -> Source:
         columns=d.get("columns") or None, drop=d.get("drop") or (), download=bool(d.get("download")), **{**settings_among(d), **typed()},
         **asked_conditions(d.get("label")),
     )  # fmt: skip
+
+
+def read_under(run: Run, file: str, y: str | None) -> Source:
+    """`read_like` with what --y says; InvalidValue where it says something of a model that has no conditions."""
+    if y is not None and run.model.condition_space is None:
+        raise InvalidValue(f"--y {shown(y)}: {run.folder} was fitted without conditions; leave --y out")
+    return read_like(run, file, y)
 
 
 def read_like(run: Run, file: str, label: str | None = None) -> Source:

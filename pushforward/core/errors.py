@@ -24,6 +24,7 @@ __all__ = [
     "MissingExtra",
     "FitWarning",
     "DataWarning",
+    "is_memory",
     "quoted",
     "shortened",
     "shown",
@@ -130,6 +131,22 @@ def require_positive(**values: Any) -> None:
             raise InvalidKind(f"{name} must be a number above 0, got {quoted(value)}")
         if not value > 0:
             raise InvalidValue(f"{name} must be above 0, got {shown(value)}; pass a positive number")
+
+
+_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "unable to allocate", "cannot allocate memory")
+_TOO_LARGE = (
+    "storage size calculation overflowed",
+    "numel: integer multiplication overflow",
+    "array is too big",
+    "maximum allowed dimension",
+)
+
+
+def is_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: torch raises RuntimeError for that, NumPy a ValueError where nothing could hold it."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, (RuntimeError, ValueError)) and any(part in str(error).lower() for part in (*_MEMORY, *_TOO_LARGE))
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadRun, PushforwardError, shown
+from pushforward.core.errors import BadRun, PushforwardError, is_memory, shown
 from pushforward.core.folders import check_place, new_run, parsed_json, read_file, written_whole
 from pushforward.core.kinds import fits
 from pushforward.core.model import Model
@@ -76,6 +76,8 @@ def _loaded(folder: Path, device: torch.device) -> Model:
     try:
         model.restore(tensors)
     except (RuntimeError, KeyError, AttributeError, TypeError, ValueError) as error:
+        if is_memory(error):
+            raise
         raise _apart(folder, error) from error
     model.eval()
     return model.to(device)
@@ -219,6 +221,8 @@ def _opened(path: Path) -> Iterator[Any]:
         with safe_open(path, framework="pt", device="cpu") as file:
             yield file
     except (SafetensorError, OSError, ValueError, TypeError, RuntimeError, OverflowError) as error:
+        if is_memory(error):
+            raise
         if isinstance(error, PushforwardError):
             raise
         start = read_file(path, most=sys.maxsize, head=4)
@@ -229,7 +233,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
-    _write_atomically(path, text.encode())
+    _write_atomically(path, text.encode("utf-8", "backslashreplace"))
 
 
 def new_folder(path: Any) -> Path:

@@ -303,7 +303,7 @@ def _index(chunk: Any, names: list[str], drop: set[str], survey: Survey) -> set[
 def special_columns(options: Options) -> tuple[str, ...]:
     """Columns that are conditions or weights, not data."""
     named = [options.label_name, options.weights if isinstance(options.weights, str) else None]
-    return (*(n for n in named if n), *condition_names(options))
+    return (*(n for n in named if n is not None), *condition_names(options))
 
 
 def condition_names(options: Options) -> tuple[str, ...]:

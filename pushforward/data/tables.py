@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pushforward.core.errors import BadSource, ShapeMismatch
+from pushforward.core.errors import BadSource, ShapeMismatch, suggestion
 from pushforward.core.frames import as_frame
 from pushforward.core.source import Arrays
 from pushforward.core.space import Column, Space, column_numbers, frame_numbers
@@ -48,6 +48,7 @@ def from_chunks(table: Table, options: Options) -> Arrays:
         text = {c.name for c in survey.text}
         survey.columns = {n: c for n, c in survey.columns.items() if n not in text}
     special = special_columns(options)
+    _check_named(survey, special, options, name)
     space = _space(survey, options, name, table)
     x, aside = _encode_all(table, survey, space, special, options)
     y, condition_space = _conditions(aside, options, survey)
@@ -59,6 +60,14 @@ def from_chunks(table: Table, options: Options) -> Arrays:
     if source.resident and not (options.lenient or options.scanned_later):
         refuse_infinity(source.x, space, name)
     return source
+
+
+def _check_named(survey: Survey, special: Sequence[str], options: Options, name: str) -> None:
+    """Raise BadSource for a column that is named and not there; a space that the table is read into knows its own."""
+    asked = [*special, *((*options.drop, *options.categorical) if options.like is not None else ())]
+    absent = next((n for n in asked if n not in survey.places), None)
+    if absent is not None:
+        raise BadSource(f"{name}: there is no column {absent!r}; {suggestion(absent, list(survey.places)[:20])}")
 
 
 def notes_of(table: Table, survey: Survey) -> list[str]:

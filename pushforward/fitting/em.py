@@ -39,7 +39,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import Diverged, FitWarning, InvalidValue
+from pushforward.core.errors import Diverged, FitWarning, InvalidValue, suggestion
 from pushforward.core.events import CancelToken, Event, Finished, Listener, Progress, Saved, Started, Warned
 from pushforward.core.model import Model
 from pushforward.core.moments import Moments
@@ -53,6 +53,9 @@ from pushforward.fitting.given import Given, require_stored
 from pushforward.fitting.processes import require_script
 
 __all__ = ["EM"]
+
+MOST_PROCESSES = 4096
+"""More than any machine has."""
 
 KEPT_BYTES = 4 << 30
 """Resident data are kept in the model's coordinates between passes up to this size, and mapped anew each pass above it."""
@@ -121,6 +124,14 @@ class EM(Given):
             raise InvalidValue(f"tolerance must not be negative, got {self.tolerance}; pass 0 to use every step")
         if self.accelerator not in ("auto", "cpu", "cuda", "gpu"):
             raise InvalidValue(f"accelerator must be 'auto', 'cpu' or 'cuda', got {self.accelerator!r}")
+        if max(self.devices, self.num_nodes) > MOST_PROCESSES:
+            raise InvalidValue(f"devices and num_nodes must be at most {MOST_PROCESSES}, got {max(self.devices, self.num_nodes)}")
+        if self.strategy not in ("auto", "ddp"):
+            from lightning_fabric.strategies import STRATEGY_REGISTRY
+
+            known = ["auto", *STRATEGY_REGISTRY.available_strategies()]
+            if self.strategy not in known:
+                raise InvalidValue(f"unknown strategy {self.strategy!r}; {suggestion(str(self.strategy), known)}")
 
     def fit(self, model: Any, source: Source) -> None:
         """Learn `model` from `source`, afresh, in every process of the world."""

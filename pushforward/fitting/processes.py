@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from pushforward.core.errors import InvalidValue
+from pushforward.core.errors import InvalidValue, quoted
 from pushforward.core.events import CancelToken
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Processes", "interruptible", "require_script"]
 
 STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
+MOST_PROCESSES = 4096
+"""More than any machine has."""
 DOUBLE = ("64-true", "64", 64)
 SINGLE = ("32-true", "32", 32)
 
@@ -128,6 +130,10 @@ def _launch(trainer: Trainer) -> Any:
     wanted = (
         f"accelerator={trainer.accelerator!r}, devices={trainer.devices!r}, strategy={trainer.strategy!r}, precision={trainer.precision!r}"
     )
+    for name in ("devices", "num_nodes"):
+        count = getattr(trainer, name)
+        if str(count).strip().isdigit() and int(count) > MOST_PROCESSES:
+            raise InvalidValue(f"{name} must be at most {MOST_PROCESSES}, got {quoted(count)}; pass how many processes are to fit")
     try:
         from lightning_fabric import Fabric
 
@@ -144,10 +150,10 @@ def _launch(trainer: Trainer) -> Any:
     except InvalidValue:
         raise
     except Exception as error:
-        expected = isinstance(error, (ValueError, TypeError, RuntimeError, ImportError))
+        expected = isinstance(error, (ValueError, TypeError, RuntimeError, ImportError, OverflowError, AssertionError))
         if not expected and type(error).__name__ != "MisconfigurationException":
             raise
-        raise InvalidValue(f"{wanted} cannot be had here: {str(error).strip().splitlines()[0]}") from error
+        raise InvalidValue(f"{wanted} cannot be had here: {(str(error).strip().splitlines() or [type(error).__name__])[0]}") from error
     fabric.launch()
     if fabric.world_size > 1:
         atexit.unregister(_leave)  # one fit follows another

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadRun, PushforwardError
+from pushforward.core.errors import BadRun, PushforwardError, is_memory
 from pushforward.core.events import Event
 from pushforward.core.folders import check_place, clear_leftovers, new_run
 from pushforward.core.model import Learner
@@ -93,6 +93,8 @@ class Run:
         except PushforwardError:
             raise
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+            if is_memory(error):
+                raise
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise BadRun(
                 f"the checkpoint in {self._folder} is not one of this fit ({reason}); remove its state folder, or fit anew"

@@ -180,7 +180,9 @@ def _limits(law: Any, rows: Any, limits: Any) -> tuple[Any, Any]:
         if low.shape != high.shape or not (low < high).all():
             raise InvalidValue("limits must be (low, high) with low < high on every axis")
         return low, high
-    seen = numbers(law.sample(DRAWS, rng=0)) if rows is None else rows
+    seen = None if rows is None else np.where(np.isfinite(rows), rows, np.nan)
+    if seen is None or np.isnan(seen).all(0).any():  # no rows, or none with a value in one of the columns
+        seen = numbers(law.sample(DRAWS, rng=0))
     low, high = np.nanquantile(seen, 0.002, 0), np.nanquantile(seen, 0.998, 0)
     margin = np.where(high > low, 0.08 * (high - low), 0.5)
     return low - margin, high + margin
@@ -219,7 +221,9 @@ def _marginal(ax: Any, law: Any, rows: Any, seen: bool, *, horizontal: Any = Non
     at = np.linspace(low[0], high[0], 400)
     if rows is not None and seen:
         values = rows[np.isfinite(rows[:, 0]), 0]
-        ax.hist(values, bins=np.linspace(low[0], high[0], 41), density=True, color="#bbbbbb", label="rows")
+        values = values[(low[0] <= values) & (values <= high[0])]
+        if len(values):
+            ax.hist(values, bins=np.linspace(low[0], high[0], 41), density=True, color="#bbbbbb", label="rows")
     f = law.log_prob(torch.as_tensor(at)[:, None]).exp().cpu().numpy()
     ax.plot(at, f, color=COLOURS[0], linewidth=1.8, label="model")
     ax.set_xlim(low[0], high[0])

@@ -38,6 +38,8 @@ LEGEND = 2.1
 """Inches of one entry of a legend, at most."""
 SECONDS, HOLD = 0.12, 2.0
 """For how long a frame of a film is shown, and its last one."""
+LONGEST = 655
+"""Seconds: GIF counts hundredths in 16 bits."""
 BINS = 60
 EDGE = 0.2
 
@@ -218,6 +220,8 @@ def write_film(
     path = Path(path)
     if path.suffix.lower() != ".gif":
         raise InvalidValue(f"{path}: a film is a .gif; name it so")
+    if not 0 < seconds <= LONGEST:
+        raise InvalidValue(f"seconds of a frame must be above 0 and at most {LONGEST}, which is all that a GIF can hold, got {seconds}")
     whole = list(frames)
     if not whole:
         raise InvalidValue("a film needs at least one frame, got none")

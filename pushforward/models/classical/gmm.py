@@ -38,7 +38,7 @@ from pushforward.models.classical.gaussian import (
 from pushforward.models.classical.kmeans import whole_number
 from pushforward.models.classical.missing import Conditional
 from pushforward.models.classical.mixtures import KINDS, Expected, Laws, bound, centred_sums, covariances, maximised, shaped, sums_of
-from pushforward.models.classical.starts import START_ROWS, at_random, plus_plus, squared_distances
+from pushforward.models.classical.starts import START_ROWS, at_random, plus_plus, refuse_many, squared_distances
 
 __all__ = ["GMM", "choose_components"]
 
@@ -149,6 +149,7 @@ class GMM(Model):
     def prepare(self, source: Source, facts: Facts) -> None:
         """Refuse conditions and columns without any value; standardise."""
         refuse_conditions(self, source)
+        refuse_many(type(self).__name__, self.components, len(source))
         if bool((facts.missing == facts.count).any()):
             raise BadSource(f"coordinate {int((facts.missing == facts.count).nonzero()[0])} holds no value at all; drop that column")
         if self.covariance in ("full", "tied"):

@@ -39,7 +39,7 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.fitting.em import EM, sample_rows
 from pushforward.models.classical.gaussian import refuse_conditions, refuse_unsquarable
-from pushforward.models.classical.starts import START_ROWS, at_random, plus_plus
+from pushforward.models.classical.starts import START_ROWS, at_random, plus_plus, refuse_many
 
 __all__ = ["KMeans", "whole_number"]
 
@@ -184,6 +184,7 @@ class KMeans(Model):
     def prepare(self, source: Source, facts: Facts) -> None:
         """Refuse conditions; take the mean as origin until there are rows, and the spread as the unit."""
         refuse_conditions(self, source)
+        refuse_many(type(self).__name__, self.clusters, len(source))
         super().prepare(source, facts)
         refuse_unsquarable(source, facts)
         self.origin_ = facts.moments.mean.clone()

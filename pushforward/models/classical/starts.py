@@ -12,13 +12,24 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["START_ROWS", "plus_plus", "at_random", "squared_distances"]
+from pushforward.core.errors import BadSource, quoted
+
+__all__ = ["START_ROWS", "plus_plus", "refuse_many", "at_random", "squared_distances"]
 
 START_ROWS = 16_384
 """Rows a start is chosen among (at least 64 a cluster): starts cannot be merged, so they look at a seeded sample."""
 
+MOST_SPARE = 4096
+"""Centres that may be asked for whatever the number of rows."""
+
 CANCELLED = 1e-8
 """Share of |x|² + |c|² below which a squared distance has lost too many digits."""
+
+
+def refuse_many(model: str, asked: int, rows: int) -> None:
+    """Raise BadSource where far more centres are asked for than there are rows: nobody needs them, and choosing them takes for ever."""
+    if asked > max(rows, MOST_SPARE):
+        raise BadSource(f"{model} with {quoted(asked)} centres needs as many rows, got {rows:,}; ask for fewer, or bring more data")
 
 
 def plus_plus(x: Tensor, clusters: int, rng: torch.Generator, weights: Tensor | None = None) -> Tensor:
