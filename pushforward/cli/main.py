@@ -10,6 +10,7 @@ import shlex
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -137,6 +138,11 @@ def _run(given: list[str], debug: bool) -> int:
         if debug:
             traceback.print_exc()
         return _explain(error, debug)
+
+
+def _warn(message: Warning | str, *where: Any) -> None:
+    """A warning from within as one line, without the place in the code."""
+    _say(f"warning: {shortened(' '.join(str(message).split()))}", "yellow")
 
 
 def _explain(error: Exception, debug: bool) -> int:

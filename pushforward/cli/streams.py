@@ -9,7 +9,7 @@ import codecs
 import sys
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 __all__ = ["encodable"]
@@ -56,5 +56,5 @@ def encodable() -> Iterator[None]:
         yield
     finally:
         for stream, errors in before:
-            if not stream.closed:
+            with suppress(OSError, ValueError):  # closed, or nobody reads any more
                 stream.reconfigure(errors=errors)
