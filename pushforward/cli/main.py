@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = [a for a in given if a != "--debug"]
     with encodable(), warnings.catch_warnings():
         warnings.simplefilter("default", DataWarning)  # whatever filters a user has set: each once
-        warnings.showwarning = _warn
+        warnings.showwarning = _warn  # type: ignore[assignment]
         return _run(given, debug)
 
 

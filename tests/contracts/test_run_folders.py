@@ -19,6 +19,7 @@ import torch
 import pushforward as pf
 from pushforward.cli.main import main
 from pushforward.core import folders, storage
+from pushforward.fitting.em import EM
 
 SMALL = ["--latent", "2", "--hidden", "8", "--batch", "16", "--steps", "3", "-q"]
 FITS = {"pca": ["fit", "pca", "x.csv", "-q"], "vae": ["fit", "vae", "x.csv", *SMALL]}
@@ -267,6 +268,19 @@ def test_a_run_folder_that_goes_during_the_fit_is_an_error(place: Path, how: str
     trainer = pf.Trainer(steps=3, batch=8, run=run, film=4 if film else None, callbacks=[take_away])
     with pytest.raises(pf.BadRun, match="removed or renamed"):
         pf.VAE(latent=1, hidden=(4,)).fit(X, by=trainer)
+    assert not run.exists()
+
+
+@pytest.mark.parametrize("how", ["removed", "renamed"])
+def test_a_run_folder_of_a_mixture_that_goes_during_the_fit_is_an_error(place: Path, how: str) -> None:
+    run = place / "run"
+
+    def take_away(event: Any) -> None:
+        if type(event).__name__ == "Progress" and run.exists():
+            shutil.rmtree(run) if how == "removed" else run.rename(place / "elsewhere")
+
+    with pytest.raises(pf.BadRun, match="removed or renamed"):
+        pf.GMM(2).fit(X, by=EM(run=run, listeners=[take_away], save_every=1e-9))
     assert not run.exists()
 
 
