@@ -133,3 +133,15 @@ def test_nothing_is_said_of_data_that_vary(scales: tuple[float, ...]) -> None:
         pf.Gaussian().fit(rows(scales))
         pf.PCA().fit(rows(scales))
         pf.PCA(1).fit(flat("dependent"))
+
+
+def test_a_density_follows_estimates_that_change_under_it() -> None:
+    x = torch.randn(50, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    model = pf.Gaussian().fit(x)
+    first = model.log_prob(x)
+    assert torch.equal(model.log_prob(x), first)
+    model.covariance_.mul_(4)
+    assert not torch.allclose(model.log_prob(x), first)
+    model.load_state_dict(pf.Gaussian().fit(x).state_dict())
+    assert torch.equal(model.log_prob(x), first)
+    assert not torch.allclose(model.fit(x * 2).log_prob(x), first)

@@ -307,6 +307,7 @@ class Gaussian(Model):
 
     def __init__(self) -> None:
         super().__init__()
+        self._kept: tuple[tuple[Tensor, Tensor], tuple[int, ...], Correlation] | None = None
         self.register_buffer("mean_", torch.zeros(0, dtype=torch.float64))
         self.register_buffer("covariance_", torch.zeros(0, 0, dtype=torch.float64))
 
@@ -349,7 +350,17 @@ class Gaussian(Model):
     def log_prob(self, x: Any) -> Tensor:
         """Exact log-density of each row (n,), nats, per unit of the user's coordinates."""
         rows = self._flat(x)
-        return Correlation.of(self.covariance_, self.mean_).log_density(rows - self.mean_)
+        return self._correlation().log_density(rows - self.mean_)
+
+    def _correlation(self) -> Correlation:
+        """The decomposed covariance, kept for as long as the estimates are the same tensors, unchanged."""
+        of = (self.mean_, self.covariance_)
+        if any(t.is_inference() for t in of):  # these count no changes
+            return Correlation.of(self.covariance_, self.mean_)
+        changes = tuple(t._version for t in of)
+        if self._kept is None or any(a is not b for a, b in zip(self._kept[0], of)) or self._kept[1] != changes:
+            self._kept = (of, changes, Correlation.of(self.covariance_, self.mean_))
+        return self._kept[2]
 
     def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
         """n draws (n, *shape), float64."""
@@ -385,7 +396,7 @@ class Gaussian(Model):
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
         """Directions in which the data do not vary."""
-        return no_variance(Correlation.of(self.covariance_, self.mean_).still, len(self.mean_))
+        return no_variance(self._correlation().still, len(self.mean_))
 
     def _flat(self, x: Any) -> Tensor:
         return self.conform(x).to(torch.float64).flatten(1)
