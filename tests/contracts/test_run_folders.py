@@ -333,10 +333,14 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, kind: str) -> None:
         with pytest.raises(ZeroDivisionError):
             _half(target, lambda: 1 / 0)
     else:
-        pid = os.fork()
-        if pid == 0:
-            _half(target, lambda: os._exit(9))
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+        lines = [
+            "import os, pathlib, sys",
+            "from pushforward.core.folders import written_whole",
+            "with written_whole(pathlib.Path(sys.argv[1])) as part:",
+            "    part.write_text('half')",
+            "    os._exit(9)",
+        ]
+        assert subprocess.run([sys.executable, "-c", "\n".join(lines), str(target)], check=False).returncode == 9
         assert len(list(tmp_path.iterdir())) == 2
     assert target.read_text() == "old"
     with folders.written_whole(target) as part:
