@@ -147,15 +147,17 @@ def device_named(name: str) -> Any:
 def read_source(config: Config) -> Source:
     """The source a configuration names, as its data flags say; labels only where asked for."""
     from pushforward.data import read
-    from pushforward.data.reading import asked_conditions
+    from pushforward.data.reading import asked_conditions, with_labels
     from pushforward.data.table_format import settings_among
 
     d = config.data
-    return read(
+    asked = asked_conditions(d.get("label"))
+    source = read(
         config.source, size=d.get("size"), fit=d.get("fit"), channels=d.get("channels"), categorical=d.get("categorical") or (),
         columns=d.get("columns") or None, drop=d.get("drop") or (), download=bool(d.get("download")), **{**settings_among(d), **typed()},
-        **asked_conditions(d.get("label")),
+        **asked,
     )  # fmt: skip
+    return with_labels(source) if asked.get("label") is True else source
 
 
 def read_under(run: Run, file: str, y: str | None) -> Source:

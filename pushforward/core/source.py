@@ -23,7 +23,7 @@ from pushforward.core.phase import Batch
 from pushforward.core.reader import read_for_fit
 from pushforward.core.space import Space, as_array
 
-__all__ = ["Source", "Arrays", "Subset", "as_source", "has_unasked_labels", "blocks", "spread", "fingerprint", "pick"]
+__all__ = ["Source", "Arrays", "Subset", "as_source", "has_unasked_labels", "unlabelled", "blocks", "spread", "fingerprint", "pick"]
 
 
 @runtime_checkable
@@ -176,13 +176,16 @@ class Subset:
 def as_source(x: Any, y: Any = None, weights: Any = None) -> Source:
     """x as a source: one already, or whatever `pushforward.read` takes (then with y and weights).
 
-    Labels that come with the data are used only on request: y=True for those, y='name' for a column or an array.
+    Labels that come with the data are used only on request: y=True for those, y='name' for a column or an array. That holds
+    for a source, too, unless its labels were asked for when it was read.
     Raises BadSource for data that no model can be fitted to: no rows, text, infinities.
     """
     if isinstance(x, Source) and not isinstance(x, (Tensor, np.ndarray)):
-        if y is not None or weights is not None:
+        if not (y is None or isinstance(y, bool)) or weights is not None:
             raise BadSource("a source brings its own conditions and weights; pass y and weights when making it")
-        return x
+        if y and x.condition_space is None:
+            raise BadSource("labels that come with the data were asked for, and these bring none; pass the labels themselves as y")
+        return unlabelled(x) if y is False or (y is None and has_unasked_labels(x)) else x
     source: Source = read_for_fit(x, y, weights)
     return source
 
@@ -191,6 +194,48 @@ def has_unasked_labels(source: Source) -> bool:
     """Whether the source's conditions are labels that came with the data, which nobody asked for."""
     inner = getattr(source, "source", None)  # of a subset, or of noisy rows
     return bool(getattr(source, "unasked_labels", False)) or (inner is not None and has_unasked_labels(inner))
+
+
+def unlabelled(source: Source) -> Source:
+    """The same rows without conditions."""
+    if source.condition_space is None:
+        return source
+    if isinstance(source, Subset):
+        return Subset(unlabelled(source.source), source.rows, source.name)
+    if isinstance(source, Arrays):
+        bare = object.__new__(Arrays)
+        bare.__dict__.update(source.__dict__)
+        bare.y, bare._condition_space = None, None
+        return bare
+    return Unlabelled(source)
+
+
+class Unlabelled:
+    """The rows of a source that is not in memory, without their conditions."""
+
+    condition_space: Space | None = None
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.name = getattr(source, "name", "")
+
+    @property
+    def space(self) -> Space:
+        """The space of one observation."""
+        return self.source.space
+
+    @property
+    def resident(self) -> bool:
+        """As the whole."""
+        return self.source.resident
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def take(self, rows: Tensor) -> Batch:
+        """The given rows."""
+        batch = self.source.take(rows)
+        return Batch(batch.x, None, batch.weights)
 
 
 def blocks(source: Source, size: int = 8192) -> Iterator[Batch]:

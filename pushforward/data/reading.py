@@ -109,7 +109,15 @@ def read_for_fit(x: Any, y: Any = None, weights: Any = None) -> Source:
             on the command line: a column's or an array's name, or a file of conditions.
         weights: (n,), or the name of a column.
     """
-    return read_with(x, replace(Options(**asked_conditions(y)), weights=weights, scanned_later=True))
+    source = read_with(x, replace(Options(**asked_conditions(y)), weights=weights, scanned_later=True))
+    return with_labels(source) if y is True else source
+
+
+def with_labels(source: Source) -> Source:
+    """The source, whose labels were asked for; BadSource if the data brought none."""
+    if source.condition_space is None:
+        raise BadSource("labels that come with the data were asked for, and these bring none; name a column, or pass the labels themselves")
+    return source
 
 
 def rows_like(x: Any, space: Space) -> Tensor:
@@ -127,13 +135,13 @@ def asked_conditions(y: Any) -> dict[str, Any]:
     if y is None or y is False:
         return {"label": False}
     if y is True:
-        return {"label": None}
+        return {"label": True}
     if not isinstance(y, str):
         return {"y": y, "label": False}
     if y.lower() in ("no", "false"):
         return {"label": False}
     if y.lower() in ("auto", "yes", "true"):
-        return {"label": None}
+        return {"label": True}
     if "," in y or ("." in y and Path(y).exists()):
         return {"y": y, "label": False}
     return {"label": y}

@@ -7,7 +7,7 @@ measured, with a fixed seed, and the same rows at every evaluation.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,7 +17,7 @@ from pushforward.core.phase import Batch
 from pushforward.core.preparation import Preparation
 from pushforward.core.random import derive
 from pushforward.core.scaling import Scaling
-from pushforward.core.source import Arrays, Source, Subset, as_source, fingerprint, spread
+from pushforward.core.source import Arrays, Source, Subset, as_source, fingerprint, spread, unlabelled
 from pushforward.fitting.augment import Augment, Dequantise
 from pushforward.fitting.batches import Batches
 from pushforward.fitting.processes import Processes
@@ -110,13 +110,19 @@ def _augmentations(trainer: Trainer, model: Learner, training: Source) -> Sequen
 def held_out_split(source: Source, held: Source | float | None, seed: int) -> tuple[Source, Source | None]:
     """Training rows and held-out rows: a seeded share of the source, or a source given for the purpose."""
     if held is None or not isinstance(held, (int, float)):
-        return source, None if held is None else as_source(held)
+        return source, None if held is None else _like(source, held)
     n = len(source)
     count = max(1, round(held * n))
     if count >= n:
         raise BadSource(f"held_out={held} of {n} rows leaves none to learn from; bring more data or hold out fewer")
     order = torch.randperm(n, generator=torch.Generator().manual_seed(derive(seed, "held out")))
     return Subset(source, order[count:].sort().values), Subset(source, order[:count].sort().values)
+
+
+def _like(training: Source, held: Any) -> Source:
+    """Held-out data given apart, with conditions only where the training rows have them."""
+    source = held if isinstance(held, Source) else as_source(held)
+    return unlabelled(source) if training.condition_space is None else source
 
 
 def check_batch(rows: int, batch: int, world: int, accumulate: int) -> None:

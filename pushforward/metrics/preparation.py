@@ -25,7 +25,7 @@ def prepared(model: Any, source: Source, most: int | None = None) -> Batch:
     if preparation.binarise:
         batch = source.take(rows)
         stream = generator(derive(preparation.seed, "binarise"))
-        return batch._replace(x=binarise().apply(batch.x, source.space, stream))
+        return Batch(binarise().apply(batch.x, source.space, stream), batch.y, batch.weights)
     if preparation.dequantise and model.has_unit_density():
         return dequantised(source, preparation.seed).take(rows)
     return source.take(rows)

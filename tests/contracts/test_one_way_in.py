@@ -22,6 +22,7 @@ from pushforward.core.capabilities import HasDensity
 from pushforward.core.model import Learner
 from pushforward.core.preparation import Preparation, dequantised
 from pushforward.core.source import Arrays, Subset
+from pushforward.metrics.preparation import prepared
 
 N = 40
 LEVELS = torch.randint(0, 256, (N, 1, 5, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -41,6 +42,8 @@ def flags(name: str) -> list[str]:
 
 class Pairs(Dataset):  # type: ignore[type-arg]
     """A map-style dataset of (image, label)."""
+
+    targets = [i % 2 for i in range(N)]  # noqa: RUF012 - as datasets have it
 
     def __len__(self) -> int:
         return N
@@ -227,6 +230,37 @@ def test_a_model_of_x_alone_leaves_out_labels_that_came_along_and_refuses_those_
         pf.PCA(2).fit(pf.read(POINTS, y=torch.arange(N) % 2))
 
 
+@pytest.mark.parametrize("way", ["dataset", "loader", "tensor dataset", "folder"])
+def test_labels_of_a_source_are_used_on_request_only(way: str, tmp_path: Path) -> None:
+    def given() -> Any:
+        if way != "folder":
+            return WAYS[way](tmp_path)
+        for i, image in enumerate(LEVELS.numpy()):
+            (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
+            Image.fromarray(image[0]).save(tmp_path / "ab"[i % 2] / f"{i:03}.png")
+        return tmp_path
+
+    by = pf.Trainer(steps=2, batch=8, held_out=0.25)
+    for source in (given(), pf.read(given()), pf.split(pf.read(given()))[0], pf.read(given(), memory=100)):
+        model = pf.VAE(2, hidden=(4,)).fit(source, by=by)
+        assert model.condition_space is None
+        assert model.sample(2).shape == (2, 1, 5, 6)
+        assert pf.PCA(2).fit(source).sample(2).shape == (2, 1, 5, 6)
+    for source, y in (
+        (pf.read(given()), True),
+        (given(), True),
+        (pf.read(given(), label=True), None),
+        (pf.split(pf.read(given()))[0], True),
+    ):
+        assert pf.VAE(2, hidden=(4,)).fit(source, y, by=by).condition_space is not None
+    apart = pf.split(pf.read(given()))
+    for y in (None, True):
+        by = pf.Trainer(steps=2, batch=8, held_out=apart[1])
+        assert (pf.VAE(2, hidden=(4,)).fit(apart[0], y, by=by).condition_space is None) is (y is None)
+    with pytest.raises(pf.PushforwardError, match="bring none"):
+        pf.VAE(2).fit(LEVELS, y=True)
+
+
 def test_weights_may_name_a_column() -> None:
     frame = pd.DataFrame({"a": [0.0, 1.0, 5.0], "w": [1.0, 3.0, 0.0]})
     assert float(pf.Gaussian().fit(frame, weights="w").mean_[0]) == 0.75
@@ -278,3 +312,15 @@ def test_the_command_line_knows_the_same_names(tmp_path: Path, monkeypatch: pyte
     assert main(["fit", "gaussian", "ring:50", "--held-out", "0", "--run", "run", "-q"]) == 0
     assert torch.equal(pf.load("run").mean_, pf.Gaussian().fit("ring:50").mean_)
     assert os.path.isdir("run")
+
+
+def test_rows_are_prepared_as_the_model_was_fitted() -> None:
+    binary = pf.VAE(2, hidden=(4,), likelihood="bernoulli").fit(LEVELS, by=pf.Trainer(steps=2, batch=8, augment=["binarise"]))
+    source = pf.read(LEVELS)
+    batch = prepared(binary, source)
+    assert set(batch.x.unique().tolist()) == {0.0, 255.0}
+    assert torch.equal(batch.x, prepared(binary, source).x)
+    assert bool(torch.isfinite(binary.elbo(batch.x)).all())
+    noisy = prepared(pf.Gaussian().fit(LEVELS), source, 7)
+    assert torch.equal(noisy.x, dequantised(source, 0).take(torch.arange(7)).x)
+    assert torch.equal(prepared(pf.Gaussian().fit(LEVELS, dequantise=False), source).x, source.all().x)

@@ -29,7 +29,7 @@ from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, normal
 from pushforward.core.registry import register
 from pushforward.core.scan import Facts
-from pushforward.core.source import Source, has_unasked_labels
+from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.fitting.em import EM
 
@@ -265,8 +265,8 @@ def axes_of(space: Space, axes: Any) -> list[int]:
 
 
 def refuse_conditions(model: Model, source: Source) -> None:
-    """Raise InvalidValue if conditions were asked for; labels that merely came with the data are left out."""
-    if source.condition_space is not None and not has_unasked_labels(source):
+    """Raise InvalidValue if conditions were asked for."""
+    if source.condition_space is not None:
         raise InvalidValue(
             f"{type(model).__name__} learns the distribution of x alone, and y was given; leave y out, or append it to x as columns"
         )
