@@ -222,11 +222,10 @@ class GaussianMixture(DensityMixin, Adapter):
 
     def _publish(self, dtype: Any) -> None:
         """What was learnt, in scikit-learn's shapes and in the type of the rows."""
-        full = array(self.model_.covariances_)
-        diagonal = np.diagonal(full, axis1=1, axis2=2).copy()
-        kinds = {"full": full, "tied": full[0].copy(), "diag": diagonal, "spherical": diagonal[:, 0].copy()}
+        matrices = self.covariance_type in ("full", "tied")
+        spread = array(self.model_.covariances_ if matrices else self.model_.variances_)
         self.weights_, self.means_ = array(self.model_.weights_), array(self.model_.means_)
-        self.covariances_ = kinds[self.covariance_type]
+        self.covariances_ = {"tied": spread[0], "spherical": spread.T[0]}.get(self.covariance_type, spread).copy()
         self.precisions_ = _inverse(self.covariances_, self.covariance_type)
         self.precisions_cholesky_ = _root(self.precisions_, self.covariance_type)
         for name in ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"):

@@ -224,7 +224,12 @@ class Model(nn.Module, metaclass=Settled):
     def to_model(self, x: Any, *, what: str = "x") -> Tensor:
         """The user's data in the model's coordinates, on its device; raises as `conform` does."""
         rows = self.conform(x, what=what)
-        return self.scaling(rows).to(self.floating())
+        u = self.scaling(rows).to(self.floating())
+        if what == "x" and "missing" not in self.accepts and not bool(u.isfinite().all()):
+            row = int((~u.flatten(1).isfinite().all(1)).nonzero()[0])
+            kind = str(u.dtype).removeprefix("torch.")
+            raise BadSource(f"row {row} of x lies too far from the data it was fitted on for {kind}; leave it out, or mend its values")
+        return u
 
     def to_user(self, u: Tensor) -> Tensor:
         """Model coordinates back to the user's units."""

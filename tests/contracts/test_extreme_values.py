@@ -17,7 +17,9 @@ MAKE: dict[str, Any] = {
     "pca": pf.PCA,
     "pca(1)": lambda: pf.PCA(1),
     "gmm": lambda: pf.GMM(2),
+    "gmm(tied)": lambda: pf.GMM(2, "tied"),
     "gmm(diagonal)": lambda: pf.GMM(2, "diagonal"),
+    "gmm(spherical)": lambda: pf.GMM(2, "spherical"),
     "kde": pf.KDE,
     "kde(matrix)": lambda: pf.KDE(form="matrix"),
     "kde(exponential)": lambda: pf.KDE(kernel="exponential"),
@@ -40,6 +42,8 @@ def test_queries_far_away(model: Any, size: float) -> None:
         value = model.log_prob(far)
         assert not bool(value.isnan().any())
         assert bool((value < model.log_prob(X).min()).all())
+        if size >= 1e200:
+            assert value.tolist() == [-math.inf] * 3
         if size <= 1e150 and type(model) is pf.Gaussian:
             scatter = torch.linalg.solve(model.covariance_, (far - model.mean_).T).T
             torch.testing.assert_close(value, -0.5 * ((far - model.mean_) * scatter).sum(1), rtol=1e-9, atol=0)
@@ -51,6 +55,27 @@ def test_queries_far_away(model: Any, size: float) -> None:
         assert torch.equal(share.argmax(1), model.assign(far))
     if hasattr(model, "encode"):
         assert bool(model.encode(far / 4).isfinite().all())
+
+
+@pytest.fixture(scope="module", params=["vae", "autoencoder"])
+def deep(request: pytest.FixtureRequest) -> Any:
+    model = pf.VAE(latent=2) if request.param == "vae" else pf.Autoencoder(latent=2)
+    return model.fit(X, by=pf.Trainer(steps=5))
+
+
+@pytest.mark.parametrize("size", [1e10, 1e20, 1e30, 1e37, 1e39, 1e200, 1e300])
+def test_deep_models_and_queries_far_away(deep: Any, size: float) -> None:
+    """Their bounds and codes were NaN: the bound is -inf, and what float32 cannot hold is refused by its row."""
+    far = torch.tensor([[0.0, 0.0], [size, 0.0]], dtype=torch.float64)
+    calls = [deep.encode, *([deep.elbo] if hasattr(deep, "elbo") else [])]
+    for call in calls:
+        if size > 1e38:
+            with pytest.raises(pf.BadSource, match="row 1 of x lies too far"):
+                call(far)
+            continue
+        value = call(far)
+        assert not bool(value.isnan().any())
+        assert call == deep.encode or (math.isfinite(value[0]) and float(value[1]) < -1e10)
 
 
 @pytest.mark.parametrize("value", [*SIZES, -1e200, math.nan, math.inf, -math.inf, "a", None])
@@ -110,6 +135,29 @@ def test_a_kernel_density_of_many_columns_takes_no_more_memory_than_they_do(sett
         model.sample(2, rng=0)
     assert bool(value.isfinite().all())
     assert all(math.prod(shape) <= 2 * x.size for shape in made), made
+
+
+@pytest.mark.parametrize("kind", ["diagonal", "spherical"])
+@pytest.mark.parametrize("start", ["kmeans", "random"])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_mixtures_of_independent_columns_take_no_more_memory_than_the_columns(kind: str, start: str, gaps: bool) -> None:
+    """Fitting, queries, draws, conditionals and marginals each made matrices of d x d for every component."""
+    x = np.random.default_rng(0).normal(size=(30, 1_500))
+    x[:15] += 3
+    if gaps:
+        x[3, 5] = math.nan
+    made: list[tuple[int, ...]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("diag", "eye", "zeros", "empty", "diag_embed", "outer", "zeros_like"):
+            patch.setattr(torch, name, _watched(getattr(torch, name), made))
+        patch.setattr(torch.Tensor, "__matmul__", _watched(torch.Tensor.__matmul__, made))
+        model = pf.GMM(2, kind, start=start).fit(x, by=pf.EM(steps=3))
+        assert bool(model.log_prob(x[:5]).isfinite().all())
+        assert model.assign(x).tolist()[:15] != model.assign(x).tolist()[15:]
+        assert model.sample(2, rng=0).shape == (2, 1_500)
+        assert model.condition({0: 1.0}).variances_.shape == (2, 1_499)
+        assert model.marginal([*range(1_000)]).variances_.shape == (2, 1_000)
+    assert all(math.prod(shape) <= 3 * x.size for shape in made), made
 
 
 def _watched(function: Any, made: list[tuple[int, ...]]) -> Any:

@@ -162,3 +162,52 @@ def test_starts_share_one_floor(kind: str) -> None:
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(200, 2)))
     one, many = pf.GMM(3, kind, start="random").fit(x), pf.GMM(3, kind, start="random", starts=3).fit(x)
     torch.testing.assert_close(many._least, one._least, rtol=0, atol=0)
+
+
+# ------------------------------------------------------------------------------------- without d x d matrices
+
+
+@pytest.mark.parametrize("kind", ["diagonal", "spherical"])
+@pytest.mark.parametrize("units", [(1.0, 1.0, 1.0), (1e-30, 1.0, 1e30)])
+def test_independent_columns_give_what_the_written_out_covariances_give(kind: str, units: tuple[float, ...]) -> None:
+    """Densities (of rows with gaps too), shares, draws, conditionals and marginals, against full covariances and against scipy."""
+    from scipy import stats
+
+    scale = torch.tensor(units, dtype=torch.float64) if kind == "diagonal" else torch.tensor(units[0], dtype=torch.float64)
+    x = torch.cat([pair(3.0, 3, 200)[0] * torch.tensor([1.0, 2.0, 0.5], dtype=torch.float64)]) * scale
+    model = pf.GMM(2, kind).fit(x)
+    full = pf.GMM.of(model.weights_, model.means_, model.covariances_)
+    torch.testing.assert_close(model.variances_, model.covariances_.diagonal(dim1=1, dim2=2), rtol=1e-14, atol=0)
+    x[::3, 0] = x[1::5, 2] = x[7] = math.nan
+    torch.testing.assert_close(model.log_prob(x), full.log_prob(x), rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(model.responsibilities(x), full.responsibilities(x), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(model.sample(20, rng=0), full.sample(20, rng=0), rtol=1e-11, atol=0)
+    row = x[~x.isnan().any(1)][:1]
+    each = [
+        math.log(float(w)) + stats.norm.logpdf(row.numpy(), m.numpy(), v.sqrt().numpy()).sum()
+        for w, m, v in zip(model.weights_, model.means_, model.variances_)
+    ]
+    assert float(model.log_prob(row)) == pytest.approx(float(np.logaddexp(*each)), rel=1e-11)
+    for one, other in (
+        (model.condition({0: float(row[0, 0])}), full.condition({0: float(row[0, 0])})),
+        (model.marginal(2), full.marginal(2)),
+    ):
+        for name in ("weights_", "means_", "covariances_"):
+            torch.testing.assert_close(getattr(one, name), getattr(other, name), rtol=1e-11, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["diagonal", "spherical"])
+def test_gaps_in_independent_columns_are_filled_as_by_written_out_covariances(kind: str) -> None:
+    """One E step over rows with gaps, by variances alone and by `Conditional` of d x d matrices."""
+    from pushforward.models.classical.missing import Conditional, Independent
+
+    x, variances = pair(3.0, 3, 60)[0], torch.tensor([[1.0, 2.0, 3.0], [0.5, 1.0, 4.0]], dtype=torch.float64)
+    variances = variances if kind == "diagonal" else variances[:, :1].expand(2, 3)
+    means, weights = x[:2].clone(), torch.tensor([0.3, 0.7], dtype=torch.float64)
+    for gap in ([False, True, False], [True, True, False], [True, True, True], [False, False, False]):
+        lost = torch.tensor(gap)
+        rows = x.masked_fill(lost, math.nan)
+        one, other = Independent(lost, variances), Conditional.of(lost, torch.diag_embed(variances))
+        torch.testing.assert_close(one.variances, other.variances)
+        for mine, theirs in zip(one.joint(rows, weights, means), other.joint(rows, weights, means)):
+            torch.testing.assert_close(mine, theirs)

@@ -36,8 +36,20 @@ from pushforward.models.classical.gaussian import (
     too_far,
 )
 from pushforward.models.classical.kmeans import whole_number
-from pushforward.models.classical.missing import Conditional
-from pushforward.models.classical.mixtures import KINDS, Expected, Laws, bound, centred_sums, covariances, maximised, shaped, sums_of
+from pushforward.models.classical.missing import Conditional, Independent
+from pushforward.models.classical.mixtures import (
+    KINDS,
+    Expected,
+    Laws,
+    bound,
+    centred_sums,
+    covariances,
+    maximised,
+    pattern_of,
+    shaped,
+    sums_of,
+    variances_of,
+)
 from pushforward.models.classical.starts import START_ROWS, at_random, plus_plus, refuse_many, squared_distances
 
 __all__ = ["GMM", "choose_components"]
@@ -127,17 +139,20 @@ class GMM(Model):
 
     @classmethod
     def of(cls, weights: Tensor, means: Tensor, covariances: Tensor, space: Space | None = None) -> GMM:
-        """The mixture with weights (k,), means (k, d) and full covariances (k, d, d), in user's units, on `space`."""
-        model = cls(len(weights))
+        """The mixture with weights (k,), means (k, d) and covariances (k, d, d), or variances (k, d) for a diagonal one, in user's
+        units, on `space`."""
+        diagonal = covariances.ndim == 2
+        model = cls(len(weights), "diagonal" if diagonal else "full")
         weights, means, covariances = (t.to(torch.float64) for t in (weights, means, covariances))
         weights = weights / weights.sum()
         mean = weights @ means
-        variance = weights @ (covariances.diagonal(dim1=1, dim2=2) + (means - mean).square())
+        own = covariances if diagonal else covariances.diagonal(dim1=1, dim2=2)
+        variance = weights @ (own + (means - mean).square())
         moments = Moments(torch.ones_like(mean), mean, variance)
         model.assemble(space or Space.infer(means), None, moments)
         shift, scale = model._units()
         model.weights_, model.location_ = weights, (means - shift) / scale
-        model.spread_ = covariances / torch.outer(scale, scale)
+        model.spread_ = covariances / (scale.square() if diagonal else torch.outer(scale, scale))
         return model
 
     def default_fitter(self) -> Fitter:
@@ -190,7 +205,7 @@ class GMM(Model):
             start = centred_sums(x, r, self.covariance, centres)
             self._take(maximised(start, self.covariance, self._least, centres, self.spread_[:0], centres))
         else:
-            variance = _covariance(x, w).diagonal() if isinstance(self.start, str) else torch.ones_like(x[0])
+            variance = _variance(x, w) if isinstance(self.start, str) else torch.ones_like(x[0])
             self.location_ = centres
             self.weights_ = torch.full_like(centres[:, 0], 1 / self.components)
             self.spread_ = shaped(variance, self.covariance, self.components, self._least)
@@ -300,6 +315,11 @@ class GMM(Model):
         scale = self._units()[1]
         return self._full() * torch.outer(scale, scale)
 
+    @property
+    def variances_(self) -> Tensor:
+        """Variances (k, d), the diagonals of `covariances_`, user's units: of any number of columns."""
+        return variances_of(self.covariance, self.location_, self.spread_) * self._units()[1].square()
+
     def log_prob(self, x: Any) -> Tensor:
         """Exact log-density of each row (n,), nats, per unit of the user's coordinates; of the observed ones where some are NaN."""
         logits, jacobian = self._joint(x)
@@ -320,11 +340,12 @@ class GMM(Model):
         stream = generator(rng)
         which = torch.multinomial(self.weights_.to(stream.device), n, replacement=True, generator=stream).to(self.device)
         noise = normal(n, self.location_.shape[1], rng=stream, like=self.location_)
-        roots = root(self._full())
+        matrices = self.covariance in ("full", "tied")
+        roots = root(self._full()) if matrices else variances_of(self.covariance, self.location_, self.spread_).sqrt()
         x = torch.empty_like(noise)
         for k in which.unique().tolist():
             own = which == k
-            x[own] = self.location_[k] + noise[own] @ roots[k].T
+            x[own] = self.location_[k] + (noise[own] @ roots[k].T if matrices else noise[own] * roots[k])
         return self.to_user(x.reshape(n, *map(int, space.shape)))  # type: ignore[arg-type]
 
     def condition(self, known: Mapping[Any, float]) -> GMM:
@@ -334,12 +355,15 @@ class GMM(Model):
         shift, scale = self._units()
         x = torch.full((1, d), torch.nan, dtype=torch.float64, device=self.device)
         x[0, b] = values
-        law = Conditional.of(torch.isnan(x[0]), self._full())
+        law = self._pattern(torch.isnan(x[0]))
         logits, filled = law.joint((x - shift) / scale, self.weights_, self.location_)
         means = (filled[0] * scale + shift)[:, a]
         if not bool((logits > -math.inf).any() and means.square().isfinite().all()):
             raise too_far(values)
-        covariances = (law.rest * torch.outer(scale, scale))[:, a][:, :, a]
+        if isinstance(law, Conditional):
+            covariances = (law.rest * torch.outer(scale, scale))[:, a][:, :, a]
+        else:
+            covariances = (law.variances * scale.square())[:, a]
         return GMM.of(logits[:, 0].softmax(0), means, covariances, subspace(self.fitted_space(), a))
 
     def marginal(self, axes: Any) -> GMM:
@@ -348,7 +372,12 @@ class GMM(Model):
         keep = axes_of(space, [axes] if isinstance(axes, (str, int)) else axes)
         if not keep:
             raise InvalidValue("a marginal needs at least one axis, got none")
-        return GMM.of(self.weights_, self.means_[:, keep], self.covariances_[:, keep][:, :, keep], subspace(space, keep))
+        matrices = self.covariance in ("full", "tied")
+        spread = self.covariances_[:, keep][:, :, keep] if matrices else self.variances_[:, keep]
+        return GMM.of(self.weights_, self.means_[:, keep], spread, subspace(space, keep))
+
+    def _pattern(self, gap: Tensor) -> Conditional | Independent:
+        return pattern_of(gap, self.covariance, self.location_, self.spread_)
 
     def freedom(self) -> int:
         """How many numbers are free: weights, means and covariances."""
@@ -379,7 +408,7 @@ class GMM(Model):
         logits = u.new_empty(len(u), len(self.weights_))
         patterns, which = torch.unique(gaps, dim=0, return_inverse=True)
         for i, pattern in enumerate(patterns):
-            law = Conditional.of(pattern, self._full())
+            law = self._pattern(pattern)
             for rows in (which == i).nonzero()[:, 0].split(self.block_rows):
                 logits[rows] = law.log_density(u[rows], self.location_).T + self.weights_.clamp_min(1e-300).log()
         return logits, jacobian
@@ -401,9 +430,8 @@ def choose_components(
     return fitted[min(values, key=lambda k: values[k])], values
 
 
-def _covariance(x: Tensor, w: Tensor) -> Tensor:
-    centred = x - w @ x / w.sum()
-    return (centred * w[:, None]).T @ centred / w.sum()
+def _variance(x: Tensor, w: Tensor) -> Tensor:
+    return w @ (x - w @ x / w.sum()).square() / w.sum()
 
 
 def _lloyd(x: Tensor, w: Tensor, centres: Tensor, steps: int = 30) -> Tensor:

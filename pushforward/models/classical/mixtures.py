@@ -32,9 +32,21 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from pushforward.models.classical.missing import Conditional
+from pushforward.models.classical.missing import Conditional, Independent
 
-__all__ = ["KINDS", "Expected", "Laws", "bound", "centred_sums", "covariances", "maximised", "shaped", "sums_of"]
+__all__ = [
+    "KINDS",
+    "Expected",
+    "Laws",
+    "bound",
+    "centred_sums",
+    "covariances",
+    "maximised",
+    "pattern_of",
+    "shaped",
+    "sums_of",
+    "variances_of",
+]
 
 KINDS = ("full", "diagonal", "spherical", "tied")
 CAREFUL = {torch.float64: 1e8, torch.float32: 1e5}
@@ -82,7 +94,7 @@ class Laws:
     origins: Tensor | None = field(init=False, default=None)
     table: Tensor = field(init=False)
     root: Tensor | None = field(init=False, default=None)
-    patterns: dict[bytes, Conditional] = field(init=False, default_factory=dict)
+    patterns: dict[bytes, Conditional | Independent] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.factors = factors(self.kind, self.spread, self.means.shape[1])
@@ -140,17 +152,17 @@ class Laws:
         r *= w
         filled = filled if self.origins is None else filled - self.origins
         first, count, weight = torch.einsum("kn,nkd->kd", r, filled), r.sum(1), w.sum()
-        if self.kind in ("full", "tied"):
+        if isinstance(law, Conditional):
             second = torch.einsum("kn,nki,nkj->kij", r, filled, filled) + count[:, None, None] * law.rest
             second = second.sum(0) if self.kind == "tied" else second[:, *pairs(x.shape[1], x.device)]
         else:
-            second = torch.einsum("kn,nki->ki", r, filled.square()) + count[:, None] * law.rest.diagonal(dim1=1, dim2=2)
+            second = torch.einsum("kn,nki->ki", r, filled.square()) + count[:, None] * law.variances
         return Expected(count, first, second, value @ w + self.jacobian[~gap].sum() * weight, weight)
 
-    def _pattern(self, gap: Tensor) -> Conditional:
+    def _pattern(self, gap: Tensor) -> Conditional | Independent:
         key = gap.to("cpu").numpy().tobytes()
         if key not in self.patterns:
-            self.patterns[key] = Conditional.of(gap, covariances(self.kind, self.means, self.spread))
+            self.patterns[key] = pattern_of(gap, self.kind, self.means, self.spread)
         return self.patterns[key]
 
     def _new_table(self) -> Tensor:
@@ -311,7 +323,22 @@ def covariances(kind: str, means: Tensor, spread: Tensor) -> Tensor:
     k, d = means.shape
     if kind in ("full", "tied"):
         return spread.expand(k, d, d)
-    return torch.diag_embed(spread if kind == "diagonal" else spread[:, None].expand(k, d))
+    return torch.diag_embed(variances_of(kind, means, spread))
+
+
+def variances_of(kind: str, means: Tensor, spread: Tensor) -> Tensor:
+    """Variances (k, d) of laws of any kind with these means (k, d) and spread, without the covariances between coordinates."""
+    k, d = means.shape
+    if kind in ("full", "tied"):
+        return spread.diagonal(dim1=-2, dim2=-1).expand(k, d)
+    return spread if kind == "diagonal" else spread[:, None].expand(k, d)
+
+
+def pattern_of(gap: Tensor, kind: str, means: Tensor, spread: Tensor) -> Conditional | Independent:
+    """What each law says of the observed and of the missing coordinates (gap (d,)); no d × d matrix where coordinates are independent."""
+    if kind in ("full", "tied"):
+        return Conditional.of(gap, covariances(kind, means, spread))
+    return Independent(gap, variances_of(kind, means, spread))
 
 
 def shaped(variance: Tensor, kind: str, k: int, floor: float | Tensor) -> Tensor:

@@ -10,6 +10,7 @@ and which bound is maximised, are values: a VAE is its likelihood, its posterior
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -265,7 +266,8 @@ class VAE(Learner):
         u = self.to_model(x)
         stream = generator(rng, u.device)
         bounds = self.blockwise(lambda u, y: self.bound(Batch(u, y), stream), u, self.to_condition(y, len(u)))
-        return bounds + self.log_jacobian(u)
+        # Far out the rate and the distortion are both infinite, and terms between them may be inf - inf.
+        return bounds.nan_to_num(nan=-math.inf, posinf=math.inf, neginf=-math.inf) + self.log_jacobian(u)
 
     def log_jacobian(self, u: Tensor) -> float:
         """What turns a likelihood in model coordinates into the user's units; 0 for masses."""
