@@ -184,3 +184,40 @@ def test_two_rows_of_many_columns_are_fitted_and_said() -> None:
     x = np.random.default_rng(0).normal(size=(2, 100_000))
     with pytest.warns(pf.FitWarning, match="is the table transposed"):
         assert bool(pf.KDE().fit(x).log_prob(x).isfinite().all())
+
+
+# ------------------------------------------------------------------------------------------------- wrong settings
+
+
+@pytest.mark.parametrize("make", [pf.GMM, pf.KMeans])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_starts_that_are_not_finite_are_refused(make: Any, value: float) -> None:
+    """K-means dropped such a centre silently; a mixture was said to have diverged."""
+    with pytest.raises(pf.InvalidValue, match="must be finite"):
+        make(2, start=[[0.0, value], [1.0, 1.0]])
+
+
+@pytest.mark.parametrize("make", [pf.GMM, pf.KMeans])
+def test_starts_may_be_frames(make: Any) -> None:
+    import pandas as pd
+
+    assert make(2, start=pd.DataFrame({"a": [0.0, 1.0], "b": [2.0, 3.0]})).start == ((0.0, 2.0), (1.0, 3.0))
+
+
+@pytest.mark.parametrize("adaptive", [None, "abramson"])
+@pytest.mark.parametrize("neighbours", [0, 3, 80])
+def test_neighbours_without_their_rule_are_refused(adaptive: Any, neighbours: int) -> None:
+    with pytest.raises(pf.InvalidValue, match="neighbours"):
+        pf.KDE(adaptive=adaptive, neighbours=neighbours)
+
+
+@pytest.mark.parametrize("neighbours", [0, -1, True])
+def test_neighbours_are_a_whole_number(neighbours: Any) -> None:
+    with pytest.raises(pf.PushforwardError, match="neighbours must be"):
+        pf.KDE(adaptive="knn", neighbours=neighbours)
+
+
+@pytest.mark.parametrize("call", [lambda: pf.choose_components(X, 3), *(lambda a=a: pf.GMM(2).fit(X).marginal(a) for a in (None, 2.5))])
+def test_one_thing_for_several_is_refused_in_one_line(call: Any) -> None:
+    with pytest.raises(pf.PushforwardError, match=r"several|axis"):
+        call()

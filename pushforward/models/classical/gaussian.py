@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, Diverged, InvalidValue
+from pushforward.core.errors import BadSource, Diverged, InvalidKind, InvalidValue
 from pushforward.core.model import Fitter, Model, Symptom
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, normal
@@ -250,6 +250,8 @@ def subspace(space: Space, keep: list[int]) -> Space:
 
 def axes_of(space: Space, axes: Any) -> list[int]:
     """Positions of axes given by name or position; for pictures, of flattened coordinates."""
+    if not isinstance(axes, Iterable):
+        raise InvalidKind(f"axes must be a name or position, or several, got {axes!r}")
     found: list[int] = []
     for axis in axes:
         if space.kind == "points":

@@ -117,9 +117,11 @@ class GMM(Model):
         if isinstance(start, str) and start not in STARTS:
             raise InvalidValue(f"start must be one of {', '.join(map(repr, STARTS))} or means (components, d), got {start!r}")
         if not isinstance(start, str):
-            given = torch.as_tensor(start, dtype=torch.float64)
+            given = torch.as_tensor(start.to_numpy().copy() if hasattr(start, "to_numpy") else start, dtype=torch.float64)
             if given.ndim != 2 or len(given) != components:
                 raise InvalidValue(f"start as means must have shape ({components}, d), got {tuple(given.shape)}")
+            if not bool(given.isfinite().all()):
+                raise InvalidValue("start as means must be finite, got missing or infinite values; pass numbers")
             start = tuple(tuple(row) for row in given.tolist())
         if isinstance(floor, bool) or not isinstance(floor, (int, float)):
             raise InvalidKind(f"floor must be a number above 0, got {floor!r}")
@@ -415,12 +417,14 @@ class GMM(Model):
 
 
 def choose_components(
-    x: Any, candidates: Iterable[Any] = range(1, 11), *, criterion: str = "bic", by: Fitter | None = None, **options: Any
+    x: Any, candidates: Any = range(1, 11), *, criterion: str = "bic", by: Fitter | None = None, **options: Any
 ) -> tuple[GMM, dict[int, float]]:
     """The mixture with the lowest criterion ('bic' or 'aic') among the candidate whole numbers of components, and all criteria.
 
     `options` are GMM's other arguments; the same rows x serve to fit and to judge, as the criteria mean them to.
     """
+    if not isinstance(candidates, Iterable) or isinstance(candidates, (str, bytes)):
+        raise InvalidKind(f"candidates must be several numbers of components, such as [1, 2, 3], got {candidates!r}")
     if criterion not in ("bic", "aic"):
         raise InvalidValue(f"criterion must be 'bic' or 'aic', got {criterion!r}")
     fitted = {k: GMM(k, **options).fit(x, by=by) for k in map(plain, candidates)}

@@ -56,6 +56,7 @@ from pushforward.models.classical.gaussian import (
     too_far,
 )  # fmt: skip
 from pushforward.models.classical.kde_integrals import Integrals
+from pushforward.models.classical.kmeans import whole_number
 
 __all__ = ["KDE", "checked_bandwidth"]
 
@@ -143,7 +144,9 @@ class KDE(Integrals, Model):
         self.kernel, self.shape = kernel_named(kernel).name, _one_of("shape", shape, SHAPES)
         self.form = None if form is None else _one_of("form", form, FORMS)
         self.adaptive = _one_of("adaptive", adaptive, ADAPTIVE)
-        self.neighbours = neighbours
+        if neighbours is not None and adaptive != "knn":
+            raise InvalidValue(f"neighbours={neighbours!r} is for adaptive='knn' alone, got adaptive={adaptive!r}; leave one of them out")
+        self.neighbours = None if neighbours is None else whole_number("neighbours", neighbours)
         self.boundary = _one_of("boundary", boundary, BOUNDARIES)
         self.bounds = tuple(_bound(b) for b in bounds)
         if boundary == "renormalise" and not self.independent and self.shape != "product":

@@ -153,9 +153,11 @@ class KMeans(Model):
         if isinstance(start, str) and start not in ("kmeans++", "random"):
             raise InvalidValue(f"start must be 'kmeans++', 'random' or centres (clusters, d), got {start!r}")
         if not isinstance(start, str):
-            given = torch.as_tensor(start, dtype=torch.float64)
+            given = torch.as_tensor(start.to_numpy().copy() if hasattr(start, "to_numpy") else start, dtype=torch.float64)
             if given.ndim != 2 or len(given) != clusters:
                 raise InvalidValue(f"start as centres must have shape ({clusters}, d), got {tuple(given.shape)}")
+            if not bool(given.isfinite().all()):
+                raise InvalidValue("start as centres must be finite, got missing or infinite values; pass numbers")
             start = tuple(tuple(row) for row in given.tolist())
         if not tolerance >= 0:
             raise InvalidValue(f"tolerance must not be negative, got {tolerance}; pass 0 to go on until no row moves")
