@@ -16,7 +16,7 @@ from pushforward.core.errors import InvalidValue, require_positive
 if TYPE_CHECKING:
     from pushforward.fitting.trainer import Trainer
 
-__all__ = ["BUDGETS", "EPOCHS", "Budget", "check_budget", "extend"]
+__all__ = ["BUDGETS", "EPOCHS", "Budget", "check_budget", "extend", "past_budget"]
 
 BUDGETS = ("epochs", "steps", "samples", "minutes")
 EPOCHS = 20
@@ -69,6 +69,19 @@ class Budget:
             return min(1.0, step / self.total)
         return min(1.0, self.seconds / (60 * (self.minutes or 1)))
 
+    def refuse_spent(self, trainer: Trainer, step: int, seconds: float) -> None:
+        """InvalidValue where the run to resume, at `step` after `seconds`, is beyond the budget that it is now given."""
+        name = next((n for n in BUDGETS if getattr(trainer, n) is not None), None)
+        given = None if name is None else float(getattr(trainer, name))
+        if name is None or given is None or not trainer.extended or trainer.stored_budget.get(name) == given:
+            return
+        done = {"epochs": step / self.epoch, "steps": step, "samples": step * self.batch, "minutes": seconds / 60}[name]
+        if done <= given if self.total is None else step <= self.total:
+            return
+        more, whole = f"{given:.12g}", f"{math.ceil(done) + given:.12g}"
+        cure = f"{name}='+{more}' (--{name} +{more})" if name in trainer.stored_budget else f"{name}={whole} (--{name} {whole})"
+        raise past_budget(trainer.run, step, f"{more} {name}", f"{cure} to go on for {more} more")
+
     def left(self, step: int, rate: float) -> float | None:
         """Seconds to go after so many steps, at a rate in samples per second; None while nobody can tell."""
         if self.total is not None and rate:
@@ -97,6 +110,11 @@ def extend(name: str, given: Any, stored: Mapping[str, Any]) -> Any:
     more = _number(name, given[1:])
     require_positive(**{name: more})
     return float(stored[name]) + more
+
+
+def past_budget(run: Any, step: int, budget: str, cure: str) -> InvalidValue:
+    """The error of a run at `step` that is to go on with a `budget` it has gone beyond."""
+    return InvalidValue(f"{run} is at step {step}, already past {budget}; pass {cure}")
 
 
 def _number(name: str, text: Any) -> float:

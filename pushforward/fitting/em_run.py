@@ -26,6 +26,7 @@ from pushforward.core.folders import check_place, clear_leftovers, new_run, pars
 from pushforward.core.model import Model
 from pushforward.core.source import Source, fingerprint
 from pushforward.core.storage import describe, write_tensors, write_text
+from pushforward.fitting.budget import past_budget
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.given import as_json
 from pushforward.fitting.log import Log, read_log
@@ -92,6 +93,7 @@ class EMRun:
         if self.state is not None:
             with believed(self._folder):
                 self._check(self.state)
+                self._refuse_spent(self.state["passes"])
         if self._first:
             for folder in (self._folder, self._checkpoints.folder):
                 clear_leftovers(folder)
@@ -102,6 +104,16 @@ class EMRun:
             if before != now:
                 where = "the data differ" if name == "data" else f"{name} differs ({str(before)[:60]}, now {str(now)[:60]})"
                 raise BadRun(f"{self._folder} cannot be resumed: {where}; resume it with what it was begun with, or begin a new run")
+
+    def _refuse_spent(self, passes: Mapping[str, Any] | None) -> None:
+        """InvalidValue where the run has made more steps than it is now allowed; starts that are done had as many as it was begun with."""
+        if passes is None:
+            return
+        steps = stored_settings(self._folder)["steps"] if passes["attempt"] else passes["step"]
+        more = self._em.steps
+        if more < steps:
+            cure = f"steps={steps + more} (--steps +{more}) to go on for {more} more"
+            raise past_budget(self._folder, steps, f"{more} steps", cure)
 
     def _origin(self) -> dict[str, Any]:
         """What a checkpoint belongs to."""

@@ -71,7 +71,7 @@ class Loop:
         """Fit to the end; returns why it ended."""
         with self.borrowed, ExitStack() as stack:
             self._prepare()
-            state = self.run.open(self.model, self.feed.fingerprint, self.feed.held_out_fingerprint)
+            state = self.run.open(self.model, self.budget, self.feed.fingerprint, self.feed.held_out_fingerprint)
             self._set_up(stack)
             if state is not None:
                 with self.run.believed():

@@ -27,6 +27,7 @@ from pushforward.fitting.log import Log
 from pushforward.fitting.processes import Processes
 
 if TYPE_CHECKING:
+    from pushforward.fitting.budget import Budget
     from pushforward.fitting.trainer import Trainer
 
 __all__ = ["Run", "origin"]
@@ -69,7 +70,7 @@ class Run:
         row = training.take(torch.zeros(1, dtype=torch.int64)).x
         stored.fitted_space().conform(row, what=f"the data to resume {self._folder} with")
 
-    def open(self, model: Learner, fingerprint: str, held_out: str | None = None) -> Any | None:
+    def open(self, model: Learner, budget: Budget, fingerprint: str, held_out: str | None = None) -> Any | None:
         """Make the folder ready; returns the state to go on from. A run that cannot go on is left as it is."""
         if not self.kept:
             return None
@@ -80,6 +81,8 @@ class Run:
             self._check(state, fingerprint, held_out)
             _check_origin(state, self._trainer, model)
             _check_layout(state, model)
+            with self.believed():
+                budget.refuse_spent(self._trainer, int(state["step"]), float(state["seconds"]))
         if self._processes.first:
             self._make(model)
         self._processes.wait()

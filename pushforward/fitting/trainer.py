@@ -111,6 +111,8 @@ class Trainer(Given):
     """Why the last fit ended: 'budget', 'patience' or 'interrupted'."""
     extended: bool = field(default=False, init=False, repr=False)
     """Whether a run is resumed with a budget of its own."""
+    stored_budget: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """The budget that a run to resume had so far, by its unit."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -164,7 +166,19 @@ class Trainer(Given):
 
     def settings(self) -> dict[str, Any]:
         """Everything that shapes the result, as plain JSON."""
-        skipped = {"run", "overwrite", "documents", "resume", "start", "listeners", "callbacks", "token", "reason", "extended"}
+        skipped = {
+            "run",
+            "overwrite",
+            "documents",
+            "resume",
+            "start",
+            "listeners",
+            "callbacks",
+            "token",
+            "reason",
+            "extended",
+            "stored_budget",
+        }
         content = {f.name: as_json(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name not in skipped}
         if self.held_out is not None and not isinstance(self.held_out, (int, float)):
             content["held_out"] = GIVEN
@@ -200,7 +214,8 @@ class Trainer(Given):
             if f.name == "held_out" and stored[f.name] == GIVEN:
                 continue
             setattr(self, f.name, stored[f.name])
-        budget = wanted or {n: stored[n] for n in BUDGETS if stored.get(n) is not None}
+        self.stored_budget = {n: stored[n] for n in BUDGETS if stored.get(n) is not None}
+        budget = wanted or self.stored_budget
         for name in BUDGETS:
             setattr(self, name, extend(name, budget.get(name), stored))
         self.run, self.extended = folder, bool(wanted)

@@ -484,3 +484,26 @@ def test_the_recipes_use_what_they_claim() -> None:
 
 if __name__ == "__main__":
     serve()
+
+
+SPENT: list[tuple[dict[str, Any], dict[str, Any], str]] = [  # begun with, resumed with, what to do instead; 120 rows in batches of 40
+    ({"steps": 9}, {"steps": 4}, r"is at step 9, already past 4 steps; pass steps='\+4' \(--steps \+4\)"),
+    ({"epochs": 3}, {"epochs": 1}, r"past 1 epochs; pass epochs='\+1' \(--epochs \+1\)"),
+    ({"samples": 360}, {"samples": 80}, r"past 80 samples; pass samples='\+80'"),
+    ({"epochs": 3}, {"steps": 4}, r"past 4 steps; pass steps=13 \(--steps 13\) to go on for 4 more"),
+    ({"steps": 9}, {"epochs": 0.5}, r"past 0.5 epochs; pass epochs=3.5 \(--epochs 3.5\)"),
+    ({"steps": 9}, {"minutes": 1e-9}, r"past 1e-09 minutes; pass minutes="),
+]
+
+
+@pytest.mark.parametrize(("begun", "given", "message"), SPENT, ids=str)
+def test_a_budget_that_is_spent_already_is_refused_and_nothing_is_changed(
+    begun: dict[str, Any], given: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    x = _points()[:120]
+    _vae().fit(x, by=pf.Trainer(batch=40, run=tmp_path / "run", **begun))
+    before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    with pytest.raises(pf.InvalidValue, match=message):
+        _vae().fit(x, by=pf.Trainer(resume=tmp_path / "run", **given))
+    assert {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()} == before
+    _vae().fit(x, by=pf.Trainer(resume=tmp_path / "run", **begun))  # the same budget is no error: there is nothing left to do

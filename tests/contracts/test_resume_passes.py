@@ -187,6 +187,39 @@ def test_more_passes_equal_one_long_fit(name: str, folder: Path) -> None:
     equal(long, pf.load(folder / "run"))
 
 
+@pytest.mark.parametrize("name", ["gmm", "kmeans budget", "kmeans batch"])
+def test_a_budget_that_is_spent_already_is_refused_and_nothing_is_changed(name: str, folder: Path) -> None:
+    fitted(name, run=folder / "run", steps=4)
+    before = {p: p.read_bytes() for p in (folder / "run").rglob("*") if p.is_file()}
+    with pytest.raises(pf.InvalidValue, match=r"is at step 4, already past 3 steps; pass steps=7 \(--steps \+3\)"):
+        fitted(name, resume=folder / "run", steps=3)
+    assert {p: p.read_bytes() for p in (folder / "run").rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("begun", "given", "message"),
+    [
+        ("vae rows.npy --hidden 4 --batch 100 --steps 9", "--steps 4", "already past 4 steps; pass steps='+4' (--steps +4)"),
+        ("vae rows.npy --hidden 4 --batch 100 --epochs 2", "--epochs 1", "(--epochs +1)"),
+        ("vae rows.npy --hidden 4 --batch 100 --epochs 2", "--samples 300", "already past 300 samples"),
+        ("gmm rows.npy --components 3 --steps 4 --tolerance 0", "--steps 3", "(--steps +3)"),
+    ],
+)
+def test_the_command_line_refuses_a_spent_budget_in_one_line(
+    begun: str, given: str, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    np.save("rows.npy", rows().numpy())
+    assert main(["fit", *begun.split(), "--run", "run", "-q"]) == 0
+    before = {p: p.read_bytes() for p in Path("run").rglob("*") if p.is_file()}
+    capsys.readouterr()
+    assert main(["resume", "run", *given.split(), "-q"]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert {p: p.read_bytes() for p in Path("run").rglob("*") if p.is_file()} == before
+
+
 def test_a_fit_that_has_ended_leaves_no_checkpoint_and_is_not_resumed(folder: Path) -> None:
     fitted("kmeans", run=folder / "run")
     assert not (folder / "run" / "state").exists()
