@@ -66,8 +66,10 @@ def categories_of(y: Any, what: str = "y") -> tuple[list[str], NDArray[np.int64]
 def entries(y: Any) -> NDArray[Any]:
     """Labels as an array (n,): one label becomes an array of one, a column (n, 1) loses its second axis, masked ones become None."""
     if isinstance(y, Tensor):
-        given: Any = y.detach().cpu()
+        given: Any = y.detach().cpu().resolve_neg()
         given = (given.float() if given.dtype in (torch.bfloat16, torch.float16) else given).numpy()
+    elif hasattr(y, "to_pylist"):  # Arrow's, whose to_numpy refuses texts
+        given = _array_of(y.to_pylist())
     elif hasattr(y, "to_numpy"):
         given = y.to_numpy()
     elif isinstance(y, (list, tuple)):
@@ -78,8 +80,16 @@ def entries(y: Any) -> NDArray[Any]:
         mask, given = np.ma.getmaskarray(given), given.data.astype(object) if np.ma.is_masked(given) else given.data
         if mask.any():
             given[mask] = None
-    given = np.atleast_1d(np.asarray(given))
+    given = _fractions(np.atleast_1d(np.asarray(given)))
     return given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
+
+
+def _fractions(given: NDArray[Any]) -> NDArray[Any]:
+    """Objects that are numbers, some of them fractions, as float64: these are quantities, not categories."""
+    if given.dtype.kind != "O" or not any(isinstance(v, float) and v % 1 for v in given.ravel().tolist()):
+        return given
+    numbers = all(isinstance(v, (int, float, np.number)) and not isinstance(v, bool) and v == v for v in given.ravel().tolist())
+    return given.astype(np.float64) if numbers else given
 
 
 def _array_of(y: Sequence[Any]) -> NDArray[Any]:

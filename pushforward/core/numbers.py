@@ -56,12 +56,16 @@ def numeric(x: Any, what: str = "data") -> Any:
             raise InvalidKind(f"{what} must be real numbers, got {x.dtype}; pass real and imaginary parts as columns")
         if x.is_quantized:
             raise InvalidKind(f"{what} must be plain numbers, got {x.dtype}; pass x.dequantize()")
-        return x.detach()
+        return x.detach().resolve_neg()
     if is_sparse(x):
         raise InvalidKind(f"{what} must be dense, got a sparse {type(x).__name__}; pass x.toarray()")
+    if isinstance(x, (list, tuple)) and any(isinstance(v, np.ma.MaskedArray) for v in x):
+        x = np.ma.array(x)  # which keeps the masks of the rows
     array = x if isinstance(x, np.ndarray) else np.asarray(x)
     if isinstance(array, np.ma.MaskedArray):
         array = _unmasked(array)
+    if array.dtype.kind == "O":
+        array = _of_objects(array)
     if array.dtype.kind == "c":
         raise InvalidKind(f"{what} must be real numbers, got {array.dtype}; pass real and imaginary parts as columns")
     if array.dtype.kind not in "biuf":
@@ -71,6 +75,16 @@ def numeric(x: Any, what: str = "data") -> Any:
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         return array.astype(np.float64)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _of_objects(array: NDArray[Any]) -> NDArray[Any]:
+    """An array of objects as numbers where each is one, None as NaN; otherwise unchanged."""
+    flat = array.ravel().tolist()
+    kinds = (bool, int, float, np.bool_, np.integer, np.floating)
+    if not flat or not all(v is None or isinstance(v, kinds) for v in flat):
+        return array
+    numbers = np.asarray([np.nan if v is None else v for v in flat])
+    return numbers.reshape(array.shape)
 
 
 def _unmasked(array: Any) -> NDArray[Any]:

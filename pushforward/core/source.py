@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pushforward.core import labels
 from pushforward.core.errors import BadSource, ShapeMismatch
-from pushforward.core.frames import as_frame, is_frame
+from pushforward.core.frames import as_frame, is_frame, kind_of
 from pushforward.core.numbers import floating, numeric, tensor_over
 from pushforward.core.phase import Batch
 from pushforward.core.reader import read_for_fit
@@ -309,6 +309,8 @@ def _conditions(y: Any, space: Space | None) -> tuple[Tensor, Space]:
         return (_checked_codes(y, space) if space.is_label else space.conform(y, what="y")), space
     if is_frame(y):
         y = as_frame(y)
+        if y.shape[1] == 1 and kind_of(y.iloc[:, 0]) in ("text", "categorical"):
+            return _conditions(y.iloc[:, 0], None)
         space = Space.infer(y)
         return _complete(space.conform(y, what="y")), space
     array = labels.entries(y) if not isinstance(y, Tensor) or y.ndim < 2 else y

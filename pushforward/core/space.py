@@ -282,6 +282,9 @@ class Space:
         places: Sequence[int] = range(len(given))
         if any(c.name for c in self.columns):
             known = {n: i for i, n in reversed(list(enumerate(given)))}
+            twice = [n for n in self.names if given.count(n) > 1] if len(known) < len(given) else []
+            if twice:
+                raise ShapeMismatch(f"{what}: several columns are called {twice[0]!r}; expected each name once: rename or drop the others")
             missing = [n for n in self.names if n not in known]
             if missing:
                 raise ShapeMismatch(f"{what}: column {missing[0]!r} is missing; expected {_listed(self.names)}, got {_listed(given)}")

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.errors import InvalidValue
 from pushforward.core.numbers import numeric, tensor_over, whole
 
 __all__ = ["settle_verbs", "signed_as", "counted", "usual_torch"]
@@ -35,6 +36,10 @@ VERBS = (
 """What a fitted model is asked."""
 
 
+MOST = 2**40
+"""The most samples one call may ask for: more than any memory holds."""
+
+
 def signed_as(method: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
     """The wrapper under the method's name and signature; not by `functools.wraps`, in which checkers of annotations lose their way."""
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
@@ -48,6 +53,8 @@ def counted(sample: Callable[..., Any]) -> Callable[..., Any]:
 
     def checked(self: Any, n: Any, *args: Any, **kwargs: Any) -> Any:
         count = whole(n, "n")
+        if count > MOST:
+            raise InvalidValue(f"n must be at most {MOST:,}, got {str(count)[:60]}; that is too many to hold: draw fewer at a time")
         y: Any = kwargs.get("y")
         if count > 0 or (hasattr(y, "__len__") and len(y) == 0):
             return sample(self, count, *args, **kwargs)

@@ -70,6 +70,8 @@ def labels_of(found: Any, options: Options, n: int) -> tuple[Any, Space | None]:
     y = options.y if options.y is not None else (found if options.labelled else None)
     if y is None:
         return None, None
+    if hasattr(y, "__next__"):
+        y = list(y)
     if isinstance(y, str):
         from pushforward.data.reading import read
 

@@ -156,6 +156,10 @@ def read_with(source: Any, options: Options) -> Source:
 
 
 def _read(source: Any, options: Options) -> Source:
+    if hasattr(source, "to_pylist") and not is_frame(source):  # an Arrow array: a column without a name
+        source = np.array(source.to_pylist())
+    if hasattr(source, "to_frame") and not is_frame(source):  # a pandas or Polars series
+        source = source.to_frame()
     if isinstance(source, (str, os.PathLike)):
         return _from_text(os.fspath(source), options)
     if isinstance(source, (Tensor, np.ndarray)) or is_sparse(source):

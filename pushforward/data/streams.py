@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, TensorDataset
 
 from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
+from pushforward.core.numbers import numeric
 from pushforward.core.phase import Batch
 from pushforward.core.source import Arrays, Source, spread
 from pushforward.data.arrays import X_KEYS, Y_KEYS, as_pictures, from_array, labels_of
@@ -219,7 +220,9 @@ def _observation(item: Any, index: int, options: Options) -> tuple[np.ndarray[An
         from pushforward.data.pictures import item_array
 
         return item_array(item, f"observation {index}", options), ""
-    array = item.detach().cpu().numpy() if isinstance(item, Tensor) else np.asarray(item)
+    if isinstance(item, (Tensor, np.ma.MaskedArray)):
+        item = numeric(item)
+    array = item.cpu().numpy() if isinstance(item, Tensor) else np.asarray(item)
     if array.dtype.kind not in "biuf":
         raise InvalidKind(f"observation {index} is {type(item).__name__} ({array.dtype}); expected numbers, a tensor or a picture")
     if (options.size is not None or options.channels is not None) and array.dtype == np.uint8 and array.ndim in (2, 3):

@@ -130,7 +130,8 @@ class Trainer(Given):
             raise InvalidValue(f"ema is the share kept at each step, between 0 and 1 (e.g. 0.999), got {self.ema}")
         for name in ("batch", "accumulate", "patience", "seed", "film"):
             value = getattr(self, name)
-            if value is not None and not isinstance(value, Film) and (isinstance(value, bool) or not isinstance(value, int)):
+            counts = isinstance(value, int) and not isinstance(value, bool)
+            if not counts and not isinstance(value, Film) and (value is not None or name == "seed"):
                 raise InvalidValue(f"{name} must be a whole number, got {quoted(value)}")
             if isinstance(value, int) and name != "seed" and value > MOST_ROWS:
                 raise InvalidValue(f"{name} must be at most {MOST_ROWS:,}, got {quoted(value)}; pass a smaller number")
