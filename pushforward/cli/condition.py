@@ -11,6 +11,7 @@ from pushforward.cli.console import Voice
 from pushforward.cli.help import single
 from pushforward.cli.outputs import check_out, check_table_out, deliver, deliver_table
 from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.frames import as_number
 
 __all__ = ["command", "parsed"]
 
@@ -43,7 +44,8 @@ def condition(
         raise InvalidKind(f"a {opened.name} has no closed conditionals; models that do: {', '.join(_conditioning())}")
     given = parsed(known, opened.model.fitted_space())  # type: ignore[attr-defined]
     law = opened.model.condition(given)
-    said = ", ".join(f"{axis} = {value:g}" for axis, value in given.items())
+    space = opened.model.fitted_space()  # type: ignore[attr-defined]
+    said = ", ".join(f"{axis} = {written([value], column_of(space, axis), digits=6)[0]}" for axis, value in given.items())
     voice.say(f"given {said}: a {law.registered_name} of {law.fitted_space()}")
     if n is None:
         check_table_out(out)
@@ -64,16 +66,13 @@ def command() -> Any:
 
 
 def parsed(known: list[str], space: Any) -> dict[str | int, float]:
-    """{axis: value} from texts like 'x=1.5'; InvalidValue names what is wrong with one."""
+    """{axis: value} from texts like 'x=1.5' and 'day=2024-06-01'; InvalidValue names what is wrong with one."""
     found: dict[str | int, float] = {}
     for text in known:
         axis, equals, value = text.rpartition("=")
         if not equals or not axis:
             raise InvalidValue(f"expected axis=value, got {text!r}; the axes are {', '.join(space.names) or f'0..{space.size - 1}'}")
-        try:
-            number = float(value)
-        except ValueError as error:
-            raise InvalidValue(f"{axis} must be a number, got {value!r}") from error
+        number = as_number(value, column_of(space, axis))
         if number != number or abs(number) == float("inf"):
             raise InvalidValue(f"{axis} must be finite, got {value!r}; leave out what is not known")
         if axis in found:
@@ -82,16 +81,43 @@ def parsed(known: list[str], space: Any) -> dict[str | int, float]:
     return found
 
 
+def column_of(space: Any, axis: str | int) -> Any:
+    """The column of an axis named on the command line; one without a name where the space has no columns."""
+    from pushforward.core.space import Column
+
+    return space.columns[space.axis(axis)] if space.kind == "points" and space.columns else Column(str(axis))
+
+
+def written(values: list[float], column: Any, digits: int = 0) -> list[Any]:
+    """Values of a column as its rows are written: dates as dates, numbers as they are, or as texts of so many digits."""
+    import numpy as np
+
+    from pushforward.core.frames import DAYS, SECONDS, as_texts
+
+    if column.unit in (DAYS, SECONDS):
+        return as_texts(np.array(values, dtype=np.float64), column) or values
+    return [f"{v:.{digits}g}" for v in values] if digits else values
+
+
 def described(law: Any, seed: int) -> dict[str, list[Any]]:
-    """Columns axis, mean, sd and quantiles of a law: moments in closed form where it has them, quantiles from draws."""
+    """Columns axis, mean, sd and quantiles of a law: moments in closed form where it has them, quantiles from draws.
+
+    Of a column of dates the mean and the quantiles are dates, and the standard deviation is in its unit.
+    """
     import torch
 
     x = law.sample(DRAWS, rng=seed).double().flatten(1)
     mean, deviation = _moments(law)
     mean, deviation = (x.mean(0), x.std(0)) if mean is None else (mean, deviation)
     quantiles = torch.quantile(x, torch.tensor(QUANTILES, dtype=x.dtype), dim=0)
-    columns: dict[str, list[Any]] = {"axis": list(law.fitted_space().names), "mean": mean.tolist(), "sd": deviation.tolist()}
-    return {**columns, **{f"q{round(100 * q):02d}": row.tolist() for q, row in zip(QUANTILES, quantiles)}}
+    names = list(law.fitted_space().names)
+    axes = law.fitted_space().columns
+
+    def row(values: Any) -> list[Any]:
+        return [written([v], axis)[0] for v, axis in zip(values.tolist(), axes)]
+
+    columns: dict[str, list[Any]] = {"axis": names, "mean": row(mean), "sd": deviation.tolist()}
+    return {**columns, **{f"q{round(100 * q):02d}": row(values) for q, values in zip(QUANTILES, quantiles)}}
 
 
 def _moments(law: Any) -> tuple[Any, Any]:

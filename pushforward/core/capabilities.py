@@ -136,7 +136,7 @@ class Assigns(Protocol, metaclass=_Kept):
 class Conditions(Protocol, metaclass=_Kept):
     """Conditions on known coordinates in closed form."""
 
-    def condition(self, known: Mapping[Any, float]) -> Any:
+    def condition(self, known: Mapping[Any, Any]) -> Any:
         """The model of the other coordinates, given {axis: value}."""
         ...
 

@@ -8,12 +8,13 @@ imported only where a frame is at hand.
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.core.errors import InvalidKind, MissingExtra, ShapeMismatch
+from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra, ShapeMismatch, quoted
 
 if TYPE_CHECKING:
     from pushforward.core.space import Column
@@ -24,6 +25,7 @@ __all__ = [
     "is_plain",
     "kind_of",
     "as_numbers",
+    "as_number",
     "as_codes",
     "bad_cell",
     "has_zone",
@@ -122,6 +124,38 @@ def _from_dates(series: Any, unit: str) -> NDArray[np.float64]:
     numbers = stamps.astype(np.int64) / _MICROSECONDS[unit]
     numbers[np.isnat(stamps)] = np.nan
     return np.asarray(numbers)
+
+
+def as_number(value: Any, column: Column) -> float:
+    """One value as the number that stands for it in a column: numbers, dates, durations or percents, as themselves or as texts.
+
+    Raises InvalidValue saying what is expected; a number is taken to be in the column's unit.
+    """
+    timed = isinstance(value, (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64))
+    text = value.strip() if isinstance(value, str) else None
+    try:
+        if text is not None and column.unit == "%":
+            return float(text.removesuffix("%"))
+        if not timed:
+            return float(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    if (timed or text) and column.unit in _MICROSECONDS:
+        import pandas
+
+        try:
+            return float(_from_dates(pandas.Series([value if text is None else text]), column.unit)[0])
+        except (TypeError, ValueError, OverflowError):
+            pass
+    raise InvalidValue(f"{column.name or 'the value'} must be {_expected(column.unit)}, got {quoted(value)}")
+
+
+def _expected(unit: str) -> str:
+    if unit in (DAYS, SECONDS):
+        return f"a date such as 2024-06-01, or a number in {unit}"
+    if unit == DURATION:
+        return "a duration such as '1 days 02:00:00', or a number in seconds"
+    return "a number in per cent, such as 40 or '40%'" if unit == "%" else f"a number{f' in {unit}' if unit else ''}"
 
 
 def has_zone(series: Any) -> bool:

@@ -175,7 +175,7 @@ class FourierKDE(Model):
             raise InvalidValue("a marginal needs at least one axis, got none")
         return self._with(self.state().marginal(keep), keep)
 
-    def condition(self, known: Mapping[Any, float]) -> FourierKDE:
+    def condition(self, known: Mapping[Any, Any]) -> FourierKDE:
         """The law of the other axes, given {axis name or position: value}; refused where the density there is unknown."""
         b, a, values = known_values(self, known)
         return self._with(self.state().condition(b, values.tolist()) if b else self.state(), a)

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, Diverged, InvalidKind, InvalidValue
+from pushforward.core.frames import as_number
 from pushforward.core.model import Fitter, Model, Symptom
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, normal
@@ -189,18 +190,17 @@ def root(covariance: Tensor) -> Tensor:
 
 
 def known_values(model: Model, known: Mapping[Any, Any]) -> tuple[list[int], list[int], Tensor]:
-    """Of {axis: value}: the positions of the known axes and of the others, and the values (known,); InvalidValue unless all are finite."""
+    """Of {axis: value}: the positions of the known axes and of the others, and the values (known,); InvalidValue unless all are finite.
+
+    Columns of dates take dates, those of per cent '40%' too.
+    """
     space = model.fitted_space()
     b = axes_of(space, known)
     a = [i for i in range(space.size) if i not in b]
     if not a:
         raise InvalidValue("every axis is known; leave at least one free")
-    try:
-        values = torch.tensor([float(v) for v in known.values()], dtype=torch.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidValue(
-            f"values to condition on must be numbers, got {str(list(known.values()))[:100]}; give one for each axis"
-        ) from error
+    columns = subspace(space, b).columns if b else ()
+    values = torch.tensor([as_number(v, column) for v, column in zip(known.values(), columns)], dtype=torch.float64)
     if not bool(values.isfinite().all()):
         raise InvalidValue(f"values to condition on must be finite, got {values.tolist()[:8]}; leave unknown axes out")
     return b, a, values.to(model.device)
@@ -371,7 +371,7 @@ class Gaussian(Model):
         noise = normal(n, len(self.mean_), rng=generator(rng), like=self.mean_)
         return (self.mean_ + noise @ root(self.covariance_).T).reshape(n, *map(int, space.shape))  # type: ignore[arg-type]
 
-    def condition(self, known: Mapping[Any, float]) -> Gaussian:
+    def condition(self, known: Mapping[Any, Any]) -> Gaussian:
         """The law of the other axes, given {axis name or position: value}."""
         b, a, values = known_values(self, known)
         if not b:

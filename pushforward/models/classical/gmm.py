@@ -350,7 +350,7 @@ class GMM(Model):
             x[own] = self.location_[k] + (noise[own] @ roots[k].T if matrices else noise[own] * roots[k])
         return self.to_user(x.reshape(n, *map(int, space.shape)))  # type: ignore[arg-type]
 
-    def condition(self, known: Mapping[Any, float]) -> GMM:
+    def condition(self, known: Mapping[Any, Any]) -> GMM:
         """The mixture of the other axes, given {axis name or position: value}; closed form."""
         b, a, values = known_values(self, known)
         d = self.location_.shape[1]

@@ -368,7 +368,7 @@ class KDE(Integrals, Model):
                 drawn = (wrap if self.boundary == "periodic" else fold)(drawn, low, high)
         return drawn.reshape(n, *map(int, space.shape))  # type: ignore[arg-type]
 
-    def condition(self, known: Mapping[Any, float]) -> KDE:
+    def condition(self, known: Mapping[Any, Any]) -> KDE:
         """The law of the other axes, given {axis name or position: value}; Gaussian and product kernels, closed form."""
         b, a, values = known_values(self, known)
         if not b:

@@ -421,7 +421,7 @@ class PCA(Model):
         whole = self._variances()
         return torch.maximum(whole - self.noise_variance_, torch.finfo(whole.dtype).eps * whole)
 
-    def condition(self, known: Mapping[Any, float]) -> Gaussian:
+    def condition(self, known: Mapping[Any, Any]) -> Gaussian:
         """The law of the other axes, given {axis name or position: value}; closed form."""
         return self.gaussian().condition(known)
 

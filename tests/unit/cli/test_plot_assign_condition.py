@@ -1,9 +1,11 @@
 """plot, assign and condition: a picture, clusters and conditional laws from a run."""
 
 import csv
+import datetime
 import io
 import json
 import math
+import re
 
 import numpy as np
 import pandas
@@ -13,6 +15,8 @@ from PIL import Image
 
 import pushforward as pf
 from pushforward.cli.main import main
+from pushforward.core.frames import DAYS, DURATION, SECONDS
+from pushforward.core.space import Column
 from pushforward.models.classical.gaussian import Gaussian
 
 SMALL = ("--latent", "2", "--hidden", "8", "--batch", "16", "--steps", "4", "-q")
@@ -155,6 +159,7 @@ def test_condition_draws_samples_and_saves_the_law(cli, made, tmp_path):
     [
         (["gmm", "height"], "expected axis=value, got 'height'; the axes are height, age"),
         (["gmm", "height=tall"], "height must be a number, got 'tall'"),
+        (["gmm", "height=2024-06-01"], "height must be a number, got '2024-06-01'"),
         (["gmm", "height=nan"], "height must be finite"),
         (["gmm", "height=1", "height=2"], "axis 'height' is given twice"),
         (["gmm", "height=1", "age=2"], "leave at least one free"),
@@ -168,3 +173,85 @@ def test_what_cannot_be_known_is_one_line(cli, made, arguments, said):
     assert done.code == 2
     assert said in done.err
     assert done.out == ""
+
+
+DATED = 19875.0  # 2024-06-01 in days since 1970-01-01
+
+
+@pytest.fixture(scope="module")
+def dated():
+    """A mixture over a day, a moment with a time zone, a duration, a share and a height, all of them correlated."""
+    columns = (
+        Column("day", "integer", unit=DAYS),
+        Column("moment", "integer", unit=SECONDS, dtype="datetime64[ns, UTC]"),
+        Column("span", unit=DURATION, dtype="timedelta64[ns]"),
+        Column("height"),
+        Column("share", unit="%"),
+    )
+    scale = torch.tensor([10.0, 10 * 86400.0, 3600.0, 2.0, 5.0], dtype=torch.float64)
+    correlation = 0.6 + 0.4 * torch.eye(5, dtype=torch.float64)
+    mean = torch.tensor([DATED - 3, (DATED - 3) * 86400, 7200.0, 1.0, 50.0], dtype=torch.float64)
+    return Gaussian.of(mean, correlation * torch.outer(scale, scale), pf.Space("points", (5,), columns, form="frame"))
+
+
+@pytest.mark.parametrize(
+    ("axis", "value", "number"),
+    [
+        ("day", "2024-06-01", DATED),
+        ("day", "2024-06-01T12:00", DATED + 0.5),
+        ("day", datetime.date(2024, 6, 1), DATED),
+        ("day", datetime.datetime(2024, 6, 1, 12), DATED + 0.5),
+        ("day", pandas.Timestamp("2024-06-01"), DATED),
+        ("day", np.datetime64("2024-06-01"), DATED),
+        ("day", "19875", DATED),
+        ("day", 19875, DATED),
+        ("moment", "2024-06-01T02:00:00+02:00", DATED * 86400),
+        ("moment", pandas.Timestamp("2024-06-01T02:00", tz="Europe/Paris"), DATED * 86400),
+        ("span", "1 days 01:00:00", 90000.0),
+        ("span", datetime.timedelta(hours=2), 7200.0),
+        ("span", np.timedelta64(2, "h"), 7200.0),
+        ("share", "40 %", 40.0),
+        ("share", "40%", 40.0),
+        ("share", "40", 40.0),
+        ("height", "1.5", 1.5),
+        ("height", torch.tensor(1.5), 1.5),
+    ],
+)
+def test_values_to_condition_on_are_read_as_their_column_is(cli, dated, tmp_path, axis, value, number):
+    expected = dated.condition({axis: number}).mean_
+    assert torch.equal(dated.condition({axis: value}).mean_, expected)
+    if isinstance(value, str):
+        dated.save(tmp_path / "dated")
+        assert cli("condition", tmp_path / "dated", f"{axis}={value}").out == cli("condition", tmp_path / "dated", f"{axis}={number!r}").out
+
+
+@pytest.mark.parametrize(
+    ("axis", "value", "said"),
+    [
+        ("day", "yesterday", "day must be a date such as 2024-06-01, or a number in days since 1970-01-01, got 'yesterday'"),
+        ("day", datetime.timedelta(1), "day must be a date such as"),
+        ("moment", "40%", "or a number in seconds since 1970-01-01, got '40%'"),
+        ("span", pandas.Timestamp("2024-06-01"), "span must be a duration such as"),
+        ("share", "many", "share must be a number in per cent, such as 40 or '40%', got 'many'"),
+        ("height", pandas.Timestamp("2024-06-01"), "height must be a number, got"),
+        ("height", np.timedelta64(2, "h"), "height must be a number, got"),
+        ("height", None, "height must be a number, got None"),
+        ("day", pandas.NaT, "finite"),
+    ],
+)
+def test_a_value_that_its_column_cannot_take_is_named(dated, axis, value, said):
+    with pytest.raises(pf.InvalidValue, match=re.escape(said)):
+        dated.condition({axis: value})
+
+
+def test_the_conditional_distribution_of_dates_is_told_in_dates(cli, dated, tmp_path):
+    dated.save(tmp_path / "dated")
+    done = cli("condition", tmp_path / "dated", "moment=2024-06-01T00:00Z")
+    assert "given moment = 2024-06-01T00:00:00" in done.err
+    day = rows(done.out)[0]
+    assert day["axis"] == "day"
+    times = [datetime.date.fromisoformat(day[name]) for name in ("q05", "q50", "q95")]
+    assert times == sorted(times)
+    assert abs((datetime.date.fromisoformat(day["mean"]) - datetime.date(2024, 6, 1)).days) < 10
+    assert 0 < float(day["sd"]) < 100
+    assert float(rows(done.out)[2]["mean"])  # a height stays a number
