@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.errors import DataWarning, InvalidKind, InvalidValue
 from pushforward.core.scalars import Settled, plain, settle
 
-__all__ = ["Settled", "plain", "settle", "whole", "is_sparse", "numeric", "tensor_over", "floating"]
+__all__ = ["Settled", "plain", "settle", "whole", "is_sparse", "numeric", "tensor_over", "warn_of_rounding", "floating"]
 
 SMALL = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16)
 """Types whose every value float32 holds exactly."""
@@ -84,7 +84,21 @@ def _of_objects(array: NDArray[Any]) -> NDArray[Any]:
     if not flat or not all(v is None or isinstance(v, kinds) for v in flat):
         return array
     numbers = np.asarray([np.nan if v is None else v for v in flat])
-    return numbers.reshape(array.shape)
+    return (numbers.astype(np.float64) if numbers.dtype == object else numbers).reshape(array.shape)
+
+
+def warn_of_rounding(integers: Any) -> None:
+    """Warn if integers (array or tensor) differ by less than float64 tells at their size: beyond 2^53 it holds every second, fourth, …"""
+    if len(integers) == 0 or integers.dtype not in (np.dtype("int64"), np.dtype("uint64"), torch.int64, torch.uint64):
+        return
+    values = integers.numpy() if isinstance(integers, Tensor) else integers
+    if not values.size or max(abs(int(values.min())), abs(int(values.max()))) <= 2**53:
+        return
+    wide = values.astype(np.float64)
+    inside = (wide >= -(2.0**63)) & (wide < 2.0 ** (64 if values.dtype.kind == "u" else 63))
+    if bool((wide[inside].astype(values.dtype) != values[inside]).any()):
+        text = "integers beyond 2^53 are rounded to the nearest that float64 holds; subtract an offset first, x - x.min() say"
+        warnings.warn(text, DataWarning, stacklevel=2)
 
 
 def _unmasked(array: Any) -> NDArray[Any]:
@@ -102,7 +116,10 @@ def tensor_over(array: Any) -> Tensor:
     if isinstance(array, Tensor):
         return array
     if array.dtype == np.uint64 and not isinstance(array, np.memmap):
-        array = array.astype(np.int64 if not array.size or array.max() < 2**63 else np.float64)
+        beyond = bool(array.size) and array.max() >= 2**63
+        if beyond:
+            warn_of_rounding(array)
+        array = array.astype(np.float64 if beyond else np.int64)
     if any(stride < 0 for stride in array.strides) or not array.flags.aligned:
         array = array.copy()  # not ascontiguousarray, which leaves the stride of an axis of length 1
     with warnings.catch_warnings():
@@ -114,4 +131,8 @@ def floating(x: Tensor) -> Tensor:
     """x as floating numbers that hold its values: half precision as float32, whole numbers as float32 if small, else float64."""
     if x.dtype in LOW or x.dtype in SMALL:
         return x.to(torch.promote_types(torch.get_default_dtype(), torch.float32))
-    return x if x.dtype in (torch.float32, torch.float64) else x.to(torch.float64)
+    if x.dtype in (torch.float32, torch.float64):
+        return x
+    if x.device.type == "cpu" and x.numel():
+        warn_of_rounding(x)
+    return x.to(torch.float64)

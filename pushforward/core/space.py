@@ -21,7 +21,7 @@ from torch import Tensor
 from pushforward.core import labels
 from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
 from pushforward.core.frames import DATE_UNITS, as_codes, as_frame, as_numbers, bad_cell, is_frame, is_plain, kind_of, restored
-from pushforward.core.numbers import floating, numeric, tensor_over
+from pushforward.core.numbers import floating, numeric, tensor_over, warn_of_rounding
 from pushforward.core.reader import rows_in
 
 __all__ = ["Column", "Space", "is_frame", "as_array", "column_numbers", "frame_numbers"]
@@ -386,6 +386,13 @@ def frame_numbers(
     `series(frame, place)` gives a column, where it is to be read in another way than it stands there.
     """
     dtypes = frame.dtypes.tolist()
+    for kind in ("int64", "uint64"):
+        block = [place for place in places if dtypes[place] == kind]
+        if block:
+            warn_of_rounding(frame.iloc[:, block].to_numpy())
+    for place in places:
+        if str(dtypes[place]) in ("Int64", "UInt64", "int64[pyarrow]", "uint64[pyarrow]"):
+            warn_of_rounding(frame.iloc[:, place].dropna().to_numpy(dtype=str(dtypes[place]).lower().removesuffix("[pyarrow]")))
     plain = [i for i, (place, column) in enumerate(zip(places, columns)) if is_plain(dtypes[place]) and column.kind != "categorical"]
     if len(plain) == len(dtypes) and list(places) == list(range(len(dtypes))):
         return np.array(frame.to_numpy(dtype=np.float64))

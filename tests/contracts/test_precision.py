@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -253,3 +254,54 @@ def test_a_stored_model_keeps_its_shift_in_full(tmp_path: Path) -> None:
 def test_csv_text_keeps_its_digits() -> None:
     frame = pd.read_csv(StringIO("t\n1700000000.25\n1700000000.75\n"))
     assert pf.Gaussian().fit(frame).mean_.tolist() == [1700000000.5]
+
+
+BIG = np.array([2**60, 2**60 + 1] * 5)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        BIG,
+        BIG.tolist(),
+        torch.from_numpy(BIG),
+        pd.DataFrame({"a": BIG}),
+        pd.DataFrame({"a": pd.array(BIG, dtype="Int64")}),
+        pd.DataFrame({"a": pd.array(BIG, dtype="int64[pyarrow]")}),
+        np.array([2**63 - 1, 2**63 + 1] * 5, dtype=np.uint64),
+    ],
+)
+def test_integers_that_float64_cannot_tell_apart_are_said(x: Any) -> None:
+    with pytest.warns(pf.core.errors.DataWarning, match="subtract an offset"):
+        pf.Gaussian().fit(x)
+    model = pf.Gaussian().fit(torch.zeros(3, 1) + torch.arange(3.0)[:, None])
+    with pytest.warns(pf.core.errors.DataWarning, match="subtract an offset"):
+        model.log_prob(x if not isinstance(x, pd.DataFrame) else x.rename(columns={"a": "x0"}))
+    even = np.array([2**60, 2**60 + 2**12] * 5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert float(pf.Gaussian().fit(even).covariance_[0, 0]) == 2.0**22
+
+
+@pytest.mark.parametrize(
+    ("x", "plain"),
+    [
+        ([np.ma.array([1.0, 2], mask=[0, 1]), np.ma.array([1.0, 2]), np.ma.array([3.0, 4])], [[1.0, np.nan], [1, 2], [3, 4]]),
+        (np.array([[1, 2], [3, 4], [2, 9]], dtype=object), [[1.0, 2], [3, 4], [2, 9]]),
+        (np.array([[1, None], [3, 4], [2, 6]], dtype=object), [[1.0, np.nan], [3, 4], [2, 6]]),
+        (np.array([[10**30, 1.0], [10**30, 2.0], [4 * 10**30, 3.0]], dtype=object), [[1e30, 1.0], [1e30, 2.0], [4e30, 3.0]]),
+    ],
+)
+def test_masks_in_lists_and_boxed_numbers_are_read(x: Any, plain: list[list[float]]) -> None:
+    expected = pf.GMM(1).fit(np.array(plain))
+    found = pf.GMM(1).fit(x)
+    assert torch.equal(found.means_, expected.means_)
+    assert torch.equal(found.log_prob(x), expected.log_prob(np.array(plain)))
+
+
+def test_a_query_whose_columns_are_named_twice_is_refused_as_a_fit_is() -> None:
+    frame = pd.DataFrame({"a": [0.0, 1.0, 4.0], "b": [1.0, 0.0, 2.0]})
+    twice = pd.concat([frame + 5, frame], axis=1)
+    for ask in (pf.Gaussian().fit, pf.Gaussian().fit(frame).log_prob):
+        with pytest.raises(pf.PushforwardError, match=r"appears twice|several columns are called"):
+            ask(twice)
