@@ -162,7 +162,7 @@ class Model(nn.Module, metaclass=Settled):
         """Raise BadSource for the first trouble in the data that this model does not accept."""
         for trouble in facts.troubles(source.space):
             if trouble.name not in self.accepts:
-                raise BadSource(f"{trouble.text}; {type(self).__name__} does not take this: {trouble.advice}")
+                raise BadSource(f"{trouble.text}; {type(self).__name__} does not take this: {trouble.cure}")
         least = self.least_rows(source.space)
         if facts.count < least and "few" not in self.accepts:
             raise BadSource(

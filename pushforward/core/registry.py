@@ -19,7 +19,7 @@ from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError,
 from pushforward.core.kinds import fits, hints_of
 from pushforward.core.scalars import Settled
 
-__all__ = ["Value", "read", "register", "registered_models", "model_class", "model_name", "catalogue", "unlisted"]
+__all__ = ["Value", "read", "register", "registered_models", "model_class", "model_name", "accepting", "catalogue", "unlisted"]
 
 V = TypeVar("V", bound="Value")
 M = TypeVar("M", bound=type)
@@ -197,3 +197,8 @@ def registered_models() -> Iterator[tuple[str, type]]:
     for name in list(catalogue):
         model_class(name)
     yield from list(_models.items())
+
+
+def accepting(trouble: str) -> list[str]:
+    """The names of the package's models that take data with a trouble ('missing', 'categorical', …)."""
+    return [name for name in list(catalogue) if trouble in getattr(model_class(name), "accepts", ())]

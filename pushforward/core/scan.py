@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pushforward.core.moments import Moments, unit_of
 from pushforward.core.phase import Batch
+from pushforward.core.registry import accepting
 from pushforward.core.source import Source
 from pushforward.core.space import Space
 
@@ -21,11 +22,20 @@ __all__ = ["Facts", "Trouble", "scan"]
 
 @dataclass(frozen=True)
 class Trouble:
-    """One thing that may stop a model: its name in `Model.accepts`, what was found, what to do."""
+    """One thing that may stop a model: its name in `Model.accepts`, what was found, what to do, and what other models take."""
 
     name: str
     text: str
     advice: str
+    alternative: str = ""
+
+    @property
+    def cure(self) -> str:
+        """The advice; where there is an alternative to it, models that take such data, by name."""
+        if not self.alternative:
+            return self.advice
+        names = ", ".join(accepting(self.name))
+        return f"{self.advice}, or use a model that takes {self.alternative}{f' ({names})' if names else ''}"
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,7 @@ class Facts:
             others = int((self.missing > 0).sum()) - 1
             more = f"; so do {others} other column{'s' if others > 1 else ''}" if others else ""
             text = f"{column(self.missing > 0)} holds missing values (NaN, in {first} of {self.count} rows{more})"
-            yield Trouble("missing", text, "drop those rows or columns, fill them in, or use a model that takes missing values")
+            yield Trouble("missing", text, "drop those rows or columns, fill them in", "missing values")
         if self.count == 1:
             yield Trouble("single", "there is only one row", "bring more data")
         elif space.kind == "points":
@@ -96,7 +106,7 @@ class Facts:
             yield Trouble("constant", "all observations are the same", "bring data that vary")
         if space.categorical and not space.is_label:
             text = f"column {next(c.name for c in space.columns if c.kind == 'categorical')!r} is categorical"
-            yield Trouble("categorical", text, "drop it, or use a model that takes categories")
+            yield Trouble("categorical", text, "drop it", "categories")
 
 
 BLOCK_NUMBERS = 1 << 19

@@ -23,6 +23,7 @@ from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
 from pushforward.core.frames import DATE_UNITS, as_codes, as_frame, as_numbers, bad_cell, is_frame, is_plain, kind_of, restored
 from pushforward.core.numbers import floating, numeric, tensor_over, warn_of_rounding
 from pushforward.core.reader import rows_in
+from pushforward.core.registry import accepting
 
 __all__ = ["Column", "Space", "is_frame", "as_array", "column_numbers", "frame_numbers"]
 
@@ -242,9 +243,10 @@ class Space:
         where = f"column {self.names[place[0]]!r}" if self.columns and place else f"value {tuple(place)}"
         rows = int(gone.flatten(1).any(1).sum())
         more = f" ({rows} such rows in all)" if rows > 1 else ""
+        takers = ", ".join(accepting("missing"))
         raise BadSource(
             f"{what}: row {first + row}, {where} is missing (NaN){more}; leave such rows out, fill the values in, "
-            "or use a model that takes missing values (gmm)"
+            f"or use a model that takes missing values{f' ({takers})' if takers else ''}"
         )
 
     def _check_shape(self, shape: tuple[int, ...], what: str) -> None:

@@ -75,7 +75,7 @@ class Report:
                 lines.append(f"… and {len(self.columns) - _SHOWN} more columns")
         if self.unreadable:
             lines += ["", f"unreadable ({len(self.unreadable)}):", *(f"  {file}: {reason}" for file, reason in self.unreadable)]
-        lines += ["", *(f"! {t.text}: {t.advice}" for t in self.troubles)] if self.troubles else []
+        lines += ["", *(f"! {t.text}: {t.cure}" for t in self.troubles)] if self.troubles else []
         return "\n".join(lines)
 
     def _facts(self) -> list[str]:

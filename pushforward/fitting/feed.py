@@ -128,7 +128,11 @@ def _like(training: Source, held: Any) -> Source:
 def check_batch(rows: int, batch: int, world: int, accumulate: int) -> None:
     """Raise where the rows do not fill a batch, or a batch is not the same number of rows in every process and piece."""
     if rows < batch:
-        raise BadSource(f"there are fewer rows ({rows}) than a batch takes ({batch}); pass batch={max(1, rows)} or bring more data")
+        least = max(1, rows)
+        raise BadSource(
+            f"there are fewer rows ({rows}) than a batch takes ({batch}); "
+            f"pass by=pf.Trainer(batch={least}) (--batch {least} on the command line), or bring more data"
+        )
     if batch % (world * accumulate):
         raise InvalidValue(f"batch={batch} must be a multiple of processes x accumulate = {world} x {accumulate}; change one of them")
 

@@ -220,11 +220,27 @@ CASES: list[Case] = [
     ("zero rows in an array", lambda w: _vae(_array(w / "x.npy", np.zeros((0, 3)))), ["no rows", "at least one"]),
     ("empty file", lambda w: _vae(_array(w / "x.npy", np.zeros(3)).write_bytes(b"") or w / "x.npy"), ["x.npy"]),
     ("missing values", lambda w: _vae(table(w / "x.csv", b="")), ["'b'", "missing", "VAE", "drop"]),
+    ("missing values: who takes them", lambda w: _vae(table(w / "x.csv", b="")), ["use a model that takes missing values (gmm)"]),
+    (
+        "categories: who takes them",
+        lambda w: ["fit", "gmm", table(w / "x.csv", b=lambda i: "pq"[i % 2]), "--categorical", "b", "--run", "new"],
+        ["'b' is categorical", "GMM", "drop", "use a model that takes categories (autoencoder, gan, infogan, ebgan)"],
+    ),
+    (
+        "more components than rows",
+        lambda w: ["fit", "gmm", "good.csv", "--components", "999999", "--run", "new"],
+        ["GMM", "more components (999999) than there are rows", "fewer"],
+    ),
+    (
+        "more clusters than rows",
+        lambda w: ["fit", "kmeans", "good.csv", "--clusters", "999999", "--run", "new"],
+        ["KMeans", "more clusters (999999) than there are rows", "fewer"],
+    ),
     ("missing values, pca", lambda w: ["fit", "pca", table(w / "x.csv", b=lambda i: "" if i % 2 else i), "--run", "new"], ["missing", "PCA"]),
     ("constant column", lambda w: _vae(table(w / "x.csv", b=lambda i: 3)), ["'b'", "constant", "3", "VAE", "drop"]),
     ("one row", lambda w: _vae(table(w / "x.csv", rows=1), "--held-out", "0", "--batch", "1"), ["one row", "more data"]),
     ("one row to split", lambda w: _vae(table(w / "x.csv", rows=1)), ["1 row", "more data"]),
-    ("fewer rows than a batch", lambda w: _vae(table(w / "x.csv", rows=10)), ["fewer rows (8)", "batch", "16", "batch=8"]),
+    ("fewer rows than a batch", lambda w: _vae(table(w / "x.csv", rows=10)), ["fewer rows (8)", "batch", "16", "Trainer(batch=8)", "--batch 8"]),
     ("fewer rows than codes", lambda w: _vae(table(w / "x.csv"), "--latent", "100"), ["at least 100 rows", "48", "more data"]),
     ("more components than columns", lambda w: ["fit", "pca", "good.csv", "--components", "9", "--run", "new"], ["components", "3", "9"]),
     # what does not fit the model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from typing import Any
 
@@ -303,3 +304,18 @@ def test_errors_say_what_to_do() -> None:
         pf.GMM(2).fit(IRIS, torch.arange(150) % 3)
     with pytest.raises(pf.InvalidValue, match="every axis is known"):
         pf.GMM(2).fit(IRIS).condition(dict.fromkeys(range(4), 1.0))
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "components", "cure"),
+    [
+        (300, 3000, 400, "there are more components (400) than rows: ask for fewer"),
+        (300, 3000, 200, "ask for fewer components, or covariance='diagonal'"),
+    ],
+)
+def test_covariances_too_many_for_memory_are_answered_with_fewer_components(
+    monkeypatch: pytest.MonkeyPatch, rows: int, columns: int, components: int, cure: str
+) -> None:
+    monkeypatch.setattr("os.sysconf", lambda name: 1 << 15)  # 1 GB of memory
+    with pytest.raises(pf.BadSource, match=re.escape(cure)):
+        pf.GMM(components).fit(torch.randn(rows, columns, generator=torch.Generator().manual_seed(0)))

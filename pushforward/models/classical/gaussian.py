@@ -234,6 +234,10 @@ def refuse_large(model: Model, source: Source, matrices: int = 1) -> None:
     needed, there = 8.0 * d * d * matrices, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there / 2:
         cure = "is the table transposed?" if n < d else "reduce the columns first, by PCA(100), say"
+        if matrices > n:
+            cure = f"there are more components ({matrices:,}) than rows: ask for fewer"
+        elif needed / matrices <= there / 2:
+            cure = "ask for fewer components, or covariance='diagonal'"
         raise BadSource(f"{type(model).__name__} of {n} rows and {d} columns needs {needed / 1e9:.0f} GB for covariances; {cure}")
 
 

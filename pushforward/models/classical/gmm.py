@@ -166,7 +166,7 @@ class GMM(Model):
     def prepare(self, source: Source, facts: Facts) -> None:
         """Refuse conditions and columns without any value; standardise."""
         refuse_conditions(self, source)
-        refuse_many(type(self).__name__, self.components, len(source))
+        refuse_many(type(self).__name__, "components", self.components, len(source))
         if bool((facts.missing == facts.count).any()):
             raise BadSource(f"coordinate {int((facts.missing == facts.count).nonzero()[0])} holds no value at all; drop that column")
         if self.covariance in ("full", "tied"):

@@ -186,7 +186,7 @@ class KMeans(Model):
     def prepare(self, source: Source, facts: Facts) -> None:
         """Refuse conditions; take the mean as origin until there are rows, and the spread as the unit."""
         refuse_conditions(self, source)
-        refuse_many(type(self).__name__, self.clusters, len(source))
+        refuse_many(type(self).__name__, "clusters", self.clusters, len(source))
         super().prepare(source, facts)
         refuse_unsquarable(source, facts)
         self.origin_ = facts.moments.mean.clone()

@@ -26,10 +26,12 @@ CANCELLED = 1e-8
 """Share of |x|² + |c|² below which a squared distance has lost too many digits."""
 
 
-def refuse_many(model: str, asked: int, rows: int) -> None:
+def refuse_many(model: str, parts: str, asked: int, rows: int) -> None:
     """Raise BadSource where far more centres are asked for than there are rows: nobody needs them, and choosing them takes for ever."""
     if asked > max(rows, MOST_SPARE):
-        raise BadSource(f"{model} with {quoted(asked)} centres needs as many rows, got {rows:,}; ask for fewer, or bring more data")
+        raise BadSource(
+            f"{model} is asked for more {parts} ({quoted(asked)}) than there are rows ({rows:,}); ask for fewer, or bring more data"
+        )
 
 
 def plus_plus(x: Tensor, clusters: int, rng: torch.Generator, weights: Tensor | None = None) -> Tensor:

@@ -8,7 +8,7 @@ at 64x64; other sizes have as many steps as bring the longer side to 4 or less (
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from pushforward.core.registry import register
 from pushforward.fitting.augment import Augment
@@ -47,6 +47,8 @@ class DCGAN(GAN):
         >>> model.sample(5, rng=0).shape
         torch.Size([5, 1, 8, 8])
     """
+
+    accepts: ClassVar[frozenset[str]] = frozenset({"constant"})  # pictures have no categories
 
     def __init__(
         self,

@@ -49,6 +49,7 @@ class R3GAN(GAN):
         torch.Size([5, 1, 8, 8])
     """
 
+    accepts: ClassVar[frozenset[str]] = frozenset({"constant"})  # pictures have no categories
     optimizer: ClassVar[Optimizer] = adam(2e-4, beta1=0.0, beta2=0.99)
 
     def __init__(

@@ -149,7 +149,11 @@ def test_functions_are_no_settings() -> None:
     [
         ({"optimizers": {"critic": "adam"}}, InvalidValue, "there is no phase 'critic'; this model's phases are autoencoder"),
         ({"schedule": {"vae": "cosine"}}, InvalidValue, "there is no phase 'vae'"),
-        ({"batch": 121}, BadSource, "fewer rows (120) than a batch takes (121); pass batch=120"),
+        (
+            {"batch": 121},
+            BadSource,
+            "fewer rows (120) than a batch takes (121); pass by=pf.Trainer(batch=120) (--batch 120",
+        ),
         ({"batch": 120, "held_out": 0.5}, BadSource, "fewer rows (60)"),
         ({"held_out": 0.999}, BadSource, "leaves none to learn from"),
         ({"precision": "65-true"}, InvalidValue, "precision='65-true' cannot be had here"),
