@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from pushforward.core.errors import InvalidValue
 from pushforward.densities.kernels import Kernel
 
 __all__ = ["Bumps", "log_sums"]
@@ -98,7 +99,12 @@ class _Terms:
         self.inverse = bumps.scales.reciprocal()
         self.columns = bumps.points.T.contiguous()
         largest = max(float(bumps.points.square().sum(1).max()), float(queries.square().sum(1).max()))
-        exponent = largest * float(self.inverse.max()) ** 2
+        inverse = float(self.inverse.max())
+        exponent = largest * inverse * inverse
+        if not math.isfinite(inverse * inverse):
+            raise InvalidValue(
+                f"the least bandwidth is {1 / inverse:.3g} of the data's deviations, and its square leaves float64; choose a larger one"
+            )
         self.by_product = self.kernel.name == "gaussian" and exponent < PRODUCT_LIMIT
         spread = float(self.amplitudes.max() - self.amplitudes.min())
         self.in_logs = not self.kernel.compact or not spread < SPREAD_LIMIT

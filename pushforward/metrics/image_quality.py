@@ -241,6 +241,8 @@ def _ends(x: Tensor, low: float | None, high: float | None) -> tuple[float, floa
         return float(low), float(high)
     least, most = float(x.min()), float(x.max())
     whole = not x.is_floating_point() or bool((x == x.round()).all())
+    if x.dtype == torch.uint8 and most == 1:  # binary images, as everywhere
+        return 0.0, 1.0
     if x.dtype == torch.uint8 or (whole and least >= 0 and 2 < most <= 255):
         return 0.0, 255.0
     if least >= -1 and most <= 1:

@@ -221,3 +221,10 @@ def test_neighbours_are_a_whole_number(neighbours: Any) -> None:
 def test_one_thing_for_several_is_refused_in_one_line(call: Any) -> None:
     with pytest.raises(pf.PushforwardError, match=r"several|axis"):
         call()
+
+
+def test_a_bandwidth_whose_square_leaves_float64_is_refused() -> None:
+    x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert bool(torch.isfinite(pf.KDE(1e-150).fit(x).log_prob(x)).all())
+    with pytest.raises(pf.PushforwardError, match="choose a larger one"):
+        pf.KDE(1e-160).fit(x).log_prob(x)

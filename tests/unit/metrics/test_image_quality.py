@@ -298,3 +298,9 @@ def test_the_library_s_own_classifier_is_named_in_the_record() -> None:
     assert found.value == METRICS["inception_score"](x, x[labels == 0], features=inside).value
     with pytest.raises(InvalidValue, match="features of a classifier"):
         inception_score(x, x)
+
+
+def test_binary_images_have_the_range_of_their_values_whatever_their_type() -> None:
+    stream = torch.Generator().manual_seed(0)
+    x, y = (torch.rand(4, 1, 12, 12, generator=stream) > 0.5 for _ in range(2))
+    assert psnr(x.to(torch.uint8), y.to(torch.uint8)).value == psnr(x, y).value == psnr(x.double(), y.double()).value
