@@ -61,6 +61,12 @@ def test_whole_numbers_in_any_unit_are_counted_exactly(n: int, d: int, levels: i
     assert values(a * x + a * b, a * y + a * b) == pytest.approx(by_counting(x, y, 5), abs=1e-12)
 
 
+@pytest.mark.parametrize("power", [0, 40, 46, 47, 48, 50, 52])
+def test_whole_numbers_have_no_rounding_at_any_offset_that_float64_holds(power: int) -> None:
+    x, y = whole(60, 4, 3, 0), whole(50, 4, 3, 1)
+    assert values(x + 2**power, y + 2**power) == pytest.approx(by_counting(x, y, 5), abs=1e-12)
+
+
 @pytest.mark.parametrize(("n", "d", "levels"), WHOLE)
 @pytest.mark.parametrize("unit", [1.0, 0.1])
 def test_identical_sets(n: int, d: int, levels: int, unit: float) -> None:
