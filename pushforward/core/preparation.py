@@ -58,7 +58,7 @@ class Dequantised:
 
     def __init__(self, source: Source, seed: int = 0) -> None:
         self.source, self.seed = source, seed
-        self.name = getattr(source, "name", "")
+        self.name, self.files = getattr(source, "name", ""), getattr(source, "files", None)
         self._mask = _integer_mask(source.space)
         self._noise: tuple[int, Tensor] | None = None
 
@@ -134,7 +134,7 @@ def _kept(noisy: Dequantised, source: Arrays) -> Arrays:
             x = torch.empty((len(source), *part.shape[1:]), dtype=part.dtype, device=part.device)
         x[start : start + len(part)] = part
     kept = Arrays(x, source.y, source.weights, space=source.space, condition_space=source.condition_space, name=source.name)
-    kept.unasked_labels = source.unasked_labels
+    kept.unasked_labels, kept.files = source.unasked_labels, source.files
     return kept
 
 

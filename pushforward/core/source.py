@@ -8,7 +8,7 @@ names are read by `pushforward.data`, which returns sources too.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -62,7 +62,8 @@ class Arrays:
         y: conditions, leading length n; with a label space as condition_space, its codes (or texts).
         weights: non-negative, (n,).
 
-    `notes` says what was decided while reading: separators, what counts as missing, what was left out.
+    `notes` says what was decided while reading: separators, what counts as missing, what was left out; `files` has the file
+    that each row came from, where rows are files.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Arrays:
         self.name = name
         self.unasked_labels = False
         self.notes: tuple[str, ...] = ()
+        self.files: Sequence[Any] | None = None
         array = self._space._from_frame(x, "the data") if is_frame(x) else as_array(x)
         self._resident = not _is_mapped(array)
         self.x = _rows(array, not self._resident)
@@ -164,6 +166,12 @@ class Subset:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def files(self) -> Sequence[Any] | None:
+        """The files that its rows came from, where the whole knows them."""
+        files = getattr(self.source, "files", None)
+        return None if files is None else [files[row] for row in self.rows.tolist()]
+
     def take(self, rows: Tensor) -> Batch:
         """The given rows of the subset."""
         return self.source.take(self.rows.to(rows.device)[rows])
@@ -217,7 +225,7 @@ class Unlabelled:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.name = getattr(source, "name", "")
+        self.name, self.files = getattr(source, "name", ""), getattr(source, "files", None)
 
     @property
     def space(self) -> Space:

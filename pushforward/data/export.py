@@ -12,10 +12,11 @@ import gzip
 import lzma
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 import torch
@@ -208,7 +209,15 @@ def _write_arrays(x: Tensor, space: Space, part: Path, form: str, beside: dict[s
             np.save(file, array, allow_pickle=False)
         else:
             arrays: dict[str, Any] = {"x": array, **{n: _numbers(v) for n, v in beside.items()}}
-            np.savez_compressed(file, **arrays)
+            _write_npz(file, arrays)
+
+
+def _write_npz(file: BinaryIO, arrays: Mapping[str, Any]) -> None:
+    """A compressed .npz of arrays by any names: `np.savez_compressed` has arguments called `file` and `allow_pickle` of its own."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def _whole(x: Tensor, space: Space) -> Tensor:

@@ -65,7 +65,7 @@ def build(listing: Listing, good: Sequence[tuple[PictureFile, Header]], options:
     if len(files) * channels * height * width <= options.memory:
         x = source.decode(range(len(files)))  # type: ignore[union-attr]
         source = Arrays(x, source.y, options.weights, space=space, condition_space=source.condition_space, name=options.name)
-    source.notes = (*notes, *decided)
+    source.notes, source.files = (*notes, *decided), files
     if not options.lenient:
         announce(options.name or "pictures", notes)
     return source

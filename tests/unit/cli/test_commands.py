@@ -19,8 +19,10 @@ import torch
 from PIL import Image
 
 import pushforward as pf
+from pushforward.cli import runs
 from pushforward.cli.main import main
 from pushforward.core.preparation import dequantised
+from pushforward.core.source import Subset, unlabelled
 
 SMALL = ("--latent", "2", "--hidden", "8", "--batch", "16", "--steps", "4", "-q")
 
@@ -241,3 +243,35 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert "Traceback" not in err
     assert out == ""
     assert main(["resume", str(tmp_path / "run"), "--steps", "1", "-q"]) == 0
+
+
+@pytest.mark.parametrize("memory", [1 << 30, 1], ids=["in memory", "from disk"])
+def test_rows_of_pictures_carry_the_names_of_their_files(made: Path, memory: int) -> None:
+    photos = made / "photos"
+    whole = pf.read(photos, memory=memory)
+    sources = {
+        "whole": (whole, slice(None)),
+        "subset": (Subset(whole, torch.tensor([3, 1, 30])), [3, 1, 30]),
+        "without labels": (unlabelled(whole), slice(None)),
+        "subset without labels": (unlabelled(Subset(whole, torch.tensor([2, 0]))), [2, 0]),
+        "dequantised": (dequantised(whole), slice(None)),
+    }
+    assert whole.condition_space is not None
+    names = np.array(runs.file_names(whole))
+    assert sorted(Path(n).name for n in names) == sorted(p.name for p in photos.rglob("*.png"))
+    pixels = {n: np.asarray(Image.open(next(photos.rglob(Path(n).name)))) for n in names}
+    for what, (source, places) in sources.items():
+        found = runs.file_names(source)
+        assert found == names[places].tolist(), what
+        x = source.take(torch.arange(len(source))).x[:, 0].round().numpy()
+        if what != "dequantised":
+            assert all(np.array_equal(row, pixels[name]) for row, name in zip(x, found)), what
+    assert runs.file_names(pf.read(made / "people.csv", drop=["team"])) is None
+
+
+@pytest.mark.parametrize(("command", "run"), [("density", "faces"), ("encode", "faces"), ("encode", "plain")])
+def test_what_is_told_of_pictures_names_their_files(cli, made: Path, command: str, run: str) -> None:
+    done = cli(command, made / run, made / "photos", *(["--draws", 2] if command == "density" else []))
+    assert done.code == 0, done.err
+    found = [Path(row["file"]).name for row in rows(done.out)]
+    assert sorted(found) == sorted(p.name for p in (made / "photos").rglob("*.png"))

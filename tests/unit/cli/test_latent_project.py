@@ -186,7 +186,7 @@ def test_projections_of_pictures_are_written_beside_their_originals(cli, made) -
     assert len(list(Path("back").glob("*.png"))) == 24
     begun = cli("project", made / "vae", made / "photos", "--steps", "0")
     assert float(np.mean([float(r["error"]) for r in rows(begun.out)])) > content["error"].mean()
-    assert list(rows(begun.out)[0]) == ["z0", "z1", "z2", "error"]
+    assert list(rows(begun.out)[0]) == ["z0", "z1", "z2", "error", "file"]
     assert large(made / "vae/pictures/projections-photos.png")
     assert cli("project", made / "vae", made / "photos", "-o", "codes.npz").code == 2
 

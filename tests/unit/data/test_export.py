@@ -126,7 +126,12 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path, monkeypatch
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    target = {"d.csv": "csv.writer", "d.npz": "numpy.savez_compressed", "d.png": "PIL.Image.Image.save", "d/": "PIL.Image.Image.save"}[name]
+    target = {
+        "d.csv": "csv.writer",
+        "d.npz": "numpy.lib.format.write_array",
+        "d.png": "PIL.Image.Image.save",
+        "d/": "PIL.Image.Image.save",
+    }[name]
     monkeypatch.setattr(target, full)
     with pytest.raises(BadRun, match=r"No space left on device.*; free some space"):
         write(x, space, f"{tmp_path}/{name}")
@@ -167,3 +172,9 @@ def test_the_grid_is_a_picture(tmp_path):
     write(read("digits").all().x[:10], read("digits").space, tmp_path / "g.png", columns=5)
     with Image.open(tmp_path / "g.png") as picture:
         assert picture.size == (5 * 50 + 2, 2 * 50 + 2)
+
+
+@pytest.mark.parametrize("name", ["file", "args", "allow_pickle", "a/b"])
+def test_a_column_beside_may_have_any_name(tmp_path, name):
+    write(torch.zeros(2, 1), read(np.zeros((1, 1))).space, tmp_path / "d.npz", extra={name: ["p", "q"]})
+    assert np.load(tmp_path / "d.npz")[name].tolist() == ["p", "q"]
