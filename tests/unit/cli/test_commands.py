@@ -242,7 +242,8 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert "Continue with: pushforward resume run" in err
     assert "Traceback" not in err
     assert out == ""
-    assert main(["resume", str(tmp_path / "run"), "--steps", "1", "-q"]) == 0
+    reached = max(int(path.stem) for path in (tmp_path / "run/state").glob("*.safetensors"))
+    assert main(["resume", str(tmp_path / "run"), "--samples", str(reached), "-q"]) == 0
 
 
 @pytest.mark.parametrize("memory", [1 << 30, 1], ids=["in memory", "from disk"])
