@@ -11,7 +11,6 @@ from pushforward.cli.console import Voice
 from pushforward.cli.help import single
 from pushforward.cli.outputs import check_out, check_table_out, deliver, deliver_table
 from pushforward.core.errors import InvalidKind, InvalidValue
-from pushforward.core.frames import as_number
 
 __all__ = ["command", "parsed"]
 
@@ -67,6 +66,8 @@ def command() -> Any:
 
 def parsed(known: list[str], space: Any) -> dict[str | int, float]:
     """{axis: value} from texts like 'x=1.5' and 'day=2024-06-01'; InvalidValue names what is wrong with one."""
+    from pushforward.core.frames import as_number
+
     found: dict[str | int, float] = {}
     for text in known:
         axis, equals, value = text.rpartition("=")

@@ -234,7 +234,7 @@ def refuse_large(model: Model, source: Source, matrices: int = 1) -> None:
     needed, there = 8.0 * d * d * matrices, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there / 2:
         cure = "is the table transposed?" if n < d else "reduce the columns first, by PCA(100), say"
-        if matrices > n:
+        if needed / matrices <= there / 2 and matrices > n:
             cure = f"there are more components ({matrices:,}) than rows: ask for fewer"
         elif needed / matrices <= there / 2:
             cure = "ask for fewer components, or covariance='diagonal'"
