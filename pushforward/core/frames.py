@@ -9,6 +9,7 @@ imported only where a frame is at hand.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -195,17 +196,22 @@ def _is_missing(value: Any) -> bool:
     return value is None or value != value or type(value).__name__ in ("NAType", "NaTType")
 
 
-def bad_cell(series: Any, start: int = 0, share: float = 0.5) -> tuple[int, str] | None:
-    """Row (the first is `start`) and text of the first entry that is no number; None where a `share` of them or more are none."""
+def bad_cell(series: Any, start: int = 0, share: float = 0.5, *, spelled: Callable[[Any], Any] | None = None) -> tuple[int, str] | None:
+    """Row (the first is `start`) and text of the first entry that is no number; None where a `share` of them or more are none.
+
+    `spelled` turns a series of texts into numbers as Python writes them, where the table writes them otherwise, and leaves out
+    those that mean 'missing'.
+    """
     import pandas
 
-    given = series[series.notna()]
-    numbers = pandas.to_numeric(given, errors="coerce")
-    bad = numbers.isna().to_numpy()
+    series = series.reset_index(drop=True)
+    given = series.dropna()
+    numbers = pandas.to_numeric(given if spelled is None else spelled(given.map(str).str.strip()), errors="coerce")
+    bad = numbers.isna()
     if not bad.any() or bad.mean() >= share:
         return None
-    where = np.flatnonzero(series.notna().to_numpy())[np.flatnonzero(bad)[0]]
-    return start + int(where), str(series.iloc[where])[:_SHOWN]
+    where = int(numbers.index[bad][0])
+    return start + where, str(series[where])[:_SHOWN]
 
 
 # ------------------------------------------------------------------------------------------------ the way back

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from pushforward.data.table_format import MARKERS
+__all__ = ["MARKERS", "Cells", "grouped", "is_missing", "is_number"]
 
-__all__ = ["Cells"]
+MARKERS = ("-", "--", "?", ".", "…", "missing", "Missing", "MISSING", "none", "NONE", "na", "Na", "nil", "NIL", "#VALUE!", "#DIV/0!")
+"""What means 'missing' in a column whose other entries are numbers, beside pandas' own markers (NA, N/A, null, NaN, …)."""
 
 
 @dataclass
@@ -51,15 +53,21 @@ class Cells:
     def _may_be(self, text: str) -> bool:
         return text in MARKERS or any(c.isdigit() for c in text)
 
+    def spelled(self, texts: Any) -> Any:
+        """Texts as Python writes numbers, without those that mean 'missing'; '?' where a mark cannot stand: in 01.02.2020, say."""
+        texts = texts[~texts.isin(MARKERS)]
+        if self.thousands:
+            right = texts.str.fullmatch(grouped(self.thousands, self.decimal)) | ~texts.str.contains(self.thousands, regex=False)
+            texts = texts.where(right, "?").str.replace(self.thousands, "", regex=False)
+        if self.decimal != ".":
+            texts = texts.where(~texts.str.contains(".", regex=False), "?").str.replace(self.decimal, ".", regex=False)
+        return texts
+
     def _parsed(self, texts: Any) -> Any:
         """The texts as numbers, or None where one is none."""
         import pandas
 
-        if self.thousands:
-            texts = texts.str.replace(self.thousands, "", regex=False)
-        if self.decimal != ".":
-            texts = texts.str.replace(self.decimal, ".", regex=False)
-        numbers = pandas.to_numeric(texts, errors="coerce")
+        numbers = pandas.to_numeric(self.spelled(texts), errors="coerce")
         return None if bool(np.isnan(numbers.to_numpy(dtype=np.float64, na_value=np.nan)).any()) else numbers
 
     def notes(self) -> list[str]:
@@ -76,3 +84,29 @@ class Cells:
 
 def _few(names: list[str]) -> str:
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+
+def grouped(mark: str, decimal: str = ".") -> str:
+    """The pattern of a number whose digits stand in groups of three, such as 1.234.567,5: no group is shorter, nor is the first 0."""
+    return rf"[-+]?[1-9]\d{{0,2}}({re.escape(mark)}\d{{3}})+({re.escape(decimal)}\d*)?"
+
+
+_PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+def is_number(text: str, decimal: str = ".", thousands: str | None = None) -> bool:
+    """Whether a text is a number as written with these marks."""
+    if thousands and thousands in text:
+        if not re.fullmatch(grouped(thousands, decimal), text):
+            return False
+        text = text.replace(thousands, "")
+    if decimal != ".":
+        if "." in text:
+            return False
+        text = text.replace(decimal, ".")
+    return bool(_PLAIN.fullmatch(text)) or text.lstrip("+-").lower() in ("nan", "inf", "infinity")
+
+
+def is_missing(text: str) -> bool:
+    """Whether a text means 'missing' among numbers."""
+    return text in ("", "NA", "N/A", "n/a", "null", "NULL", "None", "NaN", "nan", "<NA>", *MARKERS)

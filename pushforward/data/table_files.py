@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import codecs
 import gzip
+import io
 import lzma
 import os
 import re
@@ -20,7 +21,8 @@ from pushforward.core.source import Arrays
 from pushforward.data.files import reason_of, shown
 from pushforward.data.options import Options
 from pushforward.data.table_cells import Cells
-from pushforward.data.table_format import Layout, decoding, sniff, western
+from pushforward.data.table_format import decoding, western
+from pushforward.data.table_layout import Layout, sniff
 from pushforward.data.table_survey import Table
 from pushforward.data.tables import from_chunks
 
@@ -125,6 +127,8 @@ def _csv(path: Path, packing: str, arguments: dict[str, Any], layout: Layout, wh
             yield from held
             return
         try:
+            if layout.separator == r"\s+":
+                _refuse_short_lines(path, packing, arguments["encoding"], layout)
             with opened(path, packing) as file, warnings.catch_warnings():
                 warnings.filterwarnings("error", message="Length of header or names", category=pandas.errors.ParserWarning)
                 if whole:
@@ -136,7 +140,7 @@ def _csv(path: Path, packing: str, arguments: dict[str, Any], layout: Layout, wh
         except pandas.errors.EmptyDataError as error:
             raise BadSource(f"{shown(path)}: the file is empty; expected a header line and at least one row") from error
         except pandas.errors.ParserWarning as error:
-            cure = "name the further column, or choose another separator (--separator)"
+            cure = "name the further column, remove lines above the header, or choose another separator (--separator)"
             raise BadSource(f"{shown(path)}: its rows have more fields than its header names; {cure}") from error
         except (PushforwardError, MemoryError):
             raise
@@ -144,6 +148,23 @@ def _csv(path: Path, packing: str, arguments: dict[str, Any], layout: Layout, wh
             raise _unreadable(path, error) from error
 
     return chunks
+
+
+def _refuse_short_lines(path: Path, packing: str, encoding: str, layout: Layout) -> None:
+    """BadSource for a line with fewer fields than others, where blanks separate them: pandas would move its values to the left."""
+    heading = layout.index  # the row names have no heading, so that the header is shorter by one
+    with opened(path, packing) as file:
+        for number, line in enumerate(io.TextIOWrapper(file, encoding=encoding, errors="replace")):
+            text = line.split(layout.comment)[0] if layout.comment else line
+            found = len(text.split())
+            if number < layout.skip or not found or '"' in text:
+                continue
+            if found < layout.width - heading:
+                raise BadSource(
+                    f"{shown(path)}: a line has {found} of {layout.width} fields ({' '.join(text.split())[:60]!r}), and blanks do not tell "
+                    "which are missing; write NA in their place, or use another separator"
+                )
+            heading = False
 
 
 def _tidy(frame: Any) -> Any:

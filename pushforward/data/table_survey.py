@@ -87,8 +87,8 @@ class ColumnSurvey:
     whole: bool = True
     bad: tuple[int, str] | None = None
 
-    def see(self, series: Any, start: int, *, declared: bool) -> None:
-        """Add a chunk's values; `start` is the row the chunk begins with."""
+    def see(self, series: Any, start: int, *, declared: bool, cells: Cells | None = None) -> None:
+        """Add a chunk's values; `start` is the row the chunk begins with, `cells` how its numbers are written."""
         kind = "categorical" if declared else kind_of(series)
         self._join_dtype(str(series.dtype))
         self.missing += int(series.isna().sum())
@@ -97,7 +97,7 @@ class ColumnSurvey:
         if kind == "date" and self.dates and not self._see_dates(series):
             kind = "text"
         if kind == "text" and self.bad is None:
-            self.bad = bad_cell(series, start)
+            self.bad = bad_cell(series, start, spelled=None if cells is None else cells.spelled)
         if kind in ("categorical", "text") or (kind == "date" and not self.dates):
             self._see_categories(series)
         elif kind != "date":
@@ -222,7 +222,7 @@ def _see(survey: Survey, table: Table, chunk: Any) -> None:
     dtypes = chunk.dtypes.tolist()
     plain = [i for i, place in enumerate(places) if is_plain(dtypes[place]) and columns[i].name not in declared]
     for i in sorted(set(range(len(columns))) - set(plain)):
-        columns[i].see(table.series(chunk, places[i]), survey.rows, declared=columns[i].name in declared)
+        columns[i].see(table.series(chunk, places[i]), survey.rows, declared=columns[i].name in declared, cells=table.cells)
     if plain and len(chunk):
         _see_block(chunk, [columns[i] for i in plain], [places[i] for i in plain])
     for i in plain if not len(chunk) else ():
