@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pushforward.core.phase import Batch
 from pushforward.core.random import derive, generator
-from pushforward.core.source import Arrays, Source, Subset
+from pushforward.core.source import Arrays, Source, Subset, View
 from pushforward.core.space import Space
 
 __all__ = ["Dequantised", "Preparation", "dequantised", "has_integers", "has_levels"]
@@ -48,37 +48,24 @@ class Preparation:
         return asdict(self)
 
 
-class Dequantised:
+class Dequantised(View):
     """A source whose integer coordinates carry uniform noise, x + u with u ~ U(-½, ½), the same at every reading.
 
     Arguments:
-        source: where the levels are.
+        source: where the levels are; each stands for the cell around it.
         seed: of the noise.
     """
 
     def __init__(self, source: Source, seed: int = 0) -> None:
-        self.source, self.seed = source, seed
-        self.name, self.files = getattr(source, "name", ""), getattr(source, "files", None)
+        super().__init__(source)
+        self.seed = seed
         self._mask = _integer_mask(source.space)
         self._noise: tuple[int, Tensor] | None = None
-
-    @property
-    def space(self) -> Space:
-        """The space of the levels: each stands for the cell around it."""
-        return self.source.space
-
-    @property
-    def condition_space(self) -> Space | None:
-        """The space of one condition, if there are conditions."""
-        return self.source.condition_space
 
     @property
     def resident(self) -> bool:
         """False: a row costs the noise of its block, so rows are best read in order."""
         return False
-
-    def __len__(self) -> int:
-        return len(self.source)
 
     def take(self, rows: Tensor) -> Batch:
         """The given rows with their noise."""
@@ -89,10 +76,6 @@ class Dequantised:
             at = (places == block).nonzero()[:, 0]
             noise[at] = self._of_block(block, batch.x.shape[1:])[rows[at] - block * NOISE_ROWS].to(noise)
         return Batch(_noisy(batch.x, noise, self._mask), batch.y, batch.weights)
-
-    def all(self) -> Batch:
-        """Every row."""
-        return self.take(torch.arange(len(self)))
 
     def _of_block(self, block: int, shape: tuple[int, ...]) -> Tensor:
         """The noise of NOISE_ROWS rows (or of as many as there are); the last block used is kept."""

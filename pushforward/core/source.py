@@ -23,7 +23,7 @@ from pushforward.core.phase import Batch
 from pushforward.core.reader import read_for_fit
 from pushforward.core.space import Space, as_array
 
-__all__ = ["Source", "Arrays", "Subset", "as_source", "has_unasked_labels", "unlabelled", "blocks", "spread", "fingerprint", "pick"]
+__all__ = ["Source", "Arrays", "View", "Subset", "as_source", "has_unasked_labels", "unlabelled", "blocks", "spread", "fingerprint", "pick"]
 
 
 @runtime_checkable
@@ -135,17 +135,16 @@ class Arrays:
         return moved
 
 
-class Subset:
-    """Some rows of another source (a split), in the given order.
+class View:
+    """Rows of another source, shown otherwise: whatever a view does not change is the source's.
 
     Arguments:
         source: where the rows are.
-        rows: int64 row numbers.
-        name: how the subset is called in records, e.g. 'digits test'.
+        name: how the view is called in records.
     """
 
-    def __init__(self, source: Source, rows: Tensor, name: str = "") -> None:
-        self.source, self.rows = source, rows
+    def __init__(self, source: Source, name: str = "") -> None:
+        self.source = source
         self.name = name or getattr(source, "name", "")
 
     @property
@@ -163,22 +162,62 @@ class Subset:
         """As the whole."""
         return self.source.resident
 
+    @property
+    def files(self) -> Sequence[Any] | None:
+        """The files that its rows came from, where the source knows them."""
+        return getattr(self.source, "files", None)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def take(self, rows: Tensor) -> Batch:
+        """The given rows."""
+        return self.source.take(rows)
+
+    def all(self) -> Batch:
+        """Every row."""
+        return self.take(torch.arange(len(self)))
+
+
+class Subset(View):
+    """Some rows of another source (a split), in the given order.
+
+    Arguments:
+        source: where the rows are.
+        rows: int64 row numbers.
+        name: how the subset is called in records, e.g. 'digits test'.
+    """
+
+    def __init__(self, source: Source, rows: Tensor, name: str = "") -> None:
+        super().__init__(source, name)
+        self.rows = rows
+
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def files(self) -> Sequence[Any] | None:
         """The files that its rows came from, where the whole knows them."""
-        files = getattr(self.source, "files", None)
+        files = super().files
         return None if files is None else [files[row] for row in self.rows.tolist()]
 
     def take(self, rows: Tensor) -> Batch:
         """The given rows of the subset."""
         return self.source.take(self.rows.to(rows.device)[rows])
 
-    def all(self) -> Batch:
-        """Every row of the subset."""
-        return self.take(torch.arange(len(self)))
+
+class Unlabelled(View):
+    """The rows of a source without their conditions."""
+
+    @property
+    def condition_space(self) -> Space | None:
+        """None: there are no conditions."""
+        return None
+
+    def take(self, rows: Tensor) -> Batch:
+        """The given rows."""
+        batch = self.source.take(rows)
+        return Batch(batch.x, None, batch.weights)
 
 
 def as_source(x: Any, y: Any = None, weights: Any = None) -> Source:
@@ -216,34 +255,6 @@ def unlabelled(source: Source) -> Source:
         bare.y, bare._condition_space = None, None
         return bare
     return Unlabelled(source)
-
-
-class Unlabelled:
-    """The rows of a source that is not in memory, without their conditions."""
-
-    condition_space: Space | None = None
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.name, self.files = getattr(source, "name", ""), getattr(source, "files", None)
-
-    @property
-    def space(self) -> Space:
-        """The space of one observation."""
-        return self.source.space
-
-    @property
-    def resident(self) -> bool:
-        """As the whole."""
-        return self.source.resident
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def take(self, rows: Tensor) -> Batch:
-        """The given rows."""
-        batch = self.source.take(rows)
-        return Batch(batch.x, None, batch.weights)
 
 
 def blocks(source: Source, size: int = 8192) -> Iterator[Batch]:

@@ -221,33 +221,27 @@ class Space:
 
     def refuse_infinite(self, array: Tensor, what: str = "the data", *, first: int = 0) -> None:
         """Raise BadSource naming row and column of the first infinity in rows (n, *shape), the first of which is row `first`."""
-        if not array.dtype.is_floating_point:
-            return
-        infinite = torch.isinf(array)
-        if not bool(infinite.any()):
-            return
-        row, *place = (int(i) for i in infinite.nonzero()[0])
-        where = f"column {self.names[place[0]]!r}" if self.columns and place else f"value {tuple(place)}"
-        raise BadSource(
-            f"{what}: row {first + row}, {where} is infinite; expected finite numbers: leave such rows out, or replace the values"
-        )
+        if array.dtype.is_floating_point and bool((infinite := torch.isinf(array)).any()):
+            raise BadSource(
+                f"{what}: {self._first(infinite, first)} is infinite; expected finite numbers: leave such rows out, or replace the values"
+            )
 
     def refuse_missing(self, array: Tensor, what: str = "the data", *, first: int = 0) -> None:
         """Raise BadSource naming row and column of the first NaN in rows (n, *shape), the first of which is row `first`."""
-        if not array.dtype.is_floating_point:
-            return
-        gone = torch.isnan(array)
-        if not bool(gone.any()):
-            return
-        row, *place = (int(i) for i in gone.nonzero()[0])
+        if array.dtype.is_floating_point and bool((gone := torch.isnan(array)).any()):
+            rows = int(gone.flatten(1).any(1).sum())
+            more = f" ({rows} such rows in all)" if rows > 1 else ""
+            takers = ", ".join(accepting("missing"))
+            raise BadSource(
+                f"{what}: {self._first(gone, first)} is missing (NaN){more}; leave such rows out, fill the values in, "
+                f"or use a model that takes missing values{f' ({takers})' if takers else ''}"
+            )
+
+    def _first(self, marked: Tensor, start: int) -> str:
+        """Row and column of the first marked value in rows (n, *shape), the first of which is row `start`."""
+        row, *place = (int(i) for i in marked.nonzero()[0])
         where = f"column {self.names[place[0]]!r}" if self.columns and place else f"value {tuple(place)}"
-        rows = int(gone.flatten(1).any(1).sum())
-        more = f" ({rows} such rows in all)" if rows > 1 else ""
-        takers = ", ".join(accepting("missing"))
-        raise BadSource(
-            f"{what}: row {first + row}, {where} is missing (NaN){more}; leave such rows out, fill the values in, "
-            f"or use a model that takes missing values{f' ({takers})' if takers else ''}"
-        )
+        return f"row {start + row}, {where}"
 
     def _check_shape(self, shape: tuple[int, ...], what: str) -> None:
         fits = len(shape) == len(self.shape) + 1 and all(s is None or s == t for s, t in zip(self.shape, shape[1:]))
