@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidKind
+from pushforward.core.global_random import GLOBAL_STREAMS
 from pushforward.core.numbers import plain
-from pushforward.core.turns import GLOBAL_STREAMS
 
 __all__ = ["Rng", "generator", "derive", "normal", "uniform", "integers", "permutation"]
 

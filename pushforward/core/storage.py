@@ -23,14 +23,14 @@ from torch import Tensor
 
 from pushforward.core.errors import BadRun, PushforwardError, is_memory, shown
 from pushforward.core.folders import check_place, new_run, parsed_json, read_file, written_whole
+from pushforward.core.global_random import seeded
 from pushforward.core.kinds import fits
 from pushforward.core.model import Model
+from pushforward.core.model_validation import check_description, check_hyperparameters, check_numbers, rehearse
 from pushforward.core.preparation import Preparation
 from pushforward.core.registry import Value, model_class
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
-from pushforward.core.trust import check_description, check_hyperparameters, check_numbers, rehearse
-from pushforward.core.turns import seeded
 from pushforward.core.verbs import usual_torch
 
 __all__ = [

@@ -49,7 +49,7 @@ from pushforward.core.random import derive, generator, integers
 from pushforward.core.scan import Facts, scan
 from pushforward.core.source import Arrays, Source, Subset
 from pushforward.fitting.em_run import SETTINGS, EMRun, attributes_of, believed, classes_of, held, put_attributes, rebuilt, stored_settings
-from pushforward.fitting.given import Given, require_stored
+from pushforward.fitting.explicit_settings import Given, require_stored
 from pushforward.fitting.processes import require_script
 
 __all__ = ["EM"]

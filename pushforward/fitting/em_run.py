@@ -28,7 +28,7 @@ from pushforward.core.source import Source, fingerprint
 from pushforward.core.storage import describe, write_tensors, write_text
 from pushforward.fitting.budget import past_budget
 from pushforward.fitting.checkpoint import Checkpoints
-from pushforward.fitting.given import as_json
+from pushforward.fitting.explicit_settings import as_json
 from pushforward.fitting.log import Log, read_log
 from pushforward.fitting.processes import interruptible
 

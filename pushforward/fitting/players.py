@@ -22,11 +22,11 @@ from pushforward.core.errors import InvalidValue
 from pushforward.core.fused_adam import match_layout
 from pushforward.core.model import Learner, evaluating
 from pushforward.core.phase import Batch, Phase, Step, Terms
-from pushforward.fitting.believed import check_optimizer
 from pushforward.fitting.checkpoint import copy_tree
 from pushforward.fitting.ema import MovingAverage
 from pushforward.fitting.processes import Processes
 from pushforward.fitting.schedules import Schedule
+from pushforward.fitting.state_validation import check_optimizer
 
 if TYPE_CHECKING:
     from pushforward.fitting.trainer import Trainer

@@ -21,10 +21,10 @@ from pushforward.core.folders import check_place, clear_leftovers, new_run
 from pushforward.core.model import Learner
 from pushforward.core.source import Source
 from pushforward.core.storage import construct, describe, write_tensors, write_text
-from pushforward.fitting.believed import check_state
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.log import Log
 from pushforward.fitting.processes import Processes
+from pushforward.fitting.state_validation import check_state
 
 if TYPE_CHECKING:
     from pushforward.fitting.budget import Budget

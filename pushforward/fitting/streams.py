@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.core.global_random import GLOBAL_STREAMS
 from pushforward.core.random import derive
-from pushforward.core.turns import GLOBAL_STREAMS
 
 __all__ = ["Streams", "BorrowedStreams", "random_states", "restore_random_states"]
 

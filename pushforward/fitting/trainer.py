@@ -26,8 +26,8 @@ from pushforward.core.source import Source
 from pushforward.core.storage import write_text
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.budget import BUDGETS, EPOCHS, check_budget, extend
+from pushforward.fitting.explicit_settings import Given, as_json, require_stored
 from pushforward.fitting.film import Film, filming
-from pushforward.fitting.given import Given, as_json, require_stored
 from pushforward.fitting.schedules import Schedule
 
 __all__ = ["Trainer"]

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
+from pushforward.core.global_random import seeded
 from pushforward.core.random import Rng, generator, integers, permutation
-from pushforward.core.turns import seeded
 from pushforward.metrics.features import Features, module, rows
 from pushforward.metrics.gauge import standard
 from pushforward.nets.mlp import mlp

@@ -28,11 +28,11 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch, require_positive
+from pushforward.core.global_random import seeded
 from pushforward.core.phase import adamw
 from pushforward.core.random import Rng, generator, integers, permutation
 from pushforward.core.records import Record
 from pushforward.core.registry import read
-from pushforward.core.turns import seeded
 from pushforward.metrics.features import in_order_of, rows
 from pushforward.metrics.gauge import standard
 from pushforward.metrics.layouts import require_alike

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 import pushforward as pf
 from pushforward.core.capabilities import Decodes, Encodes, HasBound, Samples
 from pushforward.core.events import Event
+from pushforward.core.global_random import GLOBAL_STREAMS, Turn
 from pushforward.core.model import Learner, evaluating
 from pushforward.core.phase import Batch, Phase, Step, Terms
-from pushforward.core.turns import GLOBAL_STREAMS, Turn
 from tests.tiny_learners import LEARNERS, MODELS, images, labels
 
 NAMES = [*LEARNERS, *(n for n in MODELS if n in ("hack-batch_norm", "hack-dropout", "gan-veegan", "gan-infogan", "hack-labels"))]

@@ -20,12 +20,12 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidValue, require_positive, suggestion
+from pushforward.core.global_random import seeded
 from pushforward.core.model import Learner, Symptom
 from pushforward.core.phase import Batch, Optimizer, Phase, Step, Terms, adam, together
 from pushforward.core.random import Rng, generator, integers, normal
 from pushforward.core.registry import read, register
 from pushforward.core.space import Space
-from pushforward.core.turns import seeded
 from pushforward.densities.normals import Normal
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.trainer import Trainer

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import pytest
 
 from pushforward.core.kinds import fits
+from pushforward.core.model_validation import check_hyperparameters
 from pushforward.core.phase import Optimizer
-from pushforward.core.trust import check_hyperparameters
 from pushforward.models.deep.vae import VAE
 
 CASES = [
