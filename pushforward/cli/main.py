@@ -151,11 +151,11 @@ def _explain(error: Exception, debug: bool) -> int:
         return _end(f"error: {' '.join(str(error).split())}", 2)
     if isinstance(error, _ClickException):
         return _end(f"error: {shortened(' '.join(_usage(error).split()))}", 2)
+    if is_memory(error):
+        return _end(f"error: {lack_of_memory(error)}", 2)
     if isinstance(error, OSError) and error.strerror:
         where = f"{shortened(str(error.filename))}: " if error.filename else ""
         return _end(f"error: {where}{error.strerror}; nothing that was there before is lost: put this right and try again", 2)
-    if is_memory(error):
-        return _end(f"error: {lack_of_memory(error)}", 2)
     if isinstance(error, OverflowError) or "verflow" in str(error).partition("\n")[0]:
         return _end("error: a number given is larger than this machine can count; pass a smaller one", 2)
     if debug:

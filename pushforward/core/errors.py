@@ -134,6 +134,7 @@ def require_positive(**values: Any) -> None:
 
 
 _MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "unable to allocate", "cannot allocate memory")
+_UNMAPPED = ("failed to map segment", "cannot allocate memory", "cannot map")  # what the dynamic linker says of a library
 _TOO_LARGE = (
     "storage size calculation overflowed",
     "numel: integer multiplication overflow",
@@ -145,6 +146,8 @@ _TOO_LARGE = (
 def is_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out: torch raises RuntimeError for that, NumPy a ValueError where nothing could hold it."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, (ImportError, OSError)) and any(part in str(error).lower() for part in _UNMAPPED):
         return True
     return isinstance(error, (RuntimeError, ValueError)) and any(part in str(error).lower() for part in (*_MEMORY, *_TOO_LARGE))
 

@@ -63,6 +63,7 @@ class Listing:
     Arguments:
         left_out: files that may be data but are not read, by reason.
         beside: other files, such as documents.
+        hidden: files and folders that are hidden, or left behind by a desktop.
         splits: why the source must not be read as a whole: it holds a training and a test set. Empty if it does not.
     """
 
@@ -70,6 +71,7 @@ class Listing:
     table: Metadata | None = None
     left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
     beside: Sequence[str] = ()
+    hidden: Sequence[str] = ()
     splits: str = ""
 
     def notes(self) -> list[str]:
@@ -79,12 +81,18 @@ class Listing:
         return [f"{count} file{'s are' if count != 1 else ' is'} left out: " + "; ".join(parts)] if parts else []
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is hidden, or is what a desktop leaves behind."""
+    return name.startswith((".", "__MACOSX")) or name == "Thumbs.db"
+
+
 class _Sorter:
     """Files by what becomes of them."""
 
     def __init__(self) -> None:
         self.left_out: dict[str, list[str]] = {}
         self.beside: list[str] = []
+        self.hidden: list[str] = []
 
     def leave(self, reason: str, name: str) -> None:
         self.left_out.setdefault(reason, []).append(name)
@@ -92,7 +100,8 @@ class _Sorter:
     def takes(self, name: str) -> bool:
         """Whether the name is that of a picture; otherwise it is noted what the file seems to be."""
         path = PurePosixPath(name)
-        if any(p.startswith((".", "__MACOSX")) for p in path.parts) or path.name == "Thumbs.db":
+        if any(is_hidden(p) for p in path.parts):
+            self.hidden.append(name)
             return False
         suffix = path.suffix.lower()
         if suffix in PICTURES:
@@ -137,7 +146,7 @@ def _from_folder(root: Path) -> Listing:
     tables = here or [n for t in TABLES[:2] for n in names if PurePosixPath(n).name == t and (root / n).is_file()]
     metadata = read_metadata((name, read_text_file(root / name)) for name in tables)
     splits = _splits(found, lambda inner, split: str(root / inner / split), f"'{root}/**/*.*'")
-    return Listing([_file(root / name, name) for name in found], metadata, sorter.left_out, sorter.beside, splits)
+    return Listing([_file(root / name, name) for name in found], metadata, sorter.left_out, sorter.beside, sorter.hidden, splits)
 
 
 def _walk(root: Path, sorter: _Sorter) -> Iterator[str]:
@@ -150,7 +159,8 @@ def _walk(root: Path, sorter: _Sorter) -> Iterator[str]:
             continue
         for folder, folders, files in os.walk(top, onerror=_refuse_folder):
             here = Path(folder)
-            inner = sorted(f for f in folders if not f.startswith((".", "__MACOSX")))
+            inner = sorted(f for f in folders if not is_hidden(f))
+            sorter.hidden += [(here / f).relative_to(root).as_posix() + "/" for f in sorted(set(folders) - set(inner))]
             waiting += [here / f for f in inner if (here / f).is_symlink()]
             folders[:] = [f for f in inner if not (here / f).is_symlink() and _is_new(here / f, root, seen, sorter)]
             prefix = here.relative_to(root).as_posix()
@@ -223,7 +233,7 @@ def _from_zip(path: Path, inside: str) -> Listing:
     if not found:
         raise sorter.nothing(path, "archive", len(members))
     splits = _splits([f.name for f in found], lambda inner, split: f"{path}:{prefix}{inner / split}", f"'{path}' unpacked, with a glob")
-    return Listing(found, _table_of(path, archive, members, prefix), sorter.left_out, sorter.beside, splits)
+    return Listing(found, _table_of(path, archive, members, prefix), sorter.left_out, sorter.beside, sorter.hidden, splits)
 
 
 def _table_of(path: Path, archive: Archive, members: Mapping[str, zipfile.ZipInfo], prefix: str) -> Metadata | None:

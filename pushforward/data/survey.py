@@ -139,9 +139,9 @@ def _survey_pictures(path: Path | str, options: Options) -> Report:
 
 
 def _beside(listing: Any) -> list[str]:
-    """A note on files that are no data."""
-    count = len(listing.beside)
-    return [f"beside the pictures: {count} other file{'s' if count != 1 else ''} ({listed(listing.beside)})"] if count else []
+    """Notes on files that are no data."""
+    kinds = {"other": listing.beside, "hidden": listing.hidden}
+    return [f"beside the pictures: {len(n)} {kind} file{'s' if len(n) != 1 else ''} ({listed(n)})" for kind, n in kinds.items() if n]
 
 
 def _fault(file: Any, header: Any, options: Options) -> str | None:

@@ -76,6 +76,26 @@ def test_what_an_allocation_that_fails_says() -> None:
     assert all("not enough memory" in text and "try" in text for text in said)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("shape mismatch"), ValueError("x"), TypeError("memory"), OSError("no memory")])
+@pytest.mark.parametrize("error", [ImportError("libx.so: failed to map segment from shared object"), OSError(12, "Cannot allocate memory")])
+def test_a_library_that_cannot_be_mapped_is_about_memory(error: Exception) -> None:
+    assert is_memory(error)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("shape mismatch"), ValueError("x"), TypeError("memory"), OSError("no memory"), ImportError("no module named x")]
+)
 def test_other_errors_are_not_about_memory(error: Exception) -> None:
     assert not is_memory(error)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of address space is kept on Linux only")
+def test_a_limit_too_low_for_the_libraries_is_one_line(place: Path) -> None:
+    """The dynamic linker refuses to map a library. (Between 400 MB and 1 GB the C++ libraries themselves abort.)"""
+    megabytes = 200
+    code = f"import resource, sys; resource.setrlimit(resource.RLIMIT_AS, ({megabytes << 20},) * 2); from pushforward.cli.main import main"
+    line = [sys.executable, "-c", f"{code}; sys.exit(main(sys.argv[1:]))", "fit", "pca", "digits", "--run", "run", "-q"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    (said,) = done.stderr.strip().splitlines()
+    assert said.startswith("error: not enough memory:")
+    assert f"this process may use {(megabytes << 20) / 1e9:.1f} GB in all (ulimit -v)" in said

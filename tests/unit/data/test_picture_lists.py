@@ -2,9 +2,12 @@
 
 import os
 import pickle
+import shutil
 import socket
 import stat
+import warnings
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -192,3 +195,21 @@ def test_members_that_lead_out_links_archives_and_repeats_are_counted_and_named(
         "1 of a kind that is not read here (c.heic)", "1 earlier files of a name that occurs twice (b/6.png)",
     ):  # fmt: skip
         assert words in notes, notes
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+def test_hidden_files_and_documents_are_counted_in_the_report(tmp_path, packed):
+    """They are no data, so nothing warns of them; but the report counts and names them."""
+    for name in ("a/1.png", "b/2.png", "a/.3.png", "__MACOSX/._1.png", ".git/4.png"):
+        save(tmp_path / "all" / name, 9)
+    (tmp_path / "all/README.txt").write_text("about")
+    path = tmp_path / "all"
+    if packed:
+        path = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "all"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(read(path)) == 2
+    other, hidden = (n for n in pf.data.report(path).notes if n.startswith("beside"))
+    assert other == "beside the pictures: 1 other file (README.txt)"
+    assert "3 hidden files" in hidden
+    assert all(name in hidden for name in (".git/", "__MACOSX/", ".3.png"))
