@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
 __all__ = ["fits", "hints_of"]
+
+MOST = sys.float_info.max
 
 
 def hints_of(thing: Any) -> dict[str, Any]:
@@ -18,15 +21,15 @@ def hints_of(thing: Any) -> dict[str, Any]:
         return {}
 
 
-def fits(value: Any, hint: Any) -> bool:
+def fits(value: Any, hint: Any, *, instances: bool = False) -> bool:
     """Whether a value fits an annotation made of numbers, texts, switches, None, literals, lists and maps.
 
-    A list stands for any sequence, a whole number for a number and a text for a registered value; annotations of any other
-    kind take every value.
+    A list stands for any sequence, a whole number that float64 can hold for a number and a text for a registered value.
+    Annotations of any other kind take every value or, with `instances`, instances of the class (functions, for a function).
     """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return any(fits(value, option) for option in arguments)
+        return any(fits(value, option, instances=instances) for option in arguments)
     if origin is Literal:
         return any(value == option and type(value) is type(option) for option in arguments)
     if hint is None or hint is types.NoneType:
@@ -36,23 +39,40 @@ def fits(value: Any, hint: Any) -> bool:
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+        return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MOST)
     if hint is str:
         return isinstance(value, str)
     kind = origin or hint
     if isinstance(kind, type) and issubclass(kind, Mapping):
-        return isinstance(value, Mapping)
+        return isinstance(value, Mapping) and _all_fit(value, arguments, instances)
     if isinstance(kind, type) and issubclass(kind, Sequence):
-        return isinstance(value, (list, tuple)) and _each(value, arguments)
+        return isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and _each(value, arguments, instances)
     if isinstance(kind, type) and hasattr(kind, "members") and hasattr(kind, "family"):
-        return isinstance(value, (str, kind))  # a registered value, or its text
-    return True
+        return isinstance(value, (str, kind) if not instances else kind)  # a registered value, or its text
+    return _is_instance(value, kind) if instances else True
 
 
-def _each(values: Sequence[Any], arguments: tuple[Any, ...]) -> bool:
+def _is_instance(value: Any, kind: Any) -> bool:
+    """Whether a value is an instance of a class or protocol; True where that cannot be asked."""
+    if kind is Callable:
+        return callable(value)
+    try:
+        return kind is Any or not isinstance(kind, type) or isinstance(value, kind)
+    except TypeError:  # a protocol that is for type checkers alone
+        return True
+
+
+def _all_fit(values: Mapping[Any, Any], arguments: tuple[Any, ...], instances: bool) -> bool:
+    """Whether every key and value fits `Mapping[key, value]`."""
+    if len(arguments) != 2:
+        return True
+    return all(fits(k, arguments[0], instances=instances) and fits(v, arguments[1], instances=instances) for k, v in values.items())
+
+
+def _each(values: Sequence[Any], arguments: tuple[Any, ...], instances: bool) -> bool:
     """Whether every part fits: `tuple[int, ...]` and `Sequence[int]` are of any length, `tuple[int, int]` is of two."""
     if not arguments:
         return True
     if len(arguments) == 1 or arguments[-1] is Ellipsis:
-        return all(fits(value, arguments[0]) for value in values)
-    return len(values) == len(arguments) and all(fits(value, argument) for value, argument in zip(values, arguments))
+        return all(fits(value, arguments[0], instances=instances) for value in values)
+    return len(values) == len(arguments) and all(fits(value, argument, instances=instances) for value, argument in zip(values, arguments))

@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pushforward.core.errors import DataWarning, InvalidKind, InvalidValue
+from pushforward.core.errors import DataWarning, InvalidKind, InvalidValue, quoted
 from pushforward.core.scalars import Settled, plain, settle
 
-__all__ = ["Settled", "plain", "settle", "whole", "is_sparse", "numeric", "tensor_over", "warn_of_rounding", "floating"]
+__all__ = ["Settled", "plain", "settle", "whole", "is_sparse", "numeric", "floats_given", "tensor_over", "warn_of_rounding", "floating"]
 
 SMALL = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16)
 """Types whose every value float32 holds exactly."""
@@ -75,6 +75,16 @@ def numeric(x: Any, what: str = "data") -> Any:
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         return array.astype(np.float64)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def floats_given(given: Any, name: str, wanted: str) -> Tensor:
+    """A setting made of numbers (a number, list, array, tensor or data frame) as a float64 tensor of its own; InvalidKind for the rest."""
+    try:
+        if given is None:
+            raise TypeError("None is no number")
+        return tensor_over(numeric(given.to_numpy() if hasattr(given, "to_numpy") else given, name)).to(torch.float64, copy=True)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise InvalidKind(f"{name} must be {wanted}, got {quoted(given)}; pass numbers") from error
 
 
 def _of_objects(array: NDArray[Any]) -> NDArray[Any]:

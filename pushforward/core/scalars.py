@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import sys
 from abc import ABCMeta
 from typing import Any
+
+from pushforward.core.errors import PushforwardError
+from pushforward.core.kinds import fits, hints_of
+from pushforward.core.setting_kinds import fault_of, is_integers
 
 __all__ = ["Settled", "plain", "settle"]
 
@@ -25,42 +30,71 @@ def plain(value: Any) -> Any:
 
 
 class Settled(ABCMeta):
-    """The metaclass of whatever has settings: NumPy's and torch's scalars reach its `__init__` as Python's."""
+    """The metaclass of whatever has settings: NumPy's and torch's scalars reach its `__init__` as Python's, or not at all.
+
+    What does not fit its annotation is refused in one line; `__init__` may refuse it first, in words of its own.
+    """
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         """An instance, made with plain arguments, and with its tensors on the CPU whatever torch's default device."""
-        names = list(cls.__signature__.parameters.values()) if any(_is_row(v) for v in (*args, *kwargs.values())) else []
-        given = {p.name: p for p in names}
-        first = [_listed(v, names[i]) if i < len(names) else plain(v) for i, v in enumerate(args)]
-        named = {k: _listed(v, given[k]) if k in given else plain(v) for k, v in kwargs.items()}
-        plainly = functools.partial(super().__call__, *first, **named)
+        known, hints = _annotated(cls)
+        first = [_settled(v, hints.get(name)) for v, name in zip(args, [*known, *[""] * len(args)])]
+        named = {k: _settled(v, hints.get(k)) for k, v in kwargs.items()}
+        faults = (fault_of(k, v, hints[k], known[k]) for k, v in {**dict(zip(known, first)), **named}.items() if k in known and k in hints)
+        fault = next((f for f in faults if f is not None), None)
+        try:
+            made = cls._made(*first, **named)
+        except PushforwardError:
+            raise
+        except Exception as error:
+            if fault is not None:
+                raise fault from error
+            raise
+        if fault is not None:
+            raise fault
+        return made
+
+    def _made(cls, *args: Any, **kwargs: Any) -> Any:
         torch = sys.modules.get("torch")  # where it is not imported, nobody has set its default device
         if torch is None or torch.get_default_device().type == "cpu":
-            return plainly()
+            return super().__call__(*args, **kwargs)
         with torch.device("cpu"):
-            return plainly()
+            return super().__call__(*args, **kwargs)
 
     @property
     def __signature__(cls) -> Any:
         """That of `__init__`, which `__call__` above would hide."""
-        import inspect
-
         own = inspect.signature(cls.__init__)  # type: ignore[misc]
         return own.replace(parameters=list(own.parameters.values())[1:], return_annotation=inspect.Signature.empty)
 
 
-def _is_row(value: Any) -> bool:
-    return getattr(value, "ndim", None) == 1 and callable(getattr(value, "tolist", None))
+@functools.cache
+def _annotated(cls: type) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The defaults of a class's arguments and their annotations, by name."""
+    signature: inspect.Signature = cls.__signature__  # type: ignore[attr-defined]
+    single = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    defaults = {p.name: p.default for p in signature.parameters.values() if p.kind in single}
+    return defaults, hints_of(cls if dataclasses.is_dataclass(cls) else cls.__init__)  # type: ignore[misc]
 
 
-def _listed(value: Any, parameter: Any) -> Any:
-    """An array for a parameter that is a sequence of whole numbers as a tuple."""
-    wanted = str(parameter.annotation)
-    return tuple(value.tolist()) if _is_row(value) and ("Sequence[int]" in wanted or "int, ..." in wanted) else plain(value)
+def _settled(value: Any, hint: Any) -> Any:
+    """An argument made plain; for a sequence of whole numbers an array becomes a tuple, and so does one number alone."""
+    if is_integers(hint):
+        if getattr(value, "ndim", None) == 1 and callable(getattr(value, "tolist", None)):
+            return tuple(value.tolist())
+        value = plain(value)
+        return (value,) if type(value) is int and not fits(value, hint) else value
+    return plain(value)
 
 
 def settle(settings: Any) -> None:
-    """Make the fields of a dataclass plain, in its `__post_init__`."""
+    """Make the fields of a dataclass plain, in its `__post_init__`; refuse in one line what does not fit its annotation."""
+    hints = hints_of(type(settings))
     for field in dataclasses.fields(settings):
         if field.init:
-            object.__setattr__(settings, field.name, plain(getattr(settings, field.name)))
+            value = plain(getattr(settings, field.name))
+            object.__setattr__(settings, field.name, value)
+            default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+            fault = fault_of(field.name, value, hints.get(field.name, Any), default, instances=True)
+            if fault is not None:
+                raise fault

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pushforward.core.errors import InvalidValue, require_positive
+from pushforward.core.errors import InvalidValue, quoted, require_positive
 
 if TYPE_CHECKING:
     from pushforward.fitting.trainer import Trainer
@@ -120,8 +120,8 @@ def past_budget(run: Any, step: int, budget: str, cure: str) -> InvalidValue:
 def _number(name: str, text: Any) -> float:
     try:
         number = float(text)
-    except (TypeError, ValueError) as error:
-        raise InvalidValue(f"{name} must be a number, or '+number' when resuming, got {text!r}") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidValue(f"{name} must be a number, or '+number' when resuming, got {quoted(text)}") from error
     if not math.isfinite(number):
         raise InvalidValue(f"{name} must be finite, got {text!r}; a fit that goes on until Ctrl-C takes a large number")
     return number

@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 
 from pushforward.core.capabilities import HasBound, Samples
-from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, require_positive
+from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, quoted, require_positive
 from pushforward.core.events import Event, Finished, Progress, Started
 from pushforward.core.model import Learner
+from pushforward.core.numbers import whole
 from pushforward.core.random import derive
 from pushforward.core.space import Space
 from pushforward.core.storage import read_tensors, write_tensors
@@ -58,7 +59,9 @@ class Film:
     """
 
     def __init__(self, look: Look, most: int = MOST, folder: str | Path | None = None) -> None:
-        if most < 4:
+        if not callable(look):
+            raise InvalidKind(f"look must be a function of the model, got {quoted(look)}; see samples_seen_again")
+        if whole(most, "most") < 4:
             raise InvalidValue(f"a film keeps at least 4 frames, got most={most}; leave it out for {MOST}")
         self.look, self.most = look, most
         self.folder = None if folder is None else Path(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.core.model import Learner
+from pushforward.core.kinds import hints_of
+from pushforward.core.model import Learner, Model
 from pushforward.core.numbers import plain, whole
+from pushforward.core.phase import Adam
 from pushforward.core.random import generator, normal
 from pushforward.core.registry import Value, catalogue
 from pushforward.fitting.em import EM
+from pushforward.fitting.film import Film
 from tests.contracts.test_models import NAMES, data, fitted, make, rows
 
 KINDS = {
@@ -184,3 +188,117 @@ def test_sample_of_none_with_conditions_and_with_noise() -> None:
 
 def test_only_the_packages_own_models_are_here() -> None:
     assert set(NAMES) <= set(catalogue)
+
+
+# ------------------------------------------------------------------------------------------------- of the wrong kind
+
+WRONG = {
+    "text": "x", "None": None, "fraction": 2.5, "whole float": 2.0, "list": [], "list of a text": ["x"], "list of None": [None],
+    "dict": {}, "set": {1}, "object": object(), "function": len, "bytes": b"x", "complex": 1j, "nan": math.nan, "infinity": math.inf,
+    "-1": -1, "0": 0, "10**30": 10**30, "10**400": 10**400, "True": True, "number as text": "3", "matrix": torch.zeros(2, 2),
+    "ragged": [[1.0], [1.0, 2.0]], "text in a matrix": [[1.0, "x"]],
+}  # fmt: skip
+WHOLE = ("fraction", "whole float", "text", "None", "True", "nan", "number as text")
+"""What is no whole number."""
+FITTERS = {"Trainer": pf.Trainer, "EM": EM}
+MAKERS = {**{name: type(make(name)) for name in NAMES}, **FITTERS, "FourierKDE": pf.FourierKDE}
+VALUES = {f"{m.family} {m.name}": m for m in families()}
+
+
+def settings_of(cls: Any) -> list[str]:
+    return list(inspect.signature(cls).parameters)
+
+
+def tried(cls: Any, name: str, value: Any) -> Exception | None:
+    """What a setting raises, if anything; a fault of another kind than ours ends the test."""
+    rest = {p.name: 1.0 for p in inspect.signature(cls).parameters.values() if p.default is p.empty and p.name != name}
+    try:
+        cls(**rest, **{name: value})
+    except pf.PushforwardError as error:
+        text = str(error)
+        assert "\n" not in text
+        assert len(text) <= 1000
+        return error
+    return None
+
+
+@pytest.mark.parametrize(("owner", "setting"), [(o, s) for o, cls in {**MAKERS, **VALUES}.items() for s in settings_of(cls)])
+def test_a_setting_of_the_wrong_kind_is_refused_in_one_line(owner: str, setting: str) -> None:
+    cls = {**MAKERS, **VALUES}[owner]
+    errors = {kind: tried(cls, setting, value) for kind, value in WRONG.items()}
+    hint = hints_of(cls if dataclasses.is_dataclass(cls) else cls.__init__)[setting]
+    for kind in ("object", "function", "bytes", "complex", "matrix") if "Any" not in str(hint) else ():
+        assert errors[kind] is not None, f"{owner}({setting}={kind}) was taken"
+    if hint is int:
+        assert [kind for kind in WHOLE if errors[kind] is None] == []
+    if hint is float:
+        assert [kind for kind in ("text", "None", "True", "nan", "10**400", "number as text") if errors[kind] is None] == []
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (lambda: pf.VAE(latent=2.0), "latent must be a whole number, got 2.0; pass latent=20, say"),
+        (lambda: pf.VAE(hidden=2.5), "hidden must be a list of whole numbers, got 2.5; pass hidden=(400,), say"),
+        (lambda: pf.VAE(activation=3), "activation must be a text, got 3; pass activation='relu', say"),
+        (lambda: pf.VAE(hidden=(10**30,)), f"hidden must be below 2^63, got ({10**30},); pass less"),
+        (lambda: pf.GAN(penalties="r1"), "penalties is a list, got 'r1'; write penalties=['r1']"),
+        (lambda: pf.GAN(penalties=3), "penalties must be a list (each a penalty or a text), got 3; pass penalties=('r1(gamma=0.1)',), say"),
+        (lambda: pf.KDE(bounds=3), "bounds must be a list, got 3; pass bounds=(), say"),
+        (lambda: pf.KDE(bandwidth=[]), "bandwidth must be positive, got []"),
+        (lambda: pf.KDE(bandwidth={}), "bandwidth must be a number, one per axis, a matrix or one of 'scott'"),
+        (lambda: pf.GMM(2, start=None), "start must be one of 'kmeans', 'kmeans++', 'random' or means (2, d), got None; pass numbers"),
+        (lambda: pf.KMeans(2, start=[[1.0], [math.nan]]), "start as centres must be finite"),
+        (lambda: pf.KMeans(2, start=[[1.0], []]), "start must be one of 'kmeans++', 'random' or centres (2, d), got [[1.0], []]"),
+        (lambda: pf.KMeans(2, tolerance="x"), "tolerance must be a number, got 'x'; pass tolerance=0.0001, say"),
+        (lambda: pf.FourierKDE(box=3), "box must be (lowest, highest), each one finite number per axis"),
+        (lambda: pf.FourierKDE(box=([0.0], [math.inf])), "box must be (lowest, highest), each one finite number per axis"),
+        (lambda: pf.PCA(components="3"), "components must be a number, a fraction, 'minka', 'heldout' or None, got '3'"),
+        (lambda: EM(seed=None), "seed must be a whole number, got None; pass seed=0, say"),
+        (lambda: EM(run=3), "run must be a text, a Path or None, got 3"),
+        (lambda: EM(token=3), "token must be a CancelToken or None, got 3"),
+        (lambda: pf.Trainer(seed=None), "seed must be a whole number, got None; pass seed=0, say"),
+        (lambda: pf.Trainer(batch="8"), "batch must be a whole number, got '8'; pass batch=128, say"),
+        (lambda: pf.Trainer(clip=10**400), "clip must be a number or None, got 1000"),
+        (lambda: pf.Trainer(optimizers=["adam"]), "optimizers must be a dict (each value an optimizer or a text), got ['adam']"),
+        (lambda: pf.Trainer(documents={"a": 3}), "documents must be a dict (each value a text), got {'a': 3}; pass documents={}, say"),
+        (lambda: pf.Trainer(callbacks=print), "callbacks must be a list (each a function), got <built-in function print>; write"),
+        (lambda: pf.Trainer(held_out="x"), "held_out must be a Source, a number or None, got 'x'"),
+        (lambda: pf.Trainer(start=pf.PCA), "start must be a Model or None, got <class"),
+        (lambda: Film(3), "look must be a function of the model, got 3"),  # type: ignore[arg-type]
+        (lambda: Film(len, most="x"), "most must be a whole number, got 'x'"),  # type: ignore[arg-type]
+        (lambda: Adam(rate="x"), "rate must be a number, got 'x'; pass rate=0.001, say"),  # type: ignore[arg-type]
+    ],
+)  # fmt: skip
+def test_the_line_says_what_was_expected_what_came_and_what_to_do(build: Any, said: str) -> None:
+    with pytest.raises(pf.PushforwardError) as caught:
+        build()
+    assert str(caught.value).startswith(said)
+
+
+def test_one_layer_may_be_a_number_alone() -> None:
+    for hidden in (8, np.int64(8), torch.tensor(8)):
+        assert pf.VAE(latent=1, hidden=hidden).hidden == (8,)
+    assert pf.InfoGAN(categories=3).categories == (3,)
+
+
+@dataclasses.dataclass
+class Rule:
+    low: float = 0.0
+
+
+class Own(Model):
+    """A model of somebody's own, whose annotations say less than it takes."""
+
+    def __init__(self, size: int = None, rule: Rule = "none", *rest: int, **more: float) -> None:  # type: ignore[assignment]  # noqa: RUF013
+        super().__init__()
+        self.size, self.rule, self.rest, self.more = size, rule, rest, more
+
+
+def test_models_of_your_own_keep_their_defaults_and_kinds_that_nobody_knows() -> None:
+    made = Own()
+    assert (made.size, made.rule) == (None, "none")
+    assert Own(3, Rule(), 4, 5, other=2.5).rest == (4, 5)
+    assert Own(rule="another").rule == "another"  # type: ignore[arg-type]
+    with pytest.raises(pf.InvalidValue, match=r"size must be a whole number, got 2\.5; pass size=8, say"):
+        Own(size=2.5)  # type: ignore[arg-type]

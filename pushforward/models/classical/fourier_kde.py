@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidValue
+from pushforward.core.errors import BadSource, InvalidValue, quoted
 from pushforward.core.model import Fitter, Model
+from pushforward.core.numbers import floats_given
 from pushforward.core.phase import Batch
 from pushforward.core.registry import register
 from pushforward.core.scan import Facts
@@ -92,7 +93,7 @@ class FourierKDE(Model):
 
     def __init__(self, bandwidth: Any = "scott", box: Any = None, eps: float = 1e-12) -> None:
         super().__init__()
-        self.box = None if box is None else tuple(tuple(float(v) for v in end) for end in box)
+        self.box = None if box is None else _checked_box(box)
         self.bandwidth = checked_bandwidth(bandwidth, ("scott",))
         if not 1e-14 <= eps <= 1e-3:
             raise InvalidValue(f"eps must lie between 1e-14 and 1e-3, got {eps}; 1e-12 is usual")
@@ -216,3 +217,14 @@ class FourierKDE(Model):
         model.assemble(subspace(self.fitted_space(), axes), None)
         model._keep(state)
         return model.to(self.device)
+
+
+def _checked_box(box: Any) -> tuple[tuple[float, ...], ...]:
+    """(lowest, highest) as tuples of finite numbers, one per axis; InvalidKind or InvalidValue for anything else."""
+    ends = floats_given(box, "box", "None or (lowest, highest), each one number per axis")
+    if ends.ndim != 2 or len(ends) != 2 or not bool(ends.isfinite().all()) or not bool((ends[0] < ends[1]).all()):
+        raise InvalidValue(
+            f"box must be (lowest, highest), each one finite number per axis, the second above the first, got {quoted(box)}; "
+            "pass box=None for the range of the data"
+        )
+    return tuple(tuple(end) for end in ends.tolist())

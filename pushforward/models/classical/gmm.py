@@ -50,7 +50,7 @@ from pushforward.models.classical.mixtures import (
     sums_of,
     variances_of,
 )
-from pushforward.models.classical.starts import START_ROWS, at_random, plus_plus, refuse_many, squared_distances
+from pushforward.models.classical.starts import START_ROWS, at_random, centres_given, plus_plus, refuse_many, squared_distances
 
 __all__ = ["GMM", "choose_components"]
 
@@ -114,15 +114,7 @@ class GMM(Model):
             raise InvalidValue(
                 f"covariance must be one of {', '.join(map(repr, KINDS))}, got {covariance!r}; {suggestion(str(covariance), KINDS)}"
             )
-        if isinstance(start, str) and start not in STARTS:
-            raise InvalidValue(f"start must be one of {', '.join(map(repr, STARTS))} or means (components, d), got {start!r}")
-        if not isinstance(start, str):
-            given = torch.as_tensor(start.to_numpy().copy() if hasattr(start, "to_numpy") else start, dtype=torch.float64)
-            if given.ndim != 2 or len(given) != components:
-                raise InvalidValue(f"start as means must have shape ({components}, d), got {tuple(given.shape)}")
-            if not bool(given.isfinite().all()):
-                raise InvalidValue("start as means must be finite, got missing or infinite values; pass numbers")
-            start = tuple(tuple(row) for row in given.tolist())
+        start = centres_given(start, "means", self.components, STARTS)
         if isinstance(floor, bool) or not isinstance(floor, (int, float)):
             raise InvalidKind(f"floor must be a number above 0, got {floor!r}")
         if not 0 < floor < 1:

@@ -33,8 +33,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, PushforwardError
+from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, PushforwardError, quoted
 from pushforward.core.model import Fitter, Model, Symptom
+from pushforward.core.numbers import floats_given
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import register
@@ -241,6 +242,7 @@ class KDE(Integrals, Model):
     def _choose(self) -> None:
         """The bandwidth and the factors, from the rows kept."""
         x, w = self.points_, self.weights_
+        self._refuse_few(len(x))
         if self.boundary == "periodic":
             x = cut_open(x, w, *self._ends())
         self.choice, self._prepared = None, None
@@ -251,6 +253,12 @@ class KDE(Integrals, Model):
         if self.bandwidth in ("likelihood", "crossvalidation") and self.adaptive is not None:
             fixed = self._likeliest(x, w, fixed, self.local_)
         self.bandwidth_ = fixed.to(x)
+
+    def _refuse_few(self, n: int) -> None:
+        """InvalidValue where the nearest neighbours of a row are asked for and n rows with a weight are too few."""
+        if self.adaptive == "knn" and n <= (self.neighbours or 1):
+            cure = f"pass neighbours={n - 1} or fewer" if n > 1 else "pass adaptive=None"
+            raise InvalidValue(f"adaptive='knn' needs more rows than neighbours={quoted(self.neighbours or 1)}, got {n}; {cure}")
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickle and deepcopy take: all but the prepared sums, which are made again on first use."""
@@ -557,11 +565,11 @@ class KDE(Integrals, Model):
 
 def _bound(given: Any) -> tuple[Any, float | None, float | None]:
     """(axis, lower, upper) from itself or from 'axis:lower:upper'; InvalidValue for anything else."""
-    parts = [p.strip() or None for p in given.split(":")] if isinstance(given, str) else list(given)
     try:
+        parts = [p.strip() or None for p in given.split(":")] if isinstance(given, str) else list(given)
         axis, lower, upper = parts
         return axis, None if lower is None else float(lower), None if upper is None else float(upper)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidValue(
             f"a bound is (axis, lower, upper) or 'axis:lower:upper', got {given!r}; write '0:0:' for an axis that ends at 0"
         ) from error
@@ -600,8 +608,8 @@ def checked_bandwidth(given: Any, rules: tuple[str, ...] = RULES) -> Any:
         return _one_of("bandwidth", given, rules)
     if isinstance(given, bool) or given is None:
         raise InvalidKind(f"bandwidth must be a number, one per axis, a matrix or one of {', '.join(map(repr, rules))}, got {given!r}")
-    h = torch.as_tensor(given, dtype=torch.float64)
-    if h.ndim > 2 or not bool(h.isfinite().all()) or (h.ndim < 2 and not bool((h > 0).all())):
+    h = floats_given(given, "bandwidth", f"a number, one per axis, a matrix or one of {', '.join(map(repr, rules))}")
+    if h.ndim > 2 or not h.numel() or not bool(h.isfinite().all()) or (h.ndim < 2 and not bool((h > 0).all())):
         raise InvalidValue(f"bandwidth must be positive, got {given!r}; pass a number or one of {', '.join(map(repr, rules))}")
     if h.ndim == 2:
         Scale.of(h, len(h))

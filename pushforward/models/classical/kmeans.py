@@ -39,7 +39,7 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.fitting.em import EM, sample_rows
 from pushforward.models.classical.gaussian import refuse_conditions, refuse_unsquarable
-from pushforward.models.classical.starts import START_ROWS, at_random, plus_plus, refuse_many
+from pushforward.models.classical.starts import START_ROWS, at_random, centres_given, plus_plus, refuse_many
 
 __all__ = ["KMeans", "whole_number"]
 
@@ -150,15 +150,7 @@ class KMeans(Model):
     ) -> None:
         super().__init__()
         self.clusters, self.starts = whole_number("clusters", clusters), whole_number("starts", starts)
-        if isinstance(start, str) and start not in ("kmeans++", "random"):
-            raise InvalidValue(f"start must be 'kmeans++', 'random' or centres (clusters, d), got {start!r}")
-        if not isinstance(start, str):
-            given = torch.as_tensor(start.to_numpy().copy() if hasattr(start, "to_numpy") else start, dtype=torch.float64)
-            if given.ndim != 2 or len(given) != clusters:
-                raise InvalidValue(f"start as centres must have shape ({clusters}, d), got {tuple(given.shape)}")
-            if not bool(given.isfinite().all()):
-                raise InvalidValue("start as centres must be finite, got missing or infinite values; pass numbers")
-            start = tuple(tuple(row) for row in given.tolist())
+        start = centres_given(start, "centres", self.clusters, ("kmeans++", "random"))
         if not tolerance >= 0:
             raise InvalidValue(f"tolerance must not be negative, got {tolerance}; pass 0 to go on until no row moves")
         if precision not in ("float32", "float64"):

@@ -8,13 +8,15 @@ The greedy form here draws 2 + ln k candidates each time and keeps the one that 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, quoted
+from pushforward.core.errors import BadSource, InvalidValue, quoted
+from pushforward.core.numbers import floats_given
 
-__all__ = ["START_ROWS", "plus_plus", "refuse_many", "at_random", "squared_distances"]
+__all__ = ["START_ROWS", "centres_given", "plus_plus", "refuse_many", "at_random", "squared_distances"]
 
 START_ROWS = 16_384
 """Rows a start is chosen among (at least 64 a cluster): starts cannot be merged, so they look at a seeded sample."""
@@ -24,6 +26,21 @@ MOST_SPARE = 4096
 
 CANCELLED = 1e-8
 """Share of |x|² + |c|² below which a squared distance has lost too many digits."""
+
+
+def centres_given(start: Any, what: str, k: int, known: tuple[str, ...]) -> str | tuple[tuple[float, ...], ...]:
+    """A start as the name of one of those known, or as k finite centres (k, d): means or centres, as `what` says."""
+    names = ", ".join(map(repr, known))
+    if isinstance(start, str):
+        if start not in known:
+            raise InvalidValue(f"start must be one of {names} or {what} ({k}, d), got {quoted(start)}; pass one of these")
+        return start
+    given = floats_given(start, "start", f"one of {names} or {what} ({k}, d)")
+    if given.ndim != 2 or len(given) != k or not given.numel():
+        raise InvalidValue(f"start as {what} must have shape ({k}, d), got {tuple(given.shape)}; pass a row for each")
+    if not bool(given.isfinite().all()):
+        raise InvalidValue(f"start as {what} must be finite, got missing or infinite values; pass numbers")
+    return tuple(tuple(row) for row in given.tolist())
 
 
 def refuse_many(model: str, parts: str, asked: int, rows: int) -> None:

@@ -1,0 +1,104 @@
+"""Whether settings are of the kinds that their annotations ask for, and the one line about the first that is not."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args, get_origin
+
+from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quoted
+from pushforward.core.kinds import fits
+
+__all__ = ["fault_of", "is_integers", "wording"]
+
+NONE = inspect.Parameter.empty
+WORDS: dict[Any, str] = {
+    int: "a whole number", float: "a number", str: "a text", bool: "True or False", None: "None", types.NoneType: "None",
+    Any: "any value",
+}  # fmt: skip
+EXAMPLES: dict[Any, str] = {int: "8", float: "0.5", bool: "True"}
+
+
+def fault_of(name: str, value: Any, hint: Any, default: Any = NONE, *, instances: bool = False) -> PushforwardError | None:
+    """The error of a setting that does not fit its annotation, or None; whatever equals the default fits.
+
+    With `instances` classes that `fits` knows nothing of (a `Path`, a `Source`) are asked for too, and sizes and NaN are left to the
+    caller's own checks.
+    """
+    options = _options(hint)
+    is_nan = isinstance(value, float) and math.isnan(value) and float in options and not instances
+    if value is default or (fits(value, hint, instances=instances) and not is_nan):
+        vast = not instances and _is_vast(value, hint)
+        return InvalidValue(f"{name} must be below 2^63, got {quoted(value)}; pass less") if vast else None
+    cure = _cure(name, value, hint, default)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number and isinstance(value, int) and float in options:
+        cure = "pass one that float64 can hold"
+    values = {type(choice) for option in options if get_origin(option) is Literal for choice in get_args(option)}
+    error = InvalidValue if type(value) in values or (is_number and {int, float} & set(options)) else InvalidKind
+    return error(f"{name} must be {wording(hint)}, got {quoted(value)}; {cure}")
+
+
+def is_integers(hint: Any) -> bool:
+    """Whether an annotation takes a sequence of whole numbers and nothing else in it."""
+    return any(_is_sequence(option) and get_args(option)[:1] == (int,) for option in _options(hint))
+
+
+def _is_vast(value: Any, hint: Any) -> bool:
+    """Whether a size, or one of several, is a whole number that 64 bits do not hold: torch makes a TypeError of these."""
+    sizes = [value] if int in _options(hint) else value if is_integers(hint) and value is not None else ()
+    return any(isinstance(size, int) and abs(size) >= 2**63 for size in sizes)
+
+
+def wording(hint: Any) -> str:
+    """An annotation in words: 'a whole number or None'."""
+    return _either(list(dict.fromkeys(_word(option) for option in _options(hint))))
+
+
+def _either(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+
+
+def _is_sequence(hint: Any) -> bool:
+    kind = get_origin(hint) or hint
+    return isinstance(kind, type) and issubclass(kind, Sequence) and kind is not str
+
+
+def _word(hint: Any) -> str:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint in WORDS:
+        return WORDS[hint]
+    if origin is Literal:
+        return _either([repr(choice) for choice in arguments])
+    if _is_sequence(hint):
+        if arguments[:1] == (int,):
+            return "a list of whole numbers"
+        return "a list" if len(arguments) != 1 or arguments[0] is Any else f"a list (each {wording(arguments[0])})"
+    kind = origin or hint
+    if isinstance(kind, type) and issubclass(kind, Mapping):
+        return f"a dict (each value {wording(arguments[1])})" if len(arguments) == 2 else "a dict"
+    if hasattr(kind, "members") and hasattr(kind, "family"):
+        family = str(kind.family)
+        return f"{'an' if family[:1] in 'aeiou' else 'a'} {family}"
+    name = getattr(kind, "__name__", str(kind))
+    return "a function" if name == "Callable" else f"{'an' if name[:1] in 'AEIOU' else 'a'} {name}"
+
+
+def _cure(name: str, value: Any, hint: Any, default: Any) -> str:
+    """What to pass instead: the value in a list where a list is wanted, the default, or an example."""
+    options = _options(hint)
+    alone = isinstance(value, str) or not isinstance(value, Sequence)
+    if alone and any(_is_sequence(option) and Any not in get_args(option) and fits([value], option, instances=True) for option in options):
+        return f"write {name}=[{quoted(value)}]"
+    if isinstance(default, (bool, int, float, str, tuple, list, dict)):
+        return f"pass {name}={quoted(default)}, say"
+    if type(None) in options:
+        return f"pass {name}=None, or leave it out"
+    return next((f"pass {name}={EXAMPLES[option]}, say" for option in options if option in EXAMPLES), f"leave {name} out")
