@@ -116,7 +116,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         self.explained_variance_, self.explained_variance_ratio_ = variances.astype(dtype), ratios.astype(dtype)
         self.singular_values_ = np.sqrt(variances * (self.n_samples_ - 1)).astype(dtype)
         self.n_components_ = len(variances)
-        self.noise_variance_ = self._noise if self.n_components_ < most else 0.0
+        self.noise_variance_ = np.dtype(dtype).type(self._noise if self.n_components_ < most else 0)
 
     def transform(self, X: Any) -> NDArray[Any]:
         """Codes (n, K) in the type of X."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn import mixture
 from sklearn.exceptions import ConvergenceWarning
 
 from pushforward.compat import conventions
@@ -28,6 +29,9 @@ def test_what_is_learnt_has_the_type_of_the_rows(estimator, dtype, rows):
     estimator.fit(rows.astype(dtype))
     arrays = {k: v for k, v in vars(estimator).items() if k.endswith("_") and isinstance(v, np.ndarray) and v.dtype.kind == "f"}
     assert {v.dtype for v in arrays.values()} == {np.dtype(dtype)}
+    if isinstance(estimator, PCA):
+        assert type(estimator.noise_variance_) is dtype
+        assert type(PCA().fit(rows.astype(dtype)).noise_variance_) is dtype
     for verb in ("transform", "score_samples", "predict_proba"):
         if hasattr(estimator, verb):
             assert getattr(estimator, verb)(rows.astype(dtype)).dtype == dtype
@@ -99,9 +103,33 @@ def test_collapse_is_an_error_without_regularisation_and_said_with_it(kind, scal
     with pytest.raises(ValueError, match="a component has collapsed"):
         GaussianMixture(2, covariance_type=kind, reg_covar=0, random_state=0).fit(x)
     with pytest.warns(FitWarning, match="variance floor"):
-        mixture = GaussianMixture(2, covariance_type=kind, reg_covar=1e-6 * scale**2, random_state=0).fit(x)
-    assert_allclose(mixture.covariances_.min() if kind in ("diag", "spherical") else np.linalg.eigvalsh(mixture.covariances_).min(),
+        held = GaussianMixture(2, covariance_type=kind, reg_covar=1e-6 * scale**2, random_state=0).fit(x)
+    assert_allclose(held.covariances_.min() if kind in ("diag", "spherical") else np.linalg.eigvalsh(held.covariances_).min(),
                     1e-6 * scale**2, rtol=1e-6)  # fmt: skip
+
+
+REPEATED = {
+    "drawn": np.repeat(np.random.default_rng(0).normal(size=(3, 2)), 10, axis=0),
+    "corners": np.repeat([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0]], 10, axis=0),
+    "one column": np.repeat([[0.0], [1.0], [5.0]], 10, axis=0),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("how", [{}, {"tol": 0}, {"max_iter": 1}, {"max_iter": 0}, {"n_init": 2}, {"max_iter": 3, "init_params": "random"}])
+@pytest.mark.parametrize("kind", ["full", "diag", "spherical"])
+@pytest.mark.parametrize("scale", [1e-100, 1.0, 1e6])
+def test_collapse_is_an_error_without_regularisation_however_early_the_fit_ends(scale, kind, how):
+    for name, x in REPEATED.items():
+        theirs = mixture.GaussianMixture(3, covariance_type=kind, reg_covar=0, random_state=0, **how)
+        ours = GaussianMixture(3, covariance_type=kind, reg_covar=0, random_state=0, **how)
+        try:
+            theirs.fit(x * scale)
+        except ValueError:
+            with pytest.raises(ValueError, match="a component has collapsed"):
+                ours.fit(x * scale)
+        else:
+            assert scale != 1 or how.get("init_params") == "random" or kind == "spherical", f"scikit-learn takes {name}, and the case says nothing"
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -117,10 +145,10 @@ def test_a_warm_start_goes_on_where_the_last_fit_stopped(rows):
 
 
 def test_no_pass_is_the_start(rows):
-    mixture = GaussianMixture(2, means_init=rows[[0, 100]], max_iter=0, random_state=0).fit(rows)
-    assert_allclose(mixture.means_, rows[[0, 100]], atol=1e-12)
-    assert (mixture.n_iter_, mixture.converged_, mixture.lower_bound_) == (0, False, -np.inf)
-    assert mixture.score_samples(rows).shape == (180,)
+    begun = GaussianMixture(2, means_init=rows[[0, 100]], max_iter=0, random_state=0).fit(rows)
+    assert_allclose(begun.means_, rows[[0, 100]], atol=1e-12)
+    assert (begun.n_iter_, begun.converged_, begun.lower_bound_) == (0, False, -np.inf)
+    assert begun.score_samples(rows).shape == (180,)
 
 
 @pytest.mark.parametrize(
