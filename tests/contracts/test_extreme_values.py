@@ -78,7 +78,16 @@ def test_deep_models_and_queries_far_away(deep: Any, size: float) -> None:
         assert call == deep.encode or (math.isfinite(value[0]) and float(value[1]) < -1e10)
 
 
-@pytest.mark.parametrize("value", [*SIZES, -1e200, math.nan, math.inf, -math.inf, "a", None])
+@pytest.mark.parametrize("kind", ["gaussian", "pca", "pca(1)", "gmm", "gmm(diagonal)", "kde", "kde(matrix)"])
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("value", [1e160, 1e308, -1.7e308])
+def test_values_whose_density_is_zero_are_too_far_to_condition_on(kind: str, scale: float, value: float) -> None:
+    model = MAKE[kind]().fit(X * scale)
+    with pytest.raises(pf.InvalidValue, match="too far from the data to condition on"):
+        model.condition({0: max(-1.7e308, min(value * scale, 1.7e308))})
+
+
+@pytest.mark.parametrize("value", [*SIZES, 1e308, -1e200, math.nan, math.inf, -math.inf, "a", None])
 def test_conditions_far_away(model: Any, value: Any) -> None:
     if "Conditions" not in pf.capabilities(model):
         pytest.skip("has no conditionals")
@@ -90,9 +99,10 @@ def test_conditions_far_away(model: Any, value: Any) -> None:
     number = isinstance(value, float) and math.isfinite(value)
     if law is None:
         assert 0 < len(refused) < 250
-        assert type(model) is not pf.Gaussian or not number
+        assert type(model) not in (pf.Gaussian, pf.PCA, pf.GMM) or not number or abs(value) > 1e150
         return
     assert number
+    assert abs(value) <= 1e150, "whose density is 0"
     drawn = law.sample(5, rng=0)
     assert bool(drawn.isfinite().all())
     assert bool(law.log_prob(drawn).isfinite().all())
@@ -215,6 +225,19 @@ def test_neighbours_without_their_rule_are_refused(adaptive: Any, neighbours: in
 def test_neighbours_are_a_whole_number(neighbours: Any) -> None:
     with pytest.raises(pf.PushforwardError, match="neighbours must be"):
         pf.KDE(adaptive="knn", neighbours=neighbours)
+
+
+@pytest.mark.parametrize("neighbours", [5, 6, 10**12])
+def test_neighbours_are_fewer_than_the_rows_that_weigh_something(neighbours: int) -> None:
+    said = f"adaptive='knn' needs more rows than neighbours={neighbours}, got 5; pass neighbours=4 or fewer"
+    model = pf.KDE(adaptive="knn", neighbours=neighbours)
+    with pytest.raises(pf.InvalidValue, match=said):
+        model.fit(X[:5])
+    with pytest.raises(pf.InvalidValue, match=said):
+        model.fit(X[:9], weights=[1, 0, 0, 1, 1, 0, 1, 0, 1])
+    with pytest.raises(pf.InvalidValue, match="adaptive='knn' needs more rows than neighbours=1, got 1; pass adaptive=None"):
+        pf.KDE(1.0, adaptive="knn").fit(X[:1])
+    assert pf.KDE(adaptive="knn", neighbours=4).fit(X[:5]).log_prob(X[:5]).isfinite().all()
 
 
 @pytest.mark.parametrize("call", [lambda: pf.choose_components(X, 3), *(lambda a=a: pf.GMM(2).fit(X).marginal(a) for a in (None, 2.5))])

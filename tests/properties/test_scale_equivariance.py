@@ -16,6 +16,7 @@ from torch import Tensor
 import pushforward as pf
 from pushforward.core.model import Learner
 from pushforward.core.registry import catalogue
+from pushforward.models.classical.pca import evidence
 
 CLASSICAL: dict[str, Callable[[], Any]] = {
     "gaussian": pf.Gaussian,
@@ -38,6 +39,11 @@ CLASSICAL: dict[str, Callable[[], Any]] = {
     "kmeans": lambda: pf.KMeans(2),
     "kmeans(float64)": lambda: pf.KMeans(2, start="random", precision="float64"),
 }
+AT_THE_ENDS: dict[str, Callable[[], Any]] = {
+    "pca(heldout)": lambda: pf.PCA("heldout"),
+    "pca(.9)": lambda: pf.PCA(0.9),
+    "kde(reflect)": lambda: pf.KDE(boundary="reflect"),
+}
 BY_COLUMN = ["gaussian", "gmm", "gmm(tied)", "gmm(diagonal)", "kde", "kde(matrix)", "kde(silverman)", "kde(knn)"]
 """Those for which the unit of each column may change by itself."""
 
@@ -56,7 +62,7 @@ FITTED: dict[str, Any] = {}
 
 def learnt(name: str, x: Tensor) -> Any:
     """A model of rows x; mixtures by few passes."""
-    return CLASSICAL[name]().fit(x, by=pf.EM(steps=8, tolerance=0) if name.startswith("gmm") else None)
+    return {**CLASSICAL, **AT_THE_ENDS}[name]().fit(x, by=pf.EM(steps=8, tolerance=0) if name.startswith("gmm") else None)
 
 
 def fitted(name: str) -> Any:
@@ -98,6 +104,33 @@ def test_one_unit_and_one_offset_for_all(name: str, power: int, offset: int) -> 
     a = 2.0**power
     b = math.copysign(a * 2.0 ** abs(offset), offset) if offset else 0.0
     compare(name, torch.tensor([a], dtype=torch.float64), torch.tensor([b], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", [*CLASSICAL, *AT_THE_ENDS])
+@pytest.mark.parametrize("power", [-498, 494])
+def test_the_ends_of_what_float64_can_square(name: str, power: int) -> None:
+    """a of 1e-150 and 1e149: no floor is a number of its own, whatever the unit."""
+    compare(name, torch.tensor([2.0**power], dtype=torch.float64), torch.zeros(1, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("power", [-996, 0, 988])
+def test_the_evidence_of_a_number_of_components_shifts_with_the_unit(power: int) -> None:
+    spectrum = torch.tensor([9.0, 4.0, 1.0, 1e-3, 1e-13], dtype=torch.float64)
+    moved = evidence(spectrum * 2.0**power, 5, 100.0) + 100 / 2 * 5 * power * math.log(2)
+    torch.testing.assert_close(moved, evidence(spectrum, 5, 100.0), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("power", [-498, 0, 494])
+def test_a_law_made_of_its_parameters_has_no_floor_either(power: int) -> None:
+    a, weights = 2.0**power, torch.tensor([[1.0], [0.5]], dtype=torch.float64)
+    one, two = pf.PCA.of(torch.zeros(2), weights, 0.1), pf.PCA.of(torch.zeros(2), weights * a, 0.1 * a)
+    torch.testing.assert_close(two.log_prob(X * a) + 2 * math.log(a), one.log_prob(X), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("sigma", "size"), [(1e-170, 1.0), (1e170, 1.0), (math.inf, 1.0), (1.0, 1e170)])
+def test_a_law_whose_squares_leave_float64_is_refused(sigma: float, size: float) -> None:
+    with pytest.raises(pf.InvalidValue, match="must have squares that float64 can hold; choose another unit"):
+        pf.PCA.of(torch.zeros(2), size * torch.ones(2, 1, dtype=torch.float64), sigma)
 
 
 @pytest.mark.parametrize("name", BY_COLUMN)

@@ -94,6 +94,10 @@ def eigen(covariance: Tensor) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(found.eigenvalues), torch.from_numpy(found.eigenvectors)
 
 
+LEAST = math.ulp(0.0)
+"""The smallest positive number: what keeps logarithms and quotients finite, and no variance that float64 holds is below it."""
+
+
 def resolution(spectrum: Tensor, mean: Tensor) -> float:
     """The smallest variance that float64 can tell from zero here: 4 d ε times the largest, and the rounding of the mean.
 
@@ -102,7 +106,7 @@ def resolution(spectrum: Tensor, mean: Tensor) -> float:
     top, size = float(spectrum.max()), float(mean.abs().max())
     eps = torch.finfo(torch.float64).eps
     least = (eps * size) ** 2
-    return max(4 * len(mean) * eps * top, least, 1e-300) if top > least else (1e-8 * (size or 1.0)) ** 2
+    return max(4 * len(mean) * eps * top, least, LEAST) if top > least else (1e-8 * (size or 1.0)) ** 2
 
 
 @dataclass(frozen=True)
@@ -380,9 +384,10 @@ class Gaussian(Model):
         b, a, values = known_values(self, known)
         if not b:
             return self.marginal(a)
-        gain = Correlation.of(self.covariance_[b][:, b], self.mean_[b]).solve(self.covariance_[a][:, b])
-        mean = self.mean_[a] + gain @ (values - self.mean_[b])
-        if not bool(mean.isfinite().all()):
+        law, away = Correlation.of(self.covariance_[b][:, b], self.mean_[b]), values - self.mean_[b]
+        gain = law.solve(self.covariance_[a][:, b])
+        mean = self.mean_[a] + gain @ away
+        if not bool(mean.isfinite().all() and law.log_density(away[None]).isfinite().all()):
             raise too_far(values)
         whole = self.covariance_[a][:, a]
         covariance = whole - gain @ self.covariance_[b][:, a]

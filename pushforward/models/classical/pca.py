@@ -47,6 +47,7 @@ from pushforward.core.space import Space
 from pushforward.densities.normals import Normal
 from pushforward.fitting.em import EM
 from pushforward.models.classical.gaussian import (
+    LEAST,
     Correlation,
     Gaussian,
     Scatter,
@@ -167,6 +168,8 @@ class PCA(Model):
             )
         if not bool(torch.isfinite(mean).all() and torch.isfinite(weights).all()):
             raise InvalidValue("mean and weights must be finite")
+        if not LEAST <= float(sigma) * float(sigma) < math.inf or not bool(weights.square().sum().isfinite()):
+            raise InvalidValue(f"sigma={sigma:g} and the weights must have squares that float64 can hold; choose another unit")
         model = cls(weights.shape[1])
         model.assemble(space or Space.infer(mean[None]), None)
         model._take(mean, weights, float(sigma) ** 2)
@@ -179,7 +182,7 @@ class PCA(Model):
         self.mean_, self.spectrum_, self.components_ = mean.clone(), spectrum, _signed(axes.T)
         self.explained_variance_ = spectrum[: len(singular)].clone()
         self.explained_variance_ratio_ = self.explained_variance_ / spectrum.sum()
-        self.noise_variance_, self.floor_ = mean.new_tensor(noise), mean.new_tensor(1e-300)
+        self.noise_variance_, self.floor_ = mean.new_tensor(noise), mean.new_tensor(LEAST)
         self.count_ = mean.new_zeros(())
 
     @property
@@ -278,11 +281,11 @@ class PCA(Model):
                 rest = spectrum[k:].sum() / max(d - k, 1)
                 still = still if k == d or still >= d - k else 0
         total = spectrum.sum()
-        self.floor_, self._still = mean.new_tensor(max(floor, 1e-300)), still
+        self.floor_, self._still = mean.new_tensor(max(floor, LEAST)), still
         self.mean_, self.spectrum_ = mean, spectrum
         self.components_ = _signed(axes[:k])
         self.explained_variance_ = spectrum[:k].clone()
-        self.explained_variance_ratio_ = spectrum[:k] / total.clamp_min(torch.finfo(total.dtype).tiny)
+        self.explained_variance_ratio_ = spectrum[:k] / total.clamp_min(LEAST)
         self.noise_variance_ = torch.maximum(rest, self.floor_) if k < d else torch.zeros_like(rest)
         return True
 
@@ -320,7 +323,7 @@ class PCA(Model):
     def _how_many(self, spectrum: Tensor, d: int, count: float) -> int:
         """K for this spectrum."""
         if isinstance(self.components, float):
-            share = spectrum.cumsum(0) / spectrum.sum().clamp_min(torch.finfo(spectrum.dtype).tiny)
+            share = spectrum.cumsum(0) / spectrum.sum().clamp_min(LEAST)
             return min(int((share < self.components - 1e-12).sum()) + 1, len(spectrum))
         if self.components == "minka":
             scores = evidence(spectrum, d, count)
@@ -355,9 +358,9 @@ class PCA(Model):
         """Exact log-density of each row (n,), nats, per unit of the user's coordinates."""
         centred = self._flat(x) - self.mean_
         z = centred @ self.components_.T
-        scaled = (z.square() / self._variances()).sum(1)
+        scaled = (z / self._variances().sqrt()).square().sum(1)
         if len(self.components_) < len(self.mean_):
-            scaled = scaled + self._across(centred, z).square().sum(1) / self.noise_variance_
+            scaled = scaled + (self._across(centred, z) / self.noise_variance_.sqrt()).square().sum(1)
         value = -0.5 * (len(self.mean_) * math.log(2 * math.pi) + self._log_determinant() + scaled)
         return value.nan_to_num(nan=-math.inf, neginf=-math.inf)
 
@@ -482,8 +485,9 @@ def evidence(spectrum: Tensor, d: int, count: float) -> Tensor:
         count: N.
     """
     values = torch.zeros(d, dtype=torch.float64, device=spectrum.device)
-    values[: len(spectrum)] = spectrum
-    floor = max(float(values[0]) * 4 * d * torch.finfo(torch.float64).eps, 1e-300)
+    top = float(spectrum[0]) or 1.0  # in whose units nothing leaves float64; the evidence then differs by a constant
+    values[: len(spectrum)] = spectrum / top
+    floor = 4 * d * torch.finfo(torch.float64).eps
     rank = min(int((values > floor).sum()), d - 1)
     scores = []
     index = torch.arange(d, device=values.device)
@@ -497,7 +501,7 @@ def evidence(spectrum: Tensor, d: int, count: float) -> Tensor:
         free = d * k - k * (k + 1) / 2
         score = surfaces[:k].sum() - k * math.log(2) - count / 2 * (values[:k].log().sum() + (d - k) * noise.log())
         scores.append(score + (free + k) / 2 * math.log(2 * math.pi) - curvature / 2 - k / 2 * math.log(count))
-    return torch.stack(scores) if scores else values.new_zeros(0)
+    return torch.stack(scores) - count / 2 * d * math.log(top) if scores else values.new_zeros(0)
 
 
 def held_out(mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covariance: Tensor) -> Tensor:

@@ -129,7 +129,7 @@ def test_collapse_is_an_error_without_regularisation_however_early_the_fit_ends(
             with pytest.raises(ValueError, match="a component has collapsed"):
                 ours.fit(x * scale)
         else:
-            assert scale != 1 or how.get("init_params") == "random" or kind == "spherical", f"scikit-learn takes {name}, and the case says nothing"
+            assert scale != 1 or how.get("init_params") == "random" or kind == "spherical", name
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
