@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "core.model": ["Model", "Learner", "Symptom"],
+    "core.fixed": ["Fixed"],
     "core.phase": ["Batch", "Phase", "Step", "Terms", "together", "adam", "adamw", "sgd", "rmsprop", "Optimizer"],
     "core.space": ["Space", "Column"],
     "core.scaling": ["Scaling"],

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from pushforward.core.blocks import in_blocks
 from pushforward.core.capabilities import HasDensity
+from pushforward.core.conditions import Conditions
 from pushforward.core.errors import BadSource, InvalidValue, NotFitted, ShapeMismatch
 from pushforward.core.moments import Moments
-from pushforward.core.numbers import Settled, plain
+from pushforward.core.numbers import Settled
 from pushforward.core.phase import Batch, Phase, Step, Terms
 from pushforward.core.preparation import Preparation, dequantised, has_integers, has_levels
 from pushforward.core.random import Rng
@@ -176,9 +177,11 @@ class Model(nn.Module, metaclass=Settled):
     # ---------------------------------------------------------------------------------------------- units
 
     @property
-    def condition_width(self) -> int:
-        """How many numbers a condition is in model coordinates; 0 without conditions."""
-        return 0 if self.condition_space is None else math.prod(n or 0 for n in self.condition_scaling.shape)
+    def conditions(self) -> Conditions:
+        """Converts the user's conditions to what networks see, and says in which shape; false without conditions."""
+        if self.condition_space is None:
+            return Conditions(None, owner=type(self).__name__)
+        return Conditions(self.condition_space, self.condition_scaling, self.floating(), type(self).__name__)
 
     @property
     def fitted(self) -> bool:
@@ -240,21 +243,7 @@ class Model(nn.Module, metaclass=Settled):
 
         None where the model has no condition; InvalidValue if y is missing, unasked for or of another length.
         """
-        if self.condition_space is None:
-            if y is not None:
-                raise InvalidValue(f"this {type(self).__name__} was fitted without conditions; leave y out")
-            return None
-        if y is None:
-            raise InvalidValue(f"this {type(self).__name__} was fitted with conditions ({self.condition_space}); pass y")
-        y = plain(y)
-        if isinstance(y, (int, float)) and not self.condition_space.is_label:
-            y = torch.tensor([y])
-        rows = self.condition_space.conform(y, what="y").to(self.device)
-        if len(rows) not in (1, n):
-            raise InvalidValue(f"y must have length {n}, or 1 for all, got {len(rows)}")
-        codes = self.condition_scaling(rows)
-        codes = codes.to(self.floating())
-        return codes.expand(n, *codes.shape[1:]) if len(rows) == 1 else codes
+        return self.conditions(y, n)
 
     # ---------------------------------------------------------------------------------------------- being stored
 
@@ -277,11 +266,11 @@ class Model(nn.Module, metaclass=Settled):
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take back what `tensors` gave; buffers whose size is learnt (estimates) take the stored size."""
-        own = dict(self.named_buffers(remove_duplicate=False))
+        own, parts = dict(self.named_buffers(remove_duplicate=False)), dict(self.named_modules())
         for key, value in tensors.items():
             holder, _, leaf = key.rpartition(".")
-            module = self.get_submodule(holder) if holder else self
-            if leaf in module._buffers and (own.get(key) is None or own[key].shape != value.shape):
+            module = parts.get(holder)
+            if module is not None and leaf in module._buffers and (own.get(key) is None or own[key].shape != value.shape):
                 module._buffers[leaf] = value.clone()
         self.load_state_dict(dict(tensors))
 
@@ -369,8 +358,9 @@ def _as_they_are(model: Learner, loss: Callable[[Batch, Step], Terms]) -> Callab
 class Learner(Model):
     """A model that learns by gradients.
 
-    Networks are attributes (`self.encoder`), take tensors and return tensors, and are only ever called. Every learnable
-    tensor lives in a named network; everything else to be remembered lives in registered buffers.
+    Networks take tensors and return tensors, and are only ever called. Those that learn are named by the phases, by dotted
+    name ('encoder', 'levels.0.generator'); every learnable tensor lives in one of them. A network that is only used, a feature
+    extractor say, is wrapped in `Fixed`; everything else to be remembered lives in registered buffers.
 
     Sampling, encoding and measuring (`LOOKING`) use the networks in evaluation mode, also between two `train()` and while
     a fit goes on, and so change no state. Only within a phase's loss do networks keep the mode they are in.
@@ -396,8 +386,12 @@ class Learner(Model):
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """The networks by name."""
-        return {name: child for name, child in self.named_children() if not isinstance(child, Scaling)}
+        """The networks that learn, by dotted name, in the order in which the phases name them.
+
+        All other modules (what is `Fixed`, memories, scalings) are neither trained nor averaged, and are in evaluation mode.
+        """
+        names = dict.fromkeys(name for phase in self.phases() for name in phase.networks)
+        return {name: self.get_submodule(name) for name in names}
 
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one observation in model coordinates; ShapeMismatch where a size is free."""
@@ -407,9 +401,9 @@ class Learner(Model):
 
     def blockwise(self, function: Callable[..., Tensor], *rows: Tensor | None) -> Tensor:
         """function(*rows), a block of rows at a time; followed by gradients only if one of `rows` asks for them."""
-        return function(*rows) if self._in_loss else in_blocks(function, *rows, width=self.width())
+        return function(*rows) if self._in_loss else in_blocks(function, *rows, width=self.event_size())
 
-    def width(self) -> int:
+    def event_size(self) -> int:
         """How many numbers one observation is in model coordinates."""
         return math.prod(self.event_shape())
 

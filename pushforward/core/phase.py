@@ -51,7 +51,8 @@ class Step(NamedTuple):
 class Terms(dict[str, Tensor]):
     """Named quantities whose sum is minimised, each logged; `logged` holds what is only watched.
 
-    A term of shape (b,) is averaged by the engine, with the weights, over all processes; a scalar is taken as it is.
+    A term of shape (b, …) is averaged by the engine, over a row's numbers (a map of patches, say) and then over the rows, with
+    their weights, of all processes; a scalar is taken as it is.
 
     Example:
         >>> terms = Terms(distortion=torch.ones(3), logged={"accuracy": torch.tensor(.5)})
@@ -150,7 +151,7 @@ class Phase:
 
     Arguments:
         name: key in logs, optimiser overrides, schedules and the watchdog.
-        networks: attribute names of the networks that learn; all others are frozen.
+        networks: dotted names of the networks that learn ('encoder', 'levels.0.generator'); all others are frozen.
         loss: (batch in model coordinates, step) -> Terms.
         optimizer: the paper's default; the Trainer may override it by phase name.
         every: plays when (step + 1) % every == 0, on that step's batch.

@@ -94,7 +94,7 @@ class Feed:
         for augment in augments:
             x = augment.apply(x, self.training.space, rng)
         if y is not None:
-            y = self._model.condition_scaling(y).to(self._dtype)
+            y = self._model.conditions.scaled(y).to(self._dtype)
         x = x if self._scaling is None else self._scaling(x)
         return Batch(x.to(self._dtype), y, None if weights is None else weights.to(self._dtype))
 

@@ -20,6 +20,7 @@ from pushforward.core.events import CancelToken, Evaluated, Event, Finished, Pro
 from pushforward.core.model import Learner, evaluating
 from pushforward.core.phase import Batch, Phase, Step
 from pushforward.core.random import derive
+from pushforward.core.scaling import Scaling
 from pushforward.core.scan import scan
 from pushforward.core.source import Source
 from pushforward.fitting.budget import Budget
@@ -97,12 +98,13 @@ class Loop:
         self.model.prepare(self.training, facts)
         self.model.to(self.processes.device)
         if self.processes.dtype == torch.float64:
-            for network in self.model.networks.values():
-                network.to(torch.float64)
+            for part in self.model.children():
+                if not isinstance(part, Scaling):
+                    part.to(torch.float64)
         if given is not None:
             self._begin_from(given)
         self.phases = list(self.model.phases())
-        check_names(self.phases, self.model.networks, self.trainer)
+        check_names(self.phases, self.model, self.trainer)
         self.feed = Feed(self.trainer, self.model, self.training, self.held_out, self.processes)
         epoch = self.feed.steps_per_epoch
         self.budget = Budget(self.trainer, epoch)

@@ -13,15 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidValue
+from pushforward.core.fixed import Fixed
 from pushforward.core.fused_adam import match_layout
 from pushforward.core.model import Learner, evaluating
 from pushforward.core.phase import Batch, Phase, Step, Terms
+from pushforward.core.scaling import Scaling
 from pushforward.fitting.checkpoint import copy_tree
 from pushforward.fitting.ema import MovingAverage
 from pushforward.fitting.processes import Processes
@@ -49,8 +52,10 @@ class Players:
 
     def __init__(self, trainer: Trainer, processes: Processes, model: Learner, phases: Sequence[Phase]) -> None:
         self._trainer, self._processes, self._model, self._phases = trainer, processes, model, phases
-        self.networks: dict[str, nn.Module] = dict(model.networks)
+        self.networks = model.networks
         self.learnable = {name: [p for p in net.parameters() if p.requires_grad] for name, net in self.networks.items()}
+        playing = {id(p) for parameters in self.learnable.values() for p in parameters}
+        self._idle = [p for p in model.parameters() if p.requires_grad and id(p) not in playing]
         self.average: MovingAverage | None = None
         self.backoff = 1.0
         self.rates: dict[str, list[float]] = {}
@@ -71,11 +76,16 @@ class Players:
             self._unwrap()
 
     def _wrap(self) -> None:
-        used = {name for phase in self._phases for name in phase.networks}
+        self._model.eval()
+        for part in self._model.children():
+            if _is_stateless(part) and not isinstance(part, Fixed):
+                part.train()
         for name, network in self.networks.items():
-            network.train(name in used or _is_stateless(network))
-            if name in used and self.learnable[name]:
-                setattr(self._model, name, self._processes.wrapped(network))
+            network.train()
+            if self.learnable[name]:
+                _put(self._model, name, self._processes.wrapped(network))
+        for parameter in self._idle:
+            parameter.requires_grad_(False)
 
     def _equip(self) -> None:
         if self._trainer.ema:
@@ -88,8 +98,8 @@ class Players:
 
     def _unwrap(self) -> None:
         for name, network in self.networks.items():
-            setattr(self._model, name, network)
-            for parameter in self.learnable[name]:
+            _put(self._model, name, network)
+            for parameter in (*self.learnable[name], *self._idle):
                 parameter.requires_grad_(True)
                 parameter.grad = None
         self._model.eval()
@@ -155,7 +165,7 @@ class Players:
         stack = ExitStack()
         if self._processes.world > 1:
             for name, network in self.networks.items():
-                wrapped = getattr(self._model, name)
+                wrapped = self._model.get_submodule(name)
                 if wrapped is not network and not (last and name in phase.networks):
                     stack.enter_context(self._processes.unexchanged(wrapped))
         return stack
@@ -164,6 +174,8 @@ class Players:
         """This process's share of a term, such that the exchange's mean over processes gives the global mean."""
         if term.ndim == 0:
             return term / pieces
+        if term.ndim > 1:
+            term = term.flatten(1).mean(1)
         summed = term.sum() if weights is None else (term * weights).sum()
         return summed * (self._processes.world / total)
 
@@ -238,17 +250,33 @@ def _is_stateless(network: nn.Module) -> bool:
     return not any(True for _ in network.parameters()) and not any(True for _ in network.buffers())
 
 
-def check_names(phases: Sequence[Phase], networks: Mapping[str, nn.Module], trainer: Trainer) -> None:
+def _put(model: nn.Module, name: str, network: nn.Module) -> None:
+    """Put a network in the place that its dotted name says."""
+    holder, _, leaf = name.rpartition(".")
+    setattr(model.get_submodule(holder), leaf, network)
+
+
+def check_names(phases: Sequence[Phase], model: Learner, trainer: Trainer) -> None:
     """Raise InvalidValue where a phase names a network, or the trainer a phase, that the model does not have."""
+    known = [name for name, part in model.named_modules() if name and not isinstance(part, Scaling)]
     for phase in phases:
         for name in phase.networks:
-            if name not in networks:
-                raise InvalidValue(f"phase {phase.name!r} names network {name!r}; this model has {', '.join(networks)}")
+            if name not in known:
+                raise InvalidValue(f"phase {phase.name!r} names network {name!r}; this model has {', '.join(_tops(known))}")
+    named = sorted({name for phase in phases for name in phase.networks})
+    for outer, inner in pairwise(named):
+        if inner.startswith(outer + "."):
+            raise InvalidValue(f"the networks {outer!r} and {inner!r} overlap; have the phases name separate ones")
     names = [p.name for p in phases]
     scheduled = list(trainer.schedule) if isinstance(trainer.schedule, Mapping) else []
     for name in [*trainer.optimizers, *scheduled]:
         if name not in names:
             raise InvalidValue(f"there is no phase {name!r}; this model's phases are {', '.join(names)}")
+
+
+def _tops(names: Sequence[str]) -> list[str]:
+    """The names without a dot."""
+    return [name for name in names if "." not in name]
 
 
 def due(phases: Sequence[Phase], step: int) -> list[list[Phase]]:

@@ -45,7 +45,7 @@ class NormedGAN(pf.GAN):
     def build(self, space: Any, condition_space: Any = None) -> None:
         super().build(space, condition_space)
         self.generator = _Normed(self.generator, self.latent)
-        self.critic = _Normed(self.critic, self.width())
+        self.critic = _Normed(self.critic, self.event_size())
 
 
 @register("test_simultaneous_gan")

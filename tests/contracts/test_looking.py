@@ -41,7 +41,7 @@ class Normed(pf.Autoencoder):
 
     def build(self, space: Any, condition_space: Any = None) -> None:
         super().build(space, condition_space)
-        self.encoder = _Reader(self.encoder, self.width())
+        self.encoder = _Reader(self.encoder, self.event_size())
         self.decoder = _Reader(self.decoder, self.latent)
 
     def squared_error(self, batch: Batch, step: Step) -> Terms:
@@ -170,7 +170,7 @@ class Perceptual(pf.Autoencoder):
 
     def build(self, space: Any, condition_space: Any = None) -> None:
         super().build(space, condition_space)
-        self.features = _Reader(nn.Identity(), self.width())
+        self.features = _Reader(nn.Identity(), self.event_size())
         self.features.body.forward = lambda x, y=None: x  # type: ignore[method-assign]
         self.noise_layer = nn.Dropout(0.5)
 

@@ -56,7 +56,7 @@ class Flow(pf.Learner):
     """A learner with an exact density and nothing else, as a user may write one."""
 
     def build(self, space: pf.Space, condition_space: pf.Space | None = None) -> None:
-        self.flow = Whitener(self.width())
+        self.flow = Whitener(self.event_size())
 
     def default_fitter(self) -> pf.Trainer:
         return pf.Trainer(epochs=2)

@@ -181,9 +181,9 @@ class Autoencoder(Learner):
 
     def build(self, space: Space, condition_space: Space | None = None) -> None:
         """An encoder and a mirrored decoder for the space."""
-        event, extra = self.event_shape(), self.condition_width
+        event, extra = self.event_shape(), self.conditions.width
         if self.network is None:
-            self.encoder: nn.Module = MLP(self.width() + extra, (self.latent,), self.hidden, self.activation)
+            self.encoder: nn.Module = MLP(self.event_size() + extra, (self.latent,), self.hidden, self.activation)
             self.decoder: nn.Module = MLP(self.latent + extra, event, self.hidden[::-1], self.activation)
         else:
             self.encoder = Sole(self.network.encoder(event, (self.latent,), extra))

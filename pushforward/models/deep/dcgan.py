@@ -8,7 +8,7 @@ at 64x64; other sizes have as many steps as bring the longer side to 4 or less (
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pushforward.core.registry import register
 from pushforward.fitting.augment import Augment
@@ -73,12 +73,7 @@ class DCGAN(GAN):
             hacks=hacks,
             critic_augment=critic_augment,
         )
-        self.maps = DeepConvolutional(width)
-
-    def hyperparameters(self) -> dict[str, Any]:
-        """The arguments of `__init__`; `width` is also the name of a method."""
-        own = {"width": self.maps.width}
-        return {name: own.get(name, getattr(self, name)) for name in super().hyperparameters()}
+        self.width = width
 
     def default_fitter(self) -> Trainer:
         """25 epochs of batches of 128, sampling from the weights themselves, as in the paper."""

@@ -84,7 +84,7 @@ class EBGAN(GAN):
 
     def build(self, space: Space, condition_space: Space | None = None) -> None:
         """A generator and an auto-encoder for the space; a margin where none was given."""
-        self.played = Margin(math.sqrt(self.width()) if self.margin is None else self.margin)
+        self.played = Margin(math.sqrt(self.event_size()) if self.margin is None else self.margin)
         super().build(space, condition_space)
 
     def make_generator(self, event: Sequence[int], extra: int) -> nn.Module:

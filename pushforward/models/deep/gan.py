@@ -159,7 +159,7 @@ class GAN(Learner):
     def build(self, space: Space, condition_space: Space | None = None) -> None:
         """A generator and a critic for the space, as the hacks and penalties want them, and what has to be remembered."""
         self._check(space, condition_space)
-        event, extra = self.event_shape(), self.condition_width
+        event, extra = self.event_shape(), self.conditions.width
         self._columns = _columns(space)
         self.generator = self.make_generator(event, extra)
         self.critic = self.make_critic((self.packing * event[0], *event[1:]), self.packing * extra)
@@ -168,7 +168,7 @@ class GAN(Learner):
             hack.critic(self.critic)
         for penalty in self.penalties:
             penalty.install(self.critic)
-        condition = self.condition_scaling.shape if condition_space is not None else None
+        condition = self.conditions.shape if self.conditions else None
         self.recent = Memory(RECENT, event, condition)  # type: ignore[arg-type]
         self.share = 0.0
         for capacity, share in filter(None, (hack.old() for hack in self.hacks)):
@@ -215,7 +215,7 @@ class GAN(Learner):
 
     def heads(self, width: int) -> list[nn.Module]:
         """What else is read off the critic's features (n, width): the label, with an auxiliary classifier."""
-        return [nn.Linear(width, self.condition_width)] if self.mode == "auxiliary" and self.condition_width else []
+        return [nn.Linear(width, self.conditions.width)] if self.mode == "auxiliary" and self.conditions.width else []
 
     @property
     def code_width(self) -> int:

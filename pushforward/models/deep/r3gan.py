@@ -9,7 +9,7 @@ converge locally. The baseline to start with.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pushforward.core.phase import Optimizer, adam
 from pushforward.core.registry import register
@@ -73,12 +73,7 @@ class R3GAN(GAN):
             hacks=hacks,
             critic_augment=critic_augment,
         )
-        self.blocks, self.gamma, self.maps = blocks, gamma, Residual(width, blocks)
-
-    def hyperparameters(self) -> dict[str, Any]:
-        """The arguments of `__init__`; `width` is also the name of a method."""
-        own = {"width": self.maps.width}
-        return {name: own.get(name, getattr(self, name)) for name in super().hyperparameters()}
+        self.width, self.blocks, self.gamma = width, blocks, gamma
 
     def default_fitter(self) -> Trainer:
         """100 epochs, sampling from an average of the weights."""

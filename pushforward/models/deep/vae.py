@@ -147,7 +147,7 @@ class VAE(Learner):
     def build(self, space: Space, condition_space: Space | None = None) -> None:
         """An encoder with the posterior's heads, a decoder with the likelihood's, and the prior's tensors if it learns any."""
         network = self.network or mlp(self.hidden, self.activation)
-        event, extra = self.event_shape(), self.condition_width
+        event, extra = self.event_shape(), self.conditions.width
         self.encoder = Encoder(network.encoder(event, self.posterior_kind.sizes(self.latent), extra), event)
         heads = self.likelihood_kind.heads(self.scaling)
         self.decoder = Decoder(network.decoder(self.latent, heads, extra), self.likelihood_kind.free(self.scaling))
@@ -185,7 +185,8 @@ class VAE(Learner):
     def phases(self) -> list[Phase]:
         """One player."""
         loss = self.importance_weighted if isinstance(self.objective, ImportanceWeighted) else self.negative_elbo
-        return [Phase("vae", tuple(self.networks), loss, adam(1e-3))]
+        networks = ("encoder", "decoder", "codes") if hasattr(self, "codes") else ("encoder", "decoder")
+        return [Phase("vae", networks, loss, adam(1e-3))]
 
     def negative_elbo(self, batch: Batch, step: Step) -> Terms:
         """Kingma & Welling (2014), Eq. 10, one draw."""

@@ -1,0 +1,95 @@
+"""What a model is conditioned on: from the user's labels, points or images to what networks see, in one place.
+
+Training, sampling, measuring and the command line all convert conditions here:
+
+    what the user passes             encode         what networks see
+    'cat', 3, ['cat', 'dog']         --------->     one-hot rows (n, categories)
+    2.5, points (n, d), a frame      --------->     points scaled to [0, 1] (n, d)
+    images (n, c, h, w)              --------->     images scaled to [-1, 1] (n, c, h, w)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import InvalidValue
+from pushforward.core.numbers import plain
+from pushforward.core.scaling import Scaling
+from pushforward.core.space import Space
+
+__all__ = ["Conditions"]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Converts conditions; one that has no space belongs to an unconditional model and refuses all.
+
+    Arguments:
+        space: of the user's conditions; None without conditions.
+        scaling: to model coordinates.
+        dtype: floating type of the networks.
+        owner: what is said to be conditioned, in messages.
+    """
+
+    space: Space | None
+    scaling: Scaling | None = None
+    dtype: torch.dtype = torch.float32
+    owner: str = "model"
+
+    def __bool__(self) -> bool:
+        return self.space is not None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one condition as networks see it; () without conditions. InvalidValue where a size is free."""
+        if self.scaling is None:
+            return ()
+        if None in self.scaling.shape:
+            raise InvalidValue(f"conditions that are {self.space} have a free size; give the images one size first (size=64)")
+        return tuple(n or 0 for n in self.scaling.shape)
+
+    @property
+    def width(self) -> int:
+        """How many numbers a condition is as networks see it; 0 without conditions."""
+        return math.prod(self.shape) if self else 0
+
+    def __call__(self, y: Any, n: int) -> Tensor | None:
+        """Conditions for n rows as networks see them (n, *shape); y has length n, or 1 for all rows.
+
+        None without conditions; InvalidValue if y is missing, unasked for or of another length.
+        """
+        rows = self.rows(y, n)
+        if rows is None or self.scaling is None:
+            return None
+        codes = self.scaled(rows)
+        return codes.expand(n, *codes.shape[1:]) if len(rows) == 1 else codes
+
+    def rows(self, y: Any, n: int) -> Tensor | None:
+        """Conditions for n rows in the user's units, labels as codes: of length n, or 1 for all rows."""
+        if self.space is None or self.scaling is None:
+            if y is not None:
+                raise InvalidValue(f"this {self.owner} was fitted without conditions; leave y out")
+            return None
+        if y is None:
+            raise InvalidValue(f"this {self.owner} was fitted with conditions ({self.space}); pass y")
+        y = plain(y)
+        if isinstance(y, (int, float)) and not self.space.is_label:
+            y = torch.tensor([y])
+        rows = self.space.conform(y, what="y").to(self.scaling.shift.device)
+        if len(rows) not in (1, n):
+            raise InvalidValue(f"y must have length {n}, or 1 for all, got {len(rows)}")
+        return rows
+
+    def scaled(self, rows: Tensor) -> Tensor:
+        """Rows of a source (labels as codes) as networks see them."""
+        assert self.scaling is not None
+        return self.scaling(rows).to(self.dtype)
+
+    def as_given(self, rows: Any) -> Any:
+        """Rows of a source (labels as codes) as the model's methods take them; None without conditions."""
+        return None if self.space is None else self.space.as_given(rows)

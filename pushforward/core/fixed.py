@@ -1,0 +1,73 @@
+"""Networks that are used and never trained: feature extractors, classifiers, teachers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+from torch import Tensor, nn
+
+__all__ = ["Fixed"]
+
+
+class Fixed(nn.Module):
+    """A network that stays as it is: no optimiser, average, checkpoint or training mode ever reaches it.
+
+    It moves to devices and types with the model it belongs to, and gradients pass through it to its input. Its weights
+    are stored with the model, once; with `stored=False` they are not, for a network that the model's `build` makes again
+    from its name.
+
+    Arguments:
+        network: the module to call; its parameters no longer require gradients.
+        stored: whether its tensors are part of the model's.
+
+    Example:
+        >>> import torch
+        >>> features = Fixed(torch.nn.Linear(3, 2)).train()
+        >>> features.training, any(p.requires_grad for p in features.parameters())
+        (False, False)
+    """
+
+    def __init__(self, network: nn.Module, *, stored: bool = True) -> None:
+        super().__init__()
+        self.training, self.stored = False, stored
+        self._hidden = (network.requires_grad_(False).eval(),)  # in a tuple, so that torch finds neither module nor parameters
+
+    @property
+    def network(self) -> nn.Module:
+        """The network itself."""
+        return self._hidden[0]
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in evaluation mode, whatever is asked for."""
+        return self
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the network gives."""
+        return self.network(*args, **kwargs)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        self.network._apply(fn)
+        return super()._apply(fn, recurse)
+
+    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+        """The network's tensors if they are stored, under the prefix 'network.'."""
+        found = super().state_dict(*args, destination=destination, prefix=prefix, keep_vars=keep_vars)
+        if self.stored:
+            self.network.state_dict(destination=found, prefix=f"{prefix}network.", keep_vars=keep_vars)
+        return found
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool, missing: list[str], unexpected: list[str], errors: list[str]
+    ) -> None:
+        if not self.stored:
+            return
+        begin = f"{prefix}network."
+        own = {key.removeprefix(begin): value for key, value in state_dict.items() if key.startswith(begin)}
+        try:
+            lacks = self.network.load_state_dict(own, strict=False)
+        except RuntimeError as error:
+            errors.append(str(error))
+            return
+        missing += [begin + key for key in lacks.missing_keys]
+        unexpected += [begin + key for key in lacks.unexpected_keys]
