@@ -25,7 +25,7 @@ from pushforward.cli.console import Voice, first_process
 from pushforward.cli.flags import Flag
 from pushforward.cli.help import SETTINGS, Group, single
 from pushforward.cli.progress import display
-from pushforward.core.errors import BadRun, InvalidValue, suggestion
+from pushforward.core.errors import BadRun, Interrupted, InvalidValue, suggestion
 from pushforward.core.folders import check_place, new_run
 
 __all__ = ["command", "fit"]
@@ -256,12 +256,13 @@ def fit_classical(
         fitter = dataclasses.replace(fitter, **where, documents={"config.toml": configs.to_toml(config, command)}, listeners=[drawn])
         try:
             model.fit(parts.train, by=fitter, dequantise=config.data.get("dequantise"))
-        except KeyboardInterrupt:
-            if fitter.reason != "interrupted":  # nothing was saved: the second Ctrl-C
-                raise
+        except Interrupted as stopped:
+            if stopped.saved and first_process():
+                stop_interrupted(voice, folder)
+            raise
     if not first_process():
         return
-    if fitter.reason == "interrupted":
+    if model.fit_result.reason == "interrupted":
         stop_interrupted(voice, folder)
     leave(voice, folder, folder, model, config, parts, seconds=time.monotonic() - began, command=command)
 
@@ -312,7 +313,7 @@ def fit_learner(
         os.environ.pop("PUSHFORWARD_RUN", None)
     if not first_process():
         return
-    if trainer.reason == "interrupted":
+    if model.fit_result.reason == "interrupted":
         stop_interrupted(voice, folder)
     leave(voice, folder, folder, model, config, parts, seconds=time.monotonic() - began, command=command)
 

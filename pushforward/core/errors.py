@@ -13,6 +13,7 @@ from numbers import Real
 from typing import Any
 
 __all__ = [
+    "Interrupted",
     "PushforwardError",
     "InvalidValue",
     "InvalidKind",
@@ -69,6 +70,14 @@ def shortened(message: str) -> str:
     message = _QUOTED.sub(lambda found: shown(found[0]), message[: 10**5])
     words = (word if len(word) <= ECHOED else shown(word) for word in message.split())
     return shown(" ".join(words), _LONGEST)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A fit was stopped by a signal before it had a model; `saved` if it can be resumed."""
+
+    def __init__(self, *, saved: bool) -> None:
+        super().__init__()
+        self.saved = saved
 
 
 class PushforwardError(Exception):

@@ -22,6 +22,7 @@ from pushforward.core.blocks import in_blocks
 from pushforward.core.capabilities import HasDensity
 from pushforward.core.conditions import Conditions
 from pushforward.core.errors import BadSource, InvalidValue, NotFitted, ShapeMismatch
+from pushforward.core.events import Finished
 from pushforward.core.moments import Moments
 from pushforward.core.numbers import Settled
 from pushforward.core.phase import Batch, Phase, Step, Terms
@@ -41,8 +42,8 @@ __all__ = ["Fitter", "Model", "Learner", "Symptom", "evaluating"]
 class Fitter(Protocol):
     """How a model is learnt."""
 
-    def fit(self, model: Any, source: Source) -> None:
-        """Learn `model` from `source`, afresh."""
+    def fit(self, model: Any, source: Source) -> Finished | None:
+        """Fit `model` to `source`, afresh; returns how the fit ended, if that can be said."""
         ...
 
 
@@ -77,6 +78,8 @@ class Model(nn.Module, metaclass=Settled):
         self.command: str = ""
         self.dequantise: bool | None = None
         self.preparation = Preparation()
+        self.fit_result: Finished | None = None
+        """How the last fit ended: why, after how many samples and seconds, with which quality."""
 
     def __init_subclass__(cls, **rest: Any) -> None:
         """Whatever the model, `sample` and `decode` take their arguments alike, and queries know torch's default device."""
@@ -113,7 +116,7 @@ class Model(nn.Module, metaclass=Settled):
             source = as_source(x, y, weights)
             self.dequantise = dequantise
             self.preparation = Preparation(dequantise=self.dequantises(source.space))
-            fitter.fit(self, self.prepared_for_fit(source))
+            self.fit_result = fitter.fit(self, self.prepared_for_fit(source))
         return self.eval()
 
     def has_unit_density(self) -> bool:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from pushforward.core.errors import InvalidValue, quoted, require_positive
-
-if TYPE_CHECKING:
-    from pushforward.fitting.trainer import Trainer
+from pushforward.fitting.settings import BudgetSettings
 
 __all__ = ["BUDGETS", "EPOCHS", "Budget", "check_budget", "extend", "past_budget"]
 
@@ -27,27 +26,35 @@ class Budget:
     """The budget of one fit, and its clock.
 
     Arguments:
-        trainer: the settings.
+        settings: how long.
+        batch: observations per step.
         steps_per_epoch: how many batches the data give.
 
     `total` is the budget in steps, None if it is bounded by time alone; `epoch` is the steps of an epoch.
     """
 
-    def __init__(self, trainer: Trainer, steps_per_epoch: int) -> None:
-        self.epoch, self.batch = steps_per_epoch, trainer.batch
-        self.minutes = None if trainer.minutes is None else float(trainer.minutes)
-        self.total = self._steps(trainer)
+    def __init__(self, settings: BudgetSettings, batch: int, steps_per_epoch: int) -> None:
+        self._settings = settings
+        self.epoch, self.batch = steps_per_epoch, batch
+        self.minutes = settings.minutes
+        self.total = self._steps()
         self.spent = 0.0
         self._began = time.perf_counter()
 
-    def _steps(self, trainer: Trainer) -> int | None:
+    def _steps(self) -> int | None:
         if self.minutes is not None:
             return None
-        if trainer.steps is not None:
-            return _up(float(trainer.steps))
-        if trainer.samples is not None:
-            return _up(float(trainer.samples) / self.batch)
-        return _up(float(EPOCHS if trainer.epochs is None else trainer.epochs) * self.epoch)
+        if self._settings.steps is not None:
+            return _up(self._settings.steps)
+        if self._settings.samples is not None:
+            return _up(self._settings.samples / self.batch)
+        epochs = self._settings.epochs
+        return _up((EPOCHS if epochs is None else epochs) * self.epoch)
+
+    @property
+    def extended(self) -> bool:
+        """Whether a resumed run was given a budget of its own."""
+        return self._settings.extended
 
     def begin(self) -> None:
         """Start the clock of this sitting."""
@@ -69,18 +76,18 @@ class Budget:
             return min(1.0, step / self.total)
         return min(1.0, self.seconds / (60 * (self.minutes or 1)))
 
-    def refuse_spent(self, trainer: Trainer, step: int, seconds: float) -> None:
-        """InvalidValue where the run to resume, at `step` after `seconds`, is beyond the budget that it is now given."""
-        name = next((n for n in BUDGETS if getattr(trainer, n) is not None), None)
-        given = None if name is None else float(getattr(trainer, name))
-        if name is None or given is None or not trainer.extended or trainer.stored_budget.get(name) == given:
+    def refuse_spent(self, run: Path | None, step: int, seconds: float) -> None:
+        """InvalidValue where the run to resume, at `step` after `seconds`, is past its new budget."""
+        name, before = self._settings.unit, self._settings.resumed
+        given = None if name is None else float(getattr(self._settings, name))
+        if name is None or given is None or not self.extended or before.get(name) == given:
             return
         done = {"epochs": step / self.epoch, "steps": step, "samples": step * self.batch, "minutes": seconds / 60}[name]
         if done <= given if self.total is None else step <= self.total:
             return
         more, whole = f"{given:.12g}", f"{math.ceil(done) + given:.12g}"
-        cure = f"{name}='+{more}' (--{name} +{more})" if name in trainer.stored_budget else f"{name}={whole} (--{name} {whole})"
-        raise past_budget(trainer.run, step, f"{more} {name}", f"{cure} to go on for {more} more")
+        cure = f"{name}='+{more}' (--{name} +{more})" if name in before else f"{name}={whole} (--{name} {whole})"
+        raise past_budget(run, step, f"{more} {name}", f"{cure} to go on for {more} more")
 
     def left(self, step: int, rate: float) -> float | None:
         """Seconds to go after so many steps, at a rate in samples per second; None while nobody can tell."""

@@ -38,7 +38,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import Diverged, FitWarning, InvalidValue, suggestion
+from pushforward.core.errors import Diverged, FitWarning, Interrupted, InvalidValue, suggestion
 from pushforward.core.events import CancelToken, Event, Finished, Listener, Progress, Saved, Started, Warned
 from pushforward.core.model import Model
 from pushforward.core.moments import Moments
@@ -106,8 +106,6 @@ class EM(Given):
     save_every: float = 60.0
     listeners: Sequence[Listener] = field(default=(), repr=False)
     token: CancelToken | None = field(default=None, repr=False)
-    reason: str = field(default="", init=False)
-    """Why the last fit ended: 'converged', 'budget' or 'interrupted'."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -132,7 +130,7 @@ class EM(Given):
             if self.strategy not in known:
                 raise InvalidValue(f"unknown strategy {self.strategy!r}; {suggestion(str(self.strategy), known)}")
 
-    def fit(self, model: Any, source: Source) -> None:
+    def fit(self, model: Any, source: Source) -> Finished:
         """Learn `model` from `source`, afresh, in every process of the world."""
         if not callable(getattr(model, "statistics", None)) or not callable(getattr(model, "update", None)):
             cure = "fit it with a Trainer" if hasattr(model, "phases") else "define statistics(batch) and update(statistics)"
@@ -144,10 +142,11 @@ class EM(Given):
                 model.prepare(source, self._facts(model, source, world, run))
                 model.to(world.device)
                 run.prepared = True
-                self.reason = _Fit(self, model, source, world, run).run()
+                finished = _Fit(self, model, source, world, run).run()
         model.eval()
-        if run.kept and self.reason == "interrupted" and getattr(model, "one_pass", False):
-            raise KeyboardInterrupt  # all is saved, but there is no model yet
+        if run.kept and finished.reason == "interrupted" and getattr(model, "one_pass", False):
+            raise Interrupted(saved=True)  # there is no model yet
+        return finished
 
     def _facts(self, model: Any, source: Source, world: World, run: EMRun) -> Facts:
         """What the data are like; the scan, which may be as long as a pass, is saved and resumed too."""
@@ -166,8 +165,7 @@ class EM(Given):
             if world.size == 1 and (run.due or (run.kept and run.token.cancelled)):
                 run.save({"facts": held(facts), "scanned": min(start + size, rows.stop), "passes": None}, 0, usable=False)
                 if run.token.cancelled:
-                    self.reason = "interrupted"
-                    raise KeyboardInterrupt
+                    raise Interrupted(saved=True)
             run.tick()
         self._scanned = (held(facts), rows.stop) if world.size == 1 else (None, 0)
         merged: Facts = world.merge(_even(facts))
@@ -210,8 +208,8 @@ class _Fit:
         self.ended: tuple[str, float] | None = None
         self.begun = self.settling = False
 
-    def run(self) -> str:
-        """All starts; the best is what the model keeps. Returns why the fit ended."""
+    def run(self) -> Finished:
+        """All starts; the best is what the model keeps."""
         self.restore()
         budget = (self.batch or len(self.source)) * (1 if self.single else self.em.steps * self.starts)
         parameters = sum(b.numel() for k, b in self.model.named_buffers() if k.rpartition(".")[2].endswith("_"))
@@ -220,8 +218,7 @@ class _Fit:
             ended, value = self.once(self.attempt)
             if ended == "interrupted" and self.folder.kept:
                 self.save(usable=not self.single)
-                self.emit(Finished(self.samples, self.seconds, reason=ended))
-                return ended
+                return self.ended_with(ended)
             if self.best_tensors is None or value > self.best:
                 self.best, self.reason = value, ended
                 self.best_tensors = _copy(self.model) if self.starts > 1 else {}
@@ -233,17 +230,23 @@ class _Fit:
             self.attempt += 1
         return self.finish()
 
-    def finish(self) -> str:
+    def finish(self) -> Finished:
         """Keep the best, say what is wrong with it, and store it."""
         if self.best_tensors:
             self.model.load_state_dict(self.best_tensors)
         self.folder.save_model()
         self.warn()
         quality = self.best if math.isfinite(self.best) else None
-        self.emit(Finished(self.samples, self.seconds, reason=self.reason, quality=quality))
+        finished = self.ended_with(self.reason, quality)
         if not self.extendable:
             self.folder.forget()
-        return self.reason
+        return finished
+
+    def ended_with(self, reason: str, quality: float | None = None) -> Finished:
+        """Tell the listeners that the fit is over; returns the event."""
+        finished = Finished(self.samples, self.seconds, reason=reason, quality=quality)
+        self.emit(finished)
+        return finished
 
     @property
     def extendable(self) -> bool:

@@ -240,7 +240,17 @@ def ended(folder: Path) -> bool:
 
 def attributes_of(model: Model) -> dict[str, Any]:
     """The tree of what a model holds beside its arguments: buffers, and attributes that can be stored."""
-    known = {*_OF_MODULES, *model.hyperparameters(), "space", "condition_space", "command", "preparation", "dequantise", "accepts"}
+    known = {
+        *_OF_MODULES,
+        *model.hyperparameters(),
+        "space",
+        "condition_space",
+        "command",
+        "preparation",
+        "dequantise",
+        "accepts",
+        "fit_result",
+    }
     own = {name: held(value) for name, value in vars(model).items() if name not in known and _storable(value)}
     return {"buffers": {name: held(value) for name, value in model.named_buffers()}, "attributes": own}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,10 +18,8 @@ from pushforward.fitting.checkpoint import copy_tree
 from pushforward.fitting.feed import Feed
 from pushforward.fitting.players import Players
 from pushforward.fitting.processes import Processes
+from pushforward.fitting.settings import EvaluationSettings
 from pushforward.fitting.streams import Streams
-
-if TYPE_CHECKING:
-    from pushforward.fitting.trainer import Trainer
 
 __all__ = ["Evaluation", "Judgement"]
 
@@ -39,7 +37,7 @@ class Evaluation:
     """Judges a model, and remembers the best it was.
 
     Arguments:
-        trainer: keep_best and patience.
+        settings: keep_best and patience.
         model: judged by its own `vitals`, `symptoms` and `quality`.
         feed: gives the rows to judge it on.
         players: the model's networks.
@@ -47,8 +45,16 @@ class Evaluation:
         streams: give the fixed noise.
     """
 
-    def __init__(self, trainer: Trainer, model: Learner, feed: Feed, players: Players, processes: Processes, streams: Streams) -> None:
-        self._trainer, self._model, self._feed = trainer, model, feed
+    def __init__(
+        self,
+        settings: EvaluationSettings,
+        model: Learner,
+        feed: Feed,
+        players: Players,
+        processes: Processes,
+        streams: Streams,
+    ) -> None:
+        self._settings, self._model, self._feed = settings, model, feed
         self._players, self._processes, self._streams = players, processes, streams
         self._best: dict[str, Any] = {"quality": -math.inf, "since": 0, "tensors": None}
 
@@ -77,7 +83,7 @@ class Evaluation:
 
     def _is_better(self, quality: float) -> bool:
         if quality > self._best["quality"]:
-            tensors = copy_tree(self._players.tensors()) if self._trainer.keep_best else None
+            tensors = copy_tree(self._players.tensors()) if self._settings.keep_best else None
             self._best = {"quality": quality, "since": 0, "tensors": tensors}
             return True
         self._best["since"] += 1
@@ -91,7 +97,7 @@ class Evaluation:
     @property
     def out_of_patience(self) -> bool:
         """Whether too many evaluations went by without a better one."""
-        return bool(self._trainer.patience) and self._best["since"] >= self._trainer.patience
+        return bool(self._settings.patience) and self._best["since"] >= self._settings.patience
 
     def be_patient(self) -> None:
         """Count the evaluations without a better one anew."""
@@ -99,7 +105,7 @@ class Evaluation:
 
     def best_tensors(self) -> dict[str, Tensor]:
         """The networks at their best, by the model's own names; empty where that is not kept."""
-        return dict(self._best["tensors"] or {}) if self._trainer.keep_best else {}
+        return dict(self._best["tensors"] or {}) if self._settings.keep_best else {}
 
     def state(self) -> dict[str, Any]:
         """What exact resume needs."""

@@ -7,7 +7,7 @@ measured, with a fixed seed, and the same rows at every evaluation.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -21,9 +21,7 @@ from pushforward.core.source import Arrays, Source, Subset, as_source, fingerpri
 from pushforward.fitting.augment import Augment, Dequantise
 from pushforward.fitting.batches import Batches
 from pushforward.fitting.processes import Processes
-
-if TYPE_CHECKING:
-    from pushforward.fitting.trainer import Trainer
+from pushforward.fitting.settings import OptimisationSettings
 
 __all__ = ["Feed", "held_out_split", "check_batch"]
 
@@ -36,23 +34,30 @@ class Feed:
     """Batches for a model that has been prepared, in its coordinates.
 
     Arguments:
-        trainer: batch, seed and augment.
-        model: gives the scalings, and the augmentations if the trainer has none of its own.
+        settings: batch, seed and augment.
+        model: gives the scalings, and the augmentations if the settings name none.
         training: rows to learn from.
         held_out: rows to judge by, if any.
         processes: which share of each batch this process takes, and where it goes.
     """
 
-    def __init__(self, trainer: Trainer, model: Learner, training: Source, held_out: Source | None, processes: Processes) -> None:
+    def __init__(
+        self,
+        settings: OptimisationSettings,
+        model: Learner,
+        training: Source,
+        held_out: Source | None,
+        processes: Processes,
+    ) -> None:
         self._model, self._device, self._dtype = model, processes.device, processes.dtype
-        self._augments = _augmentations(trainer, model, training)
+        self._augments = _augmentations(settings.augment, model, training)
         names = {augment.name for augment in self._augments}
         model.preparation = Preparation(dequantise="dequantise" in names, binarise="binarise" in names)
         self.fingerprint = fingerprint(training)
         self.held_out_fingerprint = None if held_out is None else fingerprint(held_out)
         self.training, self.held_out = _brought_to(self._device, training), held_out
         self._scaling = None if _changes_nothing(model.scaling) else model.scaling
-        self._batches = Batches(self.training, trainer.batch, trainer.seed, processes.rank, processes.world)
+        self._batches = Batches(self.training, settings.batch, settings.seed, processes.rank, processes.world)
         self.steps_per_epoch = self._batches.steps_per_epoch
 
     def from_step(self, step: int) -> Generator[Batch, None, None]:
@@ -99,10 +104,10 @@ class Feed:
         return Batch(x.to(self._dtype), y, None if weights is None else weights.to(self._dtype))
 
 
-def _augmentations(trainer: Trainer, model: Learner, training: Source) -> Sequence[Augment]:
-    """The trainer's augmentations, or else the model's own, after dequantising where its data ask for that."""
-    if trainer.augment is not None:
-        return trainer.augment  # type: ignore[return-value]
+def _augmentations(chosen: Sequence[Augment] | None, model: Learner, training: Source) -> Sequence[Augment]:
+    """Those chosen, or else the model's own, after dequantising where its data ask for that."""
+    if chosen is not None:
+        return chosen
     own: list[Augment] = list(model.augmentations(training.space))  # type: ignore[arg-type]
     return [Dequantise(), *own] if model.dequantises(training.space) else own
 

@@ -8,13 +8,12 @@ frame is due follows from those that are there; in a run's folder they are files
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,14 +24,11 @@ from pushforward.core.events import Event, Finished, Progress, Started
 from pushforward.core.model import Learner
 from pushforward.core.numbers import whole
 from pushforward.core.random import derive
+from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.core.storage import read_tensors, write_tensors
 
-if TYPE_CHECKING:
-    from pushforward.fitting.loop import Loop
-    from pushforward.fitting.trainer import Trainer
-
-__all__ = ["Film", "Frame", "filming", "frames_of", "samples_seen_again", "FOLDER"]
+__all__ = ["Camera", "Film", "Frame", "frames_of", "samples_seen_again", "FOLDER"]
 
 FOLDER = Path("pictures") / "film"
 MOST = 60
@@ -143,34 +139,36 @@ def _levels(x: Tensor, space: Space) -> Tensor:
     return ((x - space.low) / (space.high - space.low)).clamp(0, 1).mul(LEVELS).round().to(torch.uint8)
 
 
-@contextmanager
-def filming(trainer: Trainer, loop: Loop) -> Iterator[None]:
-    """Within: the loop's events are filmed, if the trainer is to have a film."""
-    film = _film(trainer, loop)
-    if film is None:
-        yield
-        return
+class Camera:
+    """Takes the frames of a film as the events of a fit go by; does nothing without a film.
 
-    def shoot(event: Event, model: Learner) -> None:
-        if film.wants(event):
-            if film is not trainer.film:  # its frames are files of the run
-                loop.run.check_place()
-            with loop.players.as_sampled():
-                film.take(event, model)
+    Arguments:
+        film: a Film, or how many samples to look at, or None.
+        training: whose first rows give the conditions.
+        seed: of the codes.
+        run: the run folder, where the frames are kept if `film` is a number.
+    """
 
-    own = trainer.callbacks
-    trainer.callbacks = [*own, shoot]
-    try:
-        yield
-    finally:
-        trainer.callbacks = own
+    def __init__(self, film: int | Film | None, training: Source, seed: int, run: Path | None) -> None:
+        self.writes = isinstance(film, int)
+        """Whether frames are written to the run folder."""
+        self._film = _of_samples(film, training, seed, run) if isinstance(film, int) else film
+
+    def wants(self, event: Event) -> bool:
+        """Whether a frame is to be taken at this event."""
+        return self._film is not None and self._film.wants(event)
+
+    def take(self, event: Event, model: Learner) -> None:
+        """Take a frame of the model, which is as sampling would use it."""
+        assert self._film is not None
+        self._film.take(event, model)
 
 
-def _film(trainer: Trainer, loop: Loop) -> Film | None:
-    if trainer.film is None or isinstance(trainer.film, Film):
-        return trainer.film
-    rows: Any = loop.training.take(torch.arange(min(trainer.film, len(loop.training))))
-    n = trainer.film if rows.y is None else len(rows.y)
-    space = loop.training.condition_space
-    look = samples_seen_again(n, rows.y if space is None else space.as_given(rows.y), loop.training.space, trainer.seed)
-    return Film(look, folder=None if trainer.run is None else Path(trainer.run) / FOLDER)
+def _of_samples(count: int, training: Source, seed: int, run: Path | None) -> Film:
+    """A film of samples whose conditions are those of the first training rows."""
+    rows: Any = training.take(torch.arange(min(count, len(training))))
+    n = count if rows.y is None else len(rows.y)
+    space = training.condition_space
+    y = rows.y if space is None else space.as_given(rows.y)
+    look = samples_seen_again(n, y, training.space, seed)
+    return Film(look, folder=None if run is None else run / FOLDER)

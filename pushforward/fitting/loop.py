@@ -1,151 +1,115 @@
-"""One fit as it happens, from the first to the last event: prepare, play, report, evaluate, save, go back, finish.
+"""One fit as it happens, from the first to the last event: play, report, evaluate, save, go back, finish.
 
-The loop says in which order things happen and holds little itself: how far the fit is, and the last good state. Who does
-the work has a file of its own: the processes, the streams of random numbers, the budget, the feed of batches, the
-players, the tally of terms, the evaluation, the run folder, the watchdog. What each has to remember is put together
-here, in one state, for checkpoints on disk and for going back in memory.
+The loop says in which order things happen and holds little itself: how far the fit is, and the last
+good state. Each collaborator has its own module: the processes, the streams of random numbers, the
+budget, the feed of batches, the players, the tally of terms, the evaluation, the run folder, the
+watchdog. What each has to remember is put together here, in one state, for checkpoints on disk and
+for going back in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
-import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, Diverged, InvalidValue
 from pushforward.core.events import CancelToken, Evaluated, Event, Finished, Progress, Saved, Started, Warned
 from pushforward.core.model import Learner, evaluating
 from pushforward.core.phase import Batch, Phase, Step
-from pushforward.core.random import derive
-from pushforward.core.scaling import Scaling
-from pushforward.core.scan import scan
-from pushforward.core.source import Source
 from pushforward.fitting.budget import Budget
 from pushforward.fitting.checkpoint import copy_tree
 from pushforward.fitting.evaluation import Evaluation
-from pushforward.fitting.feed import Feed, check_batch, held_out_split
-from pushforward.fitting.players import Players, check_names, due
-from pushforward.fitting.processes import Processes, interruptible
-from pushforward.fitting.run import Run, origin
+from pushforward.fitting.feed import Feed
+from pushforward.fitting.film import Camera
+from pushforward.fitting.players import Players, due
+from pushforward.fitting.processes import Processes
+from pushforward.fitting.run_folder import RunFolder
+from pushforward.fitting.settings import FitSettings
 from pushforward.fitting.streams import BorrowedStreams, Streams
 from pushforward.fitting.tally import Tally
 from pushforward.fitting.watchdog import Watchdog, advice, bad_network, where_it_began
 
-if TYPE_CHECKING:
-    from pushforward.fitting.trainer import Trainer
+__all__ = ["Collaborators", "Loop"]
 
-__all__ = ["Loop"]
-
-SCANNED_ROWS = 1 << 18
 REPORTS = 100
+"""Reports over a whole budget, at least one every 100 steps: a smooth curve, and a short log."""
+STEPS_UNKNOWN = 10_000
+"""Steps assumed of a budget in minutes, to space its reports."""
 CHECK_UPS = 8
 EVALUATIONS = 20
 ROLLBACKS = 3
+"""A fit that diverges a fourth time, at an eighth of its rates, has another trouble than its rates."""
+
+
+@dataclass(frozen=True)
+class Collaborators:
+    """Who works for one fit; the model is prepared and the players are at play."""
+
+    processes: Processes
+    borrowed: BorrowedStreams
+    folder: RunFolder
+    feed: Feed
+    budget: Budget
+    players: Players
+    streams: Streams
+    evaluation: Evaluation
+    camera: Camera
+    token: CancelToken
 
 
 class Loop:
     """One fit.
 
     Arguments:
-        trainer: the settings.
-        model: the learner, forgotten and built anew.
-        source: the training rows (a held-out share is split off here).
+        settings: of the fit.
+        model: the learner, prepared.
+        phases: the model's.
+        parts: the collaborators.
     """
 
-    def __init__(self, trainer: Trainer, model: Learner, source: Source) -> None:
-        self.trainer, self.model = trainer, model
-        self.processes = Processes(trainer)
-        self.token = trainer.token or CancelToken()
-        self.training, self.held_out = held_out_split(source, trainer.held_out, trainer.seed)
-        check_batch(len(self.training), trainer.batch, self.processes.world, trainer.accumulate)
-        self.borrowed = BorrowedStreams(self.processes.device)
-        self.run = Run(trainer, self.processes)
-        self.tally = Tally(self.processes)
+    def __init__(self, settings: FitSettings, model: Learner, phases: Sequence[Phase], parts: Collaborators) -> None:
+        self.settings, self.model, self.phases = settings, model, phases
+        self.processes, self.borrowed = parts.processes, parts.borrowed
+        self.folder, self.feed, self.budget = parts.folder, parts.feed, parts.budget
+        self.players, self.streams = parts.players, parts.streams
+        self.evaluation, self.camera, self.token = parts.evaluation, parts.camera, parts.token
+        self.tally = Tally(parts.processes)
+        self.watchdog = self._new_watchdog()
         self.step, self.rollbacks = 0, 0
         self.warned: set[str] = set()
+        self.report_every = max(1, min(100, (self.budget.total or STEPS_UNKNOWN) // REPORTS))
+        self.evaluate_every = self._steps_between_evaluations()
         self._good: Any = None
 
-    def play(self) -> str:
-        """Fit to the end; returns why it ended."""
-        with self.borrowed, ExitStack() as stack:
-            self._prepare()
-            state = self.run.open(self.model, self.budget, self.feed.fingerprint, self.feed.held_out_fingerprint)
-            self._set_up(stack)
-            if state is not None:
-                with self.run.believed():
-                    self._restore(state)
-            stack.enter_context(self.run.logging(state["log"] if state else 0))
-            signals = stack.enter_context(interruptible(self.token, decides=self.processes.first))
-            self._begin(state)
-            reason = self._run()
-            self._finish(reason)
-        if signals and reason == "interrupted" and not self.run.kept:
-            raise KeyboardInterrupt  # the model has what it learnt; but whoever goes on to measure it must not take it for done
-        return reason
-
-    # ------------------------------------------------------------------------------------------- before the first step
-
-    def _prepare(self) -> None:
-        """Build the model, afresh and seeded, on the device; work out the budget."""
-        torch.manual_seed(derive(self.trainer.seed, "init"))
-        self.run.refuse_others(self.model, self.training)
-        given = None if self.trainer.start is None else copy_tree(self.trainer.start.state_dict())  # it may be this very model
-        most = None if self.training.resident else SCANNED_ROWS
-        facts = scan(self.training, most=most, moments=self.model.scaling_kind == "standardised")
-        self.model.prepare(self.training, facts)
-        self.model.to(self.processes.device)
-        if self.processes.dtype == torch.float64:
-            for part in self.model.children():
-                if not isinstance(part, Scaling):
-                    part.to(torch.float64)
-        if given is not None:
-            self._begin_from(given)
-        self.phases = list(self.model.phases())
-        check_names(self.phases, self.model, self.trainer)
-        self.feed = Feed(self.trainer, self.model, self.training, self.held_out, self.processes)
-        epoch = self.feed.steps_per_epoch
-        self.budget = Budget(self.trainer, epoch)
-        self.report_every = max(1, min(100, (self.budget.total or 10_000) // REPORTS))
-        if self.trainer.evaluate_every is not None:
-            self.evaluate_every = max(1, round(self.trainer.evaluate_every * epoch))
-        else:
-            times = EVALUATIONS if self.feed.held_out is not None else CHECK_UPS
-            self.evaluate_every = max(1, (self.budget.total or times * epoch) // times)
-
-    def _begin_from(self, given: Mapping[str, Tensor]) -> None:
-        """Fine-tuning: take the weights and the scaling of a fitted model."""
-        own = self.model.state_dict()
-        unlike = [k for k in own if k not in given or given[k].shape != own[k].shape] + [k for k in given if k not in own]
-        if unlike:
-            kind = type(self.trainer.start).__name__
-            raise InvalidValue(f"cannot start from this {kind}: {unlike[0]!r} differs; start from the same model on the same space")
-        self.model.load_state_dict(given)
-
-    def _set_up(self, stack: ExitStack) -> None:
-        """Bring on the players, until the stack is left; then seed all randomness of the fit."""
-        self.players = Players(self.trainer, self.processes, self.model, self.phases)
-        stack.enter_context(self.players.at_play())
-        self.streams = Streams(self.trainer.seed, self.processes.rank, self.processes.device)
-        self.evaluation = Evaluation(self.trainer, self.model, self.feed, self.players, self.processes, self.streams)
-        self.watchdog = self._new_watchdog()
+    def _steps_between_evaluations(self) -> int:
+        epoch, epochs = self.feed.steps_per_epoch, self.settings.evaluation.every
+        if epochs is not None:
+            return max(1, round(epochs * epoch))
+        times = EVALUATIONS if self.feed.held_out is not None else CHECK_UPS
+        return max(1, (self.budget.total or times * epoch) // times)
 
     def _new_watchdog(self) -> Watchdog:
         at_once = self.processes.device.type == "cpu" and self.processes.world == 1
         return Watchdog(at_once, gradients=self.processes.scaler is None, agree=self.processes.first_of_all)
 
-    def _begin(self, state: Any) -> None:
+    def play(self, *, resumed: bool) -> Finished:
+        """Fit to the end; returns the last event."""
+        self._begin(resumed)
+        return self._finish(self._run())
+
+    def _begin(self, resumed: bool) -> None:
         """Start the clocks; what trainer.json cannot tell is in a checkpoint before that file is written."""
         self.budget.begin()
-        self.run.restart_clock()
-        if state is not None and self.trainer.extended:
+        self.folder.restart_clock()
+        if resumed and self.budget.extended:
             self.evaluation.be_patient()
             self._save()
-        if self.run.kept and self.trainer.start is not None:
+        if self.folder.kept and self.settings.optimisation.start is not None:
             self._save()
-            self.run.store_settings()
+            self.folder.store_settings()
 
     # ------------------------------------------------------------------------------------------- step by step
 
@@ -231,7 +195,7 @@ class Loop:
             self._check_health()
             self._evaluate()
             self._remember()
-        if self._agreed(self.run.due):
+        if self._agreed(self.folder.due):
             self._check_health()
             self._save()
 
@@ -247,7 +211,7 @@ class Loop:
     @property
     def samples(self) -> int:
         """Observations seen, over all processes."""
-        return self.step * self.trainer.batch
+        return self.step * self.settings.optimisation.batch
 
     def _now(self) -> tuple[int, float]:
         return self.samples, round(self.budget.seconds, 3)
@@ -262,18 +226,29 @@ class Loop:
         """Tell every listener, on the first process."""
         if not self.processes.first:
             return
-        self.run.write(event)
-        if not self.trainer.listeners and not self.trainer.callbacks:
+        self.folder.write(event)
+        observers = self.settings.observers
+        filmed = self.camera.wants(event)
+        if not (observers.listeners or observers.callbacks or filmed):
             return
-        with self.borrowed.returned(), evaluating(self.model):  # whoever looks on changes nothing
-            for listener in self.trainer.listeners:
+        with self.borrowed.returned(), evaluating(self.model):  # observers change nothing
+            for listener in observers.listeners:
                 listener(event)
-            for callback in self.trainer.callbacks:
+            for callback in observers.callbacks:
                 callback(event, self.model)
+            if filmed:
+                self._film(event)
+
+    def _film(self, event: Event) -> None:
+        """Take a frame."""
+        if self.camera.writes:
+            self.folder.check_place()
+        with self.players.as_sampled():
+            self.camera.take(event, self.model)
 
     def _report(self) -> None:
         rate, means = self.tally.report(self.step)
-        rate *= self.trainer.batch
+        rate *= self.settings.optimisation.batch
         left = self.budget.left(self.step, rate)
         self.emit(Progress(*self._now(), round(rate, 1), None if left is None else round(left, 1), means))
 
@@ -299,15 +274,15 @@ class Loop:
             "best": self.evaluation.state(),
             **self.tally.state(),
             "warned": sorted(self.warned),
-            "log": self.run.position,
+            "log": self.folder.position,
             "data": self.feed.fingerprint,
             "held_out": self.feed.held_out_fingerprint,
-            "origin": origin(self.trainer, self.model),
+            "origin": self.folder.origin(self.model),
             "world": self.processes.world,
         }
 
-    def _restore(self, state: Mapping[str, Any], log: bool = True) -> None:
-        """Take back what `_state` gave; `log`: from disk, with the time spent and the good state to go back to."""
+    def restore(self, state: Mapping[str, Any], log: bool = True) -> None:
+        """Take back what `_state` gave; `log`: from disk, with the time spent and the good state."""
         mine = state["processes"][self.processes.rank]
         self.players.load(state, mine["buffers"])
         self.streams.load(mine["random"])
@@ -320,31 +295,31 @@ class Loop:
 
     def _save(self) -> None:
         """A checkpoint, and the model as sampling would use it: the best if kept, else the average if on, else the latest."""
-        if not self.run.kept:
+        if not self.folder.kept:
             return
         state = {**self._state(), "good": self._good}
         if self.processes.first:
-            path = self.run.save_state(state, self.samples)
+            path = self.folder.save_state(state, self.samples)
             with self.players.averaged():
-                self.run.save_model({**self.model.tensors(), **self.evaluation.best_tensors()})
+                self.folder.save_model({**self.model.tensors(), **self.evaluation.best_tensors()})
             self.emit(Saved(*self._now(), str(path)))
         self.processes.wait()
-        self.run.restart_clock()
+        self.folder.restart_clock()
 
     def _remember(self) -> None:
         """Keep the last good state in memory, for a roll back."""
-        if self.trainer.on_divergence == "rollback":
+        if self.settings.optimisation.on_divergence == "rollback":
             self._good = copy_tree(self._state())
 
     def _roll_back(self, error: Diverged) -> None:
-        """Go back to the last good state at half the rate; raise the error where that is not wanted, or was of no use."""
+        """Go back to the last good state at half the rate; re-raise if rollback is disabled or exhausted."""
         what_to_try = advice([p.name for p in self.phases])
         if self._good is None or self.rollbacks >= ROLLBACKS:
             more = f" {ROLLBACKS} times over" if self.rollbacks else ""
             self.emit(Warned(*self._now(), f"diverged: {error}", what_to_try))
             raise Diverged(f"{error}{more}; {what_to_try}") from error
         backoff, rollbacks = self.players.backoff / 2, self.rollbacks + 1
-        self._restore(self._good, log=False)
+        self.restore(self._good, log=False)
         self.players.backoff, self.rollbacks = backoff, rollbacks
         self.tally.begin(self.step)
         self.watchdog = self._new_watchdog()
@@ -352,10 +327,12 @@ class Loop:
 
     # ------------------------------------------------------------------------------------------- after the last step
 
-    def _finish(self, reason: str) -> None:
+    def _finish(self, reason: str) -> Finished:
         self._check_health()
         self._save()  # before the last report, which an uninterrupted fit would not have made here
         if self.tally:
             self._report()
         self.players.settle(self.evaluation.best_tensors())
-        self.emit(Finished(*self._now(), reason, self.evaluation.quality))
+        finished = Finished(*self._now(), reason, self.evaluation.quality)
+        self.emit(finished)
+        return finished

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,10 +29,8 @@ from pushforward.fitting.checkpoint import copy_tree
 from pushforward.fitting.ema import MovingAverage
 from pushforward.fitting.processes import Processes
 from pushforward.fitting.schedules import Schedule
+from pushforward.fitting.settings import OptimisationSettings
 from pushforward.fitting.state_validation import check_optimizer
-
-if TYPE_CHECKING:
-    from pushforward.fitting.trainer import Trainer
 
 __all__ = ["Players", "check_names", "due"]
 
@@ -41,7 +39,7 @@ class Players:
     """A model's networks with their optimisers and their moving average.
 
     Arguments:
-        trainer: optimizers, schedule, clip, accumulate and ema.
+        settings: batch, optimizers, schedule, clip, accumulate and ema.
         processes: wrap the networks and exchange their gradients.
         model: prepared.
         phases: the model's.
@@ -50,8 +48,15 @@ class Players:
     what the watchdog has made of the learning rates: halved at every roll back.
     """
 
-    def __init__(self, trainer: Trainer, processes: Processes, model: Learner, phases: Sequence[Phase]) -> None:
-        self._trainer, self._processes, self._model, self._phases = trainer, processes, model, phases
+    def __init__(
+        self,
+        settings: OptimisationSettings,
+        processes: Processes,
+        model: Learner,
+        phases: Sequence[Phase],
+    ) -> None:
+        self._settings, self._processes = settings, processes
+        self._model, self._phases = model, phases
         self.networks = model.networks
         self.learnable = {name: [p for p in net.parameters() if p.requires_grad] for name, net in self.networks.items()}
         playing = {id(p) for parameters in self.learnable.values() for p in parameters}
@@ -88,11 +93,11 @@ class Players:
             parameter.requires_grad_(False)
 
     def _equip(self) -> None:
-        if self._trainer.ema:
-            self.average = MovingAverage(self.networks, self._trainer.ema)
+        if self._settings.ema:
+            self.average = MovingAverage(self.networks, self._settings.ema)
         for phase in self._phases:
-            choice = self._trainer.optimizers.get(phase.name, phase.optimizer)
-            optimizer = choice.build(self._parameters(phase))  # type: ignore[union-attr]
+            choice = self._settings.optimizers.get(phase.name, phase.optimizer)
+            optimizer = choice.build(self._parameters(phase))
             self._optimizers[phase.name] = self._processes.wrapped_optimizer(optimizer)
             self.rates[phase.name] = [group["lr"] for group in optimizer.param_groups]
 
@@ -112,7 +117,7 @@ class Players:
     def total_weight(self, batch: Batch) -> float | Tensor:
         """The total weight of the global batch of which this is one process's share."""
         if batch.weights is None:
-            return float(self._trainer.batch)
+            return float(self._settings.batch)
         return self._processes.total(batch.weights.sum().clamp_min(torch.finfo(batch.weights.dtype).tiny))  # all zero moves nothing
 
     def forget_gradients(self, phases: Sequence[Phase]) -> None:
@@ -125,7 +130,7 @@ class Players:
         """Take the gradient of a phase's loss; returns the terms as scalars, whose mean over the processes is the batch's."""
         self._set_learning(phase.networks)
         seen = Terms()
-        pieces = _pieces(batch, self._trainer.accumulate)
+        pieces = _pieces(batch, self._settings.accumulate)
         for i, piece in enumerate(pieces):
             with self._exchange(phase, last=i == len(pieces) - 1):
                 terms = phase.loss(piece, here)
@@ -137,16 +142,16 @@ class Players:
 
     def move(self, phase: Phase, fraction: float) -> None:
         """One step of a phase's optimiser, at the rate its schedule has after this fraction of the budget."""
-        optimizer, schedule = self._optimizers[phase.name], self._trainer.schedule
+        optimizer, schedule = self._optimizers[phase.name], self._settings.schedule
         if isinstance(schedule, Mapping):
             schedule = schedule.get(phase.name, Schedule())
-        factor = schedule.factor(fraction) * self.backoff  # type: ignore[union-attr]
+        factor = schedule.factor(fraction) * self.backoff
         for group, rate in zip(optimizer.param_groups, self.rates[phase.name]):
             group["lr"] = rate * factor
-        if self._trainer.clip is not None:
+        if self._settings.clip is not None:
             if self._processes.scaler is not None:
                 self._processes.scaler.unscale_(optimizer.optimizer)
-            nn.utils.clip_grad_norm_(self._parameters(phase), self._trainer.clip)
+            nn.utils.clip_grad_norm_(self._parameters(phase), self._settings.clip)
         optimizer.step()
         if phase.after is not None:
             with torch.no_grad():
@@ -256,8 +261,8 @@ def _put(model: nn.Module, name: str, network: nn.Module) -> None:
     setattr(model.get_submodule(holder), leaf, network)
 
 
-def check_names(phases: Sequence[Phase], model: Learner, trainer: Trainer) -> None:
-    """Raise InvalidValue where a phase names a network, or the trainer a phase, that the model does not have."""
+def check_names(phases: Sequence[Phase], model: Learner, settings: OptimisationSettings) -> None:
+    """Raise InvalidValue where a phase names a network, or a setting a phase, that the model does not have."""
     known = [name for name, part in model.named_modules() if name and not isinstance(part, Scaling)]
     for phase in phases:
         for name in phase.networks:
@@ -268,8 +273,8 @@ def check_names(phases: Sequence[Phase], model: Learner, trainer: Trainer) -> No
         if inner.startswith(outer + "."):
             raise InvalidValue(f"the networks {outer!r} and {inner!r} overlap; have the phases name separate ones")
     names = [p.name for p in phases]
-    scheduled = list(trainer.schedule) if isinstance(trainer.schedule, Mapping) else []
-    for name in [*trainer.optimizers, *scheduled]:
+    scheduled = list(settings.schedule) if isinstance(settings.schedule, Mapping) else []
+    for name in [*settings.optimizers, *scheduled]:
         if name not in names:
             raise InvalidValue(f"there is no phase {name!r}; this model's phases are {', '.join(names)}")
 

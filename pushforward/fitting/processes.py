@@ -18,16 +18,14 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidValue, quoted
 from pushforward.core.events import CancelToken
-
-if TYPE_CHECKING:
-    from pushforward.fitting.trainer import Trainer
+from pushforward.fitting.settings import ProcessSettings
 
 __all__ = ["Processes", "interruptible", "require_script"]
 
@@ -42,19 +40,19 @@ class Processes:
     """This process among all that fit together; launches the others where they are not there yet.
 
     Arguments:
-        trainer: accelerator, devices, strategy, precision and num_nodes.
+        settings: accelerator, devices, strategy, precision and num_nodes.
 
     `world` is how many there are, `rank` which one this is; `device` and `dtype` are what it computes on and in.
     """
 
-    def __init__(self, trainer: Trainer) -> None:
-        self._fabric = _launch(trainer)
+    def __init__(self, settings: ProcessSettings) -> None:
+        self._fabric = _launch(settings)
         self.world: int = self._fabric.world_size
         self.rank: int = self._fabric.global_rank
         self.device: torch.device = self._fabric.device
-        self.dtype = torch.float64 if trainer.precision in DOUBLE else torch.float32
+        self.dtype = torch.float64 if settings.precision in DOUBLE else torch.float32
         # One process at full precision needs nothing of a wrapper but would pay for it at every call.
-        self.wraps = trainer.strategy != "auto" or self.world > 1 or trainer.precision not in (*SINGLE, *DOUBLE)
+        self.wraps = settings.strategy != "auto" or self.world > 1 or settings.precision not in (*SINGLE, *DOUBLE)
 
     @property
     def first(self) -> bool:
@@ -125,26 +123,25 @@ class Processes:
         return getattr(self._fabric._precision, "scaler", None)
 
 
-def _launch(trainer: Trainer) -> Any:
+def _launch(settings: ProcessSettings) -> Any:
     """Fabric, with its errors in the library's form. Under torchrun the processes are there already."""
-    wanted = (
-        f"accelerator={trainer.accelerator!r}, devices={trainer.devices!r}, strategy={trainer.strategy!r}, precision={trainer.precision!r}"
-    )
+    names = ("accelerator", "devices", "strategy", "precision")
+    wanted = ", ".join(f"{name}={getattr(settings, name)!r}" for name in names)
     for name in ("devices", "num_nodes"):
-        count = getattr(trainer, name)
+        count = getattr(settings, name)
         if str(count).strip().isdigit() and int(count) > MOST_PROCESSES:
             raise InvalidValue(f"{name} must be at most {MOST_PROCESSES}, got {quoted(count)}; pass how many processes are to fit")
     try:
         from lightning_fabric import Fabric
 
-        devices, strategy, nodes = _asked_for(trainer)
+        devices, strategy, nodes = _asked_for(settings)
         require_script(devices, nodes)
         fabric = Fabric(
-            accelerator=trainer.accelerator,
+            accelerator=settings.accelerator,
             devices=devices,
             strategy=strategy,
             # Networks and data are in double precision then; Fabric's own would round every network's output to single.
-            precision="32-true" if trainer.precision in DOUBLE else trainer.precision,  # type: ignore[arg-type]
+            precision="32-true" if settings.precision in DOUBLE else settings.precision,  # type: ignore[arg-type]
             num_nodes=nodes,
         )
     except InvalidValue:
@@ -188,15 +185,15 @@ def _leave() -> None:
         torch.distributed.destroy_process_group()
 
 
-def _asked_for(trainer: Trainer) -> tuple[Any, Any, int]:
+def _asked_for(settings: ProcessSettings) -> tuple[Any, Any, int]:
     """Devices, strategy and machines: torchrun's where it launched this process and nothing else was asked for."""
-    devices, strategy, nodes = trainer.devices, trainer.strategy, trainer.num_nodes
+    devices, strategy, nodes = settings.devices, settings.strategy, settings.num_nodes
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
     everywhere = int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
     if everywhere > 1 and devices in (1, "1", "auto"):
         devices, nodes = here, everywhere // here
     several = everywhere > 1 or nodes > 1 or devices not in (0, 1, "0", "1", "auto")
-    if strategy == "ddp" or (strategy == "auto" and several and trainer.accelerator == "cpu"):
+    if strategy == "ddp" or (strategy == "auto" and several and settings.accelerator == "cpu"):
         from lightning_fabric.strategies import DDPStrategy
 
         strategy = DDPStrategy(broadcast_buffers=False)  # type: ignore[assignment]

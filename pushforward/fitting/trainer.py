@@ -1,21 +1,21 @@
-"""Learning by gradients: any learner, any number of players, on any device, resumable to the bit.
+"""Training by gradients: any learner, any number of players, on any device, resumable to the bit.
 
-The `Trainer` holds the settings; `Loop` (in `loop.py`) is one fit with them. The promise of exact resume: killed at any moment
-and resumed on the same machine with the same number of threads, the final weights are those of the uninterrupted run,
-bit for bit, for budgets that are counted (samples, steps, epochs). A budget in minutes depends on the clock.
+The `Trainer` is the public face of the settings (`settings.py`); `fit_by_gradients` is one fit with
+them. The promise of exact resume: killed at any moment and resumed on the same machine with the
+same number of threads, the final weights are those of the uninterrupted run, bit for bit, for
+budgets that are counted (samples, steps, epochs). A budget in minutes depends on the clock.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pushforward.core.errors import BadRun, InvalidValue, quoted, require_positive
-from pushforward.core.events import CancelToken, Event, Listener
+from pushforward.core.events import CancelToken, Finished, Listener
 from pushforward.core.folders import parsed_json, read_file
 from pushforward.core.kinds import fits, hints_of
 from pushforward.core.model import Learner, Model
@@ -23,21 +23,39 @@ from pushforward.core.numbers import settle
 from pushforward.core.phase import Optimizer
 from pushforward.core.registry import read
 from pushforward.core.source import Source
-from pushforward.core.storage import write_text
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.budget import BUDGETS, EPOCHS, check_budget, extend
 from pushforward.fitting.explicit_settings import Given, as_json, require_stored
-from pushforward.fitting.film import Film, filming
+from pushforward.fitting.film import Film
+from pushforward.fitting.gradient_fit import fit_by_gradients
 from pushforward.fitting.schedules import Schedule
+from pushforward.fitting.settings import (
+    BudgetSettings,
+    Callback,
+    EvaluationSettings,
+    FitSettings,
+    FolderSettings,
+    ObserverSettings,
+    OptimisationSettings,
+    ProcessSettings,
+)
 
 __all__ = ["Trainer"]
 
-Callback = Callable[[Event, Learner], None]
 GIVEN = "given with the fit"
 MOST_ROWS = 1 << 31
 """Rows that one step, or one look, can take at most."""
+UNSTORED = ("run", "overwrite", "documents", "resume", "start", "listeners", "callbacks", "token")
+"""Settings that say where a fit is kept, what it starts from and who follows it."""
 FREE = ("save_every", "film", "accelerator", "devices", "strategy", "num_nodes")
 """Settings that a resumed run may have anew: none of them shapes the result."""
+
+
+class _Resumed(NamedTuple):
+    """Of a run to be resumed: the budget it had so far, by its unit, and whether it is given its own."""
+
+    budget: Mapping[str, float]
+    extended: bool
 
 
 @dataclass
@@ -107,17 +125,12 @@ class Trainer(Given):
     listeners: Sequence[Listener] = ()
     callbacks: Sequence[Callback] = ()
     token: CancelToken | None = None
-    reason: str = field(default="", init=False)
-    """Why the last fit ended: 'budget', 'patience' or 'interrupted'."""
-    extended: bool = field(default=False, init=False, repr=False)
-    """Whether a run is resumed with a budget of its own."""
-    stored_budget: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """The budget that a run to resume had so far, by its unit."""
+    _resumed: _Resumed = field(default=_Resumed({}, False), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         settle(self)
         if self.resume is not None:
-            self._take_stored()
+            self._resumed = self._take_stored(Path(self.resume))
         for name in BUDGETS:
             check_budget(name, getattr(self, name))
         given = [n for n in BUDGETS if getattr(self, n) is not None]
@@ -153,34 +166,48 @@ class Trainer(Given):
         if self.augment is not None:
             self.augment = [read(Augment, value) for value in self.augment]
 
-    def fit(self, model: Learner, source: Source) -> None:
-        """Learn `model` from `source`: afresh, or from where the run in `resume` stood."""
-        from pushforward.fitting.loop import Loop
-
+    def fit(self, model: Learner, source: Source) -> Finished:
+        """Fit `model` to `source`: afresh, or from where the run in `resume` stood."""
         if not isinstance(model, Learner):
             raise InvalidValue(f"{type(model).__name__} does not learn by gradients; leave `by` out to use its own fitter")
-        loop = Loop(self, model, source)
-        with filming(self, loop):
-            self.reason = loop.play()
+        return fit_by_gradients(self.groups(), model, source)
+
+    def groups(self) -> FitSettings:
+        """The settings as each collaborator of a fit gets them."""
+        units = {name: getattr(self, name) for name in BUDGETS}
+        budget = BudgetSettings(
+            **{name: None if value is None else float(value) for name, value in units.items()},
+            resumed=self._resumed.budget,
+            extended=self._resumed.extended,
+        )
+        folder = FolderSettings(
+            path=None if self.run is None else Path(self.run),
+            resumed=self.resume is not None,
+            overwrite=self.overwrite,
+            documents=self.documents,
+            save_every=self.save_every,
+            fine_tuned=self.start is not None,
+            content=self.settings(),
+        )
+        return FitSettings(
+            budget,
+            OptimisationSettings(**self._shared(OptimisationSettings)),
+            EvaluationSettings(self.held_out, self.evaluate_every, self.keep_best, self.patience),
+            ProcessSettings(**self._shared(ProcessSettings)),
+            folder,
+            ObserverSettings(**self._shared(ObserverSettings)),
+        )
+
+    def _shared(self, group: type) -> dict[str, Any]:
+        """The values of the fields that a group shares with the trainer, by name."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(group)}
 
     # ------------------------------------------------------------------------------------------------- stored
 
     def settings(self) -> dict[str, Any]:
         """Everything that shapes the result, as plain JSON."""
-        skipped = {
-            "run",
-            "overwrite",
-            "documents",
-            "resume",
-            "start",
-            "listeners",
-            "callbacks",
-            "token",
-            "reason",
-            "extended",
-            "stored_budget",
-        }
-        content = {f.name: as_json(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name not in skipped}
+        fields = [f.name for f in dataclasses.fields(self) if f.init and f.name not in UNSTORED]
+        content = {name: as_json(getattr(self, name)) for name in fields}
         if self.held_out is not None and not isinstance(self.held_out, (int, float)):
             content["held_out"] = GIVEN
         if isinstance(self.film, Film):
@@ -189,13 +216,8 @@ class Trainer(Given):
             content["epochs"] = EPOCHS
         return content
 
-    def store(self, folder: Path) -> None:
-        """Write trainer.json into a run folder."""
-        write_text(folder / "trainer.json", json.dumps(self.settings(), indent=2) + "\n")
-
-    def _take_stored(self) -> None:
-        """Fill in the settings of the run in `resume`; a budget given now replaces or extends the stored one."""
-        folder = Path(str(self.resume))
+    def _take_stored(self, folder: Path) -> _Resumed:
+        """Fill in the settings of the run in `folder`; a budget given now replaces or extends its own."""
         path = folder / "trainer.json"
         if not path.exists():
             raise BadRun(
@@ -215,11 +237,12 @@ class Trainer(Given):
             if f.name == "held_out" and stored[f.name] == GIVEN:
                 continue
             setattr(self, f.name, stored[f.name])
-        self.stored_budget = {n: stored[n] for n in BUDGETS if stored.get(n) is not None}
-        budget = wanted or self.stored_budget
+        before = {n: stored[n] for n in BUDGETS if stored.get(n) is not None}
+        budget = wanted or before
         for name in BUDGETS:
             setattr(self, name, extend(name, budget.get(name), stored))
-        self.run, self.extended = folder, bool(wanted)
+        self.run = folder
+        return _Resumed(before, bool(wanted))
 
     def _require_stored(self, stored: Mapping[str, Any], folder: Path) -> None:
         """InvalidValue, by name, for what was given and is not the run's own."""

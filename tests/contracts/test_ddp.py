@@ -90,7 +90,8 @@ def fit(name: str, **more: Any) -> tuple[Any, str]:
     make, settings = FITS[name]
     trainer = pf.Trainer(**more) if "resume" in more else pf.Trainer(**{**settings, **more})
     weights = torch.arange(130) % 4 if name == WEIGHTED else None
-    return make().fit(_data(), weights=weights, by=trainer), trainer.reason
+    model = make().fit(_data(), weights=weights, by=trainer)
+    return model, model.fit_result.reason
 
 
 def work(folder: Path) -> None:

@@ -118,7 +118,7 @@ def fitted(name: str, **more: Any) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop_module, "REPORTS", 6)  # reports every few steps, so that stops and kills fall between them
         model = make().fit(data(), by=trainer)
-    model.reason = trainer.reason
+    model.reason = model.fit_result.reason
     return model
 
 

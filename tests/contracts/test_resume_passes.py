@@ -23,6 +23,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.cli.main import main
+from pushforward.core.errors import Interrupted
 from pushforward.core.events import CancelToken, Event
 from pushforward.core.registry import catalogue
 from pushforward.core.source import Subset
@@ -83,9 +84,10 @@ def fitted(name: str, *, streamed: bool = False, **more: Any) -> Any:
     model = make()
     try:
         model.fit(source(name, streamed), by=em)
-    except KeyboardInterrupt:
-        assert em.reason == "interrupted"
-    model.reason = em.reason
+    except Interrupted as stopped:
+        model.reason = "interrupted" if stopped.saved else "lost"
+    else:
+        model.reason = model.fit_result.reason
     return model
 
 

@@ -91,8 +91,9 @@ def test_signals_that_announce_an_end_save_and_stop(number: signal.Signals, tmp_
 
     before = signal.getsignal(number)
     trainer = pf.Trainer(steps=200, batch=16, seed=1, run=tmp_path / "run", listeners=[send])
-    pf.Autoencoder(latent=2, hidden=(4,)).fit(X, by=trainer)
-    assert trainer.reason == "interrupted"
+    stopped = pf.Autoencoder(latent=2, hidden=(4,)).fit(X, by=trainer)
+    assert stopped.fit_result is not None
+    assert stopped.fit_result.reason == "interrupted"
     assert signal.getsignal(number) == before
     resumed = pf.Autoencoder(latent=2, hidden=(4,)).fit(X, by=pf.Trainer(resume=tmp_path / "run"))
     whole = pf.Autoencoder(latent=2, hidden=(4,)).fit(X, by=pf.Trainer(steps=200, batch=16, seed=1))

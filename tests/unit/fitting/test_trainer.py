@@ -456,7 +456,8 @@ def test_a_signal_ends_whatever_would_measure_the_model_next(number: signal.Sign
     assert model.encode(torch.randn(3, 2)).shape == (3, 1)
     kept = pf.Trainer(epochs=1000, batch=32, listeners=[stop], run=tmp_path / "run")
     model.fit(torch.randn(64, 2), by=kept)
-    assert kept.reason == "interrupted"
+    assert model.fit_result is not None
+    assert model.fit_result.reason == "interrupted"
 
 
 def test_a_fit_in_another_thread_is_the_same() -> None:

@@ -119,13 +119,13 @@ def test_rolling_back_restores_the_last_good_state_and_halves_the_rate(tmp_path:
     assert warned.advice == "went back to 60 samples and halved the learning rate"
 
     _Sound(latent=2, hidden=(4,)).fit(X, by=pf.Trainer(**{**SHORT, "steps": 3}, run=tmp_path / "run"))
-    restore = Loop._restore
+    restore = Loop.restore
 
     def halved(loop: Loop, state: Any, log: bool = True) -> None:
         restore(loop, state, log)
         loop.players.rates = {name: [rate / 2 for rate in rates] for name, rates in loop.players.rates.items()}
 
-    monkeypatch.setattr(Loop, "_restore", halved)
+    monkeypatch.setattr(Loop, "restore", halved)
     again = _Sound(latent=2, hidden=(4,)).fit(X, by=pf.Trainer(resume=tmp_path / "run", steps=12))
     for one, two in zip(model.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, two)

@@ -6,11 +6,12 @@ written after the first checkpoint. The folder itself appears when all that is k
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,33 +22,31 @@ from pushforward.core.folders import check_place, clear_leftovers, new_run
 from pushforward.core.model import Learner
 from pushforward.core.source import Source
 from pushforward.core.storage import construct, describe, write_tensors, write_text
+from pushforward.fitting.budget import Budget
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.log import Log
 from pushforward.fitting.processes import Processes
+from pushforward.fitting.settings import FolderSettings, Setting
 from pushforward.fitting.state_validation import check_state
 
-if TYPE_CHECKING:
-    from pushforward.fitting.budget import Budget
-    from pushforward.fitting.trainer import Trainer
-
-__all__ = ["Run", "origin"]
+__all__ = ["RunFolder", "origin"]
 
 
-class Run:
+class RunFolder:
     """The folder one fit writes to; a fit without one has `kept` False and writes nothing.
 
     Arguments:
-        trainer: run, resume, overwrite, documents and save_every.
+        settings: its path, what trainer.json holds, and how often a checkpoint is due.
         processes: the first of them writes, all of them read.
     """
 
-    def __init__(self, trainer: Trainer, processes: Processes) -> None:
-        self._trainer, self._processes = trainer, processes
-        self._folder = Path() if trainer.run is None else Path(trainer.run)
+    def __init__(self, settings: FolderSettings, processes: Processes) -> None:
+        self._settings, self._processes = settings, processes
+        self._folder = Path() if settings.path is None else settings.path
         self._checkpoints = Checkpoints(self._folder)
         self._log: Log | None = None
         self._saved_at = 0.0
-        self.kept = trainer.run is not None
+        self.kept = settings.path is not None
 
     # ------------------------------------------------------------------------------------------- before the fit
 
@@ -56,9 +55,9 @@ class Run:
 
         A new run whose folder may not be written to is refused here too: before any work is done.
         """
-        if self._trainer.resume is None:
+        if not self._settings.resumed:
             if self.kept and self._processes.first:
-                check_place(self._folder, overwrite=self._trainer.overwrite)
+                check_place(self._folder, overwrite=self._settings.overwrite)
             return
         if not (self._folder / "model.json").is_file():
             return  # killed before anything was written: it begins again
@@ -74,15 +73,15 @@ class Run:
         """Make the folder ready; returns the state to go on from. A run that cannot go on is left as it is."""
         if not self.kept:
             return None
-        state = self._checkpoints.newest() if self._trainer.resume is not None else None
+        state = self._checkpoints.newest() if self._settings.resumed else None
         if state is not None:
             with self.believed():
                 check_state(state, {key: value.shape for key, value in model.state_dict().items()})
             self._check(state, fingerprint, held_out)
-            _check_origin(state, self._trainer, model)
+            _check_origin(state, self.origin(model))
             _check_layout(state, model)
             with self.believed():
-                budget.refuse_spent(self._trainer, int(state["step"]), float(state["seconds"]))
+                budget.refuse_spent(self._settings.path, int(state["step"]), float(state["seconds"]))
         if self._processes.first:
             self._make(model)
         self._processes.wait()
@@ -115,8 +114,8 @@ class Run:
             raise BadRun("the held-out data differ from those the run was begun with; resume it with the same, or start a new run from it")
 
     def _make(self, model: Learner) -> None:
-        if self._trainer.resume is None:
-            with new_run(self._folder, overwrite=self._trainer.overwrite) as folder:
+        if not self._settings.resumed:
+            with new_run(self._folder, overwrite=self._settings.overwrite) as folder:
                 self._describe(model, folder)
         else:
             for folder in (self._folder, self._checkpoints.folder):
@@ -125,10 +124,10 @@ class Run:
 
     def _describe(self, model: Learner, folder: Path) -> None:
         """Write everything that is known before the first step."""
-        for name, text in self._trainer.documents.items():
+        for name, text in self._settings.documents.items():
             write_text(folder / name, text)
-        if self._trainer.start is None:
-            self._trainer.store(folder)
+        if not self._settings.fine_tuned:
+            self._store(folder)
         if not (folder / "model.json").is_file():
             describe(model, folder)
 
@@ -136,7 +135,15 @@ class Run:
         """Write trainer.json: from here on, the run can be resumed."""
         if self._processes.first:
             self.check_place()
-            self._trainer.store(self._folder)
+            self._store(self._folder)
+
+    def _store(self, folder: Path) -> None:
+        """Write trainer.json."""
+        write_text(folder / "trainer.json", json.dumps(self._settings.content, indent=2) + "\n")
+
+    def origin(self, model: Learner) -> dict[str, Any]:
+        """What a checkpoint written here belongs to."""
+        return origin(self._settings.content, model)
 
     # ------------------------------------------------------------------------------------------- during the fit
 
@@ -164,7 +171,7 @@ class Run:
     @property
     def due(self) -> bool:
         """Whether the last checkpoint is old enough for another."""
-        return self.kept and time.perf_counter() - self._saved_at > self._trainer.save_every
+        return self.kept and time.perf_counter() - self._saved_at > self._settings.save_every
 
     def restart_clock(self) -> None:
         """Count the time to the next checkpoint from now."""
@@ -195,9 +202,8 @@ SHAPING = ("seed", "batch", "optimizers", "schedule", "clip", "accumulate", "ema
 """Settings without which the numbers of a checkpoint mean something else."""
 
 
-def origin(trainer: Trainer, model: Learner) -> dict[str, Any]:
-    """What a checkpoint belongs to, as plain JSON: the model with its arguments, and the settings that shape its numbers."""
-    settings = trainer.settings()
+def origin(settings: Mapping[str, Setting], model: Learner) -> dict[str, Any]:
+    """The model with its arguments, and the settings that shape its numbers, as plain JSON."""
     arguments = {name: _text(value) for name, value in model.hyperparameters().items()}
     return {"model": type(model).__name__, "arguments": arguments, "settings": {name: settings[name] for name in SHAPING}}
 
@@ -209,9 +215,12 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _check_origin(state: Mapping[str, Any], trainer: Trainer, model: Learner) -> None:
-    """BadRun, naming the first difference, where a checkpoint is another run's; what older versions did not note passes."""
-    stored, own = state.get("origin"), origin(trainer, model)
+def _check_origin(state: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """BadRun, naming the first difference, where a checkpoint belongs to another run.
+
+    What older versions did not note passes.
+    """
+    stored = state.get("origin")
     if stored is None:
         return
     pairs = [("model", stored["model"], own["model"])]

@@ -1,0 +1,113 @@
+"""One fit by gradients from its settings: bring the collaborators together, then play the loop.
+
+The order matters: nothing is written before all that can be refused has been looked at, the model
+is built from one seeded stream, and the streams of the fit are seeded when all is set up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import Interrupted, InvalidValue
+from pushforward.core.events import CancelToken, Finished
+from pushforward.core.model import Learner
+from pushforward.core.phase import Phase
+from pushforward.core.random import derive
+from pushforward.core.scaling import Scaling
+from pushforward.core.scan import scan
+from pushforward.core.source import Source
+from pushforward.fitting.budget import Budget
+from pushforward.fitting.checkpoint import copy_tree
+from pushforward.fitting.evaluation import Evaluation
+from pushforward.fitting.feed import Feed, check_batch, held_out_split
+from pushforward.fitting.film import Camera
+from pushforward.fitting.loop import Collaborators, Loop
+from pushforward.fitting.players import Players, check_names
+from pushforward.fitting.processes import Processes, interruptible
+from pushforward.fitting.run_folder import RunFolder
+from pushforward.fitting.settings import FitSettings
+from pushforward.fitting.streams import BorrowedStreams, Streams
+
+__all__ = ["fit_by_gradients"]
+
+SCANNED_ROWS = 1 << 18
+"""Rows of a source that is not resident that are read before the fit: enough for its moments."""
+
+
+def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> Finished:
+    """Fit to the end; returns how it ended.
+
+    Raises Interrupted where a signal ended a fit that is not kept in a folder, so that callers do
+    not mistake an interrupted fit for a finished one.
+    """
+    processes = Processes(settings.processes)
+    seed = settings.optimisation.seed
+    training, held_out = held_out_split(source, settings.evaluation.held_out, seed)
+    optimisation = settings.optimisation
+    check_batch(len(training), optimisation.batch, processes.world, optimisation.accumulate)
+    observers = settings.observers
+    camera = Camera(observers.film, training, seed, settings.folder.path)
+    token = observers.token or CancelToken()
+    with BorrowedStreams(processes.device) as borrowed, ExitStack() as stack:
+        folder = RunFolder(settings.folder, processes)
+        phases = _build(settings, model, training, processes, folder)
+        feed = Feed(optimisation, model, training, held_out, processes)
+        budget = Budget(settings.budget, optimisation.batch, feed.steps_per_epoch)
+        state = folder.open(model, budget, feed.fingerprint, feed.held_out_fingerprint)
+        players = Players(optimisation, processes, model, phases)
+        stack.enter_context(players.at_play())
+        streams = Streams(seed, processes.rank, processes.device)
+        evaluation = Evaluation(settings.evaluation, model, feed, players, processes, streams)
+        parts = Collaborators(processes, borrowed, folder, feed, budget, players, streams, evaluation, camera, token)
+        loop = Loop(settings, model, phases, parts)
+        if state is not None:
+            with folder.believed():
+                loop.restore(state)
+        stack.enter_context(folder.logging(state["log"] if state else 0))
+        signals = stack.enter_context(interruptible(token, decides=processes.first))
+        finished = loop.play(resumed=state is not None)
+    if signals and finished.reason == "interrupted" and not folder.kept:
+        raise Interrupted(saved=False)
+    return finished
+
+
+def _build(
+    settings: FitSettings,
+    model: Learner,
+    training: Source,
+    processes: Processes,
+    folder: RunFolder,
+) -> Sequence[Phase]:
+    """Build the model afresh and seeded, on the device; returns its phases."""
+    torch.manual_seed(derive(settings.optimisation.seed, "init"))
+    folder.refuse_others(model, training)
+    start = settings.optimisation.start
+    weights = None if start is None else copy_tree(start.state_dict())  # it may be this very model
+    most = None if training.resident else SCANNED_ROWS
+    facts = scan(training, most=most, moments=model.scaling_kind == "standardised")
+    model.prepare(training, facts)
+    model.to(processes.device)
+    if processes.dtype == torch.float64:
+        for part in model.children():
+            if not isinstance(part, Scaling):
+                part.to(torch.float64)
+    if weights is not None:
+        _begin_from(weights, model, type(start).__name__)
+    phases = list(model.phases())
+    check_names(phases, model, settings.optimisation)
+    return phases
+
+
+def _begin_from(weights: Mapping[str, Tensor], model: Learner, kind: str) -> None:
+    """Fine-tuning: take the weights and the scaling of a fitted model."""
+    own: dict[str, Any] = model.state_dict()
+    unlike = [k for k in own if k not in weights or weights[k].shape != own[k].shape]
+    unlike += [k for k in weights if k not in own]
+    if unlike:
+        raise InvalidValue(f"cannot start from this {kind}: {unlike[0]!r} differs; start from the same model on the same space")
+    model.load_state_dict(weights)

@@ -1,0 +1,139 @@
+"""The settings of one fit by gradients, in groups: each collaborator gets the group it needs and no other.
+
+The `Trainer` is the public face of these: flat keyword arguments, from which it builds the groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from pushforward.core.events import CancelToken, Event, Listener
+from pushforward.core.model import Learner, Model
+from pushforward.core.phase import Optimizer
+from pushforward.core.source import Source
+from pushforward.fitting.augment import Augment
+from pushforward.fitting.film import Film
+from pushforward.fitting.schedules import Schedule
+
+__all__ = [
+    "Callback",
+    "BudgetSettings",
+    "OptimisationSettings",
+    "EvaluationSettings",
+    "ProcessSettings",
+    "FolderSettings",
+    "ObserverSettings",
+    "FitSettings",
+    "Setting",
+]
+
+Callback = Callable[[Event, Learner], None]
+Setting = None | bool | int | float | str | Sequence["Setting"] | Mapping[str, "Setting"]
+"""A setting as plain JSON."""
+
+
+@dataclass(frozen=True)
+class BudgetSettings:
+    """How long to fit: at most one of the four units is not None.
+
+    `resumed` is the budget, by its unit, that a run to be resumed had so far; `extended` says
+    whether the resumed run was given a budget of its own.
+    """
+
+    epochs: float | None = None
+    steps: float | None = None
+    samples: float | None = None
+    minutes: float | None = None
+    resumed: Mapping[str, float] = field(default_factory=dict)
+    extended: bool = False
+
+    @property
+    def unit(self) -> str | None:
+        """The unit in which a budget is set, if any."""
+        units = ("epochs", "steps", "samples", "minutes")
+        return next((unit for unit in units if getattr(self, unit) is not None), None)
+
+
+@dataclass(frozen=True)
+class OptimisationSettings:
+    """What a step is: rows, gradients and optimisers. `batch` counts rows over all processes."""
+
+    batch: int = 128
+    seed: int = 0
+    optimizers: Mapping[str, Optimizer] = field(default_factory=dict)
+    schedule: Schedule | Mapping[str, Schedule] = field(default_factory=Schedule)
+    clip: float | None = None
+    accumulate: int = 1
+    ema: float | None = None
+    augment: Sequence[Augment] | None = None
+    on_divergence: Literal["stop", "rollback"] = "stop"
+    start: Model | None = None
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What is held out, how often (in epochs) the model is measured on it, and what follows."""
+
+    held_out: Source | float | None = None
+    every: float | None = None
+    keep_best: bool = False
+    patience: int | None = None
+
+
+@dataclass(frozen=True)
+class ProcessSettings:
+    """Devices and processes, by Lightning Fabric's names."""
+
+    accelerator: str = "cpu"
+    devices: int | str = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    num_nodes: int = 1
+
+
+@dataclass(frozen=True)
+class FolderSettings:
+    """Where and how often a fit writes; nowhere if `path` is None.
+
+    `content` is what trainer.json holds; `fine_tuned` says that the fit starts from given weights,
+    which that file cannot tell.
+    """
+
+    path: Path | None = None
+    resumed: bool = False
+    overwrite: bool = False
+    documents: Mapping[str, str] = field(default_factory=dict)
+    save_every: float = 60.0
+    fine_tuned: bool = False
+    content: Mapping[str, Setting] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ObserverSettings:
+    """Who follows the fit, and who may stop it."""
+
+    listeners: Sequence[Listener] = ()
+    callbacks: Sequence[Callback] = ()
+    film: int | Film | None = None
+    token: CancelToken | None = None
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """All groups of one fit."""
+
+    budget: BudgetSettings
+    optimisation: OptimisationSettings
+    evaluation: EvaluationSettings
+    processes: ProcessSettings
+    folder: FolderSettings
+    observers: ObserverSettings
+
+    def with_batch(self, batch: int) -> FitSettings:
+        """The same settings with another batch, also in what is stored."""
+        optimisation = replace(self.optimisation, batch=batch)
+        folder = replace(self.folder, content={**self.folder.content, "batch": batch})
+        return replace(self, optimisation=optimisation, folder=folder)
