@@ -88,6 +88,7 @@ class AutoencodingCritic(nn.Module):
 
 def row_by_row(network: nn.Module | None) -> bool:
     """Whether a critic is known to judge every row by itself: one of ours, without batch norm or batch discrimination."""
+    network = getattr(network, "module", network)  # what is wrapped for several processes or a precision
     batchwise = (nn.modules.batchnorm._BatchNorm, BatchDiscrimination)
     if type(network) not in (Critic, AutoencodingCritic):
         return False

@@ -5,17 +5,32 @@ Every loss is per sample, (n,). The critic's output is a logit or an unbounded n
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 from pushforward.core.errors import InvalidValue, require_positive
+from pushforward.core.random import Rng, generator, uniform
 from pushforward.core.registry import Value, read
 from pushforward.objectives.divergences import Divergence, TotalVariation
 
-__all__ = ["Game", "Minimax", "NonSaturating", "LeastSquares", "Hinge", "Wasserstein", "Relativistic", "FGAN", "Margin"]
+__all__ = [
+    "Game",
+    "Minimax",
+    "NonSaturating",
+    "LeastSquares",
+    "Hinge",
+    "Wasserstein",
+    "Relativistic",
+    "FGAN",
+    "Margin",
+    "Labelled",
+    "SoftLabelled",
+]
 
 
 class Game(Value, family="game"):
@@ -29,18 +44,13 @@ class Game(Value, family="game"):
     paired: ClassVar[bool] = True
     boundary: ClassVar[float | None] = 0.0
 
-    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The critic's loss (n,) from its outputs (n,) on real and generated samples."""
-        raise TypeError(f"{type(self).__name__} must define critic(real, fake)")
+    @abstractmethod
+    def critic(self, real: Tensor, fake: Tensor, *, rng: Rng = None) -> Tensor:
+        """The critic's loss (n, …) from its outputs (n, …) on real and generated samples; `rng` for games that draw."""
 
+    @abstractmethod
     def generator(self, fake: Tensor, real: Tensor) -> Tensor:
-        """The generator's loss (n,)."""
-        raise TypeError(f"{type(self).__name__} must define generator(fake, real)")
-
-    def labelled(self, output: Tensor, label: Tensor) -> Tensor:
-        """The critic's loss (n,) of outputs whose label, from 0 (generated) to 1 (real), is soft or noisy (Salimans et al. 2016, §3.4)."""
-        named = [name for name, game in self.members.items() if game.labelled is not Game.labelled]  # type: ignore[attr-defined]
-        raise InvalidValue(f"game={str(self)!r} has no labels to soften; games that have: {', '.join(named)}")
+        """The generator's loss (n, …)."""
 
     def right(self, real: Tensor, fake: Tensor) -> Tensor:
         """How much the critic gets right of each pair (n,): 0, ½ or 1."""
@@ -49,13 +59,21 @@ class Game(Value, family="game"):
         return 0.5 * ((real > self.boundary).to(real.dtype) + (fake < self.boundary).to(real.dtype))
 
 
+class Labelled(Game):
+    """A game whose critic is taught a label, so that the label can be soft or noisy (Salimans et al. 2016, §3.4)."""
+
+    @abstractmethod
+    def labelled(self, output: Tensor, label: Tensor) -> Tensor:
+        """The critic's loss (n, …) of outputs whose label lies between 0 (generated) and 1 (real)."""
+
+
 @dataclass(frozen=True)
-class NonSaturating(Game, name="non_saturating"):
+class NonSaturating(Labelled, name="non_saturating"):
     """Critic: -log D(x) - log(1 - D(g)); generator: -log D(g) (Goodfellow et al. 2014, §3)."""
 
     paired: ClassVar[bool] = False
 
-    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+    def critic(self, real: Tensor, fake: Tensor, *, rng: Rng = None) -> Tensor:
         """Cross-entropy of telling real from generated."""
         return softplus(-real) + softplus(fake)
 
@@ -78,13 +96,13 @@ class Minimax(NonSaturating, name="minimax"):
 
 
 @dataclass(frozen=True)
-class LeastSquares(Game, name="least_squares"):
+class LeastSquares(Labelled, name="least_squares"):
     """Critic: ½(c(x) - 1)² + ½c(g)²; generator: ½(c(g) - 1)² (Mao et al. 2017, Eq. 9)."""
 
     paired: ClassVar[bool] = False
     boundary: ClassVar[float | None] = 0.5
 
-    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+    def critic(self, real: Tensor, fake: Tensor, *, rng: Rng = None) -> Tensor:
         """Real to 1, generated to 0."""
         return 0.5 * ((real - 1).square() + fake.square())
 
@@ -103,7 +121,7 @@ class Hinge(Game, name="hinge"):
 
     paired: ClassVar[bool] = False
 
-    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+    def critic(self, real: Tensor, fake: Tensor, *, rng: Rng = None) -> Tensor:
         """Margins of one on either side."""
         return relu(1 - real) + relu(1 + fake)
 
@@ -119,7 +137,7 @@ class Wasserstein(Game, name="wasserstein"):
     paired: ClassVar[bool] = False
     boundary: ClassVar[float | None] = None
 
-    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+    def critic(self, real: Tensor, fake: Tensor, *, rng: Rng = None) -> Tensor:
         """Minus the estimated distance."""
         return fake - real
 
@@ -134,7 +152,7 @@ class Relativistic(Game, name="relativistic"):
 
     boundary: ClassVar[float | None] = None
 
-    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+    def critic(self, real: Tensor, fake: Tensor, *, rng: Rng = None) -> Tensor:
         """Real above generated."""
         return softplus(fake - real)
 
@@ -176,7 +194,7 @@ class FGAN(Game, name="fgan"):
         """The critic's output above which it calls an observation real: T = f'(1)."""
         return 0.0 if self.log_ratio else self.rule.boundary
 
-    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+    def critic(self, real: Tensor, fake: Tensor, *, rng: Rng = None) -> Tensor:
         """Minus the variational bound."""
         return self._conjugate(fake) - self._value(real)
 
@@ -212,10 +230,54 @@ class Margin(Game):
     def __post_init__(self) -> None:
         require_positive(margin=self.margin)
 
-    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+    def critic(self, real: Tensor, fake: Tensor, *, rng: Rng = None) -> Tensor:
         """The data's energy low, that of each sample up to the margin."""
         return -real + relu(self.margin + fake)
 
     def generator(self, fake: Tensor, real: Tensor) -> Tensor:
         """The samples' energy."""
         return -fake
+
+
+@dataclass(frozen=True)
+class SoftLabelled(Game):
+    """Another game with one random label a sample for the critic, a few of them exchanged (Salimans et al. 2016, §3.4).
+
+    It is not registered by name: the hack 'soft_labels' makes it of the game that is played.
+
+    Arguments:
+        game: whose losses take labels.
+        real: range of the labels of real samples.
+        fake: range of the labels of generated ones.
+        flip: share of samples whose label is the other kind's.
+    """
+
+    name: ClassVar[str] = "soft_labelled"
+    game: Labelled
+    real: tuple[float, float]
+    fake: tuple[float, float]
+    flip: float
+
+    @property
+    def paired(self) -> bool:  # type: ignore[override]
+        """As the game's own."""
+        return self.game.paired
+
+    @property
+    def boundary(self) -> float | None:  # type: ignore[override]
+        """As the game's own."""
+        return self.game.boundary
+
+    def critic(self, real: Tensor, fake: Tensor, *, rng: Rng = None) -> Tensor:
+        """With one label a sample."""
+        stream = generator(rng, real.device)
+        on_real = self.game.labelled(real, self._labels(real, self.real, self.fake, stream))
+        return on_real + self.game.labelled(fake, self._labels(fake, self.fake, self.real, stream))
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """As the game's own."""
+        return self.game.generator(fake, real)
+
+    def _labels(self, output: Tensor, usual: tuple[float, float], other: tuple[float, float], rng: Rng) -> Tensor:
+        flipped, t = uniform(len(output), rng=rng, like=output) < self.flip, uniform(len(output), rng=rng, like=output)
+        return torch.where(flipped, other[0] + (other[1] - other[0]) * t, usual[0] + (usual[1] - usual[0]) * t)

@@ -107,7 +107,7 @@ def codes(model: InfoGAN, x: Tensor) -> Tensor:
 @torch.no_grad()
 def measured(model: InfoGAN, held: Album, category: Tensor) -> dict[str, Record]:
     """L_I of the category, the purity and, matched one to one, the error of the category (m,) as a classifier of the test pictures."""
-    z = model.draw(VITAL, rng=0, like=next(model.parameters()))
+    z = model.prior(VITAL).rsample(rng=0)
     information = model.information(model.critic(model.push(z))[-1], z)["categories"]
     found = {"L_I": Record.of("L_I", information, unit="nats", bound="lower bound", data="samples")}
     if held.test_labels is None:
@@ -123,7 +123,7 @@ def measured(model: InfoGAN, held: Album, category: Tensor) -> dict[str, Record]
 @torch.no_grad()
 def pictures(model: InfoGAN, held: Album, category: Tensor, seed: int) -> dict[str, Any]:
     """By category: the first test pictures that are found in it, and samples; and one sample of each whose numbers move."""
-    z = model.draw(DRAWN * CATEGORIES, rng=derive(seed, "samples"), like=next(model.parameters()))
+    z = model.prior(DRAWN * CATEGORIES).rsample(rng=derive(seed, "samples"))
     first, last = model.latent, model.latent + CATEGORIES
     z[:, first:last] = torch.eye(CATEGORIES).repeat_interleave(DRAWN, 0)
     samples = model.decode(z).reshape(CATEGORIES, DRAWN, *held.test.shape[1:])

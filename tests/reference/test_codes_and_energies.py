@@ -32,14 +32,14 @@ def ring(n: int) -> tuple[Tensor, Tensor]:
 
 def information(model: pf.InfoGAN) -> float:
     """L_I of 4000 samples, nats."""
-    z = model.draw(4000, rng=0, like=torch.empty(0))
-    said = model._judged(model.push(z), None).heads[-1]
+    z = model.prior(4000).rsample(rng=0)
+    said = model.adversary.judge(model.critic, model.push(z), None).heads[-1]
     return float(model.information(said, z)["categories"].detach().mean())
 
 
 def counted(model: pf.InfoGAN) -> float:
     """I(c; mode) of 4000 samples by counting, without Q."""
-    z = model.draw(4000, rng=0, like=torch.empty(0))
+    z = model.prior(4000).rsample(rng=0)
     mode = torch.cdist(model.decode(z).detach(), CENTRES).argmin(1)
     joint = model.parts(z).categories[0].T @ torch.nn.functional.one_hot(mode, 8).float() / 4000
     apart = joint.sum(1, keepdim=True) * joint.sum(0)
@@ -84,7 +84,7 @@ def ebgan(pull_away: float) -> tuple[list[float], dict[str, float]]:
     model.seen = []
     model.fit(ring(4000)[0], by=pf.Trainer(steps=1000, batch=64))
     found = {record.quantity: record.value for record in modes(model.sample(2500, rng=1), CENTRES, SD)}
-    return [value / model.played.margin for value in model.seen], found
+    return [value / model.adversary.game.margin for value in model.seen], found
 
 
 def test_the_energy_critics_loss_tends_to_the_margin_and_pulling_away_loses_no_mode() -> None:

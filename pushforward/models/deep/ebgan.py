@@ -15,17 +15,22 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.model import Symptom
-from pushforward.core.phase import Batch, Optimizer, adam
-from pushforward.core.random import Rng
+from pushforward.core.phase import Batch, Phase, Step, Terms, adam
+from pushforward.core.random import Rng, generator
 from pushforward.core.registry import read, register
 from pushforward.core.space import Space
-from pushforward.models.deep.gan import GAN, Judged
+from pushforward.fitting.trainer import Trainer
+from pushforward.models.deep.gan import RECENT, RECORDED
+from pushforward.models.deep.vital_signs import adversarial_vitals, gradient_norm, symptoms
+from pushforward.models.parts.adversary import Adversary, Rows
+from pushforward.models.parts.generator import CodeModel
 from pushforward.nets.architectures import Architecture, Perceptron, Sole
 from pushforward.nets.critics import AutoencodingCritic
+from pushforward.nets.memory import Memory
 from pushforward.objectives.games import Margin
 from pushforward.objectives.pull_away import pull_away as parallel
 
@@ -36,7 +41,7 @@ UNRESTORED = 1.2
 
 
 @register("ebgan")
-class EBGAN(GAN):
+class EBGAN(CodeModel):
     """A generator against an energy: the error of an auto-encoder that restores data and nothing else.
 
     Reference: Zhao, Mathieu & LeCun (2017), Eqs. 1 and 2 and §2.4; what differs: the networks, the margin's default, and Adam at half
@@ -61,7 +66,7 @@ class EBGAN(GAN):
         (torch.Size([5, 2]), torch.Size([256]))
     """
 
-    optimizer: ClassVar[Optimizer] = adam(5e-4, beta1=0.5)
+    accepts: ClassVar[frozenset[str]] = frozenset({"constant", "categorical"})
 
     def __init__(
         self,
@@ -74,41 +79,75 @@ class EBGAN(GAN):
         network: Architecture | str | None = None,
         critic_steps: int = 1,
     ) -> None:
-        require_positive(code=code, margin=margin)
+        super().__init__()
+        require_positive(latent=latent, code=code, margin=margin, critic_steps=critic_steps)
         if not pull_away >= 0:
             raise InvalidValue(f"pull_away must not be below 0, got {pull_away}; it is a weight, 0 for none")
-        super().__init__(latent, hidden, Margin(margin or 1.0), (), activation, critic_steps)
+        self.latent, self.hidden, self.activation, self.critic_steps = latent, tuple(hidden), activation, critic_steps
         self.code, self.margin, self.pull_away = code, margin, pull_away
-        self.network = None if network is None else read(Architecture, network)  # type: ignore[assignment]
-        self.maps: Architecture = Perceptron(self.hidden, activation) if network is None else read(Architecture, network)
+        self.network: Architecture = Perceptron(self.hidden, activation) if network is None else read(Architecture, network)
 
     def build(self, space: Space, condition_space: Space | None = None) -> None:
         """A generator and an auto-encoder for the space; a margin where none was given."""
-        self.played = Margin(math.sqrt(self.event_size()) if self.margin is None else self.margin)
-        super().build(space, condition_space)
+        event, extra = self.event_shape(), self.conditions.width
+        self.adversary = Adversary(Margin(math.sqrt(self.event_size()) if self.margin is None else self.margin))
+        self.generator = Sole(self.network.decoder(self.latent, (event,), extra))
+        encoder, decoder = self.network.encoder(event, (self.code,), extra), self.network.decoder(self.code, (event,), extra)
+        self.critic = AutoencodingCritic(Sole(encoder), Sole(decoder))
+        self.recent = Memory(RECENT, event, self.conditions.shape if self.conditions else None)
 
-    def make_generator(self, event: Sequence[int], extra: int) -> nn.Module:
-        """z (n, latent), y (n, …) of `extra` numbers -> (n, *event): a decoder like the critic's."""
-        return Sole(self.maps.decoder(self.latent, (event,), extra))
+    def default_fitter(self) -> Trainer:
+        """100 epochs, sampling from an average of the weights."""
+        return Trainer(epochs=100, ema=0.999)
 
-    def make_critic(self, event: Sequence[int], extra: int) -> nn.Module:
-        """(n, *event), conditions of `extra` numbers -> minus the energy (n, 1), and the code (n, code)."""
-        encoder, decoder = self.maps.encoder(event, (self.code,), extra), self.maps.decoder(self.code, (event,), extra)
-        return AutoencodingCritic(Sole(encoder), Sole(decoder))
+    def least_rows(self, space: Space) -> int:
+        """Two, to tell apart."""
+        return 2
 
-    def generator_terms(self, fake: Judged) -> dict[str, Tensor]:
-        """The pull-away term of the samples' codes, a scalar."""
-        return {"pull_away": self.pull_away * parallel(fake.heads[0])} if self.pull_away else {}
+    # ---------------------------------------------------------------------------------------------- learning
 
-    @torch.no_grad()
+    def phases(self) -> list[Phase]:
+        """The critic first, then the generator."""
+        rate = adam(5e-4, beta1=0.5)
+        return [
+            Phase("critic", ("critic",), self.critic_loss, rate),
+            Phase("generator", ("generator",), self.generator_loss, rate, every=self.critic_steps),
+        ]
+
+    def critic_loss(self, batch: Batch, step: Step) -> Terms:
+        """Zhao, Mathieu & LeCun (2017), Eq. 1, on one generated sample a row."""
+        with torch.no_grad():
+            fake = Rows(self.push(self.prior(len(batch.x)).rsample(rng=step.rng).to(batch.x), batch.y), batch.y)
+        if step.samples // len(batch.x) % RECORDED == 0:
+            self.recent(batch.x, batch.y)
+        comparison = self.adversary.compare(self.critic, Rows(batch.x, batch.y), fake, step)
+        return self.adversary.critic_terms(self.critic, comparison, step)
+
+    def generator_loss(self, batch: Batch, step: Step) -> Terms:
+        """Eq. 2 and the pull-away term of the samples' codes."""
+        fake = Rows(self.push(self.prior(len(batch.x)).rsample(rng=step.rng).to(batch.x), batch.y), batch.y)
+        terms, verdict = self.adversary.generator_terms(self.critic, fake, step)
+        if self.pull_away:
+            terms["pull_away"] = self.pull_away * parallel(verdict.heads[0])
+        return terms
+
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
         """Those of a GAN, and mean energies in units of the margin: of held-out rows (energy_data), of samples (energy_samples)."""
-        found = super().vitals(batch, rng=rng)
-        game, fake = self.played, self._generate(batch, rng)
-        assert isinstance(game, Margin)
-        found["energy_data"] = float(-self._judge(batch.x, batch.y).mean() / game.margin)
-        found["energy_samples"] = float(-self._judge(fake, batch.y).mean() / game.margin)
-        return found
+        stream = generator(rng, batch.x.device)
+        fake, seen = self.generate(batch, stream), self.recent.held()
+        vitals = adversarial_vitals(self.adversary, self.critic, batch, fake, seen, lambda x: x)
+        networks = {"critic": self.critic, "generator": self.generator} if self.critic_steps == 1 else {"critic": self.critic}
+        for name, network in networks.items():
+            norm = gradient_norm(network.parameters())
+            vitals.update({} if norm is None else {f"gradient_{name}": norm})
+        margin, more = self.adversary.game.margin, self.generate(batch, rng)  # type: ignore[attr-defined]
+        vitals["energy_data"] = float(-self._output(batch.x, batch.y).mean() / margin)
+        vitals["energy_samples"] = float(-self._output(more, batch.y).mean() / margin)
+        return vitals
+
+    def _output(self, u: Tensor, y: Tensor | None) -> Tensor:
+        """Minus the energy of rows u in model coordinates, (n,)."""
+        return self.adversary.judge(self.critic, u, y).output
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
         """Samples that are all alike, a critic that overfits, data that cannot be restored to below the margin."""
@@ -117,7 +156,7 @@ class EBGAN(GAN):
             "(optimizers={'generator': 'adam(rate=2e-4)'})",
             "the critic overfits": "more data, augment=['flip', 'crop(padding=2)'], or a smaller code",
         }
-        found = [replace(s, advice=cures[s.name]) for s in super().symptoms(vitals) if s.name in cures]
+        found = [replace(s, advice=cures[s.name]) for s in symptoms(vitals) if s.name in cures]
         if vitals["energy_data"] > UNRESTORED:
             seen = f"the data's energy is {vitals['energy_data']:.1f} times the margin"
             found.append(Symptom("the margin is too small", seen, "a larger margin, or a larger code or network"))
@@ -130,4 +169,4 @@ class EBGAN(GAN):
         observation of which the mean alone is restored has about √d. Samples were pushed up to the margin.
         """
         u = self.to_model(x)
-        return self.blockwise(lambda u, y: -self._judge(u, y), u, self.to_condition(y, len(u)))
+        return self.blockwise(lambda u, y: -self._output(u, y), u, self.to_condition(y, len(u)))

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.phase import Optimizer, Step, sgd
-from pushforward.core.random import Rng, generator, normal, uniform
+from pushforward.core.random import normal
 from pushforward.core.registry import Value, read
 from pushforward.core.space import Space
 from pushforward.nets.critics import BatchDiscrimination
 from pushforward.nets.surgery import put_batch_norm, put_dropout, put_leaky
-from pushforward.objectives.games import FGAN, Game, Minimax, NonSaturating
+from pushforward.objectives.games import FGAN, Game, Labelled, Minimax, NonSaturating, SoftLabelled
 
 __all__ = ["Hack", "NOT_SWITCHES", "chosen", "listing"]
 
@@ -67,15 +67,11 @@ class Hack(Value, family="hack"):
     def critic(self, network: nn.Module) -> None:
         """What is done to the critic's network when it is built."""
 
-    def critic_loss(self, game: Game, real: Tensor, fake: Tensor, rng: Rng) -> Tensor | None:
-        """The critic's loss (n,) in place of the game's own, or None."""
-        return None
-
     def old(self) -> tuple[int, float] | None:
         """How many old samples are kept, and which share of the critic's batch they are; None where none are."""
         return None
 
-    def shown(self, x: Tensor, step: Step) -> Tensor:
+    def show(self, x: Tensor, step: Step) -> Tensor:
         """What the critic sees of samples, real and generated, while the players learn."""
         return x
 
@@ -90,10 +86,6 @@ class Hack(Value, family="hack"):
     def conditioning(self, mode: str) -> str:
         """How the condition enters."""
         return mode
-
-    def draws(self) -> bool:
-        """Whether a sample has randomness beside its code."""
-        return False
 
 
 @dataclass(frozen=True)
@@ -122,6 +114,8 @@ class ModifiedLoss(Hack, name="modified_loss"):
 
     def game(self, game: Game) -> Game:
         """The non-saturating form of the game; InvalidValue where there is none."""
+        if isinstance(game, SoftLabelled):
+            return replace(game, game=self.game(game.game))
         if isinstance(game, FGAN):
             return replace(game, non_saturating=True)
         if isinstance(game, Minimax):
@@ -204,15 +198,12 @@ class SoftLabels(Hack, name="soft_labels"):
         if not 0 <= self.flip < 0.5:
             raise InvalidValue(f"flip is the share of labels exchanged, from 0 to below 0.5, got {self.flip}")
 
-    def critic_loss(self, game: Game, real: Tensor, fake: Tensor, rng: Rng) -> Tensor:
-        """With one label a sample."""
-        stream = generator(rng, real.device)
-        on_real = game.labelled(real, self._labels(real, self.real, self.fake, stream))
-        return on_real + game.labelled(fake, self._labels(fake, self.fake, self.real, stream))
-
-    def _labels(self, output: Tensor, own: Sequence[float], other: Sequence[float], rng: Rng) -> Tensor:
-        flipped, t = uniform(len(output), rng=rng, like=output) < self.flip, uniform(len(output), rng=rng, like=output)
-        return torch.where(flipped, other[0] + (other[1] - other[0]) * t, own[0] + (own[1] - own[0]) * t)
+    def game(self, game: Game) -> Game:
+        """The game with one label a sample; InvalidValue where it has no labels."""
+        if not isinstance(game, Labelled):
+            able = [name for name, kind in Game.members.items() if issubclass(kind, Labelled)]  # type: ignore[attr-defined]
+            raise InvalidValue(f"game={str(game)!r} has no labels to soften; games that have: {', '.join(able)}")
+        return SoftLabelled(game, tuple(self.real), tuple(self.fake), self.flip)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -294,7 +285,7 @@ class InputNoise(Hack, name="input_noise"):
     def __post_init__(self) -> None:
         require_positive(sigma=self.sigma)
 
-    def shown(self, x: Tensor, step: Step) -> Tensor:
+    def show(self, x: Tensor, step: Step) -> Tensor:
         """x + sigma (1 - share of the budget used) ε."""
         return x + self.sigma * max(0.0, 1 - step.fraction) * normal(*x.shape, rng=step.rng, like=x)
 
@@ -381,10 +372,6 @@ class Dropout(Hack, name="dropout"):
     def generator(self, network: nn.Module) -> None:
         """After every activation."""
         put_dropout(network, self.share)
-
-    def draws(self) -> bool:
-        """The units dropped."""
-        return True
 
 
 NOT_SWITCHES: dict[int, tuple[str, str, str]] = {

@@ -30,8 +30,9 @@ from pushforward.densities.columns import OneHot
 from pushforward.densities.likelihoods import bounded
 from pushforward.densities.normals import Normal
 from pushforward.fitting.augment import Augment
-from pushforward.models.deep.gan import GAN, Judged
+from pushforward.models.deep.gan import GAN
 from pushforward.models.deep.hacks import Hack
+from pushforward.models.parts.adversary import Rows, Verdict
 from pushforward.nets.adversaries import Adversaries
 from pushforward.nets.mlp import mlp
 from pushforward.nets.surgery import put_group_norm
@@ -141,7 +142,7 @@ class InfoGAN(GAN):
             if hack.name in REFUSED:
                 raise InvalidValue(f"the hack {hack.name!r} does not go with InfoGAN: {REFUSED[hack.name]}; leave it out")
 
-    # ---------------------------------------------------------------------------------------------- the players
+    # ---------------------------------------------------------------------------------------------- networks
 
     @property
     def code_width(self) -> int:
@@ -163,6 +164,25 @@ class InfoGAN(GAN):
         critic, player = super().phases()
         return [critic, replace(player, optimizer=adam(1e-3, beta1=0.5))]
 
+    def critic_loss(self, batch: Batch, step: Step) -> Terms:
+        """The game's critic loss, the penalties, -λ L_I and -λ of what two views of real images share; L_I itself is logged."""
+        real, fake = Rows(batch.x, batch.y), self.fake_rows(batch, step)
+        comparison = self.adversary.compare(self.critic, real, fake, step)
+        terms = self.adversary.critic_terms(self.critic, comparison, step)
+        self._add_information(terms, comparison.fake)
+        if self.view_weight:
+            again = self.adversary.look(self.critic, real, step)
+            terms["views"] = -self.view_weight * self.shared(comparison.real, again)
+        return self._logged(terms)
+
+    def generator_loss(self, batch: Batch, step: Step) -> Terms:
+        """The game's generator loss and -λ L_I; L_I itself is logged."""
+        z = self.prior(len(batch.x)).rsample(rng=step.rng).to(batch.x)
+        fake = Rows(self.push(z, batch.y), batch.y, z)
+        terms, verdict = self.adversary.generator_terms(self.critic, fake, step, real=Rows(batch.x, batch.y))
+        self._add_information(terms, verdict)
+        return self._logged(terms)
+
     # ---------------------------------------------------------------------------------------------- information
 
     def recognised(self, said: Tensor) -> tuple[tuple[OneHot, ...], Normal]:
@@ -181,38 +201,21 @@ class InfoGAN(GAN):
             found["continuous"] = normal.log_prob(given.continuous) + of_numbers
         return found  # type: ignore[return-value]
 
-    def shared(self, one: Judged, two: Judged) -> Tensor:
+    def shared(self, one: Verdict, two: Verdict) -> Tensor:
         """What two views of the same rows say together about their categories (n,), nats; at most Σ ln K on average."""
         pairs = zip(self.recognised(one.heads[-1])[0], self.recognised(two.heads[-1])[0])
         return torch.stack([shared_information(a.logits, b.logits) for a, b in pairs]).sum(0)
 
-    def critic_terms(self, real: Judged, fake: Judged) -> dict[str, Tensor]:
-        """-λ L_I of its samples, by kind of code, and -λ of what two views of real pictures share, each (n,)."""
-        terms = {**super().critic_terms(real, fake), **self._minus_information(fake)}
-        if self.view_weight and real.again is not None:
-            terms["views"] = -self.view_weight * self.shared(real, real.again())
-        return terms
-
-    def generator_terms(self, fake: Judged) -> dict[str, Tensor]:
-        """-λ L_I, by kind of code, each (n,)."""
-        return {**super().generator_terms(fake), **self._minus_information(fake)}
-
-    def critic_loss(self, batch: Batch, step: Step) -> Terms:
-        """The game's critic loss, the penalties and -λ L_I; L_I itself is logged."""
-        return self._reported(super().critic_loss(batch, step))
-
-    def generator_loss(self, batch: Batch, step: Step) -> Terms:
-        """The game's generator loss and -λ L_I; L_I itself is logged."""
-        return self._reported(super().generator_loss(batch, step))
-
     def _weights(self) -> dict[str, float]:
         return {"categories": self.weight, "continuous": self.continuous_weight, "views": self.view_weight}
 
-    def _minus_information(self, fake: Judged) -> dict[str, Tensor]:
-        assert fake.z is not None
-        return {name: -self._weights()[name] * value for name, value in self.information(fake.heads[-1], fake.z).items()}
+    def _add_information(self, terms: Terms, verdict: Verdict) -> None:
+        """-λ L_I of samples whose codes are known, by kind of code, each (n,)."""
+        assert verdict.z is not None
+        for name, value in self.information(verdict.heads[-1], verdict.z).items():
+            terms[name] = -self._weights()[name] * value
 
-    def _reported(self, terms: Terms) -> Terms:
+    def _logged(self, terms: Terms) -> Terms:
         for name, weight in self._weights().items():
             if name in terms and weight:
                 terms.logged[f"information_{name}"] = -terms[name].detach().mean() / weight
@@ -229,12 +232,13 @@ class InfoGAN(GAN):
         """
         stream = generator(rng, batch.x.device)
         found = super().vitals(batch, rng=stream)
-        z = self.draw(len(batch.x), rng=stream, like=batch.x)
-        fake = self._judged(self.push(z, batch.y, rng=stream), batch.y)
+        z = self.prior(len(batch.x)).rsample(rng=stream).to(batch.x)
+        fake = self.adversary.judge(self.critic, self.push(z, batch.y, rng=stream), batch.y)
         for name, value in self.information(fake.heads[-1], z).items():
             found[f"information_{name}"] = float(value.mean())
         if self.view_weight:
-            views = (self._judged(self._shown(batch.x, Step(0, 1.0, stream)), batch.y) for _ in range(2))
+            rows, step = Rows(batch.x, batch.y), Step(0, 1.0, stream)
+            views = [self.adversary.look(self.critic, rows, step) for _ in range(2)]
             found["information_views"] = float(self.shared(*views).mean())
         if self.categories:
             found["information_share"] = found["information_categories"] / self._law(z).entropies[0]
@@ -258,10 +262,6 @@ class InfoGAN(GAN):
         """p(z), n rows: N(0, noise_scale² I), uniform one-hot blocks, U[-1, 1]."""
         return self._law(next(self.generator.parameters()), n)
 
-    def draw(self, n: int, *, rng: Rng = None, like: Tensor) -> Tensor:
-        """n codes (n, code_width)."""
-        return self._law(like, n).rsample(rng=rng)
-
     def parts(self, z: Tensor) -> Parts:
         """A code (n, code_width) taken apart: noise (n, latent), a block (n, K) for each category code, numbers (n, continuous)."""
         if z.ndim != 2 or z.shape[1] != self.code_width:
@@ -280,7 +280,7 @@ class InfoGAN(GAN):
         return self.blockwise(self._read, u, self.to_condition(y, len(u)))
 
     def _read(self, u: Tensor, y: Tensor | None) -> Tensor:
-        laws, normal = self.recognised(self._judged(u, y).heads[-1])
+        laws, normal = self.recognised(self.adversary.judge(self.critic, u, y).heads[-1])
         return torch.cat([u.new_zeros(len(u), self.latent), *(law.mean for law in laws), normal.mean], 1)
 
 

@@ -11,15 +11,17 @@ nearest_sample  median distance of a row to its nearest sample, over the same
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.core.model import Symptom
+from pushforward.core.phase import Batch
+from pushforward.models.parts.adversary import Adversary
 from pushforward.objectives.games import Game
 
-__all__ = ["distances", "overfitting", "slope", "gradient_norm", "symptoms"]
+__all__ = ["adversarial_vitals", "distances", "overfitting", "slope", "gradient_norm", "symptoms"]
 
 WON = 0.98
 UNIFORM = 0.05
@@ -27,6 +29,35 @@ OVERFITTED = 0.5
 SATURATED = 0.01
 ERRORS = 3.0
 NARROW = 64
+
+
+def adversarial_vitals(
+    adversary: Adversary,
+    critic: nn.Module,
+    batch: Batch,
+    fake: Tensor,
+    seen: tuple[Tensor, Tensor | None],
+    display: Callable[[Tensor], Tensor],
+) -> dict[str, float]:
+    """Accuracy, overfitting, slope and distances, from held-out rows, as many samples, and rows that were learnt from.
+
+    Arguments:
+        adversary, critic: whose verdicts are asked.
+        batch: rows (n, *event) the critic has not seen, with conditions.
+        fake: samples (n, *event) under the same conditions.
+        seen: rows learnt from, with conditions; possibly none.
+        display: what is done to rows before the critic sees them.
+    """
+
+    def outputs(x: Tensor, y: Tensor | None) -> Tensor:
+        return adversary.look_at_all(critic, display(x) if len(x) else x, y)
+
+    on_real, on_fake = outputs(batch.x, batch.y), outputs(fake, batch.y)
+    on_seen = outputs(seen[0].to(batch.x), None if seen[1] is None else seen[1].to(batch.x))
+    vitals = {"accuracy": float(adversary.game.right(on_real, on_fake).mean()), **distances(fake, batch.x)}
+    vitals["overfitting"] = overfitting(on_seen, on_real, on_fake)
+    vitals["slope"] = slope(adversary.game, on_fake, on_real)
+    return vitals
 
 
 def distances(fake: Tensor, real: Tensor) -> dict[str, float]:

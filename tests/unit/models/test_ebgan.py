@@ -37,7 +37,7 @@ def test_the_energy_is_the_length_of_the_error_in_standard_deviations() -> None:
 def test_the_players_losses_by_hand() -> None:
     model = fitted(margin=1.5, pull_away=0.3)
     batch = Batch(model.to_model(X[:12]))
-    fake = model.push(model.draw(12, rng=step().rng, like=batch.x))
+    fake = model.push(model.prior(12).rsample(rng=step().rng))
     energies = [(u - model.critic.decoder(model.critic.encoder(u))).norm(dim=1) for u in (batch.x, fake)]
     assert torch.allclose(model.critic_loss(batch, step())["critic"], energies[0] + (1.5 - energies[1]).clamp_min(0))
     terms = model.generator_loss(batch, step())
@@ -48,8 +48,8 @@ def test_the_players_losses_by_hand() -> None:
 
 
 def test_the_margin_is_the_energy_of_restoring_only_the_mean() -> None:
-    assert fitted().played.margin == math.sqrt(3)  # type: ignore[attr-defined]
-    assert fitted(margin=0.7).played.margin == 0.7  # type: ignore[attr-defined]
+    assert fitted().adversary.game.margin == math.sqrt(3)  # type: ignore[attr-defined]
+    assert fitted(margin=0.7).adversary.game.margin == 0.7  # type: ignore[attr-defined]
 
 
 def test_vitals_and_symptoms() -> None:
@@ -75,7 +75,7 @@ def test_pictures_by_convolutions(tmp_path: Path) -> None:
     again = pf.load(tmp_path / "run")
     assert torch.equal(again.energy(x), model.energy(x))
     assert torch.equal(again.sample(3, rng=0), model.sample(3, rng=0))
-    assert again.played == model.played
+    assert again.adversary.game == model.adversary.game
 
 
 def test_conditions_reach_both_halves_of_the_critic() -> None:

@@ -15,6 +15,7 @@ from pushforward.core.events import CancelToken
 from pushforward.core.phase import Batch, Step
 from pushforward.fitting.loop import Loop
 from pushforward.models.deep.vital_signs import distances, overfitting, slope, symptoms
+from pushforward.nets.critics import row_by_row
 from pushforward.nets.mlp import MLP
 from pushforward.objectives.games import Hinge, Minimax, NonSaturating
 
@@ -46,7 +47,7 @@ def test_the_critic_is_shown_augmented_pictures_of_both_kinds_and_samples_stay_a
     given, plain = Batch(model.to_model(PICTURES[:12])), fitted(x=PICTURES, penalties=())
     plain.generator.load_state_dict(model.generator.state_dict())
     plain.critic.load_state_dict(model.critic.state_dict())
-    codes = model.draw(12, rng=step().rng, like=given.x)
+    codes = model.prior(12).rsample(rng=step().rng)
     fake = model.push(codes)
     assert torch.equal(fake, plain.push(codes))
     expected = NonSaturating().critic(model.critic(given.x.flip(-1))[:, 0], model.critic(fake.flip(-1))[:, 0])
@@ -60,11 +61,11 @@ def test_vital_signs_are_of_pictures_as_the_critic_is_shown_them() -> None:
     model = fitted(x=PICTURES, critic_augment=["flip(share=1.0)"])
     given = Batch(model.to_model(PICTURES[:20]))
     model.recent(given.x.flip(-1) + 1, None)
-    fake = model._generate(given, 7)
+    fake = model.generate(given, 7)
     real_output, fake_output = model.critic(given.x.flip(-1))[:, 0], model.critic(fake.flip(-1))[:, 0]
     found = model.vitals(given, rng=7)
-    assert found["accuracy"] == pytest.approx(float(model.played.right(real_output, fake_output).mean()))
-    assert found["slope"] == pytest.approx(float(slope(model.played, fake_output, real_output)))
+    assert found["accuracy"] == pytest.approx(float(model.adversary.game.right(real_output, fake_output).mean()))
+    assert found["slope"] == pytest.approx(float(slope(model.adversary.game, fake_output, real_output)))
 
 
 @pytest.mark.parametrize("labelled", [False, True])
@@ -79,7 +80,7 @@ def test_vital_signs_of_networks_in_bfloat16(make: Any, labelled: bool) -> None:
     rounded = model.vitals(given, rng=0)
     assert all(torch.isfinite(torch.tensor(value)) for value in rounded.values())
     with torch.no_grad():
-        single = distances(model._generate(given, torch.Generator().manual_seed(0)).float(), given.x.float())
+        single = distances(model.generate(given, torch.Generator().manual_seed(0)).float(), given.x.float())
     assert {name: rounded[name] for name in single} == pytest.approx(single, rel=1e-5)
 
 
@@ -110,9 +111,9 @@ def test_what_the_critic_cannot_be_shown_is_refused(augment: Any, why: str) -> N
 def test_packs_are_neighbours_side_by_side() -> None:
     model = fitted(packing=2)
     rows = torch.arange(12.0).reshape(4, 3)
-    packs, _ = model._packs(rows, None)
+    packs, _ = model.adversary.pack(rows, None)
     assert packs.tolist() == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]]
-    pictures, conditions = model._packs(torch.arange(16.0).reshape(4, 1, 2, 2), torch.arange(4.0)[:, None])
+    pictures, conditions = model.adversary.pack(torch.arange(16.0).reshape(4, 1, 2, 2), torch.arange(4.0)[:, None])
     assert pictures.shape == (2, 2, 2, 2)
     assert pictures[1, 1].tolist() == [[12, 13], [14, 15]]
     assert conditions.tolist() == [[0, 1], [2, 3]]  # type: ignore[union-attr]
@@ -121,7 +122,7 @@ def test_packs_are_neighbours_side_by_side() -> None:
 def test_a_packed_loss_is_the_mean_over_packs() -> None:
     model = fitted(packing=2, penalties=())
     given = batch(model)
-    fake = model.push(model.draw(12, rng=step().rng, like=given.x))
+    fake = model.push(model.prior(12).rsample(rng=step().rng))
     loss = model.critic_loss(given, step())["critic"]
     real_outputs, fake_outputs = model.critic(given.x.reshape(6, 6)), model.critic(fake.reshape(6, 6))
     assert loss.shape == (12,)
@@ -155,7 +156,7 @@ def test_the_auxiliary_classifiers_losses_by_hand() -> None:
     """Both players lower the cross-entropy of labels; the critic on real and generated samples (Odena et al. 2017, Eq. 3)."""
     model = fitted(x=X, y=Y, conditioning="auxiliary", penalties=())
     given = batch(model, y=Y)
-    fake = model.push(model.draw(12, rng=step().rng, like=given.x), given.y)
+    fake = model.push(model.prior(12).rsample(rng=step().rng), given.y)
     entropy = torch.nn.CrossEntropyLoss(reduction="none")
     on_real, on_fake = entropy(model.critic(given.x)[1], Y[:12]), entropy(model.critic(fake)[1], Y[:12])
     assert torch.allclose(model.critic_loss(given, step())["labels"], on_real + on_fake)
@@ -169,7 +170,10 @@ def test_the_projection_critic_sees_the_condition_only_in_the_projection() -> No
     *trunk, head = model.critic.layers
     for layer in trunk:
         features = layer(features)
-    assert torch.allclose(model._judge(given.x, given.y), (head(features) + (v.T[Y[:12]] * features).sum(1, keepdim=True)).squeeze(1))
+    assert torch.allclose(
+        model.adversary.judge(model.critic, given.x, given.y).output,
+        (head(features) + (v.T[Y[:12]] * features).sum(1, keepdim=True)).squeeze(1),
+    )
 
 
 def test_an_auxiliary_classifier_needs_labels() -> None:
@@ -185,24 +189,24 @@ def test_categories_are_shares_that_sum_to_one() -> None:
     frame = pd.DataFrame({"size": X[:, 0].numpy(), "kind": [("a", "b", "c")[i % 3] for i in range(128)]})
     source = pf.read(frame, categorical=["kind"], label=False)
     model = pf.GAN(latent=2, hidden=(8,), hacks=["normalise"]).fit(source, by=pf.Trainer(steps=2, batch=32))
-    u = model.push(model.draw(6, rng=0, like=torch.empty(0)))
+    u = model.push(model.prior(6).rsample(rng=0))
     assert u.shape == (6, 4)
     assert torch.allclose(u[:, 1:].sum(1), torch.ones(6))
     assert set(model.space.export(model.sample(20, rng=0))["kind"]) <= {"a", "b", "c"}
 
 
 @pytest.mark.parametrize("mode", ["concatenation", "projection", "auxiliary"])
-def test_real_and_generated_judged_at_once_are_judged_as_apart(mode: str) -> None:
+def test_real_and_generated_judged_at_once_are_judged_as_apart(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = fitted(x=X, y=Y, conditioning=mode)
     given = batch(model, y=Y)
-    assert model.row_by_row
+    assert row_by_row(model.critic)
     at_once = model.critic_loss(given, step())
-    model.row_by_row = False
+    monkeypatch.setattr("pushforward.models.parts.adversary.row_by_row", lambda network: False)
     apart = model.critic_loss(given, step())
     assert at_once.keys() == apart.keys()
     assert all(torch.allclose(at_once[name], apart[name]) for name in apart)
     for hack in ("batch_norm", "batch_discrimination"):
-        assert not fitted(hacks=[hack]).row_by_row
+        assert not row_by_row(fitted(hacks=[hack]).critic)
 
 
 # ------------------------------------------------------------------------------------------------- constraints

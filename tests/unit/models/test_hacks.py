@@ -24,15 +24,15 @@ ACTS = {
     "spherical_z": {"codes"},
     "batch_norm": {"generator", "critic"},
     "no_sparse_gradients": {"generator", "critic"},
-    "soft_labels": {"critic_loss"},
+    "soft_labels": {"game"},
     "replay": {"old"},
     "sgd_critic": {"critic_optimizer"},
     "labels": {"check", "conditioning"},
-    "input_noise": {"shown"},
+    "input_noise": {"show"},
     "more_critic_steps": {"critic_steps"},
     "batch_discrimination": {"trunk"},
     "embedded_conditions": {"check", "conditioning"},
-    "dropout": {"generator", "draws"},
+    "dropout": {"generator"},
 }
 
 
@@ -105,7 +105,7 @@ def test_the_modified_loss_is_the_non_saturating_one() -> None:
     with pytest.raises(pf.InvalidValue, match="leave this hack out"):
         hack.game(Hinge())
     model = fitted("modified_loss", game="minimax")
-    assert (str(model.game), str(model.played)) == ("minimax", "non_saturating")
+    assert (str(model.game), str(model.adversary.game)) == ("minimax", "non_saturating")
 
 
 def test_spherical_codes_lie_on_the_sphere_and_straight_paths_become_great_circles() -> None:
@@ -139,12 +139,12 @@ def test_soft_labels_by_hand() -> None:
     c = torch.tensor([0.5, -1.0, 2.0], dtype=torch.float64)
     hack, d = read(Hack, "soft_labels(real=(0.9, 0.9), fake=(0.2, 0.2), flip=0.0)"), torch.sigmoid(c)
     expected = -(0.9 * d.log() + 0.1 * (1 - d).log()) - (0.2 * d.log() + 0.8 * (1 - d).log())
-    assert torch.allclose(hack.critic_loss(NonSaturating(), c, c, 0), expected)
+    assert torch.allclose(hack.game(NonSaturating()).critic(c, c, rng=0), expected)
     many = torch.full((100_000,), 0.7, dtype=torch.float64)
-    noisy = read(Hack, "soft_labels(flip=0.0)").critic_loss(NonSaturating(), many, many, 0)
+    noisy = read(Hack, "soft_labels(flip=0.0)").game(NonSaturating()).critic(many, many, rng=0)
     mean = NonSaturating().labelled(many[:1], torch.tensor(0.95)) + NonSaturating().labelled(many[:1], torch.tensor(0.15))
     assert float(noisy.mean()) == pytest.approx(float(mean), abs=2e-3)
-    flipped = read(Hack, "soft_labels(flip=0.25)").critic_loss(NonSaturating(), many, -many, 0)
+    flipped = read(Hack, "soft_labels(flip=0.25)").game(NonSaturating()).critic(many, -many, rng=0)
     real, fake = 0.95 * 0.75 + 0.15 * 0.25, 0.15 * 0.75 + 0.95 * 0.25
     both = NonSaturating().labelled(many[:1], torch.tensor(real)) + NonSaturating().labelled(-many[:1], torch.tensor(fake))
     assert float(flipped.mean()) == pytest.approx(float(both), abs=4e-3)
@@ -165,8 +165,9 @@ def test_replay_mixes_old_samples_into_the_critics_batch_only() -> None:
     model = fitted("replay(capacity=64, share=0.25)", steps=4)
     assert int(model.old.count) == 128
     batch = Batch(model.to_model(X[:16]))
-    x, _, z = model._generated(batch, step().rng)
-    fresh = model.push(model.draw(16, rng=step().rng, like=batch.x))
+    rows = model.fake_rows(batch, step())
+    x, z = rows.x, rows.z
+    fresh = model.push(model.prior(16).rsample(rng=step().rng))
     assert torch.equal(x[:12], fresh[4:])
     assert z is None
     held = model.old.held()[0]
@@ -195,9 +196,9 @@ def test_labels_are_used_or_asked_for() -> None:
 
 def test_input_noise_falls_to_nothing_over_the_budget() -> None:
     hack, x = read(Hack, "input_noise(sigma=0.5)"), torch.zeros(20_000, dtype=torch.float64)
-    assert float(hack.shown(x, step()).std()) == pytest.approx(0.5, rel=0.03)
-    assert float(hack.shown(x, step(0.8)).std()) == pytest.approx(0.1, rel=0.03)
-    assert torch.equal(hack.shown(x, step(1.0)), x)
+    assert float(hack.show(x, step()).std()) == pytest.approx(0.5, rel=0.03)
+    assert float(hack.show(x, step(0.8)).std()) == pytest.approx(0.1, rel=0.03)
+    assert torch.equal(hack.show(x, step(1.0)), x)
     model = fitted("input_noise(sigma=0.5)")
     noisy, plain = losses(model), losses(model, 1.0)
     assert all(a != b for a, b in zip(noisy, plain))
@@ -212,8 +213,12 @@ def test_batch_discrimination_makes_the_critic_see_the_batch() -> None:
     model, plain = fitted("batch_discrimination"), fitted()
     x = torch.randn(6, 3, dtype=torch.float64)
     alike = torch.cat([x[:1], x[:1].expand(5, -1)])
-    assert not torch.allclose(model._judge(x, None)[:1], model._judge(alike, None)[:1])
-    assert torch.allclose(plain._judge(x, None)[:1], plain._judge(alike, None)[:1])
+    assert not torch.allclose(
+        model.adversary.judge(model.critic, x, None).output[:1], model.adversary.judge(model.critic, alike, None).output[:1]
+    )
+    assert torch.allclose(
+        plain.adversary.judge(plain.critic, x, None).output[:1], plain.adversary.judge(plain.critic, alike, None).output[:1]
+    )
 
 
 def test_embedded_conditions_enter_pictures_as_channels() -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.core.phase import Batch, Step
+from pushforward.nets.critics import row_by_row
 from pushforward.objectives.views import shared_information
 
 X = torch.randn(128, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -31,7 +32,7 @@ def step() -> Step:
 def test_a_code_is_noise_then_categories_then_numbers() -> None:
     model = fitted()
     assert model.code_width == 2 + 7 + 2
-    z = model.draw(5, rng=0, like=X)
+    z = model.prior(5).rsample(rng=0)
     assert torch.equal(model.prior(5).rsample(rng=0), z)
     assert torch.isfinite(model.prior(5).log_prob(z)).all()
     assert model.decode(z).shape == (5, 3)
@@ -43,7 +44,7 @@ def test_a_code_is_noise_then_categories_then_numbers() -> None:
 
 def test_narrow_noise_is_drawn_and_stored(tmp_path: Path) -> None:
     model = fitted(noise_scale=0.25)
-    assert torch.allclose(model.draw(500, rng=0, like=X)[:, :2], 0.25 * fitted().draw(500, rng=0, like=X)[:, :2])
+    assert torch.allclose(model.prior(500).rsample(rng=0)[:, :2], 0.25 * fitted().prior(500).rsample(rng=0)[:, :2])
     model.save(tmp_path / "model")
     again = pf.load(tmp_path / "model")
     assert again.noise_scale == 0.25
@@ -56,8 +57,8 @@ def test_two_views_of_real_pictures_are_compared_by_their_categories() -> None:
     x, model = PICTURES, fitted(x=PICTURES, critic_augment=["flip"], view_weight=0.5, penalties=())
     given = Batch(model.to_model(x[:16]))
     rng = step()
-    model.draw(16, rng=rng.rng, like=given.x)
-    views = [model._shown(given.x, rng) for _ in range(3)]  # of real pictures, of generated ones, of real ones again
+    model.prior(16).rsample(rng=rng.rng)
+    views = [model.adversary.show(given.x, rng) for _ in range(3)]  # of real pictures, of generated ones, of real ones again
     logits = [model.critic(view)[-1] for view in (views[0], views[2])]
     expected = sum(shared_information(one, two) for one, two in zip(logits[0][:, :7].split([4, 3], 1), logits[1][:, :7].split([4, 3], 1)))
     terms = model.critic_loss(given, step())
@@ -100,7 +101,7 @@ def test_encode_gives_what_q_reads_in_the_same_layout() -> None:
 def test_information_by_hand() -> None:
     """log Q + H: cross-entropies of the categories, a normal density of the numbers."""
     model = fitted()
-    z = model.draw(6, rng=0, like=X)
+    z = model.prior(6).rsample(rng=0)
     said = torch.randn(6, 7 + 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     found = model.information(said, z)
     entropy = torch.nn.CrossEntropyLoss(reduction="none")
@@ -112,7 +113,7 @@ def test_information_by_hand() -> None:
 
 def test_a_code_that_is_read_without_error_has_its_whole_entropy() -> None:
     model = fitted(continuous=0)
-    z = model.draw(50, rng=0, like=X)
+    z = model.prior(50).rsample(rng=0)
     assert model.information(1e4 * z[:, 2:], z)["categories"].tolist() == pytest.approx([math.log(12)] * 50)
     assert model.information(0 * z[:, 2:], z)["categories"].tolist() == pytest.approx([0] * 50)
 
@@ -120,7 +121,7 @@ def test_a_code_that_is_read_without_error_has_its_whole_entropy() -> None:
 def test_minus_lambda_information_is_in_both_losses() -> None:
     model = fitted(weight=0.7, continuous_weight=0.2, penalties=())
     batch = Batch(model.to_model(X[:12]))
-    z = model.draw(12, rng=step().rng, like=batch.x)
+    z = model.prior(12).rsample(rng=step().rng)
     known = model.information(model.critic(model.push(z))[-1], z)
     for terms in (model.critic_loss(batch, step()), model.generator_loss(batch, step())):
         assert torch.allclose(terms["categories"], -0.7 * known["categories"])
@@ -175,7 +176,7 @@ def test_a_pictures_code_is_its_own(network: str) -> None:
     x = torch.rand(64, 1, 16, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     model = fitted(2, x, network=network)
     assert torch.allclose(model.encode(x)[:1], model.encode(x[:1]), atol=1e-9)
-    assert model.row_by_row
+    assert row_by_row(model.critic)
 
 
 @pytest.mark.parametrize("kinds", [{"categories": ()}, {"continuous": 0}, {"categories": (5,), "continuous": 0}])
