@@ -17,30 +17,7 @@ import torch
 import pushforward as pf
 from pushforward.core.model import Learner
 from pushforward.core.source import as_source
-from tests.contracts.test_models import NAMES, PICTURES, data, fitted, rows
-
-VERBS = ("encode", "log_prob", "elbo", "assign", "responsibilities")
-
-
-def asked(model: Any, x: Any) -> dict[str, torch.Tensor]:
-    """What the model says of x, and what it draws."""
-    found = {}
-    for verb in VERBS:
-        if hasattr(model, verb):
-            found[verb] = (getattr(model, verb)(x, rng=0) if verb == "elbo" else getattr(model, verb)(x)).detach()
-    if hasattr(model, "sample"):
-        found["sample"] = model.sample(4, rng=0).detach()
-    return found
-
-
-@pytest.fixture(scope="module", params=NAMES)
-def name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def model(name: str) -> Any:
-    return fitted(name)
+from tests.small_models import PICTURES, VERBS, asked, data, fitted, rows
 
 
 @pytest.fixture(autouse=True)

@@ -13,71 +13,7 @@ import torch
 import pushforward as pf
 from pushforward.core.capabilities import capabilities
 from pushforward.core.model import Learner
-from pushforward.core.registry import catalogue
-
-MODELS = {name: cls for name, cls in pf.registered_models() if name in catalogue}  # not those that other tests register
-NAMES = list(MODELS)
-SMALL: dict[str, dict[str, Any]] = {
-    "pca": {"components": 2},
-    "autoencoder": {"latent": 2, "hidden": (8,)},
-    "vae": {"latent": 2, "hidden": (8,)},
-    "gan": {"latent": 2, "hidden": (8,)},
-    "dcgan": {"latent": 2, "width": 4},
-    "r3gan": {"latent": 2, "width": 8, "blocks": 1, "gamma": 0.1},
-    "infogan": {"latent": 2, "categories": (3,), "continuous": 1, "hidden": (8,)},
-    "ebgan": {"latent": 2, "code": 2, "hidden": (32,)},
-    "gmm": {"components": 2},
-    "kmeans": {"clusters": 2},
-}
-PICTURES = {"dcgan", "r3gan"}
-"""Models that take pictures and nothing else."""
-
-
-def rows(n: int = 96, d: int = 3, seed: int = 0) -> torch.Tensor:
-    stream = torch.Generator().manual_seed(seed)
-    x = torch.randn(n, d, generator=stream, dtype=torch.float64)
-    return x * torch.linspace(1, 3, d, dtype=torch.float64) + 5
-
-
-def pictures(n: int = 96, seed: int = 0) -> torch.Tensor:
-    stream = torch.Generator().manual_seed(seed)
-    return torch.rand(n, 1, 8, 9, generator=stream, dtype=torch.float64) * 2 + 4
-
-
-def data(name: str, seed: int = 0) -> torch.Tensor:
-    """Data that the model takes."""
-    return pictures(seed=seed) if name in PICTURES else rows(seed=seed)
-
-
-def make(name: str) -> Any:
-    return MODELS[name](**SMALL.get(name, {}))
-
-
-def fitted(name: str, x: Any = None, **how: Any) -> Any:
-    model = make(name)
-    by = pf.Trainer(epochs=2, batch=32, seed=how.pop("seed", 0), **how) if isinstance(model, Learner) else None
-    return model.fit(data(name) if x is None else x, by=by)
-
-
-@pytest.fixture(scope="module", params=NAMES)
-def name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def model(name: str) -> Any:
-    return fitted(name)
-
-
-def same(one: Any, two: Any, x: Any) -> None:
-    """Both models say the same about x and draw the same."""
-    for verb in ("encode", "log_prob", "assign", "responsibilities"):
-        if hasattr(one, verb):
-            assert torch.equal(getattr(one, verb)(x), getattr(two, verb)(x)), verb
-    if hasattr(one, "elbo"):
-        assert torch.equal(one.elbo(x, rng=3), two.elbo(x, rng=3))
-    if hasattr(one, "sample"):
-        assert torch.equal(one.sample(7, rng=3), two.sample(7, rng=3))
+from tests.small_models import MODELS, PICTURES, data, fitted, make, rows, same
 
 
 def test_hyperparameters_are_the_arguments_of_init(name: str) -> None:

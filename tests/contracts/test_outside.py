@@ -17,7 +17,7 @@ from pushforward.core.registry import catalogue
 from pushforward.core.source import Arrays
 from pushforward.core.space import Column, Space
 from pushforward.metrics.likelihood import iwae
-from tests.contracts.test_models import PICTURES, fitted, rows
+from tests.small_models import PICTURES, fitted, rows
 
 MODELS = {name: cls for name, cls in pf.registered_models() if name in catalogue}
 STREAM = torch.Generator().manual_seed(0)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from tests.contracts.test_models import NAMES, data, fitted, rows, same
+from tests.small_models import NAMES, data, fitted, rows, same
 
 
 def through_pickle(model: Any) -> Any:

@@ -15,31 +15,19 @@ import torch
 import pushforward as pf
 from pushforward.core.model import Learner
 from pushforward.core.moments import Moments
-from pushforward.core.registry import catalogue
 from pushforward.core.scan import scan
 from pushforward.core.source import as_source
+from tests import small_models
 from tests.linear_gaussian import LinearGaussian
+from tests.small_models import MODELS, PICTURES
 
-MODELS = {name: cls for name, cls in pf.registered_models() if name in catalogue}
-PICTURES = {"dcgan", "r3gan"}
-SETTINGS: dict[str, dict[str, Any]] = {
-    "pca": {"components": 1},
-    "autoencoder": {"latent": 2, "hidden": (8,)},
-    "vae": {"latent": 2, "hidden": (8,)},
-    "gan": {"latent": 2, "hidden": (8,)},
-    "infogan": {"latent": 2, "categories": (3,), "continuous": 1, "hidden": (8,)},
-    "ebgan": {"latent": 2, "code": 2, "hidden": (32,)},
-    "gmm": {"components": 2},
-    "kmeans": {"clusters": 2},
-}
 LEARNERS = [name for name, cls in MODELS.items() if issubclass(cls, Learner) and name not in PICTURES]
 ALL = [name for name in MODELS if name not in PICTURES]
 
 
 def fitted(name: str, x: Any) -> Any:
-    model = MODELS[name](**SETTINGS.get(name, {}))
-    by = pf.Trainer(steps=6, batch=16, held_out=0.25) if isinstance(model, Learner) else None
-    return model.fit(x, by=by)
+    settings = {"components": 1} if name == "pca" else None
+    return small_models.fitted(name, x, settings=settings, steps=6, batch=16, held_out=0.25)
 
 
 def points(n: int = 64, d: int = 2) -> torch.Tensor:
@@ -47,11 +35,8 @@ def points(n: int = 64, d: int = 2) -> torch.Tensor:
 
 
 def said(model: Any, x: Any) -> dict[str, torch.Tensor]:
-    """All that a model says of rows, and what it draws."""
-    found = {verb: getattr(model, verb)(x) for verb in ("encode", "log_prob", "assign", "responsibilities") if hasattr(model, verb)}
-    if hasattr(model, "elbo"):
-        found["elbo"] = model.elbo(x, rng=0)
-    return {verb: value.detach().to(torch.float64) for verb, value in found.items()}
+    """All that a model says of rows, as float64."""
+    return {verb: value.to(torch.float64) for verb, value in small_models.said(model, x).items()}
 
 
 # ------------------------------------------------------------------------------------- the same numbers in any container

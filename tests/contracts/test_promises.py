@@ -15,7 +15,7 @@ import pushforward as pf
 from pushforward.core import capabilities as protocols
 from pushforward.core.capabilities import capabilities
 from pushforward.core.registry import catalogue, unlisted
-from tests.contracts.test_models import MODELS, NAMES, data, fitted, rows
+from tests.small_models import MODELS, NAMES, data, fitted, rows
 
 X = rows(60, 2)
 CASES: dict[str, Any] = {

@@ -22,7 +22,7 @@ from pushforward.core.random import generator, normal
 from pushforward.core.registry import Value, catalogue
 from pushforward.fitting.em import EM
 from pushforward.fitting.film import Film
-from tests.contracts.test_models import NAMES, data, fitted, make, rows
+from tests.small_models import NAMES, data, fitted, make, rows
 
 KINDS = {
     "numpy": lambda v: np.bool_(v) if isinstance(v, bool) else np.int64(v) if isinstance(v, int) else np.float64(v),

@@ -15,8 +15,8 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.core.model import Learner
-from pushforward.core.registry import catalogue
 from pushforward.models.classical.pca import evidence
+from tests.small_models import MODELS, NAMES, PICTURES, SMALL
 
 CLASSICAL: dict[str, Callable[[], Any]] = {
     "gaussian": pf.Gaussian,
@@ -143,21 +143,12 @@ def test_a_unit_and_an_offset_for_each_column(name: str, powers: tuple[int, int]
     compare(name, a, a * torch.tensor([2.0**o if o else 0.0 for o in offsets], dtype=torch.float64))
 
 
-@pytest.mark.parametrize("name", [n for n in catalogue if n not in ("dcgan", "r3gan")])
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in PICTURES])
 @pytest.mark.parametrize("power", [-100, -33, 33, 100])
 def test_every_registered_model(name: str, power: int) -> None:
     """Learners too, which see standardised rows: one seed, one draw, in any unit."""
-    cls = dict(pf.registered_models())[name]
-    small: dict[str, Any] = {"latent": 2, "hidden": (8,)}
-    options = {
-        "autoencoder": small,
-        "vae": small,
-        "gan": small,
-        "infogan": {"latent": 2, "categories": (3,), "continuous": 1, "hidden": (8,)},
-        "ebgan": {"latent": 2, "code": 2, "hidden": (32,)},
-        "gmm": {"components": 2},
-        "kmeans": {"clusters": 2},
-    }.get(name, {})
+    options = {} if name == "pca" else SMALL.get(name, {})
+    cls = MODELS[name]
     a = 2.0**power
     by = pf.Trainer(steps=3, batch=32, seed=0) if issubclass(cls, Learner) else None
     with warnings.catch_warnings():

@@ -10,24 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
-import pushforward as pf
 from pushforward.core import blocks
 from pushforward.core.blocks import in_blocks
+from tests import small_models
 
 X = torch.rand(100, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
 def fitted(name: str, y: Any = None) -> Any:
-    settings: dict[str, Any] = {
-        "vae": {"latent": 2, "hidden": (8,)},
-        "autoencoder": {"latent": 2, "hidden": (8,)},
-        "gan": {"latent": 2, "hidden": (8,)},
-        "dcgan": {"latent": 2, "width": 4},
-        "infogan": {"latent": 2, "categories": (3,), "continuous": 1, "hidden": (8,)},
-        "ebgan": {"latent": 2, "code": 2, "hidden": (32,)},
-    }
-    model = dict(pf.registered_models())[name](**settings[name])
-    return model.fit(X, y, by=pf.Trainer(steps=3, batch=32)).double()
+    return small_models.fitted(name, X, y, steps=3).double()
 
 
 VERBS = {

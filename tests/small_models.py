@@ -1,0 +1,77 @@
+"""Every registered model, as small as it comes: its settings, data it takes, itself fitted, and all that it says of rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+import pushforward as pf
+from pushforward.core.model import Learner
+from pushforward.core.registry import catalogue
+
+MODELS = {name: cls for name, cls in pf.registered_models() if name in catalogue}  # not those that other tests register
+NAMES = list(MODELS)
+SMALL: dict[str, dict[str, Any]] = {
+    "pca": {"components": 2},
+    "autoencoder": {"latent": 2, "hidden": (8,)},
+    "vae": {"latent": 2, "hidden": (8,)},
+    "gan": {"latent": 2, "hidden": (8,)},
+    "dcgan": {"latent": 2, "width": 4},
+    "r3gan": {"latent": 2, "width": 8, "blocks": 1, "gamma": 0.1},
+    "infogan": {"latent": 2, "categories": (3,), "continuous": 1, "hidden": (8,)},
+    "ebgan": {"latent": 2, "code": 2, "hidden": (32,)},
+    "gmm": {"components": 2},
+    "kmeans": {"clusters": 2},
+}
+PICTURES = {"dcgan", "r3gan"}
+"""Models that take pictures and nothing else."""
+VERBS = ("encode", "log_prob", "elbo", "assign", "responsibilities")
+
+
+def rows(n: int = 96, d: int = 3, seed: int = 0) -> torch.Tensor:
+    stream = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, d, generator=stream, dtype=torch.float64)
+    return x * torch.linspace(1, 3, d, dtype=torch.float64) + 5
+
+
+def pictures(n: int = 96, seed: int = 0) -> torch.Tensor:
+    stream = torch.Generator().manual_seed(seed)
+    return torch.rand(n, 1, 8, 9, generator=stream, dtype=torch.float64) * 2 + 4
+
+
+def data(name: str, seed: int = 0) -> torch.Tensor:
+    """Data that the model takes."""
+    return pictures(seed=seed) if name in PICTURES else rows(seed=seed)
+
+
+def make(name: str, **settings: Any) -> Any:
+    """The model, not fitted yet."""
+    return MODELS[name](**{**SMALL.get(name, {}), **settings})
+
+
+def fitted(name: str, x: Any = None, y: Any = None, *, settings: Any = None, **how: Any) -> Any:
+    """The model of x, by two epochs (or as `how` says) where it learns by gradients."""
+    model = make(name, **(settings or {}))
+    how = {"batch": 32, "seed": 0, **how} if {"steps", "epochs"} & how.keys() else {"epochs": 2, "batch": 32, "seed": 0, **how}
+    return model.fit(data(name) if x is None else x, y, by=pf.Trainer(**how) if isinstance(model, Learner) else None)
+
+
+def said(model: Any, x: Any, rng: int = 0) -> dict[str, torch.Tensor]:
+    """All that a model says of rows, by verb."""
+    verbs = [verb for verb in VERBS if hasattr(model, verb)]
+    return {verb: (getattr(model, verb)(x, rng=rng) if verb == "elbo" else getattr(model, verb)(x)).detach() for verb in verbs}
+
+
+def asked(model: Any, x: Any, n: int = 4, rng: int = 0) -> dict[str, torch.Tensor]:
+    """All that a model says of rows, and n draws."""
+    found = said(model, x, rng)
+    return {**found, "sample": model.sample(n, rng=rng).detach()} if hasattr(model, "sample") else found
+
+
+def same(one: Any, two: Any, x: Any) -> None:
+    """Both models say the same about x and draw the same."""
+    left, right = asked(one, x, 7, 3), asked(two, x, 7, 3)
+    assert left.keys() == right.keys()
+    for verb, value in left.items():
+        assert torch.equal(value, right[verb]), verb
