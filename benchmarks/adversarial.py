@@ -24,9 +24,9 @@ CURVE, SEEDS = 50, 5
 
 
 def dcgan(batch: int = 64, steps: int = 10) -> list[dict[str, Any]]:
-    """DCGAN at 64x64 in colour: pictures per second of the public path (bf16 where the processor has it) and of the tutorial's
+    """DCGAN at 64x64 in colour: images per second of the public path (bf16 where the processor has it) and of the tutorial's
     loop. Checked: the critic's loss over the first 50 steps lies within the plain loop's spread over seeds."""
-    data, fast = _pictures(1024), _bf16()
+    data, fast = _images(1024), _bf16()
     sides = {"pushforward": lambda: _fit_dcgan(data, batch, steps, fast)[0], "plain loop": lambda: _plain_dcgan(data, batch, steps)[0]}
     found = side_by_side(sides, rounds=3)
     return [
@@ -34,7 +34,7 @@ def dcgan(batch: int = 64, steps: int = 10) -> list[dict[str, Any]]:
             "name": "dcgan-bf16" if fast else "dcgan",
             "what": f"DCGAN 64x64x3, batch {batch}, both players, {'bf16' if fast else 'float32'}",
             "against": "the plain float32 loop",
-            "pictures per second": {name: median(values) for name, values in found.items()},
+            "images per second": {name: median(values) for name, values in found.items()},
             "ratio": ratio(found["pushforward"], found["plain loop"]),
             "target": 1.6 if fast else 1.1,
             "check": dcgan_curves(fast),
@@ -44,7 +44,7 @@ def dcgan(batch: int = 64, steps: int = 10) -> list[dict[str, Any]]:
 
 def dcgan_curves(fast: bool, size: int = 32, batch: int = 32) -> dict[str, Any]:
     """The two curves at a size that seconds allow: both players' losses, step by step, as a share of steps within mean ± 3 sd."""
-    data = _pictures(512, size)
+    data = _images(512, size)
     plain = torch.tensor([_plain_dcgan(data, batch, CURVE, seed)[1] for seed in range(SEEDS)])
     own = torch.tensor([_fit_dcgan(data, batch, CURVE, fast, seed)[1] for seed in range(SEEDS)])
     smooth = [curves.unfold(1, 5, 5).mean(2) for curves in (plain, own)]
@@ -57,14 +57,14 @@ def _bf16() -> bool:
     return flags.exists() and "avx512_bf16" in flags.read_text()
 
 
-def _pictures(n: int, size: int = 64) -> Tensor:
+def _images(n: int, size: int = 64) -> Tensor:
     stream = torch.Generator().manual_seed(0)
     coarse = torch.rand(n, 3, 8, 8, generator=stream)
     return nn.functional.interpolate(coarse, size=(size, size), mode="bilinear") * 2 - 1
 
 
 def _fit_dcgan(data: Tensor, batch: int, steps: int, fast: bool, seed: int = 0) -> tuple[float, list[float]]:
-    """Pictures per second from the end of the first step to that of the last, check-ups left out, and the critic's losses."""
+    """Images per second from the end of the first step to that of the last, check-ups left out, and the critic's losses."""
     import pushforward as pf
 
     events: list[Any] = []

@@ -30,7 +30,7 @@ DIGITS = 10_000
 
 
 def digits() -> tuple[Tensor, Tensor, str]:
-    """Binarised training and test pictures (n, 1, 28, 28) and what they are: MNIST, or a stand-in of the same size."""
+    """Binarised training and test images (n, 1, 28, 28) and what they are: MNIST, or a stand-in of the same size."""
     given = os.environ.get("PUSHFORWARD_DATA")
     folder = (Path(given) if given else Path(__file__).parents[2] / "shared" / "data") / "mnist"
     if not folder.is_dir():

@@ -28,7 +28,7 @@ def vae_throughput() -> list[dict[str, Any]]:
 
     Ours with networks in bfloat16, as `precision='bf16-mixed'` has them, and in float32; all else in float32.
     """
-    data = _pictures()
+    data = _images()
     losses: dict[str, float] = {}
 
     def kept(name: str, fit: Callable[[], tuple[float, float]]) -> Callable[[], float]:
@@ -62,8 +62,8 @@ def vae_throughput() -> list[dict[str, Any]]:
     return rows
 
 
-def _pictures() -> torch.Tensor:
-    """Binary pictures with structure: thresholded smooth noise, so that losses are comparable and fall."""
+def _images() -> torch.Tensor:
+    """Binary images with structure: thresholded smooth noise, so that losses are comparable and fall."""
     stream = torch.Generator().manual_seed(0)
     coarse = torch.randn(ROWS, 1, 7, 7, generator=stream)
     smooth = torch.nn.functional.interpolate(coarse, size=(28, 28), mode="bilinear")

@@ -67,11 +67,9 @@ def studies(games: bool = False) -> str:
 
 
 NOTED: dict[str, list[str]] = {
-    "few-pictures": ["as they are: fid", "crop: fid", "affine: fid"],
-    "gan-pictures-longer": [
-        f"mnist, {name}: {number}" for name in ("DCGAN", "R3GAN") for number in ("processor seconds", "fid", "coverage")
-    ],
-    "gan-pictures-64": [
+    "few-images": ["as they are: fid", "crop: fid", "affine: fid"],
+    "gan-images-longer": [f"mnist, {name}: {number}" for name in ("DCGAN", "R3GAN") for number in ("processor seconds", "fid", "coverage")],
+    "gan-images-64": [
         f"cifar10-batch1@64, {name}: {number}"
         for name in ("DCGAN without noise", "DCGAN", "R3GAN")
         for number in ("processor seconds", "fid", "recall", "coverage")
@@ -82,7 +80,7 @@ NOTED: dict[str, list[str]] = {
 
 
 def stacked() -> str:
-    """StackedMNIST while two DCGANs learn, the second's critic seeing two pictures at once."""
+    """StackedMNIST while two DCGANs learn, the second's critic seeing two images at once."""
     seeds = [_seeds(name)[0] for name in ("stacked-mnist", "stacked-mnist-packed")]
     numbers = " | ".join(("modes of 1000", "reverse KL, nats", "processor minutes"))
     lines = [f"| epochs | DCGAN: {numbers} | PacDCGAN2: {numbers} |", "|---:|" + "---:|" * 6]
@@ -94,7 +92,7 @@ def stacked() -> str:
             cells.append(f"{found['training processor seconds' + mark] / 60:.0f}")
         lines.append(f"| {mark.removeprefix(' after ').removesuffix(' epochs')} | " + " | ".join(cells) + " |")
     ideal, width = seeds[0]["ideal: reverse KL, nats"], seeds[0]["width"]
-    said = f"128 000 pictures an epoch, 26 000 samples, whose reverse KL is {ideal:.3f} from an ideal sampler; width {width}, one seed."
+    said = f"128 000 images an epoch, 26 000 samples, whose reverse KL is {ideal:.3f} from an ideal sampler; width {width}, one seed."
     return "\n".join([*lines, "", said])
 
 
@@ -168,19 +166,17 @@ WITHOUT = {"none": "no hack, non-saturating", "minimax": "no hack, minimax"}
 
 
 def gans_against_vaes() -> str:
-    """The recipe's measures, the median over seeds with its range, real pictures beside them, and how many runs failed."""
+    """The recipe's measures, the median over seeds with its range, real images beside them, and how many runs failed."""
     from pushforward.recipes import gans_against_vaes as recipe
 
     record = _load("studies/gans-against-vaes.json")
     seeds = list(record["seeds"].values())
     columns = (recipe.REAL, *recipe.NAMES)
-    lines = ["| measure | " + " | ".join(("pictures learnt from", *recipe.NAMES)) + " |", "|---|" + "---:|" * len(columns)]
+    lines = ["| measure | " + " | ".join(("images learnt from", *recipe.NAMES)) + " |", "|---|" + "---:|" * len(columns)]
     for kind, said in recipe.KINDS.items():
         cells = [_over_seeds(kind, [s[f"{name}: {kind}"] for s in seeds if f"{name}: {kind}" in s]) for name in columns]
         lines.append(f"| {said} | " + " | ".join(cells) + " |")
-    few = (
-        f"log p is of {recipe.ROWS} pictures and the gap of {recipe.DRAWN} drawn ones, all else of all; the VAE's samples are without noise"
-    )
+    few = f"log p is of {recipe.ROWS} images and the gap of {recipe.DRAWN} drawn ones, all else of all; the VAE's samples are without noise"
     return "\n".join([*lines, "", f"{record['what']}, {_count(len(seeds), 'seed')}, median (range); {few}."])
 
 
@@ -189,23 +185,23 @@ def _over_seeds(kind: str, values: list[float]) -> str:
         return "–"
     if kind == "failed":
         return f"{sum(values):.0f} of {len(values)}"
-    whole = ("parameters", "pictures shown", "processor seconds", "own bound", "log p", "fid")
+    whole = ("parameters", "images shown", "processor seconds", "own bound", "log p", "fid")
     digits = 0 if kind in whole else 3 if kind == "suspicious" else 2
     sign = "≥ " if kind in ("own bound", "log p") else ""
     spread = f" ({min(values):.{digits}f} to {max(values):.{digits}f})" if min(values) < max(values) else ""
     return f"{sign}{statistics.median(values):.{digits}f}{spread}"
 
 
-def gan_pictures() -> str:
-    """What minutes of two GANs reach on two sets of pictures, real ones beside them: medians over seeds with ranges."""
-    from pushforward.recipes import pictures
+def gan_images() -> str:
+    """What minutes of two GANs reach on two sets of images, real ones beside them: medians over seeds with ranges."""
+    from pushforward.recipes import images
 
-    record = _load("studies/gan-pictures.json")
+    record = _load("studies/gan-images.json")
     seeds = list(record["seeds"].values())
-    columns = (pictures.REAL, *pictures.MAKERS)
-    lines = ["| data | measure | " + " | ".join(("pictures learnt from", *pictures.MAKERS)) + " |", "|---|---|" + "---:|" * len(columns)]
+    columns = (images.REAL, *images.MAKERS)
+    lines = ["| data | measure | " + " | ".join(("images learnt from", *images.MAKERS)) + " |", "|---|---|" + "---:|" * len(columns)]
     for data, name in {"mnist": "MNIST", "cifar10-batch1": "CIFAR-10, batch 1"}.items():
-        for kind, said in PICTURES.items():
+        for kind, said in IMAGES.items():
             cells = [_over_seeds(kind, [s[f"{data}, {who}: {kind}"] for s in seeds if f"{data}, {who}: {kind}" in s]) for who in columns]
             lines.append(f"| {name} | {said} | " + " | ".join(cells) + " |")
             name = ""
@@ -213,15 +209,15 @@ def gan_pictures() -> str:
     return "\n".join([*lines, "", f"{record['what']}, {_count(len(seeds), 'seed')}, median (range); in {spaces}."])
 
 
-PICTURES = {
-    "pictures shown": "pictures shown",
+IMAGES = {
+    "images shown": "images shown",
     "processor seconds": "training, thread seconds",
     "fid": "FID",
     "precision": "precision",
     "recall": "recall",
     "density": "density",
     "coverage": "coverage",
-    "suspicious": "suspiciously near to a training picture",
+    "suspicious": "suspiciously near to a training image",
 }
 
 
@@ -253,7 +249,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "curve": curve,
     "hacks": hacks,
     "stacked": stacked,
-    "gan-pictures": gan_pictures,
+    "gan-images": gan_images,
     "gans-against-vaes": gans_against_vaes,
     "studies": studies,
     "games": partial(studies, games=True),

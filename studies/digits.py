@@ -1,10 +1,10 @@
 """Digits without their labels: whether InfoGAN's category is the digit, and how many of 1000 stacked digits a GAN draws.
 
-StackedMNIST (Metz et al. 2017; protocol of Lin et al. 2018, §4.2): each of 128 000 pictures has three digits drawn at random in its three
+StackedMNIST (Metz et al. 2017; protocol of Lin et al. 2018, §4.2): each of 128 000 images has three digits drawn at random in its three
 channels, so there are 1000 kinds; of 26 000 samples a classifier of single digits says which kind each is. Published: DCGAN 99 kinds,
 PacDCGAN2 1000. Here too there are 50 epochs and batches of 64, in the networks of the DCGAN's authors, as narrow as makes that about an
-hour of one processor core. What differs besides: a batch of theirs has 64 packs (so that PacDCGAN2 sees twice as many pictures; here 64
-pictures in 32 packs), their generator moves twice a step, and their digits are of MNIST's both parts (here its training part).
+hour of one processor core. What differs besides: a batch of theirs has 64 packs (so that PacDCGAN2 sees twice as many images; here 64
+images in 32 packs), their generator moves twice a step, and their digits are of MNIST's both parts (here its training part).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pushforward.metrics.classifiers import Classifier, learn
 from pushforward.metrics.modes import label_modes
 from pushforward.models.deep.infogan import InfoGAN
 from pushforward.recipes import codes as recipe
-from pushforward.recipes.pictures import album
+from pushforward.recipes.images import album
 from studies.study import RUNS, Study, at_most
 
 __all__ = ["STUDIES"]
@@ -35,7 +35,7 @@ WIDTH = 16
 
 
 def digits_of(part: str) -> tuple[Tensor, Tensor]:
-    """Pictures (n, 1, 28, 28), levels, and labels (n,)."""
+    """Images (n, 1, 28, 28), levels, and labels (n,)."""
     source = pf.read(part)
     return source.x, source.y.flatten()
 
@@ -49,7 +49,7 @@ def codes(seed: int, make: Callable[[], InfoGAN]) -> Mapping[str, Any]:
     category = model.parts(recipe.codes(model, held.test)).categories[0].argmax(1)
     found = recipe.measured(model, held, category)
     return {
-        "pictures shown": recipe.shown(),
+        "images shown": recipe.shown(),
         "training processor seconds": spent,
         "error of the category, best matching": found["error, best matching"].value,
         "standard error": found["error, best matching"].error,
@@ -74,7 +74,7 @@ def judge_of_digits() -> tuple[Classifier, float]:
 
 
 def stacked(seed: int, packing: int) -> Mapping[str, Any]:
-    """A DCGAN whose critic sees `packing` pictures at once, counted again and again while it learns."""
+    """A DCGAN whose critic sees `packing` images at once, counted again and again while it learns."""
     x, (network, known) = stacks(STACKS, seed), judge_of_digits()
     found: dict[str, Any] = {"classifier's accuracy on single test digits": known, "width": WIDTH}
     run, spent = RUNS / f"stacked-{packing}-{seed}", 0.0
@@ -95,15 +95,15 @@ def stacked(seed: int, packing: int) -> Mapping[str, Any]:
     return {**found, **now, "epochs": epochs}
 
 
-def kinds_of(pictures: Tensor, network: Classifier) -> Tensor:
+def kinds_of(images: Tensor, network: Classifier) -> Tensor:
     """Stacked digits (n, 3, 28, 28) -> their numbers 0..999, (n,)."""
-    return network.classes(pictures.reshape(-1, 1, 28, 28)).reshape(-1, 3) @ torch.tensor([100, 10, 1])
+    return network.classes(images.reshape(-1, 1, 28, 28)).reshape(-1, 3) @ torch.tensor([100, 10, 1])
 
 
 STUDIES = [
     Study(
         "infogan-mnist",
-        f"InfoGAN on MNIST without labels, narrow noise and categories that survive affine maps, {recipe.shown():,} pictures shown, "
+        f"InfoGAN on MNIST without labels, narrow noise and categories that survive affine maps, {recipe.shown():,} images shown, "
         "its category against the labels of 10 000 test digits",
         partial(codes, make=recipe.with_views),
         {"error of the category, best matching": at_most(0.15)},
@@ -112,7 +112,7 @@ STUDIES = [
     ),
     Study(
         "infogan-mnist-plain",
-        f"InfoGAN on MNIST without labels by the paper's objective, {recipe.shown():,} pictures shown",
+        f"InfoGAN on MNIST without labels by the paper's objective, {recipe.shown():,} images shown",
         partial(codes, make=recipe.plain),
         seeds=1,
         needs="mnist",
@@ -120,7 +120,7 @@ STUDIES = [
     *(
         Study(
             name,
-            f"StackedMNIST, {LEGS[-1]} epochs of {STACKS:,} pictures, 26 000 samples: a DCGAN of width {WIDTH}{seen}",
+            f"StackedMNIST, {LEGS[-1]} epochs of {STACKS:,} images, 26 000 samples: a DCGAN of width {WIDTH}{seen}",
             partial(stacked, packing=packing),
             seeds=1,
             needs="mnist",

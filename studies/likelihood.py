@@ -77,7 +77,7 @@ SHORT = 5
 
 
 def digits_of(part: str) -> Tensor:
-    """MNIST's pictures (n, 1, 28, 28), levels."""
+    """MNIST's images (n, 1, 28, 28), levels."""
     return pf.read(part).x
 
 
@@ -189,7 +189,7 @@ def small_digits(seed: int) -> Mapping[str, Any]:
     models = {
         "PPCA": pf.PCA(rank).fit(x),
         "GMM, full": pf.GMM(count, floor=floor).fit(x),
-        "KDE": pf.KDE(bandwidth="likelihood").fit(draws[0]),  # leaving one out means nothing where every picture is there four times
+        "KDE": pf.KDE(bandwidth="likelihood").fit(draws[0]),  # leaving one out means nothing where every image is there four times
     }
     found: dict[str, Any] = {name: float(model.log_prob(y).mean()) for name, model in models.items()}
     vae = pf.VAE(latent=16, hidden=(256,), likelihood="gaussian(per_dimension=True)")

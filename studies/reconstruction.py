@@ -16,14 +16,14 @@ __all__ = ["STUDIES"]
 EPOCHS = 14  # 8 stop just above 9, at 9.06
 
 
-def pictures(name: str) -> Tensor:
-    """MNIST's pictures (n, 1, 28, 28) in [0, 1]: squared errors summed over the pixels."""
+def images(name: str) -> Tensor:
+    """MNIST's images (n, 1, 28, 28) in [0, 1]: squared errors summed over the pixels."""
     return pf.read(name).all().x.float() / 255
 
 
 def thirty(seed: int) -> Mapping[str, Any]:
     """The published layout 784-1000-500-250-30, learnt end to end, on the 10 000 test digits, beside 30 principal components."""
-    train, test = pictures("mnist"), pictures("mnist:test")
+    train, test = images("mnist"), images("mnist:test")
     trainer = pf.Trainer(epochs=EPOCHS, batch=128, seed=seed, schedule="cosine")
     model = pf.Autoencoder(latent=30, network="hinton").fit(train, by=trainer)
     found = squared_error(model, test)

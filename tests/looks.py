@@ -1,4 +1,4 @@
-"""What every picture and film of a recipe must be."""
+"""What every image and film of a recipe must be."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ MOST = {".png": 300_000, ".gif": 700_000}
 
 
 def seen(paths: list[Path], *names: str) -> None:
-    """Pictures and films of these names, neither small nor blank nor heavy; a film has more than one frame."""
+    """Images and films of these names, neither small nor blank nor heavy; a film has more than one frame."""
     assert [p.name for p in paths] == list(names)
     for path in paths:
-        with Image.open(path) as picture:
-            assert min(picture.size) > 150
-            assert (getattr(picture, "n_frames", 1) > 1) == (path.suffix == ".gif")
-            low, high = picture.convert("L").getextrema()
+        with Image.open(path) as image:
+            assert min(image.size) > 150
+            assert (getattr(image, "n_frames", 1) > 1) == (path.suffix == ".gif")
+            low, high = image.convert("L").getextrema()
             assert high - low > 150
         assert path.stat().st_size < MOST[path.suffix]

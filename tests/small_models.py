@@ -24,8 +24,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "gmm": {"components": 2},
     "kmeans": {"clusters": 2},
 }
-PICTURES = {"dcgan", "r3gan"}
-"""Models that take pictures and nothing else."""
+IMAGES = {"dcgan", "r3gan"}
+"""Models that take images and nothing else."""
 VERBS = ("encode", "log_prob", "elbo", "assign", "responsibilities")
 
 
@@ -35,14 +35,14 @@ def rows(n: int = 96, d: int = 3, seed: int = 0) -> torch.Tensor:
     return x * torch.linspace(1, 3, d, dtype=torch.float64) + 5
 
 
-def pictures(n: int = 96, seed: int = 0) -> torch.Tensor:
+def images(n: int = 96, seed: int = 0) -> torch.Tensor:
     stream = torch.Generator().manual_seed(seed)
     return torch.rand(n, 1, 8, 9, generator=stream, dtype=torch.float64) * 2 + 4
 
 
 def data(name: str, seed: int = 0) -> torch.Tensor:
     """Data that the model takes."""
-    return pictures(seed=seed) if name in PICTURES else rows(seed=seed)
+    return images(seed=seed) if name in IMAGES else rows(seed=seed)
 
 
 def make(name: str, **settings: Any) -> Any:

@@ -45,7 +45,7 @@ def card(run: Run, folder: Path, parts: Data, records: Sequence[Any], command: s
         "",
     ]
     lines += _numbers(records)
-    lines += _pictures(run.folder)
+    lines += _images(run.folder)
     return "\n".join([*lines, *_use(folder, model)]) + "\n"
 
 
@@ -68,9 +68,9 @@ def _numbers(records: Sequence[Any]) -> list[str]:
     return [*rows, "", f"Measured on {records[0].data}.", ""]
 
 
-def _pictures(folder: Path) -> list[str]:
-    found = sorted((folder / "pictures").glob("[!.]*.png"))
-    return ["## Pictures", "", *(f"![{p.stem}](pictures/{p.name})" for p in found), ""] if found else []
+def _images(folder: Path) -> list[str]:
+    found = sorted((folder / "images").glob("[!.]*.png"))
+    return ["## Images", "", *(f"![{p.stem}](images/{p.name})" for p in found), ""] if found else []
 
 
 def _use(folder: Path, model: Any) -> list[str]:

@@ -39,7 +39,7 @@ def compare(
         str | None,
         typer.Option(
             "--metrics",
-            help="fid, kid, mmd, prdc, c2st, ks, diversity, modes, memorising, parzen, inception_score; of pictures beside their "
+            help="fid, kid, mmd, prdc, c2st, ks, diversity, modes, memorising, parzen, inception_score; of images beside their "
             "originals: psnr, ssim, ms_ssim, ssim_daala [fid,kid,prdc,c2st]",
         ),
     ] = None,
@@ -49,7 +49,7 @@ def compare(
     label: Annotated[str | None, typer.Option("--label", help="labels of REAL, for a classifier: a column, a file, or auto")] = None,
     categorical: Annotated[str | None, typer.Option("--categorical", help="text columns of tables to take as categories")] = None,
     drop: Annotated[str | None, typer.Option("--drop", help="columns of tables to leave out")] = None,
-    size: Annotated[str | None, typer.Option("--size", help="bring REAL's pictures to this size (32, or 48x64)")] = None,
+    size: Annotated[str | None, typer.Option("--size", help="bring REAL's images to this size (32, or 48x64)")] = None,
     channel: Annotated[str | None, typer.Option("--channel", help="of psnr and ssim: all, or y for the luma alone [all]")] = None,
     crop: Annotated[int | None, typer.Option("--crop", help="of psnr and ssim: pixels left out on every side [0]")] = None,
     rows: Annotated[int, typer.Option("--rows", help="at most this many rows of each")] = runs.MEASURED_ROWS,
@@ -98,7 +98,7 @@ def command() -> Any:
 
 @dataclass(frozen=True)
 class _Paired:
-    """Metrics of pictures beside their originals, and their arguments."""
+    """Metrics of images beside their originals, and their arguments."""
 
     metrics: Sequence[str]
     arguments: Mapping[str, Any]
@@ -111,7 +111,7 @@ class _Paired:
             return []
         if truth.total != other.total:
             raise ShapeMismatch(
-                f"{self.metrics[0]} compares pictures one by one: expected {truth.total} in {other.text[:80]} as in {truth.text[:80]}, "
+                f"{self.metrics[0]} compares images one by one: expected {truth.total} in {other.text[:80]} as in {truth.text[:80]}, "
                 f"got {other.total}; pass likenesses in the order of their originals"
             )
         low, high = truth.ends
@@ -129,8 +129,8 @@ def _paired(chosen: Sequence[str], channel: str | None, crop: int | None, drawn:
         raise InvalidValue(f"--{next(iter(given))} is for {', '.join(PAIRED)}; ask for one of them with --metrics, or leave it out")
     if metrics and drawn:
         raise InvalidValue(
-            f"{metrics[0]} compares pictures one by one with their originals, and the draws of {drawn[0][:80]} have none; "
-            "pass two sets of pictures"
+            f"{metrics[0]} compares images one by one with their originals, and the draws of {drawn[0][:80]} have none; "
+            "pass two sets of images"
         )
     return _Paired(metrics, given)
 

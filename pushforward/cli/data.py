@@ -16,11 +16,9 @@ __all__ = ["command"]
 def data(
     source: Annotated[
         str,
-        typer.Argument(
-            metavar="SOURCE", help="a folder, glob or zip of pictures, a table, an array, or a built-in name", show_default=False
-        ),
+        typer.Argument(metavar="SOURCE", help="a folder, glob or zip of images, a table, an array, or a built-in name", show_default=False),
     ],
-    size: Annotated[str | None, typer.Option("--size", help="bring pictures to this size: 64, or 48x64")] = None,
+    size: Annotated[str | None, typer.Option("--size", help="bring images to this size: 64, or 48x64")] = None,
     fit: Annotated[str | None, typer.Option("--fit", help="crop, pad or stretch")] = None,
     channels: Annotated[int | None, typer.Option("--channels", help="1, 3 or 4")] = None,
     categorical: Annotated[list[str] | None, typer.Option("--categorical", help="text columns to take as categories")] = None,

@@ -1,6 +1,6 @@
 """`pushforward demo`: the first minutes, on real handwriting.
 
-It says nothing that the other commands could not: three fits, an evaluation and pictures, on one split with one noise.
+It says nothing that the other commands could not: three fits, an evaluation and images, on one split with one noise.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def demo(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but warnings and errors")] = False,
     json: Annotated[bool, typer.Option("--json", help="the records as JSON on stdout, one a line")] = False,
 ) -> None:
-    """Fit a VAE to 1,797 handwritten digits, beside PCA on the same rows, and leave numbers and pictures."""
+    """Fit a VAE to 1,797 handwritten digits, beside PCA on the same rows, and leave numbers and images."""
     import torch
 
     from pushforward.core.storage import new_folder, write_text
@@ -59,7 +59,7 @@ def demo(
             own["epochs"] = str(min(epochs, int(own["epochs"])) if name != "vae" else epochs)
         _fit(voice, name, model, {**own, "split_seed": str(seed)}, folder / name)
     fitted = time.monotonic() - began
-    found, pictures = _measure_and_draw(folder)
+    found, images = _measure_and_draw(folder)
     content = {name: {column: record.as_dict() for column, record in row.items()} for name, row in found.items()}
     write_text(folder / "records.json", encoding.dumps({"seconds": round(fitted, 1), "records": content}, indent=1) + "\n")
     if json:
@@ -68,9 +68,9 @@ def demo(
                 voice.result(record)
         return
     _show(voice, found)
-    voice.say(f"Fitted in {fitted:.0f} s. Pictures:")
-    for picture in pictures:
-        voice.say(f"  {picture}")
+    voice.say(f"Fitted in {fitted:.0f} s. Images:")
+    for image in images:
+        voice.say(f"  {image}")
     _what_next(voice, folder / "vae")
 
 
@@ -101,7 +101,7 @@ def _typed(key: str, value: Any) -> list[str]:
 
 
 def _measure_and_draw(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Path]]:
-    """Records on the rows set aside, dequantised alike for all, and the four pictures."""
+    """Records on the rows set aside, dequantised alike for all, and the four images."""
     from pushforward.cli.measure import described
     from pushforward.metrics.preparation import prepared
     from pushforward.recipes import digits
@@ -115,8 +115,8 @@ def _measure_and_draw(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Pat
     shown = {_name(name, r.model): r.model for name, r in opened.items()}
     found = digits.measure(shown, test, data=described(parts.held_out))
     plain = runs.rows_of(parts.held_out).x
-    pictures = digits.draw(shown, runs.rows_of(parts.train).x, plain, run.model.space, folder / "pictures")
-    return found, pictures
+    images = digits.draw(shown, runs.rows_of(parts.train).x, plain, run.model.space, folder / "images")
+    return found, images
 
 
 def _name(name: str, model: Any) -> str:

@@ -1,4 +1,4 @@
-"""`pushforward film RUN`: how a fit went, in pictures of the same codes: a strip and a GIF, from the frames that a run kept."""
+"""`pushforward film RUN`: how a fit went, in images of the same codes: a strip and a GIF, from the frames that a run kept."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ PHOTOGRAPH, DRAWING = 256, 64
 def film(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder, fitted with --film N", show_default=False)],
     frames: Annotated[int, typer.Option("--frames", help="frames in the strip")] = 8,
-    codes: Annotated[int, typer.Option("--codes", help="codes shown in a strip of pictures")] = 12,
+    codes: Annotated[int, typer.Option("--codes", help="codes shown in a strip of images")] = 12,
     seconds: Annotated[float, typer.Option("--seconds", help="for which each frame of the GIF is shown")] = 0.12,
     axes: Annotated[str | None, typer.Option("--axes", help="columns of points to show, by name or position: x,y")] = None,
-    out: Annotated[str | None, typer.Option("--out", "-o", help="folder to write to; pictures/ in the run if not given")] = None,
+    out: Annotated[str | None, typer.Option("--out", "-o", help="folder to write to; images/ in the run if not given")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
-    json: Annotated[bool, typer.Option("--json", help="where the pictures are, as JSON")] = False,
+    json: Annotated[bool, typer.Option("--json", help="where the images are, as JSON")] = False,
 ) -> None:
     """Draw samples from the same codes while a model was fitted: film.png, a strip of some frames, and film.gif with all of them."""
     from pushforward.core.errors import require_positive
-    from pushforward.fitting.film import FOLDER, frames_of
+    from pushforward.fitting.film import film_folder, frames_of
     from pushforward.plots import write
     from pushforward.plots.films import some_of, write_film
 
     require_positive(frames=frames, codes=codes, seconds=seconds)
     opened, voice = runs.open_run(run), Voice(quiet, json)
-    found = frames_of(opened.folder / FOLDER)
+    found = frames_of(film_folder(opened.folder))
     samples = [frame.samples for frame in found]
     times = [f"{n:,}" for n in samples]
     strip, whole, colours = _drawn(opened, voice, [frame.seen["x"] for frame in found], times, some_of(samples, frames), codes, axes)
-    folder = Path(out) if out else opened.folder / "pictures"
+    folder = Path(out) if out else opened.folder / "images"
     paths = [write(strip, folder / "film.png"), write_film(whole, folder / "film.gif", seconds=seconds, colours=colours)]
     voice.say(f"{len(found)} frames, from {samples[0]:,} to {samples[-1]:,} observations seen, written to")
     voice.result({"strip": str(paths[0]), "film": str(paths[1]), "frames": len(found)}, "\n".join(map(str, paths)))
@@ -63,12 +63,12 @@ def _drawn(
 
     space, name = opened.model.fitted_space(), opened.folder.name
     title = f"{name}, after so many observations"
-    if space.kind == "pictures":
+    if space.kind == "images":
         if x[0].dtype == torch.uint8:
             space = _in_levels(space)
         return (
-            films.picture_strip(x, space, times, chosen, columns=codes, title=title),
-            films.picture_film(x, space, [f"{t} observations seen" for t in times]),
+            films.image_strip(x, space, times, chosen, columns=codes, title=title),
+            films.image_film(x, space, [f"{t} observations seen" for t in times]),
             PHOTOGRAPH,
         )
     panel = films.panel_of(x, space, data=_data(opened, voice), axes=_axes(space, axes))
@@ -80,7 +80,7 @@ def _drawn(
 
 
 def _in_levels(space: Any) -> Any:
-    """The space of pictures whose levels are bytes, as frames hold them."""
+    """The space of images whose levels are bytes, as frames hold them."""
     from dataclasses import replace
 
     return replace(space, low=0.0, high=255.0)

@@ -135,7 +135,7 @@ def command_of(name: str) -> Any:
     return single(run, name, help=all_flags.summary_of(cls), epilog=_EPILOG)
 
 
-_SOURCE = "a folder, glob or zip of pictures; .npy .npz .csv .parquet or idx; or digits, ring, grid, moons, swissroll, mnist, cifar10"
+_SOURCE = "a folder, glob or zip of images; .npy .npz .csv .parquet or idx; or digits, ring, grid, moons, swissroll, mnist, cifar10"
 _RUN = "Run"
 _OWN: dict[str, tuple[Any, Any]] = {
     "run": (
@@ -379,17 +379,17 @@ def configured(fitter: Any, config: Config) -> Any:
 
 
 def leave(voice: Voice, part: Path, folder: Path, model: Any, config: Config, parts: Any, *, seconds: float, command: str) -> None:
-    """Pictures, the model card, and what to do next."""
+    """Images, the model card, and what to do next."""
     from pushforward.cli.card import write_card
+    from pushforward.cli.images import leave_images
     from pushforward.cli.measure import records
-    from pushforward.cli.pictures import leave_pictures
     from pushforward.cli.progress import duration
 
     if not (part / "model.json").is_file():
         raise BadRun(f"the run folder {folder} was removed or renamed while the fit was writing to it; fit again, to another folder")
     run = runs.Run(part, model, config)
     found = records(run, parts.held_out, draws=0) if parts.held_out is not None else []
-    leave_pictures(run, parts)
+    leave_images(run, parts)
     write_card(run, folder, parts, found, command)
     voice.say(f"fitted on {len(parts.train):,} rows in {duration(seconds)}" + "".join(f"; held out: {r}" for r in found))
     quoted = shlex.quote(str(folder))

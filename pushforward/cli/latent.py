@@ -1,4 +1,4 @@
-"""`pushforward latent RUN`: what a model's codes mean, as a picture and a table of codes: grids, traversals, paths, directions."""
+"""`pushforward latent RUN`: what a model's codes mean, as an image and a table of codes: grids, traversals, paths, directions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Asked(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A picture, its codes by column, and what is to be said."""
+    """An image, its codes by column, and what is to be said."""
 
     figure: Any
     codes: dict[str, list[Any]]
@@ -53,7 +53,7 @@ def latent(
         str | None, typer.Option("--kind", help=f"{', '.join(KINDS)}; a grid for codes of 1 or 2 numbers, else traverse")
     ] = None,
     out: Annotated[
-        str | None, typer.Option("--out", "-o", help=".png, .svg or .pdf, the codes beside it as .csv; in the run's pictures/ if not given")
+        str | None, typer.Option("--out", "-o", help=".png, .svg or .pdf, the codes beside it as .csv; in the run's images/ if not given")
     ] = None,
     steps: Annotated[int | None, typer.Option("--steps", help="codes along each line", show_default="by kind")] = None,
     reach: Annotated[
@@ -67,10 +67,10 @@ def latent(
     chosen: Annotated[str | None, typer.Option("--class", help="the label that a direction leads to; all others are without it")] = None,
     y: Annotated[str | None, typer.Option("--y", help="the condition to decode under, for a model that was fitted with some")] = None,
     seed: Annotated[int, typer.Option("--seed", help="of draws, and of the rows a direction is tested on")] = 0,
-    title: Annotated[str | None, typer.Option("--title", help="over the picture; the run's name if not given")] = None,
+    title: Annotated[str | None, typer.Option("--title", help="over the image; the run's name if not given")] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
-    json: Annotated[bool, typer.Option("--json", help="where picture and codes are, and what was found, as JSON")] = False,
+    json: Annotated[bool, typer.Option("--json", help="where image and codes are, and what was found, as JSON")] = False,
 ) -> None:
     """Draw what codes decode to: a grid through the prior, every dimension moved alone, paths between rows, an attribute."""
     if kind is not None and kind not in KINDS:
@@ -322,14 +322,14 @@ def _table(codes: Any, places: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 def _leave(voice: Voice, folder: Path, out: str | None, kind: str, shown: Shown) -> None:
-    """Picture and codes, in the place of older ones."""
+    """Image and codes, in the place of older ones."""
     import csv
     import io
 
     from pushforward.core.storage import write_text
     from pushforward.plots import write
 
-    path = write(shown.figure, out or folder / "pictures" / f"latent-{kind}.png")
+    path = write(shown.figure, out or folder / "images" / f"latent-{kind}.png")
     codes = path.with_suffix(".csv")
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")

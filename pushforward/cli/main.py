@@ -37,18 +37,18 @@ pushforward: generative models behind one set of verbs
   pushforward demo                                 a VAE on handwritten digits, beside PCA, in under a minute
   pushforward data photos/                         what is in a folder, table or array, and what is wrong with it
   pushforward fit vae digits --latent 10           learn a distribution; writes runs/vae-digits-1
-  pushforward fit pca shots.csv --drop player      tables, arrays, pictures, clips: what goes in comes out
+  pushforward fit pca shots.csv --drop player      tables, arrays, images, clips: what goes in comes out
   pushforward sample runs/vae-digits-1 -n 64       draw from it
   pushforward density runs/pca-shots-1 new.csv     how likely is every row: find the odd ones out
   pushforward condition runs/gmm-shots-1 LOC_X=0   the law of the other columns, given some
   pushforward assign runs/gmm-shots-1 new.csv      the cluster of every row
-  pushforward plot runs/gmm-shots-1 --court        a picture: density, clusters, biplot, marginals, codes
+  pushforward plot runs/gmm-shots-1 --court        an image: density, clusters, biplot, marginals, codes
   pushforward latent runs/vae-digits-1             what its codes mean: a grid, each dimension, paths, attributes
   pushforward project runs/vae-digits-1 digits     the codes that restore each row best, by optimisation
   pushforward evaluate runs/*                      runs side by side, on data none of them has seen
   pushforward compare digits runs/vae-digits-1     samples against data: FID, KID, precision, recall, modes
   pushforward resume runs/vae-digits-1             go on after an interruption, to the bit
-  pushforward recipe curry --file shots.csv        an experiment, pictures and numbers, from a public table
+  pushforward recipe curry --file shots.csv        an experiment, images and numbers, from a public table
 
   pushforward models         the models             pushforward COMMAND --help      the flags of a command
   pushforward doctor         is all in order?       pushforward fit MODEL --help    the flags of a model

@@ -1,4 +1,4 @@
-"""What goes in comes out: results on stdout or in the file asked for, pictures as pictures, tables as tables."""
+"""What goes in comes out: results on stdout or in the file asked for, images as images, tables as tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TABLES = (".csv", ".tsv", ".json")
 
 
 def deliver(voice: Voice, x: Any, space: Space, out: str | None, default: Path, *, what: str, **beside: Any) -> None:
-    """Observations (n, *shape): to `out`; else points as CSV (or JSON) on stdout, and pictures into `default`.png (clips .npz)."""
+    """Observations (n, *shape): to `out`; else points as CSV (or JSON) on stdout, and images into `default`.png (clips .npz)."""
     from pushforward.data import write
 
     if out is None and space.kind == "points":
@@ -27,9 +27,9 @@ def deliver(voice: Voice, x: Any, space: Space, out: str | None, default: Path, 
     if out is not None:
         path = write(x, space, out, **beside)
     else:
-        from pushforward.cli.pictures import write_over
+        from pushforward.cli.images import write_over
 
-        if space.kind == "pictures" and None not in space.shape:
+        if space.kind == "images" and None not in space.shape:
             path = default.with_name(default.name + ".png")
             write_over(x, space, path)
         else:

@@ -1,4 +1,4 @@
-"""`pushforward plot RUN`: a picture of a fitted model, over the data it was fitted on where they can be found."""
+"""`pushforward plot RUN`: an image of a fitted model, over the data it was fitted on where they can be found."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST = 10
 def plot(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
     kind: Annotated[str | None, typer.Option("--kind", help=f"{', '.join(KINDS)}; what suits the model if not given")] = None,
-    out: Annotated[str | None, typer.Option("--out", "-o", help=".png, .svg or .pdf; pictures/KIND.png in the run if not given")] = None,
+    out: Annotated[str | None, typer.Option("--out", "-o", help=".png, .svg or .pdf; images/KIND.png in the run if not given")] = None,
     axes: Annotated[str | None, typer.Option("--axes", help="columns to show, by name or position: x,y")] = None,
     data: Annotated[str | None, typer.Option("--data", help="rows to show; those the model was fitted on if not given, or none")] = None,
     label: Annotated[
@@ -30,9 +30,9 @@ def plot(
     ] = None,
     court: Annotated[bool, typer.Option("--court", help="draw half a basketball court in feet under a density")] = False,
     most: Annotated[int, typer.Option("--most", help="the most components or clusters that choice tries")] = MOST,
-    title: Annotated[str | None, typer.Option("--title", help="over the picture; the run's name if not given")] = None,
+    title: Annotated[str | None, typer.Option("--title", help="over the image; the run's name if not given")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
-    json: Annotated[bool, typer.Option("--json", help="where the picture is, as JSON")] = False,
+    json: Annotated[bool, typer.Option("--json", help="where the image is, as JSON")] = False,
 ) -> None:
     """Draw a fitted model: its density, marginals, clusters, spectrum, biplot, codes, or the choice of how many."""
     if kind is not None and kind not in KINDS:
@@ -49,7 +49,7 @@ def plot(
     )
     from pushforward.plots import write
 
-    path = write(figure, out or opened.folder / "pictures" / f"{chosen}.png")
+    path = write(figure, out or opened.folder / "images" / f"{chosen}.png")
     voice.say(f"{chosen} written to")
     voice.result({"path": str(path), "kind": chosen}, str(path))
 
@@ -60,7 +60,7 @@ def command() -> Any:
 
 
 def suited(model: Any) -> str:
-    """The kind of picture that says most about a model."""
+    """The kind of image that says most about a model."""
     from pushforward.core.capabilities import Assigns, Encodes, HasDensity
 
     space = model.fitted_space()
@@ -74,7 +74,7 @@ def suited(model: Any) -> str:
 
 
 def drawn(opened: Any, kind: str, batch: Any, *, axes: Any, court: bool, most: int, title: str, label: str | None) -> Any:
-    """The figure of a kind; InvalidKind where the model or the data have no such picture."""
+    """The figure of a kind; InvalidKind where the model or the data have no such image."""
     import torch
 
     from pushforward import plots

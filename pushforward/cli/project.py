@@ -61,10 +61,10 @@ def project(
         from pushforward.data import write
 
         voice.say(f"{len(back)} restored observations written to {write(back, model.fitted_space(), restored)}")
-    elif model.fitted_space().kind == "pictures":
-        from pushforward.cli.pictures import write_pairs
+    elif model.fitted_space().kind == "images":
+        from pushforward.cli.images import write_pairs
 
-        path = opened.folder / "pictures" / f"projections-{re.sub(r'[^a-zA-Z0-9_-]+', '-', Path(file).name)}.png"
+        path = opened.folder / "images" / f"projections-{re.sub(r'[^a-zA-Z0-9_-]+', '-', Path(file).name)}.png"
         path.parent.mkdir(exist_ok=True)
         write_pairs(originals[:SHOWN], back[:SHOWN], model.fitted_space(), path)
         voice.say(f"the first {min(SHOWN, len(back))} originals and their projections, side by side, in {path}")

@@ -1,4 +1,4 @@
-"""`pushforward recipe NAME`: an experiment on public data (or yours), in one command: pictures and numbers out."""
+"""`pushforward recipe NAME`: an experiment on public data (or yours), in one command: images and numbers out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["command"]
 def recipe(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="a recipe; without one they are listed", show_default=False)] = None,
     file: Annotated[
-        str | None, typer.Option("--file", help="your own table, with the same columns; for recipes on pictures a name or path of those")
+        str | None, typer.Option("--file", help="your own table, with the same columns; for recipes on images a name or path of those")
     ] = None,
     out: Annotated[str | None, typer.Option("--out", "-o", help="folder to write to; runs/NAME if not given")] = None,
     player: Annotated[
@@ -36,7 +36,7 @@ def recipe(
     if name is None:
         return _list(voice)
     folder = Path(out) if out else Path("runs") / name
-    findings, pictures = run(name, file=file, out=folder, seed=seed, players=player or (), budget=budget)
+    findings, images = run(name, file=file, out=folder, seed=seed, players=player or (), budget=budget)
     if json:
         for key, record in findings.records.items():
             voice.result({"name": key, **record.as_dict()})
@@ -44,7 +44,7 @@ def recipe(
         _table(findings.heads, findings.rows)
     for note in findings.notes:
         voice.say(note)
-    voice.say("\nwritten to " + ", ".join(str(p) for p in (*pictures, folder / "records.json")))
+    voice.say("\nwritten to " + ", ".join(str(p) for p in (*images, folder / "records.json")))
     return None
 
 

@@ -23,14 +23,14 @@ def reconstruct(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
     file: Annotated[str, typer.Argument(metavar="FILE", help="observations, in the form the model was fitted on", show_default=False)],
     out: Annotated[
-        str | None, typer.Option("--out", "-o", help=".png or a folder/ for pictures, .csv .parquet .npz .npy; stdout for points")
+        str | None, typer.Option("--out", "-o", help=".png or a folder/ for images, .csv .parquet .npz .npy; stdout for points")
     ] = None,
     y: Annotated[str | None, typer.Option("--y", help="conditions: a column, a file, or auto for those that come with the data")] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON lines instead of CSV, or where the file is")] = False,
 ) -> None:
-    """Encode and decode every row, in the form the data came in; pictures without --out beside their originals."""
+    """Encode and decode every row, in the form the data came in; images without --out beside their originals."""
     import torch
 
     from pushforward.metrics.reconstruction import reconstruct as restored
@@ -42,7 +42,7 @@ def reconstruct(
     check_out(out, model.fitted_space())
     source = runs.read_under(opened, file, y)
     space = model.fitted_space()
-    grid = out is None and space.kind == "pictures"
+    grid = out is None and space.kind == "images"
     parts: list[Any] = []
     originals: list[Any] = []
     errors: list[Any] = []
@@ -55,9 +55,9 @@ def reconstruct(
     x = torch.cat(parts)
     voice.say(f"squared error per observation {float(torch.cat(errors).mean()):.6g}, {len(x)} rows")
     if grid:
-        from pushforward.cli.pictures import write_pairs
+        from pushforward.cli.images import write_pairs
 
-        path = opened.folder / "pictures" / f"reconstructions-{re.sub(r'[^a-zA-Z0-9_-]+', '-', Path(file).name)}.png"
+        path = opened.folder / "images" / f"reconstructions-{re.sub(r'[^a-zA-Z0-9_-]+', '-', Path(file).name)}.png"
         write_pairs(torch.cat(originals)[:SHOWN], x[:SHOWN], space, path)
         voice.say(f"the first {min(SHOWN, len(x))} originals and reconstructions, side by side, written to")
         voice.result({"path": str(path), "n": min(SHOWN, len(x))}, str(path))

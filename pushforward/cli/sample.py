@@ -24,7 +24,7 @@ def sample(
     seed: Annotated[int, typer.Option("--seed", help="the same seed draws the same samples")] = 0,
     out: Annotated[
         str | None,
-        typer.Option("--out", "-o", help="where to: .png (a grid) or a folder/ for pictures, .csv .parquet .npz .npy; stdout for points"),
+        typer.Option("--out", "-o", help="where to: .png (a grid) or a folder/ for images, .csv .parquet .npz .npy; stdout for points"),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
@@ -40,7 +40,7 @@ def sample(
     given, n = conditions(model, y, n)
     x = model.sample(n, y=None if given is None else model.condition_space.as_given(given), rng=seed)
     beside = {} if given is None else {"y": _spread(given, n), "condition_space": model.condition_space}
-    default = opened.folder / "pictures" / f"samples-seed{seed}-n{n}{_slug(y)}"
+    default = opened.folder / "images" / f"samples-seed{seed}-n{n}{_slug(y)}"
     deliver(Voice(quiet, json), x, model.fitted_space(), out, default, what=f"{n} samples", **beside)
 
 

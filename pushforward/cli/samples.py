@@ -38,7 +38,7 @@ class Rows:
 
     @property
     def ends(self) -> tuple[float | None, float | None]:
-        """The ends of the range of pictures' values."""
+        """The ends of the range of images' values."""
         return (None, None) if self.space.kind == "points" else (self.space.low, self.space.high)
 
 

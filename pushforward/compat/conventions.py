@@ -48,7 +48,7 @@ class Adapter(BaseEstimator):
         )  # fmt: skip
 
     def _source(self, rows: Any, weights: Any = None, shape: Sequence[int] | None = None) -> Any:
-        """Rows as a source that knows the columns' names; with `shape`, each row as one picture or clip."""
+        """Rows as a source that knows the columns' names; with `shape`, each row as one image or clip."""
         given = None if weights is None else weights_of(weights, rows.shape[0])
         if sparse.issparse(rows):
             return SparseRows(rows, given)

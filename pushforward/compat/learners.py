@@ -78,7 +78,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         epochs, steps, minutes: the budget, at most one of them; the model's own if none.
         batch, optimizers, schedule, clip, ema, augment, held_out, keep_best, patience, accelerator, precision: as in
             `pushforward.Trainer`; None for the model's own. A batch larger than the data is all rows.
-        shape: of one observation where rows are pictures or clips laid flat, e.g. (1, 8, 8).
+        shape: of one observation where rows are images or clips laid flat, e.g. (1, 8, 8).
         random_state: seed of the initialisation, the order and the noise.
 
     Learnt: `model_`, in float64 (fitted as `precision` says), `n_features_in_`.

@@ -32,11 +32,12 @@ _DRAWN = "density|marginals|corner|clusters|scree|biplot|embedding|choice|sample
 _WRITTEN = re.compile(
     r"model\.json|model\.safetensors|config\.toml|trainer\.json|log\.jsonl|README\.md|state/\d+\.safetensors"
     r"|(?:conditional|codes|projections|reconstructions)\.(?:png|npz)"
-    rf"|pictures/(?:{_DRAWN})\.(?:png|gif|svg|pdf|csv)|pictures/(?:samples-seed-?\d+|reconstructions-|projections-)[^/]*\.(?:png|npz)"
-    r"|pictures/film/\d+\.safetensors"
+    rf"|(?:images|pictures)/(?:{_DRAWN})\.(?:png|gif|svg|pdf|csv)"
+    r"|(?:images|pictures)/(?:samples-seed-?\d+|reconstructions-|projections-)[^/]*\.(?:png|npz)"
+    r"|(?:images|pictures)/film/\d+\.safetensors"
 )
-"""The files of a run, by their paths inside its folder."""
-_FOLDERS = ("state", "pictures", "pictures/film")
+"""The files of a run, by their paths inside its folder; runs of format 1 kept images in pictures/."""
+_FOLDERS = ("state", "images", "images/film", "pictures", "pictures/film")
 
 
 class ForeignFiles(UserWarning):

@@ -399,7 +399,7 @@ class Learner(Model):
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one observation in model coordinates; ShapeMismatch where a size is free."""
         if None in self.scaling.shape:
-            raise ShapeMismatch(f"{self.space} has a free size; give the pictures one size first (size=64, fit='crop')")
+            raise ShapeMismatch(f"{self.space} has a free size; give the images one size first (size=64, fit='crop')")
         return tuple(n or 0 for n in self.scaling.shape)
 
     def blockwise(self, function: Callable[..., Tensor], *rows: Tensor | None) -> Tensor:

@@ -32,7 +32,7 @@ _FIELDS: dict[str, Any] = {
     "model": str, "hyperparameters": dict, "space": dict, "condition_space": dict | None, "scaling": str, "dtype": str,
     "versions": dict, "command": str,
 }  # fmt: skip
-_AXES = {"points": (0, 1), "pictures": (3,), "clips": (4,)}
+_AXES = {"points": (0, 1), "images": (3,), "clips": (4,)}
 SPARE_NUMBERS, SPARE_CALLS = 1 << 24, 20_000
 """What building may take beyond a multiple of what is stored: numbers (128 MiB of them), and calls of torch."""
 MOST_COUPLED = 1e-6

@@ -3,13 +3,13 @@
 u = (x - shift) / scale, so log p(x) = log p(u) - Σ log scale. Categories become one-hot blocks (and come back by the
 largest entry), which carries no density; models with a density refuse categorical columns.
 
-The user's values are float64 until they are centred and scaled. Values that come in float32 (bytes, pictures) stay there where
+The user's values are float64 until they are centred and scaled. Values that come in float32 (bytes, images) stay there where
 float32 has digits enough for the shift, which `wide` decides; what comes back is float64 where float32 would lose digits
 of it: a column of 1e7 ± 1, seconds since 1970, whole numbers above 2^24, quantities of 1e-40.
 
 Kinds: 'identity'; 'unit' maps the space's range, as seen, to [0, 1]; 'known' the range that is known whatever was seen
 (declared bounds, or 0..1 where all values lie in it) to [0, 1]; 'signed' maps the range to [-1, 1]; 'standardised' to mean 0 and variance 1
-per coordinate (per channel for pictures). Cells of integer data count whole: levels 0..255 span [-½, 255½).
+per coordinate (per channel for images). Cells of integer data count whole: levels 0..255 span [-½, 255½).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ROUNDING = 4 * torch.finfo(torch.float64).eps
 
 
 class Scaling(nn.Module):
-    """An affine map per coordinate (points), per channel or for all (pictures), plus one-hot categories.
+    """An affine map per coordinate (points), per channel or for all (images), plus one-hot categories.
 
     Arguments:
         space: what it maps from.
@@ -181,7 +181,7 @@ def known_range(column: Column) -> tuple[float, float]:
 
 
 def _range(space: Space, *, known: bool = False) -> tuple[Tensor, Tensor]:
-    """Lowest and highest value: one for pictures, one per column for points; integer cells count whole."""
+    """Lowest and highest value: one for images, one per column for points; integer cells count whole."""
     if space.kind == "points" and space.shape:
         ends = [(0.0, 1.0) if c.kind == "categorical" else known_range(c) if known else (c.low, c.high) for c in space.columns]
         low, high = torch.tensor(ends, dtype=torch.float64).reshape(-1, 2).unbind(1)
@@ -196,7 +196,7 @@ def _range(space: Space, *, known: bool = False) -> tuple[Tensor, Tensor]:
 
 
 def _standard(space: Space, moments: Moments) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation; by channel for pictures. A spread that is only the rounding of the values counts as none."""
+    """Mean and standard deviation; by channel for images. A spread that is only the rounding of the values counts as none."""
     mean, deviation = moments.mean, moments.deviation
     if space.kind != "points":
         channels = space.shape[0] or 1

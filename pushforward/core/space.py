@@ -4,7 +4,7 @@ A `Space` holds facts about the data, in the user's units. It is inferred once, 
 refuses data that do not lie in it by naming what differs. What a network sees is the business of `Scaling`.
 
 Integer data keep their values: the level v stands for the cell [v - ½, v + ½), so that dequantising adds U(-½, ½) and
-`export` rounds. Pictures are (channels, height, width), clips (channels, time, height, width); a None is a free size.
+`export` rounds. Images are (channels, height, width), clips (channels, time, height, width); a None is a free size.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from pushforward.core.registry import accepting
 
 __all__ = ["Column", "Space", "is_frame", "as_array", "column_numbers", "frame_numbers"]
 
-Kind = Literal["points", "pictures", "clips"]
+Kind = Literal["points", "images", "clips"]
 RANGE_BLOCK = 1 << 18
 RANGE_BLOCKS = 32
-Form = Literal["tensor", "array", "frame", "pictures", "clips"]
+Form = Literal["tensor", "array", "frame", "images", "clips"]
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ class Space:
     """Facts about one observation.
 
     Arguments:
-        kind: 'points' (vectors and table rows), 'pictures' or 'clips'.
+        kind: 'points' (vectors and table rows), 'images' or 'clips'.
         shape: shape of one observation; None marks a free size.
         columns: for points, one per coordinate.
-        low, high: the range of values: of the levels for pictures, seen over all coordinates for points.
+        low, high: the range of values: of the levels for images, seen over all coordinates for points.
         integer: every value is a whole number (pixel levels, counts).
         form: what came in, and so what `export` gives back.
         frame_rate: clips' frames per second, where known.
-        preparation: what was done to the pictures to fit them here, e.g. 'size 64, crop'.
+        preparation: what was done to the images to fit them here, e.g. 'size 64, crop'.
     """
 
     kind: Kind
@@ -90,7 +90,7 @@ class Space:
     def infer(cls, x: Any, **facts: Any) -> Space:
         """The space of in-memory data x with leading length n: array, tensor or data frame.
 
-        Two axes are points, four pictures (channels first: 1, 3 or 4), five clips; one axis is read as n numbers.
+        Two axes are points, four images (channels first: 1, 3 or 4), five clips; one axis is read as n numbers.
         Ranges are those seen. Raises InvalidKind or ShapeMismatch.
         """
         names: list[str] | None = None
@@ -100,16 +100,16 @@ class Space:
         array = as_array(x)
         if array.ndim == 1:
             array = array[:, None]
-        kind: Kind = {2: "points", 3: "points", 4: "pictures", 5: "clips"}.get(array.ndim, "points")  # type: ignore[assignment]
+        kind: Kind = {2: "points", 3: "points", 4: "images", 5: "clips"}.get(array.ndim, "points")  # type: ignore[assignment]
         if array.ndim == 3:
             raise ShapeMismatch(
-                f"data of shape {tuple(array.shape)} are neither points (n, d) nor pictures (n, channels, height, width); "
-                "for grey pictures add the channel axis: x[:, None]"
+                f"data of shape {tuple(array.shape)} are neither points (n, d) nor images (n, channels, height, width); "
+                "for grey images add the channel axis: x[:, None]"
             )
         if array.ndim in (4, 5) and array.shape[1] not in (1, 3, 4):
             raise ShapeMismatch(
-                f"pictures have 1, 3 or 4 channels on the axis after n, got shape {tuple(array.shape)}; "
-                "channels-last pictures need x.transpose(0, 3, 1, 2)"
+                f"images have 1, 3 or 4 channels on the axis after n, got shape {tuple(array.shape)}; "
+                "channels-last images need x.transpose(0, 3, 1, 2)"
             )
         if array.ndim > 5 or array.ndim == 0:
             raise ShapeMismatch(f"data must have 1 to 5 axes (n first), got shape {tuple(array.shape)}")
@@ -140,7 +140,7 @@ class Space:
         total = 1
         for length in self.shape:
             if length is None:
-                raise ShapeMismatch(f"{self} has a free size; give the pictures one size first (size=64, fit='crop')")
+                raise ShapeMismatch(f"{self} has a free size; give the images one size first (size=64, fit='crop')")
             total *= length
         return total
 
@@ -190,7 +190,7 @@ class Space:
         """Data of this space as a floating tensor (n, *shape) in the user's units.
 
         Data frames are matched by column name, categories become codes, one observation without its leading axis is
-        accepted as n = 1 for pictures. Labels become codes (int64): see `labels.codes` for what a number means. Whole
+        accepted as n = 1 for images. Labels become codes (int64): see `labels.codes` for what a number means. Whole
         numbers that float32 does not hold come as float64. Raises ShapeMismatch naming what differs, and without `missing`
         BadSource naming the first row and column that hold NaN.
         """
@@ -290,7 +290,7 @@ class Space:
         return frame_numbers(frame, places, self.columns, what)
 
     def export(self, x: Tensor) -> Any:
-        """A tensor (n, *shape) in the user's units as what came in: data frame, array, uint8 pictures, or tensor."""
+        """A tensor (n, *shape) in the user's units as what came in: data frame, array, uint8 images, or tensor."""
         x = x.detach().to("cpu")
         if self.kind != "points":
             return self._export_levels(x)

@@ -46,7 +46,8 @@ __all__ = [
     "new_folder",
 ]
 
-FORMAT = 1
+FORMAT = 2
+"""Of model.json. In format 1 the kind and form of images are called 'pictures'."""
 _STORED = (
     torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
     torch.float16, torch.bfloat16, torch.float32, torch.float64,
@@ -320,6 +321,15 @@ def _read_description(folder: Path) -> dict[str, Any]:
         whole = False
     if not whole:
         raise BadRun(f"{path} was changed after it was written (its digest differs); restore it from a copy")
+    return _upgraded(content)
+
+
+def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
+    """The content of a model.json of format 1 in the words of this one."""
+    for name in ("space", "condition_space"):
+        space = content.get(name)
+        if content["format"] == 1 and isinstance(space, dict):
+            content[name] = {k: "images" if k in ("kind", "form") and v == "pictures" else v for k, v in space.items()}
     return content
 
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pushforward.data.builtin import NAMES, centres
     from pushforward.data.export import write
-    from pushforward.data.grids import picture_grid
+    from pushforward.data.grids import image_grid
     from pushforward.data.reading import read
     from pushforward.data.reports import Report, report
     from pushforward.data.splits import Split, split
 
-__all__ = ["read", "split", "Split", "report", "Report", "write", "picture_grid", "NAMES", "centres"]
+__all__ = ["read", "split", "Split", "report", "Report", "write", "image_grid", "NAMES", "centres"]
 
 _HOMES = {
     "read": "reading",
@@ -27,7 +27,7 @@ _HOMES = {
     "report": "reports",
     "Report": "reports",
     "write": "export",
-    "picture_grid": "grids",
+    "image_grid": "grids",
     "NAMES": "builtin",
     "centres": "builtin",
 }

@@ -1,6 +1,6 @@
 """Arrays and tensors, in memory and in `.npy` and `.npz` files, as sources.
 
-Bytes on three axes are grey pictures without their channel axis, and bytes with 1, 3 or 4 on the last axis are pictures
+Bytes on three axes are grey images without their channel axis, and bytes with 1, 3 or 4 on the last axis are images
 with channels last: both are brought to (n, channels, height, width), and the space remembers it so that `write` can put
 them back. Nothing is ever unpickled.
 """
@@ -26,7 +26,7 @@ from pushforward.core.space import Space, as_array
 from pushforward.data.files import reason_of, require_file, shown
 from pushforward.data.options import Options
 
-__all__ = ["from_array", "from_npy", "from_npz", "refuse_infinity", "as_pictures", "labels_of", "X_KEYS", "Y_KEYS"]
+__all__ = ["from_array", "from_npy", "from_npz", "refuse_infinity", "as_images", "labels_of", "X_KEYS", "Y_KEYS"]
 
 X_KEYS = ("x", "X", "images", "image", "pictures", "data", "samples", "features", "x_train", "train_images", "pixel_values", "img")
 Y_KEYS = ("y", "Y", "labels", "label", "targets", "target", "y_train", "train_labels", "classes", "class")
@@ -39,10 +39,10 @@ def from_array(
 
     Arguments:
         labels: those found beside the data.
-        layout: how byte pictures came, where they have been brought to (n, channels, height, width) already.
+        layout: how byte images came, where they have been brought to (n, channels, height, width) already.
     """
     name = options.name or "array"
-    x, found = as_pictures(_numeric(x, name))
+    x, found = as_images(_numeric(x, name))
     layout = layout or found
     if x.ndim >= 1 and len(x) == 0:
         raise BadSource(f"{name}: the data have no rows; expected at least one observation")
@@ -221,8 +221,8 @@ def _numeric(x: Any, name: str) -> Any:
     return array[:, None] if array.ndim == 1 else array
 
 
-def as_pictures(x: Any) -> tuple[Any, str]:
-    """Byte pictures with their channels on axis 1, and how they came."""
+def as_images(x: Any) -> tuple[Any, str]:
+    """Byte images with their channels on axis 1, and how they came."""
     byte = x.dtype in (torch.uint8, np.dtype("uint8"))
     if byte and x.ndim == 3:
         return x[:, None], "no channel axis"
@@ -232,12 +232,12 @@ def as_pictures(x: Any) -> tuple[Any, str]:
 
 
 def _prepare(x: Any, space: Space | None, options: Options) -> tuple[Any, Space | None]:
-    """Bring pictures to the size and channels asked for."""
+    """Bring images to the size and channels asked for."""
     if options.size is None and options.channels is None:
         return x, space
     if x.ndim != 4:
-        raise InvalidValue(f"size, fit and channels are for pictures; {options.name or 'the data'} has shape {tuple(x.shape)}")
-    from pushforward.data.pictures import prepare_array
+        raise InvalidValue(f"size, fit and channels are for images; {options.name or 'the data'} has shape {tuple(x.shape)}")
+    from pushforward.data.images import prepare_array
 
     if x.dtype in (torch.float16, torch.bfloat16, np.dtype("float16")):
         x = x.to(torch.float32) if isinstance(x, Tensor) else x.astype(np.float32)
@@ -250,14 +250,14 @@ def _check_width(x: Any, space: Space, name: str) -> None:
 
 
 def refuse_infinity(x: Tensor, space: Space, name: str) -> None:
-    """Raise BadSource naming the first column (or picture) that holds infinity."""
+    """Raise BadSource naming the first column (or image) that holds infinity."""
     if not x.dtype.is_floating_point:
         return
     for start in range(0, len(x), 65536):
         infinite = torch.isinf(x[start : start + 65536])
         if bool(infinite.any()):
             row, *place = (int(i) for i in infinite.nonzero()[0])
-            where = f"column {space.names[place[0]]!r}" if space.kind == "points" else "a picture"
+            where = f"column {space.names[place[0]]!r}" if space.kind == "points" else "an image"
             cure = "remove or replace those values (NaN marks a missing value)"
             raise BadSource(f"{name}: {where} holds infinity (first in row {start + row}); {cure}")
 

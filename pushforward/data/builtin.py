@@ -121,7 +121,7 @@ def _digits(part: str, options: Options) -> Arrays:
         raise InvalidValue(f"digits has no part {part!r}; write digits, and set rows aside with a split")
     table = _digits_table()
     x = table[:, :-1].reshape(-1, 1, 8, 8).astype(np.uint8)
-    space = Space("pictures", (1, 8, 8), (), 0.0, 16.0, True, "pictures")
+    space = Space("images", (1, 8, 8), (), 0.0, 16.0, True, "images")
     if options.size is not None or options.channels is not None:
         raise InvalidValue("digits are 8×8 with levels 0..16 and are not resized; leave size and channels out")
     return from_array(x, options, labels=table[:, -1].astype(np.int64), space=space)
@@ -223,12 +223,12 @@ def _cifar10_batch(part: str, options: Options) -> Arrays:
     from PIL import Image
 
     labels = json.loads(path.with_name("data_batch_1_labels.json").read_text())
-    with Image.open(path) as picture:
-        x = np.asarray(picture).reshape(-1, 32, 32, 3)
+    with Image.open(path) as image:
+        x = np.asarray(image).reshape(-1, 32, 32, 3)
     return _cifar10_source(np.ascontiguousarray(x.transpose(0, 3, 1, 2)), labels, options)
 
 
 def _cifar10_source(x: np.ndarray[Any, Any], labels: Any, options: Options) -> Arrays:
     if options.y is None and options.like_condition is None:
         options = replace(options, like_condition=Space.labels(CIFAR10_LABELS))
-    return from_array(x, options, form="pictures", labels=np.asarray(labels, dtype=np.int64))
+    return from_array(x, options, form="images", labels=np.asarray(labels, dtype=np.int64))

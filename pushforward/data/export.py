@@ -1,6 +1,6 @@
 """What goes in comes out: samples written in the form the data came in.
 
-Pictures become a grid (`.png`) or a folder of PNGs (a path that ends with `/`, or has no suffix); points become `.csv`,
+Images become a grid (`.png`) or a folder of PNGs (a path that ends with `/`, or has no suffix); points become `.csv`,
 `.tsv` or `.parquet` with their column names, categories as their names; anything becomes `.npz` or `.npy`. Everything is
 written under a temporary name and renamed, so that a full disk or a crash leaves no half file; nothing is overwritten.
 """
@@ -26,13 +26,13 @@ from pushforward.core.errors import BadRun, InvalidValue, MissingExtra, Pushforw
 from pushforward.core.folders import clear_leftovers
 from pushforward.core.frames import as_texts
 from pushforward.core.space import Column, Space
-from pushforward.data.grids import picture_bytes, picture_grid, to_image
+from pushforward.data.grids import image_bytes, image_grid, to_image
 
 __all__ = ["check_target", "write", "write_csv", "text_columns"]
 
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 _BLOCK = 65536
-_KINDS = {"grid": ("pictures",), "folder": ("pictures",), "table": ("points",), "parquet": ("points",)}
+_KINDS = {"grid": ("images",), "folder": ("images",), "table": ("points",), "parquet": ("points",)}
 
 
 def write(
@@ -49,9 +49,9 @@ def write(
 
     Arguments:
         path: .png (a grid), a folder (PNGs), .csv, .csv.gz, .csv.xz, .tsv, .parquet, .npz or .npy; it must not exist.
-        y, condition_space: conditions, written beside: a column for labels, `y` in an .npz, sub-folders of pictures.
+        y, condition_space: conditions, written beside: a column for labels, `y` in an .npz, sub-folders of images.
         extra: more columns by name, each of length n (tables and .npz only).
-        columns: pictures to a row of the grid.
+        columns: images to a row of the grid.
 
     Returns the path. Raises BadRun when it exists or cannot be written, InvalidValue for a form that does not suit.
     """
@@ -62,7 +62,7 @@ def write(
     beside = _beside(y, condition_space, extra or {})
     with _replacing(target) as part:
         if form == "grid":
-            picture_grid(x, space, columns).save(part, format="PNG")
+            image_grid(x, space, columns).save(part, format="PNG")
         elif form == "folder":
             _write_folder(x, space, part, y, condition_space)
         elif form == "table":
@@ -104,9 +104,9 @@ def _form(text: str, path: Path, space: Space) -> str:
         if suffix not in known:
             raise InvalidValue(f"cannot write {suffix!r} files; expected {', '.join(known)}, or a folder (end the path with /)")
         form = known[suffix]
-    kinds = _KINDS.get(form, ("points", "pictures", "clips"))
+    kinds = _KINDS.get(form, ("points", "images", "clips"))
     if space.kind not in kinds:
-        better = {"points": ".csv, .parquet or .npz", "pictures": ".png, a folder/ or .npz", "clips": ".npz"}[space.kind]
+        better = {"points": ".csv, .parquet or .npz", "images": ".png, a folder/ or .npz", "clips": ".npz"}[space.kind]
         raise InvalidValue(f"{text}: {space} cannot be written as a {form}; use {better}")
     if form == "parquet":
         _require_parquet(path)
@@ -188,7 +188,7 @@ def _require_parquet(path: Path) -> None:
         raise MissingExtra(error.name or "pyarrow", "tables", f"writing {path.name}") from error
 
 
-# ------------------------------------------------------------------------------------------------ pictures and arrays
+# ------------------------------------------------------------------------------------------------ images and arrays
 
 
 def _write_folder(x: Tensor, space: Space, part: Path, y: Tensor | None, condition_space: Space | None) -> None:
@@ -199,7 +199,7 @@ def _write_folder(x: Tensor, space: Space, part: Path, y: Tensor | None, conditi
         if y is not None and condition_space is not None and condition_space.is_label:
             folder = part / condition_space.columns[0].categories[int(y[i])].replace("/", "-")
             folder.mkdir(exist_ok=True)
-        to_image(picture_bytes(x[i : i + 1], space)[0]).save(folder / f"{i:0{digits}}.png")
+        to_image(image_bytes(x[i : i + 1], space)[0]).save(folder / f"{i:0{digits}}.png")
 
 
 def _write_arrays(x: Tensor, space: Space, part: Path, form: str, beside: dict[str, list[str]]) -> None:
@@ -225,7 +225,7 @@ def _whole(x: Tensor, space: Space) -> Tensor:
 
 
 def _as_came(array: np.ndarray[Any, Any], space: Space) -> np.ndarray[Any, Any]:
-    """Pictures with their axes as they were when they came in."""
+    """Images with their axes as they were when they came in."""
     layout = space.extra.get("layout")
     if layout == "no channel axis" and array.shape[1] == 1:
         return array[:, 0]

@@ -1,4 +1,4 @@
-"""Many pictures on one: a grid in reading order, tiny pictures enlarged by whole pixels so that they can be seen."""
+"""Many images on one: a grid in reading order, tiny images enlarged by whole pixels so that they can be seen."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from torch import Tensor
 from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.core.space import Space
 
-__all__ = ["picture_grid", "picture_bytes", "to_image"]
+__all__ = ["image_grid", "image_bytes", "to_image"]
 
 _LEGIBLE = 48
 _LARGEST = 16384
 
 
-def picture_grid(x: Tensor, space: Space, columns: int | None = None, *, padding: int = 2) -> Image.Image:
-    """Pictures (n, channels, height, width) in the user's units on one picture, `columns` to a row (about √n).
+def image_grid(x: Tensor, space: Space, columns: int | None = None, *, padding: int = 2) -> Image.Image:
+    """Images (n, channels, height, width) in the user's units on one image, `columns` to a row (about √n).
 
-    Pictures smaller than 48 pixels are enlarged by a whole factor; the gaps are white, transparent for 4 channels.
+    Images smaller than 48 pixels are enlarged by a whole factor; the gaps are white, transparent for 4 channels.
     """
-    levels = picture_bytes(x, space)
+    levels = image_bytes(x, space)
     n, channels, height, width = levels.shape
     if n == 0:
-        raise ShapeMismatch("a grid needs at least one picture, got none")
+        raise ShapeMismatch("a grid needs at least one image, got none")
     if columns is not None and columns < 1:
         raise InvalidValue(f"columns must be at least 1, got {columns}")
     columns = min(columns or math.ceil(math.sqrt(n)), n)
@@ -36,19 +36,19 @@ def picture_grid(x: Tensor, space: Space, columns: int | None = None, *, padding
     step_y, step_x = height * factor + padding, width * factor + padding
     if max(rows * step_y, columns * step_x) > _LARGEST:
         raise InvalidValue(
-            f"a grid of {n} pictures of {height}×{width} would exceed {_LARGEST} pixels a side; write fewer, or to a folder (path/)"
+            f"a grid of {n} images of {height}×{width} would exceed {_LARGEST} pixels a side; write fewer, or to a folder (path/)"
         )
     canvas = np.full((channels, rows * step_y + padding, columns * step_x + padding), 0 if channels == 4 else 255, np.uint8)
-    for i, picture in enumerate(levels.repeat(factor, 2).repeat(factor, 3)):
+    for i, image in enumerate(levels.repeat(factor, 2).repeat(factor, 3)):
         top, left = padding + (i // columns) * step_y, padding + (i % columns) * step_x
-        canvas[:, top : top + height * factor, left : left + width * factor] = picture
+        canvas[:, top : top + height * factor, left : left + width * factor] = image
     return to_image(canvas)
 
 
-def picture_bytes(x: Tensor, space: Space) -> np.ndarray[Any, Any]:
-    """Pictures as bytes 0..255: the space's range stretched over them, values outside it clipped."""
-    if space.kind != "pictures" or x.ndim != 4:
-        raise ShapeMismatch(f"expected pictures (n, channels, height, width), got shape {tuple(x.shape)} in a space of {space}")
+def image_bytes(x: Tensor, space: Space) -> np.ndarray[Any, Any]:
+    """Images as bytes 0..255: the space's range stretched over them, values outside it clipped."""
+    if space.kind != "images" or x.ndim != 4:
+        raise ShapeMismatch(f"expected images (n, channels, height, width), got shape {tuple(x.shape)} in a space of {space}")
     x = x.detach().to("cpu", torch.float64).nan_to_num()
     low, high = space.low, space.high
     if not (math.isfinite(low) and math.isfinite(high) and high > low):
@@ -57,8 +57,8 @@ def picture_bytes(x: Tensor, space: Space) -> np.ndarray[Any, Any]:
     return (scaled * 255).round().to(torch.uint8).numpy()
 
 
-def to_image(picture: np.ndarray[Any, Any]) -> Image.Image:
-    """Bytes (channels, height, width) as a picture of 1, 3 or 4 channels."""
-    if picture.shape[0] not in (1, 3, 4):
-        raise ShapeMismatch(f"a picture has 1, 3 or 4 channels, got {picture.shape[0]}")
-    return Image.fromarray(picture[0] if picture.shape[0] == 1 else np.ascontiguousarray(picture.transpose(1, 2, 0)))
+def to_image(image: np.ndarray[Any, Any]) -> Image.Image:
+    """Bytes (channels, height, width) as an image of 1, 3 or 4 channels."""
+    if image.shape[0] not in (1, 3, 4):
+        raise ShapeMismatch(f"an image has 1, 3 or 4 channels, got {image.shape[0]}")
+    return Image.fromarray(image[0] if image.shape[0] == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))

@@ -40,7 +40,7 @@ def from_idx(path: Path, options: Options) -> Arrays:
         labels = read_idx(beside).astype(np.int64)
         if len(labels) != len(x):
             raise BadSource(f"{beside}: holds {len(labels)} labels for the {len(x)} observations of {path.name}; expected as many")
-    return from_array(x, options, form="pictures" if x.ndim == 3 and x.dtype == np.uint8 else "array", labels=labels)
+    return from_array(x, options, form="images" if x.ndim == 3 and x.dtype == np.uint8 else "array", labels=labels)
 
 
 def labels_beside(path: Path) -> Path | None:

@@ -59,28 +59,28 @@ def allowed_formats(name: str) -> tuple[str, ...]:
     return _available(name.lower().endswith(".tga"))
 
 
-def bit_depth(picture: Image.Image, start: bytes) -> int:
+def bit_depth(image: Image.Image, start: bytes) -> int:
     """Bits a channel in the file, before it is decoded: Pillow keeps only the high byte of colours deeper than 8.
 
     Arguments:
-        picture: just opened.
+        image: just opened.
         start: the first bytes of the file, for formats whose depth Pillow does not tell.
     """
-    if picture.mode.startswith("I;16"):
+    if image.mode.startswith("I;16"):
         return 16
-    if picture.mode in ("I", "F"):
+    if image.mode in ("I", "F"):
         return 32
-    if picture.format == "TIFF":
-        return max((int(b) for b in _tag(picture, 258, (8,))), default=8)
-    if picture.format == "JPEG2000":
+    if image.format == "TIFF":
+        return max((int(b) for b in _tag(image, 258, (8,))), default=8)
+    if image.format == "JPEG2000":
         return _jpeg2000_depth(start)
-    if picture.format == "AVIF":
+    if image.format == "AVIF":
         return _avif_depth(start)
-    for tile in getattr(picture, "tile", ()):
+    for tile in getattr(image, "tile", ()):
         args = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
-        if picture.format == "PNG" and any(isinstance(a, str) and ";16" in a for a in args):
+        if image.format == "PNG" and any(isinstance(a, str) and ";16" in a for a in args):
             return 16
-        if picture.format == "PPM" and any(isinstance(a, int) and a > 255 for a in args):  # the highest level
+        if image.format == "PPM" and any(isinstance(a, int) and a > 255 for a in args):  # the highest level
             return 16
     return 8
 
@@ -101,48 +101,48 @@ def _avif_depth(start: bytes) -> int:
     return 10 if place >= 0 and len(start) > place + 6 and start[place + 6] & 0x40 else 8
 
 
-def has_frames(picture: Image.Image) -> bool:
+def has_frames(image: Image.Image) -> bool:
     """Whether an animation or a file of several pages was opened, of which Pillow shows the first.
 
     Not for MPO: its further images are previews and depth maps beside a JPEG.
     """
-    return picture.format != "MPO" and bool(getattr(picture, "is_animated", False))
+    return image.format != "MPO" and bool(getattr(image, "is_animated", False))
 
 
-def orientation(picture: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
     """The EXIF orientation 1..8 that is still to be applied; 1 where the metadata cannot be read.
 
     Pillow turns TIFFs itself while it decodes them.
     """
-    if picture.format == "TIFF" or (picture.format == "PNG" and "exif" not in picture.info):
+    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
         return 1  # asking a PNG without EXIF would decode it
-    return _valid(_exif_orientation(picture))
+    return _valid(_exif_orientation(image))
 
 
-def upright_size(picture: Image.Image) -> tuple[int, int]:
+def upright_size(image: Image.Image) -> tuple[int, int]:
     """(height, width) of an opened, undecoded image once it is upright."""
-    width, height = picture.size
-    turned = orientation(picture)
-    if picture.format == "TIFF":  # some versions of Pillow already give the upright size
-        width, height = int(_tag(picture, 256, (width,))[0]), int(_tag(picture, 257, (height,))[0])
-        turned = _valid(_tag(picture, _ORIENTATION, (1,))[0])
+    width, height = image.size
+    turned = orientation(image)
+    if image.format == "TIFF":  # some versions of Pillow already give the upright size
+        width, height = int(_tag(image, 256, (width,))[0]), int(_tag(image, 257, (height,))[0])
+        turned = _valid(_tag(image, _ORIENTATION, (1,))[0])
     return (width, height) if turned in _SIDEWAYS else (height, width)
 
 
-def repair_transparency(picture: Image.Image) -> None:
+def repair_transparency(image: Image.Image) -> None:
     """Bring the transparent level of a grey PNG with 2 or 4 bits to the 8 bits its pixels are given in."""
-    level = picture.info.get("transparency")
-    if picture.format != "PNG" or picture.mode != "L" or not isinstance(level, int):
+    level = image.info.get("transparency")
+    if image.format != "PNG" or image.mode != "L" or not isinstance(level, int):
         return
-    for tile in getattr(picture, "tile", ()):
+    for tile in getattr(image, "tile", ()):
         levels, scale = _TRANSPARENCY_SCALE.get(tile[3] if isinstance(tile[3], str) else "", (0, 1))
         if level < levels:
-            picture.info["transparency"] = level * scale
+            image.info["transparency"] = level * scale
 
 
-def _exif_orientation(picture: Image.Image) -> Any:
+def _exif_orientation(image: Image.Image) -> Any:
     try:
-        return picture.getexif().get(_ORIENTATION, 1)
+        return image.getexif().get(_ORIENTATION, 1)
     except Exception:  # damaged metadata do not make an image unreadable; viewers ignore them too
         return 1
 
@@ -151,7 +151,7 @@ def _valid(value: Any) -> int:
     return int(value) if isinstance(value, (int, float)) and value in range(1, 9) else 1
 
 
-def _tag(picture: Image.Image, number: int, default: tuple[Any, ...]) -> tuple[Any, ...]:
+def _tag(image: Image.Image, number: int, default: tuple[Any, ...]) -> tuple[Any, ...]:
     """A TIFF tag's values."""
-    value = picture.tag_v2.get(number, default)  # type: ignore[attr-defined]
+    value = image.tag_v2.get(number, default)  # type: ignore[attr-defined]
     return value if isinstance(value, tuple) else (value,)

@@ -1,6 +1,6 @@
-"""Tables beside pictures: `metadata.csv`, `metadata.jsonl` (Hugging Face's imagefolder) and `labels.csv`.
+"""Tables beside images: `metadata.csv`, `metadata.jsonl` (Hugging Face's imagefolder) and `labels.csv`.
 
-Each row names a picture, by its path from the table's folder, and says things about it; one column may be its label.
+Each row names an image, by its path from the table's folder, and says things about it; one column may be its label.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _FILE_COLUMNS = ("file_name", "file", "filename", "path", "image", "name")
 
 @dataclass(frozen=True)
 class Metadata:
-    """Rows by picture; `notes` says what was decided while reading.
+    """Rows by image; `notes` says what was decided while reading.
 
     Arguments:
         name: of the table, for messages.
-        key: the column that names the pictures.
-        rows: by the picture's path inside the source.
+        key: the column that names the images.
+        rows: by the image's path inside the source.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Metadata:
     notes: tuple[str, ...] = ()
 
     def labels(self, files: Sequence[Any], asked: str | None) -> list[Any] | None:
-        """The label of each picture file (with .name and .shown), or None where no column is one; errors name the file."""
+        """The label of each image file (with .name and .shown), or None where no column is one; errors name the file."""
         others = [c for c in self.columns if c != self.key]
         label = asked or ("label" if "label" in others else others[0] if len(others) == 1 else None)
         if label is None:
@@ -75,7 +75,7 @@ def _one(path: PurePosixPath, content: bytes) -> Metadata:
     key = next((c for c in _FILE_COLUMNS if c in columns), None)
     if key is None:
         listed = ", ".join(shown(c, 40) for c in columns[:10]) or "none"
-        raise BadSource(f"{path.name} has columns {listed}; expected one named file_name with the pictures' names")
+        raise BadSource(f"{path.name} has columns {listed}; expected one named file_name with the images' names")
     plain = {PurePosixPath(str(row.get(key)).replace("\\", "/")).as_posix(): row for row in rows}
     return Metadata(path.name, key, columns, {**plain, **{(path.parent / name).as_posix(): row for name, row in plain.items()}}, notes)
 

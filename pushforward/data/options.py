@@ -24,7 +24,7 @@ class Options:
     """The arguments of `read`, in their checked form.
 
     Arguments:
-        size: (height, width) that pictures are brought to.
+        size: (height, width) that images are brought to.
         fit: how: 'crop', 'pad' or 'stretch'.
         table: how a text table is written, where the caller said so.
         lenient: for reports: note what is wrong instead of refusing it.
@@ -80,7 +80,7 @@ class Options:
         if fit is not None and fit not in FITS:
             raise InvalidValue(f"fit must be 'crop', 'pad' or 'stretch', got {fit!r}; {suggestion(str(fit), FITS)}")
         if fit is not None and size is None:
-            raise InvalidValue(f"fit={fit!r} says how pictures are brought to a size; pass the size too (size=64)")
+            raise InvalidValue(f"fit={fit!r} says how images are brought to a size; pass the size too (size=64)")
         channels = int(channels) if isinstance(channels, str) and channels.isdigit() else channels
         if channels not in (None, 1, 3, 4):
             raise InvalidValue(f"channels must be 1 (grey), 3 (colour) or 4 (colour and alpha), got {channels!r}")
@@ -92,8 +92,8 @@ class Options:
         return checked._prepared_like(space) if space is not None else checked
 
     def _prepared_like(self, space: Space) -> Options:
-        """The picture preparation that `space` records, where the caller gave none."""
-        if space.kind != "pictures":
+        """The image preparation that `space` records, where the caller gave none."""
+        if space.kind != "images":
             return self
         asked = space.extra.get("prepared", {})
         size = self.size or (tuple(asked["size"]) if asked.get("size") else None)

@@ -22,9 +22,9 @@ from pushforward.core.space import Space
 from pushforward.data.files import locate, require_file, shown
 from pushforward.data.options import MEMORY, Options
 
-__all__ = ["read", "read_for_fit", "read_with", "asked_conditions", "is_pictures", "refuse_format"]
+__all__ = ["read", "read_for_fit", "read_with", "asked_conditions", "is_images", "refuse_format"]
 
-_KINDS = "a folder, glob or zip of pictures, .npy, .npz, .csv, .jsonl, .parquet or .idx"
+_KINDS = "a folder, glob or zip of images, .npy, .npz, .csv, .jsonl, .parquet or .idx"
 
 
 def read(
@@ -61,11 +61,11 @@ def read(
             grid, moons, swissroll, mnist, mnist:test, cifar10, cifar10:test, cifar10-batch1; ring:5000 draws 5000).
         y: conditions, leading length n; for tables also the name(s) of columns; a path or source for paired data.
         weights: non-negative weights (n,), or for tables the name of a column.
-        size, fit: bring pictures to one size, in pixels (64, or '48x64' for height×width); 'crop' unless told otherwise.
-        channels: bring pictures to 1, 3 or 4 channels; those they have otherwise.
+        size, fit: bring images to one size, in pixels (64, or '48x64' for height×width); 'crop' unless told otherwise.
+        channels: bring images to 1, 3 or 4 channels; those they have otherwise.
         categorical, drop, columns: for tables: text columns to take as categories, columns to leave out, columns to use.
         label: the column (tables, metadata.csv) or array (.npz) that holds the labels; False leaves labels out.
-        like: a space, model or source whose columns, categories and picture size the data must be read into.
+        like: a space, model or source whose columns, categories and image size the data must be read into.
         n, seed: how many rows the drawn names have, and the seed they are drawn with.
         memory: bytes above which data stay on disk (or '2GB').
         download: fetch a named data set that is not found.
@@ -216,22 +216,22 @@ def _from_text(text: str, options: Options) -> Source:
 
         return from_npz(Path(stem).expanduser(), options, key)
     if not path.exists() and stem.endswith(".zip") and Path(stem).expanduser().is_file():
-        from pushforward.data.picture_files import from_pictures
+        from pushforward.data.image_files import from_images
 
-        return from_pictures(Path(stem).expanduser(), options, key)
+        return from_images(Path(stem).expanduser(), options, key)
     if not path.exists() and not glob.has_magic(text):
         raise BadSource(_missing(text, path))
     return _from_path(path, options)
 
 
-def is_pictures(path: Path) -> bool:
-    """Whether the path is read as pictures: a folder, a glob, a zip, or one picture."""
-    from pushforward.data.picture_files import PICTURES
+def is_images(path: Path) -> bool:
+    """Whether the path is read as images: a folder, a glob, a zip, or one image."""
+    from pushforward.data.image_files import IMAGES
     from pushforward.data.table_files import is_table
 
     if path.exists() and is_table(path):
         return False
-    return not path.exists() or path.is_dir() or path.suffix.lower() in (".zip", *PICTURES)
+    return not path.exists() or path.is_dir() or path.suffix.lower() in (".zip", *IMAGES)
 
 
 def _from_path(path: Path, options: Options) -> Source:
@@ -240,10 +240,10 @@ def _from_path(path: Path, options: Options) -> Source:
 
     if is_table(path) and path.is_dir():
         return from_table(path, options)
-    if is_pictures(path):
-        from pushforward.data.picture_files import from_pictures
+    if is_images(path):
+        from pushforward.data.image_files import from_images
 
-        return from_pictures(path if path.exists() else str(path), options)
+        return from_images(path if path.exists() else str(path), options)
     require_file(path)
     if is_idx(path):
         return from_idx(path, options)

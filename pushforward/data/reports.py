@@ -1,6 +1,6 @@
 """What is in a source and what is wrong with it, before anything is learnt from it.
 
-Unlike `read`, a report does not stop at the first fault: unreadable pictures, text columns, infinities and missing
+Unlike `read`, a report does not stop at the first fault: unreadable images, text columns, infinities and missing
 values are listed, each with what to do. Duplicates are found by a 64-bit hash of every row; beyond 2²⁴ rows only the
 hashes in one residue class are kept, so that memory stays bounded and the count becomes an estimate.
 """
@@ -145,7 +145,7 @@ def _pass(source: Source) -> tuple[Facts, int, bool, dict[str, int]]:
 
 
 def _columns(facts: Facts, space: Space) -> list[ColumnFacts]:
-    """One entry a column for points; one for all values of pictures and clips."""
+    """One entry a column for points; one for all values of images and clips."""
     if space.kind != "points":
         return [_levels(facts, space)]
     lows, highs, means, deviations = (t.tolist() for t in (facts.low, facts.high, facts.moments.mean, _deviations(facts)))
@@ -170,7 +170,7 @@ def _deviations(facts: Facts) -> torch.Tensor:
 
 
 def _levels(facts: Facts, space: Space) -> ColumnFacts:
-    """All values of pictures or clips together."""
+    """All values of images or clips together."""
     mean = facts.moments.mean
     variance = _deviations(facts).square().mean() + (mean - mean.mean()).square().mean()
     constant = int((facts.low == facts.high).sum())

@@ -24,7 +24,7 @@ from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
 from pushforward.core.numbers import numeric
 from pushforward.core.phase import Batch
 from pushforward.core.source import Arrays, Source, spread
-from pushforward.data.arrays import X_KEYS, Y_KEYS, as_pictures, from_array, labels_of
+from pushforward.data.arrays import X_KEYS, Y_KEYS, as_images, from_array, labels_of
 from pushforward.data.options import Options
 
 __all__ = ["Spool", "temporary_file", "from_iterable", "from_dataset", "is_map_style", "MapDataset"]
@@ -215,20 +215,20 @@ def _parts(item: Any, index: int, options: Options) -> tuple[np.ndarray[Any, Any
 
 
 def _observation(item: Any, index: int, options: Options) -> tuple[np.ndarray[Any, Any], str]:
-    """The item as an array. Pictures are brought to the size and channels asked for here, since items may differ in both."""
+    """The item as an array. Images are brought to the size and channels asked for here, since items may differ in both."""
     if hasattr(item, "getbands"):
-        from pushforward.data.pictures import item_array
+        from pushforward.data.images import item_array
 
         return item_array(item, f"observation {index}", options), ""
     if isinstance(item, (Tensor, np.ma.MaskedArray)):
         item = numeric(item)
     array = item.cpu().numpy() if isinstance(item, Tensor) else np.asarray(item)
     if array.dtype.kind not in "biuf":
-        raise InvalidKind(f"observation {index} is {type(item).__name__} ({array.dtype}); expected numbers, a tensor or a picture")
+        raise InvalidKind(f"observation {index} is {type(item).__name__} ({array.dtype}); expected numbers, a tensor or an image")
     if (options.size is not None or options.channels is not None) and array.dtype == np.uint8 and array.ndim in (2, 3):
-        x, layout = as_pictures(array[None])
+        x, layout = as_images(array[None])
         if x.shape[1] in (1, 3, 4):
-            from pushforward.data.pictures import prepare_item
+            from pushforward.data.images import prepare_item
 
             return prepare_item(x[0], options), layout
     return np.atleast_1d(array), ""
@@ -242,7 +242,7 @@ def _label(y: Any) -> Any:
 
 def _check_alike(x: np.ndarray[Any, Any], first: np.ndarray[Any, Any], index: int) -> None:
     if x.shape != first.shape:
-        cure = "; bring pictures to one with size=64 and channels=3, say" if x.ndim == 3 or (x.ndim == 2 and x.dtype == np.uint8) else ""
+        cure = "; bring images to one with size=64 and channels=3, say" if x.ndim == 3 or (x.ndim == 2 and x.dtype == np.uint8) else ""
         raise ShapeMismatch(
             f"observation {index} has shape {x.shape}, but the first has {first.shape}; every observation needs the same shape{cure}"
         )

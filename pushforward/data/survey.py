@@ -50,9 +50,9 @@ def survey(source: Any, asked: dict[str, Any]) -> Report:
 
 
 def _survey_path(text: str, options: Options) -> Report | None:
-    """Reports on pictures and tables; None for what is simply read."""
+    """Reports on images and tables; None for what is simply read."""
     from pushforward.data.builtin import is_builtin
-    from pushforward.data.reading import is_pictures
+    from pushforward.data.reading import is_images
     from pushforward.data.table_files import is_table, open_table
 
     if is_builtin(text):
@@ -64,8 +64,8 @@ def _survey_path(text: str, options: Options) -> Report | None:
         if not path.is_dir():
             require_file(path)
         return _survey_table(open_table(path, options), replace(options, name=options.name or path.name))
-    if is_pictures(path):
-        return _survey_pictures(path if path.exists() else text, replace(options, name=options.name or text))
+    if is_images(path):
+        return _survey_images(path if path.exists() else text, replace(options, name=options.name or text))
     require_file(path)
     return None
 
@@ -101,19 +101,19 @@ def _text_trouble(column: Any) -> Trouble:
     return Trouble("text", f"column {column.name!r} holds {what} ({shown})", f"--categorical {column.name} or --drop {column.name}")
 
 
-# ------------------------------------------------------------------------------------------------ pictures
+# ------------------------------------------------------------------------------------------------ images
 
 
-def _survey_pictures(path: Path | str, options: Options) -> Report:
+def _survey_images(path: Path | str, options: Options) -> Report:
     """Every file is decoded; bad ones are listed, mixed sizes and channels counted."""
-    from pushforward.data.picture_files import build, list_pictures, survey_pictures
+    from pushforward.data.image_files import build, list_images, survey_images
 
-    listing = list_pictures(path)
+    listing = list_images(path)
     if listing.splits:
         trouble = Trouble("splits", f"the folder {listing.splits}", "read one, and measure on the other")
         notes = [*listing.notes(), *_beside(listing)]
         return Report(options.name, len(listing.files), None, True, troubles=(trouble,), notes=tuple(notes))
-    headers, bad = survey_pictures(listing.files)
+    headers, bad = survey_images(listing.files)
     good = []
     for file, header in headers:
         reason = _fault(file, header, options)
@@ -121,9 +121,7 @@ def _survey_pictures(path: Path | str, options: Options) -> Report:
             good.append((file, header))
         else:
             bad.append((file.shown, reason))
-    troubles = (
-        [Trouble("unreadable", f"{len(bad)} of {len(listing.files)} pictures cannot be read", "replace or remove them")] if bad else []
-    )
+    troubles = [Trouble("unreadable", f"{len(bad)} of {len(listing.files)} images cannot be read", "replace or remove them")] if bad else []
     mixed = _mixed([h for _, h in good], options)
     found: dict[str, Any] = {"name": options.name, "unreadable": tuple(bad), "notes": (*listing.notes(), *_beside(listing))}
     if mixed or not good:
@@ -141,12 +139,12 @@ def _survey_pictures(path: Path | str, options: Options) -> Report:
 def _beside(listing: Any) -> list[str]:
     """Notes on files that are no data."""
     kinds = {"other": listing.beside, "hidden": listing.hidden}
-    return [f"beside the pictures: {len(n)} {kind} file{'s' if len(n) != 1 else ''} ({listed(n)})" for kind, n in kinds.items() if n]
+    return [f"beside the images: {len(n)} {kind} file{'s' if len(n) != 1 else ''} ({listed(n)})" for kind, n in kinds.items() if n]
 
 
 def _fault(file: Any, header: Any, options: Options) -> str | None:
-    """Why a picture with a sound header cannot be decoded, or None."""
-    from pushforward.data.pictures import decode
+    """Why an image with a sound header cannot be decoded, or None."""
+    from pushforward.data.images import decode
 
     try:
         decode(file.open(), file.shown, replace(options, size=None), header.channels)
@@ -160,10 +158,10 @@ def _mixed(headers: list[Any], options: Options) -> list[Trouble]:
     sizes = Counter((h.height, h.width) for h in headers)
     if len(sizes) > 1 and options.size is None:
         shown = ", ".join(f"{h}×{w} ({n})" for (h, w), n in sizes.most_common(5))
-        text = f"pictures of {len(sizes)} sizes: {shown}{', …' if len(sizes) > 5 else ''}"
+        text = f"images of {len(sizes)} sizes: {shown}{', …' if len(sizes) > 5 else ''}"
         troubles.append(Trouble("sizes", text, "--size 64 --fit crop, pad or stretch"))
     kinds = Counter(h.channels for h in headers)
     if len(kinds) > 1 and options.channels is None:
         shown = ", ".join(f"{c} channel{'s' if c > 1 else ''} ({n})" for c, n in sorted(kinds.items()))
-        troubles.append(Trouble("channels", f"pictures of mixed channels: {shown}", "--channels 1, 3 or 4"))
+        troubles.append(Trouble("channels", f"images of mixed channels: {shown}", "--channels 1, 3 or 4"))
     return troubles

@@ -199,7 +199,7 @@ class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
     measure: ClassVar[str] = "mass on levels"
     scaling: ClassVar[str] = "signed"
     start: ClassVar[float] = -2.0
-    """log s where the network gives 0: a seventh of half the range, about the spread of pictures."""
+    """log s where the network gives 0: a seventh of half the range, about the spread of images."""
 
     predicted: bool = True
 
@@ -223,7 +223,7 @@ class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
         if not whole or len(ranges) > 1 or not _levels(space):
             raise BadSource(
                 f"likelihood {self.name!r} needs integer levels of one range, got {space}; "
-                "pass pictures as levels (uint8, not divided by 255), or use likelihood='gaussian'"
+                "pass images as levels (uint8, not divided by 255), or use likelihood='gaussian'"
             )
 
     def learnt_sigma(self, outputs: Sequence[Tensor]) -> Tensor:
@@ -254,9 +254,9 @@ class ColumnsLikelihood(Likelihood, name="columns"):
         return Columns(tuple(Normal(p, next(scales)) if kind == "numeric" else OneHot(p) for (kind, _), p in zip(widths, parts)))
 
     def refuse(self, space: Space) -> None:
-        """Pictures and clips."""
+        """Images and clips."""
         if space.kind != "points":
-            raise BadSource(f"likelihood {self.name!r} takes tables and points, got {space}; use likelihood='gaussian' for pictures")
+            raise BadSource(f"likelihood {self.name!r} takes tables and points, got {space}; use likelihood='gaussian' for images")
 
     def log_jacobian(self, scaling: Scaling, u: Tensor) -> float:
         """Of the numeric columns."""
@@ -343,5 +343,5 @@ def _bounded_range(likelihood: Likelihood, space: Space) -> None:
 def _unbounded(likelihood: Likelihood, what: str) -> str:
     return (
         f"likelihood {likelihood.name!r} needs data with a known range, but {what}; "
-        "scale the data into 0..1, pass pictures (n, channels, height, width), or use likelihood='gaussian'"
+        "scale the data into 0..1, pass images (n, channels, height, width), or use likelihood='gaussian'"
     )

@@ -66,7 +66,7 @@ class Binarise(Augment, name="binarise"):
 
 @dataclass(frozen=True)
 class Flip(Augment, name="flip"):
-    """Mirrors each picture left to right with probability `share`."""
+    """Mirrors each image left to right with probability `share`."""
 
     share: float = 0.5
 
@@ -75,15 +75,15 @@ class Flip(Augment, name="flip"):
             raise InvalidValue(f"flip's share must lie in 0..1, got {self.share}")
 
     def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
-        """Some pictures mirrored."""
-        _pictures(self, space)
+        """Some images mirrored."""
+        _images(self, space)
         mirrored = uniform(len(x), rng=rng, like=x) < self.share
         return torch.where(mirrored.reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
 
 
 @dataclass(frozen=True)
 class Crop(Augment, name="crop"):
-    """Shifts each picture by up to `padding` pixels either way; what comes in is the edge, repeated."""
+    """Shifts each image by up to `padding` pixels either way; what comes in is the edge, repeated."""
 
     padding: int = 4
 
@@ -92,7 +92,7 @@ class Crop(Augment, name="crop"):
             raise InvalidValue(f"crop's padding must be at least 1 pixel, got {self.padding}")
 
     def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
-        """Shifted pictures of the same size."""
+        """Shifted images of the same size."""
         n, height, width = _stills(self, x, space)
         p = self.padding
         padded = pad(x, (p, p, p, p), mode="replicate")
@@ -105,7 +105,7 @@ class Crop(Augment, name="crop"):
 
 @dataclass(frozen=True)
 class Affine(Augment, name="affine"):
-    """Turns, slants, resizes and shifts each picture about its middle; what comes in is the edge, repeated.
+    """Turns, slants, resizes and shifts each image about its middle; what comes in is the edge, repeated.
 
     Arguments:
         degrees: turned by up to this much either way.
@@ -127,7 +127,7 @@ class Affine(Augment, name="affine"):
             raise InvalidValue(f"affine's scale is a factor of 1 or more, up and down alike, got {self.scale}; 1 switches it off")
 
     def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
-        """Pictures of the same size, between pixels by bilinear interpolation."""
+        """Images of the same size, between pixels by bilinear interpolation."""
         n, height, width = _stills(self, x, space)
         turn, slant, log_scale, right, down = (2 * uniform(n, 5, rng=rng, like=x) - 1).unbind(1)
         angle, factor = turn * math.radians(self.degrees), self.scale**log_scale
@@ -146,12 +146,12 @@ dequantise, binarise, flip, crop, affine = Dequantise, Binarise, Flip, Crop, Aff
 
 def _stills(augment: Augment, x: Tensor, space: Space) -> tuple[int, int, int]:
     """How many, how high and how wide; clips are refused too."""
-    _pictures(augment, space)
+    _images(augment, space)
     if x.ndim != 4:
-        raise ShapeMismatch(f"{augment.name} takes pictures (n, channels, height, width), got shape {tuple(x.shape)}")
+        raise ShapeMismatch(f"{augment.name} takes images (n, channels, height, width), got shape {tuple(x.shape)}")
     return len(x), x.shape[2], x.shape[3]
 
 
-def _pictures(augment: Augment, space: Space) -> None:
+def _images(augment: Augment, space: Space) -> None:
     if space.kind == "points":
-        raise InvalidValue(f"{augment.name} changes pictures or clips, but the data are {space}; leave it out")
+        raise InvalidValue(f"{augment.name} changes images or clips, but the data are {space}; leave it out")

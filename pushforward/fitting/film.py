@@ -28,9 +28,9 @@ from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.core.storage import read_tensors, write_tensors
 
-__all__ = ["Camera", "Film", "Frame", "frames_of", "samples_seen_again", "FOLDER"]
+__all__ = ["Camera", "Film", "Frame", "frames_of", "samples_seen_again", "film_folder"]
 
-FOLDER = Path("pictures") / "film"
+_FOLDER, _OLDER_FOLDER = Path("images") / "film", Path("pictures") / "film"  # the latter in runs of format 1
 MOST = 60
 LEVELS = 255
 
@@ -110,6 +110,11 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("[0-9]*.safetensors"))
 
 
+def film_folder(run: Path) -> Path:
+    """Where a run keeps the frames of its film."""
+    return run / (_OLDER_FOLDER if (run / _OLDER_FOLDER).is_dir() else _FOLDER)
+
+
 def frames_of(folder: str | Path) -> list[Frame]:
     """The frames in a folder, in order; BadRun where there are none."""
     files = _files(Path(folder))
@@ -119,7 +124,7 @@ def frames_of(folder: str | Path) -> list[Frame]:
 
 
 def samples_seen_again(n: int, y: Tensor | None, space: Space, seed: int) -> Look:
-    """Look at n samples whose codes (and noise) are the same every time; pictures as levels 0..255."""
+    """Look at n samples whose codes (and noise) are the same every time; images as levels 0..255."""
     require_positive(film=n)
 
     def look(model: Learner) -> Mapping[str, Tensor]:
@@ -127,13 +132,13 @@ def samples_seen_again(n: int, y: Tensor | None, space: Space, seed: int) -> Loo
             raise InvalidKind(f"film shows samples, and {type(model).__name__} cannot be sampled from; leave film out")
         plain = {"noise": False} if isinstance(model, HasBound) else {}
         x = model.sample(n, y=y, rng=derive(seed, "film"), **plain)
-        return {"x": _levels(x, space) if space.kind == "pictures" else x.to(torch.float32)}
+        return {"x": _levels(x, space) if space.kind == "images" else x.to(torch.float32)}
 
     return look
 
 
 def _levels(x: Tensor, space: Space) -> Tensor:
-    """A byte for each number, which is all that a picture of a known range shows."""
+    """A byte for each number, which is all that an image of a known range shows."""
     if not (space.low > -torch.inf and torch.inf > space.high > space.low):
         return x.to(torch.float32)
     return ((x - space.low) / (space.high - space.low)).clamp(0, 1).mul(LEVELS).round().to(torch.uint8)
@@ -171,4 +176,4 @@ def _of_samples(count: int, training: Source, seed: int, run: Path | None) -> Fi
     space = training.condition_space
     y = rows.y if space is None else space.as_given(rows.y)
     look = samples_seen_again(n, y, training.space, seed)
-    return Film(look, folder=None if run is None else run / FOLDER)
+    return Film(look, folder=None if run is None else film_folder(run))

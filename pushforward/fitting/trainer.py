@@ -81,7 +81,7 @@ class Trainer(Given):
         overwrite: replace the run folder if it is one already.
         documents: texts to put into the run folder as soon as it is made, by file name.
         save_every: seconds between checkpoints.
-        film: look at this many samples again and again, from the same codes, and keep the frames in the run's pictures/film/;
+        film: look at this many samples again and again, from the same codes, and keep the frames in the run's images/film/;
             or a `Film` of something else.
         resume: run folder to go on from, with the settings it was begun with. Others are refused, but for a longer budget and for
             save_every, film, accelerator, devices, strategy and num_nodes, which may be new.

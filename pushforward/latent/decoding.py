@@ -14,7 +14,7 @@ from pushforward.core.errors import InvalidKind
 __all__ = ["Decoded", "decoded", "rows_of_condition"]
 
 BLOCK = 1024
-"""Codes decoded at once: large pictures of many codes would fill the memory."""
+"""Codes decoded at once: large images of many codes would fill the memory."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 r"""A small classifier, for two uses: its last hidden layer as a feature space, and telling real from generated rows.
 
-Inputs are standardised (one shift and scale for pictures, one per coordinate for points); pictures go through three convolutions with
+Inputs are standardised (one shift and scale for images, one per coordinate for points); images go through three convolutions with
 stride 2, points through two hidden layers; the loss is the mean cross-entropy, by Adam with a rate that falls as a cosine to 0.
 """
 
@@ -36,11 +36,11 @@ class Classifier(nn.Module):
 
     def __init__(self, event: tuple[int, ...], classes: int, width: int = 64) -> None:
         super().__init__()
-        picture = len(event) == 3 and min(event[1:]) >= 8
+        image = len(event) == 3 and min(event[1:]) >= 8
         channels = (event[0], width // 4, width // 2, width)
         convolutions = [layer for a, b in pairwise(channels) for layer in (nn.Conv2d(a, b, 3, 2, 1), nn.ReLU())]
-        flat = width * math.prod(_eighth(side) for side in event[1:]) if picture else math.prod(event)
-        self.trunk = nn.Sequential(*(convolutions if picture else []), nn.Flatten(), mlp([flat, width, width]), nn.ReLU())
+        flat = width * math.prod(_eighth(side) for side in event[1:]) if image else math.prod(event)
+        self.trunk = nn.Sequential(*(convolutions if image else []), nn.Flatten(), mlp([flat, width, width]), nn.ReLU())
         self.head = nn.Linear(width, classes)
         self.register_buffer("shift", torch.zeros(event if len(event) == 1 else (), dtype=torch.float64))
         self.register_buffer("scale", torch.ones(event if len(event) == 1 else (), dtype=torch.float64))

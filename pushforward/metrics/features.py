@@ -1,11 +1,11 @@
 """Feature spaces: where two sets of samples are compared.
 
 A feature space maps observations (n, *shape), in the user's units, to vectors (n, d) in float64. Every sample metric depends on
-it as much as on the samples: the same pictures score 22 in one space and 54 in another. So it has a name and a fingerprint of
+it as much as on the samples: the same images score 22 in one space and 54 in another. So it has a name and a fingerprint of
 all it was made with (weights, axes, scales), both kept in each record, and records of unlike spaces refuse to compare.
 
 * raw: coordinates as they are, flattened, user's units.
-* scaled: coordinates without units. Points: mean 0 and variance 1 per coordinate on the real data; pictures: [0, 1].
+* scaled: coordinates without units. Points: mean 0 and variance 1 per coordinate on the real data; images: [0, 1].
 * pca(k): the first k principal components of the real data, user's units, not whitened.
 * classifier: the last hidden layer of a network trained on the user's labels (`metrics.classifiers`).
 * efficientnet: EfficientNet-lite0 trained on ImageNet, from the `[metrics]` extra: 1280 channels averaged over the 7×7 places.
@@ -159,9 +159,9 @@ def raw() -> Features:
 
 
 def scaled(x: Any, *, low: float | None = None, high: float | None = None) -> Features:
-    """Coordinates without units, by the real data x: standardised points; pictures and clips to [0, 1].
+    """Coordinates without units, by the real data x: standardised points; images and clips to [0, 1].
 
-    For pictures, low and high are the ends of their range; those seen if not given. Constant coordinates are measured in the mean
+    For images, low and high are the ends of their range; those seen if not given. Constant coordinates are measured in the mean
     standard deviation of the others.
     """
     x = rows(x).to(torch.float64)
@@ -230,16 +230,16 @@ def module(
 
 
 def efficientnet(*, low: float = 0.0, high: float = 255.0, device: torch.device | str = "cpu") -> Features:
-    """EfficientNet-lite0 (Tan & Le 2019, lite variant), mean over space of its last 1280 channels, for pictures of 1, 3 or 4 channels.
+    """EfficientNet-lite0 (Tan & Le 2019, lite variant), mean over space of its last 1280 channels, for images of 1, 3 or 4 channels.
 
-    Pictures of values low..high are brought to 0..255, laid on white where they have an opacity, resized to 224×224 (bilinear, with
+    Images of values low..high are brought to 0..255, laid on white where they have an opacity, resized to 224×224 (bilinear, with
     antialiasing) and scaled as (x - 127)/128. Raises MissingExtra without the `[metrics]` extra.
     """
     if not high > low:
-        raise InvalidValue(f"pictures need a range with low < high, got {low} and {high}")
+        raise InvalidValue(f"images need a range with low < high, got {low} and {high}")
     network = _Pooled(_efficientnet()).to(device)
     said = f"{low:g}..{high:g} to 0..255, bilinear {SIDE}×{SIDE} with antialiasing"
-    found = module(network, "efficientnet-lite0", prepare=lambda u: _pictures((u - low) * (255 / (high - low))), preparation=said)
+    found = module(network, "efficientnet-lite0", prepare=lambda u: _images((u - low) * (255 / (high - low))), preparation=said)
     return replace(found, block=32)
 
 
@@ -258,7 +258,7 @@ def named(
     Arguments:
         real: the real data, which scaled, pca and classifier are made of.
         labels: of the real data (n,).
-        low, high: the ends of the range of pictures' values, for scaled and efficientnet.
+        low, high: the ends of the range of images' values, for scaled and efficientnet.
         device: where efficientnet is computed.
     """
     match = re.fullmatch(r"\s*([a-z0-9_-]+)\s*(?:\(\s*(?:k\s*=\s*)?(\d+)\s*\))?\s*", text.lower())
@@ -312,10 +312,10 @@ class _Pooled(nn.Module):
         return self.network.extract_features(x).mean((2, 3))
 
 
-def _pictures(u: Tensor) -> Tensor:
-    """Pictures (b, c, h, w) of values 0..255 to (b, 3, 224, 224), scaled for the network."""
+def _images(u: Tensor) -> Tensor:
+    """Images (b, c, h, w) of values 0..255 to (b, 3, 224, 224), scaled for the network."""
     if u.ndim != 4 or u.shape[1] not in (1, 3, 4):
-        raise ShapeMismatch(f"EfficientNet takes pictures (n, 1, 3 or 4 channels, height, width), got {tuple(u.shape)}; use raw or pca")
+        raise ShapeMismatch(f"EfficientNet takes images (n, 1, 3 or 4 channels, height, width), got {tuple(u.shape)}; use raw or pca")
     if u.shape[1] == 4:
         opacity = u[:, 3:] / 255
         u = u[:, :3] * opacity + 255 * (1 - opacity)

@@ -1,14 +1,14 @@
-r"""How like their originals pictures are, one by one, and an Inception-style score of generated ones.
+r"""How like their originals images are, one by one, and an Inception-style score of generated ones.
 
 With x the original and y its likeness, both brought to [0, 1] by the range of their values:
 
-* PSNR = -10 log₁₀ mean (x - y)², dB, the mean over pictures of each one's own; infinite where a picture equals its original.
-* SSIM (Wang, Bovik, Sheikh & Simoncelli 2004): the mean over windows inside the picture of
+* PSNR = -10 log₁₀ mean (x - y)², dB, the mean over images of each one's own; infinite where an image equals its original.
+* SSIM (Wang, Bovik, Sheikh & Simoncelli 2004): the mean over windows inside the image of
 
       l · cs = (2 μ_x μ_y + C₁)/(μ_x² + μ_y² + C₁) · (2 σ_xy + C₂)/(σ_x² + σ_y² + C₂),      C₁ = .01², C₂ = .03²,
 
   moments under a Gaussian window of 11×11 pixels with σ = 1.5.
-* daala's SSIM (the one that SRGAN's tables have): the window has σ = 1.5 H/256 for pictures of height H, with weights rounded to
+* daala's SSIM (the one that SRGAN's tables have): the window has σ = 1.5 H/256 for images of height H, with weights rounded to
   256ths; it is cut off at the borders, and windows count by the weight that is left of them. It comes out higher than Wang's.
 * Multi-scale SSIM (Wang, Simoncelli & Bovik 2003): Π_j mean(cs at scale j)^w_j · mean(l · cs at the last scale)^w_5 over five scales,
   each half the one before (means of 2×2 pixels), w = .0448, .2856, .3001, .2363, .1333. Negative means count as 0.
@@ -62,17 +62,17 @@ def psnr(
     rng: Rng = 0,
     data: str = "",
 ) -> Record:
-    """Peak signal-to-noise ratio, dB, of pictures (n, channels, height, width) for their originals, row by row.
+    """Peak signal-to-noise ratio, dB, of images (n, channels, height, width) for their originals, row by row.
 
     Arguments:
         low, high: the ends of the range of values; if not given 0..255 for bytes and whole numbers above 2, 0..1 or -1..1 for fractions.
-        channel: 'all' or 'y', the luma of colour pictures (grey ones are taken as they are).
+        channel: 'all' or 'y', the luma of colour images (grey ones are taken as they are).
         crop: pixels left out on every side.
         rng: for the signature shared by all metrics; nothing is drawn.
 
-    Raises ShapeMismatch for sets that are not pairs of pictures, InvalidValue for a range that cannot be told.
+    Raises ShapeMismatch for sets that are not pairs of images, InvalidValue for a range that cannot be told.
     """
-    pair = _Pictures.of(real, generated, low, high, channel, crop, data)
+    pair = _Images.of(real, generated, low, high, channel, crop, data)
     errors = pair.each(lambda x, y: (x - y).square().flatten(1).mean(1))
     values = -10 * errors.log10()
     return replace(pair.record("psnr", values, "", identical=int((errors == 0).sum())), unit="dB")
@@ -89,8 +89,8 @@ def ssim(
     rng: Rng = 0,
     data: str = "",
 ) -> Record:
-    """Structural similarity as Wang et al. (2004) have it, of pictures of 11×11 pixels at least; 1 is best. Arguments as for `psnr`."""
-    pair = _Pictures.of(real, generated, low, high, channel, crop, data)
+    """Structural similarity as Wang et al. (2004) have it, of images of 11×11 pixels at least; 1 is best. Arguments as for `psnr`."""
+    pair = _Images.of(real, generated, low, high, channel, crop, data)
     pair.require(SIDE, "SSIM's window", "psnr or ssim_daala")
     values = pair.each(lambda x, y: _wang(x, y)[0])
     return pair.record("ssim", values, f"Wang et al. 2004: Gaussian {SIDE}×{SIDE}, sigma {SIGMA}, K = .01, .03", ideal=1.0)
@@ -107,8 +107,8 @@ def ssim_daala(
     rng: Rng = 0,
     data: str = "",
 ) -> Record:
-    """Structural similarity as daala's `dump_ssim` has it: a window that grows with the picture; 1 is best. Arguments as for `psnr`."""
-    pair = _Pictures.of(real, generated, low, high, channel, crop, data)
+    """Structural similarity as daala's `dump_ssim` has it: a window that grows with the image; 1 is best. Arguments as for `psnr`."""
+    pair = _Images.of(real, generated, low, high, channel, crop, data)
     return pair.record("ssim_daala", pair.each(_daala), "daala: Gaussian, sigma 1.5 H/256, cut at borders, K = .01, .03", ideal=1.0)
 
 
@@ -123,8 +123,8 @@ def ms_ssim(
     rng: Rng = 0,
     data: str = "",
 ) -> Record:
-    """Multi-scale structural similarity of pictures of 161×161 pixels at least; 1 is best. Arguments as for `psnr`."""
-    pair = _Pictures.of(real, generated, low, high, channel, crop, data)
+    """Multi-scale structural similarity of images of 161×161 pixels at least; 1 is best. Arguments as for `psnr`."""
+    pair = _Images.of(real, generated, low, high, channel, crop, data)
     pair.require((SIDE - 1) * 2 ** (len(SCALES) - 1) + 1, "the window at the fifth scale", "ssim")
     weights = " ".join(f"{w:g}" for w in SCALES)
     return pair.record("ms_ssim", pair.each(_multi_scale), f"Wang et al. 2003: five scales, weights {weights}, 2×2 means", ideal=1.0)
@@ -159,11 +159,11 @@ def _score(logs: Tensor) -> tuple[float, float, int]:
     return value, value * float(divergences.std()) / math.sqrt(len(logs)), logs.shape[1]
 
 
-# ------------------------------------------------------------------------------------------------ pairs of pictures
+# ------------------------------------------------------------------------------------------------ pairs of images
 
 
 @dataclass(frozen=True, eq=False)
-class _Pictures:
+class _Images:
     """Originals and likenesses (n, c, h, w) as they came, and how they are to be compared."""
 
     real: Tensor
@@ -175,18 +175,18 @@ class _Pictures:
     data: str
 
     @classmethod
-    def of(cls, real: Any, generated: Any, low: float | None, high: float | None, channel: str, crop: int, data: str) -> _Pictures:
+    def of(cls, real: Any, generated: Any, low: float | None, high: float | None, channel: str, crop: int, data: str) -> _Images:
         x, y = rows(real), rows(generated)
         require_alike(x, y)
         x, y = (each[:, None] if each.ndim == 3 else each for each in (x, y))
         if x.ndim != 4 or x.shape[1] not in (1, 3, 4):
             raise ShapeMismatch(
-                f"pictures must be (n, 1, 3 or 4 channels, height, width), got {tuple(x.shape)}; "
+                f"images must be (n, 1, 3 or 4 channels, height, width), got {tuple(x.shape)}; "
                 "channels-last ones need x.transpose(0, 3, 1, 2)"
             )
         if x.shape != y.shape:
             raise ShapeMismatch(
-                f"pictures are compared one by one with their originals: expected {tuple(x.shape)}, got {tuple(y.shape)}; "
+                f"images are compared one by one with their originals: expected {tuple(x.shape)}, got {tuple(y.shape)}; "
                 "pass pairs of one size"
             )
         if channel not in ("all", "y") or (channel == "y" and x.shape[1] == 4):
@@ -199,15 +199,15 @@ class _Pictures:
             )
         for name, each in (("real", x), ("generated", y)):
             if not bool(each.isfinite().all()):
-                raise InvalidValue(f"the {name} pictures hold NaN or infinity; drop these rows")
+                raise InvalidValue(f"the {name} images hold NaN or infinity; drop these rows")
         ends = _ends(x, low, high)
         return cls(x, y, *ends, channel == "y" and x.shape[1] == 3, crop, data or described(x))
 
     def require(self, side: int, what: str, instead: str) -> None:
-        """InvalidValue for pictures smaller than `side` after cropping."""
+        """InvalidValue for images smaller than `side` after cropping."""
         height, width = (length - 2 * self.crop for length in self.real.shape[2:])
         if min(height, width) < side:
-            raise InvalidValue(f"{what} needs pictures of at least {side}×{side} pixels, got {height}×{width}; use {instead}")
+            raise InvalidValue(f"{what} needs images of at least {side}×{side} pixels, got {height}×{width}; use {instead}")
 
     def each(self, measure: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """One number a pair (n,), a block of pairs at a time."""
@@ -216,17 +216,17 @@ class _Pictures:
         return torch.cat([measure(self._prepared(x), self._prepared(y)) for x, y in blocks])
 
     def _prepared(self, x: Tensor) -> Tensor:
-        """Pictures (b, c, h, w) in [0, 1], float64, cropped, of the channels wanted."""
+        """Images (b, c, h, w) in [0, 1], float64, cropped, of the channels wanted."""
         _, _, h, w = x.shape
         x = x[:, :, self.crop : h - self.crop, self.crop : w - self.crop].to("cpu", torch.float64)
         x = (x - self.low) / (self.high - self.low)
         return (16 + (x * x.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)) / 255 if self.luma else x
 
     def record(self, quantity: str, values: Tensor, settings: str, **details: Any) -> Record:
-        """The mean over pictures, with what the numbers depend on."""
+        """The mean over images, with what the numbers depend on."""
         c, h, w = self.real.shape[1:]
         channels = "luma (BT.601)" if self.luma else f"{c} channel{'s' if c > 1 else ''}"
-        space = f"pictures {h}×{w}, {channels}, crop {self.crop}, values {self.low:g}..{self.high:g}"
+        space = f"images {h}×{w}, {channels}, crop {self.crop}, values {self.low:g}..{self.high:g}"
         facts = {"feature_space": space, "real": len(self.real), "generated": len(self.generated), **details}
         found = Record.of(quantity, values, bound="estimate", data=self.data)
         return replace(found, details={"features": f"{space}; {settings}" if settings else space, **facts})
@@ -247,14 +247,14 @@ def _ends(x: Tensor, low: float | None, high: float | None) -> tuple[float, floa
         return 0.0, 255.0
     if least >= -1 and most <= 1:
         return (0.0 if least >= 0 else -1.0), 1.0
-    raise InvalidValue(f"the range of pictures with values {least:g}..{most:g} cannot be told; pass low and high (0 and 65535, say)")
+    raise InvalidValue(f"the range of images with values {least:g}..{most:g} cannot be told; pass low and high (0 and 65535, say)")
 
 
 # ------------------------------------------------------------------------------------------------ structural similarity
 
 
 def _wang(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean of l · cs and of cs (b,), over the windows inside the pictures (b, c, h, w) and over channels."""
+    """Mean of l · cs and of cs (b,), over the windows inside the images (b, c, h, w) and over channels."""
     offsets = torch.arange(SIDE, dtype=torch.float64) - SIDE // 2
     window = torch.exp(-offsets.square() / (2 * SIGMA**2))
     window = window / window.sum()
@@ -263,7 +263,7 @@ def _wang(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _multi_scale(x: Tensor, y: Tensor) -> Tensor:
-    """MS-SSIM (b,) of pictures (b, c, h, w)."""
+    """MS-SSIM (b,) of images (b, c, h, w)."""
     value = x.new_ones(len(x))
     for scale, weight in enumerate(SCALES):
         whole, structure = _wang(x, y)
@@ -281,7 +281,7 @@ def _halved(x: Tensor) -> Tensor:
 
 
 def _daala(x: Tensor, y: Tensor) -> Tensor:
-    """daala's SSIM (b,) of pictures (b, c, h, w)."""
+    """daala's SSIM (b,) of images (b, c, h, w)."""
     height, width = x.shape[2:]
     window = _daala_window(SIGMA * height / 256, min(height, width))
     reach = len(window) // 2
@@ -309,7 +309,7 @@ def _similarity(x: Tensor, y: Tensor, mean: Callable[[Tensor], Tensor]) -> tuple
 
 
 def _filtered(x: Tensor, window: Tensor, down: int, across: int) -> Tensor:
-    """Weighted sums of pictures (b, c, h, w) under a separable window, with so many zeros beyond the borders."""
+    """Weighted sums of images (b, c, h, w) under a separable window, with so many zeros beyond the borders."""
     b, c, h, w = x.shape
     flat = functional.conv2d(x.reshape(b * c, 1, h, w), window[None, None, :, None], padding=(down, 0))
     flat = functional.conv2d(flat, window[None, None, None, :], padding=(0, across))

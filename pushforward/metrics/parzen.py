@@ -43,7 +43,7 @@ def parzen(
         train: real rows (n, *shape): as many as are generated (or all) are drawn to make the ceiling.
         test: real rows that the density is measured at.
         sigma: the windows' width in units of the features; chosen on up to 1000 of the training rows left over if not given.
-        features: the space; raw if none is given. Literature on pictures has them scaled to [0, 1].
+        features: the space; raw if none is given. Literature on images has them scaled to [0, 1].
     """
     require_positive(sigma=sigma)
     pair = Pair.of(train, generated, features, data)

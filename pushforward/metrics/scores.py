@@ -28,7 +28,7 @@ METRICS: dict[str, Callable[..., Record | list[Record]]] = {
 WITH_TRAINING: dict[str, Callable[..., list[Record]]] = {"memorising": memorising, "parzen": parzen}
 """Metrics of (train, real, generated, features=, rng=, data=)."""
 PAIRED: dict[str, Callable[..., Record]] = {"psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim, "ssim_daala": ssim_daala}
-"""Metrics of (originals, their likenesses, low=, high=, channel=, crop=, rng=, data=), pictures row by row, whatever the features."""
+"""Metrics of (originals, their likenesses, low=, high=, channel=, crop=, rng=, data=), images row by row, whatever the features."""
 USUAL = ("fid", "kid", "prdc", "c2st")
 
 

@@ -15,8 +15,8 @@ catalogue.update(
         "autoencoder": ("pushforward.models.deep.autoencoder", "a network that squeezes and restores: codes and reconstructions"),
         "vae": ("pushforward.models.deep.vae", "variational auto-encoder: codes, samples and a bound on the density"),
         "gan": ("pushforward.models.deep.gan", "two players, any game: samples"),
-        "dcgan": ("pushforward.models.deep.dcgan", "two players, strided convolutions with batch norm: pictures"),
-        "r3gan": ("pushforward.models.deep.r3gan", "two players, regularised relativistic game, residual networks: pictures"),
+        "dcgan": ("pushforward.models.deep.dcgan", "two players, strided convolutions with batch norm: images"),
+        "r3gan": ("pushforward.models.deep.r3gan", "two players, regularised relativistic game, residual networks: images"),
         "infogan": ("pushforward.models.deep.infogan", "two players and a recogniser: samples, and codes read off observations"),
         "ebgan": ("pushforward.models.deep.ebgan", "a generator against an auto-encoder's error: samples, and an energy"),
     }

@@ -116,8 +116,8 @@ class Toy(Adversaries, name="veegan"):
         return [Maxout(i, o, 5) for i, o in pairwise(sizes)], units
 
 
-class Pictures(Adversaries):
-    """Networks for pictures of any channels, which work on values from -1 to 1."""
+class Images(Adversaries):
+    """Networks for images of any channels, which work on values from -1 to 1."""
 
     scaling: ClassVar[str] = "signed"
 
@@ -127,23 +127,22 @@ class Pictures(Adversaries):
         return planes
 
     def check(self, event: Sequence[int]) -> None:
-        """Pictures of at least 8x8."""
+        """Images of at least 8x8."""
         if len(event) != 3 or min(event[1:]) < SHORTEST:
             got = f"{event[1]}x{event[2]}" if len(event) == 3 else f"{'x'.join(map(str, event)) or 'one'} numbers"
             raise InvalidValue(
-                f"{self.name} networks take pictures of at least {SHORTEST}x{SHORTEST}, got {got}; "
-                "use GAN, whose own networks take anything"
+                f"{self.name} networks take images of at least {SHORTEST}x{SHORTEST}, got {got}; use GAN, whose own networks take anything"
             )
 
 
 @dataclass(frozen=True)
-class DeepConvolutional(Pictures, name="dcgan"):
+class DeepConvolutional(Images, name="dcgan"):
     """Strided convolutions with batch norm, no pooling and no hidden dense layer (Radford, Metz & Chintala 2016, §3).
 
     At 64x64 in colour with 100 numbers in a code the generator has 3 576 704 parameters, the critic 2 765 568.
 
     Arguments:
-        width: channels of the map at half the picture's size; they double with every halving, up to 8 times.
+        width: channels of the map at half the image's size; they double with every halving, up to 8 times.
     """
 
     bounded: ClassVar[bool] = True
@@ -166,11 +165,11 @@ class DeepConvolutional(Pictures, name="dcgan"):
 
 
 @dataclass(frozen=True)
-class Informed(Pictures, name="infogan"):
+class Informed(Images, name="infogan"):
     """Two convolutions and a dense layer of InfoGAN's digits (Chen et al. 2016, Appendix C.1), for sides that are multiples of 4.
 
     Arguments:
-        width: channels of the map at half the picture's size; the paper's is 64.
+        width: channels of the map at half the image's size; the paper's is 64.
     """
 
     bounded: ClassVar[bool] = True
@@ -180,7 +179,7 @@ class Informed(Pictures, name="infogan"):
         require_positive(width=self.width)
 
     def check(self, event: Sequence[int]) -> None:
-        """Pictures whose sides are multiples of 4."""
+        """Images whose sides are multiples of 4."""
         super().check(event)
         if event[1] % 4 or event[2] % 4:
             raise InvalidValue(f"infogan networks take sides that are multiples of 4, got {event[1]}x{event[2]}; use network='dcgan'")
@@ -195,11 +194,11 @@ class Informed(Pictures, name="infogan"):
 
 
 @dataclass(frozen=True)
-class Residual(Pictures, name="r3gan"):
+class Residual(Images, name="r3gan"):
     """Residual networks without normalisation (Huang et al. 2024, Config E), sized by `width` and `blocks`.
 
     Arguments:
-        width: channels at the picture's own size, a multiple of 8; they double with every halving, up to 8 times.
+        width: channels at the image's own size, a multiple of 8; they double with every halving, up to 8 times.
         blocks: residual blocks at every size.
     """
 

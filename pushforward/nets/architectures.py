@@ -91,13 +91,13 @@ class Perceptron(Layers, name="mlp"):
 
 @dataclass(frozen=True)
 class Convolutional(Architecture, name="conv"):
-    """Convolutions for pictures from 8x8 up, of any channels; how deep follows from the picture's size.
+    """Convolutions for images from 8x8 up, of any channels; how deep follows from the image's size.
 
     Arguments:
-        width: channels of the map at half the picture's size; they double with every halving, up to 8 times.
+        width: channels of the map at half the image's size; they double with every halving, up to 8 times.
         hidden: units of the dense layer.
         activation: 'silu', 'relu', …
-        norm: 'none', or 'group' (per picture, in groups of channels).
+        norm: 'none', or 'group' (per image, in groups of channels).
     """
 
     width: int = 32
@@ -109,16 +109,16 @@ class Convolutional(Architecture, name="conv"):
         require_positive(width=self.width, hidden=self.hidden)
         check_activation(self.activation)
         if self.norm == "batch":
-            raise InvalidValue("norm='batch' makes what is said of one picture depend on the others in its batch; use norm='group'")
+            raise InvalidValue("norm='batch' makes what is said of one image depend on the others in its batch; use norm='group'")
         if self.norm not in NORMS:
             raise InvalidValue(f"unknown norm {self.norm!r}; {suggestion(self.norm, NORMS)}")
 
     def encoder(self, event: Sequence[int], sizes: Sequence[int], extra: int = 0) -> nn.Module:
-        """y is appended to the flattened last map. InvalidValue unless the data are pictures of at least 8x8."""
+        """y is appended to the flattened last map. InvalidValue unless the data are images of at least 8x8."""
         return ConvolutionalEncoder(event, sizes, extra, **self._settings())
 
     def decoder(self, latent: int, shapes: Sequence[Sequence[int]], extra: int = 0) -> nn.Module:
-        """y is appended to the code. InvalidValue unless all heads are pictures of one size, at least 8x8."""
+        """y is appended to the code. InvalidValue unless all heads are images of one size, at least 8x8."""
         return ConvolutionalDecoder(latent, shapes, extra, **self._settings())
 
     def _settings(self) -> dict[str, Any]:

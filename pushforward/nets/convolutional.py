@@ -1,13 +1,13 @@
-"""Convolutional networks for pictures of any size, computed from one picture's shape.
+"""Convolutional networks for images of any size, computed from one image's shape.
 
 Down: maps m_0 = x, m_i = a(W_i * m_{i-1}), where each W_i halves every side that is still longer than 4 (rounding up) and
 the channels go w, 2w, 4w, 8w, 8w, …; then a dense layer, to which the condition is appended. Up: the same sizes in reverse;
 each step repeats pixels until the map has the recorded size, then convolves, so that odd sizes come out exactly and no
-checkerboard is left (Odena et al. 2016). The last step convolves first, to four channels for each of the picture's, and lays
-them out as 2x2 pixels (Shi et al. 2016), cut to the picture's size: at full size it would cost as much as all others.
+checkerboard is left (Odena et al. 2016). The last step convolves first, to four channels for each of the image's, and lays
+them out as 2x2 pixels (Shi et al. 2016), cut to the image's size: at full size it would cost as much as all others.
 
-There is no batch norm: with it, what the network says of one picture, and so its likelihood, depends on the others in the
-batch. Group norm (Wu & He 2018) sees one picture at a time.
+There is no batch norm: with it, what the network says of one image, and so its likelihood, depends on the others in the
+batch. Group norm (Wu & He 2018) sees one image at a time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch.nn.functional import interpolate
 from pushforward.core.errors import InvalidValue
 from pushforward.nets.mlp import activated, joined
 
-__all__ = ["ConvolutionalEncoder", "ConvolutionalDecoder", "NORMS", "check_picture", "ladder"]
+__all__ = ["ConvolutionalEncoder", "ConvolutionalDecoder", "NORMS", "check_image", "ladder"]
 
 NORMS = ("none", "group")
 SHORTEST = 8
@@ -34,17 +34,17 @@ GROUPS = 8
 Size = tuple[int, int]
 
 
-def check_picture(event: Sequence[int]) -> tuple[int, int, int]:
-    """(channels, height, width), or InvalidValue where it is no picture of at least 8x8."""
+def check_image(event: Sequence[int]) -> tuple[int, int, int]:
+    """(channels, height, width), or InvalidValue where it is no image of at least 8x8."""
     if len(event) != 3 or min(event[1:]) < SHORTEST:
         got = f"{event[1]}x{event[2]}" if len(event) == 3 else f"{'x'.join(map(str, event)) or 'one'} numbers"
-        raise InvalidValue(f"conv networks take pictures of at least {SHORTEST}x{SHORTEST}, got {got}; use network='mlp'")
+        raise InvalidValue(f"conv networks take images of at least {SHORTEST}x{SHORTEST}, got {got}; use network='mlp'")
     channels, height, width = event
     return channels, height, width
 
 
 def ladder(height: int, width: int) -> list[Size]:
-    """The sizes of the maps on the way down, the picture's own first; sides longer than 4 are halved, rounding up."""
+    """The sizes of the maps on the way down, the image's own first; sides longer than 4 are halved, rounding up."""
     sizes = [(height, width)]
     while max(sizes[-1]) > MAP:
         high, wide = sizes[-1]
@@ -56,7 +56,7 @@ class ConvolutionalEncoder(nn.Module):
     """x (n, channels, height, width), y -> a tensor (n, size) for each of `sizes`.
 
     Arguments:
-        event: (channels, height, width) of one picture.
+        event: (channels, height, width) of one image.
         sizes: of the heads.
         extra: numbers in one condition, appended to the flattened last map.
         width: channels of the first map.
@@ -77,7 +77,7 @@ class ConvolutionalEncoder(nn.Module):
         norm: str = "none",
     ) -> None:
         super().__init__()
-        channels, height, across = check_picture(event)
+        channels, height, across = check_image(event)
         steps = ladder(height, across)
         widths = [channels, *_widths(width, len(steps) - 1)]
         maps = [
@@ -101,7 +101,7 @@ class ConvolutionalDecoder(nn.Module):
         latent: numbers in a code.
         shapes: (channels, height, width) of each head; one last convolution gives the channels of all heads.
         extra: numbers in one condition, appended to the code.
-        width: channels of the map at half the picture's size.
+        width: channels of the map at half the image's size.
         hidden: units of the dense layer.
         activation: by name.
         norm: 'none' or 'group'.
@@ -120,7 +120,7 @@ class ConvolutionalDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.channels = _channels(shapes)
-        steps = ladder(*check_picture(shapes[0])[1:])[::-1]
+        steps = ladder(*check_image(shapes[0])[1:])[::-1]
         widths = _widths(width, len(steps) - 1)[::-1]
         self.first = (widths[0], *steps[0])
         self.dense = nn.Sequential(
@@ -175,12 +175,12 @@ def _widths(width: int, steps: int) -> list[int]:
 
 
 def _channels(shapes: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """The channels of each head; InvalidValue where the heads are not pictures of one size."""
-    pictures = [check_picture(shape) for shape in shapes]
-    if len({picture[1:] for picture in pictures}) != 1:
+    """The channels of each head; InvalidValue where the heads are not images of one size."""
+    images = [check_image(shape) for shape in shapes]
+    if len({image[1:] for image in images}) != 1:
         given = ", ".join(str(tuple(shape)) for shape in shapes) or "none"
-        raise InvalidValue(f"conv networks give pictures of one height and width, got heads of shapes {given}; use network='mlp'")
-    return tuple(picture[0] for picture in pictures)
+        raise InvalidValue(f"conv networks give images of one height and width, got heads of shapes {given}; use network='mlp'")
+    return tuple(image[0] for image in images)
 
 
 def _after(channels: int, activation: str, norm: str) -> list[nn.Module]:

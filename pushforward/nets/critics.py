@@ -164,7 +164,7 @@ class Closeness(torch.autograd.Function):
 
 
 def planes(x: Tensor, y: Tensor | None) -> Tensor:
-    """Pictures with every number of the condition as a channel that is the same everywhere."""
+    """Images with every number of the condition as a channel that is the same everywhere."""
     if y is None:
         return x
     return torch.cat([x, y.to(x)[:, :, None, None].expand(-1, -1, *x.shape[-2:])], 1)

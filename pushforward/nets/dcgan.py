@@ -1,4 +1,4 @@
-"""The deep convolutional pair (Radford, Metz & Chintala 2016), for pictures of any size.
+"""The deep convolutional pair (Radford, Metz & Chintala 2016), for images of any size.
 
 Down: 4x4 convolutions of stride 2 halve every side that is longer than 4, rounding down; 64 -> 32 -> 16 -> 8 -> 4 and
 28 -> 14 -> 7 -> 3. Up: transposed convolutions give the same sizes in reverse; a side that was odd gets one pixel of
@@ -30,7 +30,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def halvings(height: int, width: int) -> list[Size]:
-    """The sizes of the maps on the way down, the picture's own first; sides longer than 4 are halved, rounding down."""
+    """The sizes of the maps on the way down, the image's own first; sides longer than 4 are halved, rounding down."""
     sizes = [(height, width)]
     while max(sizes[-1]) > MAP:
         high, wide = sizes[-1]
@@ -39,7 +39,7 @@ def halvings(height: int, width: int) -> list[Size]:
 
 
 class ConvolutionalGenerator(nn.Module):
-    """z (n, latent), y (n, …) -> pictures (n, *event) in (-1, 1).
+    """z (n, latent), y (n, …) -> images (n, *event) in (-1, 1).
 
     Arguments:
         inputs: numbers in z and y together.

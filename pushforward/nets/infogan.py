@@ -1,10 +1,10 @@
-"""The pair of InfoGAN's digits (Chen et al. 2016, Appendix C.1), for pictures of any channels whose sides are multiples of 4.
+"""The pair of InfoGAN's digits (Chen et al. 2016, Appendix C.1), for images of any channels whose sides are multiples of 4.
 
-    generator: code -> FC 16w -> FC 2w (side/4 × side/4) -> 4x4 up, w -> 4x4 up, picture, tanh       batch norm, ReLU between
-    trunk:     picture -> 4x4 down, w -> 4x4 down, 2w -> FC 16w                                      batch norm, leaky ReLU .1
+    generator: code -> FC 16w -> FC 2w (side/4 × side/4) -> 4x4 up, w -> 4x4 up, image, tanh       batch norm, ReLU between
+    trunk:     image -> 4x4 down, w -> 4x4 down, 2w -> FC 16w                                      batch norm, leaky ReLU .1
 
-with w = 64 at first hand. Wide and shallow beside the DCGAN: features of a quarter of the picture's size go into one dense layer. What
-differs: pictures in (-1, 1), theirs in (0, 1); weights begin as N(0, .02²), those of batch norm as N(1, .02²).
+with w = 64 at first hand. Wide and shallow beside the DCGAN: features of a quarter of the image's size go into one dense layer. What
+differs: images in (-1, 1), theirs in (0, 1); weights begin as N(0, .02²), those of batch norm as N(1, .02²).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DENSE = 16
 
 
 class InformedGenerator(nn.Module):
-    """z (n, latent), y (n, …) -> pictures (n, *event) in (-1, 1).
+    """z (n, latent), y (n, …) -> images (n, *event) in (-1, 1).
 
     Arguments:
         inputs: numbers in z and y together.

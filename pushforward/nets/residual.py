@@ -35,12 +35,12 @@ Size = tuple[int, int]
 
 
 class ResidualGenerator(nn.Module):
-    """z (n, latent), y (n, …) -> pictures (n, *event), unbounded.
+    """z (n, latent), y (n, …) -> images (n, *event), unbounded.
 
     Arguments:
         inputs: numbers in z and y together.
         event: (channels, height, width).
-        width: channels at the picture's size.
+        width: channels at the image's size.
         blocks: at every size.
     """
 

@@ -1,4 +1,4 @@
-"""Pictures of models and of their data: every function takes models or tensors and returns a matplotlib Figure.
+"""Images of models and of their data: every function takes models or tensors and returns a matplotlib Figure.
 
 The only room that imports matplotlib, and only when something is drawn. Nothing here touches pyplot or its global state:
 a figure belongs to whoever asked for it, so several may be drawn at once, and none needs a display.

@@ -136,7 +136,7 @@ def two_axes(model: Any, axes: Sequence[str | int] | None = None, x: Any = None,
         x, model = (model if x is None else x), None
     space = Space.infer(x) if model is None else model.fitted_space()
     if space.kind != "points" or space.size < count:
-        raise InvalidKind(f"this picture needs points in at least {count} dimension{'s' * (count > 1)}, got {space}")
+        raise InvalidKind(f"this image needs points in at least {count} dimension{'s' * (count > 1)}, got {space}")
     chosen = list(range(count)) if axes is None else [space.axis(a) for a in axes]
     if len(chosen) != count or len(set(chosen)) != count:
         raise InvalidValue(f"expected {count} different axes, got {list(axes or ())}; the axes are {', '.join(space.names)}")
@@ -212,7 +212,7 @@ def marginals(model: Any, x: Any = None, *, axes: Sequence[str | int] | None = N
 
 def _chosen(space: Space, axes: Sequence[str | int] | None) -> list[int]:
     if space.kind != "points":
-        raise InvalidKind(f"this picture needs points, got {space}; draw the codes of pictures instead (embedding)")
+        raise InvalidKind(f"this image needs points, got {space}; draw the codes of images instead (embedding)")
     return [space.axis(a) for a in axes] if axes is not None else list(range(min(space.size, MOST_AXES)))
 
 

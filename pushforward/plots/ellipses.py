@@ -46,10 +46,10 @@ def clusters(
         hollow: rows to draw as outlines (n,), e.g. those whose place is an estimate.
     """
     if not isinstance(model, Assigns):
-        raise InvalidKind(f"a {type(model).__name__} assigns no clusters; fit a gmm or kmeans for this picture")
+        raise InvalidKind(f"a {type(model).__name__} assigns no clusters; fit a gmm or kmeans for this image")
     space = model.fitted_space()  # type: ignore[attr-defined]
     if space.kind != "points" or space.size < 2:
-        raise InvalidKind(f"this picture needs points in at least 2 dimensions, got {space}")
+        raise InvalidKind(f"this image needs points in at least 2 dimensions, got {space}")
     rows = space.conform(x).double()
     owner = numbers(model.assign(x) if owner is None else owner).astype(int)
     means, covariances = _shape(model)
@@ -94,7 +94,7 @@ def _shape(model: Any) -> tuple[Any, Any]:
         return numbers(model.means_), numbers(model.covariances_)
     if hasattr(model, "centres_"):
         return numbers(model.centres_), None
-    raise InvalidKind(f"a {type(model).__name__} has no means to draw; fit a gmm or kmeans for this picture")
+    raise InvalidKind(f"a {type(model).__name__} has no means to draw; fit a gmm or kmeans for this image")
 
 
 def _apart(means: Any, rows: Any, owner: Any) -> list[int]:

@@ -1,4 +1,4 @@
-"""How a fit went, in pictures of the same codes at several times: strips (one figure) and films (a GIF).
+"""How a fit went, in images of the same codes at several times: strips (one figure) and films (a GIF).
 
 A panel is a function that draws frame i on axes; a strip draws some of the frames side by side, a film one after the other.
 Scales are those of all frames together, so that what moves is the samples and not the axes.
@@ -18,7 +18,7 @@ from torch import Tensor
 from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.folders import written_whole
 from pushforward.core.space import Space
-from pushforward.data import picture_grid
+from pushforward.data import image_grid
 from pushforward.plots.comparisons import titled
 from pushforward.plots.latent import sheet
 from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, dress, mpl, numbers, page
@@ -26,7 +26,7 @@ from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, dress, mpl, numbe
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["strip", "film", "some_of", "panel_of", "scatter", "histogram", "picture_strip", "picture_film", "write_film"]
+__all__ = ["strip", "film", "some_of", "panel_of", "scatter", "histogram", "image_strip", "image_film", "write_film"]
 
 Panel = Callable[[Any, int], None]
 
@@ -86,7 +86,7 @@ def strip(panels: Mapping[str, Panel], times: Sequence[str], chosen: Sequence[in
 
 
 def film(panels: Mapping[str, Panel], times: Sequence[str], *, columns: int | None = None, side: float = 3.4) -> Iterator[Image.Image]:
-    """Every frame as a picture, all panels side by side; `side` of a panel in inches."""
+    """Every frame as an image, all panels side by side; `side` of a panel in inches."""
     columns = columns or len(panels)
     rows = -(-len(panels) // columns)
     figure, grid = page(side * columns + 0.4, side * rows + 0.5, rows, columns)
@@ -126,7 +126,7 @@ def _with_legend(figure: Any, ax: Any) -> Any:
 def panel_of(x: Sequence[Any], space: Space, *, data: Any = None, axes: tuple[int, int] = (0, 1)) -> Panel:
     """The panel that suits points: a histogram of one column, a scatter plot of two; InvalidKind for anything else."""
     if space.kind != "points":
-        raise InvalidKind(f"expected points, got {space}; pictures have a strip and a film of their own")
+        raise InvalidKind(f"expected points, got {space}; images have a strip and a film of their own")
     if space.size == 1:
         return histogram(x, data=data, name=space.names[0])
     return scatter(
@@ -186,22 +186,22 @@ def _heights(x: np.ndarray[Any, Any], bins: np.ndarray[Any, Any]) -> np.ndarray[
     return np.asarray(counts / (max(len(x), 1) * np.diff(bins)))
 
 
-# ------------------------------------------------------------------------------------------------ pictures
+# ------------------------------------------------------------------------------------------------ images
 
 
-def picture_strip(
+def image_strip(
     x: Sequence[Tensor], space: Space, times: Sequence[str], chosen: Sequence[int], *, columns: int = 12, title: str = ""
 ) -> Figure:
-    """Pictures (n, channels, height, width) of every frame: a row for each chosen time, a column for each code."""
+    """Images (n, channels, height, width) of every frame: a row for each chosen time, a column for each code."""
     rows = torch.stack([x[i][:columns] for i in chosen])
     return sheet(rows, space, down=[times[i] for i in chosen], title=title)
 
 
-def picture_film(x: Sequence[Tensor], space: Space, times: Sequence[str], *, columns: int | None = None) -> Iterator[Image.Image]:
+def image_film(x: Sequence[Tensor], space: Space, times: Sequence[str], *, columns: int | None = None) -> Iterator[Image.Image]:
     """Every frame as one sheet under its time."""
     font = ImageFont.load_default(15)
     for frame, time in zip(x, times):
-        shown = picture_grid(frame, space, columns).convert("RGB")
+        shown = image_grid(frame, space, columns).convert("RGB")
         whole = Image.new("RGB", (shown.width, shown.height + 26), "white")
         whole.paste(shown, (0, 26))
         ImageDraw.Draw(whole).text((6, 4), time, fill=INK, font=font)

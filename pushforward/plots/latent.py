@@ -1,4 +1,4 @@
-"""What codes decode to: grids, paths and traversals, as sheets of pictures, or as curves over points and columns."""
+"""What codes decode to: grids, paths and traversals, as sheets of images, or as curves over points and columns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward.core.errors import InvalidKind, ShapeMismatch
 from pushforward.core.space import Space
-from pushforward.data import picture_grid
+from pushforward.data import image_grid
 from pushforward.latent.decoding import Decoded
 from pushforward.latent.traversals import Traversal
 from pushforward.plots.style import COLOURS, INK, MARKERS, SMALL, TEXT, TITLE, dress, legend, numbers, page
@@ -28,13 +28,13 @@ WIDEST, NARROWEST = 9.0, 3.6
 def decoded_grid(
     laid: Decoded, space: Space, *, dims: Sequence[int] = (0, 1), data: Any = None, axes: Sequence[int] = (0, 1), title: str = ""
 ) -> Figure:
-    """A grid of codes (rows, columns, latent), decoded: pictures in their places, or for points the grid's lines over the data.
+    """A grid of codes (rows, columns, latent), decoded: images in their places, or for points the grid's lines over the data.
 
     Arguments:
         dims: the latent dimensions that run along it.
         data: points (n, d) beneath the lines; axes: the two columns of points that are drawn.
     """
-    if space.kind == "pictures":
+    if space.kind == "images":
         across = _values(laid.codes[0, :, dims[0]])
         up = _values(laid.codes[:, 0, dims[1]]) if len(dims) > 1 else None
         names = f"z{dims[0]}", f"z{dims[1]}" if up else ""
@@ -65,14 +65,14 @@ def decoded_path(
     meaning: str = "share of the way",
     title: str = "",
 ) -> Figure:
-    """Paths of codes (steps, n, latent) or (steps, latent), decoded: a row of pictures each, or for points a curve over the data.
+    """Paths of codes (steps, n, latent) or (steps, latent), decoded: a row of images each, or for points a curve over the data.
 
     Arguments:
         across: words for the steps (shares of the way if not given), `meaning` what they say; down: words for the paths.
         data: points (n, d) beneath the curves; axes: the two columns of points that are drawn.
     """
     observed = path.x if path.codes.ndim == 3 else path.x[:, None]
-    if space.kind == "pictures":
+    if space.kind == "images":
         words = [f"{t:.2g}" for t in np.linspace(0, 1, len(observed))] if across is None else across
         return sheet(observed.transpose(0, 1), space, across=words, down=down, names=(meaning, ""), title=title)
     figure, ax = _over_points(space, data, axes, title)
@@ -91,19 +91,19 @@ def decoded_path(
 
 
 def traversal_sheet(found: Traversal, space: Space, *, most: int = 10, title: str = "") -> Figure:
-    """Each latent dimension moved alone, the one that changes most first: pictures in rows, or columns of points as lines.
+    """Each latent dimension moved alone, the one that changes most first: images in rows, or columns of points as lines.
 
     Arguments:
         most: how many dimensions are shown.
     """
     order = found.order[:most].tolist()
     words = [f"z{k}  {_percent(float(found.share[k]))}" for k in order]
-    if space.kind == "pictures":
+    if space.kind == "images":
         across = _values(found.positions)
         names = "standard deviations from the centre", "dimension, and its share of all change"
         return sheet(found.x[order], space, across=across, down=words, names=names, title=title)
     if space.kind != "points":
-        raise InvalidKind(f"expected pictures or points to draw, got {space}; write the codes and decode them instead")
+        raise InvalidKind(f"expected images or points to draw, got {space}; write the codes and decode them instead")
     return _lines(found, space, order, words, title)
 
 
@@ -116,14 +116,14 @@ def sheet(
     names: tuple[str, str] = ("", ""),
     title: str = "",
 ) -> Figure:
-    """Pictures (rows, columns, channels, height, width) edge to edge, words under the columns and beside the rows.
+    """Images (rows, columns, channels, height, width) edge to edge, words under the columns and beside the rows.
 
     `names` say what the words are, those under and those beside. Where there are many, every second or third is written.
     """
     if x.ndim != 5:
-        raise ShapeMismatch(f"expected pictures (rows, columns, channels, height, width), got shape {tuple(x.shape)}")
+        raise ShapeMismatch(f"expected images (rows, columns, channels, height, width), got shape {tuple(x.shape)}")
     rows, columns = x.shape[:2]
-    image = np.asarray(picture_grid(x.flatten(0, 1), space, columns, padding=PADDING))
+    image = np.asarray(image_grid(x.flatten(0, 1), space, columns, padding=PADDING))
     step_y, step_x = (image.shape[0] - PADDING) / rows, (image.shape[1] - PADDING) / columns
     wide = min(max(0.62 * columns, NARROWEST), WIDEST)
     high = wide * image.shape[0] / image.shape[1]
@@ -151,7 +151,7 @@ def _ticks(axis: Any, words: Sequence[str] | None, step: float, room: float) -> 
 def _over_points(space: Space, data: Any, axes: Sequence[int], title: str) -> tuple[Any, Any]:
     """Axes over the data, where there are any."""
     if space.kind != "points" or space.size < 2:
-        raise InvalidKind(f"expected pictures, or points of 2 coordinates or more, got {space}; a traversal can be drawn of any points")
+        raise InvalidKind(f"expected images, or points of 2 coordinates or more, got {space}; a traversal can be drawn of any points")
     if len(axes) != 2 or len(set(axes)) != 2 or not all(0 <= a < space.size for a in axes):
         raise InvalidKind(f"expected two different columns of {space.size} to draw, got {tuple(axes)}")
     figure, ax = page(6.4, 5.4)

@@ -1,7 +1,7 @@
 """What principal components keep: the shares of the variance, and rows and columns in one plane.
 
 In a biplot (Gabriel 1971) rows stand at their codes on two components, and every column is an arrow along its coefficients
-on them: rows far along an arrow have much of that column. Arrows are stretched by one common factor to fill the picture.
+on them: rows far along an arrow have much of that column. Arrows are stretched by one common factor to fill the image.
 """
 
 from __future__ import annotations
@@ -112,6 +112,6 @@ def _two(components: Sequence[int], have: int) -> tuple[int, int]:
 
 def _pca(model: Any) -> Any:
     if not hasattr(model, "spectrum_"):
-        raise InvalidKind(f"a {type(model).__name__} has no principal components; fit a pca for this picture")
+        raise InvalidKind(f"a {type(model).__name__} has no principal components; fit a pca for this image")
     model.fitted_space()
     return model

@@ -1,4 +1,4 @@
-"""One style for all pictures: colours that the colour-blind tell apart, words large enough to read at README size.
+"""One style for all images: colours that the colour-blind tell apart, words large enough to read at README size.
 
 Everything is set on the figure at hand; matplotlib's settings (and whatever the user made of them) stay as they are.
 """
@@ -217,8 +217,8 @@ def _write_png(figure: Any, path: Path, dpi: float) -> None:
     stream = BytesIO()
     figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None}, bbox_inches="tight", pad_inches=0.08)
     stream.seek(0)
-    with Image.open(stream) as picture:
-        full = picture.convert("RGB")
+    with Image.open(stream) as image:
+        full = image.convert("RGB")
     small = BytesIO()
     full.save(small, format="PNG", optimize=True)
     if small.tell() > LARGE:

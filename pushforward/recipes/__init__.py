@@ -1,1 +1,1 @@
-"""Experiments that run from one command and leave numbers and pictures behind: one file each."""
+"""Experiments that run from one command and leave numbers and images behind: one file each."""

@@ -89,7 +89,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
         *(f"{name}: {why}" for name, _, why in NOT_SWITCHES.values()),
         "embedded_conditions: n/a on points, which have no channels",
     ]
-    return Findings(records, heads, rows, notes, {"ablation": picture(found)})
+    return Findings(records, heads, rows, notes, {"ablation": image(found)})
 
 
 def play(name: str, case: str, *, seed: int, steps: int = STEPS) -> list[Record]:
@@ -103,7 +103,7 @@ def play(name: str, case: str, *, seed: int, steps: int = STEPS) -> list[Record]
     return several.measured(model.sample(several.DRAWS, y=asked, rng=derive(seed, "samples")), name, seed)
 
 
-def picture(found: Mapping[tuple[str, str], Sequence[Record]]) -> Any:
+def image(found: Mapping[tuple[str, str], Sequence[Record]]) -> Any:
     """A column for each quantity of each set, a row for each case, and a line where the GAN without any hack is."""
     panels = {}
     for name in several.SETS:

@@ -79,10 +79,10 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         f"than his average does ({records['bits by his average'].value:.3f} bits)",
     ]
     title = f"{entitled(name, frame)}: {len(x):,} shots, {rate:.1%} made"
-    picture = heat_and_accuracy(
+    image = heat_and_accuracy(
         u, v, 100 * f, 100 * share, middle=100 * rate, area=(u[1] - u[0]) * (v[1] - v[0]) / 100, depth=DEPTH, title=title
     )
-    return Findings(records, ("from", "shots", "share", "made"), rows, notes, {"aldridge": picture})
+    return Findings(records, ("from", "shots", "share", "made"), rows, notes, {"aldridge": image})
 
 
 def accuracy(x: Tensor, made: Tensor, at: Tensor, smoothing: tuple[float, float], rate: float) -> Tensor:

@@ -3,11 +3,11 @@ r"""What a code learnt without labels means: InfoGAN's category beside the label
 The bound on the information that samples hold about their category is nearly its whole entropy after a minute, long before samples are
 digits: almost any ten groups can be read off. So which groups they are is decided by what is easiest, and three things make that the
 digit. Noise is narrow, so that the category decides which kind a sample is, and the noise only how it looks. The critic sees every
-picture turned, slanted, resized and shifted by chance, so that none of these can be the category. And two such views of the same real
-picture must say the same, so that the groups of real pictures are those of the samples. What is found still hangs on the start, so there
+image turned, slanted, resized and shifted by chance, so that none of these can be the category. And two such views of the same real
+image must say the same, so that the groups of real images are those of the samples. What is found still hangs on the start, so there
 are some, and the best goes on.
 
-Measured on pictures that were not learnt from, where they have labels: the error of the category as a classifier, each category matched
+Measured on images that were not learnt from, where they have labels: the error of the category as a classifier, each category matched
 with one label, and the purity.
 """
 
@@ -28,7 +28,7 @@ from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.clusters import purity
 from pushforward.models.deep.infogan import InfoGAN
 from pushforward.plots.latent import sheet
-from pushforward.recipes.pictures import Album, album_or_digits
+from pushforward.recipes.images import Album, album_or_digits
 from pushforward.recipes.registry import Findings
 
 __all__ = ["run", "learn", "with_views", "plain", "measured", "shown"]
@@ -54,8 +54,8 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
         f"L_I is at most ln {CATEGORIES} = {torch.tensor(CATEGORIES).log():.3f} nats, where every sample's category can be read off it",
     ]
     if held.test_labels is None:
-        notes.append("these pictures have no labels, so nothing says what the categories should be")
-    return Findings(records, ("what", "value"), rows, notes, pictures(model, held, category, seed))
+        notes.append("these images have no labels, so nothing says what the categories should be")
+    return Findings(records, ("what", "value"), rows, notes, images(model, held, category, seed))
 
 
 # ------------------------------------------------------------------------------------------------------------------- learning
@@ -72,10 +72,10 @@ def plain(**settings: Any) -> InfoGAN:
 
 
 def learn(make: Callable[[], InfoGAN], x: Source | Tensor, seed: int, budget: float = 1.0) -> InfoGAN:
-    """Some short starts, and the best of them gone on with, by how much two views of real pictures share: no label is looked at.
+    """Some short starts, and the best of them gone on with, by how much two views of real images share: no label is looked at.
 
     Which groups are found is decided early, as with k-means, and so is what starts are worth. Without views nothing says so: then all
-    pictures are shown to one model.
+    images are shown to one model.
     """
     if not make().view_weight:
         return fitted(make(), x, seed, shown(budget))
@@ -94,19 +94,19 @@ def fitted(model: InfoGAN, x: Source | Tensor, seed: int, shown: float, start: I
 
 
 def shown(budget: float = 1.0) -> int:
-    """Pictures that a run is shown, those of all starts."""
+    """Images that a run is shown, those of all starts."""
     return STARTS * max(BATCH, round(budget * START)) + max(BATCH, round(budget * SHOWN))
 
 
 @torch.no_grad()
 def codes(model: InfoGAN, x: Tensor) -> Tensor:
-    """Codes (n, code_width) of pictures (n, *shape)."""
+    """Codes (n, code_width) of images (n, *shape)."""
     return torch.cat([model.encode(part) for part in x.split(500)])
 
 
 @torch.no_grad()
 def measured(model: InfoGAN, held: Album, category: Tensor) -> dict[str, Record]:
-    """L_I of the category, the purity and, matched one to one, the error of the category (m,) as a classifier of the test pictures."""
+    """L_I of the category, the purity and, matched one to one, the error of the category (m,) as a classifier of the test images."""
     z = model.prior(VITAL).rsample(rng=0)
     information = model.information(model.critic(model.push(z))[-1], z)["categories"]
     found = {"L_I": Record.of("L_I", information, unit="nats", bound="lower bound", data="samples")}
@@ -117,12 +117,12 @@ def measured(model: InfoGAN, held: Album, category: Tensor) -> dict[str, Record]
     return {"error, best matching": error, "purity": purity(category, held.test_labels, data=held.data), **found}
 
 
-# ------------------------------------------------------------------------------------------------------------------- pictures
+# ------------------------------------------------------------------------------------------------------------------- images
 
 
 @torch.no_grad()
-def pictures(model: InfoGAN, held: Album, category: Tensor, seed: int) -> dict[str, Any]:
-    """By category: the first test pictures that are found in it, and samples; and one sample of each whose numbers move."""
+def images(model: InfoGAN, held: Album, category: Tensor, seed: int) -> dict[str, Any]:
+    """By category: the first test images that are found in it, and samples; and one sample of each whose numbers move."""
     z = model.prior(DRAWN * CATEGORIES).rsample(rng=derive(seed, "samples"))
     first, last = model.latent, model.latent + CATEGORIES
     z[:, first:last] = torch.eye(CATEGORIES).repeat_interleave(DRAWN, 0)
@@ -144,13 +144,13 @@ def pictures(model: InfoGAN, held: Album, category: Tensor, seed: int) -> dict[s
     words = [f"{value:g}" for _ in range(NUMBERS) for value in values.tolist()]
     names = ("first number, then second", "")
     return {
-        "codes": sheet(beside, held.space, across=across, down=down, title="Pictures by the category that InfoGAN finds, and its samples"),
+        "codes": sheet(beside, held.space, across=across, down=down, title="Images by the category that InfoGAN finds, and its samples"),
         "codes-numbers": sheet(turned, held.space, across=words, down=down, names=names, title="The same code, its two numbers moved"),
     }
 
 
 def named(k: int, category: Tensor, labels: Tensor | None) -> str:
-    """A category by its commonest label and how many of its pictures have that."""
+    """A category by its commonest label and how many of its images have that."""
     if labels is None or not bool((category == k).any()):
         return f"{k}"
     own = labels[category == k]

@@ -77,11 +77,9 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     ]
     top = 100 * max(mass_levels(f, (DARKEST,), area))
     title = f"{entitled(name, frame)}: where {len(x):,} shots came from"
-    picture = density_map(
-        law, court=True, shares=(0.5, 0.9), scale=100, unit="of 100 shots, how many per square foot", title=title, top=top
-    )
+    image = density_map(law, court=True, shares=(0.5, 0.9), scale=100, unit="of 100 shots, how many per square foot", title=title, top=top)
     rows = [[key, f"{r.value:.3f} ± {r.error:.3f}"] for key, r in records.items()]
-    return Findings({**records, **facts}, ("estimate", "log-density of unseen shots, nats"), rows, notes, {"curry": picture})
+    return Findings({**records, **facts}, ("estimate", "log-density of unseen shots, nats"), rows, notes, {"curry": image})
 
 
 def folds(x: Tensor, make: Callable[[], Any], seed: int) -> Tensor:

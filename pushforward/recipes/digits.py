@@ -17,7 +17,7 @@ from torch import Tensor
 from pushforward.core.capabilities import Decodes, Encodes, HasBound, HasDensity, Samples
 from pushforward.core.records import Record
 from pushforward.core.space import Space
-from pushforward.data import picture_grid
+from pushforward.data import image_grid
 from pushforward.latent.paths import interpolate, plane
 from pushforward.metrics.likelihood import elbo, iwae, log_prob
 from pushforward.metrics.reconstruction import reconstruct, squared_error
@@ -54,7 +54,7 @@ def table(found: Mapping[str, Mapping[str, Record]]) -> list[list[str]]:
 
 @torch.no_grad()
 def draw(models: Mapping[str, Any], train: Tensor, test: Tensor, space: Space, folder: Path) -> list[Path]:
-    """Four pictures: samples, reconstructions beside originals, the latent plane on a grid, interpolations.
+    """Four images: samples, reconstructions beside originals, the latent plane on a grid, interpolations.
 
     The paths are those of the last model that encodes, decodes and samples; the plane is that of one with two codes, if any.
     """
@@ -86,20 +86,20 @@ def _means(model: Any, n: int) -> Tensor:
 
 
 def _write(path: Path, x: Tensor, space: Space, columns: int, text: str) -> Path:
-    titled(picture_grid(x, space, columns), text).save(path)
+    titled(image_grid(x, space, columns), text).save(path)
     return path
 
 
-def titled(picture: Image.Image, text: str, size: int = 15) -> Image.Image:
-    """The picture under a line or more of text, on white."""
+def titled(image: Image.Image, text: str, size: int = 15) -> Image.Image:
+    """The image under a line or more of text, on white."""
     font = ImageFont.load_default(size)
-    lines = _wrapped(text, font, picture.width - 12)
+    lines = _wrapped(text, font, image.width - 12)
     height = (size + 6) * len(lines) + 8
-    page = Image.new("RGB", (picture.width, picture.height + height), "white")
+    page = Image.new("RGB", (image.width, image.height + height), "white")
     pen = ImageDraw.Draw(page)
     for i, line in enumerate(lines):
         pen.text((6, 4 + i * (size + 6)), line, fill="black", font=font)
-    page.paste(picture.convert("RGB"), (0, height))
+    page.paste(image.convert("RGB"), (0, height))
     return page
 
 

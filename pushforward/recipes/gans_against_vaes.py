@@ -1,17 +1,17 @@
-r"""GANs against VAEs: the same pictures, as many parameters, as many pictures shown; and every number beside a picture.
+r"""GANs against VAEs: the same images, as many parameters, as many images shown; and every number beside an image.
 
-    VAE   maximises a bound on log p(x): it must explain every picture, and pays for what it cannot with blur
-    GAN   has no density: nothing makes it explain a picture, and it is judged by a critic that blur does not pass
+    VAE   maximises a bound on log p(x): it must explain every image, and pays for what it cannot with blur
+    GAN   has no density: nothing makes it explain an image, and it is judged by a critic that blur does not pass
 
 Both are a push forward of N(0, I) of the same number of codes by convolutions (by perceptrons below 16×16). The width of the VAE's
 dense layer is found by counting, so that both have the same number of parameters, all networks taken together; both are shown the
-same number of pictures in batches of the same size. Seconds are then a result.
+same number of images in batches of the same size. Seconds are then a result.
 
 The GAN gets a likelihood by an observation noise, p(x) = ∫ N(z; 0, I) N(x; g(z), σ² I) dz; the VAE's decoder is measured in just the same
 way at the same σ, by annealed importance sampling: a lower bound, in expectation. How loose it may be, bidirectional Monte Carlo says
-on pictures that the model drew itself (`gap`). The VAE is learnt at that σ, so its own bound is on the same number; a GAN has none.
+on images that the model drew itself (`gap`). The VAE is learnt at that σ, so its own bound is on the same number; a GAN has none.
 
-A run failed if a term or gradient was not finite, or if the samples cover less than `LEAST` of the balls around real pictures.
+A run failed if a term or gradient was not finite, or if the samples cover less than `LEAST` of the balls around real images.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from pushforward.models.deep.observed import Observed
 from pushforward.models.deep.vae import VAE
 from pushforward.plots.latent import sheet
 from pushforward.plots.measures import measures
-from pushforward.recipes.pictures import COLUMNS, Album, album_or_digits, block, judge, likeness, taken
+from pushforward.recipes.images import COLUMNS, Album, album_or_digits, block, judge, likeness, taken
 from pushforward.recipes.registry import Findings
 from pushforward.recipes.sharpness import energy
 
@@ -55,11 +55,11 @@ REAL = "learnt from"
 LATENT, WIDTH, SMALL = 32, 16, 16
 SAMPLES, BATCH = 160_000, 64
 SIGMA = 0.4
-"""Of the observation noise, in standard deviations of the training pictures' pixels."""
+"""Of the observation noise, in standard deviations of the training images' pixels."""
 LEAST = 0.1
 """Coverage below which a run counts as failed; equal laws have .97."""
 K, ROWS, DRAWN = 100, 12, 6
-"""Draws of the VAE's own bound; test pictures and simulated pictures that are annealed."""
+"""Draws of the VAE's own bound; test images and simulated images that are annealed."""
 TEMPERATURES, CHAINS, LEAPFROGS = 200, 4, 5
 KINDS: Mapping[str, str] = {
     "parameters": "parameters",
@@ -105,7 +105,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
         run_of = "" if runs == 1 else f", run {i}"
         records |= {f"{name}: {kind}{run_of}": r for name, row in trial.found.items() for kind, r in row.items()}
     rows = [[said, cell([real], kind), *(cell([t.found[n] for t in trials], kind) for n in NAMES)] for kind, said in KINDS.items()]
-    heads = ("measure", "pictures learnt from", *NAMES)
+    heads = ("measure", "images learnt from", *NAMES)
     return Findings(records, heads, rows, [*notes, *_notes(held, features, budget, runs)], figures(held, trials, real))
 
 
@@ -117,9 +117,9 @@ def _notes(held: Album, features: Features, budget: float, runs: int) -> list[st
     return [
         f"{held.space}; {shown}; the GAN is a {made['GAN']}; {runs} run{'s' if runs > 1 else ''}",
         f"measured on {held.data}, as many samples (the VAE's without noise), in {features.label}",
-        f"log p of {min(ROWS, len(held.test))} pictures at σ = {sigma:.3g} levels by AIS, a lower bound in expectation; "
-        f"the gap is BDMC's, on {DRAWN} pictures the model drew",
-        f"sharpness in parts of the pictures' own; failed: diverged, or coverage below {LEAST:g}",
+        f"log p of {min(ROWS, len(held.test))} images at σ = {sigma:.3g} levels by AIS, a lower bound in expectation; "
+        f"the gap is BDMC's, on {DRAWN} images the model drew",
+        f"sharpness in parts of the images' own; failed: diverged, or coverage below {LEAST:g}",
     ]
 
 
@@ -196,7 +196,7 @@ def measured(model: Any, drawn: Tensor, held: Album, features: Features, seed: i
 
 
 def bracket(model: Any, noisy: Tensor, held: Album, budget: float) -> dict[str, Record]:
-    """AIS on test pictures at the common sigma, and the gap of BDMC on pictures drawn from the model."""
+    """AIS on test images at the common sigma, and the gap of BDMC on images drawn from the model."""
     sigma = SIGMA * float(held.learnt(2000).std())
     observed = Observed(model, sigma)
     how: dict[str, Any] = {
@@ -204,18 +204,18 @@ def bracket(model: Any, noisy: Tensor, held: Album, budget: float) -> dict[str, 
     }  # fmt: skip
     lower = ais(observed, noisy[:ROWS], data=f"the first {min(ROWS, len(noisy))} of {held.data}", **how)
     both = bdmc(observed, n=DRAWN, wide=1e12, **how)  # the gap is reported as it is
-    gap = Record.of("gap", both.gaps, unit="nats", bound="estimate", data=f"{DRAWN} pictures drawn by the model", details={"sigma": sigma})
+    gap = Record.of("gap", both.gaps, unit="nats", bound="estimate", data=f"{DRAWN} images drawn by the model", details={"sigma": sigma})
     return {"log p": lower, "gap": gap}
 
 
 def sharpness(drawn: Tensor, held: Album) -> Record:
-    """The gradient's energy (see the recipe `sharpness`) in parts of that of pictures not learnt from."""
+    """The gradient's energy (see the recipe `sharpness`) in parts of that of images not learnt from."""
     own = float(energy(held.test.float()).mean())
-    return Record.of("gradient energy", energy(drawn) / own, unit="of the pictures' own", bound="estimate", data=f"{len(drawn)} samples")
+    return Record.of("gradient energy", energy(drawn) / own, unit="of the images' own", bound="estimate", data=f"{len(drawn)} samples")
 
 
 def yardstick(held: Album, features: Features) -> dict[str, Record]:
-    """What pictures that were learnt from would score as samples."""
+    """What images that were learnt from would score as samples."""
     real = held.learnt(len(held.test))
     return {**likeness(held, real, features), "sharpness": sharpness(real, held)}
 
@@ -240,7 +240,7 @@ def cell(rows: Sequence[Mapping[str, Record]], kind: str) -> str:
 
 
 def figures(held: Album, trials: Sequence[Trial], real: Mapping[str, Record]) -> dict[str, Any]:
-    """Pictures and samples; the measures."""
+    """Images and samples; the measures."""
     columns, first = min(COLUMNS, len(held.test) // 2), trials[0]
     parts = {"data": held.test, **first.drawn}
     beside = torch.cat([block(x, columns).to(torch.float32) for x in parts.values()])
@@ -252,8 +252,8 @@ def figures(held: Album, trials: Sequence[Trial], real: Mapping[str, Record]) ->
     drawn = {kind: rows for kind, rows in panels.items() if any(rows.values())}
     lines = {KINDS[kind]: record.value for kind, record in real.items() if kind in DRAWN_KINDS}
     down = [word for name in parts for word in (name, "")]
-    title = "GAN and VAE, as many parameters, as many pictures shown" + (" (bars: two standard errors)" if len(trials) == 1 else "")
+    title = "GAN and VAE, as many parameters, as many images shown" + (" (bars: two standard errors)" if len(trials) == 1 else "")
     return {
         "gans-against-vaes": sheet(beside, held.space, down=down, title=f"Samples beside {held.name}, not picked"),
-        "gans-against-vaes-measures": measures(drawn, lines=lines, line_name="pictures learnt from", title=title),
+        "gans-against-vaes-measures": measures(drawn, lines=lines, line_name="images learnt from", title=title),
     }

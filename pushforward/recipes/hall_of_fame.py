@@ -73,8 +73,8 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         f"a player's own cluster has probability {float(sure.mean()):.2f} on average",
         "high and low: more than half a standard deviation from the mean of these players; per 36 minutes",
     ]
-    picture = _picture(model, filled, owner, no_rebounds, z, labels)
-    return Findings(records, ("cluster", "players", "what it is", "among them"), rows, notes, {"hall-of-fame": picture})
+    image = _image(model, filled, owner, no_rebounds, z, labels)
+    return Findings(records, ("cluster", "players", "what it is", "among them"), rows, notes, {"hall-of-fame": image})
 
 
 def chosen(frame: Any, seed: int) -> tuple[GMM, dict[tuple[str, int], float]]:
@@ -117,7 +117,7 @@ def completed(model: GMM, x: Tensor) -> Tensor:
     return rows
 
 
-def _picture(model: GMM, filled: Tensor, owner: Tensor, gaps: Tensor, z: Tensor, labels: list[str]) -> Any:
+def _image(model: GMM, filled: Tensor, owner: Tensor, gaps: Tensor, z: Tensor, labels: list[str]) -> Any:
     figure, grid = page(13.0, 4.9, 1, 2, width_ratios=[1, 1.1])
     frame = model.fitted_space().export(filled)
     title = f"{len(filled)} Hall-of-Fame careers, {len(z)} clusters"

@@ -2,7 +2,7 @@
 
 With two codes the whole model can be seen at once: the decoder's mean on a grid over [-3, 3]². With twenty it is likelier, and
 sharper, but can only be sampled. Pixels are coins, drawn afresh from the grey levels at every step (dynamic binarisation), so
-that the likelihood is a mass of black and white pictures; the test digits are binarised once, by the seed.
+that the likelihood is a mass of black and white images; the test digits are binarised once, by the seed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ COLUMNS = 16
 
 
 class Parts(NamedTuple):
-    """Pictures to learn from, pictures to measure on (n, *shape), their space, and how records call the latter."""
+    """Images to learn from, images to measure on (n, *shape), their space, and how records call the latter."""
 
     train: Source
     test: Tensor
@@ -55,15 +55,15 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
     records = {key: record for row in found.values() for key, record in row.items()}
     rows = [[f"{latent}", *(f"≥ {r.value:.2f} ± {r.error:.2f}" for r in row.values())] for latent, row in found.items()]
     notes = [
-        f"{len(held.train)} pictures learnt from, {round(budget * SAMPLES)} shown to each model; measured on {held.data}, binarised",
-        f"the importance-weighted bound has {K} draws a picture; nats per picture, mass of black and white pictures",
+        f"{len(held.train)} images learnt from, {round(budget * SAMPLES)} shown to each model; measured on {held.data}, binarised",
+        f"the importance-weighted bound has {K} draws an image; nats per image, mass of black and white images",
     ]
     heads = ("codes", "ELBO, nats", "importance-weighted bound, nats")
-    return Findings(records, heads, rows, notes, pictures(models, held, black_and_white, seed))
+    return Findings(records, heads, rows, notes, images(models, held, black_and_white, seed))
 
 
 def parts(name: str, seed: int) -> Parts:
-    """Training and test pictures of a source by name or path: MNIST's own test digits, or a fifth set aside; TEST at most."""
+    """Training and test images of a source by name or path: MNIST's own test digits, or a fifth set aside; TEST at most."""
     try:
         source = read(name, label=False)
         train, test = (source, read("mnist:test", label=False)) if name == "mnist" else split(source, held_out=0.2, seed=seed)
@@ -72,15 +72,15 @@ def parts(name: str, seed: int) -> Parts:
             raise
         cure = "`pushforward data mnist --download` fetches it, or point PUSHFORWARD_DATA at it; --file digits does without"
         raise BadSource(f"MNIST is not here; {cure} ({error})") from error
-    if source.space.kind != "pictures":
-        raise BadSource(f"{name}: expected pictures, got {source.space}; pass --file with a folder of pictures, digits or mnist")
+    if source.space.kind != "images":
+        raise BadSource(f"{name}: expected images, got {source.space}; pass --file with a folder of images, digits or mnist")
     few = min(len(test), TEST)
-    said = f"{few} pictures of {name}" + (":test" if name == "mnist" else f", not learnt from (seed {seed})")
+    said = f"{few} images of {name}" + (":test" if name == "mnist" else f", not learnt from (seed {seed})")
     return Parts(train, test.take(torch.arange(few)).x, source.space, said)
 
 
 def coins(held: Parts, seed: int) -> Tensor:
-    """The test pictures in black and white, drawn once from their grey levels."""
+    """The test images in black and white, drawn once from their grey levels."""
     return binarise().apply(held.test, held.space, generator(derive(seed, "binarise")))
 
 
@@ -92,7 +92,7 @@ def model_of(latent: int) -> VAE:
 
 
 def learn(latent: int, train: Source, seed: int, samples: int) -> VAE:
-    """From pictures binarised afresh at every step."""
+    """From images binarised afresh at every step."""
     by = Trainer(
         samples=max(samples, BATCH), batch=BATCH, seed=seed, schedule="cosine", augment=["binarise"], optimizers={"vae": "adam(rate=0.001)"}
     )
@@ -108,8 +108,8 @@ def measured(latent: int, model: VAE, x: Tensor, data: str) -> dict[str, Record]
 
 
 @torch.no_grad()
-def pictures(models: dict[int, VAE], held: Parts, black_and_white: Tensor, seed: int) -> dict[str, Any]:
-    """The plane; samples of the larger model; test pictures, as binarised, and as both restore them."""
+def images(models: dict[int, VAE], held: Parts, black_and_white: Tensor, seed: int) -> dict[str, Any]:
+    """The plane; samples of the larger model; test images, as binarised, and as both restore them."""
     plane, deep = models[2], models[LATENTS[-1]]
     laid = grid(plane, STEPS, reach=REACH)
     drawn = deep.sample(8 * COLUMNS, rng=derive(seed, "samples"), noise=False).reshape(8, COLUMNS, *held.test.shape[1:])
@@ -121,6 +121,6 @@ def pictures(models: dict[int, VAE], held: Parts, black_and_white: Tensor, seed:
         "mnist-plane": decoded_grid(laid, held.space, title=f"The plane of two codes, decoded from -{REACH:g} to {REACH:g}"),
         "mnist-samples": sheet(drawn, held.space, title=f"Samples of a VAE with {codes} codes (means of p(x|z))"),
         "mnist-reconstructions": sheet(
-            torch.stack([r.to(held.test.dtype) for r in restored]), held.space, down=down, title="Pictures not learnt from, and as restored"
+            torch.stack([r.to(held.test.dtype) for r in restored]), held.space, down=down, title="Images not learnt from, and as restored"
         ),
     }

@@ -103,7 +103,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
         *(f"{name}, {player}: {_said(SETS[name], how, budget)}" for name, two in PLAYERS.items() for player, how in two.items()),
     ]
     heads = ("data", "player", "modes", "high quality (ideal)", "reverse KL, nats (ideal)")
-    return Findings(records, heads, rows, notes, *pictures(drawn, found, frames))
+    return Findings(records, heads, rows, notes, *images(drawn, found, frames))
 
 
 def data(name: str, seed: int) -> Tensor:
@@ -146,7 +146,7 @@ def cells(row: Sequence[Record]) -> list[str]:
     ]
 
 
-def pictures(
+def images(
     drawn: Mapping[str, Mapping[str, Tensor]],
     found: Mapping[tuple[str, str], Sequence[Record]],
     frames: Mapping[tuple[str, str], Sequence[Frame]],

@@ -55,8 +55,8 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
         f"{ROWS} numbers from N(-1, 1) learnt from, {steps} steps of {BATCH}; measured on {DRAWS} samples",
         "vanilla: one constant rate, the last weights; learnt: a faster critic, rates that fall, an average of the weights",
     ]
-    pictures, films = drawn(frames)
-    return Findings(records, ("what", *samples, "asked"), rows, notes, pictures, films)
+    images, films = drawn(frames)
+    return Findings(records, ("what", *samples, "asked"), rows, notes, images, films)
 
 
 def draw(seed: int) -> Tensor:
@@ -105,7 +105,7 @@ def measured(x: Tensor, seed: int) -> dict[str, Record]:
     }
 
 
-# ------------------------------------------------------------------------------------------------ pictures
+# ------------------------------------------------------------------------------------------------ images
 
 
 def places() -> Tensor:

@@ -82,10 +82,10 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
         f"x = (z, 0) + {SIGMA} ε in 2k dimensions; draws needed are the median over {MANY} observations",
     ]
     title = "Why not average p(x|z)? Estimates of log p(x) against its exact value"
-    picture = errors_against_work(
+    image = errors_against_work(
         panels, x="evaluations of p(x|z) per observation", y="|error| of log p(x), nats", line=1.0, line_name="1 nat", title=title
     )
-    return Findings(records, heads, rows, notes, {"quiz": picture})
+    return Findings(records, heads, rows, notes, {"quiz": image})
 
 
 def decoder(k: int, sigma: float = SIGMA) -> PCA:

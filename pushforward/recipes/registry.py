@@ -1,7 +1,7 @@
-"""The recipes by name, and how one is run: data in, pictures and numbers out.
+"""The recipes by name, and how one is run: data in, images and numbers out.
 
 A recipe is a module with `run(paths, *, seed, players)`, and `budget` where it can take longer or shorter, which returns
-`Findings`; what stands here is what can be said of it without importing it: what it shows, what it reads (a public table, pictures
+`Findings`; what stands here is what can be said of it without importing it: what it shows, what it reads (a public table, images
 by name, or nothing: then it draws its own data), and which columns a table of one's own must have.
 """
 
@@ -36,7 +36,7 @@ class Recipe:
         origin: where they can be had by everyone.
         columns: what a table of one's own must have.
         player: what --player means here; '' where it has no meaning.
-        source: pictures to read where no file is given, by any name that `pushforward.read` knows; then there are no tables.
+        source: images to read where no file is given, by any name that `pushforward.read` knows; then there are no tables.
         budget: whether --budget has a meaning.
     """
 
@@ -59,15 +59,15 @@ class Findings:
         records: measured numbers by name.
         heads, rows: a short table to print.
         notes: sentences to print under it.
-        pictures: figures by file name, without the suffix.
-        films: frames (PIL pictures of one size) by file name, without the suffix.
+        images: figures by file name, without the suffix.
+        films: frames (PIL images of one size) by file name, without the suffix.
     """
 
     records: dict[str, Record] = field(default_factory=dict)
     heads: tuple[str, ...] = ()
     rows: list[list[str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    pictures: dict[str, Any] = field(default_factory=dict)
+    images: dict[str, Any] = field(default_factory=dict)
     films: dict[str, Any] = field(default_factory=dict)
 
 
@@ -120,7 +120,7 @@ RECIPES: Mapping[str, Recipe] = {
             "MNIST, by name (--file digits: scikit-learn's)", source="mnist", budget=True,
         ),
         Recipe(
-            "sharpness", "sharpness", "how sharp a VAE restores pictures, from a large sigma to a small one, and what that costs", (),
+            "sharpness", "sharpness", "how sharp a VAE restores images, from a large sigma to a small one, and what that costs", (),
             "digits, which come with scikit-learn", source="digits", budget=True,
         ),
         Recipe(
@@ -140,15 +140,15 @@ RECIPES: Mapping[str, Recipe] = {
             (), _DRAWN, budget=True,
         ),
         Recipe(
-            "pictures", "pictures", "a DCGAN and an R3GAN on pictures: samples beside the data, and beside the nearest they learnt from",
-            (), "MNIST, by name (any pictures with --file; NAME@32 brings them to 32 pixels)", source="mnist", budget=True,
+            "images", "images", "a DCGAN and an R3GAN on images: samples beside the data, and beside the nearest they learnt from",
+            (), "MNIST, by name (any images with --file; NAME@32 brings them to 32 pixels)", source="mnist", budget=True,
         ),
         Recipe(
             "codes", "codes", "InfoGAN finds categories without labels: how nearly they are the labels, and what its numbers change",
             (), "MNIST, by name, or scikit-learn's digits where it is not at hand", source="mnist", budget=True,
         ),
         Recipe(
-            "gans-against-vaes", "gans_against_vaes", "a GAN and a VAE with as many parameters and pictures shown: every measure",
+            "gans-against-vaes", "gans_against_vaes", "a GAN and a VAE with as many parameters and images shown: every measure",
             (), "MNIST, by name, or scikit-learn's digits where it is not at hand", source="mnist", budget=True,
         ),
     )
@@ -165,7 +165,7 @@ def find(name: str) -> Recipe:
 def locate(recipe: Recipe, file: str | Path | None = None) -> list[Path]:
     """What to read: the user's own, or the recipe's tables under $PUSHFORWARD_DATA; BadSource names where to get them.
 
-    Pictures may be anything that `pushforward.read` takes, by name or path; a recipe that draws its own data reads nothing.
+    Images may be anything that `pushforward.read` takes, by name or path; a recipe that draws its own data reads nothing.
     """
     if recipe.source:
         return [Path(file or recipe.source)]
@@ -201,7 +201,7 @@ def run(
     players: Sequence[str] = (),
     budget: float | None = None,
 ) -> tuple[Findings, list[Path]]:
-    """Run a recipe; records.json and the pictures go into the folder `out`. Returns what was found and the pictures' paths.
+    """Run a recipe; records.json and the images go into the folder `out`. Returns what was found and the images' paths.
 
     `budget` is a share of the usual work: .1 for a quick look, 4 for more patience.
     """
@@ -219,7 +219,7 @@ def run(
 
 
 def store(recipe: Recipe, findings: Findings, folder: Path, paths: Sequence[Path], seed: int) -> list[Path]:
-    """Write records.json, the pictures and the films, in the place of older ones; the paths of pictures and films."""
+    """Write records.json, the images and the films, in the place of older ones; the paths of images and films."""
     from pushforward.plots import write
     from pushforward.plots.films import write_film
 
@@ -230,5 +230,5 @@ def store(recipe: Recipe, findings: Findings, folder: Path, paths: Sequence[Path
         "table": [dict(zip(findings.heads, row)) for row in findings.rows], "notes": findings.notes,
     }  # fmt: skip
     write_text(folder / "records.json", json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n")
-    paths = [write(figure, folder / f"{key}.png") for key, figure in findings.pictures.items()]
+    paths = [write(figure, folder / f"{key}.png") for key, figure in findings.images.items()]
     return paths + [write_film(frames, folder / f"{key}.gif") for key, frames in findings.films.items()]

@@ -58,7 +58,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
         f"{ROWS} points learnt from, {TEST} to measure on, {DRAWS} samples; with the noise, E log p is -.868 exactly",
         f"the VAE's density is {gap.value:.3f} ± {gap.error:.3f} nats a point short of the exact one, on the same points",
     ]
-    return Findings(records, ("what", "exact", "VAE"), rows, notes, {"ring": picture(model, train, samples, seed)})
+    return Findings(records, ("what", "exact", "VAE"), rows, notes, {"ring": image(model, train, samples, seed)})
 
 
 def draw(n: int, *, rng: Rng = None, sigma: float = SIGMA) -> Tensor:
@@ -128,7 +128,7 @@ def distance(radius: Tensor) -> float:
     return float(torch.maximum((steps[1:] - below).abs(), (below - steps[:-1]).abs()).max())
 
 
-def picture(model: VAE, train: Tensor, samples: Tensor, seed: int) -> Any:
+def image(model: VAE, train: Tensor, samples: Tensor, seed: int) -> Any:
     """Data, samples, the learnt and the exact density, on the same axes and in the same colours."""
     axis = -LIMIT + (torch.arange(CELLS, dtype=torch.float64) + 0.5) * (2 * LIMIT / CELLS)
     grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).reshape(-1, 2)

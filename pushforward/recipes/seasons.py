@@ -72,8 +72,8 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     ):
         notes.append(f"{label}: {table.player[position]}, {_season(int(table.year[position]))}")
     title = f"{len(x):,} seasons, {FIRST_YEAR - 1}-{FIRST_YEAR % 100:02d} to {_season(int(table.year.max()))}"
-    picture = biplot(pca, x, named=named, title=title)
-    return Findings(records, ("components", "variance kept", "of unseen players"), rows, notes, {"seasons": picture})
+    image = biplot(pca, x, named=named, title=title)
+    return Findings(records, ("components", "variance kept", "of unseen players"), rows, notes, {"seasons": image})
 
 
 def standard(table: Any) -> tuple[Tensor, Space]:

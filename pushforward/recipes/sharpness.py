@@ -6,8 +6,8 @@ A large σ makes errors cheap: whatever costs more in the last term than it save
 edges, and units die (the rate falls). A small σ buys everything back, pays in rate, and in the end restores noise; what is then
 drawn from the prior falls between the digits. σ learnt with the rest is where the bound itself would have it.
 
-Sharpness is the gradient's energy, Σ (differences of neighbouring pixels)², in parts of that of the pictures themselves. σ and
-errors are in the pictures' levels.
+Sharpness is the gradient's energy, Σ (differences of neighbouring pixels)², in parts of that of the images themselves. σ and
+errors are in the images' levels.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from pushforward.recipes.registry import Findings
 __all__ = ["run", "measured", "energy", "SIGMAS"]
 
 SIGMAS = (1.6, 0.8, 0.4, 0.2, 0.1)
-"""In standard deviations of the pictures' pixels; and learnt."""
+"""In standard deviations of the images' pixels; and learnt."""
 LATENT, HIDDEN = 16, (256,)
 SAMPLES, BATCH = 250_000, 64
 K, SHOWN = 200, 7
@@ -45,7 +45,7 @@ KINDS = ("sharpness of reconstructions", "sharpness of samples", "rate", "error"
 
 
 def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
-    """One VAE for each sigma and one that learns it; what each restores and draws, and what it says of pictures not learnt from."""
+    """One VAE for each sigma and one that learns it; what each restores and draws, and what it says of images not learnt from."""
     held = parts(str(paths[0]), seed)
     noisy = dequantised(held, seed)
     given = (*SIGMAS, None)
@@ -58,9 +58,9 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
     heads = ("sigma", "sharpness, restored", "sharpness, samples", "rate", "error a pixel", "units", "ELBO", "bound")
     best = max(range(len(found)), key=lambda i: found[i][KINDS[-1]].value)
     notes = [
-        f"{len(held.train)} pictures learnt from, {round(budget * SAMPLES)} shown to each model of {LATENT} codes; measured on {held.data}",
-        "sigma and error in levels; sharpness in parts of the pictures' own; rate and bounds in nats a picture "
-        f"(the last of {K} draws); bounds of integer pictures after dequantising",
+        f"{len(held.train)} images learnt from, {round(budget * SAMPLES)} shown to each model of {LATENT} codes; measured on {held.data}",
+        "sigma and error in levels; sharpness in parts of the images' own; rate and bounds in nats an image "
+        f"(the last of {K} draws); bounds of integer images after dequantising",
         f"the likeliest is sigma {names[best]}",
     ]
     drawn = {"sharpness": sheets(models, names, held, seed), "sharpness-curves": curves(sigmas, found)}
@@ -75,26 +75,26 @@ def learn(sigma: float | None, held: Parts, seed: int, samples: int) -> VAE:
 
 @torch.no_grad()
 def sigma_of(model: VAE) -> float:
-    """The root of the mean squared sigma over pixels, in the pictures' levels."""
+    """The root of the mean squared sigma over pixels, in the images' levels."""
     law = model.likelihood(model.prior(1).mean)
     return float((law.scale * model.scaling.scale).expand_as(law.mean).square().mean().sqrt())
 
 
 def dequantised(held: Parts, seed: int) -> Tensor:
-    """The test pictures with the noise that densities of integers need; as they are, where they are no integers."""
+    """The test images with the noise that densities of integers need; as they are, where they are no integers."""
     return dequantise().apply(held.test.float(), held.space, generator(derive(seed, "dequantise"))) if held.space.integer else held.test
 
 
 @torch.no_grad()
 def measured(model: VAE, x: Tensor, own: float, data: str, seed: int) -> dict[str, Record]:
-    """By kind, on pictures x (n, channels, height, width) not learnt from, whose mean energy is `own` without the added noise."""
+    """By kind, on images x (n, channels, height, width) not learnt from, whose mean energy is `own` without the added noise."""
     q = model.posterior(model.to_model(x))
     restored = model.decode(q.mean)
     drawn = model.sample(len(x), rng=derive(seed, "samples"), noise=False)
     rate = Record.of("rate", kl_divergence(q, model.prior(len(x))), unit="nats", data=data)
     found = [
-        Record.of("gradient energy", energy(restored) / own, unit="of the pictures' own", bound="estimate", data=data),
-        Record.of("gradient energy", energy(drawn) / own, unit="of the pictures' own", bound="estimate", data=f"{len(x)} samples"),
+        Record.of("gradient energy", energy(restored) / own, unit="of the images' own", bound="estimate", data=data),
+        Record.of("gradient energy", energy(drawn) / own, unit="of the images' own", bound="estimate", data=f"{len(x)} samples"),
         rate,
         Record.of("root mean squared error", (x - restored).square().flatten(1).mean(1).sqrt(), unit="levels", data=data),
         active_units(model, x, data=data),
@@ -105,7 +105,7 @@ def measured(model: VAE, x: Tensor, own: float, data: str, seed: int) -> dict[st
 
 
 def energy(x: Tensor) -> Tensor:
-    """Σ (differences of neighbouring pixels)² of each picture (n,)."""
+    """Σ (differences of neighbouring pixels)² of each image (n,)."""
     across, along = x.diff(dim=-1), x.diff(dim=-2)
     return across.square().flatten(1).sum(1) + along.square().flatten(1).sum(1)
 
@@ -120,14 +120,14 @@ def _cell(kind: str, record: Record) -> str:
 
 @torch.no_grad()
 def sheets(models: Sequence[VAE], names: Sequence[str], held: Parts, seed: int) -> Any:
-    """Pictures not learnt from and as each model restores them; to the right, what each draws."""
+    """Images not learnt from and as each model restores them; to the right, what each draws."""
     originals = held.test[:SHOWN].float()
     gap = torch.full_like(originals[:1], held.space.high)
     rows = [torch.cat([originals, gap, held.test[SHOWN : 2 * SHOWN].float()])]
     for model in models:
         drawn = model.sample(SHOWN, rng=derive(seed, "drawn"), noise=False)
         rows.append(torch.cat([model.decode(model.encode(originals)), gap, drawn]))
-    down = ["pictures", *(f"σ = {name}" for name in names)]
+    down = ["images", *(f"σ = {name}" for name in names)]
     across = [*[""] * (SHOWN // 2), f"restored from {LATENT} codes", *[""] * SHOWN, "drawn from the prior", *[""] * (SHOWN // 2)]
     return sheet(torch.stack(rows), held.space, across=across, down=down, title="Restored and drawn by VAEs of different sigma (levels)")
 
@@ -140,8 +140,8 @@ def curves(sigmas: Sequence[float], found: Sequence[Mapping[str, Record]]) -> An
         return [r.value for r in own], [r.error if math.isfinite(r.error) else 0.0 for r in own]
 
     panels = [
-        ("sharpness, of the pictures' own", {"restored": KINDS[0], "samples": KINDS[1]}),
-        ("rate, nats a picture", {"rate": "rate"}),
+        ("sharpness, of the images' own", {"restored": KINDS[0], "samples": KINDS[1]}),
+        ("rate, nats an image", {"rate": "rate"}),
         ("active units", {"active units": "active units"}),
         ("lower bounds of log p(x), nats", {"ELBO": "ELBO", f"{K} draws": KINDS[-1]}),
     ]
@@ -153,5 +153,5 @@ def curves(sigmas: Sequence[float], found: Sequence[Mapping[str, Record]]) -> An
         mark=sigmas[-1],
         marked=marked,
         mark_name="learnt",
-        title=f"What sigma decides (VAE of {LATENT} codes, pictures not learnt from)",
+        title=f"What sigma decides (VAE of {LATENT} codes, images not learnt from)",
     )

@@ -77,8 +77,8 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         like = neighbours(player, names, seasons, codes, latest)
         notes.append(f"{player} shoots like {', '.join(names[i] for i in like)}")
     drawn = list(players) or [p for p in DRAWN if p in there] or asked
-    picture = _picture(x, names, seasons, codes, fitted, drawn[:5], latest)
-    return Findings(records, ("a map by", "numbers", "error on players not seen"), rows, notes, {"shot-maps": picture})
+    image = _image(x, names, seasons, codes, fitted, drawn[:5], latest)
+    return Findings(records, ("a map by", "numbers", "error on players not seen"), rows, notes, {"shot-maps": image})
 
 
 def maps_of(paths: Sequence[Path]) -> tuple[list[str], list[str], Tensor]:
@@ -154,7 +154,7 @@ def recognised(names: Sequence[str], seasons: Sequence[str], codes: Tensor) -> T
     return torch.tensor([int(nearest[k]) == own[names[i]] for k, i in enumerate(before)])
 
 
-def _picture(
+def _image(
     x: Tensor, names: Sequence[str], seasons: Sequence[str], codes: Tensor, fitted: dict[str, Any], drawn: Sequence[str], season: str
 ) -> Any:
     rows, titles = [], []

@@ -65,15 +65,13 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     turned = PCA(SHOWN).fit(own.flatten(1))
     panels = [*_panels(pca, "on the court"), *_panels(turned, "from his start", START)]
     title = f"Principal trajectories, {len(train):,} paths of {STEPS / RATE:g} seconds (those that share a line are drawn side by side)"
-    picture = trajectories(panels, title=title)
+    image = trajectories(panels, title=title)
     notes = [
         f"{len(train)} paths to learn from, {len(held)} held out; {STEPS} places each, {RATE} a second",
         f"{len(own)} of them cover {LEAST_START:g} feet or more in their first second: these are also seen from the player's start",
         *(p.title for p in panels),
     ]
-    return Findings(
-        records, ("numbers a path", "variance kept", "miss, feet", "95% miss less than"), rows, notes, {"trajectories": picture}
-    )
+    return Findings(records, ("numbers a path", "variance kept", "miss, feet", "95% miss less than"), rows, notes, {"trajectories": image})
 
 
 def _panels(pca: PCA, where: str, start: tuple[float, float] = (0.0, 0.0)) -> list[Panel]:

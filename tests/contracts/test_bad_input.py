@@ -42,16 +42,16 @@ def table(path: Path, rows: int = 60, columns: str = "a,b,c", **replaced: object
     return path
 
 
-def picture(path: Path, size: tuple[int, int] = (8, 8), mode: str = "L") -> Path:
+def image(path: Path, size: tuple[int, int] = (8, 8), mode: str = "L") -> Path:
     path.parent.mkdir(exist_ok=True, parents=True)
     shape = (size[1], size[0]) if mode == "L" else (size[1], size[0], len(mode))
     Image.fromarray(np.random.default_rng(len(path.name)).integers(0, 255, shape, dtype=np.uint8)).save(path)
     return path
 
 
-def pictures(folder: Path, count: int = 40) -> Path:
+def images(folder: Path, count: int = 40) -> Path:
     for i in range(count):
-        picture(folder / f"{i:03}.png")
+        image(folder / f"{i:03}.png")
     return folder
 
 
@@ -125,20 +125,20 @@ def _vae(source: object, *more: object) -> list[object]:
     return ["fit", "vae", source, *SMALL, "--run", "new", *more]
 
 
-def _truncated_picture(w: Path) -> Path:
-    folder = pictures(w / "photos", 3)
-    path = picture(folder / "torn.png", (64, 64))
+def _truncated_image(w: Path) -> Path:
+    folder = images(w / "photos", 3)
+    path = image(folder / "torn.png", (64, 64))
     path.write_bytes(path.read_bytes()[:900])
     return folder
 
 
-def _unreadable_picture(w: Path) -> Path:
-    folder = pictures(w / "photos", 3)
-    (folder / "note.png").write_text("not a picture")
+def _unreadable_image(w: Path) -> Path:
+    folder = images(w / "photos", 3)
+    (folder / "note.png").write_text("not an image")
     return folder
 
 
-def _huge_picture(w: Path) -> Path:
+def _huge_image(w: Path) -> Path:
     folder = w / "photos"
     folder.mkdir()
     Image.new("1", (20_000, 10_000)).save(folder / "huge.png")
@@ -147,8 +147,8 @@ def _huge_picture(w: Path) -> Path:
 
 def _mixed(w: Path, **second: object) -> Path:
     folder = w / "photos"
-    picture(folder / "a.png")
-    picture(folder / "b.png", **second)  # type: ignore[arg-type]
+    image(folder / "a.png")
+    image(folder / "b.png", **second)  # type: ignore[arg-type]
     return folder
 
 
@@ -206,11 +206,11 @@ CASES: list[Case] = [
     ("missing path to density", lambda w: ["density", "pca", "nope.csv"], ["nope.csv", "no such file"]),
     ("missing run", lambda w: ["sample", "nope"], ["nope", "does not exist", "expected a run folder"]),
     ("folder that is not a run", lambda w: ["sample", _empty(w)], ["not a run folder", "model.json"]),
-    ("empty folder", lambda w: _vae(_empty(w)), ["empty", "picture"]),
-    ("empty folder to data", lambda w: ["data", _empty(w)], ["empty", "picture"]),
-    ("unreadable picture", lambda w: _vae(_unreadable_picture(w)), ["note.png"]),
-    ("truncated picture", lambda w: _vae(_truncated_picture(w)), ["torn.png"]),
-    ("200-megapixel picture", lambda w: _vae(_huge_picture(w)), ["huge.png", "pixel"]),
+    ("empty folder", lambda w: _vae(_empty(w)), ["empty", "image"]),
+    ("empty folder to data", lambda w: ["data", _empty(w)], ["empty", "image"]),
+    ("unreadable image", lambda w: _vae(_unreadable_image(w)), ["note.png"]),
+    ("truncated image", lambda w: _vae(_truncated_image(w)), ["torn.png"]),
+    ("200-megapixel image", lambda w: _vae(_huge_image(w)), ["huge.png", "pixel"]),
     ("mixed sizes", lambda w: _vae(_mixed(w, size=(9, 7))), ["8×8", "7×9", "--size 64"]),
     ("mixed channels", lambda w: _vae(_mixed(w, mode="RGB")), ["1 (grey)", "3 (colour)", "--channels"]),
     ("infinity in a table", lambda w: _vae(table(w / "x.csv", b="inf")), ["'b'", "infinity", "row", "replace"]),
@@ -334,9 +334,9 @@ def test_bad_input_is_refused_in_one_clear_line(
         (lambda w: table(w / "x.csv", rows=1), ["only one row"]),
         (lambda w: table(w / "x.csv", rows=2), ["fewer rows than dimensions"]),
         (lambda w: table(w / "x.csv", b=lambda i: "pq"[i % 2]), ["text", "categorical"]),
-        (_unreadable_picture, ["note.png"]),
-        (_truncated_picture, ["torn.png"]),
-        (_huge_picture, ["huge.png"]),
+        (_unreadable_image, ["note.png"]),
+        (_truncated_image, ["torn.png"]),
+        (_huge_image, ["huge.png"]),
         (lambda w: _mixed(w, size=(9, 7)), ["sizes"]),
         (lambda w: _mixed(w, mode="RGB"), ["channels"]),
     ],

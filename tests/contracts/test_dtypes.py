@@ -17,7 +17,7 @@ import torch
 import pushforward as pf
 from pushforward.core.model import Learner
 from pushforward.core.source import as_source
-from tests.small_models import PICTURES, VERBS, asked, data, fitted, rows
+from tests.small_models import IMAGES, VERBS, asked, data, fitted, rows
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +78,7 @@ def test_half_precision_is_taken_for_the_numbers_it_holds(name: str, model: Any,
     want = asked(model, exact)
     for verb, value in asked(model, given).items():
         assert torch.equal(value, want[verb]), verb
-    if how == "bfloat16" and name not in PICTURES:
+    if how == "bfloat16" and name not in IMAGES:
         assert asked(fitted(name, given), given).keys() == want.keys()
 
 
@@ -95,7 +95,7 @@ UNREADABLE: dict[str, tuple[Callable[[], Any], str]] = {
 
 @pytest.mark.parametrize("what", UNREADABLE)
 def test_what_is_not_taken_is_refused_in_one_line(name: str, model: Any, what: str) -> None:
-    if name in PICTURES:
+    if name in IMAGES:
         pytest.skip("points")
     given, said = UNREADABLE[what]
     doors: list[Callable[[], Any]] = [lambda: fitted(name, given()), lambda: pf.read(given())]
@@ -189,7 +189,7 @@ AROUND: dict[str, Callable[[], AbstractContextManager[Any]]] = {
 
 @pytest.mark.parametrize("around", AROUND)
 def test_a_fit_is_the_same_whatever_torch_is_set_to(name: str, model: Any, around: str, tmp_path: Any) -> None:
-    if name in PICTURES and around not in ("inference_mode", "float64 by default"):
+    if name in IMAGES and around not in ("inference_mode", "float64 by default"):
         pytest.skip("takes long")
     x = data(name)
     want = asked(model, x)
@@ -208,7 +208,7 @@ def test_a_fit_is_the_same_whatever_torch_is_set_to(name: str, model: Any, aroun
 
 
 def test_data_made_in_inference_mode_are_taken(name: str, model: Any) -> None:
-    if name in PICTURES:
+    if name in IMAGES:
         pytest.skip("takes long")
     with torch.inference_mode():
         x = data(name).clone()

@@ -79,8 +79,8 @@ def test_output_in_any_encoding(runs: Path, tmp_path: Path, monkeypatch: pytest.
         assert code in (0, 2), said
         assert "internal" not in said
         shutil.rmtree("new", ignore_errors=True)
-        for picture in Path().glob("*.png"):
-            picture.unlink()
+        for image in Path().glob("*.png"):
+            image.unlink()
 
 
 @pytest.mark.parametrize(

@@ -419,9 +419,9 @@ def test_bad_images_among_good_ones_are_listed_by_the_report_and_named_by_read(t
         ("axes.idx", "claims 255 axes; expected 1 to 8"),
         ("bomb.idx.gz", "expected 6 bytes of data for shape (2, 3), got more"),
         ("claims.idx.gz", "got fewer"),
-        ("eps.png", "is not a picture that can be read"),
+        ("eps.png", "is not an image that can be read"),
         ("bomb.png", "has 3600 megapixels, expected at most 100"),
-        ("cut in half.bmp", "the picture is damaged or cut short"),
+        ("cut in half.bmp", "the image is damaged or cut short"),
         ("zeros.zip", "would unpack to 64 MB, more than 100 times its own size"),
         ("many zeros.zip", "would unpack to 80 MB"),
         ("claims.zip", "would unpack to 2048 MB"),
@@ -530,7 +530,7 @@ def test_the_command_line_refuses_in_one_line(odd: Path, capfd: pytest.CaptureFi
     with limited(SECONDS):
         code = main([*command, name, *(["--run", "run"] if command[0] == "fit" else [])])
     out, err = capfd.readouterr()
-    if command == ["data"] and code == 0:  # pictures are reported on, one by one
+    if command == ["data"] and code == 0:  # images are reported on, one by one
         assert "unreadable (1)" in out
         return
     assert code == 2

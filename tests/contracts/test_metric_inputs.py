@@ -1,4 +1,4 @@
-"""What metrics take: one answer for the same numbers in any container; pictures laid out or scaled unlike are refused."""
+"""What metrics take: one answer for the same numbers in any container; images laid out or scaled unlike are refused."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_frames_with_other_columns_or_words_are_refused() -> None:
         fid(x.assign(b="word"), x)
 
 
-# ------------------------------------------------------------------------------------------------ pictures
+# ------------------------------------------------------------------------------------------------ images
 
 FRACTIONS = torch.rand(30, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 BYTES = (FRACTIONS * 255).round().to(torch.uint8)
@@ -175,7 +175,7 @@ IMAGES: dict[str, Callable[[Any, Any], Any]] = {
 @pytest.mark.parametrize("metric", IMAGES)
 @pytest.mark.parametrize("case", UNLIKE)
 @pytest.mark.parametrize("swapped", [False, True])
-def test_pictures_that_are_unlike_are_refused(metric: str, case: str, swapped: bool) -> None:
+def test_images_that_are_unlike_are_refused(metric: str, case: str, swapped: bool) -> None:
     one, other, said = UNLIKE[case]
     if metric == "divergence" and one.ndim == 2:
         return  # repeated along four axes above

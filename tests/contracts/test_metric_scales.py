@@ -127,7 +127,7 @@ def test_scaled_features_have_no_units(a: float, b: float, columns: str) -> None
 
 @pytest.mark.parametrize("a", [1e-30, 1.0, 1e30])
 @pytest.mark.parametrize("shift", [0.0, 1e8])
-def test_scaled_pictures_have_no_units(a: float, shift: float) -> None:
+def test_scaled_images_have_no_units(a: float, shift: float) -> None:
     x, y = (a * (torch.rand(30, 1, 2, 2, generator=STREAM.manual_seed(s), dtype=torch.float64) + shift) for s in (0, 1))
     for other in (x, y):
         assert torch.allclose(spaces.scaled(x)(other), spaces.scaled(x / a - shift)(other / a - shift), atol=1e-6)

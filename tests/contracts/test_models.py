@@ -13,7 +13,7 @@ import torch
 import pushforward as pf
 from pushforward.core.capabilities import capabilities
 from pushforward.core.model import Learner
-from tests.small_models import MODELS, PICTURES, data, fitted, make, rows, same
+from tests.small_models import IMAGES, MODELS, data, fitted, make, rows, same
 
 
 def test_hyperparameters_are_the_arguments_of_init(name: str) -> None:
@@ -97,7 +97,7 @@ def test_wrong_feature_count_is_named(model: Any) -> None:
 
 
 def test_arrays_tensors_and_frames_are_the_same_data(name: str) -> None:
-    if name in PICTURES:
+    if name in IMAGES:
         same(fitted(name), fitted(name, data(name).numpy()), data(name))
         return
     x = rows()
@@ -114,8 +114,8 @@ def test_arrays_tensors_and_frames_are_the_same_data(name: str) -> None:
         assert list(back.columns) == ["a", "b", "c"]
 
 
-def test_pictures_go_in_and_come_out(name: str) -> None:
-    shape = (3, 8, 9) if name in PICTURES else (3, 4, 5)
+def test_images_go_in_and_come_out(name: str) -> None:
+    shape = (3, 8, 9) if name in IMAGES else (3, 4, 5)
     x = (torch.rand(64, *shape, generator=torch.Generator().manual_seed(0)) * 255).to(torch.uint8)
     model = fitted(name, x)
     if hasattr(model, "sample"):
@@ -137,8 +137,8 @@ def test_decode_is_differentiable_in_the_code(name: str, model: Any) -> None:
 
 
 def test_what_it_does_not_accept_is_refused(name: str) -> None:
-    if name in PICTURES:
-        with pytest.raises(pf.PushforwardError, match="pictures of at least 8x8, got 3 numbers"):
+    if name in IMAGES:
+        with pytest.raises(pf.PushforwardError, match="images of at least 8x8, got 3 numbers"):
             fitted(name, rows())
         return
     spoilt = {"missing": rows(), "infinite": rows(), "constant": rows()}

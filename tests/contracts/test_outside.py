@@ -17,7 +17,7 @@ from pushforward.core.registry import catalogue
 from pushforward.core.source import Arrays
 from pushforward.core.space import Column, Space
 from pushforward.metrics.likelihood import iwae
-from tests.small_models import PICTURES, fitted, rows
+from tests.small_models import IMAGES, fitted, rows
 
 MODELS = {name: cls for name, cls in pf.registered_models() if name in catalogue}
 STREAM = torch.Generator().manual_seed(0)
@@ -109,7 +109,7 @@ def asked(model: Any, verb: str, x: Any) -> Any:
     return getattr(model, verb)(x, rng=0) if verb == "elbo" else getattr(model, verb)(x)
 
 
-@pytest.mark.parametrize("name", [n for n in MODELS if n not in PICTURES])
+@pytest.mark.parametrize("name", [n for n in MODELS if n not in IMAGES])
 def test_a_missing_value_in_a_query_is_named_or_integrated_out(name: str) -> None:
     model = fitted(name)
     spoilt = rows()[:6].clone()

@@ -19,10 +19,10 @@ from pushforward.core.scan import scan
 from pushforward.core.source import as_source
 from tests import small_models
 from tests.linear_gaussian import LinearGaussian
-from tests.small_models import MODELS, PICTURES
+from tests.small_models import IMAGES, MODELS
 
-LEARNERS = [name for name, cls in MODELS.items() if issubclass(cls, Learner) and name not in PICTURES]
-ALL = [name for name in MODELS if name not in PICTURES]
+LEARNERS = [name for name, cls in MODELS.items() if issubclass(cls, Learner) and name not in IMAGES]
+ALL = [name for name in MODELS if name not in IMAGES]
 
 
 def fitted(name: str, x: Any) -> Any:
@@ -168,8 +168,8 @@ def test_a_learner_in_float64_keeps_float64() -> None:
 
 
 def test_bytes_and_single_precision_stay_small() -> None:
-    pictures = as_source(torch.zeros(4, 1, 8, 8, dtype=torch.uint8))
-    assert pictures.take(torch.arange(2)).x.dtype == torch.float32
+    images = as_source(torch.zeros(4, 1, 8, 8, dtype=torch.uint8))
+    assert images.take(torch.arange(2)).x.dtype == torch.float32
     assert as_source(points().float()).take(torch.arange(2)).x.dtype == torch.float32
     model = pf.VAE(latent=1, hidden=(8,)).fit(points().float(), by=pf.Trainer(steps=1, batch=16))
     assert model.sample(2, rng=0).dtype == torch.float32
@@ -219,7 +219,7 @@ def test_a_spread_of_a_last_digit_is_rounding_and_one_of_many_is_not() -> None:
     assert scaling.scale[1] == pytest.approx(2.0**-41)
 
 
-def test_pictures_are_standardised_at_any_scale() -> None:
+def test_images_are_standardised_at_any_scale() -> None:
     x = points(20, 2 * 9).reshape(20, 2, 3, 3)[:, :1]
     for size in (1e-170, 1e-19, 1e170):
         scaling = pf.Scaling.choose("standardised", pf.Space.infer(x), Moments.of((x * size).flatten(1)))

@@ -20,10 +20,10 @@ def test_the_tables_are_those_of_the_records(monkeypatch: pytest.MonkeyPatch) ->
     assert written(README) == README, "run `make readme`"
 
 
-def test_every_picture_is_there_and_small() -> None:
-    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
-    assert pictures
-    for path in pictures:
+def test_every_image_is_there_and_small() -> None:
+    images = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
+    assert images
+    for path in images:
         assert (ROOT / path).stat().st_size < 300_000, path
 
 

@@ -65,7 +65,7 @@ def _points() -> Tensor:
     return torch.randn(203, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
-def _pictures() -> Tensor:
+def _images() -> Tensor:
     return torch.randint(0, 17, (203, 1, 6, 6), generator=torch.Generator().manual_seed(2), dtype=torch.uint8)
 
 
@@ -86,7 +86,7 @@ RECIPES: dict[str, tuple[Callable[[], Any], Callable[[], Tensor], dict[str, Any]
     "gan": (_gan, _points, {"steps": 25, "ema": 0.9, "precision": "64-true", "on_divergence": "rollback"}),
     "autoencoder": (
         _autoencoder,
-        _pictures,
+        _images,
         {
             "samples": 40 * 20,
             "augment": ["flip", "crop(padding=1)", "dequantise", "binarise"],
@@ -233,12 +233,12 @@ def test_stopping_and_going_on_at_every_single_step(whole: dict[str, Path], fold
 
 
 def test_the_best_weights_survive_a_stop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    WorseningAutoencoder(latent=3, hidden=(8,)).fit(_pictures(), by=pf.Trainer(**WORSENING, run=folder / "whole"))
+    WorseningAutoencoder(latent=3, hidden=(8,)).fit(_images(), by=pf.Trainer(**WORSENING, run=folder / "whole"))
     token = CancelToken()
     with monkeypatch.context() as patched:
         _StopAfter(11, token, patched)
-        WorseningAutoencoder(latent=3, hidden=(8,)).fit(_pictures(), by=pf.Trainer(**WORSENING, run=folder / "run", token=token))
-    WorseningAutoencoder(latent=3, hidden=(8,)).fit(_pictures(), by=pf.Trainer(resume=folder / "run"))
+        WorseningAutoencoder(latent=3, hidden=(8,)).fit(_images(), by=pf.Trainer(**WORSENING, run=folder / "run", token=token))
+    WorseningAutoencoder(latent=3, hidden=(8,)).fit(_images(), by=pf.Trainer(resume=folder / "run"))
     same_run(folder / "whole", folder / "run")
 
 

@@ -117,7 +117,7 @@ def test_what_no_run_wrote_stays_when_a_run_is_replaced(
     place: Path, runs: Path, write: Callable[[Path, bool], int], recwarn: pytest.WarningsRecorder, capfd: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(runs / "vae", place / "run")
-    mine = ["thesis.tex", "README.md", "state/notes.txt", "pictures/holiday.png", "deep/er/a.txt", ".git/config", "model.json.bak"]
+    mine = ["thesis.tex", "README.md", "state/notes.txt", "images/holiday.png", "deep/er/a.txt", ".git/config", "model.json.bak"]
     for name in mine:
         (place / "run" / name).parent.mkdir(parents=True, exist_ok=True)
         (place / "run" / name).write_text(f"mine: {name}")

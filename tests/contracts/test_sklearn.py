@@ -241,10 +241,10 @@ def test_more_training_raises_the_score(rows):
     assert long > short + 0.5
 
 
-def test_pictures_laid_flat_are_pictures_to_the_model():
+def test_images_laid_flat_are_images_to_the_model():
     x = np.random.default_rng(0).uniform(size=(20, 16))
     estimator = Estimator(pf.Autoencoder(2, (4,)), steps=2, shape=(1, 4, 4)).fit(x)
-    assert estimator.model_.space.kind == "pictures"
+    assert estimator.model_.space.kind == "images"
     assert estimator.inverse_transform(estimator.transform(x)).shape == (20, 16)
 
 

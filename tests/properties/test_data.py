@@ -1,4 +1,4 @@
-"""Anything written comes back the same: tables, arrays and pictures."""
+"""Anything written comes back the same: tables, arrays and images."""
 
 import tempfile
 from pathlib import Path
@@ -63,7 +63,7 @@ def test_points_come_back_through_npz(x):
 
 @calm
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 3), st.sampled_from([1, 3, 4]), st.integers(1, 6), st.integers(1, 6))))
-def test_pictures_come_back_through_png(x):
+def test_images_come_back_through_png(x):
     source = read(x)
     with tempfile.TemporaryDirectory() as folder:
         path = write(source.all().x, source.space, f"{folder}/out/")

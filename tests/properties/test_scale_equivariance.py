@@ -16,7 +16,7 @@ from torch import Tensor
 import pushforward as pf
 from pushforward.core.model import Learner
 from pushforward.models.classical.pca import evidence
-from tests.small_models import MODELS, NAMES, PICTURES, SMALL
+from tests.small_models import IMAGES, MODELS, NAMES, SMALL
 
 CLASSICAL: dict[str, Callable[[], Any]] = {
     "gaussian": pf.Gaussian,
@@ -143,7 +143,7 @@ def test_a_unit_and_an_offset_for_each_column(name: str, powers: tuple[int, int]
     compare(name, a, a * torch.tensor([2.0**o if o else 0.0 for o in offsets], dtype=torch.float64))
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in PICTURES])
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in IMAGES])
 @pytest.mark.parametrize("power", [-100, -33, 33, 100])
 def test_every_registered_model(name: str, power: int) -> None:
     """Learners too, which see standardised rows: one seed, one draw, in any unit."""

@@ -162,7 +162,7 @@ def test_scale_and_rotation() -> None:
     torch.testing.assert_close(scaled.log_prob(3 * x), plain.log_prob(x) - 4 * math.log(3), rtol=0, atol=1e-9)
 
 
-def test_pictures_come_back_as_pictures() -> None:
+def test_images_come_back_as_images() -> None:
     x = cloud(50, 48).reshape(50, 3, 4, 4)
     model, flat = pf.PCA(5).fit(x), pf.PCA(5).fit(x.reshape(50, 48))
     assert model.decode(model.encode(x)).shape == x.shape

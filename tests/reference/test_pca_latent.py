@@ -110,7 +110,7 @@ def test_draws_of_prior_and_likelihood_are_draws_of_the_model() -> None:
     assert torch.equal(model.likelihood(z[:9]).mean, model.decode(z[:9]))
 
 
-def test_pictures_keep_their_shape() -> None:
+def test_images_keep_their_shape() -> None:
     x = torch.rand(60, 1, 3, 3, generator=torch.Generator().manual_seed(0))
     model = pf.PCA(4).fit(x)
     assert model.likelihood(model.prior(7).mean).mean.shape == (7, 1, 3, 3)

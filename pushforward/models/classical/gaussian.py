@@ -257,7 +257,7 @@ def subspace(space: Space, keep: list[int]) -> Space:
 
 
 def axes_of(space: Space, axes: Any) -> list[int]:
-    """Positions of axes given by name or position; for pictures, of flattened coordinates."""
+    """Positions of axes given by name or position; for images, of flattened coordinates."""
     if not isinstance(axes, Iterable):
         raise InvalidKind(f"axes must be a name or position, or several, got {axes!r}")
     found: list[int] = []

@@ -96,7 +96,7 @@ class KDE(Integrals, Model):
             the rules divide by the kernel's standard deviation; likelihood scales Scott's bandwidth.
         kernel: 'gaussian', 'epanechnikov', 'tophat', 'triangular', 'biweight', 'exponential' or 'cosine'.
         shape: 'radial', K a function of the distance, or 'product' over the axes.
-        form: what a rule yields: 'number', 'axes' or 'matrix'; None for 'axes' on points and 'number' on pictures.
+        form: what a rule yields: 'number', 'axes' or 'matrix'; None for 'axes' on points and 'number' on images.
         adaptive: None; 'abramson', s_i = (f(x_i) / g)^-½ with the fixed estimate as the pilot; 'knn', s_i the distance to
             the k-th nearest neighbour over its geometric mean. So h is the geometric mean of the h_i in either case.
         neighbours: k of 'knn'; None for √n.

@@ -113,7 +113,7 @@ class PCA(Model):
 
     Learnt: `mean_` (d,), `components_` (K, d), `explained_variance_` (K,) and `noise_variance_` of the 1/N covariance, in
     squared units of the data; `explained_variance_ratio_` (K,); `spectrum_`, every eigenvalue; `floor_`, the least variance that
-    counts; `count_`, the rows' total weight. Pictures and clips are taken flattened and come back in their shape.
+    counts; `count_`, the rows' total weight. Images and clips are taken flattened and come back in their shape.
 
     **Example**
         >>> import torch

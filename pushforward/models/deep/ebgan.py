@@ -55,7 +55,7 @@ class EBGAN(CodeModel):
             the mean. It must be above the energy the data can be brought to.
         pull_away: w, weight of the pull-away term; 0 for none.
         activation: of the hidden layers.
-        network: in place of hidden and activation, for all three: 'conv' or 'conv(width=16)' for pictures, 'mlp(hidden=(128,))'.
+        network: in place of hidden and activation, for all three: 'conv' or 'conv(width=16)' for images, 'mlp(hidden=(128,))'.
         critic_steps: the generator moves at every critic_steps-th move of the critic.
 
     Example:

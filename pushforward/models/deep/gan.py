@@ -60,7 +60,7 @@ class GAN(CodeModel):
         penalties: on the critic: 'r1(gamma=1.0)', 'r2', 'gradient_penalty', 'clip(limit=0.01)' (its weights), 'spectral'.
         activation: of the hidden layers.
         critic_steps: the generator moves at every critic_steps-th move of the critic.
-        network: in place of hidden and activation: 'dcgan', 'dcgan(width=32)' or 'r3gan' for pictures, 'veegan' for points in
+        network: in place of hidden and activation: 'dcgan', 'dcgan(width=32)' or 'r3gan' for images, 'veegan' for points in
             the plane, 'mlp(hidden=(128, 128))'.
         packing: samples the critic sees at once (Lin et al. 2018, PacGAN); a batch is split into packs, so the critic judges
             batch / packing of them.
@@ -68,7 +68,7 @@ class GAN(CodeModel):
             (a critic that also classifies labels, Odena et al. 2017).
         single_step: both players move by gradients taken at the same parameters (Nowozin et al. 2016, Algorithm 1).
         hacks: switches, off by default: 'soft_labels', 'input_noise(sigma=0.1)', …; `pushforward hacks` lists them.
-        critic_augment: random changes of all pictures that the critic is shown, real and generated, which the generator learns through:
+        critic_augment: random changes of all images that the critic is shown, real and generated, which the generator learns through:
             'flip', 'crop(padding=2)', 'affine'; samples are not changed (Zhao et al. 2020, DiffAugment).
 
     Example:
@@ -168,7 +168,7 @@ class GAN(CodeModel):
             hack.check(space, condition_space)
         if self.critic_augment and (space.kind == "points" or len(self.event_shape()) != 3):
             names = [str(a) for a in self.critic_augment]
-            raise InvalidValue(f"critic_augment={names} changes pictures, but the data are {space}; leave it out")
+            raise InvalidValue(f"critic_augment={names} changes images, but the data are {space}; leave it out")
         if condition_space is None:
             return
         if self.conditioning == "auxiliary" and not condition_space.is_label:

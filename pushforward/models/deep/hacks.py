@@ -334,15 +334,15 @@ class BatchDiscriminator(Hack, name="batch_discrimination"):
 
 @dataclass(frozen=True)
 class EmbeddedConditions(Hack, name="embedded_conditions"):
-    """Discrete conditions are embedded, and enter the critic as channels of the picture."""
+    """Discrete conditions are embedded, and enter the critic as channels of the image."""
 
     number: ClassVar[int] = 16
     does: ClassVar[str] = "discrete conditions are embedded and enter as channels: conditioning='embedding'"
-    applies: ClassVar[str] = "pictures fitted with labels y; n/a on points, which have no channels"
+    applies: ClassVar[str] = "images fitted with labels y; n/a on points, which have no channels"
 
     def check(self, space: Space, condition_space: Space | None) -> None:
-        """Pictures with labels."""
-        if space.kind != "pictures":
+        """Images with labels."""
+        if space.kind != "images":
             raise InvalidValue(f"the hack 'embedded_conditions' is n/a on {space.kind}: no channels; use conditioning='embedding'")
         if condition_space is None or not condition_space.is_label:
             raise InvalidValue("the hack 'embedded_conditions' needs data with labels; fit with y, or leave it out")

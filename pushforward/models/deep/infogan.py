@@ -72,8 +72,8 @@ class InfoGAN(GAN):
         continuous: numbers of the code that are uniform on [-1, 1].
         weight: λ of the categories' information; 0 switches it off.
         continuous_weight: λ of the numbers' information; less, because it is of densities.
-        view_weight: λ of what two views of the same real picture, differently changed by critic_augment, say together about its category;
-            then categories of real pictures are those that no such change touches (0 switches it off). Rows are compared with the others
+        view_weight: λ of what two views of the same real image, differently changed by critic_augment, say together about its category;
+            then categories of real images are those that no such change touches (0 switches it off). Rows are compared with the others
             of their piece of the batch, in their process: pieces should have 16 rows or more.
         noise_scale: standard deviation of the noise; the less, the more of a sample its category decides (Mukherjee et al. 2019,
             ClusterGAN, §3, take .1), but too little makes samples of a category alike.
@@ -82,10 +82,10 @@ class InfoGAN(GAN):
         penalties: on the critic: 'r1(gamma=1.0)', 'gradient_penalty', 'spectral', ….
         activation: of the hidden layers.
         critic_steps: the generator moves at every critic_steps-th move of the critic.
-        network: in place of hidden and activation: 'infogan' (the paper's), 'dcgan' or 'r3gan' for pictures, 'mlp(hidden=(128, 128))'.
+        network: in place of hidden and activation: 'infogan' (the paper's), 'dcgan' or 'r3gan' for images, 'mlp(hidden=(128, 128))'.
         conditioning: how y enters: 'concatenation', 'embedding', 'projection', 'auxiliary'.
         hacks: switches, off by default; 'replay', 'spherical_z', 'batch_norm' and 'batch_discrimination' cannot be.
-        critic_augment: random changes of all pictures that the critic is shown, real and generated: 'flip', 'crop(padding=2)', 'affine'.
+        critic_augment: random changes of all images that the critic is shown, real and generated: 'flip', 'crop(padding=2)', 'affine'.
 
     Example:
         >>> import torch, pushforward as pf
@@ -135,7 +135,7 @@ class InfoGAN(GAN):
                 raise InvalidValue(f"{name} must be finite and not below 0, got {value}; 0 switches it off")
         if view_weight and not (self.critic_augment and self.categories):
             raise InvalidValue(
-                f"view_weight={view_weight} compares two views of a picture by their categories, which takes both; "
+                f"view_weight={view_weight} compares two views of an image by their categories, which takes both; "
                 f"got critic_augment={list(critic_augment)}, categories={list(categories)}; pass critic_augment=['affine'], say"
             )
         for hack in self.hacks:

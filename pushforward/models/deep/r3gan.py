@@ -26,20 +26,20 @@ __all__ = ["R3GAN"]
 
 @register("r3gan")
 class R3GAN(GAN):
-    """Pictures from a regularised relativistic game between residual networks.
+    """Images from a regularised relativistic game between residual networks.
 
     Reference: Huang, Gokaslan, Kuleshov & Tompkin (2024), Eq. 2 and Config E; what differs: the size of the networks follows from
     `width`, and gamma and the rates stay as they are instead of falling (`schedule='cosine'` lets the rates fall).
 
     Arguments:
         latent: numbers in a noise vector.
-        width: channels at the picture's own size, a multiple of 8.
+        width: channels at the image's own size, a multiple of 8.
         blocks: residual blocks at every size.
-        gamma: weight of R1 and of R2: from .05 for small pictures of many kinds to 2 or more for faces.
+        gamma: weight of R1 and of R2: from .05 for small images of many kinds to 2 or more for faces.
         packing: samples the critic sees at once, a batch being split into packs.
         conditioning: how y enters: 'concatenation', 'embedding', 'projection', 'auxiliary'.
         hacks: switches, off by default; `pushforward hacks` lists them.
-        critic_augment: random changes of all pictures that the critic is shown, real and generated: 'flip', 'crop(padding=2)', 'affine'.
+        critic_augment: random changes of all images that the critic is shown, real and generated: 'flip', 'crop(padding=2)', 'affine'.
 
     Example:
         >>> import torch, pushforward as pf
@@ -49,7 +49,7 @@ class R3GAN(GAN):
         torch.Size([5, 1, 8, 8])
     """
 
-    accepts: ClassVar[frozenset[str]] = frozenset({"constant"})  # pictures have no categories
+    accepts: ClassVar[frozenset[str]] = frozenset({"constant"})  # images have no categories
     optimizer: ClassVar[Optimizer] = adam(2e-4, beta1=0.0, beta2=0.99)
 
     def __init__(

@@ -91,7 +91,7 @@ class VAE(Learner):
             'gaussian(predicted=True)', 'bernoulli', 'continuous_bernoulli', 'discretised_logistic' (integer levels), 'columns'
             (tables with categories).
         activation: 'relu', 'tanh', 'softplus', …
-        network: in place of hidden and activation: 'conv' for pictures, 'conv(width=64)', 'plane' or 'burda' (two published
+        network: in place of hidden and activation: 'conv' for images, 'conv(width=64)', 'plane' or 'burda' (two published
             networks), 'mlp(hidden=(400,))'.
         posterior: q(z|x), 'diagonal' or 'full'.
         prior: p(z), 'normal', 'mixture(components=10)' or 'vamp(components=50)'.

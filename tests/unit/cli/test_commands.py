@@ -1,4 +1,4 @@
-"""What goes in comes out: fit, then every verb, on tables, pictures and labels; resume; seeds; JSON."""
+"""What goes in comes out: fit, then every verb, on tables, images and labels; resume; seeds; JSON."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SMALL = ("--latent", "2", "--hidden", "8", "--batch", "16", "--steps", "4", "-q"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table with its runs, and small pictures with labels and their runs."""
+    """A table with its runs, and small images with labels and their runs."""
     root = tmp_path_factory.mktemp("made")
     rng = np.random.default_rng(0)
     height, age = rng.normal(1.75, 0.1, 60).round(3), rng.integers(20, 60, 60)
@@ -58,7 +58,7 @@ def test_a_run_folder_describes_itself(made: Path) -> None:
         have = {p.name for p in (made / name).iterdir()}
         assert have >= {"model.safetensors", "model.json", "log.jsonl", "README.md", "config.toml"}
         assert json.loads((made / name / "model.json").read_text())["command"].startswith("pushforward fit ")
-    assert {p.name for p in (made / "faces/pictures").iterdir()} == {"samples.png", "reconstructions.png"}
+    assert {p.name for p in (made / "faces/images").iterdir()} == {"samples.png", "reconstructions.png"}
     card = (made / "vae/README.md").read_text()
     assert all(word in card for word in ("height", "elbo", "48 rows learnt from; 12 held out", "pushforward sample", "pf.load"))
     assert json.loads((made / "pca/log.jsonl").read_text().splitlines()[-1])["event"] == "finished"
@@ -81,7 +81,7 @@ def test_samples_of_a_table_have_its_columns_and_units(made: Path, cli) -> None:
     assert Path("x.csv").read_text() == first.out
 
 
-def test_samples_of_pictures_are_pictures(made: Path, cli) -> None:
+def test_samples_of_images_are_images(made: Path, cli) -> None:
     done = cli("sample", made / "faces", "--y", "a,b", "-n", "6", "--out", "drawn/")
     assert done.code == 0
     assert sorted(p.parent.name for p in Path("drawn").rglob("*.png")) == ["a"] * 3 + ["b"] * 3
@@ -247,7 +247,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("memory", [1 << 30, 1], ids=["in memory", "from disk"])
-def test_rows_of_pictures_carry_the_names_of_their_files(made: Path, memory: int) -> None:
+def test_rows_of_images_carry_the_names_of_their_files(made: Path, memory: int) -> None:
     photos = made / "photos"
     whole = pf.read(photos, memory=memory)
     sources = {
@@ -271,7 +271,7 @@ def test_rows_of_pictures_carry_the_names_of_their_files(made: Path, memory: int
 
 
 @pytest.mark.parametrize(("command", "run"), [("density", "faces"), ("encode", "faces"), ("encode", "plain")])
-def test_what_is_told_of_pictures_names_their_files(cli, made: Path, command: str, run: str) -> None:
+def test_what_is_told_of_images_names_their_files(cli, made: Path, command: str, run: str) -> None:
     done = cli(command, made / run, made / "photos", *(["--draws", 2] if command == "density" else []))
     assert done.code == 0, done.err
     found = [Path(row["file"]).name for row in rows(done.out)]

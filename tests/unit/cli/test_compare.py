@@ -13,14 +13,14 @@ from pushforward.cli.main import main
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Arrays of one law and of another, labelled pictures, a table with categories, and runs on them."""
+    """Arrays of one law and of another, labelled images, a table with categories, and runs on them."""
     root = tmp_path_factory.mktemp("compared")
     rng = np.random.default_rng(0)
     for name, shift in (("a", 0), ("b", 0), ("c", 2)):
         np.save(root / f"{name}.npy", rng.normal(shift, 1, (400, 3)))
     labels = np.arange(240) % 2
-    pictures = (rng.integers(0, 100, (240, 1, 8, 8)) + 100 * labels[:, None, None, None]).astype(np.uint8)
-    np.savez(root / "pictures.npz", x=pictures, y=labels)
+    images = (rng.integers(0, 100, (240, 1, 8, 8)) + 100 * labels[:, None, None, None]).astype(np.uint8)
+    np.savez(root / "images.npz", x=images, y=labels)
     lines = ["height,age,team", *(f"{h:.3f},{a},{'rb'[i % 2]}" for i, (h, a) in enumerate(zip(rng.normal(1.7, 0.1, 90), range(90))))]
     (root / "people.csv").write_text("\n".join(lines) + "\n")
     for arguments in (
@@ -28,7 +28,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [
             "fit",
             "vae",
-            root / "pictures.npz",
+            root / "images.npz",
             "--label",
             "y",
             "--run",
@@ -95,7 +95,7 @@ def test_known_modes_are_counted_and_drawn_names_are_drawn_afresh(made: Path, cl
 
 def test_a_conditional_run_is_drawn_under_the_labels_of_the_real_rows(made: Path, cli) -> None:
     done = cli(
-        "compare", made / "pictures.npz", made / "cvae", "--label", "y", "--features", "classifier", "--metrics", "kid,diversity", "--json"
+        "compare", made / "images.npz", made / "cvae", "--label", "y", "--features", "classifier", "--metrics", "kid,diversity", "--json"
     )
     assert done.code == 0, done.err
     found = records(done.out)
@@ -119,7 +119,7 @@ def test_categories_become_columns_with_names(made: Path, cli) -> None:
 
 
 def test_of_too_few_rows_fid_comes_with_a_warning(made: Path, cli) -> None:
-    done = cli("compare", made / "pictures.npz", made / "pictures.npz", "--rows", "60", "--json")
+    done = cli("compare", made / "images.npz", made / "images.npz", "--rows", "60", "--json")
     assert done.code == 0
     assert "warning: fid: 60 real and 60 generated rows" in done.err
     assert "pca(6)" in done.err

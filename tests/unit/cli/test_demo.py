@@ -1,4 +1,4 @@
-"""The demo: one table, four pictures, and three next commands that work when pasted."""
+"""The demo: one table, four images, and three next commands that work when pasted."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     return place, out.getvalue(), said.getvalue()
 
 
-def test_it_leaves_runs_records_and_pictures(shown: tuple[Path, str, str]) -> None:
+def test_it_leaves_runs_records_and_images(shown: tuple[Path, str, str]) -> None:
     place, _, _ = shown
     folder = place / "runs" / "demo-1"
-    assert {p.name for p in folder.iterdir()} == {"pca-16", "pca", "vae-2", "vae", "pictures", "records.json"}
-    assert {p.stem for p in (folder / "pictures").iterdir()} == {"samples", "reconstructions", "plane", "interpolations"}
+    assert {p.name for p in folder.iterdir()} == {"pca-16", "pca", "vae-2", "vae", "images", "records.json"}
+    assert {p.stem for p in (folder / "images").iterdir()} == {"samples", "reconstructions", "plane", "interpolations"}
     records = json.loads((folder / "records.json").read_text())["records"]
     measured = {(r["data"], r["n"]) for row in records.values() for r in row.values()}
     assert len(measured) == 1, "every model is measured on the same rows"

@@ -17,7 +17,7 @@ from pushforward.cli.main import main
         ["gan", "ring:200", "--hidden", "8"],
         ["vae", "digits", "--hidden", "8", "--label", "auto"],
     ],
-    ids=["points", "pictures"],
+    ids=["points", "images"],
 )
 def test_a_run_s_film_is_drawn(fit: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
@@ -29,7 +29,7 @@ def test_a_run_s_film_is_drawn(fit: list[str], tmp_path: Path, capfd: pytest.Cap
     with Image.open(said["strip"]) as strip, Image.open(said["film"]) as film:
         assert min(*strip.size, *film.size) > 150
         assert film.n_frames > 1  # type: ignore[attr-defined]
-    assert Path(said["film"]) == run / "pictures" / "film.gif"
+    assert Path(said["film"]) == run / "images" / "film.gif"
 
 
 def test_what_cannot_be_drawn_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""latent and project: pictures with their codes, codes with their errors, and errors in one line."""
+"""latent and project: images with their codes, codes with their errors, and errors in one line."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def rows(text: str) -> list[dict[str, str]]:
 
 
 def large(path: Any) -> bool:
-    with Image.open(path) as picture:
-        return picture.width > 150 and len(picture.convert("L").getcolors(1 << 16)) > 10
+    with Image.open(path) as image:
+        return image.width > 150 and len(image.convert("L").getcolors(1 << 16)) > 10
 
 
 @pytest.mark.parametrize(
@@ -60,23 +60,23 @@ def large(path: Any) -> bool:
         ("plain", None, 27), ("plain", "grid", 400), ("gan", None, 60), ("gan", "traverse", 9),
     ],
 )  # fmt: skip
-def test_every_kind_leaves_a_picture_and_its_codes(cli, made, run, kind, codes) -> None:
+def test_every_kind_leaves_a_image_and_its_codes(cli, made, run, kind, codes) -> None:
     more = ["--class", "b"] if kind == "direction" else []
-    done = cli("latent", made / run, *(["--kind", kind] if kind else []), *more, "--out", "a/picture.png")
-    assert (done.code, done.out) == (0, "a/picture.png\n"), done.err
-    assert large("a/picture.png")
-    table = rows(Path("a/picture.csv").read_text())
+    done = cli("latent", made / run, *(["--kind", kind] if kind else []), *more, "--out", "a/image.png")
+    assert (done.code, done.out) == (0, "a/image.png\n"), done.err
+    assert large("a/image.png")
+    table = rows(Path("a/image.csv").read_text())
     assert len(table) == codes
     width = 1 if run == "gan" else 3 if run in ("vae", "plain") else 2
     assert [c for c in table[0] if c[0] == "z"] == [f"z{i}" for i in range(width)]
 
 
-def test_it_goes_into_the_run_s_pictures_in_the_place_of_an_older_one(cli, made) -> None:
+def test_it_goes_into_the_run_s_images_in_the_place_of_an_older_one(cli, made) -> None:
     for steps in (5, 4):
         done = cli("latent", made / "vae", "--kind", "grid", "--steps", steps, "--reach", 3, "--dims", "2,0", "--json")
         assert done.code == 0, done.err
         found = json.loads(done.out)
-        assert found["path"] == str(made / "vae/pictures/latent-grid.png")
+        assert found["path"] == str(made / "vae/images/latent-grid.png")
         assert found["dims"] == [2, 0]
         table = rows(Path(found["codes"]).read_text())
         assert len(table) == steps**2
@@ -177,7 +177,7 @@ def test_projection_gives_codes_and_errors(cli, made) -> None:
     assert first["error"] == pytest.approx(float(found[0]["error"]))
 
 
-def test_projections_of_pictures_are_written_beside_their_originals(cli, made) -> None:
+def test_projections_of_images_are_written_beside_their_originals(cli, made) -> None:
     done = cli("project", made / "vae", made / "photos", "--start", "hybrid", "-o", "codes.npz", "--restored", "back/")
     assert (done.code, done.out) == (0, "codes.npz\n"), done.err
     content = np.load("codes.npz")
@@ -187,7 +187,7 @@ def test_projections_of_pictures_are_written_beside_their_originals(cli, made) -
     begun = cli("project", made / "vae", made / "photos", "--steps", "0")
     assert float(np.mean([float(r["error"]) for r in rows(begun.out)])) > content["error"].mean()
     assert list(rows(begun.out)[0]) == ["z0", "z1", "z2", "error", "file"]
-    assert large(made / "vae/pictures/projections-photos.png")
+    assert large(made / "vae/images/projections-photos.png")
     assert cli("project", made / "vae", made / "photos", "-o", "codes.npz").code == 2
 
 

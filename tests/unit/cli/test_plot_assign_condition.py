@@ -1,4 +1,4 @@
-"""plot, assign and condition: a picture, clusters and conditional laws from a run."""
+"""plot, assign and condition: an image, clusters and conditional laws from a run."""
 
 import csv
 import datetime
@@ -48,12 +48,12 @@ def rows(text):
     [("gmm", None), ("gmm", "density"), ("gmm", "corner"), ("gmm", "marginals"), ("gmm", "choice"), ("kmeans", None), ("kmeans", "choice"),
      ("pca", None), ("pca", "scree"), ("codes", None)],
 )  # fmt: skip
-def test_every_kind_is_a_picture_whose_path_is_on_stdout(cli, made, tmp_path, run, kind):
+def test_every_kind_is_a_image_whose_path_is_on_stdout(cli, made, tmp_path, run, kind):
     target = tmp_path / "a.png"
     done = cli("plot", made / run, *(["--kind", kind] if kind else []), "--out", target, "--most", 3)
     assert (done.code, done.out) == (0, f"{target}\n"), done.err
-    with Image.open(target) as picture:
-        assert picture.width > 300
+    with Image.open(target) as image:
+        assert image.width > 300
 
 
 def test_a_court_means_a_density_and_rows_can_be_left_out(cli, made, tmp_path):
@@ -67,10 +67,10 @@ def test_labels_colour_the_codes(cli, made, tmp_path):
     assert (done.code, done.out) == (0, "a.png\n"), done.err
 
 
-def test_a_plot_goes_into_the_run_s_pictures(cli, made):
+def test_a_plot_goes_into_the_run_s_images(cli, made):
     done = cli("plot", made / "pca", "--kind", "scree", "--json")
-    assert json.loads(done.out) == {"path": str(made / "pca/pictures/scree.png"), "kind": "scree"}
-    assert (made / "pca/pictures/scree.png").is_file()
+    assert json.loads(done.out) == {"path": str(made / "pca/images/scree.png"), "kind": "scree"}
+    assert (made / "pca/images/scree.png").is_file()
 
 
 @pytest.mark.parametrize(

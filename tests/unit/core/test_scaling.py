@@ -41,7 +41,7 @@ def test_standardised_data_have_mean_zero_and_variance_one() -> None:
     assert torch.allclose(u.var(0, correction=0), torch.ones(2, dtype=u.dtype), atol=1e-12)
 
 
-def test_pictures_are_standardised_by_channel_not_by_pixel() -> None:
+def test_images_are_standardised_by_channel_not_by_pixel() -> None:
     x = (
         torch.randn(200, 3, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
         + torch.tensor([0.0, 5.0, -2.0])[:, None, None]

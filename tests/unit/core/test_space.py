@@ -41,7 +41,7 @@ def test_a_space_survives_json() -> None:
         pf.Space.infer(pd.DataFrame({"a": [1.0, 2.0], "b": [1, 2]})),
         pf.Space.infer(np.zeros((2, 3, 4, 4), np.uint8), preparation="size 4, crop"),
         pf.Space.labels(["cat", "dog"]),
-        pf.Space("pictures", (3, None, None), (), 0, 255, True),
+        pf.Space("images", (3, None, None), (), 0, 255, True),
     ):
         assert pf.Space.from_json(json.loads(json.dumps(space.to_json()))) == space
 

@@ -62,7 +62,7 @@ def edit(run: Path, **changes: Any) -> None:
         (lambda run: (run / "model.json").unlink(), "not a run folder"),
         (lambda run: (run / "model.json").write_text("{"), "damaged"),
         (lambda run: (run / "model.json").write_text("[]"), "does not describe a model"),
-        (lambda run: edit(run, format=99), "newer than 1"),
+        (lambda run: edit(run, format=99), "newer than 2"),
         (lambda run: edit(run, hyperparameters={"latent": 3}), "changed after it was written"),
     ],
 )

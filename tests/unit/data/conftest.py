@@ -31,8 +31,8 @@ def nothing_found(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def picture(tmp_path):
-    """A maker of picture files of random content: picture('a/b.png', mode='RGB', size=(width, height))."""
+def image(tmp_path):
+    """A maker of image files of random content: image('a/b.png', mode='RGB', size=(width, height))."""
     rng = np.random.default_rng(0)
 
     def make(name, mode="RGB", size=(6, 4), **kwargs):

@@ -26,13 +26,13 @@ def test_a_list_of_numbers_is_one_column():
     assert read([1.0, 2.0, 3.0]).space.shape == (1,)
 
 
-def test_byte_pictures_without_a_channel_axis_are_grey():
+def test_byte_images_without_a_channel_axis_are_grey():
     source = read(np.zeros((5, 6, 7), np.uint8))
     assert source.space.shape == (1, 6, 7)
     assert source.space.extra["layout"] == "no channel axis"
 
 
-def test_byte_pictures_with_channels_last_are_turned():
+def test_byte_images_with_channels_last_are_turned():
     x = np.random.default_rng(0).integers(0, 256, (5, 6, 7, 3), dtype=np.uint8)
     source = read(x)
     assert source.space.shape == (3, 6, 7)
@@ -129,7 +129,7 @@ def test_damaged_files_are_named(tmp_path):
             read(path)
 
 
-def test_arrays_of_pictures_are_brought_to_a_size():
+def test_arrays_of_images_are_brought_to_a_size():
     source = read(np.zeros((2, 3, 8, 6), np.uint8), size=4, fit="stretch", channels=1)
     assert source.space.shape == (1, 4, 4)
     assert source.space.preparation == "size 4, stretch, 1 channel"

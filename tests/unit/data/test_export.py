@@ -11,7 +11,7 @@ from PIL import Image
 
 from pushforward.core.errors import BadRun, InvalidValue, ShapeMismatch
 from pushforward.core.space import Space
-from pushforward.data import picture_grid, read, write
+from pushforward.data import image_grid, read, write
 from pushforward.data.export import write_csv
 
 
@@ -66,18 +66,18 @@ def test_arrays_come_back_with_their_axes(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_a_folder_of_pictures_comes_back(picture, tmp_path, mode):
+def test_a_folder_of_images_comes_back(image, tmp_path, mode):
     for i in range(3):
-        picture(f"in/{i}.png", mode)
+        image(f"in/{i}.png", mode)
     source = read(tmp_path / "in")
     write(source.all().x, source.space, f"{tmp_path}/out/")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["0.png", "1.png", "2.png"]
     assert torch.equal(read(tmp_path / "out").x, source.x)
 
 
-def test_labelled_pictures_go_to_sub_folders(picture, tmp_path):
+def test_labelled_images_go_to_sub_folders(image, tmp_path):
     for name in ("in/cat/0.png", "in/dog/1.png"):
-        picture(name)
+        image(name)
     source = read(tmp_path / "in")
     write(source.all().x, source.space, tmp_path / "out", y=source.y, condition_space=source.condition_space)
     assert (tmp_path / "out" / "cat" / "0.png").is_file()
@@ -85,10 +85,10 @@ def test_labelled_pictures_go_to_sub_folders(picture, tmp_path):
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
-def test_a_grid_lays_pictures_in_reading_order(channels, mode):
-    space = Space("pictures", (channels, 60, 50), (), 0.0, 255.0, True)
+def test_a_grid_lays_images_in_reading_order(channels, mode):
+    space = Space("images", (channels, 60, 50), (), 0.0, 255.0, True)
     x = torch.stack([torch.full((channels, 60, 50), float(10 * i)) for i in range(5)])
-    grid = picture_grid(x, space, columns=3)
+    grid = image_grid(x, space, columns=3)
     assert grid.mode == mode
     assert grid.size == (3 * 52 + 2, 2 * 62 + 2)
     array = np.asarray(grid).reshape(grid.size[1], grid.size[0], channels)
@@ -96,14 +96,14 @@ def test_a_grid_lays_pictures_in_reading_order(channels, mode):
     assert array[0, 0, 0] == (0 if channels == 4 else 255)
 
 
-def test_tiny_pictures_are_enlarged_by_whole_pixels_and_levels_stretched():
+def test_tiny_images_are_enlarged_by_whole_pixels_and_levels_stretched():
     digits = read("digits")
-    grid = np.asarray(picture_grid(digits.all().x[:4], digits.space, padding=0))
+    grid = np.asarray(image_grid(digits.all().x[:4], digits.space, padding=0))
     assert grid.shape == (96, 96)
     assert np.array_equal(grid[:48:6, :48:6], (digits.x[0, 0].double() * 255 / 16).round().numpy())
     assert grid[:6, :6].std() == 0
-    fractions = Space("pictures", (1, 1, 1), (), -1.0, 1.0)
-    levels = picture_grid(torch.tensor([-3.0, 0.0, 9.0, torch.nan]).reshape(4, 1, 1, 1), fractions, columns=4, padding=0)
+    fractions = Space("images", (1, 1, 1), (), -1.0, 1.0)
+    levels = image_grid(torch.tensor([-3.0, 0.0, 9.0, torch.nan]).reshape(4, 1, 1, 1), fractions, columns=4, padding=0)
     assert np.asarray(levels)[0, ::48].tolist() == [0, 128, 255, 128]
 
 
@@ -115,7 +115,7 @@ def test_nothing_is_overwritten(table, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a").write_text("precious")
     with pytest.raises(BadRun, match="exists"):
-        write(torch.zeros(1, 1, 2, 2), Space("pictures", (1, 2, 2), (), 0, 255, True), tmp_path / "full")
+        write(torch.zeros(1, 1, 2, 2), Space("images", (1, 2, 2), (), 0, 255, True), tmp_path / "full")
 
 
 @pytest.mark.parametrize("name", ["d.csv", "d.npz", "d.png", "d/"])
@@ -168,10 +168,10 @@ def test_shapes_are_checked(table, tmp_path):
         write(table.all().x, table.space, tmp_path / "d.csv", y=torch.zeros(1))
 
 
-def test_the_grid_is_a_picture(tmp_path):
+def test_the_grid_is_a_image(tmp_path):
     write(read("digits").all().x[:10], read("digits").space, tmp_path / "g.png", columns=5)
-    with Image.open(tmp_path / "g.png") as picture:
-        assert picture.size == (5 * 50 + 2, 2 * 50 + 2)
+    with Image.open(tmp_path / "g.png") as image:
+        assert image.size == (5 * 50 + 2, 2 * 50 + 2)
 
 
 @pytest.mark.parametrize("name", ["file", "args", "allow_pickle", "a/b"])

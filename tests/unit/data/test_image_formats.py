@@ -271,6 +271,6 @@ def test_other_decoders_never_see_a_file(tmp_path, monkeypatch, content):
             monkeypatch.setitem(Image.OPEN, name, (touched, accept))
     for name in ("a.png", "a.jpg", "a.tga", "a.tif"):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(BadSource, match=rf"{name}: (is not a picture that can be read|the picture is damaged)"):
+        with pytest.raises(BadSource, match=rf"{name}: (is not an image that can be read|the image is damaged)"):
             read(tmp_path / name)
         assert seen == []

@@ -295,7 +295,7 @@ class Mixed(Dataset):
 @pytest.mark.parametrize("memory", [2**30, 1], ids=["in memory", "streamed"])
 @pytest.mark.parametrize("wrap", [lambda d: d, lambda d: DataLoader(d, batch_size=2), lambda d: (d[i] for i in range(4))])
 def test_size_comes_before_sizes_are_compared(kind, memory, wrap):
-    with pytest.raises(ShapeMismatch, match="bring pictures to one with size=64"):
+    with pytest.raises(ShapeMismatch, match="bring images to one with size=64"):
         read(wrap(Mixed(kind)), memory=memory).all()
     source = read(wrap(Mixed(kind)), size=8, memory=memory, channels=3)
     assert source.space.shape == (3, 8, 8)

@@ -10,10 +10,10 @@ from pushforward.data import read, report
 
 
 @pytest.fixture
-def folder(picture):
+def folder(image):
     for name in ("a.png", "b.png", "c.png"):
-        picture(name)
-    return picture.folder
+        image(name)
+    return image.folder
 
 
 def lines(*rows):
@@ -47,15 +47,15 @@ def test_labels_come_from_the_table_beside_the_images(folder, name, content, sai
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
-def test_a_table_in_a_sub_folder_names_its_own_images(picture, kind):
+def test_a_table_in_a_sub_folder_names_its_own_images(image, kind):
     for name in ("train/a.png", "train/b.png"):
-        picture(name)
+        image(name)
     content = {
         "csv": b"file_name,label\na.png,u\nb.png,v\n",
         "jsonl": lines(*({"file_name": f"{n}.png", "label": v} for n, v in ("au", "bv"))),
     }
-    (picture.folder / "train" / f"metadata.{kind}").write_bytes(content[kind])
-    assert read(picture.folder).y.tolist() == [0, 1]
+    (image.folder / "train" / f"metadata.{kind}").write_bytes(content[kind])
+    assert read(image.folder).y.tolist() == [0, 1]
 
 
 def test_whole_numbers_are_labels_by_value(folder):

@@ -51,9 +51,9 @@ def test_few_rows_one_row_and_no_rows(tmp_path):
     assert "empty" in troubles(found)
 
 
-def test_a_folder_with_bad_files_still_reports(picture, tmp_path):
+def test_a_folder_with_bad_files_still_reports(image, tmp_path):
     for i in range(4):
-        picture(f"{i}.png", size=(60, 60))
+        image(f"{i}.png", size=(60, 60))
     (tmp_path / "cut.png").write_bytes((tmp_path / "0.png").read_bytes()[:2000])
     (tmp_path / "text.jpg").write_text("x")
     found = report(tmp_path)
@@ -61,11 +61,11 @@ def test_a_folder_with_bad_files_still_reports(picture, tmp_path):
     assert sorted(file.rsplit("/")[-1] for file, _ in found.unreadable) == ["cut.png", "text.jpg"]
     assert "cut.png" in str(found)
     assert found.space.shape == (3, 60, 60)
-    picture("small.png", mode="L", size=(5, 5))
+    image("small.png", mode="L", size=(5, 5))
     mixed = report(tmp_path)
     assert mixed.space is None
-    assert troubles(mixed)["sizes"] == "pictures of 2 sizes: 60×60 (4), 5×5 (1)"
-    assert troubles(mixed)["channels"] == "pictures of mixed channels: 1 channel (1), 3 channels (4)"
+    assert troubles(mixed)["sizes"] == "images of 2 sizes: 60×60 (4), 5×5 (1)"
+    assert troubles(mixed)["channels"] == "images of mixed channels: 1 channel (1), 3 channels (4)"
     assert report(tmp_path, size=8, channels=1).count == 5
 
 
@@ -76,9 +76,9 @@ def test_only_bad_files(tmp_path):
         report(tmp_path / "absent")
 
 
-def test_duplicate_pictures_and_labels_are_counted(picture, tmp_path):
-    picture("a/1.png")
-    picture("b/2.png")
+def test_duplicate_images_and_labels_are_counted(image, tmp_path):
+    image("a/1.png")
+    image("b/2.png")
     (tmp_path / "b" / "3.png").write_bytes((tmp_path / "a" / "1.png").read_bytes())
     found = report(tmp_path)
     assert found.duplicates == 1
@@ -100,8 +100,8 @@ def test_hashes_tell_rows_apart_and_equal_rows_alike():
     assert len(np.unique(row_hashes(rows))) == len(rows)
     assert row_hashes(np.array([[0.0, 1.0]])) == row_hashes(np.array([[-0.0, 1.0]]))
     assert row_hashes(np.array([[0.0, 1.0]])) != row_hashes(np.array([[1.0, 0.0]]))
-    pictures = np.random.default_rng(0).integers(0, 2, (500, 13)).astype(np.uint8)
-    assert len(np.unique(row_hashes(pictures))) == len(np.unique(pictures, axis=0))
+    images = np.random.default_rng(0).integers(0, 2, (500, 13)).astype(np.uint8)
+    assert len(np.unique(row_hashes(images))) == len(np.unique(images, axis=0))
 
 
 def test_beyond_the_bound_duplicates_are_estimated():

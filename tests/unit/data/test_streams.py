@@ -42,7 +42,7 @@ def test_other_torch_sources():
     assert len(read(DataLoader(Squares(), batch_size=8))) == 50
 
 
-def test_iterables_of_points_pairs_mappings_and_pictures():
+def test_iterables_of_points_pairs_mappings_and_images():
     assert read((float(i), 2.0) for i in range(5)).space.shape == (2,)
     assert read(i for i in range(5)).space.shape == (1,)
     assert read((np.zeros(3), i % 2) for i in range(5)).y.tolist() == [0, 1, 0, 1, 0]

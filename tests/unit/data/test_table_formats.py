@@ -263,7 +263,7 @@ def test_json_lines(tmp_path, name):
         read(tmp_path / name)
 
 
-def test_partitioned_parquet_is_a_table_and_not_pictures(tmp_path):
+def test_partitioned_parquet_is_a_table_and_not_images(tmp_path):
     for year, values in ((2019, [1.0, 2.0]), (2020, [3.0])):
         folder = tmp_path / "d" / f"year={year}"
         folder.mkdir(parents=True)

@@ -44,7 +44,7 @@ def test_rows_and_draws_broadcast_across_blocks(shapes: tuple[tuple[int, ...], t
     assert torch.allclose(one, other, atol=1e-12)
 
 
-def test_pictures_of_one_row_meet_many_logits() -> None:
+def test_images_of_one_row_meet_many_logits() -> None:
     logits = torch.randn(6, 2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     x = (logits[0] > 0).float()
     assert Bernoulli(logits).log_prob(x).shape == (6, 2)

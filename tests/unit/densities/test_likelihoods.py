@@ -28,7 +28,7 @@ ALL = [
     "discretised_logistic(predicted=False)",
     "columns",
 ]
-LEVELS = Space("pictures", (1, 2, 2), low=0.0, high=255.0, integer=True)
+LEVELS = Space("images", (1, 2, 2), low=0.0, high=255.0, integer=True)
 POINTS = Space("points", (2,), (Column("a", low=0.0, high=1.0), Column("b", low=0.0, high=1.0)), 0.0, 1.0)
 TABLE = Space(
     "points",
@@ -129,7 +129,7 @@ def test_units_come_back_by_the_jacobian() -> None:
 
 def test_levels_sit_where_the_signed_scaling_puts_them() -> None:
     value = read(Likelihood, "discretised_logistic")
-    at = scaling("signed", Space("pictures", (1, 1, 1), low=0.0, high=16.0, integer=True))
+    at = scaling("signed", Space("images", (1, 1, 1), low=0.0, high=16.0, integer=True))
     law = value.distribution([torch.tensor([[[[0.2]]]]), torch.tensor([[[[0.0]]]])], at)
     assert law.levels == 17
     every = at(torch.arange(17.0).reshape(-1, 1, 1, 1))
@@ -141,7 +141,7 @@ def test_levels_sit_where_the_signed_scaling_puts_them() -> None:
 @pytest.mark.parametrize("high", [1.0, 255.0])
 def test_binary_levels_are_coins_whatever_the_scaling_of_cells(high: float) -> None:
     """Levels 0 and 255 sit at 1/512 and 511/512 of the unit scaling; they are 0 and 1 to the coin."""
-    value, space = read(Likelihood, "bernoulli"), Space("pictures", (1, 2, 2), low=0.0, high=high, integer=True)
+    value, space = read(Likelihood, "bernoulli"), Space("images", (1, 2, 2), low=0.0, high=high, integer=True)
     at, logits = scaling("unit", space), torch.randn(1, 1, 2, 2, generator=torch.Generator().manual_seed(0))
     every = torch.cartesian_prod(*[torch.tensor([0.0, high])] * 4).reshape(16, 1, 2, 2)
     law = value.distribution([logits], at)
@@ -177,14 +177,14 @@ REFUSED: list[tuple[str, Space, str]] = [
         Space("points", (1,), (Column("shots", low=3, high=9),)),
         r"column 'shots' \(3..9 seen\) has none; scale the data",
     ),
-    ("bernoulli", Space("pictures", (1, 8, 8)), "needs data with a known range"),
-    ("discretised_logistic", Space("pictures", (1, 8, 8), low=0.0, high=1.0), "needs integer levels of one range, got pictures of 1×8×8"),
+    ("bernoulli", Space("images", (1, 8, 8)), "needs data with a known range"),
+    ("discretised_logistic", Space("images", (1, 8, 8), low=0.0, high=1.0), "needs integer levels of one range, got images of 1×8×8"),
     (
         "discretised_logistic",
         Space("points", (2,), (Column("a", "integer", 0, 3), Column("b", "integer", 0, 4))),
         "integer levels of one range",
     ),
-    ("columns", LEVELS, "takes tables and points, got pictures.*use likelihood='gaussian'"),
+    ("columns", LEVELS, "takes tables and points, got images.*use likelihood='gaussian'"),
 ]
 
 
@@ -222,7 +222,7 @@ def test_likelihoods_state_their_measure_and_range() -> None:
         "columns": "density per unit and mass on categories",
     }
     assert "read as probabilities" in read(Likelihood, "bernoulli").note(LEVELS)
-    assert read(Likelihood, "bernoulli").note(Space("pictures", (1, 2, 2), low=0.0, high=1.0, integer=True)) == ""
+    assert read(Likelihood, "bernoulli").note(Space("images", (1, 2, 2), low=0.0, high=1.0, integer=True)) == ""
     with pytest.raises(pf.InvalidValue, match="sigma must be above 0"):
         read(Likelihood, "gaussian(sigma=-1)")
     for text in ("gaussian(sigma=1.0, per_dimension=True)", "gaussian(predicted=True, per_dimension=True)"):

@@ -85,7 +85,7 @@ def test_kl_is_monte_carlos(q: Normal | FullNormal, p: Normal | FullNormal) -> N
     assert float(ratio.mean()) == pytest.approx(float(kl_divergence(q, p)[0]), abs=4 * float(ratio.std()) / 100_000**0.5)
 
 
-def test_kl_of_pictures_of_codes_sums_every_axis() -> None:
+def test_kl_of_images_of_codes_sums_every_axis() -> None:
     q, p = law(0, (4, 2, 3, 3)), law(1, (4, 2, 3, 3))
     assert torch.allclose(kl_divergence(q, p), torchs_kl(as_torch(q), as_torch(p)), atol=1e-11)
 

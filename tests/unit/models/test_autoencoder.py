@@ -23,7 +23,7 @@ def rows(n: int = 96, d: int = 3, seed: int = 0) -> Tensor:
     return 2 * torch.randn(n, d, generator=torch.Generator().manual_seed(seed)) + 5
 
 
-def pictures(n: int = 40, *shape: int) -> Tensor:
+def images(n: int = 40, *shape: int) -> Tensor:
     return torch.randint(0, 256, (n, *(shape or (1, 9, 8))), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
 
 
@@ -187,7 +187,7 @@ def test_by_default_the_networks_are_those_of_hidden_and_activation() -> None:
     "network", ["conv(width=4, hidden=16)", conv(width=4, hidden=16, norm="group"), "hinton", hinton(), "mlp(hidden=())"]
 )
 def test_networks_by_value_and_by_text(network: Any, tmp_path: Any) -> None:
-    x = pictures()
+    x = images()
     model = fitted(x, network=network, noise="masking(0.1)", sparsity="l1(0.01)", squash="tanh")
     assert model.decode(model.encode(x)).shape == x.shape
     model.save(tmp_path / "run")
@@ -199,8 +199,8 @@ def test_networks_by_value_and_by_text(network: Any, tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize(("shape", "channels"), [((28, 28), 1), ((9, 14), 3), ((8, 8), 4)])
-def test_conv_takes_pictures_of_any_size(shape: tuple[int, int], channels: int) -> None:
-    x = pictures(40, channels, *shape)
+def test_conv_takes_images_of_any_size(shape: tuple[int, int], channels: int) -> None:
+    x = images(40, channels, *shape)
     model = fitted(x, network="conv(width=4, hidden=16)")
     assert model.encode(x).shape == (40, 2)
     assert model.space.export(model.decode(model.encode(x)).detach()).shape[0] == 40  # type: ignore[union-attr]
@@ -219,16 +219,16 @@ def test_conv_learns() -> None:
     assert float(error.detach()) < 0.3 * float((x - x.mean(0)).square().flatten(1).sum(1).mean())
 
 
-def test_conv_refuses_points_and_small_pictures() -> None:
-    cases: list[tuple[Callable[[], Tensor], str]] = [(rows, "3 numbers"), (lambda: pictures(40, 1, 7, 9), "7x9")]
+def test_conv_refuses_points_and_small_images() -> None:
+    cases: list[tuple[Callable[[], Tensor], str]] = [(rows, "3 numbers"), (lambda: images(40, 1, 7, 9), "7x9")]
     for data, got in cases:
-        with pytest.raises(pf.InvalidValue, match=f"pictures of at least 8x8, got {got}; use network='mlp'"):
+        with pytest.raises(pf.InvalidValue, match=f"images of at least 8x8, got {got}; use network='mlp'"):
             fitted(data(), network="conv")
 
 
 @pytest.mark.parametrize("network", ["conv(width=4, hidden=16)", "hinton", None])
 def test_conditions_reach_both_networks(network: str | None) -> None:
-    x, y = pictures(), torch.arange(40) % 3
+    x, y = images(), torch.arange(40) % 3
     model = fitted(x, y, network=network)
     assert not torch.equal(model.encode(x, 0), model.encode(x, 1))
     z = torch.zeros(1, 2)

@@ -67,7 +67,7 @@ def test_vitals_and_symptoms() -> None:
         assert (trouble.name, cure in trouble.advice) == (name, True)
 
 
-def test_pictures_by_convolutions(tmp_path: Path) -> None:
+def test_images_by_convolutions(tmp_path: Path) -> None:
     x = (torch.rand(64, 3, 8, 9, generator=torch.Generator().manual_seed(0)) * 255).to(torch.uint8)
     model = pf.EBGAN(latent=2, code=3, network="conv(width=4, hidden=16)").fit(x, by=pf.Trainer(steps=3, batch=16))
     assert model.energy(x).shape == (64,)

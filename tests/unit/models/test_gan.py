@@ -21,7 +21,7 @@ from pushforward.objectives.games import Hinge, Minimax, NonSaturating
 
 X = torch.randn(128, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 Y = torch.arange(128) % 3
-PICTURES = torch.rand(64, 1, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+IMAGES = torch.rand(64, 1, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
 def fitted(steps: int = 3, x: Tensor = X, y: Any = None, **arguments: Any) -> pf.GAN:
@@ -42,9 +42,9 @@ def step(seed: int = 0, fraction: float = 0.0) -> Step:
 # ------------------------------------------------------------------------------------------------- what the critic is shown
 
 
-def test_the_critic_is_shown_augmented_pictures_of_both_kinds_and_samples_stay_as_they_are() -> None:
-    model = fitted(x=PICTURES, critic_augment=["flip(share=1.0)"], penalties=())
-    given, plain = Batch(model.to_model(PICTURES[:12])), fitted(x=PICTURES, penalties=())
+def test_the_critic_is_shown_augmented_images_of_both_kinds_and_samples_stay_as_they_are() -> None:
+    model = fitted(x=IMAGES, critic_augment=["flip(share=1.0)"], penalties=())
+    given, plain = Batch(model.to_model(IMAGES[:12])), fitted(x=IMAGES, penalties=())
     plain.generator.load_state_dict(model.generator.state_dict())
     plain.critic.load_state_dict(model.critic.state_dict())
     codes = model.prior(12).rsample(rng=step().rng)
@@ -57,9 +57,9 @@ def test_the_critic_is_shown_augmented_pictures_of_both_kinds_and_samples_stay_a
     assert torch.allclose(loss, NonSaturating().generator(model.critic(fake.flip(-1))[:, 0], fake[:, 0, 0, 0]))
 
 
-def test_vital_signs_are_of_pictures_as_the_critic_is_shown_them() -> None:
-    model = fitted(x=PICTURES, critic_augment=["flip(share=1.0)"])
-    given = Batch(model.to_model(PICTURES[:20]))
+def test_vital_signs_are_of_images_as_the_critic_is_shown_them() -> None:
+    model = fitted(x=IMAGES, critic_augment=["flip(share=1.0)"])
+    given = Batch(model.to_model(IMAGES[:20]))
     model.recent(given.x.flip(-1) + 1, None)
     fake = model.generate(given, 7)
     real_output, fake_output = model.critic(given.x.flip(-1))[:, 0], model.critic(fake.flip(-1))[:, 0]
@@ -72,11 +72,11 @@ def test_vital_signs_are_of_pictures_as_the_critic_is_shown_them() -> None:
 @pytest.mark.parametrize("make", [pf.GAN, pf.DCGAN, pf.InfoGAN, pf.EBGAN, pf.R3GAN])
 def test_vital_signs_of_networks_in_bfloat16(make: Any, labelled: bool) -> None:
     """Also of rows remembered in single precision; distances, which bfloat16 does not have, are near the single precision's."""
-    pictures = torch.rand(32, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(32, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     y = torch.arange(32) % 3 if labelled else None
-    model = make().fit(pictures, y, by=pf.Trainer(steps=2, batch=16, precision="bf16-true"))
+    model = make().fit(images, y, by=pf.Trainer(steps=2, batch=16, precision="bf16-true"))
     assert model.floating() == torch.bfloat16
-    given = Batch(model.to_model(pictures), model.to_condition(y, 32))
+    given = Batch(model.to_model(images), model.to_condition(y, 32))
     rounded = model.vitals(given, rng=0)
     assert all(torch.isfinite(torch.tensor(value)) for value in rounded.values())
     with torch.no_grad():
@@ -85,16 +85,16 @@ def test_vital_signs_of_networks_in_bfloat16(make: Any, labelled: bool) -> None:
 
 
 def test_a_generator_learns_through_what_is_done_to_its_samples() -> None:
-    model = fitted(x=PICTURES, critic_augment=["affine", "crop(padding=1)"])
+    model = fitted(x=IMAGES, critic_augment=["affine", "crop(padding=1)"])
     model.generator.train()
-    model.generator_loss(Batch(model.to_model(PICTURES[:12])), step())["generator"].mean().backward()
+    model.generator_loss(Batch(model.to_model(IMAGES[:12])), step())["generator"].mean().backward()
     assert all(p.grad is not None and float(p.grad.abs().sum()) > 0 for p in model.generator.parameters())
 
 
 @pytest.mark.parametrize(
     ("augment", "why"),
     [
-        (["flip"], r"critic_augment=\['flip.*changes pictures, but the data are points in 3 dimensions; leave it out"),
+        (["flip"], r"critic_augment=\['flip.*changes images, but the data are points in 3 dimensions; leave it out"),
         (["dequantise"], "'dequantise' is for data in their own units, not for samples; use augment="),
         ("flip", r"critic_augment is a list, got 'flip'; write critic_augment=\['flip'\]"),
         (["flop"], "unknown augmentation 'flop'; did you mean 'flip'"),
@@ -113,9 +113,9 @@ def test_packs_are_neighbours_side_by_side() -> None:
     rows = torch.arange(12.0).reshape(4, 3)
     packs, _ = model.adversary.pack(rows, None)
     assert packs.tolist() == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]]
-    pictures, conditions = model.adversary.pack(torch.arange(16.0).reshape(4, 1, 2, 2), torch.arange(4.0)[:, None])
-    assert pictures.shape == (2, 2, 2, 2)
-    assert pictures[1, 1].tolist() == [[12, 13], [14, 15]]
+    images, conditions = model.adversary.pack(torch.arange(16.0).reshape(4, 1, 2, 2), torch.arange(4.0)[:, None])
+    assert images.shape == (2, 2, 2, 2)
+    assert images[1, 1].tolist() == [[12, 13], [14, 15]]
     assert conditions.tolist() == [[0, 1], [2, 3]]  # type: ignore[union-attr]
 
 
@@ -226,7 +226,7 @@ def test_the_average_of_clipped_weights_is_within_the_limit_too() -> None:
     assert max(float(p.detach().abs().max()) for p in model.critic.parameters()) <= 0.02
 
 
-@pytest.mark.parametrize("kind", ["points", "pictures"])
+@pytest.mark.parametrize("kind", ["points", "images"])
 def test_spectral_norms_are_one(kind: str) -> None:
     x = X if kind == "points" else torch.rand(128, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     model = fitted(60, x, penalties=("spectral",), network=None if kind == "points" else "dcgan(width=4)", game="hinge")
@@ -250,7 +250,7 @@ def test_spectral_norms_are_one(kind: str) -> None:
     [
         {"hacks": ["replay(capacity=40)", "input_noise", "soft_labels"], "penalties": ("spectral", "clip(limit=0.5)")},
         {"hacks": ["dropout", "batch_norm", "batch_discrimination", "spherical_z"], "packing": 2, "critic_steps": 2, "ema": 0.9},
-        {"x": PICTURES, "critic_augment": ["affine", "flip"], "penalties": ()},
+        {"x": IMAGES, "critic_augment": ["affine", "flip"], "penalties": ()},
     ],
     ids=["remembering", "drawing", "augmenting"],
 )

@@ -221,7 +221,7 @@ def test_batch_discrimination_makes_the_critic_see_the_batch() -> None:
     )
 
 
-def test_embedded_conditions_enter_pictures_as_channels() -> None:
+def test_embedded_conditions_enter_images_as_channels() -> None:
     x = torch.rand(128, 1, 8, 8, dtype=torch.float64)
     model = fitted("embedded_conditions", x=x, y=Y, network="dcgan(width=2)")
     assert model.critic.layers[0].in_channels == 1 + 3

@@ -17,7 +17,7 @@ from pushforward.objectives.views import shared_information
 
 X = torch.randn(128, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 Y = torch.arange(128) % 3
-PICTURES = torch.rand(64, 1, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+IMAGES = torch.rand(64, 1, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
 def fitted(steps: int = 3, x: Tensor = X, y: Any = None, **arguments: Any) -> pf.InfoGAN:
@@ -53,12 +53,12 @@ def test_narrow_noise_is_drawn_and_stored(tmp_path: Path) -> None:
         fitted(noise_scale=0.0)
 
 
-def test_two_views_of_real_pictures_are_compared_by_their_categories() -> None:
-    x, model = PICTURES, fitted(x=PICTURES, critic_augment=["flip"], view_weight=0.5, penalties=())
+def test_two_views_of_real_images_are_compared_by_their_categories() -> None:
+    x, model = IMAGES, fitted(x=IMAGES, critic_augment=["flip"], view_weight=0.5, penalties=())
     given = Batch(model.to_model(x[:16]))
     rng = step()
     model.prior(16).rsample(rng=rng.rng)
-    views = [model.adversary.show(given.x, rng) for _ in range(3)]  # of real pictures, of generated ones, of real ones again
+    views = [model.adversary.show(given.x, rng) for _ in range(3)]  # of real images, of generated ones, of real ones again
     logits = [model.critic(view)[-1] for view in (views[0], views[2])]
     expected = sum(shared_information(one, two) for one, two in zip(logits[0][:, :7].split([4, 3], 1), logits[1][:, :7].split([4, 3], 1)))
     terms = model.critic_loss(given, step())
@@ -69,8 +69,8 @@ def test_two_views_of_real_pictures_are_compared_by_their_categories() -> None:
 
 
 def test_vitals_report_what_views_share() -> None:
-    model = fitted(x=PICTURES, critic_augment=["flip(share=1.0)"], view_weight=0.5, penalties=())
-    given, never = Batch(model.to_model(PICTURES[:16])), fitted(x=PICTURES, critic_augment=["flip"])
+    model = fitted(x=IMAGES, critic_augment=["flip(share=1.0)"], view_weight=0.5, penalties=())
+    given, never = Batch(model.to_model(IMAGES[:16])), fitted(x=IMAGES, critic_augment=["flip"])
     with torch.no_grad():
         model.critic.heads[-1][-1].weight *= 20  # far from knowing nothing
         logits = model.critic(given.x.flip(-1))[-1][:, :7].split([4, 3], 1)
@@ -82,7 +82,7 @@ def test_vitals_report_what_views_share() -> None:
 
 @pytest.mark.parametrize("given", [{"critic_augment": ()}, {"critic_augment": ["flip"], "categories": ()}])
 def test_views_take_changes_and_categories(given: dict[str, Any]) -> None:
-    with pytest.raises(pf.InvalidValue, match=r"view_weight=0.5 compares two views of a picture by their categories, which takes both"):
+    with pytest.raises(pf.InvalidValue, match=r"view_weight=0.5 compares two views of an image by their categories, which takes both"):
         pf.InfoGAN(view_weight=0.5, **given)
 
 
@@ -172,7 +172,7 @@ def test_conditions_go_with_codes(mode: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("network", ["dcgan(width=4)", "r3gan(width=8, blocks=1)"])
-def test_a_pictures_code_is_its_own(network: str) -> None:
+def test_a_images_code_is_its_own(network: str) -> None:
     x = torch.rand(64, 1, 16, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     model = fitted(2, x, network=network)
     assert torch.allclose(model.encode(x)[:1], model.encode(x[:1]), atol=1e-9)

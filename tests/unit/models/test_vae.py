@@ -22,7 +22,7 @@ def points(n: int = 200) -> Tensor:
 
 
 def levels(n: int = 64, channels: int = 1, size: int = 9) -> Tensor:
-    """Bright and dark pictures with a few grey levels."""
+    """Bright and dark images with a few grey levels."""
     stream = torch.Generator().manual_seed(0)
     bright = torch.randint(0, 200, (n, 1, 1, 1), generator=stream)
     return (bright + torch.randint(0, 56, (n, channels, size, size), generator=stream)).to(torch.uint8)
@@ -71,7 +71,7 @@ def test_likelihoods_of_points(likelihood: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "continuous_bernoulli", "discretised_logistic", "gaussian(predicted=True)"])
 @pytest.mark.parametrize("network", [None, "conv(width=8, hidden=32)"])
-def test_likelihoods_of_pictures(likelihood: str, network: str | None, tmp_path: Path) -> None:
+def test_likelihoods_of_images(likelihood: str, network: str | None, tmp_path: Path) -> None:
     x = levels(channels=3)
     model, untrained = (learnt(x, epochs=e, likelihood=likelihood, network=network) for e in (25, 1))
     assert bound(model, x) > bound(untrained, x)

@@ -47,7 +47,7 @@ def test_its_parameters_begin_as_published() -> None:
 
 @pytest.mark.parametrize("network", ["dcgan(width=2)", "r3gan(width=8, blocks=1)"])
 @pytest.mark.parametrize("event", [(1, 28, 28), (3, 32, 32), (4, 64, 64), (3, 9, 70), (1, 37, 41), (3, 256, 256), (1, 8, 8)])
-def test_pictures_of_any_size_and_channels(network: str, event: tuple[int, int, int]) -> None:
+def test_images_of_any_size_and_channels(network: str, event: tuple[int, int, int]) -> None:
     generator, critic = players(network, event, latent=5)
     made = generator(torch.randn(2, 5))
     assert made.shape == (2, *event)
@@ -62,8 +62,8 @@ def test_sizes_on_the_way_down() -> None:
 
 
 @pytest.mark.parametrize("event", [(3,), (3, 7, 64)])
-def test_what_is_no_picture_is_refused(event: tuple[int, ...]) -> None:
-    with pytest.raises(InvalidValue, match="dcgan networks take pictures of at least 8x8"):
+def test_what_is_no_image_is_refused(event: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidValue, match="dcgan networks take images of at least 8x8"):
         read(Adversaries, "dcgan").check(event)
 
 

@@ -1,4 +1,4 @@
-"""Convolutional networks: shapes for any picture, every parameter and pixel in play, no word about one picture from another."""
+"""Convolutional networks: shapes for any image, every parameter and pixel in play, no word about one image from another."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_there_and_back_has_the_right_shapes(size: tuple[int, int], channels: in
     assert (location.shape, log_scale.shape) == ((2, *event), (2, 1, *size))
 
 
-def test_the_largest_pictures_go_through_and_learn() -> None:
+def test_the_largest_images_go_through_and_learn() -> None:
     event = (3, 256, 256)
     encoder, decoder = conv(width=8).encoder(event, (2,)), conv(width=8).decoder(2, (event,))
     (z,) = encoder(draw(1, *event))
@@ -87,7 +87,7 @@ def test_codes_depend_on_every_pixel_and_every_pixel_on_the_code(size: tuple[int
 
 
 @pytest.mark.parametrize("norm", ["none", "group"])
-def test_what_is_said_of_a_picture_does_not_depend_on_its_batch(norm: str) -> None:
+def test_what_is_said_of_a_image_does_not_depend_on_its_batch(norm: str) -> None:
     event, architecture = (1, 12, 12), SMALL.replace(norm=norm)
     encoder, decoder = architecture.encoder(event, (2,)).double(), architecture.decoder(2, (event,)).double()
     x = draw(5, *event).double()
@@ -95,7 +95,7 @@ def test_what_is_said_of_a_picture_does_not_depend_on_its_batch(norm: str) -> No
         torch.testing.assert_close(network(given)[0][:1], network(given[:1])[0], rtol=1e-12, atol=1e-12)
 
 
-def test_conditions_are_heard_as_vectors_and_as_pictures() -> None:
+def test_conditions_are_heard_as_vectors_and_as_images() -> None:
     event = (1, 8, 8)
     for condition in ((3,), (2, 4, 4)):
         one, other = draw(2, *condition, seed=1), draw(2, *condition, seed=2)
@@ -134,8 +134,8 @@ def test_channels_double_up_to_eight_times_the_first() -> None:
     ("event", "got"),
     [((3,), "3 numbers"), ((1, 7, 8), "7x8"), ((1, 28, 4), "28x4"), ((3, 5, 16, 16), "3x5x16x16 numbers")],
 )
-def test_what_is_no_picture_is_refused(event: tuple[int, ...], got: str) -> None:
-    message = f"conv networks take pictures of at least 8x8, got {got}; use network='mlp'"
+def test_what_is_no_image_is_refused(event: tuple[int, ...], got: str) -> None:
+    message = f"conv networks take images of at least 8x8, got {got}; use network='mlp'"
     with pytest.raises(InvalidValue, match=message):
         SMALL.encoder(event, (2,))
     with pytest.raises(InvalidValue, match=message):
@@ -147,7 +147,7 @@ def test_heads_of_two_sizes_are_refused() -> None:
         SMALL.decoder(2, ((1, 8, 8), (1, 9, 9)))
 
 
-def test_pictures_and_codes_are_told_apart_before_anything_is_learnt() -> None:
+def test_images_and_codes_are_told_apart_before_anything_is_learnt() -> None:
     """Eight layers deep, with no norm; torch's own start lets the differences fade to 1e-4."""
     torch.manual_seed(0)
     event = (3, 256, 256)

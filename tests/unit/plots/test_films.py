@@ -13,10 +13,10 @@ from PIL import Image
 import pushforward as pf
 from pushforward.plots.comparisons import points_beside
 from pushforward.plots.critics import critic_on_line
-from pushforward.plots.films import film, histogram, panel_of, picture_film, picture_strip, scatter, some_of, strip, write_film
+from pushforward.plots.films import film, histogram, image_film, image_strip, panel_of, scatter, some_of, strip, write_film
 from pushforward.plots.paths import paths_in_plane
 
-PICTURES = pf.Space("pictures", (1, 4, 4), low=0.0, high=255.0)
+IMAGES = pf.Space("images", (1, 4, 4), low=0.0, high=255.0)
 
 
 def test_a_strip_has_both_ends_and_more_of_the_beginning() -> None:
@@ -61,17 +61,17 @@ def test_a_histogram_is_a_density() -> None:
     assert ax.get_xlabel() == "height"
 
 
-def test_what_suits_points_and_pictures() -> None:
+def test_what_suits_points_and_images() -> None:
     line, plane = pf.Space.infer(torch.randn(9, 1)), pf.Space.infer(torch.randn(9, 3))
     for space, x in ((line, torch.randn(9, 1)), (plane, torch.randn(9, 3))):
         figure = strip({"": panel_of([x], space)}, ["0"], [0])
         assert figure.axes[0].get_xlabel() == "x0"
     with pytest.raises(pf.InvalidKind, match="expected points"):
-        panel_of([], PICTURES)
+        panel_of([], IMAGES)
     frames = [torch.full((5, 1, 4, 4), level, dtype=torch.uint8) for level in (0, 128, 255)]
-    figure = picture_strip(frames, PICTURES, ["a", "b", "c"], [0, 2], columns=3)
+    figure = image_strip(frames, IMAGES, ["a", "b", "c"], [0, 2], columns=3)
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["a", "c"]
-    shown = list(picture_film(frames, PICTURES, ["a", "b", "c"]))
+    shown = list(image_film(frames, IMAGES, ["a", "b", "c"]))
     assert shown[0].size == shown[2].size
     assert shown[2].getpixel((40, 60)) == (255, 255, 255)
     assert shown[0].getpixel((40, 60)) == (0, 0, 0)

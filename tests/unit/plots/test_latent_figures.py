@@ -1,4 +1,4 @@
-"""Sheets of decoded pictures and curves of decoded points: what is where, and what it is called."""
+"""Sheets of decoded images and curves of decoded points: what is where, and what it is called."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pushforward.core.errors import InvalidKind, ShapeMismatch
 from pushforward.latent import Decoded, Traversal, grid, interpolate, traverse
 from pushforward.plots.latent import sheet
 
-PICTURES = pf.Space("pictures", (1, 4, 4), low=0.0, high=1.0)
+IMAGES = pf.Space("images", (1, 4, 4), low=0.0, high=1.0)
 
 
 def shades(*arrangement: int) -> torch.Tensor:
-    """One grey level for each picture, rising in reading order."""
+    """One grey level for each image, rising in reading order."""
     count = int(np.prod(arrangement))
     return (torch.arange(count) / (count - 1)).reshape(*arrangement, 1, 1, 1).expand(*arrangement, 1, 4, 4)
 
@@ -34,9 +34,9 @@ def table() -> pandas.DataFrame:
     return pandas.DataFrame(x, columns=["height", "weight", "age"])
 
 
-def test_a_grid_of_pictures_is_in_reading_order_with_its_codes_along_the_sides() -> None:
+def test_a_grid_of_images_is_in_reading_order_with_its_codes_along_the_sides() -> None:
     codes = torch.stack(torch.meshgrid(torch.tensor([1.5, 0.0, -1.5]), torch.tensor([-2.0, 0.5]), indexing="ij")[::-1], -1)
-    figure = plots.decoded_grid(Decoded(codes, shades(3, 2)), PICTURES, title="digits")
+    figure = plots.decoded_grid(Decoded(codes, shades(3, 2)), IMAGES, title="digits")
     (ax,) = figure.axes
     assert words(ax.xaxis) == ["-2", "0.5"]
     assert words(ax.yaxis) == ["1.5", "0", "-1.5"]
@@ -47,7 +47,7 @@ def test_a_grid_of_pictures_is_in_reading_order_with_its_codes_along_the_sides()
 
 
 def test_many_words_are_thinned_until_they_fit() -> None:
-    figure = sheet(shades(2, 40), PICTURES, across=[f"{i}.25" for i in range(40)], down=["first", "second"])
+    figure = sheet(shades(2, 40), IMAGES, across=[f"{i}.25" for i in range(40)], down=["first", "second"])
     (ax,) = figure.axes
     figure.draw_without_rendering()
     boxes = [t.get_window_extent() for t in ax.get_xticklabels()]
@@ -59,23 +59,23 @@ def test_many_words_are_thinned_until_they_fit() -> None:
 def test_a_path_has_a_row_for_each_pair_of_ends() -> None:
     codes = torch.zeros(5, 3, 2)
     path = Decoded(codes, shades(3, 5).transpose(0, 1))
-    (ax,) = plots.decoded_path(path, PICTURES, down=["a", "b", "c"]).axes
+    (ax,) = plots.decoded_path(path, IMAGES, down=["a", "b", "c"]).axes
     assert words(ax.xaxis) == ["0", "0.25", "0.5", "0.75", "1"]
     assert words(ax.yaxis) == ["a", "b", "c"]
     image = np.asarray(ax.images[0].get_array())
     row = [image[int(ax.get_yticks()[1]), int(x)] for x in ax.get_xticks()]
     assert np.allclose(row, 255 * np.arange(5, 10) / 14, atol=1)
-    assert len(plots.decoded_path(Decoded(codes[:, 0], path.x[:, 0]), PICTURES).axes[0].images) == 1
+    assert len(plots.decoded_path(Decoded(codes[:, 0], path.x[:, 0]), IMAGES).axes[0].images) == 1
 
 
 def test_traversals_are_sorted_by_what_they_change_and_say_how_much() -> None:
     found = Traversal(torch.zeros(3, 5, 3), shades(3, 5), torch.linspace(-2, 2, 5), torch.tensor([1.0, 0.0, 15.0]))
-    (ax,) = plots.traversal_sheet(found, PICTURES).axes
+    (ax,) = plots.traversal_sheet(found, IMAGES).axes
     assert words(ax.yaxis) == ["z2  94%", "z0  6.2%", "z1  0%"]
     assert words(ax.xaxis) == ["-2", "-1", "0", "1", "2"]
     image = np.asarray(ax.images[0].get_array())
     assert image[int(ax.get_yticks()[0]), int(ax.get_xticks()[-1])] == 255
-    (ax,) = plots.traversal_sheet(found, PICTURES, most=1).axes
+    (ax,) = plots.traversal_sheet(found, IMAGES, most=1).axes
     assert words(ax.yaxis) == ["z2  94%"]
 
 
@@ -109,7 +109,7 @@ def test_the_traversal_of_a_table_shows_its_columns_as_parts_of_their_ranges(tab
     assert len(figure.legends[0].get_texts()) == 3
 
 
-def test_what_has_no_picture_is_refused(table: pandas.DataFrame) -> None:
+def test_what_has_no_image_is_refused(table: pandas.DataFrame) -> None:
     model = pf.PCA(1).fit(table[["age"]])
     laid = grid(model, 3)
     with pytest.raises(InvalidKind, match="points of 2 coordinates or more"):
@@ -117,9 +117,9 @@ def test_what_has_no_picture_is_refused(table: pandas.DataFrame) -> None:
     model = pf.PCA(2).fit(table)
     with pytest.raises(InvalidKind, match="two different columns of 3"):
         plots.decoded_grid(grid(model, 3), model.fitted_space(), axes=(0, 3))
-    with pytest.raises(ShapeMismatch, match="expected pictures"):
-        sheet(torch.zeros(3, 1, 4, 4), PICTURES)
+    with pytest.raises(ShapeMismatch, match="expected images"):
+        sheet(torch.zeros(3, 1, 4, 4), IMAGES)
     clips = pf.Space("clips", (1, 2, 4, 4))
     found = Traversal(torch.zeros(1, 2, 1), torch.zeros(1, 2, 1, 2, 4, 4), torch.tensor([-1.0, 1.0]), torch.ones(1))
-    with pytest.raises(InvalidKind, match="expected pictures or points"):
+    with pytest.raises(InvalidKind, match="expected images or points"):
         plots.traversal_sheet(found, clips)

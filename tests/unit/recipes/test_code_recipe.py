@@ -1,4 +1,4 @@
-"""What InfoGAN's code means, on tiny budgets: held-out rows, labels unseen and matched, pictures with labels and without."""
+"""What InfoGAN's code means, on tiny budgets: held-out rows, labels unseen and matched, images with labels and without."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pushforward as pf
 from pushforward.core.errors import BadSource
 from pushforward.core.phase import Batch
 from pushforward.recipes import codes
-from pushforward.recipes.pictures import album
+from pushforward.recipes.images import album
 from pushforward.recipes.registry import run
 from tests.looks import seen
 
@@ -24,7 +24,7 @@ def test_the_category_is_measured_against_labels_that_nobody_learnt_from(tmp_pat
     assert list(found.records) == ["error, best matching", "purity", "L_I"]
     error = found.records["error, best matching"]
     assert error.n == 359
-    assert error.data == "359 pictures of digits, not learnt from (seed 1)"
+    assert error.data == "359 images of digits, not learnt from (seed 1)"
     assert 0 <= 1 - error.value <= found.records["purity"].value + 1e-9 <= 1 + 1e-9
     assert found.records["L_I"].value <= 2.303
 
@@ -70,14 +70,14 @@ def test_the_start_whose_views_share_most_goes_on(best: int, monkeypatch: pytest
     assert made[-1][2].worth == 1.0
 
 
-def test_without_views_one_model_sees_all_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_views_one_model_sees_all_images(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[float] = []
     monkeypatch.setattr(codes, "fitted", lambda model, x, seed, shown, start=None: made.append(shown))
     codes.learn(codes.plain, torch.zeros(5, 1, 8, 8), seed=3)
     assert made == [codes.shown()]
 
 
-def test_no_picture_is_in_both_parts_and_no_label_reaches_the_model() -> None:
+def test_no_image_is_in_both_parts_and_no_label_reaches_the_model() -> None:
     held = album("digits", 0, codes.TEST)
     train = held.train.take(torch.arange(len(held.train)))
     assert len(train.x) + len(held.test) == 1797
@@ -91,7 +91,7 @@ def test_no_picture_is_in_both_parts_and_no_label_reaches_the_model() -> None:
     assert [labels[row.numpy().tobytes()] for row in held.test.float()] == held.test_labels.tolist()
 
 
-def test_pictures_without_labels_have_categories_that_nothing_judges(tmp_path: Path) -> None:
+def test_images_without_labels_have_categories_that_nothing_judges(tmp_path: Path) -> None:
     levels = torch.randint(0, 256, (40, 12, 12), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     for i, level in enumerate(levels):
         Image.fromarray(level.numpy()).save(tmp_path / f"{i}.png")
@@ -101,13 +101,13 @@ def test_pictures_without_labels_have_categories_that_nothing_judges(tmp_path: P
     assert len(paths) == 2
 
 
-def test_points_are_no_pictures(tmp_path: Path) -> None:
+def test_points_are_no_images(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("a,b\n1.5,2\n3,4.5\n5,6\n")
-    with pytest.raises(BadSource, match="expected pictures, got points"):
+    with pytest.raises(BadSource, match="expected images, got points"):
         run("codes", file=tmp_path / "x.csv", out=tmp_path / "out")
 
 
-def test_few_pictures_are_brought_to_a_size(tmp_path: Path) -> None:
+def test_few_images_are_brought_to_a_size(tmp_path: Path) -> None:
     levels = torch.randint(0, 256, (9, 30, 20, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     for i, level in enumerate(levels):
         Image.fromarray(level.numpy()).save(tmp_path / f"{i}.png")

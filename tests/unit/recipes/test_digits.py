@@ -1,4 +1,4 @@
-"""The digits recipe: what each model can say stands in its row, and the pictures are there and legible."""
+"""The digits recipe: what each model can say stands in its row, and the images are there and legible."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def test_every_model_says_what_it_can_and_no_more(models: tuple[dict[str, pf.Mod
     assert rows[1][1:4] == ["–", "–", "–"]
 
 
-def test_the_pictures_hold_what_they_say(models: tuple[dict[str, pf.Model], torch.Tensor, torch.Tensor], tmp_path: Path) -> None:
+def test_the_images_hold_what_they_say(models: tuple[dict[str, pf.Model], torch.Tensor, torch.Tensor], tmp_path: Path) -> None:
     fitted, train, test = models
-    paths = draw(fitted, train, test, fitted["PCA"].fitted_space(), tmp_path / "pictures")
+    paths = draw(fitted, train, test, fitted["PCA"].fitted_space(), tmp_path / "images")
     assert [p.stem for p in paths] == ["samples", "reconstructions", "plane", "interpolations"]
     for path in paths:
-        with Image.open(path) as picture:
-            assert min(picture.size) > 200
-            low, high = picture.convert("L").getextrema()
+        with Image.open(path) as image:
+            assert min(image.size) > 200
+            low, high = image.convert("L").getextrema()
             assert high - low > 200

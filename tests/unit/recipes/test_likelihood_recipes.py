@@ -1,4 +1,4 @@
-"""The lecture's recipes on tiny budgets: exact laws against quadrature and draws, records, pictures, and what is refused."""
+"""The lecture's recipes on tiny budgets: exact laws against quadrature and draws, records, images, and what is refused."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_digits_stand_in_for_mnist(tmp_path: Path) -> None:
         assert (bound.measure, bound.n, bound.bound) == ("binary mass", 60, "lower bound")
         assert bound.value >= found.records[f"ELBO, {codes}"].value - 0.5
         assert -64 * math.log(2) < bound.value < 0
-    assert found.records["ELBO, 2"].data == "60 pictures of digits, not learnt from (seed 0), binarised"
+    assert found.records["ELBO, 2"].data == "60 images of digits, not learnt from (seed 0), binarised"
 
 
 def test_what_is_measured_is_black_and_white_and_was_not_learnt_from() -> None:
@@ -155,7 +155,7 @@ def test_without_mnist_the_cure_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
         pf.BadSource, match=r"MNIST is not here; `pushforward data mnist --download` fetches it, .*; --file digits does without"
     ):
         run("mnist", out=tmp_path)
-    with pytest.raises(pf.BadSource, match="expected pictures, got points"):
+    with pytest.raises(pf.BadSource, match="expected images, got points"):
         run("mnist", file="moons", out=tmp_path)
     with pytest.raises(pf.BadSource, match=r"none\.npz"):
         run("sharpness", file=tmp_path / "none.npz", out=tmp_path)

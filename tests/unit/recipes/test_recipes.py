@@ -20,10 +20,10 @@ from pushforward.recipes.registry import RECIPES, find, locate, run
 from pushforward.recipes.shots import places, player_shots
 
 
-def picture_of(paths):
+def image_of(paths):
     (path,) = paths
-    with Image.open(path) as picture:
-        assert min(picture.size) > 400
+    with Image.open(path) as image:
+        assert min(image.size) > 400
     assert path.stat().st_size < 200_000
     return path
 
@@ -31,7 +31,7 @@ def picture_of(paths):
 def test_curry_adapts_better_than_it_blurs(shots, tmp_path, monkeypatch):
     monkeypatch.setattr(curry, "FOLDS", 2)
     found, paths = run("curry", file=shots, out=tmp_path / "a", seed=1)
-    picture_of(paths)
+    image_of(paths)
     assert (
         found.records["kernels, adaptive"].value > found.records["kernels, Scott's bandwidth"].value > found.records["one normal law"].value
     )
@@ -59,7 +59,7 @@ def test_no_row_is_judged_by_a_model_that_has_seen_it():
 
 def test_aldridge_s_accuracy_is_that_of_the_table(shots, tmp_path):
     found, paths = run("aldridge", file=shots, out=tmp_path, players=["Stephen Curry"])
-    picture_of(paths)
+    image_of(paths)
     frame = pandas.read_csv(shots)
     near = frame[(frame.PLAYER_NAME == "Stephen Curry") & (np.hypot(frame.LOC_X, frame.LOC_Y - 5.25) < 3.9)]
     assert found.records["made, under 4 ft"].value == pytest.approx(near.SHOT_MADE.mean(), abs=0.02)
@@ -120,7 +120,7 @@ def test_careers_count_only_the_seasons_that_counted(tmp_path):
 
 def test_hall_of_fame_parts_big_men_from_guards_although_numbers_are_missing(totals, tmp_path):
     found, paths = run("hall-of-fame", file=totals, out=tmp_path)
-    picture_of(paths)
+    image_of(paths)
     assert "10 of them with numbers nobody counted" in found.notes[0]
     kinds = [{name.split(" ")[0] for name in row[3].split(", ")} for row in found.rows]
     assert all(len(kind) == 1 for kind in kinds)
@@ -144,7 +144,7 @@ def test_missing_numbers_are_drawn_at_their_expectation():
 
 def test_seasons_put_guards_and_big_men_apart(totals, tmp_path):
     found, paths = run("seasons", file=totals, out=tmp_path, players=["Big Man12"])
-    picture_of(paths)
+    image_of(paths)
     assert found.rows[0][0] == "1"
     assert float(found.rows[0][1].rstrip("%")) > 60
     assert found.records["squared error, 5"].value < found.records["squared error, 1"].value
@@ -177,7 +177,7 @@ def test_no_path_crosses_a_gap_and_faults_of_the_cameras_are_left_out(tmp_path):
 
 def test_trajectories_are_restored_from_few_numbers(tracking, tmp_path):
     found, paths = run("trajectories", file=tracking, out=tmp_path)
-    picture_of(paths)
+    image_of(paths)
     misses = [found.records[f"miss, {k}"].value for k in (2, 4, 6, 8, 10)]
     assert misses == sorted(misses, reverse=True)
     assert misses[-1] < 0.05 * misses[0]
@@ -188,7 +188,7 @@ def test_shot_maps_see_how_far_players_shoot_from(many_shots, tmp_path, monkeypa
     monkeypatch.setattr(shot_maps, "SPLITS", 2)
     monkeypatch.setattr(shot_maps, "LATENTS", (10,))
     found, paths = run("shot-maps", file=many_shots, out=tmp_path, players=["Player 05", "Player 35"])
-    picture_of(paths)
+    image_of(paths)
     assert found.records["PCA, 10"].value < 0.5 * found.records["the mean map, 0"].value
     assert found.records["auto-encoder, 10"].value < 0.5 * found.records["the mean map, 0"].value
     for player, note in (("05", found.notes[-2]), ("35", found.notes[-1])):

@@ -1,4 +1,4 @@
-"""Folders and zips: every picture in them is read, no test set is learnt, and what is left out is counted and named."""
+"""Folders and zips: every image in them is read, no test set is learnt, and what is left out is counted and named."""
 
 import os
 import pickle
@@ -87,7 +87,7 @@ def test_loose_images_beside_class_folders_are_said_to_take_the_labels_away(tmp_
         save(tmp_path / name)
     source, notes = left_out(tmp_path)
     assert source.y is None
-    assert "1 picture lies outside the sub-folders (stray.png), so these are not taken as labels" in notes
+    assert "1 image lies outside the sub-folders (stray.png), so these are not taken as labels" in notes
     assert read(tmp_path, label=False).notes == ()
 
 
@@ -210,6 +210,6 @@ def test_hidden_files_and_documents_are_counted_in_the_report(tmp_path, packed):
         warnings.simplefilter("error")
         assert len(read(path)) == 2
     other, hidden = (n for n in pf.data.report(path).notes if n.startswith("beside"))
-    assert other == "beside the pictures: 1 other file (README.txt)"
+    assert other == "beside the images: 1 other file (README.txt)"
     assert "3 hidden files" in hidden
     assert all(name in hidden for name in (".git/", "__MACOSX/", ".3.png"))

@@ -1,4 +1,4 @@
-"""Folders, globs and zips of pictures."""
+"""Folders, globs and zips of images."""
 
 import struct
 import zipfile
@@ -18,23 +18,23 @@ def by_channels(array):
 
 
 @pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3), ("RGBA", 4), ("LA", 4)])
-def test_channels_are_kept(picture, mode, channels):
-    arrays = [picture(f"{i}.png", mode) for i in range(3)]
-    source = read(picture.folder)
+def test_channels_are_kept(image, mode, channels):
+    arrays = [image(f"{i}.png", mode) for i in range(3)]
+    source = read(image.folder)
     assert source.space.shape == (channels, 4, 6)
     assert source.x.dtype == torch.uint8
     if mode != "LA":
         assert np.array_equal(source.x.numpy(), np.stack([by_channels(a) for a in arrays]))
 
 
-def test_mixed_channels_name_two_files_and_the_cure(picture):
-    picture("a.png", "L")
-    picture("b.png", "RGB")
+def test_mixed_channels_name_two_files_and_the_cure(image):
+    image("a.png", "L")
+    image("b.png", "RGB")
     with pytest.raises(BadSource) as caught:
-        read(picture.folder)
+        read(image.folder)
     for words in ("a.png has 1 (grey)", "b.png has 3 (colour)", "channels=1, 3 or 4 (--channels 3)"):
         assert words in str(caught.value)
-    assert read(picture.folder, channels=3).space.shape == (3, 4, 6)
+    assert read(image.folder, channels=3).space.shape == (3, 4, 6)
 
 
 def test_a_palette_is_what_it_stands_for(tmp_path):
@@ -53,15 +53,15 @@ def test_transparency_that_is_dropped_is_laid_on_white(tmp_path):
     assert bool((read(tmp_path, channels=1).x == 255).all())
 
 
-def test_cmyk_becomes_colour_and_sixteen_bits_are_refused(picture, tmp_path):
-    picture("a.jpg", "CMYK")
+def test_cmyk_becomes_colour_and_sixteen_bits_are_refused(image, tmp_path):
+    image("a.jpg", "CMYK")
     assert read(tmp_path).space.shape == (3, 4, 6)
     Image.fromarray(np.full((3, 3), 40000, np.uint16)).save(tmp_path / "b.png")
     with pytest.raises(BadSource, match=r"b.png: holds I;16.* levels, finer than bytes; expected 8 bits a channel"):
         read(tmp_path)
 
 
-def test_pictures_are_turned_upright(tmp_path):
+def test_images_are_turned_upright(tmp_path):
     image = Image.new("L", (6, 2))
     image.putpixel((0, 0), 255)
     exif = Image.Exif()
@@ -72,11 +72,11 @@ def test_pictures_are_turned_upright(tmp_path):
     assert source.x[0, 0].nonzero().tolist() == [[0, 1]]
 
 
-def test_mixed_sizes_name_two_files_and_the_cure(picture):
-    picture("a.png", size=(6, 4))
-    picture("b.png", size=(5, 5))
+def test_mixed_sizes_name_two_files_and_the_cure(image):
+    image("a.png", size=(6, 4))
+    image("b.png", size=(5, 5))
     with pytest.raises(BadSource) as caught:
-        read(picture.folder)
+        read(image.folder)
     for words in ("a.png is 4×6", "b.png is 5×5", "--size 64 --fit crop"):
         assert words in str(caught.value)
 
@@ -95,24 +95,24 @@ def test_each_fit_does_what_it_says(tmp_path):
     assert read(tmp_path, size=4).space.preparation == "size 4, crop"
 
 
-def test_like_prepares_new_pictures_the_same_way(picture, tmp_path):
-    picture("old/a.png", "RGB", size=(9, 4))
-    picture("new/b.png", "RGBA", size=(3, 8))
+def test_like_prepares_new_images_the_same_way(image, tmp_path):
+    image("old/a.png", "RGB", size=(9, 4))
+    image("new/b.png", "RGBA", size=(3, 8))
     known = read(tmp_path / "old", size="4x5", fit="pad", channels=1)
     assert read(tmp_path / "new", like=known).space == known.space
 
 
-def test_unreadable_and_truncated_pictures_are_named(picture, tmp_path):
-    picture("good.png", size=(60, 60))
+def test_unreadable_and_truncated_images_are_named(image, tmp_path):
+    image("good.png", size=(60, 60))
     bad = tmp_path / "bad.png"
-    bad.write_text("not a picture")
-    with pytest.raises(BadSource, match=r"bad.png: is not a picture that can be read; replace or remove it"):
+    bad.write_text("not an image")
+    with pytest.raises(BadSource, match=r"bad.png: is not an image that can be read; replace or remove it"):
         read(tmp_path)
     bad.write_bytes((tmp_path / "good.png").read_bytes()[:2000])
-    with pytest.raises(BadSource, match=r"bad.png: the picture is damaged or cut short"):
+    with pytest.raises(BadSource, match=r"bad.png: the image is damaged or cut short"):
         read(tmp_path)
     streamed = read(tmp_path, memory=100)
-    with pytest.raises(BadSource, match=r"bad.png: the picture is damaged or cut short"):
+    with pytest.raises(BadSource, match=r"bad.png: the image is damaged or cut short"):
         streamed.take(torch.arange(2))
 
 
@@ -127,46 +127,46 @@ def bomb(path, width, height):
 
 
 @pytest.mark.parametrize(("width", "height"), [(20_000, 10_000), (15_000, 7_000)])
-def test_huge_pictures_are_refused_before_they_are_decoded(tmp_path, width, height):
+def test_huge_images_are_refused_before_they_are_decoded(tmp_path, width, height):
     bomb(tmp_path / "huge.png", width, height)
     with pytest.raises(BadSource, match=rf"huge.png: has {width * height // 10**6} megapixels, expected at most 100; shrink it first"):
         read(tmp_path, size=8)
 
 
-def test_an_empty_folder_and_one_without_pictures(tmp_path):
-    with pytest.raises(BadSource, match="the folder holds no files; expected pictures"):
+def test_an_empty_folder_and_one_without_images(tmp_path):
+    with pytest.raises(BadSource, match="the folder holds no files; expected images"):
         read(tmp_path)
     (tmp_path / "a.txt").write_text("x")
     (tmp_path / ".hidden.png").write_text("x")
-    with pytest.raises(BadSource, match="2 files but no pictures"):
+    with pytest.raises(BadSource, match="2 files but no images"):
         read(tmp_path)
 
 
-def test_sub_folders_are_labels(picture):
+def test_sub_folders_are_labels(image):
     for name in ("cat/1.png", "dog/1.png", "cat/2.png"):
-        picture(name)
-    source = read(picture.folder)
+        image(name)
+    source = read(image.folder)
     assert source.condition_space.columns[0].categories == ("cat", "dog")
     assert source.y.tolist() == [0, 0, 1]
-    assert read(picture.folder, label=False).y is None
+    assert read(image.folder, label=False).y is None
 
 
-def test_metadata_gives_labels(picture, tmp_path):
+def test_metadata_gives_labels(image, tmp_path):
     for name in ("1.png", "2.png"):
-        picture(name)
+        image(name)
     (tmp_path / "metadata.csv").write_text("file_name,label,colour\n2.png,b,red\n1.png,a,blue\n")
     assert read(tmp_path).condition_space.columns[0].categories == ("a", "b")
     assert read(tmp_path, label="colour").y.tolist() == [0, 1]
     with pytest.raises(InvalidValue, match="no column 'color' to take labels from; did you mean 'colour'"):
         read(tmp_path, label="color")
-    picture("3.png")
+    image("3.png")
     with pytest.raises(BadSource, match=r"3.png: has no row in metadata.csv"):
         read(tmp_path)
 
 
-def test_zip_and_glob_give_the_same_pictures(picture, tmp_path):
+def test_zip_and_glob_give_the_same_images(image, tmp_path):
     for name in ("in/a/1.png", "in/b/2.png"):
-        picture(name)
+        image(name)
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         for name in ("a/1.png", "b/2.png"):
             archive.write(tmp_path / "in" / name, name)
@@ -182,10 +182,10 @@ def test_zip_and_glob_give_the_same_pictures(picture, tmp_path):
         read(str(tmp_path / "*.jpg"))
 
 
-def test_larger_than_memory_is_decoded_when_taken(picture):
+def test_larger_than_memory_is_decoded_when_taken(image):
     for i in range(40):
-        picture(f"{i % 2}/{i:02}.png")
-    resident, streamed = read(picture.folder), read(picture.folder, memory=1000)
+        image(f"{i % 2}/{i:02}.png")
+    resident, streamed = read(image.folder), read(image.folder, memory=1000)
     assert resident.resident
     assert not streamed.resident
     assert streamed.space == resident.space
@@ -194,7 +194,7 @@ def test_larger_than_memory_is_decoded_when_taken(picture):
         assert torch.equal(part, other)
 
 
-def test_real_pictures(shared):
+def test_real_images(shared):
     with pytest.raises(BadSource, match="mixed sizes"):
         read(shared / "superres" / "Set5")
     with pytest.raises(BadSource, match="mixed channels"):

@@ -1,11 +1,11 @@
-r"""Pictures by two GANs, beside the data and beside the nearest pictures they learnt from: DCGAN and R3GAN.
+r"""Images by two GANs, beside the data and beside the nearest images they learnt from: DCGAN and R3GAN.
 
 What a few minutes of one processor thread buy, measured and not only looked at: Fréchet distance, precision, recall, density and
 coverage in a named feature space (a classifier of the data's own labels where it has them, else principal components), against
-pictures that were not learnt from; and in the same space how near samples come to the training pictures. Real pictures that were
+images that were not learnt from; and in the same space how near samples come to the training images. Real images that were
 learnt from are measured as if they were samples, which gives every number its yardstick.
 
-R3GAN's penalties need gradients of gradients and its networks are deeper: a picture shown to it costs about eight to ten times as much as
+R3GAN's penalties need gradients of gradients and its networks are deeper: an image shown to it costs about eight to ten times as much as
 one shown to the DCGAN. Each is shown as many as take about as long (`SHOWN`), so neither row says which is the better method.
 """
 
@@ -41,7 +41,7 @@ from pushforward.recipes.registry import Findings
 __all__ = ["run", "album", "album_or_digits", "judge", "likeness", "learn", "Album", "Maker", "MAKERS"]
 
 SIDE = 64
-"""Pictures with a longer side are brought to this many pixels, unless told otherwise."""
+"""Images with a longer side are brought to this many pixels, unless told otherwise."""
 TEST, JUDGED, WATCHED = 2000, 10_000, 256
 LARGE = 64
 """Pixels a side from which on the DCGAN's critic is shown noise that fades, without which it won at once on CIFAR-10."""
@@ -52,13 +52,13 @@ REAL = "learnt from"
 
 @dataclass(frozen=True)
 class Album:
-    """Pictures to learn from and to measure on.
+    """Images to learn from and to measure on.
 
     Arguments:
         train: without labels; labels: theirs (n,), where there are any.
-        test: pictures not learnt from (m, *shape).
-        space: of one picture; name: of the set; data: how records call the test pictures.
-        test_labels: those of the test pictures (m,), where there are any.
+        test: images not learnt from (m, *shape).
+        space: of one image; name: of the set; data: how records call the test images.
+        test_labels: those of the test images (m,), where there are any.
     """
 
     train: Source
@@ -70,7 +70,7 @@ class Album:
     test_labels: Tensor | None = None
 
     def learnt(self, most: int | None = None) -> Tensor:
-        """Training pictures (n, *shape), the first `most` of them."""
+        """Training images (n, *shape), the first `most` of them."""
         return self.train.take(torch.arange(min(len(self.train), most or len(self.train)))).x
 
 
@@ -79,8 +79,8 @@ class Maker:
     """A model and how it is learnt.
 
     Arguments:
-        model: made afresh each time; large: in its place for pictures of `LARGE` pixels a side and more.
-        shown: pictures it is shown at a budget of 1; batch, schedule, ema, optimizer: of the trainer, None or '' for the model's own.
+        model: made afresh each time; large: in its place for images of `LARGE` pixels a side and more.
+        shown: images it is shown at a budget of 1; batch, schedule, ema, optimizer: of the trainer, None or '' for the model's own.
     """
 
     model: Any
@@ -92,7 +92,7 @@ class Maker:
     large: Any = None
 
     def make(self, space: Space) -> GAN:
-        """A new one, for pictures of this space."""
+        """A new one, for images of this space."""
         large = self.large is not None and max(int(n or 0) for n in space.shape[1:]) >= LARGE
         return (self.large if large else self.model)()
 
@@ -119,7 +119,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
     records = {f"{name}: {kind}": record for name, row in found.items() for kind, record in row.items()}
     kinds = list(found["DCGAN"])
     rows = [[kind, *(_cell(row[kind]) if kind in row else "–" for row in found.values())] for kind in kinds]
-    heads = ("measure", "pictures learnt from", *MAKERS)
+    heads = ("measure", "images learnt from", *MAKERS)
     return Findings(records, heads, rows, [*notes, *_notes(held, features, budget)], figures(held, drawn, found))
 
 
@@ -128,21 +128,21 @@ def _notes(held: Album, features: Features, budget: float) -> list[str]:
     shown = ", ".join(f"{name} {round(budget * maker.shown):,}" for name, maker in MAKERS.items())
     sure = f"; it names {features.facts['accuracy']:.0%} of held-out labels" if "accuracy" in features.facts else ""
     return [
-        f"{held.space}; {len(held.train):,} to learn from; pictures shown: {shown}: far fewer than in published results",
+        f"{held.space}; {len(held.train):,} to learn from; images shown: {shown}: far fewer than in published results",
         f"measured on {held.data}, as many samples, in {features.label}{sure}",
         "density and coverage of equal laws: 1 and .97; 'closer' is .5 for new samples and more for repeated ones, "
-        "'suspicious' .01 (nearest training picture, by the yardstick of pictures not learnt from)",
+        "'suspicious' .01 (nearest training image, by the yardstick of images not learnt from)",
     ]
 
 
-# ------------------------------------------------------------------------------------------------------- the pictures
+# ------------------------------------------------------------------------------------------------------- the images
 
 
 def album(text: str, seed: int, most: int = TEST) -> Album:
-    """Pictures of a name or path, NAME@SIZE to bring them to that many pixels; MNIST's own test digits, or a fifth set aside."""
+    """Images of a name or path, NAME@SIZE to bring them to that many pixels; MNIST's own test digits, or a fifth set aside."""
     source = _read(text)
-    if source.space.kind != "pictures":
-        raise BadSource(f"{text}: expected pictures, got {source.space}; pass --file with a folder of pictures, digits or mnist")
+    if source.space.kind != "images":
+        raise BadSource(f"{text}: expected images, got {source.space}; pass --file with a folder of images, digits or mnist")
     labels = source.y if isinstance(source, Arrays) and source.condition_space is not None and source.condition_space.is_label else None
     plain = Arrays(source.x, space=source.space, name=text) if isinstance(source, Arrays) else source
     if text == "mnist":
@@ -152,13 +152,13 @@ def album(text: str, seed: int, most: int = TEST) -> Album:
         train, rest = split(plain, held_out=0.2, seed=seed)
         labels, unseen = (None, None) if labels is None else (labels[train.rows], labels[rest.rows])
     few = min(len(rest), most)
-    said = f"{few} pictures of {Path(text).name}" + (":test" if text == "mnist" else f", not learnt from (seed {seed})")
+    said = f"{few} images of {Path(text).name}" + (":test" if text == "mnist" else f", not learnt from (seed {seed})")
     known = None if unseen is None else unseen.flatten()[:few]
     return Album(train, labels, rest.take(torch.arange(few)).x, source.space, Path(text).name, said, known)
 
 
 def album_or_digits(text: str, seed: int, most: int = TEST) -> tuple[Album, list[str]]:
-    """The pictures; scikit-learn's digits where MNIST is not at hand, with a note that says so."""
+    """The images; scikit-learn's digits where MNIST is not at hand, with a note that says so."""
     try:
         return album(text, seed, most), []
     except BadSource:
@@ -174,7 +174,7 @@ def _read(text: str) -> Source:
         return read(where, size=int(size))
     source = read(text)
     sides = source.space.shape[1:]
-    large = source.space.kind == "pictures" and any(side is None or side > SIDE for side in sides)
+    large = source.space.kind == "images" and any(side is None or side > SIDE for side in sides)
     return read(text, size=SIDE) if large else source
 
 
@@ -182,7 +182,7 @@ def _read(text: str) -> Source:
 
 
 def judge(held: Album) -> Features:
-    """The feature space: a classifier of the training pictures' labels, else as many components as the test pictures allow.
+    """The feature space: a classifier of the training images' labels, else as many components as the test images allow.
 
     It depends on the data alone, so that runs of several seeds are measured in one space.
     """
@@ -193,7 +193,7 @@ def judge(held: Album) -> Features:
 
 
 def likeness(held: Album, drawn: Tensor, features: Features, *, memory: bool = False) -> dict[str, Record]:
-    """FID, precision, recall, density and coverage of samples (n, *shape); with `memory`, how near they come to training pictures."""
+    """FID, precision, recall, density and coverage of samples (n, *shape); with `memory`, how near they come to training images."""
     metrics = ("fid", "prdc", *(("memorising",) if memory else ()))
     train = held.learnt() if memory else None
     return {r.quantity: r for r in scores(held.test, drawn, features, metrics=metrics, train=train, rng=0, data=held.data)}
@@ -210,7 +210,7 @@ def learn(maker: Maker, held: Album, seed: int, budget: float) -> tuple[GAN, Rec
 
 
 def symptoms(model: GAN, held: Album, seed: int) -> Sequence[Symptom]:
-    """What the fitted model itself finds wrong, beside pictures not learnt from; nothing beside one, which says nothing of diversity."""
+    """What the fitted model itself finds wrong, beside images not learnt from; nothing beside one, which says nothing of diversity."""
     if len(held.test) < 2:
         return []
     given = Batch(model.to_model(held.test[:WATCHED]))
@@ -234,7 +234,7 @@ def _cell(record: Record) -> str:
 
 
 def figures(held: Album, drawn: Mapping[str, Tensor], found: Mapping[str, Mapping[str, Record]]) -> dict[str, Any]:
-    """Samples under pictures not learnt from; the samples that are nearest to a training picture, above it."""
+    """Samples under images not learnt from; the samples that are nearest to a training image, above it."""
     columns = min(COLUMNS, len(held.test) // 2)
     beside = [block(held.test, columns), *(block(x, columns) for x in drawn.values())]
     down = [word for name in ("data", *drawn) for word in (name, "")]
@@ -245,13 +245,13 @@ def figures(held: Album, drawn: Mapping[str, Tensor], found: Mapping[str, Mappin
         rows += [x[[i for i, _, _ in pairs]].to(theirs), theirs]
         words += [name, "learnt from"]
     title = f"Samples beside {held.name}, not picked"
-    near = f"The {len(pairs)} samples nearest to a training picture, and that picture\n(in {label.split(' #')[0]})"
+    near = f"The {len(pairs)} samples nearest to a training image, and that image\n(in {label.split(' #')[0]})"
     return {
-        "pictures": sheet(torch.cat(beside).to(held.test), held.space, down=down, title=title),
-        "pictures-nearest": sheet(torch.stack(rows), held.space, down=words, title=near),
+        "images": sheet(torch.cat(beside).to(held.test), held.space, down=down, title=title),
+        "images-nearest": sheet(torch.stack(rows), held.space, down=words, title=near),
     }
 
 
 def block(x: Tensor, columns: int, rows: int = 2) -> Tensor:
-    """The first pictures as (rows, columns, *shape)."""
+    """The first images as (rows, columns, *shape)."""
     return x[: rows * columns].reshape(rows, columns, *x.shape[1:]).float()

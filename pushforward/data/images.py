@@ -1,7 +1,7 @@
-"""One picture: opened with its faults named, its channels kept, turned upright, brought to a size.
+"""One image: opened with its faults named, its channels kept, turned upright, brought to a size.
 
 Grey stays 1 channel, colour 3, anything with transparency 4 (an alpha channel, or one transparent colour); a palette is what
-it stands for. Laying a transparent picture flat puts it on white: c = α c + (1 - α) 255. Of an animation or a file of several
+it stands for. Laying a transparent image flat puts it on white: c = α c + (1 - α) 255. Of an animation or a file of several
 pages the first frame is taken. Levels finer than bytes are refused: Pillow would drop their lower bits.
 """
 
@@ -33,7 +33,7 @@ __all__ = [
     "header",
     "decode",
     "natural_channels",
-    "picture_array",
+    "image_array",
     "item_array",
     "prepare_array",
     "prepare_item",
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 MEGAPIXELS = 100
-"""Pictures above this many million pixels are refused before they are decoded."""
+"""Images above this many million pixels are refused before they are decoded."""
 
 _CHANNELS = {
     "1": 1,
@@ -76,7 +76,7 @@ _NETPBM_HEADER = re.compile(rb"(P[14](?:(?:\s|#[^\r\n]*[\r\n])+\d+){2}|P[2356](?
 
 @dataclass(frozen=True)
 class Header:
-    """A picture's channels, its size when upright and whether it holds several frames, read without decoding it."""
+    """An image's channels, its size when upright and whether it holds several frames, read without decoding it."""
 
     channels: int
     height: int
@@ -86,22 +86,22 @@ class Header:
 
 @contextmanager
 def opened(file: Any, name: str) -> Iterator[Image.Image]:
-    """The undecoded picture in a path or binary file, which is closed afterwards; BadSource where there is none, or a deep one."""
+    """The undecoded image in a path or binary file, which is closed afterwards; BadSource where there is none, or a deep one."""
     if isinstance(file, Path):
         require_file(file)
         file = open(file, "rb")  # noqa: SIM115 - closed below
     with file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with decoding(name, "the picture is damaged or cut short"):
+        with decoding(name, "the image is damaged or cut short"):
             start = file.read(32)
             if start[:1] == b"P" or start[:4] == b"\xff\x4f\xff\x51" or start[4:8] in (b"ftyp", b"jP  "):
                 start += file.read(_START - len(start))  # formats whose depth or header Pillow does not tell
-            picture = _open(file, name, start)
-        with picture:
-            _refuse_bomb(picture, name)
-            _refuse_depth(picture, start, name)
-            repair_transparency(picture)
-            yield picture
+            image = _open(file, name, start)
+        with image:
+            _refuse_bomb(image, name)
+            _refuse_depth(image, start, name)
+            repair_transparency(image)
+            yield image
 
 
 def _open(file: Any, name: str, start: bytes) -> Image.Image:
@@ -112,11 +112,11 @@ def _open(file: Any, name: str, start: bytes) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise BadSource(_bomb(name, str(error).split("(")[-1].split(" ")[0])) from error
     except UnidentifiedImageError as error:
-        raise BadSource(f"{shown(name)}: is not a picture that can be read; replace or remove it") from error
+        raise BadSource(f"{shown(name)}: is not an image that can be read; replace or remove it") from error
 
 
-def _refuse_bomb(picture: Image.Image, name: str) -> None:
-    pixels = picture.size[0] * picture.size[1]
+def _refuse_bomb(image: Image.Image, name: str) -> None:
+    pixels = image.size[0] * image.size[1]
     if pixels > MEGAPIXELS * 1_000_000:
         raise BadSource(_bomb(name, str(pixels)))
 
@@ -126,11 +126,11 @@ def _bomb(name: str, pixels: str) -> str:
     return f"{shown(name)}: has {count} megapixels, expected at most {MEGAPIXELS}; shrink it first, or remove it"
 
 
-def _refuse_depth(picture: Image.Image, start: bytes, name: str) -> None:
-    with decoding(name, "the picture is damaged or cut short"):
-        depth = bit_depth(picture, start)
+def _refuse_depth(image: Image.Image, start: bytes, name: str) -> None:
+    with decoding(name, "the image is damaged or cut short"):
+        depth = bit_depth(image, start)
     if depth > 8:
-        raise _too_deep(name, picture.mode if picture.mode.startswith(("I", "F")) else f"{depth}-bit")
+        raise _too_deep(name, image.mode if image.mode.startswith(("I", "F")) else f"{depth}-bit")
 
 
 def _too_deep(name: str, levels: str) -> BadSource:
@@ -141,58 +141,58 @@ def _too_deep(name: str, levels: str) -> BadSource:
 
 def header(file: Any, name: str) -> Header:
     """Channels, upright size and whether there are more frames, from the file's header alone."""
-    with opened(file, name) as picture:
-        channels = natural_channels(picture, name)
-        with decoding(name, "the picture is damaged or cut short"):
-            return Header(channels, *upright_size(picture), has_frames(picture))
+    with opened(file, name) as image:
+        channels = natural_channels(image, name)
+        with decoding(name, "the image is damaged or cut short"):
+            return Header(channels, *upright_size(image), has_frames(image))
 
 
 def decode(file: Any, name: str, options: Options, channels: int) -> np.ndarray[Any, Any]:
-    """The picture as bytes (channels, height, width), upright, brought to the size asked for."""
-    with opened(file, name) as picture:
-        return _prepared(_upright(picture, name), channels, options, name)
+    """The image as bytes (channels, height, width), upright, brought to the size asked for."""
+    with opened(file, name) as image:
+        return _prepared(_upright(image, name), channels, options, name)
 
 
-def _upright(picture: Image.Image, name: str) -> Image.Image:
-    """The picture, decoded and turned as its metadata say."""
-    turned = orientation(picture)
-    with decoding(name, "the picture is damaged or cut short"), _unmapped(picture):
-        picture.load()
-    return picture.transpose(_TURNS[turned]) if turned in _TURNS else picture
+def _upright(image: Image.Image, name: str) -> Image.Image:
+    """The image, decoded and turned as its metadata say."""
+    turned = orientation(image)
+    with decoding(name, "the image is damaged or cut short"), _unmapped(image):
+        image.load()
+    return image.transpose(_TURNS[turned]) if turned in _TURNS else image
 
 
 @contextmanager
-def _unmapped(picture: Image.Image) -> Iterator[None]:
+def _unmapped(image: Image.Image) -> Iterator[None]:
     """While a TIFF is decoded, without its file's name: Pillow would map the file with the row length of the turned image."""
-    if picture.format != "TIFF" or not hasattr(picture, "filename"):
+    if image.format != "TIFF" or not hasattr(image, "filename"):
         yield
         return
-    filename, picture.filename = picture.filename, ""
+    filename, image.filename = image.filename, ""
     try:
         yield
     finally:
-        picture.filename = filename
+        image.filename = filename
 
 
-def _prepared(picture: Image.Image, channels: int, options: Options, name: str) -> np.ndarray[Any, Any]:
-    picture = with_channels(picture, channels, name)
-    return picture_array(_fit(picture, options) if options.size is not None else picture, channels)
+def _prepared(image: Image.Image, channels: int, options: Options, name: str) -> np.ndarray[Any, Any]:
+    image = with_channels(image, channels, name)
+    return image_array(_fit(image, options) if options.size is not None else image, channels)
 
 
-def item_array(picture: Image.Image, name: str, options: Options) -> np.ndarray[Any, Any]:
-    """A picture that is an item of a dataset as bytes (channels, height, width): treated as the file it came from would be."""
-    _refuse_depth(picture, _start_of(picture, name), name)
-    repair_transparency(picture)
-    channels = options.channels or natural_channels(picture, name)
-    return _prepared(_upright(picture, name), channels, options, name)
+def item_array(image: Image.Image, name: str, options: Options) -> np.ndarray[Any, Any]:
+    """An image that is an item of a dataset as bytes (channels, height, width): treated as the file it came from would be."""
+    _refuse_depth(image, _start_of(image, name), name)
+    repair_transparency(image)
+    channels = options.channels or natural_channels(image, name)
+    return _prepared(_upright(image, name), channels, options, name)
 
 
-def _start_of(picture: Image.Image, name: str) -> bytes:
-    """The first bytes of the file behind an opened picture, where its format needs them and the file is still at hand."""
-    file = getattr(picture, "fp", None)
-    if picture.format != "JPEG2000" or file is None:
+def _start_of(image: Image.Image, name: str) -> bytes:
+    """The first bytes of the file behind an opened image, where its format needs them and the file is still at hand."""
+    file = getattr(image, "fp", None)
+    if image.format != "JPEG2000" or file is None:
         return b""
-    with decoding(name, "the picture is damaged or cut short"):
+    with decoding(name, "the image is damaged or cut short"):
         place = file.tell()
         file.seek(0)
         start: bytes = file.read(_START)
@@ -200,44 +200,44 @@ def _start_of(picture: Image.Image, name: str) -> bytes:
     return start
 
 
-def natural_channels(picture: Image.Image, name: str) -> int:
-    """1, 3 or 4: what the picture holds; BadSource for a mode of other levels than bytes."""
-    if picture.mode in ("P", "1", "L", "RGB") and "transparency" in picture.info:
+def natural_channels(image: Image.Image, name: str) -> int:
+    """1, 3 or 4: what the image holds; BadSource for a mode of other levels than bytes."""
+    if image.mode in ("P", "1", "L", "RGB") and "transparency" in image.info:
         return 4
-    if picture.mode == "P":
+    if image.mode == "P":
         return 3
-    if picture.mode in _CHANNELS:
-        return _CHANNELS[picture.mode]
-    raise _too_deep(name, picture.mode)
+    if image.mode in _CHANNELS:
+        return _CHANNELS[image.mode]
+    raise _too_deep(name, image.mode)
 
 
-def with_channels(picture: Image.Image, channels: int, name: str = "the picture") -> Image.Image:
-    """The picture in 1, 3 or 4 channels; transparency that is lost is laid on white."""
-    transparent = picture.mode in _ALPHA or "transparency" in picture.info
-    if picture.mode == _MODES[channels] and (channels == 4 or not transparent):
-        return picture
-    picture = _as_colour(picture, name)
+def with_channels(image: Image.Image, channels: int, name: str = "the image") -> Image.Image:
+    """The image in 1, 3 or 4 channels; transparency that is lost is laid on white."""
+    transparent = image.mode in _ALPHA or "transparency" in image.info
+    if image.mode == _MODES[channels] and (channels == 4 or not transparent):
+        return image
+    image = _as_colour(image, name)
     if transparent:
-        picture = picture.convert("RGBA")
+        image = image.convert("RGBA")
         if channels < 4:
-            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return picture.convert(_MODES[channels])
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert(_MODES[channels])
 
 
-def _as_colour(picture: Image.Image, name: str) -> Image.Image:
+def _as_colour(image: Image.Image, name: str) -> Image.Image:
     """Modes that Pillow converts only by way of another one, brought to RGB or LA; others as they are."""
-    if picture.mode == "La":
-        return picture.convert("LA")
-    if picture.mode in ("CMYK", "HSV", "RGBX"):
-        return picture.convert("RGB")
-    return _lab_to_rgb(picture, name) if picture.mode == "LAB" else picture
+    if image.mode == "La":
+        return image.convert("LA")
+    if image.mode in ("CMYK", "HSV", "RGBX"):
+        return image.convert("RGB")
+    return _lab_to_rgb(image, name) if image.mode == "LAB" else image
 
 
-def _lab_to_rgb(picture: Image.Image, name: str) -> Image.Image:
+def _lab_to_rgb(image: Image.Image, name: str) -> Image.Image:
     try:
         from PIL import ImageCms
 
-        return ImageCms.applyTransform(picture, _lab_transform())  # type: ignore[return-value]
+        return ImageCms.applyTransform(image, _lab_transform())  # type: ignore[return-value]
     except ImportError as error:
         raise BadSource(f"{shown(name)}: holds Lab colours, which this Pillow cannot convert; save it as RGB") from error
 
@@ -249,26 +249,26 @@ def _lab_transform() -> Any:
     return ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
 
 
-def picture_array(picture: Image.Image, channels: int) -> np.ndarray[Any, Any]:
+def image_array(image: Image.Image, channels: int) -> np.ndarray[Any, Any]:
     """Bytes (channels, height, width)."""
-    array = np.asarray(with_channels(picture, channels))
+    array = np.asarray(with_channels(image, channels))
     return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
 
 
-def _fit(picture: Image.Image, options: Options) -> Image.Image:
+def _fit(image: Image.Image, options: Options) -> Image.Image:
     assert options.size is not None
     size = options.size[1], options.size[0]
-    if picture.size == size:
-        return picture
+    if image.size == size:
+        return image
     if options.fit == "stretch":
-        return picture.resize(size, Image.Resampling.BICUBIC)
+        return image.resize(size, Image.Resampling.BICUBIC)
     if options.fit == "crop":
-        return ImageOps.fit(picture, size, Image.Resampling.BICUBIC)
-    return ImageOps.pad(picture, size, Image.Resampling.BICUBIC, color=(0, 0, 0, 0) if picture.mode == "RGBA" else 0)
+        return ImageOps.fit(image, size, Image.Resampling.BICUBIC)
+    return ImageOps.pad(image, size, Image.Resampling.BICUBIC, color=(0, 0, 0, 0) if image.mode == "RGBA" else 0)
 
 
 def preparation(options: Options) -> dict[str, Any]:
-    """What a space records of how its pictures were prepared: arguments for `Space`."""
+    """What a space records of how its images were prepared: arguments for `Space`."""
     prepared: dict[str, Any] = {}
     words = []
     if options.size is not None:
@@ -282,11 +282,11 @@ def preparation(options: Options) -> dict[str, Any]:
 
 
 def prepare_array(x: Any, space: Space | None, options: Options) -> tuple[Any, Space]:
-    """Byte pictures (n, channels, height, width) held as an array, brought to the size and channels asked for."""
+    """Byte images (n, channels, height, width) held as an array, brought to the size and channels asked for."""
     tensor = isinstance(x, Tensor)
     if (x.dtype != torch.uint8) if tensor else (x.dtype != np.uint8):
         raise InvalidValue(
-            f"{options.name or 'pictures'}: size and channels work on byte pictures (uint8), got {x.dtype}; convert to bytes first"
+            f"{options.name or 'images'}: size and channels work on byte images (uint8), got {x.dtype}; convert to bytes first"
         )
     want = options.channels or x.shape[1]
     target = options.size or tuple(x.shape[2:])
@@ -304,6 +304,6 @@ def prepare_array(x: Any, space: Space | None, options: Options) -> tuple[Any, S
 
 
 def prepare_item(x: np.ndarray[Any, Any], options: Options) -> np.ndarray[Any, Any]:
-    """One byte picture (1, 3 or 4 channels, height, width), brought to the size and channels asked for."""
-    picture = Image.fromarray(x[0] if len(x) == 1 else np.ascontiguousarray(x.transpose(1, 2, 0)))
-    return _prepared(picture, options.channels or len(x), options, "the picture")
+    """One byte image (1, 3 or 4 channels, height, width), brought to the size and channels asked for."""
+    image = Image.fromarray(x[0] if len(x) == 1 else np.ascontiguousarray(x.transpose(1, 2, 0)))
+    return _prepared(image, options.channels or len(x), options, "the image")

@@ -1,4 +1,4 @@
-"""`pushforward compare` with metrics of pictures beside their originals, and with a classifier's score."""
+"""`pushforward compare` with metrics of images beside their originals, and with a classifier's score."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def made(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_pairs_of_pictures(made: Path, cli: Any) -> None:
+def test_pairs_of_images(made: Path, cli: Any) -> None:
     done = cli("compare", made / "a.npy", made / "b.npy", "--metrics", "psnr,ssim,ssim_daala", "--json")
     assert done.code == 0
     found = records(done.out)
@@ -56,7 +56,7 @@ def test_a_table_beside_metrics_of_features(made: Path, cli: Any) -> None:
     done = cli("compare", made / "a.npy", made / "b.npy", "--metrics", "prdc,psnr", "--features", "pca(2)")
     assert done.code == 0
     assert "features: pca(2)" in done.out
-    assert "features: pictures 16×16, 3 channels, crop 0, values 0..255" in " ".join(done.out.split())
+    assert "features: images 16×16, 3 channels, crop 0, values 0..255" in " ".join(done.out.split())
 
 
 def test_the_score_of_the_labels_classifier(made: Path, cli: Any) -> None:

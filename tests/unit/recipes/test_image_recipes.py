@@ -1,4 +1,4 @@
-"""GANs against VAEs and the two GANs on pictures, on tiny budgets: equal counts, what fails and why, records, pictures."""
+"""GANs against VAEs and the two GANs on images, on tiny budgets: equal counts, what fails and why, records, images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pushforward.core.records import Record
 from pushforward.core.space import Space
 from pushforward.metrics.features import raw
 from pushforward.recipes import gans_against_vaes as against
-from pushforward.recipes import pictures
+from pushforward.recipes import images
 from pushforward.recipes.registry import run
 from tests.looks import seen
 
@@ -26,13 +26,13 @@ from tests.looks import seen
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Little of everything that is slow."""
-    monkeypatch.setattr(pictures, "JUDGED", 300)
+    monkeypatch.setattr(images, "JUDGED", 300)
     for name, value in {"SAMPLES": 128, "ROWS": 3, "DRAWN": 2, "TEMPERATURES": 10, "CHAINS": 2, "K": 5, "LEAST": 0.0}.items():
         monkeypatch.setattr(against, name, value)
 
 
 def space(*shape: int) -> Space:
-    return Space("pictures", shape, (), 0.0, 255.0, True, "pictures")
+    return Space("images", shape, (), 0.0, 255.0, True, "images")
 
 
 # ------------------------------------------------------------------------------------------------ the same for both
@@ -57,7 +57,7 @@ def test_what_is_counted_is_what_is_learnt() -> None:
 def test_the_table_has_every_measure_of_both(tmp_path: Path) -> None:
     found, paths = run("gans-against-vaes", file="digits", out=tmp_path, seed=1)
     seen(paths, "gans-against-vaes.png", "gans-against-vaes-measures.png")
-    assert found.heads[1:] == ("pictures learnt from", "VAE", "GAN")
+    assert found.heads[1:] == ("images learnt from", "VAE", "GAN")
     assert [row[0] for row in found.rows] == list(against.KINDS.values())
     assert "GAN: own bound" not in found.records  # a GAN has none
     for kind in set(against.KINDS) - {"own bound"}:
@@ -82,10 +82,10 @@ def test_several_runs_give_a_median_and_a_range() -> None:
 # ------------------------------------------------------------------------------------------------ what fails
 
 
-def album(n: int = 40) -> pictures.Album:
+def album(n: int = 40) -> images.Album:
     x = torch.randint(0, 17, (2 * n, 1, 8, 8), generator=torch.Generator().manual_seed(0)).float()
-    facts = Space("pictures", (1, 8, 8), (), 0.0, 16.0, True, "pictures")
-    return pictures.Album(pf.Arrays(x[:n], space=facts), None, x[n:], facts, "noise", "40 pictures of noise")
+    facts = Space("images", (1, 8, 8), (), 0.0, 16.0, True, "images")
+    return images.Album(pf.Arrays(x[:n], space=facts), None, x[n:], facts, "noise", "40 images of noise")
 
 
 @pytest.mark.parametrize(("coverage", "failed"), [(0.0, 1.0), (against.LEAST - 0.01, 1.0), (against.LEAST + 0.01, 0.0)])
@@ -113,15 +113,15 @@ def test_a_run_that_diverged_has_failed_and_the_other_is_still_measured(monkeypa
     assert (trial.found["GAN"]["failed"].value, trial.found["VAE"]["failed"].value) == (1.0, 0.0)
 
 
-# ------------------------------------------------------------------------------------------------ the pictures
+# ------------------------------------------------------------------------------------------------ the images
 
 
 @pytest.mark.usefixtures("small")
 def test_two_gans_draw_and_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    short = {name: pictures.Maker(m.model, 128, m.batch, m.schedule, m.ema, m.optimizer) for name, m in pictures.MAKERS.items()}
-    monkeypatch.setattr(pictures, "MAKERS", short)
-    found, paths = run("pictures", file="digits", out=tmp_path)
-    seen(paths, "pictures.png", "pictures-nearest.png")
+    short = {name: images.Maker(m.model, 128, m.batch, m.schedule, m.ema, m.optimizer) for name, m in images.MAKERS.items()}
+    monkeypatch.setattr(images, "MAKERS", short)
+    found, paths = run("images", file="digits", out=tmp_path)
+    seen(paths, "images.png", "images-nearest.png")
     assert found.records["DCGAN: fid"].details["features"] == found.records["learnt from: fid"].details["features"]
     assert found.records["DCGAN: fid"].details["features"].startswith("classifier of 10 labels #")
     assert found.records["learnt from: fid"].value < found.records["DCGAN: fid"].value
@@ -135,40 +135,40 @@ def test_samples_that_are_all_alike_are_named_with_what_to_try(tmp_path: Path, m
             return 0 * super().push(*a, **b)
 
     makers = {
-        name: pictures.Maker(lambda make=make: make(latent=2, hidden=(8,)), 128) for name, make in (("DCGAN", Blank), ("other", pf.GAN))
+        name: images.Maker(lambda make=make: make(latent=2, hidden=(8,)), 128) for name, make in (("DCGAN", Blank), ("other", pf.GAN))
     }
-    monkeypatch.setattr(pictures, "MAKERS", makers)
-    found, _ = run("pictures", file="digits", out=tmp_path)
+    monkeypatch.setattr(images, "MAKERS", makers)
+    found, _ = run("images", file="digits", out=tmp_path)
     assert any(note.startswith("DCGAN: collapse, samples are 0% as far apart as the data; try penalties=") for note in found.notes)
     assert not any(note.startswith("other: collapse") for note in found.notes)
 
 
 @pytest.mark.parametrize(("shape", "noise"), [((1, 28, 28), 0), ((3, 32, 63), 0), ((3, 64, 64), 1), ((4, 32, 64), 1)])
-def test_noise_holds_the_critic_of_large_pictures_back(shape: tuple[int, ...], noise: int) -> None:
-    assert len(pictures.MAKERS["DCGAN"].make(space(*shape)).hacks) == noise
-    assert pictures.MAKERS["R3GAN"].make(space(*shape)).hacks == ()
+def test_noise_holds_the_critic_of_large_images_back(shape: tuple[int, ...], noise: int) -> None:
+    assert len(images.MAKERS["DCGAN"].make(space(*shape)).hacks) == noise
+    assert images.MAKERS["R3GAN"].make(space(*shape)).hacks == ()
 
 
-def test_pictures_of_one_s_own_are_brought_to_a_size(tmp_path: Path) -> None:
+def test_images_of_one_s_own_are_brought_to_a_size(tmp_path: Path) -> None:
     rng = torch.Generator().manual_seed(0)
     for i in range(30):
         level = torch.randint(0, 256, (90, 80, 3), generator=rng, dtype=torch.uint8)
         Image.fromarray(level.numpy()).save(tmp_path / f"{i}.png")
-    held = pictures.album(str(tmp_path), 0)
+    held = images.album(str(tmp_path), 0)
     assert tuple(held.space.shape) == (3, 64, 64)
     assert (len(held.train), len(held.test), held.labels) == (24, 6, None)
-    assert pictures.judge(held).name == "pca(1)"
-    smaller = pictures.album(f"{tmp_path}@32", 0)
+    assert images.judge(held).name == "pca(1)"
+    smaller = images.album(f"{tmp_path}@32", 0)
     assert tuple(smaller.space.shape) == (3, 32, 32)
     assert smaller.name == f"{tmp_path.name}@32"  # in a title there is no room for a path
     learnt = {row.numpy().tobytes() for row in smaller.learnt()}
     assert not learnt & {row.numpy().tobytes() for row in smaller.test}
-    with pytest.raises(pf.BadSource, match="expected pictures, got points"):
-        pictures.album("moons", 0)
+    with pytest.raises(pf.BadSource, match="expected images, got points"):
+        images.album("moons", 0)
 
 
-def test_labels_stay_beside_their_pictures() -> None:
-    held = pictures.album("digits", 3)
+def test_labels_stay_beside_their_images() -> None:
+    held = images.album("digits", 3)
     whole = pf.read("digits")
     assert held.labels is not None
     for x, label in zip(held.learnt(20), held.labels[:20]):
@@ -180,11 +180,11 @@ def test_labels_stay_beside_their_pictures() -> None:
 def test_without_mnist_the_digits_stand_in_and_it_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PUSHFORWARD_DATA", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    held, notes = pictures.album_or_digits("mnist", 0)
+    held, notes = images.album_or_digits("mnist", 0)
     assert held.name == "digits"
     assert "MNIST is not here" in notes[0]
     with pytest.raises(pf.BadSource, match=r"none\.npz"):
-        pictures.album_or_digits(str(tmp_path / "none.npz"), 0)
+        images.album_or_digits(str(tmp_path / "none.npz"), 0)
 
 
 # ------------------------------------------------------------------------------------------------ the figure

@@ -1,4 +1,4 @@
-"""Pictures a run leaves when the data are pictures: samples, and originals beside their reconstructions."""
+"""Images a run leaves when the data are images: samples, and originals beside their reconstructions."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 from pushforward.cli import runs
 from pushforward.cli.runs import Run
 
-__all__ = ["leave_pictures", "write_pairs", "write_over"]
+__all__ = ["leave_images", "write_pairs", "write_over"]
 
 SAMPLES = 64
 PAIRS = 32
 
 
-def leave_pictures(run: Run, parts: runs.Data) -> None:
-    """pictures/samples.png and pictures/reconstructions.png, where the model has them."""
+def leave_images(run: Run, parts: runs.Data) -> None:
+    """images/samples.png and images/reconstructions.png, where the model has them."""
     import torch
 
     from pushforward.metrics.reconstruction import reconstruct
 
     model = run.model
-    if model.fitted_space().kind != "pictures" or None in model.fitted_space().shape:
+    if model.fitted_space().kind != "images" or None in model.fitted_space().shape:
         return
-    folder = run.folder / "pictures"
+    folder = run.folder / "images"
     batch = runs.rows_of(parts.held_out or parts.train, PAIRS)
     y = runs.labels_of(model, batch)
     if run.can("Samples"):
@@ -45,8 +45,8 @@ def write_pairs(x: Any, restored: Any, space: Any, path: Path) -> None:
 def write_over(x: Any, space: Any, path: Path, columns: int | None = None) -> None:
     """A grid in the place of an older one."""
     from pushforward.core.folders import written_whole
-    from pushforward.data.grids import picture_grid
+    from pushforward.data.grids import image_grid
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as new:
-        picture_grid(x.detach().to("cpu"), space, columns).save(new, format="PNG")
+        image_grid(x.detach().to("cpu"), space, columns).save(new, format="PNG")

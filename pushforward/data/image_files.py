@@ -1,4 +1,4 @@
-"""Many pictures of a folder, a glob or a zip archive as a source, with labels from sub-folders or a `metadata.csv`.
+"""Many images of a folder, a glob or a zip archive as a source, with labels from sub-folders or a `metadata.csv`.
 
 All are surveyed by their headers first, so that a mixed folder is refused at once, naming two files and the cure. Then
 they are decoded into memory as bytes, or, where that exceeds the budget, when their rows are taken.
@@ -21,15 +21,15 @@ from pushforward.core.source import Arrays, Source
 from pushforward.core.space import Space
 from pushforward.data.arrays import labels_of
 from pushforward.data.files import announce, listed, shown
+from pushforward.data.image_lists import IMAGES, ImageFile, Listing, list_images
+from pushforward.data.images import Header, decode, header, preparation
 from pushforward.data.metadata import Metadata
 from pushforward.data.options import Options
-from pushforward.data.picture_lists import PICTURES, Listing, PictureFile, list_pictures
-from pushforward.data.pictures import Header, decode, header, preparation
 
-__all__ = ["PICTURES", "PictureFile", "Pictures", "list_pictures", "survey_pictures", "from_pictures", "file_labels"]
+__all__ = ["IMAGES", "ImageFile", "Images", "list_images", "survey_images", "from_images", "file_labels"]
 
 
-def survey_pictures(files: Sequence[PictureFile]) -> tuple[list[tuple[PictureFile, Header]], list[tuple[str, str]]]:
+def survey_images(files: Sequence[ImageFile]) -> tuple[list[tuple[ImageFile, Header]], list[tuple[str, str]]]:
     """The headers of the readable files, and (name, reason) of the others."""
     good, bad = [], []
     for file in files:
@@ -40,39 +40,39 @@ def survey_pictures(files: Sequence[PictureFile]) -> tuple[list[tuple[PictureFil
     return good, bad
 
 
-def from_pictures(path: Path | str, options: Options, inside: str = "") -> Source:
-    """A source over the pictures at a path (of a zip archive: of its folder `inside`, if named)."""
-    listing = list_pictures(path, inside)
+def from_images(path: Path | str, options: Options, inside: str = "") -> Source:
+    """A source over the images at a path (of a zip archive: of its folder `inside`, if named)."""
+    listing = list_images(path, inside)
     if listing.splits:
         raise BadSource(f"{shown(path)}: {listing.splits}")
-    good, bad = survey_pictures(listing.files)
+    good, bad = survey_images(listing.files)
     if bad:
         more = f" ({len(bad)} such files: `pushforward data` lists them)" if len(bad) > 1 else ""
         raise BadSource(f"{shown(bad[0][0])}: {bad[0][1]}{more}")
     return build(listing, good, options)
 
 
-def build(listing: Listing, good: Sequence[tuple[PictureFile, Header]], options: Options) -> Source:
-    """The source over surveyed pictures of one kind; what is left out of it is in its `notes`, and warned of."""
+def build(listing: Listing, good: Sequence[tuple[ImageFile, Header]], options: Options) -> Source:
+    """The source over surveyed images of one kind; what is left out of it is in its `notes`, and warned of."""
     channels = options.channels or _one_kind(good)
     height, width = options.size or _one_size(good)
-    space = Space("pictures", (channels, height, width), (), 0.0, 255.0, True, "pictures", **preparation(options))
+    space = Space("images", (channels, height, width), (), 0.0, 255.0, True, "images", **preparation(options))
     files = [file for file, _ in good]
     y, condition_space = labels_of(file_labels(files, listing.table, options), options, len(files))
     notes = (*listing.notes(), *_notes(listing, good, options))
     decided = () if listing.table is None else listing.table.notes
-    source: Pictures | Arrays = Pictures(files, space, y, condition_space, options)
+    source: Images | Arrays = Images(files, space, y, condition_space, options)
     if len(files) * channels * height * width <= options.memory:
         x = source.decode(range(len(files)))  # type: ignore[union-attr]
         source = Arrays(x, source.y, options.weights, space=space, condition_space=source.condition_space, name=options.name)
     source.notes, source.files = (*notes, *decided), files
     if not options.lenient:
-        announce(options.name or "pictures", notes)
+        announce(options.name or "images", notes)
     return source
 
 
-def _notes(listing: Listing, good: Sequence[tuple[PictureFile, Header]], options: Options) -> list[str]:
-    """What else the owner of the pictures may not expect: only first frames, and no labels because of loose pictures."""
+def _notes(listing: Listing, good: Sequence[tuple[ImageFile, Header]], options: Options) -> list[str]:
+    """What else the owner of the images may not expect: only first frames, and no labels because of loose images."""
     notes = []
     several = [file.name for file, h in good if h.frames]
     if several:
@@ -80,41 +80,41 @@ def _notes(listing: Listing, good: Sequence[tuple[PictureFile, Header]], options
         notes.append(f"{len(several)} {hold} several frames or pages ({listed(several)}); only the first of {each} is taken")
     loose = [file.name for file, _ in good if "/" not in file.name]
     if options.labelled and options.y is None and listing.table is None and loose and len(loose) < len(good):
-        lie = "pictures lie" if len(loose) > 1 else "picture lies"
+        lie = "images lie" if len(loose) > 1 else "image lies"
         notes.append(f"{len(loose)} {lie} outside the sub-folders ({listed(loose)}), so these are not taken as labels")
     return notes
 
 
-def _one_kind(good: Sequence[tuple[PictureFile, Header]]) -> int:
+def _one_kind(good: Sequence[tuple[ImageFile, Header]]) -> int:
     first, h = good[0]
     other = next(((f, g) for f, g in good if g.channels != h.channels), None)
     if other is not None:
         words = {1: "1 (grey)", 3: "3 (colour)", 4: "4 (colour and transparency)"}
         raise BadSource(
-            f"pictures of mixed channels: {first.shown} has {words[h.channels]}, {other[0].shown} has {words[other[1].channels]}; "
+            f"images of mixed channels: {first.shown} has {words[h.channels]}, {other[0].shown} has {words[other[1].channels]}; "
             "choose with channels=1, 3 or 4 (--channels 3)"
         )
     return h.channels
 
 
-def _one_size(good: Sequence[tuple[PictureFile, Header]]) -> tuple[int, int]:
+def _one_size(good: Sequence[tuple[ImageFile, Header]]) -> tuple[int, int]:
     first, h = good[0]
     other = next(((f, g) for f, g in good if (g.height, g.width) != (h.height, h.width)), None)
     if other is not None:
         raise BadSource(
-            f"pictures of mixed sizes: {first.shown} is {h.height}×{h.width}, {other[0].shown} is {other[1].height}×{other[1].width}; "
+            f"images of mixed sizes: {first.shown} is {h.height}×{h.width}, {other[0].shown} is {other[1].height}×{other[1].width}; "
             "bring them to one with size=64, fit='crop', 'pad' or 'stretch' (--size 64 --fit crop)"
         )
     return h.height, h.width
 
 
-class Pictures:
-    """Pictures decoded when their rows are taken, for folders larger than memory."""
+class Images:
+    """Images decoded when their rows are taken, for folders larger than memory."""
 
     resident = False
     notes: tuple[str, ...] = ()
 
-    def __init__(self, files: Sequence[PictureFile], space: Space, y: Any, condition_space: Space | None, options: Options) -> None:
+    def __init__(self, files: Sequence[ImageFile], space: Space, y: Any, condition_space: Space | None, options: Options) -> None:
         self.files, self.space, self.options, self.name = files, space, options, options.name
         probe = Arrays(np.zeros((len(files), 1), np.uint8), y, options.weights, condition_space=condition_space)
         self.y, self.weights, self.condition_space = probe.y, probe.weights, probe.condition_space
@@ -149,7 +149,7 @@ class Pictures:
         return out
 
 
-def file_labels(files: Sequence[PictureFile], table: Metadata | None, options: Options) -> list[Any] | None:
+def file_labels(files: Sequence[ImageFile], table: Metadata | None, options: Options) -> list[Any] | None:
     """A label for each file: from the metadata table, else from its sub-folder, else none."""
     if not options.labelled or options.y is not None:
         return None
@@ -159,5 +159,5 @@ def file_labels(files: Sequence[PictureFile], table: Metadata | None, options: O
             return found
     folders = [PurePosixPath(f.name).parent.as_posix() for f in files]
     if options.label_name is not None and table is None:
-        raise InvalidValue(f"label={options.label_name!r} names a column of metadata.csv, but there is none beside the pictures; add it")
+        raise InvalidValue(f"label={options.label_name!r} names a column of metadata.csv, but there is none beside the images; add it")
     return folders if len(set(folders)) > 1 and "." not in folders else None

@@ -1,4 +1,4 @@
-"""Which pictures a folder, a glob or a zip archive holds, and what else it holds that is left out.
+"""Which images a folder, a glob or a zip archive holds, and what else it holds that is left out.
 
 Links to folders are followed, every folder being read once under its real name where it has one in the source. What is left
 out is kept by reason, so that it can be counted and named.
@@ -21,10 +21,10 @@ from pushforward.data.files import listed, read_text_file, require_file, shown
 from pushforward.data.image_formats import SUFFIXES
 from pushforward.data.metadata import TABLES, Metadata, read_metadata
 
-__all__ = ["PICTURES", "PictureFile", "Listing", "list_pictures"]
+__all__ = ["IMAGES", "ImageFile", "Listing", "list_images"]
 
-PICTURES = SUFFIXES
-_KNOWN = ", ".join(PICTURES[:1] + PICTURES[2:4] + (".bmp", ".gif"))
+IMAGES = SUFFIXES
+_KNOWN = ", ".join(IMAGES[:1] + IMAGES[2:4] + (".bmp", ".gif"))
 
 _OTHER_KIND = "of a kind that is not read here"
 _ARCHIVE = "archives, which are not looked into"
@@ -42,8 +42,8 @@ _DOCUMENTS = ("readme", "license", "licence", "copying", "makefile", "notice", "
 
 
 @dataclass(frozen=True)
-class PictureFile:
-    """A picture's name inside its source, how messages call it, and where it is: a file, or a member of an archive."""
+class ImageFile:
+    """An image's name inside its source, how messages call it, and where it is: a file, or a member of an archive."""
 
     name: str
     shown: str
@@ -58,7 +58,7 @@ class PictureFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """The picture files of a source, in order, and its metadata table.
+    """The image files of a source, in order, and its metadata table.
 
     Arguments:
         left_out: files that may be data but are not read, by reason.
@@ -67,7 +67,7 @@ class Listing:
         splits: why the source must not be read as a whole: it holds a training and a test set. Empty if it does not.
     """
 
-    files: list[PictureFile]
+    files: list[ImageFile]
     table: Metadata | None = None
     left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
     beside: Sequence[str] = ()
@@ -98,13 +98,13 @@ class _Sorter:
         self.left_out.setdefault(reason, []).append(name)
 
     def takes(self, name: str) -> bool:
-        """Whether the name is that of a picture; otherwise it is noted what the file seems to be."""
+        """Whether the name is that of an image; otherwise it is noted what the file seems to be."""
         path = PurePosixPath(name)
         if any(is_hidden(p) for p in path.parts):
             self.hidden.append(name)
             return False
         suffix = path.suffix.lower()
-        if suffix in PICTURES:
+        if suffix in IMAGES:
             return True
         if suffix in _BESIDE or path.stem.lower() in _DOCUMENTS:
             self.beside.append(name)
@@ -113,13 +113,13 @@ class _Sorter:
         return False
 
     def nothing(self, source: object, what: str, count: int) -> BadSource:
-        held = f"{count} file{'s' if count != 1 else ''} but no pictures" if count else "no files"
+        held = f"{count} file{'s' if count != 1 else ''} but no images" if count else "no files"
         left = Listing([], left_out=self.left_out).notes()
-        return BadSource(f"{shown(source)}: the {what} holds {held}; expected pictures ({_KNOWN}, …)" + "".join(f"; {n}" for n in left))
+        return BadSource(f"{shown(source)}: the {what} holds {held}; expected images ({_KNOWN}, …)" + "".join(f"; {n}" for n in left))
 
 
-def list_pictures(path: Path | str, inside: str = "") -> Listing:
-    """The pictures in a folder, matching a glob, in a zip (in its folder `inside`, if named), or the one at a path."""
+def list_images(path: Path | str, inside: str = "") -> Listing:
+    """The images in a folder, matching a glob, in a zip (in its folder `inside`, if named), or the one at a path."""
     if isinstance(path, str) and not Path(path).exists():
         return _from_glob(path)
     path = Path(path)
@@ -198,17 +198,17 @@ def _is_regular(path: Path, name: str, sorter: _Sorter) -> bool:
 
 def _from_glob(pattern: str) -> Listing:
     found = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
-    wrong = next((p for p in found if p.suffix.lower() not in PICTURES), None)
+    wrong = next((p for p in found if p.suffix.lower() not in IMAGES), None)
     if wrong is not None:
-        text = f"matches {shown(wrong)}, which is not a picture; expected {_KNOWN}, …: narrow the pattern"
+        text = f"matches {shown(wrong)}, which is not an image; expected {_KNOWN}, …: narrow the pattern"
         raise BadSource(f"{shown(pattern)}: {text}")
     if not found:
-        raise BadSource(f"{shown(pattern)}: no file matches; expected pictures ({_KNOWN}, …)")
+        raise BadSource(f"{shown(pattern)}: no file matches; expected images ({_KNOWN}, …)")
     return Listing([_file(p, p.as_posix()) for p in found])
 
 
-def _file(path: Path, name: str) -> PictureFile:
-    return PictureFile(name, str(path), path)
+def _file(path: Path, name: str) -> ImageFile:
+    return ImageFile(name, str(path), path)
 
 
 # ------------------------------------------------------------------------------------------------ archives
@@ -227,7 +227,7 @@ def _from_zip(path: Path, inside: str) -> Listing:
         elif archive.is_link(member):
             sorter.leave(_LINK, name)
         elif sorter.takes(name.removeprefix(prefix)):
-            found.append(PictureFile(name.removeprefix(prefix), f"{path}/{name}", path, archive, member))
+            found.append(ImageFile(name.removeprefix(prefix), f"{path}/{name}", path, archive, member))
     for name in archive.repeated():
         sorter.leave(_TWICE, name)
     if not found:
@@ -253,7 +253,7 @@ _ROLES = {"train": "train", "training": "train", "test": "test", "testing": "tes
 
 
 def _splits(names: Sequence[str], to_type: Any, everything: str) -> str:
-    """Why pictures of these names must not be read together: beside each other lie a training and a test set. Or nothing."""
+    """Why images of these names must not be read together: beside each other lie a training and a test set. Or nothing."""
     children: dict[PurePosixPath, dict[str, str]] = {}
     for folder in sorted({PurePosixPath(n).parent for n in names}):
         for part in (folder, *folder.parents):
