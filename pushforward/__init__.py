@@ -34,7 +34,7 @@ _HOMES = {
         "FitWarning",
     ],
     "core.capabilities": ["capabilities"],
-    "data": ["read", "split"],
+    "data": ["read", "register_reader", "split"],
     "fitting": ["Trainer", "EM"],
     "fitting.augment": ["dequantise", "binarise", "flip", "crop", "affine"],
     "latent.paths": ["interpolate"],

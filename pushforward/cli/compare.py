@@ -197,7 +197,7 @@ class _Plan:
 
 
 def _modes(real: str, other: Rows, truth: Rows) -> list[Record]:
-    from pushforward.data.builtin import centres
+    from pushforward.data.formats.builtin import centres
     from pushforward.metrics.modes import modes
 
     name = real.partition(":")[0]

@@ -45,7 +45,7 @@ def write_pairs(x: Any, restored: Any, space: Any, path: Path) -> None:
 def write_over(x: Any, space: Any, path: Path, columns: int | None = None) -> None:
     """A grid in the place of an older one."""
     from pushforward.core.folders import written_whole
-    from pushforward.data.grids import image_grid
+    from pushforward.data.export.grids import image_grid
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as new:

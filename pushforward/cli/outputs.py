@@ -43,7 +43,7 @@ def deliver(voice: Voice, x: Any, space: Space, out: str | None, default: Path, 
 def check_out(out: str | None, space: Space) -> None:
     """Refuse an output file before the work that `deliver` would refuse after it."""
     if out is not None:
-        from pushforward.data.export import check_target
+        from pushforward.data.export.writing import check_target
 
         check_target(out, space)
 
@@ -66,7 +66,7 @@ def on_stdout(
 ) -> None:
     """Points as CSV, or as JSON lines of named values."""
     from pushforward.core.frames import as_values
-    from pushforward.data.export import _beside, write_csv
+    from pushforward.data.export.writing import _beside, write_csv
 
     more = _beside(y, condition_space, extra or {})
     if not voice.as_json:

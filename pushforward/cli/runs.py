@@ -148,7 +148,7 @@ def read_source(config: Config) -> Source:
     """The source a configuration names, as its data flags say; labels only where asked for."""
     from pushforward.data import read
     from pushforward.data.reading import asked_conditions, with_labels
-    from pushforward.data.table_format import settings_among
+    from pushforward.data.tables.text_format import settings_among
 
     d = config.data
     asked = asked_conditions(d.get("label"))

@@ -25,7 +25,7 @@ _PANEL = "Text tables"
 
 def table_flags() -> list[Flag]:
     """The flags of a text table's format."""
-    from pushforward.data.table_format import SETTINGS
+    from pushforward.data.tables.text_format import SETTINGS
 
     return [flag for flag in DATA if flag.name in SETTINGS]
 
@@ -76,8 +76,8 @@ def typed() -> dict[str, Any]:
 
 def settings(file: str, stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """`read`'s arguments for a table: this call's flags, over those stored with a run; none for what is no table."""
-    from pushforward.data.table_files import is_table, is_text_table
-    from pushforward.data.table_format import settings_among
+    from pushforward.data.tables.files import is_table, is_text_table
+    from pushforward.data.tables.text_format import settings_among
 
     path = Path(file).expanduser()
     given = {**settings_among(stored or {}), **typed()}

@@ -1,35 +1,32 @@
 """Sources of data: files, folders, archives and built-in names, each with the space it lies in.
 
 `read` turns anything into a `core.source.Source`; `split` sets rows aside; `report` says what is in it and what is
-wrong with it; `write` puts samples back into the form the data came in. Names load on first use: importing this package
-costs nothing beyond core.
+wrong with it; `write` puts samples back into the form the data came in. Names load on first use, so that importing
+this package costs nothing beyond core; what they are is in `__init__.pyi`.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from pushforward.data.builtin import NAMES, centres
-    from pushforward.data.export import write
-    from pushforward.data.grids import image_grid
-    from pushforward.data.reading import read
-    from pushforward.data.reports import Report, report
-    from pushforward.data.splits import Split, split
-
-__all__ = ["read", "split", "Split", "report", "Report", "write", "image_grid", "NAMES", "centres"]
+__all__ = [
+    "read", "register_reader", "Options", "from_array", "split", "Split", "report", "Report", "write", "image_grid", "NAMES", "centres",
+]  # fmt: skip
 
 _HOMES = {
     "read": "reading",
+    "register_reader": "formats.registry",
+    "Options": "options",
+    "from_array": "sources.arrays",
     "split": "splits",
     "Split": "splits",
-    "report": "reports",
+    "report": "survey",
     "Report": "reports",
-    "write": "export",
-    "image_grid": "grids",
-    "NAMES": "builtin",
-    "centres": "builtin",
+    "write": "export.writing",
+    "image_grid": "export.grids",
+    "NAMES": "formats.builtin",
+    "centres": "formats.builtin",
 }
 
 

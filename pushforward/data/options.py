@@ -9,7 +9,7 @@ from typing import Any
 
 from pushforward.core.errors import InvalidKind, InvalidValue, suggestion
 from pushforward.core.space import Space
-from pushforward.data.table_format import SETTINGS, TableFormat
+from pushforward.data.tables.text_format import SETTINGS, TableFormat
 
 __all__ = ["Options", "FITS", "MEMORY"]
 
@@ -89,9 +89,9 @@ class Options:
         checked = cls(
             size=_size(size), fit=fit or "crop", channels=channels, memory=_bytes(memory), like=space, like_condition=condition, **rest
         )
-        return checked._prepared_like(space) if space is not None else checked
+        return checked.prepared_like(space) if space is not None else checked
 
-    def _prepared_like(self, space: Space) -> Options:
+    def prepared_like(self, space: Space) -> Options:
         """The image preparation that `space` records, where the caller gave none."""
         if space.kind != "images":
             return self

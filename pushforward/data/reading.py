@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,16 +14,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
+from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, PushforwardError, is_memory
 from pushforward.core.frames import is_frame
-from pushforward.core.numbers import is_sparse
-from pushforward.core.source import Source
+from pushforward.core.source import Source, unlabelled
 from pushforward.core.space import Space
-from pushforward.data.files import locate, require_file, shown
+from pushforward.data.files import locate, reason_of, require_file, shown
+from pushforward.data.formats.registry import Reader, find_reader, readers, suffixes_of_users
 from pushforward.data.options import MEMORY, Options
 
-__all__ = ["read", "read_for_fit", "read_with", "asked_conditions", "is_images", "refuse_format"]
+__all__ = ["read", "read_for_fit", "read_with", "asked_conditions", "normalised", "reader_of", "refuse_format"]
 
+READERS_FAULTS = (OSError, ValueError, EOFError, LookupError)
+"""What a reader of the user's raises for a file that it cannot read; anything else is a fault in the reader itself."""
 _KINDS = "a folder, glob or zip of images, .npy, .npz, .csv, .jsonl, .parquet or .idx"
 
 
@@ -71,7 +73,7 @@ def read(
         download: fetch a named data set that is not found.
         name: how records call the data; the file's name otherwise.
         separator, decimal, thousands, na, encoding, header, comment, dates: how a text table is written, where looking at it
-            does not tell (`pushforward.data.table_format.TableFormat`); `source.notes` says what was decided. `na` are texts
+            does not tell (`pushforward.data.tables.text_format.TableFormat`); `source.notes` says what was decided. `na` are texts
             or numbers that mean 'missing', such as -999; dates=False leaves ISO dates as text.
 
     A folder or zip that holds both a training and a test set (train/ beside test/, say) is refused: name one of them
@@ -86,19 +88,7 @@ def read(
         label=label, like=like, n=n, seed=seed, memory=memory, download=download, name=name or "", separator=separator,
         decimal=decimal, thousands=thousands, na=na, encoding=encoding, header=header, comment=comment, dates=dates,
     )  # fmt: skip
-    refuse_format(source, options)
     return read_with(source, options)
-
-
-def refuse_format(source: Any, options: Options) -> None:
-    """Raise InvalidValue where the format of a text table is given for something else."""
-    from pushforward.data.table_files import is_table, is_text_table
-
-    given = [name for name in options.table.asked if not (is_frame(source) and name in ("na", "dates"))]
-    path = Path(os.fspath(source)).expanduser() if given and isinstance(source, (str, os.PathLike)) else None
-    if given and (path is None or not (is_text_table(path) or is_table(path))):
-        what = type(source).__name__ if path is None else str(path)
-        raise InvalidValue(f"{given[0]} says how a text table is written, which {what} is not; leave it out")
 
 
 def read_for_fit(x: Any, y: Any = None, weights: Any = None) -> Source:
@@ -122,7 +112,7 @@ def with_labels(source: Source) -> Source:
 
 def rows_like(x: Any, space: Space) -> Tensor:
     """All rows of anything that `read` takes, as a tensor (n, *shape) of a space's coordinates."""
-    source = read_with(x, replace(Options(like=space, label=False)._prepared_like(space), lenient=True))
+    source = read_with(x, replace(Options(like=space, label=False).prepared_like(space), lenient=True))
     return source.take(torch.arange(len(source))).x
 
 
@@ -156,118 +146,117 @@ def read_with(source: Any, options: Options) -> Source:
 
 
 def _read(source: Any, options: Options) -> Source:
-    if hasattr(source, "to_pylist") and not is_frame(source):  # an Arrow array: a column without a name
-        source = np.array(source.to_pylist())
-    if hasattr(source, "to_frame") and not is_frame(source):  # a pandas or Polars series
-        source = source.to_frame()
-    if isinstance(source, (str, os.PathLike)):
-        return _from_text(os.fspath(source), options)
-    if isinstance(source, (Tensor, np.ndarray)) or is_sparse(source):
-        from pushforward.data.arrays import from_array
-
-        return from_array(source, options, form="tensor" if isinstance(source, Tensor) else "array")
-    if is_frame(source):
-        from pushforward.data.tables import from_frame
-
-        return from_frame(source, options)
+    source = normalised(source)
+    if isinstance(source, str):
+        return _from_text(source, options)
     if isinstance(source, Source):
+        refuse_format(source, None, options)
         if options.y is not None or options.weights is not None:
             raise BadSource("a source brings its own conditions and weights; pass y and weights when making it")
         return source
-    return _from_items(source, options)
+    reader = find_reader(source, "object")
+    refuse_format(source, reader, options)
+    if reader is None:
+        what = type(source).__name__
+        raise InvalidKind(f"cannot read data from {what}; pass an array, tensor, data frame, Dataset, iterable, path or name")
+    return _from_reader(reader, source, options)
 
 
-def _from_items(source: Any, options: Options) -> Source:
-    """A list of numbers, a torch Dataset or an iterable."""
-    from pushforward.data.arrays import from_array
-    from pushforward.data.streams import from_dataset, from_iterable
+def normalised(source: Any) -> Any:
+    """A path as its text; a column as an array (Arrow) or as a frame of one column (pandas, Polars); else the source itself."""
+    if hasattr(source, "to_pylist") and not is_frame(source):  # an Arrow array: a column without a name
+        return np.array(source.to_pylist())
+    if hasattr(source, "to_frame") and not is_frame(source):  # a pandas or Polars series
+        return source.to_frame()
+    return os.fspath(source) if isinstance(source, os.PathLike) else source
 
-    if isinstance(source, (list, tuple)):
-        if not source:
-            raise BadSource("the data have no rows; expected at least one observation")
-        if all(isinstance(v, (int, float, list, tuple)) for v in source):
-            return from_array(source, options)
-        return from_iterable(source, options)
-    if hasattr(source, "dataset") and hasattr(source, "batch_size"):
-        from pushforward.data.loaders import from_loader
 
-        return from_loader(source, options)
-    if hasattr(source, "__getitem__") and not isinstance(source, (dict, bytes, np.generic)):
-        return from_dataset(source, options)
-    if isinstance(source, Iterable) and not isinstance(source, (dict, bytes)):
-        return from_iterable(source, options)
-    raise InvalidKind(f"cannot read data from {type(source).__name__}; pass an array, tensor, data frame, Dataset, iterable, path or name")
+def reader_of(text: str) -> Reader:
+    """The reader for a name or a path; BadSource, saying what was expected, where there is none."""
+    reader = find_reader(text, "name")
+    if reader is None:
+        path = locate(text)
+        reader = find_reader(text, "file")
+        if path.exists() and not path.is_dir() and not glob.has_magic(text):
+            require_file(path)
+    if reader is not None:
+        return reader
+    if not path.exists():
+        raise BadSource(_missing(text, path))
+    raise BadSource(f"{shown(path)}: unknown kind of file {shown(path.suffix or path.name, 40)!r}; expected {_kinds()}")
 
 
 def _from_text(text: str, options: Options) -> Source:
-    from pushforward.data.builtin import from_builtin, is_builtin
-
-    if is_builtin(text):
-        return from_builtin(text, options)
-    path = locate(text)
+    reader = reader_of(text)
+    refuse_format(text, reader, options)
+    if reader.kind == "name":
+        return _from_reader(reader, text, options)
     if options.n is not None:
         raise InvalidValue(
-            f"n is for ring, grid, moons and swissroll, which are drawn; {shown(text)} has its own number of rows: leave n out"
+            f"n is for ring, grid, moons and swissroll, which are sampled; {shown(text)} has its own number of rows: leave n out"
         )
-    options = replace(options, name=options.name or (text if glob.has_magic(text) else path.name))
-    stem, _, key = text.rpartition(":")
-    if not path.exists() and stem.endswith(".npz") and Path(stem).expanduser().is_file():
-        from pushforward.data.arrays import from_npz
-
-        return from_npz(Path(stem).expanduser(), options, key)
-    if not path.exists() and stem.endswith(".zip") and Path(stem).expanduser().is_file():
-        from pushforward.data.image_files import from_images
-
-        return from_images(Path(stem).expanduser(), options, key)
-    if not path.exists() and not glob.has_magic(text):
-        raise BadSource(_missing(text, path))
-    return _from_path(path, options)
+    path = locate(text)
+    return _from_reader(reader, path, replace(options, name=options.name or (text if glob.has_magic(text) else path.name)))
 
 
-def is_images(path: Path) -> bool:
-    """Whether the path is read as images: a folder, a glob, a zip, or one image."""
-    from pushforward.data.image_files import IMAGES
-    from pushforward.data.table_files import is_table
+def _from_reader(reader: Reader, source: Any, options: Options) -> Source:
+    options = with_conditions_read(reader, options)
+    if not reader.ours:
+        return _from_reader_of_user(reader, source, options)
+    source = reader.read(source, options)
+    assert isinstance(source, Source)
+    return source
 
-    if path.exists() and is_table(path):
-        return False
-    return not path.exists() or path.is_dir() or path.suffix.lower() in (".zip", *IMAGES)
+
+def with_conditions_read(reader: Reader | None, options: Options) -> Options:
+    """The options with the conditions at a path read; a table's `y` names columns instead."""
+    if not isinstance(options.y, str) or (reader is not None and reader.tabular):
+        return options
+    return replace(options, y=read_with(options.y, Options(label=False, memory=options.memory)))
 
 
-def _from_path(path: Path, options: Options) -> Source:
-    from pushforward.data.idx import from_idx, is_idx
-    from pushforward.data.table_files import from_table, is_table
+def _from_reader_of_user(reader: Reader, source: Any, options: Options) -> Source:
+    """What a reader outside the library gives, as a source; BadSource where it fails or gives something else."""
+    try:
+        result = reader.read(source, options)
+    except PushforwardError:
+        raise
+    except READERS_FAULTS as error:
+        if is_memory(error):
+            raise
+        raise BadSource(f"{shown(source)}: the reader {reader.name!r} failed ({reason_of(error)}); mend the file or the reader") from error
+    if isinstance(result, Source):
+        if not getattr(result, "name", ""):
+            result.name = options.name  # type: ignore[attr-defined]
+        return result if options.labelled else unlabelled(result)
+    if isinstance(result, (str, os.PathLike)) or find_reader(normalised(result), "object") in (None, reader):
+        raise BadSource(f"{shown(source)}: the reader {reader.name!r} gave {type(result).__name__}; expected a source, an array or a frame")
+    return _read(result, options)
 
-    if is_table(path) and path.is_dir():
-        return from_table(path, options)
-    if is_images(path):
-        from pushforward.data.image_files import from_images
 
-        return from_images(path if path.exists() else str(path), options)
-    require_file(path)
-    if is_idx(path):
-        return from_idx(path, options)
-    if is_table(path):
-        return from_table(path, options)
-    from pushforward.data.arrays import from_npy, from_npz
+def refuse_format(source: Any, reader: Reader | None, options: Options) -> None:
+    """Raise InvalidValue where the format of a text table is given for something else."""
+    tabular = reader is not None and reader.tabular
+    given = [name for name in options.table.asked if not (tabular and (isinstance(source, str) or name in ("na", "dates")))]
+    if given:
+        what = source if isinstance(source, str) else type(source).__name__
+        raise InvalidValue(f"{given[0]} says how a text table is written, which {what} is not; leave it out")
 
-    if path.suffix == ".npy":
-        return from_npy(path, options)
-    if path.suffix == ".npz":
-        return from_npz(path, options)
-    raise BadSource(f"{shown(path)}: unknown kind of file {shown(path.suffix or path.name, 40)!r}; expected {_KINDS}")
+
+def _kinds() -> str:
+    more = suffixes_of_users()
+    return f"{_KINDS.removesuffix(' or .idx')}, .idx or {', '.join(more)}" if more else _KINDS
 
 
 def _missing(text: str, path: Path) -> str:
     """The message for a path that is not there, with near names."""
-    from pushforward.data.builtin import NAMES
-
     parent = path.parent if path.parent.is_dir() else None
     beside = [p.name for p in parent.iterdir()] if parent is not None and os.access(parent, os.R_OK) else []
     near = get_close_matches(path.name, beside, n=1, cutoff=0.6)
     if near and parent is not None:
         return f"{shown(text)}: no such file or folder; did you mean {shown(parent / near[0])}?"
-    named = get_close_matches(text, NAMES, n=1, cutoff=0.6)
+    names = [name for reader in readers("name") for name in reader.names]
+    named = get_close_matches(text, names, n=1, cutoff=0.6)
     if named:
         return f"{shown(text)}: no such file or folder; did you mean the built-in {named[0]!r}?"
-    return f"{shown(text)}: no such file or folder; expected {_KINDS}, or one of {', '.join(NAMES)}"
+    return f"{shown(text)}: no such file or folder; expected {_kinds()}, or one of {', '.join(names)}"

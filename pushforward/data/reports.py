@@ -19,7 +19,7 @@ from pushforward.core.scan import Facts, Trouble
 from pushforward.core.source import Source, blocks
 from pushforward.core.space import Space
 
-__all__ = ["Report", "ColumnFacts", "report"]
+__all__ = ["Report", "ColumnFacts", "describe"]
 
 _HASHES = 2**24
 _SHOWN = 40
@@ -89,16 +89,6 @@ class Report:
         facts += [("note", note) for note in self.notes]
         width = max(len(k) for k, _ in facts)
         return [f"  {k:<{width}}  {v}" for k, v in facts]
-
-
-def report(source: Any, **asked: Any) -> Report:
-    """A report on a source, or on anything that `read` takes, with `read`'s arguments.
-
-    Raises BadSource only where there is nothing to report on: a missing path, an empty folder, a file of another kind.
-    """
-    from pushforward.data.survey import survey
-
-    return survey(source, asked)
 
 
 def describe(source: Source, **found: Any) -> Report:
@@ -190,11 +180,6 @@ def _table(columns: tuple[ColumnFacts, ...]) -> list[str]:
     keep = [j for j in range(len(head)) if any(r[j] for r in rows)]
     widths = {j: max(len(head[j]), *(len(r[j]) for r in rows)) for j in keep}
     return ["  ".join(r[j].ljust(widths[j]) if j in (0, 1, 8) else r[j].rjust(widths[j]) for j in keep).rstrip() for r in [head, *rows]]
-
-
-def _cells(c: ColumnFacts) -> list[str]:
-    gone = (str(v or "") for v in (c.missing, c.infinite))
-    return [c.name, c.kind, *(_number(v) for v in (c.low, c.high, c.mean, c.sd)), *gone, c.note]
 
 
 def _number(value: float | None) -> str:

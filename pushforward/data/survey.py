@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import glob
-import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +11,18 @@ from pushforward.core.errors import BadSource
 from pushforward.core.frames import is_frame
 from pushforward.core.scan import Trouble
 from pushforward.core.source import Source
-from pushforward.data.files import listed, locate, require_file
+from pushforward.data.files import listed, locate
+from pushforward.data.formats.image_files import build, list_images, survey_images
+from pushforward.data.formats.images import decode
+from pushforward.data.formats.registry import find_reader
 from pushforward.data.options import MEMORY, Options
+from pushforward.data.reading import normalised, read_with, reader_of, refuse_format, with_conditions_read
 from pushforward.data.reports import Report, describe
-from pushforward.data.table_format import SETTINGS
+from pushforward.data.tables.files import open_table
+from pushforward.data.tables.frames import frame_table, from_chunks, notes_of, survey_table
+from pushforward.data.tables.text_format import SETTINGS
 
-__all__ = ["survey"]
+__all__ = ["report"]
 
 _DEFAULTS: dict[str, Any] = {
     "y": None, "weights": None, "size": None, "fit": None, "channels": None, "categorical": (), "drop": (), "columns": None,
@@ -27,47 +31,30 @@ _DEFAULTS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def survey(source: Any, asked: dict[str, Any]) -> Report:
-    """The report on a source, a text, or data in memory."""
-    from pushforward.data.reading import read_with, refuse_format
+def report(source: Any, **asked: Any) -> Report:
+    """A report on a source, or on anything that `read` takes, with `read`'s arguments.
 
+    Raises BadSource only where there is nothing to report on: a missing path, an empty folder, a file of another kind.
+    """
     if isinstance(source, Source) and not is_frame(source) and not hasattr(source, "numpy"):
         return describe(source)
     unknown = set(asked) - set(_DEFAULTS)
     if unknown:
         raise TypeError(f"report() got an unexpected argument {sorted(unknown)[0]!r}")
     options = replace(Options.check(**{**_DEFAULTS, **asked, "name": asked.get("name") or ""}), lenient=True)
-    refuse_format(source, options)
-    if isinstance(source, (str, os.PathLike)):
-        found = _survey_path(os.fspath(source), options)
-        if found is not None:
-            return found
-    if is_frame(source):
-        from pushforward.data.tables import frame_table
-
+    source = normalised(source)
+    reader = reader_of(source) if isinstance(source, str) else find_reader(source, "object")
+    refuse_format(source, reader, options)
+    options = with_conditions_read(reader, options)
+    if reader is not None and reader.name == "frame":
         return _survey_table(frame_table(source), options)
-    return describe(read_with(source, options))
-
-
-def _survey_path(text: str, options: Options) -> Report | None:
-    """Reports on images and tables; None for what is simply read."""
-    from pushforward.data.builtin import is_builtin
-    from pushforward.data.reading import is_images
-    from pushforward.data.table_files import is_table, open_table
-
-    if is_builtin(text):
-        return None
-    path = locate(text)
-    if not (path.exists() or glob.has_magic(text)):
-        return None
-    if is_table(path):
-        if not path.is_dir():
-            require_file(path)
+    if reader is not None and reader.name == "table":
+        path = locate(source)
         return _survey_table(open_table(path, options), replace(options, name=options.name or path.name))
-    if is_images(path):
-        return _survey_images(path if path.exists() else text, replace(options, name=options.name or text))
-    require_file(path)
-    return None
+    if reader is not None and reader.name == "images":
+        path = locate(source)
+        return _survey_images(path if path.exists() else source, replace(options, name=options.name or source))
+    return describe(read_with(source, options))
 
 
 # ------------------------------------------------------------------------------------------------ tables
@@ -75,8 +62,6 @@ def _survey_path(text: str, options: Options) -> Report | None:
 
 def _survey_table(table: Any, options: Options) -> Report:
     """Text columns are noted and left out; a table without rows is reported as such."""
-    from pushforward.data.tables import from_chunks, notes_of, survey_table
-
     found = survey_table(table, options)
     name = options.name or table.name
     troubles = [_text_trouble(c) for c in found.text]
@@ -106,8 +91,6 @@ def _text_trouble(column: Any) -> Trouble:
 
 def _survey_images(path: Path | str, options: Options) -> Report:
     """Every file is decoded; bad ones are listed, mixed sizes and channels counted."""
-    from pushforward.data.image_files import build, list_images, survey_images
-
     listing = list_images(path)
     if listing.splits:
         trouble = Trouble("splits", f"the folder {listing.splits}", "read one, and measure on the other")
@@ -144,8 +127,6 @@ def _beside(listing: Any) -> list[str]:
 
 def _fault(file: Any, header: Any, options: Options) -> str | None:
     """Why an image with a sound header cannot be decoded, or None."""
-    from pushforward.data.images import decode
-
     try:
         decode(file.open(), file.shown, replace(options, size=None), header.channels)
     except BadSource as error:

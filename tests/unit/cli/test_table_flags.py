@@ -6,7 +6,7 @@ import pytest
 
 from pushforward.cli.flags import DATA
 from pushforward.cli.main import main
-from pushforward.data.table_format import SETTINGS
+from pushforward.data.tables.text_format import SETTINGS
 
 
 def run(*arguments):

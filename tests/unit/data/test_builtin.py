@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from pushforward.core.errors import BadSource, InvalidValue
-from pushforward.data import builtin, centres, fetching, read
+from pushforward.data import centres, read
+from pushforward.data.formats import builtin, fetching
 
 
 def idx(array):

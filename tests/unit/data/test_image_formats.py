@@ -85,7 +85,7 @@ def test_levels_finer_than_bytes_are_refused_by_name(tmp_path, name, channels):
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
 def test_deep_avif_is_told_by_its_configuration():
-    from pushforward.data.image_formats import bit_depth
+    from pushforward.data.formats.image_formats import bit_depth
 
     item = Image.new("RGB", (1, 1))
     item.format = "AVIF"

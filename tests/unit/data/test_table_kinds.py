@@ -226,7 +226,7 @@ def test_wide_tables_take_linear_time(tmp_path, monkeypatch):
     path = tmp_path / "wide.csv"
     path.write_text(",".join(names) + "\n" + "\n".join(",".join(["1.5"] * (columns - 1) + [t]) for t in ("u", "v", "w")) + "\n")
     made = []
-    from pushforward.data.table_survey import Table
+    from pushforward.data.tables.columns import Table
 
     series = Table.series
     monkeypatch.setattr(Table, "series", lambda self, chunk, place: made.append(place) or series(self, chunk, place))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.core.errors import InvalidValue, ShapeMismatch
-from pushforward.data.builtin import centres
+from pushforward.data.formats.builtin import centres
 from pushforward.metrics.modes import diversity, label_modes, modes
 
 STREAM = torch.Generator()

@@ -17,7 +17,7 @@ from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch, sugg
 from pushforward.core.frames import DAYS, DURATION, SECONDS, as_numbers, bad_cell, category_text, has_zone, is_plain, kind_of
 from pushforward.core.space import Column
 from pushforward.data.options import Options
-from pushforward.data.table_cells import Cells
+from pushforward.data.tables.cells import Cells
 
 __all__ = ["Chunks", "Table", "ColumnSurvey", "Survey", "survey_table", "special_columns", "condition_names", "NAMELESS"]
 

@@ -26,12 +26,13 @@ from pushforward.core.errors import BadSource, InvalidValue, suggestion
 from pushforward.core.random import derive, generator, integers, normal, uniform
 from pushforward.core.source import Arrays
 from pushforward.core.space import Space
-from pushforward.data.arrays import from_array
-from pushforward.data.fetching import CIFAR10, MNIST, cache_folder, fetch
-from pushforward.data.idx import from_idx
+from pushforward.data.formats.fetching import CIFAR10, MNIST, cache_folder, fetch
+from pushforward.data.formats.idx import from_idx
+from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
+from pushforward.data.sources.arrays import from_array
 
-__all__ = ["NAMES", "is_builtin", "from_builtin", "centres", "CIFAR10_LABELS"]
+__all__ = ["NAMES", "from_builtin", "centres", "CIFAR10_LABELS"]
 
 NAMES = ("digits", "ring", "grid", "moons", "swissroll", "mnist", "mnist:test", "cifar10", "cifar10:test", "cifar10-batch1")
 CIFAR10_LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -39,13 +40,9 @@ _DEFAULT_ROWS = 10_000
 _MOST_ROWS = 10**9
 
 
-def is_builtin(text: str) -> bool:
-    """Whether the text is a built-in name, with or without its number of rows or its part."""
-    return text.partition(":")[0] in NAMES
-
-
+@register_reader(name="builtin", names=NAMES)
 def from_builtin(text: str, options: Options) -> Arrays:
-    """The source a built-in name stands for."""
+    """Data with a name: ring, grid, moons and swissroll are sampled, digits come along, MNIST and CIFAR-10 are looked for."""
     name, _, part = text.partition(":")
     options = replace(options, name=options.name or (name if part.isdigit() else text))
     if name in _PLANE:

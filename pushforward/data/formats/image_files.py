@@ -6,6 +6,7 @@ they are decoded into memory as bytes, or, where that exceeds the budget, when t
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
@@ -19,12 +20,13 @@ from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.phase import Batch
 from pushforward.core.source import Arrays, Source
 from pushforward.core.space import Space
-from pushforward.data.arrays import labels_of
 from pushforward.data.files import announce, listed, shown
-from pushforward.data.image_lists import IMAGES, ImageFile, Listing, list_images
-from pushforward.data.images import Header, decode, header, preparation
-from pushforward.data.metadata import Metadata
+from pushforward.data.formats.image_lists import IMAGES, ImageFile, Listing, list_images
+from pushforward.data.formats.images import Header, decode, header, preparation
+from pushforward.data.formats.metadata import Metadata
+from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
+from pushforward.data.sources.arrays import labels_of
 
 __all__ = ["IMAGES", "ImageFile", "Images", "list_images", "survey_images", "from_images", "file_labels"]
 
@@ -40,9 +42,27 @@ def survey_images(files: Sequence[ImageFile]) -> tuple[list[tuple[ImageFile, Hea
     return good, bad
 
 
-def from_images(path: Path | str, options: Options, inside: str = "") -> Source:
-    """A source over the images at a path (of a zip archive: of its folder `inside`, if named)."""
-    listing = list_images(path, inside)
+def _is_images(text: str) -> bool:
+    """Whether a text names a folder, a zip (or a folder in one, after a colon), an image, or a glob."""
+    path = Path(text).expanduser()
+    if path.exists():
+        return path.is_dir() or path.suffix.lower() in (".zip", *IMAGES)
+    return glob.has_magic(text) or _zip_of(text).is_file()
+
+
+def _zip_of(text: str) -> Path:
+    """The archive in 'photos.zip:folder'; the path itself for other texts."""
+    stem = text.rpartition(":")[0]
+    return Path(stem if stem.endswith(".zip") else text).expanduser()
+
+
+@register_reader(name="images", suffixes=IMAGES, claims=_is_images)
+def from_images(path: Path, options: Options) -> Source:
+    """Images in a folder, a zip (or a folder in one: photos.zip:train) or matching a glob; labels from sub-folders or metadata.csv."""
+    inside = ""
+    if not path.exists() and _zip_of(str(path)).is_file():
+        path, inside = _zip_of(str(path)), str(path).rpartition(":")[2]
+    listing = list_images(path if path.exists() else str(path), inside)
     if listing.splits:
         raise BadSource(f"{shown(path)}: {listing.splits}")
     good, bad = survey_images(listing.files)

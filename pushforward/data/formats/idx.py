@@ -13,11 +13,12 @@ import numpy as np
 
 from pushforward.core.errors import BadSource
 from pushforward.core.source import Arrays
-from pushforward.data.arrays import from_array
 from pushforward.data.files import decoding, require_file
+from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
+from pushforward.data.sources.arrays import from_array
 
-__all__ = ["is_idx", "from_idx", "read_idx", "labels_beside"]
+__all__ = ["from_idx", "read_idx", "labels_beside"]
 
 _AXES = 8
 _DEFLATE = 1100
@@ -26,13 +27,15 @@ _DEFLATE = 1100
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
-def is_idx(path: Path) -> bool:
-    """Whether the name is that of an IDX file: …-idx3-ubyte, ….idx, with or without .gz."""
-    return re.search(r"([-.]idx\d-\w+|\.idx\d?)(\.gz)?$", path.name) is not None
+def _is_idx(text: str) -> bool:
+    """Whether a file's name is that of an IDX file: …-idx3-ubyte, ….idx, with or without .gz."""
+    path = Path(text).expanduser()
+    return re.search(r"([-.]idx\d-\w+|\.idx\d?)(\.gz)?$", path.name) is not None and path.exists()
 
 
+@register_reader(name="idx", suffixes=(".idx",), claims=_is_idx)
 def from_idx(path: Path, options: Options) -> Arrays:
-    """An IDX file, with the labels of the file beside it whose name says labels where this one says images."""
+    """MNIST's format: …-idx3-ubyte, with the labels of the file beside it whose name says labels instead of images."""
     x = read_idx(path)
     beside = labels_beside(path)
     labels = None

@@ -15,18 +15,21 @@ from typing import Any
 import numpy as np
 
 from pushforward.core.errors import BadSource, ShapeMismatch, suggestion
-from pushforward.core.frames import as_frame
+from pushforward.core.frames import as_frame, is_frame
 from pushforward.core.source import Arrays
 from pushforward.core.space import Column, Space, column_numbers, frame_numbers
-from pushforward.data.arrays import labels_of, refuse_infinity
+from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
-from pushforward.data.table_survey import ColumnSurvey, Survey, Table, condition_names, special_columns, survey_table
+from pushforward.data.sources.arrays import labels_of, refuse_infinity
+from pushforward.data.sources.spool import Spool
+from pushforward.data.tables.columns import ColumnSurvey, Survey, Table, condition_names, special_columns, survey_table
 
 __all__ = ["Table", "from_frame", "frame_table", "from_chunks", "survey_table"]
 
 
+@register_reader(name="frame", claims=is_frame, tabular=True)
 def from_frame(frame: Any, options: Options) -> Arrays:
-    """A source over a data frame (pandas, Polars, Arrow)."""
+    """Data frames: pandas, Polars, Arrow."""
     return from_chunks(frame_table(frame), options)
 
 
@@ -114,8 +117,6 @@ def _text_error(name: str, text: list[ColumnSurvey]) -> str:
 def _encode_all(table: Table, survey: Survey, space: Space, special: Sequence[str], options: Options) -> tuple[Any, dict[str, Any]]:
     """The coded table (n, d), resident or spooled, and the columns set aside."""
     import pandas
-
-    from pushforward.data.streams import Spool
 
     aside: dict[str, list[Any]] = {n: [] for n in special}
     places = [survey.places[n] for n in survey.columns]

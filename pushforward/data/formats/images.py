@@ -24,7 +24,7 @@ from torch import Tensor
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.space import Space
 from pushforward.data.files import decoding, require_file, shown
-from pushforward.data.image_formats import allowed_formats, bit_depth, has_frames, orientation, repair_transparency, upright_size
+from pushforward.data.formats.image_formats import allowed_formats, bit_depth, has_frames, orientation, repair_transparency, upright_size
 from pushforward.data.options import Options
 
 __all__ = [

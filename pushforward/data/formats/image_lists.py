@@ -16,10 +16,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pushforward.core.errors import BadSource
-from pushforward.data.archives import Archive, is_archive_name
 from pushforward.data.files import listed, read_text_file, require_file, shown
-from pushforward.data.image_formats import SUFFIXES
-from pushforward.data.metadata import TABLES, Metadata, read_metadata
+from pushforward.data.formats.archives import Archive, is_archive_name
+from pushforward.data.formats.image_formats import SUFFIXES
+from pushforward.data.formats.metadata import TABLES, Metadata, read_metadata
 
 __all__ = ["IMAGES", "ImageFile", "Listing", "list_images"]
 

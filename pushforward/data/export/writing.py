@@ -26,7 +26,7 @@ from pushforward.core.errors import BadRun, InvalidValue, MissingExtra, Pushforw
 from pushforward.core.folders import clear_leftovers
 from pushforward.core.frames import as_texts
 from pushforward.core.space import Column, Space
-from pushforward.data.grids import image_bytes, image_grid, to_image
+from pushforward.data.export.grids import image_bytes, image_grid, to_image
 
 __all__ = ["check_target", "write", "write_csv", "text_columns"]
 

@@ -19,12 +19,13 @@ from typing import Any
 from pushforward.core.errors import BadSource, InvalidValue, MissingExtra, PushforwardError
 from pushforward.core.source import Arrays
 from pushforward.data.files import reason_of, shown
+from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
-from pushforward.data.table_cells import Cells
-from pushforward.data.table_format import decoding, western
-from pushforward.data.table_layout import Layout, sniff
-from pushforward.data.table_survey import Table
-from pushforward.data.tables import from_chunks
+from pushforward.data.tables.cells import Cells
+from pushforward.data.tables.columns import Table
+from pushforward.data.tables.frames import from_chunks
+from pushforward.data.tables.layout import Layout, sniff
+from pushforward.data.tables.text_format import decoding, western
 
 __all__ = ["is_table", "is_text_table", "from_table", "open_table"]
 
@@ -68,8 +69,14 @@ def _parquet_files(folder: Path) -> list[Path]:
     return found
 
 
+def _is_table(text: str) -> bool:
+    path = Path(text).expanduser()
+    return path.exists() and is_table(path)
+
+
+@register_reader(name="table", suffixes=(*_TEXT, *_JSON, *_PARQUET, ".xlsx"), claims=_is_table, tabular=True)
 def from_table(path: Path, options: Options) -> Arrays:
-    """The source in a table file."""
+    """Tables: text (plain or packed), JSON lines, Excel, Parquet files and folders of them."""
     return from_chunks(open_table(path, options), options)
 
 

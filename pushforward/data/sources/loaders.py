@@ -27,10 +27,11 @@ from torch.utils.data.distributed import DistributedSampler
 
 from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
 from pushforward.core.source import Source
-from pushforward.data.arrays import X_KEYS, Y_KEYS
 from pushforward.data.files import announce
+from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
-from pushforward.data.streams import from_dataset, from_iterable, is_map_style
+from pushforward.data.sources.arrays import X_KEYS, Y_KEYS
+from pushforward.data.sources.items import from_dataset, from_iterable, is_map_style
 
 __all__ = ["is_loader", "from_loader", "Rows"]
 
@@ -75,8 +76,9 @@ class _Plan:
         return [row for batch in self.batches for row in batch]
 
 
+@register_reader(name="loader", claims=is_loader)
 def from_loader(loader: Any, options: Options) -> Source:
-    """The rows a DataLoader gives, as a source.
+    """torch DataLoaders: the rows of their samplers and batches.
 
     Raises BadSource for samplers that draw other rows every epoch, and for batches that cannot be taken apart.
     """

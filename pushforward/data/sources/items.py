@@ -1,20 +1,13 @@
 """Data that come one observation at a time: torch Datasets, iterables, and what is too large for memory.
 
-An iterable is consumed once. While it fits the memory budget it is kept; beyond, it is spooled to a temporary file that
-is memory-mapped. On POSIX the file is unlinked as soon as it is mapped, so that not even a killed process leaves it.
+An iterable is consumed once. While it fits the memory budget it is kept; beyond, it is spooled to disk.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
-import weakref
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -24,79 +17,26 @@ from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
 from pushforward.core.numbers import numeric
 from pushforward.core.phase import Batch
 from pushforward.core.source import Arrays, Source, spread
-from pushforward.data.arrays import X_KEYS, Y_KEYS, as_images, from_array, labels_of
+from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
+from pushforward.data.sources.arrays import X_KEYS, Y_KEYS, as_images, from_array, labels_of
+from pushforward.data.sources.spool import Spool
 
-__all__ = ["Spool", "temporary_file", "from_iterable", "from_dataset", "is_map_style", "MapDataset"]
-
-
-@contextmanager
-def temporary_file() -> Iterator[Path]:
-    """A path for a temporary file; what is mapped from it inside the block outlives the name."""
-    try:
-        handle, text = tempfile.mkstemp(prefix="pushforward-", suffix=".npy")
-    except OSError as error:
-        raise _no_room(tempfile.gettempdir(), error) from error
-    os.close(handle)
-    path = Path(text)
-    try:
-        yield path
-    finally:
-        try:
-            path.unlink(missing_ok=True)
-        except PermissionError:  # Windows keeps mapped files; they go with the process
-            weakref.finalize(Spool, path.unlink, missing_ok=True)
+__all__ = ["from_iterable", "from_dataset", "is_map_style", "MapDataset"]
 
 
-def _no_room(path: str | Path, error: OSError) -> BadSource:
-    return BadSource(f"cannot write the temporary file {path} ({error.strerror}); free some space or set TMPDIR to another disk")
+def _has_items(source: Any) -> bool:
+    """Whether a source gives its observations one by one."""
+    if isinstance(source, (dict, bytes, np.generic)):
+        return isinstance(source, Iterable) and not isinstance(source, (dict, bytes))
+    return hasattr(source, "__getitem__") or isinstance(source, Iterable)
 
 
-class Spool:
-    """Blocks of rows gathered in memory, and beyond `memory` bytes in a temporary memory map."""
-
-    def __init__(self, memory: int) -> None:
-        self.memory = memory
-        self.kept: list[np.ndarray[Any, Any]] = []
-        self.bytes = self.rows = 0
-        self.shape: tuple[int, ...] = ()
-        self.dtype = np.dtype("float64")
-        self.file: Any = None
-        self._scope: Any = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self.file is not None:
-            self.file.close()
-        if self._scope is not None:
-            self._scope.__exit__(kind, error, trace)
-
-    def add(self, block: np.ndarray[Any, Any]) -> None:
-        """Append rows (b, *shape)."""
-        self.shape, self.dtype = block.shape[1:], block.dtype
-        self.rows += len(block)
-        self.bytes += block.nbytes
-        self.kept.append(block)
-        if self.file is None and self.bytes > self.memory:
-            self._scope = temporary_file()
-            self.path = self._scope.__enter__()
-            self.file = open(self.path, "wb")  # noqa: SIM115
-        if self.file is not None:
-            try:
-                for part in self.kept:
-                    self.file.write(np.ascontiguousarray(part).data)
-            except OSError as error:
-                raise _no_room(self.path, error) from error
-            self.kept = []
-
-    def finish(self) -> np.ndarray[Any, Any]:
-        """All rows, as an array or as a memory map."""
-        if self.file is None:
-            return np.concatenate(self.kept) if self.kept else np.zeros((0, *self.shape), self.dtype)
-        self.file.flush()
-        return np.memmap(self.path, dtype=self.dtype, mode="r", shape=(self.rows, *self.shape))
+@register_reader(name="items", claims=_has_items)
+def _from_items(source: Any, options: Options) -> Source:
+    """torch Datasets, and iterables of observations or of (observation, label) pairs."""
+    listed = isinstance(source, (list, tuple)) or not hasattr(source, "__getitem__")
+    return from_iterable(source, options) if listed else from_dataset(source, options)
 
 
 def from_iterable(items: Iterable[Any], options: Options) -> Arrays:
@@ -217,7 +157,7 @@ def _parts(item: Any, index: int, options: Options) -> tuple[np.ndarray[Any, Any
 def _observation(item: Any, index: int, options: Options) -> tuple[np.ndarray[Any, Any], str]:
     """The item as an array. Images are brought to the size and channels asked for here, since items may differ in both."""
     if hasattr(item, "getbands"):
-        from pushforward.data.images import item_array
+        from pushforward.data.formats.images import item_array  # Pillow is loaded for images alone
 
         return item_array(item, f"observation {index}", options), ""
     if isinstance(item, (Tensor, np.ma.MaskedArray)):
@@ -228,7 +168,7 @@ def _observation(item: Any, index: int, options: Options) -> tuple[np.ndarray[An
     if (options.size is not None or options.channels is not None) and array.dtype == np.uint8 and array.ndim in (2, 3):
         x, layout = as_images(array[None])
         if x.shape[1] in (1, 3, 4):
-            from pushforward.data.images import prepare_item
+            from pushforward.data.formats.images import prepare_item
 
             return prepare_item(x[0], options), layout
     return np.atleast_1d(array), ""

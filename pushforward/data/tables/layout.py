@@ -15,8 +15,8 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from pushforward.core.errors import BadSource
-from pushforward.data.table_cells import grouped, is_missing, is_number
-from pushforward.data.table_format import TableFormat
+from pushforward.data.tables.cells import grouped, is_missing, is_number
+from pushforward.data.tables.text_format import TableFormat
 
 __all__ = ["Layout", "sniff"]
 

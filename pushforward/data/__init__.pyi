@@ -1,0 +1,12 @@
+from pushforward.data.export.grids import image_grid as image_grid
+from pushforward.data.export.writing import write as write
+from pushforward.data.formats.builtin import NAMES as NAMES
+from pushforward.data.formats.builtin import centres as centres
+from pushforward.data.formats.registry import register_reader as register_reader
+from pushforward.data.options import Options as Options
+from pushforward.data.reading import read as read
+from pushforward.data.reports import Report as Report
+from pushforward.data.sources.arrays import from_array as from_array
+from pushforward.data.splits import Split as Split
+from pushforward.data.splits import split as split
+from pushforward.data.survey import report as report

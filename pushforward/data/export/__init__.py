@@ -1,0 +1,1 @@
+"""Samples back in the form that the data came in: files, folders and grids."""

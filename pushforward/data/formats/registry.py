@@ -1,0 +1,202 @@
+"""Which reader reads what: readers register here, and `reading` asks here.
+
+A reader is a function (path, options) -> source, registered by file suffixes, by names, or by a test. Readers of the
+library register when their modules are imported, which happens when a source of their kind is asked for; those of the
+user are asked first, and those of installed packages (entry points of the group `pushforward.readers`) last.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pushforward.core.errors import DataWarning, InvalidKind, InvalidValue, shown
+from pushforward.data.options import Options
+
+__all__ = ["GROUP", "Reader", "find_reader", "readers", "register_reader", "suffixes_of_users"]
+
+Kind = Literal["name", "file", "object"]
+Read = TypeVar("Read", bound=Callable[[Any, Options], Any])
+
+GROUP = "pushforward.readers"
+"""Entry points of this group name modules (or functions) whose import registers readers."""
+
+_MODULES: dict[Kind, tuple[str, ...]] = {
+    "name": ("pushforward.data.formats.builtin",),
+    "file": (
+        "pushforward.data.tables.files",  # before images: a folder of Parquet files is a table
+        "pushforward.data.formats.image_files",
+        "pushforward.data.formats.idx",
+        "pushforward.data.formats.numpy_files",
+    ),
+    "object": (
+        "pushforward.data.sources.arrays",
+        "pushforward.data.tables.frames",
+        "pushforward.data.sources.loaders",
+        "pushforward.data.sources.items",  # last: almost anything can be iterated over
+    ),
+}
+"""The modules whose import registers the library's readers, in the order in which they are asked."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A function that reads sources of one kind, and how these are recognised.
+
+    Attributes:
+        name: what listings and messages call it.
+        kind: 'name' for texts that are no paths, 'file' for paths, 'object' for data in memory.
+        read: called with the path (for names the text, for objects the object) and the options.
+        claims: whether a text or an object is for this reader.
+        about: one line for listings.
+        suffixes: of file names, in small letters.
+        names: the texts that stand for data, of kind 'name'.
+        tabular: whether `y` and `weights` may name columns, and whether a table's format may be given.
+        module: where the function is defined.
+    """
+
+    name: str
+    kind: Kind
+    read: Callable[[Any, Options], Any]
+    claims: Callable[[Any], bool]
+    about: str
+    suffixes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    tabular: bool = False
+    module: str = ""
+
+    @property
+    def ours(self) -> bool:
+        """Whether the reader is one of the library's."""
+        return any(self.module in modules for modules in _MODULES.values())
+
+
+_registered: dict[str, Reader] = {}
+_entry_points_loaded = False
+
+
+def register_reader(
+    *,
+    suffixes: Sequence[str] = (),
+    names: Sequence[str] = (),
+    claims: Callable[[Any], bool] | None = None,
+    name: str = "",
+    tabular: bool = False,
+) -> Callable[[Read], Read]:
+    """Function decorator: `read`, `fit` and the command line read such sources with the function.
+
+    The function is called with a path and the checked options of `read`. It returns an array, a tensor, a data frame or
+    anything else that `read` takes in memory, to which all options then apply; or a source, which is taken as it is.
+
+    Args:
+        suffixes: of the files (or folders) to read, with their dots: '.foo'. A reader of yours goes before the library's.
+        names: texts such as 'mydata' that stand for data; 'mydata:part' is for the same reader.
+        claims: whether an object (with suffixes: an existing path's text) is to be read; for what suffixes and names
+            cannot tell.
+        name: what listings call the reader; the function's name otherwise.
+        tabular: whether the function itself deals with `y` and `weights` that name columns.
+
+    Raises InvalidValue where nothing says what is read, or another reader of the user's has the name or a suffix.
+
+    Example:
+        >>> import numpy as np
+        >>> @register_reader(suffixes=(".spectrum",))
+        ... def spectra(path, options):
+        ...     "Spectra, one a line."
+        ...     return np.loadtxt(path, ndmin=2)
+    """
+    if isinstance(suffixes, str) or isinstance(names, str):
+        raise InvalidKind("suffixes and names are lists of texts; write suffixes=('.foo',)")
+    if not (suffixes or names or claims is not None):
+        raise InvalidValue("a reader needs suffixes, names or claims to say what it reads; write suffixes=('.foo',), say")
+    wrong = next((s for s in suffixes if not s.startswith(".") or len(s) < 2), None)
+    if wrong is not None:
+        raise InvalidValue(f"a suffix begins with a dot, got {shown(wrong)!r}; write suffixes=('.{shown(wrong).strip('.')}',)")
+    endings, known = tuple(s.lower() for s in suffixes), tuple(names)
+    kind: Kind = "file" if suffixes else "name" if names else "object"
+
+    def register(read: Read) -> Read:
+        about = (read.__doc__ or "").strip().partition("\n")[0]
+        reader = Reader(
+            name or getattr(read, "__name__", type(read).__name__),
+            kind,
+            read,
+            claims or (_ending(endings) if kind == "file" else _named(known)),
+            about,
+            endings,
+            known,
+            tabular,
+            getattr(read, "__module__", ""),
+        )
+        _refuse_second(reader)
+        _registered[reader.name] = reader
+        return read
+
+    return register
+
+
+def _ending(suffixes: tuple[str, ...]) -> Callable[[str], bool]:
+    def claims(text: str) -> bool:
+        path = Path(text).expanduser()
+        return path.name.lower().endswith(suffixes) and path.exists()
+
+    return claims
+
+
+def _named(names: tuple[str, ...]) -> Callable[[str], bool]:
+    def claims(text: str) -> bool:
+        return text.partition(":")[0] in names
+
+    return claims
+
+
+def _refuse_second(reader: Reader) -> None:
+    """Raise InvalidValue where another function has the name, or another one of the user's has a suffix."""
+    for other in _registered.values():
+        again = (other.module, getattr(other.read, "__qualname__", "")) == (reader.module, getattr(reader.read, "__qualname__", ""))
+        if again and other.name == reader.name:
+            continue  # its file was imported once more
+        if other.name == reader.name:
+            raise InvalidValue(f"a reader named {reader.name!r} is already registered (in {other.module}); choose another name")
+        shared = next((s for s in reader.suffixes if s in other.suffixes), None)
+        if shared is not None and not other.ours and not reader.ours:
+            raise InvalidValue(f"{shared} is already read by {other.name!r} (in {other.module}); choose another suffix")
+
+
+def readers(kind: Kind) -> Iterator[Reader]:
+    """The readers of one kind in the order in which they are asked; modules are imported as they are reached."""
+    asked = [r for r in _registered.values() if r.kind == kind and not r.ours]
+    yield from asked
+    for module in _MODULES[kind]:
+        importlib.import_module(module)
+        yield from [r for r in _registered.values() if r.kind == kind and r.module == module]
+    _load_entry_points()
+    yield from [r for r in _registered.values() if r.kind == kind and not r.ours and r not in asked]
+
+
+def find_reader(source: object, kind: Kind) -> Reader | None:
+    """The first reader of a kind that claims a source; None if there is none."""
+    return next((reader for reader in readers(kind) if reader.claims(source)), None)
+
+
+def suffixes_of_users() -> list[str]:
+    """The suffixes that readers outside the library are registered for."""
+    return [s for r in _registered.values() if not r.ours for s in r.suffixes]
+
+
+def _load_entry_points() -> None:
+    """Import what installed packages offer, once; one that fails is skipped with a warning."""
+    global _entry_points_loaded
+    if _entry_points_loaded:
+        return
+    _entry_points_loaded = True
+    for point in entry_points(group=GROUP):
+        try:
+            point.load()
+        except Exception as error:  # the code of others may raise anything
+            warnings.warn(f"the readers of {point.value} cannot be loaded ({shown(error)}) and are skipped", DataWarning, stacklevel=3)

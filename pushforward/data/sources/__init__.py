@@ -1,0 +1,1 @@
+"""Sources over data in memory: arrays, Datasets, loaders and iterables."""

@@ -1,0 +1,90 @@
+"""Rows gathered one block at a time, in memory or, beyond a budget, in a temporary file that is memory-mapped.
+
+On POSIX the file is unlinked as soon as it is mapped, so that not even a killed process leaves it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from pushforward.core.errors import BadSource
+
+__all__ = ["Spool", "temporary_file"]
+
+
+@contextmanager
+def temporary_file() -> Iterator[Path]:
+    """A path for a temporary file; what is mapped from it inside the block outlives the name."""
+    try:
+        handle, text = tempfile.mkstemp(prefix="pushforward-", suffix=".npy")
+    except OSError as error:
+        raise _no_room(tempfile.gettempdir(), error) from error
+    os.close(handle)
+    path = Path(text)
+    try:
+        yield path
+    finally:
+        try:
+            path.unlink(missing_ok=True)
+        except PermissionError:  # Windows keeps mapped files; they go with the process
+            weakref.finalize(Spool, path.unlink, missing_ok=True)
+
+
+def _no_room(path: str | Path, error: OSError) -> BadSource:
+    return BadSource(f"cannot write the temporary file {path} ({error.strerror}); free some space or set TMPDIR to another disk")
+
+
+class Spool:
+    """Blocks of rows gathered in memory, and beyond `memory` bytes in a temporary memory map."""
+
+    def __init__(self, memory: int) -> None:
+        self.memory = memory
+        self.kept: list[np.ndarray[Any, Any]] = []
+        self.bytes = self.rows = 0
+        self.shape: tuple[int, ...] = ()
+        self.dtype = np.dtype("float64")
+        self.file: Any = None
+        self._scope: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.file is not None:
+            self.file.close()
+        if self._scope is not None:
+            self._scope.__exit__(kind, error, trace)
+
+    def add(self, block: np.ndarray[Any, Any]) -> None:
+        """Append rows (b, *shape)."""
+        self.shape, self.dtype = block.shape[1:], block.dtype
+        self.rows += len(block)
+        self.bytes += block.nbytes
+        self.kept.append(block)
+        if self.file is None and self.bytes > self.memory:
+            self._scope = temporary_file()
+            self.path = self._scope.__enter__()
+            self.file = open(self.path, "wb")  # noqa: SIM115
+        if self.file is not None:
+            try:
+                for part in self.kept:
+                    self.file.write(np.ascontiguousarray(part).data)
+            except OSError as error:
+                raise _no_room(self.path, error) from error
+            self.kept = []
+
+    def finish(self) -> np.ndarray[Any, Any]:
+        """All rows, as an array or as a memory map."""
+        if self.file is None:
+            return np.concatenate(self.kept) if self.kept else np.zeros((0, *self.shape), self.dtype)
+        self.file.flush()
+        return np.memmap(self.path, dtype=self.dtype, mode="r", shape=(self.rows, *self.shape))
