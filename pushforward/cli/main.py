@@ -13,7 +13,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -106,6 +106,10 @@ app = typer.Typer(
 def root(
     context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    imports: Annotated[
+        list[str] | None,
+        typer.Option("--import", metavar="FILE.py", help="Import a file of yours first: its models and readers can then be named."),
+    ] = None,
     debug: bool = typer.Option(False, "--debug", help="Show tracebacks (or set PUSHFORWARD_DEBUG=1)."),
 ) -> None:
     """Generative models behind one set of verbs: fit, sample, encode, measure."""
@@ -126,6 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: list[str], debug: bool) -> int:
     try:
+        given = _after_imports(given)
         code = typer.main.get_command(app).main(args=given, prog_name="pushforward", standalone_mode=False, obj=_typed(given))
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
@@ -138,6 +143,23 @@ def _run(given: list[str], debug: bool) -> int:
         if debug:
             traceback.print_exc()
         return _explain(error, debug)
+
+
+def _after_imports(given: list[str]) -> list[str]:
+    """The command line without `--import FILE`, wherever it stands, after importing each file."""
+    rest: list[str] = []
+    words = iter(given)
+    for word in words:
+        name = next(words, None) if word == "--import" else word[9:] if word.startswith("--import=") else ""
+        if name is None:
+            raise _UsageError("option --import requires a file or a module")
+        if name:
+            import_module("pushforward.core.plugins").import_code(name)
+        else:
+            rest.append(word)
+        if word == "--":
+            return [*rest, *words]
+    return rest
 
 
 def _warn(message: Warning | str, *where: Any) -> None:

@@ -200,10 +200,9 @@ def _from_text(text: str, options: Options) -> Source:
 
 
 def _from_reader(reader: Reader, source: Any, options: Options) -> Source:
-    options = with_conditions_read(reader, options)
     if not reader.ours:
         return _from_reader_of_user(reader, source, options)
-    source = reader.read(source, options)
+    source = reader.read(source, with_conditions_read(reader, options))
     assert isinstance(source, Source)
     return source
 

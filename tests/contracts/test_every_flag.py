@@ -310,7 +310,7 @@ def test_nonsense_does_not_pass(made: Path, tmp_path: Path, capfd: pytest.Captur
 
 @pytest.mark.parametrize("cell", ["", "inf", "-inf"])
 @pytest.mark.parametrize("kind", ["marginals", "density", "corner"])
-def test_a_image_over_rows_without_a_value(
+def test_an_image_over_rows_without_a_value(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], kind: str, cell: str
 ) -> None:
     (tmp_path / "y.csv").write_text("a,b\n" + f"{cell},0.5\n" * 4)

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 from pushforward.core.errors import DataWarning, InvalidKind, InvalidValue, shown
 from pushforward.data.options import Options
 
-__all__ = ["GROUP", "Reader", "find_reader", "readers", "register_reader", "suffixes_of_users"]
+__all__ = ["GROUP", "Reader", "every_reader", "find_reader", "readers", "register_reader", "suffixes_of_users"]
 
 Kind = Literal["name", "file", "object"]
 Read = TypeVar("Read", bound=Callable[[Any, Options], Any])
@@ -182,6 +182,11 @@ def readers(kind: Kind) -> Iterator[Reader]:
 def find_reader(source: object, kind: Kind) -> Reader | None:
     """The first reader of a kind that claims a source; None if there is none."""
     return next((reader for reader in readers(kind) if reader.claims(source)), None)
+
+
+def every_reader() -> list[Reader]:
+    """All readers: of names, of files, of data in memory."""
+    return [reader for kind in _MODULES for reader in readers(kind)]
 
 
 def suffixes_of_users() -> list[str]:

@@ -60,7 +60,7 @@ def large(path: Any) -> bool:
         ("plain", None, 27), ("plain", "grid", 400), ("gan", None, 60), ("gan", "traverse", 9),
     ],
 )  # fmt: skip
-def test_every_kind_leaves_a_image_and_its_codes(cli, made, run, kind, codes) -> None:
+def test_every_kind_leaves_an_image_and_its_codes(cli, made, run, kind, codes) -> None:
     more = ["--class", "b"] if kind == "direction" else []
     done = cli("latent", made / run, *(["--kind", kind] if kind else []), *more, "--out", "a/image.png")
     assert (done.code, done.out) == (0, "a/image.png\n"), done.err

@@ -48,7 +48,7 @@ def rows(text):
     [("gmm", None), ("gmm", "density"), ("gmm", "corner"), ("gmm", "marginals"), ("gmm", "choice"), ("kmeans", None), ("kmeans", "choice"),
      ("pca", None), ("pca", "scree"), ("codes", None)],
 )  # fmt: skip
-def test_every_kind_is_a_image_whose_path_is_on_stdout(cli, made, tmp_path, run, kind):
+def test_every_kind_is_an_image_whose_path_is_on_stdout(cli, made, tmp_path, run, kind):
     target = tmp_path / "a.png"
     done = cli("plot", made / run, *(["--kind", kind] if kind else []), "--out", target, "--most", 3)
     assert (done.code, done.out) == (0, f"{target}\n"), done.err

@@ -168,7 +168,7 @@ def test_shapes_are_checked(table, tmp_path):
         write(table.all().x, table.space, tmp_path / "d.csv", y=torch.zeros(1))
 
 
-def test_the_grid_is_a_image(tmp_path):
+def test_the_grid_is_an_image(tmp_path):
     write(read("digits").all().x[:10], read("digits").space, tmp_path / "g.png", columns=5)
     with Image.open(tmp_path / "g.png") as image:
         assert image.size == (5 * 50 + 2, 2 * 50 + 2)

@@ -172,7 +172,7 @@ def test_conditions_go_with_codes(mode: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("network", ["dcgan(width=4)", "r3gan(width=8, blocks=1)"])
-def test_a_images_code_is_its_own(network: str) -> None:
+def test_an_images_code_is_its_own(network: str) -> None:
     x = torch.rand(64, 1, 16, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     model = fitted(2, x, network=network)
     assert torch.allclose(model.encode(x)[:1], model.encode(x[:1]), atol=1e-9)

@@ -87,7 +87,7 @@ def test_codes_depend_on_every_pixel_and_every_pixel_on_the_code(size: tuple[int
 
 
 @pytest.mark.parametrize("norm", ["none", "group"])
-def test_what_is_said_of_a_image_does_not_depend_on_its_batch(norm: str) -> None:
+def test_what_is_said_of_an_image_does_not_depend_on_its_batch(norm: str) -> None:
     event, architecture = (1, 12, 12), SMALL.replace(norm=norm)
     encoder, decoder = architecture.encoder(event, (2,)).double(), architecture.decoder(2, (event,)).double()
     x = draw(5, *event).double()
