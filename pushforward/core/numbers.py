@@ -24,6 +24,7 @@ __all__ = ["Settled", "plain", "settle", "whole", "is_sparse", "numeric", "float
 SMALL = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16)
 """Types whose every value float32 holds exactly."""
 LOW = (torch.float16, torch.bfloat16)
+_ROUNDED = "integers beyond 2^53 are rounded to the nearest that float64 holds; subtract an offset first, x - x.min() say"
 
 
 def whole(value: Any, name: str, *, least: int = 0) -> int:
@@ -62,6 +63,8 @@ def numeric(x: Any, what: str = "data") -> Any:
     if isinstance(x, (list, tuple)) and any(isinstance(v, np.ma.MaskedArray) for v in x):
         x = np.ma.array(x)  # which keeps the masks of the rows
     array = x if isinstance(x, np.ndarray) else np.asarray(x)
+    if isinstance(x, (list, tuple)) and array.dtype.kind == "f":
+        _warn_of_integers_in(x, array)
     if isinstance(array, np.ma.MaskedArray):
         array = _unmasked(array)
     if array.dtype.kind == "O":
@@ -94,6 +97,7 @@ def _of_objects(array: NDArray[Any]) -> NDArray[Any]:
     if not flat or not all(v is None or isinstance(v, kinds) for v in flat):
         return array
     numbers = np.asarray([np.nan if v is None else v for v in flat])
+    _warn_of_integers_in(flat, numbers)
     return (numbers.astype(np.float64) if numbers.dtype == object else numbers).reshape(array.shape)
 
 
@@ -107,8 +111,17 @@ def warn_of_rounding(integers: Any) -> None:
     wide = values.astype(np.float64)
     inside = (wide >= -(2.0**63)) & (wide < 2.0 ** (64 if values.dtype.kind == "u" else 63))
     if bool((wide[inside].astype(values.dtype) != values[inside]).any()):
-        text = "integers beyond 2^53 are rounded to the nearest that float64 holds; subtract an offset first, x - x.min() say"
-        warnings.warn(text, DataWarning, stacklevel=2)
+        warnings.warn(_ROUNDED, DataWarning, stacklevel=2)
+
+
+def _warn_of_integers_in(values: Any, array: NDArray[Any]) -> None:
+    """The same for a list of Python's numbers that NumPy has made float64, or left objects, since no integer type holds them all."""
+    if not array.size or array.dtype.kind not in "fO" or (array.dtype.kind == "f" and not bool((np.abs(array) >= 2**53).any())):
+        return
+    given = np.empty(array.shape, object)
+    given[...] = values
+    if any(isinstance(v, (int, np.integer)) and int(v) != int(float(v)) for v in given.ravel().tolist()):
+        warnings.warn(_ROUNDED, DataWarning, stacklevel=3)
 
 
 def _unmasked(array: Any) -> NDArray[Any]:

@@ -21,6 +21,7 @@ from pushforward.core.global_random import seeded
 from pushforward.core.random import Rng, generator, integers, permutation
 from pushforward.metrics.features import Features, module, rows
 from pushforward.metrics.gauge import standard
+from pushforward.metrics.whole_numbers import less, origin_of
 from pushforward.nets.mlp import mlp
 
 __all__ = ["classifier", "Classifier", "learn"]
@@ -80,6 +81,8 @@ def classifier(x: Any, labels: Any, *, steps: int | None = None, width: int = 64
     """
     require_positive(steps=steps, width=width, held_out=held_out)
     x = rows(x)
+    origin = origin_of(x)
+    x = less(x, origin)
     labels = _codes(labels)
     if len(labels) != len(x):
         raise ShapeMismatch(f"labels must have one entry per row: expected {len(x)}, got {len(labels)}")
@@ -94,7 +97,7 @@ def classifier(x: Any, labels: Any, *, steps: int | None = None, width: int = 64
     accuracy = float((network.classes(x[test]) == codes[test]).to(torch.float64).mean())
     facts = {"accuracy": accuracy, "classes": len(names), "steps": steps, "held_out": len(test)}
     found = module(network, f"classifier of {len(names)} labels", dtype=torch.float64)
-    return replace(found, facts=facts, block=1024, head=network.log_probabilities)
+    return replace(found, facts=facts, block=1024, head=network.log_probabilities, origin=origin)
 
 
 def _codes(labels: Any) -> Tensor:

@@ -28,6 +28,7 @@ from pushforward.core.random import Rng, generator
 from pushforward.core.records import Record
 from pushforward.metrics.features import rows as samples
 from pushforward.metrics.gauge import Gauge
+from pushforward.metrics.whole_numbers import beside
 
 __all__ = ["silhouette", "elbow", "purity"]
 
@@ -37,7 +38,7 @@ def silhouette(x: Any, labels: Any, *, most: int = 10_000, rng: Rng = 0, data: s
 
     All pairs are compared, in blocks; of more than `most` rows a random `most` stand for all (said in the record).
     """
-    rows, labels = samples(x).flatten(1).to(torch.float64), tensor_over(numeric(labels, "labels"))
+    rows, labels = beside(samples(x).flatten(1))[0], tensor_over(numeric(labels, "labels"))
     rows = Gauge.of(rows)(rows)
     labels = labels.to(rows.device)
     if len(rows) != len(labels):

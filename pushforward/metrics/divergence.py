@@ -36,6 +36,7 @@ from pushforward.core.registry import read
 from pushforward.metrics.features import in_order_of, rows
 from pushforward.metrics.gauge import standard
 from pushforward.metrics.layouts import require_alike
+from pushforward.metrics.whole_numbers import beside
 from pushforward.nets.mlp import MLP
 from pushforward.objectives.divergences import Divergence
 
@@ -93,6 +94,7 @@ def divergence(
     require_alike(p, q, ("p's", "q's"))
     p, q = p.flatten(1), q.flatten(1)
     _check(p, q, folds)
+    p, q = beside(p, q)
     shift, scale = standard(torch.cat([p, q]))
     p, q = (((x - shift) / scale).float() for x in (p, q))  # no critic may see units and offsets, which float32 has no digits for
     fold_p, fold_q = (permutation(len(x), rng=stream).to(x.device) % folds for x in (p, q))
@@ -220,14 +222,13 @@ def _parted(x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def _rows(x: Any, name: str) -> Tensor:
-    """(n, *shape), float64."""
+    """(n, *shape), whole numbers as they came."""
     given = rows(x)
     if getattr(x, "ndim", given.ndim) < 2:
         raise ShapeMismatch(f"{name} must be rows (n, d), got shape {tuple(x.shape)}; reshape single numbers to (n, 1)")
-    found = given.to(torch.float64)
-    if not found.isfinite().all():
+    if not given.isfinite().all():
         raise BadSource(f"{name} holds NaN or infinity; drop or fill those rows")
-    return found
+    return given
 
 
 def _check(p: Tensor, q: Tensor, folds: int) -> None:

@@ -27,9 +27,10 @@ from torch.nn import functional
 
 from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra, ShapeMismatch, require_positive, suggestion
 from pushforward.core.frames import as_frame, as_numbers, is_frame, kind_of
-from pushforward.core.numbers import numeric, tensor_over
+from pushforward.core.numbers import numeric, tensor_over, warn_of_rounding
 from pushforward.core.random import Rng
 from pushforward.metrics.gauge import standard
+from pushforward.metrics.whole_numbers import less, origin_of
 
 __all__ = ["Features", "raw", "scaled", "pca", "module", "efficientnet", "named", "rows", "digest", "NAMES"]
 
@@ -52,6 +53,8 @@ class Features:
         block: rows at a time.
         rounding: the share of themselves that features may be off by: distances that differ by no more are ties.
         head: features (b, d) to the log-probabilities (b, classes) of a classifier, where the space is the inside of one.
+        origin: whole numbers (*shape) that are subtracted before `function`: see `metrics.whole_numbers`.
+        offset: what the features (d,) lack for that, where it has not been put back.
 
     Example:
         >>> space = raw()
@@ -67,6 +70,8 @@ class Features:
     block: int = 4096
     rounding: float = ROUNDING
     head: Callable[[Tensor], Tensor] | None = None
+    origin: Tensor | None = None
+    offset: Tensor | None = None
 
     @property
     def label(self) -> str:
@@ -78,12 +83,19 @@ class Features:
     def __call__(self, x: Any) -> Tensor:
         """x (n, *shape) to features (n, d), float64 on the processor."""
         x = rows(x)
-        parts = [self.function(part.to(torch.float64)).detach().to("cpu", torch.float64).flatten(1) for part in x.split(self.block)]
+        parts = [self.function(less(part, self.origin)).detach().to("cpu", torch.float64).flatten(1) for part in x.split(self.block)]
         return torch.cat(parts)
 
     def computed(self) -> Features:
         """The same space for rows that are features already."""
-        return replace(self, function=_flat)
+        return replace(self, function=_flat, origin=None)
+
+    def about(self, *sets: Tensor) -> Features:
+        """The same space with the origin of sets of rows (n, *shape), where it has the coordinates as they are and no origin yet."""
+        if self.function is not _flat or self.offset is not None:
+            return self
+        origin = origin_of(*sets)
+        return self if origin is None else replace(self, origin=origin, offset=origin.to(torch.float64).flatten())
 
 
 def rows(x: Any) -> Tensor:
@@ -99,8 +111,10 @@ def rows(x: Any) -> Tensor:
         raise InvalidKind(_kind(x, str(error))) from error
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidKind(_kind(x, "")) from error
-    if x.dtype in (torch.uint16, torch.uint32, torch.uint64):  # which torch can hold, but not compare
-        x = x.to(torch.float64 if x.dtype == torch.uint64 else torch.int64)
+    if x.dtype in (torch.uint16, torch.uint32):  # which torch can hold, but not compare
+        x = x.to(torch.int64)
+    elif x.dtype == torch.uint64:
+        x = tensor_over(x.cpu().numpy())
     if x.ndim == 0 or len(x) == 0:
         raise ShapeMismatch(f"samples must have at least one row, got shape {tuple(x.shape)}")
     return x[:, None] if x.ndim == 1 else x
@@ -123,12 +137,26 @@ def in_order_of(x: Any, real: Any) -> Any:
     return frame.iloc[:, [given.index(name) for name in wanted]] if len(set(given)) == len(given) else x
 
 
-def _of_frame(frame: Any) -> Any:
-    """The numbers (n, d) of a data frame, float64; InvalidKind where a column holds anything else."""
-    for i, name in enumerate(frame.columns):
-        if kind_of(frame.iloc[:, i]) not in ("integer", "continuous"):
-            raise InvalidKind(f"samples must be numbers, but column {str(name)[:60]!r} holds none; drop it, or pass codes")
-    return np.stack([as_numbers(frame.iloc[:, i]) for i in range(frame.shape[1])], 1) if frame.shape[1] else np.zeros((len(frame), 0))
+def _of_frame(frame: Any) -> Tensor:
+    """The numbers (n, d) of a data frame, int64 if all are whole, else float64; InvalidKind where a column holds anything else."""
+    columns = [_column(frame.iloc[:, i], name) for i, name in enumerate(frame.columns)]
+    if not columns:
+        return torch.zeros(len(frame), 0, dtype=torch.float64)
+    if any(column.dtype != torch.int64 for column in columns):
+        for column in columns:
+            warn_of_rounding(column)
+        columns = [column.to(torch.float64) for column in columns]
+    return torch.stack(columns, 1)
+
+
+def _column(series: Any, name: Any) -> Tensor:
+    """The numbers (n,) of a column, int64 if they are whole, else float64."""
+    kind = kind_of(series)
+    if kind not in ("integer", "continuous"):
+        raise InvalidKind(f"samples must be numbers, but column {str(name)[:60]!r} holds none; drop it, or pass codes")
+    if kind == "continuous":
+        return tensor_over(as_numbers(series))
+    return tensor_over(series.to_numpy(dtype=np.uint64 if str(series.dtype).lower().startswith("uint") else np.int64))
 
 
 def _of_list(x: Any) -> Any:
@@ -164,7 +192,9 @@ def scaled(x: Any, *, low: float | None = None, high: float | None = None) -> Fe
     For images, low and high are the ends of their range; those seen if not given. Constant coordinates are measured in the mean
     standard deviation of the others.
     """
-    x = rows(x).to(torch.float64)
+    x = rows(x)
+    origin = origin_of(x) if x.ndim == 2 else None
+    x = less(x, origin)
     if x.ndim == 2:
         shift, scale = standard(x)
         said = "each coordinate standardised"
@@ -173,7 +203,7 @@ def scaled(x: Any, *, low: float | None = None, high: float | None = None) -> Fe
         scale = (x.max() if high is None else torch.tensor(high, dtype=torch.float64)) - shift
         said = f"[{float(shift):g}, {float(shift + scale):g}] to [0, 1]"
         scale = torch.where(scale > 0, scale, 1.0)
-    return Features("scaled", digest([shift, scale]), lambda u: ((u - shift) / scale).flatten(1), said)
+    return Features("scaled", digest(_known(origin, shift, scale)), lambda u: ((u - shift) / scale).flatten(1), said, origin=origin)
 
 
 def pca(x: Any, k: int = 50) -> Features:
@@ -181,15 +211,18 @@ def pca(x: Any, k: int = 50) -> Features:
     from pushforward.models.classical.pca import PCA
 
     require_positive(k=k)
-    flat = rows(x).flatten(1).to(torch.float64)
+    x = rows(x)
+    origin = origin_of(x)
+    flat = less(x, origin).flatten(1)
     kept = min(k, flat.shape[1], len(flat) - 1)
     if kept < 1:
         raise ShapeMismatch(f"components need at least two rows of the real data, got {len(flat)}; bring more")
     model = PCA(kept).fit(flat)
     mean, axes = model.mean_, model.components_
     share = float(model.explained_variance_ratio_.sum())
+    made = digest(_known(origin, mean, axes))
     return Features(
-        f"pca({kept})", digest([mean, axes]), lambda u: (u.flatten(1) - mean) @ axes.T, facts={"explained": share}, rounding=8 * ROUNDING
+        f"pca({kept})", made, lambda u: (u.flatten(1) - mean) @ axes.T, facts={"explained": share}, rounding=8 * ROUNDING, origin=origin
     )
 
 
@@ -277,7 +310,11 @@ def named(
         return efficientnet(low=0.0 if low is None else low, high=255.0 if high is None else high, device=device)
     if name == "scaled":
         return scaled(real, low=low, high=high)
-    return raw() if name == "raw" else pca(real, int(number or 50))
+    return raw().about(rows(real)) if name == "raw" else pca(real, int(number or 50))
+
+
+def _known(origin: Tensor | None, *rest: Tensor) -> tuple[Tensor, ...]:
+    return rest if origin is None else (origin, *rest)
 
 
 def _rounding(weights: Tensor) -> float:

@@ -25,6 +25,7 @@ from pushforward.core.errors import ShapeMismatch
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features
+from pushforward.metrics.gauge import exponent_of, in_units, power_of_two
 from pushforward.metrics.pairs import Pair, seed_of, warn_of_few_rows
 
 __all__ = ["fid", "frechet_distance"]
@@ -47,10 +48,9 @@ def fid(real: Any, generated: Any, *, features: Features | None = None, rng: Rng
         warn_of_few_rows("fid", note)
         details = {"note": note}
     one, two = pair.centred()
-    square = pair.gauge.scale * pair.gauge.scale  # infinite where ** would raise
     value = _distance(one, two)
-    bias = _bias(one, two, value, rng) * square
-    error, value = _error(one, two) * square, value * square
+    found = [value, _error(one, two), _bias(one, two, value, rng)]
+    value, error, bias = in_units("fid", found, 2 * exponent_of(pair.gauge.scale)).tolist()
     return pair.record("fid", value, error, bias=bias, without_bias=value - bias, seed=seed_of(rng), **details)
 
 
@@ -61,9 +61,13 @@ def frechet_distance(mean: Tensor, covariance: Tensor, other_mean: Tensor, other
         shapes = [tuple(t.shape) for t in (mean, covariance, other_mean, other_covariance)]
         raise ShapeMismatch(f"expected means (d,) and covariances (d, d) of one dimension, got {shapes}")
     m, s, other_m, other_s = (t.detach().to("cpu", torch.float64) for t in (mean, covariance, other_mean, other_covariance))
+    gap = m - other_m
+    unit = power_of_two(max(float(gap.abs().max()), *(math.sqrt(float(each.abs().max())) for each in (s, other_s)))) if d else 1.0
+    gap, s, other_s = gap / unit, s / unit / unit, other_s / unit / unit  # whose products are representable at any scale
     root = _root(s)
     trace = torch.linalg.eigvalsh(_symmetric(root @ other_s @ root)).clamp_min(0).sqrt().sum()
-    return max(0.0, float((m - other_m).square().sum() + s.trace() + other_s.trace() - 2 * trace))
+    value = max(0.0, float(gap.square().sum() + s.trace() + other_s.trace() - 2 * trace))
+    return float(in_units("the Fréchet distance", [value], 2 * exponent_of(unit))[0])
 
 
 def _distance(x: Tensor, other: Tensor) -> float:

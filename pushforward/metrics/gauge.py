@@ -7,18 +7,23 @@ to float64, a common centre is subtracted and the rest divided by a common scale
   distances stay equal.
 * The scale is a power of two, so that dividing by it rounds nothing. All numbers then lie in [-1, 1].
 
-Metrics in units of the features are multiplied back. Nothing here is compared with an absolute number.
+Metrics in units of the features are multiplied back (`in_units`), or refused where float64 cannot hold them. Nothing here is compared
+with an absolute number.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Gauge", "power_of_two", "standard"]
+from pushforward.core.errors import InvalidValue
+
+__all__ = ["Gauge", "in_units", "power_of_two", "exponent_of", "standard"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +48,7 @@ class Gauge:
             mean = x[0]
         centre = x.gather(0, (x - mean).abs().argmin(0, keepdim=True))[0]
         reach = max(float((each - centre).abs().max()) if each.numel() else 0.0 for each in (x, *others))
+        _require_span(reach)
         return cls(centre, power_of_two(reach))
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -63,6 +69,35 @@ def power_of_two(reach: float) -> float:
     return math.ldexp(1.0, min(math.frexp(reach)[1], 1023)) if 0 < reach < math.inf else 1.0
 
 
+def exponent_of(power: float) -> int:
+    """e of a power of two 2^e."""
+    return math.frexp(power)[1] - 1
+
+
+def in_units(quantity: str, values: Sequence[float] | Tensor, exponent: int) -> Tensor:
+    """Values of a metric (a number and its error bar, say) times 2^exponent, float64, NaN staying NaN.
+
+    Raises InvalidValue where one is beyond float64, or all that are not 0 are below it.
+    """
+    given = torch.as_tensor(values, dtype=torch.float64).cpu()
+    with np.errstate(over="ignore", under="ignore"):
+        found = torch.from_numpy(np.ldexp(given.numpy(), exponent))
+    largest = float(given.nan_to_num(0.0, math.inf, math.inf).abs().max())
+    most = float(found.nan_to_num(0.0, math.inf, math.inf).abs().max())
+    if math.isinf(most) or (largest > 0 and most < torch.finfo(torch.float64).tiny):
+        size = f" (about 1e{math.log10(largest) + exponent * math.log10(2):+.0f})" if math.isfinite(largest) else ""
+        which = "large" if math.isinf(most) else "small"
+        raise InvalidValue(
+            f"{quantity} of these features is too {which} for float64{size}; change their units, or pass features=scaled(real)"
+        )
+    return found
+
+
+def _require_span(*reaches: float) -> None:
+    if math.inf in reaches:
+        raise InvalidValue("the samples differ by more than float64 holds, 1.8e308; change their units: divide all by 1e10, say")
+
+
 def standard(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (d,) of every coordinate of x (n, d), float64, at any offset and in any unit.
 
@@ -71,6 +106,7 @@ def standard(x: Tensor) -> tuple[Tensor, Tensor]:
     """
     u = x - x[0]
     reach = u.abs().amax(0)
+    _require_span(float(reach.max()) if reach.numel() else 0.0)
     varied = reach > 0
     v = u / torch.where(varied, reach, 1.0)
     scale = v.std(0, correction=0) * reach

@@ -12,6 +12,7 @@ r"""Squared distance between the mean embeddings of two laws under a kernel k, w
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features
+from pushforward.metrics.gauge import exponent_of, in_units, power_of_two
 from pushforward.metrics.neighbours import BLOCK_NUMBERS
 from pushforward.metrics.pairs import Pair, seed_of, warn_of_few_rows
 
@@ -46,19 +48,20 @@ def kid(real: Any, generated: Any, *, features: Features | None = None, block: i
         raise InvalidValue(f"block must be a whole number of at least 2, as a block compares its rows with each other; got {block}")
     pair = Pair.of(real, generated, features, data)
     fewest, stream = min(len(pair.real), len(pair.generated)), generator(rng)
-    centre = pair.gauge.centre
-    one, two = (x[permutation(len(x), rng=stream)] - centre for x in (pair.real, pair.generated))
+    kernel = _Cubic.of(pair)
+    one, two = ((x[permutation(len(x), rng=stream)] - pair.gauge.centre) / kernel.unit for x in (pair.real, pair.generated))
     if fewest < 2 * LEAST_BLOCKS:
         note = f"only {fewest} rows: the kernel distance and its error bar are rough; bring {2 * LEAST_BLOCKS} or more"
         warn_of_few_rows("kid", note)
         together = torch.cat([one, two])
-        kernel = _cubic(together, together, centre)
-        value = float(_unbiased(kernel[: len(one), : len(one)], kernel[len(one) :, len(one) :], kernel[: len(one), len(one) :]))
-        return pair.record("kid", value, _error(kernel, len(one)), blocks=1, seed=seed_of(rng), note=note)
+        k = kernel(together, together)
+        mean = float(_unbiased(k[: len(one), : len(one)], k[len(one) :, len(one) :], k[: len(one), len(one) :]))
+        value, error = in_units("kid", [mean, _error(k, len(one))], kernel.exponent).tolist()
+        return pair.record("kid", value, error, blocks=1, seed=seed_of(rng), note=note)
     count = max(LEAST_BLOCKS, fewest // int(block))
     parts = zip(*(x.tensor_split(count) for x in (one, two)))
-    values = torch.stack([_unbiased(*(_cubic(u, v, centre) for u, v in ((a, a), (b, b), (a, b)))) for a, b in parts])
-    return pair.mean("kid", values, blocks=count, seed=seed_of(rng))
+    values = torch.stack([_unbiased(*(kernel(u, v) for u, v in ((a, a), (b, b), (a, b)))) for a, b in parts])
+    return pair.mean("kid", in_units("kid", values, kernel.exponent), blocks=count, seed=seed_of(rng))
 
 
 def mmd(
@@ -104,17 +107,43 @@ def median_distance(x: Tensor, most: int = 1000) -> float:
     return float(squares[above[0], above[1]].sqrt().median()) if len(some) > 1 else 0.0
 
 
-def _cubic(x: Tensor, y: Tensor, centre: Tensor) -> Tensor:
-    """(xᵀy/d + 1)³ of rows x + c (b, d) and y + c (m, d), less all terms in x alone or y alone, which cancel in MMD².
+@dataclass(frozen=True, eq=False)
+class _Cubic:
+    """(xᵀy/d + 1)³ of rows x + c and y + c, less all terms in x alone or y alone, which cancel in MMD², for x, y and c of any size.
 
     With a = xᵀy/d, p = cᵀx/d, q = cᵀy/d and s = |c|²/d + 1 the kernel is (a + p + q + s)³. Far from the origin s³ is all that float64
-    would keep of it; without it, and the other terms that cancel, nothing is lost.
+    would keep of it; without it, and the other terms that cancel, nothing is lost. What is left,
+
+        a³ + 3 a² r + 3 a r² + 3 p q (r + s),    r = p + q + s,
+
+    is of sixth degree in large rows and of second degree in small ones. So rows come in parts of a unit t, and for t > 1 the kernel
+    is divided by t⁶, which makes of 1 in s a t⁻²; otherwise by t², which leaves a t² at all that is of a higher degree.
     """
-    d = x.shape[1]
-    a, p, q, s = x @ y.T / d, (x @ centre / d)[:, None], (y @ centre / d)[None], float(centre @ centre) / d + 1
-    rest = p + q + s
-    cube = (a + rest).mul_(rest).mul_(3).addcmul_(a, a).mul_(a)  # a³ + 3 a² rest + 3 a rest²
-    return cube.addcmul_(rest.add_(s).mul_(3 * p), q)
+
+    centre: Tensor
+    unit: float
+
+    @classmethod
+    def of(cls, pair: Pair) -> _Cubic:
+        centre, offset = pair.gauge.centre, pair.features.offset
+        centre = centre if offset is None else centre + offset
+        unit = max(pair.gauge.scale, power_of_two(float(centre.abs().max()) if len(centre) else 0.0))
+        return cls(centre / unit, unit)
+
+    @property
+    def exponent(self) -> int:
+        """The kernel is to be multiplied by 2 to the power of this."""
+        return (6 if self.unit > 1 else 2) * exponent_of(self.unit)
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        """The kernel (b, m) of rows (b, d) and (m, d), which are in parts of the unit and less the centre."""
+        d, c = x.shape[1], self.centre
+        higher = 1.0 if self.unit > 1 else self.unit * self.unit
+        one = 1 / self.unit / self.unit if self.unit > 1 else 1.0
+        a, p, q, s = x @ y.T / d, (x @ c / d)[:, None], (y @ c / d)[None], higher * float(c @ c) / d + one
+        rest = (p + q).mul_(higher).add_(s)
+        cube = (higher * a + rest).mul_(rest).mul_(3).addcmul_(a, a, value=higher * higher).mul_(a)
+        return cube.addcmul_(rest.add_(s).mul_(3 * p), q, value=higher)
 
 
 def _unbiased(xx: Tensor, yy: Tensor, xy: Tensor) -> Tensor:

@@ -27,11 +27,15 @@ from pushforward.core.numbers import numeric, tensor_over
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.features import ROUNDING, Features, digest, rows
-from pushforward.metrics.gauge import Gauge
+from pushforward.metrics.gauge import Gauge, exponent_of, in_units
 from pushforward.metrics.neighbours import nearest
 from pushforward.metrics.pairs import Pair, seed_of
+from pushforward.metrics.whole_numbers import beside
 
 __all__ = ["modes", "label_modes", "diversity"]
+
+FAR = 2.0**200
+"""Samples so many times as far from the centres as these are from each other are measured on their own."""
 
 
 def modes(generated: Any, centres: Any, sd: float, *, weights: Any = None, within: float = 3.0, data: str = "") -> list[Record]:
@@ -45,26 +49,24 @@ def modes(generated: Any, centres: Any, sd: float, *, weights: Any = None, withi
     Details hold each number's 'ideal', what a perfect sampler of as many rows has on average.
     """
     require_positive(sd=sd, within=within)
-    x, c = (rows(each).to("cpu", torch.float64) for each in (generated, centres))
+    x, c = (rows(each).cpu() for each in (generated, centres))
     if x.ndim != 2 or c.ndim != 2 or x.shape[1] != c.shape[1]:
         raise ShapeMismatch(f"expected samples (n, d) and centres (K, d) of one d, got {tuple(x.shape)} and {tuple(c.shape)}")
     if not bool(x.isfinite().all()):
         raise InvalidValue("the samples hold NaN or infinity; drop these rows")
     q = _weights(weights, len(c))
     n, share = len(x), _inside(x.shape[1], within)
-    gauge = Gauge.of(c, x)
-    distance, index = nearest(gauge(x), gauge(c))
-    noise = gauge.noise(x, ROUNDING)  # a sample that lies at the limit, up to rounding, counts
-    good = distance <= within * (sd / gauge.scale) + noise
-    made: dict[str, Any] = {"bound": "exact", "data": data or f"{len(c)} centres #{digest([c, q])}"}
+    made, known = beside(x, c)
+    index, good = _belonging(made, known, within * sd)
+    how: dict[str, Any] = {"bound": "exact", "data": data or f"{len(c)} centres #{digest([c.to(torch.float64), q])}"}
     facts = {"features": f"raw; s = {sd:g}, within {within:g} s", "modes": len(c)}
     divergence, error, counts = _reverse_kl(index, q)
     found = len(index[good].unique())
     ideal_found = float((1 - (1 - q * share) ** n).sum())
     return [
-        Record("modes", float(found), n=n, details={**facts, "ideal": ideal_found}, **made),
-        Record.of("high_quality", good.to(torch.float64), details={**facts, "ideal": share}, **made),
-        Record("reverse_kl", divergence, error, "nats", n=n, details={**facts, "ideal": (len(c) - 1) / (2 * n), "counts": counts}, **made),
+        Record("modes", float(found), n=n, details={**facts, "ideal": ideal_found}, **how),
+        Record.of("high_quality", good.to(torch.float64), details={**facts, "ideal": share}, **how),
+        Record("reverse_kl", divergence, error, "nats", n=n, details={**facts, "ideal": (len(c) - 1) / (2 * n), "counts": counts}, **how),
     ]
 
 
@@ -114,11 +116,24 @@ def diversity(
     one, two = (x[permutation(len(x), rng=stream)[:n]] for x in pair.centred())
     found = []
     for name, measure in (("pairwise_distance", _pairwise), ("neighbour_distance", _to_nearest)):
-        real_values, values = (measure(x) * pair.gauge.scale for x in (one, two))
+        real_values, values = (in_units(name, measure(x), exponent_of(pair.gauge.scale)) for x in (one, two))
         mean = float(real_values.mean())
         ratio = float(values.mean()) / mean if mean > 0 else math.nan
         found.append(pair.mean(name, values, ideal=mean, ratio=ratio, rows=n, seed=seed_of(rng)))
     return found
+
+
+def _belonging(x: Tensor, c: Tensor, radius: float) -> tuple[Tensor, Tensor]:
+    """The nearest of the centres c (K, d) to each row x (n, d), and whether it lies within the radius, up to rounding."""
+    index, good = torch.zeros(len(x), dtype=torch.int64), torch.zeros(len(x), dtype=torch.bool)
+    near = Gauge.of(c)
+    far = (x - near.centre).abs().amax(1) > FAR * max(near.scale, radius)  # whose unit leaves nothing of the others' squares
+    for some in (~far, far):
+        if bool(some.any()):
+            gauge = Gauge.of(c, x[some])
+            distance, index[some] = nearest(gauge(x[some]), gauge(c))
+            good[some] = distance <= radius / gauge.scale + gauge.noise(x[some], ROUNDING)
+    return index, good
 
 
 def _pairwise(x: Tensor) -> Tensor:

@@ -42,8 +42,8 @@ class Pair:
     @classmethod
     def of(cls, real: Any, generated: Any, features: Features | None = None, data: str = "", *, least: int = 2) -> Pair:
         """The features of both sets; ShapeMismatch or InvalidValue where they do not fit each other."""
-        features = raw() if features is None else features
         given, made = rows(real), rows(in_order_of(generated, real))
+        features = (raw() if features is None else features).about(given, made)
         require_alike(given, made)
         one, two = features(given), features(made)
         if one.shape[1] != two.shape[1]:

@@ -22,6 +22,7 @@ from pushforward.core.records import Record
 from pushforward.metrics.classifiers import learn
 from pushforward.metrics.features import Features, names_of, raw, rows
 from pushforward.metrics.pairs import Pair, seed_of
+from pushforward.metrics.whole_numbers import less
 
 __all__ = ["c2st", "ks", "ks_to_law"]
 
@@ -78,7 +79,7 @@ def ks_to_law(law: Callable[[Tensor], Tensor], generated: Any, *, name: str) -> 
         law: (m,) float64, sorted, to P(X ≤ x), (m,).
         name: what records call the law.
     """
-    x = rows(generated).to(torch.float64)
+    x = less(rows(generated), None)
     if x.shape[1:] != (1,):
         raise ShapeMismatch(f"a law on the line needs numbers (m,) or (m, 1), got {tuple(x.shape)}; pass one column")
     x = x[:, 0].sort().values
