@@ -24,16 +24,19 @@ with as many pixels cropped from every side as the scale factor).
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
-from pushforward.core.random import Rng
+from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, quoted, shown
+from pushforward.core.numbers import plain, whole
+from pushforward.core.random import Rng, generator
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features, rows
 from pushforward.metrics.layouts import require_alike
@@ -51,80 +54,90 @@ STEPS = 256
 BLOCK_NUMBERS = 1 << 22
 
 
-def psnr(
-    real: Any,
-    generated: Any,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    channel: str = "all",
-    crop: int = 0,
-    rng: Rng = 0,
-    data: str = "",
-) -> Record:
-    """Peak signal-to-noise ratio, dB, of images (n, channels, height, width) for their originals, row by row.
+@runtime_checkable
+class PairedMetric(Protocol):
+    """A metric of images row by row, whatever the features: see `paired`."""
+
+    __name__: str
+
+    def __call__(
+        self,
+        real: Any,
+        generated: Any,
+        *,
+        low: float | None = None,
+        high: float | None = None,
+        channel: str = "all",
+        crop: int = 0,
+        rng: Rng = 0,
+        data: str = "",
+    ) -> Record: ...
+
+
+ARGUMENTS = """
 
     Arguments:
+        real, generated: originals and their likenesses (n, channels, height, width), row by row.
         low, high: the ends of the range of values; if not given 0..255 for bytes and whole numbers above 2, 0..1 or -1..1 for fractions.
         channel: 'all' or 'y', the luma of colour images (grey ones are taken as they are).
         crop: pixels left out on every side.
         rng: for the signature shared by all metrics; nothing is drawn.
+        data: what the images are, for the record.
 
-    Raises ShapeMismatch for sets that are not pairs of images, InvalidValue for a range that cannot be told.
+    Raises ShapeMismatch for sets that are not pairs of images, InvalidValue for a range that cannot be told, InvalidKind for an
+    argument of another kind.
     """
-    pair = _Images.of(real, generated, low, high, channel, crop, data)
+
+
+def paired(measure: Callable[[_Images], Record]) -> PairedMetric:
+    """A metric of images row by row from what it makes of the pairs; the arguments and their description are those of all of them."""
+
+    def metric(
+        real: Any,
+        generated: Any,
+        *,
+        low: float | None = None,
+        high: float | None = None,
+        channel: str = "all",
+        crop: int = 0,
+        rng: Rng = 0,
+        data: str = "",
+    ) -> Record:
+        if rng is not None and not isinstance(rng, (np.random.Generator, np.random.RandomState)):  # from which it would draw
+            generator(rng)
+        return measure(_Images.of(real, generated, low, high, channel, crop, data))
+
+    for name in ("__name__", "__qualname__", "__module__"):
+        setattr(metric, name, getattr(measure, name))
+    metric.__doc__ = (measure.__doc__ or "").rstrip() + ARGUMENTS
+    return metric
+
+
+@paired
+def psnr(pair: _Images) -> Record:
+    """Peak signal-to-noise ratio, dB."""
     errors = pair.each(lambda x, y: (x - y).square().flatten(1).mean(1))
     values = -10 * errors.log10()
     return replace(pair.record("psnr", values, "", identical=int((errors == 0).sum())), unit="dB")
 
 
-def ssim(
-    real: Any,
-    generated: Any,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    channel: str = "all",
-    crop: int = 0,
-    rng: Rng = 0,
-    data: str = "",
-) -> Record:
-    """Structural similarity as Wang et al. (2004) have it, of images of 11×11 pixels at least; 1 is best. Arguments as for `psnr`."""
-    pair = _Images.of(real, generated, low, high, channel, crop, data)
+@paired
+def ssim(pair: _Images) -> Record:
+    """Structural similarity as Wang et al. (2004) have it, of images of 11×11 pixels at least; 1 is best."""
     pair.require(SIDE, "SSIM's window", "psnr or ssim_daala")
     values = pair.each(lambda x, y: _wang(x, y)[0])
     return pair.record("ssim", values, f"Wang et al. 2004: Gaussian {SIDE}×{SIDE}, sigma {SIGMA}, K = .01, .03", ideal=1.0)
 
 
-def ssim_daala(
-    real: Any,
-    generated: Any,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    channel: str = "all",
-    crop: int = 0,
-    rng: Rng = 0,
-    data: str = "",
-) -> Record:
-    """Structural similarity as daala's `dump_ssim` has it: a window that grows with the image; 1 is best. Arguments as for `psnr`."""
-    pair = _Images.of(real, generated, low, high, channel, crop, data)
+@paired
+def ssim_daala(pair: _Images) -> Record:
+    """Structural similarity as daala's `dump_ssim` has it: a window that grows with the image; 1 is best."""
     return pair.record("ssim_daala", pair.each(_daala), "daala: Gaussian, sigma 1.5 H/256, cut at borders, K = .01, .03", ideal=1.0)
 
 
-def ms_ssim(
-    real: Any,
-    generated: Any,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    channel: str = "all",
-    crop: int = 0,
-    rng: Rng = 0,
-    data: str = "",
-) -> Record:
-    """Multi-scale structural similarity of images of 161×161 pixels at least; 1 is best. Arguments as for `psnr`."""
-    pair = _Images.of(real, generated, low, high, channel, crop, data)
+@paired
+def ms_ssim(pair: _Images) -> Record:
+    """Multi-scale structural similarity of images of 161×161 pixels at least; 1 is best."""
     pair.require((SIDE - 1) * 2 ** (len(SCALES) - 1) + 1, "the window at the fifth scale", "ssim")
     weights = " ".join(f"{w:g}" for w in SCALES)
     return pair.record("ms_ssim", pair.each(_multi_scale), f"Wang et al. 2003: five scales, weights {weights}, 2×2 means", ideal=1.0)
@@ -175,7 +188,9 @@ class _Images:
     data: str
 
     @classmethod
-    def of(cls, real: Any, generated: Any, low: float | None, high: float | None, channel: str, crop: int, data: str) -> _Images:
+    def of(cls, real: Any, generated: Any, low: Any, high: Any, channel: Any, crop: Any, data: Any) -> _Images:
+        crop = _require_kinds(channel, crop, data)
+        low, high = _end("low", low), _end("high", high)
         x, y = rows(real), rows(generated)
         require_alike(x, y)
         x, y = (each[:, None] if each.ndim == 3 else each for each in (x, y))
@@ -189,13 +204,11 @@ class _Images:
                 f"images are compared one by one with their originals: expected {tuple(x.shape)}, got {tuple(y.shape)}; "
                 "pass pairs of one size"
             )
-        if channel not in ("all", "y") or (channel == "y" and x.shape[1] == 4):
+        if channel == "y" and x.shape[1] == 4:
+            raise InvalidValue("channel 'y' is the luma of images of 1 or 3 channels, got images of 4; pass channel='all'")
+        if 2 * crop >= min(x.shape[2:]):
             raise InvalidValue(
-                f"channel must be 'all', or 'y' for 1 or 3 channels, got {channel[:40]!r} for {x.shape[1]}; pass one of these"
-            )
-        if crop < 0 or 2 * crop >= min(x.shape[2:]):
-            raise InvalidValue(
-                f"crop must leave something of {x.shape[2]}×{x.shape[3]} pixels, got {str(crop)[:40]}; pass the scale factor, say"
+                f"crop must leave something of {x.shape[2]}×{x.shape[3]} pixels, got {shown(crop)}; pass the scale factor, say"
             )
         for name, each in (("real", x), ("generated", y)):
             if not bool(each.isfinite().all()):
@@ -232,13 +245,37 @@ class _Images:
         return replace(found, details={"features": f"{space}; {settings}" if settings else space, **facts})
 
 
+def _require_kinds(channel: Any, crop: Any, data: Any) -> int:
+    """The crop as a whole number; InvalidKind or InvalidValue for a channel, a crop or a name that is none."""
+    if not isinstance(channel, str):
+        raise InvalidKind(f"channel must be 'all' or 'y', got {quoted(channel)}; pass one of these")
+    if channel not in ("all", "y"):
+        raise InvalidValue(f"channel must be 'all' or 'y', got {quoted(channel)}; pass one of these")
+    if not isinstance(data, str):
+        raise InvalidKind(f"data must be a text that says what the images are, got {quoted(data)}; pass data='CIFAR-10', say")
+    return whole(crop, "crop")
+
+
+def _end(name: str, value: Any) -> float | None:
+    """An end of the range of values as a number; InvalidKind or InvalidValue where it is none."""
+    number = plain(value)
+    if number is None:
+        return None
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise InvalidKind(f"{name} must be a number, got {quoted(value)}; pass low=0, high=255, say")
+    if not abs(number) <= sys.float_info.max:
+        raise InvalidValue(f"{name} must be finite, got {shown(number)}; pass low=0, high=255, say")
+    return float(number)
+
+
 def _ends(x: Tensor, low: float | None, high: float | None) -> tuple[float, float]:
     """The ends of the range of values: those given, or the usual ones that the originals lie between."""
     if (low is None) != (high is None):
         raise InvalidValue(f"the range of values has two ends, got low={low} and high={high}; pass both")
     if low is not None and high is not None:
-        require_positive(**{"high - low": float(high) - float(low)})
-        return float(low), float(high)
+        if not 0 < high - low < math.inf:
+            raise InvalidValue(f"images need a range with low < high, got {low:g} and {high:g}; pass low=0, high=255, say")
+        return low, high
     least, most = float(x.min()), float(x.max())
     whole = not x.is_floating_point() or bool((x == x.round()).all())
     if x.dtype == torch.uint8 and most == 1:  # binary images, as everywhere

@@ -8,9 +8,11 @@ from pushforward.core.errors import ShapeMismatch
 
 __all__ = ["require_alike"]
 
+HALF = 0.5
+
 
 def require_alike(real: Tensor, generated: Tensor, names: tuple[str, str] = ("real", "generated")) -> None:
-    """Raise ShapeMismatch where images or clips (n, *shape) have their axes in another order, or levels meet fractions of them."""
+    """Raise ShapeMismatch for images or clips (n, *shape) with their axes in another order, or of other ranges: 0..255, 0..1 and -1..1."""
     one, two = tuple(real.shape[1:]), tuple(generated.shape[1:])
     if len(one) == len(two) > 1 and one != two and real[0].numel() == generated[0].numel():
         raise ShapeMismatch(
@@ -19,20 +21,32 @@ def require_alike(real: Tensor, generated: Tensor, names: tuple[str, str] = ("re
         )
     if max(len(one), len(two)) < 2 or not real.numel() or not generated.numel():
         return
-    scales = [_scale(real), _scale(generated)]
-    if set(scales) == {"levels", "fractions"}:
-        ends = [f"{float(x.min()):g}..{float(x.max()):g}" for x in (real, generated)]
-        seem = "divided" if scales[1] == "fractions" else "not divided"
-        raise ShapeMismatch(
-            f"{names[0]} images have values {ends[0]}, {names[1]} ones {ends[1]}, which look {seem} by the "
-            "highest level; bring both to one range"
-        )
+    scales = [_scales(real), _scales(generated)]
+    ends = [f"{float(x.min()):g}..{float(x.max()):g}" for x in (real, generated)]
+    said = f"{names[0]} images have values {ends[0]}, {names[1]} ones {ends[1]}"
+    for i in (0, 1):
+        here, there = scales[i], scales[1 - i]
+        if "levels" in here and "fractions" in there:
+            seem = "divided" if i == 0 else "not divided"
+            raise ShapeMismatch(f"{said}, which look {seem} by the highest level; bring both to one range")
+        if "signed" in here and "unsigned" in there:
+            raise ShapeMismatch(f"{said}, one range -1..1 and the other 0..1; bring both to one range: (x + 1) / 2 makes 0..1 of -1..1")
 
 
-def _scale(x: Tensor) -> str:
-    """'levels' (whole numbers, some above 2), 'fractions' (broken numbers in -1..1) or '' where it cannot be told."""
+def _scales(x: Tensor) -> set[str]:
+    """Which of these the values of images look like; none where it cannot be told.
+
+    'levels': whole numbers, some above 2. 'fractions': broken numbers in -1..1. 'signed': -1..1 with values below -½, broken or ±1
+    throughout. 'unsigned': values in 0..1 that span more than half of it. What passes 0 or 1 by a little, as that of a model without
+    bounds does, is neither of the last two.
+    """
     low, high = float(x.min()), float(x.max())
-    if low >= -1 and high <= 1:
-        return "fractions" if x.is_floating_point() and bool((x != x.round()).any()) else ""
     whole = not x.is_floating_point() or bool((x == x.round()).all())
-    return "levels" if low >= 0 and high > 2 and whole else ""
+    if not (low >= -1 and high <= 1):
+        return {"levels"} if low >= 0 and high > 2 and whole else set()
+    found = set() if whole else {"fractions"}
+    if low < -HALF and (not whole or bool((x.abs() == 1).all())):
+        found.add("signed")
+    elif low >= 0 and high - low > HALF:
+        found.add("unsigned")
+    return found

@@ -152,6 +152,11 @@ UNLIKE = {
     "levels and fractions": (BYTES, FRACTIONS, "one range"),
     "whole floats and fractions": (BYTES.float(), FRACTIONS, "one range"),
     "levels and signed fractions": (BYTES, 2 * FRACTIONS - 1, "one range"),
+    "fractions and signed ones": (FRACTIONS, 2 * FRACTIONS - 1, "one range"),
+    "binary and signed": (FRACTIONS.round().to(torch.uint8), 2 * FRACTIONS - 1, "one range"),
+    "binary and signs": (FRACTIONS.round(), 2 * FRACTIONS.round() - 1, "one range"),
+    "fractions and signs": (FRACTIONS, 2 * FRACTIONS.round() - 1, "one range"),
+    "fractions, flattened, and signed ones": (FRACTIONS.flatten(1), 2 * FRACTIONS - 1, "one range"),
     "channels last": (FRACTIONS, LAST, "channels, height, width"),
     "wide and tall": (FRACTIONS[:, :, :4], FRACTIONS[:, :, :, :4], "channels, height, width"),
     "levels, flattened, and fractions": (BYTES.flatten(1), FRACTIONS, "one range"),
@@ -177,7 +182,7 @@ IMAGES: dict[str, Callable[[Any, Any], Any]] = {
 @pytest.mark.parametrize("swapped", [False, True])
 def test_images_that_are_unlike_are_refused(metric: str, case: str, swapped: bool) -> None:
     one, other, said = UNLIKE[case]
-    if metric == "divergence" and one.ndim == 2:
+    if metric == "divergence" and 2 in (one.ndim, other.ndim):
         return  # repeated along four axes above
     one, other = (other, one) if swapped else (one, other)
     with warnings.catch_warnings():
@@ -192,7 +197,11 @@ ALIKE = {
     "bytes": (BYTES, BYTES.flip(0)),
     "bytes and whole floats": (BYTES, BYTES.flip(0).float()),
     "fractions": (FRACTIONS, FRACTIONS.flip(0)),
-    "fractions and signed ones": (FRACTIONS, 2 * FRACTIONS - 1),
+    "a little below 0 and above 1": (FRACTIONS, 1.1 * FRACTIONS - 0.05),
+    "a little below 0": (FRACTIONS, 1.1 * FRACTIONS - 0.1),
+    "signed and grey": (2 * FRACTIONS - 1, 0.2 * FRACTIONS),
+    "signed, both": (2 * FRACTIONS - 1, 2 * FRACTIONS.flip(0) - 1),
+    "of three values": (FRACTIONS.round(), (2 * FRACTIONS - 1).round()),
     "binary and fractions": (FRACTIONS.round(), FRACTIONS),
     "binary and levels": (FRACTIONS.round(), BYTES),
     "channels last, both": (LAST, LAST.flip(0)),

@@ -159,6 +159,15 @@ def test_what_is_rounded_is_warned_of(case: str) -> None:
         ROUNDED[case]()
 
 
+@pytest.mark.filterwarnings("ignore::pushforward.core.errors.DataWarning")
+def test_differences_beyond_64_bits_do_not_wrap_around() -> None:
+    x = np.array([[-(2**63) + 1], [2**63 - 1]] * 2)
+    assert diversity(x, x)[1].value == 0
+    y = np.array([[2**63 - 1], [-(2**62) - 1]])
+    gap = float(np.mean([r.details["ideal"] for r in diversity(y, y)]))
+    assert gap == pytest.approx(2**63 + 2**62)
+
+
 @pytest.mark.parametrize(
     "x",
     [[[2**60], [2**70]], [[2**53 - 1], [0.5]], [[1e300], [2.5]], X.tolist(), [[True], [False]]],

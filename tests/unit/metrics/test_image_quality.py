@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidValue, ShapeMismatch
+from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
 from pushforward.core.records import unlike
 from pushforward.metrics.classifiers import classifier
 from pushforward.metrics.features import raw
@@ -222,7 +224,7 @@ def test_bicubic_super_resolution_of_set5() -> None:
         ((uniform(3, 1, 8, 8) * 255).to(torch.uint8), uniform(3, 1, 8, 8), {}, "one range"),
         (uniform(3, 1, 8, 8) * 300, uniform(3, 1, 8, 8) * 300, {}, "pass low and high"),
         (uniform(3, 1, 8, 8), uniform(3, 1, 8, 8), {"low": 0.0}, "pass both"),
-        (uniform(3, 1, 8, 8), uniform(3, 1, 8, 8), {"low": 1.0, "high": 0.0}, "above 0"),
+        (uniform(3, 1, 8, 8), uniform(3, 1, 8, 8), {"low": 1.0, "high": 0.0}, "low < high"),
         (uniform(3, 1, 8, 8), uniform(3, 1, 8, 8), {"crop": 4}, "crop"),
         (uniform(3, 1, 8, 8), uniform(3, 1, 8, 8), {"crop": -1}, "crop"),
         (uniform(3, 4, 8, 8), uniform(3, 4, 8, 8), {"channel": "y"}, "channel"),
@@ -302,3 +304,56 @@ def test_binary_images_have_the_range_of_their_values_whatever_their_type() -> N
     stream = torch.Generator().manual_seed(0)
     x, y = (torch.rand(4, 1, 12, 12, generator=stream) > 0.5 for _ in range(2))
     assert psnr(x.to(torch.uint8), y.to(torch.uint8)).value == psnr(x, y).value == psnr(x.double(), y.double()).value
+
+
+SQUARE = uniform(2, 3, 170, 170)
+KINDS = {
+    "channel": (0, None, True, 3.5, b"y", ["y"], torch.ones(2)),
+    "crop": (None, "2", True, [1], 1j),
+    "low": ("0", True, [0.0], 1j),
+    "high": ("255", False, [1.0], torch.ones(2)),
+    "data": (5, None, b"images"),
+    "rng": (True,),
+    "real": ("images", SQUARE.to(torch.complex64)),
+    "generated": ("images", object()),
+}
+VALUES = {
+    "channel": ("", "Y", "red" * 200),
+    "crop": (1.5, math.nan, -1, 85, 10**5000, torch.tensor(1.5)),
+    "low": (math.nan, -math.inf, 10**400, 2.0, 1.0, None),
+    "high": (math.nan, math.inf, 10**400, 0.0, -1, None),
+}
+CASES = [(name, value, error) for table, error in ((KINDS, InvalidKind), (VALUES, InvalidValue)) for name in table for value in table[name]]
+
+
+@pytest.mark.parametrize("quality", PAIRED.values(), ids=list(PAIRED))
+@pytest.mark.parametrize(("name", "value", "error"), CASES, ids=[f"{name}-{i}" for i, (name, *_) in enumerate(CASES)])
+def test_arguments_of_a_wrong_kind_or_value_are_refused_in_one_line(quality: Any, name: str, value: Any, error: type[Exception]) -> None:
+    ends = {"low": 0.0, "high": 1.0} if name in ("low", "high") else {}
+    with pytest.raises(error, match="samples" if name in ("real", "generated") else f"{name}|images need a range") as caught:
+        getattr(quality, "__wrapped__", quality)(**{"real": SQUARE, "generated": SQUARE, **ends, name: value})  # not the tests' own checks
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 320
+
+
+def test_numbers_of_numpy_and_torch_are_arguments_too() -> None:
+    y = SQUARE / 2
+    plain = psnr(SQUARE, y, low=0, high=2, channel="y", crop=2).value
+    quality = getattr(psnr, "__wrapped__", psnr)
+    for number in (np.float32, np.int64, torch.tensor):
+        crop = np.int8(2) if number is np.float32 else number(2)
+        assert quality(SQUARE, y, low=number(0), high=number(2), channel=np.str_("y"), crop=crop, rng=np.int64(3)).value == plain
+
+
+def test_the_signature_is_shared_and_nothing_is_drawn() -> None:
+    first = inspect.signature(psnr)
+    state, stream = torch.random.get_rng_state(), np.random.default_rng(0)
+    for name, quality in PAIRED.items():
+        assert quality.__name__ == name
+        assert inspect.signature(quality) == first
+        assert "crop: pixels left out" in (quality.__doc__ or "")
+        assert pickle.loads(pickle.dumps(quality)) is quality
+        quality(SQUARE, SQUARE, rng=None)
+        quality(SQUARE, SQUARE, rng=stream)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert stream.integers(100) == np.random.default_rng(0).integers(100)
