@@ -60,8 +60,20 @@ class Gauge:
 
         Coordinates that are whole numbers in every row, which float64 holds exactly up to 2^53, are not off at all.
         """
-        exact = ((x == x.round()) & (x.abs() <= 2**53)).all(0) if len(x) else x.new_zeros(x.shape[1], dtype=torch.bool)
-        return torch.where(exact, 0.0, x / self.scale).norm(dim=1) * rounding
+        return torch.where(_exact(x), 0.0, x / self.scale).norm(dim=1) * rounding
+
+    def unit(self, *sets: Tensor) -> float:
+        """What makes whole numbers of sets of rows (n, d) in parts of the scale; 0 where not all numbers are whole and small enough.
+
+        Small enough for the sums of squares of their differences to have 116 bits.
+        """
+        small = 1 <= self.scale <= 2**53 and self.scale * self.scale * len(self.centre) <= 2**114
+        return self.scale if small and all(bool(_exact(x).all()) for x in sets) else 0.0
+
+
+def _exact(x: Tensor) -> Tensor:
+    """Which coordinates (d,) are whole numbers in every row, up to 2^53."""
+    return ((x == x.round()) & (x.abs() <= 2**53)).all(0) if len(x) else x.new_zeros(x.shape[1], dtype=torch.bool)
 
 
 def power_of_two(reach: float) -> float:

@@ -22,7 +22,7 @@ from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features
-from pushforward.metrics.neighbours import merged, nearest
+from pushforward.metrics.neighbours import Points, Whole, merged, nearest, nearest_whole
 from pushforward.metrics.pairs import Pair
 
 __all__ = ["memorising"]
@@ -55,9 +55,8 @@ def memorising(
     pair = Pair.of(train, generated, features, data)
     fresh = pair.more(held_out, train, ("training", "held-out"))
     learnt, drawn, unseen = pair.points(pair.real, pair.generated, fresh)
-    (usual, near_usual), (found, index) = nearest(unseen.x, learnt.x), nearest(drawn.x, learnt.x)
-    noise = torch.cat([drawn.noise + learnt.noise[index], unseen.noise + learnt.noise[near_usual]])
-    found, usual = (merged(torch.cat([found, usual]), noise) * pair.gauge.scale).split([len(found), len(usual)])
+    found, usual, index, ranks = _distances(drawn, unseen, learnt)
+    found, usual = found * pair.gauge.scale, usual * pair.gauge.scale
     limit = float(usual.quantile(quantile))
     closest = found.argsort()[:pairs]
     named = [(int(i), int(index[i]), float(found[i])) for i in closest]
@@ -65,8 +64,24 @@ def memorising(
     near = (found < limit).to(torch.float64)
     said = f"nearest training row, {len(fresh)} held-out rows"
     suspicious = pair.mean("suspicious", near, settings=f"{said}, q = {quantile:g}", ideal=quantile, limit=limit, pairs=named, **facts)
-    value, error = _closer(found, usual)
+    value, error = _closer(*ranks)
     return [pair.record("closer", value, error, settings=said, ideal=0.5, **facts), suspicious]
+
+
+def _distances(drawn: Points, unseen: Points, learnt: Points) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
+    """Distances of drawn and of unseen rows to the nearest learnt one, which that is of the drawn ones, and numbers to rank them by.
+
+    Whole numbers are ranked exactly; of others those that differ by rounding alone are equal.
+    """
+    sizes = [len(drawn), len(unseen)]
+    if drawn.unit:
+        (found, index, exact), (usual, _, others) = nearest_whole(drawn, learnt), nearest_whole(unseen, learnt)
+        first, second = Whole(torch.cat([exact.high, others.high]), torch.cat([exact.low, others.low])).ranks().split(sizes)
+        return found, usual, index, (first, second)
+    (usual, near_usual), (found, index) = nearest(unseen.x, learnt.x), nearest(drawn.x, learnt.x)
+    noise = torch.cat([drawn.noise + learnt.noise[index], unseen.noise + learnt.noise[near_usual]])
+    found, usual = merged(torch.cat([found, usual]), noise).split(sizes)
+    return found, usual, index, (found, usual)
 
 
 def _closer(found: Tensor, usual: Tensor) -> tuple[float, float]:

@@ -4,9 +4,11 @@
 bits (pixel levels, counts, binary codes). For others it cancels; wherever the cancelled digits could decide which row is nearer, or
 whether one lies within a radius, the distance is computed again from the difference. So answers are those of the definition.
 
-Ties: numbers as they came are rounded themselves (0.1 is no binary fraction). Two distances count as equal when they differ by no more
-than that rounding can account for. A ball is open: a row as far from its centre as the radius, up to rounding, is outside. A ball of
-radius 0, around a row that has k equal ones, is its centre alone and holds every row equal to it.
+Ties: numbers as they came are rounded themselves (0.1 is no binary fraction). Two distances count as equal when they differ by no
+more than that rounding can account for. Whole numbers are not rounded: where their squares have more digits than float64 (columns of
+0..2 beside columns of 10^8 and its multiples), what float64 cannot tell apart is compared in integers (`Whole`). A ball is open: a
+row as far from its centre as the radius, up to rounding, is outside. A ball of radius 0, around a row that has k equal ones, is its
+centre alone and holds every row equal to it.
 """
 
 from __future__ import annotations
@@ -14,15 +16,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
 
-__all__ = ["Points", "Balls", "squared_distances", "radii", "nearest", "merged"]
+__all__ = ["Points", "Whole", "Balls", "squared_distances", "radii", "nearest", "nearest_whole", "merged"]
 
 BLOCK_NUMBERS = 1 << 24
+DIGITS = 27
+"""Bits of half a number, whose square fits into 64 with room for a sum over COLUMNS."""
+MASK = (1 << DIGITS) - 1
+COLUMNS = 64
 EPS = torch.finfo(torch.float64).eps
 
 
@@ -32,6 +41,8 @@ class Points:
 
     x: Tensor
     noise: Tensor
+    unit: float = 0.0
+    """A power of two that makes whole numbers of x, which are not off at all; 0 where there is none."""
 
     @classmethod
     def of(cls, x: Tensor) -> Points:
@@ -40,6 +51,66 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @cached_property
+    def whole(self) -> Tensor:
+        """The rows as the whole numbers that they are, int64."""
+        return (self.x * self.unit).to(torch.int64)
+
+    def part(self, rows: slice) -> Points:
+        """Some of the rows."""
+        found = Points(self.x[rows], self.noise[rows], self.unit)
+        if "whole" in self.__dict__:
+            found.__dict__["whole"] = self.whole[rows]
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """Squared distances (n,) of whole numbers, exactly: high 2^54 + low, both int64, low in 0..2^54 - 1."""
+
+    high: Tensor
+    low: Tensor
+
+    @classmethod
+    def between(cls, x: Tensor, y: Tensor) -> Whole:
+        """Of rows x and y (n, d), int64, one by one; differences have at most 54 bits, and the sums of their squares at most 116."""
+        parts = [cls._of(a, b) for a, b in zip(*(z.split(max(1, BLOCK_NUMBERS // (8 * x.shape[1]))) for z in (x, y)))]
+        return cls(torch.cat([p.high for p in parts]), torch.cat([p.low for p in parts]))
+
+    @classmethod
+    def _of(cls, x: Tensor, y: Tensor) -> Whole:
+        high, middle, low = (x.new_zeros(len(x)) for _ in range(3))
+        for a, b in zip(x.split(COLUMNS, 1), y.split(COLUMNS, 1)):  # so many that no sum overflows
+            difference = (a - b).abs()
+            upper, lower = difference >> DIGITS, difference & MASK
+            low = low + (lower * lower).sum(1)
+            middle = middle + 2 * (upper * lower).sum(1) + (low >> DIGITS)
+            high = high + (upper * upper).sum(1) + (middle >> DIGITS)
+            middle, low = middle & MASK, low & MASK
+        return cls(high, (middle << DIGITS) + low)
+
+    def __lt__(self, other: Whole) -> Tensor:
+        return (self.high < other.high) | ((self.high == other.high) & (self.low < other.low))
+
+    def __getitem__(self, index: Any) -> Whole:
+        return Whole(self.high[index], self.low[index])
+
+    def rounded(self, unit: float) -> Tensor:
+        """The nearest float64, in parts of unit²."""
+        return self.high.to(torch.float64) * (2.0 ** (2 * DIGITS) / unit / unit) + self.low.to(torch.float64) / unit / unit
+
+    def ordered(self, *before: Tensor) -> Tensor:
+        """Their order, by what is given (n,) first."""
+        return torch.from_numpy(np.lexsort([x.numpy() for x in (self.low, self.high, *before)]))
+
+    def ranks(self) -> Tensor:
+        """0 for the least, 1 for the next, equal numbers being of one rank: float64 (n,)."""
+        order = self.ordered()
+        up = self[order[:-1]] < self[order[1:]]
+        found = torch.zeros(len(order), dtype=torch.float64)
+        found[order[1:]] = up.cumsum(0).to(torch.float64)
+        return found
 
 
 def squared_distances(x: Tensor, reference: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -54,8 +125,7 @@ def squared_distances(x: Tensor, reference: Tensor) -> Iterator[tuple[slice, Ten
 
 def radii(x: Tensor, k: int) -> Tensor:
     """Squared distance (n,) from each row to its k-th nearest other row."""
-    if not 1 <= k < len(x):
-        raise InvalidValue(f"k must lie between 1 and the number of other rows, {len(x) - 1}, got {k}; bring more rows or lower k")
+    _require_k(k, len(x))
     found, slack, norms = x.new_empty(len(x)), _slack(x), x.norm(dim=1)
     for rows, squares in squared_distances(x, x):
         own = torch.arange(rows.start, rows.stop)
@@ -73,6 +143,37 @@ def radii(x: Tensor, k: int) -> Tensor:
                 values[some] = distances.kthvalue(k, 1).values.square()
         found[rows] = values
     return found
+
+
+def _whole_radii(points: Points, k: int) -> Whole:
+    """The same (n,) of whole numbers, exactly: the k-th of those that the matrix product cannot tell from it."""
+    x, parts = points.x, []
+    slack, norms = _slack(x), x.norm(dim=1)
+    for rows, squares in squared_distances(x, x):
+        own = torch.arange(rows.start, rows.stop)
+        squares[own - rows.start, own] = torch.inf
+        values = squares.kthvalue(k, 1).values
+        margin = 2 * _margin(slack, norms[rows], values)
+        before = torch.count_nonzero(squares < (values - margin)[:, None], 1)
+        row, other = ((squares >= (values - margin)[:, None]) & (squares <= (values + margin)[:, None])).nonzero().T
+        found = Whole.between(points.whole[own[row]], points.whole[other])
+        counts = torch.bincount(row, minlength=len(own))
+        parts.append(found[found.ordered(row)[counts.cumsum(0) - counts + k - 1 - before]])
+    return Whole(torch.cat([p.high for p in parts]), torch.cat([p.low for p in parts]))
+
+
+def nearest_whole(points: Points, reference: Points) -> tuple[Tensor, Tensor, Whole]:
+    """Distance (n,), number (n,) and exact squared distance (n,) of the nearest reference row, of whole numbers."""
+    x, index = points.x, torch.empty(len(points), dtype=torch.int64)
+    slack, norms = _slack(x, reference.x), x.norm(dim=1)
+    for rows, squares in squared_distances(x, reference.x):
+        values = squares.amin(1)
+        row, other = (squares <= (values + 2 * _margin(slack, norms[rows], values))[:, None]).nonzero().T
+        found = Whole.between(points.whole[rows][row], reference.whole[other])
+        counts = torch.bincount(row, minlength=len(values))
+        index[rows] = other[found.ordered(row)[counts.cumsum(0) - counts]]
+    exact = Whole.between(points.whole, reference.whole[index])
+    return exact.rounded(points.unit).sqrt(), index, exact
 
 
 def nearest(x: Tensor, reference: Tensor, *, itself: bool = False) -> tuple[Tensor, Tensor]:
@@ -99,39 +200,52 @@ def nearest(x: Tensor, reference: Tensor, *, itself: bool = False) -> tuple[Tens
 class Balls:
     """Open balls around rows, each up to its k-th nearest other row: they hold what is nearer than the root of `squares`."""
 
-    def __init__(self, centres: Tensor, squares: Tensor, slack: float) -> None:
-        self.centres, self.squares, self.slack = centres, squares, slack
-        margin = _margin(slack, centres.norm(dim=1), squares)
+    def __init__(self, centres: Points, squares: Tensor, slack: float, exact: Whole | None = None) -> None:
+        self.points, self.centres, self.squares, self.slack, self.exact = centres, centres.x, squares, slack, exact
+        margin = _margin(slack, self.centres.norm(dim=1), squares)
         self.sure, self.perhaps = squares - margin, squares + margin
 
     @classmethod
     def of(cls, points: Points, k: int, *others: Points) -> Balls:
         """The balls of k-th neighbours, to be asked about these other points too."""
-        slack, squares = _slack(points.x, *(p.x for p in others)), radii(points.x, k)
+        slack = _slack(points.x, *(p.x for p in others))
+        _require_k(k, len(points))
+        if slack and points.unit:
+            exact = _whole_radii(points, k)
+            exact = Whole(exact.high, torch.where(exact.high == 0, exact.low.clamp_min(1), exact.low))
+            return cls(points, exact.rounded(points.unit), slack, exact)
+        squares = radii(points.x, k)
         tiny = torch.finfo(squares.dtype).tiny
         if slack == 0 and max(float(p.noise.max()) for p in (points, *others)) < 2.0 ** -_bits(points.x.shape[1]) / 4:
-            return cls(points.x, squares.clamp_min(tiny), slack)
+            return cls(points, squares.clamp_min(tiny), slack)
         radius = squares.sqrt()
         noise = points.noise + 8 * EPS * radius
         limit = torch.where(radius > 2 * noise, radius - noise, noise)
-        return cls(points.x, limit.square().clamp_min(tiny), slack)
+        return cls(points, limit.square().clamp_min(tiny), slack)
 
     def part(self, rows: slice) -> Balls:
         """Some of the balls."""
-        return Balls(self.centres[rows], self.squares[rows], self.slack)
+        return Balls(self.points.part(rows), self.squares[rows], self.slack, None if self.exact is None else self.exact[rows])
 
-    def hold(self, points: Tensor, squares: Tensor) -> Tensor:
+    def hold(self, points: Points, squares: Tensor) -> Tensor:
         """Whether points (b, d) lie in the balls (n,), given their squared distances by matrix product (b, n): bool (b, n)."""
         inside = squares < self.sure
         if self.slack:
             maybe = squares <= self.perhaps
             if torch.count_nonzero(maybe) != torch.count_nonzero(inside):
                 asked = (maybe & ~inside).nonzero()
-                for pairs in asked.split(max(1, BLOCK_NUMBERS // points.shape[1])):
+                for pairs in asked.split(max(1, BLOCK_NUMBERS // self.centres.shape[1])):
                     row, ball = pairs[:, 0], pairs[:, 1]
-                    exact = (points[row] - self.centres[ball]).square().sum(1)
-                    inside[row, ball] = exact < self.squares[ball]
+                    if self.exact is not None:
+                        inside[row, ball] = Whole.between(points.whole[row], self.points.whole[ball]) < self.exact[ball]
+                    else:
+                        inside[row, ball] = (points.x[row] - self.centres[ball]).square().sum(1) < self.squares[ball]
         return inside
+
+
+def _require_k(k: int, rows: int) -> None:
+    if not 1 <= k < rows:
+        raise InvalidValue(f"k must lie between 1 and the number of other rows, {rows - 1}, got {k}; bring more rows or lower k")
 
 
 def merged(values: Tensor, noise: Tensor) -> Tensor:

@@ -83,7 +83,9 @@ class Pair:
     def points(self, *sets: Tensor) -> tuple[Points, ...]:
         """Both sets, or those given, in the common gauge, with what rounding may have done to each row."""
         gauge, share = self.gauge, self.features.rounding
-        return tuple(Points(gauge(x), gauge.noise(x, share)) for x in (sets or (self.real, self.generated)))
+        sets = sets or (self.real, self.generated)
+        unit = gauge.unit(*sets)
+        return tuple(Points(gauge(x), gauge.noise(x, share), unit) for x in sets)
 
     def record(self, quantity: str, value: float, error: float, *, settings: str = "", **details: Any) -> Record:
         """A record of one number."""

@@ -14,7 +14,7 @@ from pushforward.metrics.features import scaled
 from pushforward.metrics.manifold import prdc
 from pushforward.metrics.memorising import memorising
 from pushforward.metrics.modes import modes
-from pushforward.metrics.neighbours import merged, nearest, radii
+from pushforward.metrics.neighbours import Whole, merged, nearest, radii
 
 STREAM = torch.Generator()
 
@@ -151,3 +151,58 @@ def test_the_authors_package_agrees_on_whole_numbers() -> None:
     assert min(radii(x, 5).min(), radii(y, 5).min()) > 0
     expected = package.compute_prdc(x.numpy(), y.numpy(), nearest_k=5)
     assert values(x, y) == pytest.approx([float(expected[name]) for name in ("precision", "recall", "density", "coverage")], abs=1e-12)
+
+
+# ------------------------------------------------------------------------------------------------ squares beyond 2^53
+
+MIXED = [(12, 12, 10**8), (3, 12, 2**27 + 1), (12, 3, 10**12), (1, 1, 10**9), (2, 0, 1), (50, 50, 10**8), (2, 2, 2**51)]
+"""(columns of 0..2, columns of 0..2 times a factor, the factor)."""
+
+
+def mixed(n: int, case: tuple[int, int, int], seed: int) -> Tensor:
+    small, large, factor = case
+    return torch.cat([whole(n, small, 3, seed), whole(n, large, 3, seed + 100) * factor], 1)
+
+
+@pytest.mark.parametrize("case", MIXED)
+@pytest.mark.parametrize("offset", [0, 17 * 10**17])
+def test_whole_numbers_of_unlike_columns_are_counted_exactly(case: tuple[int, int, int], offset: int) -> None:
+    for seed in range(2):
+        x, y = mixed(40, case, seed), mixed(35, case, seed + 10)
+        expected = by_counting(x, y, 5)
+        assert values(x.long() + offset, y.long() + offset) == pytest.approx(expected, abs=1e-12)
+        assert values(x - 2**20, y - 2**20) == pytest.approx(by_counting(x, y, 5), abs=1e-12)
+        assert values(torch.cat([x, x]), torch.cat([y, y])) == pytest.approx(
+            by_counting(torch.cat([x, x]), torch.cat([y, y]), 5), abs=1e-12
+        )
+
+
+@pytest.mark.parametrize("case", MIXED)
+def test_memorising_of_unlike_columns_ranks_exactly(case: tuple[int, int, int]) -> None:
+    train, held_out, made = (mixed(40, case, seed) for seed in (0, 10, 20))
+    usual, found = ([min(row) for row in squares(z, train)] for z in (held_out, made))
+    halves = [Fraction(1) if g < h else Fraction(1, 2) if g == h else Fraction(0) for g in found for h in usual]
+    closer, suspicious = memorising(train, held_out, made)
+    assert closer.value == pytest.approx(float(sum(halves, Fraction(0)) / len(halves)), abs=1e-12)
+    for i, j, distance in suspicious.details["pairs"]:
+        assert squares(made[i : i + 1], train[j : j + 1])[0][0] == found[i]
+        assert distance == pytest.approx(math.sqrt(found[i]), rel=1e-15)
+
+
+def test_blocks_of_whole_numbers_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = mixed(60, MIXED[0], 0), mixed(50, MIXED[0], 10)
+    plain, ranked = values(x, y), [r.value for r in memorising(x, y, y.flip(0))]
+    monkeypatch.setattr(neighbours, "BLOCK_NUMBERS", 300)
+    assert values(x, y) == plain
+    assert [r.value for r in memorising(x, y, y.flip(0))] == ranked
+
+
+@pytest.mark.parametrize("d", [1, 3, 64, 65, 200])
+def test_exact_squares_of_whole_numbers(d: int) -> None:
+    a, b = (torch.randint(-(2**53), 2**53 + 1, (30, d), generator=STREAM.manual_seed(seed)) for seed in (0, 1))
+    a[0], b[0], a[1] = 2**53, -(2**53), b[1]
+    found = Whole.between(a, b)
+    expected = [sum((p - q) ** 2 for p, q in zip(u, v)) for u, v in zip(a.tolist(), b.tolist())]
+    assert [(h << 54) + low for h, low in zip(found.high.tolist(), found.low.tolist())] == expected
+    assert found.rounded(1.0).tolist() == pytest.approx([float(e) for e in expected], rel=1e-15)
+    assert found.ranks().tolist() == [sorted(set(expected)).index(e) for e in expected]
