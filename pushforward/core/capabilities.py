@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from pushforward.core.phase import Batch
 from pushforward.core.random import Rng
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Distribution",
     "LatentModel",
     "HasBound",
+    "HasQuality",
     "Encodes",
     "Decodes",
     "Assigns",
@@ -48,8 +50,8 @@ def _methods(protocol: type) -> list[str]:
 class Samples(Protocol, metaclass=_Kept):
     """Draws new observations."""
 
-    def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
-        """n new observations (n, *shape), user's units."""
+    def sample(self, n: int, y: Any = None, rng: Rng = None, using: Any = None) -> Tensor:
+        """n new observations (n, *shape), user's units, under conditions y; `using` names a `Sampler`."""
         ...
 
 
@@ -57,7 +59,7 @@ class Samples(Protocol, metaclass=_Kept):
 class HasDensity(Protocol, metaclass=_Kept):
     """Knows its exact log-density."""
 
-    def log_prob(self, x: Any) -> Tensor:
+    def log_prob(self, x: Any, y: Any = None) -> Tensor:
         """Exact log-density of each row (n,), nats, per unit of the user's coordinates."""
         ...
 
@@ -83,7 +85,7 @@ class LatentModel(Protocol, metaclass=_Kept):
         """p(z)."""
         ...
 
-    def likelihood(self, z: Tensor) -> Any:
+    def likelihood(self, z: Tensor, y: Tensor | None = None) -> Any:
         """p(x|z) for codes z (n, latent)."""
         ...
 
@@ -92,12 +94,21 @@ class LatentModel(Protocol, metaclass=_Kept):
 class HasBound(Protocol, metaclass=_Kept):
     """Bounds its log-density from below."""
 
-    def elbo(self, x: Any, *, rng: Rng = None) -> Tensor:
+    def elbo(self, x: Any, y: Any = None, *, rng: Rng = None) -> Tensor:
         """A lower bound on the log-density of each row (n,), nats, user's units; one draw of the posterior."""
         ...
 
-    def posterior(self, x: Tensor) -> Any:
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> Any:
         """q(z|x) for observations in the model's coordinates."""
+        ...
+
+
+@runtime_checkable
+class HasQuality(Protocol, metaclass=_Kept):
+    """Says how good it is on rows it has not seen, which a fit with held-out rows asks for."""
+
+    def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
+        """How good the model is on a batch in model coordinates: (n,) or a scalar, higher is better."""
         ...
 
 
@@ -105,7 +116,7 @@ class HasBound(Protocol, metaclass=_Kept):
 class Encodes(Protocol, metaclass=_Kept):
     """Maps observations to codes."""
 
-    def encode(self, x: Any) -> Tensor:
+    def encode(self, x: Any, y: Any = None) -> Tensor:
         """Codes (n, latent) of observations in the user's units."""
         ...
 
@@ -123,11 +134,11 @@ class Decodes(Protocol, metaclass=_Kept):
 class Assigns(Protocol, metaclass=_Kept):
     """Assigns observations to clusters."""
 
-    def assign(self, x: Any) -> Tensor:
+    def assign(self, x: Any, y: Any = None) -> Tensor:
         """The cluster of each row (n,), int64."""
         ...
 
-    def responsibilities(self, x: Any) -> Tensor:
+    def responsibilities(self, x: Any, y: Any = None) -> Tensor:
         """The probability of each cluster for each row (n, clusters)."""
         ...
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import inspect
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from types import FunctionType
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
@@ -21,7 +23,7 @@ from torch import Tensor, nn
 from pushforward.core.blocks import in_blocks
 from pushforward.core.capabilities import HasDensity
 from pushforward.core.conditions import Conditions
-from pushforward.core.errors import BadSource, InvalidValue, NotFitted, ShapeMismatch
+from pushforward.core.errors import BadSource, NotFitted, ShapeMismatch
 from pushforward.core.events import Finished
 from pushforward.core.moments import Moments
 from pushforward.core.numbers import Settled
@@ -140,8 +142,9 @@ class Model(nn.Module, metaclass=Settled):
         save(self, path, overwrite=overwrite)
 
     def default_fitter(self) -> Fitter:
-        """The fitter used when `fit` is given none; each model brings its own."""
-        raise InvalidValue(f"{type(self).__name__} has no fitter of its own; pass one: fit(x, by=pushforward.Trainer(epochs=20))")
+        """The fitter used when `fit` is given none: passes over the data, unless a model brings its own."""
+        fitter: Fitter = import_module("pushforward.fitting").EM()
+        return fitter
 
     # ---------------------------------------------------------------------------------------------- being prepared
 
@@ -383,9 +386,14 @@ class Learner(Model):
         if isinstance(vars(cls).get("phases"), FunctionType):
             cls.phases = _played(vars(cls)["phases"])  # type: ignore[method-assign]
 
+    def default_fitter(self) -> Fitter:
+        """20 epochs of the Trainer."""
+        trainer: Fitter = import_module("pushforward.fitting.trainer").Trainer(epochs=20)
+        return trainer
+
+    @abstractmethod
     def phases(self) -> Sequence[Phase]:
         """Who plays, in which order."""
-        raise InvalidValue(f"{type(self).__name__} must define phases()")
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -417,10 +425,6 @@ class Learner(Model):
     def prepared_for_fit(self, source: Source) -> Source:
         """The source itself: the trainer draws fresh noise for every batch."""
         return source
-
-    def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
-        """How good the model is on held-out rows in model coordinates: (n,) or a scalar, higher is better."""
-        raise InvalidValue(f"{type(self).__name__} must define quality(batch) to be evaluated while it is fitted")
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
         """Numbers worth watching, on held-out rows in model coordinates."""

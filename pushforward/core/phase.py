@@ -7,6 +7,7 @@ pass: it freezes everyone else first.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
@@ -76,9 +77,9 @@ class Optimizer(Value, family="optimizer"):
             if field.name.startswith("beta") and not value < 1:
                 raise InvalidValue(f"{field.name} of {self.name} must be below 1, got {value}; 0.9 is usual")
 
+    @abstractmethod
     def build(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
         """The torch optimiser over `parameters`."""
-        raise TypeError(f"{type(self).__name__} must define build(parameters)")
 
 
 def _fused(parameters: list[torch.nn.Parameter]) -> bool:

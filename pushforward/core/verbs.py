@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
 from pushforward.core.numbers import numeric, tensor_over, whole
+from pushforward.core.registry import read
 
 __all__ = ["settle_verbs", "signed_as", "counted", "usual_torch"]
 
@@ -40,27 +42,65 @@ MOST = 2**40
 """The most samples one call may ask for: more than any memory holds."""
 
 
-def signed_as(method: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
+def signed_as(method: Callable[..., Any], wrapper: Callable[..., Any], signature: inspect.Signature | None = None) -> Callable[..., Any]:
     """The wrapper under the method's name and signature; not by `functools.wraps`, in which checkers of annotations lose their way."""
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
         setattr(wrapper, name, getattr(method, name))
-    wrapper.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]
+    wrapper.__signature__ = signature or inspect.signature(method)  # type: ignore[attr-defined]
     return wrapper
 
 
 def counted(sample: Callable[..., Any]) -> Callable[..., Any]:
-    """A method `sample(self, n, …)` that takes any whole number n from 0 on, NumPy's too, and refuses all else in one way."""
+    """A method `sample(self, n, y=None, rng=None, using=None)` for any whole number n from 0 on, refusing all else in one way.
 
-    def checked(self: Any, n: Any, *args: Any, **kwargs: Any) -> Any:
+    `using` names a `Sampler`; the method itself is what 'ancestral' does.
+    """
+
+    def checked(self: Any, n: Any, y: Any = None, rng: Any = None, using: Any = None) -> Any:
         count = whole(n, "n")
         if count > MOST:
             raise InvalidValue(f"n must be at most {MOST:,}, got {str(count)[:60]}; that is too many to hold: draw fewer at a time")
-        y: Any = kwargs.get("y")
+        sampler = _sampler(self, using)
+        draw = sample if sampler is None else _sampled_by(sampler)
         if count > 0 or (hasattr(y, "__len__") and len(y) == 0):
-            return sample(self, count, *args, **kwargs)
-        return sample(self, 1, *args, **{**kwargs, "rng": 0})[:0]  # not every distribution can draw nothing
+            return draw(self, count, y=y, rng=rng)
+        return draw(self, 1, y=y, rng=0)[:0]  # not every distribution can draw nothing
 
-    return signed_as(sample, checked)
+    return signed_as(sample, checked, inspect.signature(checked))
+
+
+def _sampler(model: Any, using: Any) -> Any:
+    """The sampler that is asked for, or the model's default; None for the model's own way."""
+    wanted = getattr(model, "default_sampler", None) if using is None else using
+    if wanted is None:
+        return None
+    family = import_module("pushforward.core.samplers").Sampler
+    sampler = read(family, wanted)
+    return None if sampler.own else sampler
+
+
+def _sampled_by(sampler: Any) -> Callable[..., Any]:
+    def sampled(model: Any, n: int, **named: Any) -> Any:
+        with torch.no_grad():
+            return sampler(model, n, **named)
+
+    return sampled
+
+
+def conditioned(verb: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """A method of observations as one of observations and conditions, which it refuses: y is in every signature."""
+    parameters = list(inspect.signature(verb).parameters.values())
+    if any(p.name == "y" or p.kind is p.VAR_KEYWORD for p in parameters) or len(parameters) < 2:
+        return verb
+
+    def refusing(self: Any, x: Any, y: Any = None, *args: Any, **named: Any) -> Any:
+        if y is not None:
+            self.to_condition(y, 1)
+            raise InvalidValue(f"{name} of {type(self).__name__} does not depend on conditions; leave y out")
+        return verb(self, x, *args, **named)
+
+    y = inspect.Parameter("y", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Any)
+    return signed_as(verb, refusing, inspect.signature(verb).replace(parameters=[*parameters[:2], y, *parameters[2:]]))
 
 
 def decoding(decode: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,6 +125,8 @@ def unswayed(verb: Callable[..., Any]) -> Callable[..., Any]:
     return signed_as(verb, on_cpu)
 
 
+CONDITIONED = ("encode", "log_prob", "elbo", "assign", "responsibilities", "decode")
+"""What is asked of observations or codes, and takes conditions whether it depends on them or not."""
 TAKES: Mapping[str, Callable[..., Any]] = {"sample": counted, "decode": decoding}
 
 
@@ -112,4 +154,5 @@ def settle_verbs(cls: type) -> None:
     for verb in VERBS:
         method = vars(cls).get(verb)
         if callable(method):
-            setattr(cls, verb, unswayed(TAKES[verb](method) if verb in TAKES else method))
+            taking = conditioned(method, verb) if verb in CONDITIONED else method
+            setattr(cls, verb, unswayed(TAKES[verb](taking) if verb in TAKES else taking))

@@ -9,6 +9,7 @@ the codes the data have.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,13 +27,13 @@ __all__ = ["Posterior", "DiagonalPosterior", "FullPosterior", "Prior", "NormalPr
 class Posterior(Value, family="posterior"):
     """q(z|x) from an encoder's heads."""
 
+    @abstractmethod
     def sizes(self, latent: int) -> tuple[int, ...]:
         """Sizes of the heads an encoder must have for codes of `latent` numbers."""
-        raise TypeError(f"{type(self).__name__} must define sizes(latent)")
 
+    @abstractmethod
     def distribution(self, outputs: Sequence[Tensor]) -> Any:
         """q(z|x) from the heads (n, size), …"""
-        raise TypeError(f"{type(self).__name__} must define distribution(outputs)")
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,9 @@ class Prior(Value, family="prior"):
         """Initial values of what is learnt, for codes of `latent` numbers and observations of shape `event`."""
         return ()
 
+    @abstractmethod
     def distribution(self, n: int, latent: int, tensors: Sequence[Tensor], posterior: Callable[[Tensor], Any], like: Tensor) -> Any:
         """p(z), n rows, given the learnt tensors."""
-        raise TypeError(f"{type(self).__name__} must define distribution(n, latent, tensors, posterior, like)")
 
 
 @dataclass(frozen=True)

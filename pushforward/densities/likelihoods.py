@@ -9,6 +9,7 @@ observations in the model's coordinates u. In the user's units, log p(x) = log p
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -74,9 +75,9 @@ class Likelihood(Value, family="likelihood"):
         """Initial values of learnt tensors that all codes share."""
         return ()
 
+    @abstractmethod
     def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> Any:
         """p(x|z) in model coordinates, from the heads (n, *shape), …, then the free tensors."""
-        raise TypeError(f"{type(self).__name__} must define distribution(outputs, scaling)")
 
     def head_at(self, mean: Tensor, scaling: Scaling) -> Tensor | None:
         """What the first head gives where the law has this mean (*event), model coordinates; None where that is (near) 0."""

@@ -8,6 +8,7 @@ so a GAN can also put them between its samples and its critic (`critic_augment`)
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -28,9 +29,9 @@ class Augment(Value, family="augmentation"):
 
     held_out: ClassVar[bool] = False
 
+    @abstractmethod
     def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
         """The changed batch."""
-        raise TypeError(f"{type(self).__name__} must define apply(x, space, rng)")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from pushforward.core.capabilities import HasQuality
+from pushforward.core.errors import InvalidValue
 from pushforward.core.model import Learner, Symptom
 from pushforward.fitting.checkpoint import copy_tree
 from pushforward.fitting.feed import Feed
@@ -21,7 +23,14 @@ from pushforward.fitting.processes import Processes
 from pushforward.fitting.settings import EvaluationSettings
 from pushforward.fitting.streams import Streams
 
-__all__ = ["Evaluation", "Judgement"]
+__all__ = ["Evaluation", "Judgement", "check_quality"]
+
+
+def check_quality(model: Learner, held_out: bool) -> None:
+    """InvalidValue where rows are held out and the model cannot say how good it is on them."""
+    if held_out and not isinstance(model, HasQuality):
+        name = type(model).__name__
+        raise InvalidValue(f"held-out rows are judged by quality(batch), which {name} does not define; define it, or leave held_out out")
 
 
 class Judgement(NamedTuple):
@@ -75,6 +84,7 @@ class Evaluation:
         rng = self._streams.fixed("quality")
         total = count = 0.0
         for batch in self._feed.evaluated(rng):
+            assert isinstance(self._model, HasQuality)
             value = self._model.quality(batch, rng=rng).to(torch.float64)
             weights = value.new_ones(len(batch)) if batch.weights is None else batch.weights.to(value)
             total += float((value * weights).sum())

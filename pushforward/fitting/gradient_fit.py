@@ -23,7 +23,7 @@ from pushforward.core.scan import scan
 from pushforward.core.source import Source
 from pushforward.fitting.budget import Budget
 from pushforward.fitting.checkpoint import copy_tree
-from pushforward.fitting.evaluation import Evaluation
+from pushforward.fitting.evaluation import Evaluation, check_quality
 from pushforward.fitting.feed import Feed, check_batch, held_out_split
 from pushforward.fitting.film import Camera
 from pushforward.fitting.loop import Collaborators, Loop
@@ -48,6 +48,7 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
     processes = Processes(settings.processes)
     seed = settings.optimisation.seed
     training, held_out = held_out_split(source, settings.evaluation.held_out, seed)
+    check_quality(model, held_out is not None)
     optimisation = settings.optimisation
     check_batch(len(training), optimisation.batch, processes.world, optimisation.accumulate)
     observers = settings.observers

@@ -107,4 +107,4 @@ def _of_prior(model: Any) -> CodeLaw:
 def _encoded(model: Any, x: Any, y: Any) -> Tensor:
     if not isinstance(model, Encodes):
         raise InvalidKind(f"{type(model).__name__} has no codes for observations; leave x out to go by its prior")
-    return (model.encode(x) if y is None else model.encode(x, y)).detach()  # type: ignore[call-arg]
+    return model.encode(x, y).detach()

@@ -63,7 +63,7 @@ def between(model: Any, a: Any, b: Any, steps: int = 8, *, along: str = "line", 
     """
     if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
         raise InvalidKind(f"{type(model).__name__} does not both encode and decode; interpolate codes and decode those instead")
-    one, two = ((model.encode(x) if y is None else model.encode(x, y)) for x in (_rows(model, a), _rows(model, b)))  # type: ignore[call-arg]
+    one, two = (model.encode(x, y) for x in (_rows(model, a), _rows(model, b)))
     codes = interpolate(one, two, steps, along=along)
     many = not (y is None or isinstance(y, (int, float)) or len(y) == 1)
     return decoded(model, codes, torch.as_tensor(y).repeat(steps, *[1] * (torch.as_tensor(y).ndim - 1)) if many else y)

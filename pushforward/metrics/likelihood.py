@@ -50,7 +50,7 @@ def elbo(model: Any, x: Any, y: Any = None, *, rng: Rng = 0, data: str = "") -> 
     if not isinstance(model, HasBound):
         raise InvalidKind(f"{type(model).__name__} has no bound; a model with a density has log_prob")
     with torch.no_grad(), at_rest(model):
-        values = model.elbo(x, rng=rng) if y is None else model.elbo(x, y, rng=rng)  # type: ignore[call-arg, misc]
+        values = model.elbo(x, y, rng=rng)
     return Record.of("elbo", values, unit="nats", measure=measure_of(model), bound="lower bound", data=data)
 
 

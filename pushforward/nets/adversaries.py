@@ -9,6 +9,7 @@ A value knows no data: shapes are given when the networks are built. Published p
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -49,13 +50,13 @@ class Adversaries(Value, family="adversaries"):
     def check(self, event: Sequence[int]) -> None:
         """Raise InvalidValue for data these networks cannot take."""
 
+    @abstractmethod
     def generator(self, inputs: int, event: Sequence[int]) -> nn.Module:
         """z and y of `inputs` numbers together -> (n, *event)."""
-        raise TypeError(f"{type(self).__name__} must define generator(inputs, event)")
 
+    @abstractmethod
     def trunk(self, event: Sequence[int], extra: int = 0) -> tuple[list[nn.Module], int]:
         """The layers of the critic's features, and their width; `extra` numbers in what is shown of the condition."""
-        raise TypeError(f"{type(self).__name__} must define trunk(event, extra)")
 
     def head(self, width: int) -> nn.Module:
         """(n, width) -> (n, 1)."""

@@ -9,6 +9,7 @@ A value knows no data: shapes are given when the networks are built. The publish
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,21 +41,21 @@ __all__ = [
 class Architecture(Value, family="network"):
     """How an encoder and a decoder are made."""
 
+    @abstractmethod
     def encoder(self, event: Sequence[int], sizes: Sequence[int], extra: int = 0) -> nn.Module:
         """x (n, *event), y -> a tensor (n, size) for each of `sizes`; `extra` numbers in one flattened y."""
-        raise TypeError(f"{type(self).__name__} must define encoder(event, sizes, extra)")
 
+    @abstractmethod
     def decoder(self, latent: int, shapes: Sequence[Sequence[int]], extra: int = 0) -> nn.Module:
         """z (n, latent), y -> a tensor (n, *shape) for each of `shapes`; `extra` numbers in one flattened y."""
-        raise TypeError(f"{type(self).__name__} must define decoder(latent, shapes, extra)")
 
 
 class Layers(Architecture):
     """Dense layers; the decoder's are the encoder's in reverse."""
 
+    @abstractmethod
     def layers(self) -> tuple[tuple[int, ...], str]:
         """Sizes of the encoder's hidden layers, and the activation after each."""
-        raise TypeError(f"{type(self).__name__} must define layers()")
 
     def encoder(self, event: Sequence[int], sizes: Sequence[int], extra: int = 0) -> nn.Module:
         """x is flattened and y appended."""

@@ -15,6 +15,7 @@ Neyman like e^-v, hence |v| ≤ 80 in float32; in log r Pearson grows like r² a
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -67,29 +68,29 @@ class Divergence(Value, family="divergence"):
     at_one: ClassVar[float] = 0.0
     unit: ClassVar[str] = ""
 
+    @abstractmethod
     def f(self, u: Tensor) -> Tensor:
         """f(u) for u > 0."""
-        raise TypeError(f"{type(self).__name__} must define f(u)")
 
+    @abstractmethod
     def conjugate(self, t: Tensor) -> Tensor:
         """f*(t); +∞ where it is."""
-        raise TypeError(f"{type(self).__name__} must define conjugate(t)")
 
+    @abstractmethod
     def activation(self, v: Tensor) -> Tensor:
         """T = g(v), increasing."""
-        raise TypeError(f"{type(self).__name__} must define activation(v)")
 
+    @abstractmethod
     def composed(self, v: Tensor) -> Tensor:
         """f*(g(v)), simplified."""
-        raise TypeError(f"{type(self).__name__} must define composed(v)")
 
+    @abstractmethod
     def best(self, log_ratio: Tensor) -> Tensor:
         """T* = f'(r) from log r."""
-        raise TypeError(f"{type(self).__name__} must define best(log_ratio)")
 
+    @abstractmethod
     def best_conjugate(self, log_ratio: Tensor) -> Tensor:
         """f*(T*) = r f'(r) - f(r) from log r."""
-        raise TypeError(f"{type(self).__name__} must define best_conjugate(log_ratio)")
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ class Penalty(Value, family="penalty"):
     term: ClassVar[bool] = True
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, *, rng: Rng = None) -> Tensor:
-        """The penalty of each pair (n,)."""
-        raise TypeError(f"{type(self).__name__} must define __call__(critic, real, fake)")
+        """The penalty of each pair (n,); 0 of those that are no term."""
+        return real.new_zeros(len(real))
 
     def install(self, network: nn.Module) -> None:
         """What is done to the critic's network once, when it is built; in place."""

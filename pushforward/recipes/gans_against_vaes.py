@@ -177,7 +177,7 @@ def learn(model: Learner, held: Album, seed: int, samples: int) -> Record:
 def draw(model: Any, n: int, seed: int) -> Tensor:
     """Samples; those of a VAE are means of p(x|z), as they are usually shown."""
     rng = derive(seed, "samples")
-    drawn: Tensor = model.sample(n, rng=rng, noise=False) if isinstance(model, VAE) else model.sample(n, rng=rng)
+    drawn: Tensor = model.sample(n, rng=rng)
     return drawn
 
 

@@ -112,7 +112,7 @@ def images(models: dict[int, VAE], held: Parts, black_and_white: Tensor, seed: i
     """The plane; samples of the larger model; test images, as binarised, and as both restore them."""
     plane, deep = models[2], models[LATENTS[-1]]
     laid = grid(plane, STEPS, reach=REACH)
-    drawn = deep.sample(8 * COLUMNS, rng=derive(seed, "samples"), noise=False).reshape(8, COLUMNS, *held.test.shape[1:])
+    drawn = deep.sample(8 * COLUMNS, rng=derive(seed, "samples"), using="mean").reshape(8, COLUMNS, *held.test.shape[1:])
     some = slice(0, COLUMNS)
     restored = [held.test[some], black_and_white[some], *(m.decode(m.encode(black_and_white[some])) for m in models.values())]
     down = ["original", "black and white", *(f"{latent} codes" for latent in models)]

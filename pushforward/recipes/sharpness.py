@@ -90,7 +90,7 @@ def measured(model: VAE, x: Tensor, own: float, data: str, seed: int) -> dict[st
     """By kind, on images x (n, channels, height, width) not learnt from, whose mean energy is `own` without the added noise."""
     q = model.posterior(model.to_model(x))
     restored = model.decode(q.mean)
-    drawn = model.sample(len(x), rng=derive(seed, "samples"), noise=False)
+    drawn = model.sample(len(x), rng=derive(seed, "samples"), using="mean")
     rate = Record.of("rate", kl_divergence(q, model.prior(len(x))), unit="nats", data=data)
     found = [
         Record.of("gradient energy", energy(restored) / own, unit="of the images' own", bound="estimate", data=data),
@@ -125,7 +125,7 @@ def sheets(models: Sequence[VAE], names: Sequence[str], held: Parts, seed: int) 
     gap = torch.full_like(originals[:1], held.space.high)
     rows = [torch.cat([originals, gap, held.test[SHOWN : 2 * SHOWN].float()])]
     for model in models:
-        drawn = model.sample(SHOWN, rng=derive(seed, "drawn"), noise=False)
+        drawn = model.sample(SHOWN, rng=derive(seed, "drawn"), using="mean")
         rows.append(torch.cat([model.decode(model.encode(originals)), gap, drawn]))
     down = ["images", *(f"σ = {name}" for name in names)]
     across = [*[""] * (SHOWN // 2), f"restored from {LATENT} codes", *[""] * SHOWN, "drawn from the prior", *[""] * (SHOWN // 2)]

@@ -29,6 +29,7 @@ from pushforward.core.model import Fitter, Model, Symptom
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, normal
 from pushforward.core.registry import register
+from pushforward.core.samplers import Sampler
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.core.space import Space
@@ -372,7 +373,7 @@ class Gaussian(Model):
             self._kept = (of, changes, Correlation.of(self.covariance_, self.mean_))
         return self._kept[2]
 
-    def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
+    def sample(self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None) -> Tensor:
         """n draws (n, *shape), float64."""
         space = self.fitted_space()
         self.to_condition(y, n)

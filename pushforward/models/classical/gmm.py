@@ -22,6 +22,7 @@ from pushforward.core.numbers import plain
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, normal
 from pushforward.core.registry import register
+from pushforward.core.samplers import Sampler
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.core.space import Space
@@ -327,7 +328,7 @@ class GMM(Model):
         """The most probable component of each row (n,), int64."""
         return self._joint(x, near=True)[0].argmax(1)
 
-    def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
+    def sample(self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None) -> Tensor:
         """n draws (n, *shape), user's units, float64."""
         space = self.fitted_space()
         self.to_condition(y, n)

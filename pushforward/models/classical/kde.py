@@ -39,6 +39,7 @@ from pushforward.core.numbers import floats_given
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import register
+from pushforward.core.samplers import Sampler
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.core.space import Space
@@ -362,7 +363,7 @@ class KDE(Integrals, Model):
         wide = two & (h > least)
         return torch.where(wide, least, h.expand(len(low))) if bool(wide.any()) else h
 
-    def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
+    def sample(self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None) -> Tensor:
         """n draws (n, *shape), user's units, float64: from the kernel's own law, whatever the kernel."""
         space = self.fitted_space()
         self.to_condition(y, n)

@@ -41,6 +41,7 @@ from pushforward.core.moments import sums
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, normal
 from pushforward.core.registry import register
+from pushforward.core.samplers import Sampler
 from pushforward.core.scan import Facts
 from pushforward.core.source import Arrays, Source
 from pushforward.core.space import Space
@@ -371,7 +372,7 @@ class PCA(Model):
             rest = rest - rest @ self.components_.T @ self.components_
         return rest
 
-    def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
+    def sample(self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None) -> Tensor:
         """n draws (n, *shape), user's units."""
         space = self.fitted_space()
         self.to_condition(y, n)

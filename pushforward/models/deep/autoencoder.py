@@ -10,6 +10,7 @@ code is not small:
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -36,9 +37,9 @@ __all__ = ["Autoencoder", "Noise", "GaussianNoise", "Masking", "Sparsity", "L1",
 class Noise(Value, family="noise"):
     """How data are spoilt before they are encoded, in the model's coordinates."""
 
+    @abstractmethod
     def __call__(self, x: Tensor, *, rng: Rng = None) -> Tensor:
         """A spoilt copy of x (n, *event)."""
-        raise TypeError(f"{type(self).__name__} must define __call__(x, rng)")
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,9 @@ class Sparsity(Value, family="sparsity"):
     def refuse(self, squash: str) -> None:
         """InvalidValue where codes through the activation `squash` are outside its range."""
 
+    @abstractmethod
     def __call__(self, z: Tensor, weights: Tensor | None = None) -> Tensor:
         """The cost of codes z (n, latent): (n,), or a scalar where it is the batch's as a whole."""
-        raise TypeError(f"{type(self).__name__} must define __call__(z, weights)")
 
 
 @dataclass(frozen=True)

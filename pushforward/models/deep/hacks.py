@@ -115,7 +115,7 @@ class ModifiedLoss(Hack, name="modified_loss"):
     def game(self, game: Game) -> Game:
         """The non-saturating form of the game; InvalidValue where there is none."""
         if isinstance(game, SoftLabelled):
-            return replace(game, game=self.game(game.game))
+            return replace(game, game=self.game(game.game))  # type: ignore[arg-type]
         if isinstance(game, FGAN):
             return replace(game, non_saturating=True)
         if isinstance(game, Minimax):

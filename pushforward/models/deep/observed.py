@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from pushforward.core.errors import InvalidKind, InvalidValue, require_positive
 from pushforward.core.numbers import plain
 from pushforward.core.random import Rng, generator
+from pushforward.core.samplers import Sampler
 from pushforward.core.verbs import counted
 from pushforward.densities.normals import Normal
 
@@ -64,7 +65,7 @@ class Observed(nn.Module):
 
     def likelihood(self, z: Tensor, y: Tensor | None = None) -> Normal:
         """p(x|z) for codes z (n, latent) and conditions as `to_condition` gives them, in the user's units."""
-        return Normal(self.model.decode(z) if y is None else self.model.decode(z, y), self.log_sigma)
+        return Normal(self.model.decode(z, y), self.log_sigma)
 
     def to_model(self, x: Any) -> Tensor:
         """The user's data as a tensor on the generator's device, checked against its space, in the same units."""
@@ -91,7 +92,7 @@ class Observed(nn.Module):
 
     @counted
     @torch.no_grad()
-    def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
+    def sample(self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None) -> Tensor:
         """n new observations (n, *shape), user's units, noise included."""
         stream = generator(rng, self.device)
         return self.decode(self.prior(n).rsample(rng=stream), y, rng=stream)

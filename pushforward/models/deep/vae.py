@@ -22,6 +22,7 @@ from pushforward.core.model import Learner, Symptom
 from pushforward.core.phase import Batch, Phase, Step, Terms, adam
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import read, register
+from pushforward.core.samplers import Sampler
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source, spread
 from pushforward.core.space import Space
@@ -290,8 +291,12 @@ class VAE(Learner):
         return self.blockwise(observed, z, self.to_condition(y, len(z)))
 
     @torch.no_grad()
-    def sample(self, n: int, *, y: Any = None, rng: Rng = None, noise: bool = True) -> Tensor:
-        """n draws from the model (n, *shape), user's units; `noise=False` gives the mean of p(x|z) instead of a draw."""
+    def sample(self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None) -> Tensor:
+        """n observations (n, *shape), user's units: of images the mean of p(x|z), otherwise draws; `using` says which."""
         stream = generator(rng, self.device)
-        z = self.prior(n).rsample(rng=stream)
-        return self.decode(z, y, rng=stream if noise else None)
+        return self.decode(self.prior(n).rsample(rng=stream), y, rng=stream)
+
+    @property
+    def default_sampler(self) -> str:
+        """Images are shown without the noise of their numbers."""
+        return "ancestral" if self.fitted_space().kind == "points" else "mean"

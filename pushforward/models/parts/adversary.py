@@ -153,7 +153,7 @@ class Adversary:
         if self.classifies and real.y is not None and fake.y is not None:
             terms["labels"] = surprise(real.heads[0], real.y) + surprise(fake.heads[0], fake.y)
         accuracy = self.game.right(real.output, fake.output).mean()
-        return Terms(**self._per_sample(terms), logged={"accuracy": accuracy})
+        return self._per_sample(terms, accuracy=accuracy)
 
     def generator_terms(self, critic: nn.Module, fake: Rows, step: Step, real: Rows | None = None) -> tuple[Terms, Verdict]:
         """What the generator minimises, and the verdict on its samples; `real` is looked at where the game is `paired`."""
@@ -167,7 +167,7 @@ class Adversary:
         terms = {"generator": self.game.generator(verdict.output, reference)}
         if self.classifies and verdict.y is not None:
             terms["labels"] = surprise(verdict.heads[0], verdict.y)
-        return Terms(**self._per_sample(terms)), verdict
+        return self._per_sample(terms), verdict
 
     def install(self, critic: nn.Module) -> None:
         """Prepare a critic that was just built for the penalties; in place."""
@@ -184,11 +184,12 @@ class Adversary:
         """Whether `constrain` does anything."""
         return not all(penalty.term for penalty in self.penalties)
 
-    def _per_sample(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _per_sample(self, terms: Mapping[str, Tensor], **logged: Tensor) -> Terms:
         """A term of one number a pack counts for every sample of the pack, so that weights and means are over samples."""
-        if self.packing == 1:
-            return dict(terms)
-        return {name: term.repeat_interleave(self.packing, 0) if term.ndim else term for name, term in terms.items()}
+        result = Terms(logged=logged)
+        for name, term in terms.items():
+            result[name] = term.repeat_interleave(self.packing, 0) if term.ndim and self.packing > 1 else term
+        return result
 
 
 def surprise(logits: Tensor, y: Tensor) -> Tensor:

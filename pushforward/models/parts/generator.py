@@ -13,6 +13,7 @@ from pushforward.core.global_random import seeded
 from pushforward.core.model import Learner
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, integers
+from pushforward.core.samplers import Sampler
 from pushforward.core.space import Space
 from pushforward.densities.normals import Normal
 from pushforward.objectives.distances import energy_distance
@@ -75,7 +76,7 @@ class CodeModel(Learner):
         return self.blockwise(lambda z, y: self.to_user(self.push(z, y, rng=stream)), z, self.to_condition(y, len(z)))
 
     @torch.no_grad()
-    def sample(self, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
+    def sample(self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None) -> Tensor:
         """n new observations (n, *shape), user's units."""
         stream = generator(rng, self.device)
         return self.decode(self.prior(n).rsample(rng=stream), y, rng=stream)

@@ -22,7 +22,7 @@ def fitted(name: str, y: Any = None) -> Any:
 
 
 VERBS = {
-    ("vae", "sample"): lambda m, y: m.sample(100, y=y, rng=0, noise=False),
+    ("vae", "sample"): lambda m, y: m.sample(100, y=y, rng=0, using="mean"),
     ("vae", "encode"): lambda m, y: m.encode(X, y),
     ("vae", "decode"): lambda m, y: m.decode(codes(m), y),
     ("autoencoder", "encode"): lambda m, y: m.encode(X, y),

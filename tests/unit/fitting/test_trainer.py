@@ -578,10 +578,10 @@ def test_precisions_train_and_are_saved(precision: str, dtype: torch.dtype, tmp_
     seen: list[torch.dtype] = []
 
     class Watching(pf.GAN):
-        def _judge(self, x: Tensor, y: Tensor | None) -> Tensor:
-            out = super()._judge(x, y)
-            seen.append(out.dtype)
-            return out
+        def critic_loss(self, batch: pf.Batch, step: pf.Step) -> pf.Terms:
+            terms = super().critic_loss(batch, step)
+            seen.append(terms["critic"].dtype)
+            return terms
 
     start, _ = _fit(pf.GAN(latent=2, hidden=(8,)), steps=1, precision=precision, run=tmp_path / "run")
     _fit(Watching(latent=2, hidden=(8,)), steps=3, precision=precision)
