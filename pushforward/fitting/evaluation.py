@@ -76,7 +76,7 @@ class Evaluation:
             symptoms = list(self._model.symptoms(vitals))
             if self._feed.held_out is None:
                 return Judgement(vitals, symptoms)
-            quality = self._processes.heard(self._quality())
+            quality = self._processes.from_first(self._quality())
             return Judgement(vitals, symptoms, quality, self._is_better(quality))
 
     def _quality(self) -> float:

@@ -20,7 +20,7 @@ from pushforward.core.scaling import Scaling
 from pushforward.core.source import Arrays, Source, Subset, as_source, fingerprint, spread, unlabelled
 from pushforward.fitting.augment import Augment, Dequantise
 from pushforward.fitting.batches import Batches
-from pushforward.fitting.processes import Processes
+from pushforward.fitting.gradient_processes import GradientProcesses
 from pushforward.fitting.settings import OptimisationSettings
 
 __all__ = ["Feed", "held_out_split", "check_batch"]
@@ -47,7 +47,7 @@ class Feed:
         model: Learner,
         training: Source,
         held_out: Source | None,
-        processes: Processes,
+        processes: GradientProcesses,
     ) -> None:
         self._model, self._device, self._dtype = model, processes.device, processes.dtype
         self._augments = _augmentations(settings.augment, model, training)

@@ -26,11 +26,12 @@ from pushforward.fitting.checkpoint import copy_tree
 from pushforward.fitting.evaluation import Evaluation, check_quality
 from pushforward.fitting.feed import Feed, check_batch, held_out_split
 from pushforward.fitting.film import Camera
+from pushforward.fitting.gradient_processes import GradientProcesses
 from pushforward.fitting.loop import Collaborators, Loop
 from pushforward.fitting.players import Players, check_names
-from pushforward.fitting.processes import Processes, interruptible
 from pushforward.fitting.run_folder import RunFolder
 from pushforward.fitting.settings import FitSettings
+from pushforward.fitting.signals import interruptible
 from pushforward.fitting.streams import BorrowedStreams, Streams
 
 __all__ = ["fit_by_gradients"]
@@ -45,7 +46,7 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
     Raises Interrupted where a signal ended a fit that is not kept in a folder, so that callers do
     not mistake an interrupted fit for a finished one.
     """
-    processes = Processes(settings.processes)
+    processes = GradientProcesses(settings.processes)
     seed = settings.optimisation.seed
     training, held_out = held_out_split(source, settings.evaluation.held_out, seed)
     check_quality(model, held_out is not None)
@@ -81,7 +82,7 @@ def _build(
     settings: FitSettings,
     model: Learner,
     training: Source,
-    processes: Processes,
+    processes: GradientProcesses,
     folder: RunFolder,
 ) -> Sequence[Phase]:
     """Build the model afresh and seeded, on the device; returns its phases."""

@@ -24,8 +24,8 @@ from pushforward.fitting.checkpoint import copy_tree
 from pushforward.fitting.evaluation import Evaluation
 from pushforward.fitting.feed import Feed
 from pushforward.fitting.film import Camera
+from pushforward.fitting.gradient_processes import GradientProcesses
 from pushforward.fitting.players import Players, due
-from pushforward.fitting.processes import Processes
 from pushforward.fitting.run_folder import RunFolder
 from pushforward.fitting.settings import FitSettings
 from pushforward.fitting.streams import BorrowedStreams, Streams
@@ -48,7 +48,7 @@ ROLLBACKS = 3
 class Collaborators:
     """Who works for one fit; the model is prepared and the players are at play."""
 
-    processes: Processes
+    processes: GradientProcesses
     borrowed: BorrowedStreams
     folder: RunFolder
     feed: Feed
@@ -148,7 +148,7 @@ class Loop:
         """The first process decides for all, every few steps; alone, it decides at once."""
         if self.processes.world == 1:
             return mine
-        return bool(self.processes.heard(mine)) if self.step % 10 == 0 else False
+        return bool(self.processes.from_first(mine)) if self.step % 10 == 0 else False
 
     def _play_step(self, raw: Batch) -> None:
         """Take a batch through every group of phases that is due: first all gradients of a group, then its moves."""

@@ -27,7 +27,7 @@ from pushforward.core.phase import Batch, Phase, Step, Terms
 from pushforward.core.scaling import Scaling
 from pushforward.fitting.checkpoint import copy_tree
 from pushforward.fitting.ema import MovingAverage
-from pushforward.fitting.processes import Processes
+from pushforward.fitting.gradient_processes import GradientProcesses
 from pushforward.fitting.schedules import Schedule
 from pushforward.fitting.settings import OptimisationSettings
 from pushforward.fitting.state_validation import check_optimizer
@@ -51,7 +51,7 @@ class Players:
     def __init__(
         self,
         settings: OptimisationSettings,
-        processes: Processes,
+        processes: GradientProcesses,
         model: Learner,
         phases: Sequence[Phase],
     ) -> None:
@@ -210,7 +210,7 @@ class Players:
             own[key].copy_(value.reshape(own[key].shape))
         if self._processes.world > 1:
             for buffer in self._model.buffers():
-                buffer.copy_(self._processes.heard(buffer))
+                buffer.copy_(self._processes.from_first(buffer))
 
     # ------------------------------------------------------------------------------------------- being remembered
 

@@ -1,130 +1,139 @@
-"""The processes of one fit: how they are launched, what they tell one another, and how they are interrupted.
+"""The processes of one fit: how they are launched, and what they tell one another.
 
-Nothing else in this room sees Lightning Fabric. A process that is alone is the common case and pays for nothing: every
-exchange below is then the identity, and at full precision its networks are not wrapped at all.
-
-Of several, each named network has a wrapper of its own, which averages its gradients over the processes and does nothing
-else. Buffers (batch norm's statistics) are *not* broadcast at every forward pass, as is the wrappers' habit: that costs
-an exchange a call, and a call made by one process alone (a callback that samples) would wait for the others for ever.
-Each process keeps its own, all are saved, and the first process's are everyone's at the end.
+A process that is alone is the common case and pays for nothing: every exchange below is then the
+identity, and a fit by passes that is alone does not even import Lightning Fabric, by which further
+processes are launched.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, quoted
-from pushforward.core.events import CancelToken
 from pushforward.fitting.settings import ProcessSettings
 
-__all__ = ["Processes", "interruptible", "require_script"]
+__all__ = ["Processes", "joined", "launched", "require_script", "uses_cuda"]
 
-STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
 MOST_PROCESSES = 4096
 """More than any machine has."""
-DOUBLE = ("64-true", "64", 64)
-SINGLE = ("32-true", "32", 32)
 
 
 class Processes:
-    """This process among all that fit together; launches the others where they are not there yet.
+    """This process among all that fit together.
 
     Arguments:
-        settings: accelerator, devices, strategy, precision and num_nodes.
-
-    `world` is how many there are, `rank` which one this is; `device` and `dtype` are what it computes on and in.
+        rank: which one this is.
+        world: how many there are.
+        device: what it computes on.
     """
 
-    def __init__(self, settings: ProcessSettings) -> None:
-        self._fabric = _launch(settings)
-        self.world: int = self._fabric.world_size
-        self.rank: int = self._fabric.global_rank
-        self.device: torch.device = self._fabric.device
-        self.dtype = torch.float64 if settings.precision in DOUBLE else torch.float32
-        # One process at full precision needs nothing of a wrapper but would pay for it at every call.
-        self.wraps = settings.strategy != "auto" or self.world > 1 or settings.precision not in (*SINGLE, *DOUBLE)
+    def __init__(self, rank: int, world: int, device: torch.device) -> None:
+        self.rank, self.world, self.device = rank, world, device
 
     @property
     def first(self) -> bool:
         """Whether this is the process that writes, reports and decides."""
         return self.rank == 0
 
-    # ------------------------------------------------------------------------------------------- telling one another
+    def share(self, n: int) -> range:
+        """This process's part of n rows: contiguous, and beginning at an even number."""
+        begin = n * self.rank // self.world // 2 * 2
+        last = self.rank == self.world - 1
+        return range(begin, n if last else n * (self.rank + 1) // self.world // 2 * 2)
 
     def wait(self) -> None:
         """Until all have come as far."""
         if self.world > 1:
-            self._fabric.barrier()
+            cuda = self.device.type == "cuda"
+            torch.distributed.barrier(device_ids=[self.device.index] if cuda else None)
 
-    def heard(self, value: Any) -> Any:
+    def from_first(self, value: Any) -> Any:
         """The first process's value, for all."""
-        return self._fabric.broadcast(value) if self.world > 1 else value
+        if self.world == 1:
+            return value
+        values = [value]
+        torch.distributed.broadcast_object_list(values, 0)
+        return values[0]
 
     def total(self, value: Tensor) -> Tensor:
         """The sum over the processes."""
-        return self._fabric.all_reduce(value, reduce_op="sum") if self.world > 1 else value
+        if self.world == 1:
+            return value
+        summed = value.detach().clone().to(self.device)
+        torch.distributed.all_reduce(summed)
+        return summed
 
     def gathered(self, mine: Any) -> list[Any]:
-        """The same tree of tensors of every process."""
+        """The same tree of tensors of every process, on the CPU."""
         if self.world == 1:
             return [mine]
         if isinstance(mine, Mapping):
             parts = {name: self.gathered(part) for name, part in mine.items()}
             return [{name: part[rank] for name, part in parts.items()} for rank in range(self.world)]
-        return list(self._fabric.all_gather(mine).to("cpu"))
+        return [part.to("cpu") for part in self._all(mine.to(self.device))]
+
+    def objects(self, mine: Any) -> list[Any]:
+        """The same object of every process."""
+        if self.world == 1:
+            return [mine]
+        values: list[Any] = [None] * self.world
+        torch.distributed.all_gather_object(values, mine)
+        return values
+
+    def vectors(self, mine: Tensor) -> list[Tensor]:
+        """A float64 vector of every process; their lengths may differ."""
+        if self.world == 1:
+            return [mine]
+        lengths = [int(n) for n in self._all(torch.tensor([len(mine)], device=self.device))]
+        padded = torch.zeros(max(lengths), dtype=torch.float64, device=self.device)
+        padded[: len(mine)] = mine
+        return [vector[:length] for vector, length in zip(self._all(padded), lengths)]
 
     def first_of_all(self, message: str) -> str:
         """The first process's message that is not empty."""
-        if self.world == 1:
-            return message
-        messages: list[Any] = [""] * self.world
-        torch.distributed.all_gather_object(messages, message)
-        return next((m for m in messages if m), "")
+        return next((m for m in self.objects(message) if m), "")
 
-    # ------------------------------------------------------------------------------------------- wrapping
-
-    def wrapped(self, network: nn.Module) -> nn.Module:
-        """The network such that calls round as the precision says and gradients are averaged over the processes."""
-        if not self.wraps:
-            return network
-        wrapped = self._fabric.setup_module(network, move_to_device=True)
-        # Fabric forbids every backward pass but its own, also the inner one of a penalty on the critic's slope.
-        wrapped._register_backward_hook = lambda tensor: tensor
-        return wrapped
-
-    def wrapped_optimizer(self, optimizer: torch.optim.Optimizer) -> Any:
-        """The optimiser such that its steps go through the loss scaler, if there is one."""
-        return self._fabric.setup_optimizers(optimizer) if self.wraps else optimizer
-
-    def backward(self, loss: Tensor) -> None:
-        """Add the gradient of the loss."""
-        if self.wraps:
-            self._fabric.backward(loss)
-        else:
-            loss.backward()
-
-    def unexchanged(self, wrapped: nn.Module) -> Any:
-        """Within: the gradients of a wrapped network stay this process's own."""
-        return self._fabric.no_backward_sync(wrapped)
-
-    @property
-    def scaler(self) -> Any:
-        """The loss scaler of half precision, or None."""
-        return getattr(self._fabric._precision, "scaler", None)
+    def _all(self, tensor: Tensor) -> list[Tensor]:
+        tensor = tensor.contiguous()
+        parts = [torch.empty_like(tensor) for _ in range(self.world)]
+        torch.distributed.all_gather(parts, tensor)
+        return parts
 
 
-def _launch(settings: ProcessSettings) -> Any:
-    """Fabric, with its errors in the library's form. Under torchrun the processes are there already."""
+def joined(settings: ProcessSettings) -> Processes:
+    """Join the processes that there are, or launch those that `devices` asks for."""
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    outside = int(os.environ.get("WORLD_SIZE", "1"))
+    if together:
+        local = int(os.environ.get("LOCAL_RANK", "0"))
+        cuda = torch.distributed.get_backend() == "nccl"
+        device = torch.device("cuda", local) if cuda else torch.device("cpu")
+        return Processes(torch.distributed.get_rank(), torch.distributed.get_world_size(), device)
+    if outside * int(settings.devices) * settings.num_nodes == 1:
+        if settings.accelerator in ("cuda", "gpu") and not torch.cuda.is_available():
+            raise InvalidValue("accelerator 'cuda' was asked for, and there is no CUDA device; pass accelerator='auto'")
+        return Processes(0, 1, torch.device("cuda" if uses_cuda(settings.accelerator) else "cpu"))
+    fabric = launched(settings, "32-true")
+    return Processes(fabric.global_rank, fabric.world_size, fabric.device)
+
+
+def uses_cuda(accelerator: str) -> bool:
+    """Whether an accelerator, by name, is a CUDA device here."""
+    return accelerator not in ("cpu", "mps", "tpu") and torch.cuda.is_available()
+
+
+def launched(settings: ProcessSettings, precision: str | None, plugin: Any = None) -> Any:
+    """Fabric, launched, with its errors in the library's form.
+
+    Under torchrun the processes are there already.
+    """
     names = ("accelerator", "devices", "strategy", "precision")
     wanted = ", ".join(f"{name}={getattr(settings, name)!r}" for name in names)
     for name in ("devices", "num_nodes"):
@@ -140,17 +149,18 @@ def _launch(settings: ProcessSettings) -> Any:
             accelerator=settings.accelerator,
             devices=devices,
             strategy=strategy,
-            # Networks and data are in double precision then; Fabric's own would round every network's output to single.
-            precision="32-true" if settings.precision in DOUBLE else settings.precision,  # type: ignore[arg-type]
+            precision=precision,  # type: ignore[arg-type]
+            plugins=plugin,
             num_nodes=nodes,
         )
     except InvalidValue:
         raise
     except Exception as error:
-        expected = isinstance(error, (ValueError, TypeError, RuntimeError, ImportError, OverflowError, AssertionError))
-        if not expected and type(error).__name__ != "MisconfigurationException":
+        expected = (ValueError, TypeError, RuntimeError, ImportError, OverflowError, AssertionError)
+        if not isinstance(error, expected) and type(error).__name__ != "MisconfigurationException":
             raise
-        raise InvalidValue(f"{wanted} cannot be had here: {(str(error).strip().splitlines() or [type(error).__name__])[0]}") from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InvalidValue(f"{wanted} cannot be had here: {reason}") from error
     fabric.launch()
     if fabric.world_size > 1:
         atexit.unregister(_leave)  # one fit follows another
@@ -198,32 +208,3 @@ def _asked_for(settings: ProcessSettings) -> tuple[Any, Any, int]:
 
         strategy = DDPStrategy(broadcast_buffers=False)  # type: ignore[assignment]
     return devices, strategy, nodes
-
-
-@contextmanager
-def interruptible(token: CancelToken, decides: bool) -> Iterator[list[int]]:
-    """Ctrl-C and signals that announce an end ask the fit to stop after the step; a second Ctrl-C stops at once.
-
-    These are SIGTERM, SIGHUP (a lost connection) and SIGUSR1 (what schedulers of clusters send ahead of time); those that
-    the process was told to ignore, as by nohup, stay ignored. Yields the signals that came.
-
-    Of several processes the first decides; the others, which get the signal too, wait for its word.
-    """
-    came: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield came
-        return
-
-    def ask(number: int, frame: Any) -> None:
-        if token.cancelled and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        came.append(number)
-        token.cancel()
-
-    asking = [n for n in STOPPING if n == signal.SIGINT or signal.getsignal(n) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, ask if decides else signal.SIG_IGN) for number in asking}
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -27,6 +27,7 @@ __all__ = [
     "FolderSettings",
     "ObserverSettings",
     "FitSettings",
+    "PassSettings",
     "Setting",
 ]
 
@@ -137,3 +138,17 @@ class FitSettings:
         optimisation = replace(self.optimisation, batch=batch)
         folder = replace(self.folder, content={**self.folder.content, "batch": batch})
         return replace(self, optimisation=optimisation, folder=folder)
+
+
+@dataclass(frozen=True)
+class PassSettings:
+    """How a fit by passes goes.
+
+    `steps` is the most passes from each start, `tolerance` what a pass must raise the objective by
+    (nats per row), `block` rows at a time, `seed` of the starts.
+    """
+
+    steps: int = 100
+    tolerance: float = 1e-6
+    block: int | None = None
+    seed: int = 0

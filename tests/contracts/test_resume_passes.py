@@ -28,8 +28,8 @@ from pushforward.core.events import CancelToken, Event
 from pushforward.core.registry import catalogue
 from pushforward.core.source import Subset
 from pushforward.fitting.checkpoint import Checkpoints
-from pushforward.fitting.em_run import held, rebuilt
 from pushforward.fitting.log import read_log
+from pushforward.fitting.trees import held, rebuilt
 
 PASSES: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "gmm": (lambda: pf.GMM(3), {"steps": 8, "tolerance": 0.0}),

@@ -311,7 +311,6 @@ class Gaussian(Model):
     accepts: ClassVar[frozenset[str]] = frozenset({"constant", "single", "few"})
     scaling_kind: str = "identity"
     dtype: ClassVar[torch.dtype | None] = torch.float64
-    one_pass: ClassVar[bool] = True
 
     mean_: Tensor
     covariance_: Tensor

@@ -26,7 +26,8 @@ from pushforward.core.samplers import Sampler
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.core.space import Space
-from pushforward.fitting.em import EM, sample_rows
+from pushforward.fitting.em import EM
+from pushforward.fitting.facts import sample_rows
 from pushforward.models.classical.gaussian import (
     axes_of,
     known_values,

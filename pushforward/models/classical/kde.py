@@ -122,7 +122,6 @@ class KDE(Integrals, Model):
     accepts: ClassVar[frozenset[str]] = frozenset({"few"})
     scaling_kind: str = "identity"
     dtype: ClassVar[torch.dtype | None] = torch.float64
-    one_pass: ClassVar[bool] = True
     block_rows: ClassVar[int] = 1 << 18
 
     points_: Tensor

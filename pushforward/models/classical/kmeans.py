@@ -37,7 +37,8 @@ from pushforward.core.phase import Batch
 from pushforward.core.registry import register
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
-from pushforward.fitting.em import EM, sample_rows
+from pushforward.fitting.em import EM
+from pushforward.fitting.facts import sample_rows
 from pushforward.models.classical.gaussian import refuse_conditions, refuse_unsquarable
 from pushforward.models.classical.starts import START_ROWS, at_random, centres_given, plus_plus, refuse_many
 

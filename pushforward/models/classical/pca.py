@@ -129,7 +129,6 @@ class PCA(Model):
     accepts: ClassVar[frozenset[str]] = frozenset({"constant", "single", "few"})
     scaling_kind: str = "identity"
     dtype: ClassVar[torch.dtype | None] = torch.float64
-    one_pass: ClassVar[bool] = True
     sampled_facts: ClassVar[bool] = True
     block_rows: int = 8192
 

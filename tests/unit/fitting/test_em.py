@@ -18,7 +18,7 @@ from torch import Tensor
 import pushforward as pf
 from pushforward.core.events import CancelToken, Event, Finished, Progress, Started
 from pushforward.core.moments import Moments
-from pushforward.fitting.world import pack, unpack
+from pushforward.fitting.packing import pack, unpack
 
 
 def rows(n: int = 400, d: int = 3) -> Tensor:

@@ -17,7 +17,8 @@ import torch
 
 import pushforward as pf
 from pushforward.core.events import CancelToken, Event
-from pushforward.fitting.processes import STOPPING, interruptible, require_script
+from pushforward.fitting.processes import require_script
+from pushforward.fitting.signals import STOPPING, interruptible
 
 X = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
 OWN: dict[str, Any] = {

@@ -1,0 +1,89 @@
+"""The processes of a fit by gradients: their networks, optimisers and gradients, through Fabric.
+
+A process that is alone at full precision is the common case and pays for nothing: its networks are
+not wrapped at all.
+
+Of several, each named network has a wrapper of its own, which averages its gradients over the
+processes and does nothing else. Buffers (batch norm's statistics) are *not* broadcast at every
+forward pass, as is the wrappers' habit: that costs an exchange a call, and a call made by one
+process alone (a callback that samples) would wait for the others for ever. Each process keeps its
+own, all are saved, and the first process's are everyone's at the end.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.core.errors import FitWarning
+from pushforward.fitting.processes import Processes, launched, uses_cuda
+from pushforward.fitting.settings import ProcessSettings
+
+__all__ = ["GradientProcesses"]
+
+DOUBLE = ("64-true", "64", 64)
+SINGLE = ("32-true", "32", 32)
+MIXED = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
+"""Precisions in which forward passes are computed in fewer bits than the parameters are kept in."""
+
+
+class GradientProcesses(Processes):
+    """The processes, with wrappers for networks and optimisers; launches those not there yet.
+
+    Arguments:
+        settings: accelerator, devices, strategy, precision and num_nodes.
+
+    `dtype` is the floating type of networks and data; `scaler` the loss scaler of half precision.
+    """
+
+    def __init__(self, settings: ProcessSettings) -> None:
+        precision: Any = settings.precision
+        self.scaler: torch.amp.GradScaler | None = None
+        plugin: Any = None
+        if precision in MIXED:
+            plugin, self.scaler = _mixed(settings)
+        elif precision in DOUBLE:
+            # Networks and data are in double precision; Fabric would round outputs to single.
+            precision = "32-true"
+        self._fabric = launched(settings, None if plugin else precision, plugin)
+        super().__init__(self._fabric.global_rank, self._fabric.world_size, self._fabric.device)
+        self.dtype = torch.float64 if settings.precision in DOUBLE else torch.float32
+        full = settings.precision in (*SINGLE, *DOUBLE)
+        self._wraps = settings.strategy != "auto" or self.world > 1 or not full
+
+    def wrapped(self, network: nn.Module) -> nn.Module:
+        """The network, rounding as the precision says, its gradients averaged over the processes."""
+        return self._fabric.setup_module(network, move_to_device=True) if self._wraps else network
+
+    def wrapped_optimizer(self, optimizer: torch.optim.Optimizer) -> Any:
+        """The optimiser such that its steps go through the loss scaler, if there is one."""
+        return self._fabric.setup_optimizers(optimizer) if self._wraps else optimizer
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradient of the loss, scaled if there is a loss scaler."""
+        if self.scaler is not None:
+            loss = self.scaler.scale(loss)
+        if self._wraps:
+            self._fabric.backward(loss)
+        else:
+            loss.backward()
+
+    def unexchanged(self, wrapped: nn.Module) -> Any:
+        """Within: the gradients of a wrapped network stay this process's own."""
+        return self._fabric.no_backward_sync(wrapped)
+
+
+def _mixed(settings: ProcessSettings) -> tuple[Any, torch.amp.GradScaler | None]:
+    """The plugin of a mixed precision, and its loss scaler."""
+    from pushforward.fitting.mixed_precision import Mixed
+
+    precision, device = settings.precision, "cuda" if uses_cuda(settings.accelerator) else "cpu"
+    if precision == "16-mixed" and device == "cpu":
+        precision = "bf16-mixed"
+        what = "precision='16-mixed' is for GPUs; on the CPU 'bf16-mixed' is used instead"
+        warnings.warn(what, FitWarning, stacklevel=2)
+    scaler = torch.amp.GradScaler(device) if precision == "16-mixed" else None
+    return Mixed(MIXED[precision], device, scaler), scaler

@@ -1,0 +1,284 @@
+"""One fit by passes: its starts, its passes, its checkpoints, from the first to the last event.
+
+Every process reads its own share of the rows; one exchange a pass brings the statistics together,
+and all merge them in the same order, so all end with the same bits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from pushforward.core.errors import FitWarning
+from pushforward.core.events import Event, Finished, Progress, Saved, Started, Warned
+from pushforward.core.random import derive, generator
+from pushforward.core.source import Source
+from pushforward.fitting.blocks import Blocks
+from pushforward.fitting.em_run import EMRun
+from pushforward.fitting.facts import Scanner
+from pushforward.fitting.packing import merged
+from pushforward.fitting.processes import Processes
+from pushforward.fitting.protocols import PassModel
+from pushforward.fitting.settings import ObserverSettings, PassSettings
+from pushforward.fitting.trees import attributes_of, classes_of, held, put_attributes, rebuilt
+
+__all__ = ["Passes"]
+
+_STOPPED = object()
+_REMEMBERED = ("attempt", "step", "block", "samples", "last", "best", "reason", "ended", "begun")
+"""What a checkpoint keeps of how far the fit is."""
+
+
+class Passes:
+    """One fit.
+
+    Arguments:
+        settings: of the passes.
+        observers: who follows it.
+        fitted: the model, prepared.
+        source: the rows.
+        processes: which share them.
+        folder: where it is kept.
+        scanner: whose result is part of checkpoints.
+    """
+
+    def __init__(
+        self,
+        settings: PassSettings,
+        observers: ObserverSettings,
+        fitted: PassModel,
+        source: Source,
+        processes: Processes,
+        folder: EMRun,
+        scanner: Scanner,
+    ) -> None:
+        self._settings, self._observers, self._fitted = settings, observers, fitted
+        self._model, self._source = fitted.model, source
+        self._processes, self._folder, self._scanner = processes, folder, scanner
+        self._blocks = Blocks(settings, fitted, source, processes)
+        self._most = 1 if fitted.single else settings.steps
+        self._total: Any = None
+        self._best_tensors: dict[str, Tensor] | None = None
+        self._settling = False
+        self._began = time.monotonic()
+        self.samples = self.attempt = self.step = self.block = 0
+        self.last = self.best = -math.inf
+        self.reason, self.begun = "budget", False
+        self.ended: tuple[str, float] | None = None
+
+    def play(self) -> Finished:
+        """All starts; the best is what the model keeps. Returns the last event."""
+        self._restore()
+        fitted, starts = self._fitted, self._fitted.starts
+        budget = (fitted.batch or len(self._source)) * (1 if fitted.single else self._most * starts)
+        learnt = [b for k, b in self._model.named_buffers() if k.rpartition(".")[2].endswith("_")]
+        parameters = sum(buffer.numel() for buffer in learnt)
+        self._emit(Started(self.samples, self.seconds, budget, fitted.name, parameters))
+        while self.attempt < starts:
+            ended, value = self._once()
+            if ended == "interrupted" and self._folder.kept:
+                self._save(usable=not fitted.single)
+                return self._finished(ended)
+            if self._best_tensors is None or value > self.best:
+                self.best, self.reason = value, ended
+                self._best_tensors = self._copied() if starts > 1 else {}
+            if ended == "interrupted":
+                self.reason = ended
+                break
+            if self.attempt + 1 < starts:
+                self.step, self.last, self.ended, self.begun = 0, -math.inf, None, False
+            self.attempt += 1
+        return self._finish()
+
+    def _finish(self) -> Finished:
+        """Keep the best, say what is wrong with it, and store it."""
+        if self._best_tensors:
+            self._model.load_state_dict(self._best_tensors)
+        self._folder.save_model()
+        self._warn()
+        finished = self._finished(self.reason, self.best if math.isfinite(self.best) else None)
+        if not self._extendable:
+            self._folder.forget()
+        return finished
+
+    def _finished(self, reason: str, quality: float | None = None) -> Finished:
+        finished = Finished(self.samples, self.seconds, reason=reason, quality=quality)
+        self._emit(finished)
+        return finished
+
+    @property
+    def _extendable(self) -> bool:
+        """Whether more passes would follow, if there were more of a budget."""
+        several = self._fitted.starts > 1 or self._fitted.single
+        return self._folder.kept and self.reason == "budget" and not several
+
+    # --------------------------------------------------------------------------------------- one start
+
+    def _once(self) -> tuple[str, float]:
+        """From one start to its end: why it ended, and the last objective."""
+        if not self.begun and not self._fitted.single:
+            rng = generator(derive(self._settings.seed, "start", self.attempt))
+            self._model.begin(self._source, rng)
+        self.begun = True
+        reason, value = self._passes()
+        if reason == "interrupted" and self._folder.kept:
+            return reason, value
+        if reason == "budget" and self._extendable:
+            self.ended = None  # before it settles: the next pass, should there be one, follows from here
+            self._save(usable=False)
+        if self._fitted.unsettled:
+            self._settling = True
+            statistics, _ = merged(self._processes, self._one_pass(self._settings.steps))
+            self._model.settle(statistics)
+            value = self._fitted.objective(statistics)
+            self._settling = False
+        return reason, value
+
+    def _passes(self) -> tuple[str, float]:
+        """Passes until one is the last: why, and the last objective."""
+        while self.ended is None:
+            if self.step >= self._most:
+                self.ended = "budget", self.last
+                break
+            own = self._one_pass(self.step)
+            if own is _STOPPED:
+                return "interrupted", self.last
+            flags = self._folder.token.cancelled + 2 * self._folder.due
+            statistics, flags = merged(self._processes, own, flags)
+            self._total, self.block = None, 0
+            self._fitted.check(statistics, self._source)
+            done = bool(self._model.update(statistics))
+            if self._fitted.only_looked:
+                if self._fitted.outgrown:
+                    self._blocks.forget()
+                continue
+            self._count(statistics, done)
+            if self.ended is None and flags & 1:
+                return "interrupted", self.last
+            if flags & 2 and not self._fitted.single:
+                self._save(usable=self._fitted.starts == 1)
+        return self.ended
+
+    def _count(self, statistics: Any, done: bool) -> None:
+        """After a pass that moved: report it, and see whether it was the last."""
+        self.step += 1
+        value = self._fitted.objective(statistics)
+        rate = self.samples / max(self.seconds, 1e-9)
+        terms = self._fitted.terms(value)
+        self._emit(Progress(self.samples, self.seconds, rate=rate, terms=terms))
+        tolerance = self._settings.tolerance
+        still = tolerance > 0 and self._fitted.batch is None and value - self.last < tolerance
+        if done or still:
+            self.ended = "converged", value
+        self.last = value
+
+    def _one_pass(self, step: int) -> Any:
+        """The merged statistics of this process's rows, which may be none.
+
+        `_STOPPED` where the fit was asked to stop.
+        """
+        count = self._fitted.batch
+        blocks = self._blocks.all() if count is None else self._blocks.sampled(count, self.attempt, step)
+        alone = count is None and self._processes.world == 1 and self._folder.kept
+        for at, (batch, memory) in enumerate(blocks):
+            if at < self.block:
+                continue
+            part = self._fitted.statistics(batch, memory)
+            self._total = part if self._total is None else self._total.merge(part)
+            self.block = at + 1
+            self._folder.tick()
+            if memory is None and alone and not self._settling:
+                if self._folder.token.cancelled:
+                    return _STOPPED
+                if self._folder.due:
+                    self._save(usable=False)
+        self.samples += count or len(self._source)
+        total, self._total, self.block = self._total, None, 0
+        return total
+
+    # --------------------------------------------------------------------------------------- checkpoints
+
+    def _copied(self) -> dict[str, Tensor]:
+        return {k: v.detach().clone() for k, v in self._model.state_dict().items()}
+
+    def _save(self, *, usable: bool) -> None:
+        """A checkpoint of everything that the rest of the fit depends on."""
+        best = self._best_tensors
+        state = {
+            **self._scanner.done,
+            "passes": {name: getattr(self, name) for name in _REMEMBERED},
+            "total": held(self._total),
+            "best_tensors": None if best is None else {k: held(v) for k, v in best.items()},
+            "model": attributes_of(self._model),
+            "seconds": self.seconds,
+            "mine": self._processes.objects(self._blocks.state()),
+        }
+        path = self._folder.save(state, self.samples, usable=usable)
+        if path is not None:
+            self._emit(Saved(self.samples, self.seconds, str(path)))
+
+    def _restore(self) -> None:
+        """Take back what `_save` put down, if the run has it."""
+        state = self._folder.state
+        if state is not None and state["passes"] is not None:
+            with self._folder.believed():
+                self._load(state)
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        device = self._processes.device
+        put_attributes(self._model, state["model"], device)
+        for name in _REMEMBERED:
+            setattr(self, name, state["passes"][name])
+        self._total = rebuilt(state["total"], classes_of(self._model), device)
+        if self._total is not None and not dataclasses.is_dataclass(self._total):
+            raise TypeError("the merged statistics are none")
+        if state["best_tensors"] is not None:
+            best = state["best_tensors"].items()
+            self._best_tensors = {k: rebuilt(v, {}, device) for k, v in best}
+        self._began -= state["seconds"]
+        self._blocks.load(state["mine"][self._processes.rank])
+
+    # --------------------------------------------------------------------------------------- telling
+
+    @property
+    def seconds(self) -> float:
+        """Since the fit began, over all sittings."""
+        return time.monotonic() - self._began
+
+    def _warn(self) -> None:
+        """Say what is wrong with the fit: to the listeners, and as a FitWarning unless one shows it."""
+        if not self._processes.first:
+            return
+        shown = any(getattr(listener, "shows_warnings", False) for listener in self._observers.listeners)
+        for symptom in self._fitted.symptoms():
+            said = f"{symptom.name}: {symptom.seen}"
+            self._emit(Warned(self.samples, self.seconds, said, symptom.advice))
+            if not shown:
+                warnings.warn(f"{said}; try: {symptom.advice}", FitWarning, stacklevel=_user())
+
+    def _emit(self, event: Event) -> None:
+        """Log an event and tell who follows, in the first process only."""
+        if not self._processes.first:
+            return
+        self._folder.write(event)
+        for listener in self._observers.listeners:
+            listener(event)
+        for callback in self._observers.callbacks:
+            callback(event, self._model)
+
+
+def _user() -> int:
+    """The stack level, for a warning of the caller, of the first frame outside this package."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and (
+        frame.f_globals.get("__name__", "").startswith("pushforward.") or frame.f_code.co_filename[:1] == "<"
+    ):
+        frame, level = frame.f_back, level + 1
+    return level

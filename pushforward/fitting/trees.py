@@ -1,0 +1,115 @@
+"""Models and statistics as trees of plain values and tensors, for the checkpoints of a fit by passes.
+
+What a model keeps beside its buffers while it is fitted (a plan of the centres, an origin) is taken
+from its attributes; dataclasses are taken apart and put together again by the names that the
+model's own module has for them. Tensors come back in the order in which they lay in memory, since
+products of matrices round differently in another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.core.errors import BadRun
+from pushforward.core.model import Model
+
+__all__ = ["attributes_of", "classes_of", "held", "put_attributes", "rebuilt"]
+
+_OF_MODULES = frozenset(vars(nn.Module()))
+_NOT_LEARNT = (
+    "space",
+    "condition_space",
+    "command",
+    "preparation",
+    "dequantise",
+    "accepts",
+    "fit_result",
+)
+
+
+def attributes_of(model: Model) -> dict[str, Any]:
+    """The tree of what a model holds beside its arguments: buffers, and attributes that can be stored."""
+    known = {
+        *_OF_MODULES,
+        *model.hyperparameters(),
+        "space",
+        "condition_space",
+        "command",
+        "preparation",
+        "dequantise",
+        "accepts",
+        "fit_result",
+    }
+    own = {name: held(value) for name, value in vars(model).items() if name not in known and _storable(value)}
+    return {"buffers": {name: held(value) for name, value in model.named_buffers()}, "attributes": own}
+
+
+def put_attributes(model: Model, tree: Mapping[str, Any], device: torch.device) -> None:
+    """Give a prepared model what `attributes_of` took."""
+    for name, value in tree["buffers"].items():
+        holder, _, leaf = name.rpartition(".")
+        model.get_submodule(holder)._buffers[leaf] = rebuilt(value, {}, device)
+    classes = classes_of(model)
+    for name, value in tree["attributes"].items():
+        setattr(model, name, rebuilt(value, classes, device))
+
+
+def held(value: Any) -> Any:
+    """A value as a tree for a checkpoint: dataclasses by name and fields, tensors with the order of their axes in memory."""
+    if isinstance(value, Tensor):
+        strides = value.stride()
+        order = sorted(range(value.ndim), key=lambda axis: -strides[axis])
+        return value if value.is_contiguous() else {"axes": order, "tensor": value.permute(order)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: held(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"class": type(value).__name__, "fields": fields}
+    if isinstance(value, dict):
+        return {"dict": {k: held(v) for k, v in value.items()}}
+    return [held(v) for v in value] if isinstance(value, list) else tuple(map(held, value)) if isinstance(value, tuple) else value
+
+
+def rebuilt(tree: Any, classes: Mapping[str, type], device: torch.device) -> Any:
+    """What `held` took apart; BadRun for a dataclass that is not one of `classes`."""
+    if isinstance(tree, Tensor):
+        return tree.to(device, copy=True)
+    if isinstance(tree, dict) and "axes" in tree:
+        order = [int(axis) for axis in tree["axes"]]
+        return tree["tensor"].to(device, copy=True).permute([order.index(axis) for axis in range(len(order))])
+    if isinstance(tree, dict) and "class" in tree:
+        if tree["class"] not in classes:
+            raise BadRun(f"the checkpoint holds a {str(tree['class'])[:60]}, which this version does not know; begin a new run")
+        cls = classes[tree["class"]]
+        made: Any = object.__new__(cls)
+        for name, value in tree["fields"].items():
+            object.__setattr__(made, name, rebuilt(value, classes, device))
+        return made
+    if isinstance(tree, dict):
+        return {k: rebuilt(v, classes, device) for k, v in tree["dict"].items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(rebuilt(v, classes, device) for v in tree)
+    return tree
+
+
+def classes_of(model: Model) -> dict[str, type]:
+    """The dataclasses that the modules of a model's classes know, by name."""
+    found: dict[str, type] = {}
+    for cls in reversed(type(model).__mro__):
+        named = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
+        found.update({v.__name__: v for v in named.values() if isinstance(v, type) and dataclasses.is_dataclass(v)})
+    return found
+
+
+def _storable(value: Any) -> bool:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return all(_storable(getattr(value, f.name)) for f in dataclasses.fields(value))
+    if isinstance(value, dict):
+        return all(isinstance(k, (str, int)) and _storable(v) for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(map(_storable, value))
+    return value is None or isinstance(value, (Tensor, bool, int, float, str))
