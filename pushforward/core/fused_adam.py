@@ -42,6 +42,7 @@ class FusedAdam(torch.optim.Adam):
             return super().step(closure)
         for group, found, own in zip(self.param_groups, gathered, gradients):
             parameters, means, squares, steps = found
+            # torch has no public form of either kernel but Adam.step, whose bookkeeping is what this saves.
             torch._foreach_add_(steps, 1)
             torch._fused_adam_(
                 parameters,

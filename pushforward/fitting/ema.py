@@ -37,6 +37,7 @@ class MovingAverage:
         """Take in the present parameters."""
         self.count += 1
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
+        # torch has no public form; a loop over the parameters takes longer than a small step.
         torch._foreach_lerp_(list(self._mean.values()), [p.detach() for p in self._live.values()], 1 - decay)
 
     @contextmanager

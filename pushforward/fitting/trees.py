@@ -54,7 +54,7 @@ def put_attributes(model: Model, tree: Mapping[str, Any], device: torch.device) 
     """Give a prepared model what `attributes_of` took."""
     for name, value in tree["buffers"].items():
         holder, _, leaf = name.rpartition(".")
-        model.get_submodule(holder)._buffers[leaf] = rebuilt(value, {}, device)
+        setattr(model.get_submodule(holder), leaf, rebuilt(value, {}, device))
     classes = classes_of(model)
     for name, value in tree["attributes"].items():
         setattr(model, name, rebuilt(value, classes, device))

@@ -41,6 +41,7 @@ class Watchdog:
             gradients = [p.grad for p in parameters if p.grad is not None] if self.gradients else []
             if gradients:
                 names.append(f"the gradient of network {name!r}")
+                # torch has no public form that every version supported has; a loop is slower.
                 values.append(torch.stack(torch._foreach_norm(gradients)).sum())  # type: ignore[arg-type]
         if any(v.dtype != torch.float32 for v in values):
             values = [v.to(torch.float64) for v in values]
