@@ -267,7 +267,7 @@ model = {"PCA": lambda: pf.PCA(10), "GMM": lambda: pf.GMM(8, start="kmeans++"), 
 model.fit(np.array(x[:20000]), by=pf.EM(steps=2))
 base, seen = anonymous(), []
 begun = time.perf_counter()
-model.fit(x, by=pf.EM(steps=passes, tolerance=0, listeners=[lambda event: seen.append(anonymous())]))
+model.fit(x, by=pf.EM(steps=passes, tolerance=0, callbacks=[lambda event, model: seen.append(anonymous())]))
 print(json.dumps([time.perf_counter() - begun, max(seen) - base]))
 """
 

@@ -141,7 +141,7 @@ def passes(
     reasons: list[str] = []
     own_begin, own_update = model.begin, model.update
 
-    def hear(event: Event) -> None:
+    def hear(event: Event, model: Any) -> None:
         if isinstance(event, Finished):
             reasons.append(event.reason)
         elif isinstance(event, Progress):
@@ -160,7 +160,7 @@ def passes(
     hear.shows_warnings = True  # type: ignore[attr-defined]  # of the start that is kept alone, by the caller
     model.__dict__["begin"] = begin
     try:
-        model.fit(source, by=EM(listeners=[hear], steps=max(steps, 1), **settings))
+        model.fit(source, by=EM(callbacks=[hear], steps=max(steps, 1), **settings))
     finally:
         for name in ("begin", "update"):
             model.__dict__.pop(name, None)

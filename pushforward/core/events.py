@@ -1,7 +1,11 @@
 """What happens while something is fitted, as plain data: one producer, any number of listeners.
 
-The command line draws events with rich, a log file writes them as JSON lines, a web page sends them over its socket.
-Numbers here are already plain floats.
+The command line draws events with rich, a log file writes them as JSON lines, a web page sends them
+over its socket. Numbers here are plain floats.
+
+The order is: one `Started`; then `Progress`, `Evaluated`, `Saved` and `Warned` as they happen; one
+`Finished`, unless an error ends the fit. A resumed fit begins with another `Started`, whose
+`samples` are those seen so far. docs/events.md has the fields in a table.
 """
 
 from __future__ import annotations
@@ -16,7 +20,12 @@ __all__ = ["Event", "Started", "Progress", "Evaluated", "Saved", "Warned", "Fini
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened after `samples` observations had been seen, `seconds` into the fit."""
+    """Something that happened.
+
+    Arguments:
+        samples: observations seen so far, over all processes and sittings, repeats counted.
+        seconds: time spent fitting so far, over all sittings.
+    """
 
     samples: int
     seconds: float
@@ -28,7 +37,13 @@ class Event:
 
 @dataclass(frozen=True)
 class Started(Event):
-    """Fitting begins, or goes on (`samples` > 0). `budget` in samples; None if bounded by time alone."""
+    """Fitting begins, or goes on (`samples` > 0).
+
+    Arguments:
+        budget: the whole budget in samples; None if it is bounded by time alone.
+        model: the name of the model.
+        parameters: how many numbers are fitted.
+    """
 
     budget: int | None = None
     model: str = ""
@@ -37,7 +52,14 @@ class Started(Event):
 
 @dataclass(frozen=True)
 class Progress(Event):
-    """Means of every term since the last report; `rate` in samples per second, `left` in seconds."""
+    """How the fit goes.
+
+    Arguments:
+        rate: samples per second since the last report.
+        left: seconds until the budget is spent; None if unknown.
+        terms: the mean since the last report of every term of the losses, by name; of a fit by
+            passes, the objective.
+    """
 
     rate: float = 0.0
     left: float | None = None
@@ -46,7 +68,13 @@ class Progress(Event):
 
 @dataclass(frozen=True)
 class Evaluated(Event):
-    """Held-out quality (higher is better) and the model's vital signs."""
+    """The model was measured on rows that are held out.
+
+    Arguments:
+        quality: the model's own measure; higher is better.
+        best: whether it is the best so far.
+        vitals: the model's vital signs, by name.
+    """
 
     quality: float = 0.0
     best: bool = False
@@ -55,14 +83,23 @@ class Evaluated(Event):
 
 @dataclass(frozen=True)
 class Saved(Event):
-    """A complete checkpoint is on disk."""
+    """A complete checkpoint is on disk.
+
+    Arguments:
+        path: of the checkpoint.
+    """
 
     path: str = ""
 
 
 @dataclass(frozen=True)
 class Warned(Event):
-    """Something is wrong with the fit: what, and what to try."""
+    """Something is wrong with the fit.
+
+    Arguments:
+        symptom: its name and what was seen.
+        advice: what to try.
+    """
 
     symptom: str = ""
     advice: str = ""
@@ -70,13 +107,19 @@ class Warned(Event):
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """Fitting ended: `reason` is 'budget', 'converged', 'patience' or 'interrupted'."""
+    """Fitting ended. It is what fitters return, and a model keeps as its `fit_result`.
+
+    Arguments:
+        reason: 'budget', 'converged', 'patience' or 'interrupted'.
+        quality: the best held-out quality, or the last objective; None if there is none.
+    """
 
     reason: str = "budget"
     quality: float | None = None
 
 
 Listener = Callable[[Event], None]
+"""Called with every event, on a thread of its own; what it raises is a FitWarning, not an error."""
 
 
 class CancelToken:

@@ -8,6 +8,7 @@ every closed form that needs moments.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pushforward.core.errors import Interrupted, InvalidValue, suggestion
 from pushforward.core.events import CancelToken, Finished, Listener
 from pushforward.core.numbers import settle
 from pushforward.core.source import Source
+from pushforward.fitting.announcer import Announcer
 from pushforward.fitting.em_run import SETTINGS, EMRun, stored_settings
 from pushforward.fitting.explicit_settings import Given, require_stored
 from pushforward.fitting.facts import Scanner
@@ -27,7 +29,6 @@ from pushforward.fitting.protocols import PassModel
 from pushforward.fitting.settings import (
     Callback,
     FolderSettings,
-    ObserverSettings,
     PassSettings,
     ProcessSettings,
 )
@@ -126,13 +127,13 @@ class EM(Given):
                 token=token,
                 batch=fitted.batch,
             )
-            observers = ObserverSettings(self.listeners, self.callbacks, token=token)
-            with run.opened():
+            announcer = Announcer(self.listeners, self.callbacks)
+            with closing(announcer), run.opened():
                 scanner = Scanner(source, processes, run)
                 model.prepare(source, scanner.facts(sampled=fitted.samples_facts))
                 model.to(processes.device)
                 run.prepared = True
-                fit = Passes(passes, observers, fitted, source, processes, run, scanner)
+                fit = Passes(passes, announcer, fitted, source, processes, run, scanner)
                 finished = fit.play()
         model.eval()
         if run.kept and finished.reason == "interrupted" and fitted.single:

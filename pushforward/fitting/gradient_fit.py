@@ -21,6 +21,7 @@ from pushforward.core.random import derive
 from pushforward.core.scaling import Scaling
 from pushforward.core.scan import scan
 from pushforward.core.source import Source
+from pushforward.fitting.announcer import Announcer
 from pushforward.fitting.budget import Budget
 from pushforward.fitting.checkpoint import copy_tree
 from pushforward.fitting.evaluation import Evaluation, check_quality
@@ -55,7 +56,10 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
     observers = settings.observers
     camera = Camera(observers.film, training, seed, settings.folder.path)
     token = observers.token or CancelToken()
-    with BorrowedStreams(processes.device) as borrowed, ExitStack() as stack:
+    announcer = Announcer(observers.listeners, observers.callbacks)
+    with ExitStack() as stack:
+        stack.callback(announcer.close)
+        borrowed = stack.enter_context(BorrowedStreams(processes.device))
         folder = RunFolder(settings.folder, processes)
         phases = _build(settings, model, training, processes, folder)
         feed = Feed(optimisation, model, training, held_out, processes)
@@ -65,7 +69,7 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
         stack.enter_context(players.at_play())
         streams = Streams(seed, processes.rank, processes.device)
         evaluation = Evaluation(settings.evaluation, model, feed, players, processes, streams)
-        parts = Collaborators(processes, borrowed, folder, feed, budget, players, streams, evaluation, camera, token)
+        parts = Collaborators(processes, borrowed, folder, feed, budget, players, streams, evaluation, camera, announcer, token)
         loop = Loop(settings, model, phases, parts)
         if state is not None:
             with folder.believed():

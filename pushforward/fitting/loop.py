@@ -19,6 +19,7 @@ from pushforward.core.errors import BadSource, Diverged, InvalidValue
 from pushforward.core.events import CancelToken, Evaluated, Event, Finished, Progress, Saved, Started, Warned
 from pushforward.core.model import Learner, evaluating
 from pushforward.core.phase import Batch, Phase, Step
+from pushforward.fitting.announcer import Announcer
 from pushforward.fitting.budget import Budget
 from pushforward.fitting.checkpoint import copy_tree
 from pushforward.fitting.evaluation import Evaluation
@@ -57,6 +58,7 @@ class Collaborators:
     streams: Streams
     evaluation: Evaluation
     camera: Camera
+    announcer: Announcer
     token: CancelToken
 
 
@@ -75,7 +77,8 @@ class Loop:
         self.processes, self.borrowed = parts.processes, parts.borrowed
         self.folder, self.feed, self.budget = parts.folder, parts.feed, parts.budget
         self.players, self.streams = parts.players, parts.streams
-        self.evaluation, self.camera, self.token = parts.evaluation, parts.camera, parts.token
+        self.evaluation, self.camera = parts.evaluation, parts.camera
+        self.announcer, self.token = parts.announcer, parts.token
         self.tally = Tally(parts.processes)
         self.watchdog = self._new_watchdog()
         self.step, self.rollbacks = 0, 0
@@ -223,19 +226,16 @@ class Loop:
             return type(self.model).__name__
 
     def emit(self, event: Event) -> None:
-        """Tell every listener, on the first process."""
+        """Log an event and tell those who follow the fit, on the first process."""
         if not self.processes.first:
             return
         self.folder.write(event)
-        observers = self.settings.observers
+        self.announcer.tell(event)
         filmed = self.camera.wants(event)
-        if not (observers.listeners or observers.callbacks or filmed):
+        if not (self.announcer.has_callbacks or filmed):
             return
         with self.borrowed.returned(), evaluating(self.model):  # observers change nothing
-            for listener in observers.listeners:
-                listener(event)
-            for callback in observers.callbacks:
-                callback(event, self.model)
+            self.announcer.call(event, self.model)
             if filmed:
                 self._film(event)
 

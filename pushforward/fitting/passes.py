@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 import time
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
-from pushforward.core.errors import FitWarning
 from pushforward.core.events import Event, Finished, Progress, Saved, Started, Warned
 from pushforward.core.random import derive, generator
 from pushforward.core.source import Source
+from pushforward.fitting.announcer import Announcer
 from pushforward.fitting.blocks import Blocks
 from pushforward.fitting.em_run import EMRun
 from pushforward.fitting.facts import Scanner
 from pushforward.fitting.packing import merged
 from pushforward.fitting.processes import Processes
 from pushforward.fitting.protocols import PassModel
-from pushforward.fitting.settings import ObserverSettings, PassSettings
+from pushforward.fitting.settings import PassSettings
 from pushforward.fitting.trees import attributes_of, classes_of, held, put_attributes, rebuilt
 
 __all__ = ["Passes"]
@@ -41,7 +39,7 @@ class Passes:
 
     Arguments:
         settings: of the passes.
-        observers: who follows it.
+        announcer: tells those who follow it.
         fitted: the model, prepared.
         source: the rows.
         processes: which share them.
@@ -52,14 +50,14 @@ class Passes:
     def __init__(
         self,
         settings: PassSettings,
-        observers: ObserverSettings,
+        announcer: Announcer,
         fitted: PassModel,
         source: Source,
         processes: Processes,
         folder: EMRun,
         scanner: Scanner,
     ) -> None:
-        self._settings, self._observers, self._fitted = settings, observers, fitted
+        self._settings, self._announcer, self._fitted = settings, announcer, fitted
         self._model, self._source = fitted.model, source
         self._processes, self._folder, self._scanner = processes, folder, scanner
         self._blocks = Blocks(settings, fitted, source, processes)
@@ -253,32 +251,15 @@ class Passes:
         return time.monotonic() - self._began
 
     def _warn(self) -> None:
-        """Say what is wrong with the fit: to the listeners, and as a FitWarning unless one shows it."""
-        if not self._processes.first:
-            return
-        shown = any(getattr(listener, "shows_warnings", False) for listener in self._observers.listeners)
+        """Say what is wrong with the fit."""
         for symptom in self._fitted.symptoms():
             said = f"{symptom.name}: {symptom.seen}"
             self._emit(Warned(self.samples, self.seconds, said, symptom.advice))
-            if not shown:
-                warnings.warn(f"{said}; try: {symptom.advice}", FitWarning, stacklevel=_user())
 
     def _emit(self, event: Event) -> None:
         """Log an event and tell who follows, in the first process only."""
         if not self._processes.first:
             return
         self._folder.write(event)
-        for listener in self._observers.listeners:
-            listener(event)
-        for callback in self._observers.callbacks:
-            callback(event, self._model)
-
-
-def _user() -> int:
-    """The stack level, for a warning of the caller, of the first frame outside this package."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and (
-        frame.f_globals.get("__name__", "").startswith("pushforward.") or frame.f_code.co_filename[:1] == "<"
-    ):
-        frame, level = frame.f_back, level + 1
-    return level
+        self._announcer.tell(event)
+        self._announcer.call(event, self._model)

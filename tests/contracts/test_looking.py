@@ -155,9 +155,9 @@ def test_a_fit_that_fails_leaves_evaluation_mode() -> None:
     model = _normed()
 
     def fail(event: Event, model: Any) -> None:
-        raise RuntimeError("stop here")
+        raise KeyboardInterrupt
 
-    with pytest.raises(RuntimeError, match="stop here"):
+    with pytest.raises(KeyboardInterrupt):
         model.fit(images(), by=pf.Trainer(**SHORT, callbacks=[fail]))
     assert not any(part.training for part in model.modules())
 

@@ -49,7 +49,7 @@ class _After:
     def __init__(self, steps: int, token: CancelToken | None = None, number: signal.Signals | None = None) -> None:
         self.steps, self.token, self.number = steps, token, number
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event, model: Any) -> None:
         if type(event).__name__ == "Progress" and event.samples >= self.steps * 16:
             if self.token:
                 self.token.cancel()
@@ -64,7 +64,7 @@ def _fit(name: str, **settings: Any) -> Any:
 
 def _stopped_and_resumed(name: str, run: Path, at: int = 2, **settings: Any) -> Any:
     token = CancelToken()
-    _fit(name, run=run, token=token, listeners=[_After(at, token)], **settings)
+    _fit(name, run=run, token=token, callbacks=[_After(at, token)], **settings)
     assert Checkpoints(run).newest()["step"] == at
     return _fit(name, resume=run)
 
@@ -111,7 +111,7 @@ def test_a_longer_budget_equals_one_long_run(folder: Path) -> None:
 
 def test_ctrl_c_saves_what_goes_on_to_the_same_bits(folder: Path) -> None:
     whole = _fit("dcgan", **FULL)
-    _fit("dcgan", run=folder / "run", listeners=[_After(2, number=signal.SIGINT)], **FULL)
+    _fit("dcgan", run=folder / "run", callbacks=[_After(2, number=signal.SIGINT)], **FULL)
     assert Checkpoints(folder / "run").newest()["step"] < 4
     _equal(whole.state_dict(), _fit("dcgan", resume=folder / "run").state_dict())
 
@@ -136,12 +136,12 @@ def _be_killed(folder: Path) -> None:
         if child == 0:
             saved: list[Event] = []
 
-            def count(event: Event, saved: list[Event] = saved) -> None:
+            def count(event: Event, model: Any, saved: list[Event] = saved) -> None:
                 saved += [event] if type(event).__name__ == "Saved" else []
                 if len(saved) == 2:
                     os.kill(os.getpid(), signal.SIGKILL)
 
-            _fit(name, run=folder / name, save_every=1e-9, listeners=[count], **FULL)
+            _fit(name, run=folder / name, save_every=1e-9, callbacks=[count], **FULL)
             os._exit(0)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 

@@ -104,7 +104,7 @@ class StopAt:
     def __init__(self, n: int, token: CancelToken, name: str = "Saved") -> None:
         self.left, self.token, self.name = n, token, name
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event, model: Any) -> None:
         if type(event).__name__ == self.name:
             self.left -= 1
             if self.left == 0:
@@ -136,12 +136,12 @@ def test_stopped_and_gone_on_with(name: str, streamed: bool, at: int, folder: Pa
     watched = fitted(name, streamed=streamed, run=folder / "whole", save_every=0)
     equal(whole, watched)
     token = CancelToken()
-    model = fitted(name, streamed=streamed, run=folder / "run", save_every=0, token=token, listeners=[StopAt(at, token)])
+    model = fitted(name, streamed=streamed, run=folder / "run", save_every=0, token=token, callbacks=[StopAt(at, token)])
     for _ in range(30):
         if model.reason != "interrupted":
             break
         token = CancelToken()
-        model = fitted(name, streamed=streamed, resume=folder / "run", token=token, listeners=[StopAt(at, token)])
+        model = fitted(name, streamed=streamed, resume=folder / "run", token=token, callbacks=[StopAt(at, token)])
     assert model.reason == watched.reason
     equal(whole, model)
     equal(whole, pf.load(folder / "run"))
@@ -255,7 +255,7 @@ def test_another_runs_state_is_refused_by_name(what: str, folder: Path) -> None:
     name, settings, n, message = OTHERS[what]
     fitted("kmeans budget", run=folder / "run")
     token = CancelToken()
-    em = pf.EM(**{"block": 200, **PASSES[name][1], **settings}, run=folder / "other", token=token, listeners=[StopAt(2, token, "Progress")])
+    em = pf.EM(**{"block": 200, **PASSES[name][1], **settings}, run=folder / "other", token=token, callbacks=[StopAt(2, token, "Progress")])
     PASSES[name][0]().fit(rows()[:n], by=em)
     shutil.rmtree(folder / "run" / "state")
     shutil.copytree(folder / "other" / "state", folder / "run" / "state")

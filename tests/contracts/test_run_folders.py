@@ -275,12 +275,12 @@ def test_a_run_folder_that_goes_during_the_fit_is_an_error(place: Path, how: str
 def test_a_run_folder_of_a_mixture_that_goes_during_the_fit_is_an_error(place: Path, how: str) -> None:
     run = place / "run"
 
-    def take_away(event: Any) -> None:
+    def take_away(event: Any, model: Any) -> None:
         if type(event).__name__ == "Progress" and run.exists():
             shutil.rmtree(run) if how == "removed" else run.rename(place / "elsewhere")
 
     with pytest.raises(pf.BadRun, match="removed or renamed"):
-        pf.GMM(2).fit(X, by=EM(run=run, listeners=[take_away], save_every=1e-9))
+        pf.GMM(2).fit(X, by=EM(run=run, callbacks=[take_away], save_every=1e-9))
     assert not run.exists()
 
 

@@ -58,12 +58,12 @@ def test_one_pass_for_pca() -> None:
 def test_cancelling_stops_after_the_pass() -> None:
     token, events = CancelToken(), []
 
-    def listen(event: Event) -> None:
+    def listen(event: Event, model: Any) -> None:
         events.append(event)
         if isinstance(event, Progress) and len(events) == 4:
             token.cancel()
 
-    model = pf.GMM(3, start="random", starts=5).fit(rows(), by=pf.EM(tolerance=0, listeners=[listen], token=token))
+    model = pf.GMM(3, start="random", starts=5).fit(rows(), by=pf.EM(tolerance=0, callbacks=[listen], token=token))
     assert isinstance(events[-1], Finished)
     assert events[-1].reason == "interrupted"
     assert len(events) <= 6

@@ -60,11 +60,11 @@ def test_an_interrupted_fit_has_the_film_of_an_uninterrupted_one(tmp_path: Path)
     fitted(run=tmp_path / "whole", film=4)
     token = CancelToken()
 
-    def stop(event: Event) -> None:
+    def stop(event: Event, model: Any) -> None:
         if event.samples >= 25 * 32:
             token.cancel()
 
-    fitted(run=tmp_path / "parts", film=4, listeners=[stop], token=token)
+    fitted(run=tmp_path / "parts", film=4, callbacks=[stop], token=token)
     half = frames_of(film_folder(tmp_path / "parts"))[-1].samples
     assert half < 60 * 32
     model = pf.GAN(latent=2, hidden=(8,))

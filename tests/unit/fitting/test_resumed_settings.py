@@ -86,12 +86,12 @@ def test_given_names_survive_copies() -> None:
 
 @pytest.mark.parametrize("number", STOPPING, ids=lambda n: n.name)
 def test_signals_that_announce_an_end_save_and_stop(number: signal.Signals, tmp_path: Path) -> None:
-    def send(event: Event) -> None:
+    def send(event: Event, model: Any) -> None:
         if type(event).__name__ == "Progress":
             os.kill(os.getpid(), number)
 
     before = signal.getsignal(number)
-    trainer = pf.Trainer(steps=200, batch=16, seed=1, run=tmp_path / "run", listeners=[send])
+    trainer = pf.Trainer(steps=200, batch=16, seed=1, run=tmp_path / "run", callbacks=[send])
     stopped = pf.Autoencoder(latent=2, hidden=(4,)).fit(X, by=trainer)
     assert stopped.fit_result is not None
     assert stopped.fit_result.reason == "interrupted"

@@ -93,8 +93,8 @@ def test_minutes_count_all_sittings(tmp_path: Path) -> None:
     """Stopped early and resumed, the rest of the time is spent, not the whole again."""
     token = CancelToken()
     timer = threading.Timer(0.3, token.cancel)
-    begins = [lambda event: timer.start() if isinstance(event, Started) else None]  # preparing is not counted
-    _fit(minutes=0.01, run=tmp_path / "run", token=token, listeners=begins)
+    begins = [lambda event, model: timer.start() if isinstance(event, Started) else None]  # preparing is not counted
+    _fit(minutes=0.01, run=tmp_path / "run", token=token, callbacks=begins)
     events: list[Event] = []
     _autoencoder().fit(X, by=pf.Trainer(resume=tmp_path / "run", listeners=[events.append]))
     assert events[0].samples > 0
@@ -446,15 +446,15 @@ def test_signals_and_training_mode_are_put_back() -> None:
 def test_a_signal_ends_whatever_would_measure_the_model_next(number: signal.Signals, tmp_path: Path) -> None:
     """Where there is a run to go on from, the fit returns; where there is none, what it learnt is in the model."""
 
-    def stop(event: Any) -> None:
+    def stop(event: Any, model: Any) -> None:
         if type(event).__name__ == "Started":
             os.kill(os.getpid(), number)
 
     model = pf.Autoencoder(latent=1, hidden=(4,))
     with pytest.raises(KeyboardInterrupt):
-        model.fit(torch.randn(64, 2), by=pf.Trainer(epochs=1000, batch=32, listeners=[stop]))
+        model.fit(torch.randn(64, 2), by=pf.Trainer(epochs=1000, batch=32, callbacks=[stop]))
     assert model.encode(torch.randn(3, 2)).shape == (3, 1)
-    kept = pf.Trainer(epochs=1000, batch=32, listeners=[stop], run=tmp_path / "run")
+    kept = pf.Trainer(epochs=1000, batch=32, callbacks=[stop], run=tmp_path / "run")
     model.fit(torch.randn(64, 2), by=kept)
     assert model.fit_result is not None
     assert model.fit_result.reason == "interrupted"

@@ -1,0 +1,181 @@
+"""Events on their way to those who follow a fit, none of whom can end or slow it.
+
+Listeners get plain events, each listener on a thread of its own, through a queue that never makes
+the fit wait: where it is full, the oldest progress report is dropped, and nothing else ever is.
+Callbacks get the model too, so they run in the fit's thread. What a listener or a callback raises
+is said once, as a FitWarning that names it; KeyboardInterrupt from a callback, and a cancelled
+token, stop the fit as always.
+
+A listener must not draw from the global streams of random numbers, which are the fit's; a callback
+may.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import Sequence
+from types import FrameType
+
+from pushforward.core.errors import FitWarning, shown
+from pushforward.core.events import Event, Listener, Progress, Warned
+from pushforward.core.model import Model
+from pushforward.fitting.settings import Callback
+
+__all__ = ["Announcer"]
+
+WAITING_EVENTS = 1024
+"""Events a queue holds before progress is dropped: ten reports of every percent of a budget."""
+FLUSH_SECONDS = 5.0
+"""How long the end of a fit waits for its listeners: a slow page or terminal, but not a dead one."""
+
+
+class Announcer:
+    """Tells listeners and callbacks what happens in one fit.
+
+    Arguments:
+        listeners: called with every event, each on a thread of its own.
+        callbacks: called with every event and the model, in the fit's thread.
+
+    A Warned event is a FitWarning too, unless one of them has a true attribute `shows_warnings`.
+    """
+
+    def __init__(self, listeners: Sequence[Listener] = (), callbacks: Sequence[Callback] = ()) -> None:
+        self._queues = [_Queue(listener) for listener in listeners]
+        self._callbacks = callbacks
+        self._warned: set[int] = set()
+        followers = (*listeners, *callbacks)
+        self._warns = not any(getattr(follower, "shows_warnings", False) for follower in followers)
+
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether somebody wants the model."""
+        return bool(self._callbacks)
+
+    def tell(self, event: Event) -> None:
+        """Send an event to the listeners; returns at once."""
+        for queue in self._queues:
+            queue.put(event)
+        self._say_errors()
+        if isinstance(event, Warned) and self._warns:
+            _warn(f"{event.symptom}; try: {event.advice}")
+
+    def call(self, event: Event, model: Model) -> None:
+        """Call the callbacks with an event and the model."""
+        for i, callback in enumerate(self._callbacks):
+            try:
+                callback(event, model)  # type: ignore[arg-type]
+            except Exception as error:
+                if i not in self._warned:
+                    self._warned.add(i)
+                    _warn(_raised("callback", callback, error))
+
+    def close(self) -> None:
+        """Deliver what is waiting, for a limited time, and say who did not take it."""
+        deadline = time.monotonic() + FLUSH_SECONDS
+        for queue in self._queues:
+            queue.close()
+        for queue in self._queues:
+            left = queue.drained(deadline)
+            if left:
+                name = _name(queue.listener)
+                _warn(f"the listener {name} did not return in time, and {left} events did not reach it")
+        self._say_errors()
+
+    def _say_errors(self) -> None:
+        for queue in self._queues:
+            error = queue.new_error()
+            if error is not None:
+                _warn(_raised("listener", queue.listener, error))
+
+
+class _Queue:
+    """The events on their way to one listener, and the thread that brings them there."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self._events: deque[Event] = deque()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = self._busy = self._failed = False
+        self._error: BaseException | None = None
+
+    def put(self, event: Event) -> None:
+        """Add an event; where the queue is full, the oldest progress report makes room."""
+        with self._changed:
+            if len(self._events) >= WAITING_EVENTS:
+                oldest = next((e for e in self._events if isinstance(e, Progress)), None)
+                if oldest is not None:
+                    self._events.remove(oldest)
+                elif isinstance(event, Progress):
+                    return
+            self._events.append(event)
+            self._changed.notify_all()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._deliver, name="listener", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """No more events follow."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def drained(self, deadline: float) -> int:
+        """Wait until all is delivered, at most until a time; returns how many events were not."""
+        with self._changed:
+            while (self._events or self._busy) and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
+            undelivered = len(self._events) + self._busy
+            self._events.clear()
+            return undelivered
+
+    def new_error(self) -> BaseException | None:
+        """What the listener raised first, once."""
+        error, self._error = self._error, None
+        return error
+
+    def _deliver(self) -> None:
+        while True:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                while not self._events and not self._closed:
+                    self._changed.wait()
+                if not self._events:
+                    return
+                event, self._busy = self._events.popleft(), True
+            try:
+                self.listener(event)
+            except BaseException as error:
+                if not self._failed:
+                    self._failed, self._error = True, error
+
+
+def _raised(kind: str, follower: object, error: BaseException) -> str:
+    return (
+        f"the {kind} {_name(follower)} raised {type(error).__name__}: {shown(error)}; "
+        "the fit goes on, and further errors of it are not shown"
+    )
+
+
+def _name(follower: object) -> str:
+    name = getattr(follower, "__qualname__", None) or type(follower).__qualname__
+    return shown(name)
+
+
+def _warn(message: str) -> None:
+    """A FitWarning of the caller: of the first frame outside this package."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back is not None and _is_inside(frame):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, FitWarning, stacklevel=level)
+
+
+def _is_inside(frame: FrameType) -> bool:
+    """Whether a frame is of this package, of a context manager it closes, or generated."""
+    name = str(frame.f_globals.get("__name__", ""))
+    return name.startswith("pushforward.") or name == "contextlib" or frame.f_code.co_filename[:1] == "<"
