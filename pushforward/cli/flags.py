@@ -208,7 +208,7 @@ _FITTING: dict[str, tuple[str, dict[str, Any]]] = {
     "steps": ("budget in steps", {"kinds": (int, types.NoneType)}),
     "samples": ("budget in observations seen", {"kinds": (int, types.NoneType)}),
     "minutes": ("budget in minutes", {"kinds": (int, float, types.NoneType)}),
-    "batch": ("observations per step, over all processes", {}),
+    "batch": ("observations per step, over all processes; 128 if not given, or fewer for few rows", {}),
     "seed": ("of the initialisation, the order, the noise, the augmentations", {}),
     "optimizers": (
         "in place of the model's own: adam(rate=1e-4), or phase=adam(rate=1e-4); several times",
@@ -242,7 +242,7 @@ _FITTING: dict[str, tuple[str, dict[str, Any]]] = {
     "num_nodes": ("machines", {}),
 }
 _DEVICE = ("accelerator", "devices", "strategy", "precision", "num_nodes")
-_HIDDEN = ("listeners", "callbacks", "token", "run", "resume", "held_out", "overwrite", "documents", "reason")
+_HIDDEN = ("listeners", "callbacks", "token", "run", "resume", "held_out", "overwrite", "documents", "quiet")
 
 
 def fitter_flags(fitter: Any) -> list[Flag]:

@@ -91,7 +91,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         wanted = _components(self.n_components, solver, *rows.shape)
         # A share, and no component at all, are made from the whole: the model has neither a strict share nor K = 0.
         part = wanted == 0 or isinstance(wanted, float)
-        model: Any = pca.PCA(most if part else wanted).fit(self._source(rows), by=EM(listeners=[quietly])).to("cpu")
+        model: Any = pca.PCA(most if part else wanted).fit(self._source(rows), by=EM(listeners=[quietly], quiet=True)).to("cpu")
         if part:
             ratios = array(model.explained_variance_ratio_)
             kept = min(int(np.searchsorted(ratios.cumsum(), wanted, side="right")) + 1, most) if wanted else 0

@@ -160,7 +160,7 @@ def passes(
     hear.shows_warnings = True  # type: ignore[attr-defined]  # of the start that is kept alone, by the caller
     model.__dict__["begin"] = begin
     try:
-        model.fit(source, by=EM(callbacks=[hear], steps=max(steps, 1), **settings))
+        model.fit(source, by=EM(callbacks=[hear], quiet=True, steps=max(steps, 1), **settings))
     finally:
         for name in ("begin", "update"):
             model.__dict__.pop(name, None)

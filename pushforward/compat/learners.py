@@ -32,6 +32,7 @@ from pushforward.core.model import Learner
 from pushforward.core.phase import Batch
 from pushforward.core.random import generator
 from pushforward.core.registry import model_class
+from pushforward.fitting.settings import BATCH
 from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.reconstruction import reconstruct
 
@@ -171,8 +172,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         if budget:
             given |= dict.fromkeys((*BUDGETS, "samples")) | budget
         rest = n - math.ceil(number("held_out", self.held_out or 0) * n)
-        given["batch"] = min(whole("batch", self.batch or own.batch), max(1, rest))
-        return dataclasses.replace(own, seed=seed_of(self.random_state), **given)
+        given["batch"] = min(whole("batch", self.batch or own.batch or BATCH), max(1, rest))
+        return dataclasses.replace(own, seed=seed_of(self.random_state), quiet=True, **given)
 
     # ------------------------------------------------------------------------------------------------- fitting
 

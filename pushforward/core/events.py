@@ -43,11 +43,13 @@ class Started(Event):
         budget: the whole budget in samples; None if it is bounded by time alone.
         model: the name of the model.
         parameters: how many numbers are fitted.
+        note: what the fit settled by itself, such as a smaller batch for few rows; '' if nothing.
     """
 
     budget: int | None = None
     model: str = ""
     parameters: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True)

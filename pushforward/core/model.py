@@ -25,6 +25,7 @@ from pushforward.core.capabilities import HasDensity
 from pushforward.core.conditions import Conditions
 from pushforward.core.errors import BadSource, NotFitted, ShapeMismatch
 from pushforward.core.events import Finished
+from pushforward.core.fitter_settings import adjusted
 from pushforward.core.moments import Moments
 from pushforward.core.numbers import Settled
 from pushforward.core.phase import Batch, Phase, Step, Terms
@@ -56,6 +57,10 @@ class Symptom:
     name: str
     seen: str
     advice: str
+
+
+FIT_ARGUMENTS = ("x", "y", "weights", "by", "dequantise")
+"""What `Model.fit` takes itself."""
 
 
 class Model(nn.Module, metaclass=Settled):
@@ -101,7 +106,16 @@ class Model(nn.Module, metaclass=Settled):
 
     # ---------------------------------------------------------------------------------------------- the two verbs
 
-    def fit(self, x: Any, y: Any = None, *, weights: Any = None, by: Fitter | None = None, dequantise: bool | None = None) -> Self:
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        weights: Any = None,
+        by: Fitter | None = None,
+        dequantise: bool | None = None,
+        **settings: Any,
+    ) -> Self:
         """Fit the model to observations x, afresh; returns self.
 
         Arguments:
@@ -112,8 +126,11 @@ class Model(nn.Module, metaclass=Settled):
             by: a fitter; the model's own default otherwise.
             dequantise: whether U(-½, ½) is added to integers, so that a density per unit makes sense. None: integer levels
                 of images are, if the model has such a density; integer points and table columns are not.
+            settings: the fitter's, by name, in place of its own: epochs=3, run='runs/mine', quiet=True. They are those of
+                `Trainer` for models trained by gradients, and of `EM` for models fitted by passes.
         """
-        fitter = by if by is not None else self.default_fitter()
+        own = by is None
+        fitter = adjusted(self.default_fitter() if own else by, settings, FIT_ARGUMENTS, own=own)
         with usual_torch():
             source = as_source(x, y, weights)
             self.dequantise = dequantise

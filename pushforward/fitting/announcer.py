@@ -17,15 +17,17 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 
 from pushforward.core.errors import FitWarning, shown
 from pushforward.core.events import Event, Listener, Progress, Warned
 from pushforward.core.model import Model
-from pushforward.fitting.settings import Callback
+from pushforward.fitting.progress import automatic
+from pushforward.fitting.settings import Callback, ObserverSettings
 
-__all__ = ["Announcer"]
+__all__ = ["Announcer", "announcing"]
 
 WAITING_EVENTS = 1024
 """Events a queue holds before progress is dropped: ten reports of every percent of a budget."""
@@ -90,6 +92,22 @@ class Announcer:
             error = queue.new_error()
             if error is not None:
                 _warn(_raised("listener", queue.listener, error))
+
+
+@contextmanager
+def announcing(observers: ObserverSettings) -> Iterator[Announcer]:
+    """Within: those who follow a fit are told, and progress is shown where nobody else shows it."""
+    followers = (*observers.listeners, *observers.callbacks)
+    shown = any(getattr(follower, "shows_progress", False) for follower in followers)
+    display = None if observers.quiet or shown else automatic()
+    listeners: list[Listener] = [*observers.listeners, *([] if display is None else [display])]
+    announcer = Announcer(listeners, observers.callbacks)
+    try:
+        yield announcer
+    finally:
+        announcer.close()
+        if display is not None:
+            display.close()
 
 
 class _Queue:

@@ -8,7 +8,6 @@ every closed form that needs moments.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from pushforward.core.errors import Interrupted, InvalidValue, suggestion
 from pushforward.core.events import CancelToken, Finished, Listener
 from pushforward.core.numbers import settle
 from pushforward.core.source import Source
-from pushforward.fitting.announcer import Announcer
+from pushforward.fitting.announcer import announcing
 from pushforward.fitting.em_run import SETTINGS, EMRun, stored_settings
 from pushforward.fitting.explicit_settings import Given, require_stored
 from pushforward.fitting.facts import Scanner
@@ -29,6 +28,7 @@ from pushforward.fitting.protocols import PassModel
 from pushforward.fitting.settings import (
     Callback,
     FolderSettings,
+    ObserverSettings,
     PassSettings,
     ProcessSettings,
 )
@@ -57,6 +57,7 @@ class EM(Given):
         listeners: called with every event, in the first process only.
         callbacks: called with every event and the model, likewise.
         token: stops the fit after the pass it is cancelled in.
+        quiet: show no progress. Otherwise there is a line on a terminal, a table in a notebook, and nothing elsewhere.
 
     Every process reads its own share of the rows; one all-gather a pass brings the statistics together, and all merge
     them in the same order, so all end with the same bits. Data that are not resident stream, one block at a time.
@@ -84,6 +85,7 @@ class EM(Given):
     listeners: Sequence[Listener] = field(default=(), repr=False)
     callbacks: Sequence[Callback] = field(default=(), repr=False)
     token: CancelToken | None = field(default=None, repr=False)
+    quiet: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         settle(self)
@@ -127,8 +129,8 @@ class EM(Given):
                 token=token,
                 batch=fitted.batch,
             )
-            announcer = Announcer(self.listeners, self.callbacks)
-            with closing(announcer), run.opened():
+            observers = ObserverSettings(self.listeners, self.callbacks, token=token, quiet=self.quiet)
+            with announcing(observers) as announcer, run.opened():
                 scanner = Scanner(source, processes, run)
                 model.prepare(source, scanner.facts(sampled=fitted.samples_facts))
                 model.to(processes.device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pushforward.core.errors import InvalidValue
 from pushforward.core.registry import Value
@@ -17,12 +17,27 @@ class Given:
     """A dataclass that knows the names of the arguments it was called with."""
 
     given: frozenset[str] = frozenset()
+    alternatives: ClassVar[tuple[str, ...]] = ()
+    """Settings of which one replaces another."""
 
     def __new__(cls, *args: Any, **named: Any) -> Self:
         self = super().__new__(cls)
         fields = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
         self.given = frozenset(fields[: len(args)]) | named.keys()
         return self
+
+    @property
+    def setting_names(self) -> tuple[str, ...]:
+        """What can be set."""
+        return tuple(f.name for f in dataclasses.fields(self) if f.init)  # type: ignore[arg-type]
+
+    def with_settings(self, named: Mapping[str, Any], *, keep: bool = True) -> Self:
+        """A fitter of the same kind with these settings, and with its own others if `keep`."""
+        own = {name: getattr(self, name) for name in self.given} if keep else {}
+        replaced = any(named.get(name) is not None for name in self.alternatives)
+        for name in self.alternatives if replaced else ():
+            own.pop(name, None)
+        return type(self)(**{**own, **named})
 
 
 def as_json(value: Any) -> Any:

@@ -23,7 +23,7 @@ from pushforward.fitting.batches import Batches
 from pushforward.fitting.gradient_processes import GradientProcesses
 from pushforward.fitting.settings import OptimisationSettings
 
-__all__ = ["Feed", "held_out_split", "check_batch"]
+__all__ = ["Feed", "check_batch", "held_out_split", "settled_batch"]
 
 EVALUATED_ROWS = 10_000
 EVALUATED_AT_ONCE = 1000
@@ -128,6 +128,18 @@ def _like(training: Source, held: Any) -> Source:
     """Held-out data given apart, with conditions only where the training rows have them."""
     source = held if isinstance(held, Source) else as_source(held)
     return unlabelled(source) if training.condition_space is None else source
+
+
+def settled_batch(rows: int, settings: OptimisationSettings, world: int) -> int:
+    """The batch to use: what was asked for, or the largest up to the default that fits.
+
+    Raises as `check_batch` does.
+    """
+    batch, parts = settings.batch, world * settings.accumulate
+    if settings.fewer:
+        batch = max(1, min(batch, rows) // parts) * parts
+    check_batch(rows, batch, world, settings.accumulate)
+    return batch
 
 
 def check_batch(rows: int, batch: int, world: int, accumulate: int) -> None:

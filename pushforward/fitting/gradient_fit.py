@@ -21,11 +21,11 @@ from pushforward.core.random import derive
 from pushforward.core.scaling import Scaling
 from pushforward.core.scan import scan
 from pushforward.core.source import Source
-from pushforward.fitting.announcer import Announcer
+from pushforward.fitting.announcer import announcing
 from pushforward.fitting.budget import Budget
 from pushforward.fitting.checkpoint import copy_tree
 from pushforward.fitting.evaluation import Evaluation, check_quality
-from pushforward.fitting.feed import Feed, check_batch, held_out_split
+from pushforward.fitting.feed import Feed, held_out_split, settled_batch
 from pushforward.fitting.film import Camera
 from pushforward.fitting.gradient_processes import GradientProcesses
 from pushforward.fitting.loop import Collaborators, Loop
@@ -51,14 +51,15 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
     seed = settings.optimisation.seed
     training, held_out = held_out_split(source, settings.evaluation.held_out, seed)
     check_quality(model, held_out is not None)
+    asked = settings.optimisation.batch
+    batch = settled_batch(len(training), settings.optimisation, processes.world)
+    settings = settings.with_batch(batch)
     optimisation = settings.optimisation
-    check_batch(len(training), optimisation.batch, processes.world, optimisation.accumulate)
     observers = settings.observers
     camera = Camera(observers.film, training, seed, settings.folder.path)
     token = observers.token or CancelToken()
-    announcer = Announcer(observers.listeners, observers.callbacks)
     with ExitStack() as stack:
-        stack.callback(announcer.close)
+        announcer = stack.enter_context(announcing(observers))
         borrowed = stack.enter_context(BorrowedStreams(processes.device))
         folder = RunFolder(settings.folder, processes)
         phases = _build(settings, model, training, processes, folder)
@@ -70,7 +71,8 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
         streams = Streams(seed, processes.rank, processes.device)
         evaluation = Evaluation(settings.evaluation, model, feed, players, processes, streams)
         parts = Collaborators(processes, borrowed, folder, feed, budget, players, streams, evaluation, camera, announcer, token)
-        loop = Loop(settings, model, phases, parts)
+        note = "" if batch == asked else f"batch {batch}, the largest for {len(training)} rows"
+        loop = Loop(settings, model, phases, parts, note)
         if state is not None:
             with folder.believed():
                 loop.restore(state)

@@ -70,10 +70,18 @@ class Loop:
         model: the learner, prepared.
         phases: the model's.
         parts: the collaborators.
+        note: what was settled for the fit that was not asked for.
     """
 
-    def __init__(self, settings: FitSettings, model: Learner, phases: Sequence[Phase], parts: Collaborators) -> None:
-        self.settings, self.model, self.phases = settings, model, phases
+    def __init__(
+        self,
+        settings: FitSettings,
+        model: Learner,
+        phases: Sequence[Phase],
+        parts: Collaborators,
+        note: str = "",
+    ) -> None:
+        self.settings, self.model, self.phases, self.note = settings, model, phases, note
         self.processes, self.borrowed = parts.processes, parts.borrowed
         self.folder, self.feed, self.budget = parts.folder, parts.feed, parts.budget
         self.players, self.streams = parts.players, parts.streams
@@ -120,7 +128,7 @@ class Loop:
         """Play until the fit ends; returns why it did."""
         self.tally.begin(self.step)
         parameters = sum(p.numel() for network in self.players.networks.values() for p in network.parameters())
-        self.emit(Started(*self._now(), self.budget.samples, self._name(), parameters))
+        self.emit(Started(*self._now(), self.budget.samples, self._name(), parameters, self.note))
         batches = self.feed.from_step(self.step)
         if self._good is None:
             self._remember()

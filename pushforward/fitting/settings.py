@@ -19,6 +19,7 @@ from pushforward.fitting.film import Film
 from pushforward.fitting.schedules import Schedule
 
 __all__ = [
+    "BATCH",
     "Callback",
     "BudgetSettings",
     "OptimisationSettings",
@@ -31,6 +32,8 @@ __all__ = [
     "Setting",
 ]
 
+BATCH = 128
+"""Rows per step where none are asked for: enough for batch norm, few enough for small tables."""
 Callback = Callable[[Event, Learner], None]
 Setting = None | bool | int | float | str | Sequence["Setting"] | Mapping[str, "Setting"]
 """A setting as plain JSON."""
@@ -60,9 +63,14 @@ class BudgetSettings:
 
 @dataclass(frozen=True)
 class OptimisationSettings:
-    """What a step is: rows, gradients and optimisers. `batch` counts rows over all processes."""
+    """What a step is: rows, gradients and optimisers.
 
-    batch: int = 128
+    `batch` counts rows over all processes; with `fewer` it may be fewer where there are not so
+    many, or where they cannot be shared out.
+    """
+
+    batch: int = BATCH
+    fewer: bool = False
     seed: int = 0
     optimizers: Mapping[str, Optimizer] = field(default_factory=dict)
     schedule: Schedule | Mapping[str, Schedule] = field(default_factory=Schedule)
@@ -120,6 +128,7 @@ class ObserverSettings:
     callbacks: Sequence[Callback] = ()
     film: int | Film | None = None
     token: CancelToken | None = None
+    quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,7 +144,7 @@ class FitSettings:
 
     def with_batch(self, batch: int) -> FitSettings:
         """The same settings with another batch, also in what is stored."""
-        optimisation = replace(self.optimisation, batch=batch)
+        optimisation = replace(self.optimisation, batch=batch, fewer=False)
         folder = replace(self.folder, content={**self.folder.content, "batch": batch})
         return replace(self, optimisation=optimisation, folder=folder)
 

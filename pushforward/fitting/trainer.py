@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pushforward.core.errors import BadRun, InvalidValue, quoted, require_positive
 from pushforward.core.events import CancelToken, Finished, Listener
@@ -30,6 +30,7 @@ from pushforward.fitting.film import Film
 from pushforward.fitting.gradient_fit import fit_by_gradients
 from pushforward.fitting.schedules import Schedule
 from pushforward.fitting.settings import (
+    BATCH,
     BudgetSettings,
     Callback,
     EvaluationSettings,
@@ -45,7 +46,7 @@ __all__ = ["Trainer"]
 GIVEN = "given with the fit"
 MOST_ROWS = 1 << 31
 """Rows that one step, or one look, can take at most."""
-UNSTORED = ("run", "overwrite", "documents", "resume", "start", "listeners", "callbacks", "token")
+UNSTORED = ("run", "overwrite", "documents", "resume", "start", "listeners", "callbacks", "token", "quiet")
 """Settings that say where a fit is kept, what it starts from and who follows it."""
 FREE = ("save_every", "film", "accelerator", "devices", "strategy", "num_nodes")
 """Settings that a resumed run may have anew: none of them shapes the result."""
@@ -64,7 +65,7 @@ class Trainer(Given):
 
     Arguments:
         epochs, steps, samples, minutes: the budget, one of them (20 epochs if none). On resuming, '+50' extends it.
-        batch: observations per step, over all processes.
+        batch: observations per step, over all processes; 128 if None, or all rows where there are fewer.
         seed: of the initialisation, the order, the noise, the augmentations.
         optimizers: by phase name, in place of the model's own: {'critic': 'adam(rate=1e-4)'}.
         schedule: of the learning rates, one for all or by phase: 'cosine', 'linear(start=0.5)', …
@@ -89,15 +90,18 @@ class Trainer(Given):
         accelerator, devices, strategy, precision, num_nodes: by Lightning Fabric's names.
         listeners: called with every event; callbacks: called with every event and the model.
         token: cancels the fit at the next step.
+        quiet: show no progress. Otherwise there is a line on a terminal, a table in a notebook, and nothing elsewhere.
 
     Raises InvalidValue, InvalidKind for settings out of range, Diverged where a term or gradient is not finite.
     """
+
+    alternatives: ClassVar[tuple[str, ...]] = BUDGETS
 
     epochs: float | str | None = None
     steps: int | str | None = None
     samples: int | str | None = None
     minutes: float | str | None = None
-    batch: int = 128
+    batch: int | None = None
     seed: int = 0
     optimizers: Mapping[str, Optimizer | str] = field(default_factory=dict)
     schedule: Schedule | str | Mapping[str, Schedule | str] = "constant"
@@ -125,6 +129,7 @@ class Trainer(Given):
     listeners: Sequence[Listener] = ()
     callbacks: Sequence[Callback] = ()
     token: CancelToken | None = None
+    quiet: bool = False
     _resumed: _Resumed = field(default=_Resumed({}, False), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -156,7 +161,7 @@ class Trainer(Given):
             raise InvalidValue(f"on_divergence must be 'stop' or 'rollback', got {self.on_divergence!r}")
         if (self.keep_best or self.patience) and self.held_out is None and self.resume is None:
             raise InvalidValue("keep_best and patience need held-out data; pass held_out=0.1, say")
-        if self.batch % self.accumulate:
+        if self.batch is not None and self.batch % self.accumulate:
             raise InvalidValue(f"batch must be a multiple of accumulate, got {self.batch} and {self.accumulate}")
         self.optimizers = {phase: read(Optimizer, value) for phase, value in self.optimizers.items()}
         if isinstance(self.schedule, Mapping):
@@ -191,7 +196,7 @@ class Trainer(Given):
         )
         return FitSettings(
             budget,
-            OptimisationSettings(**self._shared(OptimisationSettings)),
+            OptimisationSettings(**{**self._shared(OptimisationSettings), "batch": self.batch or BATCH, "fewer": self.batch is None}),
             EvaluationSettings(self.held_out, self.evaluate_every, self.keep_best, self.patience),
             ProcessSettings(**self._shared(ProcessSettings)),
             folder,
@@ -200,7 +205,8 @@ class Trainer(Given):
 
     def _shared(self, group: type) -> dict[str, Any]:
         """The values of the fields that a group shares with the trainer, by name."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(group)}
+        names = [f.name for f in dataclasses.fields(group) if hasattr(self, f.name)]
+        return {name: getattr(self, name) for name in names}
 
     # ------------------------------------------------------------------------------------------------- stored
 

@@ -77,4 +77,4 @@ class DCGAN(GAN):
 
     def default_fitter(self) -> Trainer:
         """25 epochs of batches of 128, sampling from the weights themselves, as in the paper."""
-        return Trainer(epochs=25, batch=128)
+        return Trainer(epochs=25)

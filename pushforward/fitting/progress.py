@@ -1,0 +1,239 @@
+"""The progress of a fit, drawn from its events: a bar on a terminal, a table in a notebook.
+
+Followers only; they know nothing of models. The command line draws with the same bar.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from html import escape
+from typing import Any, Protocol
+
+from pushforward.core.events import Evaluated, Event, Finished, Progress, Started, Warned
+
+__all__ = [
+    "Bar",
+    "Follower",
+    "NotebookTable",
+    "automatic",
+    "duration",
+    "heading",
+    "in_words",
+    "quality",
+]
+
+PATIENCE = 0.5
+"""Seconds before anything is drawn: shorter fits need no bar."""
+TABLE_EVERY = 0.5
+"""Seconds between two drawings of a table in a notebook, each of which is a message to a browser."""
+
+
+class Follower:
+    """A listener with a method for each kind of event; `shows_progress` keeps other bars away."""
+
+    shows_progress = True
+
+    def __init__(self) -> None:
+        self.budget: int | None = None
+        self.samples = 0
+
+    def __call__(self, event: Event) -> None:
+        self.samples = event.samples
+        if isinstance(event, Started):
+            self.budget = event.budget
+            self.started(event)
+        elif isinstance(event, Progress):
+            self.progressed(event)
+        elif isinstance(event, Evaluated):
+            self.evaluated(event)
+        elif isinstance(event, Warned):
+            self.warned(event)
+        elif isinstance(event, Finished):
+            self.finished(event)
+
+    def started(self, event: Started) -> None:
+        """Fitting begins."""
+
+    def progressed(self, event: Progress) -> None:
+        """Means of every term since the last report."""
+
+    def evaluated(self, event: Evaluated) -> None:
+        """Held-out quality."""
+
+    def warned(self, event: Warned) -> None:
+        """Something is wrong."""
+
+    def finished(self, event: Finished) -> None:
+        """Fitting ended."""
+
+    def close(self) -> None:
+        """Put away what is drawn."""
+
+
+class Bar(Follower):
+    """A bar with samples seen, rate and time left; below it the terms and the held-out quality.
+
+    Arguments:
+        console: rich's, to draw on.
+        patience: seconds of fitting before it is drawn.
+        transient: whether it vanishes at the end.
+    """
+
+    def __init__(self, console: Any, *, patience: float = 0.0, transient: bool = False) -> None:
+        super().__init__()
+        from rich.live import Live
+
+        self._patience, self._began = patience, time.monotonic()
+        self._rate = 0.0
+        self._left: float | None = None
+        self._terms: Mapping[str, float] = {}
+        self._quality = self._end = ""
+        self.screen = Live(console=console, refresh_per_second=8, get_renderable=self.draw, transient=transient)
+
+    def started(self, event: Started) -> None:
+        """Drawing begins, or waits."""
+        self._began = time.monotonic()
+        self._show()
+
+    def progressed(self, event: Progress) -> None:
+        """New numbers."""
+        self._rate, self._left, self._terms = event.rate, event.left, dict(event.terms)
+        self._show()
+
+    def evaluated(self, event: Evaluated) -> None:
+        """New quality."""
+        self._quality = quality(event)
+
+    def finished(self, event: Finished) -> None:
+        """The last state."""
+        self._left, self._end = None, f"{event.reason} after {duration(event.seconds)}"
+        self.close()
+
+    def close(self) -> None:
+        """Stop drawing."""
+        self.screen.stop()
+
+    def _show(self) -> None:
+        if not self.screen.is_started and time.monotonic() - self._began >= self._patience:
+            self.screen.start()
+
+    def draw(self) -> Any:
+        """The bar and the numbers."""
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        row = Table.grid(padding=(0, 2))
+        pulse = self.budget is None and not self._end
+        bar = ProgressBar(total=self.budget, completed=self.samples, width=32, pulse=pulse)
+        seen = f"{self.samples:,}" + (f" of {self.budget:,}" if self.budget else "") + " samples"
+        when = f"{duration(self._left)} left" if self._left else self._end
+        row.add_row(bar, seen, f"{self._rate:,.0f}/s" if self._rate else "", when)
+        below = Text("  ".join(part for part in (in_words(self._terms), self._quality) if part))
+        return Group(row, below)
+
+
+class Handle(Protocol):
+    """What IPython's display returns: a place in the output that can be drawn anew."""
+
+    def update(self, drawn: Any) -> None:
+        """Draw something else there."""
+        ...
+
+
+class NotebookTable(Follower):
+    """A table under the cell, drawn anew as the fit goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: dict[str, str] = {}
+        self._handle: Handle | None = None
+        self._drawn = 0.0
+
+    def started(self, event: Started) -> None:
+        """What is fitted."""
+        self._rows = {"fit": heading(event)}
+        self._drawn = time.monotonic()
+
+    def progressed(self, event: Progress) -> None:
+        """New numbers."""
+        of = f" of {self.budget:,} ({event.samples / self.budget:.0%})" if self.budget else ""
+        self._rows["samples"] = f"{event.samples:,}{of}"
+        self._rows["samples per second"] = f"{event.rate:,.0f}"
+        self._rows["time left"] = duration(event.left)
+        self._rows.update({name: f"{value:.4g}" for name, value in event.terms.items()})
+        if time.monotonic() - self._drawn >= (PATIENCE if self._handle is None else TABLE_EVERY):
+            self._draw()
+
+    def evaluated(self, event: Evaluated) -> None:
+        """New quality and vital signs."""
+        self._rows["held-out quality"] = f"{event.quality:.5g}{' (best)' if event.best else ''}"
+        self._rows.update({name: f"{value:.4g}" for name, value in event.vitals.items()})
+
+    def finished(self, event: Finished) -> None:
+        """The last state stays."""
+        self._rows.pop("time left", None)
+        self._rows["ended"] = f"{event.reason}, after {duration(event.seconds)}"
+        self._draw()
+
+    def _draw(self) -> None:
+        from IPython.display import HTML, display  # type: ignore[import-not-found, unused-ignore]
+
+        cells = [f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in self._rows.items()]
+        table = HTML(f"<table>{''.join(cells)}</table>")
+        self._drawn = time.monotonic()
+        if self._handle is None:
+            self._handle = display(table, display_id=True)
+        else:
+            self._handle.update(table)
+
+
+def automatic() -> Follower | None:
+    """What suits where Python runs: a table in a notebook, a bar on a terminal, else nothing."""
+    notebook = sys.modules.get("IPython")
+    if notebook is not None and getattr(notebook.get_ipython(), "kernel", None) is not None:
+        return NotebookTable()
+    if sys.stderr is None or not sys.stderr.isatty():
+        return None
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    return Bar(console, patience=PATIENCE, transient=True) if console.is_terminal else None
+
+
+def in_words(terms: Mapping[str, float]) -> str:
+    """Each named term."""
+    return "  ".join(f"{name} {value:.4g}" for name, value in terms.items())
+
+
+def duration(seconds: float | None) -> str:
+    """3.2 s, 4 min 10 s, 2 h 5 min."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def quality(event: Evaluated) -> str:
+    """Held-out quality and vital signs."""
+    vitals = "".join(f"  {name} {value:.4g}" for name, value in event.vitals.items())
+    return f"held-out quality {event.quality:.5g}{' (best)' if event.best else ''}{vitals}"
+
+
+def heading(event: Started) -> str:
+    """What is fitted, and how long."""
+    verb = "going on with" if event.samples else "fitting"
+    more = f", {event.parameters:,} parameters" if event.parameters else ""
+    budget = f", {event.budget:,} samples" if event.budget else ""
+    seen = f" after {event.samples:,} samples" if event.samples else ""
+    note = f"; {event.note}" if event.note else ""
+    return f"{verb} {event.model.lower()}{more}{budget}{seen}{note}"
