@@ -1,21 +1,22 @@
 """Data frames as numbers, and numbers as the columns they came from.
 
-Pandas, Polars and Arrow tables (anything with named columns and `to_pandas`) are turned into a pandas frame in `as_frame`,
-and nowhere else. A column becomes float64: categories as codes, missing values as NaN, dates and times as days or seconds
-since 1970-01-01, durations as seconds. `restored` goes the way back, to the dtype that the column came with. Pandas is
-imported only where a frame is at hand.
+Pandas, Polars and Arrow tables (anything with named columns and `to_pandas`) are turned into a pandas frame in `as_frame`, and
+nowhere else. A column becomes float64: categories as codes, missing values as NaN, dates and times as days or seconds since
+1970-01-01, durations as seconds, with their nanoseconds where float64 has digits for them. `restored` goes the way back, to the
+dtype that the column came with. Pandas is imported only where a frame is at hand.
 """
 
 from __future__ import annotations
 
 import datetime
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra, ShapeMismatch, quoted
+from pushforward.core.errors import DataWarning, InvalidKind, InvalidValue, MissingExtra, ShapeMismatch, quoted
 
 if TYPE_CHECKING:
     from pushforward.core.space import Column
@@ -30,6 +31,7 @@ __all__ = [
     "as_codes",
     "bad_cell",
     "has_zone",
+    "has_nanoseconds",
     "category_text",
     "restored",
     "as_texts",
@@ -44,6 +46,8 @@ DAYS, SECONDS, DURATION = "days since 1970-01-01", "seconds since 1970-01-01", "
 """Units of columns that hold dates, times and durations."""
 DATE_UNITS = (DAYS, SECONDS, DURATION)
 _MICROSECONDS = {DAYS: 86_400_000_000, SECONDS: 1_000_000, DURATION: 1_000_000}
+_NANOSECONDS = 2**51
+"""Up to so many, 26 days, numbers in float64 come back as the nanoseconds they were."""
 _SHOWN = 60
 
 
@@ -117,14 +121,40 @@ def _from_dates(series: Any, unit: str) -> NDArray[np.float64]:
     import pandas
 
     if unit == DURATION:
-        stamps = pandas.to_timedelta(series).to_numpy(dtype="timedelta64[us]")
+        found = pandas.to_timedelta(series)
     else:
         if series.dtype.kind != "M":
             series = pandas.to_datetime(series, format="ISO8601", utc=has_zone(series))
-        stamps = _in_utc(series).to_numpy(dtype="datetime64[us]")
+        found = _in_utc(series)
+    kind = "timedelta64" if unit == DURATION else "datetime64"
+    stamps = found.to_numpy(dtype=f"{kind}[us]")
+    missing = np.isnat(stamps)
     numbers = stamps.astype(np.int64) / _MICROSECONDS[unit]
-    numbers[np.isnat(stamps)] = np.nan
+    if found.dt.unit == "ns":
+        _add_nanoseconds(numbers, np.where(missing, 0, found.to_numpy(dtype=f"{kind}[ns]").astype(np.int64)), unit)
+    numbers[missing] = np.nan
     return np.asarray(numbers)
+
+
+def _add_nanoseconds(numbers: NDArray[np.float64], exact: NDArray[np.int64], unit: str) -> None:
+    """Put the nearest numbers in a unit in the place of those cut to microseconds; warns where not even these tell nanoseconds apart."""
+    fine = exact % 1000 != 0
+    if not fine.any():
+        return
+    whole, rest = np.divmod(exact[fine], 10**9)
+    numbers[fine] = np.where(np.abs(exact[fine]) <= 2**53, exact[fine] / 1e9, whole + rest / 1e9) * (1e6 / _MICROSECONDS[unit])
+    if (np.abs(exact[fine]) > _NANOSECONDS).any():
+        text = (
+            "nanoseconds of times more than 26 days from 1970, or of durations as long, are rounded to the nearest that float64 holds, "
+            "and come back as microseconds; subtract the first time, and pass durations"
+        )
+        warnings.warn(text, DataWarning, stacklevel=2)
+
+
+def has_nanoseconds(seconds: NDArray[np.float64]) -> bool:
+    """Whether numbers in seconds tell of anything finer than microseconds, and have digits enough to."""
+    near = seconds[np.abs(seconds) < _NANOSECONDS / 1e9]
+    return bool((np.round(near * 1e9) % 1000 != 0).any())
 
 
 def as_number(value: Any, column: Column) -> float:
@@ -298,16 +328,23 @@ def _dates(values: NDArray[Any], column: Column) -> Any:
     scale = _MICROSECONDS[column.unit]
     far = 60_000 * 365.25 * 86_400e6  # microseconds; NumPy's own range is 290 000 years
     stamps = np.clip(np.nan_to_num(numbers * scale), -far, far).round().astype(np.int64)
+    resolution = "us"
+    if "[ns" in column.dtype and np.abs(stamps).max(initial=0) < 2**63 // 1000:
+        resolution, nanoseconds = "ns", np.nan_to_num(numbers * (1000 * scale))
+        near = np.abs(nanoseconds) <= _NANOSECONDS
+        stamps = np.where(near, np.where(near, nanoseconds, 0).round().astype(np.int64), stamps * 1000)
     if column.unit == DURATION:
-        spans = stamps.astype("timedelta64[us]")
+        spans = stamps.astype(f"timedelta64[{resolution}]")
         spans[np.isnan(numbers)] = np.timedelta64("NaT")
-        return _cast(pandas.Series(spans), column.dtype) if column.dtype.startswith("timedelta") else pandas.Series(spans).array
-    times = stamps.astype("datetime64[us]")
+        return (
+            _cast(pandas.Series(spans), column.dtype) if column.dtype.startswith(("timedelta", "duration")) else pandas.Series(spans).array
+        )
+    times = stamps.astype(f"datetime64[{resolution}]")
     times[np.isnan(numbers)] = np.datetime64("NaT")
     found = pandas.Series(times)
     if "," in column.dtype:
         found = found.dt.tz_localize("UTC")
-    return _cast(found, column.dtype) if column.dtype.startswith("datetime64") else found.array
+    return _cast(found, column.dtype) if column.dtype.startswith(("datetime64", "timestamp")) else found.array
 
 
 def as_texts(values: NDArray[Any], column: Column) -> list[str] | None:
@@ -319,8 +356,10 @@ def as_texts(values: NDArray[Any], column: Column) -> list[str] | None:
         import pandas
 
         zone = "Z" if "," in column.dtype else ""
-        stamps = np.asarray(pandas.Series(_dates(values, column)).pipe(_in_utc).to_numpy(dtype="datetime64[us]"))
-        step = "D" if column.unit == DAYS and column.kind == "integer" else ("s" if column.kind == "integer" else "us")
+        times = pandas.Series(_dates(values, column)).pipe(_in_utc)
+        fine = times.dt.unit == "ns" and bool((times.dropna().to_numpy(dtype="datetime64[ns]").astype(np.int64) % 1000 != 0).any())
+        stamps = np.asarray(times.to_numpy(dtype=f"datetime64[{'ns' if fine else 'us'}]"))
+        step = "D" if column.unit == DAYS and column.kind == "integer" else ("s" if column.kind == "integer" else "ns" if fine else "us")
         return ["" if t == "NaT" else t + zone for t in np.datetime_as_string(stamps.astype(f"datetime64[{step}]")).tolist()]
     if column.dtype in ("bool", "boolean") or column.dtype.startswith("bool["):
         return ["" if gone else str(bool(v >= 0.5)) for v, gone in zip(values, missing)]

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
-from pushforward.core.numbers import numeric, tensor_over
+from pushforward.core.numbers import numeric, tensor_over, whole
 from pushforward.core.random import Rng, generator
 from pushforward.core.records import Record
 from pushforward.metrics.features import rows as samples
@@ -38,6 +38,7 @@ def silhouette(x: Any, labels: Any, *, most: int = 10_000, rng: Rng = 0, data: s
 
     All pairs are compared, in blocks; of more than `most` rows a random `most` stand for all (said in the record).
     """
+    most = whole(most, "most", least=2)
     rows, labels = beside(samples(x).flatten(1))[0], tensor_over(numeric(labels, "labels"))
     rows = Gauge.of(rows)(rows)
     labels = labels.to(rows.device)

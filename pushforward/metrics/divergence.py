@@ -27,8 +27,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch, require_positive
+from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch, quoted
 from pushforward.core.global_random import seeded
+from pushforward.core.numbers import whole
 from pushforward.core.phase import adamw
 from pushforward.core.random import Rng, generator, integers, permutation
 from pushforward.core.records import Record
@@ -87,9 +88,10 @@ def divergence(
         True
     """
     rule = read(Divergence, kind)
-    require_positive(folds=folds, steps=steps, **{f"hidden[{i}]": size for i, size in enumerate(hidden)})
-    if folds < 2:
-        raise InvalidValue(f"folds must be at least 2, got {folds}: a critic is never judged on rows it has learnt from")
+    folds, steps = whole(folds, "folds", least=2), whole(steps, "steps", least=1)  # no critic is judged on rows it has learnt from
+    if isinstance(hidden, str) or not isinstance(hidden, Sequence):
+        raise InvalidKind(f"hidden must be the sizes of the critic's layers, got {quoted(hidden)}; pass hidden=(32, 32), say")
+    hidden = [whole(size, f"hidden[{i}]", least=1) for i, size in enumerate(hidden)]
     stream, p, q = generator(rng), _rows(p, "p"), _rows(in_order_of(q, p), "q")
     require_alike(p, q, ("p's", "q's"))
     p, q = p.flatten(1), q.flatten(1)

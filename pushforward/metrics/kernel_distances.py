@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, require_positive
+from pushforward.core.numbers import whole
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features
@@ -43,9 +44,7 @@ def kid(real: Any, generated: Any, *, features: Features | None = None, block: i
         features: the space; raw if none is given.
         block: rows of each set in one block, at least 2; lowered so that there are ten blocks at least.
     """
-    require_positive(block=block)
-    if block < 2 or block != int(block):
-        raise InvalidValue(f"block must be a whole number of at least 2, as a block compares its rows with each other; got {block}")
+    block = whole(block, "block", least=2)  # as a block compares its rows with each other
     pair = Pair.of(real, generated, features, data)
     fewest, stream = min(len(pair.real), len(pair.generated)), generator(rng)
     kernel = _Cubic.of(pair)
@@ -58,7 +57,7 @@ def kid(real: Any, generated: Any, *, features: Features | None = None, block: i
         mean = float(_unbiased(k[: len(one), : len(one)], k[len(one) :, len(one) :], k[: len(one), len(one) :]))
         value, error = in_units("kid", [mean, _error(k, len(one))], kernel.exponent).tolist()
         return pair.record("kid", value, error, blocks=1, seed=seed_of(rng), note=note)
-    count = max(LEAST_BLOCKS, fewest // int(block))
+    count = max(LEAST_BLOCKS, fewest // block)
     parts = zip(*(x.tensor_split(count) for x in (one, two)))
     values = torch.stack([_unbiased(*(kernel(u, v) for u, v in ((a, a), (b, b), (a, b)))) for a, b in parts])
     return pair.mean("kid", in_units("kid", values, kernel.exponent), blocks=count, seed=seed_of(rng))
@@ -82,7 +81,8 @@ def mmd(
         bandwidth: h in units of the features; the median distance between real rows if not given.
         most: rows of each set at most, drawn by `rng`; memory grows as its square.
     """
-    require_positive(bandwidth=bandwidth, permutations=permutations, most=most)
+    require_positive(bandwidth=bandwidth)
+    permutations, most = whole(permutations, "permutations", least=1), whole(most, "most", least=2)
     pair = Pair.of(real, generated, features, data)
     stream = generator(rng)
     one, two = (x[permutation(len(x), rng=stream)[:most]] for x in pair.centred())

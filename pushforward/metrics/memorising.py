@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, require_positive
+from pushforward.core.numbers import whole
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features
@@ -49,7 +50,8 @@ def memorising(
         pairs: how many of the closest (generated row, training row, distance) to name in details['pairs'].
         rng: for the signature shared by all metrics; nothing is drawn.
     """
-    require_positive(quantile=quantile, pairs=pairs)
+    require_positive(quantile=quantile)
+    pairs = whole(pairs, "pairs", least=1)
     if not quantile < 1:
         raise InvalidValue(f"quantile must lie between 0 and 1, got {quantile}; 0.01 say")
     pair = Pair.of(train, generated, features, data)

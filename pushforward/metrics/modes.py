@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
-from pushforward.core.numbers import numeric, tensor_over
+from pushforward.core.numbers import numeric, tensor_over, whole
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.features import ROUNDING, Features, digest, rows
@@ -81,7 +81,7 @@ def label_modes(labels: Any, kinds: int, *, weights: Any = None, data: str = "",
 
     Details hold each number's 'ideal', what a perfect sampler of as many rows has on average under a perfect classifier.
     """
-    require_positive(kinds=kinds)
+    kinds = whole(kinds, "kinds", least=1)
     index = tensor_over(numeric(labels, "labels")).cpu()
     if index.ndim != 1 or not len(index):
         raise ShapeMismatch(f"expected labels (n,), one per sample, got shape {tuple(index.shape)}; make one number of several digits")
@@ -109,7 +109,7 @@ def diversity(
     The record's value is in units of the features; details hold the same of as many 'real' rows, and the 'ratio': near 0 for one
     repeated sample. Equal numbers of both sets are used, `most` at most, drawn by `rng`.
     """
-    require_positive(most=most)
+    most = whole(most, "most", least=2)
     pair = Pair.of(real, generated, features, data)
     stream = generator(rng)
     n = min(len(pair.real), len(pair.generated), most)

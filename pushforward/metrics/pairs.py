@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidValue, ShapeMismatch
+from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, quoted
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
 from pushforward.core.source import spread
@@ -43,6 +43,10 @@ class Pair:
     def of(cls, real: Any, generated: Any, features: Features | None = None, data: str = "", *, least: int = 2) -> Pair:
         """The features of both sets; ShapeMismatch or InvalidValue where they do not fit each other."""
         given, made = rows(real), rows(in_order_of(generated, real))
+        if not isinstance(features, Features | None):
+            raise InvalidKind(
+                f"features must be a feature space, got {quoted(features)}; pass features=scaled(real), or named('pca(20)', real)"
+            )
         features = (raw() if features is None else features).about(given, made)
         require_alike(given, made)
         one, two = features(given), features(made)

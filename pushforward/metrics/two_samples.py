@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
+from pushforward.core.errors import InvalidValue, ShapeMismatch
+from pushforward.core.numbers import whole
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.classifiers import learn
@@ -36,7 +37,7 @@ def c2st(
         features: the space; raw if none is given. The classifier's inputs are standardised features.
         steps, width: of the classifier: two hidden layers.
     """
-    require_positive(steps=steps, width=width)
+    steps, width = whole(steps, "steps", least=1), whole(width, "width", least=1)
     pair = Pair.of(real, generated, features, data, least=4)
     stream = generator(rng)
     n = min(len(pair.real), len(pair.generated))

@@ -14,7 +14,18 @@ from typing import Any, Literal
 import numpy as np
 
 from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch, suggestion
-from pushforward.core.frames import DAYS, DURATION, SECONDS, as_numbers, bad_cell, category_text, has_zone, is_plain, kind_of
+from pushforward.core.frames import (
+    DAYS,
+    DURATION,
+    SECONDS,
+    as_numbers,
+    bad_cell,
+    category_text,
+    has_nanoseconds,
+    has_zone,
+    is_plain,
+    kind_of,
+)
 from pushforward.core.space import Column
 from pushforward.data.options import Options
 from pushforward.data.tables.cells import Cells
@@ -135,7 +146,8 @@ class ColumnSurvey:
             return False
         zone = getattr(series.dtype, "tz", None)
         if series.dtype.kind not in "Mm":
-            self.dtype = "timedelta64[us]" if span else f"datetime64[us{', UTC' if has_zone(series) else ''}]"
+            step = "ns" if "[ns" in self.dtype or has_nanoseconds(seconds) else "us"
+            self.dtype = f"timedelta64[{step}]" if span else f"datetime64[{step}{', UTC' if has_zone(series) else ''}]"
         seconds = seconds[~np.isnan(seconds)]
         days = not span and zone is None and "," not in self.dtype and bool((seconds % 86400 == 0).all())
         self.unit = DURATION if span else (DAYS if days and self.unit in ("", DAYS) else SECONDS)
