@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "core.model": ["Model", "Learner", "Symptom"],
+    "core.model": ["Model"],
+    "core.learner": ["Learner"],
+    "core.fitter": ["Symptom"],
     "core.fixed": ["Fixed"],
     "core.phase": ["Batch", "Phase", "Step", "Terms", "together", "adam", "adamw", "sgd", "rmsprop", "Optimizer"],
     "core.space": ["Space", "Column"],

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 import pushforward as pf
-from pushforward.core.model import Learner
+from pushforward.core.learner import Learner
 from pushforward.core.registry import catalogue
 
 MODELS = {name: cls for name, cls in pf.registered_models() if name in catalogue}  # not those that other tests register

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import pushforward as pf
-from pushforward.core.model import Learner
+from pushforward.core.learner import Learner
 from pushforward.core.registry import catalogue
 from pushforward.models.deep.hacks import Hack
 from pushforward.nets.adversaries import Adversaries

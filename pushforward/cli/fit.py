@@ -186,7 +186,7 @@ def fit(
     set_: Sequence[str] | None = None, run: str | None = None, quiet: bool = False, json: bool = False, overwrite: bool = False,
 ) -> None:  # fmt: skip
     """Resolve the configuration, read the data, fit, and leave a run folder."""
-    from pushforward.core.model import Learner
+    from pushforward.core.learner import Learner
     from pushforward.core.registry import model_class
 
     voice = Voice(quiet, json)

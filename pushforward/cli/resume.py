@@ -34,7 +34,7 @@ def resume(
 ) -> None:
     """Go on with a fit where it stood: the final weights are those of the uninterrupted run, bit for bit."""
     from pushforward.cli.fit import fit_classical, fit_learner, show
-    from pushforward.core.model import Learner
+    from pushforward.core.learner import Learner
 
     folder = Path(run)
     model, config = begun(folder)

@@ -28,7 +28,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from pushforward.compat.conventions import Adapter, array, number, seed_of, tensor, whole
 from pushforward.core.capabilities import Decodes, Encodes, HasBound, HasDensity, Samples
 from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError
-from pushforward.core.model import Learner
+from pushforward.core.learner import Learner
 from pushforward.core.phase import Batch
 from pushforward.core.random import generator
 from pushforward.core.registry import model_class

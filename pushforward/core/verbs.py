@@ -56,17 +56,34 @@ def counted(sample: Callable[..., Any]) -> Callable[..., Any]:
     `using` names a `Sampler`; the method itself is what 'ancestral' does.
     """
 
+    own = _taking_conditions(sample)
+
     def checked(self: Any, n: Any, y: Any = None, rng: Any = None, using: Any = None) -> Any:
         count = whole(n, "n")
         if count > MOST:
             raise InvalidValue(f"n must be at most {MOST:,}, got {str(count)[:60]}; that is too many to hold: draw fewer at a time")
         sampler = _sampler(self, using)
-        draw = sample if sampler is None else _sampled_by(sampler)
+        draw = own if sampler is None else _sampled_by(sampler)
         if count > 0 or (hasattr(y, "__len__") and len(y) == 0):
             return draw(self, count, y=y, rng=rng)
         return draw(self, 1, y=y, rng=0)[:0]  # not every distribution can draw nothing
 
     return signed_as(sample, checked, inspect.signature(checked))
+
+
+def _taking_conditions(sample: Callable[..., Any]) -> Callable[..., Any]:
+    """The method with y among its arguments, which one of a user's own may lack: it is refused then."""
+    parameters = inspect.signature(sample).parameters
+    if "y" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return sample
+
+    def unconditional(self: Any, n: int, *, y: Any = None, rng: Any = None) -> Any:
+        if y is not None:
+            self.to_condition(y, 1)
+            raise InvalidValue(f"sample of {type(self).__name__} does not depend on conditions; leave y out")
+        return sample(self, n, rng=rng)
+
+    return unconditional
 
 
 def _sampler(model: Any, using: Any) -> Any:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from pushforward.core.capabilities import HasQuality
 from pushforward.core.errors import InvalidValue
-from pushforward.core.model import Learner, Symptom
+from pushforward.core.fitter import Symptom
+from pushforward.core.learner import Learner
 from pushforward.fitting.checkpoint import copy_tree
 from pushforward.fitting.feed import Feed
 from pushforward.fitting.players import Players

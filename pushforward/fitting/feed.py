@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from pushforward.core.errors import BadSource, InvalidValue
-from pushforward.core.model import Learner
+from pushforward.core.learner import Learner
 from pushforward.core.phase import Batch
 from pushforward.core.preparation import Preparation
 from pushforward.core.random import derive

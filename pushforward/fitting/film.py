@@ -21,7 +21,7 @@ from torch import Tensor
 from pushforward.core.capabilities import HasBound, Samples
 from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, quoted, require_positive
 from pushforward.core.events import Event, Finished, Progress, Started
-from pushforward.core.model import Learner
+from pushforward.core.learner import Learner
 from pushforward.core.numbers import whole
 from pushforward.core.random import derive
 from pushforward.core.source import Source

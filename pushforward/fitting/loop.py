@@ -17,7 +17,8 @@ from torch import Tensor
 
 from pushforward.core.errors import BadSource, Diverged, InvalidValue
 from pushforward.core.events import CancelToken, Evaluated, Event, Finished, Progress, Saved, Started, Warned
-from pushforward.core.model import Learner, evaluating
+from pushforward.core.learner import Learner
+from pushforward.core.modes import evaluating
 from pushforward.core.phase import Batch, Phase, Step
 from pushforward.fitting.announcer import Announcer
 from pushforward.fitting.budget import Budget

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from pushforward.core.errors import InvalidValue
 from pushforward.core.fixed import Fixed
 from pushforward.core.fused_adam import match_layout
-from pushforward.core.model import Learner, evaluating
+from pushforward.core.learner import Learner
+from pushforward.core.modes import evaluating
 from pushforward.core.phase import Batch, Phase, Step, Terms
 from pushforward.core.scaling import Scaling
 from pushforward.fitting.checkpoint import copy_tree

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import Diverged, InvalidValue
-from pushforward.core.model import Model, Symptom
+from pushforward.core.fitter import Symptom
+from pushforward.core.model import Model
 from pushforward.core.phase import Batch
 from pushforward.core.scan import scan
 from pushforward.core.source import Source

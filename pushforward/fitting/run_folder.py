@@ -19,7 +19,7 @@ from torch import Tensor
 from pushforward.core.errors import BadRun, PushforwardError, is_memory
 from pushforward.core.events import Event
 from pushforward.core.folders import check_place, clear_leftovers, new_run
-from pushforward.core.model import Learner
+from pushforward.core.learner import Learner
 from pushforward.core.source import Source
 from pushforward.core.storage import construct, describe, write_tensors, write_text
 from pushforward.fitting.budget import Budget

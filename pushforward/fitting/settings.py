@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from pushforward.core.events import CancelToken, Event, Listener
-from pushforward.core.model import Learner, Model
+from pushforward.core.learner import Learner
+from pushforward.core.model import Model
 from pushforward.core.phase import Optimizer
 from pushforward.core.source import Source
 from pushforward.fitting.augment import Augment

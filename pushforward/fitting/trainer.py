@@ -18,7 +18,8 @@ from pushforward.core.errors import BadRun, InvalidValue, quoted, require_positi
 from pushforward.core.events import CancelToken, Finished, Listener
 from pushforward.core.folders import parsed_json, read_file
 from pushforward.core.kinds import fits, hints_of
-from pushforward.core.model import Learner, Model
+from pushforward.core.learner import Learner
+from pushforward.core.model import Model
 from pushforward.core.numbers import settle
 from pushforward.core.phase import Optimizer
 from pushforward.core.registry import read

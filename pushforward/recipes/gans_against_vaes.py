@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import Diverged, require_positive
-from pushforward.core.model import Learner
+from pushforward.core.learner import Learner
 from pushforward.core.random import derive, generator
 from pushforward.core.records import Record
 from pushforward.core.space import Space

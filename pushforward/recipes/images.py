@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadSource
-from pushforward.core.model import Symptom
+from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch
 from pushforward.core.random import derive
 from pushforward.core.records import Record

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.model import Learner
+from pushforward.core.learner import Learner
 from pushforward.core.random import derive, normal
 from pushforward.core.records import Record
 from pushforward.fitting.film import Film, Frame

@@ -15,7 +15,7 @@ import scipy.sparse
 import torch
 
 import pushforward as pf
-from pushforward.core.model import Learner
+from pushforward.core.learner import Learner
 from pushforward.core.source import as_source
 from tests.small_models import IMAGES, VERBS, asked, data, fitted, rows
 

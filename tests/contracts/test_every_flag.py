@@ -179,7 +179,7 @@ def _much(name: str, value: str) -> bool:
 
 
 def budget(model: str) -> list[str]:
-    from pushforward.core.model import Learner
+    from pushforward.core.learner import Learner
     from pushforward.core.registry import model_class
 
     return ["--steps", "1", "--batch", "8"] if issubclass(model_class(model), Learner) else []

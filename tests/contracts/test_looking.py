@@ -17,7 +17,8 @@ import pushforward as pf
 from pushforward.core.capabilities import Decodes, Encodes, HasBound, Samples
 from pushforward.core.events import Event
 from pushforward.core.global_random import GLOBAL_STREAMS, Turn
-from pushforward.core.model import Learner, evaluating
+from pushforward.core.learner import Learner
+from pushforward.core.modes import evaluating
 from pushforward.core.phase import Batch, Phase, Step, Terms
 from tests.tiny_learners import LEARNERS, MODELS, images, labels
 

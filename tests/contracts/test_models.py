@@ -12,7 +12,7 @@ import torch
 
 import pushforward as pf
 from pushforward.core.capabilities import capabilities
-from pushforward.core.model import Learner
+from pushforward.core.learner import Learner
 from tests.small_models import IMAGES, MODELS, data, fitted, make, rows, same
 
 

@@ -19,7 +19,7 @@ import pushforward as pf
 from pushforward.cli.main import main
 from pushforward.core import preparation
 from pushforward.core.capabilities import HasDensity
-from pushforward.core.model import Learner
+from pushforward.core.learner import Learner
 from pushforward.core.preparation import Preparation, dequantised
 from pushforward.core.source import Arrays, Subset
 from pushforward.metrics.preparation import prepared

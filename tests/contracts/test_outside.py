@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.core.model import Learner
+from pushforward.core.learner import Learner
 from pushforward.core.registry import catalogue
 from pushforward.core.source import Arrays
 from pushforward.core.space import Column, Space

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.core.model import Learner
+from pushforward.core.learner import Learner
 from pushforward.core.moments import Moments
 from pushforward.core.scan import scan
 from pushforward.core.source import as_source

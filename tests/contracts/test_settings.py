@@ -15,7 +15,8 @@ import torch
 
 import pushforward as pf
 from pushforward.core.kinds import hints_of
-from pushforward.core.model import Learner, Model
+from pushforward.core.learner import Learner
+from pushforward.core.model import Model
 from pushforward.core.numbers import plain, whole
 from pushforward.core.phase import Adam
 from pushforward.core.random import generator, normal

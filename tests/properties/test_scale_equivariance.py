@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import pushforward as pf
-from pushforward.core.model import Learner
+from pushforward.core.learner import Learner
 from pushforward.models.classical.pca import evidence
 from tests.small_models import IMAGES, MODELS, NAMES, SMALL
 

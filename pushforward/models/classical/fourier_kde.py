@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidValue, quoted
-from pushforward.core.model import Fitter, Model
+from pushforward.core.fitter import Fitter
+from pushforward.core.model import Model
 from pushforward.core.numbers import floats_given
 from pushforward.core.phase import Batch
 from pushforward.core.registry import register

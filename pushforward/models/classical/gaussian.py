@@ -24,8 +24,9 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, Diverged, InvalidKind, InvalidValue
+from pushforward.core.fitter import Fitter, Symptom
 from pushforward.core.frames import as_number
-from pushforward.core.model import Fitter, Model, Symptom
+from pushforward.core.model import Model
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, normal
 from pushforward.core.registry import register

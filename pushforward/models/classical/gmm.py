@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, suggestion
-from pushforward.core.model import Fitter, Model, Symptom
+from pushforward.core.fitter import Fitter, Symptom
+from pushforward.core.model import Model
 from pushforward.core.moments import Moments
 from pushforward.core.numbers import plain
 from pushforward.core.phase import Batch

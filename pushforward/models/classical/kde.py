@@ -34,7 +34,8 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, PushforwardError, quoted
-from pushforward.core.model import Fitter, Model, Symptom
+from pushforward.core.fitter import Fitter, Symptom
+from pushforward.core.model import Model
 from pushforward.core.numbers import floats_given
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator

@@ -32,7 +32,8 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidKind, InvalidValue
-from pushforward.core.model import Fitter, Model, Symptom
+from pushforward.core.fitter import Fitter, Symptom
+from pushforward.core.model import Model
 from pushforward.core.phase import Batch
 from pushforward.core.registry import register
 from pushforward.core.scan import Facts

@@ -36,7 +36,8 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, ShapeMismatch, require_positive
-from pushforward.core.model import Fitter, Model, Symptom
+from pushforward.core.fitter import Fitter, Symptom
+from pushforward.core.model import Model
 from pushforward.core.moments import sums
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, normal

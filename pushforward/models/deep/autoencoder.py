@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidValue, require_positive
-from pushforward.core.model import Learner
+from pushforward.core.learner import Learner
 from pushforward.core.phase import Batch, Phase, Step, Terms, adam
 from pushforward.core.random import Rng, normal, uniform
 from pushforward.core.registry import Value, read, register

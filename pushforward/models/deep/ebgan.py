@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, require_positive
-from pushforward.core.model import Symptom
+from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch, Phase, Step, Terms, adam
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import read, register

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidValue, require_positive, suggestion
-from pushforward.core.model import Symptom
+from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch, Optimizer, Phase, Step, Terms, adam, together
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import read, register

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, require_positive
-from pushforward.core.model import Symptom
+from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch, Phase, Step, Terms, adam
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import register

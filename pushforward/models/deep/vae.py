@@ -10,7 +10,6 @@ and which bound is maximised, are values: a VAE is its likelihood, its posterior
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,23 +17,22 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidValue, require_positive
-from pushforward.core.model import Learner, Symptom
-from pushforward.core.phase import Batch, Phase, Step, Terms, adam
+from pushforward.core.fitter import Symptom
+from pushforward.core.phase import Batch, Phase, adam
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import read, register
-from pushforward.core.samplers import Sampler
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source, spread
 from pushforward.core.space import Space
 from pushforward.densities.latents import Posterior, Prior
 from pushforward.densities.likelihoods import Likelihood
-from pushforward.densities.normals import kl_per_dimension, rate
-from pushforward.densities.repeats import frozen, repeated
+from pushforward.densities.normals import rate
 from pushforward.fitting.trainer import Trainer
+from pushforward.models.parts.recogniser import RecognisedModel
 from pushforward.nets.architectures import Architecture, mlp
 from pushforward.nets.learnt import Learnt
 from pushforward.nets.mlp import ShapedHeads, check_activation
-from pushforward.objectives.bounds import Elbo, ImportanceWeighted, Objective, importance_bound
+from pushforward.objectives.bounds import Elbo, ImportanceWeighted, Objective
 
 __all__ = ["VAE"]
 
@@ -80,7 +78,7 @@ class Decoder(nn.Module):
 
 
 @register("vae")
-class VAE(Learner):
+class VAE(RecognisedModel):
     """A latent-variable model with a learnt decoder and a recogniser network that bounds its likelihood.
 
     Reference: Kingma & Welling (2014), Eq. 10, with the analytic KL of their Appendix B; Rezende et al. (2014).
@@ -189,45 +187,6 @@ class VAE(Learner):
         networks = ("encoder", "decoder", "codes") if hasattr(self, "codes") else ("encoder", "decoder")
         return [Phase("vae", networks, loss, adam(1e-3))]
 
-    def negative_elbo(self, batch: Batch, step: Step) -> Terms:
-        """Kingma & Welling (2014), Eq. 10, one draw."""
-        assert isinstance(self.objective, Elbo)
-        q, prior = self.posterior(batch.x, batch.y), self.prior(len(batch.x))
-        z = q.rsample(rng=step.rng)
-        distortion = -self.likelihood(z, batch.y).log_prob(batch.x)
-        spent = kl_per_dimension(q, prior) if self.objective.free_bits else rate(q, prior, z)
-        return self.objective.terms(distortion, spent, step.fraction)
-
-    def importance_weighted(self, batch: Batch, step: Step) -> Terms:
-        """Burda, Grosse & Salakhutdinov (2016), Eq. 8."""
-        assert isinstance(self.objective, ImportanceWeighted)
-        log_weight, z = self.log_weights(batch, self.objective.k, step.rng, freeze=self.objective.doubly)
-        return self.objective.doubly_reparametrised(log_weight, z) if self.objective.doubly else self.objective.terms(log_weight)
-
-    def log_weights(self, batch: Batch, k: int, rng: Rng, *, freeze: bool = False) -> tuple[Tensor, Tensor]:
-        """log p(x, z_i) - log q(z_i|x) of k posterior draws a row (k, n), and the draws (k n, latent).
-
-        With `freeze` the density of q is taken at fixed parameters, so that they move through the draws alone.
-        """
-        q = repeated(self.posterior(batch.x, batch.y), k)
-        z = q.rsample(rng=rng)
-        x, y = repeated(batch.x, k), None if batch.y is None else repeated(batch.y, k)
-        log_joint = self.likelihood(z, y).log_prob(x) + self.prior(len(z)).log_prob(z)
-        return (log_joint - (frozen(q) if freeze else q).log_prob(z)).reshape(k, -1), z
-
-    def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
-        """The bound that is maximised (n,), nats, model coordinates; at beta = 1 and without free bits."""
-        stream = generator(rng, batch.x.device)
-        if isinstance(self.objective, ImportanceWeighted):
-            return importance_bound(self.log_weights(batch, self.objective.k, stream)[0])
-        return self.bound(batch, stream)
-
-    def bound(self, batch: Batch, rng: Rng = None) -> Tensor:
-        """The ELBO (n,), nats, model coordinates, one draw."""
-        q = self.posterior(batch.x, batch.y)
-        z = q.rsample(rng=generator(rng, batch.x.device))
-        return self.likelihood(z, batch.y).log_prob(batch.x) - rate(q, self.prior(len(z)), z)
-
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
         """Units whose code depends on x, the rate in nats, and the likelihood's sigma if it has one."""
         q = self.posterior(batch.x, batch.y)
@@ -263,38 +222,9 @@ class VAE(Learner):
         """q(z|x) for x in model coordinates."""
         return self.posterior_kind.distribution(self.encoder(x, y))
 
-    def elbo(self, x: Any, y: Any = None, *, rng: Rng = None) -> Tensor:
-        """A lower bound on log p(x) (n,), nats per observation in the user's units; one draw of the posterior."""
-        u = self.to_model(x)
-        stream = generator(rng, u.device)
-        bounds = self.blockwise(lambda u, y: self.bound(Batch(u, y), stream), u, self.to_condition(y, len(u)))
-        # Far out the rate and the distortion are both infinite, and terms between them may be inf - inf.
-        return bounds.nan_to_num(nan=-math.inf, posinf=math.inf, neginf=-math.inf) + self.log_jacobian(u)
-
     def log_jacobian(self, u: Tensor) -> float:
         """What turns a likelihood in model coordinates into the user's units; 0 for masses."""
         return self.likelihood_kind.log_jacobian(self.scaling, u)
-
-    def encode(self, x: Any, y: Any = None) -> Tensor:
-        """Posterior means (n, latent)."""
-        u = self.to_model(x)
-        return self.blockwise(lambda u, y: self.posterior(u, y).mean, u, self.to_condition(y, len(u)))
-
-    def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
-        """The likelihood's mean (n, *shape), user's units; with `rng`, a draw from it instead."""
-        stream = None if rng is None else generator(rng, z.device)
-
-        def observed(z: Tensor, y: Tensor | None) -> Tensor:
-            p = self.likelihood(z, y)
-            return self.to_user(p.mean if stream is None else p.rsample(rng=stream))
-
-        return self.blockwise(observed, z, self.to_condition(y, len(z)))
-
-    @torch.no_grad()
-    def sample(self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None) -> Tensor:
-        """n observations (n, *shape), user's units: of images the mean of p(x|z), otherwise draws; `using` says which."""
-        stream = generator(rng, self.device)
-        return self.decode(self.prior(n).rsample(rng=stream), y, rng=stream)
 
     @property
     def default_sampler(self) -> str:

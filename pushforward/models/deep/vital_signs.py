@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from pushforward.core.model import Symptom
+from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch
 from pushforward.models.parts.adversary import Adversary
 from pushforward.objectives.games import Game

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.core.global_random import seeded
-from pushforward.core.model import Learner
+from pushforward.core.learner import Learner
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, integers
 from pushforward.core.samplers import Sampler

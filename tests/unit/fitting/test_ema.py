@@ -9,7 +9,7 @@ from torch import nn
 import pushforward as pf
 from pushforward.core.errors import InvalidValue
 from pushforward.core.events import Event
-from pushforward.core.model import Learner
+from pushforward.core.learner import Learner
 from pushforward.fitting.ema import MovingAverage
 
 

@@ -1,0 +1,85 @@
+"""Training and evaluation mode: methods that look at a model never depend on its mode, and losses never change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from pushforward.core.phase import Batch, Phase, Step, Terms
+from pushforward.core.verbs import signed_as
+
+__all__ = ["LOOKING", "evaluating", "looking", "with_losses_as_they_are"]
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Within: a module and all its parts in evaluation mode; after: each in the mode it was in."""
+    learning = _in_training(module, [])
+    for part in learning:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in learning:
+            part.training = True
+
+
+def _in_training(module: nn.Module, found: list[nn.Module]) -> list[nn.Module]:
+    if module.training:
+        found.append(module)
+    for part in module._modules.values():
+        if part is not None:
+            _in_training(part, found)
+    return found
+
+
+LOOKING = frozenset(
+    {"sample", "log_prob", "elbo", "bound", "encode", "decode", "prior", "likelihood", "posterior", "translate", "energy", "quality"}
+    | {"vitals", "assign", "responsibilities", "condition"}
+)
+"""Methods of a learner that look at what is learnt: always in evaluation mode, except where they serve a loss."""
+
+
+def looking(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method in evaluation mode, whatever mode the networks are in."""
+
+    def looked(self: Any, *args: Any, **named: Any) -> Any:
+        if self._mode_is_set:
+            return method(self, *args, **named)
+        self._mode_is_set = True
+        try:
+            with evaluating(self):
+                return method(self, *args, **named)
+        finally:
+            self._mode_is_set = False
+
+    return signed_as(method, looked)
+
+
+def with_losses_as_they_are(phases: Callable[..., Sequence[Phase]]) -> Callable[..., Sequence[Phase]]:
+    """The phases with losses within which the networks keep the mode they are in."""
+
+    def with_losses(self: Any) -> Sequence[Phase]:
+        return [replace(phase, loss=_keeping_modes(self, phase.loss)) for phase in phases(self)]
+
+    return signed_as(phases, with_losses)
+
+
+def _keeping_modes(model: Any, loss: Callable[[Batch, Step], Terms]) -> Callable[[Batch, Step], Terms]:
+    learners = [part for part in model.modules() if hasattr(part, "_mode_is_set")]
+
+    def taken(batch: Batch, step: Step) -> Terms:
+        before = [(learner._mode_is_set, learner._in_loss) for learner in learners]
+        for learner in learners:
+            learner._mode_is_set = learner._in_loss = True
+        try:
+            return loss(batch, step)
+        finally:
+            for learner, was in zip(learners, before):
+                learner._mode_is_set, learner._in_loss = was
+
+    return taken

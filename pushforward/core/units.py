@@ -1,0 +1,98 @@
+"""Between the user's units and a model's coordinates: observations, conditions, floating types and devices."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.core.conditions import Conditions
+from pushforward.core.errors import BadSource, NotFitted
+from pushforward.core.scalars import Settled
+from pushforward.core.scaling import Scaling
+from pushforward.core.space import Space
+
+__all__ = ["HasUnits"]
+
+
+class HasUnits(nn.Module, metaclass=Settled):
+    """A module with a space and a scaling: it converts what users give and get."""
+
+    accepts: ClassVar[frozenset[str]] = frozenset()
+    dtype: ClassVar[torch.dtype | None] = None
+    """The floating type data are conformed to; None keeps the parameters' own."""
+
+    space: Space | None
+    condition_space: Space | None
+    scaling: Scaling
+    condition_scaling: Scaling
+
+    @property
+    def conditions(self) -> Conditions:
+        """Converts the user's conditions to what networks see, and says in which shape; false without conditions."""
+        if self.condition_space is None:
+            return Conditions(None, owner=type(self).__name__)
+        return Conditions(self.condition_space, self.condition_scaling, self.floating(), type(self).__name__)
+
+    @property
+    def fitted(self) -> bool:
+        """Whether `fit` or `load` has been through."""
+        return self.space is not None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives; NotFitted before `fit`."""
+        self.fitted_space()
+        return self.scaling.shift.device
+
+    def fitted_space(self) -> Space:
+        """The space; NotFitted before `fit`."""
+        if self.space is None:
+            raise NotFitted(f"this {type(self).__name__} is not fitted yet; call fit(x) first")
+        return self.space
+
+    def floating(self) -> torch.dtype:
+        """The floating type the model computes in."""
+        if self.dtype is not None:
+            return self.dtype
+        first = next(self.parameters(), None)
+        return torch.get_default_dtype() if first is None else first.dtype
+
+    def user_dtype(self) -> torch.dtype:
+        """The floating type of observations in the user's units: the networks', or float64 where that would cost digits."""
+        if self.dtype is not None or self.scaling.wide:
+            return torch.float64
+        return torch.promote_types(self.floating(), torch.float32)
+
+    def conform(self, x: Any, *, what: str = "x") -> Tensor:
+        """The user's data as a floating tensor (n, *shape) in the user's units, as they came or float64, on the model's device.
+
+        ShapeMismatch if they do not fit its space; BadSource naming row and column where a value is missing, unless the
+        model `accepts` 'missing'.
+        """
+        space = self.fitted_space()
+        rows = space.conform(x, what=what, missing="missing" in self.accepts)
+        space.refuse_infinite(rows, what)
+        return rows.to(self.device)
+
+    def to_model(self, x: Any, *, what: str = "x") -> Tensor:
+        """The user's data in the model's coordinates, on its device; raises as `conform` does."""
+        rows = self.conform(x, what=what)
+        u = self.scaling(rows).to(self.floating())
+        if what == "x" and "missing" not in self.accepts and not bool(u.isfinite().all()):
+            row = int((~u.flatten(1).isfinite().all(1)).nonzero()[0])
+            kind = str(u.dtype).removeprefix("torch.")
+            raise BadSource(f"row {row} of x lies too far from the data it was fitted on for {kind}; leave it out, or mend its values")
+        return u
+
+    def to_user(self, u: Tensor) -> Tensor:
+        """Model coordinates back to the user's units."""
+        return self.scaling.inverse(u)
+
+    def to_condition(self, y: Any, n: int) -> Tensor | None:
+        """Conditions for n rows in model coordinates (labels one-hot); y has length n, or 1 for all.
+
+        None where the model has no condition; InvalidValue if y is missing, unasked for or of another length.
+        """
+        return self.conditions(y, n)
