@@ -197,10 +197,10 @@ def test_blocks_of_whole_numbers_change_nothing(monkeypatch: pytest.MonkeyPatch)
     assert [r.value for r in memorising(x, y, y.flip(0))] == ranked
 
 
-@pytest.mark.parametrize("d", [1, 3, 64, 65, 200])
-def test_exact_squares_of_whole_numbers(d: int) -> None:
-    a, b = (torch.randint(-(2**53), 2**53 + 1, (30, d), generator=STREAM.manual_seed(seed)) for seed in (0, 1))
-    a[0], b[0], a[1] = 2**53, -(2**53), b[1]
+@pytest.mark.parametrize(("d", "bits"), [(1, 53), (3, 53), (64, 53), (65, 53), (200, 53), (1024, 52)])
+def test_exact_squares_of_whole_numbers(d: int, bits: int) -> None:
+    a, b = (torch.randint(-(2**bits), 2**bits + 1, (30, d), generator=STREAM.manual_seed(seed)) for seed in (0, 1))
+    a[0], b[0], a[1] = 2**bits - 1, -(2**bits), b[1]
     found = Whole.between(a, b)
     expected = [sum((p - q) ** 2 for p, q in zip(u, v)) for u, v in zip(a.tolist(), b.tolist())]
     assert [(h << 54) + low for h, low in zip(found.high.tolist(), found.low.tolist())] == expected
