@@ -5,13 +5,14 @@ BIN    := $(VENV)/bin
 ONLY   ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo install test check bench learn readme clean
+.PHONY: help demo install test check bench learn tables clean
 help:
 	@echo "make demo    set up and fit a VAE to real handwritten digits (about two minutes in all)"
 	@echo "make test    set up and run the tests (under ten minutes)"
 	@echo "make check   style, types, layers"
 	@echo "make bench   side-by-side timings to results/bench.json   (ONLY=name picks some)"
 	@echo "make learn   slow training tests and records              (ONLY=expression picks some)"
+	@echo "make tables  write docs/results.md from the records"
 
 demo: $(VENV)/.installed
 	$(BIN)/pushforward demo
@@ -34,10 +35,10 @@ learn: $(VENV)/.installed-dev
 	$(if $(ONLY),,$(BIN)/python -m pytest -m slow -q)
 	$(BIN)/python -m studies $(ONLY)
 
-readme: $(VENV)/.installed-dev
+tables: $(VENV)/.installed-dev
 	$(BIN)/python -m docs.tables
 
-# The processor build of torch is asked for by its version in constraints.txt; users need neither file.
+# constraints.txt pins the versions that the tests run with; users do not need it.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c constraints.txt -e .

@@ -1,4 +1,4 @@
-"""`make readme`: write the README's tables from the records in results/, between their marks."""
+"""`make tables`: write the tables of docs/results.md from the records in results/, between their marks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from scipy.stats import t as student
 
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "results.md"
 RESULTS = ROOT / "results"
 DIGITS = {
     "log-density": "log-density",
@@ -35,35 +35,48 @@ def digits() -> str:
 
 
 def bench() -> str:
-    """Every comparison of `make bench`: its ratio with the spread over rounds, its target, and whether it was reached."""
+    """Every comparison of `make bench`: its ratio with the spread over rounds."""
     rows = _load("bench.json")["rows"]
-    lines, on = ["| what | measured | asked for | |", "|---|---:|---:|---|"], next(iter(rows.values()))["machine"]
+    lines = ["| what | median (smallest–largest) |", "|---|---:|"]
+    machine = next(iter(rows.values()))["machine"]
     for row in rows.values():
         ratio = row["ratio"]
         spread = f" ({ratio['min']:g}–{ratio['max']:g})" if "min" in ratio else ""
-        asked = f"{'at most' if row.get('better') == 'lower' else 'at least'} {row['target']:g}" if row["target"] is not None else "–"
-        state = "" if row["target"] is None else ("reached" if row["reached"] else f"**not reached**{_why(row)}")
-        lines.append(f"| {row['what']}{_side(row)}{_elsewhere(row, on)} | {ratio['median']:g}{spread} | {asked} | {state} |")
-    return "\n".join([*lines, "", f"{on['processor']}, {on['cores']} cores, Python {on['python']}, torch {on['torch']}."])
+        missed = "" if row["target"] is None or row["reached"] else _missed(row)
+        what = f"{row['what']}{_side(row)}{_elsewhere(row, machine)}"
+        lines.append(f"| {what} | {ratio['median']:g}{spread}{missed} |")
+    versions = f"Python {machine['python']}, torch {machine['torch']}"
+    return "\n".join([*lines, "", f"{machine['processor']}, {machine['cores']} cores, {versions}."])
+
+
+def _missed(row: dict[str, Any]) -> str:
+    bound = "at most" if row.get("better") == "lower" else "at least"
+    reason = f": {row['why']}" if row.get("why") else ""
+    return f", **not {bound} {row['target']:g}**{reason}"
 
 
 def studies(games: bool = False) -> str:
-    """Every study of `make learn`, of GANs or of all else: the median over seeds with its spread, what is asked, and whether it holds."""
-    lines = ["| study | number | median (range) | asked for | |", "|---|---|---:|---:|---|"]
+    """Every study of `make learn`, of GANs or of other models: the median over seeds, and its range."""
+    lines = ["| study | quantity | median (range) |", "|---|---|---:|"]
     for path in sorted((RESULTS / "studies").glob("*.json")):
         if path.name.startswith(("gan", "fgan", "few", "infogan", "stacked")) != games:
             continue
         record = json.loads(path.read_text())
         name = f"{record['what']}, {_count(len(record['seeds']), 'seed')}"
-        for quantity, bar in {**record["asked"], **dict.fromkeys(NOTED.get(path.stem, ()), "–")}.items():
+        for quantity in [*record["asked"], *NOTED.get(path.stem, ())]:
             low, high = record["spread"][quantity]
-            value = record["median"][quantity]
-            state = "" if quantity not in record["asked"] else "reached" if record["held"][quantity] else "**not reached**"
-            said = quantity.replace("|", "\\|")
             spread = f" ({low:.4g}–{high:.4g})" if len(record["seeds"]) > 1 else ""
-            lines.append(f"| {name} | {said} | {value:.4g}{spread} | {bar} | {state} |")
+            held = record["held"].get(quantity, True)
+            missed = "" if held else f", **not {record['asked'][quantity]}**"
+            text = _cpu(quantity).replace("|", "\\|")
+            lines.append(f"| {name} | {text} | {record['median'][quantity]:.4g}{spread}{missed} |")
             name = ""
     return "\n".join(lines)
+
+
+def _cpu(text: str) -> str:
+    """The records call CPU time processor time."""
+    return text.replace("processor", "CPU")
 
 
 NOTED: dict[str, list[str]] = {
@@ -76,30 +89,33 @@ NOTED: dict[str, list[str]] = {
     ],
     "infogan-mnist-plain": ["error of the category, best matching"],
 }
-"""Numbers of which nothing is asked, by study."""
+"""Further quantities to show, by study; those with a bound are shown anyway."""
 
 
 def stacked() -> str:
-    """StackedMNIST while two DCGANs learn, the second's critic seeing two images at once."""
+    """StackedMNIST during the training of two DCGANs; the second's critic sees two images at once."""
     seeds = [_seeds(name)[0] for name in ("stacked-mnist", "stacked-mnist-packed")]
-    numbers = " | ".join(("modes of 1000", "reverse KL, nats", "processor minutes"))
+    numbers = " | ".join(("modes of 1000", "reverse KL, nats", "CPU minutes"))
     lines = [f"| epochs | DCGAN: {numbers} | PacDCGAN2: {numbers} |", "|---:|" + "---:|" * 6]
     marks = [key.removeprefix("modes of 1000") for key in seeds[0] if key.startswith("modes of 1000 after")]
     for mark in marks:
         cells = []
-        for found in seeds:
-            cells += [f"{found['modes of 1000' + mark]:.0f}", f"{found['reverse KL, nats' + mark]:.3f}"]
-            cells.append(f"{found['training processor seconds' + mark] / 60:.0f}")
+        for seed in seeds:
+            cells += [f"{seed['modes of 1000' + mark]:.0f}", f"{seed['reverse KL, nats' + mark]:.3f}"]
+            cells.append(f"{seed['training processor seconds' + mark] / 60:.0f}")
         lines.append(f"| {mark.removeprefix(' after ').removesuffix(' epochs')} | " + " | ".join(cells) + " |")
     ideal, width = seeds[0]["ideal: reverse KL, nats"], seeds[0]["width"]
-    said = f"128 000 images an epoch, 26 000 samples, whose reverse KL is {ideal:.3f} from an ideal sampler; width {width}, one seed."
-    return "\n".join([*lines, "", said])
+    note = (
+        "128 000 images an epoch; measured on 26 000 samples, for which an ideal sampler's reverse KL "
+        f"is {ideal:.3f}; width {width}, one seed."
+    )
+    return "\n".join([*lines, "", note])
 
 
 def curve() -> str:
-    """How the MNIST VAE's bound goes on with the budget: the median over seeds where there are several."""
+    """The MNIST VAE's bound against its training budget: the median over seeds where there are several."""
     records = [json.loads(path.read_text()) for path in (RESULTS / "studies").glob("mnist-vae*.json")]
-    lines = ["| epochs | processor minutes | seeds | -L_5000, nats | active units |", "|---:|---:|---:|---:|---:|"]
+    lines = ["| epochs | CPU minutes | seeds | -L_5000, nats | active units |", "|---:|---:|---:|---:|---:|"]
     for record in sorted(records, key=lambda r: r["median"]["epochs"]):
         m, n = record["median"], len(record["seeds"])
         bound = f"{m['-L_5000']:.2f} ± {m['standard error']:.2f}"
@@ -108,23 +124,23 @@ def curve() -> str:
 
 
 def hacks() -> str:
-    """Every hack for training GANs: how much it changed, with the half-width of the interval, and what that comes to."""
+    """Every hack for training GANs: its effect, the half-width of the interval, and a verdict."""
     from pushforward.models.deep.hacks import listing
     from pushforward.recipes import ablation
 
     sets = {"ring": "ring of 8", "grid": "grid of 25"}
-    known = {(name, case): _seeds(f"hacks-{name}-{case}") for name in sets for case in ablation.CASES if case != "modified_loss"}
+    measured = {(name, case): _seeds(f"hacks-{name}-{case}") for name in sets for case in ablation.CASES if case != "modified_loss"}
     lines = ["| | hack | " + " | ".join(f"{text}: modes | high quality | reverse KL | " for text in sets.values()) + " |"]
     lines.append("|---:|---|" + "---:|---:|---:|---|" * len(sets))
     for name in ("none", "minimax"):
-        lines.append(f"| | *{WITHOUT[name]}* | " + " | ".join(_plainly(known[part, name], ablation.QUANTITIES) for part in sets) + " |")
+        lines.append(f"| | *{WITHOUT[name]}* | " + " | ".join(_plainly(measured[part, name], ablation.QUANTITIES) for part in sets) + " |")
     for number, name, _, applies in listing():
         if name not in ablation.CASES:
             reason = applies[max(0, applies.find("n/a")) :]
             lines.append(f"| {number} | {name} | {reason} " + "|" * 4 * len(sets))
             continue
         off = ablation.CASES[name].without
-        pairs = [(known[part, "none" if name == "modified_loss" else name], known[part, off]) for part in sets]
+        pairs = [(measured[part, "none" if name == "modified_loss" else name], measured[part, off]) for part in sets]
         lines.append(f"| {number} | {name} | " + " | ".join(_changed(on, without, name == "labels") for on, without in pairs) + " |")
     return "\n".join(lines)
 
@@ -147,13 +163,13 @@ def _plainly(seeds: list[dict[str, Any]], quantities: tuple[str, ...]) -> str:
 
 
 def _changed(on: list[dict[str, Any]], off: list[dict[str, Any]], balanced: bool) -> str:
-    """How far each number is from the one without the hack, and the verdict; shares of modes that were asked for say nothing."""
+    """The effect of a hack on each quantity, and the verdict; a hack that sets the shares of modes is not judged by them."""
     from pushforward.recipes import ablation
 
     if len(on) < 2 or len(off) < 2:
         return " | ".join([*(["–"] * len(ablation.QUANTITIES)), "not measured yet"])
-    told = ablation.QUANTITIES[:2] if balanced else ablation.QUANTITIES
-    changes = {q: ablation.difference([s[q] for s in on], [s[q] for s in off]) for q in told}
+    judged = ablation.QUANTITIES[:2] if balanced else ablation.QUANTITIES
+    changes = {q: ablation.difference([s[q] for s in on], [s[q] for s in off]) for q in judged}
     means = {q: statistics.fmean(s[q] for s in off) for q in ablation.QUANTITIES}
     ideal = {q: off[0][f"ideal: {q}"] for q in ablation.QUANTITIES}
     cells = [f"{change:+.{digits}f} ± {width:.{digits}f}" for (change, width), digits in zip(changes.values(), (1, 2, 3))]
@@ -166,17 +182,20 @@ WITHOUT = {"none": "no hack, non-saturating", "minimax": "no hack, minimax"}
 
 
 def gans_against_vaes() -> str:
-    """The recipe's measures, the median over seeds with its range, real images beside them, and how many runs failed."""
+    """The recipe's measures beside those of real images: medians and ranges over seeds, and how many runs failed."""
     from pushforward.recipes import gans_against_vaes as recipe
 
     record = _load("studies/gans-against-vaes.json")
     seeds = list(record["seeds"].values())
     columns = (recipe.REAL, *recipe.NAMES)
-    lines = ["| measure | " + " | ".join(("images learnt from", *recipe.NAMES)) + " |", "|---|" + "---:|" * len(columns)]
-    for kind, said in recipe.KINDS.items():
+    lines = ["| measure | " + " | ".join(("training images", *recipe.NAMES)) + " |", "|---|" + "---:|" * len(columns)]
+    for kind, text in recipe.KINDS.items():
         cells = [_over_seeds(kind, [s[f"{name}: {kind}"] for s in seeds if f"{name}: {kind}" in s]) for name in columns]
-        lines.append(f"| {said} | " + " | ".join(cells) + " |")
-    few = f"log p is of {recipe.ROWS} images and the gap of {recipe.DRAWN} drawn ones, all else of all; the VAE's samples are without noise"
+        lines.append(f"| {_cpu(text).replace('thread', 'CPU')} | " + " | ".join(cells) + " |")
+    few = (
+        f"log p is estimated on {recipe.ROWS} images and the gap on {recipe.DRAWN} simulated ones, "
+        "everything else on all; the VAE's samples are without noise"
+    )
     return "\n".join([*lines, "", f"{record['what']}, {_count(len(seeds), 'seed')}, median (range); {few}."])
 
 
@@ -193,17 +212,17 @@ def _over_seeds(kind: str, values: list[float]) -> str:
 
 
 def gan_images() -> str:
-    """What minutes of two GANs reach on two sets of images, real ones beside them: medians over seeds with ranges."""
+    """What two GANs reach in minutes on two sets of images, beside real images: medians and ranges over seeds."""
     from pushforward.recipes import images
 
     record = _load("studies/gan-images.json")
     seeds = list(record["seeds"].values())
     columns = (images.REAL, *images.MAKERS)
-    lines = ["| data | measure | " + " | ".join(("images learnt from", *images.MAKERS)) + " |", "|---|---|" + "---:|" * len(columns)]
+    lines = ["| data | measure | " + " | ".join(("training images", *images.MAKERS)) + " |", "|---|---|" + "---:|" * len(columns)]
     for data, name in {"mnist": "MNIST", "cifar10-batch1": "CIFAR-10, batch 1"}.items():
-        for kind, said in IMAGES.items():
+        for kind, text in IMAGES.items():
             cells = [_over_seeds(kind, [s[f"{data}, {who}: {kind}"] for s in seeds if f"{data}, {who}: {kind}" in s]) for who in columns]
-            lines.append(f"| {name} | {said} | " + " | ".join(cells) + " |")
+            lines.append(f"| {name} | {text} | " + " | ".join(cells) + " |")
             name = ""
     spaces = " and ".join(dict.fromkeys(seeds[0][f"{data}: features"].split(" #")[0] for data in ("mnist", "cifar10-batch1")))
     return "\n".join([*lines, "", f"{record['what']}, {_count(len(seeds), 'seed')}, median (range); in {spaces}."])
@@ -211,20 +230,20 @@ def gan_images() -> str:
 
 IMAGES = {
     "images shown": "images shown",
-    "processor seconds": "training, thread seconds",
+    "processor seconds": "training, CPU seconds",
     "fid": "FID",
     "precision": "precision",
     "recall": "recall",
     "density": "density",
     "coverage": "coverage",
-    "suspicious": "suspiciously near to a training image",
+    "suspicious": "suspiciously close to a training image",
 }
 
 
 def likelihoods() -> str:
     """Unseen digits under every model, the same dequantised pixels for all."""
     record = _load("studies/digits-likelihood.json")
-    lines = ["| model | nats a digit, median (range) |", "|---|---:|"]
+    lines = ["| model | nats per digit, median (range) |", "|---|---:|"]
     for name, text in LIKELIHOODS.items():
         low, high = record["spread"][name]
         lines.append(f"| {text} | {record['median'][name]:.1f} ({low:.1f}–{high:.1f}) |")
@@ -258,11 +277,11 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def written(text: str) -> str:
-    """The README with every table made anew from its records."""
+    """The page with every table written anew from its records."""
     for name, make in TABLES.items():
         mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not mark.search(text):
-            raise ValueError(f"README.md has no marks <!-- {name} --> … <!-- /{name} -->")
+            raise ValueError(f"{PAGE.name} has no marks <!-- {name} --> … <!-- /{name} -->")
         body = make()
         text = mark.sub(lambda m, body=body: m.group(1) + body + "\n" + m.group(2), text)  # type: ignore[misc]
     return text
@@ -294,15 +313,11 @@ def _side(row: dict[str, Any]) -> str:
 
 
 def _elsewhere(row: dict[str, Any], on: dict[str, Any]) -> str:
-    """The processor, where it is not the one under the table."""
+    """The CPU, where it differs from the one named under the table."""
     processor = row["machine"]["processor"]
     return "" if processor == on["processor"] else f"; on {processor}"
 
 
-def _why(row: dict[str, Any]) -> str:
-    return f": {row['why']}" if row.get("why") else ""
-
-
 if __name__ == "__main__":
-    README.write_text(written(README.read_text()))
-    sys.stdout.write("README.md: tables written\n")
+    PAGE.write_text(written(PAGE.read_text()))
+    sys.stdout.write("docs/results.md: tables written\n")
