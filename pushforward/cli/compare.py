@@ -59,7 +59,7 @@ def compare(
     json: Annotated[bool, typer.Option("--json", help="one record a line, as JSON")] = False,
 ) -> None:
     """Measure how like the data generated samples are: FID, KID, precision, recall, modes and more, with error bars."""
-    from pushforward.metrics import features as spaces
+    from pushforward.metrics.feature_names import named
 
     if rows < 2:
         raise InvalidValue(f"--rows must be at least 2, got {rows}")
@@ -77,7 +77,7 @@ def compare(
     low, high = truth.ends
     found: list[list[Record]] = [[] for _ in others]
     for name in wanted if any(metric != "modes" for metric in chosen) else ():
-        space = spaces.named(name, truth.x, truth.labels, low=low, high=high, device=runs.device_named(device), rng=seed)
+        space = named(name, truth.x, truth.labels, low=low, high=high, device=runs.device_named(device), rng=seed)
         if space.facts:
             voice.say(f"{space.name}: " + ", ".join(f"{k} {v:.4g}" for k, v in space.facts.items()))
         columns = truth.names if name in ("raw", "scaled") else ()

@@ -100,7 +100,7 @@ def _samples(name: str, drawing: Sequence[tuple[Run, Any]], most: int, voice: Vo
     from pushforward.cli.measure import described
     from pushforward.cli.samples import drawn, measured, numbers, table
     from pushforward.core.random import derive
-    from pushforward.metrics import features as spaces
+    from pushforward.metrics.feature_names import named
 
     if not drawing:
         raise InvalidValue("none of these runs has a density, a bound, reconstructions or samples to measure")
@@ -112,7 +112,7 @@ def _samples(name: str, drawing: Sequence[tuple[Run, Any]], most: int, voice: Vo
         x = drawn(run, len(real.x), y, derive(0, "draws"))
         sets.append(numbers(folder, x, run.model.fitted_space(), f"{len(x)} draws of {folder}", y))
         low, high = real.ends
-        space = spaces.named(name, real.x, real.labels, low=low, high=high, device=run.model.device, rng=0)
+        space = named(name, real.x, real.labels, low=low, high=high, device=run.model.device, rng=0)
         columns = real.names if name in ("raw", "scaled") else ()
         (records,) = measured(space, real, sets[-1:], None, SAMPLED, False, columns, 0, voice)
         found.append([_of(r, run) for r in records])

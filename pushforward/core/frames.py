@@ -11,15 +11,13 @@ from __future__ import annotations
 import datetime
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pushforward.core.columns import Column
 from pushforward.core.errors import DataWarning, InvalidKind, InvalidValue, MissingExtra, ShapeMismatch, quoted
-
-if TYPE_CHECKING:
-    from pushforward.core.space import Column
 
 __all__ = [
     "is_frame",

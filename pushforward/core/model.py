@@ -7,26 +7,20 @@ of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Self
 
-import torch
-from torch import Tensor
-
+from pushforward.core.assembled import Assembled
 from pushforward.core.capabilities import HasDensity
 from pushforward.core.errors import BadSource
 from pushforward.core.events import Finished
 from pushforward.core.fitter import Fitter
 from pushforward.core.fitter_settings import adjusted
-from pushforward.core.moments import Moments
 from pushforward.core.preparation import Preparation, dequantised, has_integers, has_levels
-from pushforward.core.scaling import Scaling
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source, as_source
 from pushforward.core.space import Space
-from pushforward.core.stored import Stored
-from pushforward.core.units import HasUnits
+from pushforward.core.storage import save
 from pushforward.core.verbs import settle_verbs, usual_torch
 
 __all__ = ["Model"]
@@ -36,22 +30,15 @@ FIT_ARGUMENTS = ("x", "y", "weights", "by", "dequantise")
 """What `Model.fit` takes itself."""
 
 
-class Model(HasUnits, Stored):
+class Model(Assembled):
     """The contract of every model.
 
     A subclass sets `accepts` to the troubles it can live with ('missing', 'constant', 'single', 'few', 'categorical');
     data with any other are refused before fitting. `few` means fewer rows than dimensions or codes.
     """
 
-    scaling_kind: str = "standardised"
-
     def __init__(self) -> None:
         super().__init__()
-        self.space: Space | None = None
-        self.condition_space: Space | None = None
-        self.command: str = ""
-        self.dequantise: bool | None = None
-        self.preparation = Preparation()
         self.fit_result: Finished | None = None
         """How the last fit ended: why, after how many samples and seconds, with which quality."""
 
@@ -59,17 +46,6 @@ class Model(HasUnits, Stored):
         """Whatever the model, `sample` and `decode` take their arguments alike, and queries know torch's default device."""
         super().__init_subclass__(**rest)
         settle_verbs(cls)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """As in torch; but a model that computes in a type of its own keeps it (`float()`, `half()` and `double()` change nothing)."""
-        if self.dtype is None:
-            return super()._apply(fn, recurse)
-
-        def moved(tensor: Tensor) -> Tensor:
-            found = fn(tensor)
-            return found if found.dtype == tensor.dtype else tensor.to(found.device)
-
-        return super()._apply(moved, recurse)
 
     # ---------------------------------------------------------------------------------------------- the two verbs
 
@@ -121,8 +97,6 @@ class Model(HasUnits, Stored):
 
     def save(self, path: Any, *, overwrite: bool = False) -> None:
         """Write the model to a new folder `path`: model.safetensors, model.json and a model card."""
-        from pushforward.core.storage import save
-
         save(self, path, overwrite=overwrite)
 
     def default_fitter(self) -> Fitter:
@@ -136,18 +110,6 @@ class Model(HasUnits, Stored):
         """Forget what was learnt, take on the spaces of `source`, choose the scaling and build the networks."""
         self.refuse(source, facts)
         self.assemble(source.space, source.condition_space, facts.moments)
-
-    def assemble(self, space: Space, condition_space: Space | None, moments: Moments | None = None) -> None:
-        """Take on the spaces, choose the scalings and build; `moments` where a scaling is standardised."""
-        self.space, self.condition_space = space, condition_space
-        self.scaling = Scaling.choose(self.scaling_kind, space, moments or _unit_moments(space))
-        if condition_space is not None:
-            kind = "signed" if condition_space.kind != "points" else "unit"
-            self.condition_scaling = Scaling.choose(kind, condition_space)
-        self.build(space, condition_space)
-
-    def build(self, space: Space, condition_space: Space | None = None) -> None:
-        """Create everything whose size depends on the spaces. Models without networks need nothing."""
 
     def refuse(self, source: Source, facts: Facts) -> None:
         """Raise BadSource for the first trouble in the data that this model does not accept."""
@@ -163,8 +125,3 @@ class Model(HasUnits, Stored):
     def least_rows(self, space: Space) -> int:
         """The fewest rows this model can be learnt from."""
         return 1
-
-
-def _unit_moments(space: Space) -> Moments:
-    size = space.size
-    return Moments(torch.tensor(1.0, dtype=torch.float64), torch.zeros(size, dtype=torch.float64), torch.ones(size, dtype=torch.float64))

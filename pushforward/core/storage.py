@@ -21,11 +21,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.assembled import Assembled
 from pushforward.core.errors import BadRun, PushforwardError, is_memory, shown
 from pushforward.core.folders import check_place, new_run, parsed_json, read_file, written_whole
 from pushforward.core.global_random import seeded
 from pushforward.core.kinds import fits
-from pushforward.core.model import Model
 from pushforward.core.model_validation import check_description, check_hyperparameters, check_numbers, rehearse
 from pushforward.core.preparation import Preparation
 from pushforward.core.registry import Value, model_class
@@ -55,7 +55,7 @@ _STORED = (
 """The types of number that are read."""
 
 
-def save(model: Model, path: Any, *, overwrite: bool = False) -> Path:
+def save(model: Assembled, path: Any, *, overwrite: bool = False) -> Path:
     """Write a fitted model to a new folder; an existing one is refused unless `overwrite`."""
     model.fitted_space()
     with new_run(path, overwrite=overwrite) as folder:
@@ -70,7 +70,7 @@ def load(path: Any, *, device: torch.device | str = "cpu") -> Any:
         return _loaded(Path(path), torch.device(device))
 
 
-def _loaded(folder: Path, device: torch.device) -> Model:
+def _loaded(folder: Path, device: torch.device) -> Assembled:
     model = construct(folder)
     tensors, _ = read_tensors(folder / "model.safetensors")
     check_numbers(model, tensors, folder / "model.safetensors")
@@ -84,7 +84,7 @@ def _loaded(folder: Path, device: torch.device) -> Model:
     return model.to(device)
 
 
-def describe(model: Model, folder: Path) -> None:
+def describe(model: Assembled, folder: Path) -> None:
     """Write model.json: what is needed to build the model again, apart from its tensors."""
     content = {
         "format": FORMAT,
@@ -102,7 +102,7 @@ def describe(model: Model, folder: Path) -> None:
     write_text(folder / "model.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def construct(folder: Path) -> Model:
+def construct(folder: Path) -> Assembled:
     """The model that model.json describes, built but not yet filled; what is stored beside it must be of its sizes."""
     content = _read_description(folder)
     path, tensors = folder / "model.json", folder / "model.safetensors"
@@ -145,8 +145,8 @@ def has_preparation(folder: Path) -> bool:
     return "preparation" in _read_description(folder)
 
 
-def _built(cls: type, given: Mapping[str, Any], content: Mapping[str, Any]) -> Model:
-    model: Model = cls(**given)
+def _built(cls: type, given: Mapping[str, Any], content: Mapping[str, Any]) -> Assembled:
+    model: Assembled = cls(**given)
     space = Space.from_json(content["space"])
     condition_space = None if content["condition_space"] is None else Space.from_json(content["condition_space"])
     model.scaling_kind = content["scaling"]

@@ -15,7 +15,6 @@ all it was made with (weights, axes, scales), both kept in each record, and reco
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,16 +24,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra, ShapeMismatch, require_positive, suggestion
+from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra, ShapeMismatch, require_positive
 from pushforward.core.frames import as_frame, as_numbers, is_frame, kind_of
 from pushforward.core.numbers import numeric, tensor_over, warn_of_rounding
-from pushforward.core.random import Rng
 from pushforward.metrics.gauge import standard
 from pushforward.metrics.whole_numbers import less, origin_of
 
-__all__ = ["Features", "raw", "scaled", "pca", "module", "efficientnet", "named", "rows", "digest", "NAMES"]
+__all__ = ["Features", "raw", "scaled", "pca", "module", "efficientnet", "rows", "digest"]
 
-NAMES = ("raw", "scaled", "pca", "classifier", "efficientnet")
 ROUNDING = 8 * torch.finfo(torch.float64).eps
 SIDE = 224
 """Pixels a side that EfficientNet-lite0 was trained on."""
@@ -274,43 +271,6 @@ def efficientnet(*, low: float = 0.0, high: float = 255.0, device: torch.device 
     said = f"{low:g}..{high:g} to 0..255, bilinear {SIDE}×{SIDE} with antialiasing"
     found = module(network, "efficientnet-lite0", prepare=lambda u: _images((u - low) * (255 / (high - low))), preparation=said)
     return replace(found, block=32)
-
-
-def named(
-    text: str,
-    real: Any,
-    labels: Any = None,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    device: torch.device | str = "cpu",
-    rng: Rng = 0,
-) -> Features:
-    """The feature space a text names: raw, scaled, pca, pca(50), classifier (needs labels) or efficientnet.
-
-    Arguments:
-        real: the real data, which scaled, pca and classifier are made of.
-        labels: of the real data (n,).
-        low, high: the ends of the range of images' values, for scaled and efficientnet.
-        device: where efficientnet is computed.
-    """
-    match = re.fullmatch(r"\s*([a-z0-9_-]+)\s*(?:\(\s*(?:k\s*=\s*)?(\d+)\s*\))?\s*", text.lower())
-    name, number = (match[1], match[2]) if match else (text, None)
-    if name not in NAMES:
-        raise InvalidValue(f"unknown features {text!r}; {suggestion(name, NAMES)}")
-    if number is not None and name != "pca":
-        raise InvalidValue(f"{name} takes no number, got {text!r}; only pca does: pca({number})")
-    if name == "classifier":
-        from pushforward.metrics.classifiers import classifier
-
-        if labels is None:
-            raise InvalidValue("a classifier's features need labels of the real data; bring labels (--label), or use pca or efficientnet")
-        return classifier(real, labels, rng=rng)
-    if name == "efficientnet":
-        return efficientnet(low=0.0 if low is None else low, high=255.0 if high is None else high, device=device)
-    if name == "scaled":
-        return scaled(real, low=low, high=high)
-    return raw().about(rows(real)) if name == "raw" else pca(real, int(number or 50))
 
 
 def _known(origin: Tensor | None, *rest: Tensor) -> tuple[Tensor, ...]:

@@ -26,6 +26,7 @@ from pushforward.core.errors import BadRun, InvalidValue, MissingExtra, Pushforw
 from pushforward.core.folders import clear_leftovers
 from pushforward.core.frames import as_texts
 from pushforward.core.space import Column, Space
+from pushforward.core.space.export import export_levels, to_frame
 from pushforward.data.export.grids import image_bytes, image_grid, to_image
 
 __all__ = ["check_target", "write", "write_csv", "text_columns"]
@@ -174,7 +175,7 @@ def _write_table(x: Tensor, space: Space, part: Path, target: Path, beside: dict
 
 
 def _frame(x: Tensor, space: Space, beside: dict[str, list[str]]) -> Any:
-    frame = space._to_frame(x)
+    frame = to_frame(space, x)
     for name, texts in beside.items():
         frame[name] = texts
     return frame
@@ -203,7 +204,7 @@ def _write_folder(x: Tensor, space: Space, part: Path, y: Tensor | None, conditi
 
 
 def _write_arrays(x: Tensor, space: Space, part: Path, form: str, beside: dict[str, list[str]]) -> None:
-    array = _as_came(np.asarray(space._export_levels(x) if space.kind != "points" else _whole(x, space)), space)
+    array = _as_came(np.asarray(export_levels(space, x) if space.kind != "points" else _whole(x, space)), space)
     with part.open("wb") as file:
         if form == "npy":
             np.save(file, array, allow_pickle=False)

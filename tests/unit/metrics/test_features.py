@@ -14,6 +14,7 @@ from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra, Sha
 from pushforward.core.records import unlike
 from pushforward.metrics import features as spaces
 from pushforward.metrics.classifiers import classifier
+from pushforward.metrics.feature_names import named
 from pushforward.metrics.frechet import fid
 from pushforward.metrics.manifold import prdc
 from pushforward.metrics.scores import METRICS, scores
@@ -111,15 +112,15 @@ def test_a_classifier_learns_the_labels_and_its_features_are_repeatable() -> Non
 
 def test_names_of_features() -> None:
     x = normal(30, 5)
-    assert spaces.named("raw", x).name == "raw"
-    assert spaces.named("PCA(k=3)", x).name == "pca(3)"
-    assert spaces.named("pca", x).name == "pca(5)"
+    assert named("raw", x).name == "raw"
+    assert named("PCA(k=3)", x).name == "pca(3)"
+    assert named("pca", x).name == "pca(5)"
     with pytest.raises(InvalidValue, match="did you mean 'classifier'"):
-        spaces.named("clasifier", x)
+        named("clasifier", x)
     with pytest.raises(InvalidValue, match="takes no number"):
-        spaces.named("raw(3)", x)
+        named("raw(3)", x)
     with pytest.raises(InvalidValue, match="labels"):
-        spaces.named("classifier", x)
+        named("classifier", x)
 
 
 def test_bad_samples_are_named() -> None:

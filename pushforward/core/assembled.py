@@ -1,0 +1,67 @@
+"""A model without its verbs: what a run folder describes, built for a space and filled from tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from pushforward.core.moments import Moments
+from pushforward.core.preparation import Preparation
+from pushforward.core.scaling import Scaling
+from pushforward.core.space import Space
+from pushforward.core.stored import Stored
+from pushforward.core.units import HasUnits
+
+__all__ = ["Assembled"]
+
+
+class Assembled(HasUnits, Stored):
+    """A module whose networks and buffers are built once its spaces are known.
+
+    Attributes:
+        space, condition_space: of observations and conditions; None before a fit.
+        command: the command line that fitted it, if one did.
+        dequantise: what `fit` was asked.
+        preparation: what was done to the data before the fit.
+    """
+
+    scaling_kind: str = "standardised"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.space: Space | None = None
+        self.condition_space: Space | None = None
+        self.command: str = ""
+        self.dequantise: bool | None = None
+        self.preparation = Preparation()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """As in torch; but a model that computes in a type of its own keeps it (`float()`, `half()` and `double()` change nothing)."""
+        if self.dtype is None:
+            return super()._apply(fn, recurse)
+
+        def moved(tensor: Tensor) -> Tensor:
+            found = fn(tensor)
+            return found if found.dtype == tensor.dtype else tensor.to(found.device)
+
+        return super()._apply(moved, recurse)
+
+    def assemble(self, space: Space, condition_space: Space | None, moments: Moments | None = None) -> None:
+        """Take on the spaces, choose the scalings and build; `moments` where a scaling is standardised."""
+        self.space, self.condition_space = space, condition_space
+        self.scaling = Scaling.choose(self.scaling_kind, space, moments or _unit_moments(space))
+        if condition_space is not None:
+            kind = "signed" if condition_space.kind != "points" else "unit"
+            self.condition_scaling = Scaling.choose(kind, condition_space)
+        self.build(space, condition_space)
+
+    def build(self, space: Space, condition_space: Space | None = None) -> None:
+        """Create everything whose size depends on the spaces. Models without networks need nothing."""
+
+
+def _unit_moments(space: Space) -> Moments:
+    size = space.size
+    return Moments(torch.tensor(1.0, dtype=torch.float64), torch.zeros(size, dtype=torch.float64), torch.ones(size, dtype=torch.float64))

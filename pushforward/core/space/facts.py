@@ -1,0 +1,94 @@
+"""What a `Space` is: its fields, and what follows from them alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from pushforward.core.columns import Column
+from pushforward.core.errors import ShapeMismatch
+
+__all__ = ["Form", "Kind", "SpaceFacts"]
+
+Kind = Literal["points", "images", "clips"]
+Form = Literal["tensor", "array", "frame", "images", "clips"]
+
+
+@dataclass(frozen=True)
+class SpaceFacts:
+    """Facts about one observation.
+
+    Arguments:
+        kind: 'points' (vectors and table rows), 'images' or 'clips'.
+        shape: shape of one observation; None marks a free size.
+        columns: for points, one per coordinate.
+        low, high: the range of values: of the levels for images, seen over all coordinates for points.
+        integer: every value is a whole number (pixel levels, counts).
+        form: what came in, and so what `export` gives back.
+        frame_rate: clips' frames per second, where known.
+        preparation: what was done to the images to fit them here, e.g. 'size 64, crop'.
+    """
+
+    kind: Kind
+    shape: tuple[int | None, ...]
+    columns: tuple[Column, ...] = ()
+    low: float = float("-inf")
+    high: float = float("inf")
+    integer: bool = False
+    form: Form = "tensor"
+    frame_rate: float | None = None
+    preparation: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How many numbers make one observation; a free size is a ShapeMismatch."""
+        total = 1
+        for length in self.shape:
+            if length is None:
+                raise ShapeMismatch(f"{self} has a free size; give the images one size first (size=64, fit='crop')")
+            total *= length
+        return total
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name for each coordinate of a point; x0, x1, … where the data had none."""
+        return tuple(c.name or f"x{i}" for i, c in enumerate(self.columns))
+
+    @property
+    def categorical(self) -> bool:
+        """Whether any coordinate is a category."""
+        return any(c.kind == "categorical" for c in self.columns)
+
+    @property
+    def is_label(self) -> bool:
+        """Whether this is the space of a single label."""
+        return self.shape == () and self.categorical
+
+    def axis(self, name: str | int | np.integer[Any]) -> int:
+        """The position of a coordinate named by its column, x-number or position.
+
+        A name goes before a position: where a column is called '2019' (or '0'), both '2019' and 2019 mean that column.
+        """
+        names, text = self.names, str(name)
+        if text in names:
+            return names.index(text)
+        if text.isdecimal() and int(text) < len(names):
+            return int(text)
+        some = f"{', '.join(names[:20])}{', …' if len(names) > 20 else ''}"
+        raise ShapeMismatch(f"no axis {text[:100]!r} in {self}; its axes are {some}")
+
+    def __str__(self) -> str:
+        shape = "×".join("any" if s is None else str(s) for s in self.shape) or "1"
+        if self.is_label:
+            return f"label of {len(self.columns[0].categories)} categories"
+        if self.kind == "points":
+            named = [c.name for c in self.columns if c.name]
+            shown = f" ({', '.join(named[:6])}{', …' if len(named) > 6 else ''})" if named else ""
+            return f"points in {shape} dimension{'s' if shape != '1' else ''}{shown}"
+        levels = f", levels {self.low:g}..{self.high:g}" if self.integer else f", values {self.low:g}..{self.high:g}"
+        prepared = f", {self.preparation}" if self.preparation else ""
+        return f"{self.kind} of {shape}{levels}{prepared}"

@@ -1,0 +1,52 @@
+"""The feature space that a text names, as on the command line."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+
+from pushforward.core.errors import InvalidValue, suggestion
+from pushforward.core.random import Rng
+from pushforward.metrics.classifiers import classifier
+from pushforward.metrics.features import Features, efficientnet, pca, raw, rows, scaled
+
+__all__ = ["NAMES", "named"]
+
+NAMES = ("raw", "scaled", "pca", "classifier", "efficientnet")
+
+
+def named(
+    text: str,
+    real: Any,
+    labels: Any = None,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    device: torch.device | str = "cpu",
+    rng: Rng = 0,
+) -> Features:
+    """The feature space a text names: raw, scaled, pca, pca(50), classifier (needs labels) or efficientnet.
+
+    Arguments:
+        real: the real data, which scaled, pca and classifier are made of.
+        labels: of the real data (n,).
+        low, high: the ends of the range of images' values, for scaled and efficientnet.
+        device: where efficientnet is computed.
+    """
+    match = re.fullmatch(r"\s*([a-z0-9_-]+)\s*(?:\(\s*(?:k\s*=\s*)?(\d+)\s*\))?\s*", text.lower())
+    name, number = (match[1], match[2]) if match else (text, None)
+    if name not in NAMES:
+        raise InvalidValue(f"unknown features {text!r}; {suggestion(name, NAMES)}")
+    if number is not None and name != "pca":
+        raise InvalidValue(f"{name} takes no number, got {text!r}; only pca does: pca({number})")
+    if name == "classifier":
+        if labels is None:
+            raise InvalidValue("a classifier's features need labels of the real data; bring labels (--label), or use pca or efficientnet")
+        return classifier(real, labels, rng=rng)
+    if name == "efficientnet":
+        return efficientnet(low=0.0 if low is None else low, high=255.0 if high is None else high, device=device)
+    if name == "scaled":
+        return scaled(real, low=low, high=high)
+    return raw().about(rows(real)) if name == "raw" else pca(real, int(number or 50))
