@@ -20,6 +20,7 @@ _HOMES = {
     "core.space": ["Space", "Column"],
     "core.scaling": ["Scaling"],
     "core.source": ["Arrays", "Source"],
+    "core.stream": ["Stream"],
     "core.records": ["Record"],
     "core.registry": ["register", "Value", "registered_models"],
     "core.storage": ["load"],

@@ -23,7 +23,21 @@ from pushforward.core.phase import Batch
 from pushforward.core.reader import read_for_fit
 from pushforward.core.space import Space, as_array
 
-__all__ = ["Source", "Arrays", "View", "Subset", "as_source", "has_unasked_labels", "unlabelled", "blocks", "spread", "fingerprint", "pick"]
+__all__ = [
+    "Source",
+    "Sequential",
+    "Arrays",
+    "View",
+    "Subset",
+    "as_source",
+    "has_unasked_labels",
+    "unlabelled",
+    "blocks",
+    "look",
+    "spread",
+    "fingerprint",
+    "pick",
+]
 
 
 @runtime_checkable
@@ -249,6 +263,8 @@ def unlabelled(source: Source) -> Source:
         return source
     if isinstance(source, Subset):
         return Subset(unlabelled(source.source), source.rows, source.name)
+    if isinstance(source, Sequential):
+        return source.unlabelled()
     if isinstance(source, Arrays):
         bare = object.__new__(Arrays)
         bare.__dict__.update(source.__dict__)
@@ -273,13 +289,32 @@ def spread(n: int, most: int) -> Tensor:
     return torch.arange(n) if n <= most else torch.linspace(0, n - 1, most, dtype=torch.float64).round().to(torch.int64)
 
 
+@runtime_checkable
+class Sequential(Protocol):
+    """A source that is read in order, and whose first rows can be had at any time (`core.stream.Stream`)."""
+
+    def head(self, count: int) -> Batch:
+        """The first rows, at most `count`."""
+        ...
+
+    def unlabelled(self) -> Source:
+        """The same rows without conditions."""
+        ...
+
+
+def look(source: Source, most: int) -> Batch:
+    """At most `most` rows: evenly spread, or the first ones of a source that is read in order."""
+    return source.head(most) if isinstance(source, Sequential) else source.take(spread(len(source), most))
+
+
 def fingerprint(source: Source) -> str:
     """A short hash of the space, the length and up to 256 evenly spread rows: tells data sets apart, cheaply.
 
-    Conditions and weights are part of a row.
+    Conditions and weights are part of a row. Of a source that is read in order, the first rows and the size of its buffer.
     """
-    batch = source.take(spread(len(source), 256))
-    digest = hashlib.blake2b(f"{source.space.kind}{source.space.shape}{len(source)}".encode(), digest_size=8)
+    batch = look(source, 256)
+    length = f"stream{getattr(source, 'shuffle', None)}" if isinstance(source, Sequential) else len(source)
+    digest = hashlib.blake2b(f"{source.space.kind}{source.space.shape}{length}".encode(), digest_size=8)
     digest.update(batch.x.detach().cpu().to(torch.float64).contiguous().numpy().tobytes())
     if batch.y is not None:
         digest.update(batch.y.detach().cpu().to(torch.float64).contiguous().numpy().tobytes())

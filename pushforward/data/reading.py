@@ -21,6 +21,7 @@ from pushforward.core.space import Space
 from pushforward.data.files import locate, reason_of, require_file, shown
 from pushforward.data.formats.registry import Reader, find_reader, readers, suffixes_of_users
 from pushforward.data.options import MEMORY, Options
+from pushforward.data.sources.streaming import streamed
 
 __all__ = ["read", "read_for_fit", "read_with", "asked_conditions", "normalised", "reader_of", "refuse_format"]
 
@@ -55,6 +56,7 @@ def read(
     header: bool | None = None,
     comment: str | None = None,
     dates: bool | None = None,
+    stream: bool = False,
 ) -> Source:
     """Observations from anything, as a source with its space.
 
@@ -75,6 +77,8 @@ def read(
         separator, decimal, thousands, na, encoding, header, comment, dates: how a text table is written, where looking at it
             does not tell (`pushforward.data.tables.text_format.TableFormat`); `source.notes` says what was decided. `na` are texts
             or numbers that mean 'missing', such as -999; dates=False leaves ISO dates as text.
+        stream: `source` is a function that returns a fresh iterator of observations, or of (observation, label) pairs, for
+            every pass; they are never all in memory, nor on disk. For blocks of rows there is `pushforward.Stream`.
 
     A folder or zip that holds both a training and a test set (train/ beside test/, say) is refused: name one of them
     ('photos/train', or 'photos.zip:train'). A DataLoader gives the rows of its sampler and batches, through its collate_fn;
@@ -88,6 +92,8 @@ def read(
         label=label, like=like, n=n, seed=seed, memory=memory, download=download, name=name or "", separator=separator,
         decimal=decimal, thousands=thousands, na=na, encoding=encoding, header=header, comment=comment, dates=dates,
     )  # fmt: skip
+    if stream:
+        return streamed(source, options)
     return read_with(source, options)
 
 

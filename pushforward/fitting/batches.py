@@ -7,7 +7,7 @@ window of a few blocks, so that reads stay close to sequential and memory stays 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -40,6 +40,17 @@ class Batches:
     def __init__(self, source: Source, size: int, seed: int, rank: int = 0, world: int = 1) -> None:
         self.source, self.size, self.seed, self.rank, self.world = source, size, seed, rank, world
         self.steps_per_epoch = max(1, len(source) // size)
+
+    def steps_in_epoch(self, *, counted: bool) -> int:
+        """Steps of an epoch, which are known."""
+        return self.steps_per_epoch
+
+    def state(self, step: int) -> dict[str, int]:
+        """Nothing: the order follows from the step."""
+        return {}
+
+    def load(self, state: Mapping[str, int]) -> None:
+        """Nothing to take back."""
 
     def order(self, epoch: int) -> Tensor:
         """Row numbers in the order of an epoch (steps_per_epoch · size,), int64."""

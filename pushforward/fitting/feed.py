@@ -6,7 +6,7 @@ measured, with a fixed seed, and the same rows at every evaluation.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,11 +17,13 @@ from pushforward.core.phase import Batch
 from pushforward.core.preparation import Preparation
 from pushforward.core.random import derive
 from pushforward.core.scaling import Scaling
-from pushforward.core.source import Arrays, Source, Subset, as_source, fingerprint, spread, unlabelled
+from pushforward.core.source import Arrays, Source, Subset, as_source, fingerprint, look, spread, unlabelled
+from pushforward.core.stream import Stream
 from pushforward.fitting.augment import Augment, Dequantise
 from pushforward.fitting.batches import Batches
 from pushforward.fitting.gradient_processes import GradientProcesses
 from pushforward.fitting.settings import OptimisationSettings
+from pushforward.fitting.stream_batches import StreamBatches
 
 __all__ = ["Feed", "check_batch", "held_out_split", "settled_batch"]
 
@@ -57,8 +59,18 @@ class Feed:
         self.held_out_fingerprint = None if held_out is None else fingerprint(held_out)
         self.training, self.held_out = _brought_to(self._device, training), held_out
         self._scaling = None if _changes_nothing(model.scaling) else model.scaling
-        self._batches = Batches(self.training, settings.batch, settings.seed, processes.rank, processes.world)
-        self.steps_per_epoch = self._batches.steps_per_epoch
+        kind = StreamBatches if isinstance(self.training, Stream) else Batches
+        self._batches: Batches | StreamBatches = kind(
+            self.training,  # type: ignore[arg-type]
+            settings.batch,
+            settings.seed,
+            processes.rank,
+            processes.world,
+        )
+
+    def steps_per_epoch(self, *, counted: bool) -> int:
+        """Steps of one pass; of a stream only assumed, unless they are to be `counted`."""
+        return self._batches.steps_in_epoch(counted=counted)
 
     def from_step(self, step: int) -> Generator[Batch, None, None]:
         """This process's batches from a step on, in the user's units, without end."""
@@ -71,7 +83,7 @@ class Feed:
     def watched(self, rng: torch.Generator) -> Batch:
         """A few held-out rows (training rows, where none are held out), for the vital signs."""
         source = self.held_out or self.training
-        return self._judged(source.take(spread(len(source), WATCHED_ROWS)), rng)
+        return self._judged(look(source, WATCHED_ROWS), rng)
 
     def evaluated(self, rng: torch.Generator) -> Iterator[Batch]:
         """Held-out rows in blocks, for the quality."""
@@ -79,13 +91,24 @@ class Feed:
         for rows in spread(len(self.held_out), EVALUATED_ROWS).split(EVALUATED_AT_ONCE):
             yield self._judged(self.held_out.take(rows), rng)
 
-    def bad_row(self, batch: Batch, step: int) -> int | None:
-        """The number, in the user's data, of the first row of a step's batch that holds NaN or infinity."""
+    def state(self, step: int) -> dict[str, int]:
+        """What exact resume at a step needs besides it."""
+        return self._batches.state(step)
+
+    def load(self, state: Mapping[str, int]) -> None:
+        """Take back what `state` gave."""
+        self._batches.load(state)
+
+    def bad_row(self, batch: Batch, step: int) -> str | None:
+        """The first row of a step's batch that holds NaN or infinity, by its number in the user's data."""
         finite = torch.isfinite(batch.x).flatten(1).all(1)
         if bool(finite.all()):
             return None
-        row = int(self._batches.rows(step)[int((~finite).nonzero()[0])])
-        return int(self.training.rows[row]) if isinstance(self.training, Subset) else row
+        at = int((~finite).nonzero()[0])
+        if isinstance(self._batches, StreamBatches):
+            return f"row {at} of the batch of step {step + 1}"
+        row = int(self._batches.rows(step)[at])
+        return f"row {int(self.training.rows[row]) if isinstance(self.training, Subset) else row}"
 
     def _judged(self, raw: Batch, rng: torch.Generator) -> Batch:
         return self._mapped(raw, [a for a in self._augments if a.held_out], rng)
@@ -116,6 +139,8 @@ def held_out_split(source: Source, held: Source | float | None, seed: int) -> tu
     """Training rows and held-out rows: a seeded share of the source, or a source given for the purpose."""
     if held is None or not isinstance(held, (int, float)):
         return source, None if held is None else _like(source, held)
+    if isinstance(source, Stream):
+        raise InvalidValue(f"held_out={held} is a share of rows, which a stream cannot be split into; pass the held-out rows themselves")
     n = len(source)
     count = max(1, round(held * n))
     if count >= n:

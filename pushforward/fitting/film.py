@@ -24,7 +24,7 @@ from pushforward.core.events import Event, Finished, Progress, Started
 from pushforward.core.learner import Learner
 from pushforward.core.numbers import whole
 from pushforward.core.random import derive
-from pushforward.core.source import Source
+from pushforward.core.source import Sequential, Source
 from pushforward.core.space import Space
 from pushforward.core.storage import read_tensors, write_tensors
 
@@ -171,7 +171,10 @@ class Camera:
 
 def _of_samples(count: int, training: Source, seed: int, run: Path | None) -> Film:
     """A film of samples whose conditions are those of the first training rows."""
-    rows: Any = training.take(torch.arange(min(count, len(training))))
+    if isinstance(training, Sequential):
+        rows: Any = training.head(count)
+    else:
+        rows = training.take(torch.arange(min(count, len(training))))
     n = count if rows.y is None else len(rows.y)
     space = training.condition_space
     y = rows.y if space is None else space.as_given(rows.y)

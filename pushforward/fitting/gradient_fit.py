@@ -19,8 +19,9 @@ from pushforward.core.learner import Learner
 from pushforward.core.phase import Phase
 from pushforward.core.random import derive
 from pushforward.core.scaling import Scaling
-from pushforward.core.scan import scan
+from pushforward.core.scan import Facts, scan
 from pushforward.core.source import Source
+from pushforward.core.stream import Stream
 from pushforward.fitting.announcer import announcing
 from pushforward.fitting.budget import Budget
 from pushforward.fitting.checkpoint import copy_tree
@@ -39,6 +40,8 @@ __all__ = ["fit_by_gradients"]
 
 SCANNED_ROWS = 1 << 18
 """Rows of a source that is not resident that are read before the fit: enough for its moments."""
+STREAMED_ROWS, STREAMED_AT_ONCE = 1 << 15, 1024
+"""Rows of a stream that are read before the fit, and how many at once: enough for its moments."""
 
 
 def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> Finished:
@@ -52,7 +55,9 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
     training, held_out = held_out_split(source, settings.evaluation.held_out, seed)
     check_quality(model, held_out is not None)
     asked = settings.optimisation.batch
-    batch = settled_batch(len(training), settings.optimisation, processes.world)
+    in_epochs = settings.budget.unit in (None, "epochs") or settings.evaluation.every is not None
+    rows = _rows(training, counted=in_epochs)
+    batch = settled_batch(asked if rows is None else rows, settings.optimisation, processes.world)
     settings = settings.with_batch(batch)
     optimisation = settings.optimisation
     observers = settings.observers
@@ -64,14 +69,14 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
         folder = RunFolder(settings.folder, processes)
         phases = _build(settings, model, training, processes, folder)
         feed = Feed(optimisation, model, training, held_out, processes)
-        budget = Budget(settings.budget, optimisation.batch, feed.steps_per_epoch)
+        budget = Budget(settings.budget, optimisation.batch, feed.steps_per_epoch(counted=in_epochs))
         state = folder.open(model, budget, feed.fingerprint, feed.held_out_fingerprint)
         players = Players(optimisation, processes, model, phases)
         stack.enter_context(players.at_play())
         streams = Streams(seed, processes.rank, processes.device)
         evaluation = Evaluation(settings.evaluation, model, feed, players, processes, streams)
         parts = Collaborators(processes, borrowed, folder, feed, budget, players, streams, evaluation, camera, announcer, token)
-        note = "" if batch == asked else f"batch {batch}, the largest for {len(training)} rows"
+        note = "" if batch == asked else f"batch {batch}, the largest for {rows} rows"
         loop = Loop(settings, model, phases, parts, note)
         if state is not None:
             with folder.believed():
@@ -96,8 +101,11 @@ def _build(
     folder.refuse_others(model, training)
     start = settings.optimisation.start
     weights = None if start is None else copy_tree(start.state_dict())  # it may be this very model
-    most = None if training.resident else SCANNED_ROWS
-    facts = scan(training, most=most, moments=model.scaling_kind == "standardised")
+    moments = model.scaling_kind == "standardised"
+    if isinstance(training, Stream):
+        facts = _facts(training, moments)
+    else:
+        facts = scan(training, most=None if training.resident else SCANNED_ROWS, moments=moments)
     model.prepare(training, facts)
     model.to(processes.device)
     if processes.dtype == torch.float64:
@@ -109,6 +117,22 @@ def _build(
     phases = list(model.phases())
     check_names(phases, model, settings.optimisation)
     return phases
+
+
+def _rows(training: Source, *, counted: bool) -> int | None:
+    """How many rows there are; None for a stream whose rows need not be counted."""
+    if isinstance(training, Stream) and not counted:
+        return training.known_length
+    return len(training)
+
+
+def _facts(training: Stream, moments: bool) -> Facts:
+    """What the first rows of a stream are like."""
+    cursor = training.cursor()
+    facts = Facts.of(cursor.read(STREAMED_AT_ONCE), moments=moments)
+    while facts.count < STREAMED_ROWS and len(part := cursor.read(STREAMED_AT_ONCE)):
+        facts = facts.merge(Facts.of(part, moments=moments))
+    return facts
 
 
 def _begin_from(weights: Mapping[str, Tensor], model: Learner, kind: str) -> None:

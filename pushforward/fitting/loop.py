@@ -97,7 +97,7 @@ class Loop:
         self._good: Any = None
 
     def _steps_between_evaluations(self) -> int:
-        epoch, epochs = self.feed.steps_per_epoch, self.settings.evaluation.every
+        epoch, epochs = self.budget.epoch, self.settings.evaluation.every
         if epochs is not None:
             return max(1, round(epochs * epoch))
         times = EVALUATIONS if self.feed.held_out is not None else CHECK_UPS
@@ -194,7 +194,7 @@ class Loop:
         row = self.feed.bad_row(batch, self.step)
         if row is not None:
             raise BadSource(
-                f"row {row} of the data holds NaN or infinity ({error} after {self.samples} samples); remove or replace such values"
+                f"{row} of the data holds NaN or infinity ({error} after {self.samples} samples); remove or replace such values"
             ) from error
         where = where_it_began(lambda: phase.loss(batch, here), self.players.networks, phase.networks)
         raise Diverged(f"{error}{f' ({where})' if where else ''} after {self.samples} samples") from error
@@ -284,6 +284,7 @@ class Loop:
             **self.tally.state(),
             "warned": sorted(self.warned),
             "log": self.folder.position,
+            "feed": self.feed.state(self.step),
             "data": self.feed.fingerprint,
             "held_out": self.feed.held_out_fingerprint,
             "origin": self.folder.origin(self.model),
@@ -296,6 +297,7 @@ class Loop:
         self.players.load(state, mine["buffers"])
         self.streams.load(mine["random"])
         self.step, self.rollbacks = state["step"], state["rollbacks"]
+        self.feed.load(state.get("feed", {}))
         self.evaluation.load(state["best"])
         self.tally.load(state["sums"] if self.processes.world == 1 else state["sums"][self.processes.rank], state["counts"])
         self.warned = set(state["warned"])

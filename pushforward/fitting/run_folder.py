@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadRun, PushforwardError, is_memory
 from pushforward.core.events import Event
 from pushforward.core.folders import check_place, clear_leftovers, new_run
 from pushforward.core.learner import Learner
-from pushforward.core.source import Source
+from pushforward.core.source import Source, look
 from pushforward.core.storage import construct, describe, write_tensors, write_text
 from pushforward.fitting.budget import Budget
 from pushforward.fitting.checkpoint import Checkpoints
@@ -66,7 +65,7 @@ class RunFolder:
             raise BadRun(f"{self._folder} was begun with {stored!r}, not with {model!r}; resume it with the same model")
         if model.dequantise is None:
             model.dequantise = stored.dequantise
-        row = training.take(torch.zeros(1, dtype=torch.int64)).x
+        row = look(training, 1).x
         stored.fitted_space().conform(row, what=f"the data to resume {self._folder} with")
 
     def open(self, model: Learner, budget: Budget, fingerprint: str, held_out: str | None = None) -> Any | None:

@@ -22,7 +22,7 @@ from pushforward.data.options import Options
 from pushforward.data.sources.arrays import X_KEYS, Y_KEYS, as_images, from_array, labels_of
 from pushforward.data.sources.spool import Spool
 
-__all__ = ["from_iterable", "from_dataset", "is_map_style", "MapDataset"]
+__all__ = ["from_iterable", "from_dataset", "is_map_style", "check_alike", "parts_of", "MapDataset"]
 
 
 def _has_items(source: Any) -> bool:
@@ -48,9 +48,9 @@ def from_iterable(items: Iterable[Any], options: Options) -> Arrays:
     waiting: list[np.ndarray[Any, Any]] = []
     with Spool(options.memory) as spool:
         for index, item in enumerate(items):
-            x, y, came = _parts(item, index, options)
+            x, y, came = parts_of(item, index, options)
             first, layout = (x, came) if first is None else (first, layout)
-            _check_alike(x, first, index)
+            check_alike(x, first, index)
             waiting.append(x)
             if y is not None:
                 labels.append(y)
@@ -81,7 +81,7 @@ def from_dataset(dataset: Any, options: Options) -> Source:
         return from_iterable(dataset, options)
     if len(dataset) == 0:
         raise BadSource(f"{options.name}: the dataset is empty; expected at least one observation")
-    x, _, _ = _parts(dataset[0], 0, options)
+    x, _, _ = parts_of(dataset[0], 0, options)
     if x.nbytes * len(dataset) <= options.memory:
         return from_iterable((dataset[i] for i in range(len(dataset))), options)
     return MapDataset(dataset, options)
@@ -122,7 +122,7 @@ class MapDataset:
         targets = np.asarray(targets)
         if len(targets) != len(self.dataset):
             raise ShapeMismatch(f"{self.name}: lists {len(targets)} labels in .targets for {len(self.dataset)} items; expected as many")
-        given = [_parts(self.dataset[i], i, self._item)[1] for i in rows[:16].tolist()]
+        given = [parts_of(self.dataset[i], i, self._item)[1] for i in rows[:16].tolist()]
         if [str(g) for g in given] != [str(t) for t in targets[rows[:16].numpy()]]:
             raise BadSource(f"{self.name}: .targets differs from the labels of its items; pass the labels as y=..., or label=False")
         return targets
@@ -137,7 +137,7 @@ class MapDataset:
         return Batch(items.all().x, y, None if self.weights is None else self.weights[rows])
 
 
-def _parts(item: Any, index: int, options: Options) -> tuple[np.ndarray[Any, Any], Any, str]:
+def parts_of(item: Any, index: int, options: Options) -> tuple[np.ndarray[Any, Any], Any, str]:
     """An item's observation, its label if it has one, and the layout it came in where that is not kept."""
     y = None
     if isinstance(item, dict):
@@ -180,7 +180,8 @@ def _label(y: Any) -> Any:
     return y.item() if isinstance(y, np.ndarray) and y.ndim == 0 else y
 
 
-def _check_alike(x: np.ndarray[Any, Any], first: np.ndarray[Any, Any], index: int) -> None:
+def check_alike(x: np.ndarray[Any, Any], first: np.ndarray[Any, Any], index: int) -> None:
+    """Raise ShapeMismatch where an observation has another shape or kind than the first."""
     if x.shape != first.shape:
         cure = "; bring images to one with size=64 and channels=3, say" if x.ndim == 3 or (x.ndim == 2 and x.dtype == np.uint8) else ""
         raise ShapeMismatch(

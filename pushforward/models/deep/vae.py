@@ -22,7 +22,7 @@ from pushforward.core.phase import Batch, Phase, adam
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import read, register
 from pushforward.core.scan import Facts
-from pushforward.core.source import Source, spread
+from pushforward.core.source import Source, look
 from pushforward.core.space import Space
 from pushforward.densities.latents import Posterior, Prior
 from pushforward.densities.likelihoods import Likelihood
@@ -161,7 +161,7 @@ class VAE(RecognisedModel):
         super().prepare(source, facts)
         if self.scaling_kind == "standardised":
             return
-        mean = self.to_model(source.take(spread(len(source), AVERAGED)).x).mean(0).nan_to_num(0.0, 0.0, 0.0)
+        mean = self.to_model(look(source, AVERAGED).x).mean(0).nan_to_num(0.0, 0.0, 0.0)
         self.encoder.centre.copy_(mean)
         head = self.likelihood_kind.head_at(mean, self.scaling)
         if head is not None:

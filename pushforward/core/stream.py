@@ -1,0 +1,227 @@
+"""Observations that can only be read in order: shards, a database cursor, a generator of data.
+
+A `Stream` is read through by calling a function for a fresh iterator of blocks, as often as there
+are passes. It keeps one block in memory; the fitters ask for its rows in ascending order, or, for
+fits by gradients, through a buffer in which they are shuffled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, ShapeMismatch, quoted
+from pushforward.core.numbers import floating, whole
+from pushforward.core.phase import Batch
+from pushforward.core.source import Arrays, pick
+from pushforward.core.space import Space
+
+__all__ = ["Cursor", "Stream"]
+
+SHUFFLED_ROWS = 8192
+"""Rows in the buffer where nothing is said: many batches, so that neighbours are well mixed."""
+SHUFFLED_BYTES = 64 << 20
+"""The most bytes of a buffer of that size; wider rows have fewer."""
+HEAD_ROWS = 512
+"""Rows kept from the beginning of a stream: what is looked at again and again while a model is trained."""
+
+
+class Stream:
+    """A source that is read in order.
+
+    Arguments:
+        make: called for every pass; returns an iterable of blocks, the same ones every time. A
+            block is x (n, *shape), or a tuple (x, y) or (x, y, weights).
+        space: of one observation; None infers it, with its ranges, from the first block.
+        condition_space: of one condition, likewise.
+        length: how many rows a pass has; None counts them, by reading through, if it is asked for.
+        endless: whether a pass never ends. Budgets are then in steps, samples or minutes.
+        shuffle: rows in the buffer that fits by gradients shuffle in; 1 keeps the order. None for
+            8192, or fewer wide ones.
+        name: in records.
+
+    **Example**
+        >>> import torch, pushforward as pf
+        >>> def shards():
+        ...     for seed in range(5):
+        ...         yield torch.randn(100, 2, generator=torch.Generator().manual_seed(seed))
+        >>> pf.Gaussian().fit(pf.Stream(shards)).mean_.shape
+        torch.Size([2])
+    """
+
+    resident = False
+
+    def __init__(
+        self,
+        make: Callable[[], Iterable[Any]],
+        *,
+        space: Space | None = None,
+        condition_space: Space | None = None,
+        length: int | None = None,
+        endless: bool = False,
+        shuffle: int | None = None,
+        name: str = "stream",
+    ) -> None:
+        if not callable(make):
+            raise InvalidKind(f"a stream takes a function that makes an iterator for every pass, got {quoted(make)}")
+        if endless and length is not None:
+            raise InvalidValue("an endless stream has no length; leave one of them out")
+        self._make, self.name, self.endless = make, name, endless
+        self._length = None if length is None else whole(length, "length", least=1)
+        self.shuffle = None if shuffle is None else whole(shuffle, "shuffle", least=1)
+        self.unasked_labels = False
+        self._labelled = True
+        first = self._first()
+        known = Arrays(*first, space=space, condition_space=condition_space)
+        self.space, self.condition_space = known.space, known.condition_space
+        self._cursor: Cursor | None = None
+        self._head: Batch | None = None
+
+    def _first(self) -> tuple[Any, Any, Any]:
+        for block in self._make():
+            parts = _parts(block)
+            if len(parts[0]):
+                return parts
+        raise BadSource(f"{self.name}: the stream gave no rows; make an iterator of at least one block")
+
+    @property
+    def known_length(self) -> int | None:
+        """How many rows a pass has, if that is known yet."""
+        return self._length
+
+    def __len__(self) -> int:
+        if self.endless:
+            raise BadSource(f"{self.name} is endless and has no length; give a budget in steps, samples or minutes")
+        if self._length is None:
+            self._length = sum(len(_parts(block)[0]) for block in self._make())
+        return self._length
+
+    @property
+    def buffer_rows(self) -> int:
+        """Rows in the buffer that fits by gradients shuffle in."""
+        if self.shuffle is not None:
+            return self.shuffle
+        row = self.head(1).x
+        return max(1, min(SHUFFLED_ROWS, SHUFFLED_BYTES // max(1, row.numel() * row.element_size())))
+
+    def cursor(self) -> Cursor:
+        """A new pass, at its beginning."""
+        return Cursor(self._blocks())
+
+    def head(self, count: int) -> Batch:
+        """The first rows: at most `count`, and at most 512."""
+        if self._head is None:
+            self._head = self.cursor().read(HEAD_ROWS)
+        return Batch(*(None if part is None else part[:count] for part in self._head))  # type: ignore[arg-type]
+
+    def take(self, rows: Tensor) -> Batch:
+        """The given rows: read on where they ascend from the last ones taken, else from the beginning."""
+        rows = rows.to("cpu")
+        order = rows.argsort(stable=True)
+        ascending = rows[order]
+        if not len(rows):
+            return self.head(0)
+        first = int(ascending[0])
+        if self._cursor is None or first < self._cursor.position:
+            self._cursor = self.cursor()
+        found = self._cursor.pick(ascending)
+        if len(found) < len(rows):
+            self._cursor = None
+            raise BadSource(f"{self.name}: the stream ended before row {int(ascending[-1])}; it must give as many rows every time")
+        back = order.argsort()
+        return Batch(*(None if part is None else pick(part, back) for part in found))  # type: ignore[arg-type]
+
+    def unlabelled(self) -> Stream:
+        """The same rows without conditions."""
+        bare = object.__new__(Stream)
+        bare.__dict__.update(self.__dict__, condition_space=None, _labelled=False, _cursor=None, _head=None)
+        return bare
+
+    def _blocks(self) -> Iterator[Batch]:
+        for block in self._make():
+            x, y, weights = _parts(block)
+            rows = floating(self.space.conform(x, what=self.name))
+            labelled = self._labelled and self.condition_space is not None
+            if labelled and y is None:
+                raise BadSource(f"{self.name}: a block came without conditions, which the first one had; give all of them, or none")
+            kept = self.condition_space.conform(y, what="y") if labelled else None  # type: ignore[union-attr]
+            share = None if weights is None else torch.as_tensor(weights, dtype=torch.float64)
+            for what, part in (("y", kept), ("weights", share)):
+                if part is not None and len(part) != len(rows):
+                    raise ShapeMismatch(f"{self.name}: {what} must have one entry a row: expected {len(rows)}, got {len(part)}")
+            if len(rows):
+                yield Batch(rows, kept, share)
+
+
+class Cursor:
+    """One pass over a stream, and how far it is; holds one block.
+
+    Arguments:
+        blocks: of the stream.
+    """
+
+    def __init__(self, blocks: Iterator[Batch]) -> None:
+        self._blocks = blocks
+        self._rest: Batch | None = None
+        self.position = 0
+
+    def read(self, count: int) -> Batch:
+        """The next rows; fewer where the stream ends, an empty block after its end."""
+        return self.pick(torch.arange(self.position, self.position + count))
+
+    def skip(self, count: int) -> None:
+        """Leave out the next rows."""
+        wanted = self.position + count
+        while self.position < wanted and self._fetch():
+            self._drop(wanted - self.position)
+
+    def pick(self, rows: Tensor) -> Batch:
+        """Rows by their numbers, which ascend; fewer where the stream ends."""
+        parts, at = [], 0
+        while at < len(rows) and self._fetch():
+            assert self._rest is not None
+            end = self.position + len(self._rest)
+            here = int(torch.searchsorted(rows, end))
+            if here > at:
+                own = rows[at:here] - self.position
+                parts.append(Batch(*(None if part is None else pick(part, own) for part in self._rest)))  # type: ignore[arg-type]
+                last = int(rows[here - 1])
+                at = here
+                self._drop((last + 1 if at == len(rows) else end) - self.position)
+            else:
+                self._drop(len(self._rest))
+        return _joined(parts, self._rest)
+
+    def _fetch(self) -> bool:
+        """Have some rows at hand; false where the stream has ended."""
+        if self._rest is None or not len(self._rest):
+            self._rest = next(self._blocks, None)
+        return self._rest is not None
+
+    def _drop(self, count: int) -> None:
+        assert self._rest is not None
+        count = min(count, len(self._rest))
+        self.position += count
+        left = count < len(self._rest)
+        self._rest = Batch(*(None if part is None else part[count:] for part in self._rest)) if left else None  # type: ignore[arg-type]
+
+
+def _joined(parts: list[Batch], rest: Batch | None) -> Batch:
+    if not parts:
+        none = torch.zeros(0, *(() if rest is None else rest.x.shape[1:]))
+        return Batch(none, None, None)
+    columns = zip(*parts)
+    return Batch(*(None if column[0] is None else torch.cat(column) for column in columns))  # type: ignore[arg-type]
+
+
+def _parts(block: Any) -> tuple[Any, Any, Any]:
+    """x, y and weights of a block."""
+    if isinstance(block, Batch):
+        return block.x, block.y, block.weights
+    if isinstance(block, tuple) and 1 <= len(block) <= 3:
+        x, y, weights = (*block, None, None)[:3]
+        return x, y, weights
+    return block, None, None
