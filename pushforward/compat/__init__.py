@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
 
 __all__ = ["sklearn"]
 
-if not TYPE_CHECKING:
 
-    def __getattr__(name: str) -> Any:
-        if name not in __all__:
-            raise AttributeError(f"module 'pushforward.compat' has no attribute {name!r}")
-        return importlib.import_module(f"pushforward.compat.{name}")
+def __getattr__(name: str) -> ModuleType:
+    if name not in __all__:
+        raise AttributeError(f"module 'pushforward.compat' has no attribute {name!r}")
+    return importlib.import_module(f"pushforward.compat.{name}")

@@ -7,16 +7,7 @@ Everything goes in and comes out in the user's units.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pushforward.latent.decoding import Decoded, decoded
-    from pushforward.latent.directions import Direction, direction
-    from pushforward.latent.grids import grid, grid_codes
-    from pushforward.latent.laws import CodeLaw, law_of
-    from pushforward.latent.paths import between, interpolate, plane
-    from pushforward.latent.projection import Projection, project
-    from pushforward.latent.traversals import Traversal, traverse
+from typing import Any
 
 # No file is called like a function: importing it would put the module in the function's place.
 _HOMES = {

@@ -7,18 +7,7 @@ a figure belongs to whoever asked for it, so several may be drawn at once, and n
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pushforward.plots.codes import embedding
-    from pushforward.plots.court import draw_court, trajectories
-    from pushforward.plots.density import corner, density_map, marginals
-    from pushforward.plots.ellipses import clusters, profile
-    from pushforward.plots.how_many import choice, criteria, elbow_curve
-    from pushforward.plots.latent import decoded_grid, decoded_path, traversal_sheet
-    from pushforward.plots.maps import shot_maps
-    from pushforward.plots.spectrum import biplot, scree
-    from pushforward.plots.style import page, write
+from typing import Any
 
 # No file is called like a function: importing it would put the module in the function's place.
 _HOMES = {

@@ -6,15 +6,13 @@ Panels that are compared share their axes and their colours; whatever differs be
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pushforward.core.errors import InvalidValue
+from pushforward.plots.matplotlib_types import Figure
 from pushforward.plots.style import COLOURS, INK, MARKERS, SMALL, TITLE, bar, dress, heat, legend, numbers, page
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["densities_beside", "points_beside", "errors_against_work", "against_setting", "titled"]
 

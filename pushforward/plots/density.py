@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,11 +19,8 @@ from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.space import Space
 from pushforward.models.classical.kde import KDE
 from pushforward.plots.court import HALF, draw_court
+from pushforward.plots.matplotlib_types import Axes, Figure
 from pushforward.plots.style import COLOURS, INK, SMALL, axes_of_page, bar, dress, heat, legend, mpl, numbers, page
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["density_map", "marginals", "corner", "contours", "mass_levels", "grid_density", "two_axes"]
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from pushforward.plots.comparisons import titled
+from pushforward.plots.matplotlib_types import Figure
 from pushforward.plots.style import COLOURS, dress, page
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["dots"]
 

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pushforward.core.capabilities import Assigns
 from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.plots.matplotlib_types import Axes, Figure
 from pushforward.plots.style import COLOURS, INK, MARKERS, SMALL, axes_of_page, bar, diverging, dress, legend, mpl, numbers
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["clusters", "profile", "ellipse"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,10 +21,8 @@ from pushforward.core.space import Space
 from pushforward.data import image_grid
 from pushforward.plots.comparisons import titled
 from pushforward.plots.latent import sheet
+from pushforward.plots.matplotlib_types import Figure
 from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, dress, mpl, numbers, page
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["strip", "film", "some_of", "panel_of", "scatter", "histogram", "image_strip", "image_film", "write_film"]
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pushforward.core.errors import InvalidValue
 from pushforward.metrics.clusters import elbow, silhouette
 from pushforward.models.classical.gmm import GMM
 from pushforward.models.classical.kmeans import KMeans
+from pushforward.plots.matplotlib_types import Axes, Figure
 from pushforward.plots.style import COLOURS, MARKERS, axes_of_page, dress, legend, mpl, page
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["choice", "criteria", "elbow_curve"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -13,10 +13,8 @@ from pushforward.core.space import Space
 from pushforward.data import image_grid
 from pushforward.latent.decoding import Decoded
 from pushforward.latent.traversals import Traversal
+from pushforward.plots.matplotlib_types import Figure
 from pushforward.plots.style import COLOURS, INK, MARKERS, SMALL, TEXT, TITLE, dress, legend, numbers, page
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["decoded_grid", "decoded_path", "traversal_sheet", "sheet"]
 

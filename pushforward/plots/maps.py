@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pushforward.core.errors import InvalidValue
 from pushforward.plots.court import draw_court
 from pushforward.plots.density import contours, mass_levels
+from pushforward.plots.matplotlib_types import Figure
 from pushforward.plots.style import INK, SMALL, bar, diverging, dress, heat, mpl, numbers, page
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["shot_maps", "heat_and_accuracy", "DARKEST"]
 

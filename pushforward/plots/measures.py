@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pushforward.core.errors import InvalidValue
 from pushforward.plots.comparisons import titled
+from pushforward.plots.matplotlib_types import Figure
 from pushforward.plots.style import COLOURS, INK, MARKERS, SMALL, TEXT, dress, page
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["measures"]
 

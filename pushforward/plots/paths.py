@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pushforward.core.errors import InvalidValue
 from pushforward.plots.comparisons import titled
+from pushforward.plots.matplotlib_types import Figure
 from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, dress, numbers, page
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["paths_in_plane"]
 

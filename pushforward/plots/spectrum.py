@@ -7,16 +7,13 @@ on them: rows far along an arrow have much of that column. Arrows are stretched 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.plots.matplotlib_types import Axes, Figure
 from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, axes_of_page, dress, legend, mpl, name_points, numbers
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["scree", "biplot"]
 

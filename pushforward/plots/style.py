@@ -8,17 +8,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, MissingExtra
 from pushforward.core.folders import written_whole
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from pushforward.plots.matplotlib_types import Axes, Figure
 
 __all__ = [
     "COLOURS",

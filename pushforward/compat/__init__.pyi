@@ -1,0 +1,1 @@
+from pushforward.compat import sklearn as sklearn
