@@ -12,7 +12,7 @@ help:
 	@echo "make check   style, types, layers"
 	@echo "make bench   side-by-side timings to results/bench.json   (ONLY=name picks some)"
 	@echo "make learn   slow training tests and records              (ONLY=expression picks some)"
-	@echo "make tables  write docs/results.md from the records"
+	@echo "make tables  write docs/results.md from the records, and draw docs/images/architecture.png"
 
 demo: $(VENV)/.installed
 	$(BIN)/pushforward demo
@@ -37,6 +37,7 @@ learn: $(VENV)/.installed-dev
 
 tables: $(VENV)/.installed-dev
 	$(BIN)/python -m docs.tables
+	$(BIN)/python -m docs.drawing
 
 # constraints.txt pins the versions that the tests run with; users do not need it.
 $(VENV)/.installed: pyproject.toml constraints.txt

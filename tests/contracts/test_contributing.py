@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.core import registry
 from pushforward.core.capabilities import capabilities
-from pushforward.core.registry import catalogue
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
@@ -33,10 +33,9 @@ def run(name: str, blocks: list[str], folder: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module", autouse=True)
 def registered() -> Iterator[None]:
     """The examples' models are registered for the length of this module only."""
-    before = dict(catalogue)
-    yield
-    catalogue.clear()
-    catalogue.update(before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "_models", dict(registry._models))
+        yield
 
 
 @pytest.fixture(scope="module")

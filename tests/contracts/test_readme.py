@@ -115,3 +115,18 @@ def test_every_command_of_a_page_is_one(page: Path) -> None:
 def test_every_make_target_of_a_page_is_one(page: Path) -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     assert set(re.findall(r"`make (\w+)", page.read_text())) <= set(targets)
+
+
+def test_the_map_names_every_package_and_its_drawing_shows_the_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import Image
+
+    monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.delitem(sys.modules, "docs", raising=False)
+    from docs.drawing import CONTENTS, IMAGE, layers
+
+    packages = {path.parent.name for path in (ROOT / "pushforward").glob("*/__init__.py")}
+    assert {name for layer in layers() for name in layer} == packages <= set(CONTENTS)
+    table = (ROOT / "docs" / "architecture.md").read_text().split("## Packages")[1].split("Two conventions")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE)) == packages
+    with Image.open(IMAGE) as image:
+        assert image.info["Comment"] == repr(layers()), "run `make tables`"
