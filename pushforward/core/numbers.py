@@ -110,7 +110,7 @@ def warn_of_rounding(integers: Any) -> None:
         return
     wide = values.astype(np.float64)
     inside = (wide >= -(2.0**63)) & (wide < 2.0 ** (64 if values.dtype.kind == "u" else 63))
-    if bool((wide[inside].astype(values.dtype) != values[inside]).any()):
+    if not inside.all() or bool((wide[inside].astype(values.dtype) != values[inside]).any()):
         warnings.warn(_ROUNDED, DataWarning, stacklevel=2)
 
 

@@ -222,6 +222,10 @@ class VAE(RecognisedModel):
         """q(z|x) for x in model coordinates."""
         return self.posterior_kind.distribution(self.encoder(x, y))
 
+    def centred(self, u: Tensor) -> Tensor:
+        """As the encoder sees them."""
+        return u - self.encoder.centre
+
     def log_jacobian(self, u: Tensor) -> float:
         """What turns a likelihood in model coordinates into the user's units; 0 for masses."""
         return self.likelihood_kind.log_jacobian(self.scaling, u)

@@ -23,6 +23,9 @@ from pushforward.objectives.bounds import Elbo, ImportanceWeighted, Objective, i
 
 __all__ = ["RecognisedModel"]
 
+FAR = 10.0
+"""Rows further than this from the middle of the data, in the model's coordinates, may have bounds that are no numbers."""
+
 
 class RecognisedModel(Learner):
     """A learner with `prior`, `likelihood` and `posterior`, each a distribution in the model's coordinates."""
@@ -93,8 +96,22 @@ class RecognisedModel(Learner):
         u = self.to_model(x)
         stream = generator(rng, u.device)
         bounds = self.blockwise(lambda u, y: self.bound(Batch(u, y), stream), u, self.to_condition(y, len(u)))
-        # Far out the rate and the distortion are both infinite, and terms between them may be inf - inf.
-        return bounds.nan_to_num(nan=-math.inf, posinf=math.inf, neginf=-math.inf) + self.log_jacobian(u)
+        if bool(bounds.isnan().any()):
+            bounds = torch.where(bounds.isnan() & self._is_far(u), -math.inf, bounds)
+        return bounds + self.log_jacobian(u)
+
+    def centred(self, u: Tensor) -> Tensor:
+        """Observations in model coordinates about the middle of the data, which is 0 in these."""
+        return u
+
+    def _is_far(self, u: Tensor) -> Tensor:
+        """Rows (n,) so far out that rate and distortion may both be infinite, and NaN their difference: none, if the network is broken.
+
+        A network that gives NaN near the data, or holds NaN itself, is not to pass for one that finds rows unlikely.
+        """
+        if not all(bool(t.isfinite().all()) for t in (*self.parameters(), *self.buffers()) if t.is_floating_point()):
+            return torch.zeros(len(u), dtype=torch.bool, device=u.device)
+        return self.centred(u).flatten(1).abs().amax(1) > FAR
 
     def encode(self, x: Any, y: Any = None) -> Tensor:
         """Posterior means (n, latent)."""

@@ -236,6 +236,8 @@ def test_values_to_condition_on_are_read_as_their_column_is(cli, dated, tmp_path
         ("height", pandas.Timestamp("2024-06-01"), "height must be a number, got"),
         ("height", np.timedelta64(2, "h"), "height must be a number, got"),
         ("height", None, "height must be a number, got None"),
+        ("height", 10**400, "height must be a number, got 1000"),
+        ("share", 10**400, "share must be a number in per cent, such as 40 or '40%', got 1000"),
         ("day", pandas.NaT, "finite"),
     ],
 )

@@ -1,11 +1,16 @@
 """Labels: what goes in comes back, numbers are read by value, missing ones are never categories."""
 
+import math
+
 import numpy as np
 import pandas
+import pyarrow
 import pytest
 import torch
 
 import pushforward as pf
+from pushforward.core import labels
+from pushforward.core.errors import BadSource
 from pushforward.core.labels import categories_of, codes, values
 from pushforward.core.source import Arrays
 from pushforward.core.space import Space
@@ -123,3 +128,41 @@ def test_labels_come_back_in_every_verb(labels):
         assert torch.equal(model.encode(x[:2], y_again), model.encode(x[:2], names))
     assert torch.equal(model.sample(3, y=labels[1], rng=0), model.sample(3, y=[names[1]] * 3, rng=0))
     assert not torch.equal(model.sample(3, y=labels[1], rng=0), model.sample(3, y=labels[0], rng=0))
+
+
+@pytest.mark.parametrize(
+    ("y", "expected", "kind"),
+    [
+        ("a", ["a"], "U"),
+        (3, [3], "i"),
+        (torch.tensor(3), [3], "i"),
+        (np.array([[1], [2]]), [1, 2], "i"),
+        (pandas.DataFrame({"y": ["a", "b"]}), ["a", "b"], "OT"),
+        (torch.tensor([1.0, 2.0], dtype=torch.bfloat16), [1, 2], "f"),
+        (torch.tensor([1.0, 2.0], dtype=torch.float16), [1, 2], "f"),
+        (["a", None], ["a", None], "O"),
+        ([True, "b"], [True, "b"], "O"),
+        (pyarrow.array(["a", None]), ["a", None], "O"),
+        (pyarrow.chunked_array([[1, 2], [3]]), [1, 2, 3], "i"),
+        (np.ma.masked_array([1, 2], mask=[0, 1]), [1, None], "O"),
+        (np.ma.masked_array([1, 2], mask=[0, 0]), [1, 2], "i"),
+        # Objects that are numbers: quantities where one is a fraction, categories where all are whole or one is missing.
+        (np.array([0.5, 1, np.int8(2)], dtype=object), [0.5, 1, 2], "f"),
+        (np.array([1.0, 2, 3], dtype=object), [1, 2, 3], "O"),
+        (np.array([0.5, None], dtype=object), [0.5, None], "O"),
+        (np.array([0.5, True], dtype=object), [0.5, True], "O"),
+        (np.array([0.5, "a"], dtype=object), [0.5, "a"], "O"),
+    ],
+    ids=str,
+)
+def test_labels_in_any_container_are_entries_of_one_axis(y, expected, kind):
+    found = labels.entries(y)
+    assert found.tolist() == expected
+    assert found.dtype.kind in kind
+
+
+def test_a_fraction_beside_a_missing_label_is_missing():
+    found = labels.entries(np.array([0.5, math.nan], dtype=object))
+    assert found.dtype.kind == "O"
+    with pytest.raises(BadSource, match="the label is missing"):
+        labels.categories_of(np.array([0.5, math.nan], dtype=object))

@@ -176,3 +176,44 @@ def test_what_does_not_fit_is_refused(how: dict[str, Any], x: Any, error: type[E
 def test_free_bits_need_a_closed_form() -> None:
     with pytest.raises(InvalidValue, match="free_bits need posterior='diagonal' and prior='normal'"):
         pf.VAE(objective="elbo(free_bits=0.1)", prior="vamp")
+
+
+# ------------------------------------------------------------------------------------- bounds that are no numbers
+
+
+def broken(model: pf.VAE, how: str) -> pf.VAE:
+    """The model with its network spoilt."""
+    first, last = next(iter(model.encoder.parameters())), list(model.decoder.parameters())[-1]
+    with torch.no_grad():
+        if how == "NaN in the encoder":
+            first[0, 0] = torch.nan
+        elif how == "NaN in the decoder":
+            last[0] = torch.nan
+        elif how == "infinity in the encoder":
+            first[0, 0] = torch.inf
+        else:  # a network that divides 0 by 0, say
+            model.encoder.network.register_forward_hook(lambda _, __, found: tuple(t * torch.nan for t in found))
+    return model
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian(predicted=True)"])
+@pytest.mark.parametrize("how", ["NaN in the encoder", "NaN in the decoder", "infinity in the encoder", "NaN for every row"])
+def test_a_broken_network_shows(how: str, likelihood: str) -> None:
+    x = points()
+    model = broken(learnt(x, 1, likelihood=likelihood), how)
+    near = model.elbo(x, rng=0)
+    assert bool(near.isnan().any())
+    assert not bool(near.isneginf().any())
+    if how != "NaN for every row":
+        assert not bool(model.elbo(x * 1e25, rng=0).isneginf().all())
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian(predicted=True)", "gaussian(per_dimension=True)"])
+@pytest.mark.parametrize("size", [1e6, 1e20, 1e30])
+def test_far_rows_are_unlikely_and_change_no_other(size: float, likelihood: str) -> None:
+    x = points().double()
+    model = learnt(x, 1, likelihood=likelihood)
+    both = model.elbo(torch.cat([x, -size * x[:3]]), rng=0)
+    assert bool(both[: len(x)].isfinite().all())
+    assert bool((both[len(x) :] < -1e8).all())
+    assert not bool(both.isnan().any())
