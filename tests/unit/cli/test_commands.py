@@ -282,13 +282,11 @@ def test_what_is_told_of_images_names_their_files(cli, made: Path, command: str,
     ("command", "fit", "more"),
     [("assign", ["kmeans", "--clusters", 2], []), ("density", ["gaussian"], ["--top", 5]), ("density", ["gaussian"], ["--json"])],
 )
-def test_clusters_and_densities_of_pictures_name_the_file_of_each_row(
-    cli, made: Path, command: str, fit: list[Any], more: list[Any]
-) -> None:
+def test_clusters_and_densities_of_pictures_name_the_file_of_each_row(cli, made: Path, command: str, fit: list, more: list) -> None:
     assert cli("fit", fit[0], made / "photos", "--run", "run", *fit[1:], "-q").code == 0
     done = cli(command, "run", made / "photos", *more)
     assert done.code == 0, done.err
-    found: list[Any] = [json.loads(line) for line in done.out.splitlines()] if "--json" in more else rows(done.out)
+    found = [json.loads(line) for line in done.out.splitlines()] if "--json" in more else rows(done.out)
     names = runs.file_names(pf.read(made / "photos"))
     assert names is not None
     assert len(found) == (5 if "--top" in more else 40)
