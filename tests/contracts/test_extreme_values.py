@@ -57,6 +57,22 @@ def test_queries_far_away(model: Any, size: float) -> None:
         assert bool(model.encode(far / 4).isfinite().all())
 
 
+@pytest.mark.parametrize("kind", ["full", "tied", "diagonal", "spherical"])
+@pytest.mark.parametrize("size", [1e100, 1e160, 1e200, 1e300])
+def test_queries_far_away_of_which_a_value_is_missing(kind: str, size: float) -> None:
+    x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64).cumsum(1)
+    model = pf.GMM(2, kind).fit(x, by=pf.EM(steps=3))
+    far = torch.tensor([[size, -size, size, math.nan], [-size, size, math.nan, size], [size, math.nan, math.nan, 0.0]], dtype=torch.float64)
+    value = model.log_prob(far)
+    assert not bool(value.isnan().any())
+    assert bool((value < model.log_prob(x).min()).all())
+    if size > 1e155:
+        assert value.tolist() == [-math.inf] * 3
+    share = model.responsibilities(far)
+    torch.testing.assert_close(share.sum(1), torch.ones(3, dtype=share.dtype))
+    assert torch.equal(share.argmax(1), model.assign(far))
+
+
 @pytest.fixture(scope="module", params=["vae", "autoencoder"])
 def deep(request: pytest.FixtureRequest) -> Any:
     model = pf.VAE(latent=2) if request.param == "vae" else pf.Autoencoder(latent=2)

@@ -210,6 +210,8 @@ def dated():
         ("span", "1 days 01:00:00", 90000.0),
         ("span", datetime.timedelta(hours=2), 7200.0),
         ("span", np.timedelta64(2, "h"), 7200.0),
+        ("span", np.timedelta64(7200 * 10**9, "ns"), 7200.0),
+        ("day", np.datetime64("2024-06-01", "ns"), DATED),
         ("share", "40 %", 40.0),
         ("share", "40%", 40.0),
         ("share", "40", 40.0),
