@@ -211,3 +211,18 @@ def test_gaps_in_independent_columns_are_filled_as_by_written_out_covariances(ki
         torch.testing.assert_close(one.variances, other.variances)
         for mine, theirs in zip(one.joint(rows, weights, means), other.joint(rows, weights, means)):
             torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize("gap", [[False, False, False], [False, True, False], [True, True, True]], ids=str)
+@pytest.mark.parametrize("size", [1e100, 1e200, 1e308])
+def test_values_far_away_are_unlikely_under_what_is_seen_of_a_component(size: float, gap: list[bool]) -> None:
+    """Where squares, or differences between them, leave float64 the density is 0, not NaN; where nothing is seen it is 1."""
+    from pushforward.models.classical.missing import Conditional, Independent
+
+    lost, means = torch.tensor(gap), torch.zeros(1, 3, dtype=torch.float64)
+    covariance = torch.tensor([[[1.0, 0.9, 0.8], [0.9, 1.0, 0.9], [0.8, 0.9, 1.0]]], dtype=torch.float64) * 1e-6
+    far = torch.tensor([[size, -size, size], [-size, -size, -size]], dtype=torch.float64).masked_fill(lost, math.nan)
+    for law in (Conditional.of(lost, covariance), Independent(lost, covariance.diagonal(dim1=1, dim2=2))):
+        value = law.log_density(far, means)
+        assert not bool(value.isnan().any())
+        assert bool((value == 0).all() if all(gap) else (value < -1e200).all() if size == 1e100 else value.isneginf().all())
