@@ -85,7 +85,9 @@ def floats_given(given: Any, name: str, wanted: str) -> Tensor:
     try:
         if given is None:
             raise TypeError("None is no number")
-        return tensor_over(numeric(given.to_numpy() if hasattr(given, "to_numpy") else given, name)).to(torch.float64, copy=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataWarning)  # a setting is no row: that 10**30 is rounded is no news
+            return tensor_over(numeric(given.to_numpy() if hasattr(given, "to_numpy") else given, name)).to(torch.float64, copy=True)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise InvalidKind(f"{name} must be {wanted}, got {quoted(given)}; pass numbers") from error
 
