@@ -259,7 +259,7 @@ def test_a_setting_of_the_wrong_kind_is_refused_in_one_line(owner: str, setting:
         (lambda: EM(run=3), "run must be a text, a Path or None, got 3"),
         (lambda: EM(token=3), "token must be a CancelToken or None, got 3"),
         (lambda: pf.Trainer(seed=None), "seed must be a whole number, got None; pass seed=0, say"),
-        (lambda: pf.Trainer(batch="8"), "batch must be a whole number, got '8'; pass batch=128, say"),
+        (lambda: pf.Trainer(batch="8"), "batch must be a whole number or None, got '8'; pass batch=None, or leave it out"),
         (lambda: pf.Trainer(clip=10**400), "clip must be a number or None, got 1000"),
         (lambda: pf.Trainer(optimizers=["adam"]), "optimizers must be a dict (each value an optimizer or a text), got ['adam']"),
         (lambda: pf.Trainer(documents={"a": 3}), "documents must be a dict (each value a text), got {'a': 3}; pass documents={}, say"),
