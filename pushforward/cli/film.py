@@ -59,10 +59,14 @@ def _drawn(
     """The strip, the film's frames, and how many colours they need."""
     import torch
 
+    from pushforward.data.export.grids import frame_space
     from pushforward.plots import films
 
     space, name = opened.model.fitted_space(), opened.folder.name
     title = f"{name}, after so many observations"
+    if space.kind == "clips":
+        x, space = [frame[:, :, frame.shape[2] // 2] for frame in x], frame_space(space)
+        title = f"{name}, the middle frame of each clip after so many observations"
     if space.kind == "images":
         if x[0].dtype == torch.uint8:
             space = _in_levels(space)

@@ -15,23 +15,25 @@ PAIRS = 32
 
 
 def leave_images(run: Run, parts: runs.Data) -> None:
-    """images/samples.png and images/reconstructions.png, where the model has them."""
+    """images/samples and images/reconstructions, .png of images and .gif of clips, where the model has them."""
     import torch
 
     from pushforward.metrics.reconstruction import reconstruct
 
     model = run.model
-    if model.fitted_space().kind != "images" or None in model.fitted_space().shape:
+    kind = model.fitted_space().kind
+    if kind == "points" or None in model.fitted_space().shape:
         return
+    suffix = ".png" if kind == "images" else ".gif"
     folder = run.folder / "images"
     batch = runs.rows_of(parts.held_out or parts.train, PAIRS)
     y = runs.labels_of(model, batch)
     if run.can("Samples"):
         n = SAMPLES if y is None else len(batch.x)
-        write_over(model.sample(n, y=y, rng=0), model.space, folder / "samples.png")
+        write_over(model.sample(n, y=y, rng=0), model.space, folder / f"samples{suffix}")
     if run.can("Encodes", "Decodes"):
         with torch.no_grad():
-            write_pairs(batch.x, reconstruct(model, batch.x, y), model.space, folder / "reconstructions.png")
+            write_pairs(batch.x, reconstruct(model, batch.x, y), model.space, folder / f"reconstructions{suffix}")
 
 
 def write_pairs(x: Any, restored: Any, space: Any, path: Path) -> None:
@@ -43,10 +45,14 @@ def write_pairs(x: Any, restored: Any, space: Any, path: Path) -> None:
 
 
 def write_over(x: Any, space: Any, path: Path, columns: int | None = None) -> None:
-    """A grid in the place of an older one."""
+    """A grid of images, or an animated one of clips, in the place of an older one."""
     from pushforward.core.folders import written_whole
-    from pushforward.data.export.grids import image_grid
+    from pushforward.data.export.grids import clip_film, image_grid, write_animation
 
     path.parent.mkdir(parents=True, exist_ok=True)
+    x = x.detach().to("cpu")
     with written_whole(path) as new:
-        image_grid(x.detach().to("cpu"), space, columns).save(new, format="PNG")
+        if space.kind == "clips":
+            write_animation(clip_film(x, space, columns), new, space.frame_rate)
+        else:
+            image_grid(x, space, columns).save(new, format="PNG")

@@ -18,7 +18,7 @@ TABLES = (".csv", ".tsv", ".json")
 
 
 def deliver(voice: Voice, x: Any, space: Space, out: str | None, default: Path, *, what: str, **beside: Any) -> None:
-    """Observations (n, *shape): to `out`; else points as CSV (or JSON) on stdout, and images into `default`.png (clips .npz)."""
+    """Observations (n, *shape): to `out`; else points as CSV (or JSON) on stdout, images into `default`.png, clips .gif."""
     from pushforward.data import write
 
     if out is None and space.kind == "points":
@@ -29,8 +29,8 @@ def deliver(voice: Voice, x: Any, space: Space, out: str | None, default: Path, 
     else:
         from pushforward.cli.images import write_over
 
-        if space.kind == "images" and None not in space.shape:
-            path = default.with_name(default.name + ".png")
+        if None not in space.shape:
+            path = default.with_name(default.name + (".png" if space.kind == "images" else ".gif"))
             write_over(x, space, path)
         else:
             path = default.with_name(default.name + ".npz")

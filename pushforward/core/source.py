@@ -7,6 +7,7 @@ names are read by `pushforward.data`, which returns sources too.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -37,6 +38,7 @@ __all__ = [
     "spread",
     "fingerprint",
     "pick",
+    "respaced",
 ]
 
 
@@ -255,6 +257,28 @@ def has_unasked_labels(source: Source) -> bool:
     """Whether the source's conditions are labels that came with the data, which nobody asked for."""
     inner = getattr(source, "source", None)  # of a subset, or of noisy rows
     return bool(getattr(source, "unasked_labels", False)) or (inner is not None and has_unasked_labels(inner))
+
+
+class Respaced(View):
+    """Rows of another source, in a space that says more of them."""
+
+    def __init__(self, source: Source, space: Space) -> None:
+        super().__init__(source)
+        self._space = space
+
+    @property
+    def space(self) -> Space:
+        """The space given."""
+        return self._space
+
+
+def respaced(source: Source, space: Space) -> Source:
+    """The same rows in another space; arrays stay arrays."""
+    if not isinstance(source, Arrays):
+        return Respaced(source, space)
+    same = copy.copy(source)
+    same._space = space
+    return same
 
 
 def unlabelled(source: Source) -> Source:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pushforward.core.errors import InvalidKind, InvalidValue, suggestion
+from pushforward.core.errors import InvalidKind, InvalidValue, require_positive, suggestion
 from pushforward.core.space import Space
 from pushforward.data.tables.text_format import SETTINGS, TableFormat
 
@@ -37,6 +37,7 @@ class Options:
     size: tuple[int, int] | None = None
     fit: str = "crop"
     channels: int | None = None
+    frame_rate: float | None = None
     categorical: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     columns: tuple[str, ...] | None = None
@@ -84,6 +85,7 @@ class Options:
         channels = int(channels) if isinstance(channels, str) and channels.isdigit() else channels
         if channels not in (None, 1, 3, 4):
             raise InvalidValue(f"channels must be 1 (grey), 3 (colour) or 4 (colour and alpha), got {channels!r}")
+        require_positive(frame_rate=rest.get("frame_rate"))
         space, condition = _like(like)
         rest["table"] = TableFormat.check(**{name: rest.pop(name, None) for name in SETTINGS})
         checked = cls(

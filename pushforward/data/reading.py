@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, PushforwardError, is_memory
 from pushforward.core.frames import is_frame
-from pushforward.core.source import Source, unlabelled
+from pushforward.core.source import Source, respaced, unlabelled
 from pushforward.core.space import Space
 from pushforward.data.files import locate, reason_of, require_file, shown
 from pushforward.data.formats.registry import Reader, find_reader, readers, suffixes_of_users
@@ -38,6 +38,7 @@ def read(
     size: int | str | tuple[int, int] | None = None,
     fit: Literal["crop", "pad", "stretch"] | None = None,
     channels: Literal[1, 3, 4] | None = None,
+    frame_rate: float | None = None,
     categorical: Sequence[str] | str = (),
     drop: Sequence[str] | str = (),
     columns: Sequence[str] | str | None = None,
@@ -67,6 +68,7 @@ def read(
         weights: non-negative weights (n,), or for tables the name of a column.
         size, fit: bring images to one size, in pixels (64, or '48x64' for height×width); 'crop' unless told otherwise.
         channels: bring images to 1, 3 or 4 channels; those they have otherwise.
+        frame_rate: of clips (n, channels, time, height, width), frames a second; samples are written at the same rate.
         categorical, drop, columns: for tables: text columns to take as categories, columns to leave out, columns to use.
         label: the column (tables, metadata.csv) or array (.npz) that holds the labels; False leaves labels out.
         like: a space, model or source whose columns, categories and image size the data must be read into.
@@ -88,7 +90,8 @@ def read(
     Raises BadSource for what cannot be read or learnt from, InvalidValue and ShapeMismatch for arguments that do not fit.
     """
     options = Options.check(
-        y=y, weights=weights, size=size, fit=fit, channels=channels, categorical=categorical, drop=drop, columns=columns,
+        y=y, weights=weights, size=size, fit=fit, channels=channels, frame_rate=frame_rate, categorical=categorical, drop=drop,
+        columns=columns,
         label=label, like=like, n=n, seed=seed, memory=memory, download=download, name=name or "", separator=separator,
         decimal=decimal, thousands=thousands, na=na, encoding=encoding, header=header, comment=comment, dates=dates,
     )  # fmt: skip
@@ -146,6 +149,10 @@ def asked_conditions(y: Any) -> dict[str, Any]:
 def read_with(source: Any, options: Options) -> Source:
     """`read` with checked options; labels that come along unasked are marked, since not every model has a use for them."""
     found = _read(source, options)
+    if options.frame_rate is not None:
+        if found.space.kind != "clips":
+            raise InvalidValue(f"frame_rate={options.frame_rate:g} is for clips, but the data are {found.space}; leave it out")
+        found = respaced(found, replace(found.space, frame_rate=options.frame_rate))
     if found is not source and found.condition_space is not None and options.y is None and options.label is None:
         found.unasked_labels = True  # type: ignore[attr-defined]
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -93,8 +94,11 @@ class Crop(Augment, name="crop"):
             raise InvalidValue(f"crop's padding must be at least 1 pixel, got {self.padding}")
 
     def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
-        """Shifted images of the same size."""
-        n, height, width = _stills(self, x, space)
+        """Shifted images of the same size; all frames of a clip alike."""
+        return _frame_by_frame(self, x, space, lambda images: self._shifted(images, rng))
+
+    def _shifted(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        n, _, height, width = x.shape
         p = self.padding
         padded = pad(x, (p, p, p, p), mode="replicate")
         shift = integers(2 * p + 1, (n, 2), rng=rng, device=x.device)
@@ -128,8 +132,11 @@ class Affine(Augment, name="affine"):
             raise InvalidValue(f"affine's scale is a factor of 1 or more, up and down alike, got {self.scale}; 1 switches it off")
 
     def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
-        """Images of the same size, between pixels by bilinear interpolation."""
-        n, height, width = _stills(self, x, space)
+        """Images of the same size, between pixels by bilinear interpolation; all frames of a clip alike."""
+        return _frame_by_frame(self, x, space, lambda images: self._mapped(images, rng))
+
+    def _mapped(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        n, _, height, width = x.shape
         turn, slant, log_scale, right, down = (2 * uniform(n, 5, rng=rng, like=x) - 1).unbind(1)
         angle, factor = turn * math.radians(self.degrees), self.scale**log_scale
         cos, sin, slant = angle.cos() * factor, angle.sin() * factor, slant * self.shear
@@ -145,12 +152,14 @@ class Affine(Augment, name="affine"):
 dequantise, binarise, flip, crop, affine = Dequantise, Binarise, Flip, Crop, Affine
 
 
-def _stills(augment: Augment, x: Tensor, space: Space) -> tuple[int, int, int]:
-    """How many, how high and how wide; clips are refused too."""
+def _frame_by_frame(augment: Augment, x: Tensor, space: Space, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Images (n, c, h, w) changed; clips (n, c, t, h, w) as images of c·t channels, so that a clip's frames change alike."""
     _images(augment, space)
-    if x.ndim != 4:
-        raise ShapeMismatch(f"{augment.name} takes images (n, channels, height, width), got shape {tuple(x.shape)}")
-    return len(x), x.shape[2], x.shape[3]
+    if x.ndim == 4:
+        return change(x)
+    if x.ndim != 5:
+        raise ShapeMismatch(f"{augment.name} takes images (n, c, height, width) or clips (n, c, time, height, width), got {tuple(x.shape)}")
+    return change(x.flatten(1, 2)).reshape(x.shape)
 
 
 def _images(augment: Augment, space: Space) -> None:

@@ -132,7 +132,7 @@ def samples_seen_again(n: int, y: Tensor | None, space: Space, seed: int) -> Loo
             raise InvalidKind(f"film shows samples, and {type(model).__name__} cannot be sampled from; leave film out")
         using = "mean" if isinstance(model, HasBound) else None
         x = model.sample(n, y=y, rng=derive(seed, "film"), using=using)
-        return {"x": _levels(x, space) if space.kind == "images" else x.to(torch.float32)}
+        return {"x": _levels(x, space) if space.kind != "points" else x.to(torch.float32)}
 
     return look
 

@@ -270,7 +270,19 @@ def efficientnet(*, low: float = 0.0, high: float = 255.0, device: torch.device 
     network = _Pooled(_efficientnet()).to(device)
     said = f"{low:g}..{high:g} to 0..255, bilinear {SIDE}×{SIDE} with antialiasing"
     found = module(network, "efficientnet-lite0", prepare=lambda u: _images((u - low) * (255 / (high - low))), preparation=said)
-    return replace(found, block=32)
+    return replace(found, block=32, function=_over_frames(found.function))
+
+
+def _over_frames(features: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Of clips (b, c, time, h, w) the mean over their frames of each frame's features; of images the features themselves."""
+
+    def averaged(u: Tensor) -> Tensor:
+        if u.ndim != 5:
+            return features(u)
+        frames = features(u.transpose(1, 2).flatten(0, 1))
+        return frames.flatten(1).reshape(len(u), u.shape[2], -1).mean(1)
+
+    return averaged
 
 
 def _known(origin: Tensor | None, *rest: Tensor) -> tuple[Tensor, ...]:

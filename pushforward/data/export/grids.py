@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +16,12 @@ from torch import Tensor
 from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.core.space import Space
 
-__all__ = ["image_grid", "image_bytes", "to_image"]
+__all__ = ["clip_film", "clip_grid", "image_grid", "image_bytes", "to_image", "write_animation"]
 
 _LEGIBLE = 48
 _LARGEST = 16384
+FRAME_RATE = 8.0
+"""Frames a second of an animation, where the clips have no rate of their own: slow enough to look at each."""
 
 
 def image_grid(x: Tensor, space: Space, columns: int | None = None, *, padding: int = 2) -> Image.Image:
@@ -43,6 +48,33 @@ def image_grid(x: Tensor, space: Space, columns: int | None = None, *, padding: 
         top, left = padding + (i // columns) * step_y, padding + (i % columns) * step_x
         canvas[:, top : top + height * factor, left : left + width * factor] = image
     return to_image(canvas)
+
+
+def clip_grid(x: Tensor, space: Space, frames: int = 8, *, padding: int = 2) -> Image.Image:
+    """Clips (n, channels, time, height, width) on one image: a row for each, of at most `frames` frames evenly spread over it."""
+    count = min(frames, x.shape[2])
+    at = torch.linspace(0, x.shape[2] - 1, count).round().to(torch.int64)
+    stills = x[:, :, at].transpose(1, 2).flatten(0, 1)
+    return image_grid(stills, frame_space(space), count, padding=padding)
+
+
+def clip_film(x: Tensor, space: Space, columns: int | None = None) -> Iterator[Image.Image]:
+    """The frames of an animation that shows clips (n, channels, time, height, width) side by side, as `image_grid` lays them out."""
+    for t in range(x.shape[2]):
+        yield image_grid(x[:, :, t], frame_space(space), columns)
+
+
+def write_animation(frames: Iterable[Image.Image], path: Path, frame_rate: float | None) -> None:
+    """A GIF that runs for ever, at the clips' frame rate if it is known; GIFs count in hundredths of a second."""
+    first, *rest = (frame.convert("RGB") for frame in frames)
+    duration = max(20, round(1000 / (frame_rate or FRAME_RATE) / 10) * 10)
+    first.save(path, format="GIF", save_all=True, append_images=rest, duration=duration, loop=0)
+
+
+def frame_space(space: Space) -> Space:
+    """The space of single frames of clips, in the range of the clips."""
+    channels, _, height, width = space.shape
+    return replace(space, kind="images", shape=(channels, height, width), form="tensor", extra={})
 
 
 def image_bytes(x: Tensor, space: Space) -> np.ndarray[Any, Any]:

@@ -1,6 +1,7 @@
 """What goes in comes out: samples written in the form the data came in.
 
-Images become a grid (`.png`) or a folder of PNGs (a path that ends with `/`, or has no suffix); points become `.csv`,
+Images become a grid (`.png`) or a folder of PNGs (a path that ends with `/`, or has no suffix); clips become an animation
+(`.gif`, at their frame rate), a grid of their frames (`.png`) or a folder of GIFs; points become `.csv`,
 `.tsv` or `.parquet` with their column names, categories as their names; anything becomes `.npz` or `.npy`. Everything is
 written under a temporary name and renamed, so that a full disk or a crash leaves no half file; nothing is overwritten.
 """
@@ -27,13 +28,13 @@ from pushforward.core.folders import clear_leftovers
 from pushforward.core.frames import as_texts
 from pushforward.core.space import Column, Space
 from pushforward.core.space.export import export_levels, to_frame
-from pushforward.data.export.grids import image_bytes, image_grid, to_image
+from pushforward.data.export.grids import clip_film, clip_grid, image_bytes, image_grid, to_image, write_animation
 
 __all__ = ["check_target", "write", "write_csv", "text_columns"]
 
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 _BLOCK = 65536
-_KINDS = {"grid": ("images",), "folder": ("images",), "table": ("points",), "parquet": ("points",)}
+_KINDS = {"grid": ("images", "clips"), "folder": ("images", "clips"), "animation": ("clips",), "table": ("points",), "parquet": ("points",)}
 
 
 def write(
@@ -49,7 +50,8 @@ def write(
     """Write observations (n, *shape), in the user's units, in the form that the path's suffix asks for.
 
     Arguments:
-        path: .png (a grid), a folder (PNGs), .csv, .csv.gz, .csv.xz, .tsv, .parquet, .npz or .npy; it must not exist.
+        path: .png (a grid), .gif (clips), a folder (PNGs, or GIFs of clips), .csv, .csv.gz, .csv.xz, .tsv, .parquet, .npz
+            or .npy; it must not exist.
         y, condition_space: conditions, written beside: a column for labels, `y` in an .npz, sub-folders of images.
         extra: more columns by name, each of length n (tables and .npz only).
         columns: images to a row of the grid.
@@ -63,7 +65,9 @@ def write(
     beside = _beside(y, condition_space, extra or {})
     with _replacing(target) as part:
         if form == "grid":
-            image_grid(x, space, columns).save(part, format="PNG")
+            (clip_grid(x, space) if space.kind == "clips" else image_grid(x, space, columns)).save(part, format="PNG")
+        elif form == "animation":
+            write_animation(clip_film(x, space, columns), part, space.frame_rate)
         elif form == "folder":
             _write_folder(x, space, part, y, condition_space)
         elif form == "table":
@@ -101,13 +105,15 @@ def _form(text: str, path: Path, space: Space) -> str:
     if text.endswith(("/", os.sep)) or path.is_dir() or not suffix:
         form = "folder"
     else:
-        known = {".png": "grid", ".csv": "table", ".tsv": "table", ".parquet": "parquet", ".npz": "npz", ".npy": "npy"}
+        known = {".png": "grid", ".gif": "animation", ".csv": "table", ".tsv": "table", ".parquet": "parquet", ".npz": "npz", ".npy": "npy"}
         if suffix not in known:
             raise InvalidValue(f"cannot write {suffix!r} files; expected {', '.join(known)}, or a folder (end the path with /)")
         form = known[suffix]
     kinds = _KINDS.get(form, ("points", "images", "clips"))
     if space.kind not in kinds:
-        better = {"points": ".csv, .parquet or .npz", "images": ".png, a folder/ or .npz", "clips": ".npz"}[space.kind]
+        better = {"points": ".csv, .parquet or .npz", "images": ".png, a folder/ or .npz", "clips": ".gif, .png, a folder/ or .npz"}[
+            space.kind
+        ]
         raise InvalidValue(f"{text}: {space} cannot be written as a {form}; use {better}")
     if form == "parquet":
         _require_parquet(path)
@@ -200,7 +206,10 @@ def _write_folder(x: Tensor, space: Space, part: Path, y: Tensor | None, conditi
         if y is not None and condition_space is not None and condition_space.is_label:
             folder = part / condition_space.columns[0].categories[int(y[i])].replace("/", "-")
             folder.mkdir(exist_ok=True)
-        to_image(image_bytes(x[i : i + 1], space)[0]).save(folder / f"{i:0{digits}}.png")
+        if space.kind == "clips":
+            write_animation(clip_film(x[i : i + 1], space), folder / f"{i:0{digits}}.gif", space.frame_rate)
+        else:
+            to_image(image_bytes(x[i : i + 1], space)[0]).save(folder / f"{i:0{digits}}.png")
 
 
 def _write_arrays(x: Tensor, space: Space, part: Path, form: str, beside: dict[str, list[str]]) -> None:
