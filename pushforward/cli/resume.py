@@ -66,7 +66,7 @@ def command() -> Any:
 def require_unfinished(folder: Path, name: str) -> None:
     """InvalidKind for a fit by passes that has come to its end, or left no checkpoint to go on from."""
     from pushforward.fitting.checkpoint import Checkpoints
-    from pushforward.fitting.em_run import ended
+    from pushforward.fitting.pass_folder import ended
 
     again = f"fit it again: pushforward fit --config {folder}/config.toml"
     if not (folder / "trainer.json").is_file():

@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 from pushforward.core.errors import InvalidKind, suggestion
 
-__all__ = ["Adjustable", "adjusted"]
+__all__ = ["Adjustable", "adjust_fitter"]
 
 
 @runtime_checkable
@@ -24,7 +24,7 @@ class Adjustable(Protocol):
         ...
 
 
-def adjusted(fitter: Any, named: Mapping[str, Any], arguments: Iterable[str], *, own: bool) -> Any:
+def adjust_fitter(fitter: Any, named: Mapping[str, Any], arguments: Iterable[str], *, own: bool) -> Any:
     """A fitter with further settings by name; InvalidKind for names that it does not have.
 
     Arguments:

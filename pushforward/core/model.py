@@ -15,7 +15,7 @@ from pushforward.core.capabilities import HasDensity
 from pushforward.core.errors import BadSource
 from pushforward.core.events import Finished
 from pushforward.core.fitter import Fitter
-from pushforward.core.fitter_settings import adjusted
+from pushforward.core.fitter_settings import adjust_fitter
 from pushforward.core.preparation import Preparation, dequantised, has_integers, has_levels
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source, as_source
@@ -73,7 +73,7 @@ class Model(Assembled):
                 `Trainer` for models trained by gradients, and of `EM` for models fitted by passes.
         """
         own = by is None
-        fitter = adjusted(self.default_fitter() if own else by, settings, FIT_ARGUMENTS, own=own)
+        fitter = adjust_fitter(self.default_fitter() if own else by, settings, FIT_ARGUMENTS, own=own)
         with usual_torch():
             source = as_source(x, y, weights)
             self.dequantise = dequantise

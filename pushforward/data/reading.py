@@ -21,7 +21,7 @@ from pushforward.core.space import Space
 from pushforward.data.files import locate, reason_of, require_file, shown
 from pushforward.data.formats.registry import Reader, find_reader, readers, suffixes_of_users
 from pushforward.data.options import MEMORY, Options
-from pushforward.data.sources.streaming import streamed
+from pushforward.data.sources.streaming import read_stream
 
 __all__ = ["read", "read_for_fit", "read_with", "asked_conditions", "normalised", "reader_of", "refuse_format"]
 
@@ -96,7 +96,7 @@ def read(
         decimal=decimal, thousands=thousands, na=na, encoding=encoding, header=header, comment=comment, dates=dates,
     )  # fmt: skip
     if stream:
-        return streamed(source, options)
+        return read_stream(source, options)
     return read_with(source, options)
 
 

@@ -12,7 +12,7 @@ from pushforward.fitting.facts import consecutive
 from pushforward.fitting.processes import Processes
 from pushforward.fitting.protocols import PassModel
 from pushforward.fitting.settings import PassSettings
-from pushforward.fitting.trees import classes_of, held, rebuilt
+from pushforward.fitting.trees import as_tree, classes_of, from_tree
 
 __all__ = ["Blocks"]
 
@@ -90,11 +90,11 @@ class Blocks:
         self._kept = list(self._mapped(remembering=any(m is not None for m in memories)))
         for (_, memory), tree in zip(self._kept, memories):
             if tree is not None:
-                for name, value in rebuilt(tree, classes, self._processes.device).items():
+                for name, value in from_tree(tree, classes, self._processes.device).items():
                     setattr(memory, name, value)
 
 
 def _stored(memory: Any) -> Any:
     """What is kept beside a block, without what follows from its rows."""
     derived = getattr(memory, "derived", ())
-    return held({name: value for name, value in vars(memory).items() if name not in derived})
+    return as_tree({name: value for name, value in vars(memory).items() if name not in derived})

@@ -19,11 +19,11 @@ from pushforward.core.events import CancelToken, Finished, Listener
 from pushforward.core.numbers import settle
 from pushforward.core.source import Source
 from pushforward.fitting.announcer import announcing
-from pushforward.fitting.em_run import SETTINGS, EMRun, stored_settings
 from pushforward.fitting.explicit_settings import Given, require_stored
 from pushforward.fitting.facts import Scanner
+from pushforward.fitting.pass_folder import SETTINGS, PassFolder, stored_settings
 from pushforward.fitting.passes import Passes
-from pushforward.fitting.processes import MOST_PROCESSES, joined
+from pushforward.fitting.processes import MOST_PROCESSES, join_processes
 from pushforward.fitting.protocols import PassModel
 from pushforward.fitting.settings import (
     Callback,
@@ -118,8 +118,8 @@ class EM(Given):
         fitted, token = PassModel(model), self.token or CancelToken()
         passes = PassSettings(self.steps, self.tolerance, self.block, self.seed)
         with torch.no_grad():
-            processes = joined(self._processes())
-            run = EMRun(
+            processes = join_processes(self._processes())
+            run = PassFolder(
                 self._folder(),
                 passes,
                 model,

@@ -15,11 +15,11 @@ from pushforward.core.numbers import floating
 from pushforward.core.phase import Batch
 from pushforward.core.scan import Facts, scan
 from pushforward.core.source import Arrays, Source, Subset
-from pushforward.fitting.em_run import EMRun
-from pushforward.fitting.packing import merged
+from pushforward.fitting.packing import merge_over
+from pushforward.fitting.pass_folder import PassFolder
 from pushforward.fitting.processes import Processes
 from pushforward.fitting.protocols import scan_rows
-from pushforward.fitting.trees import held, rebuilt
+from pushforward.fitting.trees import as_tree, from_tree
 
 __all__ = ["Scanner", "consecutive", "sample_rows"]
 
@@ -36,7 +36,7 @@ class Scanner:
         run: where the fit is kept.
     """
 
-    def __init__(self, source: Source, processes: Processes, run: EMRun) -> None:
+    def __init__(self, source: Source, processes: Processes, run: PassFolder) -> None:
         self._source, self._processes, self._run = source, processes, run
         self.done: dict[str, Any] = {"facts": None, "scanned": 0}
         """What a checkpoint keeps of the scan."""
@@ -48,17 +48,17 @@ class Scanner:
         rows, state = self._processes.share(len(self._source)), self._run.state or {}
         facts, begin, size = _no_facts(self._source.space.size), rows.start, scan_rows(self._source)
         if state.get("facts") is not None:
-            with self._run.believed():
+            with self._run.checking_state():
                 classes = {"Facts": Facts, "Moments": Moments}
-                facts = rebuilt(state["facts"], classes, torch.device("cpu"))
+                facts = from_tree(state["facts"], classes, torch.device("cpu"))
                 begin = int(state["scanned"])
         for start in range(begin, rows.stop, size):
             stop = min(start + size, rows.stop)
             facts = facts.merge(Facts.of(consecutive(self._source, start, stop)))
             self._save(facts, stop)
         if self._processes.world == 1:
-            self.done = {"facts": held(facts), "scanned": rows.stop}
-        whole, _ = merged(self._processes, _even(facts))
+            self.done = {"facts": as_tree(facts), "scanned": rows.stop}
+        whole, _ = merge_over(self._processes, _even(facts))
         return _plain(dataclasses.replace(whole, count=len(self._source)))
 
     def _save(self, facts: Facts, scanned: int) -> None:
@@ -66,7 +66,7 @@ class Scanner:
         run = self._run
         cancelled = run.kept and run.token.cancelled
         if self._processes.world == 1 and (run.due or cancelled):
-            state = {"facts": held(facts), "scanned": scanned, "passes": None}
+            state = {"facts": as_tree(facts), "scanned": scanned, "passes": None}
             run.save(state, 0, usable=False)
             if cancelled:
                 raise Interrupted(saved=True)

@@ -25,7 +25,7 @@ from pushforward.fitting.gradient_processes import GradientProcesses
 from pushforward.fitting.settings import OptimisationSettings
 from pushforward.fitting.stream_batches import StreamBatches
 
-__all__ = ["Feed", "check_batch", "held_out_split", "settled_batch"]
+__all__ = ["Feed", "check_batch", "held_out_split", "settle_batch"]
 
 EVALUATED_ROWS = 10_000
 EVALUATED_AT_ONCE = 1000
@@ -155,7 +155,7 @@ def _like(training: Source, held: Any) -> Source:
     return unlabelled(source) if training.condition_space is None else source
 
 
-def settled_batch(rows: int, settings: OptimisationSettings, world: int) -> int:
+def settle_batch(rows: int, settings: OptimisationSettings, world: int) -> int:
     """The batch to use: what was asked for, or the largest up to the default that fits.
 
     Raises as `check_batch` does.

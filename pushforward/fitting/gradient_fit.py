@@ -26,7 +26,7 @@ from pushforward.fitting.announcer import announcing
 from pushforward.fitting.budget import Budget
 from pushforward.fitting.checkpoint import copy_tree
 from pushforward.fitting.evaluation import Evaluation, check_quality
-from pushforward.fitting.feed import Feed, held_out_split, settled_batch
+from pushforward.fitting.feed import Feed, held_out_split, settle_batch
 from pushforward.fitting.film import Camera
 from pushforward.fitting.gradient_processes import GradientProcesses
 from pushforward.fitting.loop import Collaborators, Loop
@@ -57,7 +57,7 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
     asked = settings.optimisation.batch
     in_epochs = settings.budget.unit in (None, "epochs") or settings.evaluation.every is not None
     rows = _rows(training, counted=in_epochs)
-    batch = settled_batch(asked if rows is None else rows, settings.optimisation, processes.world)
+    batch = settle_batch(asked if rows is None else rows, settings.optimisation, processes.world)
     settings = settings.with_batch(batch)
     optimisation = settings.optimisation
     observers = settings.observers
@@ -79,7 +79,7 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
         note = "" if batch == asked else f"batch {batch}, the largest for {rows} rows"
         loop = Loop(settings, model, phases, parts, note)
         if state is not None:
-            with folder.believed():
+            with folder.checking_state():
                 loop.restore(state)
         stack.enter_context(folder.logging(state["log"] if state else 0))
         signals = stack.enter_context(interruptible(token, decides=processes.first))

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.core.errors import FitWarning
-from pushforward.fitting.processes import Processes, launched, uses_cuda
+from pushforward.fitting.processes import Processes, launch, uses_cuda
 from pushforward.fitting.settings import ProcessSettings
 
 __all__ = ["GradientProcesses"]
@@ -48,7 +48,7 @@ class GradientProcesses(Processes):
         elif precision in DOUBLE:
             # Networks and data are in double precision; Fabric would round outputs to single.
             precision = "32-true"
-        self._fabric = launched(settings, None if plugin else precision, plugin)
+        self._fabric = launch(settings, None if plugin else precision, plugin)
         super().__init__(self._fabric.global_rank, self._fabric.world_size, self._fabric.device)
         self.dtype = torch.float64 if settings.precision in DOUBLE else torch.float32
         full = settings.precision in (*SINGLE, *DOUBLE)

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from pushforward.fitting.processes import Processes
 
-__all__ = ["merged", "pack", "unpack"]
+__all__ = ["merge_over", "pack", "unpack"]
 
 
-def merged(processes: Processes, own: Any, flags: int = 0) -> tuple[Any, int]:
+def merge_over(processes: Processes, own: Any, flags: int = 0) -> tuple[Any, int]:
     """The statistics of all processes, merged, and the flags (bits) that any of them has raised."""
     if processes.world == 1:
         return own, flags

@@ -19,13 +19,13 @@ from pushforward.core.random import derive, generator
 from pushforward.core.source import Source
 from pushforward.fitting.announcer import Announcer
 from pushforward.fitting.blocks import Blocks
-from pushforward.fitting.em_run import EMRun
 from pushforward.fitting.facts import Scanner
-from pushforward.fitting.packing import merged
+from pushforward.fitting.packing import merge_over
+from pushforward.fitting.pass_folder import PassFolder
 from pushforward.fitting.processes import Processes
 from pushforward.fitting.protocols import PassModel
 from pushforward.fitting.settings import PassSettings
-from pushforward.fitting.trees import attributes_of, classes_of, held, put_attributes, rebuilt
+from pushforward.fitting.trees import as_tree, attributes_of, classes_of, from_tree, put_attributes
 
 __all__ = ["Passes"]
 
@@ -54,7 +54,7 @@ class Passes:
         fitted: PassModel,
         source: Source,
         processes: Processes,
-        folder: EMRun,
+        folder: PassFolder,
         scanner: Scanner,
     ) -> None:
         self._settings, self._announcer, self._fitted = settings, announcer, fitted
@@ -133,7 +133,7 @@ class Passes:
             self._save(usable=False)
         if self._fitted.unsettled:
             self._settling = True
-            statistics, _ = merged(self._processes, self._one_pass(self._settings.steps))
+            statistics, _ = merge_over(self._processes, self._one_pass(self._settings.steps))
             self._model.settle(statistics)
             value = self._fitted.objective(statistics)
             self._settling = False
@@ -149,7 +149,7 @@ class Passes:
             if own is _STOPPED:
                 return "interrupted", self.last
             flags = self._folder.token.cancelled + 2 * self._folder.due
-            statistics, flags = merged(self._processes, own, flags)
+            statistics, flags = merge_over(self._processes, own, flags)
             self._total, self.block = None, 0
             self._fitted.check(statistics, self._source)
             done = bool(self._model.update(statistics))
@@ -212,8 +212,8 @@ class Passes:
         state = {
             **self._scanner.done,
             "passes": {name: getattr(self, name) for name in _REMEMBERED},
-            "total": held(self._total),
-            "best_tensors": None if best is None else {k: held(v) for k, v in best.items()},
+            "total": as_tree(self._total),
+            "best_tensors": None if best is None else {k: as_tree(v) for k, v in best.items()},
             "model": attributes_of(self._model),
             "seconds": self.seconds,
             "mine": self._processes.objects(self._blocks.state()),
@@ -226,7 +226,7 @@ class Passes:
         """Take back what `_save` put down, if the run has it."""
         state = self._folder.state
         if state is not None and state["passes"] is not None:
-            with self._folder.believed():
+            with self._folder.checking_state():
                 self._load(state)
 
     def _load(self, state: Mapping[str, Any]) -> None:
@@ -234,12 +234,12 @@ class Passes:
         put_attributes(self._model, state["model"], device)
         for name in _REMEMBERED:
             setattr(self, name, state["passes"][name])
-        self._total = rebuilt(state["total"], classes_of(self._model), device)
+        self._total = from_tree(state["total"], classes_of(self._model), device)
         if self._total is not None and not dataclasses.is_dataclass(self._total):
             raise TypeError("the merged statistics are none")
         if state["best_tensors"] is not None:
             best = state["best_tensors"].items()
-            self._best_tensors = {k: rebuilt(v, {}, device) for k, v in best}
+            self._best_tensors = {k: from_tree(v, {}, device) for k, v in best}
         self._began -= state["seconds"]
         self._blocks.load(state["mine"][self._processes.rank])
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from pushforward.core.errors import InvalidValue, quoted
 from pushforward.fitting.settings import ProcessSettings
 
-__all__ = ["Processes", "joined", "launched", "require_script", "uses_cuda"]
+__all__ = ["Processes", "join_processes", "launch", "require_script", "uses_cuda"]
 
 MOST_PROCESSES = 4096
 """More than any machine has."""
@@ -107,7 +107,7 @@ class Processes:
         return parts
 
 
-def joined(settings: ProcessSettings) -> Processes:
+def join_processes(settings: ProcessSettings) -> Processes:
     """Join the processes that there are, or launch those that `devices` asks for."""
     together = torch.distributed.is_available() and torch.distributed.is_initialized()
     outside = int(os.environ.get("WORLD_SIZE", "1"))
@@ -120,7 +120,7 @@ def joined(settings: ProcessSettings) -> Processes:
         if settings.accelerator in ("cuda", "gpu") and not torch.cuda.is_available():
             raise InvalidValue("accelerator 'cuda' was asked for, and there is no CUDA device; pass accelerator='auto'")
         return Processes(0, 1, torch.device("cuda" if uses_cuda(settings.accelerator) else "cpu"))
-    fabric = launched(settings, "32-true")
+    fabric = launch(settings, "32-true")
     return Processes(fabric.global_rank, fabric.world_size, fabric.device)
 
 
@@ -129,7 +129,7 @@ def uses_cuda(accelerator: str) -> bool:
     return accelerator not in ("cpu", "mps", "tpu") and torch.cuda.is_available()
 
 
-def launched(settings: ProcessSettings, precision: str | None, plugin: Any = None) -> Any:
+def launch(settings: ProcessSettings, precision: str | None, plugin: Any = None) -> Any:
     """Fabric, launched, with its errors in the library's form.
 
     Under torchrun the processes are there already.

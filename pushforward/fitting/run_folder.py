@@ -74,12 +74,12 @@ class RunFolder:
             return None
         state = self._checkpoints.newest() if self._settings.resumed else None
         if state is not None:
-            with self.believed():
+            with self.checking_state():
                 check_state(state, {key: value.shape for key, value in model.state_dict().items()})
             self._check(state, fingerprint, held_out)
             _check_origin(state, self.origin(model))
             _check_layout(state, model)
-            with self.believed():
+            with self.checking_state():
                 budget.refuse_spent(self._settings.path, int(state["step"]), float(state["seconds"]))
         if self._processes.first:
             self._make(model)
@@ -87,7 +87,7 @@ class RunFolder:
         return state
 
     @contextmanager
-    def believed(self) -> Iterator[None]:
+    def checking_state(self) -> Iterator[None]:
         """Within: a checkpoint that lacks something, or holds it in another form, is a BadRun."""
         try:
             yield

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from pushforward.core.errors import BadRun
 from pushforward.core.model import Model
 
-__all__ = ["attributes_of", "classes_of", "held", "put_attributes", "rebuilt"]
+__all__ = ["attributes_of", "classes_of", "as_tree", "put_attributes", "from_tree"]
 
 _OF_MODULES = frozenset(vars(nn.Module()))
 _NOT_LEARNT = (
@@ -46,35 +46,35 @@ def attributes_of(model: Model) -> dict[str, Any]:
         "accepts",
         "fit_result",
     }
-    own = {name: held(value) for name, value in vars(model).items() if name not in known and _storable(value)}
-    return {"buffers": {name: held(value) for name, value in model.named_buffers()}, "attributes": own}
+    own = {name: as_tree(value) for name, value in vars(model).items() if name not in known and _storable(value)}
+    return {"buffers": {name: as_tree(value) for name, value in model.named_buffers()}, "attributes": own}
 
 
 def put_attributes(model: Model, tree: Mapping[str, Any], device: torch.device) -> None:
     """Give a prepared model what `attributes_of` took."""
     for name, value in tree["buffers"].items():
         holder, _, leaf = name.rpartition(".")
-        setattr(model.get_submodule(holder), leaf, rebuilt(value, {}, device))
+        setattr(model.get_submodule(holder), leaf, from_tree(value, {}, device))
     classes = classes_of(model)
     for name, value in tree["attributes"].items():
-        setattr(model, name, rebuilt(value, classes, device))
+        setattr(model, name, from_tree(value, classes, device))
 
 
-def held(value: Any) -> Any:
+def as_tree(value: Any) -> Any:
     """A value as a tree for a checkpoint: dataclasses by name and fields, tensors with the order of their axes in memory."""
     if isinstance(value, Tensor):
         strides = value.stride()
         order = sorted(range(value.ndim), key=lambda axis: -strides[axis])
         return value if value.is_contiguous() else {"axes": order, "tensor": value.permute(order)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: held(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        fields = {f.name: as_tree(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"class": type(value).__name__, "fields": fields}
     if isinstance(value, dict):
-        return {"dict": {k: held(v) for k, v in value.items()}}
-    return [held(v) for v in value] if isinstance(value, list) else tuple(map(held, value)) if isinstance(value, tuple) else value
+        return {"dict": {k: as_tree(v) for k, v in value.items()}}
+    return [as_tree(v) for v in value] if isinstance(value, list) else tuple(map(as_tree, value)) if isinstance(value, tuple) else value
 
 
-def rebuilt(tree: Any, classes: Mapping[str, type], device: torch.device) -> Any:
+def from_tree(tree: Any, classes: Mapping[str, type], device: torch.device) -> Any:
     """What `held` took apart; BadRun for a dataclass that is not one of `classes`."""
     if isinstance(tree, Tensor):
         return tree.to(device, copy=True)
@@ -87,12 +87,12 @@ def rebuilt(tree: Any, classes: Mapping[str, type], device: torch.device) -> Any
         cls = classes[tree["class"]]
         made: Any = object.__new__(cls)
         for name, value in tree["fields"].items():
-            object.__setattr__(made, name, rebuilt(value, classes, device))
+            object.__setattr__(made, name, from_tree(value, classes, device))
         return made
     if isinstance(tree, dict):
-        return {k: rebuilt(v, classes, device) for k, v in tree["dict"].items()}
+        return {k: from_tree(v, classes, device) for k, v in tree["dict"].items()}
     if isinstance(tree, (list, tuple)):
-        return type(tree)(rebuilt(v, classes, device) for v in tree)
+        return type(tree)(from_tree(v, classes, device) for v in tree)
     return tree
 
 

@@ -29,7 +29,7 @@ from pushforward.core.registry import catalogue
 from pushforward.core.source import Subset
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.log import read_log
-from pushforward.fitting.trees import held, rebuilt
+from pushforward.fitting.trees import as_tree, from_tree
 
 PASSES: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "gmm": (lambda: pf.GMM(3), {"steps": 8, "tolerance": 0.0}),
@@ -162,8 +162,8 @@ def test_stopped_during_the_scan_before_the_pass(folder: Path) -> None:
 @pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (0, 2, 1)])
 def test_tensors_come_back_in_the_order_in_which_they_lay_in_memory(axes: tuple[int, ...], folder: Path) -> None:
     x = torch.randn(3, 4, 5, dtype=torch.float64).permute(axes)
-    Checkpoints(folder).save({"x": held({"x": x, "more": (x, [x[..., None]], None)})}, 0)
-    back = rebuilt(Checkpoints(folder).newest()["x"], {}, torch.device("cpu"))
+    Checkpoints(folder).save({"x": as_tree({"x": x, "more": (x, [x[..., None]], None)})}, 0)
+    back = from_tree(Checkpoints(folder).newest()["x"], {}, torch.device("cpu"))
     for one, two in ((x, back["x"]), (x, back["more"][0]), (x[..., None], back["more"][1][0])):
         assert torch.equal(one, two)
         assert one.squeeze().stride() == two.squeeze().stride()
@@ -288,9 +288,9 @@ import os, signal, sys
 import torch
 torch.set_num_threads(1)
 from pushforward.cli.main import main
-from pushforward.fitting import em_run
+from pushforward.fitting import pass_folder
 
-save, saved, number = em_run.EMRun.save, [], int(sys.argv[1])
+save, saved, number = pass_folder.PassFolder.save, [], int(sys.argv[1])
 
 def counted(self, *args, **named):
     path = save(self, *args, **named)
@@ -299,7 +299,7 @@ def counted(self, *args, **named):
         os.kill(os.getpid(), number)
     return path
 
-em_run.EMRun.save = counted
+pass_folder.PassFolder.save = counted
 for i, words in enumerate(sys.argv[2].split(";")):
     child = os.fork()
     if child == 0:

@@ -14,13 +14,13 @@ from pushforward.data.options import Options
 from pushforward.data.sources.arrays import as_images
 from pushforward.data.sources.items import check_alike, parts_of
 
-__all__ = ["streamed"]
+__all__ = ["read_stream"]
 
 AT_ONCE = 256
 """Observations made into one block: enough for their ranges to be seen, few enough for images."""
 
 
-def streamed(make: Any, options: Options) -> Stream:
+def read_stream(make: Any, options: Options) -> Stream:
     """A stream of single observations, or of (observation, label) pairs."""
     if not callable(make):
         what = quoted(make)

@@ -27,14 +27,14 @@ from pushforward.fitting.log import Log, read_log
 from pushforward.fitting.settings import FolderSettings, PassSettings
 from pushforward.fitting.signals import interruptible
 
-__all__ = ["EMRun", "believed", "ended", "stored_settings"]
+__all__ = ["PassFolder", "checking_state", "ended", "stored_settings"]
 
 SHORT = 2.0
 """Seconds after which a fit is worth a folder."""
 SETTINGS = ("steps", "tolerance", "block", "seed")
 
 
-class EMRun:
+class PassFolder:
     """The folder one fit writes to; a fit without one has `kept` False and writes nothing.
 
     Arguments:
@@ -77,9 +77,9 @@ class EMRun:
         self.state: Mapping[str, Any] | None = None
         """What to go on from, if anything."""
 
-    def believed(self) -> AbstractContextManager[None]:
+    def checking_state(self) -> AbstractContextManager[None]:
         """Within: BadRun where the checkpoint turns out not to be what it should be."""
-        return believed(self._folder)
+        return checking_state(self._folder)
 
     @contextmanager
     def opened(self) -> Iterator[list[int]]:
@@ -101,7 +101,7 @@ class EMRun:
         if self.state is None and ended(self._folder):
             raise BadRun(f"the fit in {self._folder} has ended, so there is nothing to resume; load it, or begin a new run")
         if self.state is not None:
-            with believed(self._folder):
+            with checking_state(self._folder):
                 self._check(self.state)
                 self._refuse_spent(self.state["passes"])
         if self._first:
@@ -211,7 +211,7 @@ class EMRun:
 
 
 @contextmanager
-def believed(folder: Path) -> Iterator[None]:
+def checking_state(folder: Path) -> Iterator[None]:
     """Within: BadRun where a checkpoint turns out not to be what it should be."""
     try:
         yield
