@@ -1,4 +1,4 @@
-"""How models are learnt. Fitters know no model: they see phases, statistics and sources."""
+"""How models are fitted. Fitters know no model: they see phases, statistics and sources."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ class Batches:
                 step += 1
 
     def _streamed(self, step: int) -> Iterator[Batch]:
-        """Reads a few steps' rows at once, sorted, on a thread, while the ones before are learnt from."""
+        """Reads a few steps' rows at once, sorted, on a thread, while the ones before are trained on."""
         with ThreadPoolExecutor(1) as reader:
             chunks = self._chunks(step)
             following = reader.submit(self._read, next(chunks))

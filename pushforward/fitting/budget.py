@@ -90,7 +90,7 @@ class Budget:
         raise past_budget(run, step, f"{more} {name}", f"{cure} to go on for {more} more")
 
     def left(self, step: int, rate: float) -> float | None:
-        """Seconds to go after so many steps, at a rate in samples per second; None while nobody can tell."""
+        """Seconds to go after so many steps, at a rate in samples per second; None if unknown."""
         if self.total is not None and rate:
             return (self.total - step) * self.batch / rate
         fraction = self.fraction(step)

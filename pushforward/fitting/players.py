@@ -5,7 +5,7 @@ exchanged once, on the last piece of an accumulated batch. A term t of shape (b,
 
     (processes / Σ w) Σ_i w_i t_i,        Σ w over the global batch, Σ_i over this process's rows,
 
-so that the mean over the processes, which is what the exchange takes of gradients, is the global weighted mean, also
+so that the mean over the processes, which all-reduce takes of gradients, is the global weighted mean, also
 where the processes' weights differ.
 """
 
@@ -46,7 +46,7 @@ class Players:
         phases: the model's.
 
     `networks` are the plain ones; within `at_play` the model holds them wrapped, where wrapping is needed. `backoff` is
-    what the watchdog has made of the learning rates: halved at every roll back.
+    the learning-rate factor, halved at each rollback.
     """
 
     def __init__(

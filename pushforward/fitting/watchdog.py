@@ -1,6 +1,6 @@
 """Is the fit still healthy? Every term and every gradient is looked at, at every step.
 
-On a processor the look costs microseconds and happens at once; on an accelerator, and with several processes, the
+On the CPU the look costs microseconds and happens at once; on an accelerator, and with several processes, the
 numbers are kept where they are and looked at a few steps later, so that nothing waits. The first thing that went bad is
 named: a term or a gradient, of which phase, and where it began.
 """
@@ -25,7 +25,7 @@ class Watchdog:
     """Watches terms and gradients.
 
     Arguments:
-        at_once: look at every step (one processor), or every few steps (accelerators, several processes).
+        at_once: look at every step (one CPU process), or every few steps (accelerators, several processes).
         gradients: whether gradients are watched (not under a loss scaler, which skips bad steps by itself).
         agree: gives every process the first one's finding, so that all stop together.
     """
