@@ -160,7 +160,7 @@ def launch(settings: ProcessSettings, precision: str | None, plugin: Any = None)
         if not isinstance(error, expected) and type(error).__name__ != "MisconfigurationException":
             raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InvalidValue(f"{wanted} cannot be had here: {reason}") from error
+        raise InvalidValue(f"{wanted} is not available on this machine: {reason}") from error
     fabric.launch()
     if fabric.world_size > 1:
         atexit.unregister(_leave)  # one fit follows another

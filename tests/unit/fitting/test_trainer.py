@@ -156,7 +156,7 @@ def test_functions_are_no_settings() -> None:
         ),
         ({"batch": 120, "held_out": 0.5}, BadSource, "fewer rows (60)"),
         ({"held_out": 0.999}, BadSource, "leaves none to learn from"),
-        ({"precision": "65-true"}, InvalidValue, "precision='65-true' cannot be had here"),
+        ({"precision": "65-true"}, InvalidValue, "precision='65-true' is not available on this machine"),
         ({"accelerator": "abacus"}, InvalidValue, "accelerator='abacus'"),
         ({"accelerator": "tpu"}, InvalidValue, "accelerator='tpu'"),
         ({"devices": 0}, InvalidValue, "devices=0"),
