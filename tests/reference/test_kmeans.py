@@ -17,7 +17,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.metrics.clusters import elbow, silhouette
-from pushforward.models.classical.kmeans import Ownership
+from pushforward.models.classical.lloyd import ClusterSums
 from pushforward.models.classical.starts import at_random, plus_plus, squared_distances
 
 
@@ -70,11 +70,11 @@ def test_pruning_changes_nothing(precision: str, n: int, d: int, k: int, seed: i
 def test_a_centre_that_lost_its_rows_stays_where_it_was(left: float) -> None:
     """Of what was added to it and taken away again, rounding is left, in sums and in weights."""
     model = pf.KMeans(3, start=blobs(3, 2), precision="float64").fit(blobs(40, 2), by=pf.EM(steps=1))
-    before, own = model.centres_.clone(), model._plan.centres
+    before, centres = model.centres_.clone(), model._plan.centres
     count = torch.tensor([3.0, 5.0, left], dtype=torch.float64)
-    sums = count[:, None] * own
+    sums = count[:, None] * centres
     sums[2] = torch.tensor([4e-15, -2e-15], dtype=torch.float64)
-    given = Ownership(count, sums, torch.tensor(1e3, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64))
+    given = ClusterSums(count, sums, torch.tensor(1e3, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64))
     model.update(given)
     torch.testing.assert_close(model.centres_, before, rtol=0, atol=1e-12)
     assert math.isfinite(model.objective(given))

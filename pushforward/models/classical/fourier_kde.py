@@ -27,8 +27,9 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.densities import FourierState, FrequencyGrid, Scale
 from pushforward.fitting.em import EM
-from pushforward.models.classical.gaussian import axes_of, known_values, refuse_conditions, refuse_unsquarable, subspace
+from pushforward.models.classical.axes import axes_of, known_values, subspace
 from pushforward.models.classical.kde import checked_bandwidth
+from pushforward.models.classical.refusals import refuse_conditions, refuse_unsquarable
 
 __all__ = ["FourierKDE"]
 
@@ -100,13 +101,35 @@ class FourierKDE(Model):
         self.eps = float(eps)
         if not isinstance(self.bandwidth, str):
             self.accepts = self.accepts | {"constant", "single"}  # type: ignore[misc]
-        for name in ("real_", "imaginary_", "mass_", "count_", "inherited_", "box_", "period_", "cut_", "factor_"):
+        for name in (
+            "real_",
+            "imaginary_",
+            "mass_",
+            "count_",
+            "inherited_",
+            "box_",
+            "period_",
+            "cut_",
+            "factor_",
+        ):
             self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
 
     def learnt(self) -> Mapping[str, str]:
         """What the stored numbers must be like."""
-        grid = {"box_": "ends d", "period_": "d positive", "factor_": "d d", "cut_": "positive", "inherited_": "weights"}
-        return {**grid, "real_": "*modes", "imaginary_": "*modes", "mass_": "positive", "count_": "weights"}
+        grid = {
+            "box_": "ends d",
+            "period_": "d positive",
+            "factor_": "d d",
+            "cut_": "positive",
+            "inherited_": "weights",
+        }
+        return {
+            **grid,
+            "real_": "*modes",
+            "imaginary_": "*modes",
+            "mass_": "positive",
+            "count_": "weights",
+        }
 
     def default_fitter(self) -> Fitter:
         """One pass, after the one that finds the box."""
@@ -126,9 +149,13 @@ class FourierKDE(Model):
         if self.box is not None:
             low, high = (torch.tensor(end, dtype=torch.float64) for end in self.box)
             if low.shape != (d,) or high.shape != (d,):
-                raise InvalidValue(f"box must hold {d} lowest and {d} highest values, got {self.box}")
+                raise InvalidValue(
+                    f"box must hold {d} lowest and {d} highest values, got {self.box}"
+                )
             if bool((facts.low < low).any() or (facts.high > high).any()):
-                raise BadSource(f"some rows leave the box {self.box}; make it larger, or leave those rows out")
+                raise BadSource(
+                    f"some rows leave the box {self.box}; make it larger, or leave those rows out"
+                )
         grid = FrequencyGrid(low, high, self._scale(facts, d), eps=self.eps)
         if grid.size > LARGEST:
             raise BadSource(
@@ -141,9 +168,14 @@ class FourierKDE(Model):
         """The coefficients of one block of rows."""
         part = FourierState(self._grid()).add(batch.x.flatten(1), batch.weights)
         as_tensor = torch.from_numpy
-        real, imaginary = as_tensor(part.coefficients.real.copy()), as_tensor(part.coefficients.imag.copy())
+        real, imaginary = (
+            as_tensor(part.coefficients.real.copy()),
+            as_tensor(part.coefficients.imag.copy()),
+        )
         numbers = torch.tensor([part.mass, float(part.count)], dtype=torch.float64)
-        return Coefficients(*(t.to(batch.x.device) for t in (real, imaginary, numbers[0], numbers[1])))
+        return Coefficients(
+            *(t.to(batch.x.device) for t in (real, imaginary, numbers[0], numbers[1]))
+        )
 
     def update(self, statistics: Coefficients) -> bool:
         """Keep the sums; done."""
@@ -186,7 +218,9 @@ class FourierKDE(Model):
         self.fitted_space()
         real, imaginary = self.real_.cpu().numpy(), self.imaginary_.cpu().numpy()
         inherited = float(self.inherited_)
-        return FourierState(self._grid(), real + 1j * imaginary, float(self.mass_), int(self.count_), 0.0, inherited)
+        return FourierState(
+            self._grid(), real + 1j * imaginary, float(self.mass_), int(self.count_), 0.0, inherited
+        )
 
     def _scale(self, facts: Facts, d: int) -> Scale:
         if self.bandwidth != "scott":
@@ -198,8 +232,12 @@ class FourierKDE(Model):
     def _grid(self) -> FrequencyGrid:
         box, factor = self.box_.cpu(), self.factor_.cpu()
         diagonal = bool((factor == factor.diagonal().diag()).all())
-        grid = FrequencyGrid(box[0], box[1], Scale(factor, "axes" if diagonal else "matrix"), eps=self.eps)
-        grid.__dict__.update(period=self.period_.cpu(), cut=float(self.cut_), modes=tuple(self.real_.shape))
+        grid = FrequencyGrid(
+            box[0], box[1], Scale(factor, "axes" if diagonal else "matrix"), eps=self.eps
+        )
+        grid.__dict__.update(
+            period=self.period_.cpu(), cut=float(self.cut_), modes=tuple(self.real_.shape)
+        )
         return grid
 
     def _keep(self, state: FourierState) -> None:
@@ -207,8 +245,14 @@ class FourierKDE(Model):
         self.real_ = torch.from_numpy(np.ascontiguousarray(state.coefficients.real))
         self.imaginary_ = torch.from_numpy(np.ascontiguousarray(state.coefficients.imag))
         numbers = (state.mass, float(state.count), state.inherited, grid.cut)
-        self.mass_, self.count_, self.inherited_, self.cut_ = torch.tensor(numbers, dtype=torch.float64)
-        self.box_, self.period_, self.factor_ = torch.stack([grid.low, grid.high]), grid.period, grid.scale.factor
+        self.mass_, self.count_, self.inherited_, self.cut_ = torch.tensor(
+            numbers, dtype=torch.float64
+        )
+        self.box_, self.period_, self.factor_ = (
+            torch.stack([grid.low, grid.high]),
+            grid.period,
+            grid.scale.factor,
+        )
 
     def _with(self, state: FourierState, axes: list[int]) -> FourierKDE:
         """A model of these axes that holds `state`."""
@@ -222,7 +266,12 @@ class FourierKDE(Model):
 def _checked_box(box: Any) -> tuple[tuple[float, ...], ...]:
     """(lowest, highest) as tuples of finite numbers, one per axis; InvalidKind or InvalidValue for anything else."""
     ends = floats_given(box, "box", "None or (lowest, highest), each one number per axis")
-    if ends.ndim != 2 or len(ends) != 2 or not bool(ends.isfinite().all()) or not bool((ends[0] < ends[1]).all()):
+    if (
+        ends.ndim != 2
+        or len(ends) != 2
+        or not bool(ends.isfinite().all())
+        or not bool((ends[0] < ends[1]).all())
+    ):
         raise InvalidValue(
             f"box must be (lowest, highest), each one finite number per axis, the second above the first, got {quoted(box)}; "
             "pass box=None for the range of the data"

@@ -29,16 +29,8 @@ from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.fitting.em import EM
 from pushforward.fitting.facts import sample_rows
-from pushforward.models.classical.gaussian import (
-    axes_of,
-    known_values,
-    refuse_conditions,
-    refuse_large,
-    root,
-    subspace,
-    too_far,
-)
-from pushforward.models.classical.kmeans import whole_number
+from pushforward.models.classical.axes import axes_of, known_values, subspace, too_far
+from pushforward.models.classical.covariance import root
 from pushforward.models.classical.missing import Conditional, Independent
 from pushforward.models.classical.mixtures import (
     KINDS,
@@ -53,7 +45,19 @@ from pushforward.models.classical.mixtures import (
     sums_of,
     variances_of,
 )
-from pushforward.models.classical.starts import START_ROWS, at_random, centres_given, plus_plus, refuse_many, squared_distances
+from pushforward.models.classical.refusals import (
+    refuse_conditions,
+    refuse_large,
+    refuse_many,
+    whole_number,
+)
+from pushforward.models.classical.starts import (
+    START_ROWS,
+    at_random,
+    checked_start,
+    plus_plus,
+    squared_distances,
+)
 
 __all__ = ["GMM", "choose_components"]
 
@@ -112,19 +116,29 @@ class GMM(Model):
         precision: str = "float64",
     ) -> None:
         super().__init__()
-        self.components, self.starts = whole_number("components", components), whole_number("starts", starts)
+        self.components, self.starts = (
+            whole_number("components", components),
+            whole_number("starts", starts),
+        )
         if covariance not in KINDS:
             raise InvalidValue(
                 f"covariance must be one of {', '.join(map(repr, KINDS))}, got {covariance!r}; {suggestion(str(covariance), KINDS)}"
             )
-        start = centres_given(start, "means", self.components, STARTS)
+        start = checked_start(start, "means", self.components, STARTS)
         if isinstance(floor, bool) or not isinstance(floor, (int, float)):
             raise InvalidKind(f"floor must be a number above 0, got {floor!r}")
         if not 0 < floor < 1:
-            raise InvalidValue(f"floor is a share of the data's variance and must lie in (0, 1), got {floor}; 1e-6 is usual")
+            raise InvalidValue(
+                f"floor is a share of the data's variance and must lie in (0, 1), got {floor}; 1e-6 is usual"
+            )
         if precision not in ("float32", "float64"):
             raise InvalidValue(f"precision must be 'float32' or 'float64', got {precision!r}")
-        self.covariance, self.start, self.floor, self.precision = covariance, start, float(floor), precision
+        self.covariance, self.start, self.floor, self.precision = (
+            covariance,
+            start,
+            float(floor),
+            precision,
+        )
         self.dtype = getattr(torch, precision)  # type: ignore[misc]
         for name in ("weights_", "location_", "spread_"):
             self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
@@ -135,7 +149,9 @@ class GMM(Model):
         self._rows = 0
 
     @classmethod
-    def of(cls, weights: Tensor, means: Tensor, covariances: Tensor, space: Space | None = None) -> GMM:
+    def of(
+        cls, weights: Tensor, means: Tensor, covariances: Tensor, space: Space | None = None
+    ) -> GMM:
         """The mixture with weights (k,), means (k, d) and covariances (k, d, d), or variances (k, d) for a diagonal one, in user's
         units, on `space`."""
         diagonal = covariances.ndim == 2
@@ -163,7 +179,9 @@ class GMM(Model):
         refuse_conditions(self, source)
         refuse_many(type(self).__name__, "components", self.components, len(source))
         if bool((facts.missing == facts.count).any()):
-            raise BadSource(f"coordinate {int((facts.missing == facts.count).nonzero()[0])} holds no value at all; drop that column")
+            raise BadSource(
+                f"coordinate {int((facts.missing == facts.count).nonzero()[0])} holds no value at all; drop that column"
+            )
         if self.covariance in ("full", "tied"):
             refuse_large(self, source, self.components if self.covariance == "full" else 1)
         super().prepare(source, facts)
@@ -175,7 +193,9 @@ class GMM(Model):
             common = variance.mean().sqrt() if bool(variance.sum() > 0) else torch.ones(())
             self.scaling.scale = torch.ones_like(self.scaling.scale) * common
         if not isinstance(self.start, str) and len(self.start[0]) != source.space.size:
-            raise InvalidValue(f"start as means must have {source.space.size} columns, as the data have, got {len(self.start[0])}")
+            raise InvalidValue(
+                f"start as means must have {source.space.size} columns, as the data have, got {len(self.start[0])}"
+            )
 
     def begin(self, source: Source, rng: torch.Generator) -> None:
         """Parameters for the first pass, from a seeded sample of the rows: of those without gaps, if there are enough, else with
@@ -189,18 +209,29 @@ class GMM(Model):
             x, w = x[whole], w[whole]
         x = x.nan_to_num(0.0)
         if isinstance(self.start, str):
-            centres = (at_random if self.start == "random" else plus_plus)(x, self.components, rng, w)
+            centres = (at_random if self.start == "random" else plus_plus)(
+                x, self.components, rng, w
+            )
         else:
             shift, scale = self._units()
-            centres = (torch.tensor(self.start, dtype=torch.float64, device=self.device) - shift) / scale
+            centres = (
+                torch.tensor(self.start, dtype=torch.float64, device=self.device) - shift
+            ) / scale
         if self.start == "kmeans":
             centres = _lloyd(x, w, centres)
-        r = torch.nn.functional.one_hot(squared_distances(x, centres).argmin(1), self.components).to(x).T * w
+        r = (
+            torch.nn.functional.one_hot(squared_distances(x, centres).argmin(1), self.components)
+            .to(x)
+            .T
+            * w
+        )
         if not len(self._least):  # of the first start, for all
             self._least = self._floors(x, r)
         if self.start in ("kmeans", "kmeans++"):
             start = centred_sums(x, r, self.covariance, centres)
-            self._take(maximised(start, self.covariance, self._least, centres, self.spread_[:0], centres))
+            self._take(
+                maximised(start, self.covariance, self._least, centres, self.spread_[:0], centres)
+            )
         else:
             variance = _variance(x, w) if isinstance(self.start, str) else torch.ones_like(x[0])
             self.location_ = centres
@@ -241,7 +272,11 @@ class GMM(Model):
             self._wide = self.outgrown = True
             self._laws = None
             return False
-        self._take(maximised(statistics, self.covariance, self._least, self.location_, self.spread_, laws.origins))
+        self._take(
+            maximised(
+                statistics, self.covariance, self._least, self.location_, self.spread_, laws.origins
+            )
+        )
         return False
 
     def _now(self) -> Laws:
@@ -269,7 +304,13 @@ class GMM(Model):
         alone = (rows > 0) & (rows < 1.5) & ~held
         if bool(alone.any()) and self._rows > 2 * len(rows):
             seen = f"{int(alone.sum())} of {len(rows)} components have one row each"
-            found.append(Symptom("lone rows", seen, "look for outliers and leave those rows out, or more components"))
+            found.append(
+                Symptom(
+                    "lone rows",
+                    seen,
+                    "look for outliers and leave those rows out, or more components",
+                )
+            )
         if bool((rows == 0).any()):
             seen = f"{int((rows == 0).sum())} of {len(rows)} components own nothing"
             found.append(Symptom("empty components", seen, "fewer components, or another start"))
@@ -281,7 +322,11 @@ class GMM(Model):
 
     def learnt(self) -> Mapping[str, str]:
         """What the stored numbers must be like."""
-        spreads = {"full": "components d d definite", "diagonal": "components d positive", "spherical": "components positive"}
+        spreads = {
+            "full": "components d d definite",
+            "diagonal": "components d positive",
+            "spherical": "components positive",
+        }
         spread = spreads.get(self.covariance, "d d definite")
         return {"weights_": "components shares", "location_": "components d", "spread_": spread}
 
@@ -291,7 +336,11 @@ class GMM(Model):
 
     def _units(self) -> tuple[Tensor, Tensor]:
         """Shift and scale of each flattened coordinate (d,)."""
-        ones = torch.ones([int(s or 0) for s in self.fitted_space().shape], dtype=torch.float64, device=self.device)
+        ones = torch.ones(
+            [int(s or 0) for s in self.fitted_space().shape],
+            dtype=torch.float64,
+            device=self.device,
+        )
         return (ones * self.scaling.shift).flatten(), (ones * self.scaling.scale).flatten()
 
     def _jacobian(self) -> Tensor:
@@ -315,7 +364,9 @@ class GMM(Model):
     @property
     def variances_(self) -> Tensor:
         """Variances (k, d), the diagonals of `covariances_`, user's units: of any number of columns."""
-        return variances_of(self.covariance, self.location_, self.spread_) * self._units()[1].square()
+        return (
+            variances_of(self.covariance, self.location_, self.spread_) * self._units()[1].square()
+        )
 
     def log_prob(self, x: Any) -> Tensor:
         """Exact log-density of each row (n,), nats, per unit of the user's coordinates; of the observed ones where some are NaN."""
@@ -330,19 +381,29 @@ class GMM(Model):
         """The most probable component of each row (n,), int64."""
         return self._joint(x, near=True)[0].argmax(1)
 
-    def sample(self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None) -> Tensor:
+    def sample(
+        self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None
+    ) -> Tensor:
         """n draws (n, *shape), user's units, float64."""
         space = self.fitted_space()
         self.to_condition(y, n)
         stream = generator(rng)
-        which = torch.multinomial(self.weights_.to(stream.device), n, replacement=True, generator=stream).to(self.device)
+        which = torch.multinomial(
+            self.weights_.to(stream.device), n, replacement=True, generator=stream
+        ).to(self.device)
         noise = normal(n, self.location_.shape[1], rng=stream, like=self.location_)
         matrices = self.covariance in ("full", "tied")
-        roots = root(self._full()) if matrices else variances_of(self.covariance, self.location_, self.spread_).sqrt()
+        roots = (
+            root(self._full())
+            if matrices
+            else variances_of(self.covariance, self.location_, self.spread_).sqrt()
+        )
         x = torch.empty_like(noise)
         for k in which.unique().tolist():
             own = which == k
-            x[own] = self.location_[k] + (noise[own] @ roots[k].T if matrices else noise[own] * roots[k])
+            x[own] = self.location_[k] + (
+                noise[own] @ roots[k].T if matrices else noise[own] * roots[k]
+            )
         return self.to_user(x.reshape(n, *map(int, space.shape)))  # type: ignore[arg-type]
 
     def condition(self, known: Mapping[Any, Any]) -> GMM:
@@ -379,7 +440,12 @@ class GMM(Model):
     def freedom(self) -> int:
         """How many numbers are free: weights, means and covariances."""
         k, d = self.location_.shape
-        each = {"full": k * d * (d + 1) // 2, "tied": d * (d + 1) // 2, "diagonal": k * d, "spherical": k}[self.covariance]
+        each = {
+            "full": k * d * (d + 1) // 2,
+            "tied": d * (d + 1) // 2,
+            "diagonal": k * d,
+            "spherical": k,
+        }[self.covariance]
         return k - 1 + k * d + each
 
     def aic(self, x: Any) -> float:
@@ -400,26 +466,39 @@ class GMM(Model):
         u = self.scaling(rows).flatten(1)
         gaps = torch.isnan(u)
         if near and u.numel():
-            u = u / (u.nan_to_num(0.0, posinf=math.inf, neginf=-math.inf).abs().amax(1, keepdim=True) / MOST).clamp_min(1)
+            u = u / (
+                u.nan_to_num(0.0, posinf=math.inf, neginf=-math.inf).abs().amax(1, keepdim=True)
+                / MOST
+            ).clamp_min(1)
         jacobian = (~gaps).to(torch.float64) @ self._jacobian()
         logits = u.new_empty(len(u), len(self.weights_))
         patterns, which = torch.unique(gaps, dim=0, return_inverse=True)
         for i, pattern in enumerate(patterns):
             law = self._pattern(pattern)
             for rows in (which == i).nonzero()[:, 0].split(self.block_rows):
-                logits[rows] = law.log_density(u[rows], self.location_).T + self.weights_.clamp_min(1e-300).log()
+                logits[rows] = (
+                    law.log_density(u[rows], self.location_).T
+                    + self.weights_.clamp_min(1e-300).log()
+                )
         return logits, jacobian
 
 
 def choose_components(
-    x: Any, candidates: Any = range(1, 11), *, criterion: str = "bic", by: Fitter | None = None, **options: Any
+    x: Any,
+    candidates: Any = range(1, 11),
+    *,
+    criterion: str = "bic",
+    by: Fitter | None = None,
+    **options: Any,
 ) -> tuple[GMM, dict[int, float]]:
     """The mixture with the lowest criterion ('bic' or 'aic') among the candidate whole numbers of components, and all criteria.
 
     `options` are GMM's other arguments; the same rows x serve to fit and to judge, as the criteria mean them to.
     """
     if not isinstance(candidates, Iterable) or isinstance(candidates, (str, bytes)):
-        raise InvalidKind(f"candidates must be several numbers of components, such as [1, 2, 3], got {candidates!r}")
+        raise InvalidKind(
+            f"candidates must be several numbers of components, such as [1, 2, 3], got {candidates!r}"
+        )
     if criterion not in ("bic", "aic"):
         raise InvalidValue(f"criterion must be 'bic' or 'aic', got {criterion!r}")
     fitted = {k: GMM(k, **options).fit(x, by=by) for k in map(plain, candidates)}

@@ -45,21 +45,26 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.densities import KernelSums, Scale
-from pushforward.densities.bandwidths import FORMS, Choice, abramson, likelihood_bandwidth, nearest, scott, silverman
+from pushforward.densities.bandwidths import (
+    FORMS,
+    Choice,
+    abramson,
+    likelihood_bandwidth,
+    nearest,
+    scott,
+    silverman,
+)
 from pushforward.densities.bounds import FLAT, cut_open, fold, images, log_masses, wrap
 from pushforward.densities.kernels import SHAPES, kernel_named
 from pushforward.fitting.em import EM
-from pushforward.models.classical.gaussian import (
-    axes_of,
-    known_values,
+from pushforward.models.classical.axes import axes_of, known_values, subspace, too_far
+from pushforward.models.classical.kde_integrals import Integrals
+from pushforward.models.classical.refusals import (
     refuse_conditions,
     refuse_large,
     refuse_unsquarable,
-    subspace,
-    too_far,
-)  # fmt: skip
-from pushforward.models.classical.kde_integrals import Integrals
-from pushforward.models.classical.kmeans import whole_number
+    whole_number,
+)
 
 __all__ = ["KDE", "checked_bandwidth"]
 
@@ -147,12 +152,16 @@ class KDE(Integrals, Model):
         self.form = None if form is None else _one_of("form", form, FORMS)
         self.adaptive = _one_of("adaptive", adaptive, ADAPTIVE)
         if neighbours is not None and adaptive != "knn":
-            raise InvalidValue(f"neighbours={neighbours!r} is for adaptive='knn' alone, got adaptive={adaptive!r}; leave one of them out")
+            raise InvalidValue(
+                f"neighbours={neighbours!r} is for adaptive='knn' alone, got adaptive={adaptive!r}; leave one of them out"
+            )
         self.neighbours = None if neighbours is None else whole_number("neighbours", neighbours)
         self.boundary = _one_of("boundary", boundary, BOUNDARIES)
         self.bounds = tuple(_bound(b) for b in bounds)
         if boundary == "renormalise" and not self.independent and self.shape != "product":
-            raise InvalidValue("boundary 'renormalise' needs independent axes; use shape='product', the Gaussian, or boundary='reflect'")
+            raise InvalidValue(
+                "boundary 'renormalise' needs independent axes; use shape='product', the Gaussian, or boundary='reflect'"
+            )
         if not isinstance(self.bandwidth, str):
             self.accepts = self.accepts | {"constant", "single"}  # type: ignore[misc]
         for name in ("points_", "weights_", "local_", "bandwidth_"):
@@ -171,19 +180,28 @@ class KDE(Integrals, Model):
         """
         given = bandwidth.tolist() if isinstance(bandwidth, Tensor) else bandwidth
         if isinstance(given, str) or callable(given):
-            raise InvalidValue(f"KDE.of needs a bandwidth in numbers, got {given!r}; use KDE({given!r}).fit(x)")
+            raise InvalidValue(
+                f"KDE.of needs a bandwidth in numbers, got {given!r}; use KDE({given!r}).fit(x)"
+            )
         model = cls(given, **options)
         model.assemble(space or Space.infer(points), None)
         model.scaling.to(points.device)
         x = points.to(torch.float64)
         ones = x.new_ones(len(x))
-        model._take(x, ones if weights is None else weights.to(x), ones if local is None else local.to(x))
+        model._take(
+            x, ones if weights is None else weights.to(x), ones if local is None else local.to(x)
+        )
         model.bandwidth_ = torch.as_tensor(model.bandwidth, dtype=torch.float64, device=x.device)
         return model
 
     def learnt(self) -> Mapping[str, str]:
         """What the stored numbers must be like."""
-        return {"points_": "n d", "weights_": "n shares", "local_": "n positive", "bandwidth_": "positive | d positive | d d definite"}
+        return {
+            "points_": "n d",
+            "weights_": "n shares",
+            "local_": "n positive",
+            "bandwidth_": "positive | d positive | d d definite",
+        }
 
     def default_fitter(self) -> Fitter:
         """One pass over the rows, which are kept."""
@@ -207,7 +225,9 @@ class KDE(Integrals, Model):
             return
         outside = (facts.low < ends[0].cpu()) | (facts.high > ends[1].cpu())
         if bool(outside.any()):
-            raise BadSource(f"coordinate {int(outside.nonzero()[0])} leaves its bounds; widen bounds, or leave those rows out")
+            raise BadSource(
+                f"coordinate {int(outside.nonzero()[0])} leaves its bounds; widen bounds, or leave those rows out"
+            )
 
     def statistics(self, batch: Batch) -> Rows:
         """The rows of one block."""
@@ -223,7 +243,10 @@ class KDE(Integrals, Model):
     def set_bandwidth(self, bandwidth: Any) -> KDE:
         """Choose the bandwidth anew on the rows it has kept, by any value that the argument `bandwidth` takes; returns itself."""
         self.fitted_space()
-        before, self.bandwidth = self.bandwidth, bandwidth if callable(bandwidth) else checked_bandwidth(bandwidth)
+        before, self.bandwidth = (
+            self.bandwidth,
+            bandwidth if callable(bandwidth) else checked_bandwidth(bandwidth),
+        )
         try:
             if not isinstance(self.bandwidth, str) and not callable(self.bandwidth):
                 Scale.of(torch.tensor(self.bandwidth, dtype=torch.float64), self.points_.shape[1])
@@ -259,7 +282,9 @@ class KDE(Integrals, Model):
         """InvalidValue where the nearest neighbours of a row are asked for and n rows with a weight are too few."""
         if self.adaptive == "knn" and n <= (self.neighbours or 1):
             cure = f"pass neighbours={n - 1} or fewer" if n > 1 else "pass adaptive=None"
-            raise InvalidValue(f"adaptive='knn' needs more rows than neighbours={quoted(self.neighbours or 1)}, got {n}; {cure}")
+            raise InvalidValue(
+                f"adaptive='knn' needs more rows than neighbours={quoted(self.neighbours or 1)}, got {n}; {cure}"
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickle and deepcopy take: all but the prepared sums, which are made again on first use."""
@@ -270,10 +295,24 @@ class KDE(Integrals, Model):
         found, (n, d) = [], self.points_.shape
         if self.choice is not None and self.choice.at_edge:
             seen = f"the likeliest bandwidth is at an end of the range, {self.choice.factor:.3g} times the rule's"
-            found.append(Symptom("bandwidth at the edge", seen, "remove repeated or rounded rows, or bandwidth='scott'"))
+            found.append(
+                Symptom(
+                    "bandwidth at the edge",
+                    seen,
+                    "remove repeated or rounded rows, or bandwidth='scott'",
+                )
+            )
         if self.fitted_space().kind == "points" and d > max(1000, 10 * n):
-            advice = "transpose it if its rows are columns; a kernel density of so few rows says little"
-            found.append(Symptom("more columns than rows", f"{n} rows of {d} columns: is the table transposed?", advice))
+            advice = (
+                "transpose it if its rows are columns; a kernel density of so few rows says little"
+            )
+            found.append(
+                Symptom(
+                    "more columns than rows",
+                    f"{n} rows of {d} columns: is the table transposed?",
+                    advice,
+                )
+            )
         return tuple(found)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
@@ -288,7 +327,11 @@ class KDE(Integrals, Model):
             raise BadSource("all weights are zero; give at least one row a positive weight")
         if self.boundary == "periodic":
             x = wrap(x, *self._ends())
-        self.points_, self.weights_, self.local_ = x[kept], weights[kept] / weights[kept].sum(), local[kept]
+        self.points_, self.weights_, self.local_ = (
+            x[kept],
+            weights[kept] / weights[kept].sum(),
+            local[kept],
+        )
         self._prepared = None
 
     def _fixed(self, x: Tensor, w: Tensor) -> Tensor:
@@ -308,15 +351,27 @@ class KDE(Integrals, Model):
 
     def _likeliest(self, x: Tensor, w: Tensor, h: Tensor, local: Tensor | None) -> Tensor:
         folds = None if self.bandwidth == "likelihood" else min(FOLDS, len(x))
-        options = {"folds": folds, "weights": w, "local": local, "kernel": self.kernel, "shape": self.shape}
+        options = {
+            "folds": folds,
+            "weights": w,
+            "local": local,
+            "kernel": self.kernel,
+            "shape": self.shape,
+        }
         self.choice = likelihood_bandwidth(x, h, **options)  # type: ignore[arg-type]
         return h * self.choice.factor ** (2 if h.ndim == 2 else 1)
 
     def _factors(self, x: Tensor, w: Tensor, h: Tensor) -> Tensor:
         """The s_i, of geometric mean one."""
         if self.adaptive == "abramson":
-            return abramson(KernelSums(x, h, kernel=self.kernel, weights=w, shape=self.shape).log_density(x), w)
-        k = self.neighbours if self.neighbours is not None else max(1, min(len(x) - 1, round(math.sqrt(len(x)))))
+            return abramson(
+                KernelSums(x, h, kernel=self.kernel, weights=w, shape=self.shape).log_density(x), w
+            )
+        k = (
+            self.neighbours
+            if self.neighbours is not None
+            else max(1, min(len(x) - 1, round(math.sqrt(len(x)))))
+        )
         far = nearest(x, k, h).to(x)
         return far / (w @ far.log()).exp()
 
@@ -345,9 +400,16 @@ class KDE(Integrals, Model):
 
         def of(some: Tensor) -> Tensor:
             all_ = images(some, low, high, kernel, widths, **options)
-            return self.sums().log_density(all_.reshape(-1, some.shape[1])).reshape(all_.shape[:2]).logsumexp(0)
+            return (
+                self.sums()
+                .log_density(all_.reshape(-1, some.shape[1]))
+                .reshape(all_.shape[:2])
+                .logsumexp(0)
+            )
 
-        return torch.cat([of(some) for some in rows.split(max(1, IMAGES // (count * rows.shape[1])))])
+        return torch.cat(
+            [of(some) for some in rows.split(max(1, IMAGES // (count * rows.shape[1])))]
+        )
 
     def _reaching(self, low: Tensor, high: Tensor) -> Tensor:
         """(d,) width of the widest bump along each axis."""
@@ -357,13 +419,20 @@ class KDE(Integrals, Model):
         """The bandwidth, with that of a Gaussian which is flat within the ends of an axis replaced by the least that is."""
         h = self.bandwidth_
         two = low.isfinite() & high.isfinite()
-        if self.boundary not in ("reflect", "periodic") or self.kernel != "gaussian" or h.ndim == 2 or not bool(two.any()):
+        if (
+            self.boundary not in ("reflect", "periodic")
+            or self.kernel != "gaussian"
+            or h.ndim == 2
+            or not bool(two.any())
+        ):
             return h
         least = FLAT * (high - low) * (1 if self.boundary == "periodic" else 2) / self.local_.min()
         wide = two & (h > least)
         return torch.where(wide, least, h.expand(len(low))) if bool(wide.any()) else h
 
-    def sample(self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None) -> Tensor:
+    def sample(
+        self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None
+    ) -> Tensor:
         """n draws (n, *shape), user's units, float64: from the kernel's own law, whatever the kernel."""
         space = self.fitted_space()
         self.to_condition(y, n)
@@ -390,12 +459,16 @@ class KDE(Integrals, Model):
             if full:
                 return self._condition_on_circles(a, b, values, low, high)
         elif full and self._bounded(low, high):
-            raise InvalidValue("a full bandwidth matrix with bounds has no closed conditional; use form='axes'")
+            raise InvalidValue(
+                "a full bandwidth matrix with bounds has no closed conditional; use form='axes'"
+            )
         log_v = self.weights_.log() + self._along(b, values, low, high)
         if not bool((log_v > -math.inf).any()):
             if self.kernel == "gaussian":
                 raise too_far(values)
-            raise InvalidValue(f"no bump reaches the values given for axes {b}; condition nearer to the data, or use the Gaussian kernel")
+            raise InvalidValue(
+                f"no bump reaches the values given for axes {b}; condition nearer to the data, or use the Gaussian kernel"
+            )
         points, h = self.points_[:, a], self._part(a)
         if full:
             gain = torch.linalg.solve(self.bandwidth_[b][:, b], self.bandwidth_[b][:, a]).T
@@ -406,7 +479,9 @@ class KDE(Integrals, Model):
                 raise too_far(values)
         return self._child(points, h, a, (log_v - log_v.max()).exp())
 
-    def _condition_on_circles(self, a: list[int], b: list[int], values: Tensor, low: Tensor, high: Tensor) -> KDE:
+    def _condition_on_circles(
+        self, a: list[int], b: list[int], values: Tensor, low: Tensor, high: Tensor
+    ) -> KDE:
         """With a full matrix: the law of axes a given those of b, by every bump and every image of the values."""
         circles, widths = (low[b], high[b], kernel_named(self.kernel)), self._reaching(low, high)[b]
         at = images(values[None], *circles, widths, circle=True)[:, 0]
@@ -416,7 +491,9 @@ class KDE(Integrals, Model):
         points = torch.cat([self.points_[:, a] + (one - self.points_[:, b]) @ gain.T for one in at])
         if not bool((log_v > -math.inf).any() and points.isfinite().all()):
             raise too_far(values)
-        return self._child(points, (h + h.T) / 2, a, (log_v - log_v.max()).exp(), self.local_.repeat(len(at)))
+        return self._child(
+            points, (h + h.T) / 2, a, (log_v - log_v.max()).exp(), self.local_.repeat(len(at))
+        )
 
     def marginal(self, axes: Any) -> KDE:
         """The law of some axes (a name or position, or several); Gaussian and product kernels."""
@@ -434,7 +511,12 @@ class KDE(Integrals, Model):
             weights = self.weights_
             if self.boundary == "renormalise" and self._bounded(*self._ends()):
                 weights = self._mass_correction()[0]
-            options = {"kernel": self.kernel, "shape": self.shape, "weights": weights, "local": self.local_}
+            options = {
+                "kernel": self.kernel,
+                "shape": self.shape,
+                "weights": weights,
+                "local": self.local_,
+            }
             self._prepared = KernelSums(self.points_, self._flattened(*self._ends()), **options)  # type: ignore[arg-type]
         return self._prepared
 
@@ -443,9 +525,17 @@ class KDE(Integrals, Model):
         """Conditionals, where bumps are radial and not normal, or are normal with dependent axes and cut at bounds."""
         bounded = self.boundary is not None and (self.space is None or self._bounded(*self._ends()))
         given = isinstance(self.bandwidth, tuple) and isinstance(self.bandwidth[0], tuple)
-        matrix = self.bandwidth_.ndim == 2 if self.fitted else given or (self.form == "matrix" and isinstance(self.bandwidth, str))
+        matrix = (
+            self.bandwidth_.ndim == 2
+            if self.fitted
+            else given or (self.form == "matrix" and isinstance(self.bandwidth, str))
+        )
         bounded = bounded and self.boundary != "periodic"
-        return frozenset({"condition"}) if not self.independent or (bounded and matrix) else frozenset()
+        return (
+            frozenset({"condition"})
+            if not self.independent or (bounded and matrix)
+            else frozenset()
+        )
 
     @property
     def independent(self) -> bool:
@@ -457,26 +547,45 @@ class KDE(Integrals, Model):
     def _flat(self, x: Any) -> Tensor:
         rows = self.conform(x).to(torch.float64).flatten(1)
         if not bool(rows.isfinite().all()):
-            raise BadSource("x holds missing or infinite values; leave those rows out, or take the marginal of the axes that are there")
+            raise BadSource(
+                "x holds missing or infinite values; leave those rows out, or take the marginal of the axes that are there"
+            )
         return rows
 
     def _needs_axes(self, verb: str) -> None:
         if not self.independent and self.points_.shape[1] > 1:
-            raise InvalidValue(f"{verb} is closed for the Gaussian and for shape='product'; this is a radial {self.kernel} kernel")
+            raise InvalidValue(
+                f"{verb} is closed for the Gaussian and for shape='product'; this is a radial {self.kernel} kernel"
+            )
 
     def _part(self, axes: list[int]) -> Tensor:
         """The bandwidth of some axes."""
         h = self.bandwidth_
         return h if h.ndim == 0 else h[axes] if h.ndim == 1 else h[axes][:, axes]
 
-    def _child(self, points: Tensor, h: Tensor, axes: list[int], weights: Tensor, local: Tensor | None = None) -> KDE:
+    def _child(
+        self,
+        points: Tensor,
+        h: Tensor,
+        axes: list[int],
+        weights: Tensor,
+        local: Tensor | None = None,
+    ) -> KDE:
         low, high = self._ends()
         ends = zip(axes, low[axes].tolist(), high[axes].tolist(), strict=True)
         bounds = tuple((i, _end(lo), _end(hi)) for i, (_, lo, hi) in enumerate(ends))
         options = {"kernel": self.kernel, "shape": self.shape, "boundary": self.boundary}
         space = subspace(self.fitted_space(), axes)
         local = self.local_ if local is None else local
-        return KDE.of(points, h, local=local, weights=weights, space=space, bounds=bounds if self.boundary else (), **options)
+        return KDE.of(
+            points,
+            h,
+            local=local,
+            weights=weights,
+            space=space,
+            bounds=bounds if self.boundary else (),
+            **options,
+        )
 
     def _widths(self, axes: Iterable[int]) -> Tensor:
         """(n, axes) bandwidth of each bump along each axis."""
@@ -496,10 +605,14 @@ class KDE(Integrals, Model):
         for j, axis in enumerate(b):
             at = values[j : j + 1, None]
             if self.boundary is not None and not low[axis] <= values[j] <= high[axis]:
-                raise InvalidValue(f"axis {axis} is bounded to [{low[axis]:g}, {high[axis]:g}], got {values[j]:g}")
+                raise InvalidValue(
+                    f"axis {axis} is bounded to [{low[axis]:g}, {high[axis]:g}], got {values[j]:g}"
+                )
             if self.boundary in ("reflect", "periodic"):
                 ends = low[axis : axis + 1], high[axis : axis + 1]
-                at = images(at, *ends, kernel, widths[:, j].max()[None], circle=self.boundary == "periodic")[:, 0]
+                at = images(
+                    at, *ends, kernel, widths[:, j].max()[None], circle=self.boundary == "periodic"
+                )[:, 0]
             r = (at[:, 0] - self.points_[:, axis, None]).abs() / widths[:, j, None]  # (n, images)
             total = total + kernel.log_profile(r).logsumexp(1) - widths[:, j].log()
         if self.boundary == "renormalise":
@@ -530,7 +643,9 @@ class KDE(Integrals, Model):
             if not len(out):
                 return drawn
             drawn[out] = self._draw(index[out], stream)
-        raise InvalidValue("some bumps hardly reach inside the bounds; use a smaller bandwidth or boundary='reflect'")
+        raise InvalidValue(
+            "some bumps hardly reach inside the bounds; use a smaller bandwidth or boundary='reflect'"
+        )
 
     # ------------------------------------------------------------------------------------------------- bounds
 
@@ -558,18 +673,28 @@ class KDE(Integrals, Model):
         """The weights over the masses inside, and the log of their sum."""
         low, high = self._ends()
         if self.bandwidth_.ndim == 2:
-            raise InvalidValue("boundary 'renormalise' needs independent axes, got a bandwidth matrix; use form='axes' or 'reflect'")
+            raise InvalidValue(
+                "boundary 'renormalise' needs independent axes, got a bandwidth matrix; use form='axes' or 'reflect'"
+            )
         widths = self._widths(range(self.points_.shape[1]))
-        log_w = self.weights_.log() - log_masses(self.points_, widths, low, high, kernel_named(self.kernel))
+        log_w = self.weights_.log() - log_masses(
+            self.points_, widths, low, high, kernel_named(self.kernel)
+        )
         return log_w.exp(), log_w.logsumexp(0)
 
 
 def _bound(given: Any) -> tuple[Any, float | None, float | None]:
     """(axis, lower, upper) from itself or from 'axis:lower:upper'; InvalidValue for anything else."""
     try:
-        parts = [p.strip() or None for p in given.split(":")] if isinstance(given, str) else list(given)
+        parts = (
+            [p.strip() or None for p in given.split(":")] if isinstance(given, str) else list(given)
+        )
         axis, lower, upper = parts
-        return axis, None if lower is None else float(lower), None if upper is None else float(upper)
+        return (
+            axis,
+            None if lower is None else float(lower),
+            None if upper is None else float(upper),
+        )
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidValue(
             f"a bound is (axis, lower, upper) or 'axis:lower:upper', got {given!r}; write '0:0:' for an axis that ends at 0"
@@ -581,9 +706,13 @@ def _circles(ends: tuple[Tensor, Tensor]) -> None:
     first, last = (end.isfinite() for end in ends)
     if bool((first != last).any()):
         axis = int((first != last).nonzero()[0])
-        raise InvalidValue(f"boundary 'periodic' joins two ends, and axis {axis} has one; give bounds=[({axis}, lower, upper)]")
+        raise InvalidValue(
+            f"boundary 'periodic' joins two ends, and axis {axis} has one; give bounds=[({axis}, lower, upper)]"
+        )
     if not bool(first.any()):
-        raise InvalidValue("boundary 'periodic' needs an axis with two ends; give bounds such as [(0, 0, 360)]")
+        raise InvalidValue(
+            "boundary 'periodic' needs an axis with two ends; give bounds such as [(0, 0, 360)]"
+        )
 
 
 def _end(value: float) -> float | None:
@@ -599,7 +728,9 @@ def _on_processor(stream: torch.Generator) -> torch.Generator:
 
 def _one_of(name: str, value: Any, known: tuple[Any, ...]) -> Any:
     if value not in known:
-        raise InvalidValue(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}; pass one of these")
+        raise InvalidValue(
+            f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}; pass one of these"
+        )
     return value
 
 
@@ -608,10 +739,23 @@ def checked_bandwidth(given: Any, rules: tuple[str, ...] = RULES) -> Any:
     if isinstance(given, str):
         return _one_of("bandwidth", given, rules)
     if isinstance(given, bool) or given is None:
-        raise InvalidKind(f"bandwidth must be a number, one per axis, a matrix or one of {', '.join(map(repr, rules))}, got {given!r}")
-    h = floats_given(given, "bandwidth", f"a number, one per axis, a matrix or one of {', '.join(map(repr, rules))}")
-    if h.ndim > 2 or not h.numel() or not bool(h.isfinite().all()) or (h.ndim < 2 and not bool((h > 0).all())):
-        raise InvalidValue(f"bandwidth must be positive, got {given!r}; pass a number or one of {', '.join(map(repr, rules))}")
+        raise InvalidKind(
+            f"bandwidth must be a number, one per axis, a matrix or one of {', '.join(map(repr, rules))}, got {given!r}"
+        )
+    h = floats_given(
+        given,
+        "bandwidth",
+        f"a number, one per axis, a matrix or one of {', '.join(map(repr, rules))}",
+    )
+    if (
+        h.ndim > 2
+        or not h.numel()
+        or not bool(h.isfinite().all())
+        or (h.ndim < 2 and not bool((h > 0).all()))
+    ):
+        raise InvalidValue(
+            f"bandwidth must be positive, got {given!r}; pass a number or one of {', '.join(map(repr, rules))}"
+        )
     if h.ndim == 2:
         Scale.of(h, len(h))
         return tuple(tuple(row) for row in h.tolist())

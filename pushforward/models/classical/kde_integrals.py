@@ -61,9 +61,13 @@ class Integrals:
         For Gaussian and product kernels, and any in one dimension. On a periodic axis an interval may run over the ends.
         """
         d = self.fitted_space().size
-        a, b = (_corner(name, value, d, self.points_) for name, value in (("low", low), ("high", high)))
+        a, b = (
+            _corner(name, value, d, self.points_) for name, value in (("low", low), ("high", high))
+        )
         if bool((a > b).any()):
-            raise InvalidValue(f"low must not be above high on any axis, got {a.tolist()} and {b.tolist()}")
+            raise InvalidValue(
+                f"low must not be above high on any axis, got {a.tolist()} and {b.tolist()}"
+            )
         if self.kernel != "gaussian" and self.shape != "product" and d > 1:
             raise InvalidValue(
                 f"the mass of a box is closed for the Gaussian and for shape='product'; this is a radial {self.kernel} kernel"
@@ -72,16 +76,28 @@ class Integrals:
         reach, circle = self._reaching(lo, hi).tolist(), self.boundary == "periodic"
         cut = self.boundary == "renormalise"
         lines = []
-        for i, (left, right, first, last) in enumerate(zip(a.tolist(), b.tolist(), lo.tolist(), hi.tolist(), strict=True)):
-            clipped = [(max(left, first), min(right, last))] if max(left, first) < min(right, last) else []
-            lines.append(clipped if cut else sources(left, right, first, last, kernel, reach[i], circle=circle))
+        for i, (left, right, first, last) in enumerate(
+            zip(a.tolist(), b.tolist(), lo.tolist(), hi.tolist(), strict=True)
+        ):
+            clipped = (
+                [(max(left, first), min(right, last))]
+                if max(left, first) < min(right, last)
+                else []
+            )
+            lines.append(
+                clipped
+                if cut
+                else sources(left, right, first, last, kernel, reach[i], circle=circle)
+            )
         if self.bandwidth_.ndim == 2 and d > 1:
             return _normal_mass(self, lines)
         total, widths = self.weights_.clone(), self._widths(range(d))
         for i, intervals in enumerate(lines):
             total *= _mass(kernel, self.points_[:, i], widths[:, i], intervals)
             if cut:
-                total /= _mass(kernel, self.points_[:, i], widths[:, i], [(float(lo[i]), float(hi[i]))])
+                total /= _mass(
+                    kernel, self.points_[:, i], widths[:, i], [(float(lo[i]), float(hi[i]))]
+                )
         return float(total.sum().clamp(0, 1))
 
     def integrate_gaussian(self, mean: Any, covariance: Any) -> float:
@@ -101,7 +117,9 @@ class Integrals:
             raise InvalidKind(f"integrate_kde takes a KDE, got {type(other).__name__}")
         one, two = _normal(self), _normal(other)
         if one[0].shape[1] != two[0].shape[1]:
-            raise ShapeMismatch(f"both densities must have as many axes, got {one[0].shape[1]} and {two[0].shape[1]}")
+            raise ShapeMismatch(
+                f"both densities must have as many axes, got {one[0].shape[1]} and {two[0].shape[1]}"
+            )
         return _overlap(one, two)
 
 
@@ -113,8 +131,14 @@ def _normal(model: Integrals) -> Parts:
     """The parts of a density whose bumps are normal and unbounded; InvalidValue for any other."""
     d = model.fitted_space().size
     if model.kernel != "gaussian" or model._bounded(*model._ends()):
-        what = f"a {model.kernel} kernel" if model.kernel != "gaussian" else f"boundary {model.boundary!r}"
-        raise InvalidValue(f"integrals of products are closed for Gaussian kernels without bounds; this density has {what}")
+        what = (
+            f"a {model.kernel} kernel"
+            if model.kernel != "gaussian"
+            else f"boundary {model.boundary!r}"
+        )
+        raise InvalidValue(
+            f"integrals of products are closed for Gaussian kernels without bounds; this density has {what}"
+        )
     scale = Scale.of(model.bandwidth_, d)
     return model.points_, model.weights_, model.local_, scale.covariance.to(model.points_)
 
@@ -123,15 +147,25 @@ def _overlap(one: Parts, two: Parts) -> float:
     """Σ_ij w_i v_j N(x_i; y_j, s_i² H + t_j² G)."""
     (x, w, s, first), (y, v, t, second) = one, two
     root, failed = torch.linalg.cholesky_ex(first)
-    if int(failed) or not bool(torch.isfinite(second).all()) or not bool(torch.linalg.eigvalsh(second).min() >= 0):
+    if (
+        int(failed)
+        or not bool(torch.isfinite(second).all())
+        or not bool(torch.linalg.eigvalsh(second).min() >= 0)
+    ):
         raise InvalidValue("covariance must be symmetric and positive, with finite entries")
-    inner = torch.linalg.solve_triangular(root, torch.linalg.solve_triangular(root, second, upper=False).T, upper=False)
+    inner = torch.linalg.solve_triangular(
+        root, torch.linalg.solve_triangular(root, second, upper=False).T, upper=False
+    )
     spread, axes = torch.linalg.eigh((inner + inner.T) / 2)
     centre = y[0]
-    x, y = (torch.linalg.solve_triangular(root, (z - centre).T, upper=False).T @ axes for z in (x, y))
+    x, y = (
+        torch.linalg.solve_triangular(root, (z - centre).T, upper=False).T @ axes for z in (x, y)
+    )
     spread = spread.clamp_min(0)
     total = 0.0
-    for part, weight, factor in zip(*(z.split(max(1, PAIRS // y.numel())) for z in (x, w, s)), strict=True):
+    for part, weight, factor in zip(
+        *(z.split(max(1, PAIRS // y.numel())) for z in (x, w, s)), strict=True
+    ):
         variance = factor[:, None, None] ** 2 + t[:, None] ** 2 * spread
         square = ((part[:, None] - y).square() / variance + variance.log()).sum(-1)
         total += float(weight @ (-0.5 * square).exp() @ v)
@@ -139,7 +173,9 @@ def _overlap(one: Parts, two: Parts) -> float:
     return total * math.exp(-d / 2 * math.log(2 * math.pi) - float(root.diagonal().log().sum()))
 
 
-def _mass(kernel: Kernel, centres: Tensor, widths: Tensor, intervals: list[tuple[float, float]]) -> Tensor:
+def _mass(
+    kernel: Kernel, centres: Tensor, widths: Tensor, intervals: list[tuple[float, float]]
+) -> Tensor:
     """(n,) mass of each bump of one axis in disjoint intervals."""
     total = torch.zeros_like(centres)
     for left, right in intervals:
@@ -168,7 +204,9 @@ def _corner(name: str, value: Any, d: int, like: Tensor) -> Tensor:
     """A point (d,) from a number, or one for each axis; not NaN."""
     point = torch.as_tensor(value, dtype=torch.float64).to(like.device).reshape(-1)
     if point.numel() not in (1, d):
-        raise ShapeMismatch(f"{name} must be a number or have shape ({d},), got {tuple(torch.as_tensor(value).shape)}")
+        raise ShapeMismatch(
+            f"{name} must be a number or have shape ({d},), got {tuple(torch.as_tensor(value).shape)}"
+        )
     if bool(point.isnan().any()):
         raise InvalidValue(f"{name} must not be NaN")
     return point.expand(d)

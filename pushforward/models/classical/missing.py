@@ -42,7 +42,9 @@ class Conditional:
         root, failed = torch.linalg.cholesky_ex(observed)
         if bool(failed.any()):  # correlations that are 1 up to rounding
             least = 32 * len(seen) * torch.finfo(observed.dtype).eps
-            root = torch.linalg.cholesky(observed + torch.diag_embed(least * observed.diagonal(dim1=1, dim2=2)))
+            root = torch.linalg.cholesky(
+                observed + torch.diag_embed(least * observed.diagonal(dim1=1, dim2=2))
+            )
         across = covariances[:, lost][:, :, seen]
         gain = torch.cholesky_solve(across.mT, root).mT if len(seen) and len(lost) else across
         rest = torch.zeros_like(covariances)
@@ -55,7 +57,11 @@ class Conditional:
         """log N(x_o; μ_o, Σ_oo) of each component for rows x (n, d): (k, n)."""
         values = []
         for root, mean, determinant in zip(self.root, means[:, self.seen], self.determinant):
-            y = torch.linalg.solve_triangular(root, (x[:, self.seen] - mean).T, upper=False) if len(self.seen) else x.T[:0]
+            y = (
+                torch.linalg.solve_triangular(root, (x[:, self.seen] - mean).T, upper=False)
+                if len(self.seen)
+                else x.T[:0]
+            )
             squares = y.square().sum(0).nan_to_num(nan=math.inf, posinf=math.inf)
             values.append(-0.5 * (squares + len(self.seen) * math.log(2 * math.pi)) - determinant)
         return torch.stack(values)
@@ -66,7 +72,9 @@ class Conditional:
         filled = x[:, None, :].expand(-1, len(means), -1).clone()
         if len(self.lost):
             delta = x[:, None, self.seen] - means[:, self.seen]
-            filled[:, :, self.lost] = means[:, self.lost] + torch.einsum("kls,nks->nkl", self.gain, delta)
+            filled[:, :, self.lost] = means[:, self.lost] + torch.einsum(
+                "kls,nks->nkl", self.gain, delta
+            )
         return logits, filled
 
 
@@ -91,9 +99,14 @@ class Independent:
         """log N(x_o; μ_o, Σ_oo) of each component for rows x (n, d): (k, n)."""
         seen = (~self.gap).nonzero()[:, 0]
         whole = len(seen) == len(self.gap)
-        x, means, spread = (x, means, self.spread) if whole else (x[:, seen], means[:, seen], self.spread[:, seen])
+        x, means, spread = (
+            (x, means, self.spread) if whole else (x[:, seen], means[:, seen], self.spread[:, seen])
+        )
         constants = -0.5 * (len(seen) * math.log(2 * math.pi) + spread.log().sum(1))
-        squares = [(x - mean).div_(deviation).square_().sum(1) for mean, deviation in zip(means, spread.sqrt())]
+        squares = [
+            (x - mean).div_(deviation).square_().sum(1)
+            for mean, deviation in zip(means, spread.sqrt())
+        ]
         return constants[:, None] - 0.5 * torch.stack(squares)
 
     def joint(self, x: Tensor, weights: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:

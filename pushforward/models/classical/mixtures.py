@@ -98,7 +98,9 @@ class Laws:
 
     def __post_init__(self) -> None:
         self.factors = factors(self.kind, self.spread, self.means.shape[1])
-        self.ratio = float((self.means / self.factors.deviations).square().amax(1).div(self.factors.least).max())
+        self.ratio = float(
+            (self.means / self.factors.deviations).square().amax(1).div(self.factors.least).max()
+        )
         if self.ratio > CAREFUL[self.dtype]:
             self.origins = self.means
         self.table = self._new_table().to(self.dtype)
@@ -117,7 +119,9 @@ class Laws:
     def expect_complete(self, x: Tensor, w: Tensor | None) -> Expected:
         """E step of rows without gaps."""
         if self.origins is not None:
-            return self._expect_carefully(x.to(torch.float64), None if w is None else w.to(torch.float64))
+            return self._expect_carefully(
+                x.to(torch.float64), None if w is None else w.to(torch.float64)
+            )
         phi = features(x, self.kind)
         logits = self.table @ phi
         r, value = normalised(logits)
@@ -128,19 +132,28 @@ class Laws:
         sums = sums_of(x, r, self.kind, w, phi)
         value, wide = value.to(torch.float64), None if w is None else w.to(torch.float64)
         sums.weight += float(len(x)) if wide is None else wide.sum()
-        sums.log_likelihood += (value.sum() if wide is None else value @ wide) + self.jacobian.sum() * sums.weight
+        sums.log_likelihood += (
+            value.sum() if wide is None else value @ wide
+        ) + self.jacobian.sum() * sums.weight
         return sums
 
     def _expect_carefully(self, x: Tensor, w: Tensor | None) -> Expected:
         """The same by differences from each mean."""
-        squares = torch.stack([self.factors.whiten(k, x - mean).square().sum(1) for k, mean in enumerate(self.means)])
-        constant = self.weights.clamp_min(1e-300).log() - 0.5 * (x.shape[1] * math.log(2 * math.pi) + self.factors.log_determinants)
+        squares = torch.stack(
+            [self.factors.whiten(k, x - mean).square().sum(1) for k, mean in enumerate(self.means)]
+        )
+        constant = self.weights.clamp_min(1e-300).log() - 0.5 * (
+            x.shape[1] * math.log(2 * math.pi) + self.factors.log_determinants
+        )
         r, value = normalised(constant[:, None] - 0.5 * squares)
         weight = x.new_tensor(float(len(x))) if w is None else w.sum()
         if w is not None:
             r *= w
         sums = centred_sums(x, r, self.kind, self.means)
-        sums.weight, sums.log_likelihood = weight, (value.sum() if w is None else value @ w) + self.jacobian.sum() * weight
+        sums.weight, sums.log_likelihood = (
+            weight,
+            (value.sum() if w is None else value @ w) + self.jacobian.sum() * weight,
+        )
         return sums
 
     def expect_gappy(self, x: Tensor, w: Tensor | None, gap: Tensor) -> Expected:
@@ -153,11 +166,17 @@ class Laws:
         filled = filled if self.origins is None else filled - self.origins
         first, count, weight = torch.einsum("kn,nkd->kd", r, filled), r.sum(1), w.sum()
         if isinstance(law, Conditional):
-            second = torch.einsum("kn,nki,nkj->kij", r, filled, filled) + count[:, None, None] * law.rest
-            second = second.sum(0) if self.kind == "tied" else second[:, *pairs(x.shape[1], x.device)]
+            second = (
+                torch.einsum("kn,nki,nkj->kij", r, filled, filled) + count[:, None, None] * law.rest
+            )
+            second = (
+                second.sum(0) if self.kind == "tied" else second[:, *pairs(x.shape[1], x.device)]
+            )
         else:
             second = torch.einsum("kn,nki->ki", r, filled.square()) + count[:, None] * law.variances
-        return Expected(count, first, second, value @ w + self.jacobian[~gap].sum() * weight, weight)
+        return Expected(
+            count, first, second, value @ w + self.jacobian[~gap].sum() * weight, weight
+        )
 
     def _pattern(self, gap: Tensor) -> Conditional | Independent:
         key = gap.to("cpu").numpy().tobytes()
@@ -170,7 +189,9 @@ class Laws:
         d = self.means.shape[1]
         constant = self.weights.clamp_min(1e-300).log() - 0.5 * d * math.log(2 * math.pi)
         if self.kind in ("diagonal", "spherical"):
-            variance = self.spread if self.kind == "diagonal" else self.spread[:, None].expand(-1, d)
+            variance = (
+                self.spread if self.kind == "diagonal" else self.spread[:, None].expand(-1, d)
+            )
             linear = self.means / variance
             constant = constant - 0.5 * (variance.log().sum(1) + (linear * self.means).sum(1))
             return torch.cat([-0.5 / variance, linear, constant[:, None]], 1)
@@ -183,7 +204,9 @@ class Laws:
             self.root = white[0].to(self.dtype)
             return torch.cat([linear, constant[:, None]], 1)
         i, j = pairs(d, precision.device)
-        return torch.cat([precision[:, i, j] * torch.where(i == j, -0.5, -1.0), linear, constant[:, None]], 1)
+        return torch.cat(
+            [precision[:, i, j] * torch.where(i == j, -0.5, -1.0), linear, constant[:, None]], 1
+        )
 
 
 @dataclass(frozen=True)
@@ -207,13 +230,20 @@ def factors(kind: str, spread: Tensor, d: int) -> Factors:
     """Of the spread of k laws: in the scale of their correlations, so that the units of columns cost no digits."""
     if kind in ("diagonal", "spherical"):
         deviations = (spread if kind == "diagonal" else spread[:, None].expand(-1, d)).sqrt()
-        return Factors(deviations, torch.ones_like(deviations[:, 0]), 2 * deviations.log().sum(1), None)
+        return Factors(
+            deviations, torch.ones_like(deviations[:, 0]), 2 * deviations.log().sum(1), None
+        )
     matrices = spread if kind == "full" else spread[None]
     deviations = matrices.diagonal(dim1=1, dim2=2).sqrt()
     values, axes = torch.linalg.eigh(matrices / deviations[:, None, :] / deviations[:, :, None])
     values = values.clamp_min(4 * d * EPS)
     log_determinants = values.log().sum(1) + 2 * deviations.log().sum(1)
-    return Factors(deviations, values.amin(1), log_determinants, axes / deviations[:, :, None] * values.rsqrt()[:, None, :])
+    return Factors(
+        deviations,
+        values.amin(1),
+        log_determinants,
+        axes / deviations[:, :, None] * values.rsqrt()[:, None, :],
+    )
 
 
 def pairs(d: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -250,7 +280,9 @@ def normalised(logits: Tensor) -> tuple[Tensor, Tensor]:
     return r, logits.amax(0) - r.amax(0).log()
 
 
-def sums_of(x: Tensor, r: Tensor, kind: str, w: Tensor | None = None, phi: Tensor | None = None) -> Expected:
+def sums_of(
+    x: Tensor, r: Tensor, kind: str, w: Tensor | None = None, phi: Tensor | None = None
+) -> Expected:
     """Σ r φ for rows x (n, d) and responsibilities r (k, n), weighted already, in float64; likelihood and weight left at 0."""
     phi = features(x, kind) if phi is None else phi
     d = x.shape[1]
@@ -286,7 +318,12 @@ def centred_sums(x: Tensor, r: Tensor, kind: str, origins: Tensor) -> Expected:
 
 
 def maximised(
-    sums: Expected, kind: str, floor: float | Tensor, means: Tensor, spread: Tensor, origins: Tensor | None = None
+    sums: Expected,
+    kind: str,
+    floor: float | Tensor,
+    means: Tensor,
+    spread: Tensor,
+    origins: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """M step: weights, means and floored spread; a component that owns nothing keeps the `means` and `spread` it had.
 
@@ -305,10 +342,16 @@ def maximised(
         wide = _clipped(second - new[:, :, None] * new[:, None, :], floor)
     elif kind == "tied":
         # Of the dead, count · mean meanᵀ is nothing.
-        wide = _clipped((sums.second - torch.einsum("k,ki,kj->ij", count, new, new)) / count.sum(), floor)
+        wide = _clipped(
+            (sums.second - torch.einsum("k,ki,kj->ij", count, new, new)) / count.sum(), floor
+        )
     else:
         wide = sums.second / n[:, None] - new.square()
-        wide = torch.maximum(wide.mean(1), floor.mean()) if kind == "spherical" else torch.maximum(wide, floor)
+        wide = (
+            torch.maximum(wide.mean(1), floor.mean())
+            if kind == "spherical"
+            else torch.maximum(wide, floor)
+        )
     if origins is not None:
         new = new + origins
     if kind != "tied" and spread.shape == wide.shape:
@@ -343,10 +386,18 @@ def pattern_of(gap: Tensor, kind: str, means: Tensor, spread: Tensor) -> Conditi
 
 def shaped(variance: Tensor, kind: str, k: int, floor: float | Tensor) -> Tensor:
     """The spread of k laws of one kind, all from one set of variances (d,)."""
-    variance = torch.maximum(variance, torch.as_tensor(floor, dtype=variance.dtype, device=variance.device))
+    variance = torch.maximum(
+        variance, torch.as_tensor(floor, dtype=variance.dtype, device=variance.device)
+    )
     if kind in ("full", "tied"):
-        return torch.diag(variance) if kind == "tied" else torch.diag(variance).expand(k, -1, -1).clone()
-    return variance.expand(k, -1).clone() if kind == "diagonal" else variance.mean().expand(k).clone()
+        return (
+            torch.diag(variance)
+            if kind == "tied"
+            else torch.diag(variance).expand(k, -1, -1).clone()
+        )
+    return (
+        variance.expand(k, -1).clone() if kind == "diagonal" else variance.mean().expand(k).clone()
+    )
 
 
 def bound(spread: Tensor, kind: str, floor: Tensor) -> Tensor:

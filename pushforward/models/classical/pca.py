@@ -35,7 +35,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, ShapeMismatch, require_positive
+from pushforward.core.errors import (
+    BadSource,
+    InvalidKind,
+    InvalidValue,
+    ShapeMismatch,
+    require_positive,
+)
 from pushforward.core.fitter import Fitter, Symptom
 from pushforward.core.model import Model
 from pushforward.core.moments import sums
@@ -48,18 +54,15 @@ from pushforward.core.source import Arrays, Source
 from pushforward.core.space import Space
 from pushforward.densities.normals import Normal
 from pushforward.fitting.em import EM
-from pushforward.models.classical.gaussian import (
-    LEAST,
-    Correlation,
-    Gaussian,
-    Scatter,
-    eigen,
+from pushforward.models.classical.covariance import LEAST, Correlation, eigen, resolution
+from pushforward.models.classical.gaussian import Gaussian
+from pushforward.models.classical.refusals import (
     no_variance,
     refuse_conditions,
     refuse_large,
     refuse_unsquarable,
-    resolution,
-)  # fmt: skip
+)
+from pushforward.models.classical.scatter import Scatter
 
 __all__ = ["PCA", "evidence", "held_out"]
 
@@ -141,7 +144,9 @@ class PCA(Model):
     spectrum_: Tensor
     count_: Tensor
 
-    def __init__(self, components: int | float | str | None = None, precision: str = "float64") -> None:
+    def __init__(
+        self, components: int | float | str | None = None, precision: str = "float64"
+    ) -> None:
         super().__init__()
         self.components = _checked(components)
         if precision not in ("float32", "float64"):
@@ -163,14 +168,22 @@ class PCA(Model):
         """
         mean, weights = (torch.as_tensor(t, dtype=torch.float64).detach() for t in (mean, weights))
         require_positive(sigma=sigma)
-        if mean.ndim != 1 or weights.ndim != 2 or not 0 < weights.shape[1] <= len(weights) == len(mean):
+        if (
+            mean.ndim != 1
+            or weights.ndim != 2
+            or not 0 < weights.shape[1] <= len(weights) == len(mean)
+        ):
             raise ShapeMismatch(
                 f"expected mean (d,) and weights (d, K) with K from 1 to d, got shapes {tuple(mean.shape)} and {tuple(weights.shape)}"
             )
         if not bool(torch.isfinite(mean).all() and torch.isfinite(weights).all()):
             raise InvalidValue("mean and weights must be finite")
-        if not LEAST <= float(sigma) * float(sigma) < math.inf or not bool(weights.square().sum().isfinite()):
-            raise InvalidValue(f"sigma={sigma:g} and the weights must have squares that float64 can hold; choose another unit")
+        if not LEAST <= float(sigma) * float(sigma) < math.inf or not bool(
+            weights.square().sum().isfinite()
+        ):
+            raise InvalidValue(
+                f"sigma={sigma:g} and the weights must have squares that float64 can hold; choose another unit"
+            )
         model = cls(weights.shape[1])
         model.assemble(space or Space.infer(mean[None]), None)
         model._take(mean, weights, float(sigma) ** 2)
@@ -210,24 +223,39 @@ class PCA(Model):
         refuse_conditions(self, source)
         d = source.space.size
         if isinstance(self.components, int) and self.components > d:
-            raise InvalidValue(f"components must be at most the number of coordinates, {d}, got {self.components}")
+            raise InvalidValue(
+                f"components must be at most the number of coordinates, {d}, got {self.components}"
+            )
         super().prepare(source, facts)
         refuse_unsquarable(source, facts)
         mean, variance = facts.moments.mean, facts.moments.covariance
         # Within each column, too: a small one may lie far from 0 though the largest, which rules the sum, does not.
-        near = bool((mean.square().sum() <= 16 * variance.sum()).all() and (mean.square() <= 1e4 * variance).logical_or_(mean == 0).all())
-        self._single = self.precision == "float32" and SINGLE[0] < float(variance.max()) ** 0.5 < SINGLE[1]
+        near = bool(
+            (mean.square().sum() <= 16 * variance.sum()).all()
+            and (mean.square() <= 1e4 * variance).logical_or_(mean == 0).all()
+        )
+        self._single = (
+            self.precision == "float32" and SINGLE[0] < float(variance.max()) ** 0.5 < SINGLE[1]
+        )
         self._origin = None if near and not self._single else mean
         self.block_rows = max(1024, min(1 << 15, BLOCK_NUMBERS // d))
-        viewed = isinstance(source, Arrays) and isinstance(source.x, Tensor) and source.x.dtype.is_floating_point
-        if viewed and d >= 8 and self.components != "heldout":  # large views take no memory, and the threads wait less often
+        viewed = (
+            isinstance(source, Arrays)
+            and isinstance(source.x, Tensor)
+            and source.x.dtype.is_floating_point
+        )
+        if (
+            viewed and d >= 8 and self.components != "heldout"
+        ):  # large views take no memory, and the threads wait less often
             self.block_rows = max(self.block_rows, VIEWED_NUMBERS // d)
         most = self.components if isinstance(self.components, int) else 0
         self._few = len(source) < d and most <= len(source) and self.components != "heldout"
         if not self._few:
             refuse_large(self, source)
         if self.components == "heldout" and len(source) < 4:
-            raise BadSource(f"components='heldout' needs at least 4 rows, got {len(source)}; pass a number of components")
+            raise BadSource(
+                f"components='heldout' needs at least 4 rows, got {len(source)}; pass a number of components"
+            )
 
     def coordinates(self, x: Tensor) -> Tensor:
         """The rows as they are: they are widened where they are summed, a few at a time."""
@@ -242,7 +270,9 @@ class PCA(Model):
             return Rows(own, own.new_ones(len(own)) if batch.weights is None else batch.weights)
         if self.components == "heldout":
             w = batch.weights
-            first, second = (self._sums(x[i::2], None if w is None else w[i::2], origin) for i in (0, 1))
+            first, second = (
+                self._sums(x[i::2], None if w is None else w[i::2], origin) for i in (0, 1)
+            )
             return Halves(first, second)
         return self._sums(x, batch.weights, origin)
 
@@ -250,7 +280,11 @@ class PCA(Model):
         """Sums of one block (n, d); by all threads where there is enough to share."""
         if x.is_cuda or x.numel() < SMALL or x.shape[1] < 8:
             return Scatter.of(x, weights, origin)
-        count = torch.tensor(float(len(x)), dtype=torch.float64) if weights is None else weights.sum().to(torch.float64)
+        count = (
+            torch.tensor(float(len(x)), dtype=torch.float64)
+            if weights is None
+            else weights.sum().to(torch.float64)
+        )
         return Scatter(count, *sums(x, weights, origin, single=self._single))
 
     def complete(self, statistics: Scatter | Rows | Halves) -> bool:
@@ -259,7 +293,10 @@ class PCA(Model):
             return self.complete(statistics.even) and self.complete(statistics.odd)
         if isinstance(statistics, Rows):
             return bool(torch.isfinite(statistics.x).all())
-        return bool(torch.isfinite(statistics.total).all() and torch.isfinite(statistics.products.diagonal()).all())
+        return bool(
+            torch.isfinite(statistics.total).all()
+            and torch.isfinite(statistics.products.diagonal()).all()
+        )
 
     def update(self, statistics: Scatter | Rows | Halves) -> bool:
         """Eigenvalues and vectors, the choice of K, signs and noise; done."""
@@ -267,13 +304,19 @@ class PCA(Model):
         if isinstance(statistics, Halves):
             chosen = self._choose_held_out(statistics)
             statistics = statistics.even.merge(statistics.odd)
-        mean, spectrum, axes, self.count_ = self._from_rows(statistics) if isinstance(statistics, Rows) else self._from_sums(statistics)
+        mean, spectrum, axes, self.count_ = (
+            self._from_rows(statistics)
+            if isinstance(statistics, Rows)
+            else self._from_sums(statistics)
+        )
         d = len(mean)
         floor = self._floor(spectrum, mean)
         k = chosen or self._how_many(spectrum, d, float(self.count_))
         rest = spectrum[k:].sum() / max(d - k, 1)
         still = 0
-        if float(rest if k < d else spectrum[-1]) < max(FINE * float(spectrum[0]), RESOLVED * floor):
+        if float(rest if k < d else spectrum[-1]) < max(
+            FINE * float(spectrum[0]), RESOLVED * floor
+        ):
             if isinstance(statistics, Rows) or self._single:
                 still = int(float(rest) < floor) * (d - k) + int((spectrum[:k] < floor).sum())
             else:
@@ -303,13 +346,17 @@ class PCA(Model):
         return -0.5 * (d * math.log(2 * math.pi) + self._log_determinant() + scaled)
 
     def _from_sums(self, sums: Scatter) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        mean, covariance = sums.moments(None if self._origin is None else self._origin.to(sums.total.device))
+        mean, covariance = sums.moments(
+            None if self._origin is None else self._origin.to(sums.total.device)
+        )
         values, axes = eigen(covariance)
         return mean, values.flip(0).clamp_min(0), axes.T.flip(0), sums.count
 
     def _finely(self, sums: Scatter) -> tuple[Tensor, Tensor, int]:
         """Eigenvalues, falling, and eigenvectors in rows, where columns' scales differ too much for plain ones; how many are floored."""
-        mean, covariance = sums.moments(None if self._origin is None else self._origin.to(sums.total.device))
+        mean, covariance = sums.moments(
+            None if self._origin is None else self._origin.to(sums.total.device)
+        )
         correlation = Correlation.of(covariance, mean, common=True)
         return *correlation.principal(), correlation.still
 
@@ -329,12 +376,24 @@ class PCA(Model):
         if self.components == "minka":
             scores = evidence(spectrum, d, count)
             return int(scores.argmax()) + 1 if len(scores) else 1
-        return min(len(spectrum), max(1, int(count)), d) if self.components is None else int(self.components)
+        return (
+            min(len(spectrum), max(1, int(count)), d)
+            if self.components is None
+            else int(self.components)
+        )
 
     def _choose_held_out(self, halves: Halves) -> int:
         origin = None if self._origin is None else self._origin.to(halves.even.total.device)
         one, two = halves.even.moments(origin), halves.odd.moments(origin)
-        return int((held_out(*one, *two) * halves.odd.count + held_out(*two, *one) * halves.even.count).argmax()) + 1
+        return (
+            int(
+                (
+                    held_out(*one, *two) * halves.odd.count
+                    + held_out(*two, *one) * halves.even.count
+                ).argmax()
+            )
+            + 1
+        )
 
     # ------------------------------------------------------------------------------------------------- being used
 
@@ -348,7 +407,9 @@ class PCA(Model):
         z = torch.as_tensor(z).to(self.components_)
         self.to_condition(y, len(z))
         if z.ndim != 2 or z.shape[1] != len(self.components_):
-            raise InvalidValue(f"codes must have shape (n, {len(self.components_)}), got {tuple(z.shape)}; they are what encode gives")
+            raise InvalidValue(
+                f"codes must have shape (n, {len(self.components_)}), got {tuple(z.shape)}; they are what encode gives"
+            )
         return (self.mean_ + z @ self.components_).reshape(len(z), *map(int, space.shape))  # type: ignore[arg-type]
 
     def whiten(self, x: Any) -> Tensor:
@@ -361,7 +422,9 @@ class PCA(Model):
         z = centred @ self.components_.T
         scaled = (z / self._variances().sqrt()).square().sum(1)
         if len(self.components_) < len(self.mean_):
-            scaled = scaled + (self._across(centred, z) / self.noise_variance_.sqrt()).square().sum(1)
+            scaled = scaled + (self._across(centred, z) / self.noise_variance_.sqrt()).square().sum(
+                1
+            )
         value = -0.5 * (len(self.mean_) * math.log(2 * math.pi) + self._log_determinant() + scaled)
         return value.nan_to_num(nan=-math.inf, neginf=-math.inf)
 
@@ -372,7 +435,9 @@ class PCA(Model):
             rest = rest - rest @ self.components_.T @ self.components_
         return rest
 
-    def sample(self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None) -> Tensor:
+    def sample(
+        self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None
+    ) -> Tensor:
         """n draws (n, *shape), user's units."""
         space = self.fitted_space()
         self.to_condition(y, n)
@@ -408,7 +473,9 @@ class PCA(Model):
         """Take back what `tensors` gave; models saved before there was a `floor_` get what it was then."""
         known = dict(tensors)
         if "floor_" not in known and {"spectrum_", "mean_"} <= set(known):
-            known["floor_"] = known["mean_"].new_tensor(self._floor(known["spectrum_"], known["mean_"]))
+            known["floor_"] = known["mean_"].new_tensor(
+                self._floor(known["spectrum_"], known["mean_"])
+            )
         super().restore(known)
 
     def _require_noise(self) -> Tensor:
@@ -438,10 +505,18 @@ class PCA(Model):
         self.fitted_space()
         d, most = len(self.mean_), len(self.components_)
         if not 0 <= components <= most:
-            raise InvalidValue(f"components to keep must lie between 0 and the {most} that were fitted, got {components}")
-        noise = torch.maximum(self.spectrum_[components:].sum() / max(d - components, 1), self.floor_)
+            raise InvalidValue(
+                f"components to keep must lie between 0 and the {most} that were fitted, got {components}"
+            )
+        noise = torch.maximum(
+            self.spectrum_[components:].sum() / max(d - components, 1), self.floor_
+        )
         if not components:
-            return Gaussian.of(self.mean_, noise * torch.eye(d, dtype=noise.dtype, device=noise.device), self.fitted_space())
+            return Gaussian.of(
+                self.mean_,
+                noise * torch.eye(d, dtype=noise.dtype, device=noise.device),
+                self.fitted_space(),
+            )
         model = PCA(components, self.precision)
         model.assemble(self.fitted_space(), None)
         for name in ("mean_", "spectrum_", "count_", "floor_"):
@@ -464,7 +539,11 @@ class PCA(Model):
 
     def _floor(self, spectrum: Tensor, mean: Tensor) -> float:
         """The least variance that the sums can tell from zero."""
-        least = torch.finfo(torch.float32).eps * float(spectrum.max()) if self.precision == "float32" else 0.0
+        least = (
+            torch.finfo(torch.float32).eps * float(spectrum.max())
+            if self.precision == "float32"
+            else 0.0
+        )
         return max(resolution(spectrum, mean), least)
 
     def _log_determinant(self) -> Tensor:
@@ -486,7 +565,9 @@ def evidence(spectrum: Tensor, d: int, count: float) -> Tensor:
         count: N.
     """
     values = torch.zeros(d, dtype=torch.float64, device=spectrum.device)
-    top = float(spectrum[0]) or 1.0  # in whose units nothing leaves float64; the evidence then differs by a constant
+    top = (
+        float(spectrum[0]) or 1.0
+    )  # in whose units nothing leaves float64; the evidence then differs by a constant
     values[: len(spectrum)] = spectrum / top
     floor = 4 * d * torch.finfo(torch.float64).eps
     rank = min(int((values > floor).sum()), d - 1)
@@ -500,12 +581,20 @@ def evidence(spectrum: Tensor, d: int, count: float) -> Tensor:
         later = index[None, :] > index[:k, None]
         curvature = (gaps[later].clamp_min(1e-300).log() + math.log(count)).sum()
         free = d * k - k * (k + 1) / 2
-        score = surfaces[:k].sum() - k * math.log(2) - count / 2 * (values[:k].log().sum() + (d - k) * noise.log())
-        scores.append(score + (free + k) / 2 * math.log(2 * math.pi) - curvature / 2 - k / 2 * math.log(count))
+        score = (
+            surfaces[:k].sum()
+            - k * math.log(2)
+            - count / 2 * (values[:k].log().sum() + (d - k) * noise.log())
+        )
+        scores.append(
+            score + (free + k) / 2 * math.log(2 * math.pi) - curvature / 2 - k / 2 * math.log(count)
+        )
     return torch.stack(scores) - count / 2 * d * math.log(top) if scores else values.new_zeros(0)
 
 
-def held_out(mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covariance: Tensor) -> Tensor:
+def held_out(
+    mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covariance: Tensor
+) -> Tensor:
     """Mean log-likelihood of other rows under the models of K = 1 … d-1 components learnt here, nats: from moments alone."""
     d = len(mean)
     values, axes = torch.linalg.eigh(covariance)
@@ -517,7 +606,12 @@ def held_out(mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covaria
     noise = ((values.sum() - values.cumsum(0)) / rest.clamp_min(1)).clamp_min(floor)
     kept = values.clamp_min(floor)
     scaled = (spread / kept).cumsum(0) + (spread.sum() - spread.cumsum(0)) / noise
-    return -0.5 * (d * math.log(2 * math.pi) + kept.log().cumsum(0) + rest * noise.log() + scaled)[: max(d - 1, 1)]
+    return (
+        -0.5
+        * (d * math.log(2 * math.pi) + kept.log().cumsum(0) + rest * noise.log() + scaled)[
+            : max(d - 1, 1)
+        ]
+    )
 
 
 def _signed(axes: Tensor) -> Tensor:
@@ -532,10 +626,16 @@ def _checked(components: Any) -> int | float | str | None:
         return components
     if isinstance(components, bool) or not isinstance(components, (int, float)):
         if isinstance(components, str):
-            raise InvalidValue(f"components must be a number, a fraction, 'minka', 'heldout' or None, got {components!r}")
-        raise InvalidKind(f"components must be a number, a fraction, 'minka', 'heldout' or None, got {type(components).__name__}")
+            raise InvalidValue(
+                f"components must be a number, a fraction, 'minka', 'heldout' or None, got {components!r}"
+            )
+        raise InvalidKind(
+            f"components must be a number, a fraction, 'minka', 'heldout' or None, got {type(components).__name__}"
+        )
     if isinstance(components, float) and not 0 < components < 1:
-        raise InvalidValue(f"components as a fraction of the variance must lie in (0, 1), got {components}; a count is a whole number")
+        raise InvalidValue(
+            f"components as a fraction of the variance must lie in (0, 1), got {components}; a count is a whole number"
+        )
     if components < 1 and isinstance(components, int):
         raise InvalidValue(f"components must be at least 1, got {components}; pass None for all")
     return components

@@ -1,64 +1,81 @@
-r"""Where to begin: centres chosen among the rows, as pure functions of rows, weights and a random stream.
+r"""Initial centres chosen among the rows, from rows, weights and a random stream.
 
-k-means++ draws the first centre by weight, and each next one with probability proportional to w_i D(x_i)², D being the
-distance to the nearest centre so far; then E[inertia] ≤ 8 (ln k + 2) inertia* (Arthur & Vassilvitskii 2007, Theorem 1.1).
-The greedy form here draws 2 + ln k candidates each time and keeps the one that lowers the inertia most (their section 5).
+k-means++ chooses the first centre by weight, and each next one with probability proportional to
+w_i D(x_i)², D being the distance to the nearest centre so far; then
+E[inertia] ≤ 8 (ln k + 2) inertia* (Theorem 1.1). The greedy form here tries 2 + ln k candidates
+each time and keeps the one that lowers the inertia most (section 5).
+
+Reference:
+    Arthur & Vassilvitskii (2007), k-means++: the advantages of careful seeding.
+    https://dl.acm.org/doi/10.5555/1283383.1283494
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidValue, quoted
+from pushforward.core.errors import InvalidValue, quoted
 from pushforward.core.numbers import floats_given
 
-__all__ = ["START_ROWS", "centres_given", "plus_plus", "refuse_many", "at_random", "squared_distances"]
+__all__ = ["START_ROWS", "at_random", "checked_start", "plus_plus", "squared_distances"]
 
 START_ROWS = 16_384
-"""Rows a start is chosen among (at least 64 a cluster): starts cannot be merged, so they look at a seeded sample."""
-
-MOST_SPARE = 4096
-"""Centres that may be asked for whatever the number of rows."""
-
+"""Rows a start is chosen among (at least 64 a cluster): starts cannot be merged, so they are chosen
+from a seeded sample."""
 CANCELLED = 1e-8
 """Share of |x|² + |c|² below which a squared distance has lost too many digits."""
+DISTANCES = 1 << 20
+"""Distances that are computed by differences at a time: eight megabytes."""
 
 
-def centres_given(start: Any, what: str, k: int, known: tuple[str, ...]) -> str | tuple[tuple[float, ...], ...]:
-    """A start as the name of one of those known, or as k finite centres (k, d): means or centres, as `what` says."""
-    names = ", ".join(map(repr, known))
+def checked_start(
+    start: object, what: str, k: int, names: tuple[str, ...]
+) -> str | tuple[tuple[float, ...], ...]:
+    """A start as one of `names`, or as k finite centres (k, d).
+
+    Arguments:
+        start: as the user passed it.
+        what: what the centres are called in errors: means or centres.
+        k: how many there must be.
+        names: of the ways to choose them.
+    """
+    known = ", ".join(map(repr, names))
     if isinstance(start, str):
-        if start not in known:
-            raise InvalidValue(f"start must be one of {names} or {what} ({k}, d), got {quoted(start)}; pass one of these")
+        if start not in names:
+            raise InvalidValue(
+                f"start must be one of {known} or {what} ({k}, d), got {quoted(start)}; "
+                "pass one of these"
+            )
         return start
-    given = floats_given(start, "start", f"one of {names} or {what} ({k}, d)")
-    if given.ndim != 2 or len(given) != k or not given.numel():
-        raise InvalidValue(f"start as {what} must have shape ({k}, d), got {tuple(given.shape)}; pass a row for each")
-    if not bool(given.isfinite().all()):
-        raise InvalidValue(f"start as {what} must be finite, got missing or infinite values; pass numbers")
-    return tuple(tuple(row) for row in given.tolist())
-
-
-def refuse_many(model: str, parts: str, asked: int, rows: int) -> None:
-    """Raise BadSource where far more centres are asked for than there are rows: nobody needs them, and choosing them takes for ever."""
-    if asked > max(rows, MOST_SPARE):
-        raise BadSource(
-            f"{model} is asked for more {parts} ({quoted(asked)}) than there are rows ({rows:,}); ask for fewer, or bring more data"
+    centres = floats_given(start, "start", f"one of {known} or {what} ({k}, d)")
+    if centres.ndim != 2 or len(centres) != k or not centres.numel():
+        raise InvalidValue(
+            f"start as {what} must have shape ({k}, d), got {tuple(centres.shape)}; "
+            "pass a row for each"
         )
+    if not bool(centres.isfinite().all()):
+        raise InvalidValue(
+            f"start as {what} must be finite, got missing or infinite values; pass numbers"
+        )
+    return tuple(tuple(row) for row in centres.tolist())
 
 
-def plus_plus(x: Tensor, clusters: int, rng: torch.Generator, weights: Tensor | None = None) -> Tensor:
-    """Centres (clusters, d) among rows x (n, d) by greedy k-means++; rows repeat only where too few differ."""
-    w = torch.ones(len(x), dtype=torch.float64) if weights is None else weights.to("cpu", torch.float64)
+def plus_plus(
+    x: Tensor, clusters: int, rng: torch.Generator, weights: Tensor | None = None
+) -> Tensor:
+    """Centres (clusters, d) among rows x (n, d) by greedy k-means++.
+
+    Rows repeat only where too few differ.
+    """
+    w = _weights(x, weights)
     trials = 2 + int(math.log(clusters))
-    chosen = [int(_draw(w, 1, rng))]
+    chosen = [int(_sampled_rows(w, 1, rng))]
     nearest = squared_distances(x, x[chosen[0]][None])[:, 0]
     for _ in range(1, clusters):
-        candidates = _draw(nearest.to("cpu", torch.float64) * w, trials, rng).to(x.device)
+        candidates = _sampled_rows(nearest.to("cpu", torch.float64) * w, trials, rng).to(x.device)
         distances = torch.minimum(nearest[:, None], squared_distances(x, x[candidates]))
         best = int((w.to(distances) @ distances).argmin())
         chosen.append(int(candidates[best]))
@@ -66,12 +83,15 @@ def plus_plus(x: Tensor, clusters: int, rng: torch.Generator, weights: Tensor | 
     return x[chosen].clone()
 
 
-def at_random(x: Tensor, clusters: int, rng: torch.Generator, weights: Tensor | None = None) -> Tensor:
-    """Centres (clusters, d): rows drawn by weight, without replacement as far as they go."""
-    w = torch.ones(len(x), dtype=torch.float64) if weights is None else weights.to("cpu", torch.float64)
+def at_random(
+    x: Tensor, clusters: int, rng: torch.Generator, weights: Tensor | None = None
+) -> Tensor:
+    """Centres (clusters, d): rows sampled by weight, without replacement while there are any."""
+    w = _weights(x, weights)
     possible = int((w > 0).sum())
     rows = torch.multinomial(w, min(clusters, possible), generator=rng)
-    extra = torch.multinomial(w, max(clusters - possible, 0) or 1, replacement=True, generator=rng)[: max(clusters - possible, 0)]
+    spare = max(clusters - possible, 0)
+    extra = torch.multinomial(w, spare or 1, replacement=True, generator=rng)[:spare]
     return x[torch.cat([rows, extra]).to(x.device)].clone()
 
 
@@ -84,13 +104,21 @@ def squared_distances(x: Tensor, centres: Tensor) -> Tensor:
     size, length = x.square().sum(1, keepdim=True), centres.square().sum(1)
     squares = torch.addmm(length, x, centres.T, alpha=-2).add_(size).clamp_min_(0)
     lost = (squares.amin(1) < CANCELLED * (size[:, 0] + length.max())).nonzero()[:, 0]
-    for rows in lost.split(max(1, (1 << 20) // len(centres))):
-        squares[rows] = torch.cdist(x[rows], centres, compute_mode="donot_use_mm_for_euclid_dist").square_()
+    exact = "donot_use_mm_for_euclid_dist"
+    for rows in lost.split(max(1, DISTANCES // len(centres))):
+        squares[rows] = torch.cdist(x[rows], centres, compute_mode=exact).square_()
     return squares
 
 
-def _draw(weights: Tensor, count: int, rng: torch.Generator) -> Tensor:
-    """Row numbers drawn with replacement by weight; uniformly where all weights are zero."""
+def _weights(x: Tensor, weights: Tensor | None) -> Tensor:
+    """Weights (n,) in float64 on the CPU, where random numbers are made."""
+    if weights is None:
+        return torch.ones(len(x), dtype=torch.float64)
+    return weights.to("cpu", torch.float64)
+
+
+def _sampled_rows(weights: Tensor, count: int, rng: torch.Generator) -> Tensor:
+    """Row numbers sampled with replacement by weight; uniformly where all weights are zero."""
     total = weights.cumsum(0)
     if not float(total[-1]) > 0:
         return torch.randint(len(weights), (count,), generator=rng)

@@ -1,0 +1,368 @@
+r"""Lloyd's passes, which look only at rows that may have changed their centre.
+
+    a_i = argmin_k |x_i - c_k|,      c_k = Σ_{a_i=k} w_i x_i / Σ_{a_i=k} w_i.
+
+Each row keeps an upper bound u on the distance to its own centre and a lower bound l on that to
+any other; when the centres move by δ_k,
+
+    u ← u + δ_a,      l ← l - max_{k≠a} δ_k,
+
+and u < max(l, ½ min_{k≠a} |c_a - c_k|) proves that a is still the nearest. The sums of each block
+are kept and corrected by the rows that moved. The inertia follows from the sums,
+
+    Σ_i w_i |x_i - c_{a_i}|² = Σ w|x|² - 2 Σ_k c_k·S_k + Σ_k n_k |c_k|²,
+
+and where that cancels, from the differences themselves, in one more pass.
+
+Rows are centred on their median and divided by a power of two near their spread, so that no unit
+and no outlier costs digits. Where rounding them to float32 would still move the farthest by more
+than a thousandth of the clusters' own radius, the fit goes on in float64.
+
+References:
+    Lloyd (1982), Least squares quantization in PCM. https://doi.org/10.1109/TIT.1982.1056489
+    Hamerly (2010), Making k-means even faster. https://doi.org/10.1137/1.9781611972801.12
+    Sculley (2010), Web-scale k-means clustering, Algorithm 1, for mini-batches.
+    https://doi.org/10.1145/1772690.1772862
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import InvalidValue
+from pushforward.core.fitter import Symptom
+from pushforward.core.model import Model
+from pushforward.core.phase import Batch
+from pushforward.core.scan import Facts
+from pushforward.core.source import Source
+from pushforward.fitting.facts import sample_rows
+from pushforward.models.classical.cluster_sums import EMPTY, ClusterSums, refilled
+from pushforward.models.classical.nearest_centres import Plan, augmented
+from pushforward.models.classical.refusals import (
+    refuse_conditions,
+    refuse_many,
+    refuse_unsquarable,
+)
+from pushforward.models.classical.starts import START_ROWS, at_random, plus_plus
+
+__all__ = ["LloydPasses", "Memory"]
+
+SHORTEST_REST, LONGEST_REST = 3, 24
+"""Passes without bounds before these are tried again: doubled from the first to the second."""
+MOST_ROUNDING = 1e-3
+"""Of the clusters' radius: where float32 moves the farthest row by more, rows are in float64."""
+CANCELLED = 1e-6
+"""Share of Σw|x|² below which the inertia is no longer read off the sums."""
+MEDIAN_ROWS = 1024
+"""Rows whose median becomes the origin: enough that none of them matters."""
+SPARED = 3
+"""Bounds pay if they spare two thirds of the rows, so that one in this many is left."""
+
+
+class Memory:
+    """What is kept beside a resident block between passes.
+
+    Its rows with [1, |x|²] appended, their centres and bounds, and the block's sums. While bounds
+    spare less than two thirds of the rows they cost more than they save: then `plain` passes
+    without them follow, more each time (`rest`), before they are tried again.
+    """
+
+    derived: ClassVar = ("x",)
+    """What follows from the rows, and need not be stored with a checkpoint."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = augmented(x)
+        self.owner: Tensor | None = None
+        self.upper = self.lower = x.new_zeros(0)
+        self.sums: ClusterSums | None = None
+        self.version = -1
+        self.plain, self.bounded, self.rest = 0, True, SHORTEST_REST
+
+
+class LloydPasses(Model):
+    """k centres fitted by passes over the rows, or by mini-batches."""
+
+    block_rows: ClassVar[int] = 32_768
+    sampled_facts: ClassVar[bool] = True
+
+    clusters: int
+    start: str | tuple[tuple[float, ...], ...]
+    tolerance: float
+    batch: int | None
+
+    centres_: Tensor
+    origin_: Tensor
+    scale_: Tensor
+    inertia_: Tensor
+    count_: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("centres_", torch.zeros(0, 0, dtype=torch.float64))
+        for name in ("origin_", "count_"):
+            self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
+        self.register_buffer("scale_", torch.ones((), dtype=torch.float64))
+        self.register_buffer("inertia_", torch.zeros((), dtype=torch.float64))
+        self._version = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        """Forget how far a fit is."""
+        self._wide = self._placed = self.outgrown = self.unsettled = False
+        self._far_rows, self._by_differences = 0, False
+
+    def prepare(self, source: Source, facts: Facts) -> None:
+        """Refuse conditions; the mean is the origin until there are rows, the spread the unit."""
+        refuse_conditions(self, source)
+        refuse_many(type(self).__name__, "clusters", self.clusters, len(source))
+        super().prepare(source, facts)
+        refuse_unsquarable(source, facts)
+        self.origin_ = facts.moments.mean.clone()
+        spread = float(facts.moments.covariance.mean().sqrt())
+        # A power of two, so that dividing by it rounds nothing.
+        unit = 2.0 ** round(math.log2(spread)) if 0 < spread < math.inf else 1.0
+        self.scale_ = torch.tensor(unit, dtype=torch.float64)
+        self._reset()
+        if not isinstance(self.start, str) and len(self.start[0]) != source.space.size:
+            raise InvalidValue(
+                f"start as centres must have {source.space.size} columns, as the data have, "
+                f"got {len(self.start[0])}"
+            )
+
+    def begin(self, source: Source, rng: torch.Generator) -> None:
+        """Initial centres, from a seeded sample of rows, whose median becomes the origin."""
+        if isinstance(self.start, str):
+            batch = sample_rows(source, max(START_ROWS, 64 * self.clusters), rng)
+            self._place(batch.x)
+            x = self._scaled(batch.x.to(self.device))
+            choose = plus_plus if self.start == "kmeans++" else at_random
+            centres = choose(x, self.clusters, rng, batch.weights)
+        else:
+            self._place(sample_rows(source, MEDIAN_ROWS, rng).x)
+            start = torch.tensor(self.start, dtype=torch.float64, device=self.device)
+            centres = self._scaled(start)
+        self.centres_ = centres * self.scale_ + self.origin_
+        self._seen = centres.new_zeros(self.clusters)
+        self._plan = Plan.of(centres, None, self.floating())
+        self._version += 2
+
+    def _place(self, rows: Tensor) -> None:
+        """Put the origin at the median of some rows, once, where an outlier cannot move it."""
+        if not self._placed:
+            some = rows[:: max(1, len(rows) // MEDIAN_ROWS)].flatten(1)
+            self.origin_ = some.to(torch.float64).median(0).values.to(self.device)
+            self._placed = True
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        """Rows about the origin in units of the spread, flattened (n, d), float64."""
+        return (x.flatten(1) - self.origin_).div_(self.scale_)
+
+    def floating(self) -> torch.dtype:
+        """float64 where float32 was asked for and would not do."""
+        return torch.float64 if self._wide else super().floating()
+
+    def coordinates(self, x: Tensor) -> Tensor:
+        """Rows about the origin in units of the spread, flattened (n, d)."""
+        return self._scaled(x).to(self.floating())
+
+    @property
+    def looking(self) -> bool:
+        """Whether the last pass moved nothing, for the next to find what it lacked."""
+        return self.outgrown or self._far_rows > 0
+
+    # ------------------------------------------------------------------------- one block of rows
+
+    def remember(self, batch: Batch) -> Memory:
+        """Centres of the rows, bounds and sums, kept beside a resident block."""
+        return Memory(batch.x)
+
+    def statistics(self, batch: Batch, memory: Memory | None = None) -> ClusterSums:
+        """What the rows of one block contribute to their nearest centres."""
+        memory = memory or Memory(batch.x)
+        sums = memory.sums if memory.version == self._version else None
+        if sums is None and memory.version != self._version - 1:
+            memory.owner = None
+        memory.version = self._version
+        if sums is None:
+            by_bounds = memory.owner is not None and memory.sums is not None
+            sums = self._corrected(batch, memory) if by_bounds else self._first(batch, memory)
+            memory.sums = sums
+        if self._far_rows or self._by_differences:
+            return self._with_differences(batch, memory, sums)
+        return sums
+
+    def _with_differences(self, batch: Batch, memory: Memory, sums: ClusterSums) -> ClusterSums:
+        """The sums with the farthest rows that are asked for, and the inertia by differences."""
+        assert memory.owner is not None
+        x = memory.x[:, :-2].to(torch.float64)
+        w = x.new_ones(len(x)) if batch.weights is None else batch.weights.to(torch.float64)
+        squares = (x - self._plan.centres[memory.owner]).square_().sum(1)
+        far = torch.where(w > 0, squares, -1.0)
+        top = far.topk(min(self._far_rows, len(x)))
+        where = top.indices
+        owner = memory.owner[where].to(x)
+        rows = torch.cat([top.values[:, None], w[where, None], owner[:, None], x[where]], 1)
+        missing = self._far_rows - len(rows)
+        padding = torch.full((missing, rows.shape[1]), -1.0, dtype=x.dtype, device=x.device)
+        return replace(sums, far=torch.cat([rows, padding]), inertia=w @ squares)
+
+    def _first(self, batch: Batch, memory: Memory) -> ClusterSums:
+        """All rows against all centres."""
+        owner, memory.upper, memory.lower = self._plan.nearest(memory.x)
+        memory.owner = owner
+        x = memory.x[:, :-2].to(torch.float64)
+        w = x.new_ones(len(x)) if batch.weights is None else batch.weights.to(x.dtype)
+        wx = x if batch.weights is None else x * w[:, None]
+        k = self._plan.centres.shape[0]
+        count = x.new_zeros(k).index_add_(0, owner, w)
+        sums = x.new_zeros(k, x.shape[1]).index_add_(0, owner, wx)
+        squares = w @ x.square().sum(1)
+        reach = memory.x[:, -1].max().to(x.dtype) if len(x) else squares
+        return ClusterSums(count, sums, squares, x.new_tensor(float(len(x))), reach)
+
+    def _corrected(self, batch: Batch, memory: Memory) -> ClusterSums:
+        """The sums of the last pass, corrected by the rows that have changed their centre."""
+        owner, sums = memory.owner, memory.sums
+        assert owner is not None
+        assert sums is not None
+        changes = self._changes(memory, owner)
+        if changes is None:
+            return replace(sums, moved=torch.zeros_like(sums.moved))
+        moved, old, new = changes
+        owner.index_copy_(0, moved, new)
+        x = memory.x.index_select(0, moved)[:, :-2].to(torch.float64)
+        if batch.weights is None:
+            w = x.new_ones(len(x))
+        else:
+            w = batch.weights[moved].to(x.dtype)
+            x = x * w[:, None]
+        count = sums.count.index_add(0, new, w).index_add_(0, old, -w)
+        total = sums.sums.index_add(0, new, x).index_add_(0, old, -x)
+        return replace(sums, count=count, sums=total, moved=x.new_tensor(float(len(moved))))
+
+    def _changes(self, memory: Memory, owner: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Rows that have changed their centre, and their old and new ones; None if bounds say none.
+
+        While bounds rest all rows are compared without making new ones.
+        """
+        plan = self._plan
+        if memory.plain:
+            memory.plain -= 1
+            memory.bounded = False
+            nearest = plan.owners(memory.x)
+        elif not memory.bounded:
+            nearest, memory.upper, memory.lower = plan.nearest(memory.x)
+            memory.bounded = True
+        else:
+            memory.upper += plan.drift.index_select(0, owner)
+            memory.lower -= plan.others.index_select(0, owner)
+            proven = torch.maximum(memory.lower, plan.half.index_select(0, owner))
+            rows = (memory.upper > proven).nonzero()[:, 0]
+            if not len(rows):
+                return None
+            if SPARED * len(rows) > len(owner):
+                memory.plain, memory.rest = memory.rest, min(2 * memory.rest, LONGEST_REST)
+                return self._changes(memory, owner)
+            memory.rest = SHORTEST_REST
+            nearest, near, next_ = plan.nearest(memory.x.index_select(0, rows))
+            memory.upper.index_copy_(0, rows, near)
+            memory.lower.index_copy_(0, rows, next_)
+            before = owner.index_select(0, rows)
+            changed = (nearest != before).nonzero()[:, 0]
+            return rows[changed], before[changed], nearest[changed]
+        moved = (nearest != owner).nonzero()[:, 0]
+        return moved, owner[moved], nearest[moved]
+
+    # ------------------------------------------------------------------------------- after a pass
+
+    def complete(self, statistics: ClusterSums) -> bool:
+        """Whether no value was missing or infinite; `update` sees to what overflows float32."""
+        if bool(torch.isfinite(statistics.squares)):
+            return True
+        return self.floating() == torch.float32 and not bool(statistics.squares.isnan())
+
+    def update(self, statistics: ClusterSums) -> bool:
+        """Centres at the means of what they own; over when none moved, or hardly."""
+        centres, self.outgrown = self._plan.centres, False
+        if self._too_narrow(statistics):
+            self._wide = self.outgrown = True
+            self._plan = Plan.of(centres, None, self.floating())
+            self._version += 2
+            return False
+        empty = statistics.count <= EMPTY * statistics.count.sum()
+        if self.batch is None and bool(empty.any()):
+            if statistics.far is None:
+                self._far_rows = int(empty.sum())
+                return False
+            statistics, centres = refilled(statistics, centres, empty)
+        self._far_rows, count = 0, statistics.count
+        self._seen = count if self.batch is None else self._seen + count
+        # All that a centre owns, or with mini-batches a step 1 / (all it has seen) towards what it
+        # owns of this one.
+        seen = self._seen.clamp_min(1e-300)[:, None]
+        step = (statistics.sums - count[:, None] * centres) / seen
+        # A centre that owns nothing stays: what adding and taking away left of it is rounding.
+        owning = (count > EMPTY * count.sum())[:, None]
+        new = torch.where(owning, centres + step, centres)
+        self._keep(statistics, new, self._seen)
+        between = statistics.sums.sum(0).square().sum() / count.sum()
+        variance = (statistics.squares - between) / (count.sum() * centres.shape[1])
+        moved = float((new - self._plan.centres).square().sum())
+        self._plan = Plan.of(new, self._plan.centres, self.floating(), self._plan.room)
+        self._version += 1
+        still = float(statistics.moved) == 0 and not bool(empty.any())
+        self.unsettled = self.batch is None and (not still or self._by_differences)
+        return self.batch is None and (still or moved <= self.tolerance * float(variance))
+
+    def settle(self, statistics: ClusterSums) -> None:
+        """Inertia and weights of the centres as they are, after one more pass that moved none."""
+        self._keep(statistics, self._plan.centres, statistics.count)
+        if statistics.inertia is not None:
+            self.inertia_ = statistics.inertia * self.scale_.square()
+            self._mean_inertia = float(statistics.inertia / statistics.count.sum())
+        self.unsettled = self._by_differences = False
+
+    def _keep(self, sums: ClusterSums, centres: Tensor, owned: Tensor) -> None:
+        """Set centres, their weights and the inertia in the user's units.
+
+        Also whether the inertia cancels so much that it must be taken by differences.
+        """
+        spread = sums.spread(centres)
+        self._by_differences = float(spread) < CANCELLED * float(sums.squares)
+        self.inertia_, self.count_ = spread.clamp_min(0) * self.scale_.square(), owned
+        self._mean_inertia = float(spread.clamp_min(0) / sums.count.sum())
+        self.centres_ = centres * self.scale_ + self.origin_
+
+    def _too_narrow(self, sums: ClusterSums) -> bool:
+        """Whether rounding to float32 moves the farthest row too far, in the clusters' radius."""
+        if self.floating() != torch.float32 or sums.reach is None:
+            return False
+        centres = self._plan.centres
+        rounding = torch.finfo(torch.float32).eps ** 2 * sums.reach * centres.shape[1]
+        return not bool(rounding < MOST_ROUNDING**2 * sums.spread(centres) / sums.count.sum())
+
+    def objective(self, statistics: ClusterSums) -> float:
+        """Minus the logarithm of the mean squared distance, whose gain is a relative one."""
+        return -math.log(max(self._mean_inertia, 1e-300)) - 2 * math.log(float(self.scale_))
+
+    def report(self, value: float) -> Mapping[str, float]:
+        """The mean squared distance to the nearest centre, in the user's units squared."""
+        return {"squared_distance": math.exp(-value)}
+
+    def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
+        """Centres that own nothing, which are left only if rows are too few or too alike."""
+        owning = int((self.count_ > EMPTY * self.count_.sum()).sum())
+        if self.batch is not None or owning >= self.clusters:
+            return ()
+        seen = (
+            f"only {owning} of {self.clusters} centres own rows: "
+            "fewer rows differ than there are clusters"
+        )
+        advice = f"clusters={owning}, or more rows that differ"
+        return (Symptom("too few distinct rows", seen, advice),)

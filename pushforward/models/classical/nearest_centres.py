@@ -1,0 +1,161 @@
+r"""Nearest centres of many rows, by one matrix product and decided exactly.
+
+Squared distances are one product, [x, 1, |x|²] · [-2c, |c|², 1]ᵀ; the nearest centre is read off
+as the smallest integer among the distances' bit patterns with the centre's number in the lowest
+bits, one vector instruction a distance. Where two distances agree to the bits that leaves, the row
+is decided in float64: the result is that of plain distances, only sooner.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Plan", "augmented"]
+
+FAR = 1e8
+"""Rows this many times farther out than any centre are given to centres by their direction: to
+|x - c|² their own length leaves too little."""
+DISTANCES = 1 << 20
+"""Distances that are decided in float64 at a time: eight megabytes."""
+EXACT = "donot_use_mm_for_euclid_dist"
+
+
+def augmented(x: Tensor) -> Tensor:
+    """Rows (n, d) as [x, 1, |x|²] (n, d+2)."""
+    return torch.cat([x, x.new_ones(len(x), 1), x.square().sum(1, keepdim=True)], 1)
+
+
+@dataclass
+class Plan:
+    """The centres of one pass and what follows from them, once for all blocks.
+
+    Arguments:
+        centres: (k, d) in float64, about the origin.
+        table: [-2c, |c|², 1] (d+2, k), in the type of the rows.
+        drift: how far each centre has moved since the last pass (k,), rounded up.
+        others: how far any other centre has moved at most (k,), rounded up.
+        half: half the distance to the next centre (k,), rounded down.
+        norm: the largest |c|².
+        room: working memory for distances, used again by every block.
+    """
+
+    centres: Tensor
+    table: Tensor
+    drift: Tensor
+    others: Tensor
+    half: Tensor
+    norm: float
+    room: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        centres: Tensor,
+        before: Tensor | None,
+        dtype: torch.dtype,
+        room: Tensor | None = None,
+    ) -> Plan:
+        """For centres (k, d) that have moved from `before`, and rows of type `dtype`."""
+        k = len(centres)
+        squares = centres.square().sum(1)
+        table = torch.cat([-2 * centres.T, squares[None], centres.new_ones(1, k)]).to(dtype)
+        if before is None:
+            moved = torch.zeros_like(squares)
+        else:
+            moved = (centres - before).square().sum(1).sqrt()
+        # Bounds are kept in `dtype`: widen every step by more than its rounding.
+        eps = torch.finfo(dtype).eps
+        moved = moved * (1 + 8 * eps) + 2 * eps * squares.max().sqrt()
+        top = torch.topk(moved, min(2, k)).values
+        others = torch.where(moved == top[0], top[-1], top[0])
+        apart = torch.cdist(centres, centres, compute_mode=EXACT).fill_diagonal_(torch.inf)
+        half = (apart.amin(1) / 2 * (1 - 8 * eps)).to(dtype)
+        room = table[:0] if room is None else room
+        norm = float(squares.max())
+        return cls(centres, table, moved.to(dtype), others.to(dtype), half, norm, room)
+
+    def owners(self, x: Tensor) -> Tensor:
+        """Nearest centre (n,) of augmented rows (n, d+2), to the bits the numbers leave."""
+        k, n = len(self.centres), len(x)
+        if k == 1 or not n:
+            return torch.zeros(n, dtype=torch.int64, device=x.device)
+        bits, mask = self._bits(x)
+        return bits.amin(1).bitwise_and_(mask).to(torch.int64)
+
+    def _bits(self, x: Tensor) -> tuple[Tensor, int]:
+        """Squared distances (n, k) as integers that end in the centre's number, and its bits."""
+        k, n = len(self.centres), len(x)
+        if len(self.room) < n:
+            self.room = x.new_empty(n, k)
+        squared = torch.mm(x, self.table, out=self.room[:n])
+        integer = torch.int32 if x.dtype == torch.float32 else torch.int64
+        mask = (1 << (k - 1).bit_length()) - 1
+        numbers = torch.arange(k, dtype=integer, device=x.device)
+        return squared.view(integer).bitwise_and_(~mask).bitwise_or_(numbers), mask
+
+    def owners_of(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
+        """Nearest centre of rows (n, d) in float64, searched in `dtype`, decided in float64."""
+        owner = self.nearest(augmented(rows.to(dtype)), rows)[0]
+        if not rows.numel():
+            return owner
+        far = (rows.abs().amax(1) > FAR * self.centres.abs().max()).nonzero()[:, 0]
+        if len(far):
+            # |x - c|² less |x|² in units of |x|: what is left of it when |x|² itself overflows.
+            size = rows[far].abs().amax(1, keepdim=True)
+            lengths = self.centres.square().sum(1) / size
+            owner[far] = (lengths - 2 * (rows[far] / size) @ self.centres.T).argmin(1)
+        return owner
+
+    def nearest(self, x: Tensor, exact: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Nearest centres of augmented rows, with bounds on distances.
+
+        Arguments:
+            x: augmented rows (n, d+2).
+            exact: the rows (n, d) before they were rounded, by which close decisions are made.
+
+        Returns:
+            The nearest centre (n,), an upper bound on its distance (n,) and a lower bound on that
+            to the next (n,).
+        """
+        k, n = len(self.centres), len(x)
+        if not n:
+            none = torch.zeros(0, dtype=torch.int64, device=x.device)
+            return none, x.new_zeros(0), x.new_zeros(0)
+        if k == 1:
+            squared = (x @ self.table)[:, 0]
+            only = torch.zeros(n, dtype=torch.int64, device=x.device)
+            return only, squared.clamp_min(0).sqrt(), torch.full_like(squared, torch.inf)
+        bits, mask = self._bits(x)
+        first = bits.amin(1)
+        owner = first.bitwise_and(mask).to(torch.int64)
+        bits.scatter_(1, owner[:, None], torch.iinfo(bits.dtype).max)
+        near = first.bitwise_and_(~mask).view(x.dtype)
+        next_ = bits.amin(1).bitwise_and_(~mask).view(x.dtype)
+        eps = torch.finfo(x.dtype).eps
+        coarse = 2 * eps * (mask + 1)
+        error = (x[:, -1] + self.norm) * (4 * eps * math.sqrt(x.shape[1]))
+        # Not by <=, which a NaN (of an overflow) would pass by.
+        apart = next_ - near > next_ * coarse + 2 * error
+        close = apart.logical_not_().nonzero()[:, 0]
+        near = (near * (1 + coarse) + error).clamp_min_(0).sqrt_()
+        next_ = (next_ * (1 - coarse) - error).clamp_min_(0).sqrt_()
+        if len(close):
+            self._decide(x if exact is None else exact, close, owner, near, next_)
+        return owner, near, next_
+
+    def _decide(self, x: Tensor, close: Tensor, owner: Tensor, near: Tensor, next_: Tensor) -> None:
+        """Decide close rows again, by differences in float64."""
+        eps = torch.finfo(near.dtype).eps
+        for part in close.split(max(1, DISTANCES // len(self.centres))):
+            rows = x[part, : self.centres.shape[1]].to(torch.float64)
+            exact = torch.cdist(rows, self.centres, compute_mode=EXACT)
+            values, which = torch.topk(exact, 2, largest=False)
+            # Of equal distances the first centre counts, as argmin would have it.
+            tie = values[:, 0] == values[:, 1]
+            owner[part] = torch.where(tie, exact.argmin(1), which[:, 0])
+            near[part] = (values[:, 0] * (1 + 4 * eps)).to(near.dtype)
+            next_[part] = (values[:, 1] * (1 - 4 * eps)).to(near.dtype)

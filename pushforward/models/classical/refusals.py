@@ -1,0 +1,105 @@
+"""What the classical models refuse before they are fitted, and what they warn of afterwards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, quoted
+from pushforward.core.fitter import Symptom
+from pushforward.core.model import Model
+from pushforward.core.scan import Facts
+from pushforward.core.source import Source
+
+__all__ = [
+    "no_variance",
+    "refuse_conditions",
+    "refuse_large",
+    "refuse_many",
+    "refuse_unsquarable",
+    "whole_number",
+]
+
+SQUARED = 1e-150, 1e150
+"""Ranges between which float64 can square."""
+MOST_SPARE = 4096
+"""Components that may be asked for whatever the number of rows."""
+
+
+def whole_number(name: str, value: object, least: int = 1) -> int:
+    """`value` if it is a whole number of at least `least`; InvalidKind or InvalidValue if not."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidKind(f"{name} must be a whole number, got {value!r}")
+    if value < least:
+        raise InvalidValue(f"{name} must be at least {least}, got {value}")
+    return value
+
+
+def refuse_conditions(model: Model, source: Source) -> None:
+    """InvalidValue if conditions were asked for."""
+    if source.condition_space is not None:
+        raise InvalidValue(
+            f"{type(model).__name__} learns the distribution of x alone, and y was given; "
+            "leave y out, or append it to x as columns"
+        )
+
+
+def refuse_unsquarable(source: Source, facts: Facts) -> None:
+    """BadSource for a column whose deviations float64 cannot square.
+
+    Covariances in its unit would be 0 or infinite.
+    """
+    span = facts.high - facts.low
+    wrong = ((span > 0) & (span < SQUARED[0])) | (span > SQUARED[1])
+    if bool(wrong.any()):
+        first = int(wrong.nonzero()[0])
+        space = source.space
+        names = space.names if space.kind == "points" and space.shape else ()
+        column = f"column {names[first]!r}" if names else f"value {first}"
+        raise BadSource(
+            f"{column} spans {float(span[first]):.3g}, which float64 cannot square; "
+            "choose another unit for it"
+        )
+
+
+def refuse_large(model: Model, source: Source, matrices: int = 1) -> None:
+    """BadSource where d x d matrices of float64 would not fit half the memory."""
+    d, n = source.space.size, len(source)
+    needed = 8.0 * d * d * matrices
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > available / 2:
+        reduce = "reduce the columns first, by PCA(100), say"
+        cure = "is the table transposed?" if n < d else reduce
+        if needed / matrices <= available / 2 and matrices > n:
+            cure = f"there are more components ({matrices:,}) than rows: ask for fewer"
+        elif needed / matrices <= available / 2:
+            cure = "ask for fewer components, or covariance='diagonal'"
+        raise BadSource(
+            f"{type(model).__name__} of {n} rows and {d} columns needs {needed / 1e9:.0f} GB for "
+            f"covariances; {cure}"
+        )
+
+
+def refuse_many(model: str, parts: str, asked: int, rows: int) -> None:
+    """BadSource where far more components are asked for than there are rows.
+
+    They are of no use, and choosing where they start would take for ever.
+    """
+    if asked > max(rows, MOST_SPARE):
+        raise BadSource(
+            f"{model} is asked for more {parts} ({quoted(asked)}) than there are rows ({rows:,}); "
+            "ask for fewer, or bring more data"
+        )
+
+
+def no_variance(still: int, d: int) -> Sequence[Symptom]:
+    """The symptom of data that do not vary in `still` of d directions; none if they vary in all."""
+    if not still:
+        return ()
+    seen = (
+        f"the data do not vary in {still} of {d} directions, where the variance is the least that "
+        "float64 can tell from 0"
+    )
+    advice = "drop constant columns and those that follow from others"
+    advice = f"{advice}: densities are arbitrary there"
+    return (Symptom("no variance", seen, advice),)

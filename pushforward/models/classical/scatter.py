@@ -1,0 +1,79 @@
+"""Mergeable sums of rows: what means and covariances are computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Scatter", "WeightedRows"]
+
+BLAS_COLUMNS = 8
+"""Below this many columns calling BLAS costs more than the half of the products it saves."""
+
+
+@dataclass
+class Scatter:
+    """Sums over weighted rows about a common origin o.
+
+    With o near the mean nothing cancels, however far the data lie from 0. Merging adds in place.
+
+    Arguments:
+        count: Σ w, ().
+        total: Σ w (x - o), (d,).
+        products: Σ w (x - o)(x - o)ᵀ in the upper triangle, (d, d).
+    """
+
+    count: Tensor
+    total: Tensor
+    products: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor, weights: Tensor | None, origin: Tensor | None) -> Scatter:
+        """Sums over rows x (n, d) in float64; no origin where shifting by it would gain nothing."""
+        x = x.to(torch.float64) if origin is None else torch.sub(x, origin)
+        if weights is None:
+            count = torch.tensor(float(len(x)), dtype=x.dtype, device=x.device)
+            return cls(count, x.sum(0), _products(x))
+        total = weights.to(x.dtype) @ x
+        scaled = x * weights.to(x.dtype).sqrt()[:, None]
+        return cls(weights.sum().to(x.dtype), total, _products(scaled))
+
+    def merge(self, other: Scatter) -> Scatter:
+        """Sums over both sets of rows."""
+        self.count += other.count
+        self.total += other.total
+        self.products += other.products
+        return self
+
+    def moments(self, origin: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Mean (d,) and maximum-likelihood covariance (d, d)."""
+        shift = self.total / self.count
+        upper = self.products.triu()
+        covariance = (upper + upper.triu(1).T) / self.count
+        covariance -= torch.outer(shift, shift)
+        return shift if origin is None else origin + shift, covariance
+
+
+@dataclass
+class WeightedRows:
+    """The rows themselves, for models that need them all: x (n, d) and weights (n,)."""
+
+    x: Tensor
+    weights: Tensor
+
+    def merge(self, other: WeightedRows) -> WeightedRows:
+        """Both sets of rows, one after the other."""
+        return WeightedRows(torch.cat([self.x, other.x]), torch.cat([self.weights, other.weights]))
+
+
+def _products(x: Tensor) -> Tensor:
+    """The upper triangle of xᵀx (d, d); on the CPU by the BLAS routine that does half the work."""
+    if x.is_cuda or x.shape[1] < BLAS_COLUMNS or not len(x):
+        return x.T @ x
+    from scipy.linalg.blas import dsyrk
+
+    # dsyrk reads columns first: for a = xᵀ it returns a aᵀ, whose lower triangle, read by rows,
+    # is the upper one here.
+    return torch.from_numpy(dsyrk(1.0, x.contiguous().numpy().T, lower=1).T)
