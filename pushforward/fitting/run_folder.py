@@ -76,10 +76,9 @@ class RunFolder:
         if state is not None:
             with self.checking_state():
                 check_state(state, {key: value.shape for key, value in model.state_dict().items()})
-            self._check(state, fingerprint, held_out)
-            _check_origin(state, self.origin(model))
-            _check_layout(state, model)
-            with self.checking_state():
+                self._check(state, fingerprint, held_out)
+                _check_origin(state, self.origin(model))
+                _check_layout(state, model)
                 budget.refuse_spent(self._settings.path, int(state["step"]), float(state["seconds"]))
         if self._processes.first:
             self._make(model)

@@ -57,6 +57,19 @@ def test_passes_over_a_stream_are_those_over_its_rows(make: Callable[[], Any]) -
         torch.testing.assert_close(streamed.state_dict()[key], value, rtol=1e-9, atol=1e-9, msg=key)
 
 
+def test_rows_of_a_stream_are_read_anew_at_every_pass() -> None:
+    """They are not kept, as resident rows would be."""
+    begun = [0]
+
+    def counted() -> Iterator[Any]:
+        begun[0] += 1
+        yield from blocks()
+
+    model = pf.GMM(3, start="random").fit(pf.Stream(counted, length=1000), steps=9, tolerance=0.0)
+    assert model.fit_result is not None
+    assert begun[0] >= 9
+
+
 @pytest.mark.parametrize("at", [1, 3])
 def test_passes_over_a_stream_are_resumed_to_the_bit(at: int, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"block": 128, "steps": 6, "tolerance": 0.0, "seed": 2}

@@ -116,7 +116,7 @@ def test_minutes_count_all_sittings(tmp_path: Path) -> None:
         ({"epochs": "many"}, "epochs must be a number, or '+number' when resuming, got 'many'"),
         ({"epochs": "+5"}, "extends a run that is resumed; without resume give the whole budget"),
         ({"batch": 0}, "batch must be above 0, got 0"),
-        ({"batch": 12.5}, "batch must be a whole number, got 12.5"),
+        ({"batch": 12.5}, "batch must be a whole number or None, got 12.5"),
         ({"batch": 10, "accumulate": 3}, "batch must be a multiple of accumulate, got 10 and 3"),
         ({"clip": -1.0}, "clip must be above 0"),
         ({"save_every": 0}, "save_every must be above 0"),
