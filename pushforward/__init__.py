@@ -38,6 +38,7 @@ _HOMES = {
     ],
     "core.capabilities": ["capabilities"],
     "data": ["read", "register_reader", "split"],
+    "experiments": ["Experiment"],
     "fitting": ["Trainer", "EM"],
     "fitting.augment": ["dequantise", "binarise", "flip", "crop", "affine"],
     "latent.paths": ["interpolate"],

@@ -1,25 +1,28 @@
-"""The configuration of a fit: defaults < TOML file < environment (PUSHFORWARD_*) < flags, printed and stored.
+"""The configuration of a fit: defaults < file < environment (PUSHFORWARD_*) < flags.
 
-`config.toml` in a run folder holds every setting with the value it had, and `--config` reads it again.
+The file is TOML, or the `run.json` of a run, which holds every setting with the value it had.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pushforward.cli.flags import Flag, as_text
 from pushforward.core.errors import BadRun, BadSource, InvalidValue, suggestion
 from pushforward.core.folders import read_file
 
-__all__ = ["SECTIONS", "Config", "resolve", "read_toml", "to_toml"]
+if TYPE_CHECKING:
+    from pushforward.core.manifest import Manifest
+
+__all__ = ["SECTIONS", "Config", "lines_of", "read_settings", "resolve"]
 
 MOST_TOML = 1 << 24
+NAME = "run.json"
 SECTIONS = ("hyperparameters", "fitting", "data")
 
 
@@ -62,6 +65,17 @@ class Config:
         return {"model": self.model, "source": self.source, **{s: dict(getattr(self, s)) for s in SECTIONS}}
 
 
+def lines_of(manifest: Manifest, budget: Mapping[str, float]) -> list[tuple[str, str]]:
+    """The settings of a run to print, with a new budget in place of its own if there is one."""
+    from pushforward.experiments.sections import sections
+    from pushforward.fitting.budget import BUDGETS
+
+    content = sections(manifest)
+    fitting = {k: v for k, v in content["fitting"].items() if not (budget and k in BUDGETS)} | dict(budget)
+    config = Config(manifest.model, content.get("source", ""), content["hyperparameters"], fitting, content["data"])
+    return config.lines()
+
+
 def resolve(
     model: str,
     source: str,
@@ -87,48 +101,32 @@ def resolve(
     return Config(model, source, **by_section, origins=origins)
 
 
-def read_toml(path: str | Path) -> dict[str, Any]:
-    """The content of a TOML file; BadSource if it is missing or not TOML."""
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """The settings in a TOML file, or those of a run: its folder or its run.json. BadSource for anything else."""
     found = Path(path)
     try:
         if not found.exists():
-            raise BadSource(f"{path}: no such config file; expected a TOML file such as the config.toml of a run")
+            raise BadSource(f"{path}: no such config file; expected a TOML file, or the run.json of a run")
+        if found.is_dir() or found.name == NAME:
+            return _of_run(found if found.is_dir() else found.parent)
         return tomllib.loads(read_file(found, MOST_TOML).decode())
     except BadRun as error:
-        raise BadSource(f"{error}; see the config.toml of any run for the form") from error
+        raise BadSource(f"{error}; pass a TOML file, or the run.json of a run") from error
     except BadSource:
         raise
     except (OSError, ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise BadSource(f"{path}: cannot be read as TOML ({reason}); see the config.toml of any run for the form") from error
+        raise BadSource(f"{path}: cannot be read as TOML ({reason}); write lines such as epochs = 20") from error
 
 
-def stored(folder: Path) -> dict[str, Any]:
-    """The config.toml of a run folder; BadRun where it is damaged."""
-    try:
-        return read_toml(folder / "config.toml")
-    except BadSource as error:
-        raise BadRun(f"{error}") from error
+def _of_run(folder: Path) -> dict[str, Any]:
+    from pushforward.core.manifest import Manifest
+    from pushforward.experiments.sections import sections
 
-
-def to_toml(config: Config, command: str = "") -> str:
-    """The text of config.toml. Settings that are not set are left out."""
-    lines = [f"# {line}" for line in command.splitlines()]
-    lines += [f"model = {_toml(config.model)}", f"source = {_toml(config.source)}"]
-    for section in SECTIONS:
-        content = {k: v for k, v in getattr(config, section).items() if v is not None}
-        lines += ["", f"[{section}]", *(f"{k} = {_toml(v)}" for k, v in content.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_toml(v) for v in value) + "]"
-    if isinstance(value, (int, float)):
-        return repr(value)
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    manifest = Manifest.read(folder)
+    if manifest is None:
+        raise BadRun(f"{folder} holds no run.json")
+    return {**sections(manifest), "of a run": True}
 
 
 def _plain(default: Any) -> Any:
@@ -143,6 +141,8 @@ def _plain(default: Any) -> Any:
 def _from_file(content: Mapping[str, Any], known: Mapping[str, Flag]) -> dict[str, Any]:
     """Values by name, from sections or from the top."""
     found: dict[str, Any] = {}
+    if content.get("of a run"):  # settings of fitters and readers that no flag has are passed over
+        return {n: v for s in SECTIONS for n, v in content[s].items() if n in known and known[n].section == s}
     for key, value in content.items():
         if key in ("model", "source"):
             continue

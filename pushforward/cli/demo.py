@@ -102,14 +102,13 @@ def _typed(key: str, value: Any) -> list[str]:
 
 def _measure_and_draw(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Path]]:
     """Records on the rows set aside, dequantised alike for all, and the four images."""
-    from pushforward.cli.measure import described
+    from pushforward.experiments.measure import described
     from pushforward.metrics.preparation import prepared
     from pushforward.recipes import digits
 
     opened = {name: runs.open_run(folder / name) for name in MODELS}
     run = opened["vae"]
-    config = run.needed_config("the demo cannot go on")
-    parts = runs.divide(config, runs.read_source(config))
+    parts = run.parts()
     assert parts.held_out is not None
     test = prepared(run.model, parts.held_out).x
     shown = {_name(name, r.model): r.model for name, r in opened.items()}

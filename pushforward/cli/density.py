@@ -31,7 +31,7 @@ def density(
 
     Rows that miss a value have the density of the values that they have, and no rank.
     """
-    from pushforward.cli.measure import densities
+    from pushforward.experiments.measure import densities
 
     for name, value in (("--top", top), ("--draws", draws)):
         if value is not None and value < 1:

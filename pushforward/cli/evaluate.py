@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pushforward.cli import runs
 from pushforward.cli.console import Voice, stdout
 from pushforward.cli.help import single
-from pushforward.cli.runs import Run
-from pushforward.cli.tables import tabular
+from pushforward.cli.records import table
+from pushforward.cli.tables import tabular, typed
 from pushforward.core.errors import BadRun, InvalidValue, suggestion
 
-__all__ = ["command", "compare"]
+if TYPE_CHECKING:
+    from pushforward.core.source import Source
+    from pushforward.experiments import OpenedRun
 
-SAMPLED = ("fid", "kid", "prdc")
-"""What is measured of samples."""
+__all__ = ["command"]
 
 _HEADINGS = {
     "log_prob": "log-density", "elbo": "ELBO", "iwae": "IW bound", "squared_error": "squared error",
@@ -29,10 +29,13 @@ _HEADINGS = {
 def evaluate(
     folders: Annotated[list[str], typer.Argument(metavar="RUN [RUN...]", help="run folders", show_default=False)],
     data: Annotated[str | None, typer.Option("--data", help="rows to measure on, instead of those set aside when fitting")] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="where the rows of the runs lie, if not where they say; they must be the same")
+    ] = None,
     draws: Annotated[
         int, typer.Option("--draws", help="posterior draws a row of the importance-weighted bound; 0 for the ELBO alone")
     ] = 100,
-    rows: Annotated[int, typer.Option("--rows", help="at most this many rows")] = runs.MEASURED_ROWS,
+    rows: Annotated[int, typer.Option("--rows", help="at most this many rows")] = 10_000,
     also: Annotated[
         str,
         typer.Option("--also", help="costlier estimates for latent-variable models, commas between: naive, ais, bdmc", show_default=False),
@@ -54,24 +57,29 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="one record a line, as JSON")] = False,
 ) -> None:
     """Measure runs on the same held-out rows: log-density or bounds on it (nats), reconstruction error, samples, with standard errors."""
-    from pushforward.cli.measure import Annealing, estimates, records
+    from pushforward.experiments import open_run
+    from pushforward.experiments.measure import Annealing, estimates, records, refuse_unlike
+    from pushforward.experiments.opened import read_like
+    from pushforward.experiments.sample import of_run
 
     if min(rows, few, temperatures, chains) < 1 or draws < 0:
         raise InvalidValue(
             "--draws must not be negative; --rows, --few, --temperatures and --chains at least 1; "
             f"got {draws}, {rows}, {few}, {temperatures} and {chains}"
         )
+    if data is not None and source is not None:
+        raise InvalidValue("--data gives other rows to measure on, --source says where the runs' own lie; give one of them")
     voice, wanted = Voice(quiet, json), _estimators(also)
-    opened = [runs.open_run(folder, device) for folder in folders]
+    opened = [open_run(folder, device) for folder in folders]
     measured, costly, held = [], [], []
     for run in opened:
-        held_out = runs.read_like(run, data) if data else _held_out(run)
+        held_out = read_like(run, data, table=typed()) if data else _held_out(run, source)
         held.append(held_out)
-        measured.append([_of(r, run) for r in records(run, held_out, draws=draws, most=rows)])
+        measured.append([of_run(r, run) for r in records(run, held_out, draws=draws, most=rows)])
         found = estimates(run, held_out, wanted, Annealing(temperatures, chains, few), lambda what: _progress(voice, what))
-        costly.append([_of(r, run) for r in found])
-    compare(opened, measured)
-    compare(opened, [[r for r in found if r.quantity != "bdmc"] for found in costly])  # bdmc simulates rows of its own for each model
+        costly.append([of_run(r, run) for r in found])
+    refuse_unlike(opened, measured)
+    refuse_unlike(opened, [[r for r in found if r.quantity != "bdmc"] for found in costly])  # bdmc simulates rows of its own for each
     if json:
         for record in (r for pair in zip(measured, costly) for found in pair for r in found):
             voice.result(record.as_dict())
@@ -95,28 +103,15 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _samples(name: str, drawing: Sequence[tuple[Run, Any]], most: int, voice: Voice) -> None:
+def _samples(name: str, sampling: Sequence[tuple[OpenedRun, Source]], most: int, voice: Voice) -> None:
     """As many samples of each run as there are rows, beside the rows, in one feature space that the rows themselves define."""
-    from pushforward.cli.measure import described
-    from pushforward.cli.samples import drawn, measured, numbers, table
-    from pushforward.core.random import derive
-    from pushforward.metrics.feature_names import named
+    from pushforward.experiments.measure import refuse_unlike
+    from pushforward.experiments.sample import beside_data
 
-    if not drawing:
+    if not sampling:
         raise InvalidValue("none of these runs has a density, a bound, reconstructions or samples to measure")
-    found, sets = [], []
-    for run, source in drawing:
-        batch, folder = runs.rows_of(source, min(most, len(source))), str(run.folder)
-        y = batch.y if run.model.condition_space is not None else None
-        real = numbers(folder, batch.x, source.space, described(source), batch.y)
-        x = drawn(run, len(real.x), y, derive(0, "draws"))
-        sets.append(numbers(folder, x, run.model.fitted_space(), f"{len(x)} draws of {folder}", y))
-        low, high = real.ends
-        space = named(name, real.x, real.labels, low=low, high=high, device=run.model.device, rng=0)
-        columns = real.names if name in ("raw", "scaled") else ()
-        (records,) = measured(space, real, sets[-1:], None, SAMPLED, False, columns, 0, voice)
-        found.append([_of(r, run) for r in records])
-    compare([run for run, _ in drawing], found)
+    found, sets = zip(*(beside_data(name, run, source, most, voice.warn) for run, source in sampling))
+    refuse_unlike([run for run, _ in sampling], found)
     if voice.as_json:
         for record in (r for records in found for r in records):
             voice.result(record.as_dict())
@@ -127,7 +122,7 @@ def _samples(name: str, drawing: Sequence[tuple[Run, Any]], most: int, voice: Vo
 
 def _estimators(text: str) -> list[str]:
     """The names in --also; InvalidValue for one that is not known."""
-    from pushforward.cli.measure import ESTIMATORS
+    from pushforward.experiments.measure import ESTIMATORS
 
     names = _words(text)
     for name in names:
@@ -143,37 +138,15 @@ def _progress(voice: Voice, what: str) -> Any:
     return (lambda event: None) if voice.quiet or voice.as_json else Counted(voice, what)
 
 
-def _held_out(run: Run) -> Any:
-    """The rows that were set aside when the run was fitted."""
-    config = run.needed_config("which rows it has not seen is not known; pass --data FILE")
-    held_out = runs.divide(config, runs.read_source(config)).held_out
+def _held_out(run: OpenedRun, source: str | None) -> Source:
+    """The rows that were held out when the run was fitted."""
+    held_out = run.parts(source, **typed()).held_out
     if held_out is None:
         raise BadRun(f"{run.folder} was fitted on all its rows (--held-out 0); pass rows it has not seen: --data FILE")
     return held_out
 
 
-def _of(record: Any, run: Run) -> Any:
-    """The record with the run's name in its details."""
-    from dataclasses import replace
-
-    return replace(record, details={**record.details, "model": run.name, "run": str(run.folder)})
-
-
-def compare(opened: Sequence[Run], measured: Sequence[Sequence[Any]]) -> None:
-    """Refuse to put unlike records side by side: every quantity must be measured the same way on the same rows."""
-    from pushforward.core.records import unlike
-
-    first: dict[str, tuple[Run, Any]] = {}
-    for run, found in zip(opened, measured):
-        for record in found:
-            other, known = first.setdefault(record.quantity_family, (run, record))
-            try:
-                unlike(known, record)
-            except InvalidValue as error:
-                raise InvalidValue(f"{other.folder} and {run.folder}: {error}; evaluate them apart, or on the same --data") from error
-
-
-def _print(opened: Sequence[Run], measured: Sequence[Sequence[Any]], voice: Voice) -> None:
+def _print(opened: Sequence[OpenedRun], measured: Sequence[Sequence[Any]], voice: Voice) -> None:
     from rich import box
     from rich.table import Table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
 from pushforward.core.errors import InvalidValue, PushforwardError
+
+if TYPE_CHECKING:
+    from pushforward.experiments import OpenedRun
 
 __all__ = ["command"]
 
@@ -54,7 +57,7 @@ def command() -> Any:
 
 
 def _drawn(
-    opened: runs.Run, voice: Voice, x: list[Any], times: list[str], chosen: list[int], codes: int, axes: str | None
+    opened: OpenedRun, voice: Voice, x: list[Any], times: list[str], chosen: list[int], codes: int, axes: str | None
 ) -> tuple[Any, Iterator[Any], int]:
     """The strip, the film's frames, and how many colours they need."""
     import torch
@@ -100,11 +103,10 @@ def _axes(space: Any, given: str | None) -> tuple[int, int]:
     return found[0], found[1]
 
 
-def _data(opened: runs.Run, voice: Voice) -> Any:
+def _data(opened: OpenedRun, voice: Voice) -> Any:
     """Rows the model was fitted on, where they can be found."""
     try:
-        config = opened.needed_config("there is no telling which rows it was fitted on")
-        return runs.rows_of(runs.read_source(config), ROWS).x
+        return runs.rows_of(opened.rows("there is no telling which rows these were"), ROWS).x
     except PushforwardError as error:
         voice.say(f"drawn without rows: {error}")
         return None

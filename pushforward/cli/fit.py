@@ -9,29 +9,33 @@ import dataclasses
 import inspect
 import os
 import shlex
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pushforward.cli import config as configs
 from pushforward.cli import flags as all_flags
-from pushforward.cli import runs
 from pushforward.cli.config import Config
 from pushforward.cli.console import Voice, first_process
 from pushforward.cli.flags import Flag
 from pushforward.cli.help import SETTINGS, Group, single
 from pushforward.cli.progress import display
-from pushforward.core.errors import BadRun, Interrupted, InvalidValue, suggestion
-from pushforward.core.folders import check_place, new_run
+from pushforward.core.errors import InvalidValue, suggestion
+from pushforward.core.folders import check_place
+
+if TYPE_CHECKING:
+    from pushforward.core.model import Model
+    from pushforward.experiments import Experiment, Outcome
 
 __all__ = ["command", "fit"]
 
+NOT_READ = ("held_out", "split_seed", "dequantise", "label")
+"""Settings of the data that are not arguments of `read`."""
 _UsageError: Any = typer.BadParameter.__mro__[1]
-_EPILOG = "Settings: defaults < --config file < environment (PUSHFORWARD_EPOCHS, ...) < flags; all are stored in config.toml."
+_EPILOG = "Settings: defaults < --config file < environment (PUSHFORWARD_EPOCHS, ...) < flags; all are stored in run.json."
 
 
 def catalogue() -> Mapping[str, tuple[str, str]]:
@@ -82,7 +86,7 @@ def arranged(args: list[str]) -> list[str]:
         return [args[place], *args[:place], *args[place + 1 :]]
     named = next((b if a == "--config" else a.partition("=")[2] for a, b in zip(args, [*args[1:], ""]) if a.startswith("--config")), "")
     if named:
-        return [str(configs.read_toml(named).get("model", "?")), *args]
+        return [str(configs.read_settings(named).get("model", "?")), *args]
     return args if "--help" not in args else ["--help"]
 
 
@@ -144,7 +148,9 @@ _OWN: dict[str, tuple[Any, Any]] = {
     ),
     "overwrite": (Annotated[bool, typer.Option("--overwrite", help="replace the run folder if it is there", rich_help_panel=_RUN)], False),
     "config": (
-        Annotated[str | None, typer.Option("--config", help="a TOML file of settings, e.g. a run's config.toml", rich_help_panel=_RUN)],
+        Annotated[
+            str | None, typer.Option("--config", help="a TOML file of settings, or a run whose settings to take", rich_help_panel=_RUN)
+        ],
         None,
     ),
     "set_": (
@@ -185,51 +191,77 @@ def fit(
     name: str, source: str | None, flags: Sequence[Flag], given: Mapping[str, Any], *, command: str, config: str | None = None,
     set_: Sequence[str] | None = None, run: str | None = None, quiet: bool = False, json: bool = False, overwrite: bool = False,
 ) -> None:  # fmt: skip
-    """Resolve the configuration, read the data, fit, and leave a run folder."""
-    from pushforward.core.learner import Learner
+    """Resolve the configuration, make an experiment of it, run it, and say what came of it."""
     from pushforward.core.registry import model_class
+    from pushforward.data.reading import absolute
+    from pushforward.experiments.resuming import built
 
     voice = Voice(quiet, json)
-    file = configs.read_toml(config) if config else {}
+    file = configs.read_settings(config) if config else {}
     if file.get("model", name) != name:
         raise InvalidValue(f"{config} is the configuration of a {file['model']}, not of a {name}; leave the model out, or the file")
     source = source or os.environ.get("PUSHFORWARD_SOURCE") or file.get("source")
     if source is None:
         raise InvalidValue(f"expected a source to learn from, got none; write pushforward fit {name} digits, say")
-    settled = configs.resolve(name, _absolute(str(source)), flags, given=given, sets=set_ or (), file=file)
-    cls = model_class(name)
-    model = runs.built(cls, settled)
-    model.command = command
+    settled = configs.resolve(name, absolute(str(source)), flags, given=given, sets=set_ or (), file=file)
+    model = built(name, model_class(name), settled.hyperparameters)
     folder = folder_for(name, str(source), run or os.environ.get("PUSHFORWARD_RUN"), overwrite)
-    rows = runs.read_source(settled)
-    settled = settle(settled, model, rows)
-    show(voice, settled, folder, rows)
-    work = fit_learner if isinstance(model, Learner) else fit_classical
-    work(voice, model, settled, rows, folder, command=command, overwrite=overwrite)
+    experiment = experiment_of(model, settled, command)
+    rows = experiment.read()
+    if settled.data.get("dequantise") is None:
+        settled = settled.with_values("data", dequantise=model.dequantises(rows.space))
+        experiment = dataclasses.replace(experiment, dequantise=settled.data["dequantise"])
+    show(voice, settled.lines(), folder, rows)
+    if settled.data["dequantise"] and "dequantise" not in settled.origins and not hasattr(model, "phases"):
+        voice.say("integer levels: U(-1/2, 1/2) is added, so that the density is per unit (--no-dequantise leaves them)")
+    with display(voice) as drawn, announced(folder):
+        outcome = experiment.run(folder, overwrite=overwrite, listeners=[drawn], rows=rows)
+    tell(voice, outcome)
+
+
+def experiment_of(model: Model, config: Config, command: str) -> Experiment:
+    """The experiment that a configuration describes."""
+    from pushforward.experiments import Experiment
+
+    reading = {k: v for k, v in config.data.items() if k not in NOT_READ and v not in (None, [], ())}
+    fitting = dict(config.fitting)
+    start = fitting.pop("start", None)
+    trained = hasattr(model, "phases")
+    fitting = trainer_settings(model, fitting) if trained else {k: v for k, v in fitting.items() if v is not None}
+    return Experiment(
+        model, config.source, y=config.data.get("label"), reading=reading, held_out=config.data.get("held_out") or 0,
+        split_seed=int(config.data.get("split_seed") or 0), dequantise=config.data.get("dequantise"), fitter=fitting, start=start,
+        command=command,
+    )  # fmt: skip
 
 
 def folder_for(name: str, source: str, given: str | None, overwrite: bool) -> Path:
     """The run folder, checked before anything is read; processes launched by this one are told of it."""
+    from pushforward.experiments.experiment import default_folder
+
     if given is None and "TORCHELASTIC_RUN_ID" in os.environ:
         raise InvalidValue(
             "several processes need one folder; torchrun would take --run for a flag of its own, so set PUSHFORWARD_RUN=FOLDER"
         )
-    folder = Path(given) if given else runs.default_folder(name, source)
+    folder = Path(given) if given else default_folder(name, source)
     if first_process():
         check_place(folder, overwrite=overwrite)
     return folder
 
 
-def settle(config: Config, model: Any, source: Any) -> Config:
-    """Record what was left open: whether the model dequantises these data."""
-    if config.data.get("dequantise") is not None:
-        return config
-    return config.with_values("data", dequantise=model.dequantises(source.space))
+@contextmanager
+def announced(folder: Path) -> Iterator[None]:
+    """Within: processes that are launched with this command line write to the same folder."""
+    os.environ["PUSHFORWARD_RUN"] = str(folder)
+    try:
+        yield
+    finally:
+        os.environ.pop("PUSHFORWARD_RUN", None)
 
 
-def show(voice: Voice, config: Config, folder: Path, source: Any) -> None:
+def show(voice: Voice, lines: Sequence[tuple[str, str]], folder: Path, source: Any) -> None:
     """Print the configuration and what it is applied to."""
-    for heading, text in [*config.lines(), ("space", str(source.space)), ("run", str(folder))]:
+    for heading, text in [*lines, ("space", str(source.space)), ("run", str(folder))]:
         if text:
             voice.say(f"{heading:<16} {text}")
     if source.space.kind == "points":  # of what is left out of images there has been a warning
@@ -237,104 +269,9 @@ def show(voice: Voice, config: Config, folder: Path, source: Any) -> None:
             voice.say(f"{'note':<16} {note}")
 
 
-def fit_classical(
-    voice: Voice, model: Any, config: Config, source: Any, folder: Path, *, command: str, overwrite: bool, **resumed: Any
-) -> None:
-    """A model with a fitter of its own: EM writes the run folder as it goes; after any other the model is saved whole."""
-    from pushforward.fitting.em import EM
-
-    parts = runs.divide(config, source)
-    if config.data.get("dequantise") and "dequantise" not in config.origins:
-        voice.say("integer levels: U(-1/2, 1/2) is added, so that the density is per unit (--no-dequantise leaves them)")
-    fitter = configured(model.default_fitter(), config)
-    began = time.monotonic()
-    if not isinstance(fitter, EM):
-        fit_at_once(voice, model, fitter, config, parts, folder, command=command, overwrite=overwrite)
-        return
-    where = resumed or {"run": folder, "overwrite": overwrite}
-    with display(voice) as drawn:
-        fitter = dataclasses.replace(fitter, **where, documents={"config.toml": configs.to_toml(config, command)}, listeners=[drawn])
-        try:
-            model.fit(parts.train, by=fitter, dequantise=config.data.get("dequantise"))
-        except Interrupted as stopped:
-            if stopped.saved and first_process():
-                stop_interrupted(voice, folder)
-            raise
-    if not first_process():
-        return
-    if model.fit_result.reason == "interrupted":
-        stop_interrupted(voice, folder)
-    leave(voice, folder, folder, model, config, parts, seconds=time.monotonic() - began, command=command)
-
-
-def fit_at_once(voice: Voice, model: Any, fitter: Any, config: Config, parts: Any, folder: Path, *, command: str, overwrite: bool) -> None:
-    """A model by a fitter that writes nothing itself."""
-    from pushforward.core.storage import describe, write_tensors, write_text
-
-    began = time.monotonic()
-    with display(voice):
-        model.fit(parts.train, by=fitter, dequantise=config.data.get("dequantise"))
-    if not first_process():
-        return
-    with new_run(folder, overwrite=overwrite) as part:
-        write_tensors(part / "model.safetensors", model.tensors())
-        describe(model, part)
-        write_text(part / "config.toml", configs.to_toml(config, command))
-        leave(voice, part, folder, model, config, parts, seconds=time.monotonic() - began, command=command)
-
-
-def stop_interrupted(voice: Voice, folder: Path) -> None:
-    """Say how to go on, and exit as interrupted programs do."""
-    voice.warn(f"interrupted; all is saved. Continue with: pushforward resume {shlex.quote(str(folder))}")
-    raise typer.Exit(130)
-
-
-def fit_learner(
-    voice: Voice, model: Any, config: Config, source: Any, folder: Path, *, command: str, overwrite: bool, **resumed: Any
-) -> None:
-    """A model that learns by gradients: the Trainer writes the run folder as it goes."""
-    from pushforward.fitting.trainer import Trainer
-
-    parts = runs.divide(config, source)
-    settings = trainer_settings(model, config)
-    if "resume" not in resumed:
-        settings.update(run=folder, overwrite=overwrite)
-    else:
-        settings.pop("start", None)  # the checkpoint has long been further
-    os.environ["PUSHFORWARD_RUN"] = str(folder)
-    began = time.monotonic()
-    try:
-        with hushed(), display(voice) as drawn:
-            settings["held_out"] = settings.pop("chosen_by", None) or parts.held_out
-            documents = {"config.toml": configs.to_toml(config, command)}
-            trainer = Trainer(**{**settings, **resumed}, documents=documents, listeners=[drawn])
-            model.fit(parts.train, by=trainer, dequantise=config.data.get("dequantise"))
-    finally:
-        os.environ.pop("PUSHFORWARD_RUN", None)
-    if not first_process():
-        return
-    if model.fit_result.reason == "interrupted":
-        stop_interrupted(voice, folder)
-    leave(voice, folder, folder, model, config, parts, seconds=time.monotonic() - began, command=command)
-
-
-@contextmanager
-def hushed() -> Iterator[None]:
-    """What Lightning Fabric says to its developers is not for the user."""
-    import logging
-    import warnings
-
-    import lightning_fabric  # noqa: F401 - sets its level when it is imported
-
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"lightning_fabric(\.|$)")
-        yield
-
-
-def trainer_settings(model: Any, config: Config) -> dict[str, Any]:
-    """The Trainer's arguments for a configuration."""
-    given = {k: v for k, v in config.fitting.items() if v is not None}
+def trainer_settings(model: Model, fitting: Mapping[str, Any]) -> dict[str, Any]:
+    """The Trainer's arguments for the texts of flags."""
+    given = dict(fitting)
     given["optimizers"] = by_phase(given.pop("optimizer", []), model, "--optimizer")
     schedule = given.pop("schedule", None) or ["constant"]
     given["schedule"] = by_phase(schedule, model, "--schedule") if len(schedule) > 1 or _phase_of(schedule[0]) else schedule[0]
@@ -342,11 +279,6 @@ def trainer_settings(model: Any, config: Config) -> dict[str, Any]:
     if ":" in accelerator:
         given["accelerator"], _, index = accelerator.partition(":")
         given["devices"] = f"{index},"
-    start = given.pop("start", None)
-    if start is not None:
-        given["start"] = runs.open_run(start).model
-    if given.get("keep_best") or given.get("patience"):
-        given["chosen_by"] = 0.1
     return given
 
 
@@ -355,9 +287,9 @@ def _phase_of(text: str) -> str:
     return name.strip() if equals and "(" not in name else ""
 
 
-def by_phase(texts: Sequence[str], model: Any, flag: str) -> dict[str, str]:
+def by_phase(texts: Sequence[str], model: Model, flag: str) -> dict[str, str]:
     """{'critic': 'adam(rate=1e-4)'} from 'critic=adam(rate=1e-4)'; a text without a phase is for all of them."""
-    names = [phase.name for phase in model.phases()]
+    names = [phase.name for phase in model.phases()]  # type: ignore[operator,union-attr]
     found: dict[str, str] = {}
     for text in texts:
         phase = _phase_of(text)
@@ -367,45 +299,23 @@ def by_phase(texts: Sequence[str], model: Any, flag: str) -> dict[str, str]:
     return found
 
 
-def configured(fitter: Any, config: Config) -> Any:
-    """The model's own fitter with the configuration's settings."""
-    if not dataclasses.is_dataclass(fitter):
-        return fitter
-    known = {f.name for f in dataclasses.fields(fitter) if f.init}
-    return dataclasses.replace(fitter, **{k: v for k, v in config.fitting.items() if k in known and v is not None})  # type: ignore[type-var]
-
-
-# ------------------------------------------------------------------------------------------------ leaving
-
-
-def leave(voice: Voice, part: Path, folder: Path, model: Any, config: Config, parts: Any, *, seconds: float, command: str) -> None:
-    """Images, the model card, and what to do next."""
-    from pushforward.cli.card import write_card
-    from pushforward.cli.images import leave_images
-    from pushforward.cli.measure import records
+def tell(voice: Voice, outcome: Outcome) -> None:
+    """What came of a fit, and what to do next; an interrupted one exits as interrupted programs do."""
     from pushforward.cli.progress import duration
 
-    if not (part / "model.json").is_file():
-        raise BadRun(f"the run folder {folder} was removed or renamed while the fit was writing to it; fit again, to another folder")
-    run = runs.Run(part, model, config)
-    found = records(run, parts.held_out, draws=0) if parts.held_out is not None else []
-    leave_images(run, parts)
-    write_card(run, folder, parts, found, command)
-    voice.say(f"fitted on {len(parts.train):,} rows in {duration(seconds)}" + "".join(f"; held out: {r}" for r in found))
-    quoted = shlex.quote(str(folder))
-    voice.say(f"next: pushforward sample {quoted}" if hasattr(model, "sample") else f"next: pushforward encode {quoted} FILE")
+    if not first_process():
+        return
+    run, parts = outcome.run, outcome.parts
+    quoted = shlex.quote(str(run.folder))
+    if outcome.interrupted:
+        voice.warn(f"interrupted; all is saved. Continue with: pushforward resume {quoted}")
+        raise typer.Exit(130)
+    records = "".join(f"; held out: {r}" for r in outcome.records)
+    voice.say(f"fitted on {len(parts.train):,} rows in {duration(outcome.seconds)}{records}")
+    voice.say(f"next: pushforward sample {quoted}" if hasattr(run.model, "sample") else f"next: pushforward encode {quoted} FILE")
     if parts.held_out is not None:
         voice.say(f"      pushforward evaluate {quoted}")
-    content = {"event": "result", "run": str(folder), "seconds": round(seconds, 3), "records": [r.as_dict() for r in found]}
-    voice.result(content, str(folder))
-
-
-def _absolute(source: str) -> str:
-    """A path that holds from anywhere; names stay names."""
-    path = Path(source).expanduser()
-    ending = "/" if source.endswith("/") else ""
-    if not path.exists():
-        return str(path.absolute()) if any(c in source for c in "*?[") else source
-    # A link's own name tells what kind of file it is: DVC and git-annex keep what it leads to under a digest.
-    whole = path.resolve() if path.name in ("", "..") else path.parent.resolve() / path.name
-    return f"{whole}{ending}"
+    content = {
+        "event": "result", "run": str(run.folder), "seconds": round(outcome.seconds, 3), "records": [r.as_dict() for r in outcome.records],
+    }  # fmt: skip
+    voice.result(content, str(run.folder))

@@ -10,7 +10,7 @@ import typer
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
-from pushforward.cli.tables import settings, tabular
+from pushforward.cli.tables import tabular, typed
 from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, PushforwardError, suggestion
 
 __all__ = ["command", "KINDS"]
@@ -203,10 +203,10 @@ def _rows(opened: Any, voice: Voice, data: str | None, kind: str | None, label: 
     from pushforward.data.reading import asked_conditions
 
     try:
-        file = data or opened.needed_config("there is no telling which rows it was fitted on").source
+        file = data or opened.source("there is no telling which rows these were")
         if kind == "direction" and opened.model.condition_space is None:
-            stored = settings(file, opened.config.data if opened.config else None)
-            source = read(file, like=opened.model, **asked_conditions(label or "auto"), **stored)
+            table = runs.table_settings(file, opened, typed())
+            source = read(file, like=opened.model, **asked_conditions(label or "auto"), **table)
         else:
             source = runs.read_like(opened, file, label)
         batch = runs.rows_of(source, ROWS)

@@ -27,7 +27,7 @@ def deliver(voice: Voice, x: Any, space: Space, out: str | None, default: Path, 
     if out is not None:
         path = write(x, space, out, **beside)
     else:
-        from pushforward.cli.images import write_over
+        from pushforward.experiments.images import write_over
 
         if None not in space.shape:
             path = default.with_name(default.name + (".png" if space.kind == "images" else ".gif"))

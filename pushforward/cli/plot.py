@@ -9,7 +9,7 @@ import typer
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
-from pushforward.cli.tables import settings, tabular
+from pushforward.cli.tables import tabular, typed
 from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, PushforwardError, suggestion
 
 __all__ = ["command", "KINDS"]
@@ -145,19 +145,19 @@ def _rows(opened: Any, voice: Voice, data: str | None, kind: str, label: str | N
         if data is not None:
             source = runs.read_like(opened, data, asked)
         else:
-            config = opened.needed_config("there is no telling which rows it was fitted on")
-            if asked is not None or opened.model.condition_space is not None:
-                source = runs.read_like(opened, config.source, asked)
+            file = opened.source("there is no telling which rows these were")
+            if asked is not None or opened.conditional:
+                source = runs.read_like(opened, file, asked)
             else:
-                source = runs.read_source(config)
+                source = opened.rows("there is no telling which rows these were", **typed())
         batch = runs.rows_of(source, ROWS)
         if asked is not None and batch.y is None:
             from pushforward.data import read
             from pushforward.data.reading import asked_conditions
 
             conditions = asked_conditions(asked)
-            file = data or opened.needed_config("there is no telling which rows it was fitted on").source
-            source = read(file, like=opened.model, **conditions, **settings(file, opened.config.data if opened.config else None))
+            file = data or opened.source("there is no telling which rows these were")
+            source = read(file, like=opened.model, **conditions, **runs.table_settings(file, opened, typed()))
             batch = runs.rows_of(source, ROWS)
         return _Labelled(batch.x, batch.y, source.condition_space)
     except PushforwardError as error:

@@ -62,7 +62,7 @@ def project(
 
         voice.say(f"{len(back)} restored observations written to {write(back, model.fitted_space(), restored)}")
     elif model.fitted_space().kind == "images":
-        from pushforward.cli.images import write_pairs
+        from pushforward.experiments.images import write_pairs
 
         path = opened.folder / "images" / f"projections-{re.sub(r'[^a-zA-Z0-9_-]+', '-', Path(file).name)}.png"
         path.parent.mkdir(exist_ok=True)

@@ -55,7 +55,7 @@ def reconstruct(
     x = torch.cat(parts)
     voice.say(f"squared error per observation {float(torch.cat(errors).mean()):.6g}, {len(x)} rows")
     if grid:
-        from pushforward.cli.images import write_pairs
+        from pushforward.experiments.images import write_pairs
 
         path = opened.folder / "images" / f"reconstructions-{re.sub(r'[^a-zA-Z0-9_-]+', '-', Path(file).name)}.png"
         write_pairs(torch.cat(originals)[:SHOWN], x[:SHOWN], space, path)

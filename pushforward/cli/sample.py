@@ -11,7 +11,7 @@ from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
 from pushforward.cli.outputs import check_out, deliver
-from pushforward.cli.tables import settings, tabular
+from pushforward.cli.tables import tabular, typed
 from pushforward.core.errors import InvalidValue, suggestion
 
 __all__ = ["command", "conditions"]
@@ -95,7 +95,7 @@ def _numbers(text: str, space: Any) -> Any:
 def _from_file(text: str, space: Any) -> Any:
     from pushforward.data import read
 
-    source = read(text, like=space, label=False, **settings(text))
+    source = read(text, like=space, label=False, **runs.table_settings(text, table=typed()))
     return space.conform(runs.rows_of(source, len(source)).x, what="--y")
 
 

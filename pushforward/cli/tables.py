@@ -1,7 +1,7 @@
 """Flags that say how a text table is written, for every command that reads one.
 
-`tabular` adds them to a command's own flags; what was typed is kept for the length of the call, and `settings` gives it to
-whoever reads a file: a later file of a run is read as the run's own table was, unless flags say otherwise.
+`tabular` adds them to a command's own flags; what was typed is kept for the length of the call, and `typed` gives it to what
+reads a file: a later file of a run is read as the run's own table was, unless flags say otherwise.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pushforward.cli.flags import DATA, Flag
 
-__all__ = ["tabular", "typed", "settings"]
+__all__ = ["tabular", "typed"]
 
 _TYPED: ContextVar[Mapping[str, Any]] = ContextVar("table settings typed", default={})  # noqa: B039 - never changed
 _PANEL = "Text tables"
@@ -31,7 +30,7 @@ def table_flags() -> list[Flag]:
 
 
 def tabular(function: Callable[..., None]) -> Callable[..., None]:
-    """The command with the flags of text tables; read what was typed with `settings`."""
+    """The command with the flags of text tables; read what was typed with `typed`."""
     flags = table_flags()
     signature = inspect.signature(function, eval_str=True)
 
@@ -72,15 +71,3 @@ def _parameters(flag: Flag) -> list[inspect.Parameter]:
 def typed() -> dict[str, Any]:
     """The settings of this call's flags, as `read` takes them."""
     return dict(_TYPED.get())
-
-
-def settings(file: str, stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """`read`'s arguments for a table: this call's flags, over those stored with a run; none for what is no table."""
-    from pushforward.data.tables.files import is_table, is_text_table
-    from pushforward.data.tables.text_format import settings_among
-
-    path = Path(file).expanduser()
-    given = {**settings_among(stored or {}), **typed()}
-    if not path.exists() or not is_table(path):
-        return {}
-    return given if is_text_table(path) else {k: v for k, v in given.items() if k in ("na", "dates")}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pushforward.core.moments import Moments
 from pushforward.core.preparation import Preparation
+from pushforward.core.provenance import Provenance
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
 from pushforward.core.stored import Stored
@@ -26,6 +27,8 @@ class Assembled(HasUnits, Stored):
         command: the command line that fitted it, if one did.
         dequantise: what `fit` was asked.
         preparation: what was done to the data before the fit.
+        provenance: where the rows of the last fit came from.
+        loaded_from: the run folder that it was loaded from, if it was.
     """
 
     scaling_kind: str = "standardised"
@@ -37,6 +40,8 @@ class Assembled(HasUnits, Stored):
         self.command: str = ""
         self.dequantise: bool | None = None
         self.preparation = Preparation()
+        self.provenance = Provenance()
+        self.loaded_from: str | None = None
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """As in torch; but a model that computes in a type of its own keeps it (`float()`, `half()` and `double()` change nothing)."""

@@ -23,14 +23,25 @@ from typing import Any
 
 from pushforward.core.errors import BadRun, InvalidValue, PushforwardError
 
-__all__ = ["ForeignFiles", "check_place", "clear_leftovers", "is_card", "new_run", "parsed_json", "read_file", "written_whole"]
+__all__ = [
+    "ForeignFiles",
+    "check_place",
+    "clear_leftovers",
+    "is_card",
+    "new_run",
+    "parsed_json",
+    "read_file",
+    "write_atomically",
+    "write_text",
+    "written_whole",
+]
 
 MOST_TEXT = 1 << 28
 """Bytes of the largest description or log that is read: 256 MiB."""
 _LEFTOVER = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)\.(?:tmp|part)|\.(?P<old_pid>\d+)-(?P<old_name>.+\.(?:png|gif|svg|pdf))", re.DOTALL)
 _DRAWN = "density|marginals|corner|clusters|scree|biplot|embedding|choice|samples|reconstructions|film|latent-[a-z]+"
 _WRITTEN = re.compile(
-    r"model\.json|model\.safetensors|config\.toml|trainer\.json|log\.jsonl|README\.md|state/\d+\.safetensors"
+    r"model\.json|model\.safetensors|run\.json|config\.toml|trainer\.json|log\.jsonl|README\.md|state/\d+\.safetensors"
     r"|(?:conditional|codes|projections|reconstructions)\.(?:png|npz)"
     rf"|(?:images|pictures)/(?:{_DRAWN})\.(?:png|gif|svg|pdf|csv)"
     r"|(?:images|pictures)/(?:samples-seed-?\d+|reconstructions-|projections-)[^/]*\.(?:png|npz)"
@@ -93,6 +104,32 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    write_atomically(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_atomically(path: Path, *content: bytes | memoryview) -> None:
+    """Write a file whole or not at all, and see to it that it is on disk; BadRun where it cannot be written."""
+    try:
+        with written_whole(path) as temporary, temporary.open("wb") as file:
+            for part in content:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise BadRun(f"cannot write {path}: {error.strerror}; what was there before is untouched: free or choose another place") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def clear_leftovers(folder: Path, name: str | None = None) -> None:
@@ -246,8 +283,13 @@ def _contents(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def _is_run(folder: Path) -> bool:
-    """Whether a run of ours was written to a folder: told by what is in its model.json, else in its trainer.json."""
-    for name, needed in (("model.json", {"format", "model", "hyperparameters", "space", "digest"}), ("trainer.json", {"batch", "seed"})):
+    """Whether a run of ours was written to a folder: told by what is in its model.json, else by how it was fitted."""
+    told = (
+        ("model.json", {"format", "model", "hyperparameters", "space", "digest"}),
+        ("run.json", {"format", "model", "data", "fitter"}),
+        ("trainer.json", {"batch", "seed"}),
+    )
+    for name, needed in told:
         if (folder / name).exists():
             try:
                 content = parsed_json(read_file(folder / name))

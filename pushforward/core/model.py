@@ -7,6 +7,7 @@ of it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, Self
 
@@ -17,8 +18,9 @@ from pushforward.core.events import Finished
 from pushforward.core.fitter import Fitter
 from pushforward.core.fitter_settings import adjust_fitter
 from pushforward.core.preparation import Preparation, dequantised, has_integers, has_levels
+from pushforward.core.provenance import provenance_of
 from pushforward.core.scan import Facts
-from pushforward.core.source import Source, as_source
+from pushforward.core.source import Sequential, Source, as_source
 from pushforward.core.space import Space
 from pushforward.core.storage import save
 from pushforward.core.verbs import settle_verbs, usual_torch
@@ -76,6 +78,7 @@ class Model(Assembled):
         fitter = adjust_fitter(self.default_fitter() if own else by, settings, FIT_ARGUMENTS, own=own)
         with usual_torch():
             source = as_source(x, y, weights)
+            self.provenance = replace(provenance_of(source), rows=None if isinstance(source, Sequential) else len(source))
             self.dequantise = dequantise
             self.preparation = Preparation(dequantise=self.dequantises(source.space))
             self.fit_result = fitter.fit(self, self.prepared_for_fit(source))

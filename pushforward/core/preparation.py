@@ -92,7 +92,7 @@ def dequantised(source: Source, seed: int = 0) -> Source:
     if not has_integers(source.space):
         return source
     if isinstance(source, Subset):
-        return Subset(dequantised(source.source, seed), source.rows, source.name)
+        return Subset(dequantised(source.source, seed), source.rows, source.name, source.provenance)
     noisy = Dequantised(source, seed)
     if not (isinstance(source, Arrays) and source.resident) or len(source) * source.space.size * 4 > KEPT_BYTES:
         return noisy
@@ -117,7 +117,7 @@ def _kept(noisy: Dequantised, source: Arrays) -> Arrays:
             x = torch.empty((len(source), *part.shape[1:]), dtype=part.dtype, device=part.device)
         x[start : start + len(part)] = part
     kept = Arrays(x, source.y, source.weights, space=source.space, condition_space=source.condition_space, name=source.name)
-    kept.unasked_labels, kept.files = source.unasked_labels, source.files
+    kept.unasked_labels, kept.files, kept.provenance = source.unasked_labels, source.files, source.provenance
     return kept
 
 

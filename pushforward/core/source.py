@@ -21,6 +21,7 @@ from pushforward.core.errors import BadSource, ShapeMismatch
 from pushforward.core.frames import as_frame, is_frame, kind_of
 from pushforward.core.numbers import floating, numeric, tensor_over
 from pushforward.core.phase import Batch
+from pushforward.core.provenance import Provenance, provenance_of
 from pushforward.core.reader import read_for_fit
 from pushforward.core.space import Space, as_array
 
@@ -98,6 +99,7 @@ class Arrays:
         self.unasked_labels = False
         self.notes: tuple[str, ...] = ()
         self.files: Sequence[Any] | None = None
+        self.provenance = Provenance()
         array = self._space._from_frame(x, "the data") if is_frame(x) else as_array(x)
         self._resident = not _is_mapped(array)
         self.x = _rows(array, not self._resident)
@@ -183,6 +185,11 @@ class View:
         """The files that its rows came from, where the source knows them."""
         return getattr(self.source, "files", None)
 
+    @property
+    def provenance(self) -> Provenance:
+        """As the whole."""
+        return provenance_of(self.source)
+
     def __len__(self) -> int:
         return len(self.source)
 
@@ -202,11 +209,18 @@ class Subset(View):
         source: where the rows are.
         rows: int64 row numbers.
         name: how the subset is called in records, e.g. 'digits test'.
+        provenance: how these rows are found again; None where only the caller knows.
     """
 
-    def __init__(self, source: Source, rows: Tensor, name: str = "") -> None:
+    def __init__(self, source: Source, rows: Tensor, name: str = "", provenance: Provenance | None = None) -> None:
         super().__init__(source, name)
         self.rows = rows
+        self._provenance = provenance or Provenance()
+
+    @property
+    def provenance(self) -> Provenance:
+        """Of these rows; in memory, unless it was given."""
+        return self._provenance
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -286,9 +300,11 @@ def unlabelled(source: Source) -> Source:
     if source.condition_space is None:
         return source
     if isinstance(source, Subset):
-        return Subset(unlabelled(source.source), source.rows, source.name)
+        return Subset(unlabelled(source.source), source.rows, source.name, source.provenance)
     if isinstance(source, Sequential):
-        return source.unlabelled()
+        bare: Any = source.unlabelled()
+        bare.provenance = provenance_of(source)
+        return bare  # type: ignore[no-any-return]
     if isinstance(source, Arrays):
         bare = object.__new__(Arrays)
         bare.__dict__.update(source.__dict__)
@@ -338,7 +354,8 @@ def fingerprint(source: Source) -> str:
     """
     batch = look(source, 256)
     length = f"stream{getattr(source, 'shuffle', None)}" if isinstance(source, Sequential) else len(source)
-    digest = hashlib.blake2b(f"{source.space.kind}{source.space.shape}{length}".encode(), digest_size=8)
+    kind = "pictures" if source.space.kind == "images" else source.space.kind  # as in runs of format 1
+    digest = hashlib.blake2b(f"{kind}{source.space.shape}{length}".encode(), digest_size=8)
     digest.update(batch.x.detach().cpu().to(torch.float64).contiguous().numpy().tobytes())
     if batch.y is not None:
         digest.update(batch.y.detach().cpu().to(torch.float64).contiguous().numpy().tobytes())

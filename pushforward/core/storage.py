@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,15 @@ from torch import Tensor
 
 from pushforward.core.assembled import Assembled
 from pushforward.core.errors import BadRun, PushforwardError, is_memory, shown
-from pushforward.core.folders import check_place, new_run, parsed_json, read_file, written_whole
+from pushforward.core.folders import check_place, new_run, parsed_json, read_file, write_atomically, write_text
 from pushforward.core.global_random import seeded
 from pushforward.core.kinds import fits
+from pushforward.core.manifest import Manifest
 from pushforward.core.model_validation import check_description, check_hyperparameters, check_numbers, rehearse
+from pushforward.core.plain import from_plain, to_plain
 from pushforward.core.preparation import Preparation
-from pushforward.core.registry import Value, model_class
+from pushforward.core.provenance import Provenance
+from pushforward.core.registry import model_class
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
 from pushforward.core.verbs import usual_torch
@@ -61,6 +63,7 @@ def save(model: Assembled, path: Any, *, overwrite: bool = False) -> Path:
     with new_run(path, overwrite=overwrite) as folder:
         write_tensors(folder / "model.safetensors", model.tensors())
         describe(model, folder)
+        Manifest.of(model).write(folder)
     return Path(path)
 
 
@@ -80,6 +83,10 @@ def _loaded(folder: Path, device: torch.device) -> Assembled:
         if is_memory(error):
             raise
         raise _apart(folder, error) from error
+    with suppress(BadRun):  # where the rows came from is of no use to most
+        manifest = Manifest.read(folder)
+        model.provenance = Provenance() if manifest is None or manifest.data is None else manifest.data
+    model.loaded_from = str(folder.absolute())
     model.eval()
     return model.to(device)
 
@@ -89,7 +96,7 @@ def describe(model: Assembled, folder: Path) -> None:
     content = {
         "format": FORMAT,
         "model": model.registered_name,
-        "hyperparameters": {k: _encode(v) for k, v in model.hyperparameters().items()},
+        "hyperparameters": {k: to_plain(v) for k, v in model.hyperparameters().items()},
         "space": model.fitted_space().to_json(),
         "condition_space": None if model.condition_space is None else model.condition_space.to_json(),
         "scaling": model.scaling.kind,
@@ -109,7 +116,7 @@ def construct(folder: Path) -> Assembled:
     try:
         check_description(content)
         cls = model_class(content["model"])
-        given = {k: _decode(v) for k, v in content["hyperparameters"].items()}
+        given = {k: from_plain(v) for k, v in content["hyperparameters"].items()}
         check_hyperparameters(cls, given)
     except PushforwardError:
         raise
@@ -180,7 +187,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     own = {k: v.detach().to("cpu").contiguous() for k, v in tensors.items()}
     header = {"format": "pt", **(metadata or {})}
     header["digest"] = _digest(own, header)
-    _write_atomically(path, *_in_order(to_bytes(_unshared(own), metadata=header)))
+    write_atomically(path, *_in_order(to_bytes(_unshared(own), metadata=header)))
 
 
 def _in_order(content: bytes) -> tuple[bytes, memoryview]:
@@ -232,11 +239,6 @@ def _opened(path: Path) -> Iterator[Any]:
         raise BadRun(f"{path} is damaged or not a safetensors file ({_first_line(error)}); restore it from a copy") from error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
-    _write_atomically(path, text.encode("utf-8", "backslashreplace"))
-
-
 def new_folder(path: Any) -> Path:
     """Make an output folder; one that exists with something in it is refused."""
     folder = Path(path)
@@ -246,26 +248,6 @@ def new_folder(path: Any) -> Path:
     except OSError as error:
         raise BadRun(f"cannot create the folder {folder}: {error.strerror}; choose a place you can write to") from error
     return folder
-
-
-def _write_atomically(path: Path, *content: bytes | memoryview) -> None:
-    try:
-        with written_whole(path) as temporary, temporary.open("wb") as file:
-            for part in content:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise BadRun(f"cannot write {path}: {error.strerror}; what was there before is untouched: free or choose another place") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -335,26 +317,6 @@ def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
 
 def _digest_json(content: Mapping[str, Any]) -> str:
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
-
-
-def _encode(value: Any) -> Any:
-    """A hyper-parameter as JSON: values as {'family', 'text'}, tuples as lists, tensors as nested lists."""
-    if isinstance(value, Value):
-        return {"family": value.family, "text": str(value)}
-    if isinstance(value, (list, tuple)):
-        return [_encode(v) for v in value]
-    if isinstance(value, Tensor):
-        return value.tolist()
-    return value
-
-
-def _decode(value: Any) -> Any:
-    """What `_encode` wrote; a value comes back as its text, which every model reads in its `__init__`."""
-    if isinstance(value, dict) and set(value) == {"family", "text"}:
-        return value["text"]
-    if isinstance(value, list):
-        return tuple(_decode(v) for v in value)
-    return value
 
 
 def _first_line(error: BaseException) -> str:

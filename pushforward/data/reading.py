@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,6 +16,8 @@ from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, PushforwardError, is_memory
 from pushforward.core.frames import is_frame
+from pushforward.core.plain import is_plain
+from pushforward.core.provenance import Provenance
 from pushforward.core.source import Source, respaced, unlabelled
 from pushforward.core.space import Space
 from pushforward.data.files import locate, reason_of, require_file, shown
@@ -23,7 +25,7 @@ from pushforward.data.formats.registry import Reader, find_reader, readers, suff
 from pushforward.data.options import MEMORY, Options
 from pushforward.data.sources.streaming import read_stream
 
-__all__ = ["read", "read_for_fit", "read_with", "asked_conditions", "normalised", "reader_of", "refuse_format"]
+__all__ = ["absolute", "read", "read_for_fit", "read_with", "asked_conditions", "normalised", "reader_of", "refuse_format"]
 
 READERS_FAULTS = (OSError, ValueError, EOFError, LookupError)
 """What a reader of the user's raises for a file that it cannot read; anything else is a fault in the reader itself."""
@@ -95,9 +97,40 @@ def read(
         label=label, like=like, n=n, seed=seed, memory=memory, download=download, name=name or "", separator=separator,
         decimal=decimal, thousands=thousands, na=na, encoding=encoding, header=header, comment=comment, dates=dates,
     )  # fmt: skip
-    if stream:
-        return read_stream(source, options)
-    return read_with(source, options)
+    arguments = {
+        "y": y, "weights": weights, "size": size, "fit": fit, "channels": channels, "categorical": categorical, "drop": drop,
+        "columns": columns, "label": label, "like": like, "n": n, "seed": seed, "download": download, "name": name,
+        "separator": separator, "decimal": decimal, "thousands": thousands, "na": na, "encoding": encoding, "header": header,
+        "comment": comment, "dates": dates, "stream": stream or None, "frame_rate": frame_rate,
+    }  # fmt: skip
+    found = read_stream(source, options) if stream else read_with(source, options)
+    return _traced(found, source, arguments)
+
+
+def _traced(found: Source, source: Any, arguments: Mapping[str, Any]) -> Source:
+    """The source, which knows from now on how to read the same rows again: those of a path or a name, with plain arguments."""
+    if isinstance(source, (str, os.PathLike)) and is_plain(arguments):
+        usual = {"categorical": (), "drop": (), "seed": 0, "download": False, "na": ()}
+        reading = {k: v for k, v in arguments.items() if v is not None and v != usual.get(k)}
+        y = reading.get("y")
+        if isinstance(y, str) and Path(y).exists():
+            reading["y"] = absolute(y)
+        found.provenance = Provenance(absolute(os.fspath(source)), reading)  # type: ignore[attr-defined]
+    return found
+
+
+def absolute(source: str) -> str:
+    """A path or glob that holds from anywhere; names stay names."""
+    path = Path(source).expanduser()
+    ending = "/" if source.endswith("/") else ""
+    if not path.exists():
+        stem, colon, part = source.rpartition(":")
+        if colon and Path(stem).expanduser().exists():
+            return f"{absolute(stem)}:{part}"
+        return str(path.absolute()) if any(c in source for c in "*?[") else source
+    # A link's own name tells what kind of file it is: DVC and git-annex keep what it leads to under a digest.
+    whole = path.resolve() if path.name in ("", "..") else path.parent.resolve() / path.name
+    return f"{whole}{ending}"
 
 
 def read_for_fit(x: Any, y: Any = None, weights: Any = None) -> Source:
@@ -108,7 +141,8 @@ def read_for_fit(x: Any, y: Any = None, weights: Any = None) -> Source:
             on the command line: a column's or an array's name, or a file of conditions.
         weights: (n,), or the name of a column.
     """
-    source = read_with(x, replace(Options(**asked_conditions(y)), weights=weights, scanned_later=True))
+    asked = asked_conditions(y)
+    source = _traced(read_with(x, replace(Options(**asked), weights=weights, scanned_later=True)), x, {**asked, "weights": weights})
     return with_labels(source) if y is True else source
 
 

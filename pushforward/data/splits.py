@@ -5,12 +5,13 @@ With π a seeded permutation of 0..n-1, the last ⌊f n + ½⌋ of π are held o
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
+from pushforward.core.provenance import Provenance, provenance_of
 from pushforward.core.random import derive, permutation
 from pushforward.core.source import Source, Subset
 
@@ -41,15 +42,25 @@ class Split:
         order = permutation(self.n, rng=derive(self.seed, "split"))
         return order[: self.n - self.held_out], order[self.n - self.held_out :]
 
-    def of(self, source: Source) -> tuple[Subset, Subset]:
-        """The two parts of a source; rows of one that is not in memory stay in order, so that reads stay near each other."""
+    def of(self, source: Source, *, share: float | int | None = None) -> tuple[Subset, Subset]:
+        """The two parts of a source; rows of one that is not in memory stay in order, so that reads stay near each other.
+
+        Arguments:
+            share: what was asked to be held out, for the record; the number of rows if not given.
+        """
         if len(source) != self.n:
             raise BadSource(f"this split is of {self.n} rows, but the data have {len(source)}; split them afresh")
         train, test = self.rows()
         if not source.resident:
             train, test = train.sort().values, test.sort().values
         name = getattr(source, "name", "") or "data"
-        return Subset(source, train, f"{name} train"), Subset(source, test, f"{name} test")
+        return Subset(source, train, f"{name} train", self._provenance(source, share)), Subset(source, test, f"{name} test")
+
+    def _provenance(self, source: Source, share: float | int | None) -> Provenance | None:
+        """Of the training part; None where the source is itself a part, which would have to be found first."""
+        whole = provenance_of(source)
+        part = whole.held_out is not None or isinstance(source, Subset)
+        return None if part else replace(whole, held_out=self.held_out if share is None else share, split_seed=self.seed)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain content for records."""
@@ -63,7 +74,7 @@ def split(source: Source, *, held_out: float | int = 0.2, seed: int = 0) -> tupl
         held_out: the fraction held out (below 1), or how many rows (a whole number).
         seed: of the permutation.
     """
-    return plan(len(source), held_out=held_out, seed=seed).of(source)
+    return plan(len(source), held_out=held_out, seed=seed).of(source, share=held_out)
 
 
 def plan(n: int, *, held_out: float | int = 0.2, seed: int = 0) -> Split:

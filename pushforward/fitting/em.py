@@ -7,7 +7,7 @@ every closed form that needs moments.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,9 @@ from pushforward.fitting.settings import (
 
 __all__ = ["EM"]
 
+FREE = ("devices", "accelerator", "strategy", "num_nodes", "save_every")
+"""Settings that do not shape the result: stored, so that a run goes on as it began, and free to change."""
+
 
 @dataclass
 class EM(Given):
@@ -51,7 +54,6 @@ class EM(Given):
         accelerator: 'auto' (a CUDA device if there is one), 'cpu' or 'cuda'.
         run: folder to write checkpoints, log and model to; a fit that is killed goes on from there to the same bits.
         overwrite: replace the run folder if it is one already.
-        documents: texts to put into the run folder as soon as it is made, by file name.
         resume: run folder to go on from, with the settings it was begun with; `steps` may be more.
         save_every: seconds between checkpoints, of the passes or, within a long one, of what has been merged so far.
         listeners: called with every event, in the first process only.
@@ -79,7 +81,6 @@ class EM(Given):
     num_nodes: int = 1
     run: str | Path | None = None
     overwrite: bool = False
-    documents: Mapping[str, str] = field(default_factory=dict, repr=False)
     resume: str | Path | None = None
     save_every: float = 60.0
     listeners: Sequence[Listener] = field(default=(), repr=False)
@@ -148,7 +149,8 @@ class EM(Given):
     def _folder(self) -> FolderSettings:
         path = None if self.run is None else Path(self.run)
         resumed = self.resume is not None
-        return FolderSettings(path, resumed, self.overwrite, self.documents, self.save_every)
+        content = {name: getattr(self, name) for name in FREE}
+        return FolderSettings(path, resumed, self.overwrite, self.save_every, content=content)
 
     def _take_stored(self, folder: Path) -> None:
         """Fill in the settings of the run to resume; those given must be the same, but for more steps."""

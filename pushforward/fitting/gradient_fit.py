@@ -20,7 +20,7 @@ from pushforward.core.phase import Phase
 from pushforward.core.random import derive
 from pushforward.core.scaling import Scaling
 from pushforward.core.scan import Facts, scan
-from pushforward.core.source import Source
+from pushforward.core.source import Source, fingerprint
 from pushforward.core.stream import Stream
 from pushforward.fitting.announcer import announcing
 from pushforward.fitting.budget import Budget
@@ -70,7 +70,8 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
         phases = _build(settings, model, training, processes, folder)
         feed = Feed(optimisation, model, training, held_out, processes)
         budget = Budget(settings.budget, optimisation.batch, feed.steps_per_epoch(counted=in_epochs))
-        state = folder.open(model, budget, feed.fingerprint, feed.held_out_fingerprint)
+        whole = feed.fingerprint if training is source or not folder.kept else fingerprint(source)
+        state = folder.open(model, budget, feed.fingerprint, feed.held_out_fingerprint, whole)
         players = Players(optimisation, processes, model, phases)
         stack.enter_context(players.at_play())
         streams = Streams(seed, processes.rank, processes.device)

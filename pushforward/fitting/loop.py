@@ -113,7 +113,7 @@ class Loop:
         return self._finish(self._run())
 
     def _begin(self, resumed: bool) -> None:
-        """Start the clocks; what trainer.json cannot tell is in a checkpoint before that file is written."""
+        """Start the clocks; what run.json cannot tell is in a checkpoint before the settings are written there."""
         self.budget.begin()
         self.folder.restart_clock()
         if resumed and self.budget.extended:
@@ -121,7 +121,7 @@ class Loop:
             self._save()
         if self.folder.kept and self.settings.optimisation.start is not None:
             self._save()
-            self.folder.store_settings()
+            self.folder.store_settings(self.model)
 
     # ------------------------------------------------------------------------------------------- step by step
 

@@ -6,7 +6,6 @@ not at all.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -16,10 +15,11 @@ from typing import Any
 
 from pushforward.core.errors import BadRun, PushforwardError
 from pushforward.core.events import CancelToken, Event
-from pushforward.core.folders import check_place, clear_leftovers, new_run, parsed_json, read_file
+from pushforward.core.folders import check_place, clear_leftovers, new_run
+from pushforward.core.manifest import Manifest
 from pushforward.core.model import Model
 from pushforward.core.source import Source, fingerprint
-from pushforward.core.storage import describe, write_tensors, write_text
+from pushforward.core.storage import describe, write_tensors
 from pushforward.fitting.budget import past_budget
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.explicit_settings import as_json
@@ -32,14 +32,16 @@ __all__ = ["PassFolder", "checking_state", "ended", "stored_settings"]
 SHORT = 2.0
 """Seconds after which a fit is worth a folder."""
 SETTINGS = ("steps", "tolerance", "block", "seed")
+KIND = "EM"
+"""The kind of fitter, in run.json."""
 
 
 class PassFolder:
     """The folder one fit writes to; a fit without one has `kept` False and writes nothing.
 
     Arguments:
-        settings: its path, and how often a checkpoint is due.
-        passes: what trainer.json holds, together with the model's `batch`.
+        settings: its path, what run.json holds besides `passes`, and how often a checkpoint is due.
+        passes: what shapes the result; stored together with the model's `batch`.
         model: not prepared yet.
         source: the rows.
         first: whether this process writes and reports.
@@ -144,7 +146,7 @@ class PassFolder:
         if not self.kept or not self._first:
             return
         if self._there:
-            if not (self._folder / "trainer.json").is_file():
+            if not Manifest.path(self._folder).is_file():
                 raise BadRun(f"the run folder {self._folder} was removed or renamed while the fit was writing to it; fit again")
             if self._described is not self.prepared:
                 self._write_known(self._folder)
@@ -158,10 +160,9 @@ class PassFolder:
                 self._log.write(event)
 
     def _write_known(self, folder: Path) -> None:
-        for name, text in self._settings.documents.items():
-            write_text(folder / name, text)
-        content = {"fitter": "em", **asdict(self._passes), "batch": self._batch}
-        write_text(folder / "trainer.json", json.dumps(content, indent=2) + "\n")
+        content = {**asdict(self._passes), **self._settings.content, "batch": self._batch}
+        manifest = Manifest.of(self._model, fingerprint=fingerprint(self._source), fitter=KIND, settings=content)
+        manifest.update(folder).write(folder)
         if self.prepared:
             describe(self._model, folder)
 
@@ -222,19 +223,17 @@ def checking_state(folder: Path) -> Iterator[None]:
 
 
 def stored_settings(folder: Path) -> dict[str, Any]:
-    """What trainer.json says of a run by passes; BadRun where it is none."""
-    path = folder / "trainer.json"
-    try:
-        content = parsed_json(read_file(path)) if path.is_file() else {}
-    except ValueError as error:
-        raise BadRun(f"{path} is damaged; restore it from a copy") from error
-    if not isinstance(content, dict) or content.get("fitter") != "em":
-        other = "it was begun by a Trainer: pass Trainer(resume=…)" if content else "it holds no trainer.json; begin a new run"
+    """What run.json says of the settings of a run by passes; BadRun where it is none."""
+    manifest = Manifest.read(folder)
+    if manifest is None or manifest.fitter != KIND:
+        begun = manifest is not None and manifest.fitter == "Trainer"
+        other = "it was begun by a Trainer: pass Trainer(resume=…)" if begun else "it holds no settings of a fit; begin a new run"
         raise BadRun(f"{folder} cannot be resumed by EM: {other}")
+    content = dict(manifest.settings)
     kinds: dict[str, Any] = {"steps": int, "tolerance": (int, float), "block": (int, type(None)), "seed": int}
     for name, kind in kinds.items():
         if not isinstance(content.get(name, ""), kind) or isinstance(content[name], bool):
-            raise BadRun(f"{path} is damaged ({name} is of the wrong kind); restore it from a copy")
+            raise BadRun(f"{manifest.path(folder)} is damaged ({name} is of the wrong kind); restore it from a copy")
     return content
 
 

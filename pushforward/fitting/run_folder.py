@@ -1,15 +1,15 @@
 """The run folder of a fit: what is written there, in which order, and what a run must be like to be resumed.
 
-A folder with trainer.json can be resumed. Where a fit begins from given weights, which that file cannot tell, it is
-written after the first checkpoint. The folder itself appears when all that is known before the first step is in it.
+A folder whose run.json holds settings can be resumed. Where a fit begins from given weights, which that file cannot
+tell, they are added after the first checkpoint. The folder itself appears when all that is known before the first step is in it.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from pushforward.core.errors import BadRun, PushforwardError, is_memory
 from pushforward.core.events import Event
 from pushforward.core.folders import check_place, clear_leftovers, new_run
 from pushforward.core.learner import Learner
+from pushforward.core.manifest import Manifest
 from pushforward.core.source import Source, look
-from pushforward.core.storage import construct, describe, write_tensors, write_text
+from pushforward.core.storage import construct, describe, write_tensors
 from pushforward.fitting.budget import Budget
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.log import Log
@@ -28,14 +29,17 @@ from pushforward.fitting.processes import Processes
 from pushforward.fitting.settings import FolderSettings, Setting
 from pushforward.fitting.state_validation import check_state
 
-__all__ = ["RunFolder", "origin"]
+__all__ = ["KIND", "RunFolder", "origin"]
+
+KIND = "Trainer"
+"""The kind of fitter, in run.json."""
 
 
 class RunFolder:
     """The folder one fit writes to; a fit without one has `kept` False and writes nothing.
 
     Arguments:
-        settings: its path, what trainer.json holds, and how often a checkpoint is due.
+        settings: its path, what run.json holds of them, and how often a checkpoint is due.
         processes: the first of them writes, all of them read.
     """
 
@@ -45,6 +49,7 @@ class RunFolder:
         self._checkpoints = Checkpoints(self._folder)
         self._log: Log | None = None
         self._saved_at = 0.0
+        self._fingerprint = ""
         self.kept = settings.path is not None
 
     # ------------------------------------------------------------------------------------------- before the fit
@@ -68,10 +73,16 @@ class RunFolder:
         row = look(training, 1).x
         stored.fitted_space().conform(row, what=f"the data to resume {self._folder} with")
 
-    def open(self, model: Learner, budget: Budget, fingerprint: str, held_out: str | None = None) -> Any | None:
-        """Make the folder ready; returns the state to go on from. A run that cannot go on is left as it is."""
+    def open(self, model: Learner, budget: Budget, fingerprint: str, held_out: str | None = None, source: str = "") -> Any | None:
+        """Make the folder ready; returns the state to go on from. A run that cannot go on is left as it is.
+
+        Arguments:
+            fingerprint, held_out: of the rows trained on and of those held out.
+            source: of both, as the fitter got them.
+        """
         if not self.kept:
             return None
+        self._fingerprint = source
         state = self._checkpoints.newest() if self._settings.resumed else None
         if state is not None:
             with self.checking_state():
@@ -122,22 +133,22 @@ class RunFolder:
 
     def _describe(self, model: Learner, folder: Path) -> None:
         """Write everything that is known before the first step."""
-        for name, text in self._settings.documents.items():
-            write_text(folder / name, text)
-        if not self._settings.fine_tuned:
-            self._store(folder)
+        self._store(folder, model, resumable=not self._settings.fine_tuned)
         if not (folder / "model.json").is_file():
             describe(model, folder)
 
-    def store_settings(self) -> None:
-        """Write trainer.json: from here on, the run can be resumed."""
+    def store_settings(self, model: Learner) -> None:
+        """Write the settings into run.json: from here on, the run can be resumed."""
         if self._processes.first:
             self.check_place()
-            self._store(self._folder)
+            self._store(self._folder, model, resumable=True)
 
-    def _store(self, folder: Path) -> None:
-        """Write trainer.json."""
-        write_text(folder / "trainer.json", json.dumps(self._settings.content, indent=2) + "\n")
+    def _store(self, folder: Path, model: Learner, *, resumable: bool) -> None:
+        """Write run.json, with the settings where the run can be resumed."""
+        manifest = Manifest.of(model, fingerprint=self._fingerprint, start=self._settings.start)
+        if resumable:
+            manifest = replace(manifest, fitter=KIND, settings=self._settings.content)
+        manifest.update(folder).write(folder)
 
     def origin(self, model: Learner) -> dict[str, Any]:
         """What a checkpoint written here belongs to."""

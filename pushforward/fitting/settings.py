@@ -108,16 +108,16 @@ class ProcessSettings:
 class FolderSettings:
     """Where and how often a fit writes; nowhere if `path` is None.
 
-    `content` is what trainer.json holds; `fine_tuned` says that the fit starts from given weights,
-    which that file cannot tell.
+    `content` is what run.json holds of the settings; `fine_tuned` says that the fit starts from given
+    weights, which that file cannot tell, and `start` from which run they are, if that is known.
     """
 
     path: Path | None = None
     resumed: bool = False
     overwrite: bool = False
-    documents: Mapping[str, str] = field(default_factory=dict)
     save_every: float = 60.0
     fine_tuned: bool = False
+    start: str | None = None
     content: Mapping[str, Setting] = field(default_factory=dict)
 
 

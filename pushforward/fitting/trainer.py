@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from pushforward.core.errors import BadRun, InvalidValue, quoted, require_positive
+from pushforward.core.errors import BadRun, InvalidValue, quoted, require_positive, shown
 from pushforward.core.events import CancelToken, Finished, Listener
-from pushforward.core.folders import parsed_json, read_file
 from pushforward.core.kinds import fits, hints_of
 from pushforward.core.learner import Learner
+from pushforward.core.manifest import Manifest
 from pushforward.core.model import Model
 from pushforward.core.numbers import settle
 from pushforward.core.phase import Optimizer
@@ -29,6 +29,7 @@ from pushforward.fitting.budget import BUDGETS, EPOCHS, check_budget, extend
 from pushforward.fitting.explicit_settings import Given, as_json, require_stored
 from pushforward.fitting.film import Film
 from pushforward.fitting.gradient_fit import fit_by_gradients
+from pushforward.fitting.run_folder import KIND
 from pushforward.fitting.schedules import Schedule
 from pushforward.fitting.settings import (
     BATCH,
@@ -47,7 +48,7 @@ __all__ = ["Trainer"]
 GIVEN = "given with the fit"
 MOST_ROWS = 1 << 31
 """Rows that one step, or one look, can take at most."""
-UNSTORED = ("run", "overwrite", "documents", "resume", "start", "listeners", "callbacks", "token", "quiet")
+UNSTORED = ("run", "overwrite", "resume", "start", "listeners", "callbacks", "token", "quiet")
 """Settings that say where a fit is kept, what it starts from and who follows it."""
 FREE = ("save_every", "film", "accelerator", "devices", "strategy", "num_nodes")
 """Settings that a resumed run may have anew: none of them shapes the result."""
@@ -81,7 +82,6 @@ class Trainer(Given):
         on_divergence: 'stop', or 'rollback' to the last good state at half the rate (three times at most).
         run: folder to write checkpoints, log and model to.
         overwrite: replace the run folder if it is one already.
-        documents: texts to put into the run folder as soon as it is made, by file name.
         save_every: seconds between checkpoints.
         film: look at this many samples again and again, from the same codes, and keep the frames in the run's images/film/;
             or a `Film` of something else.
@@ -117,7 +117,6 @@ class Trainer(Given):
     on_divergence: Literal["stop", "rollback"] = "stop"
     run: str | Path | None = None
     overwrite: bool = False
-    documents: Mapping[str, str] = field(default_factory=dict)
     save_every: float = 60.0
     film: int | Film | None = None
     resume: str | Path | None = None
@@ -190,9 +189,9 @@ class Trainer(Given):
             path=None if self.run is None else Path(self.run),
             resumed=self.resume is not None,
             overwrite=self.overwrite,
-            documents=self.documents,
             save_every=self.save_every,
             fine_tuned=self.start is not None,
+            start=None if self.start is None else self.start.loaded_from,
             content=self.settings(),
         )
         return FitSettings(
@@ -225,13 +224,7 @@ class Trainer(Given):
 
     def _take_stored(self, folder: Path) -> _Resumed:
         """Fill in the settings of the run in `folder`; a budget given now replaces or extends its own."""
-        path = folder / "trainer.json"
-        if not path.exists():
-            raise BadRun(
-                f"{folder} cannot be resumed: it holds no trainer.json, so it is no fit's folder or was killed before its first step; "
-                "begin a new run"
-            )
-        stored = _settings_in(path)
+        stored = _settings_in(folder)
         if stored.get("held_out") == GIVEN and self.held_out is None:
             raise InvalidValue(f"{folder} was begun with held-out data of its own; pass the same as held_out=… to resume it")
         wanted = {n: getattr(self, n) for n in BUDGETS if getattr(self, n) is not None}
@@ -272,19 +265,18 @@ class Trainer(Given):
         require_stored(given, stored, folder, [name for name in stored if name not in (*BUDGETS, *FREE)])
 
 
-def _settings_in(path: Path) -> dict[str, Any]:
-    """What trainer.json holds; BadRun where that is not settings of a trainer, each of its kind."""
-    try:
-        stored = parsed_json(read_file(path))
-    except ValueError as error:
-        raise BadRun(f"{path} is damaged; restore it from a copy") from error
-    if isinstance(stored, dict) and stored.get("fitter") == "em":
-        raise BadRun(f"{path.parent} was begun by EM, not by a Trainer; resume it by EM(resume=…)")
+def _settings_in(folder: Path) -> dict[str, Any]:
+    """What a run folder says of its trainer; BadRun where that is not settings of a trainer, each of its kind."""
+    manifest = Manifest.read(folder)
+    if manifest is None or not manifest.fitter:
+        raise BadRun(
+            f"{folder} cannot be resumed: it holds no settings of a fit, so it is no fit's folder or was killed before its "
+            "first step; begin a new run"
+        )
+    if manifest.fitter != KIND:
+        raise BadRun(f"{folder} was begun by {shown(manifest.fitter)}, not by a Trainer; resume it by EM(resume=…)")
     hints = hints_of(Trainer)
-    odd = "" if isinstance(stored, dict) else "it"
-    for name, value in stored.items() if not odd else ():
+    for name, value in manifest.settings.items():
         if name in hints and not fits(value, hints[name]):
-            odd = name
-    if odd:
-        raise BadRun(f"{path} is damaged ({odd} is of the wrong kind); restore it from a copy")
-    return dict(stored)
+            raise BadRun(f"{manifest.path(folder)} is damaged ({name} is of the wrong kind); restore it from a copy")
+    return dict(manifest.settings)

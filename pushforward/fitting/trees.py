@@ -30,22 +30,14 @@ _NOT_LEARNT = (
     "dequantise",
     "accepts",
     "fit_result",
+    "provenance",
+    "loaded_from",
 )
 
 
 def attributes_of(model: Model) -> dict[str, Any]:
     """The tree of what a model holds beside its arguments: buffers, and attributes that can be stored."""
-    known = {
-        *_OF_MODULES,
-        *model.hyperparameters(),
-        "space",
-        "condition_space",
-        "command",
-        "preparation",
-        "dequantise",
-        "accepts",
-        "fit_result",
-    }
+    known = {*_OF_MODULES, *model.hyperparameters(), *_NOT_LEARNT}
     own = {name: as_tree(value) for name, value in vars(model).items() if name not in known and _storable(value)}
     return {"buffers": {name: as_tree(value) for name, value in model.named_buffers()}, "attributes": own}
 

@@ -90,7 +90,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of what was made, to work in and to break."""
     shutil.copytree(made, tmp_path / "w")
-    for config in (tmp_path / "w").glob("*/config.toml"):
+    for config in (tmp_path / "w").glob("*/run.json"):
         config.write_text(config.read_text().replace(str(made), str(tmp_path / "w")))
     monkeypatch.chdir(tmp_path / "w")
     return tmp_path / "w"
@@ -288,7 +288,7 @@ CASES: list[Case] = [
     ("device index", lambda w: ["sample", "pca", "--device", "cuda:99"], ["cuda:99", "this machine has"]),
     ("config file missing", lambda w: ["fit", "vae", "--config", "nope.toml"], ["nope.toml", "no such config"]),
     ("config file damaged", lambda w: _after((w / "c.toml").write_text("a = = 1"), ["fit", "vae", "--config", "c.toml"]), ["c.toml", "TOML"]),
-    ("config of another model", lambda w: ["fit", "pca", "--config", "vae/config.toml", "--run", "new"], ["vae", "pca"]),
+    ("config of another model", lambda w: ["fit", "pca", "--config", "vae/run.json", "--run", "new"], ["vae", "pca"]),
     ("config file, unknown", lambda w: _after((w / "c.toml").write_text("latnt = 1"), ["fit", "vae", "good.csv", "--config", "c.toml"]), ["latnt", "latent"]),
     # places
     ("run folder exists", lambda w: ["fit", "pca", "good.csv", "--run", "vae"], ["exists", "choose another", "--overwrite"]),
@@ -310,9 +310,9 @@ CASES: list[Case] = [
     ("truncated description", lambda w: _after(_cut(w / "vae/model.json"), ["sample", "vae"]), ["model.json", "damaged", "restore"]),
     ("edited description", lambda w: _after(_edit(w / "vae/model.json", '"latent": 2', '"latent": 3'), ["sample", "vae"]), ["changed", "restore"]),
     ("newer format", lambda w: _after(_edit(w / "vae/model.json", '"format": 1', '"format": 99'), ["sample", "vae"]), ["format 99", "newer", "upgrade"]),
-    ("damaged trainer.json", lambda w: _after(_cut(w / "vae/trainer.json"), ["resume", "vae", "--steps", "+2"]), ["trainer.json", "damaged"]),
-    ("damaged config.toml", lambda w: _after((w / "vae/config.toml").write_text("model = "), ["resume", "vae"]), ["config.toml", "TOML"]),
-    ("run saved from Python", lambda w: _after((w / "pca/config.toml").unlink(), ["evaluate", "pca"]), ["config.toml", "--data"]),
+    ("damaged run.json", lambda w: _after(_cut(w / "vae/run.json"), ["resume", "vae", "--steps", "+2"]), ["run.json", "damaged"]),
+    ("newer run.json", lambda w: _after(_edit(w / "vae/run.json", '"format": 2', '"format": 99'), ["resume", "vae"]), ["format 99", "newer"]),
+    ("no run.json", lambda w: _after((w / "pca/run.json").unlink(), ["evaluate", "pca"]), ["in memory", "--source", "--data"]),
 ]  # fmt: skip
 
 
@@ -388,7 +388,7 @@ def test_a_disk_that_fills_up_while_resuming_keeps_the_last_good_state(place: Pa
     assert "Traceback" not in done.err
     assert (place / "vae/model.safetensors").read_bytes() == weights
     assert main(["resume", "vae", "--steps", "5", "--quiet"]) == 0
-    assert json.loads((place / "vae/trainer.json").read_text())["steps"] == 5
+    assert json.loads((place / "vae/run.json").read_text())["fitter"]["settings"]["steps"] == 5
 
 
 def test_a_disk_that_fills_up_while_saving_pca(place: Path) -> None:

@@ -61,4 +61,4 @@ def test_its_files_give_way_to_a_new_run(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", ForeignFiles)
         model.save(run, overwrite=True)
-    assert sorted(p.name for p in run.iterdir()) == ["model.json", "model.safetensors"]
+    assert sorted(p.name for p in run.iterdir()) == ["model.json", "model.safetensors", "run.json"]

@@ -262,10 +262,8 @@ def test_a_changed_model_works_or_is_refused(tmp_path: Path, runs: Path, model: 
 
 
 CONTINUED: list[tuple[str, Callable[[Path, random.Random], None]]] = [
-    ("config.toml", in_toml),
-    ("config.toml", in_text),
-    ("trainer.json", in_json),
-    ("trainer.json", in_text),
+    ("run.json", in_json),
+    ("run.json", in_text),
     ("model.json", in_json),
     ("state/000000000000048.safetensors", in_tensors),
     ("state/000000000000048.safetensors", in_skeleton),
@@ -292,7 +290,7 @@ def test_a_changed_run_goes_on_or_is_refused(
         assert time.perf_counter() - began < SECONDS, f"change {seed}"
 
 
-@pytest.mark.parametrize("name", ["model.json", "model.safetensors", "config.toml", "trainer.json"])
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors", "run.json"])
 @pytest.mark.parametrize("kind", ["pipe", "zeros", "folder", "link to itself"])
 @pytest.mark.parametrize("command", [["sample"], ["resume"], ["fit", "vae", "x.csv", "--overwrite", "--run"]], ids=lambda c: c[0])
 def test_pipes_and_devices_are_refused_at_once(
@@ -313,7 +311,7 @@ def test_pipes_and_devices_are_refused_at_once(
     said = capfd.readouterr().err.strip().splitlines()
     assert time.perf_counter() - began < SECONDS
     assert code in (0, 2), said
-    needed = {"sample": ("model.json", "model.safetensors"), "resume": ("config.toml", "trainer.json"), "fit": ()}[command[0]]
+    needed = {"sample": ("model.json", "model.safetensors"), "resume": ("run.json",), "fit": ()}[command[0]]
     assert code == 2 or name not in needed
     assert code == 0 or said[-1].startswith("error: ")
 

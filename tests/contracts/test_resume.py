@@ -264,7 +264,7 @@ def test_extending_a_run_equals_one_long_run(folder: Path) -> None:
     same(state(folder / "long")["networks"], state(folder / "short")["networks"])
     same(state(folder / "long")["optimizers"], state(folder / "short")["optimizers"])
     same(dict(pf.load(folder / "long").state_dict()), dict(pf.load(folder / "short").state_dict()))
-    assert json.loads((folder / "short" / "trainer.json").read_text())["epochs"] == 8
+    assert json.loads((folder / "short" / "run.json").read_text())["fitter"]["settings"]["epochs"] == 8
 
 
 def test_a_run_that_lost_patience_ends_again_and_an_extension_gives_it_new_patience(folder: Path) -> None:
@@ -355,7 +355,7 @@ def _child(order: dict[str, Any]) -> None:
     if order["fatal"]:
         _Moments(order["fatal"])
     run = Path(order["run"])
-    begun = (run / "trainer.json").exists()
+    begun = (run / "run.json").exists()
     if order.get("interrupt"):
         play = Loop._play_step
 
@@ -444,7 +444,7 @@ def test_killed_at_random_moments_the_result_is_the_same(
 
 @pytest.mark.parametrize("fatal", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
 def test_killed_at_each_of_the_first_moments(fatal: int, apart: dict[str, Path], folder: Path, nursery: Callable[..., int]) -> None:
-    """The writing of trainer.json, model.json and the first checkpoint: before, in the middle, after."""
+    """The writing of run.json, model.json and the first checkpoint: before, in the middle, after."""
     assert nursery(name="vae", run=str(folder / "run"), fatal=fatal, save_every=1e-9) == -signal.SIGKILL
     assert nursery(name="vae", run=str(folder / "run"), fatal=0, save_every=1e9) == 0
     same_run(apart["vae"], folder / "run")

@@ -96,6 +96,7 @@ STRANGERS: dict[str, Any] = {
     "names like ours alone": {"log.jsonl": "mine", "README.md": "# mine"},
     "a config of somebody's": {"config.toml": "model = 'mine'"},
     "another program's trainer.json": {"trainer.json": "{}"},
+    "another program's run.json": {"run.json": '{"model": "mine"}'},
 }
 
 
@@ -180,7 +181,7 @@ def test_leftovers_of_dead_processes_go_and_those_of_the_living_stay(place: Path
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     (place / "run").mkdir()
-    gone = [place / f".run.{dead.pid}.part", place / "run" / f".config.toml.{dead.pid}.tmp", place / "run" / f".run.{dead.pid}.part"]
+    gone = [place / f".run.{dead.pid}.part", place / "run" / f".run.json.{dead.pid}.tmp", place / "run" / f".run.{dead.pid}.part"]
     stay = [place / f".run.{os.getppid()}.part", place / f".other.{dead.pid}.part", place / ".run.notes.part"]
     for path in (*gone, *stay):
         if path.suffix == ".part":
@@ -250,7 +251,7 @@ def test_a_data_link_is_read_by_its_own_name(place: Path, suffix: str) -> None:
     (place / f"data/x.{suffix}").symlink_to("../cache/ab/cdef01")
     assert main(["fit", "pca", f"data/x.{suffix}", "--run", "run", "-q"]) == 0
     assert main(["evaluate", "run", "-q"]) == 0
-    assert f'source = "{place}/data/x.{suffix}"' in (place / "run/config.toml").read_text()
+    assert f'"source": "{place}/data/x.{suffix}"' in (place / "run/run.json").read_text()
 
 
 # ------------------------------------------------------------------------------------------------ during and after

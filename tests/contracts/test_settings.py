@@ -86,7 +86,7 @@ def test_trainer_and_em_take_them(tmp_path: Path) -> None:
         ema=np.float64(0.9), evaluate_every=np.float32(1), patience=torch.tensor(3), keep_best=np.bool_(True), run=tmp_path / "run",
     )  # fmt: skip
     pf.VAE(latent=np.int64(1), hidden=(np.int64(8),)).fit(rows(), by=trainer)
-    assert json.loads((tmp_path / "run" / "trainer.json").read_text())["steps"] == 3
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["fitter"]["settings"]["steps"] == 3
     resumed = pf.Trainer(resume=tmp_path / "run", steps=np.int64(4))
     pf.VAE(latent=1, hidden=(8,)).fit(rows(), by=resumed)
     pf.GMM(2).fit(rows(), by=EM(steps=np.int64(3), tolerance=np.float32(0), block=np.array(16), seed=np.int64(1)))
@@ -262,7 +262,6 @@ def test_a_setting_of_the_wrong_kind_is_refused_in_one_line(owner: str, setting:
         (lambda: pf.Trainer(batch="8"), "batch must be a whole number or None, got '8'; pass batch=None, or leave it out"),
         (lambda: pf.Trainer(clip=10**400), "clip must be a number or None, got 1000"),
         (lambda: pf.Trainer(optimizers=["adam"]), "optimizers must be a dict (each value an optimizer or a text), got ['adam']"),
-        (lambda: pf.Trainer(documents={"a": 3}), "documents must be a dict (each value a text), got {'a': 3}; pass documents={}, say"),
         (lambda: pf.Trainer(callbacks=print), "callbacks must be a list (each a function), got <built-in function print>; write"),
         (lambda: pf.Trainer(held_out="x"), "held_out must be a Source, a number or None, got 'x'"),
         (lambda: pf.Trainer(start=pf.PCA), "start must be a Model or None, got <class"),

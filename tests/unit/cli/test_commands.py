@@ -56,11 +56,11 @@ def rows(text: str) -> list[dict[str, str]]:
 def test_a_run_folder_describes_itself(made: Path) -> None:
     for name in ("pca", "vae", "faces", "plain"):
         have = {p.name for p in (made / name).iterdir()}
-        assert have >= {"model.safetensors", "model.json", "log.jsonl", "README.md", "config.toml"}
+        assert have >= {"model.safetensors", "model.json", "log.jsonl", "README.md", "run.json"}
         assert json.loads((made / name / "model.json").read_text())["command"].startswith("pushforward fit ")
     assert {p.name for p in (made / "faces/images").iterdir()} == {"samples.png", "reconstructions.png"}
     card = (made / "vae/README.md").read_text()
-    assert all(word in card for word in ("height", "elbo", "48 rows learnt from; 12 held out", "pushforward sample", "pf.load"))
+    assert all(word in card for word in ("height", "elbo", "48 training rows; 12 held out", "pushforward sample", "pf.load"))
     assert json.loads((made / "pca/log.jsonl").read_text().splitlines()[-1])["event"] == "finished"
     assert isinstance(pf.load(made / "vae"), pf.VAE)
 
@@ -163,7 +163,7 @@ def test_resume_extends_a_run_as_if_it_had_been_longer(made: Path, cli) -> None:
     assert cli("fit", "vae", made / "people.csv", "--drop", "team", "--run", "long", *longer).code == 0
     one, two = pf.load("run").state_dict(), pf.load("long").state_dict()
     assert all(bool((one[k] == two[k]).all()) for k in two)
-    assert "steps = 7" in Path("run/config.toml").read_text()
+    assert json.loads(Path("run/run.json").read_text())["fitter"]["settings"]["steps"] == 7
 
 
 def test_json_gives_every_event_and_the_result(made: Path, cli) -> None:
@@ -188,23 +188,23 @@ def test_plain_lines_tell_samples_terms_and_quality(made: Path, cli) -> None:
 
 def test_a_config_file_repeats_a_fit(made: Path, cli) -> None:
     cli("fit", "vae", "ring:100", *SMALL, "--likelihood", "gaussian(sigma=0.3)", "--optimizer", "adam(rate=0.01)", "--run", "one")
-    assert cli("fit", "--config", "one/config.toml", "--run", "two", "-q").code == 0
+    assert cli("fit", "--config", "one/run.json", "--run", "two", "-q").code == 0
     one, two = pf.load("one").state_dict(), pf.load("two").state_dict()
     assert all(bool((one[k] == two[k]).all()) for k in two)
-    assert cli("fit", "vae", "--config", "one/config.toml", "--no-keep-best", "--run", "one", "--overwrite", "-q").code == 0
+    assert cli("fit", "vae", "--config", "one/run.json", "--no-keep-best", "--run", "one", "--overwrite", "-q").code == 0
 
 
 def test_start_fine_tunes(made: Path, cli) -> None:
     cli("fit", "vae", "ring:100", *SMALL, "--run", "one")
     assert cli("fit", "vae", "ring:100", *SMALL, "--start", "one", "--run", "two").code == 0
-    assert "start = " in Path("two/config.toml").read_text()
+    assert json.loads(Path("two/run.json").read_text())["model"]["start"] is not None
 
 
 def test_integer_columns_are_dequantised_on_request_only(made: Path, cli) -> None:
-    assert "dequantise = false" in (made / "pca/config.toml").read_text()
+    assert json.loads((made / "pca/run.json").read_text())["data"]["dequantise"] is False
     done = cli("fit", "pca", made / "people.csv", "--columns", "height,age", "--dequantise", "--run", "noisy")
     assert done.code == 0, done.err
-    assert "dequantise = true" in Path("noisy/config.toml").read_text()
+    assert json.loads(Path("noisy/run.json").read_text())["data"]["dequantise"] is True
     source = dequantised(pf.read(str(made / "people.csv"), columns="height,age", label=False), 0)
     train, held_out = pf.split(source, held_out=0.2, seed=0)
     expected = pf.PCA().fit(train)
@@ -215,7 +215,7 @@ def test_integer_columns_are_dequantised_on_request_only(made: Path, cli) -> Non
 
 def test_keep_best_chooses_by_rows_other_than_those_set_aside(made: Path, cli) -> None:
     assert cli("fit", "vae", "ring:200", *SMALL, "--keep-best", "--run", "r").code == 0
-    assert json.loads(Path("r/trainer.json").read_text())["held_out"] == 0.1
+    assert json.loads(Path("r/run.json").read_text())["fitter"]["settings"]["held_out"] == 0.1
 
 
 def test_overwrite_replaces_a_run(made: Path, cli) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from pushforward.cli.config import resolve, to_toml
+import pushforward as pf
+from pushforward.cli.config import read_settings, resolve
 from pushforward.cli.flags import Flag, arguments_of, flags_of, model_flags, split_commas
 from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.manifest import Manifest
+from pushforward.core.provenance import Provenance
 from pushforward.models.classical.pca import PCA
 from pushforward.models.deep.gan import GAN
 from pushforward.models.deep.vae import VAE
@@ -93,11 +97,23 @@ def test_a_budget_replaces_a_weaker_one_in_another_unit() -> None:
     assert (config.fitting["steps"], config.fitting["epochs"]) == (5, None)
 
 
-def test_the_stored_file_gives_the_same_configuration() -> None:
+def test_a_run_gives_the_configuration_it_was_made_with(tmp_path: Path) -> None:
     flags = flags_of(GAN)
-    given = {"penalties": ["r1(gamma=2.0)"], "optimizer": ["critic=adam(rate=1e-4)"], "keep_best": True, "label": 'a "b"\\'}
+    given = {
+        "network": "mlp",
+        "penalties": ["r1(gamma=2.0)"],
+        "optimizer": ["critic=adam(rate=0.0001)"],
+        "keep_best": True,
+        "label": 'a "b"\\',
+        "steps": 3,
+    }
     config = resolve("gan", "C:\\data ü", flags, given=given)
-    again = resolve("gan", "C:\\data ü", flags, given={}, file=tomllib.loads(to_toml(config, "one\ntwo")))
+    reading = {"label": config.data["label"]}
+    data = Provenance(config.source, reading, held_out=config.data["held_out"])
+    settings = pf.Trainer(steps=3, ema=0.999, optimizers={"critic": "adam(rate=0.0001)"}, keep_best=True, held_out=0.1).settings()
+    manifest = Manifest.of(GAN(penalties=["r1(gamma=2.0)"]), fitter="Trainer", settings=settings)
+    replace(manifest, data=data, dequantise=None).write(tmp_path)
+    again = resolve("gan", config.source, flags, given={}, file=read_settings(tmp_path / "run.json"))
     assert again.as_dict() == config.as_dict()
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.core import storage
+from pushforward.core import folders, storage
 
 
 @pytest.fixture

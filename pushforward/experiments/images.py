@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from pushforward.cli import runs
-from pushforward.cli.runs import Run
+import torch
+
+from pushforward.core.folders import written_whole
+from pushforward.core.space import Space
+from pushforward.data.export.grids import clip_film, image_grid, write_animation
+from pushforward.experiments.opened import OpenedRun, Parts, labels_of, rows_of
+from pushforward.metrics.reconstruction import reconstruct
 
 __all__ = ["leave_images", "write_pairs", "write_over"]
 
@@ -14,20 +18,16 @@ SAMPLES = 64
 PAIRS = 32
 
 
-def leave_images(run: Run, parts: runs.Data) -> None:
+def leave_images(run: OpenedRun, parts: Parts) -> None:
     """images/samples and images/reconstructions, .png of images and .gif of clips, where the model has them."""
-    import torch
-
-    from pushforward.metrics.reconstruction import reconstruct
-
     model = run.model
     kind = model.fitted_space().kind
     if kind == "points" or None in model.fitted_space().shape:
         return
     suffix = ".png" if kind == "images" else ".gif"
     folder = run.folder / "images"
-    batch = runs.rows_of(parts.held_out or parts.train, PAIRS)
-    y = runs.labels_of(model, batch)
+    batch = rows_of(parts.held_out or parts.train, PAIRS)
+    y = labels_of(model, batch)
     if run.can("Samples"):
         n = SAMPLES if y is None else len(batch.x)
         write_over(model.sample(n, y=y, rng=0), model.space, folder / f"samples{suffix}")
@@ -36,19 +36,14 @@ def leave_images(run: Run, parts: runs.Data) -> None:
             write_pairs(batch.x, reconstruct(model, batch.x, y), model.space, folder / f"reconstructions{suffix}")
 
 
-def write_pairs(x: Any, restored: Any, space: Any, path: Path) -> None:
+def write_pairs(x: torch.Tensor, restored: torch.Tensor, space: Space, path: Path) -> None:
     """A grid of originals, each with its reconstruction to its right."""
-    import torch
-
     pairs = torch.stack([x.to("cpu", torch.float64), restored.to("cpu", torch.float64)], 1).flatten(0, 1)
     write_over(pairs, space, path, columns=8)
 
 
-def write_over(x: Any, space: Any, path: Path, columns: int | None = None) -> None:
+def write_over(x: torch.Tensor, space: Space, path: Path, columns: int | None = None) -> None:
     """A grid of images, or an animated one of clips, in the place of an older one."""
-    from pushforward.core.folders import written_whole
-    from pushforward.data.export.grids import clip_film, image_grid, write_animation
-
     path.parent.mkdir(parents=True, exist_ok=True)
     x = x.detach().to("cpu")
     with written_whole(path) as new:

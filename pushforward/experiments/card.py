@@ -8,28 +8,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pushforward.cli.runs import Data, Run
+from pushforward.core.capabilities import capabilities
+from pushforward.core.folders import is_card, write_text
+from pushforward.core.records import Record
+from pushforward.core.storage import versions
+from pushforward.experiments.opened import OpenedRun, Parts
 
 __all__ = ["write_card"]
 
 
-def write_card(run: Run, folder: Path, parts: Data, records: Sequence[Any], command: str) -> None:
+def write_card(run: OpenedRun, folder: Path, parts: Parts, records: Sequence[Record]) -> None:
     """Write README.md: what it is, from which data, how good, how to use it; somebody's own README.md is left alone."""
-    from pushforward.core.folders import is_card
-    from pushforward.core.storage import write_text
-
     path = run.folder / "README.md"
     if is_card(path) or not path.exists():
-        write_text(path, card(run, folder, parts, records, command))
+        write_text(path, card(run, folder, parts, records))
 
 
-def card(run: Run, folder: Path, parts: Data, records: Sequence[Any], command: str) -> str:
+def card(run: OpenedRun, folder: Path, parts: Parts, records: Sequence[Record]) -> str:
     """The text of the card."""
-    from pushforward.core.capabilities import capabilities
-    from pushforward.core.storage import versions
-
-    model, config = run.model, run.config
-    held = f"; {len(parts.held_out):,} held out (split seed {config.data['split_seed']})" if parts.held_out is not None and config else ""
+    model, provenance = run.model, run.provenance
+    command = "" if run.manifest is None else run.manifest.command
+    source = f"`{provenance.source}`" if provenance.source else "in memory"
+    held = "" if parts.held_out is None else f"; {len(parts.held_out):,} held out"
+    held += f" (split seed {provenance.split_seed})" if provenance.held_out is not None else ""
     number = sum(p.numel() for p in model.parameters())
     lines = [
         f"# {folder.name}",
@@ -37,9 +38,9 @@ def card(run: Run, folder: Path, parts: Data, records: Sequence[Any], command: s
         f"A `{run.name}` fitted with pushforward.",
         "",
         f"* **model** `{_bare(model)}`" + (f", {number:,} parameters" if number else ""),
-        f"* **data** `{config.source if config else ''}`: {model.fitted_space()}; {len(parts.train):,} rows learnt from{held}",
+        f"* **data** {source}: {model.fitted_space()}; {len(parts.train):,} training rows{held}",
         *([f"* **conditions** {model.condition_space}"] if model.condition_space is not None else []),
-        f"* **made by** `{command}`",
+        f"* **made by** {f'`{command}`' if command else 'Python'}",
         f"* **versions** {', '.join(f'{k} {v}' for k, v in versions().items())}",
         f"* **can** {', '.join(capabilities(model))}",
         "",
@@ -53,7 +54,7 @@ def _bare(model: Any) -> str:
     return repr(model).partition(" on ")[0]
 
 
-def _numbers(records: Sequence[Any]) -> list[str]:
+def _numbers(records: Sequence[Record]) -> list[str]:
     if not records:
         return []
     rows = [

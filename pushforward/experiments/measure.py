@@ -1,17 +1,27 @@
-"""What a run's model is worth on rows it has not seen, as records; used by `fit`, `evaluate` and `density`."""
+"""How good a run's model is on rows it has not seen, as records."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from pushforward.cli import runs
-from pushforward.cli.runs import Run
-from pushforward.core.errors import InvalidKind
+import torch
 
-__all__ = ["ESTIMATORS", "Annealing", "records", "densities", "described"]
+from pushforward.core.capabilities import capabilities
+from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.events import Event
+from pushforward.core.records import Record, unlike
+from pushforward.core.registry import registered_models
+from pushforward.core.source import Source, Subset, blocks, fingerprint
+from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun, labels_of
+from pushforward.metrics import likelihood
+from pushforward.metrics.annealing import WideBracket, ais, bdmc
+from pushforward.metrics.likelihood import naive
+from pushforward.metrics.preparation import prepared
+from pushforward.metrics.reconstruction import squared_error
+
+__all__ = ["ESTIMATORS", "Annealing", "records", "densities", "described", "refuse_unlike"]
 
 DRAWS = 100
 ROWS = 4096
@@ -28,31 +38,23 @@ class Annealing:
     rows: int = 100
 
 
-def described(source: Any) -> str:
+def described(source: Source) -> str:
     """What records say they were measured on."""
-    from pushforward.core.source import fingerprint
-
     name = getattr(source, "name", "") or "data"
     return f"{name} ({len(source)} rows, {fingerprint(source)})"
 
 
 def records(
-    run: Run,
-    held_out: Any,
+    run: OpenedRun,
+    held_out: Source,
     *,
     draws: int = DRAWS,
-    most: int = runs.MEASURED_ROWS,
-) -> list[Any]:
+    most: int = MEASURED_ROWS,
+) -> list[Record]:
     """Exact log-density, or the bounds, and the reconstruction error: what the model has, on at most `most` rows."""
-    import torch
-
-    from pushforward.metrics import likelihood
-    from pushforward.metrics.preparation import prepared
-    from pushforward.metrics.reconstruction import squared_error
-
     model, data = run.model, described(held_out)
     batch = prepared(model, held_out, most)
-    x, y = batch.x, runs.labels_of(model, batch)
+    x, y = batch.x, labels_of(model, batch)
     found = []
     with torch.no_grad():
         if run.can("HasDensity"):
@@ -66,45 +68,41 @@ def records(
     return found
 
 
-def estimates(run: Run, held_out: Any, which: Sequence[str], how: Annealing, listener: Callable[[str], Any]) -> list[Any]:
+def estimates(
+    run: OpenedRun,
+    held_out: Source,
+    which: Sequence[str],
+    how: Annealing,
+    listener: Callable[[str], Callable[[Event], None]],
+) -> list[Record]:
     """Naive Monte Carlo and AIS on at most `how.rows` held-out rows, both sides of BDMC on as many rows simulated from the model."""
-    from pushforward.metrics.annealing import WideBracket, ais, bdmc
-    from pushforward.metrics.likelihood import naive
-    from pushforward.metrics.preparation import prepared
-
     if not which or not run.can("LatentModel"):
         return []
     few = min(how.rows, len(held_out))
     model = run.model
     batch = prepared(model, held_out, few)
     data = f"the first {few} of {described(held_out)}"
-    y = runs.labels_of(model, batch)
+    y = labels_of(model, batch)
     annealing = {"temperatures": how.temperatures, "chains": how.chains}
-    found: list[Any] = []
+    found: list[Record] = []
     if "naive" in which:
         found.append(naive(model, batch.x, y, samples=10_000, listeners=[listener("naive")], data=data))
     if "ais" in which:
         found.append(ais(model, batch.x, y, **annealing, listeners=[listener("ais")], data=data))
     if "bdmc" in which:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", WideBracket)  # the listener says it in the house's own way
+            warnings.simplefilter("ignore", WideBracket)  # the listener reports it
             bracket = bdmc(model, few, y, **annealing, listeners=[listener("bdmc")])
         found += [bracket.lower, bracket.upper]
     return found
 
 
-def densities(run: Run, source: Any, *, draws: int = DRAWS) -> tuple[str, Any, Any]:
+def densities(run: OpenedRun, source: Source, *, draws: int = DRAWS) -> tuple[str, torch.Tensor, torch.Tensor]:
     """The name of the quantity, its value for every row (n,), nats, user's units, and which rows miss a value (n,).
 
     Values are what `log_prob` and `iwae` give from Python: at the levels themselves, where the data are integers; those of a
     model fitted to binarised data are binarised first.
     """
-    import torch
-
-    from pushforward.core.source import Subset, blocks
-    from pushforward.metrics import likelihood
-    from pushforward.metrics.preparation import prepared
-
     model = run.model
     exact = run.can("HasDensity")
     if not exact and not run.can("HasBound"):
@@ -116,7 +114,7 @@ def densities(run: Run, source: Any, *, draws: int = DRAWS) -> tuple[str, Any, A
         gaps.append(torch.isnan(batch.x).flatten(1).any(1))
         if model.preparation.binarise:
             batch = prepared(model, Subset(source, torch.arange(i * ROWS, i * ROWS + len(batch))))
-        x, y = batch.x, runs.labels_of(model, batch)
+        x, y = batch.x, labels_of(model, batch)
         if exact:
             parts.append(likelihood.log_prob(model, x).values)
         elif draws > 1:
@@ -128,7 +126,16 @@ def densities(run: Run, source: Any, *, draws: int = DRAWS) -> tuple[str, Any, A
 
 def models_with_density() -> list[str]:
     """The names of models that `density` works with."""
-    from pushforward.core.capabilities import capabilities
-    from pushforward.core.registry import registered_models
-
     return [name for name, cls in registered_models() if {"HasDensity", "HasBound"} & set(capabilities(cls))]
+
+
+def refuse_unlike(runs: Sequence[OpenedRun], measured: Sequence[Sequence[Record]]) -> None:
+    """InvalidValue for records of several runs that are not of the same rows, measured the same way."""
+    first: dict[str, tuple[OpenedRun, Record]] = {}
+    for run, records_of_run in zip(runs, measured):
+        for record in records_of_run:
+            other, before = first.setdefault(record.quantity_family, (run, record))
+            try:
+                unlike(before, record)
+            except InvalidValue as error:
+                raise InvalidValue(f"{other.folder} and {run.folder}: {error}; evaluate them apart, or on the same --data") from error

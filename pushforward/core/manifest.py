@@ -1,0 +1,172 @@
+"""`run.json`: what a run folder says of the experiment that made it, in one file.
+
+It holds the model with its hyper-parameters, where the rows came from, and the settings of the fitter; `model.json` beside it
+describes the fitted model alone. Runs of format 1 kept the same in two files, `config.toml` and `trainer.json`
+(`format_one.py`); resuming such a run writes `run.json` in their place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pushforward.core.assembled import Assembled
+from pushforward.core.errors import BadRun, shown
+from pushforward.core.folders import parsed_json, read_file, write_text
+from pushforward.core.format_one import FILES, content_of
+from pushforward.core.plain import Plain, to_plain
+from pushforward.core.provenance import Provenance
+
+__all__ = ["FORMAT", "NAME", "Manifest"]
+
+FORMAT = 2
+NAME = "run.json"
+_DAMAGED = "restore it from a copy"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The experiment that made a run.
+
+    Arguments:
+        model: the registered name.
+        hyperparameters: as in model.json, values as {'family', 'text'}.
+        data: where the rows came from; None if the run does not say.
+        dequantise: whether U(-1/2, 1/2) was added to integers; None if unknown.
+        fingerprint: of the rows as the fitter got them; '' if unknown.
+        fitter: the kind of fitter ('Trainer', 'EM', ...); '' where the run cannot be resumed yet.
+        settings: the fitter's settings, as plain JSON.
+        command: the command line that began the run; '' for one made from Python.
+        start: the run folder whose weights this one began from, if any.
+        imports: files of the user's that define the model or anything it uses.
+    """
+
+    model: str
+    hyperparameters: Mapping[str, Plain] = field(default_factory=dict)
+    data: Provenance | None = None
+    dequantise: bool | None = None
+    fingerprint: str = ""
+    fitter: str = ""
+    settings: Mapping[str, Plain] = field(default_factory=dict)
+    command: str = ""
+    start: str | None = None
+    imports: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, model: Assembled, *, fingerprint: str = "", **more: Any) -> Manifest:
+        """The manifest of a model that was fitted, or is about to be.
+
+        Arguments:
+            fingerprint: of the rows as the fitter got them.
+            more: further fields.
+        """
+        return cls(
+            model=model.registered_name,
+            hyperparameters={name: to_plain(value) for name, value in model.hyperparameters().items()},
+            data=model.provenance,
+            dequantise=_dequantised(model),
+            fingerprint=fingerprint,
+            command=model.command,
+            **more,
+        )
+
+    @staticmethod
+    def path(folder: Path) -> Path:
+        """The file that says how a run in a folder was fitted."""
+        return next((folder / name for name in (NAME, *FILES[::-1]) if (folder / name).exists()), folder / NAME)
+
+    def update(self, folder: Path) -> Manifest:
+        """The manifest to put in the place of the one in a folder: what that one knows and this one does not stays."""
+        before = Manifest.read(folder)
+        if before is None:
+            return self
+        named = self.data is not None and self.data.source is not None
+        return replace(
+            self,
+            data=self.data if named or before.data is None else before.data,
+            dequantise=self.dequantise if before.dequantise is None else before.dequantise,
+            command=before.command or self.command,
+            start=self.start or before.start,
+            imports=tuple(dict.fromkeys([*before.imports, *self.imports])),
+        )
+
+    def write(self, folder: Path) -> None:
+        """Put run.json into a folder, in the place of the files of an older format."""
+        content = {
+            "format": FORMAT,
+            "command": self.command,
+            "model": {"name": self.model, "hyperparameters": self.hyperparameters, "start": self.start, "imports": list(self.imports)},
+            "data": None if self.data is None else {**self.data.as_dict(), "dequantise": self.dequantise, "fingerprint": self.fingerprint},
+            "fitter": {"kind": self.fitter, "settings": dict(self.settings)},
+        }
+        write_text(folder / NAME, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        for name in FILES:
+            (folder / name).unlink(missing_ok=True)
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest | None:
+        """The manifest of a run folder; None where there is none. BadRun where it is damaged or newer."""
+        path = folder / NAME
+        if path.exists():
+            return cls._parsed(path)
+        content = content_of(folder)
+        return None if content is None else cls(**content)
+
+    @classmethod
+    def _parsed(cls, path: Path) -> Manifest:
+        try:
+            content = parsed_json(read_file(path))
+        except ValueError as error:
+            if isinstance(error, BadRun):
+                raise
+            raise BadRun(f"{path} is damaged ({str(error)[:160]}); {_DAMAGED}") from error
+        number = content.get("format") if isinstance(content, dict) else None
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise BadRun(f"{path} is damaged (it has no format); {_DAMAGED}")
+        if number > FORMAT:
+            raise BadRun(f"{path} has format {shown(number)}, newer than {FORMAT}, the newest this version reads; upgrade pushforward")
+        try:
+            return cls._from(content)
+        except BadRun as error:
+            raise BadRun(f"{path} is damaged ({error}); {_DAMAGED}") from error
+
+    @classmethod
+    def _from(cls, content: Mapping[str, Any]) -> Manifest:
+        model = _part(content, "model", dict)
+        fitter = _part(content, "fitter", dict)
+        data = _part(content, "data", dict, optional=True)
+        imports = _part(model, "imports", list)
+        if not all(isinstance(name, str) for name in imports):
+            raise BadRun("imports is of the wrong kind")
+        return cls(
+            model=_part(model, "name", str),
+            hyperparameters=_part(model, "hyperparameters", dict),
+            data=None if data is None else Provenance.from_dict(data),
+            dequantise=None if data is None else _part(data, "dequantise", bool, optional=True),
+            fingerprint="" if data is None else _part(data, "fingerprint", str),
+            fitter=_part(fitter, "kind", str),
+            settings=_part(fitter, "settings", dict),
+            command=_part(content, "command", str),
+            start=_part(model, "start", str, optional=True),
+            imports=tuple(imports),
+        )
+
+
+def _dequantised(model: Assembled) -> bool | None:
+    """Whether integers were dequantised: as asked, else as was done; None while the data are not known."""
+    if model.dequantise is not None or model.space is None:
+        return model.dequantise
+    return model.preparation.dequantise
+
+
+def _part(content: Mapping[str, Any], name: str, kind: type, *, optional: bool = False) -> Any:
+    """A part of the manifest; BadRun where it is missing or of another kind."""
+    if name not in content:
+        raise BadRun(f"{name} is missing")
+    value = content[name]
+    if not isinstance(value, kind) and not (optional and value is None):
+        raise BadRun(f"{name} is of the wrong kind")
+    return value

@@ -1,0 +1,44 @@
+"""Settings as plain content: what JSON can hold, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from pushforward.core.registry import Value
+
+__all__ = ["Plain", "from_plain", "is_plain", "to_plain"]
+
+Plain = None | bool | int | float | str | Sequence["Plain"] | Mapping[str, "Plain"]
+"""A value that JSON can hold."""
+
+
+def is_plain(value: object) -> bool:
+    """Whether JSON can hold a value."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and is_plain(part) for key, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(map(is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def to_plain(value: Any) -> Any:
+    """A hyper-parameter as JSON: values as {'family', 'text'}, tuples as lists, tensors as nested lists."""
+    if isinstance(value, Value):
+        return {"family": value.family, "text": str(value)}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(v) for v in value]
+    if isinstance(value, Tensor):
+        return value.tolist()
+    return value
+
+
+def from_plain(value: Any) -> Any:
+    """What `to_plain` wrote; a value comes back as its text, which every model reads in its `__init__`."""
+    if isinstance(value, dict) and set(value) == {"family", "text"}:
+        return value["text"]
+    if isinstance(value, list):
+        return tuple(from_plain(v) for v in value)
+    return value

@@ -1,0 +1,206 @@
+"""Sets of samples against data, in feature spaces that are named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch
+from pushforward.core.random import derive, permutation
+from pushforward.core.records import Record
+from pushforward.core.source import Source
+from pushforward.data import read
+from pushforward.data.formats.builtin import centres
+from pushforward.data.reading import asked_conditions
+from pushforward.experiments.measure import described
+from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun, device_named, open_run, table_settings
+from pushforward.experiments.sample import Rows, measured, numbers, sampled
+from pushforward.metrics.feature_names import named
+from pushforward.metrics.modes import modes
+from pushforward.metrics.scores import PAIRED, USUAL, scores
+
+__all__ = ["Comparison", "compare"]
+
+SPREADS = {"ring": 0.01, "grid": 0.05}
+"""Standard deviations of the built-in mixtures whose modes are known."""
+TRAINING_ROWS = 10
+"""How many times `rows` are read of the training data: a copy is found only if its original is among them."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared, and how.
+
+    Arguments:
+        real: a file, folder, built-in name or run.
+        generated: the same; runs are sampled from.
+        spaces: feature spaces by name.
+        metrics: by name; the usual ones if None, with modes where they are known and memorising where it can be judged.
+        train: rows that the model was trained on, for memorising and parzen; `real` is then new rows.
+        y: labels of `real`, for a classifier and for conditional runs.
+        reading: further arguments of `read` for `real`.
+        table: how text tables are written.
+        paired: arguments of metrics of pairs (psnr, ssim).
+        rows: at most so many of each set.
+        seed: of the rows, the samples and the networks.
+    """
+
+    real: str
+    generated: Sequence[str]
+    spaces: Sequence[str] = ("raw",)
+    metrics: Sequence[str] | None = None
+    train: str | None = None
+    y: str | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    table: Mapping[str, Any] = field(default_factory=dict)
+    paired: Mapping[str, Any] = field(default_factory=dict)
+    rows: int = MEASURED_ROWS
+    seed: int = 0
+    device: str = "cpu"
+
+
+def compare(asked: Comparison, *, say: Callable[[str], None], warn: Callable[[str], None]) -> tuple[list[list[Record]], list[Rows]]:
+    """The records of every generated set, and the sets.
+
+    Arguments:
+        asked: what is compared.
+        say: called with what a feature space tells of itself.
+        warn: called with what makes a comparison doubtful, or was left out.
+    """
+    if asked.rows < 2:
+        raise InvalidValue(f"--rows must be at least 2, got {asked.rows}")
+    names = (asked.real, *asked.generated)
+    chosen = _metrics(asked)
+    runs = [text for text in names if _is_run(text)]
+    pairs = _pairs(chosen, asked.paired, runs)
+    chosen = [name for name in chosen if name not in pairs]
+    plan = _Plan(asked, {text: open_run(text, asked.device) for text in runs})
+    truth = plan.real()
+    others = [plan.like(text, truth, i + 1) for i, text in enumerate(asked.generated)]
+    training = None if asked.train is None else plan.training(asked.train, truth)
+    _warn_of_copies(truth, others, warn)
+    low, high = truth.ends
+    found: list[list[Record]] = [[] for _ in others]
+    for name in asked.spaces if any(metric != "modes" for metric in chosen) else ():
+        device = device_named(asked.device)
+        space = named(name, truth.x, truth.labels, low=low, high=high, device=device, rng=asked.seed)
+        if space.facts:
+            say(f"{space.name}: " + ", ".join(f"{k} {v:.4g}" for k, v in space.facts.items()))
+        columns = truth.names if name in ("raw", "scaled") else ()
+        insisted = asked.metrics is not None
+        for records, more in zip(found, measured(space, truth, others, training, chosen, insisted, columns, asked.seed, warn)):
+            records += more
+    for records, other in zip(found, others):
+        records += _paired_records(pairs, asked.paired, truth, other)
+        if "modes" in chosen:
+            name = asked.real.partition(":")[0]
+            records += modes(other.x, centres(name), SPREADS[name], data=truth.described)
+    return found, others
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How rows are brought in."""
+
+    asked: Comparison
+    opened: Mapping[str, OpenedRun]
+
+    def real(self) -> Rows:
+        """The rows that are compared with, in the space of the runs where there are any."""
+        asked, text = self.asked, self.asked.real
+        if text in self.opened:
+            return self._sample(text, None, 0)
+        like = next((run.model for run in self.opened.values()), None)
+        conditional = any(run.conditional for run in self.opened.values())
+        y = asked.y or ("auto" if "classifier" in asked.spaces or conditional else None)
+        table = table_settings(text, table=asked.table)
+        source = read(text, like=like, seed=asked.seed, **asked.reading, **asked_conditions(y), **table)
+        return self._take(text, source, asked.rows)
+
+    def training(self, text: str, real: Rows) -> Rows:
+        """The rows a model was trained on."""
+        return self._take(text, self._read(text, real, self.asked.seed), TRAINING_ROWS * self.asked.rows)
+
+    def like(self, text: str, real: Rows, number: int) -> Rows:
+        """Rows in the space of the real ones; built-in data that are sampled have another seed than the real ones."""
+        if text in self.opened:
+            return self._sample(text, real, number)
+        return self._take(text, self._read(text, real, self.asked.seed + number), self.asked.rows)
+
+    def _read(self, text: str, real: Rows, seed: int) -> Source:
+        return read(text, like=real.space, seed=seed, label=False, **table_settings(text, table=self.asked.table))
+
+    def _take(self, text: str, source: Source, most: int) -> Rows:
+        """Up to so many rows, chosen by the seed."""
+        seed = self.asked.seed
+        order = permutation(len(source), rng=derive(seed, "compare"))[:most].sort().values
+        batch = source.take(order)
+        chosen = f", {len(order)} drawn by seed {seed}" if len(order) < len(source) else ""
+        return replace(numbers(text, batch.x, source.space, described(source) + chosen, batch.y), total=len(source))
+
+    def _sample(self, text: str, real: Rows | None, number: int) -> Rows:
+        """Samples of a run, as many as there are real rows, under their conditions where the run has conditions."""
+        run, seed = self.opened[text], self.asked.seed
+        run.need("has no samples", "Samples")
+        n = self.asked.rows if real is None else len(real.x)
+        y: Tensor | None = None if real is None or not run.conditional else real.conditions
+        if run.conditional and y is None:
+            raise BadSource(f"{text} was fitted with conditions, and REAL brings none to sample under; pass data with labels as REAL")
+        x = sampled(run, n, y, derive(seed, "draws", number))
+        return numbers(text, x, run.model.fitted_space(), f"{n} draws of {text}, seed {seed}", y)
+
+
+def _metrics(asked: Comparison) -> list[str]:
+    """The metrics asked for, or the usual ones."""
+    known = asked.real.partition(":")[0] in SPREADS
+    if asked.metrics is None:
+        return [*USUAL, *(["modes"] if known else []), *(["memorising"] if asked.train else [])]
+    if "modes" in asked.metrics and not known:
+        raise InvalidValue(
+            f"modes are known for ring and grid only, not for {asked.real}; ask for diversity, or use metrics.modes with your centres"
+        )
+    return list(asked.metrics)
+
+
+def _pairs(chosen: Sequence[str], arguments: Mapping[str, Any], runs: Sequence[str]) -> list[str]:
+    """The metrics of pairs that were chosen.
+
+    InvalidValue for options that they alone have, or for runs, whose samples have no originals.
+    """
+    pairs = [name for name in chosen if name in PAIRED]
+    if arguments and not pairs:
+        raise InvalidValue(f"--{next(iter(arguments))} is for {', '.join(PAIRED)}; ask for one of them with --metrics, or leave it out")
+    if pairs and runs:
+        raise InvalidValue(
+            f"{pairs[0]} compares images one by one with their originals, and the draws of {runs[0][:80]} have none; "
+            "pass two sets of images"
+        )
+    return pairs
+
+
+def _paired_records(metrics: Sequence[str], arguments: Mapping[str, Any], truth: Rows, other: Rows) -> list[Record]:
+    """One record a metric, of other's rows as likenesses of truth's."""
+    if not metrics:
+        return []
+    if truth.total != other.total:
+        raise ShapeMismatch(
+            f"{metrics[0]} compares images one by one: expected {truth.total} in {other.text[:80]} as in {truth.text[:80]}, "
+            f"got {other.total}; pass likenesses in the order of their originals"
+        )
+    low, high = truth.ends
+    return scores(truth.x, other.x, metrics=metrics, paired={"low": low, "high": high, **arguments}, data=truth.described)
+
+
+def _warn_of_copies(real: Rows, others: Sequence[Rows], warn: Callable[[str], None]) -> None:
+    """The same rows on both sides are no comparison: metrics take both sets to be independent."""
+    for other in others:
+        if other.x.shape == real.x.shape and bool((other.x == real.x).all()):
+            warn(f"{other.text} and {real.text} are the same rows; pass rows of its own, error bars and p-values mean nothing here")
+
+
+def _is_run(text: str) -> bool:
+    return (Path(text) / "model.json").is_file()

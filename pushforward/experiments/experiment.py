@@ -1,0 +1,202 @@
+"""What is fitted to what, how, and what is measured of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pushforward.core.errors import BadRun, Interrupted
+from pushforward.core.events import Finished, Listener
+from pushforward.core.fitter import Fitter
+from pushforward.core.folders import check_place, new_run
+from pushforward.core.learner import Learner
+from pushforward.core.manifest import Manifest
+from pushforward.core.model import Model
+from pushforward.core.plain import Plain
+from pushforward.core.records import Record
+from pushforward.core.source import Source, as_source, fingerprint
+from pushforward.core.storage import describe, write_tensors
+from pushforward.data import read, split
+from pushforward.data.reading import asked_conditions, with_labels
+from pushforward.experiments.card import write_card
+from pushforward.experiments.fitters import fitter_for, quiet_fabric, writes_run
+from pushforward.experiments.images import leave_images
+from pushforward.experiments.measure import records
+from pushforward.experiments.opened import OpenedRun, Parts, open_run
+
+__all__ = ["Experiment", "Outcome", "default_folder", "first_process", "fit_into", "leave"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an experiment.
+
+    Arguments:
+        run: the run folder with the fitted model.
+        finished: how the fit ended; None where the fitter does not say.
+        records: what was measured on the rows held out; none after an interruption.
+        parts: the rows trained on and those held out.
+        seconds: the time that fitting took.
+    """
+
+    run: OpenedRun
+    finished: Finished | None
+    records: tuple[Record, ...]
+    parts: Parts
+    seconds: float
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the fit was stopped by a signal; it can be resumed."""
+        return self.finished is not None and self.finished.reason == "interrupted"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A model, the rows it is fitted to, a fitter, and what is measured.
+
+    Arguments:
+        model: not fitted yet; its arguments are the experiment's hyper-parameters.
+        source: a path, glob or built-in name; rows in memory; or a source that `pushforward.read` returned.
+        y: conditions, as `Model.fit` takes them: True for labels that come with the data, or a name.
+        reading: further arguments of `pushforward.read`.
+        held_out: share (below 1) or number of rows held out: never trained on, and measured on. 0 for none.
+        split_seed: which rows are held out.
+        dequantise: whether U(-1/2, 1/2) is added to integers; as the model says if None.
+        fitter: settings of the model's own fitter, by name: {'epochs': 3, 'batch': 64}.
+        start: a run of the same model whose weights to begin from.
+        bounds: posterior draws a row of importance-weighted bounds on held-out rows; 0 for the ELBO alone.
+        command: the command line that says the same, for the record.
+
+    Example:
+        >>> import tempfile, pushforward as pf
+        >>> experiment = pf.Experiment(pf.PCA(2), "moons", held_out=0.5)
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     outcome = experiment.run(f"{place}/run")
+        >>> [record.quantity for record in outcome.records]
+        ['log_prob', 'squared_error']
+    """
+
+    model: Model
+    source: Any
+    y: Any = None
+    reading: Mapping[str, Plain] = field(default_factory=dict)
+    held_out: float | int = 0.2
+    split_seed: int = 0
+    dequantise: bool | None = None
+    fitter: Mapping[str, Any] = field(default_factory=dict)
+    start: str | Path | None = None
+    bounds: int = 0
+    command: str = ""
+
+    def read(self) -> Source:
+        """The rows, before they are split; conditions only where they were asked for."""
+        if isinstance(self.source, (str, os.PathLike)):
+            asked = asked_conditions(self.y)
+            source = read(self.source, **{**self.reading, **asked})
+            return with_labels(source) if asked.get("label") is True else source
+        return as_source(self.source, self.y)
+
+    def parts(self, source: Source) -> Parts:
+        """The rows to train on and those held out."""
+        if not self.held_out:
+            return Parts(source, None)
+        return Parts(*split(source, held_out=self.held_out, seed=self.split_seed))
+
+    def run(
+        self,
+        folder: str | Path | None = None,
+        *,
+        overwrite: bool = False,
+        listeners: Sequence[Listener] = (),
+        rows: Source | None = None,
+    ) -> Outcome:
+        """Read, split, fit, measure, and leave a run folder.
+
+        Arguments:
+            folder: where to; runs/MODEL-SOURCE-N if not given.
+            overwrite: replace the run there.
+            listeners: called with every event of the fit.
+            rows: what `read` gave, if it was called already.
+        """
+        name = str(self.source) if isinstance(self.source, (str, os.PathLike)) else "data"
+        place = default_folder(self.model.registered_name, name) if folder is None else Path(folder)
+        if first_process():
+            check_place(place, overwrite=overwrite)
+        parts = self.parts(self.read() if rows is None else rows)
+        start = None if self.start is None else open_run(self.start).model
+        fitter = fitter_for(self.model, self.fitter, parts.held_out, place, overwrite=overwrite, listeners=listeners, start=start)
+        self.model.command = self.command
+        return fit_into(place, self.model, parts, fitter, dequantise=self.dequantise, overwrite=overwrite, bounds=self.bounds)
+
+
+def fit_into(
+    folder: Path,
+    model: Model,
+    parts: Parts,
+    fitter: Fitter,
+    *,
+    dequantise: bool | None,
+    overwrite: bool = False,
+    bounds: int = 0,
+) -> Outcome:
+    """Fit a model, measure it on the rows held out, and complete its run folder."""
+    began = time.monotonic()
+    quiet = quiet_fabric() if isinstance(model, Learner) else nullcontext()
+    finished: Finished | None
+    try:
+        with quiet:
+            model.fit(parts.train, by=fitter, dequantise=dequantise)
+        finished = model.fit_result
+    except Interrupted as stopped:
+        if not stopped.saved:
+            raise
+        finished = Finished(0, time.monotonic() - began, reason="interrupted")
+    outcome = Outcome(OpenedRun(folder, model), finished, (), parts, time.monotonic() - began)
+    if outcome.interrupted or not first_process():
+        return outcome
+    if writes_run(fitter):
+        return leave(folder, folder, outcome, bounds)
+    with new_run(folder, overwrite=overwrite) as part:
+        write_tensors(part / "model.safetensors", model.tensors())
+        describe(model, part)
+        Manifest.of(model, fingerprint=fingerprint(model.prepared_for_fit(parts.train))).write(part)
+        return leave(part, folder, outcome, bounds)
+
+
+def leave(part: Path, folder: Path, outcome: Outcome, bounds: int = 0) -> Outcome:
+    """Measure, and add images and the model card to a run.
+
+    Arguments:
+        part: where the run lies while it is written.
+        folder: where it will lie.
+        outcome: of the fit.
+        bounds: posterior draws a row of importance-weighted bounds.
+    """
+    if not (part / "model.json").is_file():
+        raise BadRun(f"the run folder {folder} was removed or renamed while the fit was writing to it; fit again, to another folder")
+    run, parts = OpenedRun(part, outcome.run.model, Manifest.read(part)), outcome.parts
+    found = records(run, parts.held_out, draws=bounds) if parts.held_out is not None else []
+    leave_images(run, parts)
+    write_card(run, folder, parts, found)
+    return replace(outcome, run=replace(run, folder=folder), records=tuple(found))
+
+
+def first_process() -> bool:
+    """Whether this is the only process, or the first of those launched together."""
+    return int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0")) or 0) == 0 and int(os.environ.get("NODE_RANK", "0") or 0) == 0
+
+
+def default_folder(model: str, source: str) -> Path:
+    """runs/<model>-<source>-<n>, with the smallest n that is free."""
+    stem = re.sub(r"[^\w-]+", "-", Path(source.rstrip("/")).name.split(".")[0] or "data").strip("-") or "data"
+    n = 1
+    while (folder := Path("runs") / f"{model}-{stem}-{n}").exists():
+        n += 1
+    return folder

@@ -1,0 +1,264 @@
+"""A run opened again: its model, what its manifest says, and the rows it was fitted to and those held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pushforward import models  # noqa: F401 - fills the catalogue
+from pushforward.core.capabilities import capabilities as capabilities_of
+from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue
+from pushforward.core.manifest import Manifest
+from pushforward.core.model import Model
+from pushforward.core.phase import Batch
+from pushforward.core.preparation import Preparation
+from pushforward.core.provenance import Provenance
+from pushforward.core.registry import registered_models
+from pushforward.core.source import Source, as_source, fingerprint
+from pushforward.core.storage import has_preparation, load
+from pushforward.data import read, split
+from pushforward.data.reading import absolute, asked_conditions
+from pushforward.data.tables.files import is_table, is_text_table
+from pushforward.data.tables.text_format import settings_among
+from pushforward.fitting.feed import held_out_split
+
+__all__ = [
+    "MEASURED_ROWS",
+    "OpenedRun",
+    "Parts",
+    "device_named",
+    "divide",
+    "file_names",
+    "in_blocks",
+    "labels_of",
+    "moved",
+    "open_run",
+    "read_again",
+    "read_like",
+    "rows_of",
+    "table_settings",
+]
+
+MEASURED_ROWS = 10_000
+"""Rows that are measured unless told otherwise: enough for two digits of a mean, and seconds for most models."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The rows trained on and those held out (None if none were)."""
+
+    train: Source
+    held_out: Source | None
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """A run folder: its model, and its manifest if there is one.
+
+    Arguments:
+        folder: where it is.
+        model: fitted.
+        manifest: None for a folder that says nothing of where its rows came from.
+    """
+
+    folder: Path
+    model: Any
+    manifest: Manifest | None = None
+
+    @property
+    def name(self) -> str:
+        """The model's registered name."""
+        return str(self.model.registered_name)
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the rows came from, as far as the run says."""
+        known = None if self.manifest is None else self.manifest.data
+        return Provenance() if known is None else known
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the model was fitted with conditions."""
+        return self.model.condition_space is not None
+
+    def source(self, purpose: str) -> str:
+        """The path or name of the rows; BadRun where they were in memory."""
+        source = self.provenance.source
+        if source is None:
+            raise BadRun(f"{self.folder} was fitted to rows in memory, so {purpose}")
+        return source
+
+    def rows(self, purpose: str, **reading: Any) -> Source:
+        """All rows of the source, before they were split; BadRun where they cannot be found.
+
+        Arguments:
+            purpose: what they are missed for, in the error.
+            reading: further arguments of `read`.
+        """
+        self.source(purpose)
+        return read_again(self.provenance, **reading)
+
+    def parts(self, source: str | None = None, **reading: Any) -> Parts:
+        """The rows trained on and those held out, read again.
+
+        Arguments:
+            source: where they lie, if not where the run says.
+            reading: further arguments of `read`.
+
+        Raises BadRun where they cannot be found, or are not those that the run was fitted to.
+        """
+        provenance = moved(self.provenance, source)
+        if provenance.source is None:
+            raise BadRun(
+                f"{self.folder} was fitted to rows in memory, so which it has not seen is not known; pass --source FILE with "
+                "the rows it was fitted to, or --data FILE with others"
+            )
+        settings = {} if self.manifest is None else self.manifest.settings
+        parts = divide(provenance, read_again(provenance, **reading), settings)
+        self._compare(provenance, parts, settings)
+        return parts
+
+    def _compare(self, provenance: Provenance, parts: Parts, settings: Mapping[str, Any]) -> None:
+        """BadRun where rows read again are not those that the fitter got."""
+        known = "" if self.manifest is None else self.manifest.fingerprint
+        whole = parts.train if provenance.held_out is not None or not _own_share(settings) else read_again(provenance)
+        rows = self.model.prepared_for_fit(whole)
+        if (known and fingerprint(rows) != known) or (provenance.rows is not None and len(rows) != provenance.rows):
+            raise BadRun(
+                f"the rows in {provenance.source} are not those that {self.folder} was fitted to; pass --source FILE with these, "
+                "or --data FILE with rows it has not seen"
+            )
+
+    def can(self, *capabilities: str) -> bool:
+        """Whether the model has all these capabilities, e.g. 'Encodes'."""
+        return set(capabilities) <= set(capabilities_of(self.model))
+
+    def need(self, lack: str, *capabilities: str) -> None:
+        """InvalidKind, naming models that have these capabilities, where the model has not."""
+        if not self.can(*capabilities):
+            able = [name for name, cls in registered_models() if set(capabilities) <= set(capabilities_of(cls))]
+            raise InvalidKind(f"a {self.name} {lack}; models that do: {', '.join(able)}")
+
+
+def open_run(folder: str | Path, device: str = "cpu") -> OpenedRun:
+    """The run in a folder, its model on a device."""
+    path = Path(folder)
+    model = load(path, device=device_named(device))
+    manifest = Manifest.read(path)
+    if manifest is not None and not has_preparation(path):
+        model.preparation = _preparation(manifest)
+    return OpenedRun(path, model, manifest)
+
+
+def _preparation(manifest: Manifest) -> Preparation:
+    """What was done to the data of a run that was made before model.json said it."""
+    augment = manifest.settings.get("augment")
+    binarise = isinstance(augment, (list, tuple)) and "binarise" in map(str, augment)
+    seed = 0 if manifest.data is None else manifest.data.split_seed
+    return Preparation(dequantise=manifest.dequantise is not False, binarise=binarise, seed=seed)
+
+
+def device_named(name: str) -> torch.device:
+    """The torch device of a name; InvalidValue for one that is unknown or not available."""
+    if name in ("auto", "gpu"):
+        name = "cuda" if torch.cuda.is_available() or name == "gpu" else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except Exception as error:
+        others = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        have = ["cpu", *(name for name, there in others.items() if there)]
+        unknown = isinstance(error, RuntimeError) and "xpected one of" in str(error)
+        reason = "is not a device" if unknown else "is not available"
+        raise InvalidValue(f"device {name!r} {reason}; this machine has {', '.join(have)}") from error
+    return device
+
+
+# ------------------------------------------------------------------------------------------------ rows
+
+
+def moved(provenance: Provenance, source: str | None) -> Provenance:
+    """The same rows, lying elsewhere."""
+    return provenance if source is None else replace(provenance, source=absolute(source))
+
+
+def read_again(provenance: Provenance, **reading: Any) -> Source:
+    """All rows of a source, with conditions only where these were asked for.
+
+    Arguments:
+        reading: arguments of `read`, in place of those that the rows were read with.
+    """
+    assert provenance.source is not None
+    arguments = {**provenance.reading, **reading}
+    return as_source(read(provenance.source, **arguments))
+
+
+def divide(provenance: Provenance, source: Source, settings: Mapping[str, Any] | None = None) -> Parts:
+    """The rows to train on and those held out: by the split, else by the share that a trainer held out itself."""
+    share = provenance.held_out or 0
+    if share != 0:
+        train, held_out = split(source, held_out=share, seed=provenance.split_seed)
+        return Parts(train, held_out)
+    if settings and _own_share(settings):
+        return Parts(*held_out_split(source, settings["held_out"], int(settings["seed"])))
+    return Parts(source, None)
+
+
+def _own_share(settings: Mapping[str, Any]) -> bool:
+    """Whether a trainer held a share of the rows out itself."""
+    share = settings.get("held_out")
+    return isinstance(share, (int, float)) and not isinstance(share, bool)
+
+
+def read_like(run: OpenedRun, file: str, y: str | None = None, table: Mapping[str, Any] | None = None) -> Source:
+    """Rows from a file or built-in name, read into the space of a run's model, with conditions where it has them.
+
+    Arguments:
+        y: the conditions: a column, a file, or 'auto'; those that the run was fitted with if None.
+        table: how a text table is written, where that is not as the run's own table was.
+    """
+    reading = run.provenance.reading
+    asked = y or reading.get("y") or reading.get("label") or "auto"
+    conditions = asked_conditions(asked if run.conditional else None)
+    source = read(file, like=run.model, **conditions, **table_settings(file, run, table))
+    if run.conditional and source.condition_space is None:
+        raise BadSource(f"{file}: the model was fitted with conditions ({run.model.condition_space}), but these data bring none; pass --y")
+    some = min(64, len(source))
+    array = getattr(source, "x", None)
+    run.model.fitted_space().conform(source.take(torch.arange(some)).x if array is None else array[:some], what=file)
+    return source
+
+
+def table_settings(file: str, run: OpenedRun | None = None, table: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """`read`'s arguments for a table: those given, over those of a run; none for what is no table."""
+    path = Path(file).expanduser()
+    settings = {**settings_among({} if run is None else run.provenance.reading), **(table or {})}
+    if not path.exists() or not is_table(path):
+        return {}
+    return settings if is_text_table(path) else {k: v for k, v in settings.items() if k in ("na", "dates")}
+
+
+def rows_of(source: Source, most: int = MEASURED_ROWS) -> Batch:
+    """The first rows of a source, as one batch."""
+    return source.take(torch.arange(min(most, len(source))))
+
+
+def labels_of(model: Model, batch: Any) -> Any:
+    """A batch's conditions as a model's methods take them (a source gives labels as codes); None for a model without."""
+    return None if model.condition_space is None else model.condition_space.as_given(batch.y)
+
+
+def in_blocks(source: Source, size: int = 4096) -> Iterator[Batch]:
+    """All rows, a block at a time."""
+    for start in range(0, len(source), size):
+        yield source.take(torch.arange(start, min(start + size, len(source))))
+
+
+def file_names(source: Source) -> list[str] | None:
+    """The names of the files rows came from, where they did."""
+    files = getattr(source, "files", None)
+    return None if files is None else [str(getattr(f, "shown", f)) for f in files]

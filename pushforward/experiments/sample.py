@@ -1,0 +1,144 @@
+"""Samples beside data: rows as numbers, samples of a run, and records of both in a feature space."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import InvalidValue
+from pushforward.core.random import derive, generator
+from pushforward.core.records import Record
+from pushforward.core.scaling import Scaling
+from pushforward.core.source import Source
+from pushforward.core.space import Space
+from pushforward.experiments.measure import described
+from pushforward.experiments.opened import OpenedRun, rows_of
+from pushforward.metrics.feature_names import named
+from pushforward.metrics.features import Features
+from pushforward.metrics.pairs import FewRows
+from pushforward.metrics.scores import scores
+
+__all__ = ["Rows", "SAMPLED", "beside_data", "measured", "numbers", "of_run", "sampled"]
+
+SAMPLED = ("fid", "kid", "prdc")
+"""What is measured of samples unless told otherwise."""
+SAMPLED_AT_ONCE = 2048
+"""Samples that are made in one call: as many as decoders of images have memory for."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows read or sampled, as numbers: x (n, *shape), labels (n,) where asked for, and what they are called."""
+
+    text: str
+    x: Tensor
+    labels: Tensor | None
+    space: Space
+    described: str
+    names: tuple[str, ...] = ()
+    conditions: Tensor | None = None
+    total: int = 0
+    """How many rows there were to choose from."""
+
+    @property
+    def ends(self) -> tuple[float | None, float | None]:
+        """The ends of the range of images' values."""
+        return (None, None) if self.space.kind == "points" else (self.space.low, self.space.high)
+
+
+def numbers(text: str, x: Tensor, space: Space, description: str, y: Tensor | None) -> Rows:
+    """Whole numbers are rounded, as they would be when written to a file; categories become one column each."""
+    x = x.to(torch.float64)
+    if space.kind != "points" and space.integer:
+        x = x.round().clamp(space.low, space.high)
+    names = tuple(str(name) for name in space.names) if space.kind == "points" and any(space.names) else ()
+    if space.kind == "points":
+        whole = torch.tensor([c.kind == "integer" for c in space.columns], dtype=torch.bool)
+        x = torch.where(whole, x.round(), x)
+    if space.categorical:
+        x = Scaling.choose("identity", space)(x)
+        names = tuple(
+            part for c in space.columns for part in ([f"{c.name}={k}" for k in c.categories] if c.kind == "categorical" else [c.name])
+        )
+    labels = y.flatten() if y is not None and y.ndim == 1 else None
+    return Rows(text, x, labels, space, description, names, y)
+
+
+def sampled(run: OpenedRun, n: int, y: Tensor | None, seed: int) -> Tensor:
+    """n samples of a run (n, *shape), under the conditions y (n, …) of a source (labels as codes) if it has any."""
+    stream = generator(seed, run.model.device)
+    given = None if y is None else run.model.condition_space.as_given(y)
+    starts = range(0, n, SAMPLED_AT_ONCE)
+    return torch.cat(
+        [
+            run.model.sample(min(SAMPLED_AT_ONCE, n - i), y=None if given is None else given[i : i + SAMPLED_AT_ONCE], rng=stream).cpu()
+            for i in starts
+        ]
+    )
+
+
+def measured(
+    space: Features,
+    truth: Rows,
+    others: Sequence[Rows],
+    learnt: Rows | None,
+    metrics: Sequence[str],
+    insisted: bool,
+    names: Sequence[str],
+    seed: int,
+    warn: Callable[[str], None],
+) -> list[list[Record]]:
+    """The records of every set in one space; of the usual metrics, unavailable ones are left out with a warning."""
+    real = space(truth.x)
+    train = None if learnt is None else space(learnt.x)
+    found = []
+    for other in others:
+        drawn, records = space(other.x), []
+        for metric in (m for m in metrics if m != "modes"):
+            try:
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always", FewRows)
+                    records += scores(
+                        real, drawn, space.computed(), metrics=[metric], train=train, names=names, rng=seed, data=truth.described
+                    )
+                for warning in caught:
+                    if issubclass(warning.category, FewRows):
+                        warn(str(warning.message))
+                    else:
+                        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+            except InvalidValue as error:
+                if insisted:
+                    raise
+                warn(f"{metric} left out: {error}")
+        found.append(records)
+    return found
+
+
+def beside_data(name: str, run: OpenedRun, source: Source, most: int, warn: Callable[[str], None]) -> tuple[list[Record], Rows]:
+    """As many samples of a run as there are rows, beside the rows, in a feature space that the rows define.
+
+    Arguments:
+        name: of the feature space.
+        source: rows that the run has not seen.
+        most: of these, at most so many.
+        warn: called with what is left out, and why.
+    """
+    batch, folder = rows_of(source, min(most, len(source))), str(run.folder)
+    y = batch.y if run.conditional else None
+    real = numbers(folder, batch.x, source.space, described(source), batch.y)
+    x = sampled(run, len(real.x), y, derive(0, "draws"))
+    samples = numbers(folder, x, run.model.fitted_space(), f"{len(x)} draws of {folder}", y)
+    low, high = real.ends
+    space = named(name, real.x, real.labels, low=low, high=high, device=run.model.device, rng=0)
+    columns = real.names if name in ("raw", "scaled") else ()
+    (records,) = measured(space, real, [samples], None, SAMPLED, False, columns, 0, warn)
+    return [of_run(record, run) for record in records], samples
+
+
+def of_run(record: Record, run: OpenedRun) -> Record:
+    """The record with the run's name in its details."""
+    return replace(record, details={**record.details, "model": run.name, "run": str(run.folder)})
