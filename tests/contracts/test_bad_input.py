@@ -309,7 +309,7 @@ CASES: list[Case] = [
     ("hostile pickle for data", lambda w: _vae(_array(w / "x.npy", np.array([Hostile()], dtype=object))), ["pickle", "never opened"]),
     ("truncated description", lambda w: _after(_cut(w / "vae/model.json"), ["sample", "vae"]), ["model.json", "damaged", "restore"]),
     ("edited description", lambda w: _after(_edit(w / "vae/model.json", '"latent": 2', '"latent": 3'), ["sample", "vae"]), ["changed", "restore"]),
-    ("newer format", lambda w: _after(_edit(w / "vae/model.json", '"format": 1', '"format": 99'), ["sample", "vae"]), ["format 99", "newer", "upgrade"]),
+    ("newer format", lambda w: _after(_edit(w / "vae/model.json", '"format": 2', '"format": 99'), ["sample", "vae"]), ["format 99", "newer", "upgrade"]),
     ("damaged run.json", lambda w: _after(_cut(w / "vae/run.json"), ["resume", "vae", "--steps", "+2"]), ["run.json", "damaged"]),
     ("newer run.json", lambda w: _after(_edit(w / "vae/run.json", '"format": 2', '"format": 99'), ["resume", "vae"]), ["format 99", "newer"]),
     ("no run.json", lambda w: _after((w / "pca/run.json").unlink(), ["evaluate", "pca"]), ["in memory", "--source", "--data"]),

@@ -16,6 +16,7 @@ import pushforward as pf
 from pushforward.cli.main import main
 from pushforward.core.folders import write_text
 from pushforward.core.manifest import Manifest
+from pushforward.experiments.sections import sections
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(80) % 3
@@ -242,7 +243,7 @@ def as_format_one(run: Path) -> None:
     if manifest.fitter == "EM":
         settings = {"fitter": "em", **{name: settings[name] for name in ("steps", "tolerance", "block", "seed", "batch")}}
     write_text(run / "trainer.json", json.dumps(settings))
-    hyperparameters = {k: v["text"] if isinstance(v, dict) else v for k, v in manifest.hyperparameters.items() if v is not None}
+    hyperparameters = sections(manifest)["hyperparameters"]
     label = manifest.data.reading.get("label")
     data = {
         "held_out": manifest.data.held_out,

@@ -144,7 +144,7 @@ def test_the_old_run_is_there_until_the_new_one_is_ready(
     def full(*given: Any, **named: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(storage.os, "fsync", full)
+    monkeypatch.setattr(folders.os, "fsync", full)
     assert write(place / "run", True) == 2
     monkeypatch.undo()
     assert content(place) == before
@@ -165,9 +165,9 @@ def test_a_start_that_fails_can_be_started_again(
             raise OSError(errno.ENOSPC, "No space left on device")
         real(handle)
 
-    monkeypatch.setattr(storage.os, "fsync", full)
+    monkeypatch.setattr(folders.os, "fsync", full)
     code = write(place / "run", False)
-    monkeypatch.setattr(storage.os, "fsync", real)
+    monkeypatch.setattr(folders.os, "fsync", real)
     assert code == 2 or (code == 0 and written >= 2), "so few files are no run"
     if code == 2 and (place / "run").exists():
         assert main(["resume", "run"]) == 0 or write(place / "run", True) == 0
