@@ -93,7 +93,7 @@ def test_a_failed_write_leaves_the_old_file(run: Path, monkeypatch: pytest.Monke
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(storage.os, "fsync", full)
+    monkeypatch.setattr(folders.os, "fsync", full)
     with pytest.raises(pf.BadRun, match="No space left"):
         storage.write_tensors(run / "model.safetensors", {"a": torch.ones(3)})
     assert (run / "model.safetensors").read_bytes() == before
