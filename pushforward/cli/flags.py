@@ -28,7 +28,7 @@ class Flag:
 
     Arguments:
         name: as in Python; the flag is --name with hyphens.
-        section: 'hyperparameters', 'fitting' or 'data', as in config.toml.
+        section: 'hyperparameters', 'fitting' or 'data', as in a configuration file.
         kinds: what a value may be: int, float, str, bool, NoneType.
         many: a list of such values.
         repeats: the flag may be given several times.

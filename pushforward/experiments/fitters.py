@@ -9,7 +9,7 @@ from typing import Any
 
 from pushforward.core.events import Listener
 from pushforward.core.fitter import Fitter
-from pushforward.core.fitter_settings import adjusted
+from pushforward.core.fitter_settings import adjust_fitter
 from pushforward.core.model import Model
 from pushforward.core.source import Source
 from pushforward.fitting.em import EM
@@ -46,7 +46,7 @@ def fitter_for(
         changes.setdefault("held_out", CHOOSING_SHARE if settings.get("keep_best") or settings.get("patience") else held_out)
         if start is not None:
             changes["start"] = start
-    adjusted_fitter: Fitter = adjusted(fitter, changes, (), own=True)
+    adjusted_fitter: Fitter = adjust_fitter(fitter, changes, (), own=True)
     return adjusted_fitter
 
 
