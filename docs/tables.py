@@ -191,7 +191,7 @@ def gans_against_vaes() -> str:
     lines = ["| measure | " + " | ".join(("training images", *recipe.NAMES)) + " |", "|---|" + "---:|" * len(columns)]
     for kind, text in recipe.KINDS.items():
         cells = [_over_seeds(kind, [s[f"{name}: {kind}"] for s in seeds if f"{name}: {kind}" in s]) for name in columns]
-        lines.append(f"| {_cpu(text).replace('thread', 'CPU')} | " + " | ".join(cells) + " |")
+        lines.append(f"| {_cpu(text)} | " + " | ".join(cells) + " |")
     few = (
         f"log p is estimated on {recipe.ROWS} images and the gap on {recipe.DRAWN} simulated ones, "
         "everything else on all; the VAE's samples are without noise"

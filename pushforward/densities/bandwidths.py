@@ -9,7 +9,7 @@ With n_e = (sum w)^2 / sum w^2 the effective number of points, s the standard de
     nearest          h_i = h (distance of x_i to its k-th nearest neighbour), in bandwidths h
 
 The rules are for Gaussian kernels; for another, h is divided by the kernel's standard deviation, so that the bumps have
-the same spread (within 2 % of the canonical bandwidths of Marron & Nolan). A form says what is returned: 'number' (s the
+the same spread (within 2 % of the canonical bandwidths of Marron & Nolan). The form is what is returned: 'number' (s the
 root mean square over the axes), 'axes', or 'matrix' (in squared units: h^2 with C in place of s^2).
 
 Reference: Scott (1992), Multivariate Density Estimation, eq. 6.42; Silverman (1986), eq. 3.31 and 4.15; Duin (1976) for the

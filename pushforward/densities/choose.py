@@ -205,7 +205,7 @@ class KernelSums:
     # ---- predictions
 
     def _able(self, m: int) -> list[str]:
-        """Methods worth considering: what is small is summed directly, without a thought."""
+        """Methods worth considering; small problems always use direct summation."""
         if len(self.bumps.points) * m < 300_000:
             return ["direct"]
         fourier = self.kernel.name == "gaussian" and self.dimension <= 3

@@ -1,4 +1,4 @@
-"""The law of structured codes: noise, categories and uniform numbers side by side.
+"""The distribution of structured codes: noise, categories and uniform numbers side by side.
 
     z = [ε | c_1 | … | c_k | u]        ε ~ N(0, s² I),  c_i one-hot and uniform over K_i categories,  u ~ U[-1, 1]
 
@@ -32,7 +32,7 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True)
 class StructuredCodes:
-    """n rows of the same law.
+    """n rows of the same distribution.
 
     Arguments:
         n: rows that `rsample` draws.

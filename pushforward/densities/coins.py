@@ -1,4 +1,4 @@
-"""Laws on [0, 1]: coins, and the continuous Bernoulli, each by its logits l.
+"""Distributions on [0, 1]: Bernoulli and continuous Bernoulli, each by its logits l.
 
     Bernoulli             log p(x) = x l - softplus(l)
     continuous Bernoulli  log p(x) = x l - Λ(l),   Λ(l) = log ∫₀¹ e^(l x) dx = log((e^l - 1)/l)
@@ -26,12 +26,12 @@ from pushforward.densities.support import barred, outside
 __all__ = ["Bernoulli", "ContinuousBernoulli"]
 
 BLOCK = 1 << 17
-"""Numbers worked on at a time on a processor: a block and its temporaries stay in its second-level cache."""
+"""Elements processed at a time on a CPU, so that a block and its temporaries stay in its second-level cache."""
 
 
 @dataclass(frozen=True)
 class Bernoulli:
-    """Independent coin tosses; an x at the ends has a mass, between them the cross-entropy, beyond them none.
+    """Independent Bernoulli variables; an x at the ends has a mass, between them the cross-entropy, beyond them none.
 
     Arguments:
         logits: log p/(1-p), (n, *event).
@@ -125,7 +125,7 @@ class ContinuousBernoulli:
     """Independent densities on [0, 1] that are exponential in x.
 
     Arguments:
-        logits: l, (n, *event); 0 is the uniform law.
+        logits: l, (n, *event); 0 is the uniform distribution.
     """
 
     logits: Tensor

@@ -1,4 +1,4 @@
-"""Laws of table rows whose categories are one-hot blocks: independent blocks of columns side by side.
+"""Distributions of table rows whose categories are one-hot blocks: independent blocks of columns side by side.
 
 log p(x) = Σ over numeric columns log N(x_j; m_j, s_j²) + Σ over categorical ones log softmax(l)_category
 """
@@ -49,7 +49,7 @@ class Columns:
     """Independent blocks side by side.
 
     Arguments:
-        blocks: laws of (n, width) each, in the order of the columns.
+        blocks: distributions of (n, width) each, in the order of the columns.
     """
 
     blocks: tuple[Normal | OneHot, ...]

@@ -1,4 +1,4 @@
-"""Laws of codes: what a recogniser's numbers mean, q(z|x), and what codes are before any data, p(z).
+"""Distributions of codes: what a recogniser's numbers mean, q(z|x), and what codes are before any data, p(z).
 
     q(z|x) = N(μ(x), diag s²(x))  or  N(μ(x), L(x) L(x)ᵀ), L lower triangular with a positive diagonal
     p(z)   = N(0, I),  Σ_k π_k N(m_k, diag s_k²)  or  1/K Σ_k q(z|u_k) with learnt inputs u_k (VampPrior)

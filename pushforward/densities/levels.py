@@ -1,6 +1,6 @@
-"""Laws on levels: integers v = 0..L-1, each at the centre u = -1 + (2v+1)/L of a cell of [-1, 1].
+"""Distributions on levels: integers v = 0..L-1, each at the centre u = -1 + (2v+1)/L of a cell of [-1, 1].
 
-The discretised logistic gives a cell the mass that a logistic law with location m and scale s has there, the first and
+The discretised logistic gives a cell the mass that a logistic distribution with location m and scale s has there, the first and
 last cells reaching to infinity. With the cell's ends a = (u - 1/L - m)/s and b = (u + 1/L - m)/s,
 
     σ(b) - σ(a) = σ(b) σ(-a) (1 - e^(a-b)),
@@ -99,7 +99,7 @@ def _log1mexp(t: Tensor) -> Tensor:
 def bits_per_dimension(nats: N, dimensions: int) -> N:
     """-nats / (dimensions log 2): bits that a code for one coordinate takes, from an observation's log-mass in nats.
 
-    A uniform law on 256 levels has 8. Raises InvalidValue unless dimensions ≥ 1.
+    A uniform distribution on 256 levels has 8. Raises InvalidValue unless dimensions ≥ 1.
     """
     if dimensions < 1:
         raise InvalidValue(f"dimensions must be at least 1, got {dimensions}; pass how many coordinates an observation has")

@@ -1,9 +1,9 @@
 """What a decoder's numbers mean: likelihoods p(x|z) as values, each stating its range, its scaling and its measure.
 
-A likelihood names the heads a decoder must have and the tensors it learns beside them, and turns both into a law of
+A likelihood names the heads a decoder must have and the tensors it learns beside them, and turns both into a distribution of
 observations in the model's coordinates u. In the user's units, log p(x) = log p(u) + log |du/dx| for densities
-(`log_jacobian`); masses need nothing, because a level is the same level in any units. Values that a law gives no mass
-(beyond known ends, between levels, of no known category) have log p(x) = -inf, whatever the law.
+(`log_jacobian`); masses need nothing, because a level is the same level in any units. Values that a distribution gives no mass
+(beyond known ends, between levels, of no known category) have log p(x) = -inf, whatever the distribution.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def bounded(log_scale: Tensor) -> Tensor:
 
 
 class Likelihood(Value, family="likelihood"):
-    """p(x|z): a law of observations from what a decoder gives.
+    """p(x|z): a distribution of observations from what a decoder gives.
 
-    `measure` says what its numbers are, `scaling` which coordinates it needs.
+    `measure` is what its numbers mean, `scaling` the coordinates it needs.
     """
 
     measure: ClassVar[str] = DENSITY
@@ -80,7 +80,7 @@ class Likelihood(Value, family="likelihood"):
         """p(x|z) in model coordinates, from the heads (n, *shape), …, then the free tensors."""
 
     def head_at(self, mean: Tensor, scaling: Scaling) -> Tensor | None:
-        """What the first head gives where the law has this mean (*event), model coordinates; None where that is (near) 0."""
+        """What the first head gives where the distribution has this mean (*event), model coordinates; None where that is (near) 0."""
         return None
 
     def refuse(self, space: Space) -> None:

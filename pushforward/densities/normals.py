@@ -1,13 +1,13 @@
-"""Normal laws over batches of events: one event a row, log-probabilities summed over its coordinates, in nats.
+"""Normal distributions over batches of events: one event a row, log-probabilities summed over its coordinates, in nats.
 
     log N(x; m, diag s²) = -½ Σ [((x - m)/s)² + log 2π] - Σ log s
     log N(x; m, L Lᵀ)    = -½ [‖L⁻¹(x - m)‖² + d log 2π] - Σ log L_ii
     log Σ_k π_k N_k(x)   by log-sum-exp
 
-Shapes, for every law of this package: parameters (n, *event). `log_prob(x)` sums over the event, which is all axes but
+Shapes, for every distribution of this package: parameters (n, *event). `log_prob(x)` sums over the event, which is all axes but
 the first of x or of the parameters, whichever has fewer; the others broadcast. So x (n, *event) gives (n,), one row
 (1, *event) meets every row of the parameters, and parameters (k, n, *event) against x (n, *event) give (k, n).
-Each law takes its random numbers from an explicit stream; `rsample` is differentiable where the law is continuous.
+Each distribution takes its random numbers from an explicit stream; `rsample` is differentiable where the distribution is continuous.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class FullNormal:
 
     @property
     def marginal(self) -> Normal:
-        """The law of each coordinate by itself."""
+        """The distribution of each coordinate by itself."""
         return Normal(self.mean, self.scale_tril.square().sum(-1).log() / 2)
 
     @property
@@ -172,7 +172,7 @@ def kl_divergence(q: Normal | FullNormal, p: Normal | FullNormal) -> Tensor:
     """KL(q‖p), closed form, summed over the event: (n,).
 
     Diagonal: Σ log(s_p/s_q) + (s_q² + (m_q - m_p)²)/(2 s_p²) - ½; for p standard, Kingma & Welling (2014), Appendix B.
-    Otherwise log |L_p| - log |L_q| + ½ (‖L_p⁻¹ L_q‖² + ‖L_p⁻¹ (m_q - m_p)‖² - d). InvalidKind for other laws.
+    Otherwise log |L_p| - log |L_q| + ½ (‖L_p⁻¹ L_q‖² + ‖L_p⁻¹ (m_q - m_p)‖² - d). InvalidKind for other distributions.
     """
     if not (isinstance(q, (Normal, FullNormal)) and isinstance(p, (Normal, FullNormal))):
         names = f"{type(q).__name__} and {type(p).__name__}"

@@ -1,4 +1,4 @@
-"""The same rows several times, or cut off from the gradient: tensors and laws alike."""
+"""The same rows several times, or cut off from the gradient: tensors and distributions alike."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def repeated(rows: Any, k: int) -> Any:
 
 
 def frozen(law: Any) -> Any:
-    """The law at the same parameters, to which no gradient flows."""
+    """The distribution at the same parameters, to which no gradient flows."""
     return _each(law, lambda t: t.detach())
 
 

@@ -1,6 +1,6 @@
-"""Where a law has no mass: observations with any coordinate there have log-probability -inf.
+"""Where a distribution has no mass: observations with any coordinate there have log-probability -inf.
 
-One rule for every law that does not cover all numbers: coins and the continuous Bernoulli outside their two ends, levels
+One rule for every distribution that does not cover all numbers: Bernoulli and continuous Bernoulli outside their two ends, levels
 off the lattice or beyond its ends, categories that are none of those known. What is rounding is not outside: `slack` is
 sixteen units of the last place of the coordinates' type.
 """
@@ -25,7 +25,7 @@ def slack(x: Tensor) -> float:
 def outside(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor | None:
     """Which coordinates of x lie below low or above high (NaN too), or None where it is plain that none does.
 
-    On the CPU one pass over x tells; elsewhere it would have to wait for the device.
+    On the CPU one pass over x is enough; elsewhere it would have to wait for the device.
     """
     room = slack(x)
     if x.device.type == "cpu" and not isinstance(low, Tensor) and not isinstance(high, Tensor):

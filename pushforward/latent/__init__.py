@@ -1,4 +1,4 @@
-"""Moving about in latent space: paths, grids, traversals and directions of codes, and the codes of observations.
+"""Exploration of latent space: paths, grids, traversals and directions of codes, and the codes of observations.
 
 Free functions over what a model can do: `Decodes` is enough for most, `Encodes` and a prior are used where there are any.
 Everything goes in and comes out in the user's units.

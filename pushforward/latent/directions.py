@@ -5,10 +5,10 @@ From codes with the attribute (mean m_1, share of rows any) and without it (mean
     means           v ∝ m_1 - m_0                         (Radford et al. 2016, §6.3; White 2016)
     discriminant    v ∝ (S + ε tr(S)/d I)⁻¹ (m_1 - m_0)   (Fisher 1936; S the mean covariance within the classes)
 
-The first is the way to go to change the attribute, the second the way to look to tell it. Either may be made orthogonal to
+The first is the direction that changes the attribute, the second the one that predicts it. Either may be made orthogonal to
 other directions, so that moving along it leaves those alone. The classes lie D = vᵀ(m_1 - m_0) apart along v, which is the
 unit of strength: z + s D v with s = 1 takes the one class's mean as far along v as the other's. Whether v means anything
-is seen on rows it was not learnt from, by which side of the middle they fall.
+is measured on held-out rows, by the side of the middle on which they fall.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ def direction(
     held_out: float = 0.2,
     rng: Rng = 0,
 ) -> Direction:
-    """The direction of an attribute, learnt from most rows, and how well it tells the others.
+    """The direction of an attribute, estimated from most rows, and its accuracy on the others.
 
     Arguments:
         codes: (n, latent).
         labels: (n,), two different values (the larger is the attribute), or any number of them with `positive`.
         positive: the label that is the attribute; all others are without it.
-        orthogonal_to: directions or vectors (latent,) to keep clear of.
-        held_out: the share of each class's rows that the accuracy is measured on; they are not learnt from.
+        orthogonal_to: directions or vectors (latent,) to be orthogonal to.
+        held_out: the share of each class's rows that is held out to measure the accuracy.
         rng: chooses those rows.
     """
     if codes.ndim != 2:

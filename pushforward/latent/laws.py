@@ -41,7 +41,7 @@ class CodeLaw:
 
     @classmethod
     def of_codes(cls, codes: Tensor) -> CodeLaw:
-        """The law of given codes (n, latent), n at least 2."""
+        """The distribution of given codes (n, latent), n at least 2."""
         if codes.ndim != 2 or len(codes) < 2:
             raise ShapeMismatch(f"a law of codes needs at least 2 codes (n, latent), got shape {tuple(codes.shape)}")
         some = codes[:: -(-len(codes) // DRAWS)]

@@ -1,1 +1,1 @@
-"""Measurements: every one returns a record that says what was measured, on what, how, and how far it may be off."""
+"""Measurements: each returns a record of what was measured, on what, how, and with which error."""

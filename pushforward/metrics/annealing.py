@@ -7,7 +7,7 @@ and z_t one Hamiltonian move from z_{t-1} that leaves p_t as it is,
 
 so the log of a mean of weights bounds log p(x) from below, in expectation; with T = 1 it is the naive average. Run the
 other way, from one exact draw of the posterior, the same sum has E 1/w = 1/p(x) and bounds log p(x) from above. An exact
-draw is at hand for data simulated from the model: there, and only there, the answer lies between two numbers (Grosse,
+sample is available for data simulated from the model: only there is the answer bracketed by two numbers (Grosse,
 Ghahramani & Adams 2015; Wu, Burda, Salakhutdinov & Grosse 2017).
 
 A move is L leapfrog steps of size ε, accepted with probability min(1, exp(-ΔH)) (Neal 2011). What ε suits changes with β,
@@ -119,7 +119,7 @@ class Point:
 
 
 def _prior(joint: Joint, z: Tensor) -> tuple[Tensor, Tensor]:
-    """log p(z) (b,) and its gradient (b, latent), at once for a normal law, whose graph would cost more than its numbers."""
+    """log p(z) (b,) and its gradient (b, latent), at once for a normal distribution, whose graph would cost more than its numbers."""
     if isinstance(joint.prior, Normal):
         whitened = (z - joint.prior.mean) * torch.exp(-joint.prior.log_scale)
         volume = joint.prior.log_scale.expand_as(joint.prior.mean).sum(1) + 0.5 * z.shape[1] * math.log(2 * math.pi)
@@ -201,7 +201,7 @@ def bdmc(
 ) -> Bracket:
     """Bounds on log p(x) from both sides, for n observations simulated from the model itself.
 
-    It says how far `ais` with the same settings may be off on data like the model's own; whether real data are like those
+    It bounds the error of `ais` with the same settings on data like the model's own; whether real data are like those
     is for the reader to judge. Warns (`WideBracket`) when the bounds are more than `wide` nats apart on average.
     """
     require_positive(n=n, temperatures=temperatures, chains=chains, leapfrogs=leapfrogs, wide=wide)
@@ -236,7 +236,7 @@ def rate_distortion(
 ) -> list[RatePoint]:
     """The rate-distortion curve of the decoder, read off one annealed run (Huang, Makhzani, Cao & Grosse 2020).
 
-    At β the law p_β(z|x) ∝ p(z) p(x|z)^β minimises rate + β distortion. Its distortion is the weighted mean of -log p(x|z)
+    At β the distribution p_β(z|x) ∝ p(z) p(x|z)^β minimises rate + β distortion. Its distortion is the weighted mean of -log p(x|z)
     over the chains, its rate β E log p(x|z) - log Z_β with Z_β from the weights so far: an upper bound, in expectation.
     The last point, β = 1, has rate + distortion = -log p(x) as `ais` has it.
     """

@@ -77,7 +77,7 @@ def classifier(x: Any, labels: Any, *, steps: int | None = None, width: int = 64
     Arguments:
         steps: of 128 rows each; if not given as many as 20 times through the data, but 200 to 3000.
         width: how many features.
-        held_out: share of the rows not learnt from; facts['accuracy'] is on these.
+        held_out: share of the rows to hold out, on which facts['accuracy'] is measured.
     """
     require_positive(steps=steps, width=width, held_out=held_out)
     x = rows(x)

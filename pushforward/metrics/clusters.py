@@ -36,7 +36,7 @@ __all__ = ["silhouette", "elbow", "purity"]
 def silhouette(x: Any, labels: Any, *, most: int = 10_000, rng: Rng = 0, data: str = "") -> Record:
     """The mean silhouette of rows x (n, d) under labels (n,), with its standard error; 1 is best, below 0 is misplaced.
 
-    All pairs are compared, in blocks; of more than `most` rows a random `most` stand for all (said in the record).
+    All pairs are compared, in blocks; of more than `most` rows a random `most` are used (noted in the record).
     """
     most = whole(most, "most", least=2)
     rows, labels = beside(samples(x).flatten(1))[0], tensor_over(numeric(labels, "labels"))

@@ -12,7 +12,7 @@ follows single rows to where the held-out bound is worthless.)
 
 The expected result is at most the true divergence, whatever the network learnt; a result above it is noise, whose size the
 standard error gives. That error is itself hard to believe where rare observations carry the averages: Pearson's and Neyman's
-r² and 1/r², KL's and Jeffrey's r have heavy tails as soon as the laws are a few widths apart. `details["largest"]` is the share
+r² and 1/r², KL's and Jeffrey's r have heavy tails as soon as the distributions are a few widths apart. `details["largest"]` is the share
 of the variance that one observation makes up, and `details["note"]` warns where it is above a tenth.
 """
 
@@ -72,7 +72,7 @@ def divergence(
     Arguments:
         kind: 'kl', 'reverse_kl', 'pearson', 'neyman', 'hellinger', 'jeffrey', 'js' (= 2 JSD), 'gan' or 'total_variation'.
         hidden: sizes of the critic's layers.
-        folds: critics; each learns on the other folds' rows and is judged on its own.
+        folds: critics; each is trained on the other folds' rows and evaluated on its own.
         steps: a critic's most; it stops when the validation rows have not improved for a while.
         rng: of the split, the initial weights and the batches.
         data: what p and q are, for the record.
@@ -88,7 +88,7 @@ def divergence(
         True
     """
     rule = read(Divergence, kind)
-    folds, steps = whole(folds, "folds", least=2), whole(steps, "steps", least=1)  # no critic is judged on rows it has learnt from
+    folds, steps = whole(folds, "folds", least=2), whole(steps, "steps", least=1)  # no critic is evaluated on its training rows
     if isinstance(hidden, str) or not isinstance(hidden, Sequence):
         raise InvalidKind(f"hidden must be the sizes of the critic's layers, got {quoted(hidden)}; pass hidden=(32, 32), say")
     hidden = [whole(size, f"hidden[{i}]", least=1) for i, size in enumerate(hidden)]
@@ -167,7 +167,7 @@ class LogRatio(nn.Module):
 
     @torch.no_grad()
     def judge(self, x: Tensor) -> Tensor:
-        """The same in blocks, float64, on the processor."""
+        """The same in blocks, float64, on the CPU."""
         return torch.cat([self(part).double().cpu() for part in x.split(1 << 14)])
 
 
@@ -238,4 +238,4 @@ def _check(p: Tensor, q: Tensor, folds: int) -> None:
         raise ShapeMismatch(f"p and q must be rows of one shape, got {p.shape[1]} and {q.shape[1]} numbers a row")
     least = LEAST_ROWS * folds
     if min(len(p), len(q)) < least:
-        raise BadSource(f"a critic needs {least} rows of each law with {folds} folds, got {len(p)} and {len(q)}; draw more")
+        raise BadSource(f"a critic needs {least} rows of each distribution with {folds} folds, got {len(p)} and {len(q)}; sample more")

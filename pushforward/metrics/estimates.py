@@ -1,7 +1,7 @@
 r"""What the likelihood estimators share: averages of weights too large or small to be written down, and blocks of draws.
 
 Each estimator is a mean of k weights, w_j >= 0 with E w_j = p(x), reported as its logarithm. Jensen's inequality makes it
-a lower bound of log p(x) in expectation, whatever the weights; how far below, only an error bar or a bracket tells:
+a lower bound of log p(x) in expectation, whatever the weights; only an error bar or a bracket shows how far below:
 
     log p^ = log 1/k Σ w_j,      s.e. ≈ sd(w) / (mean(w) √k),      effective draws = (Σ w)² / Σ w².
 
@@ -31,7 +31,7 @@ from pushforward.densities.repeats import repeated
 __all__ = ["Estimate", "Bracket", "LogMean", "Joint", "Reporter", "at_rest", "groups", "block_rows"]
 
 BLOCK_NUMBERS = 1 << 21
-"""Numbers decoded at a time on a processor: what stays in its last cache, and enough to keep its cores from waiting for
+"""Numbers decoded at a time on a CPU: what stays in its last cache, and enough to keep its cores from waiting for
 each other. Accelerators take `DEVICE_FACTOR` times as many."""
 DEVICE_FACTOR = 64
 FEWEST_ROWS, MOST_ROWS = 16, 4096

@@ -78,7 +78,7 @@ class Features:
 
     @torch.no_grad()
     def __call__(self, x: Any) -> Tensor:
-        """x (n, *shape) to features (n, d), float64 on the processor."""
+        """x (n, *shape) to features (n, d), float64 on the CPU."""
         x = rows(x)
         parts = [self.function(less(part, self.origin)).detach().to("cpu", torch.float64).flatten(1) for part in x.split(self.block)]
         return torch.cat(parts)
@@ -236,7 +236,7 @@ def module(
     Arguments:
         network: (b, *shape) to (b, ...), which is flattened; called in evaluation mode.
         name: how records call it; its class if not given.
-        prepare: what to do to observations first; say it in `preparation`, which records keep.
+        prepare: applied to observations first; describe it in `preparation`, which records keep.
         dtype: what the network takes, e.g. float64 where it shifts and scales by itself; that of its weights if not given.
     """
     if not isinstance(network, nn.Module):

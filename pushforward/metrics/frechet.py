@@ -1,13 +1,13 @@
-r"""Fréchet distance between the normal laws that have the moments of two sets of features (FID in the features of a network):
+r"""Fréchet distance between the normal distributions that have the moments of two sets of features (FID in the features of a network):
 
     F = |m₁ - m₂|² + tr(S₁ + S₂ - 2 (S₁S₂)^½),     tr (S₁S₂)^½ = Σ √λ,   λ the eigenvalues of M = S₁^½ S₂ S₁^½ (symmetric).
 
 Error bar: F is smooth in the moments, with ∂F/∂m₂ = 2 (m₂ - m₁) and ∂F/∂S₂ = I - T, where T = S₁^½ M^-½ S₁^½ carries the second
-law to the first (T S₂ T = S₁). A row x of the second set therefore moves F by its influence
+distribution to the first (T S₂ T = S₁). A row x of the second set therefore moves F by its influence
 
     h(x) = 2 (m₂ - m₁)ᵀ(x - m₂) + (x - m₂)ᵀ (I - T)(x - m₂) - tr S₂(I - T),
 
-so that var F ≈ var h₁/n₁ + var h₂/n₂. Between equal laws F is quadratic in the noise and the bar is rough.
+so that var F ≈ var h₁/n₁ + var h₂/n₂. Between equal distributions F is quadratic in the noise and the bar is rough.
 
 Bias: F of n rows is too large by about c/n (Chong & Forsyth 2020), so F of halves less F of all estimates it. The record's value is
 the plain F, as the literature has it; details hold 'bias' and 'without_bias'. Heusel et al. (2017), Eq. 6; Dowson & Landau (1982).
@@ -35,7 +35,7 @@ def fid(real: Any, generated: Any, *, features: Features | None = None, rng: Rng
     """Fréchet distance of generated (m, *shape) from real rows (n, *shape) in a feature space (raw if none is given).
 
     Warns (`FewRows`) where either set has no more rows than there are features: its covariance is then singular, and the distance far
-    too large even between equal laws.
+    too large even between equal distributions.
     """
     pair = Pair.of(real, generated, features, data)
     fewest, d = min(len(pair.real), len(pair.generated)), pair.dimension

@@ -1,7 +1,8 @@
 """One centre and one scale for all sets that are compared: what every metric works in, so that units and offsets cost no digits.
 
-Squares, products and float32 copies of numbers far from 0 lose what tells rows apart, and numbers of 1e-200 vanish. So rows are taken
-to float64, a common centre is subtracted and the rest divided by a common scale before anything else is done with them:
+Squares, products and float32 copies of numbers far from 0 lose the differences between rows, and numbers of 1e-200 vanish.
+So rows are converted to float64, a common centre is subtracted and the rest divided by a common scale before anything
+else is done with them:
 
 * The centre is in every coordinate a value of the data, the one nearest to their mean: whole numbers stay whole, so that equal
   distances stay equal.

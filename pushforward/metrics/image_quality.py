@@ -17,7 +17,7 @@ Of several channels all count alike, or their luma alone (Y of ITU-R BT.601, 16.
 with as many pixels cropped from every side as the scale factor).
 
 * Inception-style score: exp E_y KL(p(c|y) ‖ p(c)), c the classes of a stated classifier (Salimans et al. 2016), over all rows at once.
-  It runs from 1 to the number of classes, and says nothing of what real rows are like: theirs stands beside it. Scores under
+  It runs from 1 to the number of classes, and ignores real rows; compare it with theirs. Scores under
   different classifiers do not compare; the record names it by its fingerprint. Error bar: E KL moves with a row by that row's own KL.
 """
 

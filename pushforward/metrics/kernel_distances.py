@@ -1,4 +1,4 @@
-r"""Squared distance between the mean embeddings of two laws under a kernel k, without bias:
+r"""Squared distance between the mean embeddings of two distributions under a kernel k, without bias:
 
     MMD² = 1/n(n-1) Σ_{i≠j} k(x_i, x_j) + 1/m(m-1) Σ_{i≠j} k(y_i, y_j) - 2/nm Σ_ij k(x_i, y_j).
 
@@ -35,7 +35,7 @@ CANCELLED = 2.0**-16
 
 
 def kid(real: Any, generated: Any, *, features: Features | None = None, block: int = 1000, rng: Rng = 0, data: str = "") -> Record:
-    """Kernel inception distance of generated (m, *shape) from real rows (n, *shape): 0 for equal laws, up to the error bar.
+    """Kernel inception distance of generated (m, *shape) from real rows (n, *shape): 0 for equal distributions, up to the error bar.
 
     Warns (`FewRows`) where either set has fewer than 20 rows: one block is all there is then, and its error bar, from how far each row
     moves the distance, is rough.

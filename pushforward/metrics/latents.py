@@ -1,4 +1,4 @@
-r"""What the codes of a latent-variable model carry, and whether they lie where its prior says.
+r"""The information in the codes of a latent-variable model, and how well they match its prior.
 
 Active units (Burda, Grosse & Salakhutdinov 2016): unit u counts if its posterior mean moves with x, Var_x(E_q u) > .01.
 
@@ -6,7 +6,7 @@ With the aggregate posterior q(z) = E_x q(z|x) the rate splits (Hoffman & Johnso
 
     E_x KL(q(z|x) ‖ p(z)) = I(x; z) + KL(q(z) ‖ p(z)),
 
-what codes tell about x, and the mismatch: samples of the prior that no data ever had. q(z) is known only through n rows.
+the information in codes about x, and the mismatch: samples of the prior that no data ever had. q(z) is known only through n rows.
 For z_i ~ q(z|x_i), putting the mean of q(z_i|x_j) over all j for it makes q(z_i) too large on average, and leaving j = i
 out makes it too small (its log, by Jensen): the mismatch, and the information, lie between the two (Poole et al. 2019,
 Eqs. 10 and 12). The upper bound cannot fall below rate - log n, the lower one may be negative: more rows bring them
@@ -84,7 +84,7 @@ def aggregate(model: Any, x: Any, y: Any = None, *, rng: Rng = 0, data: str = ""
 
 
 def _with_posterior(model: Any, x: Any, y: Any, purpose: str) -> Joint:
-    """The joint law with at least two observations, for a model that has a posterior."""
+    """The joint distribution with at least two observations, for a model that has a posterior."""
     joint = Joint.of(model, x, y, purpose)
     if not callable(getattr(model, "posterior", None)):
         raise InvalidKind(f"{type(model).__name__} has no posterior; {purpose} needs one")

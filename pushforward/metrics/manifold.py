@@ -8,8 +8,9 @@ do so too). So identical sets have precision, recall and coverage 1 whatever is 
     precision = share of y inside any B(x_i)        recall   = share of x inside any B(y_j)       (Kynkäänniemi et al. 2019)
     density   = mean over y of #{i: y in B(x_i)}/k   coverage = share of B(x_i) that hold any y    (Naeem et al. 2020)
 
-Between equal laws density is 1 and coverage 1 - Π_{i=1..k} (n - i)/(n + m - i), that is 1 - 2^-k; precision and recall have no such
-yardstick: they fall with the dimension. Error bars take the balls as given: they are those of the share or mean over rows. The
+Between equal distributions density is 1 and coverage 1 - Π_{i=1..k} (n - i)/(n + m - i), that is 1 - 2^-k; precision and
+recall have no such reference value: they fall with the dimension. Error bars take the balls as given: they are those of
+the share or mean over rows. The
 balls' own noise comes on top; in a thousand dimensions precision and recall of 10 000 rows vary by .0085 from draw to draw, where the
 bar says .005.
 """
@@ -59,5 +60,5 @@ def prdc(real: Any, generated: Any, *, features: Features | None = None, k: int 
 
 
 def _ideal_coverage(n: int, m: int, k: int) -> float:
-    """Expected between equal laws: none of the k nearest of all other rows is a generated one with this probability's complement."""
+    """Expected between equal distributions: one minus the probability that none of the k nearest rows is generated."""
     return 1 - math.prod((n - i) / (n + m - i) for i in range(1, k + 1))

@@ -1,6 +1,6 @@
-r"""Does a model repeat its training data? Distances to the nearest training row tell, if those of new real rows stand beside them.
+r"""Does a model repeat its training data? Compares distances to the nearest training row with those of new real rows.
 
-With d(x) the distance from x to the nearest training row, g generated rows and h held-out real rows of the same law,
+With d(x) the distance from x to the nearest training row, g generated rows and h held-out real rows of the same distribution,
 
     closer      = P(d(g) < d(h)) + ½ P(d(g) = d(h))    ½ for new samples, above for repeated ones (Meehan et al. 2020),
     suspicious  = share of g with d(g) < the q-quantile of d(h)      q for new samples (1 % unless told otherwise).
@@ -43,7 +43,7 @@ def memorising(
     """How near generated rows (m, *shape) come to training rows, by the yardstick of held-out real rows.
 
     Arguments:
-        train: the rows the model learnt from.
+        train: the training rows.
         held_out: real rows it did not see.
         features: the space; raw if none is given.
         quantile: q, the share of held-out rows that count as near.

@@ -8,8 +8,8 @@ quality within 3 s of it; a mode is found if it has such a sample. With p̂ the 
 which even an ideal sampler does not bring to 0: its mean is (K - 1)/2N (half a χ² of K - 1 degrees of freedom, over N), the floor. An
 ideal sampler in d dimensions has a high-quality share of P(χ²_d ≤ 9), 98.89 % in the plane: more than that is variance collapse.
 
-Labelled: a classifier says of which of K kinds each sample is (StackedMNIST: three digits side by side in the channels, K = 1000). A mode
-is found if a sample is said to be of it, and the reverse KL is that of the labels; a classifier's errors find modes too.
+Labelled: a classifier assigns each sample to one of K kinds (StackedMNIST: three digits side by side in the channels, K = 1000). A mode
+is covered if a sample is assigned to it, and the reverse KL is that of the labels; a classifier's errors cover modes too.
 
 Unknown: the mean distance between two samples and the mean distance to the nearest other one, beside those of as many real rows.
 """

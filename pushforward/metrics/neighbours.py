@@ -6,7 +6,7 @@ whether one lies within a radius, the distance is computed again from the differ
 
 Ties: numbers as they came are rounded themselves (0.1 is no binary fraction). Two distances count as equal when they differ by no
 more than that rounding can account for. Whole numbers are not rounded: where their squares have more digits than float64 (columns of
-0..2 beside columns of 10^8 and its multiples), what float64 cannot tell apart is compared in integers (`Whole`). A ball is open: a
+0..2 beside columns of 10^8 and its multiples), values that float64 cannot distinguish are compared in integers (`Whole`). A ball is open: a
 row as far from its centre as the radius, up to rounding, is outside. A ball of radius 0, around a row that has k equal ones, is its
 centre alone and holds every row equal to it.
 """
@@ -146,7 +146,7 @@ def radii(x: Tensor, k: int) -> Tensor:
 
 
 def _whole_radii(points: Points, k: int) -> Whole:
-    """The same (n,) of whole numbers, exactly: the k-th of those that the matrix product cannot tell from it."""
+    """The same (n,) of whole numbers, exactly: the k-th of those that the matrix product cannot distinguish from it."""
     x, parts = points.x, []
     slack, norms = _slack(x), x.norm(dim=1)
     for rows, squares in squared_distances(x, x):

@@ -1,6 +1,6 @@
 """Two sets of samples in one feature space, and the records that are made of them.
 
-What a record of a sample metric says besides its number: the feature space with its fingerprint and the metric's own settings
+What a record of a sample metric holds besides its value: the feature space with its fingerprint and the metric's own settings
 (both in details['features'], which must agree before two records compare), how many real and generated rows, the seed.
 """
 
@@ -121,7 +121,7 @@ def _require_finite(name: str, x: Tensor, features: Features) -> None:
 
 
 def described(x: Tensor) -> str:
-    """What records say they were measured on where no name was given: the count and a fingerprint of the real rows."""
+    """How records name the data if no name was given: the count and a fingerprint of the real rows."""
     return f"{len(x)} rows #{digest([x[spread(len(x), 256)].to(torch.float64)])}"
 
 

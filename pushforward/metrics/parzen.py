@@ -2,9 +2,9 @@ r"""Parzen-window log-likelihood: what old tables of GANs report. Shown for comp
 
     L(S) = mean over test rows x of ln 1/m Σ_j N(x; s_j, σ² I),     S = {s_1, …, s_m} the samples.
 
-It says more about σ and m than about the sampler: on MNIST, 10 000 training images reach only about 242.5 nats, and 2000 k-means
+It depends more on σ and m than on the sampler: on MNIST, 10 000 training images reach only about 242.5 nats, and 2000 k-means
 centroids 306 (Theis et al. 2016). So the record of the samples never comes without its ceiling: real training rows used as if they
-were samples, as many and with the same σ. A sampler above its ceiling has found a trick, not the law.
+were samples, as many and with the same σ. A sampler above its ceiling exploits the estimator and has not matched the distribution.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def scores(
     Arguments:
         features: the space; raw if none is given.
         metrics: of METRICS; of PAIRED, where generated[i] is a likeness of real[i]; 'modes' (needs centres and sd); 'memorising' and
-            'parzen' (need train: the rows the model learnt from, the real rows then being those it did not see).
+            'parzen' (need train: the training rows; the real rows are then held-out ones).
         centres, sd: of the modes, where they are known.
         names: of the features, for ks; those of a data frame's columns if not given.
         paired: arguments of the metrics of PAIRED: low and high, channel, crop.
@@ -86,4 +86,4 @@ def _check(metrics: Sequence[str], train: Any, centres: Any, sd: float | None) -
         if name == "modes" and (centres is None or sd is None):
             raise InvalidValue("counting modes needs their centres and sd; pass both, or ask for diversity instead")
         if name in WITH_TRAINING and train is None:
-            raise InvalidValue(f"{name} is judged by the rows the model learnt from; pass train (--train)")
+            raise InvalidValue(f"{name} compares with the training rows; pass train (--train)")

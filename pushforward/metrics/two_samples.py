@@ -1,10 +1,11 @@
-r"""Tests of whether two sets of samples have one law.
+r"""Tests of whether two sets of samples have the same distribution.
 
-* C2ST: a classifier learns to tell real from generated features on one half of the rows; its accuracy on the other half is ½ where
-  the laws agree. The rows it is measured on are independent, so hits ~ Bin(N, ½) then, exactly, whatever the classifier:
+* C2ST: a classifier is trained to distinguish real from generated features on one half of the rows; its
+  accuracy on the other half is ½ where the distributions agree. The rows it is measured on are independent, so hits ~
+  Bin(N, ½) then, exactly, whatever the classifier:
   p = P(Bin(N, ½) ≥ hits) (Lopez-Paz & Oquab 2017). An accuracy near ½ may also mean too weak a classifier.
-* KS, in one dimension: D = sup |F_n - G_m|, with p from Kolmogorov's law at √(nm/(n+m)) D; against a known law F its distribution
-  function takes the place of F_n. The error bar is that of F_n - G_m at the place where it is largest.
+* KS, in one dimension: D = sup |F_n - G_m|, with p from Kolmogorov's distribution at √(nm/(n+m)) D; a known
+  distribution function F takes the place of F_n. The error bar is that of F_n - G_m at the place where it is largest.
 """
 
 from __future__ import annotations
@@ -74,15 +75,15 @@ def ks(
 
 
 def ks_to_law(law: Callable[[Tensor], Tensor], generated: Any, *, name: str) -> Record:
-    """The Kolmogorov-Smirnov distance of numbers (m,) from a law with the continuous distribution function `law`.
+    """The Kolmogorov-Smirnov distance of numbers (m,) from a distribution with the continuous distribution function `law`.
 
     Arguments:
         law: (m,) float64, sorted, to P(X ≤ x), (m,).
-        name: what records call the law.
+        name: what records call the distribution.
     """
     x = less(rows(generated), None)
     if x.shape[1:] != (1,):
-        raise ShapeMismatch(f"a law on the line needs numbers (m,) or (m, 1), got {tuple(x.shape)}; pass one column")
+        raise ShapeMismatch(f"a distribution on the line needs numbers (m,) or (m, 1), got {tuple(x.shape)}; pass one column")
     x = x[:, 0].sort().values
     values, m = law(x), len(x)
     if values.shape != x.shape or not bool(((values >= 0) & (values <= 1)).all()):
@@ -109,7 +110,7 @@ def _ks(pair: Pair, x: Tensor, y: Tensor, name: str) -> Record:
 
 
 def _kolmogorov(distance: float, count: float) -> float:
-    """P(D ≥ distance) for a continuous law, by the limit law."""
+    """P(D ≥ distance) for a continuous distribution, by the limit distribution."""
     from scipy.special import kolmogorov
 
     return float(kolmogorov(math.sqrt(count) * distance))

@@ -1,6 +1,6 @@
 """Whole numbers too large for float64, which beyond 2^53 holds every second, fourth, … of them: nanoseconds since 1970, identifiers.
 
-What tells rows apart is their differences, and these are small. So an origin, whole numbers itself, is subtracted from 64-bit integers
+Only differences of rows matter, and these are small. So an origin, whole numbers itself, is subtracted from 64-bit integers
 while they are integers still; only the rest becomes float64. This is the one place where that is done.
 """
 

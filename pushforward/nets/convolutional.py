@@ -6,7 +6,7 @@ each step repeats pixels until the map has the recorded size, then convolves, so
 checkerboard is left (Odena et al. 2016). The last step convolves first, to four channels for each of the image's, and lays
 them out as 2x2 pixels (Shi et al. 2016), cut to the image's size: at full size it would cost as much as all others.
 
-There is no batch norm: with it, what the network says of one image, and so its likelihood, depends on the others in the
+There is no batch norm: with it, the network's output for one image, and so its likelihood, depends on the others in the
 batch. Group norm (Wu & He 2018) sees one image at a time.
 """
 

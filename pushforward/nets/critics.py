@@ -1,4 +1,4 @@
-"""Critics: a trunk of features φ(x, y) with a linear head, and what else can be asked of the same features.
+"""Critics: a trunk of features φ(x, y) with a linear head, and further heads on the same features.
 
     c(x, y) = ⟨w, φ⟩ + b                            the condition enters the trunk: appended, or embedded first
     c(x, y) = ⟨w, φ⟩ + b + ⟨V y, φ⟩                  projection (Miyato & Koyama 2018, Eq. 3), φ of x alone
@@ -25,7 +25,7 @@ Entry = Callable[[Tensor, Tensor | None], Tensor]
 
 
 class Critic(nn.Module):
-    """x, y -> c(x, y) (n, 1); with further heads, a tuple of it and what they say.
+    """x, y -> c(x, y) (n, 1); with further heads, a tuple of it and their outputs.
 
     Arguments:
         trunk: the layers of φ, whose output is (n, width).

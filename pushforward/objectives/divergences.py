@@ -9,7 +9,7 @@ for every T with values where f* is finite; equal at T* = f'(r). A critic's outp
 All numbers come in one of three variables: u = r itself; t, a value of T; v or log r, an unbounded real number. What is written
 in v or log r is simplified first, so that nothing overflows where the result fits: KL and Hellinger grow like e^v, reverse KL and
 Neyman like e^-v, hence |v| ≤ 80 in float32; in log r Pearson grows like r² and Neyman like r^-2, hence
-|log r| ≤ 40. Nothing is divided by f(1): the value named `gan` is -ln 4 between equal laws.
+|log r| ≤ 40. Nothing is divided by f(1): the value named `gan` is -ln 4 between equal distributions.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Divergence(Value, family="divergence"):
         threshold: f'(1); a critic's T above it calls an observation real.
         boundary: the output v with g(v) = f'(1).
         top: supremum of the t where f* is finite.
-        at_one: f(1), the divergence of a law from itself.
+        at_one: f(1), the divergence of a distribution from itself.
         unit: 'nats' where it is measured in them, else ''.
     """
 
@@ -190,7 +190,7 @@ class Pearson(Divergence, name="pearson"):
 
 @dataclass(frozen=True)
 class Neyman(Divergence, name="neyman"):
-    """∫ (p-q)²/p: Pearson's with the laws exchanged."""
+    """∫ (p-q)²/p: Pearson's with the distributions exchanged."""
 
     top: ClassVar[float] = 1.0
 

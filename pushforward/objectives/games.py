@@ -171,7 +171,7 @@ class FGAN(Game, name="fgan"):
         divergence: 'kl', 'reverse_kl', 'pearson', 'neyman', 'hellinger', 'jeffrey', 'js', 'gan' or 'total_variation'.
         non_saturating: the generator minimises -T(c(g)) instead (§3.2), which has a slope where it loses.
         log_ratio: T = f'(e^c), so that the best output is ln p/q under every divergence; if not, the paper's T = g(c). Where T itself
-            grows like q/p, a critic says ln p/q more easily (Jeffrey's in the tails). Total variation has no slope in it.
+            grows like q/p, a critic estimates ln p/q more easily (Jeffrey's in the tails). Total variation has no slope in it.
     """
 
     paired: ClassVar[bool] = False
@@ -215,7 +215,7 @@ class FGAN(Game, name="fgan"):
 class Margin(Game):
     """Critic: D(x) + [margin - D(g)]₊; generator: D(g) (Zhao, Mathieu & LeCun 2017, Eqs. 1 and 2), D = -c the energy.
 
-    Where generator and data have one law, the critic's loss is the margin in the mean, whatever D is below it (their Theorem 1).
+    Where generator and data have the same distribution, the critic's mean loss is the margin, whatever D is below it (Theorem 1).
     It is not registered by name, since it is no game for other critics: an output without an upper bound would run away.
 
     Arguments:

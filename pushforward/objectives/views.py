@@ -1,4 +1,4 @@
-r"""What two views of the same observation say together about its category: an estimate of their mutual information, from below.
+r"""What two views of the same observation jointly tell about its category: an estimate of their mutual information, from below.
 
     I ≥ E_i log [ p_i·q_i / (1/n Σ_j p_i·q_j) ]        p_i, q_i: probabilities of row i's category as read off either view
 

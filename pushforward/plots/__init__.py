@@ -1,7 +1,7 @@
 """Images of models and of their data: every function takes models or tensors and returns a matplotlib Figure.
 
-The only room that imports matplotlib, and only when something is drawn. Nothing here touches pyplot or its global state:
-a figure belongs to whoever asked for it, so several may be drawn at once, and none needs a display.
+The only package that imports matplotlib, and only when something is drawn. Nothing here touches pyplot or its global state:
+a figure belongs to its caller, so several may be drawn at once, and none needs a display.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A critic on the line: what it says of every x, beside the densities it judges."""
+"""A critic on the line: its output at every x, beside the densities it judges."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def critic_on_line(x: Any, curves: Sequence[Mapping[str, Any]], *, top: float | 
     """Frames of 'data' and 'samples' (densities), 'critic' and 'best critic' (from 0 to 1), each (n,) at places x (n,).
 
     Arguments:
-        top: of the scale of densities; a generator that has not learnt yet, a spike, may run out of it.
+        top: of the scale of densities; an untrained generator, a spike, may run out of it.
     """
     at = numbers(x)
     lines = [{name: numbers(values, name) for name, values in frame.items()} for frame in curves]

@@ -1,7 +1,7 @@
-"""Densities: heat maps with contours of mass, laws of single axes, and all pairs of axes at once.
+"""Densities: heat maps with contours of mass, distributions of single axes, and all pairs of axes at once.
 
 A contour is drawn where the density is c, with c chosen so that the region {f ≥ c} holds a stated share of the mass: the
-smallest region that does (Hyndman 1996). It says more than a height: "half of all draws fall inside".
+smallest region that does (Hyndman 1996). It is easier to interpret than a height: "half of all samples fall inside".
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def density_map(
 
     Arguments:
         model: anything with a density or samples, or rows (n, 2 or more); `x` are rows to dot in.
-        axes: the two axes to show, by name or position; the law is that of those two alone. The first two otherwise.
+        axes: the two axes to show, by name or position; the distribution is that of those two alone. The first two otherwise.
         court: draw a half court under it, in feet, up to `depth` feet from the baseline.
         shares: of the mass that each contour holds.
         limits: (low, high) of both axes ((2,), (2,)); what the rows or draws need otherwise.
@@ -128,7 +128,7 @@ def grid_density(law: Any, low: Any, high: Any, cells: int) -> tuple[Any, Any, A
 
 
 def two_axes(model: Any, axes: Sequence[str | int] | None = None, x: Any = None, count: int = 2) -> tuple[Any, tuple[str, ...], Any]:
-    """The law of some axes of a model or of rows, their names, and the rows' values on them (None without rows)."""
+    """The distribution of some axes of a model or of rows, their names, and the rows' values on them (None without rows)."""
     if isinstance(model, (Tensor, np.ndarray)) or hasattr(model, "iloc"):
         x, model = (model if x is None else x), None
     space = Space.infer(x) if model is None else model.fitted_space()
@@ -143,7 +143,7 @@ def two_axes(model: Any, axes: Sequence[str | int] | None = None, x: Any = None,
 
 
 def _law(model: Any, chosen: list[int], space: Space, rows: Any) -> Any:
-    """The law of these axes: the model's own, in closed form where it has one, else the kernel density of rows or draws."""
+    """The distribution of these axes: the model's own, in closed form where it has one, else the kernel density of rows or draws."""
     whole = chosen == list(range(space.size))
     if isinstance(model, HasDensity) and whole:
         return model
@@ -190,7 +190,7 @@ def _court_limits(depth: float) -> tuple[Any, Any]:
 
 
 def marginals(model: Any, x: Any = None, *, axes: Sequence[str | int] | None = None, columns: int = 3, title: str = "") -> Figure:
-    """The law of each axis alone: the model's curve over the rows' histogram, as far as each is given."""
+    """The distribution of each axis alone: the model's curve over the rows' histogram, as far as each is given."""
     space = Space.infer(model) if isinstance(model, (Tensor, np.ndarray)) or hasattr(model, "iloc") else model.fitted_space()
     chosen = _chosen(space, axes)
     columns = min(columns, len(chosen))

@@ -74,7 +74,7 @@ def clusters(
 
 
 def ellipse(mean: Any, covariance: Any, share: float, colour: str) -> Any:
-    """The patch that holds this share of a normal law in the plane."""
+    """The patch that holds this share of a normal distribution in the plane."""
     if not 0 < share < 1:
         raise InvalidValue(f"shares must lie between 0 and 1, got {share}; 0.5 holds half of the mass")
     values, axes = np.linalg.eigh(covariance)

@@ -59,7 +59,7 @@ def some_of(times: Sequence[float], most: int = 8) -> list[int]:
 
 
 def strip(panels: Mapping[str, Panel], times: Sequence[str], chosen: Sequence[int], *, title: str = "", side: float = SIDE) -> Figure:
-    """Frames `chosen` of every panel: a row for each panel and a column for each time; one panel alone goes on over several rows.
+    """Frames `chosen` of every panel: a row for each panel and a column for each time; a single panel is wrapped over several rows.
 
     `side` is that of a frame, inches.
     """
@@ -107,7 +107,7 @@ def film(panels: Mapping[str, Panel], times: Sequence[str], *, columns: int | No
 
 
 def _with_legend(figure: Any, ax: Any) -> Any:
-    """What the first panel says of its lines and dots, once, below."""
+    """One legend, below, for the lines and dots of all panels."""
     handles, words = ax.get_legend_handles_labels()
     if handles:
         columns = min(len(words), max(1, int(figure.get_figwidth() // LEGEND)))
@@ -135,7 +135,7 @@ def panel_of(x: Sequence[Any], space: Space, *, data: Any = None, axes: tuple[in
 
 
 def scatter(x: Sequence[Any], *, data: Any = None, names: tuple[str, str] = ("x0", "x1"), equal: bool = False) -> Panel:
-    """Points (n, 2) of every frame over the data; a code keeps its colour, which says in which direction it ends."""
+    """Points (n, 2) of every frame over the data; each code keeps its colour, which encodes the direction of its final position."""
     frames, under = [numbers(v) for v in x], None if data is None else numbers(data)
     seen = frames[-1:] if under is None else [under]
     low, high = (np.quantile(np.concatenate(seen), q, axis=0) for q in (0.001, 0.999))
@@ -165,7 +165,7 @@ def histogram(x: Sequence[Any], *, data: Any = None, name: str = "x") -> Panel:
     bins = np.linspace(low - edge, high + edge, BINS + 1)
     heights = [_heights(v, bins) for v in frames]
     under = None if data is None else _heights(numbers(data).ravel(), bins)
-    # a generator that has not learnt yet may be a spike; what matters is at the scale of the data
+    # an untrained generator may be a spike; what matters is at the scale of the data
     top = 1.6 * max(h.max() for h in (heights[-1:] if under is None else [under]))
 
     def draw(ax: Any, i: int) -> None:

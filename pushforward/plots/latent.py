@@ -66,7 +66,7 @@ def decoded_path(
     """Paths of codes (steps, n, latent) or (steps, latent), decoded: a row of images each, or for points a curve over the data.
 
     Arguments:
-        across: words for the steps (shares of the way if not given), `meaning` what they say; down: words for the paths.
+        across: words for the steps (shares of the way if not given), `meaning` their meaning; down: words for the paths.
         data: points (n, d) beneath the curves; axes: the two columns of points that are drawn.
     """
     observed = path.x if path.codes.ndim == 3 else path.x[:, None]
@@ -116,7 +116,7 @@ def sheet(
 ) -> Figure:
     """Images (rows, columns, channels, height, width) edge to edge, words under the columns and beside the rows.
 
-    `names` say what the words are, those under and those beside. Where there are many, every second or third is written.
+    `names` are the labels of the two axes. Where there are many, every second or third is written.
     """
     if x.ndim != 5:
         raise ShapeMismatch(f"expected images (rows, columns, channels, height, width), got shape {tuple(x.shape)}")

@@ -1,6 +1,6 @@
-"""One style for all images: colours that the colour-blind tell apart, words large enough to read at README size.
+"""One style for all images: colours that colour-blind readers can distinguish, text large enough to read at README size.
 
-Everything is set on the figure at hand; matplotlib's settings (and whatever the user made of them) stay as they are.
+Everything is set on the figure itself; Matplotlib's settings, and the user's, stay as they are.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     P(made | x) = P(made) f(x | made) / f(x) = Σ_i made_i K((x - x_i)/h) / Σ_i K((x - x_i)/h),
 
 shrunk to his average p̄ by m imagined shots, (Σ made_i K + m p̄) / (Σ K + m) with K(0) = 1. The bandwidth and m are those under
-which unseen shots' fates are least surprising (ten folds); whether place tells anything at all is in the numbers.
+which the outcomes of unseen shots are least surprising (ten folds); the numbers show whether position matters at all.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CELLS = 200
 
 
 def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) -> Findings:
-    """The heat map, and accuracy by place, with what place tells of a shot's fate."""
+    """The heat map, and accuracy by place, and the information that position gives about a shot's outcome."""
     frame, name = player_shots(paths[0], (*SHOT_COLUMNS, "SHOT_MADE"), players, "LaMarcus Aldridge")
     frame = frame[frame.LOC_Y <= HALF]
     x, made = places(frame, seed), torch.tensor([_yes(v, paths[0]) for v in frame.SHOT_MADE], dtype=torch.float64)

@@ -4,10 +4,10 @@ The bound on the information that samples hold about their category is nearly it
 digits: almost any ten groups can be read off. So which groups they are is decided by what is easiest, and three things make that the
 digit. Noise is narrow, so that the category decides which kind a sample is, and the noise only how it looks. The critic sees every
 image turned, slanted, resized and shifted by chance, so that none of these can be the category. And two such views of the same real
-image must say the same, so that the groups of real images are those of the samples. What is found still hangs on the start, so there
-are some, and the best goes on.
+image must agree, so that the groups of real images are those of the samples. The result still depends on the initialisation, so there
+are several starts, and the best is continued.
 
-Measured on images that were not learnt from, where they have labels: the error of the category as a classifier, each category matched
+Measured on held-out images, if they have labels: the error of the category as a classifier, each category matched
 with one label, and the purity.
 """
 
@@ -72,9 +72,9 @@ def plain(**settings: Any) -> InfoGAN:
 
 
 def learn(make: Callable[[], InfoGAN], x: Source | Tensor, seed: int, budget: float = 1.0) -> InfoGAN:
-    """Some short starts, and the best of them gone on with, by how much two views of real images share: no label is looked at.
+    """Several short starts, of which the one whose views of real images agree most is continued; no label is used.
 
-    Which groups are found is decided early, as with k-means, and so is what starts are worth. Without views nothing says so: then all
+    The groups are decided early, as in k-means, and so is the quality of a start. Without views nothing measures it: then all
     images are shown to one model.
     """
     if not make().view_weight:
@@ -132,7 +132,7 @@ def images(model: InfoGAN, held: Album, category: Tensor, seed: int) -> dict[str
         [torch.cat([held.test[category == k][:REAL], blank.expand(REAL, *blank.shape[1:])])[:REAL] for k in range(CATEGORIES)]
     )
     down = [named(k, category, held.test_labels) for k in range(CATEGORIES)]
-    across = ["not learnt from", *[""] * (REAL - 1), "samples", *[""] * (DRAWN - 1)]
+    across = ["held out", *[""] * (REAL - 1), "samples", *[""] * (DRAWN - 1)]
     beside = torch.cat([real.to(samples), samples], 1)
 
     moved = z.reshape(CATEGORIES, DRAWN, -1)[:, :1].repeat(1, NUMBERS * STEPS, 1)

@@ -1,7 +1,7 @@
 """Where a player shoots from, as a density on the court: Σ_i |h_i²|⁻¹ K((x - x_i) / h_i), with h_i small where shots are dense.
 
 One bandwidth for all must either blur the rim or leave dust at the arc. Abramson's h_i ∝ f(x_i)^-½ does neither, and by
-how much that matters is measured: the log-density of shots that were not learnt from, five folds.
+the effect is measured by the log-density of held-out shots, in five folds.
 """
 
 from __future__ import annotations

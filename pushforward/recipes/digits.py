@@ -28,7 +28,7 @@ COLUMNS = ("log-density", "ELBO", "importance-weighted bound", "reconstruction e
 
 
 def measure(models: Mapping[str, Any], x: Tensor, *, data: str, k: int = 200) -> dict[str, dict[str, Record]]:
-    """Records by model name and column, on held-out rows x (n, *shape): what a model cannot say is absent."""
+    """Records by model name and column, on held-out rows x (n, *shape): quantities that a model cannot give are absent."""
     found: dict[str, dict[str, Record]] = {}
     for name, model in models.items():
         row: dict[str, Record] = {}

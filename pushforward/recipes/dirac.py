@@ -8,7 +8,7 @@ by both at once, at rates h_θ and h_ψ with slope penalty γ/2 ψ², is near (0
 whose eigenvalues are complex for small γ, so that θ² + ψ² changes by their product, det = 1 - h_ψ γ + h_θ h_ψ a², at every step:
 without a penalty it grows, whatever the game and the rates. In turns the determinant is 1 - h_ψ γ: circles. For descent at once
 on minimax and Wasserstein games with equal rates the growth is exact at every point, 1 + h² f'(θψ)². Noise of sd σ on what
-the critic sees is to first order a penalty with γ = 2 a² σ². Clipping bounds ψ and has no say in θ; a gradient penalty wants a slope of
+the critic sees is to first order a penalty with γ = 2 a² σ². Clipping bounds ψ and does not affect θ; a gradient penalty wants a slope of
 one, which the solution has not. Neither converges.
 """
 

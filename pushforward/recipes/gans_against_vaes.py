@@ -8,7 +8,7 @@ dense layer is found by counting, so that both have the same number of parameter
 same number of images in batches of the same size. Seconds are then a result.
 
 The GAN gets a likelihood by an observation noise, p(x) = ∫ N(z; 0, I) N(x; g(z), σ² I) dz; the VAE's decoder is measured in just the same
-way at the same σ, by annealed importance sampling: a lower bound, in expectation. How loose it may be, bidirectional Monte Carlo says
+way at the same σ, by annealed importance sampling: a lower bound, in expectation. Bidirectional Monte Carlo bounds how loose it is
 on images that the model drew itself (`gap`). The VAE is learnt at that σ, so its own bound is on the same number; a GAN has none.
 
 A run failed if a term or gradient was not finite, or if the samples cover less than `LEAST` of the balls around real images.
@@ -57,13 +57,13 @@ SAMPLES, BATCH = 160_000, 64
 SIGMA = 0.4
 """Of the observation noise, in standard deviations of the training images' pixels."""
 LEAST = 0.1
-"""Coverage below which a run counts as failed; equal laws have .97."""
+"""Coverage below which a run counts as failed; equal distributions have .97."""
 K, ROWS, DRAWN = 100, 12, 6
 """Draws of the VAE's own bound; test images and simulated images that are annealed."""
 TEMPERATURES, CHAINS, LEAPFROGS = 200, 4, 5
 KINDS: Mapping[str, str] = {
     "parameters": "parameters",
-    "processor seconds": "training, thread seconds",
+    "processor seconds": "training, CPU seconds",
     "own bound": "its own bound, nats",
     "log p": "log p(x) at σ, nats",
     "gap": "bracket's gap at σ, nats",
@@ -75,7 +75,7 @@ KINDS: Mapping[str, str] = {
     "sharpness": "sharpness",
     "failed": "failed",
 }
-"""What is measured, in order, and how it is called."""
+"""What is measured, in order, and its label."""
 DRAWN_KINDS = ("log p", "fid", "precision", "recall", "density", "coverage", "sharpness", "processor seconds")
 
 
@@ -94,7 +94,7 @@ class Trial:
 
 
 def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0, runs: int = 1) -> Findings:
-    """Learn both `runs` times, from seeds of their own on the same split; measure, and draw the first run."""
+    """Train both `runs` times, with different seeds on the same split; measure, and plot the first run."""
     require_positive(runs=runs)
     held, notes = album_or_digits(str(paths[0]), seed)
     features = judge(held)
@@ -104,8 +104,8 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
     for i, trial in enumerate(trials):
         run_of = "" if runs == 1 else f", run {i}"
         records |= {f"{name}: {kind}{run_of}": r for name, row in trial.found.items() for kind, r in row.items()}
-    rows = [[said, cell([real], kind), *(cell([t.found[n] for t in trials], kind) for n in NAMES)] for kind, said in KINDS.items()]
-    heads = ("measure", "images learnt from", *NAMES)
+    rows = [[label, cell([real], kind), *(cell([t.found[n] for t in trials], kind) for n in NAMES)] for kind, label in KINDS.items()]
+    heads = ("measure", "training images", *NAMES)
     return Findings(records, heads, rows, [*notes, *_notes(held, features, budget, runs)], figures(held, trials, real))
 
 
@@ -209,13 +209,13 @@ def bracket(model: Any, noisy: Tensor, held: Album, budget: float) -> dict[str, 
 
 
 def sharpness(drawn: Tensor, held: Album) -> Record:
-    """The gradient's energy (see the recipe `sharpness`) in parts of that of images not learnt from."""
+    """The gradient's energy (see the recipe `sharpness`) relative to that of held-out images."""
     own = float(energy(held.test.float()).mean())
     return Record.of("gradient energy", energy(drawn) / own, unit="of the images' own", bound="estimate", data=f"{len(drawn)} samples")
 
 
 def yardstick(held: Album, features: Features) -> dict[str, Record]:
-    """What images that were learnt from would score as samples."""
+    """What training images would score as samples."""
     real = held.learnt(len(held.test))
     return {**likeness(held, real, features), "sharpness": sharpness(real, held)}
 
@@ -245,8 +245,8 @@ def figures(held: Album, trials: Sequence[Trial], real: Mapping[str, Record]) ->
     parts = {"data": held.test, **first.drawn}
     beside = torch.cat([block(x, columns).to(torch.float32) for x in parts.values()])
     panels = {
-        said: {name: [(row[kind].value, row[kind].error) for row in (t.found[name] for t in trials) if kind in row] for name in NAMES}
-        for kind, said in KINDS.items()
+        label: {name: [(row[kind].value, row[kind].error) for row in (t.found[name] for t in trials) if kind in row] for name in NAMES}
+        for kind, label in KINDS.items()
         if kind in DRAWN_KINDS
     }
     drawn = {kind: rows for kind, rows in panels.items() if any(rows.values())}
@@ -255,5 +255,5 @@ def figures(held: Album, trials: Sequence[Trial], real: Mapping[str, Record]) ->
     title = "GAN and VAE, as many parameters, as many images shown" + (" (bars: two standard errors)" if len(trials) == 1 else "")
     return {
         "gans-against-vaes": sheet(beside, held.space, down=down, title=f"Samples beside {held.name}, not picked"),
-        "gans-against-vaes-measures": measures(drawn, lines=lines, line_name="images learnt from", title=title),
+        "gans-against-vaes-measures": measures(drawn, lines=lines, line_name="training images", title=title),
     }

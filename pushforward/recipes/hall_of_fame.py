@@ -1,4 +1,4 @@
-"""Hall-of-Fame players as a mixture of normal laws, p(x) = Σ_k π_k N(x; μ_k, Σ_k), and each component in words.
+"""Hall-of-Fame players as a mixture of normal distributions, p(x) = Σ_k π_k N(x; μ_k, Σ_k), and each component in words.
 
 A career is nine numbers: rates per 36 minutes and percentages. Steals, blocks and rebounds were not counted before
 1974, nor threes before 1980; such numbers are missing, and the mixture marginalises them exactly. The number of components
@@ -96,8 +96,8 @@ def in_words(z: Tensor, threshold: float = 0.5) -> str:
     order = z.abs().nan_to_num(0).argsort(descending=True).tolist()
     many = [FEATURES[i] for i in order if z[i] > threshold]
     few = [FEATURES[i] for i in order if z[i] < -threshold]
-    said = [f"{word} {', '.join(found[:4])}" for word, found in (("high", many), ("low", few)) if found]
-    return "; ".join(said) or "close to the average in everything"
+    phrases = [f"{word} {', '.join(found[:4])}" for word, found in (("high", many), ("low", few)) if found]
+    return "; ".join(phrases) or "close to the average in everything"
 
 
 def _standardised(model: GMM) -> Tensor:

@@ -1,12 +1,12 @@
-r"""Images by two GANs, beside the data and beside the nearest images they learnt from: DCGAN and R3GAN.
+r"""Images by two GANs, beside the data and beside the nearest training images: DCGAN and R3GAN.
 
-What a few minutes of one processor thread buy, measured and not only looked at: Fréchet distance, precision, recall, density and
+What a few minutes of one CPU thread buy, measured and not only looked at: Fréchet distance, precision, recall, density and
 coverage in a named feature space (a classifier of the data's own labels where it has them, else principal components), against
-images that were not learnt from; and in the same space how near samples come to the training images. Real images that were
-learnt from are measured as if they were samples, which gives every number its yardstick.
+held-out images; and in the same space how near samples come to the training images. Training images
+are measured as if they were samples, as a reference for every number.
 
 R3GAN's penalties need gradients of gradients and its networks are deeper: an image shown to it costs about eight to ten times as much as
-one shown to the DCGAN. Each is shown as many as take about as long (`SHOWN`), so neither row says which is the better method.
+one shown to the DCGAN. Each is shown as many as take about as long (`SHOWN`), so neither row shows which method is better.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Album:
 
     Arguments:
         train: without labels; labels: theirs (n,), where there are any.
-        test: images not learnt from (m, *shape).
+        test: held-out images (m, *shape).
         space: of one image; name: of the set; data: how records call the test images.
         test_labels: those of the test images (m,), where there are any.
     """
@@ -119,7 +119,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
     records = {f"{name}: {kind}": record for name, row in found.items() for kind, record in row.items()}
     kinds = list(found["DCGAN"])
     rows = [[kind, *(_cell(row[kind]) if kind in row else "–" for row in found.values())] for kind in kinds]
-    heads = ("measure", "images learnt from", *MAKERS)
+    heads = ("measure", "training images", *MAKERS)
     return Findings(records, heads, rows, [*notes, *_notes(held, features, budget)], figures(held, drawn, found))
 
 
@@ -131,7 +131,7 @@ def _notes(held: Album, features: Features, budget: float) -> list[str]:
         f"{held.space}; {len(held.train):,} to learn from; images shown: {shown}: far fewer than in published results",
         f"measured on {held.data}, as many samples, in {features.label}{sure}",
         "density and coverage of equal laws: 1 and .97; 'closer' is .5 for new samples and more for repeated ones, "
-        "'suspicious' .01 (nearest training image, by the yardstick of images not learnt from)",
+        "'suspicious' .01 (nearest training image, relative to held-out images)",
     ]
 
 
@@ -152,13 +152,13 @@ def album(text: str, seed: int, most: int = TEST) -> Album:
         train, rest = split(plain, held_out=0.2, seed=seed)
         labels, unseen = (None, None) if labels is None else (labels[train.rows], labels[rest.rows])
     few = min(len(rest), most)
-    said = f"{few} images of {Path(text).name}" + (":test" if text == "mnist" else f", not learnt from (seed {seed})")
+    label = f"{few} images of {Path(text).name}" + (":test" if text == "mnist" else f", held out (seed {seed})")
     known = None if unseen is None else unseen.flatten()[:few]
-    return Album(train, labels, rest.take(torch.arange(few)).x, source.space, Path(text).name, said, known)
+    return Album(train, labels, rest.take(torch.arange(few)).x, source.space, Path(text).name, label, known)
 
 
 def album_or_digits(text: str, seed: int, most: int = TEST) -> tuple[Album, list[str]]:
-    """The images; scikit-learn's digits where MNIST is not at hand, with a note that says so."""
+    """The images; scikit-learn's digits if MNIST is not available, with a note."""
     try:
         return album(text, seed, most), []
     except BadSource:
@@ -210,7 +210,7 @@ def learn(maker: Maker, held: Album, seed: int, budget: float) -> tuple[GAN, Rec
 
 
 def symptoms(model: GAN, held: Album, seed: int) -> Sequence[Symptom]:
-    """What the fitted model itself finds wrong, beside images not learnt from; nothing beside one, which says nothing of diversity."""
+    """Symptoms that the fitted model reports, given held-out images; none for a single image, which has no diversity."""
     if len(held.test) < 2:
         return []
     given = Batch(model.to_model(held.test[:WATCHED]))
@@ -234,7 +234,7 @@ def _cell(record: Record) -> str:
 
 
 def figures(held: Album, drawn: Mapping[str, Tensor], found: Mapping[str, Mapping[str, Record]]) -> dict[str, Any]:
-    """Samples under images not learnt from; the samples that are nearest to a training image, above it."""
+    """Samples below held-out images; the samples nearest to a training image, above that image."""
     columns = min(COLUMNS, len(held.test) // 2)
     beside = [block(held.test, columns), *(block(x, columns) for x in drawn.values())]
     down = [word for name in ("data", *drawn) for word in (name, "")]
@@ -243,7 +243,7 @@ def figures(held: Album, drawn: Mapping[str, Tensor], found: Mapping[str, Mappin
         pairs = found[name]["suspicious"].details["pairs"][:PAIRS]
         theirs = held.train.take(torch.tensor([train for _, train, _ in pairs])).x
         rows += [x[[i for i, _, _ in pairs]].to(theirs), theirs]
-        words += [name, "learnt from"]
+        words += [name, "training"]
     title = f"Samples beside {held.name}, not picked"
     near = f"The {len(pairs)} samples nearest to a training image, and that image\n(in {label.split(' #')[0]})"
     return {

@@ -1,7 +1,7 @@
 """Handwriting by a VAE: laid out on a plane of two codes, and drawn and restored from twenty.
 
 With two codes the whole model can be seen at once: the decoder's mean on a grid over [-3, 3]². With twenty it is likelier, and
-sharper, but can only be sampled. Pixels are coins, drawn afresh from the grey levels at every step (dynamic binarisation), so
+sharper, but can only be sampled. Pixels are Bernoulli variables, sampled anew from the grey levels at every step (dynamic binarisation), so
 that the likelihood is a mass of black and white images; the test digits are binarised once, by the seed.
 """
 
@@ -55,7 +55,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
     records = {key: record for row in found.values() for key, record in row.items()}
     rows = [[f"{latent}", *(f"≥ {r.value:.2f} ± {r.error:.2f}" for r in row.values())] for latent, row in found.items()]
     notes = [
-        f"{len(held.train)} images learnt from, {round(budget * SAMPLES)} shown to each model; measured on {held.data}, binarised",
+        f"{len(held.train)} training images, {round(budget * SAMPLES)} shown to each model; measured on {held.data}, binarised",
         f"the importance-weighted bound has {K} draws an image; nats per image, mass of black and white images",
     ]
     heads = ("codes", "ELBO, nats", "importance-weighted bound, nats")
@@ -75,8 +75,8 @@ def parts(name: str, seed: int) -> Parts:
     if source.space.kind != "images":
         raise BadSource(f"{name}: expected images, got {source.space}; pass --file with a folder of images, digits or mnist")
     few = min(len(test), TEST)
-    said = f"{few} images of {name}" + (":test" if name == "mnist" else f", not learnt from (seed {seed})")
-    return Parts(train, test.take(torch.arange(few)).x, source.space, said)
+    label = f"{few} images of {name}" + (":test" if name == "mnist" else f", held out (seed {seed})")
+    return Parts(train, test.take(torch.arange(few)).x, source.space, label)
 
 
 def coins(held: Parts, seed: int) -> Tensor:
@@ -121,6 +121,6 @@ def images(models: dict[int, VAE], held: Parts, black_and_white: Tensor, seed: i
         "mnist-plane": decoded_grid(laid, held.space, title=f"The plane of two codes, decoded from -{REACH:g} to {REACH:g}"),
         "mnist-samples": sheet(drawn, held.space, title=f"Samples of a VAE with {codes} codes (means of p(x|z))"),
         "mnist-reconstructions": sheet(
-            torch.stack([r.to(held.test.dtype) for r in restored]), held.space, down=down, title="Images not learnt from, and as restored"
+            torch.stack([r.to(held.test.dtype) for r in restored]), held.space, down=down, title="Held-out images and reconstructions"
         ),
     }

@@ -100,7 +100,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
     rows = [[name, player, *cells(row)] for (name, player), row in found.items()]
     notes = [
         f"{ROWS:,} points, batches of {BATCH}, {DRAWS} samples, seed {seed}",
-        *(f"{name}, {player}: {_said(SETS[name], how, budget)}" for name, two in PLAYERS.items() for player, how in two.items()),
+        *(f"{name}, {player}: {_description(SETS[name], how, budget)}" for name, two in PLAYERS.items() for player, how in two.items()),
     ]
     heads = ("data", "player", "modes", "high quality (ideal)", "reverse KL, nats (ideal)")
     return Findings(records, heads, rows, notes, *images(drawn, found, frames))
@@ -170,7 +170,7 @@ def at(seen: Sequence[Frame], shares: Sequence[float]) -> list[Frame]:
     return [min(seen, key=lambda frame: abs(frame.samples / seen[-1].samples - share)) for share in shares]
 
 
-def _said(task: Task, how: Player, budget: float) -> str:
+def _description(task: Task, how: Player, budget: float) -> str:
     """A player in words."""
     packs = f"packs of {how.packing}" if how.packing > 1 else "no packs"
     extra = [*how.penalties, *how.hacks]

@@ -2,7 +2,7 @@ r"""The lecture's one-dimensional demonstration: a generator of numbers learns N
 
 With data density p and generator density q the best critic is D*(x) = p(x) / (p(x) + q(x)), ½ everywhere once q = p. Each frame shows
 p, q (by kernels, from the same codes every time), the critic's D(x) = σ(c(x)) and D*(x) for the q of that frame: how far the critic
-is behind is to be seen at every x. Measured on 10 000 samples against the law itself: the Kolmogorov-Smirnov distance (an ideal
+is behind is to be seen at every x. Measured on 10 000 samples against the distribution itself: the Kolmogorov-Smirnov distance (an ideal
 sampler's is .009), the mean's error and the standard deviation.
 """
 
@@ -52,7 +52,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
     asked = {"KS distance": "< 0.05", "mean": "-1.1 to -0.9", "standard deviation": "0.8 to 1.2"}
     rows = [[name, *(f"{found[who][name].value:.3f}" for who in samples), words] for name, words in asked.items()]
     notes = [
-        f"{ROWS} numbers from N(-1, 1) learnt from, {steps} steps of {BATCH}; measured on {DRAWS} samples",
+        f"{ROWS} training numbers from N(-1, 1), {steps} steps of {BATCH}; measured on {DRAWS} samples",
         "vanilla: one constant rate, the last weights; learnt: a faster critic, rates that fall, an average of the weights",
     ]
     images, films = drawn(frames)
@@ -93,7 +93,7 @@ def untrained(seed: int) -> Tensor:
 
 
 def measured(x: Tensor, seed: int) -> dict[str, Record]:
-    """The distance from the law, the mean and the standard deviation of samples (n, 1)."""
+    """The distance from the distribution, the mean and the standard deviation of samples (n, 1)."""
     x = x.double()
     name = f"N({MEAN:g}, {SD:g})"
     facts: dict[str, Any] = {"bound": "estimate", "data": f"{name}, seed {seed}"}

@@ -1,8 +1,8 @@
 """The recipes by name, and how one is run: data in, images and numbers out.
 
 A recipe is a module with `run(paths, *, seed, players)`, and `budget` where it can take longer or shorter, which returns
-`Findings`; what stands here is what can be said of it without importing it: what it shows, what it reads (a public table, images
-by name, or nothing: then it draws its own data), and which columns a table of one's own must have.
+`Findings`; this file holds what is known of it without importing it: what it shows, what it reads (a public table, images
+by name, or nothing: then it generates its own data), and which columns a user's table must have.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Recipe:
     """What is known of a recipe before it runs.
 
     Arguments:
-        name: on the command line; module: its file in this room.
+        name: on the command line; module: its file in this package.
         line: what it shows.
         tables: where its default tables lie under $PUSHFORWARD_DATA.
         origin: where they can be had by everyone.
-        columns: what a table of one's own must have.
+        columns: those that a user's table must have.
         player: what --player means here; '' where it has no meaning.
         source: images to read where no file is given, by any name that `pushforward.read` knows; then there are no tables.
         budget: whether --budget has a meaning.
@@ -140,7 +140,7 @@ RECIPES: Mapping[str, Recipe] = {
             (), _DRAWN, budget=True,
         ),
         Recipe(
-            "images", "images", "a DCGAN and an R3GAN on images: samples beside the data, and beside the nearest they learnt from",
+            "images", "images", "a DCGAN and an R3GAN on images: samples beside the data, and beside the nearest training images",
             (), "MNIST, by name (any images with --file; NAME@32 brings them to 32 pixels)", source="mnist", budget=True,
         ),
         Recipe(

@@ -5,7 +5,7 @@ angle is uniform: p(x) = f(R) / 2πR (V1 of the tests: E log p = -.5937420). Wit
 
     p(x) = ∫ f(r) exp(-(ρ - r)²/2σ²) e^{-ρr/σ²} I_0(ρr/σ²) / 2πσ² dr,     ρ = ‖x‖,
 
-the integral over the angle being Bessel's function. A VAE with the same σ could learn this law exactly but for one thing:
+the integral over the angle being Bessel's function. A VAE with the same σ could learn this distribution exactly but for one thing:
 its decoder is continuous and z = 0 has to go somewhere. Where it goes, some mass lies inside of the ring.
 """
 
@@ -55,7 +55,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
     ]
     gap = records["exact less learnt"]
     notes = [
-        f"{ROWS} points learnt from, {TEST} to measure on, {DRAWS} samples; with the noise, E log p is -.868 exactly",
+        f"{ROWS} training points, {TEST} to measure on, {DRAWS} samples; with the noise, E log p is -.868 exactly",
         f"the VAE's density is {gap.value:.3f} ± {gap.error:.3f} nats a point short of the exact one, on the same points",
     ]
     return Findings(records, ("what", "exact", "VAE"), rows, notes, {"ring": image(model, train, samples, seed)})
@@ -102,7 +102,7 @@ def shares_below(radius: Tensor, sigma: float = SIGMA) -> Tensor:
 
 
 def measured(model: VAE, test: Tensor, samples: Tensor, seed: int) -> dict[str, Record]:
-    """What is compared with the exact law."""
+    """What is compared with the exact distribution."""
     data = f"ring + N(0, {SIGMA}²), {len(test)} points, seed {seed}"
     drawn = f"{len(samples)} samples of the VAE"
     learnt = iwae(model, test.float(), k=K, rng=derive(seed, "iwae"), data=data)
@@ -122,7 +122,7 @@ def measured(model: VAE, test: Tensor, samples: Tensor, seed: int) -> dict[str, 
 
 
 def distance(radius: Tensor) -> float:
-    """sup |F_n - F| of radii (n,) against the exact law."""
+    """sup |F_n - F| of radii (n,) against the exact distribution."""
     n, below = len(radius), shares_below(radius.sort().values)
     steps = torch.arange(n + 1, dtype=torch.float64) / n
     return float(torch.maximum((steps[1:] - below).abs(), (below - steps[:-1]).abs()).max())

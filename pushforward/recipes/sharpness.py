@@ -45,7 +45,7 @@ KINDS = ("sharpness of reconstructions", "sharpness of samples", "rate", "error"
 
 
 def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
-    """One VAE for each sigma and one that learns it; what each restores and draws, and what it says of images not learnt from."""
+    """One VAE for each sigma and one that trains it: reconstructions, samples, and measures on held-out images."""
     held = parts(str(paths[0]), seed)
     noisy = dequantised(held, seed)
     given = (*SIGMAS, None)
@@ -58,7 +58,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
     heads = ("sigma", "sharpness, restored", "sharpness, samples", "rate", "error a pixel", "units", "ELBO", "bound")
     best = max(range(len(found)), key=lambda i: found[i][KINDS[-1]].value)
     notes = [
-        f"{len(held.train)} images learnt from, {round(budget * SAMPLES)} shown to each model of {LATENT} codes; measured on {held.data}",
+        f"{len(held.train)} training images, {round(budget * SAMPLES)} shown to each model of {LATENT} codes; measured on {held.data}",
         "sigma and error in levels; sharpness in parts of the images' own; rate and bounds in nats an image "
         f"(the last of {K} draws); bounds of integer images after dequantising",
         f"the likeliest is sigma {names[best]}",
@@ -87,7 +87,7 @@ def dequantised(held: Parts, seed: int) -> Tensor:
 
 @torch.no_grad()
 def measured(model: VAE, x: Tensor, own: float, data: str, seed: int) -> dict[str, Record]:
-    """By kind, on images x (n, channels, height, width) not learnt from, whose mean energy is `own` without the added noise."""
+    """By kind, on held-out images x (n, channels, height, width), whose mean energy is `own` without the added noise."""
     q = model.posterior(model.to_model(x))
     restored = model.decode(q.mean)
     drawn = model.sample(len(x), rng=derive(seed, "samples"), using="mean")
@@ -120,7 +120,7 @@ def _cell(kind: str, record: Record) -> str:
 
 @torch.no_grad()
 def sheets(models: Sequence[VAE], names: Sequence[str], held: Parts, seed: int) -> Any:
-    """Images not learnt from and as each model restores them; to the right, what each draws."""
+    """Held-out images and each model's reconstructions; to the right, its samples."""
     originals = held.test[:SHOWN].float()
     gap = torch.full_like(originals[:1], held.space.high)
     rows = [torch.cat([originals, gap, held.test[SHOWN : 2 * SHOWN].float()])]
@@ -153,5 +153,5 @@ def curves(sigmas: Sequence[float], found: Sequence[Mapping[str, Record]]) -> An
         mark=sigmas[-1],
         marked=marked,
         mark_name="learnt",
-        title=f"What sigma decides (VAE of {LATENT} codes, images not learnt from)",
+        title=f"What sigma decides (VAE of {LATENT} codes, held-out images)",
     )

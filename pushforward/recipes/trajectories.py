@@ -2,7 +2,7 @@
 the directions in which such points vary most. Every path is a mean path and so much of each principal trajectory.
 
 Paths are smooth and the court is symmetric, so the components come out as Karhunen and Loève's do: where on the court,
-running its length, there and back, … along and across in turn. How many are needed is asked of games not learnt from.
+running its length, there and back, … along and across in turn. The number needed is measured on held-out games.
 
 Seen from the player himself (his start at the origin, the first second's way straight ahead) the same method finds what
 he does next: how far the run goes, to which side it bends, whether it turns back.

@@ -5,7 +5,7 @@ it. The model has codes and reconstructions, and neither samples nor a density. 
 code is not small:
 
     denoising: min Σ ‖x - g(f(x̃))‖², x̃ a spoilt x
-    sparse:    min Σ ‖x - g(f(x))‖² + Ω(f(x)), Ω small where few units speak
+    sparse:    min Σ ‖x - g(f(x))‖² + Ω(f(x)), Ω small when few units are active
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Masking(Noise, name="masking"):
 
 
 class Sparsity(Value, family="sparsity"):
-    """What codes cost when many of their units speak."""
+    """The penalty on codes with many active units."""
 
     def refuse(self, squash: str) -> None:
         """InvalidValue where codes through the activation `squash` are outside its range."""

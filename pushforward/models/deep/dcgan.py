@@ -34,7 +34,7 @@ class DCGAN(GAN):
         width: channels of the map at half the image's size.
         game: 'non_saturating', 'hinge', 'wasserstein', 'relativistic', …
         penalties: on the critic: 'r1(gamma=1.0)', 'gradient_penalty', 'spectral', …; the paper has none.
-        critic_steps: the generator moves at every critic_steps-th move of the critic.
+        critic_steps: the generator is updated once per `critic_steps` critic updates.
         packing: samples the critic sees at once, a batch being split into packs.
         conditioning: how y enters: 'concatenation', 'embedding', 'projection', 'auxiliary'.
         hacks: switches beside those it has (1, 2, 4, 5 in the critic); `pushforward hacks` lists them.

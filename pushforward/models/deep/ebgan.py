@@ -4,7 +4,7 @@
     critic:    D(x) + [m - D(G(z))]₊                       samples are pushed away up to the margin m, each by itself
     generator: D(G(z)) + w PT(f(G(z)))                     samples of low energy, with codes that are not parallel
 
-At the equilibrium samples have the data's law and the critic's loss is m in the mean, whatever D is below m there.
+At the equilibrium samples have the data's distribution and the critic's loss is m in the mean, whatever D is below m there.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class EBGAN(CodeModel):
         pull_away: w, weight of the pull-away term; 0 for none.
         activation: of the hidden layers.
         network: in place of hidden and activation, for all three: 'conv' or 'conv(width=16)' for images, 'mlp(hidden=(128,))'.
-        critic_steps: the generator moves at every critic_steps-th move of the critic.
+        critic_steps: the generator is updated once per `critic_steps` critic updates.
 
     Example:
         >>> import torch, pushforward as pf
@@ -101,7 +101,7 @@ class EBGAN(CodeModel):
         return Trainer(epochs=100, ema=0.999)
 
     def least_rows(self, space: Space) -> int:
-        """Two, to tell apart."""
+        """Two, so that samples can differ."""
         return 2
 
     # ---------------------------------------------------------------------------------------------- learning

@@ -1,4 +1,4 @@
-"""Generative adversarial networks: a generator g pushes noise z ~ N(0, I) forward, a critic c tells it from the data.
+"""Generative adversarial networks: a generator g pushes noise z ~ N(0, I) forward, a critic c distinguishes it from the data.
 
 Original Algorithm 1: the critic moves first, then the generator. Which losses they minimise is a `Game`, what keeps the
 critic in check is a `Penalty`, how the networks are built are `Adversaries`, what else is tried are `Hack`s: all are values,
@@ -39,7 +39,7 @@ __all__ = ["GAN", "CONDITIONING", "Conditioning"]
 Conditioning = Literal["concatenation", "embedding", "projection", "auxiliary"]
 CONDITIONING = ("concatenation", "embedding", "projection", "auxiliary")
 EMBEDDED = 8
-"""Numbers in the embedding of a condition; labels are few, so that a short one tells them apart."""
+"""Numbers in the embedding of a condition; labels are few, so a short embedding separates them."""
 RECENT = 256
 """Training rows remembered, with which the vital signs ask whether the critic overfits."""
 RECORDED = 8
@@ -48,7 +48,7 @@ RECORDED = 8
 
 @register("gan")
 class GAN(CodeModel):
-    """Two players: a generator of samples and a critic that tells them from the data.
+    """Two players: a generator of samples and a critic that distinguishes them from the data.
 
     Reference: Goodfellow et al. (2014), Algorithm 1; the default game is their §3 (-log D), with R1 (Mescheder et al.
     2018) because the unpenalised game does not converge.
@@ -59,7 +59,7 @@ class GAN(CodeModel):
         game: 'non_saturating', 'minimax', 'least_squares', 'hinge', 'wasserstein', 'relativistic', 'fgan(divergence="kl")'.
         penalties: on the critic: 'r1(gamma=1.0)', 'r2', 'gradient_penalty', 'clip(limit=0.01)' (its weights), 'spectral'.
         activation: of the hidden layers.
-        critic_steps: the generator moves at every critic_steps-th move of the critic.
+        critic_steps: the generator is updated once per `critic_steps` critic updates.
         network: in place of hidden and activation: 'dcgan', 'dcgan(width=32)' or 'r3gan' for images, 'veegan' for points in
             the plane, 'mlp(hidden=(128, 128))'.
         packing: samples the critic sees at once (Lin et al. 2018, PacGAN); a batch is split into packs, so the critic judges
@@ -184,7 +184,7 @@ class GAN(CodeModel):
         return self.network.generator(self.code_width + extra, event)
 
     def make_critic(self, event: Sequence[int], extra: int) -> nn.Module:
-        """Packs (n, *event), conditions of `extra` numbers -> (n, 1), or a tuple of it and what the heads say."""
+        """Packs (n, *event), conditions of `extra` numbers -> (n, 1), or a tuple of it and the outputs of the heads."""
         embedded = {"concatenation": extra, "embedding": min(extra, EMBEDDED)}.get(self.conditioning, 0)
         trunk, width = self.network.trunk(event, embedded)
         for hack in self.hacks:
@@ -224,7 +224,7 @@ class GAN(CodeModel):
         return Trainer(epochs=100, ema=0.999)
 
     def least_rows(self, space: Space) -> int:
-        """Two, to tell apart."""
+        """Two, so that samples can differ."""
         return 2
 
     def phases(self) -> list[Phase]:
@@ -283,7 +283,7 @@ class GAN(CodeModel):
         return {name: gradient_norm(network.parameters()) for name, network in networks.items()}
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
-        """A critic that has won or overfits, saturation, samples that are all alike."""
+        """A critic that has won or overfits, saturation, identical samples."""
         return symptoms(vitals)
 
 

@@ -1,7 +1,7 @@
 """The 17 hacks for training GANs (Chintala, Denton, Arjovsky & Mathieu 2016) as values that can be switched on one by one.
 
 Each value overrides the one place where it acts and leaves all others as they are; a GAN asks all of its hacks in turn.
-Four of the list are no switches, and say why (`NOT_SWITCHES`).
+Four of the list are no switches; `NOT_SWITCHES` has the reasons.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class SphericalCodes(Hack, name="spherical_z"):
 
 @dataclass(frozen=True)
 class BatchNorm(Hack, name="batch_norm"):
-    """Batch norm in both players; real and generated samples are always in batches of their own."""
+    """Batch norm in both players; real and generated samples are always in separate batches."""
 
     number: ClassVar[int] = 4
     does: ClassVar[str] = "batch norm in both players, real and generated samples in separate batches"

@@ -72,7 +72,7 @@ class InfoGAN(GAN):
         continuous: numbers of the code that are uniform on [-1, 1].
         weight: λ of the categories' information; 0 switches it off.
         continuous_weight: λ of the numbers' information; less, because it is of densities.
-        view_weight: λ of what two views of the same real image, differently changed by critic_augment, say together about its category;
+        view_weight: λ of what two views of the same real image, differently changed by critic_augment, jointly tell about its category;
             then categories of real images are those that no such change touches (0 switches it off). Rows are compared with the others
             of their piece of the batch, in their process: pieces should have 16 rows or more.
         noise_scale: standard deviation of the noise; the less, the more of a sample its category decides (Mukherjee et al. 2019,
@@ -81,7 +81,7 @@ class InfoGAN(GAN):
         game: 'non_saturating', 'minimax', 'least_squares', 'hinge', 'wasserstein', 'relativistic', …
         penalties: on the critic: 'r1(gamma=1.0)', 'gradient_penalty', 'spectral', ….
         activation: of the hidden layers.
-        critic_steps: the generator moves at every critic_steps-th move of the critic.
+        critic_steps: the generator is updated once per `critic_steps` critic updates.
         network: in place of hidden and activation: 'infogan' (the paper's), 'dcgan' or 'r3gan' for images, 'mlp(hidden=(128, 128))'.
         conditioning: how y enters: 'concatenation', 'embedding', 'projection', 'auxiliary'.
         hacks: switches, off by default; 'replay', 'spherical_z', 'batch_norm' and 'batch_discrimination' cannot be.
@@ -154,7 +154,7 @@ class InfoGAN(GAN):
         return [*super().heads(width), mlp([width, RECOGNISER, sum(self.categories) + 2 * self.continuous], "leaky_relu")]
 
     def make_critic(self, event: Sequence[int], extra: int) -> nn.Module:
-        """Packs (n, *event), conditions -> (n, 1) and what the heads say; every row by itself."""
+        """Packs (n, *event), conditions -> (n, 1) and the outputs of the heads; every row by itself."""
         critic = super().make_critic(event, extra)
         put_group_norm(critic)
         return critic
@@ -186,7 +186,7 @@ class InfoGAN(GAN):
     # ---------------------------------------------------------------------------------------------- information
 
     def recognised(self, said: Tensor) -> tuple[tuple[OneHot, ...], Normal]:
-        """Q(c|x) and Q(u|x) from what its head said."""
+        """Q(c|x) and Q(u|x) from the output of its head."""
         *logits, mean, log_scale = said.split([*self.categories, self.continuous, self.continuous], 1)
         return tuple(OneHot(each) for each in logits), Normal(mean, bounded(log_scale))
 
@@ -202,7 +202,7 @@ class InfoGAN(GAN):
         return found  # type: ignore[return-value]
 
     def shared(self, one: Verdict, two: Verdict) -> Tensor:
-        """What two views of the same rows say together about their categories (n,), nats; at most Σ ln K on average."""
+        """What two views of the same rows jointly tell about their categories (n,), nats; at most Σ ln K on average."""
         pairs = zip(self.recognised(one.heads[-1])[0], self.recognised(two.heads[-1])[0])
         return torch.stack([shared_information(a.logits, b.logits) for a, b in pairs]).sum(0)
 

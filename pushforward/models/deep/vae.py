@@ -176,7 +176,7 @@ class VAE(RecognisedModel):
         return self.latent
 
     def has_unit_density(self) -> bool:
-        """As the likelihood says: a density per unit, or a mass."""
+        """The likelihood's: a density per unit, or a mass."""
         return self.likelihood_kind.measure.startswith("density")
 
     # ---------------------------------------------------------------------------------------------- learning

@@ -1,8 +1,8 @@
 """Vital signs of two players, as functions of samples and of the critic's outputs; and what is wrong, judged by them.
 
-accuracy        how often the critic tells samples from data
+accuracy        the critic's accuracy at distinguishing samples from data
 overfitting     (E c(seen) - E c(unseen)) / (E c(seen) - E c(g)): the share of the critic's margin over samples that only the
-                rows it has learnt from have (Karras et al. 2020, Eq. 1); 0 where chance explains it
+                its training rows have (Karras et al. 2020, Eq. 1); 0 where chance explains it
 slope           E|∂L/∂c(g)| of the generator's loss: where it is 0 the game is saturated
 diversity       mean distance between samples, over that between rows of data
 nearest_row     median distance of a sample to its nearest row, over that of a row to its nearest other row
@@ -39,13 +39,13 @@ def adversarial_vitals(
     seen: tuple[Tensor, Tensor | None],
     display: Callable[[Tensor], Tensor],
 ) -> dict[str, float]:
-    """Accuracy, overfitting, slope and distances, from held-out rows, as many samples, and rows that were learnt from.
+    """Accuracy, overfitting, slope and distances, from held-out rows, as many samples, and training rows.
 
     Arguments:
         adversary, critic: whose verdicts are asked.
         batch: rows (n, *event) the critic has not seen, with conditions.
         fake: samples (n, *event) under the same conditions.
-        seen: rows learnt from, with conditions; possibly none.
+        seen: training rows, with conditions; possibly none.
         display: what is done to rows before the critic sees them.
     """
 
@@ -76,7 +76,7 @@ def distances(fake: Tensor, real: Tensor) -> dict[str, float]:
 
 
 def overfitting(seen: Tensor, unseen: Tensor, fake: Tensor) -> float:
-    """From the critic's outputs on rows learnt from, on rows held out, and on samples."""
+    """From the critic's outputs on training rows, on held-out rows, and on samples."""
     if min(len(seen), len(unseen)) < 2:
         return 0.0
     gap, margin = seen.mean() - unseen.mean(), seen.mean() - fake.mean()
@@ -99,14 +99,14 @@ def gradient_norm(parameters: Iterable[nn.Parameter]) -> float | None:
 
 
 def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
-    """A critic that has won or learnt its rows by heart, a generator without a gradient, samples that are all alike."""
+    """A critic that has won or memorised its rows, a generator without a gradient, identical samples."""
     found = []
     if vitals["accuracy"] > WON:
         cure = (
             "penalties=['r1(gamma=10)'], a lower rate for the critic than for the generator (optimizers={'critic': 'adam(rate=5e-5, "
             "beta1=0.5)'}), or noise on its inputs (hacks=['input_noise'])"
         )
-        found.append(Symptom("the critic has won", f"it tells {vitals['accuracy']:.0%} of samples from data", cure))
+        found.append(Symptom("the critic has won", f"it recognises {vitals['accuracy']:.0%} of samples", cure))
     if vitals["diversity"] < UNIFORM:
         cure = (
             "penalties=['r1(gamma=10)'], packing=2, game='relativistic', a lower rate for the generator (two time scales), or old samples "

@@ -38,7 +38,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a critic says of samples.
+    """A critic's outputs on samples.
 
     Arguments:
         output: c, one number a pack (n,), or a map of them (n, …).

@@ -1,7 +1,7 @@
 """Latent-variable models p(x) = ∫ p(x|z) p(z) dz with a recogniser q(z|x): what follows from the three distributions alone.
 
 Bounds on the likelihood and their gradients, codes, decoded codes and samples are the same for every such model; a
-subclass says what p(z), p(x|z) and q(z|x) are and which networks they are made of.
+subclass defines p(z), p(x|z) and q(z|x), and the networks they are made of.
 """
 
 from __future__ import annotations
@@ -130,6 +130,6 @@ class RecognisedModel(Learner):
 
     @torch.no_grad()
     def sample(self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None) -> Tensor:
-        """n observations (n, *shape), user's units: of images the mean of p(x|z), otherwise draws; `using` says which."""
+        """n observations (n, *shape), user's units: of images the mean of p(x|z), otherwise samples; `using` overrides this."""
         stream = generator(rng, self.device)
         return self.decode(self.prior(n).rsample(rng=stream), y, rng=stream)

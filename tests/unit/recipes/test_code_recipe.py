@@ -24,7 +24,7 @@ def test_the_category_is_measured_against_labels_that_nobody_learnt_from(tmp_pat
     assert list(found.records) == ["error, best matching", "purity", "L_I"]
     error = found.records["error, best matching"]
     assert error.n == 359
-    assert error.data == "359 images of digits, not learnt from (seed 1)"
+    assert error.data == "359 images of digits, held out (seed 1)"
     assert 0 <= 1 - error.value <= found.records["purity"].value + 1e-9 <= 1 + 1e-9
     assert found.records["L_I"].value <= 2.303
 

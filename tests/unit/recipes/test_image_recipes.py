@@ -57,7 +57,7 @@ def test_what_is_counted_is_what_is_learnt() -> None:
 def test_the_table_has_every_measure_of_both(tmp_path: Path) -> None:
     found, paths = run("gans-against-vaes", file="digits", out=tmp_path, seed=1)
     seen(paths, "gans-against-vaes.png", "gans-against-vaes-measures.png")
-    assert found.heads[1:] == ("images learnt from", "VAE", "GAN")
+    assert found.heads[1:] == ("training images", "VAE", "GAN")
     assert [row[0] for row in found.rows] == list(against.KINDS.values())
     assert "GAN: own bound" not in found.records  # a GAN has none
     for kind in set(against.KINDS) - {"own bound"}:

@@ -135,7 +135,7 @@ def test_digits_stand_in_for_mnist(tmp_path: Path) -> None:
         assert (bound.measure, bound.n, bound.bound) == ("binary mass", 60, "lower bound")
         assert bound.value >= found.records[f"ELBO, {codes}"].value - 0.5
         assert -64 * math.log(2) < bound.value < 0
-    assert found.records["ELBO, 2"].data == "60 images of digits, not learnt from (seed 0), binarised"
+    assert found.records["ELBO, 2"].data == "60 images of digits, held out (seed 0), binarised"
 
 
 def test_what_is_measured_is_black_and_white_and_was_not_learnt_from() -> None:
