@@ -15,7 +15,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.core.learner import Learner
-from pushforward.models.classical.pca import evidence
+from pushforward.models.classical.dimensionality import evidence
 from tests.small_models import IMAGES, MODELS, NAMES, SMALL
 
 CLASSICAL: dict[str, Callable[[], Any]] = {

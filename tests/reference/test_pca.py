@@ -97,7 +97,7 @@ def test_minka_agrees_with_scikit_learn(seed: int) -> None:
 def test_evidence_is_that_of_scikit_learn() -> None:
     from sklearn.decomposition._pca import _assess_dimension
 
-    from pushforward.models.classical.pca import evidence
+    from pushforward.models.classical.dimensionality import evidence
 
     spectrum = torch.linalg.eigvalsh(torch.cov(cloud(200, 6).T, correction=0)).flip(0)
     expected = [_assess_dimension(spectrum.numpy(), k, 200) for k in range(1, 6)]
@@ -105,7 +105,7 @@ def test_evidence_is_that_of_scikit_learn() -> None:
 
 
 def test_held_out_choice_finds_the_rank_and_its_likelihood_is_right() -> None:
-    from pushforward.models.classical.pca import held_out
+    from pushforward.models.classical.dimensionality import held_out_likelihood
 
     x = cloud(400, 2, 3) @ torch.randn(2, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     x = x + 0.2 * torch.randn(400, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
@@ -113,7 +113,9 @@ def test_held_out_choice_finds_the_rank_and_its_likelihood_is_right() -> None:
     one, two = x[::2], x[1::2]
     moments = [(h.mean(0), torch.cov(h.T, correction=0)) for h in (one, two)]
     direct = [float(pf.PCA(k).fit(one).log_prob(two).mean()) for k in range(1, 7)]
-    torch.testing.assert_close(held_out(*moments[0], *moments[1]), torch.tensor(direct, dtype=torch.float64), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        held_out_likelihood(*moments[0], *moments[1]), torch.tensor(direct, dtype=torch.float64), rtol=1e-9, atol=1e-9
+    )
 
 
 # ------------------------------------------------------------------------------------- one answer, however it is read
