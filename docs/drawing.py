@@ -82,7 +82,7 @@ def _packages(axes: Axes) -> None:
             crowded = len(row) > 2
             lines = CONTENTS[name].replace(", ", ",\n", 1) if crowded else CONTENTS[name]
             axes.text(x + width / 2, y + 0.68, name, ha="center", va="center", weight="bold", color=INK, size=11)
-            axes.text(x + width / 2, y + 0.33, lines, ha="center", va="center", color=INK, size=8 if crowded else 9)
+            axes.text(x + width / 2, y + (0.36 if crowded else 0.33), lines, ha="center", va="center", color=INK, size=8 if crowded else 9)
 
 
 def _fit(axes: Axes) -> None:

@@ -77,8 +77,8 @@ class StructuredCodes:
         inside = (numbers.abs() <= 1).all(-1)
         for block in blocks:
             inside = inside & ((block == 0) | (block == 1)).all(-1) & (block.sum(-1) == 1)
-        law = Normal.standard(1, self.noise, like=z)
-        of_noise = law.log_prob(noise / self.scale) - self.noise * math.log(self.scale)
+        distribution = Normal.standard(1, self.noise, like=z)
+        of_noise = distribution.log_prob(noise / self.scale) - self.noise * math.log(self.scale)
         return torch.where(inside, of_noise - sum(self.entropies), -torch.inf)
 
     def rsample(self, *, rng: Rng = None) -> Tensor:

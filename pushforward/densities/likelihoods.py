@@ -158,8 +158,8 @@ class BernoulliLikelihood(Likelihood, name="bernoulli"):
 
     def head_at(self, mean: Tensor, scaling: Scaling) -> Tensor:
         """Logits, of at most 1 in 500 and at least."""
-        law = self.distribution((torch.zeros_like(mean)[None],), scaling)
-        return torch.logit(law.share(mean[None])[0].clamp(RARE, 1 - RARE))
+        distribution = self.distribution((torch.zeros_like(mean)[None],), scaling)
+        return torch.logit(distribution.share(mean[None])[0].clamp(RARE, 1 - RARE))
 
     def refuse(self, space: Space) -> None:
         """Categories, and ranges that are not known."""
@@ -191,7 +191,7 @@ class ContinuousBernoulliLikelihood(Likelihood, name="continuous_bernoulli"):
 
 @dataclass(frozen=True)
 class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
-    """Masses on integer levels, from a logistic law's cells (Salimans et al. 2017); what is no level of the range has none, -inf.
+    """Masses on integer levels, from a logistic distribution's cells (Salimans et al. 2017); what is no level of the range has none, -inf.
 
     Arguments:
         predicted: the decoder gives a scale for each code and coordinate; otherwise one for each coordinate is learnt.

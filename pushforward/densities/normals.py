@@ -159,10 +159,10 @@ class NormalMixture:
         return _rows(self.components, which).rsample(rng=stream)
 
 
-def _rows(law: Normal | FullNormal, which: Tensor) -> Normal | FullNormal:
-    if isinstance(law, FullNormal):
-        return FullNormal(law.mean[which], law.scale_tril[which])
-    return Normal(law.mean[which], law.log_scale.expand_as(law.mean)[which])
+def _rows(distribution: Normal | FullNormal, which: Tensor) -> Normal | FullNormal:
+    if isinstance(distribution, FullNormal):
+        return FullNormal(distribution.mean[which], distribution.scale_tril[which])
+    return Normal(distribution.mean[which], distribution.log_scale.expand_as(distribution.mean)[which])
 
 
 # ---------------------------------------------------------------------------------------------------- divergences

@@ -11,7 +11,7 @@ __all__ = ["repeated", "frozen"]
 
 
 def repeated(rows: Any, k: int) -> Any:
-    """Rows (n, …) of a tensor or of a law's tensors, one block after the other k times: (k n, …)."""
+    """Rows (n, …) of a tensor or of a distribution's tensors, one block after the other k times: (k n, …)."""
     if k == 1:
         return rows
     if isinstance(rows, Tensor):
@@ -19,10 +19,10 @@ def repeated(rows: Any, k: int) -> Any:
     return _each(rows, lambda t: t.repeat(k, *[1] * (t.ndim - 1)))
 
 
-def frozen(law: Any) -> Any:
+def frozen(distribution: Any) -> Any:
     """The distribution at the same parameters, to which no gradient flows."""
-    return _each(law, lambda t: t.detach())
+    return _each(distribution, lambda t: t.detach())
 
 
-def _each(law: Any, change: Any) -> Any:
-    return type(law)(**{f.name: change(getattr(law, f.name)) for f in dataclasses.fields(law)})
+def _each(distribution: Any, change: Any) -> Any:
+    return type(distribution)(**{f.name: change(getattr(distribution, f.name)) for f in dataclasses.fields(distribution)})

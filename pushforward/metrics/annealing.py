@@ -406,8 +406,8 @@ def _move(joint: Joint, point: Point, beta: float, step: Tensor, leapfrogs: int,
 def _simulated(model: Any, n: int, y: Any, rng: torch.Generator) -> tuple[Joint, Tensor]:
     """n observations of the model's own, in its coordinates, and the codes they came from."""
     codes, condition = model.prior(n).rsample(rng=rng), condition_of(model, y, n)
-    law = model.likelihood(codes) if condition is None else model.likelihood(codes, condition)
-    return Joint(model, law.rsample(rng=rng), condition, model.prior()), codes
+    distribution = model.likelihood(codes) if condition is None else model.likelihood(codes, condition)
+    return Joint(model, distribution.rsample(rng=rng), condition, model.prior()), codes
 
 
 def _bracket(model: Any, joint: Joint, forward: Sweep, backward: Sweep, how: dict[str, Any]) -> Bracket:

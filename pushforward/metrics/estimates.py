@@ -150,7 +150,7 @@ class Joint:
         """Draws of the prior (count, latent)."""
         return self.model.prior(count).rsample(rng=rng).detach()
 
-    def law(self, z: Tensor) -> Any:
+    def distribution(self, z: Tensor) -> Any:
         """p(x|z), a row for each code."""
         return self.model.likelihood(z) if self.condition is None else self.model.likelihood(z, self.condition)
 
@@ -160,7 +160,7 @@ class Joint:
 
     def log_likelihood(self, z: Tensor) -> Tensor:
         """log p(x|z) of aligned rows (b,)."""
-        return self.law(z).log_prob(self.u)
+        return self.distribution(z).log_prob(self.u)
 
     def log_prior(self, z: Tensor) -> Tensor:
         """log p(z) (b,)."""

@@ -149,10 +149,10 @@ def _shared(joint: Joint, samples: int, rng: torch.Generator, mean: LogMean, rep
     _, sizes = next(groups(1, samples, block_rows(joint.u)))
     for m in sizes:
         z = joint.codes(m, rng)
-        law = joint.law(z) if joint.condition is None else None
+        distribution = joint.distribution(z) if joint.condition is None else None
         for i in range(n):
             part = joint.part(slice(i, i + 1)).times(m)
-            log_weight = part.log_likelihood(z) if law is None else law.log_prob(part.u)
+            log_weight = part.log_likelihood(z) if distribution is None else distribution.log_prob(part.u)
             mean.add(slice(i, i + 1), log_weight.reshape(m, 1))
         done += m
         report.progress(n * done / samples)

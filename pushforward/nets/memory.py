@@ -45,7 +45,7 @@ class Memory(nn.Module):
             self.conditions.index_copy_(0, at, y[:kept].to(self.conditions))
         self.count += kept
 
-    def drawn(self, n: int, *, rng: Rng = None) -> tuple[Tensor, Tensor | None]:
+    def sample(self, n: int, *, rng: Rng = None) -> tuple[Tensor, Tensor | None]:
         """n of the rows, at random and with repetition, and their conditions; something must have been put in."""
         held = self.count.clamp(max=self.capacity)
         at = torch.minimum((uniform(n, rng=rng, like=self.rows) * held).to(torch.int64), held - 1)

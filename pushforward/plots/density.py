@@ -59,17 +59,17 @@ def density_map(
         power: of the density that colour follows; 1 for the density itself, less to show the low parts.
         top: the density (times scale) at the darkest colour; the largest otherwise.
     """
-    law, names, rows = two_axes(model, axes, x)
-    low, high = _court_limits(depth) if court else _limits(law, rows, limits)
+    distribution, names, rows = two_axes(model, axes, x)
+    low, high = _court_limits(depth) if court else _limits(distribution, rows, limits)
     figure, ax = axes_of_page(ax, 6.6, 5.6 if court else 5.2)
-    u, v, f = grid_density(law, low, high, cells)
+    u, v, f = grid_density(distribution, low, high, cells)
     colors = mpl("matplotlib.colors")
     norm = colors.PowerNorm(power, vmin=0, vmax=top or scale * float(f.max()))
     image = ax.imshow(scale * f, origin="lower", extent=(low[0], high[0], low[1], high[1]), cmap=heat(), norm=norm, aspect="auto", zorder=0)
     contours(ax, u, v, f, mass_levels(f, shares, (u[1] - u[0]) * (v[1] - v[0])), inline=not court)
     if rows is not None and points:
         ax.plot(*rows[:, :2].T, ".", color=INK, markersize=1.6, alpha=0.35, zorder=1)
-    label = unit or ("density per square foot" if court else f"density per {_unit(law)}")
+    label = unit or ("density per square foot" if court else f"density per {_unit(distribution)}")
     bar(figure, image, ax, label, fraction=0.04, pad=0.02, extend="max" if top and top < scale * f.max() else "neither")
     if court:
         draw_court(ax, depth=depth)
@@ -119,11 +119,11 @@ def mass_levels(f: Any, shares: Sequence[float], area: float) -> dict[float, flo
     return found
 
 
-def grid_density(law: Any, low: Any, high: Any, cells: int) -> tuple[Any, Any, Any]:
+def grid_density(distribution: Any, low: Any, high: Any, cells: int) -> tuple[Any, Any, Any]:
     """Centres of the cells along both axes (cells,), and the density there (cells, cells), the second axis first."""
     u, v = (low[i] + (np.arange(cells) + 0.5) * (high[i] - low[i]) / cells for i in range(2))
     grid = torch.as_tensor(np.stack(np.meshgrid(u, v), -1).reshape(-1, 2))
-    f = torch.cat([law.log_prob(part).cpu() for part in grid.split(1 << 16)]).exp()
+    f = torch.cat([distribution.log_prob(part).cpu() for part in grid.split(1 << 16)]).exp()
     return u, v, f.reshape(cells, cells).double().numpy()
 
 
@@ -139,10 +139,10 @@ def two_axes(model: Any, axes: Sequence[str | int] | None = None, x: Any = None,
         raise InvalidValue(f"expected {count} different axes, got {list(axes or ())}; the axes are {', '.join(space.names)}")
     rows = None if x is None else space.conform(x).double()[:, chosen]
     names = tuple(_labelled(space, i) for i in chosen)
-    return _law(model, chosen, space, rows), names, None if rows is None else rows.cpu().numpy()
+    return _distribution(model, chosen, space, rows), names, None if rows is None else rows.cpu().numpy()
 
 
-def _law(model: Any, chosen: list[int], space: Space, rows: Any) -> Any:
+def _distribution(model: Any, chosen: list[int], space: Space, rows: Any) -> Any:
     """The distribution of these axes: the model's own, in closed form where it has one, else the kernel density of rows or draws."""
     whole = chosen == list(range(space.size))
     if isinstance(model, HasDensity) and whole:
@@ -164,13 +164,19 @@ def _labelled(space: Space, i: int) -> str:
     return space.names[i] + (f" ({unit})" if unit else "")
 
 
-def _unit(law: Any) -> str:
-    units = {c.unit for c in law.fitted_space().columns}
+def _unit(distribution: Any) -> str:
+    units = {c.unit for c in distribution.fitted_space().columns}
     unit = units.pop() if len(units) == 1 else ""
-    return f"square {unit}" if unit and law.fitted_space().size == 2 else "unit of both axes" if law.fitted_space().size == 2 else "unit"
+    return (
+        f"square {unit}"
+        if unit and distribution.fitted_space().size == 2
+        else "unit of both axes"
+        if distribution.fitted_space().size == 2
+        else "unit"
+    )
 
 
-def _limits(law: Any, rows: Any, limits: Any) -> tuple[Any, Any]:
+def _limits(distribution: Any, rows: Any, limits: Any) -> tuple[Any, Any]:
     """What nearly all rows (or draws) need, with a margin."""
     if limits is not None:
         low, high = (np.asarray(end, dtype=np.float64) for end in limits)
@@ -179,7 +185,7 @@ def _limits(law: Any, rows: Any, limits: Any) -> tuple[Any, Any]:
         return low, high
     seen = None if rows is None else np.where(np.isfinite(rows), rows, np.nan)
     if seen is None or np.isnan(seen).all(0).any():  # no rows, or none with a value in one of the columns
-        seen = numbers(law.sample(DRAWS, rng=0))
+        seen = numbers(distribution.sample(DRAWS, rng=0))
     low, high = np.nanquantile(seen, 0.002, 0), np.nanquantile(seen, 0.998, 0)
     margin = np.where(high > low, 0.08 * (high - low), 0.5)
     return low - margin, high + margin
@@ -197,9 +203,9 @@ def marginals(model: Any, x: Any = None, *, axes: Sequence[str | int] | None = N
     figure, grid = page(3.3 * columns, 2.5 * math.ceil(len(chosen) / columns) + 0.3, math.ceil(len(chosen) / columns), columns)
     cells = np.atleast_1d(grid).ravel()
     for ax, axis in zip(cells, chosen):
-        law, names, rows = two_axes(model, [axis], x, count=1)
-        _marginal(ax, law, rows, x is not None or not hasattr(model, "fitted_space"))
-        dress(ax, "", names[0], f"density per {_unit(law)}")
+        distribution, names, rows = two_axes(model, [axis], x, count=1)
+        _marginal(ax, distribution, rows, x is not None or not hasattr(model, "fitted_space"))
+        dress(ax, "", names[0], f"density per {_unit(distribution)}")
     for ax in cells[len(chosen) :]:
         ax.set_visible(False)
     if title:
@@ -213,15 +219,15 @@ def _chosen(space: Space, axes: Sequence[str | int] | None) -> list[int]:
     return [space.axis(a) for a in axes] if axes is not None else list(range(min(space.size, MOST_AXES)))
 
 
-def _marginal(ax: Any, law: Any, rows: Any, seen: bool, *, horizontal: Any = None) -> None:
-    low, high = _limits(law, rows, horizontal)
+def _marginal(ax: Any, distribution: Any, rows: Any, seen: bool, *, horizontal: Any = None) -> None:
+    low, high = _limits(distribution, rows, horizontal)
     at = np.linspace(low[0], high[0], 400)
     if rows is not None and seen:
         values = rows[np.isfinite(rows[:, 0]), 0]
         values = values[(low[0] <= values) & (values <= high[0])]
         if len(values):
             ax.hist(values, bins=np.linspace(low[0], high[0], 41), density=True, color="#bbbbbb", label="rows")
-    f = law.log_prob(torch.as_tensor(at)[:, None]).exp().cpu().numpy()
+    f = distribution.log_prob(torch.as_tensor(at)[:, None]).exp().cpu().numpy()
     ax.plot(at, f, color=COLOURS[0], linewidth=1.8, label="model")
     ax.set_xlim(low[0], high[0])
     ax.set_ylim(bottom=0)
@@ -241,9 +247,9 @@ def corner(
     given = model if rows_only else x
     ends = {}
     for i, axis in enumerate(chosen):
-        law, names, rows = two_axes(model, [axis], x, count=1)
-        ends[axis] = _limits(law, rows, None)
-        _marginal(grid[i, i], law, rows, given is not None, horizontal=ends[axis])
+        distribution, names, rows = two_axes(model, [axis], x, count=1)
+        ends[axis] = _limits(distribution, rows, None)
+        _marginal(grid[i, i], distribution, rows, given is not None, horizontal=ends[axis])
         grid[i, i].set_yticks([])
         grid[i, i].spines["left"].set_visible(False)
         for j in range(n):
@@ -259,11 +265,11 @@ def corner(
 
 
 def _pair(ax: Any, model: Any, pair: list[int], x: Any, ends: Any, shares: Sequence[float]) -> None:
-    law, _, rows = two_axes(model, pair, x)
+    distribution, _, rows = two_axes(model, pair, x)
     low, high = (np.concatenate([ends[0][k], ends[1][k]]) for k in range(2))
     if rows is not None:
         ax.plot(*rows[: 4 * DRAWS].T, ".", color="#777777", markersize=1.5, alpha=0.4, rasterized=True)
-    u, v, f = grid_density(law, low, high, 100)
+    u, v, f = grid_density(distribution, low, high, 100)
     levels = mass_levels(f, shares, (u[1] - u[0]) * (v[1] - v[0]))
     if levels:
         ax.contour(u, v, f, levels=list(levels), colors=COLOURS[0], linewidths=[0.9, 1.6][: len(levels)])

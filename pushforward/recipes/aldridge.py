@@ -51,8 +51,8 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         "bits gained": Record.of("log loss gained", plain - losses[h, m], unit="bits", data=data),
         "made": Record.of("share", made, data=data),
     }
-    law = density().fit(Arrays(x, space=court_space(x)))
-    u, v, f = grid_density(law, (-25.0, 0.0), (25.0, DEPTH), CELLS)
+    fitted = density().fit(Arrays(x, space=court_space(x)))
+    u, v, f = grid_density(fitted, (-25.0, 0.0), (25.0, DEPTH), CELLS)
     grid = torch.as_tensor(np.stack(np.meshgrid(u, v), -1).reshape(-1, 2))
     share = accuracy(x, made, grid, (h, m), rate).reshape(CELLS, CELLS).numpy()
     rows = []

@@ -44,8 +44,8 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     x = places(frame[near], seed)
     data = f"{paths[0].name}, {name}, {len(x)} shots on the half court, {FOLDS} folds"
     candidates: Mapping[str, Callable[[], Any]] = {
-        "one normal law": Gaussian,
-        "mixture of 10 normal laws": lambda: GMM(10, starts=2, floor=1e-4),
+        "one normal distribution": Gaussian,
+        "mixture of 10 normal distributions": lambda: GMM(10, starts=2, floor=1e-4),
         "kernels, Scott's bandwidth": lambda: KDE(boundary="reflect", bounds=HALF_COURT),
         "kernels, likeliest bandwidth": lambda: KDE("likelihood", boundary="reflect", bounds=HALF_COURT),
         "kernels, adaptive": density,
@@ -54,8 +54,8 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         key: Record.of("log_prob", folds(x, make, seed), unit="nats", measure="density per unit", data=data)
         for key, make in candidates.items()
     }
-    law = density().fit(Arrays(x, space=court_space(x)))
-    u, v, f = grid_density(law, (-25.0, 0.0), (25.0, HALF), 250)
+    fitted = density().fit(Arrays(x, space=court_space(x)))
+    u, v, f = grid_density(fitted, (-25.0, 0.0), (25.0, HALF), 250)
     area = float((u[1] - u[0]) * (v[1] - v[0]))
     half = next(iter(mass_levels(f, (0.5,), area)))
     spot = divmod(int(f.argmax()), len(u))
@@ -77,7 +77,9 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     ]
     top = 100 * max(mass_levels(f, (DARKEST,), area))
     title = f"{entitled(name, frame)}: where {len(x):,} shots came from"
-    image = density_map(law, court=True, shares=(0.5, 0.9), scale=100, unit="of 100 shots, how many per square foot", title=title, top=top)
+    image = density_map(
+        fitted, court=True, shares=(0.5, 0.9), scale=100, unit="of 100 shots, how many per square foot", title=title, top=top
+    )
     rows = [[key, f"{r.value:.3f} ± {r.error:.3f}"] for key, r in records.items()]
     return Findings({**records, **facts}, ("estimate", "log-density of unseen shots, nats"), rows, notes, {"curry": image})
 

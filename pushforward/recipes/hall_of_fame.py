@@ -112,8 +112,8 @@ def completed(model: GMM, x: Tensor) -> Tensor:
     rows = x.clone()
     for i in torch.isnan(rows).any(1).nonzero()[:, 0].tolist():
         gap = torch.isnan(x[i])
-        law = model.condition({int(j): float(x[i, j]) for j in (~gap).nonzero()[:, 0]})
-        rows[i, gap] = law.weights_ @ law.means_
+        conditional = model.condition({int(j): float(x[i, j]) for j in (~gap).nonzero()[:, 0]})
+        rows[i, gap] = conditional.weights_ @ conditional.means_
     return rows
 
 

@@ -130,7 +130,7 @@ def _notes(held: Album, features: Features, budget: float) -> list[str]:
     return [
         f"{held.space}; {len(held.train):,} to learn from; images shown: {shown}: far fewer than in published results",
         f"measured on {held.data}, as many samples, in {features.label}{sure}",
-        "density and coverage of equal laws: 1 and .97; 'closer' is .5 for new samples and more for repeated ones, "
+        "density and coverage of equal distributions: 1 and .97; 'closer' is .5 for new samples and more for repeated ones, "
         "'suspicious' .01 (nearest training image, relative to held-out images)",
     ]
 

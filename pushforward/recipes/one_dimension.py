@@ -55,7 +55,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
         f"{ROWS} training numbers from N(-1, 1), {steps} steps of {BATCH}; measured on {DRAWS} samples",
         "vanilla: one constant rate, the last weights; learnt: a faster critic, rates that fall, an average of the weights",
     ]
-    images, films = drawn(frames)
+    images, films = _figures(frames)
     return Findings(records, ("what", *samples, "asked"), rows, notes, images, films)
 
 
@@ -129,7 +129,7 @@ def curves(frame: Frame) -> dict[str, Tensor]:
     return {"data": p, "samples": q, "critic": frame.seen["critic"].double().sigmoid(), "best critic": best}
 
 
-def drawn(frames: Sequence[Frame]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _figures(frames: Sequence[Frame]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The strip and the film."""
     panel = {"": critic_on_line(places()[:, 0], [curves(frame) for frame in frames])}
     steps = [frame.samples // BATCH for frame in frames]

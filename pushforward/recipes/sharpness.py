@@ -76,8 +76,8 @@ def learn(sigma: float | None, held: Parts, seed: int, samples: int) -> VAE:
 @torch.no_grad()
 def sigma_of(model: VAE) -> float:
     """The root of the mean squared sigma over pixels, in the images' levels."""
-    law = model.likelihood(model.prior(1).mean)
-    return float((law.scale * model.scaling.scale).expand_as(law.mean).square().mean().sqrt())
+    distribution = model.likelihood(model.prior(1).mean)
+    return float((distribution.scale * model.scaling.scale).expand_as(distribution.mean).square().mean().sqrt())
 
 
 def dequantised(held: Parts, seed: int) -> Tensor:

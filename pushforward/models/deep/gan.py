@@ -259,7 +259,7 @@ class GAN(CodeModel):
             return Rows(x, batch.y, z)
         self.old(x, batch.y)
         count = round(self.share * len(x))
-        before, conditions = self.old.drawn(count, rng=step.rng)
+        before, conditions = self.old.sample(count, rng=step.rng)
         y = None if batch.y is None or conditions is None else torch.cat([batch.y[count:], conditions.to(batch.y)])
         return Rows(torch.cat([x[count:], before.to(x)]), y)
 

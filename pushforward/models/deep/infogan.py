@@ -192,11 +192,11 @@ class InfoGAN(GAN):
 
     def information(self, said: Tensor, z: Tensor) -> dict[str, Tensor]:
         """log Q + H, whose mean is L_I, by kind of code ('categories', 'continuous'), each (n,), nats; z (n, code_width)."""
-        laws, normal = self.recognised(said)
+        distributions, normal = self.recognised(said)
         given, found = self.parts(z), {}
-        of_categories, of_numbers = self._law(z).entropies
+        of_categories, of_numbers = self._distribution(z).entropies
         if self.categories:
-            found["categories"] = sum((law.log_prob(c) for law, c in zip(laws, given.categories)), of_categories)
+            found["categories"] = sum((distribution.log_prob(c) for distribution, c in zip(distributions, given.categories)), of_categories)
         if self.continuous:
             found["continuous"] = normal.log_prob(given.continuous) + of_numbers
         return found  # type: ignore[return-value]
@@ -241,7 +241,7 @@ class InfoGAN(GAN):
             views = [self.adversary.look(self.critic, rows, step) for _ in range(2)]
             found["information_views"] = float(self.shared(*views).mean())
         if self.categories:
-            found["information_share"] = found["information_categories"] / self._law(z).entropies[0]
+            found["information_share"] = found["information_categories"] / self._distribution(z).entropies[0]
         return found
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
@@ -255,19 +255,19 @@ class InfoGAN(GAN):
 
     # ---------------------------------------------------------------------------------------------- the model
 
-    def _law(self, like: Tensor, n: int = 1) -> StructuredCodes:
+    def _distribution(self, like: Tensor, n: int = 1) -> StructuredCodes:
         return StructuredCodes(n, self.latent, self.categories, self.continuous, like, self.noise_scale)
 
     def prior(self, n: int = 1) -> StructuredCodes:  # type: ignore[override]
         """p(z), n rows: N(0, noise_scale² I), uniform one-hot blocks, U[-1, 1]."""
-        return self._law(next(self.generator.parameters()), n)
+        return self._distribution(next(self.generator.parameters()), n)
 
     def parts(self, z: Tensor) -> Parts:
         """A code (n, code_width) taken apart: noise (n, latent), a block (n, K) for each category code, numbers (n, continuous)."""
         if z.ndim != 2 or z.shape[1] != self.code_width:
             parts = f"{self.latent} of noise, {'+'.join(map(str, self.categories)) or 0} of categories, {self.continuous} continuous"
             raise ShapeMismatch(f"expected codes (n, {self.code_width}): {parts}; got shape {tuple(z.shape)}")
-        return self._law(z).parts(z)
+        return self._distribution(z).parts(z)
 
     def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
         """Observations (n, *shape) for codes z (n, code_width), user's units, differentiable in z; ShapeMismatch for other widths."""
@@ -280,8 +280,8 @@ class InfoGAN(GAN):
         return self.blockwise(self._read, u, self.to_condition(y, len(u)))
 
     def _read(self, u: Tensor, y: Tensor | None) -> Tensor:
-        laws, normal = self.recognised(self.adversary.judge(self.critic, u, y).heads[-1])
-        return torch.cat([u.new_zeros(len(u), self.latent), *(law.mean for law in laws), normal.mean], 1)
+        distributions, normal = self.recognised(self.adversary.judge(self.critic, u, y).heads[-1])
+        return torch.cat([u.new_zeros(len(u), self.latent), *(distribution.mean for distribution in distributions), normal.mean], 1)
 
 
 COLLAPSE = (

@@ -87,8 +87,8 @@ class Observed(nn.Module):
 
     def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
         """What the generator makes of z (n, *shape); with `rng`, with noise."""
-        law = self.likelihood(z, self.to_condition(y, len(z)))
-        return law.mean if rng is None else law.rsample(rng=rng)
+        distribution = self.likelihood(z, self.to_condition(y, len(z)))
+        return distribution.mean if rng is None else distribution.rsample(rng=rng)
 
     @counted
     @torch.no_grad()

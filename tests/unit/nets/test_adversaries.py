@@ -188,7 +188,7 @@ def test_memory_holds_the_latest_rows_and_draws_among_them() -> None:
 
     put(0, 3)
     assert sorted(memory.held()[0].flatten().tolist()) == [0, 1, 2]
-    drawn, asked = memory.drawn(200, rng=0)
+    drawn, asked = memory.sample(200, rng=0)
     assert set(drawn.flatten().tolist()) == {0, 1, 2}
     assert torch.equal(asked, 10 * drawn)  # type: ignore[arg-type]
     put(3, 7)

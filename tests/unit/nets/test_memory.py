@@ -34,10 +34,10 @@ def test_the_latest_rows_are_kept(batches: list[tuple[int, int]], kept: list[int
     assert sorted(x.flatten().tolist()) == kept
     assert y is not None
     assert torch.equal(y, 10 * x)
-    drawn, conditions = memory.drawn(200, rng=0)
-    assert set(drawn.flatten().tolist()) == set(kept)
+    sampled, conditions = memory.sample(200, rng=0)
+    assert set(sampled.flatten().tolist()) == set(kept)
     assert conditions is not None
-    assert torch.equal(conditions, 10 * drawn)
+    assert torch.equal(conditions, 10 * sampled)
 
 
 def test_a_gan_remembers_the_rows_of_every_eighth_step() -> None:

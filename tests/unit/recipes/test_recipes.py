@@ -33,7 +33,9 @@ def test_curry_adapts_better_than_it_blurs(shots, tmp_path, monkeypatch):
     found, paths = run("curry", file=shots, out=tmp_path / "a", seed=1)
     image_of(paths)
     assert (
-        found.records["kernels, adaptive"].value > found.records["kernels, Scott's bandwidth"].value > found.records["one normal law"].value
+        found.records["kernels, adaptive"].value
+        > found.records["kernels, Scott's bandwidth"].value
+        > found.records["one normal distribution"].value
     )
     assert found.records["share beyond the arc"].value == pytest.approx(100 / 220, abs=0.02)
     assert found.notes[0] == "Stephen Curry: 220 shots on the half court (1 from farther away left out)"
