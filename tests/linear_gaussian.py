@@ -42,7 +42,7 @@ class LinearGaussian:
         scale = torch.linalg.cholesky(self.covariance) * torch.tensor(self.widen, dtype=mean.dtype).exp()
         return FullNormal(mean, scale.expand(len(u), -1, -1))
 
-    def elbo(self, x: Tensor, *, rng: Any = None) -> Tensor:
+    def elbo(self, x: Tensor, y: Any = None, *, rng: Any = None) -> Tensor:
         """One draw."""
         q = self.posterior(x)
         z = q.rsample(rng=rng)
