@@ -43,6 +43,8 @@ _HOMES = {
     "fitting.augment": ["dequantise", "binarise", "flip", "crop", "affine"],
     "latent.paths": ["interpolate"],
     "latent.projection": ["project"],
+    "metrics.feature_names": ["register_features"],
+    "metrics.scores": ["register_metric"],
     "models.classical.pca": ["PCA"],
     "models.classical.kde": ["KDE"],
     "models.classical.fourier_kde": ["FourierKDE"],

@@ -38,12 +38,12 @@ _UsageError: Any = typer.BadParameter.__mro__[1]
 _EPILOG = "Settings: defaults < --config file < environment (PUSHFORWARD_EPOCHS, ...) < flags; all are stored in run.json."
 
 
-def catalogue() -> Mapping[str, tuple[str, str]]:
-    """The models by name, without importing them."""
+def catalogue() -> Mapping[str, str]:
+    """The models by name, with one line each."""
     from pushforward import models  # noqa: F401 - fills the catalogue
-    from pushforward.core.registry import catalogue
+    from pushforward.core.registry import offered_models
 
-    return catalogue
+    return offered_models()
 
 
 class Models(Group):
@@ -95,7 +95,7 @@ def brief(name: str) -> Any:
 
     def stand_in() -> None: ...
 
-    return single(stand_in, name, help=catalogue()[name][1])
+    return single(stand_in, name, help=catalogue()[name])
 
 
 def command() -> Any:

@@ -108,7 +108,9 @@ def root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
     imports: Annotated[
         list[str] | None,
-        typer.Option("--import", metavar="FILE.py", help="Import a file of yours first: its models and readers can then be named."),
+        typer.Option(
+            "--import", metavar="FILE.py", help="Import a file of yours first: its models, readers and metrics can then be named."
+        ),
     ] = None,
     debug: bool = typer.Option(False, "--debug", help="Show tracebacks (or set PUSHFORWARD_DEBUG=1)."),
 ) -> None:

@@ -24,15 +24,16 @@ def models(json: Annotated[bool, typer.Option("--json", help="as JSON lines")] =
 
     from pushforward import models  # noqa: F401 - fills the catalogue
     from pushforward.core.capabilities import capabilities
-    from pushforward.core.registry import catalogue
+    from pushforward.core.registry import offered_models
     from pushforward.core.registry import registered_models as registered
 
+    offered = offered_models()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("model", "what it is", "verbs"):
         table.add_column(heading)
     for name, cls in registered():
         can = capabilities(cls)
-        line = catalogue[name][1] if name in catalogue else (cls.__doc__ or "").strip().partition("\n")[0]
+        line = offered.get(name) or (cls.__doc__ or "").strip().partition("\n")[0]
         verbs = [verb for known, verb in _VERBS.items() if known in can]
         verbs += ["reconstruct"] if {"Encodes", "Decodes"} <= set(can) else []
         if json:

@@ -18,6 +18,7 @@ from pushforward.core.errors import BadRun, shown
 from pushforward.core.folders import parsed_json, read_file, write_text
 from pushforward.core.format_one import FILES, content_of
 from pushforward.core.plain import Plain, to_plain
+from pushforward.core.plugins import imported
 from pushforward.core.provenance import Provenance
 
 __all__ = ["FORMAT", "NAME", "Manifest"]
@@ -70,6 +71,7 @@ class Manifest:
             dequantise=_dequantised(model),
             fingerprint=fingerprint,
             command=model.command,
+            imports=imported(),
             **more,
         )
 

@@ -1,16 +1,27 @@
-"""Code of the user's that has to be imported before what it registers can be named: models, readers, values."""
+"""Code of the user's that has to be imported before what it registers can be named: models, metrics, feature spaces, values.
+
+A file is named on the command line (`--import mine.py`); an installed package names its modules in the entry-point group
+`pushforward.plugins`, which are imported when a name is unknown, or all names are listed.
+"""
 
 from __future__ import annotations
 
 import importlib
 import sys
+import warnings
+from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-from pushforward.core.errors import InvalidValue, PushforwardError, is_memory, shown
+from pushforward.core.errors import DataWarning, InvalidValue, PushforwardError, is_memory, shown
 
-__all__ = ["import_code"]
+__all__ = ["GROUP", "import_code", "imported", "load_plugins"]
+
+GROUP = "pushforward.plugins"
+"""The entry-point group of installed packages."""
+_imported: list[str] = []
+_loaded = False
 
 
 def import_code(name: str) -> ModuleType:
@@ -20,13 +31,35 @@ def import_code(name: str) -> ModuleType:
     """
     path = Path(name).expanduser()
     try:
-        return _file(path) if path.suffix == ".py" else importlib.import_module(name)
+        module = _file(path) if path.suffix == ".py" else importlib.import_module(name)
+        place = str(path.resolve()) if path.suffix == ".py" else name
+        if place not in _imported:
+            _imported.append(place)
+        return module
     except PushforwardError:
         raise
     except Exception as error:  # the code of others may raise anything
         if is_memory(error):
             raise
         raise InvalidValue(f"{shown(name)} cannot be imported ({type(error).__name__}: {shown(error)}); mend it and try again") from error
+
+
+def imported() -> tuple[str, ...]:
+    """The files and modules that `import_code` has imported, for the manifest of a run."""
+    return tuple(_imported)
+
+
+def load_plugins() -> None:
+    """Import what installed packages offer, once; one that fails is skipped with a warning."""
+    global _loaded
+    if _loaded:
+        return
+    _loaded = True
+    for point in entry_points(group=GROUP):
+        try:
+            point.load()
+        except Exception as error:  # the code of others may raise anything
+            warnings.warn(f"the plugin {point.value} cannot be loaded ({shown(error)}) and is skipped", DataWarning, stacklevel=3)
 
 
 def _file(path: Path) -> ModuleType:

@@ -17,9 +17,21 @@ from typing import Any, ClassVar, TypeVar
 
 from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quoted, suggestion
 from pushforward.core.kinds import fits, hints_of
+from pushforward.core.plugins import load_plugins
 from pushforward.core.scalars import Settled
 
-__all__ = ["Value", "read", "register", "registered_models", "model_class", "model_name", "accepting", "catalogue", "unlisted"]
+__all__ = [
+    "Value",
+    "accepting",
+    "catalogue",
+    "model_class",
+    "model_name",
+    "offered_models",
+    "read",
+    "register",
+    "registered_models",
+    "unlisted",
+]
 
 V = TypeVar("V", bound="Value")
 M = TypeVar("M", bound=type)
@@ -143,6 +155,8 @@ def _argument(family: type[Value], node: ast.AST, text: str) -> Any:
 
 def _member(family: type[Value], name: str) -> type[Value]:
     if name not in family.members:
+        load_plugins()
+    if name not in family.members:
         raise InvalidValue(f"unknown {family.family} {quoted(name)}; {suggestion(name, family.members)}")
     return family.members[name]
 
@@ -179,8 +193,10 @@ def model_class(name: str) -> type:
     if name not in _models and name in catalogue:
         importlib.import_module(catalogue[name][0])
     if name not in _models:
+        load_plugins()
+    if name not in _models:
         near = suggestion(name, {*_models, *catalogue})
-        raise InvalidValue(f"unknown model {quoted(name)}; {near} (a model of your own must be imported before it is named)")
+        raise InvalidValue(f"unknown model {quoted(name)}; {near} (import a model of your own before it is named: --import mine.py)")
     return _models[name]
 
 
@@ -196,7 +212,16 @@ def registered_models() -> Iterator[tuple[str, type]]:
     """Every registered model, those of the package first."""
     for name in list(catalogue):
         model_class(name)
+    load_plugins()
     yield from list(_models.items())
+
+
+def offered_models() -> dict[str, str]:
+    """What `fit` can be told to fit, with one line each: the models of the package, without importing them, and the user's."""
+    load_plugins()
+    lines = {name: line for name, (_, line) in catalogue.items()}
+    users = {name: cls for name, cls in _models.items() if not cls.__module__.startswith("pushforward.")}
+    return {**lines, **{name: (cls.__doc__ or "").strip().partition("\n")[0] for name, cls in users.items()}}
 
 
 def accepting(trouble: str) -> list[str]:

@@ -17,7 +17,7 @@ from pushforward.core.model import Model
 from pushforward.core.phase import Batch
 from pushforward.core.preparation import Preparation
 from pushforward.core.provenance import Provenance
-from pushforward.core.registry import registered_models
+from pushforward.core.registry import model_class, registered_models
 from pushforward.core.source import Source, as_source, fingerprint
 from pushforward.core.storage import has_preparation, load
 from pushforward.data import read, split
@@ -39,6 +39,7 @@ __all__ = [
     "open_run",
     "read_again",
     "read_like",
+    "require_imported",
     "rows_of",
     "table_settings",
 ]
@@ -147,11 +148,23 @@ class OpenedRun:
 def open_run(folder: str | Path, device: str = "cpu") -> OpenedRun:
     """The run in a folder, its model on a device."""
     path = Path(folder)
-    model = load(path, device=device_named(device))
     manifest = Manifest.read(path)
+    require_imported(path, manifest)
+    model = load(path, device=device_named(device))
     if manifest is not None and not has_preparation(path):
         model.preparation = _preparation(manifest)
     return OpenedRun(path, model, manifest)
+
+
+def require_imported(folder: Path, manifest: Manifest | None) -> None:
+    """InvalidValue, with what to pass, where the model of a run is the user's own and its file was not imported."""
+    if manifest is None or not manifest.imports or not manifest.model:
+        return
+    try:
+        model_class(manifest.model)
+    except InvalidValue as error:
+        files = " ".join(f"--import {name}" for name in manifest.imports)
+        raise InvalidValue(f"{folder} holds a {manifest.model}, which is not of this package; pass {files}") from error
 
 
 def _preparation(manifest: Manifest) -> Preparation:

@@ -21,7 +21,7 @@ from pushforward.core.registry import model_class
 from pushforward.core.source import Source
 from pushforward.core.storage import construct
 from pushforward.experiments.experiment import Outcome, fit_into
-from pushforward.experiments.opened import Parts, divide, moved, read_again
+from pushforward.experiments.opened import Parts, divide, moved, read_again, require_imported
 from pushforward.fitting.budget import BUDGETS
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.em import EM
@@ -106,6 +106,7 @@ def begun(folder: Path, source: str | None = None) -> Begun:
 
 def _fresh(folder: Path, manifest: Manifest) -> Model:
     """The model that the run was begun with, not fitted."""
+    require_imported(folder, manifest)
     if manifest.model:
         cls = model_class(manifest.model)
         hyperparameters = {name: from_plain(value) for name, value in manifest.hyperparameters.items()}

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from pushforward.core.errors import InvalidValue, suggestion
+from pushforward.core.plugins import load_plugins
 from pushforward.core.random import Rng
 from pushforward.metrics.classifiers import classifier
 from pushforward.metrics.features import Features, efficientnet, pca, raw, rows, scaled
 
-__all__ = ["NAMES", "named"]
+__all__ = ["NAMES", "named", "register_features"]
 
 NAMES = ("raw", "scaled", "pca", "classifier", "efficientnet")
+Maker = Callable[..., Features]
+_registered: dict[str, Maker] = {}
+
+
+def register_features(name: str) -> Callable[[Maker], Maker]:
+    """Decorator: `compare --features NAME` and `evaluate --features NAME` know the feature space.
+
+    The function takes the real rows (n, *shape), and by name `labels` (n,) or None, `low` and `high` (the ends of the range of
+    images' values), `device` and `rng`; it returns `Features`.
+    """
+
+    def accept(maker: Maker) -> Maker:
+        if name in NAMES or (name in _registered and _registered[name] is not maker):
+            raise InvalidValue(f"features named {name!r} are already registered; choose another name")
+        _registered[name] = maker
+        return maker
+
+    return accept
 
 
 def named(
@@ -37,10 +57,14 @@ def named(
     """
     match = re.fullmatch(r"\s*([a-z0-9_-]+)\s*(?:\(\s*(?:k\s*=\s*)?(\d+)\s*\))?\s*", text.lower())
     name, number = (match[1], match[2]) if match else (text, None)
-    if name not in NAMES:
-        raise InvalidValue(f"unknown features {text!r}; {suggestion(name, NAMES)}")
+    if name not in (*NAMES, *_registered):
+        load_plugins()
+    if name not in (*NAMES, *_registered):
+        raise InvalidValue(f"unknown features {text!r}; {suggestion(name, (*NAMES, *_registered))}")
     if number is not None and name != "pca":
         raise InvalidValue(f"{name} takes no number, got {text!r}; only pca does: pca({number})")
+    if name in _registered:
+        return _registered[name](real, labels=labels, low=low, high=high, device=device, rng=rng)
     if name == "classifier":
         if labels is None:
             raise InvalidValue("a classifier's features need labels of the real data; bring labels (--label), or use pca or efficientnet")

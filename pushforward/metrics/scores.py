@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pushforward.core.errors import InvalidValue, suggestion
+from pushforward.core.plugins import load_plugins
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features, names_of
@@ -19,7 +20,7 @@ from pushforward.metrics.pairs import Pair
 from pushforward.metrics.parzen import parzen
 from pushforward.metrics.two_samples import c2st, ks
 
-__all__ = ["scores", "METRICS", "WITH_TRAINING", "PAIRED", "USUAL"]
+__all__ = ["register_metric", "scores", "METRICS", "WITH_TRAINING", "PAIRED", "USUAL"]
 
 METRICS: dict[str, Callable[..., Record | list[Record]]] = {
     "fid": fid, "kid": kid, "mmd": mmd, "prdc": prdc, "c2st": c2st, "ks": ks, "diversity": diversity, "inception_score": inception_score,
@@ -30,6 +31,26 @@ WITH_TRAINING: dict[str, Callable[..., list[Record]]] = {"memorising": memorisin
 PAIRED: dict[str, Callable[..., Record]] = {"psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim, "ssim_daala": ssim_daala}
 """Metrics of (originals, their likenesses, low=, high=, channel=, crop=, rng=, data=), images row by row, whatever the features."""
 USUAL = ("fid", "kid", "prdc", "c2st")
+
+
+Metric = Callable[..., Record | list[Record]]
+
+
+def register_metric(name: str) -> Callable[[Metric], Metric]:
+    """Decorator: `scores` and `compare --metrics NAME` know the metric.
+
+    A metric takes the features of the real and of the generated rows, (n, d) and (m, d), and by name `features` (the space they
+    lie in), `rng` and `data` (what the record says it was measured on); it returns a record, or several.
+    """
+
+    def accept(metric: Metric) -> Metric:
+        known = (*METRICS, *PAIRED, *WITH_TRAINING, "modes")
+        if name in known and METRICS.get(name) is not metric:
+            raise InvalidValue(f"a metric named {name!r} is already registered; choose another name")
+        METRICS[name] = metric
+        return metric
+
+    return accept
 
 
 def scores(
@@ -79,6 +100,8 @@ def scores(
 
 def _check(metrics: Sequence[str], train: Any, centres: Any, sd: float | None) -> None:
     """InvalidValue for an unknown metric, or one whose needs are not met."""
+    if not {*metrics} <= {*METRICS, *PAIRED, *WITH_TRAINING, "modes"}:
+        load_plugins()
     known = (*METRICS, *PAIRED, *WITH_TRAINING, "modes")
     for name in metrics:
         if name not in known:

@@ -1,0 +1,168 @@
+"""A model, reader, metric, feature space and optimiser of the user's own, in one file: named, listed, fitted, resumed, measured.
+
+Divergences, games and the like are values as the optimiser is. What is registered stays registered, so commands run in a child.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+MINE = '''
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+import pushforward as pf
+from pushforward.core.records import Record
+from pushforward.metrics.features import Features
+
+
+@pf.register("short-vae")
+class ShortVAE(pf.VAE):
+    """A VAE whose codes are one number wide.
+
+    Arguments:
+        hidden: units of the hidden layers.
+        width: how wide a code is.
+    """
+
+    def __init__(self, hidden: tuple[int, ...] = (8,), width: int = 1) -> None:
+        super().__init__(latent=width, hidden=hidden)
+        self.width = width
+
+    def hyperparameters(self):
+        return {"hidden": self.hidden, "width": self.width}
+
+
+@pf.register_reader(suffixes=(".spectrum",))
+def spectrum(path, options):
+    """Spectra, one a line."""
+    return np.loadtxt(path, ndmin=2)
+
+
+@pf.register_metric("mean-gap")
+def mean_gap(real, generated, *, features, rng=0, data="", **rest):
+    """The distance between the means."""
+    gap = float((real.mean(0) - generated.mean(0)).norm())
+    return Record("mean_gap", gap, 0.0, "feature units", "", "exact", data, len(generated), {"features": features.label})
+
+
+@pf.register_features("first")
+def first(real, *, labels=None, low=None, high=None, device="cpu", rng=0):
+    """The first coordinate."""
+    return Features("first", "first", lambda x: x.flatten(1)[:, :1])
+
+
+@dataclass(frozen=True)
+class Half(pf.adam, name="half"):
+    """Adam at half the rate."""
+
+    rate: float = 5e-4
+'''
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "mine.py").write_text(MINE)
+    np.savetxt(tmp_path / "x.spectrum", np.random.default_rng(0).normal(size=(60, 3)))
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(60, 3)))
+    return tmp_path
+
+
+CHILD = """
+import contextlib, io, json, sys
+from pushforward.cli.main import main
+results = []
+for line in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(line)
+    results.append({"code": code, "out": out.getvalue(), "err": err.getvalue()})
+print(json.dumps(results))
+"""
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+def run(place: Path, *lines: str, mine: bool = True, **environment: str) -> list[Result]:
+    """Command lines, one after another in one new process."""
+    words = [[*line.split(), *(["--import", "mine.py"] if mine else [])] for line in lines]
+    call = [sys.executable, "-c", CHILD, json.dumps(words)]
+    done = subprocess.run(call, cwd=place, capture_output=True, text=True, check=True, env={**os.environ, **environment})
+    return [Result(**result) for result in json.loads(done.stdout)]
+
+
+FIT = "fit short-vae x.npy --epochs 1 --run run -q"
+
+
+def test_a_model_of_ones_own_is_like_those_of_the_package(place: Path) -> None:
+    listed, models, flags, fitted, resumed, measured, sampled = run(
+        place,
+        "fit --help",
+        "models --json",
+        "fit short-vae --help",
+        "fit short-vae x.spectrum --width 2 --epochs 1 --optimizer half --run run -q",
+        "resume run --epochs +1 -q",
+        "evaluate run --draws 2 --json -q",
+        "sample run -n 2",
+    )
+    assert "short-vae" in listed.out
+    (entry,) = (row for row in map(json.loads, models.out.splitlines()) if row["model"] == "short-vae")
+    assert entry["summary"] == "A VAE whose codes are one number wide."
+    assert "--width" in flags.out
+    assert "how wide a code is" in flags.out
+    for done in (fitted, resumed, measured, sampled):
+        assert done.code == 0, done.err
+    assert {json.loads(line)["details"]["model"] for line in measured.out.splitlines()} == {"short-vae"}
+
+
+def test_a_run_says_which_file_it_needs_and_does_not_import_it_itself(place: Path) -> None:
+    (fitted,) = run(place, FIT)
+    assert fitted.code == 0, fitted.err
+    for refused in run(place, "evaluate run", "resume run --epochs +1", "sample run", mine=False):
+        assert refused.code == 2
+        assert f"--import {place.resolve()}/mine.py" in refused.err
+        assert len(refused.err.strip().splitlines()) == 1
+
+
+def test_a_metric_and_a_feature_space_of_ones_own_compare(place: Path) -> None:
+    np.save(place / "y.npy", np.random.default_rng(1).normal(size=(60, 3)) + 1)
+    command = "compare x.npy y.npy --metrics mean-gap --features first --json -q"
+    (compared,) = run(place, command)
+    assert compared.code == 0, compared.err
+    record = json.loads(compared.out)
+    gap = abs(np.load(place / "x.npy")[:, 0].mean() - np.load(place / "y.npy")[:, 0].mean())
+    assert record["quantity"] == "mean_gap"
+    assert record["value"] == pytest.approx(gap, rel=1e-6)
+    (refused,) = run(place, command, mine=False)
+    assert refused.code == 2
+    assert "unknown features 'first'" in refused.err
+
+
+def test_an_installed_package_offers_the_same_through_an_entry_point(place: Path) -> None:
+    """As pip leaves it: a module on the path, and the names of its entry points beside it."""
+    about = place / "theirs-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[pushforward.plugins]\ntheirs = mine\nbroken = nothing_of_that_name\n")
+    path = os.pathsep.join([str(place), *filter(None, [os.environ.get("PYTHONPATH")])])
+    compare = "compare x.npy run --metrics mean-gap --features first"
+    lines = ("models --json", FIT, "evaluate run --draws 0 -q", "resume run --epochs +1 -q", compare)
+    results = run(place, *lines, mine=False, PYTHONPATH=path)
+    assert "short-vae" in results[0].out
+    assert "the plugin nothing_of_that_name cannot be loaded" in results[0].err
+    assert all(done.code == 0 for done in results), [done.err for done in results]
