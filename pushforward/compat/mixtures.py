@@ -17,11 +17,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from pushforward.compat.conventions import Adapter, Passes, array, number, one_of, passes, seed_of, tensor, whole
 from pushforward.core.errors import FitWarning, InvalidValue
+from pushforward.models.classical.covariance_kinds import CovarianceKind
 from pushforward.models.classical.gmm import GMM
 
 __all__ = ["GaussianMixture"]
 
-COVARIANCES = {"full": "full", "tied": "tied", "diag": "diagonal", "spherical": "spherical"}
+COVARIANCES: dict[str, CovarianceKind] = {"full": "full", "tied": "tied", "diag": "diagonal", "spherical": "spherical"}
 STARTS = {"kmeans": "kmeans", "k-means++": "kmeans++", "random": "random", "random_from_data": "random"}
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from pushforward.core.errors import BadSource
 from pushforward.core.records import Record
 from pushforward.fitting.em import EM
+from pushforward.models.classical.covariance_kinds import CovarianceKind
 from pushforward.models.classical.gmm import GMM
 from pushforward.plots.ellipses import clusters, profile
 from pushforward.plots.style import page
@@ -27,7 +28,7 @@ __all__ = ["run", "in_words", "completed", "chosen"]
 
 FEATURES = ("points", "assists", "rebounds", "steals", "blocks", "threes tried", "free throws tried", "field goal %", "free throw %")
 LEAST_MINUTES = 5000
-KINDS = ("tied", "diagonal", "full")
+KINDS: tuple[CovarianceKind, ...] = ("tied", "diagonal", "full")
 COUNTS = range(1, 6)
 NAMED = 4
 LEAST_SEEN = 5

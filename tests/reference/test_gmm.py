@@ -18,7 +18,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.core.events import Event, Progress
-from pushforward.models.classical.mixtures import features, normalised, pairs
+from pushforward.models.classical.expectation import features, normalise, pairs
 
 IRIS = torch.from_numpy(load_iris().data)
 KINDS = ("full", "diagonal", "spherical", "tied")
@@ -165,8 +165,8 @@ def test_without_gaps_missing_value_code_gives_the_same_statistics() -> None:
     model = pf.GMM(2).fit(x, by=pf.EM(steps=3))
     u = model.coordinates(x)
     plain = model.statistics(pf.Batch(u))
-    assert model._laws is not None
-    general = model._laws.expect_gappy(u, None, torch.zeros(3, dtype=torch.bool))
+    assert model._components is not None
+    general = model._components.expect_incomplete(u, None, torch.zeros(3, dtype=torch.bool))
     for name in ("count", "first", "second", "log_likelihood"):
         torch.testing.assert_close(getattr(plain, name), getattr(general, name), rtol=1e-9, atol=1e-9)
 
@@ -183,10 +183,10 @@ def test_every_pair_of_coordinates_is_built_once(d: int) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_responsibilities_far_below_the_least_number(dtype: torch.dtype) -> None:
     logits = torch.tensor([[0.0, -1e4, 3.0], [-95.0, -1e4, 3.0], [-1e5, -2e4, 3.0]], dtype=dtype)
-    r, value = normalised(logits)
+    r, value = normalise(logits)
     torch.testing.assert_close(r.sum(0), torch.ones(3, dtype=dtype))
     torch.testing.assert_close(value, logits.logsumexp(0))
-    assert normalised(logits[:, :0])[1].shape == (0,)
+    assert normalise(logits[:, :0])[1].shape == (0,)
 
 
 @pytest.mark.parametrize("kind", KINDS)

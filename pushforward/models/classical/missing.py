@@ -1,10 +1,16 @@
-r"""Normal laws of which only some coordinates are seen.
+r"""Normal distributions of which only some coordinates are observed.
 
 With coordinates o observed and m missing, for component k,
 
-    x_o ~ N(μ_o, Σ_oo),      x_m | x_o ~ N( μ_m + Σ_mo Σ_oo⁻¹ (x_o - μ_o),  Σ_mm - Σ_mo Σ_oo⁻¹ Σ_om ),
+    x_o ~ N(μ_o, Σ_oo),
+    x_m | x_o ~ N( μ_m + Σ_mo Σ_oo⁻¹ (x_o - μ_o),  Σ_mm - Σ_mo Σ_oo⁻¹ Σ_om ),
 
-which serves three ends: the E step of a mixture with missing values, its density there, and conditioning on what is known.
+which serves three ends: the E step of a mixture with missing values, its density there, and
+conditioning on what is known.
+
+Reference:
+    Ghahramani & Jordan (1994), Supervised learning from incomplete data via an EM approach.
+    https://proceedings.neurips.cc/paper/1993/hash/f2201f5191c4e92cc5af043eebfd0946-Abstract.html
 """
 
 from __future__ import annotations
@@ -17,17 +23,29 @@ from torch import Tensor
 
 __all__ = ["Conditional", "Independent"]
 
+LEAST_WEIGHT = 1e-300
+"""In place of a weight of 0, whose logarithm would be infinite."""
+
 
 @dataclass
 class Conditional:
-    """For one pattern of missing coordinates: what each component says of the observed, and of the missing given them."""
+    """The distributions of k components for one pattern of missing coordinates.
 
-    seen: Tensor
-    lost: Tensor
+    Arguments:
+        observed: positions of the observed coordinates (o,).
+        missing: positions of the missing ones (m,).
+        root: Cholesky's factors of Σ_oo (k, o, o).
+        gain: Σ_mo Σ_oo⁻¹ (k, m, o).
+        rest: covariances of the missing given the observed (k, d, d), 0 for the observed.
+        log_determinant: log |Σ_oo|^½ (k,).
+    """
+
+    observed: Tensor
+    missing: Tensor
     root: Tensor
     gain: Tensor
     rest: Tensor
-    determinant: Tensor
+    log_determinant: Tensor
 
     @property
     def variances(self) -> Tensor:
@@ -36,54 +54,55 @@ class Conditional:
 
     @classmethod
     def of(cls, gap: Tensor, covariances: Tensor) -> Conditional:
-        """From covariances (k, d, d)."""
-        seen, lost = (~gap).nonzero()[:, 0], gap.nonzero()[:, 0]
-        observed = covariances[:, seen][:, :, seen]
-        root, failed = torch.linalg.cholesky_ex(observed)
+        """From which coordinates are missing (d,), and covariances (k, d, d)."""
+        o, m = (~gap).nonzero()[:, 0], gap.nonzero()[:, 0]
+        inner = covariances[:, o][:, :, o]
+        root, failed = torch.linalg.cholesky_ex(inner)
         if bool(failed.any()):  # correlations that are 1 up to rounding
-            least = 32 * len(seen) * torch.finfo(observed.dtype).eps
-            root = torch.linalg.cholesky(
-                observed + torch.diag_embed(least * observed.diagonal(dim1=1, dim2=2))
-            )
-        across = covariances[:, lost][:, :, seen]
-        gain = torch.cholesky_solve(across.mT, root).mT if len(seen) and len(lost) else across
+            least = 32 * len(o) * torch.finfo(inner.dtype).eps
+            variances = inner.diagonal(dim1=1, dim2=2)
+            root = torch.linalg.cholesky(inner + torch.diag_embed(least * variances))
+        across = covariances[:, m][:, :, o]
+        gain = torch.cholesky_solve(across.mT, root).mT if len(o) and len(m) else across
         rest = torch.zeros_like(covariances)
-        if len(lost):
-            left = covariances[:, lost][:, :, lost] - gain @ across.mT
-            rest[:, lost[:, None], lost] = (left + left.mT) / 2
-        return cls(seen, lost, root, gain, rest, root.diagonal(dim1=1, dim2=2).log().sum(1))
+        if len(m):
+            left = covariances[:, m][:, :, m] - gain @ across.mT
+            rest[:, m[:, None], m] = (left + left.mT) / 2
+        return cls(o, m, root, gain, rest, root.diagonal(dim1=1, dim2=2).log().sum(1))
 
     def log_density(self, x: Tensor, means: Tensor) -> Tensor:
-        """log N(x_o; μ_o, Σ_oo) of each component for rows x (n, d): (k, n)."""
+        """log N(x_o; μ_o, Σ_oo) of each component for rows x (n, d): (k, n), nats."""
         values = []
-        for root, mean, determinant in zip(self.root, means[:, self.seen], self.determinant):
-            y = (
-                torch.linalg.solve_triangular(root, (x[:, self.seen] - mean).T, upper=False)
-                if len(self.seen)
-                else x.T[:0]
-            )
-            squares = y.square().sum(0).nan_to_num(nan=math.inf, posinf=math.inf)
-            values.append(-0.5 * (squares + len(self.seen) * math.log(2 * math.pi)) - determinant)
+        constant = len(self.observed) * math.log(2 * math.pi)
+        means = means[:, self.observed]
+        for root, mean, log_determinant in zip(self.root, means, self.log_determinant):
+            centred = x.T[:0]
+            if len(self.observed):
+                centred = (x[:, self.observed] - mean).T
+                centred = torch.linalg.solve_triangular(root, centred, upper=False)
+            squares = centred.square().sum(0).nan_to_num(nan=math.inf, posinf=math.inf)
+            values.append(-0.5 * (squares + constant) - log_determinant)
         return torch.stack(values)
 
     def joint(self, x: Tensor, weights: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (k, n), and each component's completed rows (n, k, d)."""
-        logits = self.log_density(x, means) + weights.clamp_min(1e-300).log()[:, None]
-        filled = x[:, None, :].expand(-1, len(means), -1).clone()
-        if len(self.lost):
-            delta = x[:, None, self.seen] - means[:, self.seen]
-            filled[:, :, self.lost] = means[:, self.lost] + torch.einsum(
-                "kls,nks->nkl", self.gain, delta
-            )
-        return logits, filled
+        logits = self.log_density(x, means) + weights.clamp_min(LEAST_WEIGHT).log()[:, None]
+        completed = x[:, None, :].expand(-1, len(means), -1).clone()
+        if len(self.missing):
+            delta = x[:, None, self.observed] - means[:, self.observed]
+            shift = torch.einsum("kls,nks->nkl", self.gain, delta)
+            completed[:, :, self.missing] = means[:, self.missing] + shift
+        return logits, completed
 
 
 @dataclass
 class Independent:
-    """`Conditional` for coordinates that are independent within each component: in d numbers a component instead of d².
+    """`Conditional` for coordinates that are independent within each component.
+
+    It takes d numbers a component instead of d².
 
     Arguments:
-        gap: (d,) which coordinates are missing.
+        gap: which coordinates are missing (d,).
         spread: variances (k, d).
     """
 
@@ -92,17 +111,16 @@ class Independent:
 
     @property
     def variances(self) -> Tensor:
-        """Variances (k, d) of the missing, which the observed say nothing of; 0 for the observed."""
+        """Variances (k, d) of the missing, which the observed do not change; else 0."""
         return self.spread * self.gap
 
     def log_density(self, x: Tensor, means: Tensor) -> Tensor:
-        """log N(x_o; μ_o, Σ_oo) of each component for rows x (n, d): (k, n)."""
-        seen = (~self.gap).nonzero()[:, 0]
-        whole = len(seen) == len(self.gap)
-        x, means, spread = (
-            (x, means, self.spread) if whole else (x[:, seen], means[:, seen], self.spread[:, seen])
-        )
-        constants = -0.5 * (len(seen) * math.log(2 * math.pi) + spread.log().sum(1))
+        """log N(x_o; μ_o, Σ_oo) of each component for rows x (n, d): (k, n), nats."""
+        observed = (~self.gap).nonzero()[:, 0]
+        spread = self.spread
+        if len(observed) < len(self.gap):
+            x, means, spread = x[:, observed], means[:, observed], spread[:, observed]
+        constants = -0.5 * (len(observed) * math.log(2 * math.pi) + spread.log().sum(1))
         squares = [
             (x - mean).div_(deviation).square_().sum(1)
             for mean, deviation in zip(means, spread.sqrt())
@@ -111,5 +129,5 @@ class Independent:
 
     def joint(self, x: Tensor, weights: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (k, n), and each component's completed rows (n, k, d)."""
-        logits = self.log_density(x, means) + weights.clamp_min(1e-300).log()[:, None]
+        logits = self.log_density(x, means) + weights.clamp_min(LEAST_WEIGHT).log()[:, None]
         return logits, torch.where(self.gap, means, x[:, None, :])

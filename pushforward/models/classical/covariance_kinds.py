@@ -1,0 +1,111 @@
+r"""Covariances of k normal components by kind: what is stored of them, and what follows from it.
+
+A `spread` holds covariances (k, d, d) of kind 'full', variances (k, d) of kind 'diagonal' or (k,)
+of kind 'spherical', or one covariance (d, d) of kind 'tied'.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from pushforward.models.classical.missing import Conditional, Independent
+
+__all__ = [
+    "EPS",
+    "KINDS",
+    "CovarianceKind",
+    "Factors",
+    "factors",
+    "full_covariances",
+    "given_observed",
+    "spread_from",
+    "variances_of",
+]
+
+CovarianceKind = Literal["full", "diagonal", "spherical", "tied"]
+KINDS: tuple[CovarianceKind, ...] = get_args(CovarianceKind)
+EPS = torch.finfo(torch.float64).eps
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Factors of covariances Σ = D R D, in the scale of correlations R.
+
+    Arguments:
+        deviations: D (k, d).
+        least: the least eigenvalue of each R (k,).
+        log_determinants: log |Σ| (k,).
+        white: W with W Wᵀ = Σ⁻¹ (k or 1, d, d); None where Σ is diagonal.
+    """
+
+    deviations: Tensor
+    least: Tensor
+    log_determinants: Tensor
+    white: Tensor | None
+
+    def whiten(self, k: int, centred: Tensor) -> Tensor:
+        """Rows x - μ_k (n, d) to coordinates whose covariance is I."""
+        if self.white is None:
+            return centred / self.deviations[k]
+        return centred @ self.white[k if len(self.white) > 1 else 0]
+
+
+def factors(kind: CovarianceKind, spread: Tensor, d: int) -> Factors:
+    """Factors of the covariances: the units of columns cost no digits."""
+    if kind in ("diagonal", "spherical"):
+        deviations = (spread if kind == "diagonal" else spread[:, None].expand(-1, d)).sqrt()
+        log_determinants = 2 * deviations.log().sum(1)
+        return Factors(deviations, torch.ones_like(deviations[:, 0]), log_determinants, None)
+    matrices = spread if kind == "full" else spread[None]
+    deviations = matrices.diagonal(dim1=1, dim2=2).sqrt()
+    correlations = matrices / deviations[:, None, :] / deviations[:, :, None]
+    values, axes = torch.linalg.eigh(correlations)
+    values = values.clamp_min(4 * d * EPS)
+    log_determinants = values.log().sum(1) + 2 * deviations.log().sum(1)
+    white = axes / deviations[:, :, None] * values.rsqrt()[:, None, :]
+    return Factors(deviations, values.amin(1), log_determinants, white)
+
+
+def full_covariances(kind: CovarianceKind, means: Tensor, spread: Tensor) -> Tensor:
+    """Covariances (k, d, d) of components with these means (k, d) and spread."""
+    k, d = means.shape
+    if kind in ("full", "tied"):
+        return spread.expand(k, d, d)
+    return torch.diag_embed(variances_of(kind, means, spread))
+
+
+def variances_of(kind: CovarianceKind, means: Tensor, spread: Tensor) -> Tensor:
+    """Variances (k, d) of components with these means (k, d) and spread."""
+    k, d = means.shape
+    if kind in ("full", "tied"):
+        return spread.diagonal(dim1=-2, dim2=-1).expand(k, d)
+    return spread if kind == "diagonal" else spread[:, None].expand(k, d)
+
+
+def given_observed(
+    gap: Tensor, kind: CovarianceKind, means: Tensor, spread: Tensor
+) -> Conditional | Independent:
+    """The components where some coordinates are missing (gap (d,)).
+
+    No d × d matrix is made where coordinates are independent.
+    """
+    if kind in ("full", "tied"):
+        return Conditional.of(gap, full_covariances(kind, means, spread))
+    return Independent(gap, variances_of(kind, means, spread))
+
+
+def spread_from(variance: Tensor, kind: CovarianceKind, k: int, floor: float | Tensor) -> Tensor:
+    """The spread of k components that all have these variances (d,), floored."""
+    least = torch.as_tensor(floor, dtype=variance.dtype, device=variance.device)
+    variance = torch.maximum(variance, least)
+    if kind == "tied":
+        return torch.diag(variance)
+    if kind == "full":
+        return torch.diag(variance).expand(k, -1, -1).clone()
+    if kind == "diagonal":
+        return variance.expand(k, -1).clone()
+    return variance.mean().expand(k).clone()

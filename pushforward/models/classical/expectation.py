@@ -1,0 +1,320 @@
+r"""The E step of normal mixtures, as a function of rows and parameters.
+
+r_ik = π_k N(x_i; μ_k, Σ_k) / p(x_i). The log-density of a normal distribution is linear in
+φ(x) = [x xᵀ, x, 1],
+
+    log π_k N(x; μ_k, Σ_k) = -½ <Σ_k⁻¹, x xᵀ> + <Σ_k⁻¹ μ_k, x> + c_k,
+
+so the logits are one matrix product of the features with a table of k rows, and the M step's sums
+Σ_i r_ik φ(x_i) are another. x xᵀ is symmetric: each pair of coordinates is built once, with the
+table's off-diagonal entries doubled. The pairs go round a circle, (i, i), (i + 1, i), (i + 2, i),
+…, so that all are products of one window of x with shifted ones.
+
+Both products cancel where a mean is many of its own deviations from the origin, as in clusters far
+apart. There each component works with differences x - μ_k instead, in the scale of its
+correlations, and so do the sums, which are then about the means that the pass began with
+(`NormalComponents.origins`).
+
+Missing values are marginalised exactly. For a row with observed coordinates o, missing m,
+
+    r_k ∝ π_k N(x_o; μ_o, Σ_oo),   x̂_m = μ_m + Σ_mo Σ_oo⁻¹ (x_o - μ_o),
+    E[x xᵀ] = x̂ x̂ᵀ + [Σ_mm - Σ_mo Σ_oo⁻¹ Σ_om],
+
+computed once a pass for each pattern of missing coordinates.
+
+References:
+    Dempster, Laird & Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm.
+    https://doi.org/10.1111/j.2517-6161.1977.tb01600.x
+    Ghahramani & Jordan (1994), Supervised learning from incomplete data via an EM approach.
+    https://proceedings.neurips.cc/paper/1993/hash/f2201f5191c4e92cc5af043eebfd0946-Abstract.html
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from pushforward.models.classical.covariance_kinds import (
+    CovarianceKind,
+    Factors,
+    factors,
+    given_observed,
+)
+from pushforward.models.classical.missing import LEAST_WEIGHT, Conditional, Independent
+
+__all__ = [
+    "Expected",
+    "NormalComponents",
+    "features",
+    "normalise",
+    "pairs",
+    "sum_centred",
+    "sum_features",
+]
+
+CAREFUL = {torch.float64: 1e8, torch.float32: 1e5}
+"""Squared means in units of the variance from which products cancel too much: they would cost 1e-8
+nats in float64, 1e-2 in float32."""
+
+
+@dataclass
+class Expected:
+    """Expected sums over rows, by component.
+
+    Arguments:
+        count: Σ r (k,).
+        first: Σ r x (k, d).
+        second: Σ r x xᵀ: of each pair of coordinates (k, d(d+1)/2) for full covariances, of the
+            squares (k, d) for diagonal ones, over all components (d, d) for a tied one.
+        log_likelihood: Σ w log p, nats, ().
+        weight: Σ w, ().
+    """
+
+    count: Tensor
+    first: Tensor
+    second: Tensor
+    log_likelihood: Tensor
+    weight: Tensor
+
+    def merge(self, other: Expected) -> Expected:
+        """Of both sets of rows; adds in place."""
+        self.count += other.count
+        self.first += other.first
+        self.second += other.second
+        self.log_likelihood += other.log_likelihood
+        self.weight += other.weight
+        return self
+
+
+@dataclass
+class NormalComponents:
+    """k weighted normal distributions in the model's coordinates, with what one pass needs of them.
+
+    Arguments:
+        kind: of the covariances.
+        weights: (k,).
+        means: (k, d).
+        spread: of that kind, see `covariance_kinds`.
+        jacobian: log |du/dx| of each coordinate (d,).
+        dtype: in which rows without gaps are worked on.
+
+    Attributes:
+        factors: of the covariances.
+        ratio: the largest squared mean in units of the variance.
+        origins: what sums are about (k, d); None for 0.
+        table: (k, p), turns features into logits.
+        root: W (d, d) with W Wᵀ = Σ⁻¹ of a tied covariance, whose squares no table needs.
+        patterns: of missing coordinates, by their bytes.
+    """
+
+    kind: CovarianceKind
+    weights: Tensor
+    means: Tensor
+    spread: Tensor
+    jacobian: Tensor
+    dtype: torch.dtype = torch.float64
+    factors: Factors = field(init=False)
+    ratio: float = field(init=False)
+    origins: Tensor | None = field(init=False, default=None)
+    table: Tensor = field(init=False)
+    root: Tensor | None = field(init=False, default=None)
+    patterns: dict[bytes, Conditional | Independent] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.factors = factors(self.kind, self.spread, self.means.shape[1])
+        squares = (self.means / self.factors.deviations).square().amax(1)
+        self.ratio = float(squares.div(self.factors.least).max())
+        if self.ratio > CAREFUL[self.dtype]:
+            self.origins = self.means
+        self.table = self._new_table().to(self.dtype)
+
+    def expect(self, x: Tensor, w: Tensor | None) -> Expected:
+        """E step of rows x (n, d), NaN where missing, with weights (n,)."""
+        gaps = torch.isnan(x)
+        incomplete = gaps.any(1)
+        total = self.expect_complete(x[~incomplete], None if w is None else w[~incomplete])
+        patterns, which = torch.unique(gaps[incomplete], dim=0, return_inverse=True)
+        for i, pattern in enumerate(patterns):
+            rows = incomplete.nonzero()[:, 0][which == i]
+            part = self.expect_incomplete(x[rows], None if w is None else w[rows], pattern)
+            total = total.merge(part)
+        return total
+
+    def expect_complete(self, x: Tensor, w: Tensor | None) -> Expected:
+        """E step of rows without gaps."""
+        if self.origins is not None:
+            wide = None if w is None else w.to(torch.float64)
+            return self._expect_carefully(x.to(torch.float64), wide)
+        phi = features(x, self.kind)
+        r, value = normalise(self.table @ phi)
+        if self.root is not None:
+            value = value - 0.5 * (x @ self.root).square().sum(1)
+        if w is not None:
+            r *= w
+        sums = sum_features(x, r, self.kind, w, phi)
+        value, wide = value.to(torch.float64), None if w is None else w.to(torch.float64)
+        sums.weight += float(len(x)) if wide is None else wide.sum()
+        total = value.sum() if wide is None else value @ wide
+        sums.log_likelihood += total + self.jacobian.sum() * sums.weight
+        return sums
+
+    def _expect_carefully(self, x: Tensor, w: Tensor | None) -> Expected:
+        """The same by differences from each mean."""
+        whitened = (self.factors.whiten(k, x - mean) for k, mean in enumerate(self.means))
+        squares = torch.stack([u.square().sum(1) for u in whitened])
+        volumes = x.shape[1] * math.log(2 * math.pi) + self.factors.log_determinants
+        constant = self.weights.clamp_min(LEAST_WEIGHT).log() - 0.5 * volumes
+        r, value = normalise(constant[:, None] - 0.5 * squares)
+        weight = x.new_tensor(float(len(x))) if w is None else w.sum()
+        if w is not None:
+            r *= w
+        sums = sum_centred(x, r, self.kind, self.means)
+        total = value.sum() if w is None else value @ w
+        sums.weight, sums.log_likelihood = weight, total + self.jacobian.sum() * weight
+        return sums
+
+    def expect_incomplete(self, x: Tensor, w: Tensor | None, gap: Tensor) -> Expected:
+        """E step of rows that lack the same coordinates (gap (d,))."""
+        x, conditional = x.to(torch.float64), self._conditional(gap)
+        logits, completed = conditional.joint(x, self.weights, self.means)
+        r, value = normalise(logits)
+        w = x.new_ones(len(x)) if w is None else w.to(torch.float64)
+        r *= w
+        completed = completed if self.origins is None else completed - self.origins
+        first, count, weight = torch.einsum("kn,nkd->kd", r, completed), r.sum(1), w.sum()
+        if isinstance(conditional, Conditional):
+            second = torch.einsum("kn,nki,nkj->kij", r, completed, completed)
+            second = second + count[:, None, None] * conditional.rest
+            tied = self.kind == "tied"
+            second = second.sum(0) if tied else second[:, *pairs(x.shape[1], x.device)]
+        else:
+            second = torch.einsum("kn,nki->ki", r, completed.square())
+            second = second + count[:, None] * conditional.variances
+        likelihood = value @ w + self.jacobian[~gap].sum() * weight
+        return Expected(count, first, second, likelihood, weight)
+
+    def _conditional(self, gap: Tensor) -> Conditional | Independent:
+        """What the components say for one pattern of missing coordinates."""
+        key = gap.to("cpu").numpy().tobytes()
+        if key not in self.patterns:
+            self.patterns[key] = given_observed(gap, self.kind, self.means, self.spread)
+        return self.patterns[key]
+
+    def _new_table(self) -> Tensor:
+        """The table (k, p) that turns features into logits."""
+        d = self.means.shape[1]
+        constant = self.weights.clamp_min(LEAST_WEIGHT).log() - 0.5 * d * math.log(2 * math.pi)
+        if self.kind in ("diagonal", "spherical"):
+            spread = self.spread
+            variance = spread if self.kind == "diagonal" else spread[:, None].expand(-1, d)
+            linear = self.means / variance
+            quadratic = variance.log().sum(1) + (linear * self.means).sum(1)
+            constant = constant - 0.5 * quadratic
+            return torch.cat([-0.5 / variance, linear, constant[:, None]], 1)
+        white = self.factors.white
+        assert white is not None
+        precision = white @ white.mT
+        linear = (precision @ self.means[:, :, None])[:, :, 0]
+        quadratic = self.factors.log_determinants + (linear * self.means).sum(1)
+        constant = constant - 0.5 * quadratic
+        if self.kind == "tied":
+            self.root = white[0].to(self.dtype)
+            return torch.cat([linear, constant[:, None]], 1)
+        i, j = pairs(d, precision.device)
+        products = precision[:, i, j] * torch.where(i == j, -0.5, -1.0)
+        return torch.cat([products, linear, constant[:, None]], 1)
+
+
+def pairs(d: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The coordinates i, j (d(d+1)/2,) of each pair, by their distance round the circle.
+
+    In this order `features` holds their products.
+    """
+    at = torch.arange(d * (d + 1) // 2, device=device)
+    return (at // d + at) % d, at % d
+
+
+def features(x: Tensor, kind: CovarianceKind) -> Tensor:
+    """φ (p, n) of rows x (n, d).
+
+    The products of all pairs for full covariances, the squares for diagonal ones, neither where all
+    components share one; then x and 1.
+    """
+    n, d = x.shape
+    quadratic = {"full": d * (d + 1) // 2, "tied": 0}.get(kind, d)
+    phi = x.new_empty(quadratic + d + 1, n)
+    phi[-1] = 1
+    linear = phi[quadratic:-1].copy_(x.T)
+    if kind == "full":
+        turns, half = (d + 1) // 2, d // 2
+        circle = torch.cat([linear, linear[:half]])
+        shifted = circle.unfold(0, d, 1)[:turns].mT
+        torch.mul(shifted, linear, out=phi[: turns * d].view(turns, d, n))
+        if d % 2 == 0:  # half way round, each pair comes once
+            torch.mul(linear[half:], linear[:half], out=phi[turns * d : quadratic])
+    elif quadratic:
+        torch.mul(linear, linear, out=phi[:d])
+    return phi
+
+
+def normalise(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Probabilities over k (k, n) of logits (k, n), and log Σ exp (n,).
+
+    One kernel does it all, and the greatest probability p gives log Σ exp = top - log p. (A vector
+    library's exponential of what ends below the least normal number is twelve times as slow.)
+    """
+    r = logits.softmax(0)
+    return r, logits.amax(0) - r.amax(0).log()
+
+
+def sum_features(
+    x: Tensor,
+    r: Tensor,
+    kind: CovarianceKind,
+    w: Tensor | None = None,
+    phi: Tensor | None = None,
+) -> Expected:
+    """Σ r φ for rows x (n, d), in float64; log-likelihood and weight are left at 0.
+
+    Arguments:
+        x: rows (n, d).
+        r: responsibilities (k, n), weighted already.
+        kind: of the covariances.
+        w: weights (n,), which a tied covariance needs.
+        phi: the features, if they are there.
+    """
+    phi = features(x, kind) if phi is None else phi
+    d = x.shape[1]
+    sums = (r @ phi.T).to(torch.float64)
+    quadratic = len(phi) - d - 1
+    if kind == "tied":
+        second = ((x if w is None else x * w[:, None]).T @ x).to(torch.float64)
+    else:
+        second = sums[:, :quadratic].clone()
+    first, zero = sums[:, quadratic:-1].clone(), sums.new_zeros(())
+    return Expected(sums[:, -1].clone(), first, second, zero, zero.clone())
+
+
+def sum_centred(x: Tensor, r: Tensor, kind: CovarianceKind, origins: Tensor) -> Expected:
+    """As `sum_features`, about one origin for each component (k, d).
+
+    Rows that give a component nothing are not looked at.
+    """
+    i, j = pairs(x.shape[1], x.device)
+    first = torch.zeros_like(origins)
+    seconds = []
+    for k, origin in enumerate(origins):
+        rows = (r[k] > 0).nonzero()[:, 0]
+        delta, w = x[rows] - origin, r[k, rows]
+        first[k] = w @ delta
+        if kind in ("full", "tied"):
+            products = (delta * w[:, None]).T @ delta
+            seconds.append(products if kind == "tied" else products[i, j])
+        else:
+            seconds.append(w @ delta.square())
+    second, zero = torch.stack(seconds), x.new_zeros(())
+    second = second.sum(0) if kind == "tied" else second
+    return Expected(r.sum(1), first, second, zero, zero.clone())

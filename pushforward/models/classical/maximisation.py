@@ -1,0 +1,103 @@
+r"""The M step of normal mixtures, with a floor under variances.
+
+    N_k = Σ r,   π_k = N_k / N,   μ_k = Σ r x / N_k,   Σ_k = Σ r x xᵀ / N_k - μ_k μ_kᵀ,
+
+whose eigenvalues below `floor` are raised to it. That is the maximiser under the constraint
+Σ_k ⪰ floor, so the likelihood never falls; adding the floor to the diagonal would not have this
+property. The floor is one variance for each coordinate: Σ_k - diag(floor) has no negative
+eigenvalue.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pushforward.models.classical.covariance_kinds import EPS, CovarianceKind
+from pushforward.models.classical.expectation import Expected, pairs
+
+__all__ = ["at_floor", "maximise"]
+
+DEAD = 1e-10
+"""Share of an equal part of the rows at or below which a component owns nothing: rounding."""
+AT_FLOOR = 1 + 1e-6
+"""How near the floor counts as at it: more than rounding, less than anything that matters."""
+
+
+def maximise(
+    sums: Expected,
+    kind: CovarianceKind,
+    floor: float | Tensor,
+    means: Tensor,
+    spread: Tensor,
+    origins: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights, means and floored spread.
+
+    Arguments:
+        sums: of the E step.
+        kind: of the covariances.
+        floor: the least variance, of all coordinates or of each (d,).
+        means, spread: kept by a component that owns nothing; may be empty.
+        origins: what the sums are about (k, d); None for 0.
+    """
+    count = sums.count
+    alive = count > DEAD * count.sum() / len(count)
+    n = torch.where(alive, count, 1.0)
+    new = sums.first / n[:, None]
+    floor = torch.as_tensor(floor, dtype=new.dtype, device=new.device).expand(new.shape[1])
+    if kind == "full":
+        k, d = new.shape
+        i, j = pairs(d, new.device)
+        second = new.new_empty(k, d, d)
+        second[:, i, j] = second[:, j, i] = sums.second / n[:, None]
+        wide = _clip(second - new[:, :, None] * new[:, None, :], floor)
+    elif kind == "tied":
+        # Of components that own nothing, count · mean meanᵀ is nothing.
+        between = torch.einsum("k,ki,kj->ij", count, new, new)
+        wide = _clip((sums.second - between) / count.sum(), floor)
+    else:
+        wide = sums.second / n[:, None] - new.square()
+        if kind == "spherical":
+            wide = torch.maximum(wide.mean(1), floor.mean())
+        else:
+            wide = torch.maximum(wide, floor)
+    if origins is not None:
+        new = new + origins
+    if kind != "tied" and spread.shape == wide.shape:
+        wide = torch.where(alive.reshape(-1, *[1] * (wide.ndim - 1)), wide, spread)
+    if len(means) == len(new):
+        new = torch.where(alive[:, None], new, means)
+    return torch.where(alive, count, 0.0) / count.sum(), new, wide
+
+
+def at_floor(spread: Tensor, kind: CovarianceKind, floor: Tensor) -> Tensor:
+    """Which components (k,), or one for all (1,), have the least variance in some direction."""
+    if kind == "spherical":
+        return spread <= floor.mean() * AT_FLOOR
+    if kind == "diagonal":
+        return (spread <= floor * AT_FLOOR).any(1)
+    matrices = spread if kind == "full" else spread[None]
+    unit = _units(matrices, floor)
+    scaled = matrices / unit[:, None, :] / unit[:, :, None]
+    return torch.linalg.eigvalsh(scaled)[:, 0] <= AT_FLOOR
+
+
+def _units(covariance: Tensor, floor: Tensor) -> Tensor:
+    """The least deviations (…, d).
+
+    Of the floor, or what float64 can tell from 0 beside each coordinate's own variance.
+    """
+    variance = covariance.diagonal(dim1=-2, dim2=-1)
+    return torch.maximum(floor, 8 * covariance.shape[-1] * EPS * variance).sqrt()
+
+
+def _clip(covariance: Tensor, floor: Tensor) -> Tensor:
+    """Symmetric matrices with eigenvalues, in units of the floor (d,), below 1 raised to it."""
+    covariance = (covariance + covariance.mT) / 2
+    unit = _units(covariance, floor)
+    values, axes = torch.linalg.eigh(covariance / unit[..., None, :] / unit[..., :, None])
+    if bool((values >= 1).all()):
+        return covariance
+    raised = (axes * values.clamp_min(1)[..., None, :]) @ axes.mT
+    return raised * unit[..., None, :] * unit[..., :, None]

@@ -1,0 +1,269 @@
+"""Normal mixtures fitted by passes of expectation maximisation.
+
+Rows are standardised first, so that nothing cancels, and the log-Jacobian is added back. The E step
+is in `expectation`, the M step in `maximisation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import BadSource, InvalidValue
+from pushforward.core.fitter import Symptom
+from pushforward.core.model import Model
+from pushforward.core.phase import Batch
+from pushforward.core.scan import Facts
+from pushforward.core.source import Source
+from pushforward.fitting.facts import sample_rows
+from pushforward.models.classical.covariance_kinds import EPS, CovarianceKind, spread_from
+from pushforward.models.classical.expectation import (
+    Expected,
+    NormalComponents,
+    sum_centred,
+    sum_features,
+)
+from pushforward.models.classical.maximisation import at_floor, maximise
+from pushforward.models.classical.refusals import refuse_conditions, refuse_large, refuse_many
+from pushforward.models.classical.starts import (
+    START_ROWS,
+    at_random,
+    plus_plus,
+    squared_distances,
+)
+
+__all__ = ["MixturePasses"]
+
+WIDE = 1e9
+"""Squared means in units of the variance from which rows in float32 would be too coarse."""
+START_ROWS_EACH = 64
+"""Rows for each component that a start is chosen among, at least."""
+WHOLE_ROWS_EACH = 32
+"""Rows without gaps for each component from which a start does without the others."""
+LLOYD_STEPS = 30
+"""Passes of k-means over a start's sample: it need not converge, EM goes on from there."""
+LONE = 1.5
+"""A component with fewer rows than this owns hardly more than one."""
+
+
+class MixturePasses(Model):
+    """Weights, means and covariances fitted by expectation maximisation."""
+
+    block_rows: ClassVar[int] = 2048
+
+    components: int
+    covariance: CovarianceKind
+    start: str | tuple[tuple[float, ...], ...]
+    starts: int
+    floor: float
+    precision: Literal["float32", "float64"]
+    least_variance: float | None
+    """The least variance in the user's units squared, in place of a share of the data's."""
+
+    weights_: Tensor
+    location_: Tensor
+    spread_: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("weights_", "location_", "spread_"):
+            self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
+        self._components: NormalComponents | None = None
+        self._gaps = self._wide = self.outgrown = False
+        self._least = torch.zeros(0, dtype=torch.float64)
+        self.least_variance = None
+        self._rows = 0
+
+    def prepare(self, source: Source, facts: Facts) -> None:
+        """Refuse conditions and columns without any value; standardise."""
+        refuse_conditions(self, source)
+        n, d = len(source), source.space.size
+        refuse_many(type(self).__name__, "components", self.components, n)
+        empty = facts.missing == facts.count
+        if bool(empty.any()):
+            raise BadSource(
+                f"coordinate {int(empty.nonzero()[0])} holds no value at all; drop that column"
+            )
+        if self.covariance in ("full", "tied"):
+            refuse_large(self, source, self.components if self.covariance == "full" else 1)
+        super().prepare(source, facts)
+        self._gaps, self._rows = bool(facts.missing.any()), n
+        self._wide = self.outgrown = False
+        self._least = torch.zeros(0, dtype=torch.float64)
+        if self.covariance == "spherical":
+            variance = facts.moments.covariance
+            varies = bool(variance.sum() > 0)
+            common = variance.mean().sqrt() if varies else torch.ones(())
+            self.scaling.scale = torch.ones_like(self.scaling.scale) * common
+        if not isinstance(self.start, str) and len(self.start[0]) != d:
+            raise InvalidValue(
+                f"start as means must have {d} columns, as the data have, got {len(self.start[0])}"
+            )
+
+    def begin(self, source: Source, rng: torch.Generator) -> None:
+        """Initial parameters, from a seeded sample of the rows.
+
+        Of those without gaps, if there are enough, else with missing values at the mean.
+        """
+        self._components = None
+        x, w = self._start_rows(source, rng)
+        if isinstance(self.start, str):
+            choose = at_random if self.start == "random" else plus_plus
+            centres = choose(x, self.components, rng, w)
+        else:
+            shift, scale = self._units()
+            means = torch.tensor(self.start, dtype=torch.float64, device=self.device)
+            centres = (means - shift) / scale
+        if self.start == "kmeans":
+            centres = _lloyd(x, w, centres)
+        owner = squared_distances(x, centres).argmin(1)
+        r = torch.nn.functional.one_hot(owner, self.components).to(x).T * w
+        if not len(self._least):  # of the first start, for all
+            self._least = self._floors(x, r)
+        if self.start in ("kmeans", "kmeans++"):
+            sums = sum_centred(x, r, self.covariance, centres)
+            none = self.spread_[:0]
+            self._set_parameters(
+                *maximise(sums, self.covariance, self._least, centres, none, centres)
+            )
+        else:
+            variance = _variance(x, w) if isinstance(self.start, str) else torch.ones_like(x[0])
+            self.location_ = centres
+            self.weights_ = torch.full_like(centres[:, 0], 1 / self.components)
+            self.spread_ = spread_from(variance, self.covariance, self.components, self._least)
+
+    def _start_rows(self, source: Source, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Sampled rows (n, d) without gaps, in model coordinates, and their weights (n,)."""
+        batch = sample_rows(source, max(START_ROWS, START_ROWS_EACH * self.components), rng)
+        x = self.coordinates(batch.x.to(self.device)).to(torch.float64)
+        w = x.new_ones(len(x)) if batch.weights is None else batch.weights.to(x)
+        complete = ~torch.isnan(x).any(1)
+        if int((complete & (w > 0)).sum()) >= WHOLE_ROWS_EACH * self.components:
+            x, w = x[complete], w[complete]
+        return x.nan_to_num(0.0), w
+
+    def _floors(self, x: Tensor, r: Tensor) -> Tensor:
+        """The least variance of each coordinate (d,), in model coordinates.
+
+        From a start's rows (n, d) and their clusters (k, n).
+        """
+        rounding = (4 * EPS * (1 + x.abs().amax(0))).square()
+        if self.least_variance is not None:
+            return torch.maximum(self.least_variance / self._units()[1].square(), rounding)
+        means = r @ x / r.sum(1, keepdim=True).clamp_min(1e-300)
+        squares = sum_features((x - means[r.argmax(0)]), r, "diagonal").second
+        within = squares.sum(0) / r.sum()
+        return torch.maximum(self.floor * torch.where(within > rounding, within, 1.0), rounding)
+
+    def floating(self) -> torch.dtype:
+        """float64 where float32 was asked for and would not do."""
+        return torch.float64 if self._wide else super().floating()
+
+    @property
+    def looking(self) -> bool:
+        """Whether the rows must be mapped anew before the next pass counts."""
+        return self.outgrown
+
+    def coordinates(self, x: Tensor) -> Tensor:
+        """Standardised rows, flattened (n, d)."""
+        return self.scaling(x.to(torch.float64)).flatten(1).to(self.floating())
+
+    def statistics(self, batch: Batch) -> Expected:
+        """E step of one block of rows."""
+        components = self._current()
+        expect = components.expect if self._gaps else components.expect_complete
+        return expect(batch.x, batch.weights)
+
+    def update(self, statistics: Expected) -> bool:
+        """M step; the fitter judges convergence."""
+        components, self.outgrown = self._current(), False
+        too_coarse = components.ratio > WIDE and self.floating() == torch.float32
+        if too_coarse and not self._wide:
+            self._wide = self.outgrown = True
+            self._components = None
+            return False
+        before = (self.location_, self.spread_, components.origins)
+        self._set_parameters(*maximise(statistics, self.covariance, self._least, *before))
+        return False
+
+    def _current(self) -> NormalComponents:
+        """The components of the present parameters, with what a pass needs of them."""
+        if self._components is None:
+            self._components = NormalComponents(
+                self.covariance,
+                self.weights_,
+                self.location_,
+                self.spread_,
+                self._jacobian(),
+                self.floating(),
+            )
+        return self._components
+
+    def _set_parameters(self, weights: Tensor, location: Tensor, spread: Tensor) -> None:
+        """Weights (k,), means (k, d) and spread in model coordinates."""
+        self.weights_, self.location_, self.spread_ = weights, location, spread
+        self._components = None
+
+    def objective(self, statistics: Expected) -> float:
+        """Mean log-likelihood of the rows before the last M step, nats, user's units."""
+        return float(statistics.log_likelihood / statistics.weight)
+
+    def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
+        """Components at the least variance allowed, and components with one row or none."""
+        symptoms, rows = [], self.weights_ * self._rows
+        count = len(rows)
+        held = at_floor(self.spread_, self.covariance, self._least.to(self.spread_))
+        held = held.expand(count) & (rows > 0)
+        if bool(held.any()):
+            few = float(rows[held].min())
+            seen = (
+                f"{int(held.sum())} of {count} components are held at the least variance allowed; "
+                f"the smallest owns {few:.3g} of {self._rows} rows"
+            )
+            advice = (
+                "look there for outliers, repeated rows and constant columns; fewer components, "
+                "or a smaller floor"
+            )
+            symptoms.append(Symptom("variance floor", seen, advice))
+        alone = (rows > 0) & (rows < LONE) & ~held
+        if bool(alone.any()) and self._rows > 2 * count:
+            seen = f"{int(alone.sum())} of {count} components have one row each"
+            advice = "look for outliers and leave those rows out, or more components"
+            symptoms.append(Symptom("lone rows", seen, advice))
+        if bool((rows == 0).any()):
+            seen = f"{int((rows == 0).sum())} of {count} components own nothing"
+            symptoms.append(Symptom("empty components", seen, "fewer components, or another start"))
+        return tuple(symptoms)
+
+    def _units(self) -> tuple[Tensor, Tensor]:
+        """Shift and scale of each flattened coordinate (d,)."""
+        shape = [int(s or 0) for s in self.fitted_space().shape]
+        ones = torch.ones(shape, dtype=torch.float64, device=self.device)
+        return (ones * self.scaling.shift).flatten(), (ones * self.scaling.scale).flatten()
+
+    def _jacobian(self) -> Tensor:
+        """log |du/dx| of each coordinate (d,)."""
+        return -self._units()[1].log()
+
+
+def _variance(x: Tensor, w: Tensor) -> Tensor:
+    """Weighted variances (d,) of rows x (n, d)."""
+    return w @ (x - w @ x / w.sum()).square() / w.sum()
+
+
+def _lloyd(x: Tensor, w: Tensor, centres: Tensor) -> Tensor:
+    """Centres (k, d) after a few passes of k-means over rows x (n, d)."""
+    before = None
+    for _ in range(LLOYD_STEPS):
+        owner = squared_distances(x, centres).argmin(1)
+        if before is not None and bool((owner == before).all()):
+            break
+        before = owner
+        count = torch.zeros_like(centres[:, 0]).index_add_(0, owner, w)
+        sums = torch.zeros_like(centres).index_add_(0, owner, x * w[:, None])
+        means = sums / count.clamp_min(1e-300)[:, None]
+        centres = torch.where(count[:, None] > 0, means, centres)
+    return centres
