@@ -9,7 +9,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
-from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quoted
+from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quoted, suggestion
 from pushforward.core.kinds import fits
 
 __all__ = ["fault_of", "is_integers", "wording"]
@@ -97,8 +97,20 @@ def _cure(name: str, value: Any, hint: Any, default: Any) -> str:
     alone = isinstance(value, str) or not isinstance(value, Sequence)
     if alone and any(_is_sequence(option) and Any not in get_args(option) and fits([value], option, instances=True) for option in options):
         return f"write {name}=[{quoted(value)}]"
+    near = _near(value, options)
+    if near:
+        return near
     if isinstance(default, (bool, int, float, str, tuple, list, dict)):
         return f"pass {name}={quoted(default)}, say"
     if type(None) in options:
         return f"pass {name}=None, or leave it out"
     return next((f"pass {name}={EXAMPLES[option]}, say" for option in options if option in EXAMPLES), f"leave {name} out")
+
+
+def _near(value: Any, options: Sequence[Any]) -> str:
+    """'did you mean …?' for a text close to one of a few that are allowed; '' otherwise."""
+    literals = [option for option in options if get_origin(option) is Literal]
+    choices = [choice for literal in literals for choice in get_args(literal)]
+    texts = [choice for choice in choices if isinstance(choice, str)]
+    text = suggestion(value, texts) if isinstance(value, str) and texts else ""
+    return text if text.startswith("did you mean") else ""

@@ -14,10 +14,8 @@ from pushforward.core.frames import as_number
 from pushforward.core.model import Model
 from pushforward.core.space import Column, Space
 
-__all__ = ["Axes", "axes_of", "axes_to_keep", "known_values", "subspace", "too_far"]
+__all__ = ["axes_of", "axes_to_keep", "known_values", "subspace", "too_far"]
 
-Axes = str | int | Iterable[str | int]
-"""A name or position, or several."""
 SHOWN = 8
 """Values that an error message shows."""
 

@@ -7,7 +7,7 @@ of kind 'spherical', or one covariance (d, d) of kind 'tied'.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,7 +16,6 @@ from pushforward.models.classical.missing import Conditional, Independent
 
 __all__ = [
     "EPS",
-    "KINDS",
     "CovarianceKind",
     "Factors",
     "factors",
@@ -27,7 +26,6 @@ __all__ = [
 ]
 
 CovarianceKind = Literal["full", "diagonal", "spherical", "tied"]
-KINDS: tuple[CovarianceKind, ...] = get_args(CovarianceKind)
 EPS = torch.finfo(torch.float64).eps
 
 

@@ -29,7 +29,7 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.fitting.em import EM
-from pushforward.models.classical.axes import Axes, axes_to_keep, known_values, subspace, too_far
+from pushforward.models.classical.axes import axes_to_keep, known_values, subspace, too_far
 from pushforward.models.classical.covariance import Correlation, root
 from pushforward.models.classical.refusals import (
     no_variance,
@@ -164,7 +164,7 @@ class Gaussian(Model):
         covariance.diagonal().copy_(torch.maximum(covariance.diagonal(), least))
         return Gaussian.of(mean, covariance, subspace(self.fitted_space(), a))
 
-    def marginal(self, axes: Axes) -> Gaussian:
+    def marginal(self, axes: object) -> Gaussian:
         """The distribution of some axes (a name or position, or several)."""
         space = self.fitted_space()
         keep = axes_to_keep(space, axes)

@@ -86,8 +86,6 @@ class KMeans(LloydPasses):
             raise InvalidValue(
                 f"tolerance must not be negative, got {tolerance}; pass 0 to stop when no row moves"
             )
-        if precision not in ("float32", "float64"):
-            raise InvalidValue(f"precision must be 'float32' or 'float64', got {precision!r}")
         self.tolerance = float(tolerance)
         self.batch = None if batch is None else whole_number("batch", batch)
         self.precision = precision

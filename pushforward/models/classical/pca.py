@@ -33,7 +33,6 @@ from pushforward.core.registry import register
 from pushforward.core.samplers import Sampler
 from pushforward.core.space import Space
 from pushforward.fitting.em import EM
-from pushforward.models.classical.axes import Axes
 from pushforward.models.classical.covariance import LEAST
 from pushforward.models.classical.gaussian import Gaussian
 from pushforward.models.classical.principal import PrincipalPasses, fixed_signs
@@ -100,8 +99,6 @@ class PCA(PrincipalPasses):
     ) -> None:
         super().__init__()
         self.components = _checked(components)
-        if precision not in ("float32", "float64"):
-            raise InvalidValue(f"precision must be 'float32' or 'float64', got {precision!r}")
         self.precision = precision
 
     @classmethod
@@ -247,7 +244,7 @@ class PCA(PrincipalPasses):
         """The distribution of the other axes, given {axis name or position: value}."""
         return self.gaussian().condition(known)
 
-    def marginal(self, axes: Axes) -> Gaussian:
+    def marginal(self, axes: object) -> Gaussian:
         """The distribution of some axes (a name or position, or several)."""
         return self.gaussian().marginal(axes)
 
