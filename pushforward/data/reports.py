@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pushforward.core.errors import BadSource
 from pushforward.core.scan import Facts, Trouble
@@ -192,7 +193,7 @@ class Distinct:
     def __init__(self, most: int = _HASHES) -> None:
         self.most, self.modulus = most, 1
         self.kept = np.zeros(0, np.uint64)
-        self.waiting: list[np.ndarray[Any, Any]] = []
+        self.waiting: list[NDArray[Any]] = []
         self.seen = 0
 
     def add(self, x: torch.Tensor) -> None:
@@ -220,7 +221,7 @@ class Distinct:
         return max(0, self.seen - len(self.kept)) if self.modulus == 1 else max(0, round(count * (1 - len(self.kept) / max(1, self.seen))))
 
 
-def row_hashes(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def row_hashes(rows: NDArray[Any]) -> NDArray[Any]:
     """A 64-bit hash of each row (n, d) of float64 or bytes: Σ_j a_j mix(word_j) mod 2⁶⁴ with odd a_j, mixed again."""
     if rows.dtype == np.uint8:
         words = np.ascontiguousarray(np.pad(rows, ((0, 0), (0, -rows.shape[1] % 8)))).view(np.uint64)
@@ -231,7 +232,7 @@ def row_hashes(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return _mix((_mix(words) * multipliers).sum(1, dtype=np.uint64))
 
 
-def _mix(words: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _mix(words: NDArray[Any]) -> NDArray[Any]:
     """The finaliser of splitmix64 (Steele et al. 2014)."""
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -77,7 +78,7 @@ def frame_space(space: Space) -> Space:
     return replace(space, kind="images", shape=(channels, height, width), form="tensor", extra={})
 
 
-def image_bytes(x: Tensor, space: Space) -> np.ndarray[Any, Any]:
+def image_bytes(x: Tensor, space: Space) -> NDArray[Any]:
     """Images as bytes 0..255: the space's range stretched over them, values outside it clipped."""
     if space.kind != "images" or x.ndim != 4:
         raise ShapeMismatch(f"expected images (n, channels, height, width), got shape {tuple(x.shape)} in a space of {space}")
@@ -89,7 +90,7 @@ def image_bytes(x: Tensor, space: Space) -> np.ndarray[Any, Any]:
     return (scaled * 255).round().to(torch.uint8).numpy()
 
 
-def to_image(image: np.ndarray[Any, Any]) -> Image.Image:
+def to_image(image: NDArray[Any]) -> Image.Image:
     """Bytes (channels, height, width) as an image of 1, 3 or 4 channels."""
     if image.shape[0] not in (1, 3, 4):
         raise ShapeMismatch(f"an image has 1, 3 or 4 channels, got {image.shape[0]}")

@@ -17,10 +17,11 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.core.errors import BadRun, InvalidValue, MissingExtra, PushforwardError, ShapeMismatch
@@ -148,7 +149,7 @@ def text_columns(x: Tensor, space: Space) -> list[tuple[str, list[str]]]:
     return columns
 
 
-def _plain_texts(values: np.ndarray[Any, Any], column: Column) -> list[str]:
+def _plain_texts(values: NDArray[Any], column: Column) -> list[str]:
     if column.kind == "categorical":
         codes = np.nan_to_num(values, nan=-1).round().clip(-1, len(column.categories) - 1).astype(np.int64)
         return [column.categories[c] if c >= 0 else "" for c in codes]
@@ -157,12 +158,21 @@ def _plain_texts(values: np.ndarray[Any, Any], column: Column) -> list[str]:
     return _texts(values)
 
 
-def _texts(values: np.ndarray[Any, Any]) -> list[str]:
+def _texts(values: NDArray[Any]) -> list[str]:
     texts = [str(v) for v in (values if values.dtype == np.float32 else values.tolist())]
     return ["" if t == "nan" else t for t in texts]
 
 
-def write_csv(x: Tensor, space: Space, stream: TextIO, *, extra: Mapping[str, list[str]] | None = None, delimiter: str = ",") -> None:
+@runtime_checkable
+class Writable(Protocol):
+    """An open text file, or anything else that texts are written to."""
+
+    def write(self, text: str, /) -> object:
+        """Append a text."""
+        ...
+
+
+def write_csv(x: Tensor, space: Space, stream: Writable, *, extra: Mapping[str, list[str]] | None = None, delimiter: str = ",") -> None:
     """Points as comma-separated values with a header line, to an open text stream."""
     writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
     extra = dict(extra or {})
@@ -234,7 +244,7 @@ def _whole(x: Tensor, space: Space) -> Tensor:
     return x.round().to(torch.int64) if space.integer and not bool(x.isnan().any()) else x
 
 
-def _as_came(array: np.ndarray[Any, Any], space: Space) -> np.ndarray[Any, Any]:
+def _as_came(array: NDArray[Any], space: Space) -> NDArray[Any]:
     """Images with their axes as they were when they came in."""
     layout = space.extra.get("layout")
     if layout == "no channel axis" and array.shape[1] == 1:
@@ -242,7 +252,7 @@ def _as_came(array: np.ndarray[Any, Any], space: Space) -> np.ndarray[Any, Any]:
     return array.transpose(0, 2, 3, 1) if layout == "channels last" else array
 
 
-def _numbers(texts: list[str]) -> np.ndarray[Any, Any]:
+def _numbers(texts: list[str]) -> NDArray[Any]:
     """Texts as numbers where they all are."""
     array = np.array(texts)
     for kind in (np.int64, np.float64):

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidValue, suggestion
@@ -124,7 +125,7 @@ def _digits(part: str, options: Options) -> Arrays:
     return from_array(x, options, labels=table[:, -1].astype(np.int64), space=space)
 
 
-def _digits_table() -> np.ndarray[Any, Any]:
+def _digits_table() -> NDArray[Any]:
     """scikit-learn's file (1797, 65), read without importing scikit-learn where it lies where it always has."""
     spec = find_spec("sklearn")
     if spec is None or spec.origin is None:
@@ -225,7 +226,7 @@ def _cifar10_batch(part: str, options: Options) -> Arrays:
     return _cifar10_source(np.ascontiguousarray(x.transpose(0, 3, 1, 2)), labels, options)
 
 
-def _cifar10_source(x: np.ndarray[Any, Any], labels: Any, options: Options) -> Arrays:
+def _cifar10_source(x: NDArray[Any], labels: Any, options: Options) -> Arrays:
     if options.y is None and options.like_condition is None:
         options = replace(options, like_condition=Space.labels(CIFAR10_LABELS))
     return from_array(x, options, form="images", labels=np.asarray(labels, dtype=np.int64))

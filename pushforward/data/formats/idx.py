@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pushforward.core.errors import BadSource
 from pushforward.core.source import Arrays
@@ -55,7 +56,7 @@ def labels_beside(path: Path) -> Path | None:
     return None
 
 
-def read_idx(path: Path) -> np.ndarray[Any, Any]:
+def read_idx(path: Path) -> NDArray[Any]:
     """The array in an IDX file; BadSource for one that is damaged. No more is read, or unpacked, than its header claims."""
     require_file(path)
     packed = path.suffix == ".gz"

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidValue
@@ -147,7 +148,7 @@ class Images:
         x = torch.from_numpy(self.decode(rows.tolist())).to(torch.get_default_dtype())
         return Batch(x, None if self.y is None else self.y[rows], None if self.weights is None else self.weights[rows])
 
-    def decode(self, rows: Sequence[int]) -> np.ndarray[Any, Any]:
+    def decode(self, rows: Sequence[int]) -> NDArray[Any]:
         """Bytes (len(rows), channels, height, width)."""
         out = np.empty((len(rows), *(int(s or 0) for s in self.space.shape)), np.uint8)
 

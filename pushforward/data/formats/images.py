@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
@@ -147,7 +148,7 @@ def header(file: Any, name: str) -> Header:
             return Header(channels, *upright_size(image), has_frames(image))
 
 
-def decode(file: Any, name: str, options: Options, channels: int) -> np.ndarray[Any, Any]:
+def decode(file: Any, name: str, options: Options, channels: int) -> NDArray[Any]:
     """The image as bytes (channels, height, width), upright, brought to the size asked for."""
     with opened(file, name) as image:
         return _prepared(_upright(image, name), channels, options, name)
@@ -174,12 +175,12 @@ def _unmapped(image: Image.Image) -> Iterator[None]:
         image.filename = filename
 
 
-def _prepared(image: Image.Image, channels: int, options: Options, name: str) -> np.ndarray[Any, Any]:
+def _prepared(image: Image.Image, channels: int, options: Options, name: str) -> NDArray[Any]:
     image = with_channels(image, channels, name)
     return image_array(_fit(image, options) if options.size is not None else image, channels)
 
 
-def item_array(image: Image.Image, name: str, options: Options) -> np.ndarray[Any, Any]:
+def item_array(image: Image.Image, name: str, options: Options) -> NDArray[Any]:
     """An image that is an item of a dataset as bytes (channels, height, width): treated as the file it came from would be."""
     _refuse_depth(image, _start_of(image, name), name)
     repair_transparency(image)
@@ -249,7 +250,7 @@ def _lab_transform() -> Any:
     return ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
 
 
-def image_array(image: Image.Image, channels: int) -> np.ndarray[Any, Any]:
+def image_array(image: Image.Image, channels: int) -> NDArray[Any]:
     """Bytes (channels, height, width)."""
     array = np.asarray(with_channels(image, channels))
     return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
@@ -303,7 +304,7 @@ def prepare_array(x: Any, space: Space | None, options: Options) -> tuple[Any, S
     )
 
 
-def prepare_item(x: np.ndarray[Any, Any], options: Options) -> np.ndarray[Any, Any]:
+def prepare_item(x: NDArray[Any], options: Options) -> NDArray[Any]:
     """One byte image (1, 3 or 4 channels, height, width), brought to the size and channels asked for."""
     image = Image.fromarray(x[0] if len(x) == 1 else np.ascontiguousarray(x.transpose(1, 2, 0)))
     return _prepared(image, options.channels or len(x), options, "the image")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pushforward.core.errors import BadSource, PushforwardError, suggestion
 from pushforward.core.source import Arrays
@@ -30,7 +31,7 @@ def from_npy(path: Path, options: Options) -> Arrays:
     return from_array(array, options)
 
 
-def open_npy(path: Path, memory: int) -> np.ndarray[Any, Any]:
+def open_npy(path: Path, memory: int) -> NDArray[Any]:
     """The array in a `.npy` file, mapped when larger than `memory` bytes; BadSource for what is not one."""
     require_file(path)
     with _numpys_faults(path), open(path, "rb") as file:
@@ -117,7 +118,7 @@ def _check_length(shape: tuple[int, ...], dtype: np.dtype[Any], held: int) -> No
         raise ValueError(f"the header claims {claimed:.4g} bytes of numbers, but {held} follow")
 
 
-def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, memory: int) -> np.ndarray[Any, Any]:
+def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, memory: int) -> NDArray[Any]:
     """One array of the archive; larger than `memory`, it is unpacked to a temporary memory map."""
     with archive.open(member) as file:
         shape, dtype = _header(file)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset, TensorDataset
 
@@ -44,8 +45,8 @@ def from_iterable(items: Iterable[Any], options: Options) -> Arrays:
     name = options.name or "iterable"
     labels: list[Any] = []
     layout = ""
-    first: np.ndarray[Any, Any] | None = None
-    waiting: list[np.ndarray[Any, Any]] = []
+    first: NDArray[Any] | None = None
+    waiting: list[NDArray[Any]] = []
     with Spool(options.memory) as spool:
         for index, item in enumerate(items):
             x, y, came = parts_of(item, index, options)
@@ -137,7 +138,7 @@ class MapDataset:
         return Batch(items.all().x, y, None if self.weights is None else self.weights[rows])
 
 
-def parts_of(item: Any, index: int, options: Options) -> tuple[np.ndarray[Any, Any], Any, str]:
+def parts_of(item: Any, index: int, options: Options) -> tuple[NDArray[Any], Any, str]:
     """An item's observation, its label if it has one, and the layout it came in where that is not kept."""
     y = None
     if isinstance(item, dict):
@@ -154,7 +155,7 @@ def parts_of(item: Any, index: int, options: Options) -> tuple[np.ndarray[Any, A
     return x, _label(y), layout
 
 
-def _observation(item: Any, index: int, options: Options) -> tuple[np.ndarray[Any, Any], str]:
+def _observation(item: Any, index: int, options: Options) -> tuple[NDArray[Any], str]:
     """The item as an array. Images are brought to the size and channels asked for here, since items may differ in both."""
     if hasattr(item, "getbands"):
         from pushforward.data.formats.images import item_array  # Pillow is loaded for images alone
@@ -180,7 +181,7 @@ def _label(y: Any) -> Any:
     return y.item() if isinstance(y, np.ndarray) and y.ndim == 0 else y
 
 
-def check_alike(x: np.ndarray[Any, Any], first: np.ndarray[Any, Any], index: int) -> None:
+def check_alike(x: NDArray[Any], first: NDArray[Any], index: int) -> None:
     """Raise ShapeMismatch where an observation has another shape or kind than the first."""
     if x.shape != first.shape:
         cure = "; bring images to one with size=64 and channels=3, say" if x.ndim == 3 or (x.ndim == 2 and x.dtype == np.uint8) else ""

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pushforward.core.errors import BadSource
 
@@ -48,7 +49,7 @@ class Spool:
 
     def __init__(self, memory: int) -> None:
         self.memory = memory
-        self.kept: list[np.ndarray[Any, Any]] = []
+        self.kept: list[NDArray[Any]] = []
         self.bytes = self.rows = 0
         self.shape: tuple[int, ...] = ()
         self.dtype = np.dtype("float64")
@@ -64,7 +65,7 @@ class Spool:
         if self._scope is not None:
             self._scope.__exit__(kind, error, trace)
 
-    def add(self, block: np.ndarray[Any, Any]) -> None:
+    def add(self, block: NDArray[Any]) -> None:
         """Append rows (b, *shape)."""
         self.shape, self.dtype = block.shape[1:], block.dtype
         self.rows += len(block)
@@ -82,7 +83,7 @@ class Spool:
                 raise _no_room(self.path, error) from error
             self.kept = []
 
-    def finish(self) -> np.ndarray[Any, Any]:
+    def finish(self) -> NDArray[Any]:
         """All rows, as an array or as a memory map."""
         if self.file is None:
             return np.concatenate(self.kept) if self.kept else np.zeros((0, *self.shape), self.dtype)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pushforward.core.errors import BadSource, ShapeMismatch, suggestion
 from pushforward.core.frames import as_frame, is_frame
@@ -144,7 +145,7 @@ def _conditions(aside: dict[str, Any], options: Options, survey: Survey) -> tupl
     return inner.all().x, inner.space
 
 
-def _label_values(series: Any) -> np.ndarray[Any, Any]:
+def _label_values(series: Any) -> NDArray[Any]:
     """Labels as whole numbers where that is what they are, else as they came; BadSource where one is missing."""
     gone = series.isna()
     gone = gone | (series == "") if series.dtype.kind not in "biufM" else gone

