@@ -12,11 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 from pushforward.compat.conventions import Adapter, array, number, one_of, seed_of, tensor, whole
 from pushforward.compat.distances import Distance, DistanceKDE, Norm, Sphere
 from pushforward.core.errors import InvalidValue
-from pushforward.models.classical.kde import KDE
+from pushforward.models.classical.kde import KDE, KernelName
 
 __all__ = ["KernelDensity"]
 
-KERNELS = {
+KERNELS: dict[str, KernelName] = {
     "gaussian": "gaussian",
     "tophat": "tophat",
     "epanechnikov": "epanechnikov",

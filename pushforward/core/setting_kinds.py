@@ -55,7 +55,11 @@ def _is_vast(value: Any, hint: Any) -> bool:
 
 def wording(hint: Any) -> str:
     """An annotation in words: 'a whole number or None'."""
-    return _either(list(dict.fromkeys(_word(option) for option in _options(hint))))
+    words: list[str] = []
+    for option in _options(hint):
+        choices = get_args(option) if get_origin(option) is Literal else ()
+        words += [repr(choice) for choice in choices] or [_word(option)]
+    return _either(list(dict.fromkeys(words)))
 
 
 def _either(words: Sequence[str]) -> str:
@@ -75,8 +79,6 @@ def _word(hint: Any) -> str:
     origin, arguments = get_origin(hint), get_args(hint)
     if hint in WORDS:
         return WORDS[hint]
-    if origin is Literal:
-        return _either([repr(choice) for choice in arguments])
     if _is_sequence(hint):
         if arguments[:1] == (int,):
             return "a list of whole numbers"

@@ -1,10 +1,13 @@
-r"""A Gaussian kernel density kept as Fourier coefficients: without its data, in memory that does not grow with them.
+r"""A Gaussian kernel density kept as Fourier coefficients: it keeps no data.
 
-    F_k = Σ_i w_i exp(-½ ω_kᵀ H ω_k - i ω_k · x_i),      f(x) = 1 / (V Σ_i w_i) Σ_k F_k exp(i ω_k · x)
+Its memory does not grow with them:
 
-on a box that holds the data, in one to three dimensions. F is a sum over rows, so fitting streams, and machines add
-theirs. The marginal over some axes is F at frequency zero of the others; the conditional given x_b is the series summed
-along the axes b. What it states, it states within `absolute_error`: so it knows no far tails, and it has no samples.
+    F_k = Σ_i w_i exp(-½ ω_kᵀ H ω_k - i ω_k · x_i),   f(x) = 1 / (V Σ_i w_i) Σ_k F_k exp(i ω_k · x)
+
+on a box that holds the data, in one to three dimensions. F is a sum over rows, so fitting streams,
+and machines add theirs. The marginal over some axes is F at frequency zero of the others; the
+conditional given x_b is the series summed along the axes b. Densities are exact to within
+`absolute_error`: so it knows no far tails, and it has no samples.
 """
 
 from __future__ import annotations
@@ -27,18 +30,27 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.densities import FourierState, FrequencyGrid, Scale
 from pushforward.fitting.em import EM
-from pushforward.models.classical.axes import axes_of, known_values, subspace
-from pushforward.models.classical.kde import checked_bandwidth
+from pushforward.models.classical.axes import axes_to_keep, known_values, subspace
+from pushforward.models.classical.kde_bandwidth import bandwidth_tensor, checked_bandwidth
 from pushforward.models.classical.refusals import refuse_conditions, refuse_unsquarable
 
 __all__ = ["FourierKDE"]
 
-LARGEST = 2**25  # coefficients: half a gigabyte
+LARGEST = 2**25
+"""Coefficients: half a gigabyte."""
+Box = tuple[tuple[float, ...], ...]
+"""The lowest and the highest value of each axis."""
 
 
 @dataclass
 class Coefficients:
-    """Real and imaginary part of F (*modes), the total weight and the number of rows."""
+    """What rows contribute to the coefficients.
+
+    Arguments:
+        real, imaginary: of F (*modes).
+        mass: the total weight, ().
+        count: the number of rows, ().
+    """
 
     real: Tensor
     imaginary: Tensor
@@ -48,28 +60,37 @@ class Coefficients:
     def merge(self, other: Coefficients) -> Coefficients:
         """Of both sets of rows."""
         return Coefficients(
-            self.real + other.real, self.imaginary + other.imaginary, self.mass + other.mass, self.count + other.count
-        )  # fmt: skip
+            self.real + other.real,
+            self.imaginary + other.imaginary,
+            self.mass + other.mass,
+            self.count + other.count,
+        )
 
 
 @register("fourier_kde")
 class FourierKDE(Model):
     """Gaussian kernel density in one to three dimensions as Fourier coefficients; keeps no data.
 
-    **Reference** Barnett, Magland & af Klinteberg (2019), A parallel non-uniform fast Fourier transform library, for the
-    transforms; Silverman (1982), Algorithm AS 176, for kernel densities by Fourier transform (there on a grid).
+    Fitting reads the rows twice: for the box, then for the sums.
 
-    **Arguments**
-        bandwidth: h in the data's units: a number, one per axis, a matrix H in squared units, or 'scott', per axis from
-            the variances and the number of rows.
-        box: (lowest, highest), each one number per axis, holding all data to come; None for the range of those given.
-            Models to be merged need one box.
+    Arguments:
+        bandwidth: h in the data's units: a number, one per axis, a matrix H in squared units, or
+            'scott', per axis from the variances and the number of rows.
+        box: (lowest, highest), each one number per axis, holding all data to come; None for the
+            range of the data. Models to be merged need one box.
         eps: accuracy of the transforms relative to the largest density.
 
-    Learnt: `real_`, `imaginary_` the coefficients, `mass_` their total weight, and the grid. Reads the rows twice: for
-    the box, then for the sums.
+    Attributes:
+        real_, imaginary_: the coefficients (*modes).
+        mass_: the total weight, ().
 
-    **Example**
+    References:
+        Barnett, Magland & af Klinteberg (2019), A parallel non-uniform fast Fourier transform
+        library, for the transforms. https://doi.org/10.1137/18M120885X
+        Silverman (1982), Algorithm AS 176, for kernel densities by Fourier transform (there on a
+        grid). https://doi.org/10.2307/2347084
+
+    Example:
         >>> import torch
         >>> x = torch.randn(1000, 2, generator=torch.Generator().manual_seed(0))
         >>> model = FourierKDE().fit(x)
@@ -92,7 +113,9 @@ class FourierKDE(Model):
     cut_: Tensor
     factor_: Tensor
 
-    def __init__(self, bandwidth: Any = "scott", box: Any = None, eps: float = 1e-12) -> None:
+    def __init__(
+        self, bandwidth: float | str | Any = "scott", box: object = None, eps: float = 1e-12
+    ) -> None:
         super().__init__()
         self.box = None if box is None else _checked_box(box)
         self.bandwidth = checked_bandwidth(bandwidth, ("scott",))
@@ -135,10 +158,10 @@ class FourierKDE(Model):
         """One pass, after the one that finds the box."""
         return EM()
 
-    # ---------------------------------------------------------------------------------------------------- learning
+    # ------------------------------------------------------------------------------------ fitting
 
     def prepare(self, source: Source, facts: Facts) -> None:
-        """Refuse conditions, high dimensions and boxes too large for the bandwidth; lay out the frequencies."""
+        """Refuse conditions, high dimensions and too large boxes; choose the frequencies."""
         refuse_conditions(self, source)
         d = source.space.size
         if d > 3:
@@ -159,8 +182,8 @@ class FourierKDE(Model):
         grid = FrequencyGrid(low, high, self._scale(facts, d), eps=self.eps)
         if grid.size > LARGEST:
             raise BadSource(
-                f"the box is {float((high - low).max()):g} wide and would need {grid.size:.2g} coefficients; "
-                "use a larger bandwidth, drop far outliers, or use KDE"
+                f"the box is {float((high - low).max()):g} wide and would need {grid.size:.2g} "
+                "coefficients; use a larger bandwidth, drop far outliers, or use KDE"
             )
         self._keep(FourierState(grid))
 
@@ -186,13 +209,19 @@ class FourierKDE(Model):
         return True
 
     def merge(self, other: FourierKDE) -> FourierKDE:
-        """The model of both data sets; InvalidValue unless both have one grid (the same box and bandwidth)."""
+        """The model of both data sets.
+
+        InvalidValue unless both have one grid (the same box and bandwidth).
+        """
         return self._with(self.state().merge(other.state()), list(range(len(self.period_))))
 
-    # ------------------------------------------------------------------------------------------------- being used
+    # ------------------------------------------------------------------------------------ queries
 
-    def density(self, x: Any) -> Tensor:
-        """Density of each row (n,), per unit of the user's coordinates, within `absolute_error`; may be slightly negative."""
+    def density(self, x: object) -> Tensor:
+        """Density of each row (n,), per unit of the user's coordinates, within `absolute_error`.
+
+        It may be slightly negative.
+        """
         rows = self.conform(x).to("cpu", torch.float64).flatten(1)
         return self.state().density(rows).to(self.device)
 
@@ -201,15 +230,16 @@ class FourierKDE(Model):
         """Bound on the error of `density` at any point."""
         return self.state().absolute_error
 
-    def marginal(self, axes: Any) -> FourierKDE:
-        """The law of some axes (a name or position, or several)."""
-        keep = axes_of(self.fitted_space(), [axes] if isinstance(axes, (str, int)) else axes)
-        if not keep:
-            raise InvalidValue("a marginal needs at least one axis, got none")
+    def marginal(self, axes: object) -> FourierKDE:
+        """The density of some axes (a name or position, or several)."""
+        keep = axes_to_keep(self.fitted_space(), axes)
         return self._with(self.state().marginal(keep), keep)
 
     def condition(self, known: Mapping[Any, Any]) -> FourierKDE:
-        """The law of the other axes, given {axis name or position: value}; refused where the density there is unknown."""
+        """The density of the other axes, given {axis name or position: value}.
+
+        InvalidValue where the density there is not known.
+        """
         b, a, values = known_values(self, known)
         return self._with(self.state().condition(b, values.tolist()) if b else self.state(), a)
 
@@ -224,7 +254,7 @@ class FourierKDE(Model):
 
     def _scale(self, facts: Facts, d: int) -> Scale:
         if self.bandwidth != "scott":
-            return Scale.of(torch.tensor(self.bandwidth, dtype=torch.float64), d)
+            return Scale.of(bandwidth_tensor(self.bandwidth), d)
         variance = facts.moments.covariance
         variance = variance.diagonal() if variance.ndim == 2 else variance
         return Scale.of(variance.sqrt() * facts.count ** (-1 / (d + 4)), d)
@@ -263,8 +293,8 @@ class FourierKDE(Model):
         return model.to(self.device)
 
 
-def _checked_box(box: Any) -> tuple[tuple[float, ...], ...]:
-    """(lowest, highest) as tuples of finite numbers, one per axis; InvalidKind or InvalidValue for anything else."""
+def _checked_box(box: object) -> Box:
+    """(lowest, highest) as finite numbers, one per axis; InvalidKind or InvalidValue if not."""
     ends = floats_given(box, "box", "None or (lowest, highest), each one number per axis")
     if (
         ends.ndim != 2
@@ -273,7 +303,8 @@ def _checked_box(box: Any) -> tuple[tuple[float, ...], ...]:
         or not bool((ends[0] < ends[1]).all())
     ):
         raise InvalidValue(
-            f"box must be (lowest, highest), each one finite number per axis, the second above the first, got {quoted(box)}; "
+            "box must be (lowest, highest), each one finite number per axis, "
+            f"the second above the first, got {quoted(box)}; "
             "pass box=None for the range of the data"
         )
     return tuple(tuple(end) for end in ends.tolist())

@@ -1,53 +1,41 @@
 r"""Integrals of kernel densities in closed form.
 
-A box: bumps that are products over the axes have the mass Π_a [F((u_a - x_a) / s h_a) - F((l_a - x_a) / s h_a)] in it. On a
-bounded axis, of everything that folds or wraps into it. Normal bumps with a full bandwidth matrix have that of the multivariate
-normal distribution function, which SciPy integrates numerically (exactly in the plane, to about 1e-5 in more dimensions).
+A box: bumps that are products over the axes have the mass
+Π_a [F((u_a - x_a) / s h_a) - F((l_a - x_a) / s h_a)] in it. On a bounded axis, of everything that
+folds or wraps into it. Normal bumps with a full bandwidth matrix have that of the multivariate
+normal distribution function, which SciPy integrates numerically (exactly in the plane, to about
+1e-5 in more dimensions).
 
-A product of two densities with normal bumps: ∫ N(x; x_i, s² H) N(x; y_j, t² G) dx = N(x_i; y_j, s² H + t² G). With H = L Lᵀ and
-L⁻¹ G L⁻ᵀ = Q Λ Qᵀ, both are diagonal in the coordinates Qᵀ L⁻¹ x, whatever the factors s and t.
+A product of two densities with normal bumps: ∫ N(x; x_i, s² H) N(x; y_j, t² G) dx =
+N(x_i; y_j, s² H + t² G). With H = L Lᵀ and L⁻¹ G L⁻ᵀ = Q Λ Qᵀ, both are diagonal in the coordinates
+Qᵀ L⁻¹ x, whatever the factors s and t.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
 from pushforward.densities.bandwidths import effective_count
-from pushforward.densities.bounds import sources
-from pushforward.densities.kernels import Kernel, kernel_named
+from pushforward.densities.kernels import Kernel
 from pushforward.densities.scales import Scale
+from pushforward.models.classical.kernel_density import KernelDensity
 
 __all__ = ["Integrals"]
 
 PAIRS = 1 << 22
-"""Pairs of bumps times dimensions that are held at a time."""
+"""Pairs of bumps times dimensions that are held at a time: 32 megabytes of float64."""
+Parts = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Points (n, d), weights (n,), factors (n,) and a covariance (d, d)."""
+Interval = tuple[float, float]
 
 
-class Integrals:
+class Integrals(KernelDensity):
     """Exact integrals of a kernel density, and its effective number of points, by SciPy's names."""
-
-    points_: Tensor
-    weights_: Tensor
-    local_: Tensor
-    bandwidth_: Tensor
-    kernel: str
-    shape: str
-    boundary: str | None
-
-    if TYPE_CHECKING:
-
-        def fitted_space(self) -> Any: ...
-        def _ends(self) -> tuple[Tensor, Tensor]: ...
-        def _bounded(self, low: Tensor, high: Tensor) -> bool: ...
-        def _reaching(self, low: Tensor, high: Tensor) -> Tensor: ...
-        def _widths(self, axes: Iterable[int]) -> Tensor: ...
 
     @property
     def neff(self) -> float:
@@ -55,53 +43,45 @@ class Integrals:
         self.fitted_space()
         return effective_count(len(self.weights_), self.weights_)
 
-    def integrate_box(self, low: Any, high: Any) -> float:
-        """The probability of the box from `low` to `high`, numbers or one for each axis, infinite where open.
+    def integrate_box(self, low: object, high: object) -> float:
+        """The probability of the box from `low` to `high`.
 
-        For Gaussian and product kernels, and any in one dimension. On a periodic axis an interval may run over the ends.
+        For Gaussian and product kernels, and any in one dimension. On a periodic axis an interval
+        may run over the ends.
+
+        Arguments:
+            low, high: numbers, or one for each axis; infinite where open.
         """
         d = self.fitted_space().size
-        a, b = (
-            _corner(name, value, d, self.points_) for name, value in (("low", low), ("high", high))
-        )
+        a, b = _corner("low", low, d, self.points_), _corner("high", high, d, self.points_)
         if bool((a > b).any()):
             raise InvalidValue(
                 f"low must not be above high on any axis, got {a.tolist()} and {b.tolist()}"
             )
         if self.kernel != "gaussian" and self.shape != "product" and d > 1:
             raise InvalidValue(
-                f"the mass of a box is closed for the Gaussian and for shape='product'; this is a radial {self.kernel} kernel"
+                "the mass of a box is closed for the Gaussian and for shape='product'; "
+                f"this is a radial {self.kernel} kernel"
             )
-        kernel, (lo, hi) = kernel_named(self.kernel), self._ends()
-        reach, circle = self._reaching(lo, hi).tolist(), self.boundary == "periodic"
-        cut = self.boundary == "renormalise"
-        lines = []
-        for i, (left, right, first, last) in enumerate(
-            zip(a.tolist(), b.tolist(), lo.tolist(), hi.tolist(), strict=True)
-        ):
-            clipped = (
-                [(max(left, first), min(right, last))]
-                if max(left, first) < min(right, last)
-                else []
-            )
-            lines.append(
-                clipped
-                if cut
-                else sources(left, right, first, last, kernel, reach[i], circle=circle)
-            )
+        kernel, bounds = self._kernel(), self._bounds()
+        lines = bounds.intervals(a, b, kernel, self._reach())
         if self.bandwidth_.ndim == 2 and d > 1:
             return _normal_mass(self, lines)
         total, widths = self.weights_.clone(), self._widths(range(d))
         for i, intervals in enumerate(lines):
             total *= _mass(kernel, self.points_[:, i], widths[:, i], intervals)
-            if cut:
-                total /= _mass(
-                    kernel, self.points_[:, i], widths[:, i], [(float(lo[i]), float(hi[i]))]
-                )
+            if bounds.cuts:
+                inside = [(float(bounds.low[i]), float(bounds.high[i]))]
+                total /= _mass(kernel, self.points_[:, i], widths[:, i], inside)
         return float(total.sum().clamp(0, 1))
 
-    def integrate_gaussian(self, mean: Any, covariance: Any) -> float:
-        """∫ f(x) N(x; mean, covariance) dx, in closed form: mean (d,), covariance (d, d) or a number in one dimension."""
+    def integrate_gaussian(self, mean: object, covariance: object) -> float:
+        """∫ f(x) N(x; mean, covariance) dx, in closed form.
+
+        Arguments:
+            mean: (d,).
+            covariance: (d, d), or a number in one dimension.
+        """
         d = self.fitted_space().size
         centre = _corner("mean", mean, d, self.points_)
         given = torch.as_tensor(covariance, dtype=torch.float64).to(self.points_.device)
@@ -109,35 +89,29 @@ class Integrals:
         if matrix.shape != (d, d):
             raise ShapeMismatch(f"covariance must have shape ({d}, {d}), got {tuple(given.shape)}")
         one = torch.ones(1, dtype=torch.float64, device=self.points_.device)
-        return _overlap(_normal(self), (centre[None], one, one, matrix))
+        return _overlap(_normal_parts(self), (centre[None], one, one, matrix))
 
-    def integrate_kde(self, other: Any) -> float:
-        """∫ f(x) g(x) dx with another kernel density in the same space, in closed form; with itself, ∫ f²."""
+    def integrate_kde(self, other: object) -> float:
+        """∫ f(x) g(x) dx with another kernel density in the same space; with itself, ∫ f²."""
         if not isinstance(other, Integrals):
             raise InvalidKind(f"integrate_kde takes a KDE, got {type(other).__name__}")
-        one, two = _normal(self), _normal(other)
-        if one[0].shape[1] != two[0].shape[1]:
-            raise ShapeMismatch(
-                f"both densities must have as many axes, got {one[0].shape[1]} and {two[0].shape[1]}"
-            )
+        one, two = _normal_parts(self), _normal_parts(other)
+        axes, others = one[0].shape[1], two[0].shape[1]
+        if axes != others:
+            raise ShapeMismatch(f"both densities must have as many axes, got {axes} and {others}")
         return _overlap(one, two)
 
 
-Parts = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Points (n, d), weights (n,), factors (n,) and the bandwidth matrix (d, d)."""
-
-
-def _normal(model: Integrals) -> Parts:
+def _normal_parts(model: Integrals) -> Parts:
     """The parts of a density whose bumps are normal and unbounded; InvalidValue for any other."""
     d = model.fitted_space().size
-    if model.kernel != "gaussian" or model._bounded(*model._ends()):
-        what = (
-            f"a {model.kernel} kernel"
-            if model.kernel != "gaussian"
-            else f"boundary {model.boundary!r}"
-        )
+    if model.kernel != "gaussian" or model._bounds().bounded:
+        what = f"boundary {model.boundary!r}"
+        if model.kernel != "gaussian":
+            what = f"a {model.kernel} kernel"
         raise InvalidValue(
-            f"integrals of products are closed for Gaussian kernels without bounds; this density has {what}"
+            "integrals of products are closed for Gaussian kernels without bounds; "
+            f"this density has {what}"
         )
     scale = Scale.of(model.bandwidth_, d)
     return model.points_, model.weights_, model.local_, scale.covariance.to(model.points_)
@@ -147,15 +121,11 @@ def _overlap(one: Parts, two: Parts) -> float:
     """Σ_ij w_i v_j N(x_i; y_j, s_i² H + t_j² G)."""
     (x, w, s, first), (y, v, t, second) = one, two
     root, failed = torch.linalg.cholesky_ex(first)
-    if (
-        int(failed)
-        or not bool(torch.isfinite(second).all())
-        or not bool(torch.linalg.eigvalsh(second).min() >= 0)
-    ):
+    finite = not int(failed) and bool(torch.isfinite(second).all())
+    if not finite or not bool(torch.linalg.eigvalsh(second).min() >= 0):
         raise InvalidValue("covariance must be symmetric and positive, with finite entries")
-    inner = torch.linalg.solve_triangular(
-        root, torch.linalg.solve_triangular(root, second, upper=False).T, upper=False
-    )
+    half = torch.linalg.solve_triangular(root, second, upper=False)
+    inner = torch.linalg.solve_triangular(root, half.T, upper=False)
     spread, axes = torch.linalg.eigh((inner + inner.T) / 2)
     centre = y[0]
     x, y = (
@@ -163,20 +133,18 @@ def _overlap(one: Parts, two: Parts) -> float:
     )
     spread = spread.clamp_min(0)
     total = 0.0
-    for part, weight, factor in zip(
-        *(z.split(max(1, PAIRS // y.numel())) for z in (x, w, s)), strict=True
-    ):
+    rows = max(1, PAIRS // y.numel())
+    for part, weight, factor in zip(x.split(rows), w.split(rows), s.split(rows), strict=True):
         variance = factor[:, None, None] ** 2 + t[:, None] ** 2 * spread
         square = ((part[:, None] - y).square() / variance + variance.log()).sum(-1)
         total += float(weight @ (-0.5 * square).exp() @ v)
     d = x.shape[1]
-    return total * math.exp(-d / 2 * math.log(2 * math.pi) - float(root.diagonal().log().sum()))
+    log_volume = float(root.diagonal().log().sum())
+    return total * math.exp(-d / 2 * math.log(2 * math.pi) - log_volume)
 
 
-def _mass(
-    kernel: Kernel, centres: Tensor, widths: Tensor, intervals: list[tuple[float, float]]
-) -> Tensor:
-    """(n,) mass of each bump of one axis in disjoint intervals."""
+def _mass(kernel: Kernel, centres: Tensor, widths: Tensor, intervals: list[Interval]) -> Tensor:
+    """Mass (n,) of each bump of one axis in disjoint intervals."""
     total = torch.zeros_like(centres)
     for left, right in intervals:
         a, b = (left - centres) / widths, (right - centres) / widths
@@ -186,27 +154,27 @@ def _mass(
     return total
 
 
-def _normal_mass(model: Integrals, lines: list[list[tuple[float, float]]]) -> float:
+def _normal_mass(model: Integrals, lines: list[list[Interval]]) -> float:
     """The mass of normal bumps with a full matrix in the boxes that the axes' intervals make."""
     import numpy as np
     from scipy.stats import multivariate_normal
 
     points, local = model.points_.cpu().numpy(), model.local_.cpu().numpy()[:, None]
-    law = multivariate_normal(np.zeros(points.shape[1]), model.bandwidth_.cpu().numpy())
+    mean, covariance = np.zeros(points.shape[1]), model.bandwidth_.cpu().numpy()
+    bump = multivariate_normal(mean, covariance)
     total = np.zeros(len(points))
     for box in itertools.product(*lines):
         left, right = (np.array(side) for side in zip(*box, strict=True))
-        total += law.cdf((right - points) / local, lower_limit=(left - points) / local)
+        total += bump.cdf((right - points) / local, lower_limit=(left - points) / local)
     return float(np.clip(model.weights_.cpu().numpy() @ total, 0, 1))
 
 
-def _corner(name: str, value: Any, d: int, like: Tensor) -> Tensor:
+def _corner(name: str, value: object, d: int, like: Tensor) -> Tensor:
     """A point (d,) from a number, or one for each axis; not NaN."""
     point = torch.as_tensor(value, dtype=torch.float64).to(like.device).reshape(-1)
     if point.numel() not in (1, d):
-        raise ShapeMismatch(
-            f"{name} must be a number or have shape ({d},), got {tuple(torch.as_tensor(value).shape)}"
-        )
+        shape = tuple(torch.as_tensor(value).shape)
+        raise ShapeMismatch(f"{name} must be a number or have shape ({d},), got {shape}")
     if bool(point.isnan().any()):
         raise InvalidValue(f"{name} must not be NaN")
     return point.expand(d)

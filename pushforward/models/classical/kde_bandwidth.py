@@ -1,0 +1,139 @@
+"""Bandwidths of kernel densities: as users give them, and as they are chosen from the data.
+
+Rules of thumb, likelihood and factors are in `densities.bandwidths`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, TypeVar, get_args
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.numbers import floats_given
+from pushforward.densities import KernelSums, Scale
+from pushforward.densities.bandwidths import (
+    Choice,
+    abramson,
+    likelihood_bandwidth,
+    nearest,
+    scott,
+    silverman,
+)
+
+__all__ = [
+    "RULES",
+    "Adaptive",
+    "Bandwidth",
+    "BandwidthRule",
+    "Form",
+    "bandwidth_tensor",
+    "checked_bandwidth",
+    "is_searched",
+    "likeliest_bandwidth",
+    "local_factors",
+    "one_of",
+    "ruled_bandwidth",
+]
+
+T = TypeVar("T")
+
+BandwidthRule = Literal["scott", "silverman", "likelihood", "crossvalidation"]
+RULES: tuple[str, ...] = get_args(BandwidthRule)
+Form = Literal["number", "axes", "matrix"]
+Adaptive = Literal["abramson", "knn"]
+Bandwidth = float | tuple[float, ...] | tuple[tuple[float, ...], ...] | str
+"""A number, one per axis, a matrix, or the name of a rule."""
+FOLDS = 5
+"""Of cross-validation, as is usual."""
+
+
+def one_of(name: str, value: object, options: tuple[T, ...]) -> T:
+    """`value` if it is among the options, InvalidValue otherwise."""
+    if value not in options:
+        known = ", ".join(map(repr, options))
+        raise InvalidValue(f"{name} must be one of {known}, got {value!r}; pass one of these")
+    return value  # type: ignore[return-value]
+
+
+def checked_bandwidth(bandwidth: object, rules: tuple[str, ...] = RULES) -> Bandwidth:
+    """A rule's name, a number, or nested tuples of numbers; InvalidKind or InvalidValue if not."""
+    if isinstance(bandwidth, str):
+        return one_of("bandwidth", bandwidth, rules)
+    named = ", ".join(map(repr, rules))
+    wanted = f"a number, one per axis, a matrix or one of {named}"
+    if isinstance(bandwidth, bool) or bandwidth is None:
+        raise InvalidKind(f"bandwidth must be {wanted}, got {bandwidth!r}")
+    h = floats_given(bandwidth, "bandwidth", wanted)
+    finite = h.ndim <= 2 and h.numel() and bool(h.isfinite().all())
+    if not finite or (h.ndim < 2 and not bool((h > 0).all())):
+        raise InvalidValue(
+            f"bandwidth must be positive, got {bandwidth!r}; pass a number or one of {named}"
+        )
+    if h.ndim == 2:
+        Scale.of(h, len(h))
+        return tuple(tuple(row) for row in h.tolist())
+    return tuple(h.tolist()) if h.ndim else float(h)
+
+
+def is_searched(bandwidth: object) -> bool:
+    """Whether a bandwidth is the name of a search for the likeliest."""
+    return bandwidth in ("likelihood", "crossvalidation")
+
+
+def ruled_bandwidth(
+    rule: str, x: Tensor, weights: Tensor, *, form: Form, kernel: str, shape: str
+) -> Tensor:
+    """The bandwidth (), (d,) or (d, d) of a rule of thumb for rows (n, d); Scott's for searches."""
+    by_rule = silverman if rule == "silverman" else scott
+    return by_rule(x, weights=weights, form=form, kernel=kernel, shape=shape)
+
+
+def likeliest_bandwidth(
+    rule: str,
+    x: Tensor,
+    weights: Tensor,
+    h: Tensor,
+    local: Tensor | None,
+    *,
+    kernel: str,
+    shape: str,
+) -> tuple[Tensor, Choice]:
+    """The multiple of h with the largest held-out likelihood, and how it was chosen."""
+    choice = likelihood_bandwidth(
+        x,
+        h,
+        folds=None if rule == "likelihood" else min(FOLDS, len(x)),
+        weights=weights,
+        local=local,
+        kernel=kernel,
+        shape=shape,
+    )
+    return h * choice.factor ** (2 if h.ndim == 2 else 1), choice
+
+
+def local_factors(
+    adaptive: Adaptive,
+    neighbours: int | None,
+    x: Tensor,
+    weights: Tensor,
+    h: Tensor,
+    *,
+    kernel: str,
+    shape: str,
+) -> Tensor:
+    """Factors s_i (n,) of the bandwidth at each row, of geometric mean one."""
+    if adaptive == "abramson":
+        sums = KernelSums(x, h, kernel=kernel, weights=weights, shape=shape)
+        return abramson(sums.log_density(x), weights)
+    if neighbours is None:
+        neighbours = max(1, min(len(x) - 1, round(math.sqrt(len(x)))))
+    distances = nearest(x, neighbours, h).to(x)
+    return distances / (weights @ distances.log()).exp()
+
+
+def bandwidth_tensor(bandwidth: object) -> Tensor:
+    """A bandwidth in numbers as a float64 tensor."""
+    return torch.tensor(bandwidth, dtype=torch.float64)

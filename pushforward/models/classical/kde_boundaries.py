@@ -1,0 +1,240 @@
+r"""What kernel densities do at the ends of bounded axes.
+
+A bump near the end of an axis spills over it. Reflection folds it back, r: R^d → box, so that the
+distribution is the pushforward of f by r,
+
+    f_r(x) = Σ f(x') over all x' with r(x') = x,
+
+which integrates to one for every kernel. A periodic axis (an angle, an hour) wraps instead,
+f_w(x) = Σ_t f(x + t P), P being the distance of its ends. Renormalisation cuts each bump and
+divides it by its mass inside, Π_a [F((u_a - x_ia)/s_i h_a) - F((l_a - x_ia)/s_i h_a)]; it needs
+independent axes, and bends the density less where it slopes.
+
+References:
+    Silverman (1986), Density Estimation for Statistics and Data Analysis, section 2.10.
+    https://doi.org/10.1201/9781315140919
+    Jones (1993), Simple boundary correction for kernel density estimation, section 2.
+    https://doi.org/10.1007/BF00147776
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import BadSource, InvalidValue
+from pushforward.core.scan import Facts
+from pushforward.core.space import Space
+from pushforward.densities.bounds import FLAT, cut_open, fold, images, sources, wrap
+from pushforward.densities.kernels import Kernel
+from pushforward.models.classical.axes import axes_of
+
+__all__ = ["BOUNDARIES", "Bound", "Boundary", "BoundaryName", "boundary_of", "parsed_bound"]
+
+BoundaryName = Literal["reflect", "renormalise", "periodic"]
+Bound = tuple[object, float | None, float | None]
+"""An axis, its lower and its upper end; None where it is open."""
+
+
+class Boundary:
+    """Ends of axes without any correction there.
+
+    Arguments:
+        low: lower ends (d,), -inf where open.
+        high: upper ends (d,), inf where open.
+    """
+
+    circle: ClassVar[bool] = False
+    """Whether the two ends of an axis are one point."""
+    folds: ClassVar[bool] = False
+    """Whether what spills over an end comes back, so that densities are sums over images."""
+    cuts: ClassVar[bool] = False
+    """Whether what spills over an end is cut off, and bumps are divided by their mass inside."""
+
+    def __init__(self, low: Tensor, high: Tensor) -> None:
+        self.low, self.high = low, high
+
+    @property
+    def bounded(self) -> bool:
+        """Whether any axis has an end."""
+        return bool(self.low.isfinite().any() or self.high.isfinite().any())
+
+    def check(self, facts: Facts) -> None:
+        """BadSource for rows outside."""
+        outside = (facts.low < self.low.cpu()) | (facts.high > self.high.cpu())
+        if bool(outside.any()):
+            axis = int(outside.nonzero()[0])
+            raise BadSource(
+                f"coordinate {axis} leaves its bounds; widen bounds, or leave those rows out"
+            )
+
+    def place(self, x: Tensor) -> Tensor:
+        """Rows (n, d) where they are kept and looked up."""
+        return x
+
+    def straighten(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Rows (n, d) as they lie in a straight space, where spreads can be measured."""
+        return x
+
+    def contain(self, x: Tensor) -> Tensor:
+        """Samples (n, d) of bumps without ends, brought back inside."""
+        return x
+
+    def only_inside(self, x: Tensor, log_density: Tensor) -> Tensor:
+        """Log-densities (n,) of rows (n, d), -inf outside."""
+        inside = ((x >= self.low) & (x <= self.high)).all(1)
+        return torch.where(inside, log_density, -math.inf)
+
+    def images(self, x: Tensor, kernel: Kernel, widths: Tensor) -> Tensor:
+        """All points (k, m, d) that come to lie at x (m, d), as far as bumps of `widths` reach."""
+        return images(x, self.low, self.high, kernel, widths, circle=self.circle)
+
+    def intervals(
+        self, left: Tensor, right: Tensor, kernel: Kernel, widths: Tensor
+    ) -> list[list[tuple[float, float]]]:
+        """For each axis the disjoint intervals that come to lie in [left, right], (d,) each."""
+        ends = (t.tolist() for t in (left, right, self.low, self.high, widths))
+        return [
+            sources(a, b, low, high, kernel, width, circle=self.circle)
+            for a, b, low, high, width in zip(*ends, strict=True)
+        ]
+
+    def narrowed(self, h: Tensor, local: Tensor, kernel: Kernel) -> Tensor:
+        """The bandwidth, with that of a Gaussian flat within the ends of an axis made smaller.
+
+        It is replaced by the least that is flat, so that there are fewer images.
+        """
+        two = self.low.isfinite() & self.high.isfinite()
+        if not self.folds or kernel.name != "gaussian" or h.ndim == 2 or not bool(two.any()):
+            return h
+        least = FLAT * (self.high - self.low) * (1 if self.circle else 2) / local.min()
+        wide = two & (h > least)
+        return torch.where(wide, least, h.expand(len(self.low))) if bool(wide.any()) else h
+
+    def refuse_outside(self, axis: int, value: Tensor) -> None:
+        """InvalidValue for a value () of an axis beyond its ends."""
+        low, high = self.low[axis], self.high[axis]
+        if not low <= value <= high:
+            raise InvalidValue(f"axis {axis} is bounded to [{low:g}, {high:g}], got {value:g}")
+
+    def select(self, axes: list[int]) -> Boundary:
+        """The same for some of the axes."""
+        return type(self)(self.low[axes], self.high[axes])
+
+    def bounds(self) -> tuple[Bound, ...]:
+        """The ends as the argument `bounds` takes them."""
+        ends = zip(self.low.tolist(), self.high.tolist(), strict=True)
+        return tuple((i, _end(low), _end(high)) for i, (low, high) in enumerate(ends))
+
+
+class Reflecting(Boundary):
+    """Bumps fold back at the ends."""
+
+    folds = True
+
+    def contain(self, x: Tensor) -> Tensor:
+        """Folded."""
+        return fold(x, self.low, self.high)
+
+
+class Renormalised(Boundary):
+    """Bumps are cut at the ends and divided by their mass inside."""
+
+    cuts = True
+
+    def intervals(
+        self, left: Tensor, right: Tensor, kernel: Kernel, widths: Tensor
+    ) -> list[list[tuple[float, float]]]:
+        """What of [left, right] is inside."""
+        low, high = torch.maximum(left, self.low).tolist(), torch.minimum(right, self.high).tolist()
+        return [[(a, b)] if a < b else [] for a, b in zip(low, high, strict=True)]
+
+
+class Periodic(Boundary):
+    """The two ends of an axis are one point; rows outside them are further turns."""
+
+    circle = folds = True
+
+    def check(self, facts: Facts) -> None:
+        """InvalidValue for bounds without a circle, and for axes with one end."""
+        first, last = self.low.isfinite(), self.high.isfinite()
+        if bool((first != last).any()):
+            axis = int((first != last).nonzero()[0])
+            raise InvalidValue(
+                f"boundary 'periodic' joins two ends, and axis {axis} has one; "
+                f"give bounds=[({axis}, lower, upper)]"
+            )
+        if not bool(first.any()):
+            raise InvalidValue(
+                "boundary 'periodic' needs an axis with two ends; give bounds such as [(0, 0, 360)]"
+            )
+
+    def place(self, x: Tensor) -> Tensor:
+        """Wrapped into [low, high)."""
+        return wrap(x, self.low, self.high)
+
+    def straighten(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Circles are cut open opposite the mean direction of the rows."""
+        return cut_open(x, weights, self.low, self.high)
+
+    def contain(self, x: Tensor) -> Tensor:
+        """Wrapped."""
+        return wrap(x, self.low, self.high)
+
+    def only_inside(self, x: Tensor, log_density: Tensor) -> Tensor:
+        """A circle has no outside."""
+        return log_density
+
+
+BOUNDARIES: dict[BoundaryName | None, type[Boundary]] = {
+    None: Boundary,
+    "reflect": Reflecting,
+    "renormalise": Renormalised,
+    "periodic": Periodic,
+}
+
+
+def boundary_of(
+    name: BoundaryName | None, space: Space, bounds: Sequence[Bound], device: torch.device
+) -> Boundary:
+    """The ends of a space's axes, with `bounds` in place of those it knows."""
+    ends = torch.full((2, space.size), math.inf, dtype=torch.float64)
+    ends[0] = -math.inf
+    if name is not None:
+        for i, column in enumerate(space.columns):
+            ends[0, i] = -math.inf if column.lower is None else column.lower
+            ends[1, i] = math.inf if column.upper is None else column.upper
+        for axis, lower, upper in bounds:
+            i = axes_of(space, [axis])[0]
+            ends[0, i] = -math.inf if lower is None else lower
+            ends[1, i] = math.inf if upper is None else upper
+        if not bool((ends[0] < ends[1]).all()):
+            raise InvalidValue("bounds must have lower < upper on every axis; check them")
+    return BOUNDARIES[name](ends[0].to(device), ends[1].to(device))
+
+
+def parsed_bound(bound: object) -> Bound:
+    """(axis, lower, upper) from itself or from 'axis:lower:upper'; InvalidValue if neither."""
+    try:
+        if isinstance(bound, str):
+            axis, lower, upper = (part.strip() or None for part in bound.split(":"))
+        else:
+            axis, lower, upper = bound  # type: ignore[misc]
+        return (
+            axis,
+            None if lower is None else float(lower),
+            None if upper is None else float(upper),
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidValue(
+            f"a bound is (axis, lower, upper) or 'axis:lower:upper', got {bound!r}; "
+            "write '0:0:' for an axis that ends at 0"
+        ) from error
+
+
+def _end(value: float) -> float | None:
+    return value if math.isfinite(value) else None
