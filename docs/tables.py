@@ -62,21 +62,21 @@ def studies(games: bool = False) -> str:
         if path.name.startswith(("gan", "fgan", "few", "infogan", "stacked")) != games:
             continue
         record = json.loads(path.read_text())
-        name = f"{record['what']}, {_count(len(record['seeds']), 'seed')}"
+        name = f"{_worded(record['what'])}, {_count(len(record['seeds']), 'seed')}"
         for quantity in [*record["asked"], *NOTED.get(path.stem, ())]:
             low, high = record["spread"][quantity]
             spread = f" ({low:.4g}–{high:.4g})" if len(record["seeds"]) > 1 else ""
             held = record["held"].get(quantity, True)
             missed = "" if held else f", **not {record['asked'][quantity]}**"
-            text = _cpu(quantity).replace("|", "\\|")
+            text = _worded(quantity).replace("|", "\\|")
             lines.append(f"| {name} | {text} | {record['median'][quantity]:.4g}{spread}{missed} |")
             name = ""
     return "\n".join(lines)
 
 
-def _cpu(text: str) -> str:
-    """The records call CPU time processor time."""
-    return text.replace("processor", "CPU")
+def _worded(text: str) -> str:
+    """A text of a record in the words of the documentation: CPU time, held-out images."""
+    return text.replace("processor", "CPU").replace("images not learnt from", "held-out images")
 
 
 NOTED: dict[str, list[str]] = {
@@ -191,12 +191,12 @@ def gans_against_vaes() -> str:
     lines = ["| measure | " + " | ".join(("training images", *recipe.NAMES)) + " |", "|---|" + "---:|" * len(columns)]
     for kind, text in recipe.KINDS.items():
         cells = [_over_seeds(kind, [s[f"{name}: {kind}"] for s in seeds if f"{name}: {kind}" in s]) for name in columns]
-        lines.append(f"| {_cpu(text)} | " + " | ".join(cells) + " |")
+        lines.append(f"| {_worded(text)} | " + " | ".join(cells) + " |")
     few = (
         f"log p is estimated on {recipe.ROWS} images and the gap on {recipe.DRAWN} simulated ones, "
         "everything else on all; the VAE's samples are without noise"
     )
-    return "\n".join([*lines, "", f"{record['what']}, {_count(len(seeds), 'seed')}, median (range); {few}."])
+    return "\n".join([*lines, "", f"{_worded(record['what'])}, {_count(len(seeds), 'seed')}, median (range); {few}."])
 
 
 def _over_seeds(kind: str, values: list[float]) -> str:
@@ -225,7 +225,7 @@ def gan_images() -> str:
             lines.append(f"| {name} | {text} | " + " | ".join(cells) + " |")
             name = ""
     spaces = " and ".join(dict.fromkeys(seeds[0][f"{data}: features"].split(" #")[0] for data in ("mnist", "cifar10-batch1")))
-    return "\n".join([*lines, "", f"{record['what']}, {_count(len(seeds), 'seed')}, median (range); in {spaces}."])
+    return "\n".join([*lines, "", f"{_worded(record['what'])}, {_count(len(seeds), 'seed')}, median (range); in {spaces}."])
 
 
 IMAGES = {

@@ -13,7 +13,8 @@ the same spread (within 2 % of the canonical bandwidths of Marron & Nolan). The 
 root mean square over the axes), 'axes', or 'matrix' (in squared units: h^2 with C in place of s^2).
 
 Reference: Scott (1992), Multivariate Density Estimation, eq. 6.42; Silverman (1986), eq. 3.31 and 4.15; Duin (1976) for the
-leave-one-out likelihood; Abramson (1982), On bandwidth variation in kernel estimates; Loftsgaarden & Quesenberry (1965).
+leave-one-out likelihood; Abramson (1982, https://doi.org/10.1214/aos/1176345986), On bandwidth variation in kernel
+estimates; Loftsgaarden & Quesenberry (1965, https://doi.org/10.1214/aoms/1177700079).
 """
 
 import math

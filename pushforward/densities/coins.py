@@ -6,7 +6,7 @@
 Λ is l/2 + log(sinh(l/2)/(l/2)): analytic at 0, where its quotients are 0/0, so a series takes over there; for large |l|
 it is max(l, 0) + log((1 - e^-|l|)/|l|). Its derivative is the mean.
 Outside [0, 1] neither has mass: log p(x) = -inf (see `support`).
-Reference: Loaiza-Ganem & Cunningham (2019), Eqs. 5-10 (there in p = sigmoid(l), singular at ½).
+Reference: Loaiza-Ganem & Cunningham (2019, https://arxiv.org/abs/1907.06845), Eqs. 5-10 (there in p = sigmoid(l), singular at ½).
 """
 
 from __future__ import annotations

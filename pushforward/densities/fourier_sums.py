@@ -27,7 +27,8 @@ one), needs fewer nodes, and lets wide bumps use fewer frequencies.
 
 The first two are theorems, the third is evaluated, the fourth is calibrated by tests/reference/test_kde_sums.py.
 
-Reference: Barnett, Magland & af Klinteberg (2019), A parallel non-uniform fast Fourier transform library (finufft).
+Reference: Barnett, Magland & af Klinteberg (2019, https://arxiv.org/abs/1808.06736), A parallel non-uniform fast
+Fourier transform library (finufft).
 """
 
 import math

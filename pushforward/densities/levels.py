@@ -7,7 +7,7 @@ last cells reaching to infinity. With the cell's ends a = (u - 1/L - m)/s and b 
 
 whose logarithm -softplus(-b) - softplus(a) + log(1 - e^(-2/(L s))) cancels nowhere: not in the tails, where both σ are 0
 or 1, nor for narrow or wide scales. Between the levels and beyond them there is no mass: -inf (see `support`).
-Reference: Salimans et al. (2017), Eq. 2 (PixelCNN++), there by cases and a floor.
+Reference: Salimans et al. (2017, https://arxiv.org/abs/1701.05517), Eq. 2 (PixelCNN++), there by cases and a floor.
 """
 
 from __future__ import annotations

@@ -191,7 +191,8 @@ class ContinuousBernoulliLikelihood(Likelihood, name="continuous_bernoulli"):
 
 @dataclass(frozen=True)
 class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
-    """Masses on integer levels, from a logistic distribution's cells (Salimans et al. 2017); what is no level of the range has none, -inf.
+    """Masses on integer levels, from a logistic distribution's cells (Salimans et al. 2017,
+    https://arxiv.org/abs/1701.05517); what is no level of the range has none, -inf.
 
     Arguments:
         predicted: the decoder gives a scale for each code and coordinate; otherwise one for each coordinate is learnt.

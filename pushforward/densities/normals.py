@@ -171,7 +171,8 @@ def _rows(distribution: Normal | FullNormal, which: Tensor) -> Normal | FullNorm
 def kl_divergence(q: Normal | FullNormal, p: Normal | FullNormal) -> Tensor:
     """KL(q‖p), closed form, summed over the event: (n,).
 
-    Diagonal: Σ log(s_p/s_q) + (s_q² + (m_q - m_p)²)/(2 s_p²) - ½; for p standard, Kingma & Welling (2014), Appendix B.
+    Diagonal: Σ log(s_p/s_q) + (s_q² + (m_q - m_p)²)/(2 s_p²) - ½; for p standard, Kingma & Welling (2014,
+    https://arxiv.org/abs/1312.6114), Appendix B.
     Otherwise log |L_p| - log |L_q| + ½ (‖L_p⁻¹ L_q‖² + ‖L_p⁻¹ (m_q - m_p)‖² - d). InvalidKind for other distributions.
     """
     if not (isinstance(q, (Normal, FullNormal)) and isinstance(p, (Normal, FullNormal))):

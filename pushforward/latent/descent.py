@@ -1,6 +1,7 @@
 """L-BFGS for many small problems at once: each row of z minimises its own f_i(z_i), with its own memory and its own step.
 
-With s = z⁺ - z and y = ∇f⁺ - ∇f of the last m moves, the direction -H∇f comes from the two loops of Nocedal (1980), begun
+With s = z⁺ - z and y = ∇f⁺ - ∇f of the last m moves, the direction -H∇f comes from the two loops of Nocedal (1980,
+https://doi.org/10.1090/S0025-5718-1980-0572855-7), begun
 at H_0 = (sᵀy / yᵀy) I; the step is halved (or set by the parabola through the last trial) until Armijo's condition
 f(z + t p) ≤ f(z) + c t ∇fᵀp holds. A pair with too little curvature, sᵀy ≤ ε|s||y|, is left out, which keeps H positive
 without Wolfe's second condition. So f never rises in any row, and no row's answer depends on its neighbours.

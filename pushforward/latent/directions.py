@@ -2,7 +2,7 @@
 
 From codes with the attribute (mean m_1, share of rows any) and without it (mean m_0), a unit vector v:
 
-    means           v ∝ m_1 - m_0                         (Radford et al. 2016, §6.3; White 2016)
+    means           v ∝ m_1 - m_0                         (Radford et al. 2016, §6.3; White 2016, https://arxiv.org/abs/1609.04468)
     discriminant    v ∝ (S + ε tr(S)/d I)⁻¹ (m_1 - m_0)   (Fisher 1936; S the mean covariance within the classes)
 
 The first is the direction that changes the attribute, the second the one that predicts it. Either may be made orthogonal to

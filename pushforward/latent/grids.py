@@ -1,7 +1,8 @@
 """Grids of codes through the prior's quantiles.
 
 Equal steps of mass, p_i = (i + ½)/m, i = 0..m-1, are taken back through the distribution function, z_i = Φ⁻¹(p_i) for a
-normal prior (Kingma & Welling 2014, Fig. 4), so that every cell of the grid stands for the same share of the codes. With
+normal prior (Kingma & Welling 2014, https://arxiv.org/abs/1312.6114, Fig. 4), so that every cell of the grid stands for
+the same share of the codes. With
 `reach` r the steps are equal in z instead: from -r to r standard deviations.
 """
 
@@ -60,7 +61,7 @@ def grid_codes(
 
 
 def code_at(law: CodeLaw, at: Tensor | None) -> Tensor:
-    """A code (latent,) to stand at: the one given, or the law's centre."""
+    """A code (latent,) to stand at: the one given, or the centre of the distribution."""
     if at is None:
         return law.centre
     if at.shape != law.centre.shape:

@@ -1,7 +1,7 @@
 """Paths between codes and planes of codes.
 
 On a straight path between z_0 and z_1 drawn from N(0, I_d) the lengths in the middle are near √(d/2), where the prior has
-next to no mass. The spherical path (Shoemake 1985; White 2016) turns the direction at constant speed,
+next to no mass. The spherical path (Shoemake 1985; White 2016, https://arxiv.org/abs/1609.04468) turns the direction at constant speed,
 
     u(t) = [sin((1-t)θ) u_0 + sin(tθ) u_1] / sin θ,     θ the angle between u_0 = z_0/|z_0| and u_1 = z_1/|z_1|,
 

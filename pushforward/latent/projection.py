@@ -7,7 +7,8 @@ prior; with an observation noise of variance σ², λ = σ² gives the most prob
 encoder alone is fast and a little off), at the best of several draws of the prior (for generators without an encoder), or
 at both with the better kept, which is then never worse than either way, nor than the encoder alone.
 
-**Reference** Zhu, Krähenbühl, Shechtman & Efros (2016), Generative visual manipulation on the natural image manifold, §3.1,
+**Reference** Zhu, Krähenbühl, Shechtman & Efros (2016, https://arxiv.org/abs/1609.03552), Generative visual
+manipulation on the natural image manifold, §3.1,
 with squared error for their features, and with both starts.
 """
 

@@ -3,14 +3,16 @@ r"""Annealed importance sampling: log p(x) of a latent-variable model where a pl
 Codes are moved from the prior to the posterior through p_t(z) ∝ p(z) p(x|z)^β_t, 0 = β_0 < … < β_T = 1. With z_0 ~ p(z)
 and z_t one Hamiltonian move from z_{t-1} that leaves p_t as it is,
 
-    log w = Σ_{t=1..T} (β_t - β_{t-1}) log p(x|z_{t-1}),      E w = p(x)                          (Neal 2001, Eq. 7)
+    log w = Σ_{t=1..T} (β_t - β_{t-1}) log p(x|z_{t-1}),      E w = p(x)                          (Neal 2001,
+    https://arxiv.org/abs/physics/9803008, Eq. 7)
 
 so the log of a mean of weights bounds log p(x) from below, in expectation; with T = 1 it is the naive average. Run the
 other way, from one exact draw of the posterior, the same sum has E 1/w = 1/p(x) and bounds log p(x) from above. An exact
 sample is available for data simulated from the model: only there is the answer bracketed by two numbers (Grosse,
-Ghahramani & Adams 2015; Wu, Burda, Salakhutdinov & Grosse 2017).
+Ghahramani & Adams 2015; Wu, Burda, Salakhutdinov & Grosse 2017, https://arxiv.org/abs/1611.04273).
 
-A move is L leapfrog steps of size ε, accepted with probability min(1, exp(-ΔH)) (Neal 2011). What ε suits changes with β,
+A move is L leapfrog steps of size ε, accepted with probability min(1, exp(-ΔH)) (Neal 2011,
+https://arxiv.org/abs/1206.1901). What ε suits changes with β,
 and a chain must not choose it by its own past: chains that happen to be stuck would then be freed sooner, and the mean
 weight comes out above p(x), by 6 % to 17 % where this was tried in three dimensions. So a few pilot chains run beside the
 others, with ε following their acceptance toward `ACCEPTANCE`; the others use the ε of a pilot, with some jitter against
@@ -234,7 +236,8 @@ def rate_distortion(
     listeners: Sequence[Listener] = (),
     data: str = "",
 ) -> list[RatePoint]:
-    """The rate-distortion curve of the decoder, read off one annealed run (Huang, Makhzani, Cao & Grosse 2020).
+    """The rate-distortion curve of the decoder, read off one annealed run (Huang, Makhzani, Cao & Grosse 2020,
+    https://arxiv.org/abs/2008.06653).
 
     At β the distribution p_β(z|x) ∝ p(z) p(x|z)^β minimises rate + β distortion. Its distortion is the weighted mean of -log p(x|z)
     over the chains, its rate β E log p(x|z) - log Z_β with Z_β from the weights so far: an upper bound, in expectation.

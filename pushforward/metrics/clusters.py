@@ -1,6 +1,7 @@
 r"""How well rows fall into clusters.
 
-Silhouette (Rousseeuw 1987): with a_i the mean distance of row i to the other rows of its cluster and b_i the least mean
+Silhouette (Rousseeuw 1987, https://doi.org/10.1016/0377-0427(87)90125-7): with a_i the mean distance of row i to the
+other rows of its cluster and b_i the least mean
 distance to those of another,
 
     s_i = (b_i - a_i) / max(a_i, b_i)   in [-1, 1],        0 for a cluster of one row.

@@ -4,7 +4,8 @@ For every function h of an observation, T = f'(e^h) is a valid critic, and
 
     D_f(p‖q) ≥ E_p[f'(e^h)] - E_q[f*(f'(e^h))],   equal where h = ln(p/q)
 
-(Nowozin, Cseke & Tomioka 2016, Eq. 4; `objectives.divergences`). A small network learns h on training rows by the bound whose
+(Nowozin, Cseke & Tomioka 2016, https://arxiv.org/abs/1606.00709, Eq. 4; `objectives.divergences`). A small network
+learns h on training rows by the bound whose
 slopes are bounded, the original game's, as its best h is that of every other f; the wanted bound, less its standard error on
 validation rows, chooses the moment to stop, and is then averaged over rows held out from both. Folds take turns, so that every
 row is held out once. (Ascending the wanted bound itself was tried: no better for KL, and with Pearson's and Neyman's e^2h it

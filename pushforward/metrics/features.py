@@ -260,7 +260,8 @@ def module(
 
 
 def efficientnet(*, low: float = 0.0, high: float = 255.0, device: torch.device | str = "cpu") -> Features:
-    """EfficientNet-lite0 (Tan & Le 2019, lite variant), mean over space of its last 1280 channels, for images of 1, 3 or 4 channels.
+    """EfficientNet-lite0 (Tan & Le 2019, https://arxiv.org/abs/1905.11946, lite variant), mean over space of its last
+    1280 channels, for images of 1, 3 or 4 channels.
 
     Images of values low..high are brought to 0..255, laid on white where they have an opacity, resized to 224×224 (bilinear, with
     antialiasing) and scaled as (x - 127)/128. Raises MissingExtra without the `[metrics]` extra.

@@ -9,7 +9,8 @@ distribution to the first (T S₂ T = S₁). A row x of the second set therefore
 
 so that var F ≈ var h₁/n₁ + var h₂/n₂. Between equal distributions F is quadratic in the noise and the bar is rough.
 
-Bias: F of n rows is too large by about c/n (Chong & Forsyth 2020), so F of halves less F of all estimates it. The record's value is
+Bias: F of n rows is too large by about c/n (Chong & Forsyth 2020, https://arxiv.org/abs/1911.07023), so F of halves
+less F of all estimates it. The record's value is
 the plain F, as the literature has it; details hold 'bias' and 'without_bias'. Heusel et al. (2017), Eq. 6; Dowson & Landau (1982).
 """
 

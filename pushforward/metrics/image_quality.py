@@ -3,7 +3,7 @@ r"""How like their originals images are, one by one, and an Inception-style scor
 With x the original and y its likeness, both brought to [0, 1] by the range of their values:
 
 * PSNR = -10 log₁₀ mean (x - y)², dB, the mean over images of each one's own; infinite where an image equals its original.
-* SSIM (Wang, Bovik, Sheikh & Simoncelli 2004): the mean over windows inside the image of
+* SSIM (Wang, Bovik, Sheikh & Simoncelli 2004, https://doi.org/10.1109/TIP.2003.819861): the mean over windows inside the image of
 
       l · cs = (2 μ_x μ_y + C₁)/(μ_x² + μ_y² + C₁) · (2 σ_xy + C₂)/(σ_x² + σ_y² + C₂),      C₁ = .01², C₂ = .03²,
 
@@ -16,7 +16,8 @@ With x the original and y its likeness, both brought to [0, 1] by the range of t
 Of several channels all count alike, or their luma alone (Y of ITU-R BT.601, 16..235 of 255, which tables of super-resolution use,
 with as many pixels cropped from every side as the scale factor).
 
-* Inception-style score: exp E_y KL(p(c|y) ‖ p(c)), c the classes of a stated classifier (Salimans et al. 2016), over all rows at once.
+* Inception-style score: exp E_y KL(p(c|y) ‖ p(c)), c the classes of a stated classifier (Salimans et al. 2016,
+  https://arxiv.org/abs/1606.03498), over all rows at once.
   It runs from 1 to the number of classes, and ignores real rows; compare it with theirs. Scores under
   different classifiers do not compare; the record names it by its fingerprint. Error bar: E KL moves with a row by that row's own KL.
 """

@@ -3,7 +3,7 @@ r"""Squared distance between the mean embeddings of two distributions under a ke
     MMD² = 1/n(n-1) Σ_{i≠j} k(x_i, x_j) + 1/m(m-1) Σ_{i≠j} k(y_i, y_j) - 2/nm Σ_ij k(x_i, y_j).
 
 * KID: k(x, y) = (xᵀy/d + 1)³, the mean over disjoint blocks of rows; the blocks are independent, so their spread gives the error bar
-  (Bińkowski et al. 2018). No bias with n, unlike the Fréchet distance.
+  (Bińkowski et al. 2018, https://arxiv.org/abs/1801.01401). No bias with n, unlike the Fréchet distance.
 * MMD: k(x, y) = exp(-|x - y|²/2h²), h the median distance between real rows unless given, with a p-value by permuting which rows
   are called real (Gretton et al. 2012); (1 + #{permuted ≥ seen})/(1 + permutations). h from the real rows alone keeps records
   of several generators on the same data comparable; it makes the test exact only up to that median's own noise.

@@ -1,6 +1,7 @@
 r"""The information in the codes of a latent-variable model, and how well they match its prior.
 
-Active units (Burda, Grosse & Salakhutdinov 2016): unit u counts if its posterior mean moves with x, Var_x(E_q u) > .01.
+Active units (Burda, Grosse & Salakhutdinov 2016, https://arxiv.org/abs/1509.00519): unit u counts if its posterior mean
+moves with x, Var_x(E_q u) > .01.
 
 With the aggregate posterior q(z) = E_x q(z|x) the rate splits (Hoffman & Johnson 2016, Eq. 5) into
 

@@ -5,7 +5,8 @@ by the log of an average over codes:
 
     naive    log 1/k Σ p(x|z_i),                  z_i ~ p(z)
     elbo     log p(x, z) - log q(z|x),            z ~ q(z|x), one draw
-    iwae     L_k = log 1/k Σ p(x, z_i)/q(z_i|x),  z_i ~ q(z|x)       (Burda, Grosse & Salakhutdinov 2016, Eq. 8)
+    iwae     L_k = log 1/k Σ p(x, z_i)/q(z_i|x),  z_i ~ q(z|x)       (Burda, Grosse & Salakhutdinov 2016,
+    https://arxiv.org/abs/1509.00519, Eq. 8)
 
 E L_k is the ELBO at k = 1, does not fall with k and tends to log p(x). The naive average needs no posterior, and about
 

@@ -5,8 +5,10 @@ Rows at just that distance are outside, as in the code of Naeem et al.; distance
 others equal a row its radius is 0: the ball is then that point, and holds all rows equal to it (the closed balls of Kynkäänniemi et al.
 do so too). So identical sets have precision, recall and coverage 1 whatever is repeated in them, and whole numbers give exact answers.
 
-    precision = share of y inside any B(x_i)        recall   = share of x inside any B(y_j)       (Kynkäänniemi et al. 2019)
-    density   = mean over y of #{i: y in B(x_i)}/k   coverage = share of B(x_i) that hold any y    (Naeem et al. 2020)
+    precision = share of y inside any B(x_i)        recall   = share of x inside any B(y_j)       (Kynkäänniemi et al.
+    2019, https://arxiv.org/abs/1904.06991)
+    density   = mean over y of #{i: y in B(x_i)}/k   coverage = share of B(x_i) that hold any y    (Naeem et al. 2020,
+    https://arxiv.org/abs/2002.09797)
 
 Between equal distributions density is 1 and coverage 1 - Π_{i=1..k} (n - i)/(n + m - i), that is 1 - 2^-k; precision and
 recall have no such reference value: they fall with the dimension. Error bars take the balls as given: they are those of

@@ -3,7 +3,8 @@ r"""Tests of whether two sets of samples have the same distribution.
 * C2ST: a classifier is trained to distinguish real from generated features on one half of the rows; its
   accuracy on the other half is ½ where the distributions agree. The rows it is measured on are independent, so hits ~
   Bin(N, ½) then, exactly, whatever the classifier:
-  p = P(Bin(N, ½) ≥ hits) (Lopez-Paz & Oquab 2017). An accuracy near ½ may also mean too weak a classifier.
+  p = P(Bin(N, ½) ≥ hits) (Lopez-Paz & Oquab 2017, https://arxiv.org/abs/1610.06545). An accuracy near ½ may also mean
+  too weak a classifier.
 * KS, in one dimension: D = sup |F_n - G_m|, with p from Kolmogorov's distribution at √(nm/(n+m)) D; a known
   distribution function F takes the place of F_n. The error bar is that of F_n - G_m at the place where it is largest.
 """

@@ -138,7 +138,8 @@ class Images(Adversaries):
 
 @dataclass(frozen=True)
 class DeepConvolutional(Images, name="dcgan"):
-    """Strided convolutions with batch norm, no pooling and no hidden dense layer (Radford, Metz & Chintala 2016, §3).
+    """Strided convolutions with batch norm, no pooling and no hidden dense layer (Radford, Metz & Chintala 2016,
+    https://arxiv.org/abs/1511.06434, §3).
 
     At 64x64 in colour with 100 numbers in a code the generator has 3 576 704 parameters, the critic 2 765 568.
 
@@ -167,7 +168,8 @@ class DeepConvolutional(Images, name="dcgan"):
 
 @dataclass(frozen=True)
 class Informed(Images, name="infogan"):
-    """Two convolutions and a dense layer of InfoGAN's digits (Chen et al. 2016, Appendix C.1), for sides that are multiples of 4.
+    """Two convolutions and a dense layer of InfoGAN's digits (Chen et al. 2016, https://arxiv.org/abs/1606.03657,
+    Appendix C.1), for sides that are multiples of 4.
 
     Arguments:
         width: channels of the map at half the image's size; the paper's is 64.

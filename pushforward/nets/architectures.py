@@ -137,7 +137,7 @@ class Plane(Layers, name="plane"):
 
 @dataclass(frozen=True)
 class Burda(Layers, name="burda"):
-    """Two layers of 200 with tanh (Burda, Grosse & Salakhutdinov 2016, §5); there with a code of 50.
+    """Two layers of 200 with tanh (Burda, Grosse & Salakhutdinov 2016, https://arxiv.org/abs/1509.00519, §5); there with a code of 50.
 
     Here the weights begin as torch begins them; theirs by Glorot & Bengio's rule.
     """
@@ -149,7 +149,8 @@ class Burda(Layers, name="burda"):
 
 @dataclass(frozen=True)
 class Hinton(Layers, name="hinton"):
-    """784-1000-500-250-30 when the data have 784 pixels and the code 30 numbers (Hinton & Salakhutdinov 2006).
+    """784-1000-500-250-30 when the data have 784 pixels and the code 30 numbers (Hinton & Salakhutdinov 2006,
+    https://doi.org/10.1126/science.1127647).
 
     Logistic hidden layers and a linear code, as there. What differs: no pre-training by restricted Boltzmann machines,
     instead weights that begin so that logistic layers pass their signal on; and linear outputs, where theirs are

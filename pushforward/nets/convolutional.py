@@ -7,7 +7,7 @@ checkerboard is left (Odena et al. 2016). The last step convolves first, to four
 them out as 2x2 pixels (Shi et al. 2016), cut to the image's size: at full size it would cost as much as all others.
 
 There is no batch norm: with it, the network's output for one image, and so its likelihood, depends on the others in the
-batch. Group norm (Wu & He 2018) sees one image at a time.
+batch. Group norm (Wu & He 2018, https://arxiv.org/abs/1803.08494) sees one image at a time.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """Critics: a trunk of features φ(x, y) with a linear head, and further heads on the same features.
 
     c(x, y) = ⟨w, φ⟩ + b                            the condition enters the trunk: appended, or embedded first
-    c(x, y) = ⟨w, φ⟩ + b + ⟨V y, φ⟩                  projection (Miyato & Koyama 2018, Eq. 3), φ of x alone
+    c(x, y) = ⟨w, φ⟩ + b + ⟨V y, φ⟩                  projection (Miyato & Koyama 2018, https://arxiv.org/abs/1802.05637,
+    Eq. 3), φ of x alone
     further heads h_i(φ)                             a classifier of conditions, a recogniser of codes
-    φ' = [φ, o(φ)]                                   batch discrimination (Salimans et al. 2016, §3.2)
-    c(x, y) = -‖x - g(f(x, y), y)‖                   an auto-encoder whose error is the energy (Zhao et al. 2017, §2.3)
+    φ' = [φ, o(φ)]                                   batch discrimination (Salimans et al. 2016, https://arxiv.org/abs/1606.03498, §3.2)
+    c(x, y) = -‖x - g(f(x, y), y)‖                   an auto-encoder whose error is the energy (Zhao et al. 2017,
+    https://arxiv.org/abs/1609.03126, §2.3)
 
 with o the closeness of each row to all others of its batch, o_b = Σ_{j≠i} exp(-‖M_{i,b} - M_{j,b}‖₁), M_i = T φ_i.
 """

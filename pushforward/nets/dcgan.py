@@ -1,4 +1,4 @@
-"""The deep convolutional pair (Radford, Metz & Chintala 2016), for images of any size.
+"""The deep convolutional pair (Radford, Metz & Chintala 2016, https://arxiv.org/abs/1511.06434), for images of any size.
 
 Down: 4x4 convolutions of stride 2 halve every side that is longer than 4, rounding down; 64 -> 32 -> 16 -> 8 -> 4 and
 28 -> 14 -> 7 -> 3. Up: transposed convolutions give the same sizes in reverse; a side that was odd gets one pixel of

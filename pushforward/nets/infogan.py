@@ -1,4 +1,5 @@
-"""The pair of InfoGAN's digits (Chen et al. 2016, Appendix C.1), for images of any channels whose sides are multiples of 4.
+"""The pair of InfoGAN's digits (Chen et al. 2016, https://arxiv.org/abs/1606.03657, Appendix C.1), for images of any
+channels whose sides are multiples of 4.
 
     generator: code -> FC 16w -> FC 2w (side/4 × side/4) -> 4x4 up, w -> 4x4 up, image, tanh       batch norm, ReLU between
     trunk:     image -> 4x4 down, w -> 4x4 down, 2w -> FC 16w                                      batch norm, leaky ReLU .1

@@ -1,11 +1,12 @@
-"""Residual players without normalisation (Huang, Gokaslan, Kuleshov & Tompkin 2024, R3GAN, Config E).
+"""Residual players without normalisation (Huang, Gokaslan, Kuleshov & Tompkin 2024, https://arxiv.org/abs/2501.05441, R3GAN, Config E).
 
 A block on c channels widens, convolves in groups of 16 channels, and narrows,
 
     x + W_3 a(b_2 + W_2 * a(b_1 + W_1 x)),        W_1: c -> 2c, 1x1;  W_2: 2c -> 2c, 3x3, grouped;  W_3: 2c -> c, 1x1
 
 with a the leaky ReLU of slope .2. In place of normalisation the weights begin so that depth changes nothing: W_3 at 0, W_1 and
-W_2 shrunk by L^(-1/4), L the number of blocks (Zhang, Dauphin & Ma 2019, with three layers to a block). Between sizes maps are
+W_2 shrunk by L^(-1/4), L the number of blocks (Zhang, Dauphin & Ma 2019, https://arxiv.org/abs/1901.09321, with three
+layers to a block). Between sizes maps are
 resampled bilinearly, then mixed by a 1x1 convolution. The first map is z times a learnt map; the last is read by a learnt one.
 
 What differs: the number of channels follows from `width`, and any size will do, sides being halved (rounding up) until 4.

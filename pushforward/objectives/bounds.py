@@ -39,7 +39,7 @@ class Objective(Value, family="objective"):
 
 @dataclass(frozen=True)
 class Elbo(Objective, name="elbo"):
-    """distortion + beta · rate (Kingma & Welling 2014, Eq. 10; beta: Higgins et al. 2017, Eq. 4).
+    """distortion + beta · rate (Kingma & Welling 2014, https://arxiv.org/abs/1312.6114, Eq. 10; beta: Higgins et al. 2017, Eq. 4).
 
     Arguments:
         beta: weight of the rate; 1 is the bound.
@@ -82,7 +82,8 @@ class ImportanceWeighted(Objective, name="iwae"):
 
     Arguments:
         k: draws.
-        doubly: the doubly reparametrised gradient for the encoder (Tucker et al. 2019, Eq. 8), whose signal does not fade
+        doubly: the doubly reparametrised gradient for the encoder (Tucker et al. 2019,
+        https://arxiv.org/abs/1810.04152, Eq. 8), whose signal does not fade
             as k grows; the decoder's gradient is the same.
     """
 

@@ -1,4 +1,5 @@
-"""f-divergences and the pieces of their variational bounds (Nowozin, Cseke & Tomioka 2016; Nguyen, Wainwright & Jordan 2010).
+"""f-divergences and the pieces of their variational bounds (Nowozin, Cseke & Tomioka 2016; Nguyen, Wainwright & Jordan
+2010, https://arxiv.org/abs/0809.0853).
 
 For f convex and r = p/q,
 

@@ -213,7 +213,8 @@ class FGAN(Game, name="fgan"):
 
 @dataclass(frozen=True)
 class Margin(Game):
-    """Critic: D(x) + [margin - D(g)]₊; generator: D(g) (Zhao, Mathieu & LeCun 2017, Eqs. 1 and 2), D = -c the energy.
+    """Critic: D(x) + [margin - D(g)]₊; generator: D(g) (Zhao, Mathieu & LeCun 2017, https://arxiv.org/abs/1609.03126,
+    Eqs. 1 and 2), D = -c the energy.
 
     Where generator and data have the same distribution, the critic's mean loss is the margin, whatever D is below it (Theorem 1).
     It is not registered by name, since it is no game for other critics: an output without an upper bound would run away.
@@ -241,7 +242,8 @@ class Margin(Game):
 
 @dataclass(frozen=True)
 class SoftLabelled(Game):
-    """Another game with one random label a sample for the critic, a few of them exchanged (Salimans et al. 2016, §3.4).
+    """Another game with one random label a sample for the critic, a few of them exchanged (Salimans et al. 2016,
+    https://arxiv.org/abs/1606.03498, §3.4).
 
     It is not registered by name: the hack 'soft_labels' makes it of the game that is played.
 

@@ -3,7 +3,7 @@
     PT = 1/(N (N - 1)) Σ_i Σ_{j≠i} (⟨s_i, s_j⟩ / (‖s_i‖ ‖s_j‖))²
 
 0 where all are orthogonal, 1 where all lie on one line. A generator that minimises it does not make one sample only (Zhao, Mathieu &
-LeCun 2017, §2.4).
+LeCun 2017, https://arxiv.org/abs/1609.03126, §2.4).
 """
 
 from __future__ import annotations

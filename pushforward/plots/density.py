@@ -1,7 +1,8 @@
 """Densities: heat maps with contours of mass, distributions of single axes, and all pairs of axes at once.
 
 A contour is drawn where the density is c, with c chosen so that the region {f ≥ c} holds a stated share of the mass: the
-smallest region that does (Hyndman 1996). It is easier to interpret than a height: "half of all samples fall inside".
+smallest region that does (Hyndman 1996, https://doi.org/10.1080/00031305.1996.10473566). It is easier to interpret than
+a height: "half of all samples fall inside".
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What principal components keep: the shares of the variance, and rows and columns in one plane.
 
-In a biplot (Gabriel 1971) rows stand at their codes on two components, and every column is an arrow along its coefficients
+In a biplot (Gabriel 1971, https://doi.org/10.1093/biomet/58.3.453) rows stand at their codes on two components, and
+every column is an arrow along its coefficients
 on them: rows far along an arrow have much of that column. Arrows are stretched by one common factor to fill the image.
 """
 

@@ -138,7 +138,8 @@ class KL(Sparsity, name="kl"):
 class Autoencoder(Learner):
     """An encoder and a decoder that restore the data from a short code.
 
-    Reference: Hinton & Salakhutdinov (2006), trained here end to end, without pre-training; denoising: Vincent et al.
+    Reference: Hinton & Salakhutdinov (2006, https://doi.org/10.1126/science.1127647), trained here end to end, without
+    pre-training; denoising: Vincent et al.
     (2010), with the squared error of all numbers, spoilt or not; sparse: Ng (2011).
 
     Arguments:

@@ -26,7 +26,8 @@ __all__ = ["DCGAN"]
 class DCGAN(GAN):
     """Images from strided convolutions with batch norm.
 
-    Reference: Radford, Metz & Chintala (2016), §3 and §4; what differs: codes are normal, theirs uniform, and a size other than
+    Reference: Radford, Metz & Chintala (2016, https://arxiv.org/abs/1511.06434), §3 and §4; what differs: codes are
+    normal, theirs uniform, and a size other than
     64x64 has more or fewer steps. At 64x64 in colour: 3 576 704 and 2 765 568 parameters.
 
     Arguments:

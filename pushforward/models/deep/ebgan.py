@@ -44,7 +44,8 @@ UNRESTORED = 1.2
 class EBGAN(CodeModel):
     """A generator against an energy: the error of an auto-encoder that restores data and nothing else.
 
-    Reference: Zhao, Mathieu & LeCun (2017), Eqs. 1 and 2 and §2.4; what differs: the networks, the margin's default, and Adam at half
+    Reference: Zhao, Mathieu & LeCun (2017, https://arxiv.org/abs/1609.03126), Eqs. 1 and 2 and §2.4; what differs: the
+    networks, the margin's default, and Adam at half
     their rate with beta1 = .5, since at theirs samples run away from small data.
 
     Arguments:

@@ -50,7 +50,8 @@ RECORDED = 8
 class GAN(CodeModel):
     """Two players: a generator of samples and a critic that distinguishes them from the data.
 
-    Reference: Goodfellow et al. (2014), Algorithm 1; the default game is their §3 (-log D), with R1 (Mescheder et al.
+    Reference: Goodfellow et al. (2014, https://arxiv.org/abs/1406.2661), Algorithm 1; the default game is their §3
+    (-log D), with R1 (Mescheder et al.
     2018) because the unpenalised game does not converge.
 
     Arguments:
@@ -64,7 +65,8 @@ class GAN(CodeModel):
             the plane, 'mlp(hidden=(128, 128))'.
         packing: samples the critic sees at once (Lin et al. 2018, PacGAN); a batch is split into packs, so the critic judges
             batch / packing of them.
-        conditioning: how y enters: 'concatenation', 'embedding' (learnt), 'projection' (Miyato & Koyama 2018), 'auxiliary'
+        conditioning: how y enters: 'concatenation', 'embedding' (learnt), 'projection' (Miyato & Koyama 2018,
+        https://arxiv.org/abs/1802.05637), 'auxiliary'
             (a critic that also classifies labels, Odena et al. 2017).
         single_step: both players move by gradients taken at the same parameters (Nowozin et al. 2016, Algorithm 1).
         hacks: switches, off by default: 'soft_labels', 'input_noise(sigma=0.1)', …; `pushforward hacks` lists them.

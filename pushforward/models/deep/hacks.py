@@ -312,7 +312,7 @@ class MoreCriticSteps(Hack, name="more_critic_steps"):
 
 @dataclass(frozen=True)
 class BatchDiscriminator(Hack, name="batch_discrimination"):
-    """The critic sees how close each sample is to the others of its batch (Salimans et al. 2016, §3.2).
+    """The critic sees how close each sample is to the others of its batch (Salimans et al. 2016, https://arxiv.org/abs/1606.03498, §3.2).
 
     Arguments:
         kernels: numbers added to the features.

@@ -59,7 +59,8 @@ REFUSED = {
 class InfoGAN(GAN):
     """Two players and a recogniser: codes that mean something, learnt without labels.
 
-    Reference: Chen, Duan, Houthooft, Schulman, Sutskever & Abbeel (2016), Eqs. 5 and 6. What differs: R1 on the critic, a learnt
+    Reference: Chen, Duan, Houthooft, Schulman, Sutskever & Abbeel (2016, https://arxiv.org/abs/1606.03657), Eqs. 5 and
+    6. What differs: R1 on the critic, a learnt
     variance in Q, and group norm in critics that would have batch norm, so that a row's code is its own.
 
     A code z has latent + sum(categories) + continuous numbers: noise, then a one-hot block for each entry of categories, then

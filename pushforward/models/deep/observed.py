@@ -5,7 +5,7 @@ What a generator g makes of z lies on a surface with no density. Blurred by norm
     p(x) = ∫ p(z) N(x; g(z), sigma² I) dz,
 
 and every estimator of likelihoods takes it. The number depends on sigma as much as on the generator: state it, and
-compare models at the same one (Wu, Burda, Salakhutdinov & Grosse 2017, §5).
+compare models at the same one (Wu, Burda, Salakhutdinov & Grosse 2017, https://arxiv.org/abs/1611.04273, §5).
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ __all__ = ["R3GAN"]
 class R3GAN(GAN):
     """Images from a regularised relativistic game between residual networks.
 
-    Reference: Huang, Gokaslan, Kuleshov & Tompkin (2024), Eq. 2 and Config E; what differs: the size of the networks follows from
+    Reference: Huang, Gokaslan, Kuleshov & Tompkin (2024, https://arxiv.org/abs/2501.05441), Eq. 2 and Config E; what
+    differs: the size of the networks follows from
     `width`, and gamma and the rates stay as they are instead of falling (`schedule='cosine'` lets the rates fall).
 
     Arguments:

@@ -81,7 +81,8 @@ class Decoder(nn.Module):
 class VAE(RecognisedModel):
     """A latent-variable model with a learnt decoder and a recogniser network that bounds its likelihood.
 
-    Reference: Kingma & Welling (2014), Eq. 10, with the analytic KL of their Appendix B; Rezende et al. (2014).
+    Reference: Kingma & Welling (2014, https://arxiv.org/abs/1312.6114), Eq. 10, with the analytic KL of their Appendix
+    B; Rezende et al. (2014).
 
     Arguments:
         latent: numbers in a code.

@@ -2,7 +2,7 @@
 
 accuracy        the critic's accuracy at distinguishing samples from data
 overfitting     (E c(seen) - E c(unseen)) / (E c(seen) - E c(g)): the share of the critic's margin over samples that only the
-                its training rows have (Karras et al. 2020, Eq. 1); 0 where chance explains it
+                its training rows have (Karras et al. 2020, https://arxiv.org/abs/2006.06676, Eq. 1); 0 where chance explains it
 slope           E|∂L/∂c(g)| of the generator's loss: where it is 0 the game is saturated
 diversity       mean distance between samples, over that between rows of data
 nearest_row     median distance of a sample to its nearest row, over that of a row to its nearest other row
