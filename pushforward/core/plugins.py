@@ -1,4 +1,6 @@
-"""Code of the user's that has to be imported before what it registers can be named: models, metrics, feature spaces, values.
+"""Code of the user's that must be imported before what it registers can be named.
+
+Such are models, metrics, feature spaces, readers and values.
 
 A file is named on the command line (`--import mine.py`); an installed package names its modules in the entry-point group
 `pushforward.plugins`, which are imported when a name is unknown, or all names are listed.

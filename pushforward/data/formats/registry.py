@@ -2,29 +2,25 @@
 
 A reader is a function (path, options) -> source, registered by file suffixes, by names, or by a test. Readers of the
 library register when their modules are imported, which happens when a source of their kind is asked for; those of the
-user are asked first, and those of installed packages (entry points of the group `pushforward.readers`) last.
+user are asked first, and those of installed packages (`core.plugins`) last.
 """
 
 from __future__ import annotations
 
 import importlib
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pushforward.core.errors import DataWarning, InvalidKind, InvalidValue, shown
+from pushforward.core.errors import InvalidKind, InvalidValue, shown
+from pushforward.core.plugins import load_plugins
 from pushforward.data.options import Options
 
-__all__ = ["GROUP", "Reader", "every_reader", "find_reader", "readers", "register_reader", "suffixes_of_users"]
+__all__ = ["Reader", "every_reader", "find_reader", "readers", "register_reader", "suffixes_of_users"]
 
 Kind = Literal["name", "file", "object"]
 Read = TypeVar("Read", bound=Callable[[Any, Options], Any])
-
-GROUP = "pushforward.readers"
-"""Entry points of this group name modules (or functions) whose import registers readers."""
 
 _MODULES: dict[Kind, tuple[str, ...]] = {
     "name": ("pushforward.data.formats.builtin",),
@@ -77,7 +73,6 @@ class Reader:
 
 
 _registered: dict[str, Reader] = {}
-_entry_points_loaded = False
 
 
 def register_reader(
@@ -175,7 +170,7 @@ def readers(kind: Kind) -> Iterator[Reader]:
     for module in _MODULES[kind]:
         importlib.import_module(module)
         yield from [r for r in _registered.values() if r.kind == kind and r.module == module]
-    _load_entry_points()
+    load_plugins()
     yield from [r for r in _registered.values() if r.kind == kind and not r.ours and r not in asked]
 
 
@@ -192,16 +187,3 @@ def every_reader() -> list[Reader]:
 def suffixes_of_users() -> list[str]:
     """The suffixes that readers outside the library are registered for."""
     return [s for r in _registered.values() if not r.ours for s in r.suffixes]
-
-
-def _load_entry_points() -> None:
-    """Import what installed packages offer, once; one that fails is skipped with a warning."""
-    global _entry_points_loaded
-    if _entry_points_loaded:
-        return
-    _entry_points_loaded = True
-    for point in entry_points(group=GROUP):
-        try:
-            point.load()
-        except Exception as error:  # the code of others may raise anything
-            warnings.warn(f"the readers of {point.value} cannot be loaded ({shown(error)}) and are skipped", DataWarning, stacklevel=3)

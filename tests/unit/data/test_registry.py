@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.core import plugins
 from pushforward.data import Options, report
 from pushforward.data.formats import registry
 
@@ -174,10 +175,10 @@ def test_installed_packages_offer_readers(spectra: Path, monkeypatch: pytest.Mon
         "def theirs(path, options):\n    return np.loadtxt(path)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    points = [EntryPoint("broken", "no_such_module_at_all", registry.GROUP), EntryPoint("theirs", "their_readers", registry.GROUP)]
-    monkeypatch.setattr(registry, "_entry_points_loaded", False)
-    monkeypatch.setattr(registry, "entry_points", lambda group: points if group == registry.GROUP else [])
-    with pytest.warns(UserWarning, match="readers of no_such_module_at_all cannot be loaded"):
+    points = [EntryPoint("broken", "no_such_module_at_all", plugins.GROUP), EntryPoint("theirs", "their_readers", plugins.GROUP)]
+    monkeypatch.setattr(plugins, "_loaded", False)
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points if group == plugins.GROUP else [])
+    with pytest.warns(UserWarning, match="plugin no_such_module_at_all cannot be loaded"):
         assert len(pf.read(spectra)) == 12
 
 
