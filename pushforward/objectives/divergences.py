@@ -1,16 +1,23 @@
-"""f-divergences and the pieces of their variational bounds (Nowozin, Cseke & Tomioka 2016; Nguyen, Wainwright & Jordan
-2010, https://arxiv.org/abs/0809.0853).
+"""f-divergences and the pieces of their variational bounds.
 
 For f convex and r = p/q,
 
     D_f(p‖q) = ∫ q f(r) ≥ E_p[T] - E_q[f*(T)],   f*(t) = max_u (u t - f(u)),
 
-for every T with values where f* is finite; equal at T* = f'(r). A critic's output v becomes T = g(v), with g onto that range.
+for every T with values where f* is finite; equal at T* = f'(r). A critic's output v becomes
+T = g(v), with g onto that range.
 
-All numbers come in one of three variables: u = r itself; t, a value of T; v or log r, an unbounded real number. What is written
-in v or log r is simplified first, so that nothing overflows where the result fits: KL and Hellinger grow like e^v, reverse KL and
-Neyman like e^-v, hence |v| ≤ 80 in float32; in log r Pearson grows like r² and Neyman like r^-2, hence
-|log r| ≤ 40. Nothing is divided by f(1): the value named `gan` is -ln 4 between equal distributions.
+All numbers come in one of three variables: u = r itself; t, a value of T; v or log r, an unbounded
+real number. What is written in v or log r is simplified first, so that nothing overflows where the
+result fits: KL and Hellinger grow like e^v, reverse KL and Neyman like e^-v, hence |v| ≤ 80 in
+float32; in log r Pearson grows like r² and Neyman like r^-2, hence |log r| ≤ 40. Nothing is divided
+by f(1): the value named `gan` is -ln 4 between equal distributions.
+
+References:
+    Nowozin, Cseke & Tomioka (2016), f-GAN: training generative neural samplers using variational
+    divergence minimization. https://arxiv.org/abs/1606.00709
+    Nguyen, Wainwright & Jordan (2010), Estimating divergence functionals and the likelihood ratio
+    by convex risk minimization. https://doi.org/10.1109/TIT.2010.2068870
 """
 
 from __future__ import annotations
@@ -18,13 +25,14 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from pushforward.core.registry import Value
+from pushforward.objectives.stable_logs import LN2, binary_negentropy, infinite_from, log1mexp, log_lambert
 
 __all__ = [
     "Divergence",
@@ -37,25 +45,15 @@ __all__ = [
     "JensenShannon",
     "GANDivergence",
     "TotalVariation",
-    "kl",
-    "reverse_kl",
-    "pearson",
-    "neyman",
-    "hellinger",
-    "jeffrey",
-    "js",
-    "gan",
-    "total_variation",
-    "log_lambert",
 ]
-
-LN2 = math.log(2)
 
 
 class Divergence(Value, family="divergence"):
-    """One row of f-GAN's table. Every method is elementwise, any shape in, the same shape out, in the input's precision.
+    """One row of f-GAN's table.
 
-    Class constants:
+    Every method is elementwise: any shape in, the same shape out, in the input's precision.
+
+    Attributes:
         threshold: f'(1); a critic's T above it calls an observation real.
         boundary: the output v with g(v) = f'(1).
         top: supremum of the t where f* is finite.
@@ -141,7 +139,7 @@ class ReverseKL(Divergence, name="reverse_kl"):
 
     def conjugate(self, t: Tensor) -> Tensor:
         """-1 - ln(-t) for t < 0."""
-        return _below(t, self.top, -1.0, lambda t: -1 - (-t).log())
+        return infinite_from(t, self.top, -1.0, lambda t: -1 - (-t).log())
 
     def activation(self, v: Tensor) -> Tensor:
         """-e^-v."""
@@ -162,7 +160,10 @@ class ReverseKL(Divergence, name="reverse_kl"):
 
 @dataclass(frozen=True)
 class Pearson(Divergence, name="pearson"):
-    """∫ (p-q)²/q. The paper's Table 1 prints p below the line, which its f contradicts."""
+    """∫ (p-q)²/q.
+
+    Table 1 of Nowozin et al. prints p below the line, which its f contradicts.
+    """
 
     def f(self, u: Tensor) -> Tensor:
         """(u-1)²."""
@@ -201,7 +202,7 @@ class Neyman(Divergence, name="neyman"):
 
     def conjugate(self, t: Tensor) -> Tensor:
         """2 - 2√(1-t) for t ≤ 1."""
-        inside = _below(t, self.top, 0.0, lambda t: 2 - 2 * (1 - t).sqrt())
+        inside = infinite_from(t, self.top, 0.0, lambda t: 2 - 2 * (1 - t).sqrt())
         return torch.where(t == self.top, 2.0, inside)
 
     def activation(self, v: Tensor) -> Tensor:
@@ -233,7 +234,7 @@ class Hellinger(Divergence, name="hellinger"):
 
     def conjugate(self, t: Tensor) -> Tensor:
         """t/(1-t) for t < 1."""
-        return _below(t, self.top, 0.0, lambda t: t / (1 - t))
+        return infinite_from(t, self.top, 0.0, lambda t: t / (1 - t))
 
     def activation(self, v: Tensor) -> Tensor:
         """1 - e^-v."""
@@ -256,8 +257,8 @@ class Hellinger(Divergence, name="hellinger"):
 class Jeffrey(Divergence, name="jeffrey"):
     """∫ (p-q) ln(p/q): KL and reverse KL together.
 
-    With w the root of w + ln w = 1 - t, that is Lambert's W(e^(1-t)), the maximum is at u = 1/w and f* = 1/w + w + t - 2.
-    In y = ln w, where e^(1-t) need not exist, this is e^-y - 1 - y.
+    With w the root of w + ln w = 1 - t, that is Lambert's W(e^(1-t)), the maximum is at u = 1/w and
+    f* = 1/w + w + t - 2. In y = ln w, where e^(1-t) need not exist, this is e^-y - 1 - y.
     """
 
     unit: ClassVar[str] = "nats"
@@ -290,18 +291,21 @@ class Jeffrey(Divergence, name="jeffrey"):
 
 @dataclass(frozen=True)
 class JensenShannon(Divergence, name="js"):
-    """Twice the Jensen-Shannon divergence, at most ln 4. The paper's Table 1 prints a ½ that its f does not have."""
+    """Twice the Jensen-Shannon divergence, at most ln 4.
+
+    Table 1 of Nowozin et al. prints a ½ that its f does not have.
+    """
 
     top: ClassVar[float] = LN2
     unit: ClassVar[str] = "nats"
 
     def f(self, u: Tensor) -> Tensor:
         """u ln u - (u+1) ln((1+u)/2)."""
-        return _binary(u) + (1 + u) * LN2
+        return binary_negentropy(u) + (1 + u) * LN2
 
     def conjugate(self, t: Tensor) -> Tensor:
         """-ln(2 - e^t) for t < ln 2."""
-        return _below(t, self.top, 0.0, lambda t: -_log1mexp(t - LN2) - LN2)
+        return infinite_from(t, self.top, 0.0, lambda t: -log1mexp(t - LN2) - LN2)
 
     def activation(self, v: Tensor) -> Tensor:
         """ln 2 - ln(1+e^-v)."""
@@ -322,7 +326,7 @@ class JensenShannon(Divergence, name="js"):
 
 @dataclass(frozen=True)
 class GANDivergence(Divergence, name="gan"):
-    """Twice the Jensen-Shannon divergence less ln 4: the value of the original game at its best critic."""
+    """Twice the Jensen-Shannon divergence less ln 4: the original game's value at its best critic."""
 
     threshold: ClassVar[float] = -LN2
     top: ClassVar[float] = 0.0
@@ -331,11 +335,11 @@ class GANDivergence(Divergence, name="gan"):
 
     def f(self, u: Tensor) -> Tensor:
         """u ln u - (u+1) ln(u+1)."""
-        return _binary(u)
+        return binary_negentropy(u)
 
     def conjugate(self, t: Tensor) -> Tensor:
         """-ln(1 - e^t) for t < 0."""
-        return _below(t, self.top, -1.0, lambda t: -_log1mexp(t))
+        return infinite_from(t, self.top, -1.0, lambda t: -log1mexp(t))
 
     def activation(self, v: Tensor) -> Tensor:
         """-ln(1+e^-v)."""
@@ -383,53 +387,3 @@ class TotalVariation(Divergence, name="total_variation"):
     def best_conjugate(self, log_ratio: Tensor) -> Tensor:
         """½ sgn(r-1)."""
         return 0.5 * log_ratio.sign()
-
-
-kl, reverse_kl, pearson, neyman, hellinger = KL, ReverseKL, Pearson, Neyman, Hellinger
-jeffrey, js, gan, total_variation = Jeffrey, JensenShannon, GANDivergence, TotalVariation
-
-
-# ------------------------------------------------------------------------------------------------------- numerics
-
-
-def log_lambert(s: Tensor) -> Tensor:
-    """ln W(e^s): the y with e^y + y = s, any real s, differentiable any number of times."""
-    return _LogLambert.apply(s)
-
-
-class _LogLambert(torch.autograd.Function):
-    """Newton's iteration forwards, the implicit function's derivative dy/ds = 1/(1 + e^y) backwards."""
-
-    @staticmethod
-    def forward(ctx: Any, s: Tensor) -> Tensor:
-        # e^y + y - s is convex and increasing and y ≥ the root to begin with, so that every step goes down towards it.
-        y = torch.where(s < -10, s, torch.logaddexp(s, torch.zeros_like(s)).clamp_min(4e-5).log())
-        for _ in range(6):
-            w = y.exp()
-            y = y - (w + y - s) / (w + 1)
-        ctx.save_for_backward(y)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (y,) = ctx.saved_tensors
-        return gradients[0] * torch.sigmoid(-y)
-
-
-def _below(t: Tensor, top: float, safe: float, value: Any) -> Tensor:
-    """value(t) where t < top and +∞ elsewhere, with gradient 0 there: `safe` stands in, because where() passes NaN gradients on."""
-    outside = t >= top
-    return torch.where(outside, math.inf, value(torch.where(outside, safe, t)))
-
-
-def _log1mexp(s: Tensor) -> Tensor:
-    """ln(1 - e^s) for s < 0, precise at both ends (Mächler 2012)."""
-    far = s < -LN2
-    near = (-torch.where(far, -LN2, s).expm1()).log()
-    return torch.where(far, (-torch.where(far, s, -LN2).exp()).log1p(), near)
-
-
-def _binary(u: Tensor) -> Tensor:
-    """u ln u - (u+1) ln(u+1) = -u ln(1+1/u) - ln(1+u), without its cancellation at large u."""
-    w = u.clamp_min(torch.finfo(u.dtype).tiny)
-    return -w * (1 / w).log1p() - u.log1p()

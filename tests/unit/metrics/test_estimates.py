@@ -10,8 +10,9 @@ import torch
 import pushforward as pf
 from pushforward.core.events import Event, Finished, Progress, Started
 from pushforward.metrics import estimates
-from pushforward.metrics.annealing import Point, ais, bdmc
+from pushforward.metrics.annealing import ais, bdmc
 from pushforward.metrics.estimates import Joint, LogMean, at_rest, groups
+from pushforward.metrics.hamiltonian import Point
 from pushforward.metrics.likelihood import iwae, naive
 from tests.linear_gaussian import LinearGaussian
 

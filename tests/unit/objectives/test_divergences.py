@@ -12,8 +12,9 @@ from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
 from pushforward.core.registry import read
-from pushforward.objectives.divergences import Divergence, Jeffrey, log_lambert
+from pushforward.objectives.divergences import Divergence, Jeffrey
 from pushforward.objectives.games import FGAN, Game, Minimax, NonSaturating
+from pushforward.objectives.stable_logs import log_lambert
 
 NAMES = sorted(Divergence.members)
 PIECES = [(name, piece) for name in NAMES for piece in ("activation", "composed", "best", "best_conjugate", "conjugate", "f")]
