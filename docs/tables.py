@@ -125,7 +125,7 @@ def curve() -> str:
 
 def hacks() -> str:
     """Every hack for training GANs: its effect, the half-width of the interval, and a verdict."""
-    from pushforward.models.deep.hacks import listing
+    from pushforward.models.deep.hacks import list_hacks
     from pushforward.recipes import ablation
 
     sets = {"ring": "ring of 8", "grid": "grid of 25"}
@@ -134,7 +134,7 @@ def hacks() -> str:
     lines.append("|---:|---|" + "---:|---:|---:|---|" * len(sets))
     for name in ("none", "minimax"):
         lines.append(f"| | *{WITHOUT[name]}* | " + " | ".join(_plainly(measured[part, name], ablation.QUANTITIES) for part in sets) + " |")
-    for number, name, _, applies in listing():
+    for number, name, _, applies in list_hacks():
         if name not in ablation.CASES:
             reason = applies[max(0, applies.find("n/a")) :]
             lines.append(f"| {number} | {name} | {reason} " + "|" * 4 * len(sets))

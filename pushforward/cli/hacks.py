@@ -17,12 +17,12 @@ def hacks(json: Annotated[bool, typer.Option("--json", help="as JSON lines")] = 
     from rich import box
     from rich.table import Table
 
-    from pushforward.models.deep.hacks import NOT_SWITCHES, Hack, listing
+    from pushforward.models.deep.hacks import NOT_SWITCHES, Hack, list_hacks
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("", "hack", "what it does", "applies to"):
         table.add_column(heading)
-    for number, name, does, applies in listing():
+    for number, name, does, applies in list_hacks():
         if json:
             switch = number not in NOT_SWITCHES
             text = str(Hack.members[name]()) if switch else ""

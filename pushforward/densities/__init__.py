@@ -1,7 +1,8 @@
 """Kernels, bandwidths, and kernel sums: the numerics of density estimation, tensors in and tensors out."""
 
 from pushforward.densities.choose import KernelSums, log_density
-from pushforward.densities.fourier_sums import FourierState, FrequencyGrid
+from pushforward.densities.fourier_sums import FourierState
+from pushforward.densities.frequency_grid import FrequencyGrid
 from pushforward.densities.kernels import KERNELS, Kernel
 from pushforward.densities.scales import Scale
 

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from pushforward.densities.direct_sums import Bumps
-from pushforward.densities.fourier_sums import FourierState, FrequencyGrid
+from pushforward.densities.fourier_sums import FourierState
+from pushforward.densities.frequency_grid import FrequencyGrid
 from pushforward.densities.scales import Scale
 from pushforward.densities.tree_sums import TreeSums
 

@@ -185,8 +185,8 @@ def rate_distortion(
     """The rate-distortion curve of the decoder, read off one annealed run (Huang et al. 2020).
 
     At β the distribution p_β(z|x) ∝ p(z) p(x|z)^β minimises rate + β distortion. Its distortion is
-    the weighted mean of -log p(x|z) over the chains, its rate β E log p(x|z) - log Z_β with Z_β from
-    the weights so far: an upper bound, in expectation. The last point, β = 1, has
+    the weighted mean of -log p(x|z) over the chains, its rate β E log p(x|z) - log Z_β with Z_β
+    from the weights so far: an upper bound, in expectation. The last point, β = 1, has
     rate + distortion = -log p(x) as `ais` has it.
     """
     require_positive(points=points, temperatures=temperatures, chains=chains, leapfrogs=leapfrogs)

@@ -326,7 +326,7 @@ class JensenShannon(Divergence, name="js"):
 
 @dataclass(frozen=True)
 class GANDivergence(Divergence, name="gan"):
-    """Twice the Jensen-Shannon divergence less ln 4: the original game's value at its best critic."""
+    """Twice the Jensen-Shannon divergence less ln 4: the first GAN's value at its best critic."""
 
     threshold: ClassVar[float] = -LN2
     top: ClassVar[float] = 0.0

@@ -22,7 +22,7 @@ from pushforward.core.records import Record
 from pushforward.data import centres
 from pushforward.fitting.trainer import Trainer
 from pushforward.models.deep.gan import GAN
-from pushforward.models.deep.hacks import NOT_SWITCHES, listing
+from pushforward.models.deep.hacks import NOT_SWITCHES, list_hacks
 from pushforward.plots.dots import dots
 from pushforward.recipes import modes as several
 from pushforward.recipes.registry import Findings
@@ -60,7 +60,7 @@ class Case:
 
 def _cases() -> dict[str, Case]:
     found = {"none": Case(), "minimax": Case(game="minimax")}
-    for number, name, _, _ in listing():
+    for number, name, _, _ in list_hacks():
         if name == "modified_loss":
             found[name] = Case(number, without="minimax")
         elif number not in NOT_SWITCHES and name != "embedded_conditions":

@@ -12,7 +12,8 @@ from pushforward.densities.bandwidths import nearest
 from pushforward.densities.choose import KernelSums, log_density
 from pushforward.densities.cores import cut
 from pushforward.densities.direct_sums import log_sums
-from pushforward.densities.fourier_sums import FourierState, FrequencyGrid
+from pushforward.densities.fourier_sums import FourierState
+from pushforward.densities.frequency_grid import FrequencyGrid
 from pushforward.densities.kernels import KERNELS
 from pushforward.densities.scales import Scale
 from pushforward.densities.tree_sums import TreeSums

@@ -24,7 +24,7 @@ from pushforward.core.registry import read, register
 from pushforward.core.space import Space
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.trainer import Trainer
-from pushforward.models.deep.hacks import Hack, chosen
+from pushforward.models.deep.hacks import Hack, read_hacks
 from pushforward.models.deep.vital_signs import adversarial_vitals, gradient_norm, symptoms
 from pushforward.models.parts.adversary import Adversary, Rows
 from pushforward.models.parts.generator import CodeModel
@@ -113,7 +113,7 @@ class GAN(CodeModel):
         self.penalties: tuple[Penalty, ...] = tuple(read(Penalty, p) for p in penalties)
         self.network: Adversaries = Dense(self.hidden, activation) if network is None else read(Adversaries, network)
         self.packing, self.single_step = packing, single_step
-        self.hacks: tuple[Hack, ...] = chosen(hacks)
+        self.hacks: tuple[Hack, ...] = read_hacks(hacks)
         self.critic_augment: tuple[Augment, ...] = tuple(read(Augment, a) for a in critic_augment)
         for augment in self.critic_augment:
             if augment.held_out:

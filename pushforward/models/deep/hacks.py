@@ -1,7 +1,11 @@
-"""The 17 hacks for training GANs (Chintala, Denton, Arjovsky & Mathieu 2016) as values that can be switched on one by one.
+"""The 17 hacks for training GANs as values that can be switched on one by one.
 
-Each value overrides the one place where it acts and leaves all others as they are; a GAN asks all of its hacks in turn.
-Four of the list are no switches; `NOT_SWITCHES` has the reasons.
+Each value overrides the one place where it acts and leaves all others as they are; a GAN asks all
+of its hacks in turn. Four of the list are no switches, and say why (`NOT_SWITCHES`).
+
+Reference:
+    Chintala, Denton, Arjovsky & Mathieu (2016), How to train a GAN? Tips and tricks to make GANs
+    work. https://github.com/soumith/ganhacks
 """
 
 from __future__ import annotations
@@ -16,76 +20,14 @@ from torch import Tensor, nn
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.phase import Optimizer, Step, sgd
 from pushforward.core.random import normal
-from pushforward.core.registry import Value, read
+from pushforward.core.registry import read
 from pushforward.core.space import Space
+from pushforward.models.deep.hack import Hack
 from pushforward.nets.critics import BatchDiscrimination
 from pushforward.nets.surgery import put_batch_norm, put_dropout, put_leaky
 from pushforward.objectives.games import FGAN, Game, Labelled, Minimax, NonSaturating, SoftLabelled
 
-__all__ = ["Hack", "NOT_SWITCHES", "chosen", "listing"]
-
-
-class Hack(Value, family="hack"):
-    """One switch. Every method is one place where a hack can act; what is not overridden changes nothing.
-
-    Class constants:
-        number: in the original list.
-        does: one line.
-        applies: to what.
-    """
-
-    number: ClassVar[int] = 0
-    does: ClassVar[str] = ""
-    applies: ClassVar[str] = "anything"
-
-    def check(self, space: Space, condition_space: Space | None) -> None:
-        """Raise InvalidValue where the data leave it nothing to act on."""
-
-    def scaling(self, kind: str) -> str:
-        """The coordinates the players work in."""
-        return kind
-
-    def squash(self, u: Tensor) -> Tensor:
-        """What is done to the generator's output."""
-        return u
-
-    def game(self, game: Game) -> Game:
-        """The game."""
-        return game
-
-    def codes(self, z: Tensor) -> Tensor:
-        """What is done to noise vectors before the generator sees them."""
-        return z
-
-    def generator(self, network: nn.Module) -> None:
-        """What is done to the generator's network when it is built."""
-
-    def trunk(self, width: int) -> tuple[list[nn.Module], int]:
-        """Layers added at the end of the critic's features, and the features' width then."""
-        return [], width
-
-    def critic(self, network: nn.Module) -> None:
-        """What is done to the critic's network when it is built."""
-
-    def old(self) -> tuple[int, float] | None:
-        """How many old samples are kept, and which share of the critic's batch they are; None where none are."""
-        return None
-
-    def show(self, x: Tensor, step: Step) -> Tensor:
-        """What the critic sees of samples, real and generated, while the players learn."""
-        return x
-
-    def critic_optimizer(self, optimizer: Optimizer) -> Optimizer:
-        """What moves the critic."""
-        return optimizer
-
-    def critic_steps(self, steps: int) -> int:
-        """Moves of the critic to one of the generator."""
-        return steps
-
-    def conditioning(self, mode: str) -> str:
-        """How the condition enters."""
-        return mode
+__all__ = ["Hack", "NOT_SWITCHES", "list_hacks", "read_hacks"]
 
 
 @dataclass(frozen=True)
@@ -312,11 +254,15 @@ class MoreCriticSteps(Hack, name="more_critic_steps"):
 
 @dataclass(frozen=True)
 class BatchDiscriminator(Hack, name="batch_discrimination"):
-    """The critic sees how close each sample is to the others of its batch (Salimans et al. 2016, https://arxiv.org/abs/1606.03498, §3.2).
+    """The critic sees how close each sample is to the others of its batch.
 
     Arguments:
         kernels: numbers added to the features.
         size: numbers compared for each.
+
+    Reference:
+        Salimans et al. (2016), Improved techniques for training GANs, §3.2.
+        https://arxiv.org/abs/1606.03498
     """
 
     number: ClassVar[int] = 15
@@ -382,23 +328,26 @@ NOT_SWITCHES: dict[int, tuple[str, str, str]] = {
 """Of the list, what is not a switch: number -> (name, what it does, why not)."""
 
 
-def chosen(hacks: Sequence[Hack | str]) -> tuple[Hack, ...]:
-    """The hacks that are named; InvalidValue for one that is no switch, is named twice, or contradicts another."""
-    for given in hacks:
+def read_hacks(hacks: Sequence[Hack | str]) -> tuple[Hack, ...]:
+    """The hacks that are named.
+
+    InvalidValue for one that is no switch, is named twice, or contradicts another.
+    """
+    for hack in hacks:
         for number, (name, _, why) in NOT_SWITCHES.items():
-            if str(given) == name:
+            if str(hack) == name:
                 raise InvalidValue(f"hack {number}, {name!r}, cannot be switched on ({why})")
-    found = tuple(read(Hack, hack) for hack in hacks)
-    names = [hack.name for hack in found]
+    switches = tuple(read(Hack, hack) for hack in hacks)
+    names = [hack.name for hack in switches]
     twice = next((name for name in names if names.count(name) > 1), "")
     if twice:
         raise InvalidValue(f"the hack {twice!r} is given twice; give it once")
     if {"labels", "embedded_conditions"} <= set(names):
         raise InvalidValue("the hacks 'labels' and 'embedded_conditions' both say how conditions enter; choose one")
-    return found
+    return switches
 
 
-def listing() -> list[tuple[int, str, str, str]]:
+def list_hacks() -> list[tuple[int, str, str, str]]:
     """All 17 in order: number, name, what it does, applies to what."""
     switches = [(h.number, h.name, h.does, h.applies) for h in Hack.members.values()]  # type: ignore[attr-defined]
     return sorted([*switches, *((number, *text) for number, text in NOT_SWITCHES.items())])

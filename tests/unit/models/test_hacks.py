@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import pushforward as pf
 from pushforward.core.phase import Batch, Step
 from pushforward.core.registry import read
-from pushforward.models.deep.hacks import NOT_SWITCHES, Hack, chosen, listing
+from pushforward.models.deep.hacks import NOT_SWITCHES, Hack, list_hacks, read_hacks
 from pushforward.objectives.games import FGAN, Game, Hinge, Minimax, NonSaturating
 
 X = torch.randn(128, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -52,7 +52,7 @@ def losses(model: pf.GAN, fraction: float = 0.0) -> tuple[float, float]:
 
 
 def test_all_seventeen_are_listed_once() -> None:
-    rows = listing()
+    rows = list_hacks()
     assert [number for number, *_ in rows] == list(range(1, 18))
     assert len({name for _, name, *_ in rows}) == 17
     assert all(does for _, _, does, _ in rows)
@@ -75,14 +75,14 @@ def test_every_switch_is_covered_and_off_by_default() -> None:
 @pytest.mark.parametrize("name", [name for name, _, _ in NOT_SWITCHES.values()])
 def test_what_is_no_switch_says_why(name: str) -> None:
     with pytest.raises(pf.InvalidValue, match="n/a"):
-        chosen([name])
+        read_hacks([name])
 
 
 def test_contradictions_are_refused() -> None:
     with pytest.raises(pf.InvalidValue, match="given twice"):
-        chosen(["replay", "replay(capacity=3)"])
+        read_hacks(["replay", "replay(capacity=3)"])
     with pytest.raises(pf.InvalidValue, match="choose one"):
-        chosen(["labels", "embedded_conditions"])
+        read_hacks(["labels", "embedded_conditions"])
     with pytest.raises(pf.InvalidValue, match=r"hacks is a list.*\['replay'\]"):
         pf.GAN(hacks="replay")
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from pushforward.models.deep.hacks import NOT_SWITCHES, listing
+from pushforward.models.deep.hacks import NOT_SWITCHES, list_hacks
 from pushforward.recipes import ablation
 from pushforward.recipes.registry import run
 
 
 def test_every_hack_is_a_case_or_has_a_reason() -> None:
-    left_out = {number for number, *_ in listing()} - {case.number for case in ablation.CASES.values()}
+    left_out = {number for number, *_ in list_hacks()} - {case.number for case in ablation.CASES.values()}
     assert left_out == {*NOT_SWITCHES, 16}
     assert {case.without for case in ablation.CASES.values()} == {"none", "minimax"}
 
