@@ -53,8 +53,8 @@ FOLDS = 5
 def one_of(name: str, value: object, options: tuple[T, ...]) -> T:
     """`value` if it is among the options, InvalidValue otherwise."""
     if value not in options:
-        known = ", ".join(map(repr, options))
-        raise InvalidValue(f"{name} must be one of {known}, got {value!r}; pass one of these")
+        choices = ", ".join(map(repr, options))
+        raise InvalidValue(f"{name} must be one of {choices}, got {value!r}; pass one of these")
     return value  # type: ignore[return-value]
 
 

@@ -84,10 +84,11 @@ class Integrals(KernelDensity):
         """
         d = self.fitted_space().size
         centre = _corner("mean", mean, d, self.points_)
-        given = torch.as_tensor(covariance, dtype=torch.float64).to(self.points_.device)
-        matrix = given.reshape(1, 1) if given.numel() == 1 else given
+        matrix = torch.as_tensor(covariance, dtype=torch.float64).to(self.points_.device)
+        shape = tuple(matrix.shape)
+        matrix = matrix.reshape(1, 1) if matrix.numel() == 1 else matrix
         if matrix.shape != (d, d):
-            raise ShapeMismatch(f"covariance must have shape ({d}, {d}), got {tuple(given.shape)}")
+            raise ShapeMismatch(f"covariance must have shape ({d}, {d}), got {shape}")
         one = torch.ones(1, dtype=torch.float64, device=self.points_.device)
         return _overlap(_normal_parts(self), (centre[None], one, one, matrix))
 

@@ -42,15 +42,15 @@ def checked_start(
         k: how many there must be.
         names: of the ways to choose them.
     """
-    known = ", ".join(map(repr, names))
+    choices = ", ".join(map(repr, names))
     if isinstance(start, str):
         if start not in names:
             raise InvalidValue(
-                f"start must be one of {known} or {what} ({k}, d), got {quoted(start)}; "
+                f"start must be one of {choices} or {what} ({k}, d), got {quoted(start)}; "
                 "pass one of these"
             )
         return start
-    centres = floats_given(start, "start", f"one of {known} or {what} ({k}, d)")
+    centres = floats_given(start, "start", f"one of {choices} or {what} ({k}, d)")
     if centres.ndim != 2 or len(centres) != k or not centres.numel():
         raise InvalidValue(
             f"start as {what} must have shape ({k}, d), got {tuple(centres.shape)}; "
