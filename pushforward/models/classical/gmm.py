@@ -283,7 +283,8 @@ class GMM(MixturePasses):
         With `near`, rows whose squares would leave float64 are first moved towards the origin,
         where components compare alike.
         """
-        u = self.scaling(self.conform(x).to(torch.float64)).flatten(1)
+        rows = self.conform(x).to(torch.float64)  # first: before a fit there is no scaling
+        u = self.scaling(rows).flatten(1)
         gaps = torch.isnan(u)
         if near and u.numel():
             size = u.nan_to_num(0.0, posinf=math.inf, neginf=-math.inf).abs()
