@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushforward.cli.flags import Flag, as_text
+from pushforward.core.budgets import BUDGETS
 from pushforward.core.errors import BadRun, BadSource, InvalidValue, suggestion
 from pushforward.core.folders import read_file
 
@@ -68,7 +69,6 @@ class Config:
 def lines_of(manifest: Manifest, budget: Mapping[str, float]) -> list[tuple[str, str]]:
     """The settings of a run to print, with a new budget in place of its own if there is one."""
     from pushforward.experiments.sections import sections
-    from pushforward.fitting.budget import BUDGETS
 
     content = sections(manifest)
     fitting = {k: v for k, v in content["fitting"].items() if not (budget and k in BUDGETS)} | dict(budget)
@@ -177,7 +177,7 @@ def _known(name: str, known: Mapping[str, Flag], where: str, section: str = "") 
 def _one_budget(values: dict[str, Any], origins: Mapping[str, str]) -> None:
     """A budget given in one unit replaces a default, or one from a weaker place, in another."""
     strength = {"": 0, "file": 1, "environment": 2, "flag": 3}
-    budgets = [n for n in ("epochs", "steps", "samples", "minutes") if n in values]
+    budgets = [n for n in BUDGETS if n in values]
     strongest = max((strength[origins.get(n, "")] for n in budgets if values[n] is not None), default=0)
     for name in budgets:
         if strength[origins.get(name, "")] < strongest:

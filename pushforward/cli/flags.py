@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin
 
+from pushforward.core.budgets import BUDGETS
 from pushforward.core.errors import InvalidKind, InvalidValue, suggestion
 
 __all__ = ["Flag", "DATA", "model_flags", "fitter_flags", "flags_of", "arguments_of", "summary_of", "split_commas"]
@@ -203,65 +204,55 @@ DATA: tuple[Flag, ...] = tuple(
 
 # ------------------------------------------------------------------------------------------------ fitters
 
-_FITTING: dict[str, tuple[str, dict[str, Any]]] = {
-    "epochs": ("budget in passes over the data (resume: +50 extends it)", {"kinds": (int, float, types.NoneType)}),
-    "steps": ("budget in steps", {"kinds": (int, types.NoneType)}),
-    "samples": ("budget in observations seen", {"kinds": (int, types.NoneType)}),
-    "minutes": ("budget in minutes", {"kinds": (int, float, types.NoneType)}),
-    "batch": ("observations per step, over all processes; 128 if not given, or fewer for few rows", {}),
-    "seed": ("of the initialisation, the order, the noise, the augmentations", {}),
-    "optimizers": (
-        "in place of the model's own: adam(rate=1e-4), or phase=adam(rate=1e-4); several times",
-        {"name": "optimizer", "many": True, "repeats": True, "default": ()},
-    ),
-    "schedule": (
-        "of the learning rates: constant, cosine, linear(start=0.5), ...; or phase=cosine",
-        {"many": True, "repeats": True, "default": ("constant",)},
-    ),
-    "clip": ("largest gradient norm of a phase", {}),
-    "accumulate": ("compute each step's gradient in this many pieces", {}),
-    "ema": ("keep an average of the weights with this decay per step, and sample from it", {}),
-    "augment": (
-        "in place of the model's own: flip, crop(padding=2), affine, dequantise, binarise; none for nothing",
-        {"many": True, "repeats": True, "default": None},
-    ),
-    "evaluate_every": ("epochs between evaluations; a twentieth of the budget if not given, an eighth with nothing held out", {}),
-    "keep_best": ("end with the weights that were best on a tenth of the training rows", {}),
-    "patience": ("stop after this many evaluations without a better one, on a tenth of the training rows", {}),
-    "on_divergence": ("stop, or rollback to the last good state at half the rate", {}),
-    "save_every": ("seconds between checkpoints", {}),
-    "film": (
-        "look at this many samples again and again, from the same codes; `pushforward film RUN` draws them",
-        {"kinds": (int, types.NoneType)},
-    ),
-    "start": ("a run of the same model whose weights to begin from (fine-tuning)", {"kinds": _OPTIONAL}),
-    "accelerator": ("cpu, cuda, mps, auto", {}),
-    "devices": ("how many processes, or which devices (0,1)", {"kinds": (int, str)}),
-    "strategy": ("Lightning Fabric's: auto, ddp, fsdp", {}),
-    "precision": ("32-true, bf16-mixed, 16-mixed, 64-true", {}),
-    "num_nodes": ("machines", {}),
-}
+_OPTION: dict[str, dict[str, Any]] = {
+    "optimizers": {
+        "name": "optimizer", "many": True, "repeats": True, "default": (),
+        "help": "in place of the model's own: adam(rate=1e-4), or phase=adam(rate=1e-4); several times",
+    },
+    "schedule": {
+        "many": True, "repeats": True, "default": ("constant",),
+        "help": "of the learning rates: constant, cosine, linear(start=0.5), ...; or phase=cosine",
+    },
+    "augment": {
+        "many": True, "repeats": True, "default": None,
+        "help": "in place of the model's own: flip, crop(padding=2), affine, dequantise, binarise; none for nothing",
+    },
+    "keep_best": {"help": "end with the weights that were best on a tenth of the training rows"},
+    "patience": {"help": "stop after this many evaluations without a better one, on a tenth of the training rows"},
+    "film": {
+        "kinds": (int, types.NoneType),
+        "help": "look at this many samples again and again, from the same codes; `pushforward film RUN` draws them",
+    },
+    "start": {"kinds": _OPTIONAL, "help": "a run of the same model whose weights to begin from (fine-tuning)"},
+    "accelerator": {"help": "cpu, cuda, mps, auto"},
+    "devices": {"kinds": (int, str), "help": "how many processes, or which devices (0,1)"},
+    "strategy": {"help": "Lightning Fabric's: auto, ddp, fsdp"},
+    "precision": {"help": "32-true, bf16-mixed, 16-mixed, 64-true"},
+    "num_nodes": {"help": "machines"},
+}  # fmt: skip
+"""Settings of fitters whose form on the command line is another than in Python; the help of all others is their docstring's."""
 _DEVICE = ("accelerator", "devices", "strategy", "precision", "num_nodes")
-_HIDDEN = ("listeners", "callbacks", "token", "run", "resume", "held_out", "overwrite", "documents", "quiet")
+_HIDDEN = ("listeners", "callbacks", "token", "run", "resume", "held_out", "overwrite", "quiet")
 
 
 def fitter_flags(fitter: Any) -> list[Flag]:
     """The settings of a model's own fitter, with the defaults that this model gives it."""
     if not is_dataclass(fitter):
         return []
-    hints = _hints(type(fitter))
-    said = arguments_of(type(fitter))
+    hints, described = _hints(type(fitter)), arguments_of(type(fitter))
     flags = []
     for field in fields(fitter):
-        if field.name in _HIDDEN or not field.init or not (field.name in _FITTING or _plain(hints.get(field.name))):
+        hint, name = hints.get(field.name), field.name
+        if name in _HIDDEN or not field.init or not (name in BUDGETS or name in _OPTION or _plain(hint)):
             continue
-        text, facts = _FITTING.get(field.name, (said.get(field.name, ""), {}))
-        text = text if field.name in ("accelerator", "start") or type(fitter).__name__ == "Trainer" else said.get(field.name, text)
-        kinds, many, choices = _kinds(hints.get(field.name), getattr(fitter, field.name))
-        known = {"kinds": kinds, "many": many, "choices": choices, "default": getattr(fitter, field.name), **facts}
-        known["kinds"] = (str,) if known["many"] and field.name in _FITTING else known["kinds"]
-        name = known.pop("name", field.name)
-        flags.append(Flag(name=name, section="fitting", help=text, panel="Device" if field.name in _DEVICE else "Fitting", **known))
+        kinds, many, choices = _kinds(hint, getattr(fitter, name))
+        if name in BUDGETS:  # '+50' is for resume
+            kinds = tuple(kind for kind in kinds if kind is not str)
+        facts = {"name": name, "kinds": kinds, "many": many, "choices": choices, "default": getattr(fitter, name)}
+        facts |= {"help": described.get(name, ""), **_OPTION.get(name, {})}
+        if name in _OPTION and facts["many"]:
+            facts["kinds"] = (str,)
+        flags.append(Flag(section="fitting", panel="Device" if name in _DEVICE else "Fitting", **facts))
     return flags
 
 
@@ -297,24 +288,10 @@ def summary_of(cls: type) -> str:
 
 def arguments_of(cls: type) -> dict[str, str]:
     """What the Arguments part of a docstring says, by name; 'a, b: text' is said of both."""
-    lines = inspect.cleandoc(cls.__doc__ or "").splitlines()
-    start = next((i for i, line in enumerate(lines) if re.fullmatch(r"(\*\*)?Arguments:?(\*\*)?:?", line.strip())), None)
-    if start is None:
-        return {}
-    found: dict[str, str] = {}
-    names: list[str] = []
-    for line in lines[start + 1 :]:
-        if line.strip() and not line.startswith("    "):
-            break
-        match = re.match(r"    (\w+(?:, \w+)*): (.*)", line)
-        if match:
-            names = match[1].split(", ")
-            found.update(dict.fromkeys(names, match[2].strip()))
-        elif line.strip():
-            found.update({name: f"{found[name]} {line.strip()}" for name in names})
-        else:
-            names = []
-    return found
+    from docstring_parser import DocstringStyle, parse
+
+    described = parse(inspect.cleandoc(cls.__doc__ or ""), style=DocstringStyle.GOOGLE).params
+    return {name: " ".join((p.description or "").split()) for p in described for name in p.arg_name.split(", ")}
 
 
 def _hints(thing: Any) -> Mapping[str, Any]:

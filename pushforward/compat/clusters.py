@@ -35,7 +35,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
     * with weights, `tol` is relative to the weighted variance;
     * `algorithm` ('lloyd' or 'elkan') and `copy_x` change nothing; sparse rows are dense a block at a time, in `init` whole.
 
-    **Arguments**
+    Arguments:
         n_clusters: k.
         init: 'k-means++', 'random' (rows), centres (k, d), or a function of (X, n_clusters, random_state) that gives them.
         n_init: starts to follow to the end, the lowest inertia being kept; 'auto' for 10 if they are random rows or a

@@ -41,7 +41,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
       scikit-learn takes it over those that are not zero;
     * sparse rows are summed a dense block at a time, into a dense covariance (d, d); `sample` is new.
 
-    **Arguments**
+    Arguments:
         n_components: how many, 0 too; None for all (with 'arpack', all but one); a share of the variance in (0, 1), which
             they exceed; 'mle' for Minka's choice.
         whiten: divide codes by their standard deviations.

@@ -49,7 +49,7 @@ class KernelDensity(Adapter):
     'scott' and 'silverman' are scikit-learn's n^(-1/(d+4)) and (n (d+2) / 4)^(-1/(d+4)), which are for standardised
     columns; `pushforward.KDE`'s follow the data's spread.
 
-    **Arguments**
+    Arguments:
         bandwidth: h in the data's units, 'scott' or 'silverman'.
         kernel: 'gaussian', 'tophat', 'epanechnikov', 'exponential', 'linear' or 'cosine'.
         metric, metric_params: 'euclidean' ('l2'), 'manhattan' ('cityblock', 'l1'), 'chebyshev' ('infinity'), 'minkowski' with

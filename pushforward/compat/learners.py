@@ -73,7 +73,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     A method exists if the model keeps its promise: `transform` where it encodes, `inverse_transform` where it decodes,
     `sample` where it draws, `score_samples` where it has an exact density; `score` always. y is ignored.
 
-    **Arguments**
+    Arguments:
         model: a learner, or the name of one ('autoencoder', 'vae', 'gan', …). Its own arguments are reached as
             `model__latent` and so on, in `set_params` and searches.
         epochs, steps, minutes: the budget, at most one of them; the model's own if none.

@@ -39,7 +39,7 @@ class GaussianMixture(DensityMixin, Adapter):
       is 'random_from_data', with equal weights and the data's own variances (random responsibilities would start every
       component at the mean of all).
 
-    **Arguments**
+    Arguments:
         n_components: k.
         covariance_type: 'full', 'tied', 'diag' or 'spherical'.
         tol: stop when a pass raises the mean log-likelihood by less than this, nats.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward import models  # noqa: F401 - fills the catalogue
+from pushforward.core.budgets import BUDGETS
 from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, PushforwardError, is_memory
 from pushforward.core.events import Listener
 from pushforward.core.fitter import Fitter
@@ -22,7 +23,6 @@ from pushforward.core.source import Source
 from pushforward.core.storage import construct
 from pushforward.experiments.experiment import Outcome, fit_into
 from pushforward.experiments.opened import Parts, divide, moved, read_again, require_imported
-from pushforward.fitting.budget import BUDGETS
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.em import EM
 from pushforward.fitting.pass_folder import ended

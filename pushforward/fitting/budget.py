@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pushforward.core.budgets import BUDGETS
 from pushforward.core.errors import InvalidValue, quoted, require_positive
 from pushforward.fitting.settings import BudgetSettings
 
 __all__ = ["BUDGETS", "EPOCHS", "Budget", "check_budget", "extend", "past_budget"]
 
-BUDGETS = ("epochs", "steps", "samples", "minutes")
 EPOCHS = 20
 """The budget where none is given."""
 

@@ -45,7 +45,7 @@ class EM(Given):
 
     **Reference** Dempster, Laird & Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm.
 
-    **Arguments**
+    Arguments:
         steps: the most passes (from each start).
         tolerance: stop when a pass raises the objective by less than this (nats per row); 0 never stops for it.
         block: rows at a time; None for what the model likes.

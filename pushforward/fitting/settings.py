@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from pushforward.core.budgets import BUDGETS
 from pushforward.core.events import CancelToken, Event, Listener
 from pushforward.core.learner import Learner
 from pushforward.core.model import Model
@@ -58,8 +59,7 @@ class BudgetSettings:
     @property
     def unit(self) -> str | None:
         """The unit in which a budget is set, if any."""
-        units = ("epochs", "steps", "samples", "minutes")
-        return next((unit for unit in units if getattr(self, unit) is not None), None)
+        return next((unit for unit in BUDGETS if getattr(self, unit) is not None), None)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,10 @@ class Trainer(Given):
     """Fits a learner by playing its phases on batches.
 
     Arguments:
-        epochs, steps, samples, minutes: the budget, one of them (20 epochs if none). On resuming, '+50' extends it.
+        epochs: the budget in passes over the data; 20 if none is given. On resuming, '+50' extends a budget.
+        steps: the budget in steps, in the place of epochs.
+        samples: the budget in observations seen, likewise.
+        minutes: the budget in minutes, likewise.
         batch: observations per step, over all processes; 128 if None, or all rows where there are fewer.
         seed: of the initialisation, the order, the noise, the augmentations.
         optimizers: by phase name, in place of the model's own: {'critic': 'adam(rate=1e-4)'}.

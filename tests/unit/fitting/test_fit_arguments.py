@@ -114,7 +114,7 @@ def test_without_a_batch_it_is_the_largest_that_fits(rows: int, settings: dict[s
     assert isinstance(begun, Started)
     assert ended.samples == 3 * batch
     assert begun.note == (f"batch {batch}, the largest for {rows if 'held_out' not in settings else 70} rows" if noted else "")
-    assert json.loads((tmp_path / "run" / "trainer.json").read_text())["batch"] == batch
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["fitter"]["settings"]["batch"] == batch
     assert (f"; batch {batch}" in progress.heading(begun)) == noted
 
 
