@@ -81,6 +81,7 @@ def test_large_whole_numbers_have_one_mean_in_every_container(how: str, tmp_path
     assert [c.low for c in source.space.columns] == [20170103, 1_700_000_001]
 
 
+@pytest.mark.filterwarnings("ignore:integers beyond 2\\^53")  # the ends of 64 bits, which are said to be rounded
 @pytest.mark.parametrize("memory", ["1KB", "1GB"], ids=["mapped", "in memory"])
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float64"])
 def test_a_file_of_any_type_gives_its_values(dtype: str, memory: str, tmp_path: Path) -> None:
@@ -268,6 +269,7 @@ def test_integers_that_float64_cannot_tell_apart_are_said(x: Any) -> None:
         assert float(pf.Gaussian().fit(even).covariance_[0, 0]) == 2.0**22
 
 
+@pytest.mark.filterwarnings("ignore:integers beyond 2\\^53")  # the ends of 64 bits, which are said to be rounded
 @pytest.mark.parametrize(
     ("x", "plain"),
     [

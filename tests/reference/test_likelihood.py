@@ -48,7 +48,7 @@ class LinearGaussian:
         mean = u @ W @ self.covariance.T / SIGMA**2 @ self.rotation
         return Normal(mean, (self.spread.log() + self.widen).expand_as(mean))
 
-    def elbo(self, x: Tensor, *, rng: Any = None) -> Tensor:
+    def elbo(self, x: Tensor, y: Any = None, *, rng: Any = None) -> Tensor:
         u = self.to_model(x)
         q = self.posterior(u)
         z = q.rsample(rng=rng)

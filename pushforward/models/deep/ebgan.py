@@ -86,14 +86,15 @@ class EBGAN(CodeModel):
             raise InvalidValue(f"pull_away must not be below 0, got {pull_away}; it is a weight, 0 for none")
         self.latent, self.hidden, self.activation, self.critic_steps = latent, tuple(hidden), activation, critic_steps
         self.code, self.margin, self.pull_away = code, margin, pull_away
-        self.network: Architecture = Perceptron(self.hidden, activation) if network is None else read(Architecture, network)
+        self.network: Architecture | None = None if network is None else read(Architecture, network)
 
     def build(self, space: Space, condition_space: Space | None = None) -> None:
         """A generator and an auto-encoder for the space; a margin where none was given."""
         event, extra = self.event_shape(), self.conditions.width
+        network = self.network or Perceptron(self.hidden, self.activation)
         self.adversary = Adversary(Margin(math.sqrt(self.event_size()) if self.margin is None else self.margin))
-        self.generator = Sole(self.network.decoder(self.latent, (event,), extra))
-        encoder, decoder = self.network.encoder(event, (self.code,), extra), self.network.decoder(self.code, (event,), extra)
+        self.generator = Sole(network.decoder(self.latent, (event,), extra))
+        encoder, decoder = network.encoder(event, (self.code,), extra), network.decoder(self.code, (event,), extra)
         self.critic = AutoencodingCritic(Sole(encoder), Sole(decoder))
         self.recent = Memory(RECENT, event, self.conditions.shape if self.conditions else None)
 

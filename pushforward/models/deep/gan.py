@@ -111,7 +111,7 @@ class GAN(CodeModel):
         self.latent, self.hidden, self.activation = latent, tuple(hidden), activation
         self.game: Game = read(Game, game)
         self.penalties: tuple[Penalty, ...] = tuple(read(Penalty, p) for p in penalties)
-        self.network: Adversaries = Dense(self.hidden, activation) if network is None else read(Adversaries, network)
+        self.network: Adversaries | None = None if network is None else read(Adversaries, network)
         self.packing, self.single_step = packing, single_step
         self.hacks: tuple[Hack, ...] = read_hacks(hacks)
         self.critic_augment: tuple[Augment, ...] = tuple(read(Augment, a) for a in critic_augment)
@@ -120,7 +120,7 @@ class GAN(CodeModel):
                 raise InvalidValue(
                     f"{augment.name!r} is for data in their own units, not for samples; use augment=['{augment.name}'] of the fit"
                 )
-        self.scaling_kind = self.network.scaling
+        self.scaling_kind = self.builder.scaling
         self.critic_steps, self.conditioning = critic_steps, conditioning
         for hack in self.hacks:
             self.scaling_kind = hack.scaling(self.scaling_kind)
@@ -147,6 +147,11 @@ class GAN(CodeModel):
 
     # ---------------------------------------------------------------------------------------------- networks
 
+    @property
+    def builder(self) -> Adversaries:
+        """What builds both networks: `network`, or else perceptrons of `hidden`."""
+        return self.network or Dense(self.hidden, self.activation)
+
     def build(self, space: Space, condition_space: Space | None = None) -> None:
         """A generator and a critic for the space, as the hacks and penalties want them, and what has to be remembered."""
         self._check(space, condition_space)
@@ -165,7 +170,7 @@ class GAN(CodeModel):
 
     def _check(self, space: Space, condition_space: Space | None) -> None:
         """Raise InvalidValue where networks, conditioning or hacks do not fit the data."""
-        self.network.check(self.event_shape())
+        self.builder.check(self.event_shape())
         for hack in self.hacks:
             hack.check(space, condition_space)
         if self.critic_augment and (space.kind == "points" or len(self.event_shape()) != 3):
@@ -175,27 +180,27 @@ class GAN(CodeModel):
             return
         if self.conditioning == "auxiliary" and not condition_space.is_label:
             raise InvalidValue(f"conditioning='auxiliary' classifies labels, got conditions that are {condition_space}; use 'projection'")
-        if self.network.scaling == "signed" and condition_space.kind != "points":
-            name = self.network.name
+        if self.builder.scaling == "signed" and condition_space.kind != "points":
+            name = self.builder.name
             raise InvalidValue(f"{name} networks take labels and points as conditions, got {condition_space}; use network='mlp'")
 
     def make_generator(self, event: Sequence[int], extra: int) -> nn.Module:
         """z (n, code_width), y (n, …) of `extra` numbers -> (n, *event)."""
         if extra and self.conditioning == "embedding":
-            return Embedded(self.network.generator(self.code_width + EMBEDDED, event), extra, EMBEDDED)
-        return self.network.generator(self.code_width + extra, event)
+            return Embedded(self.builder.generator(self.code_width + EMBEDDED, event), extra, EMBEDDED)
+        return self.builder.generator(self.code_width + extra, event)
 
     def make_critic(self, event: Sequence[int], extra: int) -> nn.Module:
         """Packs (n, *event), conditions of `extra` numbers -> (n, 1), or a tuple of it and the outputs of the heads."""
         embedded = {"concatenation": extra, "embedding": min(extra, EMBEDDED)}.get(self.conditioning, 0)
-        trunk, width = self.network.trunk(event, embedded)
+        trunk, width = self.builder.trunk(event, embedded)
         for hack in self.hacks:
             more, width = hack.trunk(width)
             trunk += more
         return Critic(
             trunk,
-            self.network.head(width),
-            entry=self.network.entry,
+            self.builder.head(width),
+            entry=self.builder.entry,
             embedding=nn.Linear(extra, embedded, bias=False) if extra and self.conditioning == "embedding" else None,
             projection=nn.Linear(extra, width, bias=False) if extra and self.conditioning == "projection" else None,
             heads=self.heads(width),
@@ -215,7 +220,7 @@ class GAN(CodeModel):
 
     def squash(self, u: Tensor) -> Tensor:
         """As the hacks want it, unless the network's own last layer is bounded."""
-        for hack in () if self.network.bounded else self.hacks:
+        for hack in () if self.builder.bounded else self.hacks:
             u = hack.squash(u)
         return u
 
