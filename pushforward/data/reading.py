@@ -66,7 +66,8 @@ def read(
     Arguments:
         source: an array, tensor, data frame, torch Dataset or iterable; or a path, glob or built-in name (digits, ring,
             grid, moons, swissroll, mnist, mnist:test, cifar10, cifar10:test, cifar10-batch1; ring:5000 draws 5000).
-        y: conditions, leading length n; for tables also the name(s) of columns; a path or source for paired data.
+        y: conditions, leading length n; for tables also the name(s) of columns; a path or source for paired data; True for
+            labels that come with the data.
         weights: non-negative weights (n,), or for tables the name of a column.
         size, fit: bring images to one size, in pixels (64, or '48x64' for height×width); 'crop' unless told otherwise.
         channels: bring images to 1, 3 or 4 channels; those they have otherwise.
@@ -91,6 +92,8 @@ def read(
 
     Raises BadSource for what cannot be read or learnt from, InvalidValue and ShapeMismatch for arguments that do not fit.
     """
+    if isinstance(y, bool):  # as in fit: whether labels that come with the data are wanted
+        y, label = None, label if label is not None else y
     options = Options.check(
         y=y, weights=weights, size=size, fit=fit, channels=channels, frame_rate=frame_rate, categorical=categorical, drop=drop,
         columns=columns,

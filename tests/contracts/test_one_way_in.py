@@ -324,3 +324,11 @@ def test_rows_are_prepared_as_the_model_was_fitted() -> None:
     noisy = prepared(pf.Gaussian().fit(LEVELS), source, 7)
     assert torch.equal(noisy.x, dequantised(source, 0).take(torch.arange(7)).x)
     assert torch.equal(prepared(pf.Gaussian().fit(LEVELS, dequantise=False), source).x, source.all().x)
+
+
+def test_labels_that_come_with_the_data_are_asked_for_alike() -> None:
+    """`read(x, y=True)` is `read(x, label=True)`, as in `fit`."""
+    asked = pf.read("digits", y=True)
+    assert asked.condition_space is not None
+    assert torch.equal(asked.y, pf.read("digits", label=True).y)
+    assert pf.read("digits", y=False).condition_space is None
