@@ -121,7 +121,9 @@ class GaussianMixture(DensityMixin, Adapter):
         self.n_iter_, self.lower_bounds_, self.converged_ = best
         self.lower_bound_ = best.last
         for symptom in self.model_.symptoms({}):
-            if symptom.name == "variance floor" and not self.reg_covar:
+            # A component begun on one row may still take others, unless the passes are over.
+            over = self.converged_ or self.model_.collapsed
+            if symptom.name == "variance floor" and not self.reg_covar and over:
                 raise InvalidValue(
                     "a component has collapsed to fewer dimensions than the data have, and reg_covar=0 lets it; "
                     "pass fewer components, or a reg_covar above 0"

@@ -211,12 +211,21 @@ class MixturePasses(Model):
         """Mean log-likelihood of the rows before the last M step, nats, user's units."""
         return float(statistics.log_likelihood / statistics.weight)
 
+    def _held(self, rows: Tensor) -> Tensor:
+        """Which components (k,) that own rows are at the least variance allowed."""
+        held = at_floor(self.spread_, self.covariance, self._least.to(self.spread_))
+        return held.expand(len(rows)) & (rows > 0)
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether a component that owns more than one row is at the least variance allowed."""
+        rows = self.weights_ * self._rows
+        return bool((self._held(rows) & (rows > LONE)).any())
+
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
         """Components at the least variance allowed, and components with one row or none."""
         symptoms, rows = [], self.weights_ * self._rows
-        count = len(rows)
-        held = at_floor(self.spread_, self.covariance, self._least.to(self.spread_))
-        held = held.expand(count) & (rows > 0)
+        count, held = len(rows), self._held(rows)
         if bool(held.any()):
             few = float(rows[held].min())
             seen = (
