@@ -234,7 +234,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     )  # fmt: skip
     log = tmp_path / "run/log.jsonl"
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (log.exists() and log.stat().st_size):
+    while time.monotonic() < deadline and not (log.exists() and '"progress"' in log.read_text()):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
