@@ -10,6 +10,7 @@ import typer
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
+from pushforward.cli.outputs import heading
 from pushforward.cli.tables import tabular, typed
 from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, PushforwardError, suggestion
 
@@ -84,7 +85,7 @@ def latent(
     smooth = 3 if kind == "grid" and law.latent == 1 and opened.model.fitted_space().kind == "points" else 1
     asked = Asked(
         kind, smooth * STEPS[kind] if steps is None else steps, reach, _whole(dims, "--dims"), _whole(rows, "--rows"), along, chosen,
-        _condition(opened.model, y, batch), y is not None, seed, opened.folder.name if title is None else title,
+        _condition(opened.model, y, batch), y is not None, seed, heading(title, opened.folder.name),
     )  # fmt: skip
     shown = {"grid": _grid, "traverse": _traverse, "path": _path, "direction": _direction}[kind](opened.model, batch, law, asked)
     _leave(voice, opened.folder, out, kind, shown)

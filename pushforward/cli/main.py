@@ -20,7 +20,7 @@ import typer
 from pushforward.cli.help import SETTINGS, Group
 from pushforward.cli.memory import lack_of_memory
 from pushforward.cli.streams import encodable
-from pushforward.core.errors import DataWarning, PushforwardError, is_memory, shortened, suggestion
+from pushforward.core.errors import PushforwardError, is_memory, shortened, suggestion
 
 __all__ = ["main", "COMMANDS"]
 
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in given or os.environ.get("PUSHFORWARD_DEBUG", "") not in ("", "0")
     given = [a for a in given if a != "--debug"]
     with encodable(), warnings.catch_warnings():
-        warnings.simplefilter("default", DataWarning)  # whatever filters a user has set: each once
+        warnings.simplefilter("default", UserWarning)  # whatever filters a user has set: each once
         warnings.showwarning = _warn  # type: ignore[assignment]
         return _run(given, debug)
 

@@ -12,8 +12,10 @@ from pushforward.cli.console import Voice, finite
 if TYPE_CHECKING:
     from pushforward.core.space import Space
 
-__all__ = ["check_out", "check_table_out", "code_space", "deliver", "deliver_table"]
+__all__ = ["check_out", "check_table_out", "code_space", "deliver", "deliver_table", "heading"]
 
+LONGEST_TITLE = 120
+"""Characters that fit over an image."""
 TABLES = (".csv", ".tsv", ".json")
 
 
@@ -38,6 +40,15 @@ def deliver(voice: Voice, x: Any, space: Space, out: str | None, default: Path, 
             write(x, space, path, **beside)
     voice.say(f"{what} written to")
     voice.result({"path": str(path), "n": len(x)}, str(path))
+
+
+def heading(title: str | None, name: str) -> str:
+    """What is written over an image: --title, or the run's name; InvalidValue for a title that does not fit there."""
+    from pushforward.core.errors import InvalidValue
+
+    if title is not None and len(title) > LONGEST_TITLE:
+        raise InvalidValue(f"--title has {len(title)} characters, expected at most {LONGEST_TITLE}; shorten it")
+    return name if title is None else title
 
 
 def check_out(out: str | None, space: Space) -> None:

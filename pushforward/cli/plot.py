@@ -9,6 +9,7 @@ import typer
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
+from pushforward.cli.outputs import heading
 from pushforward.cli.tables import tabular, typed
 from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, PushforwardError, suggestion
 
@@ -44,9 +45,7 @@ def plot(
     chosen = kind or ("density" if court else suited(opened.model))
     batch = _rows(opened, voice, data, chosen, label)
     named = [part.strip() for part in axes.split(",")] if axes else None
-    figure = drawn(
-        opened, chosen, batch, axes=named, court=court, most=most, title=opened.folder.name if title is None else title, label=label
-    )
+    figure = drawn(opened, chosen, batch, axes=named, court=court, most=most, title=heading(title, opened.folder.name), label=label)
     from pushforward.plots import write
 
     path = write(figure, out or opened.folder / "images" / f"{chosen}.png")

@@ -291,3 +291,19 @@ def test_clusters_and_densities_of_pictures_name_the_file_of_each_row(cli, made:
     assert names is not None
     assert len(found) == (5 if "--top" in more else 40)
     assert [row["file"] for row in found] == [names[int(row["row"])] for row in found]
+
+
+@pytest.mark.parametrize(("title", "code"), [("日本 ☃", 0), ("x" * 120, 0), ("x" * 121, 2), ("x" * 3000, 2)])
+def test_titles_that_a_font_lacks_or_that_do_not_fit(tmp_path, capfd, title, code):
+    """Glyphs that a font lacks are a warning; a title too long for any image is refused in one line."""
+    from pushforward.cli.main import main as run_command
+
+    folder = tmp_path / "run"
+    assert run_command(["fit", "gmm", "moons", "--run", str(folder), "-q"]) == 0
+    capfd.readouterr()
+    assert run_command(["plot", str(folder), "--title", title, "--out", str(tmp_path / "x.png"), "-q"]) == code
+    said = capfd.readouterr().err
+    if code:
+        assert said.strip() == f"error: --title has {len(title)} characters, expected at most 120; shorten it"
+    assert (tmp_path / "x.png").exists() == (code == 0)
+    assert ("Glyph" in said) == (title == "日本 ☃")
