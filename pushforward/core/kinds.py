@@ -31,7 +31,7 @@ def fits(value: Any, hint: Any, *, instances: bool = False) -> bool:
     if origin in (typing.Union, types.UnionType):
         return any(fits(value, option, instances=instances) for option in arguments)
     if origin is Literal:
-        return any(value == option and type(value) is type(option) for option in arguments)
+        return any(type(value) is type(option) and value == option for option in arguments)
     if hint is None or hint is types.NoneType:
         return value is None
     if hint is bool:
