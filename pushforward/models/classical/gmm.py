@@ -302,7 +302,7 @@ class GMM(MixturePasses):
 
 def choose_components(
     x: object,
-    candidates: Iterable[Any] = range(1, 11),
+    candidates: object = range(1, 11),
     *,
     criterion: Literal["bic", "aic"] = "bic",
     by: Fitter | None = None,
