@@ -230,8 +230,3 @@ class VAE(RecognisedModel):
     def log_jacobian(self, u: Tensor) -> float:
         """What turns a likelihood in model coordinates into the user's units; 0 for masses."""
         return self.likelihood_kind.log_jacobian(self.scaling, u)
-
-    @property
-    def default_sampler(self) -> str:
-        """Images are shown without the noise of their numbers."""
-        return "ancestral" if self.fitted_space().kind == "points" else "mean"

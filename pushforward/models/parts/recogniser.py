@@ -133,3 +133,8 @@ class RecognisedModel(Learner):
         """n observations (n, *shape), user's units: of images the mean of p(x|z), otherwise samples; `using` overrides this."""
         stream = generator(rng, self.device)
         return self.decode(self.prior(n).rsample(rng=stream), y, rng=stream)
+
+    @property
+    def default_sampler(self) -> str:
+        """Images are shown without the noise of their numbers."""
+        return "ancestral" if self.fitted_space().kind == "points" else "mean"
