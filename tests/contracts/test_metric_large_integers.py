@@ -17,7 +17,8 @@ from pushforward.core.records import Record
 from pushforward.metrics.classifiers import classifier
 from pushforward.metrics.clusters import silhouette
 from pushforward.metrics.divergence import divergence
-from pushforward.metrics.features import named, rows, scaled
+from pushforward.metrics.feature_names import named
+from pushforward.metrics.features import rows, scaled
 from pushforward.metrics.frechet import fid
 from pushforward.metrics.kernel_distances import kid, mmd
 from pushforward.metrics.manifold import prdc

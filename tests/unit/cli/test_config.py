@@ -111,7 +111,7 @@ def test_a_run_gives_the_configuration_it_was_made_with(tmp_path: Path) -> None:
     reading = {"label": config.data["label"]}
     data = Provenance(config.source, reading, held_out=config.data["held_out"])
     settings = pf.Trainer(steps=3, ema=0.999, optimizers={"critic": "adam(rate=0.0001)"}, keep_best=True, held_out=0.1).settings()
-    manifest = Manifest.of(GAN(penalties=["r1(gamma=2.0)"]), fitter="Trainer", settings=settings)
+    manifest = Manifest.of(GAN(network="mlp", penalties=["r1(gamma=2.0)"]), fitter="Trainer", settings=settings)
     replace(manifest, data=data, dequantise=None).write(tmp_path)
     again = resolve("gan", config.source, flags, given={}, file=read_settings(tmp_path / "run.json"))
     assert again.as_dict() == config.as_dict()
