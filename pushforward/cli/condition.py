@@ -41,9 +41,9 @@ def condition(
     opened = runs.open_run(run)
     if not isinstance(opened.model, Conditions) and "condition" not in lacking(opened.model):
         raise InvalidKind(f"a {opened.name} has no closed conditionals; models that do: {', '.join(_conditioning())}")
-    given = parsed(known, opened.model.fitted_space())  # type: ignore[attr-defined]
+    given = parsed(known, opened.model.fitted_space())
     law = opened.model.condition(given)
-    space = opened.model.fitted_space()  # type: ignore[attr-defined]
+    space = opened.model.fitted_space()
     said = ", ".join(f"{axis} = {written([value], column_of(space, axis), digits=6)[0]}" for axis, value in given.items())
     voice.say(f"given {said}: a {law.registered_name} of {law.fitted_space()}")
     if n is None:

@@ -289,7 +289,7 @@ def _phase_of(text: str) -> str:
 
 def by_phase(texts: Sequence[str], model: Model, flag: str) -> dict[str, str]:
     """{'critic': 'adam(rate=1e-4)'} from 'critic=adam(rate=1e-4)'; a text without a phase is for all of them."""
-    names = [phase.name for phase in model.phases()]  # type: ignore[operator,union-attr]
+    names = [phase.name for phase in model.phases()]  # type: ignore[operator]
     found: dict[str, str] = {}
     for text in texts:
         phase = _phase_of(text)
@@ -301,7 +301,7 @@ def by_phase(texts: Sequence[str], model: Model, flag: str) -> dict[str, str]:
 
 def tell(voice: Voice, outcome: Outcome) -> None:
     """What came of a fit, and what to do next; an interrupted one exits as interrupted programs do."""
-    from pushforward.cli.progress import duration
+    from pushforward.fitting.progress import duration
 
     if not first_process():
         return

@@ -160,7 +160,7 @@ def split_commas(text: str) -> list[str]:
 
 _OPTIONAL = (str, types.NoneType)
 DATA: tuple[Flag, ...] = tuple(
-    Flag(section="data", panel="Data", **given)  # type: ignore[arg-type]
+    Flag(section="data", panel="Data", **given)
     for given in (
         {
             "name": "held_out",

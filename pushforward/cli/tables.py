@@ -52,7 +52,7 @@ def tabular(function: Callable[..., None]) -> Callable[..., None]:
     parameters = [*signature.parameters.values(), *(p for flag in flags for p in _parameters(flag))]
     run.__signature__ = inspect.Signature([p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters])  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
-    del run.__wrapped__  # type: ignore[attr-defined]
+    del run.__wrapped__
     return run
 
 

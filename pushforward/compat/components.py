@@ -132,7 +132,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         if codes.shape[1] != self.n_components_:
             raise ShapeMismatch(f"codes must have {self.n_components_} columns, got {codes.shape[1]}; they are what transform gives")
         wide = codes * self._deviations if self.whiten else codes
-        return (array(self.model_.mean_) + wide @ self._axes).astype(codes.dtype)
+        rows: NDArray[Any] = (array(self.model_.mean_) + wide @ self._axes).astype(codes.dtype)
+        return rows
 
     def score_samples(self, X: Any) -> NDArray[Any]:
         """Log-density of each row (n,), nats, in the type of X, under the law with covariance `get_covariance()`."""
@@ -155,7 +156,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         """(d, d): U_Kᵀ (L_K - σ² I) U_K + σ² I, in the type of the rows."""
         check_is_fitted(self)
         law = self.model_.gaussian() if isinstance(self.model_, pca.PCA) else self.model_
-        return (array(law.covariance_) * self._unbiased).astype(self.mean_.dtype)
+        covariance: NDArray[Any] = (array(law.covariance_) * self._unbiased).astype(self.mean_.dtype)
+        return covariance
 
     def get_precision(self) -> NDArray[Any]:
         """(d, d): its inverse, along the components and across them."""
@@ -163,7 +165,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         found = (self._axes.T / self._deviations**2) @ self._axes
         if self.n_components_ < self.n_features_in_:
             found = found + (np.eye(self.n_features_in_) - self._axes.T @ self._axes) / self._noise
-        return found.astype(self.mean_.dtype)
+        precision: NDArray[Any] = found.astype(self.mean_.dtype)
+        return precision
 
     @property
     def _n_features_out(self) -> int:

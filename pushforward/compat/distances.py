@@ -76,7 +76,8 @@ class Norm:
             axes = torch.from_numpy(rng.uniform(-1, 1, size=(n, d)))
         length = axes.norm(p=self.p, dim=1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
         radius = kernel.radius(d, n, torch.Generator().manual_seed(int(rng.integers(2**62))))
-        return x + h * radius[:, None] * axes / length
+        draws: Tensor = x + h * radius[:, None] * axes / length
+        return draws
 
 
 @dataclass(frozen=True)

@@ -286,6 +286,7 @@ def _check_precisions(given: NDArray[Any], kind: str) -> None:
 def _root(precisions: NDArray[Any], kind: str) -> NDArray[Any]:
     """Upper triangular U with U Uᵀ = precision; square roots where there are no matrices."""
     if kind in ("diag", "spherical"):
-        return np.sqrt(precisions)
+        roots: NDArray[Any] = np.sqrt(precisions)
+        return roots
     lower = np.linalg.cholesky(precisions[..., ::-1, ::-1])
     return np.ascontiguousarray(lower[..., ::-1, ::-1])

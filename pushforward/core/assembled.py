@@ -45,14 +45,14 @@ class Assembled(HasUnits, Stored):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """As in torch; but a model that computes in a type of its own keeps it (`float()`, `half()` and `double()` change nothing)."""
-        if self.dtype is None:
-            return super()._apply(fn, recurse)
 
         def moved(tensor: Tensor) -> Tensor:
             found = fn(tensor)
             return found if found.dtype == tensor.dtype else tensor.to(found.device)
 
-        return super()._apply(moved, recurse)
+        function = fn if self.dtype is None else moved
+        model: Self = super()._apply(function, recurse)  # type: ignore[no-untyped-call]  # torch does not annotate it
+        return model
 
     def assemble(self, space: Space, condition_space: Space | None, moments: Moments | None = None) -> None:
         """Take on the spaces, choose the scalings and build; `moments` where a scaling is standardised."""

@@ -88,7 +88,8 @@ class Conditions:
     def scaled(self, rows: Tensor) -> Tensor:
         """Rows of a source (labels as codes) as networks see them."""
         assert self.scaling is not None
-        return self.scaling(rows).to(self.dtype)
+        coordinates: Tensor = self.scaling(rows).to(self.dtype)
+        return coordinates
 
     def as_given(self, rows: Any) -> Any:
         """Rows of a source (labels as codes) as the model's methods take them; None without conditions."""

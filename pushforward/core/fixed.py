@@ -48,7 +48,8 @@ class Fixed(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         self.network._apply(fn)
-        return super()._apply(fn, recurse)
+        module: Self = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch does not annotate it
+        return module
 
     def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
         """The network's tensors if they are stored, under the prefix 'network.'."""

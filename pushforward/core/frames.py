@@ -210,7 +210,8 @@ def as_codes(series: Any, column: Column, what: str) -> NDArray[np.float64]:
     if unseen is not None:
         known = ", ".join(column.categories[:10])
         raise ShapeMismatch(f"{what}: column {column.name!r} holds {unseen[:_SHOWN]!r}, which is none of {known}; leave such rows out")
-    return np.array([*(lookup[t] for t in texts), np.nan])[codes]
+    values: NDArray[np.float64] = np.array([*(lookup[t] for t in texts), np.nan])[codes]
+    return values
 
 
 def category_text(value: Any) -> str:

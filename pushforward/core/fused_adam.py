@@ -46,7 +46,7 @@ class FusedAdam(torch.optim.Adam):
             torch._foreach_add_(steps, 1)
             torch._fused_adam_(
                 parameters,
-                own,  # type: ignore[arg-type]
+                own,
                 means,
                 squares,
                 [],

@@ -81,7 +81,8 @@ def entries(y: Any) -> NDArray[Any]:
         if mask.any():
             given[mask] = None
     given = _fractions(np.atleast_1d(np.asarray(given)))
-    return given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
+    column: NDArray[Any] = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
+    return column
 
 
 def _fractions(given: NDArray[Any]) -> NDArray[Any]:
@@ -174,7 +175,8 @@ def _of_numbers(given: NDArray[Any], categories: Sequence[str], what: str) -> ND
     known = numbers[order][place] == given if len(numbers) else np.zeros(len(given), bool)
     if not known.all():
         raise _unknown(given[~known][0], categories, what)
-    return order[place].astype(np.int64)
+    codes: NDArray[np.int64] = order[place].astype(np.int64)
+    return codes
 
 
 def _unknown(value: Any, categories: Sequence[str], what: str) -> ShapeMismatch:

@@ -37,7 +37,7 @@ class Batch(NamedTuple):
         x = self.x.to(device, dtype) if self.x.dtype.is_floating_point else self.x.to(device)
         return Batch(x, y, None if self.weights is None else self.weights.to(device, dtype))
 
-    def __len__(self) -> int:  # type: ignore[override]
+    def __len__(self) -> int:
         return len(self.x)
 
 
@@ -70,7 +70,7 @@ class Optimizer(Value, family="optimizer"):
     """How a phase moves its networks' parameters."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):  # type: ignore[arg-type]
+        for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, (int, float)) and not (math.isfinite(value) and value >= 0):
                 raise InvalidValue(f"{field.name} of {self.name} must be finite and not negative, got {value}")

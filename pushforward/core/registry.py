@@ -148,7 +148,7 @@ def _argument(family: type[Value], node: ast.AST, text: str) -> Any:
     if isinstance(node, (ast.Name, ast.Call)):
         return _evaluate(family, node, text)
     try:
-        return ast.literal_eval(node)  # type: ignore[arg-type]
+        return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
         raise InvalidValue(f"{quoted(text)}: arguments must be numbers, texts or values") from error
 

@@ -26,7 +26,7 @@ def is_mapped(array: Any) -> bool:
     while isinstance(base, np.ndarray):
         if isinstance(base, np.memmap):
             return True
-        base = base.base  # type: ignore[assignment]
+        base = base.base
     return False
 
 

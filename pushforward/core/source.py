@@ -306,10 +306,10 @@ def unlabelled(source: Source) -> Source:
         bare.provenance = provenance_of(source)
         return bare  # type: ignore[no-any-return]
     if isinstance(source, Arrays):
-        bare = object.__new__(Arrays)
-        bare.__dict__.update(source.__dict__)
-        bare.y, bare._condition_space = None, None
-        return bare
+        copy = object.__new__(Arrays)
+        copy.__dict__.update(source.__dict__)
+        copy.y, copy._condition_space = None, None
+        return copy
     return Unlabelled(source)
 
 

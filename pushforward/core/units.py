@@ -79,7 +79,7 @@ class HasUnits(nn.Module, metaclass=Settled):
     def to_model(self, x: Any, *, what: str = "x") -> Tensor:
         """The user's data in the model's coordinates, on its device; raises as `conform` does."""
         rows = self.conform(x, what=what)
-        u = self.scaling(rows).to(self.floating())
+        u: Tensor = self.scaling(rows).to(self.floating())
         if what == "x" and "missing" not in self.accepts and not bool(u.isfinite().all()):
             row = int((~u.flatten(1).isfinite().all(1)).nonzero()[0])
             kind = str(u.dtype).removeprefix("torch.")

@@ -236,4 +236,5 @@ def _mix(words: NDArray[Any]) -> NDArray[Any]:
     """The finaliser of splitmix64 (Steele et al. 2014)."""
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
+    hashes: NDArray[Any] = words ^ (words >> np.uint64(31))
+    return hashes

@@ -59,7 +59,8 @@ class Group:
 
             near, _ = cKDTree(self.bumps.points.numpy()).query(queries.numpy(), workers=-1)
             gap = torch.from_numpy(near)
-        return self.mass - 0.5 * (gap / self.widest) ** 2
+        bound: Tensor = self.mass - 0.5 * (gap / self.widest) ** 2
+        return bound
 
     def log_sums(self, queries: Tensor) -> Tensor:
         """(m,) log f of this group, term by term."""

@@ -176,7 +176,8 @@ class FourierState:
         self._require_points()
         sizes = [fft.next_fast_len(m) for m in self.coefficients.shape]
         values = fft.ifftn(self.coefficients, sizes, workers=-1)
-        return 1.1 * float(np.abs(values).max()) * math.prod(sizes) / (float(self.grid.period.prod()) * self.mass)
+        largest: float = 1.1 * float(np.abs(values).max()) * math.prod(sizes) / (float(self.grid.period.prod()) * self.mass)
+        return largest
 
     @property
     def inner_error(self) -> float:
@@ -251,7 +252,8 @@ def _type1(angles: list[np.ndarray], strengths: np.ndarray, modes: tuple[int, ..
         return np.zeros((len(strengths), *modes), dtype=np.complex128)
     transform = (finufft.nufft1d1, finufft.nufft2d1, finufft.nufft3d1)[len(angles) - 1]
     out = transform(*angles, strengths, modes, eps=eps, isign=-1, upsampfac=_upsampling(eps))
-    return out.reshape(len(strengths), *modes)
+    spectra: np.ndarray = out.reshape(len(strengths), *modes)
+    return spectra
 
 
 def _type2(angles: list[np.ndarray], coefficients: np.ndarray, eps: float) -> np.ndarray:
@@ -261,4 +263,5 @@ def _type2(angles: list[np.ndarray], coefficients: np.ndarray, eps: float) -> np
     if len(angles[0]) == 0:
         return np.zeros(0)
     transform = (finufft.nufft1d2, finufft.nufft2d2, finufft.nufft3d2)[len(angles) - 1]
-    return transform(*angles, np.ascontiguousarray(coefficients), eps=eps, isign=1, upsampfac=_upsampling(eps)).real
+    sums: np.ndarray = transform(*angles, np.ascontiguousarray(coefficients), eps=eps, isign=1, upsampfac=_upsampling(eps)).real
+    return sums

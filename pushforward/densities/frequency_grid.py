@@ -107,7 +107,8 @@ class FrequencyGrid:
         between = float((self.period / deviation).min())
         rings = (((2 * j + 1) ** d - (2 * j - 1) ** d, self.cut + (j - 1) * between) for j in range(1, 4))
         images = sum(count * math.exp(-0.5 * gap * gap) for count, gap in rings) * self.peak
-        return truncation + images
+        error: float = truncation + images
+        return error
 
     @property
     def outside_error(self) -> float:

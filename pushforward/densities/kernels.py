@@ -97,7 +97,8 @@ class Kernel:
         if self.name == "gaussian":
             return direction
         length = direction.norm(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
-        return direction / length * self.radius(dimension, n, rng)[:, None]
+        draws: Tensor = direction / length * self.radius(dimension, n, rng)[:, None]
+        return draws
 
 
 def kernel_named(name: str | Kernel) -> Kernel:

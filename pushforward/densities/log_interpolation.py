@@ -85,4 +85,5 @@ def interpolation_error(width: float, nodes: int, dimension: int) -> float:
     wrong = np.abs(exact - basis.T @ np.exp(-0.5 * at[:, None] ** 2 * root**2)).max(0)
     sphere = 2 * math.pi ** (dimension / 2) / math.gamma(dimension / 2)
     integral = sphere * np.trapezoid(wrong * root ** (dimension - 1), root)
-    return 1.05 * float(integral) / (2 * math.pi) ** (dimension / 2)
+    error: float = 1.05 * float(integral) / (2 * math.pi) ** (dimension / 2)
+    return error

@@ -123,7 +123,8 @@ def _whiten(lower: Tensor, residual: Tensor) -> Tensor:
     lead = residual.shape[:-1] if len(lower) == 1 else residual.shape[:-2]
     columns = residual.reshape(-1, len(lower), residual.shape[-1]).permute(1, 2, 0)
     solved = torch.linalg.solve_triangular(lower, columns, upper=False).permute(2, 0, 1)
-    return solved.reshape(*lead, *([] if len(lower) == 1 else [len(lower)]), -1)
+    residuals: Tensor = solved.reshape(*lead, *([] if len(lower) == 1 else [len(lower)]), -1)
+    return residuals
 
 
 @dataclass(frozen=True)

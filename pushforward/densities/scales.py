@@ -87,7 +87,8 @@ class Scale:
         """(n, d) to L^-1 x, (n, d)."""
         if self.diagonal is not None:
             return x / self.diagonal
-        return torch.linalg.solve_triangular(self.root, x.T, upper=False).T.contiguous()
+        coordinates: Tensor = torch.linalg.solve_triangular(self.root, x.T, upper=False).T.contiguous()
+        return coordinates
 
     def colour(self, u: Tensor) -> Tensor:
         """(n, d) to L u: the inverse of `whiten`."""
@@ -107,6 +108,8 @@ class Scale:
 def _root(matrix: Tensor) -> Tensor:
     if not torch.allclose(matrix, matrix.T, rtol=1e-8, atol=0):
         raise InvalidValue("bandwidth matrix must be symmetric; pass (H + H.T) / 2")
+    factor: Tensor
+    failed: Tensor
     factor, failed = torch.linalg.cholesky_ex(matrix)
     if int(failed) or not bool(factor.isfinite().all()):
         raise InvalidValue("bandwidth matrix must be positive definite; add a small multiple of the identity")

@@ -99,12 +99,15 @@ class TreeSums:
         gap = np.maximum(0, np.maximum(self.low - queries.max(0), queries.min(0) - self.high))
         if self.bumps.separable:
             gaps = [self._profile(axis / self.widest) for axis in gap.T]
-            return self.mass + np.sum(gaps, axis=0)
-        return self.mass + self._profile(np.sqrt(np.square(gap).sum(1)) / self.widest)
+            product_bound: np.ndarray = self.mass + np.sum(gaps, axis=0)
+            return product_bound
+        radial_bound: np.ndarray = self.mass + self._profile(np.sqrt(np.square(gap).sum(1)) / self.widest)
+        return radial_bound
 
     def _profile(self, r: np.ndarray) -> np.ndarray:
         if self.bumps.kernel.name == "gaussian":
-            return -0.5 * r * r
+            exponents: np.ndarray = -0.5 * r * r
+            return exponents
         return self.bumps.kernel.log_profile(torch.from_numpy(r)).numpy()
 
     def _block(self, queries: Tensor, exclude: Tensor | None) -> Tensor:

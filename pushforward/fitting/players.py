@@ -302,7 +302,7 @@ def _pieces(batch: Batch, count: int) -> list[Batch]:
     if count == 1:
         return [batch]
     parts = [[None] * count if part is None else list(part.chunk(count)) for part in batch]
-    return [Batch(*piece) for piece in zip(*parts)]  # type: ignore[arg-type]
+    return [Batch(*piece) for piece in zip(*parts)]
 
 
 def _add(sums: dict[str, Tensor], values: Mapping[str, Tensor]) -> None:

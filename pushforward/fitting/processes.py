@@ -204,7 +204,7 @@ def _asked_for(settings: ProcessSettings) -> tuple[Any, Any, int]:
         devices, nodes = here, everywhere // here
     several = everywhere > 1 or nodes > 1 or devices not in (0, 1, "0", "1", "auto")
     if strategy == "ddp" or (strategy == "auto" and several and settings.accelerator == "cpu"):
-        from lightning_fabric.strategies import DDPStrategy
+        from lightning_fabric.strategies.ddp import DDPStrategy
 
         strategy = DDPStrategy(broadcast_buffers=False)  # type: ignore[assignment]
     return devices, strategy, nodes

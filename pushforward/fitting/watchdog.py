@@ -42,7 +42,7 @@ class Watchdog:
             if gradients:
                 names.append(f"the gradient of network {name!r}")
                 # torch has no public form that every version supported has; a loop is slower.
-                values.append(torch.stack(torch._foreach_norm(gradients)).sum())  # type: ignore[arg-type]
+                values.append(torch.stack(torch._foreach_norm(gradients)).sum())
         if any(v.dtype != torch.float32 for v in values):
             values = [v.to(torch.float64) for v in values]
         self._pending.append((torch.stack(values), phase, names))

@@ -143,7 +143,8 @@ def _clear_of(vector: Tensor, others: Sequence[Direction | Tensor]) -> Tensor:
         vector = vector - span @ (span.T @ vector)
     if not float(vector.norm()) > 1e-8 * size:
         raise InvalidValue("nothing of this direction is left: the classes' means agree, or it lies in the span of the others")
-    return vector / vector.norm()
+    unit: Tensor = vector / vector.norm()
+    return unit
 
 
 def _accuracy(right: Tensor, has: Tensor, by: str) -> Record:

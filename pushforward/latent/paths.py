@@ -88,4 +88,5 @@ def plane(codes: Tensor, steps: int = 15, *, reach: float = 2.0) -> Tensor:
     spread = singular[:2] / (len(codes) - 1) ** 0.5
     axes = directions[:2] * spread[:, None]
     t = torch.linspace(-reach, reach, steps, dtype=codes.dtype, device=codes.device)
-    return mean + t[None, :, None] * axes[0] - t[:, None, None] * axes[1]
+    grid: Tensor = mean + t[None, :, None] * axes[0] - t[:, None, None] * axes[1]
+    return grid

@@ -62,7 +62,8 @@ class _Problem:
 
     def restored(self, z: Tensor, rows: Any) -> Tensor:
         """g(z) for some rows."""
-        return self.model.decode(z, rows_of_condition(self.y, rows))
+        outputs: Tensor = self.model.decode(z, rows_of_condition(self.y, rows))
+        return outputs
 
     def error(self, restored: Tensor, rows: Any) -> Tensor:
         """‖x - g(z)‖² (m,)."""
@@ -169,7 +170,8 @@ def _codes_of(start: Tensor, problem: _Problem) -> Tensor:
 @torch.no_grad()
 def _encoded(problem: _Problem) -> Tensor:
     conditions = () if problem.y is None else (problem.y,)
-    return problem.model.encode(problem.x, *conditions).to(problem.model.floating())
+    codes: Tensor = problem.model.encode(problem.x, *conditions).to(problem.model.floating())
+    return codes
 
 
 @torch.no_grad()

@@ -58,12 +58,14 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The last hidden layer."""
-        return self.trunk(self.standardised(x))
+        features: Tensor = self.trunk(self.standardised(x))
+        return features
 
     @torch.no_grad()
     def log_probabilities(self, features: Tensor) -> Tensor:
         """Of the classes (b, classes), float64, of rows of the last hidden layer (b, width)."""
-        return self.head(features.to(self.head.weight)).to(torch.float64).log_softmax(1)
+        log_probabilities: Tensor = self.head(features.to(self.head.weight)).to(torch.float64).log_softmax(1)
+        return log_probabilities
 
     @torch.no_grad()
     def classes(self, x: Tensor) -> Tensor:

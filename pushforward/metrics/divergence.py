@@ -159,7 +159,8 @@ class LogRatio(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, d) -> (n,)."""
         u = (x - self.mean) / self.scale
-        return (self.linear(u) + self.curved(u)).squeeze(1).clamp(self.range[0], self.range[1])
+        log_ratio: Tensor = (self.linear(u) + self.curved(u)).squeeze(1).clamp(self.range[0], self.range[1])
+        return log_ratio
 
     def stay_within(self, x: Tensor) -> None:
         """Confines h to its values on x from now on."""

@@ -148,7 +148,8 @@ class Joint:
 
     def codes(self, count: int, rng: Rng) -> Tensor:
         """Draws of the prior (count, latent)."""
-        return self.model.prior(count).rsample(rng=rng).detach()
+        codes: Tensor = self.model.prior(count).rsample(rng=rng).detach()
+        return codes
 
     def distribution(self, z: Tensor) -> Any:
         """p(x|z), a row for each code."""
@@ -160,11 +161,13 @@ class Joint:
 
     def log_likelihood(self, z: Tensor) -> Tensor:
         """log p(x|z) of aligned rows (b,)."""
-        return self.distribution(z).log_prob(self.u)
+        log_likelihood: Tensor = self.distribution(z).log_prob(self.u)
+        return log_likelihood
 
     def log_prior(self, z: Tensor) -> Tensor:
         """log p(z) (b,)."""
-        return self.prior.log_prob(z)
+        log_prior: Tensor = self.prior.log_prob(z)
+        return log_prior
 
 
 class Reporter:

@@ -114,7 +114,8 @@ def rows(x: Any) -> Tensor:
         x = tensor_over(x.cpu().numpy())
     if x.ndim == 0 or len(x) == 0:
         raise ShapeMismatch(f"samples must have at least one row, got shape {tuple(x.shape)}")
-    return x[:, None] if x.ndim == 1 else x
+    samples: Tensor = x[:, None] if x.ndim == 1 else x
+    return samples
 
 
 def names_of(x: Any) -> list[str]:
@@ -250,7 +251,8 @@ def module(
         network.eval()
         try:
             given = (u if prepare is None else prepare(u)).to(first.device, dtype or first.dtype)
-            return network(given)
+            outputs: Tensor = network(given)
+            return outputs
         finally:
             network.train(was)
 
@@ -305,7 +307,7 @@ def _efficientnet() -> nn.Module:
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
         raise MissingExtra(error.name or "efficientnet_lite_pytorch", "metrics", "features of EfficientNet-lite0") from error
-    network = EfficientNet.from_name("efficientnet-lite0")
+    network: nn.Module = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(Weights.get_model_file_path(), map_location="cpu", weights_only=True))
     return network
 
@@ -319,7 +321,8 @@ class _Pooled(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, 3, 224, 224) to (b, 1280)."""
-        return self.network.extract_features(x).mean((2, 3))
+        channels: Tensor = self.network.extract_features(x).mean((2, 3))
+        return channels
 
 
 def _images(u: Tensor) -> Tensor:

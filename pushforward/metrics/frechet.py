@@ -106,13 +106,15 @@ def _transport(s: Tensor, other: Tensor) -> Tensor:
     kept = values > values.amax() * len(values) * torch.finfo(values.dtype).eps
     inverse = torch.where(kept, values.clamp_min(torch.finfo(values.dtype).tiny).rsqrt(), 0.0)
     half = root @ axes
-    return (half * inverse) @ half.T
+    transport: Tensor = (half * inverse) @ half.T
+    return transport
 
 
 def _root(s: Tensor) -> Tensor:
     """The symmetric square root of a covariance; rounding below zero is cut."""
     values, axes = torch.linalg.eigh(_symmetric(s))
-    return (axes * values.clamp_min(0).sqrt()) @ axes.T
+    root: Tensor = (axes * values.clamp_min(0).sqrt()) @ axes.T
+    return root
 
 
 def _symmetric(s: Tensor) -> Tensor:

@@ -61,7 +61,8 @@ class Gauge:
 
         Coordinates that are whole numbers in every row, which float64 holds exactly up to 2^53, are not off at all.
         """
-        return torch.where(_exact(x), 0.0, x / self.scale).norm(dim=1) * rounding
+        noise: Tensor = torch.where(_exact(x), 0.0, x / self.scale).norm(dim=1) * rounding
+        return noise
 
     def unit(self, *sets: Tensor) -> float:
         """What makes whole numbers of sets of rows (n, d) in parts of the scale; 0 where not all numbers are whole and small enough.

@@ -131,7 +131,8 @@ def _log_weights(joint: Joint, q: Any, m: int, rng: torch.Generator) -> Tensor:
     """log p(x, z)/q(z|x) of m draws of each observation, draws first (m n,)."""
     z = repeated(q, m).rsample(rng=rng)
     log_q = (q if len(joint.u) == 1 else repeated(q, m)).log_prob(z)
-    return joint.times(m).log_likelihood(z) + joint.log_prior(z) - log_q
+    log_weights: Tensor = joint.times(m).log_likelihood(z) + joint.log_prior(z) - log_q
+    return log_weights
 
 
 def _fresh(joint: Joint, samples: int, rng: torch.Generator, mean: LogMean, report: Reporter) -> None:

@@ -139,7 +139,8 @@ def _belonging(x: Tensor, c: Tensor, radius: float) -> tuple[Tensor, Tensor]:
 def _pairwise(x: Tensor) -> Tensor:
     """Distances (n // 2,) between rows two by two, which are independent, so that their spread is the error bar."""
     half = len(x) // 2
-    return (x[:half] - x[half : 2 * half]).norm(dim=1)
+    distances: Tensor = (x[:half] - x[half : 2 * half]).norm(dim=1)
+    return distances
 
 
 def _to_nearest(x: Tensor) -> Tensor:

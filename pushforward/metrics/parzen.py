@@ -79,7 +79,8 @@ def best_width(samples: Tensor, x: Tensor, *, rounds: int = 3) -> float:
         scores = [float(log_density(samples, x, width).mean()) for width in widths]
         best = max(range(len(widths)), key=scores.__getitem__)
         low, high = widths[max(0, best - 1)], widths[min(len(widths) - 1, best + 1)]
-    return widths[best]
+    width_of_best: float = widths[best]
+    return width_of_best
 
 
 def _in_nats(record: Record) -> Record:

@@ -21,7 +21,7 @@ def reconstruct(model: Any, x: Any, y: Any = None) -> Tensor:
         raise InvalidKind(f"{type(model).__name__} does not both encode and decode, so it cannot reconstruct")
     if y is None:
         return model.decode(model.encode(x))
-    return model.decode(model.encode(x, y), y)  # type: ignore[call-arg]
+    return model.decode(model.encode(x, y), y)
 
 
 def squared_error(model: Any, x: Any, y: Any = None, *, data: str = "") -> Record:

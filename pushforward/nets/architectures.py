@@ -182,5 +182,6 @@ class Sole(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The one tensor."""
+        given: Tensor
         (given,) = self.network(x, y)
         return given

@@ -91,7 +91,8 @@ class ConvolutionalEncoder(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
         """(n, channels, height, width), (n, …) -> (n, size), …"""
-        return self.heads(self.dense(joined(self.maps(x), y))).split(self.sizes, 1)
+        parts: tuple[Tensor, ...] = self.heads(self.dense(joined(self.maps(x), y))).split(self.sizes, 1)
+        return parts
 
 
 class ConvolutionalDecoder(nn.Module):
@@ -133,7 +134,8 @@ class ConvolutionalDecoder(nn.Module):
     def forward(self, z: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
         """(n, latent), (n, …) -> (n, channels, height, width), …"""
         first = self.dense(joined(z, y)).reshape(len(z), *self.first)
-        return self.heads(self.maps(first)).split(self.channels, 1)
+        parts: tuple[Tensor, ...] = self.heads(self.maps(first)).split(self.channels, 1)
+        return parts
 
 
 class Enlarge(nn.Module):

@@ -113,7 +113,8 @@ class Embedded(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """(n, …), (n, …) -> what the network gives."""
-        return self.network(x, None if y is None else self.embedding(y.flatten(1)))
+        scores: Tensor = self.network(x, None if y is None else self.embedding(y.flatten(1)))
+        return scores
 
 
 class BatchDiscrimination(nn.Module):
@@ -134,7 +135,7 @@ class BatchDiscrimination(nn.Module):
         """(n, width) -> (n, width + kernels)."""
         products = (x @ self.weight).to(torch.promote_types(self.weight.dtype, torch.float32))  # distances need single precision
         rows = products.reshape(len(x), self.kernels, self.size).transpose(0, 1).contiguous()
-        others = Closeness.apply(rows)
+        others = Closeness.apply(rows)  # type: ignore[no-untyped-call]  # torch does not annotate it
         return torch.cat([x, others.T.to(x)], 1)
 
 
@@ -155,14 +156,16 @@ class Closeness(torch.autograd.Function):
         return close.sum(2) - 1.0  # each row's closeness to itself
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """(k, n) -> (k, n, size)."""
         rows, apart, close = ctx.saved_tensors
         if torch.is_grad_enabled() or rows.device.type not in ("cpu", "cuda"):
             written_out = (-(rows[:, :, None] - rows[:, None]).abs().sum(-1)).exp().sum(2)
-            return torch.autograd.grad(written_out, rows, gradient, create_graph=torch.is_grad_enabled())[0]
+            second_order: Tensor = torch.autograd.grad(written_out, rows, gradient, create_graph=torch.is_grad_enabled())[0]
+            return second_order
         both = -(gradient[:, :, None] + gradient[:, None]) * close  # every pair counts for both its rows
-        return torch.ops.aten._cdist_backward(both, rows, rows, 1.0, apart)
+        slope: Tensor = torch.ops.aten._cdist_backward(both, rows, rows, 1.0, apart)
+        return slope
 
 
 def planes(x: Tensor, y: Tensor | None) -> Tensor:

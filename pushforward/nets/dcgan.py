@@ -62,7 +62,8 @@ class ConvolutionalGenerator(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """(n, latent), (n, …) -> (n, *event)."""
-        return self.layers(z if y is None else torch.cat([z, y.to(z).flatten(1)], 1))
+        images: Tensor = self.layers(z if y is None else torch.cat([z, y.to(z).flatten(1)], 1))
+        return images
 
 
 class Seed(nn.Linear):
@@ -106,7 +107,8 @@ def started(network: Network) -> Network:
         elif isinstance(layer, nn.BatchNorm2d):
             nn.init.normal_(layer.weight, 1.0, SPREAD)
             nn.init.zeros_(layer.bias)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    same_network: Network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return same_network
 
 
 def _widths(width: int, steps: int) -> list[int]:

@@ -44,7 +44,8 @@ class InformedGenerator(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """(n, latent), (n, …) -> (n, *event)."""
-        return self.layers(z if y is None else torch.cat([z, y.to(z).flatten(1)], 1))
+        images: Tensor = self.layers(z if y is None else torch.cat([z, y.to(z).flatten(1)], 1))
+        return images
 
 
 def informed_trunk(event: Sequence[int], extra: int = 0, width: int = 64) -> tuple[list[nn.Module], int]:

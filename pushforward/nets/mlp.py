@@ -64,7 +64,8 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """(n, …), (n, …) -> (n, *shape)."""
-        return self.layers(joined(x, y)).reshape(len(x), *self.shape)
+        outputs: Tensor = self.layers(joined(x, y)).reshape(len(x), *self.shape)
+        return outputs
 
 
 class Heads(nn.Module):
@@ -86,7 +87,8 @@ class Heads(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
         """(n, …), (n, …) -> (n, size), …"""
-        return self.heads(self.trunk(joined(x, y))).split(self.sizes, 1)
+        parts: tuple[Tensor, ...] = self.heads(self.trunk(joined(x, y))).split(self.sizes, 1)
+        return parts
 
 
 class ShapedHeads(Heads):
@@ -124,7 +126,8 @@ class Maxout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, …) -> (n, units)."""
-        return self.linear(x.flatten(1)).reshape(len(x), self.units, self.pieces).amax(2)
+        maxima: Tensor = self.linear(x.flatten(1)).reshape(len(x), self.units, self.pieces).amax(2)
+        return maxima
 
 
 def activated(name: str) -> nn.Module:

@@ -59,7 +59,8 @@ class ResidualGenerator(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """(n, latent), (n, …) -> (n, *event)."""
-        return self.layers(z if y is None else torch.cat([z, y.to(z).flatten(1)], 1))
+        images: Tensor = self.layers(z if y is None else torch.cat([z, y.to(z).flatten(1)], 1))
+        return images
 
 
 def residual_trunk(event: Sequence[int], extra: int = 0, width: int = 64, blocks: int = 2) -> tuple[list[nn.Module], int]:
@@ -94,7 +95,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels, …, …) -> the same."""
-        return x + self.narrow(leaky_relu(self.mix(leaky_relu(self.widen(x), SLOPE)), SLOPE))
+        maps: Tensor = x + self.narrow(leaky_relu(self.mix(leaky_relu(self.widen(x), SLOPE)), SLOPE))
+        return maps
 
 
 class Resample(nn.Module):
@@ -114,7 +116,8 @@ class Resample(nn.Module):
         """(n, inputs, …, …) -> (n, outputs, *size)."""
         if self.size[0] > x.shape[-2]:
             return interpolate(self.mix(x), self.size, mode="bilinear")
-        return self.mix(interpolate(x, self.size, mode="bilinear"))
+        maps: Tensor = self.mix(interpolate(x, self.size, mode="bilinear"))
+        return maps
 
 
 class FirstMap(nn.Module):
@@ -128,7 +131,8 @@ class FirstMap(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """(n, inputs) -> (n, *shape)."""
-        return self.weights(z)[:, :, None, None] * self.map
+        maps: Tensor = self.weights(z)[:, :, None, None] * self.map
+        return maps
 
 
 def _blocks(channels: int, count: int, depth: int) -> list[nn.Module]:

@@ -18,7 +18,8 @@ STEPS = 6
 
 def log_lambert(s: Tensor) -> Tensor:
     """ln W(e^s): the y with e^y + y = s, any real s, differentiable any number of times."""
-    return _LogLambert.apply(s)
+    y: Tensor = _LogLambert.apply(s)  # type: ignore[no-untyped-call]  # torch does not annotate it
+    return y
 
 
 class _LogLambert(torch.autograd.Function):

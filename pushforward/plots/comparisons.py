@@ -138,7 +138,7 @@ def against_setting(
     return titled(figure, title)
 
 
-def titled(figure: Any, title: str) -> Any:
+def titled(figure: Figure, title: str) -> Figure:
     """A title over all panels, where there is one; returns the figure."""
     if title:
         figure.suptitle(title, fontsize=TITLE + 0.5, color=INK, x=0.01, ha="left")

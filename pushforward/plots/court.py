@@ -77,7 +77,8 @@ def full_lines() -> dict[str, Line]:
 def beyond_arc(x: Any) -> np.ndarray[Any, Any]:
     """Whether each place (n, 2) on half a court is worth three points."""
     x = numbers(x)
-    return (np.abs(x[:, 0]) > CORNER) | (np.hypot(x[:, 0] - RIM[0], x[:, 1] - RIM[1]) > ARC)
+    is_three: np.ndarray[Any, Any] = (np.abs(x[:, 0]) > CORNER) | (np.hypot(x[:, 0] - RIM[0], x[:, 1] - RIM[1]) > ARC)
+    return is_three
 
 
 def draw_court(ax: Axes, *, full: bool = False, depth: float = HALF, labels: bool = True, colour: str = INK, width: float = 1.1) -> Axes:

@@ -70,7 +70,8 @@ def clusters(
             for share in shares:
                 ax.add_patch(ellipse(means[k, pair], covariances[k][np.ix_(pair, pair)], share, colour))
     legend(ax, loc="best")
-    return dress(ax, title, *(space.names[i] for i in pair)).figure
+    figure: Figure = dress(ax, title, *(space.names[i] for i in pair)).figure
+    return figure
 
 
 def ellipse(mean: Any, covariance: Any, share: float, colour: str) -> Any:

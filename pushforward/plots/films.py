@@ -106,14 +106,14 @@ def film(panels: Mapping[str, Panel], times: Sequence[str], *, columns: int | No
         yield Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")  # type: ignore[attr-defined]
 
 
-def _with_legend(figure: Any, ax: Any) -> Any:
+def _with_legend(figure: Figure, ax: Any) -> Figure:
     """One legend, below, for the lines and dots of all panels."""
     handles, words = ax.get_legend_handles_labels()
     if handles:
         columns = min(len(words), max(1, int(figure.get_figwidth() // LEGEND)))
         made = figure.legend(handles, words, loc="outside lower center", ncols=columns, fontsize=SMALL + 0.5, frameon=False)
         for handle in made.legend_handles:
-            if hasattr(handle, "set_sizes"):
+            if handle is not None and hasattr(handle, "set_sizes"):
                 handle.set_sizes([18.0])
     return figure
 

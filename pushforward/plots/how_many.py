@@ -52,7 +52,8 @@ def choice(
         )
     ax.xaxis.set_major_locator(mpl("matplotlib.ticker").MaxNLocator(integer=True))
     legend(ax, loc="best")
-    return dress(ax, title, f"number of {over}", quantity).figure
+    figure: Figure = dress(ax, title, f"number of {over}", quantity).figure
+    return figure
 
 
 def criteria(x: Any, candidates: Iterable[int] = range(1, 11), *, title: str = "", by: Any = None, **options: Any) -> Figure:
@@ -85,7 +86,7 @@ def elbow_curve(x: Any, candidates: Iterable[int] = range(1, 11), *, title: str 
     return figure
 
 
-def _two_panels(title: str) -> tuple[Any, Any]:
+def _two_panels(title: str) -> tuple[Figure, Any]:
     figure, grid = page(9.6, 4.0, 1, 2)
     if title:
         figure.suptitle(title, fontsize=12.5, x=0.01, ha="left")

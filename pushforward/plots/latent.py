@@ -146,7 +146,7 @@ def _ticks(axis: Any, words: Sequence[str] | None, step: float, room: float) -> 
     axis.set_ticks([PADDING / 2 + (i + 0.5) * step for i in places], [words[i] for i in places], fontsize=SMALL, color=INK)
 
 
-def _over_points(space: Space, data: Any, axes: Sequence[int], title: str) -> tuple[Any, Any]:
+def _over_points(space: Space, data: Any, axes: Sequence[int], title: str) -> tuple[Figure, Any]:
     """Axes over the data, where there are any."""
     if space.kind != "points" or space.size < 2:
         raise InvalidKind(f"expected images, or points of 2 coordinates or more, got {space}; a traversal can be drawn of any points")

@@ -40,7 +40,8 @@ def scree(pca: Any, *, title: str = "", ax: Axes | None = None) -> Figure:
     ax.xaxis.set_major_locator(mpl("matplotlib.ticker").MaxNLocator(integer=True))
     legend(ax, loc="center right")
     more = f" (the first {shown} of {len(shares)})" if shown < len(shares) else ""
-    return dress(ax, title, f"principal component{more}", "share of the variance").figure
+    figure: Figure = dress(ax, title, f"principal component{more}", "share of the variance").figure
+    return figure
 
 
 def biplot(

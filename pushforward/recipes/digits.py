@@ -81,8 +81,10 @@ def draw(models: Mapping[str, Any], train: Tensor, test: Tensor, space: Space, f
 def _means(model: Any, n: int) -> Tensor:
     """Samples without the observation noise, where the model can leave it out: noise hides the strokes at 8×8."""
     if isinstance(model, HasBound):
-        return model.sample(n, rng=0, using="mean")  # type: ignore[attr-defined]
-    return model.sample(n, rng=0)
+        means: Tensor = model.sample(n, rng=0, using="mean")  # type: ignore[attr-defined]
+        return means
+    samples: Tensor = model.sample(n, rng=0)
+    return samples
 
 
 def _write(path: Path, x: Tensor, space: Space, columns: int, text: str) -> Path:

@@ -94,7 +94,8 @@ class Maker:
     def make(self, space: Space) -> GAN:
         """A new one, for images of this space."""
         large = self.large is not None and max(int(n or 0) for n in space.shape[1:]) >= LARGE
-        return (self.large if large else self.model)()
+        model: GAN = (self.large if large else self.model)()
+        return model
 
 
 MAKERS: Mapping[str, Maker] = {

@@ -133,7 +133,8 @@ def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, memor
                 raise BadSource(f"{path}: needs {needed} on disk to be unpacked, and {have} are free; set TMPDIR to another disk")
             with open(unpacked_path, "wb") as unpacked:
                 shutil.copyfileobj(file, unpacked, 2**20)
-            return np.load(unpacked_path, mmap_mode="r", allow_pickle=False)
+            array: NDArray[Any] = np.load(unpacked_path, mmap_mode="r", allow_pickle=False)
+            return array
 
 
 def _choose_key(path: Path, shapes: dict[str, Any], key: str | None, options: Options) -> str:

@@ -150,4 +150,5 @@ def root(covariance: Tensor) -> Tensor:
         values, axes = torch.linalg.eigh(correlation)
         by_axes = axes * values.clamp_min(0).sqrt()[..., None, :]
         factor = torch.where((failed > 0)[..., None, None], by_axes, factor)
-    return deviations[..., :, None] * factor
+    root_factor: Tensor = deviations[..., :, None] * factor
+    return root_factor

@@ -83,4 +83,5 @@ def held_out_likelihood(
     scaled = (spread / kept).cumsum(0) + (spread.sum() - spread.cumsum(0)) / noise
     constant = d * math.log(2 * math.pi)
     total = constant + kept.log().cumsum(0) + rest * noise.log() + scaled
-    return -0.5 * total[: max(d - 1, 1)]
+    likelihoods: Tensor = -0.5 * total[: max(d - 1, 1)]
+    return likelihoods

@@ -55,7 +55,7 @@ def one_of(name: str, value: object, options: tuple[T, ...]) -> T:
     if value not in options:
         choices = ", ".join(map(repr, options))
         raise InvalidValue(f"{name} must be one of {choices}, got {value!r}; pass one of these")
-    return value  # type: ignore[return-value]
+    return value
 
 
 def checked_bandwidth(bandwidth: object, rules: tuple[str, ...] = RULES) -> Bandwidth:

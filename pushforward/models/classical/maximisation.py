@@ -80,7 +80,8 @@ def at_floor(spread: Tensor, kind: CovarianceKind, floor: Tensor) -> Tensor:
     matrices = spread if kind == "full" else spread[None]
     unit = _units(matrices, floor)
     scaled = matrices / unit[:, None, :] / unit[:, :, None]
-    return torch.linalg.eigvalsh(scaled)[:, 0] <= AT_FLOOR
+    at_limit: Tensor = torch.linalg.eigvalsh(scaled)[:, 0] <= AT_FLOOR
+    return at_limit
 
 
 def _units(covariance: Tensor, floor: Tensor) -> Tensor:
@@ -100,4 +101,5 @@ def _clip(covariance: Tensor, floor: Tensor) -> Tensor:
     if bool((values >= 1).all()):
         return covariance
     raised = (axes * values.clamp_min(1)[..., None, :]) @ axes.mT
-    return raised * unit[..., None, :] * unit[..., :, None]
+    result: Tensor = raised * unit[..., None, :] * unit[..., :, None]
+    return result

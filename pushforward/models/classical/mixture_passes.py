@@ -169,7 +169,8 @@ class MixturePasses(Model):
 
     def coordinates(self, x: Tensor) -> Tensor:
         """Standardised rows, flattened (n, d)."""
-        return self.scaling(x.to(torch.float64)).flatten(1).to(self.floating())
+        coordinates: Tensor = self.scaling(x.to(torch.float64)).flatten(1).to(self.floating())
+        return coordinates
 
     def statistics(self, batch: Batch) -> Expected:
         """E step of one block of rows."""

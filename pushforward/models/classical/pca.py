@@ -296,7 +296,7 @@ def _checked(components: object) -> int | float | str | None:
     """A number of components, a share of the variance, or the name of a way to choose."""
     expected = "components must be a number, a fraction, 'minka', 'heldout' or None"
     if components is None or components in ("minka", "heldout"):
-        return components  # type: ignore[return-value]
+        return components
     if isinstance(components, str):
         raise InvalidValue(f"{expected}, got {components!r}")
     if isinstance(components, bool) or not isinstance(components, (int, float)):

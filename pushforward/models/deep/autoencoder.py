@@ -215,7 +215,8 @@ class Autoencoder(Learner):
     def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
         """Minus the squared error (n,) of restoring data that are not spoilt."""
         restored = self.decoder(self.encoder(batch.x, batch.y), batch.y)
-        return -(restored - batch.x).square().flatten(1).sum(1)
+        quality: Tensor = -(restored - batch.x).square().flatten(1).sum(1)
+        return quality
 
     def encode(self, x: Any, y: Any = None) -> Tensor:
         """Codes (n, latent)."""
@@ -236,4 +237,5 @@ class Squashed(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """(n, latent)."""
-        return self.activation(self.network(x, y))
+        codes: Tensor = self.activation(self.network(x, y))
+        return codes

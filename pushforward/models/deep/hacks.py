@@ -77,7 +77,8 @@ class SphericalCodes(Hack, name="spherical_z"):
 
     def codes(self, z: Tensor) -> Tensor:
         """√d z/‖z‖."""
-        return z * (z.shape[1] ** 0.5 / z.norm(dim=1, keepdim=True).clamp_min(torch.finfo(z.dtype).tiny))
+        codes: Tensor = z * (z.shape[1] ** 0.5 / z.norm(dim=1, keepdim=True).clamp_min(torch.finfo(z.dtype).tiny))
+        return codes
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class SoftLabels(Hack, name="soft_labels"):
     def game(self, game: Game) -> Game:
         """The game with one label a sample; InvalidValue where it has no labels."""
         if not isinstance(game, Labelled):
-            able = [name for name, kind in Game.members.items() if issubclass(kind, Labelled)]  # type: ignore[attr-defined]
+            able = [name for name, kind in Game.members.items() if issubclass(kind, Labelled)]
             raise InvalidValue(f"game={str(game)!r} has no labels to soften; games that have: {', '.join(able)}")
         return SoftLabelled(game, tuple(self.real), tuple(self.fake), self.flip)  # type: ignore[arg-type]
 

@@ -259,7 +259,7 @@ class InfoGAN(GAN):
     def _distribution(self, like: Tensor, n: int = 1) -> StructuredCodes:
         return StructuredCodes(n, self.latent, self.categories, self.continuous, like, self.noise_scale)
 
-    def prior(self, n: int = 1) -> StructuredCodes:  # type: ignore[override]
+    def prior(self, n: int = 1) -> StructuredCodes:
         """p(z), n rows: N(0, noise_scale² I), uniform one-hot blocks, U[-1, 1]."""
         return self._distribution(next(self.generator.parameters()), n)
 

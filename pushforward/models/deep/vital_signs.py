@@ -95,7 +95,7 @@ def slope(game: Game, fake: Tensor, real: Tensor) -> float:
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> float | None:
     """The norm of the latest gradient; None where there is none."""
     gradients = [p.grad for p in parameters if p.grad is not None]
-    return float(torch.stack(torch._foreach_norm(gradients)).norm()) if gradients else None  # type: ignore[arg-type]
+    return float(torch.stack(torch._foreach_norm(gradients)).norm()) if gradients else None
 
 
 def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
