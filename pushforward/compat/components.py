@@ -156,7 +156,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         """(d, d): U_Kᵀ (L_K - σ² I) U_K + σ² I, in the type of the rows."""
         check_is_fitted(self)
         law = self.model_.gaussian() if isinstance(self.model_, pca.PCA) else self.model_
-        covariance: NDArray[Any] = (array(law.covariance_) * self._unbiased).astype(self.mean_.dtype)
+        scaled = array(law.covariance_) * self._unbiased
+        covariance: NDArray[Any] = scaled.astype(self.mean_.dtype)
         return covariance
 
     def get_precision(self) -> NDArray[Any]:

@@ -51,7 +51,7 @@ class Assembled(HasUnits, Stored):
             return found if found.dtype == tensor.dtype else tensor.to(found.device)
 
         function = fn if self.dtype is None else moved
-        model: Self = super()._apply(function, recurse)  # type: ignore[no-untyped-call]  # torch does not annotate it
+        model: Self = super()._apply(function, recurse)  # type: ignore[no-untyped-call]  # untyped in torch
         return model
 
     def assemble(self, space: Space, condition_space: Space | None, moments: Moments | None = None) -> None:

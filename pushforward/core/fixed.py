@@ -48,7 +48,7 @@ class Fixed(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         self.network._apply(fn)
-        module: Self = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch does not annotate it
+        module: Self = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # untyped in torch
         return module
 
     def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:

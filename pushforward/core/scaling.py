@@ -127,7 +127,7 @@ class Scaling(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Scaling:
         """Moves to a device; shift and scale stay in float64 whatever type the networks are given (`model.half()`)."""
         before = {name: buffer for name, buffer in self._buffers.items() if buffer is not None}
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch does not annotate it
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # untyped in torch
         for name, buffer in before.items():
             moved = self._buffers[name]
             if moved is not None and moved.dtype != buffer.dtype:

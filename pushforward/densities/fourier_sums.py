@@ -176,7 +176,8 @@ class FourierState:
         self._require_points()
         sizes = [fft.next_fast_len(m) for m in self.coefficients.shape]
         values = fft.ifftn(self.coefficients, sizes, workers=-1)
-        largest: float = 1.1 * float(np.abs(values).max()) * math.prod(sizes) / (float(self.grid.period.prod()) * self.mass)
+        volume = float(self.grid.period.prod())
+        largest: float = 1.1 * float(np.abs(values).max()) * math.prod(sizes) / (volume * self.mass)
         return largest
 
     @property
@@ -263,5 +264,7 @@ def _type2(angles: list[np.ndarray], coefficients: np.ndarray, eps: float) -> np
     if len(angles[0]) == 0:
         return np.zeros(0)
     transform = (finufft.nufft1d2, finufft.nufft2d2, finufft.nufft3d2)[len(angles) - 1]
-    sums: np.ndarray = transform(*angles, np.ascontiguousarray(coefficients), eps=eps, isign=1, upsampfac=_upsampling(eps)).real
+    modes = np.ascontiguousarray(coefficients)
+    out = transform(*angles, modes, eps=eps, isign=1, upsampfac=_upsampling(eps))
+    sums: np.ndarray = out.real
     return sums

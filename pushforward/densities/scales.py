@@ -87,8 +87,8 @@ class Scale:
         """(n, d) to L^-1 x, (n, d)."""
         if self.diagonal is not None:
             return x / self.diagonal
-        coordinates: Tensor = torch.linalg.solve_triangular(self.root, x.T, upper=False).T.contiguous()
-        return coordinates
+        columns: Tensor = torch.linalg.solve_triangular(self.root, x.T, upper=False)
+        return columns.T.contiguous()
 
     def colour(self, u: Tensor) -> Tensor:
         """(n, d) to L u: the inverse of `whiten`."""

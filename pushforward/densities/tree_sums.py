@@ -101,7 +101,8 @@ class TreeSums:
             gaps = [self._profile(axis / self.widest) for axis in gap.T]
             product_bound: np.ndarray = self.mass + np.sum(gaps, axis=0)
             return product_bound
-        radial_bound: np.ndarray = self.mass + self._profile(np.sqrt(np.square(gap).sum(1)) / self.widest)
+        distance = np.sqrt(np.square(gap).sum(1))
+        radial_bound: np.ndarray = self.mass + self._profile(distance / self.widest)
         return radial_bound
 
     def _profile(self, r: np.ndarray) -> np.ndarray:

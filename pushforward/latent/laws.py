@@ -57,8 +57,8 @@ class CodeLaw:
         if not bool(((p > 0) & (p < 1)).all()):
             raise InvalidValue("quantiles are for masses above 0 and below 1; leave out the ends")
         if self.rows is None:
-            normal_quantiles: Tensor = self.centre + self.scale * torch.special.ndtri(p.to(self.centre))[:, None]
-            return normal_quantiles
+            standard: Tensor = torch.special.ndtri(p.to(self.centre))
+            return self.centre + self.scale * standard[:, None]
         return torch.quantile(self.rows, p.to(self.rows), dim=0)
 
     def deviations(self, t: Tensor) -> Tensor:

@@ -64,8 +64,8 @@ class Classifier(nn.Module):
     @torch.no_grad()
     def log_probabilities(self, features: Tensor) -> Tensor:
         """Of the classes (b, classes), float64, of rows of the last hidden layer (b, width)."""
-        log_probabilities: Tensor = self.head(features.to(self.head.weight)).to(torch.float64).log_softmax(1)
-        return log_probabilities
+        logits: Tensor = self.head(features.to(self.head.weight))
+        return logits.to(torch.float64).log_softmax(1)
 
     @torch.no_grad()
     def classes(self, x: Tensor) -> Tensor:

@@ -159,8 +159,8 @@ class LogRatio(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, d) -> (n,)."""
         u = (x - self.mean) / self.scale
-        log_ratio: Tensor = (self.linear(u) + self.curved(u)).squeeze(1).clamp(self.range[0], self.range[1])
-        return log_ratio
+        log_ratio: Tensor = self.linear(u) + self.curved(u)
+        return log_ratio.squeeze(1).clamp(self.range[0], self.range[1])
 
     def stay_within(self, x: Tensor) -> None:
         """Confines h to its values on x from now on."""

@@ -91,8 +91,8 @@ class ConvolutionalEncoder(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
         """(n, channels, height, width), (n, …) -> (n, size), …"""
-        parts: tuple[Tensor, ...] = self.heads(self.dense(joined(self.maps(x), y))).split(self.sizes, 1)
-        return parts
+        heads: Tensor = self.heads(self.dense(joined(self.maps(x), y)))
+        return heads.split(self.sizes, 1)
 
 
 class ConvolutionalDecoder(nn.Module):

@@ -135,7 +135,7 @@ class BatchDiscrimination(nn.Module):
         """(n, width) -> (n, width + kernels)."""
         products = (x @ self.weight).to(torch.promote_types(self.weight.dtype, torch.float32))  # distances need single precision
         rows = products.reshape(len(x), self.kernels, self.size).transpose(0, 1).contiguous()
-        others = Closeness.apply(rows)  # type: ignore[no-untyped-call]  # torch does not annotate it
+        others = Closeness.apply(rows)  # type: ignore[no-untyped-call]  # untyped in torch
         return torch.cat([x, others.T.to(x)], 1)
 
 
@@ -161,8 +161,9 @@ class Closeness(torch.autograd.Function):
         rows, apart, close = ctx.saved_tensors
         if torch.is_grad_enabled() or rows.device.type not in ("cpu", "cuda"):
             written_out = (-(rows[:, :, None] - rows[:, None]).abs().sum(-1)).exp().sum(2)
-            second_order: Tensor = torch.autograd.grad(written_out, rows, gradient, create_graph=torch.is_grad_enabled())[0]
-            return second_order
+            twice = torch.is_grad_enabled()
+            exact: Tensor = torch.autograd.grad(written_out, rows, gradient, create_graph=twice)[0]
+            return exact
         both = -(gradient[:, :, None] + gradient[:, None]) * close  # every pair counts for both its rows
         slope: Tensor = torch.ops.aten._cdist_backward(both, rows, rows, 1.0, apart)
         return slope

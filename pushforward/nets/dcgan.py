@@ -107,8 +107,8 @@ def started(network: Network) -> Network:
         elif isinstance(layer, nn.BatchNorm2d):
             nn.init.normal_(layer.weight, 1.0, SPREAD)
             nn.init.zeros_(layer.bias)
-    same_network: Network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return same_network
+    same: Network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return same
 
 
 def _widths(width: int, steps: int) -> list[int]:

@@ -95,8 +95,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels, …, …) -> the same."""
-        maps: Tensor = x + self.narrow(leaky_relu(self.mix(leaky_relu(self.widen(x), SLOPE)), SLOPE))
-        return maps
+        change: Tensor = self.narrow(leaky_relu(self.mix(leaky_relu(self.widen(x), SLOPE)), SLOPE))
+        return x + change
 
 
 class Resample(nn.Module):

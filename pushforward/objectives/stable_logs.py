@@ -18,7 +18,7 @@ STEPS = 6
 
 def log_lambert(s: Tensor) -> Tensor:
     """ln W(e^s): the y with e^y + y = s, any real s, differentiable any number of times."""
-    y: Tensor = _LogLambert.apply(s)  # type: ignore[no-untyped-call]  # torch does not annotate it
+    y: Tensor = _LogLambert.apply(s)  # type: ignore[no-untyped-call]  # untyped in torch
     return y
 
 

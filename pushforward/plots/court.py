@@ -77,7 +77,8 @@ def full_lines() -> dict[str, Line]:
 def beyond_arc(x: Any) -> np.ndarray[Any, Any]:
     """Whether each place (n, 2) on half a court is worth three points."""
     x = numbers(x)
-    is_three: np.ndarray[Any, Any] = (np.abs(x[:, 0]) > CORNER) | (np.hypot(x[:, 0] - RIM[0], x[:, 1] - RIM[1]) > ARC)
+    distance = np.hypot(x[:, 0] - RIM[0], x[:, 1] - RIM[1])
+    is_three: np.ndarray[Any, Any] = (np.abs(x[:, 0]) > CORNER) | (distance > ARC)
     return is_three
 
 

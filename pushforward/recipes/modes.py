@@ -108,7 +108,8 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
 
 def data(name: str, seed: int) -> Tensor:
     """Points to learn from (ROWS, 2)."""
-    points: Tensor = read(f"{name}:{ROWS}", seed=derive(seed, name)).x.float()  # type: ignore[attr-defined]
+    source = read(f"{name}:{ROWS}", seed=derive(seed, name))
+    points: Tensor = source.x.float()  # type: ignore[attr-defined]
     return points
 
 

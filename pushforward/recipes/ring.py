@@ -65,8 +65,9 @@ def draw(n: int, *, rng: Rng = None, sigma: float = SIGMA) -> Tensor:
     """n points (n, 2) of the ring with noise, float64."""
     stream = generator(rng)
     z = normal(n, 2, rng=stream, dtype=torch.float64)
-    points: Tensor = z / 10 + z / z.norm(dim=1, keepdim=True) + sigma * normal(n, 2, rng=stream, dtype=torch.float64)
-    return points
+    length: Tensor = z.norm(dim=1, keepdim=True)
+    noise = normal(n, 2, rng=stream, dtype=torch.float64)
+    return z / 10 + z / length + sigma * noise
 
 
 def learn(x: Tensor, *, seed: int, samples: int) -> VAE:

@@ -77,8 +77,8 @@ class SphericalCodes(Hack, name="spherical_z"):
 
     def codes(self, z: Tensor) -> Tensor:
         """√d z/‖z‖."""
-        codes: Tensor = z * (z.shape[1] ** 0.5 / z.norm(dim=1, keepdim=True).clamp_min(torch.finfo(z.dtype).tiny))
-        return codes
+        length: Tensor = z.norm(dim=1, keepdim=True).clamp_min(torch.finfo(z.dtype).tiny)
+        return z * (z.shape[1] ** 0.5 / length)
 
 
 @dataclass(frozen=True)

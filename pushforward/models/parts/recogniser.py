@@ -87,8 +87,8 @@ class RecognisedModel(Learner):
         """The ELBO (n,), nats, model coordinates, one draw."""
         q = self.posterior(batch.x, batch.y)
         z = q.rsample(rng=generator(rng, batch.x.device))
-        elbo: Tensor = self.likelihood(z, batch.y).log_prob(batch.x) - rate(q, self.prior(len(z)), z)
-        return elbo
+        fit: Tensor = self.likelihood(z, batch.y).log_prob(batch.x)
+        return fit - rate(q, self.prior(len(z)), z)
 
     # ---------------------------------------------------------------------------------------------- what users ask
 
