@@ -92,7 +92,8 @@ class ConvolutionalEncoder(nn.Module):
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
         """(n, channels, height, width), (n, …) -> (n, size), …"""
         heads: Tensor = self.heads(self.dense(joined(self.maps(x), y)))
-        return heads.split(self.sizes, 1)
+        parts: tuple[Tensor, ...] = heads.split(self.sizes, 1)
+        return parts
 
 
 class ConvolutionalDecoder(nn.Module):

@@ -78,7 +78,8 @@ class SphericalCodes(Hack, name="spherical_z"):
     def codes(self, z: Tensor) -> Tensor:
         """√d z/‖z‖."""
         length: Tensor = z.norm(dim=1, keepdim=True).clamp_min(torch.finfo(z.dtype).tiny)
-        return z * (z.shape[1] ** 0.5 / length)
+        scale: Tensor = z.shape[1] ** 0.5 / length
+        return z * scale
 
 
 @dataclass(frozen=True)
