@@ -1,4 +1,6 @@
-"""`make bench`: run the comparisons, print a table, write results/bench.json (rows that were not run are kept)."""
+"""`make bench`: run the comparisons, print a table,
+write results/bench.json (rows that were not run are kept).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ def main(wanted: list[str]) -> int:
         known.update(importlib.import_module(f"benchmarks.{room}").BENCHMARKS)
     chosen = {n: f for n, f in known.items() if not wanted or any(n.startswith(w) for w in wanted)}
     if not chosen:
-        print(f"no benchmark begins with {' or '.join(wanted)}; known: {', '.join(known)}", file=sys.stderr)
+        print(
+            f"no benchmark begins with {' or '.join(wanted)}; known: {', '.join(known)}",
+            file=sys.stderr,
+        )
         return 2
     stored = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {"rows": {}}
     for name, benchmark in chosen.items():
@@ -31,7 +36,8 @@ def main(wanted: list[str]) -> int:
             row = {**row, "reached": reached(row), "machine": machine()}
             stored["rows"][row["name"]] = row
             print(
-                f"  {row['name']:28} {row['ratio']}  target {row['target']}  {'reached' if row['reached'] else 'NOT REACHED'}", flush=True
+                f"  {row['name']:28} {row['ratio']}  target {row['target']}  {'reached' if row['reached'] else 'NOT REACHED'}",
+                flush=True,
             )
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n")

@@ -20,14 +20,19 @@ RATE = {"lr": 2e-4, "betas": (0.5, 0.999)}
 CURVE, SEEDS = 50, 5
 
 
-# ------------------------------------------------------------------------------------------------------- DCGAN
+# -------------------------------------------------------------------------------------------- DCGAN
 
 
 def dcgan(batch: int = 64, steps: int = 10) -> list[dict[str, Any]]:
-    """DCGAN at 64x64 in colour: images per second of the public path (bf16 where the processor has it) and of the tutorial's
-    loop. Checked: the critic's loss over the first 50 steps lies within the plain loop's spread over seeds."""
+    """DCGAN at 64x64 in colour: images per second of the public path (bf16 where the processor has
+    it) and of the tutorial's loop. Checked: the critic's loss over the first 50 steps lies within
+    the plain loop's spread over seeds.
+    """
     data, fast = _images(1024), _bf16()
-    sides = {"pushforward": lambda: _fit_dcgan(data, batch, steps, fast)[0], "plain loop": lambda: _plain_dcgan(data, batch, steps)[0]}
+    sides = {
+        "pushforward": lambda: _fit_dcgan(data, batch, steps, fast)[0],
+        "plain loop": lambda: _plain_dcgan(data, batch, steps)[0],
+    }
     found = side_by_side(sides, rounds=3)
     return [
         {
@@ -43,13 +48,18 @@ def dcgan(batch: int = 64, steps: int = 10) -> list[dict[str, Any]]:
 
 
 def dcgan_curves(fast: bool, size: int = 32, batch: int = 32) -> dict[str, Any]:
-    """The two curves at a size that seconds allow: both players' losses, step by step, as a share of steps within mean ± 3 sd."""
+    """The two curves at a size that seconds allow:
+    both players' losses, step by step, as a share of steps within mean ± 3 sd.
+    """
     data = _images(512, size)
     plain = torch.tensor([_plain_dcgan(data, batch, CURVE, seed)[1] for seed in range(SEEDS)])
     own = torch.tensor([_fit_dcgan(data, batch, CURVE, fast, seed)[1] for seed in range(SEEDS)])
     smooth = [curves.unfold(1, 5, 5).mean(2) for curves in (plain, own)]
     apart = (smooth[1].mean(0) - smooth[0].mean(0)).abs() / smooth[0].std(0).clamp_min(0.02)
-    return {"largest distance of mean curves, in sd over seeds": round(float(apart.max()), 2), "agree": bool(apart.max() < 3)}
+    return {
+        "largest distance of mean curves, in sd over seeds": round(float(apart.max()), 2),
+        "agree": bool(apart.max() < 3),
+    }
 
 
 def _bf16() -> bool:
@@ -63,25 +73,40 @@ def _images(n: int, size: int = 64) -> Tensor:
     return nn.functional.interpolate(coarse, size=(size, size), mode="bilinear") * 2 - 1
 
 
-def _fit_dcgan(data: Tensor, batch: int, steps: int, fast: bool, seed: int = 0) -> tuple[float, list[float]]:
-    """Images per second from the end of the first step to that of the last, check-ups left out, and the critic's losses."""
+def _fit_dcgan(
+    data: Tensor, batch: int, steps: int, fast: bool, seed: int = 0
+) -> tuple[float, list[float]]:
+    """Images per second from the end of the first step to that of the last,
+    check-ups left out, and the critic's losses.
+    """
     import pushforward as pf
 
     events: list[Any] = []
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"precision": "bf16-mixed" if fast else "32-true", "run": Path(folder) / "run", "listeners": [events.append]}
-        pf.DCGAN().fit(data, by=pf.Trainer(steps=steps, batch=batch, seed=seed, evaluate_every=10_000, **settings))
+        settings = {
+            "precision": "bf16-mixed" if fast else "32-true",
+            "run": Path(folder) / "run",
+            "listeners": [events.append],
+        }
+        pf.DCGAN().fit(
+            data,
+            by=pf.Trainer(steps=steps, batch=batch, seed=seed, evaluate_every=10_000, **settings),
+        )
     told = [e for e in events if type(e).__name__ == "Progress"]
     rate = (told[-1].samples - told[0].samples) / max(told[-1].seconds - told[0].seconds, 1e-9)
     return rate, [e.terms["critic"] for e in told]
 
 
 def _plain_dcgan(data: Tensor, batch: int, steps: int, seed: int = 0) -> tuple[float, list[float]]:
-    """The loop of the tutorials: float32, a DataLoader, one batch of samples for both players, `.item()` at every step."""
+    """The loop of the tutorials: float32, a DataLoader,
+    one batch of samples for both players, `.item()` at every step.
+    """
     torch.manual_seed(seed)
     generator, critic = _textbook_players(data.shape[-1])
     moves = [torch.optim.Adam(network.parameters(), **RATE) for network in (critic, generator)]  # type: ignore[arg-type]
-    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(data), batch, shuffle=True, drop_last=True)
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(data), batch, shuffle=True, drop_last=True
+    )
     losses: list[float] = []
     began = time.perf_counter()
     while len(losses) < steps:
@@ -94,13 +119,15 @@ def _plain_dcgan(data: Tensor, batch: int, steps: int, seed: int = 0) -> tuple[f
     return (steps - 1) * batch / max(time.perf_counter() - began, 1e-9), losses
 
 
-def _textbook_step(generator: nn.Module, critic: nn.Module, moves: list[Any], x: Tensor, latent: int) -> float:
+def _textbook_step(
+    generator: nn.Module, critic: nn.Module, moves: list[Any], x: Tensor, latent: int
+) -> float:
     critic.zero_grad()
     one, zero = torch.ones(len(x)), torch.zeros(len(x))
     fake = generator(torch.randn(len(x), latent))
-    loss = binary_cross_entropy_with_logits(critic(x).flatten(), one) + binary_cross_entropy_with_logits(
-        critic(fake.detach()).flatten(), zero
-    )
+    loss = binary_cross_entropy_with_logits(
+        critic(x).flatten(), one
+    ) + binary_cross_entropy_with_logits(critic(fake.detach()).flatten(), zero)
     loss.backward()
     moves[0].step()
     generator.zero_grad()
@@ -113,13 +140,27 @@ def _textbook_step(generator: nn.Module, critic: nn.Module, moves: list[Any], x:
 def _textbook_players(size: int, width: int = 64) -> tuple[nn.Module, nn.Module]:
     steps = int(math.log2(size // 4))
     widths = [width * 2**i for i in range(steps)]
-    up: list[nn.Module] = [nn.Unflatten(1, (100, 1, 1)), nn.ConvTranspose2d(100, widths[-1], 4, 1, 0, bias=False)]
+    up: list[nn.Module] = [
+        nn.Unflatten(1, (100, 1, 1)),
+        nn.ConvTranspose2d(100, widths[-1], 4, 1, 0, bias=False),
+    ]
     down: list[nn.Module] = [nn.Conv2d(3, width, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
     for many, few in zip(widths[::-1], [*widths[-2::-1], 3]):
-        up += [nn.BatchNorm2d(many), nn.ReLU(True), nn.ConvTranspose2d(many, few, 4, 2, 1, bias=False)]
+        up += [
+            nn.BatchNorm2d(many),
+            nn.ReLU(True),
+            nn.ConvTranspose2d(many, few, 4, 2, 1, bias=False),
+        ]
     for few, many in pairwise(widths):
-        down += [nn.Conv2d(few, many, 4, 2, 1, bias=False), nn.BatchNorm2d(many), nn.LeakyReLU(0.2, True)]
-    players = nn.Sequential(*up, nn.Tanh()), nn.Sequential(*down, nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=False))
+        down += [
+            nn.Conv2d(few, many, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(many),
+            nn.LeakyReLU(0.2, True),
+        ]
+    players = (
+        nn.Sequential(*up, nn.Tanh()),
+        nn.Sequential(*down, nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=False)),
+    )
     for layer in (m for network in players for m in network.modules()):
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(layer.weight, 0.0, 0.02)
@@ -128,12 +169,13 @@ def _textbook_players(size: int, width: int = 64) -> tuple[nn.Module, nn.Module]
     return players
 
 
-# ------------------------------------------------------------------------------------------------------- the ring
+# ----------------------------------------------------------------------------------------- the ring
 
 
 def gan_mlp(batch: int = 256, steps: int = 1000) -> list[dict[str, Any]]:
-    """A GAN of perceptrons on the ring of 8 modes: samples per second with run folder, log and listener, and of the textbook
-    loop. Checked: both critics' losses end alike."""
+    """A GAN of perceptrons on the ring of 8 modes: samples per second with run folder, log and
+    listener, and of the textbook loop. Checked: both critics' losses end alike.
+    """
     data = _ring(50_000)
     last: dict[str, float] = {}
 
@@ -155,7 +197,10 @@ def gan_mlp(batch: int = 256, steps: int = 1000) -> list[dict[str, Any]]:
             "samples per second": {name: median(values) for name, values in found.items()},
             "ratio": ratio(found["pushforward"], found["textbook loop"]),
             "target": 1.3,
-            "check": {**{f"critic's loss, {name}": round(value, 3) for name, value in last.items()}, "agree": agree},
+            "check": {
+                **{f"critic's loss, {name}": round(value, 3) for name, value in last.items()},
+                "agree": agree,
+            },
         }
     ]
 
@@ -171,7 +216,9 @@ def _fit_ring(data: Tensor, batch: int, steps: int) -> tuple[float, float]:
 
     events: list[Any] = []
     with tempfile.TemporaryDirectory() as folder:
-        by = pf.Trainer(steps=steps, batch=batch, run=Path(folder) / "run", listeners=[events.append])
+        by = pf.Trainer(
+            steps=steps, batch=batch, run=Path(folder) / "run", listeners=[events.append]
+        )
         began = time.perf_counter()
         pf.GAN(latent=2, penalties=()).fit(data, by=by)
         took = time.perf_counter() - began
@@ -182,11 +229,20 @@ def _fit_ring(data: Tensor, batch: int, steps: int) -> tuple[float, float]:
 def _plain_ring(data: Tensor, batch: int, steps: int) -> tuple[float, float]:
     torch.manual_seed(0)
     generator, critic = (
-        nn.Sequential(nn.Linear(2, 128), nn.LeakyReLU(), nn.Linear(128, 128), nn.LeakyReLU(), nn.Linear(128, outputs)) for outputs in (2, 1)
+        nn.Sequential(
+            nn.Linear(2, 128),
+            nn.LeakyReLU(),
+            nn.Linear(128, 128),
+            nn.LeakyReLU(),
+            nn.Linear(128, outputs),
+        )
+        for outputs in (2, 1)
     )
     moves = [torch.optim.Adam(network.parameters(), **RATE) for network in (critic, generator)]  # type: ignore[arg-type]
     scaled = (data - data.mean(0)) / data.std(0)
-    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(scaled), batch, shuffle=True, drop_last=True)
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(scaled), batch, shuffle=True, drop_last=True
+    )
     losses: list[float] = []
     began = time.perf_counter()
     while len(losses) < steps:

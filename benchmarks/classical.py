@@ -1,7 +1,9 @@
-"""PCA, mixtures and k-means side by side with the libraries people use now, the same answer checked inside.
+"""PCA, mixtures and k-means side by side with the libraries people use now,
+the same answer checked inside.
 
-Each benchmark runs both sides in turn on the same data from the same start, and returns rows for `results/bench.json`;
-`check` says what was compared, how far the answers lie apart, and whether that is near enough to call them the same.
+Each benchmark runs both sides in turn on the same data from the same start, and returns rows for
+`results/bench.json`; `check` says what was compared, how far the answers lie apart, and whether
+that is near enough to call them the same.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from pushforward.core.events import Event, Progress
 Row = dict[str, Any]
 
 
-def timed(sides: dict[str, Callable[[], Any]], rounds: int) -> tuple[dict[str, list[float]], dict[str, Any]]:
+def timed(
+    sides: dict[str, Callable[[], Any]], rounds: int
+) -> tuple[dict[str, list[float]], dict[str, Any]]:
     """Seconds of each side, round by round, and what each returned last."""
     last: dict[str, Any] = {}
 
@@ -38,7 +42,14 @@ def timed(sides: dict[str, Callable[[], Any]], rounds: int) -> tuple[dict[str, l
     return side_by_side({name: measured(name) for name in sides}, rounds), last
 
 
-def row(name: str, what: str, found: dict[str, list[float]], theirs: str, target: float | None, check: Row) -> Row:
+def row(
+    name: str,
+    what: str,
+    found: dict[str, list[float]],
+    theirs: str,
+    target: float | None,
+    check: Row,
+) -> Row:
     """One line of the table: how many times as long theirs takes."""
     times = {side: median(values) for side, values in found.items()}
     return {
@@ -51,11 +62,13 @@ def row(name: str, what: str, found: dict[str, list[float]], theirs: str, target
     }
 
 
-# ------------------------------------------------------------------------------------------------------------- PCA
+# ---------------------------------------------------------------------------------------------- PCA
 
 
 def spectrum_data(n: int, d: int, seed: int = 0, dtype: Any = np.float64) -> np.ndarray[Any, Any]:
-    """Normal rows with falling standard deviations 3 … 0.1 along random axes, a little off the origin."""
+    """Normal rows with falling standard deviations 3 … 0.1 along random axes,
+    a little off the origin.
+    """
     rng = np.random.default_rng(seed)
     axes = np.linalg.qr(rng.standard_normal((d, d)))[0] * np.linspace(3, 0.1, d)[:, None]
     mean = rng.standard_normal(d)
@@ -67,7 +80,9 @@ def spectrum_data(n: int, d: int, seed: int = 0, dtype: Any = np.float64) -> np.
 
 
 def apart(one: Any, two: Any) -> float:
-    """Distance of two subspaces given by orthonormal rows: the largest sine of their principal angles."""
+    """Distance of two subspaces given by orthonormal rows:
+    the largest sine of their principal angles.
+    """
     one, two = np.asarray(one, np.float64), np.asarray(two, np.float64)
     return float(np.linalg.norm(two - two @ one.T @ one, 2))
 
@@ -77,17 +92,31 @@ def pca_memory(n: int = 200_000, d: int = 784, k: int = 50, rounds: int = 3) -> 
     from sklearn.decomposition import PCA
 
     x = spectrum_data(n, d)
-    sides = {"pushforward": lambda: pf.PCA(k).fit(x), "scikit-learn": lambda: PCA(k, svd_solver="covariance_eigh").fit(x)}
+    sides = {
+        "pushforward": lambda: pf.PCA(k).fit(x),
+        "scikit-learn": lambda: PCA(k, svd_solver="covariance_eigh").fit(x),
+    }
     found, last = timed(sides, rounds)
     gap = apart(last["pushforward"].components_, last["scikit-learn"].components_)
     check = {"sine between the subspaces": gap, "agree": gap < 1e-6}
-    return [row("pca-memory", f"PCA of {n} x {d} to {k}, float64, covariance_eigh", found, "scikit-learn", 1, check)]
+    return [
+        row(
+            "pca-memory",
+            f"PCA of {n} x {d} to {k}, float64, covariance_eigh",
+            found,
+            "scikit-learn",
+            1,
+            check,
+        )
+    ]
 
 
 def pca_streaming(n: int = 200_000, d: int = 784, k: int = 50, rounds: int = 3) -> list[Row]:
-    """PCA of a memory map, against IncrementalPCA (whose answer is approximate); checked against the exact one in memory.
+    """PCA of a memory map, against IncrementalPCA (whose answer is approximate);
+    checked against the exact one in memory.
 
-    Products in single precision, summed in double, are right to the 1e-6 that is checked; in double they are a row of their own.
+    Products in single precision, summed in double,
+    are right to the 1e-6 that is checked; in double they are a row of their own.
     """
     from sklearn.decomposition import PCA, IncrementalPCA
 
@@ -100,23 +129,36 @@ def pca_streaming(n: int = 200_000, d: int = 784, k: int = 50, rounds: int = 3) 
         exact = PCA(k, svd_solver="covariance_eigh").fit(np.asarray(mapped)).components_
     gaps = {side: apart(model.components_, exact) for side, model in last.items()}
     rows = []
-    for name, precision, target in (("pca-streaming", "float32", 25), ("pca-streaming-float64", "float64", None)):
+    for name, precision, target in (
+        ("pca-streaming", "float32", 25),
+        ("pca-streaming-float64", "float64", None),
+    ):
         gap = gaps[precision]
-        check = {"sine to the exact subspace": gap, "IncrementalPCA's": gaps["scikit-learn"], "agree": gap < 1e-6}
-        what = f"PCA of {n} x {d} to {k} from disk, float64, products in {precision}, IncrementalPCA"
+        check = {
+            "sine to the exact subspace": gap,
+            "IncrementalPCA's": gaps["scikit-learn"],
+            "agree": gap < 1e-6,
+        }
+        what = (
+            f"PCA of {n} x {d} to {k} from disk, float64, products in {precision}, IncrementalPCA"
+        )
         times = {"pushforward": found[precision], "scikit-learn": found["scikit-learn"]}
         rows.append(row(name, what, times, "scikit-learn", target, check))
     return rows
 
 
-# --------------------------------------------------------------------------------------------------------- mixtures
+# ----------------------------------------------------------------------------------------- mixtures
 
 
-def mixture_data(n: int, d: int, k: int, seed: int = 0, spread: float = 1.5) -> np.ndarray[Any, Any]:
+def mixture_data(
+    n: int, d: int, k: int, seed: int = 0, spread: float = 1.5
+) -> np.ndarray[Any, Any]:
     """Rows of k overlapping normal clusters with one covariance."""
     rng = np.random.default_rng(seed)
     centres = spread * rng.standard_normal((k, d))
-    return centres[rng.integers(0, k, n)] + rng.standard_normal((n, d)) @ (np.eye(d) + 0.2 * rng.standard_normal((d, d)))
+    return centres[rng.integers(0, k, n)] + rng.standard_normal((n, d)) @ (
+        np.eye(d) + 0.2 * rng.standard_normal((d, d))
+    )
 
 
 @contextmanager
@@ -141,19 +183,30 @@ def traced_gmm(x: Any, means: Any, steps: int, precision: str) -> list[float]:
 
 
 def traced_side_by_side(
-    x: Any, means: Any, steps: int, precision: str, other: dict[str, Callable[[], list[float]]], target: float, near: float, rounds: int
+    x: Any,
+    means: Any,
+    steps: int,
+    precision: str,
+    other: dict[str, Callable[[], list[float]]],
+    target: float,
+    near: float,
+    rounds: int,
 ) -> list[Row]:
     """Our passes and the other's, which must have the same log-likelihood before every M step."""
     (theirs,) = other
     with quiet():
-        found, last = timed({"pushforward": lambda: traced_gmm(x, means, steps, precision), **other}, rounds)
+        found, last = timed(
+            {"pushforward": lambda: traced_gmm(x, means, steps, precision), **other}, rounds
+        )
     gap = float(np.abs(np.subtract(last["pushforward"], last[theirs])).max())
     check = {"log-likelihood of every pass, apart, nats a row": gap, "agree": gap < near}
     what = f"GMM full, {x.shape[0]} x {x.shape[1]}, {len(means)} components, {steps} passes, {precision}"
     return [row(f"gmm-{precision}", what, found, theirs, target, check)]
 
 
-def gmm_float64(n: int = 200_000, d: int = 16, k: int = 32, steps: int = 10, rounds: int = 3) -> list[Row]:
+def gmm_float64(
+    n: int = 200_000, d: int = 16, k: int = 32, steps: int = 10, rounds: int = 3
+) -> list[Row]:
     """Ten passes of EM with full covariances in float64, against scikit-learn."""
     from sklearn.mixture import GaussianMixture
 
@@ -162,24 +215,40 @@ def gmm_float64(n: int = 200_000, d: int = 16, k: int = 32, steps: int = 10, rou
     precisions = np.tile(np.diag(1 / x.var(0)), (k, 1, 1))
 
     def theirs() -> list[float]:
-        how = {"weights_init": np.full(k, 1 / k), "means_init": means, "precisions_init": precisions}
-        return list(GaussianMixture(k, max_iter=steps, tol=0, reg_covar=0, **how).fit(x).lower_bounds_)
+        how = {
+            "weights_init": np.full(k, 1 / k),
+            "means_init": means,
+            "precisions_init": precisions,
+        }
+        return list(
+            GaussianMixture(k, max_iter=steps, tol=0, reg_covar=0, **how).fit(x).lower_bounds_
+        )
 
-    return traced_side_by_side(x, means, steps, "float64", {"scikit-learn": theirs}, 6, 1e-8, rounds)
+    return traced_side_by_side(
+        x, means, steps, "float64", {"scikit-learn": theirs}, 6, 1e-8, rounds
+    )
 
 
-def gmm_float32(n: int = 200_000, d: int = 16, k: int = 32, steps: int = 10, rounds: int = 3) -> list[Row]:
+def gmm_float32(
+    n: int = 200_000, d: int = 16, k: int = 32, steps: int = 10, rounds: int = 3
+) -> list[Row]:
     """Ten passes of EM with full covariances in float32, against pomegranate."""
     from pomegranate.distributions import Normal
     from pomegranate.gmm import GeneralMixtureModel
 
     x = mixture_data(n, d, k).astype(np.float32)
     means = x[np.random.default_rng(1).choice(n, k, replace=False)]
-    tensor, covariance = torch.from_numpy(x), torch.diag(torch.from_numpy(x.var(0, dtype=np.float64).astype(np.float32)))
+    tensor, covariance = (
+        torch.from_numpy(x),
+        torch.diag(torch.from_numpy(x.var(0, dtype=np.float64).astype(np.float32))),
+    )
 
     def theirs() -> list[float]:
         # What its `fit` does, with the log-likelihood of every pass kept.
-        laws = [Normal(torch.from_numpy(m.copy()), covariance.clone(), covariance_type="full") for m in means]
+        laws = [
+            Normal(torch.from_numpy(m.copy()), covariance.clone(), covariance_type="full")
+            for m in means
+        ]
         model = GeneralMixtureModel(laws, priors=torch.full((k,), 1 / k))
         trace = []
         for _ in range(steps):
@@ -190,15 +259,16 @@ def gmm_float32(n: int = 200_000, d: int = 16, k: int = 32, steps: int = 10, rou
     return traced_side_by_side(x, means, steps, "float32", {"pomegranate": theirs}, 5, 1e-3, rounds)
 
 
-# ---------------------------------------------------------------------------------------------------------- k-means
+# ------------------------------------------------------------------------------------------ k-means
 
 
 def kmeans(n: int = 1_000_000, d: int = 16, k: int = 64, rounds: int = 5) -> list[Row]:
     """k-means to the same inertia from the same start, against scikit-learn and faiss.
 
-    The inertia to reach is the one scikit-learn converges to with its default tolerance, and a share of 1e-6 above it for
-    rounding. How many passes each side needs to come that low is found in runs that are not timed; then each is timed for
-    that many passes, none stopping earlier of itself. The inertias reached are judged alike for all, in float64.
+    The inertia to reach is the one scikit-learn converges to with its default tolerance, and a
+    share of 1e-6 above it for rounding. How many passes each side needs to come that low is found
+    in runs that are not timed; then each is timed for that many passes, none stopping earlier of
+    itself. The inertias reached are judged alike for all, in float64.
     """
     import faiss
     from sklearn.cluster import KMeans
@@ -213,18 +283,30 @@ def kmeans(n: int = 1_000_000, d: int = 16, k: int = 64, rounds: int = 5) -> lis
 
     def inertia(centres: Any) -> float:
         table = torch.as_tensor(np.asarray(centres, np.float64))
-        return sum(float(torch.cdist(torch.from_numpy(b).double(), table).amin(1).square().sum()) for b in np.array_split(x, 100))
+        return sum(
+            float(torch.cdist(torch.from_numpy(b).double(), table).amin(1).square().sum())
+            for b in np.array_split(x, 100)
+        )
 
     runs: dict[str, Callable[[int], Any]] = {
-        "pushforward": lambda p: pf.KMeans(k, start=start, tolerance=0).fit(x, by=pf.EM(steps=p, tolerance=0)).centres_,
-        "scikit-learn": lambda p: KMeans(k, init=start, n_init=1, max_iter=p, tol=0).fit(x).cluster_centers_,
+        "pushforward": lambda p: (
+            pf.KMeans(k, start=start, tolerance=0).fit(x, by=pf.EM(steps=p, tolerance=0)).centres_
+        ),
+        "scikit-learn": lambda p: (
+            KMeans(k, init=start, n_init=1, max_iter=p, tol=0).fit(x).cluster_centers_
+        ),
         "faiss": third,
     }
     with quiet():
         model = KMeans(k, init=start, n_init=1, max_iter=1000).fit(x)
         goal = inertia(model.cluster_centers_) * (1 + 1e-6)
-        passes = {side: fewest(lambda p, run=run: inertia(run(p)) <= goal, model.n_iter_) for side, run in runs.items()}
-        found, last = timed({side: lambda run=run, p=passes[side]: run(p) for side, run in runs.items()}, rounds)
+        passes = {
+            side: fewest(lambda p, run=run: inertia(run(p)) <= goal, model.n_iter_)
+            for side, run in runs.items()
+        }
+        found, last = timed(
+            {side: lambda run=run, p=passes[side]: run(p) for side, run in runs.items()}, rounds
+        )
     values = {side: inertia(centres) for side, centres in last.items()}
     what = f"k-means, {n} x {d}, {k} clusters, float32, to the same inertia"
     rows = []
@@ -237,7 +319,9 @@ def kmeans(n: int = 1_000_000, d: int = 16, k: int = 64, rounds: int = 5) -> lis
 
 
 def fewest(enough: Callable[[int], bool], guess: int) -> int:
-    """The least whole number that is enough, where more is never worse; at most 16 times the guess."""
+    """The least whole number that is enough, where more is never worse;
+    at most 16 times the guess.
+    """
     low, high = 0, guess
     while not enough(high):
         low, high = high, 2 * high
@@ -249,7 +333,7 @@ def fewest(enough: Callable[[int], bool], guess: int) -> int:
     return high
 
 
-# ----------------------------------------------------------------------------------------------------------- growth
+# ------------------------------------------------------------------------------------------- growth
 
 STREAM = """
 import json, resource, sys, time
@@ -275,8 +359,8 @@ print(json.dumps([time.perf_counter() - begun, max(seen) - base]))
 def growth(n: int = 200_000, d: int = 32, passes: int = 5, rounds: int = 5) -> list[Row]:
     """Ten times the rows from disk: at most 11 times the time, and no more memory.
 
-    The long run has a short one right before and one right after it, and is held against their mean: what else the machine
-    does in a round then meets both.
+    The long run has a short one right before and one right after it, and is held against their
+    mean: what else the machine does in a round then meets both.
     """
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -285,10 +369,19 @@ def growth(n: int = 200_000, d: int = 32, passes: int = 5, rounds: int = 5) -> l
             np.save(path, mixture_data(n * factor, d, 8).astype(np.float32))
         for what in ("PCA", "GMM", "k-means"):
             order = (paths[0], paths[1], paths[0])
-            runs = [[json.loads(child(STREAM, str(path), what, str(passes))) for path in order] for _ in range(rounds)]
-            small, large = [(run[0][0] + run[2][0]) / 2 for run in runs], [run[1][0] for run in runs]
+            runs = [
+                [json.loads(child(STREAM, str(path), what, str(passes))) for path in order]
+                for _ in range(rounds)
+            ]
+            small, large = (
+                [(run[0][0] + run[2][0]) / 2 for run in runs],
+                [run[1][0] for run in runs],
+            )
             added = [min(run[i][1] for run in runs) / 1024 for i in (0, 1)]
-            check = {"MiB added": [round(a, 1) for a in added], "MiB of the file": paths[1].stat().st_size >> 20}
+            check = {
+                "MiB added": [round(a, 1) for a in added],
+                "MiB of the file": paths[1].stat().st_size >> 20,
+            }
             check["agree"] = added[1] < added[0] + 64
             rows.append(
                 {

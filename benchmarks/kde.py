@@ -1,5 +1,6 @@
-"""Kernel densities side by side, the same answer checked inside: relative error against direct float64 sums wherever the
-density is above 1e-12 of its largest value."""
+"""Kernel densities side by side, the same answer checked inside: relative error against direct
+float64 sums wherever the density is above 1e-12 of its largest value.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +27,9 @@ def mixture(n: int, d: int = 2, seed: int = 0) -> Tensor:
     spreads = torch.linspace(0.3, 1.0, 5, dtype=torch.float64)
     stream = torch.Generator().manual_seed(seed)
     which = torch.randint(5, (n,), generator=stream)
-    return centres[which] + spreads[which, None] * torch.randn(n, d, generator=stream, dtype=torch.float64)
+    return centres[which] + spreads[which, None] * torch.randn(
+        n, d, generator=stream, dtype=torch.float64
+    )
 
 
 def scott(x: Tensor) -> float:
@@ -35,10 +38,16 @@ def scott(x: Tensor) -> float:
     return float(n ** (-1 / (d + 4)) * x.std(0).mean())
 
 
-def direct64(x: Tensor, queries: Tensor, h: Tensor | float, weights: Tensor | None = None) -> Tensor:
+def direct64(
+    x: Tensor, queries: Tensor, h: Tensor | float, weights: Tensor | None = None
+) -> Tensor:
     """log f by direct float64 sums, query by query block: the truth."""
     h = torch.as_tensor(h, dtype=torch.float64).expand(len(x))
-    w = torch.full((len(x),), 1 / len(x), dtype=torch.float64) if weights is None else weights / weights.sum()
+    w = (
+        torch.full((len(x),), 1 / len(x), dtype=torch.float64)
+        if weights is None
+        else weights / weights.sum()
+    )
     constant = w.log() - x.shape[1] * (h.log() + 0.5 * math.log(2 * math.pi))
     found = []
     for block in queries.split(200):
@@ -47,15 +56,23 @@ def direct64(x: Tensor, queries: Tensor, h: Tensor | float, weights: Tensor | No
     return torch.cat(found)
 
 
-def float32_products(x: Tensor, queries: Tensor, h: Tensor | float, weights: Tensor | None = None) -> Tensor:
-    """f by direct float32 sums as blocked matrix products, |q - x|² = |q|² - 2 q·x + |x|²: what a careful user would write."""
+def float32_products(
+    x: Tensor, queries: Tensor, h: Tensor | float, weights: Tensor | None = None
+) -> Tensor:
+    """f by direct float32 sums as blocked matrix products,
+    |q - x|² = |q|² - 2 q·x + |x|²: what a careful user would write.
+    """
     x, queries = x.float(), queries.float()
     h = torch.as_tensor(h, dtype=torch.float32).expand(len(x))
     w = torch.full((len(x),), 1 / len(x)) if weights is None else (weights / weights.sum()).float()
     scale = w / ((2 * math.pi) ** (x.shape[1] / 2) * h ** x.shape[1])
     narrow = -0.5 / h.square()
-    left = torch.cat([queries.square().sum(1, keepdim=True), queries, torch.ones(len(queries), 1)], 1)
-    right = torch.cat([narrow[:, None], -2 * narrow[:, None] * x, (narrow * x.square().sum(1))[:, None]], 1)
+    left = torch.cat(
+        [queries.square().sum(1, keepdim=True), queries, torch.ones(len(queries), 1)], 1
+    )
+    right = torch.cat(
+        [narrow[:, None], -2 * narrow[:, None] * x, (narrow * x.square().sum(1))[:, None]], 1
+    )
     total = torch.zeros(len(queries))
     for start in range(0, len(x), 4096):
         total += torch.exp_(left @ right[start : start + 4096].T) @ scale[start : start + 4096]
@@ -69,7 +86,9 @@ def worst(log_density: Tensor, exact: Tensor) -> float:
 
 
 def scikit_learn() -> list[Row]:
-    """100 000 points, 10 000 queries in the plane, at Scott's h, h/5 and h/20, beside scikit-learn's tree at rtol 1e-3."""
+    """100 000 points, 10 000 queries in the plane, at Scott's h, h/5 and h/20, beside
+    scikit-learn's tree at rtol 1e-3.
+    """
     from sklearn.neighbors import KernelDensity
 
     x, queries = mixture(POINTS), mixture(QUERIES, seed=1)
@@ -80,13 +99,21 @@ def scikit_learn() -> list[Row]:
         last: dict[str, Tensor] = {}
 
         def ours(h: float = h, last: dict[str, Tensor] = last) -> float:
-            return seconds(lambda: last.update(ours=KernelSums(x, h, tolerance=1e-7).log_density(queries)))
+            return seconds(
+                lambda: last.update(ours=KernelSums(x, h, tolerance=1e-7).log_density(queries))
+            )
 
         def theirs(h: float = h, last: dict[str, Tensor] = last) -> float:
             tree = KernelDensity(bandwidth=h, rtol=1e-3)
-            return seconds(lambda: last.update(theirs=torch.as_tensor(tree.fit(x.numpy()).score_samples(queries.numpy()))))
+            return seconds(
+                lambda: last.update(
+                    theirs=torch.as_tensor(tree.fit(x.numpy()).score_samples(queries.numpy()))
+                )
+            )
 
-        found = side_by_side({"pushforward": ours, "scikit-learn": theirs}, rounds=3 if divisor == 1 else 1)
+        found = side_by_side(
+            {"pushforward": ours, "scikit-learn": theirs}, rounds=3 if divisor == 1 else 1
+        )
         exact = direct64(x, some, h)
         error, other = worst(last["ours"][:500], exact), worst(last["theirs"][:500], exact)
         label = "Scott's h" if divisor == 1 else f"Scott's h / {divisor}"
@@ -98,14 +125,21 @@ def scikit_learn() -> list[Row]:
                 "seconds": {k: median(v) for k, v in found.items()},
                 "ratio": ratio(found["scikit-learn"], found["pushforward"]),
                 "target": target,
-                "check": {"relative error": error, "scikit-learn's": other, "asked": 1e-6, "agree": error <= 1e-6},
+                "check": {
+                    "relative error": error,
+                    "scikit-learn's": other,
+                    "asked": 1e-6,
+                    "agree": error <= 1e-6,
+                },
             }
         )
     return rows
 
 
 def weighted() -> list[Row]:
-    """Weights, and bandwidths spanning a factor of 7, beside direct float32 sums as matrix products."""
+    """Weights, and bandwidths spanning a factor of 7,
+    beside direct float32 sums as matrix products.
+    """
     x, queries = mixture(POINTS), mixture(QUERIES, seed=1)
     stream = torch.Generator().manual_seed(2)
     weights = torch.rand(POINTS, generator=stream, dtype=torch.float64)
@@ -130,10 +164,15 @@ def weighted() -> list[Row]:
         last: dict[str, Tensor] = {}
         sides = {
             "pushforward": lambda ours=ours, last=last: seconds(lambda: last.update(ours=ours())),
-            "float32 products": lambda theirs=theirs, last=last: seconds(lambda: last.update(theirs=theirs())),
+            "float32 products": lambda theirs=theirs, last=last: seconds(
+                lambda: last.update(theirs=theirs())
+            ),
         }
         found = side_by_side(sides, rounds=3)  # type: ignore[arg-type]
-        error, other = worst(last["ours"][:500], exact), worst(last["theirs"][:500].double().log(), exact)
+        error, other = (
+            worst(last["ours"][:500], exact),
+            worst(last["theirs"][:500].double().log(), exact),
+        )
         rows.append(
             {
                 "name": name,
@@ -142,7 +181,12 @@ def weighted() -> list[Row]:
                 "seconds": {k: median(v) for k, v in found.items()},
                 "ratio": ratio(found["float32 products"], found["pushforward"]),
                 "target": target,
-                "check": {"relative error": error, "float32's": other, "asked": asked, "agree": error <= asked},
+                "check": {
+                    "relative error": error,
+                    "float32's": other,
+                    "asked": asked,
+                    "agree": error <= asked,
+                },
             }
         )
     return rows
@@ -165,7 +209,9 @@ print(json.dumps({"seconds": took, "peak": peak, "some": value[:20].tolist(), "h
 
 
 def million() -> list[Row]:
-    """A million points at a million queries: seconds, and the whole process's memory at its peak."""
+    """A million points at a million queries:
+    seconds, and the whole process's memory at its peak.
+    """
     found = [json.loads(child(_MILLION)) for _ in range(3)]
     exact = direct64(mixture(1_000_000), mixture(1_000_000, seed=1)[:20], found[0]["h"])
     error = worst(torch.tensor(found[0]["some"], dtype=torch.float64), exact)
@@ -174,10 +220,24 @@ def million() -> list[Row]:
     took, peak = [f["seconds"] for f in found], [f["peak"] for f in found]
 
     def row(name: str, values: list[float], unit: str, target: float) -> Row:
-        spread = {"median": round(float(np.median(values)), 3), "min": round(min(values), 3), "max": round(max(values), 3)}
-        return {"name": name, "what": f"{what}, {unit}", "ratio": spread, "target": target, "better": "lower", "check": check}
+        spread = {
+            "median": round(float(np.median(values)), 3),
+            "min": round(min(values), 3),
+            "max": round(max(values), 3),
+        }
+        return {
+            "name": name,
+            "what": f"{what}, {unit}",
+            "ratio": spread,
+            "target": target,
+            "better": "lower",
+            "check": check,
+        }
 
-    return [row("kde-million-seconds", took, "seconds", 3.0), row("kde-million-memory", peak, "GB of the process at its peak", 2.0)]
+    return [
+        row("kde-million-seconds", took, "seconds", 3.0),
+        row("kde-million-memory", peak, "GB of the process at its peak", 2.0),
+    ]
 
 
 def eight_dimensions() -> list[Row]:
@@ -189,10 +249,14 @@ def eight_dimensions() -> list[Row]:
     last: dict[str, Tensor] = {}
 
     def theirs() -> None:
-        last["theirs"] = torch.as_tensor(KernelDensity(bandwidth=h).fit(x.numpy()).score_samples(queries.numpy()))
+        last["theirs"] = torch.as_tensor(
+            KernelDensity(bandwidth=h).fit(x.numpy()).score_samples(queries.numpy())
+        )
 
     sides = {
-        "pushforward": lambda: seconds(lambda: last.update(ours=KernelSums(x, h).log_density(queries))),
+        "pushforward": lambda: seconds(
+            lambda: last.update(ours=KernelSums(x, h).log_density(queries))
+        ),
         "scikit-learn": lambda: seconds(theirs),
     }
     found = side_by_side(sides, rounds=3)
@@ -210,4 +274,9 @@ def eight_dimensions() -> list[Row]:
     ]
 
 
-BENCHMARKS = {"kde-2d": scikit_learn, "kde-weighted": weighted, "kde-million": million, "kde-8d": eight_dimensions}
+BENCHMARKS = {
+    "kde-2d": scikit_learn,
+    "kde-weighted": weighted,
+    "kde-million": million,
+    "kde-8d": eight_dimensions,
+}

@@ -1,7 +1,8 @@
-"""How long believing a VAE takes: the bound L_5000 of MNIST's test digits, and annealing in batches against one chain at a time.
+"""How long believing a VAE takes: the bound L_5000 of MNIST's test digits,
+and annealing in batches against one chain at a time.
 
-The network is that of Burda, Grosse & Salakhutdinov (2016): 784-200-200-50 and back, tanh, Bernoulli, trained only briefly:
-the time does not depend on how well it explains the digits.
+The network is that of Burda, Grosse & Salakhutdinov (2016): 784-200-200-50 and back, tanh,
+Bernoulli, trained only briefly: the time does not depend on how well it explains the digits.
 """
 
 from __future__ import annotations
@@ -30,20 +31,28 @@ DIGITS = 10_000
 
 
 def digits() -> tuple[Tensor, Tensor, str]:
-    """Binarised training and test images (n, 1, 28, 28) and what they are: MNIST, or a stand-in of the same size."""
+    """Binarised training and test images (n, 1, 28, 28) and what they are:
+    MNIST, or a stand-in of the same size.
+    """
     given = os.environ.get("PUSHFORWARD_DATA")
     folder = (Path(given) if given else Path(__file__).parents[2] / "shared" / "data") / "mnist"
     if not folder.is_dir():
         stream = torch.Generator().manual_seed(0)
         coarse = torch.randn(2 * DIGITS, 1, 7, 7, generator=stream)
         x = (torch.nn.functional.interpolate(coarse, size=(28, 28), mode="bilinear") > 0.3).float()
-        return x[:DIGITS], x[DIGITS:], "thresholded smooth noise in place of MNIST, which is not on this machine"
+        return (
+            x[:DIGITS],
+            x[DIGITS:],
+            "thresholded smooth noise in place of MNIST, which is not on this machine",
+        )
     found = []
     for name in ("train", "t10k"):
         with gzip.open(folder / f"{name}-images-idx3-ubyte.gz") as file:
             pixels = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 1, 28, 28)
         share = torch.from_numpy(pixels.copy()).float() / 255
-        found.append((torch.rand(share.shape, generator=torch.Generator().manual_seed(0)) < share).float())
+        found.append(
+            (torch.rand(share.shape, generator=torch.Generator().manual_seed(0)) < share).float()
+        )
     return found[0], found[1], "MNIST, binarised once"
 
 
@@ -54,7 +63,9 @@ def briefly(x: Tensor, steps: int = 2000) -> pf.VAE:
 
 
 def l5000(rows: int = DIGITS, k: int = 5000) -> list[Row]:
-    """The importance-weighted bound of the test digits; seconds, checked against the ELBO and fewer draws, which lie below."""
+    """The importance-weighted bound of the test digits;
+    seconds, checked against the ELBO and fewer draws, which lie below.
+    """
     train, test, data = digits()
     model, test = briefly(train), test[:rows]
     last: dict[str, Any] = {}
@@ -86,8 +97,12 @@ def l5000(rows: int = DIGITS, k: int = 5000) -> list[Row]:
     ]
 
 
-def one_chain(model: Any, u: Tensor, betas: list[float], leapfrogs: int, rng: torch.Generator, step: float) -> float:
-    """Annealed importance sampling as one writes it down: one observation (1, *event), one chain, a loop over temperatures."""
+def one_chain(
+    model: Any, u: Tensor, betas: list[float], leapfrogs: int, rng: torch.Generator, step: float
+) -> float:
+    """Annealed importance sampling as one writes it down:
+    one observation (1, *event), one chain, a loop over temperatures.
+    """
     prior = model.prior(1)
 
     def log_joint(z: Tensor, beta: float) -> Tensor:
@@ -116,8 +131,12 @@ def one_chain(model: Any, u: Tensor, betas: list[float], leapfrogs: int, rng: to
     return log_weight
 
 
-def annealing(rows: int = 16, chains: int = 16, temperatures: int = 60, rounds: int = 3) -> list[Row]:
-    """Moves of counted chains per second, batched against one chain at a time; checked: both mean weights agree on one digit."""
+def annealing(
+    rows: int = 16, chains: int = 16, temperatures: int = 60, rounds: int = 3
+) -> list[Row]:
+    """Moves of counted chains per second, batched against one chain at a time;
+    checked: both mean weights agree on one digit.
+    """
     train, test, data = digits()
     model, test = briefly(train, 500), test[:rows]
     for parameter in model.parameters():
@@ -140,13 +159,23 @@ def annealing(rows: int = 16, chains: int = 16, temperatures: int = 60, rounds: 
         return few * temperatures / seconds(work)
 
     found = side_by_side({"pushforward": ours, "one chain at a time": theirs}, rounds=rounds)
-    # Many temperatures would be needed for close agreement of log p(x); the mean log-weight agrees at any number of them.
+    # Many temperatures would be needed for close agreement of log p(x);
+    # the mean log-weight agrees at any number of them.
     each = [one_chain(model, u[:1], betas, leapfrogs, stream, 0.2) for _ in range(10)]
     alone = torch.tensor(each, dtype=torch.float64)
-    many = torch.cat([ais(model, test[:1], temperatures=temperatures, chains=1, rng=seed).values for seed in range(20)])
+    many = torch.cat(
+        [
+            ais(model, test[:1], temperatures=temperatures, chains=1, rng=seed).values
+            for seed in range(20)
+        ]
+    )
     error = float((alone.var() / len(alone) + many.var() / len(many)).sqrt())
     gap = float(alone.mean() - many.mean())
-    check = {"mean log-weights apart, nats": round(gap, 2), "standard error": round(error, 2), "agree": abs(gap) < 4 * error}
+    check = {
+        "mean log-weights apart, nats": round(gap, 2),
+        "standard error": round(error, 2),
+        "agree": abs(gap) < 4 * error,
+    }
     return [
         {
             "name": "ais",

@@ -23,10 +23,12 @@ ROWS, WIDTH, HIDDEN, LATENT, BATCH = 60_000, 784, 400, 20, 128
 
 
 def vae_throughput() -> list[dict[str, Any]]:
-    """A VAE 784-400-20 at batch 128: samples per second of the whole public path with logging on, of pythae's trainer on
-    the same network, of a bare loop over the same loss, and of the bare matrix products of a step. Checked: all reach the same loss within 3 %.
+    """A VAE 784-400-20 at batch 128: samples per second of the whole public path with logging on,
+    of pythae's trainer on the same network, of a bare loop over the same loss, and of the bare
+    matrix products of a step. Checked: all reach the same loss within 3 %.
 
-    Ours with networks in bfloat16, as `precision='bf16-mixed'` has them, and in float32; all else in float32.
+    Ours with networks in bfloat16, as `precision='bf16-mixed'` has them,
+    and in float32; all else in float32.
     """
     data = _images()
     losses: dict[str, float] = {}
@@ -39,7 +41,9 @@ def vae_throughput() -> list[dict[str, Any]]:
         return rate
 
     sides = {
-        "pushforward, bfloat16": kept("pushforward, bfloat16", lambda: _fit_ours(data, precision="bf16-mixed")),
+        "pushforward, bfloat16": kept(
+            "pushforward, bfloat16", lambda: _fit_ours(data, precision="bf16-mixed")
+        ),
         "pushforward, float32": kept("pushforward, float32", lambda: _fit_ours(data)),
         "pythae": kept("pythae", lambda: _fit_pythae(data)),
         "bare loop": lambda: _bare_loop(data),
@@ -57,26 +61,47 @@ def vae_throughput() -> list[dict[str, Any]]:
             ("vae-vs-pythae", "pythae", "pythae's trainer", 1.5),
             ("vae-vs-matrix-limit", "matrix products", "its bare matrix products in float32", 0.6),
         ):
-            row = {"name": name, "against": against, "what": what, **shared, "check": check, "ratio": ratio(found[ours], found[other])}
-            rows.append({**row, "target": target} if precision == "bfloat16" else {**row, "name": f"{name}-float32", "target": None})
+            row = {
+                "name": name,
+                "against": against,
+                "what": what,
+                **shared,
+                "check": check,
+                "ratio": ratio(found[ours], found[other]),
+            }
+            rows.append(
+                {**row, "target": target}
+                if precision == "bfloat16"
+                else {**row, "name": f"{name}-float32", "target": None}
+            )
     return rows
 
 
 def _images() -> torch.Tensor:
-    """Binary images with structure: thresholded smooth noise, so that losses are comparable and fall."""
+    """Binary images with structure: thresholded smooth noise,
+    so that losses are comparable and fall.
+    """
     stream = torch.Generator().manual_seed(0)
     coarse = torch.randn(ROWS, 1, 7, 7, generator=stream)
     smooth = torch.nn.functional.interpolate(coarse, size=(28, 28), mode="bilinear")
     return (smooth > 0.3).float()
 
 
-def _fit_ours(data: torch.Tensor, epochs: int = 2, precision: str = "32-true") -> tuple[float, float]:
+def _fit_ours(
+    data: torch.Tensor, epochs: int = 2, precision: str = "32-true"
+) -> tuple[float, float]:
     import pushforward as pf
 
     events: list[Any] = []
     with tempfile.TemporaryDirectory() as folder:
         model = pf.VAE(latent=LATENT, hidden=(HIDDEN,), likelihood="bernoulli")
-        trainer = pf.Trainer(epochs=epochs, batch=BATCH, precision=precision, run=Path(folder) / "run", listeners=[events.append])
+        trainer = pf.Trainer(
+            epochs=epochs,
+            batch=BATCH,
+            precision=precision,
+            run=Path(folder) / "run",
+            listeners=[events.append],
+        )
         began = time.perf_counter()
         model.fit(data, by=trainer)
         took = time.perf_counter() - began
@@ -106,21 +131,34 @@ def _fit_pythae(data: torch.Tensor, epochs: int = 2) -> tuple[float, float]:
     class Decoder(BaseDecoder):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            self.layers = nn.Sequential(nn.Linear(LATENT, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, WIDTH), nn.Sigmoid())
+            self.layers = nn.Sequential(
+                nn.Linear(LATENT, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, WIDTH), nn.Sigmoid()
+            )
 
         def forward(self, z: torch.Tensor) -> Any:
             return ModelOutput(reconstruction=self.layers(z).reshape(-1, 1, 28, 28))
 
     logging.disable(logging.CRITICAL)
     torch.manual_seed(0)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        warnings.catch_warnings(),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         warnings.simplefilter("ignore")
         config = VAEConfig(input_dim=(1, 28, 28), latent_dim=LATENT, reconstruction_loss="bce")
         model = VAE(config, encoder=Encoder(), decoder=Decoder())
         settings = BaseTrainerConfig(
-            output_dir=folder, num_epochs=epochs, per_device_train_batch_size=BATCH, learning_rate=1e-3, no_cuda=True, optimizer_cls="Adam"
+            output_dir=folder,
+            num_epochs=epochs,
+            per_device_train_batch_size=BATCH,
+            learning_rate=1e-3,
+            no_cuda=True,
+            optimizer_cls="Adam",
         )
-        trainer = BaseTrainer(model, train_dataset=BaseDataset(data, torch.zeros(len(data))), training_config=settings)
+        trainer = BaseTrainer(
+            model, train_dataset=BaseDataset(data, torch.zeros(len(data))), training_config=settings
+        )
         began = time.perf_counter()
         trainer.train()
         took = time.perf_counter() - began
@@ -131,11 +169,17 @@ def _fit_pythae(data: torch.Tensor, epochs: int = 2) -> tuple[float, float]:
 
 
 def _bare_loop(data: torch.Tensor, epochs: int = 1) -> float:
-    """Samples per second of the same loss and the same Adam without trainer, log, health checks or run folder."""
+    """Samples per second of the same loss and the same Adam without trainer,
+    log, health checks or run folder.
+    """
     import pushforward as pf
     from pushforward.core.phase import Batch, Step
 
-    model = pf.VAE(latent=LATENT, hidden=(HIDDEN,), likelihood="bernoulli").fit(data[:1280], by=pf.Trainer(steps=1, batch=BATCH)).train()
+    model = (
+        pf.VAE(latent=LATENT, hidden=(HIDDEN,), likelihood="bernoulli")
+        .fit(data[:1280], by=pf.Trainer(steps=1, batch=BATCH))
+        .train()
+    )
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     here = Step(rng=torch.Generator().manual_seed(0))
     began = time.perf_counter()
@@ -149,10 +193,19 @@ def _bare_loop(data: torch.Tensor, epochs: int = 1) -> float:
 
 
 def _matrix_products(steps: int = 500) -> float:
-    """Samples per second if a step were its matrix products alone, forward and backward, into ready buffers."""
+    """Samples per second if a step were its matrix products alone,
+    forward and backward, into ready buffers.
+    """
     layers = [(WIDTH, HIDDEN), (HIDDEN, 2 * LATENT), (LATENT, HIDDEN), (HIDDEN, WIDTH)]
     held = [
-        (torch.randn(BATCH, i), torch.randn(i, o), torch.randn(BATCH, o), torch.empty(BATCH, o), torch.empty(i, o), torch.empty(BATCH, i))
+        (
+            torch.randn(BATCH, i),
+            torch.randn(i, o),
+            torch.randn(BATCH, o),
+            torch.empty(BATCH, o),
+            torch.empty(i, o),
+            torch.empty(BATCH, i),
+        )
         for i, o in layers
     ]
     began = time.perf_counter()
@@ -166,10 +219,14 @@ def _matrix_products(steps: int = 500) -> float:
 
 
 def import_time() -> list[dict[str, Any]]:
-    """`import pushforward` beside `import torch`, fresh processes, in turn; bare, and with four models named, which brings in
-    what they need; and that nothing heavy came along."""
+    """`import pushforward` beside `import torch`, fresh processes, in turn; bare, and with four
+    models named, which brings in what they need; and that nothing heavy came along.
+    """
     timed = "import time; t = time.perf_counter(); {}; print(time.perf_counter() - t)"
-    kinds = {"bare": "import pushforward", "models": "import pushforward as pf; pf.PCA, pf.Autoencoder, pf.VAE, pf.GAN, pf.Trainer"}
+    kinds = {
+        "bare": "import pushforward",
+        "models": "import pushforward as pf; pf.PCA, pf.Autoencoder, pf.VAE, pf.GAN, pf.Trainer",
+    }
     rows = []
     for kind, statement in kinds.items():
         sides = {
@@ -182,7 +239,9 @@ def import_time() -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": f"import-{kind}",
-                "what": "`import pushforward`" if kind == "bare" else "`import pushforward`, four models and the trainer named",
+                "what": "`import pushforward`"
+                if kind == "bare"
+                else "`import pushforward`, four models and the trainer named",
                 "against": "`import torch`",
                 "seconds": {name: median(values) for name, values in found.items()},
                 "ratio": ratio(found["pushforward"], found["torch"]),
@@ -219,8 +278,9 @@ print(json.dumps({"rate": (events[-1].samples - started.samples) / events[-1].se
 
 
 def streaming(gigabytes: float = 8.0, samples: int = 400_000) -> list[dict[str, Any]]:
-    """Fitting a memory-mapped array of 8 GB of rows: the program's own (anonymous) memory at its peak, and the rate beside
-    the same fit on resident rows."""
+    """Fitting a memory-mapped array of 8 GB of rows: the program's own (anonymous) memory at its
+    peak, and the rate beside the same fit on resident rows.
+    """
     rows = int(gigabytes * 2**30 / (4 * WIDTH))
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     path = folder / "rows.npy"
@@ -228,7 +288,9 @@ def streaming(gigabytes: float = 8.0, samples: int = 400_000) -> list[dict[str, 
         _write_rows(path, rows)
 
         def run(kind: str) -> dict[str, float]:
-            result: dict[str, float] = json.loads(child(_STREAM, str(path), "200000", kind, str(samples)))
+            result: dict[str, float] = json.loads(
+                child(_STREAM, str(path), "200000", kind, str(samples))
+            )
             return result
 
         memory: list[float] = []
@@ -238,7 +300,9 @@ def streaming(gigabytes: float = 8.0, samples: int = 400_000) -> list[dict[str, 
             memory.append(found["peak_gb"])
             return found["rate"]
 
-        found = side_by_side({"mapped": mapped, "resident": lambda: run("resident")["rate"]}, rounds=3)
+        found = side_by_side(
+            {"mapped": mapped, "resident": lambda: run("resident")["rate"]}, rounds=3
+        )
     finally:
         shutil.rmtree(folder)
     rates = {name: median(values) for name, values in found.items()}

@@ -1,4 +1,6 @@
-"""Timing that can be trusted on a noisy machine: both sides in turn, ratios round by round, medians and spread."""
+"""Timing that can be trusted on a noisy machine: both sides in turn,
+ratios round by round, medians and spread.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def machine() -> dict[str, Any]:
 
     facts = Path("/proc/cpuinfo")
     lines = facts.read_text().splitlines() if facts.exists() else []
-    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+    model = next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), ""
+    )
     return {
         "processor": model or platform.processor(),
         "cores": os.cpu_count(),
@@ -38,7 +42,9 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def side_by_side(sides: dict[str, Callable[[], float]], rounds: int = 5) -> dict[str, list[float]]:
-    """Each side's measured number, once a round, the sides in turn; one warm-up round is thrown away."""
+    """Each side's measured number, once a round, the sides in turn;
+    one warm-up round is thrown away.
+    """
     for work in sides.values():
         work()
     found: dict[str, list[float]] = {name: [] for name in sides}
@@ -51,7 +57,11 @@ def side_by_side(sides: dict[str, Callable[[], float]], rounds: int = 5) -> dict
 def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> dict[str, float]:
     """Median of the ratios round by round, with the smallest and the largest."""
     ratios = [a / b for a, b in zip(numerator, denominator, strict=True)]
-    return {"median": round(statistics.median(ratios), 3), "min": round(min(ratios), 3), "max": round(max(ratios), 3)}
+    return {
+        "median": round(statistics.median(ratios), 3),
+        "min": round(min(ratios), 3),
+        "max": round(max(ratios), 3),
+    }
 
 
 def median(values: Sequence[float]) -> float:
@@ -61,4 +71,6 @@ def median(values: Sequence[float]) -> float:
 
 def child(code: str, *arguments: str) -> str:
     """Standard output of a fresh Python running `code`."""
-    return subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True
+    ).stdout

@@ -1,7 +1,8 @@
-"""`python -m docs.drawing`: draw docs/images/architecture.png, packages in layers beside the course of a fit.
+"""`python -m docs.drawing`: draw docs/images/architecture.png,
+packages in layers beside the course of a fit.
 
-The layers are those that import-linter checks, read from pyproject.toml; the image remembers them, so that a test can
-tell whether it is up to date.
+The layers are those that import-linter checks, read from pyproject.toml; the image remembers them,
+so that a test can tell whether it is up to date.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ BLUE, ORANGE, GREY, INK = "#2b6cb0", "#c2571a", "#9aa5b1", "#1f2933"
 
 
 def layers() -> list[list[str]]:
-    """The packages of every layer, from the top, as import-linter reads them; optional ones only if they exist."""
+    """The packages of every layer, from the top, as import-linter reads them;
+    optional ones only if they exist.
+    """
     text = tomllib.loads((ROOT / "pyproject.toml").read_text())
     contract = next(c for c in text["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
     rows = [re.findall(r"\w+", layer) for layer in contract["layers"]]
@@ -81,8 +84,25 @@ def _packages(axes: Axes) -> None:
             _box(axes, x + 0.008, y + 0.1, width - 0.016, 0.78, BLUE)
             crowded = len(row) > 2
             lines = CONTENTS[name].replace(", ", ",\n", 1) if crowded else CONTENTS[name]
-            axes.text(x + width / 2, y + 0.68, name, ha="center", va="center", weight="bold", color=INK, size=11)
-            axes.text(x + width / 2, y + (0.36 if crowded else 0.33), lines, ha="center", va="center", color=INK, size=8 if crowded else 9)
+            axes.text(
+                x + width / 2,
+                y + 0.68,
+                name,
+                ha="center",
+                va="center",
+                weight="bold",
+                color=INK,
+                size=11,
+            )
+            axes.text(
+                x + width / 2,
+                y + (0.36 if crowded else 0.33),
+                lines,
+                ha="center",
+                va="center",
+                color=INK,
+                size=8 if crowded else 9,
+            )
 
 
 def _fit(axes: Axes) -> None:
@@ -91,12 +111,29 @@ def _fit(axes: Axes) -> None:
         y = len(STEPS) - 1 - i
         event = name in EVENTS
         _box(axes, 0.06, y + 0.1, 0.93, 0.78, ORANGE if event else GREY)
-        axes.text(0.09, y + 0.68, name, va="center", weight="bold", color=ORANGE if event else INK, size=11)
+        axes.text(
+            0.09,
+            y + 0.68,
+            name,
+            va="center",
+            weight="bold",
+            color=ORANGE if event else INK,
+            size=11,
+        )
         axes.text(0.09, y + 0.33, text, va="center", color=INK, size=9)
     first, last = len(STEPS) - 1 - 3 + 0.5, len(STEPS) - 1 - 6 + 0.5
     back = {"arrowstyle": "-|>", "color": GREY, "lw": 1.6, "connectionstyle": "bar,fraction=-0.022"}
     axes.annotate("", (0.06, first), (0.06, last), arrowprops=back)
-    axes.text(0.0, (first + last) / 2, "until the budget is spent", rotation=90, va="center", ha="center", color=INK, size=8.5)
+    axes.text(
+        0.0,
+        (first + last) / 2,
+        "until the budget is spent",
+        rotation=90,
+        va="center",
+        ha="center",
+        color=INK,
+        size=8.5,
+    )
 
 
 def _prepare(axes: Axes, rows: int, title: str) -> None:
@@ -107,7 +144,18 @@ def _prepare(axes: Axes, rows: int, title: str) -> None:
 
 def _box(axes: Axes, x: float, y: float, width: float, height: float, colour: str) -> None:
     shape: Literal["round,pad=0,rounding_size=0.02"] = "round,pad=0,rounding_size=0.02"
-    axes.add_patch(FancyBboxPatch((x, y), width, height, shape, facecolor=colour + "18", edgecolor=colour, lw=1.1, mutation_aspect=6))
+    axes.add_patch(
+        FancyBboxPatch(
+            (x, y),
+            width,
+            height,
+            shape,
+            facecolor=colour + "18",
+            edgecolor=colour,
+            lw=1.1,
+            mutation_aspect=6,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""`make tables`: write the tables of docs/results.md from the records in results/, between their marks."""
+"""`make tables`: write the tables of docs/results.md from the
+records in results/, between their marks.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,10 @@ def digits() -> str:
     records = _load("digits.json")["records"]
     lines = ["| model | " + " | ".join(DIGITS.values()) + " |", "|---|" + "---:|" * len(DIGITS)]
     for name, row in records.items():
-        cells = [f"{_sign(row[c])}{row[c]['value']:.1f} ± {row[c]['error']:.1f}" if c in row else "–" for c in DIGITS]
+        cells = [
+            f"{_sign(row[c])}{row[c]['value']:.1f} ± {row[c]['error']:.1f}" if c in row else "–"
+            for c in DIGITS
+        ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -56,7 +61,9 @@ def _missed(row: dict[str, Any]) -> str:
 
 
 def studies(games: bool = False) -> str:
-    """Every study of `make learn`, of GANs or of other models: the median over seeds, and its range."""
+    """Every study of `make learn`, of GANs or of other models:
+    the median over seeds, and its range.
+    """
     lines = ["| study | quantity | median (range) |", "|---|---|---:|"]
     for path in sorted((RESULTS / "studies").glob("*.json")):
         if path.name.startswith(("gan", "fgan", "few", "infogan", "stacked")) != games:
@@ -81,7 +88,11 @@ def _worded(text: str) -> str:
 
 NOTED: dict[str, list[str]] = {
     "few-images": ["as they are: fid", "crop: fid", "affine: fid"],
-    "gan-images-longer": [f"mnist, {name}: {number}" for name in ("DCGAN", "R3GAN") for number in ("processor seconds", "fid", "coverage")],
+    "gan-images-longer": [
+        f"mnist, {name}: {number}"
+        for name in ("DCGAN", "R3GAN")
+        for number in ("processor seconds", "fid", "coverage")
+    ],
     "gan-images-64": [
         f"cifar10-batch1@64, {name}: {number}"
         for name in ("DCGAN without noise", "DCGAN", "R3GAN")
@@ -93,33 +104,56 @@ NOTED: dict[str, list[str]] = {
 
 
 def stacked() -> str:
-    """StackedMNIST during the training of two DCGANs; the second's critic sees two images at once."""
+    """StackedMNIST during the training of two DCGANs;
+    the second's critic sees two images at once.
+    """
     seeds = [_seeds(name)[0] for name in ("stacked-mnist", "stacked-mnist-packed")]
     numbers = " | ".join(("modes of 1000", "reverse KL, nats", "CPU minutes"))
     lines = [f"| epochs | DCGAN: {numbers} | PacDCGAN2: {numbers} |", "|---:|" + "---:|" * 6]
-    marks = [key.removeprefix("modes of 1000") for key in seeds[0] if key.startswith("modes of 1000 after")]
+    marks = [
+        key.removeprefix("modes of 1000")
+        for key in seeds[0]
+        if key.startswith("modes of 1000 after")
+    ]
     for mark in marks:
         cells = []
         for seed in seeds:
-            cells += [f"{seed['modes of 1000' + mark]:.0f}", f"{seed['reverse KL, nats' + mark]:.3f}"]
+            cells += [
+                f"{seed['modes of 1000' + mark]:.0f}",
+                f"{seed['reverse KL, nats' + mark]:.3f}",
+            ]
             cells.append(f"{seed['training processor seconds' + mark] / 60:.0f}")
-        lines.append(f"| {mark.removeprefix(' after ').removesuffix(' epochs')} | " + " | ".join(cells) + " |")
+        lines.append(
+            f"| {mark.removeprefix(' after ').removesuffix(' epochs')} | "
+            + " | ".join(cells)
+            + " |"
+        )
     ideal, width = seeds[0]["ideal: reverse KL, nats"], seeds[0]["width"]
     note = (
-        "128 000 images an epoch; measured on 26 000 samples, for which an ideal sampler's reverse KL "
-        f"is {ideal:.3f}; width {width}, one seed."
+        "128 000 images an epoch; measured on 26 000 samples, for which an ideal sampler's reverse"
+        f" KL is {ideal:.3f}; width {width}, one seed."
     )
     return "\n".join([*lines, "", note])
 
 
 def curve() -> str:
-    """The MNIST VAE's bound against its training budget: the median over seeds where there are several."""
-    records = [json.loads(path.read_text()) for path in (RESULTS / "studies").glob("mnist-vae*.json")]
-    lines = ["| epochs | CPU minutes | seeds | -L_5000, nats | active units |", "|---:|---:|---:|---:|---:|"]
+    """The MNIST VAE's bound against its training budget:
+    the median over seeds where there are several.
+    """
+    records = [
+        json.loads(path.read_text()) for path in (RESULTS / "studies").glob("mnist-vae*.json")
+    ]
+    lines = [
+        "| epochs | CPU minutes | seeds | -L_5000, nats | active units |",
+        "|---:|---:|---:|---:|---:|",
+    ]
     for record in sorted(records, key=lambda r: r["median"]["epochs"]):
         m, n = record["median"], len(record["seeds"])
         bound = f"{m['-L_5000']:.2f} ± {m['standard error']:.2f}"
-        lines.append(f"| {m['epochs']:.0f} | {m['training processor seconds'] / 60:.0f} | {n} | {bound} | {m['active units']:.0f} |")
+        lines.append(
+            f"| {m['epochs']:.0f} | {m['training processor seconds'] / 60:.0f} | {n} | {bound} |"
+            f" {m['active units']:.0f} |"
+        )
     return "\n".join(lines)
 
 
@@ -129,19 +163,39 @@ def hacks() -> str:
     from pushforward.recipes import ablation
 
     sets = {"ring": "ring of 8", "grid": "grid of 25"}
-    measured = {(name, case): _seeds(f"hacks-{name}-{case}") for name in sets for case in ablation.CASES if case != "modified_loss"}
-    lines = ["| | hack | " + " | ".join(f"{text}: modes | high quality | reverse KL | " for text in sets.values()) + " |"]
+    measured = {
+        (name, case): _seeds(f"hacks-{name}-{case}")
+        for name in sets
+        for case in ablation.CASES
+        if case != "modified_loss"
+    }
+    lines = [
+        "| | hack | "
+        + " | ".join(f"{text}: modes | high quality | reverse KL | " for text in sets.values())
+        + " |"
+    ]
     lines.append("|---:|---|" + "---:|---:|---:|---|" * len(sets))
     for name in ("none", "minimax"):
-        lines.append(f"| | *{WITHOUT[name]}* | " + " | ".join(_plainly(measured[part, name], ablation.QUANTITIES) for part in sets) + " |")
+        lines.append(
+            f"| | *{WITHOUT[name]}* | "
+            + " | ".join(_plainly(measured[part, name], ablation.QUANTITIES) for part in sets)
+            + " |"
+        )
     for number, name, _, applies in list_hacks():
         if name not in ablation.CASES:
             reason = applies[max(0, applies.find("n/a")) :]
             lines.append(f"| {number} | {name} | {reason} " + "|" * 4 * len(sets))
             continue
         off = ablation.CASES[name].without
-        pairs = [(measured[part, "none" if name == "modified_loss" else name], measured[part, off]) for part in sets]
-        lines.append(f"| {number} | {name} | " + " | ".join(_changed(on, without, name == "labels") for on, without in pairs) + " |")
+        pairs = [
+            (measured[part, "none" if name == "modified_loss" else name], measured[part, off])
+            for part in sets
+        ]
+        lines.append(
+            f"| {number} | {name} | "
+            + " | ".join(_changed(on, without, name == "labels") for on, without in pairs)
+            + " |"
+        )
     return "\n".join(lines)
 
 
@@ -157,13 +211,19 @@ def _plainly(seeds: list[dict[str, Any]], quantities: tuple[str, ...]) -> str:
     cells = []
     for quantity, digits in zip(quantities, (1, 2, 3)):
         values = [seed[quantity] for seed in seeds]
-        width = float(student.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
+        width = (
+            float(student.ppf(0.975, len(values) - 1))
+            * statistics.stdev(values)
+            / len(values) ** 0.5
+        )
         cells.append(f"{statistics.fmean(values):.{digits}f} ± {width:.{digits}f}")
     return " | ".join([*cells, f"{len(seeds)} seeds"])
 
 
 def _changed(on: list[dict[str, Any]], off: list[dict[str, Any]], balanced: bool) -> str:
-    """The effect of a hack on each quantity, and the verdict; a hack that sets the shares of modes is not judged by them."""
+    """The effect of a hack on each quantity, and the verdict;
+    a hack that sets the shares of modes is not judged by them.
+    """
     from pushforward.recipes import ablation
 
     if len(on) < 2 or len(off) < 2:
@@ -172,7 +232,10 @@ def _changed(on: list[dict[str, Any]], off: list[dict[str, Any]], balanced: bool
     changes = {q: ablation.difference([s[q] for s in on], [s[q] for s in off]) for q in judged}
     means = {q: statistics.fmean(s[q] for s in off) for q in ablation.QUANTITIES}
     ideal = {q: off[0][f"ideal: {q}"] for q in ablation.QUANTITIES}
-    cells = [f"{change:+.{digits}f} ± {width:.{digits}f}" for (change, width), digits in zip(changes.values(), (1, 2, 3))]
+    cells = [
+        f"{change:+.{digits}f} ± {width:.{digits}f}"
+        for (change, width), digits in zip(changes.values(), (1, 2, 3))
+    ]
     cells += ["n/a"] * balanced
     few = f" ({_count(len(on), 'seed')})" if len(on) < len(off) else ""
     return " | ".join([*cells, ablation.verdict(changes, means, ideal) + few])
@@ -182,21 +245,35 @@ WITHOUT = {"none": "no hack, non-saturating", "minimax": "no hack, minimax"}
 
 
 def gans_against_vaes() -> str:
-    """The recipe's measures beside those of real images: medians and ranges over seeds, and how many runs failed."""
+    """The recipe's measures beside those of real images:
+    medians and ranges over seeds, and how many runs failed.
+    """
     from pushforward.recipes import gans_against_vaes as recipe
 
     record = _load("studies/gans-against-vaes.json")
     seeds = list(record["seeds"].values())
     columns = (recipe.REAL, *recipe.NAMES)
-    lines = ["| measure | " + " | ".join(("training images", *recipe.NAMES)) + " |", "|---|" + "---:|" * len(columns)]
+    lines = [
+        "| measure | " + " | ".join(("training images", *recipe.NAMES)) + " |",
+        "|---|" + "---:|" * len(columns),
+    ]
     for kind, text in recipe.KINDS.items():
-        cells = [_over_seeds(kind, [s[f"{name}: {kind}"] for s in seeds if f"{name}: {kind}" in s]) for name in columns]
+        cells = [
+            _over_seeds(kind, [s[f"{name}: {kind}"] for s in seeds if f"{name}: {kind}" in s])
+            for name in columns
+        ]
         lines.append(f"| {_worded(text)} | " + " | ".join(cells) + " |")
     few = (
         f"log p is estimated on {recipe.ROWS} images and the gap on {recipe.DRAWN} simulated ones, "
         "everything else on all; the VAE's samples are without noise"
     )
-    return "\n".join([*lines, "", f"{_worded(record['what'])}, {_count(len(seeds), 'seed')}, median (range); {few}."])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"{_worded(record['what'])}, {_count(len(seeds), 'seed')}, median (range); {few}.",
+        ]
+    )
 
 
 def _over_seeds(kind: str, values: list[float]) -> str:
@@ -207,25 +284,53 @@ def _over_seeds(kind: str, values: list[float]) -> str:
     whole = ("parameters", "images shown", "processor seconds", "own bound", "log p", "fid")
     digits = 0 if kind in whole else 3 if kind == "suspicious" else 2
     sign = "≥ " if kind in ("own bound", "log p") else ""
-    spread = f" ({min(values):.{digits}f} to {max(values):.{digits}f})" if min(values) < max(values) else ""
+    spread = (
+        f" ({min(values):.{digits}f} to {max(values):.{digits}f})"
+        if min(values) < max(values)
+        else ""
+    )
     return f"{sign}{statistics.median(values):.{digits}f}{spread}"
 
 
 def gan_images() -> str:
-    """What two GANs reach in minutes on two sets of images, beside real images: medians and ranges over seeds."""
+    """What two GANs reach in minutes on two sets of images,
+    beside real images: medians and ranges over seeds.
+    """
     from pushforward.recipes import images
 
     record = _load("studies/gan-images.json")
     seeds = list(record["seeds"].values())
     columns = (images.REAL, *images.MAKERS)
-    lines = ["| data | measure | " + " | ".join(("training images", *images.MAKERS)) + " |", "|---|---|" + "---:|" * len(columns)]
+    lines = [
+        "| data | measure | " + " | ".join(("training images", *images.MAKERS)) + " |",
+        "|---|---|" + "---:|" * len(columns),
+    ]
     for data, name in {"mnist": "MNIST", "cifar10-batch1": "CIFAR-10, batch 1"}.items():
         for kind, text in IMAGES.items():
-            cells = [_over_seeds(kind, [s[f"{data}, {who}: {kind}"] for s in seeds if f"{data}, {who}: {kind}" in s]) for who in columns]
+            cells = [
+                _over_seeds(
+                    kind,
+                    [s[f"{data}, {who}: {kind}"] for s in seeds if f"{data}, {who}: {kind}" in s],
+                )
+                for who in columns
+            ]
             lines.append(f"| {name} | {text} | " + " | ".join(cells) + " |")
             name = ""
-    spaces = " and ".join(dict.fromkeys(seeds[0][f"{data}: features"].split(" #")[0] for data in ("mnist", "cifar10-batch1")))
-    return "\n".join([*lines, "", f"{_worded(record['what'])}, {_count(len(seeds), 'seed')}, median (range); in {spaces}."])
+    spaces = " and ".join(
+        dict.fromkeys(
+            seeds[0][f"{data}: features"].split(" #")[0] for data in ("mnist", "cifar10-batch1")
+        )
+    )
+    return "\n".join(
+        [
+            *lines,
+            "",
+            (
+                f"{_worded(record['what'])}, {_count(len(seeds), 'seed')}, median (range); in"
+                f" {spaces}."
+            ),
+        ]
+    )
 
 
 IMAGES = {

@@ -1,7 +1,9 @@
-"""Three networks and two critics: adversarially learned inference, which learns to encode and to generate at once.
+"""Three networks and two critics: adversarially learned inference,
+which learns to encode and to generate at once.
 
-Joint pairs (x, E(x)) and (G(z), z) are told apart by one critic (Donahue et al. 2017; Dumoulin et al. 2017, ALI); a second
-one looks at x alone, which steadies the samples (Donahue & Simonyan 2019, BigBiGAN). https://arxiv.org/abs/1605.09782
+Joint pairs (x, E(x)) and (G(z), z) are told apart by one critic (Donahue et al. 2017; Dumoulin et
+al. 2017, ALI); a second one looks at x alone, which steadies the samples (Donahue & Simonyan 2019,
+BigBiGAN). https://arxiv.org/abs/1605.09782
 """
 
 from typing import Any
@@ -25,8 +27,14 @@ class BiGAN(pf.Learner):
 
     def build(self, space: pf.Space, condition_space: pf.Space | None = None) -> None:
         d, h, k = self.event_size(), self.hidden, self.latent
-        self.encoder, self.generator = mlp([d, h, h, k], "leaky_relu"), mlp([k, h, h, d], "leaky_relu")
-        self.pairs, self.critic = mlp([d + k, h, h, 1], "leaky_relu"), mlp([d, h, h, 1], "leaky_relu")
+        self.encoder, self.generator = (
+            mlp([d, h, h, k], "leaky_relu"),
+            mlp([k, h, h, d], "leaky_relu"),
+        )
+        self.pairs, self.critic = (
+            mlp([d + k, h, h, 1], "leaky_relu"),
+            mlp([d, h, h, 1], "leaky_relu"),
+        )
 
     def phases(self) -> list[pf.Phase]:
         rate = pf.adam(2e-4, beta1=0.5)

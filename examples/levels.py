@@ -1,6 +1,8 @@
-"""A list of levels, each with two networks of its own, and a fixed network beside them: a Laplacian pyramid of GANs.
+"""A list of levels, each with two networks of its own,
+and a fixed network beside them: a Laplacian pyramid of GANs.
 
-Level i makes what image i lacks of the next larger one (Denton et al. 2015, LAPGAN, https://arxiv.org/abs/1506.05751).
+Level i makes what image i lacks of the next larger one (Denton et al. 2015, LAPGAN,
+https://arxiv.org/abs/1506.05751).
 """
 
 import torch
@@ -12,12 +14,22 @@ from pushforward.core.random import normal
 
 
 class Level(nn.Module):
-    """Two networks: of the image so far and noise (n, 2, s, s) -> residual (n, 1, s, s); of both (n, 2, s, s) -> (n, 1)."""
+    """Two networks: of the image so far and noise (n, 2, s, s) -> residual (n, 1, s, s);
+    of both (n, 2, s, s) -> (n, 1).
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.generator = nn.Sequential(nn.Conv2d(2, width, 3, 1, 1), nn.LeakyReLU(0.2), nn.Conv2d(width, 1, 3, 1, 1))
-        layers = nn.Conv2d(2, width, 3, 2, 1), nn.LeakyReLU(0.2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 1)
+        self.generator = nn.Sequential(
+            nn.Conv2d(2, width, 3, 1, 1), nn.LeakyReLU(0.2), nn.Conv2d(width, 1, 3, 1, 1)
+        )
+        layers = (
+            nn.Conv2d(2, width, 3, 2, 1),
+            nn.LeakyReLU(0.2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(width, 1),
+        )
         self.critic = nn.Sequential(*layers)
 
 
@@ -38,8 +50,20 @@ class Pyramid(pf.Learner):
     def phases(self) -> list[pf.Phase]:
         phases = []
         for i in range(self.depth):
-            phases.append(pf.Phase(f"critic{i}", (f"levels.{i}.critic",), lambda b, s, i=i: self.loss(b, s, i, critic=True)))
-            phases.append(pf.Phase(f"generator{i}", (f"levels.{i}.generator",), lambda b, s, i=i: self.loss(b, s, i, critic=False)))
+            phases.append(
+                pf.Phase(
+                    f"critic{i}",
+                    (f"levels.{i}.critic",),
+                    lambda b, s, i=i: self.loss(b, s, i, critic=True),
+                )
+            )
+            phases.append(
+                pf.Phase(
+                    f"generator{i}",
+                    (f"levels.{i}.generator",),
+                    lambda b, s, i=i: self.loss(b, s, i, critic=False),
+                )
+            )
         return phases
 
     def loss(self, batch: pf.Batch, step: pf.Step, i: int, critic: bool) -> pf.Terms:
@@ -48,13 +72,20 @@ class Pyramid(pf.Learner):
         made = level.generator(torch.cat([coarse, normal(*x.shape, rng=step.rng, like=x)], 1))
         fake = level.critic(torch.cat([coarse, made], 1))
         if not critic:
-            return pf.Terms(generator=softplus(-fake), features=(self.features(coarse + made) - self.features(x)).square())
-        return pf.Terms(critic=softplus(-level.critic(torch.cat([coarse, x - coarse], 1))) + softplus(fake))
+            return pf.Terms(
+                generator=softplus(-fake),
+                features=(self.features(coarse + made) - self.features(x)).square(),
+            )
+        return pf.Terms(
+            critic=softplus(-level.critic(torch.cat([coarse, x - coarse], 1))) + softplus(fake)
+        )
 
     @torch.no_grad()
     def sample(self, n: int, *, y=None, rng=None) -> Tensor:
         x = torch.zeros(n, 1, *(s >> self.depth for s in self.event_shape()[1:]))
         for level in reversed(self.levels):
             coarse = interpolate(x, scale_factor=2)
-            x = coarse + level.generator(torch.cat([coarse, normal(*coarse.shape, rng=rng, like=coarse)], 1))
+            x = coarse + level.generator(
+                torch.cat([coarse, normal(*coarse.shape, rng=rng, like=coarse)], 1)
+            )
         return self.to_user(x)

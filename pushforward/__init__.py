@@ -1,7 +1,8 @@
 """Pushforward: generative models behind one set of verbs.
 
 A distribution you can sample from, pushed through a function, is another distribution: x = f(z).
-Public names load on first use, so that importing the package costs little more than importing torch.
+Public names load on first use, so that importing the package costs little more than importing
+torch.
 """
 
 from __future__ import annotations
@@ -16,7 +17,18 @@ _HOMES = {
     "core.learner": ["Learner"],
     "core.fitter": ["Symptom"],
     "core.fixed": ["Fixed"],
-    "core.phase": ["Batch", "Phase", "Step", "Terms", "together", "adam", "adamw", "sgd", "rmsprop", "Optimizer"],
+    "core.phase": [
+        "Batch",
+        "Phase",
+        "Step",
+        "Terms",
+        "together",
+        "adam",
+        "adamw",
+        "sgd",
+        "rmsprop",
+        "Optimizer",
+    ],
     "core.space": ["Space", "Column"],
     "core.scaling": ["Scaling"],
     "core.source": ["Arrays", "Source"],

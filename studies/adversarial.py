@@ -1,7 +1,8 @@
-"""Whether GANs reach what is asked of them on laws that are known: N(-1, 1), a ring of 8 modes, a grid of 25.
+"""Whether GANs reach what is asked of them on laws that are known:
+N(-1, 1), a ring of 8 modes, a grid of 25.
 
-The players are those of the recipes `one-dimension` and `modes`; beside the best configuration stands the vanilla GAN, with the same
-networks, batches and number of steps.
+The players are those of the recipes `one-dimension` and `modes`; beside the best configuration
+stands the vanilla GAN, with the same networks, batches and number of steps.
 """
 
 from __future__ import annotations
@@ -38,12 +39,17 @@ def mixture(name: str, seed: int) -> Mapping[str, Any]:
     """Modes, high quality and reverse KL of 2500 samples, by each player of the recipe `modes`."""
     found: dict[str, Any] = {"steps": several.SETS[name].steps}
     for player in several.PLAYERS[name]:
-        drawn = several.learn(name, player, seed=seed).sample(several.DRAWS, rng=derive(seed, "samples"))
+        drawn = several.learn(name, player, seed=seed).sample(
+            several.DRAWS, rng=derive(seed, "samples")
+        )
         count, good, divergence = several.measured(drawn, name, seed)
         found[f"{player}: modes"] = count.value
         found[f"{player}: high quality"] = good.value
         found[f"{player}: reverse KL, nats"] = divergence.value
-    found["ideal: high quality"], found["ideal: reverse KL, nats"] = good.details["ideal"], divergence.details["ideal"]
+    found["ideal: high quality"], found["ideal: reverse KL, nats"] = (
+        good.details["ideal"],
+        divergence.details["ideal"],
+    )
     return found
 
 
@@ -79,6 +85,17 @@ STUDIES = [
         },
         seeds=5,
     ),
-    Study("gan-ring", "GANs on a ring of 8 modes, sd .01, 2500 samples: vanilla, and with remedies", ring, _asked(8), seeds=5),
-    Study("gan-grid", "GANs on a grid of 25 modes, sd .05, 2500 samples: vanilla, and with remedies", grid, _asked(24)),
+    Study(
+        "gan-ring",
+        "GANs on a ring of 8 modes, sd .01, 2500 samples: vanilla, and with remedies",
+        ring,
+        _asked(8),
+        seeds=5,
+    ),
+    Study(
+        "gan-grid",
+        "GANs on a grid of 25 modes, sd .05, 2500 samples: vanilla, and with remedies",
+        grid,
+        _asked(24),
+    ),
 ]

@@ -1,6 +1,7 @@
 """GANs against VAEs, and what two GANs make of real images: the recipes' numbers, run by run.
 
-One run is one seed: of the initialisation, the order and the noise. The split and the feature space are those of seed 0 throughout.
+One run is one seed: of the initialisation, the order and the noise. The split and the feature space
+are those of seed 0 throughout.
 """
 
 from __future__ import annotations
@@ -24,11 +25,17 @@ PLAIN = "DCGAN without noise"
 
 
 def both(seed: int) -> Mapping[str, Any]:
-    """One run of a VAE and a GAN on MNIST: every measure that each has, and those of real images beside them."""
+    """One run of a VAE and a GAN on MNIST: every measure that each has,
+    and those of real images beside them.
+    """
     held = images.album("mnist", 0)
     features = images.judge(held)
     trial, real = against.compare(held, features, seed), against.yardstick(held, features)
-    found: dict[str, Any] = {"images shown": against.SAMPLES, "features": features.label, "test images": len(held.test)}
+    found: dict[str, Any] = {
+        "images shown": against.SAMPLES,
+        "features": features.label,
+        "test images": len(held.test),
+    }
     found |= {f"{against.REAL}: {kind}": record.value for kind, record in real.items()}
     for name, row in trial.found.items():
         found |= {f"{name}: {kind}": record.value for kind, record in row.items()}
@@ -48,59 +55,85 @@ def drawn(
         held = images.album(name, 0)
         features = images.judge(held)
         found[f"{name}: features"] = features.label
-        found[f"{name}: held-out labels that the features' classifier knows"] = features.facts["accuracy"]
+        found[f"{name}: held-out labels that the features' classifier knows"] = features.facts[
+            "accuracy"
+        ]
         rows = {"learnt from": images.likeness(held, held.learnt(len(held.test)), features)}
         for who, maker in makers.items():
             model, seconds = images.learn(maker, held, seed, budget)
             samples = model.sample(len(held.test), rng=seed)
-            rows[who] = {**images.likeness(held, samples, features, memory=True), "processor seconds": seconds}
+            rows[who] = {
+                **images.likeness(held, samples, features, memory=True),
+                "processor seconds": seconds,
+            }
             found[f"{name}, {who}: images shown"] = round(budget * maker.shown)
-        found |= {f"{name}, {who}: {kind}": record.value for who, row in rows.items() for kind, record in row.items()}
+        found |= {
+            f"{name}, {who}: {kind}": record.value
+            for who, row in rows.items()
+            for kind, record in row.items()
+        }
     return found
 
 
 def few(seed: int) -> Mapping[str, Any]:
-    """DCGAN on the first 500 digits, its critic shown them as they are, shifted, or turned, slanted, resized and shifted."""
+    """DCGAN on the first 500 digits, its critic shown them as they are,
+    shifted, or turned, slanted, resized and shifted.
+    """
     whole = images.album("mnist", 0)
     features = images.judge(whole)
     x = whole.learnt(FEW)
     held = replace(whole, train=pf.Arrays(x, space=whole.space, name=f"mnist[:{FEW}]"))
     found: dict[str, Any] = {"features": features.label, "images to learn from": FEW}
-    found |= {f"learnt from: {kind}": record.value for kind, record in images.likeness(held, x, features).items()}
-    for name, shown in {"as they are": (), "crop": ("crop(padding=2)",), "affine": ("affine",)}.items():
-        maker = images.Maker(partial(pf.DCGAN, latent=64, width=16, critic_augment=shown), FEW_SHOWN)
+    found |= {
+        f"learnt from: {kind}": record.value
+        for kind, record in images.likeness(held, x, features).items()
+    }
+    for name, shown in {
+        "as they are": (),
+        "crop": ("crop(padding=2)",),
+        "affine": ("affine",),
+    }.items():
+        maker = images.Maker(
+            partial(pf.DCGAN, latent=64, width=16, critic_augment=shown), FEW_SHOWN
+        )
         model, seconds = images.learn(maker, held, seed, 1.0)
         row = images.likeness(held, model.sample(len(held.test), rng=seed), features, memory=True)
-        found |= {f"{name}: {kind}": record.value for kind, record in {**row, "processor seconds": seconds}.items()}
+        found |= {
+            f"{name}: {kind}": record.value
+            for kind, record in {**row, "processor seconds": seconds}.items()
+        }
     return found
 
 
 STUDIES = [
     Study(
         "gans-against-vaes",
-        f"VAE and DCGAN of as many parameters on MNIST, {against.SAMPLES:,} images shown to each, 2000 test digits",
+        f"VAE and DCGAN of as many parameters on MNIST, {against.SAMPLES:,} images shown to each,"
+        " 2000 test digits",
         both,
         seeds=5,
         needs="mnist",
     ),
     Study(
         "gan-images",
-        "DCGAN and R3GAN of minutes on MNIST and on batch 1 of CIFAR-10, 2000 images not learnt from",
+        "DCGAN and R3GAN of minutes on MNIST and on batch 1 of CIFAR-10, 2000 images not learnt"
+        " from",
         drawn,
         seeds=5,
         needs="cifar10",
     ),
     Study(
         "gan-images-longer",
-        f"DCGAN and R3GAN on MNIST, {LONGER:.0f} times as long as in gan-images, 2000 images not learnt from",
+        f"DCGAN and R3GAN on MNIST, {LONGER:.0f} times as long as in gan-images, 2000 images not"
+        " learnt from",
         partial(drawn, names=("mnist",), budget=LONGER),
         seeds=1,
         needs="mnist",
     ),
     Study(
         "gan-images-64",
-        "DCGAN, its critic shown no noise or noise that fades, and R3GAN on batch 1 of CIFAR-10 at 64 pixels, half as many images "
-        "shown as in gan-images, 2000 images not learnt from",
+        "DCGAN, its critic shown no noise or noise that fades, and R3GAN on batch 1 of CIFAR-10 at"
+        " 64 pixels, half as many images shown as in gan-images, 2000 images not learnt from",
         partial(
             drawn,
             names=("cifar10-batch1@64",),
@@ -112,7 +145,8 @@ STUDIES = [
     ),
     Study(
         "few-images",
-        f"DCGAN on {FEW} digits of MNIST, {FEW_SHOWN:,} images shown, critic_augment none, crop(padding=2) or affine, 2000 test digits",
+        f"DCGAN on {FEW} digits of MNIST, {FEW_SHOWN:,} images shown, critic_augment none,"
+        " crop(padding=2) or affine, 2000 test digits",
         few,
         seeds=3,
         needs="mnist",

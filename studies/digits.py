@@ -1,10 +1,13 @@
-"""Digits without their labels: whether InfoGAN's category is the digit, and how many of 1000 stacked digits a GAN draws.
+"""Digits without their labels: whether InfoGAN's category is the digit,
+and how many of 1000 stacked digits a GAN draws.
 
-StackedMNIST (Metz et al. 2017; protocol of Lin et al. 2018, §4.2): each of 128 000 images has three digits drawn at random in its three
-channels, so there are 1000 kinds; of 26 000 samples a classifier of single digits says which kind each is. Published: DCGAN 99 kinds,
-PacDCGAN2 1000. Here too there are 50 epochs and batches of 64, in the networks of the DCGAN's authors, as narrow as makes that about an
-hour of one processor core. What differs besides: a batch of theirs has 64 packs (so that PacDCGAN2 sees twice as many images; here 64
-images in 32 packs), their generator moves twice a step, and their digits are of MNIST's both parts (here its training part).
+StackedMNIST (Metz et al. 2017; protocol of Lin et al. 2018, §4.2): each of 128 000 images has three
+digits drawn at random in its three channels, so there are 1000 kinds; of 26 000 samples a
+classifier of single digits says which kind each is. Published: DCGAN 99 kinds, PacDCGAN2 1000. Here
+too there are 50 epochs and batches of 64, in the networks of the DCGAN's authors, as narrow as
+makes that about an hour of one processor core. What differs besides: a batch of theirs has 64 packs
+(so that PacDCGAN2 sees twice as many images; here 64 images in 32 packs), their generator moves
+twice a step, and their digits are of MNIST's both parts (here its training part).
 """
 
 from __future__ import annotations
@@ -41,7 +44,9 @@ def digits_of(part: str) -> tuple[Tensor, Tensor]:
 
 
 def codes(seed: int, make: Callable[[], InfoGAN]) -> Mapping[str, Any]:
-    """InfoGAN learns from digits without labels; its category of the unseen digits is matched one to one with their labels."""
+    """InfoGAN learns from digits without labels;
+    its category of the unseen digits is matched one to one with their labels.
+    """
     held = album("mnist", seed, recipe.TEST)
     began = time.process_time()
     model = recipe.learn(make, held.train, seed)
@@ -74,7 +79,9 @@ def judge_of_digits() -> tuple[Classifier, float]:
 
 
 def stacked(seed: int, packing: int) -> Mapping[str, Any]:
-    """A DCGAN whose critic sees `packing` images at once, counted again and again while it learns."""
+    """A DCGAN whose critic sees `packing` images at once,
+    counted again and again while it learns.
+    """
     x, (network, known) = stacks(STACKS, seed), judge_of_digits()
     found: dict[str, Any] = {"classifier's accuracy on single test digits": known, "width": WIDTH}
     run, spent = RUNS / f"stacked-{packing}-{seed}", 0.0
@@ -86,25 +93,45 @@ def stacked(seed: int, packing: int) -> Mapping[str, Any]:
             by = pf.Trainer(resume=run, epochs=epochs)
         model = pf.DCGAN(width=WIDTH, packing=packing).fit(x, by=by)
         spent += time.process_time() - began
-        kinds = torch.cat([kinds_of(model.sample(DRAWN // 26, rng=derive(seed, "samples", i)), network) for i in range(26)])
-        count, divergence = label_modes(kinds, 1000, data="StackedMNIST", classifier="classifier of 10 labels, channel by channel")
-        now = {"modes of 1000": count.value, "reverse KL, nats": divergence.value, "training processor seconds": spent}
+        kinds = torch.cat(
+            [
+                kinds_of(model.sample(DRAWN // 26, rng=derive(seed, "samples", i)), network)
+                for i in range(26)
+            ]
+        )
+        count, divergence = label_modes(
+            kinds,
+            1000,
+            data="StackedMNIST",
+            classifier="classifier of 10 labels, channel by channel",
+        )
+        now = {
+            "modes of 1000": count.value,
+            "reverse KL, nats": divergence.value,
+            "training processor seconds": spent,
+        }
         found |= {f"{name} after {epochs} epochs": value for name, value in now.items()}
         found["ideal: reverse KL, nats"] = divergence.details["ideal"]
-        print(f"  {epochs} epochs: {count.value:.0f} modes, reverse KL {divergence.value:.3f}, {spent:.0f} processor seconds", flush=True)
+        print(
+            f"  {epochs} epochs: {count.value:.0f} modes, reverse KL {divergence.value:.3f},"
+            f" {spent:.0f} processor seconds",
+            flush=True,
+        )
     return {**found, **now, "epochs": epochs}
 
 
 def kinds_of(images: Tensor, network: Classifier) -> Tensor:
     """Stacked digits (n, 3, 28, 28) -> their numbers 0..999, (n,)."""
-    return network.classes(images.reshape(-1, 1, 28, 28)).reshape(-1, 3) @ torch.tensor([100, 10, 1])
+    return network.classes(images.reshape(-1, 1, 28, 28)).reshape(-1, 3) @ torch.tensor(
+        [100, 10, 1]
+    )
 
 
 STUDIES = [
     Study(
         "infogan-mnist",
-        f"InfoGAN on MNIST without labels, narrow noise and categories that survive affine maps, {recipe.shown():,} images shown, "
-        "its category against the labels of 10 000 test digits",
+        "InfoGAN on MNIST without labels, narrow noise and categories that survive affine maps,"
+        f" {recipe.shown():,} images shown, its category against the labels of 10 000 test digits",
         partial(codes, make=recipe.with_views),
         {"error of the category, best matching": at_most(0.15)},
         seeds=5,
@@ -112,7 +139,8 @@ STUDIES = [
     ),
     Study(
         "infogan-mnist-plain",
-        f"InfoGAN on MNIST without labels by the paper's objective, {recipe.shown():,} images shown",
+        f"InfoGAN on MNIST without labels by the paper's objective, {recipe.shown():,} images"
+        " shown",
         partial(codes, make=recipe.plain),
         seeds=1,
         needs="mnist",
@@ -120,11 +148,15 @@ STUDIES = [
     *(
         Study(
             name,
-            f"StackedMNIST, {LEGS[-1]} epochs of {STACKS:,} images, 26 000 samples: a DCGAN of width {WIDTH}{seen}",
+            f"StackedMNIST, {LEGS[-1]} epochs of {STACKS:,} images, 26 000 samples: a DCGAN of"
+            f" width {WIDTH}{seen}",
             partial(stacked, packing=packing),
             seeds=1,
             needs="mnist",
         )
-        for name, packing, seen in (("stacked-mnist", 1, ""), ("stacked-mnist-packed", 2, " in packs of two"))
+        for name, packing, seen in (
+            ("stacked-mnist", 1, ""),
+            ("stacked-mnist-packed", 2, " in packs of two"),
+        )
     ),
 ]

@@ -1,9 +1,11 @@
-"""What an f-GAN learns when the model cannot be right: one Gaussian for a mixture of two, by each of nine divergences.
+"""What an f-GAN learns when the model cannot be right:
+one Gaussian for a mixture of two, by each of nine divergences.
 
     p = .3 N(-1.5, .8²) + .7 N(2, 1)          q = N(μ, σ²): the generator is μ + σ z
 
-Which Gaussian is best depends on the divergence (Nowozin, Cseke & Tomioka 2016, §2.3 and Table 2): D_f(p‖q) is known by quadrature, and
-so is its minimum. Every fit is measured by all nine divergences; in the column of its own it should be the best.
+Which Gaussian is best depends on the divergence (Nowozin, Cseke & Tomioka 2016, §2.3 and Table 2):
+D_f(p‖q) is known by quadrature, and so is its minimum. Every fit is measured by all nine
+divergences; in the column of its own it should be the best.
 """
 
 from __future__ import annotations
@@ -56,14 +58,23 @@ def draw(n: int, seed: int) -> Tensor:
 def learn(name: str, seed: int, steps: int = STEPS) -> tuple[float, float]:
     """μ and σ of the f-GAN of a divergence.
 
-    A saturated total variation has no slope to learn from: its critic has R1. Jeffrey's T grows like q/p in the tails, where perceptrons
-    do not follow: its critic says ln p/q.
+    A saturated total variation has no slope to learn from: its critic has R1. Jeffrey's T grows
+    like q/p in the tails, where perceptrons do not follow: its critic says ln p/q.
     """
     penalties = ("r1(gamma=0.001)",) if name == "total_variation" else ()
     players = GaussianPlayers((64, 64), "tanh")
-    model = pf.GAN(latent=1, network=players, game=FGAN(name, log_ratio=name == "jeffrey"), penalties=penalties)
+    model = pf.GAN(
+        latent=1, network=players, game=FGAN(name, log_ratio=name == "jeffrey"), penalties=penalties
+    )
     optimizers = dict.fromkeys(("critic", "generator"), RATE)
-    by = pf.Trainer(steps=steps, batch=BATCH, seed=seed, ema=0.999, schedule="linear(start=0.3)", optimizers=optimizers)
+    by = pf.Trainer(
+        steps=steps,
+        batch=BATCH,
+        seed=seed,
+        ema=0.999,
+        schedule="linear(start=0.3)",
+        optimizers=optimizers,
+    )
     model.fit(draw(ROWS, seed), by=by)
     with torch.no_grad():
         low, high = model.decode(torch.tensor([[0.0], [1.0]])).flatten().tolist()
@@ -71,8 +82,12 @@ def learn(name: str, seed: int, steps: int = STEPS) -> tuple[float, float]:
 
 
 def value(name: str, mean: float, sd: float) -> float:
-    """D_f(p‖q) by quadrature; infinite where the tails make it so: q's too wide for Neyman's, too narrow for Pearson's."""
-    if (name == "neyman" and sd >= 2**0.5 * SDS[1]) or (name == "pearson" and sd <= 0.5**0.5 * SDS[1]):
+    """D_f(p‖q) by quadrature; infinite where the tails make it so:
+    q's too wide for Neyman's, too narrow for Pearson's.
+    """
+    if (name == "neyman" and sd >= 2**0.5 * SDS[1]) or (
+        name == "pearson" and sd <= 0.5**0.5 * SDS[1]
+    ):
         return math.inf
     parts = [math.log(w) + _log_normal(m, s) for w, m, s in zip(WEIGHTS, MEANS, SDS)]
     log_p, log_q = torch.logaddexp(*parts), _log_normal(mean, sd)
@@ -84,7 +99,15 @@ def best(name: str) -> tuple[float, float, float]:
     """The μ and σ with the least divergence, and that."""
     exact = {"xatol": 1e-6, "fatol": 1e-10}
     starts = [(mean, math.log(sd)) for mean, sd in STARTS if value(name, mean, sd) < WORST]
-    found = [minimize(lambda a: min(value(name, a[0], math.exp(a[1])), WORST), s, method="Nelder-Mead", options=exact) for s in starts]
+    found = [
+        minimize(
+            lambda a: min(value(name, a[0], math.exp(a[1])), WORST),
+            s,
+            method="Nelder-Mead",
+            options=exact,
+        )
+        for s in starts
+    ]
     least = min(found, key=lambda r: float(r.fun))
     return float(least.x[0]), math.exp(least.x[1]), float(least.fun)
 
@@ -97,16 +120,31 @@ def fits(seed: int) -> Mapping[str, Any]:
     for name, (mean, sd) in learnt.items():
         wanted = best(name)
         column = {other: value(name, *learnt[other]) for other in NAMES}
-        own += column[name] <= min(column.values())  # js and gan differ by a constant, and learn the same
-        found |= {f"{name}: mean": mean, f"{name}: sd": sd, f"{name}: divergence": min(column[name], WORST)}
-        found |= {f"{name}: best mean": wanted[0], f"{name}: best sd": wanted[1], f"{name}: least divergence": wanted[2]}
+        # js and gan differ by a constant, and learn the same
+        own += column[name] <= min(column.values())
+        found |= {
+            f"{name}: mean": mean,
+            f"{name}: sd": sd,
+            f"{name}: divergence": min(column[name], WORST),
+        }
+        found |= {
+            f"{name}: best mean": wanted[0],
+            f"{name}: best sd": wanted[1],
+            f"{name}: least divergence": wanted[2],
+        }
         found |= {f"{name}: {OFF}": max(abs(mean - wanted[0]), abs(sd - wanted[1]))}
         found |= {f"{name} of the fit by {other}": v for other, v in column.items() if v < math.inf}
-    return {**found, "best in the column of its own": own, "divergence above its least, as a share, the median": _median_excess(found)}
+    return {
+        **found,
+        "best in the column of its own": own,
+        "divergence above its least, as a share, the median": _median_excess(found),
+    }
 
 
 def _median_excess(found: Mapping[str, Any]) -> float:
-    """How far the divergences are above their least, in parts of it above that between equal laws."""
+    """How far the divergences are above their least,
+    in parts of it above that between equal laws.
+    """
     parts = []
     for name in NAMES:
         least, floor = found[f"{name}: least divergence"], Divergence.members[name].at_one

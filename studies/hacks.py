@@ -1,4 +1,5 @@
-"""Which hacks for training GANs hold up: every case of the recipe `ablation` by itself, so that any part can be run alone.
+"""Which hacks for training GANs hold up:
+every case of the recipe `ablation` by itself, so that any part can be run alone.
 
 python -m studies hacks-ring            five seeds of all cases on the ring of 8 modes
 python -m studies hacks-grid-replay     three seeds of one case on the grid of 25
@@ -23,12 +24,22 @@ def played(name: str, case: str, seed: int) -> Mapping[str, Any]:
     """What one GAN found of a set, and what an ideal sampler would."""
     records = dict(zip(ablation.QUANTITIES, ablation.play(name, case, seed=seed), strict=True))
     ideal = {f"ideal: {quantity}": record.details["ideal"] for quantity, record in records.items()}
-    return {"steps": ablation.STEPS, **{quantity: record.value for quantity, record in records.items()}, **ideal}
+    return {
+        "steps": ablation.STEPS,
+        **{quantity: record.value for quantity, record in records.items()},
+        **ideal,
+    }
 
 
 STUDIES = [
-    Study(f"hacks-{name}-{case}", f"GAN on the {name}, hacks: {case}", partial(played, name, case), seeds=SEEDS[name])
+    Study(
+        f"hacks-{name}-{case}",
+        f"GAN on the {name}, hacks: {case}",
+        partial(played, name, case),
+        seeds=SEEDS[name],
+    )
     for name in SETS
     for case in ablation.CASES
-    if case != "modified_loss"  # the same GAN as with none: the game it changes is the default's other one
+    # the same GAN as with none: the game it changes is the default's other one
+    if case != "modified_loss"
 ]

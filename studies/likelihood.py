@@ -1,7 +1,9 @@
-"""What VAEs are worth: bounds on held-out log-likelihood, against exact answers, published numbers and the classical models.
+"""What VAEs are worth: bounds on held-out log-likelihood,
+against exact answers, published numbers and the classical models.
 
-MNIST by the protocol of Burda, Grosse & Salakhutdinov (2016, §5): pixels binarised afresh at every visit, one stochastic layer
-of 50 behind two layers of 200 tanh units, L_5000 on the 10 000 test digits, binarised once. Fewer epochs than their 3280.
+MNIST by the protocol of Burda, Grosse & Salakhutdinov (2016, §5): pixels binarised afresh at every
+visit, one stochastic layer of 50 behind two layers of 200 tanh units, L_5000 on the 10 000 test
+digits, binarised once. Fewer epochs than their 3280.
 """
 
 from __future__ import annotations
@@ -28,11 +30,13 @@ from studies.study import RUNS, Bar, Study, at_least, at_most
 
 __all__ = ["STUDIES"]
 
-# ------------------------------------------------------------------------------------------------------ exact answers
+# ------------------------------------------------------------------------------------ exact answers
 
 
 def linear(seed: int) -> Mapping[str, Any]:
-    """A linear VAE on iris learns what probabilistic PCA computes (Tipping & Bishop 1999; Lucas et al. 2019)."""
+    """A linear VAE on iris learns what probabilistic PCA computes (Tipping & Bishop 1999;
+    Lucas et al. 2019).
+    """
     from sklearn.datasets import load_iris
 
     x = torch.as_tensor(load_iris().data)
@@ -40,14 +44,19 @@ def linear(seed: int) -> Mapping[str, Any]:
     exact = pf.PCA(2).fit(x)
     model = pf.VAE(latent=2, network="mlp(hidden=())", likelihood="gaussian")
     model.scaling_kind = "identity"  # the same coordinates as the exact answer
-    trainer = pf.Trainer(epochs=6000, batch=150, seed=seed, optimizers={"vae": "adam(rate=0.01)"}, schedule="cosine")
+    trainer = pf.Trainer(
+        epochs=6000, batch=150, seed=seed, optimizers={"vae": "adam(rate=0.01)"}, schedule="cosine"
+    )
     model.fit(x.float(), by=trainer)
     with torch.no_grad():
         bound = torch.stack([model.elbo(x.float(), rng=i) for i in range(400)]).mean()
         plane = model.decode(torch.eye(2)) - model.decode(torch.zeros(2, 2))
     axes = torch.linalg.qr(plane.double().T)[0]
     cosines = torch.linalg.svdvals(exact.components_.double() @ axes)
-    return {"below the exact log-likelihood, nats a row": float(exact.log_prob(x).mean() - bound), "least cosine": float(cosines.min())}
+    return {
+        "below the exact log-likelihood, nats a row": float(exact.log_prob(x).mean() - bound),
+        "least cosine": float(cosines.min()),
+    }
 
 
 TRUE_RING = -0.867672
@@ -56,18 +65,25 @@ TRUE_RING = -0.867672
 
 def noisy_ring(seed: int) -> Mapping[str, Any]:
     """The recipe `ring`: log p by importance sampling, and the law of the samples' radius."""
-    train, test = (ring.draw(n, rng=derive(seed, part)) for n, part in ((ring.ROWS, "train"), (ring.TEST, "test")))
+    train, test = (
+        ring.draw(n, rng=derive(seed, part))
+        for n, part in ((ring.ROWS, "train"), (ring.TEST, "test"))
+    )
     model = ring.learn(train, seed=seed, samples=ring.SAMPLES)
-    found = ring.measured(model, test, model.sample(ring.DRAWS, rng=derive(seed, "samples")).double(), seed)
+    found = ring.measured(
+        model, test, model.sample(ring.DRAWS, rng=derive(seed, "samples")).double(), seed
+    )
     return {
         "log p, nats": found["learnt"].value,
         "off the true E log p": abs(found["learnt"].value - TRUE_RING),
         "KS of the radius": found["radius"].value,
-        "share inside .95, off the truth": abs(found["inside, learnt"].value - ring.radial_share(ring.INSIDE)),
+        "share inside .95, off the truth": abs(
+            found["inside, learnt"].value - ring.radial_share(ring.INSIDE)
+        ),
     }
 
 
-# ------------------------------------------------------------------------------------------------------------- MNIST
+# -------------------------------------------------------------------------------------------- MNIST
 
 EPOCHS = 300
 LONG = 600
@@ -88,7 +104,9 @@ def binarised(x: Tensor, seed: int) -> Tensor:
 
 
 def burda(seed: int, objective: str, epochs: int) -> tuple[Any, dict[str, float]]:
-    """One layer of 50 codes on dynamically binarised MNIST, and what its training took; kept, because other studies measure it too."""
+    """One layer of 50 codes on dynamically binarised MNIST, and what its training took; kept,
+    because other studies measure it too.
+    """
     kept: Path = RUNS / f"{objective}-{epochs}-{seed}"
     if not (kept / "spent.json").is_file():
         model = pf.VAE(latent=50, network="burda", likelihood="bernoulli", objective=objective)
@@ -102,9 +120,14 @@ def burda(seed: int, objective: str, epochs: int) -> tuple[Any, dict[str, float]
         )
         wall, work = time.perf_counter(), time.process_time()
         model.fit(pf.Arrays(digits_of("mnist"), name="MNIST"), by=trainer)
-        spent = {"training seconds": time.perf_counter() - wall, "training processor seconds": time.process_time() - work}
+        spent = {
+            "training seconds": time.perf_counter() - wall,
+            "training processor seconds": time.process_time() - work,
+        }
         model.save(kept, overwrite=True)
-        write_text(kept / "spent.json", json.dumps({**spent, "training threads": torch.get_num_threads()}))
+        write_text(
+            kept / "spent.json", json.dumps({**spent, "training threads": torch.get_num_threads()})
+        )
     return pf.load(kept), json.loads((kept / "spent.json").read_text())
 
 
@@ -112,7 +135,10 @@ def mnist(seed: int, epochs: int = EPOCHS) -> Mapping[str, Any]:
     """The VAE for minutes."""
     model, spent = burda(seed, "elbo", epochs)
     test = binarised(digits_of("mnist:test"), seed)
-    bound, tight = likelihood.elbo(model, test, rng=seed), likelihood.iwae(model, test, k=5000, rng=seed)
+    bound, tight = (
+        likelihood.elbo(model, test, rng=seed),
+        likelihood.iwae(model, test, k=5000, rng=seed),
+    )
     return {
         "epochs": epochs,
         **spent,
@@ -125,7 +151,9 @@ def mnist(seed: int, epochs: int = EPOCHS) -> Mapping[str, Any]:
 
 
 def importance(seed: int) -> Mapping[str, Any]:
-    """IWAE-50 beside the VAE after the same few epochs; L_5000 on the first 1000 test digits, the same for both."""
+    """IWAE-50 beside the VAE after the same few epochs;
+    L_5000 on the first 1000 test digits, the same for both.
+    """
     test = binarised(digits_of("mnist:test")[:1000], seed)
     found: dict[str, Any] = {"epochs": SHORT}
     for name, objective in {"VAE": "elbo", "IWAE-50": "iwae(k=50)"}.items():
@@ -144,7 +172,10 @@ def annealed(seed: int) -> Mapping[str, Any]:
     """AIS on 100 test digits under the VAE of the longest budget, beside L_5000 on the same."""
     model, _ = burda(seed, "elbo", LONG)
     test = binarised(digits_of("mnist:test")[:100], seed)
-    lower, tight = ais(model, test, rng=seed, **ANNEALED), likelihood.iwae(model, test, k=5000, rng=seed)
+    lower, tight = (
+        ais(model, test, rng=seed, **ANNEALED),
+        likelihood.iwae(model, test, k=5000, rng=seed),
+    )
     return {
         "epochs": LONG,
         **ANNEALED,
@@ -168,32 +199,50 @@ def bracketed(seed: int) -> Mapping[str, Any]:
     }
 
 
-# -------------------------------------------------------------------------------------------- digits, side by side
+# ----------------------------------------------------------------------------- digits, side by side
 
 
 NOISES = 4
-"""Draws of the dequantising noise that the classical models learn from; the VAE sees a new one at every visit."""
+"""Draws of the dequantising noise that the classical models learn from;
+the VAE sees a new one at every visit.
+"""
 
 
 def small_digits(seed: int) -> Mapping[str, Any]:
-    """8 x 8 digits, the same dequantised test pixels for all; sizes chosen on a fifth of the training rows, then fitted to all of them."""
+    """8 x 8 digits, the same dequantised test pixels for all; sizes chosen on a fifth of the
+    training rows, then fitted to all of them.
+    """
     source = pf.read("digits", label=False)
-    parts = [pf.split(dequantised(source, derive(seed, i)), held_out=0.2, seed=seed) for i in range(NOISES + 1)]
+    parts = [
+        pf.split(dequantised(source, derive(seed, i)), held_out=0.2, seed=seed)
+        for i in range(NOISES + 1)
+    ]
     draws, test = [train.all().x.flatten(1) for train, _ in parts[1:]], parts[0][1].all().x
     y, fifth = test.flatten(1), len(draws[0]) // 5
     x, inner, outer = torch.cat(draws), torch.cat([d[fifth:] for d in draws]), draws[0][:fifth]
     rank = chosen(lambda k: pf.PCA(k), (20, 40, 50, 55, 60), inner, outer)
     count, floor = chosen(
-        lambda size: pf.GMM(size[0], floor=size[1]), [(k, f) for k in (5, 10, 20) for f in (1e-3, 1e-2, 1e-1)], inner, outer
+        lambda size: pf.GMM(size[0], floor=size[1]),
+        [(k, f) for k in (5, 10, 20) for f in (1e-3, 1e-2, 1e-1)],
+        inner,
+        outer,
     )
     models = {
         "PPCA": pf.PCA(rank).fit(x),
         "GMM, full": pf.GMM(count, floor=floor).fit(x),
-        "KDE": pf.KDE(bandwidth="likelihood").fit(draws[0]),  # leaving one out means nothing where every image is there four times
+        # leaving one out means nothing where every image is there four times
+        "KDE": pf.KDE(bandwidth="likelihood").fit(draws[0]),
     }
-    found: dict[str, Any] = {name: float(model.log_prob(y).mean()) for name, model in models.items()}
+    found: dict[str, Any] = {
+        name: float(model.log_prob(y).mean()) for name, model in models.items()
+    }
     vae = pf.VAE(latent=16, hidden=(256,), likelihood="gaussian(per_dimension=True)")
-    how = {"epochs": 300, "batch": 64, "optimizers": {"vae": "adam(rate=0.003)"}, "schedule": "cosine"}
+    how = {
+        "epochs": 300,
+        "batch": 64,
+        "optimizers": {"vae": "adam(rate=0.003)"},
+        "schedule": "cosine",
+    }
     train, _ = pf.split(source, held_out=0.2, seed=seed)
     vae.fit(train, by=pf.Trainer(seed=seed, held_out=0.2, keep_best=True, **how))
     tight = likelihood.iwae(vae, test.float(), k=1000, rng=seed)
@@ -211,13 +260,20 @@ STUDIES = [
         "linear-vae",
         "linear VAE on iris, sigma learnt, against probabilistic PCA's exact answer",
         linear,
-        {"below the exact log-likelihood, nats a row": at_most(0.02), "least cosine": at_least(0.99)},
+        {
+            "below the exact log-likelihood, nats a row": at_most(0.02),
+            "least cosine": at_least(0.99),
+        },
     ),
     Study(
         "ring-vae",
         "VAE with sigma .05 on the ring with noise .05, 4000 unseen points",
         noisy_ring,
-        {"off the true E log p": at_most(0.15), "KS of the radius": at_most(0.05), "share inside .95, off the truth": at_most(0.01)},
+        {
+            "off the true E log p": at_most(0.15),
+            "KS of the radius": at_most(0.05),
+            "share inside .95, off the truth": at_most(0.01),
+        },
     ),
     Study(
         "digits-likelihood",
@@ -239,7 +295,8 @@ STUDIES = [
     *(
         Study(
             f"mnist-vae-{epochs}",
-            f"VAE, one layer of 50, MNIST binarised dynamically, {epochs} epochs, 10 000 test digits, nats",
+            f"VAE, one layer of 50, MNIST binarised dynamically, {epochs} epochs, 10 000 test"
+            " digits, nats",
             partial(mnist, epochs=epochs),
             seeds=1,
             needs="mnist",
@@ -255,7 +312,8 @@ STUDIES = [
     ),
     Study(
         "mnist-ais",
-        f"AIS on 100 test digits under the VAE of {LONG} epochs, {ANNEALED['temperatures']} temperatures, {ANNEALED['chains']} chains",
+        f"AIS on 100 test digits under the VAE of {LONG} epochs, {ANNEALED['temperatures']}"
+        f" temperatures, {ANNEALED['chains']} chains",
         annealed,
         {"AIS above L_5000, nats": at_least(-0.5)},
         seeds=1,
@@ -263,7 +321,8 @@ STUDIES = [
     ),
     Study(
         "mnist-bdmc",
-        f"BDMC on 100 digits drawn from the VAE of {LONG} epochs, {ANNEALED['temperatures']} temperatures, {ANNEALED['chains']} chains",
+        f"BDMC on 100 digits drawn from the VAE of {LONG} epochs, {ANNEALED['temperatures']}"
+        f" temperatures, {ANNEALED['chains']} chains",
         bracketed,
         {"BDMC gap, nats": at_most(0.5)},
         seeds=1,

@@ -22,7 +22,9 @@ def images(name: str) -> Tensor:
 
 
 def thirty(seed: int) -> Mapping[str, Any]:
-    """The published layout 784-1000-500-250-30, learnt end to end, on the 10 000 test digits, beside 30 principal components."""
+    """The published layout 784-1000-500-250-30, learnt end to end, on the 10 000 test digits,
+    beside 30 principal components.
+    """
     train, test = images("mnist"), images("mnist:test")
     trainer = pf.Trainer(epochs=EPOCHS, batch=128, seed=seed, schedule="cosine")
     model = pf.Autoencoder(latent=30, network="hinton").fit(train, by=trainer)
@@ -38,7 +40,8 @@ def thirty(seed: int) -> Mapping[str, Any]:
 STUDIES = [
     Study(
         "mnist-autoencoder",
-        "deep auto-encoder 784-1000-500-250-30, MNIST, squared error of a test digit in [0, 1], PCA with 30 numbers beside it",
+        "deep auto-encoder 784-1000-500-250-30, MNIST, squared error of a test digit in [0, 1], PCA"
+        " with 30 numbers beside it",
         thirty,
         {"squared error": at_most(9)},
         needs="mnist",

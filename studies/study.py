@@ -1,4 +1,6 @@
-"""A study: one experiment, run for several seeds, with what is asked of its median; a record that grows seed by seed."""
+"""A study: one experiment, run for several seeds, with what is asked of its median;
+a record that grows seed by seed.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,11 @@ class Bar:
     def __str__(self) -> str:
         if self.low == float("-inf"):
             return f"at most {self.high:g}"
-        return f"at least {self.low:g}" if self.high == float("inf") else f"{self.low:g} to {self.high:g}"
+        return (
+            f"at least {self.low:g}"
+            if self.high == float("inf")
+            else f"{self.low:g} to {self.high:g}"
+        )
 
 
 def at_least(value: float) -> Bar:
@@ -80,23 +86,34 @@ class Study:
         return dict(json.loads(self.path.read_text())["seeds"]) if self.path.is_file() else {}
 
     def play(self, seeds: Sequence[int], again: bool = False) -> dict[str, Any]:
-        """Run the seeds that are not known yet (all, with `again`); the record is written after each."""
+        """Run the seeds that are not known yet (all, with `again`);
+        the record is written after each.
+        """
         record = self.record(self.known())
         for seed in seeds:
             if str(seed) in record["seeds"] and not again:
                 continue
             wall, work = time.perf_counter(), time.process_time()
             found = dict(self.run(seed))
-            spent = {"seconds": round(time.perf_counter() - wall, 1), "processor_seconds": round(time.process_time() - work, 1)}
+            spent = {
+                "seconds": round(time.perf_counter() - wall, 1),
+                "processor_seconds": round(time.process_time() - work, 1),
+            }
             # Read anew: another process may have added a seed of its own meanwhile.
-            record = self.record({**self.known(), str(seed): {**found, **spent, "threads": torch.get_num_threads()}})
+            record = self.record(
+                {**self.known(), str(seed): {**found, **spent, "threads": torch.get_num_threads()}}
+            )
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_text(self.path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         return record
 
     def record(self, seeds: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """All seeds, the median and spread of every number they share, and whether what is asked holds."""
-        numbers = [n for n in _shared(seeds) if all(isinstance(s[n], (int, float)) for s in seeds.values())]
+        """All seeds, the median and spread of every number they share,
+        and whether what is asked holds.
+        """
+        numbers = [
+            n for n in _shared(seeds) if all(isinstance(s[n], (int, float)) for s in seeds.values())
+        ]
         columns = {n: [float(s[n]) for s in seeds.values()] for n in numbers}
         medians = {n: statistics.median(values) for n, values in columns.items()}
         held = {n: n in medians and bar.holds(medians[n]) for n, bar in self.asked.items()}

@@ -1,4 +1,6 @@
-"""Shared by all tests: one thread each (tests run side by side), run-time checks of annotations, and where real data are."""
+"""Shared by all tests: one thread each (tests run side by side),
+run-time checks of annotations, and where real data are.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,12 @@ import os
 import random
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # for this process and those it starts: tests run side by side
+# for this process and those it starts: tests run side by side
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# The checks look at a random item of each list. They must not draw from Python's own stream, which is part of what exact
-# resume puts back: a fit in two sittings is checked more often than one in a single sitting.
+# The checks look at a random item of each list. They must not draw from Python's own stream, which
+# is part of what exact resume puts back: a fit in two sittings is checked more often than one in a
+# single sitting.
 _of_python, random.getrandbits = random.getrandbits, random.Random(0).getrandbits
 from beartype import BeartypeConf  # noqa: E402
 from beartype.claw import beartype_packages  # noqa: E402
@@ -18,12 +22,16 @@ random.getrandbits = _of_python
 
 CHECKED = ("core", "data", "densities", "nets", "objectives", "metrics", "latent", "models")
 NAMED_TUPLES = ("core.phase", "densities.codes")  # these hide their module's names from the checker
-REFUSING = ("core.stream", "data.reading")  # these refuse wrong kinds in words of their own, which is tested
-RECURSIVE = ("core.manifest", "core.provenance")  # the kind of their plain content contains itself, which the checker does not read
+# these refuse wrong kinds in words of their own, which is tested
+REFUSING = ("core.stream", "data.reading")
+# the kind of their plain content contains itself, which the checker does not read
+RECURSIVE = ("core.manifest", "core.provenance")
 UNCHECKED = tuple(f"pushforward.{module}" for module in (*NAMED_TUPLES, *REFUSING, *RECURSIVE))
 beartype_packages(
     [f"pushforward.{room}" for room in CHECKED],
-    conf=BeartypeConf(is_pep484_tower=True, claw_is_pep526=False, claw_skip_package_names=UNCHECKED),
+    conf=BeartypeConf(
+        is_pep484_tower=True, claw_is_pep526=False, claw_skip_package_names=UNCHECKED
+    ),
 )
 
 import pytest  # noqa: E402 - the hook comes before anything that imports the package

@@ -11,7 +11,9 @@ from pushforward.densities.normals import FullNormal, Normal
 
 
 class LinearGaussian:
-    """Exact density, exact posterior (made too wide by a factor exp(widen)), and what the estimators ask for."""
+    """Exact density, exact posterior (made too wide by a factor exp(widen)),
+    and what the estimators ask for.
+    """
 
     def __init__(self, weights: Tensor, sigma: float, widen: float = 0.0) -> None:
         self.weights, self.sigma, self.widen = weights, sigma, widen
@@ -20,9 +22,14 @@ class LinearGaussian:
         self.covariance = torch.linalg.inv(identity + weights.T @ weights / sigma**2)
 
     @classmethod
-    def random(cls, k: int, d: int, sigma: float, seed: int = 0, widen: float = 0.0) -> LinearGaussian:
+    def random(
+        cls, k: int, d: int, sigma: float, seed: int = 0, widen: float = 0.0
+    ) -> LinearGaussian:
         """W_ij ~ N(0, 1/k)."""
-        weights = torch.randn(d, k, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) / k**0.5
+        weights = (
+            torch.randn(d, k, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+            / k**0.5
+        )
         return cls(weights, sigma, widen)
 
     def to_model(self, x: Tensor) -> Tensor:
@@ -35,11 +42,16 @@ class LinearGaussian:
         return Normal.standard(n, self.weights.shape[1], like=self.weights)
 
     def likelihood(self, z: Tensor) -> Normal:
-        return Normal(z @ self.weights.T, torch.full((1,), self.sigma, dtype=self.weights.dtype).log())
+        return Normal(
+            z @ self.weights.T, torch.full((1,), self.sigma, dtype=self.weights.dtype).log()
+        )
 
     def posterior(self, u: Tensor) -> FullNormal:
         mean = u @ self.weights @ self.covariance / self.sigma**2
-        scale = torch.linalg.cholesky(self.covariance) * torch.tensor(self.widen, dtype=mean.dtype).exp()
+        scale = (
+            torch.linalg.cholesky(self.covariance)
+            * torch.tensor(self.widen, dtype=mean.dtype).exp()
+        )
         return FullNormal(mean, scale.expand(len(u), -1, -1))
 
     def elbo(self, x: Tensor, y: Any = None, *, rng: Any = None) -> Tensor:
@@ -55,5 +67,9 @@ class LinearGaussian:
     def exact(self, x: Tensor, sigma: float | None = None) -> Tensor:
         """log N(x; 0, W Wᵀ + sigma² I)."""
         d = len(self.weights)
-        covariance = self.weights @ self.weights.T + (self.sigma if sigma is None else sigma) ** 2 * torch.eye(d, dtype=x.dtype)
-        return torch.distributions.MultivariateNormal(torch.zeros(d, dtype=x.dtype), covariance).log_prob(x)
+        covariance = self.weights @ self.weights.T + (
+            self.sigma if sigma is None else sigma
+        ) ** 2 * torch.eye(d, dtype=x.dtype)
+        return torch.distributions.MultivariateNormal(
+            torch.zeros(d, dtype=x.dtype), covariance
+        ).log_prob(x)

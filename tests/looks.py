@@ -10,7 +10,9 @@ MOST = {".png": 300_000, ".gif": 700_000}
 
 
 def seen(paths: list[Path], *names: str) -> None:
-    """Images and films of these names, neither small nor blank nor heavy; a film has more than one frame."""
+    """Images and films of these names, neither small nor blank nor heavy;
+    a film has more than one frame.
+    """
     assert [p.name for p in paths] == list(names)
     for path in paths:
         with Image.open(path) as image:

@@ -1,4 +1,6 @@
-"""Every registered model, as small as it comes: its settings, data it takes, itself fitted, and all that it says of rows."""
+"""Every registered model, as small as it comes: its settings,
+data it takes, itself fitted, and all that it says of rows.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ import pushforward as pf
 from pushforward.core.learner import Learner
 from pushforward.core.registry import catalogue
 
-MODELS = {name: cls for name, cls in pf.registered_models() if name in catalogue}  # not those that other tests register
+# not those that other tests register
+MODELS = {name: cls for name, cls in pf.registered_models() if name in catalogue}
 NAMES = list(MODELS)
 SMALL: dict[str, dict[str, Any]] = {
     "pca": {"components": 2},
@@ -53,20 +56,37 @@ def make(name: str, **settings: Any) -> Any:
 def fitted(name: str, x: Any = None, y: Any = None, *, settings: Any = None, **how: Any) -> Any:
     """The model of x, by two epochs (or as `how` says) where it learns by gradients."""
     model = make(name, **(settings or {}))
-    how = {"batch": 32, "seed": 0, **how} if {"steps", "epochs"} & how.keys() else {"epochs": 2, "batch": 32, "seed": 0, **how}
-    return model.fit(data(name) if x is None else x, y, by=pf.Trainer(**how) if isinstance(model, Learner) else None)
+    how = (
+        {"batch": 32, "seed": 0, **how}
+        if {"steps", "epochs"} & how.keys()
+        else {"epochs": 2, "batch": 32, "seed": 0, **how}
+    )
+    return model.fit(
+        data(name) if x is None else x,
+        y,
+        by=pf.Trainer(**how) if isinstance(model, Learner) else None,
+    )
 
 
 def said(model: Any, x: Any, rng: int = 0) -> dict[str, torch.Tensor]:
     """All that a model says of rows, by verb."""
     verbs = [verb for verb in VERBS if hasattr(model, verb)]
-    return {verb: (getattr(model, verb)(x, rng=rng) if verb == "elbo" else getattr(model, verb)(x)).detach() for verb in verbs}
+    return {
+        verb: (
+            getattr(model, verb)(x, rng=rng) if verb == "elbo" else getattr(model, verb)(x)
+        ).detach()
+        for verb in verbs
+    }
 
 
 def asked(model: Any, x: Any, n: int = 4, rng: int = 0) -> dict[str, torch.Tensor]:
     """All that a model says of rows, and n draws."""
     found = said(model, x, rng)
-    return {**found, "sample": model.sample(n, rng=rng).detach()} if hasattr(model, "sample") else found
+    return (
+        {**found, "sample": model.sample(n, rng=rng).detach()}
+        if hasattr(model, "sample")
+        else found
+    )
 
 
 def same(one: Any, two: Any, x: Any) -> None:

@@ -1,7 +1,8 @@
-"""Every registered learner, every network and every hack, as small as they come, on 16x16 images with two labels.
+"""Every registered learner, every network and every hack,
+as small as they come, on 16x16 images with two labels.
 
-At 16x16 the convolutional networks have the memory formats they really have (channels last); at 8x8 these often coincide
-with contiguous ones.
+At 16x16 the convolutional networks have the memory formats they really have (channels last); at 8x8
+these often coincide with contiguous ones.
 """
 
 from __future__ import annotations
@@ -21,16 +22,36 @@ from pushforward.nets.architectures import Architecture
 
 Make = Callable[[], Any]
 
-PAIRS = {"mlp": "mlp(hidden=(8,))", "veegan": "veegan(width=8)", "dcgan": "dcgan(width=8)", "infogan": "infogan(width=4)",
-         "r3gan": "r3gan(width=8, blocks=1)"}  # fmt: skip
-CODERS = {"mlp": "mlp(hidden=(8,))", "conv": "conv(width=4, hidden=8)", "plane": "plane", "burda": "burda", "hinton": "hinton"}
+PAIRS = {
+    "mlp": "mlp(hidden=(8,))",
+    "veegan": "veegan(width=8)",
+    "dcgan": "dcgan(width=8)",
+    "infogan": "infogan(width=4)",
+    "r3gan": "r3gan(width=8, blocks=1)",
+}
+CODERS = {
+    "mlp": "mlp(hidden=(8,))",
+    "conv": "conv(width=4, hidden=8)",
+    "plane": "plane",
+    "burda": "burda",
+    "hinton": "hinton",
+}
 LEARNERS: dict[str, Make] = {
-    "autoencoder": lambda: pf.Autoencoder(latent=3, network="conv(width=4, hidden=8, norm='group')"),
+    "autoencoder": lambda: pf.Autoencoder(
+        latent=3, network="conv(width=4, hidden=8, norm='group')"
+    ),
     "vae": lambda: pf.VAE(latent=3, network="conv(width=4, hidden=8)"),
-    "gan": lambda: pf.GAN(latent=3, network="dcgan(width=8)", packing=2, hacks=["dropout(share=0.3)", "replay(capacity=24)"]),
+    "gan": lambda: pf.GAN(
+        latent=3,
+        network="dcgan(width=8)",
+        packing=2,
+        hacks=["dropout(share=0.3)", "replay(capacity=24)"],
+    ),
     "dcgan": lambda: pf.DCGAN(latent=4, width=8, penalties=("r1(gamma=0.1)",)),
     "r3gan": lambda: pf.R3GAN(latent=4, width=8, blocks=1),
-    "infogan": lambda: pf.InfoGAN(latent=4, categories=(3,), continuous=1, network="infogan(width=4)"),
+    "infogan": lambda: pf.InfoGAN(
+        latent=4, categories=(3,), continuous=1, network="infogan(width=4)"
+    ),
     "ebgan": lambda: pf.EBGAN(latent=3, code=3, network="conv(width=4, hidden=8)"),
 }
 """By registered name, with batch norm and dropout where the model has any."""
@@ -38,15 +59,30 @@ LEARNERS: dict[str, Make] = {
 
 def _with_hack(name: str) -> Make:
     game = "minimax" if name == "modified_loss" else "non_saturating"
-    return lambda: pf.GAN(latent=3, network="dcgan(width=8)" if name != "batch_norm" else "mlp(hidden=(8,))", game=game, hacks=[name])
+    return lambda: pf.GAN(
+        latent=3,
+        network="dcgan(width=8)" if name != "batch_norm" else "mlp(hidden=(8,))",
+        game=game,
+        hacks=[name],
+    )
 
 
 MODELS: dict[str, Make] = {
     **LEARNERS,
-    **{f"gan-{name}": lambda text=text: pf.GAN(latent=3, network=text, critic_steps=2) for name, text in PAIRS.items() if name != "veegan"},
+    **{
+        f"gan-{name}": lambda text=text: pf.GAN(latent=3, network=text, critic_steps=2)
+        for name, text in PAIRS.items()
+        if name != "veegan"
+    },
     "gan-veegan": lambda: pf.GAN(latent=3, network=PAIRS["veegan"]),
-    **{f"vae-{name}": lambda text=text: pf.VAE(latent=3, network=text) for name, text in CODERS.items()},
-    **{f"autoencoder-{name}": lambda text=text: pf.Autoencoder(latent=3, network=text) for name, text in CODERS.items()},
+    **{
+        f"vae-{name}": lambda text=text: pf.VAE(latent=3, network=text)
+        for name, text in CODERS.items()
+    },
+    **{
+        f"autoencoder-{name}": lambda text=text: pf.Autoencoder(latent=3, network=text)
+        for name, text in CODERS.items()
+    },
     **{f"hack-{name}": _with_hack(name) for name in Hack.members},
 }
 LABELLED = ("labels", "embedded_conditions")
@@ -55,7 +91,9 @@ LABELLED = ("labels", "embedded_conditions")
 
 def images(n: int = 48) -> Tensor:
     """(n, 1, 16, 16), whole numbers from 0 to 255."""
-    return torch.randint(0, 256, (n, 1, 16, 16), generator=torch.Generator().manual_seed(7), dtype=torch.uint8)
+    return torch.randint(
+        0, 256, (n, 1, 16, 16), generator=torch.Generator().manual_seed(7), dtype=torch.uint8
+    )
 
 
 def labels(name: str, n: int = 48) -> Tensor | None:
@@ -65,8 +103,14 @@ def labels(name: str, n: int = 48) -> Tensor | None:
 
 def all_are_here() -> None:
     """Fails where a learner, a network or a hack was registered and is not in the tables."""
-    found = {name for name, cls in pf.registered_models() if name in catalogue and issubclass(cls, Learner)}
+    found = {
+        name
+        for name, cls in pf.registered_models()
+        if name in catalogue and issubclass(cls, Learner)
+    }
     assert found == set(LEARNERS)
     own = "pushforward."
     assert {n for n, c in Adversaries.members.items() if c.__module__.startswith(own)} == set(PAIRS)
-    assert {n for n, c in Architecture.members.items() if c.__module__.startswith(own)} == set(CODERS)
+    assert {n for n, c in Architecture.members.items() if c.__module__.startswith(own)} == set(
+        CODERS
+    )

@@ -1,1 +1,3 @@
-"""The command line: one command per file. Nothing here imports torch, pandas or scikit-learn until a command runs."""
+"""The command line: one command per file. Nothing here imports torch,
+pandas or scikit-learn until a command runs.
+"""

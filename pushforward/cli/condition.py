@@ -1,4 +1,6 @@
-"""`pushforward condition RUN axis=value...`: the law of the other axes, given some; in closed form."""
+"""`pushforward condition RUN axis=value...`: the law of the other axes,
+given some; in closed form.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +23,38 @@ QUANTILES = (0.05, 0.5, 0.95)
 def condition(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
     known: Annotated[
-        list[str], typer.Argument(metavar="AXIS=VALUE...", help="what is known, by column name or position", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="AXIS=VALUE...",
+            help="what is known, by column name or position",
+            show_default=False,
+        ),
     ],
-    n: Annotated[int | None, typer.Option("-n", "--n", help="draw so many samples of the other axes instead", show_default=False)] = None,
+    n: Annotated[
+        int | None,
+        typer.Option(
+            "-n", "--n", help="draw so many samples of the other axes instead", show_default=False
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="the same seed draws the same samples")] = 0,
     out: Annotated[
-        str | None, typer.Option("--out", "-o", help="the law: .csv .tsv .json; samples also .parquet .npz .npy; stdout if not given")
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="the law: .csv .tsv .json; samples also .parquet .npz .npy; stdout if not given",
+        ),
     ] = None,
-    save: Annotated[str | None, typer.Option("--save", help="write the conditional model to a run folder of its own")] = None,
+    save: Annotated[
+        str | None,
+        typer.Option("--save", help="write the conditional model to a run folder of its own"),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON lines instead of CSV")] = False,
 ) -> None:
-    """Condition on known axes: mean, standard deviation and quantiles of the others, or samples of them with -n."""
+    """Condition on known axes: mean, standard deviation and
+    quantiles of the others, or samples of them with -n.
+    """
     from pushforward.core.capabilities import Conditions, lacking
 
     if n is not None and n < 1:
@@ -40,11 +62,17 @@ def condition(
     voice = Voice(quiet, json)
     opened = runs.open_run(run)
     if not isinstance(opened.model, Conditions) and "condition" not in lacking(opened.model):
-        raise InvalidKind(f"a {opened.name} has no closed conditionals; models that do: {', '.join(_conditioning())}")
+        raise InvalidKind(
+            f"a {opened.name} has no closed conditionals; models that do:"
+            f" {', '.join(_conditioning())}"
+        )
     given = parsed(known, opened.model.fitted_space())
     law = opened.model.condition(given)
     space = opened.model.fitted_space()
-    said = ", ".join(f"{axis} = {written([value], column_of(space, axis), digits=6)[0]}" for axis, value in given.items())
+    said = ", ".join(
+        f"{axis} = {written([value], column_of(space, axis), digits=6)[0]}"
+        for axis, value in given.items()
+    )
     voice.say(f"given {said}: a {law.registered_name} of {law.fitted_space()}")
     if n is None:
         check_table_out(out)
@@ -54,7 +82,14 @@ def condition(
         law.save(save)
         voice.say(f"saved to {save}")
     if n is not None:
-        deliver(voice, law.sample(n, rng=seed), law.fitted_space(), out, opened.folder / "conditional", what=f"{n} samples")
+        deliver(
+            voice,
+            law.sample(n, rng=seed),
+            law.fitted_space(),
+            out,
+            opened.folder / "conditional",
+            what=f"{n} samples",
+        )
         return
     deliver_table(voice, described(law, seed), out, what="the law")
 
@@ -65,14 +100,19 @@ def command() -> Any:
 
 
 def parsed(known: list[str], space: Any) -> dict[str | int, float]:
-    """{axis: value} from texts like 'x=1.5' and 'day=2024-06-01'; InvalidValue names what is wrong with one."""
+    """{axis: value} from texts like 'x=1.5' and 'day=2024-06-01';
+    InvalidValue names what is wrong with one.
+    """
     from pushforward.core.frames import as_number
 
     found: dict[str | int, float] = {}
     for text in known:
         axis, equals, value = text.rpartition("=")
         if not equals or not axis:
-            raise InvalidValue(f"expected axis=value, got {text!r}; the axes are {', '.join(space.names) or f'0..{space.size - 1}'}")
+            raise InvalidValue(
+                f"expected axis=value, got {text!r}; the axes are"
+                f" {', '.join(space.names) or f'0..{space.size - 1}'}"
+            )
         number = as_number(value, column_of(space, axis))
         if number != number or abs(number) == float("inf"):
             raise InvalidValue(f"{axis} must be finite, got {value!r}; leave out what is not known")
@@ -83,14 +123,22 @@ def parsed(known: list[str], space: Any) -> dict[str | int, float]:
 
 
 def column_of(space: Any, axis: str | int) -> Any:
-    """The column of an axis named on the command line; one without a name where the space has no columns."""
+    """The column of an axis named on the command line;
+    one without a name where the space has no columns.
+    """
     from pushforward.core.space import Column
 
-    return space.columns[space.axis(axis)] if space.kind == "points" and space.columns else Column(str(axis))
+    return (
+        space.columns[space.axis(axis)]
+        if space.kind == "points" and space.columns
+        else Column(str(axis))
+    )
 
 
 def written(values: list[float], column: Any, digits: int = 0) -> list[Any]:
-    """Values of a column as its rows are written: dates as dates, numbers as they are, or as texts of so many digits."""
+    """Values of a column as its rows are written: dates as dates,
+    numbers as they are, or as texts of so many digits.
+    """
     import numpy as np
 
     from pushforward.core.frames import DAYS, SECONDS, as_texts
@@ -101,9 +149,11 @@ def written(values: list[float], column: Any, digits: int = 0) -> list[Any]:
 
 
 def described(law: Any, seed: int) -> dict[str, list[Any]]:
-    """Columns axis, mean, sd and quantiles of a law: moments in closed form where it has them, quantiles from draws.
+    """Columns axis, mean, sd and quantiles of a law:
+    moments in closed form where it has them, quantiles from draws.
 
-    Of a column of dates the mean and the quantiles are dates, and the standard deviation is in its unit.
+    Of a column of dates the mean and the quantiles are dates,
+    and the standard deviation is in its unit.
     """
     import torch
 
@@ -118,7 +168,10 @@ def described(law: Any, seed: int) -> dict[str, list[Any]]:
         return [written([v], axis)[0] for v, axis in zip(values.tolist(), axes)]
 
     columns: dict[str, list[Any]] = {"axis": names, "mean": row(mean), "sd": deviation.tolist()}
-    return {**columns, **{f"q{round(100 * q):02d}": row(values) for q, values in zip(QUANTILES, quantiles)}}
+    return {
+        **columns,
+        **{f"q{round(100 * q):02d}": row(values) for q, values in zip(QUANTILES, quantiles)},
+    }
 
 
 def _moments(law: Any) -> tuple[Any, Any]:
@@ -126,7 +179,12 @@ def _moments(law: Any) -> tuple[Any, Any]:
     if hasattr(law, "means_"):
         weights, means = law.weights_, law.means_
         mean = weights @ means
-        return mean, (weights @ (law.covariances_.diagonal(dim1=1, dim2=2) + (means - mean).square())).sqrt()
+        return (
+            mean,
+            (
+                weights @ (law.covariances_.diagonal(dim1=1, dim2=2) + (means - mean).square())
+            ).sqrt(),
+        )
     if hasattr(law, "covariance_"):
         return law.mean_, law.covariance_.diagonal().clamp_min(0).sqrt()
     return None, None

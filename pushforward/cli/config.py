@@ -49,7 +49,9 @@ class Config:
         return replace(self, **{section: {**getattr(self, section), **values}})  # type: ignore[arg-type]
 
     def lines(self) -> list[tuple[str, str]]:
-        """A short form to print: a heading and its settings, those that differ from the defaults marked with where they came from."""
+        """A short form to print: a heading and its settings, those that differ from the defaults
+        marked with where they came from.
+        """
         found = [("model", self.model), ("source", self.source)]
         for section in SECTIONS:
             shown = []
@@ -57,13 +59,19 @@ class Config:
                 if value is None or value == [] or value == ():
                     continue
                 origin = self.origins.get(name, "")
-                shown.append(f"{name}={as_text(value)}" + (f" ({origin})" if origin == "environment" else ""))
+                shown.append(
+                    f"{name}={as_text(value)}" + (f" ({origin})" if origin == "environment" else "")
+                )
             found.append((section, "  ".join(shown)))
         return found
 
     def as_dict(self) -> dict[str, Any]:
         """Plain content."""
-        return {"model": self.model, "source": self.source, **{s: dict(getattr(self, s)) for s in SECTIONS}}
+        return {
+            "model": self.model,
+            "source": self.source,
+            **{s: dict(getattr(self, s)) for s in SECTIONS},
+        }
 
 
 def lines_of(manifest: Manifest, budget: Mapping[str, float]) -> list[tuple[str, str]]:
@@ -71,8 +79,16 @@ def lines_of(manifest: Manifest, budget: Mapping[str, float]) -> list[tuple[str,
     from pushforward.experiments.sections import sections
 
     content = sections(manifest)
-    fitting = {k: v for k, v in content["fitting"].items() if not (budget and k in BUDGETS)} | dict(budget)
-    config = Config(manifest.model, content.get("source", ""), content["hyperparameters"], fitting, content["data"])
+    fitting = {k: v for k, v in content["fitting"].items() if not (budget and k in BUDGETS)} | dict(
+        budget
+    )
+    config = Config(
+        manifest.model,
+        content.get("source", ""),
+        content["hyperparameters"],
+        fitting,
+        content["data"],
+    )
     return config.lines()
 
 
@@ -85,7 +101,9 @@ def resolve(
     sets: Sequence[str] = (),
     file: Mapping[str, Any] | None = None,
 ) -> Config:
-    """The configuration from all places; `given` holds flags that were typed, `sets` texts 'name=value'."""
+    """The configuration from all places; `given` holds flags that were typed,
+    `sets` texts 'name=value'.
+    """
     values: dict[str, Any] = {flag.name: _plain(flag.default) for flag in flags}
     known = {flag.name: flag for flag in flags}
     origins: dict[str, str] = {}
@@ -93,7 +111,10 @@ def resolve(
         values[name], origins[name] = known[name].read(value, "the config file: "), "file"
     for flag in flags:
         if flag.variable in os.environ:
-            values[flag.name], origins[flag.name] = flag.read(os.environ[flag.variable], f"{flag.variable}: "), "environment"
+            values[flag.name], origins[flag.name] = (
+                flag.read(os.environ[flag.variable], f"{flag.variable}: "),
+                "environment",
+            )
     for name, value in {**_from_sets(sets, known), **given}.items():
         values[name], origins[name] = known[name].read(value, ""), "flag"
     _one_budget(values, origins)
@@ -102,11 +123,15 @@ def resolve(
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:
-    """The settings in a TOML file, or those of a run: its folder or its run.json. BadSource for anything else."""
+    """The settings in a TOML file, or those of a run:
+    its folder or its run.json. BadSource for anything else.
+    """
     found = Path(path)
     try:
         if not found.exists():
-            raise BadSource(f"{path}: no such config file; expected a TOML file, or the run.json of a run")
+            raise BadSource(
+                f"{path}: no such config file; expected a TOML file, or the run.json of a run"
+            )
         if found.is_dir() or found.name == NAME:
             return _of_run(found if found.is_dir() else found.parent)
         return tomllib.loads(read_file(found, MOST_TOML).decode())
@@ -116,7 +141,9 @@ def read_settings(path: str | Path) -> dict[str, Any]:
         raise
     except (OSError, ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise BadSource(f"{path}: cannot be read as TOML ({reason}); write lines such as epochs = 20") from error
+        raise BadSource(
+            f"{path}: cannot be read as TOML ({reason}); write lines such as epochs = 20"
+        ) from error
 
 
 def _of_run(folder: Path) -> dict[str, Any]:
@@ -135,20 +162,29 @@ def _plain(default: Any) -> Any:
         return [_plain(v) for v in default]
     if isinstance(default, Mapping):
         return [f"{k}={_plain(v)}" for k, v in default.items()]
-    return default if default is None or isinstance(default, (bool, int, float, str)) else str(default)
+    return (
+        default if default is None or isinstance(default, (bool, int, float, str)) else str(default)
+    )
 
 
 def _from_file(content: Mapping[str, Any], known: Mapping[str, Flag]) -> dict[str, Any]:
     """Values by name, from sections or from the top."""
     found: dict[str, Any] = {}
     if content.get("of a run"):  # settings of fitters and readers that no flag has are passed over
-        return {n: v for s in SECTIONS for n, v in content[s].items() if n in known and known[n].section == s}
+        return {
+            n: v
+            for s in SECTIONS
+            for n, v in content[s].items()
+            if n in known and known[n].section == s
+        }
     for key, value in content.items():
         if key in ("model", "source"):
             continue
         if isinstance(value, Mapping):
             if key not in SECTIONS:
-                raise InvalidValue(f"the config file has an unknown section [{key}]; {suggestion(key, SECTIONS)}")
+                raise InvalidValue(
+                    f"the config file has an unknown section [{key}]; {suggestion(key, SECTIONS)}"
+                )
             for name, inner in value.items():
                 found[_known(name, known, "the config file", key)] = inner
         else:
@@ -178,7 +214,9 @@ def _one_budget(values: dict[str, Any], origins: Mapping[str, str]) -> None:
     """A budget given in one unit replaces a default, or one from a weaker place, in another."""
     strength = {"": 0, "file": 1, "environment": 2, "flag": 3}
     budgets = [n for n in BUDGETS if n in values]
-    strongest = max((strength[origins.get(n, "")] for n in budgets if values[n] is not None), default=0)
+    strongest = max(
+        (strength[origins.get(n, "")] for n in budgets if values[n] is not None), default=0
+    )
     for name in budgets:
         if strength[origins.get(name, "")] < strongest:
             values[name] = None

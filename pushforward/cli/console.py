@@ -1,4 +1,6 @@
-"""Two streams: data on stdout, everything said to the user on stderr. NO_COLOR and TERM are rich's to honour."""
+"""Two streams: data on stdout, everything said to the user on stderr.
+NO_COLOR and TERM are rich's to honour.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,13 @@ def stdout() -> Console:
 
 
 def first_process() -> bool:
-    """Whether this is the process that speaks: the only one, or the first of those launched together."""
-    return int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0")) or 0) == 0 and int(os.environ.get("NODE_RANK", "0") or 0) == 0
+    """Whether this is the process that speaks: the only one,
+    or the first of those launched together.
+    """
+    return (
+        int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0")) or 0) == 0
+        and int(os.environ.get("NODE_RANK", "0") or 0) == 0
+    )
 
 
 @dataclass(frozen=True)

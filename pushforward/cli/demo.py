@@ -1,6 +1,7 @@
 """`pushforward demo`: the first minutes, on real handwriting.
 
-It says nothing that the other commands could not: three fits, an evaluation and images, on one split with one noise.
+It says nothing that the other commands could not: three fits,
+an evaluation and images, on one split with one noise.
 """
 
 from __future__ import annotations
@@ -33,25 +34,39 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "vae-2": ("vae", {"latent": "2", **_LEARNT, "epochs": "150"}),
     "vae": ("vae", {"latent": "16", **_LEARNT}),
 }
-"""Run name -> model and settings: a code as short as the VAE's, the most likely PCA, a VAE one can draw whole, and the VAE."""
+"""Run name -> model and settings: a code as short as the VAE's,
+the most likely PCA, a VAE one can draw whole, and the VAE.
+"""
 
 
 def demo(
-    run: Annotated[str | None, typer.Option("--run", help="folder to write to; runs/demo-N if not given")] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", help="folder to write to; runs/demo-N if not given")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="of everything random")] = 0,
     epochs: Annotated[int, typer.Option("--epochs", help="of the VAE")] = 300,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but warnings and errors")] = False,
-    json: Annotated[bool, typer.Option("--json", help="the records as JSON on stdout, one a line")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="say nothing but warnings and errors")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="the records as JSON on stdout, one a line")
+    ] = False,
 ) -> None:
-    """Fit a VAE to 1,797 handwritten digits, beside PCA on the same rows, and leave numbers and images."""
+    """Fit a VAE to 1,797 handwritten digits, beside PCA on the same rows,
+    and leave numbers and images.
+    """
     import torch
 
     from pushforward.core.storage import new_folder, write_text
 
-    torch.set_num_threads(1)  # matrices this small gain little from a second thread, and on a busy machine lose everything
+    # matrices this small gain little from a second thread, and on a busy machine lose everything
+    torch.set_num_threads(1)
     voice = Voice(quiet, json)
     folder = new_folder(run) if run else new_folder(_free())
-    voice.say("1,797 handwritten digits of 8x8 pixels, levels 0..16; a fifth is set aside and never learnt from\n")
+    voice.say(
+        "1,797 handwritten digits of 8x8 pixels, levels 0..16; a fifth is set aside and never"
+        " learnt from\n"
+    )
     began = time.monotonic()
     for name, (model, settings) in MODELS.items():
         own = {**settings, "seed": str(seed)} if model == "vae" else dict(settings)
@@ -60,8 +75,14 @@ def demo(
         _fit(voice, name, model, {**own, "split_seed": str(seed)}, folder / name)
     fitted = time.monotonic() - began
     found, images = _measure_and_draw(folder)
-    content = {name: {column: record.as_dict() for column, record in row.items()} for name, row in found.items()}
-    write_text(folder / "records.json", encoding.dumps({"seconds": round(fitted, 1), "records": content}, indent=1) + "\n")
+    content = {
+        name: {column: record.as_dict() for column, record in row.items()}
+        for name, row in found.items()
+    }
+    write_text(
+        folder / "records.json",
+        encoding.dumps({"seconds": round(fitted, 1), "records": content}, indent=1) + "\n",
+    )
     if json:
         for row in content.values():
             for record in row.values():
@@ -90,7 +111,15 @@ def _fit(voice: Voice, name: str, model: str, settings: Mapping[str, Any], folde
     line = shlex.join(["pushforward", "fit", model, "digits", *typed, "--run", str(folder)])
     voice.say(f"[{name}] {line}")
     own = {k: v for k, v in settings.items() if not (k in ("seed",) and model == "pca")}
-    fit(model, "digits", flags_of(model_class(model)), own, command=line, run=str(folder), quiet=voice.quiet or model == "pca")
+    fit(
+        model,
+        "digits",
+        flags_of(model_class(model)),
+        own,
+        command=line,
+        run=str(folder),
+        quiet=voice.quiet or model == "pca",
+    )
 
 
 def _typed(key: str, value: Any) -> list[str]:
@@ -114,12 +143,18 @@ def _measure_and_draw(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Pat
     shown = {_name(name, r.model): r.model for name, r in opened.items()}
     found = digits.measure(shown, test, data=described(parts.held_out))
     plain = runs.rows_of(parts.held_out).x
-    images = digits.draw(shown, runs.rows_of(parts.train).x, plain, run.model.space, folder / "images")
+    images = digits.draw(
+        shown, runs.rows_of(parts.train).x, plain, run.model.space, folder / "images"
+    )
     return found, images
 
 
 def _name(name: str, model: Any) -> str:
-    return f"VAE, {model.latent} codes" if name.startswith("vae") else f"PCA, {len(model.components_)} codes"
+    return (
+        f"VAE, {model.latent} codes"
+        if name.startswith("vae")
+        else f"PCA, {len(model.components_)} codes"
+    )
 
 
 def _show(voice: Voice, found: Mapping[str, Mapping[str, Any]]) -> None:
@@ -135,9 +170,15 @@ def _show(voice: Voice, found: Mapping[str, Mapping[str, Any]]) -> None:
     for row in table(found):
         shown.add_row(*row)
     example = next(r for row in found.values() for r in row.values())
-    voice.say(f"\nOn {example.n} digits no model has seen, the same noise for all; nats and squared levels per digit, ± standard error:")
+    voice.say(
+        f"\nOn {example.n} digits no model has seen, the same noise for all; nats and squared"
+        " levels per digit, ± standard error:"
+    )
     stdout().print(shown)
-    voice.say("The first column is exact; the next two are lower bounds on the same thing, the second the tighter one.\n")
+    voice.say(
+        "The first column is exact; the next two are lower bounds on the same thing, the second the"
+        " tighter one.\n"
+    )
 
 
 def _what_next(voice: Voice, run: Path) -> None:

@@ -18,16 +18,35 @@ __all__ = ["command"]
 
 def density(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
-    file: Annotated[str, typer.Argument(metavar="FILE", help="observations, in the form the model was fitted on", show_default=False)],
-    out: Annotated[str | None, typer.Option("--out", "-o", help=".csv, .tsv or .json; stdout if not given")] = None,
-    top: Annotated[int | None, typer.Option("--top", help="only this many, the least likely first")] = None,
-    y: Annotated[str | None, typer.Option("--y", help="conditions: a column, a file, or auto for those that come with the data")] = None,
-    draws: Annotated[int, typer.Option("--draws", help="posterior draws a row, for models that have a bound")] = 100,
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="observations, in the form the model was fitted on",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help=".csv, .tsv or .json; stdout if not given")
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option("--top", help="only this many, the least likely first")
+    ] = None,
+    y: Annotated[
+        str | None,
+        typer.Option(
+            "--y", help="conditions: a column, a file, or auto for those that come with the data"
+        ),
+    ] = None,
+    draws: Annotated[
+        int, typer.Option("--draws", help="posterior draws a row, for models that have a bound")
+    ] = 100,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON lines instead of CSV")] = False,
 ) -> None:
-    """Write log-density (nats, in the data's units) or a lower bound on it, and its rank, for every row; rank 1 is the oddest.
+    """Write log-density (nats, in the data's units) or a lower bound on it,
+    and its rank, for every row; rank 1 is the oddest.
 
     Rows that miss a value have the density of the values that they have, and no rank.
     """
@@ -52,9 +71,15 @@ def density(
     columns[quantity] = [float(values[i]) for i in rows]
     columns["rank"] = [ranks.get(int(i)) for i in rows]
     bound = "a lower bound" if quantity.endswith("bound") else "exact"
-    voice.say(f"{len(values)} rows, mean {float(values.mean()):.4f} nats ({bound}); rank 1 is the least likely")
+    voice.say(
+        f"{len(values)} rows, mean {float(values.mean()):.4f} nats ({bound}); rank 1 is the least"
+        " likely"
+    )
     if bool(gaps.any()):
-        voice.say(f"{int(gaps.sum())} rows miss a value: their density is that of the values they have, and they are not ranked")
+        voice.say(
+            f"{int(gaps.sum())} rows miss a value: their density is that of the values they have,"
+            " and they are not ranked"
+        )
     deliver_table(voice, columns, out, what=f"{len(columns['row'])} rows")
 
 

@@ -29,7 +29,9 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="as JSON")] = False
     Voice(as_json=json).result(facts, "\n".join(lines))
     missing = [name for name, text in facts["versions"].items() if text.startswith("missing")]
     if missing:
-        Voice().warn(f"{', '.join(missing)} missing; run: pip install --force-reinstall pushforward")
+        Voice().warn(
+            f"{', '.join(missing)} missing; run: pip install --force-reinstall pushforward"
+        )
         raise typer.Exit(2)
 
 
@@ -81,7 +83,11 @@ def extras() -> dict[str, str]:
             continue
         absent = [p for p in packages if _version(p).startswith("missing")]
         have = ", ".join(f"{p} {_version(p)}" for p in packages if p not in absent)
-        found[extra] = f"missing {', '.join(absent)}; run: pip install 'pushforward[{extra}]'" if absent else have
+        found[extra] = (
+            f"missing {', '.join(absent)}; run: pip install 'pushforward[{extra}]'"
+            if absent
+            else have
+        )
     return found
 
 

@@ -17,9 +17,24 @@ __all__ = ["command"]
 
 def encode(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
-    file: Annotated[str, typer.Argument(metavar="FILE", help="observations, in the form the model was fitted on", show_default=False)],
-    out: Annotated[str | None, typer.Option("--out", "-o", help=".csv, .tsv, .parquet, .npz or .npy; stdout if not given")] = None,
-    y: Annotated[str | None, typer.Option("--y", help="conditions: a column, a file, or auto for those that come with the data")] = None,
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="observations, in the form the model was fitted on",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help=".csv, .tsv, .parquet, .npz or .npy; stdout if not given"),
+    ] = None,
+    y: Annotated[
+        str | None,
+        typer.Option(
+            "--y", help="conditions: a column, a file, or auto for those that come with the data"
+        ),
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON lines instead of CSV")] = False,
@@ -37,12 +52,24 @@ def encode(
     codes = torch.cat(parts)
     names = runs.file_names(source)
     extra = {} if names is None else {"extra": {"file": names}}
-    deliver(Voice(quiet, json), codes, code_space(codes.shape[1]), out, opened.folder / "codes", what=f"{len(codes)} codes", **extra)
+    deliver(
+        Voice(quiet, json),
+        codes,
+        code_space(codes.shape[1]),
+        out,
+        opened.folder / "codes",
+        what=f"{len(codes)} codes",
+        **extra,
+    )
 
 
 def encoded(model: Any, batch: Any) -> Any:
     """Codes (n, latent) of one block."""
-    z = model.encode(batch.x) if model.condition_space is None else model.encode(batch.x, runs.labels_of(model, batch))
+    z = (
+        model.encode(batch.x)
+        if model.condition_space is None
+        else model.encode(batch.x, runs.labels_of(model, batch))
+    )
     return z.flatten(1).cpu()
 
 

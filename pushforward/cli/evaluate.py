@@ -1,4 +1,6 @@
-"""`pushforward evaluate RUN [RUN…]`: runs side by side on the same rows, which none of them has seen."""
+"""`pushforward evaluate RUN [RUN…]`: runs side by side on the same rows,
+which none of them has seen.
+"""
 
 from __future__ import annotations
 
@@ -27,28 +29,55 @@ _HEADINGS = {
 
 
 def evaluate(
-    folders: Annotated[list[str], typer.Argument(metavar="RUN [RUN...]", help="run folders", show_default=False)],
-    data: Annotated[str | None, typer.Option("--data", help="rows to measure on, instead of those set aside when fitting")] = None,
+    folders: Annotated[
+        list[str], typer.Argument(metavar="RUN [RUN...]", help="run folders", show_default=False)
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="rows to measure on, instead of those set aside when fitting"),
+    ] = None,
     source: Annotated[
-        str | None, typer.Option("--source", help="where the rows of the runs lie, if not where they say; they must be the same")
+        str | None,
+        typer.Option(
+            "--source",
+            help="where the rows of the runs lie, if not where they say; they must be the same",
+        ),
     ] = None,
     draws: Annotated[
-        int, typer.Option("--draws", help="posterior draws a row of the importance-weighted bound; 0 for the ELBO alone")
+        int,
+        typer.Option(
+            "--draws",
+            help="posterior draws a row of the importance-weighted bound; 0 for the ELBO alone",
+        ),
     ] = 100,
     rows: Annotated[int, typer.Option("--rows", help="at most this many rows")] = 10_000,
     also: Annotated[
         str,
-        typer.Option("--also", help="costlier estimates for latent-variable models, commas between: naive, ais, bdmc", show_default=False),
+        typer.Option(
+            "--also",
+            help="costlier estimates for latent-variable models, commas between: naive, ais, bdmc",
+            show_default=False,
+        ),
     ] = "",
-    temperatures: Annotated[int, typer.Option("--temperatures", help="of ais and bdmc: more narrow the bound, and take longer")] = 1000,
+    temperatures: Annotated[
+        int,
+        typer.Option(
+            "--temperatures", help="of ais and bdmc: more narrow the bound, and take longer"
+        ),
+    ] = 1000,
     chains: Annotated[int, typer.Option("--chains", help="of ais and bdmc, for each row")] = 16,
-    few: Annotated[int, typer.Option("--few", help="rows that --also measures: the first ones")] = 100,
+    few: Annotated[
+        int, typer.Option("--few", help="rows that --also measures: the first ones")
+    ] = 100,
     features: Annotated[
         str | None,
         typer.Option(
             "--features",
-            help="compare as many samples with the rows: in raw, scaled, pca(50), classifier, efficientnet; commas between several "
-            "[raw, where a run has nothing else to measure]",
+            help=(
+                "compare as many samples with the rows: in raw, scaled, pca(50), classifier,"
+                " efficientnet; commas between several "
+                "[raw, where a run has nothing else to measure]"
+            ),
             show_default=False,
         ),
     ] = None,
@@ -56,7 +85,9 @@ def evaluate(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
     json: Annotated[bool, typer.Option("--json", help="one record a line, as JSON")] = False,
 ) -> None:
-    """Measure runs on the same held-out rows: log-density or bounds on it (nats), reconstruction error, samples, with standard errors."""
+    """Measure runs on the same held-out rows: log-density or bounds on it (nats), reconstruction
+    error, samples, with standard errors.
+    """
     from pushforward.experiments import open_run
     from pushforward.experiments.measure import Annealing, estimates, records, refuse_unlike
     from pushforward.experiments.opened import read_like
@@ -68,7 +99,10 @@ def evaluate(
             f"got {draws}, {rows}, {few}, {temperatures} and {chains}"
         )
     if data is not None and source is not None:
-        raise InvalidValue("--data gives other rows to measure on, --source says where the runs' own lie; give one of them")
+        raise InvalidValue(
+            "--data gives other rows to measure on, --source says where the runs' own lie; give one"
+            " of them"
+        )
     voice, wanted = Voice(quiet, json), _estimators(also)
     opened = [open_run(folder, device) for folder in folders]
     measured, costly, held = [], [], []
@@ -76,10 +110,17 @@ def evaluate(
         held_out = read_like(run, data, table=typed()) if data else _held_out(run, source)
         held.append(held_out)
         measured.append([of_run(r, run) for r in records(run, held_out, draws=draws, most=rows)])
-        found = estimates(run, held_out, wanted, Annealing(temperatures, chains, few), lambda what: _progress(voice, what))
+        found = estimates(
+            run,
+            held_out,
+            wanted,
+            Annealing(temperatures, chains, few),
+            lambda what: _progress(voice, what),
+        )
         costly.append([of_run(r, run) for r in found])
     refuse_unlike(opened, measured)
-    refuse_unlike(opened, [[r for r in found if r.quantity != "bdmc"] for found in costly])  # bdmc simulates rows of its own for each
+    # bdmc simulates rows of its own for each
+    refuse_unlike(opened, [[r for r in found if r.quantity != "bdmc"] for found in costly])
     if json:
         for record in (r for pair in zip(measured, costly) for found in pair for r in found):
             voice.result(record.as_dict())
@@ -89,9 +130,16 @@ def evaluate(
                 _print(opened, found_by_all, voice)
     spaces = _words(features or "") or ([] if all(measured) else ["raw"])
     for space in spaces:
-        _samples(space, [(run, rows_held) for run, rows_held in zip(opened, held) if run.can("Samples")], rows, voice)
+        _samples(
+            space,
+            [(run, rows_held) for run, rows_held in zip(opened, held) if run.can("Samples")],
+            rows,
+            voice,
+        )
     if not spaces and not any(measured):
-        raise InvalidValue("none of these runs has a density, a bound, reconstructions or samples to measure")
+        raise InvalidValue(
+            "none of these runs has a density, a bound, reconstructions or samples to measure"
+        )
 
 
 def command() -> Any:
@@ -103,14 +151,22 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _samples(name: str, sampling: Sequence[tuple[OpenedRun, Source]], most: int, voice: Voice) -> None:
-    """As many samples of each run as there are rows, beside the rows, in one feature space that the rows themselves define."""
+def _samples(
+    name: str, sampling: Sequence[tuple[OpenedRun, Source]], most: int, voice: Voice
+) -> None:
+    """As many samples of each run as there are rows, beside the rows,
+    in one feature space that the rows themselves define.
+    """
     from pushforward.experiments.measure import refuse_unlike
     from pushforward.experiments.sample import beside_data
 
     if not sampling:
-        raise InvalidValue("none of these runs has a density, a bound, reconstructions or samples to measure")
-    found, sets = zip(*(beside_data(name, run, source, most, voice.warn) for run, source in sampling))
+        raise InvalidValue(
+            "none of these runs has a density, a bound, reconstructions or samples to measure"
+        )
+    found, sets = zip(
+        *(beside_data(name, run, source, most, voice.warn) for run, source in sampling)
+    )
     refuse_unlike([run for run, _ in sampling], found)
     if voice.as_json:
         for record in (r for records in found for r in records):
@@ -127,7 +183,10 @@ def _estimators(text: str) -> list[str]:
     names = _words(text)
     for name in names:
         if name not in ESTIMATORS:
-            raise InvalidValue(f"--also takes {', '.join(ESTIMATORS)}, got {name!r}; {suggestion(name, ESTIMATORS)}")
+            raise InvalidValue(
+                f"--also takes {', '.join(ESTIMATORS)}, got {name!r};"
+                f" {suggestion(name, ESTIMATORS)}"
+            )
     return names
 
 
@@ -142,7 +201,10 @@ def _held_out(run: OpenedRun, source: str | None) -> Source:
     """The rows that were held out when the run was fitted."""
     held_out = run.parts(source, **typed()).held_out
     if held_out is None:
-        raise BadRun(f"{run.folder} was fitted on all its rows (--held-out 0); pass rows it has not seen: --data FILE")
+        raise BadRun(
+            f"{run.folder} was fitted on all its rows (--held-out 0); pass rows it has not seen:"
+            " --data FILE"
+        )
     return held_out
 
 
@@ -158,16 +220,27 @@ def _print(opened: Sequence[OpenedRun], measured: Sequence[Sequence[Any]], voice
         table.add_column(_HEADINGS[quantity], justify="right", no_wrap=True)
     for run, found in zip(opened, measured):
         if found or len(opened) == 1:
-            table.add_row(str(run.folder), run.name, *(_cell([r for r in found if r.quantity == q]) for q in quantities))
+            table.add_row(
+                str(run.folder),
+                run.name,
+                *(_cell([r for r in found if r.quantity == q]) for q in quantities),
+            )
     example = next(r for found in measured for r in found)
     likelihood = next((r for found in measured for r in found if r.measure), None)
     voice.say(
         f"measured on {example.data}"
-        + (f"; log-densities in nats per observation ({likelihood.measure}), ≥ marks a lower bound" if likelihood else "")
+        + (
+            f"; log-densities in nats per observation ({likelihood.measure}), ≥ marks a lower bound"
+            if likelihood
+            else ""
+        )
     )
     stdout().print(table)
     if "bdmc" in quantities:
-        voice.say("BDMC: the bounds on as many rows simulated from each model itself; how far they lie apart is how far AIS may be off")
+        voice.say(
+            "BDMC: the bounds on as many rows simulated from each model itself; how far they lie"
+            " apart is how far AIS may be off"
+        )
 
 
 def _cell(records: Sequence[Any]) -> str:

@@ -1,4 +1,6 @@
-"""`pushforward film RUN`: how a fit went, in images of the same codes: a strip and a GIF, from the frames that a run kept."""
+"""`pushforward film RUN`: how a fit went, in images of the same codes:
+a strip and a GIF, from the frames that a run kept.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +26,31 @@ PHOTOGRAPH, DRAWING = 256, 64
 
 
 def film(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder, fitted with --film N", show_default=False)],
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", help="a run folder, fitted with --film N", show_default=False
+        ),
+    ],
     frames: Annotated[int, typer.Option("--frames", help="frames in the strip")] = 8,
     codes: Annotated[int, typer.Option("--codes", help="codes shown in a strip of images")] = 12,
-    seconds: Annotated[float, typer.Option("--seconds", help="for which each frame of the GIF is shown")] = 0.12,
-    axes: Annotated[str | None, typer.Option("--axes", help="columns of points to show, by name or position: x,y")] = None,
-    out: Annotated[str | None, typer.Option("--out", "-o", help="folder to write to; images/ in the run if not given")] = None,
+    seconds: Annotated[
+        float, typer.Option("--seconds", help="for which each frame of the GIF is shown")
+    ] = 0.12,
+    axes: Annotated[
+        str | None,
+        typer.Option("--axes", help="columns of points to show, by name or position: x,y"),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help="folder to write to; images/ in the run if not given"),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
     json: Annotated[bool, typer.Option("--json", help="where the images are, as JSON")] = False,
 ) -> None:
-    """Draw samples from the same codes while a model was fitted: film.png, a strip of some frames, and film.gif with all of them."""
+    """Draw samples from the same codes while a model was fitted: film.png, a strip of some frames,
+    and film.gif with all of them.
+    """
     from pushforward.core.errors import require_positive
     from pushforward.fitting.film import film_folder, frames_of
     from pushforward.plots import write
@@ -44,11 +61,27 @@ def film(
     found = frames_of(film_folder(opened.folder))
     samples = [frame.samples for frame in found]
     times = [f"{n:,}" for n in samples]
-    strip, whole, colours = _drawn(opened, voice, [frame.seen["x"] for frame in found], times, some_of(samples, frames), codes, axes)
+    strip, whole, colours = _drawn(
+        opened,
+        voice,
+        [frame.seen["x"] for frame in found],
+        times,
+        some_of(samples, frames),
+        codes,
+        axes,
+    )
     folder = Path(out) if out else opened.folder / "images"
-    paths = [write(strip, folder / "film.png"), write_film(whole, folder / "film.gif", seconds=seconds, colours=colours)]
-    voice.say(f"{len(found)} frames, from {samples[0]:,} to {samples[-1]:,} observations seen, written to")
-    voice.result({"strip": str(paths[0]), "film": str(paths[1]), "frames": len(found)}, "\n".join(map(str, paths)))
+    paths = [
+        write(strip, folder / "film.png"),
+        write_film(whole, folder / "film.gif", seconds=seconds, colours=colours),
+    ]
+    voice.say(
+        f"{len(found)} frames, from {samples[0]:,} to {samples[-1]:,} observations seen, written to"
+    )
+    voice.result(
+        {"strip": str(paths[0]), "film": str(paths[1]), "frames": len(found)},
+        "\n".join(map(str, paths)),
+    )
 
 
 def command() -> Any:
@@ -57,7 +90,13 @@ def command() -> Any:
 
 
 def _drawn(
-    opened: OpenedRun, voice: Voice, x: list[Any], times: list[str], chosen: list[int], codes: int, axes: str | None
+    opened: OpenedRun,
+    voice: Voice,
+    x: list[Any],
+    times: list[str],
+    chosen: list[int],
+    codes: int,
+    axes: str | None,
 ) -> tuple[Any, Iterator[Any], int]:
     """The strip, the film's frames, and how many colours they need."""
     import torch
@@ -99,7 +138,9 @@ def _axes(space: Any, given: str | None) -> tuple[int, int]:
         return 0, 1
     found = [space.axis(part.strip()) for part in given.split(",")]
     if len(set(found)) != 2 or len(found) != 2:
-        raise InvalidValue(f"--axes names two different columns, got {given!r}; write --axes 0,1, say")
+        raise InvalidValue(
+            f"--axes names two different columns, got {given!r}; write --axes 0,1, say"
+        )
     return found[0], found[1]
 
 

@@ -1,8 +1,10 @@
-"""What can be set when fitting, and how its text is read: one list for flags, environment, TOML and `--set`.
+"""What can be set when fitting, and how its text is read:
+one list for flags, environment, TOML and `--set`.
 
-A model's own settings come from the signature of its `__init__`, those of the fit from the fields of its fitter, both
-with their defaults and with what their docstrings' Arguments say. A text becomes a value by the kinds of its annotation:
-whole number, number, text, switch, or a list of these with commas between (commas inside parentheses do not count).
+A model's own settings come from the signature of its `__init__`, those of the fit from the fields
+of its fitter, both with their defaults and with what their docstrings' Arguments say. A text
+becomes a value by the kinds of its annotation: whole number, number, text, switch, or a list of
+these with commas between (commas inside parentheses do not count).
 """
 
 from __future__ import annotations
@@ -18,7 +20,16 @@ from typing import Any, Literal, get_args, get_origin
 from pushforward.core.budgets import BUDGETS
 from pushforward.core.errors import InvalidKind, InvalidValue, suggestion
 
-__all__ = ["Flag", "DATA", "model_flags", "fitter_flags", "flags_of", "arguments_of", "summary_of", "split_commas"]
+__all__ = [
+    "Flag",
+    "DATA",
+    "model_flags",
+    "fitter_flags",
+    "flags_of",
+    "arguments_of",
+    "summary_of",
+    "split_commas",
+]
 
 _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
@@ -78,9 +89,15 @@ class Flag:
         return "" if self.default is None or self.default is False else as_text(self.default)
 
     def read(self, given: Any, where: str) -> Any:
-        """The value of a text (flag, environment) or of a TOML value; InvalidKind or InvalidValue, which begins with `where`."""
+        """The value of a text (flag, environment) or of a TOML value;
+        InvalidKind or InvalidValue, which begins with `where`.
+        """
         if self.repeats and isinstance(given, (list, tuple)):
-            given = [part for item in given for part in (split_commas(item) if isinstance(item, str) else [item])]
+            given = [
+                part
+                for item in given
+                for part in (split_commas(item) if isinstance(item, str) else [item])
+            ]
         if self.many:
             parts = split_commas(given) if isinstance(given, str) else given
             if isinstance(given, str) and given.strip().lower() in ("none", ""):
@@ -91,16 +108,21 @@ class Flag:
         return self._scalar(given, where)
 
     def _scalar(self, given: Any, where: str) -> Any:
-        value = self._text(given.strip() or given) if isinstance(given, str) else self._number(given)
+        value = (
+            self._text(given.strip() or given) if isinstance(given, str) else self._number(given)
+        )
         if value is _UNREAD:
             words = [_WORDS[k] for k in self.kinds if k in _WORDS]
             each = "each part of " if self.many else ""
             example = self.shown_default or {int: "20", float: "0.1"}.get(self.kinds[0], "")
             cure = f"; write {self.option} {example}" if example else ""
-            raise InvalidKind(f"{where}{each}{self.option} must be {' or '.join(words)}, got {given!r}{cure}")
+            raise InvalidKind(
+                f"{where}{each}{self.option} must be {' or '.join(words)}, got {given!r}{cure}"
+            )
         if self.choices and value is not None and value not in self.choices:
             raise InvalidValue(
-                f"{where}{self.option} must be one of {', '.join(self.choices)}, got {value!r}; {suggestion(str(value), self.choices)}"
+                f"{where}{self.option} must be one of {', '.join(self.choices)}, got {value!r};"
+                f" {suggestion(str(value), self.choices)}"
             )
         return value
 
@@ -108,9 +130,16 @@ class Flag:
         if types.NoneType in self.kinds and text.lower() in ("none", ""):
             return None
         if bool in self.kinds:
-            return {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}.get(
-                text.lower(), _UNREAD
-            )
+            return {
+                "true": True,
+                "yes": True,
+                "1": True,
+                "on": True,
+                "false": False,
+                "no": False,
+                "0": False,
+                "off": False,
+            }.get(text.lower(), _UNREAD)
         for kind in (int, float):
             if kind in self.kinds:
                 try:
@@ -156,7 +185,7 @@ def split_commas(text: str) -> list[str]:
     return [part.strip() for part in (*parts, text[start:]) if part.strip()]
 
 
-# ------------------------------------------------------------------------------------------------ data
+# --------------------------------------------------------------------------------------------- data
 
 _OPTIONAL = (str, types.NoneType)
 DATA: tuple[Flag, ...] = tuple(
@@ -166,71 +195,161 @@ DATA: tuple[Flag, ...] = tuple(
             "name": "held_out",
             "kinds": (int, float),
             "default": 0.2,
-            "help": "share (or number) of rows set aside, never learnt from; evaluate measures on them; 0 for none",
+            "help": (
+                "share (or number) of rows set aside, never learnt from; evaluate measures on them;"
+                " 0 for none"
+            ),
         },
         {"name": "split_seed", "kinds": (int,), "default": 0, "help": "which rows are set aside"},
         {
             "name": "label",
             "kinds": _OPTIONAL,
-            "help": "learn p(x | label): the labels' column or array, or 'auto' for those that come with the data",
+            "help": (
+                "learn p(x | label): the labels' column or array, or 'auto' for those that come"
+                " with the data"
+            ),
         },
-        {"name": "size", "kinds": _OPTIONAL, "help": "bring images to this size: 64, or 48x64 for height x width"},
-        {"name": "fit", "kinds": _OPTIONAL, "choices": ("crop", "pad", "stretch"), "help": "how images are brought to the size"},
-        {"name": "channels", "kinds": (int, types.NoneType), "help": "bring images to 1 (grey), 3 (colour) or 4 (with alpha) channels"},
-        {"name": "categorical", "many": True, "repeats": True, "default": (), "help": "text columns to take as categories"},
-        {"name": "columns", "many": True, "repeats": True, "default": (), "help": "columns to use, and no others"},
-        {"name": "drop", "many": True, "repeats": True, "default": (), "help": "columns to leave out"},
+        {
+            "name": "size",
+            "kinds": _OPTIONAL,
+            "help": "bring images to this size: 64, or 48x64 for height x width",
+        },
+        {
+            "name": "fit",
+            "kinds": _OPTIONAL,
+            "choices": ("crop", "pad", "stretch"),
+            "help": "how images are brought to the size",
+        },
+        {
+            "name": "channels",
+            "kinds": (int, types.NoneType),
+            "help": "bring images to 1 (grey), 3 (colour) or 4 (with alpha) channels",
+        },
+        {
+            "name": "categorical",
+            "many": True,
+            "repeats": True,
+            "default": (),
+            "help": "text columns to take as categories",
+        },
+        {
+            "name": "columns",
+            "many": True,
+            "repeats": True,
+            "default": (),
+            "help": "columns to use, and no others",
+        },
+        {
+            "name": "drop",
+            "many": True,
+            "repeats": True,
+            "default": (),
+            "help": "columns to leave out",
+        },
         {
             "name": "separator",
             "kinds": _OPTIONAL,
-            "help": "between a text table's columns: a character, tab or whitespace; like all that follows, looked for if not given",
+            "help": (
+                "between a text table's columns: a character, tab or whitespace; like all that"
+                " follows, looked for if not given"
+            ),
         },
         {"name": "decimal", "kinds": _OPTIONAL, "help": "a text table's decimal mark, . or ,"},
-        {"name": "thousands", "kinds": _OPTIONAL, "help": "its mark between groups of digits: a character, or space"},
-        {"name": "na", "many": True, "repeats": True, "default": (), "help": "further texts that mean 'missing', e.g. -999"},
+        {
+            "name": "thousands",
+            "kinds": _OPTIONAL,
+            "help": "its mark between groups of digits: a character, or space",
+        },
+        {
+            "name": "na",
+            "many": True,
+            "repeats": True,
+            "default": (),
+            "help": "further texts that mean 'missing', e.g. -999",
+        },
         {"name": "encoding", "kinds": _OPTIONAL, "help": "utf-8, latin-1, utf-16, ..."},
-        {"name": "header", "kinds": (bool, types.NoneType), "help": "its first line holds names (--no-header: a row)"},
+        {
+            "name": "header",
+            "kinds": (bool, types.NoneType),
+            "help": "its first line holds names (--no-header: a row)",
+        },
         {"name": "comment", "kinds": _OPTIONAL, "help": "the character that begins a comment"},
-        {"name": "dates", "kinds": (bool, types.NoneType), "help": "read ISO dates as numbers (--no-dates: as text)"},
-        {"name": "download", "kinds": (bool,), "default": False, "help": "fetch a named data set that is not found"},
+        {
+            "name": "dates",
+            "kinds": (bool, types.NoneType),
+            "help": "read ISO dates as numbers (--no-dates: as text)",
+        },
+        {
+            "name": "download",
+            "kinds": (bool,),
+            "default": False,
+            "help": "fetch a named data set that is not found",
+        },
         {
             "name": "dequantise",
             "kinds": (bool, types.NoneType),
-            "help": "add U(-1/2, 1/2) to integers; by default to levels of images, if the model has a density per unit",
+            "help": (
+                "add U(-1/2, 1/2) to integers; by default to levels of images, if the model has a"
+                " density per unit"
+            ),
         },
     )
 )
 
 
-# ------------------------------------------------------------------------------------------------ fitters
+# ------------------------------------------------------------------------------------------ fitters
 
 _OPTION: dict[str, dict[str, Any]] = {
     "optimizers": {
-        "name": "optimizer", "many": True, "repeats": True, "default": (),
-        "help": "in place of the model's own: adam(rate=1e-4), or phase=adam(rate=1e-4); several times",
+        "name": "optimizer",
+        "many": True,
+        "repeats": True,
+        "default": (),
+        "help": (
+            "in place of the model's own: adam(rate=1e-4), or phase=adam(rate=1e-4); several times"
+        ),
     },
     "schedule": {
-        "many": True, "repeats": True, "default": ("constant",),
+        "many": True,
+        "repeats": True,
+        "default": ("constant",),
         "help": "of the learning rates: constant, cosine, linear(start=0.5), ...; or phase=cosine",
     },
     "augment": {
-        "many": True, "repeats": True, "default": None,
-        "help": "in place of the model's own: flip, crop(padding=2), affine, dequantise, binarise; none for nothing",
+        "many": True,
+        "repeats": True,
+        "default": None,
+        "help": (
+            "in place of the model's own: flip, crop(padding=2), affine, "
+            "dequantise, binarise; none for nothing"
+        ),
     },
     "keep_best": {"help": "end with the weights that were best on a tenth of the training rows"},
-    "patience": {"help": "stop after this many evaluations without a better one, on a tenth of the training rows"},
+    "patience": {
+        "help": (
+            "stop after this many evaluations without a better one, on a tenth of the training rows"
+        )
+    },
     "film": {
         "kinds": (int, types.NoneType),
-        "help": "look at this many samples again and again, from the same codes; `pushforward film RUN` draws them",
+        "help": (
+            "look at this many samples again and again, from the same codes; "
+            "`pushforward film RUN` draws them"
+        ),
     },
-    "start": {"kinds": _OPTIONAL, "help": "a run of the same model whose weights to begin from (fine-tuning)"},
+    "start": {
+        "kinds": _OPTIONAL,
+        "help": "a run of the same model whose weights to begin from (fine-tuning)",
+    },
     "accelerator": {"help": "cpu, cuda, mps, auto"},
     "devices": {"kinds": (int, str), "help": "how many processes, or which devices (0,1)"},
     "strategy": {"help": "Lightning Fabric's: auto, ddp, fsdp"},
     "precision": {"help": "32-true, bf16-mixed, 16-mixed, 64-true"},
     "num_nodes": {"help": "machines"},
-}  # fmt: skip
-"""Settings of fitters whose form on the command line is another than in Python; the help of all others is their docstring's."""
+}
+"""Settings of fitters whose form on the command line is another than in Python;
+the help of all others is their docstring's.
+"""
 _DEVICE = ("accelerator", "devices", "strategy", "precision", "num_nodes")
 _HIDDEN = ("listeners", "callbacks", "token", "run", "resume", "held_out", "overwrite", "quiet")
 
@@ -243,20 +362,32 @@ def fitter_flags(fitter: Any) -> list[Flag]:
     flags = []
     for field in fields(fitter):
         hint, name = hints.get(field.name), field.name
-        if name in _HIDDEN or not field.init or not (name in BUDGETS or name in _OPTION or _plain(hint)):
+        if (
+            name in _HIDDEN
+            or not field.init
+            or not (name in BUDGETS or name in _OPTION or _plain(hint))
+        ):
             continue
         kinds, many, choices = _kinds(hint, getattr(fitter, name))
         if name in BUDGETS:  # '+50' is for resume
             kinds = tuple(kind for kind in kinds if kind is not str)
-        facts = {"name": name, "kinds": kinds, "many": many, "choices": choices, "default": getattr(fitter, name)}
+        facts = {
+            "name": name,
+            "kinds": kinds,
+            "many": many,
+            "choices": choices,
+            "default": getattr(fitter, name),
+        }
         facts |= {"help": described.get(name, ""), **_OPTION.get(name, {})}
         if name in _OPTION and facts["many"]:
             facts["kinds"] = (str,)
-        flags.append(Flag(section="fitting", panel="Device" if name in _DEVICE else "Fitting", **facts))
+        flags.append(
+            Flag(section="fitting", panel="Device" if name in _DEVICE else "Fitting", **facts)
+        )
     return flags
 
 
-# ------------------------------------------------------------------------------------------------ models
+# ------------------------------------------------------------------------------------------- models
 
 
 def model_flags(cls: type) -> list[Flag]:
@@ -269,15 +400,31 @@ def model_flags(cls: type) -> list[Flag]:
             continue
         default = None if parameter.default is parameter.empty else parameter.default
         kinds, many, choices = _kinds(hints.get(name, parameter.annotation), default)
-        flags.append(Flag(name, "hyperparameters", kinds, default, said.get(name, ""), many, many and str in kinds, choices, "Model"))
+        flags.append(
+            Flag(
+                name,
+                "hyperparameters",
+                kinds,
+                default,
+                said.get(name, ""),
+                many,
+                many and str in kinds,
+                choices,
+                "Model",
+            )
+        )
     return flags
 
 
 def flags_of(cls: type) -> list[Flag]:
-    """Everything that can be set when fitting a model: its own settings first; a name taken is not taken again."""
+    """Everything that can be set when fitting a model:
+    its own settings first; a name taken is not taken again.
+    """
     own = model_flags(cls)
     taken = {flag.name for flag in own}
-    rest = [flag for flag in (*fitter_flags(cls().default_fitter()), *DATA) if flag.name not in taken]
+    rest = [
+        flag for flag in (*fitter_flags(cls().default_fitter()), *DATA) if flag.name not in taken
+    ]
     return [*own, *rest]
 
 
@@ -291,7 +438,11 @@ def arguments_of(cls: type) -> dict[str, str]:
     from docstring_parser import DocstringStyle, parse
 
     described = parse(inspect.cleandoc(cls.__doc__ or ""), style=DocstringStyle.GOOGLE).params
-    return {name: " ".join((p.description or "").split()) for p in described for name in p.arg_name.split(", ")}
+    return {
+        name: " ".join((p.description or "").split())
+        for p in described
+        for name in p.arg_name.split(", ")
+    }
 
 
 def _hints(thing: Any) -> Mapping[str, Any]:
@@ -307,7 +458,10 @@ def _plain(hint: Any) -> bool:
     if hint is None:
         return False
     options = get_args(hint) if get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-    return all(option in (int, float, str, bool, types.NoneType) or get_origin(option) is Literal for option in options)
+    return all(
+        option in (int, float, str, bool, types.NoneType) or get_origin(option) is Literal
+        for option in options
+    )
 
 
 def _kinds(hint: Any, default: Any) -> tuple[tuple[type, ...], bool, tuple[str, ...]]:
@@ -327,7 +481,11 @@ def _kinds(hint: Any, default: Any) -> tuple[tuple[type, ...], bool, tuple[str, 
         elif option in (int, float, str, bool, types.NoneType):
             found.append(option)
         elif isinstance(option, str):
-            found += [k for k, word in ((int, "int"), (float, "float"), (bool, "bool"), (str, "str")) if re.search(rf"\b{word}\b", option)]
+            found += [
+                k
+                for k, word in ((int, "int"), (float, "float"), (bool, "bool"), (str, "str"))
+                if re.search(rf"\b{word}\b", option)
+            ]
             many = many or "Sequence" in option or "tuple" in option
     if not found:
         found = [type(default)] if isinstance(default, (bool, int, float, str)) else [str]

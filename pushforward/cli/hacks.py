@@ -26,11 +26,23 @@ def hacks(json: Annotated[bool, typer.Option("--json", help="as JSON lines")] = 
         if json:
             switch = number not in NOT_SWITCHES
             text = str(Hack.members[name]()) if switch else ""
-            Voice(as_json=True).result({"number": number, "name": name, "does": does, "applies": applies, "switch": switch, "text": text})
+            Voice(as_json=True).result(
+                {
+                    "number": number,
+                    "name": name,
+                    "does": does,
+                    "applies": applies,
+                    "switch": switch,
+                    "text": text,
+                }
+            )
         table.add_row(str(number), name, does, applies)
     if not json:
         stdout().print(table)
-        Voice().say("switch some on: pushforward fit gan SOURCE --hacks soft_labels,'input_noise(sigma=0.1)'")
+        Voice().say(
+            "switch some on: pushforward fit gan SOURCE --hacks"
+            " soft_labels,'input_noise(sigma=0.1)'"
+        )
 
 
 def command() -> Any:

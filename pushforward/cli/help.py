@@ -22,7 +22,11 @@ class Command(TyperCommand):
             record = parameter.get_help_record(ctx)
             if record is not None:
                 argument = parameter.param_type_name == "argument"
-                heading = "Arguments" if argument else getattr(parameter, "rich_help_panel", None) or "Flags"
+                heading = (
+                    "Arguments"
+                    if argument
+                    else getattr(parameter, "rich_help_panel", None) or "Flags"
+                )
                 panels.setdefault(heading, []).append((" ".join(record[0].split()), record[1]))
         for heading, rows in panels.items():
             with formatter.section(heading):
@@ -36,7 +40,13 @@ class Group(TyperGroup):
         """Name and first sentence of each."""
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, (c.short_help or c.help or "").partition("\n\n")[0]) for name, c in commands if c is not None])
+            formatter.write_dl(
+                [
+                    (name, (c.short_help or c.help or "").partition("\n\n")[0])
+                    for name, c in commands
+                    if c is not None
+                ]
+            )
 
 
 def single(function: Any, name: str, **facts: Any) -> Any:

@@ -1,4 +1,6 @@
-"""`pushforward latent RUN`: what a model's codes mean, as an image and a table of codes: grids, traversals, paths, directions."""
+"""`pushforward latent RUN`: what a model's codes mean, as an image and a table of codes: grids,
+traversals, paths, directions.
+"""
 
 from __future__ import annotations
 
@@ -51,29 +53,78 @@ class Shown(NamedTuple):
 def latent(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
     kind: Annotated[
-        str | None, typer.Option("--kind", help=f"{', '.join(KINDS)}; a grid for codes of 1 or 2 numbers, else traverse")
+        str | None,
+        typer.Option(
+            "--kind", help=f"{', '.join(KINDS)}; a grid for codes of 1 or 2 numbers, else traverse"
+        ),
     ] = None,
     out: Annotated[
-        str | None, typer.Option("--out", "-o", help=".png, .svg or .pdf, the codes beside it as .csv; in the run's images/ if not given")
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help=(
+                ".png, .svg or .pdf, the codes beside it as .csv; in the run's images/ if not given"
+            ),
+        ),
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", help="codes along each line", show_default="by kind")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="codes along each line", show_default="by kind")
+    ] = None,
     reach: Annotated[
-        float | None, typer.Option("--reach", help="standard deviations either way; a grid takes equal steps of mass if not given")
+        float | None,
+        typer.Option(
+            "--reach",
+            help="standard deviations either way; a grid takes equal steps of mass if not given",
+        ),
     ] = None,
-    dims: Annotated[str | None, typer.Option("--dims", help="the two dimensions of a grid, counted from 0: 0,1")] = None,
-    rows: Annotated[str | None, typer.Option("--rows", help="rows of the data: ends of paths in pairs, or where to stand: 0,1,2,3")] = None,
-    along: Annotated[str, typer.Option("--along", help="paths go along the line or the sphere")] = "line",
-    data: Annotated[str | None, typer.Option("--data", help="rows to go by; those the model was fitted on if not given")] = None,
-    label: Annotated[str | None, typer.Option("--label", help="labels for a direction: a column, a file, or auto")] = None,
-    chosen: Annotated[str | None, typer.Option("--class", help="the label that a direction leads to; all others are without it")] = None,
-    y: Annotated[str | None, typer.Option("--y", help="the condition to decode under, for a model that was fitted with some")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="of draws, and of the rows a direction is tested on")] = 0,
-    title: Annotated[str | None, typer.Option("--title", help="over the image; the run's name if not given")] = None,
+    dims: Annotated[
+        str | None, typer.Option("--dims", help="the two dimensions of a grid, counted from 0: 0,1")
+    ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            "--rows", help="rows of the data: ends of paths in pairs, or where to stand: 0,1,2,3"
+        ),
+    ] = None,
+    along: Annotated[
+        str, typer.Option("--along", help="paths go along the line or the sphere")
+    ] = "line",
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="rows to go by; those the model was fitted on if not given"),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option("--label", help="labels for a direction: a column, a file, or auto"),
+    ] = None,
+    chosen: Annotated[
+        str | None,
+        typer.Option(
+            "--class", help="the label that a direction leads to; all others are without it"
+        ),
+    ] = None,
+    y: Annotated[
+        str | None,
+        typer.Option(
+            "--y", help="the condition to decode under, for a model that was fitted with some"
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", help="of draws, and of the rows a direction is tested on")
+    ] = 0,
+    title: Annotated[
+        str | None, typer.Option("--title", help="over the image; the run's name if not given")
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
-    json: Annotated[bool, typer.Option("--json", help="where image and codes are, and what was found, as JSON")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="where image and codes are, and what was found, as JSON")
+    ] = False,
 ) -> None:
-    """Draw what codes decode to: a grid through the prior, every dimension moved alone, paths between rows, an attribute."""
+    """Draw what codes decode to: a grid through the prior,
+    every dimension moved alone, paths between rows, an attribute.
+    """
     if kind is not None and kind not in KINDS:
         raise InvalidValue(f"unknown kind {kind!r}; {suggestion(kind, KINDS)}")
     voice = Voice(quiet, json)
@@ -82,12 +133,19 @@ def latent(
     batch = _rows(opened, voice, data, kind, label)
     law = _law(opened, batch, data)
     kind = kind or ("grid" if law.latent <= 2 else "traverse")
-    smooth = 3 if kind == "grid" and law.latent == 1 and opened.model.fitted_space().kind == "points" else 1
+    smooth = (
+        3
+        if kind == "grid" and law.latent == 1 and opened.model.fitted_space().kind == "points"
+        else 1
+    )
     asked = Asked(
-        kind, smooth * STEPS[kind] if steps is None else steps, reach, _whole(dims, "--dims"), _whole(rows, "--rows"), along, chosen,
-        _condition(opened.model, y, batch), y is not None, seed, heading(title, opened.folder.name),
+        kind, smooth * STEPS[kind] if steps is None else steps, reach, _whole(dims, "--dims"),
+        _whole(rows, "--rows"), along, chosen, _condition(opened.model, y, batch), y is not None,
+        seed, heading(title, opened.folder.name),
     )  # fmt: skip
-    shown = {"grid": _grid, "traverse": _traverse, "path": _path, "direction": _direction}[kind](opened.model, batch, law, asked)
+    shown = {"grid": _grid, "traverse": _traverse, "path": _path, "direction": _direction}[kind](
+        opened.model, batch, law, asked
+    )
     _leave(voice, opened.folder, out, kind, shown)
 
 
@@ -96,7 +154,7 @@ def command() -> Any:
     return single(tabular(latent), "latent")
 
 
-# ------------------------------------------------------------------------------------------------ the kinds
+# ---------------------------------------------------------------------------------------- the kinds
 
 
 def _grid(model: Any, batch: Any, law: Any, asked: Asked) -> Shown:
@@ -104,12 +162,28 @@ def _grid(model: Any, batch: Any, law: Any, asked: Asked) -> Shown:
     from pushforward.latent import grid
 
     dims = asked.dims or list(range(min(law.latent, 2)))
-    laid = grid(model, asked.steps, reach=asked.reach, dims=dims, at=_standing(model, batch, asked), y=asked.y, law=law)
+    laid = grid(
+        model,
+        asked.steps,
+        reach=asked.reach,
+        dims=dims,
+        at=_standing(model, batch, asked),
+        y=asked.y,
+        law=law,
+    )
     data = None if batch is None else batch.x
     figure = plots.decoded_grid(laid, model.fitted_space(), dims=dims, data=data, title=asked.title)
     height, width = laid.codes.shape[:2]
-    places = {"row": [i for i in range(height) for _ in range(width)], "column": list(range(width)) * height}
-    return Shown(figure, _table(laid.codes, places), {"dims": dims}, f"{height}×{width} codes along " + " and ".join(f"z{d}" for d in dims))
+    places = {
+        "row": [i for i in range(height) for _ in range(width)],
+        "column": list(range(width)) * height,
+    }
+    return Shown(
+        figure,
+        _table(laid.codes, places),
+        {"dims": dims},
+        f"{height}×{width} codes along " + " and ".join(f"z{d}" for d in dims),
+    )
 
 
 def _traverse(model: Any, batch: Any, law: Any, asked: Asked) -> Shown:
@@ -119,13 +193,23 @@ def _traverse(model: Any, batch: Any, law: Any, asked: Asked) -> Shown:
     from pushforward.latent import traverse
 
     base = _standing(model, batch, asked)
-    around = torch.cat([(law.centre if base is None else base)[None], law.draw(ROLLED, rng=asked.seed)])
+    around = torch.cat(
+        [(law.centre if base is None else base)[None], law.draw(ROLLED, rng=asked.seed)]
+    )
     found = traverse(model, around, steps=asked.steps, reach=asked.reach or 3.0, y=asked.y, law=law)
     figure = plots.traversal_sheet(found, model.fitted_space(), title=asked.title)
     size, steps = found.codes.shape[:2]
-    places = {"dimension": [k for k in range(size) for _ in range(steps)], "position": found.positions.tolist() * size}
-    ranking = [{"dimension": k, "change": float(found.change[k]), "share": float(found.share[k])} for k in found.order.tolist()]
-    said = "squared change per standard deviation: " + ", ".join(f"z{r['dimension']} {r['change']:.4g}" for r in ranking[:10])
+    places = {
+        "dimension": [k for k in range(size) for _ in range(steps)],
+        "position": found.positions.tolist() * size,
+    }
+    ranking = [
+        {"dimension": k, "change": float(found.change[k]), "share": float(found.share[k])}
+        for k in found.order.tolist()
+    ]
+    said = "squared change per standard deviation: " + ", ".join(
+        f"z{r['dimension']} {r['change']:.4g}" for r in ranking[:10]
+    )
     return Shown(figure, _table(found.codes, places), {"ranking": ranking}, said)
 
 
@@ -137,22 +221,39 @@ def _path(model: Any, batch: Any, law: Any, asked: Asked) -> Shown:
     _encodes(model)
     ends = asked.rows or list(range(min(len(rows.x) // 2 * 2, 8)))
     if len(ends) % 2:
-        raise InvalidValue(f"--rows gives the ends of paths in pairs, got {len(ends)} rows; pass --rows 0,1, say")
+        raise InvalidValue(
+            f"--rows gives the ends of paths in pairs, got {len(ends)} rows; pass --rows 0,1, say"
+        )
     first, last = _ends(model, rows, ends)
     codes = interpolate(first, last, asked.steps, along=asked.along)
     path = decoded(model, codes, _along(model, rows, ends, asked))
     words = [f"rows {a} to {b}" for a, b in zip(ends[::2], ends[1::2])]
-    figure = plots.decoded_path(path, model.fitted_space(), data=rows.x, down=words, title=asked.title)
+    figure = plots.decoded_path(
+        path, model.fitted_space(), data=rows.x, down=words, title=asked.title
+    )
     steps, count = path.codes.shape[:2]
-    places = {"step": [i for i in range(steps) for _ in range(count)], "path": list(range(count)) * steps}
-    return Shown(figure, _table(path.codes, places), {"rows": ends}, f"{count} path{'s' if count > 1 else ''} along the {asked.along}")
+    places = {
+        "step": [i for i in range(steps) for _ in range(count)],
+        "path": list(range(count)) * steps,
+    }
+    return Shown(
+        figure,
+        _table(path.codes, places),
+        {"rows": ends},
+        f"{count} path{'s' if count > 1 else ''} along the {asked.along}",
+    )
 
 
 def _ends(model: Any, rows: Any, ends: list[int]) -> Any:
-    """Codes of the first and of the last end of every path, each encoded under its own condition."""
+    """Codes of the first and of the last end of every path,
+    each encoded under its own condition.
+    """
     import torch
 
-    x, y = _picked(rows.x, ends), None if model.condition_space is None else _picked(runs.labels_of(model, rows), ends)
+    x, y = (
+        _picked(rows.x, ends),
+        None if model.condition_space is None else _picked(runs.labels_of(model, rows), ends),
+    )
     with torch.no_grad():
         codes = model.encode(x) if y is None else model.encode(x, y)
     return codes[::2], codes[1::2]
@@ -185,21 +286,32 @@ def _direction(model: Any, batch: Any, law: Any, asked: Asked) -> Shown:
     strengths = torch.linspace(-reach / 3, reach, asked.steps).tolist()
     moved = torch.stack([found.apply(_picked(codes, ends), s) for s in strengths])
     path = decoded(model, moved, asked.y)
-    said = f"{name}: {found.accuracy.value:.1%} ± {found.accuracy.error:.1%} of held-out rows told by it (50% by chance)"
+    said = (
+        f"{name}: {found.accuracy.value:.1%} ± {found.accuracy.error:.1%} of held-out rows told by"
+        " it (50% by chance)"
+    )
     space = model.fitted_space()
     meaning = f"strength: 1 takes the mean of the others to that of {name}"
     words, down = [f"{s:.3g}" for s in strengths], [f"row {i}" for i in ends]
-    figure = plots.decoded_path(path, space, data=rows.x, across=words, down=down, meaning=meaning, title=asked.title)
+    figure = plots.decoded_path(
+        path, space, data=rows.x, across=words, down=down, meaning=meaning, title=asked.title
+    )
     places = {"strength": [s for s in strengths for _ in ends], "row": ends * len(strengths)}
-    facts = {"vector": found.vector.tolist(), "distance": found.distance, "accuracy": found.accuracy.as_dict()}
+    facts = {
+        "vector": found.vector.tolist(),
+        "distance": found.distance,
+        "accuracy": found.accuracy.as_dict(),
+    }
     return Shown(figure, _table(path.codes, places), facts, said)
 
 
-# ------------------------------------------------------------------------------------------------ what they go by
+# ---------------------------------------------------------------------------------- what they go by
 
 
 def _rows(opened: Any, voice: Voice, data: str | None, kind: str | None, label: str | None) -> Any:
-    """The rows asked for, else those fitted on; None (said, where they would be of use) if these cannot be found."""
+    """The rows asked for, else those fitted on; None (said,
+    where they would be of use) if these cannot be found.
+    """
     from pushforward.data import read
     from pushforward.data.reading import asked_conditions
 
@@ -216,7 +328,10 @@ def _rows(opened: Any, voice: Voice, data: str | None, kind: str | None, label: 
         if data is not None or label is not None:
             raise
         if kind in ("path", "direction"):
-            raise BadRun(f"{kind} needs rows, and those that {opened.folder} was fitted on cannot be found; pass --data FILE") from error
+            raise BadRun(
+                f"{kind} needs rows, and those that {opened.folder} was fitted on cannot be found;"
+                " pass --data FILE"
+            ) from error
         voice.say(f"drawn without rows: {error}")
         return None
 
@@ -230,7 +345,9 @@ class _Known(NamedTuple):
 
 
 def _law(opened: Any, batch: Any, data: str | None) -> Any:
-    """Where codes lie: by the prior where there is one, else (or with --data) by the codes of the rows."""
+    """Where codes lie: by the prior where there is one,
+    else (or with --data) by the codes of the rows.
+    """
     from pushforward.core.capabilities import Encodes
     from pushforward.latent import law_of
 
@@ -242,7 +359,10 @@ def _law(opened: Any, batch: Any, data: str | None) -> Any:
         return law_of(model)
     except InvalidKind as error:
         if batch is None:
-            raise BadRun(f"a {opened.name} has no prior, so its codes' range must come from rows; pass --data FILE") from error
+            raise BadRun(
+                f"a {opened.name} has no prior, so its codes' range must come from rows; pass"
+                " --data FILE"
+            ) from error
         return law_of(model, batch.x, y)
 
 
@@ -252,7 +372,11 @@ def _standing(model: Any, batch: Any, asked: Asked) -> Any:
         return None
     rows = _needed(batch, "a row to stand at")
     _encodes(model)
-    y = None if model.condition_space is None else _picked(runs.labels_of(model, rows), asked.rows[:1])
+    y = (
+        None
+        if model.condition_space is None
+        else _picked(runs.labels_of(model, rows), asked.rows[:1])
+    )
     one = _picked(rows.x, asked.rows[:1])
     return (model.encode(one) if y is None else model.encode(one, y)).detach()[0]
 
@@ -271,11 +395,16 @@ def _labels(rows: Any, chosen: str | None) -> tuple[Any, int, str]:
     """Labels as whole numbers (n,), the one that is the attribute, and its name."""
     space = rows.condition_space
     if rows.y is None or space is None or not space.is_label:
-        raise InvalidValue("a direction needs labels, and these data bring none; pass --label COLUMN, or a file of them")
+        raise InvalidValue(
+            "a direction needs labels, and these data bring none; pass --label COLUMN, or a file of"
+            " them"
+        )
     labels = rows.y if rows.y.ndim == 1 else rows.y[:, 0]
     names = space.columns[0].categories
     if chosen is None and len(names) != 2:
-        raise InvalidValue(f"there are {len(names)} labels; pass --class with one of: {', '.join(names[:10])}")
+        raise InvalidValue(
+            f"there are {len(names)} labels; pass --class with one of: {', '.join(names[:10])}"
+        )
     if chosen is not None and chosen not in names:
         raise InvalidValue(f"--class {chosen!r} is none of the labels; {suggestion(chosen, names)}")
     name = names[-1] if chosen is None else chosen
@@ -286,7 +415,10 @@ def _encodes(model: Any) -> None:
     from pushforward.core.capabilities import Encodes
 
     if not isinstance(model, Encodes):
-        raise InvalidKind(f"a {model.registered_name} has no codes for observations; a grid and traverse need none")
+        raise InvalidKind(
+            f"a {model.registered_name} has no codes for observations; a grid and traverse need"
+            " none"
+        )
 
 
 def _needed(batch: Any, purpose: str) -> Any:
@@ -309,11 +441,14 @@ def _whole(text: str | None, flag: str) -> list[int] | None:
         return None
     parts = [p.strip() for p in text.split(",")]
     if not all(p.isdigit() for p in parts):
-        raise InvalidValue(f"{flag} must be whole numbers from 0 up, split at commas, got {text!r}; pass {flag} 0,1, say")
+        raise InvalidValue(
+            f"{flag} must be whole numbers from 0 up, split at commas, got {text!r}; pass {flag}"
+            " 0,1, say"
+        )
     return [int(p) for p in parts]
 
 
-# ------------------------------------------------------------------------------------------------ what they leave
+# ---------------------------------------------------------------------------------- what they leave
 
 
 def _table(codes: Any, places: dict[str, list[Any]]) -> dict[str, list[Any]]:

@@ -1,4 +1,5 @@
-"""`pushforward`: the entry point, which finds commands, and turns errors into one clear line and an exit code.
+"""`pushforward`: the entry point, which finds commands,
+and turns errors into one clear line and an exit code.
 
 Exit codes: 0 done; 2 something the user can put right; 130 interrupted; 1 a defect of ours.
 """
@@ -25,33 +26,55 @@ from pushforward.core.errors import PushforwardError, is_memory, shortened, sugg
 __all__ = ["main", "COMMANDS"]
 
 COMMANDS = (
-    "demo", "fit", "sample", "encode", "reconstruct", "project", "latent", "density", "assign", "condition", "plot", "film", "evaluate",
-    "compare", "resume", "recipe", "models", "hacks", "data", "doctor",
-)  # fmt: skip
+    "demo",
+    "fit",
+    "sample",
+    "encode",
+    "reconstruct",
+    "project",
+    "latent",
+    "density",
+    "assign",
+    "condition",
+    "plot",
+    "film",
+    "evaluate",
+    "compare",
+    "resume",
+    "recipe",
+    "models",
+    "hacks",
+    "data",
+    "doctor",
+)
 _UsageError: Any = typer.BadParameter.__mro__[1]
 _ClickException: Any = _UsageError.__mro__[1]
 
 WELCOME = """\
 pushforward: generative models behind one set of verbs
 
-  pushforward demo                                 a VAE on handwritten digits, beside PCA, in under a minute
-  pushforward data photos/                         what is in a folder, table or array, and what is wrong with it
+  pushforward demo                        a VAE on handwritten digits, beside PCA, in under a minute
+  pushforward data photos/            what is in a folder, table or array, and what is wrong with it
   pushforward fit vae digits --latent 10           learn a distribution; writes runs/vae-digits-1
-  pushforward fit pca shots.csv --drop player      tables, arrays, images, clips: what goes in comes out
+  pushforward fit pca shots.csv --drop player
+      tables, arrays, images, clips: what goes in comes out
   pushforward sample runs/vae-digits-1 -n 64       draw from it
   pushforward density runs/pca-shots-1 new.csv     how likely is every row: find the odd ones out
   pushforward condition runs/gmm-shots-1 LOC_X=0   the law of the other columns, given some
   pushforward assign runs/gmm-shots-1 new.csv      the cluster of every row
-  pushforward plot runs/gmm-shots-1 --court        an image: density, clusters, biplot, marginals, codes
-  pushforward latent runs/vae-digits-1             what its codes mean: a grid, each dimension, paths, attributes
-  pushforward project runs/vae-digits-1 digits     the codes that restore each row best, by optimisation
+  pushforward plot runs/gmm-shots-1 --court    an image: density, clusters, biplot, marginals, codes
+  pushforward latent runs/vae-digits-1
+      what its codes mean: a grid, each dimension, paths, attributes
+  pushforward project runs/vae-digits-1 digits
+      the codes that restore each row best, by optimisation
   pushforward evaluate runs/*                      runs side by side, on data none of them has seen
-  pushforward compare digits runs/vae-digits-1     samples against data: FID, KID, precision, recall, modes
+  pushforward compare digits runs/vae-digits-1
+      samples against data: FID, KID, precision, recall, modes
   pushforward resume runs/vae-digits-1             go on after an interruption, to the bit
-  pushforward recipe curry --file shots.csv        an experiment, images and numbers, from a public table
+  pushforward recipe curry --file shots.csv   an experiment, images and numbers, from a public table
 
-  pushforward models         the models             pushforward COMMAND --help      the flags of a command
-  pushforward doctor         is all in order?       pushforward fit MODEL --help    the flags of a model
+  pushforward models        the models        pushforward COMMAND --help      the flags of a command
+  pushforward doctor      is all in order?      pushforward fit MODEL --help    the flags of a model
 """
 
 
@@ -64,7 +87,9 @@ class Root(Group):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of a file; None for a name that is not one."""
-        return import_module(f"pushforward.cli.{cmd_name}").command() if cmd_name in COMMANDS else None
+        return (
+            import_module(f"pushforward.cli.{cmd_name}").command() if cmd_name in COMMANDS else None
+        )
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command named first; a near name is suggested for one that does not exist."""
@@ -72,7 +97,9 @@ class Root(Group):
             hint = ""
             if args[0] in _models():
                 hint = f" ({args[0]} is a model: pushforward fit {args[0]} SOURCE)"
-            raise _UsageError(f"unknown command {args[0]!r}; {suggestion(args[0], COMMANDS)}{hint}", ctx)
+            raise _UsageError(
+                f"unknown command {args[0]!r}; {suggestion(args[0], COMMANDS)}{hint}", ctx
+            )
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -98,21 +125,32 @@ def _version(asked: bool) -> None:
 
 
 app = typer.Typer(
-    cls=Root, add_completion=True, invoke_without_command=True, no_args_is_help=False, rich_markup_mode=None, context_settings=SETTINGS
+    cls=Root,
+    add_completion=True,
+    invoke_without_command=True,
+    no_args_is_help=False,
+    rich_markup_mode=None,
+    context_settings=SETTINGS,
 )
 
 
 @app.callback()
 def root(
     context: typer.Context,
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
     imports: Annotated[
         list[str] | None,
         typer.Option(
-            "--import", metavar="FILE.py", help="Import a file of yours first: its models, readers and metrics can then be named."
+            "--import",
+            metavar="FILE.py",
+            help="Import a file of yours first: its models, readers and metrics can then be named.",
         ),
     ] = None,
-    debug: bool = typer.Option(False, "--debug", help="Show tracebacks (or set PUSHFORWARD_DEBUG=1)."),
+    debug: bool = typer.Option(
+        False, "--debug", help="Show tracebacks (or set PUSHFORWARD_DEBUG=1)."
+    ),
 ) -> None:
     """Generative models behind one set of verbs: fit, sample, encode, measure."""
     if context.invoked_subcommand is None:
@@ -133,7 +171,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: list[str], debug: bool) -> int:
     try:
         given = _after_imports(given)
-        code = typer.main.get_command(app).main(args=given, prog_name="pushforward", standalone_mode=False, obj=_typed(given))
+        code = typer.main.get_command(app).main(
+            args=given, prog_name="pushforward", standalone_mode=False, obj=_typed(given)
+        )
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BrokenPipeError:
@@ -152,7 +192,13 @@ def _after_imports(given: list[str]) -> list[str]:
     rest: list[str] = []
     words = iter(given)
     for word in words:
-        name = next(words, None) if word == "--import" else word[9:] if word.startswith("--import=") else ""
+        name = (
+            next(words, None)
+            if word == "--import"
+            else word[9:]
+            if word.startswith("--import=")
+            else ""
+        )
         if name is None:
             raise _UsageError("option --import requires a file or a module")
         if name:
@@ -170,7 +216,9 @@ def _warn(message: Warning | str, *where: Any) -> None:
 
 
 def _explain(error: Exception, debug: bool) -> int:
-    """One line for an error, which repeats no more than 200 characters of anything, and its exit code."""
+    """One line for an error, which repeats no more than 200 characters of anything,
+    and its exit code.
+    """
     if isinstance(error, PushforwardError):
         return _end(f"error: {' '.join(str(error).split())}", 2)
     if isinstance(error, _ClickException):
@@ -179,12 +227,22 @@ def _explain(error: Exception, debug: bool) -> int:
         return _end(f"error: {lack_of_memory(error)}", 2)
     if isinstance(error, OSError) and error.strerror:
         where = f"{shortened(str(error.filename))}: " if error.filename else ""
-        return _end(f"error: {where}{error.strerror}; nothing that was there before is lost: put this right and try again", 2)
+        return _end(
+            f"error: {where}{error.strerror}; nothing that was there before is lost: put this right"
+            " and try again",
+            2,
+        )
     if isinstance(error, OverflowError) or "verflow" in str(error).partition("\n")[0]:
-        return _end("error: a number given is larger than this machine can count; pass a smaller one", 2)
+        return _end(
+            "error: a number given is larger than this machine can count; pass a smaller one", 2
+        )
     if debug:
         return 1
-    return _end(f"internal error: {type(error).__name__}: {error}\nThis is a defect of pushforward, not yours. {_keep(error)}", 1)
+    return _end(
+        f"internal error: {type(error).__name__}: {error}\nThis is a defect of pushforward, not"
+        f" yours. {_keep(error)}",
+        1,
+    )
 
 
 def _usage(error: Any) -> str:
@@ -193,7 +251,12 @@ def _usage(error: Any) -> str:
     path = context.command_path if context is not None else "pushforward"
     unknown = getattr(error, "option_name", "")
     if type(error).__name__ == "NoSuchOption" and context is not None:
-        known = [o for p in context.command.params for o in (*p.opts, *p.secondary_opts) if o.startswith("--")]
+        known = [
+            o
+            for p in context.command.params
+            for o in (*p.opts, *p.secondary_opts)
+            if o.startswith("--")
+        ]
         near = suggestion(unknown, known)
         near = near if near.startswith("did") else f"{path} --help lists its flags"
         return f"{path} has no flag {unknown}; {near.replace(chr(39), '')}"
@@ -209,7 +272,9 @@ def _typed(given: Sequence[str]) -> str:
 def _keep(error: Exception) -> str:
     """Keep the traceback in a file, and say where."""
     try:
-        with tempfile.NamedTemporaryFile("w", prefix="pushforward-", suffix=".traceback", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="pushforward-", suffix=".traceback", delete=False
+        ) as file:
             file.write("".join(traceback.format_exception(error)))
         return f"The traceback is in {file.name}; --debug shows it."
     except OSError:
@@ -217,7 +282,9 @@ def _keep(error: Exception) -> str:
 
 
 def _end(message: str, code: int) -> int:
-    _say(message, "bold red" if message.startswith(("error", "internal")) else None, always=code == 1)
+    _say(
+        message, "bold red" if message.startswith(("error", "internal")) else None, always=code == 1
+    )
     return code
 
 

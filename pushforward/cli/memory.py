@@ -1,4 +1,6 @@
-"""What is said where memory runs out: how much was asked for at once, how much there is, and what to try."""
+"""What is said where memory runs out: how much was asked for at once,
+how much there is, and what to try.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +9,45 @@ import re
 
 __all__ = ["lack_of_memory"]
 
-_UNITS = {"": 1, "bytes": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "pib": 2**50, "eib": 2**60}
-_ASKED = re.compile(r"(?:allocate|needs?)\s+(?:about\s+)?([\d.]+)\s*(bytes|[KMGTPE]iB)", re.IGNORECASE)
+_UNITS = {
+    "": 1,
+    "bytes": 1,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+    "pib": 2**50,
+    "eib": 2**60,
+}
+_ASKED = re.compile(
+    r"(?:allocate|needs?)\s+(?:about\s+)?([\d.]+)\s*(bytes|[KMGTPE]iB)", re.IGNORECASE
+)
 
 
 def lack_of_memory(error: BaseException) -> str:
     """One line for an allocation that failed, on the CPU or on a GPU."""
     text = str(error)
     match = _ASKED.search(text)
-    needs = f"needs about {_gigabytes(float(match[1]) * _UNITS[match[2].lower()])} at once" if match else "more is needed than there is"
+    needs = (
+        f"needs about {_gigabytes(float(match[1]) * _UNITS[match[2].lower()])} at once"
+        if match
+        else "more is needed than there is"
+    )
     if "cuda" in text.lower() or "hip" in text.lower():
         where = "the GPU has not so much left"
     else:
         free, allowed = _free(), _allowed()
-        where = f"this machine has {_gigabytes(free)} free" if free else "this machine has not so much left"
+        where = (
+            f"this machine has {_gigabytes(free)} free"
+            if free
+            else "this machine has not so much left"
+        )
         if allowed and (not free or allowed < free):
             where = f"this process may use {_gigabytes(allowed)} in all (ulimit -v)"
-    return f"not enough memory: {needs}, {where}; try a smaller --batch, --size or model, fewer rows or columns, or a larger machine"
+    return (
+        f"not enough memory: {needs}, {where}; try a smaller --batch, --size or model, fewer rows"
+        " or columns, or a larger machine"
+    )
 
 
 def _gigabytes(count: float) -> str:
@@ -39,7 +63,9 @@ def _free() -> float:
 
 
 def _allowed() -> float:
-    """Bytes of address space that this process may use; 0 if there is no limit, or none that can be known."""
+    """Bytes of address space that this process may use;
+    0 if there is no limit, or none that can be known.
+    """
     try:
         import resource  # not on Windows
 

@@ -12,8 +12,8 @@ from pushforward.cli.help import single
 __all__ = ["command"]
 
 _VERBS = {
-    "Samples": "sample", "HasDensity": "density", "HasBound": "density (bound)", "Encodes": "encode", "Assigns": "assign",
-    "Conditions": "condition", "Translates": "translate",
+    "Samples": "sample", "HasDensity": "density", "HasBound": "density (bound)",
+    "Encodes": "encode", "Assigns": "assign", "Conditions": "condition", "Translates": "translate",
 }  # fmt: skip
 
 
@@ -37,7 +37,9 @@ def models(json: Annotated[bool, typer.Option("--json", help="as JSON lines")] =
         verbs = [verb for known, verb in _VERBS.items() if known in can]
         verbs += ["reconstruct"] if {"Encodes", "Decodes"} <= set(can) else []
         if json:
-            Voice(as_json=True).result({"model": name, "summary": line, "capabilities": list(can), "verbs": verbs})
+            Voice(as_json=True).result(
+                {"model": name, "summary": line, "capabilities": list(can), "verbs": verbs}
+            )
         table.add_row(name, line, ", ".join(verbs))
     if not json:
         stdout().print(table)

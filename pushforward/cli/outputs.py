@@ -1,4 +1,6 @@
-"""What goes in comes out: results on stdout or in the file asked for, images as images, tables as tables."""
+"""What goes in comes out: results on stdout or in the file asked for,
+images as images, tables as tables.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,12 @@ LONGEST_TITLE = 120
 TABLES = (".csv", ".tsv", ".json")
 
 
-def deliver(voice: Voice, x: Any, space: Space, out: str | None, default: Path, *, what: str, **beside: Any) -> None:
-    """Observations (n, *shape): to `out`; else points as CSV (or JSON) on stdout, images into `default`.png, clips .gif."""
+def deliver(
+    voice: Voice, x: Any, space: Space, out: str | None, default: Path, *, what: str, **beside: Any
+) -> None:
+    """Observations (n, *shape): to `out`;
+    else points as CSV (or JSON) on stdout, images into `default`.png, clips .gif.
+    """
     from pushforward.data import write
 
     if out is None and space.kind == "points":
@@ -43,11 +49,15 @@ def deliver(voice: Voice, x: Any, space: Space, out: str | None, default: Path, 
 
 
 def heading(title: str | None, name: str) -> str:
-    """What is written over an image: --title, or the run's name; InvalidValue for a title that does not fit there."""
+    """What is written over an image: --title, or the run's name;
+    InvalidValue for a title that does not fit there.
+    """
     from pushforward.core.errors import InvalidValue
 
     if title is not None and len(title) > LONGEST_TITLE:
-        raise InvalidValue(f"--title has {len(title)} characters, expected at most {LONGEST_TITLE}; shorten it")
+        raise InvalidValue(
+            f"--title has {len(title)} characters, expected at most {LONGEST_TITLE}; shorten it"
+        )
     return name if title is None else title
 
 
@@ -73,7 +83,13 @@ def check_table_out(out: str | None) -> None:
 
 
 def on_stdout(
-    voice: Voice, x: Any, space: Space, *, extra: Mapping[str, Any] | None = None, y: Any = None, condition_space: Any = None
+    voice: Voice,
+    x: Any,
+    space: Space,
+    *,
+    extra: Mapping[str, Any] | None = None,
+    y: Any = None,
+    condition_space: Any = None,
 ) -> None:
     """Points as CSV, or as JSON lines of named values."""
     from pushforward.core.frames import as_values
@@ -84,13 +100,22 @@ def on_stdout(
         write_csv(x.detach().cpu(), space, sys.stdout, extra=more)
         return
     values = x.detach().cpu().numpy()
-    columns = {name: as_values(values[:, j], column) for j, (name, column) in enumerate(zip(space.names, space.columns))}
+    columns = {
+        name: as_values(values[:, j], column)
+        for j, (name, column) in enumerate(zip(space.names, space.columns))
+    }
     for i in range(len(values)):
-        voice.result(finite({**{k: v[i] for k, v in columns.items()}, **{k: v[i] for k, v in more.items()}}))
+        voice.result(
+            finite({**{k: v[i] for k, v in columns.items()}, **{k: v[i] for k, v in more.items()}})
+        )
 
 
-def deliver_table(voice: Voice, columns: Mapping[str, list[Any]], out: str | None, *, what: str) -> None:
-    """Columns of equal length: CSV on stdout, JSON lines with --json, or the file asked for (.csv, .tsv, .json)."""
+def deliver_table(
+    voice: Voice, columns: Mapping[str, list[Any]], out: str | None, *, what: str
+) -> None:
+    """Columns of equal length: CSV on stdout, JSON lines with --json,
+    or the file asked for (.csv, .tsv, .json).
+    """
     import csv
     import io
     import json
@@ -104,7 +129,9 @@ def deliver_table(voice: Voice, columns: Mapping[str, list[Any]], out: str | Non
     if suffix == ".json":
         stream.writelines(json.dumps(finite(dict(zip(columns, row)))) + "\n" for row in rows)
     else:
-        writer = csv.writer(stream, delimiter="\t" if suffix == ".tsv" else ",", lineterminator="\n")
+        writer = csv.writer(
+            stream, delimiter="\t" if suffix == ".tsv" else ",", lineterminator="\n"
+        )
         writer.writerow(columns)
         writer.writerows(rows)
     if out is None:

@@ -1,4 +1,6 @@
-"""`pushforward plot RUN`: an image of a fitted model, over the data it was fitted on where they can be found."""
+"""`pushforward plot RUN`: an image of a fitted model,
+over the data it was fitted on where they can be found.
+"""
 
 from __future__ import annotations
 
@@ -22,20 +24,47 @@ MOST = 10
 
 def plot(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
-    kind: Annotated[str | None, typer.Option("--kind", help=f"{', '.join(KINDS)}; what suits the model if not given")] = None,
-    out: Annotated[str | None, typer.Option("--out", "-o", help=".png, .svg or .pdf; images/KIND.png in the run if not given")] = None,
-    axes: Annotated[str | None, typer.Option("--axes", help="columns to show, by name or position: x,y")] = None,
-    data: Annotated[str | None, typer.Option("--data", help="rows to show; those the model was fitted on if not given, or none")] = None,
-    label: Annotated[
-        str | None, typer.Option("--label", help="colour an embedding by the labels of the data: a column, a file, or auto")
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", help=f"{', '.join(KINDS)}; what suits the model if not given"),
     ] = None,
-    court: Annotated[bool, typer.Option("--court", help="draw half a basketball court in feet under a density")] = False,
-    most: Annotated[int, typer.Option("--most", help="the most components or clusters that choice tries")] = MOST,
-    title: Annotated[str | None, typer.Option("--title", help="over the image; the run's name if not given")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out", "-o", help=".png, .svg or .pdf; images/KIND.png in the run if not given"
+        ),
+    ] = None,
+    axes: Annotated[
+        str | None, typer.Option("--axes", help="columns to show, by name or position: x,y")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data", help="rows to show; those the model was fitted on if not given, or none"
+        ),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            "--label",
+            help="colour an embedding by the labels of the data: a column, a file, or auto",
+        ),
+    ] = None,
+    court: Annotated[
+        bool, typer.Option("--court", help="draw half a basketball court in feet under a density")
+    ] = False,
+    most: Annotated[
+        int, typer.Option("--most", help="the most components or clusters that choice tries")
+    ] = MOST,
+    title: Annotated[
+        str | None, typer.Option("--title", help="over the image; the run's name if not given")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
     json: Annotated[bool, typer.Option("--json", help="where the image is, as JSON")] = False,
 ) -> None:
-    """Draw a fitted model: its density, marginals, clusters, spectrum, biplot, codes, or the choice of how many."""
+    """Draw a fitted model: its density, marginals, clusters,
+    spectrum, biplot, codes, or the choice of how many.
+    """
     if kind is not None and kind not in KINDS:
         raise InvalidValue(f"unknown kind of plot {kind!r}; {suggestion(kind, KINDS)}")
     if most < 2:
@@ -45,7 +74,16 @@ def plot(
     chosen = kind or ("density" if court else suited(opened.model))
     batch = _rows(opened, voice, data, chosen, label)
     named = [part.strip() for part in axes.split(",")] if axes else None
-    figure = drawn(opened, chosen, batch, axes=named, court=court, most=most, title=heading(title, opened.folder.name), label=label)
+    figure = drawn(
+        opened,
+        chosen,
+        batch,
+        axes=named,
+        court=court,
+        most=most,
+        title=heading(title, opened.folder.name),
+        label=label,
+    )
     from pushforward.plots import write
 
     path = write(figure, out or opened.folder / "images" / f"{chosen}.png")
@@ -72,7 +110,17 @@ def suited(model: Any) -> str:
     return {1: "marginals", 2: "density"}.get(space.size, "corner")
 
 
-def drawn(opened: Any, kind: str, batch: Any, *, axes: Any, court: bool, most: int, title: str, label: str | None) -> Any:
+def drawn(
+    opened: Any,
+    kind: str,
+    batch: Any,
+    *,
+    axes: Any,
+    court: bool,
+    most: int,
+    title: str,
+    label: str | None,
+) -> Any:
     """The figure of a kind; InvalidKind where the model or the data have no such image."""
     import torch
 
@@ -91,7 +139,10 @@ def drawn(opened: Any, kind: str, batch: Any, *, axes: Any, court: bool, most: i
         pair = [int(a) for a in axes] if axes and all(a.isdigit() for a in axes) else (0, 1)
         return plots.biplot(model, x, components=pair, title=title)
     if x is None:
-        raise BadRun(f"{kind} needs rows, and those that {opened.folder} was fitted on cannot be found; pass --data FILE")
+        raise BadRun(
+            f"{kind} needs rows, and those that {opened.folder} was fitted on cannot be found; pass"
+            " --data FILE"
+        )
     if kind == "clusters":
         return plots.clusters(model, x, axes=axes, title=title)
     if kind == "choice":
@@ -118,12 +169,19 @@ def _choice(name: str, model: Any, x: Any, most: int, title: str) -> Any:
     from pushforward import plots
 
     counts = range(1, min(most, len(x) - 1) + 1)
-    settings = {k: v for k, v in model.hyperparameters().items() if k not in ("components", "clusters", "start")}
+    settings = {
+        k: v
+        for k, v in model.hyperparameters().items()
+        if k not in ("components", "clusters", "start")
+    }
     if name == "gmm":
         return plots.criteria(x, counts, title=title, **settings)
     if name == "kmeans":
         return plots.elbow_curve(x, counts, title=title, **settings)
-    raise InvalidKind(f"choice is for gmm and kmeans, got a {name}; `pushforward fit pca --components heldout` lets the data choose")
+    raise InvalidKind(
+        f"choice is for gmm and kmeans, got a {name}; `pushforward fit pca --components heldout`"
+        " lets the data choose"
+    )
 
 
 class _Labelled:
@@ -134,7 +192,9 @@ class _Labelled:
 
 
 def _rows(opened: Any, voice: Voice, data: str | None, kind: str, label: str | None) -> Any:
-    """The rows to draw: those asked for, else those fitted on; None (said) where these cannot be found."""
+    """The rows to draw: those asked for, else those fitted on;
+    None (said) where these cannot be found.
+    """
     if kind == "scree" and data is None:
         return None
     asked = label if kind == "embedding" else None
@@ -156,7 +216,9 @@ def _rows(opened: Any, voice: Voice, data: str | None, kind: str, label: str | N
 
             conditions = asked_conditions(asked)
             file = data or opened.source("there is no telling which rows these were")
-            source = read(file, like=opened.model, **conditions, **runs.table_settings(file, opened, typed()))
+            source = read(
+                file, like=opened.model, **conditions, **runs.table_settings(file, opened, typed())
+            )
             batch = runs.rows_of(source, ROWS)
         return _Labelled(batch.x, batch.y, source.condition_space)
     except PushforwardError as error:

@@ -24,7 +24,9 @@ def display(voice: Voice) -> Display:
 
 
 class Display(Follower):
-    """Says nothing but warnings; a context manager, so that what is drawn is put away whatever happens."""
+    """Says nothing but warnings; a context manager,
+    so that what is drawn is put away whatever happens.
+    """
 
     shows_warnings = True  # so that Python does not show them a second time
 
@@ -76,7 +78,9 @@ class Plain(Display):
     def line(self, event: Progress) -> None:
         """Samples seen, rate, time left, terms, quality."""
         self.said, self.last = event.seconds, None
-        seen = f"{event.samples:,} samples" + (f" of {self.budget:,} ({event.samples / self.budget:.0%})" if self.budget else "")
+        seen = f"{event.samples:,} samples" + (
+            f" of {self.budget:,} ({event.samples / self.budget:.0%})" if self.budget else ""
+        )
         left = f", {duration(event.left)} left" if event.left else ""
         facts = [f"{seen}, {event.rate:,.0f}/s{left}", in_words(event.terms), self.quality]
         self.voice.say("  ".join(f for f in facts if f))
@@ -85,7 +89,9 @@ class Plain(Display):
         """The last line, and why it ended."""
         if self.last is not None:
             self.line(self.last)
-        self.voice.say(f"ended ({event.reason}) after {event.samples:,} samples, {duration(event.seconds)}")
+        self.voice.say(
+            f"ended ({event.reason}) after {event.samples:,} samples, {duration(event.seconds)}"
+        )
 
 
 class Counted(Plain):
@@ -124,7 +130,9 @@ class Live(Display):
 
     def warned(self, event: Warned) -> None:
         """Above the bar."""
-        self._bar.screen.console.print(f"warning: {event.symptom}; try: {event.advice}", style="yellow", markup=False)
+        self._bar.screen.console.print(
+            f"warning: {event.symptom}; try: {event.advice}", style="yellow", markup=False
+        )
 
     def close(self) -> None:
         """Stop drawing."""

@@ -21,16 +21,37 @@ SHOWN = 32
 
 def reconstruct(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
-    file: Annotated[str, typer.Argument(metavar="FILE", help="observations, in the form the model was fitted on", show_default=False)],
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="observations, in the form the model was fitted on",
+            show_default=False,
+        ),
+    ],
     out: Annotated[
-        str | None, typer.Option("--out", "-o", help=".png or a folder/ for images, .csv .parquet .npz .npy; stdout for points")
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help=".png or a folder/ for images, .csv .parquet .npz .npy; stdout for points",
+        ),
     ] = None,
-    y: Annotated[str | None, typer.Option("--y", help="conditions: a column, a file, or auto for those that come with the data")] = None,
+    y: Annotated[
+        str | None,
+        typer.Option(
+            "--y", help="conditions: a column, a file, or auto for those that come with the data"
+        ),
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
-    json: Annotated[bool, typer.Option("--json", help="JSON lines instead of CSV, or where the file is")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="JSON lines instead of CSV, or where the file is")
+    ] = False,
 ) -> None:
-    """Encode and decode every row, in the form the data came in; images without --out beside their originals."""
+    """Encode and decode every row, in the form the data came in;
+    images without --out beside their originals.
+    """
     import torch
 
     from pushforward.metrics.reconstruction import reconstruct as restored
@@ -57,12 +78,21 @@ def reconstruct(
     if grid:
         from pushforward.experiments.images import write_pairs
 
-        path = opened.folder / "images" / f"reconstructions-{re.sub(r'[^a-zA-Z0-9_-]+', '-', Path(file).name)}.png"
+        path = (
+            opened.folder
+            / "images"
+            / f"reconstructions-{re.sub(r'[^a-zA-Z0-9_-]+', '-', Path(file).name)}.png"
+        )
         write_pairs(torch.cat(originals)[:SHOWN], x[:SHOWN], space, path)
-        voice.say(f"the first {min(SHOWN, len(x))} originals and reconstructions, side by side, written to")
+        voice.say(
+            f"the first {min(SHOWN, len(x))} originals and reconstructions, side by side,"
+            " written to"
+        )
         voice.result({"path": str(path), "n": min(SHOWN, len(x))}, str(path))
         return
-    deliver(voice, x, space, out, opened.folder / "reconstructions", what=f"{len(x)} reconstructions")
+    deliver(
+        voice, x, space, out, opened.folder / "reconstructions", what=f"{len(x)} reconstructions"
+    )
 
 
 def command() -> Any:

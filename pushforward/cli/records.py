@@ -19,7 +19,13 @@ def table(space: str, found: Sequence[Sequence[Record]], others: Sequence[Rows])
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"features: {space}", title_justify="left", title_style="")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        title=f"features: {space}",
+        title_justify="left",
+        title_style="",
+    )
     table.add_column("metric", no_wrap=True)
     for other in others:
         table.add_column(f"{short(other.text)} ({len(other.x)})", justify="right", overflow="fold")
@@ -29,7 +35,9 @@ def table(space: str, found: Sequence[Sequence[Record]], others: Sequence[Rows])
         line = [records.get(quantity) for records in named]
         first = next(r for r in line if r is not None)
         ideal = first.details.get("ideal")
-        table.add_row(quantity, *(cell(r, first) for r in line), "" if ideal is None else f"{ideal:.4g}")
+        table.add_row(
+            quantity, *(cell(r, first) for r in line), "" if ideal is None else f"{ideal:.4g}"
+        )
     return table
 
 
@@ -39,7 +47,9 @@ def short(text: str) -> str:
 
 
 def cell(record: Record | None, first: Record) -> str:
-    """Value, error bar, p-value; a dash where there is none; an error where it does not compare with the first of its line."""
+    """Value, error bar, p-value; a dash where there is none;
+    an error where it does not compare with the first of its line.
+    """
     from pushforward.core.records import unlike
 
     if record is None:

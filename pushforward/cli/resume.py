@@ -17,20 +17,40 @@ __all__ = ["command"]
 
 def resume(
     run: Annotated[
-        str, typer.Argument(metavar="RUN", help="the folder of a fit that was interrupted, or that is to go on", show_default=False)
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="the folder of a fit that was interrupted, or that is to go on",
+            show_default=False,
+        ),
     ],
     source: Annotated[
-        str | None, typer.Option("--source", help="where the rows lie, if not where the run says; they must be the same")
+        str | None,
+        typer.Option(
+            "--source", help="where the rows lie, if not where the run says; they must be the same"
+        ),
     ] = None,
-    epochs: Annotated[str | None, typer.Option("--epochs", help="the whole budget in passes, or +50 to extend it")] = None,
+    epochs: Annotated[
+        str | None, typer.Option("--epochs", help="the whole budget in passes, or +50 to extend it")
+    ] = None,
     steps: Annotated[str | None, typer.Option("--steps", help="in steps, likewise")] = None,
-    samples: Annotated[str | None, typer.Option("--samples", help="in observations seen, likewise")] = None,
+    samples: Annotated[
+        str | None, typer.Option("--samples", help="in observations seen, likewise")
+    ] = None,
     minutes: Annotated[str | None, typer.Option("--minutes", help="in minutes, likewise")] = None,
-    save_every: Annotated[float | None, typer.Option("--save-every", help="seconds between checkpoints")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but warnings and errors")] = False,
-    json: Annotated[bool, typer.Option("--json", help="events as JSON lines on stdout, then the result")] = False,
+    save_every: Annotated[
+        float | None, typer.Option("--save-every", help="seconds between checkpoints")
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="say nothing but warnings and errors")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="events as JSON lines on stdout, then the result")
+    ] = False,
 ) -> None:
-    """Go on with a fit where it stood: the final weights are those of the uninterrupted run, bit for bit."""
+    """Go on with a fit where it stood:
+    the final weights are those of the uninterrupted run, bit for bit.
+    """
     from pushforward.cli.fit import announced, show, tell
     from pushforward.experiments.resuming import begun, extended
     from pushforward.experiments.resuming import resume as go_on
@@ -43,7 +63,9 @@ def resume(
     rows = opened.read()
     show(voice, lines_of(opened.manifest, wanted), folder, rows)
     with display(voice) as drawn, announced(folder):
-        outcome = go_on(folder, budget=wanted, save_every=save_every, listeners=[drawn], run=opened, rows=rows)
+        outcome = go_on(
+            folder, budget=wanted, save_every=save_every, listeners=[drawn], run=opened, rows=rows
+        )
     tell(voice, outcome)
 
 

@@ -1,4 +1,6 @@
-"""What commands use of runs: `pushforward.experiments.opened`, imported when it is first used, with the flags of text tables."""
+"""What commands use of runs: `pushforward.experiments.opened`,
+imported when it is first used, with the flags of text tables.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,19 @@ def __getattr__(name: str) -> Any:
 
 
 def read_like(run: OpenedRun, file: str, y: str | None = None) -> Source:
-    """Rows from a file or built-in name, read into the space of a run's model, as this call's flags say."""
+    """Rows from a file or built-in name, read into the space of a run's model,
+    as this call's flags say.
+    """
     source: Source = import_module(_OPENED).read_like(run, file, y, typed())
     return source
 
 
 def read_under(run: OpenedRun, file: str, y: str | None) -> Source:
-    """`read_like` with the conditions of --y; InvalidValue where it names some and the model has none."""
+    """`read_like` with the conditions of --y;
+    InvalidValue where it names some and the model has none.
+    """
     if y is not None and not run.conditional:
-        raise InvalidValue(f"--y {shown(y)}: {run.folder} was fitted without conditions; leave --y out")
+        raise InvalidValue(
+            f"--y {shown(y)}: {run.folder} was fitted without conditions; leave --y out"
+        )
     return read_like(run, file, y)

@@ -1,6 +1,8 @@
-"""What stdout and stderr cannot encode is written in letters they can: ≥ becomes >=, ± becomes +-, × becomes x.
+"""What stdout and stderr cannot encode is written in letters they can:
+≥ becomes >=, ± becomes +-, × becomes x.
 
-A redirected stream has the encoding of the locale (cp1252, ASCII); without this a table would end in a UnicodeEncodeError.
+A redirected stream has the encoding of the locale (cp1252, ASCII);
+without this a table would end in a UnicodeEncodeError.
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ __all__ = ["encodable"]
 
 _HANDLER = "pushforward"
 _PLAIN = {
-    "≥": ">=", "≤": "<=", "±": "+-", "×": "x", "·": "*", "…": "...", "–": "-", "—": "-", "−": "-", "→": "->", "←": "<-", "∞": "inf",
-    "²": "^2", "³": "^3", "½": "1/2", "¼": "1/4", "⅛": "1/8", "√": "sqrt", "Σ": "sum", "∇": "grad", "‖": "|", "’": "'", "‘": "'",
-    "“": '"', "”": '"', "≈": "~", "≠": "!=", "∈": "in", "°": " deg", "•": "*", "α": "alpha", "β": "beta", "γ": "gamma", "ε": "epsilon",
-    "λ": "lambda", "μ": "mu", "µ": "mu", "σ": "sigma", "π": "pi", "ß": "ss", "ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "€": "EUR",
+    "≥": ">=", "≤": "<=", "±": "+-", "×": "x", "·": "*", "…": "...", "–": "-", "—": "-", "−": "-",
+    "→": "->", "←": "<-", "∞": "inf", "²": "^2", "³": "^3", "½": "1/2", "¼": "1/4", "⅛": "1/8",
+    "√": "sqrt", "Σ": "sum", "∇": "grad", "‖": "|", "’": "'", "‘": "'", "“": '"', "”": '"',
+    "≈": "~", "≠": "!=", "∈": "in", "°": " deg", "•": "*", "α": "alpha", "β": "beta", "γ": "gamma",
+    "ε": "epsilon", "λ": "lambda", "μ": "mu", "µ": "mu", "σ": "sigma", "π": "pi", "ß": "ss",
+    "ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "€": "EUR",
 }  # fmt: skip
 _BLOCKS = ((0x2500, 0x257F), (0x2580, 0x259F))
 """Lines and blocks that tables and bars are drawn with."""
@@ -30,7 +34,12 @@ def _plain(letter: str) -> str:
     if letter in _PLAIN:
         return _PLAIN[letter]
     if _BLOCKS[0][0] <= ord(letter) <= _BLOCKS[0][1]:
-        return "|" if "VERTICAL" in unicodedata.name(letter, "") and "HORIZONTAL" not in unicodedata.name(letter, "") else "-"
+        return (
+            "|"
+            if "VERTICAL" in unicodedata.name(letter, "")
+            and "HORIZONTAL" not in unicodedata.name(letter, "")
+            else "-"
+        )
     if _BLOCKS[1][0] <= ord(letter) <= _BLOCKS[1][1]:
         return "#"
     return unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode() or "?"
@@ -49,7 +58,10 @@ def encodable() -> Iterator[None]:
     codecs.register_error(_HANDLER, _handle)
     before: list[tuple[Any, str]] = []
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure") and getattr(stream, "errors", None) in ("strict", "surrogateescape"):
+        if hasattr(stream, "reconfigure") and getattr(stream, "errors", None) in (
+            "strict",
+            "surrogateescape",
+        ):
             before.append((stream, stream.errors or "strict"))
             stream.reconfigure(errors=_HANDLER)
     try:

@@ -1,7 +1,8 @@
 """Flags that say how a text table is written, for every command that reads one.
 
-`tabular` adds them to a command's own flags; what was typed is kept for the length of the call, and `typed` gives it to what
-reads a file: a later file of a run is read as the run's own table was, unless flags say otherwise.
+`tabular` adds them to a command's own flags; what was typed is kept for the length of the call, and
+`typed` gives it to what reads a file: a later file of a run is read as the run's own table was,
+unless flags say otherwise.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def tabular(function: Callable[..., None]) -> Callable[..., None]:
             _TYPED.reset(token)
 
     parameters = [*signature.parameters.values(), *(p for flag in flags for p in _parameters(flag))]
-    run.__signature__ = inspect.Signature([p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters])  # type: ignore[attr-defined]
+    keywords = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+    run.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     del run.__wrapped__
     return run
@@ -58,13 +60,26 @@ def tabular(function: Callable[..., None]) -> Callable[..., None]:
 
 def _parameters(flag: Flag) -> list[inspect.Parameter]:
     def parameter(name: str, kind: Any, option: Any) -> inspect.Parameter:
-        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option])
+        return inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]
+        )
 
     if flag.switch:
-        shown = typer.Option(flag.option, help=flag.help, rich_help_panel=_PANEL, show_default=False, metavar=" ")
+        shown = typer.Option(
+            flag.option, help=flag.help, rich_help_panel=_PANEL, show_default=False, metavar=" "
+        )
         hidden = typer.Option(f"--no-{flag.option[2:]}", hidden=True)
-        return [parameter(flag.name, bool | None, shown), parameter(f"no_{flag.name}", bool | None, hidden)]
-    option = typer.Option(flag.option, help=flag.help, rich_help_panel=_PANEL, show_default=False, metavar=flag.metavar)
+        return [
+            parameter(flag.name, bool | None, shown),
+            parameter(f"no_{flag.name}", bool | None, hidden),
+        ]
+    option = typer.Option(
+        flag.option,
+        help=flag.help,
+        rich_help_panel=_PANEL,
+        show_default=False,
+        metavar=flag.metavar,
+    )
     return [parameter(flag.name, list[str] | None if flag.repeats else str | None, option)]
 
 

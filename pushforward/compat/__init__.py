@@ -1,4 +1,6 @@
-"""Adapters to the names of other libraries, imported when they are asked for: `pushforward.compat.sklearn`."""
+"""Adapters to the names of other libraries, imported when they are asked for:
+`pushforward.compat.sklearn`.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,18 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transfor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from pushforward.compat.conventions import Adapter, array, by_blocks, dense, number, one_of, passes, seed_of, weights_of, whole
+from pushforward.compat.conventions import (
+    Adapter,
+    array,
+    by_blocks,
+    dense,
+    number,
+    one_of,
+    passes,
+    seed_of,
+    weights_of,
+    whole,
+)
 from pushforward.core.errors import InvalidValue
 from pushforward.core.random import generator
 from pushforward.models.classical.kmeans import KMeans as Centres
@@ -28,21 +39,25 @@ RANDOM_STARTS = 10
 class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Adapter):
     """k-means with scikit-learn's names and numbers, on `pushforward.KMeans`.
 
-    **Reference** scikit-learn's `cluster.KMeans`. From the same centres it takes the same steps. It differs in this:
+    **Reference** scikit-learn's `cluster.KMeans`.
+    From the same centres it takes the same steps. It differs in this:
 
-    * random starts are other draws for the same `random_state`, chosen among the different rows, so that (up to 16384
-      rows) their order does not matter and whole weights are repetitions;
+    * random starts are other draws for the same `random_state`, chosen among the different rows, so
+      that (up to 16384 rows) their order does not matter and whole weights are repetitions;
     * with weights, `tol` is relative to the weighted variance;
-    * `algorithm` ('lloyd' or 'elkan') and `copy_x` change nothing; sparse rows are dense a block at a time, in `init` whole.
+    * `algorithm` ('lloyd' or 'elkan') and `copy_x` change nothing;
+      sparse rows are dense a block at a time, in `init` whole.
 
     Arguments:
         n_clusters: k.
-        init: 'k-means++', 'random' (rows), centres (k, d), or a function of (X, n_clusters, random_state) that gives them.
-        n_init: starts to follow to the end, the lowest inertia being kept; 'auto' for 10 if they are random rows or a
-            function, otherwise 1.
+        init: 'k-means++', 'random' (rows), centres (k, d), or a function of (X, n_clusters,
+            random_state) that gives them.
+        n_init: starts to follow to the end, the lowest inertia being kept; 'auto' for 10 if they
+            are random rows or a function, otherwise 1.
         max_iter: the most passes.
         verbose: 1 prints the inertia of every pass.
-        tol: stop when the centres' summed squared movement is below this times the mean variance of the columns.
+        tol: stop when the centres' summed squared movement is
+            below this times the mean variance of the columns.
         random_state: seed of the starts.
 
     Learnt: `cluster_centers_` (k, d), `labels_` (n,), `inertia_`, `n_iter_`, `model_`.
@@ -82,7 +97,11 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         rows = self._rows(X, reset=True, sparse=True)
         n, k = rows.shape[0], whole("n_clusters", self.n_clusters)
         if one_of("algorithm", self.algorithm, ("lloyd", "elkan")) == "elkan" and k == 1:
-            warnings.warn("algorithm 'elkan' has nothing to save with one cluster; 'lloyd' is meant", RuntimeWarning, stacklevel=2)
+            warnings.warn(
+                "algorithm 'elkan' has nothing to save with one cluster; 'lloyd' is meant",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         if n < k:
             raise InvalidValue(f"n_samples={n} should be >= n_clusters={k}")
         source, state = self._source(rows, sample_weight), check_random_state(self.random_state)
@@ -91,11 +110,19 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         best = np.inf
         for _ in range(self._starts()):
             seed = seed_of(state)
-            model = Centres(k, self._start(rows, weights, seed), tolerance=tolerance, precision=rows.dtype.name)
+            model = Centres(
+                k, self._start(rows, weights, seed), tolerance=tolerance, precision=rows.dtype.name
+            )
             told = self._printed(n if weights is None else float(weights.sum()))
-            taken, _values, done = passes(model, source, steps=most, tolerance=0, seed=seed, after=told)
+            taken, _values, done = passes(
+                model, source, steps=most, tolerance=0, seed=seed, after=told
+            )
             if self.verbose and done:
-                reason = f"center shift is within tolerance {tolerance}" if tolerance else "strict convergence"
+                reason = (
+                    f"center shift is within tolerance {tolerance}"
+                    if tolerance
+                    else "strict convergence"
+                )
                 print(f"Converged at iteration {taken - 1}: {reason}.")
             inertia = _inertia(model, rows, weights)
             if inertia < best:
@@ -105,7 +132,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         self.labels_ = self._labels(rows)
         distinct = len(np.unique(self.labels_))
         if distinct < k:
-            message = f"only {distinct} of the {k} clusters own rows; X may hold fewer different rows than n_clusters={k}"
+            message = (
+                f"only {distinct} of the {k} clusters own rows; X may hold fewer different rows"
+                f" than n_clusters={k}"
+            )
             warnings.warn(message, ConvergenceWarning, stacklevel=2)
         return self
 
@@ -126,7 +156,11 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Minus the inertia of these rows."""
         rows = self._rows(X, reset=False, sparse=True)
-        weights = None if sample_weight is None else torch.from_numpy(weights_of(sample_weight, rows.shape[0]))
+        weights = (
+            None
+            if sample_weight is None
+            else torch.from_numpy(weights_of(sample_weight, rows.shape[0]))
+        )
         return -_inertia(self.model_, rows, weights)
 
     @property
@@ -137,7 +171,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         return by_blocks(self.model_.assign, rows).astype(np.int32)
 
     def _printed(self, weight: float) -> Callable[[int, float], bool] | None:
-        """What prints a pass, if `verbose` asks for it: the model's objective is -ln(inertia / weight)."""
+        """What prints a pass, if `verbose` asks for it:
+        the model's objective is -ln(inertia / weight).
+        """
         if not self.verbose:
             return None
         print("Initialization complete")
@@ -150,12 +186,19 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
 
     def _starts(self) -> int:
         if self.n_init == "auto":
-            return RANDOM_STARTS if callable(self.init) or (isinstance(self.init, str) and self.init == "random") else 1
+            return (
+                RANDOM_STARTS
+                if callable(self.init) or (isinstance(self.init, str) and self.init == "random")
+                else 1
+            )
         count = whole("n_init", self.n_init)
         if callable(self.init) or isinstance(self.init, str):
             return count
         if count > 1:
-            message = f"the centres to begin from are given, so there is one start, and not n_init={count}; pass n_init=1"
+            message = (
+                "the centres to begin from are given, so there is one start, and not"
+                f" n_init={count}; pass n_init=1"
+            )
             warnings.warn(message, RuntimeWarning, stacklevel=3)
         return 1
 
@@ -163,12 +206,25 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         """The model's argument for scikit-learn's `init`."""
         k = int(self.n_clusters)
         if isinstance(self.init, str):
-            name = {"k-means++": "kmeans++", "random": "random"}[one_of("init", self.init, ("k-means++", "random"))]
-            return _sorted_start(name, dense(rows), k, weights, seed) if rows.shape[0] <= START_ROWS else name
-        given = self.init(rows, k, random_state=np.random.RandomState(seed)) if callable(self.init) else self.init
+            name = {"k-means++": "kmeans++", "random": "random"}[
+                one_of("init", self.init, ("k-means++", "random"))
+            ]
+            return (
+                _sorted_start(name, dense(rows), k, weights, seed)
+                if rows.shape[0] <= START_ROWS
+                else name
+            )
+        given = (
+            self.init(rows, k, random_state=np.random.RandomState(seed))
+            if callable(self.init)
+            else self.init
+        )
         centres = np.asarray(given, dtype=np.float64)
         if centres.shape != (k, rows.shape[1]):
-            raise InvalidValue(f"init must have shape ({k}, {rows.shape[1]}): n_clusters, n_features; got {centres.shape}")
+            raise InvalidValue(
+                f"init must have shape ({k}, {rows.shape[1]}): n_clusters, n_features; got"
+                f" {centres.shape}"
+            )
         return centres.tolist()
 
     def __sklearn_tags__(self) -> Any:
@@ -188,11 +244,17 @@ def _inertia(model: Centres, rows: Any, weights: torch.Tensor | None) -> float:
     return float(found.sum() if weights is None else weights.numpy() @ found)
 
 
-def _sorted_start(name: str, rows: NDArray[Any], k: int, weights: torch.Tensor | None, seed: int) -> list[list[float]]:
-    """A start among the sorted, different rows: whole weights are repetitions, and the order of the rows does not matter."""
+def _sorted_start(
+    name: str, rows: NDArray[Any], k: int, weights: torch.Tensor | None, seed: int
+) -> list[list[float]]:
+    """A start among the sorted, different rows:
+    whole weights are repetitions, and the order of the rows does not matter.
+    """
     each = np.ones(len(rows)) if weights is None else weights.numpy()
     found, which = np.unique(rows[each > 0].astype(np.float64), axis=0, return_inverse=True)
     x, total = torch.from_numpy(found), torch.from_numpy(np.bincount(which.ravel(), each[each > 0]))
-    centres: torch.Tensor = (plus_plus if name == "kmeans++" else at_random)(x - x[0], k, generator(seed), total) + x[0]
+    centres: torch.Tensor = (plus_plus if name == "kmeans++" else at_random)(
+        x - x[0], k, generator(seed), total
+    ) + x[0]
     starts: list[list[float]] = centres.tolist()
     return starts

@@ -1,6 +1,7 @@
 r"""Principal components by scikit-learn's names.
 
-The model's covariance is the likeliest, 1/N Σ (x - μ)(x - μ)ᵀ = C; scikit-learn's is c C with c = N / (N - 1). So
+The model's covariance is the likeliest, 1/N Σ (x - μ)(x - μ)ᵀ = C;
+scikit-learn's is c C with c = N / (N - 1). So
 
     log N(x; μ, c C) = log p(μ) - d/2 ln c + (log p(x) - log p(μ)) / c.
 """
@@ -18,7 +19,16 @@ from scipy.sparse import issparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from pushforward.compat.conventions import FLOATS, Adapter, array, by_blocks, one_of, quietly, seed_of, whole
+from pushforward.compat.conventions import (
+    FLOATS,
+    Adapter,
+    array,
+    by_blocks,
+    one_of,
+    quietly,
+    seed_of,
+    whole,
+)
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
 from pushforward.fitting.em import EM
 from pushforward.models.classical import pca
@@ -33,23 +43,25 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
 
     **Reference** scikit-learn's `decomposition.PCA`. It differs in this:
 
-    * the decomposition is exact whatever the `svd_solver`, so `copy`, `tol`, `iterated_power`, `n_oversamples`,
-      `power_iteration_normalizer` and `random_state` change nothing; a solver still limits `n_components` and sparse rows;
-    * the law, and so its density and covariance, does not depend on `whiten` (scikit-learn's covariance is then scaled
-      twice), and its density is finite where the covariance is singular;
-    * with fewer rows than columns `noise_variance_` is the mean of all d - K variances left out, the likeliest value;
-      scikit-learn takes it over those that are not zero;
-    * sparse rows are summed a dense block at a time, into a dense covariance (d, d); `sample` is new.
+    * the decomposition is exact whatever the `svd_solver`, so `copy`, `tol`, `iterated_power`,
+      `n_oversamples`, `power_iteration_normalizer` and `random_state` change nothing; a solver
+      still limits `n_components` and sparse rows;
+    * the law, and so its density and covariance, does not depend on `whiten` (scikit-learn's
+      covariance is then scaled twice), and its density is finite where the covariance is singular;
+    * with fewer rows than columns `noise_variance_` is the mean of all d - K variances left out,
+      the likeliest value; scikit-learn takes it over those that are not zero;
+    * sparse rows are summed a dense block at a time, into a dense covariance (d, d);
+      `sample` is new.
 
     Arguments:
-        n_components: how many, 0 too; None for all (with 'arpack', all but one); a share of the variance in (0, 1), which
-            they exceed; 'mle' for Minka's choice.
+        n_components: how many, 0 too; None for all (with 'arpack', all but one); a share of the
+            variance in (0, 1), which they exceed; 'mle' for Minka's choice.
         whiten: divide codes by their standard deviations.
         svd_solver and the rest: accepted, see above.
 
-    Learnt, in the floating type of X: `components_` (K, d), `explained_variance_` (K,) of the 1/(N-1) covariance,
-    `explained_variance_ratio_`, `singular_values_`, `mean_`; `noise_variance_`, `n_components_`, `n_samples_`, `model_` (a
-    `pushforward.Gaussian` where K is 0).
+    Learnt, in the floating type of X: `components_` (K, d), `explained_variance_` (K,) of the
+    1/(N-1) covariance, `explained_variance_ratio_`, `singular_values_`, `mean_`; `noise_variance_`,
+    `n_components_`, `n_samples_`, `model_` (a `pushforward.Gaussian` where K is 0).
 
     **Example**
         >>> import numpy as np
@@ -86,15 +98,27 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         rows = self._rows(X, reset=True, least=2, sparse=True)
         solver = one_of("svd_solver", self.svd_solver, SOLVERS)
         if issparse(rows) and solver in ("full", "randomized"):
-            raise InvalidKind(f"svd_solver {solver!r} does not take sparse rows; pass 'arpack', 'covariance_eigh' or 'auto'")
+            raise InvalidKind(
+                f"svd_solver {solver!r} does not take sparse rows; pass 'arpack', 'covariance_eigh'"
+                " or 'auto'"
+            )
         n, most = rows.shape[0], min(rows.shape)
         wanted = _components(self.n_components, solver, *rows.shape)
-        # A share, and no component at all, are made from the whole: the model has neither a strict share nor K = 0.
+        # A share, and no component at all, are made from the whole:
+        # the model has neither a strict share nor K = 0.
         part = wanted == 0 or isinstance(wanted, float)
-        model: Any = pca.PCA(most if part else wanted).fit(self._source(rows), by=EM(listeners=[quietly], quiet=True)).to("cpu")
+        model: Any = (
+            pca.PCA(most if part else wanted)
+            .fit(self._source(rows), by=EM(listeners=[quietly], quiet=True))
+            .to("cpu")
+        )
         if part:
             ratios = array(model.explained_variance_ratio_)
-            kept = min(int(np.searchsorted(ratios.cumsum(), wanted, side="right")) + 1, most) if wanted else 0
+            kept = (
+                min(int(np.searchsorted(ratios.cumsum(), wanted, side="right")) + 1, most)
+                if wanted
+                else 0
+            )
             model = model.keep(kept)
         self._unbiased, self.n_samples_ = n / (n - 1), n
         self._publish(model, most, rows.dtype)
@@ -108,12 +132,17 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         self._axes = np.zeros((0, d)) if none else array(model.components_)
         variances = np.zeros(0) if none else array(model.explained_variance_) * self._unbiased
         ratios = np.zeros(0) if none else array(model.explained_variance_ratio_)
-        self._noise = float(model.covariance_[0, 0] if none else model.noise_variance_) * self._unbiased
+        self._noise = (
+            float(model.covariance_[0, 0] if none else model.noise_variance_) * self._unbiased
+        )
         # None below what float64 can tell from zero.
         least = 0.0 if none else float(model.floor_) * self._unbiased
         self._deviations = np.sqrt(np.maximum(variances, least))
         self.mean_, self.components_ = array(model.mean_).astype(dtype), self._axes.astype(dtype)
-        self.explained_variance_, self.explained_variance_ratio_ = variances.astype(dtype), ratios.astype(dtype)
+        self.explained_variance_, self.explained_variance_ratio_ = (
+            variances.astype(dtype),
+            ratios.astype(dtype),
+        )
         self.singular_values_ = np.sqrt(variances * (self.n_samples_ - 1)).astype(dtype)
         self.n_components_ = len(variances)
         self.noise_variance_ = np.dtype(dtype).type(self._noise if self.n_components_ < most else 0)
@@ -130,17 +159,24 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         check_is_fitted(self)
         codes = check_array(X, input_name="X", dtype=FLOATS, ensure_min_features=0)
         if codes.shape[1] != self.n_components_:
-            raise ShapeMismatch(f"codes must have {self.n_components_} columns, got {codes.shape[1]}; they are what transform gives")
+            raise ShapeMismatch(
+                f"codes must have {self.n_components_} columns, got {codes.shape[1]}; they are what"
+                " transform gives"
+            )
         wide = codes * self._deviations if self.whiten else codes
         rows: NDArray[Any] = (array(self.model_.mean_) + wide @ self._axes).astype(codes.dtype)
         return rows
 
     def score_samples(self, X: Any) -> NDArray[Any]:
-        """Log-density of each row (n,), nats, in the type of X, under the law with covariance `get_covariance()`."""
+        """Log-density of each row (n,), nats, in the type of X,
+        under the law with covariance `get_covariance()`.
+        """
         rows = self._rows(X, reset=False, sparse=True)
         top = self.model_.log_prob(self.model_.mean_[None])
         rest, c = self.n_features_in_ / 2 * math.log(self._unbiased), self._unbiased
-        return by_blocks(lambda x: top - rest + (self.model_.log_prob(x) - top) / c, rows).astype(rows.dtype)
+        return by_blocks(lambda x: top - rest + (self.model_.log_prob(x) - top) / c, rows).astype(
+            rows.dtype
+        )
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean log-density of the rows, nats."""
@@ -188,20 +224,41 @@ def _components(given: Any, solver: str, n: int, d: int) -> int | float | str | 
     exact = solver in ("auto", "full", "covariance_eigh")
     if isinstance(given, str) and given == "mle":
         if not exact:
-            raise InvalidValue(f"n_components='mle' needs all variances, got svd_solver={solver!r}; pass 'full' or 'covariance_eigh'")
+            raise InvalidValue(
+                f"n_components='mle' needs all variances, got svd_solver={solver!r}; pass 'full' or"
+                " 'covariance_eigh'"
+            )
         if n < d:
-            raise InvalidValue(f"n_components='mle' needs at least as many rows as columns, got {n} and {d}; pass a number")
+            raise InvalidValue(
+                f"n_components='mle' needs at least as many rows as columns, got {n} and {d}; pass"
+                " a number"
+            )
         return "minka"
     if isinstance(given, bool) or not isinstance(given, Real):
-        raise InvalidKind(f"n_components must be a number, a share of the variance, 'mle' or None, got {given!r}")
+        raise InvalidKind(
+            f"n_components must be a number, a share of the variance, 'mle' or None, got {given!r}"
+        )
     if isinstance(given, Integral):
         least, top = (0 if exact else 1), (most - 1 if solver == "arpack" else most)
         if not least <= int(given) <= top:
-            limit = "min(n_samples, n_features) - 1" if solver == "arpack" else "min(n_samples, n_features)"
-            raise InvalidValue(f"n_components={given} must lie between {least} and {limit}={top} with svd_solver={solver!r}")
+            limit = (
+                "min(n_samples, n_features) - 1"
+                if solver == "arpack"
+                else "min(n_samples, n_features)"
+            )
+            raise InvalidValue(
+                f"n_components={given} must lie between {least} and {limit}={top} with"
+                f" svd_solver={solver!r}"
+            )
         return int(given)
     if not 0 < float(given) < 1:
-        raise InvalidValue(f"n_components as a share of the variance must lie in (0, 1), got {given}; a count is a whole number")
+        raise InvalidValue(
+            f"n_components as a share of the variance must lie in (0, 1), got {given}; a count is a"
+            " whole number"
+        )
     if not exact:
-        raise InvalidValue(f"n_components={given} as a share needs all variances, got svd_solver={solver!r}; pass 'full'")
+        raise InvalidValue(
+            f"n_components={given} as a share needs all variances, got svd_solver={solver!r}; pass"
+            " 'full'"
+        )
     return float(given)

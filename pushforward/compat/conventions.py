@@ -1,7 +1,8 @@
-"""What every adapter shares: rows in and out as scikit-learn checks them, its random states, and passes that are counted.
+"""What every adapter shares: rows in and out as scikit-learn checks them,
+its random states, and passes that are counted.
 
-Learned parameters are arrays with a trailing underscore, set in `fit`; the model that learnt them is `model_`, where
-everything else this library can do with it is found.
+Learned parameters are arrays with a trailing underscore, set in `fit`; the model that learnt them
+is `model_`, where everything else this library can do with it is found.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from pushforward.core.space import Column, Space
 from pushforward.fitting.em import EM
 
 __all__ = [
-    "Adapter", "Passes", "SparseRows", "array", "by_blocks", "dense", "number", "one_of", "passes", "quietly", "seed_of", "tensor",
-    "weights_of", "whole",
+    "Adapter", "Passes", "SparseRows", "array", "by_blocks", "dense", "number", "one_of", "passes",
+    "quietly", "seed_of", "tensor", "weights_of", "whole",
 ]  # fmt: skip
 
 FLOATS = (np.float64, np.float32)
@@ -37,18 +38,25 @@ FLOATS = (np.float64, np.float32)
 class Adapter(BaseEstimator):
     """An estimator that keeps a model of this library in `model_`."""
 
-    def _rows(self, X: Any, *, reset: bool, least: int = 1, gaps: bool = False, sparse: bool = False) -> Any:
-        """X (n, d) as floating numbers, checked by scikit-learn; `gaps` lets NaN through, `sparse` sparse rows (as CSR)."""
+    def _rows(
+        self, X: Any, *, reset: bool, least: int = 1, gaps: bool = False, sparse: bool = False
+    ) -> Any:
+        """X (n, d) as floating numbers, checked by scikit-learn;
+        `gaps` lets NaN through, `sparse` sparse rows (as CSR).
+        """
         if not reset:
             check_is_fitted(self)
         finite = "allow-nan" if gaps else True
         kinds: Any = "csr" if sparse else False
         return validate_data(
-            self, X, reset=reset, dtype=FLOATS, ensure_min_samples=least, ensure_all_finite=finite, accept_sparse=kinds,
+            self, X, reset=reset, dtype=FLOATS, ensure_min_samples=least, ensure_all_finite=finite,
+            accept_sparse=kinds,
         )  # fmt: skip
 
     def _source(self, rows: Any, weights: Any = None, shape: Sequence[int] | None = None) -> Any:
-        """Rows as a source that knows the columns' names; with `shape`, each row as one image or clip."""
+        """Rows as a source that knows the columns' names;
+        with `shape`, each row as one image or clip.
+        """
         given = None if weights is None else weights_of(weights, rows.shape[0])
         if sparse.issparse(rows):
             return SparseRows(rows, given)
@@ -56,12 +64,15 @@ class Adapter(BaseEstimator):
         x = tensor(rows) if shape is None else tensor(rows).reshape(len(rows), *shape)
         space = Space.infer(x)
         if names is not None and shape is None:
-            space = replace(space, columns=tuple(replace(c, name=str(n)) for c, n in zip(space.columns, names)))
+            space = replace(
+                space, columns=tuple(replace(c, name=str(n)) for c, n in zip(space.columns, names))
+            )
         return Arrays(x, weights=given, space=space)
 
 
 class SparseRows:
-    """The rows of a sparse matrix as a source, dense a block at a time; EM keeps dense blocks between passes while they are small.
+    """The rows of a sparse matrix as a source, dense a block at a time; EM keeps dense blocks
+    between passes while they are small.
 
     Arguments:
         matrix: CSR (n, d).
@@ -75,15 +86,29 @@ class SparseRows:
         self.matrix = matrix
         self.weights = None if weights is None else torch.as_tensor(weights, dtype=torch.float64)
         low, high = (_flat(getattr(matrix, side)(axis=0)) for side in ("min", "max"))
-        columns = tuple(Column("", "continuous", float(a), float(b)) for a, b in zip(low, high, strict=True))
-        self.space = Space("points", (matrix.shape[1],), columns, float(low.min()), float(high.max()), False, "array")
+        columns = tuple(
+            Column("", "continuous", float(a), float(b)) for a, b in zip(low, high, strict=True)
+        )
+        self.space = Space(
+            "points",
+            (matrix.shape[1],),
+            columns,
+            float(low.min()),
+            float(high.max()),
+            False,
+            "array",
+        )
 
     def __len__(self) -> int:
         return int(self.matrix.shape[0])
 
     def take(self, rows: torch.Tensor) -> Batch:
         """The given rows, dense."""
-        return Batch(tensor(dense(self.matrix[rows.numpy()])), None, None if self.weights is None else self.weights[rows])
+        return Batch(
+            tensor(dense(self.matrix[rows.numpy()])),
+            None,
+            None if self.weights is None else self.weights[rows],
+        )
 
 
 BLOCK_NUMBERS = 1 << 22
@@ -94,7 +119,9 @@ def by_blocks(verb: Callable[[torch.Tensor], torch.Tensor], rows: Any) -> NDArra
     if not sparse.issparse(rows):
         return array(verb(tensor(rows)))
     size = max(1, BLOCK_NUMBERS // rows.shape[1])
-    return np.concatenate([array(verb(tensor(dense(rows[i : i + size])))) for i in range(0, rows.shape[0], size)])
+    return np.concatenate(
+        [array(verb(tensor(dense(rows[i : i + size])))) for i in range(0, rows.shape[0], size)]
+    )
 
 
 def dense(rows: Any) -> NDArray[Any]:
@@ -129,13 +156,13 @@ class Passes(NamedTuple):
 
 
 def passes(
-    model: Any, source: Source, *, steps: int, begun: Callable[[], None] | None = None, after: Callable[[int, float], bool] | None = None,
-    **settings: Any,
+    model: Any, source: Source, *, steps: int, begun: Callable[[], None] | None = None,
+    after: Callable[[int, float], bool] | None = None, **settings: Any,
 ) -> Passes:  # fmt: skip
     """Fit by EM, with at most `steps` passes; with none, the model keeps what it begins from.
 
-    `begun()` is called when the model has begun. `after(pass, objective)` is called after every pass, and ends the fit, as
-    converged, by returning True.
+    `begun()` is called when the model has begun. `after(pass, objective)` is called after every
+    pass, and ends the fit, as converged, by returning True.
     """
     values: list[float] = []
     reasons: list[str] = []
@@ -149,7 +176,11 @@ def passes(
 
     def update(statistics: Any) -> bool:
         done = not steps or bool(own_update(statistics))
-        return (steps > 0 and after is not None and after(len(values) + 1, float(model.objective(statistics)))) or done
+        return (
+            steps > 0
+            and after is not None
+            and after(len(values) + 1, float(model.objective(statistics)))
+        ) or done
 
     def begin(source: Source, rng: torch.Generator) -> None:
         own_begin(source, rng)
@@ -169,7 +200,9 @@ def passes(
 
 
 def quietly(event: Event) -> None:
-    """A listener for fits whose symptoms are no news: a transformer of data that do not vary in every direction, say."""
+    """A listener for fits whose symptoms are no news:
+    a transformer of data that do not vary in every direction, say.
+    """
 
 
 quietly.shows_warnings = True  # type: ignore[attr-defined]
@@ -212,7 +245,10 @@ def number(name: str, value: Any) -> float:
 def one_of(name: str, value: Any, known: Sequence[str]) -> str:
     """One of the known words."""
     if not isinstance(value, str) or value not in known:
-        raise InvalidValue(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}; {suggestion(str(value), known)}")
+        raise InvalidValue(
+            f"{name} must be one of {', '.join(map(repr, known))}, got {value!r};"
+            f" {suggestion(str(value), known)}"
+        )
     return value
 
 

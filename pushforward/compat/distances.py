@@ -1,12 +1,16 @@
-r"""Kernel densities by distances other than the Euclidean: bumps K(δ(x, x_i) / h), each integrating to one.
+r"""Kernel densities by distances other than the Euclidean:
+bumps K(δ(x, x_i) / h), each integrating to one.
 
-With a norm, δ(a, b) = |a - b|_p, a bump's level sets are balls of that norm, and a profile k integrates to
+With a norm, δ(a, b) = |a - b|_p, a bump's level sets are balls of that norm,
+and a profile k integrates to
 
-    ∫ k(|u|_p) du = d V_p I(d),     V_p = (2 Γ(1 + 1/p))^d / Γ(1 + d/p)   (2^d for p = ∞),     I(d) = ∫ r^(d-1) k(r) dr,
+    ∫ k(|u|_p) du = d V_p I(d),   V_p = (2 Γ(1 + 1/p))^d / Γ(1 + d/p)   (2^d for p = ∞),
+        I(d) = ∫ r^(d-1) k(r) dr,
 
-so a draw is a radius of density r^(d-1) k(r) / I(d) times a point of the norm's unit sphere (by its cone measure: independent
-coordinates of density exp(-|g|^p), divided by their norm). On the unit sphere, with latitude and longitude in radians, δ is the
-angle between the directions, and the density is per steradian: 2 π ∫ k(θ / h) sin θ dθ is what a bump is divided by.
+so a draw is a radius of density r^(d-1) k(r) / I(d) times a point of the norm's unit sphere (by its
+cone measure: independent coordinates of density exp(-|g|^p), divided by their norm). On the unit
+sphere, with latitude and longitude in radians, δ is the angle between the directions, and the
+density is per steradian: 2 π ∫ k(θ / h) sin θ dθ is what a bump is divided by.
 """
 
 from __future__ import annotations
@@ -87,18 +91,29 @@ class Sphere:
     def between(self, a: Tensor, b: Tensor) -> Tensor:
         """(m, n), by haversines, which keep small angles' digits."""
         delta = a[:, None] - b
-        square = (delta[..., 0] / 2).sin().square() + a[:, None, 0].cos() * b[:, 0].cos() * (delta[..., 1] / 2).sin().square()
+        square = (delta[..., 0] / 2).sin().square() + a[:, None, 0].cos() * b[:, 0].cos() * (
+            delta[..., 1] / 2
+        ).sin().square()
         return 2 * square.clamp(0, 1).sqrt().asin()
 
     def log_mass(self, kernel: Kernel, h: float, d: int) -> float:
         """log of 2 π ∫ k(θ / h) sin θ dθ."""
         if d != 2:
-            raise ShapeMismatch(f"the haversine distance needs two columns, latitude and longitude in radians, got {d}")
+            raise ShapeMismatch(
+                "the haversine distance needs two columns, latitude and longitude in radians,"
+                f" got {d}"
+            )
 
         def slice_(angle: float) -> float:
-            return float(kernel.profile(torch.tensor(angle / h, dtype=torch.float64))) * math.sin(angle)
+            return float(kernel.profile(torch.tensor(angle / h, dtype=torch.float64))) * math.sin(
+                angle
+            )
 
-        return math.log(2 * math.pi * quad(slice_, 0, self._end(kernel, h), epsabs=0, epsrel=1e-10, limit=200)[0])
+        return math.log(
+            2
+            * math.pi
+            * quad(slice_, 0, self._end(kernel, h), epsabs=0, epsrel=1e-10, limit=200)[0]
+        )
 
     def move(self, x: Tensor, kernel: Kernel, h: float, rng: np.random.Generator) -> Tensor:
         """An angle, and a bearing in which to go so far."""
@@ -109,8 +124,12 @@ class Sphere:
         bearing = torch.from_numpy(rng.uniform(0, 2 * math.pi, len(x)))
         north, east = x[:, 0], x[:, 1]
         high = (north.sin() * theta.cos() + north.cos() * theta.sin() * bearing.cos()).clamp(-1, 1)
-        turn = torch.atan2(bearing.sin() * theta.sin() * north.cos(), theta.cos() - north.sin() * high)
-        return torch.stack([high.asin(), torch.remainder(east + turn + math.pi, 2 * math.pi) - math.pi], 1)
+        turn = torch.atan2(
+            bearing.sin() * theta.sin() * north.cos(), theta.cos() - north.sin() * high
+        )
+        return torch.stack(
+            [high.asin(), torch.remainder(east + turn + math.pi, 2 * math.pi) - math.pi], 1
+        )
 
     @staticmethod
     def _end(kernel: Kernel, h: float) -> float:
@@ -129,10 +148,23 @@ class DistanceKDE:
         distance: a `Norm` or a `Sphere`.
     """
 
-    def __init__(self, points: Tensor, weights: Tensor | None, bandwidth: float, kernel: str, distance: Distance) -> None:
-        w = torch.ones(len(points), dtype=torch.float64) if weights is None else weights.to(torch.float64)
+    def __init__(
+        self,
+        points: Tensor,
+        weights: Tensor | None,
+        bandwidth: float,
+        kernel: str,
+        distance: Distance,
+    ) -> None:
+        w = (
+            torch.ones(len(points), dtype=torch.float64)
+            if weights is None
+            else weights.to(torch.float64)
+        )
         if not bool((w >= 0).all() and w.sum() > 0):
-            raise InvalidValue("sample_weight must not be negative, and at least one weight must be above 0")
+            raise InvalidValue(
+                "sample_weight must not be negative, and at least one weight must be above 0"
+            )
         kept = w > 0
         self.points, self.log_weights = points[kept].to(torch.float64), (w[kept] / w.sum()).log()
         self.bandwidth, self.kernel, self.distance = bandwidth, kernel, distance
@@ -146,11 +178,18 @@ class DistanceKDE:
             r = self.distance.between(rows.to(torch.float64), self.points) / self.bandwidth
             return (kernel.log_profile(r) + self.log_weights).logsumexp(1)
 
-        return torch.cat([of(rows) for rows in x.split(max(1, PAIRS // len(self.points)))]) - self.log_mass
+        return (
+            torch.cat([of(rows) for rows in x.split(max(1, PAIRS // len(self.points)))])
+            - self.log_mass
+        )
 
     def sample(self, n: int, *, rng: int) -> Tensor:
         """n draws (n, d)."""
         stream = np.random.default_rng(rng)
         total = self.log_weights.exp().cumsum(0).numpy()
-        which = np.searchsorted(total, stream.uniform(0, total[-1], n), side="right").clip(max=len(total) - 1)
-        return self.distance.move(self.points[torch.from_numpy(which)], kernel_named(self.kernel), self.bandwidth, stream)
+        which = np.searchsorted(total, stream.uniform(0, total[-1], n), side="right").clip(
+            max=len(total) - 1
+        )
+        return self.distance.move(
+            self.points[torch.from_numpy(which)], kernel_named(self.kernel), self.bandwidth, stream
+        )

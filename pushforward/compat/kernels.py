@@ -1,4 +1,6 @@
-"""Kernel density estimation by scikit-learn's names: f(x) = Σ w_i h^-d K(|x - x_i| / h), one bandwidth for all."""
+"""Kernel density estimation by scikit-learn's names:
+f(x) = Σ w_i h^-d K(|x - x_i| / h), one bandwidth for all.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,8 @@ KERNELS: dict[str, KernelName] = {
 }
 ALGORITHMS = ("auto", "kd_tree", "ball_tree")
 NORMS = {
-    "euclidean": 2.0, "l2": 2.0, "minkowski": 2.0, "p": 2.0, "manhattan": 1.0, "cityblock": 1.0, "l1": 1.0,
-    "chebyshev": math.inf, "infinity": math.inf,
+    "euclidean": 2.0, "l2": 2.0, "minkowski": 2.0, "p": 2.0, "manhattan": 1.0, "cityblock": 1.0,
+    "l1": 1.0, "chebyshev": math.inf, "infinity": math.inf,
 }  # fmt: skip
 METRICS = (*NORMS, "haversine")
 
@@ -37,23 +39,26 @@ class KernelDensity(Adapter):
 
     **Reference** scikit-learn's `neighbors.KernelDensity`. It differs in this:
 
-    * sums are right to a relative 1e-6 by whichever method is fastest, so `algorithm`, `breadth_first`, `leaf_size`, `atol`
-      and `rtol` change nothing (a 'kd_tree' has no haversine metric);
-    * the density integrates to one for every metric (scikit-learn's, for the Euclidean alone): per unit of volume, and for
-      'haversine' per steradian;
-    * log-densities are right in the far tails, where scikit-learn's lose all digits: compact kernels are -inf beyond
-      their reach;
-    * the cosine kernel integrates to one in even dimensions too (scikit-learn's, to .363 in the plane);
+    * sums are right to a relative 1e-6 by whichever method is fastest, so `algorithm`,
+      `breadth_first`, `leaf_size`, `atol` and `rtol` change nothing (a 'kd_tree' has no haversine
+      metric);
+    * the density integrates to one for every metric (scikit-learn's, for the Euclidean alone): per
+      unit of volume, and for 'haversine' per steradian;
+    * log-densities are right in the far tails, where scikit-learn's lose all digits: compact
+      kernels are -inf beyond their reach;
+    * the cosine kernel integrates to one in even dimensions too
+      (scikit-learn's, to .363 in the plane);
     * rows can be drawn for every kernel, and are other draws for the same `random_state`.
 
-    'scott' and 'silverman' are scikit-learn's n^(-1/(d+4)) and (n (d+2) / 4)^(-1/(d+4)), which are for standardised
-    columns; `pushforward.KDE`'s follow the data's spread.
+    'scott' and 'silverman' are scikit-learn's n^(-1/(d+4)) and (n (d+2) / 4)^(-1/(d+4)), which are
+    for standardised columns; `pushforward.KDE`'s follow the data's spread.
 
     Arguments:
         bandwidth: h in the data's units, 'scott' or 'silverman'.
         kernel: 'gaussian', 'tophat', 'epanechnikov', 'exponential', 'linear' or 'cosine'.
-        metric, metric_params: 'euclidean' ('l2'), 'manhattan' ('cityblock', 'l1'), 'chebyshev' ('infinity'), 'minkowski' with
-            {'p': 1 to inf}, or 'haversine' between latitudes and longitudes in radians.
+        metric, metric_params: 'euclidean' ('l2'), 'manhattan' ('cityblock', 'l1'), 'chebyshev'
+            ('infinity'), 'minkowski' with {'p': 1 to inf}, or 'haversine' between latitudes and
+            longitudes in radians.
         algorithm and the rest: accepted, see above.
 
     Learnt: `bandwidth_`, `model_` (a `pushforward.KDE` where the metric is Euclidean).
@@ -112,15 +117,26 @@ class KernelDensity(Adapter):
         params = dict(self.metric_params or {})
         if name == "haversine":
             if self.algorithm == "kd_tree":
-                raise InvalidValue("invalid metric: a 'kd_tree' has no 'haversine'; pass algorithm='ball_tree' or 'auto'")
+                raise InvalidValue(
+                    "invalid metric: a 'kd_tree' has no 'haversine'; pass algorithm='ball_tree' or"
+                    " 'auto'"
+                )
             if params:
-                raise InvalidValue(f"metric_params must be None with 'haversine', got {self.metric_params!r}")
+                raise InvalidValue(
+                    f"metric_params must be None with 'haversine', got {self.metric_params!r}"
+                )
             return Sphere()
         p = params.pop("p", NORMS[name]) if name in ("minkowski", "p") else NORMS[name]
         if params:
-            raise InvalidValue(f"metric_params may hold 'p' with the metric 'minkowski' and nothing else, got {self.metric_params!r}")
+            raise InvalidValue(
+                "metric_params may hold 'p' with the metric 'minkowski' and nothing else, got"
+                f" {self.metric_params!r}"
+            )
         if isinstance(p, bool) or not isinstance(p, Real) or not float(p) >= 1:
-            raise InvalidValue(f"metric_params['p'] must be a number of at least 1, got {p!r}; inf is the largest difference")
+            raise InvalidValue(
+                f"metric_params['p'] must be a number of at least 1, got {p!r}; inf is the largest"
+                " difference"
+            )
         return None if p == 2 else Norm(float(p))
 
     def score_samples(self, X: Any) -> NDArray[Any]:
@@ -143,7 +159,10 @@ class KernelDensity(Adapter):
         if self.bandwidth == "silverman":
             return float((n * (d + 2) / 4) ** (-1 / (d + 4)))
         if isinstance(self.bandwidth, str):
-            raise InvalidValue(f"bandwidth must be a number above 0, 'scott' or 'silverman', got {self.bandwidth!r}")
+            raise InvalidValue(
+                "bandwidth must be a number above 0, 'scott' or 'silverman', got"
+                f" {self.bandwidth!r}"
+            )
         h = number("bandwidth", self.bandwidth)
         if not h:
             raise InvalidValue("bandwidth must be above 0, got 0; pass a positive number")

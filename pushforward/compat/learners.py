@@ -1,12 +1,14 @@
-"""Models that learn by gradients, behind scikit-learn's verbs: codes are `transform`, draws are `sample`.
+"""Models that learn by gradients, behind scikit-learn's verbs:
+codes are `transform`, draws are `sample`.
 
-`score` is what the model promises, as a mean over rows, higher being better: its exact log-density, its bound on that,
-minus the squared error of what it restores, or for a generator alone minus the energy distance
+`score` is what the model promises, as a mean over rows, higher being better: its exact log-density,
+its bound on that, minus the squared error of what it restores, or for a generator alone minus the
+energy distance
 
     E(p, q) = 2 E|x - x'| - E|x - y| - E|x' - y'|
 
-between the rows and as many draws (of every 2000 rows, averaged). Randomness in a score comes from one fixed stream, so
-that scores can be compared.
+between the rows and as many draws (of every 2000 rows, averaged). Randomness in a score comes from
+one fixed stream, so that scores can be compared.
 """
 
 from __future__ import annotations
@@ -40,7 +42,19 @@ __all__ = ["Estimator"]
 
 BLOCK, PAIRED = 8192, 2000
 BUDGETS = ("epochs", "steps", "minutes")
-SETTINGS = ("batch", "optimizers", "schedule", "clip", "ema", "augment", "held_out", "keep_best", "patience", "accelerator", "precision")
+SETTINGS = (
+    "batch",
+    "optimizers",
+    "schedule",
+    "clip",
+    "ema",
+    "augment",
+    "held_out",
+    "keep_best",
+    "patience",
+    "accelerator",
+    "precision",
+)
 
 
 def _only_where(keeps: Mapping[str, Callable[[Any], bool]]) -> Callable[[type], type]:
@@ -51,7 +65,11 @@ def _only_where(keeps: Mapping[str, Callable[[Any], bool]]) -> Callable[[type], 
 
     def restrict(cls: type) -> type:
         for name, kept in keeps.items():
-            setattr(cls, name, available_if(lambda self, kept=kept: kept(self._template()))(getattr(cls, name)))
+            setattr(
+                cls,
+                name,
+                available_if(lambda self, kept=kept: kept(self._template()))(getattr(cls, name)),
+            )
         return cls
 
     return restrict
@@ -70,15 +88,17 @@ def _only_where(keeps: Mapping[str, Callable[[Any], bool]]) -> Callable[[type], 
 class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     """Any learner (Autoencoder, VAE, GAN, your own) as an estimator of rows.
 
-    A method exists if the model keeps its promise: `transform` where it encodes, `inverse_transform` where it decodes,
-    `sample` where it draws, `score_samples` where it has an exact density; `score` always. y is ignored.
+    A method exists if the model keeps its promise: `transform` where it encodes,
+    `inverse_transform` where it decodes, `sample` where it draws, `score_samples` where it has an
+    exact density; `score` always. y is ignored.
 
     Arguments:
-        model: a learner, or the name of one ('autoencoder', 'vae', 'gan', …). Its own arguments are reached as
-            `model__latent` and so on, in `set_params` and searches.
+        model: a learner, or the name of one ('autoencoder', 'vae', 'gan', …). Its own arguments are
+            reached as `model__latent` and so on, in `set_params` and searches.
         epochs, steps, minutes: the budget, at most one of them; the model's own if none.
-        batch, optimizers, schedule, clip, ema, augment, held_out, keep_best, patience, accelerator, precision: as in
-            `pushforward.Trainer`; None for the model's own. A batch larger than the data is all rows.
+        batch, optimizers, schedule, clip, ema, augment, held_out, keep_best, patience, accelerator,
+            precision: as in `pushforward.Trainer`; None for the model's own. A batch larger than
+            the data is all rows.
         shape: of one observation where rows are images or clips laid flat, e.g. (1, 8, 8).
         random_state: seed of the initialisation, the order and the noise.
 
@@ -89,7 +109,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         >>> from sklearn.pipeline import make_pipeline
         >>> from sklearn.preprocessing import StandardScaler
         >>> x = np.random.default_rng(0).normal(size=(64, 3))
-        >>> codes = make_pipeline(StandardScaler(), Estimator("autoencoder", epochs=1).set_params(model__latent=2)).fit_transform(x)
+        >>> auto_encoder = Estimator("autoencoder", epochs=1).set_params(model__latent=2)
+        >>> codes = make_pipeline(StandardScaler(), auto_encoder).fit_transform(x)
         >>> codes.shape
         (64, 2)
     """
@@ -133,49 +154,76 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         self.shape = shape
         self.random_state = random_state
 
-    # ------------------------------------------------------------------------------------------------- arguments
+    # ------------------------------------------------------------------------------------ arguments
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The arguments; `deep` adds the model's own as model__name."""
         found: dict[str, Any] = super().get_params(deep=False)
         if deep:
             with suppress(PushforwardError):  # a wrong model is refused by fit, not here
-                found |= {f"model__{name}": value for name, value in self._template().hyperparameters().items()}
+                found |= {
+                    f"model__{name}": value
+                    for name, value in self._template().hyperparameters().items()
+                }
         return found
 
     def set_params(self, **params: Any) -> Self:
-        """Change arguments; model__name replaces the model by one with that argument changed, not fitted."""
-        super().set_params(**{name: value for name, value in params.items() if not name.startswith("model__")})
-        changes = {name.removeprefix("model__"): value for name, value in params.items() if name.startswith("model__")}
+        """Change arguments; model__name replaces the model by one
+        with that argument changed, not fitted.
+        """
+        super().set_params(
+            **{name: value for name, value in params.items() if not name.startswith("model__")}
+        )
+        changes = {
+            name.removeprefix("model__"): value
+            for name, value in params.items()
+            if name.startswith("model__")
+        }
         if changes:
             now = self._template()
             unknown = sorted(set(changes) - set(now.hyperparameters()))
             if unknown:
-                raise InvalidValue(f"{type(now).__name__} has no argument {unknown[0]!r}; it has {', '.join(now.hyperparameters())}")
-            self.model = type(now)(**{**now.hyperparameters(), **{name: _plain(value) for name, value in changes.items()}})
+                raise InvalidValue(
+                    f"{type(now).__name__} has no argument {unknown[0]!r}; it has"
+                    f" {', '.join(now.hyperparameters())}"
+                )
+            self.model = type(now)(
+                **{
+                    **now.hyperparameters(),
+                    **{name: _plain(value) for name, value in changes.items()},
+                }
+            )
         return self
 
     def _template(self) -> Learner:
         """The model that was named or given, which is never fitted itself."""
         model = model_class(self.model)() if isinstance(self.model, str) else self.model
         if not isinstance(model, Learner):
-            raise InvalidKind(f"model must be a learner such as pushforward.VAE() or the name of one, got {self.model!r}")
+            raise InvalidKind(
+                "model must be a learner such as pushforward.VAE() or the name of one, got"
+                f" {self.model!r}"
+            )
         return model
 
     def _trainer(self, model: Learner, n: int) -> Trainer:
         """The model's own fitter with what was set here in place of its settings."""
-        given: dict[str, Any] = {name: getattr(self, name) for name in SETTINGS if getattr(self, name) is not None}
+        given: dict[str, Any] = {
+            name: getattr(self, name) for name in SETTINGS if getattr(self, name) is not None
+        }
         budget = {name: getattr(self, name) for name in BUDGETS if getattr(self, name) is not None}
         own = model.default_fitter()
         if not isinstance(own, Trainer):
-            raise InvalidKind(f"{type(model).__name__} is not learnt by a Trainer, but by {type(own).__name__}; fit it directly")
+            raise InvalidKind(
+                f"{type(model).__name__} is not learnt by a Trainer, but by {type(own).__name__};"
+                " fit it directly"
+            )
         if budget:
             given |= dict.fromkeys((*BUDGETS, "samples")) | budget
         rest = n - math.ceil(number("held_out", self.held_out or 0) * n)
         given["batch"] = min(whole("batch", self.batch or own.batch or BATCH), max(1, rest))
         return dataclasses.replace(own, seed=seed_of(self.random_state), quiet=True, **given)
 
-    # ------------------------------------------------------------------------------------------------- fitting
+    # -------------------------------------------------------------------------------------- fitting
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from rows X (n, d)."""
@@ -190,7 +238,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
             self._n_features_out = self._encoded(source.x[:1].to(torch.float64)).shape[1]
         return self
 
-    # ------------------------------------------------------------------------------------------------- being used
+    # ----------------------------------------------------------------------------------- being used
 
     @torch.no_grad()
     def transform(self, X: Any) -> NDArray[Any]:
@@ -208,7 +256,9 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
         """n_samples draws (n, d)."""
         check_is_fitted(self)
-        return array(self.model_.sample(whole("n_samples", n_samples), rng=seed_of(random_state)).flatten(1))
+        return array(
+            self.model_.sample(whole("n_samples", n_samples), rng=seed_of(random_state)).flatten(1)
+        )
 
     @torch.no_grad()
     def score_samples(self, X: Any) -> NDArray[Any]:
@@ -218,7 +268,9 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
 
     @torch.no_grad()
     def score(self, X: Any, y: Any = None) -> float:
-        """Mean log-density, mean bound (nats), minus the mean squared error, or minus the energy distance; see the module."""
+        """Mean log-density, mean bound (nats), minus the mean squared error,
+        or minus the energy distance; see the module.
+        """
         x = self._asked(X)
         model, stream = self.model_, generator(0)
         if isinstance(model, HasDensity):
@@ -226,8 +278,15 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         if isinstance(model, HasBound):
             return float(_by_blocks(lambda rows: model.elbo(rows, rng=stream), x).mean())
         if isinstance(model, Encodes) and isinstance(model, Decodes):
-            return -float(_by_blocks(lambda rows: (reconstruct(model, rows) - rows).square().flatten(1).sum(1), x).mean())
-        parts = [model.quality(Batch(model.to_model(rows)), rng=stream).mean() * len(rows) for rows in x.split(PAIRED)]
+            return -float(
+                _by_blocks(
+                    lambda rows: (reconstruct(model, rows) - rows).square().flatten(1).sum(1), x
+                ).mean()
+            )
+        parts = [
+            model.quality(Batch(model.to_model(rows)), rng=stream).mean() * len(rows)
+            for rows in x.split(PAIRED)
+        ]
         return float(torch.stack(parts).sum() / len(x))
 
     @torch.no_grad()
@@ -254,4 +313,8 @@ def _plain(value: Any) -> Any:
     """numpy's numbers, which searches hand over, as Python's."""
     if isinstance(value, np.generic):
         return value.item()
-    return tuple(_plain(v) for v in value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+    return (
+        tuple(_plain(v) for v in value)
+        if isinstance(value, Sequence) and not isinstance(value, str)
+        else value
+    )

@@ -1,1 +1,3 @@
-"""The contract: models, phases, spaces, records, events. Everything above imports from here; this room imports nothing."""
+"""The contract: models, phases, spaces, records, events.
+Everything above imports from here; this room imports nothing.
+"""

@@ -1,4 +1,6 @@
-"""A model without its verbs: what a run folder describes, built for a space and filled from tensors."""
+"""A model without its verbs: what a run folder describes,
+built for a space and filled from tensors.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class Assembled(HasUnits, Stored):
         self.loaded_from: str | None = None
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """As in torch; but a model that computes in a type of its own keeps it (`float()`, `half()` and `double()` change nothing)."""
+        """As in torch; but a model that computes in a type of its own keeps it (`float()`, `half()`
+        and `double()` change nothing).
+        """
 
         def moved(tensor: Tensor) -> Tensor:
             found = fn(tensor)
@@ -54,8 +58,12 @@ class Assembled(HasUnits, Stored):
         model: Self = super()._apply(function, recurse)  # type: ignore[no-untyped-call]  # untyped in torch
         return model
 
-    def assemble(self, space: Space, condition_space: Space | None, moments: Moments | None = None) -> None:
-        """Take on the spaces, choose the scalings and build; `moments` where a scaling is standardised."""
+    def assemble(
+        self, space: Space, condition_space: Space | None, moments: Moments | None = None
+    ) -> None:
+        """Take on the spaces, choose the scalings and build;
+        `moments` where a scaling is standardised.
+        """
         self.space, self.condition_space = space, condition_space
         self.scaling = Scaling.choose(self.scaling_kind, space, moments or _unit_moments(space))
         if condition_space is not None:
@@ -64,9 +72,15 @@ class Assembled(HasUnits, Stored):
         self.build(space, condition_space)
 
     def build(self, space: Space, condition_space: Space | None = None) -> None:
-        """Create everything whose size depends on the spaces. Models without networks need nothing."""
+        """Create everything whose size depends on the spaces.
+        Models without networks need nothing.
+        """
 
 
 def _unit_moments(space: Space) -> Moments:
     size = space.size
-    return Moments(torch.tensor(1.0, dtype=torch.float64), torch.zeros(size, dtype=torch.float64), torch.ones(size, dtype=torch.float64))
+    return Moments(
+        torch.tensor(1.0, dtype=torch.float64),
+        torch.zeros(size, dtype=torch.float64),
+        torch.ones(size, dtype=torch.float64),
+    )

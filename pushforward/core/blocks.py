@@ -1,4 +1,6 @@
-"""Many rows through a network a block at a time, so that memory follows the result and not the layers in between."""
+"""Many rows through a network a block at a time,
+so that memory follows the result and not the layers in between.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from torch import Tensor
 __all__ = ["in_blocks"]
 
 BLOCK_NUMBERS = 1 << 18
-"""Numbers of the data's own kind in a block on the CPU: a convolutional network holds some hundred times as many, 100 MB."""
+"""Numbers of the data's own kind in a block on the CPU:
+a convolutional network holds some hundred times as many, 100 MB.
+"""
 DEVICE_FACTOR = 64
 """Accelerators take so many times more, to be kept busy."""
 FEWEST_ROWS, MOST_ROWS = 16, 4096
@@ -22,7 +26,8 @@ def in_blocks(function: Callable[..., Tensor], *rows: Tensor | None, width: int)
     Gradients are followed, and all rows taken at once, only if one of `rows` asks for them.
 
     Arguments:
-        function: tensors with leading length b to a tensor with leading length b, each row by itself.
+        function: tensors with leading length b to a tensor with
+            leading length b, each row by itself.
         rows: tensors with leading length n; None is passed on.
         width: how many numbers one observation is.
     """

@@ -1,7 +1,7 @@
 """What a model can do, as protocols; protocols carry methods only.
 
-A promise that hangs on a model's arguments, or on what it has learnt, is taken back by naming its methods in the instance's
-`lacks`: neither `capabilities` nor `isinstance` then finds the protocol.
+A promise that hangs on a model's arguments, or on what it has learnt, is taken back by naming its
+methods in the instance's `lacks`: neither `capabilities` nor `isinstance` then finds the protocol.
 """
 
 from __future__ import annotations
@@ -38,12 +38,18 @@ class _Kept(type(Protocol)):  # type: ignore[misc]
 
 
 def lacking(model: Any) -> frozenset[str]:
-    """The methods that this instance has no use of, whatever its class promises; none for a class."""
+    """The methods that this instance has no use of, whatever its class promises;
+    none for a class.
+    """
     return frozenset() if isinstance(model, type) else frozenset(getattr(model, "lacks", ()))
 
 
 def _methods(protocol: type) -> list[str]:
-    return [name for name, value in vars(protocol).items() if not name.startswith("_") and callable(value)]
+    return [
+        name
+        for name, value in vars(protocol).items()
+        if not name.startswith("_") and callable(value)
+    ]
 
 
 @runtime_checkable
@@ -51,7 +57,9 @@ class Samples(Protocol, metaclass=_Kept):
     """Draws new observations."""
 
     def sample(self, n: int, y: Any = None, rng: Rng = None, using: Any = None) -> Tensor:
-        """n new observations (n, *shape), user's units, under conditions y; `using` names a `Sampler`."""
+        """n new observations (n, *shape), user's units, under conditions y;
+        `using` names a `Sampler`.
+        """
         ...
 
 
@@ -95,7 +103,9 @@ class HasBound(Protocol, metaclass=_Kept):
     """Bounds its log-density from below."""
 
     def elbo(self, x: Any, y: Any = None, *, rng: Rng = None) -> Tensor:
-        """A lower bound on the log-density of each row (n,), nats, user's units; one draw of the posterior."""
+        """A lower bound on the log-density of each row (n,), nats,
+        user's units; one draw of the posterior.
+        """
         ...
 
     def posterior(self, x: Tensor, y: Tensor | None = None) -> Any:
@@ -108,7 +118,9 @@ class HasQuality(Protocol, metaclass=_Kept):
     """Says how good it is on rows it has not seen, which a fit with held-out rows asks for."""
 
     def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
-        """How good the model is on a batch in model coordinates: (n,) or a scalar, higher is better."""
+        """How good the model is on a batch in model coordinates:
+        (n,) or a scalar, higher is better.
+        """
         ...
 
 
@@ -163,6 +175,20 @@ class Translates(Protocol, metaclass=_Kept):
 
 def capabilities(model: Any) -> tuple[str, ...]:
     """The names of the protocols a model keeps; of a class, those that its instances may keep."""
-    known = (Samples, HasDensity, LatentModel, HasBound, Encodes, Decodes, Assigns, Conditions, Translates)
+    known = (
+        Samples,
+        HasDensity,
+        LatentModel,
+        HasBound,
+        Encodes,
+        Decodes,
+        Assigns,
+        Conditions,
+        Translates,
+    )
     lacks = lacking(model)
-    return tuple(p.__name__ for p in known if all(m not in lacks and callable(getattr(model, m, None)) for m in _methods(p)))
+    return tuple(
+        p.__name__
+        for p in known
+        if all(m not in lacks and callable(getattr(model, m, None)) for m in _methods(p))
+    )

@@ -1,4 +1,5 @@
-"""What a model is conditioned on: from the user's labels, points or images to what networks see, in one place.
+"""What a model is conditioned on: from the user's labels,
+points or images to what networks see, in one place.
 
 Training, sampling, measuring and the command line all convert conditions here:
 
@@ -46,11 +47,16 @@ class Conditions:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one condition as networks see it; () without conditions. InvalidValue where a size is free."""
+        """Shape of one condition as networks see it; () without conditions.
+        InvalidValue where a size is free.
+        """
         if self.scaling is None:
             return ()
         if None in self.scaling.shape:
-            raise InvalidValue(f"conditions that are {self.space} have a free size; give the images one size first (size=64)")
+            raise InvalidValue(
+                f"conditions that are {self.space} have a free size; give the images one size first"
+                " (size=64)"
+            )
         return tuple(n or 0 for n in self.scaling.shape)
 
     @property
@@ -59,7 +65,8 @@ class Conditions:
         return math.prod(self.shape) if self else 0
 
     def __call__(self, y: Any, n: int) -> Tensor | None:
-        """Conditions for n rows as networks see them (n, *shape); y has length n, or 1 for all rows.
+        """Conditions for n rows as networks see them (n, *shape);
+        y has length n, or 1 for all rows.
 
         None without conditions; InvalidValue if y is missing, unasked for or of another length.
         """
@@ -70,13 +77,17 @@ class Conditions:
         return codes.expand(n, *codes.shape[1:]) if len(rows) == 1 else codes
 
     def rows(self, y: Any, n: int) -> Tensor | None:
-        """Conditions for n rows in the user's units, labels as codes: of length n, or 1 for all rows."""
+        """Conditions for n rows in the user's units, labels as codes:
+        of length n, or 1 for all rows.
+        """
         if self.space is None or self.scaling is None:
             if y is not None:
                 raise InvalidValue(f"this {self.owner} was fitted without conditions; leave y out")
             return None
         if y is None:
-            raise InvalidValue(f"this {self.owner} was fitted with conditions ({self.space}); pass y")
+            raise InvalidValue(
+                f"this {self.owner} was fitted with conditions ({self.space}); pass y"
+            )
         y = plain(y)
         if isinstance(y, (int, float)) and not self.space.is_label:
             y = torch.tensor([y])
@@ -92,5 +103,7 @@ class Conditions:
         return coordinates
 
     def as_given(self, rows: Any) -> Any:
-        """Rows of a source (labels as codes) as the model's methods take them; None without conditions."""
+        """Rows of a source (labels as codes) as the model's methods take them;
+        None without conditions.
+        """
         return None if self.space is None else self.space.as_given(rows)

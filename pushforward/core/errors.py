@@ -1,7 +1,8 @@
 """Errors that say what was expected, what came and what to do.
 
-Every error a user can cause derives from `PushforwardError`; the command line prints its one line and exits with 2.
-Each also derives from the built-in that Python users expect: `ValueError` for values, `TypeError` for kinds.
+Every error a user can cause derives from `PushforwardError`; the command line prints its one line
+and exits with 2. Each also derives from the built-in that Python users expect: `ValueError` for
+values, `TypeError` for kinds.
 """
 
 from __future__ import annotations
@@ -42,19 +43,27 @@ _QUOTED = re.compile(r"""(?<![\w'"])('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?![\w'
 
 
 def shown(text: object, most: int = ECHOED) -> str:
-    """The text for a message: on one line, unprintable characters escaped, its middle left out beyond `most` characters."""
+    """The text for a message: on one line, unprintable characters escaped,
+    its middle left out beyond `most` characters.
+    """
     try:
         text = str(text)
     except (ValueError, RecursionError):  # a whole number of more digits than Python prints, say
         text = f"a {type(text).__name__}"
     if len(text) > 8 * most:
         text = text[: 4 * most] + text[-4 * most :]
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
-    return plain if len(plain) <= most else f"{plain[: most - most // 3 - 1]}…{plain[-(most // 3) :]}"
+    plain = "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text
+    )
+    return (
+        plain if len(plain) <= most else f"{plain[: most - most // 3 - 1]}…{plain[-(most // 3) :]}"
+    )
 
 
 def quoted(value: object) -> str:
-    """A value as Python writes it, for a message: a text in quotes; its middle left out beyond 200 characters."""
+    """A value as Python writes it, for a message: a text in quotes;
+    its middle left out beyond 200 characters.
+    """
     if isinstance(value, str):
         return shown(repr(value[: 4 * ECHOED]))
     try:
@@ -64,7 +73,9 @@ def quoted(value: object) -> str:
 
 
 def shortened(message: str) -> str:
-    """A message as one printable line in which nothing that came from outside takes more than its share."""
+    """A message as one printable line in which nothing that came
+    from outside takes more than its share.
+    """
     if len(message) <= ECHOED and message.isprintable():
         return message
     message = _QUOTED.sub(lambda found: shown(found[0]), message[: 10**5])
@@ -119,15 +130,22 @@ class MissingExtra(PushforwardError, ImportError):
     """An optional dependency is absent; the message holds the install line."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs {package}, which is not installed; run: pip install 'pushforward[{extra}]'")
+        super().__init__(
+            f"{purpose} needs {package}, which is not installed; run: pip install"
+            f" 'pushforward[{extra}]'"
+        )
 
 
 class FitWarning(UserWarning):
-    """Something is wrong with a fit that was finished all the same: what was seen, and what to try."""
+    """Something is wrong with a fit that was finished all the same:
+    what was seen, and what to try.
+    """
 
 
 class DataWarning(UserWarning):
-    """Part of a source was left out or taken in a way its owner may not expect; the message counts and names it."""
+    """Part of a source was left out or taken in a way its owner may not expect;
+    the message counts and names it.
+    """
 
 
 def require_positive(**values: Any) -> None:
@@ -139,11 +157,20 @@ def require_positive(**values: Any) -> None:
         if not number:
             raise InvalidKind(f"{name} must be a number above 0, got {quoted(value)}")
         if not value > 0:
-            raise InvalidValue(f"{name} must be above 0, got {shown(value)}; pass a positive number")
+            raise InvalidValue(
+                f"{name} must be above 0, got {shown(value)}; pass a positive number"
+            )
 
 
-_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "unable to allocate", "cannot allocate memory")
-_UNMAPPED = ("failed to map segment", "cannot allocate memory", "cannot map")  # what the dynamic linker says of a library
+_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "unable to allocate",
+    "cannot allocate memory",
+)
+# what the dynamic linker says of a library
+_UNMAPPED = ("failed to map segment", "cannot allocate memory", "cannot map")
 _TOO_LARGE = (
     "storage size calculation overflowed",
     "numel: integer multiplication overflow",
@@ -153,12 +180,18 @@ _TOO_LARGE = (
 
 
 def is_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: torch raises RuntimeError for that, NumPy a ValueError where nothing could hold it."""
+    """Whether an error says that memory ran out: torch raises RuntimeError for that, NumPy a
+    ValueError where nothing could hold it.
+    """
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    if isinstance(error, (ImportError, OSError)) and any(part in str(error).lower() for part in _UNMAPPED):
+    if isinstance(error, (ImportError, OSError)) and any(
+        part in str(error).lower() for part in _UNMAPPED
+    ):
         return True
-    return isinstance(error, (RuntimeError, ValueError)) and any(part in str(error).lower() for part in (*_MEMORY, *_TOO_LARGE))
+    return isinstance(error, (RuntimeError, ValueError)) and any(
+        part in str(error).lower() for part in (*_MEMORY, *_TOO_LARGE)
+    )
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

@@ -15,7 +15,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["Event", "Started", "Progress", "Evaluated", "Saved", "Warned", "Finished", "Listener", "CancelToken"]
+__all__ = [
+    "Event",
+    "Started",
+    "Progress",
+    "Evaluated",
+    "Saved",
+    "Warned",
+    "Finished",
+    "Listener",
+    "CancelToken",
+]
 
 
 @dataclass(frozen=True)
@@ -125,7 +135,9 @@ Listener = Callable[[Event], None]
 
 
 class CancelToken:
-    """Asks a running fit to stop at the next safe point; any thread or signal handler may set it."""
+    """Asks a running fit to stop at the next safe point;
+    any thread or signal handler may set it.
+    """
 
     def __init__(self) -> None:
         self._flag = threading.Event()

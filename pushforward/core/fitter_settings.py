@@ -24,7 +24,9 @@ class Adjustable(Protocol):
         ...
 
 
-def adjust_fitter(fitter: Any, named: Mapping[str, Any], arguments: Iterable[str], *, own: bool) -> Any:
+def adjust_fitter(
+    fitter: Any, named: Mapping[str, Any], arguments: Iterable[str], *, own: bool
+) -> Any:
     """A fitter with further settings by name; InvalidKind for names that it does not have.
 
     Arguments:
@@ -37,9 +39,13 @@ def adjust_fitter(fitter: Any, named: Mapping[str, Any], arguments: Iterable[str
         return fitter
     name = type(fitter).__name__
     if not isinstance(fitter, Adjustable):
-        raise InvalidKind(f"{name} takes no settings in fit, got {', '.join(named)}; pass them where it is made")
+        raise InvalidKind(
+            f"{name} takes no settings in fit, got {', '.join(named)}; pass them where it is made"
+        )
     for wrong in named:
         if wrong not in fitter.setting_names:
             names = [*fitter.setting_names, *arguments]
-            raise InvalidKind(f"fit has no argument {wrong!r}, nor {name} a setting; {suggestion(wrong, names)}")
+            raise InvalidKind(
+                f"fit has no argument {wrong!r}, nor {name} a setting; {suggestion(wrong, names)}"
+            )
     return fitter.with_settings(named, keep=not (own and named.get("resume") is not None))

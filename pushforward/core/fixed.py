@@ -11,11 +11,12 @@ __all__ = ["Fixed"]
 
 
 class Fixed(nn.Module):
-    """A network that stays as it is: no optimiser, average, checkpoint or training mode ever reaches it.
+    """A network that stays as it is: no optimiser, average,
+    checkpoint or training mode ever reaches it.
 
-    It moves to devices and types with the model it belongs to, and gradients pass through it to its input. Its weights
-    are stored with the model, once; with `stored=False` they are not, for a network that the model's `build` makes again
-    from its name.
+    It moves to devices and types with the model it belongs to, and gradients pass through it to its
+    input. Its weights are stored with the model, once; with `stored=False` they are not, for a
+    network that the model's `build` makes again from its name.
 
     Arguments:
         network: the module to call; its parameters no longer require gradients.
@@ -31,7 +32,8 @@ class Fixed(nn.Module):
     def __init__(self, network: nn.Module, *, stored: bool = True) -> None:
         super().__init__()
         self.training, self.stored = False, stored
-        self._hidden = (network.requires_grad_(False).eval(),)  # in a tuple, so that torch finds neither module nor parameters
+        # in a tuple, so that torch finds neither module nor parameters
+        self._hidden = (network.requires_grad_(False).eval(),)
 
     @property
     def network(self) -> nn.Module:
@@ -51,20 +53,37 @@ class Fixed(nn.Module):
         module: Self = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # untyped in torch
         return module
 
-    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+    def state_dict(
+        self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> Any:
         """The network's tensors if they are stored, under the prefix 'network.'."""
-        found = super().state_dict(*args, destination=destination, prefix=prefix, keep_vars=keep_vars)
+        found = super().state_dict(
+            *args, destination=destination, prefix=prefix, keep_vars=keep_vars
+        )
         if self.stored:
-            self.network.state_dict(destination=found, prefix=f"{prefix}network.", keep_vars=keep_vars)
+            self.network.state_dict(
+                destination=found, prefix=f"{prefix}network.", keep_vars=keep_vars
+            )
         return found
 
     def _load_from_state_dict(
-        self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool, missing: list[str], unexpected: list[str], errors: list[str]
+        self,
+        state_dict: Any,
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing: list[str],
+        unexpected: list[str],
+        errors: list[str],
     ) -> None:
         if not self.stored:
             return
         begin = f"{prefix}network."
-        own = {key.removeprefix(begin): value for key, value in state_dict.items() if key.startswith(begin)}
+        own = {
+            key.removeprefix(begin): value
+            for key, value in state_dict.items()
+            if key.startswith(begin)
+        }
         try:
             lacks = self.network.load_state_dict(own, strict=False)
         except RuntimeError as error:

@@ -1,10 +1,12 @@
-"""Run folders and result files that appear whole or not at all, and what of an older run may be replaced.
+"""Run folders and result files that appear whole or not at all,
+and what of an older run may be replaced.
 
-A new run is prepared under a temporary name and moved to its place when everything is on disk; only then does an older run
-give way, and of that only the files that a run of ours writes. Whatever else lies in the folder stays where it is.
+A new run is prepared under a temporary name and moved to its place when everything is on disk; only
+then does an older run give way, and of that only the files that a run of ours writes. Whatever else
+lies in the folder stays where it is.
 
-Temporary names hold the number of their process (`.NAME.PID.tmp`, `.NAME.PID.part`); those of processes that have died are
-removed by whoever writes to the same place next.
+Temporary names hold the number of their process (`.NAME.PID.tmp`, `.NAME.PID.part`); those of
+processes that have died are removed by whoever writes to the same place next.
 """
 
 from __future__ import annotations
@@ -38,8 +40,14 @@ __all__ = [
 
 MOST_TEXT = 1 << 28
 """Bytes of the largest description or log that is read: 256 MiB."""
-_LEFTOVER = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)\.(?:tmp|part)|\.(?P<old_pid>\d+)-(?P<old_name>.+\.(?:png|gif|svg|pdf))", re.DOTALL)
-_DRAWN = "density|marginals|corner|clusters|scree|biplot|embedding|choice|samples|reconstructions|film|latent-[a-z]+"
+_LEFTOVER = re.compile(
+    r"\.(?P<name>.+)\.(?P<pid>\d+)\.(?:tmp|part)|\.(?P<old_pid>\d+)-(?P<old_name>.+\.(?:png|gif|svg|pdf))",
+    re.DOTALL,
+)
+_DRAWN = (
+    "density|marginals|corner|clusters|scree|biplot|embedding|choice|samples|reconstructions"
+    "|film|latent-[a-z]+"
+)
 _WRITTEN = re.compile(
     r"model\.json|model\.safetensors|run\.json|config\.toml|trainer\.json|log\.jsonl|README\.md|state/\d+\.safetensors"
     r"|(?:conditional|codes|projections|reconstructions)\.(?:png|npz)"
@@ -47,7 +55,8 @@ _WRITTEN = re.compile(
     r"|(?:images|pictures)/(?:samples-seed-?\d+|reconstructions-|projections-)[^/]*\.(?:png|npz)"
     r"|(?:images|pictures)/film/\d+\.safetensors"
 )
-"""The files of a run, by their paths inside its folder; runs of format 1 kept images in pictures/."""
+"""The files of a run, by their paths inside its folder; runs of format 1 kept images in pictures/.
+"""
 _FOLDERS = ("state", "images", "images/film", "pictures", "pictures/film")
 
 
@@ -55,31 +64,42 @@ class ForeignFiles(UserWarning):
     """A run was replaced in a folder that also holds files which no run wrote; they stay."""
 
 
-# ------------------------------------------------------------------------------------------------ reading
+# ------------------------------------------------------------------------------------------ reading
 
 
 def read_file(path: Path, most: int = MOST_TEXT, head: int = -1) -> bytes:
-    """The content of a regular file, or its first bytes; BadRun, without reading, for a pipe, a device or one above `most` bytes."""
+    """The content of a regular file, or its first bytes; BadRun, without reading, for a pipe, a
+    device or one above `most` bytes.
+    """
     handle = -1
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe that nobody writes to would block
+        # a pipe that nobody writes to would block
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             raise BadRun(f"{path} is not a regular file; expected a file of a run")
         if found.st_size > most:
-            raise BadRun(f"{path} holds {found.st_size:,} bytes, more than any file of its kind ({most:,}); restore it from a copy")
+            raise BadRun(
+                f"{path} holds {found.st_size:,} bytes, more than any file of its kind ({most:,});"
+                " restore it from a copy"
+            )
         with os.fdopen(handle, "rb") as file:
             handle = -1
             return file.read(head)
     except OSError as error:
-        raise BadRun(f"{path} cannot be read ({error.strerror}); restore it from a copy, or change its permissions") from error
+        raise BadRun(
+            f"{path} cannot be read ({error.strerror}); restore it from a copy, or change its"
+            " permissions"
+        ) from error
     finally:
         if handle >= 0:
             os.close(handle)
 
 
 def parsed_json(text: str | bytes, *, finite: bool = True) -> Any:
-    """Strict JSON; ValueError for anything else, for too deep nesting, and, unless told otherwise, for NaN and Infinity."""
+    """Strict JSON; ValueError for anything else, for too deep nesting,
+    and, unless told otherwise, for NaN and Infinity.
+    """
 
     def refuse(name: str) -> Any:
         raise ValueError(f"{name} is not JSON")
@@ -90,12 +110,14 @@ def parsed_json(text: str | bytes, *, finite: bool = True) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
-# ------------------------------------------------------------------------------------------------ one file
+# ----------------------------------------------------------------------------------------- one file
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, which takes its place at the end and is removed after any error."""
+    """A temporary name beside `path`, which takes its place at
+    the end and is removed after any error.
+    """
     clear_leftovers(path.parent, path.name)
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -112,7 +134,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_atomically(path: Path, *content: bytes | memoryview) -> None:
-    """Write a file whole or not at all, and see to it that it is on disk; BadRun where it cannot be written."""
+    """Write a file whole or not at all, and see to it that it is on disk;
+    BadRun where it cannot be written.
+    """
     try:
         with written_whole(path) as temporary, temporary.open("wb") as file:
             for part in content:
@@ -121,7 +145,10 @@ def write_atomically(path: Path, *content: bytes | memoryview) -> None:
             os.fsync(file.fileno())
         _sync_folder(path.parent)
     except OSError as error:
-        raise BadRun(f"cannot write {path}: {error.strerror}; what was there before is untouched: free or choose another place") from error
+        raise BadRun(
+            f"cannot write {path}: {error.strerror}; what was there before is untouched: free or"
+            " choose another place"
+        ) from error
 
 
 def _sync_folder(folder: Path) -> None:
@@ -133,14 +160,20 @@ def _sync_folder(folder: Path) -> None:
 
 
 def clear_leftovers(folder: Path, name: str | None = None) -> None:
-    """Remove what processes that have died left in a folder while they were writing: to one name, or to any."""
+    """Remove what processes that have died left in a folder while they were writing:
+    to one name, or to any.
+    """
     try:
         entries = [e for e in os.scandir(folder) if e.name.startswith(".")]
     except OSError:
         return
     for entry in entries:
         match = _LEFTOVER.fullmatch(entry.name)
-        if match is None or name not in (None, match["name"] or match["old_name"]) or _lives(int(match["pid"] or match["old_pid"])):
+        if (
+            match is None
+            or name not in (None, match["name"] or match["old_name"])
+            or _lives(int(match["pid"] or match["old_pid"]))
+        ):
             continue
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path, ignore_errors=True)
@@ -162,14 +195,15 @@ def _lives(pid: int) -> bool:
     return True
 
 
-# ------------------------------------------------------------------------------------------------ run folders
+# -------------------------------------------------------------------------------------- run folders
 
 
 def check_place(path: Any, *, overwrite: bool = False) -> list[str]:
-    """Raise InvalidValue unless a run may be written to the folder `path`; returns the files there that no run wrote.
+    """Raise InvalidValue unless a run may be written to the folder `path`;
+    returns the files there that no run wrote.
 
-    A folder that does not exist, is empty, or was left by a start that was killed may be used. An older run may with
-    `overwrite`; a folder that is none may not.
+    A folder that does not exist, is empty, or was left by a start that was killed may be used. An
+    older run may with `overwrite`; a folder that is none may not.
     """
     try:
         folder = _target(path)
@@ -177,16 +211,26 @@ def check_place(path: Any, *, overwrite: bool = False) -> list[str]:
             raise InvalidValue(f"{path} is a file; expected a new folder: choose another name")
         ours, foreign = _contents(folder) if folder.is_dir() else ([], [])
     except OSError as error:
-        raise BadRun(f"the folder {path} cannot be used: {error.strerror}; choose a place you can write to") from error
+        raise BadRun(
+            f"the folder {path} cannot be used: {error.strerror}; choose a place you can write to"
+        ) from error
     if not foreign and _never_began(folder, ours):
         return []
     if not overwrite:
-        raise InvalidValue(f"{path} exists and is not empty; choose another folder, or replace the run (overwrite=True, --overwrite)")
+        raise InvalidValue(
+            f"{path} exists and is not empty; choose another folder, or replace the run"
+            " (overwrite=True, --overwrite)"
+        )
     if not _is_run(folder):
-        raise InvalidValue(f"{path} is not a run folder, so it is not overwritten; choose another folder")
+        raise InvalidValue(
+            f"{path} is not a run folder, so it is not overwritten; choose another folder"
+        )
     for name in foreign:
         if (_WRITTEN.fullmatch(name) and name != "README.md") or name in _FOLDERS:
-            raise InvalidValue(f"{path} holds {name}, where a run has something else, so it is not overwritten; choose another folder")
+            raise InvalidValue(
+                f"{path} holds {name}, where a run has something else, so it is not overwritten;"
+                " choose another folder"
+            )
     return foreign
 
 
@@ -194,20 +238,27 @@ def check_place(path: Any, *, overwrite: bool = False) -> list[str]:
 def new_run(path: Any, *, overwrite: bool = False) -> Iterator[Path]:
     """A folder to write a new run into; at the end what is in it becomes the run folder `path`.
 
-    After any error before that, everything is as it was. An older run (with `overwrite`) gives way only at the end; a
-    link to a folder stays a link. Warns with ForeignFiles of files that stay though no run wrote them.
+    After any error before that, everything is as it was. An older run (with `overwrite`) gives way
+    only at the end; a link to a folder stays a link. Warns with ForeignFiles of files that stay
+    though no run wrote them.
     """
     check_place(path, overwrite=overwrite)
     target = _target(path)
     there = target.is_dir()
-    part = target / f".run.{os.getpid()}.part" if there else target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = (
+        target / f".run.{os.getpid()}.part"
+        if there
+        else target.with_name(f".{target.name}.{os.getpid()}.part")
+    )
     try:
         clear_leftovers(target.parent, target.name)
         for folder in ("", *_FOLDERS) if there else ():
             clear_leftovers(target / folder)
         part.mkdir(parents=True)
     except OSError as error:
-        raise BadRun(f"cannot create the folder {path}: {error.strerror}; choose a place you can write to") from error
+        raise BadRun(
+            f"cannot create the folder {path}: {error.strerror}; choose a place you can write to"
+        ) from error
     try:
         yield part
         foreign = check_place(path, overwrite=overwrite)
@@ -216,12 +267,20 @@ def new_run(path: Any, *, overwrite: bool = False) -> Iterator[Path]:
         else:
             part.rename(target)
         if foreign:
-            shown = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
-            warnings.warn(f"{path} also holds {shown}, which no run wrote: left as they were", ForeignFiles, stacklevel=4)
+            shown = ", ".join(foreign[:5]) + (
+                f" and {len(foreign) - 5} more" if len(foreign) > 5 else ""
+            )
+            warnings.warn(
+                f"{path} also holds {shown}, which no run wrote: left as they were",
+                ForeignFiles,
+                stacklevel=4,
+            )
     except PushforwardError:
         raise
     except OSError as error:
-        raise BadRun(f"cannot write the folder {path}: {error.strerror}; free or choose another place") from error
+        raise BadRun(
+            f"cannot write the folder {path}: {error.strerror}; free or choose another place"
+        ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -240,11 +299,15 @@ def _target(path: Any) -> Path:
     try:
         return Path(os.path.realpath(os.fspath(path)))
     except ValueError as error:
-        raise InvalidValue(f"{str(path)[:100]!r} is no name for a folder ({error}); choose another") from error
+        raise InvalidValue(
+            f"{str(path)[:100]!r} is no name for a folder ({error}); choose another"
+        ) from error
 
 
 def _replace(folder: Path, part: Path) -> None:
-    """Remove the files of the run in a folder, and move the new ones there; model.json goes last and comes first."""
+    """Remove the files of the run in a folder, and move the new ones there;
+    model.json goes last and comes first.
+    """
     ours, _ = _contents(folder)
     for name in sorted(ours, key=lambda name: name == "model.json"):
         (folder / name).unlink(missing_ok=True)
@@ -261,7 +324,9 @@ def _replace(folder: Path, part: Path) -> None:
 
 
 def _contents(folder: Path) -> tuple[list[str], list[str]]:
-    """The files that a run wrote and what else is there, by path inside the folder; leftovers of dead processes are neither."""
+    """The files that a run wrote and what else is there,
+    by path inside the folder; leftovers of dead processes are neither.
+    """
     ours: list[str] = []
     foreign: list[str] = []
 
@@ -273,7 +338,11 @@ def _contents(folder: Path) -> tuple[list[str], list[str]]:
                 continue
             if name in _FOLDERS and entry.is_dir():
                 look(name)
-            elif _WRITTEN.fullmatch(name) and entry.is_file() and (name != "README.md" or is_card(folder / name)):
+            elif (
+                _WRITTEN.fullmatch(name)
+                and entry.is_file()
+                and (name != "README.md" or is_card(folder / name))
+            ):
                 ours.append(name)
             else:
                 foreign.append(name)
@@ -283,7 +352,9 @@ def _contents(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def _is_run(folder: Path) -> bool:
-    """Whether a run of ours was written to a folder: told by what is in its model.json, else by how it was fitted."""
+    """Whether a run of ours was written to a folder:
+    told by what is in its model.json, else by how it was fitted.
+    """
     told = (
         ("model.json", {"format", "model", "hyperparameters", "space", "digest"}),
         ("run.json", {"format", "model", "data", "fitter"}),
@@ -300,7 +371,9 @@ def _is_run(folder: Path) -> bool:
 
 
 def _never_began(folder: Path, ours: list[str]) -> bool:
-    """Whether nothing is there, or only the configuration of a fit that was killed before it wrote anything else."""
+    """Whether nothing is there, or only the configuration of a
+    fit that was killed before it wrote anything else.
+    """
     if ours != ["config.toml"]:
         return not ours
     try:

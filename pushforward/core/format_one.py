@@ -1,4 +1,6 @@
-"""Runs of format 1: `config.toml`, written by the command line, and `trainer.json`, written by the fitter, read as one manifest."""
+"""Runs of format 1: `config.toml`, written by the command line,
+and `trainer.json`, written by the fitter, read as one manifest.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _SPLIT = ("held_out", "split_seed", "dequantise", "label")
 
 
 def content_of(folder: Path) -> dict[str, Any] | None:
-    """The arguments of `Manifest`; None where neither file is there. BadRun where one is damaged."""
+    """The arguments of `Manifest`; None where neither file is there.
+    BadRun where one is damaged.
+    """
     config, settings = _config(folder / "config.toml"), _settings(folder / "trainer.json")
     if config is None and settings is None:
         return None
@@ -37,14 +41,19 @@ def content_of(folder: Path) -> dict[str, Any] | None:
         provenance = Provenance.from_dict(
             {
                 "source": config["source"],
-                "reading": {**{k: v for k, v in data.items() if k not in _SPLIT and v != []}, **_label(data.get("label"))},
+                "reading": {
+                    **{k: v for k, v in data.items() if k not in _SPLIT and v != []},
+                    **_label(data.get("label")),
+                },
                 "held_out": held_out,
                 "split_seed": data.get("split_seed", 0),
             }
         )
     except (KeyError, BadRun) as error:
         raise BadRun(f"{path} is damaged ({error}); restore it from a copy") from error
-    if not isinstance(config.get("model"), str) or not isinstance(data.get("dequantise"), bool | None):
+    if not isinstance(config.get("model"), str) or not isinstance(
+        data.get("dequantise"), bool | None
+    ):
         raise BadRun(f"{path} is damaged (a value is of the wrong kind); restore it from a copy")
     start = fitting.get("start")
     if content.get("fitter") == "EM":  # what does not shape the result stood in config.toml alone
@@ -78,12 +87,17 @@ def _config(path: Path) -> dict[str, Any] | None:
     try:
         text = read_file(path, MOST_TOML).decode()
         first = text.partition("\n")[0]
-        return {**tomllib.loads(text), "#": first.removeprefix("# ") if first.startswith("# ") else ""}
+        return {
+            **tomllib.loads(text),
+            "#": first.removeprefix("# ") if first.startswith("# ") else "",
+        }
     except BadRun:
         raise
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise BadRun(f"{path} is damaged: it cannot be read as TOML ({reason}); restore it from a copy") from error
+        raise BadRun(
+            f"{path} is damaged: it cannot be read as TOML ({reason}); restore it from a copy"
+        ) from error
 
 
 def _settings(path: Path) -> dict[str, Any] | None:

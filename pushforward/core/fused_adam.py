@@ -1,11 +1,13 @@
 """torch's fused Adam, its tensors gathered once.
 
-`torch.optim.Adam.step` looks up every parameter's state, groups the tensors by device and type and asks whether it is being
-compiled, at every step: for a small network that takes longer than the arithmetic. What is gathered changes only
-when a state is loaded, so here it is kept; the arithmetic is the same kernel, to the last bit.
+`torch.optim.Adam.step` looks up every parameter's state, groups the tensors by device and type and
+asks whether it is being compiled, at every step: for a small network that takes longer than the
+arithmetic. What is gathered changes only when a state is loaded, so here it is kept; the arithmetic
+is the same kernel, to the last bit.
 
-The kernel pairs numbers by their place in memory, so every moment must have its parameter's strides. A state that comes from
-a file or from elsewhere need not: `match_layout` brings it in order.
+The kernel pairs numbers by their place in memory, so every moment must have its parameter's
+strides. A state that comes from a file or from elsewhere need not: `match_layout` brings it in
+order.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ Gathered = tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]
 class FusedAdam(torch.optim.Adam):
     """Adam by one fused kernel over all parameters of a group.
 
-    Arguments: those of torch.optim.Adam for rate, betas and epsilon. A step without every gradient, or under a loss scaler,
-    is torch's own; so is the first, which makes the state.
+    Arguments: those of torch.optim.Adam for rate, betas and epsilon. A step without every gradient,
+    or under a loss scaler, is torch's own; so is the first, which makes the state.
     """
 
     def __init__(self, parameters: Any, lr: float, betas: tuple[float, float], eps: float) -> None:
@@ -36,13 +38,18 @@ class FusedAdam(torch.optim.Adam):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One move; returns what the closure gives, if there is one."""
         gradients = [[p.grad for p in group["params"]] for group in self.param_groups]
-        whole = closure is None and getattr(self, "grad_scale", None) is None and all(g is not None for row in gradients for g in row)
+        whole = (
+            closure is None
+            and getattr(self, "grad_scale", None) is None
+            and all(g is not None for row in gradients for g in row)
+        )
         gathered = self._gathered() if whole else None
         if gathered is None:
             return super().step(closure)
         for group, found, own in zip(self.param_groups, gathered, gradients):
             parameters, means, squares, steps = found
-            # torch has no public form of either kernel but Adam.step, whose bookkeeping is what this saves.
+            # torch has no public form of either kernel but Adam.step,
+            # whose bookkeeping is what this saves.
             torch._foreach_add_(steps, 1)
             torch._fused_adam_(
                 parameters,
@@ -69,9 +76,14 @@ class FusedAdam(torch.optim.Adam):
         match_layout(self)
 
     def _gathered(self) -> list[Gathered] | None:
-        """Every group's tensors; None before they exist, or where one kernel cannot take them all."""
-        if self._known is None or self._known[0] is not self.state:  # a loaded state is another object
-            held = [[(p, self.state.get(p)) for p in group["params"]] for group in self.param_groups]
+        """Every group's tensors; None before they exist,
+        or where one kernel cannot take them all.
+        """
+        # a loaded state is another object
+        if self._known is None or self._known[0] is not self.state:
+            held = [
+                [(p, self.state.get(p)) for p in group["params"]] for group in self.param_groups
+            ]
             kinds = {(p.device, p.dtype) for row in held for p, _ in row}
             if len(kinds) > 1 or not all(state for row in held for _, state in row):
                 return None
@@ -82,19 +94,28 @@ class FusedAdam(torch.optim.Adam):
 
 @torch.no_grad()
 def match_layout(optimizer: torch.optim.Optimizer) -> None:
-    """Give every tensor of an optimiser's state that has its parameter's shape its parameter's strides too; values stay.
+    """Give every tensor of an optimiser's state that has its
+    parameter's shape its parameter's strides too; values stay.
 
-    Fused kernels walk through parameters and moments side by side in memory: a contiguous moment of a channels-last
-    weight would be paired with other numbers of that weight.
+    Fused kernels walk through parameters and moments side by side in memory: a contiguous moment of
+    a channels-last weight would be paired with other numbers of that weight.
     """
     for parameter, state in optimizer.state.items():
         for name, value in state.items():
-            if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
-                state[name] = torch.empty_like(parameter, dtype=value.dtype, device=value.device).copy_(value)
+            if (
+                isinstance(value, Tensor)
+                and value.shape == parameter.shape
+                and value.stride() != parameter.stride()
+            ):
+                state[name] = torch.empty_like(
+                    parameter, dtype=value.dtype, device=value.device
+                ).copy_(value)
 
 
 def is_dense(parameter: Tensor) -> bool:
-    """Whether the numbers lie in memory without gaps or overlap, so that a tensor made like it has the same strides."""
+    """Whether the numbers lie in memory without gaps or overlap,
+    so that a tensor made like it has the same strides.
+    """
     return torch.empty_like(parameter, device="meta").stride() == parameter.stride()
 
 

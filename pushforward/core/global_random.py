@@ -1,7 +1,9 @@
-"""Whose turn it is with torch's global stream of random numbers, which all threads of a process share.
+"""Whose turn it is with torch's global stream of random numbers,
+which all threads of a process share.
 
-Fits, and the few other places that seed the global stream for a while, hold the turn meanwhile: of several threads each
-finds its own numbers, and the caller's stream goes on afterwards as if nothing had been drawn.
+Fits, and the few other places that seed the global stream for a while, hold the turn meanwhile: of
+several threads each finds its own numbers, and the caller's stream goes on afterwards as if nothing
+had been drawn.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ __all__ = ["Turn", "GLOBAL_STREAMS", "seeded"]
 
 
 class Turn:
-    """A lock that its thread may take again, and that is given to those who wait in the order in which they came.
+    """A lock that its thread may take again, and that is given to
+    those who wait in the order in which they came.
 
-    (`threading.RLock` lets the thread that has just released it take it again at once, so that others may wait for ever.)
+    (`threading.RLock` lets the thread that has just released it
+    take it again at once, so that others may wait for ever.)
     """
 
     def __init__(self) -> None:
@@ -80,8 +84,15 @@ GLOBAL_STREAMS = Turn()
 
 @contextmanager
 def seeded(seed: int | None = None, device: torch.device | None = None) -> Iterator[None]:
-    """Within: torch's global streams, seeded if a seed is given, for this thread alone; afterwards as they were."""
-    with GLOBAL_STREAMS, torch.random.fork_rng(devices=[device] if device is not None and device.type == "cuda" else []):
+    """Within: torch's global streams, seeded if a seed is given,
+    for this thread alone; afterwards as they were.
+    """
+    with (
+        GLOBAL_STREAMS,
+        torch.random.fork_rng(
+            devices=[device] if device is not None and device.type == "cuda" else []
+        ),
+    ):
         if seed is not None:
             torch.manual_seed(seed)
         yield

@@ -22,10 +22,12 @@ def hints_of(thing: Any) -> dict[str, Any]:
 
 
 def fits(value: Any, hint: Any, *, instances: bool = False) -> bool:
-    """Whether a value fits an annotation made of numbers, texts, switches, None, literals, lists and maps.
+    """Whether a value fits an annotation made of numbers, texts,
+    switches, None, literals, lists and maps.
 
-    A list stands for any sequence, a whole number that float64 can hold for a number and a text for a registered value.
-    Annotations of any other kind take every value or, with `instances`, instances of the class (functions, for a function).
+    A list stands for any sequence, a whole number that float64 can hold for a number and a text for
+    a registered value. Annotations of any other kind take every value or, with `instances`,
+    instances of the class (functions, for a function).
     """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (typing.Union, types.UnionType):
@@ -39,16 +41,23 @@ def fits(value: Any, hint: Any, *, instances: bool = False) -> bool:
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if hint is float:
-        return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MOST)
+        return isinstance(value, float) or (
+            isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MOST
+        )
     if hint is str:
         return isinstance(value, str)
     kind = origin or hint
     if isinstance(kind, type) and issubclass(kind, Mapping):
         return isinstance(value, Mapping) and _all_fit(value, arguments, instances)
     if isinstance(kind, type) and issubclass(kind, Sequence):
-        return isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and _each(value, arguments, instances)
+        return (
+            isinstance(value, Sequence)
+            and not isinstance(value, (str, bytes))
+            and _each(value, arguments, instances)
+        )
     if isinstance(kind, type) and hasattr(kind, "members") and hasattr(kind, "family"):
-        return isinstance(value, (str, kind) if not instances else kind)  # a registered value, or its text
+        # a registered value, or its text
+        return isinstance(value, (str, kind) if not instances else kind)
     return _is_instance(value, kind) if instances else True
 
 
@@ -66,13 +75,20 @@ def _all_fit(values: Mapping[Any, Any], arguments: tuple[Any, ...], instances: b
     """Whether every key and value fits `Mapping[key, value]`."""
     if len(arguments) != 2:
         return True
-    return all(fits(k, arguments[0], instances=instances) and fits(v, arguments[1], instances=instances) for k, v in values.items())
+    return all(
+        fits(k, arguments[0], instances=instances) and fits(v, arguments[1], instances=instances)
+        for k, v in values.items()
+    )
 
 
 def _each(values: Sequence[Any], arguments: tuple[Any, ...], instances: bool) -> bool:
-    """Whether every part fits: `tuple[int, ...]` and `Sequence[int]` are of any length, `tuple[int, int]` is of two."""
+    """Whether every part fits: `tuple[int, ...]` and `Sequence[int]`
+    are of any length, `tuple[int, int]` is of two.
+    """
     if not arguments:
         return True
     if len(arguments) == 1 or arguments[-1] is Ellipsis:
         return all(fits(value, arguments[0], instances=instances) for value in values)
-    return len(values) == len(arguments) and all(fits(value, argument, instances=instances) for value, argument in zip(values, arguments))
+    return len(values) == len(arguments) and all(
+        fits(value, argument, instances=instances) for value, argument in zip(values, arguments)
+    )

@@ -1,10 +1,12 @@
 """Labels as codes, and codes as labels.
 
-The categories of a label are texts c_0, …, c_{K-1}; a model knows their codes 0..K-1. What a caller passes is read by value:
+The categories of a label are texts c_0, …, c_{K-1};
+a model knows their codes 0..K-1. What a caller passes is read by value:
 
 * a text is the category of that name;
-* a whole number is the category of that number where all categories are whole numbers: with labels 3, 7 and 9, `y=7` is
-  the label 7, whatever its code. With labels 0..K-1 number and code are the same;
+* a whole number is the category of that number where all categories are whole numbers: with labels
+  3, 7 and 9, `y=7` is the label 7, whatever its code. With labels 0..K-1 number and code are the
+  same;
 * where categories have names ('cat', 'dog'), a whole number is a code 0..K-1.
 
 None, NaN, NaT and '' are missing labels, never categories.
@@ -26,18 +28,26 @@ __all__ = ["codes", "values", "categories_of", "entries", "refuse_missing"]
 
 
 def codes(y: Any, categories: Sequence[str], what: str = "y") -> Tensor:
-    """Codes (n,), int64, of labels given by name or number; one label is n = 1. ShapeMismatch names a label that is not known."""
+    """Codes (n,), int64, of labels given by name or number;
+    one label is n = 1. ShapeMismatch names a label that is not known.
+    """
     given = entries(y)
     if given.ndim != 1:
         raise ShapeMismatch(f"{what}: expected labels of shape (n,), got {tuple(given.shape)}")
     refuse_missing(given, what, ShapeMismatch)
-    found = _of_texts(given, categories, what) if given.dtype.kind in "OUST" else _of_numbers(given, categories, what)
+    found = (
+        _of_texts(given, categories, what)
+        if given.dtype.kind in "OUST"
+        else _of_numbers(given, categories, what)
+    )
     tensor = torch.from_numpy(np.ascontiguousarray(found))
     return tensor.to(y.device) if isinstance(y, Tensor) else tensor
 
 
 def values(given: Any, categories: Sequence[str]) -> Any:
-    """Codes as `codes` reads them: the numbers themselves where all categories are whole numbers, else unchanged."""
+    """Codes as `codes` reads them: the numbers themselves where
+    all categories are whole numbers, else unchanged.
+    """
     if not _are_numbers(categories):
         return given
     numbers = _numbers(categories)
@@ -50,12 +60,16 @@ def values(given: Any, categories: Sequence[str]) -> Any:
 
 
 def categories_of(y: Any, what: str = "y") -> tuple[list[str], NDArray[np.int64]]:
-    """The categories present, in order (numbers by size, texts by letters), and the codes (n,) of y; BadSource for missing labels."""
+    """The categories present, in order (numbers by size, texts by letters), and the codes (n,) of
+    y; BadSource for missing labels.
+    """
     given = entries(y)
     refuse_missing(given, what, BadSource)
     if given.dtype.kind in "OUST":
         texts = np.array([_text(v) for v in given.tolist()], dtype=object)
-        numeric = given.dtype.kind == "O" and not any(isinstance(v, (str, bytes)) for v in given.tolist())
+        numeric = given.dtype.kind == "O" and not any(
+            isinstance(v, (str, bytes)) for v in given.tolist()
+        )
         names: list[str] = sorted(set(texts.tolist()), key=_by_size if numeric else None)
         place = {c: i for i, c in enumerate(names)}
         return names, np.array([place[t] for t in texts], dtype=np.int64)
@@ -64,7 +78,9 @@ def categories_of(y: Any, what: str = "y") -> tuple[list[str], NDArray[np.int64]
 
 
 def entries(y: Any) -> NDArray[Any]:
-    """Labels as an array (n,): one label becomes an array of one, a column (n, 1) loses its second axis, masked ones become None."""
+    """Labels as an array (n,): one label becomes an array of one, a column (n, 1) loses its second
+    axis, masked ones become None.
+    """
     if isinstance(y, Tensor):
         given: Any = y.detach().cpu().resolve_neg()
         given = (given.float() if given.dtype in (torch.bfloat16, torch.float16) else given).numpy()
@@ -77,7 +93,10 @@ def entries(y: Any) -> NDArray[Any]:
     else:
         given = y if isinstance(y, np.ndarray) else np.asarray(y)
     if isinstance(given, np.ma.MaskedArray):
-        mask, given = np.ma.getmaskarray(given), given.data.astype(object) if np.ma.is_masked(given) else given.data
+        mask, given = (
+            np.ma.getmaskarray(given),
+            given.data.astype(object) if np.ma.is_masked(given) else given.data,
+        )
         if mask.any():
             given[mask] = None
     given = _fractions(np.atleast_1d(np.asarray(given)))
@@ -86,15 +105,24 @@ def entries(y: Any) -> NDArray[Any]:
 
 
 def _fractions(given: NDArray[Any]) -> NDArray[Any]:
-    """Objects that are numbers, some of them fractions, as float64: these are quantities, not categories."""
-    if given.dtype.kind != "O" or not any(isinstance(v, float) and v % 1 for v in given.ravel().tolist()):
+    """Objects that are numbers, some of them fractions, as float64:
+    these are quantities, not categories.
+    """
+    if given.dtype.kind != "O" or not any(
+        isinstance(v, float) and v % 1 for v in given.ravel().tolist()
+    ):
         return given
-    numbers = all(isinstance(v, (int, float, np.number)) and not isinstance(v, bool) and v == v for v in given.ravel().tolist())
+    numbers = all(
+        isinstance(v, (int, float, np.number)) and not isinstance(v, bool) and v == v
+        for v in given.ravel().tolist()
+    )
     return given.astype(np.float64) if numbers else given
 
 
 def _array_of(y: Sequence[Any]) -> NDArray[Any]:
-    """A list as an array that keeps what its entries are: NumPy would turn ['a', None] and [True, 'b'] into texts."""
+    """A list as an array that keeps what its entries are:
+    NumPy would turn ['a', None] and [True, 'b'] into texts.
+    """
     if any(isinstance(v, (str, bytes)) or v is None for v in y):
         array = np.empty(len(y), dtype=object)
         array[:] = y
@@ -111,7 +139,10 @@ def refuse_missing(given: NDArray[Any], what: str, error: type[Exception]) -> No
     else:
         gone = sum(_is_missing(v) for v in given.tolist())
     if gone:
-        raise error(f"{what}: the label is missing (None, NaN or '') in {gone} of {len(given)} rows; fill it in or leave those rows out")
+        raise error(
+            f"{what}: the label is missing (None, NaN or '') in {gone} of {len(given)} rows; fill"
+            " it in or leave those rows out"
+        )
 
 
 def _is_missing(value: Any) -> bool:
@@ -124,7 +155,11 @@ def _text(value: Any) -> str:
     """A label's name: whole numbers without a point, so that 3 and 3.0 are one label."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return str(int(value)) if isinstance(value, (float, np.floating)) and float(value).is_integer() else str(value)
+    return (
+        str(int(value))
+        if isinstance(value, (float, np.floating)) and float(value).is_integer()
+        else str(value)
+    )
 
 
 def _by_size(text: str) -> tuple[int, float, str]:
@@ -166,7 +201,9 @@ def _of_numbers(given: NDArray[Any], categories: Sequence[str], what: str) -> ND
     if given.dtype.kind == "b" and set(categories) <= {"True", "False"}:
         return _of_texts(given.astype(object), categories, what)
     if given.dtype.kind not in "iubf":
-        raise ShapeMismatch(f"{what}: expected labels by name or number ({_some(categories)}), got {given.dtype}")
+        raise ShapeMismatch(
+            f"{what}: expected labels by name or number ({_some(categories)}), got {given.dtype}"
+        )
     numbers = _numbers(categories) if _are_numbers(categories) else np.arange(len(categories))
     if numbers is None:
         return _of_texts(given.astype(object), categories, what)
@@ -180,9 +217,12 @@ def _of_numbers(given: NDArray[Any], categories: Sequence[str], what: str) -> ND
 
 
 def _unknown(value: Any, categories: Sequence[str], what: str) -> ShapeMismatch:
-    count = f" (by name or as codes 0..{len(categories) - 1})" if not _are_numbers(categories) else ""
+    count = (
+        f" (by name or as codes 0..{len(categories) - 1})" if not _are_numbers(categories) else ""
+    )
     return ShapeMismatch(
-        f"{what}: label {_text(value)[:60]!r} is none of those known here: {_some(categories)}{count}; leave such rows out"
+        f"{what}: label {_text(value)[:60]!r} is none of those known here:"
+        f" {_some(categories)}{count}; leave such rows out"
     )
 
 

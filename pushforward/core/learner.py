@@ -29,19 +29,23 @@ __all__ = ["Learner"]
 class Learner(Model):
     """A model that learns by gradients.
 
-    Networks take tensors and return tensors, and are only ever called. Those that learn are named by the phases, by dotted
-    name ('encoder', 'levels.0.generator'); every learnable tensor lives in one of them. A network that is only used, a feature
-    extractor say, is wrapped in `Fixed`; everything else to be remembered lives in registered buffers.
+    Networks take tensors and return tensors, and are only ever called. Those that learn are named
+    by the phases, by dotted name ('encoder', 'levels.0.generator'); every learnable tensor lives in
+    one of them. A network that is only used, a feature extractor say, is wrapped in `Fixed`;
+    everything else to be remembered lives in registered buffers.
 
-    Sampling, encoding and measuring (`LOOKING`) use the networks in evaluation mode, also between two `train()` and while
-    a fit goes on, and so change no state. Only within a phase's loss do networks keep the mode they are in.
+    Sampling, encoding and measuring (`LOOKING`) use the networks in evaluation mode, also between
+    two `train()` and while a fit goes on, and so change no state. Only within a phase's loss do
+    networks keep the mode they are in.
     """
 
     _mode_is_set = False
     """Within a loss, or within another method that looks: the mode is not to be changed again."""
 
     _in_loss = False
-    """Within a loss: gradients of the parameters are wanted, and batch norm looks at all rows at once."""
+    """Within a loss: gradients of the parameters are wanted,
+    and batch norm looks at all rows at once.
+    """
 
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)
@@ -64,7 +68,8 @@ class Learner(Model):
     def networks(self) -> dict[str, nn.Module]:
         """The networks that learn, by dotted name, in the order in which the phases name them.
 
-        All other modules (what is `Fixed`, memories, scalings) are neither trained nor averaged, and are in evaluation mode.
+        All other modules (what is `Fixed`, memories,
+        scalings) are neither trained nor averaged, and are in evaluation mode.
         """
         names = dict.fromkeys(name for phase in self.phases() for name in phase.networks)
         return {name: self.get_submodule(name) for name in names}
@@ -72,12 +77,21 @@ class Learner(Model):
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one observation in model coordinates; ShapeMismatch where a size is free."""
         if None in self.scaling.shape:
-            raise ShapeMismatch(f"{self.space} has a free size; give the images one size first (size=64, fit='crop')")
+            raise ShapeMismatch(
+                f"{self.space} has a free size; give the images one size first (size=64,"
+                " fit='crop')"
+            )
         return tuple(n or 0 for n in self.scaling.shape)
 
     def blockwise(self, function: Callable[..., Tensor], *rows: Tensor | None) -> Tensor:
-        """function(*rows), a block of rows at a time; followed by gradients only if one of `rows` asks for them."""
-        return function(*rows) if self._in_loss else in_blocks(function, *rows, width=self.event_size())
+        """function(*rows), a block of rows at a time;
+        followed by gradients only if one of `rows` asks for them.
+        """
+        return (
+            function(*rows)
+            if self._in_loss
+            else in_blocks(function, *rows, width=self.event_size())
+        )
 
     def event_size(self) -> int:
         """How many numbers one observation is in model coordinates."""

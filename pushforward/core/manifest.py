@@ -1,8 +1,9 @@
 """`run.json`: what a run folder says of the experiment that made it, in one file.
 
-It holds the model with its hyper-parameters, where the rows came from, and the settings of the fitter; `model.json` beside it
-describes the fitted model alone. Runs of format 1 kept the same in two files, `config.toml` and `trainer.json`
-(`format_one.py`); resuming such a run writes `run.json` in their place.
+It holds the model with its hyper-parameters, where the rows came from, and the settings of the
+fitter; `model.json` beside it describes the fitted model alone. Runs of format 1 kept the same in
+two files, `config.toml` and `trainer.json` (`format_one.py`); resuming such a run writes `run.json`
+in their place.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ class Manifest:
         """
         return cls(
             model=model.registered_name,
-            hyperparameters={name: to_plain(value) for name, value in model.hyperparameters().items()},
+            hyperparameters={
+                name: to_plain(value) for name, value in model.hyperparameters().items()
+            },
             data=model.provenance,
             dequantise=_dequantised(model),
             fingerprint=fingerprint,
@@ -78,10 +81,15 @@ class Manifest:
     @staticmethod
     def path(folder: Path) -> Path:
         """The file that says how a run in a folder was fitted."""
-        return next((folder / name for name in (NAME, *FILES[::-1]) if (folder / name).exists()), folder / NAME)
+        return next(
+            (folder / name for name in (NAME, *FILES[::-1]) if (folder / name).exists()),
+            folder / NAME,
+        )
 
     def update(self, folder: Path) -> Manifest:
-        """The manifest to put in the place of the one in a folder: what that one knows and this one does not stays."""
+        """The manifest to put in the place of the one in a folder:
+        what that one knows and this one does not stays.
+        """
         before = Manifest.read(folder)
         if before is None:
             return self
@@ -100,8 +108,21 @@ class Manifest:
         content = {
             "format": FORMAT,
             "command": self.command,
-            "model": {"name": self.model, "hyperparameters": self.hyperparameters, "start": self.start, "imports": list(self.imports)},
-            "data": None if self.data is None else {**self.data.as_dict(), "dequantise": self.dequantise, "fingerprint": self.fingerprint},
+            "model": {
+                "name": self.model,
+                "hyperparameters": self.hyperparameters,
+                "start": self.start,
+                "imports": list(self.imports),
+            },
+            "data": (
+                None
+                if self.data is None
+                else {
+                    **self.data.as_dict(),
+                    "dequantise": self.dequantise,
+                    "fingerprint": self.fingerprint,
+                }
+            ),
             "fitter": {"kind": self.fitter, "settings": dict(self.settings)},
         }
         write_text(folder / NAME, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
@@ -110,7 +131,9 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
-        """The manifest of a run folder; None where there is none. BadRun where it is damaged or newer."""
+        """The manifest of a run folder; None where there is none.
+        BadRun where it is damaged or newer.
+        """
         path = folder / NAME
         if path.exists():
             return cls._parsed(path)
@@ -129,7 +152,10 @@ class Manifest:
         if not isinstance(number, int) or isinstance(number, bool):
             raise BadRun(f"{path} is damaged (it has no format); {_DAMAGED}")
         if number > FORMAT:
-            raise BadRun(f"{path} has format {shown(number)}, newer than {FORMAT}, the newest this version reads; upgrade pushforward")
+            raise BadRun(
+                f"{path} has format {shown(number)}, newer than {FORMAT}, the newest this version"
+                " reads; upgrade pushforward"
+            )
         try:
             return cls._from(content)
         except BadRun as error:
@@ -158,7 +184,9 @@ class Manifest:
 
 
 def _dequantised(model: Assembled) -> bool | None:
-    """Whether integers were dequantised: as asked, else as was done; None while the data are not known."""
+    """Whether integers were dequantised: as asked, else as was done;
+    None while the data are not known.
+    """
     if model.dequantise is not None or model.space is None:
         return model.dequantise
     return model.preparation.dequantise

@@ -1,8 +1,8 @@
 """A model says what it is; a fitter says how it is learnt.
 
-`Model` is the contract all share: `fit`, `save`, a space, a scaling, hyper-parameters that are exactly the arguments of
-`__init__`. Everything learnt is a parameter or a buffer of the module, so that devices, checkpoints and processes see all
-of it.
+`Model` is the contract all share: `fit`, `save`, a space, a scaling, hyper-parameters that are
+exactly the arguments of `__init__`. Everything learnt is a parameter or a buffer of the module, so
+that devices, checkpoints and processes see all of it.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ FIT_ARGUMENTS = ("x", "y", "weights", "by", "dequantise")
 class Model(Assembled):
     """The contract of every model.
 
-    A subclass sets `accepts` to the troubles it can live with ('missing', 'constant', 'single', 'few', 'categorical');
-    data with any other are refused before fitting. `few` means fewer rows than dimensions or codes.
+    A subclass sets `accepts` to the troubles it can live with ('missing', 'constant', 'single',
+    'few', 'categorical'); data with any other are refused before fitting. `few` means fewer rows
+    than dimensions or codes.
     """
 
     def __init__(self) -> None:
@@ -45,11 +46,13 @@ class Model(Assembled):
         """How the last fit ended: why, after how many samples and seconds, with which quality."""
 
     def __init_subclass__(cls, **rest: Any) -> None:
-        """Whatever the model, `sample` and `decode` take their arguments alike, and queries know torch's default device."""
+        """Whatever the model, `sample` and `decode` take their arguments alike,
+        and queries know torch's default device.
+        """
         super().__init_subclass__(**rest)
         settle_verbs(cls)
 
-    # ---------------------------------------------------------------------------------------------- the two verbs
+    # -------------------------------------------------------------------------------- the two verbs
 
     def fit(
         self,
@@ -64,32 +67,44 @@ class Model(Assembled):
         """Fit the model to observations x, afresh; returns self.
 
         Arguments:
-            x: observations in your units, as `pushforward.read` takes them: an array, tensor, data frame, list, Dataset or
-                iterable; a path, glob or built-in name; or a source that `read` returned.
-            y: conditions, leading length n; True for labels that come with the data, or the name of a column or array.
+            x: observations in your units, as `pushforward.read` takes them: an array, tensor, data
+                frame, list, Dataset or iterable; a path, glob or built-in name; or a source that
+                `read` returned.
+            y: conditions, leading length n;
+                True for labels that come with the data, or the name of a column or array.
             weights: non-negative weights (n,), or the name of a column.
             by: a fitter; the model's own default otherwise.
-            dequantise: whether U(-½, ½) is added to integers, so that a density per unit makes sense. None: integer levels
-                of images are, if the model has such a density; integer points and table columns are not.
-            settings: the fitter's, by name, in place of its own: epochs=3, run='runs/mine', quiet=True. They are those of
-                `Trainer` for models trained by gradients, and of `EM` for models fitted by passes.
+            dequantise: whether U(-½, ½) is added to integers, so that a density per unit makes
+                sense. None: integer levels of images are, if the model has such a density; integer
+                points and table columns are not.
+            settings: the fitter's, by name, in place of its own: epochs=3, run='runs/mine',
+                quiet=True. They are those of `Trainer` for models trained by gradients, and of `EM`
+                for models fitted by passes.
         """
         own = by is None
-        fitter = adjust_fitter(self.default_fitter() if own else by, settings, FIT_ARGUMENTS, own=own)
+        fitter = adjust_fitter(
+            self.default_fitter() if own else by, settings, FIT_ARGUMENTS, own=own
+        )
         with usual_torch():
             source = as_source(x, y, weights)
-            self.provenance = replace(provenance_of(source), rows=None if isinstance(source, Sequential) else len(source))
+            self.provenance = replace(
+                provenance_of(source), rows=None if isinstance(source, Sequential) else len(source)
+            )
             self.dequantise = dequantise
             self.preparation = Preparation(dequantise=self.dequantises(source.space))
             self.fit_result = fitter.fit(self, self.prepared_for_fit(source))
         return self.eval()
 
     def has_unit_density(self) -> bool:
-        """Whether the model gives observations a density per unit, which integers must be dequantised for."""
+        """Whether the model gives observations a density per unit,
+        which integers must be dequantised for.
+        """
         return isinstance(self, HasDensity)
 
     def dequantises(self, space: Space) -> bool:
-        """Whether integers of a space are dequantised: as `fit` was asked, otherwise levels of images under a density per unit."""
+        """Whether integers of a space are dequantised: as `fit` was asked, otherwise levels of
+        images under a density per unit.
+        """
         if self.dequantise is not None:
             return self.dequantise and has_integers(space)
         return has_levels(space) and self.has_unit_density()
@@ -99,18 +114,24 @@ class Model(Assembled):
         return dequantised(source, self.preparation.seed) if self.preparation.dequantise else source
 
     def save(self, path: Any, *, overwrite: bool = False) -> None:
-        """Write the model to a new folder `path`: model.safetensors, model.json and a model card."""
+        """Write the model to a new folder `path`: model.safetensors,
+        model.json and a model card.
+        """
         save(self, path, overwrite=overwrite)
 
     def default_fitter(self) -> Fitter:
-        """The fitter used when `fit` is given none: passes over the data, unless a model brings its own."""
+        """The fitter used when `fit` is given none:
+        passes over the data, unless a model brings its own.
+        """
         fitter: Fitter = import_module("pushforward.fitting").EM()
         return fitter
 
-    # ---------------------------------------------------------------------------------------------- being prepared
+    # ------------------------------------------------------------------------------- being prepared
 
     def prepare(self, source: Source, facts: Facts) -> None:
-        """Forget what was learnt, take on the spaces of `source`, choose the scaling and build the networks."""
+        """Forget what was learnt, take on the spaces of `source`,
+        choose the scaling and build the networks.
+        """
         self.refuse(source, facts)
         self.assemble(source.space, source.condition_space, facts.moments)
 
@@ -118,11 +139,14 @@ class Model(Assembled):
         """Raise BadSource for the first trouble in the data that this model does not accept."""
         for trouble in facts.troubles(source.space):
             if trouble.name not in self.accepts:
-                raise BadSource(f"{trouble.text}; {type(self).__name__} does not take this: {trouble.cure}")
+                raise BadSource(
+                    f"{trouble.text}; {type(self).__name__} does not take this: {trouble.cure}"
+                )
         least = self.least_rows(source.space)
         if facts.count < least and "few" not in self.accepts:
             raise BadSource(
-                f"{type(self).__name__} needs at least {least} rows here, got {facts.count}; bring more data, or a smaller model"
+                f"{type(self).__name__} needs at least {least} rows here, got {facts.count}; bring"
+                " more data, or a smaller model"
             )
 
     def least_rows(self, space: Space) -> int:

@@ -1,8 +1,9 @@
-"""What a stored model must be like before it is built: a run folder may be damaged, edited by hand, or made to do harm.
+"""What a stored model must be like before it is built:
+a run folder may be damaged, edited by hand, or made to do harm.
 
-Nothing large is made on the word of model.json: the model is first built without memory (torch's 'meta' device), counting,
-and its sizes are held against those in the header of model.safetensors. Then what is stored is held against what each
-model says of its numbers.
+Nothing large is made on the word of model.json: the model is first built without memory
+(torch's 'meta' device), counting, and its sizes are held against those in the header of
+model.safetensors. Then what is stored is held against what each model says of its numbers.
 """
 
 from __future__ import annotations
@@ -29,17 +30,19 @@ Header = Mapping[str, tuple[int, ...]]
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 _FIELDS: dict[str, Any] = {
-    "model": str, "hyperparameters": dict, "space": dict, "condition_space": dict | None, "scaling": str, "dtype": str,
-    "versions": dict, "command": str,
+    "model": str, "hyperparameters": dict, "space": dict, "condition_space": dict | None,
+    "scaling": str, "dtype": str, "versions": dict, "command": str,
 }  # fmt: skip
 _AXES = {"points": (0, 1), "images": (3,), "clips": (4,)}
 SPARE_NUMBERS, SPARE_CALLS = 1 << 24, 20_000
-"""What building may take beyond a multiple of what is stored: numbers (128 MiB of them), and calls of torch."""
+"""What building may take beyond a multiple of what is stored:
+numbers (128 MiB of them), and calls of torch.
+"""
 MOST_COUPLED = 1e-6
 """By how much, of one, a correlation may exceed one by rounding."""
 
 
-# ------------------------------------------------------------------------------------------------ model.json
+# --------------------------------------------------------------------------------------- model.json
 
 
 def check_description(content: Mapping[str, Any]) -> None:
@@ -65,22 +68,35 @@ def _check_space(content: Mapping[str, Any], name: str) -> None:
     for column in content.get("columns", ()):
         if not isinstance(column, dict):
             raise ValueError(f"{name} has a column that is none")
-        _check_fields(column, hints_of(Column), f"a column of {name}", {"low": float | None, "high": float | None})
+        _check_fields(
+            column,
+            hints_of(Column),
+            f"a column of {name}",
+            {"low": float | None, "high": float | None},
+        )
         if column.get("kind") == "categorical" and not column.get("categories"):
             raise ValueError(f"{name} has a column without categories")
     shape, columns = content["shape"], content.get("columns", ())
     if len(shape) not in _AXES[content["kind"]]:
         raise ValueError(f"{name} has a shape of {len(shape)} axes")
-    if any(length is not None and length < 1 for length in shape) or (content["kind"] == "points" and None in shape):
+    if any(length is not None and length < 1 for length in shape) or (
+        content["kind"] == "points" and None in shape
+    ):
         raise ValueError(f"{name} has a length that is not positive")
     if columns and len(columns) != math.prod(shape or [1]):
-        raise ValueError(f"{name} has {len(columns)} columns in a shape of {math.prod(shape or [1])}")
+        raise ValueError(
+            f"{name} has {len(columns)} columns in a shape of {math.prod(shape or [1])}"
+        )
     if not shape and not columns:
         raise ValueError(f"{name} has no columns")
 
 
-def _check_fields(content: Mapping[str, Any], hints: Mapping[str, Any], what: str, other: Mapping[str, Any]) -> None:
-    """Every field is known, and of the kind its dataclass says; ranges that are open are stored as null."""
+def _check_fields(
+    content: Mapping[str, Any], hints: Mapping[str, Any], what: str, other: Mapping[str, Any]
+) -> None:
+    """Every field is known, and of the kind its dataclass says;
+    ranges that are open are stored as null.
+    """
     for key, value in content.items():
         hint = other.get(key, hints.get(key))
         if hint is None:
@@ -90,24 +106,30 @@ def _check_fields(content: Mapping[str, Any], hints: Mapping[str, Any], what: st
 
 
 def check_hyperparameters(cls: type, given: Mapping[str, Any]) -> None:
-    """Raise ValueError where a hyper-parameter is not of the kind that the model's `__init__` says."""
+    """Raise ValueError where a hyper-parameter is not of the kind
+    that the model's `__init__` says.
+    """
     hints = hints_of(cls.__init__)  # type: ignore[misc]
     for name, value in given.items():
         if name in hints and not fits(value, hints[name]):
             raise ValueError(f"{name} is of the wrong kind")
 
 
-# ------------------------------------------------------------------------------------------------ sizes
+# -------------------------------------------------------------------------------------------- sizes
 
 
 class _Counting(TorchFunctionMode):
-    """Stops a construction that makes more numbers, or calls torch more often, than what is stored gives cause for."""
+    """Stops a construction that makes more numbers,
+    or calls torch more often, than what is stored gives cause for.
+    """
 
     def __init__(self, numbers: int, calls: int) -> None:
         super().__init__()
         self.numbers, self.calls = numbers, calls
 
-    def __torch_function__(self, function: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, function: Any, kinds: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         found = function(*args, **(kwargs or {}))
         self.calls -= 1
         if isinstance(found, Tensor):
@@ -118,28 +140,44 @@ class _Counting(TorchFunctionMode):
 
 
 def rehearse(build: Callable[[], Any], stored: Header) -> None:
-    """Raise ValueError where the model that `build` makes has other sizes than what is stored; takes no memory.
+    """Raise ValueError where the model that `build` makes has
+    other sizes than what is stored; takes no memory.
 
     Buffers that begin empty take the size that was learnt, so any size will do for these.
     """
     held = sum(math.prod(shape) for shape in stored.values())
-    with torch.device("meta"), _Counting(8 * held + SPARE_NUMBERS, 500 * len(stored) + SPARE_CALLS), torch.no_grad():
+    with (
+        torch.device("meta"),
+        _Counting(8 * held + SPARE_NUMBERS, 500 * len(stored) + SPARE_CALLS),
+        torch.no_grad(),
+    ):
         model: nn.Module = build()
     parameters = {name for name, _ in model.named_parameters()}
     for name, value in model.state_dict().items():
-        strict = name in parameters or re.search(r"(^|\.)(condition_)?scaling\.(shift|scale)$", name)
+        strict = name in parameters or re.search(
+            r"(^|\.)(condition_)?scaling\.(shift|scale)$", name
+        )
         if strict and name not in stored:
             raise ValueError(f"{name} is missing from model.safetensors")
         if strict and tuple(value.shape) != stored[name]:
-            raise ValueError(f"{name} has shape {tuple(value.shape)} here and {stored[name]} in model.safetensors")
+            raise ValueError(
+                f"{name} has shape {tuple(value.shape)} here and {stored[name]} in"
+                " model.safetensors"
+            )
 
 
-# ------------------------------------------------------------------------------------------------ numbers
+# ------------------------------------------------------------------------------------------ numbers
 
 
 def check_numbers(model: Any, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Raise BadRun where stored tensors are not what the model says of its numbers (`Model.learnt`), or not numbers at all."""
-    sizes: dict[str, Any] = {k: v for k, v in model.hyperparameters().items() if isinstance(v, int) and not isinstance(v, bool)}
+    """Raise BadRun where stored tensors are not what the model says of its numbers
+    (`Model.learnt`), or not numbers at all.
+    """
+    sizes: dict[str, Any] = {
+        k: v
+        for k, v in model.hyperparameters().items()
+        if isinstance(v, int) and not isinstance(v, bool)
+    }
     sizes["d"] = math.prod(n or 0 for n in model.fitted_space().shape)
     own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     said = model.learnt()
@@ -151,7 +189,9 @@ def check_numbers(model: Any, tensors: Mapping[str, Tensor], path: Path) -> None
             fault = f"is of {value.dtype}"
         elif name in said:
             fault = _fault_of_learnt(value, said[name], sizes)
-        elif isinstance(own.get(name), nn.Parameter) or name.endswith(("scaling.shift", "scaling.scale")):
+        elif isinstance(own.get(name), nn.Parameter) or name.endswith(
+            ("scaling.shift", "scaling.scale")
+        ):
             fault = "holds NaN or infinity" if not _finite(value) else ""
         if not fault and name.endswith("scaling.scale") and not bool((value > 0).all()):
             fault = "is not positive"
@@ -164,7 +204,9 @@ def _finite(value: Tensor) -> bool:
 
 
 def _fault_of_learnt(value: Tensor, said: str, sizes: dict[str, Any]) -> str:
-    """What is wrong with a tensor of which 'rows d +', say, is said; '' for nothing. Alternatives stand between bars."""
+    """What is wrong with a tensor of which 'rows d +', say, is said;
+    '' for nothing. Alternatives stand between bars.
+    """
     found = ""
     for option in said.split("|"):
         words = option.split()
@@ -181,7 +223,11 @@ def _fault_of_shape(value: Tensor, axes: list[str], sizes: dict[str, Any]) -> st
     """Sizes met first are remembered by name, so that those of the same name agree."""
     shape = tuple(value.shape)
     if axes and axes[0].startswith("*"):
-        return "" if sizes.setdefault(axes[0], shape) == shape and value.numel() else f"has shape {shape}"
+        return (
+            ""
+            if sizes.setdefault(axes[0], shape) == shape and value.numel()
+            else f"has shape {shape}"
+        )
     if len(shape) != len(axes) or not value.numel():
         return f"has shape {shape}"
     wrong = any(sizes.get(axis, length) != length for axis, length in zip(axes, shape))
@@ -205,20 +251,26 @@ def _is_no_share(value: Tensor) -> str:
 
 
 def _is_no_covariance(value: Tensor) -> str:
-    """Symmetric, and no covariance above what the variances allow; quick, for matrices that may be large."""
+    """Symmetric, and no covariance above what the variances allow;
+    quick, for matrices that may be large.
+    """
     deviation = value.diagonal(dim1=-2, dim2=-1)
     if bool((deviation < 0).any()):
         return "has negative variances"
     most = (deviation.sqrt()[..., None] * deviation.sqrt()[..., None, :]) * (1 + MOST_COUPLED)
-    fits_ = torch.allclose(value, value.mT, rtol=1e-6, atol=1e-6 * float(deviation.max())) and bool((value.abs() <= most).all())
+    fits_ = torch.allclose(value, value.mT, rtol=1e-6, atol=1e-6 * float(deviation.max())) and bool(
+        (value.abs() <= most).all()
+    )
     return "" if fits_ else "is no covariance"
 
 
 def _is_not_definite(value: Tensor) -> str:
-    return _is_no_covariance(value) or ("" if not bool(torch.linalg.cholesky_ex(value).info.any()) else "is not positive definite")
+    return _is_no_covariance(value) or (
+        "" if not bool(torch.linalg.cholesky_ex(value).info.any()) else "is not positive definite"
+    )
 
 
 _RULES: dict[str, Callable[[Tensor], str]] = {
-    "positive": _is_not_positive, "weights": _is_negative, "shares": _is_no_share, "covariance": _is_no_covariance,
-    "definite": _is_not_definite,
+    "positive": _is_not_positive, "weights": _is_negative, "shares": _is_no_share,
+    "covariance": _is_no_covariance, "definite": _is_not_definite,
 }  # fmt: skip

@@ -1,4 +1,6 @@
-"""Training and evaluation mode: methods that look at a model never depend on its mode, and losses never change it."""
+"""Training and evaluation mode: methods that look at a model never
+depend on its mode, and losses never change it.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +40,25 @@ def _in_training(module: nn.Module, found: list[nn.Module]) -> list[nn.Module]:
 
 
 LOOKING = frozenset(
-    {"sample", "log_prob", "elbo", "bound", "encode", "decode", "prior", "likelihood", "posterior", "translate", "energy", "quality"}
+    {
+        "sample",
+        "log_prob",
+        "elbo",
+        "bound",
+        "encode",
+        "decode",
+        "prior",
+        "likelihood",
+        "posterior",
+        "translate",
+        "energy",
+        "quality",
+    }
     | {"vitals", "assign", "responsibilities", "condition"}
 )
-"""Methods of a learner that look at what is learnt: always in evaluation mode, except where they serve a loss."""
+"""Methods of a learner that look at what is learnt:
+always in evaluation mode, except where they serve a loss.
+"""
 
 
 def looking(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,7 +77,9 @@ def looking(method: Callable[..., Any]) -> Callable[..., Any]:
     return signed_as(method, looked)
 
 
-def with_losses_as_they_are(phases: Callable[..., Sequence[Phase]]) -> Callable[..., Sequence[Phase]]:
+def with_losses_as_they_are(
+    phases: Callable[..., Sequence[Phase]],
+) -> Callable[..., Sequence[Phase]]:
     """The phases with losses within which the networks keep the mode they are in."""
 
     def with_losses(self: Any) -> Sequence[Phase]:
@@ -69,7 +88,9 @@ def with_losses_as_they_are(phases: Callable[..., Sequence[Phase]]) -> Callable[
     return signed_as(phases, with_losses)
 
 
-def _keeping_modes(model: Any, loss: Callable[[Batch, Step], Terms]) -> Callable[[Batch, Step], Terms]:
+def _keeping_modes(
+    model: Any, loss: Callable[[Batch, Step], Terms]
+) -> Callable[[Batch, Step], Terms]:
     learners = [part for part in model.modules() if hasattr(part, "_mode_is_set")]
 
     def taken(batch: Batch, step: Step) -> Terms:

@@ -1,12 +1,12 @@
 """Mergeable moments: (n, mean, M2) with M2 = Σ w (x - mean)(x - mean)ᵀ or its diagonal.
 
-Two sets merge exactly (Chan, Golub & LeVeque 1983, Eq. 2.1), so a pass over blocks, over files or over machines gives
-the two-pass answer, and an offset of 1e8 does not cancel as it would in Σx² - (Σx)²/n. Sums about a fixed origin near
-the mean (`sums`) do not cancel either, and are the fastest.
+Two sets merge exactly (Chan, Golub & LeVeque 1983, Eq. 2.1), so a pass over blocks, over files or
+over machines gives the two-pass answer, and an offset of 1e8 does not cancel as it would in Σx² -
+(Σx)²/n. Sums about a fixed origin near the mean (`sums`) do not cancel either, and are the fastest.
 
-Rows are taken from the first of them before anything is summed, so that a column whose rows are all the same has that
-very mean and an M2 of exactly 0. Squares of deviations below 1e-150 or above 1e150 leave float64's range: M2 is then in units of
-`unit`², a power of two near the spread.
+Rows are taken from the first of them before anything is summed, so that a column whose rows are all
+the same has that very mean and an M2 of exactly 0. Squares of deviations below 1e-150 or above
+1e150 leave float64's range: M2 is then in units of `unit`², a power of two near the spread.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ __all__ = ["Moments", "sums", "unit_of"]
 
 @dataclass(frozen=True)
 class Moments:
-    """Weighted count (), mean (d,) and centred sums M2: (d,) of squares, or (d, d) of products; in units of `unit`² ((d,) or 1)."""
+    """Weighted count (), mean (d,) and centred sums M2:
+    (d,) of squares, or (d, d) of products; in units of `unit`² ((d,) or 1).
+    """
 
     count: Tensor
     mean: Tensor
@@ -47,9 +49,14 @@ class Moments:
         shift = (w @ centred) / safe
         centred -= shift
         if full:
-            return cls(count, origin + shift, (centred if weights is None else centred * w[:, None]).T @ centred)
+            return cls(
+                count,
+                origin + shift,
+                (centred if weights is None else centred * w[:, None]).T @ centred,
+            )
         m2 = _squares(centred, weights)
-        if not bool(((m2 > SQUARED[0]) & (m2 < SQUARED[1])).all()):  # constant, or out of float64's range
+        # constant, or out of float64's range
+        if not bool(((m2 > SQUARED[0]) & (m2 < SQUARED[1])).all()):
             centred = x - origin - shift
             unit = unit_of(centred)
             if unit is not None:
@@ -74,7 +81,9 @@ class Moments:
         delta = other.mean - self.mean
         mean = self.mean + delta * (other.count / safe)
         share = self.count * other.count / safe
-        if self.unit.ndim == other.unit.ndim == 0 and (self.m2.ndim == 2 or not _strange(delta.abs())):
+        if self.unit.ndim == other.unit.ndim == 0 and (
+            self.m2.ndim == 2 or not _strange(delta.abs())
+        ):
             shift = torch.outer(delta, delta) if self.m2.ndim == 2 else delta.square()
             return Moments(count, mean, self.m2 + other.m2 + shift * share)
         unit = torch.maximum(torch.maximum(self._units(), other._units()), _power(delta.abs()))
@@ -87,7 +96,9 @@ class Moments:
 
     @property
     def covariance(self) -> Tensor:
-        """M2 / n: the maximum-likelihood covariance (d, d), or variances (d,); 0 or infinity where squares leave float64's range."""
+        """M2 / n: the maximum-likelihood covariance (d, d), or variances (d,); 0 or infinity where
+        squares leave float64's range.
+        """
         return self.m2 / self.count * self.unit.square()
 
     @property
@@ -100,7 +111,9 @@ class Moments:
 SQUARED = (1e-200, 1e290)
 """Sums of squares between these have lost nothing."""
 LEAST, MOST = 1e-120, 1e140
-"""Deviations between these are squared as they are: the sum of 1e20 squares stays in float64's range, and below none is lost."""
+"""Deviations between these are squared as they are: the sum of 1e20 squares stays in float64's
+range, and below none is lost.
+"""
 
 
 def _squares(centred: Tensor, weights: Tensor | None) -> Tensor:
@@ -110,7 +123,9 @@ def _squares(centred: Tensor, weights: Tensor | None) -> Tensor:
 
 
 def unit_of(centred: Tensor) -> Tensor | None:
-    """Powers of two near the largest deviation of each column (d,), where one of them is too large or small to square; or None."""
+    """Powers of two near the largest deviation of each column (d,),
+    where one of them is too large or small to square; or None.
+    """
     if not centred.numel():
         return None
     most = torch.maximum(centred.amax(0), -centred.amin(0))
@@ -132,20 +147,25 @@ SUM_ROWS = 8192
 SUM_NUMBERS = 1 << 22
 
 
-def sums(x: Tensor, weights: Tensor | None = None, origin: Tensor | None = None, *, single: bool = False) -> tuple[Tensor, Tensor]:
+def sums(
+    x: Tensor, weights: Tensor | None = None, origin: Tensor | None = None, *, single: bool = False
+) -> tuple[Tensor, Tensor]:
     """Σw(x-o) (d,) and Σw(x-o)(x-o)ᵀ (d, d) of rows x (n, d) on the processor, in float64.
 
-    With `single` the rows, shifted, are rounded to float32 and multiplied there, in small blocks that are added up in
-    float64: the error of the products is about 1e-8 of the largest, if o is near the mean and no square overflows.
+    With `single` the rows, shifted, are rounded to float32 and multiplied there, in small blocks
+    that are added up in float64: the error of the products is about 1e-8 of the largest, if o is
+    near the mean and no square overflows.
 
-    Each thread takes an equal part of the rows and its own BLAS of one thread: a quarter faster than one BLAS call by
-    all threads, which wait for one another at every panel (and far more than that on a busy machine).
+    Each thread takes an equal part of the rows and its own BLAS of one thread: a quarter faster
+    than one BLAS call by all threads, which wait for one another at every panel (and far more than
+    that on a busy machine).
     """
     rows = x.detach().numpy()
     w = None if weights is None else weights.to(torch.float64).numpy()
     o = None if origin is None else origin.numpy()
     threads, part = torch.get_num_threads(), _single_part if single else _part
-    if threads == 1 or threads * x.shape[1] ** 2 > 1 << 25:  # where the parts' products would fill the memory, BLAS's own threads
+    # where the parts' products would fill the memory, BLAS's own threads
+    if threads == 1 or threads * x.shape[1] ** 2 > 1 << 25:
         total, products = part(rows, w, o)
     else:
         edges = [len(rows) * i // threads for i in range(threads + 1)]
@@ -155,19 +175,27 @@ def sums(x: Tensor, weights: Tensor | None = None, origin: Tensor | None = None,
         for more, further in others:
             total += more
             products += further
-    return torch.from_numpy(np.ascontiguousarray(total)), torch.from_numpy(np.ascontiguousarray(products))
+    return torch.from_numpy(np.ascontiguousarray(total)), torch.from_numpy(
+        np.ascontiguousarray(products)
+    )
 
 
 @cache
 def _blas() -> Any:
-    """The BLAS libraries of this process, looked for once: NumPy's, which `_part` uses, is among them."""
+    """The BLAS libraries of this process, looked for once:
+    NumPy's, which `_part` uses, is among them.
+    """
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 
 
-def _part(rows: NDArray[Any], weights: NDArray[Any] | None, origin: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
-    """`sums` of one thread; rows that must be shifted, weighted or widened pass through one small buffer."""
+def _part(
+    rows: NDArray[Any], weights: NDArray[Any] | None, origin: NDArray[Any] | None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """`sums` of one thread; rows that must be shifted,
+    weighted or widened pass through one small buffer.
+    """
     d = rows.shape[1]
     total, products, found = np.zeros(d), np.zeros((d, d)), np.empty((d, d))
     plain = weights is None and origin is None and rows.dtype == np.float64
@@ -185,7 +213,9 @@ def _part(rows: NDArray[Any], weights: NDArray[Any] | None, origin: NDArray[Any]
     return total, products
 
 
-def _single_part(rows: NDArray[Any], weights: NDArray[Any] | None, origin: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
+def _single_part(
+    rows: NDArray[Any], weights: NDArray[Any] | None, origin: NDArray[Any] | None
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """The same by products of float32; a last column of ones makes the sums a part of them."""
     d = rows.shape[1]
     products, found = np.zeros((d + 1, d + 1)), np.empty((d + 1, d + 1), np.float32)
@@ -198,6 +228,7 @@ def _single_part(rows: NDArray[Any], weights: NDArray[Any] | None, origin: NDArr
         y[:, d] = 1
         if weights is not None:
             y *= np.sqrt(weights[start : start + size])[:, None]
-        with np.errstate(over="ignore", invalid="ignore"):  # whoever asked for the sums looks whether they are finite
+        # whoever asked for the sums looks whether they are finite
+        with np.errstate(over="ignore", invalid="ignore"):
             products += np.matmul(y.T, y, out=found)
     return products[d, :d], products[:d, :d]

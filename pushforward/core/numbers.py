@@ -1,9 +1,11 @@
-"""What counts as a number, as an array and as a floating array: the one place where foreign kinds become our own.
+"""What counts as a number, as an array and as a floating array:
+the one place where foreign kinds become our own.
 
-`plain` turns NumPy's and torch's scalars into Python's, so that they can be any setting and be written to JSON. `numeric`
-takes arrays and tensors of every dtype and layout, or says in one line why not. `floating` gives whole numbers a floating
-type that holds them: float32 for small ones (bytes, 16 bits), float64 for all others, so that nothing is rounded before a
-model has centred and scaled it.
+`plain` turns NumPy's and torch's scalars into Python's, so that they can be any setting and be
+written to JSON. `numeric` takes arrays and tensors of every dtype and layout, or says in one line
+why not. `floating` gives whole numbers a floating type that holds them: float32 for small ones
+(bytes, 16 bits), float64 for all others, so that nothing is rounded before a model has centred and
+scaled it.
 """
 
 from __future__ import annotations
@@ -19,21 +21,43 @@ from torch import Tensor
 from pushforward.core.errors import DataWarning, InvalidKind, InvalidValue, quoted
 from pushforward.core.scalars import Settled, plain, settle
 
-__all__ = ["Settled", "plain", "settle", "whole", "is_sparse", "numeric", "floats_given", "tensor_over", "warn_of_rounding", "floating"]
+__all__ = [
+    "Settled",
+    "plain",
+    "settle",
+    "whole",
+    "is_sparse",
+    "numeric",
+    "floats_given",
+    "tensor_over",
+    "warn_of_rounding",
+    "floating",
+]
 
 SMALL = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16)
 """Types whose every value float32 holds exactly."""
 LOW = (torch.float16, torch.bfloat16)
-_ROUNDED = "integers beyond 2^53 are rounded to the nearest that float64 holds; subtract an offset first, x - x.min() say"
+_ROUNDED = (
+    "integers beyond 2^53 are rounded to the nearest that float64 holds; subtract an offset first,"
+    " x - x.min() say"
+)
 
 
 def whole(value: Any, name: str, *, least: int = 0) -> int:
-    """A whole number of at least `least`; InvalidKind for what is no number (True neither), InvalidValue for other numbers."""
+    """A whole number of at least `least`; InvalidKind for what is no number (True neither),
+    InvalidValue for other numbers.
+    """
     number = plain(value)
     if isinstance(number, bool) or not isinstance(number, (int, float)):
-        raise InvalidKind(f"{name} must be a whole number, got {str(repr(number))[:60]}; pass {name}={max(least, 1)}, say")
+        raise InvalidKind(
+            f"{name} must be a whole number, got {str(repr(number))[:60]}; pass"
+            f" {name}={max(least, 1)}, say"
+        )
     if isinstance(number, float) or number < least:
-        raise InvalidValue(f"{name} must be a whole number of at least {least}, got {str(number)[:60]}; pass {name}={max(least, 1)}, say")
+        raise InvalidValue(
+            f"{name} must be a whole number of at least {least}, got {str(number)[:60]}; pass"
+            f" {name}={max(least, 1)}, say"
+        )
     return number
 
 
@@ -43,23 +67,32 @@ def is_sparse(x: Any) -> bool:
 
 
 def numeric(x: Any, what: str = "data") -> Any:
-    """x as a NumPy array or a tensor (detached, dense) of real numbers that torch can hold; InvalidKind for anything else.
+    """x as a NumPy array or a tensor (detached, dense) of real numbers that torch can hold;
+    InvalidKind for anything else.
 
-    Memory maps stay mapped, and arrays of the machine's own byte order are not copied. `longdouble` becomes float64, and
-    masked entries, which are missing, NaN.
+    Memory maps stay mapped, and arrays of the machine's own byte order are not copied. `longdouble`
+    becomes float64, and masked entries, which are missing, NaN.
     """
     if isinstance(x, Tensor):
         if x.layout != torch.strided:
             raise InvalidKind(f"{what} must be dense, got a sparse tensor; pass x.to_dense()")
         if x.device.type == "meta":
-            raise InvalidKind(f"{what} must hold numbers, got a tensor on the device 'meta', which has none; make it on 'cpu'")
+            raise InvalidKind(
+                f"{what} must hold numbers, got a tensor on the device 'meta', which has none; make"
+                " it on 'cpu'"
+            )
         if x.is_complex():
-            raise InvalidKind(f"{what} must be real numbers, got {x.dtype}; pass real and imaginary parts as columns")
+            raise InvalidKind(
+                f"{what} must be real numbers, got {x.dtype}; pass real and imaginary parts as"
+                " columns"
+            )
         if x.is_quantized:
             raise InvalidKind(f"{what} must be plain numbers, got {x.dtype}; pass x.dequantize()")
         return x.detach().resolve_neg()
     if is_sparse(x):
-        raise InvalidKind(f"{what} must be dense, got a sparse {type(x).__name__}; pass x.toarray()")
+        raise InvalidKind(
+            f"{what} must be dense, got a sparse {type(x).__name__}; pass x.toarray()"
+        )
     if isinstance(x, (list, tuple)) and any(isinstance(v, np.ma.MaskedArray) for v in x):
         x = np.ma.array(x)  # which keeps the masks of the rows
     array = x if isinstance(x, np.ndarray) else np.asarray(x)
@@ -70,10 +103,14 @@ def numeric(x: Any, what: str = "data") -> Any:
     if array.dtype.kind == "O":
         array = _of_objects(array)
     if array.dtype.kind == "c":
-        raise InvalidKind(f"{what} must be real numbers, got {array.dtype}; pass real and imaginary parts as columns")
+        raise InvalidKind(
+            f"{what} must be real numbers, got {array.dtype}; pass real and imaginary parts as"
+            " columns"
+        )
     if array.dtype.kind not in "biuf":
         raise InvalidKind(
-            f"{what} must be numbers, got an array of {array.dtype}; bring text columns in a data frame or CSV, declared categorical"
+            f"{what} must be numbers, got an array of {array.dtype}; bring text columns in a data"
+            " frame or CSV, declared categorical"
         )
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         return array.astype(np.float64)
@@ -81,13 +118,18 @@ def numeric(x: Any, what: str = "data") -> Any:
 
 
 def floats_given(given: Any, name: str, wanted: str) -> Tensor:
-    """A setting made of numbers (a number, list, array, tensor or data frame) as a float64 tensor of its own; InvalidKind for the rest."""
+    """A setting made of numbers (a number, list, array, tensor or data frame) as a float64 tensor
+    of its own; InvalidKind for the rest.
+    """
     try:
         if given is None:
             raise TypeError("None is no number")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DataWarning)  # a setting is no row: that 10**30 is rounded is no news
-            return tensor_over(numeric(given.to_numpy() if hasattr(given, "to_numpy") else given, name)).to(torch.float64, copy=True)
+            # a setting is no row: that 10**30 is rounded is no news
+            warnings.simplefilter("ignore", DataWarning)
+            return tensor_over(
+                numeric(given.to_numpy() if hasattr(given, "to_numpy") else given, name)
+            ).to(torch.float64, copy=True)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise InvalidKind(f"{name} must be {wanted}, got {quoted(given)}; pass numbers") from error
 
@@ -104,8 +146,15 @@ def _of_objects(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def warn_of_rounding(integers: Any) -> None:
-    """Warn if integers (array or tensor) differ by less than float64 tells at their size: beyond 2^53 it holds every second, fourth, …"""
-    if len(integers) == 0 or integers.dtype not in (np.dtype("int64"), np.dtype("uint64"), torch.int64, torch.uint64):
+    """Warn if integers (array or tensor) differ by less than float64 tells at their size: beyond
+    2^53 it holds every second, fourth, …
+    """
+    if len(integers) == 0 or integers.dtype not in (
+        np.dtype("int64"),
+        np.dtype("uint64"),
+        torch.int64,
+        torch.uint64,
+    ):
         return
     values = integers.numpy() if isinstance(integers, Tensor) else integers
     if not values.size or max(abs(int(values.min())), abs(int(values.max()))) <= 2**53:
@@ -117,12 +166,20 @@ def warn_of_rounding(integers: Any) -> None:
 
 
 def _warn_of_integers_in(values: Any, array: NDArray[Any]) -> None:
-    """The same for a list of Python's numbers that NumPy has made float64, or left objects, since no integer type holds them all."""
-    if not array.size or array.dtype.kind not in "fO" or (array.dtype.kind == "f" and not bool((np.abs(array) >= 2**53).any())):
+    """The same for a list of Python's numbers that NumPy has made float64, or left objects, since
+    no integer type holds them all.
+    """
+    if (
+        not array.size
+        or array.dtype.kind not in "fO"
+        or (array.dtype.kind == "f" and not bool((np.abs(array) >= 2**53).any()))
+    ):
         return
     given = np.empty(array.shape, object)
     given[...] = values
-    if any(isinstance(v, (int, np.integer)) and int(v) != int(float(v)) for v in given.ravel().tolist()):
+    if any(
+        isinstance(v, (int, np.integer)) and int(v) != int(float(v)) for v in given.ravel().tolist()
+    ):
         warnings.warn(_ROUNDED, DataWarning, stacklevel=3)
 
 
@@ -130,11 +187,14 @@ def _unmasked(array: Any) -> NDArray[Any]:
     """The data of a masked array, masked entries as NaN (integers then as float64)."""
     if not np.ma.is_masked(array) or array.dtype.kind not in "biuf":
         return np.asarray(array.data)
-    return np.asarray(array.astype(array.dtype if array.dtype.kind == "f" else np.float64).filled(np.nan))
+    return np.asarray(
+        array.astype(array.dtype if array.dtype.kind == "f" else np.float64).filled(np.nan)
+    )
 
 
 def tensor_over(array: Any) -> Tensor:
-    """A tensor over an array's own memory, where torch can: not for negative strides, nor for 64-bit integers without a sign.
+    """A tensor over an array's own memory, where torch can: not for negative strides, nor for
+    64-bit integers without a sign.
 
     Those of them that int64 cannot hold become the nearest float64. The array is never written to.
     """
@@ -146,14 +206,17 @@ def tensor_over(array: Any) -> Tensor:
             warn_of_rounding(array)
         array = array.astype(np.float64 if beyond else np.int64)
     if any(stride < 0 for stride in array.strides) or not array.flags.aligned:
-        array = array.copy()  # not ascontiguousarray, which leaves the stride of an axis of length 1
+        # not ascontiguousarray, which leaves the stride of an axis of length 1
+        array = array.copy()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)
 
 
 def floating(x: Tensor) -> Tensor:
-    """x as floating numbers that hold its values: half precision as float32, whole numbers as float32 if small, else float64."""
+    """x as floating numbers that hold its values: half precision as float32, whole numbers as
+    float32 if small, else float64.
+    """
     if x.dtype in LOW or x.dtype in SMALL:
         return x.to(torch.promote_types(torch.get_default_dtype(), torch.float32))
     if x.dtype in (torch.float32, torch.float64):

@@ -1,7 +1,7 @@
 """How a learner describes its learning: who plays, what each minimises, in which order.
 
-Phases are data, not a generator that yields losses, because the engine must know who plays next before the forward
-pass: it freezes everyone else first.
+Phases are data, not a generator that yields losses, because the engine must know who plays next
+before the forward pass: it freezes everyone else first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,22 @@ from pushforward.core.errors import InvalidValue
 from pushforward.core.fused_adam import FusedAdam, is_dense
 from pushforward.core.registry import Value
 
-__all__ = ["Batch", "Step", "Terms", "Optimizer", "Adam", "AdamW", "SGD", "RMSProp", "adam", "adamw", "sgd", "rmsprop", "Phase", "together"]
+__all__ = [
+    "Batch",
+    "Step",
+    "Terms",
+    "Optimizer",
+    "Adam",
+    "AdamW",
+    "SGD",
+    "RMSProp",
+    "adam",
+    "adamw",
+    "sgd",
+    "rmsprop",
+    "Phase",
+    "together",
+]
 
 
 class Batch(NamedTuple):
@@ -42,7 +57,9 @@ class Batch(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Where the fit stands: samples seen, the fraction of the budget used, and this rank's noise stream."""
+    """Where the fit stands: samples seen, the fraction of the budget used,
+    and this rank's noise stream.
+    """
 
     samples: int = 0
     fraction: float = 0.0
@@ -52,8 +69,8 @@ class Step(NamedTuple):
 class Terms(dict[str, Tensor]):
     """Named quantities whose sum is minimised, each logged; `logged` holds what is only watched.
 
-    A term of shape (b, …) is averaged by the engine, over a row's numbers (a map of patches, say) and then over the rows, with
-    their weights, of all processes; a scalar is taken as it is.
+    A term of shape (b, …) is averaged by the engine, over a row's numbers (a map of patches, say)
+    and then over the rows, with their weights, of all processes; a scalar is taken as it is.
 
     Example:
         >>> terms = Terms(distortion=torch.ones(3), logged={"accuracy": torch.tensor(.5)})
@@ -73,9 +90,13 @@ class Optimizer(Value, family="optimizer"):
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, (int, float)) and not (math.isfinite(value) and value >= 0):
-                raise InvalidValue(f"{field.name} of {self.name} must be finite and not negative, got {value}")
+                raise InvalidValue(
+                    f"{field.name} of {self.name} must be finite and not negative, got {value}"
+                )
             if field.name.startswith("beta") and not value < 1:
-                raise InvalidValue(f"{field.name} of {self.name} must be below 1, got {value}; 0.9 is usual")
+                raise InvalidValue(
+                    f"{field.name} of {self.name} must be below 1, got {value}; 0.9 is usual"
+                )
 
     @abstractmethod
     def build(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
@@ -83,7 +104,10 @@ class Optimizer(Value, family="optimizer"):
 
 
 def _fused(parameters: list[torch.nn.Parameter]) -> bool:
-    return all(p.is_floating_point() and p.device.type in ("cpu", "cuda") and is_dense(p) for p in parameters)
+    return all(
+        p.is_floating_point() and p.device.type in ("cpu", "cuda") and is_dense(p)
+        for p in parameters
+    )
 
 
 @dataclass(frozen=True)
@@ -115,7 +139,9 @@ class AdamW(Optimizer, name="adamw"):
     def build(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
         """The torch optimiser over `parameters`."""
         betas = (self.beta1, self.beta2)
-        return torch.optim.AdamW(parameters, lr=self.rate, betas=betas, weight_decay=self.decay, fused=_fused(parameters))
+        return torch.optim.AdamW(
+            parameters, lr=self.rate, betas=betas, weight_decay=self.decay, fused=_fused(parameters)
+        )
 
 
 @dataclass(frozen=True)
@@ -128,7 +154,9 @@ class SGD(Optimizer, name="sgd"):
 
     def build(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
         """The torch optimiser over `parameters`."""
-        return torch.optim.SGD(parameters, lr=self.rate, momentum=self.momentum, nesterov=self.nesterov)
+        return torch.optim.SGD(
+            parameters, lr=self.rate, momentum=self.momentum, nesterov=self.nesterov
+        )
 
 
 @dataclass(frozen=True)
@@ -152,13 +180,14 @@ class Phase:
 
     Arguments:
         name: key in logs, optimiser overrides, schedules and the watchdog.
-        networks: dotted names of the networks that learn ('encoder', 'levels.0.generator'); all others are frozen.
+        networks: dotted names of the networks that learn ('encoder',
+            'levels.0.generator'); all others are frozen.
         loss: (batch in model coordinates, step) -> Terms.
         optimizer: the paper's default; the Trainer may override it by phase name.
         every: plays when (step + 1) % every == 0, on that step's batch.
         simultaneous: played at the same parameters as the phase before it (see `together`).
-        after: what is done to the networks once they have moved, without gradients (clipping weights, say): whatever the
-            optimiser, and alike in every process.
+        after: what is done to the networks once they have moved, without gradients
+            (clipping weights, say): whatever the optimiser, and alike in every process.
     """
 
     name: str
@@ -171,6 +200,8 @@ class Phase:
 
 
 def together(*phases: Phase) -> list[Phase]:
-    """Phases whose gradients are all taken at the same parameters before any of them moves (simultaneous play)."""
+    """Phases whose gradients are all taken at the same parameters
+    before any of them moves (simultaneous play).
+    """
     first, *rest = phases
     return [first, *(replace(p, simultaneous=True) for p in rest)]

@@ -25,7 +25,9 @@ def is_plain(value: object) -> bool:
 
 
 def to_plain(value: Any) -> Any:
-    """A hyper-parameter as JSON: values as {'family', 'text'}, tuples as lists, tensors as nested lists."""
+    """A hyper-parameter as JSON: values as {'family', 'text'},
+    tuples as lists, tensors as nested lists.
+    """
     if isinstance(value, Value):
         return {"family": value.family, "text": str(value)}
     if isinstance(value, (list, tuple)):
@@ -36,7 +38,9 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(value: Any) -> Any:
-    """What `to_plain` wrote; a value comes back as its text, which every model reads in its `__init__`."""
+    """What `to_plain` wrote; a value comes back as its text,
+    which every model reads in its `__init__`.
+    """
     if isinstance(value, dict) and set(value) == {"family", "text"}:
         return value["text"]
     if isinstance(value, list):

@@ -2,8 +2,9 @@
 
 Such are models, metrics, feature spaces, readers and values.
 
-A file is named on the command line (`--import mine.py`); an installed package names its modules in the entry-point group
-`pushforward.plugins`, which are imported when a name is unknown, or all names are listed.
+A file is named on the command line (`--import mine.py`); an installed package names its modules in
+the entry-point group `pushforward.plugins`, which are imported when a name is unknown, or all names
+are listed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _loaded = False
 
 
 def import_code(name: str) -> ModuleType:
-    """Import a file such as 'mine.py', or a module by its dotted name; once, however often it is asked for.
+    """Import a file such as 'mine.py', or a module by its dotted name;
+    once, however often it is asked for.
 
     Raises InvalidValue where there is no such file or module, or where it cannot be imported.
     """
@@ -43,7 +45,10 @@ def import_code(name: str) -> ModuleType:
     except Exception as error:  # the code of others may raise anything
         if is_memory(error):
             raise
-        raise InvalidValue(f"{shown(name)} cannot be imported ({type(error).__name__}: {shown(error)}); mend it and try again") from error
+        raise InvalidValue(
+            f"{shown(name)} cannot be imported ({type(error).__name__}: {shown(error)}); mend it"
+            " and try again"
+        ) from error
 
 
 def imported() -> tuple[str, ...]:
@@ -61,12 +66,18 @@ def load_plugins() -> None:
         try:
             point.load()
         except Exception as error:  # the code of others may raise anything
-            warnings.warn(f"the plugin {point.value} cannot be loaded ({shown(error)}) and is skipped", DataWarning, stacklevel=3)
+            warnings.warn(
+                f"the plugin {point.value} cannot be loaded ({shown(error)}) and is skipped",
+                DataWarning,
+                stacklevel=3,
+            )
 
 
 def _file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise InvalidValue(f"{shown(path)}: no such file; pass the path of a Python file to --import")
+        raise InvalidValue(
+            f"{shown(path)}: no such file; pass the path of a Python file to --import"
+        )
     place = str(path.resolve())
     for module in list(sys.modules.values()):
         if getattr(module, "__file__", None) == place:

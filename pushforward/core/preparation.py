@@ -1,11 +1,14 @@
-"""How data are prepared for a density: integer levels are dequantised, x + u with u ~ U(-½, ½) for every level.
+"""How data are prepared for a density: integer levels are dequantised,
+x + u with u ~ U(-½, ½) for every level.
 
-A density on integers has no upper bound: put a spike on every level and it grows for ever. With uniform noise the level v
-becomes the cell [v - ½, v + ½), and the expected log-density of the noisy data bounds the log-mass of the levels from
-below (Theis, van den Oord & Bethge 2016, A note on the evaluation of generative models, Eq. 5, https://arxiv.org/abs/1511.01844).
+A density on integers has no upper bound: put a spike on every level and it grows for ever. With
+uniform noise the level v becomes the cell [v - ½, v + ½), and the expected log-density of the noisy
+data bounds the log-mass of the levels from below (Theis, van den Oord & Bethge 2016, A note on the
+evaluation of generative models, Eq. 5, https://arxiv.org/abs/1511.01844).
 
-The noise of a row depends on the seed and the row's number only: not on the model, the split, the block size, or on
-whether the rows are in memory. So all models of a comparison see the same noisy data, whichever way they are fitted.
+The noise of a row depends on the seed and the row's number only: not on the model, the split, the
+block size, or on whether the rows are in memory. So all models of a comparison see the same noisy
+data, whichever way they are fitted.
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ __all__ = ["Dequantised", "Preparation", "dequantised", "has_integers", "has_lev
 NOISE_ROWS = 4096
 """Rows that share a noise stream: reading one row costs the noise of at most this many."""
 KEPT_BYTES = 1 << 30
-"""Noisy copies of resident data are kept up to this size; larger ones are made anew at every reading."""
+"""Noisy copies of resident data are kept up to this size;
+larger ones are made anew at every reading.
+"""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ class Preparation:
     Arguments:
         dequantise: U(-½, ½) is added to integer levels.
         binarise: values are drawn to the ends of their range.
-        seed: of the noise in measurements (and in fits of models that are not trained by gradients).
+        seed: of the noise in measurements (and in fits of models
+            that are not trained by gradients).
     """
 
     dequantise: bool = False
@@ -49,7 +55,8 @@ class Preparation:
 
 
 class Dequantised(View):
-    """A source whose integer coordinates carry uniform noise, x + u with u ~ U(-½, ½), the same at every reading.
+    """A source whose integer coordinates carry uniform noise,
+    x + u with u ~ U(-½, ½), the same at every reading.
 
     Arguments:
         source: where the levels are; each stands for the cell around it.
@@ -74,33 +81,47 @@ class Dequantised(View):
         places = torch.div(rows, NOISE_ROWS, rounding_mode="floor")
         for block in places.unique().tolist():
             at = (places == block).nonzero()[:, 0]
-            noise[at] = self._of_block(block, batch.x.shape[1:])[rows[at] - block * NOISE_ROWS].to(noise)
+            noise[at] = self._of_block(block, batch.x.shape[1:])[rows[at] - block * NOISE_ROWS].to(
+                noise
+            )
         return Batch(_noisy(batch.x, noise, self._mask), batch.y, batch.weights)
 
     def _of_block(self, block: int, shape: tuple[int, ...]) -> Tensor:
-        """The noise of NOISE_ROWS rows (or of as many as there are); the last block used is kept."""
+        """The noise of NOISE_ROWS rows (or of as many as there are);
+        the last block used is kept.
+        """
         if self._noise is None or self._noise[0] != block:
             path: tuple[str | int, ...] = ("dequantise",) if block == 0 else ("dequantise", block)
             count = min(NOISE_ROWS, len(self.source) - block * NOISE_ROWS)
             stream = generator(derive(self.seed, *path))
-            self._noise = (block, torch.rand(count, *shape, generator=stream, dtype=torch.float64) - 0.5)
+            self._noise = (
+                block,
+                torch.rand(count, *shape, generator=stream, dtype=torch.float64) - 0.5,
+            )
         return self._noise[1]
 
 
 def dequantised(source: Source, seed: int = 0) -> Source:
-    """The same rows with seeded noise on integer coordinates; the source itself where it has none."""
+    """The same rows with seeded noise on integer coordinates;
+    the source itself where it has none.
+    """
     if not has_integers(source.space):
         return source
     if isinstance(source, Subset):
         return Subset(dequantised(source.source, seed), source.rows, source.name, source.provenance)
     noisy = Dequantised(source, seed)
-    if not (isinstance(source, Arrays) and source.resident) or len(source) * source.space.size * 4 > KEPT_BYTES:
+    if (
+        not (isinstance(source, Arrays) and source.resident)
+        or len(source) * source.space.size * 4 > KEPT_BYTES
+    ):
         return noisy
     return _kept(noisy, source)
 
 
 def has_levels(space: Space) -> bool:
-    """Whether observations are integer levels of an image or clip, the data that models of a density dequantise unasked."""
+    """Whether observations are integer levels of an image or clip,
+    the data that models of a density dequantise unasked.
+    """
     return space.kind != "points" and space.integer
 
 
@@ -116,8 +137,19 @@ def _kept(noisy: Dequantised, source: Arrays) -> Arrays:
         if x is None:
             x = torch.empty((len(source), *part.shape[1:]), dtype=part.dtype, device=part.device)
         x[start : start + len(part)] = part
-    kept = Arrays(x, source.y, source.weights, space=source.space, condition_space=source.condition_space, name=source.name)
-    kept.unasked_labels, kept.files, kept.provenance = source.unasked_labels, source.files, source.provenance
+    kept = Arrays(
+        x,
+        source.y,
+        source.weights,
+        space=source.space,
+        condition_space=source.condition_space,
+        name=source.name,
+    )
+    kept.unasked_labels, kept.files, kept.provenance = (
+        source.unasked_labels,
+        source.files,
+        source.provenance,
+    )
     return kept
 
 

@@ -1,4 +1,6 @@
-"""Where the rows of a fit came from, so that they can be found again: plain content for a run's manifest."""
+"""Where the rows of a fit came from, so that they can be found again:
+plain content for a run's manifest.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ class Provenance:
     """Where rows came from.
 
     Arguments:
-        source: an absolute path or glob, or the name of a built-in data set; None for rows in memory.
+        source: an absolute path or glob, or the name of a built-in data set;
+            None for rows in memory.
         reading: the arguments of `pushforward.read`, other than its defaults.
         held_out: the share (or number) of rows that `pushforward.split` set aside from these; None
             where the rows are all that the source has.

@@ -1,9 +1,10 @@
 """Random numbers: every draw goes through here, so that a seed means the same everywhere.
 
-A stream is a `torch.Generator`. An integer (NumPy's too) is the seed of a fresh one; one of NumPy's generators gives such
-a seed, and moves on by it; None draws a fresh seed from torch's global stream, so `torch.manual_seed` governs calls that
-name no `rng`. A generator on the CPU may serve tensors on any device (drawn there, then moved): the same seed then gives
-the same numbers on every machine.
+A stream is a `torch.Generator`. An integer (NumPy's too) is the seed of a fresh one; one of NumPy's
+generators gives such a seed, and moves on by it; None draws a fresh seed from torch's global
+stream, so `torch.manual_seed` governs calls that name no `rng`. A generator on the CPU may serve
+tensors on any device (drawn there, then moved): the same seed then gives the same numbers on every
+machine.
 """
 
 from __future__ import annotations
@@ -21,7 +22,16 @@ from pushforward.core.numbers import plain
 
 __all__ = ["Rng", "generator", "derive", "normal", "uniform", "integers", "permutation"]
 
-Rng = torch.Generator | np.random.Generator | np.random.RandomState | np.integer | np.ndarray | Tensor | int | None
+Rng = (
+    torch.Generator
+    | np.random.Generator
+    | np.random.RandomState
+    | np.integer
+    | np.ndarray
+    | Tensor
+    | int
+    | None
+)
 
 
 def generator(rng: Rng = None, device: torch.device | str = "cpu") -> torch.Generator:
@@ -39,7 +49,10 @@ def generator(rng: Rng = None, device: torch.device | str = "cpu") -> torch.Gene
     elif isinstance(rng, int) and not isinstance(rng, bool):
         seed = rng
     else:
-        raise InvalidKind(f"rng must be a torch or NumPy generator, an integer seed or None, got {type(rng).__name__}; pass rng=0, say")
+        raise InvalidKind(
+            "rng must be a torch or NumPy generator, an integer seed or None, got"
+            f" {type(rng).__name__}; pass rng=0, say"
+        )
     return torch.Generator(device=device).manual_seed(seed % 2**63)
 
 
@@ -50,7 +63,11 @@ def derive(seed: int, *path: str | int) -> int:
 
 
 def normal(
-    *shape: int, rng: Rng = None, device: torch.device | str | None = None, dtype: torch.dtype | None = None, like: Tensor | None = None
+    *shape: int,
+    rng: Rng = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    like: Tensor | None = None,
 ) -> Tensor:
     """Standard normal numbers of the given shape."""
     device, dtype = _where(device, dtype, like)
@@ -59,7 +76,11 @@ def normal(
 
 
 def uniform(
-    *shape: int, rng: Rng = None, device: torch.device | str | None = None, dtype: torch.dtype | None = None, like: Tensor | None = None
+    *shape: int,
+    rng: Rng = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    like: Tensor | None = None,
 ) -> Tensor:
     """Numbers from U[0, 1) of the given shape."""
     device, dtype = _where(device, dtype, like)
@@ -67,7 +88,9 @@ def uniform(
     return torch.rand(shape, generator=stream, device=stream.device, dtype=dtype).to(device)
 
 
-def integers(high: int, shape: Sequence[int], *, rng: Rng = None, device: torch.device | str = "cpu") -> Tensor:
+def integers(
+    high: int, shape: Sequence[int], *, rng: Rng = None, device: torch.device | str = "cpu"
+) -> Tensor:
     """Integers uniform on 0..high-1, int64."""
     stream = generator(rng, device)
     return torch.randint(high, tuple(shape), generator=stream, device=stream.device).to(device)
@@ -79,7 +102,9 @@ def permutation(n: int, *, rng: Rng = None) -> Tensor:
     return torch.randperm(n, generator=stream, device=stream.device)
 
 
-def _where(device: torch.device | str | None, dtype: torch.dtype | None, like: Tensor | None) -> tuple[torch.device, torch.dtype]:
+def _where(
+    device: torch.device | str | None, dtype: torch.dtype | None, like: Tensor | None
+) -> tuple[torch.device, torch.dtype]:
     if like is not None:
         return like.device, like.dtype
     return torch.device(device or "cpu"), dtype or torch.get_default_dtype()

@@ -1,6 +1,8 @@
-"""The library's one reader, for what is not in memory as numbers yet: paths, names, sources, Datasets, iterables, images.
+"""The library's one reader, for what is not in memory as numbers yet:
+paths, names, sources, Datasets, iterables, images.
 
-Reading belongs to `pushforward.data`, a higher layer that core may not import; it is found by its module's name.
+Reading belongs to `pushforward.data`, a higher layer that core may not import;
+it is found by its module's name.
 """
 
 from __future__ import annotations
@@ -22,13 +24,22 @@ READER = "pushforward.data.reading"
 
 
 def read_for_fit(x: Any, y: Any, weights: Any) -> Any:
-    """The source that a model is fitted to: `pushforward.read` with labels only where y asks for them."""
+    """The source that a model is fitted to:
+    `pushforward.read` with labels only where y asks for them.
+    """
     return importlib.import_module(READER).read_for_fit(x, y, weights)
 
 
 def rows_in(x: Any, space: Any) -> Any:
-    """x if it is an array, tensor, frame or list of numbers; otherwise its rows as a tensor, read as data of the space."""
-    if isinstance(x, (Tensor, np.ndarray, int, float, np.generic)) or is_frame(x) or is_sparse(x) or _is_numbers(x):
+    """x if it is an array, tensor, frame or list of numbers;
+    otherwise its rows as a tensor, read as data of the space.
+    """
+    if (
+        isinstance(x, (Tensor, np.ndarray, int, float, np.generic))
+        or is_frame(x)
+        or is_sparse(x)
+        or _is_numbers(x)
+    ):
         return x
     return importlib.import_module(READER).rows_like(x, space) if _is_readable(x) else x
 
@@ -37,8 +48,14 @@ def _is_numbers(x: Any) -> bool:
     """Whether a list holds numbers, however deep, as seen from its first items."""
     while isinstance(x, (list, tuple)) and len(x):
         x = x[0]
-    return isinstance(x, (int, float, np.generic, np.ndarray, Tensor)) or (isinstance(x, (list, tuple)) and not x)
+    return isinstance(x, (int, float, np.generic, np.ndarray, Tensor)) or (
+        isinstance(x, (list, tuple)) and not x
+    )
 
 
 def _is_readable(x: Any) -> bool:
-    return isinstance(x, (str, os.PathLike, Iterable)) or callable(getattr(x, "take", None)) or hasattr(x, "__getitem__")
+    return (
+        isinstance(x, (str, os.PathLike, Iterable))
+        or callable(getattr(x, "take", None))
+        or hasattr(x, "__getitem__")
+    )

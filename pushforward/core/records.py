@@ -1,7 +1,8 @@
 """A record: one measured number with everything needed to believe, repeat and compare it.
 
-Two records compare only when they measure the same thing: the same quantity and measure, on the same data, with the
-same features and counts. A density per unit, a probability of levels and a binary probability are different measures.
+Two records compare only when they measure the same thing: the same quantity and measure, on the
+same data, with the same features and counts. A density per unit, a probability of levels and a
+binary probability are different measures.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Record:
         value: the number, in `unit`.
         error: its standard error (0 where exact, NaN where unknown).
         unit: 'nats', 'bits/dim', the data's own unit, …
-        measure: for likelihoods: 'density per unit', 'mass on levels' or 'binary mass'; '' otherwise.
+        measure: for likelihoods: 'density per unit',
+            'mass on levels' or 'binary mass'; '' otherwise.
         bound: 'exact', 'lower bound', 'upper bound' or 'estimate'.
         data: what it was measured on (source, split, seed, fingerprint).
         n: how many observations.
@@ -58,7 +60,14 @@ class Record:
 
     def comparable(self) -> tuple[str, ...]:
         """What must agree before two records may stand in one column."""
-        return (self.quantity_family, self.unit, self.measure, self.data, str(self.n), str(self.details.get("features", "")))
+        return (
+            self.quantity_family,
+            self.unit,
+            self.measure,
+            self.data,
+            str(self.n),
+            str(self.details.get("features", "")),
+        )
 
     @property
     def quantity_family(self) -> str:
@@ -68,7 +77,10 @@ class Record:
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, without the per-observation values; NaN becomes null."""
         content = {k: v for k, v in asdict(self).items() if k != "values"}
-        return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in content.items()}
+        return {
+            k: None if isinstance(v, float) and not math.isfinite(v) else v
+            for k, v in content.items()
+        }
 
     def __str__(self) -> str:
         error = f" ± {self.error:.2g}" if math.isfinite(self.error) else ""
@@ -85,4 +97,6 @@ def unlike(first: Record, second: Record) -> None:
     names = ("quantity", "unit", "measure", "data", "n", "features")
     for name, one, two in zip(names, first.comparable(), second.comparable()):
         if one != two:
-            raise InvalidValue(f"these numbers do not compare: {name} is {one!r} in one and {two!r} in the other")
+            raise InvalidValue(
+                f"these numbers do not compare: {name} is {one!r} in one and {two!r} in the other"
+            )

@@ -1,9 +1,10 @@
-"""Names for things: models by decorator, values by class, each with one text form that Python, the command line,
-TOML and `model.json` share.
+"""Names for things: models by decorator, values by class, each with one text form that Python, the
+command line, TOML and `model.json` share.
 
-A *value* (an optimiser, a game, a penalty, a likelihood, …) is a frozen dataclass that subclasses `Value`. Its text is
-its name with the arguments that differ from their defaults: ``r1(gamma=10.0)``. `read` turns the text back into the
-value by looking the name up, never by importing a path and never by evaluating code.
+A *value* (an optimiser, a game, a penalty, a likelihood, …) is a frozen dataclass that subclasses
+`Value`. Its text is its name with the arguments that differ from their defaults:
+``r1(gamma=10.0)``. `read` turns the text back into the value by looking the name up, never by
+importing a path and never by evaluating code.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ M = TypeVar("M", bound=type)
 
 @dataclasses.dataclass(frozen=True)
 class Value(metaclass=Settled):
-    """A frozen, named, printable choice. A family is a direct subclass; its members name themselves.
+    """A frozen, named, printable choice. A family is a direct subclass;
+    its members name themselves.
 
     Example:
         >>> class Shape(Value, family="shape"): ...
@@ -54,7 +56,9 @@ class Value(metaclass=Settled):
     name: ClassVar[str] = ""
     members: ClassVar[dict[str, type[Value]]] = {}
 
-    def __init_subclass__(cls, *, family: str | None = None, name: str | None = None, **rest: Any) -> None:
+    def __init_subclass__(
+        cls, *, family: str | None = None, name: str | None = None, **rest: Any
+    ) -> None:
         super().__init_subclass__(**rest)
         if family is not None:
             cls.family, cls.members = family, {}
@@ -88,22 +92,29 @@ def _text(argument: Any) -> str:
 def read(family: type[V], given: V | str) -> V:
     """The value of `family` that a text names; a value of the family passes through.
 
-    Raises InvalidKind for anything else (a lambda cannot be stored), InvalidValue for unknown names or arguments.
+    Raises InvalidKind for anything else (a lambda cannot be stored),
+    InvalidValue for unknown names or arguments.
     """
     if isinstance(given, family):
         return given
     if not isinstance(given, str):
         raise InvalidKind(
-            f"{family.family} must be one of the registered values or its text, got {type(given).__name__}; "
-            f"a function cannot be stored with the model: write a frozen dataclass that subclasses {family.__name__}"
+            f"{family.family} must be one of the registered values or its text, got"
+            f" {type(given).__name__}; a function cannot be stored with the model: write a frozen"
+            f" dataclass that subclasses {family.__name__}"
         )
     try:
         node = ast.parse(given.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise InvalidValue(f"{family.family} {quoted(given)} cannot be read; write it like {_example(family)}") from error
+        raise InvalidValue(
+            f"{family.family} {quoted(given)} cannot be read; write it like {_example(family)}"
+        ) from error
     value = _evaluate(family, node, given)
     if not isinstance(value, family):
-        raise InvalidValue(f"{family.family} {quoted(given)} is not a {family.family}; {suggestion(given, family.members)}")
+        raise InvalidValue(
+            f"{family.family} {quoted(given)} is not a {family.family};"
+            f" {suggestion(given, family.members)}"
+        )
     return value
 
 
@@ -117,7 +128,9 @@ def _evaluate(family: type[Value], node: ast.AST, text: str) -> Any:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         cls = _member(family, node.func.id)
         if any(k.arg is None for k in node.keywords):
-            raise InvalidValue(f"{family.family} {quoted(text)} cannot be read; write it like {_example(family)}")
+            raise InvalidValue(
+                f"{family.family} {quoted(text)} cannot be read; write it like {_example(family)}"
+            )
         args = [_argument(family, a, text) for a in node.args]
         kwargs = {k.arg: _argument(family, k.value, text) for k in node.keywords if k.arg}
         _check_arguments(cls, args, kwargs, text)
@@ -127,21 +140,37 @@ def _evaluate(family: type[Value], node: ast.AST, text: str) -> Any:
             raise
         except (TypeError, ValueError, OverflowError) as error:
             fields = ", ".join(f.name for f in dataclasses.fields(cls)) or "none"
-            raise InvalidValue(f"{quoted(text)} does not fit {family.family} {cls.name!r}, whose arguments are: {fields}") from error
-    raise InvalidValue(f"{family.family} {quoted(text)} cannot be read; write it like {_example(family)}")
+            raise InvalidValue(
+                f"{quoted(text)} does not fit {family.family} {cls.name!r}, whose arguments are:"
+                f" {fields}"
+            ) from error
+    raise InvalidValue(
+        f"{family.family} {quoted(text)} cannot be read; write it like {_example(family)}"
+    )
 
 
-def _check_arguments(cls: type[Value], args: Sequence[Any], kwargs: Mapping[str, Any], text: str) -> None:
-    """Raise InvalidValue for an argument that is not of its field's kind, or not finite where its default is."""
+def _check_arguments(
+    cls: type[Value], args: Sequence[Any], kwargs: Mapping[str, Any], text: str
+) -> None:
+    """Raise InvalidValue for an argument that is not of its field's kind,
+    or not finite where its default is.
+    """
     known = {f.name: f for f in dataclasses.fields(cls)}
     hints = hints_of(cls)
     for name, value in {**dict(zip(known, args)), **kwargs}.items():
         if name not in known:
             continue
         default = _default(known[name])
-        endless = isinstance(value, float) and not math.isfinite(value) and not (isinstance(default, float) and not math.isfinite(default))
+        endless = (
+            isinstance(value, float)
+            and not math.isfinite(value)
+            and not (isinstance(default, float) and not math.isfinite(default))
+        )
         if endless or not fits(value, hints.get(name, Any)):
-            raise InvalidValue(f"{quoted(text)}: {name} cannot be {quoted(value)}; the default is {quoted(default)}")
+            raise InvalidValue(
+                f"{quoted(text)}: {name} cannot be {quoted(value)}; the default is"
+                f" {quoted(default)}"
+            )
 
 
 def _argument(family: type[Value], node: ast.AST, text: str) -> Any:
@@ -157,19 +186,25 @@ def _member(family: type[Value], name: str) -> type[Value]:
     if name not in family.members:
         load_plugins()
     if name not in family.members:
-        raise InvalidValue(f"unknown {family.family} {quoted(name)}; {suggestion(name, family.members)}")
+        raise InvalidValue(
+            f"unknown {family.family} {quoted(name)}; {suggestion(name, family.members)}"
+        )
     return family.members[name]
 
 
-# ---------------------------------------------------------------------------------------------------------- models
+# ------------------------------------------------------------------------------------------- models
 
 _models: dict[str, type] = {}
 
 catalogue: dict[str, tuple[str, str]] = {}
-"""Models that come with the package: name -> (module, one line). Filled by `pushforward.models`, imported on demand."""
+"""Models that come with the package: name -> (module, one line).
+Filled by `pushforward.models`, imported on demand.
+"""
 
 unlisted: dict[str, str] = {}
-"""Models of the package for Python alone: name -> module. They load like the others, and the command line does not offer them."""
+"""Models of the package for Python alone: name -> module. They load like the others, and the
+command line does not offer them.
+"""
 
 
 def register(name: str) -> Callable[[M], M]:
@@ -177,7 +212,10 @@ def register(name: str) -> Callable[[M], M]:
 
     def accept(cls: M) -> M:
         if name in _models and _models[name].__qualname__ != cls.__qualname__:
-            raise InvalidValue(f"a model named {name!r} is already registered ({_models[name].__qualname__}); choose another name")
+            raise InvalidValue(
+                f"a model named {name!r} is already registered ({_models[name].__qualname__});"
+                " choose another name"
+            )
         _models[name] = cls
         return cls
 
@@ -196,7 +234,10 @@ def model_class(name: str) -> type:
         load_plugins()
     if name not in _models:
         near = suggestion(name, {*_models, *catalogue})
-        raise InvalidValue(f"unknown model {quoted(name)}; {near} (import a model of your own before it is named: --import mine.py)")
+        raise InvalidValue(
+            f"unknown model {quoted(name)}; {near} (import a model of your own before it is named:"
+            " --import mine.py)"
+        )
     return _models[name]
 
 
@@ -205,7 +246,10 @@ def model_name(cls: type) -> str:
     for name, known in _models.items():
         if known is cls:
             return name
-    raise InvalidValue(f"{cls.__name__} is not registered; decorate it with @pushforward.register('{cls.__name__.lower()}')")
+    raise InvalidValue(
+        f"{cls.__name__} is not registered; decorate it with"
+        f" @pushforward.register('{cls.__name__.lower()}')"
+    )
 
 
 def registered_models() -> Iterator[tuple[str, type]]:
@@ -217,13 +261,24 @@ def registered_models() -> Iterator[tuple[str, type]]:
 
 
 def offered_models() -> dict[str, str]:
-    """What `fit` can be told to fit, with one line each: the models of the package, without importing them, and the user's."""
+    """What `fit` can be told to fit, with one line each: the models of the package, without
+    importing them, and the user's.
+    """
     load_plugins()
     lines = {name: line for name, (_, line) in catalogue.items()}
-    users = {name: cls for name, cls in _models.items() if not cls.__module__.startswith("pushforward.")}
-    return {**lines, **{name: (cls.__doc__ or "").strip().partition("\n")[0] for name, cls in users.items()}}
+    users = {
+        name: cls for name, cls in _models.items() if not cls.__module__.startswith("pushforward.")
+    }
+    return {
+        **lines,
+        **{name: (cls.__doc__ or "").strip().partition("\n")[0] for name, cls in users.items()},
+    }
 
 
 def accepting(trouble: str) -> list[str]:
-    """The names of the package's models that take data with a trouble ('missing', 'categorical', …)."""
-    return [name for name in list(catalogue) if trouble in getattr(model_class(name), "accepts", ())]
+    """The names of the package's models that take data with a trouble ('missing',
+    'categorical', …).
+    """
+    return [
+        name for name in list(catalogue) if trouble in getattr(model_class(name), "accepts", ())
+    ]

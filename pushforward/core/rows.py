@@ -31,20 +31,29 @@ def is_mapped(array: Any) -> bool:
 
 
 def rows_of(array: Any, mapped: bool) -> Tensor:
-    """A tensor over the array's own memory; over a memory map, rows are read when they are taken."""
+    """A tensor over the array's own memory; over a memory map,
+    rows are read when they are taken.
+    """
     contiguous = mapped or isinstance(array, Tensor) or array.flags.c_contiguous
-    rows = tensor_over(array if contiguous else np.ascontiguousarray(array))  # whose rows are quick to pick
+    # whose rows are quick to pick
+    rows = tensor_over(array if contiguous else np.ascontiguousarray(array))
     if mapped or rows.dtype not in SIGNED:
         return rows
     return rows.to(SIGNED[rows.dtype])  # torch cannot pick rows of these
 
 
 def checked_weights(weights: Any) -> Tensor:
-    """Weights as float64 (n,); BadSource where one is negative or not finite, or none is positive."""
+    """Weights as float64 (n,); BadSource where one is negative or not finite,
+    or none is positive.
+    """
     tensor = tensor_over(numeric(weights, "weights")).to(torch.float64)
     if tensor.ndim != 1:
         raise ShapeMismatch(f"weights must have shape (n,), got {tuple(tensor.shape)}")
-    if not bool(torch.isfinite(tensor).all()) or bool((tensor < 0).any()) or not bool(tensor.sum() > 0):
+    if (
+        not bool(torch.isfinite(tensor).all())
+        or bool((tensor < 0).any())
+        or not bool(tensor.sum() > 0)
+    ):
         raise BadSource("weights must be finite, not negative and not all zero")
     return tensor
 
@@ -52,7 +61,8 @@ def checked_weights(weights: Any) -> Tensor:
 def checked_conditions(y: Any, space: Space | None) -> tuple[Tensor, Space]:
     """Conditions as a tensor with their space; with a label space given, numbers are its codes.
 
-    Texts, truth values and whole numbers on one axis are labels, whose categories are those present.
+    Texts, truth values and whole numbers on one axis are labels,
+    whose categories are those present.
     """
     if space is not None:
         return (_checked_codes(y, space) if space.is_label else space.conform(y, what="y")), space
@@ -81,7 +91,9 @@ def _checked_codes(y: Any, space: Space) -> Tensor:
         given = torch.from_numpy(np.ascontiguousarray(given))
     codes, count = given.reshape(-1).to(torch.int64), len(space.columns[0].categories)
     if codes.numel() and (int(codes.min()) < 0 or int(codes.max()) >= count):
-        raise ShapeMismatch(f"y: expected label codes 0..{count - 1}, got {int(codes.min())}..{int(codes.max())}")
+        raise ShapeMismatch(
+            f"y: expected label codes 0..{count - 1}, got {int(codes.min())}..{int(codes.max())}"
+        )
     return codes
 
 
@@ -89,5 +101,8 @@ def _complete(y: Tensor) -> Tensor:
     """Conditions without missing values; BadSource where a row has one."""
     if y.dtype.is_floating_point and bool(torch.isnan(y).any()):
         rows = int(torch.isnan(y.reshape(len(y), -1)).any(1).sum())
-        raise BadSource(f"y holds missing values (NaN) in {rows} of {len(y)} rows; fill them in or leave those rows out")
+        raise BadSource(
+            f"y holds missing values (NaN) in {rows} of {len(y)} rows; fill them in or leave those"
+            " rows out"
+        )
     return y

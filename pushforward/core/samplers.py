@@ -1,4 +1,6 @@
-"""How a fitted model is sampled from, as values: `model.sample(64, using='mean')`, `pushforward sample RUN --using mean`."""
+"""How a fitted model is sampled from, as values: `model.sample(64, using='mean')`,
+`pushforward sample RUN --using mean`.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,16 @@ class Sampler(Value, family="sampler"):
 
     @abstractmethod
     def __call__(self, model: Any, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
-        """n observations (n, *shape), user's units, under conditions y; InvalidKind for a model that cannot be sampled so."""
+        """n observations (n, *shape), user's units, under conditions y;
+        InvalidKind for a model that cannot be sampled so.
+        """
 
 
 @dataclass(frozen=True)
 class Ancestral(Sampler, name="ancestral"):
-    """Draws from the distribution itself: z ~ p(z), then x ~ p(x|z), noise of the likelihood included."""
+    """Draws from the distribution itself: z ~ p(z), then x ~ p(x|z),
+    noise of the likelihood included.
+    """
 
     own = True
 
@@ -42,7 +48,9 @@ class Ancestral(Sampler, name="ancestral"):
 
 @dataclass(frozen=True)
 class Mean(Sampler, name="mean"):
-    """The decoder's mean: z ~ p(z), then x = E[x|z], without the likelihood's noise. Sharper than the distribution is."""
+    """The decoder's mean: z ~ p(z), then x = E[x|z], without the likelihood's noise.
+    Sharper than the distribution is.
+    """
 
     def __call__(self, model: Any, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
         """What `decode` makes of codes from the prior."""
@@ -53,10 +61,11 @@ class Mean(Sampler, name="mean"):
 
 @dataclass(frozen=True)
 class Truncated(Sampler, name="truncated"):
-    """Codes near the prior's mean: every number of z beyond `threshold` standard deviations is drawn anew.
+    """Codes near the prior's mean:
+    every number of z beyond `threshold` standard deviations is drawn anew.
 
-    Less variety for better samples (Brock, Donahue & Simonyan 2019, §3.1, https://arxiv.org/abs/1809.11096). For priors
-    that are standard normal.
+    Less variety for better samples (Brock, Donahue & Simonyan 2019, §3.1,
+    https://arxiv.org/abs/1809.11096). For priors that are standard normal.
 
     Arguments:
         threshold: in standard deviations; the smaller, the more alike samples are.
@@ -71,18 +80,30 @@ class Truncated(Sampler, name="truncated"):
         """Decoded codes, by the inverse of the normal distribution function, in one draw."""
         _require_codes(model, self)
         prior = model.prior(n)
-        if type(prior).__name__ != "Normal" or bool((prior.mean != 0).any()) or bool((prior.scale != 1).any()):
+        if (
+            type(prior).__name__ != "Normal"
+            or bool((prior.mean != 0).any())
+            or bool((prior.scale != 1).any())
+        ):
             raise InvalidKind(
-                f"using={str(self)!r} is for codes that are standard normal; {type(model).__name__} has others: use 'ancestral'"
+                f"using={str(self)!r} is for codes that are standard normal; {type(model).__name__}"
+                " has others: use 'ancestral'"
             )
         stream = generator(rng, model.device)
         edge = special.ndtr(torch.tensor(-self.threshold, dtype=torch.float64))
         u = uniform(*prior.mean.shape, rng=stream, like=prior.mean).to(torch.float64)
-        z = special.ndtri(edge + (1 - 2 * edge) * u).clamp(-self.threshold, self.threshold).to(prior.mean)
+        z = (
+            special.ndtri(edge + (1 - 2 * edge) * u)
+            .clamp(-self.threshold, self.threshold)
+            .to(prior.mean)
+        )
         decoded: Tensor = model.decode(z, y, rng=stream)
         return decoded
 
 
 def _require_codes(model: Any, sampler: Sampler) -> None:
     if not (isinstance(model, Decodes) and callable(getattr(model, "prior", None))):
-        raise InvalidKind(f"using={str(sampler)!r} decodes codes, which {type(model).__name__} does not have; use 'ancestral'")
+        raise InvalidKind(
+            f"using={str(sampler)!r} decodes codes, which {type(model).__name__} does not have; use"
+            " 'ancestral'"
+        )

@@ -1,4 +1,6 @@
-"""NumPy's and torch's scalars as Python's own, told by what they can do, so that help and the command line import neither."""
+"""NumPy's and torch's scalars as Python's own, told by what they can do,
+so that help and the command line import neither.
+"""
 
 from __future__ import annotations
 
@@ -17,30 +19,42 @@ __all__ = ["Settled", "plain", "settle"]
 
 
 def plain(value: Any) -> Any:
-    """A NumPy scalar, an array or tensor without axes as the Python number, bool or text that it is; the rest unchanged.
+    """A NumPy scalar, an array or tensor without axes as the Python number,
+    bool or text that it is; the rest unchanged.
 
     Lists and tuples are gone through, so that `hidden=(np.int64(8),)` is plain too.
     """
     if getattr(value, "ndim", None) == 0 and callable(getattr(value, "item", None)):
         number = value.item()
-        return number if isinstance(number, (bool, int, float, complex, str, bytes)) else float(number)  # a longdouble stays one
+        # a longdouble stays one
+        return (
+            number if isinstance(number, (bool, int, float, complex, str, bytes)) else float(number)
+        )
     if type(value) in (list, tuple):
         return type(value)(plain(v) for v in value)
     return value
 
 
 class Settled(ABCMeta):
-    """The metaclass of whatever has settings: NumPy's and torch's scalars reach its `__init__` as Python's, or not at all.
+    """The metaclass of whatever has settings:
+    NumPy's and torch's scalars reach its `__init__` as Python's, or not at all.
 
-    What does not fit its annotation is refused in one line; `__init__` may refuse it first, in words of its own.
+    What does not fit its annotation is refused in one line;
+    `__init__` may refuse it first, in words of its own.
     """
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        """An instance, made with plain arguments, and with its tensors on the CPU whatever torch's default device."""
+        """An instance, made with plain arguments,
+        and with its tensors on the CPU whatever torch's default device.
+        """
         known, hints = _annotated(cls)
         first = [_settled(v, hints.get(name)) for v, name in zip(args, [*known, *[""] * len(args)])]
         named = {k: _settled(v, hints.get(k)) for k, v in kwargs.items()}
-        faults = (fault_of(k, v, hints[k], known[k]) for k, v in {**dict(zip(known, first)), **named}.items() if k in known and k in hints)
+        faults = (
+            fault_of(k, v, hints[k], known[k])
+            for k, v in {**dict(zip(known, first)), **named}.items()
+            if k in known and k in hints
+        )
         fault = next((f for f in faults if f is not None), None)
         try:
             made = cls._made(*first, **named)
@@ -55,7 +69,8 @@ class Settled(ABCMeta):
         return made
 
     def _made(cls, *args: Any, **kwargs: Any) -> Any:
-        torch = sys.modules.get("torch")  # where it is not imported, nobody has set its default device
+        # where it is not imported, nobody has set its default device
+        torch = sys.modules.get("torch")
         if torch is None or torch.get_default_device().type == "cpu":
             return super().__call__(*args, **kwargs)
         with torch.device("cpu"):
@@ -65,20 +80,28 @@ class Settled(ABCMeta):
     def __signature__(cls) -> Any:
         """That of `__init__`, which `__call__` above would hide."""
         own = inspect.signature(cls.__init__)  # type: ignore[misc]
-        return own.replace(parameters=list(own.parameters.values())[1:], return_annotation=inspect.Signature.empty)
+        return own.replace(
+            parameters=list(own.parameters.values())[1:], return_annotation=inspect.Signature.empty
+        )
 
 
 @functools.cache
 def _annotated(cls: type) -> tuple[dict[str, Any], dict[str, Any]]:
     """The defaults of a class's arguments and their annotations, by name."""
     signature: inspect.Signature = cls.__signature__  # type: ignore[attr-defined]
-    single = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    single = (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.KEYWORD_ONLY,
+    )
     defaults = {p.name: p.default for p in signature.parameters.values() if p.kind in single}
     return defaults, hints_of(cls if dataclasses.is_dataclass(cls) else cls.__init__)  # type: ignore[misc]
 
 
 def _settled(value: Any, hint: Any) -> Any:
-    """An argument made plain; for a sequence of whole numbers an array becomes a tuple, and so does one number alone."""
+    """An argument made plain; for a sequence of whole numbers an
+    array becomes a tuple, and so does one number alone.
+    """
     if is_integers(hint):
         if getattr(value, "ndim", None) == 1 and callable(getattr(value, "tolist", None)):
             return tuple(value.tolist())
@@ -88,13 +111,19 @@ def _settled(value: Any, hint: Any) -> Any:
 
 
 def settle(settings: Any) -> None:
-    """Make the fields of a dataclass plain, in its `__post_init__`; refuse in one line what does not fit its annotation."""
+    """Make the fields of a dataclass plain, in its `__post_init__`;
+    refuse in one line what does not fit its annotation.
+    """
     hints = hints_of(type(settings))
     for field in dataclasses.fields(settings):
         if field.init:
             value = plain(getattr(settings, field.name))
             object.__setattr__(settings, field.name, value)
-            default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+            default = (
+                field.default_factory()
+                if field.default_factory is not dataclasses.MISSING
+                else field.default
+            )
             fault = fault_of(field.name, value, hints.get(field.name, Any), default, instances=True)
             if fault is not None:
                 raise fault

@@ -1,15 +1,18 @@
 """The model's invertible map from the user's units to what its networks see, with its log-Jacobian.
 
-u = (x - shift) / scale, so log p(x) = log p(u) - Σ log scale. Categories become one-hot blocks (and come back by the
-largest entry), which carries no density; models with a density refuse categorical columns.
+u = (x - shift) / scale, so log p(x) = log p(u) - Σ log scale. Categories become one-hot blocks (and
+come back by the largest entry), which carries no density; models with a density refuse categorical
+columns.
 
-The user's values are float64 until they are centred and scaled. Values that come in float32 (bytes, images) stay there where
-float32 has digits enough for the shift, which `wide` decides; what comes back is float64 where float32 would lose digits
-of it: a column of 1e7 ± 1, seconds since 1970, whole numbers above 2^24, quantities of 1e-40.
+The user's values are float64 until they are centred and scaled. Values that come in float32
+(bytes, images) stay there where float32 has digits enough for the shift, which `wide` decides; what
+comes back is float64 where float32 would lose digits of it: a column of 1e7 ± 1, seconds since
+1970, whole numbers above 2^24, quantities of 1e-40.
 
-Kinds: 'identity'; 'unit' maps the space's range, as seen, to [0, 1]; 'known' the range that is known whatever was seen
-(declared bounds, or 0..1 where all values lie in it) to [0, 1]; 'signed' maps the range to [-1, 1]; 'standardised' to mean 0 and variance 1
-per coordinate (per channel for images). Cells of integer data count whole: levels 0..255 span [-½, 255½).
+Kinds: 'identity'; 'unit' maps the space's range, as seen, to [0, 1]; 'known' the range that is
+known whatever was seen (declared bounds, or 0..1 where all values lie in it) to [0, 1]; 'signed'
+maps the range to [-1, 1]; 'standardised' to mean 0 and variance 1 per coordinate
+(per channel for images). Cells of integer data count whole: levels 0..255 span [-½, 255½).
 """
 
 from __future__ import annotations
@@ -37,7 +40,8 @@ ROUNDING = 4 * torch.finfo(torch.float64).eps
 
 
 class Scaling(nn.Module):
-    """An affine map per coordinate (points), per channel or for all (images), plus one-hot categories.
+    """An affine map per coordinate (points), per channel or for all (images),
+    plus one-hot categories.
 
     Arguments:
         space: what it maps from.
@@ -53,11 +57,15 @@ class Scaling(nn.Module):
         self.space, self.kind = space, kind
         self.register_buffer("shift", shift.to(torch.float64))
         self.register_buffer("scale", scale.to(torch.float64))
-        self._known: tuple[Tensor, Tensor, bool, dict[torch.dtype, tuple[Tensor, Tensor]]] | None = None
+        self._known: (
+            tuple[Tensor, Tensor, bool, dict[torch.dtype, tuple[Tensor, Tensor]]] | None
+        ) = None
 
     @classmethod
     def choose(cls, kind: str, space: Space, moments: Moments | None = None) -> Scaling:
-        """The scaling of a kind for a space; 'standardised' needs the data's moments (over flattened coordinates)."""
+        """The scaling of a kind for a space;
+        'standardised' needs the data's moments (over flattened coordinates).
+        """
         if kind not in KINDS:
             raise InvalidValue(f"unknown scaling {kind!r}; {suggestion(kind, KINDS)}")
         if kind == "standardised":
@@ -68,7 +76,11 @@ class Scaling(nn.Module):
             shift, scale = torch.zeros(()), torch.ones(())
         else:
             low, high = _range(space, known=kind == "known")
-            shift, scale = (low, high - low) if kind in ("unit", "known") else ((low + high) / 2, (high - low) / 2)
+            shift, scale = (
+                (low, high - low)
+                if kind in ("unit", "known")
+                else ((low + high) / 2, (high - low) / 2)
+            )
         return cls(space, kind, torch.as_tensor(shift), torch.as_tensor(scale))
 
     @property
@@ -76,18 +88,29 @@ class Scaling(nn.Module):
         """Shape of one observation in the model's coordinates."""
         if not self.space.categorical:
             return self.space.shape
-        return (sum(len(c.categories) if c.kind == "categorical" else 1 for c in self.space.columns),)
+        return (
+            sum(len(c.categories) if c.kind == "categorical" else 1 for c in self.space.columns),
+        )
 
     @property
     def wide(self) -> bool:
-        """Whether the user's values need float64 to keep the digits that matter: see the module's first lines."""
+        """Whether the user's values need float64 to keep the digits that matter:
+        see the module's first lines.
+        """
         return self._numbers(torch.float64)[2]
 
     def _numbers(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, bool]:
-        """Shift and scale in a dtype, and whether they are wide: worked out once for the buffers as they are."""
+        """Shift and scale in a dtype, and whether they are wide:
+        worked out once for the buffers as they are.
+        """
         known = self._known
         if known is None or known[0] is not self.shift or known[1] is not self.scale:
-            known = self._known = (self.shift, self.scale, self._is_wide(), {torch.float64: (self.shift, self.scale)})
+            known = self._known = (
+                self.shift,
+                self.scale,
+                self._is_wide(),
+                {torch.float64: (self.shift, self.scale)},
+            )
         pairs = known[3]
         if dtype not in pairs:
             pairs[dtype] = (self.shift.to(dtype), self.scale.to(dtype))
@@ -97,15 +120,28 @@ class Scaling(nn.Module):
         shift, scale = self.shift.abs(), self.scale
         if not scale.numel():
             return False
-        strange = bool((shift > RATIO * scale).any()) or float(scale.min()) < SAFE[0] or float(scale.max()) > SAFE[1]
-        whole = [(c.low, c.high) for c in self.space.columns if c.kind == "integer"] or [(self.space.low, self.space.high)]
+        strange = (
+            bool((shift > RATIO * scale).any())
+            or float(scale.min()) < SAFE[0]
+            or float(scale.max()) > SAFE[1]
+        )
+        whole = [(c.low, c.high) for c in self.space.columns if c.kind == "integer"] or [
+            (self.space.low, self.space.high)
+        ]
         large = self.space.integer or any(c.kind == "integer" for c in self.space.columns)
-        return strange or (large and any(abs(end) > 2**24 for ends in whole for end in ends if abs(end) < torch.inf))
+        return strange or (
+            large
+            and any(abs(end) > 2**24 for ends in whole for end in ends if abs(end) < torch.inf)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        """User's units (n, *space.shape) to model coordinates (n, *shape), in x's floating type; whole numbers as `floating` has them."""
+        """User's units (n, *space.shape) to model coordinates (n, *shape), in x's floating type;
+        whole numbers as `floating` has them.
+        """
         if self.space.is_label:
-            return nn.functional.one_hot(x.to(torch.int64), len(self.space.columns[0].categories)).to(torch.get_default_dtype())
+            return nn.functional.one_hot(
+                x.to(torch.int64), len(self.space.columns[0].categories)
+            ).to(torch.get_default_dtype())
         given = x.dtype if x.dtype.is_floating_point else floating(x[:0]).dtype
         x = floating(x)
         if self.wide:
@@ -115,7 +151,9 @@ class Scaling(nn.Module):
         return self._expand(x, u) if self.space.categorical else u
 
     def inverse(self, u: Tensor) -> Tensor:
-        """Model coordinates (n, *shape) back to the user's units: in u's floating type (float32 at least), or float64 where `wide`."""
+        """Model coordinates (n, *shape) back to the user's units: in u's floating type
+        (float32 at least), or float64 where `wide`.
+        """
         if self.space.is_label:
             return u.argmax(-1)
         if self.space.categorical:
@@ -125,7 +163,9 @@ class Scaling(nn.Module):
         return u * scale + shift
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Scaling:
-        """Moves to a device; shift and scale stay in float64 whatever type the networks are given (`model.half()`)."""
+        """Moves to a device; shift and scale stay in float64
+        whatever type the networks are given (`model.half()`).
+        """
         before = {name: buffer for name, buffer in self._buffers.items() if buffer is not None}
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # untyped in torch
         for name, buffer in before.items():
@@ -143,14 +183,18 @@ class Scaling(nn.Module):
         return {**self.__dict__, "_known": None}
 
     def log_jacobian(self, x: Tensor) -> float:
-        """log |du/dx| of one observation shaped like x[0]: the number to add to log p(u) for log p(x), in nats."""
+        """log |du/dx| of one observation shaped like x[0]:
+        the number to add to log p(u) for log p(x), in nats.
+        """
         if self.space.categorical:
             raise InvalidValue("categories have no density; drop the categorical columns")
         ones = x.new_ones(x.shape[1:], dtype=torch.float64)
         return -float((ones * self.scale.log().to(ones)).sum())
 
     def _expand(self, x: Tensor, u: Tensor) -> Tensor:
-        """Categories as one-hot blocks; a code that is none of them gives a block of zeros, which has no mass."""
+        """Categories as one-hot blocks;
+        a code that is none of them gives a block of zeros, which has no mass.
+        """
         parts = []
         for i, column in enumerate(self.space.columns):
             if column.kind == "categorical":
@@ -168,26 +212,40 @@ class Scaling(nn.Module):
         for column in self.space.columns:
             width = len(column.categories) if column.kind == "categorical" else 1
             block = u[:, at : at + width]
-            parts.append(block.argmax(1, keepdim=True).to(u) if column.kind == "categorical" else block)
+            parts.append(
+                block.argmax(1, keepdim=True).to(u) if column.kind == "categorical" else block
+            )
             at += width
         return torch.cat(parts, 1)
 
 
 def known_range(column: Column) -> tuple[float, float]:
-    """The ends of a column whatever was seen: its declared bounds, 0 and 1 where all seen values lie between, else those seen."""
+    """The ends of a column whatever was seen: its declared bounds,
+    0 and 1 where all seen values lie between, else those seen.
+    """
     if column.lower is not None and column.upper is not None:
         return column.lower, column.upper
     return (0.0, 1.0) if column.low >= 0 and column.high <= 1 else (column.low, column.high)
 
 
 def _range(space: Space, *, known: bool = False) -> tuple[Tensor, Tensor]:
-    """Lowest and highest value: one for images, one per column for points; integer cells count whole."""
+    """Lowest and highest value: one for images, one per column for points;
+    integer cells count whole.
+    """
     if space.kind == "points" and space.shape:
-        ends = [(0.0, 1.0) if c.kind == "categorical" else known_range(c) if known else (c.low, c.high) for c in space.columns]
+        ends = [
+            (0.0, 1.0) if c.kind == "categorical" else known_range(c) if known else (c.low, c.high)
+            for c in space.columns
+        ]
         low, high = torch.tensor(ends, dtype=torch.float64).reshape(-1, 2).unbind(1)
-        half = torch.tensor([0.5 if c.kind == "integer" else 0.0 for c in space.columns], dtype=torch.float64)
+        half = torch.tensor(
+            [0.5 if c.kind == "integer" else 0.0 for c in space.columns], dtype=torch.float64
+        )
     else:
-        low, high = torch.tensor(space.low, dtype=torch.float64), torch.tensor(space.high, dtype=torch.float64)
+        low, high = (
+            torch.tensor(space.low, dtype=torch.float64),
+            torch.tensor(space.high, dtype=torch.float64),
+        )
         half = torch.tensor(0.5 if space.integer else 0.0, dtype=torch.float64)
     low, high = low - half, high + half
     flat = high - low <= ROUNDING * torch.maximum(low.abs(), high.abs())
@@ -196,15 +254,22 @@ def _range(space: Space, *, known: bool = False) -> tuple[Tensor, Tensor]:
 
 
 def _standard(space: Space, moments: Moments) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation; by channel for images. A spread that is only the rounding of the values counts as none."""
+    """Mean and standard deviation; by channel for images.
+    A spread that is only the rounding of the values counts as none.
+    """
     mean, deviation = moments.mean, moments.deviation
     if space.kind != "points":
         channels = space.shape[0] or 1
         by_channel, spreads = mean.reshape(channels, -1), deviation.reshape(channels, -1)
         middle = by_channel.mean(1, keepdim=True)
         apart = by_channel - middle
-        size = torch.maximum(apart.abs().amax(1, keepdim=True), spreads.amax(1, keepdim=True)).clamp_min(torch.finfo(mean.dtype).tiny)
-        joint = size * ((spreads / size).square() + (apart / size).square()).mean(1, keepdim=True).sqrt()
+        size = torch.maximum(
+            apart.abs().amax(1, keepdim=True), spreads.amax(1, keepdim=True)
+        ).clamp_min(torch.finfo(mean.dtype).tiny)
+        joint = (
+            size
+            * ((spreads / size).square() + (apart / size).square()).mean(1, keepdim=True).sqrt()
+        )
         lead = (channels,) + (1,) * (len(space.shape) - 1)
         mean, deviation = middle.reshape(lead), joint.reshape(lead)
     elif space.categorical:
@@ -214,9 +279,11 @@ def _standard(space: Space, moments: Moments) -> tuple[Tensor, Tensor]:
 
 
 def _constant(value: Tensor) -> Tensor:
-    """The unit of a coordinate that is always `value`: 1, but no more than its size, and never below its rounding.
+    """The unit of a coordinate that is always `value`:
+    1, but no more than its size, and never below its rounding.
 
-    So it stays constant instead of dividing by zero, and what a network adds to it stays small beside it.
+    So it stays constant instead of dividing by zero,
+    and what a network adds to it stays small beside it.
     """
     size = value.abs()
     return torch.where(size > 0, size.clamp_max(1.0).maximum(size * 2.0**-40), 1.0)

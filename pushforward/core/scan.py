@@ -1,6 +1,8 @@
-"""What a data set is like before anything is learnt from it: counts, ranges, what is missing, constant or infinite.
+"""What a data set is like before anything is learnt from it:
+counts, ranges, what is missing, constant or infinite.
 
-`Facts` merge, so a scan streams. Models refuse the troubles they do not declare; `pushforward data` prints them all.
+`Facts` merge, so a scan streams. Models refuse the troubles they do not declare;
+`pushforward data` prints them all.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ __all__ = ["Facts", "Trouble", "scan"]
 
 @dataclass(frozen=True)
 class Trouble:
-    """One thing that may stop a model: its name in `Model.accepts`, what was found, what to do, and what other models take."""
+    """One thing that may stop a model: its name in `Model.accepts`,
+    what was found, what to do, and what other models take.
+    """
 
     name: str
     text: str
@@ -35,12 +39,17 @@ class Trouble:
         if not self.alternative:
             return self.advice
         names = ", ".join(accepting(self.name))
-        return f"{self.advice}, or use a model that takes {self.alternative}{f' ({names})' if names else ''}"
+        return (
+            f"{self.advice}, or use a model that takes"
+            f" {self.alternative}{f' ({names})' if names else ''}"
+        )
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts per flattened coordinate (d,) over `count` rows; moments are over the finite values' rows."""
+    """Facts per flattened coordinate (d,) over `count` rows;
+    moments are over the finite values' rows.
+    """
 
     count: int
     moments: Moments
@@ -51,21 +60,37 @@ class Facts:
 
     @classmethod
     def of(cls, batch: Batch, *, moments: bool = True) -> Facts:
-        """Facts of one block of rows; without moments, which are most of the work, those of a standard law stand in."""
+        """Facts of one block of rows; without moments,
+        which are most of the work, those of a standard law stand in.
+        """
         given = batch.x.detach().reshape(len(batch.x), -1).to("cpu")
         weights = None if batch.weights is None else batch.weights.to("cpu")
         if len(given) and given.shape[1]:
             low, high = given.aminmax(dim=0)  # NaN and infinity both show in the extremes
             if bool(torch.isfinite(low).all()) and bool(torch.isfinite(high).all()):
                 none = torch.zeros(given.shape[1], dtype=torch.int64)
-                found = Moments.of(given, weights) if moments else _standard(len(given), given.shape[1])
-                return cls(len(given), found, low.to(torch.float64), high.to(torch.float64), none, none)
+                found = (
+                    Moments.of(given, weights) if moments else _standard(len(given), given.shape[1])
+                )
+                return cls(
+                    len(given), found, low.to(torch.float64), high.to(torch.float64), none, none
+                )
         x = given.to(torch.float64)
         missing, infinite = torch.isnan(x), torch.isinf(x)
         usable = ~(missing | infinite)
-        low = torch.where(usable, x, torch.inf).amin(0) if len(x) else x.new_full(x.shape[1:], torch.inf)
-        high = torch.where(usable, x, -torch.inf).amax(0) if len(x) else x.new_full(x.shape[1:], -torch.inf)
-        return cls(len(x), _by_column(x, usable, weights), low, high, missing.sum(0), infinite.sum(0))
+        low = (
+            torch.where(usable, x, torch.inf).amin(0)
+            if len(x)
+            else x.new_full(x.shape[1:], torch.inf)
+        )
+        high = (
+            torch.where(usable, x, -torch.inf).amax(0)
+            if len(x)
+            else x.new_full(x.shape[1:], -torch.inf)
+        )
+        return cls(
+            len(x), _by_column(x, usable, weights), low, high, missing.sum(0), infinite.sum(0)
+        )
 
     def merge(self, other: Facts) -> Facts:
         """Facts of both blocks together."""
@@ -93,27 +118,43 @@ class Facts:
             first = int(self.missing[self.missing > 0][0])
             others = int((self.missing > 0).sum()) - 1
             more = f"; so do {others} other column{'s' if others > 1 else ''}" if others else ""
-            text = f"{column(self.missing > 0)} holds missing values (NaN, in {first} of {self.count} rows{more})"
-            yield Trouble("missing", text, "drop those rows or columns, fill them in", "missing values")
+            text = (
+                f"{column(self.missing > 0)} holds missing values (NaN, in {first} of {self.count}"
+                f" rows{more})"
+            )
+            yield Trouble(
+                "missing", text, "drop those rows or columns, fill them in", "missing values"
+            )
         if self.count == 1:
             yield Trouble("single", "there is only one row", "bring more data")
         elif space.kind == "points":
-            constant = (self.low == self.high) & torch.tensor([c.kind != "categorical" for c in space.columns] or [True])
+            constant = (self.low == self.high) & torch.tensor(
+                [c.kind != "categorical" for c in space.columns] or [True]
+            )
             if bool(constant.any()):
-                text = f"{column(constant)} is constant ({float(self.low[constant][0]):g} in all {self.count} rows)"
+                text = (
+                    f"{column(constant)} is constant ({float(self.low[constant][0]):g} in all"
+                    f" {self.count} rows)"
+                )
                 yield Trouble("constant", text, "drop it")
         elif bool((self.low == self.high).all()):
             yield Trouble("constant", "all observations are the same", "bring data that vary")
         if space.categorical and not space.is_label:
-            text = f"column {next(c.name for c in space.columns if c.kind == 'categorical')!r} is categorical"
+            text = (
+                f"column {next(c.name for c in space.columns if c.kind == 'categorical')!r} is"
+                " categorical"
+            )
             yield Trouble("categorical", text, "drop it", "categories")
 
 
 BLOCK_NUMBERS = 1 << 19
 
 
-def scan(source: Source, *, most: int | None = None, block: int | None = None, moments: bool = True) -> Facts:
-    """Facts over all rows in one pass, or over evenly spread blocks of at most `most` rows in all; with their moments, or not.
+def scan(
+    source: Source, *, most: int | None = None, block: int | None = None, moments: bool = True
+) -> Facts:
+    """Facts over all rows in one pass, or over evenly spread blocks
+    of at most `most` rows in all; with their moments, or not.
 
     Blocks are small enough for the caches: a block of 2^23 numbers takes three times as long a row.
     """
@@ -126,7 +167,9 @@ def scan(source: Source, *, most: int | None = None, block: int | None = None, m
         starts = [starts[round(i * (len(starts) - 1) / max(1, keep - 1))] for i in range(keep)]
     facts: Facts | None = None
     for start in starts:
-        part = Facts.of(source.take(torch.arange(start, min(start + block, len(source)))), moments=moments)
+        part = Facts.of(
+            source.take(torch.arange(start, min(start + block, len(source)))), moments=moments
+        )
         facts = part if facts is None else facts.merge(part)
     if facts is None:
         raise ValueError("nothing to scan: the data have no rows")
@@ -134,7 +177,11 @@ def scan(source: Source, *, most: int | None = None, block: int | None = None, m
 
 
 def _standard(n: int, d: int) -> Moments:
-    return Moments(torch.tensor(float(n), dtype=torch.float64), torch.zeros(d, dtype=torch.float64), torch.full((d,), float(n)).double())
+    return Moments(
+        torch.tensor(float(n), dtype=torch.float64),
+        torch.zeros(d, dtype=torch.float64),
+        torch.full((d,), float(n)).double(),
+    )
 
 
 def _by_column(x: Tensor, usable: Tensor, weights: Tensor | None) -> Moments:

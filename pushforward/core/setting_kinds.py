@@ -1,4 +1,6 @@
-"""Whether settings are of the kinds that their annotations ask for, and the one line about the first that is not."""
+"""Whether settings are of the kinds that their annotations ask for,
+and the one line about the first that is not.
+"""
 
 from __future__ import annotations
 
@@ -16,29 +18,45 @@ __all__ = ["fault_of", "is_integers", "wording"]
 
 NONE = inspect.Parameter.empty
 WORDS: dict[Any, str] = {
-    int: "a whole number", float: "a number", str: "a text", bool: "True or False", None: "None", types.NoneType: "None",
-    Any: "any value",
+    int: "a whole number", float: "a number", str: "a text", bool: "True or False", None: "None",
+    types.NoneType: "None", Any: "any value",
 }  # fmt: skip
 EXAMPLES: dict[Any, str] = {int: "8", float: "0.5", bool: "True"}
 
 
-def fault_of(name: str, value: Any, hint: Any, default: Any = NONE, *, instances: bool = False) -> PushforwardError | None:
-    """The error of a setting that does not fit its annotation, or None; whatever equals the default fits.
+def fault_of(
+    name: str, value: Any, hint: Any, default: Any = NONE, *, instances: bool = False
+) -> PushforwardError | None:
+    """The error of a setting that does not fit its annotation, or None;
+    whatever equals the default fits.
 
-    With `instances` classes that `fits` knows nothing of (a `Path`, a `Source`) are asked for too, and sizes and NaN are left to the
-    caller's own checks.
+    With `instances` classes that `fits` knows nothing of (a `Path`, a `Source`) are asked for too,
+    and sizes and NaN are left to the caller's own checks.
     """
     options = _options(hint)
     is_nan = isinstance(value, float) and math.isnan(value) and float in options and not instances
     if value is default or (fits(value, hint, instances=instances) and not is_nan):
         vast = not instances and _is_vast(value, hint)
-        return InvalidValue(f"{name} must be below 2^63, got {quoted(value)}; pass less") if vast else None
+        return (
+            InvalidValue(f"{name} must be below 2^63, got {quoted(value)}; pass less")
+            if vast
+            else None
+        )
     cure = _cure(name, value, hint, default)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and isinstance(value, int) and float in options:
         cure = "pass one that float64 can hold"
-    values = {type(choice) for option in options if get_origin(option) is Literal for choice in get_args(option)}
-    error = InvalidValue if type(value) in values or (is_number and {int, float} & set(options)) else InvalidKind
+    values = {
+        type(choice)
+        for option in options
+        if get_origin(option) is Literal
+        for choice in get_args(option)
+    }
+    error = (
+        InvalidValue
+        if type(value) in values or (is_number and {int, float} & set(options))
+        else InvalidKind
+    )
     return error(f"{name} must be {wording(hint)}, got {quoted(value)}; {cure}")
 
 
@@ -48,8 +66,16 @@ def is_integers(hint: Any) -> bool:
 
 
 def _is_vast(value: Any, hint: Any) -> bool:
-    """Whether a size, or one of several, is a whole number that 64 bits do not hold: torch makes a TypeError of these."""
-    sizes = [value] if int in _options(hint) else value if is_integers(hint) and value is not None else ()
+    """Whether a size, or one of several, is a whole number that 64 bits do not hold:
+    torch makes a TypeError of these.
+    """
+    sizes = (
+        [value]
+        if int in _options(hint)
+        else value
+        if is_integers(hint) and value is not None
+        else ()
+    )
     return any(isinstance(size, int) and abs(size) >= 2**63 for size in sizes)
 
 
@@ -82,7 +108,11 @@ def _word(hint: Any) -> str:
     if _is_sequence(hint):
         if arguments[:1] == (int,):
             return "a list of whole numbers"
-        return "a list" if len(arguments) != 1 or arguments[0] is Any else f"a list (each {wording(arguments[0])})"
+        return (
+            "a list"
+            if len(arguments) != 1 or arguments[0] is Any
+            else f"a list (each {wording(arguments[0])})"
+        )
     kind = origin or hint
     if isinstance(kind, type) and issubclass(kind, Mapping):
         return f"a dict (each value {wording(arguments[1])})" if len(arguments) == 2 else "a dict"
@@ -94,10 +124,17 @@ def _word(hint: Any) -> str:
 
 
 def _cure(name: str, value: Any, hint: Any, default: Any) -> str:
-    """What to pass instead: the value in a list where a list is wanted, the default, or an example."""
+    """What to pass instead: the value in a list where a list is wanted,
+    the default, or an example.
+    """
     options = _options(hint)
     alone = isinstance(value, str) or not isinstance(value, Sequence)
-    if alone and any(_is_sequence(option) and Any not in get_args(option) and fits([value], option, instances=True) for option in options):
+    if alone and any(
+        _is_sequence(option)
+        and Any not in get_args(option)
+        and fits([value], option, instances=True)
+        for option in options
+    ):
         return f"write {name}=[{quoted(value)}]"
     near = _near(value, options)
     if near:
@@ -106,7 +143,10 @@ def _cure(name: str, value: Any, hint: Any, default: Any) -> str:
         return f"pass {name}={quoted(default)}, say"
     if type(None) in options:
         return f"pass {name}=None, or leave it out"
-    return next((f"pass {name}={EXAMPLES[option]}, say" for option in options if option in EXAMPLES), f"leave {name} out")
+    return next(
+        (f"pass {name}={EXAMPLES[option]}, say" for option in options if option in EXAMPLES),
+        f"leave {name} out",
+    )
 
 
 def _near(value: Any, options: Sequence[Any]) -> str:

@@ -1,8 +1,9 @@
 """Where observations come from, as fitters see it.
 
-A `Source` knows its space and its length, gives any rows by number, and says whether it is resident (cheap random
-access) or should be read in blocks. Arrays, tensors and data frames become an `Arrays` source here; files, folders and
-names are read by `pushforward.data`, which returns sources too.
+A `Source` knows its space and its length, gives any rows by number, and says whether it is resident
+(cheap random access) or should be read in blocks. Arrays, tensors and data frames become an
+`Arrays` source here; files, folders and names are read by `pushforward.data`, which returns sources
+too.
 """
 
 from __future__ import annotations
@@ -76,11 +77,12 @@ class Arrays:
 
     Arguments:
         x: tensor or array (n, *shape), user's units.
-        y: conditions, leading length n; with a label space as condition_space, its codes (or texts).
+        y: conditions, leading length n; with a label space as condition_space,
+            its codes (or texts).
         weights: non-negative, (n,).
 
-    `notes` says what was decided while reading: separators, what counts as missing, what was left out; `files` has the file
-    that each row came from, where rows are files.
+    `notes` says what was decided while reading: separators, what counts as missing, what was left
+    out; `files` has the file that each row came from, where rows are files.
     """
 
     def __init__(
@@ -112,7 +114,10 @@ class Arrays:
         self.weights = None if weights is None else checked_weights(weights)
         for what, part in (("y", self.y), ("weights", self.weights)):
             if part is not None and len(part) != len(self.x):
-                raise ShapeMismatch(f"{what} must have one entry per observation: expected {len(self.x)}, got {len(part)}")
+                raise ShapeMismatch(
+                    f"{what} must have one entry per observation: expected {len(self.x)}, got"
+                    f" {len(part)}"
+                )
 
     @property
     def space(self) -> Space:
@@ -133,9 +138,17 @@ class Arrays:
         return len(self.x)
 
     def take(self, rows: Tensor) -> Batch:
-        """The given rows in the user's units, as floating numbers that hold them: bytes as float32, large integers as float64."""
-        x = floating(self.x.index_select(0, rows.to(self.x.device)) if self._resident else pick(self.x, rows))
-        return Batch(x, None if self.y is None else self.y[rows], None if self.weights is None else self.weights[rows])
+        """The given rows in the user's units, as floating numbers that hold them:
+        bytes as float32, large integers as float64.
+        """
+        x = floating(
+            self.x.index_select(0, rows.to(self.x.device)) if self._resident else pick(self.x, rows)
+        )
+        return Batch(
+            x,
+            None if self.y is None else self.y[rows],
+            None if self.weights is None else self.weights[rows],
+        )
 
     def all(self) -> Batch:
         """Every row (a resident source only, or one known to fit)."""
@@ -212,7 +225,9 @@ class Subset(View):
         provenance: how these rows are found again; None where only the caller knows.
     """
 
-    def __init__(self, source: Source, rows: Tensor, name: str = "", provenance: Provenance | None = None) -> None:
+    def __init__(
+        self, source: Source, rows: Tensor, name: str = "", provenance: Provenance | None = None
+    ) -> None:
         super().__init__(source, name)
         self.rows = rows
         self._provenance = provenance or Provenance()
@@ -253,24 +268,33 @@ class Unlabelled(View):
 def as_source(x: Any, y: Any = None, weights: Any = None) -> Source:
     """x as a source: one already, or whatever `pushforward.read` takes (then with y and weights).
 
-    Labels that come with the data are used only on request: y=True for those, y='name' for a column or an array. That holds
-    for a source, too, unless its labels were asked for when it was read.
+    Labels that come with the data are used only on request: y=True for those, y='name' for a column
+    or an array. That holds for a source, too, unless its labels were asked for when it was read.
     Raises BadSource for data that no model can be fitted to: no rows, text, infinities.
     """
     if isinstance(x, Source) and not isinstance(x, (Tensor, np.ndarray)):
         if not (y is None or isinstance(y, bool)) or weights is not None:
-            raise BadSource("a source brings its own conditions and weights; pass y and weights when making it")
+            raise BadSource(
+                "a source brings its own conditions and weights; pass y and weights when making it"
+            )
         if y and x.condition_space is None:
-            raise BadSource("labels that come with the data were asked for, and these bring none; pass the labels themselves as y")
+            raise BadSource(
+                "labels that come with the data were asked for, and these bring none; pass the"
+                " labels themselves as y"
+            )
         return unlabelled(x) if y is False or (y is None and has_unasked_labels(x)) else x
     source: Source = read_for_fit(x, y, weights)
     return source
 
 
 def has_unasked_labels(source: Source) -> bool:
-    """Whether the source's conditions are labels that came with the data, which nobody asked for."""
+    """Whether the source's conditions are labels that came with the data,
+    which nobody asked for.
+    """
     inner = getattr(source, "source", None)  # of a subset, or of noisy rows
-    return bool(getattr(source, "unasked_labels", False)) or (inner is not None and has_unasked_labels(inner))
+    return bool(getattr(source, "unasked_labels", False)) or (
+        inner is not None and has_unasked_labels(inner)
+    )
 
 
 class Respaced(View):
@@ -320,18 +344,26 @@ def blocks(source: Source, size: int = 8192) -> Iterator[Batch]:
 
 
 def pick(x: Tensor, rows: Tensor) -> Tensor:
-    """Rows of a tensor on the processor, by one thread: what reads ahead must not compete with what computes."""
+    """Rows of a tensor on the processor, by one thread:
+    what reads ahead must not compete with what computes.
+    """
     return torch.from_numpy(x.numpy().take(rows.numpy(), axis=0))
 
 
 def spread(n: int, most: int) -> Tensor:
     """At most `most` of n row numbers, evenly spread, int64."""
-    return torch.arange(n) if n <= most else torch.linspace(0, n - 1, most, dtype=torch.float64).round().to(torch.int64)
+    return (
+        torch.arange(n)
+        if n <= most
+        else torch.linspace(0, n - 1, most, dtype=torch.float64).round().to(torch.int64)
+    )
 
 
 @runtime_checkable
 class Sequential(Protocol):
-    """A source that is read in order, and whose first rows can be had at any time (`core.stream.Stream`)."""
+    """A source that is read in order, and whose first rows can be
+    had at any time (`core.stream.Stream`).
+    """
 
     def head(self, count: int) -> Batch:
         """The first rows, at most `count`."""
@@ -344,21 +376,35 @@ class Sequential(Protocol):
 
 def look(source: Source, most: int) -> Batch:
     """At most `most` rows: evenly spread, or the first ones of a source that is read in order."""
-    return source.head(most) if isinstance(source, Sequential) else source.take(spread(len(source), most))
+    return (
+        source.head(most)
+        if isinstance(source, Sequential)
+        else source.take(spread(len(source), most))
+    )
 
 
 def fingerprint(source: Source) -> str:
-    """A short hash of the space, the length and up to 256 evenly spread rows: tells data sets apart, cheaply.
+    """A short hash of the space, the length and up to 256 evenly spread rows:
+    tells data sets apart, cheaply.
 
-    Conditions and weights are part of a row. Of a source that is read in order, the first rows and the size of its buffer.
+    Conditions and weights are part of a row.
+    Of a source that is read in order, the first rows and the size of its buffer.
     """
     batch = look(source, 256)
-    length = f"stream{getattr(source, 'shuffle', None)}" if isinstance(source, Sequential) else len(source)
-    kind = "pictures" if source.space.kind == "images" else source.space.kind  # as in runs of format 1
+    length = (
+        f"stream{getattr(source, 'shuffle', None)}"
+        if isinstance(source, Sequential)
+        else len(source)
+    )
+    # as in runs of format 1
+    kind = "pictures" if source.space.kind == "images" else source.space.kind
     digest = hashlib.blake2b(f"{kind}{source.space.shape}{length}".encode(), digest_size=8)
     digest.update(batch.x.detach().cpu().to(torch.float64).contiguous().numpy().tobytes())
     if batch.y is not None:
         digest.update(batch.y.detach().cpu().to(torch.float64).contiguous().numpy().tobytes())
     if batch.weights is not None:
-        digest.update(b"weights" + batch.weights.detach().cpu().to(torch.float64).contiguous().numpy().tobytes())
+        digest.update(
+            b"weights"
+            + batch.weights.detach().cpu().to(torch.float64).contiguous().numpy().tobytes()
+        )
     return digest.hexdigest()

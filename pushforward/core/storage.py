@@ -1,8 +1,9 @@
 """A model on disk: a folder with `model.safetensors` and `model.json`, never a pickle.
 
-`model.json` names the registered class, its hyper-parameters as text, the spaces and the format number, and is written
-once, when the run begins. `model.safetensors` holds the tensors and, in its own header, a digest of them; it is replaced
-whole (temporary name, fsync, rename), so a reader sees the old one or the new one and never half of either.
+`model.json` names the registered class, its hyper-parameters as text, the spaces and the format
+number, and is written once, when the run begins. `model.safetensors` holds the tensors and, in its
+own header, a digest of them; it is replaced whole (temporary name, fsync, rename), so a reader sees
+the old one or the new one and never half of either.
 """
 
 from __future__ import annotations
@@ -22,11 +23,23 @@ from torch import Tensor
 
 from pushforward.core.assembled import Assembled
 from pushforward.core.errors import BadRun, PushforwardError, is_memory, shown
-from pushforward.core.folders import check_place, new_run, parsed_json, read_file, write_atomically, write_text
+from pushforward.core.folders import (
+    check_place,
+    new_run,
+    parsed_json,
+    read_file,
+    write_atomically,
+    write_text,
+)
 from pushforward.core.global_random import seeded
 from pushforward.core.kinds import fits
 from pushforward.core.manifest import Manifest
-from pushforward.core.model_validation import check_description, check_hyperparameters, check_numbers, rehearse
+from pushforward.core.model_validation import (
+    check_description,
+    check_hyperparameters,
+    check_numbers,
+    rehearse,
+)
 from pushforward.core.plain import from_plain, to_plain
 from pushforward.core.preparation import Preparation
 from pushforward.core.provenance import Provenance
@@ -68,7 +81,9 @@ def save(model: Assembled, path: Any, *, overwrite: bool = False) -> Path:
 
 
 def load(path: Any, *, device: torch.device | str = "cpu") -> Any:
-    """The model in a run folder, on a device. Raises BadRun for anything that is not one, is damaged, or is newer."""
+    """The model in a run folder, on a device.
+    Raises BadRun for anything that is not one, is damaged, or is newer.
+    """
     with usual_torch():
         return _loaded(Path(path), torch.device(device))
 
@@ -85,7 +100,9 @@ def _loaded(folder: Path, device: torch.device) -> Assembled:
         raise _apart(folder, error) from error
     with suppress(BadRun):  # where the rows came from is of no use to most
         manifest = Manifest.read(folder)
-        model.provenance = Provenance() if manifest is None or manifest.data is None else manifest.data
+        model.provenance = (
+            Provenance() if manifest is None or manifest.data is None else manifest.data
+        )
     model.loaded_from = str(folder.absolute())
     model.eval()
     return model.to(device)
@@ -98,7 +115,9 @@ def describe(model: Assembled, folder: Path) -> None:
         "model": model.registered_name,
         "hyperparameters": {k: to_plain(v) for k, v in model.hyperparameters().items()},
         "space": model.fitted_space().to_json(),
-        "condition_space": None if model.condition_space is None else model.condition_space.to_json(),
+        "condition_space": (
+            None if model.condition_space is None else model.condition_space.to_json()
+        ),
         "scaling": model.scaling.kind,
         "preparation": model.preparation.as_dict(),
         "dtype": str(model.floating()).removeprefix("torch."),
@@ -110,7 +129,9 @@ def describe(model: Assembled, folder: Path) -> None:
 
 
 def construct(folder: Path) -> Assembled:
-    """The model that model.json describes, built but not yet filled; what is stored beside it must be of its sizes."""
+    """The model that model.json describes, built but not yet filled;
+    what is stored beside it must be of its sizes.
+    """
     content = _read_description(folder)
     path, tensors = folder / "model.json", folder / "model.safetensors"
     try:
@@ -121,7 +142,9 @@ def construct(folder: Path) -> Assembled:
     except PushforwardError:
         raise
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise BadRun(f"{path} does not describe a model ({_first_line(error)}); restore the folder") from error
+        raise BadRun(
+            f"{path} does not describe a model ({_first_line(error)}); restore the folder"
+        ) from error
     if tensors.exists():  # a fit that has not saved yet has none
         try:
             rehearse(lambda: _built(cls, given, content), read_shapes(tensors))
@@ -134,7 +157,9 @@ def construct(folder: Path) -> Assembled:
     except PushforwardError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise BadRun(f"{path} does not describe a model ({_first_line(error)}); restore the folder") from error
+        raise BadRun(
+            f"{path} does not describe a model ({_first_line(error)}); restore the folder"
+        ) from error
     if model.dtype is None:
         for child in model.children():
             if not isinstance(child, Scaling):  # its numbers stay in float64
@@ -155,7 +180,9 @@ def has_preparation(folder: Path) -> bool:
 def _built(cls: type, given: Mapping[str, Any], content: Mapping[str, Any]) -> Assembled:
     model: Assembled = cls(**given)
     space = Space.from_json(content["space"])
-    condition_space = None if content["condition_space"] is None else Space.from_json(content["condition_space"])
+    condition_space = (
+        None if content["condition_space"] is None else Space.from_json(content["condition_space"])
+    )
     model.scaling_kind = content["scaling"]
     with seeded():
         model.assemble(space, condition_space)
@@ -163,7 +190,10 @@ def _built(cls: type, given: Mapping[str, Any], content: Mapping[str, Any]) -> A
 
 
 def _apart(folder: Path, error: BaseException) -> BadRun:
-    return BadRun(f"{folder}: model.json and model.safetensors do not belong together ({_first_line(error)}); restore the folder")
+    return BadRun(
+        f"{folder}: model.json and model.safetensors do not belong together ({_first_line(error)});"
+        " restore the folder"
+    )
 
 
 def versions() -> dict[str, str]:
@@ -177,11 +207,15 @@ def versions() -> dict[str, str]:
     return found
 
 
-# ------------------------------------------------------------------------------------------------------- tensors
+# ------------------------------------------------------------------------------------------ tensors
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write a safetensors file atomically, with a digest of names, types, shapes and bytes in its header."""
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a safetensors file atomically, with a digest of names,
+    types, shapes and bytes in its header.
+    """
     from safetensors.torch import save as to_bytes
 
     own = {k: v.detach().to("cpu").contiguous() for k, v in tensors.items()}
@@ -191,24 +225,38 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
 
 def _in_order(content: bytes) -> tuple[bytes, memoryview]:
-    """The same file with its header sorted: safetensors writes metadata in an order that changes from call to call."""
+    """The same file with its header sorted:
+    safetensors writes metadata in an order that changes from call to call.
+    """
     length = int.from_bytes(content[:8], "little")
-    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    header = json.dumps(
+        json.loads(content[8 : 8 + length]),
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+    ).encode()
     header += b" " * (-len(header) % 8)
     return len(header).to_bytes(8, "little") + header, memoryview(content)[8 + length :]
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and the header of a file that `write_tensors` wrote; BadRun if missing, damaged or something else."""
+    """The tensors and the header of a file that `write_tensors` wrote;
+    BadRun if missing, damaged or something else.
+    """
     with _opened(path) as file:
         header = dict(file.metadata() or {})
         tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a dict
     odd = next((k for k, v in tensors.items() if v.dtype not in _STORED), None)
     if odd is not None:
-        raise BadRun(f"{path}: {odd} is of {tensors[odd].dtype}, which no model stores; restore it from a copy")
+        raise BadRun(
+            f"{path}: {odd} is of {tensors[odd].dtype}, which no model stores; restore it from a"
+            " copy"
+        )
     stated = header.pop("digest", "")
     if stated != _digest(tensors, header):
-        raise BadRun(f"{path} was changed after it was written (its digest differs); restore it from a copy")
+        raise BadRun(
+            f"{path} was changed after it was written (its digest differs); restore it from a copy"
+        )
     return tensors, header
 
 
@@ -235,8 +283,14 @@ def _opened(path: Path) -> Iterator[Any]:
             raise
         start = read_file(path, most=sys.maxsize, head=4)
         if start[:2] == b"PK" or start[:1] == b"\x80":
-            raise BadRun(f"{path} is a pickle, which could run code when opened; only safetensors files are read") from error
-        raise BadRun(f"{path} is damaged or not a safetensors file ({_first_line(error)}); restore it from a copy") from error
+            raise BadRun(
+                f"{path} is a pickle, which could run code when opened; only safetensors files are"
+                " read"
+            ) from error
+        raise BadRun(
+            f"{path} is damaged or not a safetensors file ({_first_line(error)}); restore it from a"
+            " copy"
+        ) from error
 
 
 def new_folder(path: Any) -> Path:
@@ -246,7 +300,9 @@ def new_folder(path: Any) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadRun(f"cannot create the folder {folder}: {error.strerror}; choose a place you can write to") from error
+        raise BadRun(
+            f"cannot create the folder {folder}: {error.strerror}; choose a place you can write to"
+        ) from error
     return folder
 
 
@@ -271,7 +327,7 @@ def _digest(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-# ---------------------------------------------------------------------------------------------------- description
+# -------------------------------------------------------------------------------------- description
 
 
 def _read_description(folder: Path) -> dict[str, Any]:
@@ -284,7 +340,10 @@ def _read_description(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         if isinstance(error, PushforwardError):
             raise
-        raise BadRun(f"{folder} cannot be opened ({getattr(error, 'strerror', error)}); expected a run folder") from error
+        raise BadRun(
+            f"{folder} cannot be opened ({getattr(error, 'strerror', error)}); expected a run"
+            " folder"
+        ) from error
     try:
         content = parsed_json(read_file(path))
     except ValueError as error:
@@ -295,14 +354,17 @@ def _read_description(folder: Path) -> dict[str, Any]:
         raise BadRun(f"{path} does not describe a model; restore it from a copy")
     if not fits(content["format"], int) or content["format"] > FORMAT:
         raise BadRun(
-            f"{path} has format {shown(content['format'])}, newer than {FORMAT}, the newest this version reads; upgrade pushforward"
+            f"{path} has format {shown(content['format'])}, newer than {FORMAT}, the newest this"
+            " version reads; upgrade pushforward"
         )
     try:
         whole = content.pop("digest", "") == _digest_json(content)
     except RecursionError:
         whole = False
     if not whole:
-        raise BadRun(f"{path} was changed after it was written (its digest differs); restore it from a copy")
+        raise BadRun(
+            f"{path} was changed after it was written (its digest differs); restore it from a copy"
+        )
     return _upgraded(content)
 
 
@@ -311,7 +373,10 @@ def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
     for name in ("space", "condition_space"):
         space = content.get(name)
         if content["format"] == 1 and isinstance(space, dict):
-            content[name] = {k: "images" if k in ("kind", "form") and v == "pictures" else v for k, v in space.items()}
+            content[name] = {
+                k: "images" if k in ("kind", "form") and v == "pictures" else v
+                for k, v in space.items()
+            }
     return content
 
 

@@ -30,25 +30,36 @@ class Stored(nn.Module, metaclass=Settled):
         return {k: v.detach().to("cpu").contiguous() for k, v in self.state_dict().items()}
 
     def learnt(self) -> Mapping[str, str]:
-        """What stored buffers must be like, by name: their axes and a rule, e.g. {'covariance_': 'd d covariance'}.
+        """What stored buffers must be like, by name:
+        their axes and a rule, e.g. {'covariance_': 'd d covariance'}.
 
-        Axes of the same name must agree; 'd' is the size of the space, and the name of a hyper-parameter is its value. The
-        rules are 'positive', 'weights' (not negative), 'shares' (summing to one), 'covariance' and 'definite'.
+        Axes of the same name must agree; 'd' is the size of the space, and the name of a
+        hyper-parameter is its value. The rules are 'positive', 'weights' (not negative), 'shares'
+        (summing to one), 'covariance' and 'definite'.
         """
         return {}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take back what `tensors` gave; buffers whose size is learnt (estimates) take the stored size."""
+        """Take back what `tensors` gave;
+        buffers whose size is learnt (estimates) take the stored size.
+        """
         own, parts = dict(self.named_buffers(remove_duplicate=False)), dict(self.named_modules())
         for key, value in tensors.items():
             holder, _, leaf = key.rpartition(".")
             module = parts.get(holder)
-            if module is not None and leaf in module._buffers and (own.get(key) is None or own[key].shape != value.shape):
+            if (
+                module is not None
+                and leaf in module._buffers
+                and (own.get(key) is None or own[key].shape != value.shape)
+            ):
                 module._buffers[leaf] = value.clone()
         self.load_state_dict(dict(tensors))
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{k}={v if isinstance(v, Value) else repr(v)}" for k, v in self.hyperparameters().items())
+        given = ", ".join(
+            f"{k}={v if isinstance(v, Value) else repr(v)}"
+            for k, v in self.hyperparameters().items()
+        )
         where = f" on {self.space}" if self.space is not None else ", not fitted"
         return f"{type(self).__name__}({given}){where}"
 

@@ -8,6 +8,7 @@ fits by gradients, through a buffer in which they are shuffled.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,7 +27,9 @@ SHUFFLED_ROWS = 8192
 SHUFFLED_BYTES = 64 << 20
 """The most bytes of a buffer of that size; wider rows have fewer."""
 HEAD_ROWS = 512
-"""Rows kept from the beginning of a stream: what is looked at again and again while a model is trained."""
+"""Rows kept from the beginning of a stream:
+what is looked at again and again while a model is trained.
+"""
 
 
 class Stream:
@@ -66,7 +69,10 @@ class Stream:
         name: str = "stream",
     ) -> None:
         if not callable(make):
-            raise InvalidKind(f"a stream takes a function that makes an iterator for every pass, got {quoted(make)}")
+            raise InvalidKind(
+                "a stream takes a function that makes an iterator for every pass, got"
+                f" {quoted(make)}"
+            )
         if endless and length is not None:
             raise InvalidValue("an endless stream has no length; leave one of them out")
         self._make, self.name, self.endless = make, name, endless
@@ -85,7 +91,9 @@ class Stream:
             parts = _parts(block)
             if len(parts[0]):
                 return parts
-        raise BadSource(f"{self.name}: the stream gave no rows; make an iterator of at least one block")
+        raise BadSource(
+            f"{self.name}: the stream gave no rows; make an iterator of at least one block"
+        )
 
     @property
     def known_length(self) -> int | None:
@@ -94,7 +102,10 @@ class Stream:
 
     def __len__(self) -> int:
         if self.endless:
-            raise BadSource(f"{self.name} is endless and has no length; give a budget in steps, samples or minutes")
+            raise BadSource(
+                f"{self.name} is endless and has no length; give a budget in steps, samples or"
+                " minutes"
+            )
         if self._length is None:
             self._length = sum(len(_parts(block)[0]) for block in self._make())
         return self._length
@@ -105,7 +116,9 @@ class Stream:
         if self.shuffle is not None:
             return self.shuffle
         row = self.head(1).x
-        return max(1, min(SHUFFLED_ROWS, SHUFFLED_BYTES // max(1, row.numel() * row.element_size())))
+        return max(
+            1, min(SHUFFLED_ROWS, SHUFFLED_BYTES // max(1, row.numel() * row.element_size()))
+        )
 
     def cursor(self) -> Cursor:
         """A new pass, at its beginning."""
@@ -118,7 +131,9 @@ class Stream:
         return Batch(*(None if part is None else part[:count] for part in self._head))  # type: ignore[arg-type]
 
     def take(self, rows: Tensor) -> Batch:
-        """The given rows: read on where they ascend from the last ones taken, else from the beginning."""
+        """The given rows: read on where they ascend from the last ones taken,
+        else from the beginning.
+        """
         rows = rows.to("cpu")
         order = rows.argsort(stable=True)
         ascending = rows[order]
@@ -130,14 +145,19 @@ class Stream:
         found = self._cursor.pick(ascending)
         if len(found) < len(rows):
             self._cursor = None
-            raise BadSource(f"{self.name}: the stream ended before row {int(ascending[-1])}; it must give as many rows every time")
+            raise BadSource(
+                f"{self.name}: the stream ended before row {int(ascending[-1])}; it must give as"
+                " many rows every time"
+            )
         back = order.argsort()
         return Batch(*(None if part is None else pick(part, back) for part in found))  # type: ignore[arg-type]
 
     def unlabelled(self) -> Stream:
         """The same rows without conditions."""
         bare = object.__new__(Stream)
-        bare.__dict__.update(self.__dict__, condition_space=None, _labelled=False, _cursor=None, _head=None)
+        bare.__dict__.update(
+            self.__dict__, condition_space=None, _labelled=False, _cursor=None, _head=None
+        )
         return bare
 
     def _blocks(self) -> Iterator[Batch]:
@@ -146,12 +166,18 @@ class Stream:
             rows = floating(self.space.conform(x, what=self.name))
             labelled = self._labelled and self.condition_space is not None
             if labelled and y is None:
-                raise BadSource(f"{self.name}: a block came without conditions, which the first one had; give all of them, or none")
+                raise BadSource(
+                    f"{self.name}: a block came without conditions, which the first one had; give"
+                    " all of them, or none"
+                )
             kept = self.condition_space.conform(y, what="y") if labelled else None  # type: ignore[union-attr]
             share = None if weights is None else torch.as_tensor(weights, dtype=torch.float64)
             for what, part in (("y", kept), ("weights", share)):
                 if part is not None and len(part) != len(rows):
-                    raise ShapeMismatch(f"{self.name}: {what} must have one entry a row: expected {len(rows)}, got {len(part)}")
+                    raise ShapeMismatch(
+                        f"{self.name}: {what} must have one entry a row: expected {len(rows)}, got"
+                        f" {len(part)}"
+                    )
             if len(rows):
                 yield Batch(rows, kept, share)
 
@@ -187,7 +213,7 @@ class Cursor:
             here = int(torch.searchsorted(rows, end))
             if here > at:
                 own = rows[at:here] - self.position
-                parts.append(Batch(*(None if part is None else pick(part, own) for part in self._rest)))  # type: ignore[arg-type]
+                parts.append(_each(self._rest, partial(pick, rows=own)))
                 last = int(rows[here - 1])
                 at = here
                 self._drop((last + 1 if at == len(rows) else end) - self.position)
@@ -206,7 +232,13 @@ class Cursor:
         count = min(count, len(self._rest))
         self.position += count
         left = count < len(self._rest)
-        self._rest = Batch(*(None if part is None else part[count:] for part in self._rest)) if left else None  # type: ignore[arg-type]
+        self._rest = _each(self._rest, lambda part: part[count:]) if left else None
+
+
+def _each(batch: Batch, function: Callable[[Tensor], Tensor]) -> Batch:
+    """The batch with a function applied to x, and to y and weights if there are any."""
+    y, weights = (None if part is None else function(part) for part in (batch.y, batch.weights))
+    return Batch(function(batch.x), y, weights)
 
 
 def _joined(parts: list[Batch], rest: Batch | None) -> Batch:

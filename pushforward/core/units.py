@@ -1,4 +1,6 @@
-"""Between the user's units and a model's coordinates: observations, conditions, floating types and devices."""
+"""Between the user's units and a model's coordinates:
+observations, conditions, floating types and devices.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +32,14 @@ class HasUnits(nn.Module, metaclass=Settled):
 
     @property
     def conditions(self) -> Conditions:
-        """Converts the user's conditions to what networks see, and says in which shape; false without conditions."""
+        """Converts the user's conditions to what networks see,
+        and says in which shape; false without conditions.
+        """
         if self.condition_space is None:
             return Conditions(None, owner=type(self).__name__)
-        return Conditions(self.condition_space, self.condition_scaling, self.floating(), type(self).__name__)
+        return Conditions(
+            self.condition_space, self.condition_scaling, self.floating(), type(self).__name__
+        )
 
     @property
     def fitted(self) -> bool:
@@ -60,16 +66,19 @@ class HasUnits(nn.Module, metaclass=Settled):
         return torch.get_default_dtype() if first is None else first.dtype
 
     def user_dtype(self) -> torch.dtype:
-        """The floating type of observations in the user's units: the networks', or float64 where that would cost digits."""
+        """The floating type of observations in the user's units:
+        the networks', or float64 where that would cost digits.
+        """
         if self.dtype is not None or self.scaling.wide:
             return torch.float64
         return torch.promote_types(self.floating(), torch.float32)
 
     def conform(self, x: Any, *, what: str = "x") -> Tensor:
-        """The user's data as a floating tensor (n, *shape) in the user's units, as they came or float64, on the model's device.
+        """The user's data as a floating tensor (n, *shape) in the user's units, as they came or
+        float64, on the model's device.
 
-        ShapeMismatch if they do not fit its space; BadSource naming row and column where a value is missing, unless the
-        model `accepts` 'missing'.
+        ShapeMismatch if they do not fit its space; BadSource naming row and column where a value is
+        missing, unless the model `accepts` 'missing'.
         """
         space = self.fitted_space()
         rows = space.conform(x, what=what, missing="missing" in self.accepts)
@@ -83,7 +92,10 @@ class HasUnits(nn.Module, metaclass=Settled):
         if what == "x" and "missing" not in self.accepts and not bool(u.isfinite().all()):
             row = int((~u.flatten(1).isfinite().all(1)).nonzero()[0])
             kind = str(u.dtype).removeprefix("torch.")
-            raise BadSource(f"row {row} of x lies too far from the data it was fitted on for {kind}; leave it out, or mend its values")
+            raise BadSource(
+                f"row {row} of x lies too far from the data it was fitted on for {kind}; leave it"
+                " out, or mend its values"
+            )
         return u
 
     def to_user(self, u: Tensor) -> Tensor:
@@ -91,8 +103,10 @@ class HasUnits(nn.Module, metaclass=Settled):
         return self.scaling.inverse(u)
 
     def to_condition(self, y: Any, n: int) -> Tensor | None:
-        """Conditions for n rows in model coordinates (labels one-hot); y has length n, or 1 for all.
+        """Conditions for n rows in model coordinates (labels one-hot);
+        y has length n, or 1 for all.
 
-        None where the model has no condition; InvalidValue if y is missing, unasked for or of another length.
+        None where the model has no condition;
+        InvalidValue if y is missing, unasked for or of another length.
         """
         return self.conditions(y, n)

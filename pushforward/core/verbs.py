@@ -1,8 +1,10 @@
-"""How the methods of every model take their arguments, in one place, and what torch looks like while they run.
+"""How the methods of every model take their arguments, in one place,
+and what torch looks like while they run.
 
-`Model.__init_subclass__` puts these around the methods of each class: `sample` takes any whole number from 0 on and refuses
-all else in one way, `decode` takes codes of any container and floating type, and neither torch's default device and type
-nor gradient modes around a call change what it does.
+`Model.__init_subclass__` puts these around the methods of each class: `sample` takes any whole
+number from 0 on and refuses all else in one way, `decode` takes codes of any container and floating
+type, and neither torch's default device and type nor gradient modes around a call change what it
+does.
 """
 
 from __future__ import annotations
@@ -42,8 +44,14 @@ MOST = 2**40
 """The most samples one call may ask for: more than any memory holds."""
 
 
-def signed_as(method: Callable[..., Any], wrapper: Callable[..., Any], signature: inspect.Signature | None = None) -> Callable[..., Any]:
-    """The wrapper under the method's name and signature; not by `functools.wraps`, in which checkers of annotations lose their way."""
+def signed_as(
+    method: Callable[..., Any],
+    wrapper: Callable[..., Any],
+    signature: inspect.Signature | None = None,
+) -> Callable[..., Any]:
+    """The wrapper under the method's name and signature; not by `functools.wraps`, in which
+    checkers of annotations lose their way.
+    """
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
         setattr(wrapper, name, getattr(method, name))
     wrapper.__signature__ = signature or inspect.signature(method)  # type: ignore[attr-defined]
@@ -51,7 +59,8 @@ def signed_as(method: Callable[..., Any], wrapper: Callable[..., Any], signature
 
 
 def counted(sample: Callable[..., Any]) -> Callable[..., Any]:
-    """A method `sample(self, n, y=None, rng=None, using=None)` for any whole number n from 0 on, refusing all else in one way.
+    """A method `sample(self, n, y=None, rng=None,
+    using=None)` for any whole number n from 0 on, refusing all else in one way.
 
     `using` names a `Sampler`; the method itself is what 'ancestral' does.
     """
@@ -61,7 +70,10 @@ def counted(sample: Callable[..., Any]) -> Callable[..., Any]:
     def checked(self: Any, n: Any, y: Any = None, rng: Any = None, using: Any = None) -> Any:
         count = whole(n, "n")
         if count > MOST:
-            raise InvalidValue(f"n must be at most {MOST:,}, got {str(count)[:60]}; that is too many to hold: draw fewer at a time")
+            raise InvalidValue(
+                f"n must be at most {MOST:,}, got {str(count)[:60]}; that is too many to hold: draw"
+                " fewer at a time"
+            )
         sampler = _sampler(self, using)
         draw = own if sampler is None else _sampled_by(sampler)
         if count > 0 or (hasattr(y, "__len__") and len(y) == 0):
@@ -72,7 +84,9 @@ def counted(sample: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _taking_conditions(sample: Callable[..., Any]) -> Callable[..., Any]:
-    """The method with y among its arguments, which one of a user's own may lack: it is refused then."""
+    """The method with y among its arguments, which one of a user's own may lack:
+    it is refused then.
+    """
     parameters = inspect.signature(sample).parameters
     if "y" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return sample
@@ -80,7 +94,9 @@ def _taking_conditions(sample: Callable[..., Any]) -> Callable[..., Any]:
     def unconditional(self: Any, n: int, *, y: Any = None, rng: Any = None) -> Any:
         if y is not None:
             self.to_condition(y, 1)
-            raise InvalidValue(f"sample of {type(self).__name__} does not depend on conditions; leave y out")
+            raise InvalidValue(
+                f"sample of {type(self).__name__} does not depend on conditions; leave y out"
+            )
         return sample(self, n, rng=rng)
 
     return unconditional
@@ -105,7 +121,9 @@ def _sampled_by(sampler: Any) -> Callable[..., Any]:
 
 
 def conditioned(verb: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """A method of observations as one of observations and conditions, which it refuses: y is in every signature."""
+    """A method of observations as one of observations and conditions,
+    which it refuses: y is in every signature.
+    """
     parameters = list(inspect.signature(verb).parameters.values())
     if any(p.name == "y" or p.kind is p.VAR_KEYWORD for p in parameters) or len(parameters) < 2:
         return verb
@@ -113,25 +131,37 @@ def conditioned(verb: Callable[..., Any], name: str) -> Callable[..., Any]:
     def refusing(self: Any, x: Any, y: Any = None, *args: Any, **named: Any) -> Any:
         if y is not None:
             self.to_condition(y, 1)
-            raise InvalidValue(f"{name} of {type(self).__name__} does not depend on conditions; leave y out")
+            raise InvalidValue(
+                f"{name} of {type(self).__name__} does not depend on conditions; leave y out"
+            )
         return verb(self, x, *args, **named)
 
-    y = inspect.Parameter("y", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Any)
-    return signed_as(verb, refusing, inspect.signature(verb).replace(parameters=[*parameters[:2], y, *parameters[2:]]))
+    y = inspect.Parameter(
+        "y", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Any
+    )
+    return signed_as(
+        verb,
+        refusing,
+        inspect.signature(verb).replace(parameters=[*parameters[:2], y, *parameters[2:]]),
+    )
 
 
 def decoding(decode: Callable[..., Any]) -> Callable[..., Any]:
     """A method `decode(self, z, …)` that takes codes in any container and floating type."""
 
     def cast(self: Any, z: Any, *args: Any, **kwargs: Any) -> Any:
-        codes = z if isinstance(z, Tensor) and z.device.type != "meta" else tensor_over(numeric(z, "z"))
+        codes = (
+            z if isinstance(z, Tensor) and z.device.type != "meta" else tensor_over(numeric(z, "z"))
+        )
         return decode(self, codes.to(self.device, self.floating()), *args, **kwargs)
 
     return signed_as(decode, cast)
 
 
 def unswayed(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """A method that makes its tensors on the CPU, or where the model is, whatever torch's default device."""
+    """A method that makes its tensors on the CPU, or where the model is,
+    whatever torch's default device.
+    """
 
     def on_cpu(self: Any, *args: Any, **kwargs: Any) -> Any:
         if torch.get_default_device().type == "cpu":
@@ -143,15 +173,18 @@ def unswayed(verb: Callable[..., Any]) -> Callable[..., Any]:
 
 
 CONDITIONED = ("encode", "log_prob", "elbo", "assign", "responsibilities", "decode")
-"""What is asked of observations or codes, and takes conditions whether it depends on them or not."""
+"""What is asked of observations or codes, and takes conditions whether it depends on them or not.
+"""
 TAKES: Mapping[str, Callable[..., Any]] = {"sample": counted, "decode": decoding}
 
 
 @contextmanager
 def usual_torch() -> Iterator[None]:
-    """Within, torch's defaults are those it starts with: gradients on, no inference mode, the CPU, float32.
+    """Within, torch's defaults are those it starts with:
+    gradients on, no inference mode, the CPU, float32.
 
-    So that `fit` does the same wherever it is called: its `precision` and `accelerator` say what it computes in and on.
+    So that `fit` does the same wherever it is called:
+    its `precision` and `accelerator` say what it computes in and on.
     """
     dtype = torch.get_default_dtype()
     with ExitStack() as stack:

@@ -1,8 +1,9 @@
 """Sources of data: files, folders, archives and built-in names, each with the space it lies in.
 
-`read` turns anything into a `core.source.Source`; `split` sets rows aside; `report` says what is in it and what is
-wrong with it; `write` puts samples back into the form the data came in. Names load on first use, so that importing
-this package costs nothing beyond core; what they are is in `__init__.pyi`.
+`read` turns anything into a `core.source.Source`; `split` sets rows aside; `report` says what is in
+it and what is wrong with it; `write` puts samples back into the form the data came in. Names load
+on first use, so that importing this package costs nothing beyond core; what they are is in
+`__init__.pyi`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import importlib
 from typing import Any
 
 __all__ = [
-    "read", "register_reader", "Options", "from_array", "split", "Split", "report", "Report", "write", "image_grid", "NAMES", "centres",
+    "read", "register_reader", "Options", "from_array", "split", "Split", "report", "Report",
+    "write", "image_grid", "NAMES", "centres",
 ]  # fmt: skip
 
 _HOMES = {

@@ -1,8 +1,10 @@
-"""Files from anywhere: only regular ones are opened, and whatever a decoder raises becomes one clear error.
+"""Files from anywhere: only regular ones are opened,
+and whatever a decoder raises becomes one clear error.
 
-Decoders of third parties raise many kinds of exception for damaged input (`zlib.error`, `RecursionError`, `OverflowError`,
-…). `decoding` turns all of them into a `BadSource`, so it belongs around calls of a decoder alone: a fault in our own code
-must not be reported as a damaged file.
+Decoders of third parties raise many kinds of exception for damaged input (`zlib.error`,
+`RecursionError`, `OverflowError`, …). `decoding` turns all of them into a `BadSource`, so it
+belongs around calls of a decoder alone: a fault in our own code must not be reported as a damaged
+file.
 """
 
 from __future__ import annotations
@@ -16,7 +18,16 @@ from pathlib import Path
 
 from pushforward.core.errors import BadSource, DataWarning, PushforwardError, shown
 
-__all__ = ["shown", "listed", "reason_of", "decoding", "locate", "require_file", "read_text_file", "announce"]
+__all__ = [
+    "shown",
+    "listed",
+    "reason_of",
+    "decoding",
+    "locate",
+    "require_file",
+    "read_text_file",
+    "announce",
+]
 
 _TEXT_BYTES = 2**28
 
@@ -45,19 +56,26 @@ def decoding(name: object, what: str) -> Iterator[None]:
     except PushforwardError:
         raise
     except Exception as error:  # a decoder of untrusted bytes may raise anything
-        raise BadSource(f"{shown(name)}: {what} ({reason_of(error)}); replace or remove it") from error
+        raise BadSource(
+            f"{shown(name)}: {what} ({reason_of(error)}); replace or remove it"
+        ) from error
 
 
 def locate(text: str) -> Path:
     """The path a text names, with ~ expanded; BadSource for a text that no path can have."""
     if not text or "\0" in text:
-        raise BadSource(f"expected a path or a name, got {shown(repr(text))}; pass the path of a file or folder")
+        raise BadSource(
+            f"expected a path or a name, got {shown(repr(text))}; pass the path of a file or folder"
+        )
     path = Path(text)
     try:
         path = path.expanduser()
         path.exists()
     except (RuntimeError, OSError, ValueError) as error:  # no such user, too long a name
-        raise BadSource(f"{shown(text)}: is not a path that can be opened ({shown(reason_of(error), 80)}); check its name") from error
+        raise BadSource(
+            f"{shown(text)}: is not a path that can be opened ({shown(reason_of(error), 80)});"
+            " check its name"
+        ) from error
     return path
 
 
@@ -71,24 +89,36 @@ _KINDS = (
 
 
 def require_file(path: Path) -> None:
-    """Raise BadSource for what is not a regular, readable file: opening a pipe or a device could wait for ever."""
+    """Raise BadSource for what is not a regular, readable file:
+    opening a pipe or a device could wait for ever.
+    """
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:
-        raise BadSource(f"{shown(path)}: cannot be opened ({reason_of(error)}); check the path") from error
+        raise BadSource(
+            f"{shown(path)}: cannot be opened ({reason_of(error)}); check the path"
+        ) from error
     if not stat.S_ISREG(mode):
         kind = next((word for test, word in _KINDS if test(mode)), "a special file")
-        raise BadSource(f"{shown(path)}: is {kind}, expected a regular file; save the data to a file and pass that")
+        raise BadSource(
+            f"{shown(path)}: is {kind}, expected a regular file; save the data to a file and pass"
+            " that"
+        )
     if not os.access(path, os.R_OK):
         raise BadSource(f"{shown(path)}: may not be read; change its permissions")
 
 
 def read_text_file(path: Path, most: int = _TEXT_BYTES) -> bytes:
-    """The bytes of a small text file beside the data; BadSource for one that is not regular or larger than `most` bytes."""
+    """The bytes of a small text file beside the data;
+    BadSource for one that is not regular or larger than `most` bytes.
+    """
     require_file(path)
     size = path.stat().st_size
     if size > most:
-        raise BadSource(f"{shown(path)}: holds {size / 2**20:.0f} MB, expected a table of at most {most / 2**20:.0f} MB; shorten it")
+        raise BadSource(
+            f"{shown(path)}: holds {size / 2**20:.0f} MB, expected a table of at most"
+            f" {most / 2**20:.0f} MB; shorten it"
+        )
     return path.read_bytes()
 
 

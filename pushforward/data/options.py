@@ -62,10 +62,17 @@ class Options:
         """The options with 'a,b' taken apart into a and b, unless a column is called just that."""
 
         def apart(names: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(p.strip() for n in names for p in ([n] if n in known else n.split(",")) if p.strip() or n in known)
+            return tuple(
+                p.strip()
+                for n in names
+                for p in ([n] if n in known else n.split(","))
+                if p.strip() or n in known
+            )
 
         columns = None if self.columns is None else apart(self.columns)
-        return replace(self, categorical=apart(self.categorical), drop=apart(self.drop), columns=columns)
+        return replace(
+            self, categorical=apart(self.categorical), drop=apart(self.drop), columns=columns
+        )
 
     @property
     def label_name(self) -> str | None:
@@ -73,23 +80,37 @@ class Options:
         return self.label if isinstance(self.label, str) else None
 
     @classmethod
-    def check(cls, *, size: Any, fit: Any, channels: Any, like: Any, memory: Any, **rest: Any) -> Options:
+    def check(
+        cls, *, size: Any, fit: Any, channels: Any, like: Any, memory: Any, **rest: Any
+    ) -> Options:
         """Checked options; InvalidValue or InvalidKind for what cannot be."""
         for field in ("categorical", "drop", "columns"):
             rest[field] = _names(rest[field], field)
         rest["categorical"], rest["drop"] = rest["categorical"] or (), rest["drop"] or ()
         if fit is not None and fit not in FITS:
-            raise InvalidValue(f"fit must be 'crop', 'pad' or 'stretch', got {fit!r}; {suggestion(str(fit), FITS)}")
+            raise InvalidValue(
+                f"fit must be 'crop', 'pad' or 'stretch', got {fit!r}; {suggestion(str(fit), FITS)}"
+            )
         if fit is not None and size is None:
-            raise InvalidValue(f"fit={fit!r} says how images are brought to a size; pass the size too (size=64)")
+            raise InvalidValue(
+                f"fit={fit!r} says how images are brought to a size; pass the size too (size=64)"
+            )
         channels = int(channels) if isinstance(channels, str) and channels.isdigit() else channels
         if channels not in (None, 1, 3, 4):
-            raise InvalidValue(f"channels must be 1 (grey), 3 (colour) or 4 (colour and alpha), got {channels!r}")
+            raise InvalidValue(
+                f"channels must be 1 (grey), 3 (colour) or 4 (colour and alpha), got {channels!r}"
+            )
         require_positive(frame_rate=rest.get("frame_rate"))
         space, condition = _like(like)
         rest["table"] = TableFormat.check(**{name: rest.pop(name, None) for name in SETTINGS})
         checked = cls(
-            size=_size(size), fit=fit or "crop", channels=channels, memory=_bytes(memory), like=space, like_condition=condition, **rest
+            size=_size(size),
+            fit=fit or "crop",
+            channels=channels,
+            memory=_bytes(memory),
+            like=space,
+            like_condition=condition,
+            **rest,
         )
         return checked.prepared_like(space) if space is not None else checked
 
@@ -99,7 +120,12 @@ class Options:
             return self
         asked = space.extra.get("prepared", {})
         size = self.size or (tuple(asked["size"]) if asked.get("size") else None)
-        return replace(self, size=size, fit=asked.get("fit", self.fit), channels=self.channels or asked.get("channels"))
+        return replace(
+            self,
+            size=size,
+            fit=asked.get("fit", self.fit),
+            channels=self.channels or asked.get("channels"),
+        )
 
 
 def _like(like: Any) -> tuple[Space | None, Space | None]:
@@ -107,17 +133,25 @@ def _like(like: Any) -> tuple[Space | None, Space | None]:
         return like, None
     space = getattr(like, "space", None)
     if not isinstance(space, Space):
-        raise InvalidKind(f"like must be a Space, or a fitted model or source that has one, got {type(like).__name__}")
+        raise InvalidKind(
+            "like must be a Space, or a fitted model or source that has one, got"
+            f" {type(like).__name__}"
+        )
     return space, getattr(like, "condition_space", None)
 
 
 def _names(value: Any, field: str) -> tuple[str, ...] | None:
-    """Column names as given; those with commas are taken apart by `among` once the columns are known."""
+    """Column names as given; those with commas are taken apart by
+    `among` once the columns are known.
+    """
     if value is None or isinstance(value, str):
         return None if value is None else (value,)
     if isinstance(value, Sequence) and all(isinstance(v, str) for v in value):
         return tuple(value)
-    raise InvalidKind(f"{field} must be column names, got {type(value).__name__}; pass a list such as ['team', 'zone']")
+    raise InvalidKind(
+        f"{field} must be column names, got {type(value).__name__}; pass a list such as ['team',"
+        " 'zone']"
+    )
 
 
 def _size(value: Any) -> tuple[int, int] | None:
@@ -134,7 +168,10 @@ def _size(value: Any) -> tuple[int, int] | None:
     except (TypeError, ValueError):
         numbers, whole = [], False
     if len(numbers) not in (1, 2) or not whole or min(numbers) < 1:
-        raise InvalidValue(f"size must be a whole number of pixels above 0, or height×width, got {value!r}; pass size=64 or size='48x64'")
+        raise InvalidValue(
+            f"size must be a whole number of pixels above 0, or height×width, got {value!r}; pass"
+            " size=64 or size='48x64'"
+        )
     return numbers[0], numbers[-1]
 
 
@@ -147,5 +184,7 @@ def _bytes(value: Any) -> int:
         if match and unit in _UNITS and match[1].count(".") <= 1 and match[1] != ".":
             value = float(match[1]) * _UNITS[unit]
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        raise InvalidValue(f"memory must be a number of bytes above 0, or a text such as '2GB', got {value!r}")
+        raise InvalidValue(
+            f"memory must be a number of bytes above 0, or a text such as '2GB', got {value!r}"
+        )
     return int(value)

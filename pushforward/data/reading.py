@@ -14,7 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, PushforwardError, is_memory
+from pushforward.core.errors import (
+    BadSource,
+    InvalidKind,
+    InvalidValue,
+    PushforwardError,
+    is_memory,
+)
 from pushforward.core.frames import is_frame
 from pushforward.core.plain import is_plain
 from pushforward.core.provenance import Provenance
@@ -25,10 +31,21 @@ from pushforward.data.formats.registry import Reader, find_reader, readers, suff
 from pushforward.data.options import MEMORY, Options
 from pushforward.data.sources.streaming import read_stream
 
-__all__ = ["absolute", "read", "read_for_fit", "read_with", "asked_conditions", "normalised", "reader_of", "refuse_format"]
+__all__ = [
+    "absolute",
+    "read",
+    "read_for_fit",
+    "read_with",
+    "asked_conditions",
+    "normalised",
+    "reader_of",
+    "refuse_format",
+]
 
 READERS_FAULTS = (OSError, ValueError, EOFError, LookupError)
-"""What a reader of the user's raises for a file that it cannot read; anything else is a fault in the reader itself."""
+"""What a reader of the user's raises for a file that it cannot read;
+anything else is a fault in the reader itself.
+"""
 _KINDS = "a folder, glob or zip of images, .npy, .npz, .csv, .jsonl, .parquet or .idx"
 
 
@@ -64,54 +81,106 @@ def read(
     """Observations from anything, as a source with its space.
 
     Arguments:
-        source: an array, tensor, data frame, torch Dataset or iterable; or a path, glob or built-in name (digits, ring,
-            grid, moons, swissroll, mnist, mnist:test, cifar10, cifar10:test, cifar10-batch1; ring:5000 draws 5000).
-        y: conditions, leading length n; for tables also the name(s) of columns; a path or source for paired data; True for
-            labels that come with the data.
+        source: an array, tensor, data frame, torch Dataset or iterable; or a path, glob or built-in
+            name (digits, ring, grid, moons, swissroll, mnist, mnist:test, cifar10, cifar10:test,
+            cifar10-batch1; ring:5000 draws 5000).
+        y: conditions, leading length n; for tables also the name(s) of columns; a path or source
+            for paired data; True for labels that come with the data.
         weights: non-negative weights (n,), or for tables the name of a column.
-        size, fit: bring images to one size, in pixels (64, or '48x64' for height×width); 'crop' unless told otherwise.
+        size, fit: bring images to one size, in pixels (64,
+            or '48x64' for height×width); 'crop' unless told otherwise.
         channels: bring images to 1, 3 or 4 channels; those they have otherwise.
-        frame_rate: of clips (n, channels, time, height, width), frames a second; samples are written at the same rate.
-        categorical, drop, columns: for tables: text columns to take as categories, columns to leave out, columns to use.
-        label: the column (tables, metadata.csv) or array (.npz) that holds the labels; False leaves labels out.
-        like: a space, model or source whose columns, categories and image size the data must be read into.
+        frame_rate: of clips (n, channels, time, height, width),
+            frames a second; samples are written at the same rate.
+        categorical, drop, columns: for tables:
+            text columns to take as categories, columns to leave out, columns to use.
+        label: the column (tables, metadata.csv) or array (.npz) that holds the labels;
+            False leaves labels out.
+        like: a space, model or source whose columns,
+            categories and image size the data must be read into.
         n, seed: how many rows the drawn names have, and the seed they are drawn with.
         memory: bytes above which data stay on disk (or '2GB').
         download: fetch a named data set that is not found.
         name: how records call the data; the file's name otherwise.
-        separator, decimal, thousands, na, encoding, header, comment, dates: how a text table is written, where looking at it
-            does not tell (`pushforward.data.tables.text_format.TableFormat`); `source.notes` says what was decided. `na` are texts
-            or numbers that mean 'missing', such as -999; dates=False leaves ISO dates as text.
-        stream: `source` is a function that returns a fresh iterator of observations, or of (observation, label) pairs, for
-            every pass; they are never all in memory, nor on disk. For blocks of rows there is `pushforward.Stream`.
+        separator, decimal, thousands, na, encoding, header, comment, dates: how a text table is
+            written, where looking at it does not tell (`data.tables.text_format.TableFormat`);
+            `source.notes` says what was decided. `na` are texts or numbers that mean 'missing',
+            such as -999; dates=False leaves ISO dates as text.
+        stream: `source` is a function that returns a fresh iterator of observations, or of
+            (observation, label) pairs, for every pass; they are never all in memory, nor on disk.
+            For blocks of rows there is `pushforward.Stream`.
 
-    A folder or zip that holds both a training and a test set (train/ beside test/, say) is refused: name one of them
-    ('photos/train', or 'photos.zip:train'). A DataLoader gives the rows of its sampler and batches, through its collate_fn;
-    a sampler that draws other rows every epoch is refused. What is left out is counted and named in the source's `notes`,
-    and warned of with `DataWarning`.
+    A folder or zip that holds both a training and a test set (train/ beside test/, say) is refused:
+    name one of them ('photos/train', or 'photos.zip:train'). A DataLoader gives the rows of its
+    sampler and batches, through its collate_fn; a sampler that draws other rows every epoch is
+    refused. What is left out is counted and named in the source's `notes`, and warned of with
+    `DataWarning`.
 
-    Raises BadSource for what cannot be read or learnt from, InvalidValue and ShapeMismatch for arguments that do not fit.
+    Raises BadSource for what cannot be read or learnt from,
+    InvalidValue and ShapeMismatch for arguments that do not fit.
     """
     if isinstance(y, bool):  # as in fit: whether labels that come with the data are wanted
         y, label = None, label if label is not None else y
     options = Options.check(
-        y=y, weights=weights, size=size, fit=fit, channels=channels, frame_rate=frame_rate, categorical=categorical, drop=drop,
+        y=y,
+        weights=weights,
+        size=size,
+        fit=fit,
+        channels=channels,
+        frame_rate=frame_rate,
+        categorical=categorical,
+        drop=drop,
         columns=columns,
-        label=label, like=like, n=n, seed=seed, memory=memory, download=download, name=name or "", separator=separator,
-        decimal=decimal, thousands=thousands, na=na, encoding=encoding, header=header, comment=comment, dates=dates,
-    )  # fmt: skip
+        label=label,
+        like=like,
+        n=n,
+        seed=seed,
+        memory=memory,
+        download=download,
+        name=name or "",
+        separator=separator,
+        decimal=decimal,
+        thousands=thousands,
+        na=na,
+        encoding=encoding,
+        header=header,
+        comment=comment,
+        dates=dates,
+    )
     arguments = {
-        "y": y, "weights": weights, "size": size, "fit": fit, "channels": channels, "categorical": categorical, "drop": drop,
-        "columns": columns, "label": label, "like": like, "n": n, "seed": seed, "download": download, "name": name,
-        "separator": separator, "decimal": decimal, "thousands": thousands, "na": na, "encoding": encoding, "header": header,
-        "comment": comment, "dates": dates, "stream": stream or None, "frame_rate": frame_rate,
-    }  # fmt: skip
+        "y": y,
+        "weights": weights,
+        "size": size,
+        "fit": fit,
+        "channels": channels,
+        "categorical": categorical,
+        "drop": drop,
+        "columns": columns,
+        "label": label,
+        "like": like,
+        "n": n,
+        "seed": seed,
+        "download": download,
+        "name": name,
+        "separator": separator,
+        "decimal": decimal,
+        "thousands": thousands,
+        "na": na,
+        "encoding": encoding,
+        "header": header,
+        "comment": comment,
+        "dates": dates,
+        "stream": stream or None,
+        "frame_rate": frame_rate,
+    }
     found = read_stream(source, options) if stream else read_with(source, options)
     return _traced(found, source, arguments)
 
 
 def _traced(found: Source, source: Any, arguments: Mapping[str, Any]) -> Source:
-    """The source, which knows from now on how to read the same rows again: those of a path or a name, with plain arguments."""
+    """The source, which knows from now on how to read the same rows again:
+    those of a path or a name, with plain arguments.
+    """
     if isinstance(source, (str, os.PathLike)) and is_plain(arguments):
         usual = {"categorical": (), "drop": (), "seed": 0, "download": False, "na": ()}
         reading = {k: v for k, v in arguments.items() if v is not None and v != usual.get(k)}
@@ -131,42 +200,56 @@ def absolute(source: str) -> str:
         if colon and Path(stem).expanduser().exists():
             return f"{absolute(stem)}:{part}"
         return str(path.absolute()) if any(c in source for c in "*?[") else source
-    # A link's own name tells what kind of file it is: DVC and git-annex keep what it leads to under a digest.
+    # A link's own name tells what kind of file it is:
+    # DVC and git-annex keep what it leads to under a digest.
     whole = path.resolve() if path.name in ("", "..") else path.parent.resolve() / path.name
     return f"{whole}{ending}"
 
 
 def read_for_fit(x: Any, y: Any = None, weights: Any = None) -> Source:
-    """What `fit(x, y, weights=...)` is fitted to: x as `read` takes it, with labels only where y asks for them.
+    """What `fit(x, y, weights=...)` is fitted to:
+    x as `read` takes it, with labels only where y asks for them.
 
     Arguments:
-        y: None for no conditions; True for those that come with the data; conditions with leading length n; or a text, as
-            on the command line: a column's or an array's name, or a file of conditions.
+        y: None for no conditions; True for those that come with the data; conditions with leading
+            length n; or a text, as on the command line: a column's or an array's name, or a file of
+            conditions.
         weights: (n,), or the name of a column.
     """
     asked = asked_conditions(y)
-    source = _traced(read_with(x, replace(Options(**asked), weights=weights, scanned_later=True)), x, {**asked, "weights": weights})
+    source = _traced(
+        read_with(x, replace(Options(**asked), weights=weights, scanned_later=True)),
+        x,
+        {**asked, "weights": weights},
+    )
     return with_labels(source) if y is True else source
 
 
 def with_labels(source: Source) -> Source:
     """The source, whose labels were asked for; BadSource if the data brought none."""
     if source.condition_space is None:
-        raise BadSource("labels that come with the data were asked for, and these bring none; name a column, or pass the labels themselves")
+        raise BadSource(
+            "labels that come with the data were asked for, and these bring none; name a column, or"
+            " pass the labels themselves"
+        )
     return source
 
 
 def rows_like(x: Any, space: Space) -> Tensor:
     """All rows of anything that `read` takes, as a tensor (n, *shape) of a space's coordinates."""
-    source = read_with(x, replace(Options(like=space, label=False).prepared_like(space), lenient=True))
+    source = read_with(
+        x, replace(Options(like=space, label=False).prepared_like(space), lenient=True)
+    )
     return source.take(torch.arange(len(source))).x
 
 
 def asked_conditions(y: Any) -> dict[str, Any]:
-    """`read`'s `y` and `label` for conditions asked for in one value: the y of `fit`, or the text of --label.
+    """`read`'s `y` and `label` for conditions asked for in one value:
+    the y of `fit`, or the text of --label.
 
-    None, False and 'no' ask for none; True and 'auto' for those that come with the data; other texts name a column (several
-    with commas), an array of an .npz file, or a file of conditions; anything else is the conditions themselves.
+    None, False and 'no' ask for none; True and 'auto' for those that come with the data; other
+    texts name a column (several with commas), an array of an .npz file, or a file of conditions;
+    anything else is the conditions themselves.
     """
     if y is None or y is False:
         return {"label": False}
@@ -184,13 +267,23 @@ def asked_conditions(y: Any) -> dict[str, Any]:
 
 
 def read_with(source: Any, options: Options) -> Source:
-    """`read` with checked options; labels that come along unasked are marked, since not every model has a use for them."""
+    """`read` with checked options; labels that come along unasked are marked,
+    since not every model has a use for them.
+    """
     found = _read(source, options)
     if options.frame_rate is not None:
         if found.space.kind != "clips":
-            raise InvalidValue(f"frame_rate={options.frame_rate:g} is for clips, but the data are {found.space}; leave it out")
+            raise InvalidValue(
+                f"frame_rate={options.frame_rate:g} is for clips, but the data are {found.space};"
+                " leave it out"
+            )
         found = respaced(found, replace(found.space, frame_rate=options.frame_rate))
-    if found is not source and found.condition_space is not None and options.y is None and options.label is None:
+    if (
+        found is not source
+        and found.condition_space is not None
+        and options.y is None
+        and options.label is None
+    ):
         found.unasked_labels = True  # type: ignore[attr-defined]
     return found
 
@@ -202,19 +295,27 @@ def _read(source: Any, options: Options) -> Source:
     if isinstance(source, Source):
         refuse_format(source, None, options)
         if options.y is not None or options.weights is not None:
-            raise BadSource("a source brings its own conditions and weights; pass y and weights when making it")
+            raise BadSource(
+                "a source brings its own conditions and weights; pass y and weights when making it"
+            )
         return source
     reader = find_reader(source, "object")
     refuse_format(source, reader, options)
     if reader is None:
         what = type(source).__name__
-        raise InvalidKind(f"cannot read data from {what}; pass an array, tensor, data frame, Dataset, iterable, path or name")
+        raise InvalidKind(
+            f"cannot read data from {what}; pass an array, tensor, data frame, Dataset, iterable,"
+            " path or name"
+        )
     return _from_reader(reader, source, options)
 
 
 def normalised(source: Any) -> Any:
-    """A path as its text; a column as an array (Arrow) or as a frame of one column (pandas, Polars); else the source itself."""
-    if hasattr(source, "to_pylist") and not is_frame(source):  # an Arrow array: a column without a name
+    """A path as its text; a column as an array (Arrow) or as a frame of one column
+    (pandas, Polars); else the source itself.
+    """
+    # an Arrow array: a column without a name
+    if hasattr(source, "to_pylist") and not is_frame(source):
         return np.array(source.to_pylist())
     if hasattr(source, "to_frame") and not is_frame(source):  # a pandas or Polars series
         return source.to_frame()
@@ -233,7 +334,10 @@ def reader_of(text: str) -> Reader:
         return reader
     if not path.exists():
         raise BadSource(_missing(text, path))
-    raise BadSource(f"{shown(path)}: unknown kind of file {shown(path.suffix or path.name, 40)!r}; expected {_kinds()}")
+    raise BadSource(
+        f"{shown(path)}: unknown kind of file {shown(path.suffix or path.name, 40)!r}; expected"
+        f" {_kinds()}"
+    )
 
 
 def _from_text(text: str, options: Options) -> Source:
@@ -243,10 +347,15 @@ def _from_text(text: str, options: Options) -> Source:
         return _from_reader(reader, text, options)
     if options.n is not None:
         raise InvalidValue(
-            f"n is for ring, grid, moons and swissroll, which are sampled; {shown(text)} has its own number of rows: leave n out"
+            f"n is for ring, grid, moons and swissroll, which are sampled; {shown(text)} has its"
+            " own number of rows: leave n out"
         )
     path = locate(text)
-    return _from_reader(reader, path, replace(options, name=options.name or (text if glob.has_magic(text) else path.name)))
+    return _from_reader(
+        reader,
+        path,
+        replace(options, name=options.name or (text if glob.has_magic(text) else path.name)),
+    )
 
 
 def _from_reader(reader: Reader, source: Any, options: Options) -> Source:
@@ -265,7 +374,9 @@ def with_conditions_read(reader: Reader | None, options: Options) -> Options:
 
 
 def _from_reader_of_user(reader: Reader, source: Any, options: Options) -> Source:
-    """What a reader outside the library gives, as a source; BadSource where it fails or gives something else."""
+    """What a reader outside the library gives, as a source;
+    BadSource where it fails or gives something else.
+    """
     try:
         result = reader.read(source, options)
     except PushforwardError:
@@ -273,23 +384,38 @@ def _from_reader_of_user(reader: Reader, source: Any, options: Options) -> Sourc
     except READERS_FAULTS as error:
         if is_memory(error):
             raise
-        raise BadSource(f"{shown(source)}: the reader {reader.name!r} failed ({reason_of(error)}); mend the file or the reader") from error
+        raise BadSource(
+            f"{shown(source)}: the reader {reader.name!r} failed ({reason_of(error)}); mend the"
+            " file or the reader"
+        ) from error
     if isinstance(result, Source):
         if not getattr(result, "name", ""):
             result.name = options.name  # type: ignore[attr-defined]
         return result if options.labelled else unlabelled(result)
-    if isinstance(result, (str, os.PathLike)) or find_reader(normalised(result), "object") in (None, reader):
-        raise BadSource(f"{shown(source)}: the reader {reader.name!r} gave {type(result).__name__}; expected a source, an array or a frame")
+    if isinstance(result, (str, os.PathLike)) or find_reader(normalised(result), "object") in (
+        None,
+        reader,
+    ):
+        raise BadSource(
+            f"{shown(source)}: the reader {reader.name!r} gave {type(result).__name__}; expected a"
+            " source, an array or a frame"
+        )
     return _read(result, options)
 
 
 def refuse_format(source: Any, reader: Reader | None, options: Options) -> None:
     """Raise InvalidValue where the format of a text table is given for something else."""
     tabular = reader is not None and reader.tabular
-    given = [name for name in options.table.asked if not (tabular and (isinstance(source, str) or name in ("na", "dates")))]
+    given = [
+        name
+        for name in options.table.asked
+        if not (tabular and (isinstance(source, str) or name in ("na", "dates")))
+    ]
     if given:
         what = source if isinstance(source, str) else type(source).__name__
-        raise InvalidValue(f"{given[0]} says how a text table is written, which {what} is not; leave it out")
+        raise InvalidValue(
+            f"{given[0]} says how a text table is written, which {what} is not; leave it out"
+        )
 
 
 def _kinds() -> str:
@@ -300,7 +426,11 @@ def _kinds() -> str:
 def _missing(text: str, path: Path) -> str:
     """The message for a path that is not there, with near names."""
     parent = path.parent if path.parent.is_dir() else None
-    beside = [p.name for p in parent.iterdir()] if parent is not None and os.access(parent, os.R_OK) else []
+    beside = (
+        [p.name for p in parent.iterdir()]
+        if parent is not None and os.access(parent, os.R_OK)
+        else []
+    )
     near = get_close_matches(path.name, beside, n=1, cutoff=0.6)
     if near and parent is not None:
         return f"{shown(text)}: no such file or folder; did you mean {shown(parent / near[0])}?"
@@ -308,4 +438,6 @@ def _missing(text: str, path: Path) -> str:
     named = get_close_matches(text, names, n=1, cutoff=0.6)
     if named:
         return f"{shown(text)}: no such file or folder; did you mean the built-in {named[0]!r}?"
-    return f"{shown(text)}: no such file or folder; expected {_kinds()}, or one of {', '.join(names)}"
+    return (
+        f"{shown(text)}: no such file or folder; expected {_kinds()}, or one of {', '.join(names)}"
+    )

@@ -1,8 +1,9 @@
 """What is in a source and what is wrong with it, before anything is learnt from it.
 
-Unlike `read`, a report does not stop at the first fault: unreadable images, text columns, infinities and missing
-values are listed, each with what to do. Duplicates are found by a 64-bit hash of every row; beyond 2²⁴ rows only the
-hashes in one residue class are kept, so that memory stays bounded and the count becomes an estimate.
+Unlike `read`, a report does not stop at the first fault: unreadable images, text columns,
+infinities and missing values are listed, each with what to do. Duplicates are found by a 64-bit
+hash of every row; beyond 2²⁴ rows only the hashes in one residue class are kept, so that memory
+stays bounded and the count becomes an estimate.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ _SHOWN = 40
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """One column: its kind, the range, mean and standard deviation of its usable values, and what is not usable."""
+    """One column: its kind, the range, mean and standard deviation
+    of its usable values, and what is not usable.
+    """
 
     name: str
     kind: str
@@ -69,13 +72,20 @@ class Report:
         return content
 
     def __str__(self) -> str:
-        lines = [f"{self.name}: {self.count} observation{'s' if self.count != 1 else ''}", *self._facts()]
+        lines = [
+            f"{self.name}: {self.count} observation{'s' if self.count != 1 else ''}",
+            *self._facts(),
+        ]
         if self.columns:
             lines += ["", *_table(self.columns[:_SHOWN])]
             if len(self.columns) > _SHOWN:
                 lines.append(f"… and {len(self.columns) - _SHOWN} more columns")
         if self.unreadable:
-            lines += ["", f"unreadable ({len(self.unreadable)}):", *(f"  {file}: {reason}" for file, reason in self.unreadable)]
+            lines += [
+                "",
+                f"unreadable ({len(self.unreadable)}):",
+                *(f"  {file}: {reason}" for file, reason in self.unreadable),
+            ]
         lines += ["", *(f"! {t.text}: {t.cure}" for t in self.troubles)] if self.troubles else []
         return "\n".join(lines)
 
@@ -84,9 +94,20 @@ class Report:
         facts.append(("kept", "in memory" if self.resident else "on disk, read in blocks"))
         if self.labels:
             shown = ", ".join(f"{k} {v}" for k, v in list(self.labels.items())[:12])
-            facts.append((f"labels ({len(self.labels)})", shown + (", …" if len(self.labels) > 12 else "")))
+            facts.append(
+                (f"labels ({len(self.labels)})", shown + (", …" if len(self.labels) > 12 else ""))
+            )
         if self.duplicates is not None:
-            facts.append(("duplicates", f"{'' if self.duplicates_exact else 'about '}{self.duplicates}" if self.duplicates else "none"))
+            facts.append(
+                (
+                    "duplicates",
+                    (
+                        f"{'' if self.duplicates_exact else 'about '}{self.duplicates}"
+                        if self.duplicates
+                        else "none"
+                    ),
+                )
+            )
         facts += [("note", note) for note in self.notes]
         width = max(len(k) for k, _ in facts)
         return [f"  {k:<{width}}  {v}" for k, v in facts]
@@ -103,13 +124,30 @@ def describe(source: Source, **found: Any) -> Report:
         troubles += (Trouble("few", few, "bring more data, or fewer columns"),)
     troubles = (*facts.troubles(source.space), *troubles)
     if duplicates:
-        copies = "row is an exact copy of another" if duplicates == 1 else "rows are exact copies of others"
+        copies = (
+            "row is an exact copy of another"
+            if duplicates == 1
+            else "rows are exact copies of others"
+        )
         text = f"{'' if exact else 'about '}{duplicates} {copies}"
-        advice = "natural where values are rounded; else remove them, or copies of training rows are tested on"
+        advice = (
+            "natural where values are rounded; else remove them, or copies of training rows are"
+            " tested on"
+        )
         troubles += (Trouble("duplicates", text, advice),)
     columns = tuple(_columns(facts, source.space))
     return Report(
-        name, facts.count, source.space, source.resident, columns, duplicates, exact, labels, troubles=troubles, notes=notes, **found
+        name,
+        facts.count,
+        source.space,
+        source.resident,
+        columns,
+        duplicates,
+        exact,
+        labels,
+        troubles=troubles,
+        notes=notes,
+        **found,
     )
 
 
@@ -120,18 +158,30 @@ def _pass(source: Source) -> tuple[Facts, int, bool, dict[str, int]]:
     rows = max(1, min(8192, 2**21 // max(1, source.space.size)))
     facts: Facts | None = None
     hashes = Distinct()
-    as_bytes = source.space.integer and source.space.low >= 0 and source.space.high <= 255 and source.space.kind != "points"
+    as_bytes = (
+        source.space.integer
+        and source.space.low >= 0
+        and source.space.high <= 255
+        and source.space.kind != "points"
+    )
     counted: Counter[int] = Counter()
     for batch in blocks(source, rows):
         part = Facts.of(batch)
         facts = part if facts is None else facts.merge(part)
         hashes.add(batch.x.to(torch.uint8) if as_bytes else batch.x)
-        if batch.y is not None and source.condition_space is not None and source.condition_space.is_label:
+        if (
+            batch.y is not None
+            and source.condition_space is not None
+            and source.condition_space.is_label
+        ):
             counted.update(batch.y.tolist())
     assert facts is not None
     labels = {}
     if counted and source.condition_space is not None:
-        labels = {source.condition_space.columns[0].categories[int(k)]: v for k, v in sorted(counted.items())}
+        labels = {
+            source.condition_space.columns[0].categories[int(k)]: v
+            for k, v in sorted(counted.items())
+        }
     return facts, hashes.duplicates(facts.count), hashes.modulus == 1, labels
 
 
@@ -139,19 +189,38 @@ def _columns(facts: Facts, space: Space) -> list[ColumnFacts]:
     """One entry a column for points; one for all values of images and clips."""
     if space.kind != "points":
         return [_levels(facts, space)]
-    lows, highs, means, deviations = (t.tolist() for t in (facts.low, facts.high, facts.moments.mean, _deviations(facts)))
+    lows, highs, means, deviations = (
+        t.tolist() for t in (facts.low, facts.high, facts.moments.mean, _deviations(facts))
+    )
     missing, infinite = facts.missing.tolist(), facts.infinite.tolist()
     found = []
     for i, (name, column) in enumerate(zip(space.names, space.columns)):
         gone, low, high = (missing[i], infinite[i]), lows[i], highs[i]
         if column.kind == "categorical":
             note = ", ".join(column.categories[:4]) + (", …" if len(column.categories) > 4 else "")
-            found.append(ColumnFacts(name, f"{len(column.categories)} categories", None, None, None, None, *gone, note))
+            found.append(
+                ColumnFacts(
+                    name,
+                    f"{len(column.categories)} categories",
+                    None,
+                    None,
+                    None,
+                    None,
+                    *gone,
+                    note,
+                )
+            )
         elif not low <= high:
             found.append(ColumnFacts(name, column.kind, None, None, None, None, *gone, "empty"))
         else:
-            note = column.unit + (", " if column.unit and low == high else "") + ("constant" if low == high else "")
-            found.append(ColumnFacts(name, column.kind, low, high, means[i], deviations[i], *gone, note))
+            note = (
+                column.unit
+                + (", " if column.unit and low == high else "")
+                + ("constant" if low == high else "")
+            )
+            found.append(
+                ColumnFacts(name, column.kind, low, high, means[i], deviations[i], *gone, note)
+            )
     return found
 
 
@@ -166,21 +235,40 @@ def _levels(facts: Facts, space: Space) -> ColumnFacts:
     variance = _deviations(facts).square().mean() + (mean - mean.mean()).square().mean()
     constant = int((facts.low == facts.high).sum())
     note = f"{constant} of {len(facts.low)} values are the same in all" if constant else ""
-    low, high, kind = float(facts.low.min()), float(facts.high.max()), "integer" if space.integer else "continuous"
+    low, high, kind = (
+        float(facts.low.min()),
+        float(facts.high.max()),
+        "integer" if space.integer else "continuous",
+    )
     gone = int(facts.missing.sum()), int(facts.infinite.sum())
-    return ColumnFacts("levels", kind, low, high, float(mean.mean()), float(variance.sqrt()), *gone, note)
+    return ColumnFacts(
+        "levels", kind, low, high, float(mean.mean()), float(variance.sqrt()), *gone, note
+    )
 
 
 def _table(columns: tuple[ColumnFacts, ...]) -> list[str]:
-    """Aligned text: names to the left, numbers to the right, without the columns that say nothing."""
+    """Aligned text: names to the left, numbers to the right,
+    without the columns that say nothing.
+    """
     head = ["column", "kind", "low", "high", "mean", "sd", "missing", "infinite", ""]
     rows = [
-        [c.name, c.kind, *(_number(v) for v in (c.low, c.high, c.mean, c.sd)), *(str(v or "") for v in (c.missing, c.infinite)), c.note]
+        [
+            c.name,
+            c.kind,
+            *(_number(v) for v in (c.low, c.high, c.mean, c.sd)),
+            *(str(v or "") for v in (c.missing, c.infinite)),
+            c.note,
+        ]
         for c in columns
     ]
     keep = [j for j in range(len(head)) if any(r[j] for r in rows)]
     widths = {j: max(len(head[j]), *(len(r[j]) for r in rows)) for j in keep}
-    return ["  ".join(r[j].ljust(widths[j]) if j in (0, 1, 8) else r[j].rjust(widths[j]) for j in keep).rstrip() for r in [head, *rows]]
+    return [
+        "  ".join(
+            r[j].ljust(widths[j]) if j in (0, 1, 8) else r[j].rjust(widths[j]) for j in keep
+        ).rstrip()
+        for r in [head, *rows]
+    ]
 
 
 def _number(value: float | None) -> str:
@@ -216,18 +304,30 @@ class Distinct:
             self.seen = round(self.seen * len(self.kept) / before)
 
     def duplicates(self, count: int) -> int:
-        """How many of the rows are copies of an earlier one; scaled up where only some hashes were kept."""
+        """How many of the rows are copies of an earlier one;
+        scaled up where only some hashes were kept.
+        """
         self._gather()
-        return max(0, self.seen - len(self.kept)) if self.modulus == 1 else max(0, round(count * (1 - len(self.kept) / max(1, self.seen))))
+        return (
+            max(0, self.seen - len(self.kept))
+            if self.modulus == 1
+            else max(0, round(count * (1 - len(self.kept) / max(1, self.seen))))
+        )
 
 
 def row_hashes(rows: NDArray[Any]) -> NDArray[Any]:
-    """A 64-bit hash of each row (n, d) of float64 or bytes: Σ_j a_j mix(word_j) mod 2⁶⁴ with odd a_j, mixed again."""
+    """A 64-bit hash of each row (n, d) of float64 or bytes:
+    Σ_j a_j mix(word_j) mod 2⁶⁴ with odd a_j, mixed again.
+    """
     if rows.dtype == np.uint8:
-        words = np.ascontiguousarray(np.pad(rows, ((0, 0), (0, -rows.shape[1] % 8)))).view(np.uint64)
+        words = np.ascontiguousarray(np.pad(rows, ((0, 0), (0, -rows.shape[1] % 8)))).view(
+            np.uint64
+        )
     else:
         words = np.ascontiguousarray(rows + 0.0).view(np.uint64)
-    multipliers = np.random.default_rng(0).integers(0, 2**63, words.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    multipliers = np.random.default_rng(0).integers(
+        0, 2**63, words.shape[1], dtype=np.uint64
+    ) * np.uint64(2) + np.uint64(1)
     with np.errstate(over="ignore"):
         return _mix((_mix(words) * multipliers).sum(1, dtype=np.uint64))
 

@@ -43,24 +43,38 @@ class Split:
         return order[: self.n - self.held_out], order[self.n - self.held_out :]
 
     def of(self, source: Source, *, share: float | int | None = None) -> tuple[Subset, Subset]:
-        """The two parts of a source; rows of one that is not in memory stay in order, so that reads stay near each other.
+        """The two parts of a source; rows of one that is not in
+        memory stay in order, so that reads stay near each other.
 
         Arguments:
             share: what was asked to be held out, for the record; the number of rows if not given.
         """
         if len(source) != self.n:
-            raise BadSource(f"this split is of {self.n} rows, but the data have {len(source)}; split them afresh")
+            raise BadSource(
+                f"this split is of {self.n} rows, but the data have {len(source)}; split them"
+                " afresh"
+            )
         train, test = self.rows()
         if not source.resident:
             train, test = train.sort().values, test.sort().values
         name = getattr(source, "name", "") or "data"
-        return Subset(source, train, f"{name} train", self._provenance(source, share)), Subset(source, test, f"{name} test")
+        return Subset(source, train, f"{name} train", self._provenance(source, share)), Subset(
+            source, test, f"{name} test"
+        )
 
     def _provenance(self, source: Source, share: float | int | None) -> Provenance | None:
-        """Of the training part; None where the source is itself a part, which would have to be found first."""
+        """Of the training part; None where the source is itself a part,
+        which would have to be found first.
+        """
         whole = provenance_of(source)
         part = whole.held_out is not None or isinstance(source, Subset)
-        return None if part else replace(whole, held_out=self.held_out if share is None else share, split_seed=self.seed)
+        return (
+            None
+            if part
+            else replace(
+                whole, held_out=self.held_out if share is None else share, split_seed=self.seed
+            )
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain content for records."""
@@ -80,12 +94,22 @@ def split(source: Source, *, held_out: float | int = 0.2, seed: int = 0) -> tupl
 def plan(n: int, *, held_out: float | int = 0.2, seed: int = 0) -> Split:
     """The split of n rows; InvalidValue for a part that would be empty."""
     if isinstance(held_out, bool) or not isinstance(held_out, (int, float)):
-        raise InvalidKind(f"held_out must be a fraction or a number of rows, got {held_out!r}; pass 0.2 or 360, say")
+        raise InvalidKind(
+            f"held_out must be a fraction or a number of rows, got {held_out!r}; pass 0.2 or"
+            " 360, say"
+        )
     if not held_out > 0 or (isinstance(held_out, float) and held_out >= 1):
-        raise InvalidValue(f"held_out must be a fraction between 0 and 1, or a whole number of rows above 0, got {held_out}")
+        raise InvalidValue(
+            "held_out must be a fraction between 0 and 1, or a whole number of rows above 0, got"
+            f" {held_out}"
+        )
     if n < 2:
-        raise BadSource(f"only {n} row{'s' if n != 1 else ''}: nothing can be held out; bring more data")
+        raise BadSource(
+            f"only {n} row{'s' if n != 1 else ''}: nothing can be held out; bring more data"
+        )
     count = held_out if isinstance(held_out, int) else min(max(int(held_out * n + 0.5), 1), n - 1)
     if count >= n:
-        raise InvalidValue(f"held_out={held_out} leaves no rows to learn from ({n} in all); hold out fewer")
+        raise InvalidValue(
+            f"held_out={held_out} leaves no rows to learn from ({n} in all); hold out fewer"
+        )
     return Split(int(seed), count, n)

@@ -1,4 +1,6 @@
-"""Surveys of sources that may be at fault: what `report` does before there is a space to speak of."""
+"""Surveys of sources that may be at fault:
+what `report` does before there is a space to speak of.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,13 @@ from pushforward.data.formats.image_files import build, list_images, survey_imag
 from pushforward.data.formats.images import decode
 from pushforward.data.formats.registry import find_reader
 from pushforward.data.options import MEMORY, Options
-from pushforward.data.reading import normalised, read_with, reader_of, refuse_format, with_conditions_read
+from pushforward.data.reading import (
+    normalised,
+    read_with,
+    reader_of,
+    refuse_format,
+    with_conditions_read,
+)
 from pushforward.data.reports import Report, describe
 from pushforward.data.tables.files import open_table
 from pushforward.data.tables.frames import frame_table, from_chunks, notes_of, survey_table
@@ -25,23 +33,26 @@ from pushforward.data.tables.text_format import SETTINGS
 __all__ = ["report"]
 
 _DEFAULTS: dict[str, Any] = {
-    "y": None, "weights": None, "size": None, "fit": None, "channels": None, "categorical": (), "drop": (), "columns": None,
-    "label": None, "like": None, "n": None, "seed": 0, "memory": MEMORY, "download": False, "name": "",
-    **dict.fromkeys(SETTINGS),
+    "y": None, "weights": None, "size": None, "fit": None, "channels": None, "categorical": (),
+    "drop": (), "columns": None, "label": None, "like": None, "n": None, "seed": 0,
+    "memory": MEMORY, "download": False, "name": "", **dict.fromkeys(SETTINGS),
 }  # fmt: skip
 
 
 def report(source: Any, **asked: Any) -> Report:
     """A report on a source, or on anything that `read` takes, with `read`'s arguments.
 
-    Raises BadSource only where there is nothing to report on: a missing path, an empty folder, a file of another kind.
+    Raises BadSource only where there is nothing to report on:
+    a missing path, an empty folder, a file of another kind.
     """
     if isinstance(source, Source) and not is_frame(source) and not hasattr(source, "numpy"):
         return describe(source)
     unknown = set(asked) - set(_DEFAULTS)
     if unknown:
         raise TypeError(f"report() got an unexpected argument {sorted(unknown)[0]!r}")
-    options = replace(Options.check(**{**_DEFAULTS, **asked, "name": asked.get("name") or ""}), lenient=True)
+    options = replace(
+        Options.check(**{**_DEFAULTS, **asked, "name": asked.get("name") or ""}), lenient=True
+    )
     source = normalised(source)
     reader = reader_of(source) if isinstance(source, str) else find_reader(source, "object")
     refuse_format(source, reader, options)
@@ -50,14 +61,18 @@ def report(source: Any, **asked: Any) -> Report:
         return _survey_table(frame_table(source), options)
     if reader is not None and reader.name == "table":
         path = locate(source)
-        return _survey_table(open_table(path, options), replace(options, name=options.name or path.name))
+        return _survey_table(
+            open_table(path, options), replace(options, name=options.name or path.name)
+        )
     if reader is not None and reader.name == "images":
         path = locate(source)
-        return _survey_images(path if path.exists() else source, replace(options, name=options.name or source))
+        return _survey_images(
+            path if path.exists() else source, replace(options, name=options.name or source)
+        )
     return describe(read_with(source, options))
 
 
-# ------------------------------------------------------------------------------------------------ tables
+# ------------------------------------------------------------------------------------------- tables
 
 
 def _survey_table(table: Any, options: Options) -> Report:
@@ -70,7 +85,14 @@ def _survey_table(table: Any, options: Options) -> Report:
     if found.rows == 0 or len(troubles) == len(found.columns):
         if found.rows == 0:
             troubles.insert(0, Trouble("empty", "there are no rows below the header", "bring data"))
-        return Report(name, found.rows, None, True, troubles=tuple(troubles), notes=(*notes_of(table, found), *notes))
+        return Report(
+            name,
+            found.rows,
+            None,
+            True,
+            troubles=tuple(troubles),
+            notes=(*notes_of(table, found), *notes),
+        )
     source = from_chunks(table, replace(options, name=name))
     return describe(source, name=name, troubles=troubles, notes=notes)
 
@@ -81,21 +103,36 @@ def _text_trouble(column: Any) -> Trouble:
     what = "dates" if column.kind == "date" else f"text, {len(column.categories)} distinct"
     if column.bad is not None:
         row, cell = column.bad
-        text = f"column {column.name!r} holds {cell!r} in row {row} (the first is row 0) where most others are numbers"
-        return Trouble("text", text, f"mend it, or --na {cell!r}, --categorical {column.name} or --drop {column.name}")
-    return Trouble("text", f"column {column.name!r} holds {what} ({shown})", f"--categorical {column.name} or --drop {column.name}")
+        text = (
+            f"column {column.name!r} holds {cell!r} in row {row} (the first is row 0) where most"
+            " others are numbers"
+        )
+        return Trouble(
+            "text",
+            text,
+            f"mend it, or --na {cell!r}, --categorical {column.name} or --drop {column.name}",
+        )
+    return Trouble(
+        "text",
+        f"column {column.name!r} holds {what} ({shown})",
+        f"--categorical {column.name} or --drop {column.name}",
+    )
 
 
-# ------------------------------------------------------------------------------------------------ images
+# ------------------------------------------------------------------------------------------- images
 
 
 def _survey_images(path: Path | str, options: Options) -> Report:
     """Every file is decoded; bad ones are listed, mixed sizes and channels counted."""
     listing = list_images(path)
     if listing.splits:
-        trouble = Trouble("splits", f"the folder {listing.splits}", "read one, and measure on the other")
+        trouble = Trouble(
+            "splits", f"the folder {listing.splits}", "read one, and measure on the other"
+        )
         notes = [*listing.notes(), *_beside(listing)]
-        return Report(options.name, len(listing.files), None, True, troubles=(trouble,), notes=tuple(notes))
+        return Report(
+            options.name, len(listing.files), None, True, troubles=(trouble,), notes=tuple(notes)
+        )
     headers, bad = survey_images(listing.files)
     good = []
     for file, header in headers:
@@ -104,16 +141,36 @@ def _survey_images(path: Path | str, options: Options) -> Report:
             good.append((file, header))
         else:
             bad.append((file.shown, reason))
-    troubles = [Trouble("unreadable", f"{len(bad)} of {len(listing.files)} images cannot be read", "replace or remove them")] if bad else []
+    troubles = (
+        [
+            Trouble(
+                "unreadable",
+                f"{len(bad)} of {len(listing.files)} images cannot be read",
+                "replace or remove them",
+            )
+        ]
+        if bad
+        else []
+    )
     mixed = _mixed([h for _, h in good], options)
-    found: dict[str, Any] = {"name": options.name, "unreadable": tuple(bad), "notes": (*listing.notes(), *_beside(listing))}
+    found: dict[str, Any] = {
+        "name": options.name,
+        "unreadable": tuple(bad),
+        "notes": (*listing.notes(), *_beside(listing)),
+    }
     if mixed or not good:
-        return Report(count=len(good), space=None, resident=True, troubles=(*troubles, *mixed), **found)
+        return Report(
+            count=len(good), space=None, resident=True, troubles=(*troubles, *mixed), **found
+        )
     try:
         source = build(listing, good, options)
     except BadSource as error:
         return Report(
-            count=len(good), space=None, resident=True, troubles=(*troubles, Trouble("labels", str(error), "or label=False")), **found
+            count=len(good),
+            space=None,
+            resident=True,
+            troubles=(*troubles, Trouble("labels", str(error), "or label=False")),
+            **found,
         )
     found["notes"] = tuple(_beside(listing))  # the source brings its own
     return describe(source, troubles=troubles, **found)
@@ -122,7 +179,11 @@ def _survey_images(path: Path | str, options: Options) -> Report:
 def _beside(listing: Any) -> list[str]:
     """Notes on files that are no data."""
     kinds = {"other": listing.beside, "hidden": listing.hidden}
-    return [f"beside the images: {len(n)} {kind} file{'s' if len(n) != 1 else ''} ({listed(n)})" for kind, n in kinds.items() if n]
+    return [
+        f"beside the images: {len(n)} {kind} file{'s' if len(n) != 1 else ''} ({listed(n)})"
+        for kind, n in kinds.items()
+        if n
+    ]
 
 
 def _fault(file: Any, header: Any, options: Options) -> str | None:
@@ -143,6 +204,10 @@ def _mixed(headers: list[Any], options: Options) -> list[Trouble]:
         troubles.append(Trouble("sizes", text, "--size 64 --fit crop, pad or stretch"))
     kinds = Counter(h.channels for h in headers)
     if len(kinds) > 1 and options.channels is None:
-        shown = ", ".join(f"{c} channel{'s' if c > 1 else ''} ({n})" for c, n in sorted(kinds.items()))
-        troubles.append(Trouble("channels", f"images of mixed channels: {shown}", "--channels 1, 3 or 4"))
+        shown = ", ".join(
+            f"{c} channel{'s' if c > 1 else ''} ({n})" for c, n in sorted(kinds.items())
+        )
+        troubles.append(
+            Trouble("channels", f"images of mixed channels: {shown}", "--channels 1, 3 or 4")
+        )
     return troubles

@@ -1,4 +1,6 @@
-"""Kernels, bandwidths, and kernel sums: the numerics of density estimation, tensors in and tensors out."""
+"""Kernels, bandwidths, and kernel sums: the numerics of density estimation,
+tensors in and tensors out.
+"""
 
 from pushforward.densities.choose import KernelSums, log_density
 from pushforward.densities.fourier_sums import FourierState
@@ -6,4 +8,12 @@ from pushforward.densities.frequency_grid import FrequencyGrid
 from pushforward.densities.kernels import KERNELS, Kernel
 from pushforward.densities.scales import Scale
 
-__all__ = ["KERNELS", "FourierState", "FrequencyGrid", "Kernel", "KernelSums", "Scale", "log_density"]
+__all__ = [
+    "KERNELS",
+    "FourierState",
+    "FrequencyGrid",
+    "Kernel",
+    "KernelSums",
+    "Scale",
+    "log_density",
+]

@@ -1,20 +1,25 @@
-r"""How wide a kernel should be: rules of thumb, likelihood, and widths that vary from point to point.
+r"""How wide a kernel should be: rules of thumb, likelihood,
+and widths that vary from point to point.
 
-With n_e = (sum w)^2 / sum w^2 the effective number of points, s the standard deviation, C the covariance,
+With n_e = (sum w)^2 / sum w^2 the effective number of points,
+s the standard deviation, C the covariance,
 
-    scott            h = s n_e^(-1/(d+4))
-    silverman        h = s (4 / (d + 2))^(1/(d+4)) n_e^(-1/(d+4));   in one dimension .9 min(s, IQR / 1.349) n_e^(-1/5)
-    likelihood       h = argmax sum_i w_i log f_{-i}(x_i),           f_{-i} without point i, or without its fold
-    abramson         h_i = h (f~(x_i) / g)^(-1/2),                   f~ a pilot estimate, g its geometric mean on the data
-    nearest          h_i = h (distance of x_i to its k-th nearest neighbour), in bandwidths h
+    scott       h = s n_e^(-1/(d+4))
+    silverman   h = s (4 / (d + 2))^(1/(d+4)) n_e^(-1/(d+4));
+                in one dimension .9 min(s, IQR / 1.349) n_e^(-1/5)
+    likelihood  h = argmax sum_i w_i log f_{-i}(x_i),  f_{-i} without point i, or without its fold
+    abramson    h_i = h (f~(x_i) / g)^(-1/2),  f~ a pilot estimate, g its geometric mean on the data
+    nearest     h_i = h (distance of x_i to its k-th nearest neighbour), in bandwidths h
 
-The rules are for Gaussian kernels; for another, h is divided by the kernel's standard deviation, so that the bumps have
-the same spread (within 2 % of the canonical bandwidths of Marron & Nolan). The form is what is returned: 'number' (s the
-root mean square over the axes), 'axes', or 'matrix' (in squared units: h^2 with C in place of s^2).
+The rules are for Gaussian kernels; for another, h is divided by the kernel's standard deviation, so
+that the bumps have the same spread (within 2 % of the canonical bandwidths of Marron & Nolan). The
+form is what is returned: 'number' (s the root mean square over the axes), 'axes', or 'matrix' (in
+squared units: h^2 with C in place of s^2).
 
-Reference: Scott (1992), Multivariate Density Estimation, eq. 6.42; Silverman (1986), eq. 3.31 and 4.15; Duin (1976) for the
-leave-one-out likelihood; Abramson (1982, https://doi.org/10.1214/aos/1176345986), On bandwidth variation in kernel
-estimates; Loftsgaarden & Quesenberry (1965, https://doi.org/10.1214/aoms/1177700079).
+Reference: Scott (1992), Multivariate Density Estimation, eq. 6.42; Silverman (1986), eq. 3.31 and
+4.15; Duin (1976) for the leave-one-out likelihood; Abramson (1982,
+https://doi.org/10.1214/aos/1176345986), On bandwidth variation in kernel estimates; Loftsgaarden &
+Quesenberry (1965, https://doi.org/10.1214/aoms/1177700079).
 """
 
 import math
@@ -30,8 +35,16 @@ from pushforward.densities.kernels import Kernel, kernel_named
 from pushforward.densities.scales import Scale
 
 __all__ = [
-    "FORMS", "Choice", "abramson", "covariance", "effective_count", "likelihood_bandwidth", "nearest", "scott", "silverman",
-]  # fmt: skip
+    "FORMS",
+    "Choice",
+    "abramson",
+    "covariance",
+    "effective_count",
+    "likelihood_bandwidth",
+    "nearest",
+    "scott",
+    "silverman",
+]
 
 FORMS = ("number", "axes", "matrix")
 
@@ -40,10 +53,9 @@ class Choice(NamedTuple):
     """What a search over bandwidths found.
 
     Arguments
-        factor: the best multiple of the bandwidth that was passed in.
-        log_likelihood: held-out nats per point there.
-        tried: (k, 2) factors and their log-likelihoods, by factor.
-        at_edge: True if the best lies at an end of the range: duplicated or rounded data make the likelihood grow
+        factor: the best multiple of the bandwidth that was passed in. log_likelihood: held-out nats
+        per point there. tried: (k, 2) factors and their log-likelihoods, by factor. at_edge: True
+        if the best lies at an end of the range: duplicated or rounded data make the likelihood grow
             without limit as h falls.
     """
 
@@ -62,9 +74,15 @@ def effective_count(n: int, weights: Tensor | None = None) -> float:
 
 
 def covariance(x: Tensor, weights: Tensor | None = None) -> Tensor:
-    """(d, d) unbiased covariance of (n, d) x, float64; with weights, divided by 1 - sum w^2 as in SciPy."""
+    """(d, d) unbiased covariance of (n, d) x, float64;
+    with weights, divided by 1 - sum w^2 as in SciPy.
+    """
     centred, w, rest = _centred(x, weights)
-    return (centred * w[:, None]).T @ centred / rest if rest > 0 else torch.zeros(x.shape[1], x.shape[1]).double()
+    return (
+        (centred * w[:, None]).T @ centred / rest
+        if rest > 0
+        else torch.zeros(x.shape[1], x.shape[1]).double()
+    )
 
 
 def _variances(x: Tensor, weights: Tensor | None) -> Tensor:
@@ -76,7 +94,11 @@ def _variances(x: Tensor, weights: Tensor | None) -> Tensor:
 def _centred(x: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor, float]:
     """(n, d) rows about their mean, (n,) weights that sum to one, and 1 - sum w^2."""
     x = x.detach().to("cpu", torch.float64)
-    w = torch.ones(len(x), dtype=torch.float64) if weights is None else weights.detach().to("cpu", torch.float64)
+    w = (
+        torch.ones(len(x), dtype=torch.float64)
+        if weights is None
+        else weights.detach().to("cpu", torch.float64)
+    )
     w = w / w.sum()
     centred = x - x[0]
     return centred - w @ centred, w, 1 - float(w.square().sum())
@@ -88,20 +110,34 @@ def _spread(x: Tensor, weights: Tensor | None, form: str) -> Tensor:
 
 
 def scott(
-    x: Tensor, *, weights: Tensor | None = None, form: str = "axes", kernel: str | Kernel = "gaussian",
+    x: Tensor,
+    *,
+    weights: Tensor | None = None,
+    form: str = "axes",
+    kernel: str | Kernel = "gaussian",
     shape: str = "radial",
-) -> Tensor:  # fmt: skip
-    """Scott's bandwidth of (n, d) x: (), (d,) or (d, d) by form, float64. ValueError where it would be zero."""
+) -> Tensor:
+    """Scott's bandwidth of (n, d) x: (), (d,) or (d, d) by form, float64.
+    ValueError where it would be zero.
+    """
     d = x.shape[1]
     factor = effective_count(len(x), weights) ** (-1 / (d + 4))
-    return _scaled(_spread(x, weights, form), factor / math.sqrt(kernel_named(kernel).variance(d, shape)), form)
+    return _scaled(
+        _spread(x, weights, form), factor / math.sqrt(kernel_named(kernel).variance(d, shape)), form
+    )
 
 
 def silverman(
-    x: Tensor, *, weights: Tensor | None = None, form: str = "axes", kernel: str | Kernel = "gaussian",
+    x: Tensor,
+    *,
+    weights: Tensor | None = None,
+    form: str = "axes",
+    kernel: str | Kernel = "gaussian",
     shape: str = "radial",
-) -> Tensor:  # fmt: skip
-    """Silverman's bandwidth of (n, d) x: (), (d,) or (d, d) by form, float64. In one dimension the robust rule."""
+) -> Tensor:
+    """Silverman's bandwidth of (n, d) x: (), (d,) or (d, d) by form, float64.
+    In one dimension the robust rule.
+    """
     d = x.shape[1]
     variance = kernel_named(kernel).variance(d, shape)
     factor = effective_count(len(x), weights) ** (-1 / (d + 4)) / math.sqrt(variance)
@@ -110,14 +146,22 @@ def silverman(
     cov = _variances(x, weights)
     quartile = _interquartile(x[:, 0].detach().to("cpu", torch.float64), weights) / 1.349
     robust = min(float(cov) ** 0.5, quartile) if quartile > 0 else float(cov) ** 0.5
-    return _scaled(torch.full((1, 1) if form == "matrix" else (1,), robust**2, dtype=torch.float64), 0.9 * factor, form)
+    return _scaled(
+        torch.full((1, 1) if form == "matrix" else (1,), robust**2, dtype=torch.float64),
+        0.9 * factor,
+        form,
+    )
 
 
 def abramson(pilot: Tensor, weights: Tensor | None = None, *, power: float = 0.5) -> Tensor:
-    """(n,) factors (f~(x_i) / g)^-power from the (n,) *log* pilot densities at the points, g their geometric mean."""
+    """(n,) factors (f~(x_i) / g)^-power from the (n,) *log* pilot
+    densities at the points, g their geometric mean.
+    """
     log_f = pilot.detach().to("cpu", torch.float64)
     if not bool(log_f.isfinite().all()):
-        raise InvalidValue("pilot log-densities must be finite; use a wider pilot bandwidth or an unbounded kernel")
+        raise InvalidValue(
+            "pilot log-densities must be finite; use a wider pilot bandwidth or an unbounded kernel"
+        )
     w = torch.ones_like(log_f) if weights is None else weights.detach().to("cpu", torch.float64)
     return (-power * (log_f - (w @ log_f) / w.sum())).exp()
 
@@ -125,16 +169,24 @@ def abramson(pilot: Tensor, weights: Tensor | None = None, *, power: float = 0.5
 def nearest(x: Tensor, k: int, bandwidth: float | Tensor | Scale = 1.0) -> Tensor:
     """(n,) distances to the k-th nearest other point, in units of the bandwidth, float64.
 
-    Where more than k points coincide that would be zero; those get the smallest positive distance instead.
+    Where more than k points coincide that would be zero;
+    those get the smallest positive distance instead.
     """
     n, d = x.shape
     if not 1 <= k < n:
-        raise InvalidValue(f"k must lie between 1 and n - 1 = {n - 1}, got {k}; pass fewer neighbours")
-    u = Scale.of(bandwidth, d).whiten(x.detach().to("cpu", torch.float64) - x[0].detach().to("cpu", torch.float64))
+        raise InvalidValue(
+            f"k must lie between 1 and n - 1 = {n - 1}, got {k}; pass fewer neighbours"
+        )
+    u = Scale.of(bandwidth, d).whiten(
+        x.detach().to("cpu", torch.float64) - x[0].detach().to("cpu", torch.float64)
+    )
     far = _by_tree(u, k) if d <= 10 else _by_blocks(u, k)
     positive = far[far > 0]
     if len(positive) == 0:
-        raise InvalidValue("nearest-neighbour bandwidths need at least two distinct points; pass bandwidth as a number")
+        raise InvalidValue(
+            "nearest-neighbour bandwidths need at least two distinct points; pass bandwidth as a"
+            " number"
+        )
     return far.clamp_min(float(positive.min()))
 
 
@@ -154,15 +206,20 @@ def likelihood_bandwidth(
     """The multiple of `bandwidth` with the largest held-out likelihood of (n, d) x.
 
     Arguments
-        folds: None leaves one point out at a time; k cuts the data, shuffled by `rng` (seed 0 by default), into k parts.
-        between: range of factors searched; a grid in log h brackets the best, then golden section narrows it.
-        precision: relative precision of the factor.
+        folds: None leaves one point out at a time; k cuts the data, shuffled by `rng`
+        (seed 0 by default), into k parts. between: range of factors searched; a grid in log h
+        brackets the best, then golden section narrows it. precision: relative precision of the
+        factor.
     """
     scale = Scale.of(bandwidth, x.shape[1])
     if folds is not None and not 2 <= folds <= len(x):
-        raise InvalidValue(f"folds must lie between 2 and n = {len(x)}, got {folds}; None leaves one out")
+        raise InvalidValue(
+            f"folds must lie between 2 and n = {len(x)}, got {folds}; None leaves one out"
+        )
     if len(x) < 2:
-        raise InvalidValue("choosing a bandwidth needs at least 2 points, got 1; pass bandwidth as a number")
+        raise InvalidValue(
+            "choosing a bandwidth needs at least 2 points, got 1; pass bandwidth as a number"
+        )
     w = torch.ones(len(x)) if weights is None else weights
     w = (w.detach().double() / w.detach().double().sum()).cpu()
     part = None if folds is None else _parts(len(x), folds, rng)
@@ -172,7 +229,9 @@ def likelihood_bandwidth(
 
         def build(rows: Tensor | slice) -> KernelSums:
             some = None if local is None else local[rows]
-            return KernelSums(x[rows], wide, kernel=kernel, weights=w[rows], local=some, shape=shape)
+            return KernelSums(
+                x[rows], wide, kernel=kernel, weights=w[rows], local=some, shape=shape
+            )
 
         if part is None:
             log_f = build(slice(None)).leave_one_out()
@@ -196,7 +255,9 @@ def _search(value: Callable[[float], float], low: float, high: float, precision:
     grid = [low + (high - low) * i / 8 for i in range(9)]
     best = max(range(9), key=lambda i: (at(grid[i]), i))
     if at(grid[best]) == -math.inf:
-        raise InvalidValue("no bandwidth in range reaches all points; widen `between` or use an unbounded kernel")
+        raise InvalidValue(
+            "no bandwidth in range reaches all points; widen `between` or use an unbounded kernel"
+        )
     left, right = grid[max(0, best - 1)], grid[min(8, best + 1)]
     ratio = (math.sqrt(5) - 1) / 2
     a, b = right - ratio * (right - left), left + ratio * (right - left)
@@ -223,17 +284,27 @@ def _parts(n: int, folds: int, rng: torch.Generator | None) -> Tensor:
 
 def _scaled(cov: Tensor, factor: float, form: str) -> Tensor:
     if form not in FORMS:
-        raise InvalidValue(f"form must be one of {', '.join(map(repr, FORMS))}, got {form!r}; pass one of these")
+        raise InvalidValue(
+            f"form must be one of {', '.join(map(repr, FORMS))}, got {form!r}; pass one of these"
+        )
     if form == "matrix":
         deviations = cov.diagonal().sqrt()
         # Of the correlations: columns in different units are no reason to refuse.
-        if not bool((deviations > 0).all()) or not bool(torch.linalg.eigvalsh(cov / deviations / deviations[:, None])[0] > 1e-12):
-            raise InvalidValue("bandwidth cannot be ruled from a singular covariance; use form 'axes' or pass a matrix")
+        if not bool((deviations > 0).all()) or not bool(
+            torch.linalg.eigvalsh(cov / deviations / deviations[:, None])[0] > 1e-12
+        ):
+            raise InvalidValue(
+                "bandwidth cannot be ruled from a singular covariance; use form 'axes' or pass a"
+                " matrix"
+            )
         return cov * factor**2
     variance = cov if form == "axes" else cov.mean()
     if not bool((variance > 0).all()):
         flat = [i for i, v in enumerate(variance.reshape(-1).tolist()) if not v > 0]
-        raise InvalidValue(f"bandwidth cannot be ruled from constant data (columns {flat}); pass bandwidth as a number")
+        raise InvalidValue(
+            f"bandwidth cannot be ruled from constant data (columns {flat}); pass bandwidth as a"
+            " number"
+        )
     return variance.sqrt() * factor
 
 
@@ -262,7 +333,11 @@ def _by_tree(u: Tensor, k: int) -> Tensor:
 
 
 def _by_blocks(u: Tensor, k: int) -> Tensor:
-    """By all pairs, where a tree prunes nothing; differences, so that near pairs keep their digits."""
+    """By all pairs, where a tree prunes nothing; differences,
+    so that near pairs keep their digits.
+    """
     exact = "donot_use_mm_for_euclid_dist"
     rows = max(1, 2**22 // len(u))
-    return torch.cat([torch.cdist(b, u, compute_mode=exact).kthvalue(k + 1, dim=1).values for b in u.split(rows)])
+    return torch.cat(
+        [torch.cdist(b, u, compute_mode=exact).kthvalue(k + 1, dim=1).values for b in u.split(rows)]
+    )

@@ -1,18 +1,23 @@
-r"""Bounded axes: folding what spills over an end, wrapping it round a circle, and the share of a bump that does neither.
+r"""Bounded axes: folding what spills over an end, wrapping it round a circle,
+and the share of a bump that does neither.
 
-Folding r maps the line onto [l, u] by reflection at the ends, over and over. A density f pushed forward by it is
+Folding r maps the line onto [l, u] by reflection at the ends, over and over.
+A density f pushed forward by it is
 
-    f_r(x) = sum of f(x') over all x' with r(x') = x      =  sum_t f(x + 2 t (u - l)) + f(2 l - x + 2 t (u - l)),
+    f_r(x) = sum of f(x') over all x' with r(x') = x
+        =  sum_t f(x + 2 t (u - l)) + f(2 l - x + 2 t (u - l)),
 
-which integrates to one whatever f was; with one end only, f_r(x) = f(x) + f(2 l - x). Wrapping maps it onto the circle of
-period P = u - l, f_w(x) = sum_t f(x + t P). Axes fold and wrap independently, and the mass of a box is that of all that
-folds or wraps into it.
+which integrates to one whatever f was; with one end only, f_r(x) = f(x) + f(2 l - x). Wrapping maps
+it onto the circle of period P = u - l, f_w(x) = sum_t f(x + t P). Axes fold and wrap independently,
+and the mass of a box is that of all that folds or wraps into it.
 
-Images are taken as far as P / 2 and the reach of a bump: what is left out is nothing beside the nearest image. A Gaussian
-wider than two turns is flat on the circle to e^(-2 pi^2 2^2) < 1e-34, so wider ones need no more images than it does.
+Images are taken as far as P / 2 and the reach of a bump: what is left out is nothing beside the
+nearest image. A Gaussian wider than two turns is flat on the circle to e^(-2 pi^2 2^2) < 1e-34, so
+wider ones need no more images than it does.
 
-Reference: Silverman (1986), section 2.10; Jones (1993), Simple boundary correction for kernel density estimation; Mardia &
-Jupp (2000), Directional Statistics, section 3.5.7 (wrapped distributions).
+Reference: Silverman (1986), section 2.10; Jones (1993), Simple boundary correction for kernel
+density estimation; Mardia & Jupp (2000), Directional Statistics, section 3.5.7
+(wrapped distributions).
 """
 
 import itertools
@@ -29,11 +34,16 @@ __all__ = ["FLAT", "cut_open", "fold", "images", "log_masses", "sources", "turns
 REACH = {"gaussian": 9.0, "exponential": 40.0}  # bandwidths beyond which a bump is nothing
 FLAT = 2.0  # turns: a Gaussian as wide as this is flat on its circle
 MOST = 1 << 20  # images of one row
-TOO_WIDE = "the bandwidth is so much wider than the bounds that a row has over a million images; use a smaller bandwidth"
+TOO_WIDE = (
+    "the bandwidth is so much wider than the bounds that a row has over a million images; use a"
+    " smaller bandwidth"
+)
 
 
 def turns(kernel: Kernel, widest: float, period: float) -> int:
-    """How many turns each way the images of a point go: as far as half a period and the reach of a bump."""
+    """How many turns each way the images of a point go:
+    as far as half a period and the reach of a bump.
+    """
     count = 0.5 + REACH.get(kernel.name, 1.0) * widest / period
     if not count < MOST:
         raise InvalidValue(TOO_WIDE)
@@ -41,7 +51,9 @@ def turns(kernel: Kernel, widest: float, period: float) -> int:
 
 
 def wrap(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """(n, d) on the circles of the axes with two ends (d,), in [low, high); other axes as they are."""
+    """(n, d) on the circles of the axes with two ends (d,), in [low, high);
+    other axes as they are.
+    """
     circle = low.isfinite() & high.isfinite()
     lo, period = torch.where(circle, low, 0.0), torch.where(circle, high - low, 1.0)
     inside = (x >= low) & (x < high)  # keeps every bit
@@ -50,11 +62,15 @@ def wrap(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
 
 def cut_open(x: Tensor, weights: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """(n, d) with each circle cut opposite the mean direction of its rows and laid straight, so that spreads can be measured."""
+    """(n, d) with each circle cut opposite the mean direction of
+    its rows and laid straight, so that spreads can be measured.
+    """
     circle = low.isfinite() & high.isfinite()
     lo, period = torch.where(circle, low, 0.0), torch.where(circle, high - low, 1.0)
     angle = (x - lo) * (2 * math.pi / period)
-    centre = lo + torch.atan2(weights @ angle.sin(), weights @ angle.cos()) * (period / (2 * math.pi))
+    centre = lo + torch.atan2(weights @ angle.sin(), weights @ angle.cos()) * (
+        period / (2 * math.pi)
+    )
     straight = centre + torch.remainder(x - centre + period / 2, period) - period / 2
     return torch.where(circle, straight, x)
 
@@ -73,15 +89,20 @@ def fold(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return torch.stack(columns, dim=1)
 
 
-def images(x: Tensor, low: Tensor, high: Tensor, kernel: Kernel, widths: Tensor, *, circle: bool = False) -> Tensor:
-    """(k, m, d): all points that fold to x (m, d), or with `circle` wrap to it, as far as bumps inside can reach.
+def images(
+    x: Tensor, low: Tensor, high: Tensor, kernel: Kernel, widths: Tensor, *, circle: bool = False
+) -> Tensor:
+    """(k, m, d): all points that fold to x (m, d),
+    or with `circle` wrap to it, as far as bumps inside can reach.
 
     `widths` (d,) are those of the widest bump along each axis.
     """
     ends = list(zip(low.tolist(), high.tolist(), widths.tolist(), strict=True))
     if math.prod(_count(lo, hi, kernel, width, circle) for lo, hi, width in ends) > MOST:
         raise InvalidValue(TOO_WIDE)
-    options = [_line(x[:, a], lo, hi, kernel, width, circle) for a, (lo, hi, width) in enumerate(ends)]
+    options = [
+        _line(x[:, a], lo, hi, kernel, width, circle) for a, (lo, hi, width) in enumerate(ends)
+    ]
     return torch.stack([torch.stack(chosen, dim=1) for chosen in itertools.product(*options)])
 
 
@@ -93,7 +114,9 @@ def _count(lo: float, hi: float, kernel: Kernel, width: float, circle: bool) -> 
     return 2 if not circle and (math.isfinite(lo) or math.isfinite(hi)) else 1
 
 
-def _line(x: Tensor, lo: float, hi: float, kernel: Kernel, width: float, circle: bool) -> list[Tensor]:
+def _line(
+    x: Tensor, lo: float, hi: float, kernel: Kernel, width: float, circle: bool
+) -> list[Tensor]:
     """The images of one coordinate."""
     if math.isfinite(lo) and math.isfinite(hi):
         period = hi - lo if circle else 2 * (hi - lo)
@@ -107,8 +130,10 @@ def _line(x: Tensor, lo: float, hi: float, kernel: Kernel, width: float, circle:
 
 def sources(
     a: float, b: float, lo: float, hi: float, kernel: Kernel, width: float, *, circle: bool = False
-) -> list[tuple[float, float]]:  # fmt: skip
-    """The disjoint intervals of the line that fold, or with `circle` wrap, into [a, b], as far as bumps inside can reach."""
+) -> list[tuple[float, float]]:
+    """The disjoint intervals of the line that fold, or with `circle` wrap,
+    into [a, b], as far as bumps inside can reach.
+    """
     two = math.isfinite(lo) and math.isfinite(hi)
     if circle:
         if not two:
@@ -117,7 +142,10 @@ def sources(
             return [(-math.inf, math.inf)]
         start = lo + (a - lo) % (hi - lo)
         count = turns(kernel, width, hi - lo) + 1
-        return [(start + t * (hi - lo), start + (b - a) + t * (hi - lo)) for t in range(-count, count + 1)]
+        return [
+            (start + t * (hi - lo), start + (b - a) + t * (hi - lo))
+            for t in range(-count, count + 1)
+        ]
     a, b = max(a, lo), min(b, hi)
     if a >= b:
         return []
@@ -130,6 +158,8 @@ def sources(
 
 
 def log_masses(x: Tensor, widths: Tensor, low: Tensor, high: Tensor, kernel: Kernel) -> Tensor:
-    """(n,) log of the mass inside the ends (d,) of bumps at x (n, d), products over the axes of widths (n, d)."""
+    """(n,) log of the mass inside the ends (d,) of bumps at x (n, d),
+    products over the axes of widths (n, d).
+    """
     inside = kernel.cdf((high - x) / widths) - kernel.cdf((low - x) / widths)
     return inside.clamp_min(1e-300).log().sum(1)

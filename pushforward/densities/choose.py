@@ -1,17 +1,20 @@
-r"""Kernel densities anywhere, by whichever exact-enough sum is predicted to be cheapest and fits in memory.
+r"""Kernel densities anywhere, by whichever exact-enough sum is
+predicted to be cheapest and fits in memory.
 
-    log f(x) = log sum_i w_i |B_i|^-1 K(B_i^-1 (x - x_i)),      B_i = s_i L,  H = L L^T,  sum_i w_i = 1.
+    log f(x) = log sum_i w_i |B_i|^-1 K(B_i^-1 (x - x_i)),
+        B_i = s_i L,  H = L L^T,  sum_i w_i = 1.
 
-| method  | serves                                   | seconds, roughly                         | error of f, relative        |
-|---------|------------------------------------------|------------------------------------------|-----------------------------|
-| direct  | everything                               | n m                                      | rounding                    |
-| tree    | everything; low dimension, small h       | m (points within reach + a few leaves)   | 1e-11 (compact: rounding)   |
-| fourier | Gaussian, 1 to 3 dimensions              | n + m + (box / h)^d                      | `tolerance`, see below      |
+| method  | serves                      | seconds, roughly             | relative error of f       |
+|---------|-----------------------------|------------------------------|---------------------------|
+| direct  | everything                  | n m                          | rounding                  |
+| tree    | low dimension, small h best | m (points in reach + leaves) | 1e-11 (compact: rounding) |
+| fourier | Gaussian, 1 to 3 dimensions | n + m + (box / h)^d          | `tolerance`, see below    |
 
-A Fourier sum has an absolute error e. Where f < e / tolerance, which is the tails, and wherever points that were set
-aside from the grid might matter, f is summed term by term in the log domain instead; so the relative error is at most
-`tolerance` everywhere, and log f is right at -600 as at the mode. Coordinates are centred on a data point first, and
-bandwidth matrices whitened away (see `scales`): offsets of 1e8 lose only what float64 had lost before they came here.
+A Fourier sum has an absolute error e. Where f < e / tolerance, which is the tails, and wherever
+points that were set aside from the grid might matter, f is summed term by term in the log domain
+instead; so the relative error is at most `tolerance` everywhere, and log f is right at -600 as at
+the mode. Coordinates are centred on a data point first, and bandwidth matrices whitened away (see
+`scales`): offsets of 1e8 lose only what float64 had lost before they came here.
 """
 
 import math
@@ -33,7 +36,9 @@ METHODS = ("auto", "direct", "tree", "fourier")
 
 
 class Plan(NamedTuple):
-    """What `KernelSums.plan` predicts: the method, its time in seconds, its peak memory in bytes."""
+    """What `KernelSums.plan` predicts: the method, its time in seconds,
+    its peak memory in bytes.
+    """
 
     method: str
     seconds: float
@@ -44,15 +49,13 @@ class KernelSums:
     """A kernel density over fixed points, prepared once and asked many times.
 
     Arguments
-        points: (n, d) data, any floating dtype, n >= 1.
-        bandwidth: a number, (d,) one per axis, a (d, d) matrix H in squared units, or a `Scale`.
-        kernel: one of `kernels.KERNELS`, or a Kernel.
-        weights: (n,) not negative, any positive sum; None for equal.
-        local: (n,) factors s_i > 0 on the bandwidth, one per point; None for ones. Bump i is normalised by s_i^-d.
-        shape: 'radial' or 'product'; the same for the Gaussian.
-        method: 'auto' chooses by predicted cost, anew for each number of queries.
-        tolerance: relative error allowed in f, for Fourier sums.
-        memory: bytes that transforms may use.
+        points: (n, d) data, any floating dtype, n >= 1. bandwidth: a number, (d,) one per axis, a
+        (d, d) matrix H in squared units, or a `Scale`. kernel: one of `kernels.KERNELS`, or a
+        Kernel. weights: (n,) not negative, any positive sum; None for equal. local: (n,) factors
+        s_i > 0 on the bandwidth, one per point; None for ones. Bump i is normalised by s_i^-d.
+        shape: 'radial' or 'product'; the same for the Gaussian. method: 'auto' chooses by predicted
+        cost, anew for each number of queries. tolerance: relative error allowed in f, for Fourier
+        sums. memory: bytes that transforms may use.
 
     Example
         >>> sums = KernelSums(torch.zeros(1, 1), 1.0)
@@ -79,7 +82,8 @@ class KernelSums:
         self.scale = Scale.of(bandwidth, self.dimension)
         _check_options(method, shape, tolerance, self.kernel, self.scale, self.dimension)
         self.method, self.tolerance, self.memory = method, tolerance, memory
-        self.centre = x.median(0).values  # a coordinate of the data in each axis, so that lattices stay lattices
+        # a coordinate of the data in each axis, so that lattices stay lattices
+        self.centre = x.median(0).values
         w = _positive(weights, self.count, "weights", zero=True)
         s = _positive(local, self.count, "local", zero=False)
         self.kept = torch.nonzero(w > 0)[:, 0]
@@ -96,13 +100,19 @@ class KernelSums:
         self._cores: tuple[list[Core], list[Group]] | None = None
 
     def log_density(self, queries: Tensor) -> Tensor:
-        """(m, d) to log f in nats per unit volume, (m,), in the dtype and on the device of `queries`; -inf where f = 0."""
+        """(m, d) to log f in nats per unit volume, (m,),
+        in the dtype and on the device of `queries`; -inf where f = 0.
+        """
         x = _matrix(queries, "queries", columns=self.dimension)
         out = self._log_sums(self._reduced(x)) - self._log_volume
-        return out.to(queries.dtype if queries.dtype.is_floating_point else torch.float64).to(queries.device)
+        return out.to(queries.dtype if queries.dtype.is_floating_point else torch.float64).to(
+            queries.device
+        )
 
     def leave_one_out(self) -> Tensor:
-        """(n,) log f at each point, estimated from the others, float64; -inf where no other reaches, NaN if n = 1."""
+        """(n,) log f at each point, estimated from the others, float64;
+        -inf where no other reaches, NaN if n = 1.
+        """
         u, own = self.bumps.points, self.bumps.amplitudes
         rest = torch.log1p(-self.bumps.log_weights.exp())
         out = torch.full((self.count,), math.nan, dtype=torch.float64)
@@ -120,7 +130,9 @@ class KernelSums:
         return out
 
     def plan(self, m: int) -> Plan:
-        """The method that m queries would be answered by, with predicted seconds (2 cores) and bytes."""
+        """The method that m queries would be answered by,
+        with predicted seconds (2 cores) and bytes.
+        """
         options = {name: self._predicted(name, m) for name in self._able(m)}
         if self.method != "auto":
             options = {self.method: self._predicted(self.method, m)}
@@ -135,9 +147,15 @@ class KernelSums:
 
     @property
     def eps(self) -> float:
-        """Accuracy asked of the transforms: far below the tolerance, so that few queries are left to term by term."""
+        """Accuracy asked of the transforms: far below the tolerance,
+        so that few queries are left to term by term.
+        """
         varied = float(self.bumps.scales.max()) > float(self.bumps.scales.min())
-        return min(1e-9, max(self.tolerance * 1e-3, 1e-14)) if varied else max(self.tolerance * 1e-6, 1e-14)
+        return (
+            min(1e-9, max(self.tolerance * 1e-3, 1e-14))
+            if varied
+            else max(self.tolerance * 1e-6, 1e-14)
+        )
 
     @property
     def _log_volume(self) -> float:
@@ -188,7 +206,9 @@ class KernelSums:
         return value, good
 
     def _fourier_without(self, u: Tensor, own: Tensor) -> Tensor:
-        """Leave-one-out sums at the points: subtract each bump's own peak, where that does not cancel."""
+        """Leave-one-out sums at the points: subtract each bump's own peak,
+        where that does not cancel.
+        """
         value = self._fourier(u)
         rest = -torch.expm1((own - value).clamp_max(0))
         # f is within tolerance, so f - own is within tolerance / rest
@@ -237,7 +257,9 @@ class KernelSums:
         return 2.5e-9 + (4e-9 if self.bumps.separable else 0.5e-9) * min(self.dimension, 6)
 
     def _tree_cost(self, m: int) -> tuple[float, float]:
-        """Seconds and bytes of tree sums at m queries that lie where the points lie, from a small sample of pairs."""
+        """Seconds and bytes of tree sums at m queries that lie
+        where the points lie, from a small sample of pairs.
+        """
         n, d = len(self.bumps.points), self.dimension
         reach = 1.0 if self.kernel.compact else 7.6 if self.kernel.name == "gaussian" else 30.0
         some, few = self._spaced(min(n, 1024)), self._spaced(min(n, 64))
@@ -248,7 +270,9 @@ class KernelSums:
         within = distance < reach * self.bumps.scales[some] + nearest * crowding
         pairs = m * (n * float(within.double().mean()) + 4 * LEAF)
         built = 0.0 if self._tree is not None else 4e-7 * n
-        return built + 1.5 * pairs * self._pair_seconds() + 1e-3 * m / 256, 5e7 + 8.0 * n * (3 * d + 6)
+        return built + 1.5 * pairs * self._pair_seconds() + 1e-3 * m / 256, 5e7 + 8.0 * n * (
+            3 * d + 6
+        )
 
     def _spaced(self, count: int) -> Tensor:
         return torch.linspace(0, len(self.bumps.points) - 1, count, dtype=torch.float64).long()
@@ -267,7 +291,9 @@ def log_density(
     tolerance: float = 1e-6,
     memory: float = 5e8,
 ) -> Tensor:
-    """(m,) log-density in nats per unit volume at (m, d) `queries`; arguments and errors as for `KernelSums`."""
+    """(m,) log-density in nats per unit volume at (m, d) `queries`;
+    arguments and errors as for `KernelSums`.
+    """
     sums = KernelSums(
         points,
         bandwidth,
@@ -286,7 +312,10 @@ def _matrix(x: Tensor, name: str, columns: int | None = None) -> Tensor:
     """x as (n, d) float64 on the CPU, checked."""
     if x.ndim != 2 or x.shape[1] == 0 or (columns is not None and x.shape[1] != columns):
         expected = "(n, d)" if columns is None else f"(m, {columns})"
-        raise InvalidValue(f"{name} must have shape {expected}, got {tuple(x.shape)}; reshape them to rows of observations")
+        raise InvalidValue(
+            f"{name} must have shape {expected}, got {tuple(x.shape)}; reshape them to rows of"
+            " observations"
+        )
     if columns is None and len(x) == 0:
         raise InvalidValue(f"{name} must hold at least one row, got none; pass data")
     x = x.detach().to("cpu", torch.float64)
@@ -301,20 +330,41 @@ def _positive(values: Tensor | None, n: int, name: str, *, zero: bool) -> Tensor
     v = torch.as_tensor(values).detach().to("cpu", torch.float64)
     kind = "not negative with a positive sum" if zero else "positive"
     if v.shape != (n,):
-        raise InvalidValue(f"{name} must have shape ({n},), got {tuple(v.shape)}; pass one number per point")
-    if not bool(v.isfinite().all()) or bool((v < 0 if zero else v <= 0).any()) or not bool((v > 0).any()):
-        raise InvalidValue(f"{name} must be finite and {kind}, got values from {v.min():g} to {v.max():g}; check them")
+        raise InvalidValue(
+            f"{name} must have shape ({n},), got {tuple(v.shape)}; pass one number per point"
+        )
+    if (
+        not bool(v.isfinite().all())
+        or bool((v < 0 if zero else v <= 0).any())
+        or not bool((v > 0).any())
+    ):
+        raise InvalidValue(
+            f"{name} must be finite and {kind}, got values from {v.min():g} to {v.max():g}; check"
+            " them"
+        )
     return v
 
 
-def _check_options(method: str, shape: str, tolerance: float, kernel: Kernel, scale: Scale, d: int) -> None:
+def _check_options(
+    method: str, shape: str, tolerance: float, kernel: Kernel, scale: Scale, d: int
+) -> None:
     if method not in METHODS:
-        raise InvalidValue(f"method must be one of {', '.join(map(repr, METHODS))}, got {method!r}; 'auto' chooses")
+        raise InvalidValue(
+            f"method must be one of {', '.join(map(repr, METHODS))}, got {method!r}; 'auto' chooses"
+        )
     if shape not in SHAPES:
         raise InvalidValue(f"shape must be 'radial' or 'product', got {shape!r}; pass one of these")
     if not 0 < tolerance < 1:
-        raise InvalidValue(f"tolerance must lie between 0 and 1, got {tolerance}; the default is 1e-6")
+        raise InvalidValue(
+            f"tolerance must lie between 0 and 1, got {tolerance}; the default is 1e-6"
+        )
     if method == "fourier" and (kernel.name != "gaussian" or d > 3):
-        raise InvalidValue(f"method 'fourier' serves the Gaussian kernel in 1 to 3 dimensions, got {kernel.name!r} in {d}; use 'auto'")
+        raise InvalidValue(
+            f"method 'fourier' serves the Gaussian kernel in 1 to 3 dimensions, got {kernel.name!r}"
+            f" in {d}; use 'auto'"
+        )
     if shape == "product" and scale.kind == "matrix" and kernel.name != "gaussian":
-        raise InvalidValue("a product kernel takes one bandwidth per axis, got a matrix; pass its diagonal or use 'radial'")
+        raise InvalidValue(
+            "a product kernel takes one bandwidth per axis, got a matrix; pass its diagonal or use"
+            " 'radial'"
+        )

@@ -1,6 +1,7 @@
 """The distribution of structured codes: noise, categories and uniform numbers side by side.
 
-    z = [ε | c_1 | … | c_k | u]        ε ~ N(0, s² I),  c_i one-hot and uniform over K_i categories,  u ~ U[-1, 1]
+    z = [ε | c_1 | … | c_k | u]
+        ε ~ N(0, s² I),  c_i one-hot and uniform over K_i categories,  u ~ U[-1, 1]
 
     log p(z) = log N(ε; 0, s² I) - Σ_i log K_i - (numbers in u) log 2
 
@@ -23,7 +24,9 @@ __all__ = ["StructuredCodes", "Parts"]
 
 
 class Parts(NamedTuple):
-    """A code taken apart: noise (n, noise), a one-hot block (n, K) for each category code, numbers (n, continuous)."""
+    """A code taken apart: noise (n, noise), a one-hot block (n, K)
+    for each category code, numbers (n, continuous).
+    """
 
     noise: Tensor
     categories: tuple[Tensor, ...]
@@ -57,14 +60,20 @@ class StructuredCodes:
 
     @property
     def entropies(self) -> tuple[float, float]:
-        """H of all category codes together, and of all uniform numbers, nats: Σ ln K, and a differential entropy of ln 2 each."""
+        """H of all category codes together, and of all uniform numbers, nats: Σ ln K, and a
+        differential entropy of ln 2 each.
+        """
         return sum(math.log(k) for k in self.categories), self.continuous * math.log(2)
 
     @property
     def mean(self) -> Tensor:
         """0, with 1/K in the blocks: (n, Σ widths)."""
         one = [torch.full((k,), 1 / k) for k in self.categories]
-        return torch.cat([torch.zeros(self.noise), *one, torch.zeros(self.continuous)]).to(self.like).expand(self.n, -1)
+        return (
+            torch.cat([torch.zeros(self.noise), *one, torch.zeros(self.continuous)])
+            .to(self.like)
+            .expand(self.n, -1)
+        )
 
     def parts(self, z: Tensor) -> Parts:
         """The blocks of z (n, Σ widths)."""
@@ -85,6 +94,9 @@ class StructuredCodes:
         """n codes; no gradient to pass."""
         stream, n = generator(rng, self.like.device), self.n
         noise = self.scale * normal(n, self.noise, rng=stream, like=self.like)
-        blocks = [torch.nn.functional.one_hot(integers(k, (n,), rng=stream, device=noise.device), k) for k in self.categories]
+        blocks = [
+            torch.nn.functional.one_hot(integers(k, (n,), rng=stream, device=noise.device), k)
+            for k in self.categories
+        ]
         numbers = 2 * uniform(n, self.continuous, rng=stream, like=self.like) - 1
         return torch.cat([noise, *(block.to(noise) for block in blocks), numbers], 1)

@@ -3,10 +3,10 @@
     Bernoulli             log p(x) = x l - softplus(l)
     continuous Bernoulli  log p(x) = x l - Λ(l),   Λ(l) = log ∫₀¹ e^(l x) dx = log((e^l - 1)/l)
 
-Λ is l/2 + log(sinh(l/2)/(l/2)): analytic at 0, where its quotients are 0/0, so a series takes over there; for large |l|
-it is max(l, 0) + log((1 - e^-|l|)/|l|). Its derivative is the mean.
-Outside [0, 1] neither has mass: log p(x) = -inf (see `support`).
-Reference: Loaiza-Ganem & Cunningham (2019, https://arxiv.org/abs/1907.06845), Eqs. 5-10 (there in p = sigmoid(l), singular at ½).
+Λ is l/2 + log(sinh(l/2)/(l/2)): analytic at 0, where its quotients are 0/0, so a series takes over
+there; for large |l| it is max(l, 0) + log((1 - e^-|l|)/|l|). Its derivative is the mean. Outside
+[0, 1] neither has mass: log p(x) = -inf (see `support`). Reference: Loaiza-Ganem & Cunningham
+(2019, https://arxiv.org/abs/1907.06845), Eqs. 5-10 (there in p = sigmoid(l), singular at ½).
 """
 
 from __future__ import annotations
@@ -26,17 +26,21 @@ from pushforward.densities.support import barred, outside
 __all__ = ["Bernoulli", "ContinuousBernoulli"]
 
 BLOCK = 1 << 17
-"""Elements processed at a time on a CPU, so that a block and its temporaries stay in its second-level cache."""
+"""Elements processed at a time on a CPU, so that a block and its
+temporaries stay in its second-level cache.
+"""
 
 
 @dataclass(frozen=True)
 class Bernoulli:
-    """Independent Bernoulli variables; an x at the ends has a mass, between them the cross-entropy, beyond them none.
+    """Independent Bernoulli variables; an x at the ends has a mass,
+    between them the cross-entropy, beyond them none.
 
     Arguments:
         logits: log p/(1-p), (n, *event).
         zero: the coordinate at which 0 sits, broadcastable to logits; None is 0.
-        span: how far from it 1 sits; None is 1. Where 0, a coordinate has one value, and x is read as 0.
+        span: how far from it 1 sits; None is 1.
+            Where 0, a coordinate has one value, and x is read as 0.
     """
 
     logits: Tensor
@@ -59,7 +63,11 @@ class Bernoulli:
 
     def rsample(self, *, rng: Rng = None) -> Tensor:
         """The two ends; no gradient passes."""
-        return self._place((uniform(*self.logits.shape, rng=rng, like=self.logits) < self.logits.sigmoid()).to(self.logits))
+        return self._place(
+            (uniform(*self.logits.shape, rng=rng, like=self.logits) < self.logits.sigmoid()).to(
+                self.logits
+            )
+        )
 
     def share(self, x: Tensor) -> Tensor:
         """Where x lies between the ends: 0 to 1."""
@@ -74,7 +82,8 @@ class Bernoulli:
 def _cross_entropies(logits: Tensor, x: Tensor) -> Tensor:
     """Σ softplus(l) - x l over the last axis of both (…, d), block by block.
 
-    In blocks the softplus costs two nanoseconds a number; of a large tensor at once thrice that, fetching memory.
+    In blocks the softplus costs two nanoseconds a number;
+    of a large tensor at once thrice that, fetching memory.
     """
     if logits.numel() <= BLOCK or logits.ndim == 1 or logits.device.type != "cpu":
         # Beyond the threshold softplus is taken as linear: at 50 that is exact in float64 too.
@@ -86,7 +95,9 @@ def _cross_entropies(logits: Tensor, x: Tensor) -> Tensor:
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Σ softplus(l) - x l over the last axis, with the gradient (sigmoid(l) - x) in two passes instead of autograd's five."""
+    """Σ softplus(l) - x l over the last axis, with the gradient
+    (sigmoid(l) - x) in two passes instead of autograd's five.
+    """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, x: Tensor) -> Tensor:
@@ -103,10 +114,12 @@ class _CrossEntropy(torch.autograd.Function):
         return logits.sigmoid().sub_(x).mul_(outer), toward_x
 
 
-# ---------------------------------------------------------------------------------------------- continuous Bernoulli
+# ----------------------------------------------------------------------------- continuous Bernoulli
 
 NEAR = 0.5
-"""Below this |l| the series of Λ is used: its terms fall by (l/2π)² < 1/157, so that seven reach float64's precision."""
+"""Below this |l| the series of Λ is used: its terms fall by (l/2π)² < 1/157,
+so that seven reach float64's precision.
+"""
 
 SERIES = (
     1 / 24,
@@ -135,7 +148,9 @@ class ContinuousBernoulli:
         """Λ'(l) = 1/(1 - e^-l) - 1/l."""
         near = self.logits.abs() < NEAR
         small, far = torch.where(near, self.logits, 0.0), torch.where(near, 1.0, self.logits)
-        series = 0.5 + small * _even([2 * (n + 1) * c for n, c in enumerate(SERIES)], small.square())
+        series = 0.5 + small * _even(
+            [2 * (n + 1) * c for n, c in enumerate(SERIES)], small.square()
+        )
         return torch.where(near, series, -1 / torch.expm1(-far) - 1 / far)
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -147,7 +162,8 @@ class ContinuousBernoulli:
     def rsample(self, *, rng: Rng = None) -> Tensor:
         """The inverse distribution function, log(1 + u (e^l - 1))/l, of uniform u."""
         u, rising = uniform(*self.logits.shape, rng=rng, like=self.logits), self.logits > 0
-        # At -|l| nothing overflows; x at l is 1 - x at -l. (Not by abs(), whose gradient at 0 is 0.)
+        # At -|l| nothing overflows; x at l is 1 - x at -l.
+        # (Not by abs(), whose gradient at 0 is 0.)
         share = torch.where(rising, (1 - u).clamp_max(1 - torch.finfo(u.dtype).eps), u)
         falling = _quantile(share, torch.where(rising, -self.logits, self.logits))
         return torch.where(rising, 1 - falling, falling)
@@ -156,7 +172,8 @@ class ContinuousBernoulli:
 def log_normaliser(logits: Tensor) -> Tensor:
     """Λ(l) = log((e^l - 1)/l), with its derivatives, for every l."""
     near = logits.abs() < NEAR
-    # The branch not taken sees a harmless number: where() lets a NaN of its gradient through otherwise.
+    # The branch not taken sees a harmless number:
+    # where() lets a NaN of its gradient through otherwise.
     small, size = torch.where(near, logits, 0.0), torch.where(near, 1.0, logits.abs())
     squared = small.square()
     series = small / 2 + squared * _even(SERIES, squared)
@@ -172,11 +189,15 @@ def _even(coefficients: Sequence[float], squared: Tensor) -> Tensor:
 
 
 def _quantile(u: Tensor, logits: Tensor) -> Tensor:
-    """log(1 + u (e^l - 1))/l for l ≤ 0; near 0 its series, the cumulants of a coin that shows 1 with probability u."""
+    """log(1 + u (e^l - 1))/l for l ≤ 0; near 0 its series,
+    the cumulants of a coin that shows 1 with probability u.
+    """
     near = logits.abs() < torch.finfo(logits.dtype).eps ** 0.2
     small, far = torch.where(near, logits, 0.0), torch.where(near, -1.0, logits)
     spread = u * (1 - u)
     skew = spread * (1 - 2 * u)
     fourth, fifth = spread * (1 - 6 * spread), skew * (1 - 12 * spread)
-    series = u + small * (spread / 2 + small * (skew / 6 + small * (fourth / 24 + small * fifth / 120)))
+    series = u + small * (
+        spread / 2 + small * (skew / 6 + small * (fourth / 24 + small * fifth / 120))
+    )
     return torch.where(near, series, torch.log1p(u * torch.expm1(far)) / far)

@@ -1,6 +1,8 @@
-"""Distributions of table rows whose categories are one-hot blocks: independent blocks of columns side by side.
+"""Distributions of table rows whose categories are one-hot blocks:
+independent blocks of columns side by side.
 
-log p(x) = Σ over numeric columns log N(x_j; m_j, s_j²) + Σ over categorical ones log softmax(l)_category
+log p(x) = Σ over numeric columns log N(x_j; m_j, s_j²) + Σ over
+categorical ones log softmax(l)_category
 """
 
 from __future__ import annotations
@@ -34,12 +36,16 @@ class OneHot:
         return self.logits.softmax(-1)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Σ x log p of one-hot x (n, K); -inf for a row of zeros, which is a category that is none of the K."""
+        """Σ x log p of one-hot x (n, K); -inf for a row of zeros,
+        which is a category that is none of the K.
+        """
         return torch.where(x.sum(-1) < 0.5, -math.inf, (x * self.logits.log_softmax(-1)).sum(-1))
 
     def rsample(self, *, rng: Rng = None) -> Tensor:
         """One-hot rows, by the largest logit + Gumbel noise; no gradient passes."""
-        u = uniform(*self.logits.shape, rng=rng, like=self.logits).clamp_min(torch.finfo(self.logits.dtype).tiny)
+        u = uniform(*self.logits.shape, rng=rng, like=self.logits).clamp_min(
+            torch.finfo(self.logits.dtype).tiny
+        )
         winner = (self.logits - (-u.log()).log()).argmax(-1)
         return torch.nn.functional.one_hot(winner, self.logits.shape[-1]).to(self.logits)
 

@@ -1,19 +1,22 @@
 r"""Cutting data into cores, which Fourier sums serve well, and the rest, which they would not.
 
-A frequency grid costs (box / narrowest bandwidth)^d, whatever the number of points: one far outlier, two clusters far
-apart, or one pair of near-duplicates with a tiny bandwidth of its own would make it enormous. So points are parted:
+A frequency grid costs (box / narrowest bandwidth)^d, whatever the number of points: one far
+outlier, two clusters far apart, or one pair of near-duplicates with a tiny bandwidth of its own
+would make it enormous. So points are parted:
 
-1. clusters whose bumps, cut at `MARGIN` bandwidths, do not touch along some axis become separate cores;
-2. in each, a few points with the smallest or the largest bandwidths, or farthest out, are set aside as long as that makes
-   the whole cheaper, in predicted seconds;
+1. clusters whose bumps, cut at `MARGIN` bandwidths, do not touch along some axis become separate
+   cores;
+2. in each, a few points with the smallest or the largest bandwidths, or farthest out, are set aside
+   as long as that makes the whole cheaper, in predicted seconds;
 3. what is still too small, or too large for the memory, is not a core.
 
 Correctness does not depend on the cut. At a query in a core,
 
-    f(x) = f_core(x) + sum over the other groups g of f_g(x),      f_g(x) <= exp(mass_g - (gap_g / widest_g)^2 / 2),
+    f(x) = f_core(x) + sum over the other groups g of f_g(x),
+        f_g(x) <= exp(mass_g - (gap_g / widest_g)^2 / 2),
 
-where gap_g is the distance to the nearest point of the group (or to its box), and mass_g the log of its summed peaks:
-every group that might matter is added term by term.
+where gap_g is the distance to the nearest point of the group (or to its box), and mass_g the log of
+its summed peaks: every group that might matter is added term by term.
 """
 
 import math
@@ -70,7 +73,9 @@ class Group:
 
 
 class Core(Group):
-    """A group with a Fourier state: `state` holds all of its bumps, `error` bounds its absolute error."""
+    """A group with a Fourier state: `state` holds all of its bumps,
+    `error` bounds its absolute error.
+    """
 
     def __init__(self, bumps: Bumps, eps: float) -> None:
         super().__init__(bumps)
@@ -83,7 +88,9 @@ class Core(Group):
         if self._state is None:
             weights, scales = self.bumps.log_weights.exp(), self.bumps.scales
             fixed = self.grid.narrowest == self.grid.widest
-            self._state = FourierState(self.grid).add(self.bumps.points, weights, None if fixed else scales / self.grid.scale.root[0])
+            self._state = FourierState(self.grid).add(
+                self.bumps.points, weights, None if fixed else scales / self.grid.scale.root[0]
+            )
             self.error = self._state.inner_error * self._state.mass
         return self._state
 
@@ -97,7 +104,9 @@ class Core(Group):
 
 
 def _grid(bumps: Bumps, eps: float) -> FrequencyGrid:
-    """The frequency grid that serves these bumps; factors are relative to their narrowest bandwidth."""
+    """The frequency grid that serves these bumps;
+    factors are relative to their narrowest bandwidth.
+    """
     low, high = bumps.points.min(0).values, bumps.points.max(0).values
     narrowest = float(bumps.scales.min())
     ratio = float(bumps.scales.max()) / narrowest
@@ -105,7 +114,9 @@ def _grid(bumps: Bumps, eps: float) -> FrequencyGrid:
 
 
 def fourier_seconds(size: float, n: int, m: int, ratio: float, dimension: int, eps: float) -> float:
-    """Predicted time to transform n points and m queries on a grid of `size` frequencies; ratio of bandwidths."""
+    """Predicted time to transform n points and m queries on a grid of `size` frequencies;
+    ratio of bandwidths.
+    """
     digits = 1 - math.log10(eps)
     point = 2e-7 + 2e-9 * digits**dimension
     frequency = 6e-8 if eps >= 1e-9 else 1.5e-7
@@ -123,15 +134,20 @@ def fourier_bytes(size: float, n: int, m: int, ratio: float, dimension: int, eps
 
 
 def cut(bumps: Bumps, m: int, eps: float, memory: float) -> tuple[list[Core], list[Group]]:
-    """The cores and the other groups of Gaussian bumps in one to three dimensions, for about m queries."""
+    """The cores and the other groups of Gaussian bumps in one to
+    three dimensions, for about m queries.
+    """
     n = len(bumps.points)
     whole = _size(bumps, torch.arange(n), eps)
-    if whole < max(65_536, min(2 * n, 4_000_000)):  # the points cost more than the grid: nothing to gain
+    # the points cost more than the grid: nothing to gain
+    if whole < max(65_536, min(2 * n, 4_000_000)):
         return [Core(bumps, eps)], []
     cores: list[Core] = []
     aside: list[Tensor] = []
     for island in _islands(bumps):
-        inner, outer = _trimmed(bumps, island, m, eps, memory) if len(island) >= SMALLEST else (None, [island])
+        inner, outer = (
+            _trimmed(bumps, island, m, eps, memory) if len(island) >= SMALLEST else (None, [island])
+        )
         aside += [part for part in outer if len(part)]
         if inner is not None:
             cores.append(Core(bumps.take(inner), eps))
@@ -139,7 +155,9 @@ def cut(bumps: Bumps, m: int, eps: float, memory: float) -> tuple[list[Core], li
 
 
 def _joined(bumps: Bumps, parts: list[Tensor]) -> list[Tensor]:
-    """Leftovers gathered by the size of their bandwidths, so that one wide bump does not blur the bound of all."""
+    """Leftovers gathered by the size of their bandwidths,
+    so that one wide bump does not blur the bound of all.
+    """
     if not parts:
         return []
     index = torch.cat(parts)
@@ -154,7 +172,10 @@ def _islands(bumps: Bumps) -> list[Tensor]:
         index = pending.pop()
         parts = [torch.arange(len(index))]
         if len(index) >= SMALLEST and len(pending) + len(done) < MOST:
-            splits = (_gaps(bumps.points[index, a], bumps.scales[index] * MARGIN) for a in range(bumps.dimension))
+            splits = (
+                _gaps(bumps.points[index, a], bumps.scales[index] * MARGIN)
+                for a in range(bumps.dimension)
+            )
             parts = next((split for split in splits if len(split) > 1), parts)
         if len(parts) == 1:
             done.append(index)
@@ -164,7 +185,9 @@ def _islands(bumps: Bumps) -> list[Tensor]:
 
 
 def _gaps(x: Tensor, reach: Tensor) -> list[Tensor]:
-    """Positions of x parted where intervals x +- reach leave a gap; at most `MOST` parts, the widest gaps first."""
+    """Positions of x parted where intervals x +- reach leave a gap;
+    at most `MOST` parts, the widest gaps first.
+    """
     low, order = (x - reach).sort()
     high = (x + reach)[order].cummax(0).values
     gap = low[1:] - high[:-1]
@@ -174,8 +197,12 @@ def _gaps(x: Tensor, reach: Tensor) -> list[Tensor]:
     return list(order.tensor_split(breaks + 1))
 
 
-def _trimmed(bumps: Bumps, index: Tensor, m: int, eps: float, memory: float) -> tuple[Tensor | None, list[Tensor]]:
-    """The part of a cluster worth a grid (None if no part is) and what is set aside, greedily by predicted cost."""
+def _trimmed(
+    bumps: Bumps, index: Tensor, m: int, eps: float, memory: float
+) -> tuple[Tensor | None, list[Tensor]]:
+    """The part of a cluster worth a grid (None if no part is) and
+    what is set aside, greedily by predicted cost.
+    """
     kept, outside = index, list[Tensor]()
     best = _cost(bumps, kept, 0, m, eps, memory)
     for rule in (_narrow, _wide, _far):
@@ -217,7 +244,9 @@ def _quantile(x: Tensor, share: float) -> float:
 
 
 def _size(bumps: Bumps, index: Tensor, eps: float) -> float:
-    """Number of frequencies a grid over these bumps would have, as a float: it may be astronomical."""
+    """Number of frequencies a grid over these bumps would have,
+    as a float: it may be astronomical.
+    """
     points, scales = bumps.points[index], bumps.scales[index]
     reach = (MARGIN + 9.0) * scales.max()
     extent = points.max(0).values - points.min(0).values + reach
@@ -225,7 +254,9 @@ def _size(bumps: Bumps, index: Tensor, eps: float) -> float:
 
 
 def _cost(bumps: Bumps, index: Tensor, aside: int, m: int, eps: float, memory: float) -> float:
-    """Predicted seconds with a core of `index` and `aside` points summed one by one; infinite beyond the memory."""
+    """Predicted seconds with a core of `index` and `aside` points summed one by one;
+    infinite beyond the memory.
+    """
     size, n = _size(bumps, index, eps), len(index)
     scales = bumps.scales[index]
     ratio = float(scales.max() / scales.min())

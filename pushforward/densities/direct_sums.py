@@ -1,19 +1,21 @@
-r"""Kernel sums term by term, in blocks, in the log domain: any kernel, any dimension, any bandwidths.
+r"""Kernel sums term by term, in blocks, in the log domain:
+any kernel, any dimension, any bandwidths.
 
 With points p_i, weights w_i (summing to one) and one bandwidth h_i per point,
 
     log f(x) = log sum_i exp(a_i) k(|x - p_i| / h_i),       a_i = log w_i - d log h_i - log Z_d,
 
-the norm being Euclidean (radial) or k being a product over the axes. h_i^-d, not h_i^-1: the latter integrates to one
-only in one dimension.
+the norm being Euclidean (radial) or k being a product over the axes. h_i^-d, not h_i^-1: the latter
+integrates to one only in one dimension.
 
 For the Gaussian the exponent is linear in (|x|^2, x, 1), so a block of it is one matrix product,
 
-    a_i - |x - p_i|^2 / 2 h_i^2  =  |x|^2 (-1/2 h_i^2)  +  x . (p_i / h_i^2)  +  (a_i - |p_i|^2 / 2 h_i^2).
+    a_i - |x - p_i|^2 / 2 h_i^2  =  |x|^2 (-1/2 h_i^2)  +  x . (p_i / h_i^2)
+                                   +  (a_i - |p_i|^2 / 2 h_i^2).
 
-Its terms cancel: the error of the exponent is about 1e-16 (|x|^2 + |p_i|^2) / h_i^2. Coordinates are therefore centred,
-and where that error could exceed 1e-11 differences are formed one axis at a time instead. All sums are exact up to
-rounding: nothing is pruned here (see `tree_sums`).
+Its terms cancel: the error of the exponent is about 1e-16 (|x|^2 + |p_i|^2) / h_i^2. Coordinates
+are therefore centred, and where that error could exceed 1e-11 differences are formed one axis at a
+time instead. All sums are exact up to rounding: nothing is pruned here (see `tree_sums`).
 """
 
 import math
@@ -34,7 +36,8 @@ SPREAD_LIMIT = 600.0  # largest max a_i - min a_i for which sums are taken outsi
 
 @dataclass(frozen=True)
 class Bumps:
-    """Kernels laid over points: what a kernel density is, with every bandwidth reduced to a number per point.
+    """Kernels laid over points: what a kernel density is,
+    with every bandwidth reduced to a number per point.
 
     Arguments
         points: (n, d) float64, centred so that differences lose nothing.
@@ -61,7 +64,12 @@ class Bumps:
 
     def take(self, index: Tensor | slice) -> "Bumps":
         """The bumps at `index`, keeping their weights (which then no longer sum to one)."""
-        return replace(self, points=self.points[index], scales=self.scales[index], log_weights=self.log_weights[index])
+        return replace(
+            self,
+            points=self.points[index],
+            scales=self.scales[index],
+            log_weights=self.log_weights[index],
+        )
 
     @property
     def separable(self) -> bool:
@@ -72,7 +80,8 @@ class Bumps:
 def log_sums(bumps: Bumps, queries: Tensor, *, exclude: Tensor | None = None) -> Tensor:
     """(m,) log f at the (m, d) `queries`, in nats; -inf where no bump reaches.
 
-    `exclude` (m,) names for each query one bump to leave out (-1: none), for leave-one-out estimates.
+    `exclude` (m,) names for each query one bump to leave out (-1: none),
+    for leave-one-out estimates.
     """
     n, m = len(bumps.points), len(queries)
     out = torch.full((m,), -math.inf, dtype=torch.float64)
@@ -91,19 +100,24 @@ def log_sums(bumps: Bumps, queries: Tensor, *, exclude: Tensor | None = None) ->
 
 
 class _Terms:
-    """The terms of the sum between blocks of queries and blocks of bumps, with what repeats worked out once."""
+    """The terms of the sum between blocks of queries and blocks of bumps,
+    with what repeats worked out once.
+    """
 
     def __init__(self, bumps: Bumps, queries: Tensor) -> None:
         self.bumps, self.kernel = bumps, bumps.kernel
         self.amplitudes = bumps.amplitudes
         self.inverse = bumps.scales.reciprocal()
         self.columns = bumps.points.T.contiguous()
-        largest = max(float(bumps.points.square().sum(1).max()), float(queries.square().sum(1).max()))
+        largest = max(
+            float(bumps.points.square().sum(1).max()), float(queries.square().sum(1).max())
+        )
         inverse = float(self.inverse.max())
         exponent = largest * inverse * inverse
         if not math.isfinite(inverse * inverse):
             raise InvalidValue(
-                f"the least bandwidth is {1 / inverse:.3g} of the data's deviations, and its square leaves float64; choose a larger one"
+                f"the least bandwidth is {1 / inverse:.3g} of the data's deviations, and its square"
+                " leaves float64; choose a larger one"
             )
         self.by_product = self.kernel.name == "gaussian" and exponent < PRODUCT_LIMIT
         spread = float(self.amplitudes.max() - self.amplitudes.min())
@@ -114,7 +128,9 @@ class _Terms:
             self.factors = torch.cat([-0.5 * square[None], self.columns * square])
 
     def log_sum(self, queries: Tensor, across: slice, skip: Tensor | None) -> Tensor:
-        """(rows,) log of the summed terms of one block; `skip` gives for each row a column to leave out."""
+        """(rows,) log of the summed terms of one block;
+        `skip` gives for each row a column to leave out.
+        """
         amplitudes = self.amplitudes[across]
         if self.in_logs:
             exponents = self._exponents(queries, across)
@@ -130,7 +146,9 @@ class _Terms:
             return torch.addmm(self.bias[across], features, self.factors[:, across])
         amplitudes, inverse = self.amplitudes[across], self.inverse[across]
         if self.bumps.separable:
-            return sum((self.kernel.log_profile(r) for r in self._axes(queries, across)), amplitudes)
+            return sum(
+                (self.kernel.log_profile(r) for r in self._axes(queries, across)), amplitudes
+            )
         if self.kernel.name == "gaussian":
             return self._squares(queries, across).mul_(-0.5 * inverse.square()).add_(amplitudes)
         distance = self._squares(queries, across).sqrt_()
@@ -139,16 +157,23 @@ class _Terms:
     def _values(self, queries: Tensor, across: slice) -> Tensor:
         """(rows, columns) k of each scaled difference, without amplitudes."""
         if self.bumps.separable:
-            return torch.stack([self.kernel.profile(r) for r in self._axes(queries, across)]).prod(0)
+            return torch.stack([self.kernel.profile(r) for r in self._axes(queries, across)]).prod(
+                0
+            )
         distance = self._squares(queries, across).sqrt_()
         return self.kernel.profile(distance.div_(self.bumps.scales[across]))
 
     def _axes(self, queries: Tensor, across: slice) -> list[Tensor]:
         scales = self.bumps.scales[across]
-        return [(queries[:, axis, None] - self.columns[axis, across]).abs_().div_(scales) for axis in range(self.bumps.dimension)]
+        return [
+            (queries[:, axis, None] - self.columns[axis, across]).abs_().div_(scales)
+            for axis in range(self.bumps.dimension)
+        ]
 
     def _squares(self, queries: Tensor, across: slice) -> Tensor:
-        """(rows, columns) squared distances by differences, so that near pairs keep all their digits."""
+        """(rows, columns) squared distances by differences,
+        so that near pairs keep all their digits.
+        """
         if self.bumps.dimension > 6:
             exact = "donot_use_mm_for_euclid_dist"
             return torch.cdist(queries, self.bumps.points[across], compute_mode=exact).square_()
@@ -166,7 +191,9 @@ def _log_sum_exp(exponents: Tensor) -> Tensor:
 
 
 def _without(block: Tensor, skip: Tensor | None, neutral: float) -> Tensor:
-    """The block with, in each row, the column `skip` set to `neutral` where that column is in the block."""
+    """The block with, in each row, the column `skip` set to
+    `neutral` where that column is in the block.
+    """
     if skip is not None:
         rows = torch.nonzero((skip >= 0) & (skip < block.shape[1]))[:, 0]
         block[rows, skip[rows]] = neutral

@@ -90,7 +90,9 @@ class FourierState:
         if self.coefficients.size == 0:
             self.coefficients = np.zeros(self.grid.modes, dtype=np.complex128)
 
-    def add(self, points: Tensor, weights: Tensor | None = None, local: Tensor | None = None) -> FourierState:
+    def add(
+        self, points: Tensor, weights: Tensor | None = None, local: Tensor | None = None
+    ) -> FourierState:
         """Add points (n, d) in place, with weights (n,) and bandwidth factors (n,).
 
         InvalidValue for points outside the box.
@@ -98,7 +100,10 @@ class FourierState:
         x = points.detach().to("cpu", torch.float64)
         outside = int((~self.grid.holds(x, margin=False)).sum())
         if outside:
-            raise InvalidValue(f"expected all points in the box of the grid, got {outside} outside; make the box larger")
+            raise InvalidValue(
+                f"expected all points in the box of the grid, got {outside} outside; make the box"
+                " larger"
+            )
         n = len(x)
         w = np.ones(n) if weights is None else weights.detach().to("cpu", torch.float64).numpy()
         if local is None:
@@ -112,7 +117,10 @@ class FourierState:
     def merge(self, other: FourierState) -> FourierState:
         """The state of both data sets together; InvalidValue unless the grids agree."""
         if not self.grid.agrees(other.grid):
-            raise InvalidValue("states must share one frequency grid to merge; build them from the same FrequencyGrid")
+            raise InvalidValue(
+                "states must share one frequency grid to merge; build them from the same"
+                " FrequencyGrid"
+            )
         return FourierState(
             self.grid,
             self.coefficients + other.coefficients,
@@ -137,7 +145,10 @@ class FourierState:
     def marginal(self, axes: list[int]) -> FourierState:
         """The state of the marginal over `axes`, exact but for the same errors."""
         grid = self.grid
-        zero = tuple(slice(None) if a in axes else self.coefficients.shape[a] // 2 for a in range(grid.dimension))
+        zero = tuple(
+            slice(None) if a in axes else self.coefficients.shape[a] // 2
+            for a in range(grid.dimension)
+        )
         order = np.argsort(np.argsort(axes))
         part = np.transpose(self.coefficients[zero], order)
         part_grid = select_axes(grid, axes, part.shape)
@@ -154,16 +165,23 @@ class FourierState:
         marginal = self.marginal(axes)
         below, error = float(marginal.density(at)), marginal.absolute_error
         if not below > 4 * error:
-            raise InvalidValue(f"density at {values} is {below:.3g}, within its error {error:.3g}; condition nearer to the data")
+            raise InvalidValue(
+                f"density at {values} is {below:.3g}, within its error {error:.3g}; condition"
+                " nearer to the data"
+            )
         grid, part = self.grid, self.coefficients
         turned = [column[0] for column in marginal.grid.angles(at)]
         for axis, angle in sorted(zip(axes, turned), reverse=True):
             k = np.arange(part.shape[axis]) - part.shape[axis] // 2
-            part = np.tensordot(part, np.exp(1j * k * angle), axes=(axis, 0)) / float(grid.period[axis])
+            part = np.tensordot(part, np.exp(1j * k * angle), axes=(axis, 0)) / float(
+                grid.period[axis]
+            )
         free = [a for a in range(grid.dimension) if a not in axes]
         part_grid = select_axes(grid, free, part.shape)
         mass = float(part[tuple(m // 2 for m in part.shape)].real)
-        return FourierState(part_grid, part, mass, self.count, 0.0, self.absolute_error / (below - error))
+        return FourierState(
+            part_grid, part, mass, self.count, 0.0, self.absolute_error / (below - error)
+        )
 
     @property
     def largest(self) -> float:
@@ -193,15 +211,21 @@ class FourierState:
 
     def _require_points(self) -> None:
         if not self.mass > 0:
-            raise InvalidValue("the state holds no points yet; add() some before asking for a density")
+            raise InvalidValue(
+                "the state holds no points yet; add() some before asking for a density"
+            )
 
-    def _add_bin(self, x: Tensor, strengths: np.ndarray, nodes: np.ndarray, narrowest: float) -> None:
+    def _add_bin(
+        self, x: Tensor, strengths: np.ndarray, nodes: np.ndarray, narrowest: float
+    ) -> None:
         """Transform (J, n) strengths and add them, each smoothed by its node's Gaussian.
 
         Real strengths a, b share one complex transform: with G the transform of a + ib times
         (E_a - i E_b) / 2, the smoothed sum E_a A + E_b B is G(k) + conj G(-k).
         """
-        modes = tuple(min(a, b) for a, b in zip(self.grid.modes_for(narrowest), self.grid.modes, strict=True))
+        modes = tuple(
+            min(a, b) for a, b in zip(self.grid.modes_for(narrowest), self.grid.modes, strict=True)
+        )
         packed = strengths[0::2].astype(np.complex128)
         packed[: len(strengths) // 2].imag = strengths[1::2]
         damping = -0.5 * self.grid.quadratic(modes)
@@ -210,20 +234,26 @@ class FourierState:
             half += part * np.exp(nodes[2 * j] ** 2 * damping)
             if 2 * j + 1 < len(nodes):
                 half -= 1j * part * np.exp(nodes[2 * j + 1] ** 2 * damping)
-        inner = tuple(slice((a - b) // 2, (a + b) // 2) for a, b in zip(self.grid.modes, modes, strict=True))
+        inner = tuple(
+            slice((a - b) // 2, (a + b) // 2) for a, b in zip(self.grid.modes, modes, strict=True)
+        )
         self.coefficients[inner] += 0.5 * (half + np.conj(np.flip(half)))
 
     def _add_local(self, x: Tensor, weights: np.ndarray, factors: np.ndarray) -> None:
         grid = self.grid
         if factors.min() < grid.narrowest * (1 - 1e-9) or factors.max() > grid.widest * (1 + 1e-9):
             raise InvalidValue(
-                f"bandwidth factors must lie in [{grid.narrowest:.6g}, {grid.widest:.6g}] of the grid, got "
-                f"[{factors.min():.6g}, {factors.max():.6g}]; widen the grid"
+                f"bandwidth factors must lie in [{grid.narrowest:.6g}, {grid.widest:.6g}] of the"
+                f" grid, got [{factors.min():.6g}, {factors.max():.6g}]; widen the grid"
             )
         t = np.log(factors)
         low, width = float(t.min()), float(t.max() - t.min())
-        target = grid.eps / max(1.0, float((grid.high - grid.low).clamp_min(1e-300).prod()) * grid.peak)
-        bins, nodes = plan_bins(width, len(x), grid.size, grid.dimension, grid.eps, max(target, 1e-13))
+        target = grid.eps / max(
+            1.0, float((grid.high - grid.low).clamp_min(1e-300).prod()) * grid.peak
+        )
+        bins, nodes = plan_bins(
+            width, len(x), grid.size, grid.dimension, grid.eps, max(target, 1e-13)
+        )
         which = np.minimum((t - low) * (bins / max(width, 1e-300)), bins - 1).astype(np.int64)
         for b in range(bins):
             chosen = np.flatnonzero(which == b)
@@ -245,7 +275,9 @@ def _upsampling(eps: float) -> float:
     return 1.25 if eps >= 1e-9 else 2.0
 
 
-def _type1(angles: list[np.ndarray], strengths: np.ndarray, modes: tuple[int, ...], eps: float) -> np.ndarray:
+def _type1(
+    angles: list[np.ndarray], strengths: np.ndarray, modes: tuple[int, ...], eps: float
+) -> np.ndarray:
     """(J, n) complex strengths to (J, *modes): sum_i c_i exp(-i k . x_i)."""
     import finufft
 

@@ -44,9 +44,13 @@ class FrequencyGrid:
 
     def __post_init__(self) -> None:
         if not 1 <= self.dimension <= 3:
-            raise InvalidValue(f"Fourier sums need 1 to 3 dimensions, got {self.dimension}; use direct sums above")
+            raise InvalidValue(
+                f"Fourier sums need 1 to 3 dimensions, got {self.dimension}; use direct sums above"
+            )
         if not bool((self.low <= self.high).all() and (self.high - self.low).isfinite().all()):
-            raise InvalidValue("box must have low <= high, both finite; pass the range that will hold all points")
+            raise InvalidValue(
+                "box must have low <= high, both finite; pass the range that will hold all points"
+            )
 
     @property
     def dimension(self) -> int:
@@ -105,7 +109,9 @@ class FrequencyGrid:
         truncation = 2 * d * math.erfc(self.cut / math.sqrt(2)) * self.peak
         deviation = self.widest * self.scale.covariance.diagonal().sqrt()
         between = float((self.period / deviation).min())
-        rings = (((2 * j + 1) ** d - (2 * j - 1) ** d, self.cut + (j - 1) * between) for j in range(1, 4))
+        rings = (
+            ((2 * j + 1) ** d - (2 * j - 1) ** d, self.cut + (j - 1) * between) for j in range(1, 4)
+        )
         images = sum(count * math.exp(-0.5 * gap * gap) for count, gap in rings) * self.peak
         error: float = truncation + images
         return error
@@ -119,7 +125,10 @@ class FrequencyGrid:
     def agrees(self, other: FrequencyGrid) -> bool:
         """Whether coefficients on both grids mean the same."""
         boxes = torch.equal(self.low, other.low) and torch.equal(self.high, other.high)
-        numbers = all(getattr(self, name) == getattr(other, name) for name in ("narrowest", "widest", "eps", "reach"))
+        numbers = all(
+            getattr(self, name) == getattr(other, name)
+            for name in ("narrowest", "widest", "eps", "reach")
+        )
         same_scale = torch.equal(self.scale.factor, other.scale.factor)
         return boxes and numbers and same_scale and self.modes == other.modes
 
@@ -135,7 +144,10 @@ class FrequencyGrid:
 
     def quadratic(self, modes: tuple[int, ...]) -> np.ndarray:
         """q_k = omega^T H omega on a centred grid of `modes`."""
-        axes = [np.arange(-(m // 2), m // 2 + 1) * (2 * math.pi / float(t)) for m, t in zip(modes, self.period, strict=True)]
+        axes = [
+            np.arange(-(m // 2), m // 2 + 1) * (2 * math.pi / float(t))
+            for m, t in zip(modes, self.period, strict=True)
+        ]
         covariance, d = self.scale.covariance.numpy(), self.dimension
         total: np.ndarray = np.zeros(modes)
         for a in range(d):

@@ -1,9 +1,10 @@
 r"""Smoothing kernels: seven profiles k(r), in any dimension, radial or as products over the axes.
 
-A density is estimated by laying a copy of one bump over every point. A bump is a profile k on [0, inf), and
+A density is estimated by laying a copy of one bump over every point.
+A bump is a profile k on [0, inf), and
 
     radial     K(u) = k(|u|) / Z_d,             Z_d = S_d I(d),    S_d = 2 pi^(d/2) / Gamma(d/2)
-    product    K(u) = prod_a k(|u_a|) / Z_1^d,                      I(m) = integral of r^(m-1) k(r) over r >= 0
+    product    K(u) = prod_a k(|u_a|) / Z_1^d,           I(m) = integral of r^(m-1) k(r) over r >= 0
 
 so the radial integrals I(m) give everything: the normaliser, and the variance of one axis,
 
@@ -19,10 +20,11 @@ so the radial integrals I(m) give everything: the normaliser, and the variance o
 | exponential  | exp(-r)          | inf  | Gamma(m)                 |
 | cosine       | cos(pi r / 2)    | 1    | alternating series below |
 
-Bandwidth is not the standard deviation except for the Gaussian: h is the factor on u, as in scikit-learn (whose
-'linear' is our 'triangular'); `Kernel.variance` converts.
+Bandwidth is not the standard deviation except for the Gaussian: h is the factor on u, as in
+scikit-learn (whose 'linear' is our 'triangular'); `Kernel.variance` converts.
 
-Reference: Silverman (1986), Density Estimation for Statistics and Data Analysis, sections 3.3 and 4.2.
+Reference: Silverman (1986), Density Estimation for Statistics and
+Data Analysis, sections 3.3 and 4.2.
 """
 
 import math
@@ -68,7 +70,9 @@ class Kernel:
 
     def __reduce__(self) -> Any:
         """Pickled by its name: profiles are functions, which cannot be pickled."""
-        return (kernel_named, (self.name,)) if KERNELS.get(self.name) is self else super().__reduce__()
+        return (
+            (kernel_named, (self.name,)) if KERNELS.get(self.name) is self else super().__reduce__()
+        )
 
     @property
     def compact(self) -> bool:
@@ -83,12 +87,16 @@ class Kernel:
         return log_sphere + self.log_moment(dimension)
 
     def variance(self, dimension: int, shape: str = "radial") -> float:
-        """Second moment of one axis of the kernel with h = 1; the covariance is this times the identity."""
+        """Second moment of one axis of the kernel with h = 1;
+        the covariance is this times the identity.
+        """
         if _checked(shape) == "product":
             dimension = 1
         return math.exp(self.log_moment(dimension + 2) - self.log_moment(dimension)) / dimension
 
-    def sample(self, n: int, dimension: int, *, shape: str = "radial", rng: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self, n: int, dimension: int, *, shape: str = "radial", rng: torch.Generator | None = None
+    ) -> Tensor:
         """(n, dimension) independent draws from the kernel with h = 1, float64."""
         if _checked(shape) == "product":
             radii = self.radius(1, n * dimension, rng).reshape(n, dimension)
@@ -106,7 +114,10 @@ def kernel_named(name: str | Kernel) -> Kernel:
     if isinstance(name, Kernel):
         return name
     if name not in KERNELS:
-        raise InvalidValue(f"kernel must be one of {', '.join(map(repr, KERNELS))}, got {name!r}; pick one of these names")
+        raise InvalidValue(
+            f"kernel must be one of {', '.join(map(repr, KERNELS))}, got {name!r}; pick one of"
+            " these names"
+        )
     return KERNELS[name]
 
 
@@ -117,8 +128,13 @@ def _checked(shape: str) -> str:
 
 
 def _log_cosine_moment(m: int) -> float:
-    """cos(pi r / 2) = sum_k (-1)^k (pi/2)^(2k) r^(2k) / (2k)!, integrated term by term against r^(m-1)."""
-    terms = ((-1) ** k * (math.pi / 2) ** (2 * k) / math.factorial(2 * k) / (m + 2 * k) for k in range(16))
+    """cos(pi r / 2) = sum_k (-1)^k (pi/2)^(2k) r^(2k) / (2k)!,
+    integrated term by term against r^(m-1).
+    """
+    terms = (
+        (-1) ** k * (math.pi / 2) ** (2 * k) / math.factorial(2 * k) / (m + 2 * k)
+        for k in range(16)
+    )
     return math.log(math.fsum(terms))
 
 
@@ -182,7 +198,8 @@ KERNELS: dict[str, Kernel] = {
             lambda r: -0.5 * r * r,
             lambda m: (m / 2 - 1) * math.log(2.0) + math.lgamma(m / 2),
             lambda d, n, rng: torch.randn(n, d, dtype=torch.float64, generator=rng).norm(dim=1),
-            lambda u: 0.5 * torch.special.erfc(-u / math.sqrt(2)),  # ndtr is (1 + erf) / 2, which is 0 from -8.3 on
+            # ndtr is (1 + erf) / 2, which is 0 from -8.3 on
+            lambda u: 0.5 * torch.special.erfc(-u / math.sqrt(2)),
         ),
         _compact(
             "epanechnikov",

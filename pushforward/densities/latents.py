@@ -1,10 +1,13 @@
-"""Distributions of codes: what a recogniser's numbers mean, q(z|x), and what codes are before any data, p(z).
+"""Distributions of codes: what a recogniser's numbers mean, q(z|x),
+and what codes are before any data, p(z).
 
-    q(z|x) = N(μ(x), diag s²(x))  or  N(μ(x), L(x) L(x)ᵀ), L lower triangular with a positive diagonal
-    p(z)   = N(0, I),  Σ_k π_k N(m_k, diag s_k²)  or  1/K Σ_k q(z|u_k) with learnt inputs u_k (VampPrior)
+    q(z|x) = N(μ(x), diag s²(x))  or  N(μ(x), L(x) L(x)ᵀ),
+        L lower triangular with a positive diagonal,
+    p(z) = N(0, I),  Σ_k π_k N(m_k, diag s_k²)  or  1/K Σ_k q(z|u_k),
+        u_k trained inputs (VampPrior).
 
-A richer posterior narrows the gap between the bound and log p(x); a richer prior narrows the mismatch between p(z) and
-the codes the data have.
+A richer posterior narrows the gap between the bound and log p(x); a richer prior narrows the
+mismatch between p(z) and the codes the data have.
 """
 
 from __future__ import annotations
@@ -21,7 +24,15 @@ from pushforward.core.errors import require_positive
 from pushforward.core.registry import Value
 from pushforward.densities.normals import FullNormal, Normal, NormalMixture
 
-__all__ = ["Posterior", "DiagonalPosterior", "FullPosterior", "Prior", "NormalPrior", "MixturePrior", "VampPrior"]
+__all__ = [
+    "Posterior",
+    "DiagonalPosterior",
+    "FullPosterior",
+    "Prior",
+    "NormalPrior",
+    "MixturePrior",
+    "VampPrior",
+]
 
 
 class Posterior(Value, family="posterior"):
@@ -51,7 +62,9 @@ class DiagonalPosterior(Posterior, name="diagonal"):
 
 @dataclass(frozen=True)
 class FullPosterior(Posterior, name="full"):
-    """N(μ, L Lᵀ) from μ, the log of L's diagonal and what is below it (Kingma & Welling 2019, §2.5.1)."""
+    """N(μ, L Lᵀ) from μ, the log of L's diagonal and what is below
+    it (Kingma & Welling 2019, §2.5.1).
+    """
 
     def sizes(self, latent: int) -> tuple[int, ...]:
         """μ, log diag L, and latent (latent - 1)/2 numbers."""
@@ -74,11 +87,20 @@ class Prior(Value, family="prior"):
     """p(z), with learnt tensors where it has any."""
 
     def learnt(self, latent: int, event: Sequence[int]) -> tuple[Tensor, ...]:
-        """Initial values of what is learnt, for codes of `latent` numbers and observations of shape `event`."""
+        """Initial values of what is learnt, for codes of `latent`
+        numbers and observations of shape `event`.
+        """
         return ()
 
     @abstractmethod
-    def distribution(self, n: int, latent: int, tensors: Sequence[Tensor], posterior: Callable[[Tensor], Any], like: Tensor) -> Any:
+    def distribution(
+        self,
+        n: int,
+        latent: int,
+        tensors: Sequence[Tensor],
+        posterior: Callable[[Tensor], Any],
+        like: Tensor,
+    ) -> Any:
         """p(z), n rows, given the learnt tensors."""
 
 
@@ -86,7 +108,14 @@ class Prior(Value, family="prior"):
 class NormalPrior(Prior, name="normal"):
     """N(0, I)."""
 
-    def distribution(self, n: int, latent: int, tensors: Sequence[Tensor], posterior: Callable[[Tensor], Any], like: Tensor) -> Normal:
+    def distribution(
+        self,
+        n: int,
+        latent: int,
+        tensors: Sequence[Tensor],
+        posterior: Callable[[Tensor], Any],
+        like: Tensor,
+    ) -> Normal:
         """Standard normal rows."""
         return Normal.standard(n, latent, like=like)
 
@@ -102,10 +131,19 @@ class MixturePrior(Prior, name="mixture"):
 
     def learnt(self, latent: int, event: Sequence[int]) -> tuple[Tensor, ...]:
         """Log weights (k,), means (k, latent) and log scales (k, latent)."""
-        return torch.zeros(self.components), torch.randn(self.components, latent), torch.zeros(self.components, latent)
+        return (
+            torch.zeros(self.components),
+            torch.randn(self.components, latent),
+            torch.zeros(self.components, latent),
+        )
 
     def distribution(
-        self, n: int, latent: int, tensors: Sequence[Tensor], posterior: Callable[[Tensor], Any], like: Tensor
+        self,
+        n: int,
+        latent: int,
+        tensors: Sequence[Tensor],
+        posterior: Callable[[Tensor], Any],
+        like: Tensor,
     ) -> NormalMixture:
         """Mixture of diagonal normals."""
         logits, means, log_scales = tensors
@@ -114,7 +152,9 @@ class MixturePrior(Prior, name="mixture"):
 
 @dataclass(frozen=True)
 class VampPrior(Prior, name="vamp"):
-    """1/K Σ_k q(z|u_k): the aggregate posterior of K learnt inputs (Tomczak & Welling 2018, Eq. 9)."""
+    """1/K Σ_k q(z|u_k): the aggregate posterior of K learnt inputs
+    (Tomczak & Welling 2018, Eq. 9).
+    """
 
     components: int = 50
 
@@ -126,7 +166,12 @@ class VampPrior(Prior, name="vamp"):
         return (0.5 * torch.randn(self.components, *event),)
 
     def distribution(
-        self, n: int, latent: int, tensors: Sequence[Tensor], posterior: Callable[[Tensor], Any], like: Tensor
+        self,
+        n: int,
+        latent: int,
+        tensors: Sequence[Tensor],
+        posterior: Callable[[Tensor], Any],
+        like: Tensor,
     ) -> NormalMixture:
         """Mixture of posteriors, equally likely."""
         return NormalMixture(like.new_zeros(self.components), posterior(tensors[0]), n)

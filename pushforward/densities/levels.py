@@ -1,13 +1,16 @@
-"""Distributions on levels: integers v = 0..L-1, each at the centre u = -1 + (2v+1)/L of a cell of [-1, 1].
+"""Distributions on levels: integers v = 0..L-1,
+each at the centre u = -1 + (2v+1)/L of a cell of [-1, 1].
 
-The discretised logistic gives a cell the mass that a logistic distribution with location m and scale s has there, the first and
-last cells reaching to infinity. With the cell's ends a = (u - 1/L - m)/s and b = (u + 1/L - m)/s,
+The discretised logistic gives a cell the mass that a logistic distribution with location m and
+scale s has there, the first and last cells reaching to infinity. With the cell's ends a =
+(u - 1/L - m)/s and b = (u + 1/L - m)/s,
 
     σ(b) - σ(a) = σ(b) σ(-a) (1 - e^(a-b)),
 
-whose logarithm -softplus(-b) - softplus(a) + log(1 - e^(-2/(L s))) cancels nowhere: not in the tails, where both σ are 0
-or 1, nor for narrow or wide scales. Between the levels and beyond them there is no mass: -inf (see `support`).
-Reference: Salimans et al. (2017, https://arxiv.org/abs/1701.05517), Eq. 2 (PixelCNN++), there by cases and a floor.
+whose logarithm -softplus(-b) - softplus(a) + log(1 - e^(-2/(L s))) cancels nowhere: not in the
+tails, where both σ are 0 or 1, nor for narrow or wide scales. Between the levels and beyond them
+there is no mass: -inf (see `support`). Reference: Salimans et al. (2017,
+https://arxiv.org/abs/1701.05517), Eq. 2 (PixelCNN++), there by cases and a floor.
 """
 
 from __future__ import annotations
@@ -58,7 +61,8 @@ class DiscretisedLogistic:
         half, inverse = 1 / self.levels, torch.exp(-self.log_scale)
         middle = (x - self.location) * inverse
         reach = half * inverse
-        # Halfway between the outermost centres and their neighbours, so that rounding cannot move a level.
+        # Halfway between the outermost centres and their neighbours,
+        # so that rounding cannot move a level.
         first, last = x < 2 * half - 1, x > 1 - 2 * half
         below = torch.where(first, 0.0, -_softplus(middle - reach))
         above = torch.where(last, 0.0, -_softplus(-middle - reach))
@@ -72,7 +76,11 @@ class DiscretisedLogistic:
         room = min(0.25, 1e-3 + self.levels * slack(x))
         if x.device.type == "cpu" and x.numel():
             ends, parts = torch.aminmax(level), torch.aminmax(level.frac())
-            if float(ends.min) > 0 and float(ends.max) < self.levels and max(0.5 - float(parts.min), float(parts.max) - 0.5) <= room:
+            if (
+                float(ends.min) > 0
+                and float(ends.max) < self.levels
+                and max(0.5 - float(parts.min), float(parts.max) - 0.5) <= room
+            ):
                 return None
         off: Tensor = ~(((level.frac() - 0.5).abs() <= room) & (level > 0) & (level < self.levels))
         return off
@@ -97,10 +105,14 @@ def _log1mexp(t: Tensor) -> Tensor:
 
 
 def bits_per_dimension(nats: N, dimensions: int) -> N:
-    """-nats / (dimensions log 2): bits that a code for one coordinate takes, from an observation's log-mass in nats.
+    """-nats / (dimensions log 2): bits that a code for one coordinate takes,
+    from an observation's log-mass in nats.
 
     A uniform distribution on 256 levels has 8. Raises InvalidValue unless dimensions ≥ 1.
     """
     if dimensions < 1:
-        raise InvalidValue(f"dimensions must be at least 1, got {dimensions}; pass how many coordinates an observation has")
+        raise InvalidValue(
+            f"dimensions must be at least 1, got {dimensions}; pass how many coordinates an"
+            " observation has"
+        )
     return -nats / (dimensions * math.log(2))

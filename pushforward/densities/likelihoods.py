@@ -1,9 +1,11 @@
-"""What a decoder's numbers mean: likelihoods p(x|z) as values, each stating its range, its scaling and its measure.
+"""What a decoder's numbers mean: likelihoods p(x|z) as values,
+each stating its range, its scaling and its measure.
 
-A likelihood names the heads a decoder must have and the tensors it learns beside them, and turns both into a distribution of
-observations in the model's coordinates u. In the user's units, log p(x) = log p(u) + log |du/dx| for densities
-(`log_jacobian`); masses need nothing, because a level is the same level in any units. Values that a distribution gives no mass
-(beyond known ends, between levels, of no known category) have log p(x) = -inf, whatever the distribution.
+A likelihood names the heads a decoder must have and the tensors it learns beside them, and turns
+both into a distribution of observations in the model's coordinates u. In the user's units, log p(x)
+= log p(u) + log |du/dx| for densities (`log_jacobian`); masses need nothing, because a level is the
+same level in any units. Values that a distribution gives no mass (beyond known ends, between
+levels, of no known category) have log p(x) = -inf, whatever the distribution.
 """
 
 from __future__ import annotations
@@ -45,12 +47,14 @@ DENSITY = "density per unit"
 
 
 def bounded(log_scale: Tensor) -> Tensor:
-    """A log-scale kept above -7: unchanged above -5 and flattening out below, its gradient never quite 0.
+    """A log-scale kept above -7: unchanged above -5 and flattening out below,
+    its gradient never quite 0.
 
-    A coordinate that never varies lets a learnt density grow without bound as its scale shrinks. The floor e^-7 = .0009
-    of the data's standard deviation (or of half their range) is a ninth of a cell of 8-bit data: real data have nothing
-    so fine. Chua et al. (2018), Appendix A.1, bound predicted variances in this way. Above 7 nothing is to be learnt
-    either: there it is held in the same way.
+    A coordinate that never varies lets a learnt density grow without bound as its scale shrinks.
+    The floor e^-7 = .0009 of the data's standard deviation (or of half their range) is a ninth of a
+    cell of 8-bit data: real data have nothing so fine. Chua et al. (2018), Appendix A.1, bound
+    predicted variances in this way. Above 7 nothing is to be learnt either: there it is held in the
+    same way.
     """
     held = LIMIT - softplus(LIMIT - log_scale, beta=SHARPNESS)
     return softplus(held + LIMIT, beta=SHARPNESS) - LIMIT
@@ -80,7 +84,9 @@ class Likelihood(Value, family="likelihood"):
         """p(x|z) in model coordinates, from the heads (n, *shape), …, then the free tensors."""
 
     def head_at(self, mean: Tensor, scaling: Scaling) -> Tensor | None:
-        """What the first head gives where the distribution has this mean (*event), model coordinates; None where that is (near) 0."""
+        """What the first head gives where the distribution has this mean (*event), model
+        coordinates; None where that is (near) 0.
+        """
         return None
 
     def refuse(self, space: Space) -> None:
@@ -117,7 +123,10 @@ class GaussianLikelihood(Likelihood, name="gaussian"):
     def __post_init__(self) -> None:
         require_positive(sigma=self.sigma)
         if (self.sigma is not None) + self.per_dimension + self.predicted > 1:
-            raise InvalidValue("sigma is given, learnt per_dimension or predicted; pass one of the three, or none to learn one number")
+            raise InvalidValue(
+                "sigma is given, learnt per_dimension or predicted; pass one of the three, or none"
+                " to learn one number"
+            )
 
     def heads(self, scaling: Scaling) -> tuple[tuple[int, ...], ...]:
         """Location, and its log-scale where that is predicted."""
@@ -132,7 +141,14 @@ class GaussianLikelihood(Likelihood, name="gaussian"):
     def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> Normal:
         """N(location, scale²)."""
         location = outputs[0]
-        return Normal(location, bounded(outputs[1]) if self.sigma is None else location.new_full((1,), math.log(self.sigma)))
+        return Normal(
+            location,
+            (
+                bounded(outputs[1])
+                if self.sigma is None
+                else location.new_full((1,), math.log(self.sigma))
+            ),
+        )
 
     def learnt_sigma(self, outputs: Sequence[Tensor]) -> Tensor | None:
         """Mean sigma in standardised units; None where it is given."""
@@ -141,10 +157,11 @@ class GaussianLikelihood(Likelihood, name="gaussian"):
 
 @dataclass(frozen=True)
 class BernoulliLikelihood(Likelihood, name="bernoulli"):
-    """Coins with the decoder's logits; the ends of the data's known range (its declared bounds, else 0 and 1) are the sides.
+    """Coins with the decoder's logits;
+    the ends of the data's known range (its declared bounds, else 0 and 1) are the sides.
 
-    Values beyond the ends have no mass, -inf. Values between them are read as probabilities: the number is then a
-    cross-entropy, not the mass of anything.
+    Values beyond the ends have no mass, -inf. Values between them are read as probabilities: the
+    number is then a cross-entropy, not the mass of anything.
     """
 
     measure: ClassVar[str] = "binary mass"
@@ -154,7 +171,9 @@ class BernoulliLikelihood(Likelihood, name="bernoulli"):
         """Coins whose sides are the data's lowest and highest value."""
         zero, span = _ends(scaling)
         like = outputs[0]
-        return Bernoulli(like, None if zero is None else zero.to(like), None if span is None else span.to(like))
+        return Bernoulli(
+            like, None if zero is None else zero.to(like), None if span is None else span.to(like)
+        )
 
     def head_at(self, mean: Tensor, scaling: Scaling) -> Tensor:
         """Logits, of at most 1 in 500 and at least."""
@@ -170,12 +189,17 @@ class BernoulliLikelihood(Likelihood, name="bernoulli"):
         """Grey levels."""
         if space.integer and space.high - space.low <= 1:
             return ""
-        return "values between the ends are read as probabilities; binarise the data (augment='binarise') for masses"
+        return (
+            "values between the ends are read as probabilities; binarise the data"
+            " (augment='binarise') for masses"
+        )
 
 
 @dataclass(frozen=True)
 class ContinuousBernoulliLikelihood(Likelihood, name="continuous_bernoulli"):
-    """Densities on a known range, exponential within it and -inf beyond it (Loaiza-Ganem & Cunningham 2019)."""
+    """Densities on a known range, exponential within it and -inf
+    beyond it (Loaiza-Ganem & Cunningham 2019).
+    """
 
     scaling: ClassVar[str] = "known"
 
@@ -195,7 +219,8 @@ class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
     https://arxiv.org/abs/1701.05517); what is no level of the range has none, -inf.
 
     Arguments:
-        predicted: the decoder gives a scale for each code and coordinate; otherwise one for each coordinate is learnt.
+        predicted: the decoder gives a scale for each code and coordinate;
+            otherwise one for each coordinate is learnt.
     """
 
     measure: ClassVar[str] = "mass on levels"
@@ -215,7 +240,9 @@ class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
 
     def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> DiscretisedLogistic:
         """Discretised logistic on as many levels as the data's range has."""
-        return DiscretisedLogistic(outputs[0], bounded(outputs[1] + self.start), _levels(scaling.space))
+        return DiscretisedLogistic(
+            outputs[0], bounded(outputs[1] + self.start), _levels(scaling.space)
+        )
 
     def refuse(self, space: Space) -> None:
         """Anything but integer levels of one range."""
@@ -235,7 +262,8 @@ class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
 
 @dataclass(frozen=True)
 class ColumnsLikelihood(Likelihood, name="columns"):
-    """For tables: numbers are normal with a learnt sd each, categories have the softmax of the decoder's logits.
+    """For tables: numbers are normal with a learnt sd each,
+    categories have the softmax of the decoder's logits.
 
     A code that is no category's has no mass, -inf; a text that is none is refused by name.
     """
@@ -251,18 +279,32 @@ class ColumnsLikelihood(Likelihood, name="columns"):
     def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> Columns:
         """Normal and one-hot blocks in the order of the columns."""
         widths = _blocks(scaling.space.columns)
-        log_scales = bounded(outputs[1]).split([w for kind, w in widths if kind == "numeric"], -1) if len(outputs) > 1 else ()
+        log_scales = (
+            bounded(outputs[1]).split([w for kind, w in widths if kind == "numeric"], -1)
+            if len(outputs) > 1
+            else ()
+        )
         scales, parts = iter(log_scales), outputs[0].split([w for _, w in widths], -1)
-        return Columns(tuple(Normal(p, next(scales)) if kind == "numeric" else OneHot(p) for (kind, _), p in zip(widths, parts)))
+        return Columns(
+            tuple(
+                Normal(p, next(scales)) if kind == "numeric" else OneHot(p)
+                for (kind, _), p in zip(widths, parts)
+            )
+        )
 
     def refuse(self, space: Space) -> None:
         """Images and clips."""
         if space.kind != "points":
-            raise BadSource(f"likelihood {self.name!r} takes tables and points, got {space}; use likelihood='gaussian' for images")
+            raise BadSource(
+                f"likelihood {self.name!r} takes tables and points, got {space}; use"
+                " likelihood='gaussian' for images"
+            )
 
     def log_jacobian(self, scaling: Scaling, u: Tensor) -> float:
         """Of the numeric columns."""
-        numeric = torch.tensor([c.kind != "categorical" for c in scaling.space.columns], device=scaling.scale.device)
+        numeric = torch.tensor(
+            [c.kind != "categorical" for c in scaling.space.columns], device=scaling.scale.device
+        )
         return -float(scaling.scale.log().expand(len(numeric))[numeric].sum())
 
     def learnt_sigma(self, outputs: Sequence[Tensor]) -> Tensor | None:
@@ -270,7 +312,7 @@ class ColumnsLikelihood(Likelihood, name="columns"):
         return bounded(outputs[1]).exp().mean() if len(outputs) > 1 else None
 
 
-# ------------------------------------------------------------------------------------------------------ of spaces
+# ---------------------------------------------------------------------------------------- of spaces
 
 
 def _event(scaling: Scaling) -> tuple[int, ...]:
@@ -301,9 +343,11 @@ _known_ends: WeakKeyDictionary[Scaling, tuple[Tensor | None, Tensor | None]] = W
 
 
 def _ends(scaling: Scaling) -> tuple[Tensor | None, Tensor | None]:
-    """Where the lowest value sits in model coordinates, and how far from it the highest; None for 0 and for 1.
+    """Where the lowest value sits in model coordinates,
+    and how far from it the highest; None for 0 and for 1.
 
-    'unit' counts cells of integer data whole, so that levels 0..255 sit at 1/512..511/512; and a column that was constant sits at ½.
+    'unit' counts cells of integer data whole, so that levels 0..255 sit at 1/512..511/512; and a
+    column that was constant sits at ½.
     """
     if scaling not in _known_ends:
         _known_ends[scaling] = _find_ends(scaling)
@@ -313,7 +357,9 @@ def _ends(scaling: Scaling) -> tuple[Tensor | None, Tensor | None]:
 def _find_ends(scaling: Scaling) -> tuple[Tensor | None, Tensor | None]:
     space = scaling.space
     known = scaling.kind == "known"
-    ranges = [known_range(c) if known else (c.low, c.high) for c in space.columns] or [(space.low, space.high)]
+    ranges = [known_range(c) if known else (c.low, c.high) for c in space.columns] or [
+        (space.low, space.high)
+    ]
     ends = torch.tensor(ranges, dtype=torch.float64, device=scaling.shift.device)
     if not space.columns:
         ends = ends[0]
@@ -326,8 +372,8 @@ def _no_categories(likelihood: Likelihood, space: Space) -> None:
     for name, column in zip(space.names, space.columns):
         if column.kind == "categorical":
             raise BadSource(
-                f"likelihood {likelihood.name!r} takes numbers, but column {name!r} is categorical; "
-                "use likelihood='columns', or drop the column"
+                f"likelihood {likelihood.name!r} takes numbers, but column {name!r} is categorical;"
+                " use likelihood='columns', or drop the column"
             )
 
 
@@ -337,13 +383,18 @@ def _bounded_range(likelihood: Likelihood, space: Space) -> None:
         for name, column in zip(space.names, space.columns):
             declared = column.lower is not None and column.upper is not None
             if not declared and not (column.low >= 0 and column.high <= 1):
-                raise BadSource(_unbounded(likelihood, f"column {name!r} ({column.low:g}..{column.high:g} seen) has none"))
+                raise BadSource(
+                    _unbounded(
+                        likelihood,
+                        f"column {name!r} ({column.low:g}..{column.high:g} seen) has none",
+                    )
+                )
     elif not math.isfinite(space.low + space.high):
         raise BadSource(_unbounded(likelihood, f"{space} have none"))
 
 
 def _unbounded(likelihood: Likelihood, what: str) -> str:
     return (
-        f"likelihood {likelihood.name!r} needs data with a known range, but {what}; "
-        "scale the data into 0..1, pass images (n, channels, height, width), or use likelihood='gaussian'"
+        f"likelihood {likelihood.name!r} needs data with a known range, but {what}; scale the data"
+        " into 0..1, pass images (n, channels, height, width), or use likelihood='gaussian'"
     )

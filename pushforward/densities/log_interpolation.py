@@ -16,7 +16,9 @@ __all__ = ["interpolation_error", "lagrange", "plan_bins"]
 
 def _chebyshev(left: float, right: float, nodes: int) -> np.ndarray:
     """Chebyshev nodes (J,) in [left, right]."""
-    return (left + right) / 2 + (right - left) / 2 * np.cos((2 * np.arange(nodes) + 1) * math.pi / (2 * nodes))
+    return (left + right) / 2 + (right - left) / 2 * np.cos(
+        (2 * np.arange(nodes) + 1) * math.pi / (2 * nodes)
+    )
 
 
 def lagrange(t: np.ndarray, left: float, right: float, nodes: int) -> tuple[np.ndarray, np.ndarray]:

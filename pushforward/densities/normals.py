@@ -1,13 +1,15 @@
-"""Normal distributions over batches of events: one event a row, log-probabilities summed over its coordinates, in nats.
+"""Normal distributions over batches of events: one event a row,
+log-probabilities summed over its coordinates, in nats.
 
     log N(x; m, diag s²) = -½ Σ [((x - m)/s)² + log 2π] - Σ log s
     log N(x; m, L Lᵀ)    = -½ [‖L⁻¹(x - m)‖² + d log 2π] - Σ log L_ii
     log Σ_k π_k N_k(x)   by log-sum-exp
 
-Shapes, for every distribution of this package: parameters (n, *event). `log_prob(x)` sums over the event, which is all axes but
-the first of x or of the parameters, whichever has fewer; the others broadcast. So x (n, *event) gives (n,), one row
-(1, *event) meets every row of the parameters, and parameters (k, n, *event) against x (n, *event) give (k, n).
-Each distribution takes its random numbers from an explicit stream; `rsample` is differentiable where the distribution is continuous.
+Shapes, for every distribution of this package: parameters (n, *event). `log_prob(x)` sums over the
+event, which is all axes but the first of x or of the parameters, whichever has fewer; the others
+broadcast. So x (n, *event) gives (n,), one row (1, *event) meets every row of the parameters, and
+parameters (k, n, *event) against x (n, *event) give (k, n). Each distribution takes its random
+numbers from an explicit stream; `rsample` is differentiable where the distribution is continuous.
 """
 
 from __future__ import annotations
@@ -21,7 +23,17 @@ from torch import Tensor
 from pushforward.core.errors import InvalidKind
 from pushforward.core.random import Rng, generator, normal, uniform
 
-__all__ = ["Normal", "FullNormal", "NormalMixture", "kl_divergence", "kl_per_dimension", "rate", "event_rank", "flat", "sum_event"]
+__all__ = [
+    "Normal",
+    "FullNormal",
+    "NormalMixture",
+    "kl_divergence",
+    "kl_per_dimension",
+    "rate",
+    "event_rank",
+    "flat",
+    "sum_event",
+]
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -73,7 +85,9 @@ class Normal:
     def _log_volume(self, event: int) -> Tensor:
         """Σ log scale over the event, for scales shared by coordinates too."""
         shape = self.mean.shape[self.mean.ndim - event :]
-        return sum_event(self.log_scale.expand(torch.broadcast_shapes(self.log_scale.shape, shape)), event)
+        return sum_event(
+            self.log_scale.expand(torch.broadcast_shapes(self.log_scale.shape, shape)), event
+        )
 
     def rsample(self, *, rng: Rng = None) -> Tensor:
         """mean + scale · ε."""
@@ -119,7 +133,9 @@ class FullNormal:
 
 
 def _whiten(lower: Tensor, residual: Tensor) -> Tensor:
-    """L⁻¹r for L (n, d, d) or (1, d, d) and r (…, n, d): rows that share an L are solved together."""
+    """L⁻¹r for L (n, d, d) or (1, d, d) and r (…, n, d):
+    rows that share an L are solved together.
+    """
     lead = residual.shape[:-1] if len(lower) == 1 else residual.shape[:-2]
     columns = residual.reshape(-1, len(lower), residual.shape[-1]).permute(1, 2, 0)
     solved = torch.linalg.solve_triangular(lower, columns, upper=False).permute(2, 0, 1)
@@ -163,22 +179,27 @@ class NormalMixture:
 def _rows(distribution: Normal | FullNormal, which: Tensor) -> Normal | FullNormal:
     if isinstance(distribution, FullNormal):
         return FullNormal(distribution.mean[which], distribution.scale_tril[which])
-    return Normal(distribution.mean[which], distribution.log_scale.expand_as(distribution.mean)[which])
+    return Normal(
+        distribution.mean[which], distribution.log_scale.expand_as(distribution.mean)[which]
+    )
 
 
-# ---------------------------------------------------------------------------------------------------- divergences
+# -------------------------------------------------------------------------------------- divergences
 
 
 def kl_divergence(q: Normal | FullNormal, p: Normal | FullNormal) -> Tensor:
     """KL(q‖p), closed form, summed over the event: (n,).
 
-    Diagonal: Σ log(s_p/s_q) + (s_q² + (m_q - m_p)²)/(2 s_p²) - ½; for p standard, Kingma & Welling (2014,
-    https://arxiv.org/abs/1312.6114), Appendix B.
-    Otherwise log |L_p| - log |L_q| + ½ (‖L_p⁻¹ L_q‖² + ‖L_p⁻¹ (m_q - m_p)‖² - d). InvalidKind for other distributions.
+    Diagonal: Σ log(s_p/s_q) + (s_q² + (m_q - m_p)²)/(2 s_p²) - ½; for p standard, Kingma & Welling
+    (2014, https://arxiv.org/abs/1312.6114), Appendix B. Otherwise log |L_p| - log |L_q| + ½ (‖L_p⁻¹
+    L_q‖² + ‖L_p⁻¹ (m_q - m_p)‖² - d). InvalidKind for other distributions.
     """
     if not (isinstance(q, (Normal, FullNormal)) and isinstance(p, (Normal, FullNormal))):
         names = f"{type(q).__name__} and {type(p).__name__}"
-        raise InvalidKind(f"a closed form is known for two normals, got {names}; rate(q, p, z) estimates it from draws z of q")
+        raise InvalidKind(
+            f"a closed form is known for two normals, got {names}; rate(q, p, z) estimates it from"
+            " draws z of q"
+        )
     if isinstance(q, Normal) and isinstance(p, Normal):
         terms = kl_per_dimension(q, p)
         return sum_event(terms, terms.ndim - 1)
@@ -191,12 +212,20 @@ def _kl_full(q: Normal | FullNormal, p: Normal | FullNormal) -> Tensor:
     shift, log_q = q.mean - p.mean, q.log_volume
     if isinstance(p, Normal):
         inverse = torch.exp(-p.log_scale).expand_as(p.mean)
-        spread, shift, log_p = inverse[..., None] * q.scale_tril, inverse * shift, -inverse.log().sum(-1)
+        spread, shift, log_p = (
+            inverse[..., None] * q.scale_tril,
+            inverse * shift,
+            -inverse.log().sum(-1),
+        )
     else:
         columns = torch.cat([q.scale_tril, shift[..., None]], -1)
         solved = torch.linalg.solve_triangular(p.scale_tril, columns, upper=False)
         spread, shift, log_p = solved[..., :-1], solved[..., -1], p.log_volume
-    return log_p - log_q + 0.5 * (spread.square().sum((-2, -1)) + shift.square().sum(-1) - shift.shape[-1])
+    return (
+        log_p
+        - log_q
+        + 0.5 * (spread.square().sum((-2, -1)) + shift.square().sum(-1) - shift.shape[-1])
+    )
 
 
 def kl_per_dimension(q: Normal, p: Normal) -> Tensor:
@@ -207,7 +236,9 @@ def kl_per_dimension(q: Normal, p: Normal) -> Tensor:
 
 
 def rate(q: Normal | FullNormal, p: Normal | FullNormal | NormalMixture, z: Tensor) -> Tensor:
-    """KL(q‖p) (n,): its closed form where one exists, else the estimate log q(z) - log p(z) from draws z of q."""
+    """KL(q‖p) (n,): its closed form where one exists,
+    else the estimate log q(z) - log p(z) from draws z of q.
+    """
     if isinstance(p, (Normal, FullNormal)):
         return kl_divergence(q, p)
     return q.log_prob(z) - p.log_prob(z)

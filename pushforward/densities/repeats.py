@@ -11,7 +11,9 @@ __all__ = ["repeated", "frozen"]
 
 
 def repeated(rows: Any, k: int) -> Any:
-    """Rows (n, …) of a tensor or of a distribution's tensors, one block after the other k times: (k n, …)."""
+    """Rows (n, …) of a tensor or of a distribution's tensors,
+    one block after the other k times: (k n, …).
+    """
     if k == 1:
         return rows
     if isinstance(rows, Tensor):
@@ -25,4 +27,6 @@ def frozen(distribution: Any) -> Any:
 
 
 def _each(distribution: Any, change: Any) -> Any:
-    return type(distribution)(**{f.name: change(getattr(distribution, f.name)) for f in dataclasses.fields(distribution)})
+    return type(distribution)(
+        **{f.name: change(getattr(distribution, f.name)) for f in dataclasses.fields(distribution)}
+    )

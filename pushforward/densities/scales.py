@@ -1,14 +1,15 @@
 r"""Bandwidths as linear maps: a number, one per axis, or a full matrix all become h = 1.
 
-    H = h^2 I,      H = diag(h_1^2, ..., h_d^2),      H any symmetric positive definite matrix, in squared units,
+    H = h^2 I,   H = diag(h_1^2, ..., h_d^2),
+        H any symmetric positive definite matrix, in squared units,
 
 so that a Gaussian bump with bandwidth matrix H has covariance H. With H = L L^T and u = L^-1 x,
 
     K_H(x) = K(L^-1 x) / |L|,      log f(x) = log f_u(u) - log |L|,
 
-and any radial kernel sees only |u|^2 = x^T H^-1 x, whichever root L is taken. A product kernel is a product over the
-user's own axes, so it takes a number or one per axis, not a matrix. Per-point factors s_i scale all of this: bump i has
-bandwidth matrix s_i^2 H.
+and any radial kernel sees only |u|^2 = x^T H^-1 x, whichever root L is taken. A product kernel is a
+product over the user's own axes, so it takes a number or one per axis, not a matrix. Per-point
+factors s_i scale all of this: bump i has bandwidth matrix s_i^2 H.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ class Scale:
     """The map from the user's coordinates to those in which the bandwidth is one.
 
     Arguments
-        root: float64, L above: (d, d), lower triangular with positive diagonal, or only its diagonal (d,) where it has no more, so
+        root: float64, L above: (d, d), lower triangular with positive diagonal, or only its
+        diagonal (d,) where it has no more, so
             that many columns take little memory.
         kind: 'number', 'axes' or 'matrix': how the bandwidth was given.
 
@@ -50,13 +52,15 @@ class Scale:
         h = torch.as_tensor(bandwidth, dtype=torch.float64).detach().cpu()
         if h.shape not in ((), (dimension,), (dimension, dimension)):
             raise InvalidValue(
-                f"bandwidth must be a number, or have shape ({dimension},) or ({dimension}, {dimension}), "
-                f"got {tuple(h.shape)}; pass per-point bandwidths as local="
+                f"bandwidth must be a number, or have shape ({dimension},) or ({dimension},"
+                f" {dimension}), got {tuple(h.shape)}; pass per-point bandwidths as local="
             )
         if h.ndim == 2:
             return cls(_root(h), "matrix")
         if not bool(((h > 0) & h.isfinite()).all()):
-            raise InvalidValue(f"bandwidth must be positive and finite, got {h.tolist()}; pass positive numbers")
+            raise InvalidValue(
+                f"bandwidth must be positive and finite, got {h.tolist()}; pass positive numbers"
+            )
         return cls(h.expand(dimension).clone(), "axes" if h.ndim else "number")
 
     @property
@@ -112,5 +116,7 @@ def _root(matrix: Tensor) -> Tensor:
     failed: Tensor
     factor, failed = torch.linalg.cholesky_ex(matrix)
     if int(failed) or not bool(factor.isfinite().all()):
-        raise InvalidValue("bandwidth matrix must be positive definite; add a small multiple of the identity")
+        raise InvalidValue(
+            "bandwidth matrix must be positive definite; add a small multiple of the identity"
+        )
     return factor

@@ -1,8 +1,10 @@
-"""Where a distribution has no mass: observations with any coordinate there have log-probability -inf.
+"""Where a distribution has no mass:
+observations with any coordinate there have log-probability -inf.
 
-One rule for every distribution that does not cover all numbers: Bernoulli and continuous Bernoulli outside their two ends, levels
-off the lattice or beyond its ends, categories that are none of those known. What is rounding is not outside: `slack` is
-sixteen units of the last place of the coordinates' type.
+One rule for every distribution that does not cover all numbers: Bernoulli and continuous Bernoulli
+outside their two ends, levels off the lattice or beyond its ends, categories that are none of those
+known. What is rounding is not outside: `slack` is sixteen units of the last place of the
+coordinates' type.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ def slack(x: Tensor) -> float:
 
 
 def outside(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor | None:
-    """Which coordinates of x lie below low or above high (NaN too), or None where it is plain that none does.
+    """Which coordinates of x lie below low or above high (NaN too),
+    or None where it is plain that none does.
 
     On the CPU one pass over x is enough; elsewhere it would have to wait for the device.
     """
@@ -38,7 +41,9 @@ def outside(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor | No
 
 
 def barred(log_prob: Tensor, outside: Tensor | None, event: int) -> Tensor:
-    """-inf for the rows that have a coordinate outside; the others' as they are, with their gradients."""
+    """-inf for the rows that have a coordinate outside;
+    the others' as they are, with their gradients.
+    """
     if outside is None:
         return log_prob
     return torch.where(flat(outside, event).any(-1), -math.inf, log_prob)

@@ -1,16 +1,20 @@
-r"""Kernel sums with whole leaves of far points left out, by a bound that is checked: exact for compact kernels.
+r"""Kernel sums with whole leaves of far points left out,
+by a bound that is checked: exact for compact kernels.
 
-Points and queries are each cut by a k-d tree into blocks of neighbours. For a block of queries Q and a leaf P,
+Points and queries are each cut by a k-d tree into blocks of neighbours.
+For a block of queries Q and a leaf P,
 
-    sum over P of w_i h_i^-d k(|x - p_i| / h_i) / Z  <=  exp(u_P),     u_P = log sum over P of exp(a_i) + log k(gap / max h_i),
+    sum over P of w_i h_i^-d k(|x - p_i| / h_i) / Z  <=  exp(u_P),
+        u_P = log sum over P of exp(a_i) + log k(gap / max h_i),
 
-where gap is the least distance between the two bounding boxes. A leaf a compact kernel cannot reach has u_P = -inf and
-costs nothing. For the others the nearest leaves are summed first, which gives a lower bound of f over the block; then
-the leaves with the smallest u_P are dropped as long as all of them together stay below `tolerance` times that bound. So
-the relative error is at most `tolerance` at every query, however far out: at log f = -600 as at the mode.
+where gap is the least distance between the two bounding boxes. A leaf a compact kernel cannot reach
+has u_P = -inf and costs nothing. For the others the nearest leaves are summed first, which gives a
+lower bound of f over the block; then the leaves with the smallest u_P are dropped as long as all of
+them together stay below `tolerance` times that bound. So the relative error is at most `tolerance`
+at every query, however far out: at log f = -600 as at the mode.
 
-Reference: Gray & Moore (2003), Nonparametric density estimation: toward computational tractability (dual trees); here
-both trees are flattened to their leaves, so that what is left is dense blocks.
+Reference: Gray & Moore (2003), Nonparametric density estimation: toward computational tractability
+(dual trees); here both trees are flattened to their leaves, so that what is left is dense blocks.
 """
 
 import math
@@ -29,8 +33,9 @@ FIRST = 4  # leaves summed to find the lower bound
 
 
 def leaves(points: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A permutation of the rows of `points` (n, d) and the (k + 1,) bounds of the leaves in it, each of <= `size` rows
-    (more only where rows coincide)."""
+    """A permutation of the rows of `points` (n, d) and the (k + 1,) bounds of the leaves in it,
+    each of <= `size` rows (more only where rows coincide).
+    """
     from scipy.spatial import cKDTree
 
     tree = cKDTree(points, leafsize=size, balanced_tree=False, compact_nodes=False)
@@ -49,8 +54,8 @@ class TreeSums:
     """Bumps sorted into leaves, ready to be summed anywhere.
 
     Arguments
-        bumps: what to sum.
-        tolerance: largest relative error of f from dropped leaves (Gaussian, exponential); compact kernels drop nothing.
+        bumps: what to sum. tolerance: largest relative error of f from dropped leaves
+        (Gaussian, exponential); compact kernels drop nothing.
     """
 
     def __init__(self, bumps: Bumps, tolerance: float = 1e-11) -> None:
@@ -65,10 +70,14 @@ class TreeSums:
         self.widest = np.maximum.reduceat(self.bumps.scales.numpy(), starts)
         top = np.maximum.reduceat(amplitudes, starts)
         sizes = np.diff(self.bounds)
-        self.mass = np.log(np.add.reduceat(np.exp(amplitudes - np.repeat(top, sizes)), starts)) + top
+        self.mass = (
+            np.log(np.add.reduceat(np.exp(amplitudes - np.repeat(top, sizes)), starts)) + top
+        )
 
     def log_sums(self, queries: Tensor, *, exclude: Tensor | None = None) -> Tensor:
-        """(m,) log f at the (m, d) queries; `exclude` as in `direct_sums.log_sums`, by the caller's numbering."""
+        """(m,) log f at the (m, d) queries;
+        `exclude` as in `direct_sums.log_sums`, by the caller's numbering.
+        """
         out = torch.empty(len(queries), dtype=torch.float64)
         for index in self.blocks(queries):
             skip = None if exclude is None else self._renumbered(exclude[index])
@@ -84,7 +93,9 @@ class TreeSums:
         return list(torch.from_numpy(order).split(np.diff(bounds).tolist()))
 
     def pairs(self, queries: Tensor, sample: int = 8) -> float:
-        """Predicted number of pairs per query, from the leaves within reach of a few blocks of queries."""
+        """Predicted number of pairs per query, from the leaves
+        within reach of a few blocks of queries.
+        """
         sizes, counts = np.diff(self.bounds), []
         blocks = self.blocks(queries)
         for index in blocks[:: max(1, len(blocks) // sample)]:
@@ -123,7 +134,9 @@ class TreeSums:
         return torch.logaddexp(first, self._sum(rest, queries, exclude))
 
     def _needed(self, upper: np.ndarray, floor: float) -> int:
-        """How many of the leaves, in falling order of their bounds, must be summed to keep the tolerance."""
+        """How many of the leaves, in falling order of their bounds,
+        must be summed to keep the tolerance.
+        """
         if floor == -math.inf:
             return len(upper)
         dropped = np.cumsum(np.exp(np.minimum(upper[::-1] - floor, 700.0)))
@@ -134,14 +147,18 @@ class TreeSums:
             return torch.full((len(queries),), -math.inf, dtype=torch.float64)
         chosen = np.sort(chosen)
         starts, sizes = self.bounds[chosen], np.diff(self.bounds)[chosen]
-        rows = np.arange(sizes.sum()) + np.repeat(starts - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes)
+        rows = np.arange(sizes.sum()) + np.repeat(
+            starts - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes
+        )
         if exclude is not None:
             place = np.searchsorted(rows, exclude.numpy()).clip(max=len(rows) - 1)
             exclude = torch.from_numpy(np.where(rows[place] == exclude.numpy(), place, -1))
         index = torch.from_numpy(rows)
         centre = queries[0]
         near = self.bumps.take(index)
-        shifted = Bumps(near.points - centre, near.scales, near.log_weights, near.kernel, near.shape)
+        shifted = Bumps(
+            near.points - centre, near.scales, near.log_weights, near.kernel, near.shape
+        )
         return log_sums(shifted, queries - centre, exclude=exclude)
 
     def _renumbered(self, exclude: Tensor) -> Tensor:

@@ -1,35 +1,44 @@
-"""Experiments: a model, the rows it is fitted to, a fitter, and what is measured, as one thing that Python and commands share.
+"""Experiments: a model, the rows it is fitted to, a fitter,
+and what is measured, as one thing that Python and commands share.
 
-An `Experiment` says which rows (a source, how it is read, which of them are held out, whether integers are dequantised), which
-model with which hyper-parameters, which fitter with which settings, and which run its weights begin from. `run` reads the rows,
-splits them, fits by `Model.fit`, measures the model on the rows held out, and leaves a run folder. `pushforward fit` makes an
-`Experiment` from its arguments and runs it; nothing that shapes a number happens in the command line.
+An `Experiment` says which rows (a source, how it is read, which of them are held out, whether
+integers are dequantised), which model with which hyper-parameters, which fitter with which
+settings, and which run its weights begin from. `run` reads the rows, splits them, fits by
+`Model.fit`, measures the model on the rows held out, and leaves a run folder. `pushforward fit`
+makes an `Experiment` from its arguments and runs it; nothing that shapes a number happens in the
+command line.
 
 What a run folder holds
 -----------------------
-* `run.json`: the manifest (`core.manifest.Manifest`), all that is needed to find the rows again, to go on with the fit, or to do
-  it again. The fitter writes it, so a fit from Python, `model.fit(x, by=Trainer(run=...))`, leaves the same file as a command.
+* `run.json`: the manifest (`core.manifest.Manifest`), all that is needed to find the rows again, to
+  go on with the fit, or to do it again. The fitter writes it, so a fit from Python,
+  `model.fit(x, by=Trainer(run=...))`, leaves the same file as a command.
 * `model.json`, `model.safetensors`: the fitted model, all that `pushforward.load` needs.
 * `log.jsonl`, `state/`: the events of the fit, and the checkpoints it goes on from.
-* `README.md`, `images/`: the model card and what it shows; written where an experiment was run as a whole.
+* `README.md`, `images/`: the model card and what it shows;
+  written where an experiment was run as a whole.
 
-How rows are found again
-------------------------
-A source that was read from a path or a name knows where it came from (`core.provenance.Provenance`: the path, the arguments of
-`read`, the share and seed of a `split`). `Model.fit` keeps that, the fitter writes it down with a fingerprint of the rows, and
-`OpenedRun.parts` reads and splits them again, refusing others. Rows that were in memory cannot be found again: the run says so,
-and a source given in its place (`--source FILE`, for resume and evaluate) is taken if its rows have that fingerprint. The same
-way a run goes on upon another machine, where its data lie elsewhere.
+How rows are found again ------------------------ A source that was read from a path or a name knows
+where it came from (`core.provenance.Provenance`: the path, the arguments of `read`, the share and
+seed of a `split`). `Model.fit` keeps that, the fitter writes it down with a fingerprint of the
+rows, and `OpenedRun.parts` reads and splits them again, refusing others. Rows that were in memory
+cannot be found again: the run says so, and a source given in its place (`--source FILE`, for resume
+and evaluate) is taken if its rows have that fingerprint. The same way a run goes on upon another
+machine, where its data lie elsewhere.
 
 Modules
 -------
-* `experiment`: what is fitted to what, and running it; `fitters`: the model's own fitter with settings of an experiment.
-* `opened`: a run opened again; `resuming`: going on with one; `sections`: its settings as flags and files name them.
-* `measure`, `sample`, `compare`: held-out quantities, samples beside data, and sets of samples against each other.
+* `experiment`: what is fitted to what, and running it; `fitters`:
+  the model's own fitter with settings of an experiment.
+* `opened`: a run opened again; `resuming`: going on with one;
+  `sections`: its settings as flags and files name them.
+* `measure`, `sample`, `compare`: held-out quantities, samples beside data,
+  and sets of samples against each other.
 * `card`, `images`: what a run shows of itself.
 
-`Model.fit` lies below, in `core`, and so cannot make an `Experiment`: it is the step that an experiment takes, not the other way
-round. What both share, the rows' provenance and the manifest, therefore lies in `core`, and the fitters write it.
+`Model.fit` lies below, in `core`, and so cannot make an `Experiment`: it is the step that an
+experiment takes, not the other way round. What both share, the rows' provenance and the manifest,
+therefore lies in `core`, and the fitters write it.
 """
 
 from __future__ import annotations

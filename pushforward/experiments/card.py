@@ -18,7 +18,9 @@ __all__ = ["write_card"]
 
 
 def write_card(run: OpenedRun, folder: Path, parts: Parts, records: Sequence[Record]) -> None:
-    """Write README.md: what it is, from which data, how good, how to use it; somebody's own README.md is left alone."""
+    """Write README.md: what it is, from which data, how good, how to use it;
+    somebody's own README.md is left alone.
+    """
     path = run.folder / "README.md"
     if is_card(path) or not path.exists():
         write_text(path, card(run, folder, parts, records))
@@ -39,7 +41,11 @@ def card(run: OpenedRun, folder: Path, parts: Parts, records: Sequence[Record]) 
         "",
         f"* **model** `{_bare(model)}`" + (f", {number:,} parameters" if number else ""),
         f"* **data** {source}: {model.fitted_space()}; {len(parts.train):,} training rows{held}",
-        *([f"* **conditions** {model.condition_space}"] if model.condition_space is not None else []),
+        *(
+            [f"* **conditions** {model.condition_space}"]
+            if model.condition_space is not None
+            else []
+        ),
         f"* **made by** {f'`{command}`' if command else 'Python'}",
         f"* **versions** {', '.join(f'{k} {v}' for k, v in versions().items())}",
         f"* **can** {', '.join(capabilities(model))}",
@@ -65,7 +71,10 @@ def _numbers(records: Sequence[Record]) -> list[str]:
     ]
     for r in records:
         error = f"{r.error:.3g}" if math.isfinite(r.error) else ""
-        rows.append(f"| {r.quantity} | {r.value:.6g} | {error} | {r.unit} | {r.measure} | {r.bound} | {r.n} |")
+        rows.append(
+            f"| {r.quantity} | {r.value:.6g} | {error} | {r.unit} | {r.measure} | {r.bound} |"
+            f" {r.n} |"
+        )
     return [*rows, "", f"Measured on {records[0].data}.", ""]
 
 
@@ -82,5 +91,9 @@ def _use(folder: Path, model: Any) -> list[str]:
     if hasattr(model, "encode"):
         shell.append(f"pushforward encode {name} FILE")
     python = ["import pushforward as pf", f"model = pf.load({str(folder)!r})"]
-    python += ["x = model.sample(64, rng=0)"] if hasattr(model, "sample") and model.condition_space is None else []
+    python += (
+        ["x = model.sample(64, rng=0)"]
+        if hasattr(model, "sample") and model.condition_space is None
+        else []
+    )
     return ["## Use", "", "```sh", *shell, "```", "", "```python", *python, "```"]

@@ -17,7 +17,13 @@ from pushforward.data import read
 from pushforward.data.formats.builtin import centres
 from pushforward.data.reading import asked_conditions
 from pushforward.experiments.measure import described
-from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun, device_named, open_run, table_settings
+from pushforward.experiments.opened import (
+    MEASURED_ROWS,
+    OpenedRun,
+    device_named,
+    open_run,
+    table_settings,
+)
 from pushforward.experiments.sample import Rows, measured, numbers, sampled
 from pushforward.metrics.feature_names import named
 from pushforward.metrics.modes import modes
@@ -28,7 +34,9 @@ __all__ = ["Comparison", "compare"]
 SPREADS = {"ring": 0.01, "grid": 0.05}
 """Standard deviations of the built-in mixtures whose modes are known."""
 TRAINING_ROWS = 10
-"""How many times `rows` are read of the training data: a copy is found only if its original is among them."""
+"""How many times `rows` are read of the training data:
+a copy is found only if its original is among them.
+"""
 
 
 @dataclass(frozen=True)
@@ -39,8 +47,10 @@ class Comparison:
         real: a file, folder, built-in name or run.
         generated: the same; runs are sampled from.
         spaces: feature spaces by name.
-        metrics: by name; the usual ones if None, with modes where they are known and memorising where it can be judged.
-        train: rows that the model was trained on, for memorising and parzen; `real` is then new rows.
+        metrics: by name; the usual ones if None,
+            with modes where they are known and memorising where it can be judged.
+        train: rows that the model was trained on, for memorising and parzen;
+            `real` is then new rows.
         y: labels of `real`, for a classifier and for conditional runs.
         reading: further arguments of `read` for `real`.
         table: how text tables are written.
@@ -63,7 +73,9 @@ class Comparison:
     device: str = "cpu"
 
 
-def compare(asked: Comparison, *, say: Callable[[str], None], warn: Callable[[str], None]) -> tuple[list[list[Record]], list[Rows]]:
+def compare(
+    asked: Comparison, *, say: Callable[[str], None], warn: Callable[[str], None]
+) -> tuple[list[list[Record]], list[Rows]]:
     """The records of every generated set, and the sets.
 
     Arguments:
@@ -87,12 +99,17 @@ def compare(asked: Comparison, *, say: Callable[[str], None], warn: Callable[[st
     found: list[list[Record]] = [[] for _ in others]
     for name in asked.spaces if any(metric != "modes" for metric in chosen) else ():
         device = device_named(asked.device)
-        space = named(name, truth.x, truth.labels, low=low, high=high, device=device, rng=asked.seed)
+        space = named(
+            name, truth.x, truth.labels, low=low, high=high, device=device, rng=asked.seed
+        )
         if space.facts:
             say(f"{space.name}: " + ", ".join(f"{k} {v:.4g}" for k, v in space.facts.items()))
         columns = truth.names if name in ("raw", "scaled") else ()
         insisted = asked.metrics is not None
-        for records, more in zip(found, measured(space, truth, others, training, chosen, insisted, columns, asked.seed, warn)):
+        for records, more in zip(
+            found,
+            measured(space, truth, others, training, chosen, insisted, columns, asked.seed, warn),
+        ):
             records += more
     for records, other in zip(found, others):
         records += _paired_records(pairs, asked.paired, truth, other)
@@ -118,21 +135,33 @@ class _Plan:
         conditional = any(run.conditional for run in self.opened.values())
         y = asked.y or ("auto" if "classifier" in asked.spaces or conditional else None)
         table = table_settings(text, table=asked.table)
-        source = read(text, like=like, seed=asked.seed, **asked.reading, **asked_conditions(y), **table)
+        source = read(
+            text, like=like, seed=asked.seed, **asked.reading, **asked_conditions(y), **table
+        )
         return self._take(text, source, asked.rows)
 
     def training(self, text: str, real: Rows) -> Rows:
         """The rows a model was trained on."""
-        return self._take(text, self._read(text, real, self.asked.seed), TRAINING_ROWS * self.asked.rows)
+        return self._take(
+            text, self._read(text, real, self.asked.seed), TRAINING_ROWS * self.asked.rows
+        )
 
     def like(self, text: str, real: Rows, number: int) -> Rows:
-        """Rows in the space of the real ones; built-in data that are sampled have another seed than the real ones."""
+        """Rows in the space of the real ones;
+        built-in data that are sampled have another seed than the real ones.
+        """
         if text in self.opened:
             return self._sample(text, real, number)
         return self._take(text, self._read(text, real, self.asked.seed + number), self.asked.rows)
 
     def _read(self, text: str, real: Rows, seed: int) -> Source:
-        return read(text, like=real.space, seed=seed, label=False, **table_settings(text, table=self.asked.table))
+        return read(
+            text,
+            like=real.space,
+            seed=seed,
+            label=False,
+            **table_settings(text, table=self.asked.table),
+        )
 
     def _take(self, text: str, source: Source, most: int) -> Rows:
         """Up to so many rows, chosen by the seed."""
@@ -140,16 +169,24 @@ class _Plan:
         order = permutation(len(source), rng=derive(seed, "compare"))[:most].sort().values
         batch = source.take(order)
         chosen = f", {len(order)} drawn by seed {seed}" if len(order) < len(source) else ""
-        return replace(numbers(text, batch.x, source.space, described(source) + chosen, batch.y), total=len(source))
+        return replace(
+            numbers(text, batch.x, source.space, described(source) + chosen, batch.y),
+            total=len(source),
+        )
 
     def _sample(self, text: str, real: Rows | None, number: int) -> Rows:
-        """Samples of a run, as many as there are real rows, under their conditions where the run has conditions."""
+        """Samples of a run, as many as there are real rows,
+        under their conditions where the run has conditions.
+        """
         run, seed = self.opened[text], self.asked.seed
         run.need("has no samples", "Samples")
         n = self.asked.rows if real is None else len(real.x)
         y: Tensor | None = None if real is None or not run.conditional else real.conditions
         if run.conditional and y is None:
-            raise BadSource(f"{text} was fitted with conditions, and REAL brings none to sample under; pass data with labels as REAL")
+            raise BadSource(
+                f"{text} was fitted with conditions, and REAL brings none to sample under; pass"
+                " data with labels as REAL"
+            )
         x = sampled(run, n, y, derive(seed, "draws", number))
         return numbers(text, x, run.model.fitted_space(), f"{n} draws of {text}, seed {seed}", y)
 
@@ -161,7 +198,8 @@ def _metrics(asked: Comparison) -> list[str]:
         return [*USUAL, *(["modes"] if known else []), *(["memorising"] if asked.train else [])]
     if "modes" in asked.metrics and not known:
         raise InvalidValue(
-            f"modes are known for ring and grid only, not for {asked.real}; ask for diversity, or use metrics.modes with your centres"
+            f"modes are known for ring and grid only, not for {asked.real}; ask for diversity, or"
+            " use metrics.modes with your centres"
         )
     return list(asked.metrics)
 
@@ -173,33 +211,48 @@ def _pairs(chosen: Sequence[str], arguments: Mapping[str, Any], runs: Sequence[s
     """
     pairs = [name for name in chosen if name in PAIRED]
     if arguments and not pairs:
-        raise InvalidValue(f"--{next(iter(arguments))} is for {', '.join(PAIRED)}; ask for one of them with --metrics, or leave it out")
+        raise InvalidValue(
+            f"--{next(iter(arguments))} is for {', '.join(PAIRED)}; ask for one of them with"
+            " --metrics, or leave it out"
+        )
     if pairs and runs:
         raise InvalidValue(
-            f"{pairs[0]} compares images one by one with their originals, and the draws of {runs[0][:80]} have none; "
-            "pass two sets of images"
+            f"{pairs[0]} compares images one by one with their originals, and the draws of"
+            f" {runs[0][:80]} have none; pass two sets of images"
         )
     return pairs
 
 
-def _paired_records(metrics: Sequence[str], arguments: Mapping[str, Any], truth: Rows, other: Rows) -> list[Record]:
+def _paired_records(
+    metrics: Sequence[str], arguments: Mapping[str, Any], truth: Rows, other: Rows
+) -> list[Record]:
     """One record a metric, of other's rows as likenesses of truth's."""
     if not metrics:
         return []
     if truth.total != other.total:
         raise ShapeMismatch(
-            f"{metrics[0]} compares images one by one: expected {truth.total} in {other.text[:80]} as in {truth.text[:80]}, "
-            f"got {other.total}; pass likenesses in the order of their originals"
+            f"{metrics[0]} compares images one by one: expected {truth.total} in {other.text[:80]}"
+            f" as in {truth.text[:80]}, got {other.total}; pass likenesses in the order of their"
+            " originals"
         )
     low, high = truth.ends
-    return scores(truth.x, other.x, metrics=metrics, paired={"low": low, "high": high, **arguments}, data=truth.described)
+    return scores(
+        truth.x,
+        other.x,
+        metrics=metrics,
+        paired={"low": low, "high": high, **arguments},
+        data=truth.described,
+    )
 
 
 def _warn_of_copies(real: Rows, others: Sequence[Rows], warn: Callable[[str], None]) -> None:
     """The same rows on both sides are no comparison: metrics take both sets to be independent."""
     for other in others:
         if other.x.shape == real.x.shape and bool((other.x == real.x).all()):
-            warn(f"{other.text} and {real.text} are the same rows; pass rows of its own, error bars and p-values mean nothing here")
+            warn(
+                f"{other.text} and {real.text} are the same rows; pass rows of its own, error bars"
+                " and p-values mean nothing here"
+            )
 
 
 def _is_run(text: str) -> bool:

@@ -63,15 +63,19 @@ class Experiment:
 
     Arguments:
         model: not fitted yet; its arguments are the experiment's hyper-parameters.
-        source: a path, glob or built-in name; rows in memory; or a source that `pushforward.read` returned.
-        y: conditions, as `Model.fit` takes them: True for labels that come with the data, or a name.
+        source: a path, glob or built-in name; rows in memory;
+            or a source that `pushforward.read` returned.
+        y: conditions, as `Model.fit` takes them:
+            True for labels that come with the data, or a name.
         reading: further arguments of `pushforward.read`.
-        held_out: share (below 1) or number of rows held out: never trained on, and measured on. 0 for none.
+        held_out: share (below 1) or number of rows held out:
+            never trained on, and measured on. 0 for none.
         split_seed: which rows are held out.
         dequantise: whether U(-1/2, 1/2) is added to integers; as the model says if None.
         fitter: settings of the model's own fitter, by name: {'epochs': 3, 'batch': 64}.
         start: a run of the same model whose weights to begin from.
-        bounds: posterior draws a row of importance-weighted bounds on held-out rows; 0 for the ELBO alone.
+        bounds: posterior draws a row of importance-weighted bounds on held-out rows;
+            0 for the ELBO alone.
         command: the command line that says the same, for the record.
 
     Example:
@@ -131,9 +135,25 @@ class Experiment:
             check_place(place, overwrite=overwrite)
         parts = self.parts(self.read() if rows is None else rows)
         start = None if self.start is None else open_run(self.start).model
-        fitter = fitter_for(self.model, self.fitter, parts.held_out, place, overwrite=overwrite, listeners=listeners, start=start)
+        fitter = fitter_for(
+            self.model,
+            self.fitter,
+            parts.held_out,
+            place,
+            overwrite=overwrite,
+            listeners=listeners,
+            start=start,
+        )
         self.model.command = self.command
-        return fit_into(place, self.model, parts, fitter, dequantise=self.dequantise, overwrite=overwrite, bounds=self.bounds)
+        return fit_into(
+            place,
+            self.model,
+            parts,
+            fitter,
+            dequantise=self.dequantise,
+            overwrite=overwrite,
+            bounds=self.bounds,
+        )
 
 
 def fit_into(
@@ -180,7 +200,10 @@ def leave(part: Path, folder: Path, outcome: Outcome, bounds: int = 0) -> Outcom
         bounds: posterior draws a row of importance-weighted bounds.
     """
     if not (part / "model.json").is_file():
-        raise BadRun(f"the run folder {folder} was removed or renamed while the fit was writing to it; fit again, to another folder")
+        raise BadRun(
+            f"the run folder {folder} was removed or renamed while the fit was writing to it; fit"
+            " again, to another folder"
+        )
     run, parts = OpenedRun(part, outcome.run.model, Manifest.read(part)), outcome.parts
     found = records(run, parts.held_out, draws=bounds) if parts.held_out is not None else []
     leave_images(run, parts)
@@ -190,12 +213,18 @@ def leave(part: Path, folder: Path, outcome: Outcome, bounds: int = 0) -> Outcom
 
 def first_process() -> bool:
     """Whether this is the only process, or the first of those launched together."""
-    return int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0")) or 0) == 0 and int(os.environ.get("NODE_RANK", "0") or 0) == 0
+    return (
+        int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0")) or 0) == 0
+        and int(os.environ.get("NODE_RANK", "0") or 0) == 0
+    )
 
 
 def default_folder(model: str, source: str) -> Path:
     """runs/<model>-<source>-<n>, with the smallest n that is free."""
-    stem = re.sub(r"[^\w-]+", "-", Path(source.rstrip("/")).name.split(".")[0] or "data").strip("-") or "data"
+    stem = (
+        re.sub(r"[^\w-]+", "-", Path(source.rstrip("/")).name.split(".")[0] or "data").strip("-")
+        or "data"
+    )
     n = 1
     while (folder := Path("runs") / f"{model}-{stem}-{n}").exists():
         n += 1

@@ -1,4 +1,6 @@
-"""The fitter of an experiment: the model's own, with the experiment's settings, writing to a run folder."""
+"""The fitter of an experiment: the model's own, with the experiment's settings,
+writing to a run folder.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from pushforward.fitting.trainer import Trainer
 __all__ = ["CHOOSING_SHARE", "fitter_for", "quiet_fabric", "writes_run"]
 
 CHOOSING_SHARE = 0.1
-"""Share of the training rows that choose the weights (`keep_best`, `patience`): the rows held out must not, as they measure."""
+"""Share of the training rows that choose the weights (`keep_best`,
+`patience`): the rows held out must not, as they measure.
+"""
 
 
 def fitter_for(
@@ -31,7 +35,8 @@ def fitter_for(
     listeners: Sequence[Listener],
     start: Model | None = None,
 ) -> Fitter:
-    """The model's own fitter with some settings in place of its own; a budget in one unit replaces one in another.
+    """The model's own fitter with some settings in place of its own;
+    a budget in one unit replaces one in another.
 
     Arguments:
         settings: by name, as the fitter's arguments.
@@ -43,7 +48,10 @@ def fitter_for(
     if writes_run(fitter):
         changes |= {"run": folder, "overwrite": overwrite, "listeners": listeners}
     if isinstance(fitter, Trainer):
-        changes.setdefault("held_out", CHOOSING_SHARE if settings.get("keep_best") or settings.get("patience") else held_out)
+        changes.setdefault(
+            "held_out",
+            CHOOSING_SHARE if settings.get("keep_best") or settings.get("patience") else held_out,
+        )
         if start is not None:
             changes["start"] = start
     adjusted_fitter: Fitter = adjust_fitter(fitter, changes, (), own=True)

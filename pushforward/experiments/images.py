@@ -1,4 +1,6 @@
-"""Images a run leaves when the data are images: samples, and originals beside their reconstructions."""
+"""Images a run leaves when the data are images:
+samples, and originals beside their reconstructions.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ PAIRS = 32
 
 
 def leave_images(run: OpenedRun, parts: Parts) -> None:
-    """images/samples and images/reconstructions, .png of images and .gif of clips, where the model has them."""
+    """images/samples and images/reconstructions,
+    .png of images and .gif of clips, where the model has them.
+    """
     model = run.model
     kind = model.fitted_space().kind
     if kind == "points" or None in model.fitted_space().shape:
@@ -33,12 +37,19 @@ def leave_images(run: OpenedRun, parts: Parts) -> None:
         write_over(model.sample(n, y=y, rng=0), model.space, folder / f"samples{suffix}")
     if run.can("Encodes", "Decodes"):
         with torch.no_grad():
-            write_pairs(batch.x, reconstruct(model, batch.x, y), model.space, folder / f"reconstructions{suffix}")
+            write_pairs(
+                batch.x,
+                reconstruct(model, batch.x, y),
+                model.space,
+                folder / f"reconstructions{suffix}",
+            )
 
 
 def write_pairs(x: torch.Tensor, restored: torch.Tensor, space: Space, path: Path) -> None:
     """A grid of originals, each with its reconstruction to its right."""
-    pairs = torch.stack([x.to("cpu", torch.float64), restored.to("cpu", torch.float64)], 1).flatten(0, 1)
+    pairs = torch.stack([x.to("cpu", torch.float64), restored.to("cpu", torch.float64)], 1).flatten(
+        0, 1
+    )
     write_over(pairs, space, path, columns=8)
 
 

@@ -51,7 +51,9 @@ def records(
     draws: int = DRAWS,
     most: int = MEASURED_ROWS,
 ) -> list[Record]:
-    """Exact log-density, or the bounds, and the reconstruction error: what the model has, on at most `most` rows."""
+    """Exact log-density, or the bounds, and the reconstruction error:
+    what the model has, on at most `most` rows.
+    """
     model, data = run.model, described(held_out)
     batch = prepared(model, held_out, most)
     x, y = batch.x, labels_of(model, batch)
@@ -75,7 +77,9 @@ def estimates(
     how: Annealing,
     listener: Callable[[str], Callable[[Event], None]],
 ) -> list[Record]:
-    """Naive Monte Carlo and AIS on at most `how.rows` held-out rows, both sides of BDMC on as many rows simulated from the model."""
+    """Naive Monte Carlo and AIS on at most `how.rows` held-out rows, both sides of BDMC on as many
+    rows simulated from the model.
+    """
     if not which or not run.can("LatentModel"):
         return []
     few = min(how.rows, len(held_out))
@@ -86,7 +90,9 @@ def estimates(
     annealing = {"temperatures": how.temperatures, "chains": how.chains}
     found: list[Record] = []
     if "naive" in which:
-        found.append(naive(model, batch.x, y, samples=10_000, listeners=[listener("naive")], data=data))
+        found.append(
+            naive(model, batch.x, y, samples=10_000, listeners=[listener("naive")], data=data)
+        )
     if "ais" in which:
         found.append(ais(model, batch.x, y, **annealing, listeners=[listener("ais")], data=data))
     if "bdmc" in which:
@@ -97,20 +103,28 @@ def estimates(
     return found
 
 
-def densities(run: OpenedRun, source: Source, *, draws: int = DRAWS) -> tuple[str, torch.Tensor, torch.Tensor]:
-    """The name of the quantity, its value for every row (n,), nats, user's units, and which rows miss a value (n,).
+def densities(
+    run: OpenedRun, source: Source, *, draws: int = DRAWS
+) -> tuple[str, torch.Tensor, torch.Tensor]:
+    """The name of the quantity, its value for every row (n,),
+    nats, user's units, and which rows miss a value (n,).
 
-    Values are what `log_prob` and `iwae` give from Python: at the levels themselves, where the data are integers; those of a
-    model fitted to binarised data are binarised first.
+    Values are what `log_prob` and `iwae` give from Python: at the levels themselves, where the data
+    are integers; those of a model fitted to binarised data are binarised first.
     """
     model = run.model
     exact = run.can("HasDensity")
     if not exact and not run.can("HasBound"):
-        raise InvalidKind(f"a {run.name} knows no density and no bound; models that do: {', '.join(models_with_density())}")
+        raise InvalidKind(
+            f"a {run.name} knows no density and no bound; models that do:"
+            f" {', '.join(models_with_density())}"
+        )
     parts, gaps = [], []
     for i, batch in enumerate(blocks(source, ROWS)):
         if "missing" not in model.accepts:
-            model.fitted_space().refuse_missing(batch.x, getattr(source, "name", "") or "the data", first=i * ROWS)
+            model.fitted_space().refuse_missing(
+                batch.x, getattr(source, "name", "") or "the data", first=i * ROWS
+            )
         gaps.append(torch.isnan(batch.x).flatten(1).any(1))
         if model.preparation.binarise:
             batch = prepared(model, Subset(source, torch.arange(i * ROWS, i * ROWS + len(batch))))
@@ -126,11 +140,17 @@ def densities(run: OpenedRun, source: Source, *, draws: int = DRAWS) -> tuple[st
 
 def models_with_density() -> list[str]:
     """The names of models that `density` works with."""
-    return [name for name, cls in registered_models() if {"HasDensity", "HasBound"} & set(capabilities(cls))]
+    return [
+        name
+        for name, cls in registered_models()
+        if {"HasDensity", "HasBound"} & set(capabilities(cls))
+    ]
 
 
 def refuse_unlike(runs: Sequence[OpenedRun], measured: Sequence[Sequence[Record]]) -> None:
-    """InvalidValue for records of several runs that are not of the same rows, measured the same way."""
+    """InvalidValue for records of several runs that are not of the same rows,
+    measured the same way.
+    """
     first: dict[str, tuple[OpenedRun, Record]] = {}
     for run, records_of_run in zip(runs, measured):
         for record in records_of_run:
@@ -138,4 +158,7 @@ def refuse_unlike(runs: Sequence[OpenedRun], measured: Sequence[Sequence[Record]
             try:
                 unlike(before, record)
             except InvalidValue as error:
-                raise InvalidValue(f"{other.folder} and {run.folder}: {error}; evaluate them apart, or on the same --data") from error
+                raise InvalidValue(
+                    f"{other.folder} and {run.folder}: {error}; evaluate them apart, or on the same"
+                    " --data"
+                ) from error

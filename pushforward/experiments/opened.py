@@ -1,4 +1,6 @@
-"""A run opened again: its model, what its manifest says, and the rows it was fitted to and those held out."""
+"""A run opened again: its model, what its manifest says,
+and the rows it was fitted to and those held out.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ __all__ = [
 ]
 
 MEASURED_ROWS = 10_000
-"""Rows that are measured unless told otherwise: enough for two digits of a mean, and seconds for most models."""
+"""Rows that are measured unless told otherwise:
+enough for two digits of a mean, and seconds for most models.
+"""
 
 
 @dataclass(frozen=True)
@@ -115,8 +119,9 @@ class OpenedRun:
         provenance = moved(self.provenance, source)
         if provenance.source is None:
             raise BadRun(
-                f"{self.folder} was fitted to rows in memory, so which it has not seen is not known; pass --source FILE with "
-                "the rows it was fitted to, or --data FILE with others"
+                f"{self.folder} was fitted to rows in memory, so which it has not seen is not"
+                " known; pass --source FILE with the rows it was fitted to, or --data FILE with"
+                " others"
             )
         settings = {} if self.manifest is None else self.manifest.settings
         parts = divide(provenance, read_again(provenance, **reading), settings)
@@ -126,12 +131,18 @@ class OpenedRun:
     def _compare(self, provenance: Provenance, parts: Parts, settings: Mapping[str, Any]) -> None:
         """BadRun where rows read again are not those that the fitter got."""
         known = "" if self.manifest is None else self.manifest.fingerprint
-        whole = parts.train if provenance.held_out is not None or not _own_share(settings) else read_again(provenance)
+        whole = (
+            parts.train
+            if provenance.held_out is not None or not _own_share(settings)
+            else read_again(provenance)
+        )
         rows = self.model.prepared_for_fit(whole)
-        if (known and fingerprint(rows) != known) or (provenance.rows is not None and len(rows) != provenance.rows):
+        if (known and fingerprint(rows) != known) or (
+            provenance.rows is not None and len(rows) != provenance.rows
+        ):
             raise BadRun(
-                f"the rows in {provenance.source} are not those that {self.folder} was fitted to; pass --source FILE with these, "
-                "or --data FILE with rows it has not seen"
+                f"the rows in {provenance.source} are not those that {self.folder} was fitted to;"
+                " pass --source FILE with these, or --data FILE with rows it has not seen"
             )
 
     def can(self, *capabilities: str) -> bool:
@@ -141,7 +152,11 @@ class OpenedRun:
     def need(self, lack: str, *capabilities: str) -> None:
         """InvalidKind, naming models that have these capabilities, where the model has not."""
         if not self.can(*capabilities):
-            able = [name for name, cls in registered_models() if set(capabilities) <= set(capabilities_of(cls))]
+            able = [
+                name
+                for name, cls in registered_models()
+                if set(capabilities) <= set(capabilities_of(cls))
+            ]
             raise InvalidKind(f"a {self.name} {lack}; models that do: {', '.join(able)}")
 
 
@@ -157,14 +172,18 @@ def open_run(folder: str | Path, device: str = "cpu") -> OpenedRun:
 
 
 def require_imported(folder: Path, manifest: Manifest | None) -> None:
-    """InvalidValue, with what to pass, where the model of a run is the user's own and its file was not imported."""
+    """InvalidValue, with what to pass, where the model of a run
+    is the user's own and its file was not imported.
+    """
     if manifest is None or not manifest.imports or not manifest.model:
         return
     try:
         model_class(manifest.model)
     except InvalidValue as error:
         files = " ".join(f"--import {name}" for name in manifest.imports)
-        raise InvalidValue(f"{folder} holds a {manifest.model}, which is not of this package; pass {files}") from error
+        raise InvalidValue(
+            f"{folder} holds a {manifest.model}, which is not of this package; pass {files}"
+        ) from error
 
 
 def _preparation(manifest: Manifest) -> Preparation:
@@ -187,11 +206,13 @@ def device_named(name: str) -> torch.device:
         have = ["cpu", *(name for name, there in others.items() if there)]
         unknown = isinstance(error, RuntimeError) and "xpected one of" in str(error)
         reason = "is not a device" if unknown else "is not available"
-        raise InvalidValue(f"device {name!r} {reason}; this machine has {', '.join(have)}") from error
+        raise InvalidValue(
+            f"device {name!r} {reason}; this machine has {', '.join(have)}"
+        ) from error
     return device
 
 
-# ------------------------------------------------------------------------------------------------ rows
+# --------------------------------------------------------------------------------------------- rows
 
 
 def moved(provenance: Provenance, source: str | None) -> Provenance:
@@ -210,8 +231,12 @@ def read_again(provenance: Provenance, **reading: Any) -> Source:
     return as_source(read(provenance.source, **arguments))
 
 
-def divide(provenance: Provenance, source: Source, settings: Mapping[str, Any] | None = None) -> Parts:
-    """The rows to train on and those held out: by the split, else by the share that a trainer held out itself."""
+def divide(
+    provenance: Provenance, source: Source, settings: Mapping[str, Any] | None = None
+) -> Parts:
+    """The rows to train on and those held out: by the split,
+    else by the share that a trainer held out itself.
+    """
     share = provenance.held_out or 0
     if share != 0:
         train, held_out = split(source, held_out=share, seed=provenance.split_seed)
@@ -227,8 +252,11 @@ def _own_share(settings: Mapping[str, Any]) -> bool:
     return isinstance(share, (int, float)) and not isinstance(share, bool)
 
 
-def read_like(run: OpenedRun, file: str, y: str | None = None, table: Mapping[str, Any] | None = None) -> Source:
-    """Rows from a file or built-in name, read into the space of a run's model, with conditions where it has them.
+def read_like(
+    run: OpenedRun, file: str, y: str | None = None, table: Mapping[str, Any] | None = None
+) -> Source:
+    """Rows from a file or built-in name, read into the space of a run's model,
+    with conditions where it has them.
 
     Arguments:
         y: the conditions: a column, a file, or 'auto'; those that the run was fitted with if None.
@@ -239,20 +267,33 @@ def read_like(run: OpenedRun, file: str, y: str | None = None, table: Mapping[st
     conditions = asked_conditions(asked if run.conditional else None)
     source = read(file, like=run.model, **conditions, **table_settings(file, run, table))
     if run.conditional and source.condition_space is None:
-        raise BadSource(f"{file}: the model was fitted with conditions ({run.model.condition_space}), but these data bring none; pass --y")
+        raise BadSource(
+            f"{file}: the model was fitted with conditions ({run.model.condition_space}), but these"
+            " data bring none; pass --y"
+        )
     some = min(64, len(source))
     array = getattr(source, "x", None)
-    run.model.fitted_space().conform(source.take(torch.arange(some)).x if array is None else array[:some], what=file)
+    run.model.fitted_space().conform(
+        source.take(torch.arange(some)).x if array is None else array[:some], what=file
+    )
     return source
 
 
-def table_settings(file: str, run: OpenedRun | None = None, table: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """`read`'s arguments for a table: those given, over those of a run; none for what is no table."""
+def table_settings(
+    file: str, run: OpenedRun | None = None, table: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """`read`'s arguments for a table: those given, over those of a run;
+    none for what is no table.
+    """
     path = Path(file).expanduser()
     settings = {**settings_among({} if run is None else run.provenance.reading), **(table or {})}
     if not path.exists() or not is_table(path):
         return {}
-    return settings if is_text_table(path) else {k: v for k, v in settings.items() if k in ("na", "dates")}
+    return (
+        settings
+        if is_text_table(path)
+        else {k: v for k, v in settings.items() if k in ("na", "dates")}
+    )
 
 
 def rows_of(source: Source, most: int = MEASURED_ROWS) -> Batch:
@@ -261,7 +302,9 @@ def rows_of(source: Source, most: int = MEASURED_ROWS) -> Batch:
 
 
 def labels_of(model: Model, batch: Any) -> Any:
-    """A batch's conditions as a model's methods take them (a source gives labels as codes); None for a model without."""
+    """A batch's conditions as a model's methods take them (a source gives labels as codes);
+    None for a model without.
+    """
     return None if model.condition_space is None else model.condition_space.as_given(batch.y)
 
 

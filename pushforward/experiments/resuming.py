@@ -1,4 +1,6 @@
-"""Going on with a fit where it stood, with the settings that its run folder holds: to the bit, or with a longer budget."""
+"""Going on with a fit where it stood, with the settings that its run folder holds:
+to the bit, or with a longer budget.
+"""
 
 from __future__ import annotations
 
@@ -78,26 +80,35 @@ def resume(
     settings: dict[str, Any] = {"resume": run.folder, "listeners": listeners, **wanted}
     if save_every is not None:
         settings["save_every"] = save_every
-    fitter = _passes(run, settings) if run.manifest.fitter == "EM" else _trainer(run, settings, parts)
+    fitter = (
+        _passes(run, settings) if run.manifest.fitter == "EM" else _trainer(run, settings, parts)
+    )
     run.model.command = run.manifest.command
     return fit_into(run.folder, run.model, parts, fitter, dequantise=run.manifest.dequantise)
 
 
 def begun(folder: Path, source: str | None = None) -> Begun:
-    """A run to go on with; it may have been killed before anything was learnt. BadRun, InvalidKind where it cannot go on."""
+    """A run to go on with; it may have been killed before anything was learnt.
+    BadRun, InvalidKind where it cannot go on.
+    """
     if not folder.is_dir():
         raise BadRun(f"{folder} does not exist; expected a run folder made by fit")
     manifest = Manifest.read(folder)
     if manifest is None:
-        raise BadRun(f"{folder} is no run folder: it holds no run.json; expected a folder made by fit")
+        raise BadRun(
+            f"{folder} is no run folder: it holds no run.json; expected a folder made by fit"
+        )
     if not manifest.fitter:
         raise InvalidKind(
-            f"{folder} was fitted in one go, or killed before its first checkpoint, so there is nothing to resume; fit it again: "
-            f"pushforward fit --config {folder}"
+            f"{folder} was fitted in one go, or killed before its first checkpoint, so there is"
+            f" nothing to resume; fit it again: pushforward fit --config {folder}"
         )
     provenance = moved(manifest.data or Provenance(), source)
     if provenance.source is None:
-        raise BadRun(f"{folder} was fitted to rows in memory; pass --source FILE with the same rows, or go on from Python")
+        raise BadRun(
+            f"{folder} was fitted to rows in memory; pass --source FILE with the same rows, or go"
+            " on from Python"
+        )
     model = _fresh(folder, manifest)
     if manifest.fitter == "EM":
         _require_unfinished(folder, model.registered_name)
@@ -109,11 +120,15 @@ def _fresh(folder: Path, manifest: Manifest) -> Model:
     require_imported(folder, manifest)
     if manifest.model:
         cls = model_class(manifest.model)
-        hyperparameters = {name: from_plain(value) for name, value in manifest.hyperparameters.items()}
+        hyperparameters = {
+            name: from_plain(value) for name, value in manifest.hyperparameters.items()
+        }
         try:
             check_hyperparameters(cls, hyperparameters)
         except ValueError as error:
-            raise BadRun(f"{Manifest.path(folder)} is damaged ({error}); restore it from a copy") from error
+            raise BadRun(
+                f"{Manifest.path(folder)} is damaged ({error}); restore it from a copy"
+            ) from error
         return built(manifest.model, cls, hyperparameters)
     stored = construct(folder)  # runs of format 1 from Python say it there alone
     return built(stored.registered_name, type(stored), stored.hyperparameters())
@@ -129,12 +144,16 @@ def built(name: str, cls: type, hyperparameters: Mapping[str, Any]) -> Model:
         if is_memory(error):
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InvalidValue(f"a {name} cannot be made so ({reason}); see: pushforward fit {name} --help") from error
+        raise InvalidValue(
+            f"a {name} cannot be made so ({reason}); see: pushforward fit {name} --help"
+        ) from error
     return model
 
 
 def _parts(run: Begun, source: Source) -> Parts:
-    """The rows as the fitter got them, and those held out; a share that a trainer held out itself, it holds out again."""
+    """The rows as the fitter got them, and those held out;
+    a share that a trainer held out itself, it holds out again.
+    """
     if run.provenance.held_out is None:
         return Parts(source, None)
     return divide(run.provenance, source)
@@ -147,30 +166,40 @@ def _trainer(run: Begun, settings: dict[str, Any], parts: Parts) -> Fitter:
 
 
 def _passes(run: Begun, settings: dict[str, Any]) -> Fitter:
-    own = {name: run.manifest.settings[name] for name in ("devices", "accelerator", "strategy", "num_nodes", "save_every")
-           if name in run.manifest.settings}  # fmt: skip
+    own = {
+        name: run.manifest.settings[name]
+        for name in ("devices", "accelerator", "strategy", "num_nodes", "save_every")
+        if name in run.manifest.settings
+    }
     return EM(**{**own, **settings})
 
 
 def _require_unfinished(folder: Path, name: str) -> None:
-    """InvalidKind for a fit by passes that has come to its end, or left no checkpoint to go on from."""
+    """InvalidKind for a fit by passes that has come to its end,
+    or left no checkpoint to go on from.
+    """
     if ended(folder) and Checkpoints(folder).newest() is None:
         raise InvalidKind(
-            f"the fit of this {name} has ended, in one go or by converging, so there is nothing to resume; fit it again: "
-            f"pushforward fit --config {folder}"
+            f"the fit of this {name} has ended, in one go or by converging, so there is nothing to"
+            f" resume; fit it again: pushforward fit --config {folder}"
         )
 
 
 def extended(manifest: Manifest, budget: Mapping[str, str | float]) -> dict[str, float]:
     """The new budget of a run, by its unit: '+50' on 20 makes 70."""
     if len(budget) > 1:
-        raise InvalidValue(f"give one budget, got {' and '.join('--' + n for n in budget)}; leave the others out")
+        raise InvalidValue(
+            f"give one budget, got {' and '.join('--' + n for n in budget)}; leave the others out"
+        )
     for name, text in budget.items():
         number = _number(name, str(text))
         have = next((n for n in BUDGETS if manifest.settings.get(n) is not None), "epochs")
         more = str(text).startswith("+")
         if name != have and (more or manifest.fitter == "EM"):
-            raise InvalidValue(f"the run's budget is in {have}, so it cannot be extended in {name}; extend it with --{have} {text}")
+            raise InvalidValue(
+                f"the run's budget is in {have}, so it cannot be extended in {name}; extend it with"
+                f" --{have} {text}"
+            )
         number += float(manifest.settings[have]) if more else 0  # type: ignore[arg-type]
         return {name: int(number) if number == int(number) else number}
     return {}
@@ -180,11 +209,19 @@ def _number(name: str, text: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise InvalidKind(f"--{name} must be a number, or +number to extend the budget, got {text!r}") from None
+        raise InvalidKind(
+            f"--{name} must be a number, or +number to extend the budget, got {text!r}"
+        ) from None
     if not math.isfinite(number):
-        raise InvalidValue(f"--{name} must be finite, got {text!r}; pass +50 to extend the budget by 50")
+        raise InvalidValue(
+            f"--{name} must be finite, got {text!r}; pass +50 to extend the budget by 50"
+        )
     if name in ("steps", "samples") and number != int(number):
-        raise InvalidKind(f"--{name} must be a whole number, got {text!r}; pass +50 to extend the budget by 50")
+        raise InvalidKind(
+            f"--{name} must be a whole number, got {text!r}; pass +50 to extend the budget by 50"
+        )
     if number <= 0:
-        raise InvalidValue(f"--{name} must be above 0, got {text}; pass +50 to extend the budget by 50")
+        raise InvalidValue(
+            f"--{name} must be above 0, got {text}; pass +50 to extend the budget by 50"
+        )
     return number

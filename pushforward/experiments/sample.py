@@ -1,4 +1,6 @@
-"""Samples beside data: rows as numbers, samples of a run, and records of both in a feature space."""
+"""Samples beside data: rows as numbers, samples of a run,
+and records of both in a feature space.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ SAMPLED_AT_ONCE = 2048
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows read or sampled, as numbers: x (n, *shape), labels (n,) where asked for, and what they are called."""
+    """Rows read or sampled, as numbers: x (n, *shape),
+    labels (n,) where asked for, and what they are called.
+    """
 
     text: str
     x: Tensor
@@ -51,31 +55,47 @@ class Rows:
 
 
 def numbers(text: str, x: Tensor, space: Space, description: str, y: Tensor | None) -> Rows:
-    """Whole numbers are rounded, as they would be when written to a file; categories become one column each."""
+    """Whole numbers are rounded, as they would be when written to a file;
+    categories become one column each.
+    """
     x = x.to(torch.float64)
     if space.kind != "points" and space.integer:
         x = x.round().clamp(space.low, space.high)
-    names = tuple(str(name) for name in space.names) if space.kind == "points" and any(space.names) else ()
+    names = (
+        tuple(str(name) for name in space.names)
+        if space.kind == "points" and any(space.names)
+        else ()
+    )
     if space.kind == "points":
         whole = torch.tensor([c.kind == "integer" for c in space.columns], dtype=torch.bool)
         x = torch.where(whole, x.round(), x)
     if space.categorical:
         x = Scaling.choose("identity", space)(x)
         names = tuple(
-            part for c in space.columns for part in ([f"{c.name}={k}" for k in c.categories] if c.kind == "categorical" else [c.name])
+            part
+            for c in space.columns
+            for part in (
+                [f"{c.name}={k}" for k in c.categories] if c.kind == "categorical" else [c.name]
+            )
         )
     labels = y.flatten() if y is not None and y.ndim == 1 else None
     return Rows(text, x, labels, space, description, names, y)
 
 
 def sampled(run: OpenedRun, n: int, y: Tensor | None, seed: int) -> Tensor:
-    """n samples of a run (n, *shape), under the conditions y (n, …) of a source (labels as codes) if it has any."""
+    """n samples of a run (n, *shape), under the conditions y (n, …)
+    of a source (labels as codes) if it has any.
+    """
     stream = generator(seed, run.model.device)
     given = None if y is None else run.model.condition_space.as_given(y)
     starts = range(0, n, SAMPLED_AT_ONCE)
     return torch.cat(
         [
-            run.model.sample(min(SAMPLED_AT_ONCE, n - i), y=None if given is None else given[i : i + SAMPLED_AT_ONCE], rng=stream).cpu()
+            run.model.sample(
+                min(SAMPLED_AT_ONCE, n - i),
+                y=None if given is None else given[i : i + SAMPLED_AT_ONCE],
+                rng=stream,
+            ).cpu()
             for i in starts
         ]
     )
@@ -92,7 +112,9 @@ def measured(
     seed: int,
     warn: Callable[[str], None],
 ) -> list[list[Record]]:
-    """The records of every set in one space; of the usual metrics, unavailable ones are left out with a warning."""
+    """The records of every set in one space; of the usual metrics,
+    unavailable ones are left out with a warning.
+    """
     real = space(truth.x)
     train = None if learnt is None else space(learnt.x)
     found = []
@@ -103,13 +125,22 @@ def measured(
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always", FewRows)
                     records += scores(
-                        real, drawn, space.computed(), metrics=[metric], train=train, names=names, rng=seed, data=truth.described
+                        real,
+                        drawn,
+                        space.computed(),
+                        metrics=[metric],
+                        train=train,
+                        names=names,
+                        rng=seed,
+                        data=truth.described,
                     )
                 for warning in caught:
                     if issubclass(warning.category, FewRows):
                         warn(str(warning.message))
                     else:
-                        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+                        warnings.warn_explicit(
+                            warning.message, warning.category, warning.filename, warning.lineno
+                        )
             except InvalidValue as error:
                 if insisted:
                     raise
@@ -118,8 +149,11 @@ def measured(
     return found
 
 
-def beside_data(name: str, run: OpenedRun, source: Source, most: int, warn: Callable[[str], None]) -> tuple[list[Record], Rows]:
-    """As many samples of a run as there are rows, beside the rows, in a feature space that the rows define.
+def beside_data(
+    name: str, run: OpenedRun, source: Source, most: int, warn: Callable[[str], None]
+) -> tuple[list[Record], Rows]:
+    """As many samples of a run as there are rows, beside the rows,
+    in a feature space that the rows define.
 
     Arguments:
         name: of the feature space.

@@ -1,4 +1,6 @@
-"""The settings of a run as flags and configuration files name them: hyper-parameters, fitting, data."""
+"""The settings of a run as flags and configuration files name them:
+hyper-parameters, fitting, data.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,32 @@ __all__ = ["sections"]
 
 
 def sections(manifest: Manifest) -> dict[str, Any]:
-    """The content of a configuration file that does the same fit again; what is not set is left out."""
+    """The content of a configuration file that does the same fit again;
+    what is not set is left out.
+    """
     data = manifest.data or Provenance()
-    fitting = {name: value for name, value in manifest.settings.items() if name not in ("optimizers", "schedule", "held_out")}
-    fitting |= {"optimizer": _by_phase(manifest.settings.get("optimizers")), "schedule": _by_phase(manifest.settings.get("schedule"))}
+    fitting = {
+        name: value
+        for name, value in manifest.settings.items()
+        if name not in ("optimizers", "schedule", "held_out")
+    }
+    fitting |= {
+        "optimizer": _by_phase(manifest.settings.get("optimizers")),
+        "schedule": _by_phase(manifest.settings.get("schedule")),
+    }
     reading = {name: value for name, value in data.reading.items() if name not in ("label", "y")}
-    reading |= {"held_out": data.held_out or 0, "split_seed": data.split_seed, "dequantise": manifest.dequantise}
+    reading |= {
+        "held_out": data.held_out or 0,
+        "split_seed": data.split_seed,
+        "dequantise": manifest.dequantise,
+    }
     reading["label"] = _label(data)
     return {
         **({"model": manifest.model} if manifest.model else {}),
         **({"source": data.source} if data.source else {}),
-        "hyperparameters": _set({name: _text(value) for name, value in manifest.hyperparameters.items()}),
+        "hyperparameters": _set(
+            {name: _text(value) for name, value in manifest.hyperparameters.items()}
+        ),
         "fitting": _set({**fitting, "start": manifest.start}),
         "data": _set(reading),
     }

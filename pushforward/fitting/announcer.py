@@ -32,7 +32,8 @@ __all__ = ["Announcer", "announcing"]
 WAITING_EVENTS = 1024
 """Events a queue holds before progress is dropped: ten reports of every percent of a budget."""
 FLUSH_SECONDS = 5.0
-"""How long the end of a fit waits for its listeners: a slow page or terminal, but not a dead one."""
+"""How long the end of a fit waits for its listeners: a slow page or terminal, but not a dead one.
+"""
 
 
 class Announcer:
@@ -45,7 +46,9 @@ class Announcer:
     A Warned event is a FitWarning too, unless one of them has a true attribute `shows_warnings`.
     """
 
-    def __init__(self, listeners: Sequence[Listener] = (), callbacks: Sequence[Callback] = ()) -> None:
+    def __init__(
+        self, listeners: Sequence[Listener] = (), callbacks: Sequence[Callback] = ()
+    ) -> None:
         self._queues = [_Queue(listener) for listener in listeners]
         self._callbacks = callbacks
         self._warned: set[int] = set()
@@ -84,7 +87,10 @@ class Announcer:
             left = queue.drained(deadline)
             if left:
                 name = _name(queue.listener)
-                _warn(f"the listener {name} did not return in time, and {left} events did not reach it")
+                _warn(
+                    f"the listener {name} did not return in time, and {left} events did not"
+                    " reach it"
+                )
         self._say_errors()
 
     def _say_errors(self) -> None:
@@ -196,4 +202,8 @@ def _warn(message: str) -> None:
 def _is_inside(frame: FrameType) -> bool:
     """Whether a frame is of this package, of a context manager it closes, or generated."""
     name = str(frame.f_globals.get("__name__", ""))
-    return name.startswith("pushforward.") or name == "contextlib" or frame.f_code.co_filename[:1] == "<"
+    return (
+        name.startswith("pushforward.")
+        or name == "contextlib"
+        or frame.f_code.co_filename[:1] == "<"
+    )

@@ -1,8 +1,10 @@
-"""What is done to every batch, in the user's units, before the model's scaling; the randomness is resumed exactly.
+"""What is done to every batch, in the user's units, before the model's scaling;
+the randomness is resumed exactly.
 
-`held_out = True` marks those that change what is measured (dequantising, binarising): they are applied, with a fixed
-seed, to held-out data as well. Flips, crops and affine maps only widen the training data; they are differentiable and take any units,
-so a GAN can also put them between its samples and its critic (`critic_augment`).
+`held_out = True` marks those that change what is measured (dequantising, binarising): they are
+applied, with a fixed seed, to held-out data as well. Flips, crops and affine maps only widen the
+training data; they are differentiable and take any units, so a GAN can also put them between its
+samples and its critic (`critic_augment`).
 """
 
 from __future__ import annotations
@@ -22,7 +24,19 @@ from pushforward.core.random import integers, uniform
 from pushforward.core.registry import Value
 from pushforward.core.space import Space
 
-__all__ = ["Augment", "Dequantise", "Binarise", "Flip", "Crop", "Affine", "dequantise", "binarise", "flip", "crop", "affine"]
+__all__ = [
+    "Augment",
+    "Dequantise",
+    "Binarise",
+    "Flip",
+    "Crop",
+    "Affine",
+    "dequantise",
+    "binarise",
+    "flip",
+    "crop",
+    "affine",
+]
 
 
 class Augment(Value, family="augmentation"):
@@ -39,7 +53,8 @@ class Augment(Value, family="augmentation"):
 class Dequantise(Augment, name="dequantise"):
     """Adds U(-½, ½) to every integer coordinate: a density on levels becomes a density per unit.
 
-    The expected log-density of the noisy data bounds the log-mass of the levels from below (Theis et al. 2016, Eq. 5).
+    The expected log-density of the noisy data bounds the log-mass
+    of the levels from below (Theis et al. 2016, Eq. 5).
     """
 
     held_out: ClassVar[bool] = True
@@ -49,13 +64,19 @@ class Dequantise(Augment, name="dequantise"):
         noise = uniform(*x.shape, rng=rng, like=x) - 0.5
         if space.kind == "points" and space.shape:
             whole = [c.kind == "integer" for c in space.columns]
-            return x + noise if all(whole) else torch.where(torch.tensor(whole, device=x.device), x + noise, x)
+            return (
+                x + noise
+                if all(whole)
+                else torch.where(torch.tensor(whole, device=x.device), x + noise, x)
+            )
         return x + noise if space.integer else x
 
 
 @dataclass(frozen=True)
 class Binarise(Augment, name="binarise"):
-    """Draws every value as Bernoulli((x - low)/(high - low)), afresh each time: dynamic binarisation (Burda 2016, §5)."""
+    """Draws every value as Bernoulli((x - low)/(high - low)), afresh each time: dynamic
+    binarisation (Burda 2016, §5).
+    """
 
     held_out: ClassVar[bool] = True
 
@@ -85,7 +106,9 @@ class Flip(Augment, name="flip"):
 
 @dataclass(frozen=True)
 class Crop(Augment, name="crop"):
-    """Shifts each image by up to `padding` pixels either way; what comes in is the edge, repeated."""
+    """Shifts each image by up to `padding` pixels either way;
+    what comes in is the edge, repeated.
+    """
 
     padding: int = 4
 
@@ -105,12 +128,15 @@ class Crop(Augment, name="crop"):
         rows = torch.arange(height, device=x.device) + shift[:, :1]
         columns = torch.arange(width, device=x.device) + shift[:, 1:]
         at = torch.arange(n, device=x.device)
-        return padded.permute(0, 2, 3, 1)[at[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        return padded.permute(0, 2, 3, 1)[
+            at[:, None, None], rows[:, :, None], columns[:, None, :]
+        ].permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True)
 class Affine(Augment, name="affine"):
-    """Turns, slants, resizes and shifts each image about its middle; what comes in is the edge, repeated.
+    """Turns, slants, resizes and shifts each image about its middle;
+    what comes in is the edge, repeated.
 
     Arguments:
         degrees: turned by up to this much either way.
@@ -127,12 +153,20 @@ class Affine(Augment, name="affine"):
     def __post_init__(self) -> None:
         for name in ("degrees", "shear", "shift"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise InvalidValue(f"affine's {name} must be finite and not below 0, got {getattr(self, name)}; 0 switches it off")
+                raise InvalidValue(
+                    f"affine's {name} must be finite and not below 0, got {getattr(self, name)}; 0"
+                    " switches it off"
+                )
         if not 1 <= self.scale < math.inf:
-            raise InvalidValue(f"affine's scale is a factor of 1 or more, up and down alike, got {self.scale}; 1 switches it off")
+            raise InvalidValue(
+                f"affine's scale is a factor of 1 or more, up and down alike, got {self.scale}; 1"
+                " switches it off"
+            )
 
     def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
-        """Images of the same size, between pixels by bilinear interpolation; all frames of a clip alike."""
+        """Images of the same size, between pixels by bilinear interpolation;
+        all frames of a clip alike.
+        """
         return _frame_by_frame(self, x, space, lambda images: self._mapped(images, rng))
 
     def _mapped(self, x: Tensor, rng: torch.Generator) -> Tensor:
@@ -140,28 +174,42 @@ class Affine(Augment, name="affine"):
         turn, slant, log_scale, right, down = (2 * uniform(n, 5, rng=rng, like=x) - 1).unbind(1)
         angle, factor = turn * math.radians(self.degrees), self.scale**log_scale
         cos, sin, slant = angle.cos() * factor, angle.sin() * factor, slant * self.shear
-        # where each pixel of the result is looked up, sides counting from -1 to 1: turned and resized after slanting
+        # where each pixel of the result is looked up, sides counting from -1 to 1:
+        # turned and resized after slanting
         rows = [
             [cos, (slant * cos - sin) * height / width, 2 * self.shift * right],
             [sin * width / height, slant * sin + cos, 2 * self.shift * down],
         ]
-        at = affine_grid(torch.stack([torch.stack(row, 1) for row in rows], 1), list(x.shape), align_corners=False)
+        at = affine_grid(
+            torch.stack([torch.stack(row, 1) for row in rows], 1),
+            list(x.shape),
+            align_corners=False,
+        )
         return grid_sample(x, at, padding_mode="border", align_corners=False)
 
 
 dequantise, binarise, flip, crop, affine = Dequantise, Binarise, Flip, Crop, Affine
 
 
-def _frame_by_frame(augment: Augment, x: Tensor, space: Space, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """Images (n, c, h, w) changed; clips (n, c, t, h, w) as images of c·t channels, so that a clip's frames change alike."""
+def _frame_by_frame(
+    augment: Augment, x: Tensor, space: Space, change: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Images (n, c, h, w) changed; clips (n, c, t, h, w) as images
+    of c·t channels, so that a clip's frames change alike.
+    """
     _images(augment, space)
     if x.ndim == 4:
         return change(x)
     if x.ndim != 5:
-        raise ShapeMismatch(f"{augment.name} takes images (n, c, height, width) or clips (n, c, time, height, width), got {tuple(x.shape)}")
+        raise ShapeMismatch(
+            f"{augment.name} takes images (n, c, height, width) or clips (n, c, time, height,"
+            f" width), got {tuple(x.shape)}"
+        )
     return change(x.flatten(1, 2)).reshape(x.shape)
 
 
 def _images(augment: Augment, space: Space) -> None:
     if space.kind == "points":
-        raise InvalidValue(f"{augment.name} changes images or clips, but the data are {space}; leave it out")
+        raise InvalidValue(
+            f"{augment.name} changes images or clips, but the data are {space}; leave it out"
+        )

@@ -1,8 +1,9 @@
 """The order in which a fit sees its data, as a function of (seed, epoch) alone.
 
-So the position is one number, resuming needs no saved order, and every process can work out its own share. Resident
-data are permuted whole. Data that stream are permuted by blocks: the blocks are shuffled, then the rows within each
-window of a few blocks, so that reads stay close to sequential and memory stays bounded.
+So the position is one number, resuming needs no saved order, and every process can work out its own
+share. Resident data are permuted whole. Data that stream are permuted by blocks: the blocks are
+shuffled, then the rows within each window of a few blocks, so that reads stay close to sequential
+and memory stays bounded.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ CHUNK_BYTES = 32 << 20
 
 
 class Batches:
-    """Batches of `size` observations over all processes; this process takes every `world`-th row from `rank` on.
+    """Batches of `size` observations over all processes;
+    this process takes every `world`-th row from `rank` on.
 
     Arguments:
         source: where the rows are.
@@ -94,11 +96,15 @@ class Batches:
             epoch, position = divmod(step, self.steps_per_epoch)
             order = self.order(epoch).to(device)
             for at in range(position, self.steps_per_epoch):
-                yield self.source.take(order[at * self.size + self.rank : (at + 1) * self.size : self.world])
+                yield self.source.take(
+                    order[at * self.size + self.rank : (at + 1) * self.size : self.world]
+                )
                 step += 1
 
     def _streamed(self, step: int) -> Iterator[Batch]:
-        """Reads a few steps' rows at once, sorted, on a thread, while the ones before are trained on."""
+        """Reads a few steps' rows at once, sorted, on a thread,
+        while the ones before are trained on.
+        """
         with ThreadPoolExecutor(1) as reader:
             chunks = self._chunks(step)
             following = reader.submit(self._read, next(chunks))
@@ -114,7 +120,10 @@ class Batches:
             order = self.order(epoch)
             while position < self.steps_per_epoch:
                 stop = min(position + per_chunk, self.steps_per_epoch)
-                yield [order[at * self.size + self.rank : (at + 1) * self.size : self.world] for at in range(position, stop)]
+                yield [
+                    order[at * self.size + self.rank : (at + 1) * self.size : self.world]
+                    for at in range(position, stop)
+                ]
                 step += stop - position
                 position = stop
 

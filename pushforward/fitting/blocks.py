@@ -33,8 +33,15 @@ class Blocks:
         processes: which share them.
     """
 
-    def __init__(self, settings: PassSettings, model: PassModel, source: Source, processes: Processes) -> None:
-        self._seed, self._model, self._source, self._processes = settings.seed, model, source, processes
+    def __init__(
+        self, settings: PassSettings, model: PassModel, source: Source, processes: Processes
+    ) -> None:
+        self._seed, self._model, self._source, self._processes = (
+            settings.seed,
+            model,
+            source,
+            processes,
+        )
         self._rows = processes.share(len(source))
         self._size = settings.block or model.block_rows
         self._kept: list[Block] | None = None

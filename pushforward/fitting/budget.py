@@ -1,7 +1,8 @@
-"""How long a fit lasts: a budget in epochs, steps, samples or minutes, and how much of it is used up.
+"""How long a fit lasts: a budget in epochs, steps, samples or minutes,
+and how much of it is used up.
 
-Counted budgets become a number of steps, so that they end at the same step wherever the fit is interrupted. A budget in
-minutes counts the time spent over all sittings.
+Counted budgets become a number of steps, so that they end at the same step wherever the fit is
+interrupted. A budget in minutes counts the time spent over all sittings.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Budget:
         batch: observations per step.
         steps_per_epoch: how many batches the data give.
 
-    `total` is the budget in steps, None if it is bounded by time alone; `epoch` is the steps of an epoch.
+    `total` is the budget in steps, None if it is bounded by time alone;
+    `epoch` is the steps of an epoch.
     """
 
     def __init__(self, settings: BudgetSettings, batch: int, steps_per_epoch: int) -> None:
@@ -77,16 +79,27 @@ class Budget:
         return min(1.0, self.seconds / (60 * (self.minutes or 1)))
 
     def refuse_spent(self, run: Path | None, step: int, seconds: float) -> None:
-        """InvalidValue where the run to resume, at `step` after `seconds`, is past its new budget."""
+        """InvalidValue where the run to resume, at `step` after `seconds`,
+        is past its new budget.
+        """
         name, before = self._settings.unit, self._settings.resumed
         given = None if name is None else float(getattr(self._settings, name))
         if name is None or given is None or not self.extended or before.get(name) == given:
             return
-        done = {"epochs": step / self.epoch, "steps": step, "samples": step * self.batch, "minutes": seconds / 60}[name]
+        done = {
+            "epochs": step / self.epoch,
+            "steps": step,
+            "samples": step * self.batch,
+            "minutes": seconds / 60,
+        }[name]
         if done <= given if self.total is None else step <= self.total:
             return
         more, whole = f"{given:.12g}", f"{math.ceil(done) + given:.12g}"
-        cure = f"{name}='+{more}' (--{name} +{more})" if name in before else f"{name}={whole} (--{name} {whole})"
+        cure = (
+            f"{name}='+{more}' (--{name} +{more})"
+            if name in before
+            else f"{name}={whole} (--{name} {whole})"
+        )
         raise past_budget(run, step, f"{more} {name}", f"{cure} to go on for {more} more")
 
     def left(self, step: int, rate: float) -> float | None:
@@ -103,7 +116,9 @@ def check_budget(name: str, value: Any) -> None:
         return
     number = _number(name, value)
     if isinstance(value, str) and value.startswith("+"):
-        raise InvalidValue(f"{name}={value!r} extends a run that is resumed; without resume give the whole budget")
+        raise InvalidValue(
+            f"{name}={value!r} extends a run that is resumed; without resume give the whole budget"
+        )
     require_positive(**{name: number})
 
 
@@ -113,7 +128,10 @@ def extend(name: str, given: Any, stored: Mapping[str, Any]) -> Any:
         return given
     if stored.get(name) is None:
         have = next((n for n in BUDGETS if stored.get(n) is not None), "epochs")
-        raise InvalidValue(f"the run's budget is in {have}, so it cannot be extended in {name}; extend it in {have}")
+        raise InvalidValue(
+            f"the run's budget is in {have}, so it cannot be extended in {name}; extend it in"
+            f" {have}"
+        )
     more = _number(name, given[1:])
     require_positive(**{name: more})
     return float(stored[name]) + more
@@ -128,9 +146,14 @@ def _number(name: str, text: Any) -> float:
     try:
         number = float(text)
     except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidValue(f"{name} must be a number, or '+number' when resuming, got {quoted(text)}") from error
+        raise InvalidValue(
+            f"{name} must be a number, or '+number' when resuming, got {quoted(text)}"
+        ) from error
     if not math.isfinite(number):
-        raise InvalidValue(f"{name} must be finite, got {text!r}; a fit that goes on until Ctrl-C takes a large number")
+        raise InvalidValue(
+            f"{name} must be finite, got {text!r}; a fit that goes on until Ctrl-C takes a large"
+            " number"
+        )
     return number
 
 

@@ -1,8 +1,8 @@
 """Everything that exact resume needs, in one file: `state/<samples seen>.safetensors`.
 
-A tree of dicts, lists, numbers, texts and tensors is split into named tensors and a JSON skeleton kept in the file's
-header. The file is written under a temporary name, fsynced and renamed, and the one before it is kept: whenever the
-process dies, a complete state is on disk.
+A tree of dicts, lists, numbers, texts and tensors is split into named tensors and a JSON skeleton
+kept in the file's header. The file is written under a temporary name, fsynced and renamed, and the
+one before it is kept: whenever the process dies, a complete state is on disk.
 """
 
 from __future__ import annotations
@@ -68,18 +68,23 @@ class Checkpoints:
         try:
             self.folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise BadRun(f"cannot write {self.folder}: {error.strerror}; free or choose another place") from error
+            raise BadRun(
+                f"cannot write {self.folder}: {error.strerror}; free or choose another place"
+            ) from error
         tensors, skeleton = flatten(tree)
         path = self.folder / f"{samples:015d}.safetensors"
         write_tensors(path, tensors, {"tree": json.dumps(skeleton)})
         kept = [path, *(p for p in self._newest_first() if p.name < path.name)][:2]
-        for other in list(self._newest_first()):  # older ones, and later ones that a roll back went behind
+        # older ones, and later ones that a roll back went behind
+        for other in list(self._newest_first()):
             if other not in kept:
                 other.unlink(missing_ok=True)
         return path
 
     def newest(self) -> Any | None:
-        """The newest state that is whole; None if none was ever completed. BadRun if all are damaged."""
+        """The newest state that is whole; None if none was ever completed.
+        BadRun if all are damaged.
+        """
         damage: BadRun | None = None
         for path in self._newest_first():
             try:
@@ -89,13 +94,21 @@ class Checkpoints:
                     raise TypeError("no state")
                 return state
             except (BadRun, KeyError, ValueError, TypeError, RecursionError) as error:
-                damage = error if isinstance(error, BadRun) else BadRun(f"{path} is not a checkpoint; remove it")
+                damage = (
+                    error
+                    if isinstance(error, BadRun)
+                    else BadRun(f"{path} is not a checkpoint; remove it")
+                )
         if damage is not None:
             raise damage
         return None
 
     def _newest_first(self) -> Iterator[Path]:
-        return iter(sorted(self.folder.glob("[0-9]*.safetensors"), reverse=True)) if self.folder.is_dir() else iter(())
+        return (
+            iter(sorted(self.folder.glob("[0-9]*.safetensors"), reverse=True))
+            if self.folder.is_dir()
+            else iter(())
+        )
 
 
 def copy_tree(tree: Any) -> Any:

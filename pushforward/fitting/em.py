@@ -36,33 +36,43 @@ from pushforward.fitting.settings import (
 __all__ = ["EM"]
 
 FREE = ("devices", "accelerator", "strategy", "num_nodes", "save_every")
-"""Settings that do not shape the result: stored, so that a run goes on as it began, and free to change."""
+"""Settings that do not shape the result:
+stored, so that a run goes on as it began, and free to change.
+"""
 
 
 @dataclass
 class EM(Given):
-    """Fits models by passes of mergeable statistics: θ ← M(⊕ T(block; θ)) until the objective stands still.
+    """Fits models by passes of mergeable statistics:
+    θ ← M(⊕ T(block; θ)) until the objective stands still.
 
-    **Reference** Dempster, Laird & Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm.
+    **Reference** Dempster, Laird & Rubin (1977),
+    Maximum likelihood from incomplete data via the EM algorithm.
 
     Arguments:
         steps: the most passes (from each start).
-        tolerance: stop when a pass raises the objective by less than this (nats per row); 0 never stops for it.
+        tolerance: stop when a pass raises the objective by less than this (nats per row);
+            0 never stops for it.
         block: rows at a time; None for what the model likes.
         seed: of the starts.
-        devices, num_nodes, strategy: as in Lightning Fabric; processes that torchrun started are joined in any case.
+        devices, num_nodes, strategy: as in Lightning Fabric;
+            processes that torchrun started are joined in any case.
         accelerator: 'auto' (a CUDA device if there is one), 'cpu' or 'cuda'.
-        run: folder to write checkpoints, log and model to; a fit that is killed goes on from there to the same bits.
+        run: folder to write checkpoints, log and model to;
+            a fit that is killed goes on from there to the same bits.
         overwrite: replace the run folder if it is one already.
         resume: run folder to go on from, with the settings it was begun with; `steps` may be more.
-        save_every: seconds between checkpoints, of the passes or, within a long one, of what has been merged so far.
+        save_every: seconds between checkpoints, of the passes or,
+            within a long one, of what has been merged so far.
         listeners: called with every event, in the first process only.
         callbacks: called with every event and the model, likewise.
         token: stops the fit after the pass it is cancelled in.
-        quiet: show no progress. Otherwise there is a line on a terminal, a table in a notebook, and nothing elsewhere.
+        quiet: show no progress. Otherwise there is a line on a terminal,
+            a table in a notebook, and nothing elsewhere.
 
-    Every process reads its own share of the rows; one all-gather a pass brings the statistics together, and all merge
-    them in the same order, so all end with the same bits. Data that are not resident stream, one block at a time.
+    Every process reads its own share of the rows; one all-gather a pass brings the statistics
+    together, and all merge them in the same order, so all end with the same bits. Data that are not
+    resident stream, one block at a time.
 
     **Example**
         >>> import torch, pushforward as pf
@@ -93,23 +103,39 @@ class EM(Given):
         if self.resume is not None:
             self._take_stored(Path(self.resume))
         if not self.save_every >= 0:
-            raise InvalidValue(f"save_every is in seconds and must not be negative, got {self.save_every}; pass 60, say")
+            raise InvalidValue(
+                f"save_every is in seconds and must not be negative, got {self.save_every}; pass"
+                " 60, say"
+            )
         for name in ("steps", "block", "devices", "num_nodes"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise InvalidValue(f"{name} must be a whole number above 0, got {value!r}; pass {name}=1, say")
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, int) or value < 1
+            ):
+                raise InvalidValue(
+                    f"{name} must be a whole number above 0, got {value!r}; pass {name}=1, say"
+                )
         if not self.tolerance >= 0:
-            raise InvalidValue(f"tolerance must not be negative, got {self.tolerance}; pass 0 to use every step")
+            raise InvalidValue(
+                f"tolerance must not be negative, got {self.tolerance}; pass 0 to use every step"
+            )
         if self.accelerator not in ("auto", "cpu", "cuda", "gpu"):
-            raise InvalidValue(f"accelerator must be 'auto', 'cpu' or 'cuda', got {self.accelerator!r}")
+            raise InvalidValue(
+                f"accelerator must be 'auto', 'cpu' or 'cuda', got {self.accelerator!r}"
+            )
         if max(self.devices, self.num_nodes) > MOST_PROCESSES:
-            raise InvalidValue(f"devices and num_nodes must be at most {MOST_PROCESSES}, got {max(self.devices, self.num_nodes)}")
+            raise InvalidValue(
+                f"devices and num_nodes must be at most {MOST_PROCESSES}, got"
+                f" {max(self.devices, self.num_nodes)}"
+            )
         if self.strategy not in ("auto", "ddp"):
             from lightning_fabric.strategies import STRATEGY_REGISTRY
 
             known = ["auto", *STRATEGY_REGISTRY.available_strategies()]
             if self.strategy not in known:
-                raise InvalidValue(f"unknown strategy {self.strategy!r}; {suggestion(str(self.strategy), known)}")
+                raise InvalidValue(
+                    f"unknown strategy {self.strategy!r}; {suggestion(str(self.strategy), known)}"
+                )
 
     def fit(self, model: Any, source: Source) -> Finished:
         """Fit `model` to `source`, afresh, in every process of the world.
@@ -130,7 +156,9 @@ class EM(Given):
                 token=token,
                 batch=fitted.batch,
             )
-            observers = ObserverSettings(self.listeners, self.callbacks, token=token, quiet=self.quiet)
+            observers = ObserverSettings(
+                self.listeners, self.callbacks, token=token, quiet=self.quiet
+            )
             with announcing(observers) as announcer, run.opened():
                 scanner = Scanner(source, processes, run)
                 model.prepare(source, scanner.facts(sampled=fitted.samples_facts))
@@ -144,7 +172,9 @@ class EM(Given):
         return finished
 
     def _processes(self) -> ProcessSettings:
-        return ProcessSettings(self.accelerator, self.devices, self.strategy, num_nodes=self.num_nodes)
+        return ProcessSettings(
+            self.accelerator, self.devices, self.strategy, num_nodes=self.num_nodes
+        )
 
     def _folder(self) -> FolderSettings:
         path = None if self.run is None else Path(self.run)
@@ -153,11 +183,16 @@ class EM(Given):
         return FolderSettings(path, resumed, self.overwrite, self.save_every, content=content)
 
     def _take_stored(self, folder: Path) -> None:
-        """Fill in the settings of the run to resume; those given must be the same, but for more steps."""
+        """Fill in the settings of the run to resume;
+        those given must be the same, but for more steps.
+        """
         stored = stored_settings(folder)
         given = {name: getattr(self, name) for name in self.given}
         if self.run is not None and Path(self.run) != folder:
-            raise InvalidValue(f"resume={str(folder)!r} goes on in that folder, got run={str(self.run)!r} too; leave run out")
+            raise InvalidValue(
+                f"resume={str(folder)!r} goes on in that folder, got run={str(self.run)!r} too;"
+                " leave run out"
+            )
         require_stored(given, stored, folder, ("tolerance", "block", "seed"))
         for name in SETTINGS:
             if name != "steps" or name not in given:

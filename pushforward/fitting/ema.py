@@ -1,7 +1,7 @@
 """Exponential moving average of everything a model samples from.
 
-m ← m + (1 - β_t)(θ - m), with β_t = min(β, (1 + t)/(10 + t)) so that the start is forgotten quickly. Buffers (batch
-norm's statistics) stay as they are.
+m ← m + (1 - β_t)(θ - m), with β_t = min(β, (1 + t)/(10 + t)) so that the start is forgotten
+quickly. Buffers (batch norm's statistics) stay as they are.
 """
 
 from __future__ import annotations
@@ -27,9 +27,13 @@ class MovingAverage:
 
     def __init__(self, networks: Mapping[str, nn.Module], decay: float) -> None:
         if not 0 < decay < 1:
-            raise InvalidValue(f"ema is the share kept at each step, between 0 and 1 (e.g. 0.999), got {decay}")
+            raise InvalidValue(
+                f"ema is the share kept at each step, between 0 and 1 (e.g. 0.999), got {decay}"
+            )
         self.decay, self.count = decay, 0
-        self._live = {f"{n}.{k}": p for n, net in networks.items() for k, p in net.named_parameters()}
+        self._live = {
+            f"{n}.{k}": p for n, net in networks.items() for k, p in net.named_parameters()
+        }
         self._mean = {k: p.detach().clone() for k, p in self._live.items()}
 
     @torch.no_grad()
@@ -38,7 +42,9 @@ class MovingAverage:
         self.count += 1
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
         # torch has no public form; a loop over the parameters takes longer than a small step.
-        torch._foreach_lerp_(list(self._mean.values()), [p.detach() for p in self._live.values()], 1 - decay)
+        torch._foreach_lerp_(
+            list(self._mean.values()), [p.detach() for p in self._live.values()], 1 - decay
+        )
 
     @contextmanager
     def applied(self) -> Iterator[None]:

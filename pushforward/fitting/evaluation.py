@@ -1,7 +1,8 @@
-"""What the model says of itself while it learns: vital signs, held-out quality, and which weights were the best.
+"""What the model says of itself while it learns: vital signs,
+held-out quality, and which weights were the best.
 
-Everything is measured as sampling would find it: in evaluation mode, with the average of the weights if one is kept, on
-the same rows and with the same noise every time.
+Everything is measured as sampling would find it: in evaluation mode, with the average of the
+weights if one is kept, on the same rows and with the same noise every time.
 """
 
 from __future__ import annotations
@@ -31,11 +32,16 @@ def check_quality(model: Learner, held_out: bool) -> None:
     """InvalidValue where rows are held out and the model cannot say how good it is on them."""
     if held_out and not isinstance(model, HasQuality):
         name = type(model).__name__
-        raise InvalidValue(f"held-out rows are judged by quality(batch), which {name} does not define; define it, or leave held_out out")
+        raise InvalidValue(
+            f"held-out rows are judged by quality(batch), which {name} does not define; define it,"
+            " or leave held_out out"
+        )
 
 
 class Judgement(NamedTuple):
-    """What one evaluation found; `quality` is None where no rows are held out, `better` whether it is the best so far."""
+    """What one evaluation found; `quality` is None where no rows are held out,
+    `better` whether it is the best so far.
+    """
 
     vitals: Mapping[str, float]
     symptoms: Sequence[Symptom]
@@ -87,7 +93,9 @@ class Evaluation:
         for batch in self._feed.evaluated(rng):
             assert isinstance(self._model, HasQuality)
             value = self._model.quality(batch, rng=rng).to(torch.float64)
-            weights = value.new_ones(len(batch)) if batch.weights is None else batch.weights.to(value)
+            weights = (
+                value.new_ones(len(batch)) if batch.weights is None else batch.weights.to(value)
+            )
             total += float((value * weights).sum())
             count += float(weights.sum())
         return total / count

@@ -1,4 +1,6 @@
-"""Which settings of a fitter were given, and which are only its defaults: a run that is resumed has settings of its own."""
+"""Which settings of a fitter were given, and which are only its defaults:
+a run that is resumed has settings of its own.
+"""
 
 from __future__ import annotations
 
@@ -51,11 +53,16 @@ def as_json(value: Any) -> Any:
     return value
 
 
-def require_stored(given: Mapping[str, Any], stored: Mapping[str, Any], folder: Path, names: Iterable[str]) -> None:
-    """InvalidValue for the first named setting that was given and is not the one that a run was begun with."""
+def require_stored(
+    given: Mapping[str, Any], stored: Mapping[str, Any], folder: Path, names: Iterable[str]
+) -> None:
+    """InvalidValue for the first named setting that was given and
+    is not the one that a run was begun with.
+    """
     for name in names:
         if name in given and name in stored and as_json(given[name]) != stored[name]:
             raise InvalidValue(
-                f"{folder} was begun with {name}={str(stored[name])[:80]}, not {str(as_json(given[name]))[:80]}, and a run is resumed with "
-                f"its own settings; leave {name} out, or begin a new run"
+                f"{folder} was begun with {name}={str(stored[name])[:80]}, not"
+                f" {str(as_json(given[name]))[:80]}, and a run is resumed with its own settings;"
+                f" leave {name} out, or begin a new run"
             )

@@ -83,7 +83,9 @@ def consecutive(source: Source, start: int, stop: int) -> Batch:
 
 
 def sample_rows(source: Source, most: int, rng: torch.Generator) -> Batch:
-    """At most `most` rows, drawn without replacement, in order: the same in every process for the same seed."""
+    """At most `most` rows, drawn without replacement, in order:
+    the same in every process for the same seed.
+    """
     n = len(source)
     rows = torch.arange(n) if n <= most else torch.randperm(n, generator=rng)[:most].sort().values
     return Subset(source, rows).take(torch.arange(len(rows)))
@@ -98,10 +100,19 @@ def _no_facts(d: int) -> Facts:
 def _even(facts: Facts) -> Facts:
     """Facts with one count per column, the same form in every process."""
     moments = facts.moments
-    return dataclasses.replace(facts, moments=dataclasses.replace(moments, count=moments.count.expand_as(moments.mean).clone()))
+    return dataclasses.replace(
+        facts,
+        moments=dataclasses.replace(moments, count=moments.count.expand_as(moments.mean).clone()),
+    )
 
 
 def _plain(facts: Facts) -> Facts:
     """Back to one count for all where no value is missing."""
     moments, gaps = facts.moments, bool(facts.missing.any()) or bool(facts.infinite.any())
-    return facts if gaps else dataclasses.replace(facts, moments=dataclasses.replace(moments, count=moments.count[0]))
+    return (
+        facts
+        if gaps
+        else dataclasses.replace(
+            facts, moments=dataclasses.replace(moments, count=moments.count[0])
+        )
+    )

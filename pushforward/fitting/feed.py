@@ -1,7 +1,8 @@
-"""The rows of a fit, from the user's units to what the networks see: split, augmented, scaled, on the device.
+"""The rows of a fit, from the user's units to what the networks see:
+split, augmented, scaled, on the device.
 
-Training batches are augmented with the fit's own stream. Held-out rows see only the augmentations that change what is
-measured, with a fixed seed, and the same rows at every evaluation.
+Training batches are augmented with the fit's own stream. Held-out rows see only the augmentations
+that change what is measured, with a fixed seed, and the same rows at every evaluation.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ from pushforward.core.phase import Batch
 from pushforward.core.preparation import Preparation
 from pushforward.core.random import derive
 from pushforward.core.scaling import Scaling
-from pushforward.core.source import Arrays, Source, Subset, as_source, fingerprint, look, spread, unlabelled
+from pushforward.core.source import (
+    Arrays,
+    Source,
+    Subset,
+    as_source,
+    fingerprint,
+    look,
+    spread,
+    unlabelled,
+)
 from pushforward.core.stream import Stream
 from pushforward.fitting.augment import Augment, Dequantise
 from pushforward.fitting.batches import Batches
@@ -54,7 +64,9 @@ class Feed:
         self._model, self._device, self._dtype = model, processes.device, processes.dtype
         self._augments = _augmentations(settings.augment, model, training)
         names = {augment.name for augment in self._augments}
-        model.preparation = Preparation(dequantise="dequantise" in names, binarise="binarise" in names)
+        model.preparation = Preparation(
+            dequantise="dequantise" in names, binarise="binarise" in names
+        )
         self.fingerprint = fingerprint(training)
         self.held_out_fingerprint = None if held_out is None else fingerprint(held_out)
         self.training, self.held_out = _brought_to(self._device, training), held_out
@@ -100,7 +112,9 @@ class Feed:
         self._batches.load(state)
 
     def bad_row(self, batch: Batch, step: int) -> str | None:
-        """The first row of a step's batch that holds NaN or infinity, by its number in the user's data."""
+        """The first row of a step's batch that holds NaN or infinity,
+        by its number in the user's data.
+        """
         finite = torch.isfinite(batch.x).flatten(1).all(1)
         if bool(finite.all()):
             return None
@@ -114,7 +128,9 @@ class Feed:
         return self._mapped(raw, [a for a in self._augments if a.held_out], rng)
 
     def _mapped(self, raw: Batch, augments: Sequence[Augment], rng: torch.Generator) -> Batch:
-        """Augmented and scaled in the type that holds the user's values; rounded to the networks' type only then."""
+        """Augmented and scaled in the type that holds the user's values;
+        rounded to the networks' type only then.
+        """
         x, y, weights = raw.to(self._device)
         x = x.to(torch.promote_types(x.dtype, self._dtype))
         if self._scaling is not None and self._scaling.wide:
@@ -127,7 +143,9 @@ class Feed:
         return Batch(x.to(self._dtype), y, None if weights is None else weights.to(self._dtype))
 
 
-def _augmentations(chosen: Sequence[Augment] | None, model: Learner, training: Source) -> Sequence[Augment]:
+def _augmentations(
+    chosen: Sequence[Augment] | None, model: Learner, training: Source
+) -> Sequence[Augment]:
     """Those chosen, or else the model's own, after dequantising where its data ask for that."""
     if chosen is not None:
         return chosen
@@ -135,16 +153,26 @@ def _augmentations(chosen: Sequence[Augment] | None, model: Learner, training: S
     return [Dequantise(), *own] if model.dequantises(training.space) else own
 
 
-def held_out_split(source: Source, held: Source | float | None, seed: int) -> tuple[Source, Source | None]:
-    """Training rows and held-out rows: a seeded share of the source, or a source given for the purpose."""
+def held_out_split(
+    source: Source, held: Source | float | None, seed: int
+) -> tuple[Source, Source | None]:
+    """Training rows and held-out rows: a seeded share of the source,
+    or a source given for the purpose.
+    """
     if held is None or not isinstance(held, (int, float)):
         return source, None if held is None else _like(source, held)
     if isinstance(source, Stream):
-        raise InvalidValue(f"held_out={held} is a share of rows, which a stream cannot be split into; pass the held-out rows themselves")
+        raise InvalidValue(
+            f"held_out={held} is a share of rows, which a stream cannot be split into; pass the"
+            " held-out rows themselves"
+        )
     n = len(source)
     count = max(1, round(held * n))
     if count >= n:
-        raise BadSource(f"held_out={held} of {n} rows leaves none to learn from; bring more data or hold out fewer")
+        raise BadSource(
+            f"held_out={held} of {n} rows leaves none to learn from; bring more data or hold out"
+            " fewer"
+        )
     order = torch.randperm(n, generator=torch.Generator().manual_seed(derive(seed, "held out")))
     return Subset(source, order[count:].sort().values), Subset(source, order[:count].sort().values)
 
@@ -168,15 +196,21 @@ def settle_batch(rows: int, settings: OptimisationSettings, world: int) -> int:
 
 
 def check_batch(rows: int, batch: int, world: int, accumulate: int) -> None:
-    """Raise where the rows do not fill a batch, or a batch is not the same number of rows in every process and piece."""
+    """Raise where the rows do not fill a batch, or a batch is not
+    the same number of rows in every process and piece.
+    """
     if rows < batch:
         least = max(1, rows)
         raise BadSource(
-            f"there are fewer rows ({rows}) than a batch takes ({batch}); "
-            f"pass by=pf.Trainer(batch={least}) (--batch {least} on the command line), or bring more data"
+            f"there are fewer rows ({rows}) than a batch takes ({batch}); pass"
+            f" by=pf.Trainer(batch={least}) (--batch {least} on the command line), or bring more"
+            " data"
         )
     if batch % (world * accumulate):
-        raise InvalidValue(f"batch={batch} must be a multiple of processes x accumulate = {world} x {accumulate}; change one of them")
+        raise InvalidValue(
+            f"batch={batch} must be a multiple of processes x accumulate = {world} x {accumulate};"
+            " change one of them"
+        )
 
 
 def _brought_to(device: torch.device, source: Source) -> Source:
@@ -189,4 +223,8 @@ def _brought_to(device: torch.device, source: Source) -> Source:
 
 
 def _changes_nothing(scaling: Scaling) -> bool:
-    return not scaling.space.categorical and bool((scaling.shift == 0).all()) and bool((scaling.scale == 1).all())
+    return (
+        not scaling.space.categorical
+        and bool((scaling.shift == 0).all())
+        and bool((scaling.scale == 1).all())
+    )

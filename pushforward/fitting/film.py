@@ -1,9 +1,10 @@
 """A film of a fit: what the same codes are decoded to, again and again while the players learn.
 
-Frames are taken where the fit reports, which is at the same steps however often it was interrupted, and of the networks as
-sampling would use them (averaged if an average is kept). When there are too many, every second one is dropped and the
-next ones are taken half as often: so their number is bounded, they are evenly spread, and no budget has to be known. Which
-frame is due follows from those that are there; in a run's folder they are files, so a resumed fit goes on with its film.
+Frames are taken where the fit reports, which is at the same steps however often it was interrupted,
+and of the networks as sampling would use them (averaged if an average is kept). When there are too
+many, every second one is dropped and the next ones are taken half as often: so their number is
+bounded, they are evenly spread, and no budget has to be known. Which frame is due follows from
+those that are there; in a run's folder they are files, so a resumed fit goes on with its film.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from pushforward.core.storage import read_tensors, write_tensors
 
 __all__ = ["Camera", "Film", "Frame", "frames_of", "samples_seen_again", "film_folder"]
 
-_FOLDER, _OLDER_FOLDER = Path("images") / "film", Path("pictures") / "film"  # the latter in runs of format 1
+# the latter in runs of format 1
+_FOLDER, _OLDER_FOLDER = Path("images") / "film", Path("pictures") / "film"
 MOST = 60
 LEVELS = 255
 
@@ -39,7 +41,9 @@ Look = Callable[[Learner], Mapping[str, Tensor]]
 
 @dataclass(frozen=True)
 class Frame:
-    """What was seen after `samples` observations; `seen` are tensors by name, 'x' (n, *shape) what the codes were decoded to."""
+    """What was seen after `samples` observations;
+    `seen` are tensors by name, 'x' (n, *shape) what the codes were decoded to.
+    """
 
     samples: int
     seen: Mapping[str, Tensor]
@@ -56,9 +60,13 @@ class Film:
 
     def __init__(self, look: Look, most: int = MOST, folder: str | Path | None = None) -> None:
         if not callable(look):
-            raise InvalidKind(f"look must be a function of the model, got {quoted(look)}; see samples_seen_again")
+            raise InvalidKind(
+                f"look must be a function of the model, got {quoted(look)}; see samples_seen_again"
+            )
         if whole(most, "most") < 4:
-            raise InvalidValue(f"a film keeps at least 4 frames, got most={most}; leave it out for {MOST}")
+            raise InvalidValue(
+                f"a film keeps at least 4 frames, got most={most}; leave it out for {MOST}"
+            )
         self.look, self.most = look, most
         self.folder = None if folder is None else Path(folder)
         self._held: dict[int, Frame] = {}
@@ -66,17 +74,31 @@ class Film:
     @property
     def times(self) -> list[int]:
         """Samples seen at each frame, in order."""
-        return sorted(self._held) if self.folder is None else [int(path.stem) for path in _files(self.folder)]
+        return (
+            sorted(self._held)
+            if self.folder is None
+            else [int(path.stem) for path in _files(self.folder)]
+        )
 
     def frames(self) -> list[Frame]:
         """All of them, in order."""
-        return [self._held[t] for t in self.times] if self.folder is None else frames_of(self.folder)
+        return (
+            [self._held[t] for t in self.times] if self.folder is None else frames_of(self.folder)
+        )
 
     def wants(self, event: Event) -> bool:
-        """Whether a frame is due; frames of a time that the fit has not reached, or went back behind, are dropped."""
+        """Whether a frame is due; frames of a time that the fit
+        has not reached, or went back behind, are dropped.
+        """
         if not isinstance(event, (Started, Progress, Finished)):
             return False
-        self._drop([t for t in self.times if t > event.samples or (isinstance(event, Started) and not event.samples)])
+        self._drop(
+            [
+                t
+                for t in self.times
+                if t > event.samples or (isinstance(event, Started) and not event.samples)
+            ]
+        )
         known = self.times
         if not known or isinstance(event, Finished):
             return True
@@ -84,7 +106,9 @@ class Film:
         return event.samples - known[-1] >= apart
 
     def take(self, event: Event, model: Learner) -> None:
-        """Look at the model, and keep what is seen; every second frame goes where there are too many."""
+        """Look at the model, and keep what is seen;
+        every second frame goes where there are too many.
+        """
         with torch.no_grad():
             seen = {name: x.detach().to("cpu").clone() for name, x in self.look(model).items()}
         self._put(Frame(event.samples, seen))
@@ -119,17 +143,25 @@ def frames_of(folder: str | Path) -> list[Frame]:
     """The frames in a folder, in order; BadRun where there are none."""
     files = _files(Path(folder))
     if not files:
-        raise BadRun(f"{folder} holds no frames; they are kept while a model is fitted, with film=64 (--film 64), say")
+        raise BadRun(
+            f"{folder} holds no frames; they are kept while a model is fitted, with film=64 (--film"
+            " 64), say"
+        )
     return [Frame(int(path.stem), read_tensors(path)[0]) for path in files]
 
 
 def samples_seen_again(n: int, y: Tensor | None, space: Space, seed: int) -> Look:
-    """Look at n samples whose codes (and noise) are the same every time; images as levels 0..255."""
+    """Look at n samples whose codes (and noise) are the same every time;
+    images as levels 0..255.
+    """
     require_positive(film=n)
 
     def look(model: Learner) -> Mapping[str, Tensor]:
         if not isinstance(model, Samples):
-            raise InvalidKind(f"film shows samples, and {type(model).__name__} cannot be sampled from; leave film out")
+            raise InvalidKind(
+                f"film shows samples, and {type(model).__name__} cannot be sampled from; leave"
+                " film out"
+            )
         using = "mean" if isinstance(model, HasBound) else None
         x = model.sample(n, y=y, rng=derive(seed, "film"), using=using)
         return {"x": _levels(x, space) if space.kind != "points" else x.to(torch.float32)}
@@ -141,7 +173,9 @@ def _levels(x: Tensor, space: Space) -> Tensor:
     """A byte for each number, which is all that an image of a known range shows."""
     if not (space.low > -torch.inf and torch.inf > space.high > space.low):
         return x.to(torch.float32)
-    return ((x - space.low) / (space.high - space.low)).clamp(0, 1).mul(LEVELS).round().to(torch.uint8)
+    return (
+        ((x - space.low) / (space.high - space.low)).clamp(0, 1).mul(LEVELS).round().to(torch.uint8)
+    )
 
 
 class Camera:
@@ -154,7 +188,9 @@ class Camera:
         run: the run folder, where the frames are kept if `film` is a number.
     """
 
-    def __init__(self, film: int | Film | None, training: Source, seed: int, run: Path | None) -> None:
+    def __init__(
+        self, film: int | Film | None, training: Source, seed: int, run: Path | None
+    ) -> None:
         self.writes = isinstance(film, int)
         """Whether frames are written to the run folder."""
         self._film = _of_samples(film, training, seed, run) if isinstance(film, int) else film

@@ -69,14 +69,28 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
         folder = RunFolder(settings.folder, processes)
         phases = _build(settings, model, training, processes, folder)
         feed = Feed(optimisation, model, training, held_out, processes)
-        budget = Budget(settings.budget, optimisation.batch, feed.steps_per_epoch(counted=in_epochs))
+        budget = Budget(
+            settings.budget, optimisation.batch, feed.steps_per_epoch(counted=in_epochs)
+        )
         whole = feed.fingerprint if training is source or not folder.kept else fingerprint(source)
         state = folder.open(model, budget, feed.fingerprint, feed.held_out_fingerprint, whole)
         players = Players(optimisation, processes, model, phases)
         stack.enter_context(players.at_play())
         streams = Streams(seed, processes.rank, processes.device)
         evaluation = Evaluation(settings.evaluation, model, feed, players, processes, streams)
-        parts = Collaborators(processes, borrowed, folder, feed, budget, players, streams, evaluation, camera, announcer, token)
+        parts = Collaborators(
+            processes,
+            borrowed,
+            folder,
+            feed,
+            budget,
+            players,
+            streams,
+            evaluation,
+            camera,
+            announcer,
+            token,
+        )
         note = "" if batch == asked else f"batch {batch}, the largest for {rows} rows"
         loop = Loop(settings, model, phases, parts, note)
         if state is not None:
@@ -142,5 +156,8 @@ def _begin_from(weights: Mapping[str, Tensor], model: Learner, kind: str) -> Non
     unlike = [k for k in own if k not in weights or weights[k].shape != own[k].shape]
     unlike += [k for k in weights if k not in own]
     if unlike:
-        raise InvalidValue(f"cannot start from this {kind}: {unlike[0]!r} differs; start from the same model on the same space")
+        raise InvalidValue(
+            f"cannot start from this {kind}: {unlike[0]!r} differs; start from the same model on"
+            " the same space"
+        )
     model.load_state_dict(weights)

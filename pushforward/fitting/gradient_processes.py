@@ -55,7 +55,9 @@ class GradientProcesses(Processes):
         self._wraps = settings.strategy != "auto" or self.world > 1 or not full
 
     def wrapped(self, network: nn.Module) -> nn.Module:
-        """The network, rounding as the precision says, its gradients averaged over the processes."""
+        """The network, rounding as the precision says,
+        its gradients averaged over the processes.
+        """
         return self._fabric.setup_module(network, move_to_device=True) if self._wraps else network
 
     def wrapped_optimizer(self, optimizer: torch.optim.Optimizer) -> Any:

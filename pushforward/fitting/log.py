@@ -1,7 +1,7 @@
 """`log.jsonl`: one event a line, appended as it happens.
 
-A checkpoint remembers how far the log had got; resuming cuts what was written after it, so that the log tells the story
-of the fit that led to the weights and no other.
+A checkpoint remembers how far the log had got; resuming cuts what was written after it, so that the
+log tells the story of the fit that led to the weights and no other.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class Log:
         try:
             yield
         except OSError as error:
-            raise BadRun(f"cannot write {self._path}: {error.strerror}; free or choose another place") from error
+            raise BadRun(
+                f"cannot write {self._path}: {error.strerror}; free or choose another place"
+            ) from error
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,5 @@
-"""One fit as it happens, from the first to the last event: play, report, evaluate, save, go back, finish.
+"""One fit as it happens, from the first to the last event:
+play, report, evaluate, save, go back, finish.
 
 The loop says in which order things happen and holds little itself: how far the fit is, and the last
 good state. Each collaborator has its own module: the processes, the streams of random numbers, the
@@ -16,7 +17,16 @@ from typing import Any, NoReturn
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, Diverged, InvalidValue
-from pushforward.core.events import CancelToken, Evaluated, Event, Finished, Progress, Saved, Started, Warned
+from pushforward.core.events import (
+    CancelToken,
+    Evaluated,
+    Event,
+    Finished,
+    Progress,
+    Saved,
+    Started,
+    Warned,
+)
 from pushforward.core.learner import Learner
 from pushforward.core.modes import evaluating
 from pushforward.core.phase import Batch, Phase, Step
@@ -43,7 +53,8 @@ STEPS_UNKNOWN = 10_000
 CHECK_UPS = 8
 EVALUATIONS = 20
 ROLLBACKS = 3
-"""A fit that diverges a fourth time, at an eighth of its rates, has another trouble than its rates."""
+"""A fit that diverges a fourth time, at an eighth of its rates, has another trouble than its rates.
+"""
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,9 @@ class Loop:
 
     def _new_watchdog(self) -> Watchdog:
         at_once = self.processes.device.type == "cpu" and self.processes.world == 1
-        return Watchdog(at_once, gradients=self.processes.scaler is None, agree=self.processes.first_of_all)
+        return Watchdog(
+            at_once, gradients=self.processes.scaler is None, agree=self.processes.first_of_all
+        )
 
     def play(self, *, resumed: bool) -> Finished:
         """Fit to the end; returns the last event."""
@@ -113,7 +126,9 @@ class Loop:
         return self._finish(self._run())
 
     def _begin(self, resumed: bool) -> None:
-        """Start the clocks; what run.json cannot tell is in a checkpoint before the settings are written there."""
+        """Start the clocks; what run.json cannot tell is in a
+        checkpoint before the settings are written there.
+        """
         self.budget.begin()
         self.folder.restart_clock()
         if resumed and self.budget.extended:
@@ -123,12 +138,14 @@ class Loop:
             self._save()
             self.folder.store_settings(self.model)
 
-    # ------------------------------------------------------------------------------------------- step by step
+    # --------------------------------------------------------------------------------- step by step
 
     def _run(self) -> str:
         """Play until the fit ends; returns why it did."""
         self.tally.begin(self.step)
-        parameters = sum(p.numel() for network in self.players.networks.values() for p in network.parameters())
+        parameters = sum(
+            p.numel() for network in self.players.networks.values() for p in network.parameters()
+        )
         self.emit(Started(*self._now(), self.budget.samples, self._name(), parameters, self.note))
         batches = self.feed.from_step(self.step)
         if self._good is None:
@@ -163,7 +180,9 @@ class Loop:
         return bool(self.processes.from_first(mine)) if self.step % 10 == 0 else False
 
     def _play_step(self, raw: Batch) -> None:
-        """Take a batch through every group of phases that is due: first all gradients of a group, then its moves."""
+        """Take a batch through every group of phases that is due:
+        first all gradients of a group, then its moves.
+        """
         batch = self.feed.into_model(raw, self.streams.augment)
         here = Step(self.samples, self.budget.fraction(self.step), self.streams.noise)
         weight = self.players.total_weight(batch)
@@ -184,20 +203,29 @@ class Loop:
             plain = len(self.phases) == 1 or name == phase.name
             self.tally.note(name if plain else f"{phase.name}.{name}", value)
         try:
-            self.watchdog.watch(phase.name, terms, {name: self.players.learnable[name] for name in phase.networks})
+            self.watchdog.watch(
+                phase.name, terms, {name: self.players.learnable[name] for name in phase.networks}
+            )
         except Diverged as error:
             self.streams.noise.set_state(before)
             self._explain(error, phase, batch, here)
 
     def _explain(self, error: Diverged, phase: Phase, batch: Batch, here: Step) -> NoReturn:
-        """Say where it began: in the data, or where playing the phase again, with the same noise, shows it."""
+        """Say where it began: in the data, or where playing the phase again,
+        with the same noise, shows it.
+        """
         row = self.feed.bad_row(batch, self.step)
         if row is not None:
             raise BadSource(
-                f"{row} of the data holds NaN or infinity ({error} after {self.samples} samples); remove or replace such values"
+                f"{row} of the data holds NaN or infinity ({error} after {self.samples} samples);"
+                " remove or replace such values"
             ) from error
-        where = where_it_began(lambda: phase.loss(batch, here), self.players.networks, phase.networks)
-        raise Diverged(f"{error}{f' ({where})' if where else ''} after {self.samples} samples") from error
+        where = where_it_began(
+            lambda: phase.loss(batch, here), self.players.networks, phase.networks
+        )
+        raise Diverged(
+            f"{error}{f' ({where})' if where else ''} after {self.samples} samples"
+        ) from error
 
     def _after_step(self) -> None:
         """Report, evaluate and save where it is time to."""
@@ -218,7 +246,7 @@ class Loop:
         if bad:
             raise Diverged(f"{bad} after {self.samples} samples")
 
-    # ------------------------------------------------------------------------------------------- telling
+    # -------------------------------------------------------------------------------------- telling
 
     @property
     def samples(self) -> int:
@@ -231,7 +259,8 @@ class Loop:
     def _name(self) -> str:
         try:
             return self.model.registered_name
-        except InvalidValue:  # a learner of one's own that is not registered can be fitted, though not stored
+        except InvalidValue:
+            # a learner of one's own that is not registered can be fitted, though not stored
             return type(self.model).__name__
 
     def emit(self, event: Event) -> None:
@@ -259,7 +288,9 @@ class Loop:
         rate, means = self.tally.report(self.step)
         rate *= self.settings.optimisation.batch
         left = self.budget.left(self.step, rate)
-        self.emit(Progress(*self._now(), round(rate, 1), None if left is None else round(left, 1), means))
+        self.emit(
+            Progress(*self._now(), round(rate, 1), None if left is None else round(left, 1), means)
+        )
 
     def _evaluate(self) -> None:
         judgement = self.evaluation.judge()
@@ -268,9 +299,11 @@ class Loop:
                 self.warned.add(symptom.name)
                 self.emit(Warned(*self._now(), f"{symptom.name}: {symptom.seen}", symptom.advice))
         if judgement.quality is not None:
-            self.emit(Evaluated(*self._now(), judgement.quality, judgement.better, judgement.vitals))
+            self.emit(
+                Evaluated(*self._now(), judgement.quality, judgement.better, judgement.vitals)
+            )
 
-    # ------------------------------------------------------------------------------------------- remembering
+    # ---------------------------------------------------------------------------------- remembering
 
     def _state(self) -> dict[str, Any]:
         """Everything exact resume needs, over all processes."""
@@ -279,7 +312,9 @@ class Loop:
             "seconds": self.budget.seconds,
             "rollbacks": self.rollbacks,
             **self.players.state(),
-            "processes": self.processes.gathered({"random": self.streams.state(), "buffers": self.players.buffers()}),
+            "processes": self.processes.gathered(
+                {"random": self.streams.state(), "buffers": self.players.buffers()}
+            ),
             "best": self.evaluation.state(),
             **self.tally.state(),
             "warned": sorted(self.warned),
@@ -292,20 +327,27 @@ class Loop:
         }
 
     def restore(self, state: Mapping[str, Any], log: bool = True) -> None:
-        """Take back what `_state` gave; `log`: from disk, with the time spent and the good state."""
+        """Take back what `_state` gave; `log`: from disk,
+        with the time spent and the good state.
+        """
         mine = state["processes"][self.processes.rank]
         self.players.load(state, mine["buffers"])
         self.streams.load(mine["random"])
         self.step, self.rollbacks = state["step"], state["rollbacks"]
         self.feed.load(state.get("feed", {}))
         self.evaluation.load(state["best"])
-        self.tally.load(state["sums"] if self.processes.world == 1 else state["sums"][self.processes.rank], state["counts"])
+        self.tally.load(
+            state["sums"] if self.processes.world == 1 else state["sums"][self.processes.rank],
+            state["counts"],
+        )
         self.warned = set(state["warned"])
         if log:
             self.budget.spent, self._good = state["seconds"], state["good"]
 
     def _save(self) -> None:
-        """A checkpoint, and the model as sampling would use it: the best if kept, else the average if on, else the latest."""
+        """A checkpoint, and the model as sampling would use it:
+        the best if kept, else the average if on, else the latest.
+        """
         if not self.folder.kept:
             return
         state = {**self._state(), "good": self._good}
@@ -323,7 +365,9 @@ class Loop:
             self._good = copy_tree(self._state())
 
     def _roll_back(self, error: Diverged) -> None:
-        """Go back to the last good state at half the rate; re-raise if rollback is disabled or exhausted."""
+        """Go back to the last good state at half the rate;
+        re-raise if rollback is disabled or exhausted.
+        """
         what_to_try = advice([p.name for p in self.phases])
         if self._good is None or self.rollbacks >= ROLLBACKS:
             more = f" {ROLLBACKS} times over" if self.rollbacks else ""
@@ -334,9 +378,15 @@ class Loop:
         self.players.backoff, self.rollbacks = backoff, rollbacks
         self.tally.begin(self.step)
         self.watchdog = self._new_watchdog()
-        self.emit(Warned(*self._now(), f"diverged: {error}", f"went back to {self.samples} samples and halved the learning rate"))
+        self.emit(
+            Warned(
+                *self._now(),
+                f"diverged: {error}",
+                f"went back to {self.samples} samples and halved the learning rate",
+            )
+        )
 
-    # ------------------------------------------------------------------------------------------- after the last step
+    # -------------------------------------------------------------------------- after the last step
 
     def _finish(self, reason: str) -> Finished:
         self._check_health()

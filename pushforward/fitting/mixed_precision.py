@@ -28,7 +28,9 @@ class Mixed(Precision):
         scaler: of the losses, which its user scales; steps with infinite gradients are skipped.
     """
 
-    def __init__(self, dtype: torch.dtype, device: str, scaler: torch.amp.GradScaler | None) -> None:
+    def __init__(
+        self, dtype: torch.dtype, device: str, scaler: torch.amp.GradScaler | None
+    ) -> None:
         self._dtype, self._device, self._scaler = dtype, device, scaler
 
     def forward_context(self) -> AbstractContextManager[Any]:

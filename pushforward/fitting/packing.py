@@ -33,7 +33,9 @@ def merge_over(processes: Processes, own: Any, flags: int = 0) -> tuple[Any, int
 
 
 def pack(value: Any) -> Tensor:
-    """A dataclass of tensors, numbers and dataclasses as one float64 vector that begins with every shape."""
+    """A dataclass of tensors, numbers and dataclasses as one
+    float64 vector that begins with every shape.
+    """
     shapes: list[float] = []
     parts: list[Tensor] = []
     for leaf in _leaves(value):
@@ -44,7 +46,9 @@ def pack(value: Any) -> Tensor:
 
 
 def unpack(vector: Tensor, like: Any) -> Any:
-    """What `pack` packed, as a value of the same classes, types and device as `like`; its shapes may differ."""
+    """What `pack` packed, as a value of the same classes,
+    types and device as `like`; its shapes may differ.
+    """
     header = int(vector[0])
     shapes = [int(v) for v in vector[1 : 1 + header].tolist()]
     return _build(like, shapes, [vector[1 + header :]])
@@ -62,7 +66,12 @@ def _build(like: Any, shapes: list[int], rest: list[Tensor]) -> Any:
     if like is None:
         return None
     if dataclasses.is_dataclass(like) and not isinstance(like, type):
-        return type(like)(**{f.name: _build(getattr(like, f.name), shapes, rest) for f in dataclasses.fields(like)})
+        return type(like)(
+            **{
+                f.name: _build(getattr(like, f.name), shapes, rest)
+                for f in dataclasses.fields(like)
+            }
+        )
     axes = shapes.pop(0)
     shape = [shapes.pop(0) for _ in range(axes)]
     count = math.prod(shape)

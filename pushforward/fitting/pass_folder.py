@@ -85,7 +85,9 @@ class PassFolder:
 
     @contextmanager
     def opened(self) -> Iterator[list[int]]:
-        """Within: the run is open, and signals ask the fit to save and stop. Yields those that came."""
+        """Within: the run is open, and signals ask the fit to save and stop.
+        Yields those that came.
+        """
         with ExitStack() as stack:
             if not self.kept:
                 yield []
@@ -98,10 +100,15 @@ class PassFolder:
             yield stack.enter_context(interruptible(self.token, decides=True))
 
     def _find(self) -> None:
-        """The newest checkpoint of the run to resume; BadRun for another run's, or where the fit has ended."""
+        """The newest checkpoint of the run to resume;
+        BadRun for another run's, or where the fit has ended.
+        """
         self.state = self._checkpoints.newest()
         if self.state is None and ended(self._folder):
-            raise BadRun(f"the fit in {self._folder} has ended, so there is nothing to resume; load it, or begin a new run")
+            raise BadRun(
+                f"the fit in {self._folder} has ended, so there is nothing to resume; load it, or"
+                " begin a new run"
+            )
         if self.state is not None:
             with checking_state(self._folder):
                 self._check(self.state)
@@ -114,11 +121,20 @@ class PassFolder:
         for name, now in self._origin().items():
             before = state["origin"].get(name, now)
             if before != now:
-                where = "the data differ" if name == "data" else f"{name} differs ({str(before)[:60]}, now {str(now)[:60]})"
-                raise BadRun(f"{self._folder} cannot be resumed: {where}; resume it with what it was begun with, or begin a new run")
+                where = (
+                    "the data differ"
+                    if name == "data"
+                    else f"{name} differs ({str(before)[:60]}, now {str(now)[:60]})"
+                )
+                raise BadRun(
+                    f"{self._folder} cannot be resumed: {where}; resume it with what it was begun"
+                    " with, or begin a new run"
+                )
 
     def _refuse_spent(self, passes: Mapping[str, Any] | None) -> None:
-        """InvalidValue where the run has made more steps than it is now allowed; starts that are done had as many as it was begun with."""
+        """InvalidValue where the run has made more steps than it is now allowed; starts that are
+        done had as many as it was begun with.
+        """
         if passes is None:
             return
         steps = stored_settings(self._folder)["steps"] if passes["attempt"] else passes["step"]
@@ -129,25 +145,44 @@ class PassFolder:
 
     def _origin(self) -> dict[str, Any]:
         """What a checkpoint belongs to."""
-        arguments = {name: str(as_json(value)) for name, value in self._model.hyperparameters().items()}
+        arguments = {
+            name: str(as_json(value)) for name, value in self._model.hyperparameters().items()
+        }
         settings = {name: getattr(self._passes, name) for name in SETTINGS if name != "steps"}
         named = {f"the model's {k}": v for k, v in arguments.items()}
-        return {"model": type(self._model).__name__, **named, **settings, "processes": self._world, "data": fingerprint(self._source)}
+        return {
+            "model": type(self._model).__name__,
+            **named,
+            **settings,
+            "processes": self._world,
+            "data": fingerprint(self._source),
+        }
 
-    # ------------------------------------------------------------------------------------------- writing
+    # -------------------------------------------------------------------------------------- writing
 
     def tick(self) -> None:
-        """Make the folder once the fit has gone on for a while: one that fails at once leaves nothing behind."""
-        if self.kept and self._log is None and time.monotonic() - self._began > min(SHORT, self._settings.save_every):
+        """Make the folder once the fit has gone on for a while:
+        one that fails at once leaves nothing behind.
+        """
+        if (
+            self.kept
+            and self._log is None
+            and time.monotonic() - self._began > min(SHORT, self._settings.save_every)
+        ):
             self.begin()
 
     def begin(self) -> None:
-        """Make the folder, if it is not there yet, and describe the model, if that is known by now."""
+        """Make the folder, if it is not there yet, and describe the model,
+        if that is known by now.
+        """
         if not self.kept or not self._first:
             return
         if self._there:
             if not Manifest.path(self._folder).is_file():
-                raise BadRun(f"the run folder {self._folder} was removed or renamed while the fit was writing to it; fit again")
+                raise BadRun(
+                    f"the run folder {self._folder} was removed or renamed while the fit was"
+                    " writing to it; fit again"
+                )
             if self._described is not self.prepared:
                 self._write_known(self._folder)
         else:
@@ -161,7 +196,9 @@ class PassFolder:
 
     def _write_known(self, folder: Path) -> None:
         content = {**asdict(self._passes), **self._settings.content, "batch": self._batch}
-        manifest = Manifest.of(self._model, fingerprint=fingerprint(self._source), fitter=KIND, settings=content)
+        manifest = Manifest.of(
+            self._model, fingerprint=fingerprint(self._source), fitter=KIND, settings=content
+        )
         manifest.update(folder).write(folder)
         if self.prepared:
             describe(self._model, folder)
@@ -186,7 +223,9 @@ class PassFolder:
         self.begin()
         assert self._log is not None
         self._log.sync()
-        path = self._checkpoints.save({**state, "log": self._log.position, "origin": self._origin()}, samples)
+        path = self._checkpoints.save(
+            {**state, "log": self._log.position, "origin": self._origin()}, samples
+        )
         if usable:
             self.save_model()
         self._saved_at = time.monotonic()
@@ -219,7 +258,10 @@ def checking_state(folder: Path) -> Iterator[None]:
     except PushforwardError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
-        raise BadRun(f"the newest checkpoint in {folder / 'state'} is not one of this fit; remove it, or begin a new run") from error
+        raise BadRun(
+            f"the newest checkpoint in {folder / 'state'} is not one of this fit; remove it, or"
+            " begin a new run"
+        ) from error
 
 
 def stored_settings(folder: Path) -> dict[str, Any]:
@@ -227,17 +269,33 @@ def stored_settings(folder: Path) -> dict[str, Any]:
     manifest = Manifest.read(folder)
     if manifest is None or manifest.fitter != KIND:
         begun = manifest is not None and manifest.fitter == "Trainer"
-        other = "it was begun by a Trainer: pass Trainer(resume=…)" if begun else "it holds no settings of a fit; begin a new run"
+        other = (
+            "it was begun by a Trainer: pass Trainer(resume=…)"
+            if begun
+            else "it holds no settings of a fit; begin a new run"
+        )
         raise BadRun(f"{folder} cannot be resumed by EM: {other}")
     content = dict(manifest.settings)
-    kinds: dict[str, Any] = {"steps": int, "tolerance": (int, float), "block": (int, type(None)), "seed": int}
+    kinds: dict[str, Any] = {
+        "steps": int,
+        "tolerance": (int, float),
+        "block": (int, type(None)),
+        "seed": int,
+    }
     for name, kind in kinds.items():
         if not isinstance(content.get(name, ""), kind) or isinstance(content[name], bool):
-            raise BadRun(f"{manifest.path(folder)} is damaged ({name} is of the wrong kind); restore it from a copy")
+            raise BadRun(
+                f"{manifest.path(folder)} is damaged ({name} is of the wrong kind); restore it from"
+                " a copy"
+            )
     return content
 
 
 def ended(folder: Path) -> bool:
     """Whether the fit in a run folder came to its end."""
     told = read_log(folder)
-    return bool(told) and told[-1].get("event") == "finished" and told[-1].get("reason") != "interrupted"
+    return (
+        bool(told)
+        and told[-1].get("event") == "finished"
+        and told[-1].get("reason") != "interrupted"
+    )

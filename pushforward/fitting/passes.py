@@ -117,7 +117,7 @@ class Passes:
         several = self._fitted.starts > 1 or self._fitted.single
         return self._folder.kept and self.reason == "budget" and not several
 
-    # --------------------------------------------------------------------------------------- one start
+    # ------------------------------------------------------------------------------------ one start
 
     def _once(self) -> tuple[str, float]:
         """From one start to its end: why it ended, and the last objective."""
@@ -129,7 +129,8 @@ class Passes:
         if reason == "interrupted" and self._folder.kept:
             return reason, value
         if reason == "budget" and self._extendable:
-            self.ended = None  # before it settles: the next pass, should there be one, follows from here
+            # before it settles: the next pass, should there be one, follows from here
+            self.ended = None
             self._save(usable=False)
         if self._fitted.unsettled:
             self._settling = True
@@ -183,7 +184,9 @@ class Passes:
         `_STOPPED` where the fit was asked to stop.
         """
         count = self._fitted.batch
-        blocks = self._blocks.all() if count is None else self._blocks.sampled(count, self.attempt, step)
+        blocks = (
+            self._blocks.all() if count is None else self._blocks.sampled(count, self.attempt, step)
+        )
         alone = count is None and self._processes.world == 1 and self._folder.kept
         for at, (batch, memory) in enumerate(blocks):
             if at < self.block:
@@ -201,7 +204,7 @@ class Passes:
         total, self._total, self.block = self._total, None, 0
         return total
 
-    # --------------------------------------------------------------------------------------- checkpoints
+    # ---------------------------------------------------------------------------------- checkpoints
 
     def _copied(self) -> dict[str, Tensor]:
         return {k: v.detach().clone() for k, v in self._model.state_dict().items()}
@@ -243,7 +246,7 @@ class Passes:
         self._began -= state["seconds"]
         self._blocks.load(state["mine"][self._processes.rank])
 
-    # --------------------------------------------------------------------------------------- telling
+    # -------------------------------------------------------------------------------------- telling
 
     @property
     def seconds(self) -> float:

@@ -1,12 +1,13 @@
 r"""The networks as they play: who is frozen, what moves them, and what the processes exchange.
 
-In a phase, every network that does not learn is frozen first, and left out of the exchange; a network that learns is
-exchanged once, on the last piece of an accumulated batch. A term t of shape (b,) becomes
+In a phase, every network that does not learn is frozen first, and left out of the exchange; a
+network that learns is exchanged once, on the last piece of an accumulated batch. A term t of shape
+(b,) becomes
 
     (processes / Σ w) Σ_i w_i t_i,        Σ w over the global batch, Σ_i over this process's rows,
 
-so that the mean over the processes, which all-reduce takes of gradients, is the global weighted mean, also
-where the processes' weights differ.
+so that the mean over the processes, which all-reduce takes of gradients, is the global weighted
+mean, also where the processes' weights differ.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ class Players:
         model: prepared.
         phases: the model's.
 
-    `networks` are the plain ones; within `at_play` the model holds them wrapped, where wrapping is needed. `backoff` is
-    the learning-rate factor, halved at each rollback.
+    `networks` are the plain ones; within `at_play` the model holds them wrapped, where wrapping is
+    needed. `backoff` is the learning-rate factor, halved at each rollback.
     """
 
     def __init__(
@@ -59,7 +60,10 @@ class Players:
         self._settings, self._processes = settings, processes
         self._model, self._phases = model, phases
         self.networks = model.networks
-        self.learnable = {name: [p for p in net.parameters() if p.requires_grad] for name, net in self.networks.items()}
+        self.learnable = {
+            name: [p for p in net.parameters() if p.requires_grad]
+            for name, net in self.networks.items()
+        }
         playing = {id(p) for parameters in self.learnable.values() for p in parameters}
         self._idle = [p for p in model.parameters() if p.requires_grad and id(p) not in playing]
         self.average: MovingAverage | None = None
@@ -70,9 +74,11 @@ class Players:
 
     @contextmanager
     def at_play(self) -> Iterator[None]:
-        """Within: networks that learn in training mode, wrapped one by one, an optimiser for every phase; after: for use.
+        """Within: networks that learn in training mode,
+        wrapped one by one, an optimiser for every phase; after: for use.
 
-        Those in no phase, a frozen feature extractor say, stay in evaluation mode: their statistics are not the fit's to move.
+        Those in no phase, a frozen feature extractor say,
+        stay in evaluation mode: their statistics are not the fit's to move.
         """
         try:
             self._wrap()
@@ -113,13 +119,16 @@ class Players:
     def _parameters(self, phase: Phase) -> list[nn.Parameter]:
         return [p for name in phase.networks for p in self.learnable[name]]
 
-    # ------------------------------------------------------------------------------------------- playing
+    # -------------------------------------------------------------------------------------- playing
 
     def total_weight(self, batch: Batch) -> float | Tensor:
         """The total weight of the global batch of which this is one process's share."""
         if batch.weights is None:
             return float(self._settings.batch)
-        return self._processes.total(batch.weights.sum().clamp_min(torch.finfo(batch.weights.dtype).tiny))  # all zero moves nothing
+        # all zero moves nothing
+        return self._processes.total(
+            batch.weights.sum().clamp_min(torch.finfo(batch.weights.dtype).tiny)
+        )
 
     def forget_gradients(self, phases: Sequence[Phase]) -> None:
         """Before the gradients of these phases are taken."""
@@ -127,22 +136,33 @@ class Players:
             for parameter in self._parameters(phase):
                 parameter.grad = None
 
-    def take_gradient(self, phase: Phase, batch: Batch, here: Step, weight: float | Tensor) -> Terms:
-        """Take the gradient of a phase's loss; returns the terms as scalars, whose mean over the processes is the batch's."""
+    def take_gradient(
+        self, phase: Phase, batch: Batch, here: Step, weight: float | Tensor
+    ) -> Terms:
+        """Take the gradient of a phase's loss;
+        returns the terms as scalars, whose mean over the processes is the batch's.
+        """
         self._set_learning(phase.networks)
         seen = Terms()
         pieces = _pieces(batch, self._settings.accumulate)
         for i, piece in enumerate(pieces):
             with self._exchange(phase, last=i == len(pieces) - 1):
                 terms = phase.loss(piece, here)
-                shares = {k: self._share(v, piece.weights, weight, len(pieces)) for k, v in terms.items()}
+                shares = {
+                    k: self._share(v, piece.weights, weight, len(pieces)) for k, v in terms.items()
+                }
                 self._processes.backward(sum(shares.values()))  # type: ignore[arg-type]
             _add(seen, shares)
-            _add(seen.logged, {k: v.to(torch.float32).mean() / len(pieces) for k, v in terms.logged.items()})
+            _add(
+                seen.logged,
+                {k: v.to(torch.float32).mean() / len(pieces) for k, v in terms.logged.items()},
+            )
         return seen
 
     def move(self, phase: Phase, fraction: float) -> None:
-        """One step of a phase's optimiser, at the rate its schedule has after this fraction of the budget."""
+        """One step of a phase's optimiser, at the rate its schedule
+        has after this fraction of the budget.
+        """
         optimizer, schedule = self._optimizers[phase.name], self._settings.schedule
         if isinstance(schedule, Mapping):
             schedule = schedule.get(phase.name, Schedule())
@@ -176,8 +196,12 @@ class Players:
                     stack.enter_context(self._processes.unexchanged(wrapped))
         return stack
 
-    def _share(self, term: Tensor, weights: Tensor | None, total: float | Tensor, pieces: int) -> Tensor:
-        """This process's share of a term, such that the exchange's mean over processes gives the global mean."""
+    def _share(
+        self, term: Tensor, weights: Tensor | None, total: float | Tensor, pieces: int
+    ) -> Tensor:
+        """This process's share of a term, such that the exchange's
+        mean over processes gives the global mean.
+        """
         if term.ndim == 0:
             return term / pieces
         if term.ndim > 1:
@@ -185,11 +209,13 @@ class Players:
         summed = term.sum() if weights is None else (term * weights).sum()
         return summed * (self._processes.world / total)
 
-    # ------------------------------------------------------------------------------------------- being sampled from
+    # --------------------------------------------------------------------------- being sampled from
 
     @contextmanager
     def as_sampled(self) -> Iterator[None]:
-        """Within: the networks as sampling would use them: averaged if an average is kept, and in evaluation mode."""
+        """Within: the networks as sampling would use them:
+        averaged if an average is kept, and in evaluation mode.
+        """
         with self.averaged(), evaluating(self._model):
             yield
 
@@ -203,7 +229,9 @@ class Players:
 
     @torch.no_grad()
     def settle(self, better: Mapping[str, Tensor]) -> None:
-        """End with the average, if one is kept, the tensors known to be better, and the first process's buffers."""
+        """End with the average, if one is kept, the tensors known to be better,
+        and the first process's buffers.
+        """
         if self.average:
             self.average.put()
         own = self.tensors()
@@ -213,11 +241,15 @@ class Players:
             for buffer in self._model.buffers():
                 buffer.copy_(self._processes.from_first(buffer))
 
-    # ------------------------------------------------------------------------------------------- being remembered
+    # ----------------------------------------------------------------------------- being remembered
 
     def tensors(self) -> dict[str, Tensor]:
         """Every parameter and buffer of the networks, by the model's own names."""
-        return {f"{name}.{k}": v for name, network in self.networks.items() for k, v in network.state_dict().items()}
+        return {
+            f"{name}.{k}": v
+            for name, network in self.networks.items()
+            for k, v in network.state_dict().items()
+        }
 
     def state(self) -> dict[str, Any]:
         """What exact resume needs of all processes alike."""
@@ -226,12 +258,16 @@ class Players:
             "backoff": self.backoff,
             "networks": self.tensors(),
             "average": self.average.state() if self.average else None,
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()},
+            "optimizers": {
+                name: optimizer.state_dict() for name, optimizer in self._optimizers.items()
+            },
             "scaler": scaler.state_dict() if scaler is not None else None,
         }
 
     def buffers(self) -> dict[str, Tensor]:
-        """What exact resume needs of each process: the model's buffers, which differ between them."""
+        """What exact resume needs of each process:
+        the model's buffers, which differ between them.
+        """
         return dict(self._model.named_buffers())
 
     @torch.no_grad()
@@ -245,7 +281,8 @@ class Players:
         for name, optimizer in self._optimizers.items():
             check_optimizer(optimizer, state["optimizers"][name])
             optimizer.load_state_dict(copy_tree(state["optimizers"][name]))
-            match_layout(getattr(optimizer, "optimizer", optimizer))  # files hold every tensor contiguous
+            # files hold every tensor contiguous
+            match_layout(getattr(optimizer, "optimizer", optimizer))
         if self._processes.scaler is not None and state["scaler"] is not None:
             self._processes.scaler.load_state_dict(state["scaler"])
         self.backoff = state["backoff"]
@@ -263,21 +300,30 @@ def _put(model: nn.Module, name: str, network: nn.Module) -> None:
 
 
 def check_names(phases: Sequence[Phase], model: Learner, settings: OptimisationSettings) -> None:
-    """Raise InvalidValue where a phase names a network, or a setting a phase, that the model does not have."""
+    """Raise InvalidValue where a phase names a network,
+    or a setting a phase, that the model does not have.
+    """
     known = [name for name, part in model.named_modules() if name and not isinstance(part, Scaling)]
     for phase in phases:
         for name in phase.networks:
             if name not in known:
-                raise InvalidValue(f"phase {phase.name!r} names network {name!r}; this model has {', '.join(_tops(known))}")
+                raise InvalidValue(
+                    f"phase {phase.name!r} names network {name!r}; this model has"
+                    f" {', '.join(_tops(known))}"
+                )
     named = sorted({name for phase in phases for name in phase.networks})
     for outer, inner in pairwise(named):
         if inner.startswith(outer + "."):
-            raise InvalidValue(f"the networks {outer!r} and {inner!r} overlap; have the phases name separate ones")
+            raise InvalidValue(
+                f"the networks {outer!r} and {inner!r} overlap; have the phases name separate ones"
+            )
     names = [p.name for p in phases]
     scheduled = list(settings.schedule) if isinstance(settings.schedule, Mapping) else []
     for name in [*settings.optimizers, *scheduled]:
         if name not in names:
-            raise InvalidValue(f"there is no phase {name!r}; this model's phases are {', '.join(names)}")
+            raise InvalidValue(
+                f"there is no phase {name!r}; this model's phases are {', '.join(names)}"
+            )
 
 
 def _tops(names: Sequence[str]) -> list[str]:

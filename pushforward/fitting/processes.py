@@ -76,7 +76,9 @@ class Processes:
             return [mine]
         if isinstance(mine, Mapping):
             parts = {name: self.gathered(part) for name, part in mine.items()}
-            return [{name: part[rank] for name, part in parts.items()} for rank in range(self.world)]
+            return [
+                {name: part[rank] for name, part in parts.items()} for rank in range(self.world)
+            ]
         return [part.to("cpu") for part in self._all(mine.to(self.device))]
 
     def objects(self, mine: Any) -> list[Any]:
@@ -118,7 +120,10 @@ def join_processes(settings: ProcessSettings) -> Processes:
         return Processes(torch.distributed.get_rank(), torch.distributed.get_world_size(), device)
     if outside * int(settings.devices) * settings.num_nodes == 1:
         if settings.accelerator in ("cuda", "gpu") and not torch.cuda.is_available():
-            raise InvalidValue("accelerator 'cuda' was asked for, and there is no CUDA device; pass accelerator='auto'")
+            raise InvalidValue(
+                "accelerator 'cuda' was asked for, and there is no CUDA device; pass"
+                " accelerator='auto'"
+            )
         return Processes(0, 1, torch.device("cuda" if uses_cuda(settings.accelerator) else "cpu"))
     fabric = launch(settings, "32-true")
     return Processes(fabric.global_rank, fabric.world_size, fabric.device)
@@ -139,7 +144,10 @@ def launch(settings: ProcessSettings, precision: str | None, plugin: Any = None)
     for name in ("devices", "num_nodes"):
         count = getattr(settings, name)
         if str(count).strip().isdigit() and int(count) > MOST_PROCESSES:
-            raise InvalidValue(f"{name} must be at most {MOST_PROCESSES}, got {quoted(count)}; pass how many processes are to fit")
+            raise InvalidValue(
+                f"{name} must be at most {MOST_PROCESSES}, got {quoted(count)}; pass how many"
+                " processes are to fit"
+            )
     try:
         from lightning_fabric import Fabric
 
@@ -169,37 +177,59 @@ def launch(settings: ProcessSettings, precision: str | None, plugin: Any = None)
 
 
 def require_script(devices: Any, nodes: int = 1) -> None:
-    """InvalidValue where several processes are asked for, and there is no file that the others could be started from."""
-    if "LOCAL_RANK" in os.environ or _count(devices) * nodes == 1:  # this is one of them, or the only one
+    """InvalidValue where several processes are asked for,
+    and there is no file that the others could be started from.
+    """
+    # this is one of them, or the only one
+    if "LOCAL_RANK" in os.environ or _count(devices) * nodes == 1:
         return
     main = sys.modules.get("__main__")
-    if getattr(main, "__spec__", None) is None and not os.path.isfile(getattr(main, "__file__", "") or ""):
+    if getattr(main, "__spec__", None) is None and not os.path.isfile(
+        getattr(main, "__file__", "") or ""
+    ):
         where = "a notebook" if "ipykernel" in sys.modules else "python -c or a prompt"
         raise InvalidValue(
-            f"devices={devices} starts further processes by running the program's file again, and in {where} there is none; put the fit "
-            "into a script.py and run it by python script.py, or by torchrun --nproc_per_node=… script.py; or pass devices=1"
+            f"devices={devices} starts further processes by running the program's file again, and"
+            f" in {where} there is none; put the fit into a script.py and run it by python"
+            " script.py, or by torchrun --nproc_per_node=… script.py; or pass devices=1"
         )
 
 
 def _count(devices: Any) -> int:
-    """How many processes are asked for on this machine, as far as that can be told: 'auto' and -1 may be one."""
+    """How many processes are asked for on this machine,
+    as far as that can be told: 'auto' and -1 may be one.
+    """
     if isinstance(devices, str):
         text = devices.strip()
-        return len([part for part in text.split(",") if part.strip()]) if "," in text else int(text) if text.isdigit() else 1
+        return (
+            len([part for part in text.split(",") if part.strip()])
+            if "," in text
+            else int(text)
+            if text.isdigit()
+            else 1
+        )
     return len(devices) if isinstance(devices, (list, tuple)) else max(1, int(devices))
 
 
 def _leave() -> None:
-    """Leave the group before the interpreter goes: gloo's threads, left running, abort the process now and then."""
+    """Leave the group before the interpreter goes: gloo's threads,
+    left running, abort the process now and then.
+    """
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
 def _asked_for(settings: ProcessSettings) -> tuple[Any, Any, int]:
-    """Devices, strategy and machines: torchrun's where it launched this process and nothing else was asked for."""
+    """Devices, strategy and machines:
+    torchrun's where it launched this process and nothing else was asked for.
+    """
     devices, strategy, nodes = settings.devices, settings.strategy, settings.num_nodes
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
-    everywhere = int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+    here = (
+        int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+    )
+    everywhere = (
+        int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+    )
     if everywhere > 1 and devices in (1, "1", "auto"):
         devices, nodes = here, everywhere // here
     several = everywhere > 1 or nodes > 1 or devices not in (0, 1, "0", "1", "auto")

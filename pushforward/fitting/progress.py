@@ -27,7 +27,8 @@ __all__ = [
 PATIENCE = 0.5
 """Seconds before anything is drawn: shorter fits need no bar."""
 TABLE_EVERY = 0.5
-"""Seconds between two drawings of a table in a notebook, each of which is a message to a browser."""
+"""Seconds between two drawings of a table in a notebook, each of which is a message to a browser.
+"""
 
 
 class Follower:
@@ -90,7 +91,9 @@ class Bar(Follower):
         self._left: float | None = None
         self._terms: Mapping[str, float] = {}
         self._quality = self._end = ""
-        self.screen = Live(console=console, refresh_per_second=8, get_renderable=self.draw, transient=transient)
+        self.screen = Live(
+            console=console, refresh_per_second=8, get_renderable=self.draw, transient=transient
+        )
 
     def started(self, event: Started) -> None:
         """Drawing begins, or waits."""
@@ -182,7 +185,9 @@ class NotebookTable(Follower):
     def _draw(self) -> None:
         from IPython.display import HTML, display  # type: ignore[import-not-found, unused-ignore]
 
-        cells = [f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in self._rows.items()]
+        cells = [
+            f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in self._rows.items()
+        ]
         table = HTML(f"<table>{''.join(cells)}</table>")
         self._drawn = time.monotonic()
         if self._handle is None:

@@ -181,9 +181,15 @@ class PassModel:
     def __init__(self, model: Model) -> None:
         if not isinstance(model, OnePass):
             gradients = hasattr(model, "phases")
-            cure = "fit it with a Trainer" if gradients else "define statistics(batch) and update(statistics)"
+            cure = (
+                "fit it with a Trainer"
+                if gradients
+                else "define statistics(batch) and update(statistics)"
+            )
             name = type(model).__name__
-            raise InvalidValue(f"EM needs a model with mergeable statistics, and {name} has none; {cure}")
+            raise InvalidValue(
+                f"EM needs a model with mergeable statistics, and {name} has none; {cure}"
+            )
         self.model: Any = model
         self.name = type(model).__name__
         self.single = not isinstance(model, Iterative)
@@ -199,7 +205,9 @@ class PassModel:
 
     def statistics(self, batch: Batch, memory: Any) -> Any:
         """Of one block, with what is kept beside it."""
-        return self.model.statistics(batch) if memory is None else self.model.statistics(batch, memory)
+        return (
+            self.model.statistics(batch) if memory is None else self.model.statistics(batch, memory)
+        )
 
     def mapped(self, batch: Batch, device: torch.device) -> Batch:
         """A block in the model's coordinates, on a device, in the model's floating type."""
@@ -234,14 +242,21 @@ class PassModel:
             return -math.inf
         value = float(self.model.objective(statistics))
         if math.isnan(value):
-            raise Diverged(f"the objective of {self.name} became NaN; look for extreme values, or use precision='float64'")
+            raise Diverged(
+                f"the objective of {self.name} became NaN; look for extreme values, or use"
+                " precision='float64'"
+            )
         return value
 
     def terms(self, value: float) -> Mapping[str, float]:
         """An objective by its name; none if it is infinite."""
         if not math.isfinite(value):
             return {}
-        return dict(self.model.report(value)) if isinstance(self.model, Reports) else {"log_likelihood": value}
+        return (
+            dict(self.model.report(value))
+            if isinstance(self.model, Reports)
+            else {"log_likelihood": value}
+        )
 
     def symptoms(self) -> Sequence[Symptom]:
         """What is wrong with the fit it ended with."""
@@ -252,7 +267,10 @@ class PassModel:
         if not self.samples_facts or self.model.complete(statistics):
             return
         self.model.refuse(source, scan(source, block=scan_rows(source)))
-        raise Diverged(f"the statistics of {self.name} overflowed; the values are too large to square: rescale them")
+        raise Diverged(
+            f"the statistics of {self.name} overflowed; the values are too large to square: rescale"
+            " them"
+        )
 
 
 def scan_rows(source: Source) -> int:

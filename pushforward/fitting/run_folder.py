@@ -1,7 +1,9 @@
-"""The run folder of a fit: what is written there, in which order, and what a run must be like to be resumed.
+"""The run folder of a fit: what is written there, in which order,
+and what a run must be like to be resumed.
 
-A folder whose run.json holds settings can be resumed. Where a fit begins from given weights, which that file cannot
-tell, they are added after the first checkpoint. The folder itself appears when all that is known before the first step is in it.
+A folder whose run.json holds settings can be resumed. Where a fit begins from given weights, which
+that file cannot tell, they are added after the first checkpoint. The folder itself appears when all
+that is known before the first step is in it.
 """
 
 from __future__ import annotations
@@ -52,10 +54,11 @@ class RunFolder:
         self._fingerprint = ""
         self.kept = settings.path is not None
 
-    # ------------------------------------------------------------------------------------------- before the fit
+    # ------------------------------------------------------------------------------- before the fit
 
     def refuse_others(self, model: Learner, training: Source) -> None:
-        """Raise BadRun unless the run to resume was begun with the same kind of model, ShapeMismatch on another space.
+        """Raise BadRun unless the run to resume was begun with the same kind of model,
+        ShapeMismatch on another space.
 
         A new run whose folder may not be written to is refused here too: before any work is done.
         """
@@ -66,15 +69,28 @@ class RunFolder:
         if not (self._folder / "model.json").is_file():
             return  # killed before anything was written: it begins again
         stored = construct(self._folder)
-        if type(stored) is not type(model) or repr(stored.hyperparameters()) != repr(model.hyperparameters()):
-            raise BadRun(f"{self._folder} was begun with {stored!r}, not with {model!r}; resume it with the same model")
+        if type(stored) is not type(model) or repr(stored.hyperparameters()) != repr(
+            model.hyperparameters()
+        ):
+            raise BadRun(
+                f"{self._folder} was begun with {stored!r}, not with {model!r}; resume it with the"
+                " same model"
+            )
         if model.dequantise is None:
             model.dequantise = stored.dequantise
         row = look(training, 1).x
         stored.fitted_space().conform(row, what=f"the data to resume {self._folder} with")
 
-    def open(self, model: Learner, budget: Budget, fingerprint: str, held_out: str | None = None, source: str = "") -> Any | None:
-        """Make the folder ready; returns the state to go on from. A run that cannot go on is left as it is.
+    def open(
+        self,
+        model: Learner,
+        budget: Budget,
+        fingerprint: str,
+        held_out: str | None = None,
+        source: str = "",
+    ) -> Any | None:
+        """Make the folder ready; returns the state to go on from.
+        A run that cannot go on is left as it is.
 
         Arguments:
             fingerprint, held_out: of the rows trained on and of those held out.
@@ -90,7 +106,9 @@ class RunFolder:
                 self._check(state, fingerprint, held_out)
                 _check_origin(state, self.origin(model))
                 _check_layout(state, model)
-                budget.refuse_spent(self._settings.path, int(state["step"]), float(state["seconds"]))
+                budget.refuse_spent(
+                    self._settings.path, int(state["step"]), float(state["seconds"])
+                )
         if self._processes.first:
             self._make(model)
         self._processes.wait()
@@ -103,24 +121,40 @@ class RunFolder:
             yield
         except PushforwardError:
             raise
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+        except (
+            KeyError,
+            IndexError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            RuntimeError,
+            OverflowError,
+        ) as error:
             if is_memory(error):
                 raise
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise BadRun(
-                f"the checkpoint in {self._folder} is not one of this fit ({reason}); remove its state folder, or fit anew"
+                f"the checkpoint in {self._folder} is not one of this fit ({reason}); remove its"
+                " state folder, or fit anew"
             ) from error
 
     def _check(self, state: Mapping[str, Any], fingerprint: str, held_out: str | None) -> None:
         world = self._processes.world
         if state["world"] != world:
-            raise BadRun(f"the run was made by {state['world']} processes, now there are {world}; resume it with as many")
+            raise BadRun(
+                f"the run was made by {state['world']} processes, now there are {world}; resume it"
+                " with as many"
+            )
         if state["data"] != fingerprint:
             raise BadRun(
-                "the data differ from those the run was begun with; resume it on the same data, or start a new run from it (start=…)"
+                "the data differ from those the run was begun with; resume it on the same data, or"
+                " start a new run from it (start=…)"
             )
         if state.get("held_out", held_out) != held_out:
-            raise BadRun("the held-out data differ from those the run was begun with; resume it with the same, or start a new run from it")
+            raise BadRun(
+                "the held-out data differ from those the run was begun with; resume it with the"
+                " same, or start a new run from it"
+            )
 
     def _make(self, model: Learner) -> None:
         if not self._settings.resumed:
@@ -154,7 +188,7 @@ class RunFolder:
         """What a checkpoint written here belongs to."""
         return origin(self._settings.content, model)
 
-    # ------------------------------------------------------------------------------------------- during the fit
+    # ------------------------------------------------------------------------------- during the fit
 
     @contextmanager
     def logging(self, position: int) -> Iterator[None]:
@@ -187,7 +221,9 @@ class RunFolder:
         self._saved_at = time.perf_counter()
 
     def save_state(self, state: Mapping[str, Any], samples: int) -> Path:
-        """Write a checkpoint, after what it says of the log is true on disk; BadRun where the folder is gone."""
+        """Write a checkpoint, after what it says of the log is true on disk;
+        BadRun where the folder is gone.
+        """
         self.check_place()
         if self._log:
             self._log.sync()
@@ -202,23 +238,39 @@ class RunFolder:
         """Raise BadRun where the run folder has been removed or renamed since it was made."""
         if not (self._folder / "model.json").is_file():
             raise BadRun(
-                f"the run folder {self._folder} was removed or renamed while the fit was writing to it; "
-                "if it has another name now, go on with: pushforward resume NAME"
+                f"the run folder {self._folder} was removed or renamed while the fit was writing to"
+                " it; if it has another name now, go on with: pushforward resume NAME"
             )
 
 
-SHAPING = ("seed", "batch", "optimizers", "schedule", "clip", "accumulate", "ema", "augment", "precision")
+SHAPING = (
+    "seed",
+    "batch",
+    "optimizers",
+    "schedule",
+    "clip",
+    "accumulate",
+    "ema",
+    "augment",
+    "precision",
+)
 """Settings without which the numbers of a checkpoint mean something else."""
 
 
 def origin(settings: Mapping[str, Setting], model: Learner) -> dict[str, Any]:
     """The model with its arguments, and the settings that shape its numbers, as plain JSON."""
     arguments = {name: _text(value) for name, value in model.hyperparameters().items()}
-    return {"model": type(model).__name__, "arguments": arguments, "settings": {name: settings[name] for name in SHAPING}}
+    return {
+        "model": type(model).__name__,
+        "arguments": arguments,
+        "settings": {name: settings[name] for name in SHAPING},
+    }
 
 
 def _text(value: Any) -> str:
-    """A hyper-parameter as text, alike before and after it was stored: values as they are written, lists as tuples."""
+    """A hyper-parameter as text, alike before and after it was stored:
+    values as they are written, lists as tuples.
+    """
     if isinstance(value, (list, tuple)):
         return f"({', '.join(_text(v) for v in value)})"
     return str(value)
@@ -233,23 +285,37 @@ def _check_origin(state: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     if stored is None:
         return
     pairs = [("model", stored["model"], own["model"])]
-    pairs += [(f"the model's {k}", v, own["arguments"][k]) for k, v in stored["arguments"].items() if k in own["arguments"]]
-    pairs += [(k, v, own["settings"][k]) for k, v in stored["settings"].items() if k in own["settings"]]
+    pairs += [
+        (f"the model's {k}", v, own["arguments"][k])
+        for k, v in stored["arguments"].items()
+        if k in own["arguments"]
+    ]
+    pairs += [
+        (k, v, own["settings"][k]) for k, v in stored["settings"].items() if k in own["settings"]
+    ]
     for name, before, now in pairs:
         if before != now:
             raise BadRun(
-                f"the checkpoint was made with another {name.removeprefix('the ')}: {str(before)[:80]!r}, not {str(now)[:80]!r}; "
-                "put back the checkpoint of this run, or begin a new one"
+                f"the checkpoint was made with another {name.removeprefix('the ')}:"
+                f" {str(before)[:80]!r}, not {str(now)[:80]!r}; put back the checkpoint of this"
+                " run, or begin a new one"
             )
 
 
 def _check_layout(state: Mapping[str, Any], model: Learner) -> None:
-    """BadRun where the tensors of a checkpoint are not those of the model: another version laid it out differently."""
-    own = {f"{name}.{key}": value.shape for name, net in model.networks.items() for key, value in net.state_dict().items()}
+    """BadRun where the tensors of a checkpoint are not those of the model:
+    another version laid it out differently.
+    """
+    own = {
+        f"{name}.{key}": value.shape
+        for name, net in model.networks.items()
+        for key, value in net.state_dict().items()
+    }
     stored = {key: value.shape for key, value in state["networks"].items()}
     unlike = sorted(key for key in {*own, *stored} if own.get(key) != stored.get(key))
     if unlike:
         raise BadRun(
-            f"the checkpoint was written by a version whose {type(model).__name__} has other tensors ({unlike[0]} is one of {len(unlike)} "
-            "that differ); resume it with that version, or fit anew"
+            f"the checkpoint was written by a version whose {type(model).__name__} has other"
+            f" tensors ({unlike[0]} is one of {len(unlike)} that differ); resume it with that"
+            " version, or fit anew"
         )

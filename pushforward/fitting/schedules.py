@@ -1,4 +1,6 @@
-"""Learning rates over the budget: a factor for the optimiser's rate, as a function of the fraction t of the budget."""
+"""Learning rates over the budget: a factor for the optimiser's rate,
+as a function of the fraction t of the budget.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Schedule(Value, family="schedule"):
-    """Factor(t) for t in [0, 1], after a linear rise over the first `warmup` share of the budget."""
+    """Factor(t) for t in [0, 1], after a linear rise over the
+    first `warmup` share of the budget.
+    """
 
     warmup: float = 0.0
 
@@ -75,7 +79,9 @@ class Linear(Schedule, name="linear"):
         super().__post_init__()
         _check_final(self.final)
         if not 0 <= self.start < 1:
-            raise InvalidValue(f"start is a share of the budget from 0 to below 1, got {self.start}")
+            raise InvalidValue(
+                f"start is a share of the budget from 0 to below 1, got {self.start}"
+            )
 
     def shape(self, t: float) -> float:
         """The factor after the rise."""
@@ -100,7 +106,9 @@ class Exponential(Schedule, name="exponential"):
 
 @dataclass(frozen=True)
 class Staircase(Schedule, name="staircase"):
-    """3^i passes at 10^(-i/7), i = 0..7 (Burda, Grosse & Salakhutdinov 2016, §5): 3280 shares of the budget."""
+    """3^i passes at 10^(-i/7), i = 0..7 (Burda, Grosse & Salakhutdinov 2016, §5):
+    3280 shares of the budget.
+    """
 
     def shape(self, t: float) -> float:
         """The factor after the rise."""
@@ -116,4 +124,6 @@ constant, cosine, linear, exponential, staircase = Constant, Cosine, Linear, Exp
 
 def _check_final(final: float) -> None:
     if not final >= 0:
-        raise InvalidValue(f"final must not be negative, got {final}; it is the share of the rate at the end")
+        raise InvalidValue(
+            f"final must not be negative, got {final}; it is the share of the rate at the end"
+        )

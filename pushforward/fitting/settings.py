@@ -1,4 +1,5 @@
-"""The settings of one fit by gradients, in groups: each collaborator gets the group it needs and no other.
+"""The settings of one fit by gradients, in groups:
+each collaborator gets the group it needs and no other.
 
 The `Trainer` is the public face of these: flat keyword arguments, from which it builds the groups.
 """
@@ -108,8 +109,9 @@ class ProcessSettings:
 class FolderSettings:
     """Where and how often a fit writes; nowhere if `path` is None.
 
-    `content` is what run.json holds of the settings; `fine_tuned` says that the fit starts from given
-    weights, which that file cannot tell, and `start` from which run they are, if that is known.
+    `content` is what run.json holds of the settings; `fine_tuned` says that the fit starts from
+    given weights, which that file cannot tell, and `start` from which run they are, if that is
+    known.
     """
 
     path: Path | None = None

@@ -1,4 +1,5 @@
-"""Batches of a stream: shuffled in a buffer, so that memory is bounded and the order can be resumed.
+"""Batches of a stream: shuffled in a buffer, so that memory is
+bounded and the order can be resumed.
 
 In each epoch the buffer is filled with the first rows; a batch takes rows at random places of it,
 which the next rows of the stream fill again. Which places these are is a function of seed and
@@ -57,7 +58,10 @@ class StreamBatches:
                 yield rows
                 step += 1
             if step == at:
-                raise BadSource(f"{self._stream.name}: the stream gave fewer rows than a batch takes ({self._size}); pass a smaller batch")
+                raise BadSource(
+                    f"{self._stream.name}: the stream gave fewer rows than a batch takes"
+                    f" ({self._size}); pass a smaller batch"
+                )
             epoch += 1
             self._begins[epoch] = step
 

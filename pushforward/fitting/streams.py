@@ -1,8 +1,9 @@
-"""The random numbers of one fit: its own streams, by name, and the global ones, which it borrows and gives back.
+"""The random numbers of one fit: its own streams, by name,
+and the global ones, which it borrows and gives back.
 
-What the fit draws itself comes from streams of its own, one for losses and one for augmentations. Dropout, a user's loss
-or a user's source may draw from the global ones of torch, Python and NumPy; these are seeded too while the fit lasts, and
-all of them are part of what exact resume puts back.
+What the fit draws itself comes from streams of its own, one for losses and one for augmentations.
+Dropout, a user's loss or a user's source may draw from the global ones of torch, Python and NumPy;
+these are seeded too while the fit lasts, and all of them are part of what exact resume puts back.
 """
 
 from __future__ import annotations
@@ -34,13 +35,18 @@ class Streams:
 
     def __init__(self, seed: int, rank: int, device: torch.device) -> None:
         self._seed, self._device = seed, device
-        self.noise, self.augment = (torch.Generator(device).manual_seed(derive(seed, name, rank)) for name in ("noise", "augment"))
+        self.noise, self.augment = (
+            torch.Generator(device).manual_seed(derive(seed, name, rank))
+            for name in ("noise", "augment")
+        )
         torch.manual_seed(derive(seed, "torch", rank))
         random.seed(derive(seed, "python", rank))
         np.random.seed(derive(seed, "numpy", rank) % 2**32)
 
     def fixed(self, name: str) -> torch.Generator:
-        """A stream that is the same at every call and in every process: what is measured twice is measured alike."""
+        """A stream that is the same at every call and in every process:
+        what is measured twice is measured alike.
+        """
         return torch.Generator(self._device).manual_seed(derive(self._seed, "fixed", name))
 
     def state(self) -> dict[str, Tensor]:
@@ -53,7 +59,9 @@ class Streams:
 
 
 def random_states(device: torch.device, streams: dict[str, torch.Generator]) -> dict[str, Tensor]:
-    """The states of this process's streams and of the global ones: torch's (dropout draws from it), Python's, NumPy's."""
+    """The states of this process's streams and of the global ones:
+    torch's (dropout draws from it), Python's, NumPy's.
+    """
     states = {name: stream.get_state().clone() for name, stream in streams.items()}
     states["torch"] = torch.get_rng_state().clone()
     if device.type == "cuda":
@@ -62,11 +70,15 @@ def random_states(device: torch.device, streams: dict[str, torch.Generator]) -> 
     states["python"] = torch.tensor([version, *numbers])
     _, keys, position, has_spare, numpy_spare = np.random.get_state()
     states["numpy"] = torch.tensor([position, has_spare, *np.asarray(keys).tolist()])
-    states["spare"] = torch.tensor([math.nan if spare is None else spare, numpy_spare], dtype=torch.float64)
+    states["spare"] = torch.tensor(
+        [math.nan if spare is None else spare, numpy_spare], dtype=torch.float64
+    )
     return states
 
 
-def restore_random_states(states: dict[str, Tensor], device: torch.device, streams: dict[str, torch.Generator]) -> None:
+def restore_random_states(
+    states: dict[str, Tensor], device: torch.device, streams: dict[str, torch.Generator]
+) -> None:
     """Put back what `random_states` gave."""
     for name, stream in streams.items():
         stream.set_state(states[name])
@@ -77,14 +89,17 @@ def restore_random_states(states: dict[str, Tensor], device: torch.device, strea
     version, *numbers = states["python"].tolist()
     random.setstate((version, tuple(numbers), None if math.isnan(spare) else spare))
     position, has_spare, *keys = states["numpy"].tolist()
-    np.random.set_state(("MT19937", np.array(keys, dtype=np.uint32), position, has_spare, numpy_spare))
+    np.random.set_state(
+        ("MT19937", np.array(keys, dtype=np.uint32), position, has_spare, numpy_spare)
+    )
 
 
 class BorrowedStreams:
-    """The global streams of torch, Python and NumPy while a fit has them; within, and for the time between two steps.
+    """The global streams of torch, Python and NumPy while a fit has them;
+    within, and for the time between two steps.
 
-    Torch's are common to all threads, so fits in several threads take turns, step by step: each draws what it would draw
-    alone, at the speed of one.
+    Torch's are common to all threads, so fits in several threads take turns, step by step: each
+    draws what it would draw alone, at the speed of one.
 
     Arguments:
         device: where the fit computes.
@@ -115,7 +130,9 @@ class BorrowedStreams:
 
     @contextmanager
     def returned(self) -> Iterator[None]:
-        """Within: the global streams are the caller's, who may draw from them and change nothing of the fit."""
+        """Within: the global streams are the caller's,
+        who may draw from them and change nothing of the fit.
+        """
         own = _global_states(self._device)
         self._return()
         try:
@@ -132,7 +149,9 @@ class BorrowedStreams:
 
 
 def _global_states(device: torch.device) -> tuple[Any, ...]:
-    """As the libraries give them, to be put back in this process: quicker than the tensors of a checkpoint."""
+    """As the libraries give them, to be put back in this process:
+    quicker than the tensors of a checkpoint.
+    """
     on_device = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
     return random.getstate(), np.random.get_state(), torch.get_rng_state(), on_device
 

@@ -1,4 +1,6 @@
-"""What is reported while a fit goes on: means of every term since the last report, and how fast it goes."""
+"""What is reported while a fit goes on:
+means of every term since the last report, and how fast it goes.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ __all__ = ["Tally"]
 
 
 class Tally:
-    """Sums of scalars by name, kept on the device so that nothing waits for them; each over the times it was noted.
+    """Sums of scalars by name, kept on the device so that nothing waits for them;
+    each over the times it was noted.
 
     Arguments:
         processes: whose numbers the means are over.
@@ -47,14 +50,20 @@ class Tally:
         rate = (step - self._from_step) / max(time.perf_counter() - self._began, 1e-9)
         self.begin(step)
         world = self._processes.world
-        means = {name: float(self._processes.total(value) / world) / self._counts[name] for name, value in self._sums.items()}
+        means = {
+            name: float(self._processes.total(value) / world) / self._counts[name]
+            for name, value in self._sums.items()
+        }
         self._sums, self._counts = {}, {}
         return rate, means
 
     def state(self) -> dict[str, object]:
         """What exact resume needs: the sums, of every process where there are several."""
         gathered = self._processes.gathered(self._sums)
-        return {"sums": gathered if self._processes.world > 1 else self._sums, "counts": self._counts}
+        return {
+            "sums": gathered if self._processes.world > 1 else self._sums,
+            "counts": self._counts,
+        }
 
     def load(self, sums: Mapping[str, Tensor], counts: Mapping[str, int]) -> None:
         """Take back this process's sums, and the counts."""

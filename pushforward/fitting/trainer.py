@@ -55,7 +55,9 @@ FREE = ("save_every", "film", "accelerator", "devices", "strategy", "num_nodes")
 
 
 class _Resumed(NamedTuple):
-    """Of a run to be resumed: the budget it had so far, by its unit, and whether it is given its own."""
+    """Of a run to be resumed: the budget it had so far, by its unit,
+    and whether it is given its own.
+    """
 
     budget: Mapping[str, float]
     extended: bool
@@ -66,11 +68,13 @@ class Trainer(Given):
     """Fits a learner by playing its phases on batches.
 
     Arguments:
-        epochs: the budget in passes over the data; 20 if none is given. On resuming, '+50' extends a budget.
+        epochs: the budget in passes over the data; 20 if none is given.
+            On resuming, '+50' extends a budget.
         steps: the budget in steps, in the place of epochs.
         samples: the budget in observations seen, likewise.
         minutes: the budget in minutes, likewise.
-        batch: observations per step, over all processes; 128 if None, or all rows where there are fewer.
+        batch: observations per step, over all processes;
+            128 if None, or all rows where there are fewer.
         seed: of the initialisation, the order, the noise, the augmentations.
         optimizers: by phase name, in place of the model's own: {'critic': 'adam(rate=1e-4)'}.
         schedule: of the learning rates, one for all or by phase: 'cosine', 'linear(start=0.5)', …
@@ -79,24 +83,29 @@ class Trainer(Given):
         ema: keep an average of the weights with this decay per step, and sample from it.
         augment: in place of the model's own, e.g. ['flip', 'crop(padding=2)'].
         held_out: a share of the rows to hold out, or a source; needed for keep_best and patience.
-        evaluate_every: epochs between evaluations (if None a twentieth of the budget, or an eighth with nothing held out).
+        evaluate_every: epochs between evaluations (if None a
+            twentieth of the budget, or an eighth with nothing held out).
         keep_best: end with the weights of the best held-out quality.
         patience: stop after this many evaluations without a better one.
-        on_divergence: 'stop', or 'rollback' to the last good state at half the rate (three times at most).
+        on_divergence: 'stop', or 'rollback' to the last good state
+            at half the rate (three times at most).
         run: folder to write checkpoints, log and model to.
         overwrite: replace the run folder if it is one already.
         save_every: seconds between checkpoints.
-        film: look at this many samples again and again, from the same codes, and keep the frames in the run's images/film/;
-            or a `Film` of something else.
-        resume: run folder to go on from, with the settings it was begun with. Others are refused, but for a longer budget and for
-            save_every, film, accelerator, devices, strategy and num_nodes, which may be new.
+        film: look at this many samples again and again, from the same codes, and keep the frames in
+            the run's images/film/; or a `Film` of something else.
+        resume: run folder to go on from, with the settings it was begun with. Others are refused,
+            but for a longer budget and for save_every, film, accelerator, devices, strategy and
+            num_nodes, which may be new.
         start: a fitted model of the same kind whose weights to begin from (fine-tuning).
         accelerator, devices, strategy, precision, num_nodes: by Lightning Fabric's names.
         listeners: called with every event; callbacks: called with every event and the model.
         token: cancels the fit at the next step.
-        quiet: show no progress. Otherwise there is a line on a terminal, a table in a notebook, and nothing elsewhere.
+        quiet: show no progress. Otherwise there is a line on a terminal,
+            a table in a notebook, and nothing elsewhere.
 
-    Raises InvalidValue, InvalidKind for settings out of range, Diverged where a term or gradient is not finite.
+    Raises InvalidValue, InvalidKind for settings out of range,
+    Diverged where a term or gradient is not finite.
     """
 
     alternatives: ClassVar[tuple[str, ...]] = BUDGETS
@@ -144,29 +153,47 @@ class Trainer(Given):
         given = [n for n in BUDGETS if getattr(self, n) is not None]
         if len(given) > 1:
             raise InvalidValue(f"give one budget, got {' and '.join(given)}; leave the others out")
-        require_positive(batch=self.batch, accumulate=self.accumulate, clip=self.clip, save_every=self.save_every)
+        require_positive(
+            batch=self.batch, accumulate=self.accumulate, clip=self.clip, save_every=self.save_every
+        )
         require_positive(patience=self.patience, evaluate_every=self.evaluate_every)
         require_positive(film=None if isinstance(self.film, Film) else self.film)
         if self.ema is not None and not 0 < self.ema < 1:
-            raise InvalidValue(f"ema is the share kept at each step, between 0 and 1 (e.g. 0.999), got {self.ema}")
+            raise InvalidValue(
+                f"ema is the share kept at each step, between 0 and 1 (e.g. 0.999), got {self.ema}"
+            )
         for name in ("batch", "accumulate", "patience", "seed", "film"):
             value = getattr(self, name)
             counts = isinstance(value, int) and not isinstance(value, bool)
             if not counts and not isinstance(value, Film) and (value is not None or name == "seed"):
                 raise InvalidValue(f"{name} must be a whole number, got {quoted(value)}")
             if isinstance(value, int) and name != "seed" and value > MOST_ROWS:
-                raise InvalidValue(f"{name} must be at most {MOST_ROWS:,}, got {quoted(value)}; pass a smaller number")
+                raise InvalidValue(
+                    f"{name} must be at most {MOST_ROWS:,}, got {quoted(value)}; pass a smaller"
+                    " number"
+                )
         if isinstance(self.held_out, (int, float)) and not 0 < self.held_out < 1:
-            raise InvalidValue(f"held_out is a share of the rows between 0 and 1, or a source, got {self.held_out}")
+            raise InvalidValue(
+                f"held_out is a share of the rows between 0 and 1, or a source, got {self.held_out}"
+            )
         if isinstance(self.film, int) and self.run is None and self.resume is None:
-            raise InvalidValue("film keeps its frames in the run's folder; pass run='runs/mine' too, or a Film, which can hold them")
+            raise InvalidValue(
+                "film keeps its frames in the run's folder; pass run='runs/mine' too, or a Film,"
+                " which can hold them"
+            )
         if self.on_divergence not in ("stop", "rollback"):
-            raise InvalidValue(f"on_divergence must be 'stop' or 'rollback', got {self.on_divergence!r}")
+            raise InvalidValue(
+                f"on_divergence must be 'stop' or 'rollback', got {self.on_divergence!r}"
+            )
         if (self.keep_best or self.patience) and self.held_out is None and self.resume is None:
             raise InvalidValue("keep_best and patience need held-out data; pass held_out=0.1, say")
         if self.batch is not None and self.batch % self.accumulate:
-            raise InvalidValue(f"batch must be a multiple of accumulate, got {self.batch} and {self.accumulate}")
-        self.optimizers = {phase: read(Optimizer, value) for phase, value in self.optimizers.items()}
+            raise InvalidValue(
+                f"batch must be a multiple of accumulate, got {self.batch} and {self.accumulate}"
+            )
+        self.optimizers = {
+            phase: read(Optimizer, value) for phase, value in self.optimizers.items()
+        }
         if isinstance(self.schedule, Mapping):
             self.schedule = {phase: read(Schedule, value) for phase, value in self.schedule.items()}
         else:
@@ -177,7 +204,10 @@ class Trainer(Given):
     def fit(self, model: Learner, source: Source) -> Finished:
         """Fit `model` to `source`: afresh, or from where the run in `resume` stood."""
         if not isinstance(model, Learner):
-            raise InvalidValue(f"{type(model).__name__} does not learn by gradients; leave `by` out to use its own fitter")
+            raise InvalidValue(
+                f"{type(model).__name__} does not learn by gradients; leave `by` out to use its own"
+                " fitter"
+            )
         return fit_by_gradients(self.groups(), model, source)
 
     def groups(self) -> FitSettings:
@@ -199,7 +229,13 @@ class Trainer(Given):
         )
         return FitSettings(
             budget,
-            OptimisationSettings(**{**self._shared(OptimisationSettings), "batch": self.batch or BATCH, "fewer": self.batch is None}),
+            OptimisationSettings(
+                **{
+                    **self._shared(OptimisationSettings),
+                    "batch": self.batch or BATCH,
+                    "fewer": self.batch is None,
+                }
+            ),
             EvaluationSettings(self.held_out, self.evaluate_every, self.keep_best, self.patience),
             ProcessSettings(**self._shared(ProcessSettings)),
             folder,
@@ -211,7 +247,7 @@ class Trainer(Given):
         names = [f.name for f in dataclasses.fields(group) if hasattr(self, f.name)]
         return {name: getattr(self, name) for name in names}
 
-    # ------------------------------------------------------------------------------------------------- stored
+    # --------------------------------------------------------------------------------------- stored
 
     def settings(self) -> dict[str, Any]:
         """Everything that shapes the result, as plain JSON."""
@@ -226,10 +262,15 @@ class Trainer(Given):
         return content
 
     def _take_stored(self, folder: Path) -> _Resumed:
-        """Fill in the settings of the run in `folder`; a budget given now replaces or extends its own."""
+        """Fill in the settings of the run in `folder`;
+        a budget given now replaces or extends its own.
+        """
         stored = _settings_in(folder)
         if stored.get("held_out") == GIVEN and self.held_out is None:
-            raise InvalidValue(f"{folder} was begun with held-out data of its own; pass the same as held_out=… to resume it")
+            raise InvalidValue(
+                f"{folder} was begun with held-out data of its own; pass the same as held_out=… to"
+                " resume it"
+            )
         wanted = {n: getattr(self, n) for n in BUDGETS if getattr(self, n) is not None}
         self._require_stored(stored, folder)
         for f in dataclasses.fields(self):
@@ -250,36 +291,56 @@ class Trainer(Given):
     def _require_stored(self, stored: Mapping[str, Any], folder: Path) -> None:
         """InvalidValue, by name, for what was given and is not the run's own."""
         if self.run is not None and Path(self.run).resolve() != folder.resolve():
-            raise InvalidValue(f"resume={str(folder)!r} goes on in that folder, got run={str(self.run)!r} too; leave run out")
+            raise InvalidValue(
+                f"resume={str(folder)!r} goes on in that folder, got run={str(self.run)!r} too;"
+                " leave run out"
+            )
         for name in ("start", "overwrite"):
             if getattr(self, name):
-                raise InvalidValue(f"{name} is for a run that begins, and resume={str(folder)!r} goes on with one; leave {name} out")
+                raise InvalidValue(
+                    f"{name} is for a run that begins, and resume={str(folder)!r} goes on with one;"
+                    f" leave {name} out"
+                )
         given = {name: getattr(self, name) for name in self.given}
         if self.held_out is not None and not isinstance(self.held_out, (int, float)):
             given["held_out"] = GIVEN
         if isinstance(given.get("optimizers"), Mapping):
-            given["optimizers"] = {phase: read(Optimizer, value) for phase, value in given["optimizers"].items()}
+            given["optimizers"] = {
+                phase: read(Optimizer, value) for phase, value in given["optimizers"].items()
+            }
         if isinstance(given.get("schedule"), Mapping):
-            given["schedule"] = {phase: read(Schedule, value) for phase, value in given["schedule"].items()}
+            given["schedule"] = {
+                phase: read(Schedule, value) for phase, value in given["schedule"].items()
+            }
         elif "schedule" in given:
             given["schedule"] = read(Schedule, given["schedule"])
         if given.get("augment") is not None:
             given["augment"] = [read(Augment, value) for value in given["augment"]]
-        require_stored(given, stored, folder, [name for name in stored if name not in (*BUDGETS, *FREE)])
+        require_stored(
+            given, stored, folder, [name for name in stored if name not in (*BUDGETS, *FREE)]
+        )
 
 
 def _settings_in(folder: Path) -> dict[str, Any]:
-    """What a run folder says of its trainer; BadRun where that is not settings of a trainer, each of its kind."""
+    """What a run folder says of its trainer;
+    BadRun where that is not settings of a trainer, each of its kind.
+    """
     manifest = Manifest.read(folder)
     if manifest is None or not manifest.fitter:
         raise BadRun(
-            f"{folder} cannot be resumed: it holds no settings of a fit, so it is no fit's folder or was killed before its "
-            "first step; begin a new run"
+            f"{folder} cannot be resumed: it holds no settings of a fit, so it is no fit's folder"
+            " or was killed before its first step; begin a new run"
         )
     if manifest.fitter != KIND:
-        raise BadRun(f"{folder} was begun by {shown(manifest.fitter)}, not by a Trainer; resume it by EM(resume=…)")
+        raise BadRun(
+            f"{folder} was begun by {shown(manifest.fitter)}, not by a Trainer; resume it by"
+            " EM(resume=…)"
+        )
     hints = hints_of(Trainer)
     for name, value in manifest.settings.items():
         if name in hints and not fits(value, hints[name]):
-            raise BadRun(f"{manifest.path(folder)} is damaged ({name} is of the wrong kind); restore it from a copy")
+            raise BadRun(
+                f"{manifest.path(folder)} is damaged ({name} is of the wrong kind); restore it from"
+                " a copy"
+            )
     return dict(manifest.settings)

@@ -1,4 +1,5 @@
-"""Models and statistics as trees of plain values and tensors, for the checkpoints of a fit by passes.
+"""Models and statistics as trees of plain values and tensors,
+for the checkpoints of a fit by passes.
 
 What a model keeps beside its buffers while it is fitted (a plan of the centres, an origin) is taken
 from its attributes; dataclasses are taken apart and put together again by the names that the
@@ -36,10 +37,19 @@ _NOT_LEARNT = (
 
 
 def attributes_of(model: Model) -> dict[str, Any]:
-    """The tree of what a model holds beside its arguments: buffers, and attributes that can be stored."""
+    """The tree of what a model holds beside its arguments:
+    buffers, and attributes that can be stored.
+    """
     known = {*_OF_MODULES, *model.hyperparameters(), *_NOT_LEARNT}
-    own = {name: as_tree(value) for name, value in vars(model).items() if name not in known and _storable(value)}
-    return {"buffers": {name: as_tree(value) for name, value in model.named_buffers()}, "attributes": own}
+    own = {
+        name: as_tree(value)
+        for name, value in vars(model).items()
+        if name not in known and _storable(value)
+    }
+    return {
+        "buffers": {name: as_tree(value) for name, value in model.named_buffers()},
+        "attributes": own,
+    }
 
 
 def put_attributes(model: Model, tree: Mapping[str, Any], device: torch.device) -> None:
@@ -53,7 +63,9 @@ def put_attributes(model: Model, tree: Mapping[str, Any], device: torch.device) 
 
 
 def as_tree(value: Any) -> Any:
-    """A value as a tree for a checkpoint: dataclasses by name and fields, tensors with the order of their axes in memory."""
+    """A value as a tree for a checkpoint: dataclasses by name and fields,
+    tensors with the order of their axes in memory.
+    """
     if isinstance(value, Tensor):
         strides = value.stride()
         order = sorted(range(value.ndim), key=lambda axis: -strides[axis])
@@ -63,7 +75,13 @@ def as_tree(value: Any) -> Any:
         return {"class": type(value).__name__, "fields": fields}
     if isinstance(value, dict):
         return {"dict": {k: as_tree(v) for k, v in value.items()}}
-    return [as_tree(v) for v in value] if isinstance(value, list) else tuple(map(as_tree, value)) if isinstance(value, tuple) else value
+    return (
+        [as_tree(v) for v in value]
+        if isinstance(value, list)
+        else tuple(map(as_tree, value))
+        if isinstance(value, tuple)
+        else value
+    )
 
 
 def from_tree(tree: Any, classes: Mapping[str, type], device: torch.device) -> Any:
@@ -72,10 +90,17 @@ def from_tree(tree: Any, classes: Mapping[str, type], device: torch.device) -> A
         return tree.to(device, copy=True)
     if isinstance(tree, dict) and "axes" in tree:
         order = [int(axis) for axis in tree["axes"]]
-        return tree["tensor"].to(device, copy=True).permute([order.index(axis) for axis in range(len(order))])
+        return (
+            tree["tensor"]
+            .to(device, copy=True)
+            .permute([order.index(axis) for axis in range(len(order))])
+        )
     if isinstance(tree, dict) and "class" in tree:
         if tree["class"] not in classes:
-            raise BadRun(f"the checkpoint holds a {str(tree['class'])[:60]}, which this version does not know; begin a new run")
+            raise BadRun(
+                f"the checkpoint holds a {str(tree['class'])[:60]}, which this version does not"
+                " know; begin a new run"
+            )
         cls = classes[tree["class"]]
         made: Any = object.__new__(cls)
         for name, value in tree["fields"].items():
@@ -93,7 +118,13 @@ def classes_of(model: Model) -> dict[str, type]:
     found: dict[str, type] = {}
     for cls in reversed(type(model).__mro__):
         named = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
-        found.update({v.__name__: v for v in named.values() if isinstance(v, type) and dataclasses.is_dataclass(v)})
+        found.update(
+            {
+                v.__name__: v
+                for v in named.values()
+                if isinstance(v, type) and dataclasses.is_dataclass(v)
+            }
+        )
     return found
 
 

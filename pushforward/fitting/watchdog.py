@@ -1,8 +1,9 @@
 """Is the fit still healthy? Every term and every gradient is looked at, at every step.
 
-On the CPU the look costs microseconds and happens at once; on an accelerator, and with several processes, the
-numbers are kept where they are and looked at a few steps later, so that nothing waits. The first thing that went bad is
-named: a term or a gradient, of which phase, and where it began.
+On the CPU the look costs microseconds and happens at once; on an accelerator, and with several
+processes, the numbers are kept where they are and looked at a few steps later, so that nothing
+waits. The first thing that went bad is named: a term or a gradient, of which phase, and where it
+began.
 """
 
 from __future__ import annotations
@@ -25,17 +26,28 @@ class Watchdog:
     """Watches terms and gradients.
 
     Arguments:
-        at_once: look at every step (one CPU process), or every few steps (accelerators, several processes).
-        gradients: whether gradients are watched (not under a loss scaler, which skips bad steps by itself).
+        at_once: look at every step (one CPU process),
+            or every few steps (accelerators, several processes).
+        gradients: whether gradients are watched (not under a loss scaler,
+            which skips bad steps by itself).
         agree: gives every process the first one's finding, so that all stop together.
     """
 
-    def __init__(self, at_once: bool, gradients: bool = True, agree: Callable[[str], str] | None = None) -> None:
+    def __init__(
+        self, at_once: bool, gradients: bool = True, agree: Callable[[str], str] | None = None
+    ) -> None:
         self.at_once, self.gradients, self.agree = at_once, gradients, agree
         self._pending: list[tuple[Tensor, str, list[str]]] = []
 
-    def watch(self, phase: str, terms: Mapping[str, Tensor], networks: Mapping[str, Sequence[nn.Parameter]]) -> None:
-        """Note one phase's terms (scalars) and the norms of its networks' gradients; raises Diverged as soon as it knows."""
+    def watch(
+        self,
+        phase: str,
+        terms: Mapping[str, Tensor],
+        networks: Mapping[str, Sequence[nn.Parameter]],
+    ) -> None:
+        """Note one phase's terms (scalars) and the norms of its networks' gradients;
+        raises Diverged as soon as it knows.
+        """
         names, values = [f"term {name!r}" for name in terms], list(terms.values())
         for name, parameters in networks.items():
             gradients = [p.grad for p in parameters if p.grad is not None] if self.gradients else []
@@ -60,14 +72,19 @@ class Watchdog:
 
 
 def _finding(values: Tensor, phase: str, names: Sequence[str]) -> str:
-    """What went bad among one phase's numbers: the first one, and the networks whose gradients are bad with it."""
+    """What went bad among one phase's numbers: the first one,
+    and the networks whose gradients are bad with it.
+    """
     numbers = values.tolist()
     bad = [i for i, number in enumerate(numbers) if not math.isfinite(number)]
     if not bad:
         return ""
     kind = "NaN" if math.isnan(numbers[bad[0]]) else "infinite"
     also = [names[i] for i in bad[1:] if "gradient" in names[i]]
-    return f"{names[bad[0]]} of phase {phase!r} became {kind}{', with ' + ' and '.join(also) if also else ''}"
+    return (
+        f"{names[bad[0]]} of phase {phase!r} became"
+        f" {kind}{', with ' + ' and '.join(also) if also else ''}"
+    )
 
 
 def bad_network(networks: Mapping[str, nn.Module]) -> str:
@@ -75,20 +92,28 @@ def bad_network(networks: Mapping[str, nn.Module]) -> str:
     for name, network in networks.items():
         for kind, tensors in (("parameters", network.parameters()), ("buffers", network.buffers())):
             floating = [t.detach() for t in tensors if t.is_floating_point()]
-            # Norms are quick and not finite where a number is not; where only the norm overflowed, every number is asked.
+            # Norms are quick and not finite where a number is not;
+            # where only the norm overflowed, every number is asked.
             if (
                 floating
-                and not bool(torch.isfinite(torch.stack([n.double() for n in torch._foreach_norm(floating)])).all())
+                and not bool(
+                    torch.isfinite(
+                        torch.stack([n.double() for n in torch._foreach_norm(floating)])
+                    ).all()
+                )
                 and not all(bool(torch.isfinite(t).all()) for t in floating)
             ):
                 return f"network {name!r} holds {kind} that are not finite"
     return ""
 
 
-def where_it_began(loss: Callable[[], Terms], networks: Mapping[str, nn.Module], learning: Sequence[str]) -> str:
+def where_it_began(
+    loss: Callable[[], Terms], networks: Mapping[str, nn.Module], learning: Sequence[str]
+) -> str:
     """Where the first number that is not finite arises when the loss is taken again; '' if nowhere.
 
-    In a network's parameters, in a network's output, in a term computed from sound outputs, or on a term's way back.
+    In a network's parameters, in a network's output,
+    in a term computed from sound outputs, or on a term's way back.
     """
     bad = bad_network(networks)
     if bad:
@@ -123,7 +148,9 @@ def _bad_term(terms: Terms, networks: Mapping[str, nn.Module], learning: Sequenc
             parameters = [p for p in networks[name].parameters() if p.requires_grad]
             if not value.requires_grad or not parameters:
                 continue
-            gradients = torch.autograd.grad(value.sum(), parameters, retain_graph=True, allow_unused=True)
+            gradients = torch.autograd.grad(
+                value.sum(), parameters, retain_graph=True, allow_unused=True
+            )
             if not all(bool(torch.isfinite(g).all()) for g in gradients if g is not None):
                 return f"term {term!r} is finite, but its gradient in network {name!r} is not"
     return ""
@@ -139,4 +166,7 @@ def _tensors(output: object) -> Iterator[Tensor]:
 
 def advice(phases: Sequence[str]) -> str:
     """What to try when a fit diverged."""
-    return f"try a lower rate (optimizers={{{phases[0]!r}: 'adam(rate=1e-4)'}}), clip=1.0, or on_divergence='rollback'"
+    return (
+        f"try a lower rate (optimizers={{{phases[0]!r}: 'adam(rate=1e-4)'}}), clip=1.0, or"
+        " on_divergence='rollback'"
+    )

@@ -1,7 +1,8 @@
-"""Exploration of latent space: paths, grids, traversals and directions of codes, and the codes of observations.
+"""Exploration of latent space: paths, grids, traversals and directions of codes,
+and the codes of observations.
 
-Free functions over what a model can do: `Decodes` is enough for most, `Encodes` and a prior are used where there are any.
-Everything goes in and comes out in the user's units.
+Free functions over what a model can do: `Decodes` is enough for most, `Encodes` and a prior are
+used where there are any. Everything goes in and comes out in the user's units.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from typing import Any
 
 # No file is called like a function: importing it would put the module in the function's place.
 _HOMES = {
-    "Decoded": "decoding", "decoded": "decoding", "Direction": "directions", "direction": "directions", "grid": "grids",
-    "grid_codes": "grids", "CodeLaw": "laws", "law_of": "laws", "between": "paths", "interpolate": "paths", "plane": "paths",
-    "Projection": "projection", "project": "projection", "Traversal": "traversals", "traverse": "traversals",
+    "Decoded": "decoding", "decoded": "decoding", "Direction": "directions",
+    "direction": "directions", "grid": "grids", "grid_codes": "grids", "CodeLaw": "laws",
+    "law_of": "laws", "between": "paths", "interpolate": "paths", "plane": "paths",
+    "Projection": "projection", "project": "projection", "Traversal": "traversals",
+    "traverse": "traversals",
 }  # fmt: skip
 __all__ = [
-    "interpolate", "between", "plane", "grid", "grid_codes", "traverse", "Traversal", "direction", "Direction", "project", "Projection",
-    "law_of", "CodeLaw", "decoded", "Decoded",
+    "interpolate", "between", "plane", "grid", "grid_codes", "traverse", "Traversal", "direction",
+    "Direction", "project", "Projection", "law_of", "CodeLaw", "decoded", "Decoded",
 ]  # fmt: skip
 
 

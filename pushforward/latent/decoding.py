@@ -1,4 +1,6 @@
-"""Codes of any arrangement, and what they decode to: (*arrangement, latent) -> (*arrangement, *shape)."""
+"""Codes of any arrangement, and what they decode to:
+(*arrangement, latent) -> (*arrangement, *shape).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ BLOCK = 1024
 
 @dataclass(frozen=True)
 class Decoded:
-    """Codes (*arrangement, latent) and the observations x (*arrangement, *shape) they decode to, user's units."""
+    """Codes (*arrangement, latent) and the observations x
+    (*arrangement, *shape) they decode to, user's units.
+    """
 
     codes: Tensor
     x: Tensor
@@ -27,11 +31,19 @@ class Decoded:
 
 @torch.no_grad()
 def decoded(model: Any, codes: Tensor, y: Any = None) -> Decoded:
-    """Codes (*arrangement, latent) and what they decode to; y is one condition for all, or one for each in reading order."""
+    """Codes (*arrangement, latent) and what they decode to;
+    y is one condition for all, or one for each in reading order.
+    """
     if not isinstance(model, Decodes):
-        raise InvalidKind(f"{type(model).__name__} does not decode codes; pass a model that does, e.g. PCA, VAE or GAN")
+        raise InvalidKind(
+            f"{type(model).__name__} does not decode codes; pass a model that does, e.g. PCA, VAE"
+            " or GAN"
+        )
     flat = codes.reshape(-1, codes.shape[-1])
-    parts = [model.decode(flat[i : i + BLOCK], rows_of_condition(y, slice(i, i + BLOCK))) for i in range(0, len(flat), BLOCK)]
+    parts = [
+        model.decode(flat[i : i + BLOCK], rows_of_condition(y, slice(i, i + BLOCK)))
+        for i in range(0, len(flat), BLOCK)
+    ]
     x = torch.cat(parts)
     return Decoded(codes, x.reshape(*codes.shape[:-1], *x.shape[1:]))
 

@@ -1,10 +1,12 @@
-"""L-BFGS for many small problems at once: each row of z minimises its own f_i(z_i), with its own memory and its own step.
+"""L-BFGS for many small problems at once:
+each row of z minimises its own f_i(z_i), with its own memory and its own step.
 
-With s = z⁺ - z and y = ∇f⁺ - ∇f of the last m moves, the direction -H∇f comes from the two loops of Nocedal (1980,
-https://doi.org/10.1090/S0025-5718-1980-0572855-7), begun
-at H_0 = (sᵀy / yᵀy) I; the step is halved (or set by the parabola through the last trial) until Armijo's condition
-f(z + t p) ≤ f(z) + c t ∇fᵀp holds. A pair with too little curvature, sᵀy ≤ ε|s||y|, is left out, which keeps H positive
-without Wolfe's second condition. So f never rises in any row, and no row's answer depends on its neighbours.
+With s = z⁺ - z and y = ∇f⁺ - ∇f of the last m moves, the direction -H∇f comes from the two loops of
+Nocedal (1980, https://doi.org/10.1090/S0025-5718-1980-0572855-7), begun at H_0 = (sᵀy / yᵀy) I; the
+step is halved (or set by the parabola through the last trial) until Armijo's condition f(z + t p) ≤
+f(z) + c t ∇fᵀp holds. A pair with too little curvature, sᵀy ≤ ε|s||y|, is left out, which keeps H
+positive without Wolfe's second condition. So f never rises in any row, and no row's answer depends
+on its neighbours.
 """
 
 from __future__ import annotations
@@ -22,8 +24,12 @@ Objective = Callable[[Tensor, Tensor], Tensor]
 """(z of some rows (m, d), their numbers (m,)) -> f (m,)."""
 
 
-def descend(objective: Objective, start: Tensor, steps: int, *, memory: int = 10) -> tuple[Tensor, Tensor]:
-    """Points (n, d) with f no higher than at `start`, and f there (n,); at most `steps` moves of each row."""
+def descend(
+    objective: Objective, start: Tensor, steps: int, *, memory: int = 10
+) -> tuple[Tensor, Tensor]:
+    """Points (n, d) with f no higher than at `start`, and f there (n,);
+    at most `steps` moves of each row.
+    """
     z = start.detach().clone()
     rows = torch.arange(len(z), device=z.device)
     f, gradient = _evaluate(objective, z, rows)
@@ -34,7 +40,9 @@ def descend(objective: Objective, start: Tensor, steps: int, *, memory: int = 10
         if not len(rows):
             break
         move = _move(past, gradient, rows)
-        new_z, new_f, new_gradient, moved = _search(objective, z[rows], f[rows], gradient[rows], move, rows)
+        new_z, new_f, new_gradient, moved = _search(
+            objective, z[rows], f[rows], gradient[rows], move, rows
+        )
         past.remember(new_z - z[rows], new_gradient - gradient[rows], rows)
         small = f[rows] - new_f <= 10 * torch.finfo(f.dtype).eps * f[rows].abs()
         z[rows], f[rows], gradient[rows] = new_z, new_f, new_gradient
@@ -43,7 +51,9 @@ def descend(objective: Objective, start: Tensor, steps: int, *, memory: int = 10
 
 
 class _Memory:
-    """The last moves and changes of gradient of every row; pairs that were left out have weight 0."""
+    """The last moves and changes of gradient of every row;
+    pairs that were left out have weight 0.
+    """
 
     def __init__(self, size: int, like: Tensor) -> None:
         self.size = size
@@ -59,11 +69,17 @@ class _Memory:
         own = torch.zeros_like(self.like), torch.zeros_like(self.like), torch.zeros_like(self.first)
         for kept, value in zip(own, (s, y, weight)):
             kept[rows] = value
-        self.first[rows] = torch.where(good, curvature / y.square().sum(1).where(good, torch.ones_like(curvature)), self.first[rows])
+        self.first[rows] = torch.where(
+            good,
+            curvature / y.square().sum(1).where(good, torch.ones_like(curvature)),
+            self.first[rows],
+        )
         self.pairs = [*self.pairs, own][-self.size :]
 
     def times(self, gradient: Tensor, rows: Tensor) -> Tensor:
-        """H∇f (m, d) of some rows; rows without any pair give ∇f / max(1, |∇f|), a first step of length 1 or less."""
+        """H∇f (m, d) of some rows; rows without any pair give ∇f
+        / max(1, |∇f|), a first step of length 1 or less.
+        """
         q, sizes = gradient, []
         for s, y, weight in reversed(self.pairs):
             size = weight[rows] * (s[rows] * q).sum(1)

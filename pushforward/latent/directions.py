@@ -1,14 +1,19 @@
-"""Attribute directions: where in latent space a labelled property lies, and whether it lies anywhere.
+"""Attribute directions: where in latent space a labelled property lies,
+and whether it lies anywhere.
 
-From codes with the attribute (mean m_1, share of rows any) and without it (mean m_0), a unit vector v:
+From codes with the attribute (mean m_1, share of rows any) and
+without it (mean m_0), a unit vector v:
 
-    means           v ∝ m_1 - m_0                         (Radford et al. 2016, §6.3; White 2016, https://arxiv.org/abs/1609.04468)
-    discriminant    v ∝ (S + ε tr(S)/d I)⁻¹ (m_1 - m_0)   (Fisher 1936; S the mean covariance within the classes)
+    means         v ∝ m_1 - m_0
+                  (Radford et al. 2016, §6.3; White 2016, https://arxiv.org/abs/1609.04468)
+    discriminant  v ∝ (S + ε tr(S)/d I)⁻¹ (m_1 - m_0)
+                  (Fisher 1936; S the mean covariance within the classes)
 
-The first is the direction that changes the attribute, the second the one that predicts it. Either may be made orthogonal to
-other directions, so that moving along it leaves those alone. The classes lie D = vᵀ(m_1 - m_0) apart along v, which is the
-unit of strength: z + s D v with s = 1 takes the one class's mean as far along v as the other's. Whether v means anything
-is measured on held-out rows, by the side of the middle on which they fall.
+The first is the direction that changes the attribute, the second the one that predicts it. Either
+may be made orthogonal to other directions, so that moving along it leaves those alone. The classes
+lie D = vᵀ(m_1 - m_0) apart along v, which is the unit of strength: z + s D v with s = 1 takes the
+one class's mean as far along v as the other's. Whether v means anything is measured on held-out
+rows, by the side of the middle on which they fall.
 """
 
 from __future__ import annotations
@@ -49,12 +54,16 @@ class Direction:
     accuracy: Record
 
     def apply(self, codes: Tensor, strength: float | Tensor = 1.0) -> Tensor:
-        """Codes (n, latent) moved by `strength` classes' distances, one for all or (n,); below 0 takes the attribute away."""
+        """Codes (n, latent) moved by `strength` classes' distances,
+        one for all or (n,); below 0 takes the attribute away.
+        """
         given = torch.as_tensor(strength, dtype=codes.dtype, device=codes.device)
         return codes + (given * self.distance)[..., None] * self.vector.to(codes)
 
     def position(self, codes: Tensor) -> Tensor:
-        """How much of the attribute codes (n, latent) have (n,): -½ at the one class's mean, ½ at the other's, 0 between."""
+        """How much of the attribute codes (n, latent) have (n,):
+        -½ at the one class's mean, ½ at the other's, 0 between.
+        """
         return (codes @ self.vector.to(codes) - self.middle) / self.distance
 
 
@@ -72,7 +81,8 @@ def direction(
 
     Arguments:
         codes: (n, latent).
-        labels: (n,), two different values (the larger is the attribute), or any number of them with `positive`.
+        labels: (n,), two different values (the larger is the attribute),
+            or any number of them with `positive`.
         positive: the label that is the attribute; all others are without it.
         orthogonal_to: directions or vectors (latent,) to be orthogonal to.
         held_out: the share of each class's rows that is held out to measure the accuracy.
@@ -83,7 +93,9 @@ def direction(
     if by not in ("means", "discriminant"):
         raise InvalidValue(f"a direction goes by 'means' or 'discriminant', got {by!r}")
     if not 0 < held_out < 1:
-        raise InvalidValue(f"held_out must be a fraction between 0 and 1, got {held_out}; pass 0.2, say")
+        raise InvalidValue(
+            f"held_out must be a fraction between 0 and 1, got {held_out}; pass 0.2, say"
+        )
     z = codes.detach().to("cpu", torch.float64)
     has = _attribute(labels, positive, len(z))
     learn, test = _parted(has, held_out, rng)
@@ -93,7 +105,10 @@ def direction(
     vector = _clear_of(vector, orthogonal_to)
     distance, middle = float(vector @ gap), float(vector @ (one.mean(0) + two.mean(0))) / 2
     if distance <= 0:
-        raise InvalidValue("the classes do not differ along this direction once it is made orthogonal to the others; leave one of them out")
+        raise InvalidValue(
+            "the classes do not differ along this direction once it is made orthogonal to the"
+            " others; leave one of them out"
+        )
     record = _accuracy((z[test] @ vector > middle) == has[test], has[test], by)
     return Direction(vector.to(codes), distance, middle, record)
 
@@ -102,15 +117,22 @@ def _attribute(labels: Any, positive: Any, n: int) -> Tensor:
     """Which rows have the attribute (n,)."""
     values = np.asarray(labels.detach().cpu() if isinstance(labels, Tensor) else labels)
     if values.shape != (n,):
-        raise ShapeMismatch(f"labels must have one entry for each of {n} codes, got shape {values.shape}")
+        raise ShapeMismatch(
+            f"labels must have one entry for each of {n} codes, got shape {values.shape}"
+        )
     kinds = np.unique(values)
     if positive is None and len(kinds) != 2:
-        raise InvalidValue(f"expected two different labels, got {len(kinds)}; name the attribute: positive={kinds[-1]!r}")
+        raise InvalidValue(
+            f"expected two different labels, got {len(kinds)}; name the attribute:"
+            f" positive={kinds[-1]!r}"
+        )
     chosen = kinds[-1] if positive is None else positive
     has = torch.as_tensor(values == chosen)
     if not bool(has.any()) or bool(has.all()):
         some = ", ".join(map(str, kinds[:10]))
-        raise InvalidValue(f"expected rows with the label {chosen!r} and rows without it; the labels are {some}")
+        raise InvalidValue(
+            f"expected rows with the label {chosen!r} and rows without it; the labels are {some}"
+        )
     return has
 
 
@@ -119,7 +141,10 @@ def _parted(has: Tensor, share: float, rng: Rng) -> tuple[Tensor, Tensor]:
     stream, test = generator(rng), torch.zeros_like(has)
     for rows in (has.nonzero()[:, 0], (~has).nonzero()[:, 0]):
         if len(rows) < 2:
-            raise BadSource("a direction needs at least 2 rows with the attribute and 2 without, one of each to test on; bring more rows")
+            raise BadSource(
+                "a direction needs at least 2 rows with the attribute and 2 without, one of each to"
+                " test on; bring more rows"
+            )
         count = min(max(round(share * len(rows)), 1), len(rows) - 1)
         test[rows[permutation(len(rows), rng=stream).to(rows.device)[:count]]] = True
     return ~test, test
@@ -137,12 +162,17 @@ def _clear_of(vector: Tensor, others: Sequence[Direction | Tensor]) -> Tensor:
     """The part of a vector that is orthogonal to the others, of length 1."""
     size = float(vector.norm())
     if others:
-        basis = torch.stack([(o.vector if isinstance(o, Direction) else o).detach().to(vector) for o in others], 1)
+        basis = torch.stack(
+            [(o.vector if isinstance(o, Direction) else o).detach().to(vector) for o in others], 1
+        )
         left, singular, _ = torch.linalg.svd(basis, full_matrices=False)
         span = left[:, singular > 1e-10 * singular.max()]
         vector = vector - span @ (span.T @ vector)
     if not float(vector.norm()) > 1e-8 * size:
-        raise InvalidValue("nothing of this direction is left: the classes' means agree, or it lies in the span of the others")
+        raise InvalidValue(
+            "nothing of this direction is left: the classes' means agree, or it lies in the span of"
+            " the others"
+        )
     unit: Tensor = vector / vector.norm()
     return unit
 
@@ -156,4 +186,11 @@ def _accuracy(right: Tensor, has: Tensor, by: str) -> Record:
         smooth = (float(rows.sum()) + 1) / (len(rows) + 2)
         variance += smooth * (1 - smooth) / len(rows) / 4
     details = {"chance": 0.5, "with": shares[0], "without": shares[1], "by": by}
-    return Record("balanced accuracy", sum(shares) / 2, math.sqrt(variance), bound="estimate", n=len(right), details=details)
+    return Record(
+        "balanced accuracy",
+        sum(shares) / 2,
+        math.sqrt(variance),
+        bound="estimate",
+        n=len(right),
+        details=details,
+    )

@@ -1,9 +1,9 @@
 """Grids of codes through the prior's quantiles.
 
-Equal steps of mass, p_i = (i + ½)/m, i = 0..m-1, are taken back through the distribution function, z_i = Φ⁻¹(p_i) for a
-normal prior (Kingma & Welling 2014, https://arxiv.org/abs/1312.6114, Fig. 4), so that every cell of the grid stands for
-the same share of the codes. With
-`reach` r the steps are equal in z instead: from -r to r standard deviations.
+Equal steps of mass, p_i = (i + ½)/m, i = 0..m-1, are taken back through the distribution function,
+z_i = Φ⁻¹(p_i) for a normal prior (Kingma & Welling 2014, https://arxiv.org/abs/1312.6114, Fig. 4),
+so that every cell of the grid stands for the same share of the codes. With `reach` r the steps are
+equal in z instead: from -r to r standard deviations.
 """
 
 from __future__ import annotations
@@ -31,12 +31,15 @@ def grid(
     y: Any = None,
     law: CodeLaw | None = None,
 ) -> Decoded:
-    """A grid of codes and what they decode to: codes (steps, steps, latent), x (steps, steps, *shape), user's units.
+    """A grid of codes and what they decode to: codes (steps, steps, latent), x
+    (steps, steps, *shape), user's units.
 
-    The first of `dims` runs from left to right, the second from the bottom up; of one dimension there is one row.
+    The first of `dims` runs from left to right, the second from the bottom up;
+    of one dimension there is one row.
 
     Arguments:
-        reach: None for equal steps of mass; else standard deviations either way, in equal steps (3.0 with steps=20 is usual).
+        reach: None for equal steps of mass;
+            else standard deviations either way, in equal steps (3.0 with steps=20 is usual).
         dims: the one or two dimensions to move along; the first two if not given.
         at: the code (latent,) that gives the other dimensions; the prior's mean if not given.
         y: one condition for all.
@@ -47,9 +50,16 @@ def grid(
 
 
 def grid_codes(
-    law: CodeLaw, steps: int = 20, *, reach: float | None = None, dims: Sequence[int] | None = None, at: Tensor | None = None
+    law: CodeLaw,
+    steps: int = 20,
+    *,
+    reach: float | None = None,
+    dims: Sequence[int] | None = None,
+    at: Tensor | None = None,
 ) -> Tensor:
-    """The codes (steps, steps, latent) of `grid`, (1, steps, latent) for one dimension; the first row is the top one."""
+    """The codes (steps, steps, latent) of `grid`, (1, steps, latent) for one dimension;
+    the first row is the top one.
+    """
     require_positive(steps=steps, reach=reach)
     chosen = _checked(dims, law.latent)
     places = _places(law, steps, reach)
@@ -65,7 +75,10 @@ def code_at(law: CodeLaw, at: Tensor | None) -> Tensor:
     if at is None:
         return law.centre
     if at.shape != law.centre.shape:
-        raise ShapeMismatch(f"expected one code of {law.latent} numbers, got shape {tuple(at.shape)}; pass one row of what encode gives")
+        raise ShapeMismatch(
+            f"expected one code of {law.latent} numbers, got shape {tuple(at.shape)}; pass one row"
+            " of what encode gives"
+        )
     return at.detach().to(law.centre)
 
 
@@ -73,14 +86,21 @@ def _places(law: CodeLaw, steps: int, reach: float | None) -> Tensor:
     """Values (steps, latent), rising."""
     if reach is None:
         return law.quantiles((torch.arange(steps, dtype=torch.float64) + 0.5) / steps)
-    return law.deviations(torch.linspace(-reach, reach, steps, dtype=torch.float64) if steps > 1 else torch.zeros(1))
+    return law.deviations(
+        torch.linspace(-reach, reach, steps, dtype=torch.float64) if steps > 1 else torch.zeros(1)
+    )
 
 
 def _checked(dims: Sequence[int] | None, latent: int) -> list[int]:
     chosen = list(range(min(latent, 2))) if dims is None else list(dims)
     if len(chosen) not in (1, 2) or len(set(chosen)) != len(chosen):
-        raise InvalidValue(f"a grid moves along one or two different dimensions, got {chosen}; pass dims=(0, 1), say")
+        raise InvalidValue(
+            f"a grid moves along one or two different dimensions, got {chosen}; pass dims=(0,"
+            " 1), say"
+        )
     for dim in chosen:
         if not 0 <= dim < latent:
-            raise InvalidValue(f"there is no latent dimension {dim}: codes have {latent}, counted from 0")
+            raise InvalidValue(
+                f"there is no latent dimension {dim}: codes have {latent}, counted from 0"
+            )
     return chosen

@@ -1,8 +1,9 @@
 """Where codes lie, dimension by dimension: the unit of length in latent space.
 
-Grids, traversals and projections measure in standard deviations of the codes. These come from the prior p(z) where the
-model has one; a generator without a prior method takes noise from N(0, I); the codes of PCA have the variances l_k. Where
-there is no prior at all (an auto-encoder), or on request, they are those of given observations, the aggregate
+Grids, traversals and projections measure in standard deviations of the codes. These come from the
+prior p(z) where the model has one; a generator without a prior method takes noise from N(0, I); the
+codes of PCA have the variances l_k. Where there is no prior at all (an auto-encoder), or on
+request, they are those of given observations, the aggregate
 
     q(z) = 1/N Σ_i δ(z - f(x_i)),     f the encoder.
 """
@@ -22,7 +23,9 @@ from pushforward.core.random import Rng, integers, normal
 __all__ = ["CodeLaw", "law_of"]
 
 DRAWS = 4096
-"""Draws that stand for a prior without a closed form, and the most codes kept of given observations."""
+"""Draws that stand for a prior without a closed form,
+and the most codes kept of given observations.
+"""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,9 @@ class CodeLaw:
     def of_codes(cls, codes: Tensor) -> CodeLaw:
         """The distribution of given codes (n, latent), n at least 2."""
         if codes.ndim != 2 or len(codes) < 2:
-            raise ShapeMismatch(f"a law of codes needs at least 2 codes (n, latent), got shape {tuple(codes.shape)}")
+            raise ShapeMismatch(
+                f"a law of codes needs at least 2 codes (n, latent), got shape {tuple(codes.shape)}"
+            )
         some = codes[:: -(-len(codes) // DRAWS)]
         return cls(codes.mean(0), codes.std(0, correction=0), some)
 
@@ -72,14 +77,17 @@ class CodeLaw:
         return self.rows[integers(len(self.rows), (n,), rng=rng).to(self.rows.device)]
 
     def length(self, z: Tensor) -> Tensor:
-        """Σ ((z - centre)/scale)² of each code (n,): ‖z‖² for a standard normal prior. Constant dimensions do not count."""
+        """Σ ((z - centre)/scale)² of each code (n,):
+        ‖z‖² for a standard normal prior. Constant dimensions do not count.
+        """
         free = self.scale > 0
         return ((z - self.centre)[:, free] / self.scale[free]).square().sum(1)
 
 
 @torch.no_grad()
 def law_of(model: Any, x: Any = None, y: Any = None) -> CodeLaw:
-    """Where a model's codes lie: by its prior, or by the codes of observations x (n, *shape) where given.
+    """Where a model's codes lie: by its prior, or by the codes of
+    observations x (n, *shape) where given.
 
     InvalidKind for a model that has no prior when no observations are given.
     """
@@ -94,7 +102,10 @@ def law_of(model: Any, x: Any = None, y: Any = None) -> CodeLaw:
     if isinstance(size, int) and isinstance(model, Samples) and isinstance(model, Decodes):
         zero = torch.zeros(size, dtype=model.floating(), device=model.device)  # type: ignore[attr-defined]
         return CodeLaw(zero, torch.ones_like(zero))
-    raise InvalidKind(f"{type(model).__name__} has no prior over codes; give rows whose codes to go by: law_of(model, x)")
+    raise InvalidKind(
+        f"{type(model).__name__} has no prior over codes; give rows whose codes to go by:"
+        " law_of(model, x)"
+    )
 
 
 def _of_prior(model: Any) -> CodeLaw:
@@ -107,5 +118,7 @@ def _of_prior(model: Any) -> CodeLaw:
 
 def _encoded(model: Any, x: Any, y: Any) -> Tensor:
     if not isinstance(model, Encodes):
-        raise InvalidKind(f"{type(model).__name__} has no codes for observations; leave x out to go by its prior")
+        raise InvalidKind(
+            f"{type(model).__name__} has no codes for observations; leave x out to go by its prior"
+        )
     return model.encode(x, y).detach()

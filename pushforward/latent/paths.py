@@ -1,12 +1,14 @@
 """Paths between codes and planes of codes.
 
-On a straight path between z_0 and z_1 drawn from N(0, I_d) the lengths in the middle are near √(d/2), where the prior has
-next to no mass. The spherical path (Shoemake 1985; White 2016, https://arxiv.org/abs/1609.04468) turns the direction at constant speed,
+On a straight path between z_0 and z_1 drawn from N(0, I_d) the lengths in the middle are near
+√(d/2), where the prior has next to no mass. The spherical path (Shoemake 1985; White 2016,
+https://arxiv.org/abs/1609.04468) turns the direction at constant speed,
 
-    u(t) = [sin((1-t)θ) u_0 + sin(tθ) u_1] / sin θ,     θ the angle between u_0 = z_0/|z_0| and u_1 = z_1/|z_1|,
+    u(t) = [sin((1-t)θ) u_0 + sin(tθ) u_1] / sin θ,
+        θ the angle between u_0 = z_0/|z_0| and u_1 = z_1/|z_1|,
 
-and takes the length (1-t)|z_0| + t|z_1|. (Weighing z_0 and z_1 themselves, as is often done, overshoots both lengths
-where they differ and the angle is wide.)
+and takes the length (1-t)|z_0| + t|z_1|. (Weighing z_0 and z_1 themselves, as is often done,
+overshoots both lengths where they differ and the angle is wide.)
 """
 
 from __future__ import annotations
@@ -24,17 +26,23 @@ __all__ = ["interpolate", "between", "plane"]
 
 
 def interpolate(start: Tensor, end: Tensor, steps: int = 8, *, along: str = "line") -> Tensor:
-    """Codes (steps, *shape) from `start` to `end` (latent,), or (n, latent) for n paths at once; both ends included.
+    """Codes (steps, *shape) from `start` to `end` (latent,),
+    or (n, latent) for n paths at once; both ends included.
 
-    On the sphere about the origin, opposite codes and codes at the origin have no path of their own and take the line.
+    On the sphere about the origin, opposite codes and codes at
+    the origin have no path of their own and take the line.
     """
     if start.shape != end.shape:
-        raise ShapeMismatch(f"a path joins codes of one shape, got {tuple(start.shape)} and {tuple(end.shape)}")
+        raise ShapeMismatch(
+            f"a path joins codes of one shape, got {tuple(start.shape)} and {tuple(end.shape)}"
+        )
     if steps < 2:
         raise InvalidValue(f"a path has at least 2 steps, got {steps}")
     if along not in ("line", "sphere"):
         raise InvalidValue(f"a path goes along 'line' or 'sphere', got {along!r}")
-    t = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device).reshape(-1, *[1] * start.ndim)
+    t = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device).reshape(
+        -1, *[1] * start.ndim
+    )
     line = (1 - t) * start + t * end
     return line if along == "line" else _on_sphere(start, end, t, line)
 
@@ -43,8 +51,11 @@ def _on_sphere(start: Tensor, end: Tensor, t: Tensor, line: Tensor) -> Tensor:
     tiny = torch.finfo(start.dtype).tiny
     sizes = start.norm(dim=-1, keepdim=True), end.norm(dim=-1, keepdim=True)
     one, two = start / sizes[0].clamp_min(tiny), end / sizes[1].clamp_min(tiny)
-    # Twice the arc tangent of |u_0 - u_1| / |u_0 + u_1|: near 0 and π the arc cosine loses half the digits.
-    angle = 2 * torch.atan2((one - two).norm(dim=-1, keepdim=True), (one + two).norm(dim=-1, keepdim=True))
+    # Twice the arc tangent of |u_0 - u_1| / |u_0 + u_1|:
+    # near 0 and π the arc cosine loses half the digits.
+    angle = 2 * torch.atan2(
+        (one - two).norm(dim=-1, keepdim=True), (one + two).norm(dim=-1, keepdim=True)
+    )
     sine = torch.sin(angle)
     turned = (torch.sin((1 - t) * angle) * one + torch.sin(t * angle) * two) / sine.clamp_min(tiny)
     path = turned * ((1 - t) * sizes[0] + t * sizes[1])
@@ -53,20 +64,31 @@ def _on_sphere(start: Tensor, end: Tensor, t: Tensor, line: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def between(model: Any, a: Any, b: Any, steps: int = 8, *, along: str = "line", y: Any = None) -> Decoded:
-    """The path in latent space between observations, decoded: codes (steps, n, latent) and x (steps, n, *shape).
+def between(
+    model: Any, a: Any, b: Any, steps: int = 8, *, along: str = "line", y: Any = None
+) -> Decoded:
+    """The path in latent space between observations, decoded:
+    codes (steps, n, latent) and x (steps, n, *shape).
 
     Arguments:
-        a, b: the ends, n observations each (n, *shape), user's units; one alone may go without its leading axis.
+        a, b: the ends, n observations each (n, *shape), user's units;
+            one alone may go without its leading axis.
         along: 'line', or 'sphere' for codes that have a prior about the origin.
         y: the condition to encode and decode under, one for all or one for each of n.
     """
     if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
-        raise InvalidKind(f"{type(model).__name__} does not both encode and decode; interpolate codes and decode those instead")
+        raise InvalidKind(
+            f"{type(model).__name__} does not both encode and decode; interpolate codes and decode"
+            " those instead"
+        )
     one, two = (model.encode(x, y) for x in (_rows(model, a), _rows(model, b)))
     codes = interpolate(one, two, steps, along=along)
     many = not (y is None or isinstance(y, (int, float)) or len(y) == 1)
-    return decoded(model, codes, torch.as_tensor(y).repeat(steps, *[1] * (torch.as_tensor(y).ndim - 1)) if many else y)
+    return decoded(
+        model,
+        codes,
+        torch.as_tensor(y).repeat(steps, *[1] * (torch.as_tensor(y).ndim - 1)) if many else y,
+    )
 
 
 def _rows(model: Any, x: Any) -> Any:
@@ -76,13 +98,18 @@ def _rows(model: Any, x: Any) -> Any:
 
 
 def plane(codes: Tensor, steps: int = 15, *, reach: float = 2.0) -> Tensor:
-    """Codes (steps, steps, latent) on the plane through the mean of `codes` (n, latent) along their two widest directions.
+    """Codes (steps, steps, latent) on the plane through the mean
+    of `codes` (n, latent) along their two widest directions.
 
-    The grid lies at equal steps of `reach` standard deviations either way; rows run along the second direction, from
-    the top down. With two latent dimensions it is the whole latent plane, turned to its principal axes.
+    The grid lies at equal steps of `reach` standard deviations either way; rows run along the
+    second direction, from the top down. With two latent dimensions it is the whole latent plane,
+    turned to its principal axes.
     """
     if codes.ndim != 2 or codes.shape[1] < 2 or len(codes) < 3:
-        raise ShapeMismatch(f"a plane needs at least 3 codes of at least 2 dimensions, got shape {tuple(codes.shape)}")
+        raise ShapeMismatch(
+            "a plane needs at least 3 codes of at least 2 dimensions, got shape"
+            f" {tuple(codes.shape)}"
+        )
     mean = codes.mean(0)
     _, singular, directions = torch.linalg.svd(codes - mean, full_matrices=False)
     spread = singular[:2] / (len(codes) - 1) ** 0.5

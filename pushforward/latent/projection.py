@@ -2,14 +2,15 @@
 
     z* = argmin_z ‖x - g(z)‖² + λ Σ_k ((z_k - m_k)/s_k)²
 
-by L-BFGS, each observation by itself, with m_k and s_k the prior's mean and standard deviation (λ‖z‖² for a standard normal
-prior; with an observation noise of variance σ², λ = σ² gives the most probable code). Begun at the encoder's answer (an
-encoder alone is fast and a little off), at the best of several draws of the prior (for generators without an encoder), or
-at both with the better kept, which is then never worse than either way, nor than the encoder alone.
+by L-BFGS, each observation by itself, with m_k and s_k the prior's mean and standard deviation
+(λ‖z‖² for a standard normal prior; with an observation noise of variance σ², λ = σ² gives the most
+probable code). Begun at the encoder's answer (an encoder alone is fast and a little off), at the
+best of several draws of the prior (for generators without an encoder), or at both with the better
+kept, which is then never worse than either way, nor than the encoder alone.
 
-**Reference** Zhu, Krähenbühl, Shechtman & Efros (2016, https://arxiv.org/abs/1609.03552), Generative visual
-manipulation on the natural image manifold, §3.1,
-with squared error for their features, and with both starts.
+**Reference** Zhu, Krähenbühl, Shechtman & Efros (2016, https://arxiv.org/abs/1609.03552),
+Generative visual manipulation on the natural image manifold, §3.1, with squared error for their
+features, and with both starts.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Projection:
     Arguments:
         codes: (n, latent).
         restored: what they decode to (n, *shape), user's units.
-        error: ‖x - restored‖² of each (n,), weighted where weights were given, squared user's units.
+        error: ‖x - restored‖² of each (n,), weighted where weights were given,
+            squared user's units.
         first_error: the same at the start (the lower of the two for a hybrid) (n,).
     """
 
@@ -72,7 +74,11 @@ class _Problem:
 
     def penalty(self, z: Tensor) -> Tensor | float:
         """λ times the prior's squared length (m,)."""
-        return self.prior_weight * self.law.length(z) if self.law is not None and self.prior_weight > 0 else 0.0
+        return (
+            self.prior_weight * self.law.length(z)
+            if self.law is not None and self.prior_weight > 0
+            else 0.0
+        )
 
     def objective(self, z: Tensor, rows: Any) -> Tensor:
         """The sum of both (m,)."""
@@ -92,23 +98,27 @@ def project(
     law: CodeLaw | None = None,
     rng: Rng = None,
 ) -> Projection:
-    """The codes that restore observations x (n, *shape) best, in the user's units; in no row worse than at the start.
+    """The codes that restore observations x (n, *shape) best,
+    in the user's units; in no row worse than at the start.
 
     Arguments:
         y: conditions, one for each row or one for all.
-        start: 'encoder', 'prior', 'hybrid' (both, the better kept), or codes (n, latent) to begin at; the encoder if there
-            is one, else the prior, if not given.
+        start: 'encoder', 'prior', 'hybrid' (both, the better kept), or codes (n, latent) to begin
+            at; the encoder if there is one, else the prior, if not given.
         steps: the most moves of L-BFGS; 0 gives the start alone.
         prior_weight: λ, squared user's units per squared standard deviation.
         candidates: draws of the prior, of which each row begins at its best.
-        weights: of the coordinates (*shape) or (n, *shape), not negative; 0 leaves a coordinate free, so that it is filled in.
+        weights: of the coordinates (*shape) or (n, *shape), not negative; 0 leaves a coordinate
+            free, so that it is filled in.
         law: where the codes lie, from `law_of`; by the model's prior if not given.
         rng: draws the candidates.
     """
     kind = _checked_start(model, start)
     require_positive(candidates=candidates)
     if steps < 0 or prior_weight < 0:
-        raise InvalidValue(f"steps and prior_weight must not be below 0, got {steps} and {prior_weight}")
+        raise InvalidValue(
+            f"steps and prior_weight must not be below 0, got {steps} and {prior_weight}"
+        )
     if law is None and (prior_weight > 0 or kind in ("prior", "hybrid")):
         law = law_of(model)
     problem = _problem(model, x, y, weights, prior_weight, law)
@@ -123,28 +133,43 @@ def project(
 
 def _checked_start(model: Any, start: Any) -> str:
     if not isinstance(model, Decodes):
-        raise InvalidKind(f"{type(model).__name__} does not decode codes, so nothing can be projected on it")
+        raise InvalidKind(
+            f"{type(model).__name__} does not decode codes, so nothing can be projected on it"
+        )
     encodes = isinstance(model, Encodes)
     if isinstance(start, Tensor):
         return "given"
     if start is None:
         return "encoder" if encodes else "prior"
     if start not in STARTS:
-        raise InvalidValue(f"a projection starts at {', '.join(map(repr, STARTS))} or at codes, got {start!r}")
+        raise InvalidValue(
+            f"a projection starts at {', '.join(map(repr, STARTS))} or at codes, got {start!r}"
+        )
     if start != "prior" and not encodes:
-        raise InvalidKind(f"{type(model).__name__} has no encoder to start from; pass start='prior'")
+        raise InvalidKind(
+            f"{type(model).__name__} has no encoder to start from; pass start='prior'"
+        )
     return str(start)
 
 
-def _problem(model: Any, x: Any, y: Any, weights: Any, prior_weight: float, law: CodeLaw | None) -> _Problem:
+def _problem(
+    model: Any, x: Any, y: Any, weights: Any, prior_weight: float, law: CodeLaw | None
+) -> _Problem:
     space = model.fitted_space()
     if space.categorical:
-        raise InvalidKind("a distance to categories has no gradient; project on a model of the columns that are numbers")
-    given = space.conform(x, what="x").to(model.device, getattr(model, "user_dtype", model.floating)())
+        raise InvalidKind(
+            "a distance to categories has no gradient; project on a model of the columns that are"
+            " numbers"
+        )
+    given = space.conform(x, what="x").to(
+        model.device, getattr(model, "user_dtype", model.floating)()
+    )
     if not len(given):
         raise ShapeMismatch("expected at least one observation to project, got none")
     if y is not None and model.condition_space is not None and not isinstance(y, (int, float)):
-        y = model.condition_space.as_given(model.condition_space.conform(y, what="y").to(model.device))
+        y = model.condition_space.as_given(
+            model.condition_space.conform(y, what="y").to(model.device)
+        )
         if len(y) not in (1, len(given)):
             raise ShapeMismatch(f"y must have length {len(given)}, or 1 for all, got {len(y)}")
     own = None if weights is None else _checked_weights(weights, given)
@@ -158,12 +183,17 @@ def _checked_weights(weights: Any, x: Tensor) -> Tensor:
     try:
         return own.expand_as(x)
     except RuntimeError as error:
-        raise ShapeMismatch(f"weights must have shape {tuple(x.shape[1:])} or {tuple(x.shape)}, got {tuple(own.shape)}") from error
+        raise ShapeMismatch(
+            f"weights must have shape {tuple(x.shape[1:])} or {tuple(x.shape)}, got"
+            f" {tuple(own.shape)}"
+        ) from error
 
 
 def _codes_of(start: Tensor, problem: _Problem) -> Tensor:
     if start.ndim != 2 or len(start) != len(problem.x):
-        raise ShapeMismatch(f"expected codes ({len(problem.x)}, latent) to start at, got shape {tuple(start.shape)}")
+        raise ShapeMismatch(
+            f"expected codes ({len(problem.x)}, latent) to start at, got shape {tuple(start.shape)}"
+        )
     return start.detach().to(problem.x.device, problem.model.floating())
 
 
@@ -180,9 +210,14 @@ def _best_draw(problem: _Problem, draws: Tensor) -> Tensor:
     rows, n = slice(None), len(problem.x)
     alike = problem.y is None or isinstance(problem.y, (int, float)) or len(problem.y) == 1
     shared = problem.model.decode(draws, problem.y) if alike else None
-    best, chosen = torch.full((n,), torch.inf, dtype=problem.x.dtype, device=problem.x.device), draws[:1].repeat(n, 1)
+    best, chosen = (
+        torch.full((n,), torch.inf, dtype=problem.x.dtype, device=problem.x.device),
+        draws[:1].repeat(n, 1),
+    )
     for i, draw in enumerate(draws):
-        restored = problem.restored(draw.expand(n, -1), rows) if shared is None else shared[i : i + 1]
+        restored = (
+            problem.restored(draw.expand(n, -1), rows) if shared is None else shared[i : i + 1]
+        )
         value = problem.error(restored, rows) + problem.penalty(draw[None])
         better = value < best
         best, chosen = torch.where(better, value, best), torch.where(better[:, None], draw, chosen)
@@ -197,12 +232,20 @@ def _solved(problem: _Problem, start: Tensor, steps: int) -> tuple[Projection, T
     with torch.enable_grad():
         probe = problem.restored(start[:1].clone().requires_grad_(True), slice(0, 1))
     if not probe.requires_grad:
-        raise InvalidKind(f"what {type(problem.model).__name__} decodes has no gradient in its codes; pass steps=0 for the start alone")
+        raise InvalidKind(
+            f"what {type(problem.model).__name__} decodes has no gradient in its codes; pass"
+            " steps=0 for the start alone"
+        )
     z, _ = descend(problem.objective, start, steps)
     error, restored, value = _measured(problem, z)
-    # Many rows at once are rounded otherwise than few: where that is all the difference, the start stays.
+    # Many rows at once are rounded otherwise than few:
+    # where that is all the difference, the start stays.
     worse = ~(value <= first_value)
-    z, error, value = torch.where(worse[:, None], start, z), torch.where(worse, first, error), torch.where(worse, first_value, value)
+    z, error, value = (
+        torch.where(worse[:, None], start, z),
+        torch.where(worse, first, error),
+        torch.where(worse, first_value, value),
+    )
     restored = restored.clone()
     restored[worse] = first_x[worse]
     return Projection(z, restored, error, first), value
@@ -225,6 +268,8 @@ def _best(found: list[tuple[Projection, Tensor]]) -> Projection:
         restored[better] = other.restored[better]
         codes = torch.where(better[:, None], other.codes, best.codes)
         error = torch.where(better, other.error, best.error)
-        best = Projection(codes, restored, error, torch.minimum(best.first_error, other.first_error))
+        best = Projection(
+            codes, restored, error, torch.minimum(best.first_error, other.first_error)
+        )
         value = torch.where(better, its, value)
     return best

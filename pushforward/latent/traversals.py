@@ -1,11 +1,13 @@
 """Traversals: one latent dimension moved at a time, and the dimensions ranked by what they change.
 
-With s_k the standard deviation of dimension k, steps of Δ standard deviations and codes b to stand at,
+With s_k the standard deviation of dimension k, steps of Δ standard
+deviations and codes b to stand at,
 
     change_k = mean over b and steps of ‖g(b, z_k + Δ s_k) - g(b, z_k)‖² / Δ²,
 
-the mean squared change of the observation per standard deviation, summed over the event, in squared user's units. For a
-linear decoder g(z) = μ + W z it is ‖W e_k‖² s_k²: the eigenvalue l_k for PCA. A dimension the decoder ignores has 0.
+the mean squared change of the observation per standard deviation, summed over the event, in squared
+user's units. For a linear decoder g(z) = μ + W z it is ‖W e_k‖² s_k²: the eigenvalue l_k for PCA. A
+dimension the decoder ignores has 0.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ class Traversal:
     Arguments:
         codes: (latent, steps, latent), dimension k moved in codes[k].
         x: (latent, steps, *shape), user's units.
-        positions: where the moved dimension stands (steps,), in standard deviations from the centre.
+        positions: where the moved dimension stands (steps,),
+            in standard deviations from the centre.
         change: mean squared change per standard deviation (latent,), squared user's units.
     """
 
@@ -47,18 +50,27 @@ class Traversal:
 
     @property
     def share(self) -> Tensor:
-        """The share of all change that is each dimension's (latent,); zeros where nothing changes."""
+        """The share of all change that is each dimension's (latent,);
+        zeros where nothing changes.
+        """
         return self.change / self.change.sum().clamp_min(torch.finfo(self.change.dtype).tiny)
 
 
 def traverse(
-    model: Any, around: Tensor | None = None, *, steps: int = 9, reach: float = 3.0, y: Any = None, law: CodeLaw | None = None
+    model: Any,
+    around: Tensor | None = None,
+    *,
+    steps: int = 9,
+    reach: float = 3.0,
+    y: Any = None,
+    law: CodeLaw | None = None,
 ) -> Traversal:
-    """Move each latent dimension from -reach to reach standard deviations, the others staying, and rank them by the change.
+    """Move each latent dimension from -reach to reach standard deviations,
+    the others staying, and rank them by the change.
 
     Arguments:
-        around: the codes to stand at, (latent,) or (n, latent): the observations are those of the first, the ranking is the
-            mean over all. The prior's mean if not given.
+        around: the codes to stand at, (latent,) or (n, latent): the observations are those of the
+            first, the ranking is the mean over all. The prior's mean if not given.
         y: one condition for all.
         law: where the codes lie, from `law_of`; by the model's prior if not given.
     """
@@ -67,7 +79,9 @@ def traverse(
         raise InvalidValue(f"a traversal has at least 2 steps, got {steps}")
     law = law_of(model) if law is None else law
     bases = _bases(law, around)
-    positions = torch.linspace(-reach, reach, steps, dtype=law.centre.dtype, device=law.centre.device)
+    positions = torch.linspace(
+        -reach, reach, steps, dtype=law.centre.dtype, device=law.centre.device
+    )
     found = [_moved(model, base, law, positions, y) for base in bases]
     change = torch.stack([_change(f.x, positions) for f in found]).mean(0)
     return Traversal(found[0].codes, found[0].x, positions, change)
@@ -77,7 +91,9 @@ def _bases(law: CodeLaw, around: Tensor | None) -> list[Tensor]:
     if around is None or around.ndim == 1:
         return [code_at(law, around)]
     if around.ndim != 2 or not len(around):
-        raise ShapeMismatch(f"expected codes (latent,) or (n, latent) to stand at, got shape {tuple(around.shape)}")
+        raise ShapeMismatch(
+            f"expected codes (latent,) or (n, latent) to stand at, got shape {tuple(around.shape)}"
+        )
     return [code_at(law, base) for base in around]
 
 

@@ -129,7 +129,12 @@ def ais(
         report = Reporter(listeners, len(joint.u), type(model).__name__)
         stream = generator(rng, joint.u.device)
         sweep = _sweep(joint, schedule(temperatures), chains, leapfrogs, stream, report)
-    how = {"temperatures": temperatures, "chains": chains, "leapfrogs": leapfrogs, "acceptance": sweep.acceptance}
+    how = {
+        "temperatures": temperatures,
+        "chains": chains,
+        "leapfrogs": leapfrogs,
+        "acceptance": sweep.acceptance,
+    }
     return estimate("ais", model, joint.u, sweep.mean, data, **how, seconds=report.finish())
 
 
@@ -160,8 +165,15 @@ def bdmc(
         report = Reporter(listeners, 2 * n, type(model).__name__)
         betas = schedule(temperatures)
         forward = _sweep(joint, betas, chains, leapfrogs, stream, report)
-        backward = _sweep(joint, betas[::-1], chains, leapfrogs, stream, report, codes, forward.steps)
-    how = {"temperatures": temperatures, "chains": chains, "leapfrogs": leapfrogs, "seconds": report.finish()}
+        backward = _sweep(
+            joint, betas[::-1], chains, leapfrogs, stream, report, codes, forward.steps
+        )
+    how = {
+        "temperatures": temperatures,
+        "chains": chains,
+        "leapfrogs": leapfrogs,
+        "seconds": report.finish(),
+    }
     bracket = _bracket(model, joint, forward, backward, how)
     if not bracket.gap <= wide:
         _warn(bracket, report, temperatures)
@@ -211,7 +223,12 @@ def rate_distortion(
             return read
 
         _sweep(joint, betas, chains, leapfrogs, generator(rng, joint.u.device), report, watch=watch)
-    how = {"temperatures": temperatures, "chains": chains, "leapfrogs": leapfrogs, "seconds": report.finish()}
+    how = {
+        "temperatures": temperatures,
+        "chains": chains,
+        "leapfrogs": leapfrogs,
+        "seconds": report.finish(),
+    }
     shift = model.log_jacobian(joint.u)
     facts = {"unit": "nats", "data": data, "details": how}
     return [
@@ -296,7 +313,9 @@ def _bracket(
     above = {**how, "holds": "in expectation", "acceptance": backward.acceptance}
     return Bracket(
         Record.of("bdmc", forward.mean.values + shift, bound="lower bound", details=below, **facts),
-        Record.of("bdmc", shift - backward.mean.values, bound="upper bound", details=above, **facts),
+        Record.of(
+            "bdmc", shift - backward.mean.values, bound="upper bound", details=above, **facts
+        ),
     )
 
 

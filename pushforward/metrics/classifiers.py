@@ -1,7 +1,9 @@
-r"""A small classifier, for two uses: its last hidden layer as a feature space, and telling real from generated rows.
+r"""A small classifier, for two uses: its last hidden layer as a feature space,
+and telling real from generated rows.
 
-Inputs are standardised (one shift and scale for images, one per coordinate for points); images go through three convolutions with
-stride 2, points through two hidden layers; the loss is the mean cross-entropy, by Adam with a rate that falls as a cosine to 0.
+Inputs are standardised (one shift and scale for images, one per coordinate for points); images go
+through three convolutions with stride 2, points through two hidden layers; the loss is the mean
+cross-entropy, by Adam with a rate that falls as a cosine to 0.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ BATCH = 128
 
 
 class Classifier(nn.Module):
-    """x (b, *event) to its last hidden layer (b, width); `head` makes that the classes' logits (b, classes)."""
+    """x (b, *event) to its last hidden layer (b, width);
+    `head` makes that the classes' logits (b, classes).
+    """
 
     shift: Tensor
     scale: Tensor
@@ -39,21 +43,33 @@ class Classifier(nn.Module):
         super().__init__()
         image = len(event) == 3 and min(event[1:]) >= 8
         channels = (event[0], width // 4, width // 2, width)
-        convolutions = [layer for a, b in pairwise(channels) for layer in (nn.Conv2d(a, b, 3, 2, 1), nn.ReLU())]
+        convolutions = [
+            layer for a, b in pairwise(channels) for layer in (nn.Conv2d(a, b, 3, 2, 1), nn.ReLU())
+        ]
         flat = width * math.prod(_eighth(side) for side in event[1:]) if image else math.prod(event)
-        self.trunk = nn.Sequential(*(convolutions if image else []), nn.Flatten(), mlp([flat, width, width]), nn.ReLU())
+        self.trunk = nn.Sequential(
+            *(convolutions if image else []), nn.Flatten(), mlp([flat, width, width]), nn.ReLU()
+        )
         self.head = nn.Linear(width, classes)
-        self.register_buffer("shift", torch.zeros(event if len(event) == 1 else (), dtype=torch.float64))
-        self.register_buffer("scale", torch.ones(event if len(event) == 1 else (), dtype=torch.float64))
+        self.register_buffer(
+            "shift", torch.zeros(event if len(event) == 1 else (), dtype=torch.float64)
+        )
+        self.register_buffer(
+            "scale", torch.ones(event if len(event) == 1 else (), dtype=torch.float64)
+        )
 
     def standardise(self, x: Tensor) -> None:
         """Take the shift and scale of x (n, *event)."""
         x = x.to(torch.float64)
         shift, scale = standard(x if x.ndim == 2 else x.reshape(-1, 1))
-        self.shift, self.scale = (value.reshape(self.shift.shape).to(self.shift) for value in (shift, scale))
+        self.shift, self.scale = (
+            value.reshape(self.shift.shape).to(self.shift) for value in (shift, scale)
+        )
 
     def standardised(self, x: Tensor) -> Tensor:
-        """What the network sees of x (b, *event): shifted and scaled in float64, then in the weights' dtype."""
+        """What the network sees of x (b, *event):
+        shifted and scaled in float64, then in the weights' dtype.
+        """
         return ((x.to(torch.float64) - self.shift) / self.scale).to(self.head.weight.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,8 +89,17 @@ class Classifier(nn.Module):
         return torch.cat([self.head(self(part)).argmax(1) for part in x.split(1024)])
 
 
-def classifier(x: Any, labels: Any, *, steps: int | None = None, width: int = 64, held_out: float = 0.1, rng: Rng = 0) -> Features:
-    """The last hidden layer of a classifier of the real data x (n, *event) by their labels (n,) as a feature space.
+def classifier(
+    x: Any,
+    labels: Any,
+    *,
+    steps: int | None = None,
+    width: int = 64,
+    held_out: float = 0.1,
+    rng: Rng = 0,
+) -> Features:
+    """The last hidden layer of a classifier of the real data x
+    (n, *event) by their labels (n,) as a feature space.
 
     Arguments:
         steps: of 128 rows each; if not given as many as 20 times through the data, but 200 to 3000.
@@ -87,10 +112,15 @@ def classifier(x: Any, labels: Any, *, steps: int | None = None, width: int = 64
     x = less(x, origin)
     labels = _codes(labels)
     if len(labels) != len(x):
-        raise ShapeMismatch(f"labels must have one entry per row: expected {len(x)}, got {len(labels)}")
+        raise ShapeMismatch(
+            f"labels must have one entry per row: expected {len(x)}, got {len(labels)}"
+        )
     names, codes = torch.unique(labels, return_inverse=True)
     if not 2 <= len(names) <= len(x) // 2:
-        raise InvalidValue(f"a classifier needs labels of at least two classes with rows in each, got {len(names)} of {len(x)} rows")
+        raise InvalidValue(
+            f"a classifier needs labels of at least two classes with rows in each, got {len(names)}"
+            f" of {len(x)} rows"
+        )
     steps = min(max(20 * len(x) // BATCH, 200), 3000) if steps is None else steps
     stream = generator(rng)
     order = permutation(len(x), rng=stream)
@@ -114,7 +144,16 @@ def _codes(labels: Any) -> Tensor:
     )
 
 
-def learn(x: Tensor, codes: Tensor, classes: int, *, steps: int, width: int = 64, decay: float = 1e-4, rng: Rng = 0) -> Classifier:
+def learn(
+    x: Tensor,
+    codes: Tensor,
+    classes: int,
+    *,
+    steps: int,
+    width: int = 64,
+    decay: float = 1e-4,
+    rng: Rng = 0,
+) -> Classifier:
     """A classifier of x (n, *event) into codes (n,) of 0..classes-1."""
     stream = generator(rng)
     with seeded(int(integers(2**62, (), rng=stream))):
@@ -137,11 +176,15 @@ class _Plan:
     rate: float = 2e-3
 
     def __post_init__(self) -> None:
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), self.rate, weight_decay=self.decay)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), self.rate, weight_decay=self.decay
+        )
 
     def step(self, step: int, x: Tensor, codes: Tensor) -> None:
         """One step on a batch."""
-        self.optimizer.param_groups[0]["lr"] = self.rate * (1 + math.cos(math.pi * step / self.steps)) / 2
+        self.optimizer.param_groups[0]["lr"] = (
+            self.rate * (1 + math.cos(math.pi * step / self.steps)) / 2
+        )
         loss = functional.cross_entropy(self.network.head(self.network(x)), codes)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -1,18 +1,20 @@
 r"""How well rows fall into clusters.
 
-Silhouette (Rousseeuw 1987, https://doi.org/10.1016/0377-0427(87)90125-7): with a_i the mean distance of row i to the
-other rows of its cluster and b_i the least mean
-distance to those of another,
+Silhouette (Rousseeuw 1987, https://doi.org/10.1016/0377-0427(87)90125-7): with a_i the mean
+distance of row i to the other rows of its cluster and b_i the least mean distance to those of
+another,
 
     s_i = (b_i - a_i) / max(a_i, b_i)   in [-1, 1],        0 for a cluster of one row.
 
-Elbow: the inertia falls with the number of clusters k, steeply until k is enough and gently after; the knee is the k whose
-logarithm lies farthest below the straight line from the first point to the last, both axes scaled to [0, 1] (Satopää et al.
-2011, Kneedle; the logarithm, so that a fall counts by its ratio and far clusters do not hide near ones).
+Elbow: the inertia falls with the number of clusters k, steeply until k is enough and gently after;
+the knee is the k whose logarithm lies farthest below the straight line from the first point to the
+last, both axes scaled to [0, 1] (Satopää et al. 2011, Kneedle; the logarithm, so that a fall counts
+by its ratio and far clusters do not hide near ones).
 
-Against labels nobody showed the model: each cluster is given the label most of its rows have, and the purity is the share of rows
-that have their cluster's label; or clusters and labels are matched one to one, so that the share is largest. Many small clusters are
-pure for nothing; matched, a cluster too many is all wrong.
+Against labels nobody showed the model: each cluster is given the label most of its rows have, and
+the purity is the share of rows that have their cluster's label; or clusters and labels are matched
+one to one, so that the share is largest. Many small clusters are pure for nothing; matched, a
+cluster too many is all wrong.
 """
 
 from __future__ import annotations
@@ -35,34 +37,54 @@ __all__ = ["silhouette", "elbow", "purity"]
 
 
 def silhouette(x: Any, labels: Any, *, most: int = 10_000, rng: Rng = 0, data: str = "") -> Record:
-    """The mean silhouette of rows x (n, d) under labels (n,), with its standard error; 1 is best, below 0 is misplaced.
+    """The mean silhouette of rows x (n, d) under labels (n,),
+    with its standard error; 1 is best, below 0 is misplaced.
 
-    All pairs are compared, in blocks; of more than `most` rows a random `most` are used (noted in the record).
+    All pairs are compared, in blocks; of more than `most` rows a
+    random `most` are used (noted in the record).
     """
     most = whole(most, "most", least=2)
     rows, labels = beside(samples(x).flatten(1))[0], tensor_over(numeric(labels, "labels"))
     rows = Gauge.of(rows)(rows)
     labels = labels.to(rows.device)
     if len(rows) != len(labels):
-        raise InvalidValue(f"labels must have one entry per row: expected {len(rows)}, got {len(labels)}")
+        raise InvalidValue(
+            f"labels must have one entry per row: expected {len(rows)}, got {len(labels)}"
+        )
     n = len(rows)
     if n > most:
         chosen = torch.randperm(len(rows), generator=generator(rng))[:most].to(rows.device)
         rows, labels = rows[chosen], labels[chosen]
     names, owner = torch.unique(labels, return_inverse=True)
     if not 2 <= len(names) < len(rows):
-        raise InvalidValue(f"a silhouette needs at least two clusters, and fewer clusters than rows, got {len(names)} of {len(rows)} rows")
+        raise InvalidValue(
+            "a silhouette needs at least two clusters, and fewer clusters than rows, got"
+            f" {len(names)} of {len(rows)} rows"
+        )
     member = torch.nn.functional.one_hot(owner, len(names)).to(rows)
     size = member.sum(0)
-    values = torch.cat([_widths(part, own, rows, member, size) for part, own in zip(rows.split(512), owner.split(512))])
+    values = torch.cat(
+        [
+            _widths(part, own, rows, member, size)
+            for part, own in zip(rows.split(512), owner.split(512))
+        ]
+    )
     details = {"clusters": len(names), "rows": len(rows), "of": n}
-    return Record.of("silhouette", values, bound="exact" if len(rows) == n else "estimate", data=data, details=details)
+    return Record.of(
+        "silhouette",
+        values,
+        bound="exact" if len(rows) == n else "estimate",
+        data=data,
+        details=details,
+    )
 
 
 def elbow(inertia: Mapping[int, float]) -> int:
     """The number of clusters at the knee of {clusters: inertia}; needs at least three of them."""
     if len(inertia) < 3:
-        raise InvalidValue(f"an elbow needs the inertia of at least three numbers of clusters, got {len(inertia)}")
+        raise InvalidValue(
+            f"an elbow needs the inertia of at least three numbers of clusters, got {len(inertia)}"
+        )
     counts = sorted(inertia)
     k = torch.tensor([float(c) for c in counts], dtype=torch.float64)
     v = torch.tensor([float(inertia[c]) for c in counts], dtype=torch.float64)
@@ -73,28 +95,43 @@ def elbow(inertia: Mapping[int, float]) -> int:
 
 
 def purity(clusters: Any, labels: Any, *, matched: bool = False, data: str = "") -> Record:
-    """The share of rows whose label (n,) is that of their cluster (n,), with its standard error; 1 is best.
+    """The share of rows whose label (n,) is that of their cluster (n,),
+    with its standard error; 1 is best.
 
-    A cluster's label is that of most of its rows; with `matched`, the one the best one-to-one matching gives it (Kuhn 1955), if any:
-    1 minus it is the error of clusters as a classifier. Details hold the matching and the share of the largest label, which a single
-    cluster has.
+    A cluster's label is that of most of its rows; with `matched`, the one the best one-to-one
+    matching gives it (Kuhn 1955), if any: 1 minus it is the error of clusters as a classifier.
+    Details hold the matching and the share of the largest label, which a single cluster has.
     """
-    clusters, labels = (tensor_over(numeric(each, "clusters and labels")) for each in (clusters, labels))
+    clusters, labels = (
+        tensor_over(numeric(each, "clusters and labels")) for each in (clusters, labels)
+    )
     if len(clusters) != len(labels) or not len(labels):
-        raise InvalidValue(f"labels must have one entry per row, and there must be rows: expected {len(clusters)}, got {len(labels)}")
+        raise InvalidValue(
+            f"labels must have one entry per row, and there must be rows: expected {len(clusters)},"
+            f" got {len(labels)}"
+        )
     found, cluster = torch.unique(clusters.cpu(), return_inverse=True)
     names, label = torch.unique(labels.cpu(), return_inverse=True)
     table = torch.zeros(len(found), len(names), dtype=torch.int64)
     table.index_put_((cluster, label), torch.ones_like(cluster), accumulate=True)
     given = _matching(table) if matched else table.argmax(1)
-    matching = {str(c.item()): names[g].item() if g >= 0 else None for c, g in zip(found, given.tolist())}
-    details = {"clusters": len(found), "labels": len(names), "matching": matching, "largest": float(table.sum(0).max() / len(labels))}
+    matching = {
+        str(c.item()): names[g].item() if g >= 0 else None for c, g in zip(found, given.tolist())
+    }
+    details = {
+        "clusters": len(found),
+        "labels": len(names),
+        "matching": matching,
+        "largest": float(table.sum(0).max() / len(labels)),
+    }
     name = "matched_accuracy" if matched else "purity"
     return Record.of(name, (given[cluster] == label).to(torch.float64), data=data, details=details)
 
 
 def _matching(table: Tensor) -> Tensor:
-    """The label of each cluster under the matching that keeps most rows; -1 for a cluster without one."""
+    """The label of each cluster under the matching that keeps most rows;
+    -1 for a cluster without one.
+    """
     from scipy.optimize import linear_sum_assignment
 
     rows, columns = linear_sum_assignment(table.numpy(), maximize=True)

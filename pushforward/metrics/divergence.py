@@ -1,20 +1,23 @@
-"""How far apart two sets of samples are: f-divergences bounded from below by a critic that has not seen what it is judged on.
+"""How far apart two sets of samples are:
+f-divergences bounded from below by a critic that has not seen what it is judged on.
 
 For every function h of an observation, T = f'(e^h) is a valid critic, and
 
     D_f(p‖q) ≥ E_p[f'(e^h)] - E_q[f*(f'(e^h))],   equal where h = ln(p/q)
 
-(Nowozin, Cseke & Tomioka 2016, https://arxiv.org/abs/1606.00709, Eq. 4; `objectives.divergences`). A small network
-learns h on training rows by the bound whose
-slopes are bounded, the original game's, as its best h is that of every other f; the wanted bound, less its standard error on
-validation rows, chooses the moment to stop, and is then averaged over rows held out from both. Folds take turns, so that every
-row is held out once. (Ascending the wanted bound itself was tried: no better for KL, and with Pearson's and Neyman's e^2h it
-follows single rows to where the held-out bound is worthless.)
+(Nowozin, Cseke & Tomioka 2016, https://arxiv.org/abs/1606.00709, Eq. 4; `objectives.divergences`).
+A small network learns h on training rows by the bound whose slopes are bounded, the original
+game's, as its best h is that of every other f; the wanted bound, less its standard error on
+validation rows, chooses the moment to stop, and is then averaged over rows held out from both.
+Folds take turns, so that every row is held out once. (Ascending the wanted bound itself was tried:
+no better for KL, and with Pearson's and Neyman's e^2h it follows single rows to where the held-out
+bound is worthless.)
 
-The expected result is at most the true divergence, whatever the network learnt; a result above it is noise, whose size the
-standard error gives. That error is itself hard to believe where rare observations carry the averages: Pearson's and Neyman's
-r² and 1/r², KL's and Jeffrey's r have heavy tails as soon as the distributions are a few widths apart. `details["largest"]` is the share
-of the variance that one observation makes up, and `details["note"]` warns where it is above a tenth.
+The expected result is at most the true divergence, whatever the network learnt; a result above it
+is noise, whose size the standard error gives. That error is itself hard to believe where rare
+observations carry the averages: Pearson's and Neyman's r² and 1/r², KL's and Jeffrey's r have heavy
+tails as soon as the distributions are a few widths apart. `details["largest"]` is the share of the
+variance that one observation makes up, and `details["note"]` warns where it is above a tenth.
 """
 
 from __future__ import annotations
@@ -68,30 +71,38 @@ def divergence(
     rng: Rng = 0,
     data: str = "",
 ) -> Record:
-    """A lower bound on D_f(p‖q) from samples p (n, *shape) and q (m, *shape), with its standard error.
+    """A lower bound on D_f(p‖q) from samples p (n, *shape) and q (m, *shape),
+    with its standard error.
 
     Arguments:
-        kind: 'kl', 'reverse_kl', 'pearson', 'neyman', 'hellinger', 'jeffrey', 'js' (= 2 JSD), 'gan' or 'total_variation'.
+        kind: 'kl', 'reverse_kl', 'pearson', 'neyman', 'hellinger',
+            'jeffrey', 'js' (= 2 JSD), 'gan' or 'total_variation'.
         hidden: sizes of the critic's layers.
         folds: critics; each is trained on the other folds' rows and evaluated on its own.
         steps: a critic's most; it stops when the validation rows have not improved for a while.
         rng: of the split, the initial weights and the batches.
         data: what p and q are, for the record.
 
-    Raises ShapeMismatch where p and q are not rows of one shape, BadSource for numbers that are not finite or too few rows.
+    Raises ShapeMismatch where p and q are not rows of one shape,
+    BadSource for numbers that are not finite or too few rows.
 
     Example:
         >>> import torch
         >>> stream = torch.Generator().manual_seed(0)
-        >>> p, q = torch.randn(2000, 1, generator=stream), 1 + torch.randn(2000, 1, generator=stream)
+        >>> p = torch.randn(2000, 1, generator=stream)
+        >>> q = 1 + torch.randn(2000, 1, generator=stream)
         >>> found = divergence(p, q, "hellinger", steps=200)  # the truth is .2350
         >>> 0.15 < found.value < 0.2350 + 3 * found.error
         True
     """
     rule = read(Divergence, kind)
-    folds, steps = whole(folds, "folds", least=2), whole(steps, "steps", least=1)  # no critic is evaluated on its training rows
+    # no critic is evaluated on its training rows
+    folds, steps = whole(folds, "folds", least=2), whole(steps, "steps", least=1)
     if isinstance(hidden, str) or not isinstance(hidden, Sequence):
-        raise InvalidKind(f"hidden must be the sizes of the critic's layers, got {quoted(hidden)}; pass hidden=(32, 32), say")
+        raise InvalidKind(
+            f"hidden must be the sizes of the critic's layers, got {quoted(hidden)}; pass"
+            " hidden=(32, 32), say"
+        )
     hidden = [whole(size, f"hidden[{i}]", least=1) for i, size in enumerate(hidden)]
     stream, p, q = generator(rng), _rows(p, "p"), _rows(in_order_of(q, p), "q")
     require_alike(p, q, ("p's", "q's"))
@@ -99,11 +110,14 @@ def divergence(
     _check(p, q, folds)
     p, q = beside(p, q)
     shift, scale = standard(torch.cat([p, q]))
-    p, q = (((x - shift) / scale).float() for x in (p, q))  # no critic may see units and offsets, which float32 has no digits for
+    # no critic may see units and offsets, which float32 has no digits for
+    p, q = (((x - shift) / scale).float() for x in (p, q))
     fold_p, fold_q = (permutation(len(x), rng=stream).to(x.device) % folds for x in (p, q))
     on_p, on_q = torch.empty(len(p), dtype=torch.float64), torch.empty(len(q), dtype=torch.float64)
     for fold in range(folds):
-        h = learn_log_ratio(p[fold_p != fold], q[fold_q != fold], rule, hidden=hidden, steps=steps, rng=stream)
+        h = learn_log_ratio(
+            p[fold_p != fold], q[fold_q != fold], rule, hidden=hidden, steps=steps, rng=stream
+        )
         for x, of, outputs in ((p, fold_p, on_p), (q, fold_q, on_q)):
             outputs[(of == fold).cpu()] = h.judge(x[of == fold])
     value, error, largest = variational_bound(rule, on_p, on_q)
@@ -118,26 +132,47 @@ def divergence(
         "largest": largest,
     }
     if largest > HEAVY:
-        details["note"] = f"one observation makes up {largest:.0%} of the variance: the error is a guess; try hellinger, js or more rows"
+        details["note"] = (
+            f"one observation makes up {largest:.0%} of the variance: the error is a guess; try"
+            " hellinger, js or more rows"
+        )
     n = len(p) + len(q)
-    return Record(f"f-divergence {rule.name}", value, error, unit=rule.unit, bound="lower bound", data=data, n=n, details=details)
+    return Record(
+        f"f-divergence {rule.name}",
+        value,
+        error,
+        unit=rule.unit,
+        bound="lower bound",
+        data=data,
+        n=n,
+        details=details,
+    )
 
 
-def variational_bound(kind: Divergence | str, on_p: Tensor, on_q: Tensor) -> tuple[float, float, float]:
-    """E_p[f'(e^h)] - E_q[f*(f'(e^h))] from log-ratios h on rows of p (n,) and of q (m,) that had no part in h.
+def variational_bound(
+    kind: Divergence | str, on_p: Tensor, on_q: Tensor
+) -> tuple[float, float, float]:
+    """E_p[f'(e^h)] - E_q[f*(f'(e^h))] from log-ratios h on rows
+    of p (n,) and of q (m,) that had no part in h.
 
-    Returns the value, its standard error and the share of the error's square that one observation makes up.
+    Returns the value, its standard error and the share of the
+    error's square that one observation makes up.
     """
     rule = read(Divergence, kind)
     gain, cost = rule.best(on_p.double()), rule.best_conjugate(on_q.double())
-    parts = [(values - values.mean()).square() / (len(values) * (len(values) - 1)) for values in (gain, cost)]
+    parts = [
+        (values - values.mean()).square() / (len(values) * (len(values) - 1))
+        for values in (gain, cost)
+    ]
     variance = float(parts[0].sum() + parts[1].sum())
     largest = max(float(part.max()) for part in parts) / variance if variance > 0 else 0.0
     return float(gain.mean() - cost.mean()), math.sqrt(variance), largest
 
 
 class LogRatio(nn.Module):
-    """h(x) ≈ ln(p/q): standardised x through a linear map plus a perceptron, both 0 to begin with, confined to a range."""
+    """h(x) ≈ ln(p/q): standardised x through a linear map plus a perceptron,
+    both 0 to begin with, confined to a range.
+    """
 
     mean: Tensor
     scale: Tensor
@@ -174,9 +209,17 @@ class LogRatio(nn.Module):
 
 
 def learn_log_ratio(
-    p: Tensor, q: Tensor, kind: Divergence | str, *, hidden: Sequence[int] = (32, 32), steps: int = 1500, rng: Rng = None
+    p: Tensor,
+    q: Tensor,
+    kind: Divergence | str,
+    *,
+    hidden: Sequence[int] = (32, 32),
+    steps: int = 1500,
+    rng: Rng = None,
 ) -> LogRatio:
-    """The h whose bound on D_f(p‖q) is best on validation rows split off from p (n, d) and q (m, d), float32."""
+    """The h whose bound on D_f(p‖q) is best on validation rows
+    split off from p (n, d) and q (m, d), float32.
+    """
     rule, stream = read(Divergence, kind), generator(rng)
     (p, seen_p), (q, seen_q) = (_parted(x, stream) for x in (p, q))
     with seeded(int(integers(2**62, (), rng=stream))):
@@ -192,8 +235,17 @@ def assured(rule: Divergence, on_p: Tensor, on_q: Tensor) -> float:
     return value - error
 
 
-def _climb(h: LogRatio, p: Tensor, q: Tensor, quality: Callable[[LogRatio], float], steps: int, rng: torch.Generator) -> LogRatio:
-    """Ascends the original game's bound on batches of p and q; the running average of the weights that was best in quality."""
+def _climb(
+    h: LogRatio,
+    p: Tensor,
+    q: Tensor,
+    quality: Callable[[LogRatio], float],
+    steps: int,
+    rng: torch.Generator,
+) -> LogRatio:
+    """Ascends the original game's bound on batches of p and q;
+    the running average of the weights that was best in quality.
+    """
     mean, best, since = copy.deepcopy(h), copy.deepcopy(h), 0
     highest = quality(best)
     weights = list(h.parameters())
@@ -229,7 +281,10 @@ def _rows(x: Any, name: str) -> Tensor:
     """(n, *shape), whole numbers as they came."""
     given = rows(x)
     if getattr(x, "ndim", given.ndim) < 2:
-        raise ShapeMismatch(f"{name} must be rows (n, d), got shape {tuple(x.shape)}; reshape single numbers to (n, 1)")
+        raise ShapeMismatch(
+            f"{name} must be rows (n, d), got shape {tuple(x.shape)}; reshape single numbers to"
+            " (n, 1)"
+        )
     if not given.isfinite().all():
         raise BadSource(f"{name} holds NaN or infinity; drop or fill those rows")
     return given
@@ -237,7 +292,12 @@ def _rows(x: Any, name: str) -> Tensor:
 
 def _check(p: Tensor, q: Tensor, folds: int) -> None:
     if p.shape[1] != q.shape[1]:
-        raise ShapeMismatch(f"p and q must be rows of one shape, got {p.shape[1]} and {q.shape[1]} numbers a row")
+        raise ShapeMismatch(
+            f"p and q must be rows of one shape, got {p.shape[1]} and {q.shape[1]} numbers a row"
+        )
     least = LEAST_ROWS * folds
     if min(len(p), len(q)) < least:
-        raise BadSource(f"a critic needs {least} rows of each distribution with {folds} folds, got {len(p)} and {len(q)}; sample more")
+        raise BadSource(
+            f"a critic needs {least} rows of each distribution with {folds} folds, got {len(p)} and"
+            f" {len(q)}; sample more"
+        )

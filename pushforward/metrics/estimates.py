@@ -1,19 +1,24 @@
-r"""What the likelihood estimators share: averages of weights too large or small to be written down, and blocks of draws.
+r"""What the likelihood estimators share:
+averages of weights too large or small to be written down, and blocks of draws.
 
-Each estimator is a mean of k weights, w_j >= 0 with E w_j = p(x), reported as its logarithm. Jensen's inequality makes it
-a lower bound of log p(x) in expectation, whatever the weights; only an error bar or a bracket shows how far below:
+Each estimator is a mean of k weights, w_j >= 0 with E w_j = p(x), reported as its logarithm.
+Jensen's inequality makes it a lower bound of log p(x) in expectation, whatever the weights; only an
+error bar or a bracket shows how far below:
 
     log p^ = log 1/k Σ w_j,      s.e. ≈ sd(w) / (mean(w) √k),      effective draws = (Σ w)² / Σ w².
 
-Weights come in blocks and are forgotten: the sums of w and w² are kept as running log-sum-exps in float64. The error bar
-is itself estimated from the weights; with fewer than `TRUSTED` effective draws it means nothing, and is NaN.
+Weights come in blocks and are forgotten: the sums of w and w² are kept as running log-sum-exps in
+float64. The error bar is itself estimated from the weights; with fewer than `TRUSTED` effective
+draws it means nothing, and is NaN.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence  # noqa: F401 - run-time checks look for a Record's annotations here
+
+# Run-time checks look for Record's annotations here.
+from collections.abc import Iterator, Mapping, Sequence  # noqa: F401
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -31,8 +36,9 @@ from pushforward.densities.repeats import repeated
 __all__ = ["Estimate", "Bracket", "LogMean", "Joint", "Reporter", "at_rest", "groups", "block_rows"]
 
 BLOCK_NUMBERS = 1 << 21
-"""Numbers decoded at a time on a CPU: what stays in its last cache, and enough to keep its cores from waiting for
-each other. Accelerators take `DEVICE_FACTOR` times as many."""
+"""Numbers decoded at a time on a CPU: what stays in its last cache, and enough to keep its cores
+from waiting for each other. Accelerators take `DEVICE_FACTOR` times as many.
+"""
 DEVICE_FACTOR = 64
 FEWEST_ROWS, MOST_ROWS = 16, 4096
 TRUSTED = 4
@@ -43,7 +49,8 @@ class Estimate(Record):
     """A record whose `values` are themselves estimated.
 
     Arguments:
-        errors: standard error of each observation's value (n,); NaN where it cannot be told (not stored in JSON).
+        errors: standard error of each observation's value (n,);
+            NaN where it cannot be told (not stored in JSON).
     """
 
     errors: Tensor | None = field(default=None, compare=False, repr=False)
@@ -77,7 +84,10 @@ class Bracket:
         return self.upper.values - self.lower.values
 
     def __str__(self) -> str:
-        return f"{self.lower.value:.4f} ≤ {self.lower.quantity} ≤ {self.upper.value:.4f} {self.lower.unit} (gap {self.gap:.2g})"
+        return (
+            f"{self.lower.value:.4f} ≤ {self.lower.quantity} ≤ {self.upper.value:.4f}"
+            f" {self.lower.unit} (gap {self.gap:.2g})"
+        )
 
 
 class LogMean:
@@ -107,7 +117,9 @@ class LogMean:
 
     @property
     def errors(self) -> Tensor:
-        """Standard error of each value (n,) by the delta method; NaN where too few draws carry the sum."""
+        """Standard error of each value (n,) by the delta method;
+        NaN where too few draws carry the sum.
+        """
         relative = (self.count / self.effective - 1).clamp_min(0) / (self.count - 1)
         return torch.where(self.effective >= TRUSTED, relative.sqrt(), math.nan)
 
@@ -132,19 +144,27 @@ class Joint:
 
     @classmethod
     def of(cls, model: Any, x: Any, y: Any, purpose: str) -> Self:
-        """Of observations in the user's units; InvalidKind for a model that is no latent-variable model."""
+        """Of observations in the user's units;
+        InvalidKind for a model that is no latent-variable model.
+        """
         require_latent(model, purpose)
         u = model.to_model(x)
         return cls(model, u, condition_of(model, y, len(u)), model.prior())
 
     def part(self, rows: slice) -> Joint:
         """Some of the observations."""
-        return replace(self, u=self.u[rows], condition=None if self.condition is None else self.condition[rows])
+        return replace(
+            self, u=self.u[rows], condition=None if self.condition is None else self.condition[rows]
+        )
 
     def times(self, m: int) -> Joint:
-        """Every observation m times over; one alone is left to broadcast, so that it is not written out m times."""
+        """Every observation m times over; one alone is left to broadcast,
+        so that it is not written out m times.
+        """
         u = self.u if len(self.u) == 1 else repeated(self.u, m)
-        return replace(self, u=u, condition=None if self.condition is None else repeated(self.condition, m))
+        return replace(
+            self, u=u, condition=None if self.condition is None else repeated(self.condition, m)
+        )
 
     def codes(self, count: int, rng: Rng) -> Tensor:
         """Draws of the prior (count, latent)."""
@@ -153,11 +173,19 @@ class Joint:
 
     def distribution(self, z: Tensor) -> Any:
         """p(x|z), a row for each code."""
-        return self.model.likelihood(z) if self.condition is None else self.model.likelihood(z, self.condition)
+        return (
+            self.model.likelihood(z)
+            if self.condition is None
+            else self.model.likelihood(z, self.condition)
+        )
 
     def posterior(self) -> Any:
         """q(z|x), a row for each observation."""
-        return self.model.posterior(self.u) if self.condition is None else self.model.posterior(self.u, self.condition)
+        return (
+            self.model.posterior(self.u)
+            if self.condition is None
+            else self.model.posterior(self.u, self.condition)
+        )
 
     def log_likelihood(self, z: Tensor) -> Tensor:
         """log p(x|z) of aligned rows (b,)."""
@@ -194,7 +222,9 @@ class Reporter:
             return
         self.told = time.monotonic()
         rate = done / self.seconds
-        self.emit(Progress(int(done), self.seconds, rate=rate, left=(self.n - done) / rate, terms=terms))
+        self.emit(
+            Progress(int(done), self.seconds, rate=rate, left=(self.n - done) / rate, terms=terms)
+        )
 
     def finish(self) -> float:
         """Seconds in all."""
@@ -206,8 +236,8 @@ def require_latent(model: Any, purpose: str) -> None:
     """Raise InvalidKind unless the model has p(z) and p(x|z)."""
     if not isinstance(model, LatentModel):
         raise InvalidKind(
-            f"{type(model).__name__} has no prior and likelihood; {purpose} needs a latent-variable model "
-            "(a generator becomes one with an observation noise: Observed(model, sigma))"
+            f"{type(model).__name__} has no prior and likelihood; {purpose} needs a latent-variable"
+            " model (a generator becomes one with an observation noise: Observed(model, sigma))"
         )
 
 
@@ -218,7 +248,9 @@ def condition_of(model: Any, y: Any, n: int) -> Tensor | None:
 
 @contextmanager
 def at_rest(model: Any) -> Iterator[None]:
-    """The model as it is used: no dropout, and parameters that gradients in z pass by; all is put back afterwards."""
+    """The model as it is used: no dropout, and parameters that gradients in z pass by;
+    all is put back afterwards.
+    """
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     parameters = list(model.parameters()) if isinstance(model, nn.Module) else []
     learning, training = [p.requires_grad for p in parameters], [m.training for m in modules]
@@ -242,7 +274,9 @@ def block_rows(u: Tensor) -> int:
 
 
 def groups(n: int, draws: int, rows: int) -> Iterator[tuple[slice, list[int]]]:
-    """Observations to take together, and the parts in which their draws come, no more than about `rows` codes at once."""
+    """Observations to take together, and the parts in which their draws come,
+    no more than about `rows` codes at once.
+    """
     parts = math.ceil(draws / rows)
     sizes = [draws // parts + (i < draws % parts) for i in range(parts)]
     together = max(1, rows // sizes[0])

@@ -24,13 +24,15 @@ _registered: dict[str, Maker] = {}
 def register_features(name: str) -> Callable[[Maker], Maker]:
     """Decorator: `compare --features NAME` and `evaluate --features NAME` know the feature space.
 
-    The function takes the real rows (n, *shape), and by name `labels` (n,) or None, `low` and `high` (the ends of the range of
-    images' values), `device` and `rng`; it returns `Features`.
+    The function takes the real rows (n, *shape), and by name `labels` (n,) or None, `low` and
+    `high` (the ends of the range of images' values), `device` and `rng`; it returns `Features`.
     """
 
     def accept(maker: Maker) -> Maker:
         if name in NAMES or (name in _registered and _registered[name] is not maker):
-            raise InvalidValue(f"features named {name!r} are already registered; choose another name")
+            raise InvalidValue(
+                f"features named {name!r} are already registered; choose another name"
+            )
         _registered[name] = maker
         return maker
 
@@ -47,7 +49,8 @@ def named(
     device: torch.device | str = "cpu",
     rng: Rng = 0,
 ) -> Features:
-    """The feature space a text names: raw, scaled, pca, pca(50), classifier (needs labels) or efficientnet.
+    """The feature space a text names: raw, scaled, pca, pca(50),
+    classifier (needs labels) or efficientnet.
 
     Arguments:
         real: the real data, which scaled, pca and classifier are made of.
@@ -67,10 +70,15 @@ def named(
         return _registered[name](real, labels=labels, low=low, high=high, device=device, rng=rng)
     if name == "classifier":
         if labels is None:
-            raise InvalidValue("a classifier's features need labels of the real data; bring labels (--label), or use pca or efficientnet")
+            raise InvalidValue(
+                "a classifier's features need labels of the real data; bring labels (--label), or"
+                " use pca or efficientnet"
+            )
         return classifier(real, labels, rng=rng)
     if name == "efficientnet":
-        return efficientnet(low=0.0 if low is None else low, high=255.0 if high is None else high, device=device)
+        return efficientnet(
+            low=0.0 if low is None else low, high=255.0 if high is None else high, device=device
+        )
     if name == "scaled":
         return scaled(real, low=low, high=high)
     return raw().about(rows(real)) if name == "raw" else pca(real, int(number or 50))

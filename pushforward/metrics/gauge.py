@@ -1,15 +1,17 @@
-"""One centre and one scale for all sets that are compared: what every metric works in, so that units and offsets cost no digits.
+"""One centre and one scale for all sets that are compared: what every metric works in, so that
+units and offsets cost no digits.
 
-Squares, products and float32 copies of numbers far from 0 lose the differences between rows, and numbers of 1e-200 vanish.
-So rows are converted to float64, a common centre is subtracted and the rest divided by a common scale before anything
-else is done with them:
+Squares, products and float32 copies of numbers far from 0 lose the differences between rows, and
+numbers of 1e-200 vanish. So rows are converted to float64, a common centre is subtracted and the
+rest divided by a common scale before anything else is done with them:
 
-* The centre is in every coordinate a value of the data, the one nearest to their mean: whole numbers stay whole, so that equal
-  distances stay equal.
-* The scale is a power of two, so that dividing by it rounds nothing. All numbers then lie in [-1, 1].
+* The centre is in every coordinate a value of the data, the one nearest to their mean: whole
+  numbers stay whole, so that equal distances stay equal.
+* The scale is a power of two, so that dividing by it rounds nothing.
+  All numbers then lie in [-1, 1].
 
-Metrics in units of the features are multiplied back (`in_units`), or refused where float64 cannot hold them. Nothing here is compared
-with an absolute number.
+Metrics in units of the features are multiplied back (`in_units`), or refused where float64 cannot
+hold them. Nothing here is compared with an absolute number.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ class Gauge:
         if not bool(mean.isfinite().all()):  # a sum beyond float64
             mean = x[0]
         centre = x.gather(0, (x - mean).abs().argmin(0, keepdim=True))[0]
-        reach = max(float((each - centre).abs().max()) if each.numel() else 0.0 for each in (x, *others))
+        reach = max(
+            float((each - centre).abs().max()) if each.numel() else 0.0 for each in (x, *others)
+        )
         _require_span(reach)
         return cls(centre, power_of_two(reach))
 
@@ -57,15 +61,18 @@ class Gauge:
         return (x - self.centre) / self.scale
 
     def noise(self, x: Tensor, rounding: float) -> Tensor:
-        """How far (n,), in parts of the scale, each row may be off where its numbers as they came are off by this share of themselves.
+        """How far (n,), in parts of the scale, each row may be off where its numbers as they came
+        are off by this share of themselves.
 
-        Coordinates that are whole numbers in every row, which float64 holds exactly up to 2^53, are not off at all.
+        Coordinates that are whole numbers in every row,
+        which float64 holds exactly up to 2^53, are not off at all.
         """
         noise: Tensor = torch.where(_exact(x), 0.0, x / self.scale).norm(dim=1) * rounding
         return noise
 
     def unit(self, *sets: Tensor) -> float:
-        """What makes whole numbers of sets of rows (n, d) in parts of the scale; 0 where not all numbers are whole and small enough.
+        """What makes whole numbers of sets of rows (n, d) in parts of the scale; 0 where not all
+        numbers are whole and small enough.
 
         Small enough for the sums of squares of their differences to have 116 bits.
         """
@@ -75,7 +82,11 @@ class Gauge:
 
 def _exact(x: Tensor) -> Tensor:
     """Which coordinates (d,) are whole numbers in every row, up to 2^53."""
-    return ((x == x.round()) & (x.abs() <= 2**53)).all(0) if len(x) else x.new_zeros(x.shape[1], dtype=torch.bool)
+    return (
+        ((x == x.round()) & (x.abs() <= 2**53)).all(0)
+        if len(x)
+        else x.new_zeros(x.shape[1], dtype=torch.bool)
+    )
 
 
 def power_of_two(reach: float) -> float:
@@ -89,7 +100,8 @@ def exponent_of(power: float) -> int:
 
 
 def in_units(quantity: str, values: Sequence[float] | Tensor, exponent: int) -> Tensor:
-    """Values of a metric (a number and its error bar, say) times 2^exponent, float64, NaN staying NaN.
+    """Values of a metric (a number and its error bar,
+    say) times 2^exponent, float64, NaN staying NaN.
 
     Raises InvalidValue where one is beyond float64, or all that are not 0 are below it.
     """
@@ -99,24 +111,33 @@ def in_units(quantity: str, values: Sequence[float] | Tensor, exponent: int) -> 
     largest = float(given.nan_to_num(0.0, math.inf, math.inf).abs().max())
     most = float(found.nan_to_num(0.0, math.inf, math.inf).abs().max())
     if math.isinf(most) or (largest > 0 and most < torch.finfo(torch.float64).tiny):
-        size = f" (about 1e{math.log10(largest) + exponent * math.log10(2):+.0f})" if math.isfinite(largest) else ""
+        size = (
+            f" (about 1e{math.log10(largest) + exponent * math.log10(2):+.0f})"
+            if math.isfinite(largest)
+            else ""
+        )
         which = "large" if math.isinf(most) else "small"
         raise InvalidValue(
-            f"{quantity} of these features is too {which} for float64{size}; change their units, or pass features=scaled(real)"
+            f"{quantity} of these features is too {which} for float64{size}; change their units, or"
+            " pass features=scaled(real)"
         )
     return found
 
 
 def _require_span(*reaches: float) -> None:
     if math.inf in reaches:
-        raise InvalidValue("the samples differ by more than float64 holds, 1.8e308; change their units: divide all by 1e10, say")
+        raise InvalidValue(
+            "the samples differ by more than float64 holds, 1.8e308; change their units: divide all"
+            " by 1e10, say"
+        )
 
 
 def standard(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (d,) of every coordinate of x (n, d), float64, at any offset and in any unit.
+    """Mean and standard deviation (d,) of every coordinate of x (n, d),
+    float64, at any offset and in any unit.
 
-    Coordinates that do not vary are given the mean deviation of those that do (1 where none does), so that they stay constant and
-    a common change of units changes nothing.
+    Coordinates that do not vary are given the mean deviation of those that do (1 where none does),
+    so that they stay constant and a common change of units changes nothing.
     """
     u = x - x[0]
     reach = u.abs().amax(0)

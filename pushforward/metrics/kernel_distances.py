@@ -1,12 +1,16 @@
-r"""Squared distance between the mean embeddings of two distributions under a kernel k, without bias:
+r"""Squared distance between the mean embeddings of two distributions
+under a kernel k, without bias:
 
     MMD² = 1/n(n-1) Σ_{i≠j} k(x_i, x_j) + 1/m(m-1) Σ_{i≠j} k(y_i, y_j) - 2/nm Σ_ij k(x_i, y_j).
 
-* KID: k(x, y) = (xᵀy/d + 1)³, the mean over disjoint blocks of rows; the blocks are independent, so their spread gives the error bar
-  (Bińkowski et al. 2018, https://arxiv.org/abs/1801.01401). No bias with n, unlike the Fréchet distance.
-* MMD: k(x, y) = exp(-|x - y|²/2h²), h the median distance between real rows unless given, with a p-value by permuting which rows
-  are called real (Gretton et al. 2012); (1 + #{permuted ≥ seen})/(1 + permutations). h from the real rows alone keeps records
-  of several generators on the same data comparable; it makes the test exact only up to that median's own noise.
+* KID: k(x, y) = (xᵀy/d + 1)³, the mean over disjoint blocks of rows; the blocks are independent, so
+  their spread gives the error bar (Bińkowski et al. 2018, https://arxiv.org/abs/1801.01401). No
+  bias with n, unlike the Fréchet distance.
+* MMD: k(x, y) = exp(-|x - y|²/2h²), h the median distance between real rows unless given, with a
+  p-value by permuting which rows are called real (Gretton et al. 2012);
+  (1 + #{permuted ≥ seen})/(1 + permutations). h from the real rows alone keeps records of several
+  generators on the same data comparable; it makes the test exact only up to that median's own
+  noise.
 """
 
 from __future__ import annotations
@@ -34,33 +38,57 @@ CANCELLED = 2.0**-16
 """A squared distance below this share of |a|² + |b|² has lost too many digits."""
 
 
-def kid(real: Any, generated: Any, *, features: Features | None = None, block: int = 1000, rng: Rng = 0, data: str = "") -> Record:
-    """Kernel inception distance of generated (m, *shape) from real rows (n, *shape): 0 for equal distributions, up to the error bar.
+def kid(
+    real: Any,
+    generated: Any,
+    *,
+    features: Features | None = None,
+    block: int = 1000,
+    rng: Rng = 0,
+    data: str = "",
+) -> Record:
+    """Kernel inception distance of generated (m, *shape) from real rows (n, *shape): 0 for equal
+    distributions, up to the error bar.
 
-    Warns (`FewRows`) where either set has fewer than 20 rows: one block is all there is then, and its error bar, from how far each row
-    moves the distance, is rough.
+    Warns (`FewRows`) where either set has fewer than 20 rows: one block is all there is then, and
+    its error bar, from how far each row moves the distance, is rough.
 
     Arguments:
         features: the space; raw if none is given.
-        block: rows of each set in one block, at least 2; lowered so that there are ten blocks at least.
+        block: rows of each set in one block, at least 2;
+            lowered so that there are ten blocks at least.
     """
     block = whole(block, "block", least=2)  # as a block compares its rows with each other
     pair = Pair.of(real, generated, features, data)
     fewest, stream = min(len(pair.real), len(pair.generated)), generator(rng)
     kernel = _Cubic.of(pair)
-    one, two = ((x[permutation(len(x), rng=stream)] - pair.gauge.centre) / kernel.unit for x in (pair.real, pair.generated))
+    one, two = (
+        (x[permutation(len(x), rng=stream)] - pair.gauge.centre) / kernel.unit
+        for x in (pair.real, pair.generated)
+    )
     if fewest < 2 * LEAST_BLOCKS:
-        note = f"only {fewest} rows: the kernel distance and its error bar are rough; bring {2 * LEAST_BLOCKS} or more"
+        note = (
+            f"only {fewest} rows: the kernel distance and its error bar are rough; bring"
+            f" {2 * LEAST_BLOCKS} or more"
+        )
         warn_of_few_rows("kid", note)
         together = torch.cat([one, two])
         k = kernel(together, together)
-        mean = float(_unbiased(k[: len(one), : len(one)], k[len(one) :, len(one) :], k[: len(one), len(one) :]))
+        mean = float(
+            _unbiased(
+                k[: len(one), : len(one)], k[len(one) :, len(one) :], k[: len(one), len(one) :]
+            )
+        )
         value, error = in_units("kid", [mean, _error(k, len(one))], kernel.exponent).tolist()
         return pair.record("kid", value, error, blocks=1, seed=seed_of(rng), note=note)
     count = max(LEAST_BLOCKS, fewest // block)
     parts = zip(*(x.tensor_split(count) for x in (one, two)))
-    values = torch.stack([_unbiased(*(kernel(u, v) for u, v in ((a, a), (b, b), (a, b)))) for a, b in parts])
-    return pair.mean("kid", in_units("kid", values, kernel.exponent), blocks=count, seed=seed_of(rng))
+    values = torch.stack(
+        [_unbiased(*(kernel(u, v) for u, v in ((a, a), (b, b), (a, b)))) for a, b in parts]
+    )
+    return pair.mean(
+        "kid", in_units("kid", values, kernel.exponent), blocks=count, seed=seed_of(rng)
+    )
 
 
 def mmd(
@@ -74,7 +102,8 @@ def mmd(
     rng: Rng = 0,
     data: str = "",
 ) -> Record:
-    """MMD² with a Gaussian kernel; details hold 'p', the share of permutations that come out as large.
+    """MMD² with a Gaussian kernel; details hold 'p',
+    the share of permutations that come out as large.
 
     Arguments:
         features: the space; raw if none is given.
@@ -93,10 +122,24 @@ def mmd(
     together, h = torch.cat([one, two]), width * scale
     kernel = torch.exp(_squares(together) / (-2 * width * width))
     seen = _split(kernel, _signs(torch.arange(len(together)), len(one))[:, None])
-    drawn = torch.stack([_signs(permutation(len(together), rng=stream), len(one)) for _ in range(permutations)], 1)
+    drawn = torch.stack(
+        [_signs(permutation(len(together), rng=stream), len(one)) for _ in range(permutations)], 1
+    )
     p = (1 + int((_split(kernel, drawn) >= seen).sum())) / (1 + permutations)
-    details = {"p": p, "permutations": permutations, "bandwidth": h, "used": (len(one), len(two)), "seed": seed_of(rng)}
-    return pair.record("mmd²", float(seen), _error(kernel, len(one)), settings=f"Gaussian kernel, h = {h:.6g}", **details)
+    details = {
+        "p": p,
+        "permutations": permutations,
+        "bandwidth": h,
+        "used": (len(one), len(two)),
+        "seed": seed_of(rng),
+    }
+    return pair.record(
+        "mmd²",
+        float(seen),
+        _error(kernel, len(one)),
+        settings=f"Gaussian kernel, h = {h:.6g}",
+        **details,
+    )
 
 
 def median_distance(x: Tensor, most: int = 1000) -> float:
@@ -109,15 +152,18 @@ def median_distance(x: Tensor, most: int = 1000) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Cubic:
-    """(xᵀy/d + 1)³ of rows x + c and y + c, less all terms in x alone or y alone, which cancel in MMD², for x, y and c of any size.
+    """(xᵀy/d + 1)³ of rows x + c and y + c, less all terms in x alone or y alone, which cancel in
+    MMD², for x, y and c of any size.
 
-    With a = xᵀy/d, p = cᵀx/d, q = cᵀy/d and s = |c|²/d + 1 the kernel is (a + p + q + s)³. Far from the origin s³ is all that float64
-    would keep of it; without it, and the other terms that cancel, nothing is lost. What is left,
+    With a = xᵀy/d, p = cᵀx/d, q = cᵀy/d and s = |c|²/d + 1 the kernel is (a + p + q + s)³. Far from
+    the origin s³ is all that float64 would keep of it; without it, and the other terms that cancel,
+    nothing is lost. What is left,
 
         a³ + 3 a² r + 3 a r² + 3 p q (r + s),    r = p + q + s,
 
-    is of sixth degree in large rows and of second degree in small ones. So rows come in parts of a unit t, and for t > 1 the kernel
-    is divided by t⁶, which makes of 1 in s a t⁻²; otherwise by t², which leaves a t² at all that is of a higher degree.
+    is of sixth degree in large rows and of second degree in small ones. So rows come in parts of a
+    unit t, and for t > 1 the kernel is divided by t⁶, which makes of 1 in s a t⁻²; otherwise by t²,
+    which leaves a t² at all that is of a higher degree.
     """
 
     centre: Tensor
@@ -127,7 +173,9 @@ class _Cubic:
     def of(cls, pair: Pair) -> _Cubic:
         centre, offset = pair.gauge.centre, pair.features.offset
         centre = centre if offset is None else centre + offset
-        unit = max(pair.gauge.scale, power_of_two(float(centre.abs().max()) if len(centre) else 0.0))
+        unit = max(
+            pair.gauge.scale, power_of_two(float(centre.abs().max()) if len(centre) else 0.0)
+        )
         return cls(centre / unit, unit)
 
     @property
@@ -136,11 +184,18 @@ class _Cubic:
         return (6 if self.unit > 1 else 2) * exponent_of(self.unit)
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """The kernel (b, m) of rows (b, d) and (m, d), which are in parts of the unit and less the centre."""
+        """The kernel (b, m) of rows (b, d) and (m, d),
+        which are in parts of the unit and less the centre.
+        """
         d, c = x.shape[1], self.centre
         higher = 1.0 if self.unit > 1 else self.unit * self.unit
         one = 1 / self.unit / self.unit if self.unit > 1 else 1.0
-        a, p, q, s = x @ y.T / d, (x @ c / d)[:, None], (y @ c / d)[None], higher * float(c @ c) / d + one
+        a, p, q, s = (
+            x @ y.T / d,
+            (x @ c / d)[:, None],
+            (y @ c / d)[None],
+            higher * float(c @ c) / d + one,
+        )
         rest = (p + q).mul_(higher).add_(s)
         cube = (higher * a + rest).mul_(rest).mul_(3).addcmul_(a, a, value=higher * higher).mul_(a)
         return cube.addcmul_(rest.add_(s).mul_(3 * p), q, value=higher)
@@ -149,11 +204,17 @@ class _Cubic:
 def _unbiased(xx: Tensor, yy: Tensor, xy: Tensor) -> Tensor:
     """MMD² from kernel matrices; the diagonals are left out."""
     n, m = len(xx), len(yy)
-    return (xx.sum() - xx.trace()) / (n * (n - 1)) + (yy.sum() - yy.trace()) / (m * (m - 1)) - 2 * xy.mean()
+    return (
+        (xx.sum() - xx.trace()) / (n * (n - 1))
+        + (yy.sum() - yy.trace()) / (m * (m - 1))
+        - 2 * xy.mean()
+    )
 
 
 def _squares(x: Tensor) -> Tensor:
-    """Squared distances between all rows (n, n); those that cancel are formed again from differences."""
+    """Squared distances between all rows (n, n);
+    those that cancel are formed again from differences.
+    """
     squares = x.square().sum(1)
     sums = squares[:, None] + squares
     found = torch.addmm(sums, x, x.T, alpha=-2).clamp_min_(0)
@@ -168,7 +229,9 @@ def _signs(order: Tensor, n: int) -> Tensor:
 
 
 def _split(kernel: Tensor, first: Tensor) -> Tensor:
-    """MMD² (p,) between the rows marked 1 and those marked 0, for every column of `first` (n + m, p); two matrix products."""
+    """MMD² (p,) between the rows marked 1 and those marked 0, for every column of `first`
+    (n + m, p); two matrix products.
+    """
     second = 1 - first
     n, m = first.sum(0), second.sum(0)
     to_first = kernel @ first

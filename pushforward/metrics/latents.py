@@ -1,16 +1,17 @@
 r"""The information in the codes of a latent-variable model, and how well they match its prior.
 
-Active units (Burda, Grosse & Salakhutdinov 2016, https://arxiv.org/abs/1509.00519): unit u counts if its posterior mean
-moves with x, Var_x(E_q u) > .01.
+Active units (Burda, Grosse & Salakhutdinov 2016, https://arxiv.org/abs/1509.00519): unit u counts
+if its posterior mean moves with x, Var_x(E_q u) > .01.
 
 With the aggregate posterior q(z) = E_x q(z|x) the rate splits (Hoffman & Johnson 2016, Eq. 5) into
 
     E_x KL(q(z|x) ‖ p(z)) = I(x; z) + KL(q(z) ‖ p(z)),
 
-the information in codes about x, and the mismatch: samples of the prior that no data ever had. q(z) is known only through n rows.
-For z_i ~ q(z|x_i), putting the mean of q(z_i|x_j) over all j for it makes q(z_i) too large on average, and leaving j = i
-out makes it too small (its log, by Jensen): the mismatch, and the information, lie between the two (Poole et al. 2019,
-Eqs. 10 and 12). The upper bound cannot fall below rate - log n, the lower one may be negative: more rows bring them
+the information in codes about x, and the mismatch: samples of the prior that no data ever had. q(z)
+is known only through n rows. For z_i ~ q(z|x_i), putting the mean of q(z_i|x_j) over all j for it
+makes q(z_i) too large on average, and leaving j = i out makes it too small (its log, by Jensen):
+the mismatch, and the information, lie between the two (Poole et al. 2019, Eqs. 10 and 12). The
+upper bound cannot fall below rate - log n, the lower one may be negative: more rows bring them
 together.
 """
 
@@ -51,25 +52,42 @@ class Aggregate:
 
 
 @torch.no_grad()
-def active_units(model: Any, x: Any, y: Any = None, *, above: float = ACTIVE, data: str = "") -> Record:
-    """How many latent dimensions have a posterior mean whose variance over x is above `above`; details hold all variances."""
+def active_units(
+    model: Any, x: Any, y: Any = None, *, above: float = ACTIVE, data: str = ""
+) -> Record:
+    """How many latent dimensions have a posterior mean whose
+    variance over x is above `above`; details hold all variances.
+    """
     with at_rest(model):
         joint = _with_posterior(model, x, y, "active_units")
         means = _posterior_of(joint, "mean").to("cpu", torch.float64)
     variances = means.var(0, correction=1)
     count = float((variances > above).sum())
     details = {"variances": variances.tolist(), "above": above, "units": means.shape[1]}
-    return Record("active_units", count, unit="units", bound="estimate", data=data, n=len(means), details=details)
+    return Record(
+        "active_units",
+        count,
+        unit="units",
+        bound="estimate",
+        data=data,
+        n=len(means),
+        details=details,
+    )
 
 
 @torch.no_grad()
 def aggregate(model: Any, x: Any, y: Any = None, *, rng: Rng = 0, data: str = "") -> Aggregate:
-    """The rate, the information and the mismatch of the codes of x (n, *shape), n at least 2: n² densities of codes."""
+    """The rate, the information and the mismatch of the codes of
+    x (n, *shape), n at least 2: n² densities of codes.
+    """
     with at_rest(model):
         joint = _with_posterior(model, x, y, "aggregate")
         q = joint.posterior()
         z = q.rsample(rng=generator(rng, joint.u.device))
-        prior, own = joint.log_prior(z).cpu().to(torch.float64), q.log_prob(z).cpu().to(torch.float64)
+        prior, own = (
+            joint.log_prior(z).cpu().to(torch.float64),
+            q.log_prob(z).cpu().to(torch.float64),
+        )
         everyone, others = _aggregate(joint, q, z)
     facts = {"unit": "nats", "data": data, "details": {"draws": 1}}
 
@@ -90,7 +108,10 @@ def _with_posterior(model: Any, x: Any, y: Any, purpose: str) -> Joint:
     if not callable(getattr(model, "posterior", None)):
         raise InvalidKind(f"{type(model).__name__} has no posterior; {purpose} needs one")
     if len(joint.u) < 2:
-        raise InvalidValue(f"{purpose} compares observations with each other: expected at least 2, got {len(joint.u)}")
+        raise InvalidValue(
+            f"{purpose} compares observations with each other: expected at least 2, got"
+            f" {len(joint.u)}"
+        )
     return joint
 
 
@@ -98,7 +119,9 @@ def _posterior_of(joint: Joint, name: str) -> Tensor:
     """One tensor of q(z|x) for all observations, encoded in blocks."""
     rows = max(1, BLOCK // joint.u[0].numel())
     starts = range(0, len(joint.u), rows)
-    return torch.cat([getattr(joint.part(slice(start, start + rows)).posterior(), name) for start in starts])
+    return torch.cat(
+        [getattr(joint.part(slice(start, start + rows)).posterior(), name) for start in starts]
+    )
 
 
 def _aggregate(joint: Joint, q: Any, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,7 +142,11 @@ def _normal_pairs(q: Normal) -> Any:
     """log q(z_i|x_j) of diagonal normals by matrix products, in float64: the squares cancel."""
     mean, log_scale = (t.cpu().to(torch.float64).expand_as(q.mean) for t in (q.mean, q.log_scale))
     precision = torch.exp(-2 * log_scale)
-    constant = -0.5 * (mean.square() * precision).sum(1) - log_scale.sum(1) - 0.5 * mean.shape[1] * math.log(2 * math.pi)
+    constant = (
+        -0.5 * (mean.square() * precision).sum(1)
+        - log_scale.sum(1)
+        - 0.5 * mean.shape[1] * math.log(2 * math.pi)
+    )
 
     def pairs(z: Tensor) -> Tensor:
         z = z.cpu().to(torch.float64)

@@ -1,4 +1,6 @@
-"""Images that are laid out or scaled unlike: compared all the same, they give numbers that mean nothing."""
+"""Images that are laid out or scaled unlike: compared all the same,
+they give numbers that mean nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,17 @@ __all__ = ["require_alike"]
 HALF = 0.5
 
 
-def require_alike(real: Tensor, generated: Tensor, names: tuple[str, str] = ("real", "generated")) -> None:
-    """Raise ShapeMismatch for images or clips (n, *shape) with their axes in another order, or of other ranges: 0..255, 0..1 and -1..1."""
+def require_alike(
+    real: Tensor, generated: Tensor, names: tuple[str, str] = ("real", "generated")
+) -> None:
+    """Raise ShapeMismatch for images or clips (n, *shape) with their axes in another order, or of
+    other ranges: 0..255, 0..1 and -1..1.
+    """
     one, two = tuple(real.shape[1:]), tuple(generated.shape[1:])
     if len(one) == len(two) > 1 and one != two and real[0].numel() == generated[0].numel():
         raise ShapeMismatch(
-            f"{names[0]} images have shape {one}, {names[1]} ones {two}; bring both to (channels, height, width): "
-            "x.transpose(0, 3, 1, 2) does it where channels come last"
+            f"{names[0]} images have shape {one}, {names[1]} ones {two}; bring both to (channels,"
+            " height, width): x.transpose(0, 3, 1, 2) does it where channels come last"
         )
     if max(len(one), len(two)) < 2 or not real.numel() or not generated.numel():
         return
@@ -28,17 +34,23 @@ def require_alike(real: Tensor, generated: Tensor, names: tuple[str, str] = ("re
         here, there = scales[i], scales[1 - i]
         if "levels" in here and "fractions" in there:
             seem = "divided" if i == 0 else "not divided"
-            raise ShapeMismatch(f"{said}, which look {seem} by the highest level; bring both to one range")
+            raise ShapeMismatch(
+                f"{said}, which look {seem} by the highest level; bring both to one range"
+            )
         if "signed" in here and "unsigned" in there:
-            raise ShapeMismatch(f"{said}, one range -1..1 and the other 0..1; bring both to one range: (x + 1) / 2 makes 0..1 of -1..1")
+            raise ShapeMismatch(
+                f"{said}, one range -1..1 and the other 0..1; bring both to one range: (x + 1) / 2"
+                " makes 0..1 of -1..1"
+            )
 
 
 def _scales(x: Tensor) -> set[str]:
     """Which of these the values of images look like; none where it cannot be told.
 
-    'levels': whole numbers, some above 2. 'fractions': broken numbers in -1..1. 'signed': -1..1 with values below -½, broken or ±1
-    throughout. 'unsigned': values in 0..1 that span more than half of it. What passes 0 or 1 by a little, as that of a model without
-    bounds does, is neither of the last two.
+    'levels': whole numbers, some above 2. 'fractions': broken numbers in -1..1. 'signed': -1..1
+    with values below -½, broken or ±1 throughout. 'unsigned': values in 0..1 that span more than
+    half of it. What passes 0 or 1 by a little, as that of a model without bounds does, is neither
+    of the last two.
     """
     low, high = float(x.min()), float(x.max())
     whole = not x.is_floating_point() or bool((x == x.round()).all())

@@ -1,21 +1,25 @@
-r"""How likely held-out data are under a model, as records in nats per observation, in the user's units.
+r"""How likely held-out data are under a model, as records in nats
+per observation, in the user's units.
 
-Exact where the model knows its density. Otherwise log p(x) = log ∫ p(z) p(x|z) dz is bounded from below, in expectation,
-by the log of an average over codes:
+Exact where the model knows its density. Otherwise log p(x) = log ∫ p(z) p(x|z) dz is bounded from
+below, in expectation, by the log of an average over codes:
 
     naive    log 1/k Σ p(x|z_i),                  z_i ~ p(z)
     elbo     log p(x, z) - log q(z|x),            z ~ q(z|x), one draw
-    iwae     L_k = log 1/k Σ p(x, z_i)/q(z_i|x),  z_i ~ q(z|x)       (Burda, Grosse & Salakhutdinov 2016,
+    iwae   L_k = log 1/k Σ p(x, z_i)/q(z_i|x),  z_i ~ q(z|x)    (Burda, Grosse & Salakhutdinov 2016,
     https://arxiv.org/abs/1509.00519, Eq. 8)
 
-E L_k is the ELBO at k = 1, does not fall with k and tends to log p(x). The naive average needs no posterior, and about
+E L_k is the ELBO at k = 1, does not fall with k and tends to log p(x).
+The naive average needs no posterior, and about
 
     E p(x|z)² / p(x)² ~ (width of the prior / width of the posterior)^latent
 
-draws for a relative error of one: a hundred in two dimensions, hopeless in fifty. `annealing` moves the codes instead.
+draws for a relative error of one: a hundred in two dimensions,
+hopeless in fifty. `annealing` moves the codes instead.
 
-All codes of one observation are decoded in blocks that stay in the last cache, against the observation's one row; memory does
-not grow with k. Sums over k are kept in float64, whatever the model computes in.
+All codes of one observation are decoded in blocks that stay in the last cache, against the
+observation's one row; memory does not grow with k. Sums over k are kept in float64, whatever the
+model computes in.
 """
 
 from __future__ import annotations
@@ -32,7 +36,15 @@ from pushforward.core.events import Listener
 from pushforward.core.random import Rng, generator
 from pushforward.core.records import Record
 from pushforward.densities.repeats import repeated
-from pushforward.metrics.estimates import Estimate, Joint, LogMean, Reporter, at_rest, block_rows, groups
+from pushforward.metrics.estimates import (
+    Estimate,
+    Joint,
+    LogMean,
+    Reporter,
+    at_rest,
+    block_rows,
+    groups,
+)
 
 __all__ = ["naive", "elbo", "iwae", "log_prob", "best_known", "measure_of"]
 
@@ -43,16 +55,22 @@ def log_prob(model: Any, x: Any, *, data: str = "") -> Record:
         raise InvalidKind(f"{type(model).__name__} has no exact density; use elbo or iwae")
     with torch.no_grad():
         values = model.log_prob(x)
-    return Record.of("log_prob", values, unit="nats", measure=measure_of(model), bound="exact", data=data)
+    return Record.of(
+        "log_prob", values, unit="nats", measure=measure_of(model), bound="exact", data=data
+    )
 
 
 def elbo(model: Any, x: Any, y: Any = None, *, rng: Rng = 0, data: str = "") -> Record:
     """Mean evidence lower bound of x, one posterior draw a row."""
     if not isinstance(model, HasBound):
-        raise InvalidKind(f"{type(model).__name__} has no bound; a model with a density has log_prob")
+        raise InvalidKind(
+            f"{type(model).__name__} has no bound; a model with a density has log_prob"
+        )
     with torch.no_grad(), at_rest(model):
         values = model.elbo(x, y, rng=rng)
-    return Record.of("elbo", values, unit="nats", measure=measure_of(model), bound="lower bound", data=data)
+    return Record.of(
+        "elbo", values, unit="nats", measure=measure_of(model), bound="lower bound", data=data
+    )
 
 
 @torch.no_grad()
@@ -67,11 +85,13 @@ def naive(
     listeners: Sequence[Listener] = (),
     data: str = "",
 ) -> Estimate:
-    """log 1/S Σ p(x|z_i) over S draws of the prior: a lower bound in expectation, loose where few draws explain x.
+    """log 1/S Σ p(x|z_i) over S draws of the prior:
+    a lower bound in expectation, loose where few draws explain x.
 
     Arguments:
         samples: S.
-        shared: the same codes for all observations, decoded once; else fresh ones for each, whose errors are independent.
+        shared: the same codes for all observations, decoded once;
+            else fresh ones for each, whose errors are independent.
     """
     require_positive(samples=samples)
     with at_rest(model):
@@ -79,15 +99,31 @@ def naive(
         stream, mean = generator(rng, joint.u.device), LogMean(len(joint.u))
         report = Reporter(listeners, len(joint.u), type(model).__name__)
         (_shared if shared else _fresh)(joint, samples, stream, mean, report)
-    return estimate("naive", model, joint.u, mean, data, samples=samples, shared=shared, seconds=report.finish())
+    return estimate(
+        "naive", model, joint.u, mean, data, samples=samples, shared=shared, seconds=report.finish()
+    )
 
 
 @torch.no_grad()
-def iwae(model: Any, x: Any, y: Any = None, *, k: int = 100, rng: Rng = 0, listeners: Sequence[Listener] = (), data: str = "") -> Estimate:
-    """Mean importance-weighted bound L_k of x, from k posterior draws a row, in blocks of bounded memory for any k."""
+def iwae(
+    model: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    k: int = 100,
+    rng: Rng = 0,
+    listeners: Sequence[Listener] = (),
+    data: str = "",
+) -> Estimate:
+    """Mean importance-weighted bound L_k of x, from k posterior draws a row,
+    in blocks of bounded memory for any k.
+    """
     require_positive(k=k)
     if not (isinstance(model, LatentModel) and callable(getattr(model, "posterior", None))):
-        raise InvalidKind(f"{type(model).__name__} has no posterior and likelihood; iwae needs a latent-variable model")
+        raise InvalidKind(
+            f"{type(model).__name__} has no posterior and likelihood; iwae needs a latent-variable"
+            " model"
+        )
     with at_rest(model):
         joint = Joint.of(model, x, y, "iwae")
         stream, mean = generator(rng, joint.u.device), LogMean(len(joint.u))
@@ -103,7 +139,11 @@ def iwae(model: Any, x: Any, y: Any = None, *, k: int = 100, rng: Rng = 0, liste
 
 def best_known(model: Any, x: Any, *, k: int = 100, rng: Rng = 0, data: str = "") -> Record:
     """The exact log-density where the model has one, else the importance-weighted bound."""
-    return log_prob(model, x, data=data) if isinstance(model, HasDensity) else iwae(model, x, k=k, rng=rng, data=data)
+    return (
+        log_prob(model, x, data=data)
+        if isinstance(model, HasDensity)
+        else iwae(model, x, k=k, rng=rng, data=data)
+    )
 
 
 def measure_of(model: Any) -> str:
@@ -112,9 +152,17 @@ def measure_of(model: Any) -> str:
     return "density per unit" if kind is None else str(kind.measure)
 
 
-def estimate(quantity: str, model: Any, u: Tensor, mean: LogMean, data: str, **details: Any) -> Estimate:
-    """The record of an average of weights: a lower bound in expectation, moved to the user's units."""
-    details = {**details, "holds": "in expectation", "effective draws": float(mean.effective.median())}
+def estimate(
+    quantity: str, model: Any, u: Tensor, mean: LogMean, data: str, **details: Any
+) -> Estimate:
+    """The record of an average of weights: a lower bound in expectation,
+    moved to the user's units.
+    """
+    details = {
+        **details,
+        "holds": "in expectation",
+        "effective draws": float(mean.effective.median()),
+    }
     return Estimate.of(  # type: ignore[return-value]
         quantity,
         mean.values + model.log_jacobian(u),
@@ -135,7 +183,9 @@ def _log_weights(joint: Joint, q: Any, m: int, rng: torch.Generator) -> Tensor:
     return log_weights
 
 
-def _fresh(joint: Joint, samples: int, rng: torch.Generator, mean: LogMean, report: Reporter) -> None:
+def _fresh(
+    joint: Joint, samples: int, rng: torch.Generator, mean: LogMean, report: Reporter
+) -> None:
     """Codes of its own for every observation."""
     for rows, sizes in groups(len(joint.u), samples, block_rows(joint.u)):
         part = joint.part(rows)
@@ -145,7 +195,9 @@ def _fresh(joint: Joint, samples: int, rng: torch.Generator, mean: LogMean, repo
         report.progress(rows.stop)
 
 
-def _shared(joint: Joint, samples: int, rng: torch.Generator, mean: LogMean, report: Reporter) -> None:
+def _shared(
+    joint: Joint, samples: int, rng: torch.Generator, mean: LogMean, report: Reporter
+) -> None:
     """The same codes for all observations; without conditions they are decoded once."""
     n, done = len(joint.u), 0
     _, sizes = next(groups(1, samples, block_rows(joint.u)))
@@ -154,7 +206,9 @@ def _shared(joint: Joint, samples: int, rng: torch.Generator, mean: LogMean, rep
         distribution = joint.distribution(z) if joint.condition is None else None
         for i in range(n):
             part = joint.part(slice(i, i + 1)).times(m)
-            log_weight = part.log_likelihood(z) if distribution is None else distribution.log_prob(part.u)
+            log_weight = (
+                part.log_likelihood(z) if distribution is None else distribution.log_prob(part.u)
+            )
             mean.add(slice(i, i + 1), log_weight.reshape(m, 1))
         done += m
         report.progress(n * done / samples)

@@ -1,20 +1,24 @@
 r"""Precision, recall, density and coverage: two sets of features as unions of balls.
 
-B(x_i) is the open ball around a real row that just does not reach its k-th nearest other real row; B(y_j) likewise for generated rows.
-Rows at just that distance are outside, as in the code of Naeem et al.; distances that differ by rounding alone are the same. Where k
-others equal a row its radius is 0: the ball is then that point, and holds all rows equal to it (the closed balls of Kynkäänniemi et al.
-do so too). So identical sets have precision, recall and coverage 1 whatever is repeated in them, and whole numbers give exact answers.
+B(x_i) is the open ball around a real row that just does not reach its k-th nearest other real row;
+B(y_j) likewise for generated rows. Rows at just that distance are outside, as in the code of Naeem
+et al.; distances that differ by rounding alone are the same. Where k others equal a row its radius
+is 0: the ball is then that point, and holds all rows equal to it (the closed balls of Kynkäänniemi
+et al. do so too). So identical sets have precision, recall and coverage 1 whatever is repeated in
+them, and whole numbers give exact answers.
 
-    precision = share of y inside any B(x_i)        recall   = share of x inside any B(y_j)       (Kynkäänniemi et al.
-    2019, https://arxiv.org/abs/1904.06991)
-    density   = mean over y of #{i: y in B(x_i)}/k   coverage = share of B(x_i) that hold any y    (Naeem et al. 2020,
-    https://arxiv.org/abs/2002.09797)
+    precision = share of y inside any B(x_i)
+    recall    = share of x inside any B(y_j)
+                (Kynkäänniemi et al. 2019, https://arxiv.org/abs/1904.06991)
+    density   = mean over y of #{i: y in B(x_i)}/k
+    coverage  = share of B(x_i) that hold any y
+                (Naeem et al. 2020, https://arxiv.org/abs/2002.09797)
 
-Between equal distributions density is 1 and coverage 1 - Π_{i=1..k} (n - i)/(n + m - i), that is 1 - 2^-k; precision and
-recall have no such reference value: they fall with the dimension. Error bars take the balls as given: they are those of
-the share or mean over rows. The
-balls' own noise comes on top; in a thousand dimensions precision and recall of 10 000 rows vary by .0085 from draw to draw, where the
-bar says .005.
+Between equal distributions density is 1 and coverage 1 - Π_{i=1..k} (n - i)/(n + m - i), that is 1
+- 2^-k; precision and recall have no such reference value: they fall with the dimension. Error bars
+take the balls as given: they are those of the share or mean over rows. The balls' own noise comes
+on top; in a thousand dimensions precision and recall of 10 000 rows vary by .0085 from draw to
+draw, where the bar says .005.
 """
 
 from __future__ import annotations
@@ -34,8 +38,17 @@ from pushforward.metrics.pairs import Pair
 __all__ = ["prdc"]
 
 
-def prdc(real: Any, generated: Any, *, features: Features | None = None, k: int = 5, rng: Rng = 0, data: str = "") -> list[Record]:
-    """Precision, recall, density and coverage of generated (m, *shape) for real rows (n, *shape), one record each.
+def prdc(
+    real: Any,
+    generated: Any,
+    *,
+    features: Features | None = None,
+    k: int = 5,
+    rng: Rng = 0,
+    data: str = "",
+) -> list[Record]:
+    """Precision, recall, density and coverage of generated
+    (m, *shape) for real rows (n, *shape), one record each.
 
     Arguments:
         features: the space; raw if none is given.
@@ -46,21 +59,34 @@ def prdc(real: Any, generated: Any, *, features: Features | None = None, k: int 
     pair = Pair.of(real, generated, features, data)
     one, two = pair.points()
     around_real, around_own = Balls.of(one, k, two), Balls.of(two, k, one)
-    count, inside = torch.zeros(len(two), dtype=torch.float64), torch.zeros(len(one), dtype=torch.bool)
+    count, inside = (
+        torch.zeros(len(two), dtype=torch.float64),
+        torch.zeros(len(one), dtype=torch.bool),
+    )
     covered = torch.zeros_like(inside)
     for rows, squares in squared_distances(two.x, one.x):
         held = around_real.hold(two.part(rows), squares)
         count[rows] = torch.count_nonzero(held, 1).to(count)
         covered |= held.view(torch.uint8).amax(0).to(torch.bool)  # `any` takes 40 times as long
-        inside |= around_own.part(rows).hold(one, squares.T).view(torch.uint8).amax(1).to(torch.bool)
+        inside |= (
+            around_own.part(rows).hold(one, squares.T).view(torch.uint8).amax(1).to(torch.bool)
+        )
     found = {"precision": count > 0, "recall": inside, "density": count / k, "coverage": covered}
     ideal = {"density": 1.0, "coverage": _ideal_coverage(len(one), len(two), k)}
     return [
-        pair.mean(name, values.to(torch.float64), settings=f"k = {k}", k=k, **({"ideal": ideal[name]} if name in ideal else {}))
+        pair.mean(
+            name,
+            values.to(torch.float64),
+            settings=f"k = {k}",
+            k=k,
+            **({"ideal": ideal[name]} if name in ideal else {}),
+        )
         for name, values in found.items()
     ]
 
 
 def _ideal_coverage(n: int, m: int, k: int) -> float:
-    """Expected between equal distributions: one minus the probability that none of the k nearest rows is generated."""
+    """Expected between equal distributions:
+    one minus the probability that none of the k nearest rows is generated.
+    """
     return 1 - math.prod((n - i) / (n + m - i) for i in range(1, k + 1))

@@ -1,17 +1,21 @@
 r"""Whether all modes are there: counts where the modes are known, spread where they are not.
 
-Known: a mixture with K centres c_k, one standard deviation s and weights q_k. Each sample belongs to its nearest centre and is of high
-quality within 3 s of it; a mode is found if it has such a sample. With p̂ the shares of all N samples by centre,
+Known: a mixture with K centres c_k, one standard deviation s and weights q_k. Each sample belongs
+to its nearest centre and is of high quality within 3 s of it; a mode is found if it has such a
+sample. With p̂ the shares of all N samples by centre,
 
     reverse KL = Σ p̂_k ln(p̂_k / q_k),
 
-which even an ideal sampler does not bring to 0: its mean is (K - 1)/2N (half a χ² of K - 1 degrees of freedom, over N), the floor. An
-ideal sampler in d dimensions has a high-quality share of P(χ²_d ≤ 9), 98.89 % in the plane: more than that is variance collapse.
+which even an ideal sampler does not bring to 0: its mean is (K - 1)/2N (half a χ² of K - 1 degrees
+of freedom, over N), the floor. An ideal sampler in d dimensions has a high-quality share of
+P(χ²_d ≤ 9), 98.89 % in the plane: more than that is variance collapse.
 
-Labelled: a classifier assigns each sample to one of K kinds (StackedMNIST: three digits side by side in the channels, K = 1000). A mode
-is covered if a sample is assigned to it, and the reverse KL is that of the labels; a classifier's errors cover modes too.
+Labelled: a classifier assigns each sample to one of K kinds (StackedMNIST: three digits side by
+side in the channels, K = 1000). A mode is covered if a sample is assigned to it, and the reverse KL
+is that of the labels; a classifier's errors cover modes too.
 
-Unknown: the mean distance between two samples and the mean distance to the nearest other one, beside those of as many real rows.
+Unknown: the mean distance between two samples and the mean distance to the nearest other one,
+beside those of as many real rows.
 """
 
 from __future__ import annotations
@@ -35,11 +39,22 @@ from pushforward.metrics.whole_numbers import beside
 __all__ = ["modes", "label_modes", "diversity"]
 
 FAR = 2.0**200
-"""Samples so many times as far from the centres as these are from each other are measured on their own."""
+"""Samples so many times as far from the centres as these are from
+each other are measured on their own.
+"""
 
 
-def modes(generated: Any, centres: Any, sd: float, *, weights: Any = None, within: float = 3.0, data: str = "") -> list[Record]:
-    """Modes found, high-quality share and reverse KL of samples (n, d) for a mixture with known centres (K, d).
+def modes(
+    generated: Any,
+    centres: Any,
+    sd: float,
+    *,
+    weights: Any = None,
+    within: float = 3.0,
+    data: str = "",
+) -> list[Record]:
+    """Modes found, high-quality share and reverse KL of samples
+    (n, d) for a mixture with known centres (K, d).
 
     Arguments:
         sd: the standard deviation s of every mode, in the units of the samples.
@@ -51,14 +66,20 @@ def modes(generated: Any, centres: Any, sd: float, *, weights: Any = None, withi
     require_positive(sd=sd, within=within)
     x, c = (rows(each).cpu() for each in (generated, centres))
     if x.ndim != 2 or c.ndim != 2 or x.shape[1] != c.shape[1]:
-        raise ShapeMismatch(f"expected samples (n, d) and centres (K, d) of one d, got {tuple(x.shape)} and {tuple(c.shape)}")
+        raise ShapeMismatch(
+            f"expected samples (n, d) and centres (K, d) of one d, got {tuple(x.shape)} and"
+            f" {tuple(c.shape)}"
+        )
     if not bool(x.isfinite().all()):
         raise InvalidValue("the samples hold NaN or infinity; drop these rows")
     q = _weights(weights, len(c))
     n, share = len(x), _inside(x.shape[1], within)
     made, known = beside(x, c)
     index, good = _belonging(made, known, within * sd)
-    how: dict[str, Any] = {"bound": "exact", "data": data or f"{len(c)} centres #{digest([c.to(torch.float64), q])}"}
+    how: dict[str, Any] = {
+        "bound": "exact",
+        "data": data or f"{len(c)} centres #{digest([c.to(torch.float64), q])}",
+    }
     facts = {"features": f"raw; s = {sd:g}, within {within:g} s", "modes": len(c)}
     divergence, error, counts = _reverse_kl(index, q)
     found = len(index[good].unique())
@@ -66,48 +87,86 @@ def modes(generated: Any, centres: Any, sd: float, *, weights: Any = None, withi
     return [
         Record("modes", float(found), n=n, details={**facts, "ideal": ideal_found}, **how),
         Record.of("high_quality", good.to(torch.float64), details={**facts, "ideal": share}, **how),
-        Record("reverse_kl", divergence, error, "nats", n=n, details={**facts, "ideal": (len(c) - 1) / (2 * n), "counts": counts}, **how),
+        Record(
+            "reverse_kl",
+            divergence,
+            error,
+            "nats",
+            n=n,
+            details={**facts, "ideal": (len(c) - 1) / (2 * n), "counts": counts},
+            **how,
+        ),
     ]
 
 
-def label_modes(labels: Any, kinds: int, *, weights: Any = None, data: str = "", classifier: str = "") -> list[Record]:
-    """Modes found and reverse KL of samples of which a classifier gave the labels (n,), whole numbers from 0 to kinds - 1.
+def label_modes(
+    labels: Any, kinds: int, *, weights: Any = None, data: str = "", classifier: str = ""
+) -> list[Record]:
+    """Modes found and reverse KL of samples of which a classifier
+    gave the labels (n,), whole numbers from 0 to kinds - 1.
 
-    Reference: Srivastava et al. (2017, VEEGAN, §4) and Lin et al. (2018, PacGAN, §4.2): 26 000 samples of StackedMNIST, 1000 kinds.
+    Reference: Srivastava et al. (2017, VEEGAN, §4) and Lin et al. (2018, PacGAN, §4.2): 26 000
+    samples of StackedMNIST, 1000 kinds.
 
     Arguments:
         weights: q (kinds,), positive; equal if not given.
         classifier: how the records call what gave the labels.
 
-    Details hold each number's 'ideal', what a perfect sampler of as many rows has on average under a perfect classifier.
+    Details hold each number's 'ideal', what a perfect sampler of
+    as many rows has on average under a perfect classifier.
     """
     kinds = whole(kinds, "kinds", least=1)
     index = tensor_over(numeric(labels, "labels")).cpu()
     if index.ndim != 1 or not len(index):
-        raise ShapeMismatch(f"expected labels (n,), one per sample, got shape {tuple(index.shape)}; make one number of several digits")
+        raise ShapeMismatch(
+            f"expected labels (n,), one per sample, got shape {tuple(index.shape)}; make one number"
+            " of several digits"
+        )
     if index.is_floating_point() or not 0 <= int(index.min()) <= int(index.max()) < kinds:
-        seen = f"{index.min().item():g} to {index.max().item():g}" + (" (floats)" if index.is_floating_point() else "")
+        seen = f"{index.min().item():g} to {index.max().item():g}" + (
+            " (floats)" if index.is_floating_point() else ""
+        )
         raise InvalidValue(
-            f"labels must be whole numbers from 0 to {kinds - 1}, got {seen}; give kinds={kinds} other labels, or more kinds"
+            f"labels must be whole numbers from 0 to {kinds - 1}, got {seen}; give kinds={kinds}"
+            " other labels, or more kinds"
         )
     q, n = _weights(weights, kinds), len(index)
     divergence, error, _ = _reverse_kl(index.to(torch.int64), q)
-    made: dict[str, Any] = {"bound": "estimate" if classifier else "exact", "data": data or f"{kinds} kinds"}
+    made: dict[str, Any] = {
+        "bound": "estimate" if classifier else "exact",
+        "data": data or f"{kinds} kinds",
+    }
     facts = {"features": classifier or "labels", "modes": kinds}
     ideal = float((1 - (1 - q) ** n).sum())
     return [
         Record("modes", float(len(index.unique())), n=n, details={**facts, "ideal": ideal}, **made),
-        Record("reverse_kl", divergence, error, "nats", n=n, details={**facts, "ideal": (kinds - 1) / (2 * n)}, **made),
+        Record(
+            "reverse_kl",
+            divergence,
+            error,
+            "nats",
+            n=n,
+            details={**facts, "ideal": (kinds - 1) / (2 * n)},
+            **made,
+        ),
     ]
 
 
 def diversity(
-    real: Any, generated: Any, *, features: Features | None = None, most: int = 5000, rng: Rng = 0, data: str = ""
+    real: Any,
+    generated: Any,
+    *,
+    features: Features | None = None,
+    most: int = 5000,
+    rng: Rng = 0,
+    data: str = "",
 ) -> list[Record]:
-    """How spread out generated rows (m, *shape) are: the mean distance between two, and to the nearest other one.
+    """How spread out generated rows (m, *shape) are:
+    the mean distance between two, and to the nearest other one.
 
-    The record's value is in units of the features; details hold the same of as many 'real' rows, and the 'ratio': near 0 for one
-    repeated sample. Equal numbers of both sets are used, `most` at most, drawn by `rng`.
+    The record's value is in units of the features; details hold the same of as many 'real' rows,
+    and the 'ratio': near 0 for one repeated sample. Equal numbers of both sets are used, `most` at
+    most, drawn by `rng`.
     """
     most = whole(most, "most", least=2)
     pair = Pair.of(real, generated, features, data)
@@ -116,7 +175,9 @@ def diversity(
     one, two = (x[permutation(len(x), rng=stream)[:n]] for x in pair.centred())
     found = []
     for name, measure in (("pairwise_distance", _pairwise), ("neighbour_distance", _to_nearest)):
-        real_values, values = (in_units(name, measure(x), exponent_of(pair.gauge.scale)) for x in (one, two))
+        real_values, values = (
+            in_units(name, measure(x), exponent_of(pair.gauge.scale)) for x in (one, two)
+        )
         mean = float(real_values.mean())
         ratio = float(values.mean()) / mean if mean > 0 else math.nan
         found.append(pair.mean(name, values, ideal=mean, ratio=ratio, rows=n, seed=seed_of(rng)))
@@ -124,10 +185,13 @@ def diversity(
 
 
 def _belonging(x: Tensor, c: Tensor, radius: float) -> tuple[Tensor, Tensor]:
-    """The nearest of the centres c (K, d) to each row x (n, d), and whether it lies within the radius, up to rounding."""
+    """The nearest of the centres c (K, d) to each row x (n, d),
+    and whether it lies within the radius, up to rounding.
+    """
     index, good = torch.zeros(len(x), dtype=torch.int64), torch.zeros(len(x), dtype=torch.bool)
     near = Gauge.of(c)
-    far = (x - near.centre).abs().amax(1) > FAR * max(near.scale, radius)  # whose unit leaves nothing of the others' squares
+    # whose unit leaves nothing of the others' squares
+    far = (x - near.centre).abs().amax(1) > FAR * max(near.scale, radius)
     for some in (~far, far):
         if bool(some.any()):
             gauge = Gauge.of(c, x[some])
@@ -137,7 +201,9 @@ def _belonging(x: Tensor, c: Tensor, radius: float) -> tuple[Tensor, Tensor]:
 
 
 def _pairwise(x: Tensor) -> Tensor:
-    """Distances (n // 2,) between rows two by two, which are independent, so that their spread is the error bar."""
+    """Distances (n // 2,) between rows two by two, which are independent,
+    so that their spread is the error bar.
+    """
     half = len(x) // 2
     distances: Tensor = (x[:half] - x[half : 2 * half]).norm(dim=1)
     return distances
@@ -157,16 +223,24 @@ def _weights(weights: Any, k: int) -> Tensor:
 
 
 def _reverse_kl(index: Tensor, q: Tensor) -> tuple[float, float, list[int]]:
-    """KL(p̂ ‖ q), its standard error (first order of the multinomial, and the spread of the floor), and the counts."""
+    """KL(p̂ ‖ q), its standard error (first order of the multinomial,
+    and the spread of the floor), and the counts.
+    """
     n, counts = len(index), torch.bincount(index, minlength=len(q))
     p = counts.to(torch.float64) / n
     logs = torch.where(p > 0, (p / q).clamp_min(torch.finfo(p.dtype).tiny).log(), 0.0)
     value = float((p * logs).sum())
-    noise = (len(q) - 1) / (n * n)  # what first order comes to where p = q, on average; half of it is the floor's own variance
+    # what first order comes to where p = q, on average; half of it is the floor's own variance
+    noise = (len(q) - 1) / (n * n)
     variance = max(0.0, (float((p * logs.square()).sum()) - value * value) / n - noise)
     return value, math.sqrt(variance + noise / 2), counts.tolist()
 
 
 def _inside(d: int, within: float) -> float:
     """P(χ²_d ≤ within²): how much of N(0, I_d) lies that near its centre."""
-    return float(torch.special.gammainc(torch.tensor(d / 2, dtype=torch.float64), torch.tensor(within**2 / 2, dtype=torch.float64)))
+    return float(
+        torch.special.gammainc(
+            torch.tensor(d / 2, dtype=torch.float64),
+            torch.tensor(within**2 / 2, dtype=torch.float64),
+        )
+    )

@@ -1,14 +1,17 @@
 """Distances between two sets of rows, in blocks of bounded memory, and which of them are equal.
 
-|a - b|² = |a|² + |b|² - 2 aᵀb in float64, of rows that were centred first (`metrics.gauge`). That is exact for whole numbers of some 25
-bits (pixel levels, counts, binary codes). For others it cancels; wherever the cancelled digits could decide which row is nearer, or
-whether one lies within a radius, the distance is computed again from the difference. So answers are those of the definition.
+|a - b|² = |a|² + |b|² - 2 aᵀb in float64, of rows that were centred first (`metrics.gauge`). That
+is exact for whole numbers of some 25 bits (pixel levels, counts, binary codes). For others it
+cancels; wherever the cancelled digits could decide which row is nearer, or whether one lies within
+a radius, the distance is computed again from the difference. So answers are those of the
+definition.
 
-Ties: numbers as they came are rounded themselves (0.1 is no binary fraction). Two distances count as equal when they differ by no
-more than that rounding can account for. Whole numbers are not rounded: where their squares have more digits than float64 (columns of
-0..2 beside columns of 10^8 and its multiples), values that float64 cannot distinguish are compared in integers (`Whole`). A ball is open: a
-row as far from its centre as the radius, up to rounding, is outside. A ball of radius 0, around a row that has k equal ones, is its
-centre alone and holds every row equal to it.
+Ties: numbers as they came are rounded themselves (0.1 is no binary fraction). Two distances count
+as equal when they differ by no more than that rounding can account for. Whole numbers are not
+rounded: where their squares have more digits than float64 (columns of 0..2 beside columns of 10^8
+and its multiples), values that float64 cannot distinguish are compared in integers (`Whole`). A
+ball is open: a row as far from its centre as the radius, up to rounding, is outside. A ball of
+radius 0, around a row that has k equal ones, is its centre alone and holds every row equal to it.
 """
 
 from __future__ import annotations
@@ -25,7 +28,16 @@ from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
 
-__all__ = ["Points", "Whole", "Balls", "squared_distances", "radii", "nearest", "nearest_whole", "merged"]
+__all__ = [
+    "Points",
+    "Whole",
+    "Balls",
+    "squared_distances",
+    "radii",
+    "nearest",
+    "nearest_whole",
+    "merged",
+]
 
 BLOCK_NUMBERS = 1 << 24
 DIGITS = 27
@@ -37,12 +49,16 @@ EPS = torch.finfo(torch.float64).eps
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Rows x (n, d) in a gauge, and how far each may be off by rounding, `noise` (n,), in the same units."""
+    """Rows x (n, d) in a gauge, and how far each may be off by rounding,
+    `noise` (n,), in the same units.
+    """
 
     x: Tensor
     noise: Tensor
     unit: float = 0.0
-    """A power of two that makes whole numbers of x, which are not off at all; 0 where there is none."""
+    """A power of two that makes whole numbers of x, which are not off at all;
+    0 where there is none.
+    """
 
     @classmethod
     def of(cls, x: Tensor) -> Points:
@@ -67,15 +83,22 @@ class Points:
 
 @dataclass(frozen=True, eq=False)
 class Whole:
-    """Squared distances (n,) of whole numbers, exactly: high 2^54 + low, both int64, low in 0..2^54 - 1."""
+    """Squared distances (n,) of whole numbers, exactly:
+    high 2^54 + low, both int64, low in 0..2^54 - 1.
+    """
 
     high: Tensor
     low: Tensor
 
     @classmethod
     def between(cls, x: Tensor, y: Tensor) -> Whole:
-        """Of rows x and y (n, d), int64, one by one; differences have at most 54 bits, and the sums of their squares at most 116."""
-        parts = [cls._of(a, b) for a, b in zip(*(z.split(max(1, BLOCK_NUMBERS // (8 * x.shape[1]))) for z in (x, y)))]
+        """Of rows x and y (n, d), int64, one by one;
+        differences have at most 54 bits, and the sums of their squares at most 116.
+        """
+        parts = [
+            cls._of(a, b)
+            for a, b in zip(*(z.split(max(1, BLOCK_NUMBERS // (8 * x.shape[1]))) for z in (x, y)))
+        ]
         return cls(torch.cat([p.high for p in parts]), torch.cat([p.low for p in parts]))
 
     @classmethod
@@ -98,7 +121,10 @@ class Whole:
 
     def rounded(self, unit: float) -> Tensor:
         """The nearest float64, in parts of unit²."""
-        return self.high.to(torch.float64) * (2.0 ** (2 * DIGITS) / unit / unit) + self.low.to(torch.float64) / unit / unit
+        return (
+            self.high.to(torch.float64) * (2.0 ** (2 * DIGITS) / unit / unit)
+            + self.low.to(torch.float64) / unit / unit
+        )
 
     def ordered(self, *before: Tensor) -> Tensor:
         """Their order, by what is given (n,) first."""
@@ -114,12 +140,18 @@ class Whole:
 
 
 def squared_distances(x: Tensor, reference: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """(rows of x, their squared distances (b, m) to all reference rows), a block at a time; off by `_slack` (|a|² + |b|²) at most."""
+    """(rows of x, their squared distances (b, m) to all reference rows), a block at a time; off by
+    `_slack` (|a|² + |b|²) at most.
+    """
     norms = reference.square().sum(1)
     size = max(1, BLOCK_NUMBERS // max(1, len(reference)))
     for start in range(0, len(x), size):
         part = x[start : start + size]
-        squares = torch.addmm(norms, part, reference.T, alpha=-2).add_(part.square().sum(1)[:, None]).clamp_min_(0)
+        squares = (
+            torch.addmm(norms, part, reference.T, alpha=-2)
+            .add_(part.square().sum(1)[:, None])
+            .clamp_min_(0)
+        )
         yield slice(start, start + len(part)), squares
 
 
@@ -129,7 +161,8 @@ def radii(x: Tensor, k: int) -> Tensor:
     found, slack, norms = x.new_empty(len(x)), _slack(x), x.norm(dim=1)
     for rows, squares in squared_distances(x, x):
         own = torch.arange(rows.start, rows.stop)
-        squares[own - rows.start, own] = torch.inf  # itself, which the matrix product need not put at exactly 0
+        # itself, which the matrix product need not put at exactly 0
+        squares[own - rows.start, own] = torch.inf
         least, index = squares.topk(min(k + 1, len(x)), 1, largest=False)
         values = least[:, k - 1]
         if slack:
@@ -146,7 +179,9 @@ def radii(x: Tensor, k: int) -> Tensor:
 
 
 def _whole_radii(points: Points, k: int) -> Whole:
-    """The same (n,) of whole numbers, exactly: the k-th of those that the matrix product cannot distinguish from it."""
+    """The same (n,) of whole numbers, exactly:
+    the k-th of those that the matrix product cannot distinguish from it.
+    """
     x, parts = points.x, []
     slack, norms = _slack(x), x.norm(dim=1)
     for rows, squares in squared_distances(x, x):
@@ -155,7 +190,11 @@ def _whole_radii(points: Points, k: int) -> Whole:
         values = squares.kthvalue(k, 1).values
         margin = 2 * _margin(slack, norms[rows], values)
         before = torch.count_nonzero(squares < (values - margin)[:, None], 1)
-        row, other = ((squares >= (values - margin)[:, None]) & (squares <= (values + margin)[:, None])).nonzero().T
+        row, other = (
+            ((squares >= (values - margin)[:, None]) & (squares <= (values + margin)[:, None]))
+            .nonzero()
+            .T
+        )
         found = Whole.between(points.whole[own[row]], points.whole[other])
         counts = torch.bincount(row, minlength=len(own))
         parts.append(found[found.ordered(row)[counts.cumsum(0) - counts + k - 1 - before]])
@@ -163,12 +202,16 @@ def _whole_radii(points: Points, k: int) -> Whole:
 
 
 def nearest_whole(points: Points, reference: Points) -> tuple[Tensor, Tensor, Whole]:
-    """Distance (n,), number (n,) and exact squared distance (n,) of the nearest reference row, of whole numbers."""
+    """Distance (n,), number (n,) and exact squared distance (n,)
+    of the nearest reference row, of whole numbers.
+    """
     x, index = points.x, torch.empty(len(points), dtype=torch.int64)
     slack, norms = _slack(x, reference.x), x.norm(dim=1)
     for rows, squares in squared_distances(x, reference.x):
         values = squares.amin(1)
-        row, other = (squares <= (values + 2 * _margin(slack, norms[rows], values))[:, None]).nonzero().T
+        row, other = (
+            (squares <= (values + 2 * _margin(slack, norms[rows], values))[:, None]).nonzero().T
+        )
         found = Whole.between(points.whole[rows][row], reference.whole[other])
         counts = torch.bincount(row, minlength=len(values))
         index[rows] = other[found.ordered(row)[counts.cumsum(0) - counts]]
@@ -177,8 +220,14 @@ def nearest_whole(points: Points, reference: Points) -> tuple[Tensor, Tensor, Wh
 
 
 def nearest(x: Tensor, reference: Tensor, *, itself: bool = False) -> tuple[Tensor, Tensor]:
-    """Distance (n,) and number (n,) of the nearest reference row; `itself`: x are the reference rows, none its own neighbour."""
-    index, slack, norms = torch.empty(len(x), dtype=torch.int64), _slack(x, reference), x.norm(dim=1)
+    """Distance (n,) and number (n,) of the nearest reference row;
+    `itself`: x are the reference rows, none its own neighbour.
+    """
+    index, slack, norms = (
+        torch.empty(len(x), dtype=torch.int64),
+        _slack(x, reference),
+        x.norm(dim=1),
+    )
     for rows, squares in squared_distances(x, reference):
         own = torch.arange(rows.start, rows.stop)
         if itself:
@@ -193,15 +242,27 @@ def nearest(x: Tensor, reference: Tensor, *, itself: bool = False) -> tuple[Tens
                 if itself:
                     distances[torch.arange(len(some)), own[some]] = torch.inf
                 index[own[some]] = distances.argmin(1)
-    distance = torch.cat([(a - reference[i]).norm(dim=1) for a, i in zip(x.split(4096), index.split(4096))])
+    distance = torch.cat(
+        [(a - reference[i]).norm(dim=1) for a, i in zip(x.split(4096), index.split(4096))]
+    )
     return distance, index
 
 
 class Balls:
-    """Open balls around rows, each up to its k-th nearest other row: they hold what is nearer than the root of `squares`."""
+    """Open balls around rows, each up to its k-th nearest other row:
+    they hold what is nearer than the root of `squares`.
+    """
 
-    def __init__(self, centres: Points, squares: Tensor, slack: float, exact: Whole | None = None) -> None:
-        self.points, self.centres, self.squares, self.slack, self.exact = centres, centres.x, squares, slack, exact
+    def __init__(
+        self, centres: Points, squares: Tensor, slack: float, exact: Whole | None = None
+    ) -> None:
+        self.points, self.centres, self.squares, self.slack, self.exact = (
+            centres,
+            centres.x,
+            squares,
+            slack,
+            exact,
+        )
         margin = _margin(slack, self.centres.norm(dim=1), squares)
         self.sure, self.perhaps = squares - margin, squares + margin
 
@@ -212,11 +273,17 @@ class Balls:
         _require_k(k, len(points))
         if slack and points.unit:
             exact = _whole_radii(points, k)
-            exact = Whole(exact.high, torch.where(exact.high == 0, exact.low.clamp_min(1), exact.low))
+            exact = Whole(
+                exact.high, torch.where(exact.high == 0, exact.low.clamp_min(1), exact.low)
+            )
             return cls(points, exact.rounded(points.unit), slack, exact)
         squares = radii(points.x, k)
         tiny = torch.finfo(squares.dtype).tiny
-        if slack == 0 and max(float(p.noise.max()) for p in (points, *others)) < 2.0 ** -_bits(points.x.shape[1]) / 4:
+        if (
+            slack == 0
+            and max(float(p.noise.max()) for p in (points, *others))
+            < 2.0 ** -_bits(points.x.shape[1]) / 4
+        ):
             return cls(points, squares.clamp_min(tiny), slack)
         radius = squares.sqrt()
         noise = points.noise + 8 * EPS * radius
@@ -225,10 +292,17 @@ class Balls:
 
     def part(self, rows: slice) -> Balls:
         """Some of the balls."""
-        return Balls(self.points.part(rows), self.squares[rows], self.slack, None if self.exact is None else self.exact[rows])
+        return Balls(
+            self.points.part(rows),
+            self.squares[rows],
+            self.slack,
+            None if self.exact is None else self.exact[rows],
+        )
 
     def hold(self, points: Points, squares: Tensor) -> Tensor:
-        """Whether points (b, d) lie in the balls (n,), given their squared distances by matrix product (b, n): bool (b, n)."""
+        """Whether points (b, d) lie in the balls (n,),
+        given their squared distances by matrix product (b, n): bool (b, n).
+        """
         inside = squares < self.sure
         if self.slack:
             maybe = squares <= self.perhaps
@@ -237,22 +311,38 @@ class Balls:
                 for pairs in asked.split(max(1, BLOCK_NUMBERS // self.centres.shape[1])):
                     row, ball = pairs[:, 0], pairs[:, 1]
                     if self.exact is not None:
-                        inside[row, ball] = Whole.between(points.whole[row], self.points.whole[ball]) < self.exact[ball]
+                        inside[row, ball] = (
+                            Whole.between(points.whole[row], self.points.whole[ball])
+                            < self.exact[ball]
+                        )
                     else:
-                        inside[row, ball] = (points.x[row] - self.centres[ball]).square().sum(1) < self.squares[ball]
+                        inside[row, ball] = (points.x[row] - self.centres[ball]).square().sum(
+                            1
+                        ) < self.squares[ball]
         return inside
 
 
 def _require_k(k: int, rows: int) -> None:
     if not 1 <= k < rows:
-        raise InvalidValue(f"k must lie between 1 and the number of other rows, {rows - 1}, got {k}; bring more rows or lower k")
+        raise InvalidValue(
+            f"k must lie between 1 and the number of other rows, {rows - 1}, got {k}; bring more"
+            " rows or lower k"
+        )
 
 
 def merged(values: Tensor, noise: Tensor) -> Tensor:
-    """Distances (n,) with those that differ by rounding alone made equal: the least of each group in their place."""
+    """Distances (n,) with those that differ by rounding alone made equal:
+    the least of each group in their place.
+    """
     ordered, order = values.sort()
     apart = ordered[1:] - ordered[:-1] > noise[order][1:] + 8 * EPS * ordered[1:]
-    first = torch.cat([torch.zeros(1, dtype=torch.int64), torch.where(apart, torch.arange(1, len(values)), 0)]).cummax(0).values
+    first = (
+        torch.cat(
+            [torch.zeros(1, dtype=torch.int64), torch.where(apart, torch.arange(1, len(values)), 0)]
+        )
+        .cummax(0)
+        .values
+    )
     return torch.empty_like(values).index_copy_(0, order, ordered[first])
 
 
@@ -262,12 +352,16 @@ def _direct(x: Tensor, reference: Tensor) -> Tensor:
 
 
 def _bits(d: int) -> int:
-    """So many bits after the point may numbers in -1..1 have for |a - b|² by matrix product to be exact in d dimensions."""
+    """So many bits after the point may numbers in -1..1 have for
+    |a - b|² by matrix product to be exact in d dimensions.
+    """
     return (50 - math.ceil(math.log2(d))) // 2
 
 
 def _slack(*sets: Tensor) -> float:
-    """The share of |a|² + |b|² that a squared distance by matrix product may be off by: 0 where all numbers have few enough bits."""
+    """The share of |a|² + |b|² that a squared distance by matrix product may be off by:
+    0 where all numbers have few enough bits.
+    """
     d = sets[0].shape[1]
     reach = max(float(x.abs().max()) for x in sets)
     if not 0 < reach < math.inf:
@@ -283,5 +377,7 @@ def _whole(x: Tensor) -> bool:
 
 
 def _margin(slack: float, norms: Tensor, squares: Tensor) -> Tensor:
-    """How far off a squared distance of about `squares` (n,) by matrix product may be, from rows of these norms (n,)."""
+    """How far off a squared distance of about `squares` (n,) by
+    matrix product may be, from rows of these norms (n,).
+    """
     return slack * (2 * norms + squares.sqrt()).square()

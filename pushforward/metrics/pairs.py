@@ -1,7 +1,8 @@
 """Two sets of samples in one feature space, and the records that are made of them.
 
-What a record of a sample metric holds besides its value: the feature space with its fingerprint and the metric's own settings
-(both in details['features'], which must agree before two records compare), how many real and generated rows, the seed.
+What a record of a sample metric holds besides its value: the feature space with its fingerprint and
+the metric's own settings (both in details['features'], which must agree before two records
+compare), how many real and generated rows, the seed.
 """
 
 from __future__ import annotations
@@ -40,33 +41,52 @@ class Pair:
     data: str
 
     @classmethod
-    def of(cls, real: Any, generated: Any, features: Features | None = None, data: str = "", *, least: int = 2) -> Pair:
-        """The features of both sets; ShapeMismatch or InvalidValue where they do not fit each other."""
+    def of(
+        cls,
+        real: Any,
+        generated: Any,
+        features: Features | None = None,
+        data: str = "",
+        *,
+        least: int = 2,
+    ) -> Pair:
+        """The features of both sets; ShapeMismatch or InvalidValue
+        where they do not fit each other.
+        """
         given, made = rows(real), rows(in_order_of(generated, real))
         if not isinstance(features, Features | None):
             raise InvalidKind(
-                f"features must be a feature space, got {quoted(features)}; pass features=scaled(real), or named('pca(20)', real)"
+                f"features must be a feature space, got {quoted(features)}; pass"
+                " features=scaled(real), or named('pca(20)', real)"
             )
         features = (raw() if features is None else features).about(given, made)
         require_alike(given, made)
         one, two = features(given), features(made)
         if one.shape[1] != two.shape[1]:
             raise ShapeMismatch(
-                f"real and generated samples have {one.shape[1]} and {two.shape[1]} features; bring both to one shape (size=..., say)"
+                f"real and generated samples have {one.shape[1]} and {two.shape[1]} features; bring"
+                " both to one shape (size=..., say)"
             )
         for name, x in (("real", one), ("generated", two)):
             if len(x) < least:
-                raise InvalidValue(f"at least {least} {name} rows are needed, got {len(x)}; bring more")
+                raise InvalidValue(
+                    f"at least {least} {name} rows are needed, got {len(x)}; bring more"
+                )
             _require_finite(name, x, features)
         return cls(one, two, features, data or described(given))
 
     def more(self, x: Any, given: Any, names: tuple[str, str]) -> Tensor:
-        """The features of a third set, laid out as the real rows were given; names are what to call the real and the third rows."""
+        """The features of a third set, laid out as the real rows were given;
+        names are what to call the real and the third rows.
+        """
         x = rows(in_order_of(x, given))
         require_alike(rows(given), x, names)
         found = self.features(x)
         if found.shape[1] != self.dimension:
-            raise ShapeMismatch(f"{names[1]} rows have {found.shape[1]} features, {names[0]} rows {self.dimension}; pass rows of one shape")
+            raise ShapeMismatch(
+                f"{names[1]} rows have {found.shape[1]} features, {names[0]} rows {self.dimension};"
+                " pass rows of one shape"
+            )
         _require_finite(names[1], found, self.features)
         return found
 
@@ -85,24 +105,38 @@ class Pair:
         return self.gauge(self.real), self.gauge(self.generated)
 
     def points(self, *sets: Tensor) -> tuple[Points, ...]:
-        """Both sets, or those given, in the common gauge, with what rounding may have done to each row."""
+        """Both sets, or those given, in the common gauge,
+        with what rounding may have done to each row.
+        """
         gauge, share = self.gauge, self.features.rounding
         sets = sets or (self.real, self.generated)
         unit = gauge.unit(*sets)
         return tuple(Points(gauge(x), gauge.noise(x, share), unit) for x in sets)
 
-    def record(self, quantity: str, value: float, error: float, *, settings: str = "", **details: Any) -> Record:
+    def record(
+        self, quantity: str, value: float, error: float, *, settings: str = "", **details: Any
+    ) -> Record:
         """A record of one number."""
         return Record(
-            quantity, value, error, bound="estimate", data=self.data, n=len(self.generated), details=self._details(settings, details)
+            quantity,
+            value,
+            error,
+            bound="estimate",
+            data=self.data,
+            n=len(self.generated),
+            details=self._details(settings, details),
         )
 
     def mean(self, quantity: str, values: Tensor, *, settings: str = "", **details: Any) -> Record:
-        """A record of the mean of one number per row, with its standard error; n stays the number of generated rows."""
+        """A record of the mean of one number per row, with its standard error;
+        n stays the number of generated rows.
+        """
         largest = float(values.abs().max())
         unit = power_of_two(largest)  # squares of 1e178 would be infinite
         of = Record.of(quantity, values / unit)
-        found = self.record(quantity, of.value * unit, of.error * unit, settings=settings, **details)
+        found = self.record(
+            quantity, of.value * unit, of.error * unit, settings=settings, **details
+        )
         return Record(**{**found.__dict__, "values": values.detach().to("cpu", torch.float64)})
 
     def _details(self, settings: str, details: dict[str, Any]) -> dict[str, Any]:
@@ -117,11 +151,15 @@ class Pair:
 
 def _require_finite(name: str, x: Tensor, features: Features) -> None:
     if not bool(x.isfinite().all()):
-        raise InvalidValue(f"the {name} samples hold NaN or infinity in {features.label}; drop these rows")
+        raise InvalidValue(
+            f"the {name} samples hold NaN or infinity in {features.label}; drop these rows"
+        )
 
 
 def described(x: Tensor) -> str:
-    """How records name the data if no name was given: the count and a fingerprint of the real rows."""
+    """How records name the data if no name was given:
+    the count and a fingerprint of the real rows.
+    """
     return f"{len(x)} rows #{digest([x[spread(len(x), 256)].to(torch.float64)])}"
 
 

@@ -1,10 +1,12 @@
-r"""Parzen-window log-likelihood: what old tables of GANs report. Shown for comparison, never to rank by.
+r"""Parzen-window log-likelihood: what old tables of GANs report.
+Shown for comparison, never to rank by.
 
     L(S) = mean over test rows x of ln 1/m Σ_j N(x; s_j, σ² I),     S = {s_1, …, s_m} the samples.
 
-It depends more on σ and m than on the sampler: on MNIST, 10 000 training images reach only about 242.5 nats, and 2000 k-means
-centroids 306 (Theis et al. 2016). So the record of the samples never comes without its ceiling: real training rows used as if they
-were samples, as many and with the same σ. A sampler above its ceiling exploits the estimator and has not matched the distribution.
+It depends more on σ and m than on the sampler: on MNIST, 10 000 training images reach only about
+242.5 nats, and 2000 k-means centroids 306 (Theis et al. 2016). So the record of the samples never
+comes without its ceiling: real training rows used as if they were samples, as many and with the
+same σ. A sampler above its ceiling exploits the estimator and has not matched the distribution.
 """
 
 from __future__ import annotations
@@ -37,12 +39,15 @@ def parzen(
     rng: Rng = 0,
     data: str = "",
 ) -> list[Record]:
-    """The Parzen log-likelihood of generated rows (m, *shape), and its ceiling, in nats per row and units of the features.
+    """The Parzen log-likelihood of generated rows (m, *shape),
+    and its ceiling, in nats per row and units of the features.
 
     Arguments:
-        train: real rows (n, *shape): as many as are generated (or all) are drawn to make the ceiling.
+        train: real rows (n, *shape):
+            as many as are generated (or all) are drawn to make the ceiling.
         test: real rows that the density is measured at.
-        sigma: the windows' width in units of the features; chosen on up to 1000 of the training rows left over if not given.
+        sigma: the windows' width in units of the features;
+            chosen on up to 1000 of the training rows left over if not given.
         features: the space; raw if none is given. Literature on images has them scaled to [0, 1].
     """
     require_positive(sigma=sigma)
@@ -55,7 +60,8 @@ def parzen(
     if sigma is None:
         if len(left) < 2:
             raise InvalidValue(
-                f"to choose sigma, training rows must be left over: got {len(order)} for {as_many} samples; pass sigma, or more rows"
+                f"to choose sigma, training rows must be left over: got {len(order)} for {as_many}"
+                " samples; pass sigma, or more rows"
             )
         sigma = best_width(drawn, left) * scale
     facts = {"sigma": sigma, "test": len(asked), "seed": seed_of(rng)}
@@ -68,7 +74,9 @@ def parzen(
 
 
 def best_width(samples: Tensor, x: Tensor, *, rounds: int = 3) -> float:
-    """The σ with the highest mean log-density of x (n, d) under windows at samples (m, d), on grids that narrow round by round."""
+    """The σ with the highest mean log-density of x (n, d) under
+    windows at samples (m, d), on grids that narrow round by round.
+    """
     spread = float(samples.var(0).mean().sqrt())
     if not spread > 0:
         raise InvalidValue("all samples are the same row; pass sigma")

@@ -1,4 +1,6 @@
-"""Rows as a model's likelihood is meant for them: what was done to the data it was fitted to is done to data it is measured on."""
+"""Rows as a model's likelihood is meant for them: what was done to the data it was fitted to is
+done to data it is measured on.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ __all__ = ["prepared"]
 def prepared(model: Any, source: Source, most: int | None = None) -> Batch:
     """The first `most` rows of a source (all, if None), with the model's preparation.
 
-    Dequantised rows carry the noise that every other dequantised model sees; binarised ones are drawn once, from the seed.
+    Dequantised rows carry the noise that every other dequantised model sees;
+    binarised ones are drawn once, from the seed.
     """
     preparation: Preparation = model.preparation
     rows = torch.arange(len(source) if most is None else min(most, len(source)))

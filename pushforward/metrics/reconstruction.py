@@ -18,7 +18,9 @@ __all__ = ["reconstruct", "squared_error"]
 def reconstruct(model: Any, x: Any, y: Any = None) -> Tensor:
     """decode(encode(x)): observations (n, *shape) in the user's units."""
     if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
-        raise InvalidKind(f"{type(model).__name__} does not both encode and decode, so it cannot reconstruct")
+        raise InvalidKind(
+            f"{type(model).__name__} does not both encode and decode, so it cannot reconstruct"
+        )
     if y is None:
         return model.decode(model.encode(x))
     return model.decode(model.encode(x, y), y)

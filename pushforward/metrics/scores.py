@@ -23,13 +23,21 @@ from pushforward.metrics.two_samples import c2st, ks
 __all__ = ["register_metric", "scores", "METRICS", "WITH_TRAINING", "PAIRED", "USUAL"]
 
 METRICS: dict[str, Callable[..., Record | list[Record]]] = {
-    "fid": fid, "kid": kid, "mmd": mmd, "prdc": prdc, "c2st": c2st, "ks": ks, "diversity": diversity, "inception_score": inception_score,
+    "fid": fid, "kid": kid, "mmd": mmd, "prdc": prdc, "c2st": c2st, "ks": ks,
+    "diversity": diversity, "inception_score": inception_score,
 }  # fmt: skip
 """Metrics of (real, generated, features=, rng=, data=)."""
 WITH_TRAINING: dict[str, Callable[..., list[Record]]] = {"memorising": memorising, "parzen": parzen}
 """Metrics of (train, real, generated, features=, rng=, data=)."""
-PAIRED: dict[str, Callable[..., Record]] = {"psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim, "ssim_daala": ssim_daala}
-"""Metrics of (originals, their likenesses, low=, high=, channel=, crop=, rng=, data=), images row by row, whatever the features."""
+PAIRED: dict[str, Callable[..., Record]] = {
+    "psnr": psnr,
+    "ssim": ssim,
+    "ms_ssim": ms_ssim,
+    "ssim_daala": ssim_daala,
+}
+"""Metrics of (originals, their likenesses, low=, high=, channel=, crop=, rng=, data=), images row
+by row, whatever the features.
+"""
 USUAL = ("fid", "kid", "prdc", "c2st")
 
 
@@ -39,14 +47,17 @@ Metric = Callable[..., Record | list[Record]]
 def register_metric(name: str) -> Callable[[Metric], Metric]:
     """Decorator: `scores` and `compare --metrics NAME` know the metric.
 
-    A metric takes the features of the real and of the generated rows, (n, d) and (m, d), and by name `features` (the space they
-    lie in), `rng` and `data` (what the record says it was measured on); it returns a record, or several.
+    A metric takes the features of the real and of the generated rows, (n, d) and (m, d), and by
+    name `features` (the space they lie in), `rng` and `data` (what the record says it was measured
+    on); it returns a record, or several.
     """
 
     def accept(metric: Metric) -> Metric:
         known = (*METRICS, *PAIRED, *WITH_TRAINING, "modes")
         if name in known and METRICS.get(name) is not metric:
-            raise InvalidValue(f"a metric named {name!r} is already registered; choose another name")
+            raise InvalidValue(
+                f"a metric named {name!r} is already registered; choose another name"
+            )
         METRICS[name] = metric
         return metric
 
@@ -67,12 +78,14 @@ def scores(
     rng: Rng = 0,
     data: str = "",
 ) -> list[Record]:
-    """Records of several metrics of generated (m, *shape) against real rows (n, *shape), in one feature space.
+    """Records of several metrics of generated (m, *shape) against
+    real rows (n, *shape), in one feature space.
 
     Arguments:
         features: the space; raw if none is given.
-        metrics: of METRICS; of PAIRED, where generated[i] is a likeness of real[i]; 'modes' (needs centres and sd); 'memorising' and
-            'parzen' (need train: the training rows; the real rows are then held-out ones).
+        metrics: of METRICS; of PAIRED, where generated[i] is a likeness of real[i]; 'modes'
+            (needs centres and sd); 'memorising' and 'parzen' (need train: the training rows; the
+            real rows are then held-out ones).
         centres, sd: of the modes, where they are known.
         names: of the features, for ks; those of a data frame's columns if not given.
         paired: arguments of the metrics of PAIRED: low and high, channel, crop.
@@ -88,12 +101,21 @@ def scores(
         elif pair is None or name in PAIRED:
             made = PAIRED[name](real, generated, rng=rng, data=data, **(paired or {}))
         else:
-            shared: dict[str, Any] = {"features": pair.features.computed(), "rng": rng, "data": pair.data}
+            shared: dict[str, Any] = {
+                "features": pair.features.computed(),
+                "rng": rng,
+                "data": pair.data,
+            }
             if name in WITH_TRAINING:
                 made = WITH_TRAINING[name](learnt, pair.real, pair.generated, **shared)
             else:
                 columns = names or (names_of(real) if features is None else [])
-                made = METRICS[name](pair.real, pair.generated, **shared, **({"names": columns} if name == "ks" else {}))
+                made = METRICS[name](
+                    pair.real,
+                    pair.generated,
+                    **shared,
+                    **({"names": columns} if name == "ks" else {}),
+                )
         found += [made] if isinstance(made, Record) else made
     return found
 
@@ -107,6 +129,8 @@ def _check(metrics: Sequence[str], train: Any, centres: Any, sd: float | None) -
         if name not in known:
             raise InvalidValue(f"unknown metric {name!r}; {suggestion(name, known)}")
         if name == "modes" and (centres is None or sd is None):
-            raise InvalidValue("counting modes needs their centres and sd; pass both, or ask for diversity instead")
+            raise InvalidValue(
+                "counting modes needs their centres and sd; pass both, or ask for diversity instead"
+            )
         if name in WITH_TRAINING and train is None:
             raise InvalidValue(f"{name} compares with the training rows; pass train (--train)")

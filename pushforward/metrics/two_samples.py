@@ -1,12 +1,13 @@
 r"""Tests of whether two sets of samples have the same distribution.
 
-* C2ST: a classifier is trained to distinguish real from generated features on one half of the rows; its
-  accuracy on the other half is ½ where the distributions agree. The rows it is measured on are independent, so hits ~
-  Bin(N, ½) then, exactly, whatever the classifier:
-  p = P(Bin(N, ½) ≥ hits) (Lopez-Paz & Oquab 2017, https://arxiv.org/abs/1610.06545). An accuracy near ½ may also mean
-  too weak a classifier.
-* KS, in one dimension: D = sup |F_n - G_m|, with p from Kolmogorov's distribution at √(nm/(n+m)) D; a known
-  distribution function F takes the place of F_n. The error bar is that of F_n - G_m at the place where it is largest.
+* C2ST: a classifier is trained to distinguish real from generated features on one half of the rows;
+  its accuracy on the other half is ½ where the distributions agree. The rows it is measured on are
+  independent, so hits ~ Bin(N, ½) then, exactly, whatever the classifier: p = P(Bin(N, ½) ≥ hits)
+  (Lopez-Paz & Oquab 2017, https://arxiv.org/abs/1610.06545). An accuracy near ½ may also mean too
+  weak a classifier.
+* KS, in one dimension: D = sup |F_n - G_m|, with p from Kolmogorov's distribution at √(nm/(n+m)) D;
+  a known distribution function F takes the place of F_n. The error bar is that of F_n - G_m at the
+  place where it is largest.
 """
 
 from __future__ import annotations
@@ -31,12 +32,21 @@ __all__ = ["c2st", "ks", "ks_to_law"]
 
 
 def c2st(
-    real: Any, generated: Any, *, features: Features | None = None, steps: int = 500, width: int = 64, rng: Rng = 0, data: str = ""
+    real: Any,
+    generated: Any,
+    *,
+    features: Features | None = None,
+    steps: int = 500,
+    width: int = 64,
+    rng: Rng = 0,
+    data: str = "",
 ) -> Record:
-    """Held-out accuracy of a classifier of real against generated rows; details hold 'p' and how many rows it was measured on.
+    """Held-out accuracy of a classifier of real against generated rows;
+    details hold 'p' and how many rows it was measured on.
 
     Arguments:
-        features: the space; raw if none is given. The classifier's inputs are standardised features.
+        features: the space; raw if none is given.
+            The classifier's inputs are standardised features.
         steps, width: of the classifier: two hidden layers.
     """
     steps, width = whole(steps, "steps", least=1), whole(width, "width", least=1)
@@ -52,17 +62,26 @@ def c2st(
     p = _binomial_tail(int(hits.sum()), count)
     said = f"network {width}-{width}, {steps} steps"
     error = math.sqrt(max(accuracy * (1 - accuracy), 1 / (count + 4)) / count)
-    return pair.record("c2st", accuracy, error, settings=said, p=p, ideal=0.5, held_out=count, seed=seed_of(rng))
+    return pair.record(
+        "c2st", accuracy, error, settings=said, p=p, ideal=0.5, held_out=count, seed=seed_of(rng)
+    )
 
 
 def ks(
-    real: Any, generated: Any, *, features: Features | None = None, names: Sequence[str] = (), rng: Rng = 0, data: str = ""
+    real: Any,
+    generated: Any,
+    *,
+    features: Features | None = None,
+    names: Sequence[str] = (),
+    rng: Rng = 0,
+    data: str = "",
 ) -> list[Record]:
     """The Kolmogorov-Smirnov distance in every feature, one record each; details hold 'p'.
 
     Arguments:
         features: the space; raw if none is given.
-        names: of the features, e.g. a table's columns; those of a data frame, or numbers, if not given.
+        names: of the features, e.g. a table's columns;
+            those of a data frame, or numbers, if not given.
         rng: for the signature shared by all metrics; nothing is drawn.
     """
     pair = Pair.of(real, generated, features, data, least=1)
@@ -72,11 +91,15 @@ def ks(
         raise ShapeMismatch(f"expected {pair.dimension} names, got {len(names)}")
     labels = list(names) or [str(i) for i in range(pair.dimension)]
     one, two = pair.real.sort(0).values, pair.generated.sort(0).values
-    return [_ks(pair, one[:, i].contiguous(), two[:, i].contiguous(), labels[i]) for i in range(pair.dimension)]
+    return [
+        _ks(pair, one[:, i].contiguous(), two[:, i].contiguous(), labels[i])
+        for i in range(pair.dimension)
+    ]
 
 
 def ks_to_law(law: Callable[[Tensor], Tensor], generated: Any, *, name: str) -> Record:
-    """The Kolmogorov-Smirnov distance of numbers (m,) from a distribution with the continuous distribution function `law`.
+    """The Kolmogorov-Smirnov distance of numbers (m,) from a
+    distribution with the continuous distribution function `law`.
 
     Arguments:
         law: (m,) float64, sorted, to P(X ≤ x), (m,).
@@ -84,17 +107,31 @@ def ks_to_law(law: Callable[[Tensor], Tensor], generated: Any, *, name: str) -> 
     """
     x = less(rows(generated), None)
     if x.shape[1:] != (1,):
-        raise ShapeMismatch(f"a distribution on the line needs numbers (m,) or (m, 1), got {tuple(x.shape)}; pass one column")
+        raise ShapeMismatch(
+            f"a distribution on the line needs numbers (m,) or (m, 1), got {tuple(x.shape)}; pass"
+            " one column"
+        )
     x = x[:, 0].sort().values
     values, m = law(x), len(x)
     if values.shape != x.shape or not bool(((values >= 0) & (values <= 1)).all()):
-        raise InvalidValue(f"a distribution function gives one number in [0, 1] for each of {m}, got shape {tuple(values.shape)}")
+        raise InvalidValue(
+            f"a distribution function gives one number in [0, 1] for each of {m}, got shape"
+            f" {tuple(values.shape)}"
+        )
     steps = torch.arange(m + 1, dtype=torch.float64) / m
     gaps = torch.stack([(steps[1:] - values).abs(), (values - steps[:-1]).abs()]).amax(0)
     at = float(values[gaps.argmax()])
     distance = float(gaps.max())
     details = {"features": raw().label, "generated": m, "p": _kolmogorov(distance, m)}
-    return Record("ks", distance, math.sqrt(at * (1 - at) / m), bound="estimate", data=name, n=m, details=details)
+    return Record(
+        "ks",
+        distance,
+        math.sqrt(at * (1 - at) / m),
+        bound="estimate",
+        data=name,
+        n=m,
+        details=details,
+    )
 
 
 def _ks(pair: Pair, x: Tensor, y: Tensor, name: str) -> Record:
@@ -107,7 +144,13 @@ def _ks(pair: Pair, x: Tensor, y: Tensor, name: str) -> Record:
     f, g = float(first[place]), float(second[place])
     error = math.sqrt(f * (1 - f) / len(x) + g * (1 - g) / len(y))
     p = _kolmogorov(float(gaps[place]), len(x) * len(y) / (len(x) + len(y)))
-    return pair.record("ks" if pair.dimension == 1 and name == "0" else f"ks {name}", float(gaps[place]), error, p=p, feature=name)
+    return pair.record(
+        "ks" if pair.dimension == 1 and name == "0" else f"ks {name}",
+        float(gaps[place]),
+        error,
+        p=p,
+        feature=name,
+    )
 
 
 def _kolmogorov(distance: float, count: float) -> float:

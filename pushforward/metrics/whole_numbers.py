@@ -1,7 +1,9 @@
-"""Whole numbers too large for float64, which beyond 2^53 holds every second, fourth, … of them: nanoseconds since 1970, identifiers.
+"""Whole numbers too large for float64, which beyond 2^53 holds every second, fourth, … of them:
+nanoseconds since 1970, identifiers.
 
-Only differences of rows matter, and these are small. So an origin, whole numbers itself, is subtracted from 64-bit integers
-while they are integers still; only the rest becomes float64. This is the one place where that is done.
+Only differences of rows matter, and these are small. So an origin, whole numbers itself, is
+subtracted from 64-bit integers while they are integers still; only the rest becomes float64. This
+is the one place where that is done.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ LIMIT = 2**53
 
 
 def origin_of(*sets: Tensor) -> Tensor | None:
-    """What to subtract (*shape), int64, from sets of rows (n, *shape): the least of each coordinate that float64 does not hold, else 0.
+    """What to subtract (*shape), int64, from sets of rows (n, *shape): the least of each coordinate
+    that float64 does not hold, else 0.
 
     That of the first set with such a coordinate; None where there is none.
     """
@@ -33,9 +36,14 @@ def origin_of(*sets: Tensor) -> Tensor | None:
 
 
 def less(x: Tensor, origin: Tensor | None) -> Tensor:
-    """Rows x (n, *shape) less an origin (*shape), float64; warns of integers that lose digits on the way."""
+    """Rows x (n, *shape) less an origin (*shape), float64;
+    warns of integers that lose digits on the way.
+    """
     if origin is not None and origin.numel() != x[0].numel():
-        raise ShapeMismatch(f"rows have shape {tuple(x.shape[1:])}, others {tuple(origin.shape)}; bring both to one shape")
+        raise ShapeMismatch(
+            f"rows have shape {tuple(x.shape[1:])}, others {tuple(origin.shape)}; bring both to one"
+            " shape"
+        )
     origin = None if origin is None else origin.reshape(x.shape[1:])
     if origin is None or x.is_floating_point():
         _warn_of(x)
@@ -43,7 +51,8 @@ def less(x: Tensor, origin: Tensor | None) -> Tensor:
         return wide if origin is None else wide - origin.to(wide)
     whole, origin = x.to(torch.int64), origin.to(x.device)
     rest = whole - origin
-    if bool((((whole ^ origin) & (whole ^ rest)) < 0).any()):  # the difference itself is beyond 64 bits
+    # the difference itself is beyond 64 bits
+    if bool((((whole ^ origin) & (whole ^ rest)) < 0).any()):
         _warn_of(whole)
         return whole.to(torch.float64) - origin.to(torch.float64)
     _warn_of(rest)

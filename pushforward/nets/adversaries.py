@@ -1,9 +1,11 @@
 """Pairs of players as values: how a generator and a critic's features are made for data of a shape.
 
     generator: z (n, latent), y (n, …) or None -> (n, *event)
-    trunk:     the layers of the critic's features φ (n, width), on which `nets.critics.Critic` puts its heads
+    trunk:     the layers of the critic's features φ (n, width), on which `nets.critics.Critic`
+               puts its heads
 
-A value knows no data: shapes are given when the networks are built. Published pairs are here by name.
+A value knows no data: shapes are given when the networks are built.
+Published pairs are here by name.
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ class Adversaries(Value, family="adversaries"):
 
     @abstractmethod
     def trunk(self, event: Sequence[int], extra: int = 0) -> tuple[list[nn.Module], int]:
-        """The layers of the critic's features, and their width; `extra` numbers in what is shown of the condition."""
+        """The layers of the critic's features, and their width;
+        `extra` numbers in what is shown of the condition.
+        """
 
     def head(self, width: int) -> nn.Module:
         """(n, width) -> (n, 1)."""
@@ -93,9 +97,11 @@ class Dense(Adversaries, name="mlp"):
 
 @dataclass(frozen=True)
 class Toy(Adversaries, name="veegan"):
-    """For points in the plane: a generator of ReLU layers with batch norm, a critic of maxout layers.
+    """For points in the plane: a generator of ReLU layers with batch norm,
+    a critic of maxout layers.
 
-    Reference: Srivastava et al. (2017, VEEGAN), as Lin et al. (2018, PacGAN) use it: 400 units four times; 200 of 5 pieces thrice.
+    Reference: Srivastava et al. (2017, VEEGAN), as Lin et al. (2018, PacGAN) use it: 400 units four
+    times; 200 of 5 pieces thrice.
 
     Arguments:
         width: units of the generator's layers; the critic's have half.
@@ -130,21 +136,28 @@ class Images(Adversaries):
     def check(self, event: Sequence[int]) -> None:
         """Images of at least 8x8."""
         if len(event) != 3 or min(event[1:]) < SHORTEST:
-            got = f"{event[1]}x{event[2]}" if len(event) == 3 else f"{'x'.join(map(str, event)) or 'one'} numbers"
+            got = (
+                f"{event[1]}x{event[2]}"
+                if len(event) == 3
+                else f"{'x'.join(map(str, event)) or 'one'} numbers"
+            )
             raise InvalidValue(
-                f"{self.name} networks take images of at least {SHORTEST}x{SHORTEST}, got {got}; use GAN, whose own networks take anything"
+                f"{self.name} networks take images of at least {SHORTEST}x{SHORTEST}, got {got};"
+                " use GAN, whose own networks take anything"
             )
 
 
 @dataclass(frozen=True)
 class DeepConvolutional(Images, name="dcgan"):
-    """Strided convolutions with batch norm, no pooling and no hidden dense layer (Radford, Metz & Chintala 2016,
-    https://arxiv.org/abs/1511.06434, §3).
+    """Strided convolutions with batch norm, no pooling and no hidden dense layer (Radford, Metz &
+    Chintala 2016, https://arxiv.org/abs/1511.06434, §3).
 
-    At 64x64 in colour with 100 numbers in a code the generator has 3 576 704 parameters, the critic 2 765 568.
+    At 64x64 in colour with 100 numbers in a code the generator
+    has 3 576 704 parameters, the critic 2 765 568.
 
     Arguments:
-        width: channels of the map at half the image's size; they double with every halving, up to 8 times.
+        width: channels of the map at half the image's size;
+            they double with every halving, up to 8 times.
     """
 
     bounded: ClassVar[bool] = True
@@ -168,8 +181,8 @@ class DeepConvolutional(Images, name="dcgan"):
 
 @dataclass(frozen=True)
 class Informed(Images, name="infogan"):
-    """Two convolutions and a dense layer of InfoGAN's digits (Chen et al. 2016, https://arxiv.org/abs/1606.03657,
-    Appendix C.1), for sides that are multiples of 4.
+    """Two convolutions and a dense layer of InfoGAN's digits (Chen et al. 2016,
+    https://arxiv.org/abs/1606.03657, Appendix C.1), for sides that are multiples of 4.
 
     Arguments:
         width: channels of the map at half the image's size; the paper's is 64.
@@ -185,7 +198,10 @@ class Informed(Images, name="infogan"):
         """Images whose sides are multiples of 4."""
         super().check(event)
         if event[1] % 4 or event[2] % 4:
-            raise InvalidValue(f"infogan networks take sides that are multiples of 4, got {event[1]}x{event[2]}; use network='dcgan'")
+            raise InvalidValue(
+                f"infogan networks take sides that are multiples of 4, got {event[1]}x{event[2]};"
+                " use network='dcgan'"
+            )
 
     def generator(self, inputs: int, event: Sequence[int]) -> nn.Module:
         """ReLU, tanh at the end."""
@@ -198,10 +214,12 @@ class Informed(Images, name="infogan"):
 
 @dataclass(frozen=True)
 class Residual(Images, name="r3gan"):
-    """Residual networks without normalisation (Huang et al. 2024, Config E), sized by `width` and `blocks`.
+    """Residual networks without normalisation (Huang et al.
+    2024, Config E), sized by `width` and `blocks`.
 
     Arguments:
-        width: channels at the image's own size, a multiple of 8; they double with every halving, up to 8 times.
+        width: channels at the image's own size, a multiple of 8;
+            they double with every halving, up to 8 times.
         blocks: residual blocks at every size.
     """
 
@@ -211,7 +229,10 @@ class Residual(Images, name="r3gan"):
     def __post_init__(self) -> None:
         require_positive(width=self.width, blocks=self.blocks)
         if self.width % 8:
-            raise InvalidValue(f"width must be a multiple of 8, since its convolutions work in groups of 16 channels, got {self.width}")
+            raise InvalidValue(
+                "width must be a multiple of 8, since its convolutions work in groups of 16"
+                f" channels, got {self.width}"
+            )
 
     def generator(self, inputs: int, event: Sequence[int]) -> nn.Module:
         """Unbounded: no tanh."""

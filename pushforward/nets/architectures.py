@@ -3,7 +3,8 @@
     encoder: x (n, *event), y (n, …) or None -> a tensor (n, size) for each of `sizes`
     decoder: z (n, latent), y (n, …) or None -> a tensor (n, *shape) for each of `shapes`
 
-A value knows no data: shapes are given when the networks are built. The published layouts are here by name.
+A value knows no data: shapes are given when the networks are built.
+The published layouts are here by name.
 """
 
 from __future__ import annotations
@@ -43,11 +44,15 @@ class Architecture(Value, family="network"):
 
     @abstractmethod
     def encoder(self, event: Sequence[int], sizes: Sequence[int], extra: int = 0) -> nn.Module:
-        """x (n, *event), y -> a tensor (n, size) for each of `sizes`; `extra` numbers in one flattened y."""
+        """x (n, *event), y -> a tensor (n, size) for each of `sizes`;
+        `extra` numbers in one flattened y.
+        """
 
     @abstractmethod
     def decoder(self, latent: int, shapes: Sequence[Sequence[int]], extra: int = 0) -> nn.Module:
-        """z (n, latent), y -> a tensor (n, *shape) for each of `shapes`; `extra` numbers in one flattened y."""
+        """z (n, latent), y -> a tensor (n, *shape) for each of `shapes`;
+        `extra` numbers in one flattened y.
+        """
 
 
 class Layers(Architecture):
@@ -87,7 +92,9 @@ class Perceptron(Layers, name="mlp"):
 
     def layers(self) -> tuple[tuple[int, ...], str]:
         """As given."""
-        return (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden), self.activation
+        return (
+            (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
+        ), self.activation
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,8 @@ class Convolutional(Architecture, name="conv"):
     """Convolutions for images from 8x8 up, of any channels; how deep follows from the image's size.
 
     Arguments:
-        width: channels of the map at half the image's size; they double with every halving, up to 8 times.
+        width: channels of the map at half the image's size;
+            they double with every halving, up to 8 times.
         hidden: units of the dense layer.
         activation: 'silu', 'relu', …
         norm: 'none', or 'group' (per image, in groups of channels).
@@ -110,25 +118,39 @@ class Convolutional(Architecture, name="conv"):
         require_positive(width=self.width, hidden=self.hidden)
         check_activation(self.activation)
         if self.norm == "batch":
-            raise InvalidValue("norm='batch' makes what is said of one image depend on the others in its batch; use norm='group'")
+            raise InvalidValue(
+                "norm='batch' makes what is said of one image depend on the others in its batch;"
+                " use norm='group'"
+            )
         if self.norm not in NORMS:
             raise InvalidValue(f"unknown norm {self.norm!r}; {suggestion(self.norm, NORMS)}")
 
     def encoder(self, event: Sequence[int], sizes: Sequence[int], extra: int = 0) -> nn.Module:
-        """y is appended to the flattened last map. InvalidValue unless the data are images of at least 8x8."""
+        """y is appended to the flattened last map.
+        InvalidValue unless the data are images of at least 8x8.
+        """
         return ConvolutionalEncoder(event, sizes, extra, **self._settings())
 
     def decoder(self, latent: int, shapes: Sequence[Sequence[int]], extra: int = 0) -> nn.Module:
-        """y is appended to the code. InvalidValue unless all heads are images of one size, at least 8x8."""
+        """y is appended to the code. InvalidValue unless all heads
+        are images of one size, at least 8x8.
+        """
         return ConvolutionalDecoder(latent, shapes, extra, **self._settings())
 
     def _settings(self) -> dict[str, Any]:
-        return {"width": self.width, "hidden": self.hidden, "activation": self.activation, "norm": self.norm}
+        return {
+            "width": self.width,
+            "hidden": self.hidden,
+            "activation": self.activation,
+            "norm": self.norm,
+        }
 
 
 @dataclass(frozen=True)
 class Plane(Layers, name="plane"):
-    """784-500-501-2 with softplus, when the data have 784 pixels and the code 2 numbers: digits laid out on a plane."""
+    """784-500-501-2 with softplus, when the data have 784 pixels and the code 2 numbers:
+    digits laid out on a plane.
+    """
 
     def layers(self) -> tuple[tuple[int, ...], str]:
         """Two of softplus."""
@@ -137,7 +159,8 @@ class Plane(Layers, name="plane"):
 
 @dataclass(frozen=True)
 class Burda(Layers, name="burda"):
-    """Two layers of 200 with tanh (Burda, Grosse & Salakhutdinov 2016, https://arxiv.org/abs/1509.00519, §5); there with a code of 50.
+    """Two layers of 200 with tanh (Burda, Grosse & Salakhutdinov 2016,
+    https://arxiv.org/abs/1509.00519, §5); there with a code of 50.
 
     Here the weights begin as torch begins them; theirs by Glorot & Bengio's rule.
     """
@@ -149,12 +172,12 @@ class Burda(Layers, name="burda"):
 
 @dataclass(frozen=True)
 class Hinton(Layers, name="hinton"):
-    """784-1000-500-250-30 when the data have 784 pixels and the code 30 numbers (Hinton & Salakhutdinov 2006,
-    https://doi.org/10.1126/science.1127647).
+    """784-1000-500-250-30 when the data have 784 pixels and the code 30 numbers (Hinton &
+    Salakhutdinov 2006, https://doi.org/10.1126/science.1127647).
 
-    Logistic hidden layers and a linear code, as there. What differs: no pre-training by restricted Boltzmann machines,
-    instead weights that begin so that logistic layers pass their signal on; and linear outputs, where theirs are
-    logistic with cross-entropy.
+    Logistic hidden layers and a linear code, as there. What differs: no pre-training by restricted
+    Boltzmann machines, instead weights that begin so that logistic layers pass their signal on; and
+    linear outputs, where theirs are logistic with cross-entropy.
     """
 
     def layers(self) -> tuple[tuple[int, ...], str]:

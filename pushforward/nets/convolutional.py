@@ -1,13 +1,16 @@
 """Convolutional networks for images of any size, computed from one image's shape.
 
-Down: maps m_0 = x, m_i = a(W_i * m_{i-1}), where each W_i halves every side that is still longer than 4 (rounding up) and
-the channels go w, 2w, 4w, 8w, 8w, …; then a dense layer, to which the condition is appended. Up: the same sizes in reverse;
-each step repeats pixels until the map has the recorded size, then convolves, so that odd sizes come out exactly and no
-checkerboard is left (Odena et al. 2016). The last step convolves first, to four channels for each of the image's, and lays
-them out as 2x2 pixels (Shi et al. 2016), cut to the image's size: at full size it would cost as much as all others.
+Down: maps m_0 = x, m_i = a(W_i * m_{i-1}), where each W_i halves every side that is still longer
+than 4 (rounding up) and the channels go w, 2w, 4w, 8w, 8w, …; then a dense layer, to which the
+condition is appended. Up: the same sizes in reverse; each step repeats pixels until the map has the
+recorded size, then convolves, so that odd sizes come out exactly and no checkerboard is left
+(Odena et al. 2016). The last step convolves first, to four channels for each of the image's, and
+lays them out as 2x2 pixels (Shi et al. 2016), cut to the image's size: at full size it would cost
+as much as all others.
 
-There is no batch norm: with it, the network's output for one image, and so its likelihood, depends on the others in the
-batch. Group norm (Wu & He 2018, https://arxiv.org/abs/1803.08494) sees one image at a time.
+There is no batch norm: with it, the network's output for one image, and so its likelihood, depends
+on the others in the batch. Group norm (Wu & He 2018, https://arxiv.org/abs/1803.08494) sees one
+image at a time.
 """
 
 from __future__ import annotations
@@ -37,14 +40,23 @@ Size = tuple[int, int]
 def check_image(event: Sequence[int]) -> tuple[int, int, int]:
     """(channels, height, width), or InvalidValue where it is no image of at least 8x8."""
     if len(event) != 3 or min(event[1:]) < SHORTEST:
-        got = f"{event[1]}x{event[2]}" if len(event) == 3 else f"{'x'.join(map(str, event)) or 'one'} numbers"
-        raise InvalidValue(f"conv networks take images of at least {SHORTEST}x{SHORTEST}, got {got}; use network='mlp'")
+        got = (
+            f"{event[1]}x{event[2]}"
+            if len(event) == 3
+            else f"{'x'.join(map(str, event)) or 'one'} numbers"
+        )
+        raise InvalidValue(
+            f"conv networks take images of at least {SHORTEST}x{SHORTEST}, got {got}; use"
+            " network='mlp'"
+        )
     channels, height, width = event
     return channels, height, width
 
 
 def ladder(height: int, width: int) -> list[Size]:
-    """The sizes of the maps on the way down, the image's own first; sides longer than 4 are halved, rounding up."""
+    """The sizes of the maps on the way down, the image's own first;
+    sides longer than 4 are halved, rounding up.
+    """
     sizes = [(height, width)]
     while max(sizes[-1]) > MAP:
         high, wide = sizes[-1]
@@ -85,7 +97,9 @@ class ConvolutionalEncoder(nn.Module):
             for (i, o), (high, low) in zip(pairwise(widths), pairwise(steps))
         ]
         self.maps = nn.Sequential(*(layer for step in maps for layer in step))
-        self.dense = nn.Sequential(_dense(widths[-1] * math.prod(steps[-1]) + extra, hidden), activated(activation))
+        self.dense = nn.Sequential(
+            _dense(widths[-1] * math.prod(steps[-1]) + extra, hidden), activated(activation)
+        )
         self.sizes = tuple(sizes)
         self.heads = nn.Linear(hidden, sum(sizes))
 
@@ -101,7 +115,8 @@ class ConvolutionalDecoder(nn.Module):
 
     Arguments:
         latent: numbers in a code.
-        shapes: (channels, height, width) of each head; one last convolution gives the channels of all heads.
+        shapes: (channels, height, width) of each head;
+            one last convolution gives the channels of all heads.
         extra: numbers in one condition, appended to the code.
         width: channels of the map at half the image's size.
         hidden: units of the dense layer.
@@ -126,11 +141,21 @@ class ConvolutionalDecoder(nn.Module):
         widths = _widths(width, len(steps) - 1)[::-1]
         self.first = (widths[0], *steps[0])
         self.dense = nn.Sequential(
-            _dense(latent + extra, hidden), activated(activation), _dense(hidden, math.prod(self.first)), activated(activation)
+            _dense(latent + extra, hidden),
+            activated(activation),
+            _dense(hidden, math.prod(self.first)),
+            activated(activation),
         )
-        maps = [[Enlarge(size), _convolution(i, o), *_after(o, activation, norm)] for (i, o), size in zip(pairwise(widths), steps[1:])]
+        maps = [
+            [Enlarge(size), _convolution(i, o), *_after(o, activation, norm)]
+            for (i, o), size in zip(pairwise(widths), steps[1:])
+        ]
         self.maps = nn.Sequential(*(layer for step in maps for layer in step))
-        self.heads = nn.Sequential(nn.Conv2d(widths[-1], 4 * sum(self.channels), 3, padding=1), nn.PixelShuffle(2), Cut(steps[-1]))
+        self.heads = nn.Sequential(
+            nn.Conv2d(widths[-1], 4 * sum(self.channels), 3, padding=1),
+            nn.PixelShuffle(2),
+            Cut(steps[-1]),
+        )
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
         """(n, latent), (n, …) -> (n, channels, height, width), …"""
@@ -182,7 +207,10 @@ def _channels(shapes: Sequence[Sequence[int]]) -> tuple[int, ...]:
     images = [check_image(shape) for shape in shapes]
     if len({image[1:] for image in images}) != 1:
         given = ", ".join(str(tuple(shape)) for shape in shapes) or "none"
-        raise InvalidValue(f"conv networks give images of one height and width, got heads of shapes {given}; use network='mlp'")
+        raise InvalidValue(
+            f"conv networks give images of one height and width, got heads of shapes {given}; use"
+            " network='mlp'"
+        )
     return tuple(image[0] for image in images)
 
 
@@ -202,7 +230,9 @@ def _dense(inputs: int, outputs: int) -> nn.Module:
 
 @torch.no_grad()
 def _started(layer: nn.Conv2d | nn.Linear) -> nn.Module:
-    """Weights that keep the signal's size through ten layers (He et al. 2015, Eq. 10), where torch's own let it fade."""
+    """Weights that keep the signal's size through ten layers
+    (He et al. 2015, Eq. 10), where torch's own let it fade.
+    """
     nn.init.kaiming_normal_(layer.weight)
     if layer.bias is not None:
         layer.bias.zero_()

@@ -1,14 +1,16 @@
 """Critics: a trunk of features φ(x, y) with a linear head, and further heads on the same features.
 
-    c(x, y) = ⟨w, φ⟩ + b                            the condition enters the trunk: appended, or embedded first
-    c(x, y) = ⟨w, φ⟩ + b + ⟨V y, φ⟩                  projection (Miyato & Koyama 2018, https://arxiv.org/abs/1802.05637,
-    Eq. 3), φ of x alone
-    further heads h_i(φ)                             a classifier of conditions, a recogniser of codes
-    φ' = [φ, o(φ)]                                   batch discrimination (Salimans et al. 2016, https://arxiv.org/abs/1606.03498, §3.2)
-    c(x, y) = -‖x - g(f(x, y), y)‖                   an auto-encoder whose error is the energy (Zhao et al. 2017,
-    https://arxiv.org/abs/1609.03126, §2.3)
+    c(x, y) = ⟨w, φ⟩ + b             the condition enters the trunk: appended, or embedded first
+    c(x, y) = ⟨w, φ⟩ + b + ⟨V y, φ⟩  projection, φ of x alone
+                                     (Miyato & Koyama 2018, https://arxiv.org/abs/1802.05637, Eq. 3)
+    further heads h_i(φ)             a classifier of conditions, a recogniser of codes
+    φ' = [φ, o(φ)]                   batch discrimination
+                                     (Salimans et al. 2016, https://arxiv.org/abs/1606.03498, §3.2)
+    c(x, y) = -‖x - g(f(x, y), y)‖   an auto-encoder whose error is the energy
+                                     (Zhao et al. 2017, https://arxiv.org/abs/1609.03126, §2.3)
 
-with o the closeness of each row to all others of its batch, o_b = Σ_{j≠i} exp(-‖M_{i,b} - M_{j,b}‖₁), M_i = T φ_i.
+with o the closeness of each row to all others of its batch, o_b = Σ_{j≠i}
+exp(-‖M_{i,b} - M_{j,b}‖₁), M_i = T φ_i.
 """
 
 from __future__ import annotations
@@ -21,7 +23,15 @@ from torch import Tensor, nn
 
 from pushforward.nets.mlp import joined
 
-__all__ = ["Critic", "AutoencodingCritic", "Embedded", "BatchDiscrimination", "planes", "row_by_row", "Entry"]
+__all__ = [
+    "Critic",
+    "AutoencodingCritic",
+    "Embedded",
+    "BatchDiscrimination",
+    "planes",
+    "row_by_row",
+    "Entry",
+]
 
 Entry = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -57,7 +67,13 @@ class Critic(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
         """(n, *event), (n, …) -> (n, 1), or that and more."""
-        seen = None if self.blind or y is None else y.flatten(1) if self.embedding is None else self.embedding(y.flatten(1))
+        seen = (
+            None
+            if self.blind or y is None
+            else y.flatten(1)
+            if self.embedding is None
+            else self.embedding(y.flatten(1))
+        )
         features = self.entry(x, seen)
         *trunk, head = self.layers
         for layer in trunk:
@@ -89,8 +105,11 @@ class AutoencodingCritic(nn.Module):
 
 
 def row_by_row(network: nn.Module | None) -> bool:
-    """Whether a critic is known to judge every row by itself: one of ours, without batch norm or batch discrimination."""
-    network = getattr(network, "module", network)  # what is wrapped for several processes or a precision
+    """Whether a critic is known to judge every row by itself:
+    one of ours, without batch norm or batch discrimination.
+    """
+    # what is wrapped for several processes or a precision
+    network = getattr(network, "module", network)
     batchwise = (nn.modules.batchnorm._BatchNorm, BatchDiscrimination)
     if type(network) not in (Critic, AutoencodingCritic):
         return False
@@ -118,7 +137,8 @@ class Embedded(nn.Module):
 
 
 class BatchDiscrimination(nn.Module):
-    """Features (n, width) with, appended, how close each row is to the others of its batch (n, width + kernels).
+    """Features (n, width) with, appended, how close each row is
+    to the others of its batch (n, width + kernels).
 
     Arguments:
         width: numbers in one row of features.
@@ -133,7 +153,8 @@ class BatchDiscrimination(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, width) -> (n, width + kernels)."""
-        products = (x @ self.weight).to(torch.promote_types(self.weight.dtype, torch.float32))  # distances need single precision
+        # distances need single precision
+        products = (x @ self.weight).to(torch.promote_types(self.weight.dtype, torch.float32))
         rows = products.reshape(len(x), self.kernels, self.size).transpose(0, 1).contiguous()
         others = Closeness.apply(rows)  # type: ignore[no-untyped-call]  # untyped in torch
         return torch.cat([x, others.T.to(x)], 1)
@@ -142,9 +163,9 @@ class BatchDiscrimination(nn.Module):
 class Closeness(torch.autograd.Function):
     """o_ki = Σ_{j≠i} exp(-‖r_ki - r_kj‖₁) of rows (k, n, size), (k, n).
 
-    Written out, the differences of all pairs take most of a critic's step; here torch's pairwise distances and their derivative do the
-    work. They cannot be differentiated twice: where that is asked for (a penalty on the slope), the
-    derivative is taken of the sum as it is written.
+    Written out, the differences of all pairs take most of a critic's step; here torch's pairwise
+    distances and their derivative do the work. They cannot be differentiated twice: where that is
+    asked for (a penalty on the slope), the derivative is taken of the sum as it is written.
     """
 
     @staticmethod
@@ -164,7 +185,8 @@ class Closeness(torch.autograd.Function):
             twice = torch.is_grad_enabled()
             exact: Tensor = torch.autograd.grad(written_out, rows, gradient, create_graph=twice)[0]
             return exact
-        both = -(gradient[:, :, None] + gradient[:, None]) * close  # every pair counts for both its rows
+        # every pair counts for both its rows
+        both = -(gradient[:, :, None] + gradient[:, None]) * close
         slope: Tensor = torch.ops.aten._cdist_backward(both, rows, rows, 1.0, apart)
         return slope
 

@@ -1,11 +1,14 @@
-"""The deep convolutional pair (Radford, Metz & Chintala 2016, https://arxiv.org/abs/1511.06434), for images of any size.
+"""The deep convolutional pair (Radford, Metz & Chintala 2016,
+https://arxiv.org/abs/1511.06434), for images of any size.
 
-Down: 4x4 convolutions of stride 2 halve every side that is longer than 4, rounding down; 64 -> 32 -> 16 -> 8 -> 4 and
-28 -> 14 -> 7 -> 3. Up: transposed convolutions give the same sizes in reverse; a side that was odd gets one pixel of
-output padding. Weights begin as N(0, .02²), the gains of batch norm as N(1, .02²).
+Down: 4x4 convolutions of stride 2 halve every side that is longer than 4, rounding down; 64 -> 32
+-> 16 -> 8 -> 4 and 28 -> 14 -> 7 -> 3. Up: transposed convolutions give the same sizes in reverse;
+a side that was odd gets one pixel of output padding. Weights begin as N(0, .02²), the gains of
+batch norm as N(1, .02²).
 
-The critic's batch norm keeps no running statistics: it is only ever asked about whole batches, all real or all generated,
-and one average of the two would fit neither. The generator's does, so that one code alone can be decoded.
+The critic's batch norm keeps no running statistics: it is only ever asked about whole batches, all
+real or all generated, and one average of the two would fit neither. The generator's does, so that
+one code alone can be decoded.
 """
 
 from __future__ import annotations
@@ -18,7 +21,13 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ConvolutionalGenerator", "convolutional_trunk", "convolutional_head", "halvings", "started"]
+__all__ = [
+    "ConvolutionalGenerator",
+    "convolutional_trunk",
+    "convolutional_head",
+    "halvings",
+    "started",
+]
 
 MAP = 4
 WIDEST = 8
@@ -30,7 +39,9 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def halvings(height: int, width: int) -> list[Size]:
-    """The sizes of the maps on the way down, the image's own first; sides longer than 4 are halved, rounding down."""
+    """The sizes of the maps on the way down, the image's own first;
+    sides longer than 4 are halved, rounding down.
+    """
     sizes = [(height, width)]
     while max(sizes[-1]) > MAP:
         high, wide = sizes[-1]
@@ -52,12 +63,20 @@ class ConvolutionalGenerator(nn.Module):
         channels, height, across = event
         sizes = halvings(height, across)[::-1]
         widths = [*_widths(width, len(sizes) - 1)[::-1], channels]
-        layers: list[nn.Module] = [Seed(inputs, (widths[0], *sizes[0])), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)]
+        layers: list[nn.Module] = [
+            Seed(inputs, (widths[0], *sizes[0])),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
+        ]
         for i, ((few, many), (low, high)) in enumerate(zip(pairwise(widths), pairwise(sizes))):
             kernel, stride, padding = _steps(high, low)
             odd = (high[0] % 2 if stride[0] == 2 else 0, high[1] % 2 if stride[1] == 2 else 0)
             layers.append(nn.ConvTranspose2d(few, many, kernel, stride, padding, odd, bias=False))
-            layers += [nn.Tanh()] if i == len(sizes) - 2 else [nn.BatchNorm2d(many), nn.ReLU(inplace=True)]
+            layers += (
+                [nn.Tanh()]
+                if i == len(sizes) - 2
+                else [nn.BatchNorm2d(many), nn.ReLU(inplace=True)]
+            )
         self.layers = started(nn.Sequential(*layers))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -67,7 +86,9 @@ class ConvolutionalGenerator(nn.Module):
 
 
 class Seed(nn.Linear):
-    """z (n, inputs) -> the first map (n, channels, height, width), which lies in memory with its channels last."""
+    """z (n, inputs) -> the first map (n, channels, height, width),
+    which lies in memory with its channels last.
+    """
 
     def __init__(self, inputs: int, shape: Sequence[int]) -> None:
         super().__init__(inputs, math.prod(shape), bias=False)
@@ -79,8 +100,12 @@ class Seed(nn.Linear):
         return super().forward(z).reshape(-1, height, width, channels).permute(0, 3, 1, 2)
 
 
-def convolutional_trunk(event: Sequence[int], extra: int = 0, width: int = 64) -> tuple[list[nn.Module], int]:
-    """The critic's layers on (n, channels + extra, height, width), and the numbers in the flattened last map."""
+def convolutional_trunk(
+    event: Sequence[int], extra: int = 0, width: int = 64
+) -> tuple[list[nn.Module], int]:
+    """The critic's layers on (n, channels + extra, height, width),
+    and the numbers in the flattened last map.
+    """
     channels, height, across = event
     sizes = halvings(height, across)
     widths = [channels + extra, *_widths(width, len(sizes) - 1)]
@@ -100,7 +125,9 @@ def convolutional_head(width: int) -> nn.Module:
 
 @torch.no_grad()
 def started(network: Network) -> Network:
-    """Weights N(0, .02²), gains of batch norm N(1, .02²), no biases; channels last in memory, which convolutions prefer."""
+    """Weights N(0, .02²), gains of batch norm N(1, .02²), no biases;
+    channels last in memory, which convolutions prefer.
+    """
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             nn.init.normal_(layer.weight, 0.0, SPREAD)
@@ -116,7 +143,9 @@ def _widths(width: int, steps: int) -> list[int]:
 
 
 def _steps(high: Size, low: Size) -> tuple[Size, Size, Size]:
-    """Kernel, stride and padding between two sizes: 4, 2, 1 along a side that is halved, 3, 1, 1 along one that stays."""
+    """Kernel, stride and padding between two sizes:
+    4, 2, 1 along a side that is halved, 3, 1, 1 along one that stays.
+    """
     halved = [h != s for h, s in zip(high, low)]
     kernel, stride = tuple(3 + h for h in halved), tuple(1 + h for h in halved)
     return kernel, stride, (1, 1)  # type: ignore[return-value]

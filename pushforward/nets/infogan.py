@@ -1,11 +1,14 @@
-"""The pair of InfoGAN's digits (Chen et al. 2016, https://arxiv.org/abs/1606.03657, Appendix C.1), for images of any
-channels whose sides are multiples of 4.
+"""The pair of InfoGAN's digits (Chen et al. 2016, https://arxiv.org/abs/1606.03657, Appendix C.1),
+for images of any channels whose sides are multiples of 4.
 
-    generator: code -> FC 16w -> FC 2w (side/4 × side/4) -> 4x4 up, w -> 4x4 up, image, tanh       batch norm, ReLU between
-    trunk:     image -> 4x4 down, w -> 4x4 down, 2w -> FC 16w                                      batch norm, leaky ReLU .1
+    generator: code -> FC 16w -> FC 2w (side/4 × side/4) -> 4x4 up, w -> 4x4 up, image, tanh,
+               batch norm and ReLU between
+    trunk:     image -> 4x4 down, w -> 4x4 down, 2w -> FC 16w,
+               batch norm and leaky ReLU .1 between
 
-with w = 64 at first hand. Wide and shallow beside the DCGAN: features of a quarter of the image's size go into one dense layer. What
-differs: images in (-1, 1), theirs in (0, 1); weights begin as N(0, .02²), those of batch norm as N(1, .02²).
+with w = 64 at first hand. Wide and shallow beside the DCGAN: features of a quarter of the image's
+size go into one dense layer. What differs: images in (-1, 1), theirs in (0, 1); weights begin as
+N(0, .02²), those of batch norm as N(1, .02²).
 """
 
 from __future__ import annotations
@@ -36,9 +39,17 @@ class InformedGenerator(nn.Module):
         super().__init__()
         channels, height, across = event
         first = (2 * width, height // 4, across // 4)
-        layers: list[nn.Module] = [nn.Linear(inputs, DENSE * width, bias=False), nn.BatchNorm1d(DENSE * width), nn.ReLU(inplace=True)]
+        layers: list[nn.Module] = [
+            nn.Linear(inputs, DENSE * width, bias=False),
+            nn.BatchNorm1d(DENSE * width),
+            nn.ReLU(inplace=True),
+        ]
         layers += [Seed(DENSE * width, first), nn.BatchNorm2d(2 * width), nn.ReLU(inplace=True)]
-        layers += [nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+        layers += [
+            nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+        ]
         layers += [nn.ConvTranspose2d(width, channels, 4, 2, 1), nn.Tanh()]
         self.layers = started(nn.Sequential(*layers))
 
@@ -48,16 +59,33 @@ class InformedGenerator(nn.Module):
         return images
 
 
-def informed_trunk(event: Sequence[int], extra: int = 0, width: int = 64) -> tuple[list[nn.Module], int]:
-    """The critic's layers on (n, channels + extra, height, width), and the width of its features."""
+def informed_trunk(
+    event: Sequence[int], extra: int = 0, width: int = 64
+) -> tuple[list[nn.Module], int]:
+    """The critic's layers on (n, channels + extra, height, width),
+    and the width of its features.
+    """
     channels, height, across = event
     flat = 2 * width * (height // 4) * (across // 4)
-    layers: list[nn.Module] = [nn.Conv2d(channels + extra, width, 4, 2, 1), nn.LeakyReLU(SLOPE, inplace=True)]
-    layers += [nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), _normed(nn.BatchNorm2d, 2 * width), nn.LeakyReLU(SLOPE, inplace=True)]
-    layers += [nn.Flatten(), nn.Linear(flat, DENSE * width, bias=False), _normed(nn.BatchNorm1d, DENSE * width)]
+    layers: list[nn.Module] = [
+        nn.Conv2d(channels + extra, width, 4, 2, 1),
+        nn.LeakyReLU(SLOPE, inplace=True),
+    ]
+    layers += [
+        nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False),
+        _normed(nn.BatchNorm2d, 2 * width),
+        nn.LeakyReLU(SLOPE, inplace=True),
+    ]
+    layers += [
+        nn.Flatten(),
+        nn.Linear(flat, DENSE * width, bias=False),
+        _normed(nn.BatchNorm1d, DENSE * width),
+    ]
     return [*started(nn.Sequential(*layers)), nn.LeakyReLU(SLOPE, inplace=True)], DENSE * width
 
 
 def _normed(kind: type[nn.Module], width: int) -> nn.Module:
-    """Without running statistics, as of every critic here: it is only ever asked about whole batches."""
+    """Without running statistics, as of every critic here:
+    it is only ever asked about whole batches.
+    """
     return kind(width, track_running_stats=False)

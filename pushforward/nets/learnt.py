@@ -1,4 +1,6 @@
-"""Learnt tensors that depend on no input, as a network, so that optimisers, processes and checkpoints see them."""
+"""Learnt tensors that depend on no input, as a network,
+so that optimisers, processes and checkpoints see them.
+"""
 
 from __future__ import annotations
 
@@ -19,5 +21,7 @@ class Learnt(nn.Module):
         self.tensors = nn.ParameterList([nn.Parameter(v.clone()) for v in values])
 
     def forward(self) -> tuple[Tensor, ...]:
-        """The tensors; multiplied by one, because what a wrapped network returns must come from a computation."""
+        """The tensors; multiplied by one, because what a wrapped
+        network returns must come from a computation.
+        """
         return tuple(t * 1.0 for t in self.tensors)

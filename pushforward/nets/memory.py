@@ -28,11 +28,17 @@ class Memory(nn.Module):
     conditions: Tensor | None
     count: Tensor
 
-    def __init__(self, capacity: int, event: Sequence[int], condition: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, capacity: int, event: Sequence[int], condition: Sequence[int] | None = None
+    ) -> None:
         super().__init__()
         self.capacity = capacity
         self.register_buffer("rows", torch.zeros(capacity, *event), persistent=False)
-        self.register_buffer("conditions", None if condition is None else torch.zeros(capacity, *condition), persistent=False)
+        self.register_buffer(
+            "conditions",
+            None if condition is None else torch.zeros(capacity, *condition),
+            persistent=False,
+        )
         self.register_buffer("count", torch.zeros((), dtype=torch.int64), persistent=False)
 
     @torch.no_grad()
@@ -46,7 +52,9 @@ class Memory(nn.Module):
         self.count += kept
 
     def sample(self, n: int, *, rng: Rng = None) -> tuple[Tensor, Tensor | None]:
-        """n of the rows, at random and with repetition, and their conditions; something must have been put in."""
+        """n of the rows, at random and with repetition, and their conditions;
+        something must have been put in.
+        """
         held = self.count.clamp(max=self.capacity)
         at = torch.minimum((uniform(n, rng=rng, like=self.rows) * held).to(torch.int64), held - 1)
         return self.rows[at], None if self.conditions is None else self.conditions[at]

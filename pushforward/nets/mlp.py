@@ -1,4 +1,6 @@
-"""Multilayer perceptrons on flattened events: h_0 = (x, y), h_i = a(W_i h_{i-1} + b_i), the last layer linear."""
+"""Multilayer perceptrons on flattened events: h_0 = (x, y),
+h_i = a(W_i h_{i-1} + b_i), the last layer linear.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,18 @@ from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidValue, suggestion
 
-__all__ = ["ACTIVATIONS", "mlp", "MLP", "Maxout", "Heads", "ShapedHeads", "activated", "balance", "check_activation", "joined"]
+__all__ = [
+    "ACTIVATIONS",
+    "mlp",
+    "MLP",
+    "Maxout",
+    "Heads",
+    "ShapedHeads",
+    "activated",
+    "balance",
+    "check_activation",
+    "joined",
+]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -34,11 +47,15 @@ def check_activation(name: str) -> str:
 
 
 def mlp(sizes: Sequence[int], activation: str = "relu", norm: bool = False) -> nn.Sequential:
-    """Linear layers of the given sizes with the activation between them, none at the end; batch norm before it if `norm`."""
+    """Linear layers of the given sizes with the activation between them,
+    none at the end; batch norm before it if `norm`.
+    """
     layers: list[nn.Module] = []
     for i, (inputs, outputs) in enumerate(pairwise(sizes)):
         if i:
-            layers += [nn.BatchNorm1d(inputs), activated(activation)] if norm else [activated(activation)]
+            layers += (
+                [nn.BatchNorm1d(inputs), activated(activation)] if norm else [activated(activation)]
+            )
         layers.append(nn.Linear(inputs, outputs))
     return nn.Sequential(*layers)
 
@@ -54,7 +71,14 @@ class MLP(nn.Module):
         norm: batch norm before every activation.
     """
 
-    def __init__(self, inputs: int, shape: Sequence[int], hidden: Sequence[int], activation: str = "relu", norm: bool = False) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        shape: Sequence[int],
+        hidden: Sequence[int],
+        activation: str = "relu",
+        norm: bool = False,
+    ) -> None:
         super().__init__()
         self.shape = tuple(shape)
         outputs = 1
@@ -78,10 +102,16 @@ class Heads(nn.Module):
         activation: by name, also after the last hidden layer.
     """
 
-    def __init__(self, inputs: int, sizes: Sequence[int], hidden: Sequence[int], activation: str = "relu") -> None:
+    def __init__(
+        self, inputs: int, sizes: Sequence[int], hidden: Sequence[int], activation: str = "relu"
+    ) -> None:
         super().__init__()
         width = hidden[-1] if hidden else inputs
-        self.trunk = nn.Sequential(mlp([inputs, *hidden], activation), activated(activation)) if hidden else nn.Identity()
+        self.trunk = (
+            nn.Sequential(mlp([inputs, *hidden], activation), activated(activation))
+            if hidden
+            else nn.Identity()
+        )
         self.sizes = tuple(sizes)
         self.heads = nn.Linear(width, sum(sizes))
 
@@ -92,7 +122,8 @@ class Heads(nn.Module):
 
 
 class ShapedHeads(Heads):
-    """One trunk and several linear heads, each of its own shape: z, y -> a tensor (n, *shape) for each head.
+    """One trunk and several linear heads, each of its own shape:
+    z, y -> a tensor (n, *shape) for each head.
 
     Arguments:
         inputs: numbers in one z and its condition together.
@@ -101,13 +132,21 @@ class ShapedHeads(Heads):
         activation: by name, also after the last hidden layer.
     """
 
-    def __init__(self, inputs: int, shapes: Sequence[Sequence[int]], hidden: Sequence[int], activation: str = "relu") -> None:
+    def __init__(
+        self,
+        inputs: int,
+        shapes: Sequence[Sequence[int]],
+        hidden: Sequence[int],
+        activation: str = "relu",
+    ) -> None:
         super().__init__(inputs, [math.prod(shape) for shape in shapes], hidden, activation)
         self.shapes = tuple(tuple(shape) for shape in shapes)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
         """(n, …), (n, …) -> (n, *shape), …"""
-        return tuple(head.reshape(len(x), *shape) for head, shape in zip(super().forward(x, y), self.shapes))
+        return tuple(
+            head.reshape(len(x), *shape) for head, shape in zip(super().forward(x, y), self.shapes)
+        )
 
 
 class Maxout(nn.Module):
@@ -132,7 +171,11 @@ class Maxout(nn.Module):
 
 def activated(name: str) -> nn.Module:
     """The activation, in place where autograd allows."""
-    return ACTIVATIONS[name](inplace=True) if name in ("relu", "leaky_relu", "silu", "elu") else ACTIVATIONS[name]()
+    return (
+        ACTIVATIONS[name](inplace=True)
+        if name in ("relu", "leaky_relu", "silu", "elu")
+        else ACTIVATIONS[name]()
+    )
 
 
 def joined(x: Tensor, y: Tensor | None) -> Tensor:
@@ -143,14 +186,20 @@ def joined(x: Tensor, y: Tensor | None) -> Tensor:
 
 @torch.no_grad()
 def balance(network: nn.Module) -> nn.Module:
-    """Starts logistic layers where they are steep and pass their signal on, in place; the same network.
+    """Starts logistic layers where they are steep and pass their signal on,
+    in place; the same network.
 
-    W ~ N(0, 2g²/(m + k)) between layers of m and k units (Glorot & Bengio 2010, Eq. 12), with g = 4 into logistic units
-    because their slope at 0 is ¼, and b = -½ W·1 after them because they are at ½ on average.
+    W ~ N(0, 2g²/(m + k)) between layers of m and k units (Glorot & Bengio 2010, Eq. 12), with g = 4
+    into logistic units because their slope at 0 is ¼, and b = -½ W·1 after them because they are at
+    ½ on average.
     """
     layers = [layer for layer in network.modules() if isinstance(layer, (nn.Linear, nn.Sigmoid))]
     for below, layer, above in zip([None, *layers], layers, [*layers[1:], None]):
         if isinstance(layer, nn.Linear):
             nn.init.xavier_normal_(layer.weight, 4.0 if isinstance(above, nn.Sigmoid) else 1.0)
-            layer.bias.copy_(-0.5 * layer.weight.sum(1) if isinstance(below, nn.Sigmoid) else torch.zeros_like(layer.bias))
+            layer.bias.copy_(
+                -0.5 * layer.weight.sum(1)
+                if isinstance(below, nn.Sigmoid)
+                else torch.zeros_like(layer.bias)
+            )
     return network

@@ -1,15 +1,19 @@
-"""Residual players without normalisation (Huang, Gokaslan, Kuleshov & Tompkin 2024, https://arxiv.org/abs/2501.05441, R3GAN, Config E).
+"""Residual players without normalisation (Huang, Gokaslan, Kuleshov & Tompkin 2024,
+https://arxiv.org/abs/2501.05441, R3GAN, Config E).
 
 A block on c channels widens, convolves in groups of 16 channels, and narrows,
 
-    x + W_3 a(b_2 + W_2 * a(b_1 + W_1 x)),        W_1: c -> 2c, 1x1;  W_2: 2c -> 2c, 3x3, grouped;  W_3: 2c -> c, 1x1
+    x + W_3 a(b_2 + W_2 * a(b_1 + W_1 x)),
+        W_1: c -> 2c, 1x1;  W_2: 2c -> 2c, 3x3, grouped;  W_3: 2c -> c, 1x1
 
-with a the leaky ReLU of slope .2. In place of normalisation the weights begin so that depth changes nothing: W_3 at 0, W_1 and
-W_2 shrunk by L^(-1/4), L the number of blocks (Zhang, Dauphin & Ma 2019, https://arxiv.org/abs/1901.09321, with three
-layers to a block). Between sizes maps are
-resampled bilinearly, then mixed by a 1x1 convolution. The first map is z times a learnt map; the last is read by a learnt one.
+with a the leaky ReLU of slope .2. In place of normalisation the weights begin so that depth changes
+nothing: W_3 at 0, W_1 and W_2 shrunk by L^(-1/4), L the number of blocks (Zhang, Dauphin & Ma 2019,
+https://arxiv.org/abs/1901.09321, with three layers to a block). Between sizes maps are resampled
+bilinearly, then mixed by a 1x1 convolution. The first map is z times a learnt map; the last is read
+by a learnt one.
 
-What differs: the number of channels follows from `width`, and any size will do, sides being halved (rounding up) until 4.
+What differs: the number of channels follows from `width`,
+and any size will do, sides being halved (rounding up) until 4.
 """
 
 from __future__ import annotations
@@ -51,7 +55,10 @@ class ResidualGenerator(nn.Module):
         sizes = ladder(height, across)[::-1]
         widths = _widths(width, len(sizes))[::-1]
         depth = blocks * len(sizes)
-        layers: list[nn.Module] = [FirstMap(inputs, (widths[0], *sizes[0])), *_blocks(widths[0], blocks, depth)]
+        layers: list[nn.Module] = [
+            FirstMap(inputs, (widths[0], *sizes[0])),
+            *_blocks(widths[0], blocks, depth),
+        ]
         for (few, many), size in zip(pairwise(widths), sizes[1:]):
             layers += [Resample(few, many, size), *_blocks(many, blocks, depth)]
         self.layers = nn.Sequential(*layers, _convolution(widths[-1], channels, 1, 1.0))
@@ -63,13 +70,20 @@ class ResidualGenerator(nn.Module):
         return images
 
 
-def residual_trunk(event: Sequence[int], extra: int = 0, width: int = 64, blocks: int = 2) -> tuple[list[nn.Module], int]:
-    """The critic's layers on (n, channels + extra, height, width), and the width of its features."""
+def residual_trunk(
+    event: Sequence[int], extra: int = 0, width: int = 64, blocks: int = 2
+) -> tuple[list[nn.Module], int]:
+    """The critic's layers on (n, channels + extra, height, width),
+    and the width of its features.
+    """
     channels, height, across = event
     sizes = ladder(height, across)
     widths = _widths(width, len(sizes))
     depth = blocks * len(sizes)
-    layers: list[nn.Module] = [_convolution(channels + extra, widths[0], 1, 1.0), *_blocks(widths[0], blocks, depth)]
+    layers: list[nn.Module] = [
+        _convolution(channels + extra, widths[0], 1, 1.0),
+        *_blocks(widths[0], blocks, depth),
+    ]
     for (few, many), size in zip(pairwise(widths), sizes[1:]):
         layers += [Resample(few, many, size), *_blocks(many, blocks, depth)]
     last = nn.Conv2d(widths[-1], widths[-1], sizes[-1], groups=widths[-1], bias=False)
@@ -90,7 +104,9 @@ class ResidualBlock(nn.Module):
         super().__init__()
         inside, shrunk = channels * EXPANSION, GAIN * depth**-0.25
         self.widen = _convolution(channels, inside, 1, shrunk, bias=True)
-        self.mix = _convolution(inside, inside, 3, shrunk, bias=True, groups=inside // math.gcd(inside, GROUP))
+        self.mix = _convolution(
+            inside, inside, 3, shrunk, bias=True, groups=inside // math.gcd(inside, GROUP)
+        )
         self.narrow = _convolution(inside, channels, 1, 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -144,7 +160,9 @@ def _widths(width: int, sizes: int) -> list[int]:
 
 
 @torch.no_grad()
-def _convolution(inputs: int, outputs: int, kernel: int, gain: float, bias: bool = False, groups: int = 1) -> nn.Conv2d:
+def _convolution(
+    inputs: int, outputs: int, kernel: int, gain: float, bias: bool = False, groups: int = 1
+) -> nn.Conv2d:
     """Weights N(0, gain²/fan in), biases 0."""
     layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=bias)
     nn.init.normal_(layer.weight, 0.0, gain * (inputs // groups * kernel**2) ** -0.5)

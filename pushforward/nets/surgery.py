@@ -1,7 +1,9 @@
-"""Networks changed after they are made: norms and dropout put between layers, activations and norms exchanged.
+"""Networks changed after they are made: norms and dropout put between layers,
+activations and norms exchanged.
 
-Where a network keeps its layers in a sequence (perceptrons, deep convolutional players, critics), these are put between them;
-a network that is built otherwise is refused, since nothing could be put in the right place.
+Where a network keeps its layers in a sequence (perceptrons, deep convolutional players, critics),
+these are put between them; a network that is built otherwise is refused, since nothing could be put
+in the right place.
 """
 
 from __future__ import annotations
@@ -21,17 +23,26 @@ ACTIVE = (*(a for a in ACTIVATIONS.values() if a is not nn.Identity), Maxout)
 
 
 def sequence_of(network: nn.Module) -> nn.Sequential:
-    """The layers, in order; InvalidValue where a network has no such sequence of weights and activations."""
+    """The layers, in order; InvalidValue where a network has no
+    such sequence of weights and activations.
+    """
     layers = getattr(getattr(network, "network", network), "layers", None)
-    if not isinstance(layers, nn.Sequential) or not any(isinstance(layer, ACTIVE) for layer in layers):
-        raise InvalidValue(f"nothing can be put between the layers of this {type(network).__name__}; use network='mlp' or 'dcgan'")
+    if not isinstance(layers, nn.Sequential) or not any(
+        isinstance(layer, ACTIVE) for layer in layers
+    ):
+        raise InvalidValue(
+            f"nothing can be put between the layers of this {type(network).__name__}; use"
+            " network='mlp' or 'dcgan'"
+        )
     return layers
 
 
 def put_batch_norm(network: nn.Module, *, critic: bool) -> None:
-    """Batch norm between weights and activations, in place: not at a generator's output, nor at a critic's input.
+    """Batch norm between weights and activations, in place:
+    not at a generator's output, nor at a critic's input.
 
-    A critic's keeps no running statistics: it is only ever asked about whole batches, all real or all generated.
+    A critic's keeps no running statistics:
+    it is only ever asked about whole batches, all real or all generated.
     """
     found, first = [], critic
     layers = list(sequence_of(network))
@@ -47,7 +58,11 @@ def put_batch_norm(network: nn.Module, *, critic: bool) -> None:
 def put_dropout(network: nn.Module, share: float) -> None:
     """Dropout after every activation but one at the very end, in place."""
     layers = list(sequence_of(network))
-    found = [part for i, layer in enumerate(layers) for part in _dropped(layer, share, last=i == len(layers) - 1)]
+    found = [
+        part
+        for i, layer in enumerate(layers)
+        for part in _dropped(layer, share, last=i == len(layers) - 1)
+    ]
     _replace(sequence_of(network), found)
 
 
@@ -66,7 +81,11 @@ def put_group_norm(network: nn.Module) -> None:
     for holder in list(network.modules()):
         for name, child in list(holder.named_children()):
             if isinstance(child, nn.modules.batchnorm._BatchNorm):
-                setattr(holder, name, nn.GroupNorm(math.gcd(child.num_features, GROUPS), child.num_features))
+                setattr(
+                    holder,
+                    name,
+                    nn.GroupNorm(math.gcd(child.num_features, GROUPS), child.num_features),
+                )
 
 
 def _batch_norm(layer: nn.Module, tracked: bool) -> nn.Module:

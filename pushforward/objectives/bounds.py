@@ -1,7 +1,7 @@
 """Bounds on log p(x) as training objectives, from the pieces a latent-variable model computes.
 
-With distortion D = -E_q log p(x|z) and rate R = KL(q(z|x) ‖ p(z)), -ELBO = D + R. With draws z_i ~ q(z|x) and
-log w_i = log p(x, z_i) - log q(z_i|x), the importance-weighted bound is
+With distortion D = -E_q log p(x|z) and rate R = KL(q(z|x) ‖ p(z)), -ELBO = D + R. With draws z_i ~
+q(z|x) and log w_i = log p(x, z_i) - log q(z_i|x), the importance-weighted bound is
 
     L_k = E log 1/k Σ w_i,   log p(x) ≥ L_{k+1} ≥ L_k ≥ L_1 = ELBO.
 
@@ -39,12 +39,15 @@ class Objective(Value, family="objective"):
 
 @dataclass(frozen=True)
 class Elbo(Objective, name="elbo"):
-    """distortion + beta · rate (Kingma & Welling 2014, https://arxiv.org/abs/1312.6114, Eq. 10; beta: Higgins et al. 2017, Eq. 4).
+    """distortion + beta · rate (Kingma & Welling 2014, https://arxiv.org/abs/1312.6114, Eq. 10;
+    beta: Higgins et al. 2017, Eq. 4).
 
     Arguments:
         beta: weight of the rate; 1 is the bound.
-        free_bits: nats a latent dimension may carry free of charge, on average over the batch (Kingma et al. 2016, App. C.8).
-        warm_up: share of the budget over which beta rises from 0 to its value (Sønderby et al. 2016).
+        free_bits: nats a latent dimension may carry free of charge, on average over the batch
+            (Kingma et al. 2016, App. C.8).
+        warm_up: share of the budget over which beta rises from 0
+            to its value (Sønderby et al. 2016).
     """
 
     beta: float = 1.0
@@ -55,7 +58,8 @@ class Elbo(Objective, name="elbo"):
         require_positive(beta=self.beta)
         if self.free_bits < 0 or not 0 <= self.warm_up <= 1:
             raise InvalidValue(
-                f"free_bits are nats, at least 0, and warm_up a share of the budget in 0..1, got {self.free_bits} and {self.warm_up}"
+                "free_bits are nats, at least 0, and warm_up a share of the budget in 0..1, got"
+                f" {self.free_bits} and {self.warm_up}"
             )
 
     def weight(self, fraction: float) -> float:
@@ -63,17 +67,24 @@ class Elbo(Objective, name="elbo"):
         return self.beta * (min(1.0, fraction / self.warm_up) if self.warm_up else 1.0)
 
     def terms(self, distortion: Tensor, rate: Tensor, fraction: float) -> Terms:
-        """From the distortion (n,) and the rate per dimension (n, d), or in one piece (n,), nats."""
+        """From the distortion (n,) and the rate per dimension (n, d),
+        or in one piece (n,), nats.
+        """
         whole = rate.flatten(1).sum(1) if rate.ndim > 1 else rate
         charged = whole
         if self.free_bits:
             if rate.ndim == 1:
-                raise InvalidValue("free_bits are per latent dimension and need posterior='diagonal' and prior='normal'")
+                raise InvalidValue(
+                    "free_bits are per latent dimension and need posterior='diagonal' and"
+                    " prior='normal'"
+                )
             charged = rate.mean(0).clamp_min(self.free_bits).sum()
         beta = self.weight(fraction)
         if charged is whole and beta == 1.0:
             return Terms(distortion=distortion, rate=whole)
-        return Terms(distortion=distortion, rate=beta * charged, logged={"nats": whole.mean().detach()})
+        return Terms(
+            distortion=distortion, rate=beta * charged, logged={"nats": whole.mean().detach()}
+        )
 
 
 @dataclass(frozen=True)
@@ -103,10 +114,12 @@ class ImportanceWeighted(Objective, name="iwae"):
         return Terms(bound=-importance_bound(log_weight))
 
     def doubly_reparametrised(self, log_weight: Tensor, z: Tensor) -> Terms:
-        """From log-weights (k, n) whose q has frozen parameters and the codes z (k n, latent) they came from.
+        """From log-weights (k, n) whose q has frozen parameters
+        and the codes z (k n, latent) they came from.
 
-        With w̃ the normalised weights, the gradient through z is to be Σ w̃² ∂log w/∂z ∂z/∂φ, and that of everything
-        else Σ w̃ ∇ log w: the plain bound gives w̃ to both, and a hook on z gives it once more.
+        With w̃ the normalised weights, the gradient through z is to be Σ w̃² ∂log w/∂z ∂z/∂φ, and
+        that of everything else Σ w̃ ∇ log w: the plain bound gives w̃ to both, and a hook on z
+        gives it once more.
         """
         share = torch.softmax(log_weight.detach(), 0).reshape(-1, 1)
         if z.requires_grad:

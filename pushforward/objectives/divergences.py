@@ -32,7 +32,13 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from pushforward.core.registry import Value
-from pushforward.objectives.stable_logs import LN2, binary_negentropy, infinite_from, log1mexp, log_lambert
+from pushforward.objectives.stable_logs import (
+    LN2,
+    binary_negentropy,
+    infinite_from,
+    log1mexp,
+    log_lambert,
+)
 
 __all__ = [
     "Divergence",

@@ -1,6 +1,8 @@
-"""Two-player games: what critic and generator minimise, given the critic's outputs c on real and generated samples.
+"""Two-player games: what critic and generator minimise,
+given the critic's outputs c on real and generated samples.
 
-Every loss is per sample, (n,). The critic's output is a logit or an unbounded number; no sigmoid is taken anywhere.
+Every loss is per sample, (n,). The critic's output is a logit or an unbounded number;
+no sigmoid is taken anywhere.
 """
 
 from __future__ import annotations
@@ -37,8 +39,9 @@ class Game(Value, family="game"):
     """What each player minimises.
 
     Class constants:
-        paired: the generator's loss looks at the critic's outputs on real samples too; if not, they need not be computed.
-        boundary: the output above which the critic calls a sample real; None where only differences of outputs mean anything.
+        paired: the generator's loss looks at the critic's outputs on real samples too; if not, they
+        need not be computed. boundary: the output above which the critic calls a sample real; None
+        where only differences of outputs mean anything.
     """
 
     paired: ClassVar[bool] = True
@@ -46,7 +49,9 @@ class Game(Value, family="game"):
 
     @abstractmethod
     def critic(self, real: Tensor, fake: Tensor, *, rng: Rng = None) -> Tensor:
-        """The critic's loss (n, …) from its outputs (n, …) on real and generated samples; `rng` for games that draw."""
+        """The critic's loss (n, …) from its outputs (n, …) on real and generated samples;
+        `rng` for games that draw.
+        """
 
     @abstractmethod
     def generator(self, fake: Tensor, real: Tensor) -> Tensor:
@@ -60,11 +65,15 @@ class Game(Value, family="game"):
 
 
 class Labelled(Game):
-    """A game whose critic is taught a label, so that the label can be soft or noisy (Salimans et al. 2016, §3.4)."""
+    """A game whose critic is taught a label, so that the label
+    can be soft or noisy (Salimans et al. 2016, §3.4).
+    """
 
     @abstractmethod
     def labelled(self, output: Tensor, label: Tensor) -> Tensor:
-        """The critic's loss (n, …) of outputs whose label lies between 0 (generated) and 1 (real)."""
+        """The critic's loss (n, …) of outputs whose label lies
+        between 0 (generated) and 1 (real).
+        """
 
 
 @dataclass(frozen=True)
@@ -132,7 +141,9 @@ class Hinge(Game, name="hinge"):
 
 @dataclass(frozen=True)
 class Wasserstein(Game, name="wasserstein"):
-    """Critic: c(g) - c(x); generator: -c(g) (Arjovsky et al. 2017, Eq. 2); needs a penalty on the critic's slope."""
+    """Critic: c(g) - c(x); generator: -c(g) (Arjovsky et al.
+    2017, Eq. 2); needs a penalty on the critic's slope.
+    """
 
     paired: ClassVar[bool] = False
     boundary: ClassVar[float | None] = None
@@ -148,7 +159,9 @@ class Wasserstein(Game, name="wasserstein"):
 
 @dataclass(frozen=True)
 class Relativistic(Game, name="relativistic"):
-    """Critic: softplus(c(g) - c(x)); generator: softplus(c(x) - c(g)) on pairs (Jolicoeur-Martineau 2019, Eq. 5)."""
+    """Critic: softplus(c(g) - c(x)); generator:
+    softplus(c(x) - c(g)) on pairs (Jolicoeur-Martineau 2019, Eq. 5).
+    """
 
     boundary: ClassVar[float | None] = None
 
@@ -163,15 +176,20 @@ class Relativistic(Game, name="relativistic"):
 
 @dataclass(frozen=True)
 class FGAN(Game, name="fgan"):
-    """Critic: f*(T(c(g))) - T(c(x)); generator: -f*(T(c(g))) (Nowozin et al. 2016, Eq. 6), c(·) the critic's unbounded output.
+    """Critic: f*(T(c(g))) - T(c(x)); generator: -f*(T(c(g))) (Nowozin et al.
+    2016, Eq. 6), c(·) the critic's unbounded output.
 
-    Played against its best critic the generator minimises D_f(data ‖ samples); `divergences.py` has the nine f.
+    Played against its best critic the generator minimises D_f(data ‖ samples);
+    `divergences.py` has the nine f.
 
     Arguments:
-        divergence: 'kl', 'reverse_kl', 'pearson', 'neyman', 'hellinger', 'jeffrey', 'js', 'gan' or 'total_variation'.
-        non_saturating: the generator minimises -T(c(g)) instead (§3.2), which has a slope where it loses.
-        log_ratio: T = f'(e^c), so that the best output is ln p/q under every divergence; if not, the paper's T = g(c). Where T itself
-            grows like q/p, a critic estimates ln p/q more easily (Jeffrey's in the tails). Total variation has no slope in it.
+        divergence: 'kl', 'reverse_kl', 'pearson', 'neyman',
+            'hellinger', 'jeffrey', 'js', 'gan' or 'total_variation'.
+        non_saturating: the generator minimises -T(c(g)) instead (§3.2),
+            which has a slope where it loses.
+        log_ratio: T = f'(e^c), so that the best output is ln p/q under every divergence; if not,
+            the paper's T = g(c). Where T itself grows like q/p, a critic estimates ln p/q more
+            easily (Jeffrey's in the tails). Total variation has no slope in it.
     """
 
     paired: ClassVar[bool] = False
@@ -182,7 +200,10 @@ class FGAN(Game, name="fgan"):
     def __post_init__(self) -> None:
         object.__setattr__(self, "divergence", str(read(Divergence, self.divergence)))
         if self.log_ratio and isinstance(self.rule, TotalVariation):
-            raise InvalidValue("log_ratio=True needs a divergence whose f' has a slope, got 'total_variation'; leave log_ratio out")
+            raise InvalidValue(
+                "log_ratio=True needs a divergence whose f' has a slope, got 'total_variation';"
+                " leave log_ratio out"
+            )
 
     @property
     def rule(self) -> Divergence:
@@ -213,11 +234,12 @@ class FGAN(Game, name="fgan"):
 
 @dataclass(frozen=True)
 class Margin(Game):
-    """Critic: D(x) + [margin - D(g)]₊; generator: D(g) (Zhao, Mathieu & LeCun 2017, https://arxiv.org/abs/1609.03126,
-    Eqs. 1 and 2), D = -c the energy.
+    """Critic: D(x) + [margin - D(g)]₊; generator: D(g) (Zhao, Mathieu & LeCun 2017,
+    https://arxiv.org/abs/1609.03126, Eqs. 1 and 2), D = -c the energy.
 
-    Where generator and data have the same distribution, the critic's mean loss is the margin, whatever D is below it (Theorem 1).
-    It is not registered by name, since it is no game for other critics: an output without an upper bound would run away.
+    Where generator and data have the same distribution, the critic's mean loss is the margin,
+    whatever D is below it (Theorem 1). It is not registered by name, since it is no game for other
+    critics: an output without an upper bound would run away.
 
     Arguments:
         margin: the energy from which on a sample is no longer pushed away, above 0.
@@ -242,8 +264,8 @@ class Margin(Game):
 
 @dataclass(frozen=True)
 class SoftLabelled(Game):
-    """Another game with one random label a sample for the critic, a few of them exchanged (Salimans et al. 2016,
-    https://arxiv.org/abs/1606.03498, §3.4).
+    """Another game with one random label a sample for the critic, a few of them exchanged (Salimans
+    et al. 2016, https://arxiv.org/abs/1606.03498, §3.4).
 
     It is not registered by name: the hack 'soft_labels' makes it of the game that is played.
 
@@ -280,6 +302,13 @@ class SoftLabelled(Game):
         """As the game's own."""
         return self.game.generator(fake, real)
 
-    def _labels(self, output: Tensor, usual: tuple[float, float], other: tuple[float, float], rng: Rng) -> Tensor:
-        flipped, t = uniform(len(output), rng=rng, like=output) < self.flip, uniform(len(output), rng=rng, like=output)
-        return torch.where(flipped, other[0] + (other[1] - other[0]) * t, usual[0] + (usual[1] - usual[0]) * t)
+    def _labels(
+        self, output: Tensor, usual: tuple[float, float], other: tuple[float, float], rng: Rng
+    ) -> Tensor:
+        flipped, t = (
+            uniform(len(output), rng=rng, like=output) < self.flip,
+            uniform(len(output), rng=rng, like=output),
+        )
+        return torch.where(
+            flipped, other[0] + (other[1] - other[0]) * t, usual[0] + (usual[1] - usual[0]) * t
+        )

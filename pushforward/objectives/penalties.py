@@ -1,8 +1,10 @@
-"""What keeps the critic's slope in check: a term of its loss, a bound on its weights, or another way to write them.
+"""What keeps the critic's slope in check: a term of its loss,
+a bound on its weights, or another way to write them.
 
-term         added to the loss, per sample (n,): R1, R2, the gradient penalty
-clip         every parameter is brought back into [-limit, limit] after each of the critic's steps
-spectral     every weight matrix W is used as W/σ(W), σ its largest singular value, so that no layer stretches
+term      added to the loss, per sample (n,): R1, R2, the gradient penalty
+clip      every parameter is brought back into [-limit, limit] after each of the critic's steps
+spectral  every weight matrix W is used as W/σ(W), σ its largest singular value, so that no
+          layer stretches
 """
 
 from __future__ import annotations
@@ -19,7 +21,19 @@ from pushforward.core.errors import require_positive
 from pushforward.core.random import Rng, uniform
 from pushforward.core.registry import Value
 
-__all__ = ["Penalty", "R1", "R2", "GradientPenalty", "Clip", "Spectral", "r1", "r2", "gradient_penalty", "clip", "spectral"]
+__all__ = [
+    "Penalty",
+    "R1",
+    "R2",
+    "GradientPenalty",
+    "Clip",
+    "Spectral",
+    "r1",
+    "r2",
+    "gradient_penalty",
+    "clip",
+    "spectral",
+]
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -74,7 +88,9 @@ class R2(Penalty, name="r2"):
 
 @dataclass(frozen=True)
 class GradientPenalty(Penalty, name="gradient_penalty"):
-    """weight (‖∇c(x̂)‖ - 1)² at points between real and generated (Gulrajani et al. 2017, Eq. 3)."""
+    """weight (‖∇c(x̂)‖ - 1)² at points between real and generated (Gulrajani et al.
+    2017, Eq. 3).
+    """
 
     weight: float = 10.0
 
@@ -90,7 +106,9 @@ class GradientPenalty(Penalty, name="gradient_penalty"):
 
 @dataclass(frozen=True)
 class Clip(Penalty, name="clip"):
-    """Every parameter of the critic stays in [-limit, limit] (Arjovsky et al. 2017, Algorithm 1, line 7); no term."""
+    """Every parameter of the critic stays in [-limit, limit] (Arjovsky et al.
+    2017, Algorithm 1, line 7); no term.
+    """
 
     term: ClassVar[bool] = False
     limit: float = 0.01
@@ -111,9 +129,11 @@ class Clip(Penalty, name="clip"):
 
 @dataclass(frozen=True)
 class Spectral(Penalty, name="spectral"):
-    """Every weight matrix divided by its largest singular value (Miyato et al. 2018, Eq. 8); no term.
+    """Every weight matrix divided by its largest singular value (Miyato et al.
+    2018, Eq. 8); no term.
 
-    The singular vectors are followed by one step of the power method at every call in training, and are buffers.
+    The singular vectors are followed by one step of the power
+    method at every call in training, and are buffers.
     """
 
     term: ClassVar[bool] = False

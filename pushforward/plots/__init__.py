@@ -1,7 +1,9 @@
-"""Images of models and of their data: every function takes models or tensors and returns a matplotlib Figure.
+"""Images of models and of their data: every function takes models
+or tensors and returns a matplotlib Figure.
 
-The only package that imports matplotlib, and only when something is drawn. Nothing here touches pyplot or its global state:
-a figure belongs to its caller, so several may be drawn at once, and none needs a display.
+The only package that imports matplotlib, and only when something is drawn. Nothing here touches
+pyplot or its global state: a figure belongs to its caller, so several may be drawn at once, and
+none needs a display.
 """
 
 from __future__ import annotations
@@ -11,14 +13,16 @@ from typing import Any
 
 # No file is called like a function: importing it would put the module in the function's place.
 _HOMES = {
-    "density_map": "density", "marginals": "density", "corner": "density", "clusters": "ellipses", "profile": "ellipses",
-    "scree": "spectrum", "biplot": "spectrum", "embedding": "codes", "choice": "how_many", "criteria": "how_many",
-    "elbow_curve": "how_many", "draw_court": "court", "trajectories": "court", "shot_maps": "maps", "page": "style", "write": "style",
+    "density_map": "density", "marginals": "density", "corner": "density", "clusters": "ellipses",
+    "profile": "ellipses", "scree": "spectrum", "biplot": "spectrum", "embedding": "codes",
+    "choice": "how_many", "criteria": "how_many", "elbow_curve": "how_many", "draw_court": "court",
+    "trajectories": "court", "shot_maps": "maps", "page": "style", "write": "style",
     "decoded_grid": "latent", "decoded_path": "latent", "traversal_sheet": "latent",
 }  # fmt: skip
 __all__ = [
-    "density_map", "marginals", "corner", "clusters", "profile", "scree", "biplot", "embedding", "choice", "criteria", "elbow_curve",
-    "draw_court", "trajectories", "shot_maps", "decoded_grid", "decoded_path", "traversal_sheet", "page", "write",
+    "density_map", "marginals", "corner", "clusters", "profile", "scree", "biplot", "embedding",
+    "choice", "criteria", "elbow_curve", "draw_court", "trajectories", "shot_maps", "decoded_grid",
+    "decoded_path", "traversal_sheet", "page", "write",
 ]  # fmt: skip
 
 

@@ -10,7 +10,17 @@ import numpy as np
 from pushforward.core.errors import InvalidValue
 from pushforward.models.classical.pca import PCA
 from pushforward.plots.matplotlib_types import Axes, Figure
-from pushforward.plots.style import COLOURS, INK, MARKERS, axes_of_page, bar, dress, legend, name_points, numbers
+from pushforward.plots.style import (
+    COLOURS,
+    INK,
+    MARKERS,
+    axes_of_page,
+    bar,
+    dress,
+    legend,
+    name_points,
+    numbers,
+)
 
 __all__ = ["embedding"]
 
@@ -25,16 +35,21 @@ def embedding(
     title: str = "",
     ax: Axes | None = None,
 ) -> Figure:
-    """Codes z (n, 2 or more) in the plane; of more than two coordinates, the plane of their principal components.
+    """Codes z (n, 2 or more) in the plane; of more than two coordinates,
+    the plane of their principal components.
 
     Arguments:
-        labels: whole numbers or text (n,) for classes, each with its colour and shape; other numbers for a colour scale.
+        labels: whole numbers or text (n,) for classes,
+            each with its colour and shape; other numbers for a colour scale.
         names: of the classes 0, 1, …; quantity: what a colour scale shows.
         named: codes to name, by text and position.
     """
     codes = numbers(z, "codes").reshape(len(z), -1)
     if codes.shape[1] < 2:
-        raise InvalidValue(f"an embedding needs codes of at least 2 coordinates, got {codes.shape[1]}; draw marginals instead")
+        raise InvalidValue(
+            f"an embedding needs codes of at least 2 coordinates, got {codes.shape[1]}; draw"
+            " marginals instead"
+        )
     across, up = "code 1", "code 2"
     if codes.shape[1] > 2:
         pca = PCA(2).fit(codes)
@@ -55,18 +70,39 @@ def embedding(
     return figure
 
 
-def _coloured(figure: Any, ax: Any, codes: Any, labels: Any, names: Sequence[str] | None, quantity: str, size: float) -> None:
+def _coloured(
+    figure: Any,
+    ax: Any,
+    codes: Any,
+    labels: Any,
+    names: Sequence[str] | None,
+    quantity: str,
+    size: float,
+) -> None:
     given = np.asarray(labels.cpu() if hasattr(labels, "cpu") else labels)
     if given.shape != (len(codes),):
-        raise InvalidValue(f"labels must have one entry for each of {len(codes)} codes, got shape {given.shape}")
+        raise InvalidValue(
+            f"labels must have one entry for each of {len(codes)} codes, got shape {given.shape}"
+        )
     if given.dtype.kind == "f":
-        image = ax.scatter(codes[:, 0], codes[:, 1], s=size, c=given, cmap="viridis", alpha=0.8, linewidths=0)
+        image = ax.scatter(
+            codes[:, 0], codes[:, 1], s=size, c=given, cmap="viridis", alpha=0.8, linewidths=0
+        )
         bar(figure, image, ax, quantity or "value", fraction=0.05, pad=0.02)
         return
     kinds, which = np.unique(given, return_inverse=True)
     for i, kind in enumerate(kinds):
         text = str(names[int(kind)]) if names is not None else str(kind)
-        look = {"c": COLOURS[i % len(COLOURS)], "marker": MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]}
+        look = {
+            "c": COLOURS[i % len(COLOURS)],
+            "marker": MARKERS[(i + i // len(COLOURS)) % len(MARKERS)],
+        }
         ax.scatter(*codes[which == i].T, s=size, alpha=0.7, linewidths=0, label=text, **look)
     if len(kinds) <= 20:
-        legend(ax, loc="center left", bbox_to_anchor=(1.0, 0.5), title=quantity or None, markerscale=1.6 if size < 20 else 1.0)
+        legend(
+            ax,
+            loc="center left",
+            bbox_to_anchor=(1.0, 0.5),
+            title=quantity or None,
+            markerscale=1.6 if size < 20 else 1.0,
+        )

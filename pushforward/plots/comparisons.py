@@ -1,6 +1,8 @@
-"""One thing beside another: points and densities on the same axes, errors as work grows, and what a setting changes.
+"""One thing beside another: points and densities on the same axes,
+errors as work grows, and what a setting changes.
 
-Panels that are compared share their axes and their colours; whatever differs between them is in the data.
+Panels that are compared share their axes and their colours;
+whatever differs between them is in the data.
 """
 
 from __future__ import annotations
@@ -12,17 +14,36 @@ import numpy as np
 
 from pushforward.core.errors import InvalidValue
 from pushforward.plots.matplotlib_types import Figure
-from pushforward.plots.style import COLOURS, INK, MARKERS, SMALL, TITLE, bar, dress, heat, legend, numbers, page
+from pushforward.plots.style import (
+    COLOURS,
+    INK,
+    MARKERS,
+    SMALL,
+    TITLE,
+    bar,
+    dress,
+    heat,
+    legend,
+    numbers,
+    page,
+)
 
 __all__ = ["densities_beside", "points_beside", "errors_against_work", "against_setting", "titled"]
 
 
 def densities_beside(
-    points: Mapping[str, Any], maps: Mapping[str, Any], *, limit: float, names: tuple[str, str] = ("x0", "x1"), title: str = ""
+    points: Mapping[str, Any],
+    maps: Mapping[str, Any],
+    *,
+    limit: float,
+    names: tuple[str, str] = ("x0", "x1"),
+    title: str = "",
 ) -> Figure:
-    """Points (n, 2) and densities on square grids (cells, cells) over [-limit, limit]², side by side.
+    """Points (n, 2) and densities on square grids (cells, cells)
+    over [-limit, limit]², side by side.
 
-    The densities share one colour scale, from 0 to the largest of all; the second axis runs along the rows.
+    The densities share one colour scale, from 0 to the largest of all;
+    the second axis runs along the rows.
     """
     heads = [*points, *maps]
     grids = {head: numbers(values, head) for head, values in maps.items()}
@@ -34,19 +55,42 @@ def densities_beside(
     for ax, head in zip(np.atleast_1d(axes).ravel(), heads):
         if head in grids:
             box = (-limit, limit, -limit, limit)
-            image = ax.imshow(grids[head], origin="lower", extent=box, cmap=heat(), vmin=0, vmax=top, zorder=0)
+            image = ax.imshow(
+                grids[head], origin="lower", extent=box, cmap=heat(), vmin=0, vmax=top, zorder=0
+            )
         else:
-            ax.plot(*numbers(points[head], head).T, ".", color=COLOURS[0], markersize=1.8, alpha=0.5, markeredgewidth=0)
+            ax.plot(
+                *numbers(points[head], head).T,
+                ".",
+                color=COLOURS[0],
+                markersize=1.8,
+                alpha=0.5,
+                markeredgewidth=0,
+            )
         ax.set_aspect("equal")
         ax.set_xlim(-limit, limit)
         ax.set_ylim(-limit, limit)
         dress(ax, head, names[0], names[1] if head == heads[0] else "")
-    bar(figure, image, list(np.atleast_1d(axes).ravel()), "density per unit area", fraction=0.02, pad=0.01, shrink=0.8)
+    bar(
+        figure,
+        image,
+        list(np.atleast_1d(axes).ravel()),
+        "density per unit area",
+        fraction=0.02,
+        pad=0.01,
+        shrink=0.8,
+    )
     return titled(figure, title)
 
 
-def points_beside(rows: Mapping[str, Mapping[str, Any]], *, words: Mapping[tuple[str, str], str] | None = None, title: str = "") -> Figure:
-    """Points in the plane side by side: {row: {panel: (n, 2)}}; the panels of a row share the scale of their first, the data.
+def points_beside(
+    rows: Mapping[str, Mapping[str, Any]],
+    *,
+    words: Mapping[tuple[str, str], str] | None = None,
+    title: str = "",
+) -> Figure:
+    """Points in the plane side by side: {row: {panel: (n, 2)}};
+    the panels of a row share the scale of their first, the data.
 
     `words` by (row, panel) stand under a panel's name.
     """
@@ -59,20 +103,39 @@ def points_beside(rows: Mapping[str, Mapping[str, Any]], *, words: Mapping[tuple
         first = next(iter(sets.values()))
         middle, reach = (first.max(0) + first.min(0)) / 2, 0.62 * float(np.ptp(first, axis=0).max())
         for place, (ax, (name, x)) in enumerate(zip(axes, sets.items())):
-            ax.plot(*x.T, ".", color="#777777" if place == 0 else COLOURS[0], markersize=2.2, alpha=0.5, markeredgewidth=0)
+            ax.plot(
+                *x.T,
+                ".",
+                color="#777777" if place == 0 else COLOURS[0],
+                markersize=2.2,
+                alpha=0.5,
+                markeredgewidth=0,
+            )
             ax.set_xlim(middle[0] - reach, middle[0] + reach)
             ax.set_ylim(middle[1] - reach, middle[1] + reach)
             ax.set_aspect("equal")
             dress(ax, "", "x0", "x1" if place == 0 else "")
             under = (words or {}).get((row, name), "")
-            ax.set_title(f"{row}: {name}" + (f"\n{under}" if under else ""), fontsize=SMALL + 1.5, color=INK, loc="left")
+            ax.set_title(
+                f"{row}: {name}" + (f"\n{under}" if under else ""),
+                fontsize=SMALL + 1.5,
+                color=INK,
+                loc="left",
+            )
     return titled(figure, title)
 
 
 def errors_against_work(
-    panels: Mapping[str, Mapping[str, tuple[Any, Any]]], *, x: str, y: str, line: float | None = None, line_name: str = "", title: str = ""
+    panels: Mapping[str, Mapping[str, tuple[Any, Any]]],
+    *,
+    x: str,
+    y: str,
+    line: float | None = None,
+    line_name: str = "",
+    title: str = "",
 ) -> Figure:
-    """For each panel and method, |error| against work: the median, and a band from the lower to the upper quartile.
+    """For each panel and method, |error| against work:
+    the median, and a band from the lower to the upper quartile.
 
     Arguments:
         panels: {panel: {method: (work (m,), errors (m, n))}}; both axes are logarithmic.
@@ -85,21 +148,43 @@ def errors_against_work(
             errors = np.abs(numbers(errors, method))
             low, middle, high = np.quantile(errors, [0.25, 0.5, 0.75], axis=1)
             ax.fill_between(numbers(work), low, high, color=COLOURS[i], alpha=0.2, linewidth=0)
-            ax.plot(numbers(work), middle, color=COLOURS[i], marker=MARKERS[i], markersize=4.5, linewidth=1.6, label=method)
+            ax.plot(
+                numbers(work),
+                middle,
+                color=COLOURS[i],
+                marker=MARKERS[i],
+                markersize=4.5,
+                linewidth=1.6,
+                label=method,
+            )
         if line is not None:
             ax.axhline(line, color="#888888", linewidth=1, linestyle=(0, (4, 3)), zorder=0)
             if place == 0:
                 ax.annotate(
-                    line_name, (1, line), xycoords=("axes fraction", "data"), xytext=(-2, 3), textcoords="offset points",
-                    ha="right", fontsize=SMALL, color="#555555",
-                )  # fmt: skip
+                    line_name,
+                    (1, line),
+                    xycoords=("axes fraction", "data"),
+                    xytext=(-2, 3),
+                    textcoords="offset points",
+                    ha="right",
+                    fontsize=SMALL,
+                    color="#555555",
+                )
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.grid(True, which="major", color="#e6e6e6", linewidth=0.7, zorder=0)
         dress(ax, head, x, y if place == 0 else "")
     first = np.atleast_1d(axes).ravel()[0]
     handles, labels = first.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=SMALL + 0.5, frameon=False, labelcolor=INK)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=len(labels),
+        fontsize=SMALL + 0.5,
+        frameon=False,
+        labelcolor=INK,
+    )
     return titled(figure, title)
 
 
@@ -113,20 +198,43 @@ def against_setting(
     mark_name: str = "",
     title: str = "",
 ) -> Figure:
-    """What changes with a setting: one panel for each (y label, {curve: (values (m,), errors (m,))}), the setting on a log axis.
+    """What changes with a setting: one panel for each (y label, {curve: (values (m,), errors
+    (m,))}), the setting on a log axis.
 
     Arguments:
-        mark: a setting that was found rather than given, drawn as a line; `marked` its values by panel and curve.
+        mark: a setting that was found rather than given, drawn as a line;
+            `marked` its values by panel and curve.
     """
     figure, axes = page(3.5 * len(curves), 3.7, 1, len(curves))
     for i, (ax, (label, lines)) in enumerate(zip(np.atleast_1d(axes).ravel(), curves)):
         for j, (name, (values, errors)) in enumerate(lines.items()):
-            look = {"color": COLOURS[j], "marker": MARKERS[j], "markersize": 5, "linewidth": 1.6, "capsize": 2}
+            look = {
+                "color": COLOURS[j],
+                "marker": MARKERS[j],
+                "markersize": 5,
+                "linewidth": 1.6,
+                "capsize": 2,
+            }
             ax.errorbar(setting, numbers(values), yerr=2 * numbers(errors), label=name, **look)
             if mark is not None and i < len(marked) and name in marked[i]:
-                ax.plot([mark], [marked[i][name]], MARKERS[j], color="white", markeredgecolor=COLOURS[j], markersize=9, markeredgewidth=1.8)
+                ax.plot(
+                    [mark],
+                    [marked[i][name]],
+                    MARKERS[j],
+                    color="white",
+                    markeredgecolor=COLOURS[j],
+                    markersize=9,
+                    markeredgewidth=1.8,
+                )
         if mark is not None:
-            ax.axvline(mark, color="#888888", linewidth=1, linestyle=(0, (4, 3)), zorder=0, label=mark_name if i == 0 else None)
+            ax.axvline(
+                mark,
+                color="#888888",
+                linewidth=1,
+                linestyle=(0, (4, 3)),
+                zorder=0,
+                label=mark_name if i == 0 else None,
+            )
         ax.set_xscale("log")
         ax.set_xticks(list(setting), [f"{s:.2g}" for s in setting])
         ax.set_xticks([], minor=True)

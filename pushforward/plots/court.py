@@ -1,9 +1,10 @@
 """A basketball court in feet, by the rules of the NBA.
 
-Half a court lies with its baseline on y = 0 and its middle on x = 0, seen from above with the basket below: the rim's centre
-is at (0, 5.25), the half-way line at y = 47, and +x is the left of a shooter who faces the basket. The three-point line
-is the arc of radius 23.75 about the rim, cut by the lines |x| = 22 in the corners, which it meets at y = 5.25 +
-√(23.75² - 22²) = 14.2. A full court, 94 × 50, has its length along x and a basket at (5.25, 25) and at (88.75, 25).
+Half a court lies with its baseline on y = 0 and its middle on x = 0, seen from above with the
+basket below: the rim's centre is at (0, 5.25), the half-way line at y = 47, and +x is the left of a
+shooter who faces the basket. The three-point line is the arc of radius 23.75 about the rim, cut by
+the lines |x| = 22 in the corners, which it meets at y = 5.25 + √(23.75² - 22²) = 14.2. A full
+court, 94 × 50, has its length along x and a basket at (5.25, 25) and at (88.75, 25).
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Panel:
 
     Arguments:
         title: over the court.
-        mean: (steps, 2) feet along and across the court; component: (steps, 2) feet for one standard deviation.
+        mean: (steps, 2) feet along and across the court; component:
+            (steps, 2) feet for one standard deviation.
         apart: how far to shift the outermost paths sideways, where they would lie over each other.
     """
 
@@ -58,7 +60,9 @@ def lines() -> dict[str, Line]:
         "key": _path((-KEY / 2, 0), (-KEY / 2, FREE_THROW), (KEY / 2, FREE_THROW), (KEY / 2, 0)),
         "free throw": _arc((0, FREE_THROW), CIRCLE, 0, 180),
         "free throw, inner": _arc((0, FREE_THROW), CIRCLE, 180, 360),
-        "restricted": np.concatenate([_path((RESTRICTED, BOARD)), restricted, _path((-RESTRICTED, BOARD))]),
+        "restricted": np.concatenate(
+            [_path((RESTRICTED, BOARD)), restricted, _path((-RESTRICTED, BOARD))]
+        ),
         "board": _path((-3, BOARD), (3, BOARD)),
         "rim": _arc(RIM, RIM_RADIUS, 0, 360),
         "centre": _arc((0, HALF), CIRCLE, 180, 360),
@@ -82,14 +86,29 @@ def beyond_arc(x: Any) -> np.ndarray[Any, Any]:
     return is_three
 
 
-def draw_court(ax: Axes, *, full: bool = False, depth: float = HALF, labels: bool = True, colour: str = INK, width: float = 1.1) -> Axes:
-    """The lines of a half (or full) court on axes, in equal feet; `depth` cuts a half court at so many feet from the baseline."""
+def draw_court(
+    ax: Axes,
+    *,
+    full: bool = False,
+    depth: float = HALF,
+    labels: bool = True,
+    colour: str = INK,
+    width: float = 1.1,
+) -> Axes:
+    """The lines of a half (or full) court on axes, in equal feet;
+    `depth` cuts a half court at so many feet from the baseline.
+    """
     if not 0 < depth <= HALF:
         raise InvalidValue(f"depth must lie in (0, {HALF:g}] feet, got {depth:g}")
     for name, path in (full_lines() if full else lines()).items():
         dashed = (0, (4, 3)) if "inner" in name else "-"
         ax.plot(
-            *path.T, color=colour, linewidth=width * (1.6 if name.startswith(("rim", "board")) else 1), linestyle=dashed, zorder=4, gid=name
+            *path.T,
+            color=colour,
+            linewidth=width * (1.6 if name.startswith(("rim", "board")) else 1),
+            linestyle=dashed,
+            zorder=4,
+            gid=name,
         )
     ax.set_aspect("equal")
     for side in ax.spines.values():
@@ -116,8 +135,12 @@ def draw_court(ax: Axes, *, full: bool = False, depth: float = HALF, labels: boo
     return ax
 
 
-def trajectories(panels: Sequence[Panel], *, columns: int = 3, reach: float = 1.5, title: str = "") -> Figure:
-    """Mean path and mean ± `reach` (and half that) standard deviations along a component, each on a full court."""
+def trajectories(
+    panels: Sequence[Panel], *, columns: int = 3, reach: float = 1.5, title: str = ""
+) -> Figure:
+    """Mean path and mean ± `reach` (and half that) standard
+    deviations along a component, each on a full court.
+    """
     if not panels:
         raise InvalidValue("trajectories need at least one component, got none")
     rows = math.ceil(len(panels) / columns)
@@ -127,8 +150,18 @@ def trajectories(panels: Sequence[Panel], *, columns: int = 3, reach: float = 1.
         draw_court(ax, full=True, colour="#b5b5b5", width=0.9)
         dress(ax, panel.title)
         mean, component = numbers(panel.mean), numbers(panel.component)
-        for share, colour in ((reach, COLOURS[1]), (reach / 2, COLOURS[4]), (-reach / 2, COLOURS[5]), (-reach, COLOURS[0])):
-            _travelled(ax, mean + share * component + share / reach * numbers(panel.apart), colour, f"{share:+g} sd")
+        for share, colour in (
+            (reach, COLOURS[1]),
+            (reach / 2, COLOURS[4]),
+            (-reach / 2, COLOURS[5]),
+            (-reach, COLOURS[0]),
+        ):
+            _travelled(
+                ax,
+                mean + share * component + share / reach * numbers(panel.apart),
+                colour,
+                f"{share:+g} sd",
+            )
         _travelled(ax, mean, INK, "mean")
     for ax in cells[len(panels) :]:
         ax.set_visible(False)
@@ -139,7 +172,12 @@ def trajectories(panels: Sequence[Panel], *, columns: int = 3, reach: float = 1.
             ax.set_xlabel("")
     handles, names = cells[0].get_legend_handles_labels()
     order = [3, 2, 4, 1, 0]
-    shown: dict[str, Any] = {"loc": "outside lower center", "ncols": 5, "fontsize": SMALL + 1, "frameon": False}
+    shown: dict[str, Any] = {
+        "loc": "outside lower center",
+        "ncols": 5,
+        "fontsize": SMALL + 1,
+        "frameon": False,
+    }
     figure.legend([handles[i] for i in order], [names[i] for i in order], **shown)
     if title:
         figure.suptitle(title, fontsize=12.5, color=INK, x=0.01, ha="left")
@@ -157,7 +195,15 @@ def _travelled(ax: Any, path: Line, colour: str, label: str) -> None:
         tip = path[-1] + (path[-1] - back) / max(np.hypot(*(path[-1] - back)), 1e-9) * 0.8
         ax.add_patch(
             patches.FancyArrowPatch(
-                back, tip, arrowstyle="-|>", mutation_scale=11, color=colour, linewidth=0, zorder=6, shrinkA=0, shrinkB=0
+                back,
+                tip,
+                arrowstyle="-|>",
+                mutation_scale=11,
+                color=colour,
+                linewidth=0,
+                zorder=6,
+                shrinkA=0,
+                shrinkB=0,
             )
         )
 

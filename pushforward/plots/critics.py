@@ -11,8 +11,11 @@ from pushforward.plots.style import COLOURS, INK, dress, numbers
 __all__ = ["critic_on_line"]
 
 
-def critic_on_line(x: Any, curves: Sequence[Mapping[str, Any]], *, top: float | None = None) -> Panel:
-    """Frames of 'data' and 'samples' (densities), 'critic' and 'best critic' (from 0 to 1), each (n,) at places x (n,).
+def critic_on_line(
+    x: Any, curves: Sequence[Mapping[str, Any]], *, top: float | None = None
+) -> Panel:
+    """Frames of 'data' and 'samples' (densities),
+    'critic' and 'best critic' (from 0 to 1), each (n,) at places x (n,).
 
     Arguments:
         top: of the scale of densities; an untrained generator, a spike, may run out of it.
@@ -26,7 +29,14 @@ def critic_on_line(x: Any, curves: Sequence[Mapping[str, Any]], *, top: float | 
         ax.fill_between(at, lines[i]["data"], color="#cccccc", linewidth=0, label="data, density")
         ax.plot(at, lines[i]["samples"], color=COLOURS[1], linewidth=1.8, label="samples, density")
         ax.plot(at, lines[i]["critic"], color=COLOURS[0], linewidth=1.6, label="critic D(x)")
-        ax.plot(at, lines[i]["best critic"], color=COLOURS[0], linewidth=1.2, linestyle=(0, (2, 2)), label="best critic p/(p + q)")
+        ax.plot(
+            at,
+            lines[i]["best critic"],
+            color=COLOURS[0],
+            linewidth=1.2,
+            linestyle=(0, (2, 2)),
+            label="best critic p/(p + q)",
+        )
         ax.axhline(0.5, color="#dddddd", linewidth=0.8, zorder=0)
         ax.set_xlim(at[0], at[-1])
         ax.set_ylim(0, top)

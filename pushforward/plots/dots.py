@@ -14,15 +14,24 @@ Panel = tuple[Mapping[str, float], float, float]
 
 
 def dots(panels: Mapping[str, Panel], *, mark: str, ideal: str, title: str = "") -> Figure:
-    """One panel a quantity: ({case: value}, the value without anything, the ideal value); cases from top to bottom.
+    """One panel a quantity: ({case: value}, the value without anything,
+    the ideal value); cases from top to bottom.
 
     Arguments:
         mark, ideal: what the two lines are called, in the legend of the first panel.
     """
     cases = list(next(iter(panels.values()))[0])
-    figure, axes = page(1.5 + 2.1 * len(panels), 1.2 + 0.28 * len(cases), 1, len(panels), sharey=True)
+    figure, axes = page(
+        1.5 + 2.1 * len(panels), 1.2 + 0.28 * len(cases), 1, len(panels), sharey=True
+    )
     for i, (ax, (name, (values, without, best))) in enumerate(zip(axes.ravel(), panels.items())):
-        ax.axvline(without, color="#888888", linewidth=1, linestyle=(0, (4, 3)), label=mark if not i else None)
+        ax.axvline(
+            without,
+            color="#888888",
+            linewidth=1,
+            linestyle=(0, (4, 3)),
+            label=mark if not i else None,
+        )
         ax.axvline(best, color=COLOURS[2], linewidth=1, label=ideal if not i else None)
         ax.plot([values[c] for c in cases], range(len(cases)), "o", color=COLOURS[0], markersize=5)
         ax.set_yticks(range(len(cases)), cases)

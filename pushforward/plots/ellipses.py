@@ -1,6 +1,8 @@
-"""Clusters: rows by colour and shape, with the ellipses of a mixture or the centres of k-means; and what each cluster is.
+"""Clusters: rows by colour and shape, with the ellipses of a
+mixture or the centres of k-means; and what each cluster is.
 
-The ellipse of a component on two axes is {x : (x - μ)ᵀ Σ⁻¹ (x - μ) ≤ -2 ln(1 - p)}, which holds the share p of its mass.
+The ellipse of a component on two axes is {x :
+(x - μ)ᵀ Σ⁻¹ (x - μ) ≤ -2 ln(1 - p)}, which holds the share p of its mass.
 """
 
 from __future__ import annotations
@@ -14,7 +16,19 @@ import numpy as np
 from pushforward.core.capabilities import Assigns
 from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.plots.matplotlib_types import Axes, Figure
-from pushforward.plots.style import COLOURS, INK, MARKERS, SMALL, axes_of_page, bar, diverging, dress, legend, mpl, numbers
+from pushforward.plots.style import (
+    COLOURS,
+    INK,
+    MARKERS,
+    SMALL,
+    axes_of_page,
+    bar,
+    diverging,
+    dress,
+    legend,
+    mpl,
+    numbers,
+)
 
 __all__ = ["clusters", "profile", "ellipse"]
 
@@ -33,7 +47,8 @@ def clusters(
     title: str = "",
     ax: Axes | None = None,
 ) -> Figure:
-    """Rows x (n, d) by the cluster they are assigned to, with ellipses (mixtures) or centres (k-means), on two axes.
+    """Rows x (n, d) by the cluster they are assigned to,
+    with ellipses (mixtures) or centres (k-means), on two axes.
 
     Arguments:
         axes: by name or position; the two on which the clusters lie farthest apart otherwise.
@@ -43,16 +58,25 @@ def clusters(
         hollow: rows to draw as outlines (n,), e.g. those whose place is an estimate.
     """
     if not isinstance(model, Assigns):
-        raise InvalidKind(f"a {type(model).__name__} assigns no clusters; fit a gmm or kmeans for this image")
+        raise InvalidKind(
+            f"a {type(model).__name__} assigns no clusters; fit a gmm or kmeans for this image"
+        )
     space = model.fitted_space()  # type: ignore[attr-defined]
     if space.kind != "points" or space.size < 2:
         raise InvalidKind(f"this image needs points in at least 2 dimensions, got {space}")
     rows = space.conform(x).double()
     owner = numbers(model.assign(x) if owner is None else owner).astype(int)
     means, covariances = _shape(model)
-    pair = [space.axis(a) for a in axes] if axes is not None else _apart(means, rows.cpu().numpy(), owner)
+    pair = (
+        [space.axis(a) for a in axes]
+        if axes is not None
+        else _apart(means, rows.cpu().numpy(), owner)
+    )
     if len(set(pair)) != 2:
-        raise InvalidValue(f"expected 2 different axes, got {list(axes or ())}; the axes are {', '.join(space.names)}")
+        raise InvalidValue(
+            f"expected 2 different axes, got {list(axes or ())}; the axes are"
+            f" {', '.join(space.names)}"
+        )
     _, ax = axes_of_page(ax, 6.6, 5.2)
     shown = rows.cpu().numpy()[:, pair]
     estimated = np.zeros(len(shown), bool) if hollow is None else np.asarray(hollow, bool)
@@ -62,13 +86,36 @@ def clusters(
         label = f"{names[k] if names else f'cluster {k}'} ({own.mean():.0%})"
         size = 26 if len(shown) < 500 else 8
         sure, guessed = shown[own & ~estimated], shown[own & estimated]
-        ax.scatter(sure[:, 0], sure[:, 1], s=size, c=colour, marker=marker, alpha=0.75, linewidths=0, label=label, zorder=3)
-        ax.scatter(guessed[:, 0], guessed[:, 1], s=size, facecolors="none", edgecolors=colour, marker=marker, linewidths=1.1, zorder=3)
+        ax.scatter(
+            sure[:, 0],
+            sure[:, 1],
+            s=size,
+            c=colour,
+            marker=marker,
+            alpha=0.75,
+            linewidths=0,
+            label=label,
+            zorder=3,
+        )
+        ax.scatter(
+            guessed[:, 0],
+            guessed[:, 1],
+            s=size,
+            facecolors="none",
+            edgecolors=colour,
+            marker=marker,
+            linewidths=1.1,
+            zorder=3,
+        )
         if covariances is None:
-            ax.plot(*means[k, pair], "X", color=colour, markeredgecolor="white", markersize=13, zorder=5)
+            ax.plot(
+                *means[k, pair], "X", color=colour, markeredgecolor="white", markersize=13, zorder=5
+            )
         else:
             for share in shares:
-                ax.add_patch(ellipse(means[k, pair], covariances[k][np.ix_(pair, pair)], share, colour))
+                ax.add_patch(
+                    ellipse(means[k, pair], covariances[k][np.ix_(pair, pair)], share, colour)
+                )
     legend(ax, loc="best")
     figure: Figure = dress(ax, title, *(space.names[i] for i in pair)).figure
     return figure
@@ -77,12 +124,21 @@ def clusters(
 def ellipse(mean: Any, covariance: Any, share: float, colour: str) -> Any:
     """The patch that holds this share of a normal distribution in the plane."""
     if not 0 < share < 1:
-        raise InvalidValue(f"shares must lie between 0 and 1, got {share}; 0.5 holds half of the mass")
+        raise InvalidValue(
+            f"shares must lie between 0 and 1, got {share}; 0.5 holds half of the mass"
+        )
     values, axes = np.linalg.eigh(covariance)
     width, height = 2 * np.sqrt(-2 * math.log1p(-share) * np.maximum(values, 0))
     angle = math.degrees(math.atan2(axes[1, 0], axes[0, 0]))
     return mpl("matplotlib.patches").Ellipse(
-        mean, width, height, angle=angle, fill=False, edgecolor=colour, linewidth=1.6 if share <= 0.5 else 1.0, zorder=4
+        mean,
+        width,
+        height,
+        angle=angle,
+        fill=False,
+        edgecolor=colour,
+        linewidth=1.6 if share <= 0.5 else 1.0,
+        zorder=4,
     )
 
 
@@ -92,7 +148,9 @@ def _shape(model: Any) -> tuple[Any, Any]:
         return numbers(model.means_), numbers(model.covariances_)
     if hasattr(model, "centres_"):
         return numbers(model.centres_), None
-    raise InvalidKind(f"a {type(model).__name__} has no means to draw; fit a gmm or kmeans for this image")
+    raise InvalidKind(
+        f"a {type(model).__name__} has no means to draw; fit a gmm or kmeans for this image"
+    )
 
 
 def _apart(means: Any, rows: Any, owner: Any) -> list[int]:
@@ -112,10 +170,15 @@ def profile(
     title: str = "",
     ax: Axes | None = None,
 ) -> Figure:
-    """A table of differences (rows, columns) in colours and numbers: what each cluster is, against all."""
+    """A table of differences (rows, columns) in colours and numbers:
+    what each cluster is, against all.
+    """
     values = numbers(values)
     if values.shape != (len(rows), len(columns)):
-        raise InvalidValue(f"values must have shape ({len(rows)}, {len(columns)}), as the names have, got {values.shape}")
+        raise InvalidValue(
+            f"values must have shape ({len(rows)}, {len(columns)}), as the names have, got"
+            f" {values.shape}"
+        )
     figure, ax = axes_of_page(ax, 1.0 + 0.62 * len(columns), 1.6 + 0.6 * len(rows))
     reach = max(1.0, float(np.nanmax(np.abs(values))))
     image = ax.imshow(values, cmap=diverging(), vmin=-reach, vmax=reach, aspect="auto")

@@ -1,7 +1,9 @@
-"""How a fit went, in images of the same codes at several times: strips (one figure) and films (a GIF).
+"""How a fit went, in images of the same codes at several times:
+strips (one figure) and films (a GIF).
 
-A panel is a function that draws frame i on axes; a strip draws some of the frames side by side, a film one after the other.
-Scales are those of all frames together, so that what moves is the samples and not the axes.
+A panel is a function that draws frame i on axes; a strip draws some of the frames side by side, a
+film one after the other. Scales are those of all frames together, so that what moves is the samples
+and not the axes.
 """
 
 from __future__ import annotations
@@ -24,7 +26,17 @@ from pushforward.plots.latent import sheet
 from pushforward.plots.matplotlib_types import Figure
 from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, dress, mpl, numbers, page
 
-__all__ = ["strip", "film", "some_of", "panel_of", "scatter", "histogram", "image_strip", "image_film", "write_film"]
+__all__ = [
+    "strip",
+    "film",
+    "some_of",
+    "panel_of",
+    "scatter",
+    "histogram",
+    "image_strip",
+    "image_film",
+    "write_film",
+]
 
 Panel = Callable[[Any, int], None]
 
@@ -43,13 +55,16 @@ EDGE = 0.2
 
 
 def some_of(times: Sequence[float], most: int = 8) -> list[int]:
-    """Which frames to put into a strip: the first, the last, and between them times that grow by a constant factor."""
+    """Which frames to put into a strip: the first, the last,
+    and between them times that grow by a constant factor.
+    """
     if most < 2:
         raise InvalidValue(f"a strip has at least 2 frames, got {most}")
     if len(times) <= most:
         return list(range(len(times)))
     at = np.asarray(times, dtype=float)
-    wanted = np.geomspace(at[-1], at[1], most - 1)  # from the end, which is wanted if nothing else is
+    # from the end, which is wanted if nothing else is
+    wanted = np.geomspace(at[-1], at[1], most - 1)
     found = sorted({0, *(int(np.abs(at - t).argmin()) for t in wanted)})
     spare = [i for i in np.linspace(0, len(at) - 1, len(at)).astype(int).tolist() if i not in found]
     while len(found) < most:  # several wanted times may have one frame: fill the widest gaps
@@ -58,8 +73,16 @@ def some_of(times: Sequence[float], most: int = 8) -> list[int]:
     return found
 
 
-def strip(panels: Mapping[str, Panel], times: Sequence[str], chosen: Sequence[int], *, title: str = "", side: float = SIDE) -> Figure:
-    """Frames `chosen` of every panel: a row for each panel and a column for each time; a single panel is wrapped over several rows.
+def strip(
+    panels: Mapping[str, Panel],
+    times: Sequence[str],
+    chosen: Sequence[int],
+    *,
+    title: str = "",
+    side: float = SIDE,
+) -> Figure:
+    """Frames `chosen` of every panel: a row for each panel and a column for each time; a single
+    panel is wrapped over several rows.
 
     `side` is that of a frame, inches.
     """
@@ -67,7 +90,14 @@ def strip(panels: Mapping[str, Panel], times: Sequence[str], chosen: Sequence[in
         raise InvalidValue("a strip needs at least one panel and one frame, got none")
     columns = len(chosen) if len(panels) > 1 else min(len(chosen), WRAP)
     rows = len(panels) if len(panels) > 1 else -(-len(chosen) // columns)
-    figure, grid = page(side * columns + 0.5, side * rows + 0.4 + 0.3 * bool(title), rows, columns, sharex=len(panels) == 1, sharey="row")
+    figure, grid = page(
+        side * columns + 0.5,
+        side * rows + 0.4 + 0.3 * bool(title),
+        rows,
+        columns,
+        sharex=len(panels) == 1,
+        sharey="row",
+    )
     axes = np.atleast_1d(grid).ravel()
     for ax in axes[len(panels) * len(chosen) :]:
         ax.set_visible(False)
@@ -83,7 +113,13 @@ def strip(panels: Mapping[str, Panel], times: Sequence[str], chosen: Sequence[in
     return _with_legend(titled(figure, title), axes[0])
 
 
-def film(panels: Mapping[str, Panel], times: Sequence[str], *, columns: int | None = None, side: float = 3.4) -> Iterator[Image.Image]:
+def film(
+    panels: Mapping[str, Panel],
+    times: Sequence[str],
+    *,
+    columns: int | None = None,
+    side: float = 3.4,
+) -> Iterator[Image.Image]:
     """Every frame as an image, all panels side by side; `side` of a panel in inches."""
     columns = columns or len(panels)
     rows = -(-len(panels) // columns)
@@ -111,20 +147,33 @@ def _with_legend(figure: Figure, ax: Any) -> Figure:
     handles, words = ax.get_legend_handles_labels()
     if handles:
         columns = min(len(words), max(1, int(figure.get_figwidth() // LEGEND)))
-        made = figure.legend(handles, words, loc="outside lower center", ncols=columns, fontsize=SMALL + 0.5, frameon=False)
+        made = figure.legend(
+            handles,
+            words,
+            loc="outside lower center",
+            ncols=columns,
+            fontsize=SMALL + 0.5,
+            frameon=False,
+        )
         for handle in made.legend_handles:
             if handle is not None and hasattr(handle, "set_sizes"):
                 handle.set_sizes([18.0])
     return figure
 
 
-# ------------------------------------------------------------------------------------------------ points
+# ------------------------------------------------------------------------------------------- points
 
 
-def panel_of(x: Sequence[Any], space: Space, *, data: Any = None, axes: tuple[int, int] = (0, 1)) -> Panel:
-    """The panel that suits points: a histogram of one column, a scatter plot of two; InvalidKind for anything else."""
+def panel_of(
+    x: Sequence[Any], space: Space, *, data: Any = None, axes: tuple[int, int] = (0, 1)
+) -> Panel:
+    """The panel that suits points: a histogram of one column,
+    a scatter plot of two; InvalidKind for anything else.
+    """
     if space.kind != "points":
-        raise InvalidKind(f"expected points, got {space}; images have a strip and a film of their own")
+        raise InvalidKind(
+            f"expected points, got {space}; images have a strip and a film of their own"
+        )
     if space.size == 1:
         return histogram(x, data=data, name=space.names[0])
     return scatter(
@@ -134,19 +183,41 @@ def panel_of(x: Sequence[Any], space: Space, *, data: Any = None, axes: tuple[in
     )
 
 
-def scatter(x: Sequence[Any], *, data: Any = None, names: tuple[str, str] = ("x0", "x1"), equal: bool = False) -> Panel:
-    """Points (n, 2) of every frame over the data; each code keeps its colour, which encodes the direction of its final position."""
+def scatter(
+    x: Sequence[Any],
+    *,
+    data: Any = None,
+    names: tuple[str, str] = ("x0", "x1"),
+    equal: bool = False,
+) -> Panel:
+    """Points (n, 2) of every frame over the data; each code keeps its colour, which encodes the
+    direction of its final position.
+    """
     frames, under = [numbers(v) for v in x], None if data is None else numbers(data)
     seen = frames[-1:] if under is None else [under]
     low, high = (np.quantile(np.concatenate(seen), q, axis=0) for q in (0.001, 0.999))
     edge = np.maximum(EDGE * (high - low), 1e-9)
     end = frames[-1] - (frames[-1] if under is None else under).mean(0)
-    colours = mpl().colormaps["hsv"]((np.arctan2(end[:, 1], end[:, 0]) / (2 * np.pi)) % 1) * [0.82, 0.82, 0.82, 1]
+    colours = mpl().colormaps["hsv"]((np.arctan2(end[:, 1], end[:, 0]) / (2 * np.pi)) % 1) * [
+        0.82,
+        0.82,
+        0.82,
+        1,
+    ]
 
     def draw(ax: Any, i: int) -> None:
         if under is not None:
-            ax.scatter(*under.T, s=4, c="#bbbbbb", linewidths=0, zorder=0, label="data", rasterized=True)
-        ax.scatter(*frames[i].T, s=5, c=colours, linewidths=0, zorder=2, label="samples, coloured by where they end")
+            ax.scatter(
+                *under.T, s=4, c="#bbbbbb", linewidths=0, zorder=0, label="data", rasterized=True
+            )
+        ax.scatter(
+            *frames[i].T,
+            s=5,
+            c=colours,
+            linewidths=0,
+            zorder=2,
+            label="samples, coloured by where they end",
+        )
         ax.set_xlim(low[0] - edge[0], high[0] + edge[0])
         ax.set_ylim(low[1] - edge[1], high[1] + edge[1])
         if equal:
@@ -184,18 +255,28 @@ def _heights(x: np.ndarray[Any, Any], bins: np.ndarray[Any, Any]) -> np.ndarray[
     return np.asarray(counts / (max(len(x), 1) * np.diff(bins)))
 
 
-# ------------------------------------------------------------------------------------------------ images
+# ------------------------------------------------------------------------------------------- images
 
 
 def image_strip(
-    x: Sequence[Tensor], space: Space, times: Sequence[str], chosen: Sequence[int], *, columns: int = 12, title: str = ""
+    x: Sequence[Tensor],
+    space: Space,
+    times: Sequence[str],
+    chosen: Sequence[int],
+    *,
+    columns: int = 12,
+    title: str = "",
 ) -> Figure:
-    """Images (n, channels, height, width) of every frame: a row for each chosen time, a column for each code."""
+    """Images (n, channels, height, width) of every frame:
+    a row for each chosen time, a column for each code.
+    """
     rows = torch.stack([x[i][:columns] for i in chosen])
     return sheet(rows, space, down=[times[i] for i in chosen], title=title)
 
 
-def image_film(x: Sequence[Tensor], space: Space, times: Sequence[str], *, columns: int | None = None) -> Iterator[Image.Image]:
+def image_film(
+    x: Sequence[Tensor], space: Space, times: Sequence[str], *, columns: int | None = None
+) -> Iterator[Image.Image]:
     """Every frame as one sheet under its time."""
     font = ImageFont.load_default(15)
     for frame, time in zip(x, times):
@@ -207,7 +288,11 @@ def image_film(x: Sequence[Tensor], space: Space, times: Sequence[str], *, colum
 
 
 def write_film(
-    frames: Iterator[Image.Image] | Sequence[Image.Image], path: str | Path, *, seconds: float = SECONDS, colours: int = 64
+    frames: Iterator[Image.Image] | Sequence[Image.Image],
+    path: str | Path,
+    *,
+    seconds: float = SECONDS,
+    colours: int = 64,
 ) -> Path:
     """Frames of one size as a GIF that repeats, in the place of an older one; returns the path.
 
@@ -219,7 +304,10 @@ def write_film(
     if path.suffix.lower() != ".gif":
         raise InvalidValue(f"{path}: a film is a .gif; name it so")
     if not 0 < seconds <= LONGEST:
-        raise InvalidValue(f"seconds of a frame must be above 0 and at most {LONGEST}, which is all that a GIF can hold, got {seconds}")
+        raise InvalidValue(
+            f"seconds of a frame must be above 0 and at most {LONGEST}, which is all that a GIF can"
+            f" hold, got {seconds}"
+        )
     whole = list(frames)
     if not whole:
         raise InvalidValue("a film needs at least one frame, got none")
@@ -231,5 +319,7 @@ def write_film(
     length = [round(1000 * seconds)] * (len(few) - 1) + [round(1000 * HOLD)]
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as new:
-        few[0].save(new, format="GIF", save_all=True, append_images=few[1:], duration=length, loop=0)
+        few[0].save(
+            new, format="GIF", save_all=True, append_images=few[1:], duration=length, loop=0
+        )
     return path

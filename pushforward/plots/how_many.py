@@ -1,4 +1,6 @@
-"""How many: criteria against the number of components or clusters, with the one they choose marked."""
+"""How many: criteria against the number of components or clusters,
+with the one they choose marked.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def choice(
     title: str = "",
     ax: Axes | None = None,
 ) -> Figure:
-    """Curves {name: {number: value}}; the lowest point of each is ringed, or the one that `best` names."""
+    """Curves {name: {number: value}}; the lowest point of each is ringed,
+    or the one that `best` names.
+    """
     if not values or not all(values.values()):
         raise InvalidValue("a choice needs at least one curve with at least one point, got none")
     _, ax = axes_of_page(ax, 6.2, 4.2)
@@ -56,8 +60,17 @@ def choice(
     return figure
 
 
-def criteria(x: Any, candidates: Iterable[int] = range(1, 11), *, title: str = "", by: Any = None, **options: Any) -> Figure:
-    """AIC and BIC of mixtures fitted to rows x with each number of components; `options` are GMM's other arguments."""
+def criteria(
+    x: Any,
+    candidates: Iterable[int] = range(1, 11),
+    *,
+    title: str = "",
+    by: Any = None,
+    **options: Any,
+) -> Figure:
+    """AIC and BIC of mixtures fitted to rows x with each number of components;
+    `options` are GMM's other arguments.
+    """
     found: dict[str, dict[int, float]] = {"AIC": {}, "BIC": {}}
     for k in candidates:
         model = GMM(k, **options).fit(x, by=by)
@@ -65,8 +78,17 @@ def criteria(x: Any, candidates: Iterable[int] = range(1, 11), *, title: str = "
     return choice(found, title=title)
 
 
-def elbow_curve(x: Any, candidates: Iterable[int] = range(1, 11), *, title: str = "", by: Any = None, **options: Any) -> Figure:
-    """Inertia (with its knee) and mean silhouette of k-means on rows x for each number of clusters."""
+def elbow_curve(
+    x: Any,
+    candidates: Iterable[int] = range(1, 11),
+    *,
+    title: str = "",
+    by: Any = None,
+    **options: Any,
+) -> Figure:
+    """Inertia (with its knee) and mean silhouette of k-means on
+    rows x for each number of clusters.
+    """
     inertia: dict[int, float] = {}
     widths: dict[int, float] = {}
     for k in candidates:
@@ -77,10 +99,22 @@ def elbow_curve(x: Any, candidates: Iterable[int] = range(1, 11), *, title: str 
             widths[k] = silhouette(model.fitted_space().conform(x), owner).value
     figure, (left, right) = _two_panels(title)
     best = {"inertia, knee at": elbow(inertia)} if len(inertia) >= 3 else {}
-    choice({"inertia, knee at": inertia}, best=best, quantity="inertia (squared units)", over="clusters", ax=left)
+    choice(
+        {"inertia, knee at": inertia},
+        best=best,
+        quantity="inertia (squared units)",
+        over="clusters",
+        ax=left,
+    )
     if widths:
         top = {"silhouette, highest at": max(widths, key=lambda k: widths[k])}
-        choice({"silhouette, highest at": widths}, best=top, quantity="mean silhouette (higher is better)", over="clusters", ax=right)
+        choice(
+            {"silhouette, highest at": widths},
+            best=top,
+            quantity="mean silhouette (higher is better)",
+            over="clusters",
+            ax=right,
+        )
     else:
         right.set_visible(False)
     return figure

@@ -1,4 +1,6 @@
-"""What codes decode to: grids, paths and traversals, as sheets of images, or as curves over points and columns."""
+"""What codes decode to: grids, paths and traversals, as sheets of images,
+or as curves over points and columns.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,18 @@ from pushforward.data import image_grid
 from pushforward.latent.decoding import Decoded
 from pushforward.latent.traversals import Traversal
 from pushforward.plots.matplotlib_types import Figure
-from pushforward.plots.style import COLOURS, INK, MARKERS, SMALL, TEXT, TITLE, dress, legend, numbers, page
+from pushforward.plots.style import (
+    COLOURS,
+    INK,
+    MARKERS,
+    SMALL,
+    TEXT,
+    TITLE,
+    dress,
+    legend,
+    numbers,
+    page,
+)
 
 __all__ = ["decoded_grid", "decoded_path", "traversal_sheet", "sheet"]
 
@@ -24,9 +37,16 @@ WIDEST, NARROWEST = 9.0, 3.6
 
 
 def decoded_grid(
-    laid: Decoded, space: Space, *, dims: Sequence[int] = (0, 1), data: Any = None, axes: Sequence[int] = (0, 1), title: str = ""
+    laid: Decoded,
+    space: Space,
+    *,
+    dims: Sequence[int] = (0, 1),
+    data: Any = None,
+    axes: Sequence[int] = (0, 1),
+    title: str = "",
 ) -> Figure:
-    """A grid of codes (rows, columns, latent), decoded: images in their places, or for points the grid's lines over the data.
+    """A grid of codes (rows, columns, latent), decoded:
+    images in their places, or for points the grid's lines over the data.
 
     Arguments:
         dims: the latent dimensions that run along it.
@@ -46,7 +66,14 @@ def decoded_grid(
     for line, colour, dashes in lines:
         moved, held = (dims[0], dims[-1]) if colour == COLOURS[0] else (dims[-1], dims[0])
         text = f"z{moved} moves" + (f", z{held} stays" if len(dims) > 1 else "")
-        ax.plot(*line.T, dashes, color=colour, linewidth=1.1, alpha=0.9, label=None if text in seen else text)
+        ax.plot(
+            *line.T,
+            dashes,
+            color=colour,
+            linewidth=1.1,
+            alpha=0.9,
+            label=None if text in seen else text,
+        )
         seen.add(text)
     legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return figure
@@ -63,33 +90,60 @@ def decoded_path(
     meaning: str = "share of the way",
     title: str = "",
 ) -> Figure:
-    """Paths of codes (steps, n, latent) or (steps, latent), decoded: a row of images each, or for points a curve over the data.
+    """Paths of codes (steps, n, latent) or (steps, latent), decoded:
+    a row of images each, or for points a curve over the data.
 
     Arguments:
-        across: words for the steps (shares of the way if not given), `meaning` their meaning; down: words for the paths.
+        across: words for the steps (shares of the way if not given),
+            `meaning` their meaning; down: words for the paths.
         data: points (n, d) beneath the curves; axes: the two columns of points that are drawn.
     """
     observed = path.x if path.codes.ndim == 3 else path.x[:, None]
     if space.kind == "images":
         words = [f"{t:.2g}" for t in np.linspace(0, 1, len(observed))] if across is None else across
-        return sheet(observed.transpose(0, 1), space, across=words, down=down, names=(meaning, ""), title=title)
+        return sheet(
+            observed.transpose(0, 1),
+            space,
+            across=words,
+            down=down,
+            names=(meaning, ""),
+            title=title,
+        )
     figure, ax = _over_points(space, data, axes, title)
     curves = numbers(observed)[..., list(axes)]
     for i in range(curves.shape[1]):
         colour = COLOURS[i % len(COLOURS)]
         marker = MARKERS[(i // len(COLOURS)) % len(MARKERS)]
-        ax.plot(*curves[:, i].T, "-", color=colour, linewidth=1.6, marker=marker, markersize=3.5, label=None if down is None else down[i])
-        ax.plot(*curves[:1, i].T, marker, color="white", markeredgecolor=colour, markersize=9, markeredgewidth=1.8)
+        ax.plot(
+            *curves[:, i].T,
+            "-",
+            color=colour,
+            linewidth=1.6,
+            marker=marker,
+            markersize=3.5,
+            label=None if down is None else down[i],
+        )
+        ax.plot(
+            *curves[:1, i].T,
+            marker,
+            color="white",
+            markeredgecolor=colour,
+            markersize=9,
+            markeredgewidth=1.8,
+        )
         ax.plot(*curves[-1:, i].T, marker, color=colour, markersize=9)
     note = "from the open to the filled marker"
-    ax.text(0.99, 0.01, note, transform=ax.transAxes, ha="right", va="bottom", fontsize=SMALL, color=INK)
+    ax.text(
+        0.99, 0.01, note, transform=ax.transAxes, ha="right", va="bottom", fontsize=SMALL, color=INK
+    )
     if down is not None:
         legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return figure
 
 
 def traversal_sheet(found: Traversal, space: Space, *, most: int = 10, title: str = "") -> Figure:
-    """Each latent dimension moved alone, the one that changes most first: images in rows, or columns of points as lines.
+    """Each latent dimension moved alone, the one that changes most first:
+    images in rows, or columns of points as lines.
 
     Arguments:
         most: how many dimensions are shown.
@@ -101,7 +155,10 @@ def traversal_sheet(found: Traversal, space: Space, *, most: int = 10, title: st
         names = "standard deviations from the centre", "dimension, and its share of all change"
         return sheet(found.x[order], space, across=across, down=words, names=names, title=title)
     if space.kind != "points":
-        raise InvalidKind(f"expected images or points to draw, got {space}; write the codes and decode them instead")
+        raise InvalidKind(
+            f"expected images or points to draw, got {space}; write the codes and decode them"
+            " instead"
+        )
     return _lines(found, space, order, words, title)
 
 
@@ -114,19 +171,31 @@ def sheet(
     names: tuple[str, str] = ("", ""),
     title: str = "",
 ) -> Figure:
-    """Images (rows, columns, channels, height, width) edge to edge, words under the columns and beside the rows.
+    """Images (rows, columns, channels, height, width) edge to edge,
+    words under the columns and beside the rows.
 
     `names` are the labels of the two axes. Where there are many, every second or third is written.
     """
     if x.ndim != 5:
-        raise ShapeMismatch(f"expected images (rows, columns, channels, height, width), got shape {tuple(x.shape)}")
+        raise ShapeMismatch(
+            f"expected images (rows, columns, channels, height, width), got shape {tuple(x.shape)}"
+        )
     rows, columns = x.shape[:2]
     image = np.asarray(image_grid(x.flatten(0, 1), space, columns, padding=PADDING))
     step_y, step_x = (image.shape[0] - PADDING) / rows, (image.shape[1] - PADDING) / columns
     wide = min(max(0.62 * columns, NARROWEST), WIDEST)
     high = wide * image.shape[0] / image.shape[1]
-    figure, ax = page(wide + (1.0 if down else 0.2), high + 0.4 + 0.35 * bool(title) + 0.25 * bool(names[0]))
-    ax.imshow(image, cmap="gray", vmin=0, vmax=255, extent=(0, image.shape[1], image.shape[0], 0), zorder=0)
+    figure, ax = page(
+        wide + (1.0 if down else 0.2), high + 0.4 + 0.35 * bool(title) + 0.25 * bool(names[0])
+    )
+    ax.imshow(
+        image,
+        cmap="gray",
+        vmin=0,
+        vmax=255,
+        extent=(0, image.shape[1], image.shape[0], 0),
+        zorder=0,
+    )
     dress(ax, title, *names)
     for side in ax.spines.values():
         side.set_visible(False)
@@ -137,44 +206,88 @@ def sheet(
 
 
 def _ticks(axis: Any, words: Sequence[str] | None, step: float, room: float) -> None:
-    """Words at the middles of cells; every second (third, …) where `room`, a word's share of its cell, is too small."""
+    """Words at the middles of cells; every second (third, …) where `room`,
+    a word's share of its cell, is too small.
+    """
     if not words:
         axis.set_ticks([])
         return
     every = max(1, int(np.ceil(1 / room)))
     places = range((len(words) - 1) % every // 2, len(words), every)
-    axis.set_ticks([PADDING / 2 + (i + 0.5) * step for i in places], [words[i] for i in places], fontsize=SMALL, color=INK)
+    axis.set_ticks(
+        [PADDING / 2 + (i + 0.5) * step for i in places],
+        [words[i] for i in places],
+        fontsize=SMALL,
+        color=INK,
+    )
 
 
 def _over_points(space: Space, data: Any, axes: Sequence[int], title: str) -> tuple[Figure, Any]:
     """Axes over the data, where there are any."""
     if space.kind != "points" or space.size < 2:
-        raise InvalidKind(f"expected images, or points of 2 coordinates or more, got {space}; a traversal can be drawn of any points")
+        raise InvalidKind(
+            f"expected images, or points of 2 coordinates or more, got {space}; a traversal can be"
+            " drawn of any points"
+        )
     if len(axes) != 2 or len(set(axes)) != 2 or not all(0 <= a < space.size for a in axes):
-        raise InvalidKind(f"expected two different columns of {space.size} to draw, got {tuple(axes)}")
+        raise InvalidKind(
+            f"expected two different columns of {space.size} to draw, got {tuple(axes)}"
+        )
     figure, ax = page(6.4, 5.4)
     if data is not None:
         points = numbers(data)[:, list(axes)]
         size = 12 if len(points) < 1000 else 5
-        ax.scatter(*points.T, s=size, c="#bbbbbb", alpha=0.6, linewidths=0, zorder=0, rasterized=len(points) > 5000, label="data")
+        ax.scatter(
+            *points.T,
+            s=size,
+            c="#bbbbbb",
+            alpha=0.6,
+            linewidths=0,
+            zorder=0,
+            rasterized=len(points) > 5000,
+            label="data",
+        )
     dress(ax, title, *(space.names[a] or f"x{a}" for a in axes))
     return figure, ax
 
 
-def _lines(found: Traversal, space: Space, order: list[int], words: list[str], title: str) -> Figure:
-    """A panel for each dimension: how far each column moves from where the centre decodes to, in parts of its range."""
+def _lines(
+    found: Traversal, space: Space, order: list[int], words: list[str], title: str
+) -> Figure:
+    """A panel for each dimension: how far each column moves from
+    where the centre decodes to, in parts of its range.
+    """
     columns = min(len(order), 3)
-    figure, grid = page(3.0 * columns + 1.3, 2.3 * -(-len(order) // columns) + 0.8, -(-len(order) // columns), columns, sharey=True)
+    figure, grid = page(
+        3.0 * columns + 1.3,
+        2.3 * -(-len(order) // columns) + 0.8,
+        -(-len(order) // columns),
+        columns,
+        sharey=True,
+    )
     panels = np.atleast_1d(grid).ravel()
     x, t = numbers(found.x), numbers(found.positions)
     middle = x[:, len(t) // 2] if len(t) % 2 else (x[:, len(t) // 2 - 1] + x[:, len(t) // 2]) / 2
-    ranges = np.array([c.high - c.low if np.isfinite(c.high - c.low) and c.high > c.low else 1.0 for c in space.columns])
+    ranges = np.array(
+        [
+            c.high - c.low if np.isfinite(c.high - c.low) and c.high > c.low else 1.0
+            for c in space.columns
+        ]
+    )
     moved = (x - middle[:, None]) / ranges
     shown = np.argsort(-np.abs(moved).max((0, 1)), kind="stable")[: len(COLOURS)]
     for ax, k, text in zip(panels, order, words):
         for i, j in enumerate(shown):
             name = space.names[j] or f"x{j}"
-            ax.plot(t, moved[k, :, j], color=COLOURS[i], marker=MARKERS[i], markersize=3.5, linewidth=1.4, label=name)
+            ax.plot(
+                t,
+                moved[k, :, j],
+                color=COLOURS[i],
+                marker=MARKERS[i],
+                markersize=3.5,
+                linewidth=1.4,
+                label=name,
+            )
         ax.axhline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
         ax.set_title(text, fontsize=TEXT, color=INK, loc="left")
     for ax in panels[len(order) :]:
@@ -191,7 +304,10 @@ def _lines(found: Traversal, space: Space, order: list[int], words: list[str], t
 
 def _values(codes: Tensor) -> list[str]:
     """Short numbers; no minus before a zero."""
-    return [f"{round(float(v), 2) + 0.0:.2g}" if abs(float(v)) < 10 else f"{float(v):.0f}" for v in codes]
+    return [
+        f"{round(float(v), 2) + 0.0:.2g}" if abs(float(v)) < 10 else f"{float(v):.0f}"
+        for v in codes
+    ]
 
 
 def _percent(share: float) -> str:

@@ -1,4 +1,6 @@
-"""Shooting maps in small multiples: the share of a player's shots in each cell of a grid, on half courts."""
+"""Shooting maps in small multiples: the share of a player's shots
+in each cell of a grid, on half courts.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from pushforward.plots.style import INK, SMALL, bar, diverging, dress, heat, mpl
 __all__ = ["shot_maps", "heat_and_accuracy", "DARKEST"]
 
 DARKEST = 0.2
-"""The share of the mass that is drawn in the darkest colour: else a spike under the rim leaves nothing for the rest."""
+"""The share of the mass that is drawn in the darkest colour:
+else a spike under the rim leaves nothing for the rest.
+"""
 
 
 def shot_maps(
@@ -30,27 +34,44 @@ def shot_maps(
     power: float = 0.5,
     top: float | None = None,
 ) -> Figure:
-    """Maps (rows, columns, height, width) over (left, right, baseline, depth) feet, all on one colour scale.
+    """Maps (rows, columns, height, width) over (left, right,
+    baseline, depth) feet, all on one colour scale.
 
     Arguments:
         titles: one for each map; heads: one for each column, above it.
-        unit: of the colour bar; power: of the value that colour follows; top: the value at the darkest colour.
+        unit: of the colour bar; power: of the value that colour follows;
+            top: the value at the darkest colour.
     """
     maps = numbers(maps)
     if maps.ndim != 4 or [len(r) for r in titles] != [maps.shape[1]] * maps.shape[0]:
-        raise InvalidValue(f"maps must have shape (rows, columns, height, width) with a title each, got {maps.shape}")
+        raise InvalidValue(
+            "maps must have shape (rows, columns, height, width) with a title each, got"
+            f" {maps.shape}"
+        )
     rows, columns = maps.shape[:2]
     figure, grid = page(2.15 * columns + 0.9, 1.72 * rows + 0.7, rows, columns)
-    norm = mpl("matplotlib.colors").PowerNorm(power, vmin=0, vmax=top or float(np.quantile(maps, 0.999)))
+    norm = mpl("matplotlib.colors").PowerNorm(
+        power, vmin=0, vmax=top or float(np.quantile(maps, 0.999))
+    )
     image = None
     for i, j in np.ndindex(rows, columns):
         ax = grid[i, j]
-        image = ax.imshow(maps[i, j], origin="lower", extent=extent, cmap=heat(), norm=norm, zorder=0)
+        image = ax.imshow(
+            maps[i, j], origin="lower", extent=extent, cmap=heat(), norm=norm, zorder=0
+        )
         draw_court(ax, depth=extent[3], labels=False, width=0.8)
         ax.set_title(titles[i][j], fontsize=SMALL, color=INK)
     for ax, head in zip(grid[0], heads):
         dress(ax)
-        ax.annotate(head, (0.5, 1.16), xycoords="axes fraction", ha="center", fontsize=SMALL + 1, color=INK, fontweight="bold")
+        ax.annotate(
+            head,
+            (0.5, 1.16),
+            xycoords="axes fraction",
+            ha="center",
+            fontsize=SMALL + 1,
+            color=INK,
+            fontweight="bold",
+        )
         for side in ax.spines.values():
             side.set_visible(False)
     bar(figure, image, list(grid.ravel()), unit, fraction=0.02, pad=0.01, extend="max", shrink=0.6)
@@ -71,16 +92,24 @@ def heat_and_accuracy(
     title: str = "",
     shares: Sequence[float] = (0.5, 0.9),
 ) -> Figure:
-    """Two half courts side by side: how many of 100 shots per square foot, and how many of 100 go in.
+    """Two half courts side by side: how many of 100 shots per square foot,
+    and how many of 100 go in.
 
     Arguments:
         u, v: centres of the cells (m,) in feet; heat_values, share: (m, m), the second axis first.
-        middle: the player's average, white on the right; area: of a cell, so that heat_values · area sums to the mass.
-        shares: of the shots that the contours hold; on the right, what lies outside the last is left white.
+        middle: the player's average, white on the right; area:
+            of a cell, so that heat_values · area sums to the mass.
+        shares: of the shots that the contours hold; on the right,
+            what lies outside the last is left white.
     """
     figure, grid = page(11.4, 4.35, 1, 2)
     colors = mpl("matplotlib.colors")
-    extent = (1.5 * u[0] - 0.5 * u[1], 1.5 * u[-1] - 0.5 * u[-2], 1.5 * v[0] - 0.5 * v[1], 1.5 * v[-1] - 0.5 * v[-2])
+    extent = (
+        1.5 * u[0] - 0.5 * u[1],
+        1.5 * u[-1] - 0.5 * u[-2],
+        1.5 * v[0] - 0.5 * v[1],
+        1.5 * v[-1] - 0.5 * v[-2],
+    )
     levels = mass_levels(heat_values, shares, area)
     top = max(mass_levels(heat_values, (DARKEST,), area), default=float(heat_values.max()))
     outside = heat_values < min(levels, default=0)

@@ -1,15 +1,18 @@
-"""Measures side by side: one panel for each, one row for each model, a dot with its error bar, and a line where the data are."""
+"""Measures side by side: one panel for each, one row for each model,
+a dot with its error bar, and a line where the data are.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from pushforward.core.errors import InvalidValue
 from pushforward.plots.comparisons import titled
-from pushforward.plots.matplotlib_types import Figure
+from pushforward.plots.matplotlib_types import Axes, Figure
 from pushforward.plots.style import COLOURS, INK, MARKERS, SMALL, TEXT, dress, page
 
 __all__ = ["measures"]
@@ -18,11 +21,17 @@ Runs = Sequence[tuple[float, float]]
 
 
 def measures(
-    panels: Mapping[str, Mapping[str, Runs]], *, lines: Mapping[str, float] | None = None, line_name: str = "", title: str = ""
+    panels: Mapping[str, Mapping[str, Runs]],
+    *,
+    lines: Mapping[str, float] | None = None,
+    line_name: str = "",
+    title: str = "",
 ) -> Figure:
-    """Values and standard errors of one or more runs: {panel: {model: [(value, error), …]}}; bars are two errors to either side.
+    """Values and standard errors of one or more runs: {panel: {model: [(value, error), …]}}; bars
+    are two errors to either side.
 
-    With several runs of a model each has its dot, and the large one is their median. `lines` marks a value in a panel.
+    With several runs of a model each has its dot, and the large one is their median.
+    `lines` marks a value in a panel.
     """
     if not panels or not all(panels.values()):
         raise InvalidValue("expected at least one measure with a value to draw, got none")
@@ -35,7 +44,14 @@ def measures(
         for i, name in enumerate(names):
             _dots(ax, len(names) - 1 - i, rows.get(name, ()), i)
         if lines is not None and head in lines:
-            ax.axvline(lines[head], color="#888888", linewidth=1.2, linestyle=(0, (4, 3)), zorder=0, label=line_name)
+            ax.axvline(
+                lines[head],
+                color="#888888",
+                linewidth=1.2,
+                linestyle=(0, (4, 3)),
+                zorder=0,
+                label=line_name,
+            )
         ax.set_yticks(range(len(names)), names[::-1] if place % columns == 0 else [""] * len(names))
         ax.set_ylim(-0.6, len(names) - 0.4)
         ax.margins(x=0.18)
@@ -49,19 +65,46 @@ def measures(
     marked = next((ax for ax, head in zip(flat, panels) if lines and head in lines), None)
     if marked is not None:
         handles, labels = marked.get_legend_handles_labels()
-        figure.legend(handles[-1:], labels[-1:], loc="outside lower center", fontsize=SMALL + 0.5, frameon=False, labelcolor=INK)
+        figure.legend(
+            handles[-1:],
+            labels[-1:],
+            loc="outside lower center",
+            fontsize=SMALL + 0.5,
+            frameon=False,
+            labelcolor=INK,
+        )
     return titled(figure, title)
 
 
-def _dots(ax: object, at: float, runs: Runs, colour: int) -> None:
+def _dots(ax: Axes, at: float, runs: Runs, colour: int) -> None:
     """One model's dots in one panel."""
     if not runs:
         return
     values = np.array([value for value, _ in runs])
     errors = np.array([error if math.isfinite(error) else 0.0 for _, error in runs])
-    look = {"color": COLOURS[colour % len(COLOURS)], "marker": MARKERS[colour % len(MARKERS)], "markersize": 7, "capsize": 3}
+    look: dict[str, Any] = {
+        "color": COLOURS[colour % len(COLOURS)],
+        "marker": MARKERS[colour % len(MARKERS)],
+        "markersize": 7,
+        "capsize": 3,
+    }
     if len(runs) == 1:
-        ax.errorbar(values, [at], xerr=2 * errors, linestyle="none", **look)  # type: ignore[attr-defined]
+        ax.errorbar(values, [at], xerr=2 * errors, linestyle="none", **look)
         return
-    ax.plot(values, np.full(len(runs), at), linestyle="none", color=look["color"], marker=look["marker"], markersize=4, alpha=0.5)  # type: ignore[attr-defined]
-    ax.plot([np.median(values)], [at], linestyle="none", color=look["color"], marker=look["marker"], markersize=9)  # type: ignore[attr-defined]
+    ax.plot(
+        values,
+        np.full(len(runs), at),
+        linestyle="none",
+        color=look["color"],
+        marker=look["marker"],
+        markersize=4,
+        alpha=0.5,
+    )
+    ax.plot(
+        [np.median(values)],
+        [at],
+        linestyle="none",
+        color=look["color"],
+        marker=look["marker"],
+        markersize=9,
+    )

@@ -1,4 +1,6 @@
-"""Paths of two numbers through their plane, one panel for each: where they start, where they end, and whether they get there."""
+"""Paths of two numbers through their plane, one panel for each:
+where they start, where they end, and whether they get there.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +20,29 @@ WRAP = 4
 
 
 def paths_in_plane(
-    paths: Mapping[str, Any], *, words: Mapping[str, str] | None = None, names: tuple[str, str] = ("x0", "x1"), title: str = ""
+    paths: Mapping[str, Any],
+    *,
+    words: Mapping[str, str] | None = None,
+    names: tuple[str, str] = ("x0", "x1"),
+    title: str = "",
 ) -> Figure:
-    """Paths (steps, 2), from light to dark, on equal axes around the origin; `words` by panel stand under its name.
+    """Paths (steps, 2), from light to dark, on equal axes around the origin;
+    `words` by panel stand under its name.
 
     All panels have one scale, that of the median path; what leaves it runs out of the panel.
     """
     if not paths:
         raise InvalidValue("expected at least one path to draw, got none")
     lines = {name: numbers(path, name) for name, path in paths.items()}
-    reach = 1.4 * max(np.median([np.abs(line).max() for line in lines.values()]), *(np.abs(line[0]).max() for line in lines.values()))
+    reach = 1.4 * max(
+        np.median([np.abs(line).max() for line in lines.values()]),
+        *(np.abs(line[0]).max() for line in lines.values()),
+    )
     columns = min(WRAP, len(lines))
     rows = -(-len(lines) // columns)
-    figure, grid = page(2.9 * columns + 0.3, 3.1 * rows + 0.4, rows, columns, sharex=True, sharey=True)
+    figure, grid = page(
+        2.9 * columns + 0.3, 3.1 * rows + 0.4, rows, columns, sharex=True, sharey=True
+    )
     axes = np.atleast_1d(grid).ravel()
     for ax in axes[len(lines) :]:
         ax.set_visible(False)
@@ -39,11 +51,25 @@ def paths_in_plane(
         ax.set_xlim(-reach, reach)
         ax.set_ylim(-reach, reach)
         ax.set_aspect("equal")
-        dress(ax, "", names[0] if place >= len(lines) - columns else "", names[1] if place % columns == 0 else "")
+        dress(
+            ax,
+            "",
+            names[0] if place >= len(lines) - columns else "",
+            names[1] if place % columns == 0 else "",
+        )
         under = (words or {}).get(name, "")
-        ax.set_title(name + (f"\n{under}" if under else ""), fontsize=TEXT - 0.5, color=INK, loc="left")
+        ax.set_title(
+            name + (f"\n{under}" if under else ""), fontsize=TEXT - 0.5, color=INK, loc="left"
+        )
     handles, said = axes[0].get_legend_handles_labels()
-    figure.legend(handles, said, loc="outside lower center", ncols=len(said), fontsize=SMALL + 0.5, frameon=False)
+    figure.legend(
+        handles,
+        said,
+        loc="outside lower center",
+        ncols=len(said),
+        fontsize=SMALL + 0.5,
+        frameon=False,
+    )
     return titled(figure, title)
 
 
@@ -54,7 +80,22 @@ def _path(ax: Any, line: np.ndarray[Any, Any]) -> None:
     parts = np.array_split(np.arange(len(line)), min(24, len(line) - 1))
     for i, part in enumerate(parts):
         steps = line[part[0] : part[-1] + 2]
-        ax.plot(*steps.T, color=COLOURS[0], linewidth=1.1, alpha=0.25 + 0.75 * (i + 1) / len(parts), solid_capstyle="butt")
-    ax.plot(*line[0], "o", color="white", markeredgecolor=COLOURS[0], markersize=7, markeredgewidth=1.6, label="start", linestyle="none")
+        ax.plot(
+            *steps.T,
+            color=COLOURS[0],
+            linewidth=1.1,
+            alpha=0.25 + 0.75 * (i + 1) / len(parts),
+            solid_capstyle="butt",
+        )
+    ax.plot(
+        *line[0],
+        "o",
+        color="white",
+        markeredgecolor=COLOURS[0],
+        markersize=7,
+        markeredgewidth=1.6,
+        label="start",
+        linestyle="none",
+    )
     ax.plot(*line[-1], "o", color=COLOURS[1], markersize=6, label="end", linestyle="none", zorder=4)
     ax.plot(0, 0, "+", color=INK, markersize=9, label="solution", linestyle="none", zorder=3)

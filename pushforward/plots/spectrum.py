@@ -1,8 +1,8 @@
 """What principal components keep: the shares of the variance, and rows and columns in one plane.
 
-In a biplot (Gabriel 1971, https://doi.org/10.1093/biomet/58.3.453) rows stand at their codes on two components, and
-every column is an arrow along its coefficients
-on them: rows far along an arrow have much of that column. Arrows are stretched by one common factor to fill the image.
+In a biplot (Gabriel 1971, https://doi.org/10.1093/biomet/58.3.453) rows stand at their codes on two
+components, and every column is an arrow along its coefficients on them: rows far along an arrow
+have much of that column. Arrows are stretched by one common factor to fill the image.
 """
 
 from __future__ import annotations
@@ -14,7 +14,18 @@ import numpy as np
 
 from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.plots.matplotlib_types import Axes, Figure
-from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, axes_of_page, dress, legend, mpl, name_points, numbers
+from pushforward.plots.style import (
+    COLOURS,
+    INK,
+    SMALL,
+    TEXT,
+    axes_of_page,
+    dress,
+    legend,
+    mpl,
+    name_points,
+    numbers,
+)
 
 __all__ = ["scree", "biplot"]
 
@@ -22,7 +33,9 @@ MOST = 30
 
 
 def scree(pca: Any, *, title: str = "", ax: Axes | None = None) -> Figure:
-    """The share of the variance along each component, their running total, and where the model stops keeping them."""
+    """The share of the variance along each component, their running total,
+    and where the model stops keeping them.
+    """
     spectrum = numbers(_pca(pca).spectrum_)
     total = spectrum.sum()
     shares = spectrum / total if total > 0 else spectrum
@@ -30,10 +43,23 @@ def scree(pca: Any, *, title: str = "", ax: Axes | None = None) -> Figure:
     kept = len(pca.components_)
     _, ax = axes_of_page(ax, 6.4, 4.0)
     at = np.arange(1, shown + 1)
-    ax.bar(at[:kept], shares[:shown][:kept], color=COLOURS[0], label=f"kept ({kept}: {shares[:kept].sum():.0%} of the variance)")
+    ax.bar(
+        at[:kept],
+        shares[:shown][:kept],
+        color=COLOURS[0],
+        label=f"kept ({kept}: {shares[:kept].sum():.0%} of the variance)",
+    )
     if kept < shown:
         ax.bar(at[kept:], shares[kept:shown], color="#bbbbbb", label="left to the noise")
-    ax.plot(at, shares.cumsum()[:shown], "o-", color=COLOURS[1], linewidth=1.5, markersize=4, label="running total")
+    ax.plot(
+        at,
+        shares.cumsum()[:shown],
+        "o-",
+        color=COLOURS[1],
+        linewidth=1.5,
+        markersize=4,
+        label="running total",
+    )
     ax.set_ylim(0, 1.04)
     ax.set_xlim(0.3, shown + 0.7)
     ax.yaxis.set_major_formatter(mpl("matplotlib.ticker").PercentFormatter(1.0))
@@ -68,7 +94,15 @@ def biplot(
     first, second = _two(components, len(directions))
     figure, ax = axes_of_page(ax, 7.4, 6.2)
     codes = numbers(pca.encode(pca.sample(2000, rng=0) if x is None else x))[:, [first, second]]
-    ax.plot(*codes.T, ".", color=colour, markersize=3 if len(codes) > 2000 else 5, alpha=0.55, zorder=1, rasterized=True)
+    ax.plot(
+        *codes.T,
+        ".",
+        color=colour,
+        markersize=3 if len(codes) > 2000 else 5,
+        alpha=0.55,
+        zorder=1,
+        rasterized=True,
+    )
     ends = directions[[first, second]].T
     names = list(columns or pca.fitted_space().names)
     longest = np.argsort(-np.hypot(*ends.T), kind="stable")[:arrows]
@@ -78,7 +112,13 @@ def biplot(
             "",
             ends[i] * reach,
             xytext=(0, 0),
-            arrowprops={"arrowstyle": "-|>", "color": COLOURS[1], "linewidth": 1.3, "shrinkA": 0, "shrinkB": 0},
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": COLOURS[1],
+                "linewidth": 1.3,
+                "shrinkA": 0,
+                "shrinkB": 0,
+            },
             zorder=4,
         )
     limit = 1.12 * max(float(np.abs(codes).max()), reach * float(np.abs(ends[longest]).max()))
@@ -88,11 +128,24 @@ def biplot(
     ax.set_xlim(*_within(low[0] - pad[0], high[0] + pad[0], tips[:, 0], limit))
     ax.set_ylim(*_within(low[1] - pad[1], high[1] + pad[1], tips[:, 1], limit))
     shares = numbers(pca.explained_variance_ratio_)
-    dress(ax, title, f"component {first + 1} ({shares[first]:.0%} of the variance)", f"component {second + 1} ({shares[second]:.0%})")
+    dress(
+        ax,
+        title,
+        f"component {first + 1} ({shares[first]:.0%} of the variance)",
+        f"component {second + 1} ({shares[second]:.0%})",
+    )
     ax.axhline(0, color="#cccccc", linewidth=0.8, zorder=0)
     ax.axvline(0, color="#cccccc", linewidth=0.8, zorder=0)
     places = codes[list((named or {}).values())]
-    texts = name_points(ax, tips, [names[i] for i in longest], size=TEXT - 0.5, colour=COLOURS[1], outward=True, dots=places)
+    texts = name_points(
+        ax,
+        tips,
+        [names[i] for i in longest],
+        size=TEXT - 0.5,
+        colour=COLOURS[1],
+        outward=True,
+        dots=places,
+    )
     if named:
         ax.plot(*places.T, "o", color=INK, markersize=4.5, zorder=5)
         name_points(ax, places, list(named), size=SMALL, avoid=texts, dots=tips)
@@ -105,12 +158,17 @@ def _within(low: float, high: float, tips: Any, limit: float) -> tuple[float, fl
 
 def _two(components: Sequence[int], have: int) -> tuple[int, int]:
     if len(set(components)) != 2 or not all(0 <= c < have for c in components):
-        raise InvalidValue(f"a biplot needs two different components out of {have} (from 0), got {list(components)}; fit with at least 2")
+        raise InvalidValue(
+            f"a biplot needs two different components out of {have} (from 0), got"
+            f" {list(components)}; fit with at least 2"
+        )
     return components[0], components[1]
 
 
 def _pca(model: Any) -> Any:
     if not hasattr(model, "spectrum_"):
-        raise InvalidKind(f"a {type(model).__name__} has no principal components; fit a pca for this image")
+        raise InvalidKind(
+            f"a {type(model).__name__} has no principal components; fit a pca for this image"
+        )
     model.fitted_space()
     return model

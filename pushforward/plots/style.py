@@ -1,4 +1,5 @@
-"""One style for all images: colours that colour-blind readers can distinguish, text large enough to read at README size.
+"""One style for all images: colours that colour-blind readers can distinguish,
+text large enough to read at README size.
 
 Everything is set on the figure itself; Matplotlib's settings, and the user's, stay as they are.
 """
@@ -34,7 +35,9 @@ __all__ = [
 ]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4F24", "#555555")
-"""Okabe & Ito's colours without the yellow, which white swallows; the first two differ for everyone."""
+"""Okabe & Ito's colours without the yellow, which white swallows;
+the first two differ for everyone.
+"""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 INK = "#222222"
 SMALL, TEXT, TITLE = 9.0, 10.5, 12.0
@@ -51,9 +54,13 @@ def mpl(name: str = "matplotlib") -> Any:
         raise MissingExtra("matplotlib", "plots", "drawing") from error
 
 
-def page(width: float = 6.4, height: float = 4.8, rows: int = 1, columns: int = 1, **layout: Any) -> tuple[Figure, Any]:
+def page(
+    width: float = 6.4, height: float = 4.8, rows: int = 1, columns: int = 1, **layout: Any
+) -> tuple[Figure, Any]:
     """A new figure (inches) with axes in the house's style: one, or an array (rows, columns)."""
-    figure = mpl("matplotlib.figure").Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
+    figure = mpl("matplotlib.figure").Figure(
+        figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white"
+    )
     mpl("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False, **layout)
     for ax in axes.flat:
@@ -88,7 +95,9 @@ def heat() -> Any:
     """White for nothing, through orange to dark: for amounts."""
     colors = mpl("matplotlib.colors")
     stops = ["#ffffff", "#fff0cf", "#fdd49e", "#fdae61", "#ee7a2d", "#c6430f", "#7f1d05"]
-    return colors.LinearSegmentedColormap.from_list("pushforward-heat", stops).with_extremes(bad="white")
+    return colors.LinearSegmentedColormap.from_list("pushforward-heat", stops).with_extremes(
+        bad="white"
+    )
 
 
 def diverging() -> Any:
@@ -105,12 +114,21 @@ def numbers(x: Any, what: str = "x") -> np.ndarray[Any, Any]:
     try:
         return np.asarray(x, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidValue(f"{what} must be numbers to be drawn, got {type(x).__name__}; pass a tensor or an array") from error
+        raise InvalidValue(
+            f"{what} must be numbers to be drawn, got {type(x).__name__}; pass a tensor or an array"
+        ) from error
 
 
 def legend(ax: Any, **options: Any) -> Any:
     """A legend in the house's style; returns it."""
-    return ax.legend(fontsize=SMALL, labelcolor=INK, framealpha=0.9, edgecolor="#cccccc", fancybox=False, **options)
+    return ax.legend(
+        fontsize=SMALL,
+        labelcolor=INK,
+        framealpha=0.9,
+        edgecolor="#cccccc",
+        fancybox=False,
+        **options,
+    )
 
 
 def bar(figure: Any, image: Any, ax: Any, label: str, **options: Any) -> Any:
@@ -133,10 +151,12 @@ def name_points(
     dots: Any = None,
     outward: bool = False,
 ) -> list[Any]:
-    """Write names beside points (n, 2), each where it covers no other name; limits must be set before.
+    """Write names beside points (n, 2), each where it covers no other name;
+    limits must be set before.
 
-    Places are tried around the point, near ones first; a name that moved away gets a thin line. `avoid` are artists and
-    `dots` more points (m, 2) to keep off; `outward` begins on the side away from the origin.
+    Places are tried around the point, near ones first; a name that moved away gets a thin line.
+    `avoid` are artists and `dots` more points (m, 2) to keep off; `outward` begins on the side away
+    from the origin.
     """
     points = numbers(points)
     figure = ax.figure
@@ -145,11 +165,15 @@ def name_points(
     effects = mpl("matplotlib.patheffects")
     taken = [a.get_window_extent(renderer) for a in avoid]
     inside, made = ax.get_window_extent(renderer), []
-    marks = ax.transData.transform(points if dots is None else np.concatenate([points, numbers(dots)]))
+    marks = ax.transData.transform(
+        points if dots is None else np.concatenate([points, numbers(dots)])
+    )
     for point, name in zip(points, names):
         text = ax.annotate(
-            name, point, xytext=(6, 0), textcoords="offset points", fontsize=size, color=colour, va="center", ha="left", zorder=6,
-            path_effects=[effects.withStroke(linewidth=2.5, foreground="white")], annotation_clip=False,
+            name, point, xytext=(6, 0), textcoords="offset points", fontsize=size, color=colour,
+            va="center", ha="left", zorder=6,
+            path_effects=[effects.withStroke(linewidth=2.5, foreground="white")],
+            annotation_clip=False,
         )  # fmt: skip
         first = float(np.degrees(np.arctan2(point[1], point[0]))) if outward else 0.0
         _place(text, taken, marks, inside, renderer, ax, point, first)
@@ -158,7 +182,16 @@ def name_points(
     return made
 
 
-def _place(text: Any, taken: list[Any], dots: Any, inside: Any, renderer: Any, ax: Any, point: Any, first: float) -> None:
+def _place(
+    text: Any,
+    taken: list[Any],
+    dots: Any,
+    inside: Any,
+    renderer: Any,
+    ax: Any,
+    point: Any,
+    first: float,
+) -> None:
     best, least = (6.0, 0.0, "left"), float("inf")
     for far in (6, 12, 20, 30, 42):
         for turn in (0, 35, -35, 65, -65, 90, -90, 115, -115, 145, -145, 180):
@@ -168,9 +201,13 @@ def _place(text: Any, taken: list[Any], dots: Any, inside: Any, renderer: Any, a
             text.set_position((dx, dy))
             text.set_ha(side)
             box = text.get_window_extent(renderer)
-            cost = far / 20 + sum(10 + _common(box, other) / 50 for other in taken if box.overlaps(other))
+            cost = far / 20 + sum(
+                10 + _common(box, other) / 50 for other in taken if box.overlaps(other)
+            )
             cost += 3 * sum(box.x0 < u < box.x1 and box.y0 < v < box.y1 for u, v in dots)
-            outside = max(inside.x0 - box.x0, box.x1 - inside.x1, inside.y0 - box.y0, box.y1 - inside.y1, 0)
+            outside = max(
+                inside.x0 - box.x0, box.x1 - inside.x1, inside.y0 - box.y0, box.y1 - inside.y1, 0
+            )
             cost += outside
             if cost < least - 1e-9:
                 best, least = (dx, dy, side), cost
@@ -180,7 +217,9 @@ def _place(text: Any, taken: list[Any], dots: Any, inside: Any, renderer: Any, a
     text.set_ha(best[2])
     if np.hypot(*best[:2]) > 10:
         line = {"arrowstyle": "-", "color": "#999999", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 2}
-        ax.annotate("", point, xytext=best[:2], textcoords="offset points", arrowprops=line, zorder=3)
+        ax.annotate(
+            "", point, xytext=best[:2], textcoords="offset points", arrowprops=line, zorder=3
+        )
 
 
 def _common(one: Any, two: Any) -> float:
@@ -195,7 +234,10 @@ def write(figure: Figure, path: str | Path, *, dpi: float = DPI) -> Path:
     known = figure.canvas.get_supported_filetypes()
     kind = path.suffix.lower().lstrip(".")
     if kind not in known:
-        raise InvalidValue(f"{path}: cannot draw a {path.suffix or 'file without a suffix'!r}; expected .png, .pdf or .svg")
+        raise InvalidValue(
+            f"{path}: cannot draw a {path.suffix or 'file without a suffix'!r}; expected .png, .pdf"
+            " or .svg"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as new:
         if kind == "png":
@@ -206,13 +248,22 @@ def write(figure: Figure, path: str | Path, *, dpi: float = DPI) -> Path:
 
 
 def _write_png(figure: Any, path: Path, dpi: float) -> None:
-    """A PNG; of 256 colours where it would be large otherwise, which is a third of the size and looks the same."""
+    """A PNG; of 256 colours where it would be large otherwise,
+    which is a third of the size and looks the same.
+    """
     from io import BytesIO
 
     from PIL import Image
 
     stream = BytesIO()
-    figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None}, bbox_inches="tight", pad_inches=0.08)
+    figure.savefig(
+        stream,
+        format="png",
+        dpi=dpi,
+        metadata={"Software": None},
+        bbox_inches="tight",
+        pad_inches=0.08,
+    )
     stream.seek(0)
     with Image.open(stream) as image:
         full = image.convert("RGB")
@@ -220,7 +271,7 @@ def _write_png(figure: Any, path: Path, dpi: float) -> None:
     full.save(small, format="PNG", optimize=True)
     if small.tell() > LARGE:
         small = BytesIO()
-        full.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.FLOYDSTEINBERG).save(
-            small, format="PNG", optimize=True
-        )
+        full.quantize(
+            256, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.FLOYDSTEINBERG
+        ).save(small, format="PNG", optimize=True)
     path.write_bytes(small.getvalue())

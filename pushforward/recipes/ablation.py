@@ -1,9 +1,11 @@
-"""Which hacks hold up? Each of the 17 switched on by itself, on sets whose modes are known, beside the same GAN without it.
+"""Which hacks hold up? Each of the 17 switched on by itself,
+on sets whose modes are known, beside the same GAN without it.
 
-The GAN without any has two hidden layers of 128 ReLUs in each player, the non-saturating game (hack 2 itself: it is compared with
-the minimax game), no penalty, Adam at 1e-3 for both players, batches of 256. The sets and what is counted are those of `modes`.
-With several seeds a change is given with the half-width of its 95 % interval by Welch's t, of standard error √(s₁²/n₁ + s₀²/n₀). A
-verdict looks at three numbers, so chance alone makes about one in seven.
+The GAN without any has two hidden layers of 128 ReLUs in each player, the non-saturating game (hack
+2 itself: it is compared with the minimax game), no penalty, Adam at 1e-3 for both players, batches
+of 256. The sets and what is counted are those of `modes`. With several seeds a change is given with
+the half-width of its 95 % interval by Welch's t, of standard error √(s₁²/n₁ + s₀²/n₀). A verdict
+looks at three numbers, so chance alone makes about one in seven.
 """
 
 from __future__ import annotations
@@ -72,19 +74,44 @@ CASES: Mapping[str, Case] = _cases()
 """By the hack's name. Hacks 7, 10 and 11 are no switches, 16 has no meaning on points."""
 
 
-def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
+def run(
+    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+) -> Findings:
     """Every case once, on both sets."""
     steps = max(1, round(budget * QUICK))
-    played = {(name, case): play(name, case, seed=seed, steps=steps) for name in several.SETS for case in CASES if case != "modified_loss"}
-    found = {**played, **{(name, "modified_loss"): played[name, "none"] for name in several.SETS}}  # the same GAN
-    records = {f"{name}, {case}: {r.quantity}": r for (name, case), row in found.items() for r in row}
+    played = {
+        (name, case): play(name, case, seed=seed, steps=steps)
+        for name in several.SETS
+        for case in CASES
+        if case != "modified_loss"
+    }
+    # the same GAN
+    found = {**played, **{(name, "modified_loss"): played[name, "none"] for name in several.SETS}}
+    records = {
+        f"{name}, {case}: {r.quantity}": r for (name, case), row in found.items() for r in row
+    }
     rows = [
-        [str(c.number or ""), case, *(text for name in several.SETS for text in several.cells(found[name, case]))]
+        [
+            str(c.number or ""),
+            case,
+            *(text for name in several.SETS for text in several.cells(found[name, case])),
+        ]
         for case, c in CASES.items()
     ]
-    heads = ("", "hack", *(f"{name}: {what}" for name in several.SETS for what in ("modes", "high quality (ideal)", "reverse KL (ideal)")))
+    heads = (
+        "",
+        "hack",
+        *(
+            f"{name}: {what}"
+            for name in several.SETS
+            for what in ("modes", "high quality (ideal)", "reverse KL (ideal)")
+        ),
+    )
     notes = [
-        f"{steps} steps of {several.BATCH}, one seed, so chance alone makes differences; `python -m studies hacks` plays several, longer",
+        (
+            f"{steps} steps of {several.BATCH}, one seed, so chance alone makes differences;"
+            " `python -m studies hacks` plays several, longer"
+        ),
         "modified_loss is the default: it is to be compared with minimax, all others with none",
         *(f"{name}: {why}" for name, _, why in NOT_SWITCHES.values()),
         "embedded_conditions: n/a on points, which have no channels",
@@ -96,15 +123,30 @@ def play(name: str, case: str, *, seed: int, steps: int = STEPS) -> list[Record]
     """Modes, high-quality share and reverse KL of one GAN of a set, played one way."""
     how, x = CASES[case], several.data(name, seed)
     y = torch.cdist(x, centres(name).to(x)).argmin(1) if how.labels else None
-    model = GAN(latent=LATENT, hidden=HIDDEN, activation="relu", game=how.game, penalties=(), hacks=how.hacks)
-    optimizers = {"generator": RATE} if "sgd_critic" in how.hacks else dict.fromkeys(("critic", "generator"), RATE)
+    model = GAN(
+        latent=LATENT,
+        hidden=HIDDEN,
+        activation="relu",
+        game=how.game,
+        penalties=(),
+        hacks=how.hacks,
+    )
+    optimizers = (
+        {"generator": RATE}
+        if "sgd_critic" in how.hacks
+        else dict.fromkeys(("critic", "generator"), RATE)
+    )
     model.fit(x, y, by=Trainer(steps=steps, batch=several.BATCH, seed=seed, optimizers=optimizers))
     asked = None if y is None else torch.arange(several.DRAWS) % len(centres(name))
-    return several.measured(model.sample(several.DRAWS, y=asked, rng=derive(seed, "samples")), name, seed)
+    return several.measured(
+        model.sample(several.DRAWS, y=asked, rng=derive(seed, "samples")), name, seed
+    )
 
 
 def image(found: Mapping[tuple[str, str], Sequence[Record]]) -> Any:
-    """A column for each quantity of each set, a row for each case, and a line where the GAN without any hack is."""
+    """A column for each quantity of each set, a row for each case,
+    and a line where the GAN without any hack is.
+    """
     panels = {}
     for name in several.SETS:
         for i, quantity in enumerate(QUANTITIES):
@@ -117,7 +159,8 @@ def image(found: Mapping[tuple[str, str], Sequence[Record]]) -> Any:
 
 
 def difference(on: Sequence[float], off: Sequence[float]) -> tuple[float, float]:
-    """How far the mean with a hack is above the one without, and the half-width of the interval around that; 0 without any spread.
+    """How far the mean with a hack is above the one without, and the half-width of the interval
+    around that; 0 without any spread.
 
     Reference: Welch (1947), with the degrees of freedom of Satterthwaite (1946).
     """
@@ -134,15 +177,25 @@ def difference(on: Sequence[float], off: Sequence[float]) -> tuple[float, float]
     return change, math.sqrt(squared) * float(student.ppf(1 - (1 - LEVEL) / 2, freedom))
 
 
-def verdict(changes: Mapping[str, tuple[float, float]], off: Mapping[str, float], ideal: Mapping[str, float]) -> str:
-    """'better', 'worse', 'mixed' or 'no difference', by the quantities whose change is larger than the half-width beside it.
+def verdict(
+    changes: Mapping[str, tuple[float, float]], off: Mapping[str, float], ideal: Mapping[str, float]
+) -> str:
+    """'better', 'worse', 'mixed' or 'no difference',
+    by the quantities whose change is larger than the half-width beside it.
 
-    More modes are better, and so is less divergence; for the high-quality share it is being nearer to the ideal one.
+    More modes are better, and so is less divergence;
+    for the high-quality share it is being nearer to the ideal one.
     """
     signs = set()
     for quantity, (change, width) in changes.items():
         if abs(change) <= width:
             continue
-        nearer = abs(off[quantity] + change - ideal[quantity]) < abs(off[quantity] - ideal[quantity])
+        nearer = abs(off[quantity] + change - ideal[quantity]) < abs(
+            off[quantity] - ideal[quantity]
+        )
         signs.add(nearer)
-    return {frozenset(): "no difference", frozenset({True}): "better", frozenset({False}): "worse"}.get(frozenset(signs), "mixed")
+    return {
+        frozenset(): "no difference",
+        frozenset({True}): "better",
+        frozenset({False}): "worse",
+    }.get(frozenset(signs), "mixed")

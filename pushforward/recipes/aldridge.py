@@ -1,9 +1,11 @@
-"""A player's heat map: where he shoots, f(x), and how often it goes in there, by Bayes' rule from two kernel densities:
+"""A player's heat map: where he shoots, f(x), and how often it goes in there,
+by Bayes' rule from two kernel densities:
 
     P(made | x) = P(made) f(x | made) / f(x) = Σ_i made_i K((x - x_i)/h) / Σ_i K((x - x_i)/h),
 
-shrunk to his average p̄ by m imagined shots, (Σ made_i K + m p̄) / (Σ K + m) with K(0) = 1. The bandwidth and m are those under
-which the outcomes of unseen shots are least surprising (ten folds); the numbers show whether position matters at all.
+shrunk to his average p̄ by m imagined shots, (Σ made_i K + m p̄) / (Σ K + m) with K(0) = 1. The
+bandwidth and m are those under which the outcomes of unseen shots are least surprising (ten folds);
+the numbers show whether position matters at all.
 """
 
 from __future__ import annotations
@@ -36,10 +38,15 @@ CELLS = 200
 
 
 def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) -> Findings:
-    """The heat map, and accuracy by place, and the information that position gives about a shot's outcome."""
+    """The heat map, and accuracy by place, and the information
+    that position gives about a shot's outcome.
+    """
     frame, name = player_shots(paths[0], (*SHOT_COLUMNS, "SHOT_MADE"), players, "LaMarcus Aldridge")
     frame = frame[frame.LOC_Y <= HALF]
-    x, made = places(frame, seed), torch.tensor([_yes(v, paths[0]) for v in frame.SHOT_MADE], dtype=torch.float64)
+    x, made = (
+        places(frame, seed),
+        torch.tensor([_yes(v, paths[0]) for v in frame.SHOT_MADE], dtype=torch.float64),
+    )
     data = f"{paths[0].name}, {name}, {len(x)} shots on the half court, {FOLDS} folds"
     losses = {(h, m): surprise(x, made, (h, m), seed) for h in BANDWIDTHS for m in IMAGINED}
     h, m = min(losses, key=lambda pair: float(losses[pair].mean()))
@@ -47,7 +54,13 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     plain = surprise(x, made, None, seed)
     records = {
         "bits by his average": Record.of("log loss", plain, unit="bits", data=data),
-        "bits by place": Record.of("log loss", losses[h, m], unit="bits", data=data, details={"bandwidth": h, "imagined": m}),
+        "bits by place": Record.of(
+            "log loss",
+            losses[h, m],
+            unit="bits",
+            data=data,
+            details={"bandwidth": h, "imagined": m},
+        ),
         "bits gained": Record.of("log loss gained", plain - losses[h, m], unit="bits", data=data),
         "made": Record.of("share", made, data=data),
     }
@@ -68,39 +81,58 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         n = int(own.sum())
         p = float(made[own].mean()) if n else float("nan")
         smooth = (n * p + 0.5) / (n + 1) if n else float("nan")
-        error = (smooth * (1 - smooth) / (n + 2)) ** 0.5  # of the posterior under Jeffreys' prior: right also where none went in
+        # of the posterior under Jeffreys' prior: right also where none went in
+        error = (smooth * (1 - smooth) / (n + 2)) ** 0.5
         records[f"made, {zone}"] = Record("share", p, error, data=data, n=n)
         rows.append([zone, f"{n}", f"{n / len(x):.0%}", f"{p:.1%} ± {error:.1%}" if n else "–"])
     gain = records["bits gained"]
     smoothing = f"kernels of {h:g} ft, {m:g} imagined shot{'s' * (m > 1)}"
     notes = [
         f"{name}: {len(x)} shots, {rate:.1%} made",
-        f"knowing the place ({smoothing}) makes an unseen shot's fate {gain.value:.3f} ± {gain.error:.3f} bits less surprising "
-        f"than his average does ({records['bits by his average'].value:.3f} bits)",
+        (
+            f"knowing the place ({smoothing}) makes an unseen shot's fate {gain.value:.3f} ±"
+            f" {gain.error:.3f} bits less surprising than his average does"
+            f" ({records['bits by his average'].value:.3f} bits)"
+        ),
     ]
     title = f"{entitled(name, frame)}: {len(x):,} shots, {rate:.1%} made"
     image = heat_and_accuracy(
-        u, v, 100 * f, 100 * share, middle=100 * rate, area=(u[1] - u[0]) * (v[1] - v[0]) / 100, depth=DEPTH, title=title
+        u,
+        v,
+        100 * f,
+        100 * share,
+        middle=100 * rate,
+        area=(u[1] - u[0]) * (v[1] - v[0]) / 100,
+        depth=DEPTH,
+        title=title,
     )
     return Findings(records, ("from", "shots", "share", "made"), rows, notes, {"aldridge": image})
 
 
-def accuracy(x: Tensor, made: Tensor, at: Tensor, smoothing: tuple[float, float], rate: float) -> Tensor:
-    """The share made (m,) at places (m, 2), from shots x (n, 2): kernels of h feet, and m imagined shots at his average."""
+def accuracy(
+    x: Tensor, made: Tensor, at: Tensor, smoothing: tuple[float, float], rate: float
+) -> Tensor:
+    """The share made (m,) at places (m, 2), from shots x (n, 2):
+    kernels of h feet, and m imagined shots at his average.
+    """
     h, m = smoothing
     kernels = torch.cdist(at, x).div_(h).square_().mul_(-0.5).exp_()
     return (kernels @ made + m * rate) / (kernels.sum(1) + m)
 
 
 def surprise(x: Tensor, made: Tensor, smoothing: tuple[float, float] | None, seed: int) -> Tensor:
-    """-log₂ of the probability given to each shot's fate (n,) by what was learnt without its fold; None: by the average alone."""
+    """-log₂ of the probability given to each shot's fate (n,) by
+    what was learnt without its fold; None: by the average alone.
+    """
     order = permutation(len(x), rng=derive(seed, "folds"))
     p = torch.empty_like(made)
     for fold in range(FOLDS):
         held = order[fold::FOLDS]
         keep = torch.ones(len(x), dtype=torch.bool).index_fill_(0, held, False)
         rate = float((made[keep].sum() + 0.5) / (keep.sum() + 1))
-        p[held] = rate if smoothing is None else accuracy(x[keep], made[keep], x[held], smoothing, rate)
+        p[held] = (
+            rate if smoothing is None else accuracy(x[keep], made[keep], x[held], smoothing, rate)
+        )
     return -torch.where(made > 0, p, 1 - p).log2()
 
 

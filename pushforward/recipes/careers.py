@@ -1,7 +1,8 @@
 """Players' numbers from season totals: rates per 36 minutes, shares of shots made.
 
-A rate is Σ count / Σ minutes · 36 over the seasons in which the count was kept (steals, blocks and rebounds since 1974, the
-three-point line since 1980); NaN where it never was. So careers from before are not given noughts they did not earn.
+A rate is Σ count / Σ minutes · 36 over the seasons in which the count was kept (steals, blocks and
+rebounds since 1974, the three-point line since 1980); NaN where it never was. So careers from
+before are not given noughts they did not earn.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ PROFILE = {
     "threes tried": "three_point_attempts",
     "free throws tried": "free_throw_attempts",
 }
-"""Rates per 36 minutes, by the column they come from; field-goal and free-throw percentages are added."""
+"""Rates per 36 minutes, by the column they come from;
+field-goal and free-throw percentages are added.
+"""
 
 
 def seasons_of(path: Path) -> Any:
@@ -33,14 +36,19 @@ def seasons_of(path: Path) -> Any:
     frame = read_table(path, RECIPES["seasons"].columns)
     frame = frame[frame.player.notna() & (frame.minutes_played > 0)].copy()
     if not len(frame):
-        raise BadSource(f"{path}: no row has a player and minutes; expected season totals with minutes_played above 0")
+        raise BadSource(
+            f"{path}: no row has a player and minutes; expected season totals with minutes_played"
+            " above 0"
+        )
     frame["rebounds"] = frame.offense_rebounds + frame.defense_rebounds
     frame["year"] = frame.year.astype(int)
     return frame
 
 
 def profiles(frame: Any, by: Sequence[str]) -> Any:
-    """One row for each player (or player and year): rates per 36 minutes and percentages, minutes and points in all."""
+    """One row for each player (or player and year):
+    rates per 36 minutes and percentages, minutes and points in all.
+    """
     parts = {}
     groups = [frame[c] for c in by]
 

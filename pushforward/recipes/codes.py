@@ -1,14 +1,17 @@
-r"""What a code learnt without labels means: InfoGAN's category beside the labels, and what its numbers change.
+r"""What a code learnt without labels means:
+InfoGAN's category beside the labels, and what its numbers change.
 
-The bound on the information that samples hold about their category is nearly its whole entropy after a minute, long before samples are
-digits: almost any ten groups can be read off. So which groups they are is decided by what is easiest, and three things make that the
-digit. Noise is narrow, so that the category decides which kind a sample is, and the noise only how it looks. The critic sees every
-image turned, slanted, resized and shifted by chance, so that none of these can be the category. And two such views of the same real
-image must agree, so that the groups of real images are those of the samples. The result still depends on the initialisation, so there
-are several starts, and the best is continued.
+The bound on the information that samples hold about their category is nearly its whole entropy
+after a minute, long before samples are digits: almost any ten groups can be read off. So which
+groups they are is decided by what is easiest, and three things make that the digit. Noise is
+narrow, so that the category decides which kind a sample is, and the noise only how it looks. The
+critic sees every image turned, slanted, resized and shifted by chance, so that none of these can be
+the category. And two such views of the same real image must agree, so that the groups of real
+images are those of the samples. The result still depends on the initialisation, so there are
+several starts, and the best is continued.
 
-Measured on held-out images, if they have labels: the error of the category as a classifier, each category matched
-with one label, and the purity.
+Measured on held-out images, if they have labels: the error of the category as a classifier, each
+category matched with one label, and the purity.
 """
 
 from __future__ import annotations
@@ -42,7 +45,9 @@ TEST, VITAL = 10_000, 2000
 REAL, DRAWN, STEPS = 8, 8, 5
 
 
-def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
+def run(
+    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+) -> Findings:
     """Learn without labels, measure against them, and draw."""
     held, notes = album_or_digits(str(paths[0]), seed, TEST)
     model = learn(with_views, held.train, seed, budget)
@@ -50,47 +55,72 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
     records = measured(model, held, category)
     rows = [[name, f"{r.value:.3f} ± {r.error:.3f}"] for name, r in records.items()]
     notes += [
-        f"{held.space}; {len(held.train):,} to learn from, without labels, {shown(budget):,} shown; measured on {held.data}",
-        f"L_I is at most ln {CATEGORIES} = {torch.tensor(CATEGORIES).log():.3f} nats, where every sample's category can be read off it",
+        (
+            f"{held.space}; {len(held.train):,} to learn from, without labels, {shown(budget):,}"
+            f" shown; measured on {held.data}"
+        ),
+        (
+            f"L_I is at most ln {CATEGORIES} = {torch.tensor(CATEGORIES).log():.3f} nats, where"
+            " every sample's category can be read off it"
+        ),
     ]
     if held.test_labels is None:
         notes.append("these images have no labels, so nothing says what the categories should be")
     return Findings(records, ("what", "value"), rows, notes, images(model, held, category, seed))
 
 
-# ------------------------------------------------------------------------------------------------------------------- learning
+# ----------------------------------------------------------------------------------------- learning
 
 
 def with_views() -> InfoGAN:
-    """Categories that no affine change touches, and that decide more of a sample than the noise does."""
+    """Categories that no affine change touches, and that decide
+    more of a sample than the noise does.
+    """
     return plain(weight=0.3, noise_scale=0.3, view_weight=1.0, critic_augment=("affine",))
 
 
 def plain(**settings: Any) -> InfoGAN:
     """The paper's objective: ten categories and two numbers."""
-    return InfoGAN(categories=(CATEGORIES,), continuous=NUMBERS, network=f"dcgan(width={WIDTH})", **settings)
+    return InfoGAN(
+        categories=(CATEGORIES,), continuous=NUMBERS, network=f"dcgan(width={WIDTH})", **settings
+    )
 
 
-def learn(make: Callable[[], InfoGAN], x: Source | Tensor, seed: int, budget: float = 1.0) -> InfoGAN:
-    """Several short starts, of which the one whose views of real images agree most is continued; no label is used.
+def learn(
+    make: Callable[[], InfoGAN], x: Source | Tensor, seed: int, budget: float = 1.0
+) -> InfoGAN:
+    """Several short starts, of which the one whose views of real
+    images agree most is continued; no label is used.
 
-    The groups are decided early, as in k-means, and so is the quality of a start. Without views nothing measures it: then all
-    images are shown to one model.
+    The groups are decided early, as in k-means, and so is the quality of a start. Without views
+    nothing measures it: then all images are shown to one model.
     """
     if not make().view_weight:
         return fitted(make(), x, seed, shown(budget))
     starts = [fitted(make(), x, derive(seed, "start", i), budget * START) for i in range(STARTS)]
     some = x[:VITAL] if isinstance(x, Tensor) else x.take(torch.arange(min(len(x), VITAL))).x
-    worth = [start.vitals(Batch(start.to_model(some)), rng=0)["information_views"] for start in starts]
+    worth = [
+        start.vitals(Batch(start.to_model(some)), rng=0)["information_views"] for start in starts
+    ]
     best = starts[max(range(STARTS), key=worth.__getitem__)]
     return fitted(make(), x, seed, budget * SHOWN, start=best)
 
 
-def fitted(model: InfoGAN, x: Source | Tensor, seed: int, shown: float, start: InfoGAN | None = None) -> InfoGAN:
-    """Both players at the same rate, which falls; small batches, because what counts is how often they move."""
-    how: dict[str, Any] = {"schedule": "linear", "ema": 0.999, "optimizers": {"critic": RATE, "generator": RATE}}
+def fitted(
+    model: InfoGAN, x: Source | Tensor, seed: int, shown: float, start: InfoGAN | None = None
+) -> InfoGAN:
+    """Both players at the same rate, which falls; small batches,
+    because what counts is how often they move.
+    """
+    how: dict[str, Any] = {
+        "schedule": "linear",
+        "ema": 0.999,
+        "optimizers": {"critic": RATE, "generator": RATE},
+    }
     budget = max(BATCH, round(shown))
-    return model.fit(x, by=Trainer(samples=budget, batch=min(BATCH, len(x)), seed=seed, start=start, **how))
+    return model.fit(
+        x, by=Trainer(samples=budget, batch=min(BATCH, len(x)), seed=seed, start=start, **how)
+    )
 
 
 def shown(budget: float = 1.0) -> int:
@@ -106,30 +136,50 @@ def codes(model: InfoGAN, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def measured(model: InfoGAN, held: Album, category: Tensor) -> dict[str, Record]:
-    """L_I of the category, the purity and, matched one to one, the error of the category (m,) as a classifier of the test images."""
+    """L_I of the category, the purity and, matched one to one, the error of the category (m,) as a
+    classifier of the test images.
+    """
     z = model.prior(VITAL).rsample(rng=0)
     information = model.information(model.critic(model.push(z))[-1], z)["categories"]
     found = {"L_I": Record.of("L_I", information, unit="nats", bound="lower bound", data="samples")}
     if held.test_labels is None:
         return found
     matched = purity(category, held.test_labels, matched=True, data=held.data)
-    error = Record("error", 1 - matched.value, matched.error, data=held.data, n=matched.n, details=matched.details)
-    return {"error, best matching": error, "purity": purity(category, held.test_labels, data=held.data), **found}
+    error = Record(
+        "error",
+        1 - matched.value,
+        matched.error,
+        data=held.data,
+        n=matched.n,
+        details=matched.details,
+    )
+    return {
+        "error, best matching": error,
+        "purity": purity(category, held.test_labels, data=held.data),
+        **found,
+    }
 
 
-# ------------------------------------------------------------------------------------------------------------------- images
+# ------------------------------------------------------------------------------------------- images
 
 
 @torch.no_grad()
 def images(model: InfoGAN, held: Album, category: Tensor, seed: int) -> dict[str, Any]:
-    """By category: the first test images that are found in it, and samples; and one sample of each whose numbers move."""
+    """By category: the first test images that are found in it, and samples;
+    and one sample of each whose numbers move.
+    """
     z = model.prior(DRAWN * CATEGORIES).rsample(rng=derive(seed, "samples"))
     first, last = model.latent, model.latent + CATEGORIES
     z[:, first:last] = torch.eye(CATEGORIES).repeat_interleave(DRAWN, 0)
     samples = model.decode(z).reshape(CATEGORIES, DRAWN, *held.test.shape[1:])
     blank = torch.full_like(held.test[:1], held.space.high or 0.0)
     real = torch.stack(
-        [torch.cat([held.test[category == k][:REAL], blank.expand(REAL, *blank.shape[1:])])[:REAL] for k in range(CATEGORIES)]
+        [
+            torch.cat([held.test[category == k][:REAL], blank.expand(REAL, *blank.shape[1:])])[
+                :REAL
+            ]
+            for k in range(CATEGORIES)
+        ]
     )
     down = [named(k, category, held.test_labels) for k in range(CATEGORIES)]
     across = ["held out", *[""] * (REAL - 1), "samples", *[""] * (DRAWN - 1)]
@@ -140,12 +190,27 @@ def images(model: InfoGAN, held: Album, category: Tensor, seed: int) -> dict[str
     values = torch.linspace(-1, 1, STEPS)
     for i in range(NUMBERS):
         moved[:, i * STEPS : (i + 1) * STEPS, last + i] = values
-    turned = model.decode(moved.flatten(0, 1)).reshape(CATEGORIES, NUMBERS * STEPS, *held.test.shape[1:])
+    turned = model.decode(moved.flatten(0, 1)).reshape(
+        CATEGORIES, NUMBERS * STEPS, *held.test.shape[1:]
+    )
     words = [f"{value:g}" for _ in range(NUMBERS) for value in values.tolist()]
     names = ("first number, then second", "")
     return {
-        "codes": sheet(beside, held.space, across=across, down=down, title="Images by the category that InfoGAN finds, and its samples"),
-        "codes-numbers": sheet(turned, held.space, across=words, down=down, names=names, title="The same code, its two numbers moved"),
+        "codes": sheet(
+            beside,
+            held.space,
+            across=across,
+            down=down,
+            title="Images by the category that InfoGAN finds, and its samples",
+        ),
+        "codes-numbers": sheet(
+            turned,
+            held.space,
+            across=words,
+            down=down,
+            names=names,
+            title="The same code, its two numbers moved",
+        ),
     }
 
 

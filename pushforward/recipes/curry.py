@@ -1,7 +1,8 @@
-"""Where a player shoots from, as a density on the court: Σ_i |h_i²|⁻¹ K((x - x_i) / h_i), with h_i small where shots are dense.
+"""Where a player shoots from, as a density on the court:
+Σ_i |h_i²|⁻¹ K((x - x_i) / h_i), with h_i small where shots are dense.
 
-One bandwidth for all must either blur the rim or leave dust at the arc. Abramson's h_i ∝ f(x_i)^-½ does neither, and by
-the effect is measured by the log-density of held-out shots, in five folds.
+One bandwidth for all must either blur the rim or leave dust at the arc. Abramson's h_i ∝ f(x_i)^-½
+does neither, and by the effect is measured by the log-density of held-out shots, in five folds.
 """
 
 from __future__ import annotations
@@ -33,12 +34,16 @@ AREA = 50 * HALF
 
 
 def density() -> KDE:
-    """The estimate drawn: adaptive, its bandwidth the one under which each shot is likeliest given the others."""
+    """The estimate drawn: adaptive, its bandwidth the one under
+    which each shot is likeliest given the others.
+    """
     return KDE("likelihood", adaptive="abramson", boundary="reflect", bounds=HALF_COURT)
 
 
 def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) -> Findings:
-    """The density of one player's shots, and how well five estimates foretell shots they have not seen."""
+    """The density of one player's shots, and how well five estimates
+    foretell shots they have not seen.
+    """
     frame, name = player_shots(paths[0], SHOT_COLUMNS, players, "Stephen Curry")
     near = frame.LOC_Y <= HALF
     x = places(frame[near], seed)
@@ -47,11 +52,15 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         "one normal distribution": Gaussian,
         "mixture of 10 normal distributions": lambda: GMM(10, starts=2, floor=1e-4),
         "kernels, Scott's bandwidth": lambda: KDE(boundary="reflect", bounds=HALF_COURT),
-        "kernels, likeliest bandwidth": lambda: KDE("likelihood", boundary="reflect", bounds=HALF_COURT),
+        "kernels, likeliest bandwidth": lambda: KDE(
+            "likelihood", boundary="reflect", bounds=HALF_COURT
+        ),
         "kernels, adaptive": density,
     }
     records = {
-        key: Record.of("log_prob", folds(x, make, seed), unit="nats", measure="density per unit", data=data)
+        key: Record.of(
+            "log_prob", folds(x, make, seed), unit="nats", measure="density per unit", data=data
+        )
         for key, make in candidates.items()
     }
     fitted = density().fit(Arrays(x, space=court_space(x)))
@@ -62,26 +71,50 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     far = beyond_arc(x)
     facts = {
         "area with half of the shots": Record(
-            "area", float((f >= half).sum() * area), unit="square feet", bound="estimate", data=data, n=len(x)
+            "area",
+            float((f >= half).sum() * area),
+            unit="square feet",
+            bound="estimate",
+            data=data,
+            n=len(x),
         ),
         "share beyond the arc": Record.of("share", torch.as_tensor(far).double(), data=data),
     }
     best = records["kernels, adaptive"]
     baseline = records["kernels, Scott's bandwidth"]
     notes = [
-        f"{name}: {len(x)} shots on the half court" + (f" ({int((~near).sum())} from farther away left out)" if (~near).any() else ""),
-        f"half of them come from {facts['area with half of the shots'].value:.0f} of {AREA:.0f} square feet; "
-        f"{far.mean():.0%} are from beyond the arc; the densest spot is ({u[spot[1]]:.1f}, {v[spot[0]]:.1f})",
-        f"kernels that adapt make an unseen shot {best.value - baseline.value:.2f} nats likelier than Scott's bandwidth does: "
-        f"{math.exp(best.value - baseline.value):.2f} times as likely",
+        f"{name}: {len(x)} shots on the half court"
+        + (f" ({int((~near).sum())} from farther away left out)" if (~near).any() else ""),
+        (
+            f"half of them come from {facts['area with half of the shots'].value:.0f} of {AREA:.0f}"
+            f" square feet; {far.mean():.0%} are from beyond the arc; the densest spot is"
+            f" ({u[spot[1]]:.1f}, {v[spot[0]]:.1f})"
+        ),
+        (
+            f"kernels that adapt make an unseen shot {best.value - baseline.value:.2f} nats"
+            f" likelier than Scott's bandwidth does: {math.exp(best.value - baseline.value):.2f}"
+            " times as likely"
+        ),
     ]
     top = 100 * max(mass_levels(f, (DARKEST,), area))
     title = f"{entitled(name, frame)}: where {len(x):,} shots came from"
     image = density_map(
-        fitted, court=True, shares=(0.5, 0.9), scale=100, unit="of 100 shots, how many per square foot", title=title, top=top
+        fitted,
+        court=True,
+        shares=(0.5, 0.9),
+        scale=100,
+        unit="of 100 shots, how many per square foot",
+        title=title,
+        top=top,
     )
     rows = [[key, f"{r.value:.3f} ± {r.error:.3f}"] for key, r in records.items()]
-    return Findings({**records, **facts}, ("estimate", "log-density of unseen shots, nats"), rows, notes, {"curry": image})
+    return Findings(
+        {**records, **facts},
+        ("estimate", "log-density of unseen shots, nats"),
+        rows,
+        notes,
+        {"curry": image},
+    )
 
 
 def folds(x: Tensor, make: Callable[[], Any], seed: int) -> Tensor:

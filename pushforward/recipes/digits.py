@@ -1,7 +1,9 @@
-"""Handwritten digits, 8×8: how likely held-out digits are under each model, what each restores, and what it draws.
+"""Handwritten digits, 8×8: how likely held-out digits are under each model,
+what each restores, and what it draws.
 
-All models learn from the same dequantised training rows and are measured on the same dequantised test rows, because a
-density on whole numbers is meaningless: it can be made as high as one likes by narrow peaks on the levels.
+All models learn from the same dequantised training rows and are measured on the same dequantised
+test rows, because a density on whole numbers is meaningless: it can be made as high as one likes by
+narrow peaks on the levels.
 """
 
 from __future__ import annotations
@@ -27,8 +29,12 @@ __all__ = ["measure", "table", "draw", "COLUMNS"]
 COLUMNS = ("log-density", "ELBO", "importance-weighted bound", "reconstruction error")
 
 
-def measure(models: Mapping[str, Any], x: Tensor, *, data: str, k: int = 200) -> dict[str, dict[str, Record]]:
-    """Records by model name and column, on held-out rows x (n, *shape): quantities that a model cannot give are absent."""
+def measure(
+    models: Mapping[str, Any], x: Tensor, *, data: str, k: int = 200
+) -> dict[str, dict[str, Record]]:
+    """Records by model name and column, on held-out rows x (n, *shape):
+    quantities that a model cannot give are absent.
+    """
     found: dict[str, dict[str, Record]] = {}
     for name, model in models.items():
         row: dict[str, Record] = {}
@@ -53,33 +59,70 @@ def table(found: Mapping[str, Mapping[str, Record]]) -> list[list[str]]:
 
 
 @torch.no_grad()
-def draw(models: Mapping[str, Any], train: Tensor, test: Tensor, space: Space, folder: Path) -> list[Path]:
-    """Four images: samples, reconstructions beside originals, the latent plane on a grid, interpolations.
+def draw(
+    models: Mapping[str, Any], train: Tensor, test: Tensor, space: Space, folder: Path
+) -> list[Path]:
+    """Four images: samples, reconstructions beside originals,
+    the latent plane on a grid, interpolations.
 
-    The paths are those of the last model that encodes, decodes and samples; the plane is that of one with two codes, if any.
+    The paths are those of the last model that encodes, decodes and samples;
+    the plane is that of one with two codes, if any.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    codes_of = [m for m in models.values() if isinstance(m, Encodes) and isinstance(m, Decodes) and isinstance(m, Samples)]
+    codes_of = [
+        m
+        for m in models.values()
+        if isinstance(m, Encodes) and isinstance(m, Decodes) and isinstance(m, Samples)
+    ]
     chosen = codes_of[-1]
     flat = next((m for m in codes_of if getattr(m, "latent", 0) == 2), chosen)
     codes = flat.encode(train)
     drawn: dict[str, tuple[Tensor, int, str]] = {}
     samplers = {name: model for name, model in models.items() if isinstance(model, Samples)}
     rows = torch.cat([test[:16], *(_means(model, 32) for model in samplers.values())])
-    drawn["samples"] = (rows, 16, "top row: real digits; then two rows each: " + ", ".join(f"samples of {n}" for n in samplers))
-    restored = {name: reconstruct(m, test[:16]) for name, m in models.items() if isinstance(m, Encodes) and isinstance(m, Decodes)}
+    drawn["samples"] = (
+        rows,
+        16,
+        "top row: real digits; then two rows each: "
+        + ", ".join(f"samples of {n}" for n in samplers),
+    )
+    restored = {
+        name: reconstruct(m, test[:16])
+        for name, m in models.items()
+        if isinstance(m, Encodes) and isinstance(m, Decodes)
+    }
     title = "top row: held-out digits; below, as restored by " + ", ".join(restored)
-    drawn["reconstructions"] = (torch.cat([test[:16], *(r.to(test) for r in restored.values())]), 16, title)
+    drawn["reconstructions"] = (
+        torch.cat([test[:16], *(r.to(test) for r in restored.values())]),
+        16,
+        title,
+    )
     grid = flat.decode(plane(codes, 15).reshape(-1, codes.shape[1]))
-    drawn["plane"] = (grid, 15, "the latent plane: the decoder along the codes' two widest directions, ±2 standard deviations")
+    drawn["plane"] = (
+        grid,
+        15,
+        (
+            "the latent plane: the decoder along the codes' two widest directions, ±2 standard"
+            " deviations"
+        ),
+    )
     ends = chosen.encode(test[:12])
     paths = torch.cat([chosen.decode(interpolate(a, b, 12)) for a, b in zip(ends[:6], ends[6:])])
-    drawn["interpolations"] = (paths, 12, "from one held-out digit (left) to another (right), straight through latent space")
-    return [_write(folder / f"{name}.png", x, space, columns, text) for name, (x, columns, text) in drawn.items()]
+    drawn["interpolations"] = (
+        paths,
+        12,
+        "from one held-out digit (left) to another (right), straight through latent space",
+    )
+    return [
+        _write(folder / f"{name}.png", x, space, columns, text)
+        for name, (x, columns, text) in drawn.items()
+    ]
 
 
 def _means(model: Any, n: int) -> Tensor:
-    """Samples without the observation noise, where the model can leave it out: noise hides the strokes at 8×8."""
+    """Samples without the observation noise, where the model can leave it out:
+    noise hides the strokes at 8×8.
+    """
     if isinstance(model, HasBound):
         means: Tensor = model.sample(n, rng=0, using="mean")  # type: ignore[attr-defined]
         return means

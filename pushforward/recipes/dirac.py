@@ -1,15 +1,18 @@
 r"""The Dirac-GAN: the smallest game there is, and what each remedy does to it.
 
-Data at 0, one sample at θ, a critic c(x) = ψ x (Mescheder, Geiger & Nowozin 2018, §2). The players should meet at (0, 0). Descent
-by both at once, at rates h_θ and h_ψ with slope penalty γ/2 ψ², is near (0, 0) the linear map
+Data at 0, one sample at θ, a critic c(x) = ψ x (Mescheder, Geiger & Nowozin 2018, §2). The players
+should meet at (0, 0). Descent by both at once, at rates h_θ and h_ψ with slope penalty γ/2 ψ², is
+near (0, 0) the linear map
 
-    θ ← θ + h_θ a ψ,    ψ ← (1 - h_ψ γ) ψ - h_ψ a θ,        a = f'(0): 1 for Wasserstein, ½ for the logistic games,
+    θ ← θ + h_θ a ψ,   ψ ← (1 - h_ψ γ) ψ - h_ψ a θ,
+        a = f'(0): 1 for Wasserstein, ½ for the logistic games,
 
-whose eigenvalues are complex for small γ, so that θ² + ψ² changes by their product, det = 1 - h_ψ γ + h_θ h_ψ a², at every step:
-without a penalty it grows, whatever the game and the rates. In turns the determinant is 1 - h_ψ γ: circles. For descent at once
-on minimax and Wasserstein games with equal rates the growth is exact at every point, 1 + h² f'(θψ)². Noise of sd σ on what
-the critic sees is to first order a penalty with γ = 2 a² σ². Clipping bounds ψ and does not affect θ; a gradient penalty wants a slope of
-one, which the solution has not. Neither converges.
+whose eigenvalues are complex for small γ, so that θ² + ψ² changes by their product, det = 1 - h_ψ γ
++ h_θ h_ψ a², at every step: without a penalty it grows, whatever the game and the rates. In turns
+the determinant is 1 - h_ψ γ: circles. For descent at once on minimax and Wasserstein games with
+equal rates the growth is exact at every point, 1 + h² f'(θψ)². Noise of sd σ on what the critic
+sees is to first order a penalty with γ = 2 a² σ². Clipping bounds ψ and does not affect θ; a
+gradient penalty wants a slope of one, which the solution has not. Neither converges.
 """
 
 from __future__ import annotations
@@ -85,12 +88,22 @@ CASES: Mapping[str, Case] = {
     "relativistic": Case("relativistic"),
     "Wasserstein, in turns": Case("wasserstein", slope=_one, at_once=False),
     "minimax, critic 4 times as fast": Case("minimax", critic=4.0),
-    f"Wasserstein, |ψ| ≤ {LIMIT}": Case("wasserstein", (f"clip(limit={LIMIT})",), slope=_one, penalty=None),
-    "Wasserstein, gradient penalty": Case("wasserstein", ("gradient_penalty(weight=1.0)",), slope=_one, penalty=None),
-    f"minimax, R1 with γ = {GAMMA / 4:g}": Case("minimax", (f"r1(gamma={GAMMA / 4})",), penalty=GAMMA / 4),
+    f"Wasserstein, |ψ| ≤ {LIMIT}": Case(
+        "wasserstein", (f"clip(limit={LIMIT})",), slope=_one, penalty=None
+    ),
+    "Wasserstein, gradient penalty": Case(
+        "wasserstein", ("gradient_penalty(weight=1.0)",), slope=_one, penalty=None
+    ),
+    f"minimax, R1 with γ = {GAMMA / 4:g}": Case(
+        "minimax", (f"r1(gamma={GAMMA / 4})",), penalty=GAMMA / 4
+    ),
     f"minimax, R1 with γ = {GAMMA:g}": Case("minimax", (f"r1(gamma={GAMMA})",), penalty=GAMMA),
-    f"minimax, R2 with γ = {GAMMA / 4:g}": Case("minimax", (f"r2(gamma={GAMMA / 4})",), penalty=GAMMA / 4),
-    "minimax, noise on what the critic sees": Case("minimax", hacks=(f"input_noise(sigma={SIGMA})",), penalty=None),
+    f"minimax, R2 with γ = {GAMMA / 4:g}": Case(
+        "minimax", (f"r2(gamma={GAMMA / 4})",), penalty=GAMMA / 4
+    ),
+    "minimax, noise on what the critic sees": Case(
+        "minimax", hacks=(f"input_noise(sigma={SIGMA})",), penalty=None
+    ),
 }
 
 
@@ -112,7 +125,10 @@ class DiracGAN(GAN):
         """Both numbers at their start."""
         super().build(space, condition_space)
         self.path: Orbit = []
-        self.generator, self.critic = _Number(START[0], factor=False), _Number(START[1], factor=True)
+        self.generator, self.critic = (
+            _Number(START[0], factor=False),
+            _Number(START[1], factor=True),
+        )
 
     def now(self) -> tuple[float, float]:
         """(θ, ψ)."""
@@ -128,12 +144,20 @@ def play(case: Case, *, steps: int = STEPS, seed: int = 0) -> Orbit:
     """(θ, ψ) before the first step and after each, by plain gradient descent."""
     rates = {"critic": f"sgd(rate={RATE * case.critic})", "generator": f"sgd(rate={RATE})"}
     by = Trainer(steps=steps, batch=BATCH, seed=seed, precision="64-true", optimizers=rates)
-    model = DiracGAN(latent=1, game=case.game, penalties=case.penalties, hacks=case.hacks, single_step=case.at_once)
+    model = DiracGAN(
+        latent=1,
+        game=case.game,
+        penalties=case.penalties,
+        hacks=case.hacks,
+        single_step=case.at_once,
+    )
     model.fit(torch.zeros(BATCH, 1, dtype=torch.float64), by=by)
     return [*model.path, model.now()]
 
 
-def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
+def run(
+    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+) -> Findings:
     """Play every case; the paths, and how θ² + ψ² grows beside what it must."""
     steps = max(2, round(budget * STEPS))
     played = {name: play(case, steps=steps, seed=seed) for name, case in CASES.items()}
@@ -141,18 +165,26 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
     rows = [[name, *row(records[name])] for name in CASES]
     off = max(r.details["off"] for r in records.values() if "off" in r.details)
     notes = [
-        f"data at 0, θ and ψ from {START}, {steps} steps of size {RATE:g}; growth is that of θ² + ψ² in a step, on average",
+        (
+            f"data at 0, θ and ψ from {START}, {steps} steps of size {RATE:g}; growth is that of θ²"
+            " + ψ² in a step, on average"
+        ),
         f"Wasserstein and minimax at once: at every step within {off:.1g} of 1 + h² f'(θψ)²",
     ]
     heads = ("game and remedy", "growth of θ² + ψ², seen", "near (0, 0)", "distance at the end")
-    words = {name: ", ".join(filter(None, (_growth(r.value), _outcome(r)))) for name, r in records.items()}
+    words = {
+        name: ", ".join(filter(None, (_growth(r.value), _outcome(r))))
+        for name, r in records.items()
+    }
     title = "The Dirac-GAN: one sample at θ, a critic ψ x, data at 0"
     figure = paths_in_plane(played, words=words, names=("θ", "ψ"), title=title)
     return Findings(records, heads, rows, notes, {"dirac": figure})
 
 
 def measured(case: Case, path: Orbit, seed: int) -> Record:
-    """Mean growth of θ² + ψ² in a step, with its value near (0, 0) and, where one is known, how far the steps are from it."""
+    """Mean growth of θ² + ψ² in a step, with its value near (0, 0) and,
+    where one is known, how far the steps are from it.
+    """
     moduli = [theta**2 + psi**2 for theta, psi in path]
     seen = (moduli[-1] / moduli[0]) ** (1 / (len(moduli) - 1))
     details: dict[str, Any] = {"start": moduli[0] ** 0.5, "end": moduli[-1] ** 0.5, "rate": RATE}
@@ -163,14 +195,23 @@ def measured(case: Case, path: Orbit, seed: int) -> Record:
         details["off"] = max(abs(b / a - growth) for (a, b), growth in zip(pairwise(moduli), known))
     kind = "estimate" if case.hacks else "exact"
     return Record(
-        "growth of the squared modulus in a step", seen, bound=kind, data=f"Dirac-GAN, seed {seed}", n=len(path) - 1, details=details
+        "growth of the squared modulus in a step",
+        seen,
+        bound=kind,
+        data=f"Dirac-GAN, seed {seed}",
+        n=len(path) - 1,
+        details=details,
     )
 
 
 def row(record: Record) -> list[str]:
     """Its cells in the table."""
     near = record.details.get("near the solution")
-    return [f"{record.value:.4f}", "–" if near is None else f"{near:.4f}", f"{record.details['end']:.2g}"]
+    return [
+        f"{record.value:.4f}",
+        "–" if near is None else f"{near:.4f}",
+        f"{record.details['end']:.2g}",
+    ]
 
 
 def _growth(value: float) -> str:
@@ -180,4 +221,12 @@ def _growth(value: float) -> str:
 def _outcome(record: Record) -> str:
     """Where it ended, in words."""
     share = record.details["end"] / record.details["start"]
-    return "gone away" if share > 1.5 else "arrived" if share < 0.05 else "drawing near" if share < 0.5 else "going round"
+    return (
+        "gone away"
+        if share > 1.5
+        else "arrived"
+        if share < 0.05
+        else "drawing near"
+        if share < 0.5
+        else "going round"
+    )

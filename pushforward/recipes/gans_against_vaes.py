@@ -1,17 +1,24 @@
-r"""GANs against VAEs: the same images, as many parameters, as many images shown; and every number beside an image.
+r"""GANs against VAEs: the same images, as many parameters,
+as many images shown; and every number beside an image.
 
-    VAE   maximises a bound on log p(x): it must explain every image, and pays for what it cannot with blur
-    GAN   has no density: nothing makes it explain an image, and it is judged by a critic that blur does not pass
+    VAE   maximises a bound on log p(x): it must explain every image, and pays for what it cannot
+          with blur
+    GAN   has no density: nothing makes it explain an image, and it is judged by a critic that
+          blur does not pass
 
-Both are a push forward of N(0, I) of the same number of codes by convolutions (by perceptrons below 16×16). The width of the VAE's
-dense layer is found by counting, so that both have the same number of parameters, all networks taken together; both are shown the
-same number of images in batches of the same size. Seconds are then a result.
+Both are a push forward of N(0, I) of the same number of codes by convolutions (by perceptrons below
+16×16). The width of the VAE's dense layer is found by counting, so that both have the same number
+of parameters, all networks taken together; both are shown the same number of images in batches of
+the same size. Seconds are then a result.
 
-The GAN gets a likelihood by an observation noise, p(x) = ∫ N(z; 0, I) N(x; g(z), σ² I) dz; the VAE's decoder is measured in just the same
-way at the same σ, by annealed importance sampling: a lower bound, in expectation. Bidirectional Monte Carlo bounds how loose it is
-on images that the model drew itself (`gap`). The VAE is learnt at that σ, so its own bound is on the same number; a GAN has none.
+The GAN gets a likelihood by an observation noise, p(x) = ∫ N(z; 0, I) N(x; g(z), σ² I) dz; the
+VAE's decoder is measured in just the same way at the same σ, by annealed importance sampling: a
+lower bound, in expectation. Bidirectional Monte Carlo bounds how loose it is on images that the
+model drew itself (`gap`). The VAE is learnt at that σ, so its own bound is on the same number; a
+GAN has none.
 
-A run failed if a term or gradient was not finite, or if the samples cover less than `LEAST` of the balls around real images.
+A run failed if a term or gradient was not finite,
+or if the samples cover less than `LEAST` of the balls around real images.
 """
 
 from __future__ import annotations
@@ -44,11 +51,29 @@ from pushforward.models.deep.observed import Observed
 from pushforward.models.deep.vae import VAE
 from pushforward.plots.latent import sheet
 from pushforward.plots.measures import measures
-from pushforward.recipes.images import COLUMNS, Album, album_or_digits, block, judge, likeness, taken
+from pushforward.recipes.images import (
+    COLUMNS,
+    Album,
+    album_or_digits,
+    block,
+    judge,
+    likeness,
+    taken,
+)
 from pushforward.recipes.registry import Findings
 from pushforward.recipes.sharpness import energy
 
-__all__ = ["run", "contenders", "parameters", "compare", "Trial", "NAMES", "KINDS", "LEAST", "SIGMA"]
+__all__ = [
+    "run",
+    "contenders",
+    "parameters",
+    "compare",
+    "Trial",
+    "NAMES",
+    "KINDS",
+    "LEAST",
+    "SIGMA",
+]
 
 NAMES = ("VAE", "GAN")
 REAL = "learnt from"
@@ -76,7 +101,16 @@ KINDS: Mapping[str, str] = {
     "failed": "failed",
 }
 """What is measured, in order, and its label."""
-DRAWN_KINDS = ("log p", "fid", "precision", "recall", "density", "coverage", "sharpness", "processor seconds")
+DRAWN_KINDS = (
+    "log p",
+    "fid",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "sharpness",
+    "processor seconds",
+)
 
 
 @dataclass
@@ -93,8 +127,17 @@ class Trial:
     found: dict[str, dict[str, Record]] = field(default_factory=dict)
 
 
-def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0, runs: int = 1) -> Findings:
-    """Train both `runs` times, with different seeds on the same split; measure, and plot the first run."""
+def run(
+    paths: Sequence[Path],
+    *,
+    seed: int = 0,
+    players: Sequence[str] = (),
+    budget: float = 1.0,
+    runs: int = 1,
+) -> Findings:
+    """Train both `runs` times, with different seeds on the same split;
+    measure, and plot the first run.
+    """
     require_positive(runs=runs)
     held, notes = album_or_digits(str(paths[0]), seed)
     features = judge(held)
@@ -103,10 +146,23 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
     records = {f"{REAL}: {kind}": record for kind, record in real.items()}
     for i, trial in enumerate(trials):
         run_of = "" if runs == 1 else f", run {i}"
-        records |= {f"{name}: {kind}{run_of}": r for name, row in trial.found.items() for kind, r in row.items()}
-    rows = [[label, cell([real], kind), *(cell([t.found[n] for t in trials], kind) for n in NAMES)] for kind, label in KINDS.items()]
+        records |= {
+            f"{name}: {kind}{run_of}": r
+            for name, row in trial.found.items()
+            for kind, r in row.items()
+        }
+    rows = [
+        [label, cell([real], kind), *(cell([t.found[n] for t in trials], kind) for n in NAMES)]
+        for kind, label in KINDS.items()
+    ]
     heads = ("measure", "training images", *NAMES)
-    return Findings(records, heads, rows, [*notes, *_notes(held, features, budget, runs)], figures(held, trials, real))
+    return Findings(
+        records,
+        heads,
+        rows,
+        [*notes, *_notes(held, features, budget, runs)],
+        figures(held, trials, real),
+    )
 
 
 def _notes(held: Album, features: Features, budget: float, runs: int) -> list[str]:
@@ -117,13 +173,15 @@ def _notes(held: Album, features: Features, budget: float, runs: int) -> list[st
     return [
         f"{held.space}; {shown}; the GAN is a {made['GAN']}; {runs} run{'s' if runs > 1 else ''}",
         f"measured on {held.data}, as many samples (the VAE's without noise), in {features.label}",
-        f"log p of {min(ROWS, len(held.test))} images at σ = {sigma:.3g} levels by AIS, a lower bound in expectation; "
-        f"the gap is BDMC's, on {DRAWN} images the model drew",
+        (
+            f"log p of {min(ROWS, len(held.test))} images at σ = {sigma:.3g} levels by AIS, a lower"
+            f" bound in expectation; the gap is BDMC's, on {DRAWN} images the model drew"
+        ),
         f"sharpness in parts of the images' own; failed: diverged, or coverage below {LEAST:g}",
     ]
 
 
-# --------------------------------------------------------------------------------------------------------- the players
+# -------------------------------------------------------------------------------------- the players
 
 
 def contenders(space: Space) -> dict[str, Learner]:
@@ -131,7 +189,8 @@ def contenders(space: Space) -> dict[str, Learner]:
     small = min(int(side or 0) for side in space.shape[1:]) < SMALL
     gan = GAN(latent=LATENT, hidden=(256, 256)) if small else DCGAN(latent=LATENT, width=WIDTH)
     wanted = parameters(gan, space)
-    one, two = (parameters(_vae(small, hidden), space) for hidden in (1, 2))  # linear in what is counted
+    # linear in what is counted
+    one, two = (parameters(_vae(small, hidden), space) for hidden in (1, 2))
     return {"VAE": _vae(small, max(1, round(1 + (wanted - one) / (two - one)))), "GAN": gan}
 
 
@@ -152,7 +211,11 @@ def compare(held: Album, features: Features, seed: int, budget: float = 1.0) -> 
     """Learn both from one seed and measure them."""
     trial = Trial()
     for name, model in contenders(held.space).items():
-        row = trial.found[name] = {"parameters": Record("parameters", parameters(model, held.space), 0.0, data=held.name, n=1)}
+        row = trial.found[name] = {
+            "parameters": Record(
+                "parameters", parameters(model, held.space), 0.0, data=held.name, n=1
+            )
+        }
         reason = ""
         try:
             row["processor seconds"] = learn(model, held, seed, round(budget * SAMPLES))
@@ -162,13 +225,24 @@ def compare(held: Album, features: Features, seed: int, budget: float = 1.0) -> 
                 reason = f"coverage {row['coverage'].value:.3f}, below {LEAST:g}"
         except Diverged as error:
             reason = str(error)
-        row["failed"] = Record("failed", float(bool(reason)), 0.0, data=held.name, n=1, details={"reason": reason, "least coverage": LEAST})
+        row["failed"] = Record(
+            "failed",
+            float(bool(reason)),
+            0.0,
+            data=held.name,
+            n=1,
+            details={"reason": reason, "least coverage": LEAST},
+        )
     return trial
 
 
 def learn(model: Learner, held: Album, seed: int, samples: int) -> Record:
     """Fit, each with its usual optimiser; the seconds that took."""
-    how: dict[str, Any] = {"optimizers": {"vae": "adam(rate=0.003)"}, "schedule": "cosine"} if isinstance(model, VAE) else {}
+    how: dict[str, Any] = (
+        {"optimizers": {"vae": "adam(rate=0.003)"}, "schedule": "cosine"}
+        if isinstance(model, VAE)
+        else {}
+    )
     began = time.process_time()
     model.fit(held.train, by=Trainer(samples=max(samples, BATCH), batch=BATCH, seed=seed, **how))
     return taken(time.process_time() - began, held)
@@ -181,37 +255,68 @@ def draw(model: Any, n: int, seed: int) -> Tensor:
     return drawn
 
 
-# ------------------------------------------------------------------------------------------------------ what is measured
+# --------------------------------------------------------------------------------- what is measured
 
 
-def measured(model: Any, drawn: Tensor, held: Album, features: Features, seed: int, budget: float) -> dict[str, Record]:
+def measured(
+    model: Any, drawn: Tensor, held: Album, features: Features, seed: int, budget: float
+) -> dict[str, Record]:
     """Records by kind; Diverged where the samples are not finite."""
     if not bool(drawn.isfinite().all()):
         raise Diverged("the samples are not finite")
     noisy = held.test.float()
     if held.space.integer:  # a density on whole numbers is meaningless
         noisy = dequantise().apply(noisy, held.space, generator(derive(seed, "dequantise")))
-    own = {"own bound": iwae(model, noisy, k=K, rng=0, data=held.data)} if isinstance(model, VAE) else {}
-    return {**own, **bracket(model, noisy, held, budget), **likeness(held, drawn, features), "sharpness": sharpness(drawn, held)}
+    own = (
+        {"own bound": iwae(model, noisy, k=K, rng=0, data=held.data)}
+        if isinstance(model, VAE)
+        else {}
+    )
+    return {
+        **own,
+        **bracket(model, noisy, held, budget),
+        **likeness(held, drawn, features),
+        "sharpness": sharpness(drawn, held),
+    }
 
 
 def bracket(model: Any, noisy: Tensor, held: Album, budget: float) -> dict[str, Record]:
-    """AIS on test images at the common sigma, and the gap of BDMC on images drawn from the model."""
+    """AIS on test images at the common sigma, and the gap of BDMC
+    on images drawn from the model.
+    """
     sigma = SIGMA * float(held.learnt(2000).std())
     observed = Observed(model, sigma)
     how: dict[str, Any] = {
-        "temperatures": max(10, round(min(1.0, budget) * TEMPERATURES)), "chains": CHAINS, "leapfrogs": LEAPFROGS, "rng": 0,
-    }  # fmt: skip
-    lower = ais(observed, noisy[:ROWS], data=f"the first {min(ROWS, len(noisy))} of {held.data}", **how)
+        "temperatures": max(10, round(min(1.0, budget) * TEMPERATURES)),
+        "chains": CHAINS,
+        "leapfrogs": LEAPFROGS,
+        "rng": 0,
+    }
+    lower = ais(
+        observed, noisy[:ROWS], data=f"the first {min(ROWS, len(noisy))} of {held.data}", **how
+    )
     both = bdmc(observed, n=DRAWN, wide=1e12, **how)  # the gap is reported as it is
-    gap = Record.of("gap", both.gaps, unit="nats", bound="estimate", data=f"{DRAWN} images drawn by the model", details={"sigma": sigma})
+    gap = Record.of(
+        "gap",
+        both.gaps,
+        unit="nats",
+        bound="estimate",
+        data=f"{DRAWN} images drawn by the model",
+        details={"sigma": sigma},
+    )
     return {"log p": lower, "gap": gap}
 
 
 def sharpness(drawn: Tensor, held: Album) -> Record:
     """The gradient's energy (see the recipe `sharpness`) relative to that of held-out images."""
     own = float(energy(held.test.float()).mean())
-    return Record.of("gradient energy", energy(drawn) / own, unit="of the images' own", bound="estimate", data=f"{len(drawn)} samples")
+    return Record.of(
+        "gradient energy",
+        energy(drawn) / own,
+        unit="of the images' own",
+        bound="estimate",
+        data=f"{len(drawn)} samples",
+    )
 
 
 def yardstick(held: Album, features: Features) -> dict[str, Record]:
@@ -229,14 +334,23 @@ def cell(rows: Sequence[Mapping[str, Record]], kind: str) -> str:
         return f"{sum(r.value for r in found):.0f} of {len(found)}"
     values = [r.value for r in found]
     sign = "≥ " if found[0].bound == "lower bound" else ""
-    digits = 0 if kind in ("parameters", "processor seconds") else 1 if found[0].unit == "nats" else 2
+    digits = (
+        0 if kind in ("parameters", "processor seconds") else 1 if found[0].unit == "nats" else 2
+    )
     if len(found) > 1:
-        return f"{sign}{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
-    error = f" ± {found[0].error:.{digits}f}" if found[0].error > 0 and math.isfinite(found[0].error) else ""
+        return (
+            f"{sign}{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to"
+            f" {max(values):.{digits}f})"
+        )
+    error = (
+        f" ± {found[0].error:.{digits}f}"
+        if found[0].error > 0 and math.isfinite(found[0].error)
+        else ""
+    )
     return f"{sign}{values[0]:.{digits}f}{error}"
 
 
-# ----------------------------------------------------------------------------------------------------------- the figures
+# -------------------------------------------------------------------------------------- the figures
 
 
 def figures(held: Album, trials: Sequence[Trial], real: Mapping[str, Record]) -> dict[str, Any]:
@@ -245,15 +359,28 @@ def figures(held: Album, trials: Sequence[Trial], real: Mapping[str, Record]) ->
     parts = {"data": held.test, **first.drawn}
     beside = torch.cat([block(x, columns).to(torch.float32) for x in parts.values()])
     panels = {
-        label: {name: [(row[kind].value, row[kind].error) for row in (t.found[name] for t in trials) if kind in row] for name in NAMES}
+        label: {
+            name: [
+                (row[kind].value, row[kind].error)
+                for row in (t.found[name] for t in trials)
+                if kind in row
+            ]
+            for name in NAMES
+        }
         for kind, label in KINDS.items()
         if kind in DRAWN_KINDS
     }
     drawn = {kind: rows for kind, rows in panels.items() if any(rows.values())}
     lines = {KINDS[kind]: record.value for kind, record in real.items() if kind in DRAWN_KINDS}
     down = [word for name in parts for word in (name, "")]
-    title = "GAN and VAE, as many parameters, as many images shown" + (" (bars: two standard errors)" if len(trials) == 1 else "")
+    title = "GAN and VAE, as many parameters, as many images shown" + (
+        " (bars: two standard errors)" if len(trials) == 1 else ""
+    )
     return {
-        "gans-against-vaes": sheet(beside, held.space, down=down, title=f"Samples beside {held.name}, not picked"),
-        "gans-against-vaes-measures": measures(drawn, lines=lines, line_name="training images", title=title),
+        "gans-against-vaes": sheet(
+            beside, held.space, down=down, title=f"Samples beside {held.name}, not picked"
+        ),
+        "gans-against-vaes-measures": measures(
+            drawn, lines=lines, line_name="training images", title=title
+        ),
     }

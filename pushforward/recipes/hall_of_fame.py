@@ -1,8 +1,9 @@
-"""Hall-of-Fame players as a mixture of normal distributions, p(x) = Σ_k π_k N(x; μ_k, Σ_k), and each component in words.
+"""Hall-of-Fame players as a mixture of normal distributions,
+p(x) = Σ_k π_k N(x; μ_k, Σ_k), and each component in words.
 
-A career is nine numbers: rates per 36 minutes and percentages. Steals, blocks and rebounds were not counted before
-1974, nor threes before 1980; such numbers are missing, and the mixture marginalises them exactly. The number of components
-and the kind of covariance have the lowest BIC.
+A career is nine numbers: rates per 36 minutes and percentages. Steals, blocks and rebounds were not
+counted before 1974, nor threes before 1980; such numbers are missing, and the mixture marginalises
+them exactly. The number of components and the kind of covariance have the lowest BIC.
 """
 
 from __future__ import annotations
@@ -26,7 +27,17 @@ from pushforward.recipes.registry import Findings
 
 __all__ = ["run", "in_words", "completed", "chosen"]
 
-FEATURES = ("points", "assists", "rebounds", "steals", "blocks", "threes tried", "free throws tried", "field goal %", "free throw %")
+FEATURES = (
+    "points",
+    "assists",
+    "rebounds",
+    "steals",
+    "blocks",
+    "threes tried",
+    "free throws tried",
+    "field goal %",
+    "free throw %",
+)
 LEAST_MINUTES = 5000
 KINDS: tuple[CovarianceKind, ...] = ("tied", "diagonal", "full")
 COUNTS = range(1, 6)
@@ -40,16 +51,26 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     frame = seasons_of(paths[0])
     stars = frame[frame.player.str.endswith("*")]
     if not len(stars):
-        raise BadSource(f"{paths[0]}: no player's name ends with '*', which marks the Hall of Fame; mark those to cluster with it")
+        raise BadSource(
+            f"{paths[0]}: no player's name ends with '*', which marks the Hall of Fame; mark those"
+            " to cluster with it"
+        )
     careers = profiles(stars, ["player"])
     careers = careers[careers.minutes >= LEAST_MINUTES].reset_index(drop=True)
     if len(careers) < 20:
-        raise BadSource(f"{paths[0]}: {len(careers)} players of the Hall of Fame have {LEAST_MINUTES} minutes; a mixture needs at least 20")
+        raise BadSource(
+            f"{paths[0]}: {len(careers)} players of the Hall of Fame have {LEAST_MINUTES} minutes;"
+            " a mixture needs at least 20"
+        )
     x = torch.tensor(careers[list(FEATURES)].to_numpy(dtype="float64"))
     model, criteria = chosen(careers[list(FEATURES)], seed)
     order = model.weights_.argsort(descending=True)
-    model = GMM.of(model.weights_[order], model.means_[order], model.covariances_[order], model.space)
-    data = f"{paths[0].name}, {len(careers)} Hall-of-Fame careers of {LEAST_MINUTES} minutes or more"
+    model = GMM.of(
+        model.weights_[order], model.means_[order], model.covariances_[order], model.space
+    )
+    data = (
+        f"{paths[0].name}, {len(careers)} Hall-of-Fame careers of {LEAST_MINUTES} minutes or more"
+    )
     names = [str(p).rstrip("*") for p in careers.player]
     filled = completed(model, x)
     z = _standardised(model)
@@ -60,31 +81,57 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     for k in range(len(z)):
         own = (owner == k).nonzero()[:, 0].tolist()
         # The best known of those that clearly belong: by points scored.
-        known = sorted(own, key=lambda i: (float(sure[i]) < 0.8, -float(careers["all points"][i])))[:NAMED]
+        known = sorted(own, key=lambda i: (float(sure[i]) < 0.8, -float(careers["all points"][i])))[
+            :NAMED
+        ]
         words.append(in_words(z[k]))
         labels.append(f"{k}: " + ", ".join(names[i].split(" ")[-1] for i in known[:2]))
         rows.append([str(k), f"{len(own)}", words[-1], ", ".join(names[i] for i in known)])
-    records = {f"BIC, {kind}, {k}": Record("bic", value, 0.0, unit="nats", data=data, n=len(x)) for (kind, k), value in criteria.items()}
-    records["responsibility"] = Record.of("largest responsibility", sure, data=data, details={"components": len(z)})
+    records = {
+        f"BIC, {kind}, {k}": Record("bic", value, 0.0, unit="nats", data=data, n=len(x))
+        for (kind, k), value in criteria.items()
+    }
+    records["responsibility"] = Record.of(
+        "largest responsibility", sure, data=data, details={"components": len(z)}
+    )
     gaps = torch.isnan(x).any(1)
     no_rebounds = torch.isnan(x[:, FEATURES.index("rebounds")])
     notes = [
-        f"{len(careers)} careers, {int(gaps.sum())} of them with numbers nobody counted at the time: marginalised, not imputed",
-        f"lowest BIC: {len(z)} components with {min(criteria, key=lambda c: criteria[c])[0]} covariance; "
-        f"a player's own cluster has probability {float(sure.mean()):.2f} on average",
-        "high and low: more than half a standard deviation from the mean of these players; per 36 minutes",
+        (
+            f"{len(careers)} careers, {int(gaps.sum())} of them with numbers nobody counted at the"
+            " time: marginalised, not imputed"
+        ),
+        (
+            f"lowest BIC: {len(z)} components with {min(criteria, key=lambda c: criteria[c])[0]}"
+            f" covariance; a player's own cluster has probability {float(sure.mean()):.2f} on"
+            " average"
+        ),
+        (
+            "high and low: more than half a standard deviation from the mean of these players; per"
+            " 36 minutes"
+        ),
     ]
     image = _image(model, filled, owner, no_rebounds, z, labels)
-    return Findings(records, ("cluster", "players", "what it is", "among them"), rows, notes, {"hall-of-fame": image})
+    return Findings(
+        records,
+        ("cluster", "players", "what it is", "among them"),
+        rows,
+        notes,
+        {"hall-of-fame": image},
+    )
 
 
 def chosen(frame: Any, seed: int) -> tuple[GMM, dict[tuple[str, int], float]]:
-    """The mixture of lowest BIC over kinds of covariance and numbers of components, and all criteria."""
+    """The mixture of lowest BIC over kinds of covariance and
+    numbers of components, and all criteria.
+    """
     best: GMM | None = None
     criteria: dict[tuple[str, int], float] = {}
     for kind in KINDS:
         for k in COUNTS:
-            model = GMM(k, covariance=kind, starts=1 if k == 1 else 4, floor=1e-2).fit(frame, by=EM(steps=100, tolerance=1e-4, seed=seed))
+            model = GMM(k, covariance=kind, starts=1 if k == 1 else 4, floor=1e-2).fit(
+                frame, by=EM(steps=100, tolerance=1e-4, seed=seed)
+            )
             criteria[kind, k] = model.bic(frame)
             if best is None or criteria[kind, k] <= min(criteria.values()):
                 best = model
@@ -93,23 +140,31 @@ def chosen(frame: Any, seed: int) -> tuple[GMM, dict[tuple[str, int], float]]:
 
 
 def in_words(z: Tensor, threshold: float = 0.5) -> str:
-    """What is high and what is low, the strongest first, from differences (d,) in standard deviations."""
+    """What is high and what is low, the strongest first,
+    from differences (d,) in standard deviations.
+    """
     order = z.abs().nan_to_num(0).argsort(descending=True).tolist()
     many = [FEATURES[i] for i in order if z[i] > threshold]
     few = [FEATURES[i] for i in order if z[i] < -threshold]
-    phrases = [f"{word} {', '.join(found[:4])}" for word, found in (("high", many), ("low", few)) if found]
+    phrases = [
+        f"{word} {', '.join(found[:4])}" for word, found in (("high", many), ("low", few)) if found
+    ]
     return "; ".join(phrases) or "close to the average in everything"
 
 
 def _standardised(model: GMM) -> Tensor:
     """The components' means in standard deviations from the mean of the whole mixture (k, d)."""
     mean = model.weights_ @ model.means_
-    variance = model.weights_ @ (model.covariances_.diagonal(dim1=1, dim2=2) + (model.means_ - mean).square())
+    variance = model.weights_ @ (
+        model.covariances_.diagonal(dim1=1, dim2=2) + (model.means_ - mean).square()
+    )
     return (model.means_ - mean) / variance.sqrt()
 
 
 def completed(model: GMM, x: Tensor) -> Tensor:
-    """Rows (n, d) with each missing value at its conditional mean, Σ_k r_k E[x_m | x_o, k]: for drawing only."""
+    """Rows (n, d) with each missing value at its conditional mean,
+    Σ_k r_k E[x_m | x_o, k]: for drawing only.
+    """
     rows = x.clone()
     for i in torch.isnan(rows).any(1).nonzero()[:, 0].tolist():
         gap = torch.isnan(x[i])
@@ -118,13 +173,29 @@ def completed(model: GMM, x: Tensor) -> Tensor:
     return rows
 
 
-def _image(model: GMM, filled: Tensor, owner: Tensor, gaps: Tensor, z: Tensor, labels: list[str]) -> Any:
+def _image(
+    model: GMM, filled: Tensor, owner: Tensor, gaps: Tensor, z: Tensor, labels: list[str]
+) -> Any:
     figure, grid = page(13.0, 4.9, 1, 2, width_ratios=[1, 1.1])
     frame = model.fitted_space().export(filled)
     title = f"{len(filled)} Hall-of-Fame careers, {len(z)} clusters"
-    clusters(model, frame, axes=["rebounds", "assists"], owner=owner, hollow=gaps.numpy(), ax=grid[0, 0], title=title)
+    clusters(
+        model,
+        frame,
+        axes=["rebounds", "assists"],
+        owner=owner,
+        hollow=gaps.numpy(),
+        ax=grid[0, 0],
+        title=title,
+    )
     grid[0, 0].set_xlabel("rebounds per 36 minutes (hollow: expected, since not counted then)")
     grid[0, 0].set_ylabel("assists per 36 minutes")
     grid[0, 0].set_ylim(bottom=0)
-    profile(z, labels, FEATURES, ax=grid[0, 1], title="each cluster's mean, against all of them (-: hardly counted)")
+    profile(
+        z,
+        labels,
+        FEATURES,
+        ax=grid[0, 1],
+        title="each cluster's mean, against all of them (-: hardly counted)",
+    )
     return figure

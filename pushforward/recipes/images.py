@@ -1,12 +1,14 @@
 r"""Images by two GANs, beside the data and beside the nearest training images: DCGAN and R3GAN.
 
-What a few minutes of one CPU thread buy, measured and not only looked at: Fréchet distance, precision, recall, density and
-coverage in a named feature space (a classifier of the data's own labels where it has them, else principal components), against
-held-out images; and in the same space how near samples come to the training images. Training images
-are measured as if they were samples, as a reference for every number.
+What a few minutes of one CPU thread buy, measured and not only looked at: Fréchet distance,
+precision, recall, density and coverage in a named feature space (a classifier of the data's own
+labels where it has them, else principal components), against held-out images; and in the same space
+how near samples come to the training images. Training images are measured as if they were samples,
+as a reference for every number.
 
-R3GAN's penalties need gradients of gradients and its networks are deeper: an image shown to it costs about eight to ten times as much as
-one shown to the DCGAN. Each is shown as many as take about as long (`SHOWN`), so neither row shows which method is better.
+R3GAN's penalties need gradients of gradients and its networks are deeper: an image shown to it
+costs about eight to ten times as much as one shown to the DCGAN. Each is shown as many as take
+about as long (`SHOWN`), so neither row shows which method is better.
 """
 
 from __future__ import annotations
@@ -38,13 +40,25 @@ from pushforward.models.deep.r3gan import R3GAN
 from pushforward.plots.latent import sheet
 from pushforward.recipes.registry import Findings
 
-__all__ = ["run", "album", "album_or_digits", "judge", "likeness", "learn", "Album", "Maker", "MAKERS"]
+__all__ = [
+    "run",
+    "album",
+    "album_or_digits",
+    "judge",
+    "likeness",
+    "learn",
+    "Album",
+    "Maker",
+    "MAKERS",
+]
 
 SIDE = 64
 """Images with a longer side are brought to this many pixels, unless told otherwise."""
 TEST, JUDGED, WATCHED = 2000, 10_000, 256
 LARGE = 64
-"""Pixels a side from which on the DCGAN's critic is shown noise that fades, without which it won at once on CIFAR-10."""
+"""Pixels a side from which on the DCGAN's critic is shown noise that fades,
+without which it won at once on CIFAR-10.
+"""
 COMPONENTS = 50
 COLUMNS, PAIRS = 16, 12
 REAL = "learnt from"
@@ -79,8 +93,10 @@ class Maker:
     """A model and how it is learnt.
 
     Arguments:
-        model: made afresh each time; large: in its place for images of `LARGE` pixels a side and more.
-        shown: images it is shown at a budget of 1; batch, schedule, ema, optimizer: of the trainer, None or '' for the model's own.
+        model: made afresh each time; large:
+            in its place for images of `LARGE` pixels a side and more.
+        shown: images it is shown at a budget of 1; batch, schedule, ema, optimizer: of the trainer,
+            None or '' for the model's own.
     """
 
     model: Any
@@ -99,53 +115,101 @@ class Maker:
 
 
 MAKERS: Mapping[str, Maker] = {
-    "DCGAN": Maker(lambda: DCGAN(latent=64, width=16), 80_000, large=lambda: DCGAN(latent=64, width=16, hacks=["input_noise(sigma=0.3)"])),
+    "DCGAN": Maker(
+        lambda: DCGAN(latent=64, width=16),
+        80_000,
+        large=lambda: DCGAN(latent=64, width=16, hacks=["input_noise(sigma=0.3)"]),
+    ),
     "R3GAN": Maker(
-        lambda: R3GAN(latent=64, width=8, blocks=1, gamma=0.5), 12_000, 32, "cosine", 0.99, "adam(rate=0.001, beta1=0.0, beta2=0.99)"
+        lambda: R3GAN(latent=64, width=8, blocks=1, gamma=0.5),
+        12_000,
+        32,
+        "cosine",
+        0.99,
+        "adam(rate=0.001, beta1=0.0, beta2=0.99)",
     ),
 }
 
 
-def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
+def run(
+    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+) -> Findings:
     """Learn both, measure both, and draw."""
     held, notes = album_or_digits(str(paths[0]), seed)
     features = judge(held)
     drawn: dict[str, Tensor] = {}
-    found: dict[str, dict[str, Record]] = {REAL: likeness(held, held.learnt(len(held.test)), features)}
+    found: dict[str, dict[str, Record]] = {
+        REAL: likeness(held, held.learnt(len(held.test)), features)
+    }
     for name, maker in MAKERS.items():
         model, seconds = learn(maker, held, seed, budget)
         drawn[name] = model.sample(len(held.test), rng=derive(seed, "samples"))
-        found[name] = {**likeness(held, drawn[name], features, memory=True), "processor seconds": seconds}
-        notes += [f"{name}: {s.name}, {s.seen}; try {s.advice}" for s in symptoms(model, held, seed)]
-    records = {f"{name}: {kind}": record for name, row in found.items() for kind, record in row.items()}
+        found[name] = {
+            **likeness(held, drawn[name], features, memory=True),
+            "processor seconds": seconds,
+        }
+        notes += [
+            f"{name}: {s.name}, {s.seen}; try {s.advice}" for s in symptoms(model, held, seed)
+        ]
+    records = {
+        f"{name}: {kind}": record for name, row in found.items() for kind, record in row.items()
+    }
     kinds = list(found["DCGAN"])
-    rows = [[kind, *(_cell(row[kind]) if kind in row else "–" for row in found.values())] for kind in kinds]
+    rows = [
+        [kind, *(_cell(row[kind]) if kind in row else "–" for row in found.values())]
+        for kind in kinds
+    ]
     heads = ("measure", "training images", *MAKERS)
-    return Findings(records, heads, rows, [*notes, *_notes(held, features, budget)], figures(held, drawn, found))
+    return Findings(
+        records, heads, rows, [*notes, *_notes(held, features, budget)], figures(held, drawn, found)
+    )
 
 
 def _notes(held: Album, features: Features, budget: float) -> list[str]:
     """What was done, in sentences."""
     shown = ", ".join(f"{name} {round(budget * maker.shown):,}" for name, maker in MAKERS.items())
-    sure = f"; it names {features.facts['accuracy']:.0%} of held-out labels" if "accuracy" in features.facts else ""
+    sure = (
+        f"; it names {features.facts['accuracy']:.0%} of held-out labels"
+        if "accuracy" in features.facts
+        else ""
+    )
     return [
-        f"{held.space}; {len(held.train):,} to learn from; images shown: {shown}: far fewer than in published results",
+        (
+            f"{held.space}; {len(held.train):,} to learn from; images shown: {shown}: far fewer"
+            " than in published results"
+        ),
         f"measured on {held.data}, as many samples, in {features.label}{sure}",
-        "density and coverage of equal distributions: 1 and .97; 'closer' is .5 for new samples and more for repeated ones, "
-        "'suspicious' .01 (nearest training image, relative to held-out images)",
+        (
+            "density and coverage of equal distributions: 1 and .97; 'closer' is .5 for new samples"
+            " and more for repeated ones, 'suspicious' .01 (nearest training image, relative to"
+            " held-out images)"
+        ),
     ]
 
 
-# ------------------------------------------------------------------------------------------------------- the images
+# --------------------------------------------------------------------------------------- the images
 
 
 def album(text: str, seed: int, most: int = TEST) -> Album:
-    """Images of a name or path, NAME@SIZE to bring them to that many pixels; MNIST's own test digits, or a fifth set aside."""
+    """Images of a name or path, NAME@SIZE to bring them to that many pixels;
+    MNIST's own test digits, or a fifth set aside.
+    """
     source = _read(text)
     if source.space.kind != "images":
-        raise BadSource(f"{text}: expected images, got {source.space}; pass --file with a folder of images, digits or mnist")
-    labels = source.y if isinstance(source, Arrays) and source.condition_space is not None and source.condition_space.is_label else None
-    plain = Arrays(source.x, space=source.space, name=text) if isinstance(source, Arrays) else source
+        raise BadSource(
+            f"{text}: expected images, got {source.space}; pass --file with a folder of images,"
+            " digits or mnist"
+        )
+    labels = (
+        source.y
+        if isinstance(source, Arrays)
+        and source.condition_space is not None
+        and source.condition_space.is_label
+        else None
+    )
+    plain = (
+        Arrays(source.x, space=source.space, name=text) if isinstance(source, Arrays) else source
+    )
     if text == "mnist":
         train, rest = plain, read("mnist:test")
         unseen = rest.take(torch.arange(len(rest))).y
@@ -153,9 +217,13 @@ def album(text: str, seed: int, most: int = TEST) -> Album:
         train, rest = split(plain, held_out=0.2, seed=seed)
         labels, unseen = (None, None) if labels is None else (labels[train.rows], labels[rest.rows])
     few = min(len(rest), most)
-    label = f"{few} images of {Path(text).name}" + (":test" if text == "mnist" else f", held out (seed {seed})")
+    label = f"{few} images of {Path(text).name}" + (
+        ":test" if text == "mnist" else f", held out (seed {seed})"
+    )
     known = None if unseen is None else unseen.flatten()[:few]
-    return Album(train, labels, rest.take(torch.arange(few)).x, source.space, Path(text).name, label, known)
+    return Album(
+        train, labels, rest.take(torch.arange(few)).x, source.space, Path(text).name, label, known
+    )
 
 
 def album_or_digits(text: str, seed: int, most: int = TEST) -> tuple[Album, list[str]]:
@@ -166,7 +234,9 @@ def album_or_digits(text: str, seed: int, most: int = TEST) -> tuple[Album, list
         if text != "mnist":
             raise
         cure = "`pushforward data mnist --download` fetches it, or point PUSHFORWARD_DATA at it"
-        return album("digits", seed, most), [f"MNIST is not here: these are scikit-learn's digits, 8×8; {cure}"]
+        return album("digits", seed, most), [
+            f"MNIST is not here: these are scikit-learn's digits, 8×8; {cure}"
+        ]
 
 
 def _read(text: str) -> Source:
@@ -179,11 +249,12 @@ def _read(text: str) -> Source:
     return read(text, size=SIDE) if large else source
 
 
-# ------------------------------------------------------------------------------------------------------ what is measured
+# --------------------------------------------------------------------------------- what is measured
 
 
 def judge(held: Album) -> Features:
-    """The feature space: a classifier of the training images' labels, else as many components as the test images allow.
+    """The feature space: a classifier of the training images' labels,
+    else as many components as the test images allow.
 
     It depends on the data alone, so that runs of several seeds are measured in one space.
     """
@@ -193,25 +264,43 @@ def judge(held: Album) -> Features:
     return classifier(few, held.labels[: len(few)], rng=0)
 
 
-def likeness(held: Album, drawn: Tensor, features: Features, *, memory: bool = False) -> dict[str, Record]:
-    """FID, precision, recall, density and coverage of samples (n, *shape); with `memory`, how near they come to training images."""
+def likeness(
+    held: Album, drawn: Tensor, features: Features, *, memory: bool = False
+) -> dict[str, Record]:
+    """FID, precision, recall, density and coverage of samples (n, *shape);
+    with `memory`, how near they come to training images.
+    """
     metrics = ("fid", "prdc", *(("memorising",) if memory else ()))
     train = held.learnt() if memory else None
-    return {r.quantity: r for r in scores(held.test, drawn, features, metrics=metrics, train=train, rng=0, data=held.data)}
+    return {
+        r.quantity: r
+        for r in scores(
+            held.test, drawn, features, metrics=metrics, train=train, rng=0, data=held.data
+        )
+    }
 
 
 def learn(maker: Maker, held: Album, seed: int, budget: float) -> tuple[GAN, Record]:
     """The fitted model and what that took."""
-    how: dict[str, Any] = {"batch": maker.batch, "seed": seed, "schedule": maker.schedule, "ema": maker.ema}
+    how: dict[str, Any] = {
+        "batch": maker.batch,
+        "seed": seed,
+        "schedule": maker.schedule,
+        "ema": maker.ema,
+    }
     if maker.optimizer:
         how["optimizers"] = dict.fromkeys(("critic", "generator"), maker.optimizer)
     began = time.process_time()
-    model = maker.make(held.space).fit(held.train, by=Trainer(samples=max(maker.batch, round(budget * maker.shown)), **how))
+    model = maker.make(held.space).fit(
+        held.train, by=Trainer(samples=max(maker.batch, round(budget * maker.shown)), **how)
+    )
     return model, taken(time.process_time() - began, held)
 
 
 def symptoms(model: GAN, held: Album, seed: int) -> Sequence[Symptom]:
-    """Symptoms that the fitted model reports, given held-out images; none for a single image, which has no diversity."""
+    """Symptoms that the fitted model reports, given held-out images;
+    none for a single image, which has no diversity.
+    """
     if len(held.test) < 2:
         return []
     given = Batch(model.to_model(held.test[:WATCHED]))
@@ -231,10 +320,12 @@ def _cell(record: Record) -> str:
     return f"{record.value:.{digits}f} ± {record.error:.{digits}f}"
 
 
-# ----------------------------------------------------------------------------------------------------------- the figures
+# -------------------------------------------------------------------------------------- the figures
 
 
-def figures(held: Album, drawn: Mapping[str, Tensor], found: Mapping[str, Mapping[str, Record]]) -> dict[str, Any]:
+def figures(
+    held: Album, drawn: Mapping[str, Tensor], found: Mapping[str, Mapping[str, Record]]
+) -> dict[str, Any]:
     """Samples below held-out images; the samples nearest to a training image, above that image."""
     columns = min(COLUMNS, len(held.test) // 2)
     beside = [block(held.test, columns), *(block(x, columns) for x in drawn.values())]
@@ -246,7 +337,10 @@ def figures(held: Album, drawn: Mapping[str, Tensor], found: Mapping[str, Mappin
         rows += [x[[i for i, _, _ in pairs]].to(theirs), theirs]
         words += [name, "training"]
     title = f"Samples beside {held.name}, not picked"
-    near = f"The {len(pairs)} samples nearest to a training image, and that image\n(in {label.split(' #')[0]})"
+    near = (
+        f"The {len(pairs)} samples nearest to a training image, and that image\n(in"
+        f" {label.split(' #')[0]})"
+    )
     return {
         "images": sheet(torch.cat(beside).to(held.test), held.space, down=down, title=title),
         "images-nearest": sheet(torch.stack(rows), held.space, down=words, title=near),

@@ -1,8 +1,9 @@
 """Handwriting by a VAE: laid out on a plane of two codes, and drawn and restored from twenty.
 
-With two codes the whole model can be seen at once: the decoder's mean on a grid over [-3, 3]². With twenty it is likelier, and
-sharper, but can only be sampled. Pixels are Bernoulli variables, sampled anew from the grey levels at every step (dynamic binarisation), so
-that the likelihood is a mass of black and white images; the test digits are binarised once, by the seed.
+With two codes the whole model can be seen at once: the decoder's mean on a grid over [-3, 3]². With
+twenty it is likelier, and sharper, but can only be sampled. Pixels are Bernoulli variables, sampled
+anew from the grey levels at every step (dynamic binarisation), so that the likelihood is a mass of
+black and white images; the test digits are binarised once, by the seed.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ COLUMNS = 16
 
 
 class Parts(NamedTuple):
-    """Images to learn from, images to measure on (n, *shape), their space, and how records call the latter."""
+    """Images to learn from, images to measure on (n, *shape),
+    their space, and how records call the latter.
+    """
 
     train: Source
     test: Tensor
@@ -46,36 +49,66 @@ class Parts(NamedTuple):
     data: str
 
 
-def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
+def run(
+    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+) -> Findings:
     """Learn both models, bound the likelihood of test digits, and draw."""
     held = parts(str(paths[0]), seed)
     black_and_white = coins(held, seed)
-    models = {latent: learn(latent, held.train, seed, round(budget * SAMPLES)) for latent in LATENTS}
-    found = {latent: measured(latent, model, black_and_white, held.data) for latent, model in models.items()}
+    models = {
+        latent: learn(latent, held.train, seed, round(budget * SAMPLES)) for latent in LATENTS
+    }
+    found = {
+        latent: measured(latent, model, black_and_white, held.data)
+        for latent, model in models.items()
+    }
     records = {key: record for row in found.values() for key, record in row.items()}
-    rows = [[f"{latent}", *(f"≥ {r.value:.2f} ± {r.error:.2f}" for r in row.values())] for latent, row in found.items()]
+    rows = [
+        [f"{latent}", *(f"≥ {r.value:.2f} ± {r.error:.2f}" for r in row.values())]
+        for latent, row in found.items()
+    ]
     notes = [
-        f"{len(held.train)} training images, {round(budget * SAMPLES)} shown to each model; measured on {held.data}, binarised",
-        f"the importance-weighted bound has {K} draws an image; nats per image, mass of black and white images",
+        (
+            f"{len(held.train)} training images, {round(budget * SAMPLES)} shown to each model;"
+            f" measured on {held.data}, binarised"
+        ),
+        (
+            f"the importance-weighted bound has {K} draws an image; nats per image, mass of black"
+            " and white images"
+        ),
     ]
     heads = ("codes", "ELBO, nats", "importance-weighted bound, nats")
     return Findings(records, heads, rows, notes, images(models, held, black_and_white, seed))
 
 
 def parts(name: str, seed: int) -> Parts:
-    """Training and test images of a source by name or path: MNIST's own test digits, or a fifth set aside; TEST at most."""
+    """Training and test images of a source by name or path:
+    MNIST's own test digits, or a fifth set aside; TEST at most.
+    """
     try:
         source = read(name, label=False)
-        train, test = (source, read("mnist:test", label=False)) if name == "mnist" else split(source, held_out=0.2, seed=seed)
+        train, test = (
+            (source, read("mnist:test", label=False))
+            if name == "mnist"
+            else split(source, held_out=0.2, seed=seed)
+        )
     except BadSource as error:
         if name != "mnist":
             raise
-        cure = "`pushforward data mnist --download` fetches it, or point PUSHFORWARD_DATA at it; --file digits does without"
+        cure = (
+            "`pushforward data mnist --download` fetches it, or point PUSHFORWARD_DATA at it;"
+            " --file digits does without"
+        )
         raise BadSource(f"MNIST is not here; {cure} ({error})") from error
     if source.space.kind != "images":
-        raise BadSource(f"{name}: expected images, got {source.space}; pass --file with a folder of images, digits or mnist")
+        raise BadSource(
+            f"{name}: expected images, got {source.space}; pass --file with a folder of images,"
+            " digits or mnist"
+        )
     few = min(len(test), TEST)
-    label = f"{few} images of {name}" + (":test" if name == "mnist" else f", held out (seed {seed})")
+    label = f"{few} images of {name}" + (
+        ":test" if name == "mnist" else f", held out (seed {seed})"
+    )
     return Parts(train, test.take(torch.arange(few)).x, source.space, label)
 
 
@@ -86,15 +119,23 @@ def coins(held: Parts, seed: int) -> Tensor:
 
 def model_of(latent: int) -> VAE:
     """The published layout for the plane (784-500-501-2 of MNIST); one layer of 400 otherwise."""
-    if latent == 2:  # without warming up, both codes of so deep a network often die at the beginning
-        return VAE(latent=2, network="plane", likelihood="bernoulli", objective="elbo(warm_up=0.25)")
+    # without warming up, both codes of so deep a network often die at the beginning
+    if latent == 2:
+        return VAE(
+            latent=2, network="plane", likelihood="bernoulli", objective="elbo(warm_up=0.25)"
+        )
     return VAE(latent=latent, hidden=(400,), likelihood="bernoulli")
 
 
 def learn(latent: int, train: Source, seed: int, samples: int) -> VAE:
     """From images binarised afresh at every step."""
     by = Trainer(
-        samples=max(samples, BATCH), batch=BATCH, seed=seed, schedule="cosine", augment=["binarise"], optimizers={"vae": "adam(rate=0.001)"}
+        samples=max(samples, BATCH),
+        batch=BATCH,
+        seed=seed,
+        schedule="cosine",
+        augment=["binarise"],
+        optimizers={"vae": "adam(rate=0.001)"},
     )
     return model_of(latent).fit(train, by=by)
 
@@ -108,19 +149,36 @@ def measured(latent: int, model: VAE, x: Tensor, data: str) -> dict[str, Record]
 
 
 @torch.no_grad()
-def images(models: dict[int, VAE], held: Parts, black_and_white: Tensor, seed: int) -> dict[str, Any]:
-    """The plane; samples of the larger model; test images, as binarised, and as both restore them."""
+def images(
+    models: dict[int, VAE], held: Parts, black_and_white: Tensor, seed: int
+) -> dict[str, Any]:
+    """The plane; samples of the larger model; test images,
+    as binarised, and as both restore them.
+    """
     plane, deep = models[2], models[LATENTS[-1]]
     laid = grid(plane, STEPS, reach=REACH)
-    drawn = deep.sample(8 * COLUMNS, rng=derive(seed, "samples"), using="mean").reshape(8, COLUMNS, *held.test.shape[1:])
+    drawn = deep.sample(8 * COLUMNS, rng=derive(seed, "samples"), using="mean").reshape(
+        8, COLUMNS, *held.test.shape[1:]
+    )
     some = slice(0, COLUMNS)
-    restored = [held.test[some], black_and_white[some], *(m.decode(m.encode(black_and_white[some])) for m in models.values())]
+    restored = [
+        held.test[some],
+        black_and_white[some],
+        *(m.decode(m.encode(black_and_white[some])) for m in models.values()),
+    ]
     down = ["original", "black and white", *(f"{latent} codes" for latent in models)]
     codes = LATENTS[-1]
     return {
-        "mnist-plane": decoded_grid(laid, held.space, title=f"The plane of two codes, decoded from -{REACH:g} to {REACH:g}"),
-        "mnist-samples": sheet(drawn, held.space, title=f"Samples of a VAE with {codes} codes (means of p(x|z))"),
+        "mnist-plane": decoded_grid(
+            laid, held.space, title=f"The plane of two codes, decoded from -{REACH:g} to {REACH:g}"
+        ),
+        "mnist-samples": sheet(
+            drawn, held.space, title=f"Samples of a VAE with {codes} codes (means of p(x|z))"
+        ),
         "mnist-reconstructions": sheet(
-            torch.stack([r.to(held.test.dtype) for r in restored]), held.space, down=down, title="Held-out images and reconstructions"
+            torch.stack([r.to(held.test.dtype) for r in restored]),
+            held.space,
+            down=down,
+            title="Held-out images and reconstructions",
         ),
     }

@@ -1,10 +1,12 @@
-r"""Does a GAN find all modes? A ring of 8 Gaussians and a grid of 25, by the original game and by the same game with remedies.
+r"""Does a GAN find all modes? A ring of 8 Gaussians and a grid of 25,
+by the original game and by the same game with remedies.
 
-    ring: ⅛ Σ N((cos πk/4, sin πk/4), .01² I)          grid: 1/25 Σ N((2i, 2j), .05² I), i, j = -2..2
+    ring: ⅛ Σ N((cos πk/4, sin πk/4), .01² I)         grid: 1/25 Σ N((2i, 2j), .05² I), i, j = -2..2
 
-On each set both players have the same networks, batches and number of steps. Of 2500 samples (Lin et al. 2018): modes with a sample
-within 3 sd; the share of samples within 3 sd of a centre, 98.9 % for an ideal sampler (more would be variance collapse); and
-KL(shares of the samples by centre ‖ equal shares), (K - 1)/2N for an ideal one.
+On each set both players have the same networks, batches and number of steps. Of 2500 samples
+(Lin et al. 2018): modes with a sample within 3 sd; the share of samples within 3 sd of a centre,
+98.9 % for an ideal sampler (more would be variance collapse); and KL(shares of the samples by
+centre ‖ equal shares), (K - 1)/2N for an ideal one.
 """
 
 from __future__ import annotations
@@ -76,7 +78,8 @@ NOISY = Player(
     "adam(rate=0.002, beta1=0.0, beta2=0.99)",
     game="relativistic",
     hacks=("input_noise(sigma=0.2)",),  # of the sd of all data: modes are .71 apart and .018 wide
-    schedule="linear(start=0.75)",  # full rates until the noise is .05, three times as wide as a mode
+    # full rates until the noise is .05, three times as wide as a mode
+    schedule="linear(start=0.75)",
     ema=0.99,
 )
 PLAYERS: Mapping[str, Mapping[str, Player]] = {
@@ -85,7 +88,9 @@ PLAYERS: Mapping[str, Mapping[str, Player]] = {
 }
 
 
-def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
+def run(
+    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+) -> Findings:
     """Learn both sets with both players, count, and draw."""
     found: dict[tuple[str, str], list[Record]] = {}
     frames: dict[tuple[str, str], list[Frame]] = {}
@@ -95,12 +100,21 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
             watched = Film(look)
             model = learn(name, player, seed=seed, budget=budget, film=watched)
             drawn[name][player] = model.sample(DRAWS, rng=derive(seed, "samples"))
-            found[name, player], frames[name, player] = measured(drawn[name][player], name, seed), watched.frames()
-    records = {f"{name}, {player}: {r.quantity}": r for (name, player), row in found.items() for r in row}
+            found[name, player], frames[name, player] = (
+                measured(drawn[name][player], name, seed),
+                watched.frames(),
+            )
+    records = {
+        f"{name}, {player}: {r.quantity}": r for (name, player), row in found.items() for r in row
+    }
     rows = [[name, player, *cells(row)] for (name, player), row in found.items()]
     notes = [
         f"{ROWS:,} points, batches of {BATCH}, {DRAWS} samples, seed {seed}",
-        *(f"{name}, {player}: {_description(SETS[name], how, budget)}" for name, two in PLAYERS.items() for player, how in two.items()),
+        *(
+            f"{name}, {player}: {_description(SETS[name], how, budget)}"
+            for name, two in PLAYERS.items()
+            for player, how in two.items()
+        ),
     ]
     heads = ("data", "player", "modes", "high quality (ideal)", "reverse KL, nats (ideal)")
     return Findings(records, heads, rows, notes, *images(drawn, found, frames))
@@ -113,13 +127,30 @@ def data(name: str, seed: int) -> Tensor:
     return points
 
 
-def learn(name: str, player: str, *, seed: int, budget: float = 1.0, film: Film | None = None) -> GAN:
+def learn(
+    name: str, player: str, *, seed: int, budget: float = 1.0, film: Film | None = None
+) -> GAN:
     """A GAN of a set, as a player plays."""
     task, how = SETS[name], PLAYERS[name][player]
-    model = GAN(latent=LATENT, network=task.network, game=how.game, penalties=how.penalties, packing=how.packing, hacks=how.hacks)
+    model = GAN(
+        latent=LATENT,
+        network=task.network,
+        game=how.game,
+        penalties=how.penalties,
+        packing=how.packing,
+        hacks=how.hacks,
+    )
     optimizers = dict.fromkeys(("critic", "generator"), how.optimizer)
     steps = steps_of(task, budget)
-    by = Trainer(steps=steps, batch=BATCH, seed=seed, schedule=how.schedule, ema=how.ema, optimizers=optimizers, film=film)
+    by = Trainer(
+        steps=steps,
+        batch=BATCH,
+        seed=seed,
+        schedule=how.schedule,
+        ema=how.ema,
+        optimizers=optimizers,
+        film=film,
+    )
     return model.fit(data(name, seed), by=by)
 
 
@@ -154,27 +185,47 @@ def images(
     frames: Mapping[tuple[str, str], Sequence[Frame]],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Samples beside data; the strip and the film of the same codes."""
-    words = {key: f"{cells(row)[0]} modes, {row[1].value:.0%} high quality" for key, row in found.items()}
+    words = {
+        key: f"{cells(row)[0]} modes, {row[1].value:.0%} high quality" for key, row in found.items()
+    }
     shortest = min(frames.values(), key=len)
     shares = [frame.samples / shortest[-1].samples for frame in shortest]
     panels = {
-        f"{name}, {player}": scatter([f.seen["x"] for f in at(seen, shares)], data=drawn[name]["data"][:1000])
+        f"{name}, {player}": scatter(
+            [f.seen["x"] for f in at(seen, shares)], data=drawn[name]["data"][:1000]
+        )
         for (name, player), seen in frames.items()
     }
     times = [f"{share:.0%} of the steps" for share in shares]
     beside = points_beside(drawn, words=words, title="2500 samples beside the data")
-    story = strip(panels, times, some_of(shares, SHOWN), title="The same codes while the players learn")
-    return {"modes": beside, "modes-strip": story}, {"modes": film(panels, times, columns=2, side=3.0)}
+    story = strip(
+        panels, times, some_of(shares, SHOWN), title="The same codes while the players learn"
+    )
+    return {"modes": beside, "modes-strip": story}, {
+        "modes": film(panels, times, columns=2, side=3.0)
+    }
 
 
 def at(seen: Sequence[Frame], shares: Sequence[float]) -> list[Frame]:
     """The frames nearest to these shares of a fit."""
-    return [min(seen, key=lambda frame: abs(frame.samples / seen[-1].samples - share)) for share in shares]
+    return [
+        min(seen, key=lambda frame: abs(frame.samples / seen[-1].samples - share))
+        for share in shares
+    ]
 
 
 def _description(task: Task, how: Player, budget: float) -> str:
     """A player in words."""
     packs = f"packs of {how.packing}" if how.packing > 1 else "no packs"
     extra = [*how.penalties, *how.hacks]
-    parts = [f"{steps_of(task, budget)} steps", task.network, how.game, packs, *extra, f"{how.optimizer}, {how.schedule} rate"]
-    return ", ".join([*parts, "no average of weights" if how.ema is None else f"average of weights {how.ema:g}"])
+    parts = [
+        f"{steps_of(task, budget)} steps",
+        task.network,
+        how.game,
+        packs,
+        *extra,
+        f"{how.optimizer}, {how.schedule} rate",
+    ]
+    return ", ".join(
+        [*parts, "no average of weights" if how.ema is None else f"average of weights {how.ema:g}"]
+    )

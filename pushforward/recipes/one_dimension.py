@@ -1,9 +1,11 @@
-r"""The lecture's one-dimensional demonstration: a generator of numbers learns N(-1, 1), frame by frame.
+r"""The lecture's one-dimensional demonstration:
+a generator of numbers learns N(-1, 1), frame by frame.
 
-With data density p and generator density q the best critic is D*(x) = p(x) / (p(x) + q(x)), ½ everywhere once q = p. Each frame shows
-p, q (by kernels, from the same codes every time), the critic's D(x) = σ(c(x)) and D*(x) for the q of that frame: how far the critic
-is behind is to be seen at every x. Measured on 10 000 samples against the distribution itself: the Kolmogorov-Smirnov distance (an ideal
-sampler's is .009), the mean's error and the standard deviation.
+With data density p and generator density q the best critic is D*(x) = p(x) / (p(x) + q(x)), ½
+everywhere once q = p. Each frame shows p, q (by kernels, from the same codes every time), the
+critic's D(x) = σ(c(x)) and D*(x) for the q of that frame: how far the critic is behind is to be
+seen at every x. Measured on 10 000 samples against the distribution itself: the Kolmogorov-Smirnov
+distance (an ideal sampler's is .009), the mean's error and the standard deviation.
 """
 
 from __future__ import annotations
@@ -35,12 +37,21 @@ STEPS, BATCH = 2000, 256
 CODES = 2000
 LOW, HIGH, CELLS = -5.5, 3.5, 181
 FLOOR = 1e-3
-"""Below this density of data and samples together nobody asks the critic: the best one is not drawn there."""
+"""Below this density of data and samples together nobody asks the critic:
+the best one is not drawn there.
+"""
 
 
-def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
+def run(
+    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+) -> Findings:
     """Learn, watch, measure."""
-    x, watched, steps, drawing = draw(seed), Film(look), max(1, round(budget * STEPS)), derive(seed, "samples")
+    x, watched, steps, drawing = (
+        draw(seed),
+        Film(look),
+        max(1, round(budget * STEPS)),
+        derive(seed, "samples"),
+    )
     samples = {
         "untrained": untrained(seed),
         "vanilla": vanilla(x, seed=seed, steps=steps).sample(DRAWS, rng=drawing),
@@ -48,12 +59,23 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
     }
     frames = watched.frames()
     found = {who: measured(drawn, seed) for who, drawn in samples.items()}
-    records = {f"{name}, {who}": record for who, row in found.items() for name, record in row.items()}
+    records = {
+        f"{name}, {who}": record for who, row in found.items() for name, record in row.items()
+    }
     asked = {"KS distance": "< 0.05", "mean": "-1.1 to -0.9", "standard deviation": "0.8 to 1.2"}
-    rows = [[name, *(f"{found[who][name].value:.3f}" for who in samples), words] for name, words in asked.items()]
+    rows = [
+        [name, *(f"{found[who][name].value:.3f}" for who in samples), words]
+        for name, words in asked.items()
+    ]
     notes = [
-        f"{ROWS} training numbers from N(-1, 1), {steps} steps of {BATCH}; measured on {DRAWS} samples",
-        "vanilla: one constant rate, the last weights; learnt: a faster critic, rates that fall, an average of the weights",
+        (
+            f"{ROWS} training numbers from N(-1, 1), {steps} steps of {BATCH}; measured on {DRAWS}"
+            " samples"
+        ),
+        (
+            "vanilla: one constant rate, the last weights; learnt: a faster critic, rates that"
+            " fall, an average of the weights"
+        ),
     ]
     images, films = _figures(frames)
     return Findings(records, ("what", *samples, "asked"), rows, notes, images, films)
@@ -65,12 +87,24 @@ def draw(seed: int) -> Tensor:
 
 
 def learn(x: Tensor, *, seed: int, steps: int = STEPS, film: Film | None = None) -> GAN:
-    """The original game without a penalty, which circles; the average of the weights is in the middle of the circle.
+    """The original game without a penalty, which circles;
+    the average of the weights is in the middle of the circle.
 
     The critic's rate is three times the generator's, so that it can follow (two time scales).
     """
-    optimizers = {"critic": "adam(rate=0.003, beta1=0.5)", "generator": "adam(rate=0.001, beta1=0.5)"}
-    by = Trainer(steps=steps, batch=BATCH, seed=seed, schedule="cosine", ema=0.995, optimizers=optimizers, film=film)
+    optimizers = {
+        "critic": "adam(rate=0.003, beta1=0.5)",
+        "generator": "adam(rate=0.001, beta1=0.5)",
+    }
+    by = Trainer(
+        steps=steps,
+        batch=BATCH,
+        seed=seed,
+        schedule="cosine",
+        ema=0.995,
+        optimizers=optimizers,
+        film=film,
+    )
     return fresh().fit(x, by=by)
 
 
@@ -101,11 +135,13 @@ def measured(x: Tensor, seed: int) -> dict[str, Record]:
     return {
         "KS distance": ks_to_law(lambda at: torch.special.ndtr((at - MEAN) / SD), x, name=name),
         "mean": Record.of("mean", x[:, 0], **facts),
-        "standard deviation": Record("standard deviation", sd, sd / (2 * len(x)) ** 0.5, n=len(x), **facts),
+        "standard deviation": Record(
+            "standard deviation", sd, sd / (2 * len(x)) ** 0.5, n=len(x), **facts
+        ),
     }
 
 
-# ------------------------------------------------------------------------------------------------ images
+# ------------------------------------------------------------------------------------------- images
 
 
 def places() -> Tensor:
@@ -126,7 +162,12 @@ def curves(frame: Frame) -> dict[str, Tensor]:
     p = torch.exp(-0.5 * ((at[:, 0] - MEAN) / SD).square()) / (SD * (2 * torch.pi) ** 0.5)
     q = KDE().fit(x).log_prob(at).exp()
     best = torch.where(p + q > FLOOR, p / (p + q), torch.nan)
-    return {"data": p, "samples": q, "critic": frame.seen["critic"].double().sigmoid(), "best critic": best}
+    return {
+        "data": p,
+        "samples": q,
+        "critic": frame.seen["critic"].double().sigmoid(),
+        "best critic": best,
+    }
 
 
 def _figures(frames: Sequence[Frame]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -135,4 +176,6 @@ def _figures(frames: Sequence[Frame]) -> tuple[dict[str, Any], dict[str, Any]]:
     steps = [frame.samples // BATCH for frame in frames]
     times = [f"step {step:,}" for step in steps]
     title = "A generator learns N(-1, 1): densities, and the critic's D(x)"
-    return {"one-dimension": strip(panel, times, some_of(steps), title=title, side=2.5)}, {"one-dimension": film(panel, times, side=4.2)}
+    return {"one-dimension": strip(panel, times, some_of(steps), title=title, side=2.5)}, {
+        "one-dimension": film(panel, times, side=4.2)
+    }

@@ -1,15 +1,19 @@
-r"""Why not average p(x|z)? What naive Monte Carlo, importance weights and annealing make of a known log p(x).
+r"""Why not average p(x|z)? What naive Monte Carlo,
+importance weights and annealing make of a known log p(x).
 
-The decoder is linear and normal, x = (z, 0) + σ ε in 2k dimensions with k codes and σ = .1, so p(x) = N(0, WWᵀ + σ² I) is
-known, and so is what an average over n draws of the prior is worth. With d = 2k,
+The decoder is linear and normal, x = (z, 0) + σ ε in 2k dimensions with k codes and σ = .1, so p(x)
+= N(0, WWᵀ + σ² I) is known, and so is what an average over n draws of the prior is worth. With d =
+2k,
 
     E p(x|z)² = (4πσ²)^(-d/2) N(x; 0, WWᵀ + σ²/2 I),     n = E p(x|z)² / p(x)² - 1
 
-draws have a relative variance of one. The base of the power is 11.7 per dimension of z: what is a hundred for two codes is
-10⁵³ for fifty. Draws near the answer cost no such power (IWAE, whose q here is deliberately off: the exact posterior's mean,
-and 1.5 times its standard deviations, which makes a base of 1.2), nor does walking there from the prior (AIS).
+draws have a relative variance of one. The base of the power is 11.7 per dimension of z: what is a
+hundred for two codes is 10⁵³ for fifty. Draws near the answer cost no such power (IWAE, whose q
+here is deliberately off: the exact posterior's mean, and 1.5 times its standard deviations, which
+makes a base of 1.2), nor does walking there from the prior (AIS).
 
-Work is counted in evaluations of p(x|z) for one observation. Those of AIS come with a gradient, which costs about as much again.
+Work is counted in evaluations of p(x|z) for one observation. Those of AIS come with a gradient,
+which costs about as much again.
 """
 
 from __future__ import annotations
@@ -43,12 +47,18 @@ METHODS = ("naive Monte Carlo", "IWAE, q 1.5 times too wide", "AIS")
 
 
 class Widened:
-    """A latent-variable model with a posterior whose standard deviations are `factor` times those of the model's own."""
+    """A latent-variable model with a posterior whose standard
+    deviations are `factor` times those of the model's own.
+    """
 
     def __init__(self, model: PCA, factor: float) -> None:
         self.model, self.factor = model, factor
         self.prior, self.likelihood, self.device = model.prior, model.likelihood, model.device
-        self.to_model, self.to_condition, self.log_jacobian = model.to_model, model.to_condition, model.log_jacobian
+        self.to_model, self.to_condition, self.log_jacobian = (
+            model.to_model,
+            model.to_condition,
+            model.log_jacobian,
+        )
 
     def posterior(self, x: Tensor) -> Normal:
         """N(m, factor² S²) (n, latent), for N(m, S²) the exact one."""
@@ -56,8 +66,12 @@ class Widened:
         return Normal(q.mean, q.log_scale + math.log(self.factor))
 
 
-def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
-    """Errors of all three at a growing number of evaluations, and the draws that naive Monte Carlo would need."""
+def run(
+    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+) -> Findings:
+    """Errors of all three at a growing number of evaluations,
+    and the draws that naive Monte Carlo would need.
+    """
     records: dict[str, Record] = {}
     panels: dict[str, dict[str, tuple[Any, Any]]] = {}
     rows = []
@@ -70,31 +84,52 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
         panels[f"{k} codes"] = curves
         best = []
         for method, (work, found) in curves.items():
-            record = Record.of("absolute error", found[-1].abs(), unit="nats", data=_data(k, seed), details={"evaluations": int(work[-1])})
+            record = Record.of(
+                "absolute error",
+                found[-1].abs(),
+                unit="nats",
+                data=_data(k, seed),
+                details={"evaluations": int(work[-1])},
+            )
             records[f"{method}, {k}"] = record
             best.append(f"{float(found[-1].abs().median()):.2g}")
         rows.append([str(k), f"{float(needed.median()):.1e}", *best])
     most = work_of(budget)[-1]
     heads = ("codes", "draws for unit relative variance", *(f"{m}, nats" for m in METHODS))
     notes = [
-        f"median |error| of log p(x) at {most} evaluations per observation (AIS: {CHAINS} chains, {LEAPFROGS} leapfrog steps a move); "
-        f"{ROWS} observations simulated from the model, {REPEATS} repeats each",
-        f"x = (z, 0) + {SIGMA} ε in 2k dimensions; draws needed are the median over {MANY} observations",
+        (
+            f"median |error| of log p(x) at {most} evaluations per observation (AIS: {CHAINS}"
+            f" chains, {LEAPFROGS} leapfrog steps a move); {ROWS} observations simulated from the"
+            f" model, {REPEATS} repeats each"
+        ),
+        (
+            f"x = (z, 0) + {SIGMA} ε in 2k dimensions; draws needed are the median over {MANY}"
+            " observations"
+        ),
     ]
     title = "Why not average p(x|z)? Estimates of log p(x) against its exact value"
     image = errors_against_work(
-        panels, x="evaluations of p(x|z) per observation", y="|error| of log p(x), nats", line=1.0, line_name="1 nat", title=title
+        panels,
+        x="evaluations of p(x|z) per observation",
+        y="|error| of log p(x), nats",
+        line=1.0,
+        line_name="1 nat",
+        title=title,
     )
     return Findings(records, heads, rows, notes, {"quiz": image})
 
 
 def decoder(k: int, sigma: float = SIGMA) -> PCA:
     """x = (z, 0) + sigma ε in 2k dimensions: probabilistic PCA with W = [I; 0]."""
-    return PCA.of(torch.zeros(2 * k, dtype=torch.float64), torch.eye(2 * k, k, dtype=torch.float64), sigma)
+    return PCA.of(
+        torch.zeros(2 * k, dtype=torch.float64), torch.eye(2 * k, k, dtype=torch.float64), sigma
+    )
 
 
 def draws_needed(x: Tensor, k: int, sigma: float = SIGMA) -> Tensor:
-    """n = E p(x|z)² / p(x)² - 1 of observations x (n, 2k) under `decoder(k, sigma)`, in closed form (n,)."""
+    """n = E p(x|z)² / p(x)² - 1 of observations x (n, 2k) under
+    `decoder(k, sigma)`, in closed form (n,).
+    """
     d = x.shape[1]
     log_square = -d / 2 * math.log(4 * math.pi * sigma**2) + _log_normal(x, k, sigma**2 / 2)
     return torch.expm1(log_square - 2 * _log_normal(x, k, sigma**2))
@@ -113,16 +148,27 @@ def work_of(budget: float) -> list[int]:
     return [round(LEAST * 10 ** (i / 2)) for i in range(steps + 1)]
 
 
-def errors(model: PCA, x: Tensor, work: Sequence[int], seed: int) -> dict[str, tuple[Tensor, Tensor]]:
-    """By method, evaluations (m,) and errors (m, n) of the estimate for every row; of AIS where there are enough for two temperatures."""
+def errors(
+    model: PCA, x: Tensor, work: Sequence[int], seed: int
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """By method, evaluations (m,) and errors (m, n) of the estimate for every row; of AIS where
+    there are enough for two temperatures.
+    """
     exact, off = model.log_prob(x), Widened(model, WIDEN)
     found: dict[str, tuple[list[int], list[Tensor]]] = {method: ([], []) for method in METHODS}
     for samples in work:
         rng = derive(seed, "estimate", samples)
-        estimates = [naive(model, x, samples=samples, shared=False, rng=rng), iwae(off, x, k=samples, rng=rng)]
+        estimates = [
+            naive(model, x, samples=samples, shared=False, rng=rng),
+            iwae(off, x, k=samples, rng=rng),
+        ]
         temperatures = samples // (CHAINS * LEAPFROGS)
         if temperatures >= 2:
-            estimates.append(ais(model, x, temperatures=temperatures, chains=CHAINS, leapfrogs=LEAPFROGS, rng=rng))
+            estimates.append(
+                ais(
+                    model, x, temperatures=temperatures, chains=CHAINS, leapfrogs=LEAPFROGS, rng=rng
+                )
+            )
         for method, estimate in zip(METHODS, estimates):
             assert estimate.values is not None
             found[method][0].append(samples)
@@ -132,7 +178,13 @@ def errors(model: PCA, x: Tensor, work: Sequence[int], seed: int) -> dict[str, t
 
 def _needed(needed: Tensor, k: int, seed: int) -> Record:
     facts = {"exact for": "each observation", "over observations": "median", "sigma": SIGMA}
-    return Record("draws for unit relative variance", float(needed.median()), data=_data(k, seed), n=len(needed), details=facts)
+    return Record(
+        "draws for unit relative variance",
+        float(needed.median()),
+        data=_data(k, seed),
+        n=len(needed),
+        details=facts,
+    )
 
 
 def _data(k: int, seed: int) -> str:

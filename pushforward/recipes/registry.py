@@ -1,8 +1,9 @@
 """The recipes by name, and how one is run: data in, images and numbers out.
 
-A recipe is a module with `run(paths, *, seed, players)`, and `budget` where it can take longer or shorter, which returns
-`Findings`; this file holds what is known of it without importing it: what it shows, what it reads (a public table, images
-by name, or nothing: then it generates its own data), and which columns a user's table must have.
+A recipe is a module with `run(paths, *, seed, players)`, and `budget` where it can take longer or
+shorter, which returns `Findings`; this file holds what is known of it without importing it: what it
+shows, what it reads (a public table, images by name, or nothing: then it generates its own data),
+and which columns a user's table must have.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Recipe:
         origin: where they can be had by everyone.
         columns: those that a user's table must have.
         player: what --player means here; '' where it has no meaning.
-        source: images to read where no file is given, by any name that `pushforward.read` knows; then there are no tables.
+        source: images to read where no file is given,
+            by any name that `pushforward.read` knows; then there are no tables.
         budget: whether --budget has a meaning.
     """
 
@@ -74,85 +76,203 @@ class Findings:
 _STATS = "josh-thurston/NBA-Best on GitHub (MIT)"
 _DRAWN = "draws its own data"
 _TOTALS = (
-    "year", "player", "games", "minutes_played", "field_goals", "field_goal_attempts", "three_point_attempts", "free_throws",
-    "free_throw_attempts", "offense_rebounds", "defense_rebounds", "assists", "steals", "blocks", "turnovers", "points",
-)  # fmt: skip
+    "year",
+    "player",
+    "games",
+    "minutes_played",
+    "field_goals",
+    "field_goal_attempts",
+    "three_point_attempts",
+    "free_throws",
+    "free_throw_attempts",
+    "offense_rebounds",
+    "defense_rebounds",
+    "assists",
+    "steals",
+    "blocks",
+    "turnovers",
+    "points",
+)
 RECIPES: Mapping[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         Recipe(
-            "curry", "curry", "Stephen Curry's shots of 2015-16 as a density on the court, by kernels that adapt",
-            ("nba_shots/stephen_curry_2016.csv.gz",), SHOTS, SHOT_COLUMNS, "whose shots, where the table has several players'",
-        ),
-        Recipe(
-            "aldridge", "aldridge", "LaMarcus Aldridge's heat map of 2015-16: where he shot, and where they went in",
-            ("nba_shots/lamarcus_aldridge_2016.csv.gz",), SHOTS, (*SHOT_COLUMNS, "SHOT_MADE"),
+            "curry",
+            "curry",
+            "Stephen Curry's shots of 2015-16 as a density on the court, by kernels that adapt",
+            ("nba_shots/stephen_curry_2016.csv.gz",),
+            SHOTS,
+            SHOT_COLUMNS,
             "whose shots, where the table has several players'",
         ),
         Recipe(
-            "hall-of-fame", "hall_of_fame", "Hall-of-Fame players in clusters, and what each cluster is",
-            ("nba_player_stats/Seasons_Stats_1956_2017.csv.gz",), _STATS, _TOTALS,
+            "aldridge",
+            "aldridge",
+            "LaMarcus Aldridge's heat map of 2015-16: where he shot, and where they went in",
+            ("nba_shots/lamarcus_aldridge_2016.csv.gz",),
+            SHOTS,
+            (*SHOT_COLUMNS, "SHOT_MADE"),
+            "whose shots, where the table has several players'",
         ),
         Recipe(
-            "seasons", "seasons", "players' seasons in the plane of their two principal components",
-            ("nba_player_stats/Seasons_Stats_1956_2017.csv.gz",), _STATS, _TOTALS, "a player whose best season to name; several times",
+            "hall-of-fame",
+            "hall_of_fame",
+            "Hall-of-Fame players in clusters, and what each cluster is",
+            ("nba_player_stats/Seasons_Stats_1956_2017.csv.gz",),
+            _STATS,
+            _TOTALS,
         ),
         Recipe(
-            "trajectories", "trajectories", "the principal trajectories of players on the court, five seconds long",
-            ("nba_tracking/cle_2015_16_train_5_games.npz", "nba_tracking/cle_2015_16_val_4_games.npz"),
-            "tufts-ml/team-dynamics-time-series on GitHub (MIT)", ("player_coords", "example_stop_idxs"),
+            "seasons",
+            "seasons",
+            "players' seasons in the plane of their two principal components",
+            ("nba_player_stats/Seasons_Stats_1956_2017.csv.gz",),
+            _STATS,
+            _TOTALS,
+            "a player whose best season to name; several times",
         ),
         Recipe(
-            "shot-maps", "shot_maps", "players' shooting maps in ten numbers, by an auto-encoder and by PCA, and who shoots like whom",
-            ("nba_shots/NBA_2015_Shots.csv.xz", "nba_shots/NBA_2016_Shots.csv.xz"), SHOTS, ("PLAYER_NAME", "SEASON_2", *SHOT_COLUMNS),
+            "trajectories",
+            "trajectories",
+            "the principal trajectories of players on the court, five seconds long",
+            (
+                "nba_tracking/cle_2015_16_train_5_games.npz",
+                "nba_tracking/cle_2015_16_val_4_games.npz",
+            ),
+            "tufts-ml/team-dynamics-time-series on GitHub (MIT)",
+            ("player_coords", "example_stop_idxs"),
+        ),
+        Recipe(
+            "shot-maps",
+            "shot_maps",
+            (
+                "players' shooting maps in ten numbers, by an auto-encoder and "
+                "by PCA, and who shoots like whom"
+            ),
+            ("nba_shots/NBA_2015_Shots.csv.xz", "nba_shots/NBA_2016_Shots.csv.xz"),
+            SHOTS,
+            ("PLAYER_NAME", "SEASON_2", *SHOT_COLUMNS),
             "a player whose neighbours to name; several times",
         ),
         Recipe(
-            "ring", "ring", "a ring whose density is known: data, a VAE's samples and density, and the exact one",
-            (), _DRAWN, budget=True,
+            "ring",
+            "ring",
+            "a ring whose density is known: data, a VAE's samples and density, and the exact one",
+            (),
+            _DRAWN,
+            budget=True,
         ),
         Recipe(
-            "quiz", "quiz", "why not average p(x|z)? naive Monte Carlo, IWAE and AIS against the exact log p(x), for 2, 10 and 50 codes",
-            (), _DRAWN, budget=True,
+            "quiz",
+            "quiz",
+            (
+                "why not average p(x|z)? naive Monte Carlo, IWAE and AIS against the "
+                "exact log p(x), for 2, 10 and 50 codes"
+            ),
+            (),
+            _DRAWN,
+            budget=True,
         ),
         Recipe(
-            "mnist", "mnist", "digits laid out on a plane of two codes, and drawn and restored from twenty", (),
-            "MNIST, by name (--file digits: scikit-learn's)", source="mnist", budget=True,
+            "mnist",
+            "mnist",
+            "digits laid out on a plane of two codes, and drawn and restored from twenty",
+            (),
+            "MNIST, by name (--file digits: scikit-learn's)",
+            source="mnist",
+            budget=True,
         ),
         Recipe(
-            "sharpness", "sharpness", "how sharp a VAE restores images, from a large sigma to a small one, and what that costs", (),
-            "digits, which come with scikit-learn", source="digits", budget=True,
+            "sharpness",
+            "sharpness",
+            (
+                "how sharp a VAE restores images, from a large sigma to a "
+                "small one, and what that costs"
+            ),
+            (),
+            "digits, which come with scikit-learn",
+            source="digits",
+            budget=True,
         ),
         Recipe(
-            "one-dimension", "one_dimension", "a GAN learns N(-1, 1), frame by frame: densities of data and samples, and the critic's D(x)",
-            (), _DRAWN, budget=True,
+            "one-dimension",
+            "one_dimension",
+            (
+                "a GAN learns N(-1, 1), frame by frame: densities of data and "
+                "samples, and the critic's D(x)"
+            ),
+            (),
+            _DRAWN,
+            budget=True,
         ),
         Recipe(
-            "modes", "modes", "a ring of 8 modes and a grid of 25: which of them a GAN finds, with and without remedies",
-            (), _DRAWN, budget=True,
+            "modes",
+            "modes",
+            (
+                "a ring of 8 modes and a grid of 25: which of them a GAN "
+                "finds, with and without remedies"
+            ),
+            (),
+            _DRAWN,
+            budget=True,
         ),
         Recipe(
-            "dirac", "dirac", "the Dirac-GAN: spirals of the smallest game, for each game and remedy, beside their exact growth",
-            (), _DRAWN, budget=True,
+            "dirac",
+            "dirac",
+            (
+                "the Dirac-GAN: spirals of the smallest game, for each game and "
+                "remedy, beside their exact growth"
+            ),
+            (),
+            _DRAWN,
+            budget=True,
         ),
         Recipe(
-            "ablation", "ablation", "the hacks for training GANs, one by one, on a ring of 8 modes and a grid of 25: which hold up",
-            (), _DRAWN, budget=True,
+            "ablation",
+            "ablation",
+            (
+                "the hacks for training GANs, one by one, on a ring of 8 modes "
+                "and a grid of 25: which hold up"
+            ),
+            (),
+            _DRAWN,
+            budget=True,
         ),
         Recipe(
-            "images", "images", "a DCGAN and an R3GAN on images: samples beside the data, and beside the nearest training images",
-            (), "MNIST, by name (any images with --file; NAME@32 brings them to 32 pixels)", source="mnist", budget=True,
+            "images",
+            "images",
+            (
+                "a DCGAN and an R3GAN on images: samples beside the data, and "
+                "beside the nearest training images"
+            ),
+            (),
+            "MNIST, by name (any images with --file; NAME@32 brings them to 32 pixels)",
+            source="mnist",
+            budget=True,
         ),
         Recipe(
-            "codes", "codes", "InfoGAN finds categories without labels: how nearly they are the labels, and what its numbers change",
-            (), "MNIST, by name, or scikit-learn's digits where it is not at hand", source="mnist", budget=True,
+            "codes",
+            "codes",
+            (
+                "InfoGAN finds categories without labels: how nearly they are the "
+                "labels, and what its numbers change"
+            ),
+            (),
+            "MNIST, by name, or scikit-learn's digits where it is not at hand",
+            source="mnist",
+            budget=True,
         ),
         Recipe(
-            "gans-against-vaes", "gans_against_vaes", "a GAN and a VAE with as many parameters and images shown: every measure",
-            (), "MNIST, by name, or scikit-learn's digits where it is not at hand", source="mnist", budget=True,
+            "gans-against-vaes",
+            "gans_against_vaes",
+            "a GAN and a VAE with as many parameters and images shown: every measure",
+            (),
+            "MNIST, by name, or scikit-learn's digits where it is not at hand",
+            source="mnist",
+            budget=True,
         ),
     )
-}  # fmt: skip
+}
 
 
 def find(name: str) -> Recipe:
@@ -163,9 +283,11 @@ def find(name: str) -> Recipe:
 
 
 def locate(recipe: Recipe, file: str | Path | None = None) -> list[Path]:
-    """What to read: the user's own, or the recipe's tables under $PUSHFORWARD_DATA; BadSource names where to get them.
+    """What to read: the user's own, or the recipe's tables under $PUSHFORWARD_DATA;
+    BadSource names where to get them.
 
-    Images may be anything that `pushforward.read` takes, by name or path; a recipe that draws its own data reads nothing.
+    Images may be anything that `pushforward.read` takes, by name or path;
+    a recipe that draws its own data reads nothing.
     """
     if recipe.source:
         return [Path(file or recipe.source)]
@@ -176,14 +298,18 @@ def locate(recipe: Recipe, file: str | Path | None = None) -> list[Path]:
     if file is not None:
         path = Path(file).expanduser()
         if not path.is_file():
-            raise BadSource(f"{path}: no such file; a table for {recipe.name} has the columns {', '.join(recipe.columns)}")
+            raise BadSource(
+                f"{path}: no such file; a table for {recipe.name} has the columns"
+                f" {', '.join(recipe.columns)}"
+            )
         return [path]
     folder = os.environ.get("PUSHFORWARD_DATA")
     names = " and ".join(recipe.tables)
     cure = f"get it from {recipe.origin} and pass --file (columns: {', '.join(recipe.columns)})"
     if not folder:
         raise BadSource(
-            f"{recipe.name} reads {names}, which is not part of pushforward; {cure}, or set PUSHFORWARD_DATA to a folder that has it"
+            f"{recipe.name} reads {names}, which is not part of pushforward; {cure}, or set"
+            " PUSHFORWARD_DATA to a folder that has it"
         )
     paths = [Path(folder).expanduser() / table for table in recipe.tables]
     missing = next((p for p in paths if not p.is_file()), None)
@@ -201,7 +327,8 @@ def run(
     players: Sequence[str] = (),
     budget: float | None = None,
 ) -> tuple[Findings, list[Path]]:
-    """Run a recipe; records.json and the images go into the folder `out`. Returns what was found and the images' paths.
+    """Run a recipe; records.json and the images go into the folder `out`.
+    Returns what was found and the images' paths.
 
     `budget` is a share of the usual work: .1 for a quick look, 4 for more patience.
     """
@@ -218,17 +345,30 @@ def run(
     return findings, store(recipe, findings, Path(out), paths, seed)
 
 
-def store(recipe: Recipe, findings: Findings, folder: Path, paths: Sequence[Path], seed: int) -> list[Path]:
-    """Write records.json, the images and the films, in the place of older ones; the paths of images and films."""
+def store(
+    recipe: Recipe, findings: Findings, folder: Path, paths: Sequence[Path], seed: int
+) -> list[Path]:
+    """Write records.json, the images and the films, in the place of older ones;
+    the paths of images and films.
+    """
     from pushforward.plots import write
     from pushforward.plots.films import write_film
 
     folder.mkdir(parents=True, exist_ok=True)
     content = {
-        "recipe": recipe.name, "tables": [p.name for p in paths], "origin": recipe.origin, "seed": seed,
+        "recipe": recipe.name,
+        "tables": [p.name for p in paths],
+        "origin": recipe.origin,
+        "seed": seed,
         "records": {key: record.as_dict() for key, record in findings.records.items()},
-        "table": [dict(zip(findings.heads, row)) for row in findings.rows], "notes": findings.notes,
-    }  # fmt: skip
-    write_text(folder / "records.json", json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n")
+        "table": [dict(zip(findings.heads, row)) for row in findings.rows],
+        "notes": findings.notes,
+    }
+    write_text(
+        folder / "records.json",
+        json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n",
+    )
     paths = [write(figure, folder / f"{key}.png") for key, figure in findings.images.items()]
-    return paths + [write_film(frames, folder / f"{key}.gif") for key, frames in findings.films.items()]
+    return paths + [
+        write_film(frames, folder / f"{key}.gif") for key, frames in findings.films.items()
+    ]

@@ -1,12 +1,15 @@
-r"""The ring x = z/10 + z/‖z‖, z ~ N(0, I) in the plane: a push-forward whose density is known, beside what a VAE makes of it.
+r"""The ring x = z/10 + z/‖z‖, z ~ N(0, I) in the plane: a push-forward whose density is known,
+beside what a VAE makes of it.
 
-The map sends the radius of z to R = 1 + ‖z‖/10, so R has density f(r) = 100 (r - 1) exp(-50 (r - 1)²), r > 1, and the
-angle is uniform: p(x) = f(R) / 2πR (V1 of the tests: E log p = -.5937420). With noise N(0, σ² I) on it, σ = .05,
+The map sends the radius of z to R = 1 + ‖z‖/10, so R has density f(r) = 100 (r - 1) exp(-50
+(r - 1)²), r > 1, and the angle is uniform: p(x) = f(R) / 2πR (V1 of the tests: E log p =
+-.5937420). With noise N(0, σ² I) on it, σ = .05,
 
     p(x) = ∫ f(r) exp(-(ρ - r)²/2σ²) e^{-ρr/σ²} I_0(ρr/σ²) / 2πσ² dr,     ρ = ‖x‖,
 
-the integral over the angle being Bessel's function. A VAE with the same σ could learn this distribution exactly but for one thing:
-its decoder is continuous and z = 0 has to go somewhere. Where it goes, some mass lies inside of the ring.
+the integral over the angle being Bessel's function. A VAE with the same σ could learn this
+distribution exactly but for one thing: its decoder is continuous and z = 0 has to go somewhere.
+Where it goes, some mass lies inside of the ring.
 """
 
 from __future__ import annotations
@@ -38,10 +41,14 @@ K, CODES = 1000, 20_000
 INSIDE = 0.95
 LIMIT, CELLS = 1.6, 96
 NODES, STEPS = 160, 2000
-"""Of Gauss and Legendre's rule over radii from 1 to 2, beyond which lies less than e^-50; and of the table of shares."""
+"""Of Gauss and Legendre's rule over radii from 1 to 2,
+beyond which lies less than e^-50; and of the table of shares.
+"""
 
 
-def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
+def run(
+    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+) -> Findings:
     """Learn the noisy ring, and compare densities, radii and the mass inside with what they are."""
     train, test = draw(ROWS, rng=derive(seed, "train")), draw(TEST, rng=derive(seed, "test"))
     model = learn(train, seed=seed, samples=round(budget * SAMPLES))
@@ -49,16 +56,32 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), bu
     records = measured(model, test, samples, seed)
     learnt, exact, inside = (records[key] for key in ("learnt", "exact", "inside, learnt"))
     rows = [
-        ["E log p, nats", f"{exact.value:.3f} ± {exact.error:.3f}", f"≥ {learnt.value:.3f} ± {learnt.error:.3f}"],
+        [
+            "E log p, nats",
+            f"{exact.value:.3f} ± {exact.error:.3f}",
+            f"≥ {learnt.value:.3f} ± {learnt.error:.3f}",
+        ],
         ["KS distance of the radius", "0", f"{records['radius'].value:.4f}"],
-        [f"share with radius below {INSIDE}", f"{radial_share(INSIDE):.2%}", f"{inside.value:.2%} ± {inside.error:.2%}"],
+        [
+            f"share with radius below {INSIDE}",
+            f"{radial_share(INSIDE):.2%}",
+            f"{inside.value:.2%} ± {inside.error:.2%}",
+        ],
     ]
     gap = records["exact less learnt"]
     notes = [
-        f"{ROWS} training points, {TEST} to measure on, {DRAWS} samples; with the noise, E log p is -.868 exactly",
-        f"the VAE's density is {gap.value:.3f} ± {gap.error:.3f} nats a point short of the exact one, on the same points",
+        (
+            f"{ROWS} training points, {TEST} to measure on, {DRAWS} samples; with the noise, E log"
+            " p is -.868 exactly"
+        ),
+        (
+            f"the VAE's density is {gap.value:.3f} ± {gap.error:.3f} nats a point short of the"
+            " exact one, on the same points"
+        ),
     ]
-    return Findings(records, ("what", "exact", "VAE"), rows, notes, {"ring": image(model, train, samples, seed)})
+    return Findings(
+        records, ("what", "exact", "VAE"), rows, notes, {"ring": image(model, train, samples, seed)}
+    )
 
 
 def draw(n: int, *, rng: Rng = None, sigma: float = SIGMA) -> Tensor:
@@ -71,21 +94,40 @@ def draw(n: int, *, rng: Rng = None, sigma: float = SIGMA) -> Tensor:
 
 
 def learn(x: Tensor, *, seed: int, samples: int) -> VAE:
-    """A VAE whose noise is the ring's own, with full posteriors: those of the ring are not along the axes."""
-    sigma = SIGMA / float(x.std(0, correction=0).square().mean().sqrt())  # in the model's coordinates, where the data have sd 1
-    model = VAE(latent=2, hidden=(64,) * 4, likelihood=GaussianLikelihood(sigma=sigma), posterior="full", objective="iwae(k=10)")
-    by = Trainer(samples=max(samples, BATCH), batch=BATCH, seed=seed, schedule="cosine", optimizers={"vae": "adam(rate=0.003)"})
+    """A VAE whose noise is the ring's own, with full posteriors:
+    those of the ring are not along the axes.
+    """
+    # in the model's coordinates, where the data have sd 1
+    sigma = SIGMA / float(x.std(0, correction=0).square().mean().sqrt())
+    model = VAE(
+        latent=2,
+        hidden=(64,) * 4,
+        likelihood=GaussianLikelihood(sigma=sigma),
+        posterior="full",
+        objective="iwae(k=10)",
+    )
+    by = Trainer(
+        samples=max(samples, BATCH),
+        batch=BATCH,
+        seed=seed,
+        schedule="cosine",
+        optimizers={"vae": "adam(rate=0.003)"},
+    )
     return model.fit(x.float(), by=by)
 
 
 def log_density(radius: Tensor, sigma: float = SIGMA) -> Tensor:
     """log p(x) of points at these radii (n,), nats; exact up to the quadrature."""
-    nodes, weights = (torch.as_tensor(values) / 2 for values in np.polynomial.legendre.leggauss(NODES))
+    nodes, weights = (
+        torch.as_tensor(values) / 2 for values in np.polynomial.legendre.leggauss(NODES)
+    )
     r = nodes + 1.5
     mass = 100 * (r - 1) * torch.exp(-50 * (r - 1).square()) * weights
     rho = radius.double()[:, None]
     bell = -(rho - r).square() / (2 * sigma**2)
-    return torch.logsumexp(bell + (torch.special.i0e(rho * r / sigma**2) * mass).log(), 1) - math.log(2 * math.pi * sigma**2)
+    return torch.logsumexp(
+        bell + (torch.special.i0e(rho * r / sigma**2) * mass).log(), 1
+    ) - math.log(2 * math.pi * sigma**2)
 
 
 def radial_share(radius: float, sigma: float = SIGMA) -> float:
@@ -97,7 +139,12 @@ def shares_below(radius: Tensor, sigma: float = SIGMA) -> Tensor:
     """P(‖x‖ < radius) of each (n,), by the midpoint rule and straight lines between."""
     width = 2.2 / STEPS
     centre = (torch.arange(STEPS, dtype=torch.float64) + 0.5) * width
-    ends = torch.cat([torch.zeros(1, dtype=torch.float64), (2 * math.pi * centre * log_density(centre, sigma).exp() * width).cumsum(0)])
+    ends = torch.cat(
+        [
+            torch.zeros(1, dtype=torch.float64),
+            (2 * math.pi * centre * log_density(centre, sigma).exp() * width).cumsum(0),
+        ]
+    )
     at = (radius.double() / width).clamp(0, STEPS - 1e-9)
     low = at.floor().long()
     return ends[low] + (at - low) * (ends[low + 1] - ends[low])
@@ -108,18 +155,44 @@ def measured(model: VAE, test: Tensor, samples: Tensor, seed: int) -> dict[str, 
     data = f"ring + N(0, {SIGMA}²), {len(test)} points, seed {seed}"
     drawn = f"{len(samples)} samples of the VAE"
     learnt = iwae(model, test.float(), k=K, rng=derive(seed, "iwae"), data=data)
-    exact = Record.of("log_prob", log_density(test.norm(dim=1)), unit="nats", measure="density per unit", data=data)
+    exact = Record.of(
+        "log_prob",
+        log_density(test.norm(dim=1)),
+        unit="nats",
+        measure="density per unit",
+        data=data,
+    )
     assert learnt.values is not None
     assert exact.values is not None
     radius = samples.norm(dim=1)
-    inside = Record.of("share", (radius < INSIDE).double(), bound="estimate", data=drawn, details={"exact": radial_share(INSIDE)})
+    inside = Record.of(
+        "share",
+        (radius < INSIDE).double(),
+        bound="estimate",
+        data=drawn,
+        details={"exact": radial_share(INSIDE)},
+    )
     return {
         "learnt": learnt,
         "exact": exact,
-        "exact less learnt": Record.of("log_prob less bound", exact.values - learnt.values, unit="nats", bound="upper bound", data=data),
-        "radius": Record("Kolmogorov-Smirnov distance", distance(radius), bound="estimate", data=drawn, n=len(radius)),
+        "exact less learnt": Record.of(
+            "log_prob less bound",
+            exact.values - learnt.values,
+            unit="nats",
+            bound="upper bound",
+            data=data,
+        ),
+        "radius": Record(
+            "Kolmogorov-Smirnov distance",
+            distance(radius),
+            bound="estimate",
+            data=drawn,
+            n=len(radius),
+        ),
         "inside, learnt": inside,
-        "inside, data": Record.of("share", (test.norm(dim=1) < INSIDE).double(), bound="estimate", data=data),
+        "inside, data": Record.of(
+            "share", (test.norm(dim=1) < INSIDE).double(), bound="estimate", data=data
+        ),
     }
 
 
@@ -139,4 +212,9 @@ def image(model: VAE, train: Tensor, samples: Tensor, seed: int) -> Any:
     maps = {"density, learnt": learnt, "density, exact": log_density(grid.norm(dim=1))}
     points = {"data": train[:3000], "samples of the VAE": samples[:3000]}
     title = f"The ring x = z/10 + z/‖z‖ + N(0, {SIGMA}²)"
-    return densities_beside(points, {k: v.exp().reshape(CELLS, CELLS) for k, v in maps.items()}, limit=LIMIT, title=title)
+    return densities_beside(
+        points,
+        {k: v.exp().reshape(CELLS, CELLS) for k, v in maps.items()},
+        limit=LIMIT,
+        title=title,
+    )

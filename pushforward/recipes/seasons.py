@@ -1,8 +1,10 @@
-"""Players' seasons in the plane of their two principal components, x ≈ μ + z₁ u₁ + z₂ u₂, as a biplot.
+"""Players' seasons in the plane of their two principal components,
+x ≈ μ + z₁ u₁ + z₂ u₂, as a biplot.
 
-A season is nine numbers, per 36 minutes and in percent, each in standard deviations of all seasons: else points, whose
-numbers are large, would be all that counts. How much two components keep is measured on players whose seasons were all
-left out, for another season of the same player is no new player.
+A season is nine numbers, per 36 minutes and in percent, each in standard deviations of all seasons:
+else points, whose numbers are large, would be all that counts. How much two components keep is
+measured on players whose seasons were all left out, for another season of the same player is no new
+player.
 """
 
 from __future__ import annotations
@@ -32,37 +34,56 @@ __all__ = ["run", "standard", "BEST_KNOWN"]
 FIRST_YEAR, LEAST_MINUTES, HELD_OUT = 1980, 1500, 0.2
 COMPONENTS = (1, 2, 3, 5)
 BEST_KNOWN = {
-    "Michael Jordan": 1988, "Magic Johnson": 1987, "Larry Bird": 1986, "John Stockton": 1990, "Hakeem Olajuwon": 1990,
-    "Dennis Rodman": 1992, "Shaquille O'Neal": 2000, "Allen Iverson": 2001, "Ben Wallace": 2002, "Steve Nash": 2006,
-    "Dwight Howard": 2011, "LeBron James": 2013, "Kyle Korver": 2015, "Stephen Curry": 2016, "Russell Westbrook": 2017,
-    "Manute Bol": 1987, "James Harden": 2017, "DeAndre Jordan": 2015,
+    "Michael Jordan": 1988, "Magic Johnson": 1987, "Larry Bird": 1986, "John Stockton": 1990,
+    "Hakeem Olajuwon": 1990, "Dennis Rodman": 1992, "Shaquille O'Neal": 2000, "Allen Iverson": 2001,
+    "Ben Wallace": 2002, "Steve Nash": 2006, "Dwight Howard": 2011, "LeBron James": 2013,
+    "Kyle Korver": 2015, "Stephen Curry": 2016, "Russell Westbrook": 2017, "Manute Bol": 1987,
+    "James Harden": 2017, "DeAndre Jordan": 2015,
 }  # fmt: skip
 
 
 def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) -> Findings:
     """The biplot of all seasons, and how much of unseen players' seasons few components keep."""
     table = profiles(seasons_of(paths[0]), ["player", "year"])
-    table = table[(table.year >= FIRST_YEAR) & (table.minutes >= LEAST_MINUTES)].dropna(subset=list(FEATURES)).reset_index(drop=True)
+    table = (
+        table[(table.year >= FIRST_YEAR) & (table.minutes >= LEAST_MINUTES)]
+        .dropna(subset=list(FEATURES))
+        .reset_index(drop=True)
+    )
     if len(table) < 50:
         raise BadSource(
-            f"{paths[0]}: {len(table)} seasons since {FIRST_YEAR} have {LEAST_MINUTES} minutes and all numbers; expected 50 or more"
+            f"{paths[0]}: {len(table)} seasons since {FIRST_YEAR} have {LEAST_MINUTES} minutes and"
+            " all numbers; expected 50 or more"
         )
     table["player"] = table.player.str.rstrip("*")
     x, space = standard(table)
-    data = f"{paths[0].name}, {len(x)} seasons since {FIRST_YEAR} of {LEAST_MINUTES} minutes or more"
+    data = (
+        f"{paths[0].name}, {len(x)} seasons since {FIRST_YEAR} of {LEAST_MINUTES} minutes or more"
+    )
     train, held = _by_player(table, seed)
     records: dict[str, Record] = {}
     rows = []
     total = x[held].sub(x[train].mean(0)).square().sum(1).mean()
     for k in COMPONENTS:
         model = PCA(k).fit(Arrays(x[train], space=space))
-        record = squared_error(model, x[held], data=f"{data}; {len(held)} seasons of held-out players")
+        record = squared_error(
+            model, x[held], data=f"{data}; {len(held)} seasons of held-out players"
+        )
         records[f"squared error, {k}"] = record
-        rows.append([str(k), f"{float(model.explained_variance_ratio_.sum()):.1%}", f"{1 - record.value / float(total):.1%}"])
+        rows.append(
+            [
+                str(k),
+                f"{float(model.explained_variance_ratio_.sum()):.1%}",
+                f"{1 - record.value / float(total):.1%}",
+            ]
+        )
     pca = PCA(2).fit(Arrays(x, space=space))
     named = _named(table, players)
     codes = pca.encode(x)
-    notes = [f"{len(x)} seasons of {table.player.nunique()} players; numbers in standard deviations of all seasons"]
+    notes = [
+        f"{len(x)} seasons of {table.player.nunique()} players; numbers in standard deviations of"
+        " all seasons"
+    ]
     for i in range(2):
         notes.append(f"component {i + 1}: {_meaning(pca.components_[i])}")
     for position, label in (
@@ -71,16 +92,28 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         (int(codes[:, 1].argmax()), "top"),
     ):
         notes.append(f"{label}: {table.player[position]}, {_season(int(table.year[position]))}")
-    title = f"{len(x):,} seasons, {FIRST_YEAR - 1}-{FIRST_YEAR % 100:02d} to {_season(int(table.year.max()))}"
+    title = (
+        f"{len(x):,} seasons, {FIRST_YEAR - 1}-{FIRST_YEAR % 100:02d} to"
+        f" {_season(int(table.year.max()))}"
+    )
     image = biplot(pca, x, named=named, title=title)
-    return Findings(records, ("components", "variance kept", "of unseen players"), rows, notes, {"seasons": image})
+    return Findings(
+        records,
+        ("components", "variance kept", "of unseen players"),
+        rows,
+        notes,
+        {"seasons": image},
+    )
 
 
 def standard(table: Any) -> tuple[Tensor, Space]:
     """The numbers of each season in standard deviations (n, d), and their space."""
     x = torch.tensor(table[list(FEATURES)].to_numpy(dtype="float64"))
     z = (x - x.mean(0)) / x.std(0)
-    columns = tuple(Column(name, low=float(z[:, i].min()), high=float(z[:, i].max())) for i, name in enumerate(FEATURES))
+    columns = tuple(
+        Column(name, low=float(z[:, i].min()), high=float(z[:, i].max()))
+        for i, name in enumerate(FEATURES)
+    )
     return z, Space("points", (len(FEATURES),), columns, float(z.min()), float(z.max()))
 
 
@@ -94,13 +127,16 @@ def _by_player(table: Any, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def _named(table: Any, players: Sequence[str]) -> dict[str, int]:
-    """The seasons to name: of the players asked for the one with most points, else the best known that the table has."""
+    """The seasons to name: of the players asked for the one with most points,
+    else the best known that the table has.
+    """
     found: dict[str, int] = {}
     for name in players:
         own = table[table.player == name]
         if not len(own):
             raise InvalidValue(
-                f"no season of {name!r} has {LEAST_MINUTES} minutes since {FIRST_YEAR}; {near(name, list(table.player.unique()))}"
+                f"no season of {name!r} has {LEAST_MINUTES} minutes since {FIRST_YEAR};"
+                f" {near(name, list(table.player.unique()))}"
             )
         found[_label(own.loc[own["all points"].idxmax()])] = int(own["all points"].idxmax())
     if found:
@@ -114,7 +150,11 @@ def _named(table: Any, players: Sequence[str]) -> dict[str, int]:
 
 def _label(row: Any) -> str:
     first, _, last = str(row.player).partition(" ")
-    return f"{first[0]}. {last} {_season(int(row.year))}" if last else f"{first} {_season(int(row.year))}"
+    return (
+        f"{first[0]}. {last} {_season(int(row.year))}"
+        if last
+        else f"{first} {_season(int(row.year))}"
+    )
 
 
 def _season(year: int) -> str:
@@ -123,4 +163,7 @@ def _season(year: int) -> str:
 
 def _meaning(component: Tensor, most: int = 3) -> str:
     order = component.argsort(descending=True).tolist()
-    return f"{', '.join(FEATURES[i] for i in order[:most])} against {', '.join(FEATURES[i] for i in order[: -1 - most : -1])}"
+    return (
+        f"{', '.join(FEATURES[i] for i in order[:most])} against"
+        f" {', '.join(FEATURES[i] for i in order[: -1 - most : -1])}"
+    )

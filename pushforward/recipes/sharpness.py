@@ -2,12 +2,13 @@ r"""How sharp a VAE restores, against the sigma of its likelihood N(f(z), σ² I
 
     -ELBO = E ‖x - f(z)‖² / 2σ² + d/2 log 2πσ² + KL(q(z|x) ‖ p(z))
 
-A large σ makes errors cheap: whatever costs more in the last term than it saves in the first is left out, strokes lose their
-edges, and units die (the rate falls). A small σ buys everything back, pays in rate, and in the end restores noise; what is then
-drawn from the prior falls between the digits. σ learnt with the rest is where the bound itself would have it.
+A large σ makes errors cheap: whatever costs more in the last term than it saves in the first is
+left out, strokes lose their edges, and units die (the rate falls). A small σ buys everything back,
+pays in rate, and in the end restores noise; what is then drawn from the prior falls between the
+digits. σ learnt with the rest is where the bound itself would have it.
 
-Sharpness is the gradient's energy, Σ (differences of neighbouring pixels)², in parts of that of the images themselves. σ and
-errors are in the images' levels.
+Sharpness is the gradient's energy, Σ (differences of neighbouring pixels)², in parts of that of the
+images themselves. σ and errors are in the images' levels.
 """
 
 from __future__ import annotations
@@ -41,62 +42,135 @@ SIGMAS = (1.6, 0.8, 0.4, 0.2, 0.1)
 LATENT, HIDDEN = 16, (256,)
 SAMPLES, BATCH = 250_000, 64
 K, SHOWN = 200, 7
-KINDS = ("sharpness of reconstructions", "sharpness of samples", "rate", "error", "active units", "ELBO", "importance-weighted bound")
+KINDS = (
+    "sharpness of reconstructions",
+    "sharpness of samples",
+    "rate",
+    "error",
+    "active units",
+    "ELBO",
+    "importance-weighted bound",
+)
 
 
-def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0) -> Findings:
-    """One VAE for each sigma and one that trains it: reconstructions, samples, and measures on held-out images."""
+def run(
+    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+) -> Findings:
+    """One VAE for each sigma and one that trains it:
+    reconstructions, samples, and measures on held-out images.
+    """
     held = parts(str(paths[0]), seed)
     noisy = dequantised(held, seed)
     given = (*SIGMAS, None)
     models = [learn(sigma, held, seed, round(budget * SAMPLES)) for sigma in given]
     sigmas = [sigma_of(model) for model in models]
     names = [f"{sigma:.2f}" + (" (learnt)" if g is None else "") for sigma, g in zip(sigmas, given)]
-    found = [measured(model, noisy, float(energy(held.test.float()).mean()), held.data, seed) for model in models]
-    records = {f"{kind}, sigma {name}": row[kind] for name, row in zip(names, found) for kind in KINDS}
+    found = [
+        measured(model, noisy, float(energy(held.test.float()).mean()), held.data, seed)
+        for model in models
+    ]
+    records = {
+        f"{kind}, sigma {name}": row[kind] for name, row in zip(names, found) for kind in KINDS
+    }
     rows = [[name, *(_cell(kind, row[kind]) for kind in KINDS)] for name, row in zip(names, found)]
-    heads = ("sigma", "sharpness, restored", "sharpness, samples", "rate", "error a pixel", "units", "ELBO", "bound")
+    heads = (
+        "sigma",
+        "sharpness, restored",
+        "sharpness, samples",
+        "rate",
+        "error a pixel",
+        "units",
+        "ELBO",
+        "bound",
+    )
     best = max(range(len(found)), key=lambda i: found[i][KINDS[-1]].value)
     notes = [
-        f"{len(held.train)} training images, {round(budget * SAMPLES)} shown to each model of {LATENT} codes; measured on {held.data}",
-        "sigma and error in levels; sharpness in parts of the images' own; rate and bounds in nats an image "
-        f"(the last of {K} draws); bounds of integer images after dequantising",
+        (
+            f"{len(held.train)} training images, {round(budget * SAMPLES)} shown to each model of"
+            f" {LATENT} codes; measured on {held.data}"
+        ),
+        (
+            "sigma and error in levels; sharpness in parts of the images' own; rate and bounds in"
+            f" nats an image (the last of {K} draws); bounds of integer images after dequantising"
+        ),
         f"the likeliest is sigma {names[best]}",
     ]
-    drawn = {"sharpness": sheets(models, names, held, seed), "sharpness-curves": curves(sigmas, found)}
+    drawn = {
+        "sharpness": sheets(models, names, held, seed),
+        "sharpness-curves": curves(sigmas, found),
+    }
     return Findings(records, heads, rows, notes, drawn)
 
 
 def learn(sigma: float | None, held: Parts, seed: int, samples: int) -> VAE:
     """A VAE at one sigma (standard deviations of a pixel), or with sigma learnt."""
-    by = Trainer(samples=max(samples, BATCH), batch=BATCH, seed=seed, schedule="cosine", optimizers={"vae": "adam(rate=0.002)"})
-    return VAE(latent=LATENT, hidden=HIDDEN, likelihood=GaussianLikelihood(sigma=sigma)).fit(held.train, by=by)
+    by = Trainer(
+        samples=max(samples, BATCH),
+        batch=BATCH,
+        seed=seed,
+        schedule="cosine",
+        optimizers={"vae": "adam(rate=0.002)"},
+    )
+    return VAE(latent=LATENT, hidden=HIDDEN, likelihood=GaussianLikelihood(sigma=sigma)).fit(
+        held.train, by=by
+    )
 
 
 @torch.no_grad()
 def sigma_of(model: VAE) -> float:
     """The root of the mean squared sigma over pixels, in the images' levels."""
     distribution = model.likelihood(model.prior(1).mean)
-    return float((distribution.scale * model.scaling.scale).expand_as(distribution.mean).square().mean().sqrt())
+    return float(
+        (distribution.scale * model.scaling.scale)
+        .expand_as(distribution.mean)
+        .square()
+        .mean()
+        .sqrt()
+    )
 
 
 def dequantised(held: Parts, seed: int) -> Tensor:
-    """The test images with the noise that densities of integers need; as they are, where they are no integers."""
-    return dequantise().apply(held.test.float(), held.space, generator(derive(seed, "dequantise"))) if held.space.integer else held.test
+    """The test images with the noise that densities of integers need;
+    as they are, where they are no integers.
+    """
+    return (
+        dequantise().apply(held.test.float(), held.space, generator(derive(seed, "dequantise")))
+        if held.space.integer
+        else held.test
+    )
 
 
 @torch.no_grad()
 def measured(model: VAE, x: Tensor, own: float, data: str, seed: int) -> dict[str, Record]:
-    """By kind, on held-out images x (n, channels, height, width), whose mean energy is `own` without the added noise."""
+    """By kind, on held-out images x (n, channels, height, width),
+    whose mean energy is `own` without the added noise.
+    """
     q = model.posterior(model.to_model(x))
     restored = model.decode(q.mean)
     drawn = model.sample(len(x), rng=derive(seed, "samples"), using="mean")
     rate = Record.of("rate", kl_divergence(q, model.prior(len(x))), unit="nats", data=data)
     found = [
-        Record.of("gradient energy", energy(restored) / own, unit="of the images' own", bound="estimate", data=data),
-        Record.of("gradient energy", energy(drawn) / own, unit="of the images' own", bound="estimate", data=f"{len(x)} samples"),
+        Record.of(
+            "gradient energy",
+            energy(restored) / own,
+            unit="of the images' own",
+            bound="estimate",
+            data=data,
+        ),
+        Record.of(
+            "gradient energy",
+            energy(drawn) / own,
+            unit="of the images' own",
+            bound="estimate",
+            data=f"{len(x)} samples",
+        ),
         rate,
-        Record.of("root mean squared error", (x - restored).square().flatten(1).mean(1).sqrt(), unit="levels", data=data),
+        Record.of(
+            "root mean squared error",
+            (x - restored).square().flatten(1).mean(1).sqrt(),
+            unit="levels",
+            data=data,
+        ),
         active_units(model, x, data=data),
         elbo(model, x, rng=0, data=data),
         iwae(model, x, k=K, rng=0, data=data),
@@ -115,7 +189,9 @@ def _cell(kind: str, record: Record) -> str:
         return f"{record.value:.0f}"
     digits = 1 if record.unit == "nats" else 2
     sign = "≥ " if record.bound == "lower bound" else ""
-    return f"{sign}{record.value:.{digits}f}" + (f" ± {record.error:.{digits}f}" if math.isfinite(record.error) else "")
+    return f"{sign}{record.value:.{digits}f}" + (
+        f" ± {record.error:.{digits}f}" if math.isfinite(record.error) else ""
+    )
 
 
 @torch.no_grad()
@@ -128,8 +204,20 @@ def sheets(models: Sequence[VAE], names: Sequence[str], held: Parts, seed: int) 
         drawn = model.sample(SHOWN, rng=derive(seed, "drawn"), using="mean")
         rows.append(torch.cat([model.decode(model.encode(originals)), gap, drawn]))
     down = ["images", *(f"σ = {name}" for name in names)]
-    across = [*[""] * (SHOWN // 2), f"restored from {LATENT} codes", *[""] * SHOWN, "drawn from the prior", *[""] * (SHOWN // 2)]
-    return sheet(torch.stack(rows), held.space, across=across, down=down, title="Restored and drawn by VAEs of different sigma (levels)")
+    across = [
+        *[""] * (SHOWN // 2),
+        f"restored from {LATENT} codes",
+        *[""] * SHOWN,
+        "drawn from the prior",
+        *[""] * (SHOWN // 2),
+    ]
+    return sheet(
+        torch.stack(rows),
+        held.space,
+        across=across,
+        down=down,
+        title="Restored and drawn by VAEs of different sigma (levels)",
+    )
 
 
 def curves(sigmas: Sequence[float], found: Sequence[Mapping[str, Record]]) -> Any:

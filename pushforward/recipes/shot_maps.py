@@ -1,8 +1,10 @@
-r"""Shooting maps in ten numbers (and in two): an auto-encoder beside PCA, on players neither has seen.
+r"""Shooting maps in ten numbers (and in two):
+an auto-encoder beside PCA, on players neither has seen.
 
-A player's map is the share of a season's shots in each cell of 2 × 2 feet, smoothed by one cell. Models see square roots
-of the shares: the squared distance of two of those is twice Hellinger's, H² = ½ Σ (√p - √q)², which tempers the rim, where
-counts and so their noise are largest. Players with neighbouring codes have similar shooting maps.
+A player's map is the share of a season's shots in each cell of 2 × 2 feet, smoothed by one cell.
+Models see square roots of the shares: the squared distance of two of those is twice Hellinger's, H²
+= ½ Σ (√p - √q)², which tempers the rim, where counts and so their noise are largest. Players with
+neighbouring codes have similar shooting maps.
 """
 
 from __future__ import annotations
@@ -35,54 +37,102 @@ CELL, DEPTH, LATENT = 2.0, 36.0, 10
 LATENTS = (2, LATENT)
 GRID = (round(DEPTH / CELL), round(50 / CELL))
 LEAST_SHOTS, HELD_OUT, SPLITS = 300, 0.2, 5
-KNOWN = ("Stephen Curry", "LeBron James", "James Harden", "Kevin Durant", "Dirk Nowitzki", "DeAndre Jordan", "DeMar DeRozan", "Kyle Korver")
+KNOWN = (
+    "Stephen Curry",
+    "LeBron James",
+    "James Harden",
+    "Kevin Durant",
+    "Dirk Nowitzki",
+    "DeAndre Jordan",
+    "DeMar DeRozan",
+    "Kyle Korver",
+)
 DRAWN = ("Stephen Curry", "LeBron James", "Dirk Nowitzki", "DeAndre Jordan")
 
 
 def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) -> Findings:
-    """Held-out error of both over several splits by player, and the neighbours of well-known players."""
+    """Held-out error of both over several splits by player,
+    and the neighbours of well-known players.
+    """
     names, seasons, maps = maps_of(paths)
     x = maps.sqrt().float()[:, None]
-    data = f"{', '.join(p.name for p in paths)}: {len(x)} seasons of {LEAST_SHOTS} shots or more, {len(set(names))} players"
-    makers = {(key, k): partial(make, k) for k in LATENTS for key, make in (("PCA", _pca), ("auto-encoder", _autoencoder))}
-    errors: dict[tuple[str, int], list[Record]] = {("the mean map", 0): [], **{key: [] for key in makers}}
+    data = (
+        f"{', '.join(p.name for p in paths)}: {len(x)} seasons of {LEAST_SHOTS} shots or more,"
+        f" {len(set(names))} players"
+    )
+    makers = {
+        (key, k): partial(make, k)
+        for k in LATENTS
+        for key, make in (("PCA", _pca), ("auto-encoder", _autoencoder))
+    }
+    errors: dict[tuple[str, int], list[Record]] = {
+        ("the mean map", 0): [],
+        **{key: [] for key in makers},
+    }
     for split in range(SPLITS):
         train, held = _by_player(names, derive(seed, "split", split))
         mean = (x[held] - x[train].mean(0)).square().flatten(1).sum(1)
         errors["the mean map", 0].append(Record.of("squared_error", mean / 2, data=data))
         for key, make in makers.items():
             record = squared_error(make(x[train], seed + split), x[held], data=data)
-            errors[key].append(Record("squared_error", record.value / 2, record.error / 2, data=data, n=record.n))
-    records = {f"{key}, {k}": _over_splits(key, k, found, data) for (key, k), found in errors.items()}
-    rows = [[key, f"{k}", f"{1000 * r.value:.2f} ± {1000 * r.error:.2f}"] for (key, k), r in zip(errors, records.values())]
+            errors[key].append(
+                Record("squared_error", record.value / 2, record.error / 2, data=data, n=record.n)
+            )
+    records = {
+        f"{key}, {k}": _over_splits(key, k, found, data) for (key, k), found in errors.items()
+    }
+    rows = [
+        [key, f"{k}", f"{1000 * r.value:.2f} ± {1000 * r.error:.2f}"]
+        for (key, k), r in zip(errors, records.values())
+    ]
     for k in LATENTS:
         record = _difference(errors["auto-encoder", k], errors["PCA", k], data)
         records[f"auto-encoder less PCA, {k}"] = record
-        rows.append(["auto-encoder less PCA", f"{k}", f"{1000 * record.value:+.2f} ± {1000 * record.error:.2f}"])
+        rows.append(
+            [
+                "auto-encoder less PCA",
+                f"{k}",
+                f"{1000 * record.value:+.2f} ± {1000 * record.error:.2f}",
+            ]
+        )
     fitted = {key: makers[key, LATENT](x, seed) for key in ("PCA", "auto-encoder")}
     codes = fitted["auto-encoder"].encode(x).detach().double()
     latest = max(seasons)
     there = {name for name, season in zip(names, seasons) if season == latest}
     asked = list(players) or [p for p in KNOWN if p in there] or sorted(there)[:3]
     notes = [
-        f"{len(x)} seasons of {len(set(names))} players; {HELD_OUT:.0%} of the players held out, {SPLITS} times; "
-        "errors are 1000 × squared Hellinger distance, ± their standard error over the splits",
+        (
+            f"{len(x)} seasons of {len(set(names))} players; {HELD_OUT:.0%} of the players held"
+            f" out, {SPLITS} times; errors are 1000 × squared Hellinger distance, ± their standard"
+            " error over the splits"
+        ),
     ]
     again = recognised(names, seasons, codes)
     if len(again):
         record = Record.of("share", again.double(), data=data, details={"among": len(there)})
         records["nearest to his own season before"] = record
-        notes.append(f"of {len(again)} players with two seasons {record.value:.0%} have their own code nearest, among {len(there)}")
+        notes.append(
+            f"of {len(again)} players with two seasons {record.value:.0%} have their own code"
+            f" nearest, among {len(there)}"
+        )
     for player in asked:
         like = neighbours(player, names, seasons, codes, latest)
         notes.append(f"{player} shoots like {', '.join(names[i] for i in like)}")
     drawn = list(players) or [p for p in DRAWN if p in there] or asked
     image = _image(x, names, seasons, codes, fitted, drawn[:5], latest)
-    return Findings(records, ("a map by", "numbers", "error on players not seen"), rows, notes, {"shot-maps": image})
+    return Findings(
+        records,
+        ("a map by", "numbers", "error on players not seen"),
+        rows,
+        notes,
+        {"shot-maps": image},
+    )
 
 
 def maps_of(paths: Sequence[Path]) -> tuple[list[str], list[str], Tensor]:
-    """Players, seasons and smoothed maps (n, height, width) that sum to one, of all seasons with enough shots."""
+    """Players, seasons and smoothed maps (n, height, width) that sum to one,
+    of all seasons with enough shots.
+    """
     names, seasons, maps = [], [], []
     for path in paths:
         frame = read_table(path, RECIPES["shot-maps"].columns).dropna()
@@ -93,7 +143,10 @@ def maps_of(paths: Sequence[Path]) -> tuple[list[str], list[str], Tensor]:
                 seasons.append(str(season))
                 maps.append(_map(own.LOC_X.to_numpy(), own.LOC_Y.to_numpy()))
     if len(set(names)) < 3 * LATENT:
-        raise BadSource(f"{paths[0]}: {len(set(names))} players have {LEAST_SHOTS} shots in a season; expected at least {3 * LATENT}")
+        raise BadSource(
+            f"{paths[0]}: {len(set(names))} players have {LEAST_SHOTS} shots in a season; expected"
+            f" at least {3 * LATENT}"
+        )
     return names, seasons, torch.as_tensor(np.stack(maps))
 
 
@@ -107,7 +160,9 @@ def _map(across: Any, along: Any) -> Any:
 def _by_player(names: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
     """Rows of the players kept and of those held out: no player is on both sides."""
     known = sorted(set(names))
-    out = {known[i] for i in permutation(len(known), rng=seed).tolist()[: round(HELD_OUT * len(known))]}
+    out = {
+        known[i] for i in permutation(len(known), rng=seed).tolist()[: round(HELD_OUT * len(known))]
+    }
     held = torch.tensor([n in out for n in names])
     return (~held).nonzero()[:, 0], held.nonzero()[:, 0]
 
@@ -118,34 +173,72 @@ def _pca(latent: int, x: Tensor, seed: int) -> PCA:
 
 def _autoencoder(latent: int, x: Tensor, seed: int) -> Autoencoder:
     model = Autoencoder(latent, hidden=(256,), activation="tanh")
-    return model.fit(x, by=Trainer(epochs=150, batch=32, seed=seed, schedule="cosine", optimizers={"autoencoder": "adam(rate=0.002)"}))
+    return model.fit(
+        x,
+        by=Trainer(
+            epochs=150,
+            batch=32,
+            seed=seed,
+            schedule="cosine",
+            optimizers={"autoencoder": "adam(rate=0.002)"},
+        ),
+    )
 
 
 def _over_splits(key: str, k: int, found: Sequence[Record], data: str) -> Record:
     """The mean over splits, and its standard error over them."""
     values = torch.tensor([r.value for r in found], dtype=torch.float64)
-    details = {"model": key, "numbers": k, "splits": len(values), "each": [round(v, 6) for v in values.tolist()]}
+    details = {
+        "model": key,
+        "numbers": k,
+        "splits": len(values),
+        "each": [round(v, 6) for v in values.tolist()],
+    }
     error = float(values.std()) / math.sqrt(len(values))
-    return Record("squared Hellinger distance", float(values.mean()), error, data=data, n=found[0].n, details=details)
+    return Record(
+        "squared Hellinger distance",
+        float(values.mean()),
+        error,
+        data=data,
+        n=found[0].n,
+        details=details,
+    )
 
 
 def _difference(one: Sequence[Record], two: Sequence[Record], data: str) -> Record:
     """What separates two models on the same splits, which is surer than either error."""
     gap = torch.tensor([a.value - b.value for a, b in zip(one, two)], dtype=torch.float64)
-    return Record("squared Hellinger distance", float(gap.mean()), float(gap.std()) / math.sqrt(len(gap)), data=data, n=one[0].n)
+    return Record(
+        "squared Hellinger distance",
+        float(gap.mean()),
+        float(gap.std()) / math.sqrt(len(gap)),
+        data=data,
+        n=one[0].n,
+    )
 
 
-def neighbours(player: str, names: Sequence[str], seasons: Sequence[str], codes: Tensor, season: str, most: int = 3) -> list[int]:
+def neighbours(
+    player: str,
+    names: Sequence[str],
+    seasons: Sequence[str],
+    codes: Tensor,
+    season: str,
+    most: int = 3,
+) -> list[int]:
     """Rows of the other players of that season whose codes lie nearest."""
     whole = list(zip(names, seasons))
     if (player, season) not in whole:
-        raise InvalidValue(f"no {LEAST_SHOTS} shots by {player!r} in {season}; {near(player, sorted(set(names)))}")
+        raise InvalidValue(
+            f"no {LEAST_SHOTS} shots by {player!r} in {season}; {near(player, sorted(set(names)))}"
+        )
     far = (codes - codes[whole.index((player, season))]).square().sum(1)
     return [i for i in far.argsort().tolist() if seasons[i] == season and names[i] != player][:most]
 
 
 def recognised(names: Sequence[str], seasons: Sequence[str], codes: Tensor) -> Tensor:
-    """Whether, of all players of the latest season, a player's own code is nearest to that of his season before (m,)."""
+    """Whether, of all players of the latest season,
+    a player's own code is nearest to that of his season before (m,).
+    """
     latest = max(seasons)
     now = [i for i, s in enumerate(seasons) if s == latest]
     own = {names[i]: place for place, i in enumerate(now)}
@@ -155,16 +248,37 @@ def recognised(names: Sequence[str], seasons: Sequence[str], codes: Tensor) -> T
 
 
 def _image(
-    x: Tensor, names: Sequence[str], seasons: Sequence[str], codes: Tensor, fitted: dict[str, Any], drawn: Sequence[str], season: str
+    x: Tensor,
+    names: Sequence[str],
+    seasons: Sequence[str],
+    codes: Tensor,
+    fitted: dict[str, Any],
+    drawn: Sequence[str],
+    season: str,
 ) -> Any:
     rows, titles = [], []
     for player in drawn:
         own = list(zip(names, seasons)).index((player, season))
         other = neighbours(player, names, seasons, codes, season, 1)[0]
-        restored = [reconstruct(fitted[key], x[own : own + 1])[0, 0].double().clamp_min(0) for key in ("auto-encoder", "PCA")]
+        restored = [
+            reconstruct(fitted[key], x[own : own + 1])[0, 0].double().clamp_min(0)
+            for key in ("auto-encoder", "PCA")
+        ]
         rows.append(torch.stack([x[own, 0].double(), *restored, x[other, 0].double()]).square())
         titles.append([player, "", "", names[other]])
-    heads = ("shots", f"{LATENT} numbers, auto-encoder", f"{LATENT} numbers, PCA", "nearest neighbour")
+    heads = (
+        "shots",
+        f"{LATENT} numbers, auto-encoder",
+        f"{LATENT} numbers, PCA",
+        "nearest neighbour",
+    )
     maps = 100 * torch.stack(rows) / CELL**2
     title = f"Shooting maps of {season}"
-    return shot_maps(maps, titles, extent=(-25, 25, 0, DEPTH), heads=heads, unit="of 100 shots, how many per square foot", title=title)
+    return shot_maps(
+        maps,
+        titles,
+        extent=(-25, 25, 0, DEPTH),
+        heads=heads,
+        unit="of 100 shots, how many per square foot",
+        title=title,
+    )

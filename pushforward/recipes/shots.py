@@ -1,7 +1,8 @@
 """Tables of shots: one row a shot, LOC_X and LOC_Y in feet with the rim at (0, 5.25).
 
-Positions are rounded to a tenth of a foot, so the recorded (0.1, 5.9) stands for a cell around it; a density per square
-foot is meant for places, not for cells, and so U(-.05, .05) is added to each, by a seed.
+Positions are rounded to a tenth of a foot, so the recorded (0.1, 5.9) stands for a cell around it;
+a density per square foot is meant for places, not for cells, and so U(-.05, .05) is added to each,
+by a seed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ HALF_COURT = ((0, -25.0, 25.0), (1, 0.0, None))
 
 
 def read_table(path: Path, columns: Sequence[str], optional: Iterable[str] = ()) -> Any:
-    """A data frame with these columns (and the optional ones it has); BadSource names what is missing."""
+    """A data frame with these columns (and the optional ones it has);
+    BadSource names what is missing.
+    """
     try:
         import pandas
     except ImportError as error:
@@ -46,11 +49,15 @@ def read_table(path: Path, columns: Sequence[str], optional: Iterable[str] = ())
             lzma.LZMAError,
             zlib.error,
         ) as error:
-            raise BadSource(f"{path}: cannot be read as a table ({str(error).splitlines()[0]}); expected comma-separated values") from error
+            raise BadSource(
+                f"{path}: cannot be read as a table ({str(error).splitlines()[0]}); expected"
+                " comma-separated values"
+            ) from error
     missing = [c for c in columns if c not in frame.columns]
     if missing:
         raise BadSource(
-            f"{path}: column {missing[0]!r} is missing; expected {', '.join(columns)}, got {', '.join(map(str, frame.columns))}"
+            f"{path}: column {missing[0]!r} is missing; expected {', '.join(columns)}, got"
+            f" {', '.join(map(str, frame.columns))}"
         )
     frame = frame[[*columns, *(c for c in optional if c in frame.columns)]]
     if not len(frame):
@@ -58,17 +65,26 @@ def read_table(path: Path, columns: Sequence[str], optional: Iterable[str] = ())
     return frame
 
 
-def player_shots(path: Path, columns: Sequence[str], players: Sequence[str], default: str) -> tuple[Any, str]:
-    """One player's rows of a table of shots that fall on the half court, and the name: the one asked for, or the default."""
+def player_shots(
+    path: Path, columns: Sequence[str], players: Sequence[str], default: str
+) -> tuple[Any, str]:
+    """One player's rows of a table of shots that fall on the half court,
+    and the name: the one asked for, or the default.
+    """
     if len(players) > 1:
-        raise InvalidValue(f"this recipe shows one player at a time, got {len(players)}; pass --player once")
+        raise InvalidValue(
+            f"this recipe shows one player at a time, got {len(players)}; pass --player once"
+        )
     frame = read_table(path, columns, ("PLAYER_NAME", "SEASON_2"))
     name = players[0] if players else default
     if "PLAYER_NAME" in frame.columns:
         known = [str(n) for n in frame.PLAYER_NAME.unique()]
         name = known[0] if not players and len(known) == 1 else name
         if name not in known:
-            raise InvalidValue(f"{path.name} has no shots by {name!r}; {suggestion(name, known) if len(known) < 20 else near(name, known)}")
+            raise InvalidValue(
+                f"{path.name} has no shots by {name!r};"
+                f" {suggestion(name, known) if len(known) < 20 else near(name, known)}"
+            )
         frame = frame[frame["PLAYER_NAME"] == name]
     elif not players:
         name = path.name.split(".")[0]
@@ -77,7 +93,8 @@ def player_shots(path: Path, columns: Sequence[str], players: Sequence[str], def
         raise BadSource(f"{path}: no shot has a place; LOC_X and LOC_Y are missing in all rows")
     if not bool(frame.LOC_X.between(-25.5, 25.5).all() and frame.LOC_Y.between(-1, 94).all()):
         raise BadSource(
-            f"{path}: LOC_X must lie in -25..25 and LOC_Y in 0..94 feet; tenths of feet need dividing by 10, and the rim is at (0, 5.25)"
+            f"{path}: LOC_X must lie in -25..25 and LOC_Y in 0..94 feet; tenths of feet need"
+            " dividing by 10, and the rim is at (0, 5.25)"
         )
     return frame, name
 
@@ -85,13 +102,21 @@ def player_shots(path: Path, columns: Sequence[str], players: Sequence[str], def
 def entitled(name: str, frame: Any) -> str:
     """The player and the season or seasons, for a title."""
     seasons = sorted({str(s) for s in frame.SEASON_2}) if "SEASON_2" in frame.columns else []
-    return f"{name}, {seasons[0]}{f' to {seasons[-1]}' if len(seasons) > 1 else ''}" if seasons else name
+    return (
+        f"{name}, {seasons[0]}{f' to {seasons[-1]}' if len(seasons) > 1 else ''}"
+        if seasons
+        else name
+    )
 
 
 def near(name: str, known: Sequence[str]) -> str:
     """The nearest of many names, or some of them."""
     hint = suggestion(name, known)
-    return hint if hint.startswith("did") else f"it has {len(known)} players, e.g. {', '.join(known[:3])}"
+    return (
+        hint
+        if hint.startswith("did")
+        else f"it has {len(known)} players, e.g. {', '.join(known[:3])}"
+    )
 
 
 def places(frame: Any, seed: int) -> Tensor:
@@ -105,5 +130,8 @@ def places(frame: Any, seed: int) -> Tensor:
 def court_space(x: Tensor) -> Space:
     """The space of places, with names and units."""
     ends = zip(x.amin(0).tolist(), x.amax(0).tolist())
-    columns = tuple(Column(name, low=lo, high=hi, unit="foot") for name, (lo, hi) in zip(("LOC_X", "LOC_Y"), ends))
+    columns = tuple(
+        Column(name, low=lo, high=hi, unit="foot")
+        for name, (lo, hi) in zip(("LOC_X", "LOC_Y"), ends)
+    )
     return Space("points", (2,), columns, float(x.min()), float(x.max()))

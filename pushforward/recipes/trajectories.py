@@ -1,11 +1,14 @@
-"""Principal trajectories: a player's path of five seconds is a point in 50 dimensions (25 places in the plane), and PCA finds
-the directions in which such points vary most. Every path is a mean path and so much of each principal trajectory.
+"""Principal trajectories: a player's path of five seconds is a point in 50 dimensions
+(25 places in the plane), and PCA finds the directions in which such points vary most. Every path is
+a mean path and so much of each principal trajectory.
 
-Paths are smooth and the court is symmetric, so the components come out as Karhunen and Loève's do: where on the court,
-running its length, there and back, … along and across in turn. The number needed is measured on held-out games.
+Paths are smooth and the court is symmetric, so the components come out as Karhunen and Loève's do:
+where on the court, running its length, there and back, … along and across in turn. The number
+needed is measured on held-out games.
 
-Seen from the player himself (his start at the origin, the first second's way straight ahead) the same method finds what
-he does next: how far the run goes, to which side it bends, whether it turns back.
+Seen from the player himself (his start at the origin, the first second's way straight ahead) the
+same method finds what he does next: how far the run goes, to which side it bends, whether it turns
+back.
 """
 
 from __future__ import annotations
@@ -34,20 +37,28 @@ SHOWN, COUNTS = 3, (2, 4, 6, 8, 10)
 LEAST_START = 5.0
 """Feet covered in the first second by those who count as setting off."""
 START, SIDE = (30.0, 25.0), 6.0
-"""Where paths from the player's own start are drawn, and how far apart those that share a line; feet."""
+"""Where paths from the player's own start are drawn,
+and how far apart those that share a line; feet.
+"""
 HELD_OUT = 0.3
 
 
 def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) -> Findings:
-    """The first principal trajectories, and the error of unseen games' paths restored from a few numbers each."""
+    """The first principal trajectories, and the error of unseen
+    games' paths restored from a few numbers each.
+    """
     parts = [paths_of(path) for path in paths]
     if len(parts) == 1:
-        # Neighbouring stretches show the same play, so the end of the file is held out and nothing is shuffled.
+        # Neighbouring stretches show the same play,
+        # so the end of the file is held out and nothing is shuffled.
         cut = round((1 - HELD_OUT) * len(parts[0]))
         parts = [parts[0][:cut], parts[0][cut:]]
     train, held = parts[0], torch.cat(parts[1:])
     if min(len(train), len(held)) < 2 * STEPS:
-        raise BadSource(f"{paths[0]}: {len(train)} and {len(held)} stretches of {STEPS / RATE:g} s; expected at least {2 * STEPS} each")
+        raise BadSource(
+            f"{paths[0]}: {len(train)} and {len(held)} stretches of {STEPS / RATE:g} s; expected at"
+            f" least {2 * STEPS} each"
+        )
     pca = PCA(max(COUNTS)).fit(train.flatten(1))
     data = f"{paths[-1].name}, {len(held)} paths of {STEPS / RATE:g} s"
     records: dict[str, Record] = {}
@@ -56,27 +67,51 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     for k in COUNTS:
         restored = (pca.mean_ + codes[:, :k] @ pca.components_[:k]).reshape(held.shape)
         miss = (restored - held).square().sum(2).mean(1).sqrt()
-        records[f"miss, {k}"] = Record.of("root mean squared distance", miss, unit="feet", data=data, details={"components": k})
+        records[f"miss, {k}"] = Record.of(
+            "root mean squared distance", miss, unit="feet", data=data, details={"components": k}
+        )
         kept = float(pca.explained_variance_ratio_[:k].sum())
         rows.append(
-            [str(k), f"{kept:.1%}", f"{float(miss.mean()):.2f} ± {records[f'miss, {k}'].error:.2f}", f"{float(miss.quantile(0.95)):.2f}"]
+            [
+                str(k),
+                f"{kept:.1%}",
+                f"{float(miss.mean()):.2f} ± {records[f'miss, {k}'].error:.2f}",
+                f"{float(miss.quantile(0.95)):.2f}",
+            ]
         )
     own = own_frame(train)
     turned = PCA(SHOWN).fit(own.flatten(1))
     panels = [*_panels(pca, "on the court"), *_panels(turned, "from his start", START)]
-    title = f"Principal trajectories, {len(train):,} paths of {STEPS / RATE:g} seconds (those that share a line are drawn side by side)"
+    title = (
+        f"Principal trajectories, {len(train):,} paths of {STEPS / RATE:g} seconds (those that"
+        " share a line are drawn side by side)"
+    )
     image = trajectories(panels, title=title)
     notes = [
-        f"{len(train)} paths to learn from, {len(held)} held out; {STEPS} places each, {RATE} a second",
-        f"{len(own)} of them cover {LEAST_START:g} feet or more in their first second: these are also seen from the player's start",
+        (
+            f"{len(train)} paths to learn from, {len(held)} held out; {STEPS} places each, {RATE} a"
+            " second"
+        ),
+        (
+            f"{len(own)} of them cover {LEAST_START:g} feet or more in their first second: these"
+            " are also seen from the player's start"
+        ),
         *(p.title for p in panels),
     ]
-    return Findings(records, ("numbers a path", "variance kept", "miss, feet", "95% miss less than"), rows, notes, {"trajectories": image})
+    return Findings(
+        records,
+        ("numbers a path", "variance kept", "miss, feet", "95% miss less than"),
+        rows,
+        notes,
+        {"trajectories": image},
+    )
 
 
 def _panels(pca: PCA, where: str, start: tuple[float, float] = (0.0, 0.0)) -> list[Panel]:
     """The first components as they are drawn, those on one line side by side."""
-    shapes = (pca.components_[:SHOWN] * pca.explained_variance_[:SHOWN].sqrt()[:, None]).reshape(-1, STEPS, 2)
+    shapes = (pca.components_[:SHOWN] * pca.explained_variance_[:SHOWN].sqrt()[:, None]).reshape(
+        -1, STEPS, 2
+    )
     mean = pca.mean_.reshape(STEPS, 2) + torch.tensor(start)
     panels = []
     for i, shape in enumerate(shapes.numpy()):
@@ -91,30 +126,48 @@ def _panels(pca: PCA, where: str, start: tuple[float, float] = (0.0, 0.0)) -> li
 
 
 def own_frame(paths: Tensor) -> Tensor:
-    """Paths (m, STEPS, 2) of those who set off, moved to start at the origin and turned to head along the first axis."""
+    """Paths (m, STEPS, 2) of those who set off, moved to start at
+    the origin and turned to head along the first axis.
+    """
     moved = paths - paths[:, :1]
     first = moved[:, RATE]
     far = torch.hypot(first[:, 0], first[:, 1])
     moved, first, far = (part[far >= LEAST_START] for part in (moved, first, far))
     c, s = (first[:, i, None] / far[:, None] for i in range(2))
-    return torch.stack([moved[..., 0] * c + moved[..., 1] * s, moved[..., 1] * c - moved[..., 0] * s], 2)
+    return torch.stack(
+        [moved[..., 0] * c + moved[..., 1] * s, moved[..., 1] * c - moved[..., 0] * s], 2
+    )
 
 
 def paths_of(path: Path) -> Tensor:
-    """All players' paths (n, STEPS, 2) in feet, cut one after the other from the stretches of a file, none across a gap."""
+    """All players' paths (n, STEPS, 2) in feet, cut one after the
+    other from the stretches of a file, none across a gap.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
-            missing = next((k for k in ("player_coords", "example_stop_idxs") if k not in file), None)
+            missing = next(
+                (k for k in ("player_coords", "example_stop_idxs") if k not in file), None
+            )
             if missing is not None:
-                raise BadSource(f"{path}: array {missing!r} is missing; expected player_coords (steps, players, 2) and example_stop_idxs")
-            coords, stops = file["player_coords"].astype(np.float64), file["example_stop_idxs"].astype(np.int64)
+                raise BadSource(
+                    f"{path}: array {missing!r} is missing; expected player_coords (steps, players,"
+                    " 2) and example_stop_idxs"
+                )
+            coords, stops = (
+                file["player_coords"].astype(np.float64),
+                file["example_stop_idxs"].astype(np.int64),
+            )
     except (OSError, ValueError, EOFError) as error:
         if isinstance(error, BadSource):
             raise
-        raise BadSource(f"{path}: cannot be read as .npz ({error}); expected player_coords and example_stop_idxs") from error
+        raise BadSource(
+            f"{path}: cannot be read as .npz ({error}); expected player_coords and"
+            " example_stop_idxs"
+        ) from error
     if coords.ndim != 3 or coords.shape[2] != 2 or not np.nanmax(np.abs(coords)) < 2:
         raise BadSource(
-            f"{path}: player_coords must have shape (steps, players, 2) in shares of the court's length and width, got {coords.shape}"
+            f"{path}: player_coords must have shape (steps, players, 2) in shares of the court's"
+            f" length and width, got {coords.shape}"
         )
     coords = coords * np.asarray(COURT)
     found: list[Any] = []
@@ -123,7 +176,9 @@ def paths_of(path: Path) -> Tensor:
         for start in range(0, len(stretch) - STEPS + 1, STEPS):
             found.append(stretch[start : start + STEPS].transpose(1, 0, 2))
     if not found:
-        raise BadSource(f"{path}: no stretch lasts {STEPS} steps; example_stop_idxs must delimit longer ones")
+        raise BadSource(
+            f"{path}: no stretch lasts {STEPS} steps; example_stop_idxs must delimit longer ones"
+        )
     whole = np.concatenate(found)
     speed = np.hypot(*np.moveaxis(np.diff(whole, axis=1), -1, 0)).max(1) * RATE
     return torch.as_tensor(whole[speed <= FASTEST])
@@ -137,7 +192,11 @@ def _turns(along: Any) -> int:
 
 def _standing(axis: int, turns: int) -> str:
     place = ("along", "across")[axis]
-    return (f"where {place}", f"running {place}", f"there and back {place}")[turns] if turns < 3 else f"{turns} turns {place}"
+    return (
+        (f"where {place}", f"running {place}", f"there and back {place}")[turns]
+        if turns < 3
+        else f"{turns} turns {place}"
+    )
 
 
 def _moving(axis: int, turns: int) -> str:

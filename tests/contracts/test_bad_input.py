@@ -1,5 +1,6 @@
-"""Bad input: every row of the promise. Exit code 2, one line that says what was expected, what came and what to do; no
-traceback; and nothing that was there before is lost or half-written."""
+"""Bad input: every row of the promise. Exit code 2, one line that says what was expected, what came
+and what to do; no traceback; and nothing that was there before is lost or half-written.
+"""
 
 # ruff: noqa: E501 - the table is read by its rows
 
@@ -25,7 +26,7 @@ from pushforward.cli.main import main
 SMALL = ("--latent", "2", "--hidden", "8", "--batch", "16", "--steps", "2", "--quiet")
 
 
-# ------------------------------------------------------------------------------------------------ material
+# ----------------------------------------------------------------------------------------- material
 
 
 def table(path: Path, rows: int = 60, columns: str = "a,b,c", **replaced: object) -> Path:
@@ -45,7 +46,9 @@ def table(path: Path, rows: int = 60, columns: str = "a,b,c", **replaced: object
 def image(path: Path, size: tuple[int, int] = (8, 8), mode: str = "L") -> Path:
     path.parent.mkdir(exist_ok=True, parents=True)
     shape = (size[1], size[0]) if mode == "L" else (size[1], size[0], len(mode))
-    Image.fromarray(np.random.default_rng(len(path.name)).integers(0, 255, shape, dtype=np.uint8)).save(path)
+    Image.fromarray(
+        np.random.default_rng(len(path.name)).integers(0, 255, shape, dtype=np.uint8)
+    ).save(path)
     return path
 
 
@@ -70,7 +73,9 @@ class Result:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs that were fitted well, once: pca, vae and labelled vae on a table, and pca on bytes and on fractions."""
+    """Runs that were fitted well, once: pca, vae and labelled vae on a table,
+    and pca on bytes and on fractions.
+    """
     root = tmp_path_factory.mktemp("made")
     data = table(root / "good.csv")
     labelled = table(root / "labelled.csv", columns="a,b,c,kind", kind=lambda i: "xy"[i % 2])
@@ -79,7 +84,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["fit", "vae", data, *SMALL, "--run", root / "vae"],
         ["fit", "vae", labelled, *SMALL, "--label", "kind", "--run", root / "labelled"],
         ["fit", "pca", levels(root / "bytes.npy", "uint8"), "--quiet", "--run", root / "bytes"],
-        ["fit", "pca", levels(root / "fractions.npy", "float"), "--quiet", "--run", root / "fractions"],
+        [
+            "fit",
+            "pca",
+            levels(root / "fractions.npy", "float"),
+            "--quiet",
+            "--run",
+            root / "fractions",
+        ],
     ]
     for arguments in fits:
         assert main([str(a) for a in arguments]) == 0
@@ -98,10 +110,16 @@ def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def snapshot(folder: Path) -> dict[str, str]:
     """Every file and its digest."""
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()}
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in folder.rglob("*")
+        if p.is_file()
+    }
 
 
-def refused(place: Path, capfd: pytest.CaptureFixture[str], arguments: list[object], words: list[str]) -> None:
+def refused(
+    place: Path, capfd: pytest.CaptureFixture[str], arguments: list[object], words: list[str]
+) -> None:
     """The command is refused as promised, and leaves everything as it was."""
     before = snapshot(place)
     capfd.readouterr()
@@ -116,7 +134,7 @@ def refused(place: Path, capfd: pytest.CaptureFixture[str], arguments: list[obje
     assert snapshot(place) == before, "something was written, changed or lost"
 
 
-# ------------------------------------------------------------------------------------------------ the table
+# ---------------------------------------------------------------------------------------- the table
 
 Case = tuple[str, Callable[[Path], list[object]], list[str]]
 
@@ -318,7 +336,10 @@ CASES: list[Case] = [
 
 @pytest.mark.parametrize(("arrange", "words"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
 def test_bad_input_is_refused_in_one_clear_line(
-    place: Path, capfd: pytest.CaptureFixture[str], arrange: Callable[[Path], list[object]], words: list[str]
+    place: Path,
+    capfd: pytest.CaptureFixture[str],
+    arrange: Callable[[Path], list[object]],
+    words: list[str],
 ) -> None:
     refused(place, capfd, arrange(place), words)
     assert not (place / "opened").exists(), "a pickle was opened"
@@ -340,7 +361,19 @@ def test_bad_input_is_refused_in_one_clear_line(
         (lambda w: _mixed(w, size=(9, 7)), ["sizes"]),
         (lambda w: _mixed(w, mode="RGB"), ["channels"]),
     ],
-    ids=["missing", "constant", "infinity", "one row", "few rows", "text", "unreadable", "truncated", "huge", "sizes", "channels"],
+    ids=[
+        "missing",
+        "constant",
+        "infinity",
+        "one row",
+        "few rows",
+        "text",
+        "unreadable",
+        "truncated",
+        "huge",
+        "sizes",
+        "channels",
+    ],
 )
 def test_data_reports_what_fit_refuses(
     place: Path, capfd: pytest.CaptureFixture[str], make: Callable[[Path], Path], words: list[str]
@@ -353,19 +386,52 @@ def test_data_reports_what_fit_refuses(
 
 
 def test_models_that_declare_troubles_take_them(place: Path) -> None:
-    assert main(["fit", "pca", str(table(place / "x.csv", b=lambda i: 3)), "--quiet", "--run", "constant"]) == 0
-    assert main(["fit", "pca", str(table(place / "y.csv", rows=2)), "--quiet", "--held-out", "0", "--run", "few"]) == 0
+    assert (
+        main(
+            [
+                "fit",
+                "pca",
+                str(table(place / "x.csv", b=lambda i: 3)),
+                "--quiet",
+                "--run",
+                "constant",
+            ]
+        )
+        == 0
+    )
+    assert (
+        main(
+            [
+                "fit",
+                "pca",
+                str(table(place / "y.csv", rows=2)),
+                "--quiet",
+                "--held-out",
+                "0",
+                "--run",
+                "few",
+            ]
+        )
+        == 0
+    )
 
 
-# ------------------------------------------------------------------------------------------------ disks
+# -------------------------------------------------------------------------------------------- disks
 
 
 def limited(place: Path, limit: int, *arguments: object, output: str | None = None) -> Result:
-    """A command in a process whose files may not grow beyond `limit` bytes: a full disk, as the program sees it."""
+    """A command in a process whose files may not grow beyond `limit` bytes:
+    a full disk, as the program sees it.
+    """
     code = f"import resource,sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit})); from pushforward.cli.main import main; sys.exit(main())"
     with open(output or os.devnull, "w") as out:
         done = subprocess.run(
-            [sys.executable, "-c", code, *map(str, arguments)], cwd=place, stdout=out, stderr=subprocess.PIPE, text=True, check=False
+            [sys.executable, "-c", code, *map(str, arguments)],
+            cwd=place,
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
     return Result(done.returncode, "", done.stderr)
 
@@ -381,7 +447,9 @@ def test_a_disk_that_fills_up_while_fitting(place: Path) -> None:
     assert not any(k.endswith(".tmp") or ".part" in k for k in after)
 
 
-def test_a_disk_that_fills_up_while_resuming_keeps_the_last_good_state(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_disk_that_fills_up_while_resuming_keeps_the_last_good_state(
+    place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     weights = (place / "vae/model.safetensors").read_bytes()
     done = limited(place, 3000, "resume", "vae", "--steps", "+3", "--quiet")
     assert done.code == 2, done.err

@@ -1,4 +1,6 @@
-"""Rows and labels in the containers that people hold them in: each is read as the plain array would be, or refused in one line."""
+"""Rows and labels in the containers that people hold them in:
+each is read as the plain array would be, or refused in one line.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ X = np.arange(12.0).reshape(6, 2) ** 1.5
     [
         (np.array([1, 2] * 5, dtype=object), np.array([1, 2] * 5)),
         (np.array([1, None, 2.5], dtype=object), np.array([1, np.nan, 2.5])),
-        ([np.ma.array([1.0, 2], mask=[0, 1]), np.ma.array([1.0, 2])], np.array([[1, np.nan], [1, 2]])),
+        (
+            [np.ma.array([1.0, 2], mask=[0, 1]), np.ma.array([1.0, 2])],
+            np.array([[1, np.nan], [1, 2]]),
+        ),
         (pa.array([1.0, 2, 4]), np.array([1.0, 2, 4])),
         (pa.array([1.0, None, 4]), np.array([1.0, np.nan, 4])),
         (pa.chunked_array([[1.0, 2], [4.0]]), np.array([1.0, 2, 4])),
@@ -39,7 +44,13 @@ def test_rows_are_those_of_the_plain_array(given: Any, plain: Any) -> None:
 
 
 LETTERS = list("abcabc")
-HELD = [iter(LETTERS), (c for c in LETTERS), pa.array(LETTERS), pa.chunked_array([LETTERS[:3]] * 2), pd.DataFrame({"l": LETTERS})]
+HELD = [
+    iter(LETTERS),
+    (c for c in LETTERS),
+    pa.array(LETTERS),
+    pa.chunked_array([LETTERS[:3]] * 2),
+    pd.DataFrame({"l": LETTERS}),
+]
 
 
 @pytest.mark.parametrize("y", HELD, ids=lambda y: type(y).__name__)
@@ -64,7 +75,11 @@ def test_fractions_as_objects_are_quantities() -> None:
     [
         lambda: pf.Gaussian().fit(X).sample(10**30),
         lambda: pf.Trainer(seed=None),  # type: ignore[arg-type]
-        lambda: pf.Gaussian().fit(pd.DataFrame(X, columns=["a", "b"])).log_prob(pd.DataFrame(np.ones((2, 3)), columns=["a", "b", "a"])),
+        lambda: (
+            pf.Gaussian()
+            .fit(pd.DataFrame(X, columns=["a", "b"]))
+            .log_prob(pd.DataFrame(np.ones((2, 3)), columns=["a", "b", "a"]))
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(wrong: Callable[[], Any]) -> None:

@@ -1,4 +1,6 @@
-"""CONTRIBUTING's worked examples are real models: the very text is run, and compared with what is known exactly."""
+"""CONTRIBUTING's worked examples are real models:
+the very text is run, and compared with what is known exactly.
+"""
 
 from __future__ import annotations
 

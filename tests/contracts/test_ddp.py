@@ -1,7 +1,8 @@
-"""Two processes on one machine (gloo): every process ends with the same bits, each draws its own noise, and without
-noise the result is the one-process one.
+"""Two processes on one machine (gloo): every process ends with the same bits, each draws its own
+noise, and without noise the result is the one-process one.
 
-All fits are made in one launch by torchrun of this very file; the tests then look at what every process left behind.
+All fits are made in one launch by torchrun of this very file;
+the tests then look at what every process left behind.
 """
 
 from __future__ import annotations
@@ -63,7 +64,10 @@ class BrokenAutoencoder(pf.Autoencoder):
     def squared_error(self, batch: Batch, step: Step) -> Terms:
         terms = super().squared_error(batch, step)
         bad = step.samples >= 200 and os.environ.get("RANK", "0") == "1"
-        return Terms(error=terms["error"], other=torch.full((len(batch.x),), float("inf") if bad else 0.0, dtype=batch.x.dtype))
+        return Terms(
+            error=terms["error"],
+            other=torch.full((len(batch.x),), float("inf") if bad else 0.0, dtype=batch.x.dtype),
+        )
 
 
 def _data() -> Tensor:
@@ -73,15 +77,26 @@ def _data() -> Tensor:
 SHORT: dict[str, Any] = {"epochs": 3, "batch": 20, "precision": "64-true"}
 
 FITS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
-    "vae": (lambda: pf.VAE(latent=2, hidden=(8,)), {**SHORT, "ema": 0.9, "held_out": 0.2, "keep_best": True}),
+    "vae": (
+        lambda: pf.VAE(latent=2, hidden=(8,)),
+        {**SHORT, "ema": 0.9, "held_out": 0.2, "keep_best": True},
+    ),
     "gan": (lambda: pf.GAN(latent=2, hidden=(8,), critic_steps=2), {**SHORT, "accumulate": 2}),
     "normed": (
-        lambda: NormedGAN(latent=2, hidden=(8,), critic_steps=2, penalties=("r1", "gradient_penalty")),
+        lambda: NormedGAN(
+            latent=2, hidden=(8,), critic_steps=2, penalties=("r1", "gradient_penalty")
+        ),
         {**SHORT, "accumulate": 2, "ema": 0.9, "held_out": 0.3, "patience": 9},
     ),
     "simultaneous": (lambda: SimultaneousGAN(latent=2, hidden=(8,), game="hinge"), SHORT),
-    "autoencoder": (lambda: pf.Autoencoder(latent=2, hidden=(8,), activation="tanh"), {**SHORT, "clip": 1.0, "accumulate": 2}),
-    "single": (lambda: pf.VAE(latent=2, hidden=(8,)), {"steps": 12, "batch": 20, "precision": "bf16-mixed"}),
+    "autoencoder": (
+        lambda: pf.Autoencoder(latent=2, hidden=(8,), activation="tanh"),
+        {**SHORT, "clip": 1.0, "accumulate": 2},
+    ),
+    "single": (
+        lambda: pf.VAE(latent=2, hidden=(8,)),
+        {"steps": 12, "batch": 20, "precision": "bf16-mixed"},
+    ),
 }
 WEIGHTED = "autoencoder"
 
@@ -109,7 +124,10 @@ def work(folder: Path) -> None:
         Loop._play_step = listening  # type: ignore[method-assign]
         model, _ = fit(name, run=folder / name)
         Loop._play_step = play  # type: ignore[method-assign]
-        save_file({"noise": torch.stack(noise), **model.state_dict()}, folder / f"{name}{rank}.safetensors")
+        save_file(
+            {"noise": torch.stack(noise), **model.state_dict()},
+            folder / f"{name}{rank}.safetensors",
+        )
 
     def stop(loop: Loop, raw: Batch) -> None:
         play(loop, raw)
@@ -138,16 +156,35 @@ def _port() -> str:
 
 
 def _environment() -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT", "MASTER_ADDR")}
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT", "MASTER_ADDR")
+    }
     return {**kept, "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
 def left() -> Iterator[Path]:
     """The folder with what two processes left behind."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as place:
-        launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={_port()}"]
-        ended = subprocess.run([*launch, __file__, place], capture_output=True, text=True, timeout=240, env=_environment(), check=False)
+    with tempfile.TemporaryDirectory(
+        dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    ) as place:
+        launch = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--nproc_per_node=2",
+            f"--master_port={_port()}",
+        ]
+        ended = subprocess.run(
+            [*launch, __file__, place],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            env=_environment(),
+            check=False,
+        )
         assert ended.returncode == 0, ended.stderr[-3000:]
         yield Path(place)
 
@@ -196,7 +233,11 @@ def test_resumed_by_two_processes_the_result_is_the_same(name: str, left: Path) 
 
 def test_a_bad_term_on_one_process_stops_all_with_its_name(left: Path) -> None:
     for rank in (0, 1):
-        assert (left / f"broken{rank}.txt").read_text().startswith("term 'other' of phase 'autoencoder' became infinite")
+        assert (
+            (left / f"broken{rank}.txt")
+            .read_text()
+            .startswith("term 'other' of phase 'autoencoder' became infinite")
+        )
 
 
 def test_a_run_of_two_processes_is_not_resumed_by_one(left: Path) -> None:
@@ -210,7 +251,8 @@ torch.set_num_threads(1)
 x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
 trainer = pf.Trainer(steps=4, batch=16, devices=2, strategy={strategy!r})
 first = pf.GAN(latent=2, hidden=(4,)).fit(x, by=trainer)
-second = pf.GAN(latent=2, hidden=(4,)).fit(x, by=pf.Trainer(steps=4, batch=16, devices=2, strategy={strategy!r}, start=first))
+again = pf.Trainer(steps=4, batch=16, devices=2, strategy={strategy!r}, start=first)
+second = pf.GAN(latent=2, hidden=(4,)).fit(x, by=again)
 import os
 from safetensors.torch import save_file
 save_file(dict(second.state_dict()), sys.argv[1] + "/" + os.environ["LOCAL_RANK"])
@@ -222,7 +264,9 @@ def test_the_trainer_launches_the_processes_itself(strategy: str, tmp_path: Path
     """Two fits in a row, the second from the first."""
     (tmp_path / "script.py").write_text(SCRIPT.format(strategy=strategy))
     command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, env=_environment(), check=False)
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env=_environment(), check=False
+    )
     assert ended.returncode == 0, ended.stderr[-3000:]
     one, two = load_file(tmp_path / "0"), load_file(tmp_path / "1")
     for key in one:

@@ -1,4 +1,6 @@
-"""Arrays and tensors of every type, layout and place are taken, or refused in one line; torch's defaults change nothing."""
+"""Arrays and tensors of every type, layout and place are taken,
+or refused in one line; torch's defaults change nothing.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ def no_warnings() -> Iterator[None]:
         yield
 
 
-# ----------------------------------------------------------------------------------------------- the same numbers anyhow
+# -------------------------------------------------------------------------- the same numbers anyhow
 
 TAKEN: dict[str, Callable[[torch.Tensor], Any]] = {
     "longdouble": lambda x: x.numpy().astype(np.longdouble),
@@ -49,7 +51,9 @@ def read_only(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize("how", TAKEN)
-def test_the_same_numbers_in_any_layout_are_the_same_to_every_model(name: str, model: Any, how: str) -> None:
+def test_the_same_numbers_in_any_layout_are_the_same_to_every_model(
+    name: str, model: Any, how: str
+) -> None:
     x = data(name)
     given = TAKEN[how](x)
     want = asked(model, x)
@@ -73,7 +77,9 @@ HALVES: dict[str, Callable[[torch.Tensor], Any]] = {
 @pytest.mark.parametrize("how", HALVES)
 def test_half_precision_is_taken_for_the_numbers_it_holds(name: str, model: Any, how: str) -> None:
     given = HALVES[how](data(name))
-    exact = (given if isinstance(given, torch.Tensor) else torch.from_numpy(given.astype(np.float32))).float()
+    exact = (
+        given if isinstance(given, torch.Tensor) else torch.from_numpy(given.astype(np.float32))
+    ).float()
     for source in (as_source(given), pf.read(given)):
         assert torch.equal(source.take(torch.arange(len(exact))).x, exact)
     want = asked(model, exact)
@@ -84,7 +90,10 @@ def test_half_precision_is_taken_for_the_numbers_it_holds(name: str, model: Any,
 
 
 UNREADABLE: dict[str, tuple[Callable[[], Any], str]] = {
-    "SciPy sparse matrix": (lambda: scipy.sparse.csr_matrix(rows().numpy()), r"sparse.*toarray\(\)"),
+    "SciPy sparse matrix": (
+        lambda: scipy.sparse.csr_matrix(rows().numpy()),
+        r"sparse.*toarray\(\)",
+    ),
     "SciPy sparse array": (lambda: scipy.sparse.coo_array(rows().numpy()), r"sparse.*toarray\(\)"),
     "torch sparse": (lambda: rows().to_sparse(), r"sparse.*to_dense\(\)"),
     "on meta": (lambda: rows().to("meta"), "meta"),
@@ -100,7 +109,9 @@ def test_what_is_not_taken_is_refused_in_one_line(name: str, model: Any, what: s
         pytest.skip("points")
     given, said = UNREADABLE[what]
     doors: list[Callable[[], Any]] = [lambda: fitted(name, given()), lambda: pf.read(given())]
-    doors += [lambda verb=verb: getattr(model, verb)(given()) for verb in VERBS if hasattr(model, verb)]
+    doors += [
+        lambda verb=verb: getattr(model, verb)(given()) for verb in VERBS if hasattr(model, verb)
+    ]
     for door in doors:
         with pytest.raises(pf.InvalidKind, match=said) as error:
             door()
@@ -113,15 +124,27 @@ def test_conditions_and_weights_of_any_kind_make_no_warning() -> None:
     frame = pd.DataFrame({"y": y, "w": w})
     by = pf.Trainer(steps=2, batch=32)
     want = pf.VAE(latent=1, hidden=(8,)).fit(x, y, weights=w, by=by).encode(x, y)
-    for labels in (frame["y"], torch.from_numpy(y), y[::-1][::-1], read_only(y), y.astype(np.uint8)):
-        for weights in (frame["w"], torch.from_numpy(w), read_only(w), w.astype(np.longdouble), torch.from_numpy(w).requires_grad_()):
+    for labels in (
+        frame["y"],
+        torch.from_numpy(y),
+        y[::-1][::-1],
+        read_only(y),
+        y.astype(np.uint8),
+    ):
+        for weights in (
+            frame["w"],
+            torch.from_numpy(w),
+            read_only(w),
+            w.astype(np.longdouble),
+            torch.from_numpy(w).requires_grad_(),
+        ):
             got = pf.VAE(latent=1, hidden=(8,)).fit(x, labels, weights=weights, by=by)
             assert torch.equal(got.encode(x, labels), want)
     mean = pf.Gaussian().fit(x, weights=frame["w"]).mean_
     assert torch.equal(mean, pf.Gaussian().fit(x, weights=w).mean_)
 
 
-# -------------------------------------------------------------------------------------------------- models in other types
+# ---------------------------------------------------------------------------- models in other types
 
 
 @pytest.mark.parametrize("cast", ["float", "double", "half", "bfloat16"])
@@ -132,16 +155,23 @@ def test_a_cast_model_still_answers(name: str, model: Any, cast: str) -> None:
     assert torch.equal(other.scaling.shift, model.scaling.shift), "the scaling keeps its digits"
     for verb, value in asked(other, x).items():
         assert bool(torch.isfinite(value).all())
-        if verb != "elbo" and not (name == "infogan" and verb == "sample"):  # whose draws depend on the type
+        # whose draws depend on the type
+        if verb != "elbo" and not (name == "infogan" and verb == "sample"):
             assert torch.allclose(value.double(), before[verb].double(), rtol=room, atol=room), verb
     if not isinstance(model, Learner):
-        assert all(torch.equal(value, before[verb]) for verb, value in asked(other, x).items()), "one with a type of its own keeps it"
+        assert all(torch.equal(value, before[verb]) for verb, value in asked(other, x).items()), (
+            "one with a type of its own keeps it"
+        )
     elif hasattr(other, "sample"):
-        assert other.sample(2, rng=0).dtype == (torch.float64 if cast == "double" else torch.float32)
+        assert other.sample(2, rng=0).dtype == (
+            torch.float64 if cast == "double" else torch.float32
+        )
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
-def test_codes_may_be_of_any_type_and_keep_their_gradient(name: str, model: Any, dtype: torch.dtype) -> None:
+def test_codes_may_be_of_any_type_and_keep_their_gradient(
+    name: str, model: Any, dtype: torch.dtype
+) -> None:
     if not hasattr(model, "decode"):
         pytest.skip("does not decode")
     width = model.encode(data(name)).shape[1] if hasattr(model, "encode") else model.latent
@@ -155,7 +185,7 @@ def test_codes_may_be_of_any_type_and_keep_their_gradient(name: str, model: Any,
     assert torch.equal(model.decode(z.numpy().astype(np.float64)).detach(), want)
 
 
-# ---------------------------------------------------------------------------------------------------- torch's own defaults
+# ----------------------------------------------------------------------------- torch's own defaults
 
 
 @contextmanager
@@ -189,18 +219,30 @@ AROUND: dict[str, Callable[[], AbstractContextManager[Any]]] = {
 
 
 @pytest.mark.parametrize("around", AROUND)
-def test_a_fit_is_the_same_whatever_torch_is_set_to(name: str, model: Any, around: str, tmp_path: Any) -> None:
+def test_a_fit_is_the_same_whatever_torch_is_set_to(
+    name: str, model: Any, around: str, tmp_path: Any
+) -> None:
     if name in IMAGES and around not in ("inference_mode", "float64 by default"):
         pytest.skip("takes long")
     x = data(name)
     want = asked(model, x)
     with AROUND[around]():
-        before = torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        before = (
+            torch.get_default_dtype(),
+            torch.get_default_device(),
+            torch.is_grad_enabled(),
+            torch.is_inference_mode_enabled(),
+        )
         other = fitted(name, x)
         found = asked(other, x)
         other.save(tmp_path / "run")
         again = asked(pf.load(tmp_path / "run"), x)
-        after = torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        after = (
+            torch.get_default_dtype(),
+            torch.get_default_device(),
+            torch.is_grad_enabled(),
+            torch.is_inference_mode_enabled(),
+        )
     assert before == after, "and leaves it so"
     for verb in want:
         for value in (found[verb], again[verb], asked(other, x)[verb]):

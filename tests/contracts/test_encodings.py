@@ -1,4 +1,6 @@
-"""Every command, its output redirected, in encodings that lack what we write: ≥, ±, ×, lines of tables, names with accents."""
+"""Every command, its output redirected, in encodings that lack what we write:
+≥, ±, ×, lines of tables, names with accents.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,24 @@ ENCODINGS = ("cp1252", "ascii")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("encodings")
     x = np.random.default_rng(0).normal(size=(60, 3))
-    lines = ["größe,φ-λ,c,équipe", *(",".join([*map(str, row), ["λ-Bären", "red"][i % 2]]) for i, row in enumerate(x.tolist()))]
+    lines = [
+        "größe,φ-λ,c,équipe",
+        *(
+            ",".join([*map(str, row), ["λ-Bären", "red"][i % 2]])
+            for i, row in enumerate(x.tolist())
+        ),
+    ]
     (root / "x.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        for model, flags in {"pca": [], "gmm": ["--components", "2"], "vae": [*SMALL, "--film", "4"]}.items():
-            assert main(["fit", model, "x.csv", "--drop", "équipe", *flags, "--run", model, "-q"]) == 0
+        for model, flags in {
+            "pca": [],
+            "gmm": ["--components", "2"],
+            "vae": [*SMALL, "--film", "4"],
+        }.items():
+            assert (
+                main(["fit", model, "x.csv", "--drop", "équipe", *flags, "--run", model, "-q"]) == 0
+            )
     return root
 
 
@@ -46,7 +60,9 @@ LINES: dict[str, list[list[str]]] = {
     "plot": [["plot", "gmm", "--kind", "density", "--out", "ä.png"]],
     "film": [["film", "vae", "--out", "ö"]],
     "evaluate": [["evaluate", "pca", "vae", "--draws", "2"]],
-    "compare": [["compare", "x.csv", "pca", "--drop", "équipe", "--metrics", "prdc", "--rows", "20"]],
+    "compare": [
+        ["compare", "x.csv", "pca", "--drop", "équipe", "--metrics", "prdc", "--rows", "20"]
+    ],
     "resume": [["resume", "vae", "--steps", "+1"]],
     "recipe": [["recipe"], ["recipe", "ñ"]],
     "models": [["models"], ["models", "--json"]],
@@ -62,14 +78,18 @@ def test_every_command_is_here() -> None:
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_output_in_any_encoding(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, encoding: str) -> None:
+def test_output_in_any_encoding(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, encoding: str
+) -> None:
     import shutil
 
     for name in ("x.csv", "pca", "gmm", "vae"):
         (shutil.copytree if (runs / name).is_dir() else shutil.copy)(runs / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     for line in [*LINES[command], [command, "--help"], [command, "--ü"]]:
-        out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict") for _ in range(2))
+        out, err = (
+            io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict") for _ in range(2)
+        )
         monkeypatch.setattr(sys, "stdout", out)
         monkeypatch.setattr(sys, "stderr", err)
         code = main(line)
@@ -94,7 +114,9 @@ def test_output_in_any_encoding(runs: Path, tmp_path: Path, monkeypatch: pytest.
         ("ascii", "σ² ≤ λ → ∞", "sigma^2 <= lambda -> inf"),
     ],
 )
-def test_what_a_stream_lacks_is_spelt(monkeypatch: pytest.MonkeyPatch, encoding: str, text: str, written: str) -> None:
+def test_what_a_stream_lacks_is_spelt(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, text: str, written: str
+) -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict")
     monkeypatch.setattr(sys, "stdout", out)
     with encodable():

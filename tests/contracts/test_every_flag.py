@@ -1,4 +1,5 @@
-"""Every flag of every command, taken from the parser, with every kind of value: a result, or one line and exit code 2.
+"""Every flag of every command, taken from the parser, with every kind of value:
+a result, or one line and exit code 2.
 
 The ordinary version tries a seeded sample of the values of each flag; the slow one tries them all.
 """
@@ -114,7 +115,14 @@ ENDLESS = {
 """The more is asked of these, the longer it takes, rightly: only values up to 1000 are tried."""
 LAUNCHES, SEVERAL = ("--devices", "--num-nodes"), ("2", "0,1", "1_0", "１", "+5", "0x10", "auto")
 """Processes would be started, copies of this one."""
-UNTRIED = {("demo", "--epochs"), ("recipe", "NAME"), ("recipe", "--budget"), ("demo", "--seed"), ("demo", "--run"), ("demo", "--json")}
+UNTRIED = {
+    ("demo", "--epochs"),
+    ("recipe", "NAME"),
+    ("recipe", "--budget"),
+    ("demo", "--seed"),
+    ("demo", "--run"),
+    ("demo", "--json"),
+}
 """Each call takes many seconds, whatever the value."""
 
 
@@ -131,7 +139,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "gmm": ["--components", "2"],
             "vae": [*SMALL["vae"], "--steps", "2", "--batch", "8", "--film", "2"],
         }.items():
-            assert main(["fit", model, "x.csv", "--drop", "team", *flags, "--run", model, "-q"]) == 0
+            assert (
+                main(["fit", model, "x.csv", "--drop", "team", *flags, "--run", model, "-q"]) == 0
+            )
     return root
 
 
@@ -143,19 +153,30 @@ def parameters(command: str, model: str = "") -> list[Any]:
 
 
 def name_of(parameter: Any) -> str:
-    return max((o for o in parameter.opts if o.startswith("-")), key=len, default=str(parameter.metavar or parameter.name).upper())
+    return max(
+        (o for o in parameter.opts if o.startswith("-")),
+        key=len,
+        default=str(parameter.metavar or parameter.name).upper(),
+    )
 
 
-def calls(command: str, model: str, parameter: Any, values: Iterator[str] | tuple[str, ...]) -> Iterator[list[str]]:
+def calls(
+    command: str, model: str, parameter: Any, values: Iterator[str] | tuple[str, ...]
+) -> Iterator[list[str]]:
     """The parameter with each value, spelt --flag=value, as an argument, or missing."""
     if model:
         base = ["fit", model, "x.csv", "--drop", "team", *SMALL.get(model, []), *budget(model)]
     else:
         base = [command, *BASE[command]]
     if parameter.param_type_name == "argument":
-        place = next((i for i, a in enumerate(base) if i >= (2 if model else 1) and not a.startswith("-")), None)
+        place = next(
+            (i for i, a in enumerate(base) if i >= (2 if model else 1) and not a.startswith("-")),
+            None,
+        )
         for value in values:
-            yield [*base[:place], value, *base[place + 1 :]] if place is not None else [*base, value]
+            yield (
+                [*base[:place], value, *base[place + 1 :]] if place is not None else [*base, value]
+            )
         return
     name = name_of(parameter)
     if parameter.is_flag:
@@ -170,12 +191,16 @@ def calls(command: str, model: str, parameter: Any, values: Iterator[str] | tupl
 
 
 def _much(name: str, value: str) -> bool:
-    """Whether it would take long, rightly: a number above a thousand, or above a hundredth of a minute."""
+    """Whether it would take long, rightly: a number above a thousand,
+    or above a hundredth of a minute.
+    """
     try:
         number = float(value)
     except ValueError:
         return False
-    return (value.strip().isdigit() and number > 1000) or (0.01 if name == "--minutes" else 1000) < number < float("inf")
+    return (value.strip().isdigit() and number > 1000) or (
+        0.01 if name == "--minutes" else 1000
+    ) < number < float("inf")
 
 
 def budget(model: str) -> list[str]:
@@ -210,7 +235,9 @@ def check(made: Path, place: Path, line: list[str], capfd: pytest.CaptureFixture
     said = [text for text in err.splitlines() if text.strip()]
     if time.perf_counter() - began > SECONDS:
         return f"took {time.perf_counter() - began:.0f} s"
-    if code == 2 and (not said or not said[-1].startswith("error: ") or len(said[-1]) > 1300 or "Traceback" in err):
+    if code == 2 and (
+        not said or not said[-1].startswith("error: ") or len(said[-1]) > 1300 or "Traceback" in err
+    ):
         return f"exit 2 without its line: {said[-1:]}"
     if code not in (0, 2):
         return f"exit {code}: {said[-2:]}"
@@ -222,7 +249,9 @@ def _too_long(number: int, frame: Any) -> None:
     raise TimeoutError(f"still at it after {SECONDS} s")
 
 
-def faults(made: Path, tmp_path: Path, capfd: Any, command: str, model: str, most: int | None) -> tuple[list[str], int]:
+def faults(
+    made: Path, tmp_path: Path, capfd: Any, command: str, model: str, most: int | None
+) -> tuple[list[str], int]:
     found, tried = [], 0
     here = os.getcwd()
     signal.signal(signal.SIGALRM, _too_long)
@@ -244,29 +273,40 @@ def faults(made: Path, tmp_path: Path, capfd: Any, command: str, model: str, mos
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ("fit", "demo")])
-def test_what_the_flags_are_added_to_works(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+def test_what_the_flags_are_added_to_works(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
     shutil.copytree(made, tmp_path / "made")
     monkeypatch.chdir(tmp_path / "made")
     assert main([command, *BASE[command]]) == 0
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c != "fit"])
-def test_every_flag_of_a_command(made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], command: str) -> None:
+def test_every_flag_of_a_command(
+    made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], command: str
+) -> None:
     found, tried = faults(made, tmp_path, capfd, command, "", 2)
     assert not found, "\n".join(found)
     assert tried >= len(parameters(command)) - len(UNTRIED)
 
 
 @pytest.mark.parametrize("model", ["pca", "gmm", "kde", "vae", "gan"])
-def test_every_flag_of_a_fit(made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], model: str) -> None:
+def test_every_flag_of_a_fit(
+    made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], model: str
+) -> None:
     found, tried = faults(made, tmp_path, capfd, "fit", model, 1)
     assert not found, "\n".join(found)
     assert tried > 20
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("command", "model"), [*((c, "") for c in COMMANDS if c != "fit"), *(("fit", m) for m in catalogue())])
-def test_every_value_of_every_flag(made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], command: str, model: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "model"),
+    [*((c, "") for c in COMMANDS if c != "fit"), *(("fit", m) for m in catalogue())],
+)
+def test_every_value_of_every_flag(
+    made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], command: str, model: str
+) -> None:
     found, _ = faults(made, tmp_path, capfd, command, model, None)
     assert not found, "\n".join(found)
 
@@ -297,7 +337,9 @@ NONSENSE = [
 
 
 @pytest.mark.parametrize("line", NONSENSE, ids=lambda line: " ".join(line)[-40:])
-def test_nonsense_does_not_pass(made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], line: list[str]) -> None:
+def test_nonsense_does_not_pass(
+    made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], line: list[str]
+) -> None:
     here = os.getcwd()
     try:
         assert check(made, tmp_path, line, capfd) == ""
@@ -311,7 +353,12 @@ def test_nonsense_does_not_pass(made: Path, tmp_path: Path, capfd: pytest.Captur
 @pytest.mark.parametrize("cell", ["", "inf", "-inf"])
 @pytest.mark.parametrize("kind", ["marginals", "density", "corner"])
 def test_an_image_over_rows_without_a_value(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], kind: str, cell: str
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    kind: str,
+    cell: str,
 ) -> None:
     (tmp_path / "y.csv").write_text("a,b\n" + f"{cell},0.5\n" * 4)
     shutil.copytree(made / "gmm", tmp_path / "gmm")

@@ -1,4 +1,6 @@
-"""The worked examples: models that a user could write in one file of at most sixty lines, fitted, resumed, saved and sampled."""
+"""The worked examples: models that a user could write in one file
+of at most sixty lines, fitted, resumed, saved and sampled.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 
 
 def images(n: int = 48, size: int = 32) -> Tensor:
-    return torch.randint(0, 256, (n, 1, size, size), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    return torch.randint(
+        0, 256, (n, 1, size, size), generator=torch.Generator().manual_seed(1), dtype=torch.uint8
+    )
 
 
 def points(n: int = 48) -> Tensor:
@@ -60,7 +64,9 @@ def test_every_example_is_tested_and_short() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_examples_learn_resume_to_the_bit_and_come_back(name: str, example: Any, tmp_path: Path) -> None:
+def test_examples_learn_resume_to_the_bit_and_come_back(
+    name: str, example: Any, tmp_path: Path
+) -> None:
     module = example(name)
     make, data = MODELS[name]
     (x, y), settings = data(), {"batch": 16, "ema": 0.9, "accumulate": 2}
@@ -92,7 +98,9 @@ def test_an_image_condition_reaches_every_network_in_its_own_shape(example: Any)
 
 
 def test_fixed_networks_stay_as_they_are(example: Any) -> None:
-    """Neither steps, nor averages, nor modes, nor `requires_grad_` reach them; devices and types do."""
+    """Neither steps, nor averages, nor modes, nor `requires_grad_` reach them;
+    devices and types do.
+    """
     model = example("levels").Pyramid()
     seen: list[tuple[bool, Tensor]] = []
 
@@ -104,8 +112,16 @@ def test_fixed_networks_stay_as_they_are(example: Any) -> None:
     assert torch.equal(seen[0][1], seen[-1][1])
     assert torch.equal(seen[0][1], model.features.network.weight)
     assert not model.features.network.weight.requires_grad
-    assert not any([*(training for training, _ in seen), model.features.training, model.features.network.training])
-    assert list(model.networks) == [f"levels.{i}.{n}" for i in range(2) for n in ("critic", "generator")]
+    assert not any(
+        [
+            *(training for training, _ in seen),
+            model.features.training,
+            model.features.network.training,
+        ]
+    )
+    assert list(model.networks) == [
+        f"levels.{i}.{n}" for i in range(2) for n in ("critic", "generator")
+    ]
     assert "features.network.weight" in model.state_dict()
     assert model.double().features.network.weight.dtype == torch.float64
 
@@ -127,7 +143,10 @@ def test_networks_that_overlap_or_do_not_exist_are_refused(example: Any) -> None
 
     class Overlapping(module.Pyramid):  # type: ignore[name-defined, misc]
         def phases(self) -> list[pf.Phase]:
-            return [*super().phases(), pf.Phase("all", ("levels",), lambda b, s: self.loss(b, s, 0, True))]
+            return [
+                *super().phases(),
+                pf.Phase("all", ("levels",), lambda b, s: self.loss(b, s, 0, True)),
+            ]
 
     class Unknown(module.Pyramid):  # type: ignore[name-defined, misc]
         def phases(self) -> list[pf.Phase]:
@@ -135,5 +154,8 @@ def test_networks_that_overlap_or_do_not_exist_are_refused(example: Any) -> None
 
     with pytest.raises(InvalidValue, match=r"'levels' and 'levels.0.critic' overlap"):
         Overlapping().fit(images(size=16), by=pf.Trainer(steps=1, batch=16))
-    with pytest.raises(InvalidValue, match=r"phase 'more' names network 'levels.7.critic'; this model has levels, features"):
+    with pytest.raises(
+        InvalidValue,
+        match=r"phase 'more' names network 'levels.7.critic'; this model has levels, features",
+    ):
         Unknown().fit(images(size=16), by=pf.Trainer(steps=1, batch=16))

@@ -1,4 +1,6 @@
-"""Python and the command line fit the same experiments: equal weights, measures and samples, and runs that either goes on with."""
+"""Python and the command line fit the same experiments: equal weights, measures and samples, and
+runs that either goes on with.
+"""
 
 from __future__ import annotations
 
@@ -47,13 +49,21 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def flags(values: Mapping[str, Any]) -> list[str]:
     """Settings as they are typed."""
-    text = {name: ",".join(map(str, v)) if isinstance(v, tuple) else str(v) for name, v in values.items()}
+    text = {
+        name: ",".join(map(str, v)) if isinstance(v, tuple) else str(v)
+        for name, v in values.items()
+    }
     return [part for name, value in text.items() for part in (f"--{name.replace('_', '-')}", value)]
 
 
 def fit_in_shell(case: str, file: str, run: str, *more: str) -> None:
     model, hyperparameters, settings = CASES[case]
-    assert main(["fit", model, file, *flags({**hyperparameters, **settings}), *more, "--run", run, "-q"]) == 0
+    assert (
+        main(
+            ["fit", model, file, *flags({**hyperparameters, **settings}), *more, "--run", run, "-q"]
+        )
+        == 0
+    )
 
 
 def fit_in_python(case: str, source: Any, run: str, **more: Any) -> pf.Model:
@@ -75,8 +85,14 @@ def _own(model: pf.Model) -> dict[str, Any]:
     import dataclasses
 
     own, usual = model.default_fitter(), pf.Trainer()
-    names = [f.name for f in dataclasses.fields(own) if f.init and f.name not in ("epochs", "steps", "samples", "minutes")]
-    return {name: getattr(own, name) for name in names if getattr(own, name) != getattr(usual, name)}
+    names = [
+        f.name
+        for f in dataclasses.fields(own)
+        if f.init and f.name not in ("epochs", "steps", "samples", "minutes")
+    ]
+    return {
+        name: getattr(own, name) for name in names if getattr(own, name) != getattr(usual, name)
+    }
 
 
 def _replace(fitter: Any, **changes: Any) -> Any:
@@ -104,9 +120,15 @@ def numbers(capfd: pytest.CaptureFixture[str], *command: str) -> list[dict[str, 
 
 EVERY = [
     *((case, f"{kind}.npy", False) for case in CASES for kind in ("points", "images")),
-    *((case, f"{kind}-labelled.npz", True) for case in ("vae", "gan") for kind in ("points", "images")),
+    *(
+        (case, f"{kind}-labelled.npz", True)
+        for case in ("vae", "gan")
+        for kind in ("points", "images")
+    ),
 ]
-every = pytest.mark.parametrize(("case", "file", "labelled"), EVERY, ids=[f"{c} {f}" for c, f, _ in EVERY])
+every = pytest.mark.parametrize(
+    ("case", "file", "labelled"), EVERY, ids=[f"{c} {f}" for c, f, _ in EVERY]
+)
 
 
 @every
@@ -127,7 +149,9 @@ def test_python_and_the_command_line_give_the_same_numbers(
     assert measured[0]
     assert measured[0] == measured[1] == measured[2]
     assert [(r.quantity, r.value) for r in outcome.records] == [
-        (m["quantity"], m["value"]) for m in measured[0] if m["quantity"] in {r.quantity for r in outcome.records}
+        (m["quantity"], m["value"])
+        for m in measured[0]
+        if m["quantity"] in {r.quantity for r in outcome.records}
     ]
     y = ["--y", "1"] if labelled else []
     for run in ("shell", "python"):
@@ -136,7 +160,9 @@ def test_python_and_the_command_line_give_the_same_numbers(
 
 
 @every
-def test_a_manifest_does_not_tell_who_began_the_run(place: Path, case: str, file: str, labelled: bool) -> None:
+def test_a_manifest_does_not_tell_who_began_the_run(
+    place: Path, case: str, file: str, labelled: bool
+) -> None:
     fit_in_shell(case, file, "shell", *(["--label", "auto"] if labelled else []))
     fit_in_python(case, pf.read(file, label=labelled), "python")
     shell, python = (json.loads(Path(f"{run}/run.json").read_text()) for run in ("shell", "python"))
@@ -154,16 +180,22 @@ def test_a_run_from_python_is_resumed_by_the_command(place: Path, case: str) -> 
     assert Manifest.read(Path("python")).settings["epochs"] == 3  # type: ignore[union-attr]
 
 
-def test_a_share_held_out_by_a_trainer_is_found_again(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_share_held_out_by_a_trainer_is_found_again(
+    place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     pf.VAE(**SMALL).fit("points.npy", by=pf.Trainer(**FIT, held_out=0.25, run="python"))
     assert {r["n"] for r in numbers(capfd, "evaluate", "python", "--draws", "2")} == {20}
     assert main(["resume", "python", "--epochs", "+1", "-q"]) == 0
-    pf.VAE(**SMALL).fit("points.npy", by=pf.Trainer(**{**FIT, "epochs": 3}, held_out=0.25, run="long"))
+    pf.VAE(**SMALL).fit(
+        "points.npy", by=pf.Trainer(**{**FIT, "epochs": 3}, held_out=0.25, run="long")
+    )
     assert same("python", "long")
 
 
 @pytest.mark.parametrize("case", ["gmm", "vae"])
-def test_a_run_from_python_is_plotted_over_its_rows(place: Path, capfd: pytest.CaptureFixture[str], case: str) -> None:
+def test_a_run_from_python_is_plotted_over_its_rows(
+    place: Path, capfd: pytest.CaptureFixture[str], case: str
+) -> None:
     fit_in_python(case, pf.read("points.npy"), "python")
     capfd.readouterr()
     assert main(["plot", "python"]) == 0
@@ -171,7 +203,9 @@ def test_a_run_from_python_is_plotted_over_its_rows(place: Path, capfd: pytest.C
     assert len(list(Path("python/images").glob("*.png"))) == 1
 
 
-def test_a_saved_model_is_evaluated_like_a_run(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_saved_model_is_evaluated_like_a_run(
+    place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     train, test = pf.split(pf.read("points.npy"), held_out=10, seed=4)
     model = pf.GMM(2).fit(train)
     model.save("saved")
@@ -182,7 +216,9 @@ def test_a_saved_model_is_evaluated_like_a_run(place: Path, capfd: pytest.Captur
         assert record["n"] == 10
 
 
-def test_rows_in_memory_are_found_in_the_file_that_holds_them(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_rows_in_memory_are_found_in_the_file_that_holds_them(
+    place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     fit_in_python("vae", pf.read(POINTS), "memory")
     fit_in_shell("vae", "points.npy", "shell")
     assert same("memory", "shell")
@@ -199,7 +235,9 @@ def test_rows_in_memory_are_found_in_the_file_that_holds_them(place: Path, capfd
     for run, more in (("memory", ["--source", "points.npy"]), ("shell", [])):
         assert main(["resume", run, "--epochs", "+1", *more, "-q"]) == 0
     assert same("memory", "shell")
-    assert numbers(capfd, "evaluate", "memory", "--draws", "2"), "from now on the run knows where its rows lie"
+    assert numbers(capfd, "evaluate", "memory", "--draws", "2"), (
+        "from now on the run knows where its rows lie"
+    )
 
 
 def test_a_run_moves_to_another_machine(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -212,12 +250,29 @@ def test_a_run_moves_to_another_machine(place: Path, capfd: pytest.CaptureFixtur
     Path("points.npy").rename("gone.npy")
     assert main(["resume", "elsewhere/moves", "--epochs", "+1", "-q"]) == 2
     assert main(["evaluate", "elsewhere/moves"]) == 2
-    assert numbers(capfd, "evaluate", "elsewhere/moves", "--source", "elsewhere/points.npy", "--draws", "2")
-    assert main(["resume", "elsewhere/moves", "--epochs", "+1", "--source", "elsewhere/points.npy", "-q"]) == 0
+    assert numbers(
+        capfd, "evaluate", "elsewhere/moves", "--source", "elsewhere/points.npy", "--draws", "2"
+    )
+    assert (
+        main(
+            [
+                "resume",
+                "elsewhere/moves",
+                "--epochs",
+                "+1",
+                "--source",
+                "elsewhere/points.npy",
+                "-q",
+            ]
+        )
+        == 0
+    )
     assert same("stays", "elsewhere/moves")
 
 
-def test_rows_that_changed_since_the_fit_are_not_measured_on(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_rows_that_changed_since_the_fit_are_not_measured_on(
+    place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     fit_in_shell("gmm", "points.npy", "run")
     np.save("points.npy", POINTS[::-1])
     assert main(["evaluate", "run"]) == 2
@@ -231,17 +286,22 @@ def test_a_configuration_of_a_python_run_repeats_it(place: Path) -> None:
         assert same("python", "again")
 
 
-# ------------------------------------------------------------------------------------------------ format 1
+# ----------------------------------------------------------------------------------------- format 1
 
 
 def as_format_one(run: Path) -> None:
-    """Write what a run of format 1 held in the place of run.json: config.toml by the command line, trainer.json by the fitter."""
+    """Write what a run of format 1 held in the place of run.json:
+    config.toml by the command line, trainer.json by the fitter.
+    """
     manifest = Manifest.read(run)
     assert manifest is not None
     assert manifest.data is not None
     settings = dict(manifest.settings)
     if manifest.fitter == "EM":
-        settings = {"fitter": "em", **{name: settings[name] for name in ("steps", "tolerance", "block", "seed", "batch")}}
+        settings = {
+            "fitter": "em",
+            **{name: settings[name] for name in ("steps", "tolerance", "block", "seed", "batch")},
+        }
     write_text(run / "trainer.json", json.dumps(settings))
     hyperparameters = sections(manifest)["hyperparameters"]
     label = manifest.data.reading.get("label")
@@ -252,15 +312,28 @@ def as_format_one(run: Path) -> None:
         "dequantise": manifest.dequantise,
     }
     data |= {"label": "auto"} if label is True else {}
-    lines = [f"# {manifest.command}", f'model = "{manifest.model}"', f"source = {json.dumps(manifest.data.source)}"]
-    for section, values in (("hyperparameters", hyperparameters), ("fitting", {"batch": 16}), ("data", data)):
+    lines = [
+        f"# {manifest.command}",
+        f'model = "{manifest.model}"',
+        f"source = {json.dumps(manifest.data.source)}",
+    ]
+    for section, values in (
+        ("hyperparameters", hyperparameters),
+        ("fitting", {"batch": 16}),
+        ("data", data),
+    ):
         lines += ["", f"[{section}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items())]
     write_text(run / "config.toml", "\n".join(lines) + "\n")
     (run / "run.json").unlink()
 
 
 @pytest.mark.parametrize(
-    ("case", "file", "labelled"), [("vae", "points.npy", False), ("vae", "images-labelled.npz", True), ("gan", "images.npy", False)]
+    ("case", "file", "labelled"),
+    [
+        ("vae", "points.npy", False),
+        ("vae", "images-labelled.npz", True),
+        ("gan", "images.npy", False),
+    ],
 )
 def test_a_run_of_format_one_is_evaluated_and_goes_on(
     place: Path, capfd: pytest.CaptureFixture[str], case: str, file: str, labelled: bool
@@ -271,7 +344,9 @@ def test_a_run_of_format_one_is_evaluated_and_goes_on(
     as_format_one(Path("old"))
     how = ["--features", "raw"] if case == "gan" else ["--draws", "2"]
     assert numbers(capfd, "evaluate", "old", *how) == numbers(capfd, "evaluate", "new", *how)
-    assert numbers(capfd, "evaluate", "old", "--source", file, *how) == numbers(capfd, "evaluate", "new", *how)
+    assert numbers(capfd, "evaluate", "old", "--source", file, *how) == numbers(
+        capfd, "evaluate", "new", *how
+    )
     for run in ("old", "new"):
         assert main(["resume", run, "--epochs", "+1", "-q"]) == 0
     assert same("old", "new")
@@ -281,12 +356,34 @@ def test_a_run_of_format_one_is_evaluated_and_goes_on(
     old, new = (json.loads(Path(f"{run}/run.json").read_text()) for run in ("old", "new"))
     assert old["fitter"] == new["fitter"]
     assert old["model"] == new["model"]
-    assert {k: v for k, v in old["data"].items() if k != "reading"} == {k: v for k, v in new["data"].items() if k != "reading"}
+    assert {k: v for k, v in old["data"].items() if k != "reading"} == {
+        k: v for k, v in new["data"].items() if k != "reading"
+    }
     assert old["command"] == new["command"]
 
 
-def test_an_em_run_of_format_one_is_evaluated_and_goes_on(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["fit", "gmm", "points.npy", "--components", "3", "--steps", "2", "--tolerance", "0", "--run", "old", "-q"]) == 0
+def test_an_em_run_of_format_one_is_evaluated_and_goes_on(
+    place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(
+            [
+                "fit",
+                "gmm",
+                "points.npy",
+                "--components",
+                "3",
+                "--steps",
+                "2",
+                "--tolerance",
+                "0",
+                "--run",
+                "old",
+                "-q",
+            ]
+        )
+        == 0
+    )
     shutil.copytree("old", "new")
     as_format_one(Path("old"))
     assert numbers(capfd, "evaluate", "old") == numbers(capfd, "evaluate", "new")
@@ -312,10 +409,16 @@ def damaged(name: str) -> Callable[[Path], None]:
         "no model": lambda run: _edit(run, lambda c: c.pop("model")),
         "no data of its kind": lambda run: _edit(run, lambda c: c.update(data=3)),
         "a list": lambda run: write_text(run / "run.json", "[]"),
-        "a fingerprint of another kind": lambda run: _edit(run, lambda c: c["data"].update(fingerprint=3)),
+        "a fingerprint of another kind": lambda run: _edit(
+            run, lambda c: c["data"].update(fingerprint=3)
+        ),
         "a source of another kind": lambda run: _edit(run, lambda c: c["data"].update(source=3)),
-        "settings of another kind": lambda run: _edit(run, lambda c: c["fitter"]["settings"].update(batch="x")),
-        "hyper-parameters of another kind": lambda run: _edit(run, lambda c: c["model"]["hyperparameters"].update(latent="x")),
+        "settings of another kind": lambda run: _edit(
+            run, lambda c: c["fitter"]["settings"].update(batch="x")
+        ),
+        "hyper-parameters of another kind": lambda run: _edit(
+            run, lambda c: c["model"]["hyperparameters"].update(latent="x")
+        ),
     }[name]
 
 
@@ -337,7 +440,9 @@ def _edit(run: Path, change: Callable[[dict[str, Any]], Any]) -> None:
         "hyper-parameters of another kind",
     ],
 )
-def test_a_damaged_manifest_is_named_and_the_model_loads(place: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
+def test_a_damaged_manifest_is_named_and_the_model_loads(
+    place: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
     fit_in_shell("vae", "points.npy", "run")
     damaged(name)(Path("run"))
     assert main(["resume", "run", "--epochs", "+1", "-q"]) == 2

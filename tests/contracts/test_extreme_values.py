@@ -1,4 +1,6 @@
-"""Queries, conditions and data at the ends of what float64 holds: a right answer or one clear line, never NaN."""
+"""Queries, conditions and data at the ends of what float64 holds:
+a right answer or one clear line, never NaN.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def test_queries_far_away(model: Any, size: float) -> None:
             assert value.tolist() == [-math.inf] * 3
         if size <= 1e150 and type(model) is pf.Gaussian:
             scatter = torch.linalg.solve(model.covariance_, (far - model.mean_).T).T
-            torch.testing.assert_close(value, -0.5 * ((far - model.mean_) * scatter).sum(1), rtol=1e-9, atol=0)
+            torch.testing.assert_close(
+                value, -0.5 * ((far - model.mean_) * scatter).sum(1), rtol=1e-9, atol=0
+            )
     if hasattr(model, "density"):
         assert model.density(far).tolist() == [0, 0, 0]
     if hasattr(model, "responsibilities"):
@@ -60,9 +64,18 @@ def test_queries_far_away(model: Any, size: float) -> None:
 @pytest.mark.parametrize("kind", ["full", "tied", "diagonal", "spherical"])
 @pytest.mark.parametrize("size", [1e100, 1e160, 1e200, 1e300])
 def test_queries_far_away_of_which_a_value_is_missing(kind: str, size: float) -> None:
-    x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64).cumsum(1)
+    x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64).cumsum(
+        1
+    )
     model = pf.GMM(2, kind).fit(x, by=pf.EM(steps=3))
-    far = torch.tensor([[size, -size, size, math.nan], [-size, size, math.nan, size], [size, math.nan, math.nan, 0.0]], dtype=torch.float64)
+    far = torch.tensor(
+        [
+            [size, -size, size, math.nan],
+            [-size, size, math.nan, size],
+            [size, math.nan, math.nan, 0.0],
+        ],
+        dtype=torch.float64,
+    )
     value = model.log_prob(far)
     assert not bool(value.isnan().any())
     assert bool((value < model.log_prob(x).min()).all())
@@ -81,7 +94,9 @@ def deep(request: pytest.FixtureRequest) -> Any:
 
 @pytest.mark.parametrize("size", [1e10, 1e20, 1e30, 1e37, 1e39, 1e200, 1e300])
 def test_deep_models_and_queries_far_away(deep: Any, size: float) -> None:
-    """Their bounds and codes were NaN: the bound is -inf, and what float32 cannot hold is refused by its row."""
+    """Their bounds and codes were NaN: the bound is -inf,
+    and what float32 cannot hold is refused by its row.
+    """
     far = torch.tensor([[0.0, 0.0], [size, 0.0]], dtype=torch.float64)
     calls = [deep.encode, *([deep.elbo] if hasattr(deep, "elbo") else [])]
     for call in calls:
@@ -94,10 +109,14 @@ def test_deep_models_and_queries_far_away(deep: Any, size: float) -> None:
         assert call == deep.encode or (math.isfinite(value[0]) and float(value[1]) < -1e10)
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "pca", "pca(1)", "gmm", "gmm(diagonal)", "kde", "kde(matrix)"])
+@pytest.mark.parametrize(
+    "kind", ["gaussian", "pca", "pca(1)", "gmm", "gmm(diagonal)", "kde", "kde(matrix)"]
+)
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
 @pytest.mark.parametrize("value", [1e160, 1e308, -1.7e308])
-def test_values_whose_density_is_zero_are_too_far_to_condition_on(kind: str, scale: float, value: float) -> None:
+def test_values_whose_density_is_zero_are_too_far_to_condition_on(
+    kind: str, scale: float, value: float
+) -> None:
     model = MAKE[kind]().fit(X * scale)
     with pytest.raises(pf.InvalidValue, match="too far from the data to condition on"):
         model.condition({0: max(-1.7e308, min(value * scale, 1.7e308))})
@@ -134,7 +153,16 @@ def test_columns_that_cannot_be_squared_are_named(kind: str, a: float) -> None:
 
 @pytest.mark.parametrize("kind", MAKE)
 @pytest.mark.parametrize(
-    "x", [np.zeros((10, 0)), torch.zeros(10, 0), np.zeros((5, 1, 0, 4)), [[], []], np.float64(3), torch.tensor(3.0), 5]
+    "x",
+    [
+        np.zeros((10, 0)),
+        torch.zeros(10, 0),
+        np.zeros((5, 1, 0, 4)),
+        [[], []],
+        np.float64(3),
+        torch.tensor(3.0),
+        5,
+    ],
 )
 def test_data_without_values_are_refused_in_one_line(kind: str, x: Any) -> None:
     with pytest.raises(pf.PushforwardError) as caught:
@@ -142,12 +170,25 @@ def test_data_without_values_are_refused_in_one_line(kind: str, x: Any) -> None:
     assert "\n" not in str(caught.value)
 
 
-# ----------------------------------------------------------------------------------------------------- wide tables
+# -------------------------------------------------------------------------------------- wide tables
 
 
-@pytest.mark.parametrize("settings", [{}, {"bandwidth": "silverman"}, {"bandwidth": 2.0}, {"form": "number"}, {"kernel": "exponential"}])
-def test_a_kernel_density_of_many_columns_takes_no_more_memory_than_they_do(settings: dict[str, Any]) -> None:
-    """Its bandwidths are one per axis: no d x d matrix, which for these columns would be 1.15 GB."""
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"bandwidth": "silverman"},
+        {"bandwidth": 2.0},
+        {"form": "number"},
+        {"kernel": "exponential"},
+    ],
+)
+def test_a_kernel_density_of_many_columns_takes_no_more_memory_than_they_do(
+    settings: dict[str, Any],
+) -> None:
+    """Its bandwidths are one per axis: no d x d matrix,
+    which for these columns would be 1.15 GB.
+    """
     x = np.random.default_rng(0).normal(size=(30, 12_000))
     made: list[tuple[int, ...]] = []
     original = torch.Tensor.__matmul__
@@ -166,8 +207,12 @@ def test_a_kernel_density_of_many_columns_takes_no_more_memory_than_they_do(sett
 @pytest.mark.parametrize("kind", ["diagonal", "spherical"])
 @pytest.mark.parametrize("start", ["kmeans", "random"])
 @pytest.mark.parametrize("gaps", [False, True])
-def test_mixtures_of_independent_columns_take_no_more_memory_than_the_columns(kind: str, start: str, gaps: bool) -> None:
-    """Fitting, queries, draws, conditionals and marginals each made matrices of d x d for every component."""
+def test_mixtures_of_independent_columns_take_no_more_memory_than_the_columns(
+    kind: str, start: str, gaps: bool
+) -> None:
+    """Fitting, queries, draws, conditionals and marginals each
+    made matrices of d x d for every component.
+    """
     x = np.random.default_rng(0).normal(size=(30, 1_500))
     x[:15] += 3
     if gaps:
@@ -197,7 +242,13 @@ def _watched(function: Any, made: list[tuple[int, ...]]) -> Any:
 
 @pytest.mark.parametrize(
     "make",
-    [pf.Gaussian, pf.GMM, lambda: pf.GMM(2, "tied"), lambda: pf.KDE(form="matrix"), lambda: pf.KDE(form="matrix", bandwidth="silverman")],
+    [
+        pf.Gaussian,
+        pf.GMM,
+        lambda: pf.GMM(2, "tied"),
+        lambda: pf.KDE(form="matrix"),
+        lambda: pf.KDE(form="matrix", bandwidth="silverman"),
+    ],
 )
 def test_matrices_that_cannot_be_held_are_refused_before_they_are_made(make: Any) -> None:
     x = np.zeros((2, 100_000))
@@ -212,7 +263,7 @@ def test_two_rows_of_many_columns_are_fitted_and_said() -> None:
         assert bool(pf.KDE().fit(x).log_prob(x).isfinite().all())
 
 
-# ------------------------------------------------------------------------------------------------- wrong settings
+# ----------------------------------------------------------------------------------- wrong settings
 
 
 @pytest.mark.parametrize("make", [pf.GMM, pf.KMeans])
@@ -227,7 +278,10 @@ def test_starts_that_are_not_finite_are_refused(make: Any, value: float) -> None
 def test_starts_may_be_frames(make: Any) -> None:
     import pandas as pd
 
-    assert make(2, start=pd.DataFrame({"a": [0.0, 1.0], "b": [2.0, 3.0]})).start == ((0.0, 2.0), (1.0, 3.0))
+    assert make(2, start=pd.DataFrame({"a": [0.0, 1.0], "b": [2.0, 3.0]})).start == (
+        (0.0, 2.0),
+        (1.0, 3.0),
+    )
 
 
 @pytest.mark.parametrize("adaptive", [None, "abramson"])
@@ -245,18 +299,30 @@ def test_neighbours_are_a_whole_number(neighbours: Any) -> None:
 
 @pytest.mark.parametrize("neighbours", [5, 6, 10**12])
 def test_neighbours_are_fewer_than_the_rows_that_weigh_something(neighbours: int) -> None:
-    said = f"adaptive='knn' needs more rows than neighbours={neighbours}, got 5; pass neighbours=4 or fewer"
+    said = (
+        f"adaptive='knn' needs more rows than neighbours={neighbours}, got 5; pass neighbours=4 or"
+        " fewer"
+    )
     model = pf.KDE(adaptive="knn", neighbours=neighbours)
     with pytest.raises(pf.InvalidValue, match=said):
         model.fit(X[:5])
     with pytest.raises(pf.InvalidValue, match=said):
         model.fit(X[:9], weights=[1, 0, 0, 1, 1, 0, 1, 0, 1])
-    with pytest.raises(pf.InvalidValue, match="adaptive='knn' needs more rows than neighbours=1, got 1; pass adaptive=None"):
+    with pytest.raises(
+        pf.InvalidValue,
+        match="adaptive='knn' needs more rows than neighbours=1, got 1; pass adaptive=None",
+    ):
         pf.KDE(1.0, adaptive="knn").fit(X[:1])
     assert pf.KDE(adaptive="knn", neighbours=4).fit(X[:5]).log_prob(X[:5]).isfinite().all()
 
 
-@pytest.mark.parametrize("call", [lambda: pf.choose_components(X, 3), *(lambda a=a: pf.GMM(2).fit(X).marginal(a) for a in (None, 2.5))])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: pf.choose_components(X, 3),
+        *(lambda a=a: pf.GMM(2).fit(X).marginal(a) for a in (None, 2.5)),
+    ],
+)
 def test_one_thing_for_several_is_refused_in_one_line(call: Any) -> None:
     with pytest.raises(pf.PushforwardError, match=r"several|axis"):
         call()

@@ -21,7 +21,9 @@ def as_format_one(run: Path) -> Path:
     """The run folder as it was written before images were called images."""
     content = json.loads((run / "model.json").read_text())
     content["format"] = 1
-    content["space"] |= {"kind": "pictures"} | ({"form": "pictures"} if content["space"]["form"] == "images" else {})
+    content["space"] |= {"kind": "pictures"} | (
+        {"form": "pictures"} if content["space"]["form"] == "images" else {}
+    )
     del content["digest"]
     (run / "model.json").write_text(json.dumps({**content, "digest": _digest_json(content)}))
     if (run / "images").is_dir():

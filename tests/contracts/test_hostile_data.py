@@ -1,7 +1,9 @@
-"""Hostile data files: whatever a file holds or claims, reading gives rows or one clear error, at once, and nothing else.
+"""Hostile data files: whatever a file holds or claims,
+reading gives rows or one clear error, at once, and nothing else.
 
-A few sound files of every format are cut, flipped, zeroed and renamed; beside them are files made by hand: headers that lie,
-bombs, pipes and devices, archives in archives. Every one is read in this process, under a time limit.
+A few sound files of every format are cut, flipped, zeroed and renamed; beside them are files made
+by hand: headers that lie, bombs, pipes and devices, archives in archives. Every one is read in this
+process, under a time limit.
 """
 
 from __future__ import annotations
@@ -39,10 +41,21 @@ from pushforward.data import Report, report
 SECONDS = 5
 LONGEST = 1000
 IMAGES = ("png", "jpg", "gif", "bmp", "webp", "tif", "lzw.tif", "ppm", "jp2", "avif", "tga", "qoi")
-TABLES = ("npy", "npz", "packed.npz", "idx", "idx.gz", "csv", "csv.gz", "parquet", "images.zip", "tsv.xz")
+TABLES = (
+    "npy",
+    "npz",
+    "packed.npz",
+    "idx",
+    "idx.gz",
+    "csv",
+    "csv.gz",
+    "parquet",
+    "images.zip",
+    "tsv.xz",
+)
 
 
-# ------------------------------------------------------------------------------------------------ sound files
+# -------------------------------------------------------------------------------------- sound files
 
 
 def sound_image(suffix: str) -> bytes | None:
@@ -51,7 +64,11 @@ def sound_image(suffix: str) -> bytes | None:
     kinds = {"jpg": "JPEG", "lzw.tif": "TIFF", "tif": "TIFF", "jp2": "JPEG2000"}
     file = io.BytesIO()
     try:
-        Image.fromarray(levels).save(file, kinds.get(suffix, suffix.upper()), **({"compression": "tiff_lzw"} if "lzw" in suffix else {}))
+        Image.fromarray(levels).save(
+            file,
+            kinds.get(suffix, suffix.upper()),
+            **({"compression": "tiff_lzw"} if "lzw" in suffix else {}),
+        )
     except (KeyError, ValueError, OSError):
         return None
     return file.getvalue()
@@ -86,7 +103,9 @@ def sound_table(suffix: str) -> bytes:
     images = {f"{k}/{i}.png": PNG for k in "ab" for i in range(2)}
     makers: dict[str, Callable[[], bytes]] = {
         "npy": lambda: npy_of(x),
-        "npz": lambda: zip_of({"x.npy": npy_of(x), "y.npy": npy_of(np.arange(20) % 2)}, zipfile.ZIP_STORED),
+        "npz": lambda: zip_of(
+            {"x.npy": npy_of(x), "y.npy": npy_of(np.arange(20) % 2)}, zipfile.ZIP_STORED
+        ),
         "packed.npz": lambda: zip_of({"x.npy": npy_of(x), "y.npy": npy_of(np.arange(20) % 2)}),
         "idx": lambda: idx_of(np.arange(180, dtype=np.uint8).reshape(20, 3, 3)),
         "idx.gz": lambda: gzip.compress(idx_of(np.arange(180, dtype=np.uint8).reshape(20, 3, 3))),
@@ -106,7 +125,7 @@ def parquet_of(x: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-# ------------------------------------------------------------------------------------------------ mutations
+# ---------------------------------------------------------------------------------------- mutations
 
 
 def mutations(content: bytes, seed: int) -> dict[str, bytes]:
@@ -124,55 +143,126 @@ def mutations(content: bytes, seed: int) -> dict[str, bytes]:
         return content[:start] + bytes([value]) * (min(stop, n) - start) + content[min(stop, n) :]
 
     return {
-        "empty": b"", "one byte": content[:1], "cut in the header": content[: min(20, n // 3)], "cut in half": content[: n // 2],
-        "cut at the end": content[:-3], "head flipped": flipped(4, 60, 3), "flipped": flipped(0, n, 5),
+        "empty": b"",
+        "one byte": content[:1],
+        "cut in the header": content[: min(20, n // 3)],
+        "cut in half": content[: n // 2],
+        "cut at the end": content[:-3],
+        "head flipped": flipped(4, 60, 3),
+        "flipped": flipped(0, n, 5),
         "tail flipped": flipped(n - 30, n, 3),
-        "head of ones": filled(8, 40, 255), "head of zeros": filled(4, 24, 0), "middle of zeros": filled(n // 3, 2 * n // 3, 0),
-        "tail of ones": filled(n - 24, n, 255), "doubled": content + content, "shifted": b"\0" + content,
-    }  # fmt: skip
+        "head of ones": filled(8, 40, 255),
+        "head of zeros": filled(4, 24, 0),
+        "middle of zeros": filled(n // 3, 2 * n // 3, 0),
+        "tail of ones": filled(n - 24, n, 255),
+        "doubled": content + content,
+        "shifted": b"\0" + content,
+    }
 
 
 MUTATIONS_OF_TABLES = tuple(mutations(b"0123456789" * 20, 0))
-MUTATIONS_OF_IMAGES = ("empty", "cut in the header", "cut in half", "head flipped", "flipped", "head of ones")
+MUTATIONS_OF_IMAGES = (
+    "empty",
+    "cut in the header",
+    "cut in half",
+    "head flipped",
+    "flipped",
+    "head of ones",
+)
 
 
-def png_of(width: int, height: int, body: bytes = b"0", depth: int = 8, colour: int = 0, extra: bytes = b"") -> bytes:
+def png_of(
+    width: int, height: int, body: bytes = b"0", depth: int = 8, colour: int = 0, extra: bytes = b""
+) -> bytes:
     head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + extra + chunk(b"IDAT", zlib.compress(body)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + extra
+        + chunk(b"IDAT", zlib.compress(body))
+        + chunk(b"IEND", b"")
+    )
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )
 
 
 def npy_header(header: str, body: bytes = b"\0" * 64, version: int = 1) -> bytes:
     text = header.encode("latin1") + b"\n"
-    return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", len(text)) + text + body
+    return (
+        b"\x93NUMPY"
+        + bytes([version, 0])
+        + struct.pack("<H" if version == 1 else "<I", len(text))
+        + text
+        + body
+    )
 
 
 def shape(text: str, descr: str = "'<f8'") -> str:
     return f"{{'descr': {descr}, 'fortran_order': False, 'shape': {text}, }}"
 
 
-EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n(/tmp/pwned) (w) file closefile\nshowpage\n"
+EPS = (
+    b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n(/tmp/pwned) (w) file"
+    b" closefile\nshowpage\n"
+)
 DEEP = "[" * 100_000 + "]" * 100_000
 
 BY_HAND: dict[str, Callable[[], bytes]] = {
     # arrays
     **{
         f"shape {i}.npy": (lambda s=s: npy_header(shape(s)))
-        for i, s in enumerate((
-            "(1000000000000, 3)", "(-5, 3)", "(3, -1)", "(0, 3)", "()", "(9223372036854775807, 9223372036854775807)", "(10**400,)",
-            "(2.5, 3)", "(True, 8)", "'x'", "[2, 4]", "(1,)*70", "(4294967296, 4294967296, 4294967296)", "None", "(2, (4,))",
-            f"({'1,' * 40})", f"({'1,' * 80})",
-        ))
+        for i, s in enumerate(
+            (
+                "(1000000000000, 3)",
+                "(-5, 3)",
+                "(3, -1)",
+                "(0, 3)",
+                "()",
+                "(9223372036854775807, 9223372036854775807)",
+                "(10**400,)",
+                "(2.5, 3)",
+                "(True, 8)",
+                "'x'",
+                "[2, 4]",
+                "(1,)*70",
+                "(4294967296, 4294967296, 4294967296)",
+                "None",
+                "(2, (4,))",
+                f"({'1,' * 40})",
+                f"({'1,' * 80})",
+            )
+        )
     },
     **{
         f"descr {i}.npy": (lambda d=d: npy_header(shape("(2, 4)", d)))
-        for i, d in enumerate((
-            "'|O'", "'<f3'", "'<U99999999'", "'V0'", "'S0'", "'<M8[s]'", "[('a','<f8'),('b','<i4')]", "''", "None", "3", "'<c16'", "'>f8'",
-            "'" + "A" * 5000 + "'", "('<f8',(10,10))", "'<f16'", "'|b1'", "'<f8' if True else 0",
-        ))
+        for i, d in enumerate(
+            (
+                "'|O'",
+                "'<f3'",
+                "'<U99999999'",
+                "'V0'",
+                "'S0'",
+                "'<M8[s]'",
+                "[('a','<f8'),('b','<i4')]",
+                "''",
+                "None",
+                "3",
+                "'<c16'",
+                "'>f8'",
+                "'" + "A" * 5000 + "'",
+                "('<f8',(10,10))",
+                "'<f16'",
+                "'|b1'",
+                "'<f8' if True else 0",
+            )
+        )
     },
     "no header.npy": lambda: b"\x93NUMPY\x01\x00",
     "version.npy": lambda: b"\x93NUMPY\x09\x00" + b"\0" * 50,
@@ -185,23 +275,34 @@ BY_HAND: dict[str, Callable[[], bytes]] = {
     "pickle.npy": lambda: npy_of(np.array([{}], dtype=object)),
     "infinite.npy": lambda: npy_of(np.full((3, 2), np.inf)),
     "lying member.npz": lambda: zip_of({"x.npy": npy_header(shape("(1000000000000, 3)"))}),
-    "overflowing member.npz": lambda: zip_of({"x.npy": npy_header(shape("(4294967296, 4294967296)"))}),
+    "overflowing member.npz": lambda: zip_of(
+        {"x.npy": npy_header(shape("(4294967296, 4294967296)"))}
+    ),
     "negative member.npz": lambda: zip_of({"x.npy": npy_header(shape("(-2, 4)"))}),
     "no arrays.npz": lambda: zip_of({"readme.txt": b"x"}),
     "bad label.npz": lambda: zip_of({"x.npy": npy_of(np.zeros((4, 2))), "y.npy": b"\x93NUMPY"}),
     "scalar.npz": lambda: zip_of({"x.npy": npy_of(np.float64(3))}),
-    "names.npz": lambda: zip_of({"A" * 3000 + ".npy": npy_of(np.zeros((4, 2))), "B" * 3000 + ".npy": npy_of(np.zeros((4, 2)))}),
+    "names.npz": lambda: zip_of(
+        {
+            "A" * 3000 + ".npy": npy_of(np.zeros((4, 2))),
+            "B" * 3000 + ".npy": npy_of(np.zeros((4, 2))),
+        }
+    ),
     "encrypted.npz": lambda: encrypted({"x.npy": npy_of(np.zeros((4, 2)))}),
     "unknown packing.npz": lambda: repacked({"x.npy": npy_of(np.zeros((4, 2)))}),
     # idx
-    "rows.idx": lambda: struct.pack(">BBBB3I", 0, 0, 8, 3, 2**32 - 1, 2**32 - 1, 2**32 - 1) + b"x" * 9,
+    "rows.idx": lambda: (
+        struct.pack(">BBBB3I", 0, 0, 8, 3, 2**32 - 1, 2**32 - 1, 2**32 - 1) + b"x" * 9
+    ),
     "axes.idx": lambda: b"\0\0\x08\xff" + b"\0\0\0\x01" * 255 + b"x",
     "no axes.idx": lambda: b"\0\0\x08\0x",
     "zero.idx": lambda: struct.pack(">BBBB2I", 0, 0, 8, 2, 0, 5),
     "zero by much.idx": lambda: struct.pack(">BBBB2I", 0, 0, 8, 2, 0, 2**32 - 1),
     "type.idx": lambda: b"\0\0\x07\x01\0\0\0\x01x",
     "bomb.idx.gz": lambda: gzip.compress(struct.pack(">BBBB2I", 0, 0, 8, 2, 2, 3) + b"\0" * 2**25),
-    "claims.idx.gz": lambda: gzip.compress(struct.pack(">BBBB2I", 0, 0, 8, 2, 2**30, 2**20) + b"\0" * 99),
+    "claims.idx.gz": lambda: gzip.compress(
+        struct.pack(">BBBB2I", 0, 0, 8, 2, 2**30, 2**20) + b"\0" * 99
+    ),
     # tables
     "nul.csv": lambda: b"a,b\n1,\0\0\n\0,3\n",
     "nul header.csv": lambda: b"a\0,b\n1,2\n",
@@ -228,30 +329,56 @@ BY_HAND: dict[str, Callable[[], bytes]] = {
     "empty.parquet": lambda: parquet_of(np.zeros((0, 3))),
     # images
     "eps.png": lambda: EPS,
-    "dos eps.jpg": lambda: b"\xc5\xd0\xd3\xc6" + struct.pack("<6I", 32, len(EPS), 0, 0, 0, 0) + b"\xff\xff" + EPS,
+    "dos eps.jpg": lambda: (
+        b"\xc5\xd0\xd3\xc6" + struct.pack("<6I", 32, len(EPS), 0, 0, 0, 0) + b"\xff\xff" + EPS
+    ),
     "pdf.png": lambda: b"%PDF-1.4\n1 0 obj\n<</Type/Catalog>>\nendobj\ntrailer<</Root 1 0 R>>\n",
-    "svg.png": lambda: b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>",
+    "svg.png": lambda: (
+        b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>"
+    ),
     "bomb.png": lambda: png_of(60_000, 60_000),
     "largest.png": lambda: png_of(2**31 - 1, 2**31 - 1),
     "no width.png": lambda: png_of(0, 4),
-    "text bomb.png": lambda: png_of(4, 1, b"\0" * 5, extra=chunk(b"zTXt", b"a\0\0" + zlib.compress(b"\0" * 2**25))),
-    "profile bomb.png": lambda: png_of(4, 1, b"\0" * 5, extra=chunk(b"iCCP", b"a\0\0" + zlib.compress(b"\0" * 2**25))),
+    "text bomb.png": lambda: png_of(
+        4, 1, b"\0" * 5, extra=chunk(b"zTXt", b"a\0\0" + zlib.compress(b"\0" * 2**25))
+    ),
+    "profile bomb.png": lambda: png_of(
+        4, 1, b"\0" * 5, extra=chunk(b"iCCP", b"a\0\0" + zlib.compress(b"\0" * 2**25))
+    ),
     "too many bytes.png": lambda: png_of(4, 1, b"\0" * 2**25),
     "chunks.png": lambda: png_of(4, 1, b"\0" * 5, extra=chunk(b"tEXt", b"a\0b") * 2_000),
     "exif.png": lambda: png_of(4, 1, b"\0" * 5, extra=chunk(b"eXIf", b"MM\0*" + b"\xff" * 60)),
     "depth.png": lambda: png_of(4, 1, b"\0" * 5, depth=3),
     "palette.png": lambda: png_of(4, 1, b"\0\1\2\3\4", colour=3),
-    "flat.bmp": lambda: b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, -5, -5, 1, 24, 0, 0, 0, 0, 0, 0),
-    "tall.bmp": lambda: b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 2**31 - 1, -(2**31), 1, 24, 0, 0, 0, 0, 0, 0),
+    "flat.bmp": lambda: (
+        b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, -5, -5, 1, 24, 0, 0, 0, 0, 0, 0)
+    ),
+    "tall.bmp": lambda: (
+        b"BM"
+        + struct.pack(
+            "<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 2**31 - 1, -(2**31), 1, 24, 0, 0, 0, 0, 0, 0
+        )
+    ),
     "header.ppm": lambda: b"P6 " + b"9" * 10_000,
     "negative.ppm": lambda: b"P6 -1 -1 255\n",
     "comment.ppm": lambda: b"P6\n#" + b"x" * 1_000_000,
-    "frames.gif": lambda: b"GIF89a\xff\xff\xff\xff\0\0\0" + b",\0\0\0\0\xff\xff\xff\xff\0\2\0" * 1000,
+    "frames.gif": lambda: (
+        b"GIF89a\xff\xff\xff\xff\0\0\0" + b",\0\0\0\0\xff\xff\xff\xff\0\2\0" * 1000
+    ),
     "blocks.gif": lambda: b"GIF89a\2\0\2\0\0\0\0" + b"!\xfe\1x\0" * 100_000,
-    "loop.tif": lambda: b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", 0) + struct.pack("<I", 8),
-    "tags.tif": lambda: b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", 65535) + b"\0\1\3\0\xff\xff\xff\xff\0\0\0\0" * 5000,
+    "loop.tif": lambda: (
+        b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", 0) + struct.pack("<I", 8)
+    ),
+    "tags.tif": lambda: (
+        b"II*\0"
+        + struct.pack("<I", 8)
+        + struct.pack("<H", 65535)
+        + b"\0\1\3\0\xff\xff\xff\xff\0\0\0\0" * 5000
+    ),
     "big.tif": lambda: b"II+\0\x08\0\0\0" + struct.pack("<Q", 2**60),
-    "a.tga": lambda: b"\0\0\x0a" + b"\0" * 9 + struct.pack("<HH", 65535, 65535) + b"\x18\0" + b"\xff" * 20,
+    "a.tga": lambda: (
+        b"\0\0\x0a" + b"\0" * 9 + struct.pack("<HH", 65535, 65535) + b"\x18\0" + b"\xff" * 20
+    ),
     "a.qoi": lambda: b"qoif" + struct.pack(">II", 2**32 - 1, 2**32 - 1) + b"\3\0",
     # archives
     "zeros.zip": lambda: zip_of({"a.png": PNG + b"\0" * 2**26}),
@@ -270,11 +397,19 @@ BY_HAND: dict[str, Callable[[], bytes]] = {
     "wrong members.zip": lambda: zip_of({"a.png": EPS, "b.png": b"", "c.jpg": b"\xff\xd8\xff"}),
     "deep metadata.zip": lambda: zip_of({"a.png": PNG, "metadata.jsonl": DEEP.encode()}),
     "binary metadata.zip": lambda: zip_of({"a.png": PNG, "metadata.csv": bytes(range(256)) * 9}),
-    "nul metadata.zip": lambda: zip_of({"a.png": PNG, "metadata.csv": b"file_name,label\n\0a.png,x\n"}),
-    "long metadata.zip": lambda: zip_of({"a.png": PNG, "metadata.csv": b"file_name,label\n" + b"x" * 200_000}),
-    "numbers metadata.zip": lambda: zip_of({"a.png": PNG, "metadata.jsonl": b'{"file_name": ' + b"9" * 10_000 + b"}"}),
-    "names metadata.zip": lambda: zip_of({"a.png": PNG, "metadata.csv": b"z" * 100_000 + b",label\n1,2\n"}),
-}  # fmt: skip
+    "nul metadata.zip": lambda: zip_of(
+        {"a.png": PNG, "metadata.csv": b"file_name,label\n\0a.png,x\n"}
+    ),
+    "long metadata.zip": lambda: zip_of(
+        {"a.png": PNG, "metadata.csv": b"file_name,label\n" + b"x" * 200_000}
+    ),
+    "numbers metadata.zip": lambda: zip_of(
+        {"a.png": PNG, "metadata.jsonl": b'{"file_name": ' + b"9" * 10_000 + b"}"}
+    ),
+    "names metadata.zip": lambda: zip_of(
+        {"a.png": PNG, "metadata.csv": b"z" * 100_000 + b",label\n1,2\n"}
+    ),
+}
 
 
 def encrypted(members: dict[str, bytes]) -> bytes:
@@ -307,16 +442,25 @@ def cases() -> Iterator[tuple[str, Callable[[], bytes | None]]]:
     for number, suffix in enumerate((*IMAGES, *TABLES)):
         make = sound_image if suffix in IMAGES else sound_table
 
-        def content(make: Callable[[str], bytes | None] = make, suffix: str = suffix) -> bytes | None:
+        def content(
+            make: Callable[[str], bytes | None] = make, suffix: str = suffix
+        ) -> bytes | None:
             return make(suffix)
 
         for what in MUTATIONS_OF_IMAGES if suffix in IMAGES else MUTATIONS_OF_TABLES:
             yield (
                 f"{what}.{suffix}",
-                lambda content=content, what=what, n=number: None if content() is None else mutations(content(), n)[what],
+                lambda content=content, what=what, n=number: (
+                    None if content() is None else mutations(content(), n)[what]
+                ),
             )
-    for suffix, other in itertools.permutations(("png", "npy", "npz", "csv", "parquet", "idx.gz", "tga", "images.zip"), 2):
-        yield f"{suffix} called.{other}", lambda suffix=suffix: sound_image(suffix) if suffix in IMAGES else sound_table(suffix)
+    for suffix, other in itertools.permutations(
+        ("png", "npy", "npz", "csv", "parquet", "idx.gz", "tga", "images.zip"), 2
+    ):
+        yield (
+            f"{suffix} called.{other}",
+            lambda suffix=suffix: sound_image(suffix) if suffix in IMAGES else sound_table(suffix),
+        )
     yield from BY_HAND.items()
 
 
@@ -332,7 +476,7 @@ def made(name: str) -> bytes:
     return content
 
 
-# ------------------------------------------------------------------------------------------------ reading under a limit
+# ---------------------------------------------------------------------------- reading under a limit
 
 
 class Slow(BaseException):
@@ -354,14 +498,18 @@ def limited(seconds: float) -> Iterator[None]:
 
 
 def check_line(message: str) -> None:
-    """One printable line of bounded length, in which no word from outside takes more than its share."""
+    """One printable line of bounded length, in which no word from
+    outside takes more than its share.
+    """
     assert len(message) <= LONGEST, len(message)
     assert message.isprintable(), message
     assert not any(len(word) > 260 for word in message.split()), message
 
 
 def read_or_refused(source: object, **kwargs: object) -> str:
-    """What came of reading a source: 'rows' or the message it was refused with; anything else raises."""
+    """What came of reading a source: 'rows' or the message it was refused with;
+    anything else raises.
+    """
     with warnings.catch_warnings(), limited(SECONDS):
         warnings.simplefilter("ignore")
         try:
@@ -392,8 +540,18 @@ def check_report(found: Report) -> None:
     assert json.dumps(found.as_dict(), default=str)
 
 
-def test_bad_images_among_good_ones_are_listed_by_the_report_and_named_by_read(tmp_path: Path) -> None:
-    for name in ("empty.png", "empty.jpg", "cut in half.gif", "eps.png", "bomb.png", "header.ppm", "tags.tif"):
+def test_bad_images_among_good_ones_are_listed_by_the_report_and_named_by_read(
+    tmp_path: Path,
+) -> None:
+    for name in (
+        "empty.png",
+        "empty.jpg",
+        "cut in half.gif",
+        "eps.png",
+        "bomb.png",
+        "header.ppm",
+        "tags.tif",
+    ):
         (tmp_path / name).write_bytes(made(name))
     for i in range(3):
         (tmp_path / f"good {i}.png").write_bytes(PNG)
@@ -403,7 +561,7 @@ def test_bad_images_among_good_ones_are_listed_by_the_report_and_named_by_read(t
     assert "(7 such files" in read_or_refused(tmp_path)
 
 
-# ------------------------------------------------------------------------------------------------ words that refuse
+# -------------------------------------------------------------------------------- words that refuse
 
 
 @pytest.mark.parametrize(
@@ -437,7 +595,18 @@ def test_the_error_says_what_is_wrong(tmp_path: Path, name: str, words: str) -> 
     assert words in read_or_refused(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["zeros.zip", "claims.zip", "lying member.npz", "shape 0.npy", "bomb.idx.gz", "bomb.png", "text bomb.png"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "zeros.zip",
+        "claims.zip",
+        "lying member.npz",
+        "shape 0.npy",
+        "bomb.idx.gz",
+        "bomb.png",
+        "text bomb.png",
+    ],
+)
 def test_bombs_are_refused_before_they_are_unpacked(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(made(name))
     tracemalloc.start()
@@ -448,7 +617,7 @@ def test_bombs_are_refused_before_they_are_unpacked(tmp_path: Path, name: str) -
         tracemalloc.stop()
 
 
-# ------------------------------------------------------------------------------------------------ what is no file
+# ---------------------------------------------------------------------------------- what is no file
 
 SUFFIXES = ["png", "csv", "csv.gz", "npy", "npz", "parquet", "idx", "zip", "txt", "jpg"]
 
@@ -473,10 +642,17 @@ def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_what_is_no_regular_file_is_refused_at_once(odd: Path, suffix: str) -> None:
     for what, words in (
-        ("pipe", "is a pipe, expected a regular file"), ("socket", "is a socket"), ("zero", "is a device"), ("null", "is a device"),
-        ("full", "is a device"), ("folder", " no "), ("loop", "no such file"), ("nowhere", "no such file"),
-        ("stdin", ""), ("memory", ""),
-    ):  # fmt: skip
+        ("pipe", "is a pipe, expected a regular file"),
+        ("socket", "is a socket"),
+        ("zero", "is a device"),
+        ("null", "is a device"),
+        ("full", "is a device"),
+        ("folder", " no "),
+        ("loop", "no such file"),
+        ("nowhere", "no such file"),
+        ("stdin", ""),
+        ("memory", ""),
+    ):
         name = f"{what}.{suffix}"
         began = time.monotonic()
         assert words in read_or_refused(name), name
@@ -487,7 +663,10 @@ def test_what_is_no_regular_file_is_refused_at_once(odd: Path, suffix: str) -> N
         assert time.monotonic() - began < 2, name
 
 
-@pytest.mark.parametrize("source", ["/dev/zero", "/dev/stdin", "/dev/null", "/dev/fd/0", "/proc/kmsg", "/proc/self/environ"])
+@pytest.mark.parametrize(
+    "source",
+    ["/dev/zero", "/dev/stdin", "/dev/null", "/dev/fd/0", "/proc/kmsg", "/proc/self/environ"],
+)
 def test_devices_are_refused(source: str) -> None:
     assert read_or_refused(source) != "rows"
 
@@ -509,10 +688,29 @@ def test_a_pipe_or_device_beside_the_data_is_not_opened(odd: Path) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["", "\0", "a\0b.png", "x" * 5000, "x/" * 3000, "~nobody-of-this-name/x.png", "a\nb.csv", "\x1b[31m.npy", "\udcff.png",
-     "*" * 300, "[" * 50, ":", "a.npz:" + "k" * 5000, "a.zip:..", "mnist:" + "x" * 5000, "ring:" + "9" * 5000, "http://example.com/a.png"],
-)  # fmt: skip
-def test_texts_that_name_nothing_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    [
+        "",
+        "\0",
+        "a\0b.png",
+        "x" * 5000,
+        "x/" * 3000,
+        "~nobody-of-this-name/x.png",
+        "a\nb.csv",
+        "\x1b[31m.npy",
+        "\udcff.png",
+        "*" * 300,
+        "[" * 50,
+        ":",
+        "a.npz:" + "k" * 5000,
+        "a.zip:..",
+        "mnist:" + "x" * 5000,
+        "ring:" + "9" * 5000,
+        "http://example.com/a.png",
+    ],
+)
+def test_texts_that_name_nothing_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PUSHFORWARD_DATA", str(tmp_path))
     assert read_or_refused(source) != "rows"
@@ -522,9 +720,21 @@ def test_texts_that_name_nothing_are_refused(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("command", [["data"], ["fit", "pca"]])
 @pytest.mark.parametrize(
-    "name", ["eps.png", "zeros.zip", "shape 0.npy", "deep header.npy", "axes.idx", "magic.parquet", "names.zip", "pipe.csv"]
+    "name",
+    [
+        "eps.png",
+        "zeros.zip",
+        "shape 0.npy",
+        "deep header.npy",
+        "axes.idx",
+        "magic.parquet",
+        "names.zip",
+        "pipe.csv",
+    ],
 )
-def test_the_command_line_refuses_in_one_line(odd: Path, capfd: pytest.CaptureFixture[str], command: list[str], name: str) -> None:
+def test_the_command_line_refuses_in_one_line(
+    odd: Path, capfd: pytest.CaptureFixture[str], command: list[str], name: str
+) -> None:
     if name in CASES:
         Path(name).write_bytes(made(name))
     with limited(SECONDS):
@@ -541,6 +751,15 @@ def test_the_command_line_refuses_in_one_line(odd: Path, capfd: pytest.CaptureFi
 
 
 def test_messages_repeat_little_of_what_came_from_outside() -> None:
-    for text in ("x" * 10**6, "a b " * 10**5, "\x1b[31m\n\r\0" * 1000, "\u202e" * 500, "\udcff" * 500):
+    for text in (
+        "x" * 10**6,
+        "a b " * 10**5,
+        "\x1b[31m\n\r\0" * 1000,
+        "\u202e" * 500,
+        "\udcff" * 500,
+    ):
         check_line(str(PushforwardError(f"{text}: is bad; try {text}")))
-    assert str(PushforwardError("as it is: 'größe' × 2; pass label=False")) == "as it is: 'größe' × 2; pass label=False"
+    assert (
+        str(PushforwardError("as it is: 'größe' × 2; pass label=False"))
+        == "as it is: 'größe' × 2; pass label=False"
+    )

@@ -1,4 +1,5 @@
-"""Run folders that were damaged, edited or made to do harm: a working model or one clear error, quickly, whatever was changed.
+"""Run folders that were damaged, edited or made to do harm: a working model or one clear error,
+quickly, whatever was changed.
 
 Whoever edits a file can also recompute its digest, so every change here does.
 """
@@ -71,7 +72,10 @@ CHANGES = 40
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("hostile")
-    lines = ["a,b,c,team", *(",".join([*map(str, row), "rb"[i % 2]]) for i, row in enumerate(X.tolist()))]
+    lines = [
+        "a,b,c,team",
+        *(",".join([*map(str, row), "rb"[i % 2]]) for i, row in enumerate(X.tolist())),
+    ]
     (root / "x.csv").write_text("\n".join(lines) + "\n")
     here = os.getcwd()
     os.chdir(root)
@@ -95,7 +99,9 @@ def small() -> Iterator[None]:
 def places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Every place in a JSON tree."""
     yield path
-    for key in tree if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ():
+    for key in (
+        tree if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ()
+    ):
         yield from places(tree[key], (*path, key))
 
 
@@ -160,7 +166,22 @@ def in_toml(path: Path, rng: random.Random) -> None:
     lines = path.read_text().splitlines()
     i = rng.choice([i for i, line in enumerate(lines) if " = " in line])
     value = rng.choice(
-        ["nan", "inf", "-1", "0", "99999999999999999999", "1.5", '""', '"x"', "[]", "[1, 2]", "true", "{a = 1}", "1979-05-27", '"é"']
+        [
+            "nan",
+            "inf",
+            "-1",
+            "0",
+            "99999999999999999999",
+            "1.5",
+            '""',
+            '"x"',
+            "[]",
+            "[1, 2]",
+            "true",
+            "{a = 1}",
+            "1979-05-27",
+            '"é"',
+        ]
     )
     lines[i] = f"{lines[i].partition(' = ')[0]} = {value}"
     path.write_text("\n".join(lines) + "\n")
@@ -220,7 +241,11 @@ def used(run: Path) -> None:
     x = model.sample(4, y=y, rng=0) if hasattr(model, "sample") else torch.zeros(4, 3)
     for verb in ("log_prob", "encode", "assign", "elbo"):
         if hasattr(model, verb):
-            given = (x, torch.zeros(4, dtype=torch.int64)) if y is not None and verb in ("elbo", "encode") else (x,)
+            given = (
+                (x, torch.zeros(4, dtype=torch.int64))
+                if y is not None and verb in ("elbo", "encode")
+                else (x,)
+            )
             getattr(model, verb)(*given)
 
 
@@ -246,7 +271,9 @@ LOADED: list[tuple[str, Callable[[Path, random.Random], None]]] = [
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(("name", "change"), LOADED, ids=lambda p: getattr(p, "__name__", p))
 @pytest.mark.parametrize("model", FITS)
-def test_a_changed_model_works_or_is_refused(tmp_path: Path, runs: Path, model: str, name: str, change: Callable[..., None]) -> None:
+def test_a_changed_model_works_or_is_refused(
+    tmp_path: Path, runs: Path, model: str, name: str, change: Callable[..., None]
+) -> None:
     refused = 0
     for seed in range(CHANGES):
         rng = random.Random(f"{model}{name}{seed}")
@@ -274,7 +301,11 @@ CONTINUED: list[tuple[str, Callable[[Path, random.Random], None]]] = [
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(("name", "change"), CONTINUED, ids=lambda p: getattr(p, "__name__", p))
 def test_a_changed_run_goes_on_or_is_refused(
-    tmp_path: Path, runs: Path, capfd: pytest.CaptureFixture[str], name: str, change: Callable[..., None]
+    tmp_path: Path,
+    runs: Path,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+    change: Callable[..., None],
 ) -> None:
     for seed in range(CHANGES // 2):
         rng = random.Random(f"{name}{seed}")
@@ -286,15 +317,26 @@ def test_a_changed_run_goes_on_or_is_refused(
         code = main(["resume", str(run), "--steps", "4", "-q"])
         said = capfd.readouterr().err.strip()
         assert code in (0, 2), f"change {seed}: {said}"
-        assert code == 0 or (said.splitlines()[-1].startswith("error: ") and len(said.splitlines()[-1]) <= 900), said
+        assert code == 0 or (
+            said.splitlines()[-1].startswith("error: ") and len(said.splitlines()[-1]) <= 900
+        ), said
         assert time.perf_counter() - began < SECONDS, f"change {seed}"
 
 
 @pytest.mark.parametrize("name", ["model.json", "model.safetensors", "run.json"])
 @pytest.mark.parametrize("kind", ["pipe", "zeros", "folder", "link to itself"])
-@pytest.mark.parametrize("command", [["sample"], ["resume"], ["fit", "vae", "x.csv", "--overwrite", "--run"]], ids=lambda c: c[0])
+@pytest.mark.parametrize(
+    "command",
+    [["sample"], ["resume"], ["fit", "vae", "x.csv", "--overwrite", "--run"]],
+    ids=lambda c: c[0],
+)
 def test_pipes_and_devices_are_refused_at_once(
-    tmp_path: Path, runs: Path, capfd: pytest.CaptureFixture[str], command: list[str], kind: str, name: str
+    tmp_path: Path,
+    runs: Path,
+    capfd: pytest.CaptureFixture[str],
+    command: list[str],
+    kind: str,
+    name: str,
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(runs / "vae", run)
@@ -311,13 +353,17 @@ def test_pipes_and_devices_are_refused_at_once(
     said = capfd.readouterr().err.strip().splitlines()
     assert time.perf_counter() - began < SECONDS
     assert code in (0, 2), said
-    needed = {"sample": ("model.json", "model.safetensors"), "resume": ("run.json",), "fit": ()}[command[0]]
+    needed = {"sample": ("model.json", "model.safetensors"), "resume": ("run.json",), "fit": ()}[
+        command[0]
+    ]
     assert code == 2 or name not in needed
     assert code == 0 or said[-1].startswith("error: ")
 
 
 @pytest.mark.parametrize("file", ["/dev/zero", "/dev/null", "pipe", "folder", "large"])
-def test_config_files_that_are_none(tmp_path: Path, runs: Path, capfd: pytest.CaptureFixture[str], file: str) -> None:
+def test_config_files_that_are_none(
+    tmp_path: Path, runs: Path, capfd: pytest.CaptureFixture[str], file: str
+) -> None:
     if file == "pipe":
         os.mkfifo(tmp_path / file)
     elif file == "folder":
@@ -326,7 +372,21 @@ def test_config_files_that_are_none(tmp_path: Path, runs: Path, capfd: pytest.Ca
         with open(tmp_path / file, "wb") as f:
             f.truncate(1 << 36)
     began = time.perf_counter()
-    assert main(["fit", "pca", "x.csv", "--config", str(tmp_path / file), "--run", str(tmp_path / "run"), "-q"]) == 2
+    assert (
+        main(
+            [
+                "fit",
+                "pca",
+                "x.csv",
+                "--config",
+                str(tmp_path / file),
+                "--run",
+                str(tmp_path / "run"),
+                "-q",
+            ]
+        )
+        == 2
+    )
     assert time.perf_counter() - began < 1
     assert len(capfd.readouterr().err.strip().splitlines()) == 1
 
@@ -394,7 +454,9 @@ LONG = "x" * 5000
     ],
     ids=lambda c: "-".join(p[:12] for p in c),
 )
-def test_no_message_repeats_more_than_200_characters(runs: Path, capfd: pytest.CaptureFixture[str], command: list[str]) -> None:
+def test_no_message_repeats_more_than_200_characters(
+    runs: Path, capfd: pytest.CaptureFixture[str], command: list[str]
+) -> None:
     assert main(command) == 2
     said = capfd.readouterr().err
     assert "x" * 201 not in said

@@ -1,4 +1,6 @@
-"""The source as data: no import cycles of any kind, no long files, no class that does everything."""
+"""The source as data: no import cycles of any kind, no long files,
+no class that does everything.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,17 @@ MOST_METHODS = 15
 @cache
 def modules() -> Mapping[str, ast.Module]:
     """The parsed modules by dotted name."""
-    names = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in PACKAGE.rglob("*.py")}
+    names = {
+        ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p
+        for p in PACKAGE.rglob("*.py")
+    }
     return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in names.items()}
 
 
 def imported(tree: ast.Module, known: Mapping[str, object]) -> Iterator[str]:
-    """Our own modules that a module imports: anywhere in it, also within functions and for type checkers alone."""
+    """Our own modules that a module imports: anywhere in it,
+    also within functions and for type checkers alone.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pushforward"):
             for alias in node.names:
@@ -56,11 +63,17 @@ def test_a_cycle_would_be_found() -> None:
     assert cycle_of({name: set(imported(tree, known)) for name, tree in known.items()})
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
 def test_files_and_classes_are_of_a_readable_size(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= MOST_LINES
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ClassDef):
-            public = [m.name for m in node.body if isinstance(m, ast.FunctionDef) and not m.name.startswith("_")]
+            public = [
+                m.name
+                for m in node.body
+                if isinstance(m, ast.FunctionDef) and not m.name.startswith("_")
+            ]
             assert len(public) <= MOST_METHODS, f"{node.name}: {', '.join(public)}"

@@ -1,5 +1,6 @@
-"""Looking changes nothing: over every registered learner and network, sampling, encoding and measuring leave the state as it
-is, give the same in either mode, and a fit that is looked at ends with the bits of one that is not.
+"""Looking changes nothing: over every registered learner and network, sampling, encoding and
+measuring leave the state as it is, give the same in either mode, and a fit that is looked at ends
+with the bits of one that is not.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ from pushforward.core.modes import evaluating
 from pushforward.core.phase import Batch, Phase, Step, Terms
 from tests.tiny_learners import LEARNERS, MODELS, images, labels
 
-NAMES = [*LEARNERS, *(n for n in MODELS if n in ("hack-batch_norm", "hack-dropout", "gan-veegan", "gan-infogan", "hack-labels"))]
+NAMES = [
+    *LEARNERS,
+    *(
+        n
+        for n in MODELS
+        if n in ("hack-batch_norm", "hack-dropout", "gan-veegan", "gan-infogan", "hack-labels")
+    ),
+]
 SHORT: dict[str, Any] = {"steps": 3, "batch": 16, "seed": 2}
 
 
@@ -64,7 +72,11 @@ def _spectral() -> pf.GAN:
     return pf.GAN(latent=3, hidden=(8,), penalties=("spectral",))
 
 
-MAKERS: dict[str, Callable[[], Any]] = {**{name: MODELS[name] for name in NAMES}, "normed": _normed, "spectral": _spectral}
+MAKERS: dict[str, Callable[[], Any]] = {
+    **{name: MODELS[name] for name in NAMES},
+    "normed": _normed,
+    "spectral": _spectral,
+}
 
 
 def _fitted(name: str, **settings: Any) -> Any:
@@ -74,7 +86,11 @@ def _fitted(name: str, **settings: Any) -> Any:
 def _looks(model: Any, name: str) -> dict[str, Tensor]:
     """Everything the model shows, by every public method that shows something."""
     x, y = images(8), labels(name, 8)
-    z = model.encode(x, y) if isinstance(model, Encodes) else torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+    z = (
+        model.encode(x, y)
+        if isinstance(model, Encodes)
+        else torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+    )
     batch = Batch(model.to_model(x), None if y is None else model.to_condition(y, 8))
     found = {"z": z}
     if isinstance(model, Samples):
@@ -82,11 +98,19 @@ def _looks(model: Any, name: str) -> dict[str, Tensor]:
     if isinstance(model, Decodes) and z.shape[1] == getattr(model, "code_width", z.shape[1]):
         found["decode"] = model.decode(z, y)
     if isinstance(model, HasBound):
-        found |= {"elbo": model.elbo(x, rng=0), "posterior": model.posterior(batch.x).mean, "likelihood": model.likelihood(z).mean}
+        found |= {
+            "elbo": model.elbo(x, rng=0),
+            "posterior": model.posterior(batch.x).mean,
+            "likelihood": model.likelihood(z).mean,
+        }
     if hasattr(model, "energy"):
         found["energy"] = model.energy(x)
     found["quality"] = model.quality(batch, rng=0)
-    return found | {k: torch.tensor(v) for k, v in model.vitals(batch, rng=0).items() if not k.startswith("gradient")}
+    return found | {
+        k: torch.tensor(v)
+        for k, v in model.vitals(batch, rng=0).items()
+        if not k.startswith("gradient")
+    }
 
 
 def _state(model: Any) -> dict[str, Tensor]:
@@ -116,7 +140,8 @@ def test_a_fit_that_is_looked_at_is_the_same_fit(name: str) -> None:
         modes.extend(part.training for part in model.modules() if part is not model)
         _looks(model, name)
         if isinstance(model, Samples):
-            model.sample(4, **({} if labels(name) is None else {"y": labels(name, 4)}))  # draws its seed from the global stream
+            # draws its seed from the global stream
+            model.sample(4, **({} if labels(name) is None else {"y": labels(name, 4)}))
         torch.rand(3), np.random.rand()
 
     plain, looked_at = _fitted(name), _fitted(name, callbacks=[look])
@@ -139,8 +164,19 @@ def test_looks_neither_depend_on_the_mode_nor_change_anything(name: str) -> None
     _equal(seen, _looks(model, name))
 
 
-@pytest.mark.parametrize("make", [lambda: pf.PCA(2), lambda: pf.GMM(2), lambda: pf.KMeans(2), lambda: pf.KDE(), lambda: pf.Gaussian()])
-def test_models_without_networks_end_in_evaluation_mode_too(make: Callable[[], Any], tmp_path: Any) -> None:
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: pf.PCA(2),
+        lambda: pf.GMM(2),
+        lambda: pf.KMeans(2),
+        lambda: pf.KDE(),
+        lambda: pf.Gaussian(),
+    ],
+)
+def test_models_without_networks_end_in_evaluation_mode_too(
+    make: Callable[[], Any], tmp_path: Any
+) -> None:
     x = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
     model = make().fit(x)
     model.save(tmp_path / "run")
@@ -163,7 +199,7 @@ def test_a_fit_that_fails_leaves_evaluation_mode() -> None:
     assert not any(part.training for part in model.modules())
 
 
-# ---------------------------------------------------------------------------------------------------- what does not learn
+# ------------------------------------------------------------------------------ what does not learn
 
 
 class Perceptual(pf.Autoencoder):
@@ -186,7 +222,10 @@ class Perceptual(pf.Autoencoder):
 @pytest.mark.parametrize("watched", [False, True])
 def test_networks_in_no_phase_stay_in_evaluation_mode(watched: bool) -> None:
     model = Perceptual(latent=3, hidden=(8,))
-    model.fit(images(), by=pf.Trainer(**SHORT, callbacks=[lambda e, m: m.encode(images(4))] if watched else []))
+    model.fit(
+        images(),
+        by=pf.Trainer(**SHORT, callbacks=[lambda e, m: m.encode(images(4))] if watched else []),
+    )
     assert int(model.features.norm.num_batches_tracked) == 0
     assert torch.equal(model.features.norm.running_mean, torch.zeros(256))
 
@@ -220,7 +259,10 @@ class Outer(pf.Autoencoder):
 
     def squared_error(self, batch: Batch, step: Step) -> Terms:
         codes = self.inner.encode(self.to_user(batch.x))
-        return Terms(error=(self.decoder(codes) - batch.x).square().flatten(1).sum(1) + 0 * self.encoder(batch.x).sum(1))
+        return Terms(
+            error=(self.decoder(codes) - batch.x).square().flatten(1).sum(1)
+            + 0 * self.encoder(batch.x).sum(1)
+        )
 
 
 def test_a_learner_within_a_learner_learns_too() -> None:
@@ -236,19 +278,27 @@ def test_evaluating_puts_back_each_parts_own_mode() -> None:
     assert [part.training for part in network.modules()] == [True, True, False]
 
 
-# ---------------------------------------------------------------------------------------------------- threads
+# ------------------------------------------------------------------------------------------ threads
 
 
 class Drawing(pf.Autoencoder):
-    """Draws from the global streams (Python's is also drawn from by the run-time type checks of the tests)."""
+    """Draws from the global streams (Python's is also drawn from
+    by the run-time type checks of the tests).
+    """
 
     def squared_error(self, batch: Batch, step: Step) -> Terms:
         error = super().squared_error(batch, step)["error"]
-        return Terms(error=error * (1 + 0.1 * torch.rand(len(error)) + 0.1 * float(np.random.rand())))
+        return Terms(
+            error=error * (1 + 0.1 * torch.rand(len(error)) + 0.1 * float(np.random.rand()))
+        )
 
 
 def _draws(out: dict[Any, Any], key: Any, **settings: Any) -> None:
-    out[key] = _state(Drawing(latent=2, hidden=(8,)).fit(images(), by=pf.Trainer(**{"steps": 25, "batch": 16, **settings})))
+    out[key] = _state(
+        Drawing(latent=2, hidden=(8,)).fit(
+            images(), by=pf.Trainer(**{"steps": 25, "batch": 16, **settings})
+        )
+    )
 
 
 def _globals() -> list[Any]:
@@ -260,7 +310,10 @@ def test_fits_in_several_threads_are_those_of_one(callbacks: list[Any]) -> None:
     before = _globals()
     found: dict[Any, Any] = {}
     _draws(found, "alone")
-    fits = [threading.Thread(target=_draws, args=(found, i), kwargs={"callbacks": callbacks}) for i in range(4)]
+    fits = [
+        threading.Thread(target=_draws, args=(found, i), kwargs={"callbacks": callbacks})
+        for i in range(4)
+    ]
     for fit in fits:
         fit.start()
     for fit in fits:

@@ -38,7 +38,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
     ids=lambda line: " ".join(line[1:2] + line[-2:]),
 )
-def test_huge_sizes_are_one_line(place: Path, capfd: pytest.CaptureFixture[str], line: list[str]) -> None:
+def test_huge_sizes_are_one_line(
+    place: Path, capfd: pytest.CaptureFixture[str], line: list[str]
+) -> None:
     assert main([*line, "--run", "run", "-q"]) == 2
     said = capfd.readouterr().err.strip().splitlines()
     assert len(said) == 1
@@ -57,7 +59,12 @@ def test_a_process_with_little_memory(place: Path) -> None:
         "resource.setrlimit(resource.RLIMIT_AS, (have + (1 << 29),) * 2)\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, *VAE, "--hidden", "20000,20000", "-q"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *VAE, "--hidden", "20000,20000", "-q"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2, done.stderr
     said = done.stderr.strip().splitlines()[-1]
     assert "not enough memory: needs about 1.6 GB" in said
@@ -66,7 +73,12 @@ def test_a_process_with_little_memory(place: Path) -> None:
 
 def test_what_an_allocation_that_fails_says() -> None:
     said = []
-    for work in (lambda: torch.empty(1 << 50), lambda: np.empty(1 << 50), lambda: torch.empty(1 << 62, 8), lambda: bytearray(1 << 50)):
+    for work in (
+        lambda: torch.empty(1 << 50),
+        lambda: np.empty(1 << 50),
+        lambda: torch.empty(1 << 62, 8),
+        lambda: bytearray(1 << 50),
+    ):
         with pytest.raises((RuntimeError, MemoryError)) as caught:
             work()
         assert is_memory(caught.value)
@@ -76,24 +88,54 @@ def test_what_an_allocation_that_fails_says() -> None:
     assert all("not enough memory" in text and "try" in text for text in said)
 
 
-@pytest.mark.parametrize("error", [ImportError("libx.so: failed to map segment from shared object"), OSError(12, "Cannot allocate memory")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("libx.so: failed to map segment from shared object"),
+        OSError(12, "Cannot allocate memory"),
+    ],
+)
 def test_a_library_that_cannot_be_mapped_is_about_memory(error: Exception) -> None:
     assert is_memory(error)
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("shape mismatch"), ValueError("x"), TypeError("memory"), OSError("no memory"), ImportError("no module named x")]
+    "error",
+    [
+        RuntimeError("shape mismatch"),
+        ValueError("x"),
+        TypeError("memory"),
+        OSError("no memory"),
+        ImportError("no module named x"),
+    ],
 )
 def test_other_errors_are_not_about_memory(error: Exception) -> None:
     assert not is_memory(error)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the limit of address space is kept on Linux only")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="the limit of address space is kept on Linux only"
+)
 def test_a_limit_too_low_for_the_libraries_is_one_line(place: Path) -> None:
-    """The dynamic linker refuses to map a library. (Between 400 MB and 1 GB the C++ libraries themselves abort.)"""
+    """The dynamic linker refuses to map a library.
+    (Between 400 MB and 1 GB the C++ libraries themselves abort.)
+    """
     megabytes = 200
-    code = f"import resource, sys; resource.setrlimit(resource.RLIMIT_AS, ({megabytes << 20},) * 2); from pushforward.cli.main import main"
-    line = [sys.executable, "-c", f"{code}; sys.exit(main(sys.argv[1:]))", "fit", "pca", "digits", "--run", "run", "-q"]
+    code = (
+        f"import resource, sys; resource.setrlimit(resource.RLIMIT_AS, ({megabytes << 20},) * 2);"
+        " from pushforward.cli.main import main"
+    )
+    line = [
+        sys.executable,
+        "-c",
+        f"{code}; sys.exit(main(sys.argv[1:]))",
+        "fit",
+        "pca",
+        "digits",
+        "--run",
+        "run",
+        "-q",
+    ]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     (said,) = done.stderr.strip().splitlines()

@@ -1,4 +1,6 @@
-"""Metrics at the ends of float64: the value in its units where that can be held, one clear line where not; never NaN or infinity."""
+"""Metrics at the ends of float64: the value in its units where that can be held, one clear line
+where not; never NaN or infinity.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,22 @@ from pushforward.metrics.scores import METRICS, WITH_TRAINING
 from pushforward.metrics.two_samples import c2st
 
 STREAM = torch.Generator()
-UNITS = [1e-300, 1e-200, 1e-160, 1e-140, 1e-100, 1e40, 1e51, 1e52, 1e100, 1e150, 1e160, 1e200, 1e300, 1e307]
+UNITS = [
+    1e-300,
+    1e-200,
+    1e-160,
+    1e-140,
+    1e-100,
+    1e40,
+    1e51,
+    1e52,
+    1e100,
+    1e150,
+    1e160,
+    1e200,
+    1e300,
+    1e307,
+]
 CENTRES = torch.tensor([[0.0, 0], [4, 0], [0, 4], [4, 4]], dtype=torch.float64)
 POWERS = {"fid": (2, 2), "kid": (2, 6), "pairwise_distance": (1, 1), "neighbour_distance": (1, 1)}
 """Of the unit, in values of small and of large numbers."""
@@ -54,9 +71,14 @@ def test_a_value_in_its_units_or_one_line(name: str, a: float) -> None:
     near = 1e-20 if a < 1 else 1e20  # where the polynomial of KID is down to one of its terms
     for i, plain in enumerate(called(name, near if name == "kid" else 1.0)):
         power = POWERS.get(plain.quantity, (0, 0))[a > 1]
-        size = math.log10(abs(plain.value) or 1) + power * math.log10(a / (near if name == "kid" else 1.0))
+        size = math.log10(abs(plain.value) or 1) + power * math.log10(
+            a / (near if name == "kid" else 1.0)
+        )
         if abs(size) > 308:
-            with pytest.raises(InvalidValue, match=f"{plain.quantity} of these features is too (large|small) for float64") as caught:
+            with pytest.raises(
+                InvalidValue,
+                match=f"{plain.quantity} of these features is too (large|small) for float64",
+            ) as caught:
                 called(name, a)
             assert "\n" not in str(caught.value)
             continue
@@ -70,9 +92,15 @@ def test_a_value_in_its_units_or_one_line(name: str, a: float) -> None:
 @pytest.mark.parametrize("a", UNITS)
 def test_metrics_without_units(a: float) -> None:
     x, labels = CENTRES.repeat(30, 1)[:100] + 0.6 * normal(100, 2), torch.arange(90) % 3
-    assert [r.value for r in modes(a * x, a * CENTRES, 0.5 * a)] == [r.value for r in modes(x, CENTRES, 0.5)]
-    assert silhouette(a * REAL, labels).value == pytest.approx(silhouette(REAL, labels).value, rel=1e-9)
-    assert divergence(a * REAL, a * GENERATED, steps=5).value == pytest.approx(divergence(REAL, GENERATED, steps=5).value, rel=1e-3)
+    assert [r.value for r in modes(a * x, a * CENTRES, 0.5 * a)] == [
+        r.value for r in modes(x, CENTRES, 0.5)
+    ]
+    assert silhouette(a * REAL, labels).value == pytest.approx(
+        silhouette(REAL, labels).value, rel=1e-9
+    )
+    assert divergence(a * REAL, a * GENERATED, steps=5).value == pytest.approx(
+        divergence(REAL, GENERATED, steps=5).value, rel=1e-3
+    )
     found = fid(a * REAL, a * GENERATED, features=scaled(a * REAL)).value
     assert found == pytest.approx(fid(REAL, GENERATED, features=scaled(REAL)).value, rel=1e-9)
 
@@ -85,7 +113,9 @@ def test_one_sample_far_away_leaves_the_modes_of_the_others(far: float) -> None:
     assert found[0].value == plain[0].value == 4
     assert found[1].value == pytest.approx(plain[1].value * 100 / 101)
     assert sum(found[2].details["counts"]) == 101
-    assert all(a <= b <= a + 1 for a, b in zip(plain[2].details["counts"], found[2].details["counts"]))
+    assert all(
+        a <= b <= a + 1 for a, b in zip(plain[2].details["counts"], found[2].details["counts"])
+    )
 
 
 @pytest.mark.parametrize("a", [1e-170, 1e-150, 1e-100, 1e100, 1e150, 1e170])
@@ -101,7 +131,9 @@ def test_frechet_distance_of_moments_whose_products_are_beyond_float64(a: float)
     assert found / a**2 == pytest.approx(9 + 4 + 1, rel=1e-9)
 
 
-WIDE = torch.tensor([[-1.7e308, 0.0], [1.7e308, 1.0], [-1.7e308, 2.0], [1.7e308, 3.0]], dtype=torch.float64)
+WIDE = torch.tensor(
+    [[-1.7e308, 0.0], [1.7e308, 1.0], [-1.7e308, 2.0], [1.7e308, 3.0]], dtype=torch.float64
+)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +154,10 @@ def test_differences_beyond_float64_are_refused(measure: Callable[[Tensor], obje
 
 
 def test_distances_beyond_float64_are_refused() -> None:
-    x = torch.tensor([1.0, -1.0], dtype=torch.float64).repeat_interleave(2)[:, None].expand(4, 10) * 0.89e308
+    x = (
+        torch.tensor([1.0, -1.0], dtype=torch.float64).repeat_interleave(2)[:, None].expand(4, 10)
+        * 0.89e308
+    )
     with pytest.raises(InvalidValue, match="pairwise_distance of these features is too large"):
         diversity(x.clone(), x.clone())
 
@@ -134,6 +169,8 @@ def test_equal_sets_have_no_distance_at_any_scale() -> None:
 
 
 def test_values_times_powers_of_two() -> None:
-    assert in_units("m", [1.5, math.nan], 3).tolist() == pytest.approx([12.0, math.nan], nan_ok=True)
+    assert in_units("m", [1.5, math.nan], 3).tolist() == pytest.approx(
+        [12.0, math.nan], nan_ok=True
+    )
     assert in_units("m", [0.0, 0.0], 5000).tolist() == [0.0, 0.0]
     assert float(in_units("m", [2.0**-1000], 2000)[0]) == 2.0**1000

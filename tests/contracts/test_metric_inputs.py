@@ -1,4 +1,6 @@
-"""What metrics take: one answer for the same numbers in any container; images laid out or scaled unlike are refused."""
+"""What metrics take: one answer for the same numbers in any container;
+images laid out or scaled unlike are refused.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, ShapeMismatch, require_positive
+from pushforward.core.errors import (
+    InvalidKind,
+    InvalidValue,
+    PushforwardError,
+    ShapeMismatch,
+    require_positive,
+)
 from pushforward.core.records import Record
 from pushforward.metrics.classifiers import classifier
 from pushforward.metrics.clusters import purity, silhouette
@@ -62,8 +70,14 @@ CONTAINERS: dict[str, Callable[[Tensor], Any]] = {
     "big-endian": lambda x: x.numpy().astype(">f8"),
     "longdouble": lambda x: x.numpy().astype(np.longdouble),
     "requires grad": lambda x: x.double().requires_grad_(),
-    **{str(d): (lambda x, d=d: x.to(d)) for d in (torch.float16, torch.bfloat16, torch.float32, torch.uint8, torch.int16)},
-    **{d: (lambda x, d=d: x.numpy().astype(d)) for d in ("uint16", "uint32", "uint64", "int8", "float16")},
+    **{
+        str(d): lambda x, d=d: x.to(d)
+        for d in (torch.float16, torch.bfloat16, torch.float32, torch.uint8, torch.int16)
+    },
+    **{
+        d: lambda x, d=d: x.numpy().astype(d)
+        for d in ("uint16", "uint32", "uint64", "int8", "float16")
+    },
 }
 
 
@@ -75,24 +89,49 @@ def values(found: Record | list[Record]) -> list[float]:
 def test_the_same_numbers_in_any_container(container: str) -> None:
     x, y, train = levels(40, 0), levels(30, 1), levels(50, 2)
     put = CONTAINERS[container]
-    quick = [name for name in (*METRICS, *WITH_TRAINING) if name not in ("c2st", "parzen", "inception_score")]
+    quick = [
+        name
+        for name in (*METRICS, *WITH_TRAINING)
+        if name not in ("c2st", "parzen", "inception_score")
+    ]
     plain = scores(x.double(), y.double(), metrics=quick, train=train.double())
-    first = frame(x) if "frame" in container else put(x)  # columns come in the order of the real ones
-    assert [r.value for r in scores(first, put(y), metrics=quick, train=put(train))] == [r.value for r in plain]
+    # columns come in the order of the real ones
+    first = frame(x) if "frame" in container else put(x)
+    assert [r.value for r in scores(first, put(y), metrics=quick, train=put(train))] == [
+        r.value for r in plain
+    ]
 
 
 def test_the_dearer_metrics_take_frames_and_lists_too() -> None:
     x, y, train = levels(40, 0), levels(30, 1), levels(50, 2)
     assert c2st(frame(x), y.tolist(), steps=5).value == c2st(x.double(), y.double(), steps=5).value
-    assert values(parzen(frame(train), strided(x), y.tolist(), sigma=1.0)) == values(parzen(train, x, y, sigma=1.0))
-    assert divergence(frame(x), frame(x)[["b", "c", "a"]], steps=5).value == divergence(x, x, steps=5).value
-    assert values(modes(y.tolist(), levels(4, 5).tolist(), 1.0)) == values(modes(y.double(), levels(4, 5).double(), 1.0))
+    assert values(parzen(frame(train), strided(x), y.tolist(), sigma=1.0)) == values(
+        parzen(train, x, y, sigma=1.0)
+    )
+    assert (
+        divergence(frame(x), frame(x)[["b", "c", "a"]], steps=5).value
+        == divergence(x, x, steps=5).value
+    )
+    assert values(modes(y.tolist(), levels(4, 5).tolist(), 1.0)) == values(
+        modes(y.double(), levels(4, 5).double(), 1.0)
+    )
     labels = ["even" if i % 2 else "odd" for i in range(40)]
-    assert classifier(frame(x), labels, steps=2).label == classifier(x.double(), torch.arange(1, 41) % 2, steps=2).label
+    assert (
+        classifier(frame(x), labels, steps=2).label
+        == classifier(x.double(), torch.arange(1, 41) % 2, steps=2).label
+    )
     assert torch.equal(scaled(x.tolist())(x), scaled(x.double())(x.double()))
 
 
-@pytest.mark.parametrize("put", [lambda y: y.tolist(), lambda y: y.numpy(), lambda y: y.numpy()[::-1][::-1], lambda y: y.to(torch.int32)])
+@pytest.mark.parametrize(
+    "put",
+    [
+        lambda y: y.tolist(),
+        lambda y: y.numpy(),
+        lambda y: y.numpy()[::-1][::-1],
+        lambda y: y.to(torch.int32),
+    ],
+)
 def test_labels_in_any_container(put: Callable[[Tensor], Any]) -> None:
     x, labels, clusters = levels(30, 0).double(), torch.arange(30) % 3, torch.arange(30) // 10
     assert silhouette(x.tolist(), put(labels)).value == silhouette(x, labels).value
@@ -143,7 +182,7 @@ def test_frames_with_other_columns_or_words_are_refused() -> None:
         fid(x.assign(b="word"), x)
 
 
-# ------------------------------------------------------------------------------------------------ images
+# ------------------------------------------------------------------------------------------- images
 
 FRACTIONS = torch.rand(30, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 BYTES = (FRACTIONS * 255).round().to(torch.uint8)
@@ -168,7 +207,9 @@ IMAGES: dict[str, Callable[[Any, Any], Any]] = {
     "ks": ks,
     "diversity": diversity,
     "c2st": lambda x, y: c2st(x, y, steps=2),
-    "divergence": lambda x, y: divergence(torch.as_tensor(x).repeat(2, 1, 1, 1), torch.as_tensor(y).repeat(2, 1, 1, 1), steps=2),
+    "divergence": lambda x, y: divergence(
+        torch.as_tensor(x).repeat(2, 1, 1, 1), torch.as_tensor(y).repeat(2, 1, 1, 1), steps=2
+    ),
     "memorising, generated": lambda x, y: memorising(x, x, y),
     "memorising, held out": lambda x, y: memorising(x, y, x),
     "parzen, test": lambda x, y: parzen(x, y, x, sigma=1.0),

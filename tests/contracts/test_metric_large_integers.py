@@ -1,4 +1,6 @@
-"""Integers beyond 2^53: metrics of x + b are those of x, whatever holds them and however large b is; where they cannot be, it is said."""
+"""Integers beyond 2^53: metrics of x + b are those of x, whatever holds them and however large b
+is; where they cannot be, it is said.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ METRICS: dict[str, Callable[[Any, Any], Any]] = {
     "scaled": lambda x, y: fid(x, y, features=named("scaled", x)),
     "pca": lambda x, y: fid(x, y, features=named("pca(2)", x)),
     "classifier": lambda x, y: fid(x, y, features=classifier(x, LABELS, steps=5, width=4)),
-    "raw, computed before": lambda x, y: fid(named("raw", x)(x), named("raw", x)(y), features=named("raw", x).computed()),
+    "raw, computed before": lambda x, y: fid(
+        named("raw", x)(x), named("raw", x)(y), features=named("raw", x).computed()
+    ),
     "scores": lambda x, y: scores(x, y, metrics=["fid", "prdc", "ks"]),
 }
 
@@ -94,7 +98,9 @@ def test_every_container(container: str, offset: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for metric in (fid, prdc, ks):
-            assert values(metric(put(X + offset), put(Y + offset))) == pytest.approx(values(metric(X, Y)), rel=1e-12)
+            assert values(metric(put(X + offset), put(Y + offset))) == pytest.approx(
+                values(metric(X, Y)), rel=1e-12
+            )
 
 
 @pytest.mark.parametrize("offset", OFFSETS)
@@ -103,7 +109,9 @@ def test_every_metric(metric: str, offset: int) -> None:
     measure = METRICS[metric]
     with warnings.catch_warnings():
         warnings.simplefilter("error", DataWarning)
-        assert values(measure(X + offset, Y + offset)) == pytest.approx(values(measure(X, Y)), rel=1e-9, abs=1e-12)
+        assert values(measure(X + offset, Y + offset)) == pytest.approx(
+            values(measure(X, Y)), rel=1e-9, abs=1e-12
+        )
 
 
 def exact_kid(x: np.ndarray, y: np.ndarray) -> float:
@@ -124,7 +132,8 @@ def test_kid_whose_kernel_has_an_origin_is_that_of_the_integers_as_they_came(off
     x, y = X[:12] + offset, Y[:15] + offset
     exact = exact_kid(x, y)
     assert kid(x, y).value == pytest.approx(exact, rel=1e-9)
-    assert scores(x, y, metrics=["kid"])[0].value == pytest.approx(exact, rel=1e-9)  # which has the features computed before
+    # which has the features computed before
+    assert scores(x, y, metrics=["kid"])[0].value == pytest.approx(exact, rel=1e-9)
 
 
 def test_large_columns_beside_small_ones_and_rows_of_other_shapes() -> None:
@@ -136,18 +145,26 @@ def test_large_columns_beside_small_ones_and_rows_of_other_shapes() -> None:
     with pytest.raises(ShapeMismatch, match="one shape"):
         fid(x, y[:, :1])
     images = X.reshape(30, 2, 2, 1) + 17 * 10**17
-    assert values(prdc(images, images.reshape(30, 4))) == values(prdc(X.reshape(30, 4), X.reshape(30, 4)))
+    assert values(prdc(images, images.reshape(30, 4))) == values(
+        prdc(X.reshape(30, 4), X.reshape(30, 4))
+    )
 
 
 ROUNDED: dict[str, Callable[[], Any]] = {
-    "uint64 beyond int64": lambda: rows((X + 17 * 10**17).astype(np.uint64) * np.uint64(10) + np.uint64(1)),
-    "torch.uint64 beyond int64": lambda: rows(torch.from_numpy((X + 17 * 10**17).astype(np.uint64) * np.uint64(10) + np.uint64(1))),
+    "uint64 beyond int64": lambda: rows(
+        (X + 17 * 10**17).astype(np.uint64) * np.uint64(10) + np.uint64(1)
+    ),
+    "torch.uint64 beyond int64": lambda: rows(
+        torch.from_numpy((X + 17 * 10**17).astype(np.uint64) * np.uint64(10) + np.uint64(1))
+    ),
     "beside columns of floats": lambda: rows(frame(X + 17 * 10**17).assign(c=0.5)),
     "a list with floats": lambda: rows([[2**60 + 1, 0.5], [2**60, 1.5]]),
     "a list beyond 64 bits": lambda: rows([[2**70 + 1], [3]]),
     "None in an array of objects": lambda: numeric(np.array([[2**60 + 1], [None]], dtype=object)),
     "differences beyond 2^53": lambda: fid(*[np.array([[-(2**62) - 1], [2**61 + 1], [3]])] * 2),
-    "differences beyond 2^63": lambda: fid(np.array([[-(2**63) + 1], [2**63 - 1], [3]]), np.array([[2**63 - 1], [2**62 + 1]])),
+    "differences beyond 2^63": lambda: fid(
+        np.array([[-(2**63) + 1], [2**63 - 1], [3]]), np.array([[2**63 - 1], [2**62 + 1]])
+    ),
     "the user's features": lambda: fid(X + 17 * 10**17, Y + 17 * 10**17, features=scaled(X)),
     "a law": lambda: ks_to_law(lambda x: 0 * x, X[:, 0] + 17 * 10**17, name="none"),
 }
@@ -183,5 +200,6 @@ def test_what_is_not_rounded_is_not_warned_of(x: Any) -> None:
 def test_missing_values_are_refused_as_ever() -> None:
     x = frame(X + 17 * 10**17, "Int64")
     x.loc[3, "a"] = None
-    with pytest.warns(DataWarning), pytest.raises(PushforwardError, match="NaN"):  # of the other column, now beside floats
+    # of the other column, now beside floats
+    with pytest.warns(DataWarning), pytest.raises(PushforwardError, match="NaN"):
         fid(x, x)

@@ -1,4 +1,6 @@
-"""Every metric of samples on a x + b, for units a from 1e-30 to 1e30 and offsets b of up to 1e9 spreads: the plain answer, in its units."""
+"""Every metric of samples on a x + b, for units a from 1e-30 to 1e30 and offsets b of up to 1e9
+spreads: the plain answer, in its units.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +27,17 @@ from pushforward.metrics.two_samples import c2st, ks, ks_to_law
 STREAM = torch.Generator()
 D = 3
 AFFINE = [
-    (1e-30, 0.0), (1e-19, 0.0), (1e-7, 0.0), (1e7, 0.0), (1e30, 0.0), (-3.0, 0.0),
-    (1.0, 1e3), (1.0, -1e6), (1.0, 1e8), (1.0, 1e9), (0.1, 1e9), (1.6e-19, 1e6), (1e30, -1e9), (1e-30, 1e9),
+    (1e-30, 0.0), (1e-19, 0.0), (1e-7, 0.0), (1e7, 0.0), (1e30, 0.0), (-3.0, 0.0), (1.0, 1e3),
+    (1.0, -1e6), (1.0, 1e8), (1.0, 1e9), (0.1, 1e9), (1.6e-19, 1e6), (1e30, -1e9), (1e-30, 1e9),
 ]  # fmt: skip
 """(a, b): b in spreads, so that rows are a (x + b)."""
 
 POWERS = {"fid": 2, "pairwise_distance": 1, "neighbour_distance": 1}
 """Of a, in the values of metrics that have units; 0 for the others."""
 NOT_INVARIANT = {"kid", "inception_score"}
-"""KID has a kernel with an origin and a unit of its own: see test_kid_... below and in unit/metrics/test_kernel_distances.py. The other
-needs a classifier, which is tested below."""
+"""KID has a kernel with an origin and a unit of its own: see test_kid_... below and in
+unit/metrics/test_kernel_distances.py. The other needs a classifier, which is tested below.
+"""
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
@@ -48,7 +51,9 @@ def moved(x: Tensor, a: float, b: float) -> Tensor:
     return a * (x + b)
 
 
-def called(metric: Callable[..., Record | list[Record]], *sets: Tensor, **more: object) -> list[Record]:
+def called(
+    metric: Callable[..., Record | list[Record]], *sets: Tensor, **more: object
+) -> list[Record]:
     if metric is c2st:
         more = {**more, "steps": 60}
     with warnings.catch_warnings():
@@ -62,7 +67,9 @@ def agree(found: Record, plain: Record, a: float, power: int, rel: float) -> Non
     unit = abs(a) ** power
     assert found.quantity == plain.quantity
     spread = max(abs(plain.value), plain.error if math.isfinite(plain.error) else 0.0)
-    assert abs(found.value / unit - plain.value) <= rel * spread, f"{found.quantity}: {found.value / unit!r}, plain {plain.value!r}"
+    assert abs(found.value / unit - plain.value) <= rel * spread, (
+        f"{found.quantity}: {found.value / unit!r}, plain {plain.value!r}"
+    )
     assert found.error / unit == pytest.approx(plain.error, rel=1e-3, nan_ok=True)
 
 
@@ -70,14 +77,20 @@ def agree(found: Record, plain: Record, a: float, power: int, rel: float) -> Non
 @pytest.mark.parametrize("name", sorted({*METRICS, *WITH_TRAINING} - NOT_INVARIANT))
 def test_every_metric_of_samples(name: str, a: float, b: float) -> None:
     if a < 0 and name in ("ks", "c2st"):
-        return  # mirrored, the largest gap of shares has its error bar at another place, and a network another start
+        # mirrored, the largest gap of shares has its error bar at
+        # another place, and a network another start
+        return
     sets = (TRAIN, REAL, GENERATED) if name in WITH_TRAINING else (REAL, GENERATED)
     metric = {**METRICS, **WITH_TRAINING}[name]
     plain = called(metric, *sets)
     for found, expected in zip(called(metric, *(moved(x, a, b) for x in sets)), plain, strict=True):
         if name == "parzen":
-            expected = Record(**{**expected.__dict__, "value": expected.value - D * math.log(abs(a))})
-            assert found.details["sigma"] / abs(a) == pytest.approx(expected.details["sigma"], rel=1e-6)
+            expected = Record(
+                **{**expected.__dict__, "value": expected.value - D * math.log(abs(a))}
+            )
+            assert found.details["sigma"] / abs(a) == pytest.approx(
+                expected.details["sigma"], rel=1e-6
+            )
         if name == "mmd":
             assert found.details["p"] == expected.details["p"]
         agree(found, expected, a, POWERS.get(found.quantity, 0), 1e-2 if name == "c2st" else 2e-6)
@@ -88,7 +101,9 @@ def test_modes_with_their_centres(a: float, b: float) -> None:
     centres = torch.tensor([[0.0, 0], [4, 0], [0, 4], [4, 4]], dtype=torch.float64)
     x = centres.repeat(30, 1)[:100] + 0.6 * normal(100, 2)
     plain = modes(x, centres, 0.5)
-    for found, expected in zip(modes(moved(x, a, b), moved(centres, a, b), 0.5 * abs(a)), plain, strict=True):
+    for found, expected in zip(
+        modes(moved(x, a, b), moved(centres, a, b), 0.5 * abs(a)), plain, strict=True
+    ):
         agree(found, expected, a, 0, 1e-12)
     assert plain[1].value < 1
 
@@ -128,15 +143,22 @@ def test_scaled_features_have_no_units(a: float, b: float, columns: str) -> None
 @pytest.mark.parametrize("a", [1e-30, 1.0, 1e30])
 @pytest.mark.parametrize("shift", [0.0, 1e8])
 def test_scaled_images_have_no_units(a: float, shift: float) -> None:
-    x, y = (a * (torch.rand(30, 1, 2, 2, generator=STREAM.manual_seed(s), dtype=torch.float64) + shift) for s in (0, 1))
+    x, y = (
+        a * (torch.rand(30, 1, 2, 2, generator=STREAM.manual_seed(s), dtype=torch.float64) + shift)
+        for s in (0, 1)
+    )
     for other in (x, y):
-        assert torch.allclose(spaces.scaled(x)(other), spaces.scaled(x / a - shift)(other / a - shift), atol=1e-6)
+        assert torch.allclose(
+            spaces.scaled(x)(other), spaces.scaled(x / a - shift)(other / a - shift), atol=1e-6
+        )
     assert float(spaces.scaled(x)(x).max()) == 1
 
 
 @pytest.mark.parametrize("a", [1e-30, 1e-10, 1e-6])
 def test_kid_of_small_numbers_is_that_of_its_linear_part(a: float) -> None:
-    """(1 + t)³ = 1 + 3t for small t, so KID is 3/d times the unbiased squared distance of means, however small."""
+    """(1 + t)³ = 1 + 3t for small t, so KID is 3/d times the
+    unbiased squared distance of means, however small.
+    """
     found = called(METRICS["kid"], a * REAL, a * GENERATED)[0]
     other = called(METRICS["kid"], 1e-8 * REAL, 1e-8 * GENERATED)[0]
     assert found.value / a**2 == pytest.approx(other.value / 1e-16, rel=1e-6)
@@ -153,12 +175,17 @@ def test_kid_of_large_numbers_grows_as_their_sixth_power() -> None:
 def test_frechet_distance_of_moments(a: float) -> None:
     covariance = REAL.T.cov()
     plain = frechet_distance(REAL.mean(0), covariance, GENERATED.mean(0), GENERATED.T.cov())
-    found = frechet_distance(a * REAL.mean(0), a * a * covariance, a * GENERATED.mean(0), a * a * GENERATED.T.cov())
+    found = frechet_distance(
+        a * REAL.mean(0), a * a * covariance, a * GENERATED.mean(0), a * a * GENERATED.T.cov()
+    )
     assert found / a**2 == pytest.approx(plain, rel=1e-9)
 
 
 def test_kolmogorov_smirnov_is_a_difference_of_shares_in_float64() -> None:
-    x, y = torch.arange(3.0, dtype=torch.float64), torch.tensor([10.0, 11, 12, 13, 14, 15, 16], dtype=torch.float64)
+    x, y = (
+        torch.arange(3.0, dtype=torch.float64),
+        torch.tensor([10.0, 11, 12, 13, 14, 15, 16], dtype=torch.float64),
+    )
     assert ks(x, torch.cat([x[:1], y[:6]]))[0].value == pytest.approx(6 / 7, rel=1e-15)
     step = ks(torch.arange(300.0), torch.arange(700.0) - 400)[0]
     assert step.value == pytest.approx(4 / 7, rel=1e-15)

@@ -1,4 +1,6 @@
-"""Settings of metrics of a wrong kind or out of range: one line that names the setting, whatever the metric."""
+"""Settings of metrics of a wrong kind or out of range:
+one line that names the setting, whatever the metric.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ METRICS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] =
 }
 
 
-@pytest.mark.parametrize("bad", [None, "3", 2.5, True, [3], {}, 0, -1, math.nan, 1j, b"3"], ids=repr)
+@pytest.mark.parametrize(
+    "bad", [None, "3", 2.5, True, [3], {}, 0, -1, math.nan, 1j, b"3"], ids=repr
+)
 @pytest.mark.parametrize("setting", METRICS)
 def test_whole_numbers(setting: str, bad: Any) -> None:
     metric, given, more = METRICS[setting]
@@ -64,7 +68,11 @@ def test_whole_numbers_of_numpy(setting: str) -> None:
     assert first.value == second.value
 
 
-@pytest.mark.parametrize("bad", ["raw", 1.5, True, [1], {}, torch.nn.Linear(2, 2), lambda x: x], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "bad",
+    ["raw", 1.5, True, [1], {}, torch.nn.Linear(2, 2), lambda x: x],
+    ids=lambda v: type(v).__name__,
+)
 def test_features_are_a_space(bad: Any) -> None:
     checked = getattr(Pair.of, "__wrapped__", None)
     with pytest.raises(PushforwardError, match="features must be a feature space") as caught:

@@ -57,7 +57,9 @@ def test_samples_have_the_shape_and_units_of_the_data(name: str, model: Any) -> 
     drawn = model.sample(400, rng=0)
     assert drawn.shape == (400, *data(name).shape[1:])
     assert torch.isfinite(drawn).all()
-    assert float((drawn.double().mean(0) - data(name).mean(0)).abs().max()) < 4, "samples are not in the data's units"
+    assert float((drawn.double().mean(0) - data(name).mean(0)).abs().max()) < 4, (
+        "samples are not in the data's units"
+    )
 
 
 def test_seeded_sampling_repeats_and_other_seeds_differ(model: Any) -> None:
@@ -108,7 +110,9 @@ def test_arrays_tensors_and_frames_are_the_same_data(name: str) -> None:
     assert three.space.names == ("a", "b", "c")
     for verb in ("encode", "log_prob", "assign"):
         if hasattr(three, verb):
-            assert torch.equal(getattr(three, verb)(frame[["c", "a", "b"]]), getattr(three, verb)(x)), "columns are matched by name"
+            assert torch.equal(
+                getattr(three, verb)(frame[["c", "a", "b"]]), getattr(three, verb)(x)
+            ), "columns are matched by name"
     if hasattr(three, "sample"):
         back = three.space.export(three.sample(4, rng=0))
         assert list(back.columns) == ["a", "b", "c"]
@@ -123,7 +127,9 @@ def test_images_go_in_and_come_out(name: str) -> None:
         assert drawn.shape == (3, *shape)
         assert model.space.export(drawn).dtype == torch.uint8
     if hasattr(model, "decode"):
-        assert model.decode(model.encode(x) if hasattr(model, "encode") else torch.zeros(64, model.latent)).shape == (64, *shape)
+        assert model.decode(
+            model.encode(x) if hasattr(model, "encode") else torch.zeros(64, model.latent)
+        ).shape == (64, *shape)
 
 
 def test_decode_is_differentiable_in_the_code(name: str, model: Any) -> None:
@@ -164,13 +170,24 @@ def test_unwanted_conditions_are_refused(model: Any) -> None:
 def test_learners_take_conditions(learner: str) -> None:
     y = torch.arange(96) % 3
     x = data(learner) + 10 * y.reshape(-1, *[1] * (data(learner).ndim - 1))
-    fast = "adam(rate=0.003, beta1=0.0)" if learner == "r3gan" else "adam(rate=0.01)"  # that game circles with momentum
-    model = make(learner).fit(x, y, by=pf.Trainer(epochs=60, batch=32, optimizers={p.name: fast for p in built(learner, x, y)}))
+    # that game circles with momentum
+    fast = "adam(rate=0.003, beta1=0.0)" if learner == "r3gan" else "adam(rate=0.01)"
+    model = make(learner).fit(
+        x,
+        y,
+        by=pf.Trainer(epochs=60, batch=32, optimizers={p.name: fast for p in built(learner, x, y)}),
+    )
     assert model.condition_space is not None
     if hasattr(model, "sample"):
-        low, high = model.sample(50, y=0, rng=0).double().mean(), model.sample(50, y=2, rng=0).double().mean()
+        low, high = (
+            model.sample(50, y=0, rng=0).double().mean(),
+            model.sample(50, y=2, rng=0).double().mean(),
+        )
         assert float(high - low) > 5, "samples follow their condition"
-        assert model.sample(3, y=torch.tensor([0, 1, 2]), rng=0).shape == (3, *data(learner).shape[1:])
+        assert model.sample(3, y=torch.tensor([0, 1, 2]), rng=0).shape == (
+            3,
+            *data(learner).shape[1:],
+        )
         with pytest.raises(pf.PushforwardError, match="pass y"):
             model.sample(3)
 

@@ -1,4 +1,6 @@
-"""A model fitted from Python, from a file, by name or by the command line is the same model: one reader, one preparation."""
+"""A model fitted from Python, from a file, by name or by the command line is the same model:
+one reader, one preparation.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,20 @@ from pushforward.core.source import Arrays, Subset
 from pushforward.metrics.preparation import prepared
 
 N = 40
-LEVELS = torch.randint(0, 256, (N, 1, 5, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+LEVELS = torch.randint(
+    0, 256, (N, 1, 5, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+)
 POINTS = torch.randn(N, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-SETTINGS: dict[str, dict[str, Any]] = {"pca": {"components": 2}, "gmm": {"components": 2}, "kmeans": {"clusters": 2}}
-CLASSICAL = [n for n, cls in pf.registered_models() if cls.__module__.startswith("pushforward") and not issubclass(cls, Learner)]
+SETTINGS: dict[str, dict[str, Any]] = {
+    "pca": {"components": 2},
+    "gmm": {"components": 2},
+    "kmeans": {"clusters": 2},
+}
+CLASSICAL = [
+    n
+    for n, cls in pf.registered_models()
+    if cls.__module__.startswith("pushforward") and not issubclass(cls, Learner)
+]
 ABLE = [n for n in CLASSICAL if n != "fourier_kde"]  # one to three dimensions
 
 
@@ -37,7 +49,9 @@ def make(name: str) -> Any:
 
 
 def flags(name: str) -> list[str]:
-    return [part for key, value in SETTINGS.get(name, {}).items() for part in (f"--{key}", str(value))]
+    return [
+        part for key, value in SETTINGS.get(name, {}).items() for part in (f"--{key}", str(value))
+    ]
 
 
 class Pairs(Dataset):  # type: ignore[type-arg]
@@ -89,7 +103,9 @@ def test_fit_takes_whatever_read_takes_and_gives_the_same_model(way: str, tmp_pa
     assert model.fitted_space().shape == (1, 5, 6)
     assert model.preparation == Preparation(dequantise=True)
     for name in ("mean_", "components_", "explained_variance_"):
-        assert torch.allclose(getattr(model, name), getattr(expected, name), rtol=1e-6, atol=1e-7), name
+        assert torch.allclose(
+            getattr(model, name), getattr(expected, name), rtol=1e-6, atol=1e-7
+        ), name
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -100,7 +116,13 @@ def test_a_query_takes_what_a_fit_takes(way: str, tmp_path: Path) -> None:
     assert torch.allclose(model.log_prob(again), model.log_prob(LEVELS), rtol=1e-12)
 
 
-TABLES = {"gaussian": pf.Gaussian, "pca": pf.PCA, "kde": pf.KDE, "gmm": lambda: pf.GMM(2), "fourier_kde": pf.FourierKDE}
+TABLES = {
+    "gaussian": pf.Gaussian,
+    "pca": pf.PCA,
+    "kde": pf.KDE,
+    "gmm": lambda: pf.GMM(2),
+    "fourier_kde": pf.FourierKDE,
+}
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -109,7 +131,13 @@ def test_a_table_is_queried_as_it_is_fitted(name: str, tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "x.csv", index=False)
     model = TABLES[name]().fit(tmp_path / "x.csv")
     ask = model.density if name == "fourier_kde" else model.log_prob
-    for way in (tmp_path / "x.csv", str(tmp_path / "x.csv"), pf.read(tmp_path / "x.csv"), frame, frame[["c", "a", "b"]]):
+    for way in (
+        tmp_path / "x.csv",
+        str(tmp_path / "x.csv"),
+        pf.read(tmp_path / "x.csv"),
+        frame,
+        frame[["c", "a", "b"]],
+    ):
         assert torch.allclose(ask(way), ask(POINTS), rtol=1e-9)
 
 
@@ -121,11 +149,22 @@ def test_one_image_is_one_observation_in_every_layout() -> None:
 
 
 @pytest.mark.parametrize("name", ABLE)
-def test_python_and_the_command_line_give_the_same_model_of_images(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_and_the_command_line_give_the_same_model_of_images(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["fit", name, str(npy(tmp_path)), *flags(name), "--held-out", "0", "--run", "run", "-q"]) == 0
+    assert (
+        main(
+            ["fit", name, str(npy(tmp_path)), *flags(name), "--held-out", "0", "--run", "run", "-q"]
+        )
+        == 0
+    )
     stored, model = pf.load("run"), make(name).fit(LEVELS)
-    assert stored.preparation == model.preparation == Preparation(dequantise=isinstance(model, HasDensity))
+    assert (
+        stored.preparation
+        == model.preparation
+        == Preparation(dequantise=isinstance(model, HasDensity))
+    )
     for key, value in model.tensors().items():
         assert torch.equal(value, stored.tensors()[key]), key
 
@@ -141,14 +180,20 @@ def test_a_density_of_images_is_fitted_to_noisy_levels(name: str) -> None:
 
 def test_the_digits_of_the_readme_have_one_density() -> None:
     x = pf.read("digits").all().x
-    assert float(pf.PCA(55).fit("digits").log_prob(x).mean()) == pytest.approx(-123.28, abs=0.01)  # -112.22 if the levels stay bare
+    # -112.22 if the levels stay bare
+    assert float(pf.PCA(55).fit("digits").log_prob(x).mean()) == pytest.approx(-123.28, abs=0.01)
 
 
 @pytest.mark.parametrize("dequantise", [None, True, False])
-def test_the_held_out_rows_are_the_same_rows_with_the_same_noise(dequantise: bool | None, tmp_path: Path, monkeypatch: Any) -> None:
+def test_the_held_out_rows_are_the_same_rows_with_the_same_noise(
+    dequantise: bool | None, tmp_path: Path, monkeypatch: Any
+) -> None:
     monkeypatch.chdir(tmp_path)
     asked = [] if dequantise is None else ["--dequantise" if dequantise else "--no-dequantise"]
-    assert main(["fit", "pca", str(npy(tmp_path)), "--components", "2", "--run", "run", "-q", *asked]) == 0
+    assert (
+        main(["fit", "pca", str(npy(tmp_path)), "--components", "2", "--run", "run", "-q", *asked])
+        == 0
+    )
     train, held_out = pf.split(pf.read(LEVELS))
     model = pf.PCA(2).fit(train, dequantise=dequantise)
     x = held_out.all().x
@@ -158,7 +203,11 @@ def test_the_held_out_rows_are_the_same_rows_with_the_same_noise(dequantise: boo
 def test_a_model_says_how_its_data_were_prepared_and_remembers_it(tmp_path: Path) -> None:
     model = pf.Gaussian().fit(LEVELS)
     model.save(tmp_path / "run")
-    assert pf.load(tmp_path / "run").preparation == model.preparation == Preparation(dequantise=True, seed=0)
+    assert (
+        pf.load(tmp_path / "run").preparation
+        == model.preparation
+        == Preparation(dequantise=True, seed=0)
+    )
     assert not pf.Gaussian().fit(LEVELS, dequantise=False).preparation.dequantise
     again = pf.Gaussian().fit(LEVELS, dequantise=False).fit(LEVELS)
     assert again.preparation.dequantise, "fit starts afresh"
@@ -173,7 +222,9 @@ def test_a_trained_model_follows_the_same_rule() -> None:
     assert not fitted("gaussian", dequantise=False).preparation.dequantise
     assert not fitted("bernoulli").preparation.dequantise
     assert fitted("bernoulli", augment=["binarise"]).preparation == Preparation(binarise=True)
-    assert not fitted("gaussian", x=torch.arange(80).reshape(40, 2)).preparation.dequantise, "columns are not images"
+    assert not fitted("gaussian", x=torch.arange(80).reshape(40, 2)).preparation.dequantise, (
+        "columns are not images"
+    )
 
 
 @pytest.mark.parametrize(
@@ -184,15 +235,29 @@ def test_a_trained_model_follows_the_same_rule() -> None:
         (torch.tensor([20170103, 20170104] * 5), 20170103.5, 0.25),
         ([[20170103], [20170104]] * 5, 20170103.5, 0.25),
         (pd.DataFrame({"day": [20170103, 20170104] * 5}), 20170103.5, 0.25),
-        (pd.DataFrame({"day": pd.array([20170103, 20170104] * 5, dtype="Int64")}), 20170103.5, 0.25),
-        (pd.DataFrame({"day": pd.array([20170103, 20170104] * 5, dtype="int64[pyarrow]")}), 20170103.5, 0.25),
-        (pd.DataFrame({"day": pd.Series([20170103, 20170104] * 5, dtype=object)}), 20170103.5, 0.25),
+        (
+            pd.DataFrame({"day": pd.array([20170103, 20170104] * 5, dtype="Int64")}),
+            20170103.5,
+            0.25,
+        ),
+        (
+            pd.DataFrame({"day": pd.array([20170103, 20170104] * 5, dtype="int64[pyarrow]")}),
+            20170103.5,
+            0.25,
+        ),
+        (
+            pd.DataFrame({"day": pd.Series([20170103, 20170104] * 5, dtype=object)}),
+            20170103.5,
+            0.25,
+        ),
         (pd.DataFrame({"flag": [True, False] * 5}), 0.5, 0.25),
         (pd.DataFrame({"flag": pd.array([True, False] * 5, dtype="boolean")}), 0.5, 0.25),
         (np.array([True, False] * 5), 0.5, 0.25),
     ],
 )
-def test_integers_of_a_table_are_what_they_are_in_every_container(x: Any, mean: float, variance: float, tmp_path: Path) -> None:
+def test_integers_of_a_table_are_what_they_are_in_every_container(
+    x: Any, mean: float, variance: float, tmp_path: Path
+) -> None:
     ways = [x]
     if isinstance(x, pd.DataFrame):
         x.to_csv(tmp_path / "x.csv", index=False)
@@ -216,7 +281,9 @@ def test_labels_are_used_on_request_only(tmp_path: Path) -> None:
     conditional = pf.VAE(2, hidden=(4,)).fit(tmp_path, y=True, by=by).condition_space
     assert conditional is not None
     assert conditional.columns[0].categories == ("cat", "dog")
-    frame = pd.DataFrame({"a": np.arange(40.0), "b": np.arange(40.0)[::-1], "kind": ["x", "y"] * 20})
+    frame = pd.DataFrame(
+        {"a": np.arange(40.0), "b": np.arange(40.0)[::-1], "kind": ["x", "y"] * 20}
+    )
     model = pf.VAE(2, hidden=(4,)).fit(frame, y="kind", by=by)
     assert model.fitted_space().names == ("a", "b")
     assert model.condition_space.columns[0].categories == ("x", "y")
@@ -241,7 +308,12 @@ def test_labels_of_a_source_are_used_on_request_only(way: str, tmp_path: Path) -
         return tmp_path
 
     by = pf.Trainer(steps=2, batch=8, held_out=0.25)
-    for source in (given(), pf.read(given()), pf.split(pf.read(given()))[0], pf.read(given(), memory=100)):
+    for source in (
+        given(),
+        pf.read(given()),
+        pf.split(pf.read(given()))[0],
+        pf.read(given(), memory=100),
+    ):
         model = pf.VAE(2, hidden=(4,)).fit(source, by=by)
         assert model.condition_space is None
         assert model.sample(2).shape == (2, 1, 5, 6)
@@ -256,7 +328,9 @@ def test_labels_of_a_source_are_used_on_request_only(way: str, tmp_path: Path) -
     apart = pf.split(pf.read(given()))
     for y in (None, True):
         by = pf.Trainer(steps=2, batch=8, held_out=apart[1])
-        assert (pf.VAE(2, hidden=(4,)).fit(apart[0], y, by=by).condition_space is None) is (y is None)
+        assert (pf.VAE(2, hidden=(4,)).fit(apart[0], y, by=by).condition_space is None) is (
+            y is None
+        )
     with pytest.raises(pf.PushforwardError, match="bring none"):
         pf.VAE(2).fit(LEVELS, y=True)
 
@@ -266,7 +340,18 @@ def test_weights_may_name_a_column() -> None:
     assert float(pf.Gaussian().fit(frame, weights="w").mean_[0]) == 0.75
 
 
-@pytest.mark.parametrize("bad", [object(), {"a": [1]}, None, b"abc", [["a", "b"]], csr_matrix(np.eye(3)), torch.eye(3).to_sparse()])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        object(),
+        {"a": [1]},
+        None,
+        b"abc",
+        [["a", "b"]],
+        csr_matrix(np.eye(3)),
+        torch.eye(3).to_sparse(),
+    ],
+)
 def test_what_is_no_data_is_refused_in_one_line(bad: Any) -> None:
     with pytest.raises(pf.PushforwardError) as caught:
         pf.Gaussian().fit(bad)
@@ -275,7 +360,7 @@ def test_what_is_no_data_is_refused_in_one_line(bad: Any) -> None:
         pf.Gaussian().fit(POINTS).log_prob(bad)
 
 
-# ------------------------------------------------------------------------------------------------ the noise itself
+# --------------------------------------------------------------------------------- the noise itself
 
 
 @pytest.fixture
@@ -307,7 +392,9 @@ def test_noise_survives_large_levels() -> None:
     assert len(noise.unique()) == 10
 
 
-def test_the_command_line_knows_the_same_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_knows_the_same_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["fit", "gaussian", "ring:50", "--held-out", "0", "--run", "run", "-q"]) == 0
     assert torch.equal(pf.load("run").mean_, pf.Gaussian().fit("ring:50").mean_)
@@ -315,7 +402,9 @@ def test_the_command_line_knows_the_same_names(tmp_path: Path, monkeypatch: pyte
 
 
 def test_rows_are_prepared_as_the_model_was_fitted() -> None:
-    binary = pf.VAE(2, hidden=(4,), likelihood="bernoulli").fit(LEVELS, by=pf.Trainer(steps=2, batch=8, augment=["binarise"]))
+    binary = pf.VAE(2, hidden=(4,), likelihood="bernoulli").fit(
+        LEVELS, by=pf.Trainer(steps=2, batch=8, augment=["binarise"])
+    )
     source = pf.read(LEVELS)
     batch = prepared(binary, source)
     assert set(batch.x.unique().tolist()) == {0.0, 255.0}
@@ -323,7 +412,9 @@ def test_rows_are_prepared_as_the_model_was_fitted() -> None:
     assert bool(torch.isfinite(binary.elbo(batch.x)).all())
     noisy = prepared(pf.Gaussian().fit(LEVELS), source, 7)
     assert torch.equal(noisy.x, dequantised(source, 0).take(torch.arange(7)).x)
-    assert torch.equal(prepared(pf.Gaussian().fit(LEVELS, dequantise=False), source).x, source.all().x)
+    assert torch.equal(
+        prepared(pf.Gaussian().fit(LEVELS, dequantise=False), source).x, source.all().x
+    )
 
 
 def test_labels_that_come_with_the_data_are_asked_for_alike() -> None:

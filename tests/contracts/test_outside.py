@@ -1,4 +1,6 @@
-"""What no law gives mass to is -inf, for every likelihood alike; what is missing is refused by name, unless a model takes it."""
+"""What no law gives mass to is -inf, for every likelihood alike; what is missing is refused by
+name, unless a model takes it.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ SHARES = 0.9 * torch.rand(64, 3, generator=STREAM, dtype=torch.float64)
 
 
 def vae(likelihood: str, x: Any) -> pf.VAE:
-    return pf.VAE(latent=1, hidden=(8,), likelihood=likelihood).fit(x, by=pf.Trainer(steps=4, batch=32))
+    return pf.VAE(latent=1, hidden=(8,), likelihood=likelihood).fit(
+        x, by=pf.Trainer(steps=4, batch=32)
+    )
 
 
 CASES: list[tuple[str, Any, list[float], list[float]]] = [
@@ -42,14 +46,23 @@ CASES: list[tuple[str, Any, list[float], list[float]]] = [
     ("continuous_bernoulli", GREYS, [0, 1, 0.3], [3.2, -0.1, 1.001, 255]),
     ("continuous_bernoulli", SHARES, [0, 1, 0.95], [3.2, -0.1, 1.001]),
     ("discretised_logistic", BYTES, [0, 255, 17], [300, -5, 256, -1, 17.5, 254.5, 17.1]),
-    ("discretised_logistic", BYTES.reshape(64, 6).long().clamp(3, 200), [3, 200, 17], [2, 201, 300, 17.5]),
+    (
+        "discretised_logistic",
+        BYTES.reshape(64, 6).long().clamp(3, 200),
+        [3, 200, 17],
+        [2, 201, 300, 17.5],
+    ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("likelihood", "x", "inside", "beyond"), CASES, ids=[f"{c[0]} {tuple(c[1].shape[1:])} {c[1].dtype}" for c in CASES]
+    ("likelihood", "x", "inside", "beyond"),
+    CASES,
+    ids=[f"{c[0]} {tuple(c[1].shape[1:])} {c[1].dtype}" for c in CASES],
 )
-def test_a_value_outside_the_support_is_minus_infinity(likelihood: str, x: Any, inside: list[float], beyond: list[float]) -> None:
+def test_a_value_outside_the_support_is_minus_infinity(
+    likelihood: str, x: Any, inside: list[float], beyond: list[float]
+) -> None:
     if likelihood == "discretised_logistic" and x.ndim == 2:
         x[0], x[1] = 3, 200
     model = vae(likelihood, x)
@@ -58,7 +71,10 @@ def test_a_value_outside_the_support_is_minus_infinity(likelihood: str, x: Any, 
         row = base.clone()
         row.view(-1)[1] = value
         asked = torch.cat([base, row])
-        found = [model.elbo(asked, rng=0).detach(), model.likelihood(torch.zeros(2, 1)).log_prob(model.to_model(asked)).detach()]
+        found = [
+            model.elbo(asked, rng=0).detach(),
+            model.likelihood(torch.zeros(2, 1)).log_prob(model.to_model(asked)).detach(),
+        ]
         found.append(iwae(model, asked, k=3, rng=0).values)
         for each in found:
             assert math.isfinite(each[0])
@@ -67,16 +83,24 @@ def test_a_value_outside_the_support_is_minus_infinity(likelihood: str, x: Any, 
 
 
 @pytest.mark.parametrize("code", [3, -1, 1.5, 1e9])
-def test_a_category_that_is_none_is_minus_infinity_and_an_unknown_text_is_named(code: float) -> None:
+def test_a_category_that_is_none_is_minus_infinity_and_an_unknown_text_is_named(
+    code: float,
+) -> None:
     frame = pd.DataFrame({"x": np.arange(60.0), "kind": ["a", "b", "c"] * 20})
     model = vae("columns", pf.read(frame, categorical="kind"))
-    assert model.elbo(np.array([[3.0, 1.0], [3.0, code]]), rng=0).isfinite().tolist() == [True, False]
+    assert model.elbo(np.array([[3.0, 1.0], [3.0, code]]), rng=0).isfinite().tolist() == [
+        True,
+        False,
+    ]
     with pytest.raises(pf.ShapeMismatch, match="'d'"):
         model.elbo(pd.DataFrame({"x": [1.0], "kind": ["d"]}), rng=0)
 
 
 def test_declared_bounds_are_the_support() -> None:
-    columns = (Column("a", low=3.0, high=9.0, lower=0.0, upper=10.0), Column("b", low=3.0, high=9.0, lower=0.0, upper=10.0))
+    columns = (
+        Column("a", low=3.0, high=9.0, lower=0.0, upper=10.0),
+        Column("b", low=3.0, high=9.0, lower=0.0, upper=10.0),
+    )
     x = 3 + 6 * torch.rand(64, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     model = vae("continuous_bernoulli", Arrays(x, space=Space("points", (2,), columns, 3.0, 9.0)))
     found = model.elbo(torch.tensor([[0.0, 10.0], [9.5, 1.0], [10.5, 1.0], [5.0, -0.5]]), rng=0)
@@ -87,7 +111,12 @@ def test_a_continuous_bernoulli_is_a_density_on_its_known_range() -> None:
     model = vae("continuous_bernoulli", SHARES[:, :1])
     at = torch.linspace(-0.5, 1.5, 4001, dtype=torch.float64)[:, None]
     z = torch.zeros(1, 1)
-    density = (model.likelihood(z).log_prob(model.to_model(at)) + model.log_jacobian(model.to_model(at))).exp().double().detach()
+    density = (
+        (model.likelihood(z).log_prob(model.to_model(at)) + model.log_jacobian(model.to_model(at)))
+        .exp()
+        .double()
+        .detach()
+    )
     assert float(torch.trapezoid(density, at[:, 0])) == pytest.approx(1, abs=2e-3)
 
 
@@ -100,7 +129,7 @@ def test_rows_outside_leave_the_gradients_of_the_others_alone() -> None:
     assert bool(z.grad.isfinite().all())
 
 
-# -------------------------------------------------------------------------------------------------- missing in a query
+# ------------------------------------------------------------------------------- missing in a query
 
 VERBS = ("encode", "log_prob", "elbo", "assign", "responsibilities", "density")
 
@@ -144,7 +173,9 @@ def test_what_is_missing_is_never_likelier_than_what_is_there(likelihood: str) -
 
 
 @pytest.mark.parametrize("kind", ["gmm", "gaussian"])
-def test_the_command_line_does_not_rank_a_spoilt_row_most_likely(kind: str, tmp_path: Path, capsys: Any) -> None:
+def test_the_command_line_does_not_rank_a_spoilt_row_most_likely(
+    kind: str, tmp_path: Path, capsys: Any
+) -> None:
     from pushforward.cli.main import main
 
     x = rows(40).numpy()
@@ -154,7 +185,16 @@ def test_the_command_line_does_not_rank_a_spoilt_row_most_likely(kind: str, tmp_
     frame.loc[7, "b"] = np.nan
     frame.loc[8] = np.nan
     frame.to_csv(tmp_path / "x.csv", index=False)
-    code = main(["density", str(tmp_path / "run"), str(tmp_path / "x.csv"), "--out", str(tmp_path / "out.csv"), "--quiet"])
+    code = main(
+        [
+            "density",
+            str(tmp_path / "run"),
+            str(tmp_path / "x.csv"),
+            "--out",
+            str(tmp_path / "out.csv"),
+            "--quiet",
+        ]
+    )
     if kind == "gaussian":
         assert code == 2
         assert "row 7" in capsys.readouterr().err
@@ -175,7 +215,11 @@ def test_every_learner_still_learns_what_lies_in_its_range() -> None:
 @pytest.mark.parametrize("value", [float("inf"), float("-inf")])
 @pytest.mark.parametrize("name", ["gaussian", "pca", "gmm", "kde", "kmeans", "vae", "autoencoder"])
 def test_an_infinity_in_a_query_is_named(name: str, value: float, verb: str) -> None:
-    settings: dict[str, Any] = {"pca": {"components": 1}, "gmm": {"components": 2}, "kmeans": {"clusters": 2}}
+    settings: dict[str, Any] = {
+        "pca": {"components": 1},
+        "gmm": {"components": 2},
+        "kmeans": {"clusters": 2},
+    }
     small = {"latent": 1, "hidden": (4,)} if name in ("vae", "autoencoder") else {}
     model = dict(pf.registered_models())[name](**settings.get(name, small))
     if not hasattr(model, verb):

@@ -1,4 +1,6 @@
-"""Every fitted model, used or not, goes through pickle, joblib, torch.save and deepcopy, and says the same afterwards."""
+"""Every fitted model, used or not, goes through pickle, joblib,
+torch.save and deepcopy, and says the same afterwards.
+"""
 
 from __future__ import annotations
 

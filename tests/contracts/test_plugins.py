@@ -1,6 +1,8 @@
-"""A model, reader, metric, feature space and optimiser of the user's own, in one file: named, listed, fitted, resumed, measured.
+"""A model, reader, metric, feature space and optimiser of the user's own, in one file: named,
+listed, fitted, resumed, measured.
 
-Divergences, games and the like are values as the optimiser is. What is registered stays registered, so commands run in a child.
+Divergences, games and the like are values as the optimiser is.
+What is registered stays registered, so commands run in a child.
 """
 
 from __future__ import annotations
@@ -53,7 +55,8 @@ def spectrum(path, options):
 def mean_gap(real, generated, *, features, rng=0, data="", **rest):
     """The distance between the means."""
     gap = float((real.mean(0) - generated.mean(0)).norm())
-    return Record("mean_gap", gap, 0.0, "feature units", "", "exact", data, len(generated), {"features": features.label})
+    details = {"features": features.label}
+    return Record("mean_gap", gap, 0.0, "feature units", "", "exact", data, len(generated), details)
 
 
 @pf.register_features("first")
@@ -102,7 +105,14 @@ def run(place: Path, *lines: str, mine: bool = True, **environment: str) -> list
     """Command lines, one after another in one new process."""
     words = [[*line.split(), *(["--import", "mine.py"] if mine else [])] for line in lines]
     call = [sys.executable, "-c", CHILD, json.dumps(words)]
-    done = subprocess.run(call, cwd=place, capture_output=True, text=True, check=True, env={**os.environ, **environment})
+    done = subprocess.run(
+        call,
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **environment},
+    )
     return [Result(**result) for result in json.loads(done.stdout)]
 
 
@@ -121,13 +131,17 @@ def test_a_model_of_ones_own_is_like_those_of_the_package(place: Path) -> None:
         "sample run -n 2",
     )
     assert "short-vae" in listed.out
-    (entry,) = (row for row in map(json.loads, models.out.splitlines()) if row["model"] == "short-vae")
+    (entry,) = (
+        row for row in map(json.loads, models.out.splitlines()) if row["model"] == "short-vae"
+    )
     assert entry["summary"] == "A VAE whose codes are one number wide."
     assert "--width" in flags.out
     assert "how wide a code is" in flags.out
     for done in (fitted, resumed, measured, sampled):
         assert done.code == 0, done.err
-    assert {json.loads(line)["details"]["model"] for line in measured.out.splitlines()} == {"short-vae"}
+    assert {json.loads(line)["details"]["model"] for line in measured.out.splitlines()} == {
+        "short-vae"
+    }
 
 
 def test_a_run_says_which_file_it_needs_and_does_not_import_it_itself(place: Path) -> None:
@@ -158,10 +172,18 @@ def test_an_installed_package_offers_the_same_through_an_entry_point(place: Path
     about = place / "theirs-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[pushforward.plugins]\ntheirs = mine\nbroken = nothing_of_that_name\n")
+    (about / "entry_points.txt").write_text(
+        "[pushforward.plugins]\ntheirs = mine\nbroken = nothing_of_that_name\n"
+    )
     path = os.pathsep.join([str(place), *filter(None, [os.environ.get("PYTHONPATH")])])
     compare = "compare x.npy run --metrics mean-gap --features first"
-    lines = ("models --json", FIT, "evaluate run --draws 0 -q", "resume run --epochs +1 -q", compare)
+    lines = (
+        "models --json",
+        FIT,
+        "evaluate run --draws 0 -q",
+        "resume run --epochs +1 -q",
+        compare,
+    )
     results = run(place, *lines, mine=False, PYTHONPATH=path)
     assert "short-vae" in results[0].out
     assert "the plugin nothing_of_that_name cannot be loaded" in results[0].err

@@ -1,4 +1,6 @@
-"""Nothing of the user's numbers is lost before a model has centred and scaled them, whatever they come in."""
+"""Nothing of the user's numbers is lost before a model has centred
+and scaled them, whatever they come in.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +41,22 @@ def said(model: Any, x: Any) -> dict[str, torch.Tensor]:
     return {verb: value.to(torch.float64) for verb, value in small_models.said(model, x).items()}
 
 
-# ------------------------------------------------------------------------------------- the same numbers in any container
+# ---------------------------------------------------------------- the same numbers in any container
 
 WHOLE = np.array([[20170103, 1_700_000_001], [20170104, 1_700_000_002]] * 20, dtype=np.int64)
 FRAMES = ("csv", "frame", "float frame")
-CONTAINERS = (*FRAMES, "npy", "npz", "tensor", "float tensor", "int32", "uint32", "uint64", "big-endian", "longdouble")
+CONTAINERS = (
+    *FRAMES,
+    "npy",
+    "npz",
+    "tensor",
+    "float tensor",
+    "int32",
+    "uint32",
+    "uint64",
+    "big-endian",
+    "longdouble",
+)
 
 
 def contained(how: str, folder: Path) -> Any:
@@ -73,7 +86,9 @@ def test_large_whole_numbers_have_one_mean_in_every_container(how: str, tmp_path
     x = contained(how, tmp_path)
     model = pf.Gaussian().fit(x)
     assert model.mean_.tolist() == [20170103.5, 1_700_000_001.5]
-    assert torch.allclose(model.covariance_, torch.full((2, 2), 0.25, dtype=torch.float64), rtol=1e-12)
+    assert torch.allclose(
+        model.covariance_, torch.full((2, 2), 0.25, dtype=torch.float64), rtol=1e-12
+    )
     source = x if hasattr(x, "take") and hasattr(x, "space") else as_source(x)
     facts = scan(source)
     assert facts.low.tolist() == [20170103, 1_700_000_001]
@@ -81,11 +96,33 @@ def test_large_whole_numbers_have_one_mean_in_every_container(how: str, tmp_path
     assert [c.low for c in source.space.columns] == [20170103, 1_700_000_001]
 
 
-@pytest.mark.filterwarnings("ignore:integers beyond 2\\^53")  # the ends of 64 bits, which are said to be rounded
+# the ends of 64 bits, which are said to be rounded
+@pytest.mark.filterwarnings("ignore:integers beyond 2\\^53")
 @pytest.mark.parametrize("memory", ["1KB", "1GB"], ids=["mapped", "in memory"])
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float64"])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "bool",
+        "uint8",
+        "int8",
+        "int16",
+        "uint16",
+        "int32",
+        "uint32",
+        "int64",
+        "uint64",
+        "float16",
+        "float64",
+    ],
+)
 def test_a_file_of_any_type_gives_its_values(dtype: str, memory: str, tmp_path: Path) -> None:
-    info = (0, 1) if dtype == "bool" else ((-1e4, 1e4) if dtype.startswith("float") else (np.iinfo(dtype).min, np.iinfo(dtype).max))
+    info = (
+        (0, 1)
+        if dtype == "bool"
+        else (
+            (-1e4, 1e4) if dtype.startswith("float") else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        )
+    )
     x = np.array([[info[0]], [info[1]]] * 600, dtype=dtype)
     np.save(tmp_path / "x.npy", x)
     source = pf.read(str(tmp_path / "x.npy"), memory=memory)
@@ -101,7 +138,9 @@ def test_unsigned_numbers_beyond_int64_do_not_wrap() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_model_says_the_same_of_large_whole_numbers_and_of_their_floats(name: str, tmp_path: Path) -> None:
+def test_every_model_says_the_same_of_large_whole_numbers_and_of_their_floats(
+    name: str, tmp_path: Path
+) -> None:
     whole = np.round(points().numpy() * 40).astype(np.int64) + np.array([20170103, 1_700_000_000])
     np.save(tmp_path / "x.npy", whole)
     frame = pd.DataFrame(whole)
@@ -112,12 +151,24 @@ def test_every_model_says_the_same_of_large_whole_numbers_and_of_their_floats(na
     if hasattr(one, "sample"):
         drawn = one.sample(400, rng=0)
         assert len(drawn[:, 1].unique()) > 300, "samples keep their digits"
-        assert float((drawn.double().mean(0) - torch.from_numpy(whole).double().mean(0)).abs().max()) < 200
+        assert (
+            float((drawn.double().mean(0) - torch.from_numpy(whole).double().mean(0)).abs().max())
+            < 200
+        )
 
 
-# ------------------------------------------------------------------------------------------- offsets and units of any size
+# -------------------------------------------------------------------- offsets and units of any size
 
-AFFINE = [(1.0, 1e7), (1.0, 1.7e9), (1e-19, 0.0), (1.6e-19, 1e-15), (1e-30, 0.0), (1e30, 0.0), (-3.0, -1e8), (1e4, 1e-3)]
+AFFINE = [
+    (1.0, 1e7),
+    (1.0, 1.7e9),
+    (1e-19, 0.0),
+    (1.6e-19, 1e-15),
+    (1e-30, 0.0),
+    (1e30, 0.0),
+    (-3.0, -1e8),
+    (1e4, 1e-3),
+]
 
 
 @pytest.mark.parametrize("name", LEARNERS)
@@ -134,19 +185,31 @@ def test_deep_models_are_equivariant(name: str, a: float, b: float) -> None:
             shift = 2 * np.log(abs(a)) if verb in ("log_prob", "elbo") else 0.0
             assert torch.allclose(alike[verb], other[verb] + shift, **close), verb
         if hasattr(one, "sample"):
-            assert torch.allclose((two.sample(50, rng=0).double() - b) / a, one.sample(50, rng=0).double(), **close)
+            assert torch.allclose(
+                (two.sample(50, rng=0).double() - b) / a, one.sample(50, rng=0).double(), **close
+            )
     elif hasattr(two, "sample"):
         drawn = two.sample(50, rng=0).double()
         assert float((drawn - b).abs().max()) < 30 * abs(a)
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian(per_dimension=True)", "gaussian(predicted=True)", "columns"])
+@pytest.mark.parametrize(
+    "likelihood",
+    ["gaussian", "gaussian(per_dimension=True)", "gaussian(predicted=True)", "columns"],
+)
 @pytest.mark.parametrize(("a", "b"), [(1e-19, 0.0), (1.0, 1e7)])
 def test_every_likelihood_of_numbers_is_equivariant(likelihood: str, a: float, b: float) -> None:
     x = points()
     x = ((a * x + b) - b) / a
-    one, two = (pf.VAE(latent=1, hidden=(8,), likelihood=likelihood).fit(y, by=pf.Trainer(steps=6, batch=16)) for y in (x, a * x + b))
-    assert torch.allclose(one.elbo(x, rng=0), two.elbo(a * x + b, rng=0) + 2 * np.log(a), rtol=1e-4, atol=1e-4)
+    one, two = (
+        pf.VAE(latent=1, hidden=(8,), likelihood=likelihood).fit(
+            y, by=pf.Trainer(steps=6, batch=16)
+        )
+        for y in (x, a * x + b)
+    )
+    assert torch.allclose(
+        one.elbo(x, rng=0), two.elbo(a * x + b, rng=0) + 2 * np.log(a), rtol=1e-4, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e7, 1.7e9])
@@ -155,7 +218,9 @@ def test_a_lower_bound_stays_below_the_truth_whatever_the_offset(offset: float) 
 
     truth = LinearGaussian.random(1, 2, sigma=0.5, seed=1)
     x = truth.sample(512, rng=1)
-    model = pf.VAE(latent=1, hidden=(16,)).fit(x + offset, by=pf.Trainer(epochs=15, batch=64, optimizers={"vae": "adam(rate=0.01)"}))
+    model = pf.VAE(latent=1, hidden=(16,)).fit(
+        x + offset, by=pf.Trainer(epochs=15, batch=64, optimizers={"vae": "adam(rate=0.01)"})
+    )
     held = truth.sample(512, rng=2)
     exact = truth.exact(held).mean()
     bound = iwae(model, held + offset, k=50, rng=0).value
@@ -164,7 +229,9 @@ def test_a_lower_bound_stays_below_the_truth_whatever_the_offset(offset: float) 
 
 def test_a_learner_in_float64_keeps_float64() -> None:
     x = points() + 1e7
-    model = pf.VAE(latent=1, hidden=(8,)).fit(x, by=pf.Trainer(steps=3, batch=16, precision="64-true"))
+    model = pf.VAE(latent=1, hidden=(8,)).fit(
+        x, by=pf.Trainer(steps=3, batch=16, precision="64-true")
+    )
     assert model.encode(x).dtype == torch.float64
 
 
@@ -176,7 +243,7 @@ def test_bytes_and_single_precision_stay_small() -> None:
     assert model.sample(2, rng=0).dtype == torch.float32
 
 
-# ------------------------------------------------------------------------------------------------------- scalings, moments
+# -------------------------------------------------------------------------------- scalings, moments
 
 
 @pytest.mark.parametrize("size", [1e-300, 1e-170, 1e-40, 1e-19, 1e-3, 1.0, 1e19, 1e160, 1e300])
@@ -197,7 +264,9 @@ def test_standardising_works_at_any_scale(size: float, missing: bool) -> None:
     assert scaling.log_jacobian(x) == pytest.approx(-float(plain.log().sum()) - 3 * np.log(size))
 
 
-@pytest.mark.parametrize("value", [0.1, -1e-300, 1e-19, 1 / 3, 1e8 + 0.1, 1.7e9 + 0.3, 1e20, 1e300, 0.0])
+@pytest.mark.parametrize(
+    "value", [0.1, -1e-300, 1e-19, 1 / 3, 1e8 + 0.1, 1.7e9 + 0.3, 1e20, 1e300, 0.0]
+)
 @pytest.mark.parametrize("kind", ["standardised", "unit", "signed"])
 def test_a_constant_is_constant_at_any_size(value: float, kind: str) -> None:
     x = torch.full((9001, 1), value, dtype=torch.float64)
@@ -209,13 +278,19 @@ def test_a_constant_is_constant_at_any_size(value: float, kind: str) -> None:
     assert torch.isfinite(u).all()
     assert float(u.abs().max()) <= (0.5 if kind == "unit" else 0)
     assert scaling.inverse(u).double().flatten().tolist() == pytest.approx([value] * 3, rel=1e-15)
-    assert float((scaling.inverse(u + 1e-3) - value).abs().max()) <= 1.1e-3 * max(abs(value), 1e-11) if value else True
+    assert (
+        float((scaling.inverse(u + 1e-3) - value).abs().max()) <= 1.1e-3 * max(abs(value), 1e-11)
+        if value
+        else True
+    )
 
 
 def test_a_spread_of_a_last_digit_is_rounding_and_one_of_many_is_not() -> None:
     one = torch.tensor([1.0, 1.0 + 2.0**-52] * 30, dtype=torch.float64)
     many = torch.tensor([1.0, 1.0 + 2.0**-40] * 30, dtype=torch.float64)
-    scaling = pf.Scaling.choose("standardised", pf.Space.infer(one), Moments.of(torch.stack([one, many], 1)))
+    scaling = pf.Scaling.choose(
+        "standardised", pf.Space.infer(one), Moments.of(torch.stack([one, many], 1))
+    )
     assert scaling.scale[0] == 1.0
     assert scaling.scale[1] == pytest.approx(2.0**-41)
 
@@ -223,7 +298,9 @@ def test_a_spread_of_a_last_digit_is_rounding_and_one_of_many_is_not() -> None:
 def test_images_are_standardised_at_any_scale() -> None:
     x = points(20, 2 * 9).reshape(20, 2, 3, 3)[:, :1]
     for size in (1e-170, 1e-19, 1e170):
-        scaling = pf.Scaling.choose("standardised", pf.Space.infer(x), Moments.of((x * size).flatten(1)))
+        scaling = pf.Scaling.choose(
+            "standardised", pf.Space.infer(x), Moments.of((x * size).flatten(1))
+        )
         u = scaling(x * size)
         assert float(u.square().mean()) == pytest.approx(1.0)
 
@@ -269,14 +346,21 @@ def test_integers_that_float64_cannot_tell_apart_are_said(x: Any) -> None:
         assert float(pf.Gaussian().fit(even).covariance_[0, 0]) == 2.0**22
 
 
-@pytest.mark.filterwarnings("ignore:integers beyond 2\\^53")  # the ends of 64 bits, which are said to be rounded
+# the ends of 64 bits, which are said to be rounded
+@pytest.mark.filterwarnings("ignore:integers beyond 2\\^53")
 @pytest.mark.parametrize(
     ("x", "plain"),
     [
-        ([np.ma.array([1.0, 2], mask=[0, 1]), np.ma.array([1.0, 2]), np.ma.array([3.0, 4])], [[1.0, np.nan], [1, 2], [3, 4]]),
+        (
+            [np.ma.array([1.0, 2], mask=[0, 1]), np.ma.array([1.0, 2]), np.ma.array([3.0, 4])],
+            [[1.0, np.nan], [1, 2], [3, 4]],
+        ),
         (np.array([[1, 2], [3, 4], [2, 9]], dtype=object), [[1.0, 2], [3, 4], [2, 9]]),
         (np.array([[1, None], [3, 4], [2, 6]], dtype=object), [[1.0, np.nan], [3, 4], [2, 6]]),
-        (np.array([[10**30, 1.0], [10**30, 2.0], [4 * 10**30, 3.0]], dtype=object), [[1e30, 1.0], [1e30, 2.0], [4e30, 3.0]]),
+        (
+            np.array([[10**30, 1.0], [10**30, 2.0], [4 * 10**30, 3.0]], dtype=object),
+            [[1e30, 1.0], [1e30, 2.0], [4e30, 3.0]],
+        ),
     ],
 )
 def test_masks_in_lists_and_boxed_numbers_are_read(x: Any, plain: list[list[float]]) -> None:

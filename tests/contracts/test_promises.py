@@ -1,4 +1,6 @@
-"""What `capabilities` and `isinstance` promise of an instance, its methods keep; and what was saved loads in a new process."""
+"""What `capabilities` and `isinstance` promise of an instance,
+its methods keep; and what was saved loads in a new process.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,13 @@ CASES: dict[str, Any] = {
     "PCA(.999999)": lambda: pf.PCA(0.999999).fit(X),
     "PCA() of fewer rows than columns": lambda: pf.PCA().fit(rows(3, 5)),
     "KDE(epanechnikov)": lambda: pf.KDE(kernel="epanechnikov").fit(X),
-    "KDE(epanechnikov, product)": lambda: pf.KDE(kernel="epanechnikov", shape="product", bandwidth=3.0).fit(X),
+    "KDE(epanechnikov, product)": lambda: pf.KDE(
+        kernel="epanechnikov", shape="product", bandwidth=3.0
+    ).fit(X),
     "KDE(matrix)": lambda: pf.KDE(form="matrix").fit(X),
-    "KDE(matrix, bounded)": lambda: pf.KDE(form="matrix", boundary="reflect", bounds=[(0, -99, 99)]).fit(X),
+    "KDE(matrix, bounded)": lambda: pf.KDE(
+        form="matrix", boundary="reflect", bounds=[(0, -99, 99)]
+    ).fit(X),
     "KDE(axes, bounded)": lambda: pf.KDE(boundary="reflect", bounds=[(0, -99, 99)]).fit(X),
     "FourierKDE": lambda: pf.FourierKDE().fit(X),
 }
@@ -36,7 +42,11 @@ CASES: dict[str, Any] = {
 
 def keep(model: Any, x: torch.Tensor, protocol: str) -> None:
     """Call every method of a protocol as its signature says."""
-    codes = model.encode(x[:2]) if hasattr(model, "encode") else torch.zeros(2, getattr(model, "latent", 1))
+    codes = (
+        model.encode(x[:2])
+        if hasattr(model, "encode")
+        else torch.zeros(2, getattr(model, "latent", 1))
+    )
     u = model.to_model(x[:2])
     calls: dict[str, Any] = {
         "Samples": lambda: model.sample(2, rng=0),
@@ -76,14 +86,20 @@ def test_promises_are_kept_and_nothing_else_is_promised(case: str) -> None:
         (pf.KDE(kernel="epanechnikov", shape="product"), {"Conditions"}, set()),
     ],
 )
-def test_what_the_arguments_decide_is_known_before_the_fit(model: Any, promised: set[str], denied: set[str]) -> None:
+def test_what_the_arguments_decide_is_known_before_the_fit(
+    model: Any, promised: set[str], denied: set[str]
+) -> None:
     assert promised <= set(capabilities(model))
     assert not denied & set(capabilities(model))
 
 
 def test_every_class_of_the_package_is_found_by_its_name() -> None:
     folder = Path(pf.__file__).parent
-    names = {n for file in folder.rglob("*.py") for n in re.findall(r'^@register\("(\w+)"\)', file.read_text(), re.MULTILINE)}
+    names = {
+        n
+        for file in folder.rglob("*.py")
+        for n in re.findall(r'^@register\("(\w+)"\)', file.read_text(), re.MULTILINE)
+    }
     assert "fourier_kde" in names
     assert names == {*catalogue, *unlisted}
 
@@ -93,6 +109,11 @@ def test_what_was_saved_loads_in_a_new_process(name: str, tmp_path: Path) -> Non
     model = {"fourier_kde": pf.FourierKDE, "kde": pf.KDE}[name]().fit(X)
     model.save(tmp_path / "run")
     code = "import sys, pushforward as pf; print(type(pf.load(sys.argv[1])).__name__)"
-    found = subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert found.stdout.strip() == type(model).__name__, found.stderr
     assert set(MODELS) == set(catalogue)

@@ -1,4 +1,6 @@
-"""One signature of each verb for every model: conditions in all that can have them, one sampler, nothing left as a stub."""
+"""One signature of each verb for every model:
+conditions in all that can have them, one sampler, nothing left as a stub.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.registry import Value
 from pushforward.core.verbs import CONDITIONED
 
-MODELS = {name: cls for name, cls in pf.registered_models() if cls.__module__.startswith("pushforward.")}
+MODELS = {
+    name: cls for name, cls in pf.registered_models() if cls.__module__.startswith("pushforward.")
+}
 SAMPLE = ["n", "y", "rng", "using"]
 
 
@@ -42,11 +46,13 @@ def test_conditions_that_a_model_does_not_have_are_refused_in_one_way(verb: str)
         ask(x, y=3)
 
 
-# ---------------------------------------------------------------------------------------------------------- samplers
+# ----------------------------------------------------------------------------------------- samplers
 
 
 def images(n: int = 64) -> torch.Tensor:
-    return torch.randint(0, 256, (n, 1, 8, 8), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    return torch.randint(
+        0, 256, (n, 1, 8, 8), generator=torch.Generator().manual_seed(1), dtype=torch.uint8
+    )
 
 
 def points(n: int = 64) -> torch.Tensor:
@@ -100,8 +106,13 @@ def test_samplers_take_conditions_counts_and_seeds_alike(using: str) -> None:
 
 
 def test_what_a_model_cannot_do_is_one_line() -> None:
-    kde, mixture = pf.KDE().fit(points()), fitted(lambda: pf.VAE(latent=2, hidden=(4,), prior="mixture(components=2)"), points())
-    with pytest.raises(InvalidKind, match="decodes codes, which KDE does not have; use 'ancestral'"):
+    kde, mixture = (
+        pf.KDE().fit(points()),
+        fitted(lambda: pf.VAE(latent=2, hidden=(4,), prior="mixture(components=2)"), points()),
+    )
+    with pytest.raises(
+        InvalidKind, match="decodes codes, which KDE does not have; use 'ancestral'"
+    ):
         kde.sample(3, using="mean")
     with pytest.raises(InvalidKind, match="is for codes that are standard normal; VAE has others"):
         mixture.sample(3, using="truncated")
@@ -112,7 +123,7 @@ def test_what_a_model_cannot_do_is_one_line() -> None:
     assert torch.equal(kde.sample(3, rng=0), kde.sample(3, rng=0, using="ancestral"))
 
 
-# ---------------------------------------------------------------------------------------------------------- no stubs
+# ----------------------------------------------------------------------------------------- no stubs
 
 
 def families(base: type = Value) -> list[type]:
@@ -120,7 +131,9 @@ def families(base: type = Value) -> list[type]:
 
 
 def test_unfinished_classes_cannot_be_made() -> None:
-    """What a subclass must define is abstract, in families of values as in learners: said when it is made, not when it is used."""
+    """What a subclass must define is abstract, in families of values as in learners:
+    said when it is made, not when it is used.
+    """
 
     class NoPhases(pf.Learner):
         pass
@@ -140,9 +153,17 @@ def test_a_learner_that_cannot_say_how_good_it_is_takes_no_held_out_rows() -> No
             self.map = torch.nn.Linear(2, 2)
 
         def phases(self) -> list[pf.Phase]:
-            return [pf.Phase("map", ("map",), lambda b, s: pf.Terms(error=(self.map(b.x) - b.x).square().sum(1)))]
+            return [
+                pf.Phase(
+                    "map",
+                    ("map",),
+                    lambda b, s: pf.Terms(error=(self.map(b.x) - b.x).square().sum(1)),
+                )
+            ]
 
     Silent().fit(points(), by=pf.Trainer(steps=1, batch=16))
-    with pytest.raises(InvalidValue, match=r"judged by quality\(batch\), which Silent does not define"):
+    with pytest.raises(
+        InvalidValue, match=r"judged by quality\(batch\), which Silent does not define"
+    ):
         Silent().fit(points(), by=pf.Trainer(steps=1, batch=16, held_out=0.2))
     assert Silent().default_fitter().epochs == 20  # type: ignore[attr-defined]

@@ -1,4 +1,6 @@
-"""What the README and the pages in docs/ promise: their code runs as printed, their numbers are the records', their links exist."""
+"""What the README and the pages in docs/ promise:
+their code runs as printed, their numbers are the records', their links exist.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,12 @@ from pushforward.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
 LONGEST = 150
 """Lines: a reader should see the whole README in a few screens."""
@@ -26,7 +33,9 @@ def commands(block: str) -> list[list[str]]:
     return [words for words in lines if words]
 
 
-def test_every_block_of_the_readme_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_block_of_the_readme_runs_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In the order of the page, in one empty folder and one Python session."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PUSHFORWARD_DATA", raising=False)
@@ -38,7 +47,14 @@ def test_every_block_of_the_readme_runs_as_printed(tmp_path: Path, monkeypatch: 
         for words in commands(block) if language == "sh" else ():
             assert words[0] == "pushforward"
             assert main(words[1:]) == 0, shlex.join(words)
-    assert {p.name for p in tmp_path.iterdir()} >= {"runs", "wine.csv", "ranks.csv", "synthetic.csv", "threes.png", "samples.npy"}
+    assert {p.name for p in tmp_path.iterdir()} >= {
+        "runs",
+        "wine.csv",
+        "ranks.csv",
+        "synthetic.csv",
+        "threes.png",
+        "samples.npy",
+    }
     assert (tmp_path / "synthetic.csv").read_text().count("\n") == 201
     assert names["codes"].shape == (1797, 16)  # type: ignore[attr-defined]
 
@@ -56,8 +72,12 @@ def test_the_readme_is_short() -> None:
 
 
 def test_extras_are_those_of_the_package() -> None:
-    extras = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
-    listed = set(re.findall(r"^\| `([\w-]+)` \| [A-Za-z]", README.split("## Python")[0], flags=re.MULTILINE))
+    extras = set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    )
+    listed = set(
+        re.findall(r"^\| `([\w-]+)` \| [A-Za-z]", README.split("## Python")[0], flags=re.MULTILINE)
+    )
     assert listed == extras - {"bench"}
     installed = re.findall(r"\[([\w,]+)\]\"", README)
     assert installed
@@ -69,8 +89,17 @@ def test_every_public_model_is_in_the_table() -> None:
     from pushforward.core.registry import registered_models
 
     table = README.split("## Models")[1].split("## More")[0]
-    listed = set(re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))))
-    ours = {cls.__name__ for cls in dict(registered_models()).values() if cls.__module__.startswith("pushforward.")}
+    listed = set(
+        re.findall(
+            r"`(\w+)`",
+            "".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `")),
+        )
+    )
+    ours = {
+        cls.__name__
+        for cls in dict(registered_models()).values()
+        if cls.__module__.startswith("pushforward.")
+    }
     assert listed == ours | {"FourierKDE"}
     assert all(hasattr(pf, name) for name in listed)
 
@@ -100,7 +129,9 @@ def test_every_image_and_link_of_a_page_exists(page: Path) -> None:
 
 def anchors(text: str) -> set[str]:
     """The anchors that GitHub gives to the headings of a page."""
-    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), flags=re.MULTILINE)
+    headings = re.findall(
+        r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), flags=re.MULTILINE
+    )
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
@@ -108,7 +139,9 @@ def anchors(text: str) -> set[str]:
 def test_every_command_of_a_page_is_one(page: Path) -> None:
     from pushforward.cli.main import COMMANDS
 
-    assert set(re.findall(r"^(?:\$ )?pushforward ([a-z]+)", page.read_text(), flags=re.MULTILINE)) <= set(COMMANDS)
+    assert set(
+        re.findall(r"^(?:\$ )?pushforward ([a-z]+)", page.read_text(), flags=re.MULTILINE)
+    ) <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -117,7 +150,9 @@ def test_every_make_target_of_a_page_is_one(page: Path) -> None:
     assert set(re.findall(r"`make (\w+)", page.read_text())) <= set(targets)
 
 
-def test_the_map_names_every_package_and_its_drawing_shows_the_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_map_names_every_package_and_its_drawing_shows_the_layers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from PIL import Image
 
     monkeypatch.syspath_prepend(str(ROOT))
@@ -126,7 +161,12 @@ def test_the_map_names_every_package_and_its_drawing_shows_the_layers(monkeypatc
 
     packages = {path.parent.name for path in (ROOT / "pushforward").glob("*/__init__.py")}
     assert {name for layer in layers() for name in layer} == packages <= set(CONTENTS)
-    table = (ROOT / "docs" / "architecture.md").read_text().split("## Packages")[1].split("Two conventions")[0]
+    table = (
+        (ROOT / "docs" / "architecture.md")
+        .read_text()
+        .split("## Packages")[1]
+        .split("Two conventions")[0]
+    )
     assert set(re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE)) == packages
     with Image.open(IMAGE) as image:
         assert image.info["Comment"] == repr(layers()), "run `make tables`"

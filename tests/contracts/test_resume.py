@@ -1,8 +1,9 @@
-"""Exact resume: a fit that is stopped, interrupted or killed at any moment and gone on with ends with the bits of one that was not.
+"""Exact resume: a fit that is stopped, interrupted or killed at any moment and gone on with ends
+with the bits of one that was not.
 
-The kills happen in children of a nursery: one process that has everything imported and forks a child for every attempt. A
-child counts its moments (steps begun, files synced, files renamed) and kills itself with SIGKILL at a random one, also
-with a checkpoint half written.
+The kills happen in children of a nursery: one process that has everything imported and forks a
+child for every attempt. A child counts its moments (steps begun, files synced, files renamed) and
+kills itself with SIGKILL at a random one, also with a checkpoint half written.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class _Noisy(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         z = torch.dropout(self.norm(self.body(x, y)), 0.2, self.training)
-        return z * (1 + 0.1 * random.random() + 0.1 * float(np.random.rand())) if self.training else z
+        return (
+            z * (1 + 0.1 * random.random() + 0.1 * float(np.random.rand())) if self.training else z
+        )
 
 
 @register("test_noisy_autoencoder")
@@ -66,7 +69,9 @@ def _points() -> Tensor:
 
 
 def _images() -> Tensor:
-    return torch.randint(0, 17, (203, 1, 6, 6), generator=torch.Generator().manual_seed(2), dtype=torch.uint8)
+    return torch.randint(
+        0, 17, (203, 1, 6, 6), generator=torch.Generator().manual_seed(2), dtype=torch.uint8
+    )
 
 
 def _vae() -> pf.VAE:
@@ -83,7 +88,11 @@ def _autoencoder() -> NoisyAutoencoder:
 
 RECIPES: dict[str, tuple[Callable[[], Any], Callable[[], Tensor], dict[str, Any]]] = {
     "vae": (_vae, _points, {"epochs": 4, "clip": 1.0, "schedule": "cosine(warmup=0.2)"}),
-    "gan": (_gan, _points, {"steps": 25, "ema": 0.9, "precision": "64-true", "on_divergence": "rollback"}),
+    "gan": (
+        _gan,
+        _points,
+        {"steps": 25, "ema": 0.9, "precision": "64-true", "on_divergence": "rollback"},
+    ),
     "autoencoder": (
         _autoencoder,
         _images,
@@ -114,9 +123,14 @@ class WorseningAutoencoder(NoisyAutoencoder):
 def fitted(name: str, **more: Any) -> Any:
     """The recipe's model, fitted; `more` goes to the trainer."""
     make, data, settings = RECIPES[name]
-    trainer = pf.Trainer(**more) if "resume" in more else pf.Trainer(**{"batch": 40, "seed": 3, **settings, **more})
+    trainer = (
+        pf.Trainer(**more)
+        if "resume" in more
+        else pf.Trainer(**{"batch": 40, "seed": 3, **settings, **more})
+    )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop_module, "REPORTS", 6)  # reports every few steps, so that stops and kills fall between them
+        # reports every few steps, so that stops and kills fall between them
+        patch.setattr(loop_module, "REPORTS", 6)
         model = make().fit(data(), by=trainer)
     model.reason = model.fit_result.reason
     return model
@@ -128,7 +142,9 @@ def state(run: Path) -> dict[str, Any]:
     good = content.pop("good", None)
     for name in ("seconds", "log"):
         content.pop(name)
-    content["good"] = None if good is None else {k: v for k, v in good.items() if k not in ("seconds", "log")}
+    content["good"] = (
+        None if good is None else {k: v for k, v in good.items() if k not in ("seconds", "log")}
+    )
     return content
 
 
@@ -152,7 +168,9 @@ def same(one: Any, two: Any, path: str = "") -> None:
 
 def story(run: Path) -> list[dict[str, Any]]:
     """The log, without the times and without the beginnings of later sittings."""
-    told = [{k: v for k, v in e.items() if k not in ("seconds", "rate", "left")} for e in read_log(run)]
+    told = [
+        {k: v for k, v in e.items() if k not in ("seconds", "rate", "left")} for e in read_log(run)
+    ]
     return [e for e in told if e["event"] != "started" or e["samples"] == 0]
 
 
@@ -212,11 +230,15 @@ def test_a_stopped_fit_goes_on_to_the_same_bits(
     model = fitted(name, resume=folder / "run")
     assert model.reason == "budget"
     same_run(whole[name], folder / "run")
-    stored = {k: v for k, v in pf.load(folder / "run").state_dict().items() if not k.startswith("scaling")}
+    stored = {
+        k: v for k, v in pf.load(folder / "run").state_dict().items() if not k.startswith("scaling")
+    }
     same(stored, {k: v for k, v in model.state_dict().items() if not k.startswith("scaling")})
 
 
-def test_stopping_and_going_on_at_every_single_step(whole: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_and_going_on_at_every_single_step(
+    whole: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each sitting makes one step."""
     play, token = Loop._play_step, CancelToken()
 
@@ -233,11 +255,15 @@ def test_stopping_and_going_on_at_every_single_step(whole: dict[str, Path], fold
 
 
 def test_the_best_weights_survive_a_stop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    WorseningAutoencoder(latent=3, hidden=(8,)).fit(_images(), by=pf.Trainer(**WORSENING, run=folder / "whole"))
+    WorseningAutoencoder(latent=3, hidden=(8,)).fit(
+        _images(), by=pf.Trainer(**WORSENING, run=folder / "whole")
+    )
     token = CancelToken()
     with monkeypatch.context() as patched:
         _StopAfter(11, token, patched)
-        WorseningAutoencoder(latent=3, hidden=(8,)).fit(_images(), by=pf.Trainer(**WORSENING, run=folder / "run", token=token))
+        WorseningAutoencoder(latent=3, hidden=(8,)).fit(
+            _images(), by=pf.Trainer(**WORSENING, run=folder / "run", token=token)
+        )
     WorseningAutoencoder(latent=3, hidden=(8,)).fit(_images(), by=pf.Trainer(resume=folder / "run"))
     same_run(folder / "whole", folder / "run")
 
@@ -248,7 +274,9 @@ def test_saving_changes_nothing(whole: dict[str, Path], folder: Path) -> None:
         same_run(whole[name], folder / name)
 
 
-def test_a_finished_run_that_is_resumed_stays_as_it_is(whole: dict[str, Path], folder: Path) -> None:
+def test_a_finished_run_that_is_resumed_stays_as_it_is(
+    whole: dict[str, Path], folder: Path
+) -> None:
     for name in RECIPES:
         shutil.copytree(whole[name], folder / name)
         fitted(name, resume=folder / name)
@@ -264,11 +292,20 @@ def test_extending_a_run_equals_one_long_run(folder: Path) -> None:
     same(state(folder / "long")["networks"], state(folder / "short")["networks"])
     same(state(folder / "long")["optimizers"], state(folder / "short")["optimizers"])
     same(dict(pf.load(folder / "long").state_dict()), dict(pf.load(folder / "short").state_dict()))
-    assert json.loads((folder / "short" / "run.json").read_text())["fitter"]["settings"]["epochs"] == 8
+    assert (
+        json.loads((folder / "short" / "run.json").read_text())["fitter"]["settings"]["epochs"] == 8
+    )
 
 
-def test_a_run_that_lost_patience_ends_again_and_an_extension_gives_it_new_patience(folder: Path) -> None:
-    settings = {"patience": 1, "evaluate_every": 0.2, "samples": 4000, "optimizers": {"autoencoder": "sgd(rate=1e-9)"}}
+def test_a_run_that_lost_patience_ends_again_and_an_extension_gives_it_new_patience(
+    folder: Path,
+) -> None:
+    settings = {
+        "patience": 1,
+        "evaluate_every": 0.2,
+        "samples": 4000,
+        "optimizers": {"autoencoder": "sgd(rate=1e-9)"},
+    }
     first = fitted("autoencoder", run=folder / "run", **settings)
     assert first.reason == "patience"
     seen = state(folder / "run")["step"]
@@ -278,8 +315,12 @@ def test_a_run_that_lost_patience_ends_again_and_an_extension_gives_it_new_patie
     assert state(folder / "run")["step"] > seen
 
 
-def test_the_log_forgets_what_was_done_after_the_checkpoint(whole: dict[str, Path], folder: Path) -> None:
-    """Lines written after the last checkpoint are cut, so the log tells of the weights and nothing else."""
+def test_the_log_forgets_what_was_done_after_the_checkpoint(
+    whole: dict[str, Path], folder: Path
+) -> None:
+    """Lines written after the last checkpoint are cut,
+    so the log tells of the weights and nothing else.
+    """
 
     def fail(event: Event, model: Any) -> None:
         if type(event).__name__ == "Progress" and event.samples >= 400:
@@ -288,7 +329,8 @@ def test_the_log_forgets_what_was_done_after_the_checkpoint(whole: dict[str, Pat
     with pytest.raises(KeyboardInterrupt):
         fitted("vae", run=folder / "run", callbacks=[fail], save_every=1e-9)
     assert len(read_log(folder / "run")) > 3
-    for damaged in (folder / "run" / "state").glob("*"):  # back to a checkpoint that is a few steps older
+    # back to a checkpoint that is a few steps older
+    for damaged in (folder / "run" / "state").glob("*"):
         newest = max(folder.glob("run/state/*"))
         if damaged == newest:
             damaged.write_bytes(damaged.read_bytes()[:-100])
@@ -296,7 +338,9 @@ def test_the_log_forgets_what_was_done_after_the_checkpoint(whole: dict[str, Pat
     same_run(whole["vae"], folder / "run")
 
 
-def test_a_checkpoint_of_another_layout_is_refused_and_kept(whole: dict[str, Path], folder: Path) -> None:
+def test_a_checkpoint_of_another_layout_is_refused_and_kept(
+    whole: dict[str, Path], folder: Path
+) -> None:
     shutil.copytree(whole["vae"], folder / "run")
     checkpoints = Checkpoints(folder / "run")
     newest = max((folder / "run" / "state").glob("*"))
@@ -311,7 +355,7 @@ def test_a_checkpoint_of_another_layout_is_refused_and_kept(whole: dict[str, Pat
     same(checkpoints.newest()["networks"], old["networks"])
 
 
-# ---------------------------------------------------------------------------------------------------------- kills
+# -------------------------------------------------------------------------------------------- kills
 
 
 class _Moments:
@@ -322,7 +366,12 @@ class _Moments:
         sync, rename, play = os.fsync, os.replace, Loop._play_step
 
         def fsync(handle: int) -> None:
-            if self.left == 1 and os.fstat(handle).st_size > 100 and os.get_inheritable(handle) is False and _is_file(handle):
+            if (
+                self.left == 1
+                and os.fstat(handle).st_size > 100
+                and os.get_inheritable(handle) is False
+                and _is_file(handle)
+            ):
                 os.truncate(handle, os.fstat(handle).st_size // 2)  # half written
             self.tick()
             sync(handle)
@@ -348,7 +397,9 @@ class _Moments:
 def _is_file(handle: int) -> bool:
     import stat
 
-    return stat.S_ISREG(os.fstat(handle).st_mode) and not os.readlink(f"/proc/self/fd/{handle}").endswith(".jsonl")
+    return stat.S_ISREG(os.fstat(handle).st_mode) and not os.readlink(
+        f"/proc/self/fd/{handle}"
+    ).endswith(".jsonl")
 
 
 def _child(order: dict[str, Any]) -> None:
@@ -365,7 +416,10 @@ def _child(order: dict[str, Any]) -> None:
                 os.kill(os.getpid(), signal.SIGINT)
 
         Loop._play_step = step  # type: ignore[method-assign]
-    model = fitted(order["name"], **({"resume": run} if begun else {"run": run, "save_every": order["save_every"]}))
+    model = fitted(
+        order["name"],
+        **({"resume": run} if begun else {"run": run, "save_every": order["save_every"]}),
+    )
     run.parent.mkdir(exist_ok=True)
     (run.parent / "reason").write_text(model.reason)
 
@@ -392,7 +446,9 @@ def serve() -> None:
 @pytest.fixture(scope="module")
 def nursery() -> Iterator[Callable[..., int]]:
     """Runs a child with an order; returns its exit status."""
-    process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdin is not None
     assert process.stdout is not None
 
@@ -409,8 +465,9 @@ def nursery() -> Iterator[Callable[..., int]]:
 
 @pytest.fixture(scope="module")
 def apart(nursery: Callable[..., int]) -> Iterator[dict[str, Path]]:
-    """The uninterrupted run of every recipe, by a child too: the run-time checks of the tests' own process draw from Python's
-    global stream, which one of the recipes uses."""
+    """The uninterrupted run of every recipe, by a child too: the run-time checks of the tests' own
+    process draw from Python's global stream, which one of the recipes uses.
+    """
     place = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
     for name in RECIPES:
         assert nursery(name=name, run=str(place / name / "run"), fatal=0, save_every=1e9) == 0
@@ -418,11 +475,20 @@ def apart(nursery: Callable[..., int]) -> Iterator[dict[str, Path]]:
     shutil.rmtree(place)
 
 
-def _killed_again_and_again(name: str, kills: int, seed: int, run: Path, nursery: Callable[..., int], save_every: float = 1e-9) -> int:
+def _killed_again_and_again(
+    name: str,
+    kills: int,
+    seed: int,
+    run: Path,
+    nursery: Callable[..., int],
+    save_every: float = 1e-9,
+) -> int:
     """Kill a fit `kills` times at random moments, then let it end; the number of kills."""
     chance, done = random.Random(seed), 0
     while done < kills:
-        status = nursery(name=name, run=str(run), fatal=chance.randint(1, 60), save_every=save_every)
+        status = nursery(
+            name=name, run=str(run), fatal=chance.randint(1, 60), save_every=save_every
+        )
         if status == 0:  # the moment lay beyond the end
             break
         assert status == -signal.SIGKILL
@@ -443,9 +509,16 @@ def test_killed_at_random_moments_the_result_is_the_same(
 
 
 @pytest.mark.parametrize("fatal", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
-def test_killed_at_each_of_the_first_moments(fatal: int, apart: dict[str, Path], folder: Path, nursery: Callable[..., int]) -> None:
-    """The writing of run.json, model.json and the first checkpoint: before, in the middle, after."""
-    assert nursery(name="vae", run=str(folder / "run"), fatal=fatal, save_every=1e-9) == -signal.SIGKILL
+def test_killed_at_each_of_the_first_moments(
+    fatal: int, apart: dict[str, Path], folder: Path, nursery: Callable[..., int]
+) -> None:
+    """The writing of run.json, model.json and the first checkpoint:
+    before, in the middle, after.
+    """
+    assert (
+        nursery(name="vae", run=str(folder / "run"), fatal=fatal, save_every=1e-9)
+        == -signal.SIGKILL
+    )
     assert nursery(name="vae", run=str(folder / "run"), fatal=0, save_every=1e9) == 0
     same_run(apart["vae"], folder / "run")
 
@@ -453,8 +526,12 @@ def test_killed_at_each_of_the_first_moments(fatal: int, apart: dict[str, Path],
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", list(RECIPES))
-def test_killed_many_times(name: str, seed: int, apart: dict[str, Path], folder: Path, nursery: Callable[..., int]) -> None:
-    _killed_again_and_again(name, 12, 100 + seed, folder / "run", nursery, save_every=1e-9 if seed % 2 else 0.05)
+def test_killed_many_times(
+    name: str, seed: int, apart: dict[str, Path], folder: Path, nursery: Callable[..., int]
+) -> None:
+    _killed_again_and_again(
+        name, 12, 100 + seed, folder / "run", nursery, save_every=1e-9 if seed % 2 else 0.05
+    )
     same_run(apart[name], folder / "run")
 
 
@@ -474,7 +551,10 @@ def test_ctrl_c_saves_and_the_fit_goes_on_to_the_same_bits(
 
 def test_the_recipes_use_what_they_claim() -> None:
     """Guards the tests above: every recipe's noise, order and augmentation matter."""
-    assert all(a.name in {m.name for m in Augment.members.values()} for a in pf.Trainer(**RECIPES["autoencoder"][2]).augment or ())
+    assert all(
+        a.name in {m.name for m in Augment.members.values()}
+        for a in pf.Trainer(**RECIPES["autoencoder"][2]).augment or ()
+    )
     one, two = fitted("vae", epochs=1), fitted("vae", epochs=1, seed=4)
     assert not torch.equal(one.encoder.network.heads.weight, two.encoder.network.heads.weight)
     assert int(fitted("autoencoder", samples=80).seen) >= 80
@@ -484,11 +564,20 @@ if __name__ == "__main__":
     serve()
 
 
-SPENT: list[tuple[dict[str, Any], dict[str, Any], str]] = [  # begun with, resumed with, what to do instead; 120 rows in batches of 40
-    ({"steps": 9}, {"steps": 4}, r"is at step 9, already past 4 steps; pass steps='\+4' \(--steps \+4\)"),
+# begun with, resumed with, what to do instead; 120 rows in batches of 40
+SPENT: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    (
+        {"steps": 9},
+        {"steps": 4},
+        r"is at step 9, already past 4 steps; pass steps='\+4' \(--steps \+4\)",
+    ),
     ({"epochs": 3}, {"epochs": 1}, r"past 1 epochs; pass epochs='\+1' \(--epochs \+1\)"),
     ({"samples": 360}, {"samples": 80}, r"past 80 samples; pass samples='\+80'"),
-    ({"epochs": 3}, {"steps": 4}, r"past 4 steps; pass steps=13 \(--steps 13\) to go on for 4 more"),
+    (
+        {"epochs": 3},
+        {"steps": 4},
+        r"past 4 steps; pass steps=13 \(--steps 13\) to go on for 4 more",
+    ),
     ({"steps": 9}, {"epochs": 0.5}, r"past 0.5 epochs; pass epochs=3.5 \(--epochs 3.5\)"),
     ({"steps": 9}, {"minutes": 1e-9}, r"past 1e-09 minutes; pass minutes="),
 ]
@@ -504,4 +593,5 @@ def test_a_budget_that_is_spent_already_is_refused_and_nothing_is_changed(
     with pytest.raises(pf.InvalidValue, match=message):
         _vae().fit(x, by=pf.Trainer(resume=tmp_path / "run", **given))
     assert {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()} == before
-    _vae().fit(x, by=pf.Trainer(resume=tmp_path / "run", **begun))  # the same budget is no error: there is nothing left to do
+    # the same budget is no error: there is nothing left to do
+    _vae().fit(x, by=pf.Trainer(resume=tmp_path / "run", **begun))

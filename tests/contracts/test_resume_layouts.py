@@ -1,7 +1,8 @@
-"""Exact resume over every registered learner, network and hack, in the memory formats they really have.
+"""Exact resume over every registered learner, network and hack,
+in the memory formats they really have.
 
-A checkpoint holds every tensor contiguous; the weights of the convolutional networks are not. What comes back must be
-laid out as the weights are, or fused kernels pair it with other numbers.
+A checkpoint holds every tensor contiguous; the weights of the convolutional networks are not. What
+comes back must be laid out as the weights are, or fused kernels pair it with other numbers.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def folder() -> Iterator[Path]:
 class _After:
     """Asks the fit to stop, by a token or a signal, at the first report after so many steps."""
 
-    def __init__(self, steps: int, token: CancelToken | None = None, number: signal.Signals | None = None) -> None:
+    def __init__(
+        self, steps: int, token: CancelToken | None = None, number: signal.Signals | None = None
+    ) -> None:
         self.steps, self.token, self.number = steps, token, number
 
     def __call__(self, event: Event, model: Any) -> None:
@@ -87,9 +90,15 @@ def test_a_stopped_fit_goes_on_to_the_same_bits(name: str, folder: Path) -> None
 
 @pytest.mark.parametrize(
     ("name", "optimizer"),
-    [*(("dcgan", text) for text in ("adam", "adamw", "sgd(momentum=0.9)", "rmsprop")), ("gan", "adam"), ("r3gan", "adamw")],
+    [
+        *(("dcgan", text) for text in ("adam", "adamw", "sgd(momentum=0.9)", "rmsprop")),
+        ("gan", "adam"),
+        ("r3gan", "adamw"),
+    ],
 )
-def test_with_an_average_pieces_clipping_and_any_optimizer(name: str, optimizer: str, folder: Path) -> None:
+def test_with_an_average_pieces_clipping_and_any_optimizer(
+    name: str, optimizer: str, folder: Path
+) -> None:
     settings = {**FULL, "optimizers": dict.fromkeys(("critic", "generator"), optimizer)}
     whole = _fit(name, **settings)
     _equal(whole.state_dict(), _stopped_and_resumed(name, folder / "run", **settings).state_dict())
@@ -121,7 +130,13 @@ KILLED = ("dcgan", "gan", "r3gan", "vae")
 
 def test_killed_after_the_second_checkpoint(folder: Path) -> None:
     """SIGKILL, in children of a process of their own."""
-    ended = subprocess.run([sys.executable, "-m", __name__, str(folder)], capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-m", __name__, str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert ended.stdout.split() == [str(-signal.SIGKILL)] * len(KILLED)
     for name in KILLED:
@@ -146,7 +161,7 @@ def _be_killed(folder: Path) -> None:
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
-# ---------------------------------------------------------------------------------------------------- the optimiser
+# ------------------------------------------------------------------------------------ the optimiser
 
 
 LAYOUTS = {
@@ -161,7 +176,9 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", list(LAYOUTS))
-@pytest.mark.parametrize("make", [adam(0.1), adamw(0.1), sgd(0.1, momentum=0.9), rmsprop(0.1)], ids=str)
+@pytest.mark.parametrize(
+    "make", [adam(0.1), adamw(0.1), sgd(0.1, momentum=0.9), rmsprop(0.1)], ids=str
+)
 def test_moments_come_back_in_the_layout_of_their_parameter(make: Any, layout: str) -> None:
     torch.manual_seed(0)
     start = LAYOUTS[layout]()
@@ -174,7 +191,13 @@ def test_moments_come_back_in_the_layout_of_their_parameter(make: Any, layout: s
             if step == reload_at:
                 stored = optimizer.state_dict()
                 for part in stored["state"].values():
-                    part.update({k: v.clone(memory_format=torch.contiguous_format) for k, v in part.items() if isinstance(v, Tensor)})
+                    part.update(
+                        {
+                            k: v.clone(memory_format=torch.contiguous_format)
+                            for k, v in part.items()
+                            if isinstance(v, Tensor)
+                        }
+                    )
                 optimizer = make.build([parameter])
                 optimizer.load_state_dict(stored)
                 match_layout(optimizer)
@@ -189,12 +212,19 @@ def test_moments_come_back_in_the_layout_of_their_parameter(make: Any, layout: s
 
 def test_the_fused_step_mends_moments_that_were_put_in_by_hand() -> None:
     start = torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(1))
-    one, two = (torch.nn.Parameter(start.clone().to(memory_format=f)) for f in (torch.contiguous_format, torch.channels_last))
+    one, two = (
+        torch.nn.Parameter(start.clone().to(memory_format=f))
+        for f in (torch.contiguous_format, torch.channels_last)
+    )
     for parameter in (one, two):
         optimizer = FusedAdam([parameter], 0.1, (0.9, 0.999), 1e-8)
         parameter.grad = torch.empty_like(parameter).copy_(start.sin())
         mean, square = start.cos(), start.square()
-        optimizer.state[parameter] = {"step": torch.tensor(3.0), "exp_avg": mean, "exp_avg_sq": square}
+        optimizer.state[parameter] = {
+            "step": torch.tensor(3.0),
+            "exp_avg": mean,
+            "exp_avg_sq": square,
+        }
         optimizer.step()
     assert torch.allclose(one, two, rtol=1e-5, atol=1e-6)
 
@@ -205,7 +235,7 @@ def test_a_parameter_with_gaps_is_not_given_to_the_fused_kernel() -> None:
     assert not isinstance(adam().build([parameter]), FusedAdam)
 
 
-# ---------------------------------------------------------------------------------------------------- other runs' states
+# ------------------------------------------------------------------------------- other runs' states
 
 
 OTHERS: dict[str, tuple[str, dict[str, Any], int, str]] = {
@@ -221,7 +251,9 @@ OTHERS: dict[str, tuple[str, dict[str, Any], int, str]] = {
 def test_another_runs_state_is_refused_by_name(what: str, folder: Path) -> None:
     name, settings, rows, message = OTHERS[what]
     _fit("dcgan", run=folder / "run", **SHORT)
-    MODELS[name]().fit(images()[:rows], by=pf.Trainer(run=folder / "other", **{**SHORT, **settings}))
+    MODELS[name]().fit(
+        images()[:rows], by=pf.Trainer(run=folder / "other", **{**SHORT, **settings})
+    )
     shutil.rmtree(folder / "run" / "state")
     shutil.copytree(folder / "other" / "state", folder / "run" / "state")
     with pytest.raises(pf.BadRun, match=message):
@@ -237,7 +269,9 @@ def test_other_held_out_data_are_refused(folder: Path) -> None:
 
 def test_a_state_of_the_same_model_with_other_arguments_is_refused(folder: Path) -> None:
     _fit("vae-mlp", run=folder / "run", **SHORT)
-    pf.VAE(latent=3, network="mlp(hidden=(8,))", objective="elbo(beta=4.0)").fit(images(), by=pf.Trainer(run=folder / "other", **SHORT))
+    pf.VAE(latent=3, network="mlp(hidden=(8,))", objective="elbo(beta=4.0)").fit(
+        images(), by=pf.Trainer(run=folder / "other", **SHORT)
+    )
     shutil.rmtree(folder / "run" / "state")
     shutil.copytree(folder / "other" / "state", folder / "run" / "state")
     with pytest.raises(pf.BadRun, match="another model's objective"):

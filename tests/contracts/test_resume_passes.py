@@ -1,7 +1,8 @@
-"""Fits by passes (EM): what is killed or stopped and gone on with ends with the bits of what was not, over every such model.
+"""Fits by passes (EM): what is killed or stopped and gone on with
+ends with the bits of what was not, over every such model.
 
-`save_every=0` saves at every block and pass. Iterative models are stopped within and between passes, those of one pass in its
-middle, and during the scan before it.
+`save_every=0` saves at every block and pass. Iterative models are stopped within and between
+passes, those of one pass in its middle, and during the scan before it.
 """
 
 from __future__ import annotations
@@ -33,12 +34,18 @@ from pushforward.fitting.trees import as_tree, from_tree
 
 PASSES: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "gmm": (lambda: pf.GMM(3), {"steps": 8, "tolerance": 0.0}),
-    "gmm tied": (lambda: pf.GMM(3, covariance="tied", start="random", precision="float32"), {"steps": 8, "tolerance": 0.0}),
+    "gmm tied": (
+        lambda: pf.GMM(3, covariance="tied", start="random", precision="float32"),
+        {"steps": 8, "tolerance": 0.0},
+    ),
     "gmm starts": (lambda: pf.GMM(3, starts=3), {"steps": 4, "tolerance": 0.0}),
     "gmm gaps": (lambda: pf.GMM(2, covariance="diagonal"), {"steps": 5, "tolerance": 0.0}),
     "kmeans": (lambda: pf.KMeans(9, tolerance=0.0), {"steps": 40, "tolerance": 0.0}),
     "kmeans budget": (lambda: pf.KMeans(9, tolerance=0.0), {"steps": 4, "tolerance": 0.0}),
-    "kmeans starts": (lambda: pf.KMeans(5, starts=2, precision="float64"), {"steps": 5, "tolerance": 0.0}),
+    "kmeans starts": (
+        lambda: pf.KMeans(5, starts=2, precision="float64"),
+        {"steps": 5, "tolerance": 0.0},
+    ),
     "kmeans batch": (lambda: pf.KMeans(5, batch=64), {"steps": 8, "tolerance": 0.0}),
     "pca": (lambda: pf.PCA(2), {}),
     "pca heldout": (lambda: pf.PCA("heldout"), {}),
@@ -113,12 +120,18 @@ class StopAt:
 
 def story(run: Path) -> list[dict[str, Any]]:
     """The log, without times and without what later sittings began with."""
-    told = [{k: v for k, v in e.items() if k not in ("seconds", "rate", "left")} for e in read_log(run)]
+    told = [
+        {k: v for k, v in e.items() if k not in ("seconds", "rate", "left")} for e in read_log(run)
+    ]
     return [e for e in told if e["event"] != "started" or e["samples"] == 0]
 
 
 def test_every_model_that_is_learnt_by_passes_is_here() -> None:
-    by_passes = {n for n, cls in pf.registered_models() if n in catalogue and isinstance(_default_fitter(cls), pf.EM)}
+    by_passes = {
+        n
+        for n, cls in pf.registered_models()
+        if n in catalogue and isinstance(_default_fitter(cls), pf.EM)
+    }
     assert by_passes <= {name.split()[0] for name in PASSES}
 
 
@@ -130,18 +143,33 @@ def _default_fitter(cls: type) -> Any:
 
 
 @pytest.mark.parametrize("at", [1, 5])
-@pytest.mark.parametrize(("name", "streamed"), [*((n, False) for n in PASSES), *((n, True) for n in STREAMED)])
+@pytest.mark.parametrize(
+    ("name", "streamed"), [*((n, False) for n in PASSES), *((n, True) for n in STREAMED)]
+)
 def test_stopped_and_gone_on_with(name: str, streamed: bool, at: int, folder: Path) -> None:
     whole = fitted(name, streamed=streamed)
     watched = fitted(name, streamed=streamed, run=folder / "whole", save_every=0)
     equal(whole, watched)
     token = CancelToken()
-    model = fitted(name, streamed=streamed, run=folder / "run", save_every=0, token=token, callbacks=[StopAt(at, token)])
+    model = fitted(
+        name,
+        streamed=streamed,
+        run=folder / "run",
+        save_every=0,
+        token=token,
+        callbacks=[StopAt(at, token)],
+    )
     for _ in range(30):
         if model.reason != "interrupted":
             break
         token = CancelToken()
-        model = fitted(name, streamed=streamed, resume=folder / "run", token=token, callbacks=[StopAt(at, token)])
+        model = fitted(
+            name,
+            streamed=streamed,
+            resume=folder / "run",
+            token=token,
+            callbacks=[StopAt(at, token)],
+        )
     assert model.reason == watched.reason
     equal(whole, model)
     equal(whole, pf.load(folder / "run"))
@@ -160,7 +188,9 @@ def test_stopped_during_the_scan_before_the_pass(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (0, 2, 1)])
-def test_tensors_come_back_in_the_order_in_which_they_lay_in_memory(axes: tuple[int, ...], folder: Path) -> None:
+def test_tensors_come_back_in_the_order_in_which_they_lay_in_memory(
+    axes: tuple[int, ...], folder: Path
+) -> None:
     x = torch.randn(3, 4, 5, dtype=torch.float64).permute(axes)
     Checkpoints(folder).save({"x": as_tree({"x": x, "more": (x, [x[..., None]], None)})}, 0)
     back = from_tree(Checkpoints(folder).newest()["x"], {}, torch.device("cpu"))
@@ -190,10 +220,14 @@ def test_more_passes_equal_one_long_fit(name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["gmm", "kmeans budget", "kmeans batch"])
-def test_a_budget_that_is_spent_already_is_refused_and_nothing_is_changed(name: str, folder: Path) -> None:
+def test_a_budget_that_is_spent_already_is_refused_and_nothing_is_changed(
+    name: str, folder: Path
+) -> None:
     fitted(name, run=folder / "run", steps=4)
     before = {p: p.read_bytes() for p in (folder / "run").rglob("*") if p.is_file()}
-    with pytest.raises(pf.InvalidValue, match=r"is at step 4, already past 3 steps; pass steps=7 \(--steps \+3\)"):
+    with pytest.raises(
+        pf.InvalidValue, match=r"is at step 4, already past 3 steps; pass steps=7 \(--steps \+3\)"
+    ):
         fitted(name, resume=folder / "run", steps=3)
     assert {p: p.read_bytes() for p in (folder / "run").rglob("*") if p.is_file()} == before
 
@@ -201,14 +235,27 @@ def test_a_budget_that_is_spent_already_is_refused_and_nothing_is_changed(name: 
 @pytest.mark.parametrize(
     ("begun", "given", "message"),
     [
-        ("vae rows.npy --hidden 4 --batch 100 --steps 9", "--steps 4", "already past 4 steps; pass steps='+4' (--steps +4)"),
+        (
+            "vae rows.npy --hidden 4 --batch 100 --steps 9",
+            "--steps 4",
+            "already past 4 steps; pass steps='+4' (--steps +4)",
+        ),
         ("vae rows.npy --hidden 4 --batch 100 --epochs 2", "--epochs 1", "(--epochs +1)"),
-        ("vae rows.npy --hidden 4 --batch 100 --epochs 2", "--samples 300", "already past 300 samples"),
+        (
+            "vae rows.npy --hidden 4 --batch 100 --epochs 2",
+            "--samples 300",
+            "already past 300 samples",
+        ),
         ("gmm rows.npy --components 3 --steps 4 --tolerance 0", "--steps 3", "(--steps +3)"),
     ],
 )
 def test_the_command_line_refuses_a_spent_budget_in_one_line(
-    begun: str, given: str, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    begun: str,
+    given: str,
+    message: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(folder)
     np.save("rows.npy", rows().numpy())
@@ -233,7 +280,9 @@ def test_a_fit_that_fails_at_once_leaves_nothing_and_an_older_run_in_place(folde
     fitted("gaussian", run=folder / "run")
     before = sorted(p.name for p in (folder / "run").iterdir())
     with pytest.raises(pf.BadSource):
-        pf.Gaussian().fit([[1.0, float("nan")], [2.0, 3.0]], by=pf.EM(run=folder / "run", overwrite=True))
+        pf.Gaussian().fit(
+            [[1.0, float("nan")], [2.0, 3.0]], by=pf.EM(run=folder / "run", overwrite=True)
+        )
     with pytest.raises(pf.InvalidValue, match="not empty"):
         fitted("gaussian", run=folder / "run")
     assert sorted(p.name for p in (folder / "run").iterdir()) == before
@@ -255,7 +304,12 @@ def test_another_runs_state_is_refused_by_name(what: str, folder: Path) -> None:
     name, settings, n, message = OTHERS[what]
     fitted("kmeans budget", run=folder / "run")
     token = CancelToken()
-    em = pf.EM(**{"block": 200, **PASSES[name][1], **settings}, run=folder / "other", token=token, callbacks=[StopAt(2, token, "Progress")])
+    em = pf.EM(
+        **{"block": 200, **PASSES[name][1], **settings},
+        run=folder / "other",
+        token=token,
+        callbacks=[StopAt(2, token, "Progress")],
+    )
     PASSES[name][0]().fit(rows()[:n], by=em)
     shutil.rmtree(folder / "run" / "state")
     shutil.copytree(folder / "other" / "state", folder / "run" / "state")
@@ -264,9 +318,12 @@ def test_another_runs_state_is_refused_by_name(what: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"), [({"seed": 7}, "seed=0, not 7"), ({"block": 99}, "block=200"), ({"run": "elsewhere"}, "run")]
+    ("given", "message"),
+    [({"seed": 7}, "seed=0, not 7"), ({"block": 99}, "block=200"), ({"run": "elsewhere"}, "run")],
 )
-def test_other_settings_are_refused_by_name(given: dict[str, Any], message: str, folder: Path) -> None:
+def test_other_settings_are_refused_by_name(
+    given: dict[str, Any], message: str, folder: Path
+) -> None:
     fitted("kmeans budget", run=folder / "run")
     with pytest.raises(pf.InvalidValue, match=message):
         pf.EM(resume=folder / "run", **given)
@@ -281,7 +338,7 @@ def test_each_fitter_names_the_other(folder: Path) -> None:
         pf.EM(resume=folder / "vae")
 
 
-# ---------------------------------------------------------------------------------------------------- the command line
+# --------------------------------------------------------------------------------- the command line
 
 CHILD = """
 import os, signal, sys
@@ -314,18 +371,28 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_killed_from_outside_and_resumed_by_the_command_line(number: signal.Signals, folder: Path, monkeypatch: Any) -> None:
+def test_killed_from_outside_and_resumed_by_the_command_line(
+    number: signal.Signals, folder: Path, monkeypatch: Any
+) -> None:
     monkeypatch.chdir(folder)
     np.save("rows.npy", rows().numpy())
     orders = ";".join(f"{words} --run {name}-stopped" for name, words in COMMANDS.items())
     ended = subprocess.run(
-        [sys.executable, "-c", CHILD, str(int(number)), orders], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", CHILD, str(int(number)), orders],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
-    assert ended.stdout.split() == [str(-number if number == signal.SIGKILL else 130)] * len(COMMANDS), ended.stderr
+    assert ended.stdout.split() == [str(-number if number == signal.SIGKILL else 130)] * len(
+        COMMANDS
+    ), ended.stderr
     for name, words in COMMANDS.items():
         assert main([*words.split(), "--run", name]) == 0
         assert (folder / f"{name}-stopped" / "state").is_dir()
         assert main(["resume", f"{name}-stopped", "-q"]) == 0
         equal(pf.load(name), pf.load(f"{name}-stopped"))
-        assert {p.name for p in Path(name).iterdir()} == {p.name for p in Path(f"{name}-stopped").iterdir()}
+        assert {p.name for p in Path(name).iterdir()} == {
+            p.name for p in Path(f"{name}-stopped").iterdir()
+        }
         assert main([*words.split(), "--run", f"{name}-stopped", "--overwrite"]) == 0

@@ -1,4 +1,6 @@
-"""Run folders: what may be replaced, when, by whom; what is left after a fault; equal runs are equal files."""
+"""Run folders: what may be replaced, when, by whom;
+what is left after a fault; equal runs are equal files.
+"""
 
 from __future__ import annotations
 
@@ -36,14 +38,18 @@ def _from_python(folder: Path, overwrite: bool) -> int:
 
 def _trained(folder: Path, overwrite: bool) -> int:
     try:
-        pf.VAE(latent=1, hidden=(4,)).fit(X, by=pf.Trainer(steps=2, batch=8, run=folder, overwrite=overwrite))
+        pf.VAE(latent=1, hidden=(4,)).fit(
+            X, by=pf.Trainer(steps=2, batch=8, run=folder, overwrite=overwrite)
+        )
     except pf.PushforwardError:
         return 2
     return 0
 
 
 def _typed(model: str) -> Callable[[Path, bool], int]:
-    return lambda folder, overwrite: main([*FITS[model], "--run", str(folder), *(["--overwrite"] if overwrite else [])])
+    return lambda folder, overwrite: main(
+        [*FITS[model], "--run", str(folder), *(["--overwrite"] if overwrite else [])]
+    )
 
 
 WRITERS: dict[str, Callable[[Path, bool], int]] = {
@@ -77,18 +83,25 @@ def place(tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def table(folder: Path) -> None:
-    (folder / "x.csv").write_text("a,b,c\n" + "\n".join(",".join(map(str, row)) for row in X.tolist()) + "\n")
+    (folder / "x.csv").write_text(
+        "a,b,c\n" + "\n".join(",".join(map(str, row)) for row in X.tolist()) + "\n"
+    )
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
 
 
-# ------------------------------------------------------------------------------------------------ what is replaced
+# --------------------------------------------------------------------------------- what is replaced
 
 
 STRANGERS: dict[str, Any] = {
-    "another program's model.json": {"model.json": '{"layers": [1, 2]}', "thesis.tex": "years of work"},
+    "another program's model.json": {
+        "model.json": '{"layers": [1, 2]}',
+        "thesis.tex": "years of work",
+    },
     "an empty model.json": {"model.json": "", "thesis.tex": "years of work"},
     "a list": {"model.json": "[]"},
     "brackets": {"model.json": "[" * 100_000},
@@ -102,7 +115,9 @@ STRANGERS: dict[str, Any] = {
 
 @every_writer
 @pytest.mark.parametrize("files", STRANGERS.values(), ids=STRANGERS.keys())
-def test_a_folder_that_is_no_run_is_never_touched(place: Path, write: Callable[[Path, bool], int], files: dict[str, str]) -> None:
+def test_a_folder_that_is_no_run_is_never_touched(
+    place: Path, write: Callable[[Path, bool], int], files: dict[str, str]
+) -> None:
     (place / "run").mkdir()
     for name, text in files.items():
         (place / "run" / name).write_text(text)
@@ -115,10 +130,22 @@ def test_a_folder_that_is_no_run_is_never_touched(place: Path, write: Callable[[
 @every_writer
 @pytest.mark.filterwarnings("default")
 def test_what_no_run_wrote_stays_when_a_run_is_replaced(
-    place: Path, runs: Path, write: Callable[[Path, bool], int], recwarn: pytest.WarningsRecorder, capfd: pytest.CaptureFixture[str]
+    place: Path,
+    runs: Path,
+    write: Callable[[Path, bool], int],
+    recwarn: pytest.WarningsRecorder,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     shutil.copytree(runs / "vae", place / "run")
-    mine = ["thesis.tex", "README.md", "state/notes.txt", "images/holiday.png", "deep/er/a.txt", ".git/config", "model.json.bak"]
+    mine = [
+        "thesis.tex",
+        "README.md",
+        "state/notes.txt",
+        "images/holiday.png",
+        "deep/er/a.txt",
+        ".git/config",
+        "model.json.bak",
+    ]
     for name in mine:
         (place / "run" / name).parent.mkdir(parents=True, exist_ok=True)
         (place / "run" / name).write_text(f"mine: {name}")
@@ -177,12 +204,22 @@ def test_a_start_that_fails_can_be_started_again(
 
 
 @every_writer
-def test_leftovers_of_dead_processes_go_and_those_of_the_living_stay(place: Path, write: Callable[[Path, bool], int]) -> None:
+def test_leftovers_of_dead_processes_go_and_those_of_the_living_stay(
+    place: Path, write: Callable[[Path, bool], int]
+) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     (place / "run").mkdir()
-    gone = [place / f".run.{dead.pid}.part", place / "run" / f".run.json.{dead.pid}.tmp", place / "run" / f".run.{dead.pid}.part"]
-    stay = [place / f".run.{os.getppid()}.part", place / f".other.{dead.pid}.part", place / ".run.notes.part"]
+    gone = [
+        place / f".run.{dead.pid}.part",
+        place / "run" / f".run.json.{dead.pid}.tmp",
+        place / "run" / f".run.{dead.pid}.part",
+    ]
+    stay = [
+        place / f".run.{os.getppid()}.part",
+        place / f".other.{dead.pid}.part",
+        place / ".run.notes.part",
+    ]
     for path in (*gone, *stay):
         if path.suffix == ".part":
             path.mkdir()
@@ -196,7 +233,9 @@ def test_leftovers_of_dead_processes_go_and_those_of_the_living_stay(place: Path
 
 @pytest.mark.parametrize("name", [".1.2", "-x y", "ü", "a" * 200, "no.such/deep/er", "."])
 @pytest.mark.parametrize("model", FITS)
-def test_any_name_does_for_a_run(place: Path, model: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_name_does_for_a_run(
+    place: Path, model: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (place / "cwd").mkdir()
     monkeypatch.chdir(place / "cwd")
     fit = [str(place / "x.csv") if part == "x.csv" else part for part in FITS[model]]
@@ -206,13 +245,15 @@ def test_any_name_does_for_a_run(place: Path, model: str, name: str, monkeypatch
     pf.load(place / "cwd" / name)
 
 
-# ------------------------------------------------------------------------------------------------ links
+# -------------------------------------------------------------------------------------------- links
 
 
 @stays
 @every_writer
 @pytest.mark.parametrize("target", ["missing", "empty", "run"])
-def test_a_linked_run_folder_is_written_through(place: Path, runs: Path, write: Callable[[Path, bool], int], target: str) -> None:
+def test_a_linked_run_folder_is_written_through(
+    place: Path, runs: Path, write: Callable[[Path, bool], int], target: str
+) -> None:
     (place / "far").mkdir()
     if target == "empty":
         (place / "far/disk").mkdir()
@@ -254,12 +295,14 @@ def test_a_data_link_is_read_by_its_own_name(place: Path, suffix: str) -> None:
     assert f'"source": "{place}/data/x.{suffix}"' in (place / "run/run.json").read_text()
 
 
-# ------------------------------------------------------------------------------------------------ during and after
+# --------------------------------------------------------------------------------- during and after
 
 
 @pytest.mark.parametrize("film", [False, True])
 @pytest.mark.parametrize("how", ["removed", "renamed"])
-def test_a_run_folder_that_goes_during_the_fit_is_an_error(place: Path, how: str, film: bool) -> None:
+def test_a_run_folder_that_goes_during_the_fit_is_an_error(
+    place: Path, how: str, film: bool
+) -> None:
     run = place / "run"
 
     def take_away(event: Any, model: Any) -> None:
@@ -273,7 +316,9 @@ def test_a_run_folder_that_goes_during_the_fit_is_an_error(place: Path, how: str
 
 
 @pytest.mark.parametrize("how", ["removed", "renamed"])
-def test_a_run_folder_of_a_mixture_that_goes_during_the_fit_is_an_error(place: Path, how: str) -> None:
+def test_a_run_folder_of_a_mixture_that_goes_during_the_fit_is_an_error(
+    place: Path, how: str
+) -> None:
     run = place / "run"
 
     def take_away(event: Any, model: Any) -> None:
@@ -285,11 +330,17 @@ def test_a_run_folder_of_a_mixture_that_goes_during_the_fit_is_an_error(place: P
     assert not run.exists()
 
 
-def test_the_command_line_ends_with_an_error_too(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_ends_with_an_error_too(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     from pushforward.fitting.loop import Loop
 
     real = Loop._evaluate
-    monkeypatch.setattr(Loop, "_evaluate", lambda loop: (shutil.rmtree(place / "run", ignore_errors=True), real(loop))[1])
+    monkeypatch.setattr(
+        Loop,
+        "_evaluate",
+        lambda loop: (shutil.rmtree(place / "run", ignore_errors=True), real(loop))[1],
+    )
     assert main([*FITS["vae"], "--run", "run"]) == 2
     assert len(capfd.readouterr().err.strip().splitlines()) == 1
     assert not (place / "run").exists()
@@ -302,7 +353,13 @@ def test_equal_runs_are_equal_files(place: Path, model: str) -> None:
     found = []
     for _ in range(4):
         assert main([*fit, "--run", "run"]) == 0
-        found.append({k: v for k, v in content(place / "run").items() if k != "log.jsonl" and not k.startswith("state/")})
+        found.append(
+            {
+                k: v
+                for k, v in content(place / "run").items()
+                if k != "log.jsonl" and not k.startswith("state/")
+            }
+        )
         shutil.rmtree("run")
     assert len(found[0]) >= 4
     for other in found[1:]:
@@ -312,7 +369,11 @@ def test_equal_runs_are_equal_files(place: Path, model: str) -> None:
 def test_the_header_of_a_tensor_file_is_in_a_fixed_order(tmp_path: Path) -> None:
     found = set()
     for i in range(20):
-        storage.write_tensors(tmp_path / f"{i}", {"b": torch.ones(3), "a": torch.zeros(2, 2)}, {"z": "é\n", "tree": "[]", "k": "1"})
+        storage.write_tensors(
+            tmp_path / f"{i}",
+            {"b": torch.ones(3), "a": torch.zeros(2, 2)},
+            {"z": "é\n", "tree": "[]", "k": "1"},
+        )
         found.add((tmp_path / f"{i}").read_bytes())
     assert len(found) == 1
     back, header = storage.read_tensors(tmp_path / "0")
@@ -341,7 +402,12 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, kind: str) -> None:
             "    part.write_text('half')",
             "    os._exit(9)",
         ]
-        assert subprocess.run([sys.executable, "-c", "\n".join(lines), str(target)], check=False).returncode == 9
+        assert (
+            subprocess.run(
+                [sys.executable, "-c", "\n".join(lines), str(target)], check=False
+            ).returncode
+            == 9
+        )
         assert len(list(tmp_path.iterdir())) == 2
     assert target.read_text() == "old"
     with folders.written_whole(target) as part:

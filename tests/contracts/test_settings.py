@@ -1,4 +1,6 @@
-"""NumPy's and torch's scalars are as good as Python's, wherever a setting is taken; booleans are no numbers, nor numbers booleans."""
+"""NumPy's and torch's scalars are as good as Python's, wherever a setting is taken; booleans are no
+numbers, nor numbers booleans.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,12 @@ from pushforward.fitting.film import Film
 from tests.small_models import NAMES, data, fitted, make, rows
 
 KINDS = {
-    "numpy": lambda v: np.bool_(v) if isinstance(v, bool) else np.int64(v) if isinstance(v, int) else np.float64(v),
-    "small numpy": lambda v: np.bool_(v) if isinstance(v, bool) else np.int32(v) if isinstance(v, int) else np.float32(v),
+    "numpy": lambda v: (
+        np.bool_(v) if isinstance(v, bool) else np.int64(v) if isinstance(v, int) else np.float64(v)
+    ),
+    "small numpy": lambda v: (
+        np.bool_(v) if isinstance(v, bool) else np.int32(v) if isinstance(v, int) else np.float32(v)
+    ),
     "array": np.array,
     "tensor": lambda v: torch.tensor(v, dtype=torch.float64 if isinstance(v, float) else None),
 }
@@ -63,16 +69,26 @@ def test_every_model_takes_them_and_stores_them(name: str, kind: str, tmp_path: 
 def families() -> list[type[Value]]:
     found: list[type[Value]] = []
     for family in Value.__subclasses__():
-        found += [m for m in family.members.values() if m.__module__.startswith("pushforward.") and dataclasses.fields(m)]
+        found += [
+            m
+            for m in family.members.values()
+            if m.__module__.startswith("pushforward.") and dataclasses.fields(m)
+        ]
     return found
 
 
 @pytest.mark.parametrize("kind", ["numpy", "array", "tensor"])
 @pytest.mark.parametrize("member", families(), ids=lambda m: f"{m.family} {m.name}")
 def test_every_value_takes_them(member: type[Value], kind: str) -> None:
-    required = [f for f in dataclasses.fields(member) if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
+    required = [
+        f
+        for f in dataclasses.fields(member)
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
     own = member(**{f.name: 1.0 for f in required})
-    settings = {f.name: foreign(getattr(own, f.name), kind) for f in dataclasses.fields(member) if f.init}
+    settings = {
+        f.name: foreign(getattr(own, f.name), kind) for f in dataclasses.fields(member) if f.init
+    }
     made = member(**settings)
     assert made == own
     assert str(made) == str(own)
@@ -82,14 +98,28 @@ def test_every_value_takes_them(member: type[Value], kind: str) -> None:
 
 def test_trainer_and_em_take_them(tmp_path: Path) -> None:
     trainer = pf.Trainer(
-        steps=np.int64(3), batch=np.int32(16), held_out=np.float32(0.2), seed=np.int64(1), clip=np.float64(5), accumulate=np.int8(2),
-        ema=np.float64(0.9), evaluate_every=np.float32(1), patience=torch.tensor(3), keep_best=np.bool_(True), run=tmp_path / "run",
-    )  # fmt: skip
+        steps=np.int64(3),
+        batch=np.int32(16),
+        held_out=np.float32(0.2),
+        seed=np.int64(1),
+        clip=np.float64(5),
+        accumulate=np.int8(2),
+        ema=np.float64(0.9),
+        evaluate_every=np.float32(1),
+        patience=torch.tensor(3),
+        keep_best=np.bool_(True),
+        run=tmp_path / "run",
+    )
     pf.VAE(latent=np.int64(1), hidden=(np.int64(8),)).fit(rows(), by=trainer)
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["fitter"]["settings"]["steps"] == 3
+    assert (
+        json.loads((tmp_path / "run" / "run.json").read_text())["fitter"]["settings"]["steps"] == 3
+    )
     resumed = pf.Trainer(resume=tmp_path / "run", steps=np.int64(4))
     pf.VAE(latent=1, hidden=(8,)).fit(rows(), by=resumed)
-    pf.GMM(2).fit(rows(), by=EM(steps=np.int64(3), tolerance=np.float32(0), block=np.array(16), seed=np.int64(1)))
+    pf.GMM(2).fit(
+        rows(),
+        by=EM(steps=np.int64(3), tolerance=np.float32(0), block=np.array(16), seed=np.int64(1)),
+    )
     found = pf.choose_components(rows(), np.arange(1, 4))[1]
     assert list(found) == [1, 2, 3]
     assert [type(k) for k in found] == [int] * 3
@@ -103,9 +133,15 @@ def test_sequences_of_whole_numbers_may_be_arrays() -> None:
 @pytest.mark.parametrize("bad", [True, np.bool_(True), torch.tensor(True)])
 def test_a_boolean_is_no_number(bad: Any) -> None:
     for make_one in (
-        lambda: pf.GMM(bad), lambda: pf.PCA(bad), lambda: pf.KMeans(bad), lambda: pf.VAE(latent=bad), lambda: pf.GAN(latent=bad),
-        lambda: pf.Trainer(batch=bad), lambda: EM(steps=bad), lambda: pf.Trainer(clip=bad),
-    ):  # fmt: skip
+        lambda: pf.GMM(bad),
+        lambda: pf.PCA(bad),
+        lambda: pf.KMeans(bad),
+        lambda: pf.VAE(latent=bad),
+        lambda: pf.GAN(latent=bad),
+        lambda: pf.Trainer(batch=bad),
+        lambda: EM(steps=bad),
+        lambda: pf.Trainer(clip=bad),
+    ):
         with pytest.raises(pf.PushforwardError):
             make_one()
 
@@ -125,11 +161,18 @@ def test_whole_says_what_it_wants(value: Any) -> None:
         whole(value, "n")
 
 
-# ------------------------------------------------------------------------------------------------------------- streams
+# ------------------------------------------------------------------------------------------ streams
 
 
 def test_streams_of_random_numbers_in_any_kind() -> None:
-    same = [0, np.int64(0), np.uint8(0), np.array(0), torch.tensor(0), torch.Generator().manual_seed(0)]
+    same = [
+        0,
+        np.int64(0),
+        np.uint8(0),
+        np.array(0),
+        torch.tensor(0),
+        torch.Generator().manual_seed(0),
+    ]
     draws = [normal(3, rng=rng) for rng in same]
     assert all(torch.equal(draws[0], d) for d in draws)
     for make_one in (lambda: np.random.default_rng(0), lambda: np.random.RandomState(0)):
@@ -151,7 +194,7 @@ def test_every_model_samples_with_any_kind_of_stream(name: str) -> None:
     assert model.sample(np.array(3), rng=np.random.default_rng(0)).shape == want.shape
 
 
-# -------------------------------------------------------------------------------------------------------- sample's n
+# --------------------------------------------------------------------------------------- sample's n
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if hasattr(make(n), "sample")])
@@ -191,14 +234,34 @@ def test_only_the_packages_own_models_are_here() -> None:
     assert set(NAMES) <= set(catalogue)
 
 
-# ------------------------------------------------------------------------------------------------- of the wrong kind
+# -------------------------------------------------------------------------------- of the wrong kind
 
 WRONG = {
-    "text": "x", "None": None, "fraction": 2.5, "whole float": 2.0, "list": [], "list of a text": ["x"], "list of None": [None],
-    "dict": {}, "set": {1}, "object": object(), "function": len, "bytes": b"x", "complex": 1j, "nan": math.nan, "infinity": math.inf,
-    "-1": -1, "0": 0, "10**30": 10**30, "10**400": 10**400, "True": True, "number as text": "3", "matrix": torch.zeros(2, 2),
-    "ragged": [[1.0], [1.0, 2.0]], "text in a matrix": [[1.0, "x"]],
-}  # fmt: skip
+    "text": "x",
+    "None": None,
+    "fraction": 2.5,
+    "whole float": 2.0,
+    "list": [],
+    "list of a text": ["x"],
+    "list of None": [None],
+    "dict": {},
+    "set": {1},
+    "object": object(),
+    "function": len,
+    "bytes": b"x",
+    "complex": 1j,
+    "nan": math.nan,
+    "infinity": math.inf,
+    "-1": -1,
+    "0": 0,
+    "10**30": 10**30,
+    "10**400": 10**400,
+    "True": True,
+    "number as text": "3",
+    "matrix": torch.zeros(2, 2),
+    "ragged": [[1.0], [1.0, 2.0]],
+    "text in a matrix": [[1.0, "x"]],
+}
 WHOLE = ("fraction", "whole float", "text", "None", "True", "nan", "number as text")
 """What is no whole number."""
 FITTERS = {"Trainer": pf.Trainer, "EM": EM}
@@ -212,7 +275,11 @@ def settings_of(cls: Any) -> list[str]:
 
 def tried(cls: Any, name: str, value: Any) -> Exception | None:
     """What a setting raises, if anything; a fault of another kind than ours ends the test."""
-    rest = {p.name: 1.0 for p in inspect.signature(cls).parameters.values() if p.default is p.empty and p.name != name}
+    rest = {
+        p.name: 1.0
+        for p in inspect.signature(cls).parameters.values()
+        if p.default is p.empty and p.name != name
+    }
     try:
         cls(**rest, **{name: value})
     except pf.PushforwardError as error:
@@ -223,53 +290,110 @@ def tried(cls: Any, name: str, value: Any) -> Exception | None:
     return None
 
 
-@pytest.mark.parametrize(("owner", "setting"), [(o, s) for o, cls in {**MAKERS, **VALUES}.items() for s in settings_of(cls)])
+@pytest.mark.parametrize(
+    ("owner", "setting"),
+    [(o, s) for o, cls in {**MAKERS, **VALUES}.items() for s in settings_of(cls)],
+)
 def test_a_setting_of_the_wrong_kind_is_refused_in_one_line(owner: str, setting: str) -> None:
     cls = {**MAKERS, **VALUES}[owner]
     errors = {kind: tried(cls, setting, value) for kind, value in WRONG.items()}
     hint = hints_of(cls if dataclasses.is_dataclass(cls) else cls.__init__)[setting]
-    for kind in ("object", "function", "bytes", "complex", "matrix") if "Any" not in str(hint) else ():
+    for kind in (
+        ("object", "function", "bytes", "complex", "matrix") if "Any" not in str(hint) else ()
+    ):
         assert errors[kind] is not None, f"{owner}({setting}={kind}) was taken"
     if hint is int:
         assert [kind for kind in WHOLE if errors[kind] is None] == []
     if hint is float:
-        assert [kind for kind in ("text", "None", "True", "nan", "10**400", "number as text") if errors[kind] is None] == []
+        assert [
+            kind
+            for kind in ("text", "None", "True", "nan", "10**400", "number as text")
+            if errors[kind] is None
+        ] == []
 
 
 @pytest.mark.parametrize(
     ("build", "said"),
     [
         (lambda: pf.VAE(latent=2.0), "latent must be a whole number, got 2.0; pass latent=20, say"),
-        (lambda: pf.VAE(hidden=2.5), "hidden must be a list of whole numbers, got 2.5; pass hidden=(400,), say"),
-        (lambda: pf.VAE(activation=3), "activation must be a text, got 3; pass activation='relu', say"),
-        (lambda: pf.VAE(hidden=(10**30,)), f"hidden must be below 2^63, got ({10**30},); pass less"),
+        (
+            lambda: pf.VAE(hidden=2.5),
+            "hidden must be a list of whole numbers, got 2.5; pass hidden=(400,), say",
+        ),
+        (
+            lambda: pf.VAE(activation=3),
+            "activation must be a text, got 3; pass activation='relu', say",
+        ),
+        (
+            lambda: pf.VAE(hidden=(10**30,)),
+            f"hidden must be below 2^63, got ({10**30},); pass less",
+        ),
         (lambda: pf.GAN(penalties="r1"), "penalties is a list, got 'r1'; write penalties=['r1']"),
-        (lambda: pf.GAN(penalties=3), "penalties must be a list (each a penalty or a text), got 3; pass penalties=('r1(gamma=0.1)',), say"),
+        (
+            lambda: pf.GAN(penalties=3),
+            (
+                "penalties must be a list (each a penalty or a text), got 3; pass "
+                "penalties=('r1(gamma=0.1)',), say"
+            ),
+        ),
         (lambda: pf.KDE(bounds=3), "bounds must be a list, got 3; pass bounds=(), say"),
         (lambda: pf.KDE(bandwidth=[]), "bandwidth must be positive, got []"),
-        (lambda: pf.KDE(bandwidth={}), "bandwidth must be a number, one per axis, a matrix or one of 'scott'"),
-        (lambda: pf.GMM(2, start=None), "start must be one of 'kmeans', 'kmeans++', 'random' or means (2, d), got None; pass numbers"),
+        (
+            lambda: pf.KDE(bandwidth={}),
+            "bandwidth must be a number, one per axis, a matrix or one of 'scott'",
+        ),
+        (
+            lambda: pf.GMM(2, start=None),
+            (
+                "start must be one of 'kmeans', 'kmeans++', 'random' or means "
+                "(2, d), got None; pass numbers"
+            ),
+        ),
         (lambda: pf.KMeans(2, start=[[1.0], [math.nan]]), "start as centres must be finite"),
-        (lambda: pf.KMeans(2, start=[[1.0], []]), "start must be one of 'kmeans++', 'random' or centres (2, d), got [[1.0], []]"),
-        (lambda: pf.KMeans(2, tolerance="x"), "tolerance must be a number, got 'x'; pass tolerance=0.0001, say"),
-        (lambda: pf.FourierKDE(box=3), "box must be (lowest, highest), each one finite number per axis"),
-        (lambda: pf.FourierKDE(box=([0.0], [math.inf])), "box must be (lowest, highest), each one finite number per axis"),
-        (lambda: pf.PCA(components="3"), "components must be a number, a fraction, 'minka', 'heldout' or None, got '3'"),
+        (
+            lambda: pf.KMeans(2, start=[[1.0], []]),
+            "start must be one of 'kmeans++', 'random' or centres (2, d), got [[1.0], []]",
+        ),
+        (
+            lambda: pf.KMeans(2, tolerance="x"),
+            "tolerance must be a number, got 'x'; pass tolerance=0.0001, say",
+        ),
+        (
+            lambda: pf.FourierKDE(box=3),
+            "box must be (lowest, highest), each one finite number per axis",
+        ),
+        (
+            lambda: pf.FourierKDE(box=([0.0], [math.inf])),
+            "box must be (lowest, highest), each one finite number per axis",
+        ),
+        (
+            lambda: pf.PCA(components="3"),
+            "components must be a number, a fraction, 'minka', 'heldout' or None, got '3'",
+        ),
         (lambda: EM(seed=None), "seed must be a whole number, got None; pass seed=0, say"),
         (lambda: EM(run=3), "run must be a text, a Path or None, got 3"),
         (lambda: EM(token=3), "token must be a CancelToken or None, got 3"),
         (lambda: pf.Trainer(seed=None), "seed must be a whole number, got None; pass seed=0, say"),
-        (lambda: pf.Trainer(batch="8"), "batch must be a whole number or None, got '8'; pass batch=None, or leave it out"),
+        (
+            lambda: pf.Trainer(batch="8"),
+            "batch must be a whole number or None, got '8'; pass batch=None, or leave it out",
+        ),
         (lambda: pf.Trainer(clip=10**400), "clip must be a number or None, got 1000"),
-        (lambda: pf.Trainer(optimizers=["adam"]), "optimizers must be a dict (each value an optimizer or a text), got ['adam']"),
-        (lambda: pf.Trainer(callbacks=print), "callbacks must be a list (each a function), got <built-in function print>; write"),
+        (
+            lambda: pf.Trainer(optimizers=["adam"]),
+            "optimizers must be a dict (each value an optimizer or a text), got ['adam']",
+        ),
+        (
+            lambda: pf.Trainer(callbacks=print),
+            "callbacks must be a list (each a function), got <built-in function print>; write",
+        ),
         (lambda: pf.Trainer(held_out="x"), "held_out must be a Source, a number or None, got 'x'"),
         (lambda: pf.Trainer(start=pf.PCA), "start must be a Model or None, got <class"),
         (lambda: Film(3), "look must be a function of the model, got 3"),  # type: ignore[arg-type]
         (lambda: Film(len, most="x"), "most must be a whole number, got 'x'"),  # type: ignore[arg-type]
         (lambda: Adam(rate="x"), "rate must be a number, got 'x'; pass rate=0.001, say"),  # type: ignore[arg-type]
     ],
-)  # fmt: skip
+)
 def test_the_line_says_what_was_expected_what_came_and_what_to_do(build: Any, said: str) -> None:
     with pytest.raises(pf.PushforwardError) as caught:
         build()
@@ -300,5 +424,7 @@ def test_models_of_your_own_keep_their_defaults_and_kinds_that_nobody_knows() ->
     assert (made.size, made.rule) == (None, "none")
     assert Own(3, Rule(), 4, 5, other=2.5).rest == (4, 5)
     assert Own(rule="another").rule == "another"  # type: ignore[arg-type]
-    with pytest.raises(pf.InvalidValue, match=r"size must be a whole number, got 2\.5; pass size=8, say"):
+    with pytest.raises(
+        pf.InvalidValue, match=r"size must be a whole number, got 2\.5; pass size=8, say"
+    ):
         Own(size=2.5)  # type: ignore[arg-type]

@@ -1,4 +1,6 @@
-"""scikit-learn's own contract, whole, for every adapter; and life in its pipelines, searches and cross-validation."""
+"""scikit-learn's own contract, whole, for every adapter;
+and life in its pipelines, searches and cross-validation.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,10 @@ DEEP = [
 class Whitener(torch.nn.Module):
     def __init__(self, d: int) -> None:
         super().__init__()
-        self.shift, self.log_scale = torch.nn.Parameter(torch.zeros(d)), torch.nn.Parameter(torch.zeros(d))
+        self.shift, self.log_scale = (
+            torch.nn.Parameter(torch.zeros(d)),
+            torch.nn.Parameter(torch.zeros(d)),
+        )
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return (x - self.shift) * self.log_scale.exp(), self.log_scale.sum()
@@ -73,7 +78,8 @@ class Flow(pf.Learner):
         return self.quality(pf.Batch(u)) + self.scaling.log_jacobian(u)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # k-means says so where rows repeat
+# k-means says so where rows repeat
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks([*CLASSICAL, *DEEP])
 def test_contract(estimator, check):
     """Every check of `sklearn.utils.estimator_checks.check_estimator`; none is expected to fail."""
@@ -81,7 +87,9 @@ def test_contract(estimator, check):
 
 
 def test_in_a_process_of_its_own():
-    """Nothing is imported early; and the one check that is skipped unless SCIPY_ARRAY_API was set from the start passes."""
+    """Nothing is imported early; and the one check that is skipped
+    unless SCIPY_ARRAY_API was set from the start passes.
+    """
     code = (
         "import sys, pushforward as pf\n"
         "assert 'sklearn' not in sys.modules\n"
@@ -90,9 +98,11 @@ def test_in_a_process_of_its_own():
         "s = pf.compat.sklearn\n"
         "from sklearn.utils.estimator_checks import estimator_checks_generator\n"
         "import warnings\n"
-        "warnings.simplefilter('ignore', pf.core.errors.FitWarning)\n"  # of columns that follow from others
+        # of columns that follow from others
+        "warnings.simplefilter('ignore', pf.core.errors.FitWarning)\n"
         "count = 0\n"
-        "for e in (s.PCA(), s.KernelDensity(), s.GaussianMixture(), s.KMeans(3), s.Estimator(pf.Autoencoder(2, (4,)), epochs=1)):\n"
+        "for e in (s.PCA(), s.KernelDensity(), s.GaussianMixture(), s.KMeans(3),"
+        " s.Estimator(pf.Autoencoder(2, (4,)), epochs=1)):\n"
         "    for estimator, check in estimator_checks_generator(e):\n"
         "        if check.func.__name__ == 'check_array_api_input':\n"
         "            check(estimator)\n"
@@ -109,11 +119,13 @@ def test_in_a_process_of_its_own():
 
 
 def test_unknown_rooms_are_refused():
-    with pytest.raises(AttributeError, match=r"module 'pushforward\.compat' has no attribute 'sci'"):
+    with pytest.raises(
+        AttributeError, match=r"module 'pushforward\.compat' has no attribute 'sci'"
+    ):
         pf.compat.sci  # noqa: B018
 
 
-# ------------------------------------------------------------------------------------------------- being composed
+# ----------------------------------------------------------------------------------- being composed
 
 
 @pytest.fixture
@@ -129,7 +141,9 @@ def frame(rows) -> pandas.DataFrame:
 
 def test_pipeline_and_search_choose_the_number_of_components(rows):
     search = GridSearchCV(
-        make_pipeline(StandardScaler(), GaussianMixture(random_state=0)), {"gaussianmixture__n_components": np.arange(1, 5)}, cv=4
+        make_pipeline(StandardScaler(), GaussianMixture(random_state=0)),
+        {"gaussianmixture__n_components": np.arange(1, 5)},
+        cv=4,
     )
     shuffled = np.random.default_rng(1).permutation(rows)
     assert search.fit(shuffled).best_params_ == {"gaussianmixture__n_components": 3}
@@ -137,7 +151,9 @@ def test_pipeline_and_search_choose_the_number_of_components(rows):
 
 
 def test_search_over_bandwidths_in_two_threads(rows):
-    search = GridSearchCV(KernelDensity(), {"bandwidth": [0.01, 0.6, 50.0], "kernel": ["gaussian"]}, n_jobs=2)
+    search = GridSearchCV(
+        KernelDensity(), {"bandwidth": [0.01, 0.6, 50.0], "kernel": ["gaussian"]}, n_jobs=2
+    )
     with joblib.parallel_backend("threading"):
         search.fit(np.random.default_rng(1).permutation(rows))
     assert search.best_params_["bandwidth"] == 0.6
@@ -156,7 +172,11 @@ def test_cross_validation_and_pickles(estimator, rows):
     assert again.score(rows) == pytest.approx(fitted.score(rows), rel=1e-12)
 
 
-@pytest.mark.parametrize("estimator", [PCA(2), KMeans(2, random_state=0), *DEEP[:2]], ids=["pca", "kmeans", "autoencoder", "vae"])
+@pytest.mark.parametrize(
+    "estimator",
+    [PCA(2), KMeans(2, random_state=0), *DEEP[:2]],
+    ids=["pca", "kmeans", "autoencoder", "vae"],
+)
 def test_frames_come_out_as_frames(estimator, frame):
     estimator = clone(estimator).set_output(transform="pandas")
     codes = estimator.fit_transform(frame)
@@ -173,12 +193,14 @@ def test_models_underneath_know_the_columns(frame):
     assert mixture.model_.condition({"weight": 6.0}).space.names == ("height", "age")
 
 
-# ------------------------------------------------------------------------------------------------- deep models
+# -------------------------------------------------------------------------------------- deep models
 
 
 def test_arguments_of_the_model_are_arguments_of_the_estimator(rows):
     search = GridSearchCV(
-        Estimator("autoencoder", steps=3, random_state=0), {"model__latent": np.array([1, 2]), "model__hidden": [[4]]}, cv=2
+        Estimator("autoencoder", steps=3, random_state=0),
+        {"model__latent": np.array([1, 2]), "model__hidden": [[4]]},
+        cv=2,
     )
     best = search.fit(rows).best_estimator_
     assert type(best.model.latent) is int
@@ -186,7 +208,9 @@ def test_arguments_of_the_model_are_arguments_of_the_estimator(rows):
     assert "model__latent" not in best.get_params(deep=False)
     assert best.model.hidden == (4,)
     assert best.transform(rows).shape == (120, best.model.latent)
-    with pytest.raises(ValueError, match="has no argument 'depth'; it has latent, hidden, activation"):
+    with pytest.raises(
+        ValueError, match="has no argument 'depth'; it has latent, hidden, activation"
+    ):
         best.set_params(model__depth=3)
 
 
@@ -204,9 +228,21 @@ def test_the_model_given_is_not_touched(rows):
 @pytest.mark.parametrize(
     ("model", "present", "absent"),
     [
-        (pf.Autoencoder(2, (4,)), {"transform", "fit_transform", "inverse_transform"}, {"sample", "score_samples"}),
-        (pf.VAE(2, (4,)), {"transform", "fit_transform", "inverse_transform", "sample"}, {"score_samples"}),
-        (pf.GAN(2, (4,)), {"inverse_transform", "sample"}, {"transform", "fit_transform", "score_samples", "get_feature_names_out"}),
+        (
+            pf.Autoencoder(2, (4,)),
+            {"transform", "fit_transform", "inverse_transform"},
+            {"sample", "score_samples"},
+        ),
+        (
+            pf.VAE(2, (4,)),
+            {"transform", "fit_transform", "inverse_transform", "sample"},
+            {"score_samples"},
+        ),
+        (
+            pf.GAN(2, (4,)),
+            {"inverse_transform", "sample"},
+            {"transform", "fit_transform", "score_samples", "get_feature_names_out"},
+        ),
         (Flow(), {"score_samples"}, {"transform", "inverse_transform", "sample"}),
     ],
     ids=["autoencoder", "vae", "gan", "flow"],
@@ -217,7 +253,9 @@ def test_a_method_exists_if_its_promise_is_kept(model, present, absent, rows):
     assert (get_tags(estimator).transformer_tags is not None) == ("transform" in present)
     estimator.fit(rows)
     if "sample" in present:
-        assert np.array_equal(estimator.sample(5, random_state=1), estimator.sample(5, random_state=1))
+        assert np.array_equal(
+            estimator.sample(5, random_state=1), estimator.sample(5, random_state=1)
+        )
         assert estimator.sample(5).shape == (5, 3)
     if "inverse_transform" in present:
         assert estimator.inverse_transform(np.zeros((4, 2))).shape == (4, 3)
@@ -230,14 +268,19 @@ def test_scores_are_what_the_models_promise(rows):
     error = np.square(coder.inverse_transform(coder.transform(rows)) - rows).sum(1).mean()
     assert coder.score(rows) == pytest.approx(-error, rel=1e-10)
     vae = Estimator(pf.VAE(2, (8,)), epochs=2, random_state=0).fit(rows)
-    bounds = torch.stack([vae.model_.elbo(torch.from_numpy(rows), rng=i).detach().mean() for i in range(20)])
+    bounds = torch.stack(
+        [vae.model_.elbo(torch.from_numpy(rows), rng=i).detach().mean() for i in range(20)]
+    )
     assert abs(vae.score(rows) - float(bounds.mean())) < 6 * float(bounds.std())
     assert vae.score(rows) == vae.score(rows)
 
 
 def test_more_training_raises_the_score(rows):
     x = StandardScaler().fit_transform(rows)
-    short, long = (Estimator(pf.Autoencoder(2, (16,)), epochs=n, batch=30, random_state=0).fit(x).score(x) for n in (1, 60))
+    short, long = (
+        Estimator(pf.Autoencoder(2, (16,)), epochs=n, batch=30, random_state=0).fit(x).score(x)
+        for n in (1, 60)
+    )
     assert long > short + 0.5
 
 
@@ -248,33 +291,72 @@ def test_images_laid_flat_are_images_to_the_model():
     assert estimator.inverse_transform(estimator.transform(x)).shape == (20, 16)
 
 
-# ------------------------------------------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------------------------- what is refused
 
 
 @pytest.mark.parametrize(
     ("estimator", "text"),
     [
         (PCA(4), r"n_components=4 must lie between 0 and min\(n_samples, n_features\)=3"),
-        (PCA(3, svd_solver="arpack"), r"n_components=3 must lie between 1 and min\(n_samples, n_features\) - 1=2 with svd_solver='arpack'"),
-        (PCA(0.5, svd_solver="randomized"), "n_components=0.5 as a share needs all variances, got svd_solver='randomized'"),
-        (PCA("most"), "n_components must be a number, a share of the variance, 'mle' or None, got 'most'"),
+        (
+            PCA(3, svd_solver="arpack"),
+            (
+                r"n_components=3 must lie between 1 and min\(n_samples, n_features\) - 1=2 with"
+                r" svd_solver='arpack'"
+            ),
+        ),
+        (
+            PCA(0.5, svd_solver="randomized"),
+            "n_components=0.5 as a share needs all variances, got svd_solver='randomized'",
+        ),
+        (
+            PCA("most"),
+            "n_components must be a number, a share of the variance, 'mle' or None, got 'most'",
+        ),
         (PCA(1.5), r"n_components as a share of the variance must lie in \(0, 1\), got 1.5"),
         (PCA(svd_solver="exact"), "svd_solver must be one of 'auto', 'full'"),
         (KernelDensity(kernel="gausian"), "kernel must be one of .* did you mean 'gaussian'"),
         (KernelDensity(bandwidth=-1.0), "bandwidth must not be negative, got -1.0"),
         (KernelDensity(bandwidth=0), "bandwidth must be above 0"),
-        (KernelDensity(bandwidth="best"), "bandwidth must be a number above 0, 'scott' or 'silverman', got 'best'"),
-        (KernelDensity(metric="haversine"), "haversine distance needs two columns, latitude and longitude in radians, got 3"),
-        (KernelDensity(metric="haversine", algorithm="kd_tree"), "invalid metric: a 'kd_tree' has no 'haversine'"),
+        (
+            KernelDensity(bandwidth="best"),
+            "bandwidth must be a number above 0, 'scott' or 'silverman', got 'best'",
+        ),
+        (
+            KernelDensity(metric="haversine"),
+            "haversine distance needs two columns, latitude and longitude in radians, got 3",
+        ),
+        (
+            KernelDensity(metric="haversine", algorithm="kd_tree"),
+            "invalid metric: a 'kd_tree' has no 'haversine'",
+        ),
         (KernelDensity(metric="cosine"), "metric must be one of 'euclidean'"),
-        (KernelDensity(metric="minkowski", metric_params={"p": 0.5}), r"metric_params\['p'\] must be a number of at least 1, got 0.5"),
-        (KernelDensity(metric="manhattan", metric_params={"p": 2}), "metric_params may hold 'p' with the metric 'minkowski'"),
+        (
+            KernelDensity(metric="minkowski", metric_params={"p": 0.5}),
+            r"metric_params\['p'\] must be a number of at least 1, got 0.5",
+        ),
+        (
+            KernelDensity(metric="manhattan", metric_params={"p": 2}),
+            "metric_params may hold 'p' with the metric 'minkowski'",
+        ),
         (GaussianMixture(0), "n_components must be at least 1, got 0"),
         (GaussianMixture(1000), "Expected n_samples >= n_components but got n_components = 1000"),
-        (GaussianMixture(covariance_type="diagonal"), "covariance_type must be one of .* did you mean 'diag'"),
-        (GaussianMixture(2, means_init=[[0.0]]), r"means_init must have shape \(2, 3\), got \(1, 1\)"),
-        (GaussianMixture(2, weights_init=[1.0, 1.0]), "weights_init must not be negative and must sum to 1"),
-        (GaussianMixture(1, precisions_init=-np.eye(3)[None]), "precisions_init must be symmetric and positive-definite"),
+        (
+            GaussianMixture(covariance_type="diagonal"),
+            "covariance_type must be one of .* did you mean 'diag'",
+        ),
+        (
+            GaussianMixture(2, means_init=[[0.0]]),
+            r"means_init must have shape \(2, 3\), got \(1, 1\)",
+        ),
+        (
+            GaussianMixture(2, weights_init=[1.0, 1.0]),
+            "weights_init must not be negative and must sum to 1",
+        ),
+        (
+            GaussianMixture(1, precisions_init=-np.eye(3)[None]),
+            "precisions_init must be symmetric and positive-definite",
+        ),
         (GaussianMixture(reg_covar=-1.0), "reg_covar must not be negative"),
         (KMeans(1000), "n_samples=120 should be >= n_clusters=1000"),
         (KMeans(2.5), "n_clusters must be a whole number, got 2.5"),
@@ -292,7 +374,19 @@ def test_refusals_name_the_argument(estimator, text, rows):
 
 @pytest.mark.parametrize("estimator", [*CLASSICAL, *DEEP], ids=str)
 def test_nothing_is_asked_before_fit(estimator, rows):
-    for name in ("transform", "inverse_transform", "predict", "score", "score_samples", "sample", "bic", "get_covariance", "get_precision"):
+    for name in (
+        "transform",
+        "inverse_transform",
+        "predict",
+        "score",
+        "score_samples",
+        "sample",
+        "bic",
+        "get_covariance",
+        "get_precision",
+    ):
         if hasattr(estimator, name):
             with pytest.raises(NotFittedError):
-                getattr(estimator, name)(*([2] if name == "sample" else [] if name.startswith("get") else [rows]))
+                getattr(estimator, name)(
+                    *([2] if name == "sample" else [] if name.startswith("get") else [rows])
+                )

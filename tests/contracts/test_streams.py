@@ -35,7 +35,7 @@ def equal(one: Any, two: Any) -> bool:
     return list(a) == list(b) and all(torch.equal(a[key], b[key]) for key in a)
 
 
-# -------------------------------------------------------------------------------------------- by passes
+# ---------------------------------------------------------------------------------------- by passes
 
 
 @pytest.mark.parametrize(
@@ -80,12 +80,14 @@ def test_passes_over_a_stream_are_resumed_to_the_bit(at: int, tmp_path: Path) ->
         if passes[0] == at:
             token.cancel()
 
-    pf.GMM(3).fit(pf.Stream(blocks), **settings, run=tmp_path / "run", callbacks=[stop], token=token)
+    pf.GMM(3).fit(
+        pf.Stream(blocks), **settings, run=tmp_path / "run", callbacks=[stop], token=token
+    )
     again = pf.GMM(3).fit(pf.Stream(blocks), resume=tmp_path / "run")
     assert equal(again, pf.GMM(3).fit(pf.Stream(blocks), **settings))
 
 
-# ----------------------------------------------------------------------------------------- by gradients
+# ------------------------------------------------------------------------------------- by gradients
 
 
 def vae(source: Any, **settings: Any) -> Any:
@@ -101,13 +103,18 @@ STREAMS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "of unknown length": (stream, {"steps": 40, "batch": 64}),
     "in order": (lambda: stream(shuffle=1), {"samples": 2000, "batch": 50}),
     "endless": (lambda: pf.Stream(endless, endless=True, shuffle=300), {"steps": 40, "batch": 32}),
-    "with a divergence": (stream, {"steps": 40, "batch": 64, "on_divergence": "rollback", "ema": 0.9}),
+    "with a divergence": (
+        stream,
+        {"steps": 40, "batch": 64, "on_divergence": "rollback", "ema": 0.9},
+    ),
 }
 
 
 @pytest.mark.parametrize("name", list(STREAMS))
 def test_a_fit_to_a_stream_is_resumed_to_the_bit(name: str, tmp_path: Path) -> None:
-    """Stopped again and again, within epochs and at their ends, each time in a process that knows nothing of the last."""
+    """Stopped again and again, within epochs and at their ends,
+    each time in a process that knows nothing of the last.
+    """
     make, settings = STREAMS[name]
     whole = vae(make(), **settings)
     rng = random.Random(0)
@@ -138,14 +145,17 @@ def test_an_epoch_gives_every_row_once_and_another_epoch_another_order(shuffle: 
     for epoch in (first, second):
         assert epoch.sort().values.tolist() == numbered[:, 0].tolist()
     assert not torch.equal(first, second)
-    farthest = int((torch.arange(1000) - first).max())  # how late a row can be is not bounded, how early is
+    # how late a row can be is not bounded, how early is
+    farthest = int((torch.arange(1000) - first).max())
     assert int((first - torch.arange(1000)).max()) <= max(shuffle, 50)
     assert farthest > 0
 
 
 def test_processes_share_the_batch_of_one() -> None:
     whole = StreamBatches(stream(), 60, seed=1).from_step(3)
-    shares = [StreamBatches(stream(), 60, seed=1, rank=rank, world=3).from_step(3) for rank in range(3)]
+    shares = [
+        StreamBatches(stream(), 60, seed=1, rank=rank, world=3).from_step(3) for rank in range(3)
+    ]
     for _ in range(20):
         own = [next(share).x for share in shares]
         merged = torch.stack(own, 1).flatten(0, 1)
@@ -186,16 +196,24 @@ def test_a_fit_holds_a_few_blocks_whatever_goes_by() -> None:
 
 
 def test_what_a_stream_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(pf.InvalidValue, match=r"held_out=0.1 is a share of rows, which a stream cannot be split into"):
+    with pytest.raises(
+        pf.InvalidValue,
+        match=r"held_out=0.1 is a share of rows, which a stream cannot be split into",
+    ):
         vae(stream(), steps=3, held_out=0.1)
-    with pytest.raises(pf.BadSource, match="is endless and has no length; give a budget in steps, samples or minutes"):
+    with pytest.raises(
+        pf.BadSource,
+        match="is endless and has no length; give a budget in steps, samples or minutes",
+    ):
         vae(pf.Stream(endless, endless=True), epochs=1)
     with pytest.raises(pf.BadSource, match=r"fewer rows than a batch takes \(2000\)"):
         vae(stream(), steps=3, batch=2000)
     late = np.concatenate([ROWS, ROWS])
     late[1990] = np.nan
     monkeypatch.setattr(gradient_fit, "STREAMED_ROWS", 1000)
-    with pytest.raises(pf.BadSource, match=r"row \d+ of the batch of step (39|40) of the data holds NaN"):
+    with pytest.raises(
+        pf.BadSource, match=r"row \d+ of the batch of step (39|40) of the data holds NaN"
+    ):
         vae(pf.Stream(lambda: blocks(rows=late), shuffle=50, length=2000), steps=500, batch=50)
     held = vae(stream(), steps=30, batch=64, held_out=pf.read(ROWS[:100]), keep_best=True)
     assert held.fit_result.quality is not None
@@ -219,4 +237,6 @@ def test_labels_and_weights_of_a_stream_are_trained_on() -> None:
     model = vae(pf.Stream(rows, shuffle=1), steps=20, batch=50)
     assert model.condition_space is not None
     assert model.sample(3, y=[0, 1, 2], rng=0).shape == (3, 3)
-    assert not equal(model, vae(pf.Stream(lambda: ((a, b) for a, b, _ in rows()), shuffle=1), steps=20, batch=50))
+    assert not equal(
+        model, vae(pf.Stream(lambda: ((a, b) for a, b, _ in rows()), shuffle=1), steps=20, batch=50)
+    )

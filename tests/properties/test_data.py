@@ -14,14 +14,18 @@ from pushforward.data import read, split, write
 
 calm = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
-words = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Z")), min_size=1, max_size=6)
+words = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Z")), min_size=1, max_size=6
+)
 
 
 @st.composite
 def frames(draw):
     n = draw(st.integers(1, 8))
     names = draw(st.lists(words, min_size=3, max_size=3, unique=True))
-    texts = words.filter(lambda w: w.lower() not in ("nan", "na", "null", "none", "n/a", "<na>", "#n/a", "-nan"))
+    texts = words.filter(
+        lambda w: w.lower() not in ("nan", "na", "null", "none", "n/a", "<na>", "#n/a", "-nan")
+    )
     return pandas.DataFrame(
         {
             names[0]: draw(st.lists(numbers, min_size=n, max_size=n)),
@@ -62,7 +66,14 @@ def test_points_come_back_through_npz(x):
 
 
 @calm
-@given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 3), st.sampled_from([1, 3, 4]), st.integers(1, 6), st.integers(1, 6))))
+@given(
+    arrays.arrays(
+        np.uint8,
+        st.tuples(
+            st.integers(1, 3), st.sampled_from([1, 3, 4]), st.integers(1, 6), st.integers(1, 6)
+        ),
+    )
+)
 def test_images_come_back_through_png(x):
     source = read(x)
     with tempfile.TemporaryDirectory() as folder:

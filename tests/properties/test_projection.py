@@ -1,4 +1,6 @@
-"""Whatever the generator, projection is never worse than its start, nor a hybrid than either way."""
+"""Whatever the generator, projection is never worse than its start,
+nor a hybrid than either way.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,15 @@ class Wavy:
 
     def __init__(self, seed: int, latent: int, size: int, waves: float) -> None:
         stream = torch.Generator().manual_seed(seed)
-        self.W, self.V = (torch.randn(latent, size, generator=stream, dtype=torch.float64) for _ in range(2))
-        self.waves, self.size, self.device, self.condition_space = waves, size, torch.device("cpu"), None
+        self.W, self.V = (
+            torch.randn(latent, size, generator=stream, dtype=torch.float64) for _ in range(2)
+        )
+        self.waves, self.size, self.device, self.condition_space = (
+            waves,
+            size,
+            torch.device("cpu"),
+            None,
+        )
 
     def decode(self, z: torch.Tensor, y: Any = None, *, rng: Any = None) -> torch.Tensor:
         return self.waves * torch.sin(3 * z @ self.W) + z @ self.V
@@ -44,16 +53,22 @@ class Wavy:
     scale=st.sampled_from([1e-4, 1.0, 1e5]),
     weight=st.sampled_from([0.0, 0.1, 50.0]),
 )
-def test_no_row_is_worse_than_at_its_start(seed: int, latent: int, size: int, waves: float, scale: float, weight: float) -> None:
+def test_no_row_is_worse_than_at_its_start(
+    seed: int, latent: int, size: int, waves: float, scale: float, weight: float
+) -> None:
     model = Wavy(seed, latent, size, waves)
     law = CodeLaw(torch.zeros(latent, dtype=torch.float64), torch.ones(latent, dtype=torch.float64))
-    x = scale * torch.randn(7, size, generator=torch.Generator().manual_seed(seed + 1), dtype=torch.float64)
+    x = scale * torch.randn(
+        7, size, generator=torch.Generator().manual_seed(seed + 1), dtype=torch.float64
+    )
     how: dict[str, Any] = {"law": law, "rng": seed, "steps": 15, "prior_weight": weight}
 
     def cost(found: Any) -> torch.Tensor:
         return found.error + weight * law.length(found.codes)
 
-    found = {start: project(model, x, start=start, **how) for start in ("encoder", "prior", "hybrid")}
+    found = {
+        start: project(model, x, start=start, **how) for start in ("encoder", "prior", "hybrid")
+    }
     begun = {start: project(model, x, start=start, **{**how, "steps": 0}) for start in found}
     for start, own in found.items():
         assert bool((cost(own) <= cost(begun[start]) * (1 + 1e-12)).all()), start

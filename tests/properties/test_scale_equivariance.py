@@ -1,4 +1,6 @@
-"""Everything is equivariant under x -> a x + b: densities shift by -d log |a|, draws and centres move along, clusters stay."""
+"""Everything is equivariant under x -> a x + b:
+densities shift by -d log |a|, draws and centres move along, clusters stay.
+"""
 
 from __future__ import annotations
 
@@ -44,12 +46,23 @@ AT_THE_ENDS: dict[str, Callable[[], Any]] = {
     "pca(.9)": lambda: pf.PCA(0.9),
     "kde(reflect)": lambda: pf.KDE(boundary="reflect"),
 }
-BY_COLUMN = ["gaussian", "gmm", "gmm(tied)", "gmm(diagonal)", "kde", "kde(matrix)", "kde(silverman)", "kde(knn)"]
+BY_COLUMN = [
+    "gaussian",
+    "gmm",
+    "gmm(tied)",
+    "gmm(diagonal)",
+    "kde",
+    "kde(matrix)",
+    "kde(silverman)",
+    "kde(knn)",
+]
 """Those for which the unit of each column may change by itself."""
 
 
 def rows() -> Tensor:
-    """Two overlapping clusters of correlated columns, on a grid that powers of two and offsets leave exact."""
+    """Two overlapping clusters of correlated columns,
+    on a grid that powers of two and offsets leave exact.
+    """
     x = torch.randn(120, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x[:, 1] += 0.5 * x[:, 0]
     x[::2] += 4
@@ -62,7 +75,9 @@ FITTED: dict[str, Any] = {}
 
 def learnt(name: str, x: Tensor) -> Any:
     """A model of rows x; mixtures by few passes."""
-    return {**CLASSICAL, **AT_THE_ENDS}[name]().fit(x, by=pf.EM(steps=8, tolerance=0) if name.startswith("gmm") else None)
+    return {**CLASSICAL, **AT_THE_ENDS}[name]().fit(
+        x, by=pf.EM(steps=8, tolerance=0) if name.startswith("gmm") else None
+    )
 
 
 def fitted(name: str) -> Any:
@@ -76,13 +91,18 @@ def compare(name: str, a: Tensor, b: Tensor) -> None:
     """The model of a x + b against that of x."""
     one, moved = fitted(name), X * a + b
     two = learnt(name, moved)
-    # What float64 keeps of a deviation at that offset: it is divided by the narrowest bump or component.
+    # What float64 keeps of a deviation at that offset:
+    # it is divided by the narrowest bump or component.
     lost = 1e-6 + 1e-13 * float((b / a).abs().max())
     shift = float(a.abs().log().expand(2).sum())
     if hasattr(one, "log_prob"):
-        torch.testing.assert_close(two.log_prob(moved) + shift, one.log_prob(X), rtol=1e-6, atol=10 * lost)
+        torch.testing.assert_close(
+            two.log_prob(moved) + shift, one.log_prob(X), rtol=1e-6, atol=10 * lost
+        )
     if hasattr(one, "density"):
-        torch.testing.assert_close(two.density(moved).log() + shift, one.density(X).log(), rtol=1e-6, atol=10 * lost)
+        torch.testing.assert_close(
+            two.density(moved).log() + shift, one.density(X).log(), rtol=1e-6, atol=10 * lost
+        )
     if hasattr(one, "assign"):
         assert torch.equal(two.assign(moved), one.assign(X))
     if hasattr(one, "sample"):
@@ -90,7 +110,9 @@ def compare(name: str, a: Tensor, b: Tensor) -> None:
         torch.testing.assert_close(theirs, own, rtol=1e-6, atol=10 * lost)
     if hasattr(one, "centres_"):
         torch.testing.assert_close((two.centres_ - b) / a, one.centres_, rtol=1e-6, atol=lost)
-        assert float(two.inertia_) / float(a.max()) ** 2 == pytest.approx(float(one.inertia_), rel=1e-6)
+        assert float(two.inertia_) / float(a.max()) ** 2 == pytest.approx(
+            float(one.inertia_), rel=1e-6
+        )
 
 
 @pytest.mark.parametrize("name", CLASSICAL)
@@ -110,7 +132,9 @@ def test_one_unit_and_one_offset_for_all(name: str, power: int, offset: int) -> 
 @pytest.mark.parametrize("power", [-498, 494])
 def test_the_ends_of_what_float64_can_square(name: str, power: int) -> None:
     """a of 1e-150 and 1e149: no floor is a number of its own, whatever the unit."""
-    compare(name, torch.tensor([2.0**power], dtype=torch.float64), torch.zeros(1, dtype=torch.float64))
+    compare(
+        name, torch.tensor([2.0**power], dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+    )
 
 
 @pytest.mark.parametrize("power", [-996, 0, 988])
@@ -123,13 +147,22 @@ def test_the_evidence_of_a_number_of_components_shifts_with_the_unit(power: int)
 @pytest.mark.parametrize("power", [-498, 0, 494])
 def test_a_law_made_of_its_parameters_has_no_floor_either(power: int) -> None:
     a, weights = 2.0**power, torch.tensor([[1.0], [0.5]], dtype=torch.float64)
-    one, two = pf.PCA.of(torch.zeros(2), weights, 0.1), pf.PCA.of(torch.zeros(2), weights * a, 0.1 * a)
-    torch.testing.assert_close(two.log_prob(X * a) + 2 * math.log(a), one.log_prob(X), rtol=1e-9, atol=1e-9)
+    one, two = (
+        pf.PCA.of(torch.zeros(2), weights, 0.1),
+        pf.PCA.of(torch.zeros(2), weights * a, 0.1 * a),
+    )
+    torch.testing.assert_close(
+        two.log_prob(X * a) + 2 * math.log(a), one.log_prob(X), rtol=1e-9, atol=1e-9
+    )
 
 
-@pytest.mark.parametrize(("sigma", "size"), [(1e-170, 1.0), (1e170, 1.0), (math.inf, 1.0), (1.0, 1e170)])
+@pytest.mark.parametrize(
+    ("sigma", "size"), [(1e-170, 1.0), (1e170, 1.0), (math.inf, 1.0), (1.0, 1e170)]
+)
 def test_a_law_whose_squares_leave_float64_is_refused(sigma: float, size: float) -> None:
-    with pytest.raises(pf.InvalidValue, match="must have squares that float64 can hold; choose another unit"):
+    with pytest.raises(
+        pf.InvalidValue, match="must have squares that float64 can hold; choose another unit"
+    ):
         pf.PCA.of(torch.zeros(2), size * torch.ones(2, 1, dtype=torch.float64), sigma)
 
 
@@ -137,8 +170,12 @@ def test_a_law_whose_squares_leave_float64_is_refused(sigma: float, size: float)
 @settings(max_examples=3, deadline=None)
 @example(powers=(-100, 100), offsets=(0, 0))
 @example(powers=(0, 27), offsets=(27, 0))
-@given(powers=st.tuples(*[st.integers(-100, 100)] * 2), offsets=st.tuples(*[st.integers(0, 27)] * 2))
-def test_a_unit_and_an_offset_for_each_column(name: str, powers: tuple[int, int], offsets: tuple[int, int]) -> None:
+@given(
+    powers=st.tuples(*[st.integers(-100, 100)] * 2), offsets=st.tuples(*[st.integers(0, 27)] * 2)
+)
+def test_a_unit_and_an_offset_for_each_column(
+    name: str, powers: tuple[int, int], offsets: tuple[int, int]
+) -> None:
     a = torch.tensor([2.0**p for p in powers], dtype=torch.float64)
     compare(name, a, a * torch.tensor([2.0**o if o else 0.0 for o in offsets], dtype=torch.float64))
 
@@ -158,7 +195,10 @@ def test_every_registered_model(name: str, power: int) -> None:
     for verb in ("log_prob", "elbo"):
         if hasattr(one, verb):
             how = {"rng": 0} if verb == "elbo" else {}
-            left, right = getattr(two, verb)(X * a, **how).double() + 2 * math.log(a), getattr(one, verb)(X, **how).double()
+            left, right = (
+                getattr(two, verb)(X * a, **how).double() + 2 * math.log(a),
+                getattr(one, verb)(X, **how).double(),
+            )
             torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-4)
     if hasattr(one, "sample"):
         own, theirs = one.sample(20, rng=0).double(), two.sample(20, rng=0).double() / a

@@ -1,4 +1,6 @@
-"""Scalings at any unit and any offset: x -> a x + b changes no model coordinate, and log-Jacobians by log a."""
+"""Scalings at any unit and any offset:
+x -> a x + b changes no model coordinate, and log-Jacobians by log a.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def standardised(x: torch.Tensor) -> pf.Scaling:
     seed=st.integers(0, 99),
     single=st.booleans(),
 )
-def test_model_coordinates_do_not_depend_on_the_unit(power: float, offset: float, seed: int, single: bool) -> None:
+def test_model_coordinates_do_not_depend_on_the_unit(
+    power: float, offset: float, seed: int, single: bool
+) -> None:
     a = 10.0**power
     x = torch.randn(30, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     x = (x + offset) - offset  # what of x survives the offset
@@ -40,14 +44,18 @@ def test_model_coordinates_do_not_depend_on_the_unit(power: float, offset: float
     want, got = one(x), two(y)
     room = 1e-4 if y.dtype == torch.float32 else 1e-9 + 1e-15 * abs(offset)
     assert torch.allclose(want, got.double(), atol=room)
-    assert torch.allclose(two.inverse(got.double()) / a, y.double() / a, rtol=1e-12, atol=1e-5 if single else 1e-12)
+    assert torch.allclose(
+        two.inverse(got.double()) / a, y.double() / a, rtol=1e-12, atol=1e-5 if single else 1e-12
+    )
     assert two.log_jacobian(y) == pytest.approx(one.log_jacobian(x) - 2 * math.log(a), abs=1e-6)
 
 
 @calm
 @given(power=st.floats(-300, 300), ratio=st.floats(0, 2**12), seed=st.integers(0, 99))
 def test_samples_come_back_with_their_digits(power: float, ratio: float, seed: int) -> None:
-    """Whatever the networks' type: what they give in float32 keeps 16 bits of the spread in the user's units."""
+    """Whatever the networks' type: what they give in float32 keeps
+    16 bits of the spread in the user's units.
+    """
     a = 10.0**power
     u = torch.randn(30, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     scaling = standardised((u + ratio) * a)
@@ -57,8 +65,14 @@ def test_samples_come_back_with_their_digits(power: float, ratio: float, seed: i
 
 
 @calm
-@given(blocks=st.lists(st.integers(0, 20), min_size=1, max_size=5), power=st.floats(-300, 300), weighted=st.booleans())
-def test_moments_of_blocks_are_those_of_the_whole_at_any_scale(blocks: list[int], power: float, weighted: bool) -> None:
+@given(
+    blocks=st.lists(st.integers(0, 20), min_size=1, max_size=5),
+    power=st.floats(-300, 300),
+    weighted=st.booleans(),
+)
+def test_moments_of_blocks_are_those_of_the_whole_at_any_scale(
+    blocks: list[int], power: float, weighted: bool
+) -> None:
     n = sum(blocks) + 2
     a = 10.0**power
     stream = torch.Generator().manual_seed(n)

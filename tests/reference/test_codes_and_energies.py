@@ -1,7 +1,8 @@
 """InfoGAN and EBGAN on the ring of eight modes, whose answers are known.
 
-InfoGAN with Cat(8): a code for each mode has L_I = ln 8 = 2.079 and splits the data without error; without the information term
-the code says nothing. EBGAN: at the equilibrium the critic's loss is the margin in the mean.
+InfoGAN with Cat(8): a code for each mode has L_I = ln 8 = 2.079 and splits the data without error;
+without the information term the code says nothing. EBGAN: at the equilibrium the critic's loss is
+the margin in the mean.
 """
 
 from __future__ import annotations
@@ -83,7 +84,9 @@ def ebgan(pull_away: float) -> tuple[list[float], dict[str, float]]:
     model: Any = _Watched(latent=2, code=2, hidden=(64, 64), pull_away=pull_away)
     model.seen = []
     model.fit(ring(4000)[0], by=pf.Trainer(steps=1000, batch=64))
-    found = {record.quantity: record.value for record in modes(model.sample(2500, rng=1), CENTRES, SD)}
+    found = {
+        record.quantity: record.value for record in modes(model.sample(2500, rng=1), CENTRES, SD)
+    }
     return [value / model.adversary.game.margin for value in model.seen], found
 
 

@@ -25,7 +25,9 @@ SCALES = [
 
 
 def rows(scales: tuple[float, ...], offset: float = 0.0, n: int = 40) -> Tensor:
-    """Correlated columns with these scales; offsets are in units of each column's spread, and exact."""
+    """Correlated columns with these scales;
+    offsets are in units of each column's spread, and exact.
+    """
     x = torch.randn(n, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x[:, 1] += 0.9 * x[:, 0]
     x = (x * 2**20).round() / 2**20 + offset
@@ -33,7 +35,9 @@ def rows(scales: tuple[float, ...], offset: float = 0.0, n: int = 40) -> Tensor:
 
 
 def exact(x: Tensor, kept: int) -> list[float]:
-    """log p of the first rows under PCA with so many components (3: the full normal law), in 300 digits."""
+    """log p of the first rows under PCA with so many components
+    (3: the full normal law), in 300 digits.
+    """
     mpmath.mp.dps = 300
     n, d = x.shape
     points = [[mpmath.mpf(float(v)) for v in row] for row in x]
@@ -59,10 +63,16 @@ def exact(x: Tensor, kept: int) -> list[float]:
 def test_the_density_is_exact(scales: tuple[float, ...], kept: int) -> None:
     x = rows(scales)
     expected = exact(x, kept)
-    assert pf.PCA(kept).fit(x).log_prob(x[:4]).tolist() == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    assert pf.PCA(kept).fit(x).log_prob(x[:4]).tolist() == pytest.approx(
+        expected, rel=1e-9, abs=1e-9
+    )
     if kept == 3:
-        assert pf.Gaussian().fit(x).log_prob(x[:4]).tolist() == pytest.approx(expected, rel=1e-11, abs=1e-11)
-        assert pf.PCA(3).fit(x).gaussian().log_prob(x[:4]).tolist() == pytest.approx(expected, rel=1e-9, abs=1e-9)
+        assert pf.Gaussian().fit(x).log_prob(x[:4]).tolist() == pytest.approx(
+            expected, rel=1e-11, abs=1e-11
+        )
+        assert pf.PCA(3).fit(x).gaussian().log_prob(x[:4]).tolist() == pytest.approx(
+            expected, rel=1e-9, abs=1e-9
+        )
 
 
 @pytest.mark.parametrize("scales", SCALES[2:5])
@@ -70,7 +80,9 @@ def test_the_density_is_exact(scales: tuple[float, ...], kept: int) -> None:
 def test_offsets_of_any_column_cost_nothing(scales: tuple[float, ...], offset: float) -> None:
     x, moved = rows(scales), rows(scales, float(2 ** round(math.log2(offset))))
     for model in (pf.Gaussian, pf.PCA):
-        torch.testing.assert_close(model().fit(moved).log_prob(moved), model().fit(x).log_prob(x), rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(
+            model().fit(moved).log_prob(moved), model().fit(x).log_prob(x), rtol=1e-6, atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("scales", SCALES)
@@ -78,11 +90,21 @@ def test_draws_conditionals_and_marginals_keep_small_columns(scales: tuple[float
     x, one = rows(scales), rows((1.0, 1.0, 1.0))
     unit = torch.tensor([2.0 ** round(math.log2(s)) for s in scales], dtype=torch.float64)
     law, plain = pf.Gaussian().fit(x), pf.Gaussian().fit(one)
-    torch.testing.assert_close(law.sample(20, rng=0) / unit, plain.sample(20, rng=0), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        law.sample(20, rng=0) / unit, plain.sample(20, rng=0), rtol=1e-9, atol=1e-9
+    )
     given, like = law.condition({1: float(x[0, 1])}), plain.condition({1: float(one[0, 1])})
     torch.testing.assert_close(given.mean_ / unit[[0, 2]], like.mean_, rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(given.covariance_ / torch.outer(unit[[0, 2]], unit[[0, 2]]), like.covariance_, rtol=1e-9, atol=1e-9)
-    given, like = law.condition({0: float(x[0, 0]), 2: float(x[0, 2])}), plain.condition({0: float(one[0, 0]), 2: float(one[0, 2])})
+    torch.testing.assert_close(
+        given.covariance_ / torch.outer(unit[[0, 2]], unit[[0, 2]]),
+        like.covariance_,
+        rtol=1e-9,
+        atol=1e-9,
+    )
+    given, like = (
+        law.condition({0: float(x[0, 0]), 2: float(x[0, 2])}),
+        plain.condition({0: float(one[0, 0]), 2: float(one[0, 2])}),
+    )
     torch.testing.assert_close(given.mean_ / unit[1], like.mean_, rtol=1e-9, atol=1e-9)
     spread = pf.PCA().fit(x).sample(4000, rng=0).std(0) / unit
     torch.testing.assert_close(spread, one.std(0, correction=0), rtol=0.1, atol=0)
@@ -100,7 +122,7 @@ def test_a_saved_model_keeps_what_it_resolved(tmp_path: Any) -> None:
     assert bool(again.log_prob(x).isfinite().all())
 
 
-# ------------------------------------------------------------------------------------- data that do not vary everywhere
+# ----------------------------------------------------------------- data that do not vary everywhere
 
 
 def flat(which: str) -> Tensor:
@@ -123,7 +145,9 @@ def test_directions_without_variance_are_said_once(model: Any, which: str, a: fl
     assert len(said) == 1
     value = law.log_prob(flat(which) * a)
     assert bool(value.isfinite().all())
-    torch.testing.assert_close(value + 3 * math.log(a), model().fit(flat(which)).log_prob(flat(which)), rtol=0, atol=1)
+    torch.testing.assert_close(
+        value + 3 * math.log(a), model().fit(flat(which)).log_prob(flat(which)), rtol=0, atol=1
+    )
 
 
 @pytest.mark.parametrize("scales", SCALES)

@@ -1,7 +1,9 @@
-"""The Dirac-GAN (Mescheder, Geiger & Nowozin 2018, §2): data at 0, one sample at θ, a critic c(x) = ψ x.
+"""The Dirac-GAN (Mescheder, Geiger & Nowozin 2018, §2):
+data at 0, one sample at θ, a critic c(x) = ψ x.
 
-Simultaneous descent on an unpenalised game multiplies θ² + ψ² by 1 + h² f'(θψ)² at every step: it spirals outwards. With R1 it
-spirals in. Played by the package's own games, penalties, phases and trainer.
+Simultaneous descent on an unpenalised game multiplies θ² + ψ² by 1 + h² f'(θψ)² at every step: it
+spirals outwards. With R1 it spirals in. Played by the package's own games, penalties, phases and
+trainer.
 """
 
 from __future__ import annotations
@@ -19,8 +21,15 @@ from pushforward.recipes.dirac import DiracGAN
 RATE = 0.1
 
 
-def play(game: str, penalties: tuple[str, ...] = (), steps: int = 60, single_step: bool = True) -> list[tuple[float, float]]:
-    by = pf.Trainer(steps=steps, batch=4, precision="64-true", optimizers={"critic": f"sgd(rate={RATE})", "generator": f"sgd(rate={RATE})"})
+def play(
+    game: str, penalties: tuple[str, ...] = (), steps: int = 60, single_step: bool = True
+) -> list[tuple[float, float]]:
+    by = pf.Trainer(
+        steps=steps,
+        batch=4,
+        precision="64-true",
+        optimizers={"critic": f"sgd(rate={RATE})", "generator": f"sgd(rate={RATE})"},
+    )
     model = DiracGAN(latent=1, game=game, penalties=penalties, single_step=single_step)
     model.fit(torch.zeros(8, 1, dtype=torch.float64), by=by)
     return model.path
@@ -42,7 +51,9 @@ def squared(point: tuple[float, float]) -> float:
 def test_unpenalised_the_players_spiral_outwards_at_the_known_rate(game: str, slope: Any) -> None:
     path = play(game)
     for one, two in pairwise(path):
-        assert squared(two) / squared(one) == pytest.approx(1 + (RATE * slope(one[0] * one[1])) ** 2, rel=1e-9)
+        assert squared(two) / squared(one) == pytest.approx(
+            1 + (RATE * slope(one[0] * one[1])) ** 2, rel=1e-9
+        )
     assert squared(path[-1]) > 1.1 * squared(path[0])
 
 
@@ -50,7 +61,9 @@ def test_near_the_equilibrium_the_rate_is_one_plus_a_quarter_of_h_squared() -> N
     """f'(0) = ½."""
     path = play("minimax", steps=2)
     start = squared(path[0])
-    assert squared(path[1]) / start == pytest.approx(1 + RATE**2 / (1 + math.exp(-0.5)) ** 2, rel=1e-9)
+    assert squared(path[1]) / start == pytest.approx(
+        1 + RATE**2 / (1 + math.exp(-0.5)) ** 2, rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("game", ["minimax", "wasserstein"])
@@ -60,7 +73,9 @@ def test_with_r1_they_converge(game: str) -> None:
 
 
 def test_in_turn_they_neither_grow_nor_shrink_as_fast() -> None:
-    """Single-step play is what spirals: in turn, descent on the bilinear game keeps the modulus within bounds."""
+    """Single-step play is what spirals:
+    in turn, descent on the bilinear game keeps the modulus within bounds.
+    """
     path = play("wasserstein", single_step=False, steps=300)
     assert max(map(squared, path)) < 1.3 * squared(path[0])
     assert min(map(squared, path)) > 0.7 * squared(path[0])

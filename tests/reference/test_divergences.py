@@ -1,4 +1,6 @@
-"""The nine f-divergences against maximisation, derivatives and quadrature, none of which know the closed forms (F1, G1)."""
+"""The nine f-divergences against maximisation, derivatives and quadrature,
+none of which know the closed forms (F1, G1).
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,10 @@ def test_f_by_its_definition(name: str) -> None:
 @pytest.mark.parametrize(("name", "t"), [(name, t) for name in AT for t in AT[name]])
 def test_the_conjugate_is_the_maximum(name: str, t: float) -> None:
     found = minimize_scalar(
-        lambda s: float(F[name](number(math.exp(s)))) - t * math.exp(s), bounds=(-25, 9), method="bounded", options={"xatol": 1e-9}
+        lambda s: float(F[name](number(math.exp(s)))) - t * math.exp(s),
+        bounds=(-25, 9),
+        method="bounded",
+        options={"xatol": 1e-9},
     )
     assert float(a(name).conjugate(number(t))) == pytest.approx(-found.fun, abs=1e-6)
 
@@ -94,10 +99,14 @@ def test_the_best_critic_is_the_derivative(name: str) -> None:
     u = log_ratio.exp().requires_grad_()
     (slope,) = torch.autograd.grad(F[name](u).sum(), u)
     torch.testing.assert_close(a(name).best(log_ratio), slope, rtol=1e-9, atol=1e-12)
-    torch.testing.assert_close(a(name).best_conjugate(log_ratio), (u * slope - F[name](u)).detach(), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        a(name).best_conjugate(log_ratio), (u * slope - F[name](u)).detach(), rtol=1e-9, atol=1e-9
+    )
     if name != "total_variation":
         assert float(a(name).best(number(0.0))) == pytest.approx(a(name).threshold, abs=1e-15)
-    assert float(a(name).activation(number(a(name).boundary))) == pytest.approx(a(name).threshold, abs=1e-15)
+    assert float(a(name).activation(number(a(name).boundary))) == pytest.approx(
+        a(name).threshold, abs=1e-15
+    )
 
 
 @pytest.mark.parametrize("name", F)
@@ -105,24 +114,33 @@ def test_the_bound_at_the_best_critic(name: str, x: Tensor) -> None:
     """N(0,1)‖N(1,1), by quadrature: the table's numbers."""
     log_p, log_q = log_normal(x, 0, 1), log_normal(x, 1, 1)
     gain, cost = a(name).best(log_p - log_q), a(name).best_conjugate(log_p - log_q)
-    assert float(torch.trapezoid(log_p.exp() * gain - log_q.exp() * cost, x)) == pytest.approx(BOUND[name], abs=1e-6)
+    assert float(torch.trapezoid(log_p.exp() * gain - log_q.exp() * cost, x)) == pytest.approx(
+        BOUND[name], abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", F)
 def test_an_asymmetric_pair(name: str, x: Tensor) -> None:
-    """N(0,1)‖N(.5,2²) by the integral of q f(p/q); Neyman's is infinite there and taken with the laws exchanged."""
+    """N(0,1)‖N(.5,2²) by the integral of q f(p/q);
+    Neyman's is infinite there and taken with the laws exchanged.
+    """
     log_p, log_q = log_normal(x, 0, 1), log_normal(x, 0.5, 2)
     log_p, log_q = (log_q, log_p) if name == "neyman" else (log_p, log_q)
     direct = float(torch.trapezoid(log_q.exp() * F[name]((log_p - log_q).exp()), x))
     gain, cost = a(name).best(log_p - log_q), a(name).best_conjugate(log_p - log_q)
-    assert float(torch.trapezoid(log_p.exp() * gain - log_q.exp() * cost, x)) == pytest.approx(direct, abs=1e-7)
-    assert float(torch.trapezoid(log_q.exp() * a(name).f((log_p - log_q).exp()), x)) == pytest.approx(direct, abs=1e-9)
+    assert float(torch.trapezoid(log_p.exp() * gain - log_q.exp() * cost, x)) == pytest.approx(
+        direct, abs=1e-7
+    )
+    assert float(
+        torch.trapezoid(log_q.exp() * a(name).f((log_p - log_q).exp()), x)
+    ) == pytest.approx(direct, abs=1e-9)
 
 
 def test_pearson_divides_by_q(x: Tensor) -> None:
     """∫ (p-q)²/q = .611 for N(0,1)‖N(.5,2²); the printed ∫ (p-q)²/p does not even exist."""
     log_p, log_q = log_normal(x, 0, 1), log_normal(x, 0.5, 2)
-    closed = 4 / math.sqrt(7) * math.exp(0.25 / 7) - 1  # ∫ p²/q - 1 for variances 1 and 4 and means ½ apart
+    # ∫ p²/q - 1 for variances 1 and 4 and means ½ apart
+    closed = 4 / math.sqrt(7) * math.exp(0.25 / 7) - 1
     direct = float(torch.trapezoid((log_p.exp() - log_q.exp()) ** 2 / log_q.exp(), x))
     ours = torch.trapezoid(log_q.exp() * a("pearson").f((log_p - log_q).exp()), x)
     assert direct == pytest.approx(closed, abs=1e-9)
@@ -146,11 +164,21 @@ def test_gradient_ascent_on_the_game_finds_the_best_critic(name: str, x: Tensor)
     x = x[100_000:260_000:4000]
     log_p, log_q = log_normal(x, 0, 1), log_normal(x, 0.5, 1)
     v = torch.zeros_like(x, requires_grad=True)
-    solver, game = torch.optim.LBFGS([v], max_iter=500, line_search_fn="strong_wolfe", tolerance_grad=1e-12, tolerance_change=0), FGAN(name)
+    solver, game = (
+        torch.optim.LBFGS(
+            [v],
+            max_iter=500,
+            line_search_fn="strong_wolfe",
+            tolerance_grad=1e-12,
+            tolerance_change=0,
+        ),
+        FGAN(name),
+    )
 
     def loss() -> Tensor:
         solver.zero_grad()
-        # Both laws at each point, in shares of their sum: game.critic takes one output per real and per generated sample.
+        # Both laws at each point, in shares of their sum:
+        # game.critic takes one output per real and per generated sample.
         share = torch.sigmoid(log_p - log_q)
         real, fake = game.critic(v, torch.zeros_like(v)), game.critic(torch.zeros_like(v), v)
         value = (share * real + (1 - share) * fake).sum()
@@ -158,24 +186,35 @@ def test_gradient_ascent_on_the_game_finds_the_best_critic(name: str, x: Tensor)
         return value
 
     solver.step(loss)
-    torch.testing.assert_close(a(name).activation(v.detach()), a(name).best(log_p - log_q), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        a(name).activation(v.detach()), a(name).best(log_p - log_q), rtol=1e-4, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("name", [n for n in F if n != "total_variation"])
 def test_an_output_that_is_the_log_ratio(name: str, x: Tensor) -> None:
-    """Under log_ratio one output, ln p/q, is best for all: minus the loss is the table's number, and no neighbour is better."""
+    """Under log_ratio one output, ln p/q, is best for all:
+    minus the loss is the table's number, and no neighbour is better.
+    """
     game = FGAN(name, log_ratio=True)
     log_p, log_q = log_normal(x, 0, 1), log_normal(x, 1, 1)
 
     def loss(output: Tensor) -> float:
-        fake, real = game.critic(torch.zeros_like(x), output), game.critic(output, torch.zeros_like(x))
-        nothing = game.critic(torch.zeros_like(x), torch.zeros_like(x))  # T and f*(T) of equal laws, in each of the two
+        fake, real = (
+            game.critic(torch.zeros_like(x), output),
+            game.critic(output, torch.zeros_like(x)),
+        )
+        # T and f*(T) of equal laws, in each of the two
+        nothing = game.critic(torch.zeros_like(x), torch.zeros_like(x))
         return float(torch.trapezoid(log_p.exp() * (real - nothing) + log_q.exp() * fake, x))
 
     assert -loss(log_p - log_q) == pytest.approx(BOUND[name], abs=1e-6)
     assert all(loss(log_p - log_q) < loss(log_p - log_q + shift) for shift in (-0.1, 0.1))
     assert game.boundary == 0.0
-    assert float(game.generator(number(0.7), number(0.0)) - FGAN(name, True, True).generator(number(0.7), number(0.0))) == pytest.approx(
+    assert float(
+        game.generator(number(0.7), number(0.0))
+        - FGAN(name, True, True).generator(number(0.7), number(0.0))
+    ) == pytest.approx(
         float(a(name).best(number(0.7)) - a(name).best_conjugate(number(0.7))), abs=1e-12
     )
 

@@ -1,6 +1,8 @@
-"""One Gaussian for a mixture of two (F3): the best one is known by quadrature for every divergence, and an f-GAN finds it.
+"""One Gaussian for a mixture of two (F3):
+the best one is known by quadrature for every divergence, and an f-GAN finds it.
 
-The numbers of KL and reverse KL are also in closed form or known elsewhere; KL's are the moments of the mixture.
+The numbers of KL and reverse KL are also in closed form or known elsewhere;
+KL's are the moments of the mixture.
 """
 
 from __future__ import annotations
@@ -35,9 +37,16 @@ def test_neyman_seeks_one_mode_and_js_is_gan_less_a_constant() -> None:
 
 def fitted(divergence: str) -> tuple[float, float]:
     """μ and σ after seconds."""
-    model = pf.GAN(latent=1, network=GaussianPlayers((32, 32), "tanh"), game=f'fgan(divergence="{divergence}")', penalties=())
+    model = pf.GAN(
+        latent=1,
+        network=GaussianPlayers((32, 32), "tanh"),
+        game=f'fgan(divergence="{divergence}")',
+        penalties=(),
+    )
     optimizers = dict.fromkeys(("critic", "generator"), "adam(rate=0.01, beta1=0.5)")
-    by = pf.Trainer(steps=600, batch=500, seed=0, ema=0.99, schedule="linear(start=0.3)", optimizers=optimizers)
+    by = pf.Trainer(
+        steps=600, batch=500, seed=0, ema=0.99, schedule="linear(start=0.3)", optimizers=optimizers
+    )
     model.fit(draw(20_000, 0), by=by)
     with torch.no_grad():
         low, high = model.decode(torch.tensor([[0.0], [1.0]])).flatten().tolist()

@@ -1,4 +1,6 @@
-"""The kernel density without its data: against the one with, streamed, merged, stored, conditioned."""
+"""The kernel density without its data: against the one with,
+streamed, merged, stored, conditioned.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +23,30 @@ MATRIX = ((0.3, 0.1), (0.1, 0.2))
 
 @pytest.mark.parametrize("bandwidth", ["scott", 0.4, (0.3, 0.5), MATRIX])
 def test_density_is_that_of_the_kde_within_the_stated_error(bandwidth: object) -> None:
-    x, w = normal(400, 2), torch.rand(400, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    x, w = (
+        normal(400, 2),
+        torch.rand(400, dtype=torch.float64, generator=torch.Generator().manual_seed(1)),
+    )
     w = None if bandwidth == "scott" else w
     model = FourierKDE(bandwidth).fit(x, weights=w)
-    h = bandwidth if bandwidth != "scott" else tuple((x.std(0, correction=0) * 400 ** (-1 / 6)).tolist())
+    h = (
+        bandwidth
+        if bandwidth != "scott"
+        else tuple((x.std(0, correction=0) * 400 ** (-1 / 6)).tolist())
+    )
     exact = KDE(h).fit(x, weights=w)
     q = torch.cat([x[:50], 3 * normal(50, 2, 2), 50 * normal(5, 2, 3)])
-    assert float((model.density(q) - exact.log_prob(q).exp()).abs().max()) <= model.absolute_error < 1e-9
+    assert (
+        float((model.density(q) - exact.log_prob(q).exp()).abs().max())
+        <= model.absolute_error
+        < 1e-9
+    )
     one = model.marginal([1])
-    assert float((one.density(q[:, [1]]) - exact.marginal([1]).log_prob(q[:, [1]]).exp()).abs().max()) <= one.absolute_error < 1e-9
+    assert (
+        float((one.density(q[:, [1]]) - exact.marginal([1]).log_prob(q[:, [1]]).exp()).abs().max())
+        <= one.absolute_error
+        < 1e-9
+    )
     given = model.condition({0: 0.3})
     law = exact.condition({0: 0.3}).log_prob(q[:, [1]]).exp()
     assert float((given.density(q[:, [1]]) - law).abs().max()) <= given.absolute_error < 1e-9

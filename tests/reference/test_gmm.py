@@ -1,4 +1,6 @@
-"""Mixtures against the exact answer (A7), scikit-learn, direct sums, and what the mathematics says."""
+"""Mixtures against the exact answer (A7), scikit-learn, direct sums,
+and what the mathematics says.
+"""
 
 from __future__ import annotations
 
@@ -58,12 +60,14 @@ def direct(model: pf.GMM, x: Tensor) -> Tensor:
         if not bool(seen.any()):
             values.append(torch.zeros((), dtype=torch.float64))
             continue
-        law = torch.distributions.MultivariateNormal(model.means_[:, seen], model.covariances_[:, seen][:, :, seen])
+        law = torch.distributions.MultivariateNormal(
+            model.means_[:, seen], model.covariances_[:, seen][:, :, seen]
+        )
         values.append((law.log_prob(row[seen]) + model.weights_.log()).logsumexp(0))
     return torch.stack(values)
 
 
-# ------------------------------------------------------------------------------------------------ exact answers
+# ------------------------------------------------------------------------------------ exact answers
 
 
 def test_a7_iris() -> None:
@@ -74,7 +78,9 @@ def test_a7_iris() -> None:
 def test_one_component_is_the_normal_law() -> None:
     model, law = pf.GMM(1).fit(IRIS), pf.Gaussian().fit(IRIS)
     torch.testing.assert_close(model.log_prob(IRIS), law.log_prob(IRIS), rtol=0, atol=1e-9)
-    torch.testing.assert_close(pf.GMM(1, "tied").fit(IRIS).log_prob(IRIS), law.log_prob(IRIS), rtol=0, atol=1e-9)
+    torch.testing.assert_close(
+        pf.GMM(1, "tied").fit(IRIS).log_prob(IRIS), law.log_prob(IRIS), rtol=0, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -85,7 +91,7 @@ def test_log_prob_is_the_mixture_of_normal_densities(kind: str, missing: bool) -
     torch.testing.assert_close(model.log_prob(x), direct(model, x), rtol=0, atol=1e-9)
 
 
-# ------------------------------------------------------------------------------------------------- scikit-learn
+# ------------------------------------------------------------------------------------- scikit-learn
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -102,23 +108,26 @@ def test_every_pass_agrees_with_scikit_learn(kind: str, d: int, k: int, seed: in
         "spherical": np.full(k, float(1 / variance.mean())),
     }[kind]
     theirs = GaussianMixture(
-        k, covariance_type=THEIR_KIND[kind], max_iter=6, tol=0, reg_covar=0, weights_init=np.full(k, 1 / k), means_init=means.numpy(),
-        precisions_init=precisions,
+        k, covariance_type=THEIR_KIND[kind], max_iter=6, tol=0, reg_covar=0,
+        weights_init=np.full(k, 1 / k), means_init=means.numpy(), precisions_init=precisions,
     )  # fmt: skip
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it has not converged after six passes, and is not meant to
+        # it has not converged after six passes, and is not meant to
+        warnings.simplefilter("ignore")
         try:
             theirs.fit(x.numpy())
         except ValueError:
             reject()  # a component of theirs collapsed: without its added floor it cannot go on
     ours, trace = traced(pf.GMM(k, kind, start=means, floor=1e-12), x, steps=6, tolerance=0)
     assert trace == pytest.approx(theirs.lower_bounds_, rel=1e-7, abs=1e-7)
-    assert ours.log_prob(x).numpy() == pytest.approx(theirs.score_samples(x.numpy()), rel=1e-5, abs=1e-5)
+    assert ours.log_prob(x).numpy() == pytest.approx(
+        theirs.score_samples(x.numpy()), rel=1e-5, abs=1e-5
+    )
     assert ours.bic(x) == pytest.approx(theirs.bic(x.numpy()), rel=1e-6)
     assert ours.aic(x) == pytest.approx(theirs.aic(x.numpy()), rel=1e-6)
 
 
-# ---------------------------------------------------------------------------------------------- expectation, maximisation
+# ------------------------------------------------------------------------ expectation, maximisation
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -137,11 +146,14 @@ def test_the_floor_is_reached_and_not_added() -> None:
     start = torch.tensor([[5.0, 5.0], [0.0, 0.0]], dtype=torch.float64)
     owner = torch.cdist(model.scaling(x), model.scaling(start)).argmin(1)
     within = sum((x[owner == k] - x[owner == k].mean(0)).square().sum(0) for k in (0, 1)) / len(x)
-    unit = (1e-4 * within).sqrt()  # a share of the variance that the start leaves inside its clusters
+    # a share of the variance that the start leaves inside its clusters
+    unit = (1e-4 * within).sqrt()
     values = torch.linalg.eigvalsh(model.covariances_ / torch.outer(unit, unit))
     assert float(values.min()) == pytest.approx(1, rel=1e-9)
     plain = pf.GMM(1, floor=1e-4).fit(x)
-    torch.testing.assert_close(plain.covariances_[0], torch.cov(x.T, correction=0), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(
+        plain.covariances_[0], torch.cov(x.T, correction=0), rtol=1e-10, atol=1e-12
+    )
 
 
 def test_missing_values_maximise_the_observed_likelihood() -> None:
@@ -153,7 +165,9 @@ def test_missing_values_maximise_the_observed_likelihood() -> None:
     for row in x:
         seen = ~torch.isnan(row)
         if bool(seen.any()):
-            law = torch.distributions.MultivariateNormal(means[:, seen], model.covariances_[:, seen][:, :, seen])
+            law = torch.distributions.MultivariateNormal(
+                means[:, seen], model.covariances_[:, seen][:, :, seen]
+            )
             total = total + (law.log_prob(row[seen]) + model.weights_.log()).logsumexp(0)
     total.backward()
     assert means.grad is not None
@@ -168,16 +182,22 @@ def test_without_gaps_missing_value_code_gives_the_same_statistics() -> None:
     assert model._components is not None
     general = model._components.expect_incomplete(u, None, torch.zeros(3, dtype=torch.bool))
     for name in ("count", "first", "second", "log_likelihood"):
-        torch.testing.assert_close(getattr(plain, name), getattr(general, name), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(
+            getattr(plain, name), getattr(general, name), rtol=1e-9, atol=1e-9
+        )
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 4, 7])
 def test_every_pair_of_coordinates_is_built_once(d: int) -> None:
     x = clusters(20, d, 2)
     i, j = pairs(d, x.device)
-    assert sorted({(int(max(a, b)), int(min(a, b))) for a, b in zip(i, j)}) == [(a, b) for a in range(d) for b in range(a + 1)]
+    assert sorted({(int(max(a, b)), int(min(a, b))) for a, b in zip(i, j)}) == [
+        (a, b) for a in range(d) for b in range(a + 1)
+    ]
     phi = features(x, "full")
-    assert torch.equal(phi, torch.cat([(x[:, i] * x[:, j]).T, x.T, torch.ones(1, 20, dtype=x.dtype)]))
+    assert torch.equal(
+        phi, torch.cat([(x[:, i] * x[:, j]).T, x.T, torch.ones(1, 20, dtype=x.dtype)])
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -195,7 +215,9 @@ def test_integer_weights_are_repetition(kind: str, missing: bool) -> None:
     x = gappy(clusters(80, 2, 2)) if missing else clusters(80, 2, 2)
     w, start = torch.arange(80) % 3, [[1.0, 1.0], [-1.0, 0.0]]
     one = pf.GMM(2, kind, start=start).fit(x, weights=w, by=pf.EM(steps=8, tolerance=0))
-    two = pf.GMM(2, kind, start=start).fit(x.repeat_interleave(w, 0), by=pf.EM(steps=8, tolerance=0))
+    two = pf.GMM(2, kind, start=start).fit(
+        x.repeat_interleave(w, 0), by=pf.EM(steps=8, tolerance=0)
+    )
     torch.testing.assert_close(one.log_prob(x), two.log_prob(x), rtol=0, atol=1e-8)
 
 
@@ -206,13 +228,19 @@ def test_offset_and_scale(kind: str) -> None:
     moved = pf.GMM(3, kind).fit(1e8 + x)
     torch.testing.assert_close(moved.log_prob(1e8 + x), plain.log_prob(x), rtol=0, atol=1e-4)
     scaled = pf.GMM(3, kind).fit(10 * x)
-    torch.testing.assert_close(scaled.log_prob(10 * x), plain.log_prob(x) - 3 * math.log(10), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        scaled.log_prob(10 * x), plain.log_prob(x) - 3 * math.log(10), rtol=0, atol=1e-6
+    )
 
 
 def test_blocks_and_float32_change_little() -> None:
     stream = torch.Generator().manual_seed(0)
     start = 3 * torch.randn(3, 4, generator=stream, dtype=torch.float64)
-    x = torch.randn(3000, 4, generator=stream, dtype=torch.float64) + start[torch.arange(3000) % 3] + 1
+    x = (
+        torch.randn(3000, 4, generator=stream, dtype=torch.float64)
+        + start[torch.arange(3000) % 3]
+        + 1
+    )
     one, first = traced(pf.GMM(3, start=start), x, steps=10, tolerance=0)
     two, second = traced(pf.GMM(3, start=start), x, steps=10, tolerance=0, block=77)
     three, third = traced(pf.GMM(3, start=start, precision="float32"), x, steps=10, tolerance=0)
@@ -222,23 +250,32 @@ def test_blocks_and_float32_change_little() -> None:
     torch.testing.assert_close(one.means_, three.means_, rtol=1e-2, atol=1e-2)
 
 
-# --------------------------------------------------------------------------------------------------------- use
+# ---------------------------------------------------------------------------------------------- use
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_conditional_times_marginal_is_joint(kind: str) -> None:
     model = pf.GMM(3, kind).fit(IRIS)
     rest = torch.tensor([[3.2, 0.3], [2.0, 1.0]], dtype=torch.float64)
-    joint = model.log_prob(torch.stack([torch.tensor([5.0, r[0], 1.5, r[1]], dtype=torch.float64) for r in rest]))
+    joint = model.log_prob(
+        torch.stack([torch.tensor([5.0, r[0], 1.5, r[1]], dtype=torch.float64) for r in rest])
+    )
     marginal = model.marginal([0, 2]).log_prob(torch.tensor([[5.0, 1.5]], dtype=torch.float64))
-    torch.testing.assert_close(joint, model.condition({0: 5.0, 2: 1.5}).log_prob(rest) + marginal, rtol=0, atol=1e-8)
+    torch.testing.assert_close(
+        joint, model.condition({0: 5.0, 2: 1.5}).log_prob(rest) + marginal, rtol=0, atol=1e-8
+    )
 
 
 def test_a_gap_is_a_marginal() -> None:
     model = pf.GMM(3).fit(IRIS)
     row = IRIS[:5].clone()
     row[:, 1] = torch.nan
-    torch.testing.assert_close(model.log_prob(row), model.marginal([0, 2, 3]).log_prob(IRIS[:5][:, [0, 2, 3]]), rtol=0, atol=1e-9)
+    torch.testing.assert_close(
+        model.log_prob(row),
+        model.marginal([0, 2, 3]).log_prob(IRIS[:5][:, [0, 2, 3]]),
+        rtol=0,
+        atol=1e-9,
+    )
     assert model.responsibilities(row).sum(1).numpy() == pytest.approx(np.ones(5))
 
 
@@ -263,7 +300,7 @@ def test_choice_of_the_number_of_components() -> None:
     assert min(values, key=lambda k: values[k]) == 3
 
 
-# -------------------------------------------------------------------------------------------------- degenerate data
+# ---------------------------------------------------------------------------------- degenerate data
 
 
 @pytest.mark.parametrize(
@@ -282,7 +319,12 @@ def test_choice_of_the_number_of_components() -> None:
 def test_degenerate_data_stay_finite(x: Tensor, kind: str) -> None:
     x = x.double()
     model = pf.GMM(3, kind).fit(x)
-    for value in (model.log_prob(x), model.responsibilities(x), model.sample(5, rng=0), model.log_prob(x + 1)):
+    for value in (
+        model.log_prob(x),
+        model.responsibilities(x),
+        model.sample(5, rng=0),
+        model.log_prob(x + 1),
+    ):
         assert bool(torch.isfinite(value).all())
 
 
@@ -318,4 +360,6 @@ def test_covariances_too_many_for_memory_are_answered_with_fewer_components(
 ) -> None:
     monkeypatch.setattr("os.sysconf", lambda name: 1 << 15)  # 1 GB of memory
     with pytest.raises(pf.BadSource, match=re.escape(cure)):
-        pf.GMM(components).fit(torch.randn(rows, columns, generator=torch.Generator().manual_seed(0)))
+        pf.GMM(components).fit(
+            torch.randn(rows, columns, generator=torch.Generator().manual_seed(0))
+        )

@@ -1,4 +1,6 @@
-"""Mixtures of clusters far apart and beside outliers: variances, floors, and what is said of them."""
+"""Mixtures of clusters far apart and beside outliers: variances,
+floors, and what is said of them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ KINDS = {"full": "full", "tied": "tied", "diagonal": "diag", "spherical": "spher
 
 
 def pair(apart: float, d: int = 1, n: int = 1000) -> tuple[Tensor, Tensor]:
-    """Two clusters of unit spread, and which row is whose; on a grid that the distance leaves exact."""
+    """Two clusters of unit spread, and which row is whose;
+    on a grid that the distance leaves exact.
+    """
     x = torch.randn(n, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     which = torch.arange(n) % 2
     grid = 2.0 ** (max(0, math.frexp(apart)[1]) - 51)
@@ -33,9 +37,13 @@ def separate(x: Tensor, which: Tensor, kind: str) -> tuple[Tensor, float]:
         each = each.mean(0).expand(2, -1, -1)
     elif kind != "full":
         diagonal = each.diagonal(dim1=1, dim2=2)
-        each = torch.diag_embed(diagonal if kind == "diagonal" else diagonal.mean(1, keepdim=True).expand_as(diagonal))
+        each = torch.diag_embed(
+            diagonal if kind == "diagonal" else diagonal.mean(1, keepdim=True).expand_as(diagonal)
+        )
     laws = [torch.distributions.MultivariateNormal(p.mean(0), c) for p, c in zip(parts, each)]
-    return each, float(torch.cat([law.log_prob(p) for law, p in zip(laws, parts)]).mean()) - math.log(2)
+    return each, float(
+        torch.cat([law.log_prob(p) for law, p in zip(laws, parts)]).mean()
+    ) - math.log(2)
 
 
 @pytest.mark.parametrize("apart", [1e3, 1e7, 1e9, 1e12])
@@ -60,7 +68,9 @@ def test_far_apart_in_float32_and_with_gaps() -> None:
     x, which = pair(1e7, 2)
     covariances, score = separate(x, which, "full")
     ours = pf.GMM(2, precision="float32").fit(x)
-    torch.testing.assert_close(ours.covariances_[ours.means_[:, 0].argsort()], covariances, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        ours.covariances_[ours.means_[:, 0].argsort()], covariances, rtol=1e-5, atol=1e-5
+    )
     x[::7, 1] = math.nan
     gappy = pf.GMM(2).fit(x)
     whole = ~x.isnan().any(1)
@@ -73,7 +83,9 @@ def test_far_apart_in_float32_and_with_gaps() -> None:
 @pytest.mark.parametrize("units", [(1.0, 1.0), (1e-8, 1e8), (1e-30, 1e30)])
 @pytest.mark.parametrize("least", [1e-3, 4.0])
 @pytest.mark.parametrize("kind", ["full", "tied", "diag"])
-def test_reg_covar_is_in_squared_units_of_the_data(kind: str, least: float, units: tuple[float, float]) -> None:
+def test_reg_covar_is_in_squared_units_of_the_data(
+    kind: str, least: float, units: tuple[float, float]
+) -> None:
     """Whatever the other columns' units, and whatever lies far away."""
     x = pair(50.0, 2)[0] * torch.tensor(units, dtype=torch.float64)
     mixture = GaussianMixture(2, covariance_type=kind, reg_covar=least, random_state=0)
@@ -85,12 +97,16 @@ def test_reg_covar_is_in_squared_units_of_the_data(kind: str, least: float, unit
     own = torch.tensor(units, dtype=torch.float64).square()
     for column in range(2):
         if own[column] > 100 * least:
-            torch.testing.assert_close(variances[:, column] / own[column], torch.ones(2).double(), rtol=0.2, atol=0)
+            torch.testing.assert_close(
+                variances[:, column] / own[column], torch.ones(2).double(), rtol=0.2, atol=0
+            )
         elif own[column] < least / 100:
-            torch.testing.assert_close(variances[:, column], torch.full((2,), least).double(), rtol=1e-3, atol=0)
+            torch.testing.assert_close(
+                variances[:, column], torch.full((2,), least).double(), rtol=1e-3, atol=0
+            )
 
 
-# --------------------------------------------------------------------------------------------------- what is said
+# ------------------------------------------------------------------------------------- what is said
 
 
 def spoilt(which: str) -> Tensor:
@@ -126,7 +142,9 @@ def test_with_an_outlier_the_others_keep_their_clusters(kind: str) -> None:
         model = pf.GMM(3, kind).fit(spoilt("outlier"))
     x, which = pair(8.0, 2, 400)
     expected = torch.stack([x[which == 0].mean(0), x[which == 1].mean(0)])
-    torch.testing.assert_close(model.means_[model.means_[:, 0].argsort()][:2], expected, rtol=0, atol=0.05)
+    torch.testing.assert_close(
+        model.means_[model.means_[:, 0].argsort()][:2], expected, rtol=0, atol=0.05
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -160,27 +178,45 @@ def test_the_adapter_says_it_once_whatever_the_number_of_starts() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_starts_share_one_floor(kind: str) -> None:
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(200, 2)))
-    one, many = pf.GMM(3, kind, start="random").fit(x), pf.GMM(3, kind, start="random", starts=3).fit(x)
+    one, many = (
+        pf.GMM(3, kind, start="random").fit(x),
+        pf.GMM(3, kind, start="random", starts=3).fit(x),
+    )
     torch.testing.assert_close(many._least, one._least, rtol=0, atol=0)
 
 
-# ------------------------------------------------------------------------------------- without d x d matrices
+# --------------------------------------------------------------------------- without d x d matrices
 
 
 @pytest.mark.parametrize("kind", ["diagonal", "spherical"])
 @pytest.mark.parametrize("units", [(1.0, 1.0, 1.0), (1e-30, 1.0, 1e30)])
-def test_independent_columns_give_what_the_written_out_covariances_give(kind: str, units: tuple[float, ...]) -> None:
-    """Densities (of rows with gaps too), shares, draws, conditionals and marginals, against full covariances and against scipy."""
+def test_independent_columns_give_what_the_written_out_covariances_give(
+    kind: str, units: tuple[float, ...]
+) -> None:
+    """Densities (of rows with gaps too), shares, draws, conditionals and marginals, against full
+    covariances and against scipy.
+    """
     from scipy import stats
 
-    scale = torch.tensor(units, dtype=torch.float64) if kind == "diagonal" else torch.tensor(units[0], dtype=torch.float64)
-    x = torch.cat([pair(3.0, 3, 200)[0] * torch.tensor([1.0, 2.0, 0.5], dtype=torch.float64)]) * scale
+    scale = (
+        torch.tensor(units, dtype=torch.float64)
+        if kind == "diagonal"
+        else torch.tensor(units[0], dtype=torch.float64)
+    )
+    x = (
+        torch.cat([pair(3.0, 3, 200)[0] * torch.tensor([1.0, 2.0, 0.5], dtype=torch.float64)])
+        * scale
+    )
     model = pf.GMM(2, kind).fit(x)
     full = pf.GMM.of(model.weights_, model.means_, model.covariances_)
-    torch.testing.assert_close(model.variances_, model.covariances_.diagonal(dim1=1, dim2=2), rtol=1e-14, atol=0)
+    torch.testing.assert_close(
+        model.variances_, model.covariances_.diagonal(dim1=1, dim2=2), rtol=1e-14, atol=0
+    )
     x[::3, 0] = x[1::5, 2] = x[7] = math.nan
     torch.testing.assert_close(model.log_prob(x), full.log_prob(x), rtol=1e-11, atol=1e-11)
-    torch.testing.assert_close(model.responsibilities(x), full.responsibilities(x), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(
+        model.responsibilities(x), full.responsibilities(x), rtol=1e-9, atol=1e-12
+    )
     torch.testing.assert_close(model.sample(20, rng=0), full.sample(20, rng=0), rtol=1e-11, atol=0)
     row = x[~x.isnan().any(1)][:1]
     each = [
@@ -201,10 +237,18 @@ def test_gaps_in_independent_columns_are_filled_as_by_written_out_covariances(ki
     """One E step over rows with gaps, by variances alone and by `Conditional` of d x d matrices."""
     from pushforward.models.classical.missing import Conditional, Independent
 
-    x, variances = pair(3.0, 3, 60)[0], torch.tensor([[1.0, 2.0, 3.0], [0.5, 1.0, 4.0]], dtype=torch.float64)
+    x, variances = (
+        pair(3.0, 3, 60)[0],
+        torch.tensor([[1.0, 2.0, 3.0], [0.5, 1.0, 4.0]], dtype=torch.float64),
+    )
     variances = variances if kind == "diagonal" else variances[:, :1].expand(2, 3)
     means, weights = x[:2].clone(), torch.tensor([0.3, 0.7], dtype=torch.float64)
-    for gap in ([False, True, False], [True, True, False], [True, True, True], [False, False, False]):
+    for gap in (
+        [False, True, False],
+        [True, True, False],
+        [True, True, True],
+        [False, False, False],
+    ):
         lost = torch.tensor(gap)
         rows = x.masked_fill(lost, math.nan)
         one, other = Independent(lost, variances), Conditional.of(lost, torch.diag_embed(variances))
@@ -213,16 +257,36 @@ def test_gaps_in_independent_columns_are_filled_as_by_written_out_covariances(ki
             torch.testing.assert_close(mine, theirs)
 
 
-@pytest.mark.parametrize("gap", [[False, False, False], [False, True, False], [True, True, True]], ids=str)
+@pytest.mark.parametrize(
+    "gap", [[False, False, False], [False, True, False], [True, True, True]], ids=str
+)
 @pytest.mark.parametrize("size", [1e100, 1e200, 1e308])
-def test_values_far_away_are_unlikely_under_what_is_seen_of_a_component(size: float, gap: list[bool]) -> None:
-    """Where squares, or differences between them, leave float64 the density is 0, not NaN; where nothing is seen it is 1."""
+def test_values_far_away_are_unlikely_under_what_is_seen_of_a_component(
+    size: float, gap: list[bool]
+) -> None:
+    """Where squares, or differences between them,
+    leave float64 the density is 0, not NaN; where nothing is seen it is 1.
+    """
     from pushforward.models.classical.missing import Conditional, Independent
 
     lost, means = torch.tensor(gap), torch.zeros(1, 3, dtype=torch.float64)
-    covariance = torch.tensor([[[1.0, 0.9, 0.8], [0.9, 1.0, 0.9], [0.8, 0.9, 1.0]]], dtype=torch.float64) * 1e-6
-    far = torch.tensor([[size, -size, size], [-size, -size, -size]], dtype=torch.float64).masked_fill(lost, math.nan)
-    for law in (Conditional.of(lost, covariance), Independent(lost, covariance.diagonal(dim1=1, dim2=2))):
+    covariance = (
+        torch.tensor([[[1.0, 0.9, 0.8], [0.9, 1.0, 0.9], [0.8, 0.9, 1.0]]], dtype=torch.float64)
+        * 1e-6
+    )
+    far = torch.tensor(
+        [[size, -size, size], [-size, -size, -size]], dtype=torch.float64
+    ).masked_fill(lost, math.nan)
+    for law in (
+        Conditional.of(lost, covariance),
+        Independent(lost, covariance.diagonal(dim1=1, dim2=2)),
+    ):
         value = law.log_density(far, means)
         assert not bool(value.isnan().any())
-        assert bool((value == 0).all() if all(gap) else (value < -1e200).all() if size == 1e100 else value.isneginf().all())
+        assert bool(
+            (value == 0).all()
+            if all(gap)
+            else (value < -1e200).all()
+            if size == 1e100
+            else value.isneginf().all()
+        )

@@ -1,4 +1,6 @@
-"""The kernel density model: K2, K3, K4, conditionals, marginals, bounds, choice of bandwidth, streaming, storage."""
+"""The kernel density model: K2, K3, K4, conditionals, marginals,
+bounds, choice of bandwidth, streaming, storage.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +37,19 @@ def trapezoid(model: KDE, low: float, high: float, points: int = 4001) -> float:
 
 @pytest.mark.parametrize("shape", ["radial", "product"])
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_k2_samples_have_the_covariance_of_the_data_plus_that_of_the_bumps(kernel: str, shape: str) -> None:
+def test_k2_samples_have_the_covariance_of_the_data_plus_that_of_the_bumps(
+    kernel: str, shape: str
+) -> None:
     x = normal(50, 2) * torch.tensor([1.0, 2.0])
     h = 0.3 + torch.rand(50, dtype=torch.float64, generator=seeded(1))
     model = KDE.of(x, 1.0, local=h, kernel=kernel, shape=shape)
     drawn = model.sample(60_000, rng=0)
-    expected = torch.cov(x.T, correction=0) + KERNELS[kernel].variance(2, shape) * h.square().mean() * torch.eye(2)
-    assert torch.allclose(torch.cov(drawn.T), expected, rtol=0.03, atol=0.03 * float(expected.diagonal().min()))
+    expected = torch.cov(x.T, correction=0) + KERNELS[kernel].variance(
+        2, shape
+    ) * h.square().mean() * torch.eye(2)
+    assert torch.allclose(
+        torch.cov(drawn.T), expected, rtol=0.03, atol=0.03 * float(expected.diagonal().min())
+    )
 
 
 def test_k2_with_weights_and_a_full_matrix() -> None:
@@ -56,7 +64,9 @@ def test_k2_with_weights_and_a_full_matrix() -> None:
 
 
 def test_k3_abramson_beats_the_best_fixed_bandwidth_on_a_peaked_density() -> None:
-    """Marron & Wand's density 4: 2/3 N(0, 1) + 1/3 N(0, .1²). Mean integrated squared errors, each at its best h."""
+    """Marron & Wand's density 4: 2/3 N(0, 1) + 1/3 N(0, .1²).
+    Mean integrated squared errors, each at its best h.
+    """
     at = torch.linspace(-4, 4, 801, dtype=torch.float64)[:, None]
 
     def bump(sigma: float) -> torch.Tensor:
@@ -68,7 +78,9 @@ def test_k3_abramson_beats_the_best_fixed_bandwidth_on_a_peaked_density() -> Non
     for seed in range(12):
         stream = seeded(seed)
         narrow = torch.rand(500, 1, generator=stream) < 1 / 3
-        x = torch.randn(500, 1, dtype=torch.float64, generator=stream) * torch.where(narrow, 0.1, 1.0)
+        x = torch.randn(500, 1, dtype=torch.float64, generator=stream) * torch.where(
+            narrow, 0.1, 1.0
+        )
         for j, h in enumerate(widths):
             for i, local in enumerate((None, abramson(log_density(x, x, h)))):
                 f = log_density(x, at, h, local=local).exp()
@@ -85,7 +97,12 @@ def test_k4_parzen_windows_on_mnist(data_folder: Path) -> None:
 
     def images(name: str) -> torch.Tensor:
         with gzip.open(folder / name) as file:
-            return torch.from_numpy(np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784).copy()).double() / 255
+            return (
+                torch.from_numpy(
+                    np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784).copy()
+                ).double()
+                / 255
+            )
 
     train, test = images("train-images-idx3-ubyte.gz"), images("t10k-images-idx3-ubyte.gz")
     chosen = torch.randperm(len(train), generator=seeded(0))[:10_000]
@@ -158,20 +175,43 @@ def test_conditioning_far_out_and_by_name() -> None:
 @pytest.mark.parametrize("kernel", ["gaussian", "epanechnikov", "exponential"])
 @pytest.mark.parametrize("boundary", ["reflect", "renormalise"])
 @pytest.mark.parametrize("h", [0.05, 0.3, 2.0])
-def test_bounded_densities_integrate_to_one_over_the_box(kernel: str, boundary: str, h: float) -> None:
+def test_bounded_densities_integrate_to_one_over_the_box(
+    kernel: str, boundary: str, h: float
+) -> None:
     x = torch.rand(40, 1, dtype=torch.float64, generator=seeded(0)) ** 2
     local = 0.5 + torch.rand(40, dtype=torch.float64, generator=seeded(1))
-    model = KDE.of(x, h, local=local, kernel=kernel, shape="product", boundary=boundary, bounds=((0, 0.0, 1.0),))
+    model = KDE.of(
+        x,
+        h,
+        local=local,
+        kernel=kernel,
+        shape="product",
+        boundary=boundary,
+        bounds=((0, 0.0, 1.0),),
+    )
     assert trapezoid(model, 0, 1) == pytest.approx(1, abs=2e-4)
     assert float(model.log_prob(torch.tensor([[-0.01]]))) == -math.inf
-    one_end = KDE.of(x, h, local=local, kernel=kernel, shape="product", boundary=boundary, bounds=((0, 0.0, None),))
+    one_end = KDE.of(
+        x,
+        h,
+        local=local,
+        kernel=kernel,
+        shape="product",
+        boundary=boundary,
+        bounds=((0, 0.0, None),),
+    )
     assert trapezoid(one_end, 0, 1 + 40 * h, 20_001) == pytest.approx(1, abs=5e-4)
 
 
 def test_a_radial_kernel_folds_in_two_dimensions() -> None:
     x = torch.rand(10, 2, dtype=torch.float64, generator=seeded(0))
-    model = KDE.of(x, 0.4, kernel="epanechnikov", boundary="reflect", bounds=((0, 0.0, 1.0), (1, None, 1.0)))
-    across, down = torch.linspace(0, 1, 401, dtype=torch.float64), torch.linspace(-1, 1, 801, dtype=torch.float64)
+    model = KDE.of(
+        x, 0.4, kernel="epanechnikov", boundary="reflect", bounds=((0, 0.0, 1.0), (1, None, 1.0))
+    )
+    across, down = (
+        torch.linspace(0, 1, 401, dtype=torch.float64),
+        torch.linspace(-1, 1, 801, dtype=torch.float64),
+    )
     f = model.log_prob(torch.cartesian_prod(across, down)).exp().reshape(401, 801)
     assert float(torch.trapezoid(torch.trapezoid(f, down), across)) == pytest.approx(1, abs=1e-3)
 
@@ -199,8 +239,12 @@ def test_data_outside_their_bounds_are_refused() -> None:
 def test_bounds_that_the_space_knows_are_used() -> None:
     x = torch.rand(50, 1, dtype=torch.float64, generator=seeded(0))
     space = pf.Space.infer(x)
-    known = pf.Space(space.kind, space.shape, (pf.Column("distance", lower=0.0),), space.low, space.high)
-    assert trapezoid(KDE.of(x, 0.3, space=known, boundary="reflect"), 0, 4) == pytest.approx(1, abs=1e-4)
+    known = pf.Space(
+        space.kind, space.shape, (pf.Column("distance", lower=0.0),), space.low, space.high
+    )
+    assert trapezoid(KDE.of(x, 0.3, space=known, boundary="reflect"), 0, 4) == pytest.approx(
+        1, abs=1e-4
+    )
     assert trapezoid(KDE.of(x, 0.3, space=known), 0, 4) < 0.95
 
 
@@ -209,7 +253,9 @@ def test_bounds_that_the_space_knows_are_used() -> None:
 
 def test_rules_in_the_users_units() -> None:
     x = normal(300, 2) * torch.tensor([1.0, 50.0])
-    fitted = {form: KDE("scott", form=form).fit(x).bandwidth_ for form in ("number", "axes", "matrix")}
+    fitted = {
+        form: KDE("scott", form=form).fit(x).bandwidth_ for form in ("number", "axes", "matrix")
+    }
     assert [h.ndim for h in fitted.values()] == [0, 1, 2]
     assert torch.allclose(fitted["axes"], x.std(0) * 300 ** (-1 / 6))
     assert torch.allclose(fitted["matrix"].diagonal().sqrt(), fitted["axes"])
@@ -231,8 +277,12 @@ def test_likelihood_scales_a_matrix_by_the_square() -> None:
     x = normal(200, 2) @ torch.tensor([[1.0, 0.5], [0.0, 0.3]], dtype=torch.float64)
     model = KDE("likelihood", form="matrix").fit(x)
     assert model.choice is not None
-    assert torch.allclose(model.bandwidth_, KDE(form="matrix").fit(x).bandwidth_ * model.choice.factor**2)
-    assert float(KDE.of(x, model.bandwidth_).sums().leave_one_out().mean()) == pytest.approx(model.choice.log_likelihood)
+    assert torch.allclose(
+        model.bandwidth_, KDE(form="matrix").fit(x).bandwidth_ * model.choice.factor**2
+    )
+    assert float(KDE.of(x, model.bandwidth_).sums().leave_one_out().mean()) == pytest.approx(
+        model.choice.log_likelihood
+    )
 
 
 @pytest.mark.parametrize("adaptive", ["abramson", "knn"])
@@ -247,7 +297,10 @@ def test_adaptive_bandwidths_are_wide_in_the_tails_and_integrate_to_one(adaptive
 
 def test_streaming_blocks_gives_the_same_model() -> None:
     x, w = normal(500, 2), torch.rand(500, dtype=torch.float64, generator=seeded(1))
-    whole, blocks = KDE("silverman").fit(x, weights=w), KDE("silverman").fit(x, weights=w, by=pf.EM(block=64))
+    whole, blocks = (
+        KDE("silverman").fit(x, weights=w),
+        KDE("silverman").fit(x, weights=w, by=pf.EM(block=64)),
+    )
     assert torch.equal(whole.log_prob(x[:9]), blocks.log_prob(x[:9]))
     twice = KDE(0.3).fit(x, weights=torch.full((500,), 2.0, dtype=torch.float64))
     assert torch.allclose(twice.log_prob(x[:9]), KDE(0.3).fit(x).log_prob(x[:9]))
@@ -292,7 +345,10 @@ def test_hard_data() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"bandwidth": -0.1}, "bandwidth must be positive, got -0.1; pass a number or one of 'scott', 'silverman'"),
+        (
+            {"bandwidth": -0.1},
+            "bandwidth must be positive, got -0.1; pass a number or one of 'scott', 'silverman'",
+        ),
         ({"bandwidth": "wide"}, "bandwidth must be one of 'scott', 'silverman'"),
         ({"kernel": "box"}, "kernel must be 'gaussian', .* or 'cosine', got 'box'"),
         ({"adaptive": "yes"}, "adaptive must be 'abramson', 'knn' or None"),

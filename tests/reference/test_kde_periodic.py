@@ -20,9 +20,13 @@ def angles(n: int, seed: int = 0, d: int = 1) -> torch.Tensor:
     return torch.from_numpy(vonmises(1.5, loc=0.1).rvs((n, d), random_state=seed)) % TURN
 
 
-def wrapped(model: KDE, plain: KDE, x: torch.Tensor, periods: dict[int, float], turns: int) -> torch.Tensor:
+def wrapped(
+    model: KDE, plain: KDE, x: torch.Tensor, periods: dict[int, float], turns: int
+) -> torch.Tensor:
     """log Σ_t f(x + t P) over many turns of each periodic axis."""
-    shifts = torch.cartesian_prod(*[torch.arange(-turns, turns + 1).double() * p for p in periods.values()]).reshape(-1, len(periods))
+    shifts = torch.cartesian_prod(
+        *[torch.arange(-turns, turns + 1).double() * p for p in periods.values()]
+    ).reshape(-1, len(periods))
     terms = []
     for shift in shifts:
         moved = x.clone()
@@ -39,16 +43,34 @@ KERNELS = ("gaussian", "epanechnikov", "tophat", "triangular", "biweight", "expo
 @pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
 def test_one_circle(kernel, h, unit):
     x, local = angles(40) * unit, torch.linspace(0.5, 1.5, 40).double()
-    model = KDE.of(x, h * unit, local=local, kernel=kernel, boundary="periodic", bounds=[(0, 0, TURN * unit)])
+    model = KDE.of(
+        x, h * unit, local=local, kernel=kernel, boundary="periodic", bounds=[(0, 0, TURN * unit)]
+    )
     plain = KDE.of(x, h * unit, local=local, kernel=kernel)
     at = torch.linspace(0, TURN, 101)[:-1, None].double() * unit
-    brute = wrapped(model, plain, at, {0: TURN * unit}, 3 + int({"exponential": 60, "gaussian": 12}.get(kernel, 2) * h))
-    assert torch.allclose(model.log_prob(at).exp() * unit, brute.exp() * unit, rtol=1e-10, atol=1e-14)
+    brute = wrapped(
+        model,
+        plain,
+        at,
+        {0: TURN * unit},
+        3 + int({"exponential": 60, "gaussian": 12}.get(kernel, 2) * h),
+    )
+    assert torch.allclose(
+        model.log_prob(at).exp() * unit, brute.exp() * unit, rtol=1e-10, atol=1e-14
+    )
     grid = (torch.arange(20_000).double()[:, None] + 0.5) / 20_000 * TURN * unit
-    assert float(model.log_prob(grid).exp().mean()) * TURN * unit == pytest.approx(1, abs=1e-3 if kernel == "tophat" else 1e-5)
+    assert float(model.log_prob(grid).exp().mean()) * TURN * unit == pytest.approx(
+        1, abs=1e-3 if kernel == "tophat" else 1e-5
+    )
     assert torch.allclose(model.log_prob(at + 3 * TURN * unit), model.log_prob(at), atol=1e-9)
     assert model.integrate_box(5.5 * unit, 7.5 * unit) == pytest.approx(
-        float(model.log_prob(5.5 * unit + (torch.arange(20_000).double()[:, None] + 0.5) / 1e4 * unit).exp().mean()) * 2 * unit,
+        float(
+            model.log_prob(5.5 * unit + (torch.arange(20_000).double()[:, None] + 0.5) / 1e4 * unit)
+            .exp()
+            .mean()
+        )
+        * 2
+        * unit,
         abs=1e-3 if kernel == "tophat" else 1e-4,
     )
 
@@ -56,9 +78,15 @@ def test_one_circle(kernel, h, unit):
 SHAPES = {
     "number": ({"bandwidth": 0.7}, {0: TURN, 1: 24.0}),
     "axes": ({"bandwidth": (0.4, 3.0, 0.6)}, {0: TURN, 1: 24.0}),
-    "product": ({"bandwidth": (0.9, 5.0, 0.6), "kernel": "triangular", "shape": "product"}, {0: TURN, 1: 24.0}),
+    "product": (
+        {"bandwidth": (0.9, 5.0, 0.6), "kernel": "triangular", "shape": "product"},
+        {0: TURN, 1: 24.0},
+    ),
     "radial": ({"bandwidth": (0.9, 5.0, 0.6), "kernel": "epanechnikov"}, {0: TURN, 1: 24.0}),
-    "matrix": ({"bandwidth": [[0.5, 0.9, 0.1], [0.9, 4.0, 0.2], [0.1, 0.2, 0.5]]}, {0: TURN, 1: 24.0}),
+    "matrix": (
+        {"bandwidth": [[0.5, 0.9, 0.1], [0.9, 4.0, 0.2], [0.1, 0.2, 0.5]]},
+        {0: TURN, 1: 24.0},
+    ),
     "one axis": ({"bandwidth": (0.4, 3.0, 0.6)}, {1: 24.0}),
 }
 
@@ -72,7 +100,10 @@ def table(n: int, seed: int = 0) -> torch.Tensor:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_circles_beside_a_line(shape):
     given, periods = SHAPES[shape]
-    options = {"boundary": "periodic", "bounds": [(axis, 0, period) for axis, period in periods.items()]}
+    options = {
+        "boundary": "periodic",
+        "bounds": [(axis, 0, period) for axis, period in periods.items()],
+    }
     h = {"bandwidth": given["bandwidth"]}
     rest = {k: v for k, v in given.items() if k != "bandwidth"}
     x, at = table(25), table(60, 1)
@@ -84,7 +115,9 @@ def test_circles_beside_a_line(shape):
         brute = wrapped(kept, plain.marginal([1, 2]), at[:, 1:], {0: 24.0}, 4)
         assert torch.allclose(kept.log_prob(at[:, 1:]), brute, rtol=1e-10, atol=1e-10)
         line = model.marginal(2)
-        assert torch.allclose(line.log_prob(at[:, 2:]), plain.marginal(2).log_prob(at[:, 2:]), rtol=1e-10)
+        assert torch.allclose(
+            line.log_prob(at[:, 2:]), plain.marginal(2).log_prob(at[:, 2:]), rtol=1e-10
+        )
         rest_given = model.condition({1: 25.0})  # an hour after midnight
         point = at.clone()
         point[:, 1] = 1.0
@@ -107,9 +140,15 @@ def test_a_gaussian_much_wider_than_its_axis_is_flat(h, boundary):
     at = torch.linspace(0, 6, 7)[:, None].double()
     model = KDE.of(angles(5), h, boundary=boundary, bounds=[(0, 0, TURN)])
     level = -math.log(TURN)
-    assert torch.allclose(model.log_prob(at), torch.full((7,), level).double(), atol=1e-9 if h > 20 or boundary == "periodic" else 0.2)
+    assert torch.allclose(
+        model.log_prob(at),
+        torch.full((7,), level).double(),
+        atol=1e-9 if h > 20 or boundary == "periodic" else 0.2,
+    )
     assert model.integrate_box(0, TURN) == pytest.approx(1)
-    assert model.integrate_box(1, 2) == pytest.approx(1 / TURN, rel=1e-6 if h > 20 or boundary == "periodic" else 0.2)
+    assert model.integrate_box(1, 2) == pytest.approx(
+        1 / TURN, rel=1e-6 if h > 20 or boundary == "periodic" else 0.2
+    )
 
 
 @pytest.mark.parametrize("boundary", ["periodic", "reflect"])
@@ -119,8 +158,11 @@ def test_a_bump_that_would_need_a_million_images_is_refused(boundary, kernel):
     for ask in (lambda: model.log_prob(angles(3)), lambda: model.integrate_box(0, 1)):
         with pytest.raises(ValueError, match="over a million images"):
             ask()
-    law = KDE.of(angles(5), 300.0, kernel=kernel, boundary=boundary, bounds=[(0, 0, TURN)])  # hundreds are no trouble
-    assert float(law.log_prob(torch.ones(1, 1).double())) == pytest.approx(-math.log(TURN), abs=0.02)
+    # hundreds are no trouble
+    law = KDE.of(angles(5), 300.0, kernel=kernel, boundary=boundary, bounds=[(0, 0, TURN)])
+    assert float(law.log_prob(torch.ones(1, 1).double())) == pytest.approx(
+        -math.log(TURN), abs=0.02
+    )
 
 
 def test_the_bandwidth_does_not_depend_on_where_the_circle_is_cut():
@@ -128,7 +170,9 @@ def test_the_bandwidth_does_not_depend_on_where_the_circle_is_cut():
     for rule in ("scott", "silverman", "likelihood"):
         found = []
         for start in (0, -1, 3):
-            model = KDE(rule, boundary="periodic", bounds=[(0, start, start + TURN)]).fit((x - start) % TURN + start)
+            model = KDE(rule, boundary="periodic", bounds=[(0, start, start + TURN)]).fit(
+                (x - start) % TURN + start
+            )
             found.append(model.bandwidth_)
         assert torch.allclose(found[0], found[1], rtol=1e-9)
         assert torch.allclose(found[0], found[2], rtol=1e-9)
@@ -139,7 +183,12 @@ def test_the_bandwidth_does_not_depend_on_where_the_circle_is_cut():
 @pytest.mark.parametrize("adaptive", ["abramson", "knn"])
 def test_factors_do_not_depend_on_where_the_circle_is_cut(adaptive):
     x = angles(100)
-    one, two = (KDE("scott", adaptive=adaptive, boundary="periodic", bounds=[(0, start, start + TURN)]).fit(x) for start in (0.0, -math.pi))
+    one, two = (
+        KDE("scott", adaptive=adaptive, boundary="periodic", bounds=[(0, start, start + TURN)]).fit(
+            x
+        )
+        for start in (0.0, -math.pi)
+    )
     assert torch.allclose(one.local_, two.local_, rtol=1e-9)
 
 
@@ -151,10 +200,15 @@ def test_rows_on_further_turns_are_the_same_rows():
 
 
 def test_ends_that_the_space_knows_are_the_period():
-    space = Space("points", (1,), (Column("hour", "continuous", 0.0, 23.0, lower=0.0, upper=24.0),), 0.0, 23.0)
+    space = Space(
+        "points", (1,), (Column("hour", "continuous", 0.0, 23.0, lower=0.0, upper=24.0),), 0.0, 23.0
+    )
     x = torch.tensor([[23.5], [0.5], [1.0]]).double()
     model = KDE.of(x, 0.5, space=space, boundary="periodic")
-    assert float(model.log_prob(torch.tensor([[0.0]]).double())) > float(model.log_prob(torch.tensor([[12.0]]).double())) + 50
+    assert (
+        float(model.log_prob(torch.tensor([[0.0]]).double()))
+        > float(model.log_prob(torch.tensor([[12.0]]).double())) + 50
+    )
 
 
 def test_a_periodic_density_is_saved(tmp_path):
@@ -162,12 +216,18 @@ def test_a_periodic_density_is_saved(tmp_path):
 
     model = KDE(boundary="periodic", bounds=[(0, 0, TURN)]).fit(angles(50))
     model.save(tmp_path / "kept")
-    assert torch.equal(pf.load(tmp_path / "kept").log_prob(angles(9, 1)), model.log_prob(angles(9, 1)))
+    assert torch.equal(
+        pf.load(tmp_path / "kept").log_prob(angles(9, 1)), model.log_prob(angles(9, 1))
+    )
 
 
 @pytest.mark.parametrize(
     ("bounds", "said"),
-    [((), "needs an axis with two ends"), ([(0, 0, None)], "joins two ends, and axis 0 has one"), ([(0, 2, 1)], "lower < upper")],
+    [
+        ((), "needs an axis with two ends"),
+        ([(0, 0, None)], "joins two ends, and axis 0 has one"),
+        ([(0, 2, 1)], "lower < upper"),
+    ],
 )
 def test_refusals(bounds, said):
     with warnings.catch_warnings(), pytest.raises(ValueError, match=said):

@@ -1,4 +1,6 @@
-"""Kernel sums against scikit-learn, SciPy, direct float64 sums, and their own statements (reference K1)."""
+"""Kernel sums against scikit-learn, SciPy, direct float64 sums,
+and their own statements (reference K1).
+"""
 
 import math
 
@@ -65,8 +67,11 @@ def test_k1_integrates_to_one_in_2d_with_random_bandwidths(kernel, shape):
     edge = 14.0 if kernel == "exponential" else 5.0
     step = 2 * edge / 500
     axis = torch.arange(500, dtype=torch.float64) * step - edge
-    jitter = torch.rand(250_000, 2, dtype=torch.float64, generator=seeded(0)) * step  # bumps with edges need it
-    f = log_density(x, torch.cartesian_prod(axis, axis) + jitter, 1.0, kernel=kernel, local=h, shape=shape).exp()
+    # bumps with edges need it
+    jitter = torch.rand(250_000, 2, dtype=torch.float64, generator=seeded(0)) * step
+    f = log_density(
+        x, torch.cartesian_prod(axis, axis) + jitter, 1.0, kernel=kernel, local=h, shape=shape
+    ).exp()
     assert abs(float(f.sum()) * step**2 - 1) < 1e-3
 
 
@@ -89,9 +94,11 @@ def test_k1_equals_scikit_learn(kernel, d, method):
     peer = KernelDensity(bandwidth=h, kernel=SKLEARN.get(kernel, kernel), rtol=0, atol=0)
     expected = torch.from_numpy(peer.fit(x, sample_weight=w).score_samples(q))
     ours = log_density(x, q, h, kernel=kernel, weights=w, method=method)
-    if kernel == "cosine" and d % 2 == 0:  # scikit-learn's normaliser is wrong there: see test_kernels
+    # scikit-learn's normaliser is wrong there: see test_kernels
+    if kernel == "cosine" and d % 2 == 0:
         expected = expected + peer_cosine_excess(d)
-    seen = expected > expected.max() - 16  # scikit-learn's log sums of compact kernels are noise below
+    # scikit-learn's log sums of compact kernels are noise below
+    seen = expected > expected.max() - 16
     assert gap(ours[seen], expected[seen]) < 1e-10
     assert gap(ours.exp(), expected.exp()) < 1e-10
 
@@ -114,7 +121,9 @@ def test_agrees_with_scikit_learn_anywhere(kernel, d, n, h, seed, weighted):
     d = d | 1 if kernel == "cosine" else d  # scikit-learn's is wrong or NaN in even dimensions
     x, q = normal(n, d, seed), 2 * normal(20, d, seed + 1)
     w = uniform(n, seed) if weighted else None
-    peer = KernelDensity(bandwidth=h, kernel=SKLEARN.get(kernel, kernel), rtol=0, atol=0).fit(x, sample_weight=w)
+    peer = KernelDensity(bandwidth=h, kernel=SKLEARN.get(kernel, kernel), rtol=0, atol=0).fit(
+        x, sample_weight=w
+    )
     expected = torch.from_numpy(peer.score_samples(q))
     for method in ("direct", "tree"):
         ours = log_density(x, q, h, kernel=kernel, weights=w, method=method)
@@ -161,7 +170,11 @@ def test_fourier_sums_agree_with_direct_sums_anywhere(d, n, log_h, spread, seed,
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_tails_are_right_down_to_minus_600(d, method):
     x, local = normal(1000, d), 7 ** (uniform(1000) - 0.5)
-    ray = torch.linspace(0, 18, 100, dtype=torch.float64)[:, None] * torch.ones(1, d, dtype=torch.float64) / math.sqrt(d)
+    ray = (
+        torch.linspace(0, 18, 100, dtype=torch.float64)[:, None]
+        * torch.ones(1, d, dtype=torch.float64)
+        / math.sqrt(d)
+    )
     for chosen in (None, local):
         h = 0.35 if chosen is None else 0.15
         expected = log_density(x, ray, h, local=chosen, method="direct")
@@ -254,7 +267,9 @@ def test_the_stated_error_bounds_the_error_and_is_not_idle(d, n, h, eps, spread,
 
 
 def test_marginals_of_the_state():
-    matrix = torch.tensor([[0.3, 0.1, 0.05], [0.1, 0.2, 0.0], [0.05, 0.0, 0.4]], dtype=torch.float64)
+    matrix = torch.tensor(
+        [[0.3, 0.1, 0.05], [0.1, 0.2, 0.0], [0.05, 0.0, 0.4]], dtype=torch.float64
+    )
     x = normal(200, 3).clamp(-6, 6)
     box = torch.full((3,), 6.0, dtype=torch.float64)
     state = FourierState(FrequencyGrid(-box, box, Scale.of(matrix, 3), eps=1e-9)).add(x)
@@ -275,7 +290,9 @@ def test_conditionals_of_the_state(matrix):
         joint = torch.cat([q, q], 1)
         joint[:, axis] = value
         other = state.grid.scale.covariance[axis, axis].sqrt()
-        below = log_density(x[:, [axis]], torch.tensor([[value]], dtype=torch.float64), float(other), weights=w)
+        below = log_density(
+            x[:, [axis]], torch.tensor([[value]], dtype=torch.float64), float(other), weights=w
+        )
         exact = (log_density(x, joint, h, weights=w) - below).exp()
         assert gap(part.density(q), exact) <= part.absolute_error < 1e-8
     with pytest.raises(ValueError, match="condition nearer to the data"):
@@ -295,7 +312,9 @@ def test_few_points(kernel, n, d):
 
 @pytest.mark.parametrize("method", ["direct", "tree", "fourier"])
 def test_duplicates_and_constant_columns(method):
-    x = torch.cat([normal(300, 1).repeat(2, 1), torch.full((600, 1), 3.0, dtype=torch.float64)], dim=1)
+    x = torch.cat(
+        [normal(300, 1).repeat(2, 1), torch.full((600, 1), 3.0, dtype=torch.float64)], dim=1
+    )
     q = torch.cat([x[:50], x[:50] + 0.1])
     expected = log_density(x[:300], q, 0.2, method="direct")
     assert gap(log_density(x, q, 0.2, method=method), expected) < 1e-6
@@ -322,7 +341,8 @@ def test_outliers_and_tiny_bandwidths_cost_neither_accuracy_nor_memory(h, local)
     q = torch.cat([x[:200], x[:100] + h, normal(100, 2, 1) * 10])
     sums = KernelSums(x, h, local=s, method="fourier")
     ours, exact = sums.log_density(q), log_density(x, q, h, local=s, method="direct")
-    assert float(((ours - exact) / exact.abs().clamp_min(1)).abs().max()) < 1e-6  # log f = -1e16 has 16 digits too
+    # log f = -1e16 has 16 digits too
+    assert float(((ours - exact) / exact.abs().clamp_min(1)).abs().max()) < 1e-6
     assert sums.plan(400).bytes < 2e8
 
 
@@ -336,7 +356,13 @@ def test_clusters_far_apart_get_grids_of_their_own():
     assert max(core.grid.size for core in cores) < 1e6
     assert sum(held) + sum(len(group.bumps.points) for group in groups) == 10_000
     q = x[::100]
-    assert gap(KernelSums(x, 0.2, method="fourier").log_density(q), log_density(x, q, 0.2, method="direct")) < 1e-6
+    assert (
+        gap(
+            KernelSums(x, 0.2, method="fourier").log_density(q),
+            log_density(x, q, 0.2, method="direct"),
+        )
+        < 1e-6
+    )
 
 
 def test_nearest_neighbour_bandwidths_of_heavy_tails():
@@ -383,7 +409,13 @@ def test_product_kernels_are_products():
     for kernel in KERNELS:
         parts = [log_density(x[:, [a]], q[:, [a]], 0.9, kernel=kernel) for a in (0, 1)]
         for method in ("direct", "tree"):
-            assert gap(log_density(x, q, 0.9, kernel=kernel, shape="product", method=method), sum(parts)) < 1e-12
+            assert (
+                gap(
+                    log_density(x, q, 0.9, kernel=kernel, shape="product", method=method),
+                    sum(parts),
+                )
+                < 1e-12
+            )
 
 
 # ---- leave one out
@@ -399,7 +431,10 @@ def test_leave_one_out(method, h):
     ours = KernelSums(x, h, weights=w, method=method).leave_one_out()
     for i in (0, 1, 7, 8, 9, 250):
         others = torch.arange(300) != i
-        assert gap(ours[[i]], log_density(x[others], x[[i]], h, weights=w[others], method="direct")) < 1e-6
+        assert (
+            gap(ours[[i]], log_density(x[others], x[[i]], h, weights=w[others], method="direct"))
+            < 1e-6
+        )
     assert math.isnan(float(ours[20]))
 
 
@@ -419,7 +454,10 @@ def test_leave_one_out(method, h):
         ({"weights": -torch.ones(5)}, "weights must be finite and not negative"),
         ({"weights": torch.ones(4)}, r"weights must have shape \(5,\), got \(4,\)"),
         ({"local": torch.zeros(5)}, "local must be finite and positive"),
-        ({"kernel": "tophat", "shape": "product", "bandwidth": torch.eye(2)}, "takes one bandwidth per axis"),
+        (
+            {"kernel": "tophat", "shape": "product", "bandwidth": torch.eye(2)},
+            "takes one bandwidth per axis",
+        ),
         ({"queries": torch.zeros(3, 3)}, r"queries must have shape \(m, 2\), got \(3, 3\)"),
         ({"queries": torch.full((1, 2), math.nan)}, "queries must be finite"),
         ({"points": torch.zeros(0, 2)}, "at least one row"),

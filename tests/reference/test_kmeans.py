@@ -28,7 +28,9 @@ def blobs(n: int = 400, d: int = 3, k: int = 4, seed: int = 0, spread: float = 6
 
 
 def lloyd(x: Tensor, centres: Tensor, steps: int) -> tuple[Tensor, Tensor, int]:
-    """Plain, in float64, without any trick: centres, owners, passes. Empty clusters take the farthest rows, as in scikit-learn."""
+    """Plain, in float64, without any trick: centres, owners, passes. Empty clusters take the
+    farthest rows, as in scikit-learn.
+    """
     owner = torch.full((len(x),), -1)
     for step in range(steps):
         now = torch.cdist(x, centres, compute_mode="donot_use_mm_for_euclid_dist").argmin(1)
@@ -39,24 +41,37 @@ def lloyd(x: Tensor, centres: Tensor, steps: int) -> tuple[Tensor, Tensor, int]:
         empty = [k for k in range(len(centres)) if not bool((owner == k).any())]
         for k, row in zip(empty, squares.argsort(descending=True, stable=True).tolist()):
             given[row] = k if float(squares[row]) > 0 else given[row]
-        centres = torch.stack([x[given == k].mean(0) if bool((given == k).any()) else centres[k] for k in range(len(centres))])
+        centres = torch.stack(
+            [
+                x[given == k].mean(0) if bool((given == k).any()) else centres[k]
+                for k in range(len(centres))
+            ]
+        )
     return centres, owner, steps
 
 
-# -------------------------------------------------------------------------------------------- one answer, only sooner
+# -------------------------------------------------------------------------- one answer, only sooner
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @settings(max_examples=20, deadline=None)
 @given(
-    n=st.integers(70, 400), d=st.integers(1, 6), k=st.integers(1, 20), seed=st.integers(0, 10**6), spread=st.sampled_from([0.0, 1.0, 8.0])
+    n=st.integers(70, 400),
+    d=st.integers(1, 6),
+    k=st.integers(1, 20),
+    seed=st.integers(0, 10**6),
+    spread=st.sampled_from([0.0, 1.0, 8.0]),
 )
 @example(n=142, d=4, k=6, seed=637, spread=8.0)  # a centre loses all its rows
-def test_pruning_changes_nothing(precision: str, n: int, d: int, k: int, seed: int, spread: float) -> None:
+def test_pruning_changes_nothing(
+    precision: str, n: int, d: int, k: int, seed: int, spread: float
+) -> None:
     x = blobs(n, d, 5, seed, spread).float().double()
     start = x[torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:k]]
     centres, owner, _ = lloyd(x, start, 100)
-    model = pf.KMeans(k, start=start, tolerance=0, precision=precision).fit(x, by=pf.EM(steps=100, tolerance=0, block=64))
+    model = pf.KMeans(k, start=start, tolerance=0, precision=precision).fit(
+        x, by=pf.EM(steps=100, tolerance=0, block=64)
+    )
     near = torch.cdist(x, centres).topk(min(2, k), largest=False).values
     tie = bool((near[:, -1] - near[:, 0] < 1e-6).any()) and k > 1
     if not tie:
@@ -69,12 +84,16 @@ def test_pruning_changes_nothing(precision: str, n: int, d: int, k: int, seed: i
 @pytest.mark.parametrize("left", [0.0, 3e-17, -3e-17])
 def test_a_centre_that_lost_its_rows_stays_where_it_was(left: float) -> None:
     """Of what was added to it and taken away again, rounding is left, in sums and in weights."""
-    model = pf.KMeans(3, start=blobs(3, 2), precision="float64").fit(blobs(40, 2), by=pf.EM(steps=1))
+    model = pf.KMeans(3, start=blobs(3, 2), precision="float64").fit(
+        blobs(40, 2), by=pf.EM(steps=1)
+    )
     before, centres = model.centres_.clone(), model._plan.centres
     count = torch.tensor([3.0, 5.0, left], dtype=torch.float64)
     sums = count[:, None] * centres
     sums[2] = torch.tensor([4e-15, -2e-15], dtype=torch.float64)
-    given = ClusterSums(count, sums, torch.tensor(1e3, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64))
+    given = ClusterSums(
+        count, sums, torch.tensor(1e3, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64)
+    )
     model.update(given)
     torch.testing.assert_close(model.centres_, before, rtol=0, atol=1e-12)
     assert math.isfinite(model.objective(given))
@@ -90,23 +109,33 @@ def test_agrees_with_scikit_learn(d: int, k: int, seed: int) -> None:
     assert float(ours.inertia_) == pytest.approx(theirs.inertia_, rel=1e-9)
     assert np.array_equal(ours.assign(x).numpy(), theirs.labels_)
     defaults = SklearnKMeans(k, init=start.numpy(), n_init=1).fit(x.numpy())
-    assert float(pf.KMeans(k, start=start, precision="float64").fit(x).inertia_) == pytest.approx(defaults.inertia_, rel=1e-3)
+    assert float(pf.KMeans(k, start=start, precision="float64").fit(x).inertia_) == pytest.approx(
+        defaults.inertia_, rel=1e-3
+    )
 
 
 def test_close_decisions_are_made_in_float64() -> None:
-    """Rows all but midway between centres far from the origin: float32 products alone get many of these wrong."""
+    """Rows all but midway between centres far from the origin:
+    float32 products alone get many of these wrong.
+    """
     centres = 2 * torch.arange(64, dtype=torch.float64)[:, None]
     middle = centres[:-1] + 1
     x = torch.cat([middle - 1e-4, middle + 1e-4])
-    model = pf.KMeans(64, start=centres, tolerance=0).fit(torch.cat([centres, centres]), by=pf.EM(steps=1))
+    model = pf.KMeans(64, start=centres, tolerance=0).fit(
+        torch.cat([centres, centres]), by=pf.EM(steps=1)
+    )
     assert model.assign(x).tolist() == [*range(63), *range(1, 64)]
 
 
 def test_the_inertia_is_that_of_its_own_assignment() -> None:
     x = blobs(500, 3, 6, 2, 2.0)
     model = pf.KMeans(6, tolerance=0, precision="float64").fit(x)
-    assert float((x - model.centres_[model.assign(x)]).square().sum()) == pytest.approx(float(model.inertia_), rel=1e-12)
-    assert float(model.distances(x).amin(1).square().sum()) == pytest.approx(float(model.inertia_), rel=1e-12)
+    assert float((x - model.centres_[model.assign(x)]).square().sum()) == pytest.approx(
+        float(model.inertia_), rel=1e-12
+    )
+    assert float(model.distances(x).amin(1).square().sum()) == pytest.approx(
+        float(model.inertia_), rel=1e-12
+    )
     assert model.count_.tolist() == model.assign(x).bincount(minlength=6).tolist()
 
 
@@ -115,7 +144,9 @@ def test_streaming_from_a_memory_map_is_the_same(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", x.numpy())
     start = x[:4]
     one = pf.KMeans(4, start=start).fit(x)
-    two = pf.KMeans(4, start=start).fit(np.load(tmp_path / "x.npy", mmap_mode="r"), by=pf.EM(steps=300, tolerance=0, block=91))
+    two = pf.KMeans(4, start=start).fit(
+        np.load(tmp_path / "x.npy", mmap_mode="r"), by=pf.EM(steps=300, tolerance=0, block=91)
+    )
     torch.testing.assert_close(one.centres_, two.centres_, rtol=1e-9, atol=1e-9)
 
 
@@ -134,14 +165,25 @@ def test_an_offset_of_1e8() -> None:
     torch.testing.assert_close(one.centres_, two.centres_ - 1e8, rtol=0, atol=1e-6)
 
 
-# --------------------------------------------------------------------------------------------------------- starts
+# ------------------------------------------------------------------------------------------- starts
 
 
 def test_plus_plus_finds_separate_clusters() -> None:
     x = blobs(400, 2, 8, 1, 40.0)
-    hits = [len(squared_distances(x, plus_plus(x, 8, torch.Generator().manual_seed(s))).argmin(1).unique()) == 8 for s in range(5)]
+    hits = [
+        len(
+            squared_distances(x, plus_plus(x, 8, torch.Generator().manual_seed(s)))
+            .argmin(1)
+            .unique()
+        )
+        == 8
+        for s in range(5)
+    ]
     assert all(hits)
-    inertia = [float(pf.KMeans(8).fit(x, by=pf.EM(steps=300, tolerance=0, seed=s)).inertia_) for s in range(5)]
+    inertia = [
+        float(pf.KMeans(8).fit(x, by=pf.EM(steps=300, tolerance=0, seed=s)).inertia_)
+        for s in range(5)
+    ]
     assert max(inertia) / min(inertia) < 1.2
 
 
@@ -166,7 +208,7 @@ def test_mini_batches_come_close() -> None:
     assert inertia < 1.02 * float(full.inertia_)
 
 
-# --------------------------------------------------------------------------------------------------------- metrics
+# ------------------------------------------------------------------------------------------ metrics
 
 
 def test_silhouette_agrees_with_scikit_learn() -> None:
@@ -175,7 +217,9 @@ def test_silhouette_agrees_with_scikit_learn() -> None:
     record = silhouette(x, labels)
     assert record.value == pytest.approx(silhouette_score(x.numpy(), labels.numpy()), abs=1e-10)
     labels[0] = 9  # a cluster of one row counts 0
-    assert silhouette(x, labels).value == pytest.approx(silhouette_score(x.numpy(), labels.numpy()), abs=1e-10)
+    assert silhouette(x, labels).value == pytest.approx(
+        silhouette_score(x.numpy(), labels.numpy()), abs=1e-10
+    )
     with pytest.raises(pf.InvalidValue, match="two clusters"):
         silhouette(x, torch.zeros(300, dtype=torch.int64))
 
@@ -186,12 +230,17 @@ def test_elbow_finds_the_number_of_clusters() -> None:
     assert elbow(values) == 4
 
 
-# -------------------------------------------------------------------------------------------------- degenerate data
+# ---------------------------------------------------------------------------------- degenerate data
 
 
 @pytest.mark.parametrize(
     "x",
-    [torch.tensor([[1.0, 2.0]]), torch.ones(20, 2) * 1e8, torch.cat([torch.ones(6, 2), torch.zeros(6, 2)]), torch.randn(3, 10)],
+    [
+        torch.tensor([[1.0, 2.0]]),
+        torch.ones(20, 2) * 1e8,
+        torch.cat([torch.ones(6, 2), torch.zeros(6, 2)]),
+        torch.randn(3, 10),
+    ],
     ids=["one row", "constant", "duplicates", "few rows"],
 )
 @pytest.mark.parametrize("k", [1, 2, 5])

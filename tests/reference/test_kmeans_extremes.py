@@ -1,4 +1,6 @@
-"""k-means whatever the unit, the offset and the outliers; empty clusters as in scikit-learn; the inertia of its own centres."""
+"""k-means whatever the unit, the offset and the outliers;
+empty clusters as in scikit-learn; the inertia of its own centres.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,12 @@ def blobs(n: int = 300, d: int = 2, k: int = 4, seed: int = 0) -> Tensor:
 
 def inertia(x: Tensor, model: Any) -> float:
     """Of the model's own centres, by differences."""
-    return float(torch.cdist(x, model.centres_, compute_mode="donot_use_mm_for_euclid_dist").amin(1).square().sum())
+    return float(
+        torch.cdist(x, model.centres_, compute_mode="donot_use_mm_for_euclid_dist")
+        .amin(1)
+        .square()
+        .sum()
+    )
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -51,7 +58,9 @@ def test_offsets_change_nothing(spreads: float) -> None:
 @pytest.mark.parametrize("start", ["kmeans++", "given"])
 def test_beside_an_outlier(outlier: float, start: str) -> None:
     """Two tight clusters at 0 and .1, the issue's case."""
-    spread = 1e-3 * torch.randn(100, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    spread = 1e-3 * torch.randn(
+        100, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
     x = torch.cat([spread[:50], 0.1 + spread[50:], torch.tensor([[outlier]], dtype=torch.float64)])
     how = {"start": x[[0, 99, 100]]} if start == "given" else {}
     model = pf.KMeans(3, **how).fit(x)
@@ -64,7 +73,9 @@ def test_beside_an_outlier(outlier: float, start: str) -> None:
 
 def test_an_outlier_that_no_sample_shows() -> None:
     """Only the passes themselves see it."""
-    x = torch.cat([blobs(40_000, 1, 2), torch.tensor([[1e30]], dtype=torch.float64), blobs(20_000, 1, 2)])
+    x = torch.cat(
+        [blobs(40_000, 1, 2), torch.tensor([[1e30]], dtype=torch.float64), blobs(20_000, 1, 2)]
+    )
     start = torch.tensor([[float(x[0])], [float(x[1])], [1e30]], dtype=torch.float64)
     model = pf.KMeans(3, start=start).fit(x)
     rest = torch.cat([x[:40_000], x[40_001:]])
@@ -76,14 +87,18 @@ def test_an_outlier_that_no_sample_shows() -> None:
 @pytest.mark.parametrize("tolerance", [0.0, 1e-4, 0.1])
 @pytest.mark.parametrize("steps", [1, 2, 300])
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_the_inertia_and_the_counts_are_those_of_the_reported_centres(precision: str, steps: int, tolerance: float) -> None:
+def test_the_inertia_and_the_counts_are_those_of_the_reported_centres(
+    precision: str, steps: int, tolerance: float
+) -> None:
     x = torch.randn(500, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    model = pf.KMeans(6, start=x[:6], tolerance=tolerance, precision=precision).fit(x, by=pf.EM(steps=steps, tolerance=0, block=128))
+    model = pf.KMeans(6, start=x[:6], tolerance=tolerance, precision=precision).fit(
+        x, by=pf.EM(steps=steps, tolerance=0, block=128)
+    )
     assert float(model.inertia_) == pytest.approx(inertia(x, model), rel=1e-6)
     assert model.count_.tolist() == model.assign(x).bincount(minlength=6).tolist()
 
 
-# ------------------------------------------------------------------------------------------------- empty clusters
+# ----------------------------------------------------------------------------------- empty clusters
 
 
 def test_an_empty_cluster_takes_the_farthest_row() -> None:
@@ -97,7 +112,9 @@ def test_an_empty_cluster_takes_the_farthest_row() -> None:
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("streamed", [False, True])
-def test_empty_clusters_as_in_scikit_learn(seed: int, precision: str, streamed: bool, tmp_path: Path) -> None:
+def test_empty_clusters_as_in_scikit_learn(
+    seed: int, precision: str, streamed: bool, tmp_path: Path
+) -> None:
     """Two of the centres begin where no row is near."""
     stream = torch.Generator().manual_seed(seed)
     x = blobs(120, 2, 3, seed)
@@ -110,7 +127,9 @@ def test_empty_clusters_as_in_scikit_learn(seed: int, precision: str, streamed: 
     if streamed:
         np.save(tmp_path / "x.npy", x.numpy())
         given = np.load(tmp_path / "x.npy", mmap_mode="r")
-    model = pf.KMeans(5, start=start, tolerance=0, precision=precision).fit(given, weights=w, by=pf.EM(steps=200, tolerance=0, block=32))
+    model = pf.KMeans(5, start=start, tolerance=0, precision=precision).fit(
+        given, weights=w, by=pf.EM(steps=200, tolerance=0, block=32)
+    )
     assert float(model.inertia_) == pytest.approx(theirs.inertia_, rel=1e-6)
     np.testing.assert_array_equal(model.assign(x).numpy(), theirs.labels_)
     assert bool((model.count_ > 0).all())
@@ -126,7 +145,9 @@ def test_empty_clusters_as_in_scikit_learn(seed: int, precision: str, streamed: 
     ],
 )
 @pytest.mark.parametrize("start", ["kmeans++", "random"])
-def test_fewer_different_rows_than_clusters_is_said(rows: Any, clusters: int, owning: int, start: str) -> None:
+def test_fewer_different_rows_than_clusters_is_said(
+    rows: Any, clusters: int, owning: int, start: str
+) -> None:
     with pytest.warns(pf.FitWarning, match=f"only {owning} of {clusters} centres own rows") as said:
         model = pf.KMeans(clusters, start=start).fit(torch.tensor(rows, dtype=torch.float64))
     assert len(said) == 1

@@ -1,4 +1,6 @@
-"""Bounds against a model whose likelihood is known: probabilistic PCA as a latent-variable model (V5)."""
+"""Bounds against a model whose likelihood is known:
+probabilistic PCA as a latent-variable model (V5).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ W = torch.tensor([[1.0, 0.2], [0.0, 0.7], [-0.5, 0.3]], dtype=torch.float64)
 
 
 class LinearGaussian:
-    """x = W z + sigma eps in the model's coordinates, x in the user's being three times that; q is exact, or too wide."""
+    """x = W z + sigma eps in the model's coordinates,
+    x in the user's being three times that; q is exact, or too wide.
+    """
 
     def __init__(self, widen: float = 0.0) -> None:
         self.widen = widen
@@ -41,7 +45,9 @@ class LinearGaussian:
         return Normal.standard(1, 2, like=W)
 
     def likelihood(self, z: Tensor) -> Normal:
-        """z is given in the axes in which the posterior is diagonal; the prior does not change under rotation."""
+        """z is given in the axes in which the posterior is diagonal;
+        the prior does not change under rotation.
+        """
         return Normal(z @ self.rotation.T @ W.T, torch.full((1,), SIGMA, dtype=torch.float64).log())
 
     def posterior(self, u: Tensor) -> Normal:
@@ -52,11 +58,18 @@ class LinearGaussian:
         u = self.to_model(x)
         q = self.posterior(u)
         z = q.rsample(rng=rng)
-        return self.likelihood(z).log_prob(u) + self.prior().log_prob(z) - q.log_prob(z) + self.log_jacobian(u)
+        return (
+            self.likelihood(z).log_prob(u)
+            + self.prior().log_prob(z)
+            - q.log_prob(z)
+            + self.log_jacobian(u)
+        )
 
     def exact(self, x: Tensor) -> Tensor:
         covariance = 9 * (W @ W.T + SIGMA**2 * torch.eye(3, dtype=torch.float64))
-        return torch.distributions.MultivariateNormal(torch.zeros(3, dtype=torch.float64), covariance).log_prob(x)
+        return torch.distributions.MultivariateNormal(
+            torch.zeros(3, dtype=torch.float64), covariance
+        ).log_prob(x)
 
 
 X = 3 * torch.randn(40, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -70,7 +83,9 @@ def test_with_the_exact_posterior_every_bound_is_the_likelihood(k: int) -> None:
 
 def test_the_bound_at_one_draw_is_the_elbo() -> None:
     model = LinearGaussian(widen=0.4)
-    assert torch.allclose(iwae(model, X, k=1, rng=5).values, elbo(model, X, rng=5).values, atol=1e-12)  # type: ignore[arg-type]
+    assert torch.allclose(
+        iwae(model, X, k=1, rng=5).values, elbo(model, X, rng=5).values, atol=1e-12
+    )  # type: ignore[arg-type]
 
 
 def test_bounds_rise_with_the_draws_towards_the_likelihood() -> None:
@@ -95,7 +110,13 @@ def test_records_say_what_they_are() -> None:
     x = torch.randn(200, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     pca = pf.PCA(2).fit(x)
     record = log_prob(pca, x, data="mine")
-    assert (record.bound, record.measure, record.unit, record.n, record.data) == ("exact", "density per unit", "nats", 200, "mine")
+    assert (record.bound, record.measure, record.unit, record.n, record.data) == (
+        "exact",
+        "density per unit",
+        "nats",
+        200,
+        "mine",
+    )
     assert best_known(pca, x).quantity == "log_prob"
     with pytest.raises(pf.InvalidKind, match="log_prob"):
         elbo(pca, x)
@@ -107,7 +128,9 @@ def test_records_say_what_they_are() -> None:
 
 
 def test_the_units_of_a_vae_are_the_users() -> None:
-    """The same data in other units: log-densities differ by the log of the units, to the seed's own noise."""
+    """The same data in other units: log-densities differ by the
+    log of the units, to the seed's own noise.
+    """
     x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     by = {"epochs": 3, "batch": 50, "precision": "64-true"}
     one = pf.VAE(latent=2, hidden=(8,)).fit(x, by=pf.Trainer(**by))
@@ -117,6 +140,10 @@ def test_the_units_of_a_vae_are_the_users() -> None:
 
 
 def test_squared_error_is_what_the_discarded_components_hold() -> None:
-    x = torch.randn(300, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * torch.tensor([4.0, 3, 2, 1])
+    x = torch.randn(
+        300, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    ) * torch.tensor([4.0, 3, 2, 1])
     eigenvalues = torch.linalg.eigvalsh(x.T.cov(correction=0))
-    assert squared_error(pf.PCA(2).fit(x), x).value == pytest.approx(float(eigenvalues[:2].sum()), rel=1e-9)
+    assert squared_error(pf.PCA(2).fit(x), x).value == pytest.approx(
+        float(eigenvalues[:2].sum()), rel=1e-9
+    )

@@ -1,6 +1,8 @@
-"""The adapters against scikit-learn itself: the same numbers, to rounding, wherever the definitions agree.
+"""The adapters against scikit-learn itself: the same numbers,
+to rounding, wherever the definitions agree.
 
-Where they do not, the truth is computed here and both are shown, so that a change on either side is noticed.
+Where they do not, the truth is computed here and both are shown,
+so that a change on either side is noticed.
 """
 
 from __future__ import annotations
@@ -22,31 +24,63 @@ KINDS = ("full", "tied", "diag", "spherical")
 def normals(seed: int, n: int, d: int, clusters: int = 1) -> np.ndarray:
     """Rows from a mixture with unequal scales and offsets, shuffled."""
     rng = np.random.default_rng(seed)
-    parts = [rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + 3 * rng.normal(size=d) for _ in range(clusters)]
+    parts = [
+        rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + 3 * rng.normal(size=d)
+        for _ in range(clusters)
+    ]
     return rng.permutation(np.concatenate(parts)) * rng.uniform(0.1, 10, d)
 
 
-# ------------------------------------------------------------------------------------------------- components
+# --------------------------------------------------------------------------------------- components
 
 
 @pytest.mark.parametrize(
-    ("n", "d", "k"), [(200, 5, 2), (200, 5, None), (40, 8, 3), (300, 6, "mle"), (300, 6, 0.8), (60, 1, 1), (12, 30, 4), (12, 30, 0.5)]
+    ("n", "d", "k"),
+    [
+        (200, 5, 2),
+        (200, 5, None),
+        (40, 8, 3),
+        (300, 6, "mle"),
+        (300, 6, 0.8),
+        (60, 1, 1),
+        (12, 30, 4),
+        (12, 30, 0.5),
+    ],
 )
 @pytest.mark.parametrize("whiten", [False, True])
 def test_pca(n, d, k, whiten):
     x, new = normals(n + d, n, d), normals(1, 20, d)
-    ours, theirs = PCA(k, whiten=whiten).fit(x), decomposition.PCA(k, whiten=whiten, svd_solver="full").fit(x)
-    assert (ours.n_components_, ours.n_samples_, ours.n_features_in_) == (theirs.n_components_, n, d)
-    for name in ("mean_", "components_", "explained_variance_", "explained_variance_ratio_", "singular_values_"):
-        assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-9, atol=1e-10, err_msg=name)
+    ours, theirs = (
+        PCA(k, whiten=whiten).fit(x),
+        decomposition.PCA(k, whiten=whiten, svd_solver="full").fit(x),
+    )
+    assert (ours.n_components_, ours.n_samples_, ours.n_features_in_) == (
+        theirs.n_components_,
+        n,
+        d,
+    )
+    for name in (
+        "mean_",
+        "components_",
+        "explained_variance_",
+        "explained_variance_ratio_",
+        "singular_values_",
+    ):
+        assert_allclose(
+            getattr(ours, name), getattr(theirs, name), rtol=1e-9, atol=1e-10, err_msg=name
+        )
     codes = ours.transform(new)
     assert_allclose(codes, theirs.transform(new), rtol=1e-9, atol=1e-10)
     assert_allclose(ours.fit_transform(x), theirs.fit_transform(x), rtol=1e-9, atol=1e-9)
-    assert_allclose(ours.inverse_transform(codes), theirs.inverse_transform(codes), rtol=1e-9, atol=1e-9)
+    assert_allclose(
+        ours.inverse_transform(codes), theirs.inverse_transform(codes), rtol=1e-9, atol=1e-9
+    )
     assert list(ours.get_feature_names_out()) == list(theirs.get_feature_names_out())
 
 
-@pytest.mark.parametrize(("n", "d", "k"), [(200, 5, 2), (200, 5, None), (40, 8, 7), (300, 6, "mle")])
+@pytest.mark.parametrize(
+    ("n", "d", "k"), [(200, 5, 2), (200, 5, None), (40, 8, 7), (300, 6, "mle")]
+)
 def test_pca_as_a_law(n, d, k):
     x, new = normals(n, n, d), normals(2, 20, d)
     ours, theirs = PCA(k).fit(x), decomposition.PCA(k, svd_solver="full").fit(x)
@@ -80,7 +114,11 @@ def test_pca_draws_from_its_law():
     ours = PCA(2).fit(normals(0, 100, 3))
     drawn = ours.sample(200_000, random_state=0)
     spread = np.sqrt(ours.get_covariance().diagonal())
-    assert_allclose(np.cov(drawn.T) / np.outer(spread, spread), ours.get_covariance() / np.outer(spread, spread), atol=0.02)
+    assert_allclose(
+        np.cov(drawn.T) / np.outer(spread, spread),
+        ours.get_covariance() / np.outer(spread, spread),
+        atol=0.02,
+    )
     assert_allclose(drawn.mean(0) / spread, ours.mean_ / spread, atol=0.02)
 
 
@@ -88,10 +126,15 @@ def test_pca_draws_from_its_law():
 def test_pca_keeps_the_type(dtype):
     x = normals(0, 50, 3).astype(dtype)
     assert PCA(2).fit_transform(x).dtype == dtype
-    assert_allclose(PCA(2).fit_transform(x), decomposition.PCA(2, svd_solver="full").fit_transform(x.astype(float)), rtol=1e-3, atol=1e-3)
+    assert_allclose(
+        PCA(2).fit_transform(x),
+        decomposition.PCA(2, svd_solver="full").fit_transform(x.astype(float)),
+        rtol=1e-3,
+        atol=1e-3,
+    )
 
 
-# ------------------------------------------------------------------------------------------------- kernels
+# ------------------------------------------------------------------------------------------ kernels
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -100,10 +143,14 @@ def test_pca_keeps_the_type(dtype):
 def test_kernel_density(kernel, d, bandwidth):
     rng = np.random.default_rng(d)
     x, w = rng.normal(size=(300, d)), rng.uniform(0, 2, 300)
-    new = np.concatenate([x[:100] + 0.1 * rng.normal(size=(100, d)), 1.5 * rng.normal(size=(100, d))])
+    new = np.concatenate(
+        [x[:100] + 0.1 * rng.normal(size=(100, d)), 1.5 * rng.normal(size=(100, d))]
+    )
     for weights in (None, w):
         ours = KernelDensity(kernel=kernel, bandwidth=bandwidth).fit(x, sample_weight=weights)
-        theirs = neighbors.KernelDensity(kernel=kernel, bandwidth=bandwidth).fit(x, sample_weight=weights)
+        theirs = neighbors.KernelDensity(kernel=kernel, bandwidth=bandwidth).fit(
+            x, sample_weight=weights
+        )
         assert ours.bandwidth_ == pytest.approx(theirs.bandwidth_, rel=1e-14)
         found, expected = ours.score_samples(new), theirs.score_samples(new)
         # Below this their tree keeps the rounding of what it has subtracted.
@@ -117,10 +164,16 @@ def test_kernel_density(kernel, d, bandwidth):
 
 
 def cosine_excess(d: int) -> float:
-    """ln of what scikit-learn's cosine kernel integrates to in d dimensions; its norm lacks a term where d is even."""
+    """ln of what scikit-learn's cosine kernel integrates to in d dimensions;
+    its norm lacks a term where d is even.
+    """
     sphere = 2 * np.pi ** (d / 2) / gamma(d / 2)
     mass = sphere * quad(lambda r: np.cos(np.pi * r / 2) * r ** (d - 1), 0, 1)[0]
-    peak = neighbors.KernelDensity(kernel="cosine").fit(np.zeros((1, d))).score_samples(np.zeros((1, d)))[0]
+    peak = (
+        neighbors.KernelDensity(kernel="cosine")
+        .fit(np.zeros((1, d)))
+        .score_samples(np.zeros((1, d)))[0]
+    )
     return float(peak + np.log(mass))
 
 
@@ -141,26 +194,41 @@ def test_far_tails_are_right(d):
     rng = np.random.default_rng(0)
     x, far, h = rng.normal(size=(300, d)), rng.normal(size=(100, d)) * 8, 0.5
     squares = ((far[:, None] - x) ** 2).sum(-1)
-    exact = logsumexp(-squares / (2 * h * h), axis=1) - np.log(300) - d / 2 * np.log(2 * np.pi) - d * np.log(h)
+    exact = (
+        logsumexp(-squares / (2 * h * h), axis=1)
+        - np.log(300)
+        - d / 2 * np.log(2 * np.pi)
+        - d * np.log(h)
+    )
     assert exact.min() < -500
     assert_allclose(KernelDensity(bandwidth=h).fit(x).score_samples(far), exact, atol=1e-6)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_draws_of_every_kernel_have_its_spread(kernel):
-    drawn = KernelDensity(kernel=kernel, bandwidth=2.0).fit(np.array([[5.0, -3.0]])).sample(40_000, random_state=0)
+    drawn = (
+        KernelDensity(kernel=kernel, bandwidth=2.0)
+        .fit(np.array([[5.0, -3.0]]))
+        .sample(40_000, random_state=0)
+    )
     assert_allclose(drawn.mean(0), [5, -3], atol=0.1)
     distance = np.linalg.norm(drawn - [5, -3], axis=1) / 2
     if kernel in ("gaussian", "tophat"):  # the two that scikit-learn draws from
-        theirs = neighbors.KernelDensity(kernel=kernel, bandwidth=2.0).fit([[5.0, -3.0]]).sample(40_000, random_state=0)
+        theirs = (
+            neighbors.KernelDensity(kernel=kernel, bandwidth=2.0)
+            .fit([[5.0, -3.0]])
+            .sample(40_000, random_state=0)
+        )
         assert_allclose(
-            np.quantile(distance, [0.1, 0.5, 0.9]), np.quantile(np.linalg.norm(theirs - [5, -3], axis=1) / 2, [0.1, 0.5, 0.9]), atol=0.03
+            np.quantile(distance, [0.1, 0.5, 0.9]),
+            np.quantile(np.linalg.norm(theirs - [5, -3], axis=1) / 2, [0.1, 0.5, 0.9]),
+            atol=0.03,
         )
     if kernel not in ("gaussian", "exponential"):
         assert distance.max() <= 1
 
 
-# ------------------------------------------------------------------------------------------------- mixtures
+# ----------------------------------------------------------------------------------------- mixtures
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -169,13 +237,18 @@ def test_draws_of_every_kernel_have_its_spread(kernel):
 def test_mixtures_from_the_same_start_take_the_same_steps(kind, d, tol):
     k, x, new = 3, normals(d, 120, d, clusters=3), normals(9, 20, d)
     options = dict(start(x, k, kind), n_components=k, covariance_type=kind, max_iter=1000, tol=tol)
-    ours, theirs = GaussianMixture(**options).fit(x), mixture.GaussianMixture(**options, reg_covar=0).fit(x)
+    ours, theirs = (
+        GaussianMixture(**options).fit(x),
+        mixture.GaussianMixture(**options, reg_covar=0).fit(x),
+    )
     assert ours.converged_
     assert ours.n_iter_ == theirs.n_iter_
     assert_allclose(ours.lower_bounds_, theirs.lower_bounds_, rtol=1e-9)
     assert ours.lower_bound_ == pytest.approx(theirs.lower_bound_, rel=1e-9)
     for name in ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"):
-        assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-5, atol=1e-8, err_msg=name)
+        assert_allclose(
+            getattr(ours, name), getattr(theirs, name), rtol=1e-5, atol=1e-8, err_msg=name
+        )
     assert_allclose(ours.score_samples(new), theirs.score_samples(new), rtol=1e-6)
     assert_allclose(ours.predict_proba(new), theirs.predict_proba(new), atol=1e-6)
     assert_array_equal(ours.predict(x), theirs.predict(x))
@@ -193,13 +266,20 @@ def start(x: np.ndarray, k: int, kind: str) -> dict[str, np.ndarray]:
         "diag": np.stack([(1 + i) / covariance.diagonal() for i in range(k)]),
         "spherical": np.arange(1, k + 1) / covariance.diagonal().mean(),
     }
-    return {"weights_init": np.arange(1, k + 1) / (k * (k + 1) / 2), "means_init": x[:k], "precisions_init": precisions[kind]}
+    return {
+        "weights_init": np.arange(1, k + 1) / (k * (k + 1) / 2),
+        "means_init": x[:k],
+        "precisions_init": precisions[kind],
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_single_component_is_the_likeliest_normal_law(kind):
     x = normals(4, 200, 3)
-    ours, theirs = GaussianMixture(covariance_type=kind).fit(x), mixture.GaussianMixture(covariance_type=kind, reg_covar=0).fit(x)
+    ours, theirs = (
+        GaussianMixture(covariance_type=kind).fit(x),
+        mixture.GaussianMixture(covariance_type=kind, reg_covar=0).fit(x),
+    )
     assert_allclose(ours.means_, theirs.means_, rtol=1e-10)
     assert_allclose(ours.covariances_, theirs.covariances_, rtol=1e-9, atol=1e-10)
     assert_allclose(ours.score_samples(x), theirs.score_samples(x), rtol=1e-9)
@@ -209,7 +289,9 @@ def test_a_single_component_is_the_likeliest_normal_law(kind):
 def test_every_start_finds_well_separated_clusters(init_params):
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(size=(100, 2)) + 12 * i for i in range(3)])
-    ours = GaussianMixture(3, init_params=init_params, n_init=5, max_iter=500, random_state=0).fit(x)
+    ours = GaussianMixture(3, init_params=init_params, n_init=5, max_iter=500, random_state=0).fit(
+        x
+    )
     theirs = mixture.GaussianMixture(3, random_state=0).fit(x)
     assert ours.lower_bound_ == pytest.approx(theirs.lower_bound_, abs=1e-3)
     assert len({tuple(ours.predict(x[i * 100 : (i + 1) * 100])) for i in range(3)}) == 3
@@ -217,7 +299,12 @@ def test_every_start_finds_well_separated_clusters(init_params):
 
 def test_the_likeliest_of_several_starts_is_kept():
     x = normals(3, 30, 2, clusters=9)
-    bounds = [GaussianMixture(9, init_params="random", n_init=n, random_state=0, max_iter=500).fit(x).lower_bound_ for n in (1, 3, 8)]
+    bounds = [
+        GaussianMixture(9, init_params="random", n_init=n, random_state=0, max_iter=500)
+        .fit(x)
+        .lower_bound_
+        for n in (1, 3, 8)
+    ]
     assert bounds == sorted(bounds)
     assert bounds[2] > bounds[0] + 1e-3
 
@@ -246,7 +333,9 @@ def test_missing_values_are_marginalised():
     x = normals(6, 300, 3, clusters=2)
     gappy = x.copy()
     gappy[np.random.default_rng(0).uniform(size=x.shape) < 0.1] = np.nan
-    full, partial = (GaussianMixture(2, random_state=0, max_iter=500).fit(rows) for rows in (x, gappy))
+    full, partial = (
+        GaussianMixture(2, random_state=0, max_iter=500).fit(rows) for rows in (x, gappy)
+    )
     order = np.argsort(full.weights_), np.argsort(partial.weights_)
     assert_allclose(partial.means_[order[1]], full.means_[order[0]], atol=0.3 * x.std())
     row = np.array([[x[0, 0], np.nan, np.nan]])
@@ -265,7 +354,7 @@ def test_draws_of_a_mixture_come_with_their_components():
         assert_allclose((drawn[which == k].mean(0) - ours.means_[k]) / spread, 0, atol=0.05)
 
 
-# ------------------------------------------------------------------------------------------------- clusters
+# ----------------------------------------------------------------------------------------- clusters
 
 
 @pytest.mark.parametrize("k", [2, 8, 30])
@@ -285,7 +374,9 @@ def test_kmeans_from_the_same_centres_takes_the_same_steps(k, d, tol):
         assert_array_equal(ours.predict(new), theirs.predict(new))
         # Distances of theirs are by products, which cancel.
         assert_allclose(ours.transform(new), theirs.transform(new), rtol=1e-6, atol=1e-6)
-        assert ours.score(x, sample_weight=weights) == pytest.approx(theirs.score(x, sample_weight=weights), rel=1e-10)
+        assert ours.score(x, sample_weight=weights) == pytest.approx(
+            theirs.score(x, sample_weight=weights), rel=1e-10
+        )
         assert ours.score(x, sample_weight=weights) == pytest.approx(-ours.inertia_, rel=1e-12)
 
 
@@ -299,14 +390,22 @@ def test_kmeans_on_float32():
 @pytest.mark.parametrize("init", ["k-means++", "random"])
 def test_starts_of_kmeans_are_as_good(init):
     x = normals(1, 100, 3, clusters=6)
-    ours, theirs = (K(6, init=init, n_init=10, random_state=0).fit(x).inertia_ for K in (KMeans, cluster.KMeans))
+    ours, theirs = (
+        K(6, init=init, n_init=10, random_state=0).fit(x).inertia_ for K in (KMeans, cluster.KMeans)
+    )
     assert ours == pytest.approx(theirs, rel=0.02)
 
 
 def test_kmeans_takes_a_function_for_its_start():
     x = normals(1, 50, 2, clusters=3)
-    given = KMeans(3, init=lambda rows, k, random_state: rows[random_state.permutation(len(rows))[:k]], random_state=0).fit(x)
-    assert given.inertia_ == pytest.approx(cluster.KMeans(3, n_init=10, random_state=0).fit(x).inertia_, rel=0.02)
+    given = KMeans(
+        3,
+        init=lambda rows, k, random_state: rows[random_state.permutation(len(rows))[:k]],
+        random_state=0,
+    ).fit(x)
+    assert given.inertia_ == pytest.approx(
+        cluster.KMeans(3, n_init=10, random_state=0).fit(x).inertia_, rel=0.02
+    )
 
 
 def test_the_order_of_the_rows_does_not_matter_to_kmeans():

@@ -1,4 +1,6 @@
-"""Metrics of nearest neighbours where distances are equal: against counting in whole numbers and fractions."""
+"""Metrics of nearest neighbours where distances are equal:
+against counting in whole numbers and fractions.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,19 @@ def whole(n: int, d: int, levels: int, seed: int) -> Tensor:
 
 
 def squares(x: Tensor, y: Tensor) -> list[list[int]]:
-    return [[sum((int(p) - int(q)) ** 2 for p, q in zip(a, b)) for b in y.tolist()] for a in x.tolist()]
+    return [
+        [sum((int(p) - int(q)) ** 2 for p, q in zip(a, b)) for b in y.tolist()] for a in x.tolist()
+    ]
 
 
 def by_counting(x: Tensor, y: Tensor, k: int) -> list[float]:
-    """Open balls up to the k-th nearest other row, those of radius 0 holding their centre, on whole numbers."""
+    """Open balls up to the k-th nearest other row,
+    those of radius 0 holding their centre, on whole numbers.
+    """
 
     def limits(z: Tensor) -> list[int]:
-        return [max(sorted(row)[k], 1) for row in squares(z, z)]  # the smallest of all is the row itself
+        # the smallest of all is the row itself
+        return [max(sorted(row)[k], 1) for row in squares(z, z)]
 
     real, own, across = limits(x), limits(y), squares(x, y)
     n, m = len(x), len(y)
@@ -49,14 +56,36 @@ def values(x: Tensor, y: Tensor, k: int = 5, **more: object) -> list[float]:
 
 
 # (rows, columns, levels): points on a line and in the plane, many repeated; binary codes; bytes
-WHOLE = [(50, 1, 4), (50, 1, 30), (60, 2, 3), (60, 2, 10), (50, 8, 2), (60, 16, 2), (40, 60, 2), (40, 30, 256)]
-# What is done to whole numbers: units, signs and offsets that float64 holds, and some that it has to round
-UNITS = [(1.0, 0.0), (-0.25, 3.0), (1.0, 1e9), (2.0**-60, 0.0), (0.1, 0.0), (0.1, 1e6), (1 / 255, 0.0), (1.6e-19, 0.0), (1e30, 1.0)]
+WHOLE = [
+    (50, 1, 4),
+    (50, 1, 30),
+    (60, 2, 3),
+    (60, 2, 10),
+    (50, 8, 2),
+    (60, 16, 2),
+    (40, 60, 2),
+    (40, 30, 256),
+]
+# What is done to whole numbers: units, signs and offsets that float64 holds,
+# and some that it has to round
+UNITS = [
+    (1.0, 0.0),
+    (-0.25, 3.0),
+    (1.0, 1e9),
+    (2.0**-60, 0.0),
+    (0.1, 0.0),
+    (0.1, 1e6),
+    (1 / 255, 0.0),
+    (1.6e-19, 0.0),
+    (1e30, 1.0),
+]
 
 
 @pytest.mark.parametrize(("n", "d", "levels"), WHOLE)
 @pytest.mark.parametrize(("a", "b"), UNITS)
-def test_whole_numbers_in_any_unit_are_counted_exactly(n: int, d: int, levels: int, a: float, b: float) -> None:
+def test_whole_numbers_in_any_unit_are_counted_exactly(
+    n: int, d: int, levels: int, a: float, b: float
+) -> None:
     x, y = whole(n, d, levels, 0), whole(n - 7, d, levels, 1)
     assert values(a * x + a * b, a * y + a * b) == pytest.approx(by_counting(x, y, 5), abs=1e-12)
 
@@ -78,11 +107,15 @@ def test_identical_sets(n: int, d: int, levels: int, unit: float) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_repeated_rows_of_broken_numbers(seed: int) -> None:
-    """Rows without a short binary form, each many times: only equal ones lie in balls of radius 0."""
+    """Rows without a short binary form, each many times:
+    only equal ones lie in balls of radius 0.
+    """
     x = torch.randn(8, 5, generator=STREAM.manual_seed(seed), dtype=torch.float64) * 1e3 + 1e5
     rows = x.repeat(6, 1)
     assert values(rows, rows) == pytest.approx([1, 1, 6 / 5, 1])
-    assert values(rows, torch.cat([x[:4].repeat(6, 1), x[4:].repeat(6, 1) + 1e-6])) == pytest.approx([0.5, 0.5, 0.6, 0.5])
+    assert values(
+        rows, torch.cat([x[:4].repeat(6, 1), x[4:].repeat(6, 1) + 1e-6])
+    ) == pytest.approx([0.5, 0.5, 0.6, 0.5])
 
 
 def test_two_halves_of_one_binary_law() -> None:
@@ -92,7 +125,9 @@ def test_two_halves_of_one_binary_law() -> None:
     assert found[2] < 0.7  # ties taken for noise come to .8 or more
 
 
-def test_the_order_of_rows_and_the_size_of_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_order_of_rows_and_the_size_of_blocks_change_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     x, y = 0.1 * whole(60, 3, 4, 0), 0.1 * whole(50, 3, 4, 1)
     plain = values(x, y)
     assert values(x.flip(0), y.roll(7, 0)) == plain
@@ -111,7 +146,11 @@ def test_features_that_round_keep_ties() -> None:
 def test_memorising_counts_ties_half(n: int, d: int, levels: int, a: float, b: float) -> None:
     train, held_out, made = (whole(n, d, levels, seed) for seed in (0, 1, 2))
     usual, found = ([min(row) for row in squares(z, train)] for z in (held_out, made))
-    halves = [Fraction(1) if g < h else Fraction(1, 2) if g == h else Fraction(0) for g in found for h in usual]
+    halves = [
+        Fraction(1) if g < h else Fraction(1, 2) if g == h else Fraction(0)
+        for g in found
+        for h in usual
+    ]
     ordered = sorted(usual)
     closer, suspicious = memorising(*(a * z + a * b for z in (train, held_out, made)), quantile=0.5)
     assert closer.value == pytest.approx(float(sum(halves, Fraction(0)) / len(halves)), abs=1e-12)
@@ -139,7 +178,10 @@ def test_neighbours_that_a_matrix_product_cannot_tell_apart(far: float) -> None:
 
 
 def test_merged_distances() -> None:
-    found = merged(torch.tensor([0.3, 0.1 + 0.2, 1.0, 0.0], dtype=torch.float64), torch.zeros(4, dtype=torch.float64))
+    found = merged(
+        torch.tensor([0.3, 0.1 + 0.2, 1.0, 0.0], dtype=torch.float64),
+        torch.zeros(4, dtype=torch.float64),
+    )
     assert found[0] == found[1] == 0.3
     assert found[2:].tolist() == [1.0, 0.0]
 
@@ -150,12 +192,23 @@ def test_the_authors_package_agrees_on_whole_numbers() -> None:
     x, y = whole(80, 6, 5, 0), whole(70, 6, 5, 1)
     assert min(radii(x, 5).min(), radii(y, 5).min()) > 0
     expected = package.compute_prdc(x.numpy(), y.numpy(), nearest_k=5)
-    assert values(x, y) == pytest.approx([float(expected[name]) for name in ("precision", "recall", "density", "coverage")], abs=1e-12)
+    assert values(x, y) == pytest.approx(
+        [float(expected[name]) for name in ("precision", "recall", "density", "coverage")],
+        abs=1e-12,
+    )
 
 
-# ------------------------------------------------------------------------------------------------ squares beyond 2^53
+# ------------------------------------------------------------------------------ squares beyond 2^53
 
-MIXED = [(12, 12, 10**8), (3, 12, 2**27 + 1), (12, 3, 10**12), (1, 1, 10**9), (2, 0, 1), (50, 50, 10**8), (2, 2, 2**51)]
+MIXED = [
+    (12, 12, 10**8),
+    (3, 12, 2**27 + 1),
+    (12, 3, 10**12),
+    (1, 1, 10**9),
+    (2, 0, 1),
+    (50, 50, 10**8),
+    (2, 2, 2**51),
+]
 """(columns of 0..2, columns of 0..2 times a factor, the factor)."""
 
 
@@ -166,7 +219,9 @@ def mixed(n: int, case: tuple[int, int, int], seed: int) -> Tensor:
 
 @pytest.mark.parametrize("case", MIXED)
 @pytest.mark.parametrize("offset", [0, 17 * 10**17])
-def test_whole_numbers_of_unlike_columns_are_counted_exactly(case: tuple[int, int, int], offset: int) -> None:
+def test_whole_numbers_of_unlike_columns_are_counted_exactly(
+    case: tuple[int, int, int], offset: int
+) -> None:
     for seed in range(2):
         x, y = mixed(40, case, seed), mixed(35, case, seed + 10)
         expected = by_counting(x, y, 5)
@@ -181,7 +236,11 @@ def test_whole_numbers_of_unlike_columns_are_counted_exactly(case: tuple[int, in
 def test_memorising_of_unlike_columns_ranks_exactly(case: tuple[int, int, int]) -> None:
     train, held_out, made = (mixed(40, case, seed) for seed in (0, 10, 20))
     usual, found = ([min(row) for row in squares(z, train)] for z in (held_out, made))
-    halves = [Fraction(1) if g < h else Fraction(1, 2) if g == h else Fraction(0) for g in found for h in usual]
+    halves = [
+        Fraction(1) if g < h else Fraction(1, 2) if g == h else Fraction(0)
+        for g in found
+        for h in usual
+    ]
     closer, suspicious = memorising(train, held_out, made)
     assert closer.value == pytest.approx(float(sum(halves, Fraction(0)) / len(halves)), abs=1e-12)
     for i, j, distance in suspicious.details["pairs"]:
@@ -197,9 +256,14 @@ def test_blocks_of_whole_numbers_change_nothing(monkeypatch: pytest.MonkeyPatch)
     assert [r.value for r in memorising(x, y, y.flip(0))] == ranked
 
 
-@pytest.mark.parametrize(("d", "bits"), [(1, 53), (3, 53), (64, 53), (65, 53), (200, 53), (1024, 52)])
+@pytest.mark.parametrize(
+    ("d", "bits"), [(1, 53), (3, 53), (64, 53), (65, 53), (200, 53), (1024, 52)]
+)
 def test_exact_squares_of_whole_numbers(d: int, bits: int) -> None:
-    a, b = (torch.randint(-(2**bits), 2**bits + 1, (30, d), generator=STREAM.manual_seed(seed)) for seed in (0, 1))
+    a, b = (
+        torch.randint(-(2**bits), 2**bits + 1, (30, d), generator=STREAM.manual_seed(seed))
+        for seed in (0, 1)
+    )
     a[0], b[0], a[1] = 2**bits - 1, -(2**bits), b[1]
     found = Whole.between(a, b)
     expected = [sum((p - q) ** 2 for p, q in zip(u, v)) for u, v in zip(a.tolist(), b.tolist())]

@@ -1,10 +1,13 @@
-"""The space one observation lives in: its shape, the kinds of its coordinates, their names and ranges.
+"""The space one observation lives in: its shape, the kinds of its coordinates,
+their names and ranges.
 
-A `Space` holds facts about the data, in the user's units. It is inferred once, printed, stored with the model, and
-refuses data that do not lie in it by naming what differs. What a network sees is the business of `Scaling`.
+A `Space` holds facts about the data, in the user's units. It is inferred once, printed, stored with
+the model, and refuses data that do not lie in it by naming what differs. What a network sees is the
+business of `Scaling`.
 
-Integer data keep their values: the level v stands for the cell [v - ½, v + ½), so that dequantising adds U(-½, ½) and
-`export` rounds. Images are (channels, height, width), clips (channels, time, height, width); a None is a free size.
+Integer data keep their values: the level v stands for the cell [v - ½, v + ½), so that dequantising
+adds U(-½, ½) and `export` rounds. Images are (channels, height, width), clips (channels, time,
+height, width); a None is a free size.
 """
 
 from __future__ import annotations
@@ -24,7 +27,16 @@ from pushforward.core.space.conform import column_numbers, frame_numbers
 from pushforward.core.space.facts import Form, Kind, SpaceFacts
 from pushforward.core.space.infer import as_array
 
-__all__ = ["Column", "Form", "Kind", "Space", "is_frame", "as_array", "column_numbers", "frame_numbers"]
+__all__ = [
+    "Column",
+    "Form",
+    "Kind",
+    "Space",
+    "is_frame",
+    "as_array",
+    "column_numbers",
+    "frame_numbers",
+]
 
 
 class Space(SpaceFacts):
@@ -34,48 +46,75 @@ class Space(SpaceFacts):
     def infer(cls, x: Any, **facts: Any) -> Self:
         """The space of in-memory data x with leading length n: array, tensor or data frame.
 
-        Two axes are points, four images (channels first: 1, 3 or 4), five clips; one axis is read as n numbers.
-        Ranges are those seen. `facts` go before what is inferred. Raises InvalidKind or ShapeMismatch.
+        Two axes are points, four images (channels first: 1, 3 or 4), five clips; one axis is read
+        as n numbers. Ranges are those seen. `facts` go before what is inferred. Raises InvalidKind
+        or ShapeMismatch.
         """
         return cls(**{**infer.inferred(x), **facts})
 
     @classmethod
     def labels(cls, categories: Sequence[str], name: str = "label") -> Self:
         """The space of one categorical label, stored as codes 0..K-1 of shape ()."""
-        column = Column(name, "categorical", 0, len(categories) - 1, categories=tuple(str(c) for c in categories))
+        column = Column(
+            name,
+            "categorical",
+            0,
+            len(categories) - 1,
+            categories=tuple(str(c) for c in categories),
+        )
         return cls("points", (), (column,), 0, len(categories) - 1, True)
 
-    # ---------------------------------------------------------------------------------------------- data in
+    # -------------------------------------------------------------------------------------- data in
 
-    def conform(self, x: Any, *, what: str = "the data", dtype: torch.dtype | None = None, missing: bool = True) -> Tensor:
+    def conform(
+        self,
+        x: Any,
+        *,
+        what: str = "the data",
+        dtype: torch.dtype | None = None,
+        missing: bool = True,
+    ) -> Tensor:
         """Data of this space as a floating tensor (n, *shape) in the user's units.
 
-        Data frames are matched by column name, categories become codes, one observation without its leading axis is
-        accepted as n = 1 for images. Labels become codes (int64): see `labels.codes` for what a number means. Whole
-        numbers that float32 does not hold come as float64. Raises ShapeMismatch naming what differs, and without
-        `missing` BadSource naming the first row and column that hold NaN.
+        Data frames are matched by column name, categories become codes, one observation without its
+        leading axis is accepted as n = 1 for images. Labels become codes (int64): see
+        `labels.codes` for what a number means. Whole numbers that float32 does not hold come as
+        float64. Raises ShapeMismatch naming what differs, and without `missing` BadSource naming
+        the first row and column that hold NaN.
         """
         return conform.conform(self, x, what=what, dtype=dtype, missing=missing)
 
     def refuse_infinite(self, array: Tensor, what: str = "the data", *, first: int = 0) -> None:
-        """Raise BadSource naming the first infinity in rows (n, *shape), the first of which is row `first`."""
+        """Raise BadSource naming the first infinity in rows (n, *shape),
+        the first of which is row `first`.
+        """
         conform.refuse_infinite(self, array, what, first=first)
 
     def refuse_missing(self, array: Tensor, what: str = "the data", *, first: int = 0) -> None:
-        """Raise BadSource naming the first NaN in rows (n, *shape), the first of which is row `first`."""
+        """Raise BadSource naming the first NaN in rows (n, *shape),
+        the first of which is row `first`.
+        """
         conform.refuse_missing(self, array, what, first=first)
 
     def as_given(self, codes: Any) -> Any:
-        """Label codes (those of a source's y) as `conform` takes them: the labels' own values where these are numbers."""
-        return labels.values(codes, self.columns[0].categories) if self.is_label and codes is not None else codes
+        """Label codes (those of a source's y) as `conform` takes them:
+        the labels' own values where these are numbers.
+        """
+        return (
+            labels.values(codes, self.columns[0].categories)
+            if self.is_label and codes is not None
+            else codes
+        )
 
     def _from_frame(self, frame: Any, what: str) -> NDArray[Any]:
         return conform.from_frame(self, frame, what)
 
-    # ---------------------------------------------------------------------------------------------- data out
+    # ------------------------------------------------------------------------------------- data out
 
     def export(self, x: Tensor) -> Any:
-        """A tensor (n, *shape) in the user's units as what came in: data frame, array, uint8 images, or tensor."""
+        """A tensor (n, *shape) in the user's units as what came in:
+        data frame, array, uint8 images, or tensor.
+        """
         return export.export(self, x)
 
     def to_json(self) -> dict[str, Any]:

@@ -13,17 +13,40 @@ from torch import Tensor
 from pushforward.core import labels
 from pushforward.core.columns import Column
 from pushforward.core.errors import BadSource, ShapeMismatch
-from pushforward.core.frames import DATE_UNITS, as_codes, as_frame, as_numbers, bad_cell, is_frame, is_plain, kind_of
+from pushforward.core.frames import (
+    DATE_UNITS,
+    as_codes,
+    as_frame,
+    as_numbers,
+    bad_cell,
+    is_frame,
+    is_plain,
+    kind_of,
+)
 from pushforward.core.numbers import floating, tensor_over, warn_of_rounding
 from pushforward.core.reader import rows_in
 from pushforward.core.registry import accepting
 from pushforward.core.space.facts import SpaceFacts
 from pushforward.core.space.infer import as_array
 
-__all__ = ["column_numbers", "conform", "frame_numbers", "from_frame", "refuse_infinite", "refuse_missing"]
+__all__ = [
+    "column_numbers",
+    "conform",
+    "frame_numbers",
+    "from_frame",
+    "refuse_infinite",
+    "refuse_missing",
+]
 
 
-def conform(space: SpaceFacts, x: Any, *, what: str = "the data", dtype: torch.dtype | None = None, missing: bool = True) -> Tensor:
+def conform(
+    space: SpaceFacts,
+    x: Any,
+    *,
+    what: str = "the data",
+    dtype: torch.dtype | None = None,
+    missing: bool = True,
+) -> Tensor:
     """See `Space.conform`."""
     if space.is_label:
         return labels.codes(x, space.columns[0].categories, what)
@@ -32,7 +55,11 @@ def conform(space: SpaceFacts, x: Any, *, what: str = "the data", dtype: torch.d
         x = from_frame(space, as_frame(x), what)
     array = _channels_first(space, tensor_over(as_array(x)))
     if array.ndim == 1 and len(space.shape) == 1:
-        array = array[None] if space.shape[0] == array.shape[0] and space.shape[0] != 1 else array[:, None]
+        array = (
+            array[None]
+            if space.shape[0] == array.shape[0] and space.shape[0] != 1
+            else array[:, None]
+        )
     if array.ndim == len(space.shape) and array.ndim >= 3:
         array = array[None]
     _check_shape(space, tuple(array.shape), what)
@@ -43,50 +70,77 @@ def conform(space: SpaceFacts, x: Any, *, what: str = "the data", dtype: torch.d
 
 
 def _channels_first(space: SpaceFacts, array: Tensor) -> Tensor:
-    """Images in the layout in which the space's data came, with their channels where the space has them."""
+    """Images in the layout in which the space's data came,
+    with their channels where the space has them.
+    """
     layout, own = space.extra.get("layout"), len(space.shape)
-    if layout == "no channel axis" and array.ndim in (own - 1, own) and tuple(array.shape[1 - own :]) == space.shape[1:]:
+    if (
+        layout == "no channel axis"
+        and array.ndim in (own - 1, own)
+        and tuple(array.shape[1 - own :]) == space.shape[1:]
+    ):
         return array.unsqueeze(-own)
-    if layout == "channels last" and array.ndim in (own, own + 1) and tuple(array.shape[-own:]) == (*space.shape[1:], space.shape[0]):
+    if (
+        layout == "channels last"
+        and array.ndim in (own, own + 1)
+        and tuple(array.shape[-own:]) == (*space.shape[1:], space.shape[0])
+    ):
         return array.movedim(-1, -own)
     return array
 
 
-def refuse_infinite(space: SpaceFacts, array: Tensor, what: str = "the data", *, first: int = 0) -> None:
-    """Raise BadSource naming row and column of the first infinity in rows (n, *shape), the first of which is row `first`."""
+def refuse_infinite(
+    space: SpaceFacts, array: Tensor, what: str = "the data", *, first: int = 0
+) -> None:
+    """Raise BadSource naming row and column of the first infinity
+    in rows (n, *shape), the first of which is row `first`.
+    """
     if array.dtype.is_floating_point and bool((infinite := torch.isinf(array)).any()):
         raise BadSource(
-            f"{what}: {_first(space, infinite, first)} is infinite; expected finite numbers: leave such rows out, or replace the values"
+            f"{what}: {_first(space, infinite, first)} is infinite; expected finite numbers: leave"
+            " such rows out, or replace the values"
         )
 
 
-def refuse_missing(space: SpaceFacts, array: Tensor, what: str = "the data", *, first: int = 0) -> None:
-    """Raise BadSource naming row and column of the first NaN in rows (n, *shape), the first of which is row `first`."""
+def refuse_missing(
+    space: SpaceFacts, array: Tensor, what: str = "the data", *, first: int = 0
+) -> None:
+    """Raise BadSource naming row and column of the first NaN in
+    rows (n, *shape), the first of which is row `first`.
+    """
     if array.dtype.is_floating_point and bool((gone := torch.isnan(array)).any()):
         rows = int(gone.flatten(1).any(1).sum())
         more = f" ({rows} such rows in all)" if rows > 1 else ""
         takers = ", ".join(accepting("missing"))
         raise BadSource(
-            f"{what}: {_first(space, gone, first)} is missing (NaN){more}; leave such rows out, fill the values in, "
-            f"or use a model that takes missing values{f' ({takers})' if takers else ''}"
+            f"{what}: {_first(space, gone, first)} is missing (NaN){more}; leave such rows out,"
+            " fill the values in, or use a model that takes missing"
+            f" values{f' ({takers})' if takers else ''}"
         )
 
 
 def _first(space: SpaceFacts, marked: Tensor, start: int) -> str:
-    """Row and column of the first marked value in rows (n, *shape), the first of which is row `start`."""
+    """Row and column of the first marked value in rows (n, *shape),
+    the first of which is row `start`.
+    """
     row, *place = (int(i) for i in marked.nonzero()[0])
-    where = f"column {space.names[place[0]]!r}" if space.columns and place else f"value {tuple(place)}"
+    where = (
+        f"column {space.names[place[0]]!r}" if space.columns and place else f"value {tuple(place)}"
+    )
     return f"row {start + row}, {where}"
 
 
 def _check_shape(space: SpaceFacts, shape: tuple[int, ...], what: str) -> None:
-    fits = len(shape) == len(space.shape) + 1 and all(s is None or s == t for s, t in zip(space.shape, shape[1:]))
+    fits = len(shape) == len(space.shape) + 1 and all(
+        s is None or s == t for s, t in zip(space.shape, shape[1:])
+    )
     if fits:
         return
     wanted = ", ".join("any" if s is None else str(s) for s in space.shape)
     if space.kind == "points" and len(shape) == 2 and len(space.shape) == 1:
         raise ShapeMismatch(
-            f"{what}: expected {space.shape[0]} columns ({space}), got {shape[1]}; pass the columns the model was fitted on"
+            f"{what}: expected {space.shape[0]} columns ({space}), got {shape[1]}; pass the columns"
+            " the model was fitted on"
         )
     raise ShapeMismatch(f"{what}: expected shape (n, {wanted}) for {space}, got {shape}")
 
@@ -98,35 +152,52 @@ def _check_levels(space: SpaceFacts, array: Tensor, what: str) -> None:
         top = float(array.max())
         if 0 < top <= 1 and float(array.min()) >= 0 and bool((array != array.round()).any()):
             raise ShapeMismatch(
-                f"{what}: expected levels {space.low:g}..{space.high:g}, got values in 0..{top:g} that look already divided; "
-                f"pass the levels, or multiply by {space.high:g}"
+                f"{what}: expected levels {space.low:g}..{space.high:g}, got values in 0..{top:g}"
+                f" that look already divided; pass the levels, or multiply by {space.high:g}"
             )
-    if not space.integer and not array.dtype.is_floating_point and space.high <= 1 and float(array.max()) > 2:
+    if (
+        not space.integer
+        and not array.dtype.is_floating_point
+        and space.high <= 1
+        and float(array.max()) > 2
+    ):
         raise ShapeMismatch(
-            f"{what}: expected values {space.low:g}..{space.high:g}, got levels up to {float(array.max()):g}; divide by 255 first"
+            f"{what}: expected values {space.low:g}..{space.high:g}, got levels up to"
+            f" {float(array.max()):g}; divide by 255 first"
         )
 
 
 def from_frame(space: SpaceFacts, frame: Any, what: str) -> NDArray[Any]:
-    """The rows of a pandas frame as numbers (n, d): columns by name, or by place where the space has no names."""
+    """The rows of a pandas frame as numbers (n, d):
+    columns by name, or by place where the space has no names.
+    """
     given = [str(c) for c in frame.columns]
     places: Sequence[int] = range(len(given))
     if any(c.name for c in space.columns):
         known = {n: i for i, n in reversed(list(enumerate(given)))}
         twice = [n for n in space.names if given.count(n) > 1] if len(known) < len(given) else []
         if twice:
-            raise ShapeMismatch(f"{what}: several columns are called {twice[0]!r}; expected each name once: rename or drop the others")
+            raise ShapeMismatch(
+                f"{what}: several columns are called {twice[0]!r}; expected each name once: rename"
+                " or drop the others"
+            )
         missing = [n for n in space.names if n not in known]
         if missing:
-            raise ShapeMismatch(f"{what}: column {missing[0]!r} is missing; expected {_listed(space.names)}, got {_listed(given)}")
+            raise ShapeMismatch(
+                f"{what}: column {missing[0]!r} is missing; expected {_listed(space.names)}, got"
+                f" {_listed(given)}"
+            )
         places = [known[n] for n in space.names]
     elif len(given) != len(space.columns):
-        raise ShapeMismatch(f"{what}: expected {len(space.columns)} columns, got {len(given)} ({_listed(given)})")
+        raise ShapeMismatch(
+            f"{what}: expected {len(space.columns)} columns, got {len(given)} ({_listed(given)})"
+        )
     return frame_numbers(frame, places, space.columns, what)
 
 
 def column_numbers(series: Any, column: Column, what: str, *, start: int = 0) -> NDArray[Any]:
-    """A pandas column as this column's numbers (float64); ShapeMismatch names the column, and the cell, that does not fit.
+    """A pandas column as this column's numbers (float64);
+    ShapeMismatch names the column, and the cell, that does not fit.
 
     `start` is the number of the first row.
     """
@@ -141,7 +212,10 @@ def column_numbers(series: Any, column: Column, what: str, *, start: int = 0) ->
         cell = bad_cell(series, start, share=2) if kind == "text" else None
         where = "" if cell is None else f" ({cell[1]!r} in row {cell[0]}, the first being row 0)"
         held = "dates" if kind == "date" else "text"
-        raise ShapeMismatch(f"{what}: column {series.name!r} holds {held}{where} where numbers are expected; fix those rows") from error
+        raise ShapeMismatch(
+            f"{what}: column {series.name!r} holds {held}{where} where numbers are expected; fix"
+            " those rows"
+        ) from error
 
 
 def frame_numbers(
@@ -153,9 +227,11 @@ def frame_numbers(
     start: int = 0,
     series: Callable[[Any, int], Any] | None = None,
 ) -> NDArray[Any]:
-    """The columns of a pandas frame at these places as numbers (n, d), float64; plain numbers as one block, others one by one.
+    """The columns of a pandas frame at these places as numbers (n, d), float64;
+    plain numbers as one block, others one by one.
 
-    `series(frame, place)` gives a column, where it is to be read in another way than it stands there.
+    `series(frame, place)` gives a column, where it is to be read
+    in another way than it stands there.
     """
     dtypes = frame.dtypes.tolist()
     for kind in ("int64", "uint64"):
@@ -164,8 +240,16 @@ def frame_numbers(
             warn_of_rounding(frame.iloc[:, block].to_numpy())
     for place in places:
         if str(dtypes[place]) in ("Int64", "UInt64", "int64[pyarrow]", "uint64[pyarrow]"):
-            warn_of_rounding(frame.iloc[:, place].dropna().to_numpy(dtype=str(dtypes[place]).lower().removesuffix("[pyarrow]")))
-    plain = [i for i, (place, column) in enumerate(zip(places, columns)) if is_plain(dtypes[place]) and column.kind != "categorical"]
+            warn_of_rounding(
+                frame.iloc[:, place]
+                .dropna()
+                .to_numpy(dtype=str(dtypes[place]).lower().removesuffix("[pyarrow]"))
+            )
+    plain = [
+        i
+        for i, (place, column) in enumerate(zip(places, columns))
+        if is_plain(dtypes[place]) and column.kind != "categorical"
+    ]
     if len(plain) == len(dtypes) and list(places) == list(range(len(dtypes))):
         return np.array(frame.to_numpy(dtype=np.float64))
     table = np.empty((len(frame), len(columns)))

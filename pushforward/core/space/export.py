@@ -17,7 +17,9 @@ __all__ = ["export", "export_levels", "fields_of", "to_frame", "to_json"]
 
 
 def export(space: SpaceFacts, x: Tensor) -> Any:
-    """A tensor (n, *shape) in the user's units as what came in: data frame, array, uint8 images, or tensor."""
+    """A tensor (n, *shape) in the user's units as what came in:
+    data frame, array, uint8 images, or tensor.
+    """
     x = x.detach().to("cpu")
     if space.kind != "points":
         return export_levels(space, x)
@@ -29,7 +31,9 @@ def export(space: SpaceFacts, x: Tensor) -> Any:
 
 
 def export_levels(space: SpaceFacts, x: Tensor) -> Any:
-    """Images or clips within the range of their levels, as bytes where that range is one of bytes."""
+    """Images or clips within the range of their levels,
+    as bytes where that range is one of bytes.
+    """
     x = x.clamp(space.low, space.high)
     if space.integer:
         x = x.round().to(torch.uint8 if space.low >= 0 and space.high <= 255 else torch.int64)
@@ -41,7 +45,12 @@ def to_frame(space: SpaceFacts, x: Tensor) -> Any:
     import pandas
 
     values = x.numpy()
-    return pandas.DataFrame({name: restored(values[:, i], c) for i, (name, c) in enumerate(zip(space.names, space.columns))})
+    return pandas.DataFrame(
+        {
+            name: restored(values[:, i], c)
+            for i, (name, c) in enumerate(zip(space.names, space.columns))
+        }
+    )
 
 
 def to_json(space: SpaceFacts) -> dict[str, Any]:
@@ -58,7 +67,14 @@ def fields_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the space that `to_json` wrote."""
     fields = dict(content)
     columns = tuple(
-        Column(**{**c, "categories": tuple(c["categories"]), "low": _unbounded(c["low"], -1), "high": _unbounded(c["high"], 1)})
+        Column(
+            **{
+                **c,
+                "categories": tuple(c["categories"]),
+                "low": _unbounded(c["low"], -1),
+                "high": _unbounded(c["high"], 1),
+            }
+        )
         for c in fields.pop("columns")
     )
     low, high = _unbounded(fields.pop("low"), -1), _unbounded(fields.pop("high"), 1)

@@ -25,7 +25,8 @@ class SpaceFacts:
         kind: 'points' (vectors and table rows), 'images' or 'clips'.
         shape: shape of one observation; None marks a free size.
         columns: for points, one per coordinate.
-        low, high: the range of values: of the levels for images, seen over all coordinates for points.
+        low, high: the range of values: of the levels for images,
+            seen over all coordinates for points.
         integer: every value is a whole number (pixel levels, counts).
         form: what came in, and so what `export` gives back.
         frame_rate: clips' frames per second, where known.
@@ -49,7 +50,9 @@ class SpaceFacts:
         total = 1
         for length in self.shape:
             if length is None:
-                raise ShapeMismatch(f"{self} has a free size; give the images one size first (size=64, fit='crop')")
+                raise ShapeMismatch(
+                    f"{self} has a free size; give the images one size first (size=64, fit='crop')"
+                )
             total *= length
         return total
 
@@ -71,7 +74,8 @@ class SpaceFacts:
     def axis(self, name: str | int | np.integer[Any]) -> int:
         """The position of a coordinate named by its column, x-number or position.
 
-        A name goes before a position: where a column is called '2019' (or '0'), both '2019' and 2019 mean that column.
+        A name goes before a position: where a column is called '2019' (or '0'),
+        both '2019' and 2019 mean that column.
         """
         names, text = self.names, str(name)
         if text in names:
@@ -89,6 +93,10 @@ class SpaceFacts:
             named = [c.name for c in self.columns if c.name]
             shown = f" ({', '.join(named[:6])}{', …' if len(named) > 6 else ''})" if named else ""
             return f"points in {shape} dimension{'s' if shape != '1' else ''}{shown}"
-        levels = f", levels {self.low:g}..{self.high:g}" if self.integer else f", values {self.low:g}..{self.high:g}"
+        levels = (
+            f", levels {self.low:g}..{self.high:g}"
+            if self.integer
+            else f", values {self.low:g}..{self.high:g}"
+        )
         prepared = f", {self.preparation}" if self.preparation else ""
         return f"{self.kind} of {shape}{levels}{prepared}"

@@ -18,9 +18,11 @@ from pushforward.core.space.facts import Form, Kind
 __all__ = ["as_array", "inferred"]
 
 RANGE_BLOCK = 1 << 18
-"""Numbers that are looked at together where ranges are taken: 2 MB of float64, which a cache holds."""
+"""Numbers that are looked at together where ranges are taken: 2 MB of float64, which a cache holds.
+"""
 RANGE_BLOCKS = 32
-"""Blocks that are read of large data: 8 million numbers take less than a second, also from a disk."""
+"""Blocks that are read of large data: 8 million numbers take less than a second, also from a disk.
+"""
 
 
 def inferred(x: Any) -> dict[str, Any]:
@@ -35,8 +37,8 @@ def inferred(x: Any) -> dict[str, Any]:
     kind: Kind = {2: "points", 3: "points", 4: "images", 5: "clips"}.get(array.ndim, "points")  # type: ignore[assignment]
     if array.ndim == 3:
         raise ShapeMismatch(
-            f"data of shape {tuple(array.shape)} are neither points (n, d) nor images (n, channels, height, width); "
-            "for grey images add the channel axis: x[:, None]"
+            f"data of shape {tuple(array.shape)} are neither points (n, d) nor images (n, channels,"
+            " height, width); for grey images add the channel axis: x[:, None]"
         )
     if array.ndim in (4, 5) and array.shape[1] not in (1, 3, 4):
         raise ShapeMismatch(
@@ -46,29 +48,36 @@ def inferred(x: Any) -> dict[str, Any]:
     if array.ndim > 5 or array.ndim == 0:
         raise ShapeMismatch(f"data must have 1 to 5 axes (n first), got shape {tuple(array.shape)}")
     integer = _is_integer(array)
-    form: Form = "frame" if names is not None else ("array" if isinstance(x, np.ndarray) else "tensor")
+    form: Form = (
+        "frame" if names is not None else ("array" if isinstance(x, np.ndarray) else "tensor")
+    )
     if kind == "points":
         lows, highs = _ranges(array)
         kinds = _column_kinds(x, array)
         columns: tuple[Column, ...] = tuple(
-            Column(names[i] if names else "", kind, float(lows[i]), float(highs[i])) for i, kind in enumerate(kinds)
+            Column(names[i] if names else "", kind, float(lows[i]), float(highs[i]))
+            for i, kind in enumerate(kinds)
         )
         low, high = (float(lows.min()), float(highs.max())) if array.shape[1] else (0.0, 0.0)
     else:
         columns, (low, high) = (), _levels(array, integer)
     return {
-        "kind": kind, "shape": tuple(array.shape[1:]), "columns": columns, "low": low, "high": high, "integer": integer, "form": form,
+        "kind": kind, "shape": tuple(array.shape[1:]), "columns": columns, "low": low, "high": high,
+        "integer": integer, "form": form,
     }  # fmt: skip
 
 
 def as_array(x: Any) -> Any:
-    """x as a numeric numpy array (memory maps stay mapped) or the tensor it is; InvalidKind for anything else.
+    """x as a numeric numpy array (memory maps stay mapped) or the tensor it is;
+    InvalidKind for anything else.
 
     Masked entries are missing: they become NaN.
     """
     if is_frame(x):
         frame = as_frame(x)
-        text = [str(c) for c, dtype in zip(frame.columns, frame.dtypes) if dtype.kind not in "biufc"]
+        text = [
+            str(c) for c, dtype in zip(frame.columns, frame.dtypes) if dtype.kind not in "biufc"
+        ]
         if text:
             raise InvalidKind(f"column {text[0]!r} holds text; declare it categorical or drop it")
         x = frame.to_numpy()
@@ -76,18 +85,27 @@ def as_array(x: Any) -> Any:
 
 
 def _is_integer(array: Any) -> bool:
-    return not array.dtype.is_floating_point if isinstance(array, Tensor) else array.dtype.kind in "biu"
+    return (
+        not array.dtype.is_floating_point
+        if isinstance(array, Tensor)
+        else array.dtype.kind in "biu"
+    )
 
 
 def _column_kinds(x: Any, array: Any) -> list[Literal["continuous", "integer"]]:
-    whole = [dtype.kind in "biu" for dtype in x.dtypes] if is_frame(x) else [_is_integer(array)] * array.shape[1]
+    whole = (
+        [dtype.kind in "biu" for dtype in x.dtypes]
+        if is_frame(x)
+        else [_is_integer(array)] * array.shape[1]
+    )
     return ["integer" if each else "continuous" for each in whole]
 
 
 def _ranges(array: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Smallest and largest value of each column, ignoring NaN, block by block.
 
-    Of large data only evenly spread blocks are read: ranges are what was seen, and reading all could take longer than the fit.
+    Of large data only evenly spread blocks are read: ranges are what was seen, and reading all
+    could take longer than the fit.
     """
     d = array.shape[1]
     low, high = np.full(d, np.inf), np.full(d, -np.inf)
@@ -107,7 +125,9 @@ def _ranges(array: Any) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _levels(array: Any, integer: bool) -> tuple[float, float]:
-    """The range of an image's values: 0..255 for bytes (0..1 if they are all 0 or 1), 0..1 or -1..1 for fractions, else what is seen."""
+    """The range of an image's values: 0..255 for bytes (0..1 if they are all 0 or 1), 0..1 or -1..1
+    for fractions, else what is seen.
+    """
     lows, highs = _ranges(array.reshape(len(array), -1))
     low, high = float(lows.min()), float(highs.max())
     if array.dtype in (torch.uint8, np.dtype("uint8")):

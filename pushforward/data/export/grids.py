@@ -1,4 +1,6 @@
-"""Many images on one: a grid in reading order, tiny images enlarged by whole pixels so that they can be seen."""
+"""Many images on one: a grid in reading order,
+tiny images enlarged by whole pixels so that they can be seen.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,19 @@ __all__ = ["clip_film", "clip_grid", "image_grid", "image_bytes", "to_image", "w
 _LEGIBLE = 48
 _LARGEST = 16384
 FRAME_RATE = 8.0
-"""Frames a second of an animation, where the clips have no rate of their own: slow enough to look at each."""
+"""Frames a second of an animation, where the clips have no rate of their own:
+slow enough to look at each.
+"""
 
 
-def image_grid(x: Tensor, space: Space, columns: int | None = None, *, padding: int = 2) -> Image.Image:
-    """Images (n, channels, height, width) in the user's units on one image, `columns` to a row (about √n).
+def image_grid(
+    x: Tensor, space: Space, columns: int | None = None, *, padding: int = 2
+) -> Image.Image:
+    """Images (n, channels, height, width) in the user's units on one image,
+    `columns` to a row (about √n).
 
-    Images smaller than 48 pixels are enlarged by a whole factor; the gaps are white, transparent for 4 channels.
+    Images smaller than 48 pixels are enlarged by a whole factor;
+    the gaps are white, transparent for 4 channels.
     """
     levels = image_bytes(x, space)
     n, channels, height, width = levels.shape
@@ -42,9 +50,14 @@ def image_grid(x: Tensor, space: Space, columns: int | None = None, *, padding: 
     step_y, step_x = height * factor + padding, width * factor + padding
     if max(rows * step_y, columns * step_x) > _LARGEST:
         raise InvalidValue(
-            f"a grid of {n} images of {height}×{width} would exceed {_LARGEST} pixels a side; write fewer, or to a folder (path/)"
+            f"a grid of {n} images of {height}×{width} would exceed {_LARGEST} pixels a side; write"
+            " fewer, or to a folder (path/)"
         )
-    canvas = np.full((channels, rows * step_y + padding, columns * step_x + padding), 0 if channels == 4 else 255, np.uint8)
+    canvas = np.full(
+        (channels, rows * step_y + padding, columns * step_x + padding),
+        0 if channels == 4 else 255,
+        np.uint8,
+    )
     for i, image in enumerate(levels.repeat(factor, 2).repeat(factor, 3)):
         top, left = padding + (i // columns) * step_y, padding + (i % columns) * step_x
         canvas[:, top : top + height * factor, left : left + width * factor] = image
@@ -52,7 +65,9 @@ def image_grid(x: Tensor, space: Space, columns: int | None = None, *, padding: 
 
 
 def clip_grid(x: Tensor, space: Space, frames: int = 8, *, padding: int = 2) -> Image.Image:
-    """Clips (n, channels, time, height, width) on one image: a row for each, of at most `frames` frames evenly spread over it."""
+    """Clips (n, channels, time, height, width) on one image:
+    a row for each, of at most `frames` frames evenly spread over it.
+    """
     count = min(frames, x.shape[2])
     at = torch.linspace(0, x.shape[2] - 1, count).round().to(torch.int64)
     stills = x[:, :, at].transpose(1, 2).flatten(0, 1)
@@ -60,13 +75,17 @@ def clip_grid(x: Tensor, space: Space, frames: int = 8, *, padding: int = 2) -> 
 
 
 def clip_film(x: Tensor, space: Space, columns: int | None = None) -> Iterator[Image.Image]:
-    """The frames of an animation that shows clips (n, channels, time, height, width) side by side, as `image_grid` lays them out."""
+    """The frames of an animation that shows clips (n, channels, time, height, width) side by side,
+    as `image_grid` lays them out.
+    """
     for t in range(x.shape[2]):
         yield image_grid(x[:, :, t], frame_space(space), columns)
 
 
 def write_animation(frames: Iterable[Image.Image], path: Path, frame_rate: float | None) -> None:
-    """A GIF that runs for ever, at the clips' frame rate if it is known; GIFs count in hundredths of a second."""
+    """A GIF that runs for ever, at the clips' frame rate if it is known;
+    GIFs count in hundredths of a second.
+    """
     first, *rest = (frame.convert("RGB") for frame in frames)
     duration = max(20, round(1000 / (frame_rate or FRAME_RATE) / 10) * 10)
     first.save(path, format="GIF", save_all=True, append_images=rest, duration=duration, loop=0)
@@ -81,7 +100,10 @@ def frame_space(space: Space) -> Space:
 def image_bytes(x: Tensor, space: Space) -> NDArray[Any]:
     """Images as bytes 0..255: the space's range stretched over them, values outside it clipped."""
     if space.kind != "images" or x.ndim != 4:
-        raise ShapeMismatch(f"expected images (n, channels, height, width), got shape {tuple(x.shape)} in a space of {space}")
+        raise ShapeMismatch(
+            f"expected images (n, channels, height, width), got shape {tuple(x.shape)} in a space"
+            f" of {space}"
+        )
     x = x.detach().to("cpu", torch.float64).nan_to_num()
     low, high = space.low, space.high
     if not (math.isfinite(low) and math.isfinite(high) and high > low):
@@ -94,4 +116,6 @@ def to_image(image: NDArray[Any]) -> Image.Image:
     """Bytes (channels, height, width) as an image of 1, 3 or 4 channels."""
     if image.shape[0] not in (1, 3, 4):
         raise ShapeMismatch(f"an image has 1, 3 or 4 channels, got {image.shape[0]}")
-    return Image.fromarray(image[0] if image.shape[0] == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
+    return Image.fromarray(
+        image[0] if image.shape[0] == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))
+    )

@@ -1,9 +1,10 @@
 """What goes in comes out: samples written in the form the data came in.
 
-Images become a grid (`.png`) or a folder of PNGs (a path that ends with `/`, or has no suffix); clips become an animation
-(`.gif`, at their frame rate), a grid of their frames (`.png`) or a folder of GIFs; points become `.csv`,
-`.tsv` or `.parquet` with their column names, categories as their names; anything becomes `.npz` or `.npy`. Everything is
-written under a temporary name and renamed, so that a full disk or a crash leaves no half file; nothing is overwritten.
+Images become a grid (`.png`) or a folder of PNGs (a path that ends with `/`, or has no suffix);
+clips become an animation (`.gif`, at their frame rate), a grid of their frames (`.png`) or a folder
+of GIFs; points become `.csv`, `.tsv` or `.parquet` with their column names, categories as their
+names; anything becomes `.npz` or `.npy`. Everything is written under a temporary name and renamed,
+so that a full disk or a crash leaves no half file; nothing is overwritten.
 """
 
 from __future__ import annotations
@@ -24,18 +25,37 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pushforward.core.errors import BadRun, InvalidValue, MissingExtra, PushforwardError, ShapeMismatch
+from pushforward.core.errors import (
+    BadRun,
+    InvalidValue,
+    MissingExtra,
+    PushforwardError,
+    ShapeMismatch,
+)
 from pushforward.core.folders import clear_leftovers
 from pushforward.core.frames import as_texts
 from pushforward.core.space import Column, Space
 from pushforward.core.space.export import export_levels, to_frame
-from pushforward.data.export.grids import clip_film, clip_grid, image_bytes, image_grid, to_image, write_animation
+from pushforward.data.export.grids import (
+    clip_film,
+    clip_grid,
+    image_bytes,
+    image_grid,
+    to_image,
+    write_animation,
+)
 
 __all__ = ["check_target", "write", "write_csv", "text_columns"]
 
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 _BLOCK = 65536
-_KINDS = {"grid": ("images", "clips"), "folder": ("images", "clips"), "animation": ("clips",), "table": ("points",), "parquet": ("points",)}
+_KINDS = {
+    "grid": ("images", "clips"),
+    "folder": ("images", "clips"),
+    "animation": ("clips",),
+    "table": ("points",),
+    "parquet": ("points",),
+}
 
 
 def write(
@@ -48,16 +68,19 @@ def write(
     extra: Mapping[str, Any] | None = None,
     columns: int | None = None,
 ) -> Path:
-    """Write observations (n, *shape), in the user's units, in the form that the path's suffix asks for.
+    """Write observations (n, *shape), in the user's units,
+    in the form that the path's suffix asks for.
 
     Arguments:
-        path: .png (a grid), .gif (clips), a folder (PNGs, or GIFs of clips), .csv, .csv.gz, .csv.xz, .tsv, .parquet, .npz
-            or .npy; it must not exist.
-        y, condition_space: conditions, written beside: a column for labels, `y` in an .npz, sub-folders of images.
+        path: .png (a grid), .gif (clips), a folder (PNGs, or GIFs of clips), .csv, .csv.gz,
+            .csv.xz, .tsv, .parquet, .npz or .npy; it must not exist.
+        y, condition_space: conditions, written beside:
+            a column for labels, `y` in an .npz, sub-folders of images.
         extra: more columns by name, each of length n (tables and .npz only).
         columns: images to a row of the grid.
 
-    Returns the path. Raises BadRun when it exists or cannot be written, InvalidValue for a form that does not suit.
+    Returns the path. Raises BadRun when it exists or cannot be written,
+    InvalidValue for a form that does not suit.
     """
     target = Path(os.fspath(path))
     x = x.detach().to("cpu")
@@ -66,7 +89,9 @@ def write(
     beside = _beside(y, condition_space, extra or {})
     with _replacing(target) as part:
         if form == "grid":
-            (clip_grid(x, space) if space.kind == "clips" else image_grid(x, space, columns)).save(part, format="PNG")
+            (clip_grid(x, space) if space.kind == "clips" else image_grid(x, space, columns)).save(
+                part, format="PNG"
+            )
         elif form == "animation":
             write_animation(clip_film(x, space, columns), part, space.frame_rate)
         elif form == "folder":
@@ -83,7 +108,8 @@ def write(
 def check_target(path: str | os.PathLike[str], space: Space) -> str:
     """The form in which `write` would write observations of a space to a path.
 
-    Raises BadRun when the path exists, InvalidValue for a form that does not suit the space: to be asked before the work.
+    Raises BadRun when the path exists, InvalidValue for a form
+    that does not suit the space: to be asked before the work.
     """
     target = Path(os.fspath(path))
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
@@ -92,36 +118,63 @@ def check_target(path: str | os.PathLike[str], space: Space) -> str:
 
 
 def _check_rows(x: Tensor, space: Space, y: Tensor | None, extra: Mapping[str, Any]) -> None:
-    fits = x.ndim == len(space.shape) + 1 and all(s in (None, t) for s, t in zip(space.shape, x.shape[1:]))
+    fits = x.ndim == len(space.shape) + 1 and all(
+        s in (None, t) for s, t in zip(space.shape, x.shape[1:])
+    )
     if not fits:
-        raise ShapeMismatch(f"expected (n, {', '.join(map(str, space.shape))}) for {space}, got {tuple(x.shape)}")
+        raise ShapeMismatch(
+            f"expected (n, {', '.join(map(str, space.shape))}) for {space}, got {tuple(x.shape)}"
+        )
     for name, values in {**extra, **({} if y is None else {"y": y})}.items():
         if len(values) != len(x):
-            raise ShapeMismatch(f"{name} must have one entry per row: expected {len(x)}, got {len(values)}")
+            raise ShapeMismatch(
+                f"{name} must have one entry per row: expected {len(x)}, got {len(values)}"
+            )
 
 
 def _form(text: str, path: Path, space: Space) -> str:
-    """'grid', 'folder', 'table', 'parquet', 'npz' or 'npy'; InvalidValue for what the space cannot be written as."""
-    suffix = path.suffix.lower() if path.suffix.lower() not in _OPENERS else path.with_suffix("").suffix.lower()
+    """'grid', 'folder', 'table', 'parquet', 'npz' or 'npy';
+    InvalidValue for what the space cannot be written as.
+    """
+    suffix = (
+        path.suffix.lower()
+        if path.suffix.lower() not in _OPENERS
+        else path.with_suffix("").suffix.lower()
+    )
     if text.endswith(("/", os.sep)) or path.is_dir() or not suffix:
         form = "folder"
     else:
-        known = {".png": "grid", ".gif": "animation", ".csv": "table", ".tsv": "table", ".parquet": "parquet", ".npz": "npz", ".npy": "npy"}
+        known = {
+            ".png": "grid",
+            ".gif": "animation",
+            ".csv": "table",
+            ".tsv": "table",
+            ".parquet": "parquet",
+            ".npz": "npz",
+            ".npy": "npy",
+        }
         if suffix not in known:
-            raise InvalidValue(f"cannot write {suffix!r} files; expected {', '.join(known)}, or a folder (end the path with /)")
+            raise InvalidValue(
+                f"cannot write {suffix!r} files; expected {', '.join(known)}, or a folder (end the"
+                " path with /)"
+            )
         form = known[suffix]
     kinds = _KINDS.get(form, ("points", "images", "clips"))
     if space.kind not in kinds:
-        better = {"points": ".csv, .parquet or .npz", "images": ".png, a folder/ or .npz", "clips": ".gif, .png, a folder/ or .npz"}[
-            space.kind
-        ]
+        better = {
+            "points": ".csv, .parquet or .npz",
+            "images": ".png, a folder/ or .npz",
+            "clips": ".gif, .png, a folder/ or .npz",
+        }[space.kind]
         raise InvalidValue(f"{text}: {space} cannot be written as a {form}; use {better}")
     if form == "parquet":
         _require_parquet(path)
     return form
 
 
-def _beside(y: Tensor | None, space: Space | None, extra: Mapping[str, Any]) -> dict[str, list[str]]:
+def _beside(
+    y: Tensor | None, space: Space | None, extra: Mapping[str, Any]
+) -> dict[str, list[str]]:
     """Further columns as texts: labels by name, numbers in their shortest form."""
     found: dict[str, list[str]] = {}
     if y is not None:
@@ -131,17 +184,24 @@ def _beside(y: Tensor | None, space: Space | None, extra: Mapping[str, Any]) -> 
         elif y.ndim <= 2:
             inner = space or Space.infer(y)
             texts = text_columns(y.reshape(len(y), -1), inner)
-            found.update({column.name or f"y{i}": values for i, (column, (_, values)) in enumerate(zip(inner.columns, texts))})
+            found.update(
+                {
+                    column.name or f"y{i}": values
+                    for i, (column, (_, values)) in enumerate(zip(inner.columns, texts))
+                }
+            )
     for name, values in extra.items():
         found[name] = _texts(np.asarray(values))
     return found
 
 
-# ------------------------------------------------------------------------------------------------ tables
+# ------------------------------------------------------------------------------------------- tables
 
 
 def text_columns(x: Tensor, space: Space) -> list[tuple[str, list[str]]]:
-    """The columns of points as texts: categories by name, dates in ISO 8601, whole numbers rounded, others exact and short."""
+    """The columns of points as texts: categories by name,
+    dates in ISO 8601, whole numbers rounded, others exact and short.
+    """
     columns = []
     for i, (name, column) in enumerate(zip(space.names, space.columns)):
         values = x[:, i].cpu().numpy()
@@ -151,7 +211,12 @@ def text_columns(x: Tensor, space: Space) -> list[tuple[str, list[str]]]:
 
 def _plain_texts(values: NDArray[Any], column: Column) -> list[str]:
     if column.kind == "categorical":
-        codes = np.nan_to_num(values, nan=-1).round().clip(-1, len(column.categories) - 1).astype(np.int64)
+        codes = (
+            np.nan_to_num(values, nan=-1)
+            .round()
+            .clip(-1, len(column.categories) - 1)
+            .astype(np.int64)
+        )
         return [column.categories[c] if c >= 0 else "" for c in codes]
     if column.kind == "integer" and not np.isnan(values).any():
         return _texts(values.round().astype(np.int64))
@@ -172,22 +237,39 @@ class Writable(Protocol):
         ...
 
 
-def write_csv(x: Tensor, space: Space, stream: Writable, *, extra: Mapping[str, list[str]] | None = None, delimiter: str = ",") -> None:
+def write_csv(
+    x: Tensor,
+    space: Space,
+    stream: Writable,
+    *,
+    extra: Mapping[str, list[str]] | None = None,
+    delimiter: str = ",",
+) -> None:
     """Points as comma-separated values with a header line, to an open text stream."""
     writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
     extra = dict(extra or {})
     writer.writerow([*space.names, *extra])
     for start in range(0, len(x), _BLOCK):
         block = slice(start, start + _BLOCK)
-        columns = [texts for _, texts in text_columns(x[block], space)] + [texts[block] for texts in extra.values()]
+        columns = [texts for _, texts in text_columns(x[block], space)] + [
+            texts[block] for texts in extra.values()
+        ]
         writer.writerows(zip(*columns))
 
 
-def _write_table(x: Tensor, space: Space, part: Path, target: Path, beside: dict[str, list[str]]) -> None:
+def _write_table(
+    x: Tensor, space: Space, part: Path, target: Path, beside: dict[str, list[str]]
+) -> None:
     opener = _OPENERS.get(target.suffix.lower(), open)
     plain = target.with_suffix("") if target.suffix.lower() in _OPENERS else target
     with opener(part, "wt", encoding="utf-8", newline="") as stream:
-        write_csv(x, space, stream, extra=beside, delimiter="\t" if plain.suffix.lower() == ".tsv" else ",")
+        write_csv(
+            x,
+            space,
+            stream,
+            extra=beside,
+            delimiter="\t" if plain.suffix.lower() == ".tsv" else ",",
+        )
 
 
 def _frame(x: Tensor, space: Space, beside: dict[str, list[str]]) -> Any:
@@ -205,10 +287,12 @@ def _require_parquet(path: Path) -> None:
         raise MissingExtra(error.name or "pyarrow", "tables", f"writing {path.name}") from error
 
 
-# ------------------------------------------------------------------------------------------------ images and arrays
+# -------------------------------------------------------------------------------- images and arrays
 
 
-def _write_folder(x: Tensor, space: Space, part: Path, y: Tensor | None, condition_space: Space | None) -> None:
+def _write_folder(
+    x: Tensor, space: Space, part: Path, y: Tensor | None, condition_space: Space | None
+) -> None:
     part.mkdir()
     digits = len(str(max(len(x) - 1, 0)))
     for i in range(len(x)):
@@ -217,13 +301,19 @@ def _write_folder(x: Tensor, space: Space, part: Path, y: Tensor | None, conditi
             folder = part / condition_space.columns[0].categories[int(y[i])].replace("/", "-")
             folder.mkdir(exist_ok=True)
         if space.kind == "clips":
-            write_animation(clip_film(x[i : i + 1], space), folder / f"{i:0{digits}}.gif", space.frame_rate)
+            write_animation(
+                clip_film(x[i : i + 1], space), folder / f"{i:0{digits}}.gif", space.frame_rate
+            )
         else:
             to_image(image_bytes(x[i : i + 1], space)[0]).save(folder / f"{i:0{digits}}.png")
 
 
-def _write_arrays(x: Tensor, space: Space, part: Path, form: str, beside: dict[str, list[str]]) -> None:
-    array = _as_came(np.asarray(export_levels(space, x) if space.kind != "points" else _whole(x, space)), space)
+def _write_arrays(
+    x: Tensor, space: Space, part: Path, form: str, beside: dict[str, list[str]]
+) -> None:
+    array = _as_came(
+        np.asarray(export_levels(space, x) if space.kind != "points" else _whole(x, space)), space
+    )
     with part.open("wb") as file:
         if form == "npy":
             np.save(file, array, allow_pickle=False)
@@ -233,7 +323,9 @@ def _write_arrays(x: Tensor, space: Space, part: Path, form: str, beside: dict[s
 
 
 def _write_npz(file: BinaryIO, arrays: Mapping[str, Any]) -> None:
-    """A compressed .npz of arrays by any names: `np.savez_compressed` has arguments called `file` and `allow_pickle` of its own."""
+    """A compressed .npz of arrays by any names: `np.savez_compressed` has arguments called `file`
+    and `allow_pickle` of its own.
+    """
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -281,7 +373,8 @@ def _replacing(target: Path) -> Iterator[Path]:
         raise
     except OSError as error:
         raise BadRun(
-            f"cannot write {target} ({error.strerror or error}); free some space, or choose a folder that can be written"
+            f"cannot write {target} ({error.strerror or error}); free some space, or choose a"
+            " folder that can be written"
         ) from error
     finally:
         if part.is_dir():

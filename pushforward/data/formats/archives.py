@@ -1,7 +1,8 @@
 """Zip archives from anywhere: their directory is judged before anything is unpacked.
 
-An archive of a few kilobytes can claim, and unpack to, many gigabytes. What the directory claims is therefore held against
-the archive's own size, and a member is never unpacked beyond what the directory says of it.
+An archive of a few kilobytes can claim, and unpack to, many gigabytes. What the directory claims is
+therefore held against the archive's own size, and a member is never unpacked beyond what the
+directory says of it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Archive:
     Arguments:
         path: of the archive.
 
-    Raises BadSource for what is not a zip archive, and for one whose directory claims implausible sizes.
+    Raises BadSource for what is not a zip archive,
+    and for one whose directory claims implausible sizes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,17 +57,22 @@ class Archive:
         try:
             return zipfile.ZipFile(self.path)
         except Exception as error:  # a damaged directory raises many kinds
-            text = "is not a zip archive that can be read; the file is damaged or cut short: fetch it again"
+            text = (
+                "is not a zip archive that can be read; the file is damaged or cut short: fetch it"
+                " again"
+            )
             raise BadSource(f"{shown(self.path)}: {text}") from error
 
     def _safe(self) -> list[zipfile.ZipInfo]:
-        """The files in the archive, the last of those of one name; BadSource where they would unpack to an implausible size."""
+        """The files in the archive, the last of those of one name; BadSource where they would
+        unpack to an implausible size.
+        """
         found = self._zip.infolist()
         total = sum(m.file_size for m in found)
         if total > _HARMLESS and total > _RATIO * self.path.stat().st_size:
             raise BadSource(
-                f"{shown(self.path)}: would unpack to {total / 2**20:.0f} MB, more than {_RATIO} times its own size; "
-                "unpack it yourself if you trust it, and pass the folder"
+                f"{shown(self.path)}: would unpack to {total / 2**20:.0f} MB, more than {_RATIO}"
+                " times its own size; unpack it yourself if you trust it, and pass the folder"
             )
         return [m for m in {self.plain_name(m): m for m in found}.values() if not m.is_dir()]
 
@@ -81,7 +88,9 @@ class Archive:
 
     @staticmethod
     def leads_out(name: str) -> bool:
-        """Whether a member's name points outside the folder that the archive would be unpacked to."""
+        """Whether a member's name points outside the folder that
+        the archive would be unpacked to.
+        """
         return name.startswith("/") or ".." in PurePosixPath(name).parts or name[1:2] == ":"
 
     @staticmethod
@@ -90,13 +99,21 @@ class Archive:
         return stat.S_ISLNK(member.external_attr >> 16)
 
     def open(self, member: zipfile.ZipInfo) -> Any:
-        """A binary file of the member's content: in memory where it is small, else unpacked as it is read."""
+        """A binary file of the member's content:
+        in memory where it is small, else unpacked as it is read.
+        """
         name = f"{self.path}/{member.filename}"
         if member.flag_bits & 1:
-            raise BadSource(f"{shown(name)}: is encrypted; unpack the archive with its password and pass the folder")
+            raise BadSource(
+                f"{shown(name)}: is encrypted; unpack the archive with its password and pass the"
+                " folder"
+            )
         if member.file_size > _LARGEST_MEMBER:
             size = f"{member.file_size / 2**20:.0f} MB"
-            raise BadSource(f"{shown(name)}: would unpack to {size}, expected at most {_LARGEST_MEMBER // 2**20} MB; remove it")
+            raise BadSource(
+                f"{shown(name)}: would unpack to {size}, expected at most"
+                f" {_LARGEST_MEMBER // 2**20} MB; remove it"
+            )
         with decoding(name, "cannot be unpacked"):
             file = self._zip.open(member)
             if member.file_size > _IN_MEMORY:
@@ -106,6 +123,9 @@ class Archive:
 
     def read(self, member: zipfile.ZipInfo) -> bytes:
         """The member's content."""
-        with self.open(member) as file, decoding(f"{self.path}/{member.filename}", "cannot be unpacked"):
+        with (
+            self.open(member) as file,
+            decoding(f"{self.path}/{member.filename}", "cannot be unpacked"),
+        ):
             content: bytes = file.read()
         return content

@@ -1,9 +1,11 @@
-"""Built-in names: scikit-learn's digits, four distributions in the plane, and MNIST and CIFAR-10 where they are found.
+"""Built-in names: scikit-learn's digits, four distributions in the plane,
+and MNIST and CIFAR-10 where they are found.
 
 * ring: ⅛ Σ_k N((cos πk/4, sin πk/4), .01² I), k = 0..7.
 * grid: 1/25 Σ N((2i, 2j), .05² I), i, j = -2..2.
 * moons: two half circles of radius 1, N(0, .1² I) added.
-* swissroll: t (cos t, sin t) / 7.5, t ~ U(1.5π, 4.5π), N(0, .25² I) added before the division (Gulrajani et al. 2017).
+* swissroll: t (cos t, sin t) / 7.5, t ~ U(1.5π, 4.5π),
+  N(0, .25² I) added before the division (Gulrajani et al. 2017).
 """
 
 from __future__ import annotations
@@ -35,21 +37,48 @@ from pushforward.data.sources.arrays import from_array
 
 __all__ = ["NAMES", "from_builtin", "centres", "CIFAR10_LABELS"]
 
-NAMES = ("digits", "ring", "grid", "moons", "swissroll", "mnist", "mnist:test", "cifar10", "cifar10:test", "cifar10-batch1")
-CIFAR10_LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+NAMES = (
+    "digits",
+    "ring",
+    "grid",
+    "moons",
+    "swissroll",
+    "mnist",
+    "mnist:test",
+    "cifar10",
+    "cifar10:test",
+    "cifar10-batch1",
+)
+CIFAR10_LABELS = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
 _DEFAULT_ROWS = 10_000
 _MOST_ROWS = 10**9
 
 
 @register_reader(name="builtin", names=NAMES)
 def from_builtin(text: str, options: Options) -> Arrays:
-    """Data with a name: ring, grid, moons and swissroll are sampled, digits come along, MNIST and CIFAR-10 are looked for."""
+    """Data with a name: ring, grid, moons and swissroll are sampled,
+    digits come along, MNIST and CIFAR-10 are looked for.
+    """
     name, _, part = text.partition(":")
     options = replace(options, name=options.name or (name if part.isdigit() else text))
     if name in _PLANE:
         return _plane(name, part, options)
     if options.n is not None:
-        raise InvalidValue(f"n is for ring, grid, moons and swissroll, which are drawn; {name} has its own number of rows: leave n out")
+        raise InvalidValue(
+            f"n is for ring, grid, moons and swissroll, which are drawn; {name} has its own number"
+            " of rows: leave n out"
+        )
     readers: dict[str, Callable[[str, Options], Arrays]] = {
         "digits": _digits,
         "mnist": _mnist,
@@ -59,7 +88,7 @@ def from_builtin(text: str, options: Options) -> Arrays:
     return readers[name](part, options)
 
 
-# ------------------------------------------------------------------------------------------------ in the plane
+# ------------------------------------------------------------------------------------- in the plane
 
 
 def centres(name: str) -> Tensor:
@@ -70,21 +99,29 @@ def centres(name: str) -> Tensor:
     if name == "grid":
         axis = torch.arange(-4, 5, 2, dtype=torch.float64)
         return torch.cartesian_prod(axis, axis)
-    raise InvalidValue(f"only ring and grid have centres, got {name!r}; {suggestion(name, ('ring', 'grid'))}")
+    raise InvalidValue(
+        f"only ring and grid have centres, got {name!r}; {suggestion(name, ('ring', 'grid'))}"
+    )
 
 
 def _ring(n: int, rng: torch.Generator) -> Tensor:
-    return centres("ring")[integers(8, (n,), rng=rng)] + 0.01 * normal(n, 2, rng=rng, dtype=torch.float64)
+    return centres("ring")[integers(8, (n,), rng=rng)] + 0.01 * normal(
+        n, 2, rng=rng, dtype=torch.float64
+    )
 
 
 def _grid(n: int, rng: torch.Generator) -> Tensor:
-    return centres("grid")[integers(25, (n,), rng=rng)] + 0.05 * normal(n, 2, rng=rng, dtype=torch.float64)
+    return centres("grid")[integers(25, (n,), rng=rng)] + 0.05 * normal(
+        n, 2, rng=rng, dtype=torch.float64
+    )
 
 
 def _moons(n: int, rng: torch.Generator) -> Tensor:
     angle = math.pi * uniform(n, rng=rng, dtype=torch.float64)
     lower = integers(2, (n,), rng=rng).to(torch.float64)
-    x = torch.stack([lower + (1 - 2 * lower) * angle.cos(), 0.5 * lower + (1 - 2 * lower) * angle.sin()], 1)
+    x = torch.stack(
+        [lower + (1 - 2 * lower) * angle.cos(), 0.5 * lower + (1 - 2 * lower) * angle.sin()], 1
+    )
     return x + 0.1 * normal(n, 2, rng=rng, dtype=torch.float64)
 
 
@@ -94,14 +131,23 @@ def _swissroll(n: int, rng: torch.Generator) -> Tensor:
     return (x + 0.25 * normal(n, 2, rng=rng, dtype=torch.float64)) / 7.5
 
 
-_PLANE: dict[str, Callable[[int, torch.Generator], Tensor]] = {"ring": _ring, "grid": _grid, "moons": _moons, "swissroll": _swissroll}
+_PLANE: dict[str, Callable[[int, torch.Generator], Tensor]] = {
+    "ring": _ring,
+    "grid": _grid,
+    "moons": _moons,
+    "swissroll": _swissroll,
+}
 
 
 def _plane(name: str, part: str, options: Options) -> Arrays:
     if part and not (part.isdecimal() and len(part) < 20):
-        raise InvalidValue(f"after {name}: comes the number of rows, got {part!r}; write {name}:5000, say")
+        raise InvalidValue(
+            f"after {name}: comes the number of rows, got {part!r}; write {name}:5000, say"
+        )
     if part and options.n is not None and int(part) != options.n:
-        raise InvalidValue(f"{name}:{part} and n={options.n} disagree; give the number of rows once")
+        raise InvalidValue(
+            f"{name}:{part} and n={options.n} disagree; give the number of rows once"
+        )
     n = int(part) if part else (_DEFAULT_ROWS if options.n is None else options.n)
     if n < 1:
         raise InvalidValue(f"n must be at least 1, got {n}; write {name}:5000, say")
@@ -111,25 +157,33 @@ def _plane(name: str, part: str, options: Options) -> Arrays:
     return from_array(x, options, form="array")
 
 
-# ------------------------------------------------------------------------------------------------ digits
+# ------------------------------------------------------------------------------------------- digits
 
 
 def _digits(part: str, options: Options) -> Arrays:
     if part:
-        raise InvalidValue(f"digits has no part {part!r}; write digits, and set rows aside with a split")
+        raise InvalidValue(
+            f"digits has no part {part!r}; write digits, and set rows aside with a split"
+        )
     table = _digits_table()
     x = table[:, :-1].reshape(-1, 1, 8, 8).astype(np.uint8)
     space = Space("images", (1, 8, 8), (), 0.0, 16.0, True, "images")
     if options.size is not None or options.channels is not None:
-        raise InvalidValue("digits are 8×8 with levels 0..16 and are not resized; leave size and channels out")
+        raise InvalidValue(
+            "digits are 8×8 with levels 0..16 and are not resized; leave size and channels out"
+        )
     return from_array(x, options, labels=table[:, -1].astype(np.int64), space=space)
 
 
 def _digits_table() -> NDArray[Any]:
-    """scikit-learn's file (1797, 65), read without importing scikit-learn where it lies where it always has."""
+    """scikit-learn's file (1797, 65), read without importing
+    scikit-learn where it lies where it always has.
+    """
     spec = find_spec("sklearn")
     if spec is None or spec.origin is None:
-        raise BadSource("digits come with scikit-learn, which is not installed; run: pip install scikit-learn")
+        raise BadSource(
+            "digits come with scikit-learn, which is not installed; run: pip install scikit-learn"
+        )
     path = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
     if path.is_file():
         return np.loadtxt(path, delimiter=",")
@@ -139,7 +193,7 @@ def _digits_table() -> NDArray[Any]:
     return np.concatenate([x, y[:, None]], 1)
 
 
-# ------------------------------------------------------------------------------------------------ mnist, cifar10
+# ----------------------------------------------------------------------------------- mnist, cifar10
 
 
 def _folders(name: str) -> list[Path]:
@@ -157,13 +211,16 @@ def _absent(name: str, wanted: str, more: str = "") -> BadSource:
     looked = f"looked in {', '.join(str(f) for f in _folders(name))}"
     hint = "" if root else " (PUSHFORWARD_DATA is not set)"
     return BadSource(
-        f"{name}: no {wanted}; {looked}{hint}; {more}fetch it with download=True (--download), or point PUSHFORWARD_DATA at it"
+        f"{name}: no {wanted}; {looked}{hint}; {more}fetch it with download=True (--download), or"
+        " point PUSHFORWARD_DATA at it"
     )
 
 
 def _mnist(part: str, options: Options) -> Arrays:
     if part not in ("", "train", "test"):
-        raise InvalidValue(f"mnist has the parts train and test, got {part!r}; write mnist or mnist:test")
+        raise InvalidValue(
+            f"mnist has the parts train and test, got {part!r}; write mnist or mnist:test"
+        )
     stem = "t10k" if part == "test" else "train"
     files = tuple(f"{stem}-images-idx3-ubyte{s}" for s in (".gz", ""))
     path = _find("mnist", files)
@@ -180,7 +237,9 @@ def _mnist(part: str, options: Options) -> Arrays:
 
 def _cifar10(part: str, options: Options) -> Arrays:
     if part not in ("", "train", "test"):
-        raise InvalidValue(f"cifar10 has the parts train and test, got {part!r}; write cifar10 or cifar10:test")
+        raise InvalidValue(
+            f"cifar10 has the parts train and test, got {part!r}; write cifar10 or cifar10:test"
+        )
     archive = _cifar10_archive(options)
     if archive is None:
         batch = _find("cifar10", ("data_batch_1.png",))
@@ -205,7 +264,9 @@ def _cifar10_binary(archive: Path, names: list[str], options: Options) -> Arrays
             parts = [tar.extractfile(f"cifar-10-batches-bin/{n}").read() for n in names]  # type: ignore[union-attr]
         rows = np.frombuffer(b"".join(parts), np.uint8).reshape(-1, 3073)
     except (tarfile.TarError, KeyError, OSError, EOFError, ValueError, AttributeError) as error:
-        raise BadSource(f"{archive}: cannot be read as CIFAR-10 ({error}); remove it and fetch it again") from error
+        raise BadSource(
+            f"{archive}: cannot be read as CIFAR-10 ({error}); remove it and fetch it again"
+        ) from error
     return _cifar10_source(rows[:, 1:].reshape(-1, 3, 32, 32).copy(), rows[:, 0], options)
 
 

@@ -1,4 +1,6 @@
-"""Files that are fetched only when asked for, each checked by its SHA-256 before it is put in place."""
+"""Files that are fetched only when asked for, each checked by its
+SHA-256 before it is put in place.
+"""
 
 from __future__ import annotations
 
@@ -22,21 +24,34 @@ class Remote:
     sha256: str
 
 
-_MNIST_HOMES = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+_MNIST_HOMES = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
 _MNIST_SUMS = {
-    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "train-images-idx3-ubyte.gz": (
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
+    ),
+    "train-labels-idx1-ubyte.gz": (
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
+    ),
     "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
     "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
-MNIST = {name: Remote(tuple(home + name for home in _MNIST_HOMES), total) for name, total in _MNIST_SUMS.items()}
+MNIST = {
+    name: Remote(tuple(home + name for home in _MNIST_HOMES), total)
+    for name, total in _MNIST_SUMS.items()
+}
 CIFAR10 = Remote(
-    ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",), "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
+    ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
 )
 
 
 def cache_folder() -> Path:
-    """Where fetched files are kept: $PUSHFORWARD_CACHE, else pushforward in the user's cache folder."""
+    """Where fetched files are kept: $PUSHFORWARD_CACHE,
+    else pushforward in the user's cache folder.
+    """
     own = os.environ.get("PUSHFORWARD_CACHE")
     if own:
         return Path(own)
@@ -44,7 +59,9 @@ def cache_folder() -> Path:
 
 
 def fetch(remote: Remote, path: Path) -> Path:
-    """Fetch a file to `path` unless it is there; BadSource when no address answers or the checksum differs."""
+    """Fetch a file to `path` unless it is there;
+    BadSource when no address answers or the checksum differs.
+    """
     if path.is_file():
         return path
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -62,10 +79,15 @@ def fetch(remote: Remote, path: Path) -> Path:
                 return path
             reasons.append(f"{url}: expected SHA-256 {remote.sha256[:12]}…, got {found[:12]}…")
     except OSError as error:
-        raise BadSource(f"cannot write {path} ({error.strerror}); set PUSHFORWARD_CACHE to a folder that can be written") from error
+        raise BadSource(
+            f"cannot write {path} ({error.strerror}); set PUSHFORWARD_CACHE to a folder that can be"
+            " written"
+        ) from error
     finally:
         part.unlink(missing_ok=True)
-    raise BadSource(f"cannot fetch {path.name} ({'; '.join(reasons)}); fetch it by hand and put it at {path}")
+    raise BadSource(
+        f"cannot fetch {path.name} ({'; '.join(reasons)}); fetch it by hand and put it at {path}"
+    )
 
 
 def _copy(url: str, path: Path) -> str:

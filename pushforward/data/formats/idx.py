@@ -1,4 +1,6 @@
-"""IDX files, the format of MNIST: a big-endian header (0, 0, type, axes), the length of each axis, then the numbers."""
+"""IDX files, the format of MNIST: a big-endian header (0, 0, type, axes),
+the length of each axis, then the numbers.
+"""
 
 from __future__ import annotations
 
@@ -36,15 +38,22 @@ def _is_idx(text: str) -> bool:
 
 @register_reader(name="idx", suffixes=(".idx",), claims=_is_idx)
 def from_idx(path: Path, options: Options) -> Arrays:
-    """MNIST's format: …-idx3-ubyte, with the labels of the file beside it whose name says labels instead of images."""
+    """MNIST's format: …-idx3-ubyte, with the labels of the file
+    beside it whose name says labels instead of images.
+    """
     x = read_idx(path)
     beside = labels_beside(path)
     labels = None
     if beside is not None and options.labelled and options.y is None:
         labels = read_idx(beside).astype(np.int64)
         if len(labels) != len(x):
-            raise BadSource(f"{beside}: holds {len(labels)} labels for the {len(x)} observations of {path.name}; expected as many")
-    return from_array(x, options, form="images" if x.ndim == 3 and x.dtype == np.uint8 else "array", labels=labels)
+            raise BadSource(
+                f"{beside}: holds {len(labels)} labels for the {len(x)} observations of"
+                f" {path.name}; expected as many"
+            )
+    return from_array(
+        x, options, form="images" if x.ndim == 3 and x.dtype == np.uint8 else "array", labels=labels
+    )
 
 
 def labels_beside(path: Path) -> Path | None:
@@ -57,19 +66,29 @@ def labels_beside(path: Path) -> Path | None:
 
 
 def read_idx(path: Path) -> NDArray[Any]:
-    """The array in an IDX file; BadSource for one that is damaged. No more is read, or unpacked, than its header claims."""
+    """The array in an IDX file; BadSource for one that is damaged.
+    No more is read, or unpacked, than its header claims.
+    """
     require_file(path)
     packed = path.suffix == ".gz"
-    with decoding(path, "cannot be read; the file is damaged"), gzip.open(path) if packed else open(path, "rb") as file:
+    with (
+        decoding(path, "cannot be read; the file is damaged"),
+        gzip.open(path) if packed else open(path, "rb") as file,
+    ):
         dtype, shape = _header(path, file)
         claimed = math.prod(shape) * dtype.itemsize
         held = path.stat().st_size * (_DEFLATE if packed else 1)
         if claimed > held:
-            raise BadSource(f"{path}: expected {claimed} bytes of data for shape {shape}, got fewer; fetch it again")
+            raise BadSource(
+                f"{path}: expected {claimed} bytes of data for shape {shape}, got fewer; fetch it"
+                " again"
+            )
         content = file.read(claimed + 1)
     if len(content) != claimed:
         got = f"{len(content)}" if len(content) < claimed else "more"
-        raise BadSource(f"{path}: expected {claimed} bytes of data for shape {shape}, got {got}; fetch it again")
+        raise BadSource(
+            f"{path}: expected {claimed} bytes of data for shape {shape}, got {got}; fetch it again"
+        )
     array = np.frombuffer(content, dtype).reshape(shape)
     return array.astype(dtype.newbyteorder("="))
 
@@ -78,7 +97,10 @@ def _header(path: Path, file: Any) -> tuple[np.dtype[Any], tuple[int, ...]]:
     """The dtype and shape of an open IDX file, which is left behind its header."""
     start = file.read(4)
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _TYPES:
-        raise BadSource(f"{path}: is not an IDX file; expected it to begin with 0, 0, a type and the number of axes")
+        raise BadSource(
+            f"{path}: is not an IDX file; expected it to begin with 0, 0, a type and the number of"
+            " axes"
+        )
     axes = start[3]
     if not 1 <= axes <= _AXES:
         raise BadSource(f"{path}: claims {axes} axes; expected 1 to {_AXES}: fetch it again")

@@ -1,7 +1,9 @@
-"""Many images of a folder, a glob or a zip archive as a source, with labels from sub-folders or a `metadata.csv`.
+"""Many images of a folder, a glob or a zip archive as a source,
+with labels from sub-folders or a `metadata.csv`.
 
-All are surveyed by their headers first, so that a mixed folder is refused at once, naming two files and the cure. Then
-they are decoded into memory as bytes, or, where that exceeds the budget, when their rows are taken.
+All are surveyed by their headers first, so that a mixed folder is refused at once, naming two files
+and the cure. Then they are decoded into memory as bytes, or, where that exceeds the budget, when
+their rows are taken.
 """
 
 from __future__ import annotations
@@ -29,10 +31,20 @@ from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
 from pushforward.data.sources.arrays import labels_of
 
-__all__ = ["IMAGES", "ImageFile", "Images", "list_images", "survey_images", "from_images", "file_labels"]
+__all__ = [
+    "IMAGES",
+    "ImageFile",
+    "Images",
+    "list_images",
+    "survey_images",
+    "from_images",
+    "file_labels",
+]
 
 
-def survey_images(files: Sequence[ImageFile]) -> tuple[list[tuple[ImageFile, Header]], list[tuple[str, str]]]:
+def survey_images(
+    files: Sequence[ImageFile],
+) -> tuple[list[tuple[ImageFile, Header]], list[tuple[str, str]]]:
     """The headers of the readable files, and (name, reason) of the others."""
     good, bad = [], []
     for file in files:
@@ -44,7 +56,9 @@ def survey_images(files: Sequence[ImageFile]) -> tuple[list[tuple[ImageFile, Hea
 
 
 def _is_images(text: str) -> bool:
-    """Whether a text names a folder, a zip (or a folder in one, after a colon), an image, or a glob."""
+    """Whether a text names a folder, a zip (or a folder in one,
+    after a colon), an image, or a glob.
+    """
     path = Path(text).expanduser()
     if path.exists():
         return path.is_dir() or path.suffix.lower() in (".zip", *IMAGES)
@@ -59,7 +73,9 @@ def _zip_of(text: str) -> Path:
 
 @register_reader(name="images", suffixes=IMAGES, claims=_is_images)
 def from_images(path: Path, options: Options) -> Source:
-    """Images in a folder, a zip (or a folder in one: photos.zip:train) or matching a glob; labels from sub-folders or metadata.csv."""
+    """Images in a folder, a zip (or a folder in one: photos.zip:train) or matching a glob; labels
+    from sub-folders or metadata.csv.
+    """
     inside = ""
     if not path.exists() and _zip_of(str(path)).is_file():
         path, inside = _zip_of(str(path)), str(path).rpartition(":")[2]
@@ -74,10 +90,14 @@ def from_images(path: Path, options: Options) -> Source:
 
 
 def build(listing: Listing, good: Sequence[tuple[ImageFile, Header]], options: Options) -> Source:
-    """The source over surveyed images of one kind; what is left out of it is in its `notes`, and warned of."""
+    """The source over surveyed images of one kind;
+    what is left out of it is in its `notes`, and warned of.
+    """
     channels = options.channels or _one_kind(good)
     height, width = options.size or _one_size(good)
-    space = Space("images", (channels, height, width), (), 0.0, 255.0, True, "images", **preparation(options))
+    space = Space(
+        "images", (channels, height, width), (), 0.0, 255.0, True, "images", **preparation(options)
+    )
     files = [file for file, _ in good]
     y, condition_space = labels_of(file_labels(files, listing.table, options), options, len(files))
     notes = (*listing.notes(), *_notes(listing, good, options))
@@ -85,24 +105,47 @@ def build(listing: Listing, good: Sequence[tuple[ImageFile, Header]], options: O
     source: Images | Arrays = Images(files, space, y, condition_space, options)
     if len(files) * channels * height * width <= options.memory:
         x = source.decode(range(len(files)))  # type: ignore[union-attr]
-        source = Arrays(x, source.y, options.weights, space=space, condition_space=source.condition_space, name=options.name)
+        source = Arrays(
+            x,
+            source.y,
+            options.weights,
+            space=space,
+            condition_space=source.condition_space,
+            name=options.name,
+        )
     source.notes, source.files = (*notes, *decided), files
     if not options.lenient:
         announce(options.name or "images", notes)
     return source
 
 
-def _notes(listing: Listing, good: Sequence[tuple[ImageFile, Header]], options: Options) -> list[str]:
-    """What else the owner of the images may not expect: only first frames, and no labels because of loose images."""
+def _notes(
+    listing: Listing, good: Sequence[tuple[ImageFile, Header]], options: Options
+) -> list[str]:
+    """What else the owner of the images may not expect:
+    only first frames, and no labels because of loose images.
+    """
     notes = []
     several = [file.name for file, h in good if h.frames]
     if several:
         hold, each = ("files hold", "each") if len(several) > 1 else ("file holds", "it")
-        notes.append(f"{len(several)} {hold} several frames or pages ({listed(several)}); only the first of {each} is taken")
+        notes.append(
+            f"{len(several)} {hold} several frames or pages ({listed(several)}); only the first of"
+            f" {each} is taken"
+        )
     loose = [file.name for file, _ in good if "/" not in file.name]
-    if options.labelled and options.y is None and listing.table is None and loose and len(loose) < len(good):
+    if (
+        options.labelled
+        and options.y is None
+        and listing.table is None
+        and loose
+        and len(loose) < len(good)
+    ):
         lie = "images lie" if len(loose) > 1 else "image lies"
-        notes.append(f"{len(loose)} {lie} outside the sub-folders ({listed(loose)}), so these are not taken as labels")
+        notes.append(
+            f"{len(loose)} {lie} outside the sub-folders ({listed(loose)}), so these are not taken"
+            " as labels"
+        )
     return notes
 
 
@@ -112,8 +155,8 @@ def _one_kind(good: Sequence[tuple[ImageFile, Header]]) -> int:
     if other is not None:
         words = {1: "1 (grey)", 3: "3 (colour)", 4: "4 (colour and transparency)"}
         raise BadSource(
-            f"images of mixed channels: {first.shown} has {words[h.channels]}, {other[0].shown} has {words[other[1].channels]}; "
-            "choose with channels=1, 3 or 4 (--channels 3)"
+            f"images of mixed channels: {first.shown} has {words[h.channels]}, {other[0].shown} has"
+            f" {words[other[1].channels]}; choose with channels=1, 3 or 4 (--channels 3)"
         )
     return h.channels
 
@@ -123,8 +166,9 @@ def _one_size(good: Sequence[tuple[ImageFile, Header]]) -> tuple[int, int]:
     other = next(((f, g) for f, g in good if (g.height, g.width) != (h.height, h.width)), None)
     if other is not None:
         raise BadSource(
-            f"images of mixed sizes: {first.shown} is {h.height}×{h.width}, {other[0].shown} is {other[1].height}×{other[1].width}; "
-            "bring them to one with size=64, fit='crop', 'pad' or 'stretch' (--size 64 --fit crop)"
+            f"images of mixed sizes: {first.shown} is {h.height}×{h.width}, {other[0].shown} is"
+            f" {other[1].height}×{other[1].width}; bring them to one with size=64, fit='crop',"
+            " 'pad' or 'stretch' (--size 64 --fit crop)"
         )
     return h.height, h.width
 
@@ -135,9 +179,18 @@ class Images:
     resident = False
     notes: tuple[str, ...] = ()
 
-    def __init__(self, files: Sequence[ImageFile], space: Space, y: Any, condition_space: Space | None, options: Options) -> None:
+    def __init__(
+        self,
+        files: Sequence[ImageFile],
+        space: Space,
+        y: Any,
+        condition_space: Space | None,
+        options: Options,
+    ) -> None:
         self.files, self.space, self.options, self.name = files, space, options, options.name
-        probe = Arrays(np.zeros((len(files), 1), np.uint8), y, options.weights, condition_space=condition_space)
+        probe = Arrays(
+            np.zeros((len(files), 1), np.uint8), y, options.weights, condition_space=condition_space
+        )
         self.y, self.weights, self.condition_space = probe.y, probe.weights, probe.condition_space
 
     def __len__(self) -> int:
@@ -146,7 +199,11 @@ class Images:
     def take(self, rows: Tensor) -> Batch:
         """The given rows, decoded now, as floating levels."""
         x = torch.from_numpy(self.decode(rows.tolist())).to(torch.get_default_dtype())
-        return Batch(x, None if self.y is None else self.y[rows], None if self.weights is None else self.weights[rows])
+        return Batch(
+            x,
+            None if self.y is None else self.y[rows],
+            None if self.weights is None else self.weights[rows],
+        )
 
     def decode(self, rows: Sequence[int]) -> NDArray[Any]:
         """Bytes (len(rows), channels, height, width)."""
@@ -157,7 +214,8 @@ class Images:
             array = decode(file.open(), file.shown, self.options, out.shape[1])
             if array.shape != out.shape[1:]:
                 raise BadSource(
-                    f"{file.shown}: is {array.shape[1]}×{array.shape[2]}, expected {out.shape[2]}×{out.shape[3]}; it has changed"
+                    f"{file.shown}: is {array.shape[1]}×{array.shape[2]}, expected"
+                    f" {out.shape[2]}×{out.shape[3]}; it has changed"
                 )
             out[place] = array
 
@@ -170,7 +228,9 @@ class Images:
         return out
 
 
-def file_labels(files: Sequence[ImageFile], table: Metadata | None, options: Options) -> list[Any] | None:
+def file_labels(
+    files: Sequence[ImageFile], table: Metadata | None, options: Options
+) -> list[Any] | None:
     """A label for each file: from the metadata table, else from its sub-folder, else none."""
     if not options.labelled or options.y is not None:
         return None
@@ -180,5 +240,8 @@ def file_labels(files: Sequence[ImageFile], table: Metadata | None, options: Opt
             return found
     folders = [PurePosixPath(f.name).parent.as_posix() for f in files]
     if options.label_name is not None and table is None:
-        raise InvalidValue(f"label={options.label_name!r} names a column of metadata.csv, but there is none beside the images; add it")
+        raise InvalidValue(
+            f"label={options.label_name!r} names a column of metadata.csv, but there is none beside"
+            " the images; add it"
+        )
     return folders if len(set(folders)) > 1 and "." not in folders else None

@@ -1,7 +1,9 @@
-"""Which image formats are read, and what Pillow does not say of an opened image: its depth, frames and orientation.
+"""Which image formats are read, and what Pillow does not say of an opened image:
+its depth, frames and orientation.
 
-Only the decoders listed here ever see a file: Pillow's others include ones that start outside programs (EPS and PDF through
-Ghostscript) or are rarely tested. TGA has no signature, so it is tried only for files named so.
+Only the decoders listed here ever see a file: Pillow's others include ones that start outside
+programs (EPS and PDF through Ghostscript) or are rarely tested. TGA has no signature, so it is
+tried only for files named so.
 """
 
 from __future__ import annotations
@@ -13,7 +15,15 @@ from typing import Any
 
 from PIL import Image
 
-__all__ = ["SUFFIXES", "allowed_formats", "bit_depth", "has_frames", "orientation", "upright_size", "repair_transparency"]
+__all__ = [
+    "SUFFIXES",
+    "allowed_formats",
+    "bit_depth",
+    "has_frames",
+    "orientation",
+    "upright_size",
+    "repair_transparency",
+]
 
 _FORMATS = {
     "PNG": ("Png", (".png", ".apng")),
@@ -55,12 +65,15 @@ def _available(tga: bool) -> tuple[str, ...]:
 
 
 def allowed_formats(name: str) -> tuple[str, ...]:
-    """The decoders that may see a file of this name; its content decides among them, not its ending."""
+    """The decoders that may see a file of this name;
+    its content decides among them, not its ending.
+    """
     return _available(name.lower().endswith(".tga"))
 
 
 def bit_depth(image: Image.Image, start: bytes) -> int:
-    """Bits a channel in the file, before it is decoded: Pillow keeps only the high byte of colours deeper than 8.
+    """Bits a channel in the file, before it is decoded:
+    Pillow keeps only the high byte of colours deeper than 8.
 
     Arguments:
         image: just opened.
@@ -80,7 +93,8 @@ def bit_depth(image: Image.Image, start: bytes) -> int:
         args = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
         if image.format == "PNG" and any(isinstance(a, str) and ";16" in a for a in args):
             return 16
-        if image.format == "PPM" and any(isinstance(a, int) and a > 255 for a in args):  # the highest level
+        # the highest level
+        if image.format == "PPM" and any(isinstance(a, int) and a > 255 for a in args):
             return 16
     return 8
 
@@ -130,7 +144,9 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def repair_transparency(image: Image.Image) -> None:
-    """Bring the transparent level of a grey PNG with 2 or 4 bits to the 8 bits its pixels are given in."""
+    """Bring the transparent level of a grey PNG with 2 or 4 bits
+    to the 8 bits its pixels are given in.
+    """
     level = image.info.get("transparency")
     if image.format != "PNG" or image.mode != "L" or not isinstance(level, int):
         return

@@ -1,7 +1,7 @@
 """Which images a folder, a glob or a zip archive holds, and what else it holds that is left out.
 
-Links to folders are followed, every folder being read once under its real name where it has one in the source. What is left
-out is kept by reason, so that it can be counted and named.
+Links to folders are followed, every folder being read once under its real name where it has one in
+the source. What is left out is kept by reason, so that it can be counted and named.
 """
 
 from __future__ import annotations
@@ -35,15 +35,27 @@ _OUTSIDE = "names that lead out of the archive"
 _LINK = "links inside the archive"
 _TWICE = "earlier files of a name that occurs twice"
 _BESIDE = (
-    ".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".html", ".htm", ".css", ".log",
-    ".py", ".ipynb", ".ini", ".cfg", ".db", ".pdf", ".doc", ".docx", ".bib", ".tex", ".sha256", ".md5", ".sh",
+    ".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml",
+    ".html", ".htm", ".css", ".log", ".py", ".ipynb", ".ini", ".cfg", ".db", ".pdf", ".doc",
+    ".docx", ".bib", ".tex", ".sha256", ".md5", ".sh",
 )  # fmt: skip
-_DOCUMENTS = ("readme", "license", "licence", "copying", "makefile", "notice", "authors", "changelog")
+_DOCUMENTS = (
+    "readme",
+    "license",
+    "licence",
+    "copying",
+    "makefile",
+    "notice",
+    "authors",
+    "changelog",
+)
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image's name inside its source, how messages call it, and where it is: a file, or a member of an archive."""
+    """An image's name inside its source, how messages call it,
+    and where it is: a file, or a member of an archive.
+    """
 
     name: str
     shown: str
@@ -53,7 +65,11 @@ class ImageFile:
 
     def open(self) -> Any:
         """The file's path, or a binary file of a member's content."""
-        return self.path if self.archive is None or self.member is None else self.archive.open(self.member)
+        return (
+            self.path
+            if self.archive is None or self.member is None
+            else self.archive.open(self.member)
+        )
 
 
 @dataclass(frozen=True)
@@ -64,7 +80,8 @@ class Listing:
         left_out: files that may be data but are not read, by reason.
         beside: other files, such as documents.
         hidden: files and folders that are hidden, or left behind by a desktop.
-        splits: why the source must not be read as a whole: it holds a training and a test set. Empty if it does not.
+        splits: why the source must not be read as a whole:
+            it holds a training and a test set. Empty if it does not.
     """
 
     files: list[ImageFile]
@@ -76,9 +93,17 @@ class Listing:
 
     def notes(self) -> list[str]:
         """One sentence on what was left out, if anything was."""
-        parts = [f"{len(names)} {reason} ({listed(names)})" for reason, names in self.left_out.items() if names]
+        parts = [
+            f"{len(names)} {reason} ({listed(names)})"
+            for reason, names in self.left_out.items()
+            if names
+        ]
         count = sum(len(names) for names in self.left_out.values())
-        return [f"{count} file{'s are' if count != 1 else ' is'} left out: " + "; ".join(parts)] if parts else []
+        return (
+            [f"{count} file{'s are' if count != 1 else ' is'} left out: " + "; ".join(parts)]
+            if parts
+            else []
+        )
 
 
 def is_hidden(name: str) -> bool:
@@ -115,11 +140,16 @@ class _Sorter:
     def nothing(self, source: object, what: str, count: int) -> BadSource:
         held = f"{count} file{'s' if count != 1 else ''} but no images" if count else "no files"
         left = Listing([], left_out=self.left_out).notes()
-        return BadSource(f"{shown(source)}: the {what} holds {held}; expected images ({_KNOWN}, …)" + "".join(f"; {n}" for n in left))
+        return BadSource(
+            f"{shown(source)}: the {what} holds {held}; expected images ({_KNOWN}, …)"
+            + "".join(f"; {n}" for n in left)
+        )
 
 
 def list_images(path: Path | str, inside: str = "") -> Listing:
-    """The images in a folder, matching a glob, in a zip (in its folder `inside`, if named), or the one at a path."""
+    """The images in a folder, matching a glob, in a zip (in its
+    folder `inside`, if named), or the one at a path.
+    """
     if isinstance(path, str) and not Path(path).exists():
         return _from_glob(path)
     path = Path(path)
@@ -131,7 +161,7 @@ def list_images(path: Path | str, inside: str = "") -> Listing:
     return Listing([_file(path, path.name)])
 
 
-# ------------------------------------------------------------------------------------------------ folders
+# ------------------------------------------------------------------------------------------ folders
 
 
 def _from_folder(root: Path) -> Listing:
@@ -143,15 +173,28 @@ def _from_folder(root: Path) -> Listing:
     if not found:
         raise sorter.nothing(root, "folder", len(names))
     here = [t for t in TABLES if (root / t).is_file()][:1]
-    tables = here or [n for t in TABLES[:2] for n in names if PurePosixPath(n).name == t and (root / n).is_file()]
+    tables = here or [
+        n for t in TABLES[:2] for n in names if PurePosixPath(n).name == t and (root / n).is_file()
+    ]
     metadata = read_metadata((name, read_text_file(root / name)) for name in tables)
     splits = _splits(found, lambda inner, split: str(root / inner / split), f"'{root}/**/*.*'")
-    return Listing([_file(root / name, name) for name in found], metadata, sorter.left_out, sorter.beside, sorter.hidden, splits)
+    return Listing(
+        [_file(root / name, name) for name in found],
+        metadata,
+        sorter.left_out,
+        sorter.beside,
+        sorter.hidden,
+        splits,
+    )
 
 
 def _walk(root: Path, sorter: _Sorter) -> Iterator[str]:
-    """The files below a folder, relative to it; linked folders come after the real ones and are read once."""
-    seen: set[tuple[int, int]] = {_identity(parent) for parent in (root.resolve(), *root.resolve().parents)}
+    """The files below a folder, relative to it;
+    linked folders come after the real ones and are read once.
+    """
+    seen: set[tuple[int, int]] = {
+        _identity(parent) for parent in (root.resolve(), *root.resolve().parents)
+    }
     waiting = [root]
     while waiting:
         top = waiting.pop(0)
@@ -160,9 +203,16 @@ def _walk(root: Path, sorter: _Sorter) -> Iterator[str]:
         for folder, folders, files in os.walk(top, onerror=_refuse_folder):
             here = Path(folder)
             inner = sorted(f for f in folders if not is_hidden(f))
-            sorter.hidden += [(here / f).relative_to(root).as_posix() + "/" for f in sorted(set(folders) - set(inner))]
+            sorter.hidden += [
+                (here / f).relative_to(root).as_posix() + "/"
+                for f in sorted(set(folders) - set(inner))
+            ]
             waiting += [here / f for f in inner if (here / f).is_symlink()]
-            folders[:] = [f for f in inner if not (here / f).is_symlink() and _is_new(here / f, root, seen, sorter)]
+            folders[:] = [
+                f
+                for f in inner
+                if not (here / f).is_symlink() and _is_new(here / f, root, seen, sorter)
+            ]
             prefix = here.relative_to(root).as_posix()
             yield from (f if prefix == "." else f"{prefix}/{f}" for f in files)
 
@@ -181,12 +231,18 @@ def _identity(folder: Path) -> tuple[int, int]:
     try:
         status = folder.stat()
     except OSError as error:
-        raise BadSource(f"{shown(folder)}: the folder cannot be opened ({error.strerror}); change its permissions") from error
+        raise BadSource(
+            f"{shown(folder)}: the folder cannot be opened ({error.strerror}); change its"
+            " permissions"
+        ) from error
     return status.st_dev, status.st_ino
 
 
 def _refuse_folder(error: OSError) -> None:
-    raise BadSource(f"{shown(error.filename)}: the folder cannot be opened ({error.strerror}); change its permissions, or move it away")
+    raise BadSource(
+        f"{shown(error.filename)}: the folder cannot be opened ({error.strerror}); change its"
+        " permissions, or move it away"
+    )
 
 
 def _is_regular(path: Path, name: str, sorter: _Sorter) -> bool:
@@ -200,7 +256,10 @@ def _from_glob(pattern: str) -> Listing:
     found = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
     wrong = next((p for p in found if p.suffix.lower() not in IMAGES), None)
     if wrong is not None:
-        text = f"matches {shown(wrong)}, which is not an image; expected {_KNOWN}, …: narrow the pattern"
+        text = (
+            f"matches {shown(wrong)}, which is not an image; expected {_KNOWN}, …: narrow the"
+            " pattern"
+        )
         raise BadSource(f"{shown(pattern)}: {text}")
     if not found:
         raise BadSource(f"{shown(pattern)}: no file matches; expected images ({_KNOWN}, …)")
@@ -211,7 +270,7 @@ def _file(path: Path, name: str) -> ImageFile:
     return ImageFile(name, str(path), path)
 
 
-# ------------------------------------------------------------------------------------------------ archives
+# ----------------------------------------------------------------------------------------- archives
 
 
 def _from_zip(path: Path, inside: str) -> Listing:
@@ -219,7 +278,10 @@ def _from_zip(path: Path, inside: str) -> Listing:
     prefix = inside.strip("/") + "/" if inside.strip("/") else ""
     members = {n: m for m in archive.members if (n := archive.plain_name(m)).startswith(prefix)}
     if prefix and not members:
-        raise BadSource(f"{shown(path)}: holds no folder {shown(inside)!r}; pass the archive alone to read all of it")
+        raise BadSource(
+            f"{shown(path)}: holds no folder {shown(inside)!r}; pass the archive alone to read all"
+            " of it"
+        )
     found = []
     for name, member in sorted(members.items()):
         if archive.leads_out(name):
@@ -227,44 +289,71 @@ def _from_zip(path: Path, inside: str) -> Listing:
         elif archive.is_link(member):
             sorter.leave(_LINK, name)
         elif sorter.takes(name.removeprefix(prefix)):
-            found.append(ImageFile(name.removeprefix(prefix), f"{path}/{name}", path, archive, member))
+            found.append(
+                ImageFile(name.removeprefix(prefix), f"{path}/{name}", path, archive, member)
+            )
     for name in archive.repeated():
         sorter.leave(_TWICE, name)
     if not found:
         raise sorter.nothing(path, "archive", len(members))
-    splits = _splits([f.name for f in found], lambda inner, split: f"{path}:{prefix}{inner / split}", f"'{path}' unpacked, with a glob")
-    return Listing(found, _table_of(path, archive, members, prefix), sorter.left_out, sorter.beside, sorter.hidden, splits)
+    splits = _splits(
+        [f.name for f in found],
+        lambda inner, split: f"{path}:{prefix}{inner / split}",
+        f"'{path}' unpacked, with a glob",
+    )
+    return Listing(
+        found,
+        _table_of(path, archive, members, prefix),
+        sorter.left_out,
+        sorter.beside,
+        sorter.hidden,
+        splits,
+    )
 
 
-def _table_of(path: Path, archive: Archive, members: Mapping[str, zipfile.ZipInfo], prefix: str) -> Metadata | None:
-    tables = [(n.removeprefix(prefix), archive.read(members[n])) for n in members if PurePosixPath(n).name in TABLES]
+def _table_of(
+    path: Path, archive: Archive, members: Mapping[str, zipfile.ZipInfo], prefix: str
+) -> Metadata | None:
+    tables = [
+        (n.removeprefix(prefix), archive.read(members[n]))
+        for n in members
+        if PurePosixPath(n).name in TABLES
+    ]
     beside = path.with_suffix(".csv")
     if not tables and beside.is_file():
         tables = [(beside.name, read_text_file(beside))]
     return read_metadata(tables)
 
 
-# ------------------------------------------------------------------------------------------------ splits
+# ------------------------------------------------------------------------------------------- splits
 
 _SPLIT = re.compile(
-    r"(train|training|val|valid|validation|dev|test|testing|eval|evaluation)[-_ ]?(\d+|set|data|images|imgs)?", re.IGNORECASE
+    r"(train|training|val|valid|validation|dev|test|testing|eval|evaluation)[-_"
+    r" ]?(\d+|set|data|images|imgs)?",
+    re.IGNORECASE,
 )
 _ROLES = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 
 
 def _splits(names: Sequence[str], to_type: Any, everything: str) -> str:
-    """Why images of these names must not be read together: beside each other lie a training and a test set. Or nothing."""
+    """Why images of these names must not be read together:
+    beside each other lie a training and a test set. Or nothing.
+    """
     children: dict[PurePosixPath, dict[str, str]] = {}
     for folder in sorted({PurePosixPath(n).parent for n in names}):
         for part in (folder, *folder.parents):
             match = _SPLIT.fullmatch(part.name)
             if match:
-                children.setdefault(part.parent, {})[part.name] = _ROLES.get(match[1].lower(), "validation")
+                children.setdefault(part.parent, {})[part.name] = _ROLES.get(
+                    match[1].lower(), "validation"
+                )
     for parent, splits in children.items():
         if len(set(splits.values())) > 1:
             first = next((s for s, role in splits.items() if role == "train"), next(iter(splits)))
             return (
-                f"holds the splits {', '.join(sorted(splits))}{f' in {parent}' if parent.name else ''}, which would be learnt together; "
-                f"read one of them ({shown(to_type(parent, first))}), or {everything} for all of them"
+                "holds the splits"
+                f" {', '.join(sorted(splits))}{f' in {parent}' if parent.name else ''}, which would"
+                f" be learnt together; read one of them ({shown(to_type(parent, first))}), or"
+                f" {everything} for all of them"
             )
     return ""

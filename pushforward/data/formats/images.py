@@ -1,8 +1,9 @@
 """One image: opened with its faults named, its channels kept, turned upright, brought to a size.
 
-Grey stays 1 channel, colour 3, anything with transparency 4 (an alpha channel, or one transparent colour); a palette is what
-it stands for. Laying a transparent image flat puts it on white: c = α c + (1 - α) 255. Of an animation or a file of several
-pages the first frame is taken. Levels finer than bytes are refused: Pillow would drop their lower bits.
+Grey stays 1 channel, colour 3, anything with transparency 4 (an alpha channel, or one transparent
+colour); a palette is what it stands for. Laying a transparent image flat puts it on white: c = α c
++ (1 - α) 255. Of an animation or a file of several pages the first frame is taken. Levels finer
+than bytes are refused: Pillow would drop their lower bits.
 """
 
 from __future__ import annotations
@@ -25,7 +26,14 @@ from torch import Tensor
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.space import Space
 from pushforward.data.files import decoding, require_file, shown
-from pushforward.data.formats.image_formats import allowed_formats, bit_depth, has_frames, orientation, repair_transparency, upright_size
+from pushforward.data.formats.image_formats import (
+    allowed_formats,
+    bit_depth,
+    has_frames,
+    orientation,
+    repair_transparency,
+    upright_size,
+)
 from pushforward.data.options import Options
 
 __all__ = [
@@ -72,12 +80,16 @@ _TURNS = {
 }
 _START = 65536
 _NETPBM = re.compile(rb"P[1-6]")
-_NETPBM_HEADER = re.compile(rb"(P[14](?:(?:\s|#[^\r\n]*[\r\n])+\d+){2}|P[2356](?:(?:\s|#[^\r\n]*[\r\n])+\d+){3})\s")
+_NETPBM_HEADER = re.compile(
+    rb"(P[14](?:(?:\s|#[^\r\n]*[\r\n])+\d+){2}|P[2356](?:(?:\s|#[^\r\n]*[\r\n])+\d+){3})\s"
+)
 
 
 @dataclass(frozen=True)
 class Header:
-    """An image's channels, its size when upright and whether it holds several frames, read without decoding it."""
+    """An image's channels, its size when upright and whether it
+    holds several frames, read without decoding it.
+    """
 
     channels: int
     height: int
@@ -87,7 +99,9 @@ class Header:
 
 @contextmanager
 def opened(file: Any, name: str) -> Iterator[Image.Image]:
-    """The undecoded image in a path or binary file, which is closed afterwards; BadSource where there is none, or a deep one."""
+    """The undecoded image in a path or binary file, which is closed afterwards;
+    BadSource where there is none, or a deep one.
+    """
     if isinstance(file, Path):
         require_file(file)
         file = open(file, "rb")  # noqa: SIM115 - closed below
@@ -95,8 +109,13 @@ def opened(file: Any, name: str) -> Iterator[Image.Image]:
         warnings.simplefilter("ignore")
         with decoding(name, "the image is damaged or cut short"):
             start = file.read(32)
-            if start[:1] == b"P" or start[:4] == b"\xff\x4f\xff\x51" or start[4:8] in (b"ftyp", b"jP  "):
-                start += file.read(_START - len(start))  # formats whose depth or header Pillow does not tell
+            if (
+                start[:1] == b"P"
+                or start[:4] == b"\xff\x4f\xff\x51"
+                or start[4:8] in (b"ftyp", b"jP  ")
+            ):
+                # formats whose depth or header Pillow does not tell
+                start += file.read(_START - len(start))
             image = _open(file, name, start)
         with image:
             _refuse_bomb(image, name)
@@ -107,13 +126,16 @@ def opened(file: Any, name: str) -> Iterator[Image.Image]:
 
 def _open(file: Any, name: str, start: bytes) -> Image.Image:
     if len(start) == _START and _NETPBM.match(start) and not _NETPBM_HEADER.match(start):
-        raise BadSource(f"{shown(name)}: its header does not end; replace or remove it")  # Pillow reads it byte by byte
+        # Pillow reads it byte by byte
+        raise BadSource(f"{shown(name)}: its header does not end; replace or remove it")
     try:
         return Image.open(file, formats=allowed_formats(name))
     except Image.DecompressionBombError as error:
         raise BadSource(_bomb(name, str(error).split("(")[-1].split(" ")[0])) from error
     except UnidentifiedImageError as error:
-        raise BadSource(f"{shown(name)}: is not an image that can be read; replace or remove it") from error
+        raise BadSource(
+            f"{shown(name)}: is not an image that can be read; replace or remove it"
+        ) from error
 
 
 def _refuse_bomb(image: Image.Image, name: str) -> None:
@@ -124,7 +146,10 @@ def _refuse_bomb(image: Image.Image, name: str) -> None:
 
 def _bomb(name: str, pixels: str) -> str:
     count = f"{int(pixels) / 1e6:.0f}" if pixels.isdigit() else "too many"
-    return f"{shown(name)}: has {count} megapixels, expected at most {MEGAPIXELS}; shrink it first, or remove it"
+    return (
+        f"{shown(name)}: has {count} megapixels, expected at most {MEGAPIXELS}; shrink it first, or"
+        " remove it"
+    )
 
 
 def _refuse_depth(image: Image.Image, start: bytes, name: str) -> None:
@@ -136,7 +161,8 @@ def _refuse_depth(image: Image.Image, start: bytes, name: str) -> None:
 
 def _too_deep(name: str, levels: str) -> BadSource:
     return BadSource(
-        f"{shown(name)}: holds {levels} levels, finer than bytes; expected 8 bits a channel: convert it, or pass an array (.npz)"
+        f"{shown(name)}: holds {levels} levels, finer than bytes; expected 8 bits a channel:"
+        " convert it, or pass an array (.npz)"
     )
 
 
@@ -164,7 +190,9 @@ def _upright(image: Image.Image, name: str) -> Image.Image:
 
 @contextmanager
 def _unmapped(image: Image.Image) -> Iterator[None]:
-    """While a TIFF is decoded, without its file's name: Pillow would map the file with the row length of the turned image."""
+    """While a TIFF is decoded, without its file's name:
+    Pillow would map the file with the row length of the turned image.
+    """
     if image.format != "TIFF" or not hasattr(image, "filename"):
         yield
         return
@@ -181,7 +209,9 @@ def _prepared(image: Image.Image, channels: int, options: Options, name: str) ->
 
 
 def item_array(image: Image.Image, name: str, options: Options) -> NDArray[Any]:
-    """An image that is an item of a dataset as bytes (channels, height, width): treated as the file it came from would be."""
+    """An image that is an item of a dataset as bytes (channels, height, width):
+    treated as the file it came from would be.
+    """
     _refuse_depth(image, _start_of(image, name), name)
     repair_transparency(image)
     channels = options.channels or natural_channels(image, name)
@@ -189,7 +219,9 @@ def item_array(image: Image.Image, name: str, options: Options) -> NDArray[Any]:
 
 
 def _start_of(image: Image.Image, name: str) -> bytes:
-    """The first bytes of the file behind an opened image, where its format needs them and the file is still at hand."""
+    """The first bytes of the file behind an opened image,
+    where its format needs them and the file is still at hand.
+    """
     file = getattr(image, "fp", None)
     if image.format != "JPEG2000" or file is None:
         return b""
@@ -226,7 +258,9 @@ def with_channels(image: Image.Image, channels: int, name: str = "the image") ->
 
 
 def _as_colour(image: Image.Image, name: str) -> Image.Image:
-    """Modes that Pillow converts only by way of another one, brought to RGB or LA; others as they are."""
+    """Modes that Pillow converts only by way of another one,
+    brought to RGB or LA; others as they are.
+    """
     if image.mode == "La":
         return image.convert("LA")
     if image.mode in ("CMYK", "HSV", "RGBX"):
@@ -240,14 +274,18 @@ def _lab_to_rgb(image: Image.Image, name: str) -> Image.Image:
 
         return ImageCms.applyTransform(image, _lab_transform())  # type: ignore[return-value]
     except ImportError as error:
-        raise BadSource(f"{shown(name)}: holds Lab colours, which this Pillow cannot convert; save it as RGB") from error
+        raise BadSource(
+            f"{shown(name)}: holds Lab colours, which this Pillow cannot convert; save it as RGB"
+        ) from error
 
 
 @lru_cache(maxsize=1)
 def _lab_transform() -> Any:
     from PIL import ImageCms
 
-    return ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
+    return ImageCms.buildTransform(
+        ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
+    )
 
 
 def image_array(image: Image.Image, channels: int) -> NDArray[Any]:
@@ -265,7 +303,9 @@ def _fit(image: Image.Image, options: Options) -> Image.Image:
         return image.resize(size, Image.Resampling.BICUBIC)
     if options.fit == "crop":
         return ImageOps.fit(image, size, Image.Resampling.BICUBIC)
-    return ImageOps.pad(image, size, Image.Resampling.BICUBIC, color=(0, 0, 0, 0) if image.mode == "RGBA" else 0)
+    return ImageOps.pad(
+        image, size, Image.Resampling.BICUBIC, color=(0, 0, 0, 0) if image.mode == "RGBA" else 0
+    )
 
 
 def preparation(options: Options) -> dict[str, Any]:
@@ -283,11 +323,14 @@ def preparation(options: Options) -> dict[str, Any]:
 
 
 def prepare_array(x: Any, space: Space | None, options: Options) -> tuple[Any, Space]:
-    """Byte images (n, channels, height, width) held as an array, brought to the size and channels asked for."""
+    """Byte images (n, channels, height, width) held as an array,
+    brought to the size and channels asked for.
+    """
     tensor = isinstance(x, Tensor)
     if (x.dtype != torch.uint8) if tensor else (x.dtype != np.uint8):
         raise InvalidValue(
-            f"{options.name or 'images'}: size and channels work on byte images (uint8), got {x.dtype}; convert to bytes first"
+            f"{options.name or 'images'}: size and channels work on byte images (uint8), got"
+            f" {x.dtype}; convert to bytes first"
         )
     want = options.channels or x.shape[1]
     target = options.size or tuple(x.shape[2:])
@@ -300,11 +343,17 @@ def prepare_array(x: Any, space: Space | None, options: Options) -> tuple[Any, S
     space = space or Space.infer(np.asarray(out[:1].cpu() if isinstance(out, Tensor) else out[:1]))
     asked = preparation(options)
     return out, replace(
-        space, shape=tuple(out.shape[1:]), form=space.form, preparation=asked["preparation"], extra={**space.extra, **asked["extra"]}
+        space,
+        shape=tuple(out.shape[1:]),
+        form=space.form,
+        preparation=asked["preparation"],
+        extra={**space.extra, **asked["extra"]},
     )
 
 
 def prepare_item(x: NDArray[Any], options: Options) -> NDArray[Any]:
-    """One byte image (1, 3 or 4 channels, height, width), brought to the size and channels asked for."""
+    """One byte image (1, 3 or 4 channels, height, width),
+    brought to the size and channels asked for.
+    """
     image = Image.fromarray(x[0] if len(x) == 1 else np.ascontiguousarray(x.transpose(1, 2, 0)))
     return _prepared(image, options.channels or len(x), options, "the image")

@@ -1,6 +1,8 @@
-"""Tables beside images: `metadata.csv`, `metadata.jsonl` (Hugging Face's imagefolder) and `labels.csv`.
+"""Tables beside images: `metadata.csv`, `metadata.jsonl` (Hugging
+Face's imagefolder) and `labels.csv`.
 
-Each row names an image, by its path from the table's folder, and says things about it; one column may be its label.
+Each row names an image, by its path from the table's folder,
+and says things about it; one column may be its label.
 """
 
 from __future__ import annotations
@@ -38,53 +40,86 @@ class Metadata:
     notes: tuple[str, ...] = ()
 
     def labels(self, files: Sequence[Any], asked: str | None) -> list[Any] | None:
-        """The label of each image file (with .name and .shown), or None where no column is one; errors name the file."""
+        """The label of each image file (with .name and .shown),
+        or None where no column is one; errors name the file.
+        """
         others = [c for c in self.columns if c != self.key]
         label = asked or ("label" if "label" in others else others[0] if len(others) == 1 else None)
         if label is None:
             return None
         if label not in self.columns:
-            raise InvalidValue(f"{self.name}: no column {label!r} to take labels from; {suggestion(label, self.columns)}")
+            raise InvalidValue(
+                f"{self.name}: no column {label!r} to take labels from;"
+                f" {suggestion(label, self.columns)}"
+            )
         found = []
         for file in files:
             row = self.rows.get(file.name, self.rows.get(PurePosixPath(file.name).name))
             if row is None:
-                raise BadSource(f"{file.shown}: has no row in {self.name}; add it, or pass label=False")
+                raise BadSource(
+                    f"{file.shown}: has no row in {self.name}; add it, or pass label=False"
+                )
             value = row.get(label)
             if isinstance(value, (list, dict)):
-                raise BadSource(f"{self.name}: column {label!r} holds lists or objects; a label is a text or a number: name another column")
+                raise BadSource(
+                    f"{self.name}: column {label!r} holds lists or objects; a label is a text or a"
+                    " number: name another column"
+                )
             found.append(value)
         return found
 
 
 def read_metadata(tables: Iterable[tuple[str, bytes]]) -> Metadata | None:
-    """The tables (their paths inside the source, and contents) as one; None where there are none. BadSource for damaged ones."""
+    """The tables (their paths inside the source, and contents) as one;
+    None where there are none. BadSource for damaged ones.
+    """
     parts = [_one(PurePosixPath(path), content) for path, content in tables]
     if not parts:
         return None
     first = parts[0]
     rows = {name: row for part in reversed(parts) for name, row in part.rows.items()}
     columns = tuple(dict.fromkeys(c for part in parts for c in part.columns))
-    return Metadata(first.name, first.key, columns, rows, tuple(dict.fromkeys(n for part in parts for n in part.notes)))
+    return Metadata(
+        first.name,
+        first.key,
+        columns,
+        rows,
+        tuple(dict.fromkeys(n for part in parts for n in part.notes)),
+    )
 
 
 def _one(path: PurePosixPath, content: bytes) -> Metadata:
     text, notes = _decoded(path.name, content)
-    rows = _json_lines(path.name, text) if path.suffix.lower() == ".jsonl" else _csv_rows(path.name, text)
+    rows = (
+        _json_lines(path.name, text)
+        if path.suffix.lower() == ".jsonl"
+        else _csv_rows(path.name, text)
+    )
     columns = tuple(dict.fromkeys(str(c) for row in rows for c in row if c is not None))
     key = next((c for c in _FILE_COLUMNS if c in columns), None)
     if key is None:
         listed = ", ".join(shown(c, 40) for c in columns[:10]) or "none"
-        raise BadSource(f"{path.name} has columns {listed}; expected one named file_name with the images' names")
+        raise BadSource(
+            f"{path.name} has columns {listed}; expected one named file_name with the images' names"
+        )
     plain = {PurePosixPath(str(row.get(key)).replace("\\", "/")).as_posix(): row for row in rows}
-    return Metadata(path.name, key, columns, {**plain, **{(path.parent / name).as_posix(): row for name, row in plain.items()}}, notes)
+    return Metadata(
+        path.name,
+        key,
+        columns,
+        {**plain, **{(path.parent / name).as_posix(): row for name, row in plain.items()}},
+        notes,
+    )
 
 
 def _csv_rows(name: str, text: str) -> list[dict[str, Any]]:
     try:
         return list(csv.DictReader(io.StringIO(text, newline="")))
     except csv.Error as error:
-        raise BadSource(f"{name}: cannot be read as comma-separated values ({shown(error, 80)}); save it again as CSV") from error
+        raise BadSource(
+            f"{name}: cannot be read as comma-separated values ({shown(error, 80)}); save it again"
+            " as CSV"
+        ) from error
 
 
 def _decoded(name: str, content: bytes) -> tuple[str, tuple[str, ...]]:
@@ -94,7 +129,9 @@ def _decoded(name: str, content: bytes) -> tuple[str, tuple[str, ...]]:
     try:
         return content.decode("utf-8-sig"), ()
     except UnicodeDecodeError:
-        return content.decode("cp1252", "replace"), (f"{name} is not UTF-8; it is read as Latin-1 (cp1252)",)
+        return content.decode("cp1252", "replace"), (
+            f"{name} is not UTF-8; it is read as Latin-1 (cp1252)",
+        )
 
 
 def _json_lines(name: str, text: str) -> list[dict[str, Any]]:
@@ -106,11 +143,13 @@ def _json_lines(name: str, text: str) -> list[dict[str, Any]]:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise BadSource(
-                f'{name}: line {number} is not JSON; expected one object a line, such as {{"file_name": "1.png", "label": "cat"}}'
+                f"{name}: line {number} is not JSON; expected one object a line, such as"
+                ' {"file_name": "1.png", "label": "cat"}'
             ) from error
         if not isinstance(row, dict):
             raise BadSource(
-                f'{name}: line {number} is not an object; expected one a line, such as {{"file_name": "1.png", "label": "cat"}}'
+                f"{name}: line {number} is not an object; expected one a line, such as"
+                ' {"file_name": "1.png", "label": "cat"}'
             )
         rows.append(row)
     return rows

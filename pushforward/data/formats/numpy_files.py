@@ -32,18 +32,26 @@ def from_npy(path: Path, options: Options) -> Arrays:
 
 
 def open_npy(path: Path, memory: int) -> NDArray[Any]:
-    """The array in a `.npy` file, mapped when larger than `memory` bytes; BadSource for what is not one."""
+    """The array in a `.npy` file, mapped when larger than `memory` bytes;
+    BadSource for what is not one.
+    """
     require_file(path)
     with _numpys_faults(path), open(path, "rb") as file:
         if file.read(4) == b"PK\3\4":
-            raise BadSource(f"{path}: expected one array in NumPy's .npy format; this is a .npz archive: rename it to .npz")
+            raise BadSource(
+                f"{path}: expected one array in NumPy's .npy format; this is a .npz archive: rename"
+                " it to .npz"
+            )
         file.seek(0)
         shape, dtype = _header(file)
         held = path.stat().st_size - file.tell()
         _check_length(shape, dtype, held)
         if held > math.prod(shape) * dtype.itemsize and not dtype.hasobject:
             more = held - math.prod(shape) * dtype.itemsize
-            raise BadSource(f"{path}: {more} bytes follow the array; expected one array a file: save each in its own, or all as .npz")
+            raise BadSource(
+                f"{path}: {more} bytes follow the array; expected one array a file: save each in"
+                " its own, or all as .npz"
+            )
         mapped = np.load(path, mmap_mode="r" if math.prod(shape) else None, allow_pickle=False)
         return mapped if mapped.nbytes > memory else np.array(mapped)
 
@@ -72,7 +80,11 @@ def from_npz(path: Path, options: Options) -> Arrays:
         path = _archive_of(str(path)) or path
     require_file(path)
     with _numpys_faults(path), zipfile.ZipFile(path) as archive:
-        members = {m.filename.removesuffix(".npy"): m for m in archive.infolist() if m.filename.endswith(".npy")}
+        members = {
+            m.filename.removesuffix(".npy"): m
+            for m in archive.infolist()
+            if m.filename.endswith(".npy")
+        }
         shapes = {k: _member_header(archive, m) for k, m in members.items()}
         key = _choose_key(path, shapes, key, options)
         x = _member(path, archive, members[key], options.memory)
@@ -83,7 +95,9 @@ def from_npz(path: Path, options: Options) -> Arrays:
 
 @contextmanager
 def _numpys_faults(path: Path) -> Iterator[None]:
-    """Around NumPy's and zipfile's readers, which raise many kinds of exception for damaged files: all become BadSource."""
+    """Around NumPy's and zipfile's readers, which raise many kinds
+    of exception for damaged files: all become BadSource.
+    """
     try:
         yield
     except PushforwardError:
@@ -97,14 +111,20 @@ def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     version = np.lib.format.read_magic(file)
     if version > (3, 0):
         raise ValueError(f"version {version[0]}.{version[1]} of the format is unknown")
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    read = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
     shape, _, dtype = read(file)
     if not all(type(n) is int and n >= 0 for n in shape):
         raise ValueError(f"the header claims the shape {shown(shape, 80)}")
     return shape, dtype
 
 
-def _member_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _member_header(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo
+) -> tuple[tuple[int, ...], np.dtype[Any]]:
     if member.flag_bits & 1:
         raise ValueError("its members are encrypted")
     with archive.open(member) as file:
@@ -112,13 +132,17 @@ def _member_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[t
 
 
 def _check_length(shape: tuple[int, ...], dtype: np.dtype[Any], held: int) -> None:
-    """Raise ValueError where a header claims more than its file holds, before any memory is asked for."""
+    """Raise ValueError where a header claims more than its file holds,
+    before any memory is asked for.
+    """
     claimed = math.prod(shape) * dtype.itemsize
     if claimed > held and not dtype.hasobject:
         raise ValueError(f"the header claims {claimed:.4g} bytes of numbers, but {held} follow")
 
 
-def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, memory: int) -> NDArray[Any]:
+def _member(
+    path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, memory: int
+) -> NDArray[Any]:
     """One array of the archive; larger than `memory`, it is unpacked to a temporary memory map."""
     with archive.open(member) as file:
         shape, dtype = _header(file)
@@ -130,7 +154,10 @@ def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, memor
             free = shutil.disk_usage(unpacked_path.parent).free
             if member.file_size > free:
                 needed, have = f"{member.file_size / 2**30:.1f} GB", f"{free / 2**30:.1f} GB"
-                raise BadSource(f"{path}: needs {needed} on disk to be unpacked, and {have} are free; set TMPDIR to another disk")
+                raise BadSource(
+                    f"{path}: needs {needed} on disk to be unpacked, and {have} are free; set"
+                    " TMPDIR to another disk"
+                )
             with open(unpacked_path, "wb") as unpacked:
                 shutil.copyfileobj(file, unpacked, 2**20)
             array: NDArray[Any] = np.load(unpacked_path, mmap_mode="r", allow_pickle=False)
@@ -138,9 +165,14 @@ def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, memor
 
 
 def _choose_key(path: Path, shapes: dict[str, Any], key: str | None, options: Options) -> str:
-    listed = ", ".join(f"{shown(k, 40)} {'×'.join(map(str, s)) or 'scalar'} {d}" for k, (s, d) in list(shapes.items())[:6])
+    listed = ", ".join(
+        f"{shown(k, 40)} {'×'.join(map(str, s)) or 'scalar'} {d}"
+        for k, (s, d) in list(shapes.items())[:6]
+    )
     if not shapes:
-        raise BadSource(f"{path}: the archive holds no arrays; expected one under x, images or data")
+        raise BadSource(
+            f"{path}: the archive holds no arrays; expected one under x, images or data"
+        )
     if key is not None:
         if key not in shapes:
             raise BadSource(f"{path}: no array {key!r}; {suggestion(key, shapes)}")
@@ -152,7 +184,10 @@ def _choose_key(path: Path, shapes: dict[str, Any], key: str | None, options: Op
     if len(others) == 1:
         return others[0]
     example = shown(others[0] if others else next(iter(shapes)), 40)
-    raise BadSource(f"{path}: which array? it holds {listed}; name one after a colon, e.g. {path.name}:{example}")
+    raise BadSource(
+        f"{path}: which array? it holds {listed}; name one after a colon, e.g."
+        f" {path.name}:{example}"
+    )
 
 
 def _label_key(path: Path, shapes: dict[str, Any], key: str, options: Options) -> str | None:
@@ -161,7 +196,9 @@ def _label_key(path: Path, shapes: dict[str, Any], key: str, options: Options) -
     name = options.label_name
     if name is not None:
         if name not in shapes:
-            raise BadSource(f"{path}: no array {name!r} to take labels from; {suggestion(name, shapes)}")
+            raise BadSource(
+                f"{path}: no array {name!r} to take labels from; {suggestion(name, shapes)}"
+            )
         return name
     n = shapes[key][0][:1]
     return next((k for k in Y_KEYS if k in shapes and k != key and shapes[k][0][:1] == n), None)
@@ -170,6 +207,12 @@ def _label_key(path: Path, shapes: dict[str, Any], key: str, options: Options) -
 def _unreadable(path: Path, error: Exception) -> BadSource:
     text = str(error)
     if "pickle" in text or "Python objects" in text or "Object arrays" in text:
-        return BadSource(f"{path}: holds Python objects (a pickle), which is never opened here; save plain numbers with numpy.save")
+        return BadSource(
+            f"{path}: holds Python objects (a pickle), which is never opened here; save plain"
+            " numbers with numpy.save"
+        )
     reason = reason_of(error)
-    return BadSource(f"{path}: cannot be read as {path.suffix} ({reason}); the file is damaged or not what its name says")
+    return BadSource(
+        f"{path}: cannot be read as {path.suffix} ({reason}); the file is damaged or not what its"
+        " name says"
+    )

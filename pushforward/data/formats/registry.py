@@ -1,8 +1,9 @@
 """Which reader reads what: readers register here, and `reading` asks here.
 
-A reader is a function (path, options) -> source, registered by file suffixes, by names, or by a test. Readers of the
-library register when their modules are imported, which happens when a source of their kind is asked for; those of the
-user are asked first, and those of installed packages (`core.plugins`) last.
+A reader is a function (path, options) -> source, registered by file suffixes, by names, or by a
+test. Readers of the library register when their modules are imported, which happens when a source
+of their kind is asked for; those of the user are asked first, and those of installed packages
+(`core.plugins`) last.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ from pushforward.core.errors import InvalidKind, InvalidValue, shown
 from pushforward.core.plugins import load_plugins
 from pushforward.data.options import Options
 
-__all__ = ["Reader", "every_reader", "find_reader", "readers", "register_reader", "suffixes_of_users"]
+__all__ = [
+    "Reader",
+    "every_reader",
+    "find_reader",
+    "readers",
+    "register_reader",
+    "suffixes_of_users",
+]
 
 Kind = Literal["name", "file", "object"]
 Read = TypeVar("Read", bound=Callable[[Any, Options], Any])
@@ -37,7 +45,8 @@ _MODULES: dict[Kind, tuple[str, ...]] = {
         "pushforward.data.sources.items",  # last: almost anything can be iterated over
     ),
 }
-"""The modules whose import registers the library's readers, in the order in which they are asked."""
+"""The modules whose import registers the library's readers, in the order in which they are asked.
+"""
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,8 @@ class Reader:
         about: one line for listings.
         suffixes: of file names, in small letters.
         names: the texts that stand for data, of kind 'name'.
-        tabular: whether `y` and `weights` may name columns, and whether a table's format may be given.
+        tabular: whether `y` and `weights` may name columns,
+            and whether a table's format may be given.
         module: where the function is defined.
     """
 
@@ -85,18 +95,21 @@ def register_reader(
 ) -> Callable[[Read], Read]:
     """Function decorator: `read`, `fit` and the command line read such sources with the function.
 
-    The function is called with a path and the checked options of `read`. It returns an array, a tensor, a data frame or
-    anything else that `read` takes in memory, to which all options then apply; or a source, which is taken as it is.
+    The function is called with a path and the checked options of `read`. It returns an array, a
+    tensor, a data frame or anything else that `read` takes in memory, to which all options then
+    apply; or a source, which is taken as it is.
 
     Args:
-        suffixes: of the files (or folders) to read, with their dots: '.foo'. A reader of yours goes before the library's.
+        suffixes: of the files (or folders) to read, with their dots:
+            '.foo'. A reader of yours goes before the library's.
         names: texts such as 'mydata' that stand for data; 'mydata:part' is for the same reader.
-        claims: whether an object (with suffixes: an existing path's text) is to be read; for what suffixes and names
-            cannot tell.
+        claims: whether an object (with suffixes: an existing path's text) is to be read; for what
+            suffixes and names cannot tell.
         name: what listings call the reader; the function's name otherwise.
         tabular: whether the function itself deals with `y` and `weights` that name columns.
 
-    Raises InvalidValue where nothing says what is read, or another reader of the user's has the name or a suffix.
+    Raises InvalidValue where nothing says what is read,
+    or another reader of the user's has the name or a suffix.
 
     Example:
         >>> import numpy as np
@@ -108,10 +121,16 @@ def register_reader(
     if isinstance(suffixes, str) or isinstance(names, str):
         raise InvalidKind("suffixes and names are lists of texts; write suffixes=('.foo',)")
     if not (suffixes or names or claims is not None):
-        raise InvalidValue("a reader needs suffixes, names or claims to say what it reads; write suffixes=('.foo',), say")
+        raise InvalidValue(
+            "a reader needs suffixes, names or claims to say what it reads; write"
+            " suffixes=('.foo',), say"
+        )
     wrong = next((s for s in suffixes if not s.startswith(".") or len(s) < 2), None)
     if wrong is not None:
-        raise InvalidValue(f"a suffix begins with a dot, got {shown(wrong)!r}; write suffixes=('.{shown(wrong).strip('.')}',)")
+        raise InvalidValue(
+            f"a suffix begins with a dot, got {shown(wrong)!r}; write"
+            f" suffixes=('.{shown(wrong).strip('.')}',)"
+        )
     endings, known = tuple(s.lower() for s in suffixes), tuple(names)
     kind: Kind = "file" if suffixes else "name" if names else "object"
 
@@ -151,20 +170,33 @@ def _named(names: tuple[str, ...]) -> Callable[[str], bool]:
 
 
 def _refuse_second(reader: Reader) -> None:
-    """Raise InvalidValue where another function has the name, or another one of the user's has a suffix."""
+    """Raise InvalidValue where another function has the name,
+    or another one of the user's has a suffix.
+    """
     for other in _registered.values():
-        again = (other.module, getattr(other.read, "__qualname__", "")) == (reader.module, getattr(reader.read, "__qualname__", ""))
+        again = (other.module, getattr(other.read, "__qualname__", "")) == (
+            reader.module,
+            getattr(reader.read, "__qualname__", ""),
+        )
         if again and other.name == reader.name:
             continue  # its file was imported once more
         if other.name == reader.name:
-            raise InvalidValue(f"a reader named {reader.name!r} is already registered (in {other.module}); choose another name")
+            raise InvalidValue(
+                f"a reader named {reader.name!r} is already registered (in {other.module}); choose"
+                " another name"
+            )
         shared = next((s for s in reader.suffixes if s in other.suffixes), None)
         if shared is not None and not other.ours and not reader.ours:
-            raise InvalidValue(f"{shared} is already read by {other.name!r} (in {other.module}); choose another suffix")
+            raise InvalidValue(
+                f"{shared} is already read by {other.name!r} (in {other.module}); choose another"
+                " suffix"
+            )
 
 
 def readers(kind: Kind) -> Iterator[Reader]:
-    """The readers of one kind in the order in which they are asked; modules are imported as they are reached."""
+    """The readers of one kind in the order in which they are asked;
+    modules are imported as they are reached.
+    """
     asked = [r for r in _registered.values() if r.kind == kind and not r.ours]
     yield from asked
     for module in _MODULES[kind]:

@@ -1,8 +1,8 @@
 """Arrays and tensors as sources.
 
-Bytes on three axes are grey images without their channel axis, and bytes with 1, 3 or 4 on the last axis are images
-with channels last: both are brought to (n, channels, height, width), and the space remembers it so that `write` can put
-them back.
+Bytes on three axes are grey images without their channel axis, and bytes with 1, 3 or 4 on the last
+axis are images with channels last: both are brought to (n, channels, height, width), and the space
+remembers it so that `write` can put them back.
 """
 
 from __future__ import annotations
@@ -23,12 +23,38 @@ from pushforward.data.options import Options
 
 __all__ = ["from_array", "refuse_infinity", "as_images", "labels_of", "X_KEYS", "Y_KEYS"]
 
-X_KEYS = ("x", "X", "images", "image", "pictures", "data", "samples", "features", "x_train", "train_images", "pixel_values", "img")
-Y_KEYS = ("y", "Y", "labels", "label", "targets", "target", "y_train", "train_labels", "classes", "class")
+X_KEYS = (
+    "x",
+    "X",
+    "images",
+    "image",
+    "pictures",
+    "data",
+    "samples",
+    "features",
+    "x_train",
+    "train_images",
+    "pixel_values",
+    "img",
+)
+Y_KEYS = (
+    "y",
+    "Y",
+    "labels",
+    "label",
+    "targets",
+    "target",
+    "y_train",
+    "train_labels",
+    "classes",
+    "class",
+)
 
 
 def _is_array(x: Any) -> bool:
-    """Whether x is an array, a tensor, a sparse matrix, or a list that holds numbers or lists alone."""
+    """Whether x is an array, a tensor, a sparse matrix,
+    or a list that holds numbers or lists alone.
+    """
     if isinstance(x, (Tensor, np.ndarray)) or is_sparse(x):
         return True
     return isinstance(x, (list, tuple)) and all(isinstance(v, (int, float, list, tuple)) for v in x)
@@ -43,13 +69,20 @@ def _from_memory(x: Any, options: Options) -> Arrays:
 
 
 def from_array(
-    x: Any, options: Options, *, form: str = "array", labels: Any = None, space: Space | None = None, layout: str = ""
+    x: Any,
+    options: Options,
+    *,
+    form: str = "array",
+    labels: Any = None,
+    space: Space | None = None,
+    layout: str = "",
 ) -> Arrays:
     """A source over an array or tensor with leading length n.
 
     Arguments:
         labels: those found beside the data.
-        layout: how byte images came, where they have been brought to (n, channels, height, width) already.
+        layout: how byte images came, where they have been brought to (n,
+            channels, height, width) already.
     """
     name = options.name or "array"
     x, found = as_images(_numeric(x, name))
@@ -57,10 +90,17 @@ def from_array(
     if x.ndim >= 1 and len(x) == 0:
         raise BadSource(f"{name}: the data have no rows; expected at least one observation")
     if 0 in x.shape[1:]:
-        raise BadSource(f"{name}: observations of shape {tuple(x.shape[1:])} hold no values; expected at least one column")
+        raise BadSource(
+            f"{name}: observations of shape {tuple(x.shape[1:])} hold no values; expected at least"
+            " one column"
+        )
     x, space = _prepare(x, space, options)
     if space is None:
-        space = options.like if options.like is not None and options.like.kind == "points" else Space.infer(x, form=form)
+        space = (
+            options.like
+            if options.like is not None and options.like.kind == "points"
+            else Space.infer(x, form=form)
+        )
     if space is options.like:
         _check_width(x, space, name)
     if layout:
@@ -68,7 +108,10 @@ def from_array(
     y, condition_space = labels_of(labels, options, len(x))
     weights = options.weights
     if isinstance(weights, str):
-        raise InvalidValue(f"weights={weights!r} names a column, but {name} has no named columns; pass an array of weights")
+        raise InvalidValue(
+            f"weights={weights!r} names a column, but {name} has no named columns; pass an array of"
+            " weights"
+        )
     source = Arrays(x, y, weights, space=space, condition_space=condition_space, name=name)
     if source.resident and not (options.lenient or options.scanned_later):
         refuse_infinity(source.x, space, name)
@@ -76,7 +119,9 @@ def from_array(
 
 
 def labels_of(found: Any, options: Options, n: int) -> tuple[Any, Space | None]:
-    """The conditions to use: the caller's own, else the labels found (unless label=False), with their space."""
+    """The conditions to use: the caller's own, else the labels
+    found (unless label=False), with their space.
+    """
     y = options.y if options.y is not None else (found if options.labelled else None)
     if y is None:
         return None, None
@@ -100,7 +145,9 @@ def _numeric(x: Any, name: str) -> Any:
     except PushforwardError as error:
         raise type(error)(f"{name}: {error}") from error
     except ValueError as error:
-        raise ShapeMismatch(f"{name}: the rows have different lengths; every observation needs the same shape") from error
+        raise ShapeMismatch(
+            f"{name}: the rows have different lengths; every observation needs the same shape"
+        ) from error
     return array[:, None] if array.ndim == 1 else array
 
 
@@ -110,7 +157,9 @@ def as_images(x: Any) -> tuple[Any, str]:
     if byte and x.ndim == 3:
         return x[:, None], "no channel axis"
     if byte and x.ndim == 4 and x.shape[1] not in (1, 3, 4) and x.shape[3] in (1, 3, 4):
-        return (x.permute(0, 3, 1, 2) if isinstance(x, Tensor) else x.transpose(0, 3, 1, 2)), "channels last"
+        return (
+            x.permute(0, 3, 1, 2) if isinstance(x, Tensor) else x.transpose(0, 3, 1, 2)
+        ), "channels last"
     return x, ""
 
 
@@ -119,7 +168,10 @@ def _prepare(x: Any, space: Space | None, options: Options) -> tuple[Any, Space 
     if options.size is None and options.channels is None:
         return x, space
     if x.ndim != 4:
-        raise InvalidValue(f"size, fit and channels are for images; {options.name or 'the data'} has shape {tuple(x.shape)}")
+        raise InvalidValue(
+            f"size, fit and channels are for images; {options.name or 'the data'} has shape"
+            f" {tuple(x.shape)}"
+        )
     from pushforward.data.formats.images import prepare_array  # Pillow is loaded for images alone
 
     if x.dtype in (torch.float16, torch.bfloat16, np.dtype("float16")):
@@ -129,7 +181,10 @@ def _prepare(x: Any, space: Space | None, options: Options) -> tuple[Any, Space 
 
 def _check_width(x: Any, space: Space, name: str) -> None:
     if tuple(x.shape[1:]) != space.shape:
-        raise ShapeMismatch(f"{name}: expected {'×'.join(map(str, space.shape))} columns ({space}), got {'×'.join(map(str, x.shape[1:]))}")
+        raise ShapeMismatch(
+            f"{name}: expected {'×'.join(map(str, space.shape))} columns ({space}), got"
+            f" {'×'.join(map(str, x.shape[1:]))}"
+        )
 
 
 def refuse_infinity(x: Tensor, space: Space, name: str) -> None:

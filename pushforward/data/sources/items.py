@@ -1,6 +1,8 @@
-"""Data that come one observation at a time: torch Datasets, iterables, and what is too large for memory.
+"""Data that come one observation at a time: torch Datasets,
+iterables, and what is too large for memory.
 
-An iterable is consumed once. While it fits the memory budget it is kept; beyond, it is spooled to disk.
+An iterable is consumed once. While it fits the memory budget it is kept;
+beyond, it is spooled to disk.
 """
 
 from __future__ import annotations
@@ -61,21 +63,35 @@ def from_iterable(items: Iterable[Any], options: Options) -> Arrays:
         if waiting:
             spool.add(np.stack(waiting))
         if spool.rows == 0:
-            raise BadSource(f"{name}: the iterable gave no observations; a generator can be read only once, so make a new one")
+            raise BadSource(
+                f"{name}: the iterable gave no observations; a generator can be read only once, so"
+                " make a new one"
+            )
         x = spool.finish()
     if labels and len(labels) != len(x):
-        raise ShapeMismatch(f"{name}: {len(labels)} of {len(x)} observations came with a label; expected all or none")
-    return from_array(x, replace(options, name=name), labels=np.array(labels) if labels else None, layout=layout)
+        raise ShapeMismatch(
+            f"{name}: {len(labels)} of {len(x)} observations came with a label; expected all or"
+            " none"
+        )
+    return from_array(
+        x, replace(options, name=name), labels=np.array(labels) if labels else None, layout=layout
+    )
 
 
 def from_dataset(dataset: Any, options: Options) -> Source:
     """A torch Dataset: kept in memory when it fits, else read item by item."""
     options = replace(options, name=options.name or type(dataset).__name__)
-    if hasattr(dataset, "tensors") and getattr(type(dataset), "__getitem__", None) is TensorDataset.__getitem__:
+    if (
+        hasattr(dataset, "tensors")
+        and getattr(type(dataset), "__getitem__", None) is TensorDataset.__getitem__
+    ):
         tensors = dataset.tensors
         if len(tensors) > 2:
             cure = "pass weights=... for weights, or a TensorDataset of two"
-            raise InvalidKind(f"{options.name}: holds {len(tensors)} tensors; expected the observations, and their labels if any: {cure}")
+            raise InvalidKind(
+                f"{options.name}: holds {len(tensors)} tensors; expected the observations, and"
+                f" their labels if any: {cure}"
+            )
         labels = tensors[1] if len(tensors) > 1 else None
         return from_array(tensors[0], options, form="tensor", labels=labels)
     if not is_map_style(dataset):
@@ -90,11 +106,17 @@ def from_dataset(dataset: Any, options: Options) -> Source:
 
 def is_map_style(dataset: Any) -> bool:
     """Whether a dataset has a length and its items can be asked for by number."""
-    return hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__") and not isinstance(dataset, IterableDataset)
+    return (
+        hasattr(dataset, "__len__")
+        and hasattr(dataset, "__getitem__")
+        and not isinstance(dataset, IterableDataset)
+    )
 
 
 class MapDataset:
-    """A map-style dataset too large for memory: items are made when they are taken. Ranges are those of 256 spread items."""
+    """A map-style dataset too large for memory:
+    items are made when they are taken. Ranges are those of 256 spread items.
+    """
 
     resident = False
     notes: tuple[str, ...] = ()
@@ -104,13 +126,17 @@ class MapDataset:
         self._item = replace(options, y=None, weights=None, memory=2**40, lenient=True)
         n = len(dataset)
         rows = spread(n, 256)
-        items = from_iterable((dataset[i] for i in rows.tolist()), replace(self._item, lenient=options.lenient))
+        items = from_iterable(
+            (dataset[i] for i in rows.tolist()), replace(self._item, lenient=options.lenient)
+        )
         self.space = items.space
         y, condition_space = options.y, options.like_condition
         if y is None and items.y is not None:
             y = self._targets(rows, items)
         y, condition_space = labels_of(y, options, n)
-        kept = Arrays(np.zeros((n, 1), np.uint8), y, options.weights, condition_space=condition_space)
+        kept = Arrays(
+            np.zeros((n, 1), np.uint8), y, options.weights, condition_space=condition_space
+        )
         self.y, self.weights, self.condition_space = kept.y, kept.weights, kept.condition_space
 
     def _targets(self, rows: Tensor, items: Arrays) -> Any:
@@ -118,14 +144,21 @@ class MapDataset:
         targets = getattr(self.dataset, "targets", None)
         if targets is None:
             raise BadSource(
-                f"{self.name}: expected a dataset larger than memory to list its labels in .targets; add it, or pass label=False"
+                f"{self.name}: expected a dataset larger than memory to list its labels in"
+                " .targets; add it, or pass label=False"
             )
         targets = np.asarray(targets)
         if len(targets) != len(self.dataset):
-            raise ShapeMismatch(f"{self.name}: lists {len(targets)} labels in .targets for {len(self.dataset)} items; expected as many")
+            raise ShapeMismatch(
+                f"{self.name}: lists {len(targets)} labels in .targets for {len(self.dataset)}"
+                " items; expected as many"
+            )
         given = [parts_of(self.dataset[i], i, self._item)[1] for i in rows[:16].tolist()]
         if [str(g) for g in given] != [str(t) for t in targets[rows[:16].numpy()]]:
-            raise BadSource(f"{self.name}: .targets differs from the labels of its items; pass the labels as y=..., or label=False")
+            raise BadSource(
+                f"{self.name}: .targets differs from the labels of its items; pass the labels as"
+                " y=..., or label=False"
+            )
         return targets
 
     def __len__(self) -> int:
@@ -133,21 +166,32 @@ class MapDataset:
 
     def take(self, rows: Tensor) -> Batch:
         """The given rows, made now."""
-        items = from_iterable((self.dataset[int(i)] for i in rows), replace(self._item, label=False))
+        items = from_iterable(
+            (self.dataset[int(i)] for i in rows), replace(self._item, label=False)
+        )
         y = None if self.y is None else self.y[rows]
         return Batch(items.all().x, y, None if self.weights is None else self.weights[rows])
 
 
 def parts_of(item: Any, index: int, options: Options) -> tuple[NDArray[Any], Any, str]:
-    """An item's observation, its label if it has one, and the layout it came in where that is not kept."""
+    """An item's observation, its label if it has one,
+    and the layout it came in where that is not kept.
+    """
     y = None
     if isinstance(item, dict):
         keys = [k for k in X_KEYS if k in item]
         if not keys:
-            raise InvalidKind(f"observation {index} is a mapping with {', '.join(map(str, item))}; expected one of {', '.join(X_KEYS[:4])}")
+            raise InvalidKind(
+                f"observation {index} is a mapping with {', '.join(map(str, item))}; expected one"
+                f" of {', '.join(X_KEYS[:4])}"
+            )
         y = next((item[k] for k in Y_KEYS if k in item), None)
         item = item[keys[0]]
-    elif isinstance(item, (tuple, list)) and len(item) == 2 and (np.ndim(item[0]) > 0 or hasattr(item[0], "getbands")):
+    elif (
+        isinstance(item, (tuple, list))
+        and len(item) == 2
+        and (np.ndim(item[0]) > 0 or hasattr(item[0], "getbands"))
+    ):
         item, y = item
     elif isinstance(item, (tuple, list)) and len(item) == 1 and np.ndim(item[0]) > 0:
         item = item[0]
@@ -156,7 +200,9 @@ def parts_of(item: Any, index: int, options: Options) -> tuple[NDArray[Any], Any
 
 
 def _observation(item: Any, index: int, options: Options) -> tuple[NDArray[Any], str]:
-    """The item as an array. Images are brought to the size and channels asked for here, since items may differ in both."""
+    """The item as an array. Images are brought to the size and
+    channels asked for here, since items may differ in both.
+    """
     if hasattr(item, "getbands"):
         from pushforward.data.formats.images import item_array  # Pillow is loaded for images alone
 
@@ -165,8 +211,15 @@ def _observation(item: Any, index: int, options: Options) -> tuple[NDArray[Any],
         item = numeric(item)
     array = item.cpu().numpy() if isinstance(item, Tensor) else np.asarray(item)
     if array.dtype.kind not in "biuf":
-        raise InvalidKind(f"observation {index} is {type(item).__name__} ({array.dtype}); expected numbers, a tensor or an image")
-    if (options.size is not None or options.channels is not None) and array.dtype == np.uint8 and array.ndim in (2, 3):
+        raise InvalidKind(
+            f"observation {index} is {type(item).__name__} ({array.dtype}); expected numbers, a"
+            " tensor or an image"
+        )
+    if (
+        (options.size is not None or options.channels is not None)
+        and array.dtype == np.uint8
+        and array.ndim in (2, 3)
+    ):
         x, layout = as_images(array[None])
         if x.shape[1] in (1, 3, 4):
             from pushforward.data.formats.images import prepare_item
@@ -184,10 +237,17 @@ def _label(y: Any) -> Any:
 def check_alike(x: NDArray[Any], first: NDArray[Any], index: int) -> None:
     """Raise ShapeMismatch where an observation has another shape or kind than the first."""
     if x.shape != first.shape:
-        cure = "; bring images to one with size=64 and channels=3, say" if x.ndim == 3 or (x.ndim == 2 and x.dtype == np.uint8) else ""
+        cure = (
+            "; bring images to one with size=64 and channels=3, say"
+            if x.ndim == 3 or (x.ndim == 2 and x.dtype == np.uint8)
+            else ""
+        )
         raise ShapeMismatch(
-            f"observation {index} has shape {x.shape}, but the first has {first.shape}; every observation needs the same shape{cure}"
+            f"observation {index} has shape {x.shape}, but the first has {first.shape}; every"
+            f" observation needs the same shape{cure}"
         )
     if x.dtype != first.dtype and (x.dtype.kind in "iu") != (first.dtype.kind in "iu"):
         cure = "give all as bytes or all as fractions"
-        raise ShapeMismatch(f"observation {index} is {x.dtype}, but the first is {first.dtype}; {cure}")
+        raise ShapeMismatch(
+            f"observation {index} is {x.dtype}, but the first is {first.dtype}; {cure}"
+        )

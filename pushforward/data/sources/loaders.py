@@ -1,8 +1,8 @@
 """A DataLoader as the rows it gives: of its sampler, its batches and its collate_fn, once.
 
-Rows are taken in this process, without the loader's workers. What a sampler merely shuffles is read in the dataset's order;
-a fixed choice of rows (a subset, a batch sampler of one's own) is honoured; one drawn anew every epoch is refused, because
-a source has its rows once and for all.
+Rows are taken in this process, without the loader's workers. What a sampler merely shuffles is read
+in the dataset's order; a fixed choice of rows (a subset, a batch sampler of one's own) is honoured;
+one drawn anew every epoch is refused, because a source has its rows once and for all.
 """
 
 from __future__ import annotations
@@ -80,17 +80,25 @@ class _Plan:
 def from_loader(loader: Any, options: Options) -> Source:
     """torch DataLoaders: the rows of their samplers and batches.
 
-    Raises BadSource for samplers that draw other rows every epoch, and for batches that cannot be taken apart.
+    Raises BadSource for samplers that draw other rows every epoch,
+    and for batches that cannot be taken apart.
     """
     dataset = loader.dataset
     options = replace(options, name=options.name or type(dataset).__name__)
     collate = getattr(loader, "collate_fn", None)
-    plain = collate is None or collate is default_collate or (getattr(loader, "batch_size", None) is None and not _batched(loader))
+    plain = (
+        collate is None
+        or collate is default_collate
+        or (getattr(loader, "batch_size", None) is None and not _batched(loader))
+    )
     if not is_map_style(dataset):
         return from_iterable(_streamed(loader, None if plain else collate), options)
     plan = _plan(loader, len(dataset))
     if not plan.batches:
-        raise BadSource(f"{options.name}: the loader gives no batches; check its sampler, its batch size and drop_last")
+        raise BadSource(
+            f"{options.name}: the loader gives no batches; check its sampler, its batch size and"
+            " drop_last"
+        )
     if plain:
         rows = plan.rows
         source = from_dataset(_chosen(dataset, rows), options)
@@ -107,17 +115,24 @@ def _chosen(dataset: Any, rows: list[int]) -> Any:
     """The dataset of these rows."""
     if rows == list(range(len(dataset))):
         return dataset
-    return TensorDataset(*(t[rows] for t in dataset.tensors)) if type(dataset) is TensorDataset else Rows(dataset, rows)
+    return (
+        TensorDataset(*(t[rows] for t in dataset.tensors))
+        if type(dataset) is TensorDataset
+        else Rows(dataset, rows)
+    )
 
 
 def _fewer(plan: _Plan, source: Source, collate: Any, plain: bool) -> list[str]:
     rows = len(plan.rows)
     if plain or len(source) == rows:
         return []
-    return [f"{getattr(collate, '__name__', 'collate_fn')} made {len(source)} observations of {rows} items"]
+    return [
+        f"{getattr(collate, '__name__', 'collate_fn')} made {len(source)} observations of {rows}"
+        " items"
+    ]
 
 
-# ------------------------------------------------------------------------------------------------ which rows
+# --------------------------------------------------------------------------------------- which rows
 
 
 def _batched(loader: Any) -> bool:
@@ -128,7 +143,9 @@ def _plan(loader: Any, n: int) -> _Plan:
     """The batches of one epoch over a dataset of n items."""
     batch_sampler = getattr(loader, "batch_sampler", None)
     if batch_sampler is not None and type(batch_sampler) is not BatchSampler:
-        return _noted([[int(i) for i in batch] for batch in _once(batch_sampler, n)], n, "its batch sampler")
+        return _noted(
+            [[int(i) for i in batch] for batch in _once(batch_sampler, n)], n, "its batch sampler"
+        )
     sampler = getattr(batch_sampler, "sampler", getattr(loader, "sampler", None))
     size = getattr(batch_sampler, "batch_size", None) or 1
     rows, shuffled = _rows(sampler, n)
@@ -153,7 +170,9 @@ def _batches(rows: list[int], size: int) -> list[list[int]]:
 
 
 def _rows(sampler: Any, n: int) -> tuple[list[int], bool]:
-    """The rows a sampler gives, and whether it merely shuffles them; BadSource where they differ from epoch to epoch."""
+    """The rows a sampler gives, and whether it merely shuffles them;
+    BadSource where they differ from epoch to epoch.
+    """
     kind = type(sampler)
     if sampler is None or kind is SequentialSampler:
         return list(range(n)), False
@@ -167,7 +186,10 @@ def _rows(sampler: Any, n: int) -> tuple[list[int], bool]:
             raise BadSource(f"the loader's RandomSampler draws other rows every epoch; {_INSTEAD}")
         return list(range(n)), True
     if isinstance(sampler, DistributedSampler):
-        raise BadSource("the loader's DistributedSampler gives each process its own rows; fitting divides them itself: pass loader.dataset")
+        raise BadSource(
+            "the loader's DistributedSampler gives each process its own rows; fitting divides them"
+            " itself: pass loader.dataset"
+        )
     return [int(i) for i in _once(sampler, n)], False
 
 
@@ -176,11 +198,14 @@ def _once(sampler: Any, n: int) -> list[Any]:
     most = _ENDLESS * max(n, 1000)
     found = list(islice(iter(sampler), most + 1))
     if len(found) > most:
-        raise BadSource(f"the loader's {type(sampler).__name__} gave more than {most} entries for {n} items and may be endless; {_INSTEAD}")
+        raise BadSource(
+            f"the loader's {type(sampler).__name__} gave more than {most} entries for {n} items and"
+            f" may be endless; {_INSTEAD}"
+        )
     return found
 
 
-# ------------------------------------------------------------------------------------------------ batches taken apart
+# ------------------------------------------------------------------------------ batches taken apart
 
 
 def _streamed(loader: Any, collate: Any) -> Iterator[Any]:
@@ -204,7 +229,9 @@ def _collated(dataset: Any, batches: Iterable[list[int]], collate: Any) -> Itera
 
 def _apart(batch: Any, items: list[Any]) -> Iterator[Any]:
     """The observations of a batch, as (x, y) pairs where there are labels."""
-    if isinstance(batch, list) and (not batch or (len(batch) == len(items) and all(b is i for b, i in zip(batch, items)))):
+    if isinstance(batch, list) and (
+        not batch or (len(batch) == len(items) and all(b is i for b, i in zip(batch, items)))
+    ):
         yield from batch
         return
     x, y = _columns(batch)
@@ -215,7 +242,10 @@ def _apart(batch: Any, items: list[Any]) -> Iterator[Any]:
         yield from x
         return
     if len(x) != len(y):
-        raise ShapeMismatch(f"a batch of the loader holds {len(x)} observations and {len(y)} labels; expected as many")
+        raise ShapeMismatch(
+            f"a batch of the loader holds {len(x)} observations and {len(y)} labels; expected as"
+            " many"
+        )
     yield from ({"x": a, "y": b} for a, b in zip(x, y))
 
 
@@ -224,11 +254,19 @@ def _columns(batch: Any) -> tuple[Any, Any]:
     if isinstance(batch, Mapping):
         key = next((k for k in X_KEYS if k in batch), None)
         if key is None:
-            raise InvalidKind(f"a batch of the loader has keys {', '.join(map(str, batch))[:80]}; expected one of {', '.join(X_KEYS[:4])}")
+            raise InvalidKind(
+                f"a batch of the loader has keys {', '.join(map(str, batch))[:80]}; expected one of"
+                f" {', '.join(X_KEYS[:4])}"
+            )
         return batch[key], next((batch[k] for k in Y_KEYS if k in batch), None)
     if isinstance(batch, (Tensor, np.ndarray)):
         return batch, None
-    if isinstance(batch, Sequence) and not isinstance(batch, str) and batch and all(isinstance(b, (Tensor, np.ndarray)) for b in batch):
+    if (
+        isinstance(batch, Sequence)
+        and not isinstance(batch, str)
+        and batch
+        and all(isinstance(b, (Tensor, np.ndarray)) for b in batch)
+    ):
         if len(batch) == 1:
             return batch[0], None
         if len(batch) == 2 and np.ndim(batch[0]) > 0 and np.ndim(batch[1]) > 0:
@@ -243,6 +281,7 @@ def _columns(batch: Any) -> tuple[Any, Any]:
     if isinstance(batch, list):
         return None, None
     raise InvalidKind(
-        f"a batch of the loader is {type(batch).__name__} of {len(batch) if hasattr(batch, '__len__') else 'no'} parts; "
-        "expected observations, (observations, labels), or a mapping with x and y"
+        f"a batch of the loader is {type(batch).__name__} of"
+        f" {len(batch) if hasattr(batch, '__len__') else 'no'} parts; expected observations,"
+        " (observations, labels), or a mapping with x and y"
     )

@@ -1,4 +1,5 @@
-"""Rows gathered one block at a time, in memory or, beyond a budget, in a temporary file that is memory-mapped.
+"""Rows gathered one block at a time, in memory or, beyond a budget,
+in a temporary file that is memory-mapped.
 
 On POSIX the file is unlinked as soon as it is mapped, so that not even a killed process leaves it.
 """
@@ -41,7 +42,10 @@ def temporary_file() -> Iterator[Path]:
 
 
 def _no_room(path: str | Path, error: OSError) -> BadSource:
-    return BadSource(f"cannot write the temporary file {path} ({error.strerror}); free some space or set TMPDIR to another disk")
+    return BadSource(
+        f"cannot write the temporary file {path} ({error.strerror}); free some space or set TMPDIR"
+        " to another disk"
+    )
 
 
 class Spool:
@@ -59,7 +63,12 @@ class Spool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self.file is not None:
             self.file.close()
         if self._scope is not None:
@@ -86,6 +95,8 @@ class Spool:
     def finish(self) -> NDArray[Any]:
         """All rows, as an array or as a memory map."""
         if self.file is None:
-            return np.concatenate(self.kept) if self.kept else np.zeros((0, *self.shape), self.dtype)
+            return (
+                np.concatenate(self.kept) if self.kept else np.zeros((0, *self.shape), self.dtype)
+            )
         self.file.flush()
         return np.memmap(self.path, dtype=self.dtype, mode="r", shape=(self.rows, *self.shape))

@@ -24,7 +24,10 @@ def read_stream(make: Any, options: Options) -> Stream:
     """A stream of single observations, or of (observation, label) pairs."""
     if not callable(make):
         what = quoted(make)
-        raise InvalidKind(f"stream=True takes a function that returns an iterator, got {what}; pass lambda: iter(...)")
+        raise InvalidKind(
+            f"stream=True takes a function that returns an iterator, got {what}; pass lambda:"
+            " iter(...)"
+        )
     for name in ("y", "weights", "columns", "n"):
         if getattr(options, name) is not None:
             cure = "have the function give (observation, label) pairs, or use pf.Stream"

@@ -1,4 +1,6 @@
-"""Text cells that are numbers after all: percents, and columns of numbers in which some entries mean 'missing'."""
+"""Text cells that are numbers after all:
+percents, and columns of numbers in which some entries mean 'missing'.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,27 @@ import numpy as np
 
 __all__ = ["MARKERS", "Cells", "grouped", "is_missing", "is_number"]
 
-MARKERS = ("-", "--", "?", ".", "…", "missing", "Missing", "MISSING", "none", "NONE", "na", "Na", "nil", "NIL", "#VALUE!", "#DIV/0!")
-"""What means 'missing' in a column whose other entries are numbers, beside pandas' own markers (NA, N/A, null, NaN, …)."""
+MARKERS = (
+    "-",
+    "--",
+    "?",
+    ".",
+    "…",
+    "missing",
+    "Missing",
+    "MISSING",
+    "none",
+    "NONE",
+    "na",
+    "Na",
+    "nil",
+    "NIL",
+    "#VALUE!",
+    "#DIV/0!",
+)
+"""What means 'missing' in a column whose other entries are numbers,
+beside pandas' own markers (NA, N/A, null, NaN, …).
+"""
 
 
 @dataclass
@@ -30,10 +51,16 @@ class Cells:
     markers: dict[str, set[str]] = field(default_factory=dict)
 
     def numbers(self, name: str, series: Any) -> Any:
-        """A column of texts as numbers, where all its entries are numbers, percents, or markers of missing values; else unchanged."""
+        """A column of texts as numbers, where all its entries are numbers, percents, or markers of
+        missing values; else unchanged.
+        """
         given = series.dropna()
         texts = given[:20].map(str).str.strip().tolist()
-        if not texts or not any(any(c.isdigit() for c in t) for t in texts) or not all(self._may_be(t) for t in texts):
+        if (
+            not texts
+            or not any(any(c.isdigit() for c in t) for t in texts)
+            or not all(self._may_be(t) for t in texts)
+        ):
             return series
         texts = given.map(str).str.strip()
         marked = texts.isin(MARKERS)
@@ -54,13 +81,19 @@ class Cells:
         return text in MARKERS or any(c.isdigit() for c in text)
 
     def spelled(self, texts: Any) -> Any:
-        """Texts as Python writes numbers, without those that mean 'missing'; '?' where a mark cannot stand: in 01.02.2020, say."""
+        """Texts as Python writes numbers, without those that mean 'missing'; '?' where a mark
+        cannot stand: in 01.02.2020, say.
+        """
         texts = texts[~texts.isin(MARKERS)]
         if self.thousands:
-            right = texts.str.fullmatch(grouped(self.thousands, self.decimal)) | ~texts.str.contains(self.thousands, regex=False)
+            right = texts.str.fullmatch(
+                grouped(self.thousands, self.decimal)
+            ) | ~texts.str.contains(self.thousands, regex=False)
             texts = texts.where(right, "?").str.replace(self.thousands, "", regex=False)
         if self.decimal != ".":
-            texts = texts.where(~texts.str.contains(".", regex=False), "?").str.replace(self.decimal, ".", regex=False)
+            texts = texts.where(~texts.str.contains(".", regex=False), "?").str.replace(
+                self.decimal, ".", regex=False
+            )
         return texts
 
     def _parsed(self, texts: Any) -> Any:
@@ -68,7 +101,11 @@ class Cells:
         import pandas
 
         numbers = pandas.to_numeric(self.spelled(texts), errors="coerce")
-        return None if bool(np.isnan(numbers.to_numpy(dtype=np.float64, na_value=np.nan)).any()) else numbers
+        return (
+            None
+            if bool(np.isnan(numbers.to_numpy(dtype=np.float64, na_value=np.nan)).any())
+            else numbers
+        )
 
     def notes(self) -> list[str]:
         """What was decided, in sentences."""
@@ -76,7 +113,9 @@ class Cells:
         if self.percents:
             found.append(f"percents are read as numbers (12% is 12): {_few(list(self.percents))}")
         for name, marks in list(self.markers.items())[:5]:
-            found.append(f"{', '.join(repr(m) for m in sorted(marks))} counts as missing in column {name!r}")
+            found.append(
+                f"{', '.join(repr(m) for m in sorted(marks))} counts as missing in column {name!r}"
+            )
         if len(self.markers) > 5:
             found.append(f"and so in {len(self.markers) - 5} other columns")
         return found
@@ -87,7 +126,9 @@ def _few(names: list[str]) -> str:
 
 
 def grouped(mark: str, decimal: str = ".") -> str:
-    """The pattern of a number whose digits stand in groups of three, such as 1.234.567,5: no group is shorter, nor is the first 0."""
+    """The pattern of a number whose digits stand in groups of three, such as 1.234.567,5: no group
+    is shorter, nor is the first 0.
+    """
     return rf"[-+]?[1-9]\d{{0,2}}({re.escape(mark)}\d{{3}})+({re.escape(decimal)}\d*)?"
 
 

@@ -1,7 +1,8 @@
 """The first pass over a table: which columns are used, and their kinds, ranges and categories.
 
-Columns of plain NumPy numbers are surveyed together, as one block: a table may have 100 000 of them, and a pandas series
-for each would take longer than reading the file. All others are seen one by one.
+Columns of plain NumPy numbers are surveyed together, as one block: a table may have 100 000 of
+them, and a pandas series for each would take longer than reading the file. All others are seen one
+by one.
 """
 
 from __future__ import annotations
@@ -30,7 +31,16 @@ from pushforward.core.space import Column
 from pushforward.data.options import Options
 from pushforward.data.tables.cells import Cells
 
-__all__ = ["Chunks", "Table", "ColumnSurvey", "Survey", "survey_table", "special_columns", "condition_names", "NAMELESS"]
+__all__ = [
+    "Chunks",
+    "Table",
+    "ColumnSurvey",
+    "Survey",
+    "survey_table",
+    "special_columns",
+    "condition_names",
+    "NAMELESS",
+]
 
 Chunks = Callable[[], Iterator[Any]]
 NAMELESS = ("", "Unnamed: 0")
@@ -59,12 +69,20 @@ class Table:
     def frames(self, options: Options) -> Iterator[Any]:
         """The chunks, without what the caller says is missing."""
         for chunk in self.chunks():
-            yield chunk if self.cells is not None or not options.table.na else _without(chunk, options.table.na)
+            yield (
+                chunk
+                if self.cells is not None or not options.table.na
+                else _without(chunk, options.table.na)
+            )
 
     def series(self, chunk: Any, place: int) -> Any:
         """One column; texts that are numbers as numbers."""
         series = chunk.iloc[:, place]
-        if self.cells is not None and series.dtype.kind not in "biufM" and kind_of(series) == "text":
+        if (
+            self.cells is not None
+            and series.dtype.kind not in "biufM"
+            and kind_of(series) == "text"
+        ):
             return self.cells.numbers(str(series.name), series)
         return series
 
@@ -83,7 +101,9 @@ def _without(chunk: Any, markers: Sequence[str]) -> Any:
 
 @dataclass
 class ColumnSurvey:
-    """What one pass over a column has seen: its kind ('integer', 'continuous', 'categorical', 'text', 'date'), its range."""
+    """What one pass over a column has seen: its kind ('integer',
+    'continuous', 'categorical', 'text', 'date'), its range.
+    """
 
     name: str
     dates: bool = True
@@ -99,7 +119,9 @@ class ColumnSurvey:
     bad: tuple[int, str] | None = None
 
     def see(self, series: Any, start: int, *, declared: bool, cells: Cells | None = None) -> None:
-        """Add a chunk's values; `start` is the row the chunk begins with, `cells` how its numbers are written."""
+        """Add a chunk's values; `start` is the row the chunk begins with,
+        `cells` how its numbers are written.
+        """
         kind = "categorical" if declared else kind_of(series)
         self._join_dtype(str(series.dtype))
         self.missing += int(series.isna().sum())
@@ -119,7 +141,10 @@ class ColumnSurvey:
         """Widen the range by numbers, NaN ignored."""
         finite = values[~np.isnan(values)]
         if len(finite):
-            self.low, self.high = min(self.low, float(finite.min())), max(self.high, float(finite.max()))
+            self.low, self.high = (
+                min(self.low, float(finite.min())),
+                max(self.high, float(finite.max())),
+            )
 
     def _join_dtype(self, dtype: str) -> None:
         if self.dtype in ("", dtype):
@@ -139,7 +164,9 @@ class ColumnSurvey:
 
     def _see_dates(self, series: Any) -> bool:
         """Add dates or durations, in seconds; False where an entry is none."""
-        span = series.dtype.kind == "m" or (len(given := series.dropna()) and hasattr(given.iloc[0], "total_seconds"))
+        span = series.dtype.kind == "m" or (
+            len(given := series.dropna()) and hasattr(given.iloc[0], "total_seconds")
+        )
         try:
             seconds = as_numbers(series, DURATION if span else SECONDS)
         except (TypeError, ValueError, OverflowError):
@@ -147,9 +174,18 @@ class ColumnSurvey:
         zone = getattr(series.dtype, "tz", None)
         if series.dtype.kind not in "Mm":
             step = "ns" if "[ns" in self.dtype or has_nanoseconds(seconds) else "us"
-            self.dtype = f"timedelta64[{step}]" if span else f"datetime64[{step}{', UTC' if has_zone(series) else ''}]"
+            self.dtype = (
+                f"timedelta64[{step}]"
+                if span
+                else f"datetime64[{step}{', UTC' if has_zone(series) else ''}]"
+            )
         seconds = seconds[~np.isnan(seconds)]
-        days = not span and zone is None and "," not in self.dtype and bool((seconds % 86400 == 0).all())
+        days = (
+            not span
+            and zone is None
+            and "," not in self.dtype
+            and bool((seconds % 86400 == 0).all())
+        )
         self.unit = DURATION if span else (DAYS if days and self.unit in ("", DAYS) else SECONDS)
         self.whole = self.whole and bool((seconds == np.floor(seconds)).all())
         self.see_range(seconds)
@@ -159,24 +195,50 @@ class ColumnSurvey:
         """The column as a space knows it."""
         if self.kind == "categorical":
             return self._categorical()
-        low, high = (self.low, self.high) if self.low <= self.high else (float("-inf"), float("inf"))
+        low, high = (
+            (self.low, self.high) if self.low <= self.high else (float("-inf"), float("inf"))
+        )
         if self.unit and self.kind == "date":
             scale = 86400.0 if self.unit == DAYS else 1.0
-            return Column(self.name, "integer" if self.whole else "continuous", low / scale, high / scale, unit=self.unit, dtype=self.dtype)
-        kind: Literal["integer", "continuous"] = "integer" if self.kind == "integer" else "continuous"
-        dtype = "boolean" if self.dtype == "object" and self.low >= 0 and self.high <= 1 and self.truths else self.dtype
-        return Column(self.name, kind, low, high, unit="%" if percent else "", dtype="" if dtype in _USUAL[kind] else dtype)
+            return Column(
+                self.name,
+                "integer" if self.whole else "continuous",
+                low / scale,
+                high / scale,
+                unit=self.unit,
+                dtype=self.dtype,
+            )
+        kind: Literal["integer", "continuous"] = (
+            "integer" if self.kind == "integer" else "continuous"
+        )
+        dtype = (
+            "boolean"
+            if self.dtype == "object" and self.low >= 0 and self.high <= 1 and self.truths
+            else self.dtype
+        )
+        return Column(
+            self.name,
+            kind,
+            low,
+            high,
+            unit="%" if percent else "",
+            dtype="" if dtype in _USUAL[kind] else dtype,
+        )
 
     @property
     def truths(self) -> bool:
         """Whether the entries are truth values beside missing ones."""
-        return bool(self.categories) and all(isinstance(v, (bool, np.bool_)) for v in self.categories)
+        return bool(self.categories) and all(
+            isinstance(v, (bool, np.bool_)) for v in self.categories
+        )
 
     def _categorical(self) -> Column:
         names = list(self.categories) if self.ordered else _sorted(self.categories)
         texts = tuple(dict.fromkeys(category_text(c) for c in names))
         dtype = self.dtype if self.dtype != "object" else ""
-        return Column(self.name, "categorical", 0, max(len(texts) - 1, 0), categories=texts, dtype=dtype)
+        return Column(
+            self.name, "categorical", 0, max(len(texts) - 1, 0), categories=texts, dtype=dtype
+        )
 
 
 _USUAL = {"integer": ("int64",), "continuous": ("float64", "object", "str", "string")}
@@ -197,7 +259,11 @@ class Survey:
     @property
     def text(self) -> list[ColumnSurvey]:
         """Columns of text that were not declared, and dates that are not to be numbers."""
-        return [c for c in self.columns.values() if c.kind == "text" or (c.kind == "date" and not c.unit)]
+        return [
+            c
+            for c in self.columns.values()
+            if c.kind == "text" or (c.kind == "date" and not c.unit)
+        ]
 
 
 def survey_table(table: Table, options: Options) -> Survey:
@@ -210,7 +276,10 @@ def survey_table(table: Table, options: Options) -> Survey:
     survey = survey or Survey({}, 0, options)
     dated = [c for c in survey.columns.values() if c.kind == "date" and c.unit]
     for column in dated[:5]:
-        survey.notes.append(f"column {column.name!r} holds {'durations' if column.unit == DURATION else 'dates'}, read as {column.unit}")
+        survey.notes.append(
+            f"column {column.name!r} holds {'durations' if column.unit == DURATION else 'dates'},"
+            f" read as {column.unit}"
+        )
     if len(dated) > 5:
         survey.notes.append(f"and so do {len(dated) - 5} other columns")
     return survey
@@ -232,9 +301,18 @@ def _see(survey: Survey, table: Table, chunk: Any) -> None:
     places = [survey.places[c.name] for c in columns]
     declared = set(survey.options.categorical)
     dtypes = chunk.dtypes.tolist()
-    plain = [i for i, place in enumerate(places) if is_plain(dtypes[place]) and columns[i].name not in declared]
+    plain = [
+        i
+        for i, place in enumerate(places)
+        if is_plain(dtypes[place]) and columns[i].name not in declared
+    ]
     for i in sorted(set(range(len(columns))) - set(plain)):
-        columns[i].see(table.series(chunk, places[i]), survey.rows, declared=columns[i].name in declared, cells=table.cells)
+        columns[i].see(
+            table.series(chunk, places[i]),
+            survey.rows,
+            declared=columns[i].name in declared,
+            cells=table.cells,
+        )
     if plain and len(chunk):
         _see_block(chunk, [columns[i] for i in plain], [places[i] for i in plain])
     for i in plain if not len(chunk) else ():
@@ -244,7 +322,9 @@ def _see(survey: Survey, table: Table, chunk: Any) -> None:
 
 def _see_block(chunk: Any, columns: Sequence[ColumnSurvey], places: Sequence[int]) -> None:
     dtypes = chunk.dtypes.tolist()
-    block = (chunk if len(places) == chunk.shape[1] else chunk.iloc[:, list(places)]).to_numpy(dtype=np.float64)
+    block = (chunk if len(places) == chunk.shape[1] else chunk.iloc[:, list(places)]).to_numpy(
+        dtype=np.float64
+    )
     missing = np.isnan(block).sum(0).tolist()
     low, high = np.fmin.reduce(block, 0).tolist(), np.fmax.reduce(block, 0).tolist()
     for i, (column, place) in enumerate(zip(columns, places)):
@@ -256,7 +336,7 @@ def _see_block(chunk: Any, columns: Sequence[ColumnSurvey], places: Sequence[int
             column.low, column.high = min(column.low, low[i]), max(column.high, high[i])
 
 
-# ------------------------------------------------------------------------------------------------ which columns
+# ------------------------------------------------------------------------------------ which columns
 
 
 def _wanted(chunk: Any, names: list[str], table: Table, survey: Survey) -> list[str]:
@@ -267,7 +347,12 @@ def _wanted(chunk: Any, names: list[str], table: Table, survey: Survey) -> list[
     if twice is not None:
         raise BadSource(f"{name}: column {twice!r} appears twice; rename one")
     present, special = set(names), set(special_columns(options))
-    asked = (*options.categorical, *options.drop, *(options.columns or ()), *special_columns(options))
+    asked = (
+        *options.categorical,
+        *options.drop,
+        *(options.columns or ()),
+        *special_columns(options),
+    )
     missing = next((n for n in asked if n not in present), None)
     if missing is not None and options.like is None:
         raise InvalidValue(f"{name}: no column {missing!r}; {suggestion(missing, names)}")
@@ -285,7 +370,9 @@ def _like_columns(present: set[str], names: list[str], options: Options, name: s
     wanted = options.like.names
     missing = [n for n in wanted if n not in present]
     if missing:
-        raise ShapeMismatch(f"{name}: column {missing[0]!r} is missing; expected {_few(wanted)}, got {_few(names)}")
+        raise ShapeMismatch(
+            f"{name}: column {missing[0]!r} is missing; expected {_few(wanted)}, got {_few(names)}"
+        )
     return list(wanted)
 
 
@@ -294,7 +381,9 @@ def _few(names: Sequence[str]) -> str:
 
 
 def _index(chunk: Any, names: list[str], drop: set[str], survey: Survey) -> set[str]:
-    """A nameless first column that numbers the rows, to be left out; one that numbers them in another order is noted."""
+    """A nameless first column that numbers the rows, to be left out;
+    one that numbers them in another order is noted.
+    """
     if not names or names[0] not in NAMELESS or names[0] in drop or not len(chunk):
         return set()
     values = chunk.iloc[:, 0]
@@ -306,8 +395,9 @@ def _index(chunk: Any, names: list[str], drop: set[str], survey: Survey) -> set[
         return {names[0]}
     if len(values) > 1 and values.is_unique:
         survey.notes.append(
-            f"column {names[0]!r} has no name and holds whole numbers that all differ, like row numbers of a table that was shuffled or "
-            f"cut; it is kept as a column: leave it out with --drop {names[0]!r} (drop=[{names[0]!r}])"
+            f"column {names[0]!r} has no name and holds whole numbers that all differ, like row"
+            " numbers of a table that was shuffled or cut; it is kept as a column: leave it out"
+            f" with --drop {names[0]!r} (drop=[{names[0]!r}])"
         )
     return set()
 
@@ -322,12 +412,17 @@ def condition_names(options: Options) -> tuple[str, ...]:
     """The columns that y names."""
     if isinstance(options.y, str):
         return tuple(part.strip() for part in options.y.split(","))
-    if isinstance(options.y, Sequence) and options.y and all(isinstance(v, str) for v in options.y) and len(options.y) < 64:
+    if (
+        isinstance(options.y, Sequence)
+        and options.y
+        and all(isinstance(v, str) for v in options.y)
+        and len(options.y) < 64
+    ):
         return tuple(options.y) if options.label_name is None else ()
     return ()
 
 
-# ------------------------------------------------------------------------------------------------ kinds
+# -------------------------------------------------------------------------------------------- kinds
 
 
 def _are_dates(series: Any) -> bool:
@@ -336,7 +431,9 @@ def _are_dates(series: Any) -> bool:
     if not len(given) or not isinstance(given.iloc[0], str):
         return False
     first = given[:20].astype(str)
-    return bool(first.str.fullmatch(_DATE).all()) and bool(given.astype(str).str.fullmatch(_DATE).all())
+    return bool(first.str.fullmatch(_DATE).all()) and bool(
+        given.astype(str).str.fullmatch(_DATE).all()
+    )
 
 
 def joint(before: str, now: str) -> str:

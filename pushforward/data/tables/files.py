@@ -1,4 +1,6 @@
-"""Table files: text tables (plain or packed), `.jsonl`, `.xlsx`, `.parquet` and folders of Parquet, whole or in chunks."""
+"""Table files: text tables (plain or packed), `.jsonl`, `.xlsx`,
+`.parquet` and folders of Parquet, whole or in chunks.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ _WHOLE = 1 << 26
 def is_table(path: Path) -> bool:
     """Whether the path is that of a table, packed or not, or a folder of Parquet files."""
     kind, _ = _kind(path)
-    return kind in (*_TEXT, *_JSON, *_PARQUET, ".xlsx") or (path.is_dir() and bool(_parquet_files(path)))
+    return kind in (*_TEXT, *_JSON, *_PARQUET, ".xlsx") or (
+        path.is_dir() and bool(_parquet_files(path))
+    )
 
 
 def is_text_table(path: Path) -> bool:
@@ -50,7 +54,9 @@ def is_text_table(path: Path) -> bool:
 
 
 def _kind(path: Path) -> tuple[str, str]:
-    """The suffix of what is inside, and of what it is packed with, in small letters; '' for none."""
+    """The suffix of what is inside, and of what it is packed with,
+    in small letters; '' for none.
+    """
     suffixes = [s.lower() for s in path.suffixes[-2:]]
     if not suffixes or suffixes[-1] not in _PACKED:
         return (suffixes[-1] if suffixes else ""), ""
@@ -58,7 +64,9 @@ def _kind(path: Path) -> tuple[str, str]:
 
 
 def _parquet_files(folder: Path) -> list[Path]:
-    """The Parquet files of a folder (partitioned, or parts side by side); none where anything else is in it."""
+    """The Parquet files of a folder (partitioned, or parts side by side);
+    none where anything else is in it.
+    """
     found = []
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith((".", "_")))
@@ -74,19 +82,26 @@ def _is_table(text: str) -> bool:
     return path.exists() and is_table(path)
 
 
-@register_reader(name="table", suffixes=(*_TEXT, *_JSON, *_PARQUET, ".xlsx"), claims=_is_table, tabular=True)
+@register_reader(
+    name="table", suffixes=(*_TEXT, *_JSON, *_PARQUET, ".xlsx"), claims=_is_table, tabular=True
+)
 def from_table(path: Path, options: Options) -> Arrays:
     """Tables: text (plain or packed), JSON lines, Excel, Parquet files and folders of them."""
     return from_chunks(open_table(path, options), options)
 
 
 def open_table(path: Path, options: Options) -> Table:
-    """The table at a path: a function that starts reading it over, and what was decided about it."""
+    """The table at a path: a function that starts reading it over,
+    and what was decided about it.
+    """
     kind, packing = _kind(path)
     _require("pandas", path)
     others = [name for name in options.table.asked if name not in ("na", "dates")]
     if kind not in _TEXT and others:
-        raise InvalidValue(f"{shown(path)}: {others[0]} is for text tables, which {kind or 'such a folder'} is not; leave it out")
+        raise InvalidValue(
+            f"{shown(path)}: {others[0]} is for text tables, which {kind or 'such a folder'} is"
+            " not; leave it out"
+        )
     if path.is_dir():
         return _folder(path)
     if kind in _PARQUET and not packing:
@@ -98,26 +113,38 @@ def open_table(path: Path, options: Options) -> Table:
     return _text(path, packing, options)
 
 
-# ------------------------------------------------------------------------------------------------ text
+# --------------------------------------------------------------------------------------------- text
 
 
 def _text(path: Path, packing: str, options: Options) -> Table:
     asked = options.table
     start, whole = _start(path, packing)
-    encoding, note = (asked.encoding, "") if asked.encoding else _encoding(path, packing, start, whole)
+    encoding, note = (
+        (asked.encoding, "") if asked.encoding else _encoding(path, packing, start, whole)
+    )
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(start, whole)
     except UnicodeDecodeError as error:
         raise _unreadable(path, error) from error
     if "\0" in text[:1_000_000]:
-        raise BadSource(f"{shown(path)}: is not a text table (its first line holds binary data); expected comma-separated values")
+        raise BadSource(
+            f"{shown(path)}: is not a text table (its first line holds binary data); expected"
+            " comma-separated values"
+        )
     known = [c.name for c in options.like.columns if c.name] if options.like is not None else []
     layout = sniff(text, asked, known, str(path))
     expansion = 24 if packing in (".gz", ".xz", ".bz2", ".zst") else 4
     size = _unpacked_size(path) if packing == ".zip" else path.stat().st_size
-    arguments = {**layout.arguments(), "na_values": list(asked.na), "encoding": encoding, "low_memory": False}
+    arguments = {
+        **layout.arguments(),
+        "na_values": list(asked.na),
+        "encoding": encoding,
+        "low_memory": False,
+    }
     arguments["index_col"] = 0 if layout.index else False
-    table = Table(_csv(path, packing, arguments, layout, size * expansion <= options.memory), name=path.name)
+    table = Table(
+        _csv(path, packing, arguments, layout, size * expansion <= options.memory), name=path.name
+    )
     table.unnamed = not layout.header and layout.names is None
     table.notes += [*([f"the file is {note}"] if note else []), *layout.notes]
     table.cells = Cells(layout.decimal, layout.thousands)
@@ -137,7 +164,11 @@ def _csv(path: Path, packing: str, arguments: dict[str, Any], layout: Layout, wh
             if layout.separator == r"\s+":
                 _refuse_short_lines(path, packing, arguments["encoding"], layout)
             with opened(path, packing) as file, warnings.catch_warnings():
-                warnings.filterwarnings("error", message="Length of header or names", category=pandas.errors.ParserWarning)
+                warnings.filterwarnings(
+                    "error",
+                    message="Length of header or names",
+                    category=pandas.errors.ParserWarning,
+                )
                 if whole:
                     held.append(_tidy(pandas.read_csv(file, **arguments)))
                     yield from held
@@ -145,10 +176,17 @@ def _csv(path: Path, packing: str, arguments: dict[str, Any], layout: Layout, wh
                     with pandas.read_csv(file, chunksize=_ROWS, **arguments) as reader:
                         yield from map(_tidy, reader)
         except pandas.errors.EmptyDataError as error:
-            raise BadSource(f"{shown(path)}: the file is empty; expected a header line and at least one row") from error
+            raise BadSource(
+                f"{shown(path)}: the file is empty; expected a header line and at least one row"
+            ) from error
         except pandas.errors.ParserWarning as error:
-            cure = "name the further column, remove lines above the header, or choose another separator (--separator)"
-            raise BadSource(f"{shown(path)}: its rows have more fields than its header names; {cure}") from error
+            cure = (
+                "name the further column, remove lines above the header, or choose another"
+                " separator (--separator)"
+            )
+            raise BadSource(
+                f"{shown(path)}: its rows have more fields than its header names; {cure}"
+            ) from error
         except (PushforwardError, MemoryError):
             raise
         except Exception as error:  # a parser of untrusted bytes may raise anything
@@ -158,7 +196,9 @@ def _csv(path: Path, packing: str, arguments: dict[str, Any], layout: Layout, wh
 
 
 def _refuse_short_lines(path: Path, packing: str, encoding: str, layout: Layout) -> None:
-    """BadSource for a line with fewer fields than others, where blanks separate them: pandas would move its values to the left."""
+    """BadSource for a line with fewer fields than others,
+    where blanks separate them: pandas would move its values to the left.
+    """
     heading = layout.index  # the row names have no heading, so that the header is shorter by one
     with opened(path, packing) as file:
         for number, line in enumerate(io.TextIOWrapper(file, encoding=encoding, errors="replace")):
@@ -168,8 +208,9 @@ def _refuse_short_lines(path: Path, packing: str, encoding: str, layout: Layout)
                 continue
             if found < layout.width - heading:
                 raise BadSource(
-                    f"{shown(path)}: a line has {found} of {layout.width} fields ({' '.join(text.split())[:60]!r}), and blanks do not tell "
-                    "which are missing; write NA in their place, or use another separator"
+                    f"{shown(path)}: a line has {found} of {layout.width} fields"
+                    f" ({' '.join(text.split())[:60]!r}), and blanks do not tell which are missing;"
+                    " write NA in their place, or use another separator"
                 )
             heading = False
 
@@ -201,9 +242,16 @@ def opened(path: Path, packing: str) -> Iterator[Any]:
 
 def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     """The one file in an archive."""
-    members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith(("__MACOSX", "."))]
+    members = [
+        m
+        for m in archive.infolist()
+        if not m.is_dir() and not m.filename.startswith(("__MACOSX", "."))
+    ]
     if len(members) != 1:
-        raise BadSource(f"{shown(path)}: holds {len(members)} files; expected one table in it: unpack it and name one")
+        raise BadSource(
+            f"{shown(path)}: holds {len(members)} files; expected one table in it: unpack it and"
+            " name one"
+        )
     return members[0]
 
 
@@ -233,7 +281,9 @@ def _start(path: Path, packing: str) -> tuple[bytes, bool]:
 
 
 def _encoding(path: Path, packing: str, start: bytes, whole: bool) -> tuple[str, str]:
-    """The encoding: by the file's first bytes, and where these say UTF-8 and the file is not huge, by all of them."""
+    """The encoding: by the file's first bytes, and where these
+    say UTF-8 and the file is not huge, by all of them.
+    """
     encoding, note = decoding(start, whole=whole)
     if encoding != "utf-8" or whole or path.stat().st_size > _WHOLE // (8 if packing else 1):
         return encoding, note
@@ -252,7 +302,7 @@ def _encoding(path: Path, packing: str, start: bytes, whole: bool) -> tuple[str,
     return encoding, note
 
 
-# ------------------------------------------------------------------------------------------------ other kinds
+# -------------------------------------------------------------------------------------- other kinds
 
 
 def _parquet(path: Path) -> Table:
@@ -281,7 +331,12 @@ def _folder(path: Path) -> Table:
 
     def chunks() -> Iterator[Any]:
         try:
-            whole = dataset.dataset([str(f) for f in files], format="parquet", partitioning="hive", partition_base_dir=str(path))
+            whole = dataset.dataset(
+                [str(f) for f in files],
+                format="parquet",
+                partitioning="hive",
+                partition_base_dir=str(path),
+            )
             empty = True
             for batch in whole.to_batches(batch_size=_ROWS):
                 if batch.num_rows:
@@ -292,23 +347,37 @@ def _folder(path: Path) -> Table:
         except Exception as error:
             raise _unreadable(path, error) from error
 
-    return Table(chunks, name=path.name, notes=[f"{len(files)} Parquet files are read as one table"])
+    return Table(
+        chunks, name=path.name, notes=[f"{len(files)} Parquet files are read as one table"]
+    )
 
 
 def _json(path: Path, packing: str) -> Table:
     import pandas
 
-    # Types stay as JSON states them; before pandas 3 that took another argument for columns whose names sound like dates.
-    plain: dict[str, Any] = {"dtype": False, **({"convert_dates": False} if pandas.__version__ < "3" else {})}
+    # Types stay as JSON states them; before pandas 3 that took
+    # another argument for columns whose names sound like dates.
+    plain: dict[str, Any] = {
+        "dtype": False,
+        **({"convert_dates": False} if pandas.__version__ < "3" else {}),
+    }
 
     def chunks() -> Iterator[Any]:
         try:
-            with opened(path, packing) as file, pandas.read_json(file, lines=True, chunksize=_ROWS, precise_float=True, **plain) as reader:
+            with (
+                opened(path, packing) as file,
+                pandas.read_json(
+                    file, lines=True, chunksize=_ROWS, precise_float=True, **plain
+                ) as reader,
+            ):
                 yield from reader
         except (PushforwardError, MemoryError):
             raise
         except Exception as error:
-            raise BadSource(f"{shown(path)}: cannot be read as JSON lines ({reason_of(error)}); expected one object a line") from error
+            raise BadSource(
+                f"{shown(path)}: cannot be read as JSON lines ({reason_of(error)}); expected one"
+                " object a line"
+            ) from error
 
     return Table(chunks, name=path.name)
 
@@ -328,7 +397,10 @@ def _excel(path: Path) -> Table:
             except Exception as error:
                 raise _unreadable(path, error) from error
             if others:
-                table.notes.append(f"of its {len(others) + 1} sheets the first is read; the others are {', '.join(map(str, others[:5]))}")
+                table.notes.append(
+                    f"of its {len(others) + 1} sheets the first is read; the others are"
+                    f" {', '.join(map(str, others[:5]))}"
+                )
         yield from held
 
     table = Table(read, name=path.name)
@@ -345,9 +417,18 @@ def _require(module: str, path: Path) -> None:
 
 def _unreadable(path: Path, error: Exception) -> BadSource:
     if isinstance(error, UnicodeDecodeError):
-        return BadSource(f"{shown(path)}: is not {error.encoding} text (byte {error.start}); name its encoding (--encoding latin-1, say)")
+        return BadSource(
+            f"{shown(path)}: is not {error.encoding} text (byte {error.start}); name its encoding"
+            " (--encoding latin-1, say)"
+        )
     ragged = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
     if ragged:
         wanted, line, seen = ragged.groups()
-        return BadSource(f"{shown(path)}: line {line} has {seen} fields where {wanted} are expected; mend it, or name the --separator")
-    return BadSource(f"{shown(path)}: cannot be read as a table ({reason_of(error)}); the file is damaged or not what its name says")
+        return BadSource(
+            f"{shown(path)}: line {line} has {seen} fields where {wanted} are expected; mend it, or"
+            " name the --separator"
+        )
+    return BadSource(
+        f"{shown(path)}: cannot be read as a table ({reason_of(error)}); the file is damaged or not"
+        " what its name says"
+    )

@@ -1,9 +1,11 @@
-"""Tables as sources: every column a coordinate, by name, categories as codes, dates as days or seconds.
+"""Tables as sources: every column a coordinate, by name,
+categories as codes, dates as days or seconds.
 
-Column j of row i is x_ij; a categorical column holds the code k of its category c_k, where c_0 < c_1 < … in sorted order
-(or in the order a pandas categorical declares). A text column is never guessed at: it is declared, or dropped, or an
-error that names it (and the cell at fault, where most others are numbers). Tables arrive in chunks and are read twice:
-once to survey the columns, once to encode them.
+Column j of row i is x_ij; a categorical column holds the code k of its category c_k, where c_0 <
+c_1 < … in sorted order (or in the order a pandas categorical declares). A text column is never
+guessed at: it is declared, or dropped, or an error that names it (and the cell at fault, where most
+others are numbers). Tables arrive in chunks and are read twice: once to survey the columns, once to
+encode them.
 """
 
 from __future__ import annotations
@@ -23,7 +25,14 @@ from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
 from pushforward.data.sources.arrays import labels_of, refuse_infinity
 from pushforward.data.sources.spool import Spool
-from pushforward.data.tables.columns import ColumnSurvey, Survey, Table, condition_names, special_columns, survey_table
+from pushforward.data.tables.columns import (
+    ColumnSurvey,
+    Survey,
+    Table,
+    condition_names,
+    special_columns,
+    survey_table,
+)
 
 __all__ = ["Table", "from_frame", "frame_table", "from_chunks", "survey_table"]
 
@@ -41,13 +50,18 @@ def frame_table(frame: Any) -> Table:
 
 
 def from_chunks(table: Table, options: Options) -> Arrays:
-    """A source over a table read in chunks; larger than the memory budget, it goes to a temporary memory map."""
+    """A source over a table read in chunks; larger than the memory budget,
+    it goes to a temporary memory map.
+    """
     name = options.name or table.name
     survey = survey_table(table, options)
     options = survey.options
     if survey.rows == 0:
         known = ", ".join(list(survey.columns)[:20])
-        raise BadSource(f"{name}: the table has no rows; expected at least one below the header{f' ({known})' if known else ''}")
+        raise BadSource(
+            f"{name}: the table has no rows; expected at least one below the"
+            f" header{f' ({known})' if known else ''}"
+        )
     if options.lenient:
         text = {c.name for c in survey.text}
         survey.columns = {n: c for n, c in survey.columns.items() if n not in text}
@@ -67,11 +81,15 @@ def from_chunks(table: Table, options: Options) -> Arrays:
 
 
 def _check_named(survey: Survey, special: Sequence[str], options: Options, name: str) -> None:
-    """Raise BadSource for a column that is named and not there; a space that the table is read into knows its own."""
+    """Raise BadSource for a column that is named and not there;
+    a space that the table is read into knows its own.
+    """
     asked = [*special, *((*options.drop, *options.categorical) if options.like is not None else ())]
     absent = next((n for n in asked if n not in survey.places), None)
     if absent is not None:
-        raise BadSource(f"{name}: there is no column {absent!r}; {suggestion(absent, list(survey.places)[:20])}")
+        raise BadSource(
+            f"{name}: there is no column {absent!r}; {suggestion(absent, list(survey.places)[:20])}"
+        )
 
 
 def notes_of(table: Table, survey: Survey) -> list[str]:
@@ -82,7 +100,10 @@ def notes_of(table: Table, survey: Survey) -> list[str]:
 def _space(survey: Survey, options: Options, name: str, table: Table) -> Space:
     if options.like is not None and options.like.kind == "points":
         if len(survey.columns) != len(options.like.columns):
-            raise ShapeMismatch(f"{name}: expected {len(options.like.columns)} columns ({options.like}), got {len(survey.columns)}")
+            raise ShapeMismatch(
+                f"{name}: expected {len(options.like.columns)} columns ({options.like}), got"
+                f" {len(survey.columns)}"
+            )
         return options.like
     text = survey.text
     if text:
@@ -94,7 +115,15 @@ def _space(survey: Survey, options: Options, name: str, table: Table) -> Space:
     if table.unnamed:
         columns = tuple(replace(c, name="") for c in columns)
     low, high = min(c.low for c in columns), max(c.high for c in columns)
-    return Space("points", (len(columns),), columns, low, high, all(c.kind == "integer" for c in columns), "frame")
+    return Space(
+        "points",
+        (len(columns),),
+        columns,
+        low,
+        high,
+        all(c.kind == "integer" for c in columns),
+        "frame",
+    )
 
 
 def _text_error(name: str, text: list[ColumnSurvey]) -> str:
@@ -102,20 +131,29 @@ def _text_error(name: str, text: list[ColumnSurvey]) -> str:
     if first.bad is not None:
         row, cell = first.bad
         return (
-            f"{name}: column {first.name!r} holds {cell!r} in row {row} (the first is row 0) where most others are numbers; mend it, say "
-            f"that it means 'missing' with --na {cell!r} (na=[{cell!r}]), or declare the column with --categorical {first.name}"
+            f"{name}: column {first.name!r} holds {cell!r} in row {row} (the first is row 0) where"
+            f" most others are numbers; mend it, say that it means 'missing' with --na {cell!r}"
+            f" (na=[{cell!r}]), or declare the column with --categorical {first.name}"
         )
     shown = ", ".join(repr(str(v)[:40]) for v in list(first.categories)[:3])
     listed = ",".join(c.name for c in text[:20])
-    also = f" (and so do {', '.join(others[:10])}{', …' if len(others) > 10 else ''})" if others else ""
+    also = (
+        f" (and so do {', '.join(others[:10])}{', …' if len(others) > 10 else ''})"
+        if others
+        else ""
+    )
     what = "dates" if first.kind == "date" else "text"
     return (
-        f"{name}: column {first.name!r} holds {what} ({shown}{', …' if len(first.categories) > 3 else ''}){also}; declare it with "
-        f"--categorical {first.name}, or leave it out with --drop '{listed}' (in Python: categorical=[…], drop=[…])"
+        f"{name}: column {first.name!r} holds {what}"
+        f" ({shown}{', …' if len(first.categories) > 3 else ''}){also}; declare it with"
+        f" --categorical {first.name}, or leave it out with --drop '{listed}' (in Python:"
+        " categorical=[…], drop=[…])"
     )
 
 
-def _encode_all(table: Table, survey: Survey, space: Space, special: Sequence[str], options: Options) -> tuple[Any, dict[str, Any]]:
+def _encode_all(
+    table: Table, survey: Survey, space: Space, special: Sequence[str], options: Options
+) -> tuple[Any, dict[str, Any]]:
     """The coded table (n, d), resident or spooled, and the columns set aside."""
     import pandas
 
@@ -124,14 +162,27 @@ def _encode_all(table: Table, survey: Survey, space: Space, special: Sequence[st
     with Spool(options.memory) as spool:
         row = 0
         for chunk in table.frames(options):
-            spool.add(frame_numbers(chunk, places, space.columns, options.name or table.name, start=row, series=table.series))
+            spool.add(
+                frame_numbers(
+                    chunk,
+                    places,
+                    space.columns,
+                    options.name or table.name,
+                    start=row,
+                    series=table.series,
+                )
+            )
             row += len(chunk)
             for n in special:
                 aside[n].append(table.series(chunk, survey.places[n]))
-        return spool.finish(), {n: pandas.concat(parts, ignore_index=True) for n, parts in aside.items()}
+        return spool.finish(), {
+            n: pandas.concat(parts, ignore_index=True) for n, parts in aside.items()
+        }
 
 
-def _conditions(aside: dict[str, Any], options: Options, survey: Survey) -> tuple[Any, Space | None]:
+def _conditions(
+    aside: dict[str, Any], options: Options, survey: Survey
+) -> tuple[Any, Space | None]:
     names = condition_names(options)
     if options.label_name is not None and options.y is None:
         return labels_of(_label_values(aside[options.label_name]), options, survey.rows)
@@ -140,18 +191,27 @@ def _conditions(aside: dict[str, Any], options: Options, survey: Survey) -> tupl
     import pandas
 
     frame = pandas.DataFrame({n: aside[n] for n in names})
-    asked = Options(categorical=options.categorical, name="y", like=options.like_condition, table=options.table)
+    asked = Options(
+        categorical=options.categorical, name="y", like=options.like_condition, table=options.table
+    )
     inner = from_frame(frame, asked)
     return inner.all().x, inner.space
 
 
 def _label_values(series: Any) -> NDArray[Any]:
-    """Labels as whole numbers where that is what they are, else as they came; BadSource where one is missing."""
+    """Labels as whole numbers where that is what they are, else as they came;
+    BadSource where one is missing.
+    """
     gone = series.isna()
     gone = gone | (series == "") if series.dtype.kind not in "biufM" else gone
     if bool(gone.any()):
         count = int(gone.sum())
-        raise BadSource(f"label {series.name!r} is missing in {count} of {len(series)} rows; fill it in or drop those rows")
+        raise BadSource(
+            f"label {series.name!r} is missing in {count} of {len(series)} rows; fill it in or drop"
+            " those rows"
+        )
     if series.dtype.kind in "iub":
-        return np.asarray(series.to_numpy(dtype={"b": bool, "u": np.uint64}.get(series.dtype.kind, np.int64)))
+        return np.asarray(
+            series.to_numpy(dtype={"b": bool, "u": np.uint64}.get(series.dtype.kind, np.int64))
+        )
     return np.asarray(series.to_numpy(dtype=object))

@@ -1,7 +1,9 @@
-"""How a text table is laid out, as its first lines show: separator, decimal mark, thousands separator, header, comment lines.
+"""How a text table is laid out, as its first lines show: separator, decimal mark, thousands
+separator, header, comment lines.
 
-`sniff` settles what `TableFormat` leaves open. It decides nothing that cannot be seen, and notes whatever is not plain
-comma-separated UTF-8, so that a wrong guess shows; what can be read in two ways is refused. pandas reads the table itself.
+`sniff` settles what `TableFormat` leaves open. It decides nothing that cannot be seen, and notes
+whatever is not plain comma-separated UTF-8, so that a wrong guess shows; what can be read in two
+ways is refused. pandas reads the table itself.
 """
 
 from __future__ import annotations
@@ -49,16 +51,28 @@ class Layout:
     notes: tuple[str, ...]
 
     def arguments(self) -> dict[str, Any]:
-        """Arguments of `pandas.read_csv`, without the thousands mark: pandas takes it out of dates and addresses too (see `Cells`)."""
-        found: dict[str, Any] = {"sep": self.separator, "decimal": self.decimal, "comment": self.comment}
-        found.update(skiprows=self.skip, header=0 if self.header and self.names is None else None, skipinitialspace=True)
+        """Arguments of `pandas.read_csv`, without the thousands mark: pandas takes it out of dates
+        and addresses too (see `Cells`).
+        """
+        found: dict[str, Any] = {
+            "sep": self.separator,
+            "decimal": self.decimal,
+            "comment": self.comment,
+        }
+        found.update(
+            skiprows=self.skip,
+            header=0 if self.header and self.names is None else None,
+            skipinitialspace=True,
+        )
         if self.names is not None:
             found["names"] = list(self.names)
         return found
 
 
 def sniff(text: str, asked: TableFormat, known: Sequence[str] = (), name: str = "table") -> Layout:
-    """The layout of a table whose text begins so; `known` are names of which a header is recognised."""
+    """The layout of a table whose text begins so;
+    `known` are names of which a header is recognised.
+    """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     complete = text.endswith("\n") or len(text) < 32_000
     lines = text.split("\n")[: 4 * _LINES]
@@ -69,7 +83,11 @@ def sniff(text: str, asked: TableFormat, known: Sequence[str] = (), name: str = 
         lines, asked = lines[1:], replace(asked, separator=asked.separator or told[1])
         notes.append(f"the first line says that columns are separated by {_spoken(told[1])}")
     skip, heading, comment = _comments(lines, asked, notes)
-    body = [line for line in lines[skip:] if line.strip() and not (comment and line.lstrip().startswith(comment))][:_LINES]
+    body = [
+        line
+        for line in lines[skip:]
+        if line.strip() and not (comment and line.lstrip().startswith(comment))
+    ][:_LINES]
     body = body[: max(3, sum(total < _START for total in accumulate(map(len, body))))]
     if comment:
         body = [line.split(comment)[0] for line in body]
@@ -84,15 +102,30 @@ def sniff(text: str, asked: TableFormat, known: Sequence[str] = (), name: str = 
     _refuse_loose_quotes(body, separator, name)
     names, index = _unequal(rows, header, names, name, notes)
     width = Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
-    return Layout(separator, decimal, thousands, header, skip + bool(told), comment, names, index, width, tuple(notes))
+    return Layout(
+        separator,
+        decimal,
+        thousands,
+        header,
+        skip + bool(told),
+        comment,
+        names,
+        index,
+        width,
+        tuple(notes),
+    )
 
 
 def _spoken(mark: str) -> str:
     return _SPOKEN.get(mark, repr(mark))
 
 
-def _comments(lines: Sequence[str], asked: TableFormat, notes: list[str]) -> tuple[int, str | None, str | None]:
-    """How many lines to skip at the start, the last of them (it may be a header), and the character that begins later comments."""
+def _comments(
+    lines: Sequence[str], asked: TableFormat, notes: list[str]
+) -> tuple[int, str | None, str | None]:
+    """How many lines to skip at the start, the last of them (it may be a header),
+    and the character that begins later comments.
+    """
     mark = asked.comment or "#"
     skip = 0
     last = None
@@ -102,7 +135,9 @@ def _comments(lines: Sequence[str], asked: TableFormat, notes: list[str]) -> tup
     if skip >= len(lines):
         return 0, None, asked.comment
     later = [line for line in lines[skip:] if mark in line]
-    if asked.comment is None and not _are_comments(later, [line for line in lines[skip:] if line.strip() and mark not in line], mark):
+    if asked.comment is None and not _are_comments(
+        later, [line for line in lines[skip:] if line.strip() and mark not in line], mark
+    ):
         return skip, last, None
     if asked.comment is None:
         notes.append(f"lines that begin with {mark!r} are comments")
@@ -110,8 +145,15 @@ def _comments(lines: Sequence[str], asked: TableFormat, notes: list[str]) -> tup
 
 
 def _are_comments(marked: Sequence[str], others: Sequence[str], mark: str) -> bool:
-    """Whether the lines that hold the mark begin with it, are few, and have other separators than the rest."""
-    if not marked or not others or len(marked) > len(others) / 2 or not all(line.lstrip().startswith(mark) for line in marked):
+    """Whether the lines that hold the mark begin with it, are few,
+    and have other separators than the rest.
+    """
+    if (
+        not marked
+        or not others
+        or len(marked) > len(others) / 2
+        or not all(line.lstrip().startswith(mark) for line in marked)
+    ):
         return False
     usual = Counter(_separators(line) for line in others).most_common(1)[0][0]
     return not any(usual == _separators(line) for line in marked) or usual == (0, 0, 0, 0)
@@ -126,13 +168,18 @@ def _rows(lines: Sequence[str], separator: str) -> list[list[str]]:
     try:
         if separator == r"\s+":
             return list(csv.reader((" ".join(line.split()) for line in lines), delimiter=" "))
-        return [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator, skipinitialspace=True)]
+        return [
+            [cell.strip() for cell in row]
+            for row in csv.reader(lines, delimiter=separator, skipinitialspace=True)
+        ]
     except csv.Error:
         return []
 
 
 def _separator(lines: Sequence[str], decimal: str | None = None) -> str:
-    """The mark that gives most lines the same number of fields, at least two; ',' where none does (';' if that is the decimal mark)."""
+    """The mark that gives most lines the same number of fields, at least two; ',' where none does
+    (';' if that is the decimal mark).
+    """
     best, most = ";" if decimal == "," else ",", 0.0
     for mark in ("\t", ";", "|", ",", r"\s+"):
         if mark == decimal:
@@ -141,20 +188,31 @@ def _separator(lines: Sequence[str], decimal: str | None = None) -> str:
             continue
         rows = _rows(lines, mark)
         counts = Counter(len(row) for row in rows)
-        width, share = max(((w, n / len(lines)) for w, n in counts.items() if w > 1), key=lambda wn: wn[1], default=(1, 0.0))
+        width, share = max(
+            ((w, n / len(lines)) for w, n in counts.items() if w > 1),
+            key=lambda wn: wn[1],
+            default=(1, 0.0),
+        )
         if width > 1 and share > most + 0.1 and _plausible(rows, mark):
             best, most = mark, share
     return best
 
 
 def _is_decimal_column(lines: Sequence[str], name: str) -> bool:
-    """Whether the commas under a single name are decimal marks; BadSource where what precedes them might number the rows."""
-    if len(lines) < 2 or "," in lines[0] or not all(re.fullmatch(r"[-+]?\d[\d.]*,\d+", line.strip()) for line in lines[1:]):
+    """Whether the commas under a single name are decimal marks;
+    BadSource where what precedes them might number the rows.
+    """
+    if (
+        len(lines) < 2
+        or "," in lines[0]
+        or not all(re.fullmatch(r"[-+]?\d[\d.]*,\d+", line.strip()) for line in lines[1:])
+    ):
         return False
     if _row_names([line.split(",")[0].strip() for line in lines[1:]]):
         raise BadSource(
-            f"{name}: {lines[1].strip()[:40]!r} under one name is a number with a decimal comma, or a row's number and a value; say: "
-            "--decimal , (decimal=',') or --separator , (separator=',')"
+            f"{name}: {lines[1].strip()[:40]!r} under one name is a number with a decimal comma, or"
+            " a row's number and a value; say: --decimal , (decimal=',') or --separator ,"
+            " (separator=',')"
         )
     return True
 
@@ -164,23 +222,44 @@ def _plausible(rows: Sequence[Sequence[str]], mark: str) -> bool:
     cells = [cell for row in rows[1:] or rows for cell in row[:_CELLS]]
     if mark == r"\s+":
         return sum(is_number(c) or is_number(c, ",") for c in cells) > len(cells) / 2
-    return not (mark == "," and sum(bool(re.fullmatch(r"[-+]?\d+\s+[-+]?\d+", c)) for c in cells) >= len(cells) / 3)
+    return not (
+        mark == ","
+        and sum(bool(re.fullmatch(r"[-+]?\d+\s+[-+]?\d+", c)) for c in cells) >= len(cells) / 3
+    )
 
 
-def _marks(rows: Sequence[Sequence[str]], separator: str, asked: TableFormat, notes: list[str]) -> tuple[str, str | None]:
+def _marks(
+    rows: Sequence[Sequence[str]], separator: str, asked: TableFormat, notes: list[str]
+) -> tuple[str, str | None]:
     """The decimal mark and the mark between groups of digits."""
-    cells = [cell.rstrip("%").strip() for row in rows[1:] or rows for cell in row[:_CELLS] if any(c.isdigit() for c in cell)]
+    cells = [
+        cell.rstrip("%").strip()
+        for row in rows[1:] or rows
+        for cell in row[:_CELLS]
+        if any(c.isdigit() for c in cell)
+    ]
     decimal, thousands = asked.decimal, asked.thousands
     points = sum(bool(re.fullmatch(r"[-+]?\d*\.\d+([eE][-+]?\d+)?", c)) for c in cells)
     commas = [c for c in cells if re.fullmatch(r"[-+]?\d+,\d+([eE][-+]?\d+)?", c)]
-    mixed = any("," in c and any(re.fullmatch(grouped(mark, ","), c) for mark in (".", *_BETWEEN)) for c in cells)
+    mixed = any(
+        "," in c and any(re.fullmatch(grouped(mark, ","), c) for mark in (".", *_BETWEEN))
+        for c in cells
+    )
     by_commas = [c for c in cells if re.fullmatch(grouped(","), c)]
     if decimal is None:
         groups_only = bool(commas) and all(c in by_commas for c in commas)
         sure = any(c.count(",") > 1 or "." in c for c in by_commas)
         certain = any("." in c for c in by_commas)  # 1,234.5 shows both marks
-        comma = mixed or (bool(commas) and not certain and not (groups_only and (sure or separator == "," or points)))
-        decimal = "," if comma and asked.thousands != "," and (points == 0 or mixed or _all_groups(cells)) else "."
+        comma = mixed or (
+            bool(commas)
+            and not certain
+            and not (groups_only and (sure or separator == "," or points))
+        )
+        decimal = (
+            ","
+            if comma and asked.thousands != "," and (points == 0 or mixed or _all_groups(cells))
+            else "."
+        )
         if decimal == ",":
             notes.append("the decimal mark is ','")
     if thousands is None:
@@ -190,7 +269,10 @@ def _marks(rows: Sequence[Sequence[str]], separator: str, asked: TableFormat, no
             groups = [c for c in cells if re.fullmatch(grouped(mark, decimal), c)]
             if groups and not (mark == "." and not mixed and not commas):
                 thousands = mark
-                notes.append(f"{_spoken(mark)} stands between groups of digits ({groups[0]} is {_joined(groups[0], mark, decimal)})")
+                notes.append(
+                    f"{_spoken(mark)} stands between groups of digits ({groups[0]} is"
+                    f" {_joined(groups[0], mark, decimal)})"
+                )
                 break
     return decimal, thousands
 
@@ -204,7 +286,7 @@ def _joined(text: str, thousands: str, decimal: str) -> str:
     return text.replace(thousands, "").replace(decimal, ".")
 
 
-# ------------------------------------------------------------------------------------------------ headers
+# ------------------------------------------------------------------------------------------ headers
 
 
 def _header(
@@ -221,7 +303,9 @@ def _header(
         return asked.header is not False, None
 
     def number(cell: str) -> bool:
-        return is_number(cell, decimal, thousands) or is_number(cell.rstrip("%").strip(), decimal, thousands)
+        return is_number(cell, decimal, thousands) or is_number(
+            cell.rstrip("%").strip(), decimal, thousands
+        )
 
     first = rows[0]
     numbers = [c for c in first if number(c)]
@@ -237,26 +321,48 @@ def _header(
         return True, None
     shown = ", ".join(first[:4]) + (", …" if len(first) > 4 else "")
     if _counts_columns(first, rows[1:]):
-        notes.append(f"the first line ({shown}) is taken as the columns' names; --no-header (header=False) takes it as a row")
+        notes.append(
+            f"the first line ({shown}) is taken as the columns' names; --no-header (header=False)"
+            " takes it as a row"
+        )
         return True, None
-    notes.append(f"no header: the first line ({shown}) is taken as a row; --header (header=True) takes it as names")
+    notes.append(
+        f"no header: the first line ({shown}) is taken as a row; --header (header=True) takes it as"
+        " names"
+    )
     return False, None
 
 
-def _commented_names(heading: str | None, rows: Sequence[Sequence[str]], number: Any) -> tuple[str, ...] | None:
+def _commented_names(
+    heading: str | None, rows: Sequence[Sequence[str]], number: Any
+) -> tuple[str, ...] | None:
     """The names in a commented line, where there is one for each column."""
     if heading is None:
         return None
     for mark in ("\t", ";", ",", "|", " "):
-        names = next(csv.reader([" ".join(heading.split()) if mark == " " else heading], delimiter=mark, skipinitialspace=True), [])
+        names = next(
+            csv.reader(
+                [" ".join(heading.split()) if mark == " " else heading],
+                delimiter=mark,
+                skipinitialspace=True,
+            ),
+            [],
+        )
         names = [n.strip() for n in names]
-        if len(names) == len(rows[0]) and all(names) and len(set(names)) == len(names) and not any(number(n) for n in names):
+        if (
+            len(names) == len(rows[0])
+            and all(names)
+            and len(set(names)) == len(names)
+            and not any(number(n) for n in names)
+        ):
             return tuple(names)
     return None
 
 
 def _counts_columns(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
-    """Whether a line of numbers reads like names: whole numbers in equal steps (years, or 0, 1, 2, …) over rows of another kind."""
+    """Whether a line of numbers reads like names: whole numbers in equal steps
+    (years, or 0, 1, 2, …) over rows of another kind.
+    """
     if len(first) < 2 or not rest or not all(re.fullmatch(r"\d+", c) for c in first):
         return False
     values = [int(c) for c in first]
@@ -279,7 +385,9 @@ def _is_run(row: Sequence[str]) -> bool:
 
 
 def _refuse_loose_quotes(lines: Sequence[str], separator: str, name: str) -> None:
-    """Raise BadSource where something follows a closing quote within a field ("4"5), which pandas would read as 45."""
+    """Raise BadSource where something follows a closing quote
+    within a field ("4"5), which pandas would read as 45.
+    """
     if separator == r"\s+" or not any('"' in line for line in lines):
         return
     try:
@@ -287,13 +395,22 @@ def _refuse_loose_quotes(lines: Sequence[str], separator: str, name: str) -> Non
             pass
     except csv.Error as error:
         if "expected after" in str(error):
-            raise BadSource(f"{name}: a quote ends in the middle of a field; mend that line, or name the --separator") from error
+            raise BadSource(
+                f"{name}: a quote ends in the middle of a field; mend that line, or name the"
+                " --separator"
+            ) from error
 
 
 def _unequal(
-    rows: Sequence[Sequence[str]], header: bool, names: tuple[str, ...] | None, name: str, notes: list[str]
+    rows: Sequence[Sequence[str]],
+    header: bool,
+    names: tuple[str, ...] | None,
+    name: str,
+    notes: list[str],
 ) -> tuple[tuple[str, ...] | None, bool]:
-    """Names, and whether the first column holds row names without a heading, where lines and header differ in their number of fields."""
+    """Names, and whether the first column holds row names without a heading, where lines and header
+    differ in their number of fields.
+    """
     if not header or len(rows) < 2:
         return names, False
     heads, body = rows[0], [row for row in rows[1:] if row]
@@ -304,16 +421,23 @@ def _unequal(
         if all(row[-1] == "" for row in body):
             notes.append("every line ends with a separator, which is left out")
         elif _row_names([row[0] for row in body]):
-            notes.append("the lines begin with row names, for which there is no heading; they are left out")
+            notes.append(
+                "the lines begin with row names, for which there is no heading; they are left out"
+            )
             return names, True
     short = next((row for row in body if len(row) < len(heads)), None)
     if short is not None:
-        notes.append(f"a line has {len(short)} of {len(heads)} fields (it begins with {short[0][:40]!r}): the others count as missing")
+        notes.append(
+            f"a line has {len(short)} of {len(heads)} fields (it begins with {short[0][:40]!r}):"
+            " the others count as missing"
+        )
     return names, False
 
 
 def _row_names(cells: Sequence[str]) -> bool:
-    """Whether the first fields are what R writes as row names: 1, 2, 3, … or texts that all differ."""
+    """Whether the first fields are what R writes as row names:
+    1, 2, 3, … or texts that all differ.
+    """
     if all(re.fullmatch(r"\d+", c) for c in cells):
         values = [int(c) for c in cells]
         return len(values) > 1 and all(b - a == 1 for a, b in pairwise(values))

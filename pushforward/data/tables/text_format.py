@@ -1,4 +1,6 @@
-"""How a text table is written, as the caller says: separator, marks, encoding, header, comments. What is left open, `sniff` settles."""
+"""How a text table is written, as the caller says: separator, marks, encoding, header, comments.
+What is left open, `sniff` settles.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,16 @@ from pushforward.core.errors import InvalidKind, InvalidValue
 
 __all__ = ["TableFormat", "SETTINGS", "settings_among", "decoding", "western"]
 
-_WORDS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " ", "whitespace": r"\s+", "point": "."}
+_WORDS = {
+    "tab": "\t",
+    "\\t": "\t",
+    "comma": ",",
+    "semicolon": ";",
+    "pipe": "|",
+    "space": " ",
+    "whitespace": r"\s+",
+    "point": ".",
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,10 @@ class TableFormat:
         if made.decimal is not None and made.decimal == made.thousands:
             raise InvalidValue(f"decimal and thousands are both {made.decimal!r}; they must differ")
         if made.separator is not None and len(made.separator) != 1 and made.separator != r"\s+":
-            raise InvalidValue(f"separator must be one character, 'tab' or 'whitespace', got {made.separator[:40]!r}")
+            raise InvalidValue(
+                "separator must be one character, 'tab' or 'whitespace', got"
+                f" {made.separator[:40]!r}"
+            )
         return replace(made, encoding=None if made.encoding is None else _codec(made.encoding))
 
     @property
@@ -82,7 +96,10 @@ def _markers(value: Any) -> tuple[str, ...]:
     """Markers of missing values, numbers as texts."""
     parts = value if isinstance(value, (list, tuple)) else (value,)
     if not all(isinstance(v, (str, int, float)) and not isinstance(v, bool) for v in parts):
-        raise InvalidKind(f"na must be texts or numbers that mean 'missing', got {value!r}; pass na=[-999, 'none'], say")
+        raise InvalidKind(
+            f"na must be texts or numbers that mean 'missing', got {value!r}; pass na=[-999,"
+            " 'none'], say"
+        )
     return tuple(str(v) for v in parts)
 
 
@@ -90,22 +107,38 @@ def _codec(name: str) -> str:
     try:
         return codecs.lookup(name).name
     except LookupError as error:
-        raise InvalidValue(f"unknown encoding {name[:40]!r}; expected utf-8, latin-1, cp1252, utf-16 or another of Python's") from error
+        raise InvalidValue(
+            f"unknown encoding {name[:40]!r}; expected utf-8, latin-1, cp1252, utf-16 or another of"
+            " Python's"
+        ) from error
 
 
-# ------------------------------------------------------------------------------------------------ encodings
+# ---------------------------------------------------------------------------------------- encodings
 
 
 def decoding(start: bytes, *, whole: bool) -> tuple[str, str]:
-    """The encoding of a text by its first bytes, and what to note of it ('' for UTF-8); `whole`: these are all of it."""
-    for mark, name in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32")):
+    """The encoding of a text by its first bytes, and what to note of it ('' for UTF-8);
+    `whole`: these are all of it.
+    """
+    for mark, name in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF32_LE, "utf-32"),
+        (codecs.BOM_UTF32_BE, "utf-32"),
+    ):
         if start.startswith(mark):
             return name, "" if name == "utf-8-sig" else "read as UTF-32"
     if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return "utf-16", "read as UTF-16"
     head = start[:2000]
-    for name, zeros, others in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
-        if len(head) >= 8 and zeros.count(0) > 0.7 * len(zeros) and others.count(0) < 0.1 * len(others):
+    for name, zeros, others in (
+        ("utf-16-le", head[1::2], head[::2]),
+        ("utf-16-be", head[::2], head[1::2]),
+    ):
+        if (
+            len(head) >= 8
+            and zeros.count(0) > 0.7 * len(zeros)
+            and others.count(0) < 0.1 * len(others)
+        ):
             return name, "read as UTF-16"
     try:
         codecs.getincrementaldecoder("utf-8")().decode(start, whole)

@@ -72,9 +72,8 @@ class GMM(MixturePasses):
 
     References:
         Dempster, Laird & Rubin (1977), Maximum likelihood from incomplete data via the EM
-        algorithm. https://doi.org/10.1111/j.2517-6161.1977.tb01600.x
-        Bishop (2006), Pattern Recognition and Machine Learning, section 9.2.
-        https://link.springer.com/book/9780387310732
+        algorithm. https://doi.org/10.1111/j.2517-6161.1977.tb01600.x Bishop (2006), Pattern
+        Recognition and Machine Learning, section 9.2. https://link.springer.com/book/9780387310732
         Ghahramani & Jordan (1994), Supervised learning from incomplete data via an EM approach.
         https://proceedings.neurips.cc/paper/1993/hash/f2201f5191c4e92cc5af043eebfd0946-Abstract.html
 

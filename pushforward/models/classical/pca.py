@@ -74,8 +74,8 @@ class PCA(PrincipalPasses):
 
     References:
         Tipping & Bishop (1999), Probabilistic principal component analysis, Eq. 7-8.
-        https://doi.org/10.1111/1467-9868.00196
-        Minka (2000), Automatic choice of dimensionality for PCA, Eq. 76-82.
+        https://doi.org/10.1111/1467-9868.00196 Minka (2000), Automatic choice of dimensionality for
+        PCA, Eq. 76-82.
         https://proceedings.neurips.cc/paper/2000/hash/7503cfacd12053d309b6bed5c89de212-Abstract.html
 
     Example:

@@ -1,8 +1,8 @@
 """Auto-encoders: min Σ ‖x - g(f(x))‖², with a code f(x) smaller than x.
 
-With linear f and g the optimum spans the subspace of the principal components (Baldi & Hornik 1989); hidden layers bend
-it. The model has codes and reconstructions, and neither samples nor a density. Two ways to keep it from copying when the
-code is not small:
+With linear f and g the optimum spans the subspace of the principal components
+(Baldi & Hornik 1989); hidden layers bend it. The model has codes and reconstructions, and neither
+samples nor a density. Two ways to keep it from copying when the code is not small:
 
     denoising: min Σ ‖x - g(f(x̃))‖², x̃ a spoilt x
     sparse:    min Σ ‖x - g(f(x))‖² + Ω(f(x)), Ω small when few units are active
@@ -31,7 +31,7 @@ from pushforward.nets.mlp import MLP, activated, check_activation
 __all__ = ["Autoencoder", "Noise", "GaussianNoise", "Masking", "Sparsity", "L1", "KL"]
 
 
-# ---------------------------------------------------------------------------------------------------------- noise
+# -------------------------------------------------------------------------------------------- noise
 
 
 class Noise(Value, family="noise"):
@@ -58,23 +58,28 @@ class GaussianNoise(Noise, name="gaussian"):
 
 @dataclass(frozen=True)
 class Masking(Noise, name="masking"):
-    """Every number is replaced by the data's mean (0 in the model's coordinates) with probability `share`.
+    """Every number is replaced by the data's mean (0 in the model's
+    coordinates) with probability `share`.
 
-    Vincent et al. (2010, §3.3) mask the same count in every row; here the count varies, its mean is the same.
+    Vincent et al. (2010, §3.3) mask the same count in every row;
+    here the count varies, its mean is the same.
     """
 
     share: float = 0.3
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
-            raise InvalidValue(f"share must lie between 0 and 1, got {self.share}; it is the part of the numbers that is masked")
+            raise InvalidValue(
+                f"share must lie between 0 and 1, got {self.share}; it is the part of the numbers"
+                " that is masked"
+            )
 
     def __call__(self, x: Tensor, *, rng: Rng = None) -> Tensor:
         """(n, *event)."""
         return x * (uniform(*x.shape, rng=rng, like=x) >= self.share)
 
 
-# ------------------------------------------------------------------------------------------------------- sparsity
+# ----------------------------------------------------------------------------------------- sparsity
 
 
 class Sparsity(Value, family="sparsity"):
@@ -90,7 +95,9 @@ class Sparsity(Value, family="sparsity"):
 
 @dataclass(frozen=True)
 class L1(Sparsity, name="l1"):
-    """weight · Σ_j |z_j|. Large decoder weights can make any code small: use it with weight decay (adamw)."""
+    """weight · Σ_j |z_j|. Large decoder weights can make any code small:
+    use it with weight decay (adamw).
+    """
 
     weight: float = 1.0
 
@@ -104,9 +111,11 @@ class L1(Sparsity, name="l1"):
 
 @dataclass(frozen=True)
 class KL(Sparsity, name="kl"):
-    """weight · Σ_j [t ln(t/a_j) + (1 - t) ln((1 - t)/(1 - a_j))], a_j the batch's mean activation of unit j, t the target.
+    """weight · Σ_j [t ln(t/a_j) + (1 - t) ln((1 - t)/(1 - a_j))],
+    a_j the batch's mean activation of unit j, t the target.
 
-    The reference's "Sparse autoencoder" (Ng 2011, CS294A notes, §3). The batch stands for the data: take it large.
+    The reference's "Sparse autoencoder" (Ng 2011, CS294A notes, §3).
+    The batch stands for the data: take it large.
     """
 
     target: float = 0.05
@@ -115,12 +124,18 @@ class KL(Sparsity, name="kl"):
     def __post_init__(self) -> None:
         require_positive(weight=self.weight)
         if not 0 < self.target < 1:
-            raise InvalidValue(f"target must lie between 0 and 1, got {self.target}; it is a unit's mean activation")
+            raise InvalidValue(
+                f"target must lie between 0 and 1, got {self.target}; it is a unit's mean"
+                " activation"
+            )
 
     def refuse(self, squash: str) -> None:
         """Activations between 0 and 1 only."""
         if squash != "sigmoid":
-            raise InvalidValue(f"sparsity='kl' needs activations between 0 and 1, got squash={squash!r}; pass squash='sigmoid', or 'l1'")
+            raise InvalidValue(
+                f"sparsity='kl' needs activations between 0 and 1, got squash={squash!r}; pass"
+                " squash='sigmoid', or 'l1'"
+            )
 
     def __call__(self, z: Tensor, weights: Tensor | None = None) -> Tensor:
         """A scalar."""
@@ -128,27 +143,31 @@ class KL(Sparsity, name="kl"):
         tiny = torch.finfo(z.dtype).eps
         active = ((share @ z) / share.sum()).clamp(tiny, 1 - tiny)
         t = torch.full_like(active, self.target)
-        return self.weight * (t * (t / active).log() + (1 - t) * ((1 - t) / (1 - active)).log()).sum()
+        return (
+            self.weight * (t * (t / active).log() + (1 - t) * ((1 - t) / (1 - active)).log()).sum()
+        )
 
 
-# ---------------------------------------------------------------------------------------------------------- model
+# -------------------------------------------------------------------------------------------- model
 
 
 @register("autoencoder")
 class Autoencoder(Learner):
     """An encoder and a decoder that restore the data from a short code.
 
-    Reference: Hinton & Salakhutdinov (2006, https://doi.org/10.1126/science.1127647), trained here end to end, without
-    pre-training; denoising: Vincent et al.
-    (2010), with the squared error of all numbers, spoilt or not; sparse: Ng (2011).
+    Reference: Hinton & Salakhutdinov (2006, https://doi.org/10.1126/science.1127647), trained here
+    end to end, without pre-training; denoising: Vincent et al. (2010), with the squared error of
+    all numbers, spoilt or not; sparse: Ng (2011).
 
     Arguments:
         latent: numbers in a code.
         hidden: sizes of the encoder's hidden layers; the decoder mirrors them.
         activation: 'relu', 'tanh', …
-        network: in place of hidden and activation: 'conv', 'conv(width=16)', 'hinton' (1000, 500, 250, logistic), …
+        network: in place of hidden and activation:
+            'conv', 'conv(width=16)', 'hinton' (1000, 500, 250, logistic), …
         noise: spoils what is encoded while learning: 'gaussian(0.3)', 'masking(0.3)'.
-        sparsity: what codes cost: 'l1(0.1)', or 'kl(target=0.05, weight=3.0)' with squash='sigmoid'.
+        sparsity: what codes cost: 'l1(0.1)',
+            or 'kl(target=0.05, weight=3.0)' with squash='sigmoid'.
         squash: activation of the codes: 'identity', 'sigmoid', 'relu', …
 
     Example:
@@ -173,7 +192,11 @@ class Autoencoder(Learner):
     ) -> None:
         super().__init__()
         require_positive(latent=latent, **{f"hidden[{i}]": size for i, size in enumerate(hidden)})
-        self.latent, self.hidden, self.activation = latent, tuple(hidden), check_activation(activation)
+        self.latent, self.hidden, self.activation = (
+            latent,
+            tuple(hidden),
+            check_activation(activation),
+        )
         self.network: Architecture | None = None if network is None else read(Architecture, network)
         self.noise: Noise | None = None if noise is None else read(Noise, noise)
         self.sparsity: Sparsity | None = None if sparsity is None else read(Sparsity, sparsity)
@@ -185,8 +208,12 @@ class Autoencoder(Learner):
         """An encoder and a mirrored decoder for the space."""
         event, extra = self.event_shape(), self.conditions.width
         if self.network is None:
-            self.encoder: nn.Module = MLP(self.event_size() + extra, (self.latent,), self.hidden, self.activation)
-            self.decoder: nn.Module = MLP(self.latent + extra, event, self.hidden[::-1], self.activation)
+            self.encoder: nn.Module = MLP(
+                self.event_size() + extra, (self.latent,), self.hidden, self.activation
+            )
+            self.decoder: nn.Module = MLP(
+                self.latent + extra, event, self.hidden[::-1], self.activation
+            )
         else:
             self.encoder = Sole(self.network.encoder(event, (self.latent,), extra))
             self.decoder = Sole(self.network.decoder(self.latent, (event,), extra))
@@ -210,7 +237,11 @@ class Autoencoder(Learner):
         given = batch.x if self.noise is None else self.noise(batch.x, rng=step.rng)
         codes = self.encoder(given, batch.y)
         error = (self.decoder(codes, batch.y) - batch.x).square().flatten(1).sum(1)
-        return Terms(error=error) if self.sparsity is None else Terms(error=error, sparsity=self.sparsity(codes, batch.weights))
+        return (
+            Terms(error=error)
+            if self.sparsity is None
+            else Terms(error=error, sparsity=self.sparsity(codes, batch.weights))
+        )
 
     def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
         """Minus the squared error (n,) of restoring data that are not spoilt."""
@@ -225,7 +256,9 @@ class Autoencoder(Learner):
 
     def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
         """Observations (n, *shape) in the user's units, differentiable in z."""
-        return self.blockwise(lambda z, y: self.to_user(self.decoder(z, y)), z, self.to_condition(y, len(z)))
+        return self.blockwise(
+            lambda z, y: self.to_user(self.decoder(z, y)), z, self.to_condition(y, len(z))
+        )
 
 
 class Squashed(nn.Module):

@@ -1,6 +1,8 @@
-"""Deep convolutional GAN: the original game between strided convolutions with batch norm, on images in [-1, 1].
+"""Deep convolutional GAN: the original game between strided
+convolutions with batch norm, on images in [-1, 1].
 
-    g: z -> 512 (4x4) -> 256 -> 128 -> 64 -> image, tanh           c: image -> 64 -> 128 -> 256 -> 512 (4x4) -> 1
+    g: z -> 512 (4x4) -> 256 -> 128 -> 64 -> image, tanh
+    c: image -> 64 -> 128 -> 256 -> 512 (4x4) -> 1
 
 at 64x64; other sizes have as many steps as bring the longer side to 4 or less (`nets.dcgan`).
 """
@@ -26,20 +28,23 @@ __all__ = ["DCGAN"]
 class DCGAN(GAN):
     """Images from strided convolutions with batch norm.
 
-    Reference: Radford, Metz & Chintala (2016, https://arxiv.org/abs/1511.06434), §3 and §4; what differs: codes are
-    normal, theirs uniform, and a size other than
-    64x64 has more or fewer steps. At 64x64 in colour: 3 576 704 and 2 765 568 parameters.
+    Reference: Radford, Metz & Chintala (2016, https://arxiv.org/abs/1511.06434), §3 and §4; what
+    differs: codes are normal, theirs uniform, and a size other than 64x64 has more or fewer steps.
+    At 64x64 in colour: 3 576 704 and 2 765 568 parameters.
 
     Arguments:
         latent: numbers in a noise vector.
         width: channels of the map at half the image's size.
         game: 'non_saturating', 'hinge', 'wasserstein', 'relativistic', …
-        penalties: on the critic: 'r1(gamma=1.0)', 'gradient_penalty', 'spectral', …; the paper has none.
+        penalties: on the critic: 'r1(gamma=1.0)', 'gradient_penalty',
+            'spectral', …; the paper has none.
         critic_steps: the generator is updated once per `critic_steps` critic updates.
         packing: samples the critic sees at once, a batch being split into packs.
         conditioning: how y enters: 'concatenation', 'embedding', 'projection', 'auxiliary'.
-        hacks: switches beside those it has (1, 2, 4, 5 in the critic); `pushforward hacks` lists them.
-        critic_augment: random changes of all images that the critic is shown, real and generated: 'flip', 'crop(padding=2)', 'affine'.
+        hacks: switches beside those it has (1, 2, 4, 5 in the critic);
+            `pushforward hacks` lists them.
+        critic_augment: random changes of all images that the critic is shown, real and generated:
+            'flip', 'crop(padding=2)', 'affine'.
 
     Example:
         >>> import torch, pushforward as pf

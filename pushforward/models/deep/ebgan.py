@@ -1,10 +1,11 @@
 """EBGAN: the critic is an auto-encoder, and what it cannot restore has a high energy.
 
     D(x) = ‖x - g(f(x))‖                                   energy: low on data, high elsewhere
-    critic:    D(x) + [m - D(G(z))]₊                       samples are pushed away up to the margin m, each by itself
-    generator: D(G(z)) + w PT(f(G(z)))                     samples of low energy, with codes that are not parallel
+    critic:    D(x) + [m - D(G(z))]₊      samples are pushed away up to the margin m, each by itself
+    generator: D(G(z)) + w PT(f(G(z)))       samples of low energy, with codes that are not parallel
 
-At the equilibrium samples have the data's distribution and the critic's loss is m in the mean, whatever D is below m there.
+At the equilibrium samples have the data's distribution and the
+critic's loss is m in the mean, whatever D is below m there.
 """
 
 from __future__ import annotations
@@ -37,32 +38,38 @@ from pushforward.objectives.pull_away import pull_away as parallel
 __all__ = ["EBGAN"]
 
 UNRESTORED = 1.2
-"""Mean energy of the data, in margins, from which on the game is lost; an auto-encoder that has learnt nothing begins at about 1."""
+"""Mean energy of the data, in margins, from which on the game is lost; an auto-encoder that has
+learnt nothing begins at about 1.
+"""
 
 
 @register("ebgan")
 class EBGAN(CodeModel):
-    """A generator against an energy: the error of an auto-encoder that restores data and nothing else.
+    """A generator against an energy: the error of an auto-encoder
+    that restores data and nothing else.
 
-    Reference: Zhao, Mathieu & LeCun (2017, https://arxiv.org/abs/1609.03126), Eqs. 1 and 2 and §2.4; what differs: the
-    networks, the margin's default, and Adam at half
-    their rate with beta1 = .5, since at theirs samples run away from small data.
+    Reference: Zhao, Mathieu & LeCun (2017, https://arxiv.org/abs/1609.03126), Eqs. 1 and 2 and
+    §2.4; what differs: the networks, the margin's default, and Adam at half their rate with beta1 =
+    .5, since at theirs samples run away from small data.
 
     Arguments:
         latent: numbers in a noise vector.
         code: numbers in the auto-encoder's code.
-        hidden: sizes of the auto-encoder's hidden layers, encoder first; its decoder and the generator mirror them.
-        margin: m, in the units of `energy`; None for √d, d the numbers in one observation: the energy of restoring nothing but
-            the mean. It must be above the energy the data can be brought to.
+        hidden: sizes of the auto-encoder's hidden layers, encoder first;
+            its decoder and the generator mirror them.
+        margin: m, in the units of `energy`; None for √d, d the numbers in one observation: the
+            energy of restoring nothing but the mean. It must be above the energy the data can be
+            brought to.
         pull_away: w, weight of the pull-away term; 0 for none.
         activation: of the hidden layers.
-        network: in place of hidden and activation, for all three: 'conv' or 'conv(width=16)' for images, 'mlp(hidden=(128,))'.
+        network: in place of hidden and activation, for all three:
+            'conv' or 'conv(width=16)' for images, 'mlp(hidden=(128,))'.
         critic_steps: the generator is updated once per `critic_steps` critic updates.
 
     Example:
         >>> import torch, pushforward as pf
         >>> x = torch.randn(256, 2, generator=torch.Generator().manual_seed(0))
-        >>> model = pf.EBGAN(latent=2, code=4, hidden=(16,)).fit(x, by=pf.Trainer(epochs=2, batch=64))
+        >>> model = pf.EBGAN(latent=2, code=4, hidden=(16,)).fit(x, epochs=2, batch=64)
         >>> model.sample(5, rng=0).shape, model.energy(x).shape
         (torch.Size([5, 2]), torch.Size([256]))
     """
@@ -83,8 +90,15 @@ class EBGAN(CodeModel):
         super().__init__()
         require_positive(latent=latent, code=code, margin=margin, critic_steps=critic_steps)
         if not pull_away >= 0:
-            raise InvalidValue(f"pull_away must not be below 0, got {pull_away}; it is a weight, 0 for none")
-        self.latent, self.hidden, self.activation, self.critic_steps = latent, tuple(hidden), activation, critic_steps
+            raise InvalidValue(
+                f"pull_away must not be below 0, got {pull_away}; it is a weight, 0 for none"
+            )
+        self.latent, self.hidden, self.activation, self.critic_steps = (
+            latent,
+            tuple(hidden),
+            activation,
+            critic_steps,
+        )
         self.code, self.margin, self.pull_away = code, margin, pull_away
         self.network: Architecture | None = None if network is None else read(Architecture, network)
 
@@ -92,9 +106,14 @@ class EBGAN(CodeModel):
         """A generator and an auto-encoder for the space; a margin where none was given."""
         event, extra = self.event_shape(), self.conditions.width
         network = self.network or Perceptron(self.hidden, self.activation)
-        self.adversary = Adversary(Margin(math.sqrt(self.event_size()) if self.margin is None else self.margin))
+        self.adversary = Adversary(
+            Margin(math.sqrt(self.event_size()) if self.margin is None else self.margin)
+        )
         self.generator = Sole(network.decoder(self.latent, (event,), extra))
-        encoder, decoder = network.encoder(event, (self.code,), extra), network.decoder(self.code, (event,), extra)
+        encoder, decoder = (
+            network.encoder(event, (self.code,), extra),
+            network.decoder(self.code, (event,), extra),
+        )
         self.critic = AutoencodingCritic(Sole(encoder), Sole(decoder))
         self.recent = Memory(RECENT, event, self.conditions.shape if self.conditions else None)
 
@@ -106,7 +125,7 @@ class EBGAN(CodeModel):
         """Two, so that samples can differ."""
         return 2
 
-    # ---------------------------------------------------------------------------------------------- learning
+    # ------------------------------------------------------------------------------------- learning
 
     def phases(self) -> list[Phase]:
         """The critic first, then the generator."""
@@ -119,7 +138,10 @@ class EBGAN(CodeModel):
     def critic_loss(self, batch: Batch, step: Step) -> Terms:
         """Zhao, Mathieu & LeCun (2017), Eq. 1, on one generated sample a row."""
         with torch.no_grad():
-            fake = Rows(self.push(self.prior(len(batch.x)).rsample(rng=step.rng).to(batch.x), batch.y), batch.y)
+            fake = Rows(
+                self.push(self.prior(len(batch.x)).rsample(rng=step.rng).to(batch.x), batch.y),
+                batch.y,
+            )
         if step.samples // len(batch.x) % RECORDED == 0:
             self.recent(batch.x, batch.y)
         comparison = self.adversary.compare(self.critic, Rows(batch.x, batch.y), fake, step)
@@ -127,18 +149,26 @@ class EBGAN(CodeModel):
 
     def generator_loss(self, batch: Batch, step: Step) -> Terms:
         """Eq. 2 and the pull-away term of the samples' codes."""
-        fake = Rows(self.push(self.prior(len(batch.x)).rsample(rng=step.rng).to(batch.x), batch.y), batch.y)
+        fake = Rows(
+            self.push(self.prior(len(batch.x)).rsample(rng=step.rng).to(batch.x), batch.y), batch.y
+        )
         terms, verdict = self.adversary.generator_terms(self.critic, fake, step)
         if self.pull_away:
             terms["pull_away"] = self.pull_away * parallel(verdict.heads[0])
         return terms
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
-        """Those of a GAN, and mean energies in units of the margin: of held-out rows (energy_data), of samples (energy_samples)."""
+        """Those of a GAN, and mean energies in units of the margin:
+        of held-out rows (energy_data), of samples (energy_samples).
+        """
         stream = generator(rng, batch.x.device)
         fake, seen = self.generate(batch, stream), self.recent.held()
         vitals = adversarial_vitals(self.adversary, self.critic, batch, fake, seen, lambda x: x)
-        networks = {"critic": self.critic, "generator": self.generator} if self.critic_steps == 1 else {"critic": self.critic}
+        networks = (
+            {"critic": self.critic, "generator": self.generator}
+            if self.critic_steps == 1
+            else {"critic": self.critic}
+        )
         for name, network in networks.items():
             norm = gradient_norm(network.parameters())
             vitals.update({} if norm is None else {f"gradient_{name}": norm})
@@ -152,23 +182,35 @@ class EBGAN(CodeModel):
         return self.adversary.judge(self.critic, u, y).output
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
-        """Samples that are all alike, a critic that overfits, data that cannot be restored to below the margin."""
+        """Samples that are all alike, a critic that overfits,
+        data that cannot be restored to below the margin.
+        """
         cures = {
-            "collapse": f"pull_away={2 * self.pull_away or 0.1:g}, another margin, or a lower rate for the generator "
-            "(optimizers={'generator': 'adam(rate=2e-4)'})",
-            "the critic overfits": "more data, augment=['flip', 'crop(padding=2)'], or a smaller code",
+            "collapse": (
+                f"pull_away={2 * self.pull_away or 0.1:g}, another margin, or a lower rate for the"
+                " generator (optimizers={'generator': 'adam(rate=2e-4)'})"
+            ),
+            "the critic overfits": (
+                "more data, augment=['flip', 'crop(padding=2)'], or a smaller code"
+            ),
         }
         found = [replace(s, advice=cures[s.name]) for s in symptoms(vitals) if s.name in cures]
         if vitals["energy_data"] > UNRESTORED:
             seen = f"the data's energy is {vitals['energy_data']:.1f} times the margin"
-            found.append(Symptom("the margin is too small", seen, "a larger margin, or a larger code or network"))
+            found.append(
+                Symptom(
+                    "the margin is too small", seen, "a larger margin, or a larger code or network"
+                )
+            )
         return found
 
     def energy(self, x: Any, y: Any = None) -> Tensor:
-        """‖x - g(f(x))‖ of observations x (n, *shape) in the user's units: (n,), from 0 (restored exactly) upwards.
+        """‖x - g(f(x))‖ of observations x (n, *shape) in the user's units:
+        (n,), from 0 (restored exactly) upwards.
 
-        In the model's coordinates: each number counts in standard deviations of its column, a category as a one-hot vector, so that an
-        observation of which the mean alone is restored has about √d. Samples were pushed up to the margin.
+        In the model's coordinates: each number counts in standard deviations of its column, a
+        category as a one-hot vector, so that an observation of which the mean alone is restored has
+        about √d. Samples were pushed up to the margin.
         """
         u = self.to_model(x)
         return self.blockwise(lambda u, y: -self._output(u, y), u, self.to_condition(y, len(u)))

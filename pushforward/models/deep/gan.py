@@ -1,11 +1,13 @@
-"""Generative adversarial networks: a generator g pushes noise z ~ N(0, I) forward, a critic c distinguishes it from the data.
+"""Generative adversarial networks: a generator g pushes noise z ~ N(0, I) forward, a critic c
+distinguishes it from the data.
 
-Original Algorithm 1: the critic moves first, then the generator. Which losses they minimise is a `Game`, what keeps the
-critic in check is a `Penalty`, how the networks are built are `Adversaries`, what else is tried are `Hack`s: all are values,
-so any two-player game is a `GAN(game=…, penalties=…, network=…, hacks=…)`.
+Original Algorithm 1: the critic moves first, then the generator. Which losses they minimise is a
+`Game`, what keeps the critic in check is a `Penalty`, how the networks are built are `Adversaries`,
+what else is tried are `Hack`s: all are values, so any two-player game is a `GAN(game=…,
+penalties=…, network=…, hacks=…)`.
 
-A model of its own is composed of the same two parts: `CodeModel` (codes and how they are decoded) and `Adversary` (a critic
-and its game); see `ebgan.py` and `infogan.py`.
+A model of its own is composed of the same two parts: `CodeModel` (codes and how they are decoded)
+and `Adversary` (a critic and its game); see `ebgan.py` and `infogan.py`.
 """
 
 from __future__ import annotations
@@ -43,35 +45,43 @@ EMBEDDED = 8
 RECENT = 256
 """Training rows remembered, with which the vital signs ask whether the critic overfits."""
 RECORDED = 8
-"""The training rows of every eighth step are remembered: often enough to be recent, too rarely to cost anything."""
+"""The training rows of every eighth step are remembered:
+often enough to be recent, too rarely to cost anything.
+"""
 
 
 @register("gan")
 class GAN(CodeModel):
     """Two players: a generator of samples and a critic that distinguishes them from the data.
 
-    Reference: Goodfellow et al. (2014, https://arxiv.org/abs/1406.2661), Algorithm 1; the default game is their §3
-    (-log D), with R1 (Mescheder et al.
-    2018) because the unpenalised game does not converge.
+    Reference: Goodfellow et al. (2014, https://arxiv.org/abs/1406.2661), Algorithm 1; the default
+    game is their §3 (-log D), with R1 (Mescheder et al. 2018) because the unpenalised game does not
+    converge.
 
     Arguments:
         latent: numbers in a noise vector.
         hidden: sizes of the hidden layers of both networks.
-        game: 'non_saturating', 'minimax', 'least_squares', 'hinge', 'wasserstein', 'relativistic', 'fgan(divergence="kl")'.
-        penalties: on the critic: 'r1(gamma=1.0)', 'r2', 'gradient_penalty', 'clip(limit=0.01)' (its weights), 'spectral'.
+        game: 'non_saturating', 'minimax', 'least_squares', 'hinge',
+            'wasserstein', 'relativistic', 'fgan(divergence="kl")'.
+        penalties: on the critic: 'r1(gamma=1.0)', 'r2',
+            'gradient_penalty', 'clip(limit=0.01)' (its weights), 'spectral'.
         activation: of the hidden layers.
         critic_steps: the generator is updated once per `critic_steps` critic updates.
-        network: in place of hidden and activation: 'dcgan', 'dcgan(width=32)' or 'r3gan' for images, 'veegan' for points in
-            the plane, 'mlp(hidden=(128, 128))'.
-        packing: samples the critic sees at once (Lin et al. 2018, PacGAN); a batch is split into packs, so the critic judges
-            batch / packing of them.
-        conditioning: how y enters: 'concatenation', 'embedding' (learnt), 'projection' (Miyato & Koyama 2018,
+        network: in place of hidden and activation: 'dcgan', 'dcgan(width=32)' or 'r3gan' for
+            images, 'veegan' for points in the plane, 'mlp(hidden=(128, 128))'.
+        packing: samples the critic sees at once (Lin et al. 2018, PacGAN); a batch is split into
+            packs, so the critic judges batch / packing of them.
+        conditioning: how y enters: 'concatenation', 'embedding' (learnt),
+            'projection' (Miyato & Koyama 2018,
         https://arxiv.org/abs/1802.05637), 'auxiliary'
             (a critic that also classifies labels, Odena et al. 2017).
-        single_step: both players move by gradients taken at the same parameters (Nowozin et al. 2016, Algorithm 1).
-        hacks: switches, off by default: 'soft_labels', 'input_noise(sigma=0.1)', …; `pushforward hacks` lists them.
-        critic_augment: random changes of all images that the critic is shown, real and generated, which the generator learns through:
-            'flip', 'crop(padding=2)', 'affine'; samples are not changed (Zhao et al. 2020, DiffAugment).
+        single_step: both players move by gradients taken at the
+            same parameters (Nowozin et al. 2016, Algorithm 1).
+        hacks: switches, off by default: 'soft_labels', 'input_noise(sigma=0.1)', …;
+            `pushforward hacks` lists them.
+        critic_augment: random changes of all images that the critic is shown, real and generated,
+            which the generator learns through: 'flip', 'crop(padding=2)', 'affine'; samples are not
+            changed (Zhao et al. 2020, DiffAugment).
 
     Example:
         >>> import torch, pushforward as pf
@@ -102,12 +112,18 @@ class GAN(CodeModel):
     ) -> None:
         super().__init__()
         require_positive(latent=latent, critic_steps=critic_steps, packing=packing)
-        lists = {"penalties": (penalties, Penalty), "hacks": (hacks, Hack), "critic_augment": (critic_augment, Augment)}
+        lists = {
+            "penalties": (penalties, Penalty),
+            "hacks": (hacks, Hack),
+            "critic_augment": (critic_augment, Augment),
+        }
         for name, (values, family) in lists.items():
             if isinstance(values, (str, family)):
                 raise InvalidValue(f"{name} is a list, got {values!r}; write {name}=['{values}']")
         if conditioning not in CONDITIONING:
-            raise InvalidValue(f"unknown conditioning {conditioning!r}; {suggestion(conditioning, CONDITIONING)}")
+            raise InvalidValue(
+                f"unknown conditioning {conditioning!r}; {suggestion(conditioning, CONDITIONING)}"
+            )
         self.latent, self.hidden, self.activation = latent, tuple(hidden), activation
         self.game: Game = read(Game, game)
         self.penalties: tuple[Penalty, ...] = tuple(read(Penalty, p) for p in penalties)
@@ -118,17 +134,27 @@ class GAN(CodeModel):
         for augment in self.critic_augment:
             if augment.held_out:
                 raise InvalidValue(
-                    f"{augment.name!r} is for data in their own units, not for samples; use augment=['{augment.name}'] of the fit"
+                    f"{augment.name!r} is for data in their own units, not for samples; use"
+                    f" augment=['{augment.name}'] of the fit"
                 )
         self.scaling_kind = self.builder.scaling
         self.critic_steps, self.conditioning = critic_steps, conditioning
         for hack in self.hacks:
             self.scaling_kind = hack.scaling(self.scaling_kind)
-            self.critic_steps, self.conditioning = hack.critic_steps(self.critic_steps), hack.conditioning(self.conditioning)
+            self.critic_steps, self.conditioning = (
+                hack.critic_steps(self.critic_steps),
+                hack.conditioning(self.conditioning),
+            )
         if packing > 1 and self.conditioning in ("projection", "auxiliary"):
-            raise InvalidValue(f"a pack has no one condition for conditioning={self.conditioning!r}; use packing=1 or 'concatenation'")
+            raise InvalidValue(
+                f"a pack has no one condition for conditioning={self.conditioning!r}; use packing=1"
+                " or 'concatenation'"
+            )
         if single_step and self.critic_steps > 1:
-            raise InvalidValue(f"single_step moves both players at every step, got critic_steps={self.critic_steps}; use 1")
+            raise InvalidValue(
+                "single_step moves both players at every step, got"
+                f" critic_steps={self.critic_steps}; use 1"
+            )
         self.adversary = self._adversary()
 
     def _adversary(self) -> Adversary:
@@ -137,7 +163,9 @@ class GAN(CodeModel):
         for hack in self.hacks:
             game = hack.game(game)
         display = [hack.show for hack in self.hacks] + [self._augment] * bool(self.critic_augment)
-        return Adversary(game, self.penalties, self.packing, display, self.conditioning == "auxiliary")
+        return Adversary(
+            game, self.penalties, self.packing, display, self.conditioning == "auxiliary"
+        )
 
     def _augment(self, x: Tensor, step: Step) -> Tensor:
         """Images as `critic_augment` changes them for the critic."""
@@ -145,7 +173,7 @@ class GAN(CodeModel):
             x = augment.apply(x, self.fitted_space(), generator(step.rng, x.device))
         return x
 
-    # ---------------------------------------------------------------------------------------------- networks
+    # ------------------------------------------------------------------------------------- networks
 
     @property
     def builder(self) -> Adversaries:
@@ -153,7 +181,9 @@ class GAN(CodeModel):
         return self.network or Dense(self.hidden, self.activation)
 
     def build(self, space: Space, condition_space: Space | None = None) -> None:
-        """A generator and a critic for the space, as the hacks and penalties want them, and what has to be remembered."""
+        """A generator and a critic for the space,
+        as the hacks and penalties want them, and what has to be remembered.
+        """
         self._check(space, condition_space)
         event, extra = self.event_shape(), self.conditions.width
         self.generator = self.make_generator(event, extra)
@@ -175,24 +205,38 @@ class GAN(CodeModel):
             hack.check(space, condition_space)
         if self.critic_augment and (space.kind == "points" or len(self.event_shape()) != 3):
             names = [str(a) for a in self.critic_augment]
-            raise InvalidValue(f"critic_augment={names} changes images, but the data are {space}; leave it out")
+            raise InvalidValue(
+                f"critic_augment={names} changes images, but the data are {space}; leave it out"
+            )
         if condition_space is None:
             return
         if self.conditioning == "auxiliary" and not condition_space.is_label:
-            raise InvalidValue(f"conditioning='auxiliary' classifies labels, got conditions that are {condition_space}; use 'projection'")
+            raise InvalidValue(
+                "conditioning='auxiliary' classifies labels, got conditions that are"
+                f" {condition_space}; use 'projection'"
+            )
         if self.builder.scaling == "signed" and condition_space.kind != "points":
             name = self.builder.name
-            raise InvalidValue(f"{name} networks take labels and points as conditions, got {condition_space}; use network='mlp'")
+            raise InvalidValue(
+                f"{name} networks take labels and points as conditions, got {condition_space}; use"
+                " network='mlp'"
+            )
 
     def make_generator(self, event: Sequence[int], extra: int) -> nn.Module:
         """z (n, code_width), y (n, …) of `extra` numbers -> (n, *event)."""
         if extra and self.conditioning == "embedding":
-            return Embedded(self.builder.generator(self.code_width + EMBEDDED, event), extra, EMBEDDED)
+            return Embedded(
+                self.builder.generator(self.code_width + EMBEDDED, event), extra, EMBEDDED
+            )
         return self.builder.generator(self.code_width + extra, event)
 
     def make_critic(self, event: Sequence[int], extra: int) -> nn.Module:
-        """Packs (n, *event), conditions of `extra` numbers -> (n, 1), or a tuple of it and the outputs of the heads."""
-        embedded = {"concatenation": extra, "embedding": min(extra, EMBEDDED)}.get(self.conditioning, 0)
+        """Packs (n, *event), conditions of `extra` numbers -> (n, 1),
+        or a tuple of it and the outputs of the heads.
+        """
+        embedded = {"concatenation": extra, "embedding": min(extra, EMBEDDED)}.get(
+            self.conditioning, 0
+        )
         trunk, width = self.builder.trunk(event, embedded)
         for hack in self.hacks:
             more, width = hack.trunk(width)
@@ -201,14 +245,24 @@ class GAN(CodeModel):
             trunk,
             self.builder.head(width),
             entry=self.builder.entry,
-            embedding=nn.Linear(extra, embedded, bias=False) if extra and self.conditioning == "embedding" else None,
-            projection=nn.Linear(extra, width, bias=False) if extra and self.conditioning == "projection" else None,
+            embedding=(
+                nn.Linear(extra, embedded, bias=False)
+                if extra and self.conditioning == "embedding"
+                else None
+            ),
+            projection=(
+                nn.Linear(extra, width, bias=False)
+                if extra and self.conditioning == "projection"
+                else None
+            ),
             heads=self.heads(width),
             blind=self.conditioning == "auxiliary",
         )
 
     def heads(self, width: int) -> list[nn.Module]:
-        """What else is read off the critic's features (n, width): the label, with an auxiliary classifier."""
+        """What else is read off the critic's features (n, width):
+        the label, with an auxiliary classifier.
+        """
         classifies = self.conditioning == "auxiliary" and self.conditions
         return [nn.Linear(width, self.conditions.width)] if classifies else []
 
@@ -224,7 +278,7 @@ class GAN(CodeModel):
             u = hack.squash(u)
         return u
 
-    # ---------------------------------------------------------------------------------------------- learning
+    # ------------------------------------------------------------------------------------- learning
 
     def default_fitter(self) -> Trainer:
         """100 epochs, sampling from an average of the weights."""
@@ -239,15 +293,25 @@ class GAN(CodeModel):
         moves_critic = self.optimizer
         for hack in self.hacks:
             moves_critic = hack.critic_optimizer(moves_critic)
-        after = (lambda: self.adversary.constrain(self.critic)) if self.adversary.constrains else None
+        after = (
+            (lambda: self.adversary.constrain(self.critic)) if self.adversary.constrains else None
+        )
         critic = Phase("critic", ("critic",), self.critic_loss, moves_critic, after=after)
-        player = Phase("generator", ("generator",), self.generator_loss, self.optimizer, every=self.critic_steps)
+        player = Phase(
+            "generator",
+            ("generator",),
+            self.generator_loss,
+            self.optimizer,
+            every=self.critic_steps,
+        )
         return together(critic, player) if self.single_step else [critic, player]
 
     def critic_loss(self, batch: Batch, step: Step) -> Terms:
         """What the adversary's critic minimises, on one generated sample a row."""
         fake = self.fake_rows(batch, step)
-        return self.adversary.critic_terms(self.critic, self.adversary.compare(self.critic, _real(batch), fake, step), step)
+        return self.adversary.critic_terms(
+            self.critic, self.adversary.compare(self.critic, _real(batch), fake, step), step
+        )
 
     def generator_loss(self, batch: Batch, step: Step) -> Terms:
         """What the adversary has the generator minimise."""
@@ -257,7 +321,9 @@ class GAN(CodeModel):
 
     @torch.no_grad()
     def fake_rows(self, batch: Batch, step: Step) -> Rows:
-        """A sample for every row, some of them old if old ones are kept; rows of data are remembered for the vital signs."""
+        """A sample for every row, some of them old if old ones are kept; rows of data are
+        remembered for the vital signs.
+        """
         z = self.prior(len(batch.x)).rsample(rng=step.rng).to(batch.x)
         x = self.push(z, batch.y)
         if step.samples // len(batch.x) % RECORDED == 0:
@@ -267,26 +333,46 @@ class GAN(CodeModel):
         self.old(x, batch.y)
         count = round(self.share * len(x))
         before, conditions = self.old.sample(count, rng=step.rng)
-        y = None if batch.y is None or conditions is None else torch.cat([batch.y[count:], conditions.to(batch.y)])
+        y = (
+            None
+            if batch.y is None or conditions is None
+            else torch.cat([batch.y[count:], conditions.to(batch.y)])
+        )
         return Rows(torch.cat([x[count:], before.to(x)]), y)
 
-    # ---------------------------------------------------------------------------------------------- how it goes
+    # ---------------------------------------------------------------------------------- how it goes
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
-        """What `vital_signs` explains: accuracy, overfitting, slope, distances and, while it is fitted, norms of gradients.
+        """What `vital_signs` explains: accuracy, overfitting,
+        slope, distances and, while it is fitted, norms of gradients.
 
         The critic judges images as `critic_augment` shows them to it.
         """
         stream = generator(rng, batch.x.device)
         fake = self.generate(batch, stream)
         display = Step(fraction=1.0, rng=stream)
-        return adversarial_vitals(self.adversary, self.critic, batch, fake, self.recent.held(), lambda x: self._augment(x, display)) | {
-            f"gradient_{name}": norm for name, norm in self._gradient_norms().items() if norm is not None
+        return adversarial_vitals(
+            self.adversary,
+            self.critic,
+            batch,
+            fake,
+            self.recent.held(),
+            lambda x: self._augment(x, display),
+        ) | {
+            f"gradient_{name}": norm
+            for name, norm in self._gradient_norms().items()
+            if norm is not None
         }
 
     def _gradient_norms(self) -> dict[str, float | None]:
-        """Of the latest gradients; of the critic alone where the generator's are of an earlier step."""
-        networks = {"critic": self.critic, "generator": self.generator} if self.critic_steps == 1 else {"critic": self.critic}
+        """Of the latest gradients; of the critic alone where the
+        generator's are of an earlier step.
+        """
+        networks = (
+            {"critic": self.critic, "generator": self.generator}
+            if self.critic_steps == 1
+            else {"critic": self.critic}
+        )
         return {name: gradient_norm(network.parameters()) for name, network in networks.items()}
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:

@@ -51,7 +51,10 @@ class ModifiedLoss(Hack, name="modified_loss"):
     """The generator maximises log D(g) in place of minimising log(1 - D(g))."""
 
     number: ClassVar[int] = 2
-    does: ClassVar[str] = "the generator maximises log D, which has a slope where it loses, instead of minimising log(1 - D)"
+    does: ClassVar[str] = (
+        "the generator maximises log D, which has a slope where it loses, instead of minimising"
+        " log(1 - D)"
+    )
     applies: ClassVar[str] = "minimax and f-GAN games (the default game has it already)"
 
     def game(self, game: Game) -> Game:
@@ -64,7 +67,10 @@ class ModifiedLoss(Hack, name="modified_loss"):
             return NonSaturating()
         if isinstance(game, NonSaturating):
             return game
-        raise InvalidValue(f"modified_loss changes game='minimax' or 'fgan', got {str(game)!r}; leave this hack out")
+        raise InvalidValue(
+            f"modified_loss changes game='minimax' or 'fgan', got {str(game)!r}; leave this"
+            " hack out"
+        )
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,9 @@ class SphericalCodes(Hack, name="spherical_z"):
     """Codes on the sphere of radius √latent, on which straight paths are great circles."""
 
     number: ClassVar[int] = 3
-    does: ClassVar[str] = "noise on the sphere of radius √latent; paths between codes are great circles"
+    does: ClassVar[str] = (
+        "noise on the sphere of radius √latent; paths between codes are great circles"
+    )
     applies: ClassVar[str] = "latent ≥ 2"
 
     def codes(self, z: Tensor) -> Tensor:
@@ -87,7 +95,9 @@ class BatchNorm(Hack, name="batch_norm"):
     """Batch norm in both players; real and generated samples are always in separate batches."""
 
     number: ClassVar[int] = 4
-    does: ClassVar[str] = "batch norm in both players, real and generated samples in separate batches"
+    does: ClassVar[str] = (
+        "batch norm in both players, real and generated samples in separate batches"
+    )
     applies: ClassVar[str] = "network='mlp' (dcgan has it, r3gan does without)"
 
     def generator(self, network: nn.Module) -> None:
@@ -108,7 +118,9 @@ class NoSparseGradients(Hack, name="no_sparse_gradients"):
     """
 
     number: ClassVar[int] = 5
-    does: ClassVar[str] = "leaky ReLU instead of ReLU in both players, strides or means instead of max-pooling"
+    does: ClassVar[str] = (
+        "leaky ReLU instead of ReLU in both players, strides or means instead of max-pooling"
+    )
     applies: ClassVar[str] = "networks with ReLU"
     slope: float = 0.2
 
@@ -132,7 +144,9 @@ class SoftLabels(Hack, name="soft_labels"):
     """
 
     number: ClassVar[int] = 6
-    does: ClassVar[str] = "the critic's labels are U[.7, 1.2] for real and U[0, .3] for generated, a few exchanged"
+    does: ClassVar[str] = (
+        "the critic's labels are U[.7, 1.2] for real and U[0, .3] for generated, a few exchanged"
+    )
     applies: ClassVar[str] = "games with labels: non_saturating, minimax, least_squares"
     real: tuple[float, float] = (0.7, 1.2)
     fake: tuple[float, float] = (0.0, 0.3)
@@ -140,13 +154,17 @@ class SoftLabels(Hack, name="soft_labels"):
 
     def __post_init__(self) -> None:
         if not 0 <= self.flip < 0.5:
-            raise InvalidValue(f"flip is the share of labels exchanged, from 0 to below 0.5, got {self.flip}")
+            raise InvalidValue(
+                f"flip is the share of labels exchanged, from 0 to below 0.5, got {self.flip}"
+            )
 
     def game(self, game: Game) -> Game:
         """The game with one label a sample; InvalidValue where it has no labels."""
         if not isinstance(game, Labelled):
             able = [name for name, kind in Game.members.items() if issubclass(kind, Labelled)]
-            raise InvalidValue(f"game={str(game)!r} has no labels to soften; games that have: {', '.join(able)}")
+            raise InvalidValue(
+                f"game={str(game)!r} has no labels to soften; games that have: {', '.join(able)}"
+            )
         return SoftLabelled(game, tuple(self.real), tuple(self.fake), self.flip)  # type: ignore[arg-type]
 
 
@@ -160,14 +178,18 @@ class Replay(Hack, name="replay"):
     """
 
     number: ClassVar[int] = 8
-    does: ClassVar[str] = "half of the generated samples the critic sees come from a buffer of old ones"
+    does: ClassVar[str] = (
+        "half of the generated samples the critic sees come from a buffer of old ones"
+    )
     capacity: int = 1024
     share: float = 0.5
 
     def __post_init__(self) -> None:
         require_positive(capacity=self.capacity)
         if not 0 < self.share < 1:
-            raise InvalidValue(f"share is that of old samples in a batch, between 0 and 1, got {self.share}")
+            raise InvalidValue(
+                f"share is that of old samples in a batch, between 0 and 1, got {self.share}"
+            )
 
     def old(self) -> tuple[int, float]:
         """As given."""
@@ -207,7 +229,9 @@ class Labels(Hack, name="labels"):
     def check(self, space: Space, condition_space: Space | None) -> None:
         """There must be labels."""
         if condition_space is None or not condition_space.is_label:
-            raise InvalidValue("the hack 'labels' needs data with labels; fit with y, or leave it out")
+            raise InvalidValue(
+                "the hack 'labels' needs data with labels; fit with y, or leave it out"
+            )
 
     def conditioning(self, mode: str) -> str:
         """An auxiliary classifier."""
@@ -223,7 +247,9 @@ class InputNoise(Hack, name="input_noise"):
     """
 
     number: ClassVar[int] = 13
-    does: ClassVar[str] = "noise on the critic's inputs, real and generated, falling to zero over the budget"
+    does: ClassVar[str] = (
+        "noise on the critic's inputs, real and generated, falling to zero over the budget"
+    )
     sigma: float = 0.1
 
     def __post_init__(self) -> None:
@@ -285,15 +311,22 @@ class EmbeddedConditions(Hack, name="embedded_conditions"):
     """Discrete conditions are embedded, and enter the critic as channels of the image."""
 
     number: ClassVar[int] = 16
-    does: ClassVar[str] = "discrete conditions are embedded and enter as channels: conditioning='embedding'"
+    does: ClassVar[str] = (
+        "discrete conditions are embedded and enter as channels: conditioning='embedding'"
+    )
     applies: ClassVar[str] = "images fitted with labels y; n/a on points, which have no channels"
 
     def check(self, space: Space, condition_space: Space | None) -> None:
         """Images with labels."""
         if space.kind != "images":
-            raise InvalidValue(f"the hack 'embedded_conditions' is n/a on {space.kind}: no channels; use conditioning='embedding'")
+            raise InvalidValue(
+                f"the hack 'embedded_conditions' is n/a on {space.kind}: no channels; use"
+                " conditioning='embedding'"
+            )
         if condition_space is None or not condition_space.is_label:
-            raise InvalidValue("the hack 'embedded_conditions' needs data with labels; fit with y, or leave it out")
+            raise InvalidValue(
+                "the hack 'embedded_conditions' needs data with labels; fit with y, or leave it out"
+            )
 
     def conditioning(self, mode: str) -> str:
         """Embedded."""
@@ -323,9 +356,21 @@ class Dropout(Hack, name="dropout"):
 
 
 NOT_SWITCHES: dict[int, tuple[str, str, str]] = {
-    7: ("dcgan", "use DCGAN, or a hybrid with a likelihood", "n/a: another model, not a switch: pf.DCGAN, or network='dcgan'"),
-    10: ("track_failures", "watch losses and gradients for early signs of failure", "n/a: always on: the watchdog, vitals and symptoms"),
-    11: ("no_balancing", "do not balance the players by their losses", "n/a: nothing here does; critic_steps is fixed in advance"),
+    7: (
+        "dcgan",
+        "use DCGAN, or a hybrid with a likelihood",
+        "n/a: another model, not a switch: pf.DCGAN, or network='dcgan'",
+    ),
+    10: (
+        "track_failures",
+        "watch losses and gradients for early signs of failure",
+        "n/a: always on: the watchdog, vitals and symptoms",
+    ),
+    11: (
+        "no_balancing",
+        "do not balance the players by their losses",
+        "n/a: nothing here does; critic_steps is fixed in advance",
+    ),
 }
 """Of the list, what is not a switch: number -> (name, what it does, why not)."""
 
@@ -345,7 +390,9 @@ def read_hacks(hacks: Sequence[Hack | str]) -> tuple[Hack, ...]:
     if twice:
         raise InvalidValue(f"the hack {twice!r} is given twice; give it once")
     if {"labels", "embedded_conditions"} <= set(names):
-        raise InvalidValue("the hacks 'labels' and 'embedded_conditions' both say how conditions enter; choose one")
+        raise InvalidValue(
+            "the hacks 'labels' and 'embedded_conditions' both say how conditions enter; choose one"
+        )
     return switches
 
 

@@ -1,13 +1,15 @@
-"""InfoGAN: a GAN part of whose code can be read off its samples, because a recogniser Q on the critic's features is taught to.
+"""InfoGAN: a GAN part of whose code can be read off its samples, because a recogniser Q on the
+critic's features is taught to.
 
-    z = [ε | c | u]    noise, one-hot categories, numbers in [-1, 1]                 (`densities.codes`)
-    L_I = E log Q(c|g(z)) + H(c) ≤ I(c; g(z)), H(c) = Σ ln K                         categories, from below
-    L_I = E log Q(u|g(z)) + H(u) ≤ I(u; g(z)), H(u) = ln 2 for each number           u under Q: N(μ(x), s²(x))
+    z = [ε | c | u]: noise, one-hot categories, numbers in [-1, 1]  (`densities.codes`)
+    L_I = E log Q(c|g(z)) + H(c) ≤ I(c; g(z)),  H(c) = Σ ln K       categories, from below
+    L_I = E log Q(u|g(z)) + H(u) ≤ I(u; g(z)),  H(u) = ln 2 each    u under Q: N(μ(x), s²(x))
 
     critic: its loss - λ L_I        generator: its loss - λ L_I
 
-The critic's own step teaches Q and the shared features, the generator's makes samples from which the code can be read. L_I of the
-categories is at most Σ ln K, where every code is read without error; that of numbers, a density, has no such end.
+The critic's own step teaches Q and the shared features, the generator's makes samples from which
+the code can be read. L_I of the categories is at most Σ ln K, where every code is read without
+error; that of numbers, a density, has no such end.
 """
 
 from __future__ import annotations
@@ -59,13 +61,15 @@ REFUSED = {
 class InfoGAN(GAN):
     """Two players and a recogniser: codes that mean something, learnt without labels.
 
-    Reference: Chen, Duan, Houthooft, Schulman, Sutskever & Abbeel (2016, https://arxiv.org/abs/1606.03657), Eqs. 5 and
-    6. What differs: R1 on the critic, a learnt
-    variance in Q, and group norm in critics that would have batch norm, so that a row's code is its own.
+    Reference: Chen, Duan, Houthooft, Schulman, Sutskever & Abbeel (2016,
+    https://arxiv.org/abs/1606.03657), Eqs. 5 and 6. What differs: R1 on the critic, a learnt
+    variance in Q, and group norm in critics that would have batch norm, so that a row's code is its
+    own.
 
-    A code z has latent + sum(categories) + continuous numbers: noise, then a one-hot block for each entry of categories, then
-    numbers in [-1, 1]. `encode` gives the same layout: 0 (the mean) for the noise, which is not read; Q's probabilities for each
-    block; Q's means for the numbers. `parts` takes either apart.
+    A code z has latent + sum(categories) + continuous numbers: noise, then a one-hot block for each
+    entry of categories, then numbers in [-1, 1]. `encode` gives the same layout: 0 (the mean) for
+    the noise, which is not read; Q's probabilities for each block; Q's means for the numbers.
+    `parts` takes either apart.
 
     Arguments:
         latent: numbers in the noise.
@@ -73,25 +77,32 @@ class InfoGAN(GAN):
         continuous: numbers of the code that are uniform on [-1, 1].
         weight: λ of the categories' information; 0 switches it off.
         continuous_weight: λ of the numbers' information; less, because it is of densities.
-        view_weight: λ of what two views of the same real image, differently changed by critic_augment, jointly tell about its category;
-            then categories of real images are those that no such change touches (0 switches it off). Rows are compared with the others
+        view_weight: λ of what two views of the same real image, differently changed by
+            critic_augment, jointly tell about its category; then categories of real images are
+            those that no such change touches (0 switches it off). Rows are compared with the others
             of their piece of the batch, in their process: pieces should have 16 rows or more.
-        noise_scale: standard deviation of the noise; the less, the more of a sample its category decides (Mukherjee et al. 2019,
-            ClusterGAN, §3, take .1), but too little makes samples of a category alike.
+        noise_scale: standard deviation of the noise; the less, the more of a sample its category
+            decides (Mukherjee et al. 2019, ClusterGAN, §3, take .1), but too little makes samples
+            of a category alike.
         hidden: sizes of the hidden layers of both networks.
-        game: 'non_saturating', 'minimax', 'least_squares', 'hinge', 'wasserstein', 'relativistic', …
+        game: 'non_saturating', 'minimax', 'least_squares', 'hinge',
+            'wasserstein', 'relativistic', …
         penalties: on the critic: 'r1(gamma=1.0)', 'gradient_penalty', 'spectral', ….
         activation: of the hidden layers.
         critic_steps: the generator is updated once per `critic_steps` critic updates.
-        network: in place of hidden and activation: 'infogan' (the paper's), 'dcgan' or 'r3gan' for images, 'mlp(hidden=(128, 128))'.
+        network: in place of hidden and activation: 'infogan' (the paper's), 'dcgan' or 'r3gan' for
+            images, 'mlp(hidden=(128, 128))'.
         conditioning: how y enters: 'concatenation', 'embedding', 'projection', 'auxiliary'.
-        hacks: switches, off by default; 'replay', 'spherical_z', 'batch_norm' and 'batch_discrimination' cannot be.
-        critic_augment: random changes of all images that the critic is shown, real and generated: 'flip', 'crop(padding=2)', 'affine'.
+        hacks: switches, off by default; 'replay', 'spherical_z', 'batch_norm' and
+            'batch_discrimination' cannot be.
+        critic_augment: random changes of all images that the critic is shown, real and generated:
+            'flip', 'crop(padding=2)', 'affine'.
 
     Example:
         >>> import torch, pushforward as pf
         >>> x = torch.randn(256, 2, generator=torch.Generator().manual_seed(0))
-        >>> model = pf.InfoGAN(latent=2, categories=(4,), continuous=1, hidden=(16,)).fit(x, by=pf.Trainer(epochs=2, batch=64))
+        >>> model = pf.InfoGAN(latent=2, categories=(4,), continuous=1, hidden=(16,))
+        >>> model = model.fit(x, epochs=2, batch=64)
         >>> z = model.encode(x)
         >>> z.shape, model.parts(z).categories[0].shape, model.decode(z).shape
         (torch.Size([256, 7]), torch.Size([256, 4]), torch.Size([256, 2]))
@@ -130,20 +141,35 @@ class InfoGAN(GAN):
         )
         self.categories, self.continuous = _checked(categories, continuous)
         require_positive(noise_scale=noise_scale)
-        self.weight, self.continuous_weight, self.view_weight, self.noise_scale = weight, continuous_weight, view_weight, noise_scale
-        for name, value in (("weight", weight), ("continuous_weight", continuous_weight), ("view_weight", view_weight)):
+        self.weight, self.continuous_weight, self.view_weight, self.noise_scale = (
+            weight,
+            continuous_weight,
+            view_weight,
+            noise_scale,
+        )
+        for name, value in (
+            ("weight", weight),
+            ("continuous_weight", continuous_weight),
+            ("view_weight", view_weight),
+        ):
             if not 0 <= value < math.inf:
-                raise InvalidValue(f"{name} must be finite and not below 0, got {value}; 0 switches it off")
+                raise InvalidValue(
+                    f"{name} must be finite and not below 0, got {value}; 0 switches it off"
+                )
         if view_weight and not (self.critic_augment and self.categories):
             raise InvalidValue(
-                f"view_weight={view_weight} compares two views of an image by their categories, which takes both; "
-                f"got critic_augment={list(critic_augment)}, categories={list(categories)}; pass critic_augment=['affine'], say"
+                f"view_weight={view_weight} compares two views of an image by their categories,"
+                f" which takes both; got critic_augment={list(critic_augment)},"
+                f" categories={list(categories)}; pass critic_augment=['affine'], say"
             )
         for hack in self.hacks:
             if hack.name in REFUSED:
-                raise InvalidValue(f"the hack {hack.name!r} does not go with InfoGAN: {REFUSED[hack.name]}; leave it out")
+                raise InvalidValue(
+                    f"the hack {hack.name!r} does not go with InfoGAN: {REFUSED[hack.name]}; leave"
+                    " it out"
+                )
 
-    # ---------------------------------------------------------------------------------------------- networks
+    # ------------------------------------------------------------------------------------- networks
 
     @property
     def code_width(self) -> int:
@@ -151,11 +177,18 @@ class InfoGAN(GAN):
         return self.latent + sum(self.categories) + self.continuous
 
     def heads(self, width: int) -> list[nn.Module]:
-        """Q last: for each category code its logits, for the numbers means and log-scales, (n, Σ K + 2 continuous)."""
-        return [*super().heads(width), mlp([width, RECOGNISER, sum(self.categories) + 2 * self.continuous], "leaky_relu")]
+        """Q last: for each category code its logits,
+        for the numbers means and log-scales, (n, Σ K + 2 continuous).
+        """
+        return [
+            *super().heads(width),
+            mlp([width, RECOGNISER, sum(self.categories) + 2 * self.continuous], "leaky_relu"),
+        ]
 
     def make_critic(self, event: Sequence[int], extra: int) -> nn.Module:
-        """Packs (n, *event), conditions -> (n, 1) and the outputs of the heads; every row by itself."""
+        """Packs (n, *event), conditions -> (n, 1) and the outputs of the heads;
+        every row by itself.
+        """
         critic = super().make_critic(event, extra)
         put_group_norm(critic)
         return critic
@@ -166,7 +199,9 @@ class InfoGAN(GAN):
         return [critic, replace(player, optimizer=adam(1e-3, beta1=0.5))]
 
     def critic_loss(self, batch: Batch, step: Step) -> Terms:
-        """The game's critic loss, the penalties, -λ L_I and -λ of what two views of real images share; L_I itself is logged."""
+        """The game's critic loss, the penalties,
+        -λ L_I and -λ of what two views of real images share; L_I itself is logged.
+        """
         real, fake = Rows(batch.x, batch.y), self.fake_rows(batch, step)
         comparison = self.adversary.compare(self.critic, real, fake, step)
         terms = self.adversary.critic_terms(self.critic, comparison, step)
@@ -180,35 +215,53 @@ class InfoGAN(GAN):
         """The game's generator loss and -λ L_I; L_I itself is logged."""
         z = self.prior(len(batch.x)).rsample(rng=step.rng).to(batch.x)
         fake = Rows(self.push(z, batch.y), batch.y, z)
-        terms, verdict = self.adversary.generator_terms(self.critic, fake, step, real=Rows(batch.x, batch.y))
+        terms, verdict = self.adversary.generator_terms(
+            self.critic, fake, step, real=Rows(batch.x, batch.y)
+        )
         self._add_information(terms, verdict)
         return self._logged(terms)
 
-    # ---------------------------------------------------------------------------------------------- information
+    # ---------------------------------------------------------------------------------- information
 
     def recognised(self, said: Tensor) -> tuple[tuple[OneHot, ...], Normal]:
         """Q(c|x) and Q(u|x) from the output of its head."""
-        *logits, mean, log_scale = said.split([*self.categories, self.continuous, self.continuous], 1)
+        *logits, mean, log_scale = said.split(
+            [*self.categories, self.continuous, self.continuous], 1
+        )
         return tuple(OneHot(each) for each in logits), Normal(mean, bounded(log_scale))
 
     def information(self, said: Tensor, z: Tensor) -> dict[str, Tensor]:
-        """log Q + H, whose mean is L_I, by kind of code ('categories', 'continuous'), each (n,), nats; z (n, code_width)."""
+        """log Q + H, whose mean is L_I, by kind of code ('categories',
+        'continuous'), each (n,), nats; z (n, code_width).
+        """
         distributions, normal = self.recognised(said)
         given, found = self.parts(z), {}
         of_categories, of_numbers = self._distribution(z).entropies
         if self.categories:
-            found["categories"] = sum((distribution.log_prob(c) for distribution, c in zip(distributions, given.categories)), of_categories)
+            found["categories"] = sum(
+                (
+                    distribution.log_prob(c)
+                    for distribution, c in zip(distributions, given.categories)
+                ),
+                of_categories,
+            )
         if self.continuous:
             found["continuous"] = normal.log_prob(given.continuous) + of_numbers
         return found  # type: ignore[return-value]
 
     def shared(self, one: Verdict, two: Verdict) -> Tensor:
-        """What two views of the same rows jointly tell about their categories (n,), nats; at most Σ ln K on average."""
+        """What two views of the same rows jointly tell about their categories (n,), nats;
+        at most Σ ln K on average.
+        """
         pairs = zip(self.recognised(one.heads[-1])[0], self.recognised(two.heads[-1])[0])
         return torch.stack([shared_information(a.logits, b.logits) for a, b in pairs]).sum(0)
 
     def _weights(self) -> dict[str, float]:
-        return {"categories": self.weight, "continuous": self.continuous_weight, "views": self.view_weight}
+        return {
+            "categories": self.weight,
+            "continuous": self.continuous_weight,
+            "views": self.view_weight,
+        }
 
     def _add_information(self, terms: Terms, verdict: Verdict) -> None:
         """-λ L_I of samples whose codes are known, by kind of code, each (n,)."""
@@ -222,14 +275,15 @@ class InfoGAN(GAN):
                 terms.logged[f"information_{name}"] = -terms[name].detach().mean() / weight
         return terms
 
-    # ---------------------------------------------------------------------------------------------- how it goes
+    # ---------------------------------------------------------------------------------- how it goes
 
     @torch.no_grad()
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
         """Those of a GAN, and in nats L_I and what views share.
 
-        information_categories (at most Σ ln K), its share of that (information_share), information_continuous, and, with a view_weight,
-        information_views of the given rows (at most Σ ln K).
+        information_categories (at most Σ ln K), its share of that (information_share),
+        information_continuous, and, with a view_weight, information_views of the given rows
+        (at most Σ ln K).
         """
         stream = generator(rng, batch.x.device)
         found = super().vitals(batch, rng=stream)
@@ -242,64 +296,105 @@ class InfoGAN(GAN):
             views = [self.adversary.look(self.critic, rows, step) for _ in range(2)]
             found["information_views"] = float(self.shared(*views).mean())
         if self.categories:
-            found["information_share"] = found["information_categories"] / self._distribution(z).entropies[0]
+            found["information_share"] = (
+                found["information_categories"] / self._distribution(z).entropies[0]
+            )
         return found
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
-        """Those of a GAN, with advice that applies here, and categories that cannot be read off the samples."""
+        """Those of a GAN, with advice that applies here,
+        and categories that cannot be read off the samples.
+        """
         cure = f"weight={2 * self.weight:g}, a larger network, or fewer categories"
-        found = [replace(s, advice=COLLAPSE) if s.name == "collapse" else s for s in super().symptoms(vitals)]
+        found = [
+            replace(s, advice=COLLAPSE) if s.name == "collapse" else s
+            for s in super().symptoms(vitals)
+        ]
         share = vitals.get("information_share", 1.0)
         if self.weight and share < UNREAD:
-            found.append(Symptom("the categories are not used", f"samples tell {max(share, 0):.0%} of their entropy", cure))
+            found.append(
+                Symptom(
+                    "the categories are not used",
+                    f"samples tell {max(share, 0):.0%} of their entropy",
+                    cure,
+                )
+            )
         return found
 
-    # ---------------------------------------------------------------------------------------------- the model
+    # ------------------------------------------------------------------------------------ the model
 
     def _distribution(self, like: Tensor, n: int = 1) -> StructuredCodes:
-        return StructuredCodes(n, self.latent, self.categories, self.continuous, like, self.noise_scale)
+        return StructuredCodes(
+            n, self.latent, self.categories, self.continuous, like, self.noise_scale
+        )
 
     def prior(self, n: int = 1) -> StructuredCodes:
         """p(z), n rows: N(0, noise_scale² I), uniform one-hot blocks, U[-1, 1]."""
         return self._distribution(next(self.generator.parameters()), n)
 
     def parts(self, z: Tensor) -> Parts:
-        """A code (n, code_width) taken apart: noise (n, latent), a block (n, K) for each category code, numbers (n, continuous)."""
+        """A code (n, code_width) taken apart: noise (n, latent), a block (n, K) for each category
+        code, numbers (n, continuous).
+        """
         if z.ndim != 2 or z.shape[1] != self.code_width:
-            parts = f"{self.latent} of noise, {'+'.join(map(str, self.categories)) or 0} of categories, {self.continuous} continuous"
-            raise ShapeMismatch(f"expected codes (n, {self.code_width}): {parts}; got shape {tuple(z.shape)}")
+            parts = (
+                f"{self.latent} of noise, {'+'.join(map(str, self.categories)) or 0} of categories,"
+                f" {self.continuous} continuous"
+            )
+            raise ShapeMismatch(
+                f"expected codes (n, {self.code_width}): {parts}; got shape {tuple(z.shape)}"
+            )
         return self._distribution(z).parts(z)
 
     def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
-        """Observations (n, *shape) for codes z (n, code_width), user's units, differentiable in z; ShapeMismatch for other widths."""
+        """Observations (n, *shape) for codes z (n, code_width), user's units, differentiable in z;
+        ShapeMismatch for other widths.
+        """
         self.parts(z)
         return super().decode(z, y, rng=rng)
 
     def encode(self, x: Any, y: Any = None) -> Tensor:
-        """Codes (n, code_width) as Q reads them: 0 for the noise, probabilities of the categories, means of the numbers."""
+        """Codes (n, code_width) as Q reads them: 0 for the noise,
+        probabilities of the categories, means of the numbers.
+        """
         u = self.to_model(x)
         return self.blockwise(self._read, u, self.to_condition(y, len(u)))
 
     def _read(self, u: Tensor, y: Tensor | None) -> Tensor:
         distributions, normal = self.recognised(self.adversary.judge(self.critic, u, y).heads[-1])
-        return torch.cat([u.new_zeros(len(u), self.latent), *(distribution.mean for distribution in distributions), normal.mean], 1)
+        return torch.cat(
+            [
+                u.new_zeros(len(u), self.latent),
+                *(distribution.mean for distribution in distributions),
+                normal.mean,
+            ],
+            1,
+        )
 
 
 COLLAPSE = (
-    "penalties=['r1(gamma=10)'], game='relativistic', or a lower rate for the generator (optimizers={'generator': 'adam(rate=2e-4)'})"
+    "penalties=['r1(gamma=10)'], game='relativistic', or a lower rate for the generator"
+    " (optimizers={'generator': 'adam(rate=2e-4)'})"
 )
 
 
 def _checked(categories: Any, continuous: Any) -> tuple[tuple[int, ...], int]:
     """The sizes and the count; InvalidKind or InvalidValue where they are none."""
     if isinstance(categories, (int, str)):
-        raise InvalidKind(f"categories is a list of sizes, got {categories!r}; write categories=(10,)")
+        raise InvalidKind(
+            f"categories is a list of sizes, got {categories!r}; write categories=(10,)"
+        )
     sizes = tuple(categories)
     for size in sizes:
         if isinstance(size, bool) or not isinstance(size, int) or size < 2:
-            raise InvalidValue(f"each of categories must be a whole number, 2 or more, got {size!r}; () for none")
+            raise InvalidValue(
+                f"each of categories must be a whole number, 2 or more, got {size!r}; () for none"
+            )
     if continuous < 0:
         raise InvalidValue(f"continuous must not be below 0, got {continuous}; 0 for none")
     if not sizes and not continuous:
-        raise InvalidValue("a code needs categories or continuous numbers, got neither; use GAN, or categories=(10,)")
+        raise InvalidValue(
+            "a code needs categories or continuous numbers, got neither; use GAN, or"
+            " categories=(10,)"
+        )
     return sizes, continuous

@@ -1,11 +1,13 @@
 """A generator with an observation noise: x = g(z) + sigma·ε, so that it has a likelihood at all.
 
-What a generator g makes of z lies on a surface with no density. Blurred by normal noise it is a latent-variable model,
+What a generator g makes of z lies on a surface with no density.
+Blurred by normal noise it is a latent-variable model,
 
     p(x) = ∫ p(z) N(x; g(z), sigma² I) dz,
 
-and every estimator of likelihoods takes it. The number depends on sigma as much as on the generator: state it, and
-compare models at the same one (Wu, Burda, Salakhutdinov & Grosse 2017, https://arxiv.org/abs/1611.04273, §5).
+and every estimator of likelihoods takes it. The number depends on sigma as much as on the
+generator: state it, and compare models at the same one (Wu, Burda, Salakhutdinov & Grosse 2017,
+https://arxiv.org/abs/1611.04273, §5).
 """
 
 from __future__ import annotations
@@ -28,13 +30,16 @@ __all__ = ["Observed"]
 class Observed(nn.Module):
     """p(x|z) = N(decode(z), sigma² I) for a model that decodes and has a prior p(z).
 
-    Reference: Wu, Burda, Salakhutdinov & Grosse (2017), On the quantitative analysis of decoder-based generative models.
+    Reference: Wu, Burda, Salakhutdinov & Grosse (2017), On the quantitative analysis of
+    decoder-based generative models.
 
-    Its coordinates are the user's units: sigma is a standard deviation there, and densities need no Jacobian.
+    Its coordinates are the user's units: sigma is a standard deviation there,
+    and densities need no Jacobian.
 
     Arguments:
         model: the generator, fitted; its parameters are not changed.
-        sigma: of the noise, in the user's units: a number, or a tensor that broadcasts to one observation.
+        sigma: of the noise, in the user's units:
+            a number, or a tensor that broadcasts to one observation.
 
     Example:
         >>> import torch, pushforward as pf
@@ -49,7 +54,11 @@ class Observed(nn.Module):
         super().__init__()
         _refuse(model, sigma)
         self.model: Any = model
-        log_sigma = torch.as_tensor(sigma, dtype=torch.float64).log().expand([n or 0 for n in model.fitted_space().shape])
+        log_sigma = (
+            torch.as_tensor(sigma, dtype=torch.float64)
+            .log()
+            .expand([n or 0 for n in model.fitted_space().shape])
+        )
         self.register_buffer("log_sigma", log_sigma.to(model.device, _dtype(model))[None].clone())
         self.log_sigma: Tensor
 
@@ -64,16 +73,22 @@ class Observed(nn.Module):
         return self.model.prior(n)
 
     def likelihood(self, z: Tensor, y: Tensor | None = None) -> Normal:
-        """p(x|z) for codes z (n, latent) and conditions as `to_condition` gives them, in the user's units."""
+        """p(x|z) for codes z (n, latent) and conditions as
+        `to_condition` gives them, in the user's units.
+        """
         return Normal(self.model.decode(z, y), self.log_sigma)
 
     def to_model(self, x: Any) -> Tensor:
-        """The user's data as a tensor on the generator's device, checked against its space, in the same units."""
+        """The user's data as a tensor on the generator's device,
+        checked against its space, in the same units.
+        """
         given: Tensor = self.model.fitted_space().conform(x, missing=False).to(self.device)
         return given.to(self.log_sigma.dtype)
 
     def to_condition(self, y: Any, n: int) -> Tensor | None:
-        """Conditions for n rows, as the generator's `decode` takes them. InvalidValue as for the generator."""
+        """Conditions for n rows, as the generator's `decode` takes them.
+        InvalidValue as for the generator.
+        """
         if self.model.to_condition(y, n) is None:
             return None
         space, y = self.model.condition_space, plain(y)
@@ -92,7 +107,9 @@ class Observed(nn.Module):
 
     @counted
     @torch.no_grad()
-    def sample(self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None) -> Tensor:
+    def sample(
+        self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None
+    ) -> Tensor:
         """n new observations (n, *shape), user's units, noise included."""
         stream = generator(rng, self.device)
         return self.decode(self.prior(n).rsample(rng=stream), y, rng=stream)
@@ -106,10 +123,16 @@ def _dtype(model: Any) -> torch.dtype:
 def _refuse(model: Any, sigma: float | Tensor) -> None:
     """Raise for a model that is no generator of numbers, and for a noise that is none."""
     if not (callable(getattr(model, "decode", None)) and callable(getattr(model, "prior", None))):
-        raise InvalidKind(f"{type(model).__name__} has no decode and prior; pass a generator with both, a GAN say")
+        raise InvalidKind(
+            f"{type(model).__name__} has no decode and prior; pass a generator with both, a GAN say"
+        )
     if model.fitted_space().categorical:
-        raise InvalidValue("categories have no density under normal noise; drop the categorical columns")
+        raise InvalidValue(
+            "categories have no density under normal noise; drop the categorical columns"
+        )
     if not isinstance(sigma, Tensor):
         require_positive(sigma=sigma)
     elif not bool((sigma > 0).all()):
-        raise InvalidValue(f"sigma must be above 0 everywhere, got {float(sigma.min())}; pass positive numbers")
+        raise InvalidValue(
+            f"sigma must be above 0 everywhere, got {float(sigma.min())}; pass positive numbers"
+        )

@@ -4,8 +4,9 @@ With codes z ~ p(z), a decoder that gives p(x|z) and an encoder that gives q(z|x
 
     log p(x) ≥ E_q log p(x|z) - KL(q(z|x) ‖ p(z)),
 
-maximised over both by reparametrisation, z = μ(x) + s(x)·ε. The gap is KL(q(z|x) ‖ p(z|x)). What p(x|z), q and p(z) are,
-and which bound is maximised, are values: a VAE is its likelihood, its posterior, its prior, its objective and two networks.
+maximised over both by reparametrisation, z = μ(x) + s(x)·ε. The gap is KL(q(z|x) ‖ p(z|x)). What
+p(x|z), q and p(z) are, and which bound is maximised, are values: a VAE is its likelihood, its
+posterior, its prior, its objective and two networks.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ from pushforward.objectives.bounds import Elbo, ImportanceWeighted, Objective
 __all__ = ["VAE"]
 
 DEAD = 0.01
-"""A unit whose posterior mean varies less than this over the data carries nothing (Burda et al. 2016, §5.2)."""
+"""A unit whose posterior mean varies less than this over the data
+carries nothing (Burda et al. 2016, §5.2).
+"""
 
 
 AVERAGED = 4096
@@ -45,7 +48,9 @@ AVERAGED = 4096
 
 
 class Encoder(nn.Module):
-    """x, y -> the posterior's heads, of x less a centre (*event) that is the data's mean, or 0: steps are longer about the mean."""
+    """x, y -> the posterior's heads, of x less a centre (*event) that is the data's mean, or 0:
+    steps are longer about the mean.
+    """
 
     centre: Tensor
 
@@ -60,7 +65,9 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """z, y -> the likelihood's heads (n, *shape), …, and the tensors all codes share, which are learnt and so live in the network."""
+    """z, y -> the likelihood's heads (n, *shape), …, and the tensors all codes share, which are
+    learnt and so live in the network.
+    """
 
     def __init__(self, network: nn.Module, shared: Sequence[Tensor]) -> None:
         super().__init__()
@@ -68,7 +75,9 @@ class Decoder(nn.Module):
 
     @torch.no_grad()
     def begin_at(self, head: Tensor) -> None:
-        """Have the first head give this (*shape) where the last layer's input is 0, if a unit of it has a bias of its own."""
+        """Have the first head give this (*shape) where the last
+        layer's input is 0, if a unit of it has a bias of its own.
+        """
         if isinstance(self.network, ShapedHeads):
             self.network.heads.bias[: head.numel()].copy_(head.flatten())
 
@@ -79,23 +88,26 @@ class Decoder(nn.Module):
 
 @register("vae")
 class VAE(RecognisedModel):
-    """A latent-variable model with a learnt decoder and a recogniser network that bounds its likelihood.
+    """A latent-variable model with a learnt decoder and a recogniser
+    network that bounds its likelihood.
 
-    Reference: Kingma & Welling (2014, https://arxiv.org/abs/1312.6114), Eq. 10, with the analytic KL of their Appendix
-    B; Rezende et al. (2014).
+    Reference: Kingma & Welling (2014, https://arxiv.org/abs/1312.6114), Eq. 10, with the analytic
+    KL of their Appendix B; Rezende et al. (2014).
 
     Arguments:
         latent: numbers in a code.
         hidden: sizes of the encoder's hidden layers; the decoder mirrors them.
-        likelihood: p(x|z). 'gaussian' (sigma learnt), 'gaussian(sigma=0.1)', 'gaussian(per_dimension=True)',
-            'gaussian(predicted=True)', 'bernoulli', 'continuous_bernoulli', 'discretised_logistic' (integer levels), 'columns'
+        likelihood: p(x|z). 'gaussian' (sigma learnt), 'gaussian(sigma=0.1)',
+            'gaussian(per_dimension=True)', 'gaussian(predicted=True)', 'bernoulli',
+            'continuous_bernoulli', 'discretised_logistic' (integer levels), 'columns'
             (tables with categories).
         activation: 'relu', 'tanh', 'softplus', …
-        network: in place of hidden and activation: 'conv' for images, 'conv(width=64)', 'plane' or 'burda' (two published
-            networks), 'mlp(hidden=(400,))'.
+        network: in place of hidden and activation: 'conv' for images, 'conv(width=64)', 'plane' or
+            'burda' (two published networks), 'mlp(hidden=(400,))'.
         posterior: q(z|x), 'diagonal' or 'full'.
         prior: p(z), 'normal', 'mixture(components=10)' or 'vamp(components=50)'.
-        objective: 'elbo', 'elbo(beta=4.0)', 'elbo(free_bits=0.1)', 'elbo(warm_up=0.2)', 'iwae(k=50)' or 'iwae(k=50, doubly=True)'.
+        objective: 'elbo', 'elbo(beta=4.0)', 'elbo(free_bits=0.1)', 'elbo(warm_up=0.2)',
+            'iwae(k=50)' or 'iwae(k=50, doubly=True)'.
 
     Example:
         >>> import torch, pushforward as pf
@@ -122,7 +134,11 @@ class VAE(RecognisedModel):
     ) -> None:
         super().__init__()
         require_positive(latent=latent, **{f"hidden[{i}]": size for i, size in enumerate(hidden)})
-        self.latent, self.hidden, self.activation = latent, tuple(hidden), check_activation(activation)
+        self.latent, self.hidden, self.activation = (
+            latent,
+            tuple(hidden),
+            check_activation(activation),
+        )
         self.network = None if network is None else read(Architecture, network)
         self.likelihood_kind: Likelihood = read(Likelihood, likelihood)
         self.posterior_kind: Posterior = read(Posterior, posterior)
@@ -131,12 +147,23 @@ class VAE(RecognisedModel):
         self.scaling_kind = self.likelihood_kind.scaling
         if self.likelihood_kind.categories:
             self.accepts = frozenset({"categorical"})
-        if isinstance(self.objective, Elbo) and self.objective.free_bits and (posterior, prior) != ("diagonal", "normal"):
-            raise InvalidValue(f"free_bits need posterior='diagonal' and prior='normal', got {posterior!r} and {prior!r}")
+        if (
+            isinstance(self.objective, Elbo)
+            and self.objective.free_bits
+            and (posterior, prior) != ("diagonal", "normal")
+        ):
+            raise InvalidValue(
+                f"free_bits need posterior='diagonal' and prior='normal', got {posterior!r} and"
+                f" {prior!r}"
+            )
 
     def hyperparameters(self) -> dict[str, Any]:
         """The arguments of `__init__`; some are also names of methods."""
-        own = {"likelihood": self.likelihood_kind, "posterior": self.posterior_kind, "prior": self.prior_kind}
+        own = {
+            "likelihood": self.likelihood_kind,
+            "posterior": self.posterior_kind,
+            "prior": self.prior_kind,
+        }
         return {name: own.get(name, getattr(self, name)) for name in super().hyperparameters()}
 
     def refuse(self, source: Source, facts: Facts) -> None:
@@ -145,20 +172,30 @@ class VAE(RecognisedModel):
         super().refuse(source, facts)
 
     def build(self, space: Space, condition_space: Space | None = None) -> None:
-        """An encoder with the posterior's heads, a decoder with the likelihood's, and the prior's tensors if it learns any."""
+        """An encoder with the posterior's heads,
+        a decoder with the likelihood's, and the prior's tensors if it learns any.
+        """
         network = self.network or mlp(self.hidden, self.activation)
         event, extra = self.event_shape(), self.conditions.width
-        self.encoder = Encoder(network.encoder(event, self.posterior_kind.sizes(self.latent), extra), event)
+        self.encoder = Encoder(
+            network.encoder(event, self.posterior_kind.sizes(self.latent), extra), event
+        )
         heads = self.likelihood_kind.heads(self.scaling)
-        self.decoder = Decoder(network.decoder(self.latent, heads, extra), self.likelihood_kind.free(self.scaling))
+        self.decoder = Decoder(
+            network.decoder(self.latent, heads, extra), self.likelihood_kind.free(self.scaling)
+        )
         learnt = self.prior_kind.learnt(self.latent, event)
         if learnt and condition_space is not None and self.prior_kind.name == "vamp":
-            raise InvalidValue("a vamp prior's inputs have no conditions; fit without y, or use prior='mixture'")
+            raise InvalidValue(
+                "a vamp prior's inputs have no conditions; fit without y, or use prior='mixture'"
+            )
         if learnt:
             self.codes = Learnt(*learnt)
 
     def prepare(self, source: Source, facts: Facts) -> None:
-        """Begin about the data's mean where the scaling has not put it at 0: the encoder sees x less it, the decoder starts there."""
+        """Begin about the data's mean where the scaling has not put it at 0: the encoder sees x
+        less it, the decoder starts there.
+        """
         super().prepare(source, facts)
         if self.scaling_kind == "standardised":
             return
@@ -180,34 +217,62 @@ class VAE(RecognisedModel):
         """The likelihood's: a density per unit, or a mass."""
         return self.likelihood_kind.measure.startswith("density")
 
-    # ---------------------------------------------------------------------------------------------- learning
+    # ------------------------------------------------------------------------------------- learning
 
     def phases(self) -> list[Phase]:
         """One player."""
-        loss = self.importance_weighted if isinstance(self.objective, ImportanceWeighted) else self.negative_elbo
-        networks = ("encoder", "decoder", "codes") if hasattr(self, "codes") else ("encoder", "decoder")
+        loss = (
+            self.importance_weighted
+            if isinstance(self.objective, ImportanceWeighted)
+            else self.negative_elbo
+        )
+        networks = (
+            ("encoder", "decoder", "codes") if hasattr(self, "codes") else ("encoder", "decoder")
+        )
         return [Phase("vae", networks, loss, adam(1e-3))]
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
-        """Units whose code depends on x, the rate in nats, and the likelihood's sigma if it has one."""
+        """Units whose code depends on x, the rate in nats,
+        and the likelihood's sigma if it has one.
+        """
         q = self.posterior(batch.x, batch.y)
-        spent = rate(q, self.prior(len(batch.x)), q.rsample(rng=generator(rng, batch.x.device))).mean()
+        spent = rate(
+            q, self.prior(len(batch.x)), q.rsample(rng=generator(rng, batch.x.device))
+        ).mean()
         found = {"active": float((q.mean.var(0, correction=0) > DEAD).sum()), "rate": float(spent)}
-        sigma = self.likelihood_kind.learnt_sigma(self.decoder(q.mean[:1], None if batch.y is None else batch.y[:1]))
+        sigma = self.likelihood_kind.learnt_sigma(
+            self.decoder(q.mean[:1], None if batch.y is None else batch.y[:1])
+        )
         return found if sigma is None else {**found, "sigma": float(sigma)}
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
         """Dead posterior dimensions."""
         active = int(vitals["active"])
         if active == 0:
-            cure = "lower the likelihood's sigma, the learning rate, or warm the rate term up: objective='elbo(warm_up=0.2)'"
-            return [Symptom("posterior collapse", "no latent dimension carries anything about the data", cure)]
+            cure = (
+                "lower the likelihood's sigma, the learning rate, or warm the rate term up:"
+                " objective='elbo(warm_up=0.2)'"
+            )
+            return [
+                Symptom(
+                    "posterior collapse",
+                    "no latent dimension carries anything about the data",
+                    cure,
+                )
+            ]
         if active <= self.latent // 4:
             seen = f"{self.latent - active} of {self.latent} latent dimensions are dead"
-            return [Symptom("dead dimensions", seen, f"harmless if the bound is good; otherwise latent={max(active, 1)} says the same")]
+            return [
+                Symptom(
+                    "dead dimensions",
+                    seen,
+                    f"harmless if the bound is good; otherwise latent={max(active, 1)} says the"
+                    " same",
+                )
+            ]
         return []
 
-    # ---------------------------------------------------------------------------------------------- the model
+    # ------------------------------------------------------------------------------------ the model
 
     def prior(self, n: int = 1) -> Any:
         """p(z), n rows."""
@@ -216,7 +281,9 @@ class VAE(RecognisedModel):
         return self.prior_kind.distribution(n, self.latent, tensors, self.posterior, like)
 
     def likelihood(self, z: Tensor, y: Tensor | None = None) -> Any:
-        """p(x|z) in model coordinates, for codes z (n, latent) and conditions in model coordinates."""
+        """p(x|z) in model coordinates, for codes z (n, latent)
+        and conditions in model coordinates.
+        """
         return self.likelihood_kind.distribution(self.decoder(z, y), self.scaling)
 
     def posterior(self, x: Tensor, y: Tensor | None = None) -> Any:

@@ -1,11 +1,14 @@
-"""Vital signs of two players, as functions of samples and of the critic's outputs; and what is wrong, judged by them.
+"""Vital signs of two players, as functions of samples and of the critic's outputs;
+and what is wrong, judged by them.
 
 accuracy        the critic's accuracy at distinguishing samples from data
-overfitting     (E c(seen) - E c(unseen)) / (E c(seen) - E c(g)): the share of the critic's margin over samples that only the
-                its training rows have (Karras et al. 2020, https://arxiv.org/abs/2006.06676, Eq. 1); 0 where chance explains it
+overfitting     (E c(seen) - E c(unseen)) / (E c(seen) - E c(g)): the share of the critic's margin
+                over samples that only its training rows have (Karras et al. 2020,
+                https://arxiv.org/abs/2006.06676, Eq. 1); 0 where chance explains it
 slope           E|∂L/∂c(g)| of the generator's loss: where it is 0 the game is saturated
 diversity       mean distance between samples, over that between rows of data
-nearest_row     median distance of a sample to its nearest row, over that of a row to its nearest other row
+nearest_row     median distance of a sample to its nearest row, over that of a row to its nearest
+                other row
 nearest_sample  median distance of a row to its nearest sample, over the same
 """
 
@@ -39,7 +42,8 @@ def adversarial_vitals(
     seen: tuple[Tensor, Tensor | None],
     display: Callable[[Tensor], Tensor],
 ) -> dict[str, float]:
-    """Accuracy, overfitting, slope and distances, from held-out rows, as many samples, and training rows.
+    """Accuracy, overfitting, slope and distances, from held-out rows,
+    as many samples, and training rows.
 
     Arguments:
         adversary, critic: whose verdicts are asked.
@@ -54,7 +58,10 @@ def adversarial_vitals(
 
     on_real, on_fake = outputs(batch.x, batch.y), outputs(fake, batch.y)
     on_seen = outputs(seen[0].to(batch.x), None if seen[1] is None else seen[1].to(batch.x))
-    vitals = {"accuracy": float(adversary.game.right(on_real, on_fake).mean()), **distances(fake, batch.x)}
+    vitals = {
+        "accuracy": float(adversary.game.right(on_real, on_fake).mean()),
+        **distances(fake, batch.x),
+    }
     vitals["overfitting"] = overfitting(on_seen, on_real, on_fake)
     vitals["slope"] = slope(adversary.game, on_fake, on_real)
     return vitals
@@ -66,7 +73,11 @@ def distances(fake: Tensor, real: Tensor) -> dict[str, float]:
     among_real, among_fake, across = _apart(real, real), _apart(fake, fake), _apart(fake, real)
     n, m = len(fake), len(real)
     alike = among_real.sum() / max(1, m * (m - 1))
-    usual = (among_real + torch.full_like(among_real, torch.inf).diag().diag()).amin(1).median() if m > 1 else alike
+    usual = (
+        (among_real + torch.full_like(among_real, torch.inf).diag().diag()).amin(1).median()
+        if m > 1
+        else alike
+    )
     tiny = 1e-12
     return {
         "diversity": float(among_fake.sum() / max(1, n * (n - 1)) / alike.clamp_min(tiny)),
@@ -81,14 +92,20 @@ def overfitting(seen: Tensor, unseen: Tensor, fake: Tensor) -> float:
         return 0.0
     gap, margin = seen.mean() - unseen.mean(), seen.mean() - fake.mean()
     error = (seen.var() / len(seen) + unseen.var() / len(unseen)).sqrt()
-    return float(gap / margin) if bool((gap > ERRORS * error) & (margin > gap.clamp_min(0))) else float(gap > ERRORS * error)
+    return (
+        float(gap / margin)
+        if bool((gap > ERRORS * error) & (margin > gap.clamp_min(0)))
+        else float(gap > ERRORS * error)
+    )
 
 
 def slope(game: Game, fake: Tensor, real: Tensor) -> float:
     """E|∂L/∂c(g)| of the generator's loss, from the critic's outputs."""
     with torch.enable_grad():
         outputs = fake.detach().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(game.generator(outputs, real[: len(fake)].detach()).sum(), outputs)
+        (gradient,) = torch.autograd.grad(
+            game.generator(outputs, real[: len(fake)].detach()).sum(), outputs
+        )
     return float(gradient.abs().mean())
 
 
@@ -99,32 +116,59 @@ def gradient_norm(parameters: Iterable[nn.Parameter]) -> float | None:
 
 
 def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
-    """A critic that has won or memorised its rows, a generator without a gradient, identical samples."""
+    """A critic that has won or memorised its rows,
+    a generator without a gradient, identical samples.
+    """
     found = []
     if vitals["accuracy"] > WON:
         cure = (
-            "penalties=['r1(gamma=10)'], a lower rate for the critic than for the generator (optimizers={'critic': 'adam(rate=5e-5, "
-            "beta1=0.5)'}), or noise on its inputs (hacks=['input_noise'])"
+            "penalties=['r1(gamma=10)'], a lower rate for the critic than for the generator"
+            " (optimizers={'critic': 'adam(rate=5e-5, beta1=0.5)'}), or noise on its inputs"
+            " (hacks=['input_noise'])"
         )
-        found.append(Symptom("the critic has won", f"it recognises {vitals['accuracy']:.0%} of samples", cure))
+        found.append(
+            Symptom(
+                "the critic has won", f"it recognises {vitals['accuracy']:.0%} of samples", cure
+            )
+        )
     if vitals["diversity"] < UNIFORM:
         cure = (
-            "penalties=['r1(gamma=10)'], packing=2, game='relativistic', a lower rate for the generator (two time scales), or old samples "
-            "for the critic (hacks=['replay'])"
+            "penalties=['r1(gamma=10)'], packing=2, game='relativistic', a lower rate for the"
+            " generator (two time scales), or old samples for the critic (hacks=['replay'])"
         )
-        found.append(Symptom("collapse", f"samples are {vitals['diversity']:.0%} as far apart as the data", cure))
+        found.append(
+            Symptom(
+                "collapse", f"samples are {vitals['diversity']:.0%} as far apart as the data", cure
+            )
+        )
     if vitals["overfitting"] > OVERFITTED:
-        cure = "more data, augment=['flip', 'crop(padding=2)'], penalties=['r1(gamma=10)'], or a smaller critic"
-        seen = f"{vitals['overfitting']:.0%} of its margin over samples is for rows it has seen, and held-out rows lack it"
+        cure = (
+            "more data, augment=['flip', 'crop(padding=2)'], penalties=['r1(gamma=10)'], or a"
+            " smaller critic"
+        )
+        seen = (
+            f"{vitals['overfitting']:.0%} of its margin over samples is for rows it has seen, and"
+            " held-out rows lack it"
+        )
         found.append(Symptom("the critic overfits", seen, cure))
     if vitals["slope"] < SATURATED and vitals["accuracy"] > 0.9:
         cure = "game='non_saturating' (or hacks=['modified_loss']), or a lower rate for the critic"
-        found.append(Symptom("saturation", f"the generator's loss has a slope of {vitals['slope']:.1g}", cure))
+        found.append(
+            Symptom(
+                "saturation", f"the generator's loss has a slope of {vitals['slope']:.1g}", cure
+            )
+        )
     return found
 
 
 def _apart(a: Tensor, b: Tensor) -> Tensor:
-    """Distances (n, m), in single precision at least; of narrow rows by differences, which are exact for near ones."""
+    """Distances (n, m), in single precision at least;
+    of narrow rows by differences, which are exact for near ones.
+    """
     a, b = (rows.to(torch.promote_types(rows.dtype, torch.float32)) for rows in (a, b))
-    mode = "donot_use_mm_for_euclid_dist" if a.shape[1] <= NARROW else "use_mm_for_euclid_dist_if_necessary"
+    mode = (
+        "donot_use_mm_for_euclid_dist"
+        if a.shape[1] <= NARROW
+        else "use_mm_for_euclid_dist_if_necessary"
+    )
     return torch.cdist(a, b, compute_mode=mode)

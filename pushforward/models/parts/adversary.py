@@ -1,7 +1,9 @@
-"""A critic and the game it plays, as a part of a model: what it is shown, in which packs, and what either side minimises.
+"""A critic and the game it plays, as a part of a model:
+what it is shown, in which packs, and what either side minimises.
 
-A model owns one adversary or several, and a critic network for each; the network is passed to every call, so that the
-same adversary serves a list of levels, a critic of pairs, or one whose output is a map of patches. A whole critic step:
+A model owns one adversary or several, and a critic network for each; the network is passed to every
+call, so that the same adversary serves a list of levels, a critic of pairs, or one whose output is
+a map of patches. A whole critic step:
 
     comparison = adversary.compare(self.critic, Rows(batch.x, batch.y), Rows(fake, batch.y), step)
     terms = adversary.critic_terms(self.critic, comparison, step)
@@ -24,12 +26,16 @@ from pushforward.objectives.penalties import Penalty
 __all__ = ["Adversary", "Comparison", "Rows", "Verdict"]
 
 Display = Callable[[Tensor, Step], Tensor]
-"""What is done to samples, real and generated, before a critic sees them: (n, *event) -> (n, *event)."""
+"""What is done to samples, real and generated, before a critic sees them:
+(n, *event) -> (n, *event).
+"""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Samples x (n, *event), their conditions y (n, …) and, of generated ones, the codes z (n, latent) they were made from."""
+    """Samples x (n, *event), their conditions y (n, …) and, of generated ones, the codes z
+    (n, latent) they were made from.
+    """
 
     x: Tensor
     y: Tensor | None = None
@@ -61,7 +67,9 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The verdicts on real and on generated samples, and both as the critic saw them (packs (n, …))."""
+    """The verdicts on real and on generated samples,
+    and both as the critic saw them (packs (n, …)).
+    """
 
     real: Verdict
     fake: Verdict
@@ -76,10 +84,12 @@ class Adversary:
     Arguments:
         game: what the players minimise.
         penalties: keep the critic in check.
-        packing: samples the critic sees at once (Lin et al. 2018, PacGAN, https://arxiv.org/abs/1712.04086).
-        display: transforms of everything the critic is shown, real and generated; the generator learns through them.
-        classifies: the critic's first head classifies the condition, a label (Odena et al. 2017, Eq. 3,
-            https://arxiv.org/abs/1610.09585).
+        packing: samples the critic sees at once (Lin et al. 2018, PacGAN,
+            https://arxiv.org/abs/1712.04086).
+        display: transforms of everything the critic is shown,
+            real and generated; the generator learns through them.
+        classifies: the critic's first head classifies the condition, a label (Odena et al. 2017,
+            Eq. 3, https://arxiv.org/abs/1610.09585).
     """
 
     game: Game
@@ -88,7 +98,7 @@ class Adversary:
     display: Sequence[Display] = ()
     classifies: bool = False
 
-    # ---------------------------------------------------------------------------------------------- seeing
+    # --------------------------------------------------------------------------------------- seeing
 
     def show(self, x: Tensor, step: Step) -> Tensor:
         """Samples (n, *event) as the critic is shown them."""
@@ -97,16 +107,23 @@ class Adversary:
         return x
 
     def pack(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Neighbouring rows side by side: (n, c, …) -> (n / packing, packing c, …); InvalidValue where rows are left over."""
+        """Neighbouring rows side by side: (n, c, …) -> (n / packing,
+        packing c, …); InvalidValue where rows are left over.
+        """
         m = self.packing
         if m == 1:
             return x, y
         if len(x) % m:
-            raise InvalidValue(f"{len(x)} rows cannot be split into packs of {m}; choose a batch that is a multiple of packing={m}")
+            raise InvalidValue(
+                f"{len(x)} rows cannot be split into packs of {m}; choose a batch that is a"
+                f" multiple of packing={m}"
+            )
         packs = x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:])
         return packs, None if y is None else y.reshape(len(packs), m * y.shape[1], *y.shape[2:])
 
-    def judge(self, critic: nn.Module, x: Tensor, y: Tensor | None = None, z: Tensor | None = None) -> Verdict:
+    def judge(
+        self, critic: nn.Module, x: Tensor, y: Tensor | None = None, z: Tensor | None = None
+    ) -> Verdict:
         """The critic's verdict on packs that are shown as they are."""
         answer = critic(x, y)
         output, *heads = answer if isinstance(answer, (tuple, list)) else (answer,)
@@ -117,7 +134,9 @@ class Adversary:
         return self.judge(critic, *self.pack(self.show(rows.x, step), rows.y), rows.z)
 
     def look_at_all(self, critic: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """The critic's outputs on as many rows as fill packs; batch norm, which takes two, sees a single one twice."""
+        """The critic's outputs on as many rows as fill packs;
+        batch norm, which takes two, sees a single one twice.
+        """
         kept = len(x) - len(x) % self.packing
         if not kept:
             return x.new_zeros(0)
@@ -128,40 +147,58 @@ class Adversary:
         return self.judge(critic, torch.cat([packs, packs]), twice).output[:1]
 
     def compare(self, critic: nn.Module, real: Rows, fake: Rows, step: Step) -> Comparison:
-        """The verdicts on real and generated samples: in one call where the critic judges every row by itself, else in two."""
+        """The verdicts on real and generated samples:
+        in one call where the critic judges every row by itself, else in two.
+        """
         real_packs, real_y = self.pack(self.show(real.x, step), real.y)
         fake_packs, fake_y = self.pack(self.show(fake.x, step), fake.y)
         if not row_by_row(critic):
-            verdicts = self.judge(critic, real_packs, real_y), self.judge(critic, fake_packs, fake_y, fake.z)
+            verdicts = (
+                self.judge(critic, real_packs, real_y),
+                self.judge(critic, fake_packs, fake_y, fake.z),
+            )
         else:
             y = None if real_y is None or fake_y is None else torch.cat([real_y, fake_y])
             both = self.judge(critic, torch.cat([real_packs, fake_packs]), y)
             verdicts = both.split(len(real_packs), fake.z)
         return Comparison(*verdicts, real_packs, fake_packs)
 
-    # ---------------------------------------------------------------------------------------------- minimising
+    # ----------------------------------------------------------------------------------- minimising
 
     def critic_terms(self, critic: nn.Module, comparison: Comparison, step: Step) -> Terms:
-        """What the critic minimises: the game, the penalties and, if it classifies, the surprise at the labels."""
+        """What the critic minimises: the game, the penalties and,
+        if it classifies, the surprise at the labels.
+        """
         real, fake = comparison.real, comparison.fake
         terms = {"critic": self.game.critic(real.output, fake.output, rng=step.rng)}
         for penalty in self.penalties:
             if penalty.term:
                 terms[penalty.name] = penalty(
-                    lambda x: self.judge(critic, x, real.y).output, comparison.real_packs, comparison.fake_packs, rng=step.rng
+                    lambda x: self.judge(critic, x, real.y).output,
+                    comparison.real_packs,
+                    comparison.fake_packs,
+                    rng=step.rng,
                 )
         if self.classifies and real.y is not None and fake.y is not None:
             terms["labels"] = surprise(real.heads[0], real.y) + surprise(fake.heads[0], fake.y)
         accuracy = self.game.right(real.output, fake.output).mean()
         return self._per_sample(terms, accuracy=accuracy)
 
-    def generator_terms(self, critic: nn.Module, fake: Rows, step: Step, real: Rows | None = None) -> tuple[Terms, Verdict]:
-        """What the generator minimises, and the verdict on its samples; `real` is looked at where the game is `paired`."""
+    def generator_terms(
+        self, critic: nn.Module, fake: Rows, step: Step, real: Rows | None = None
+    ) -> tuple[Terms, Verdict]:
+        """What the generator minimises, and the verdict on its samples;
+        `real` is looked at where the game is `paired`.
+        """
         verdict = self.look(critic, fake, step)
-        reference = verdict.output.detach()  # a stand-in, where the game does not look at real samples
+        # a stand-in, where the game does not look at real samples
+        reference = verdict.output.detach()
         if self.game.paired:
             if real is None:
-                raise InvalidValue(f"the generator's loss in the game {str(self.game)!r} compares with real samples; pass them")
+                raise InvalidValue(
+                    f"the generator's loss in the game {str(self.game)!r} compares with real"
+                    " samples; pass them"
+                )
             with torch.no_grad():
                 reference = self.look(critic, real, step).output
         terms = {"generator": self.game.generator(verdict.output, reference)}
@@ -185,13 +222,19 @@ class Adversary:
         return not all(penalty.term for penalty in self.penalties)
 
     def _per_sample(self, terms: Mapping[str, Tensor], **logged: Tensor) -> Terms:
-        """A term of one number a pack counts for every sample of the pack, so that weights and means are over samples."""
+        """A term of one number a pack counts for every sample of the pack,
+        so that weights and means are over samples.
+        """
         result = Terms(logged=logged)
         for name, term in terms.items():
-            result[name] = term.repeat_interleave(self.packing, 0) if term.ndim and self.packing > 1 else term
+            result[name] = (
+                term.repeat_interleave(self.packing, 0) if term.ndim and self.packing > 1 else term
+            )
         return result
 
 
 def surprise(logits: Tensor, y: Tensor) -> Tensor:
-    """-log of the probability that a classifier gives the one-hot label y (n, labels): (n,), nats."""
+    """-log of the probability that a classifier gives the one-hot label y (n, labels):
+    (n,), nats.
+    """
     return -(y * logits.log_softmax(1)).sum(1)

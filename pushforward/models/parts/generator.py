@@ -1,4 +1,6 @@
-"""Models that push codes z ~ p(z) through a generator: how they draw, decode and are measured by their samples."""
+"""Models that push codes z ~ p(z) through a generator:
+how they draw, decode and are measured by their samples.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,11 @@ __all__ = ["CodeModel"]
 
 
 class CodeModel(Learner):
-    """A learner with a network `generator`: z (n, code_width), y (n, …) -> (n, *event), and `latent` numbers of noise.
+    """A learner with a network `generator`: z (n, code_width),
+    y (n, …) -> (n, *event), and `latent` numbers of noise.
 
-    A subclass may override `prior` (the codes), `transform_codes` (before the generator) and `squash` (after it).
+    A subclass may override `prior` (the codes), `transform_codes`
+    (before the generator) and `squash` (after it).
     """
 
     latent: int
@@ -48,14 +52,22 @@ class CodeModel(Learner):
         return u
 
     def push(self, z: Tensor, y: Tensor | None = None, *, rng: Rng = None) -> Tensor:
-        """Codes, conditions -> samples, in model coordinates; `rng` for what is random beside the code (dropout)."""
+        """Codes, conditions -> samples, in model coordinates;
+        `rng` for what is random beside the code (dropout).
+        """
         with _units_dropped(self.generator, rng):
             u = self.generator(self.transform_codes(z), y)
         columns = _columns(self.fitted_space())
         if not columns:
             return self.squash(u)
         parts = zip(u.split([width for width, _ in columns], 1), columns)
-        return torch.cat([part.softmax(1) if categories else self.squash(part) for part, (_, categories) in parts], 1)
+        return torch.cat(
+            [
+                part.softmax(1) if categories else self.squash(part)
+                for part, (_, categories) in parts
+            ],
+            1,
+        )
 
     def generate(self, batch: Batch, rng: Rng) -> Tensor:
         """A sample for every row of a batch, under its conditions, in model coordinates."""
@@ -70,13 +82,18 @@ class CodeModel(Learner):
     def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
         """Observations (n, *shape) for codes z (n, code_width), user's units, differentiable in z.
 
-        With `rng`, what is random beside the code is drawn too (the hack 'dropout'); without, it is left out.
+        With `rng`, what is random beside the code is drawn too (the hack 'dropout');
+        without, it is left out.
         """
         stream = None if rng is None else generator(rng, z.device)
-        return self.blockwise(lambda z, y: self.to_user(self.push(z, y, rng=stream)), z, self.to_condition(y, len(z)))
+        return self.blockwise(
+            lambda z, y: self.to_user(self.push(z, y, rng=stream)), z, self.to_condition(y, len(z))
+        )
 
     @torch.no_grad()
-    def sample(self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None) -> Tensor:
+    def sample(
+        self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None
+    ) -> Tensor:
         """n new observations (n, *shape), user's units."""
         stream = generator(rng, self.device)
         return self.decode(self.prior(n).rsample(rng=stream), y, rng=stream)
@@ -86,13 +103,21 @@ def _columns(space: Space) -> tuple[tuple[int, bool], ...]:
     """Widths of the columns in model coordinates, and which are categories; empty where none is."""
     if not space.categorical:
         return ()
-    return tuple((len(c.categories), True) if c.kind == "categorical" else (1, False) for c in space.columns)
+    return tuple(
+        (len(c.categories), True) if c.kind == "categorical" else (1, False) for c in space.columns
+    )
 
 
 @contextmanager
 def _units_dropped(network: nn.Module, rng: Rng) -> Iterator[None]:
-    """Within, of a network in evaluation mode: dropout is on, its draws from `rng`; nothing where `rng` is None."""
-    dropped = [] if rng is None or network.training else [m for m in network.modules() if isinstance(m, nn.Dropout)]
+    """Within, of a network in evaluation mode: dropout is on,
+    its draws from `rng`; nothing where `rng` is None.
+    """
+    dropped = (
+        []
+        if rng is None or network.training
+        else [m for m in network.modules() if isinstance(m, nn.Dropout)]
+    )
     if not dropped:
         yield
         return

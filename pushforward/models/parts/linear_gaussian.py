@@ -74,7 +74,8 @@ class LinearGaussian(Model):
         self.fitted_space()
         if not bool(self.noise_variance_ > 0):
             raise InvalidValue(
-                f"all {len(self.components_)} components are kept, which leaves no noise and p(x|z) no density; keep fewer components"
+                f"all {len(self.components_)} components are kept, which leaves no noise and p(x|z)"
+                " no density; keep fewer components"
             )
         return self.noise_variance_
 
@@ -83,7 +84,9 @@ class LinearGaussian(Model):
         return torch.maximum(self.explained_variance_, self.floor_)
 
     def _signal(self) -> Tensor:
-        """Prior variances l_k - σ² (K,); the least that matters beside l_k if rounding leaves none."""
+        """Prior variances l_k - σ² (K,);
+        the least that matters beside l_k if rounding leaves none.
+        """
         variances = self._variances()
         least = torch.finfo(variances.dtype).eps * variances
         return torch.maximum(variances - self.noise_variance_, least)

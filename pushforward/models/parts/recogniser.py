@@ -1,7 +1,8 @@
-"""Latent-variable models p(x) = ∫ p(x|z) p(z) dz with a recogniser q(z|x): what follows from the three distributions alone.
+"""Latent-variable models p(x) = ∫ p(x|z) p(z) dz with a recogniser q(z|x):
+what follows from the three distributions alone.
 
-Bounds on the likelihood and their gradients, codes, decoded codes and samples are the same for every such model; a
-subclass defines p(z), p(x|z) and q(z|x), and the networks they are made of.
+Bounds on the likelihood and their gradients, codes, decoded codes and samples are the same for
+every such model; a subclass defines p(z), p(x|z) and q(z|x), and the networks they are made of.
 """
 
 from __future__ import annotations
@@ -24,11 +25,15 @@ from pushforward.objectives.bounds import Elbo, ImportanceWeighted, Objective, i
 __all__ = ["RecognisedModel"]
 
 FAR = 10.0
-"""Rows further than this from the middle of the data, in the model's coordinates, may have bounds that are no numbers."""
+"""Rows further than this from the middle of the data,
+in the model's coordinates, may have bounds that are no numbers.
+"""
 
 
 class RecognisedModel(Learner):
-    """A learner with `prior`, `likelihood` and `posterior`, each a distribution in the model's coordinates."""
+    """A learner with `prior`, `likelihood` and `posterior`,
+    each a distribution in the model's coordinates.
+    """
 
     objective: Objective
 
@@ -48,7 +53,7 @@ class RecognisedModel(Learner):
     def log_jacobian(self, u: Tensor) -> float:
         """What turns a likelihood in model coordinates into the user's units; 0 for masses."""
 
-    # ---------------------------------------------------------------------------------------------- learning
+    # ------------------------------------------------------------------------------------- learning
 
     def negative_elbo(self, batch: Batch, step: Step) -> Terms:
         """Kingma & Welling (2014), Eq. 10, one draw."""
@@ -62,13 +67,23 @@ class RecognisedModel(Learner):
     def importance_weighted(self, batch: Batch, step: Step) -> Terms:
         """Burda, Grosse & Salakhutdinov (2016), Eq. 8."""
         assert isinstance(self.objective, ImportanceWeighted)
-        log_weight, z = self.log_weights(batch, self.objective.k, step.rng, freeze=self.objective.doubly)
-        return self.objective.doubly_reparametrised(log_weight, z) if self.objective.doubly else self.objective.terms(log_weight)
+        log_weight, z = self.log_weights(
+            batch, self.objective.k, step.rng, freeze=self.objective.doubly
+        )
+        return (
+            self.objective.doubly_reparametrised(log_weight, z)
+            if self.objective.doubly
+            else self.objective.terms(log_weight)
+        )
 
-    def log_weights(self, batch: Batch, k: int, rng: Rng, *, freeze: bool = False) -> tuple[Tensor, Tensor]:
-        """log p(x, z_i) - log q(z_i|x) of k posterior draws a row (k, n), and the draws (k n, latent).
+    def log_weights(
+        self, batch: Batch, k: int, rng: Rng, *, freeze: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """log p(x, z_i) - log q(z_i|x) of k posterior draws a row (k, n),
+        and the draws (k n, latent).
 
-        With `freeze` the density of q is taken at fixed parameters, so that they move through the draws alone.
+        With `freeze` the density of q is taken at fixed parameters,
+        so that they move through the draws alone.
         """
         q = repeated(self.posterior(batch.x, batch.y), k)
         z = q.rsample(rng=rng)
@@ -77,7 +92,9 @@ class RecognisedModel(Learner):
         return (log_joint - (frozen(q) if freeze else q).log_prob(z)).reshape(k, -1), z
 
     def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
-        """The bound that is maximised (n,), nats, model coordinates; at beta = 1 and without free bits."""
+        """The bound that is maximised (n,), nats, model coordinates;
+        at beta = 1 and without free bits.
+        """
         stream = generator(rng, batch.x.device)
         if isinstance(self.objective, ImportanceWeighted):
             return importance_bound(self.log_weights(batch, self.objective.k, stream)[0])
@@ -90,13 +107,17 @@ class RecognisedModel(Learner):
         fit: Tensor = self.likelihood(z, batch.y).log_prob(batch.x)
         return fit - rate(q, self.prior(len(z)), z)
 
-    # ---------------------------------------------------------------------------------------------- what users ask
+    # ------------------------------------------------------------------------------- what users ask
 
     def elbo(self, x: Any, y: Any = None, *, rng: Rng = None) -> Tensor:
-        """A lower bound on log p(x) (n,), nats per observation in the user's units; one draw of the posterior."""
+        """A lower bound on log p(x) (n,), nats per observation in the user's units;
+        one draw of the posterior.
+        """
         u = self.to_model(x)
         stream = generator(rng, u.device)
-        bounds = self.blockwise(lambda u, y: self.bound(Batch(u, y), stream), u, self.to_condition(y, len(u)))
+        bounds = self.blockwise(
+            lambda u, y: self.bound(Batch(u, y), stream), u, self.to_condition(y, len(u))
+        )
         if bool(bounds.isnan().any()):
             bounds = torch.where(bounds.isnan() & self._is_far(u), -math.inf, bounds)
         return bounds + self.log_jacobian(u)
@@ -106,18 +127,26 @@ class RecognisedModel(Learner):
         return u
 
     def _is_far(self, u: Tensor) -> Tensor:
-        """Rows (n,) so far out that rate and distortion may both be infinite, and NaN their difference: none, if the network is broken.
+        """Rows (n,) so far out that rate and distortion may both be infinite, and NaN their
+        difference: none, if the network is broken.
 
-        A network that gives NaN near the data, or holds NaN itself, is not to pass for one that finds rows unlikely.
+        A network that gives NaN near the data, or holds NaN itself,
+        is not to pass for one that finds rows unlikely.
         """
-        if not all(bool(t.isfinite().all()) for t in (*self.parameters(), *self.buffers()) if t.is_floating_point()):
+        if not all(
+            bool(t.isfinite().all())
+            for t in (*self.parameters(), *self.buffers())
+            if t.is_floating_point()
+        ):
             return torch.zeros(len(u), dtype=torch.bool, device=u.device)
         return self.centred(u).flatten(1).abs().amax(1) > FAR
 
     def encode(self, x: Any, y: Any = None) -> Tensor:
         """Posterior means (n, latent)."""
         u = self.to_model(x)
-        return self.blockwise(lambda u, y: self.posterior(u, y).mean, u, self.to_condition(y, len(u)))
+        return self.blockwise(
+            lambda u, y: self.posterior(u, y).mean, u, self.to_condition(y, len(u))
+        )
 
     def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
         """The likelihood's mean (n, *shape), user's units; with `rng`, a draw from it instead."""
@@ -130,8 +159,12 @@ class RecognisedModel(Learner):
         return self.blockwise(observed, z, self.to_condition(y, len(z)))
 
     @torch.no_grad()
-    def sample(self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None) -> Tensor:
-        """n observations (n, *shape), user's units: of images the mean of p(x|z), otherwise samples; `using` overrides this."""
+    def sample(
+        self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None
+    ) -> Tensor:
+        """n observations (n, *shape), user's units: of images the mean of p(x|z), otherwise
+        samples; `using` overrides this.
+        """
         stream = generator(rng, self.device)
         return self.decode(self.prior(n).rsample(rng=stream), y, rng=stream)
 

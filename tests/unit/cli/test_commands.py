@@ -1,4 +1,6 @@
-"""What goes in comes out: fit, then every verb, on tables, images and labels; resume; seeds; JSON."""
+"""What goes in comes out: fit, then every verb, on tables, images and labels;
+resume; seeds; JSON.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("made")
     rng = np.random.default_rng(0)
     height, age = rng.normal(1.75, 0.1, 60).round(3), rng.integers(20, 60, 60)
-    lines = ["height,age,team", *(f"{h},{a},{'rb'[i % 2]}" for i, (h, a) in enumerate(zip(height, age)))]
+    lines = [
+        "height,age,team",
+        *(f"{h},{a},{'rb'[i % 2]}" for i, (h, a) in enumerate(zip(height, age))),
+    ]
     (root / "people.csv").write_text("\n".join(lines) + "\n")
     for i in range(40):
         folder = root / "photos" / "ab"[i % 2]
@@ -57,10 +62,24 @@ def test_a_run_folder_describes_itself(made: Path) -> None:
     for name in ("pca", "vae", "faces", "plain"):
         have = {p.name for p in (made / name).iterdir()}
         assert have >= {"model.safetensors", "model.json", "log.jsonl", "README.md", "run.json"}
-        assert json.loads((made / name / "model.json").read_text())["command"].startswith("pushforward fit ")
-    assert {p.name for p in (made / "faces/images").iterdir()} == {"samples.png", "reconstructions.png"}
+        assert json.loads((made / name / "model.json").read_text())["command"].startswith(
+            "pushforward fit "
+        )
+    assert {p.name for p in (made / "faces/images").iterdir()} == {
+        "samples.png",
+        "reconstructions.png",
+    }
     card = (made / "vae/README.md").read_text()
-    assert all(word in card for word in ("height", "elbo", "48 training rows; 12 held out", "pushforward sample", "pf.load"))
+    assert all(
+        word in card
+        for word in (
+            "height",
+            "elbo",
+            "48 training rows; 12 held out",
+            "pushforward sample",
+            "pf.load",
+        )
+    )
     assert json.loads((made / "pca/log.jsonl").read_text().splitlines()[-1])["event"] == "finished"
     assert isinstance(pf.load(made / "vae"), pf.VAE)
 
@@ -74,7 +93,10 @@ def test_samples_of_a_table_have_its_columns_and_units(made: Path, cli) -> None:
     assert list(drawn[0]) == ["height", "age"]
     assert len(drawn) == 5
     assert all(r["age"] == str(int(r["age"])) for r in drawn)
-    as_json = [json.loads(line) for line in cli("sample", made / "pca", "-n", "5", "--seed", "3", "--json").out.splitlines()]
+    as_json = [
+        json.loads(line)
+        for line in cli("sample", made / "pca", "-n", "5", "--seed", "3", "--json").out.splitlines()
+    ]
     assert [str(r["age"]) for r in as_json] == [r["age"] for r in drawn]
     done = cli("sample", made / "pca", "-n", "5", "--seed", "3", "--out", "x.csv")
     assert done.out == "x.csv\n"
@@ -128,7 +150,9 @@ def test_density_is_that_of_the_model_on_the_rows_themselves(made: Path, cli) ->
     found = rows(cli("density", made / "pca", made / "people.csv").out)
     source = pf.read(str(made / "people.csv"), drop="team", label=False)
     expected = pf.load(made / "pca").log_prob(source.x)
-    assert np.allclose([float(r["log_density"]) for r in found], expected.numpy(), rtol=0, atol=1e-9)
+    assert np.allclose(
+        [float(r["log_density"]) for r in found], expected.numpy(), rtol=0, atol=1e-9
+    )
 
 
 def test_evaluate_puts_like_beside_like_on_rows_that_were_set_aside(made: Path, cli) -> None:
@@ -150,7 +174,9 @@ def test_evaluate_puts_like_beside_like_on_rows_that_were_set_aside(made: Path, 
 
 
 def test_the_numbers_in_the_card_are_those_of_evaluate(made: Path, cli) -> None:
-    value = next(json.loads(x) for x in cli("evaluate", made / "pca", "--json").out.splitlines())["value"]
+    value = next(json.loads(x) for x in cli("evaluate", made / "pca", "--json").out.splitlines())[
+        "value"
+    ]
     assert f"| log_prob | {value:.6g} |" in (made / "pca/README.md").read_text()
 
 
@@ -160,7 +186,9 @@ def test_resume_extends_a_run_as_if_it_had_been_longer(made: Path, cli) -> None:
     assert done.code == 0
     assert done.out == "run\n"
     longer = [*SMALL[:-2], "7", "-q"]
-    assert cli("fit", "vae", made / "people.csv", "--drop", "team", "--run", "long", *longer).code == 0
+    assert (
+        cli("fit", "vae", made / "people.csv", "--drop", "team", "--run", "long", *longer).code == 0
+    )
     one, two = pf.load("run").state_dict(), pf.load("long").state_dict()
     assert all(bool((one[k] == two[k]).all()) for k in two)
     assert json.loads(Path("run/run.json").read_text())["fitter"]["settings"]["steps"] == 7
@@ -180,18 +208,50 @@ def test_plain_lines_tell_samples_terms_and_quality(made: Path, cli) -> None:
     done = cli("fit", "vae", "ring:100", *SMALL[:-1])
     assert done.out == "runs/vae-ring-100-1\n"
     assert all(
-        word in done.err for word in ("distortion", "rate", "held-out quality", "64 samples of 64", "latent=2", "pushforward sample")
+        word in done.err
+        for word in (
+            "distortion",
+            "rate",
+            "held-out quality",
+            "64 samples of 64",
+            "latent=2",
+            "pushforward sample",
+        )
     )
     assert cli("fit", "vae", "ring:100", *SMALL).out == "runs/vae-ring-100-2\n"
     assert "\x1b" not in done.err
 
 
 def test_a_config_file_repeats_a_fit(made: Path, cli) -> None:
-    cli("fit", "vae", "ring:100", *SMALL, "--likelihood", "gaussian(sigma=0.3)", "--optimizer", "adam(rate=0.01)", "--run", "one")
+    cli(
+        "fit",
+        "vae",
+        "ring:100",
+        *SMALL,
+        "--likelihood",
+        "gaussian(sigma=0.3)",
+        "--optimizer",
+        "adam(rate=0.01)",
+        "--run",
+        "one",
+    )
     assert cli("fit", "--config", "one/run.json", "--run", "two", "-q").code == 0
     one, two = pf.load("one").state_dict(), pf.load("two").state_dict()
     assert all(bool((one[k] == two[k]).all()) for k in two)
-    assert cli("fit", "vae", "--config", "one/run.json", "--no-keep-best", "--run", "one", "--overwrite", "-q").code == 0
+    assert (
+        cli(
+            "fit",
+            "vae",
+            "--config",
+            "one/run.json",
+            "--no-keep-best",
+            "--run",
+            "one",
+            "--overwrite",
+            "-q",
+        ).code
+        == 0
+    )
 
 
 def test_start_fine_tunes(made: Path, cli) -> None:
@@ -202,7 +262,16 @@ def test_start_fine_tunes(made: Path, cli) -> None:
 
 def test_integer_columns_are_dequantised_on_request_only(made: Path, cli) -> None:
     assert json.loads((made / "pca/run.json").read_text())["data"]["dequantise"] is False
-    done = cli("fit", "pca", made / "people.csv", "--columns", "height,age", "--dequantise", "--run", "noisy")
+    done = cli(
+        "fit",
+        "pca",
+        made / "people.csv",
+        "--columns",
+        "height,age",
+        "--dequantise",
+        "--run",
+        "noisy",
+    )
     assert done.code == 0, done.err
     assert json.loads(Path("noisy/run.json").read_text())["data"]["dequantise"] is True
     source = dequantised(pf.read(str(made / "people.csv"), columns="height,age", label=False), 0)
@@ -227,10 +296,22 @@ def test_overwrite_replaces_a_run(made: Path, cli) -> None:
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
-    fit = ["fit", "vae", "ring:200", "--latent", "2", "--hidden", "8", "--steps", "1000000", "--run", "run"]
+    fit = [
+        "fit",
+        "vae",
+        "ring:200",
+        "--latent",
+        "2",
+        "--hidden",
+        "8",
+        "--steps",
+        "1000000",
+        "--run",
+        "run",
+    ]
     process = subprocess.Popen(
-        [sys.executable, "-m", "pushforward.cli.main", *fit], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        [sys.executable, "-m", "pushforward.cli.main", *fit], cwd=tmp_path, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     log = tmp_path / "run/log.jsonl"
     deadline = time.monotonic() + 60
@@ -270,9 +351,13 @@ def test_rows_of_images_carry_the_names_of_their_files(made: Path, memory: int) 
     assert runs.file_names(pf.read(made / "people.csv", drop=["team"])) is None
 
 
-@pytest.mark.parametrize(("command", "run"), [("density", "faces"), ("encode", "faces"), ("encode", "plain")])
+@pytest.mark.parametrize(
+    ("command", "run"), [("density", "faces"), ("encode", "faces"), ("encode", "plain")]
+)
 def test_what_is_told_of_images_names_their_files(cli, made: Path, command: str, run: str) -> None:
-    done = cli(command, made / run, made / "photos", *(["--draws", 2] if command == "density" else []))
+    done = cli(
+        command, made / run, made / "photos", *(["--draws", 2] if command == "density" else [])
+    )
     assert done.code == 0, done.err
     found = [Path(row["file"]).name for row in rows(done.out)]
     assert sorted(found) == sorted(p.name for p in (made / "photos").rglob("*.png"))
@@ -280,30 +365,48 @@ def test_what_is_told_of_images_names_their_files(cli, made: Path, command: str,
 
 @pytest.mark.parametrize(
     ("command", "fit", "more"),
-    [("assign", ["kmeans", "--clusters", 2], []), ("density", ["gaussian"], ["--top", 5]), ("density", ["gaussian"], ["--json"])],
+    [
+        ("assign", ["kmeans", "--clusters", 2], []),
+        ("density", ["gaussian"], ["--top", 5]),
+        ("density", ["gaussian"], ["--json"]),
+    ],
 )
-def test_clusters_and_densities_of_pictures_name_the_file_of_each_row(cli, made: Path, command: str, fit: list, more: list) -> None:
+def test_clusters_and_densities_of_pictures_name_the_file_of_each_row(
+    cli, made: Path, command: str, fit: list, more: list
+) -> None:
     assert cli("fit", fit[0], made / "photos", "--run", "run", *fit[1:], "-q").code == 0
     done = cli(command, "run", made / "photos", *more)
     assert done.code == 0, done.err
-    found = [json.loads(line) for line in done.out.splitlines()] if "--json" in more else rows(done.out)
+    found = (
+        [json.loads(line) for line in done.out.splitlines()] if "--json" in more else rows(done.out)
+    )
     names = runs.file_names(pf.read(made / "photos"))
     assert names is not None
     assert len(found) == (5 if "--top" in more else 40)
     assert [row["file"] for row in found] == [names[int(row["row"])] for row in found]
 
 
-@pytest.mark.parametrize(("title", "code"), [("日本 ☃", 0), ("x" * 120, 0), ("x" * 121, 2), ("x" * 3000, 2)])
+@pytest.mark.parametrize(
+    ("title", "code"), [("日本 ☃", 0), ("x" * 120, 0), ("x" * 121, 2), ("x" * 3000, 2)]
+)
 def test_titles_that_a_font_lacks_or_that_do_not_fit(tmp_path, capfd, title, code):
-    """Glyphs that a font lacks are a warning; a title too long for any image is refused in one line."""
+    """Glyphs that a font lacks are a warning;
+    a title too long for any image is refused in one line.
+    """
     from pushforward.cli.main import main as run_command
 
     folder = tmp_path / "run"
     assert run_command(["fit", "gmm", "moons", "--run", str(folder), "-q"]) == 0
     capfd.readouterr()
-    assert run_command(["plot", str(folder), "--title", title, "--out", str(tmp_path / "x.png"), "-q"]) == code
+    assert (
+        run_command(["plot", str(folder), "--title", title, "--out", str(tmp_path / "x.png"), "-q"])
+        == code
+    )
     said = capfd.readouterr().err
     if code:
-        assert said.strip() == f"error: --title has {len(title)} characters, expected at most 120; shorten it"
+        assert (
+            said.strip()
+            == f"error: --title has {len(title)} characters, expected at most 120; shorten it"
+        )
     assert (tmp_path / "x.png").exists() == (code == 0)
     assert ("Glyph" in said) == (title == "日本 ☃")

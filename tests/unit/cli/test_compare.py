@@ -13,15 +13,25 @@ from pushforward.cli.main import main
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Arrays of one law and of another, labelled images, a table with categories, and runs on them."""
+    """Arrays of one law and of another, labelled images,
+    a table with categories, and runs on them.
+    """
     root = tmp_path_factory.mktemp("compared")
     rng = np.random.default_rng(0)
     for name, shift in (("a", 0), ("b", 0), ("c", 2)):
         np.save(root / f"{name}.npy", rng.normal(shift, 1, (400, 3)))
     labels = np.arange(240) % 2
-    images = (rng.integers(0, 100, (240, 1, 8, 8)) + 100 * labels[:, None, None, None]).astype(np.uint8)
+    images = (rng.integers(0, 100, (240, 1, 8, 8)) + 100 * labels[:, None, None, None]).astype(
+        np.uint8
+    )
     np.savez(root / "images.npz", x=images, y=labels)
-    lines = ["height,age,team", *(f"{h:.3f},{a},{'rb'[i % 2]}" for i, (h, a) in enumerate(zip(rng.normal(1.7, 0.1, 90), range(90))))]
+    lines = [
+        "height,age,team",
+        *(
+            f"{h:.3f},{a},{'rb'[i % 2]}"
+            for i, (h, a) in enumerate(zip(rng.normal(1.7, 0.1, 90), range(90)))
+        ),
+    ]
     (root / "people.csv").write_text("\n".join(lines) + "\n")
     for arguments in (
         ["fit", "pca", root / "a.npy", "--run", root / "run", "-q"],
@@ -51,19 +61,34 @@ def records(text: str) -> list[dict]:
 
 
 def test_one_law_and_another(made: Path, cli) -> None:
-    found = {r["quantity"]: r for r in records(cli("compare", made / "a.npy", made / "b.npy", "--json").out)}
+    found = {
+        r["quantity"]: r
+        for r in records(cli("compare", made / "a.npy", made / "b.npy", "--json").out)
+    }
     assert list(found) == ["fid", "kid", "precision", "recall", "density", "coverage", "c2st"]
     assert abs(found["kid"]["value"]) < 4 * found["kid"]["error"]
     assert found["c2st"]["details"]["p"] > 0.001
     assert found["fid"]["details"]["real"] == found["fid"]["n"] == 400
     assert found["fid"]["data"].startswith("a.npy (400 rows")
-    shifted = {r["quantity"]: r for r in records(cli("compare", made / "a.npy", made / "c.npy", "--json").out)}
+    shifted = {
+        r["quantity"]: r
+        for r in records(cli("compare", made / "a.npy", made / "c.npy", "--json").out)
+    }
     assert shifted["fid"]["value"] == pytest.approx(12, abs=1.5)
     assert shifted["c2st"]["details"]["p"] < 1e-6
 
 
 def test_the_table_has_a_column_for_each_set(made: Path, cli) -> None:
-    done = cli("compare", made / "a.npy", made / "b.npy", made / "c.npy", "--features", "raw,pca(2)", "--metrics", "fid,ks")
+    done = cli(
+        "compare",
+        made / "a.npy",
+        made / "b.npy",
+        made / "c.npy",
+        "--features",
+        "raw,pca(2)",
+        "--metrics",
+        "fid,ks",
+    )
     assert done.code == 0
     assert done.out.count("features:") == 2
     assert "b.npy (400)" in done.out.replace("\n", "")
@@ -95,7 +120,16 @@ def test_known_modes_are_counted_and_drawn_names_are_drawn_afresh(made: Path, cl
 
 def test_a_conditional_run_is_drawn_under_the_labels_of_the_real_rows(made: Path, cli) -> None:
     done = cli(
-        "compare", made / "images.npz", made / "cvae", "--label", "y", "--features", "classifier", "--metrics", "kid,diversity", "--json"
+        "compare",
+        made / "images.npz",
+        made / "cvae",
+        "--label",
+        "y",
+        "--features",
+        "classifier",
+        "--metrics",
+        "kid,diversity",
+        "--json",
     )
     assert done.code == 0, done.err
     found = records(done.out)
@@ -108,13 +142,36 @@ def test_a_conditional_run_is_drawn_under_the_labels_of_the_real_rows(made: Path
 
 
 def test_memorising_against_the_rows_learnt_from(made: Path, cli) -> None:
-    done = cli("compare", made / "b.npy", made / "a.npy", "--train", made / "a.npy", "--metrics", "memorising", "--json")
+    done = cli(
+        "compare",
+        made / "b.npy",
+        made / "a.npy",
+        "--train",
+        made / "a.npy",
+        "--metrics",
+        "memorising",
+        "--json",
+    )
     assert [r["value"] for r in records(done.out)] == [1.0, 1.0]
 
 
 def test_categories_become_columns_with_names(made: Path, cli) -> None:
-    done = cli("compare", made / "people.csv", made / "people.csv", "--categorical", "team", "--metrics", "ks", "--json")
-    assert [r["quantity"] for r in records(done.out)] == ["ks height", "ks age", "ks team=b", "ks team=r"]
+    done = cli(
+        "compare",
+        made / "people.csv",
+        made / "people.csv",
+        "--categorical",
+        "team",
+        "--metrics",
+        "ks",
+        "--json",
+    )
+    assert [r["quantity"] for r in records(done.out)] == [
+        "ks height",
+        "ks age",
+        "ks team=b",
+        "ks team=r",
+    ]
     assert all(r["value"] == 0 for r in records(done.out))
 
 

@@ -1,4 +1,6 @@
-"""`pushforward compare` with metrics of images beside their originals, and with a classifier's score."""
+"""`pushforward compare` with metrics of images beside their originals,
+and with a classifier's score.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,12 @@ def records(out: str) -> dict[str, Any]:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    x = torch.randint(0, 256, (40, 3, 16, 16), generator=STREAM.manual_seed(0), dtype=torch.uint8).numpy()
-    noise = torch.randint(0, 20, (40, 3, 16, 16), generator=STREAM.manual_seed(1), dtype=torch.uint8).numpy()
+    x = torch.randint(
+        0, 256, (40, 3, 16, 16), generator=STREAM.manual_seed(0), dtype=torch.uint8
+    ).numpy()
+    noise = torch.randint(
+        0, 20, (40, 3, 16, 16), generator=STREAM.manual_seed(1), dtype=torch.uint8
+    ).numpy()
     np.save(tmp_path / "a.npy", x)
     np.save(tmp_path / "b.npy", np.minimum(x, 235) + noise)
     np.save(tmp_path / "few.npy", x[:30])
@@ -31,7 +37,9 @@ def made(tmp_path: Path) -> Path:
 
 
 def test_pairs_of_images(made: Path, cli: Any) -> None:
-    done = cli("compare", made / "a.npy", made / "b.npy", "--metrics", "psnr,ssim,ssim_daala", "--json")
+    done = cli(
+        "compare", made / "a.npy", made / "b.npy", "--metrics", "psnr,ssim,ssim_daala", "--json"
+    )
     assert done.code == 0
     found = records(done.out)
     x, y = np.load(made / "a.npy"), np.load(made / "b.npy")
@@ -44,23 +52,40 @@ def test_pairs_of_images(made: Path, cli: Any) -> None:
 
 def test_luma_crop_and_a_draw_of_the_rows(made: Path, cli: Any) -> None:
     options = ("--channel", "y", "--crop", "2", "--json")
-    found = records(cli("compare", made / "a.npy", made / "b.npy", "--metrics", "psnr", *options).out)
+    found = records(
+        cli("compare", made / "a.npy", made / "b.npy", "--metrics", "psnr", *options).out
+    )
     x, y = np.load(made / "a.npy"), np.load(made / "b.npy")
     assert found["psnr"]["value"] == pytest.approx(psnr(x, y, channel="y", crop=2).value)
-    few = records(cli("compare", made / "a.npy", made / "b.npy", "--metrics", "psnr", "--rows", "10", *options).out)
+    few = records(
+        cli(
+            "compare", made / "a.npy", made / "b.npy", "--metrics", "psnr", "--rows", "10", *options
+        ).out
+    )
     assert few["psnr"]["n"] == 10
     assert few["psnr"]["value"] == pytest.approx(found["psnr"]["value"], abs=1)  # pairs stay pairs
 
 
 def test_a_table_beside_metrics_of_features(made: Path, cli: Any) -> None:
-    done = cli("compare", made / "a.npy", made / "b.npy", "--metrics", "prdc,psnr", "--features", "pca(2)")
+    done = cli(
+        "compare", made / "a.npy", made / "b.npy", "--metrics", "prdc,psnr", "--features", "pca(2)"
+    )
     assert done.code == 0
     assert "features: pca(2)" in done.out
     assert "features: images 16×16, 3 channels, crop 0, values 0..255" in " ".join(done.out.split())
 
 
 def test_the_score_of_the_labels_classifier(made: Path, cli: Any) -> None:
-    done = cli("compare", made / "labelled.npz", made / "a.npy", "--features", "classifier", "--metrics", "inception_score", "--json")
+    done = cli(
+        "compare",
+        made / "labelled.npz",
+        made / "a.npy",
+        "--features",
+        "classifier",
+        "--metrics",
+        "inception_score",
+        "--json",
+    )
     assert done.code == 0
     found = records(done.out)["inception_score"]
     assert 1 <= found["value"] <= 2
@@ -81,7 +106,9 @@ def test_the_score_of_the_labels_classifier(made: Path, cli: Any) -> None:
         ("b.npy", ["--metrics", "inception_score"], "--features classifier"),
     ],
 )
-def test_what_cannot_be_had_is_one_line(made: Path, cli: Any, generated: str, more: list[str], said: str) -> None:
+def test_what_cannot_be_had_is_one_line(
+    made: Path, cli: Any, generated: str, more: list[str], said: str
+) -> None:
     done = cli("compare", made / "a.npy", made / generated, *more)
     assert done.code == 2
     assert said in done.err.replace("\n", " ")

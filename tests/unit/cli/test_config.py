@@ -31,7 +31,14 @@ class Odd:
         >>> Odd()
     """
 
-    def __init__(self, count: int = 3, share: float | None = None, sizes: Sequence[int] = (4, 2), on: bool = True, name: str = "a") -> None:
+    def __init__(
+        self,
+        count: int = 3,
+        share: float | None = None,
+        sizes: Sequence[int] = (4, 2),
+        on: bool = True,
+        name: str = "a",
+    ) -> None:
         pass
 
 
@@ -40,7 +47,11 @@ def flag(name: str, cls: type = Odd) -> Flag:
 
 
 def test_arguments_of_a_docstring() -> None:
-    assert arguments_of(Odd) == {"count": "how many, on two lines.", "share": "said of both.", "sizes": "said of both."}
+    assert arguments_of(Odd) == {
+        "count": "how many, on two lines.",
+        "share": "said of both.",
+        "sizes": "said of both.",
+    }
 
 
 @pytest.mark.parametrize(
@@ -60,7 +71,15 @@ def test_a_text_is_read_by_its_kind(name: str, text: str, value: object) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "given"), [("count", "2.5"), ("count", 2.5), ("count", True), ("sizes", "8,x"), ("on", "maybe"), ("on", 3)]
+    ("name", "given"),
+    [
+        ("count", "2.5"),
+        ("count", 2.5),
+        ("count", True),
+        ("sizes", "8,x"),
+        ("on", "maybe"),
+        ("on", 3),
+    ],
 )
 def test_what_is_of_the_wrong_kind_is_refused(name: str, given: object) -> None:
     with pytest.raises(InvalidKind, match=f"--{name} must be"):
@@ -84,11 +103,26 @@ def test_stronger_places_win(monkeypatch: pytest.MonkeyPatch) -> None:
     flags = flags_of(VAE)
     file = {"latent": 5, "fitting": {"batch": 7, "seed": 1}, "hyperparameters": {"hidden": [9]}}
     config = resolve("vae", "digits", flags, given={}, file=file)
-    assert (config.hyperparameters["latent"], config.fitting["batch"], config.fitting["seed"]) == (5, 7, 1)
+    assert (config.hyperparameters["latent"], config.fitting["batch"], config.fitting["seed"]) == (
+        5,
+        7,
+        1,
+    )
     monkeypatch.setenv("PUSHFORWARD_LATENT", "6")
     monkeypatch.setenv("PUSHFORWARD_BATCH", "8")
-    config = resolve("vae", "digits", flags, given={"batch": "9"}, sets=["fitting.seed=3", "hidden=4,4"], file=file)
-    assert (config.hyperparameters["latent"], config.fitting["batch"], config.fitting["seed"]) == (6, 9, 3)
+    config = resolve(
+        "vae",
+        "digits",
+        flags,
+        given={"batch": "9"},
+        sets=["fitting.seed=3", "hidden=4,4"],
+        file=file,
+    )
+    assert (config.hyperparameters["latent"], config.fitting["batch"], config.fitting["seed"]) == (
+        6,
+        9,
+        3,
+    )
     assert config.hyperparameters["hidden"] == [4, 4]
 
 
@@ -110,16 +144,26 @@ def test_a_run_gives_the_configuration_it_was_made_with(tmp_path: Path) -> None:
     config = resolve("gan", "C:\\data ü", flags, given=given)
     reading = {"label": config.data["label"]}
     data = Provenance(config.source, reading, held_out=config.data["held_out"])
-    settings = pf.Trainer(steps=3, ema=0.999, optimizers={"critic": "adam(rate=0.0001)"}, keep_best=True, held_out=0.1).settings()
-    manifest = Manifest.of(GAN(network="mlp", penalties=["r1(gamma=2.0)"]), fitter="Trainer", settings=settings)
+    settings = pf.Trainer(
+        steps=3, ema=0.999, optimizers={"critic": "adam(rate=0.0001)"}, keep_best=True, held_out=0.1
+    ).settings()
+    manifest = Manifest.of(
+        GAN(network="mlp", penalties=["r1(gamma=2.0)"]), fitter="Trainer", settings=settings
+    )
     replace(manifest, data=data, dequantise=None).write(tmp_path)
-    again = resolve("gan", config.source, flags, given={}, file=read_settings(tmp_path / "run.json"))
+    again = resolve(
+        "gan", config.source, flags, given={}, file=read_settings(tmp_path / "run.json")
+    )
     assert again.as_dict() == config.as_dict()
 
 
 @pytest.mark.parametrize(
     ("file", "said"),
-    [({"latnt": 1}, "did you mean 'latent'"), ({"fiting": {"seed": 1}}, "did you mean 'fitting'"), ({"data": {"seed": 1}}, "seed")],
+    [
+        ({"latnt": 1}, "did you mean 'latent'"),
+        ({"fiting": {"seed": 1}}, "did you mean 'fitting'"),
+        ({"data": {"seed": 1}}, "seed"),
+    ],
 )
 def test_an_unknown_setting_suggests(file: dict[str, object], said: str) -> None:
     with pytest.raises(InvalidValue, match=said):

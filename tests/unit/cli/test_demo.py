@@ -19,7 +19,11 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
 
     place = tmp_path_factory.mktemp("demo")
     out, said = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(said),
+    ):
         patch.chdir(place)
         patch.setenv("COLUMNS", "160")
         assert main(["demo", "--epochs", "2"]) == 0
@@ -29,8 +33,20 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
 def test_it_leaves_runs_records_and_images(shown: tuple[Path, str, str]) -> None:
     place, _, _ = shown
     folder = place / "runs" / "demo-1"
-    assert {p.name for p in folder.iterdir()} == {"pca-16", "pca", "vae-2", "vae", "images", "records.json"}
-    assert {p.stem for p in (folder / "images").iterdir()} == {"samples", "reconstructions", "plane", "interpolations"}
+    assert {p.name for p in folder.iterdir()} == {
+        "pca-16",
+        "pca",
+        "vae-2",
+        "vae",
+        "images",
+        "records.json",
+    }
+    assert {p.stem for p in (folder / "images").iterdir()} == {
+        "samples",
+        "reconstructions",
+        "plane",
+        "interpolations",
+    }
     records = json.loads((folder / "records.json").read_text())["records"]
     measured = {(r["data"], r["n"]) for row in records.values() for r in row.values()}
     assert len(measured) == 1, "every model is measured on the same rows"
@@ -43,7 +59,9 @@ def test_every_model_stands_in_the_table(shown: tuple[Path, str, str]) -> None:
         assert name in out
 
 
-def test_the_next_commands_work_when_pasted(shown: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_commands_work_when_pasted(
+    shown: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     place, _, said = shown
     lines = [line.strip() for line in said.splitlines()]
     commands = lines[lines.index("Next:") + 1 :]

@@ -19,9 +19,16 @@ from pushforward.cli.main import main
     ],
     ids=["points", "images"],
 )
-def test_a_run_s_film_is_drawn(fit: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_run_s_film_is_drawn(
+    fit: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     run = tmp_path / "run"
-    assert main(["fit", *fit, "--steps", "12", "--batch", "32", "--film", "20", "--run", str(run), "-q"]) == 0
+    assert (
+        main(
+            ["fit", *fit, "--steps", "12", "--batch", "32", "--film", "20", "--run", str(run), "-q"]
+        )
+        == 0
+    )
     capfd.readouterr()
     assert main(["film", str(run), "--frames", "4", "--codes", "5", "--json"]) == 0
     said = json.loads(capfd.readouterr().out)
@@ -34,7 +41,25 @@ def test_a_run_s_film_is_drawn(fit: list[str], tmp_path: Path, capfd: pytest.Cap
 
 def test_what_cannot_be_drawn_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
-    assert main(["fit", "gan", "ring:100", "--hidden", "4", "--steps", "3", "--batch", "16", "--run", str(run), "-q"]) == 0
+    assert (
+        main(
+            [
+                "fit",
+                "gan",
+                "ring:100",
+                "--hidden",
+                "4",
+                "--steps",
+                "3",
+                "--batch",
+                "16",
+                "--run",
+                str(run),
+                "-q",
+            ]
+        )
+        == 0
+    )
     assert main(["film", str(run)]) == 2
     assert "holds no frames; they are kept while a model is fitted" in capfd.readouterr().err
     assert main(["resume", str(run), "--steps", "+2", "-q"]) == 0
@@ -46,7 +71,27 @@ def test_axes_are_chosen_by_name(tmp_path: Path, capfd: pytest.CaptureFixture[st
     table = tmp_path / "t.csv"
     table.write_text("a,b,c\n" + "\n".join(f"{i},{i * i},{-i}.5" for i in range(40)) + "\n")
     run = tmp_path / "run"
-    assert main(["fit", "gan", str(table), "--hidden", "4", "--steps", "4", "--batch", "8", "--film", "6", "--run", str(run), "-q"]) == 0
+    assert (
+        main(
+            [
+                "fit",
+                "gan",
+                str(table),
+                "--hidden",
+                "4",
+                "--steps",
+                "4",
+                "--batch",
+                "8",
+                "--film",
+                "6",
+                "--run",
+                str(run),
+                "-q",
+            ]
+        )
+        == 0
+    )
     assert main(["film", str(run), "--axes", "c,a", "--out", str(tmp_path / "o")]) == 0
     assert sorted(p.name for p in (tmp_path / "o").iterdir()) == ["film.gif", "film.png"]
     assert main(["film", str(run), "--axes", "c"]) == 2

@@ -24,7 +24,13 @@ SMALL = ("--hidden", "8", "--batch", "16", "--steps", "4", "-q")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("made")
     rng = np.random.default_rng(0)
-    lines = ["height,weight,team", *(f"{h:.3f},{w:.2f},{'rb'[int(h > 1.75)]}" for h, w in rng.normal([1.75, 70], [0.1, 9], (60, 2)))]
+    lines = [
+        "height,weight,team",
+        *(
+            f"{h:.3f},{w:.2f},{'rb'[int(h > 1.75)]}"
+            for h, w in rng.normal([1.75, 70], [0.1, 9], (60, 2))
+        ),
+    ]
     (root / "people.csv").write_text("\n".join(lines) + "\n")
     for i in range(24):
         folder = root / "photos" / "ab"[i % 2]
@@ -55,14 +61,28 @@ def large(path: Any) -> bool:
 @pytest.mark.parametrize(
     ("run", "kind", "codes"),
     [
-        ("pca", None, 400), ("pca", "grid", 400), ("pca", "traverse", 18), ("pca", "path", 44), ("vae", None, 27), ("vae", "grid", 400),
-        ("vae", "path", 44), ("vae", "direction", 72), ("faces", "grid", 400), ("faces", "traverse", 18), ("faces", "path", 44),
-        ("plain", None, 27), ("plain", "grid", 400), ("gan", None, 60), ("gan", "traverse", 9),
+        ("pca", None, 400),
+        ("pca", "grid", 400),
+        ("pca", "traverse", 18),
+        ("pca", "path", 44),
+        ("vae", None, 27),
+        ("vae", "grid", 400),
+        ("vae", "path", 44),
+        ("vae", "direction", 72),
+        ("faces", "grid", 400),
+        ("faces", "traverse", 18),
+        ("faces", "path", 44),
+        ("plain", None, 27),
+        ("plain", "grid", 400),
+        ("gan", None, 60),
+        ("gan", "traverse", 9),
     ],
-)  # fmt: skip
+)
 def test_every_kind_leaves_an_image_and_its_codes(cli, made, run, kind, codes) -> None:
     more = ["--class", "b"] if kind == "direction" else []
-    done = cli("latent", made / run, *(["--kind", kind] if kind else []), *more, "--out", "a/image.png")
+    done = cli(
+        "latent", made / run, *(["--kind", kind] if kind else []), *more, "--out", "a/image.png"
+    )
     assert (done.code, done.out) == (0, "a/image.png\n"), done.err
     assert large("a/image.png")
     table = rows(Path("a/image.csv").read_text())
@@ -73,7 +93,19 @@ def test_every_kind_leaves_an_image_and_its_codes(cli, made, run, kind, codes) -
 
 def test_it_goes_into_the_run_s_images_in_the_place_of_an_older_one(cli, made) -> None:
     for steps in (5, 4):
-        done = cli("latent", made / "vae", "--kind", "grid", "--steps", steps, "--reach", 3, "--dims", "2,0", "--json")
+        done = cli(
+            "latent",
+            made / "vae",
+            "--kind",
+            "grid",
+            "--steps",
+            steps,
+            "--reach",
+            3,
+            "--dims",
+            "2,0",
+            "--json",
+        )
         assert done.code == 0, done.err
         found = json.loads(done.out)
         assert found["path"] == str(made / "vae/images/latent-grid.png")
@@ -95,7 +127,20 @@ def test_the_ranking_is_said_and_given_as_json(cli, made) -> None:
 
 
 def test_paths_join_the_codes_of_the_rows_asked_for(cli, made) -> None:
-    done = cli("latent", made / "pca", "--kind", "path", "--rows", "3,5", "--steps", 3, "--out", "p.svg", "--data", made / "people.csv")
+    done = cli(
+        "latent",
+        made / "pca",
+        "--kind",
+        "path",
+        "--rows",
+        "3,5",
+        "--steps",
+        3,
+        "--out",
+        "p.svg",
+        "--data",
+        made / "people.csv",
+    )
     assert done.code == 0, done.err
     table = rows(Path("p.csv").read_text())
     codes = rows(cli("encode", made / "pca", made / "people.csv").out)
@@ -105,14 +150,20 @@ def test_paths_join_the_codes_of_the_rows_asked_for(cli, made) -> None:
 
 
 def test_traversals_stand_at_a_row(cli, made) -> None:
-    assert cli("latent", made / "pca", "--kind", "traverse", "--rows", "7", "--out", "p.png").code == 0
+    assert (
+        cli("latent", made / "pca", "--kind", "traverse", "--rows", "7", "--out", "p.png").code == 0
+    )
     table = rows(Path("p.csv").read_text())
     code = rows(cli("encode", made / "pca", made / "people.csv").out)[7]
-    assert [float(r["z1"]) for r in table if r["dimension"] == "0"] == pytest.approx([float(code["z1"])] * 9)
+    assert [float(r["z1"]) for r in table if r["dimension"] == "0"] == pytest.approx(
+        [float(code["z1"])] * 9
+    )
 
 
 def test_a_direction_says_how_well_it_tells_the_classes(cli, made) -> None:
-    done = cli("latent", made / "pca", "--kind", "direction", "--label", "team", "--out", "d.png", "--json")
+    done = cli(
+        "latent", made / "pca", "--kind", "direction", "--label", "team", "--out", "d.png", "--json"
+    )
     assert done.code == 0, done.err
     found = json.loads(done.out)
     assert found["accuracy"]["quantity"] == "balanced accuracy"
@@ -120,11 +171,15 @@ def test_a_direction_says_how_well_it_tells_the_classes(cli, made) -> None:
     assert np.linalg.norm(found["vector"]) == pytest.approx(1)
     assert "of held-out rows told by it (50% by chance)" in done.err
     table = rows(Path("d.csv").read_text())
-    assert sorted({float(r["strength"]) for r in table}) == pytest.approx([-0.5, -0.25, 0, 0.25, 0.5, 0.75, 1, 1.25, 1.5])
+    assert sorted({float(r["strength"]) for r in table}) == pytest.approx(
+        [-0.5, -0.25, 0, 0.25, 0.5, 0.75, 1, 1.25, 1.5]
+    )
 
 
 def test_a_model_saved_from_python_is_drawn_by_its_prior(cli, made, tmp_path) -> None:
-    pf.PCA(2).fit(torch.randn(50, 3, generator=torch.Generator().manual_seed(0))).save(tmp_path / "saved")
+    pf.PCA(2).fit(torch.randn(50, 3, generator=torch.Generator().manual_seed(0))).save(
+        tmp_path / "saved"
+    )
     done = cli("latent", tmp_path / "saved")
     assert done.code == 0
     assert "drawn without rows" in done.err
@@ -141,7 +196,10 @@ def test_a_model_saved_from_python_is_drawn_by_its_prior(cli, made, tmp_path) ->
         (["pca", "--dims", "0,2", "--kind", "grid"], "no latent dimension 2: codes have 2"),
         (["pca", "--dims", "a,b", "--kind", "grid"], "--dims must be whole numbers from 0 up"),
         (["pca", "--kind", "path", "--rows", "0,1,2"], "ends of paths in pairs, got 3 rows"),
-        (["pca", "--kind", "path", "--rows", "0,1000"], "there is no row 1000: there are 60, counted from 0"),
+        (
+            ["pca", "--kind", "path", "--rows", "0,1000"],
+            "there is no row 1000: there are 60, counted from 0",
+        ),
         (["pca", "--kind", "path", "--along", "arc"], "'line' or 'sphere', got 'arc'"),
         (["gan", "--kind", "path"], "a gan has no codes for observations"),
         (["pca", "--kind", "direction"], "needs labels"),
@@ -159,7 +217,7 @@ def test_what_cannot_be_drawn_is_one_line(cli, made, arguments, said) -> None:
     assert done.err.splitlines()[-1].startswith("error: ")
 
 
-# ------------------------------------------------------------------------------------------------ project
+# ------------------------------------------------------------------------------------------ project
 
 
 def test_projection_gives_codes_and_errors(cli, made) -> None:
@@ -173,12 +231,24 @@ def test_projection_gives_codes_and_errors(cli, made) -> None:
     assert [float(r["error"]) for r in found] == pytest.approx(expected.error.tolist(), rel=1e-4)
     assert "squared error per observation" in done.err
     assert done.out == cli("project", made / "gan", made / "people.csv", "--seed", 3).out
-    first = json.loads(cli("project", made / "gan", made / "people.csv", "--seed", 3, "--json").out.splitlines()[0])
+    first = json.loads(
+        cli("project", made / "gan", made / "people.csv", "--seed", 3, "--json").out.splitlines()[0]
+    )
     assert first["error"] == pytest.approx(float(found[0]["error"]))
 
 
 def test_projections_of_images_are_written_beside_their_originals(cli, made) -> None:
-    done = cli("project", made / "vae", made / "photos", "--start", "hybrid", "-o", "codes.npz", "--restored", "back/")
+    done = cli(
+        "project",
+        made / "vae",
+        made / "photos",
+        "--start",
+        "hybrid",
+        "-o",
+        "codes.npz",
+        "--restored",
+        "back/",
+    )
     assert (done.code, done.out) == (0, "codes.npz\n"), done.err
     content = np.load("codes.npz")
     assert content["x"].shape == (24, 3)
@@ -195,7 +265,20 @@ def test_models_with_conditions_and_without_a_prior(cli, made) -> None:
     done = cli("project", made / "faces", made / "photos", "--start", "prior", "-q", "-o", "a.csv")
     assert (done.code, done.err) == (0, "")
     assert len(rows(Path("a.csv").read_text())) == 24
-    assert cli("project", made / "plain", made / "photos", "--start", "hybrid", "--prior-weight", "1", "-o", "b.csv").code == 0
+    assert (
+        cli(
+            "project",
+            made / "plain",
+            made / "photos",
+            "--start",
+            "hybrid",
+            "--prior-weight",
+            "1",
+            "-o",
+            "b.csv",
+        ).code
+        == 0
+    )
 
 
 @pytest.mark.parametrize(

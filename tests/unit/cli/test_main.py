@@ -17,14 +17,22 @@ HEAVY = ("torch", "pandas", "sklearn", "numpy", "rich", "lightning_fabric", "mat
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}, check=False, timeout=120
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        check=False,
+        timeout=120,
     )
 
 
 @pytest.mark.parametrize("command", ["", *entry.COMMANDS])
 def test_help_imports_nothing_heavy(command: str) -> None:
     asked = [command, "--help"] if command else ["--help"]
-    code = f"import sys; from pushforward.cli.main import main; code = main({asked}); print([m for m in {HEAVY} if m in sys.modules], code)"
+    code = (
+        f"import sys; from pushforward.cli.main import main; code = main({asked}); print([m for m"
+        f" in {HEAVY} if m in sys.modules], code)"
+    )
     began = time.perf_counter()
     done = python(code)
     print(f"{command or 'root'} --help: {time.perf_counter() - began:.2f} s")
@@ -109,8 +117,13 @@ def test_exit_codes_of_errors(cli, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_reader_that_stops_is_not_an_error() -> None:
-    line = f"{sys.executable} -m pushforward.cli.main models --json | head -n 1; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, timeout=120)
+    line = (
+        f"{sys.executable} -m pushforward.cli.main models --json | head -n 1; echo"
+        " ${PIPESTATUS[0]}"
+    )
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, check=False, timeout=120
+    )
     assert done.stdout.splitlines()[-1] == "0"
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
@@ -132,13 +145,19 @@ def test_models_doctor_and_data_as_text_and_json(cli) -> None:
     assert "50 observations" in cli("data", "ring:50").out
 
 
-def test_doctor_names_the_install_line_of_what_is_missing(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_names_the_install_line_of_what_is_missing(
+    cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pushforward.cli import doctor
 
     known = doctor._version
-    monkeypatch.setattr(doctor, "_version", lambda package: "missing" if package == "pyarrow" else known(package))
+    monkeypatch.setattr(
+        doctor, "_version", lambda package: "missing" if package == "pyarrow" else known(package)
+    )
     done = cli("doctor")
     assert done.code == 0
     assert "missing pyarrow; run: pip install 'pushforward[tables]'" in done.out
-    monkeypatch.setattr(doctor, "_version", lambda package: "missing" if package == "finufft" else known(package))
+    monkeypatch.setattr(
+        doctor, "_version", lambda package: "missing" if package == "finufft" else known(package)
+    )
     assert cli("doctor").code == 2

@@ -38,7 +38,9 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("name", "suffix"), [(n, s) for n in COMMANDS for s in (".csv", ".exe")])
-def test_a_bad_output_is_refused_before_the_work(name: str, suffix: str, cli: Any, request: pytest.FixtureRequest) -> None:
+def test_a_bad_output_is_refused_before_the_work(
+    name: str, suffix: str, cli: Any, request: pytest.FixtureRequest
+) -> None:
     pf.PCA(1).fit("ring:50").save("run")
     pf.GMM(2).fit("ring:50").save("groups")
     taken = Path(f"taken{suffix}")

@@ -45,25 +45,50 @@ def rows(text):
 
 @pytest.mark.parametrize(
     ("run", "kind"),
-    [("gmm", None), ("gmm", "density"), ("gmm", "corner"), ("gmm", "marginals"), ("gmm", "choice"), ("kmeans", None), ("kmeans", "choice"),
-     ("pca", None), ("pca", "scree"), ("codes", None)],
-)  # fmt: skip
+    [
+        ("gmm", None),
+        ("gmm", "density"),
+        ("gmm", "corner"),
+        ("gmm", "marginals"),
+        ("gmm", "choice"),
+        ("kmeans", None),
+        ("kmeans", "choice"),
+        ("pca", None),
+        ("pca", "scree"),
+        ("codes", None),
+    ],
+)
 def test_every_kind_is_an_image_whose_path_is_on_stdout(cli, made, tmp_path, run, kind):
     target = tmp_path / "a.png"
-    done = cli("plot", made / run, *(["--kind", kind] if kind else []), "--out", target, "--most", 3)
+    done = cli(
+        "plot", made / run, *(["--kind", kind] if kind else []), "--out", target, "--most", 3
+    )
     assert (done.code, done.out) == (0, f"{target}\n"), done.err
     with Image.open(target) as image:
         assert image.width > 300
 
 
 def test_a_court_means_a_density_and_rows_can_be_left_out(cli, made, tmp_path):
-    done = cli("plot", made / "gmm", "--court", "--data", "none", "--out", tmp_path / "court.png", "--json")
+    done = cli(
+        "plot", made / "gmm", "--court", "--data", "none", "--out", tmp_path / "court.png", "--json"
+    )
     assert json.loads(done.out)["kind"] == "density"
 
 
 def test_labels_colour_the_codes(cli, made, tmp_path):
     (tmp_path / "named.csv").write_text("height,age,team\n1,2,red\n3,4,blue\n2,0,red\n")
-    done = cli("plot", made / "codes", "--kind", "embedding", "--data", tmp_path / "named.csv", "--label", "team", "--out", "a.png")
+    done = cli(
+        "plot",
+        made / "codes",
+        "--kind",
+        "embedding",
+        "--data",
+        tmp_path / "named.csv",
+        "--label",
+        "team",
+        "--out",
+        "a.png",
+    )
     assert (done.code, done.out) == (0, "a.png\n"), done.err
 
 
@@ -99,7 +124,9 @@ def test_without_its_data_a_run_is_drawn_without_rows_or_says_what_to_pass(cli, 
     done = cli("plot", tmp_path / "law")
     assert done.code == 0
     assert "drawn without rows" in done.err
-    pf.GMM(2).fit(torch.randn(50, 2, generator=torch.Generator().manual_seed(0))).save(tmp_path / "saved")
+    pf.GMM(2).fit(torch.randn(50, 2, generator=torch.Generator().manual_seed(0))).save(
+        tmp_path / "saved"
+    )
     done = cli("plot", tmp_path / "saved")
     assert done.code == 2
     assert "pass --data FILE" in done.err
@@ -123,7 +150,9 @@ def test_assign_writes_files_and_json_and_refuses_others(cli, made, tmp_path):
     done = cli("assign", made / "gmm", made / "people.csv", "--out", "clusters.csv", "-q")
     assert (done.code, done.out, done.err) == (0, "clusters.csv\n", "")
     assert len(rows((tmp_path / "clusters.csv").read_text())) == 100
-    assert set(json.loads(cli("assign", made / "gmm", made / "people.csv", "--json").out.splitlines()[0])) == {"row", "cluster"}
+    assert set(
+        json.loads(cli("assign", made / "gmm", made / "people.csv", "--json").out.splitlines()[0])
+    ) == {"row", "cluster"}
     done = cli("assign", made / "pca", made / "people.csv")
     assert done.code == 2
     assert "a pca has no clusters; models that do: " in done.err
@@ -131,7 +160,12 @@ def test_assign_writes_files_and_json_and_refuses_others(cli, made, tmp_path):
 
 def test_condition_prints_the_law_in_closed_form(cli, tmp_path):
     names = pf.Space.infer(pandas.DataFrame({"height": [0.0, 9.0], "age": [0.0, -6.0]}))
-    model = pf.GMM.of(torch.tensor([0.6, 0.4]), torch.tensor([[0.0, 0.0], [3.0, -6.0]]), torch.eye(2).expand(2, 2, 2), names)
+    model = pf.GMM.of(
+        torch.tensor([0.6, 0.4]),
+        torch.tensor([[0.0, 0.0], [3.0, -6.0]]),
+        torch.eye(2).expand(2, 2, 2),
+        names,
+    )
     model.save(tmp_path / "gmm")
     law = model.condition({"height": 1.5})
     assert float(law.weights_.min()) > 0.3
@@ -180,7 +214,9 @@ DATED = 19875.0  # 2024-06-01 in days since 1970-01-01
 
 @pytest.fixture(scope="module")
 def dated():
-    """A mixture over a day, a moment with a time zone, a duration, a share and a height, all of them correlated."""
+    """A mixture over a day, a moment with a time zone, a duration,
+    a share and a height, all of them correlated.
+    """
     columns = (
         Column("day", "integer", unit=DAYS),
         Column("moment", "integer", unit=SECONDS, dtype="datetime64[ns, UTC]"),
@@ -191,7 +227,11 @@ def dated():
     scale = torch.tensor([10.0, 10 * 86400.0, 3600.0, 2.0, 5.0], dtype=torch.float64)
     correlation = 0.6 + 0.4 * torch.eye(5, dtype=torch.float64)
     mean = torch.tensor([DATED - 3, (DATED - 3) * 86400, 7200.0, 1.0, 50.0], dtype=torch.float64)
-    return Gaussian.of(mean, correlation * torch.outer(scale, scale), pf.Space("points", (5,), columns, form="frame"))
+    return Gaussian.of(
+        mean,
+        correlation * torch.outer(scale, scale),
+        pf.Space("points", (5,), columns, form="frame"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -219,18 +259,30 @@ def dated():
         ("height", torch.tensor(1.5), 1.5),
     ],
 )
-def test_values_to_condition_on_are_read_as_their_column_is(cli, dated, tmp_path, axis, value, number):
+def test_values_to_condition_on_are_read_as_their_column_is(
+    cli, dated, tmp_path, axis, value, number
+):
     expected = dated.condition({axis: number}).mean_
     assert torch.equal(dated.condition({axis: value}).mean_, expected)
     if isinstance(value, str):
         dated.save(tmp_path / "dated")
-        assert cli("condition", tmp_path / "dated", f"{axis}={value}").out == cli("condition", tmp_path / "dated", f"{axis}={number!r}").out
+        assert (
+            cli("condition", tmp_path / "dated", f"{axis}={value}").out
+            == cli("condition", tmp_path / "dated", f"{axis}={number!r}").out
+        )
 
 
 @pytest.mark.parametrize(
     ("axis", "value", "said"),
     [
-        ("day", "yesterday", "day must be a date such as 2024-06-01, or a number in days since 1970-01-01, got 'yesterday'"),
+        (
+            "day",
+            "yesterday",
+            (
+                "day must be a date such as 2024-06-01, or a number in days since 1970-01-01, got"
+                " 'yesterday'"
+            ),
+        ),
         ("day", datetime.timedelta(1), "day must be a date such as"),
         ("moment", "40%", "or a number in seconds since 1970-01-01, got '40%'"),
         ("span", pandas.Timestamp("2024-06-01"), "span must be a duration such as"),

@@ -64,7 +64,11 @@ def test_a_live_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, colour: bool)
     else:
         monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr(
-        progress, "stderr", lambda: Console(file=screen, force_terminal=True, width=120, color_system="standard", highlight=False)
+        progress,
+        "stderr",
+        lambda: Console(
+            file=screen, force_terminal=True, width=120, color_system="standard", highlight=False
+        ),
     )
     told(Voice())
     shown = screen.getvalue()
@@ -75,4 +79,10 @@ def test_a_live_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, colour: bool)
 
 
 def test_durations() -> None:
-    assert [progress.duration(s) for s in (None, 3.21, 42, 250, 7500)] == ["", "3.2 s", "42 s", "4 min 10 s", "2 h 5 min"]
+    assert [progress.duration(s) for s in (None, 3.21, 42, 250, 7500)] == [
+        "",
+        "3.2 s",
+        "42 s",
+        "4 min 10 s",
+        "2 h 5 min",
+    ]

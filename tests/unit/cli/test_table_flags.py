@@ -41,13 +41,30 @@ def test_data_shows_what_was_decided_and_takes_flags(german, capsys):
 
 def test_a_run_remembers_how_its_table_is_written(german, tmp_path, capsys):
     folder = tmp_path / "run"
-    assert run("fit", "gaussian", german, "--run", folder, "--thousands", ".", "--decimal", ",", "--na", "-999") == 0
+    assert (
+        run(
+            "fit",
+            "gaussian",
+            german,
+            "--run",
+            folder,
+            "--thousands",
+            ".",
+            "--decimal",
+            ",",
+            "--na",
+            "-999",
+        )
+        == 0
+    )
     assert "columns are separated by ';'" in capsys.readouterr().err
     for command in (["density", folder, german], ["evaluate", folder, "--data", german, "--json"]):
         assert run(*command) == 0
     out = capsys.readouterr().out
     low = min(float(line.split(",")[1]) for line in out.splitlines() if line[:1].isdigit())
-    assert low > -30  # read with the decimal point of other tables the rows would lie hundreds of standard deviations away
+    # read with the decimal point of other tables the rows would
+    # lie hundreds of standard deviations away
+    assert low > -30
     assert run("density", folder, german, "--thousands", "'", "--decimal", ".") == 0
     out = capsys.readouterr().out
     assert min(float(line.split(",")[1]) for line in out.splitlines() if line[:1].isdigit()) < low

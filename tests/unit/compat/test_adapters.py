@@ -1,4 +1,6 @@
-"""Conventions that all adapters share, in a table; what scikit-learn's own tests ask of each is in tests/peers."""
+"""Conventions that all adapters share, in a table;
+what scikit-learn's own tests ask of each is in tests/peers.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,18 @@ def rows() -> np.ndarray:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("estimator", [PCA(2), PCA(0), PCA(0.7), KMeans(3, random_state=0), GaussianMixture(2, random_state=0)], ids=str)
+@pytest.mark.parametrize(
+    "estimator",
+    [PCA(2), PCA(0), PCA(0.7), KMeans(3, random_state=0), GaussianMixture(2, random_state=0)],
+    ids=str,
+)
 def test_what_is_learnt_has_the_type_of_the_rows(estimator, dtype, rows):
     estimator.fit(rows.astype(dtype))
-    arrays = {k: v for k, v in vars(estimator).items() if k.endswith("_") and isinstance(v, np.ndarray) and v.dtype.kind == "f"}
+    arrays = {
+        k: v
+        for k, v in vars(estimator).items()
+        if k.endswith("_") and isinstance(v, np.ndarray) and v.dtype.kind == "f"
+    }
     assert {v.dtype for v in arrays.values()} == {np.dtype(dtype)}
     if isinstance(estimator, PCA):
         assert type(estimator.noise_variance_) is dtype
@@ -50,17 +60,26 @@ def test_what_is_learnt_has_the_type_of_the_rows(estimator, dtype, rows):
     ids=["pca", "share", "kmeans", "random"],
 )
 def test_sparse_rows_give_what_dense_ones_give(estimator, verbs, form, rows, monkeypatch):
-    monkeypatch.setattr(conventions, "BLOCK_NUMBERS", 7 * rows.shape[1])  # answers come in blocks of 7 rows
-    of = {x is rows: {verb: getattr(estimator.fit(x), verb)(x) for verb in verbs} for x in (rows, form(rows))}
+    # answers come in blocks of 7 rows
+    monkeypatch.setattr(conventions, "BLOCK_NUMBERS", 7 * rows.shape[1])
+    of = {
+        x is rows: {verb: getattr(estimator.fit(x), verb)(x) for verb in verbs}
+        for x in (rows, form(rows))
+    }
     for verb in verbs:
         assert_allclose(of[False][verb], of[True][verb], rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("weights", [None, np.arange(1, 181)])
 def test_sparse_rows_take_weights(rows, weights):
-    dense, thin = (KMeans(3, random_state=0).fit(x, sample_weight=weights) for x in (rows, sparse.csr_array(rows)))
+    dense, thin = (
+        KMeans(3, random_state=0).fit(x, sample_weight=weights)
+        for x in (rows, sparse.csr_array(rows))
+    )
     assert thin.inertia_ == pytest.approx(dense.inertia_, rel=1e-12)
-    assert thin.score(sparse.csr_array(rows), sample_weight=weights) == pytest.approx(-dense.inertia_, rel=1e-12)
+    assert thin.score(sparse.csr_array(rows), sample_weight=weights) == pytest.approx(
+        -dense.inertia_, rel=1e-12
+    )
 
 
 def test_no_component_is_a_round_normal_distribution(rows):
@@ -72,7 +91,9 @@ def test_no_component_is_a_round_normal_distribution(rows):
     assert law.noise_variance_ == pytest.approx(total / 6)
     assert_allclose(law.get_covariance(), total / 6 * np.eye(6), atol=1e-12)
     assert_allclose(law.get_precision() @ law.get_covariance(), np.eye(6), atol=1e-12)
-    expected = -0.5 * (6 * np.log(2 * np.pi * total / 6) + np.square(rows - rows.mean(0)).sum(1) * 6 / total)
+    expected = -0.5 * (
+        6 * np.log(2 * np.pi * total / 6) + np.square(rows - rows.mean(0)).sum(1) * 6 / total
+    )
     assert_allclose(law.score_samples(rows), expected)
     assert law.sample(5, random_state=0).shape == (5, 6)
 
@@ -103,9 +124,16 @@ def test_collapse_is_an_error_without_regularisation_and_said_with_it(kind, scal
     with pytest.raises(ValueError, match="a component has collapsed"):
         GaussianMixture(2, covariance_type=kind, reg_covar=0, random_state=0).fit(x)
     with pytest.warns(FitWarning, match="variance floor"):
-        held = GaussianMixture(2, covariance_type=kind, reg_covar=1e-6 * scale**2, random_state=0).fit(x)
-    assert_allclose(held.covariances_.min() if kind in ("diag", "spherical") else np.linalg.eigvalsh(held.covariances_).min(),
-                    1e-6 * scale**2, rtol=1e-6)  # fmt: skip
+        held = GaussianMixture(
+            2, covariance_type=kind, reg_covar=1e-6 * scale**2, random_state=0
+        ).fit(x)
+    assert_allclose(
+        held.covariances_.min()
+        if kind in ("diag", "spherical")
+        else np.linalg.eigvalsh(held.covariances_).min(),
+        1e-6 * scale**2,
+        rtol=1e-6,
+    )
 
 
 REPEATED = {
@@ -116,12 +144,24 @@ REPEATED = {
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("how", [{}, {"tol": 0}, {"max_iter": 1}, {"max_iter": 0}, {"n_init": 2}, {"max_iter": 3, "init_params": "random"}])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"tol": 0},
+        {"max_iter": 1},
+        {"max_iter": 0},
+        {"n_init": 2},
+        {"max_iter": 3, "init_params": "random"},
+    ],
+)
 @pytest.mark.parametrize("kind", ["full", "diag", "spherical"])
 @pytest.mark.parametrize("scale", [1e-100, 1.0, 1e6])
 def test_collapse_is_an_error_without_regularisation_however_early_the_fit_ends(scale, kind, how):
     for name, x in REPEATED.items():
-        theirs = mixture.GaussianMixture(3, covariance_type=kind, reg_covar=0, random_state=0, **how)
+        theirs = mixture.GaussianMixture(
+            3, covariance_type=kind, reg_covar=0, random_state=0, **how
+        )
         ours = GaussianMixture(3, covariance_type=kind, reg_covar=0, random_state=0, **how)
         try:
             theirs.fit(x * scale)
@@ -135,7 +175,9 @@ def test_collapse_is_an_error_without_regularisation_however_early_the_fit_ends(
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_warm_start_goes_on_where_the_last_fit_stopped(rows):
     whole = GaussianMixture(2, random_state=0, tol=1e-6, reg_covar=1e-2).fit(rows)
-    steps = GaussianMixture(2, random_state=0, tol=1e-6, reg_covar=1e-2, max_iter=1, warm_start=True)
+    steps = GaussianMixture(
+        2, random_state=0, tol=1e-6, reg_covar=1e-2, max_iter=1, warm_start=True
+    )
     count = 0
     while not hasattr(steps, "converged_") or not steps.converged_:
         steps.fit(rows)
@@ -154,10 +196,22 @@ def test_no_pass_is_the_start(rows):
 @pytest.mark.parametrize(
     ("estimator", "said"),
     [
-        (KMeans(3, random_state=0, verbose=1, tol=0), ["Initialization complete", "Iteration 0, inertia ", "strict convergence"]),
-        (KMeans(3, random_state=0, verbose=1), ["Iteration 1, inertia", "center shift is within tolerance 0.0001"]),
-        (GaussianMixture(2, verbose=1, verbose_interval=1), ["Initialization 0", "Iteration 1", "Initialization converged"]),
-        (GaussianMixture(2, verbose=2, verbose_interval=1, n_init=2), ["Initialization 1", "mean log-likelihood", "gain"]),
+        (
+            KMeans(3, random_state=0, verbose=1, tol=0),
+            ["Initialization complete", "Iteration 0, inertia ", "strict convergence"],
+        ),
+        (
+            KMeans(3, random_state=0, verbose=1),
+            ["Iteration 1, inertia", "center shift is within tolerance 0.0001"],
+        ),
+        (
+            GaussianMixture(2, verbose=1, verbose_interval=1),
+            ["Initialization 0", "Iteration 1", "Initialization converged"],
+        ),
+        (
+            GaussianMixture(2, verbose=2, verbose_interval=1, n_init=2),
+            ["Initialization 1", "mean log-likelihood", "gain"],
+        ),
     ],
     ids=str,
 )
@@ -171,14 +225,21 @@ def test_verbose_fits_say_what_they_do(estimator, said, rows, capsys):
 
 def test_the_inertia_that_is_printed_is_that_of_the_pass(rows, capsys):
     estimator = KMeans(3, random_state=0, verbose=1, tol=0).fit(rows)
-    assert f"Iteration {estimator.n_iter_ - 1}, inertia {estimator.inertia_:.6g}." in capsys.readouterr().out
+    assert (
+        f"Iteration {estimator.n_iter_ - 1}, inertia {estimator.inertia_:.6g}."
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(
     ("estimator", "category", "text"),
     [
         (KMeans(1, algorithm="elkan"), RuntimeWarning, "nothing to save with one cluster"),
-        (KMeans(2, init=[[0.0], [1.0]], n_init=3), RuntimeWarning, "there is one start, and not n_init=3"),
+        (
+            KMeans(2, init=[[0.0], [1.0]], n_init=3),
+            RuntimeWarning,
+            "there is one start, and not n_init=3",
+        ),
         (KMeans(3, random_state=0), ConvergenceWarning, "only 2 of the 3 clusters own rows"),
     ],
     ids=["elkan", "init", "distinct"],

@@ -1,4 +1,6 @@
-"""Blocks of rows: the same numbers as all rows at once, gradients where asked for, and memory that follows the result."""
+"""Blocks of rows: the same numbers as all rows at once,
+gradients where asked for, and memory that follows the result.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def codes(model: Any) -> Tensor:
 
 @pytest.mark.parametrize("conditional", [False, True])
 @pytest.mark.parametrize(("name", "verb"), VERBS)
-def test_blocks_change_no_number(name: str, verb: str, conditional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_change_no_number(
+    name: str, verb: str, conditional: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     y = torch.arange(100) % 3 if conditional else None
     if (name, conditional) == ("infogan", True):
         pytest.skip("infogan takes no conditions")
@@ -50,7 +54,13 @@ def test_blocks_change_no_number(name: str, verb: str, conditional: bool, monkey
     seen: list[int] = []
     monkeypatch.setattr(blocks, "MOST_ROWS", 7)
     monkeypatch.setattr(blocks, "FEWEST_ROWS", 7)
-    network = model.networks["generator" if "generator" in model.networks else "decoder" if verb in ("decode", "sample") else "encoder"]
+    network = model.networks[
+        "generator"
+        if "generator" in model.networks
+        else "decoder"
+        if verb in ("decode", "sample")
+        else "encoder"
+    ]
     if (name, verb) in (("infogan", "encode"), ("ebgan", "energy")):
         network = model.networks["critic"]
     hook = network.register_forward_hook(lambda module, given, result: seen.append(len(given[0])))
@@ -102,5 +112,7 @@ print((after - before) * 1024 / (result.numel() * result.element_size()))
 
 
 def test_memory_of_samples_follows_the_result() -> None:
-    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True
+    )
     assert float(done.stdout) < 6, "times the result's own bytes"

@@ -25,7 +25,9 @@ from pushforward.objectives.penalties import Penalty, r1
 
 
 def points(n: int = 100, d: int = 3, offset: float = 0.0) -> torch.Tensor:
-    return torch.randn(n, d, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + offset
+    return (
+        torch.randn(n, d, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + offset
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -35,12 +37,17 @@ def test_moments_merge_to_the_two_pass_answer(cut: int, offset: float, full: boo
     merged = Moments.of(x[:cut], full=full).merge(Moments.of(x[cut:], full=full))
     exact = x.T.cov(correction=0)
     assert torch.allclose(merged.mean, x.mean(0), rtol=1e-14)
-    assert torch.allclose(merged.covariance, exact if full else exact.diagonal(), rtol=1e-6, atol=1e-9)
+    assert torch.allclose(
+        merged.covariance, exact if full else exact.diagonal(), rtol=1e-6, atol=1e-9
+    )
 
 
 def test_integer_weights_are_repetition_in_moments() -> None:
     x, w = points(20), torch.arange(20) % 4
-    assert torch.allclose(Moments.of(x, w, full=True).covariance, Moments.of(x.repeat_interleave(w, 0), full=True).covariance)
+    assert torch.allclose(
+        Moments.of(x, w, full=True).covariance,
+        Moments.of(x.repeat_interleave(w, 0), full=True).covariance,
+    )
 
 
 def test_facts_count_missing_and_infinite_values_by_column() -> None:
@@ -82,10 +89,20 @@ def test_what_is_no_value_is_refused(given: object, error: type[Exception], mess
 
 
 def test_unlike_records_do_not_compare() -> None:
-    one = pf.Record.of("log_prob", torch.tensor([1.0, 3.0]), unit="nats", measure="density per unit", data="a")
+    one = pf.Record.of(
+        "log_prob", torch.tensor([1.0, 3.0]), unit="nats", measure="density per unit", data="a"
+    )
     unlike(one, dataclasses.replace(one, quantity="elbo", bound="lower bound"))
-    for change in ({"measure": "binary mass"}, {"unit": "bits/dim"}, {"data": "b"}, {"n": 3}, {"details": {"features": "x"}}):
-        with pytest.raises(pf.InvalidValue, match=next(iter(change)) if "details" not in change else "features"):
+    for change in (
+        {"measure": "binary mass"},
+        {"unit": "bits/dim"},
+        {"data": "b"},
+        {"n": 3},
+        {"details": {"features": "x"}},
+    ):
+        with pytest.raises(
+            pf.InvalidValue, match=next(iter(change)) if "details" not in change else "features"
+        ):
             unlike(one, dataclasses.replace(one, **change))
 
 
@@ -121,13 +138,20 @@ def test_a_memory_map_stays_on_disk_and_gives_the_same_rows(tmp_path: object) ->
 
 def test_fingerprints_tell_data_apart() -> None:
     x = points()
-    assert fingerprint(as_source(x)) != fingerprint(as_source(x[:-1])) != fingerprint(as_source(x + 1))
+    assert (
+        fingerprint(as_source(x)) != fingerprint(as_source(x[:-1])) != fingerprint(as_source(x + 1))
+    )
 
 
 def test_fingerprints_tell_weights_apart_also_from_conditions() -> None:
     x = points()
     numbers = torch.arange(1.0, len(x) + 1, dtype=torch.float64)
-    sources = [as_source(x), as_source(x, None, numbers), as_source(x, None, numbers.flip(0)), as_source(x, numbers)]
+    sources = [
+        as_source(x),
+        as_source(x, None, numbers),
+        as_source(x, None, numbers.flip(0)),
+        as_source(x, numbers),
+    ]
     assert len({fingerprint(source) for source in sources}) == 4
 
 

@@ -16,7 +16,10 @@ HOW = {"lr": 1e-2, "betas": (0.5, 0.99), "eps": 1e-6}
 
 def parameters(dtype: torch.dtype = torch.float32) -> list[torch.nn.Parameter]:
     stream = torch.Generator().manual_seed(0)
-    return [torch.nn.Parameter(torch.randn(*shape, generator=stream, dtype=dtype)) for shape in ((5, 3), (3,), (7, 2, 2))]
+    return [
+        torch.nn.Parameter(torch.randn(*shape, generator=stream, dtype=dtype))
+        for shape in ((5, 3), (3,), (7, 2, 2))
+    ]
 
 
 def gradients(step: int, like: list[torch.nn.Parameter]) -> list[Tensor]:
@@ -24,7 +27,9 @@ def gradients(step: int, like: list[torch.nn.Parameter]) -> list[Tensor]:
     return [torch.randn(p.shape, generator=stream, dtype=p.dtype) for p in like]
 
 
-def moved(optimizer: torch.optim.Optimizer, own: list[torch.nn.Parameter], steps: range, without: int = -1) -> None:
+def moved(
+    optimizer: torch.optim.Optimizer, own: list[torch.nn.Parameter], steps: range, without: int = -1
+) -> None:
     for step in steps:
         optimizer.param_groups[0]["lr"] = 1e-2 / (1 + step)
         for i, (p, g) in enumerate(zip(own, gradients(step, own))):
@@ -32,7 +37,9 @@ def moved(optimizer: torch.optim.Optimizer, own: list[torch.nn.Parameter], steps
         optimizer.step()
 
 
-def both(dtype: torch.dtype = torch.float32) -> tuple[FusedAdam, list[torch.nn.Parameter], torch.optim.Adam, list[torch.nn.Parameter]]:
+def both(
+    dtype: torch.dtype = torch.float32,
+) -> tuple[FusedAdam, list[torch.nn.Parameter], torch.optim.Adam, list[torch.nn.Parameter]]:
     one, two = parameters(dtype), parameters(dtype)
     return FusedAdam(one, **HOW), one, torch.optim.Adam(two, fused=True, **HOW), two  # type: ignore[arg-type]
 
@@ -67,7 +74,11 @@ def test_a_loaded_state_is_gone_on_from() -> None:
 def test_most_steps_do_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     own = torch.optim.Adam.step
-    monkeypatch.setattr(torch.optim.Adam, "step", lambda self, closure=None: (calls.append(1), own(self, closure))[1])
+    monkeypatch.setattr(
+        torch.optim.Adam,
+        "step",
+        lambda self, closure=None: (calls.append(1), own(self, closure))[1],
+    )
     quick, one, *_ = both()
     moved(quick, one, range(6), without=4)
     assert len(calls) == 2  # the first, and the one without a gradient

@@ -37,7 +37,15 @@ def test_values_fit_their_annotations(hint: Any, good: list[Any], bad: list[Any]
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("latent", "2"), ("latent", 2.0), ("latent", None), ("hidden", 8), ("hidden", ["8"]), ("prior", 3)]
+    ("name", "value"),
+    [
+        ("latent", "2"),
+        ("latent", 2.0),
+        ("latent", None),
+        ("hidden", 8),
+        ("hidden", ["8"]),
+        ("prior", 3),
+    ],
 )
 def test_hyperparameters_of_the_wrong_kind_are_named(name: str, value: Any) -> None:
     check_hyperparameters(VAE, {"latent": 2, "hidden": (8,), "prior": "normal"})

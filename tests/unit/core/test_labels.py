@@ -46,7 +46,9 @@ def test_categories_are_the_values_present(y, categories, expected):
     assert source.condition_space.conform(given).tolist() == expected
 
 
-@pytest.mark.parametrize("gone", [None, float("nan"), "", "  ", pandas.NaT, pandas.NA, np.datetime64("NaT")])
+@pytest.mark.parametrize(
+    "gone", [None, float("nan"), "", "  ", pandas.NaT, pandas.NA, np.datetime64("NaT")]
+)
 def test_missing_labels_are_counted_and_refused(gone):
     y = np.empty(4, dtype=object)
     y[:] = ["a", gone, "b", gone]
@@ -56,7 +58,14 @@ def test_missing_labels_are_counted_and_refused(gone):
         Space.labels(["a", "b"]).conform(y)
 
 
-@pytest.mark.parametrize("y", [[1, None, 2], np.ma.masked_array([1, 2, 3], mask=[0, 1, 0]), pandas.Series([1, None, 2], dtype="Int64")])
+@pytest.mark.parametrize(
+    "y",
+    [
+        [1, None, 2],
+        np.ma.masked_array([1, 2, 3], mask=[0, 1, 0]),
+        pandas.Series([1, None, 2], dtype="Int64"),
+    ],
+)
 def test_missing_numbers_among_labels_are_refused(y):
     with pytest.raises(pf.BadSource, match=r"missing .* in 1 of 3 rows"):
         Arrays(np.zeros((3, 2)), y)
@@ -95,10 +104,14 @@ def test_a_query_names_a_category_by_value(categories, given, expected):
 
 
 @pytest.mark.parametrize(
-    ("categories", "given"), [(("3", "7"), 1), (("cat", "dog"), 2), (("cat", "dog"), -1), (("cat",), "cow"), (("0",), 0.5)]
+    ("categories", "given"),
+    [(("3", "7"), 1), (("cat", "dog"), 2), (("cat", "dog"), -1), (("cat",), "cow"), (("0",), 0.5)],
 )
 def test_an_unknown_label_is_named(categories, given):
-    with pytest.raises(pf.ShapeMismatch, match=f"label '{given}' is none of those known here: {', '.join(categories)}"):
+    with pytest.raises(
+        pf.ShapeMismatch,
+        match=f"label '{given}' is none of those known here: {', '.join(categories)}",
+    ):
         codes(given, categories)
 
 
@@ -126,7 +139,9 @@ def test_labels_come_back_in_every_verb(labels):
         assert torch.equal(one, model.sample(2, y=names, rng=0))
         assert torch.equal(model.elbo(x[:2], y_again, rng=0), model.elbo(x[:2], names, rng=0))
         assert torch.equal(model.encode(x[:2], y_again), model.encode(x[:2], names))
-    assert torch.equal(model.sample(3, y=labels[1], rng=0), model.sample(3, y=[names[1]] * 3, rng=0))
+    assert torch.equal(
+        model.sample(3, y=labels[1], rng=0), model.sample(3, y=[names[1]] * 3, rng=0)
+    )
     assert not torch.equal(model.sample(3, y=labels[1], rng=0), model.sample(3, y=labels[0], rng=0))
 
 
@@ -146,7 +161,8 @@ def test_labels_come_back_in_every_verb(labels):
         (pyarrow.chunked_array([[1, 2], [3]]), [1, 2, 3], "i"),
         (np.ma.masked_array([1, 2], mask=[0, 1]), [1, None], "O"),
         (np.ma.masked_array([1, 2], mask=[0, 0]), [1, 2], "i"),
-        # Objects that are numbers: quantities where one is a fraction, categories where all are whole or one is missing.
+        # Objects that are numbers: quantities where one is a fraction,
+        # categories where all are whole or one is missing.
         (np.array([0.5, 1, np.int8(2)], dtype=object), [0.5, 1, 2], "f"),
         (np.array([1.0, 2, 3], dtype=object), [1, 2, 3], "O"),
         (np.array([0.5, None], dtype=object), [0.5, None], "O"),

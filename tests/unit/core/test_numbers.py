@@ -43,7 +43,11 @@ def test_objects_are_the_numbers_they_are(given: Any, expected: Any, dtype: Any)
     assert found.dtype == dtype
 
 
-@pytest.mark.parametrize("given", [objects("a", 1), objects([1], 2), objects(1, {}), objects(1j, 1), objects(b"1", 1)], ids=str)
+@pytest.mark.parametrize(
+    "given",
+    [objects("a", 1), objects([1], 2), objects(1, {}), objects(1j, 1), objects(b"1", 1)],
+    ids=str,
+)
 def test_objects_that_are_no_numbers_are_refused(given: Any) -> None:
     with pytest.raises(InvalidKind, match=r"must be (real )?numbers"):
         numeric(given)
@@ -70,7 +74,10 @@ def test_integers_warn_exactly_where_float64_rounds_them(values: list[int], kind
     assert all("subtract an offset first" in str(w.message) for w in caught)
 
 
-@pytest.mark.parametrize(("value", "rounded"), [(2**64 - 1, True), (2**63, False), (2**63 + 1, True), (2**64 - 2048, False)])
+@pytest.mark.parametrize(
+    ("value", "rounded"),
+    [(2**64 - 1, True), (2**63, False), (2**63 + 1, True), (2**64 - 2048, False)],
+)
 def test_unsigned_integers_too(value: int, rounded: bool) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -28,10 +28,14 @@ def test_there_and_back(kind: str, shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_log_jacobian_is_that_of_autograd(kind: str) -> None:
-    x = torch.randn(50, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 2, 3, 4])
+    x = torch.randn(
+        50, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    ) * torch.tensor([1.0, 2, 3, 4])
     scaling = scaled(kind, x)
     jacobian = torch.autograd.functional.jacobian(lambda row: scaling(row[None])[0], x[0])
-    assert scaling.log_jacobian(x) == pytest.approx(float(torch.linalg.slogdet(jacobian).logabsdet), abs=1e-12)
+    assert scaling.log_jacobian(x) == pytest.approx(
+        float(torch.linalg.slogdet(jacobian).logabsdet), abs=1e-12
+    )
 
 
 def test_standardised_data_have_mean_zero_and_variance_one() -> None:
@@ -70,7 +74,10 @@ def test_a_constant_column_stays_finite() -> None:
 
 
 def test_categories_become_one_hot_and_come_back() -> None:
-    columns = (pf.Column("size", low=0, high=10), pf.Column("colour", "categorical", categories=("red", "green", "blue")))
+    columns = (
+        pf.Column("size", low=0, high=10),
+        pf.Column("colour", "categorical", categories=("red", "green", "blue")),
+    )
     space = pf.Space("points", (2,), columns, form="frame")
     scaling = pf.Scaling.choose("unit", space)
     x = space.conform(pd.DataFrame({"size": [5.0, 10.0], "colour": ["blue", "red"]}))

@@ -27,7 +27,11 @@ def test_bytes_are_levels_and_fractions_are_values() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "message"),
-    [((5, 4, 4), "add the channel axis"), ((5, 8, 8, 3), "channels-last"), ((2, 2, 2, 2, 2, 2), "1 to 5 axes")],
+    [
+        ((5, 4, 4), "add the channel axis"),
+        ((5, 8, 8, 3), "channels-last"),
+        ((2, 2, 2, 2, 2, 2), "1 to 5 axes"),
+    ],
 )
 def test_shapes_that_mean_nothing_are_refused(shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(pf.ShapeMismatch, match=message):
@@ -120,7 +124,9 @@ def test_masked_entries_are_missing() -> None:
     assert read(masked).all().x.isnan().tolist() == [[False, True], [False, False]]
 
 
-@pytest.mark.parametrize("make", [np.asarray, lambda x: pd.DataFrame(x, columns=["a", "b"]), lambda x: x.tolist()])
+@pytest.mark.parametrize(
+    "make", [np.asarray, lambda x: pd.DataFrame(x, columns=["a", "b"]), lambda x: x.tolist()]
+)
 def test_complex_numbers_are_refused(make) -> None:
     x = make(np.array([[1 + 2j, 3.0], [0.0, 1j]]))
     for entry in (pf.Space.infer, read, pf.Space.infer(np.zeros((3, 2))).conform):

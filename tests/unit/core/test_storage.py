@@ -66,7 +66,9 @@ def edit(run: Path, **changes: Any) -> None:
         (lambda run: edit(run, hyperparameters={"latent": 3}), "changed after it was written"),
     ],
 )
-def test_damage_is_named(run: Path, spoil: Any, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damage_is_named(
+    run: Path, spoil: Any, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(run.parent)
     spoil(run)
     with pytest.raises(pf.BadRun, match=message):

@@ -35,7 +35,9 @@ def test_a_stream_has_the_rows_of_the_array() -> None:
     assert stream.space.shape == (3,)
     for rows in ([0], [999], [5, 4, 3], [10, 10, 700, 2], list(range(130, 200)), []):
         taken = stream.take(torch.tensor(rows, dtype=torch.int64))
-        assert torch.equal(taken.x, array.take(torch.tensor(rows, dtype=torch.int64)).x.to(taken.x)), rows
+        assert torch.equal(
+            taken.x, array.take(torch.tensor(rows, dtype=torch.int64)).x.to(taken.x)
+        ), rows
     assert torch.equal(look(stream, 9).x, torch.from_numpy(X[:9]))
 
 
@@ -107,16 +109,40 @@ def test_one_block_at_a_time_is_in_memory(how: str) -> None:
 @pytest.mark.parametrize(
     ("make", "kind", "message"),
     [
-        (lambda: pf.Stream(X), pf.InvalidKind, "a stream takes a function that makes an iterator for every pass"),  # type: ignore[arg-type]
+        (
+            lambda: pf.Stream(X),
+            pf.InvalidKind,
+            "a stream takes a function that makes an iterator for every pass",
+        ),  # type: ignore[arg-type]
         (lambda: pf.Stream(lambda: iter(())), pf.BadSource, "the stream gave no rows"),
         (lambda: pf.Stream(in_blocks(X), length=0), pf.InvalidValue, "length"),
         (lambda: pf.Stream(in_blocks(X), shuffle=0), pf.InvalidValue, "shuffle"),
-        (lambda: pf.Stream(in_blocks(X), length=3, endless=True), pf.InvalidValue, "an endless stream has no length"),
-        (lambda: len(pf.Stream(in_blocks(X), endless=True)), pf.BadSource, "give a budget in steps, samples or minutes"),
-        (lambda: pf.Stream(in_blocks(X), length=2000).take(torch.tensor([1500])), pf.BadSource, "the stream ended before row 1500"),
+        (
+            lambda: pf.Stream(in_blocks(X), length=3, endless=True),
+            pf.InvalidValue,
+            "an endless stream has no length",
+        ),
+        (
+            lambda: len(pf.Stream(in_blocks(X), endless=True)),
+            pf.BadSource,
+            "give a budget in steps, samples or minutes",
+        ),
+        (
+            lambda: pf.Stream(in_blocks(X), length=2000).take(torch.tensor([1500])),
+            pf.BadSource,
+            "the stream ended before row 1500",
+        ),
         (lambda: pf.read(X, stream=True), pf.InvalidKind, "stream=True takes a function"),
-        (lambda: pf.read(in_blocks(X), stream=True, weights=X[:, 0]), pf.InvalidValue, "weights is not for streams"),
-        (lambda: pf.Stream(lambda: iter([X, X[:, :2]])).take(torch.tensor([1500])), pf.ShapeMismatch, "expected 3 columns"),
+        (
+            lambda: pf.read(in_blocks(X), stream=True, weights=X[:, 0]),
+            pf.InvalidValue,
+            "weights is not for streams",
+        ),
+        (
+            lambda: pf.Stream(lambda: iter([X, X[:, :2]])).take(torch.tensor([1500])),
+            pf.ShapeMismatch,
+            "expected 3 columns",
+        ),
     ],
 )
 def test_what_is_no_stream_is_refused(make: Callable[[], Any], kind: type, message: str) -> None:

@@ -15,7 +15,9 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 @pytest.fixture
 def shared(monkeypatch):
     """The folder of real data; the test is skipped where it is absent."""
-    folder = Path(os.environ.get("PUSHFORWARD_DATA") or REPOSITORY / ".." / "shared" / "data").resolve()
+    folder = Path(
+        os.environ.get("PUSHFORWARD_DATA") or REPOSITORY / ".." / "shared" / "data"
+    ).resolve()
     if not (folder / "INDEX.md").is_file():
         pytest.skip(f"the real data are not at {folder}")
     monkeypatch.setenv("PUSHFORWARD_DATA", str(folder))
@@ -32,7 +34,9 @@ def nothing_found(monkeypatch, tmp_path):
 
 @pytest.fixture
 def image(tmp_path):
-    """A maker of image files of random content: image('a/b.png', mode='RGB', size=(width, height))."""
+    """A maker of image files of random content: image('a/b.png',
+    mode='RGB', size=(width, height)).
+    """
     rng = np.random.default_rng(0)
 
     def make(name, mode="RGB", size=(6, 4), **kwargs):

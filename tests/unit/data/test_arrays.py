@@ -51,7 +51,11 @@ def test_bytes_are_kept_as_bytes_and_given_as_floats():
     [
         (np.zeros((0, 2)), BadSource, "no rows"),
         ([], BadSource, "no rows"),
-        (np.array([[1.0, np.inf], [0.0, 1.0]]), BadSource, "column 'x1' holds infinity (first in row 0)"),
+        (
+            np.array([[1.0, np.inf], [0.0, 1.0]]),
+            BadSource,
+            "column 'x1' holds infinity (first in row 0)",
+        ),
         (np.array([["a", "b"]]), InvalidKind, "must be numbers"),
         (np.zeros((2, 3, 4)), ShapeMismatch, "add the channel axis"),
         ([[1.0, 2.0], [3.0]], ShapeMismatch, "different lengths"),
@@ -83,7 +87,12 @@ def test_npy_is_mapped_when_larger_than_the_budget(tmp_path):
 
 
 def test_npz_finds_usual_names_and_labels(tmp_path):
-    np.savez(tmp_path / "d.npz", images=np.zeros((4, 8, 8), np.uint8), labels=np.array([0, 1, 2, 1]), other=np.zeros(2))
+    np.savez(
+        tmp_path / "d.npz",
+        images=np.zeros((4, 8, 8), np.uint8),
+        labels=np.array([0, 1, 2, 1]),
+        other=np.zeros(2),
+    )
     source = read(tmp_path / "d.npz")
     assert source.space.shape == (1, 8, 8)
     assert source.y.tolist() == [0, 1, 2, 1]
@@ -93,7 +102,13 @@ def test_npz_finds_usual_names_and_labels(tmp_path):
 def test_npz_takes_the_array_after_the_colon(tmp_path):
     np.savez(tmp_path / "d.npz", one=np.zeros((3, 2)), two=np.ones((3, 5)))
     assert read(f"{tmp_path}/d.npz:two").space.shape == (5,)
-    with pytest.raises(BadSource, match=r"which array\? it holds one 3×2 float64, two 3×5 float64; name one after a colon, e.g. d.npz:one"):
+    with pytest.raises(
+        BadSource,
+        match=(
+            r"which array\? it holds one 3×2 float64, two 3×5 float64; name one after a colon, e.g."
+            r" d.npz:one"
+        ),
+    ):
         read(tmp_path / "d.npz")
     with pytest.raises(BadSource, match="did you mean 'two'"):
         read(f"{tmp_path}/d.npz:tow")

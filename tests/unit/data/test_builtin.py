@@ -18,7 +18,10 @@ from pushforward.data.formats import builtin, fetching
 
 
 def idx(array):
-    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+    return (
+        struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+        + array.astype(np.uint8).tobytes()
+    )
 
 
 def test_digits_are_scikit_learn_s():
@@ -141,11 +144,16 @@ def server(tmp_path):
 
 def test_mnist_is_fetched_with_its_checksum(nothing_found, server, tmp_path, monkeypatch):
     remotes = {}
-    for kind, array in (("images-idx3", np.arange(12).reshape(3, 2, 2)), ("labels-idx1", np.array([4, 2, 0]))):
+    for kind, array in (
+        ("images-idx3", np.arange(12).reshape(3, 2, 2)),
+        ("labels-idx1", np.array([4, 2, 0])),
+    ):
         name = f"t10k-{kind}-ubyte.gz"
         content = gzip.compress(idx(array))
         (tmp_path / "web" / name).write_bytes(content)
-        remotes[name] = fetching.Remote((server + "absent/" + name, server + name), hashlib.sha256(content).hexdigest())
+        remotes[name] = fetching.Remote(
+            (server + "absent/" + name, server + name), hashlib.sha256(content).hexdigest()
+        )
     monkeypatch.setattr(builtin, "MNIST", remotes)
     source = read("mnist:test", download=True)
     assert source.y.tolist() == [4, 2, 0]
@@ -169,7 +177,10 @@ def test_cifar10_binary_rows(nothing_found, monkeypatch, tmp_path):
     monkeypatch.setenv("PUSHFORWARD_DATA", str(tmp_path / "data"))
     (tmp_path / "data" / "cifar10").mkdir(parents=True)
     rng = np.random.default_rng(0)
-    batches = {n: rng.integers(0, 10, (2, 3073)).astype(np.uint8) for n in ("test_batch", *(f"data_batch_{i}" for i in range(1, 6)))}
+    batches = {
+        n: rng.integers(0, 10, (2, 3073)).astype(np.uint8)
+        for n in ("test_batch", *(f"data_batch_{i}" for i in range(1, 6)))
+    }
     with tarfile.open(tmp_path / "data" / "cifar10" / "cifar-10-binary.tar.gz", "w:gz") as tar:
         for name, rows in batches.items():
             info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")

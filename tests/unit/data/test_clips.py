@@ -1,4 +1,6 @@
-"""Clips (channels, time, height, width) all the way: read, augmented, fitted, filmed, sampled, measured and written."""
+"""Clips (channels, time, height, width) all the way:
+read, augmented, fitted, filmed, sampled, measured and written.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def stream() -> torch.Generator:
 @pytest.mark.parametrize("name", ["flip", "crop(padding=2)", "affine"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_all_frames_of_a_clip_change_alike(name: str, channels: int) -> None:
-    """A clip that stands still stands still afterwards, and its frames are those of the image changed alike."""
+    """A clip that stands still stands still afterwards,
+    and its frames are those of the image changed alike.
+    """
     still = torch.rand(6, channels, 1, 8, 8, generator=stream()).expand(-1, -1, 4, -1, -1)
     space, augment = pf.Space.infer(still), value(Augment, name)
     changed = augment.apply(still, space, stream())
@@ -88,9 +92,13 @@ def test_a_grid_has_a_row_for_each_clip(tmp_path: Path) -> None:
     grid = clip_grid(x.double(), space, frames=4)
     assert grid.size == (4 * 50 + 2, 3 * 50 + 2)
     pixels = np.asarray(grid)
-    first = pixels[2 + 3, 2:50]  # the bright pixel of the first frame of the first clip, enlarged six times
+    # the bright pixel of the first frame of the first clip, enlarged six times
+    first = pixels[2 + 3, 2:50]
     assert int(first.argmax()) == 0
-    assert Image.open(write(x.double(), space, tmp_path / "grid.png")).size == (8 * 50 + 2, 3 * 50 + 2)
+    assert Image.open(write(x.double(), space, tmp_path / "grid.png")).size == (
+        8 * 50 + 2,
+        3 * 50 + 2,
+    )
 
 
 def test_the_animation_shows_each_time_once() -> None:
@@ -113,7 +121,10 @@ def test_folders_and_arrays_of_clips(tmp_path: Path) -> None:
 
 def test_a_fit_of_clips_is_filmed(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    pf.GAN(latent=2, hidden=(8,)).fit(clips(), by=pf.Trainer(steps=4, batch=8, run=run, film=3, augment=["flip", "crop(padding=1)"]))
+    pf.GAN(latent=2, hidden=(8,)).fit(
+        clips(),
+        by=pf.Trainer(steps=4, batch=8, run=run, film=3, augment=["flip", "crop(padding=1)"]),
+    )
     frames = frames_of(film_folder(run))
     assert frames[-1].seen["x"].shape == (3, 1, 5, 8, 8)
     assert frames[-1].seen["x"].dtype == torch.uint8
@@ -133,7 +144,23 @@ def test_features_of_clips() -> None:
 def test_the_commands_leave_animations(tmp_path: Path) -> None:
     np.save(tmp_path / "clips.npy", clips().numpy())
     program = [sys.executable, "-m", "pushforward.cli.main"]
-    fit = [*program, "fit", "vae", "clips.npy", "--steps", "3", "--batch", "8", "--latent", "2", "--run", "run", "-q", "--film", "2"]
+    fit = [
+        *program,
+        "fit",
+        "vae",
+        "clips.npy",
+        "--steps",
+        "3",
+        "--batch",
+        "8",
+        "--latent",
+        "2",
+        "--run",
+        "run",
+        "-q",
+        "--film",
+        "2",
+    ]
     for line in (fit, [*program, "sample", "run", "-n", "4"], [*program, "film", "run"]):
         done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

@@ -24,7 +24,11 @@ def table():
 @pytest.mark.parametrize("name", ["d.csv", "d.csv.gz", "d.tsv", "d.parquet"])
 def test_tables_come_back(table, tmp_path, name):
     path = write(table.all().x, table.space, tmp_path / "new" / name)
-    back = pandas.read_parquet(path) if name.endswith("parquet") else pandas.read_csv(path, sep="\t" if "tsv" in name else ",")
+    back = (
+        pandas.read_parquet(path)
+        if name.endswith("parquet")
+        else pandas.read_csv(path, sep="\t" if "tsv" in name else ",")
+    )
     assert back.columns.tolist() == ["len", "n", "team, home"]
     assert back["len"].tolist() == [1.25, -3.5]
     assert back["n"].dtype.kind == "i"
@@ -79,7 +83,13 @@ def test_labelled_images_go_to_sub_folders(image, tmp_path):
     for name in ("in/cat/0.png", "in/dog/1.png"):
         image(name)
     source = read(tmp_path / "in")
-    write(source.all().x, source.space, tmp_path / "out", y=source.y, condition_space=source.condition_space)
+    write(
+        source.all().x,
+        source.space,
+        tmp_path / "out",
+        y=source.y,
+        condition_space=source.condition_space,
+    )
     assert (tmp_path / "out" / "cat" / "0.png").is_file()
     assert read(tmp_path / "out").y.tolist() == [0, 1]
 
@@ -92,7 +102,13 @@ def test_a_grid_lays_images_in_reading_order(channels, mode):
     assert grid.mode == mode
     assert grid.size == (3 * 52 + 2, 2 * 62 + 2)
     array = np.asarray(grid).reshape(grid.size[1], grid.size[0], channels)
-    assert [array[2 + 62 * (i // 3) + 5, 2 + 52 * (i % 3) + 5, 0] for i in range(5)] == [0, 10, 20, 30, 40]
+    assert [array[2 + 62 * (i // 3) + 5, 2 + 52 * (i % 3) + 5, 0] for i in range(5)] == [
+        0,
+        10,
+        20,
+        30,
+        40,
+    ]
     assert array[0, 0, 0] == (0 if channels == 4 else 255)
 
 
@@ -103,7 +119,12 @@ def test_tiny_images_are_enlarged_by_whole_pixels_and_levels_stretched():
     assert np.array_equal(grid[:48:6, :48:6], (digits.x[0, 0].double() * 255 / 16).round().numpy())
     assert grid[:6, :6].std() == 0
     fractions = Space("images", (1, 1, 1), (), -1.0, 1.0)
-    levels = image_grid(torch.tensor([-3.0, 0.0, 9.0, torch.nan]).reshape(4, 1, 1, 1), fractions, columns=4, padding=0)
+    levels = image_grid(
+        torch.tensor([-3.0, 0.0, 9.0, torch.nan]).reshape(4, 1, 1, 1),
+        fractions,
+        columns=4,
+        padding=0,
+    )
     assert np.asarray(levels)[0, ::48].tolist() == [0, 128, 255, 128]
 
 
@@ -115,13 +136,19 @@ def test_nothing_is_overwritten(table, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a").write_text("precious")
     with pytest.raises(BadRun, match="exists"):
-        write(torch.zeros(1, 1, 2, 2), Space("images", (1, 2, 2), (), 0, 255, True), tmp_path / "full")
+        write(
+            torch.zeros(1, 1, 2, 2), Space("images", (1, 2, 2), (), 0, 255, True), tmp_path / "full"
+        )
 
 
 @pytest.mark.parametrize("name", ["d.csv", "d.npz", "d.png", "d/"])
 def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path, monkeypatch, name):
     source = read("digits")
-    x, space = (source.all().x[:9], source.space) if name in ("d.png", "d/") else (torch.zeros(9, 2), read("ring:2").space)
+    x, space = (
+        (source.all().x[:9], source.space)
+        if name in ("d.png", "d/")
+        else (torch.zeros(9, 2), read("ring:2").space)
+    )
 
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -176,5 +203,10 @@ def test_the_grid_is_an_image(tmp_path):
 
 @pytest.mark.parametrize("name", ["file", "args", "allow_pickle", "a/b"])
 def test_a_column_beside_may_have_any_name(tmp_path, name):
-    write(torch.zeros(2, 1), read(np.zeros((1, 1))).space, tmp_path / "d.npz", extra={name: ["p", "q"]})
+    write(
+        torch.zeros(2, 1),
+        read(np.zeros((1, 1))).space,
+        tmp_path / "d.npz",
+        extra={name: ["p", "q"]},
+    )
     assert np.load(tmp_path / "d.npz")[name].tolist() == ["p", "q"]

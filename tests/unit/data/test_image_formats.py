@@ -1,4 +1,6 @@
-"""Every kind of image file means what it shows: depth, transparency, orientation, colour space, frames."""
+"""Every kind of image file means what it shows: depth, transparency,
+orientation, colour space, frames.
+"""
 
 import itertools
 import struct
@@ -15,14 +17,28 @@ from pushforward.data import read
 
 
 def chunk(kind, content):
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )
 
 
 def png(path, row, width, depth, colour, transparent=None):
     """A PNG of one row, of any depth and colour type."""
     head = struct.pack(">IIBBBBB", width, 1, depth, colour, 0, 0, 0)
-    trns = b"" if transparent is None else chunk(b"tRNS", struct.pack(f">{len(transparent)}H", *transparent))
-    body = chunk(b"IHDR", head) + trns + chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
+    trns = (
+        b""
+        if transparent is None
+        else chunk(b"tRNS", struct.pack(f">{len(transparent)}H", *transparent))
+    )
+    body = (
+        chunk(b"IHDR", head)
+        + trns
+        + chunk(b"IDAT", zlib.compress(b"\0" + row))
+        + chunk(b"IEND", b"")
+    )
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
     return path
 
@@ -32,14 +48,16 @@ def rows(source):
     return source.x[0, :, 0].T.tolist()
 
 
-# ------------------------------------------------------------------------------------------------ depth
+# -------------------------------------------------------------------------------------------- depth
 
 DEEP = {
     "grey.png": lambda p: png(p, struct.pack(">2H", 1, 255), 2, 16, 0),
     "rgb.png": lambda p: png(p, struct.pack(">6H", *range(6)), 2, 16, 2),
     "grey with alpha.png": lambda p: png(p, struct.pack(">4H", *range(4)), 2, 16, 4),
     "rgba.png": lambda p: png(p, struct.pack(">8H", *range(8)), 2, 16, 6),
-    "rgb with a transparent colour.png": lambda p: png(p, struct.pack(">6H", *range(6)), 2, 16, 2, (3, 4, 5)),
+    "rgb with a transparent colour.png": lambda p: png(
+        p, struct.pack(">6H", *range(6)), 2, 16, 2, (3, 4, 5)
+    ),
     "grey.pgm": lambda p: p.write_bytes(b"P5 2 1 65535\n" + struct.pack(">2H", 1, 2)),
     "rgb.ppm": lambda p: p.write_bytes(b"P6 2 1 1023\n" + struct.pack(">6H", *range(6))),
     "plain rgb.ppm": lambda p: p.write_text("P3 2 1 65535\n1 2 3 4 5 6\n"),
@@ -54,11 +72,25 @@ DEEP = {
 def tiff(path, bands, values):
     """A little-endian TIFF of 2×1 pixels with 16 bits a band."""
     tags = [
-        (256, 3, 1, 2), (257, 3, 1, 1), (258, 3, bands, 200), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 300),
-        (277, 3, 1, bands), (278, 3, 1, 1), (279, 4, 1, values.nbytes), (338, 3, 1, 2),
-    ]  # fmt: skip
+        (256, 3, 1, 2),
+        (257, 3, 1, 1),
+        (258, 3, bands, 200),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2),
+        (273, 4, 1, 300),
+        (277, 3, 1, bands),
+        (278, 3, 1, 1),
+        (279, 4, 1, values.nbytes),
+        (338, 3, 1, 2),
+    ]
     tags = tags if bands == 4 else tags[:-1]
-    head = b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *t) for t in tags) + b"\0" * 4
+    head = (
+        b"II*\0"
+        + struct.pack("<I", 8)
+        + struct.pack("<H", len(tags))
+        + b"".join(struct.pack("<HHII", *t) for t in tags)
+        + b"\0" * 4
+    )
     depths = struct.pack(f"<{bands}H", *[16] * bands)
     path.write_bytes(head.ljust(200, b"\0") + depths.ljust(100, b"\0") + values.tobytes())
 
@@ -77,9 +109,15 @@ def jpeg2000(path):
 @pytest.mark.parametrize("name", DEEP)
 def test_levels_finer_than_bytes_are_refused_by_name(tmp_path, name, channels):
     DEEP[name](tmp_path / name)
-    with pytest.raises(BadSource, match=rf"{name}: holds .* levels, finer than bytes; expected 8 bits a channel: convert it"):
+    with pytest.raises(
+        BadSource,
+        match=rf"{name}: holds .* levels, finer than bytes; expected 8 bits a channel: convert it",
+    ):
         read(tmp_path, channels=channels)
-    with Image.open(tmp_path / name) as item, pytest.raises(BadSource, match=r"observation 0: holds .* levels, finer than bytes"):
+    with (
+        Image.open(tmp_path / name) as item,
+        pytest.raises(BadSource, match=r"observation 0: holds .* levels, finer than bytes"),
+    ):
         read([item], channels=channels)
 
 
@@ -96,15 +134,27 @@ def test_deep_avif_is_told_by_its_configuration():
 def test_images_of_few_levels_are_spread_over_all_of_them(tmp_path):
     (tmp_path / "a.pgm").write_bytes(b"P5 2 1 15\n" + bytes([0, 15]))
     assert rows(read(tmp_path / "a.pgm")) == [[0], [255]]
-    assert rows(read(png(tmp_path / "a.png", bytes([0b00011011]), 4, 2, 0))) == [[0], [85], [170], [255]]
+    assert rows(read(png(tmp_path / "a.png", bytes([0b00011011]), 4, 2, 0))) == [
+        [0],
+        [85],
+        [170],
+        [255],
+    ]
 
 
-# ------------------------------------------------------------------------------------------------ transparency
+# ------------------------------------------------------------------------------------- transparency
 
 TRANSPARENT = {
     "1 bit": (bytes([0b01000000]), 2, 1, 0, (1,), [[0, 0, 0, 255], [255, 255, 255, 0]]),
     "1 bit, black": (bytes([0b01000000]), 2, 1, 0, (0,), [[0, 0, 0, 0], [255, 255, 255, 255]]),
-    "2 bits": (bytes([0b00011011]), 4, 2, 0, (2,), [[0, 0, 0, 255], [85, 85, 85, 255], [170, 170, 170, 0], [255, 255, 255, 255]]),
+    "2 bits": (
+        bytes([0b00011011]),
+        4,
+        2,
+        0,
+        (2,),
+        [[0, 0, 0, 255], [85, 85, 85, 255], [170, 170, 170, 0], [255, 255, 255, 255]],
+    ),
     "4 bits": (bytes([0x3F]), 2, 4, 0, (3,), [[51, 51, 51, 0], [255, 255, 255, 255]]),
     "8 bits": (bytes([7, 200]), 2, 8, 0, (200,), [[7, 7, 7, 255], [200, 200, 200, 0]]),
     "rgb": (bytes([1, 2, 3, 4, 5, 6]), 2, 8, 2, (4, 5, 6), [[1, 2, 3, 255], [4, 5, 6, 0]]),
@@ -126,14 +176,16 @@ def test_one_transparent_colour_is_transparency(tmp_path, case):
     assert read(plain).space.shape[0] == (3 if case == "rgb" else 1)
 
 
-# ------------------------------------------------------------------------------------------------ modes
+# -------------------------------------------------------------------------------------------- modes
 
 
 def in_mode(mode):
     """An image of one colour in any of Pillow's 8-bit modes."""
     colour = Image.new("RGB", (2, 1), (200, 30, 60))
     if mode == "LAB":
-        return ImageCms.profileToProfile(colour, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB")
+        return ImageCms.profileToProfile(
+            colour, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+        )
     through = {"La": "LA", "RGBa": "RGBA", "PA": "P"}.get(mode)
     return (colour.convert(through) if through else colour).convert(mode)
 
@@ -151,13 +203,14 @@ def test_every_mode_in_every_number_of_channels(tmp_path, mode, channels):
     assert source.space.shape == (count, 1, 2)
     expected = [84] if count == 1 else [84, 84, 84] if mode in GREY else [200, 30, 60]
     expected = [*expected, 255] if count == 4 else expected
-    assert np.allclose(rows(source)[0], expected, atol=32 if mode in ("P", "PA") else 2)  # a palette of 216 colours
+    # a palette of 216 colours
+    assert np.allclose(rows(source)[0], expected, atol=32 if mode in ("P", "PA") else 2)
     if mode in ("CMYK", "LAB", "YCbCr", "RGBX", "LA"):
         image.save(tmp_path / "a.tif")
         assert rows(read(tmp_path / "a.tif", channels=channels)) == rows(source)
 
 
-# ------------------------------------------------------------------------------------------------ orientation
+# -------------------------------------------------------------------------------------- orientation
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -167,13 +220,23 @@ def test_images_are_turned_upright_once(tmp_path, suffix, orientation):
         pytest.skip("this Pillow reads no AVIF")
     upright = np.zeros((3, 5), np.uint8)
     upright[0, 0], upright[0, 1] = 255, 128
-    undo = {1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: np.transpose, 6: np.rot90,
-            7: lambda a: np.rot90(a, 2).T, 8: lambda a: np.rot90(a, -1)}  # fmt: skip
+    undo = {
+        1: lambda a: a,
+        2: np.fliplr,
+        3: lambda a: np.rot90(a, 2),
+        4: np.flipud,
+        5: np.transpose,
+        6: np.rot90,
+        7: lambda a: np.rot90(a, 2).T,
+        8: lambda a: np.rot90(a, -1),
+    }
     stored = np.kron(undo[orientation](upright), np.ones((16, 16), np.uint8))
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"a.{suffix}"
-    Image.fromarray(stored).save(path, exif=exif, **({"compression": "tiff_lzw"} if "lzw" in suffix else {"quality": 95}))
+    Image.fromarray(stored).save(
+        path, exif=exif, **({"compression": "tiff_lzw"} if "lzw" in suffix else {"quality": 95})
+    )
     source = read(path, channels=1)
     assert source.space.shape == (1, 48, 80)
     assert np.allclose(source.x[0, 0, 8::16, 8::16], upright, atol=12)
@@ -196,11 +259,13 @@ def test_an_orientation_that_means_nothing_is_ignored(tmp_path, value):
         assert read(tmp_path / f"a.{suffix}").space.shape == (1, 2, 6)
 
 
-# ------------------------------------------------------------------------------------------------ frames
+# ------------------------------------------------------------------------------------------- frames
 
 
 def frames(path, count, **kwargs):
-    images = [Image.new("L" if path.suffix == ".tif" else "RGB", (4, 4), 60 * i) for i in range(count)]
+    images = [
+        Image.new("L" if path.suffix == ".tif" else "RGB", (4, 4), 60 * i) for i in range(count)
+    ]
     images[0].save(path, save_all=True, append_images=images[1:], **kwargs)
 
 
@@ -223,17 +288,38 @@ def test_only_the_first_frame_is_taken_and_that_is_said(tmp_path, suffix):
 def test_files_of_frames_are_counted_and_the_first_are_named(tmp_path):
     for i in range(5):
         frames(tmp_path / f"{i}.gif", 2)
-    with pytest.warns(DataWarning, match=r"5 files hold several frames or pages \(0.gif, 1.gif, 2.gif, …\); only the first of each"):
+    with pytest.warns(
+        DataWarning,
+        match=(
+            r"5 files hold several frames or pages \(0.gif, 1.gif, 2.gif, …\); only the first of"
+            r" each"
+        ),
+    ):
         read(tmp_path)
 
 
-# ------------------------------------------------------------------------------------------------ which formats
+# ------------------------------------------------------------------------------------ which formats
 
 
-@pytest.mark.parametrize("suffix", ["jfif", "jpe", "avif", "jp2", "j2k", "tga", "qoi", "dib", "pbm", "pnm", "apng", "JPG"])
+@pytest.mark.parametrize(
+    "suffix",
+    ["jfif", "jpe", "avif", "jp2", "j2k", "tga", "qoi", "dib", "pbm", "pnm", "apng", "JPG"],
+)
 def test_images_are_read_whatever_their_ending(tmp_path, suffix):
-    image = Image.new("1" if suffix == "pbm" else "L" if suffix == "pnm" else "RGB", (8, 4), 1 if suffix == "pbm" else 255)
-    kind = {"jfif": "JPEG", "jpe": "JPEG", "apng": "PNG", "pnm": "PPM", "pbm": "PPM", "JPG": "JPEG", "dib": "DIB"}.get(suffix)
+    image = Image.new(
+        "1" if suffix == "pbm" else "L" if suffix == "pnm" else "RGB",
+        (8, 4),
+        1 if suffix == "pbm" else 255,
+    )
+    kind = {
+        "jfif": "JPEG",
+        "jpe": "JPEG",
+        "apng": "PNG",
+        "pnm": "PPM",
+        "pbm": "PPM",
+        "JPG": "JPEG",
+        "dib": "DIB",
+    }.get(suffix)
     try:
         image.save(tmp_path / f"a.{suffix}", format=kind)
     except (KeyError, ValueError):
@@ -249,7 +335,9 @@ def test_images_are_read_whatever_their_ending(tmp_path, suffix):
     "content",
     [
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n",
-        b"\xc5\xd0\xd3\xc6" + struct.pack("<6I", 32, 100, 0, 0, 0, 0) + b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        b"\xc5\xd0\xd3\xc6"
+        + struct.pack("<6I", 32, 100, 0, 0, 0, 0)
+        + b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
         b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\n",
         b"\xd7\xcd\xc6\x9a\0\0" + struct.pack("<4hH", 0, 0, 10, 10, 72) + b"\0" * 40,
         b"\x80\0\0\0\x11\xaf" + b"\0" * 200,
@@ -267,10 +355,28 @@ def test_other_decoders_never_see_a_file(tmp_path, monkeypatch, content):
 
     Image.init()
     for name, (_, accept) in list(Image.OPEN.items()):
-        if name in ("EPS", "WMF", "FLI", "PSD", "DDS", "FITS", "MPEG", "HDF5", "GRIB", "BUFR", "ICNS", "XPM", "SPIDER", "IM", "PCD"):
+        if name in (
+            "EPS",
+            "WMF",
+            "FLI",
+            "PSD",
+            "DDS",
+            "FITS",
+            "MPEG",
+            "HDF5",
+            "GRIB",
+            "BUFR",
+            "ICNS",
+            "XPM",
+            "SPIDER",
+            "IM",
+            "PCD",
+        ):
             monkeypatch.setitem(Image.OPEN, name, (touched, accept))
     for name in ("a.png", "a.jpg", "a.tga", "a.tif"):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(BadSource, match=rf"{name}: (is not an image that can be read|the image is damaged)"):
+        with pytest.raises(
+            BadSource, match=rf"{name}: (is not an image that can be read|the image is damaged)"
+        ):
             read(tmp_path / name)
         assert seen == []

@@ -1,4 +1,6 @@
-"""Folders and zips: every image in them is read, no test set is learnt, and what is left out is counted and named."""
+"""Folders and zips: every image in them is read, no test set is learnt,
+and what is left out is counted and named.
+"""
 
 import os
 import pickle
@@ -75,8 +77,9 @@ def test_files_that_are_no_images_here_are_counted_and_named(tmp_path):
         source, notes = left_out(tmp_path)
     assert len(source) == 1
     for words in (
-        "9 files are left out", "4 of a kind that is not read here (a.heic, b.HEIC, c.npy, …)", "2 archives", "(more.zip, old.tar.gz)",
-        "1 links that lead nowhere (gone.png)", "2 pipes, sockets or devices (pipe.png, socket.png)",
+        "9 files are left out", "4 of a kind that is not read here (a.heic, b.HEIC, c.npy, …)",
+        "2 archives", "(more.zip, old.tar.gz)", "1 links that lead nowhere (gone.png)",
+        "2 pipes, sockets or devices (pipe.png, socket.png)",
     ):  # fmt: skip
         assert words in notes, notes
     assert "3 other files" in str(pf.data.report(tmp_path))
@@ -87,7 +90,10 @@ def test_loose_images_beside_class_folders_are_said_to_take_the_labels_away(tmp_
         save(tmp_path / name)
     source, notes = left_out(tmp_path)
     assert source.y is None
-    assert "1 image lies outside the sub-folders (stray.png), so these are not taken as labels" in notes
+    assert (
+        "1 image lies outside the sub-folders (stray.png), so these are not taken as labels"
+        in notes
+    )
     assert read(tmp_path, label=False).notes == ()
 
 
@@ -119,7 +125,7 @@ def test_a_lazily_read_folder_and_zip_can_be_pickled(tmp_path):
         assert again.take(torch.arange(4)).x[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
 
 
-# ------------------------------------------------------------------------------------------------ splits
+# ------------------------------------------------------------------------------------------- splits
 
 
 @pytest.mark.parametrize(
@@ -137,7 +143,9 @@ def test_a_lazily_read_folder_and_zip_can_be_pickled(tmp_path):
 def test_training_and_test_folders_are_never_read_together(tmp_path, names, first):
     for name in names:
         save(tmp_path / "data" / name)
-    with pytest.raises(BadSource, match=r"holds the splits .*, which would be learnt together; read one of them") as caught:
+    with pytest.raises(
+        BadSource, match=r"holds the splits .*, which would be learnt together; read one of them"
+    ) as caught:
         read(tmp_path / "data")
     assert str(tmp_path / "data" / first) in str(caught.value)
     assert len(read(tmp_path / "data" / first)) >= 1
@@ -168,7 +176,7 @@ def test_classes_that_merely_sound_like_splits_are_classes(tmp_path, names):
     assert len(read(tmp_path)) == len(names)
 
 
-# ------------------------------------------------------------------------------------------------ zips
+# --------------------------------------------------------------------------------------------- zips
 
 
 def test_members_that_lead_out_links_archives_and_repeats_are_counted_and_named(tmp_path):
@@ -191,8 +199,10 @@ def test_members_that_lead_out_links_archives_and_repeats_are_counted_and_named(
     assert source.x[:, 0, 0, 0].tolist() == [7, 9]
     assert source.condition_space.columns[0].categories == ("a", "b")
     for words in (
-        "8 files are left out", "4 names that lead out of the archive", "1 links inside the archive (link.png)", "1 archives", "inner.zip",
-        "1 of a kind that is not read here (c.heic)", "1 earlier files of a name that occurs twice (b/6.png)",
+        "8 files are left out", "4 names that lead out of the archive",
+        "1 links inside the archive (link.png)", "1 archives", "inner.zip",
+        "1 of a kind that is not read here (c.heic)",
+        "1 earlier files of a name that occurs twice (b/6.png)",
     ):  # fmt: skip
         assert words in notes, notes
 

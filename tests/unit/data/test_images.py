@@ -32,7 +32,11 @@ def test_mixed_channels_name_two_files_and_the_cure(image):
     image("b.png", "RGB")
     with pytest.raises(BadSource) as caught:
         read(image.folder)
-    for words in ("a.png has 1 (grey)", "b.png has 3 (colour)", "channels=1, 3 or 4 (--channels 3)"):
+    for words in (
+        "a.png has 1 (grey)",
+        "b.png has 3 (colour)",
+        "channels=1, 3 or 4 (--channels 3)",
+    ):
         assert words in str(caught.value)
     assert read(image.folder, channels=3).space.shape == (3, 4, 6)
 
@@ -57,7 +61,9 @@ def test_cmyk_becomes_colour_and_sixteen_bits_are_refused(image, tmp_path):
     image("a.jpg", "CMYK")
     assert read(tmp_path).space.shape == (3, 4, 6)
     Image.fromarray(np.full((3, 3), 40000, np.uint16)).save(tmp_path / "b.png")
-    with pytest.raises(BadSource, match=r"b.png: holds I;16.* levels, finer than bytes; expected 8 bits a channel"):
+    with pytest.raises(
+        BadSource, match=r"b.png: holds I;16.* levels, finer than bytes; expected 8 bits a channel"
+    ):
         read(tmp_path)
 
 
@@ -85,7 +91,9 @@ def test_each_fit_does_what_it_says(tmp_path):
     image = np.zeros((4, 8), np.uint8)
     image[:, 2:6] = 200
     Image.fromarray(image).save(tmp_path / "a.png")
-    sized = {fit: read(tmp_path, size=4, fit=fit).x[0, 0].numpy() for fit in ("crop", "pad", "stretch")}
+    sized = {
+        fit: read(tmp_path, size=4, fit=fit).x[0, 0].numpy() for fit in ("crop", "pad", "stretch")
+    }
     assert (sized["crop"] == 200).all()
     assert (sized["pad"][[0, 3]] == 0).all()
     assert sized["pad"][1:3].max() > 100
@@ -106,7 +114,9 @@ def test_unreadable_and_truncated_images_are_named(image, tmp_path):
     image("good.png", size=(60, 60))
     bad = tmp_path / "bad.png"
     bad.write_text("not an image")
-    with pytest.raises(BadSource, match=r"bad.png: is not an image that can be read; replace or remove it"):
+    with pytest.raises(
+        BadSource, match=r"bad.png: is not an image that can be read; replace or remove it"
+    ):
         read(tmp_path)
     bad.write_bytes((tmp_path / "good.png").read_bytes()[:2000])
     with pytest.raises(BadSource, match=r"bad.png: the image is damaged or cut short"):
@@ -120,16 +130,32 @@ def bomb(path, width, height):
     """A PNG whose header claims a size that its bytes do not hold."""
 
     def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content))
+            + kind
+            + content
+            + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"0"))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize(("width", "height"), [(20_000, 10_000), (15_000, 7_000)])
 def test_huge_images_are_refused_before_they_are_decoded(tmp_path, width, height):
     bomb(tmp_path / "huge.png", width, height)
-    with pytest.raises(BadSource, match=rf"huge.png: has {width * height // 10**6} megapixels, expected at most 100; shrink it first"):
+    with pytest.raises(
+        BadSource,
+        match=(
+            rf"huge.png: has {width * height // 10**6} megapixels, expected at most 100; shrink it"
+            r" first"
+        ),
+    ):
         read(tmp_path, size=8)
 
 
@@ -157,7 +183,9 @@ def test_metadata_gives_labels(image, tmp_path):
     (tmp_path / "metadata.csv").write_text("file_name,label,colour\n2.png,b,red\n1.png,a,blue\n")
     assert read(tmp_path).condition_space.columns[0].categories == ("a", "b")
     assert read(tmp_path, label="colour").y.tolist() == [0, 1]
-    with pytest.raises(InvalidValue, match="no column 'color' to take labels from; did you mean 'colour'"):
+    with pytest.raises(
+        InvalidValue, match="no column 'color' to take labels from; did you mean 'colour'"
+    ):
         read(tmp_path, label="color")
     image("3.png")
     with pytest.raises(BadSource, match=r"3.png: has no row in metadata.csv"):
@@ -171,7 +199,11 @@ def test_zip_and_glob_give_the_same_images(image, tmp_path):
         for name in ("a/1.png", "b/2.png"):
             archive.write(tmp_path / "in" / name, name)
         archive.writestr("__MACOSX/._1.png", "junk")
-    folder, packed, matched = read(tmp_path / "in"), read(tmp_path / "all.zip"), read(str(tmp_path / "in" / "*" / "*.png"))
+    folder, packed, matched = (
+        read(tmp_path / "in"),
+        read(tmp_path / "all.zip"),
+        read(str(tmp_path / "in" / "*" / "*.png")),
+    )
     assert torch.equal(folder.x, packed.x)
     assert torch.equal(folder.x, matched.x)
     assert packed.y.tolist() == [0, 1]
@@ -200,4 +232,8 @@ def test_real_images(shared):
     with pytest.raises(BadSource, match="mixed channels"):
         read(shared / "superres" / "Set14", size=64)
     assert len(read(shared / "superres" / "Set14", size=64, channels=3)) == 14
-    assert read(shared / "emoji" / "twemoji64.zip", memory=2**20, label="category").space.shape == (4, 64, 64)
+    assert read(shared / "emoji" / "twemoji64.zip", memory=2**20, label="category").space.shape == (
+        4,
+        64,
+        64,
+    )

@@ -1,4 +1,6 @@
-"""DataLoaders and Datasets: every row they stand for is read, and no other; what is left out is counted and named."""
+"""DataLoaders and Datasets: every row they stand for is read, and no other;
+what is left out is counted and named.
+"""
 
 from itertools import count
 
@@ -53,7 +55,9 @@ class SizedStream(Stream):
 
 
 def tensors(n=10):
-    x = torch.stack([torch.arange(n, dtype=torch.float64), -torch.arange(n, dtype=torch.float64)], 1)
+    x = torch.stack(
+        [torch.arange(n, dtype=torch.float64), -torch.arange(n, dtype=torch.float64)], 1
+    )
     return TensorDataset(x, torch.arange(n) % 3)
 
 
@@ -71,7 +75,7 @@ def quietly(loader, **kwargs):
     return source, " ".join(source.notes)
 
 
-# ------------------------------------------------------------------------------------------------ samplers
+# ----------------------------------------------------------------------------------------- samplers
 
 
 class Backwards:
@@ -93,22 +97,52 @@ LOADERS = {
     "sequential": (lambda d: DataLoader(d, batch_size=4), list(range(10)), ""),
     "shuffled": (lambda d: DataLoader(d, batch_size=4, shuffle=True), list(range(10)), ""),
     "no batches": (lambda d: DataLoader(d, batch_size=None), list(range(10)), ""),
-    "subset": (lambda d: DataLoader(d, batch_size=4, sampler=SubsetRandomSampler(PICKED)), PICKED, "7 of 10 items are left out"),
-    "own sampler": (lambda d: DataLoader(d, batch_size=4, sampler=Backwards()), [8, 6, 4, 2, 0], "5 of 10 items are left out"),
-    "own batches": (lambda d: DataLoader(d, batch_sampler=Pairs()), [0, 9, 4], "7 of 10 items are left out by its batch sampler"),
-    "list as sampler": (lambda d: DataLoader(d, sampler=[1, 1, 3]), [1, 1, 3], "8 of 10 items are left out"),
-    "drop_last": (lambda d: DataLoader(d, batch_size=4, drop_last=True), list(range(8)), "2 of 10 items are left out by .* drop_last"),
+    "subset": (
+        lambda d: DataLoader(d, batch_size=4, sampler=SubsetRandomSampler(PICKED)),
+        PICKED,
+        "7 of 10 items are left out",
+    ),
+    "own sampler": (
+        lambda d: DataLoader(d, batch_size=4, sampler=Backwards()),
+        [8, 6, 4, 2, 0],
+        "5 of 10 items are left out",
+    ),
+    "own batches": (
+        lambda d: DataLoader(d, batch_sampler=Pairs()),
+        [0, 9, 4],
+        "7 of 10 items are left out by its batch sampler",
+    ),
+    "list as sampler": (
+        lambda d: DataLoader(d, sampler=[1, 1, 3]),
+        [1, 1, 3],
+        "8 of 10 items are left out",
+    ),
+    "drop_last": (
+        lambda d: DataLoader(d, batch_size=4, drop_last=True),
+        list(range(8)),
+        "2 of 10 items are left out by .* drop_last",
+    ),
     "drop_last, even": (lambda d: DataLoader(d, batch_size=5, drop_last=True), list(range(10)), ""),
     "drop_last, shuffled": (
-        lambda d: DataLoader(d, batch_size=4, shuffle=True, drop_last=True), list(range(10)), "other rows in every shuffled epoch",
+        lambda d: DataLoader(d, batch_size=4, shuffle=True, drop_last=True),
+        list(range(10)),
+        "other rows in every shuffled epoch",
     ),
     "batch sampler that drops": (
-        lambda d: DataLoader(d, batch_sampler=BatchSampler(SequentialSampler(d), 3, drop_last=True)), list(range(9)), "1 of 10 items",
+        lambda d: DataLoader(
+            d, batch_sampler=BatchSampler(SequentialSampler(d), 3, drop_last=True)
+        ),
+        list(range(9)),
+        "1 of 10 items",
     ),
     "subset in a batch sampler": (
-        lambda d: DataLoader(d, batch_sampler=BatchSampler(SubsetRandomSampler(PICKED), 2, drop_last=False)), PICKED, "7 of 10",
+        lambda d: DataLoader(
+            d, batch_sampler=BatchSampler(SubsetRandomSampler(PICKED), 2, drop_last=False)
+        ),
+        PICKED,
+        "7 of 10",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("memory", [2**30, 1], ids=["in memory", "streamed"])
@@ -120,7 +154,10 @@ def test_a_loaders_rows_are_those_it_gives(name, make, memory):
     source, notes = quietly(loader(make()), memory=memory)
     assert torch.equal(torch.get_rng_state(), before)
     assert values(source) == expected
-    codes = [source.condition_space.columns[0].categories[int(c)] for c in source.take(torch.arange(len(source))).y]
+    codes = [
+        source.condition_space.columns[0].categories[int(c)]
+        for c in source.take(torch.arange(len(source))).y
+    ]
     assert codes == [str(i % 3) for i in expected]
     if words:
         with pytest.warns(DataWarning, match=words):
@@ -131,8 +168,14 @@ def test_a_loaders_rows_are_those_it_gives(name, make, memory):
 @pytest.mark.parametrize(
     ("sampler", "words"),
     [
-        (lambda d: WeightedRandomSampler(torch.ones(10), 10), r"read\(loader.dataset, weights=loader.sampler.weights\)"),
-        (lambda d: RandomSampler(d, replacement=True), "RandomSampler draws other rows every epoch"),
+        (
+            lambda d: WeightedRandomSampler(torch.ones(10), 10),
+            r"read\(loader.dataset, weights=loader.sampler.weights\)",
+        ),
+        (
+            lambda d: RandomSampler(d, replacement=True),
+            "RandomSampler draws other rows every epoch",
+        ),
         (lambda d: RandomSampler(d, num_samples=4), "RandomSampler draws other rows every epoch"),
         (lambda d: DistributedSampler(d, num_replicas=2, rank=0), "pass loader.dataset"),
         (lambda d: count(), "may be endless"),
@@ -148,14 +191,16 @@ def test_samplers_that_differ_every_epoch_are_refused(sampler, words, collate):
 @pytest.mark.parametrize("memory", [2**30, 1], ids=["in memory", "streamed"])
 def test_validation_rows_do_not_leak_into_training(memory):
     rows = torch.randperm(10, generator=torch.Generator().manual_seed(0)).tolist()
-    train, notes = quietly(DataLoader(Items(), sampler=SubsetRandomSampler(rows[:7])), memory=memory)
+    train, notes = quietly(
+        DataLoader(Items(), sampler=SubsetRandomSampler(rows[:7])), memory=memory
+    )
     valid, _ = quietly(DataLoader(Items(), sampler=SubsetRandomSampler(rows[7:])), memory=memory)
     assert set(values(train)) & set(values(valid)) == set()
     assert len(train) + len(valid) == 10
     assert "3 of 10 items are left out by its sampler" in notes
 
 
-# ------------------------------------------------------------------------------------------------ collate_fn
+# --------------------------------------------------------------------------------------- collate_fn
 
 
 def doubled(batch):
@@ -202,7 +247,11 @@ def test_items_that_a_collate_fn_leaves_out_are_counted():
 @pytest.mark.parametrize(
     ("collate", "error", "words"),
     [
-        (lambda b: (torch.zeros(2, 1), torch.zeros(2), torch.zeros(2)), InvalidKind, "tuple of 3 parts"),
+        (
+            lambda b: (torch.zeros(2, 1), torch.zeros(2), torch.zeros(2)),
+            InvalidKind,
+            "tuple of 3 parts",
+        ),
         (lambda b: {"z": torch.zeros(2)}, InvalidKind, "has keys z; expected one of x"),
         (lambda b: (torch.zeros(2, 1), [1]), ShapeMismatch, "2 observations and 1 labels"),
         (lambda b: None, InvalidKind, "NoneType of no parts"),
@@ -219,16 +268,20 @@ def test_streams_keep_their_loaders_batches(kind):
     assert values(read(kind())) == list(range(10))
     assert values(read(DataLoader(kind(), batch_size=4))) == list(range(10))
     assert values(read(DataLoader(kind(), batch_size=4, drop_last=True))) == list(range(8))
-    assert values(read(DataLoader(kind(), batch_size=4, collate_fn=lambda b: 2 * torch.stack(b)))) == list(range(0, 20, 2))
+    assert values(
+        read(DataLoader(kind(), batch_size=4, collate_fn=lambda b: 2 * torch.stack(b)))
+    ) == list(range(0, 20, 2))
 
 
 def test_fit_takes_a_loaders_rows_too():
     with pytest.warns(DataWarning, match="5 of 10 items are left out"):
-        model = pf.Gaussian().fit(DataLoader(tensors(), batch_size=2, sampler=SubsetRandomSampler([0, 1, 2, 3, 4])))
+        model = pf.Gaussian().fit(
+            DataLoader(tensors(), batch_size=2, sampler=SubsetRandomSampler([0, 1, 2, 3, 4]))
+        )
     assert float(model.mean_[0]) == pytest.approx(2.0)
 
 
-# ------------------------------------------------------------------------------------------------ datasets
+# ----------------------------------------------------------------------------------------- datasets
 
 
 def test_a_tensor_dataset_with_a_transform_is_asked_for_its_items():
@@ -257,7 +310,9 @@ def test_what_is_passed_with_a_dataset_larger_than_memory_is_kept():
 def test_labels_of_a_dataset_that_differ_from_its_targets_are_refused():
     items = Items()
     items.targets = Lies(items.targets)
-    with pytest.raises(BadSource, match=r".targets differs from the labels of its items; pass the labels as y"):
+    with pytest.raises(
+        BadSource, match=r".targets differs from the labels of its items; pass the labels as y"
+    ):
         read(items, memory=1)
 
 
@@ -268,7 +323,7 @@ class Lies(list):
         return np.array([9 - v for v in self])
 
 
-# ------------------------------------------------------------------------------------------------ sizes
+# -------------------------------------------------------------------------------------------- sizes
 
 
 def image(i, mode="RGB"):
@@ -288,12 +343,18 @@ class Mixed(Dataset):
         if self.kind == "pil":
             return image(i), self.targets[i]
         array = np.asarray(image(i, "L" if self.kind == "grey" else "RGB"))
-        return (array if self.kind in ("array", "grey") else torch.from_numpy(array.transpose(2, 0, 1).copy())), self.targets[i]
+        return (
+            array
+            if self.kind in ("array", "grey")
+            else torch.from_numpy(array.transpose(2, 0, 1).copy())
+        ), self.targets[i]
 
 
 @pytest.mark.parametrize("kind", ["pil", "array", "tensor", "grey"])
 @pytest.mark.parametrize("memory", [2**30, 1], ids=["in memory", "streamed"])
-@pytest.mark.parametrize("wrap", [lambda d: d, lambda d: DataLoader(d, batch_size=2), lambda d: (d[i] for i in range(4))])
+@pytest.mark.parametrize(
+    "wrap", [lambda d: d, lambda d: DataLoader(d, batch_size=2), lambda d: (d[i] for i in range(4))]
+)
 def test_size_comes_before_sizes_are_compared(kind, memory, wrap):
     with pytest.raises(ShapeMismatch, match="bring images to one with size=64"):
         read(wrap(Mixed(kind)), memory=memory).all()
@@ -323,7 +384,11 @@ def test_extreme_shapes_are_brought_to_a_size(tmp_path, size, fit):
 
 
 def test_items_of_mixed_channels_take_the_channels_asked_for():
-    items = [Image.new("L", (4, 4), 100), Image.new("RGB", (4, 4), (100, 100, 100)), Image.new("RGBA", (4, 4), (100, 100, 100, 255))]
+    items = [
+        Image.new("L", (4, 4), 100),
+        Image.new("RGB", (4, 4), (100, 100, 100)),
+        Image.new("RGBA", (4, 4), (100, 100, 100, 255)),
+    ]
     assert read(items, channels=3).x.flatten(1).tolist() == [[100] * 48] * 3
     with pytest.raises(ShapeMismatch, match="channels=3"):
         read(items)

@@ -20,7 +20,11 @@ def lines(*rows):
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
-NAMED = [{"file_name": "a.png", "label": "käfer"}, {"file_name": "b.png", "label": "ant"}, {"file_name": "c.png", "label": "käfer"}]
+NAMED = [
+    {"file_name": "a.png", "label": "käfer"},
+    {"file_name": "b.png", "label": "ant"},
+    {"file_name": "c.png", "label": "käfer"},
+]
 CSV = "file_name,label\na.png,käfer\nb.png,ant\nc.png,käfer\n"
 
 
@@ -33,7 +37,11 @@ CSV = "file_name,label\na.png,käfer\nb.png,ant\nc.png,käfer\n"
         ("metadata.csv", CSV.encode("utf-16"), "metadata.csv is read as UTF-16"),
         ("metadata.jsonl", lines(*NAMED), ""),
         ("metadata.jsonl", lines(*({**row, "width": 3, "box": [1, 2]} for row in NAMED)), ""),
-        ("metadata.jsonl", lines(*({"file_name": r["file_name"], "kind": r["label"]} for r in NAMED)), ""),
+        (
+            "metadata.jsonl",
+            lines(*({"file_name": r["file_name"], "kind": r["label"]} for r in NAMED)),
+            "",
+        ),
     ],
 )
 def test_labels_come_from_the_table_beside_the_images(folder, name, content, said):
@@ -59,7 +67,9 @@ def test_a_table_in_a_sub_folder_names_its_own_images(image, kind):
 
 
 def test_whole_numbers_are_labels_by_value(folder):
-    (folder / "metadata.jsonl").write_bytes(lines(*({"file_name": f"{n}.png", "label": v} for n, v in (("a", 7), ("b", 3), ("c", 10)))))
+    (folder / "metadata.jsonl").write_bytes(
+        lines(*({"file_name": f"{n}.png", "label": v} for n, v in (("a", 7), ("b", 3), ("c", 10))))
+    )
     source = read(folder)
     assert source.condition_space.columns[0].categories == ("3", "7", "10")
     assert source.condition_space.conform([7]).tolist() == [1]
@@ -68,10 +78,25 @@ def test_whole_numbers_are_labels_by_value(folder):
 @pytest.mark.parametrize(
     ("rows", "asked", "error", "words"),
     [
-        ([{"file_name": "a.png", "label": None}, *NAMED[1:]], {}, BadSource, "the label is missing .* in 1 of 3 rows"),
-        ([{"file_name": "a.png", "label": ""}, *NAMED[1:]], {}, BadSource, "the label is missing .* in 1 of 3 rows"),
+        (
+            [{"file_name": "a.png", "label": None}, *NAMED[1:]],
+            {},
+            BadSource,
+            "the label is missing .* in 1 of 3 rows",
+        ),
+        (
+            [{"file_name": "a.png", "label": ""}, *NAMED[1:]],
+            {},
+            BadSource,
+            "the label is missing .* in 1 of 3 rows",
+        ),
         (NAMED[1:], {}, BadSource, "a.png: has no row in metadata.jsonl"),
-        (NAMED, {"label": "lable"}, InvalidValue, "no column 'lable' to take labels from; did you mean 'label'"),
+        (
+            NAMED,
+            {"label": "lable"},
+            InvalidValue,
+            "no column 'lable' to take labels from; did you mean 'label'",
+        ),
         ([{**row, "label": [1]} for row in NAMED], {}, BadSource, "holds lists or objects"),
         ([{"label": "u"}], {}, BadSource, "expected one named file_name"),
     ],

@@ -1,4 +1,6 @@
-"""Times and durations to the nanosecond: kept where float64 has digits for them, warned of where not, whatever brings them."""
+"""Times and durations to the nanosecond:
+kept where float64 has digits for them, warned of where not, whatever brings them.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +29,23 @@ def times(ns: list[int]) -> pandas.Series:
 
 def arrow(series: pandas.Series) -> pandas.Series:
     pyarrow = pytest.importorskip("pyarrow")
-    return series.astype(pandas.ArrowDtype(pyarrow.duration("ns") if series.dtype.kind == "m" else pyarrow.timestamp("ns")))
+    return series.astype(
+        pandas.ArrowDtype(
+            pyarrow.duration("ns") if series.dtype.kind == "m" else pyarrow.timestamp("ns")
+        )
+    )
 
 
 KINDS = {
     "durations": durations,
     "times": times,
     "times of a zone": lambda ns: times(ns).dt.tz_localize("UTC").dt.tz_convert("Europe/Paris"),
-    "durations with one missing": lambda ns: pandas.concat([durations(ns), durations(["NaT"])], ignore_index=True),
-    "times with one missing": lambda ns: pandas.concat([times(ns), times(["NaT"])], ignore_index=True),
+    "durations with one missing": lambda ns: pandas.concat(
+        [durations(ns), durations(["NaT"])], ignore_index=True
+    ),
+    "times with one missing": lambda ns: pandas.concat(
+        [times(ns), times(["NaT"])], ignore_index=True
+    ),
     "Arrow's durations": lambda ns: arrow(durations(ns)),
     "Arrow's times": lambda ns: arrow(times(ns)),
 }
@@ -55,7 +65,9 @@ def test_nanoseconds_come_and_go(kind: str) -> None:
 
 @pytest.mark.parametrize("make", [durations, times])
 @pytest.mark.parametrize("far", [17 * 10**17, -17 * 10**17, 2**53 + 1000])
-def test_what_float64_does_not_hold_is_warned_of_and_comes_back_to_the_microsecond(make, far: int) -> None:
+def test_what_float64_does_not_hold_is_warned_of_and_comes_back_to_the_microsecond(
+    make, far: int
+) -> None:
     given = make([far + 123_456_789, far + 1_000_000_000, 5])
     unit = "seconds" if given.dtype.kind == "m" else "seconds since 1970-01-01"
     with pytest.warns(DataWarning, match=LOST):
@@ -79,12 +91,20 @@ def test_microseconds_far_from_1970_are_what_they_were(make) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", DataWarning)
         source = read(pandas.DataFrame({"a": given}))
-    assert np.array_equal(source.all().x[:, 0].double().numpy(), given.astype(np.int64).to_numpy() // 1000 / 1e6)
-    pandas.testing.assert_series_equal(pandas.Series(source.space.export(source.all().x)["a"]), given, check_names=False)
+    assert np.array_equal(
+        source.all().x[:, 0].double().numpy(), given.astype(np.int64).to_numpy() // 1000 / 1e6
+    )
+    pandas.testing.assert_series_equal(
+        pandas.Series(source.space.export(source.all().x)["a"]), given, check_names=False
+    )
 
 
 @pytest.mark.parametrize(
-    "texts", [["1970-01-01T00:00:00.000000001", "1970-01-02T00:00:00"], ["0 days 00:00:00.000000001", "1 days 00:00:02"]]
+    "texts",
+    [
+        ["1970-01-01T00:00:00.000000001", "1970-01-02T00:00:00"],
+        ["0 days 00:00:00.000000001", "1 days 00:00:02"],
+    ],
 )
 def test_texts_with_nanoseconds(texts: list[str]) -> None:
     given = pandas.Series(texts)
@@ -96,4 +116,7 @@ def test_texts_with_nanoseconds(texts: list[str]) -> None:
     assert back.astype(np.int64).iloc[0] == 1
     column = source.space.columns[0]
     if "days" not in texts[0]:
-        assert as_texts(source.all().x[:, 0].double().numpy(), column) == ["1970-01-01T00:00:00.000000001", "1970-01-02T00:00:00.000000000"]
+        assert as_texts(source.all().x[:, 0].double().numpy(), column) == [
+            "1970-01-01T00:00:00.000000001",
+            "1970-01-02T00:00:00.000000000",
+        ]

@@ -1,4 +1,6 @@
-"""Readers of the user's own: registered, preferred, refused, listed; used by read, fit and the command line alike."""
+"""Readers of the user's own: registered, preferred, refused, listed;
+used by read, fit and the command line alike.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,9 @@ def test_a_source_is_taken_as_it_is_and_its_labels_on_request(spectra: Path) -> 
     assert pf.PCA(1).fit(spectra).condition_space is None, "labels that nobody asked for"
 
 
-def test_names_and_objects_have_readers_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_and_objects_have_readers_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
 
     class Box:
@@ -135,20 +139,32 @@ def test_two_of_one_suffix_or_name_are_refused_and_one_imported_again_is_not() -
     ("arguments", "error", "message"),
     [
         ({}, pf.InvalidValue, "needs suffixes, names or claims"),
-        ({"suffixes": ["foo"]}, pf.InvalidValue, r"begins with a dot, got 'foo'; write suffixes=\('\.foo',\)"),
+        (
+            {"suffixes": ["foo"]},
+            pf.InvalidValue,
+            r"begins with a dot, got 'foo'; write suffixes=\('\.foo',\)",
+        ),
         ({"suffixes": ".foo"}, pf.InvalidKind, "are lists of texts"),
     ],
 )
-def test_what_registers_nothing_is_refused(arguments: dict[str, object], error: type[Exception], message: str) -> None:
+def test_what_registers_nothing_is_refused(
+    arguments: dict[str, object], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         pf.register_reader(**arguments)
 
 
 @pytest.mark.parametrize(
     ("gives", "message"),
-    [(ValueError("odd header"), r"the reader 'spectrum' failed \(odd header\)"), ("there", "gave str; expected a source"), (3, "gave int")],
+    [
+        (ValueError("odd header"), r"the reader 'spectrum' failed \(odd header\)"),
+        ("there", "gave str; expected a source"),
+        (3, "gave int"),
+    ],
 )
-def test_what_a_reader_cannot_read_or_gives_is_said(spectra: Path, gives: object, message: str) -> None:
+def test_what_a_reader_cannot_read_or_gives_is_said(
+    spectra: Path, gives: object, message: str
+) -> None:
     @pf.register_reader(suffixes=(".spectrum",))
     def spectrum(path: Path, options: Options) -> object:
         if isinstance(gives, Exception):
@@ -168,16 +184,23 @@ def test_a_fault_in_a_reader_is_not_called_a_damaged_file(spectra: Path) -> None
         pf.read(spectra)
 
 
-def test_installed_packages_offer_readers(spectra: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_installed_packages_offer_readers(
+    spectra: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "their_readers.py").write_text(
         "import numpy as np, pushforward as pf\n"
         "@pf.register_reader(suffixes=['.spectrum'])\n"
         "def theirs(path, options):\n    return np.loadtxt(path)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    points = [EntryPoint("broken", "no_such_module_at_all", plugins.GROUP), EntryPoint("theirs", "their_readers", plugins.GROUP)]
+    points = [
+        EntryPoint("broken", "no_such_module_at_all", plugins.GROUP),
+        EntryPoint("theirs", "their_readers", plugins.GROUP),
+    ]
     monkeypatch.setattr(plugins, "_loaded", False)
-    monkeypatch.setattr(plugins, "entry_points", lambda group: points if group == plugins.GROUP else [])
+    monkeypatch.setattr(
+        plugins, "entry_points", lambda group: points if group == plugins.GROUP else []
+    )
     with pytest.warns(UserWarning, match="plugin no_such_module_at_all cannot be loaded"):
         assert len(pf.read(spectra)) == 12
 
@@ -193,7 +216,9 @@ def spectrum(path, options):
 '''
 
 
-def test_the_command_line_imports_a_file_uses_its_reader_and_lists_it(spectra: Path, tmp_path: Path) -> None:
+def test_the_command_line_imports_a_file_uses_its_reader_and_lists_it(
+    spectra: Path, tmp_path: Path
+) -> None:
     (tmp_path / "mine.py").write_text(MINE)
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -203,7 +228,9 @@ def test_the_command_line_imports_a_file_uses_its_reader_and_lists_it(spectra: P
     listed = run("data", "--formats", "--import", "mine.py").stdout
     assert "spectrum" in listed
     assert "Spectra, one a line. (.spectrum) [mine]" in listed
-    assert {r["name"] for r in json.loads(run("data", "--formats", "--json").stdout)["readers"]} >= {
+    assert {
+        r["name"] for r in json.loads(run("data", "--formats", "--json").stdout)["readers"]
+    } >= {
         "table",
         "images",
         "npz",
@@ -211,16 +238,26 @@ def test_the_command_line_imports_a_file_uses_its_reader_and_lists_it(spectra: P
         "frame",
     }
     assert "unknown kind of file" in run("data", "a.spectrum").stderr
-    assert json.loads(run("--import", "mine.py", "data", "a.spectrum", "--json").stdout)["count"] == 12
-    fitted = run("fit", "pca", "a.spectrum", "--import=mine.py", "--components", "1", "--run", "run", "-q")
+    assert (
+        json.loads(run("--import", "mine.py", "data", "a.spectrum", "--json").stdout)["count"] == 12
+    )
+    fitted = run(
+        "fit", "pca", "a.spectrum", "--import=mine.py", "--components", "1", "--run", "run", "-q"
+    )
     assert fitted.returncode == 0, fitted.stderr
     assert pf.load(tmp_path / "run").space.shape == (2,)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [(None, "no such file"), ("import nothing_of_that_name", "cannot be imported (ModuleNotFoundError")]
+    ("text", "message"),
+    [
+        (None, "no such file"),
+        ("import nothing_of_that_name", "cannot be imported (ModuleNotFoundError"),
+    ],
 )
-def test_what_cannot_be_imported_is_said(text: str | None, message: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_imported_is_said(
+    text: str | None, message: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     from pushforward.cli.main import main
 
     if text is not None:

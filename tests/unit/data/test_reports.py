@@ -17,7 +17,14 @@ def troubles(found):
 
 
 def test_a_table_s_faults_are_all_listed():
-    frame = pandas.DataFrame({"a": [1.0, np.nan, 3.0, 1.0], "b": [np.inf, 1.0, 2.0, np.inf], "c": [5, 5, 5, 5], "t": list("uvwu")})
+    frame = pandas.DataFrame(
+        {
+            "a": [1.0, np.nan, 3.0, 1.0],
+            "b": [np.inf, 1.0, 2.0, np.inf],
+            "c": [5, 5, 5, 5],
+            "t": list("uvwu"),
+        }
+    )
     found = report(frame)
     assert found.count == 4
     assert set(troubles(found)) == {"missing", "infinite", "constant", "text", "duplicates"}
@@ -34,7 +41,11 @@ def test_the_text_is_an_aligned_table_and_the_dict_is_json():
     lines = str(found).splitlines()
     head = next(i for i, line in enumerate(lines) if line.startswith("column"))
     # numbers end where their headings end
-    assert lines[head].index("high") + 4 == lines[head + 1].index("2.5") + 3 == lines[head + 2].index("200") + 3
+    assert (
+        lines[head].index("high") + 4
+        == lines[head + 1].index("2.5") + 3
+        == lines[head + 2].index("200") + 3
+    )
     content = json.loads(json.dumps(found.as_dict(), allow_nan=False))
     assert content["count"] == 2
     assert content["columns"][1]["name"] == "long name"

@@ -46,7 +46,9 @@ def test_iterables_of_points_pairs_mappings_and_images():
     assert read((float(i), 2.0) for i in range(5)).space.shape == (2,)
     assert read(i for i in range(5)).space.shape == (1,)
     assert read((np.zeros(3), i % 2) for i in range(5)).y.tolist() == [0, 1, 0, 1, 0]
-    assert read({"image": np.zeros((1, 2, 2)), "label": "ab"[i % 2]} for i in range(4)).y.tolist() == [0, 1, 0, 1]
+    assert read(
+        {"image": np.zeros((1, 2, 2)), "label": "ab"[i % 2]} for i in range(4)
+    ).y.tolist() == [0, 1, 0, 1]
     assert read([Image.new("RGB", (5, 4))] * 3).space.shape == (3, 4, 5)
 
 
@@ -84,9 +86,21 @@ def test_no_room_to_spool_is_one_clear_error(tmp_path, monkeypatch):
         ([], BadSource, "no rows"),
         (iter([]), BadSource, "no observations"),
         (iter(["a"]), InvalidKind, "observation 0 is str"),
-        (iter([np.zeros(2), np.zeros(3)]), ShapeMismatch, r"observation 1 has shape \(3,\), but the first has \(2,\)"),
-        (iter([np.zeros(2, np.uint8), np.zeros(2)]), ShapeMismatch, "observation 1 is float64, but the first is uint8"),
-        (iter([(np.zeros(2), 1), np.zeros(2)]), ShapeMismatch, "1 of 2 observations came with a label"),
+        (
+            iter([np.zeros(2), np.zeros(3)]),
+            ShapeMismatch,
+            r"observation 1 has shape \(3,\), but the first has \(2,\)",
+        ),
+        (
+            iter([np.zeros(2, np.uint8), np.zeros(2)]),
+            ShapeMismatch,
+            "observation 1 is float64, but the first is uint8",
+        ),
+        (
+            iter([(np.zeros(2), 1), np.zeros(2)]),
+            ShapeMismatch,
+            "1 of 2 observations came with a label",
+        ),
     ],
 )
 def test_bad_items_are_named(items, error, words):

@@ -1,4 +1,6 @@
-"""Packages whose names load on first use: what `__init__.pyi` tells type checkers is what there is."""
+"""Packages whose names load on first use:
+what `__init__.pyi` tells type checkers is what there is.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ STUBS = sorted(ROOT.rglob("__init__.pyi"))
 
 @pytest.mark.parametrize("stub", STUBS, ids=lambda path: path.parent.name)
 def test_a_stub_names_what_the_package_offers_and_where_it_is(stub: Path) -> None:
-    package = importlib.import_module(".".join(("pushforward", *stub.parent.relative_to(ROOT).parts)))
+    package = importlib.import_module(
+        ".".join(("pushforward", *stub.parent.relative_to(ROOT).parts))
+    )
     homes = {
         alias.asname: getattr(importlib.import_module(str(node.module)), alias.name)
         for node in ast.parse(stub.read_text()).body

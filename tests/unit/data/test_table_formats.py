@@ -1,4 +1,6 @@
-"""Text tables as people write them: what is sniffed, what is said of it, what can be told instead."""
+"""Text tables as people write them: what is sniffed, what is said of it,
+what can be told instead.
+"""
 
 import bz2
 import gzip
@@ -11,7 +13,13 @@ import pandas
 import pytest
 import torch
 
-from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, MissingExtra, ShapeMismatch
+from pushforward.core.errors import (
+    BadSource,
+    InvalidKind,
+    InvalidValue,
+    MissingExtra,
+    ShapeMismatch,
+)
 from pushforward.data import read, report
 from pushforward.data.tables.text_format import TableFormat
 
@@ -26,36 +34,131 @@ CASES = {
     "semicolon": ("a;b\n1;2.5\n3;4.5\n", ("a", "b"), [[1, 2.5], [3, 4.5]], "separated by ';'"),
     "tab": ("a\tb\n1\t2.5\n3\t4.5\n", ("a", "b"), [[1, 2.5], [3, 4.5]], "separated by tab"),
     "pipe": ("a|b\n1|2.5\n3|4.5\n", ("a", "b"), [[1, 2.5], [3, 4.5]], "separated by '|'"),
-    "aligned": ("   a    b\n 1.0  2.5\n 3.0  4.5\n", ("a", "b"), [[1, 2.5], [3, 4.5]], "separated by whitespace"),
-    "savetxt": (savetxt.getvalue(), ("a", "b"), [[1, 2.5], [3, 4.5]], "names are in a comment line"),
+    "aligned": (
+        "   a   b\n 1.0  2.5\n 3.0  4.5\n",
+        ("a", "b"),
+        [[1, 2.5], [3, 4.5]],
+        "separated by whitespace",
+    ),
+    "savetxt": (
+        savetxt.getvalue(),
+        ("a", "b"),
+        [[1, 2.5], [3, 4.5]],
+        "names are in a comment line",
+    ),
     "savetxt without a header": (bare.getvalue(), ("x0", "x1"), [[1, 2.5], [3, 4.5]], "no header"),
-    "decimal comma": ("a;b\n1;2,5\n-3;4,5e0\n", ("a", "b"), [[1, 2.5], [-3, 4.5]], "decimal mark is ','"),
-    "decimal comma, tab": ("a\tb\n1\t2,5\n3\t4,5\n", ("a", "b"), [[1, 2.5], [3, 4.5]], "decimal mark is ','"),
-    "decimal comma, spaces": ("1,5 2,5\n3,5 4,5\n", ("x0", "x1"), [[1.5, 2.5], [3.5, 4.5]], "decimal mark is ','"),
-    "decimal comma, quoted": ('a,b\n"1,5","2,5"\n"3,25","4,5"\n', ("a", "b"), [[1.5, 2.5], [3.25, 4.5]], "decimal mark is ','"),
-    "German": ("a;b\n1.234,5;2\n1.234.567,25;4\n", ("a", "b"), [[1234.5, 2], [1234567.25, 4]], "'.' stands between groups"),
-    "thousands": ('a,b\n"1,234",2\n"1,234,567",4\n', ("a", "b"), [[1234, 2], [1234567, 4]], "',' stands between groups"),
-    "thousands and decimals": ('a,b\n"1,234.5",2\n"17",4\n', ("a", "b"), [[1234.5, 2], [17, 4]], "',' stands between groups"),
-    "French": ("a;b\n1 234,5;2\n17,5;4\n", ("a", "b"), [[1234.5, 2], [17.5, 4]], "space stands between groups"),
-    "Swiss": ("a;b\n1'234.5;2\n17.5;4\n", ("a", "b"), [[1234.5, 2], [17.5, 4]], "stands between groups"),
-    "percents": ("a,b\n12.5%,1\n7 %,2\n", ("a", "b"), [[12.5, 1], [7, 2]], "percents are read as numbers (12% is 12): a"),
+    "decimal comma": (
+        "a;b\n1;2,5\n-3;4,5e0\n",
+        ("a", "b"),
+        [[1, 2.5], [-3, 4.5]],
+        "decimal mark is ','",
+    ),
+    "decimal comma, tab": (
+        "a\tb\n1\t2,5\n3\t4,5\n",
+        ("a", "b"),
+        [[1, 2.5], [3, 4.5]],
+        "decimal mark is ','",
+    ),
+    "decimal comma, spaces": (
+        "1,5 2,5\n3,5 4,5\n",
+        ("x0", "x1"),
+        [[1.5, 2.5], [3.5, 4.5]],
+        "decimal mark is ','",
+    ),
+    "decimal comma, quoted": (
+        'a,b\n"1,5","2,5"\n"3,25","4,5"\n',
+        ("a", "b"),
+        [[1.5, 2.5], [3.25, 4.5]],
+        "decimal mark is ','",
+    ),
+    "German": (
+        "a;b\n1.234,5;2\n1.234.567,25;4\n",
+        ("a", "b"),
+        [[1234.5, 2], [1234567.25, 4]],
+        "'.' stands between groups",
+    ),
+    "thousands": (
+        'a,b\n"1,234",2\n"1,234,567",4\n',
+        ("a", "b"),
+        [[1234, 2], [1234567, 4]],
+        "',' stands between groups",
+    ),
+    "thousands and decimals": (
+        'a,b\n"1,234.5",2\n"17",4\n',
+        ("a", "b"),
+        [[1234.5, 2], [17, 4]],
+        "',' stands between groups",
+    ),
+    "French": (
+        "a;b\n1 234,5;2\n17,5;4\n",
+        ("a", "b"),
+        [[1234.5, 2], [17.5, 4]],
+        "space stands between groups",
+    ),
+    "Swiss": (
+        "a;b\n1'234.5;2\n17.5;4\n",
+        ("a", "b"),
+        [[1234.5, 2], [17.5, 4]],
+        "stands between groups",
+    ),
+    "percents": (
+        "a,b\n12.5%,1\n7 %,2\n",
+        ("a", "b"),
+        [[12.5, 1], [7, 2]],
+        "percents are read as numbers (12% is 12): a",
+    ),
     "percents with a comma": ("a;b\n12,5%;1\n7%;2\n", ("a", "b"), [[12.5, 1], [7, 2]], "percents"),
     "comments before": ("# made by hand\n# on a Friday\na,b\n1,2\n", ("a", "b"), [[1, 2]], ""),
-    "comments between": ("a,b\n1,2\n# half time\n3,4\n", ("a", "b"), [[1, 2], [3, 4]], "lines that begin with '#' are comments"),
-    "missing": ("a,b\n-,1\n?,3\n4,N/A\nNA,null\n", ("a", "b"), [[NAN, 1], [NAN, 3], [4, NAN], [NAN, NAN]], "'-', '?' counts as"),
+    "comments between": (
+        "a,b\n1,2\n# half time\n3,4\n",
+        ("a", "b"),
+        [[1, 2], [3, 4]],
+        "lines that begin with '#' are comments",
+    ),
+    "missing": (
+        "a,b\n-,1\n?,3\n4,N/A\nNA,null\n",
+        ("a", "b"),
+        [[NAN, 1], [NAN, 3], [4, NAN], [NAN, NAN]],
+        "'-', '?' counts as",
+    ),
     "first row with a gap": ("1.5,NA\n2,3\n", ("x0", "x1"), [[1.5, NAN], [2, 3]], "no header"),
     "quoted header": ('"length, in cm","b"\n1,2\n', ("length, in cm", "b"), [[1, 2]], ""),
     "blanks around names": (" a , b \n1, 2\n", ("a", "b"), [[1, 2]], ""),
-    "trailing separator": ("a,b\n1.5,2.25,\n3,4,\n", ("a", "b"), [[1.5, 2.25], [3, 4]], "every line ends with a separator"),
+    "trailing separator": (
+        "a,b\n1.5,2.25,\n3,4,\n",
+        ("a", "b"),
+        [[1.5, 2.25], [3, 4]],
+        "every line ends with a separator",
+    ),
     "R": ('a b\n"1" 1.5 2\n"2" 3 4\n', ("a", "b"), [[1.5, 2], [3, 4]], "row names"),
-    "years": ("2017,2018\n1.5,2\n4,5.5\n", ("2017", "2018"), [[1.5, 2], [4, 5.5]], "taken as the columns' names"),
-    "counted columns": ("0,1,2\n0.5,.25,1\n", ("0", "1", "2"), [[0.5, 0.25, 1]], "taken as the columns' names"),
-    "edges of a graph": ("0,1\n0,2\n1,2\n", ("x0", "x1"), [[0, 1], [0, 2], [1, 2]], "is taken as a row"),
-    "whole rows": ("1,2,3\n4,5,6\n", ("x0", "x1", "x2"), [[1, 2, 3], [4, 5, 6]], "is taken as a row"),
+    "years": (
+        "2017,2018\n1.5,2\n4,5.5\n",
+        ("2017", "2018"),
+        [[1.5, 2], [4, 5.5]],
+        "taken as the columns' names",
+    ),
+    "counted columns": (
+        "0,1,2\n0.5,.25,1\n",
+        ("0", "1", "2"),
+        [[0.5, 0.25, 1]],
+        "taken as the columns' names",
+    ),
+    "edges of a graph": (
+        "0,1\n0,2\n1,2\n",
+        ("x0", "x1"),
+        [[0, 1], [0, 2], [1, 2]],
+        "is taken as a row",
+    ),
+    "whole rows": (
+        "1,2,3\n4,5,6\n",
+        ("x0", "x1", "x2"),
+        [[1, 2, 3], [4, 5, 6]],
+        "is taken as a row",
+    ),
     "one column": ("a\n1\n2\n", ("a",), [[1], [2]], ""),
     "Windows": ("a;b\r\n1;2\r\n3;4\r\n", ("a", "b"), [[1, 2], [3, 4]], "separated by ';'"),
     "short line": ("a,b\n1,2\n3\n", ("a", "b"), [[1, 2], [3, NAN]], "a line has 1 of 2 fields"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -64,7 +167,10 @@ def test_a_table_is_read_as_it_is_written_and_what_was_decided_is_said(tmp_path,
     (tmp_path / "t.csv").write_bytes(text.encode())
     source = read(tmp_path / "t.csv")
     assert source.space.names == names
-    assert torch.equal(source.all().x.double().nan_to_num(-7), torch.tensor(expected, dtype=torch.float64).nan_to_num(-7))
+    assert torch.equal(
+        source.all().x.double().nan_to_num(-7),
+        torch.tensor(expected, dtype=torch.float64).nan_to_num(-7),
+    )
     assert said in " / ".join(source.notes)
     assert bool(source.notes) == bool(said)
     shown = str(report(tmp_path / "t.csv"))
@@ -73,7 +179,14 @@ def test_a_table_is_read_as_it_is_written_and_what_was_decided_is_said(tmp_path,
 
 @pytest.mark.parametrize(
     ("encoding", "said"),
-    [("utf-8", ""), ("utf-8-sig", ""), ("utf-16", "UTF-16"), ("utf-16-le", "UTF-16"), ("cp1252", "Latin-1"), ("latin-1", "Latin-1")],
+    [
+        ("utf-8", ""),
+        ("utf-8-sig", ""),
+        ("utf-16", "UTF-16"),
+        ("utf-16-le", "UTF-16"),
+        ("cp1252", "Latin-1"),
+        ("latin-1", "Latin-1"),
+    ],
 )
 def test_encodings_are_told_apart(tmp_path, encoding, said):
     (tmp_path / "t.csv").write_bytes("größe,été\n1,2\n3,4\n".encode(encoding))
@@ -140,14 +253,20 @@ def test_formats_that_cannot_be_are_refused(told, error, words):
 def test_a_format_is_refused_where_there_is_no_text_table(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((2, 2)))
     pandas.DataFrame({"a": [1, -999]}).to_parquet(tmp_path / "a.parquet")
-    for source in (np.zeros((2, 2)), "digits", tmp_path / "a.npy", pandas.DataFrame({"a": [1.0]}), tmp_path / "a.parquet"):
+    for source in (
+        np.zeros((2, 2)),
+        "digits",
+        tmp_path / "a.npy",
+        pandas.DataFrame({"a": [1.0]}),
+        tmp_path / "a.parquet",
+    ):
         with pytest.raises(InvalidValue, match="text table"):
             read(source, separator=";")
     for source in (tmp_path / "a.parquet", pandas.DataFrame({"a": [1, -999]})):
         assert read(source, na=-999).all().x.isnan().flatten().tolist() == [False, True]
 
 
-# ------------------------------------------------------------------------------------------------ what is wrong
+# ------------------------------------------------------------------------------------ what is wrong
 
 
 @pytest.mark.parametrize(
@@ -157,7 +276,10 @@ def test_a_format_is_refused_where_there_is_no_text_table(tmp_path):
         ("a,b\n1,2\n3,4,5\n", "line 3 has 3 fields where 2 are expected"),
         ("a,b\n1,2,\n3,4,5\n", "more fields than its header names"),
         ("a,b,a\n1,2,3\n", "column 'a' appears twice"),
-        ("a,b\n1,x\n2,3\n3,4\n4,5\n", "column 'b' holds 'x' in row 0 (the first is row 0) where most others are numbers"),
+        (
+            "a,b\n1,x\n2,3\n3,4\n4,5\n",
+            "column 'b' holds 'x' in row 0 (the first is row 0) where most others are numbers",
+        ),
         ("a,b\n1,2\n2,3\n3,4.5.6\n4,5\n", "column 'b' holds '4.5.6' in row 2"),
         ("a,b\n1,2\n2,12%\n3,4\n4,5\n", "column 'b' holds '12%' in row 1"),
     ],
@@ -195,7 +317,7 @@ def test_shuffled_row_numbers_are_noted(tmp_path, entry):
     assert "numbers the rows and is left out" in counted.notes[0]
 
 
-# ------------------------------------------------------------------------------------------------ files
+# -------------------------------------------------------------------------------------------- files
 
 
 def pack_zip(path, content):
@@ -233,7 +355,10 @@ def test_zstandard(tmp_path):
     assert read(tmp_path / "t.csv.zst").all().x.tolist() == [[1, 2]]
 
 
-@pytest.mark.parametrize(("name", "module"), [("t.csv.zst", "zstandard"), ("t.xlsx", "openpyxl"), ("t.parquet", "pyarrow")])
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("t.csv.zst", "zstandard"), ("t.xlsx", "openpyxl"), ("t.parquet", "pyarrow")],
+)
 def test_what_needs_a_package_says_which(tmp_path, name, module, monkeypatch):
     (tmp_path / name).write_bytes(b"x")
     monkeypatch.setitem(__import__("sys").modules, module, None)
@@ -244,7 +369,9 @@ def test_what_needs_a_package_says_which(tmp_path, name, module, monkeypatch):
 def test_excel(tmp_path):
     pytest.importorskip("openpyxl")
     with pandas.ExcelWriter(tmp_path / "t.xlsx") as book:
-        pandas.DataFrame({"a": [1, 2], "b": [0.5, 1.5]}).to_excel(book, index=False, sheet_name="one")
+        pandas.DataFrame({"a": [1, 2], "b": [0.5, 1.5]}).to_excel(
+            book, index=False, sheet_name="one"
+        )
         pandas.DataFrame({"c": [1]}).to_excel(book, index=False, sheet_name="two")
     source = read(tmp_path / "t.xlsx")
     assert source.all().x.tolist() == [[1, 0.5], [2, 1.5]]
@@ -253,7 +380,10 @@ def test_excel(tmp_path):
 
 @pytest.mark.parametrize("name", ["t.jsonl", "t.ndjson", "t.jsonl.gz"])
 def test_json_lines(tmp_path, name):
-    text = b'{"a": 1, "id": "007", "t": true, "timestamp": 1600000000}\n{"a": 2.5, "id": "008", "t": false, "timestamp": 1600000001}\n'
+    text = (
+        b'{"a": 1, "id": "007", "t": true, "timestamp": 1600000000}\n{"a": 2.5, "id": "008", "t":'
+        b' false, "timestamp": 1600000001}\n'
+    )
     (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
     source = read(tmp_path / name, categorical="id")
     assert source.space.columns[1].categories == ("007", "008")

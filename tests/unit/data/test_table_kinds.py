@@ -23,7 +23,20 @@ def there_and_back(series, **asked):
 
 @pytest.mark.parametrize(
     "dtype",
-    ["bool", "int8", "uint16", "int64", "float32", "float64", "Int64", "UInt8", "boolean", "Float32", "int64[pyarrow]", "double[pyarrow]"],
+    [
+        "bool",
+        "int8",
+        "uint16",
+        "int64",
+        "float32",
+        "float64",
+        "Int64",
+        "UInt8",
+        "boolean",
+        "Float32",
+        "int64[pyarrow]",
+        "double[pyarrow]",
+    ],
 )
 def test_numbers_come_back_in_their_dtype(dtype):
     given = pandas.Series([0, 1, 1, 0], dtype=dtype)
@@ -31,7 +44,9 @@ def test_numbers_come_back_in_their_dtype(dtype):
     pandas.testing.assert_series_equal(back, given, check_names=False)
 
 
-@pytest.mark.parametrize("dtype", ["Int64", "boolean", "Float64", "int64[pyarrow]", "bool[pyarrow]"])
+@pytest.mark.parametrize(
+    "dtype", ["Int64", "boolean", "Float64", "int64[pyarrow]", "bool[pyarrow]"]
+)
 def test_missing_values_come_back_in_nullable_dtypes(dtype):
     given = pandas.Series([0, None, 1], dtype=dtype)
     column, back = there_and_back(given)
@@ -61,17 +76,46 @@ def test_categories_come_back_as_what_they_were(given, categories):
 @pytest.mark.parametrize(
     ("given", "unit", "kind", "numbers"),
     [
-        (pandas.to_datetime(pandas.Series(["1970-01-02", "2020-02-29"])), DAYS, "integer", [1, 18321]),
-        (pandas.to_datetime(pandas.Series(["1970-01-01 00:00:01", "1970-01-02 00:00:00"])), SECONDS, "integer", [1, 86400]),
         (
-            pandas.to_datetime(pandas.Series(["1970-01-01 00:00:01.25", "1970-01-02"]), format="ISO8601"),
+            pandas.to_datetime(pandas.Series(["1970-01-02", "2020-02-29"])),
+            DAYS,
+            "integer",
+            [1, 18321],
+        ),
+        (
+            pandas.to_datetime(pandas.Series(["1970-01-01 00:00:01", "1970-01-02 00:00:00"])),
+            SECONDS,
+            "integer",
+            [1, 86400],
+        ),
+        (
+            pandas.to_datetime(
+                pandas.Series(["1970-01-01 00:00:01.25", "1970-01-02"]), format="ISO8601"
+            ),
             SECONDS,
             "continuous",
             [1.25, 86400],
         ),
-        (pandas.to_datetime(pandas.Series(["1970-01-02"])).astype("datetime64[ns]"), DAYS, "integer", [1]),
-        (pandas.to_datetime(pandas.Series(["1970-01-01T01:00:00+01:00"])).dt.tz_convert("Europe/Paris"), SECONDS, "integer", [0]),
-        (pandas.to_datetime(pandas.Series(["1970-01-03", None])), DAYS, "integer", [2, float("nan")]),
+        (
+            pandas.to_datetime(pandas.Series(["1970-01-02"])).astype("datetime64[ns]"),
+            DAYS,
+            "integer",
+            [1],
+        ),
+        (
+            pandas.to_datetime(pandas.Series(["1970-01-01T01:00:00+01:00"])).dt.tz_convert(
+                "Europe/Paris"
+            ),
+            SECONDS,
+            "integer",
+            [0],
+        ),
+        (
+            pandas.to_datetime(pandas.Series(["1970-01-03", None])),
+            DAYS,
+            "integer",
+            [2, float("nan")],
+        ),
         (pandas.to_timedelta(pandas.Series(["1s", "1h"])), "seconds", "integer", [1, 3600]),
     ],
 )
@@ -79,7 +123,10 @@ def test_dates_are_numbers_and_come_back_as_dates(given, unit, kind, numbers):
     column, back = there_and_back(given)
     assert (column.unit, column.kind) == (unit, kind)
     source = read(pandas.DataFrame({"a": given}))
-    assert source.all().x[:, 0].nan_to_num(-1).tolist() == torch.tensor(numbers, dtype=torch.float64).nan_to_num(-1).tolist()
+    assert (
+        source.all().x[:, 0].nan_to_num(-1).tolist()
+        == torch.tensor(numbers, dtype=torch.float64).nan_to_num(-1).tolist()
+    )
     pandas.testing.assert_series_equal(back, given, check_names=False)
     assert f"read as {unit}" in source.notes[0]
     queried = source.space.conform(pandas.DataFrame({"a": given}))
@@ -122,7 +169,9 @@ def test_what_is_no_date_stays_text(tmp_path):
     with pytest.raises(ShapeMismatch, match="column 'when' holds text"):
         fitted.space.conform(pandas.DataFrame({"when": ["no date"]}))
     with pytest.raises(ShapeMismatch, match="column 'a' holds dates where numbers are expected"):
-        read(pandas.DataFrame({"a": [1.0]})).space.conform(pandas.DataFrame({"a": pandas.to_datetime(["2020-01-01"])}))
+        read(pandas.DataFrame({"a": [1.0]})).space.conform(
+            pandas.DataFrame({"a": pandas.to_datetime(["2020-01-01"])})
+        )
 
 
 @pytest.mark.parametrize(
@@ -178,7 +227,9 @@ def test_percents_are_written_as_percents(tmp_path):
 
 
 def test_samples_keep_to_their_dtype():
-    frame = pandas.DataFrame({"a": np.array([0, 255, 3, 9], dtype=np.uint8), "b": [True, False, True, True]})
+    frame = pandas.DataFrame(
+        {"a": np.array([0, 255, 3, 9], dtype=np.uint8), "b": [True, False, True, True]}
+    )
     space = read(frame).space
     back = space.export(torch.tensor([[-4.2, 1.7], [300.0, -0.3], [2.6, 0.6]]))
     assert back["a"].tolist() == [0, 255, 3]
@@ -206,7 +257,9 @@ CONTAINERS = {
 @pytest.mark.parametrize("kind", CONTAINERS)
 def test_frames_of_every_make_are_matched_by_name(kind):
     make = CONTAINERS[kind]
-    frame = pandas.DataFrame({"a": [1.0, 2.0, 4.0, 8.0], "b": [10.0, 20.0, 5.0, 7.0], "t": ["u", "v", "u", "v"]})
+    frame = pandas.DataFrame(
+        {"a": [1.0, 2.0, 4.0, 8.0], "b": [10.0, 20.0, 5.0, 7.0], "t": ["u", "v", "u", "v"]}
+    )
     source = read(make(frame), categorical="t")
     assert source.space.names == ("a", "b", "t")
     assert source.all().x.tolist() == [[1, 10, 0], [2, 20, 1], [4, 5, 0], [8, 7, 1]]
@@ -220,16 +273,25 @@ def test_frames_of_every_make_are_matched_by_name(kind):
 
 
 def test_wide_tables_take_linear_time(tmp_path, monkeypatch):
-    """20 000 columns, some of text: no column is looked for among the others, and pandas makes no series for plain numbers."""
+    """20 000 columns, some of text: no column is looked for among the others,
+    and pandas makes no series for plain numbers.
+    """
     columns = 20_000
     names = [f"c{i}" for i in range(columns)]
     path = tmp_path / "wide.csv"
-    path.write_text(",".join(names) + "\n" + "\n".join(",".join(["1.5"] * (columns - 1) + [t]) for t in ("u", "v", "w")) + "\n")
+    path.write_text(
+        ",".join(names)
+        + "\n"
+        + "\n".join(",".join(["1.5"] * (columns - 1) + [t]) for t in ("u", "v", "w"))
+        + "\n"
+    )
     made = []
     from pushforward.data.tables.columns import Table
 
     series = Table.series
-    monkeypatch.setattr(Table, "series", lambda self, chunk, place: made.append(place) or series(self, chunk, place))
+    monkeypatch.setattr(
+        Table, "series", lambda self, chunk, place: made.append(place) or series(self, chunk, place)
+    )
     found = pf.data.report(path, categorical=names[-1])
     assert (found.count, len(found.columns)) == (3, columns)
     assert set(made) == {columns - 1}

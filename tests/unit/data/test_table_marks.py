@@ -1,4 +1,6 @@
-"""Marks between digits mean what they can mean: groups of three, no more; what can be read in two ways is refused."""
+"""Marks between digits mean what they can mean: groups of three, no more;
+what can be read in two ways is refused.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,28 @@ def written(path: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("mark", MARKS)
 @pytest.mark.parametrize(
-    "cell", ["01{0}02{0}2020", "10{0}0{0}0{0}1", "1{0}2{0}3", "12{0}5", "0{0}0", "1{0}23", "0{0}234", "030{0}123{0}456"]
+    "cell",
+    [
+        "01{0}02{0}2020",
+        "10{0}0{0}0{0}1",
+        "1{0}2{0}3",
+        "12{0}5",
+        "0{0}0",
+        "1{0}23",
+        "0{0}234",
+        "030{0}123{0}456",
+    ],
 )
-def test_a_mark_that_stands_between_no_groups_is_never_taken_out(mark: str, cell: str, tmp_path: Path) -> None:
+def test_a_mark_that_stands_between_no_groups_is_never_taken_out(
+    mark: str, cell: str, tmp_path: Path
+) -> None:
     point = MARKS[mark]
     odd = cell.format(mark)
-    rows = [f"1{mark}234{point}5;2{mark}345{point}25", f"17;{odd}", f"2{mark}000{mark}000;3{mark}000{point}5"]
+    rows = [
+        f"1{mark}234{point}5;2{mark}345{point}25",
+        f"17;{odd}",
+        f"2{mark}000{mark}000;3{mark}000{point}5",
+    ]
     path = written(tmp_path / "x.csv", "\n".join(["a;b", *rows]) + "\n")
     with pytest.raises(pf.PushforwardError, match=r"column 'b' holds"):
         pf.read(path)
@@ -39,8 +57,17 @@ def test_a_mark_that_stands_between_no_groups_is_never_taken_out(mark: str, cell
 @pytest.mark.parametrize("mark", MARKS)
 def test_groups_of_three_are_numbers(mark: str, tmp_path: Path) -> None:
     point = MARKS[mark]
-    cells = [f"-1{mark}234{point}5", f"12{mark}345", "7", f"0{point}5", f"123{mark}456{mark}789{point}25", ""]
-    path = written(tmp_path / "x.csv", "\n".join(["a;b", *(f"{c};{i}" for i, c in enumerate(cells))]) + "\n")
+    cells = [
+        f"-1{mark}234{point}5",
+        f"12{mark}345",
+        "7",
+        f"0{point}5",
+        f"123{mark}456{mark}789{point}25",
+        "",
+    ]
+    path = written(
+        tmp_path / "x.csv", "\n".join(["a;b", *(f"{c};{i}" for i, c in enumerate(cells))]) + "\n"
+    )
     found = pf.read(path).all().x[:, 0].tolist()
     assert found[:5] == [-1234.5, 12345.0, 7.0, 0.5, 123456789.25]
     assert found[5] != found[5]
@@ -61,7 +88,10 @@ def test_a_late_cell_is_named_with_its_row(late: str, tmp_path: Path) -> None:
         ("a  b  c\n1  2  3\n4     6\n7  8  9\n", "a line has 2 of 3 fields"),
         ("1 2 3\n4 5\n6 7 8\n", "a line has 2 of 3 fields"),
         ("a b c\n" + "1 2 3\n" * 300 + "4 5\n", "a line has 2 of 3 fields"),
-        ("a b\n" + "".join(f"r{i} 1 2\n" for i in range(300)) + "z 5\n", "a line has 2 of 3 fields"),
+        (
+            "a b\n" + "".join(f"r{i} 1 2\n" for i in range(300)) + "z 5\n",
+            "a line has 2 of 3 fields",
+        ),
         ("a\n1,5\n2,5\n3,5\n", "say: --decimal"),
         ('a,b\n1,2\n3,"4"5\n5,6\n', "a quote ends in the middle"),
         ("a;b\n0.234;5,5\n2.345;6,5\n", "column 'b' holds text"),
@@ -85,7 +115,9 @@ def test_what_can_be_read_in_two_ways_is_refused(text: str, message: str, tmp_pa
         ('a,b\n"1","2"\n3,"4"\n', ("a", "b"), [[1, 2], [3, 4]]),
     ],
 )
-def test_what_can_be_read_in_one_way_is_read(text: str, names: tuple[str, ...], rows: list[list[float]], tmp_path: Path) -> None:
+def test_what_can_be_read_in_one_way_is_read(
+    text: str, names: tuple[str, ...], rows: list[list[float]], tmp_path: Path
+) -> None:
     source = pf.read(written(tmp_path / "x.csv", text))
     assert source.space.names == names
     assert source.all().x.tolist() == rows

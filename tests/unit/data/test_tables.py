@@ -15,14 +15,23 @@ from pushforward.data import read
 @pytest.fixture
 def frame():
     return pandas.DataFrame(
-        {"length": [1.5, 2.5, 3.5, 4.5], "count": [3, 1, 2, 7], "team": ["red", "blue", "red", "green"], "made": [True, False, True, True]}
+        {
+            "length": [1.5, 2.5, 3.5, 4.5],
+            "count": [3, 1, 2, 7],
+            "team": ["red", "blue", "red", "green"],
+            "made": [True, False, True, True],
+        }
     )
 
 
 def test_text_columns_are_declared_dropped_or_refused(frame):
     with pytest.raises(BadSource) as caught:
         read(frame)
-    for words in ("column 'team' holds text ('red', 'blue', 'green')", "--categorical team", "--drop 'team'"):
+    for words in (
+        "column 'team' holds text ('red', 'blue', 'green')",
+        "--categorical team",
+        "--drop 'team'",
+    ):
         assert words in str(caught.value)
     assert read(frame, drop="team").space.names == ("length", "count", "made")
 
@@ -60,7 +69,16 @@ def test_label_weights_and_conditions_are_columns(frame):
     assert paired.all().y[:, 0].tolist() == [3, 1, 2, 7]
 
 
-@pytest.mark.parametrize("asked", [{"drop": "teem"}, {"categorical": "teem"}, {"columns": "teem"}, {"label": "teem"}, {"weights": "teem"}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"drop": "teem"},
+        {"categorical": "teem"},
+        {"columns": "teem"},
+        {"label": "teem"},
+        {"weights": "teem"},
+    ],
+)
 def test_a_column_that_is_not_there_suggests_one(frame, asked):
     with pytest.raises(InvalidValue, match="no column 'teem'; did you mean 'team'"):
         read(frame, **asked)
@@ -70,7 +88,9 @@ def test_names_may_hold_commas():
     frame = pandas.DataFrame({"a,b": ["u", "v"], "a": [1, 2], "b": [3, 4]})
     assert read(frame, categorical="a,b", drop=["a"]).space.names == ("a,b", "b")
     assert read(frame, drop="a,b").space.names == ("a", "b")
-    assert read(frame.rename(columns={"a,b": "c"}), drop=["a,b"], categorical="c").space.names == ("c",)
+    assert read(frame.rename(columns={"a,b": "c"}), drop=["a,b"], categorical="c").space.names == (
+        "c",
+    )
 
 
 def test_columns_are_chosen_in_the_order_asked(frame):
@@ -80,7 +100,9 @@ def test_columns_are_chosen_in_the_order_asked(frame):
 
 
 def test_missing_values_are_kept_as_nan_also_in_categories():
-    frame = pandas.DataFrame({"a": [1.0, np.nan, 3.0], "b": ["x", None, "y"], "c": [True, None, False]})
+    frame = pandas.DataFrame(
+        {"a": [1.0, np.nan, 3.0], "b": ["x", None, "y"], "c": [True, None, False]}
+    )
     x = read(frame, categorical="b").all().x
     assert torch.equal(x.isnan(), torch.tensor([[False] * 3, [True] * 3, [False] * 3]))
 
@@ -91,7 +113,9 @@ def test_infinity_is_refused_by_name():
 
 
 def test_zero_rows_and_double_names_are_refused(tmp_path):
-    with pytest.raises(BadSource, match=r"the table has no rows; expected at least one below the header \(a, b\)"):
+    with pytest.raises(
+        BadSource, match=r"the table has no rows; expected at least one below the header \(a, b\)"
+    ):
         read(pandas.DataFrame({"a": [], "b": []}))
     with pytest.raises(BadSource, match="column 'a' appears twice"):
         read(pandas.DataFrame([[1, 2]], columns=["a", "a"]))
@@ -132,7 +156,13 @@ def test_csv_without_a_header_and_with_row_numbers(tmp_path):
 def test_tables_larger_than_memory_are_spooled_and_equal(tmp_path, monkeypatch):
     monkeypatch.setattr("pushforward.data.tables.files._ROWS", 50)
     rng = np.random.default_rng(0)
-    frame = pandas.DataFrame({"a": rng.normal(size=333), "b": rng.integers(0, 9, 333), "t": rng.choice(["u", "v", "w"], 333)})
+    frame = pandas.DataFrame(
+        {
+            "a": rng.normal(size=333),
+            "b": rng.integers(0, 9, 333),
+            "t": rng.choice(["u", "v", "w"], 333),
+        }
+    )
     frame.to_csv(tmp_path / "d.csv", index=False)
     frame.to_parquet(tmp_path / "d.parquet")
     whole = read(frame, categorical="t")
@@ -157,7 +187,9 @@ def test_tables_that_are_not_tables_are_named(tmp_path):
 def test_without_pandas_the_message_holds_the_install_line(tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_text("a\n1\n")
     monkeypatch.setitem(__import__("sys").modules, "pandas", None)
-    with pytest.raises(MissingExtra, match=r"reading a.csv needs pandas.*pip install 'pushforward\[tables\]'"):
+    with pytest.raises(
+        MissingExtra, match=r"reading a.csv needs pandas.*pip install 'pushforward\[tables\]'"
+    ):
         read(tmp_path / "a.csv")
 
 
@@ -167,14 +199,18 @@ def test_a_model_s_columns_and_categories_are_kept(frame):
     source = read(new, like=known, label=False)
     assert source.space is known.space
     assert source.all().x.tolist() == [[2.0, 9.0]]
-    with pytest.raises(ShapeMismatch, match="column 'team' holds 'pink', which is none of blue, green, red"):
+    with pytest.raises(
+        ShapeMismatch, match="column 'team' holds 'pink', which is none of blue, green, red"
+    ):
         read(pandas.DataFrame({"length": [9.0], "team": ["pink"]}), like=known)
     with pytest.raises(ShapeMismatch, match="column 'length' is missing"):
         read(pandas.DataFrame({"team": ["red"]}), like=known)
 
 
 def test_real_tables(shared):
-    shots = read(shared / "nba_shots" / "NBA_2016_Shots.csv.xz", columns="LOC_X,LOC_Y", label="SHOT_MADE")
+    shots = read(
+        shared / "nba_shots" / "NBA_2016_Shots.csv.xz", columns="LOC_X,LOC_Y", label="SHOT_MADE"
+    )
     assert len(shots) == 207_893
     assert shots.condition_space.columns[0].categories == ("False", "True")
     faithful = read(shared / "density" / "faithful.csv")

@@ -28,11 +28,17 @@ def test_matrix_rules_equal_scipy(d, weighted):
     from scipy.stats import gaussian_kde
 
     x = normal(80, d) @ normal(d, d, 1)
-    w = torch.rand(80, dtype=torch.float64, generator=torch.Generator().manual_seed(2)) if weighted else None
+    w = (
+        torch.rand(80, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+        if weighted
+        else None
+    )
     for rule in (scott, silverman):
         peer = gaussian_kde(x.T.numpy(), rule.__name__, weights=None if w is None else w.numpy())
         assert torch.allclose(rule(x, weights=w, form="matrix"), torch.from_numpy(peer.covariance))
-        assert torch.allclose(rule(x, weights=w, form="axes"), torch.from_numpy(np.sqrt(np.diag(peer.covariance))))
+        assert torch.allclose(
+            rule(x, weights=w, form="axes"), torch.from_numpy(np.sqrt(np.diag(peer.covariance)))
+        )
 
 
 def test_silverman_in_one_dimension():
@@ -40,7 +46,9 @@ def test_silverman_in_one_dimension():
     quartiles = np.subtract(*np.percentile(x.numpy(), [75, 25]))
     expected = 0.9 * min(float(x.std()), quartiles / 1.349) * 101**-0.2
     assert float(silverman(x)[0]) == pytest.approx(expected, rel=1e-12)
-    assert float(silverman(x, weights=torch.full((101,), 3.0))[0]) == pytest.approx(expected, rel=1e-12)
+    assert float(silverman(x, weights=torch.full((101,), 3.0))[0]) == pytest.approx(
+        expected, rel=1e-12
+    )
 
 
 def test_rules_scale_with_the_kernel_and_survive_offsets():
@@ -53,7 +61,9 @@ def test_rules_scale_with_the_kernel_and_survive_offsets():
 
 def test_constant_columns_are_named():
     x = torch.cat([normal(20, 1), torch.full((20, 1), 0.1, dtype=torch.float64)], dim=1)
-    with pytest.raises(ValueError, match=r"constant data \(columns \[1\]\); pass bandwidth as a number"):
+    with pytest.raises(
+        ValueError, match=r"constant data \(columns \[1\]\); pass bandwidth as a number"
+    ):
         scott(x)
     with pytest.raises(ValueError, match="singular covariance"):
         scott(x, form="matrix")
@@ -97,14 +107,23 @@ def test_likelihood_finds_the_maximum_over_a_fine_grid(folds):
     def leave_out(factor: float) -> float:
         if folds is None:
             keep = ~torch.eye(150, dtype=torch.bool)
-            return float(torch.stack([log_density(x[keep[i]], x[[i]], 0.4 * factor)[0] for i in range(150)]).mean())
+            return float(
+                torch.stack(
+                    [log_density(x[keep[i]], x[[i]], 0.4 * factor)[0] for i in range(150)]
+                ).mean()
+            )
         order = torch.randperm(150, generator=torch.Generator().manual_seed(0))
         parts = [order[k::5] for k in range(5)]
-        held = [log_density(x[torch.isin(torch.arange(150), p, invert=True)], x[p], 0.4 * factor) for p in parts]
+        held = [
+            log_density(x[torch.isin(torch.arange(150), p, invert=True)], x[p], 0.4 * factor)
+            for p in parts
+        ]
         return float(torch.cat(held).mean())
 
     assert leave_out(choice.factor) == pytest.approx(choice.log_likelihood, abs=1e-9)
-    assert all(leave_out(choice.factor * step) <= choice.log_likelihood + 1e-9 for step in (0.9, 1.1))
+    assert all(
+        leave_out(choice.factor * step) <= choice.log_likelihood + 1e-9 for step in (0.9, 1.1)
+    )
 
 
 def test_likelihood_says_when_duplicates_drive_it_to_the_edge():

@@ -25,12 +25,15 @@ def test_draws_have_the_laws_of_their_blocks() -> None:
     for block, k in ((three, 3), (two, 2)):
         assert block.sum(1).eq(1).all()
         assert block.max(1).values.eq(1).all()
-        assert torch.allclose(block.mean(0), torch.full((k,), 1 / k, dtype=torch.float64), atol=0.03)
+        assert torch.allclose(
+            block.mean(0), torch.full((k,), 1 / k, dtype=torch.float64), atol=0.03
+        )
     assert torch.allclose(noise.std(0), torch.ones(2, dtype=torch.float64), atol=0.05)
     assert float(numbers.abs().max()) <= 1
     assert torch.allclose(numbers.var(0), torch.full((2,), 1 / 3, dtype=torch.float64), atol=0.02)
     assert torch.allclose(z.mean(0), law().mean[0], atol=0.05)
-    assert abs(float(torch.corrcoef(torch.stack([numbers[:, 0], noise[:, 0]]))[0, 1])) < 0.05  # one stream, not one seed
+    # one stream, not one seed
+    assert abs(float(torch.corrcoef(torch.stack([numbers[:, 0], noise[:, 0]]))[0, 1])) < 0.05
 
 
 def test_the_log_probability_by_hand() -> None:
@@ -48,7 +51,11 @@ def test_noise_may_be_narrower() -> None:
     z, wide = narrow.rsample(rng=0), law().rsample(rng=0)
     assert torch.allclose(z[:, :2], 0.2 * wide[:, :2])
     assert torch.equal(z[:, 2:], wide[:, 2:])
-    density = torch.distributions.Normal(torch.zeros(2, dtype=torch.float64), 0.2).log_prob(z[:, :2]).sum(1)
+    density = (
+        torch.distributions.Normal(torch.zeros(2, dtype=torch.float64), 0.2)
+        .log_prob(z[:, :2])
+        .sum(1)
+    )
     assert torch.allclose(narrow.log_prob(z), density - math.log(3 * 2) - 2 * math.log(2))
 
 

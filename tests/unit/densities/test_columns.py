@@ -13,7 +13,9 @@ F64 = torch.float64
 
 def table(n: int = 1) -> Columns:
     one = OneHot(torch.tensor([[2.0, -1.0, 0.5]], dtype=F64).expand(n, -1))
-    return Columns((Normal(torch.full((n, 1), 0.3, dtype=F64), torch.tensor([[-0.5]], dtype=F64)), one))
+    return Columns(
+        (Normal(torch.full((n, 1), 0.3, dtype=F64), torch.tensor([[-0.5]], dtype=F64)), one)
+    )
 
 
 def test_a_number_and_a_category_integrate_to_one() -> None:
@@ -30,7 +32,9 @@ def test_categories_are_torchs(logits: list[float]) -> None:
     p = torch.tensor([logits], dtype=F64, requires_grad=True)
     every = torch.eye(len(logits), dtype=F64)
     found = OneHot(p).log_prob(every)
-    assert torch.allclose(found, torch.distributions.OneHotCategorical(logits=p).log_prob(every), atol=1e-12)
+    assert torch.allclose(
+        found, torch.distributions.OneHotCategorical(logits=p).log_prob(every), atol=1e-12
+    )
     assert float(found.detach().exp().sum()) == pytest.approx(1, abs=1e-12)
     assert torch.autograd.gradcheck(lambda t: OneHot(t).log_prob(every), p)
 
@@ -41,16 +45,30 @@ def test_draws_have_the_means() -> None:
     assert draws.shape == (n, 4)
     assert bool((draws[:, 1:].sum(1) == 1).all())
     mean = table().mean[0]
-    error = 4.5 * torch.cat([torch.tensor([0.7], dtype=F64), (mean[1:] * (1 - mean[1:])).sqrt()]) / n**0.5
+    error = (
+        4.5
+        * torch.cat([torch.tensor([0.7], dtype=F64), (mean[1:] * (1 - mean[1:])).sqrt()])
+        / n**0.5
+    )
     assert bool(((draws.mean(0) - mean).abs() < error).all())
     assert float(mean[1:].sum()) == pytest.approx(1)
 
 
 def test_rows_and_draws_broadcast() -> None:
     stream = torch.Generator().manual_seed(0)
-    law = Columns((OneHot(torch.randn(6, 5, 3, generator=stream)), Normal(torch.randn(6, 5, 2, generator=stream), torch.zeros(1, 2))))
+    law = Columns(
+        (
+            OneHot(torch.randn(6, 5, 3, generator=stream)),
+            Normal(torch.randn(6, 5, 2, generator=stream), torch.zeros(1, 2)),
+        )
+    )
     x = torch.cat([torch.eye(3)[[0, 1, 2, 0, 1]], torch.randn(5, 2, generator=stream)], 1)
     found = law.log_prob(x)
     assert found.shape == (6, 5)
-    one = Columns((OneHot(law.blocks[0].mean[:, 2].log()), Normal(law.blocks[1].mean[:, 2], torch.zeros(1, 2))))
+    one = Columns(
+        (
+            OneHot(law.blocks[0].mean[:, 2].log()),
+            Normal(law.blocks[1].mean[:, 2], torch.zeros(1, 2)),
+        )
+    )
     assert torch.allclose(one.log_prob(x[2:3]), found[:, 2], atol=1e-5)

@@ -17,7 +17,12 @@ def edge(kernel) -> float:
 
 
 def integral(kernel, power: int) -> float:
-    value, _ = integrate.quad(lambda r: r**power * float(kernel.profile(torch.tensor(r, dtype=torch.float64))), 0, edge(kernel), limit=200)
+    value, _ = integrate.quad(
+        lambda r: r**power * float(kernel.profile(torch.tensor(r, dtype=torch.float64))),
+        0,
+        edge(kernel),
+        limit=200,
+    )
     return value
 
 
@@ -26,10 +31,18 @@ def integral(kernel, power: int) -> float:
 def test_normaliser_and_variance_by_quadrature(name, d):
     kernel = KERNELS[name]
     sphere = 2 * math.pi ** (d / 2) / math.gamma(d / 2)
-    assert kernel.log_normaliser(d) == pytest.approx(math.log(sphere * integral(kernel, d - 1)), abs=1e-7)
-    assert kernel.variance(d) == pytest.approx(integral(kernel, d + 1) / integral(kernel, d - 1) / d, rel=1e-6)
-    assert kernel.log_normaliser(d, "product") == pytest.approx(d * math.log(2 * integral(kernel, 0)), abs=1e-7)
-    assert kernel.variance(d, "product") == pytest.approx(integral(kernel, 2) / integral(kernel, 0), rel=1e-6)
+    assert kernel.log_normaliser(d) == pytest.approx(
+        math.log(sphere * integral(kernel, d - 1)), abs=1e-7
+    )
+    assert kernel.variance(d) == pytest.approx(
+        integral(kernel, d + 1) / integral(kernel, d - 1) / d, rel=1e-6
+    )
+    assert kernel.log_normaliser(d, "product") == pytest.approx(
+        d * math.log(2 * integral(kernel, 0)), abs=1e-7
+    )
+    assert kernel.variance(d, "product") == pytest.approx(
+        integral(kernel, 2) / integral(kernel, 0), rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -70,7 +83,9 @@ def test_samples_have_the_kernels_law(name, d, shape):
 
 
 def test_scikit_learns_cosine_normaliser_is_wrong_in_two_dimensions():
-    """Theirs integrates to .363; ours to one (K1). Kept, so that the exception in the peer tests is explained."""
+    """Theirs integrates to .363; ours to one (K1).
+    Kept, so that the exception in the peer tests is explained.
+    """
     from sklearn.neighbors import KernelDensity
 
     at = np.zeros((1, 2))

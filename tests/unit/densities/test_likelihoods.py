@@ -1,4 +1,6 @@
-"""Likelihoods as values: their heads, what they learn, the laws they give, the data they refuse, and the user's units."""
+"""Likelihoods as values: their heads, what they learn,
+the laws they give, the data they refuse, and the user's units.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ ALL = [
     "columns",
 ]
 LEVELS = Space("images", (1, 2, 2), low=0.0, high=255.0, integer=True)
-POINTS = Space("points", (2,), (Column("a", low=0.0, high=1.0), Column("b", low=0.0, high=1.0)), 0.0, 1.0)
+POINTS = Space(
+    "points", (2,), (Column("a", low=0.0, high=1.0), Column("b", low=0.0, high=1.0)), 0.0, 1.0
+)
 TABLE = Space(
     "points",
     (4,),
@@ -45,18 +49,24 @@ TABLE = Space(
 def scaling(kind: str, space: Space) -> Scaling:
     d = space.size
     moments = Moments(
-        torch.tensor(9.0, dtype=torch.float64), torch.arange(d, dtype=torch.float64), torch.full((d,), 36.0, dtype=torch.float64)
+        torch.tensor(9.0, dtype=torch.float64),
+        torch.arange(d, dtype=torch.float64),
+        torch.full((d,), 36.0, dtype=torch.float64),
     )
     return Scaling.choose(kind, space, moments)
 
 
 def outputs(value: Likelihood, at: Scaling, n: int = 3, seed: int = 0) -> list[Tensor]:
     stream = torch.Generator().manual_seed(seed)
-    return [torch.randn(n, *shape, generator=stream) for shape in value.heads(at)] + list(value.free(at))
+    return [torch.randn(n, *shape, generator=stream) for shape in value.heads(at)] + list(
+        value.free(at)
+    )
 
 
 def home(value: Likelihood) -> Space:
-    return {"gaussian": POINTS, "columns": TABLE, "continuous_bernoulli": POINTS}.get(value.name, LEVELS)
+    return {"gaussian": POINTS, "columns": TABLE, "continuous_bernoulli": POINTS}.get(
+        value.name, LEVELS
+    )
 
 
 @pytest.mark.parametrize("text", ALL)
@@ -84,7 +94,10 @@ def test_laws_have_the_shape_of_an_observation(text: str) -> None:
 
 def test_what_is_learnt() -> None:
     at = scaling("standardised", POINTS)
-    shapes = {t: (read(Likelihood, t).heads(at), [tuple(f.shape) for f in read(Likelihood, t).free(at)]) for t in ALL[:4]}
+    shapes = {
+        t: (read(Likelihood, t).heads(at), [tuple(f.shape) for f in read(Likelihood, t).free(at)])
+        for t in ALL[:4]
+    }
     assert shapes["gaussian"] == (((2,),), [(1,)])
     assert shapes["gaussian(sigma=0.4)"] == (((2,),), [])
     assert shapes["gaussian(per_dimension=True)"] == (((2,),), [(1, 2)])
@@ -99,8 +112,12 @@ def test_a_gaussian_integrates_to_one(text: str) -> None:
     value, line = read(Likelihood, text), Space("points", (1,), (Column(),))
     at = scaling("standardised", line)
     x = torch.linspace(-12, 12, 20_001, dtype=torch.float64)[:, None]
-    parts = [torch.zeros(1, 1, dtype=torch.float64)] + [torch.full((1, 1), -0.7, dtype=torch.float64)] * (value.sigma is None)  # type: ignore[attr-defined]
-    assert float(torch.trapezoid(value.distribution(parts, at).log_prob(x).exp(), x[:, 0])) == pytest.approx(1, abs=1e-9)
+    parts = [torch.zeros(1, 1, dtype=torch.float64)] + [
+        torch.full((1, 1), -0.7, dtype=torch.float64)
+    ] * (value.sigma is None)  # type: ignore[attr-defined]
+    assert float(
+        torch.trapezoid(value.distribution(parts, at).log_prob(x).exp(), x[:, 0])
+    ) == pytest.approx(1, abs=1e-9)
 
 
 def test_a_table_keeps_the_order_of_its_columns() -> None:
@@ -111,7 +128,11 @@ def test_a_table_keeps_the_order_of_its_columns() -> None:
     assert torch.equal(at.inverse(law.mean), x)
     assert [type(b).__name__ for b in law.blocks] == ["Normal", "OneHot", "Normal"]
     assert torch.allclose(law.blocks[2].log_scale, torch.tensor([[0.3]]))
-    exact = -sum((0.1, 0.2, 0.3)) - 1.5 * math.log(2 * math.pi) + float(torch.log_softmax(torch.tensor([0.0, 0.0, 1.0]), 0)[2])
+    exact = (
+        -sum((0.1, 0.2, 0.3))
+        - 1.5 * math.log(2 * math.pi)
+        + float(torch.log_softmax(torch.tensor([0.0, 0.0, 1.0]), 0)[2])
+    )
     assert float(law.log_prob(at(x))) == pytest.approx(exact, abs=1e-5)
 
 
@@ -120,9 +141,13 @@ def test_units_come_back_by_the_jacobian() -> None:
     u = at(torch.zeros(2, 4))
     assert read(Likelihood, "columns").log_jacobian(at, u) == pytest.approx(-3 * math.log(2))
     plain = scaling("standardised", POINTS)
-    assert read(Likelihood, "gaussian").log_jacobian(plain, torch.zeros(2, 2)) == pytest.approx(-2 * math.log(2))
+    assert read(Likelihood, "gaussian").log_jacobian(plain, torch.zeros(2, 2)) == pytest.approx(
+        -2 * math.log(2)
+    )
     unit = scaling("unit", LEVELS)
-    assert read(Likelihood, "continuous_bernoulli").log_jacobian(unit, torch.zeros(2, 1, 2, 2)) == pytest.approx(-4 * math.log(256))
+    assert read(Likelihood, "continuous_bernoulli").log_jacobian(
+        unit, torch.zeros(2, 1, 2, 2)
+    ) == pytest.approx(-4 * math.log(256))
     for text in ("bernoulli", "discretised_logistic"):
         assert read(Likelihood, text).log_jacobian(unit, torch.zeros(2, 1, 2, 2)) == 0
 
@@ -140,9 +165,17 @@ def test_levels_sit_where_the_signed_scaling_puts_them() -> None:
 
 @pytest.mark.parametrize("high", [1.0, 255.0])
 def test_binary_levels_are_coins_whatever_the_scaling_of_cells(high: float) -> None:
-    """Levels 0 and 255 sit at 1/512 and 511/512 of the unit scaling; they are 0 and 1 to the coin."""
-    value, space = read(Likelihood, "bernoulli"), Space("images", (1, 2, 2), low=0.0, high=high, integer=True)
-    at, logits = scaling("unit", space), torch.randn(1, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    """Levels 0 and 255 sit at 1/512 and 511/512 of the unit scaling;
+    they are 0 and 1 to the coin.
+    """
+    value, space = (
+        read(Likelihood, "bernoulli"),
+        Space("images", (1, 2, 2), low=0.0, high=high, integer=True),
+    )
+    at, logits = (
+        scaling("unit", space),
+        torch.randn(1, 1, 2, 2, generator=torch.Generator().manual_seed(0)),
+    )
     every = torch.cartesian_prod(*[torch.tensor([0.0, high])] * 4).reshape(16, 1, 2, 2)
     law = value.distribution([logits], at)
     assert float(law.log_prob(at(every)).exp().sum()) == pytest.approx(1, abs=1e-5)
@@ -151,7 +184,9 @@ def test_binary_levels_are_coins_whatever_the_scaling_of_cells(high: float) -> N
 
 
 def test_a_constant_column_costs_a_coin_nothing() -> None:
-    space = Space("points", (2,), (Column("a", low=0.0, high=1.0), Column("b", low=0.0, high=0.0)), 0.0, 1.0)
+    space = Space(
+        "points", (2,), (Column("a", low=0.0, high=1.0), Column("b", low=0.0, high=0.0)), 0.0, 1.0
+    )
     at = scaling("unit", space)
     law = read(Likelihood, "bernoulli").distribution([torch.tensor([[0.0, -40.0]])], at)
     assert float(law.log_prob(at(torch.tensor([[1.0, 0.0]])))) == pytest.approx(-math.log(2))
@@ -159,7 +194,9 @@ def test_a_constant_column_costs_a_coin_nothing() -> None:
 
 
 def test_scales_are_bounded_and_exact_between() -> None:
-    scales = torch.tensor([-1e4, -9.0, -4.9, -0.3, 0.0, 4.9, 9.0, 1e4], dtype=torch.float64, requires_grad=True)
+    scales = torch.tensor(
+        [-1e4, -9.0, -4.9, -0.3, 0.0, 4.9, 9.0, 1e4], dtype=torch.float64, requires_grad=True
+    )
     held = bounded(scales)
     assert torch.allclose(held[2:6], scales[2:6], atol=1e-14)
     assert float(held.detach().min()) >= -7
@@ -178,7 +215,11 @@ REFUSED: list[tuple[str, Space, str]] = [
         r"column 'shots' \(3..9 seen\) has none; scale the data",
     ),
     ("bernoulli", Space("images", (1, 8, 8)), "needs data with a known range"),
-    ("discretised_logistic", Space("images", (1, 8, 8), low=0.0, high=1.0), "needs integer levels of one range, got images of 1×8×8"),
+    (
+        "discretised_logistic",
+        Space("images", (1, 8, 8), low=0.0, high=1.0),
+        "needs integer levels of one range, got images of 1×8×8",
+    ),
     (
         "discretised_logistic",
         Space("points", (2,), (Column("a", "integer", 0, 3), Column("b", "integer", 0, 4))),
@@ -212,7 +253,14 @@ def test_data_within_the_range_are_accepted(text: str, x: Any) -> None:
 
 def test_likelihoods_state_their_measure_and_range() -> None:
     measures = {
-        t: read(Likelihood, t).measure for t in ("bernoulli", "gaussian", "continuous_bernoulli", "discretised_logistic", "columns")
+        t: read(Likelihood, t).measure
+        for t in (
+            "bernoulli",
+            "gaussian",
+            "continuous_bernoulli",
+            "discretised_logistic",
+            "columns",
+        )
     }
     assert measures == {
         "bernoulli": "binary mass",
@@ -222,9 +270,17 @@ def test_likelihoods_state_their_measure_and_range() -> None:
         "columns": "density per unit and mass on categories",
     }
     assert "read as probabilities" in read(Likelihood, "bernoulli").note(LEVELS)
-    assert read(Likelihood, "bernoulli").note(Space("images", (1, 2, 2), low=0.0, high=1.0, integer=True)) == ""
+    assert (
+        read(Likelihood, "bernoulli").note(
+            Space("images", (1, 2, 2), low=0.0, high=1.0, integer=True)
+        )
+        == ""
+    )
     with pytest.raises(pf.InvalidValue, match="sigma must be above 0"):
         read(Likelihood, "gaussian(sigma=-1)")
-    for text in ("gaussian(sigma=1.0, per_dimension=True)", "gaussian(predicted=True, per_dimension=True)"):
+    for text in (
+        "gaussian(sigma=1.0, per_dimension=True)",
+        "gaussian(predicted=True, per_dimension=True)",
+    ):
         with pytest.raises(pf.InvalidValue, match="pass one of the three"):
             read(Likelihood, text)

@@ -16,12 +16,17 @@ from pushforward.densities.normals import FullNormal, Normal, NormalMixture, kl_
 
 def law(seed: int, shape: tuple[int, ...] = (5, 3)) -> Normal:
     stream = torch.Generator().manual_seed(seed)
-    return Normal(torch.randn(shape, generator=stream, dtype=torch.float64), torch.randn(shape, generator=stream, dtype=torch.float64) / 2)
+    return Normal(
+        torch.randn(shape, generator=stream, dtype=torch.float64),
+        torch.randn(shape, generator=stream, dtype=torch.float64) / 2,
+    )
 
 
 def full(seed: int, n: int = 5, d: int = 3) -> FullNormal:
     q = law(seed, (n, d))
-    below = torch.randn(n, d, d, generator=torch.Generator().manual_seed(seed + 100), dtype=torch.float64).tril(-1)
+    below = torch.randn(
+        n, d, d, generator=torch.Generator().manual_seed(seed + 100), dtype=torch.float64
+    ).tril(-1)
     return FullNormal(q.mean, torch.diag_embed(q.scale) + below)
 
 
@@ -32,7 +37,9 @@ def as_torch(q: Normal | FullNormal) -> torch.distributions.Distribution:
 
 
 def mixture(n: int = 1, components: Normal | FullNormal | None = None) -> NormalMixture:
-    return NormalMixture(torch.tensor([0.0, 1.0, -1.0, 0.5], dtype=torch.float64), components or law(3, (4, 3)), n)
+    return NormalMixture(
+        torch.tensor([0.0, 1.0, -1.0, 0.5], dtype=torch.float64), components or law(3, (4, 3)), n
+    )
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (5, 2, 3, 3)])
@@ -46,11 +53,15 @@ def test_a_full_normals_log_prob_is_torchs() -> None:
     assert torch.allclose(q.log_prob(x), as_torch(q).log_prob(x), atol=1e-12)
 
 
-@pytest.mark.parametrize("log_scale", [torch.tensor([0.3]), torch.full((1, 1, 2, 2), 0.3), torch.full((5, 1, 2, 2), 0.3)])
+@pytest.mark.parametrize(
+    "log_scale", [torch.tensor([0.3]), torch.full((1, 1, 2, 2), 0.3), torch.full((5, 1, 2, 2), 0.3)]
+)
 def test_shared_scales_count_for_every_coordinate(log_scale: Tensor) -> None:
     mean, x = law(0, (5, 1, 2, 2)).mean, law(1, (5, 1, 2, 2)).mean
     every = Normal(mean, torch.full((5, 1, 2, 2), 0.3, dtype=torch.float64))
-    assert torch.allclose(Normal(mean, log_scale.double()).log_prob(x), every.log_prob(x), atol=1e-12)
+    assert torch.allclose(
+        Normal(mean, log_scale.double()).log_prob(x), every.log_prob(x), atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("q", [law(0), full(0), law(0, (1, 3)), full(0, 1)])
@@ -58,16 +69,30 @@ def test_rows_and_draws_broadcast(q: Normal | FullNormal) -> None:
     x = law(1, (7, 5, 3)).mean
     one_by_one = torch.stack([q.log_prob(rows) for rows in x])
     assert torch.allclose(q.log_prob(x), one_by_one, atol=1e-12)
-    assert torch.allclose(q.log_prob(x[0, :1]), torch.stack([as_torch(q).log_prob(x[0, 0])])[0], atol=1e-12)
+    assert torch.allclose(
+        q.log_prob(x[0, :1]), torch.stack([as_torch(q).log_prob(x[0, 0])])[0], atol=1e-12
+    )
 
 
-PAIRS = [(law(0), law(1)), (full(0), Normal.standard(1, 3, like=law(0).mean)), (full(0), law(1)), (full(0), full(1)), (law(0), full(1))]
+PAIRS = [
+    (law(0), law(1)),
+    (full(0), Normal.standard(1, 3, like=law(0).mean)),
+    (full(0), law(1)),
+    (full(0), full(1)),
+    (law(0), full(1)),
+]
 
 
 @pytest.mark.parametrize(("q", "p"), PAIRS)
 def test_kl_is_torchs(q: Normal | FullNormal, p: Normal | FullNormal) -> None:
     exact = torchs_kl(
-        *(MultivariateNormal(r.mean, scale_tril=FullNormal.of(r).scale_tril if isinstance(r, Normal) else r.scale_tril) for r in (q, p))
+        *(
+            MultivariateNormal(
+                r.mean,
+                scale_tril=FullNormal.of(r).scale_tril if isinstance(r, Normal) else r.scale_tril,
+            )
+            for r in (q, p)
+        )
     )
     assert torch.allclose(kl_divergence(q, p), exact, atol=1e-11)
     assert torch.equal(rate(q, p, q.mean), kl_divergence(q, p))
@@ -84,7 +109,9 @@ def test_kl_is_monte_carlos(q: Normal | FullNormal, p: Normal | FullNormal) -> N
     many = first(q, 100_000)
     z = many.rsample(rng=0)
     ratio = many.log_prob(z) - first(p, 1).log_prob(z)
-    assert float(ratio.mean()) == pytest.approx(float(kl_divergence(q, p)[0]), abs=4 * float(ratio.std()) / 100_000**0.5)
+    assert float(ratio.mean()) == pytest.approx(
+        float(kl_divergence(q, p)[0]), abs=4 * float(ratio.std()) / 100_000**0.5
+    )
 
 
 def test_kl_of_images_of_codes_sums_every_axis() -> None:
@@ -94,7 +121,12 @@ def test_kl_of_images_of_codes_sums_every_axis() -> None:
 
 def test_no_closed_form_is_said_and_estimated() -> None:
     q, p = law(0), mixture()
-    with pytest.raises(pf.InvalidKind, match=r"closed form is known for two normals, got Normal and NormalMixture; rate\(q, p, z\)"):
+    with pytest.raises(
+        pf.InvalidKind,
+        match=(
+            r"closed form is known for two normals, got Normal and NormalMixture; rate\(q, p, z\)"
+        ),
+    ):
         inspect.unwrap(kl_divergence)(q, p)  # what it says itself of a wrong kind
     z = q.rsample(rng=0)
     assert torch.allclose(rate(q, p, z), q.log_prob(z) - p.log_prob(z))
@@ -107,7 +139,9 @@ def test_a_mixture_is_torchs(components: Normal | FullNormal) -> None:
     peer = torch.distributions.MixtureSameFamily(weights, as_torch(components))
     x = law(1, (9, 3)).mean
     assert torch.allclose(p.log_prob(x), peer.log_prob(x), atol=1e-12)
-    assert torch.allclose(p.log_prob(x.reshape(3, 3, 3)), peer.log_prob(x.reshape(3, 3, 3)), atol=1e-12)
+    assert torch.allclose(
+        p.log_prob(x.reshape(3, 3, 3)), peer.log_prob(x.reshape(3, 3, 3)), atol=1e-12
+    )
     assert p.mean.shape == (6, 3)
     assert torch.allclose(p.mean[0], peer.mean)
     draws = mixture(200_000, components).rsample(rng=0)
@@ -136,9 +170,18 @@ def test_the_reparametrised_gradient_is_the_analytic_one() -> None:
 def test_gradients() -> None:
     q, p, x = full(0), full(1), law(2).mean
     inputs = [t.clone().requires_grad_() for t in (q.mean, q.scale_tril, x, p.scale_tril)]
-    assert torch.autograd.gradcheck(lambda m, s, x, t: FullNormal(m, s.tril()).log_prob(x), inputs[:3] + inputs[3:])
     assert torch.autograd.gradcheck(
-        lambda m, s, x, t: kl_divergence(FullNormal(m, s.tril()), FullNormal(p.mean, t.tril())) + 0 * x.sum(1), inputs
+        lambda m, s, x, t: FullNormal(m, s.tril()).log_prob(x), inputs[:3] + inputs[3:]
     )
-    a = [t.clone().requires_grad_() for t in (mixture().weights_logits, mixture().components.mean, x)]
-    assert torch.autograd.gradcheck(lambda w, m, x: NormalMixture(w, Normal(m, m / 3)).log_prob(x), a)
+    assert torch.autograd.gradcheck(
+        lambda m, s, x, t: (
+            kl_divergence(FullNormal(m, s.tril()), FullNormal(p.mean, t.tril())) + 0 * x.sum(1)
+        ),
+        inputs,
+    )
+    a = [
+        t.clone().requires_grad_() for t in (mixture().weights_logits, mixture().components.mean, x)
+    ]
+    assert torch.autograd.gradcheck(
+        lambda w, m, x: NormalMixture(w, Normal(m, m / 3)).log_prob(x), a
+    )

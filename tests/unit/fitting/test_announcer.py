@@ -1,4 +1,6 @@
-"""Those who follow a fit: what reaches them, in which order, and that none of them ends or slows it."""
+"""Those who follow a fit: what reaches them, in which order,
+and that none of them ends or slows it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,16 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.core.events import CancelToken, Evaluated, Event, Finished, Progress, Saved, Started, Warned
+from pushforward.core.events import (
+    CancelToken,
+    Evaluated,
+    Event,
+    Finished,
+    Progress,
+    Saved,
+    Started,
+    Warned,
+)
 from pushforward.fitting import announcer as module
 from pushforward.fitting.announcer import Announcer
 
@@ -43,7 +54,7 @@ def equal(one: Any, two: Any) -> bool:
     return all(torch.equal(a[key], b[key]) for key in a)
 
 
-# -------------------------------------------------------------------------------------- what arrives
+# ------------------------------------------------------------------------------------- what arrives
 
 
 @pytest.mark.parametrize("fit", list(FITS))
@@ -68,7 +79,9 @@ def test_listeners_get_what_callbacks_get_in_the_same_order(fit: str, tmp_path: 
     assert threads == {"listener"}
 
 
-def test_a_full_queue_drops_the_oldest_progress_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_queue_drops_the_oldest_progress_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(module, "WAITING_EVENTS", 4)
     gate, heard = threading.Event(), []
 
@@ -83,7 +96,9 @@ def test_a_full_queue_drops_the_oldest_progress_and_nothing_else(monkeypatch: py
     announcer.tell(others[0])
     for n in range(6):
         announcer.tell(Progress(n, 0.0))
-    assert announcer._queues[0]._events == module.deque([others[0], *(Progress(n, 0.0) for n in (3, 4, 5))])
+    assert announcer._queues[0]._events == module.deque(
+        [others[0], *(Progress(n, 0.0) for n in (3, 4, 5))]
+    )
     for event in [*others[1:], Progress(9, 0.0), Finished(9, 0.0)]:
         announcer.tell(event)
     gate.set()
@@ -91,7 +106,7 @@ def test_a_full_queue_drops_the_oldest_progress_and_nothing_else(monkeypatch: py
     assert heard == [Started(0, 0.0), *others, Finished(9, 0.0)]
 
 
-# ------------------------------------------------------------------------------- raising, slow, blocking
+# -------------------------------------------------------------------------- raising, slow, blocking
 
 
 @pytest.mark.parametrize("fit", list(FITS))
@@ -124,7 +139,9 @@ def test_one_that_blocks_for_ever_is_left_behind_and_the_others_are_told(fit: st
         forever.wait(60)
 
     began = time.monotonic()
-    with pytest.warns(pf.FitWarning, match="block did not return in time, and .* events did not reach it"):
+    with pytest.warns(
+        pf.FitWarning, match="block did not return in time, and .* events did not reach it"
+    ):
         model = FITS[fit](listeners=[block, heard.append])
     assert time.monotonic() - began < 10
     forever.set()
@@ -145,7 +162,7 @@ def test_a_slow_one_gets_everything_and_slows_nothing() -> None:
     assert events[-1].seconds < 0.02 * len(events)  # the fit itself was over before its listener
 
 
-# -------------------------------------------------------------------------------------- what goes through
+# -------------------------------------------------------------------------------- what goes through
 
 
 @pytest.mark.parametrize("fit", list(FITS))
@@ -171,7 +188,9 @@ def spoilt() -> torch.Tensor:
     return torch.cat([X, torch.full((1, 2), 1e6)])
 
 
-def test_every_warning_of_a_fit_is_a_warning_of_python_unless_it_is_shown(spoilt: torch.Tensor) -> None:
+def test_every_warning_of_a_fit_is_a_warning_of_python_unless_it_is_shown(
+    spoilt: torch.Tensor,
+) -> None:
     heard: list[Event] = []
     with pytest.warns(pf.FitWarning) as said:
         pf.GMM(3).fit(spoilt, by=pf.EM(listeners=[heard.append]))
@@ -200,12 +219,18 @@ def test_a_resumed_fit_has_the_same_bits_whoever_listens(tmp_path: Path) -> None
 def test_the_documentation_has_every_event_and_field() -> None:
     text = (Path(module.__file__).parents[2] / "docs" / "events.md").read_text()
     kinds = (Started, Progress, Evaluated, Saved, Warned, Finished)
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in text.splitlines()
+        if line.startswith("| ")
+    ]
     fields: dict[str, list[str]] = {}
     for row in rows:
         if row[0].startswith("`"):
             fields[row[0].strip("`")] = []
         if len(row) == 4 and row[2].startswith("`"):
             list(fields.values())[-1].append(row[2].strip("`"))
-    wanted = {kind.__name__.lower(): [f.name for f in dataclasses.fields(kind)][2:] for kind in kinds}
+    wanted = {
+        kind.__name__.lower(): [f.name for f in dataclasses.fields(kind)][2:] for kind in kinds
+    }
     assert fields == wanted

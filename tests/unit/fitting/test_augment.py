@@ -47,8 +47,13 @@ def test_binarise_lights_each_pixel_with_its_own_probability() -> None:
 
 def test_flip_mirrors_its_share_of_the_images() -> None:
     many = IMAGES.repeat(40, 1, 1, 1)
-    mirrored = [bool(torch.equal(a, b.flip(-1))) for a, b in zip(flip(share=0.25).apply(many, SPACE, _rng()), many)]
-    kept = [bool(torch.equal(a, b)) for a, b in zip(flip(share=0.25).apply(many, SPACE, _rng()), many)]
+    mirrored = [
+        bool(torch.equal(a, b.flip(-1)))
+        for a, b in zip(flip(share=0.25).apply(many, SPACE, _rng()), many)
+    ]
+    kept = [
+        bool(torch.equal(a, b)) for a, b in zip(flip(share=0.25).apply(many, SPACE, _rng()), many)
+    ]
     assert all(m != k for m, k in zip(mirrored, kept))
     assert sum(mirrored) / len(mirrored) == pytest.approx(0.25, abs=0.03)
 
@@ -66,8 +71,12 @@ def test_crop_shifts_and_repeats_the_edge() -> None:
 
 
 def _spots(augment: object, at: tuple[float, float], n: int = 400) -> torch.Tensor:
-    """Where a round spot, `at` pixels right and down of the middle of an image 32 high and 48 wide, is moved to: (n, 2)."""
-    down, right = torch.meshgrid(torch.arange(32.0) - 15.5, torch.arange(48.0) - 23.5, indexing="ij")
+    """Where a round spot, `at` pixels right and down of the middle
+    of an image 32 high and 48 wide, is moved to: (n, 2).
+    """
+    down, right = torch.meshgrid(
+        torch.arange(32.0) - 15.5, torch.arange(48.0) - 23.5, indexing="ij"
+    )
     spot = torch.exp(-((right - at[0]) ** 2 + (down - at[1]) ** 2) / 8)
     moved = augment.apply(spot.expand(n, 1, 32, 48), SPACE, _rng())[:, 0]  # type: ignore[attr-defined]
     mass = moved.sum((1, 2))
@@ -88,14 +97,19 @@ def test_affine_turns_about_the_middle_in_pixels() -> None:
 def test_affine_slants_resizes_and_shifts_by_as_much_as_is_asked() -> None:
     slanted = _spots(affine(**{**NOTHING, "shear": 0.5}), (0.0, 8.0))
     assert slanted[:, 1].tolist() == pytest.approx([8.0] * 400, abs=0.1)
-    assert (float(slanted[:, 0].min()), float(slanted[:, 0].max())) == pytest.approx((-4, 4), abs=0.1)
+    assert (float(slanted[:, 0].min()), float(slanted[:, 0].max())) == pytest.approx(
+        (-4, 4), abs=0.1
+    )
     sizes = _spots(affine(**{**NOTHING, "scale": 1.5}), (6.0, 6.0)) / 6
     assert torch.allclose(sizes[:, 0], sizes[:, 1], atol=0.02)
     assert (float(sizes.min()), float(sizes.max())) == pytest.approx((1 / 1.5, 1.5), abs=0.02)
     assert float(sizes.log().mean()) == pytest.approx(0, abs=0.03)
     shifted = _spots(affine(**{**NOTHING, "shift": 0.1}), (0.0, 0.0)).abs().amax(0)
     assert shifted.tolist() == pytest.approx([4.8, 3.2], abs=0.1)
-    first = _spots(affine(**{**NOTHING, "scale": 1.5, "shift": 0.1}), (0.0, 0.0)) / sizes.mean(1, keepdim=True)  # moved, then resized
+    # moved, then resized
+    first = _spots(affine(**{**NOTHING, "scale": 1.5, "shift": 0.1}), (0.0, 0.0)) / sizes.mean(
+        1, keepdim=True
+    )
     assert first.abs().amax(0).tolist() == pytest.approx([4.8, 3.2], abs=0.15)
 
 
@@ -103,7 +117,8 @@ def test_affine_turned_and_slanted_keeps_areas() -> None:
     both = affine(**{**NOTHING, "degrees": 40.0, "shear": 0.5})
     columns = torch.stack([_spots(both, (6.0, 0.0)), _spots(both, (0.0, 6.0))], 2) / 6
     assert torch.linalg.det(columns).tolist() == pytest.approx([1.0] * 400, abs=0.03)
-    assert float((columns[:, 0, 0] - columns[:, 1, 1]).abs().max()) > 0.2  # slanted, not only turned
+    # slanted, not only turned
+    assert float((columns[:, 0, 0] - columns[:, 1, 1]).abs().max()) > 0.2
 
 
 def test_affine_that_does_nothing_changes_nothing_and_gradients_pass_through_it() -> None:
@@ -143,11 +158,22 @@ def test_what_is_neither_image_nor_clip_is_refused(augment: object) -> None:
 
 def test_images_are_needed_to_flip_and_crop() -> None:
     for augment in (flip(), crop(), affine()):
-        with pytest.raises(InvalidValue, match="changes images or clips, but the data are points in 2 dimensions; leave it out"):
+        with pytest.raises(
+            InvalidValue,
+            match="changes images or clips, but the data are points in 2 dimensions; leave it out",
+        ):
             augment.apply(torch.zeros(3, 2), Space.infer(torch.zeros(3, 2)), _rng())
 
 
-@pytest.mark.parametrize("make", [lambda: flip(share=1.5), lambda: flip(share=-0.1), lambda: crop(padding=0), lambda: crop(padding=-4)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: flip(share=1.5),
+        lambda: flip(share=-0.1),
+        lambda: crop(padding=0),
+        lambda: crop(padding=-4),
+    ],
+)
 def test_what_is_out_of_range_is_refused(make: object) -> None:
     with pytest.raises(InvalidValue):
         make()  # type: ignore[operator]

@@ -1,4 +1,6 @@
-"""The order of the data: a function of seed and epoch, every row once, the same when taken up in the middle."""
+"""The order of the data: a function of seed and epoch, every row once,
+the same when taken up in the middle.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Arrays:
 
 @pytest.fixture
 def resident() -> Arrays:
-    return Arrays(torch.arange(107 * 2, dtype=torch.float32).reshape(107, 2), weights=torch.arange(1, 108))
+    return Arrays(
+        torch.arange(107 * 2, dtype=torch.float32).reshape(107, 2), weights=torch.arange(1, 108)
+    )
 
 
 @pytest.fixture(params=["resident", "mapped"])
@@ -74,7 +78,11 @@ def test_the_rows_left_over_change_with_the_epoch(source: Arrays) -> None:
 
 
 def test_the_order_depends_on_seed_and_epoch_alone(source: Arrays) -> None:
-    first, again, other = Batches(source, 10, seed=0), Batches(source, 10, seed=0), Batches(source, 10, seed=1)
+    first, again, other = (
+        Batches(source, 10, seed=0),
+        Batches(source, 10, seed=0),
+        Batches(source, 10, seed=1),
+    )
     torch.manual_seed(123)
     assert torch.equal(first.order(5), again.order(5))
     assert not torch.equal(first.order(5), first.order(6))
@@ -92,7 +100,9 @@ def test_taken_up_in_the_middle_the_batches_are_the_same(step: int, source: Arra
 def test_processes_share_the_batches_of_one(source: Arrays) -> None:
     alone = Batches(source, 10, seed=2)
     parts = [Batches(source, 10, seed=2, rank=r, world=2) for r in (0, 1)]
-    for one, *shares in zip(islice(alone.from_step(8), 5), *(islice(p.from_step(8), 5) for p in parts)):
+    for one, *shares in zip(
+        islice(alone.from_step(8), 5), *(islice(p.from_step(8), 5) for p in parts)
+    ):
         assert sorted(_rows(one)) == sorted(r for s in shares for r in _rows(s))
         assert [len(s.x) for s in shares] == [5, 5]
 

@@ -33,7 +33,11 @@ def _equal(one: object, two: object) -> bool:
     if isinstance(one, torch.Tensor):
         return isinstance(two, torch.Tensor) and one.dtype == two.dtype and torch.equal(one, two)
     if isinstance(one, dict):
-        return isinstance(two, dict) and list(one) == list(two) and all(_equal(one[k], two[k]) for k in one)
+        return (
+            isinstance(two, dict)
+            and list(one) == list(two)
+            and all(_equal(one[k], two[k]) for k in one)
+        )
     if isinstance(one, (list, tuple)):
         return type(one) is type(two) and len(one) == len(two) and all(map(_equal, one, two))  # type: ignore[arg-type]
     return type(one) is type(two) and one == two
@@ -55,7 +59,10 @@ def test_the_newest_two_are_kept(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
     for samples in (5, 50, 7, 900):
         checkpoints.save({"at": samples}, samples)
-    assert sorted(p.name for p in (tmp_path / "state").iterdir()) == ["000000000000007.safetensors", "000000000000900.safetensors"]
+    assert sorted(p.name for p in (tmp_path / "state").iterdir()) == [
+        "000000000000007.safetensors",
+        "000000000000900.safetensors",
+    ]
     assert checkpoints.newest() == {"at": 900}
 
 
@@ -99,7 +106,12 @@ def test_random_states_go_back_to_the_bit() -> None:
     before = random_states(torch.device("cpu"), {"noise": stream})
 
     def draw() -> list[float]:
-        numbers = [random.gauss(0, 1), random.random(), float(np.random.randn()), float(np.random.rand())]
+        numbers = [
+            random.gauss(0, 1),
+            random.random(),
+            float(np.random.randn()),
+            float(np.random.rand()),
+        ]
         return [*numbers, float(torch.rand(())), float(torch.rand((), generator=stream))]
 
     first = draw()

@@ -1,4 +1,6 @@
-"""The fitter of mergeable statistics: passes, events, cancelling, and two processes giving the answer of one."""
+"""The fitter of mergeable statistics: passes, events, cancelling,
+and two processes giving the answer of one.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,13 @@ from pushforward.fitting.packing import pack, unpack
 
 
 def rows(n: int = 400, d: int = 3) -> Tensor:
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + (torch.arange(n) % 3)[:, None] * 5
+    return (
+        torch.randn(n, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        + (torch.arange(n) % 3)[:, None] * 5
+    )
 
 
-# ---------------------------------------------------------------------------------------------------------- events
+# ------------------------------------------------------------------------------------------- events
 
 
 def test_events_tell_the_whole_story() -> None:
@@ -63,7 +68,9 @@ def test_cancelling_stops_after_the_pass() -> None:
         if isinstance(event, Progress) and len(events) == 4:
             token.cancel()
 
-    model = pf.GMM(3, start="random", starts=5).fit(rows(), by=pf.EM(tolerance=0, callbacks=[listen], token=token))
+    model = pf.GMM(3, start="random", starts=5).fit(
+        rows(), by=pf.EM(tolerance=0, callbacks=[listen], token=token)
+    )
     assert isinstance(events[-1], Finished)
     assert events[-1].reason == "interrupted"
     assert len(events) <= 6
@@ -101,7 +108,7 @@ def test_what_cannot_be_fitted_is_told() -> None:
         pf.EM(tolerance=-1)
 
 
-# ------------------------------------------------------------------------------------------------- many processes
+# ----------------------------------------------------------------------------------- many processes
 
 
 def test_statistics_survive_the_journey() -> None:
@@ -116,7 +123,11 @@ def test_statistics_survive_the_journey() -> None:
         moments: Moments
         b: Tensor
 
-    sent = Outer(Inner(torch.arange(6.0).reshape(2, 3), 2**40 + 1), Moments.of(rows(), full=True), torch.tensor([True, False]))
+    sent = Outer(
+        Inner(torch.arange(6.0).reshape(2, 3), 2**40 + 1),
+        Moments.of(rows(), full=True),
+        torch.tensor([True, False]),
+    )
     back = unpack(pack(sent), sent)
     assert back.inner.n == sent.inner.n
     for one, two in (
@@ -141,12 +152,17 @@ def fit_all(x: Any, holed: Any, few: Any) -> dict[str, Any]:
         "pca few": pf.PCA(2).fit(few),
         "gmm": pf.GMM(3).fit(x, by=pf.EM(**em)),
         "gmm missing": pf.GMM(2, "tied").fit(holed, by=pf.EM(**em)),
-        "gmm starts": pf.GMM(2, "diagonal", start="random", starts=3).fit(x, weights=weights, by=pf.EM(**em)),
+        "gmm starts": (
+            pf.GMM(2, "diagonal", start="random", starts=3).fit(x, weights=weights, by=pf.EM(**em))
+        ),
         "kmeans": pf.KMeans(3, start=start).fit(x, weights=weights),
         "kmeans batch": pf.KMeans(3, batch=50).fit(x, by=pf.EM(**em)),
         "one row": pf.PCA(1).fit(x[:1]),
     }
-    return {name: {k: v.tolist() for k, v in m.tensors().items() if k.endswith("_")} for name, m in models.items()}
+    return {
+        name: {k: v.tolist() for k, v in m.tensors().items() if k.endswith("_")}
+        for name, m in models.items()
+    }
 
 
 def data() -> tuple[Any, Any, Any]:
@@ -168,15 +184,34 @@ torch.distributed.destroy_process_group()
 @pytest.mark.timeout(120)
 def test_two_processes_give_the_answer_of_one(tmp_path: Path) -> None:
     (tmp_path / "worker.py").write_text(WORKER)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0", "--rdzv-backend=c10d"]
-    command += ["--rdzv-endpoint=localhost:0", str(tmp_path / "worker.py"), __file__, str(tmp_path / "rank")]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node=2",
+        "--master_port=0",
+        "--rdzv-backend=c10d",
+    ]
+    command += [
+        "--rdzv-endpoint=localhost:0",
+        str(tmp_path / "worker.py"),
+        __file__,
+        str(tmp_path / "rank"),
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, env=environment, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=110, env=environment, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     first, second = (json.loads((tmp_path / f"rank{r}").read_text()) for r in (0, 1))
     assert first == second, "the processes do not end with the same bits"
     alone = fit_all(*data())
     for name, tensors in alone.items():
         for key, value in tensors.items():
-            one, two = torch.tensor(value, dtype=torch.float64), torch.tensor(first[name][key], dtype=torch.float64)
-            torch.testing.assert_close(two, one, rtol=1e-6, atol=1e-8, msg=lambda m, where=(name, key): f"{where}: {m}")
+            one, two = (
+                torch.tensor(value, dtype=torch.float64),
+                torch.tensor(first[name][key], dtype=torch.float64),
+            )
+            torch.testing.assert_close(
+                two, one, rtol=1e-6, atol=1e-8, msg=lambda m, where=(name, key): f"{where}: {m}"
+            )

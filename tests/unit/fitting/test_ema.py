@@ -47,7 +47,9 @@ def test_decay_lies_strictly_between_zero_and_one(decay: float) -> None:
 
 
 def test_the_model_ends_with_the_average_of_its_path() -> None:
-    """The weights after every step, averaged by hand, are what the model and the run folder hold."""
+    """The weights after every step, averaged by hand,
+    are what the model and the run folder hold.
+    """
     path: list[torch.Tensor] = []
     x = torch.randn(64, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 

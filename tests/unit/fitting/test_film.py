@@ -1,4 +1,6 @@
-"""Films: frames of the same codes, few enough, evenly spread, the same however often the fit was interrupted."""
+"""Films: frames of the same codes, few enough, evenly spread,
+the same however often the fit was interrupted.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def still(_: Any) -> dict[str, torch.Tensor]:
     return {"x": torch.zeros(1)}
 
 
-def test_the_last_frame_is_what_the_fitted_model_draws_and_the_first_what_it_drew_before(tmp_path: Path) -> None:
+def test_the_last_frame_is_what_the_fitted_model_draws_and_the_first_what_it_drew_before(
+    tmp_path: Path,
+) -> None:
     model = fitted(run=tmp_path / "run", film=10)
     frames = frames_of(film_folder(tmp_path / "run"))
     assert torch.equal(frames[-1].seen["x"], model.sample(10, rng=derive(3, "film")))
@@ -113,7 +117,9 @@ def test_images_are_kept_as_levels(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_filmed_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(pf.InvalidValue, match="film keeps its frames in the run's folder; pass run="):
+    with pytest.raises(
+        pf.InvalidValue, match="film keeps its frames in the run's folder; pass run="
+    ):
         pf.Trainer(film=3)
     with pytest.raises(pf.InvalidValue, match="film must be above 0, got 0"):
         pf.Trainer(film=0, run=tmp_path)
@@ -122,4 +128,6 @@ def test_what_cannot_be_filmed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(pf.BadRun, match="holds no frames"):
         frames_of(tmp_path)
     with pytest.raises(pf.InvalidKind, match="Autoencoder cannot be sampled from; leave film out"):
-        pf.Autoencoder(2, hidden=(4,)).fit(data(), by=pf.Trainer(steps=2, batch=16, run=tmp_path / "a", film=3))
+        pf.Autoencoder(2, hidden=(4,)).fit(
+            data(), by=pf.Trainer(steps=2, batch=16, run=tmp_path / "a", film=3)
+        )

@@ -1,4 +1,6 @@
-"""Settings of the fitter as arguments of `fit`, the batch that is used where none is asked for, and progress in Python."""
+"""Settings of the fitter as arguments of `fit`, the batch that is
+used where none is asked for, and progress in Python.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ def equal(one: Any, two: Any) -> bool:
     return all(torch.equal(a[key], b[key]) for key in a)
 
 
-# --------------------------------------------------------------------------------------- arguments of fit
+# --------------------------------------------------------------------------------- arguments of fit
 
 
 def test_settings_of_the_trainer_are_arguments_of_fit() -> None:
@@ -54,7 +56,9 @@ def test_what_is_not_named_stays_as_the_model_has_it() -> None:
 
 def test_named_settings_override_those_of_by_and_one_budget_replaces_another() -> None:
     by = pf.Trainer(epochs=3, batch=50, seed=2)
-    assert equal(vae().fit(X, by=by, steps=4, seed=9), vae().fit(X, by=pf.Trainer(steps=4, batch=50, seed=9)))
+    assert equal(
+        vae().fit(X, by=by, steps=4, seed=9), vae().fit(X, by=pf.Trainer(steps=4, batch=50, seed=9))
+    )
     assert (by.epochs, by.steps, by.seed) == (3, None, 2)
 
 
@@ -76,10 +80,19 @@ class _Plain:
 @pytest.mark.parametrize(
     ("named", "message"),
     [
-        ({"epoch": 3}, "fit has no argument 'epoch', nor Trainer a setting; did you mean 'epochs'?"),
+        (
+            {"epoch": 3},
+            "fit has no argument 'epoch', nor Trainer a setting; did you mean 'epochs'?",
+        ),
         ({"weight": X}, "did you mean 'weights'?"),
-        ({"by": pf.EM(), "epochs": 3}, "fit has no argument 'epochs', nor EM a setting; did you mean"),
-        ({"by": _Plain(), "epochs": 3}, "_Plain takes no settings in fit, got epochs; pass them where it is made"),
+        (
+            {"by": pf.EM(), "epochs": 3},
+            "fit has no argument 'epochs', nor EM a setting; did you mean",
+        ),
+        (
+            {"by": _Plain(), "epochs": 3},
+            "_Plain takes no settings in fit, got epochs; pass them where it is made",
+        ),
         ({"epochs": 3, "steps": 2}, "give one budget, got epochs and steps"),
         ({"epochs": "many"}, "epochs must be a number"),
     ],
@@ -91,7 +104,7 @@ def test_wrong_names_and_values_are_one_line(named: dict[str, Any], message: str
     assert "\n" not in str(error.value)
 
 
-# ------------------------------------------------------------------------------------- the default batch
+# -------------------------------------------------------------------------------- the default batch
 
 
 @pytest.mark.parametrize(
@@ -107,14 +120,23 @@ def test_wrong_names_and_values_are_one_line(named: dict[str, Any], message: str
         (50, {"batch": 20}, 20, False),
     ],
 )
-def test_without_a_batch_it_is_the_largest_that_fits(rows: int, settings: dict[str, Any], batch: int, noted: bool, tmp_path: Path) -> None:
+def test_without_a_batch_it_is_the_largest_that_fits(
+    rows: int, settings: dict[str, Any], batch: int, noted: bool, tmp_path: Path
+) -> None:
     events: list[Event] = []
     vae().fit(X[:rows], steps=3, run=tmp_path / "run", listeners=[events.append], **settings)
     begun, ended = events[0], events[-1]
     assert isinstance(begun, Started)
     assert ended.samples == 3 * batch
-    assert begun.note == (f"batch {batch}, the largest for {rows if 'held_out' not in settings else 70} rows" if noted else "")
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["fitter"]["settings"]["batch"] == batch
+    assert begun.note == (
+        f"batch {batch}, the largest for {rows if 'held_out' not in settings else 70} rows"
+        if noted
+        else ""
+    )
+    assert (
+        json.loads((tmp_path / "run" / "run.json").read_text())["fitter"]["settings"]["batch"]
+        == batch
+    )
     assert (f"; batch {batch}" in progress.heading(begun)) == noted
 
 
@@ -131,7 +153,7 @@ def test_a_run_with_a_settled_batch_is_resumed_to_the_bit(tmp_path: Path) -> Non
     assert equal(again, vae().fit(X[:50], steps=7, batch=50))
 
 
-# ----------------------------------------------------------------------------------------------- progress
+# ----------------------------------------------------------------------------------------- progress
 
 STORY = (
     Started(0, 0.0, 1000, "vae", 42),

@@ -1,4 +1,6 @@
-"""Nothing that is not finite is kept: neither by a save whose time has come, nor by an evaluation."""
+"""Nothing that is not finite is kept: neither by a save whose time has come,
+nor by an evaluation.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from pushforward.fitting.checkpoint import Checkpoints
 
 @pf.register("test_spoilt")
 class Spoilt(pf.Learner):
-    """A linear map whose weights become NaN after its third step, which no loss shows before the fourth."""
+    """A linear map whose weights become NaN after its third step,
+    which no loss shows before the fourth.
+    """
 
     def __init__(self, at: int = 3) -> None:
         super().__init__()
@@ -46,15 +50,26 @@ def rows() -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"save_every": 1e-9, "evaluate_every": 100}, {"evaluate_every": 0.25, "held_out": 0.25}], ids=["timed save", "evaluation"]
+    "settings",
+    [{"save_every": 1e-9, "evaluate_every": 100}, {"evaluate_every": 0.25, "held_out": 0.25}],
+    ids=["timed save", "evaluation"],
 )
 def test_a_state_with_nan_is_never_kept(tmp_path: Path, settings: dict[str, Any]) -> None:
     run, seen = tmp_path / "run", []
     with pytest.raises(Diverged, match="after 48 samples"):
-        Spoilt().fit(rows(), steps=8, batch=16, run=run, callbacks=[lambda event, model: seen.append(event)], **settings)
+        Spoilt().fit(
+            rows(),
+            steps=8,
+            batch=16,
+            run=run,
+            callbacks=[lambda event, model: seen.append(event)],
+            **settings,
+        )
     if "save_every" in settings:
         state = Checkpoints(run).newest()
         assert state["step"] == 2
         assert all(bool(value.isfinite().all()) for value in state["networks"].values())
         assert all(bool(value.isfinite().all()) for value in load(run).state_dict().values())
-    assert not any(type(event).__name__ == "Evaluated" and event.quality != event.quality for event in seen)
+    assert not any(
+        type(event).__name__ == "Evaluated" and event.quality != event.quality for event in seen
+    )

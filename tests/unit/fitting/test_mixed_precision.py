@@ -1,4 +1,6 @@
-"""Mixed precision: a loss scaler changes nothing but the range of gradients; penalties go through."""
+"""Mixed precision: a loss scaler changes nothing but the range of gradients;
+penalties go through.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def fitted(model: Any, **more: Any) -> Any:
 
 @pytest.mark.parametrize("clip", [None, 0.1])
 def test_the_loss_scale_cancels(clip: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A scale that is a power of two rounds nothing: the weights are those without it, bit by bit."""
+    """A scale that is a power of two rounds nothing:
+    the weights are those without it, bit by bit.
+    """
     plain = fitted(pf.Autoencoder(latent=1, hidden=(8,)), clip=clip)
     scalers = []
 
@@ -42,4 +46,6 @@ def test_penalties_take_their_own_backward_pass() -> None:
 
 def test_half_precision_on_the_cpu_is_said_to_be_another() -> None:
     with pytest.warns(pf.FitWarning, match="on the CPU 'bf16-mixed' is used instead"):
-        pf.Autoencoder(latent=1, hidden=(8,)).fit(X, by=pf.Trainer(steps=1, batch=16, precision="16-mixed"))
+        pf.Autoencoder(latent=1, hidden=(8,)).fit(
+            X, by=pf.Trainer(steps=1, batch=16, precision="16-mixed")
+        )

@@ -82,5 +82,7 @@ def test_a_model_without_statistics_is_refused_and_told_what_to_define() -> None
     class Nothing(pf.Model):
         pass
 
-    with pytest.raises(pf.InvalidValue, match=r"define statistics\(batch\) and update\(statistics\)"):
+    with pytest.raises(
+        pf.InvalidValue, match=r"define statistics\(batch\) and update\(statistics\)"
+    ):
         Nothing().fit(X, by=pf.EM())

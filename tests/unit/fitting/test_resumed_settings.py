@@ -1,4 +1,6 @@
-"""What a Trainer that resumes was given is the run's own, is honoured, or is refused by name: nothing is dropped."""
+"""What a Trainer that resumes was given is the run's own, is honoured,
+or is refused by name: nothing is dropped.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ from pushforward.fitting.signals import STOPPING, interruptible
 
 X = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
 OWN: dict[str, Any] = {
-    "steps": 3, "batch": 16, "seed": 4, "clip": 1.0, "ema": 0.9, "held_out": 0.25, "schedule": "cosine", "accumulate": 2,
-    "optimizers": {"autoencoder": "adam(rate=0.002)"}, "evaluate_every": 0.5, "keep_best": True, "patience": 9,
+    "steps": 3, "batch": 16, "seed": 4, "clip": 1.0, "ema": 0.9, "held_out": 0.25,
+    "schedule": "cosine", "accumulate": 2, "optimizers": {"autoencoder": "adam(rate=0.002)"},
+    "evaluate_every": 0.5, "keep_best": True, "patience": 9,
 }  # fmt: skip
 
 
@@ -60,18 +63,28 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("start", pf.GMM(1), "leave start out"),
     ],
 )
-def test_what_is_not_the_runs_own_is_refused_by_name(name: str, value: Any, said: str, run: Path) -> None:
+def test_what_is_not_the_runs_own_is_refused_by_name(
+    name: str, value: Any, said: str, run: Path
+) -> None:
     with pytest.raises(pf.InvalidValue, match=said):
         pf.Trainer(resume=run, **{name: value})
 
 
 def test_the_runs_own_settings_may_be_given_in_any_form(run: Path) -> None:
-    given = {**OWN, "optimizers": {"autoencoder": pf.fitting.trainer.read(pf.core.phase.Optimizer, "adam(rate=2e-3)")}, "steps": None}
+    given = {
+        **OWN,
+        "optimizers": {
+            "autoencoder": pf.fitting.trainer.read(pf.core.phase.Optimizer, "adam(rate=2e-3)")
+        },
+        "steps": None,
+    }
     assert pf.Trainer(resume=run, run=run, **given).settings() == pf.Trainer(resume=run).settings()
 
 
 def test_what_does_not_shape_the_result_may_be_new(run: Path) -> None:
-    trainer = pf.Trainer(resume=run, save_every=5.0, devices=1, accelerator="auto", strategy="auto", steps="+2")
+    trainer = pf.Trainer(
+        resume=run, save_every=5.0, devices=1, accelerator="auto", strategy="auto", steps="+2"
+    )
     assert (trainer.save_every, trainer.accelerator, trainer.steps) == (5.0, "auto", 5)
 
 
@@ -81,7 +94,7 @@ def test_given_names_survive_copies() -> None:
     assert copy.copy(trainer).given == pickle.loads(pickle.dumps(trainer)).given == trainer.given
 
 
-# ---------------------------------------------------------------------------------------------------- signals
+# ------------------------------------------------------------------------------------------ signals
 
 
 @pytest.mark.parametrize("number", STOPPING, ids=lambda n: n.name)
@@ -126,10 +139,13 @@ def test_signals_are_left_alone_in_other_threads() -> None:
     assert seen == list(map(signal.getsignal, STOPPING))
 
 
-# ---------------------------------------------------------------------------------------------------- several devices
+# ---------------------------------------------------------------------------------- several devices
 
 FITS = {
-    "ddp": "pf.GAN(latent=2, hidden=(4,)).fit(x, by=pf.Trainer(steps=1, batch=16, devices=2, strategy='ddp'))",
+    "ddp": (
+        "pf.GAN(latent=2, hidden=(4,)).fit(x, by=pf.Trainer(steps=1, batch=16, devices=2,"
+        " strategy='ddp'))"
+    ),
     "auto": "pf.GAN(latent=2, hidden=(4,)).fit(x, by=pf.Trainer(steps=1, batch=16, devices='2'))",
     "em": "pf.GMM(2).fit(x, by=pf.EM(devices=2))",
 }
@@ -148,7 +164,9 @@ for words in {fits!r}:
 def test_several_devices_without_a_script_say_what_to_do() -> None:
     """From `python -c`, where the program cannot be started a second time."""
     code = CHILD.format(fits=list(FITS.values()))
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
     said = ended.stdout.splitlines()
     assert len(said) == len(FITS), ended.stderr[-1000:]
     assert all("script.py" in line and "devices=1" in line for line in said)

@@ -22,7 +22,17 @@ from pushforward.fitting.schedules import Schedule
         ("linear", {0: 1, 0.25: 0.75, 1: 0}),
         ("linear(start=0.5, final=0.1)", {0: 1, 0.5: 1, 0.75: 0.55, 1: 0.1}),
         ("exponential", {0: 1, 0.5: 0.1, 1: 0.01}),
-        ("staircase", {0: 1, 0.5 / 3280: 1, 1.5 / 3280: 10 ** (-1 / 7), 3.9 / 3280: 10 ** (-1 / 7), 4.1 / 3280: 10 ** (-2 / 7), 1: 0.1}),
+        (
+            "staircase",
+            {
+                0: 1,
+                0.5 / 3280: 1,
+                1.5 / 3280: 10 ** (-1 / 7),
+                3.9 / 3280: 10 ** (-1 / 7),
+                4.1 / 3280: 10 ** (-2 / 7),
+                1: 0.1,
+            },
+        ),
     ],
 )
 def test_factors_at_known_fractions(text: str, values: dict[float, float]) -> None:
@@ -30,7 +40,9 @@ def test_factors_at_known_fractions(text: str, values: dict[float, float]) -> No
         assert read(Schedule, text).factor(t) == pytest.approx(factor, abs=1e-12), t
 
 
-@pytest.mark.parametrize("text", ["constant", "cosine(warmup=0.1)", "linear(start=0.3)", "exponential", "staircase"])
+@pytest.mark.parametrize(
+    "text", ["constant", "cosine(warmup=0.1)", "linear(start=0.3)", "exponential", "staircase"]
+)
 def test_factors_lie_between_zero_and_one_and_warm_up_begins_above_zero(text: str) -> None:
     schedule = read(Schedule, text)
     assert all(0 <= schedule.factor(i / 100) <= 1 for i in range(101))

@@ -34,7 +34,9 @@ def _autoencoder() -> pf.Autoencoder:
     return pf.Autoencoder(latent=2, hidden=(4,), activation="tanh")
 
 
-def _fit(model: Any = None, x: Any = X, weights: Any = None, **settings: Any) -> tuple[Any, list[Any]]:
+def _fit(
+    model: Any = None, x: Any = X, weights: Any = None, **settings: Any
+) -> tuple[Any, list[Any]]:
     events: list[Event] = []
     trainer = pf.Trainer(**{**DOUBLE, "listeners": [events.append], **settings})
     return (model or _autoencoder()).fit(x, weights=weights, by=trainer), events
@@ -45,14 +47,20 @@ def _of(events: list[Event], kind: type) -> list[Any]:
 
 
 def _same(one: Any, two: Any) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
+    return all(
+        torch.equal(a, b)
+        for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True)
+    )
 
 
 def _close(one: Any, two: Any, atol: float = 1e-12) -> bool:
-    return all(torch.allclose(a, b, rtol=0, atol=atol) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    return all(
+        torch.allclose(a, b, rtol=0, atol=atol)
+        for a, b in zip(one.parameters(), two.parameters(), strict=True)
+    )
 
 
-# --------------------------------------------------------------------------------------------------------- budgets
+# ------------------------------------------------------------------------------------------ budgets
 
 
 @pytest.mark.parametrize(
@@ -93,7 +101,8 @@ def test_minutes_count_all_sittings(tmp_path: Path) -> None:
     """Stopped early and resumed, the rest of the time is spent, not the whole again."""
     token = CancelToken()
     timer = threading.Timer(0.3, token.cancel)
-    begins = [lambda event, model: timer.start() if isinstance(event, Started) else None]  # preparing is not counted
+    # preparing is not counted
+    begins = [lambda event, model: timer.start() if isinstance(event, Started) else None]
     _fit(minutes=0.01, run=tmp_path / "run", token=token, callbacks=begins)
     events: list[Event] = []
     _autoencoder().fit(X, by=pf.Trainer(resume=tmp_path / "run", listeners=[events.append]))
@@ -102,7 +111,7 @@ def test_minutes_count_all_sittings(tmp_path: Path) -> None:
     assert events[0].seconds >= 0.25
 
 
-# ------------------------------------------------------------------------------------------------------- refusals
+# ----------------------------------------------------------------------------------------- refusals
 
 
 @pytest.mark.parametrize(
@@ -133,7 +142,9 @@ def test_minutes_count_all_sittings(tmp_path: Path) -> None:
         ({"augment": ["flop"]}, "unknown augmentation 'flop'; did you mean 'flip'?"),
     ],
 )
-def test_settings_out_of_range_are_refused_when_they_are_made(settings: dict[str, Any], message: str) -> None:
+def test_settings_out_of_range_are_refused_when_they_are_made(
+    settings: dict[str, Any], message: str
+) -> None:
     with pytest.raises(InvalidValue) as error:
         pf.Trainer(**settings)
     assert message in str(error.value)
@@ -147,7 +158,11 @@ def test_functions_are_no_settings() -> None:
 @pytest.mark.parametrize(
     ("settings", "kind", "message"),
     [
-        ({"optimizers": {"critic": "adam"}}, InvalidValue, "there is no phase 'critic'; this model's phases are autoencoder"),
+        (
+            {"optimizers": {"critic": "adam"}},
+            InvalidValue,
+            "there is no phase 'critic'; this model's phases are autoencoder",
+        ),
         ({"schedule": {"vae": "cosine"}}, InvalidValue, "there is no phase 'vae'"),
         (
             {"batch": 121},
@@ -156,7 +171,11 @@ def test_functions_are_no_settings() -> None:
         ),
         ({"batch": 120, "held_out": 0.5}, BadSource, "fewer rows (60)"),
         ({"held_out": 0.999}, BadSource, "leaves none to learn from"),
-        ({"precision": "65-true"}, InvalidValue, "precision='65-true' is not available on this machine"),
+        (
+            {"precision": "65-true"},
+            InvalidValue,
+            "precision='65-true' is not available on this machine",
+        ),
         ({"accelerator": "abacus"}, InvalidValue, "accelerator='abacus'"),
         ({"accelerator": "tpu"}, InvalidValue, "accelerator='tpu'"),
         ({"devices": 0}, InvalidValue, "devices=0"),
@@ -164,7 +183,9 @@ def test_functions_are_no_settings() -> None:
         ({"augment": ["flip"]}, InvalidValue, "flip changes images or clips"),
     ],
 )
-def test_settings_that_do_not_fit_are_refused_before_anything_is_learnt(settings: dict[str, Any], kind: type, message: str) -> None:
+def test_settings_that_do_not_fit_are_refused_before_anything_is_learnt(
+    settings: dict[str, Any], kind: type, message: str
+) -> None:
     with pytest.raises(kind) as error:
         _fit(**{"epochs": 1, **settings})
     assert message in str(error.value)
@@ -195,13 +216,27 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (_autoencoder, X + 1, {}, BadRun, "the data differ from those the run was begun with"),
         (_autoencoder, X[:100], {}, BadRun, "the data differ"),
         (_autoencoder, X[:, :2], {}, ShapeMismatch, "expected 3 columns"),
-        (lambda: pf.Autoencoder(latent=1, hidden=(4,), activation="tanh"), X, {}, BadRun, "was begun with"),
+        (
+            lambda: pf.Autoencoder(latent=1, hidden=(4,), activation="tanh"),
+            X,
+            {},
+            BadRun,
+            "was begun with",
+        ),
         (lambda: pf.VAE(latent=2, hidden=(4,)), X, {}, BadRun, "resume it with the same model"),
-        (_autoencoder, X, {"steps": "+5"}, InvalidValue, "the run's budget is in epochs, so it cannot be extended in steps"),
+        (
+            _autoencoder,
+            X,
+            {"steps": "+5"},
+            InvalidValue,
+            "the run's budget is in epochs, so it cannot be extended in steps",
+        ),
         (_autoencoder, X, {"epochs": "+-1"}, InvalidValue, "epochs must be above 0"),
     ],
 )
-def test_a_run_is_resumed_with_what_it_was_begun_with(run: Path, model: Any, x: Tensor, settings: Any, kind: type, message: str) -> None:
+def test_a_run_is_resumed_with_what_it_was_begun_with(
+    run: Path, model: Any, x: Tensor, settings: Any, kind: type, message: str
+) -> None:
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
     with pytest.raises(kind) as error:
         model().fit(x, by=pf.Trainer(resume=run, **settings))
@@ -246,9 +281,13 @@ def test_the_settings_of_a_run_come_back(tmp_path: Path) -> None:
 
 def test_held_out_data_of_ones_own_are_asked_for_again(tmp_path: Path) -> None:
     _fit(epochs=1, held_out=Arrays(X[:30]), keep_best=True, run=tmp_path / "run")
-    with pytest.raises(InvalidValue, match="was begun with held-out data of its own; pass the same as held_out"):
+    with pytest.raises(
+        InvalidValue, match="was begun with held-out data of its own; pass the same as held_out"
+    ):
         pf.Trainer(resume=tmp_path / "run")
-    model = _autoencoder().fit(X, by=pf.Trainer(resume=tmp_path / "run", held_out=Arrays(X[:30]), epochs="+1"))
+    model = _autoencoder().fit(
+        X, by=pf.Trainer(resume=tmp_path / "run", held_out=Arrays(X[:30]), epochs="+1")
+    )
     assert model.fitted
 
 
@@ -258,10 +297,12 @@ def test_the_default_budget_can_be_extended(tmp_path: Path) -> None:
     assert trainer.epochs == 22
 
 
-# ------------------------------------------------------------------------------------------------------- the step
+# ----------------------------------------------------------------------------------------- the step
 
 
-def _by_hand(steps: int, rate: float = 0.1, clip: float | None = None, factors: Any = None, seed: int = 0) -> pf.Autoencoder:
+def _by_hand(
+    steps: int, rate: float = 0.1, clip: float | None = None, factors: Any = None, seed: int = 0
+) -> pf.Autoencoder:
     """The same fit, written out: the order, the mean squared error, plain gradient descent."""
     from pushforward.fitting.batches import Batches
 
@@ -309,7 +350,9 @@ def test_accumulated_pieces_share_out_the_weights_of_the_whole_batch() -> None:
     whole, one = _fit(steps=9, optimizers=SGD, weights=weights)
     pieces, five = _fit(steps=9, optimizers=SGD, weights=weights, accumulate=5)
     assert _close(whole, pieces)
-    assert _of(one, Progress)[-1].terms["error"] == pytest.approx(_of(five, Progress)[-1].terms["error"], rel=1e-6)
+    assert _of(one, Progress)[-1].terms["error"] == pytest.approx(
+        _of(five, Progress)[-1].terms["error"], rel=1e-6
+    )
 
 
 def test_whole_weights_are_repetitions() -> None:
@@ -319,7 +362,9 @@ def test_whole_weights_are_repetitions() -> None:
     n = int(weights.sum())
     repeated, two = _fit(steps=3, optimizers=SGD, x=X.repeat_interleave(weights, 0), batch=n)
     assert _close(weighted, repeated)
-    assert _of(one, Progress)[-1].terms["error"] == pytest.approx(_of(two, Progress)[-1].terms["error"], rel=1e-6)
+    assert _of(one, Progress)[-1].terms["error"] == pytest.approx(
+        _of(two, Progress)[-1].terms["error"], rel=1e-6
+    )
 
 
 def test_a_batch_without_weight_moves_nothing() -> None:
@@ -330,11 +375,22 @@ def test_a_batch_without_weight_moves_nothing() -> None:
 
 
 def test_phases_have_optimisers_and_schedules_of_their_own() -> None:
-    start, _ = _fit(pf.GAN(latent=2, hidden=(4,)), steps=1, optimizers={"critic": "sgd(rate=1e-300)", "generator": "sgd(rate=1e-300)"})
-    still, _ = _fit(pf.GAN(latent=2, hidden=(4,)), steps=8, optimizers={"critic": "sgd(rate=1e-300)"})
+    start, _ = _fit(
+        pf.GAN(latent=2, hidden=(4,)),
+        steps=1,
+        optimizers={"critic": "sgd(rate=1e-300)", "generator": "sgd(rate=1e-300)"},
+    )
+    still, _ = _fit(
+        pf.GAN(latent=2, hidden=(4,)), steps=8, optimizers={"critic": "sgd(rate=1e-300)"}
+    )
     assert _close(start.critic, still.critic, 1e-100)
     assert not _close(start.generator, still.generator, 1e-5)
-    late, _ = _fit(pf.GAN(latent=2, hidden=(4,)), steps=8, schedule={"generator": "linear(start=0.0)"}, optimizers={"critic": "rmsprop"})
+    late, _ = _fit(
+        pf.GAN(latent=2, hidden=(4,)),
+        steps=8,
+        schedule={"generator": "linear(start=0.0)"},
+        optimizers={"critic": "rmsprop"},
+    )
     assert not _close(late.generator, still.generator, 1e-9)
 
 
@@ -346,7 +402,11 @@ class _Rounds(pf.GAN):
         return super().phases()
 
     def _note(self, name: str, step: Step) -> None:
-        free = tuple(n for n in ("generator", "critic") if all(p.requires_grad for p in getattr(self, n).parameters()))
+        free = tuple(
+            n
+            for n in ("generator", "critic")
+            if all(p.requires_grad for p in getattr(self, n).parameters())
+        )
         self.moves.append((name, step.samples // 20, free))
 
     def critic_loss(self, batch: Batch, step: Step) -> Terms:
@@ -376,7 +436,9 @@ def test_players_take_turns_and_everyone_else_is_frozen() -> None:
     assert all(e.terms["generator"] == 8.0 for e in _of(events, Progress) if "generator" in e.terms)
 
 
-def test_reported_means_are_over_the_times_a_phase_was_played(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reported_means_are_over_the_times_a_phase_was_played(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     play = Loop._play_step
 
     def every_four_steps(loop: Loop, raw: Batch) -> None:
@@ -397,7 +459,9 @@ class _HalfFrozen(pf.Autoencoder):
 
 
 def test_who_is_in_no_phase_and_what_its_maker_froze_stays() -> None:
-    start, _ = _fit(_HalfFrozen(latent=2, hidden=(4,)), steps=1, optimizers={"autoencoder": "sgd(rate=1e-300)"})
+    start, _ = _fit(
+        _HalfFrozen(latent=2, hidden=(4,)), steps=1, optimizers={"autoencoder": "sgd(rate=1e-300)"}
+    )
     model, _ = _fit(_HalfFrozen(latent=2, hidden=(4,)), steps=9)
     assert _close(start.encoder, model.encoder, 0)
     assert torch.equal(start.decoder.layers[0].weight, model.decoder.layers[0].weight)
@@ -406,7 +470,7 @@ def test_who_is_in_no_phase_and_what_its_maker_froze_stays() -> None:
     assert model.encoder.layers[0].weight.requires_grad
 
 
-# ------------------------------------------------------------------------------------------- seeds and global state
+# --------------------------------------------------------------------------- seeds and global state
 
 
 def test_the_seed_decides_and_the_callers_random_numbers_are_left_alone() -> None:
@@ -443,8 +507,12 @@ def test_signals_and_training_mode_are_put_back() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_whatever_would_measure_the_model_next(number: signal.Signals, tmp_path: Path) -> None:
-    """Where there is a run to go on from, the fit returns; where there is none, what it learnt is in the model."""
+def test_a_signal_ends_whatever_would_measure_the_model_next(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    """Where there is a run to go on from, the fit returns;
+    where there is none, what it learnt is in the model.
+    """
 
     def stop(event: Any, model: Any) -> None:
         if type(event).__name__ == "Started":
@@ -468,7 +536,7 @@ def test_a_fit_in_another_thread_is_the_same() -> None:
     assert _same(found[0], _fit(epochs=1)[0])
 
 
-# ------------------------------------------------------------------------------------------------------ fine-tuning
+# -------------------------------------------------------------------------------------- fine-tuning
 
 
 def test_fine_tuning_begins_from_the_given_weights_and_scaling() -> None:
@@ -486,7 +554,9 @@ def test_a_model_can_be_fine_tuned_in_place() -> None:
     assert _same(_fit(first, epochs=1, start=first)[0], _fit(epochs=1, start=other)[0])
 
 
-def test_a_fine_tuned_run_is_resumed_without_its_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fine_tuned_run_is_resumed_without_its_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Killed before any step, the weights it began from are in the run."""
     first, _ = _fit(epochs=2)
     whole, _ = _fit(epochs=1, start=first)
@@ -500,12 +570,16 @@ def test_a_fine_tuned_run_is_resumed_without_its_beginning(tmp_path: Path, monke
 def test_fine_tuning_from_another_shape_is_refused() -> None:
     first, _ = _fit(pf.Autoencoder(latent=1, hidden=(4,)), epochs=1)
     with pytest.raises(
-        InvalidValue, match=r"cannot start from this Autoencoder: '.*' differs; start from the same model on the same space"
+        InvalidValue,
+        match=(
+            r"cannot start from this Autoencoder: '.*' differs; start from the same model on the"
+            r" same space"
+        ),
     ):
         _fit(epochs=1, start=first)
 
 
-# ---------------------------------------------------------------------------------------------------- held-out data
+# ------------------------------------------------------------------------------------ held-out data
 
 
 class _Judged(pf.Autoencoder):
@@ -526,9 +600,17 @@ def test_the_best_weights_are_kept(ema: float | None, tmp_path: Path) -> None:
 
     register("test_judged")(_Judged)
     model, events = _fit(
-        _Judged(latent=2, hidden=(4,)), epochs=6, evaluate_every=1, held_out=0.5, keep_best=True, ema=ema, run=tmp_path / "run"
+        _Judged(latent=2, hidden=(4,)),
+        epochs=6,
+        evaluate_every=1,
+        held_out=0.5,
+        keep_best=True,
+        ema=ema,
+        run=tmp_path / "run",
     )
-    assert [e.quality for e in _of(events, Evaluated)] == pytest.approx([1.0, 3.0, 2.0, 2.5, 0.0, 2.9])
+    assert [e.quality for e in _of(events, Evaluated)] == pytest.approx(
+        [1.0, 3.0, 2.0, 2.5, 0.0, 2.9]
+    )
     assert [e.best for e in _of(events, Evaluated)] == [True, True, False, False, False, False]
     assert torch.equal(model.encoder.layers[0].weight, model.judged[1])
     assert torch.equal(pf.load(tmp_path / "run").encoder.layers[0].weight, model.judged[1])
@@ -536,7 +618,9 @@ def test_the_best_weights_are_kept(ema: float | None, tmp_path: Path) -> None:
 
 
 def test_patience_stops_after_so_many_without_a_better_one() -> None:
-    _, events = _fit(_Judged(latent=2, hidden=(4,)), epochs=30, evaluate_every=1, held_out=0.5, patience=3)
+    _, events = _fit(
+        _Judged(latent=2, hidden=(4,)), epochs=30, evaluate_every=1, held_out=0.5, patience=3
+    )
     assert len(_of(events, Evaluated)) == 5
     assert _of(events, Finished)[0].reason == "patience"
     assert events[-1].samples == 5 * 60
@@ -564,16 +648,21 @@ def test_held_out_rows_are_never_learnt_from() -> None:
 def test_every_held_out_row_is_judged() -> None:
     """Also those beyond the last full thousand."""
     x = torch.randn(1300, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    model, events = _fit(x=X[:, :2], epochs=1, held_out=Arrays(x, weights=torch.arange(1300) >= 1290))
+    model, events = _fit(
+        x=X[:, :2], epochs=1, held_out=Arrays(x, weights=torch.arange(1300) >= 1290)
+    )
     u = model.to_model(x[1290:])
     error = (model.decoder(model.encoder(u)) - u).square().sum(1).mean()
     assert _of(events, Evaluated)[-1].quality == pytest.approx(-float(error.detach()), rel=1e-9)
 
 
-# -------------------------------------------------------------------------------------------- precision and storing
+# ---------------------------------------------------------------------------- precision and storing
 
 
-@pytest.mark.parametrize(("precision", "dtype"), [("32-true", torch.float32), ("64-true", torch.float64), ("bf16-mixed", torch.float32)])
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [("32-true", torch.float32), ("64-true", torch.float64), ("bf16-mixed", torch.float32)],
+)
 def test_precisions_train_and_are_saved(precision: str, dtype: torch.dtype, tmp_path: Path) -> None:
     seen: list[torch.dtype] = []
 
@@ -583,7 +672,9 @@ def test_precisions_train_and_are_saved(precision: str, dtype: torch.dtype, tmp_
             seen.append(terms["critic"].dtype)
             return terms
 
-    start, _ = _fit(pf.GAN(latent=2, hidden=(8,)), steps=1, precision=precision, run=tmp_path / "run")
+    start, _ = _fit(
+        pf.GAN(latent=2, hidden=(8,)), steps=1, precision=precision, run=tmp_path / "run"
+    )
     _fit(Watching(latent=2, hidden=(8,)), steps=3, precision=precision)
     assert {p.dtype for p in start.parameters()} == {dtype}
     assert {p.dtype for p in pf.load(tmp_path / "run").parameters()} == {dtype}

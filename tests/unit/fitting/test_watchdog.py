@@ -89,21 +89,43 @@ def _fit(fault: str, times: int = 99, **more: Any) -> tuple[_Bad, list[Event]]:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("nan", r"term 'extra' of phase 'restoring' became NaN .*term 'extra' is not finite although every network's output is\) after 80"),
-        ("noise", r"became NaN .*\(term 'extra' is not finite although every network's output is\) after 80 samples"),
+        (
+            "nan",
+            (
+                r"term 'extra' of phase 'restoring' became NaN .*term 'extra' is not finite"
+                r" although every network's output is\) after 80"
+            ),
+        ),
+        (
+            "noise",
+            (
+                r"became NaN .*\(term 'extra' is not finite although every network's output is\)"
+                r" after 80 samples"
+            ),
+        ),
         ("inf", r"term 'extra' of phase 'restoring' became infinite"),
         (
             "gradient",
-            r"the gradient of network 'encoder' of phase 'restoring' became NaN \(term 'extra' is finite, but its gradient in network "
+            r"the gradient of network 'encoder' of phase 'restoring' became NaN \(term 'extra' is"
+            r" finite, but its gradient in network "
             r"'encoder' is not\) after 80 samples",
         ),
-        ("output", r"term 'error' of phase 'restoring' became infinite.*\(network 'decoder' was the first to give a value that is not"),
+        (
+            "output",
+            (
+                r"term 'error' of phase 'restoring' became infinite.*\(network 'decoder' was the"
+                r" first to give a value that is not"
+            ),
+        ),
     ],
 )
 def test_the_term_the_phase_and_the_network_are_named(fault: str, message: str) -> None:
     with pytest.raises(Diverged, match=message) as error:
         _fit(fault)
-    assert "try a lower rate (optimizers={'restoring': 'adam(rate=1e-4)'}), clip=1.0, or on_divergence='rollback'" in str(error.value)
+    assert (
+        "try a lower rate (optimizers={'restoring': 'adam(rate=1e-4)'}), clip=1.0, or"
+        " on_divergence='rollback'" in str(error.value)
+    )
 
 
 def test_with_several_pieces_the_bad_one_is_found() -> None:
@@ -111,19 +133,27 @@ def test_with_several_pieces_the_bad_one_is_found() -> None:
         _fit("nan", accumulate=4)
 
 
-def test_rolling_back_restores_the_last_good_state_and_halves_the_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After one fault: the bits of a fit that was stopped at the last evaluation and went on at half the rate."""
+def test_rolling_back_restores_the_last_good_state_and_halves_the_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After one fault: the bits of a fit that was stopped at the
+    last evaluation and went on at half the rate.
+    """
     model, events = _fit("nan", times=2, on_divergence="rollback", evaluate_every=0.5)
     (warned,) = [e for e in events if isinstance(e, Warned)]
     assert "term 'extra' of phase 'restoring' became NaN" in warned.symptom
     assert warned.advice == "went back to 60 samples and halved the learning rate"
 
-    _Sound(latent=2, hidden=(4,)).fit(X, by=pf.Trainer(**{**SHORT, "steps": 3}, run=tmp_path / "run"))
+    _Sound(latent=2, hidden=(4,)).fit(
+        X, by=pf.Trainer(**{**SHORT, "steps": 3}, run=tmp_path / "run")
+    )
     restore = Loop.restore
 
     def halved(loop: Loop, state: Any, log: bool = True) -> None:
         restore(loop, state, log)
-        loop.players.rates = {name: [rate / 2 for rate in rates] for name, rates in loop.players.rates.items()}
+        loop.players.rates = {
+            name: [rate / 2 for rate in rates] for name, rates in loop.players.rates.items()
+        }
 
     monkeypatch.setattr(Loop, "restore", halved)
     again = _Sound(latent=2, hidden=(4,)).fit(X, by=pf.Trainer(resume=tmp_path / "run", steps=12))
@@ -140,7 +170,8 @@ def test_it_gives_up_after_three_times() -> None:
 
 
 def test_three_faults_are_survived() -> None:
-    _, events = _fit("gradient", times=6, on_divergence="rollback")  # each fault is played twice: once to find where it began
+    # each fault is played twice: once to find where it began
+    _, events = _fit("gradient", times=6, on_divergence="rollback")
     assert sum(isinstance(e, Warned) for e in events) == 3
 
 
@@ -167,14 +198,24 @@ def test_rows_that_are_not_finite_are_named(tmp_path: Path) -> None:
 
     model = pf.Autoencoder(latent=1, hidden=(4,))
     trainer = pf.Trainer(epochs=2, batch=20, on_divergence="rollback", callbacks=[spoil])
-    with pytest.raises(BadSource, match=r"row 211 of the data holds NaN or infinity \(term 'error' of phase 'autoencoder' became NaN"):
+    with pytest.raises(
+        BadSource,
+        match=(
+            r"row 211 of the data holds NaN or infinity \(term 'error' of phase 'autoencoder'"
+            r" became NaN"
+        ),
+    ):
         model.fit(source, by=trainer)
 
 
 def test_later_looks_find_the_first_of_many() -> None:
     watchdog = Watchdog(at_once=False)
     for step in range(20):
-        watchdog.watch(f"phase {step}", {"a": torch.tensor(1.0), "b": torch.tensor(math.nan if step > 6 else 1.0)}, {})
+        watchdog.watch(
+            f"phase {step}",
+            {"a": torch.tensor(1.0), "b": torch.tensor(math.nan if step > 6 else 1.0)},
+            {},
+        )
     with pytest.raises(Diverged, match=r"^term 'b' of phase 'phase 7' became NaN$"):
         watchdog.look()
     watchdog.look()
@@ -192,7 +233,7 @@ def test_large_numbers_are_not_infinite() -> None:
     Watchdog(at_once=True).watch("p", {"a": torch.tensor(3e38), "b": torch.tensor(3e38)}, {})
 
 
-# -------------------------------------------------------------------------------------------------------- collapse
+# ----------------------------------------------------------------------------------------- collapse
 
 
 def _warnings(model: Any, x: Tensor, **settings: Any) -> list[Warned]:
@@ -203,7 +244,12 @@ def _warnings(model: Any, x: Tensor, **settings: Any) -> list[Warned]:
 
 def test_a_vae_whose_posterior_collapses_is_told() -> None:
     x = torch.randn(320, 2, generator=torch.Generator().manual_seed(0))
-    found = _warnings(pf.VAE(latent=2, hidden=(8,), likelihood="gaussian(sigma=30.0)"), x, epochs=20, optimizers={"vae": "adam(rate=0.01)"})
+    found = _warnings(
+        pf.VAE(latent=2, hidden=(8,), likelihood="gaussian(sigma=30.0)"),
+        x,
+        epochs=20,
+        optimizers={"vae": "adam(rate=0.01)"},
+    )
     assert [w.symptom for w in found if "collapse" in w.symptom] == [
         "posterior collapse: no latent dimension carries anything about the data"
     ]
@@ -214,7 +260,10 @@ def test_a_vae_with_dead_dimensions_is_told_how_many() -> None:
     x = torch.randn(320, 1, generator=torch.Generator().manual_seed(0)) * torch.ones(4)
     x += 0.01 * torch.randn(320, 4, generator=torch.Generator().manual_seed(1))
     found = _warnings(
-        pf.VAE(latent=12, hidden=(16,), likelihood="gaussian(sigma=0.3)"), x, epochs=30, optimizers={"vae": "adam(rate=0.01)"}
+        pf.VAE(latent=12, hidden=(16,), likelihood="gaussian(sigma=0.3)"),
+        x,
+        epochs=30,
+        optimizers={"vae": "adam(rate=0.01)"},
     )
     assert len(found) == 1
     assert "of 12 latent dimensions are dead" in found[0].symptom
@@ -242,4 +291,7 @@ def test_a_critic_that_has_won_and_samples_that_are_alike_are_told_once() -> Non
 def test_a_healthy_fit_is_told_nothing() -> None:
     x = torch.randn(320, 2, generator=torch.Generator().manual_seed(0))
     assert _warnings(pf.GAN(latent=2, hidden=(16,)), x, epochs=5) == []
-    assert _warnings(pf.VAE(latent=1, hidden=(16,), likelihood="gaussian(sigma=0.3)"), x, epochs=10) == []
+    assert (
+        _warnings(pf.VAE(latent=1, hidden=(16,), likelihood="gaussian(sigma=0.3)"), x, epochs=10)
+        == []
+    )

@@ -33,7 +33,9 @@ def test_each_row_ends_where_a_lone_optimiser_does() -> None:
             (gradient,) = torch.autograd.grad(value, point)
             return value.item(), gradient[0].numpy()
 
-        theirs = minimize(one, starts()[i].numpy(), jac=True, method="L-BFGS-B", options={"maxiter": 1000})
+        theirs = minimize(
+            one, starts()[i].numpy(), jac=True, method="L-BFGS-B", options={"maxiter": 1000}
+        )
         assert float(f[i]) <= theirs.fun + 1e-6
         assert torch.allclose(rosenbrock(z, torch.arange(9))[i], f[i])
 
@@ -48,7 +50,11 @@ def test_rows_do_not_know_of_each_other() -> None:
 def test_a_quadratic_takes_few_moves() -> None:
     scales = torch.tensor([1.0, 4.0, 9.0], dtype=torch.float64)
     for unit in (1e-4, 1.0, 1e6):
-        z, f = descend(lambda z, rows, unit=unit: unit * (scales * (z - 1).square()).sum(1), torch.zeros(5, 3, dtype=torch.float64), 12)
+        z, f = descend(
+            lambda z, rows, unit=unit: unit * (scales * (z - 1).square()).sum(1),
+            torch.zeros(5, 3, dtype=torch.float64),
+            12,
+        )
         assert float(f.max()) < 1e-8 * unit
         assert torch.allclose(z, torch.ones_like(z), atol=1e-4)
 
@@ -60,6 +66,10 @@ def test_more_moves_are_never_worse() -> None:
 
 
 def test_where_f_is_not_a_number_the_last_good_point_stays() -> None:
-    z, f = descend(lambda z, rows: (z.log() + 0.1 * z).sum(1), torch.tensor([[1.0], [-1.0]], dtype=torch.float64), 30)
+    z, f = descend(
+        lambda z, rows: (z.log() + 0.1 * z).sum(1),
+        torch.tensor([[1.0], [-1.0]], dtype=torch.float64),
+        30,
+    )
     assert bool(torch.isfinite(f[0]))
     assert float(z[1, 0]) == -1.0

@@ -18,7 +18,9 @@ def classes(n: int = 4000, gap: float = 2.0) -> tuple[torch.Tensor, torch.Tensor
     stream = torch.Generator().manual_seed(0)
     has = torch.arange(n) % 4 == 0
     z = torch.randn(n, 3, generator=stream, dtype=torch.float64)
-    z = z + 3 * torch.randn(n, 1, generator=stream, dtype=torch.float64) * torch.tensor([1.0, 1.0, 0.0]) / math.sqrt(2)
+    z = z + 3 * torch.randn(n, 1, generator=stream, dtype=torch.float64) * torch.tensor(
+        [1.0, 1.0, 0.0]
+    ) / math.sqrt(2)
     z[has, 0] += gap
     return z, has
 
@@ -99,7 +101,11 @@ def test_one_label_against_all_others() -> None:
     ("labels", "how", "said"),
     [
         ([0, 1, 2, 0], {}, "expected two different labels, got 3; name the attribute: positive="),
-        ([0, 0, 0, 0], {"positive": 1}, "rows with the label 1 and rows without it; the labels are 0"),
+        (
+            [0, 0, 0, 0],
+            {"positive": 1},
+            "rows with the label 1 and rows without it; the labels are 0",
+        ),
         ([0, 1], {}, "one entry for each of 4 codes"),
         ([0, 0, 0, 1], {}, "at least 2 rows with the attribute"),
         ([0, 1, 0, 1], {"held_out": 1.5}, r"fraction between 0 and 1, got 1\.5"),

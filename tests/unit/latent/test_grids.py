@@ -11,7 +11,10 @@ import torch
 import pushforward as pf
 from pushforward.latent import CodeLaw, decoded, grid, grid_codes
 
-LAW = CodeLaw(torch.tensor([0.0, 1.0, -1.0], dtype=torch.float64), torch.tensor([1.0, 2.0, 0.5], dtype=torch.float64))
+LAW = CodeLaw(
+    torch.tensor([0.0, 1.0, -1.0], dtype=torch.float64),
+    torch.tensor([1.0, 2.0, 0.5], dtype=torch.float64),
+)
 
 
 def test_every_cell_has_the_same_share_of_the_prior() -> None:
@@ -43,7 +46,9 @@ def test_a_grid_is_decoded_in_place(fitted: dict[str, Any]) -> None:
         model = fitted[name]
         laid = grid(model, 3)
         assert laid.x.shape == (3, 3, 4)
-        assert torch.allclose(laid.x[1, 2], model.decode(laid.codes[1, 2][None])[0].detach(), atol=1e-6)
+        assert torch.allclose(
+            laid.x[1, 2], model.decode(laid.codes[1, 2][None])[0].detach(), atol=1e-6
+        )
         assert not laid.x.requires_grad
     conditional = fitted["conditional"]
     zero, one = (grid(conditional, 3, y=torch.tensor([c])).x for c in (0, 1))
@@ -52,7 +57,9 @@ def test_a_grid_is_decoded_in_place(fitted: dict[str, Any]) -> None:
 
 def test_large_grids_are_decoded_in_blocks(fitted: dict[str, Any]) -> None:
     laid = grid(fitted["vae"], 40)
-    assert torch.allclose(laid.x[39, 39], fitted["vae"].decode(laid.codes[39, 39][None])[0].detach(), atol=1e-6)
+    assert torch.allclose(
+        laid.x[39, 39], fitted["vae"].decode(laid.codes[39, 39][None])[0].detach(), atol=1e-6
+    )
 
 
 def test_a_condition_for_each_code_stays_with_its_code(fitted: dict[str, Any]) -> None:

@@ -22,7 +22,9 @@ class WithPrior:
         self.hidden = hidden
 
     def prior(self, n: int = 1) -> Any:
-        law = Normal(torch.tensor([[1.0, -2.0]]).repeat(n, 1), torch.tensor([[3.0, 0.5]]).log().repeat(n, 1))
+        law = Normal(
+            torch.tensor([[1.0, -2.0]]).repeat(n, 1), torch.tensor([[3.0, 0.5]]).log().repeat(n, 1)
+        )
         return _Draws(law) if self.hidden else law
 
 
@@ -47,14 +49,22 @@ def test_any_other_prior_goes_by_draws() -> None:
     assert torch.allclose(law.quantiles(P), exact.quantiles(P), atol=0.35)
     drawn = law.draw(2000, rng=1)
     assert torch.allclose(drawn.std(0), exact.scale, rtol=0.1)
-    assert bool((law.rows[None, :50] == drawn[0]).any()) or bool((law.rows == drawn[0]).all(1).any())
+    assert bool((law.rows[None, :50] == drawn[0]).any()) or bool(
+        (law.rows == drawn[0]).all(1).any()
+    )
 
 
 def test_models_without_a_prior_method(fitted: dict[str, Any]) -> None:
     assert torch.equal(law_of(fitted["gan"]).scale, torch.ones(3))
     pca = fitted["pca"]
     assert torch.allclose(law_of(pca).scale.square(), pca.explained_variance_)
-    with pytest.raises(pf.InvalidKind, match=r"Autoencoder has no prior over codes; give rows whose codes to go by: law_of\(model, x\)"):
+    with pytest.raises(
+        pf.InvalidKind,
+        match=(
+            r"Autoencoder has no prior over codes; give rows whose codes to go by:"
+            r" law_of\(model, x\)"
+        ),
+    ):
         law_of(fitted["autoencoder"])
 
 
@@ -66,15 +76,23 @@ def test_the_aggregate_of_observations(fitted: dict[str, Any]) -> None:
         assert torch.allclose(law.centre, z.mean(0), atol=1e-6)
         assert torch.allclose(law.scale, z.std(0, correction=0), atol=1e-6)
     y = torch.zeros(50, dtype=torch.long)
-    assert torch.allclose(law_of(fitted["conditional"], x, y).centre, fitted["conditional"].encode(x, y).mean(0).detach(), atol=1e-6)
+    assert torch.allclose(
+        law_of(fitted["conditional"], x, y).centre,
+        fitted["conditional"].encode(x, y).mean(0).detach(),
+        atol=1e-6,
+    )
     with pytest.raises(pf.InvalidKind, match="GAN has no codes for observations"):
         law_of(fitted["gan"], x)
 
 
 def test_lengths_are_in_standard_deviations_and_constant_dimensions_do_not_count() -> None:
     law = CodeLaw(torch.tensor([1.0, 0.0]), torch.tensor([2.0, 0.0]))
-    assert torch.allclose(law.length(torch.tensor([[5.0, 9.0], [1.0, 0.0]])), torch.tensor([4.0, 0.0]))
-    assert torch.allclose(law.deviations(torch.tensor([-1.0, 2.0])), torch.tensor([[-1.0, 0.0], [5.0, 0.0]]))
+    assert torch.allclose(
+        law.length(torch.tensor([[5.0, 9.0], [1.0, 0.0]])), torch.tensor([4.0, 0.0])
+    )
+    assert torch.allclose(
+        law.deviations(torch.tensor([-1.0, 2.0])), torch.tensor([[-1.0, 0.0], [5.0, 0.0]])
+    )
 
 
 def test_what_has_no_law() -> None:

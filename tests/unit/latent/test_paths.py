@@ -19,7 +19,9 @@ def test_both_paths_join_their_ends() -> None:
 
 
 def test_the_sphere_keeps_lengths_and_the_line_does_not() -> None:
-    assert torch.allclose(interpolate(A, B, 5, along="sphere").norm(dim=1), torch.full((5,), 3.0, dtype=torch.float64))
+    assert torch.allclose(
+        interpolate(A, B, 5, along="sphere").norm(dim=1), torch.full((5,), 3.0, dtype=torch.float64)
+    )
     assert float(interpolate(A, B, 5)[2].norm()) == pytest.approx(3 / 2**0.5)
 
 
@@ -29,7 +31,11 @@ def test_parallel_codes_fall_back_to_the_line() -> None:
 
 def test_the_plane_spans_the_two_widest_directions() -> None:
     stream = torch.Generator().manual_seed(0)
-    codes = torch.randn(5000, 4, generator=stream, dtype=torch.float64) * torch.tensor([0.1, 3.0, 0.1, 2.0]) + 5
+    codes = (
+        torch.randn(5000, 4, generator=stream, dtype=torch.float64)
+        * torch.tensor([0.1, 3.0, 0.1, 2.0])
+        + 5
+    )
     grid = plane(codes, 5, reach=2.0)
     assert grid.shape == (5, 5, 4)
     span = (grid.amax((0, 1)) - grid.amin((0, 1))).tolist()
@@ -50,13 +56,18 @@ def test_many_paths_at_once_are_the_paths_one_by_one() -> None:
         together = interpolate(a, b, 7, along=along)
         assert together.shape == (7, 6, 4)
         for i in range(6):
-            assert torch.allclose(together[:, i], interpolate(a[i], b[i], 7, along=along), atol=1e-12)
+            assert torch.allclose(
+                together[:, i], interpolate(a[i], b[i], 7, along=along), atol=1e-12
+            )
 
 
 def test_the_sphere_turns_evenly_and_keeps_lengths_between_those_of_the_ends() -> None:
-    end = 5 * torch.tensor([-1.0, 0.02], dtype=torch.float64)  # nearly opposite: weighing the codes themselves reaches 100 here
+    # nearly opposite: weighing the codes themselves reaches 100 here
+    end = 5 * torch.tensor([-1.0, 0.02], dtype=torch.float64)
     path = interpolate(A, end, 51, along="sphere")
-    assert torch.allclose(path.norm(dim=1), torch.linspace(3, float(end.norm()), 51, dtype=torch.float64))
+    assert torch.allclose(
+        path.norm(dim=1), torch.linspace(3, float(end.norm()), 51, dtype=torch.float64)
+    )
     turned = torch.nn.functional.cosine_similarity(path[1:], path[:-1]).acos()
     assert torch.allclose(turned, turned.mean().expand(50), atol=1e-9)
 

@@ -37,7 +37,9 @@ def test_the_hybrid_is_no_worse_than_either_way_alone(fitted: dict[str, Any], na
     """Z1: row by row, with the same draws."""
     model = fitted[name]
     law = law_of(model, X) if name == "autoencoder" else None
-    hybrid, optimised, begun = (project(model, X, start=s, law=law, rng=3) for s in ("hybrid", "prior", "encoder"))
+    hybrid, optimised, begun = (
+        project(model, X, start=s, law=law, rng=3) for s in ("hybrid", "prior", "encoder")
+    )
     encoder = project(model, X, steps=0)
     assert bool((hybrid.error <= torch.minimum(optimised.error, encoder.error) + 1e-6).all())
     assert bool((hybrid.error <= begun.error + 1e-6).all())
@@ -76,7 +78,9 @@ def test_conditions_are_kept(fitted: dict[str, Any]) -> None:
     apart = torch.cat([project(model, X[c == LABELS], c, steps=200).error for c in (0, 1)])
     assert torch.allclose(found.error[order], apart, rtol=1e-2, atol=1e-4)
     one = project(model, X, 1, rng=0)
-    assert torch.allclose(one.codes, project(model, X, torch.ones(30, dtype=torch.long), rng=0).codes, atol=1e-4)
+    assert torch.allclose(
+        one.codes, project(model, X, torch.ones(30, dtype=torch.long), rng=0).codes, atol=1e-4
+    )
     with pytest.raises(pf.ShapeMismatch, match="y must have length 30, or 1 for all, got 2"):
         project(model, X, LABELS[:2])
     with pytest.raises(pf.InvalidValue, match="pass y"):
@@ -93,7 +97,9 @@ def test_rows_are_projected_as_if_alone(fitted: dict[str, Any]) -> None:
 def test_a_coordinate_without_weight_is_filled_in(fitted: dict[str, Any]) -> None:
     model = pf.PCA(1).fit(torch.tensor([[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]]))
     found = project(model, torch.tensor([[3.0, -50.0]]), weights=torch.tensor([1.0, 0.0]))
-    assert torch.allclose(found.restored, torch.tensor([[3.0, 6.0]], dtype=torch.float64), atol=1e-5)
+    assert torch.allclose(
+        found.restored, torch.tensor([[3.0, 6.0]], dtype=torch.float64), atol=1e-5
+    )
     assert float(found.error[0]) < 1e-9
 
 
@@ -106,12 +112,18 @@ def test_a_coordinate_without_weight_is_filled_in(fitted: dict[str, Any]) -> Non
         ("vae", {"steps": -1}, "must not be below 0"),
         ("vae", {"candidates": 0}, "candidates must be above 0"),
         ("vae", {"start": torch.zeros(3, 3)}, r"expected codes \(30, latent\)"),
-        ("vae", {"weights": torch.tensor([1.0, -1.0, 1.0, 1.0])}, "weights must be finite and not below 0"),
+        (
+            "vae",
+            {"weights": torch.tensor([1.0, -1.0, 1.0, 1.0])},
+            "weights must be finite and not below 0",
+        ),
         ("vae", {"weights": torch.ones(3)}, "weights must have shape"),
         ("vae", {"y": LABELS}, "fitted without conditions"),
     ],
 )
-def test_what_cannot_be_projected_names_the_cure(fitted: dict[str, Any], name: str, how: dict[str, Any], said: str) -> None:
+def test_what_cannot_be_projected_names_the_cure(
+    fitted: dict[str, Any], name: str, how: dict[str, Any], said: str
+) -> None:
     with pytest.raises(pf.PushforwardError, match=said):
         project(fitted[name], X, **how)
 
@@ -121,7 +133,9 @@ def test_models_that_do_not_decode_and_tables_of_categories_are_refused() -> Non
         project(pf.KMeans(2).fit(X), X)
     with pytest.raises(pf.ShapeMismatch, match="at least one observation"):
         project(pf.PCA(2).fit(X), X[:0])
-    table = pf.read(pandas.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": list("xyxy")}), categorical=["b"])
+    table = pf.read(
+        pandas.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": list("xyxy")}), categorical=["b"]
+    )
     by = pf.Trainer(epochs=1, batch=4)
     with pytest.raises(pf.InvalidKind, match="a distance to categories has no gradient"):
         project(pf.Autoencoder(latent=1, hidden=(4,)).fit(table, by=by), table.all().x)

@@ -13,7 +13,9 @@ from pushforward.latent import CodeLaw, traverse
 
 def test_the_change_along_a_principal_component_is_its_variance() -> None:
     stream = torch.Generator().manual_seed(0)
-    x = torch.randn(400, 4, generator=stream, dtype=torch.float64) @ torch.randn(4, 4, generator=stream, dtype=torch.float64)
+    x = torch.randn(400, 4, generator=stream, dtype=torch.float64) @ torch.randn(
+        4, 4, generator=stream, dtype=torch.float64
+    )
     model = pf.PCA(3).fit(x)
     for around in (None, torch.randn(5, 3, generator=stream, dtype=torch.float64)):
         found = traverse(model, around, steps=6, reach=1.0)

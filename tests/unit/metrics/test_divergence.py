@@ -1,4 +1,6 @@
-"""Divergences between sample sets, learnt by a critic: close to the truth from below, and honest about their error (F2)."""
+"""Divergences between sample sets, learnt by a critic:
+close to the truth from below, and honest about their error (F2).
+"""
 
 from __future__ import annotations
 
@@ -53,8 +55,17 @@ def whole(kind: str, log_ratio: Tensor, x: Tensor) -> float:
 def test_a_bound_close_to_the_truth() -> None:
     p, q = pair(10_000)
     record = divergence(p, q, "kl", data="two normal laws")
-    assert (record.quantity, record.unit, record.bound, record.n) == ("f-divergence kl", "nats", "lower bound", 20_000)
-    assert (record.details["p"], record.details["seed"], record.details["dimensions"]) == (10_000, 0, 1)
+    assert (record.quantity, record.unit, record.bound, record.n) == (
+        "f-divergence kl",
+        "nats",
+        "lower bound",
+        20_000,
+    )
+    assert (record.details["p"], record.details["seed"], record.details["dimensions"]) == (
+        10_000,
+        0,
+        1,
+    )
     assert "note" not in record.details
     assert 0 < record.error < 0.02
     assert record.value <= TRUE["kl"] + 3 * record.error
@@ -72,7 +83,9 @@ def test_bounded_kinds(kind: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(TRUE))
 def test_all_nine(kind: str) -> None:
-    """F2: at least 95 % of the truth, never more than 3 standard errors above it; less is asked where one row in 10⁴ counts most."""
+    """F2: at least 95 % of the truth, never more than 3 standard errors above it; less is asked
+    where one row in 10⁴ counts most.
+    """
     p, q = pair(20_000, seed=7)
     record = divergence(p, q, kind)
     assert record.value <= TRUE[kind] + 3 * record.error
@@ -83,7 +96,9 @@ def test_all_nine(kind: str) -> None:
 
 
 def test_more_dimensions() -> None:
-    """Ten of them, the same divergence; beside the best critic on the same rows, whose own error is 4 % of the truth."""
+    """Ten of them, the same divergence;
+    beside the best critic on the same rows, whose own error is 4 % of the truth.
+    """
     p, q = pair(6000, d=10, shift=10**-0.5)
     record = divergence(p, q, "hellinger")
     best = variational_bound("hellinger", *(0.5 - 10**-0.5 * x.sum(1) for x in (p, q)))[0]
@@ -92,7 +107,9 @@ def test_more_dimensions() -> None:
 
 
 def test_direction_matters() -> None:
-    """N(0,1)‖N(0,2²): KL .318, reverse KL .807, whose e^h has no variance, so that little is asked; exchanged laws exchange the kinds."""
+    """N(0,1)‖N(0,2²): KL .318, reverse KL .807, whose e^h has no variance, so that little is asked;
+    exchanged laws exchange the kinds.
+    """
     rng = generator(5)
     p, q = normal(4000, 1, rng=rng), 2 * normal(4000, 1, rng=rng)
     laws = ((p, q, "kl"), (p, q, "reverse_kl"), (q, p, "kl"))
@@ -112,8 +129,12 @@ def test_equal_laws(kind: str) -> None:
 
 
 @pytest.mark.parametrize("folds", [2, 3])
-def test_no_row_is_judged_by_a_critic_that_saw_it(monkeypatch: pytest.MonkeyPatch, folds: int) -> None:
-    """With critics that know by heart what they were given, and nothing else, the bound is that of no critic at all."""
+def test_no_row_is_judged_by_a_critic_that_saw_it(
+    monkeypatch: pytest.MonkeyPatch, folds: int
+) -> None:
+    """With critics that know by heart what they were given,
+    and nothing else, the bound is that of no critic at all.
+    """
     p, q = torch.arange(100.0)[:, None], torch.arange(200.0, 290.0)[:, None]
     seen: list[Tensor] = []
 
@@ -123,19 +144,26 @@ def test_no_row_is_judged_by_a_critic_that_saw_it(monkeypatch: pytest.MonkeyPatc
             self.rows = seen[-1]
 
         def judge(self, x: Tensor) -> Tensor:
-            return torch.where(torch.isin(x.flatten(), self.rows), torch.where(x.flatten() < 0, 9.0, -9.0), 0.0).double()
+            return torch.where(
+                torch.isin(x.flatten(), self.rows), torch.where(x.flatten() < 0, 9.0, -9.0), 0.0
+            ).double()
 
-    monkeypatch.setattr(divergence_module, "learn_log_ratio", lambda p, q, kind, **rest: ByHeart(p, q))
+    monkeypatch.setattr(
+        divergence_module, "learn_log_ratio", lambda p, q, kind, **rest: ByHeart(p, q)
+    )
     record = divergence(p, q, "kl", folds=folds)
     assert (record.value, record.error) == (0.0, 0.0)
     assert len(seen) == folds
     rows = torch.cat([p, q]).flatten()
-    shown = torch.cat(seen).sort().values * rows.std(correction=0) + rows.mean()  # critics see standardised rows
+    # critics see standardised rows
+    shown = torch.cat(seen).sort().values * rows.std(correction=0) + rows.mean()
     assert torch.allclose(shown, rows.repeat_interleave(folds - 1), atol=1e-3)
 
 
 def test_the_critic_does_not_extrapolate() -> None:
-    """Far outside its rows ln(p/q) stays within what it was on them: e^2h of a stray row would swamp the average."""
+    """Far outside its rows ln(p/q) stays within what it was on them:
+    e^2h of a stray row would swamp the average.
+    """
     p, q = pair(500)
     h = learn_log_ratio(p, q, "pearson", steps=200, rng=0)
     known, far = h.judge(torch.cat([p, q])), h.judge(torch.tensor([[-1e3], [1e3]]))
@@ -147,12 +175,17 @@ def test_one_row_is_no_reason_to_go_on() -> None:
     none, one = torch.zeros(200), torch.zeros(200)
     one[7] = 25.0
     assert variational_bound("pearson", one, none)[0] > 1e6
-    assert assured(Pearson(), one, none) < assured(Pearson(), none, none) + 1e-3 * variational_bound("pearson", one, none)[0]
+    assert (
+        assured(Pearson(), one, none)
+        < assured(Pearson(), none, none) + 1e-3 * variational_bound("pearson", one, none)[0]
+    )
     assert assured(Pearson(), none, none) == 0
 
 
 def test_held_out_rows_only() -> None:
-    """Over many small sets the mean stays below the truth, where a bound on its own training rows is above it."""
+    """Over many small sets the mean stays below the truth,
+    where a bound on its own training rows is above it.
+    """
     found, own = [], []
     for seed in range(4):
         p, q = pair(120, d=5, shift=0.3, seed=100 + seed)
@@ -176,14 +209,18 @@ def test_disjoint_laws_stay_finite() -> None:
 
 
 def test_rare_rows_are_reported() -> None:
-    """Pearson's r² of laws two widths apart: e^4 - 1 = 53.6, carried by rows that hardly ever come."""
+    """Pearson's r² of laws two widths apart: e^4 - 1 = 53.6,
+    carried by rows that hardly ever come.
+    """
     record = divergence(*pair(1000, shift=2.0), "pearson", steps=400)
     assert record.details["largest"] > 0.1
     assert "one observation" in record.details["note"]
 
 
 def test_the_bound_by_hand() -> None:
-    """KL of log-ratios: mean(1 + h) - mean(e^h), variances of the means added, the largest share of them."""
+    """KL of log-ratios: mean(1 + h) - mean(e^h), variances of the means added,
+    the largest share of them.
+    """
     on_p, on_q = torch.tensor([0.0, 1.0]), torch.tensor([0.0, math.log(3.0)])
     value, error, largest = variational_bound("kl", on_p, on_q)
     assert value == pytest.approx(1.5 - 2)
@@ -215,11 +252,18 @@ def test_repeatable_and_leaves_the_global_stream_alone() -> None:
 
 
 def test_rows_of_any_shape_scale_and_kind() -> None:
-    """Images, numpy arrays, float64, a column without spread: the divergence does not depend on units."""
+    """Images, numpy arrays, float64, a column without spread:
+    the divergence does not depend on units.
+    """
     p, q = pair(400, d=4)
     p[:, 3] = q[:, 3] = 7.0
     plain = divergence(p, q, "hellinger", steps=100)
-    shaped = divergence(p.reshape(400, 2, 2).numpy(), q.reshape(400, 2, 2).numpy().astype(np.float64), "hellinger", steps=100)
+    shaped = divergence(
+        p.reshape(400, 2, 2).numpy(),
+        q.reshape(400, 2, 2).numpy().astype(np.float64),
+        "hellinger",
+        steps=100,
+    )
     assert shaped.value == pytest.approx(plain.value, abs=1e-6)
     scaled = divergence(1000 * p - 5, 1000 * q - 5, "hellinger", steps=100)
     assert scaled.value == pytest.approx(plain.value, abs=0.02)
@@ -246,6 +290,8 @@ def test_records_compare_only_within_a_kind() -> None:
         (torch.zeros(100, 1), torch.zeros(100, 1), {"steps": 0}, InvalidValue, "steps"),
     ],
 )
-def test_what_cannot_be_measured(p: Tensor, q: Tensor, given: dict, error: type[Exception], says: str) -> None:
+def test_what_cannot_be_measured(
+    p: Tensor, q: Tensor, given: dict, error: type[Exception], says: str
+) -> None:
     with pytest.raises(error, match=says):
         divergence(p, q, **given)

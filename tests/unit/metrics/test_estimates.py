@@ -18,7 +18,10 @@ from tests.linear_gaussian import LinearGaussian
 
 
 def test_a_running_mean_is_the_mean() -> None:
-    log_weight = 50 * torch.randn(37, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1e4
+    log_weight = (
+        50 * torch.randn(37, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        - 1e4
+    )
     mean = LogMean(5)
     for block in log_weight.split(10):
         mean.add(slice(1, 4), block)
@@ -27,14 +30,18 @@ def test_a_running_mean_is_the_mean() -> None:
 
 
 def test_its_error_is_that_of_a_mean() -> None:
-    weight = 1 + torch.rand(1000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weight = 1 + torch.rand(
+        1000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
     mean = LogMean(2)
     mean.add(slice(0, 2), weight.log())
     assert torch.allclose(mean.errors, weight.std(0) / weight.mean(0) / 1000**0.5, rtol=1e-9)
     assert torch.allclose(mean.effective, weight.sum(0) ** 2 / weight.square().sum(0))
 
 
-@pytest.mark.parametrize(("n", "draws", "rows"), [(7, 3, 10), (1, 1, 1), (5, 100, 30), (3, 30, 30), (100, 1, 16)])
+@pytest.mark.parametrize(
+    ("n", "draws", "rows"), [(7, 3, 10), (1, 1, 1), (5, 100, 30), (3, 30, 30), (100, 1, 16)]
+)
 def test_groups_cover_everything_once_and_stay_small(n: int, draws: int, rows: int) -> None:
     found = list(groups(n, draws, rows))
     assert [i for part, _ in found for i in range(part.start, part.stop)] == list(range(n))
@@ -50,8 +57,14 @@ def test_blocks_change_no_estimate_but_by_chance(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(estimates, "BLOCK_NUMBERS", 8 * 100)
     assert torch.allclose(iwae(model, x, k=101).values, model.exact(x), atol=1e-9)
     for shared in (True, False):
-        assert torch.allclose(naive(model, x, samples=20_000, shared=shared).values, model.exact(x), atol=0.3)
-    assert torch.allclose(ais(model, x[:3], temperatures=30, chains=40, leapfrogs=3).values, model.exact(x[:3]), atol=0.6)
+        assert torch.allclose(
+            naive(model, x, samples=20_000, shared=shared).values, model.exact(x), atol=0.3
+        )
+    assert torch.allclose(
+        ais(model, x[:3], temperatures=30, chains=40, leapfrogs=3).values,
+        model.exact(x[:3]),
+        atol=0.6,
+    )
 
 
 def fitted(y: torch.Tensor | None = None, **options: object) -> pf.VAE:
@@ -88,7 +101,8 @@ def test_every_estimator_takes_every_law(options: dict[str, str]) -> None:
     """One number from four sides: the bounds, and what they bound, agree on an easy model."""
     model, x = fitted(**options), torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
     truth = naive(model, x, samples=100_000).values
-    for record in (iwae(model, x, k=3000), ais(model, x, temperatures=60, chains=30)):  # a narrow q has heavy weights
+    # a narrow q has heavy weights
+    for record in (iwae(model, x, k=3000), ais(model, x, temperatures=60, chains=30)):
         assert torch.allclose(record.values, truth, atol=0.4 if record.quantity == "iwae" else 0.2)
     assert abs(bdmc(model, 6, temperatures=60).gap) < 0.5
 
@@ -113,9 +127,16 @@ def test_conditions_are_passed_on() -> None:
 
 def test_the_users_units() -> None:
     x = torch.randn(120, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    one, two = (pf.VAE(latent=2, hidden=(8,)).fit(s * x, by=pf.Trainer(steps=5, batch=40, precision="64-true")) for s in (1.0, 100.0))
+    one, two = (
+        pf.VAE(latent=2, hidden=(8,)).fit(
+            s * x, by=pf.Trainer(steps=5, batch=40, precision="64-true")
+        )
+        for s in (1.0, 100.0)
+    )
     for measure in (naive, lambda m, x: ais(m, x, temperatures=10), lambda m, x: iwae(m, x, k=3)):
-        assert measure(one, x[:5]).value - measure(two, 100 * x[:5]).value == pytest.approx(3 * math.log(100), abs=1e-5)
+        assert measure(one, x[:5]).value - measure(two, 100 * x[:5]).value == pytest.approx(
+            3 * math.log(100), abs=1e-5
+        )
 
 
 def test_listeners_hear_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,13 +174,25 @@ def test_a_proposal_into_the_void_is_refused() -> None:
 
 @pytest.mark.parametrize("prior", ["normal", "mixture(components=3)"])
 def test_slopes_are_those_of_the_log_joint(prior: str) -> None:
-    """A wrong slope would leave the estimate right and the moves poor: acceptance is by the energy alone."""
-    model, x = fitted(prior=prior).double(), torch.randn(4, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    """A wrong slope would leave the estimate right and the moves poor:
+    acceptance is by the energy alone.
+    """
+    model, x = (
+        fitted(prior=prior).double(),
+        torch.randn(4, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64),
+    )
     with torch.no_grad(), at_rest(model):
         joint = Joint.of(model, x, None, "ais")
         z = torch.randn(4, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
         slope = Point.at(joint, z).slope(0.3)
         for axis in torch.eye(2, dtype=torch.float64) * 1e-5:
-            ahead, behind = (joint.log_prior(z + s * axis) + 0.3 * joint.log_likelihood(z + s * axis) for s in (1, -1))
+            ahead, behind = (
+                joint.log_prior(z + s * axis) + 0.3 * joint.log_likelihood(z + s * axis)
+                for s in (1, -1)
+            )
             assert torch.allclose((ahead - behind) / 2e-5, (slope * axis).sum(1) * 1e5, atol=1e-6)
-        assert torch.allclose(Point.at(joint, z).log_joint(1.0), joint.log_prior(z) + joint.log_likelihood(z), atol=1e-12)
+        assert torch.allclose(
+            Point.at(joint, z).log_joint(1.0),
+            joint.log_prior(z) + joint.log_likelihood(z),
+            atol=1e-12,
+        )

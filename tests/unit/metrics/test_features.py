@@ -1,4 +1,6 @@
-"""Feature spaces: what they compute, what their fingerprints tell apart, and what their records refuse."""
+"""Feature spaces: what they compute, what their fingerprints tell apart,
+and what their records refuse.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def test_raw_is_the_numbers_and_scaled_has_no_units() -> None:
     assert torch.allclose(z[:, :2].std(0, correction=0), torch.ones(2, dtype=z.dtype))
     assert torch.equal(z[:, 2], torch.zeros_like(z[:, 2]))
     images = torch.arange(4.0).reshape(1, 1, 2, 2) + 6
-    assert torch.allclose(spaces.scaled(images)(images), torch.tensor([[0, 1 / 3, 2 / 3, 1]], dtype=torch.float64))
+    assert torch.allclose(
+        spaces.scaled(images)(images), torch.tensor([[0, 1 / 3, 2 / 3, 1]], dtype=torch.float64)
+    )
     assert float(spaces.scaled(images, low=0.0, high=18.0)(images).max()) == 0.5
     assert torch.equal(spaces.raw()([1.0, 2.0]), torch.tensor([[1.0], [2.0]], dtype=torch.float64))
 
@@ -138,8 +142,21 @@ def test_bad_samples_are_named() -> None:
 def test_all_scores_at_once_are_those_one_by_one() -> None:
     x, y = normal(120, 3), normal(120, 3, seed=1) + 0.3
     space = spaces.pca(x, 2)
-    found = scores(x, y, space, metrics=("fid", "kid", "prdc", "ks", "memorising"), train=normal(90, 3, seed=2))
-    names = ["fid", "kid", "precision", "recall", "density", "coverage", "ks 0", "ks 1", "closer", "suspicious"]
+    found = scores(
+        x, y, space, metrics=("fid", "kid", "prdc", "ks", "memorising"), train=normal(90, 3, seed=2)
+    )
+    names = [
+        "fid",
+        "kid",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "ks 0",
+        "ks 1",
+        "closer",
+        "suspicious",
+    ]
     assert [r.quantity for r in found] == names
     assert found[0] == METRICS["fid"](x, y, features=space)
     assert found[1] == METRICS["kid"](x, y, features=space)
@@ -169,8 +186,13 @@ def test_efficientnet_takes_images_and_names_its_resizing() -> None:
         expected = net.extract_features((resized - 127) / 128).mean((2, 3)).to(torch.float64)
     assert torch.allclose(space(x), expected, atol=1e-5)
     assert torch.allclose(spaces.efficientnet(low=0.0, high=1.0)(x / 255), expected, atol=1e-4)
-    stripes = 255.0 * (torch.arange(448) // 2 % 2).expand(1, 3, 448, 448)  # shrinking needs the antialiasing, growing does not
-    assert torch.allclose(space(stripes), space(functional.interpolate(stripes, (224, 224), mode="bilinear", antialias=True)), atol=1e-5)
+    # shrinking needs the antialiasing, growing does not
+    stripes = 255.0 * (torch.arange(448) // 2 % 2).expand(1, 3, 448, 448)
+    assert torch.allclose(
+        space(stripes),
+        space(functional.interpolate(stripes, (224, 224), mode="bilinear", antialias=True)),
+        atol=1e-5,
+    )
     grey = x[:, :1]
     assert torch.allclose(space(grey), space(grey.expand(-1, 3, -1, -1)))
     clear = torch.cat([x, torch.full_like(x[:, :1], 255)], 1)

@@ -1,4 +1,6 @@
-"""PSNR, three kinds of SSIM and an Inception-style score: closed forms, scikit-image, torchmetrics, and what they refuse."""
+"""PSNR, three kinds of SSIM and an Inception-style score:
+closed forms, scikit-image, torchmetrics, and what they refuse.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ def smooth(n: int, c: int, h: int, w: int, seed: int = 0) -> Tensor:
     return (0.7 * fine + 0.3 * uniform(n, c, h, w, seed=seed + 100)).clamp(0, 1)
 
 
-# ------------------------------------------------------------------------------------------------ closed forms
+# ------------------------------------------------------------------------------------- closed forms
 
 
 @pytest.mark.parametrize("quality", SSIMS)
@@ -91,9 +93,16 @@ def test_the_unit_of_levels_makes_no_difference(quality: Any) -> None:
     assert quality(levels, other).value == pytest.approx(plain, rel=1e-12)
     assert quality(levels / 255, other / 255).value == pytest.approx(plain, rel=1e-12)
     assert quality(levels / 127.5 - 1, other / 127.5 - 1).value == pytest.approx(plain, rel=1e-10)
-    assert quality(levels * 257, other * 257, low=0, high=65535).value == pytest.approx(plain, rel=1e-12)
-    assert quality(levels * 1e-30, other * 1e-30, low=0, high=255e-30).value == pytest.approx(plain, rel=1e-12)
-    assert quality(levels[0].to(torch.uint8), other[0].to(torch.uint8)).value == quality(levels[0, :, None], other[0, :, None]).value
+    assert quality(levels * 257, other * 257, low=0, high=65535).value == pytest.approx(
+        plain, rel=1e-12
+    )
+    assert quality(levels * 1e-30, other * 1e-30, low=0, high=255e-30).value == pytest.approx(
+        plain, rel=1e-12
+    )
+    assert (
+        quality(levels[0].to(torch.uint8), other[0].to(torch.uint8)).value
+        == quality(levels[0, :, None], other[0, :, None]).value
+    )
 
 
 def test_luma_and_crop() -> None:
@@ -122,25 +131,42 @@ def test_records_tell_the_kinds_of_ssim_apart() -> None:
     assert found["psnr"].data == found["ssim"].data
 
 
-# ------------------------------------------------------------------------------------------------ daala, by its definition
+# ------------------------------------------------------------------------- daala, by its definition
 
 
 def by_definition(x: Tensor, y: Tensor) -> float:
-    """daala's SSIM of one channel (h, w): sums over the pixels that its window reaches, in whole 256ths."""
+    """daala's SSIM of one channel (h, w):
+    sums over the pixels that its window reaches, in whole 256ths.
+    """
     h, w = x.shape
     sigma, kernel = 1.5 * h / 256, {}
     for i in range(1, min(h, w)):
         if math.exp(-i * i / (2 * sigma**2)) < math.sqrt(math.pi / 2) * sigma / 256 * (1 - 1e-12):
             break
-        kernel[i] = kernel[-i] = math.floor(256 / (math.sqrt(2 * math.pi) * sigma) * math.exp(-i * i / (2 * sigma**2)) + 0.5)
+        kernel[i] = kernel[-i] = math.floor(
+            256 / (math.sqrt(2 * math.pi) * sigma) * math.exp(-i * i / (2 * sigma**2)) + 0.5
+        )
     kernel[0] = 256 - sum(kernel.values())
     total = weights = 0.0
     for i in range(h):
         for j in range(w):
-            places = [(i + a, j + b, kernel[a] * kernel[b]) for a in kernel for b in kernel if 0 <= i + a < h and 0 <= j + b < w]
+            places = [
+                (i + a, j + b, kernel[a] * kernel[b])
+                for a in kernel
+                for b in kernel
+                if 0 <= i + a < h and 0 <= j + b < w
+            ]
             m = sum(p[2] for p in places)
-            sums = [sum(k * f(float(x[a, b]), float(y[a, b])) for a, b, k in places) / m for f in
-                    (lambda u, v: u, lambda u, v: v, lambda u, v: u * u, lambda u, v: v * v, lambda u, v: u * v)]  # fmt: skip
+            sums = [
+                sum(k * f(float(x[a, b]), float(y[a, b])) for a, b, k in places) / m
+                for f in (
+                    lambda u, v: u,
+                    lambda u, v: v,
+                    lambda u, v: u * u,
+                    lambda u, v: v * v,
+                    lambda u, v: u * v,
+                )
+            ]
             mx, my, xx, yy, xy = sums
             value = (2 * mx * my + C1) * (2 * (xy - mx * my) + 9e-4)
             total += m * value / ((mx * mx + my * my + C1) * (xx - mx * mx + yy - my * my + 9e-4))
@@ -154,22 +180,32 @@ def test_daala_by_its_definition(h: int, w: int) -> None:
     assert ssim_daala(x, y).value == pytest.approx(by_definition(x[0, 0], y[0, 0]), rel=1e-9)
 
 
-# ------------------------------------------------------------------------------------------------ peers
+# -------------------------------------------------------------------------------------------- peers
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_scikit_image_agrees(channels: int) -> None:
     peer = pytest.importorskip("skimage.metrics")
     x, y = smooth(3, channels, 40, 33), smooth(3, channels, 40, 33, seed=1)
-    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0, "channel_axis": 0}
+    options = {
+        "gaussian_weights": True,
+        "sigma": 1.5,
+        "use_sample_covariance": False,
+        "data_range": 1.0,
+        "channel_axis": 0,
+    }
     expected = [peer.structural_similarity(a.numpy(), b.numpy(), **options) for a, b in zip(x, y)]
     assert ssim(x, y).values.tolist() == pytest.approx(expected, rel=1e-9)
-    expected = [peer.peak_signal_noise_ratio(a.numpy(), b.numpy(), data_range=1.0) for a, b in zip(x, y)]
+    expected = [
+        peer.peak_signal_noise_ratio(a.numpy(), b.numpy(), data_range=1.0) for a, b in zip(x, y)
+    ]
     assert psnr(x, y).values.tolist() == pytest.approx(expected, rel=1e-9)
 
 
 def test_torchmetrics_agrees() -> None:
-    """It lets windows stick out over mirrored borders in SSIM, and in MS-SSIM at the last scale; otherwise they are one."""
+    """It lets windows stick out over mirrored borders in SSIM,
+    and in MS-SSIM at the last scale; otherwise they are one.
+    """
     peer = pytest.importorskip("torchmetrics.functional.image")
     x = smooth(2, 3, 192, 208)
     y = (x + 0.1 * smooth(2, 3, 192, 208, seed=1)).clamp(0, 1)
@@ -181,7 +217,9 @@ def test_torchmetrics_agrees() -> None:
     assert torch.allclose(ssim(mirrored(x), mirrored(y)).values, expected, rtol=1e-6)
     small = [torch.nn.functional.avg_pool2d(z, 16) for z in (x, y)]
     borders = ssim(*small).values / ssim(*map(mirrored, small)).values
-    expected = peer.multiscale_structural_similarity_index_measure(y, x, data_range=1.0, reduction="none").double()
+    expected = peer.multiscale_structural_similarity_index_measure(
+        y, x, data_range=1.0, reduction="none"
+    ).double()
     assert torch.allclose(ms_ssim(x, y).values, expected * borders**0.1333, rtol=1e-5)
 
 
@@ -191,9 +229,14 @@ def test_sides_that_do_not_halve_are_padded_by_their_last_pixels() -> None:
     assert ms_ssim(x, y).value == pytest.approx(ms_ssim(*even).value, abs=5e-3)
 
 
-@pytest.mark.skipif("PUSHFORWARD_DATA" not in os.environ, reason="needs the real data sets: set PUSHFORWARD_DATA to their folder")
+@pytest.mark.skipif(
+    "PUSHFORWARD_DATA" not in os.environ,
+    reason="needs the real data sets: set PUSHFORWARD_DATA to their folder",
+)
 def test_bicubic_super_resolution_of_set5() -> None:
-    """S1 of the literature's protocol, luma, crop 4: 28.418 dB, Wang .8103, daala .8203 (Pillow's bicubic is not MATLAB's, but near)."""
+    """S1 of the literature's protocol, luma, crop 4: 28.418 dB, Wang .8103, daala .8203 (Pillow's
+    bicubic is not MATLAB's, but near).
+    """
     from PIL import Image
 
     found: dict[str, list[float]] = {"psnr": [], "ssim": [], "ssim_daala": []}
@@ -201,7 +244,10 @@ def test_bicubic_super_resolution_of_set5() -> None:
         image = Image.open(path).convert("RGB")
         image = image.crop((0, 0, image.width // 4 * 4, image.height // 4 * 4))
         small = image.resize((image.width // 4, image.height // 4), Image.Resampling.BICUBIC)
-        pair = [torch.from_numpy(np.array(p)).permute(2, 0, 1)[None] for p in (image, small.resize(image.size, Image.Resampling.BICUBIC))]
+        pair = [
+            torch.from_numpy(np.array(p)).permute(2, 0, 1)[None]
+            for p in (image, small.resize(image.size, Image.Resampling.BICUBIC))
+        ]
         for record in scores(*pair, metrics=list(found), paired={"channel": "y", "crop": 4}):
             found[record.quantity].append(record.value)
     means = {name: sum(values) / len(values) for name, values in found.items()}
@@ -210,7 +256,7 @@ def test_bicubic_super_resolution_of_set5() -> None:
     assert means["ssim_daala"] == pytest.approx(0.8203, abs=0.003)
 
 
-# ------------------------------------------------------------------------------------------------ what is refused
+# ---------------------------------------------------------------------------------- what is refused
 
 
 @pytest.mark.parametrize(
@@ -232,20 +278,27 @@ def test_bicubic_super_resolution_of_set5() -> None:
         (uniform(3, 1, 8, 8), torch.full((3, 1, 8, 8), math.nan), {}, "NaN"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_in_one_line(x: Tensor, y: Tensor, more: dict[str, Any], said: str) -> None:
+def test_what_cannot_be_compared_is_refused_in_one_line(
+    x: Tensor, y: Tensor, more: dict[str, Any], said: str
+) -> None:
     with pytest.raises((InvalidValue, ShapeMismatch), match=said) as caught:
         psnr(x, y, **more)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("quality", "side", "said"), [(ssim, 10, "11×11"), (ms_ssim, 160, "161×161")])
+@pytest.mark.parametrize(
+    ("quality", "side", "said"), [(ssim, 10, "11×11"), (ms_ssim, 160, "161×161")]
+)
 def test_images_smaller_than_the_window_are_refused(quality: Any, side: int, said: str) -> None:
     with pytest.raises(InvalidValue, match=said):
         quality(uniform(1, 1, side, side + 5), uniform(1, 1, side, side + 5, seed=1))
-    assert quality(uniform(1, 1, side + 1, side + 5), uniform(1, 1, side + 1, side + 5, seed=1)).value < 1
+    assert (
+        quality(uniform(1, 1, side + 1, side + 5), uniform(1, 1, side + 1, side + 5, seed=1)).value
+        < 1
+    )
 
 
-# ------------------------------------------------------------------------------------------------ Inception-style score
+# ---------------------------------------------------------------------------- Inception-style score
 
 
 class Known:
@@ -303,7 +356,11 @@ def test_the_library_s_own_classifier_is_named_in_the_record() -> None:
 def test_binary_images_have_the_range_of_their_values_whatever_their_type() -> None:
     stream = torch.Generator().manual_seed(0)
     x, y = (torch.rand(4, 1, 12, 12, generator=stream) > 0.5 for _ in range(2))
-    assert psnr(x.to(torch.uint8), y.to(torch.uint8)).value == psnr(x, y).value == psnr(x.double(), y.double()).value
+    assert (
+        psnr(x.to(torch.uint8), y.to(torch.uint8)).value
+        == psnr(x, y).value
+        == psnr(x.double(), y.double()).value
+    )
 
 
 SQUARE = uniform(2, 3, 170, 170)
@@ -323,15 +380,29 @@ VALUES = {
     "low": (math.nan, -math.inf, 10**400, 2.0, 1.0, None),
     "high": (math.nan, math.inf, 10**400, 0.0, -1, None),
 }
-CASES = [(name, value, error) for table, error in ((KINDS, InvalidKind), (VALUES, InvalidValue)) for name in table for value in table[name]]
+CASES = [
+    (name, value, error)
+    for table, error in ((KINDS, InvalidKind), (VALUES, InvalidValue))
+    for name in table
+    for value in table[name]
+]
 
 
 @pytest.mark.parametrize("quality", PAIRED.values(), ids=list(PAIRED))
-@pytest.mark.parametrize(("name", "value", "error"), CASES, ids=[f"{name}-{i}" for i, (name, *_) in enumerate(CASES)])
-def test_arguments_of_a_wrong_kind_or_value_are_refused_in_one_line(quality: Any, name: str, value: Any, error: type[Exception]) -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "error"), CASES, ids=[f"{name}-{i}" for i, (name, *_) in enumerate(CASES)]
+)
+def test_arguments_of_a_wrong_kind_or_value_are_refused_in_one_line(
+    quality: Any, name: str, value: Any, error: type[Exception]
+) -> None:
     ends = {"low": 0.0, "high": 1.0} if name in ("low", "high") else {}
-    with pytest.raises(error, match="samples" if name in ("real", "generated") else f"{name}|images need a range") as caught:
-        getattr(quality, "__wrapped__", quality)(**{"real": SQUARE, "generated": SQUARE, **ends, name: value})  # not the tests' own checks
+    with pytest.raises(
+        error, match="samples" if name in ("real", "generated") else f"{name}|images need a range"
+    ) as caught:
+        # not the tests' own checks
+        getattr(quality, "__wrapped__", quality)(
+            **{"real": SQUARE, "generated": SQUARE, **ends, name: value}
+        )
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 320
 
@@ -342,7 +413,18 @@ def test_numbers_of_numpy_and_torch_are_arguments_too() -> None:
     quality = getattr(psnr, "__wrapped__", psnr)
     for number in (np.float32, np.int64, torch.tensor):
         crop = np.int8(2) if number is np.float32 else number(2)
-        assert quality(SQUARE, y, low=number(0), high=number(2), channel=np.str_("y"), crop=crop, rng=np.int64(3)).value == plain
+        assert (
+            quality(
+                SQUARE,
+                y,
+                low=number(0),
+                high=number(2),
+                channel=np.str_("y"),
+                crop=crop,
+                rng=np.int64(3),
+            ).value
+            == plain
+        )
 
 
 def test_the_signature_is_shared_and_nothing_is_drawn() -> None:

@@ -47,7 +47,8 @@ X = torch.randn(500, 2, generator=torch.Generator().manual_seed(0), dtype=torch.
 @pytest.mark.parametrize("full", [False, True])
 def test_units_that_move_with_the_data_are_active(full: bool) -> None:
     record = active_units(ByHand(full), X)
-    assert (record.value, record.n, record.details["units"]) == (2.0, 500, 4)  # variances 1, .0025, .0156, 0
+    # variances 1, .0025, .0156, 0
+    assert (record.value, record.n, record.details["units"]) == (2.0, 500, 4)
     expected = [float(X[:, 0].var()), float(X[:, 1].var()) / 400, float(X[:, 0].var()) / 64, 0.0]
     assert record.details["variances"] == pytest.approx(expected, abs=1e-12)
     assert active_units(ByHand(full), X, above=0.001).value == 3.0
@@ -56,17 +57,25 @@ def test_units_that_move_with_the_data_are_active(full: bool) -> None:
 def test_every_posterior_gives_the_same_aggregate() -> None:
     diagonal, full = (aggregate(ByHand(kind), X[:60]) for kind in (False, True))
     for name in ("lower", "upper"):
-        assert torch.allclose(getattr(diagonal.mismatch, name).values, getattr(full.mismatch, name).values, atol=1e-9)
+        assert torch.allclose(
+            getattr(diagonal.mismatch, name).values, getattr(full.mismatch, name).values, atol=1e-9
+        )
 
 
 def test_the_parts_make_the_rate() -> None:
     found = aggregate(ByHand(), X)
-    assert found.information.lower.value + found.mismatch.upper.value == pytest.approx(found.rate.value, abs=1e-9)
-    assert found.information.upper.value + found.mismatch.lower.value == pytest.approx(found.rate.value, abs=1e-9)
+    assert found.information.lower.value + found.mismatch.upper.value == pytest.approx(
+        found.rate.value, abs=1e-9
+    )
+    assert found.information.upper.value + found.mismatch.lower.value == pytest.approx(
+        found.rate.value, abs=1e-9
+    )
 
 
 def test_information_cannot_be_seen_beyond_the_log_of_the_rows() -> None:
-    """Codes so narrow that no two overlap: the lower bound is log n, and the mismatch's lower bound tells nothing."""
+    """Codes so narrow that no two overlap: the lower bound is log n,
+    and the mismatch's lower bound tells nothing.
+    """
     found = aggregate(ByHand(log_scale=-8.0), X[:50])
     assert found.information.lower.value == pytest.approx(math.log(50), abs=1e-4)
     assert found.information.upper.value > 1000

@@ -20,7 +20,14 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 
 def test_new_samples_are_as_near_as_held_out_rows() -> None:
-    found = [memorising(normal(500, 3, seed=3 * i), normal(100, 3, seed=3 * i + 1), normal(400, 3, seed=3 * i + 2)) for i in range(40)]
+    found = [
+        memorising(
+            normal(500, 3, seed=3 * i),
+            normal(100, 3, seed=3 * i + 1),
+            normal(400, 3, seed=3 * i + 2),
+        )
+        for i in range(40)
+    ]
     closer = torch.tensor([r[0].value for r in found], dtype=torch.float64)
     assert abs(float(closer.mean()) - 0.5) < 3 * float(closer.std()) / math.sqrt(40)
     assert 0.7 < float(closer.std()) / (sum(r[0].error for r in found) / 40) < 1.4
@@ -55,7 +62,9 @@ def test_features_apply_to_all_three() -> None:
     train, held_out, made = normal(50, 2), normal(40, 2, seed=1), normal(30, 2, seed=2)
     units = torch.tensor([1.0, 1000.0])
     plain = memorising(train, held_out, made, features=scaled(train))
-    other = memorising(train * units, held_out * units, made * units, features=scaled(train * units))
+    other = memorising(
+        train * units, held_out * units, made * units, features=scaled(train * units)
+    )
     assert [r.value for r in plain] == [r.value for r in other]
     with pytest.raises(ShapeMismatch, match="3 features"):
         memorising(train, normal(5, 3), made)

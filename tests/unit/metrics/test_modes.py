@@ -35,7 +35,10 @@ def test_an_ideal_sampler(name: str, sd: float, count: int) -> None:
 def test_the_floor_of_the_reverse_kl_and_its_spread() -> None:
     """26 000 draws of a thousand modes: .0192 ± .0009."""
     stack = torch.arange(1000.0, dtype=torch.float64)[:, None]
-    found = [modes(stack[torch.randint(1000, (26_000,), generator=STREAM.manual_seed(i))], stack, 0.1)[2] for i in range(10)]
+    found = [
+        modes(stack[torch.randint(1000, (26_000,), generator=STREAM.manual_seed(i))], stack, 0.1)[2]
+        for i in range(10)
+    ]
     values = torch.tensor([r.value for r in found])
     assert found[0].details["ideal"] == pytest.approx(0.0192, abs=5e-5)
     assert abs(float(values.mean()) - 0.0192) < 9e-4
@@ -50,7 +53,9 @@ def test_counts_by_hand() -> None:
     assert found.value == 2
     assert quality.value == 0.75
     assert kl.details["counts"] == [3, 1, 0]
-    assert kl.value == pytest.approx(0.75 * math.log(0.75 * 3) + 0.25 * math.log(0.25 * 3), abs=1e-12)
+    assert kl.value == pytest.approx(
+        0.75 * math.log(0.75 * 3) + 0.25 * math.log(0.25 * 3), abs=1e-12
+    )
     weighted = modes(x, c, 0.1, weights=[2, 1, 1])[2]
     assert weighted.value == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(1), abs=1e-12)
     assert weighted.details["features"] == kl.details["features"]
@@ -63,7 +68,13 @@ def test_counts_by_hand() -> None:
 def test_the_ideal_number_of_modes_found_by_few_samples() -> None:
     c = torch.arange(50.0)[:, None] * 10
     found = [
-        modes(c[torch.randint(50, (60,), generator=STREAM.manual_seed(i))] + 0.5 * normal(60, 1, seed=i), c, 0.5)[0] for i in range(200)
+        modes(
+            c[torch.randint(50, (60,), generator=STREAM.manual_seed(i))]
+            + 0.5 * normal(60, 1, seed=i),
+            c,
+            0.5,
+        )[0]
+        for i in range(200)
     ]
     mean = sum(r.value for r in found) / 200
     share = float(stats.chi2.cdf(9, 1))
@@ -110,7 +121,9 @@ def test_modes_by_label_by_hand() -> None:
     count, divergence = label_modes(torch.tensor([0, 0, 0, 2]), 4)
     assert (count.value, count.n, count.details["modes"]) == (2, 4, 4)
     assert divergence.value == pytest.approx(0.75 * math.log(3) + 0.25 * math.log(1))
-    assert label_modes(torch.tensor([0, 1]), 2, weights=[3, 1])[1].value == pytest.approx(0.5 * math.log(2 / 3) + 0.5 * math.log(2))
+    assert label_modes(torch.tensor([0, 1]), 2, weights=[3, 1])[1].value == pytest.approx(
+        0.5 * math.log(2 / 3) + 0.5 * math.log(2)
+    )
 
 
 @pytest.mark.parametrize("labels", [[0, 4], [-1, 0], [0.5, 1.0]])

@@ -27,7 +27,11 @@ def test_the_definition_and_its_ceiling() -> None:
 
     def windows(samples: Tensor) -> float:
         terms = -(test[:, None] - samples).square().sum(2) / (2 * 0.7**2)
-        return float((terms.logsumexp(1) - math.log(len(samples)) - 1.5 * math.log(2 * math.pi * 0.7**2)).mean())
+        return float(
+            (
+                terms.logsumexp(1) - math.log(len(samples)) - 1.5 * math.log(2 * math.pi * 0.7**2)
+            ).mean()
+        )
 
     value, ceiling = parzen(train, test, made, sigma=0.7)
     assert value.value == pytest.approx(windows(made), abs=1e-9)
@@ -42,11 +46,16 @@ def test_the_definition_and_its_ceiling() -> None:
 
 
 def test_the_width_is_chosen_on_rows_left_over() -> None:
-    """For m windows at N(0, 1) draws the best width is near that of the density estimate with most likelihood."""
+    """For m windows at N(0, 1) draws the best width is near that
+    of the density estimate with most likelihood.
+    """
     samples, x = normal(300, 1), normal(1000, 1, seed=1)
     width = best_width(samples, x)
     grid = torch.linspace(0.1, 1.0, 91, dtype=torch.float64)
-    by_hand = [float(((-(x - samples.T).square() / (2 * h * h)).logsumexp(1) - h.log()).mean()) for h in grid]
+    by_hand = [
+        float(((-(x - samples.T).square() / (2 * h * h)).logsumexp(1) - h.log()).mean())
+        for h in grid
+    ]
     assert width == pytest.approx(float(grid[torch.tensor(by_hand).argmax()]), rel=0.1)
     value, _ = parzen(normal(500, 1, seed=2), x, samples)
     assert 0.1 < value.details["sigma"] < 0.6
@@ -59,7 +68,9 @@ def test_the_width_is_chosen_on_rows_left_over() -> None:
 def on_mnist(tests: int) -> tuple[pf.Record, pf.Record]:
     train, test = (pf.read(name, label=False).x for name in ("mnist", "mnist:test"))
     space = scaled(train[:10], low=0.0, high=255.0)
-    value, ceiling = parzen(train, test[:tests], train[:10_000], sigma=0.1668, features=space, rng=0)
+    value, ceiling = parzen(
+        train, test[:tests], train[:10_000], sigma=0.1668, features=space, rng=0
+    )
     return value, ceiling
 
 

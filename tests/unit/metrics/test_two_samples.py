@@ -1,4 +1,6 @@
-"""Two-sample tests: ½ and uniform p-values under one law, the known optimum under two, scipy's Kolmogorov-Smirnov."""
+"""Two-sample tests: ½ and uniform p-values under one law,
+the known optimum under two, scipy's Kolmogorov-Smirnov.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ def phi(x: Tensor) -> Tensor:
 
 
 def test_a_classifier_cannot_tell_one_law_from_itself() -> None:
-    found = [c2st(normal(300, 3, seed=2 * i), normal(300, 3, seed=2 * i + 1), steps=40, rng=i) for i in range(30)]
+    found = [
+        c2st(normal(300, 3, seed=2 * i), normal(300, 3, seed=2 * i + 1), steps=40, rng=i)
+        for i in range(30)
+    ]
     hits = sum(round(r.value * r.details["held_out"]) for r in found)
     total = sum(r.details["held_out"] for r in found)
     assert total == 30 * 300
@@ -59,7 +64,9 @@ def test_kolmogorov_smirnov_is_scipys_in_every_column() -> None:
     for i, record in enumerate(found):
         expected = stats.ks_2samp(x[:, i].numpy(), y[:, i].numpy(), method="asymp")
         assert record.value == pytest.approx(float(expected.statistic), abs=1e-6)
-        assert record.details["p"] == pytest.approx(float(stats.distributions.kstwobign.sf(math.sqrt(120) * expected.statistic)), rel=1e-3)
+        assert record.details["p"] == pytest.approx(
+            float(stats.distributions.kstwobign.sf(math.sqrt(120) * expected.statistic)), rel=1e-3
+        )
     assert ks(x[:, 0], y[:, 0])[0].quantity == "ks"
     with pytest.raises(ShapeMismatch, match="2 names"):
         ks(x, y, names=["height"])

@@ -1,4 +1,6 @@
-"""The adversary as a part: the same terms for any critic it is given, packs, maps, displays, and what it refuses."""
+"""The adversary as a part: the same terms for any critic it is given,
+packs, maps, displays, and what it refuses.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from pushforward.objectives.penalties import Penalty
 
 
 class Sums(nn.Module):
-    """A critic that gives the weighted sum of a row's numbers, and the row itself as a second head."""
+    """A critic that gives the weighted sum of a row's numbers,
+    and the row itself as a second head.
+    """
 
     def __init__(self, heads: bool = False) -> None:
         super().__init__()
@@ -33,7 +37,9 @@ def step() -> Step:
     return Step(0, 0.0, torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("game", ["non_saturating", "hinge", "least_squares", "wasserstein", "relativistic"])
+@pytest.mark.parametrize(
+    "game", ["non_saturating", "hinge", "least_squares", "wasserstein", "relativistic"]
+)
 @pytest.mark.parametrize("packing", [1, 2, 3])
 def test_terms_are_those_of_the_game_for_every_sample(game: str, packing: int) -> None:
     adversary, critic = Adversary(read(Game, game), packing=packing), Sums()
@@ -44,12 +50,17 @@ def test_terms_are_those_of_the_game_for_every_sample(game: str, packing: int) -
     assert torch.allclose(terms["critic"], expected)
     assert len(terms["critic"]) == 6
     generator, verdict = adversary.generator_terms(critic, Rows(FAKE), step(), real=Rows(REAL))
-    assert torch.allclose(generator["generator"], read(Game, game).generator(packs[1], packs[0]).repeat_interleave(packing))
+    assert torch.allclose(
+        generator["generator"],
+        read(Game, game).generator(packs[1], packs[0]).repeat_interleave(packing),
+    )
     assert torch.allclose(verdict.output, packs[1])
 
 
 def test_the_generator_learns_through_what_the_critic_is_shown() -> None:
-    adversary = Adversary(read(Game, "wasserstein"), display=[lambda x, step: 3 * x, lambda x, step: x + 1])
+    adversary = Adversary(
+        read(Game, "wasserstein"), display=[lambda x, step: 3 * x, lambda x, step: x + 1]
+    )
     fake = FAKE.clone().requires_grad_(True)
     terms, _ = adversary.generator_terms(Sums(), Rows(fake), step())
     terms["generator"].sum().backward()
@@ -73,7 +84,9 @@ def test_a_critic_whose_output_is_a_map_is_averaged_by_the_engine() -> None:
 
 
 def test_penalties_see_what_the_critic_was_shown() -> None:
-    adversary = Adversary(read(Game, "hinge"), [read(Penalty, "r1(gamma=2.0)")], display=[lambda x, step: 5 * x])
+    adversary = Adversary(
+        read(Game, "hinge"), [read(Penalty, "r1(gamma=2.0)")], display=[lambda x, step: 5 * x]
+    )
     comparison = adversary.compare(Sums(), Rows(REAL), Rows(FAKE), step())
     assert torch.equal(comparison.real_packs, 5 * REAL)
     terms = adversary.critic_terms(Sums(), comparison, step())
@@ -83,9 +96,13 @@ def test_penalties_see_what_the_critic_was_shown() -> None:
 def test_a_classifying_critic_is_surprised_by_labels_of_both_kinds() -> None:
     y = nn.functional.one_hot(torch.arange(6) % 2).float()
     adversary, critic = Adversary(read(Game, "hinge"), classifies=True), Sums(heads=True)
-    terms = adversary.critic_terms(critic, adversary.compare(critic, Rows(REAL, y), Rows(FAKE, y), step()), step())
+    terms = adversary.critic_terms(
+        critic, adversary.compare(critic, Rows(REAL, y), Rows(FAKE, y), step()), step()
+    )
     assert torch.allclose(terms["labels"], surprise(REAL, y) + surprise(FAKE, y))
-    assert torch.allclose(adversary.generator_terms(critic, Rows(FAKE, y), step())[0]["labels"], surprise(FAKE, y))
+    assert torch.allclose(
+        adversary.generator_terms(critic, Rows(FAKE, y), step())[0]["labels"], surprise(FAKE, y)
+    )
 
 
 def test_rows_that_fill_no_packs_and_pairs_without_real_rows_are_refused() -> None:

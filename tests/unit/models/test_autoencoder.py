@@ -1,4 +1,6 @@
-"""The auto-encoder's noise, sparsity and networks: what is minimised by hand, what is spoilt and when, what is stored."""
+"""The auto-encoder's noise, sparsity and networks:
+what is minimised by hand, what is spoilt and when, what is stored.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def rows(n: int = 96, d: int = 3, seed: int = 0) -> Tensor:
 
 
 def images(n: int = 40, *shape: int) -> Tensor:
-    return torch.randint(0, 256, (n, *(shape or (1, 9, 8))), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    return torch.randint(
+        0, 256, (n, *(shape or (1, 9, 8))), generator=torch.Generator().manual_seed(0)
+    ).to(torch.uint8)
 
 
 def fitted(x: Tensor, y: Any = None, **how: Any) -> pf.Autoencoder:
@@ -35,7 +39,7 @@ def step(seed: int = 0) -> Step:
     return Step(rng=torch.Generator().manual_seed(seed))
 
 
-# ---------------------------------------------------------------------------------------------------------- noise
+# -------------------------------------------------------------------------------------------- noise
 
 
 def test_gaussian_noise_has_its_sigma_and_no_mean() -> None:
@@ -84,18 +88,24 @@ def test_codes_and_quality_are_of_clean_data(noise: str) -> None:
 
 
 def test_denoising_learns_to_restore_what_is_masked() -> None:
-    """Two equal columns: each can be restored from the other, and the plain auto-encoder, whose code is as wide, need not."""
+    """Two equal columns: each can be restored from the other,
+    and the plain auto-encoder, whose code is as wide, need not.
+    """
     one = torch.randn(400, 1, generator=torch.Generator().manual_seed(0))
     x = torch.cat([one, one], 1)
     by = pf.Trainer(steps=400, batch=100, optimizers={"autoencoder": "adam(rate=0.01)"})
-    plain, denoising = (pf.Autoencoder(2, (16,), "tanh", noise=n).fit(x, by=by) for n in (None, "masking(0.3)"))
+    plain, denoising = (
+        pf.Autoencoder(2, (16,), "tanh", noise=n).fit(x, by=by) for n in (None, "masking(0.3)")
+    )
     half = torch.cat([one, torch.zeros_like(one)], 1)
     with torch.no_grad():
-        errors = [float((m.decode(m.encode(half)) - x).square().sum(1).mean()) for m in (plain, denoising)]
+        errors = [
+            float((m.decode(m.encode(half)) - x).square().sum(1).mean()) for m in (plain, denoising)
+        ]
     assert errors[1] < 0.05 < 0.5 < errors[0]
 
 
-# ------------------------------------------------------------------------------------------------------- sparsity
+# ----------------------------------------------------------------------------------------- sparsity
 
 
 def test_l1_by_hand() -> None:
@@ -124,7 +134,10 @@ def test_kl_of_units_that_never_or_always_speak_is_finite() -> None:
     assert bool(torch.isfinite(codes.grad).all())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("sparsity", "squash", "shape"), [("l1(0.5)", "identity", (96,)), ("kl(0.1, 2.0)", "sigmoid", ())])
+@pytest.mark.parametrize(
+    ("sparsity", "squash", "shape"),
+    [("l1(0.5)", "identity", (96,)), ("kl(0.1, 2.0)", "sigmoid", ())],
+)
 def test_sparsity_is_a_term_of_its_own(sparsity: str, squash: str, shape: tuple[int, ...]) -> None:
     model = fitted(rows(), sparsity=sparsity, squash=squash)
     u = model.to_model(rows())
@@ -138,15 +151,25 @@ def test_sparsity_is_a_term_of_its_own(sparsity: str, squash: str, shape: tuple[
 def test_a_price_on_codes_makes_them_sparse() -> None:
     x = rows(200, 6)
     by = pf.Trainer(steps=200, batch=100, optimizers={"autoencoder": "adamw(rate=0.01, decay=0.1)"})
-    free, priced = (pf.Autoencoder(8, (16,), sparsity=s).fit(x, by=by).encode(x).abs().mean() for s in (None, "l1(1.0)"))
+    free, priced = (
+        pf.Autoencoder(8, (16,), sparsity=s).fit(x, by=by).encode(x).abs().mean()
+        for s in (None, "l1(1.0)")
+    )
     assert float(priced.detach()) < 0.3 * float(free.detach())
-    quiet = pf.Autoencoder(8, (16,), sparsity="kl(0.05, 20.0)", squash="sigmoid").fit(x, by=by).encode(x)
+    quiet = (
+        pf.Autoencoder(8, (16,), sparsity="kl(0.05, 20.0)", squash="sigmoid")
+        .fit(x, by=by)
+        .encode(x)
+    )
     assert float(quiet.detach().mean()) == pytest.approx(0.05, abs=0.02)
 
 
 @pytest.mark.parametrize("squash", ["identity", "relu", "tanh"])
 def test_kl_without_activations_between_0_and_1_is_refused(squash: str) -> None:
-    with pytest.raises(pf.InvalidValue, match=rf"needs activations between 0 and 1, got squash='{squash}'; pass squash='sigmoid'"):
+    with pytest.raises(
+        pf.InvalidValue,
+        match=rf"needs activations between 0 and 1, got squash='{squash}'; pass squash='sigmoid'",
+    ):
         pf.Autoencoder(sparsity="kl", squash=squash)
 
 
@@ -157,7 +180,10 @@ def test_kl_without_activations_between_0_and_1_is_refused(squash: str) -> None:
         ({"noise": "masking(1.0)"}, "share must lie between 0 and 1, got 1.0"),
         ({"noise": "salt"}, "unknown noise 'salt'"),
         ({"sparsity": "l1(-1)"}, "weight must be above 0"),
-        ({"sparsity": "kl(target=0)", "squash": "sigmoid"}, "target must lie between 0 and 1, got 0"),
+        (
+            {"sparsity": "kl(target=0)", "squash": "sigmoid"},
+            "target must lie between 0 and 1, got 0",
+        ),
         ({"squash": "sigmoidal"}, "did you mean 'sigmoid'"),
         ({"network": "convnet"}, "unknown network 'convnet'"),
     ],
@@ -167,7 +193,7 @@ def test_wrong_values_are_refused(given: dict[str, Any], message: str) -> None:
         pf.Autoencoder(**given)
 
 
-# -------------------------------------------------------------------------------------------------------- network
+# ------------------------------------------------------------------------------------------ network
 
 
 def test_by_default_the_networks_are_those_of_hidden_and_activation() -> None:
@@ -179,12 +205,21 @@ def test_by_default_the_networks_are_those_of_hidden_and_activation() -> None:
         "decoder.layers.2.bias",
     ]
     assert (model.network, model.noise, model.sparsity) == (None, None, None)
-    same = pf.Autoencoder(2, network="mlp(hidden=(5,), activation='tanh')").fit(rows(), by=pf.Trainer(**SHORT))
+    same = pf.Autoencoder(2, network="mlp(hidden=(5,), activation='tanh')").fit(
+        rows(), by=pf.Trainer(**SHORT)
+    )
     assert torch.equal(same.encode(rows()), model.encode(rows()))
 
 
 @pytest.mark.parametrize(
-    "network", ["conv(width=4, hidden=16)", conv(width=4, hidden=16, norm="group"), "hinton", hinton(), "mlp(hidden=())"]
+    "network",
+    [
+        "conv(width=4, hidden=16)",
+        conv(width=4, hidden=16, norm="group"),
+        "hinton",
+        hinton(),
+        "mlp(hidden=())",
+    ],
 )
 def test_networks_by_value_and_by_text(network: Any, tmp_path: Any) -> None:
     x = images()
@@ -220,9 +255,14 @@ def test_conv_learns() -> None:
 
 
 def test_conv_refuses_points_and_small_images() -> None:
-    cases: list[tuple[Callable[[], Tensor], str]] = [(rows, "3 numbers"), (lambda: images(40, 1, 7, 9), "7x9")]
+    cases: list[tuple[Callable[[], Tensor], str]] = [
+        (rows, "3 numbers"),
+        (lambda: images(40, 1, 7, 9), "7x9"),
+    ]
     for data, got in cases:
-        with pytest.raises(pf.InvalidValue, match=f"images of at least 8x8, got {got}; use network='mlp'"):
+        with pytest.raises(
+            pf.InvalidValue, match=f"images of at least 8x8, got {got}; use network='mlp'"
+        ):
             fitted(data(), network="conv")
 
 

@@ -38,8 +38,12 @@ def test_the_players_losses_by_hand() -> None:
     model = fitted(margin=1.5, pull_away=0.3)
     batch = Batch(model.to_model(X[:12]))
     fake = model.push(model.prior(12).rsample(rng=step().rng))
-    energies = [(u - model.critic.decoder(model.critic.encoder(u))).norm(dim=1) for u in (batch.x, fake)]
-    assert torch.allclose(model.critic_loss(batch, step())["critic"], energies[0] + (1.5 - energies[1]).clamp_min(0))
+    energies = [
+        (u - model.critic.decoder(model.critic.encoder(u))).norm(dim=1) for u in (batch.x, fake)
+    ]
+    assert torch.allclose(
+        model.critic_loss(batch, step())["critic"], energies[0] + (1.5 - energies[1]).clamp_min(0)
+    )
     terms = model.generator_loss(batch, step())
     assert torch.allclose(terms["generator"], energies[1])
     assert torch.allclose(terms["pull_away"], 0.3 * pull_away(model.critic.encoder(fake)))
@@ -56,7 +60,14 @@ def test_vitals_and_symptoms() -> None:
     model = fitted(margin=2.0)
     found = model.vitals(Batch(model.to_model(X)), rng=0)
     assert found["energy_data"] == pytest.approx(float(model.energy(X).detach().mean()) / 2)
-    healthy = {"accuracy": 1.0, "diversity": 1.0, "overfitting": 0.0, "slope": 1.0, "energy_data": 0.5, "energy_samples": 0.9}
+    healthy = {
+        "accuracy": 1.0,
+        "diversity": 1.0,
+        "overfitting": 0.0,
+        "slope": 1.0,
+        "energy_data": 0.5,
+        "energy_samples": 0.9,
+    }
     assert model.symptoms(healthy) == []
     for vital, value, name, cure in (
         ("diversity", 0.0, "collapse", "pull_away=0.2"),
@@ -69,7 +80,9 @@ def test_vitals_and_symptoms() -> None:
 
 def test_images_by_convolutions(tmp_path: Path) -> None:
     x = (torch.rand(64, 3, 8, 9, generator=torch.Generator().manual_seed(0)) * 255).to(torch.uint8)
-    model = pf.EBGAN(latent=2, code=3, network="conv(width=4, hidden=16)").fit(x, by=pf.Trainer(steps=3, batch=16))
+    model = pf.EBGAN(latent=2, code=3, network="conv(width=4, hidden=16)").fit(
+        x, by=pf.Trainer(steps=3, batch=16)
+    )
     assert model.energy(x).shape == (64,)
     model.save(tmp_path / "run")
     again = pf.load(tmp_path / "run")

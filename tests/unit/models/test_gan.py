@@ -1,4 +1,6 @@
-"""The adversarial engine: packs, conditions, constraints, memory, vital signs; each by hand or against a closed form."""
+"""The adversarial engine: packs, conditions, constraints, memory,
+vital signs; each by hand or against a closed form.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,17 @@ IMAGES = torch.rand(64, 1, 4, 6, generator=torch.Generator().manual_seed(0), dty
 
 
 def fitted(steps: int = 3, x: Tensor = X, y: Any = None, **arguments: Any) -> pf.GAN:
-    by = {k: arguments.pop(k) for k in ("run", "resume", "token", "ema", "held_out", "optimizers", "seed") if k in arguments}
+    by = {
+        k: arguments.pop(k)
+        for k in ("run", "resume", "token", "ema", "held_out", "optimizers", "seed")
+        if k in arguments
+    }
     settings = {"latent": 2, "hidden": (8, 8), **arguments}
-    by = pf.Trainer(**by) if "resume" in by else pf.Trainer(steps=steps, batch=32, precision="64-true", **by)
+    by = (
+        pf.Trainer(**by)
+        if "resume" in by
+        else pf.Trainer(steps=steps, batch=32, precision="64-true", **by)
+    )
     return pf.GAN(**settings).fit(x, y, by=by)
 
 
@@ -39,7 +49,7 @@ def step(seed: int = 0, fraction: float = 0.0) -> Step:
     return Step(0, fraction, torch.Generator().manual_seed(seed))
 
 
-# ------------------------------------------------------------------------------------------------- what the critic is shown
+# ------------------------------------------------------------------------- what the critic is shown
 
 
 def test_the_critic_is_shown_augmented_images_of_both_kinds_and_samples_stay_as_they_are() -> None:
@@ -50,11 +60,15 @@ def test_the_critic_is_shown_augmented_images_of_both_kinds_and_samples_stay_as_
     codes = model.prior(12).rsample(rng=step().rng)
     fake = model.push(codes)
     assert torch.equal(fake, plain.push(codes))
-    expected = NonSaturating().critic(model.critic(given.x.flip(-1))[:, 0], model.critic(fake.flip(-1))[:, 0])
+    expected = NonSaturating().critic(
+        model.critic(given.x.flip(-1))[:, 0], model.critic(fake.flip(-1))[:, 0]
+    )
     assert torch.allclose(model.critic_loss(given, step())["critic"], expected)
     assert not torch.allclose(plain.critic_loss(given, step())["critic"], expected)
     loss = model.generator_loss(given, step())["generator"]
-    assert torch.allclose(loss, NonSaturating().generator(model.critic(fake.flip(-1))[:, 0], fake[:, 0, 0, 0]))
+    assert torch.allclose(
+        loss, NonSaturating().generator(model.critic(fake.flip(-1))[:, 0], fake[:, 0, 0, 0])
+    )
 
 
 def test_vital_signs_are_of_images_as_the_critic_is_shown_them() -> None:
@@ -62,16 +76,25 @@ def test_vital_signs_are_of_images_as_the_critic_is_shown_them() -> None:
     given = Batch(model.to_model(IMAGES[:20]))
     model.recent(given.x.flip(-1) + 1, None)
     fake = model.generate(given, 7)
-    real_output, fake_output = model.critic(given.x.flip(-1))[:, 0], model.critic(fake.flip(-1))[:, 0]
+    real_output, fake_output = (
+        model.critic(given.x.flip(-1))[:, 0],
+        model.critic(fake.flip(-1))[:, 0],
+    )
     found = model.vitals(given, rng=7)
-    assert found["accuracy"] == pytest.approx(float(model.adversary.game.right(real_output, fake_output).mean()))
-    assert found["slope"] == pytest.approx(float(slope(model.adversary.game, fake_output, real_output)))
+    assert found["accuracy"] == pytest.approx(
+        float(model.adversary.game.right(real_output, fake_output).mean())
+    )
+    assert found["slope"] == pytest.approx(
+        float(slope(model.adversary.game, fake_output, real_output))
+    )
 
 
 @pytest.mark.parametrize("labelled", [False, True])
 @pytest.mark.parametrize("make", [pf.GAN, pf.DCGAN, pf.InfoGAN, pf.EBGAN, pf.R3GAN])
 def test_vital_signs_of_networks_in_bfloat16(make: Any, labelled: bool) -> None:
-    """Also of rows remembered in single precision; distances, which bfloat16 does not have, are near the single precision's."""
+    """Also of rows remembered in single precision; distances,
+    which bfloat16 does not have, are near the single precision's.
+    """
     images = torch.rand(32, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     y = torch.arange(32) % 3 if labelled else None
     model = make().fit(images, y, by=pf.Trainer(steps=2, batch=16, precision="bf16-true"))
@@ -80,7 +103,9 @@ def test_vital_signs_of_networks_in_bfloat16(make: Any, labelled: bool) -> None:
     rounded = model.vitals(given, rng=0)
     assert all(torch.isfinite(torch.tensor(value)) for value in rounded.values())
     with torch.no_grad():
-        single = distances(model.generate(given, torch.Generator().manual_seed(0)).float(), given.x.float())
+        single = distances(
+            model.generate(given, torch.Generator().manual_seed(0)).float(), given.x.float()
+        )
     assert {name: rounded[name] for name in single} == pytest.approx(single, rel=1e-5)
 
 
@@ -88,14 +113,25 @@ def test_a_generator_learns_through_what_is_done_to_its_samples() -> None:
     model = fitted(x=IMAGES, critic_augment=["affine", "crop(padding=1)"])
     model.generator.train()
     model.generator_loss(Batch(model.to_model(IMAGES[:12])), step())["generator"].mean().backward()
-    assert all(p.grad is not None and float(p.grad.abs().sum()) > 0 for p in model.generator.parameters())
+    assert all(
+        p.grad is not None and float(p.grad.abs().sum()) > 0 for p in model.generator.parameters()
+    )
 
 
 @pytest.mark.parametrize(
     ("augment", "why"),
     [
-        (["flip"], r"critic_augment=\['flip.*changes images, but the data are points in 3 dimensions; leave it out"),
-        (["dequantise"], "'dequantise' is for data in their own units, not for samples; use augment="),
+        (
+            ["flip"],
+            (
+                r"critic_augment=\['flip.*changes images, but the data are points in 3 dimensions;"
+                r" leave it out"
+            ),
+        ),
+        (
+            ["dequantise"],
+            "'dequantise' is for data in their own units, not for samples; use augment=",
+        ),
         ("flip", r"critic_augment is a list, got 'flip'; write critic_augment=\['flip'\]"),
         (["flop"], "unknown augmentation 'flop'; did you mean 'flip'"),
     ],
@@ -105,7 +141,7 @@ def test_what_the_critic_cannot_be_shown_is_refused(augment: Any, why: str) -> N
         fitted(critic_augment=augment)
 
 
-# ------------------------------------------------------------------------------------------------- packing
+# ------------------------------------------------------------------------------------------ packing
 
 
 def test_packs_are_neighbours_side_by_side() -> None:
@@ -113,7 +149,9 @@ def test_packs_are_neighbours_side_by_side() -> None:
     rows = torch.arange(12.0).reshape(4, 3)
     packs, _ = model.adversary.pack(rows, None)
     assert packs.tolist() == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]]
-    images, conditions = model.adversary.pack(torch.arange(16.0).reshape(4, 1, 2, 2), torch.arange(4.0)[:, None])
+    images, conditions = model.adversary.pack(
+        torch.arange(16.0).reshape(4, 1, 2, 2), torch.arange(4.0)[:, None]
+    )
     assert images.shape == (2, 2, 2, 2)
     assert images[1, 1].tolist() == [[12, 13], [14, 15]]
     assert conditions.tolist() == [[0, 1], [2, 3]]  # type: ignore[union-attr]
@@ -124,21 +162,30 @@ def test_a_packed_loss_is_the_mean_over_packs() -> None:
     given = batch(model)
     fake = model.push(model.prior(12).rsample(rng=step().rng))
     loss = model.critic_loss(given, step())["critic"]
-    real_outputs, fake_outputs = model.critic(given.x.reshape(6, 6)), model.critic(fake.reshape(6, 6))
+    real_outputs, fake_outputs = (
+        model.critic(given.x.reshape(6, 6)),
+        model.critic(fake.reshape(6, 6)),
+    )
     assert loss.shape == (12,)
     expected = NonSaturating().critic(real_outputs, fake_outputs).detach()
     assert float(loss.detach().mean()) == pytest.approx(float(expected.mean()), rel=1e-12)
 
 
 def test_a_batch_that_fills_no_packs_is_refused() -> None:
-    with pytest.raises(pf.InvalidValue, match="32 rows cannot be split into packs of 3; choose a batch that is a multiple of packing=3"):
+    with pytest.raises(
+        pf.InvalidValue,
+        match=(
+            "32 rows cannot be split into packs of 3; choose a batch that is a multiple of"
+            " packing=3"
+        ),
+    ):
         fitted(packing=3)
     for mode in ("projection", "auxiliary"):
         with pytest.raises(pf.InvalidValue, match="a pack has no one condition"):
             pf.GAN(packing=2, conditioning=mode)
 
 
-# ------------------------------------------------------------------------------------------------- conditions
+# --------------------------------------------------------------------------------------- conditions
 
 
 @pytest.mark.parametrize("mode", ["concatenation", "embedding", "projection", "auxiliary"])
@@ -153,12 +200,17 @@ def test_every_way_of_conditioning_learns_the_condition(mode: str, tmp_path: Pat
 
 
 def test_the_auxiliary_classifiers_losses_by_hand() -> None:
-    """Both players lower the cross-entropy of labels; the critic on real and generated samples (Odena et al. 2017, Eq. 3)."""
+    """Both players lower the cross-entropy of labels;
+    the critic on real and generated samples (Odena et al. 2017, Eq. 3).
+    """
     model = fitted(x=X, y=Y, conditioning="auxiliary", penalties=())
     given = batch(model, y=Y)
     fake = model.push(model.prior(12).rsample(rng=step().rng), given.y)
     entropy = torch.nn.CrossEntropyLoss(reduction="none")
-    on_real, on_fake = entropy(model.critic(given.x)[1], Y[:12]), entropy(model.critic(fake)[1], Y[:12])
+    on_real, on_fake = (
+        entropy(model.critic(given.x)[1], Y[:12]),
+        entropy(model.critic(fake)[1], Y[:12]),
+    )
     assert torch.allclose(model.critic_loss(given, step())["labels"], on_real + on_fake)
     assert torch.allclose(model.generator_loss(given, step())["labels"], on_fake)
 
@@ -186,9 +238,13 @@ def test_an_auxiliary_classifier_needs_labels() -> None:
 def test_categories_are_shares_that_sum_to_one() -> None:
     import pandas as pd
 
-    frame = pd.DataFrame({"size": X[:, 0].numpy(), "kind": [("a", "b", "c")[i % 3] for i in range(128)]})
+    frame = pd.DataFrame(
+        {"size": X[:, 0].numpy(), "kind": [("a", "b", "c")[i % 3] for i in range(128)]}
+    )
     source = pf.read(frame, categorical=["kind"], label=False)
-    model = pf.GAN(latent=2, hidden=(8,), hacks=["normalise"]).fit(source, by=pf.Trainer(steps=2, batch=32))
+    model = pf.GAN(latent=2, hidden=(8,), hacks=["normalise"]).fit(
+        source, by=pf.Trainer(steps=2, batch=32)
+    )
     u = model.push(model.prior(6).rsample(rng=0))
     assert u.shape == (6, 4)
     assert torch.allclose(u[:, 1:].sum(1), torch.ones(6))
@@ -196,7 +252,9 @@ def test_categories_are_shares_that_sum_to_one() -> None:
 
 
 @pytest.mark.parametrize("mode", ["concatenation", "projection", "auxiliary"])
-def test_real_and_generated_judged_at_once_are_judged_as_apart(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_and_generated_judged_at_once_are_judged_as_apart(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = fitted(x=X, y=Y, conditioning=mode)
     given = batch(model, y=Y)
     assert row_by_row(model.critic)
@@ -209,13 +267,15 @@ def test_real_and_generated_judged_at_once_are_judged_as_apart(mode: str, monkey
         assert not row_by_row(fitted(hacks=[hack]).critic)
 
 
-# ------------------------------------------------------------------------------------------------- constraints
+# -------------------------------------------------------------------------------------- constraints
 
 
 @pytest.mark.parametrize("steps", [1, 7])
 def test_clipped_weights_are_within_the_limit_after_every_step(steps: int) -> None:
     big = {"critic": "sgd(rate=10.0)", "generator": "sgd(rate=0.1)"}
-    model = fitted(steps, penalties=("clip(limit=0.02)",), game="wasserstein", optimizers=big, critic_steps=3)
+    model = fitted(
+        steps, penalties=("clip(limit=0.02)",), game="wasserstein", optimizers=big, critic_steps=3
+    )
     weights = torch.cat([p.detach().flatten() for p in model.critic.parameters()])
     assert float(weights.abs().max()) == 0.02
     assert float(max(p.detach().abs().max() for p in model.generator.parameters())) > 0.02
@@ -228,12 +288,29 @@ def test_the_average_of_clipped_weights_is_within_the_limit_too() -> None:
 
 @pytest.mark.parametrize("kind", ["points", "images"])
 def test_spectral_norms_are_one(kind: str) -> None:
-    x = X if kind == "points" else torch.rand(128, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    model = fitted(60, x, penalties=("spectral",), network=None if kind == "points" else "dcgan(width=4)", game="hinge")
-    layers = [m for m in model.critic.modules() if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d))]
+    x = (
+        X
+        if kind == "points"
+        else torch.rand(
+            128, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+        )
+    )
+    model = fitted(
+        60,
+        x,
+        penalties=("spectral",),
+        network=None if kind == "points" else "dcgan(width=4)",
+        game="hinge",
+    )
+    layers = [
+        m for m in model.critic.modules() if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d))
+    ]
     assert len(layers) >= 2
-    norms = [float(torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)) for layer in layers]
-    assert norms == pytest.approx([1] * len(layers), abs=0.2)  # a step of the power method behind weights that move; without it .1
+    norms = [
+        float(torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)) for layer in layers
+    ]
+    # a step of the power method behind weights that move; without it .1
+    assert norms == pytest.approx([1] * len(layers), abs=0.2)
     for layer in layers:
         layer.train()
         for _ in range(300):
@@ -242,19 +319,29 @@ def test_spectral_norms_are_one(kind: str) -> None:
     assert not any("parametrizations" in key for key in model.generator.state_dict())
 
 
-# ------------------------------------------------------------------------------------------------- resume
+# ------------------------------------------------------------------------------------------- resume
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        {"hacks": ["replay(capacity=40)", "input_noise", "soft_labels"], "penalties": ("spectral", "clip(limit=0.5)")},
-        {"hacks": ["dropout", "batch_norm", "batch_discrimination", "spherical_z"], "packing": 2, "critic_steps": 2, "ema": 0.9},
+        {
+            "hacks": ["replay(capacity=40)", "input_noise", "soft_labels"],
+            "penalties": ("spectral", "clip(limit=0.5)"),
+        },
+        {
+            "hacks": ["dropout", "batch_norm", "batch_discrimination", "spherical_z"],
+            "packing": 2,
+            "critic_steps": 2,
+            "ema": 0.9,
+        },
         {"x": IMAGES, "critic_augment": ["affine", "flip"], "penalties": ()},
     ],
     ids=["remembering", "drawing", "augmenting"],
 )
-def test_a_stopped_fit_goes_on_to_the_same_bits(settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_fit_goes_on_to_the_same_bits(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = fitted(11, run=tmp_path / "whole", held_out=0.2, **settings)
     token, play = CancelToken(), Loop._play_step
 
@@ -273,8 +360,14 @@ def test_a_stopped_fit_goes_on_to_the_same_bits(settings: dict[str, Any], tmp_pa
     for (name, one), two in zip(whole.named_buffers(), again.buffers()):
         assert torch.equal(one, two), name
     assert torch.equal(whole.sample(4, rng=0), again.sample(4, rng=0))
-    timeless = [[line.split('"seconds"')[0] for line in (tmp_path / run / "log.jsonl").read_text().splitlines() if "evaluated" in line]
-                for run in ("whole", "run")]  # fmt: skip
+    timeless = [
+        [
+            line.split('"seconds"')[0]
+            for line in (tmp_path / run / "log.jsonl").read_text().splitlines()
+            if "evaluated" in line
+        ]
+        for run in ("whole", "run")
+    ]
     assert timeless[0] == timeless[1]
 
 
@@ -284,7 +377,7 @@ def test_what_is_remembered_is_no_part_of_the_stored_model() -> None:
     assert not any(key.startswith(("old", "recent")) for key in model.tensors())
 
 
-# ------------------------------------------------------------------------------------------------- vital signs
+# -------------------------------------------------------------------------------------- vital signs
 
 
 def test_distances_of_known_sets() -> None:
@@ -317,7 +410,9 @@ def test_the_slope_tells_saturation() -> None:
         ("slope", 0.001, "saturation", "non_saturating"),
     ],
 )
-def test_each_trouble_is_named_with_what_to_try(vital: str, value: float, name: str, cure: str) -> None:
+def test_each_trouble_is_named_with_what_to_try(
+    vital: str, value: float, name: str, cure: str
+) -> None:
     healthy = {"accuracy": 0.91, "diversity": 1.0, "overfitting": 0.1, "slope": 0.5}
     assert symptoms(healthy) == []
     (found,) = symptoms({**healthy, vital: value})
@@ -338,7 +433,10 @@ def test_a_critic_that_learns_its_rows_by_heart_is_found_out() -> None:
     model = Perfect(latent=20, hidden=(128, 128), penalties=())
     fast = {"critic": "adam(rate=0.01)", "generator": "sgd(rate=1e-9)"}
     told: list[Any] = []
-    model.fit(x, by=pf.Trainer(epochs=80, batch=32, held_out=0.5, optimizers=fast, listeners=[told.append]))
+    model.fit(
+        x,
+        by=pf.Trainer(epochs=80, batch=32, held_out=0.5, optimizers=fast, listeners=[told.append]),
+    )
     assert any("the critic overfits" in getattr(event, "symptom", "") for event in told)
 
 
@@ -356,8 +454,15 @@ def test_registered_pairs_have_their_papers_settings(name: str) -> None:
     model = pf.DCGAN() if name == "dcgan" else pf.R3GAN()
     rates = {str(p.optimizer) for p in model.phases()}
     if name == "dcgan":
-        assert (str(model.game), model.penalties, rates) == ("non_saturating", (), {"adam(rate=0.0002, beta1=0.5)"})
+        assert (str(model.game), model.penalties, rates) == (
+            "non_saturating",
+            (),
+            {"adam(rate=0.0002, beta1=0.5)"},
+        )
     else:
         assert rates == {"adam(rate=0.0002, beta1=0.0, beta2=0.99)"}
-        assert (str(model.game), [str(p) for p in model.penalties]) == ("relativistic", ["r1(gamma=1.0)", "r2(gamma=1.0)"])
+        assert (str(model.game), [str(p) for p in model.penalties]) == (
+            "relativistic",
+            ["r1(gamma=1.0)", "r2(gamma=1.0)"],
+        )
         assert model.default_fitter().ema == 0.999

@@ -38,7 +38,9 @@ ACTS = {
 
 def fitted(*hacks: str, steps: int = 2, x: Tensor = X, y: Any = None, **arguments: Any) -> pf.GAN:
     settings = {"latent": 3, "hidden": (8, 8), "penalties": (), "activation": "relu", **arguments}
-    return pf.GAN(**settings, hacks=list(hacks)).fit(x, y, by=pf.Trainer(steps=steps, batch=32, precision="64-true"))
+    return pf.GAN(**settings, hacks=list(hacks)).fit(
+        x, y, by=pf.Trainer(steps=steps, batch=32, precision="64-true")
+    )
 
 
 def step(fraction: float = 0.0) -> Step:
@@ -47,7 +49,10 @@ def step(fraction: float = 0.0) -> Step:
 
 def losses(model: pf.GAN, fraction: float = 0.0) -> tuple[float, float]:
     batch = Batch(model.to_model(X[:16]))
-    critic, player = model.critic_loss(batch, step(fraction))["critic"], model.generator_loss(batch, step(fraction))["generator"]
+    critic, player = (
+        model.critic_loss(batch, step(fraction))["critic"],
+        model.generator_loss(batch, step(fraction))["generator"],
+    )
     return float(critic.detach().mean()), float(player.detach().mean())
 
 
@@ -63,7 +68,9 @@ def test_all_seventeen_are_listed_once() -> None:
 @pytest.mark.parametrize("name", list(ACTS))
 def test_each_acts_in_its_own_place_and_in_no_other(name: str) -> None:
     cls = Hack.members[name]
-    assert {place for place in PLACES if getattr(cls, place) is not getattr(Hack, place)} == ACTS[name]
+    assert {place for place in PLACES if getattr(cls, place) is not getattr(Hack, place)} == ACTS[
+        name
+    ]
     assert read(Hack, str(cls())) == cls()
 
 
@@ -93,9 +100,13 @@ def test_normalise_brings_data_and_samples_to_minus_one_to_one() -> None:
     assert (float(u.min()), float(u.max())) == (pytest.approx(-1), pytest.approx(1))
     made = model.push(100 * torch.randn(50, 3, dtype=torch.float64))
     assert float(made.detach().abs().max()) <= 1
-    twice = pf.DCGAN(latent=2, width=2, hacks=["normalise"]).fit(torch.rand(32, 1, 8, 8), by=pf.Trainer(steps=1, batch=16))
+    twice = pf.DCGAN(latent=2, width=2, hacks=["normalise"]).fit(
+        torch.rand(32, 1, 8, 8), by=pf.Trainer(steps=1, batch=16)
+    )
     z = torch.randn(3, 2)
-    assert torch.equal(twice.push(z), twice.generator(z)), "a network that ends in tanh gets no second one"
+    assert torch.equal(twice.push(z), twice.generator(z)), (
+        "a network that ends in tanh gets no second one"
+    )
 
 
 def test_the_modified_loss_is_the_non_saturating_one() -> None:
@@ -121,9 +132,14 @@ def test_spherical_codes_lie_on_the_sphere_and_straight_paths_become_great_circl
 
 def test_batch_norm_is_in_both_players() -> None:
     model = fitted("batch_norm")
-    assert [sum(isinstance(m, nn.BatchNorm1d) for m in n.modules()) for n in (model.generator, model.critic)] == [2, 1]
+    assert [
+        sum(isinstance(m, nn.BatchNorm1d) for m in n.modules())
+        for n in (model.generator, model.critic)
+    ] == [2, 1]
     z = torch.randn(4, 3, dtype=torch.float64)
-    assert torch.allclose(model.decode(z)[:1], model.decode(z[:1])), "one code alone is decoded as among others"
+    assert torch.allclose(model.decode(z)[:1], model.decode(z[:1])), (
+        "one code alone is decoded as among others"
+    )
 
 
 def test_no_sparse_gradients_leaves_no_unit_without_one() -> None:
@@ -135,29 +151,47 @@ def test_no_sparse_gradients_leaves_no_unit_without_one() -> None:
 
 
 def test_soft_labels_by_hand() -> None:
-    """With labels in one point the loss is the cross-entropy; spread out, its mean is that of the mean label."""
+    """With labels in one point the loss is the cross-entropy;
+    spread out, its mean is that of the mean label.
+    """
     c = torch.tensor([0.5, -1.0, 2.0], dtype=torch.float64)
-    hack, d = read(Hack, "soft_labels(real=(0.9, 0.9), fake=(0.2, 0.2), flip=0.0)"), torch.sigmoid(c)
+    hack, d = (
+        read(Hack, "soft_labels(real=(0.9, 0.9), fake=(0.2, 0.2), flip=0.0)"),
+        torch.sigmoid(c),
+    )
     expected = -(0.9 * d.log() + 0.1 * (1 - d).log()) - (0.2 * d.log() + 0.8 * (1 - d).log())
     assert torch.allclose(hack.game(NonSaturating()).critic(c, c, rng=0), expected)
     many = torch.full((100_000,), 0.7, dtype=torch.float64)
     noisy = read(Hack, "soft_labels(flip=0.0)").game(NonSaturating()).critic(many, many, rng=0)
-    mean = NonSaturating().labelled(many[:1], torch.tensor(0.95)) + NonSaturating().labelled(many[:1], torch.tensor(0.15))
+    mean = NonSaturating().labelled(many[:1], torch.tensor(0.95)) + NonSaturating().labelled(
+        many[:1], torch.tensor(0.15)
+    )
     assert float(noisy.mean()) == pytest.approx(float(mean), abs=2e-3)
     flipped = read(Hack, "soft_labels(flip=0.25)").game(NonSaturating()).critic(many, -many, rng=0)
     real, fake = 0.95 * 0.75 + 0.15 * 0.25, 0.15 * 0.75 + 0.95 * 0.25
-    both = NonSaturating().labelled(many[:1], torch.tensor(real)) + NonSaturating().labelled(-many[:1], torch.tensor(fake))
+    both = NonSaturating().labelled(many[:1], torch.tensor(real)) + NonSaturating().labelled(
+        -many[:1], torch.tensor(fake)
+    )
     assert float(flipped.mean()) == pytest.approx(float(both), abs=4e-3)
 
 
 @pytest.mark.parametrize("name", ["non_saturating", "least_squares"])
 def test_hard_labels_are_the_game_itself(name: str) -> None:
-    game, real, fake = read(Game, name), torch.randn(20, dtype=torch.float64), torch.randn(20, dtype=torch.float64)
-    assert torch.allclose(game.labelled(real, torch.ones(())) + game.labelled(fake, torch.zeros(())), game.critic(real, fake))
+    game, real, fake = (
+        read(Game, name),
+        torch.randn(20, dtype=torch.float64),
+        torch.randn(20, dtype=torch.float64),
+    )
+    assert torch.allclose(
+        game.labelled(real, torch.ones(())) + game.labelled(fake, torch.zeros(())),
+        game.critic(real, fake),
+    )
 
 
 def test_games_without_labels_refuse_soft_ones() -> None:
-    with pytest.raises(pf.InvalidValue, match="'hinge' has no labels to soften; games that have: non_saturating"):
+    with pytest.raises(
+        pf.InvalidValue, match="'hinge' has no labels to soften; games that have: non_saturating"
+    ):
         fitted("soft_labels", game="hinge")
 
 
@@ -182,7 +216,10 @@ def losses_without(model: pf.GAN) -> float:
 
 
 def test_sgd_moves_the_critic_and_adam_the_generator() -> None:
-    assert [str(p.optimizer) for p in fitted("sgd_critic(rate=0.03)").phases()] == ["sgd(rate=0.03)", "adam(rate=0.0002, beta1=0.5)"]
+    assert [str(p.optimizer) for p in fitted("sgd_critic(rate=0.03)").phases()] == [
+        "sgd(rate=0.03)",
+        "adam(rate=0.0002, beta1=0.5)",
+    ]
     assert [str(p.optimizer) for p in fitted().phases()] == ["adam(rate=0.0002, beta1=0.5)"] * 2
 
 
@@ -206,7 +243,10 @@ def test_input_noise_falls_to_nothing_over_the_budget() -> None:
 
 def test_the_critic_is_trained_more() -> None:
     assert [p.every for p in fitted("more_critic_steps").phases()] == [1, 5]
-    assert [p.every for p in fitted("more_critic_steps(steps=2)", critic_steps=3).phases()] == [1, 3]
+    assert [p.every for p in fitted("more_critic_steps(steps=2)", critic_steps=3).phases()] == [
+        1,
+        3,
+    ]
 
 
 def test_batch_discrimination_makes_the_critic_see_the_batch() -> None:
@@ -214,10 +254,12 @@ def test_batch_discrimination_makes_the_critic_see_the_batch() -> None:
     x = torch.randn(6, 3, dtype=torch.float64)
     alike = torch.cat([x[:1], x[:1].expand(5, -1)])
     assert not torch.allclose(
-        model.adversary.judge(model.critic, x, None).output[:1], model.adversary.judge(model.critic, alike, None).output[:1]
+        model.adversary.judge(model.critic, x, None).output[:1],
+        model.adversary.judge(model.critic, alike, None).output[:1],
     )
     assert torch.allclose(
-        plain.adversary.judge(plain.critic, x, None).output[:1], plain.adversary.judge(plain.critic, alike, None).output[:1]
+        plain.adversary.judge(plain.critic, x, None).output[:1],
+        plain.adversary.judge(plain.critic, alike, None).output[:1],
     )
 
 

@@ -1,4 +1,6 @@
-"""InfoGAN: what its code is, what L_I is, whom it moves, what is refused; by hand or against a closed form."""
+"""InfoGAN: what its code is, what L_I is, whom it moves, what is refused;
+by hand or against a closed form.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ IMAGES = torch.rand(64, 1, 4, 6, generator=torch.Generator().manual_seed(0), dty
 
 def fitted(steps: int = 3, x: Tensor = X, y: Any = None, **arguments: Any) -> pf.InfoGAN:
     settings = {"latent": 2, "categories": (4, 3), "continuous": 2, "hidden": (8, 8), **arguments}
-    return pf.InfoGAN(**settings).fit(x, y, by=pf.Trainer(steps=steps, batch=32, precision="64-true"))
+    return pf.InfoGAN(**settings).fit(
+        x, y, by=pf.Trainer(steps=steps, batch=32, precision="64-true")
+    )
 
 
 def step() -> Step:
@@ -37,14 +41,20 @@ def test_a_code_is_noise_then_categories_then_numbers() -> None:
     assert torch.isfinite(model.prior(5).log_prob(z)).all()
     assert model.decode(z).shape == (5, 3)
     with pytest.raises(
-        pf.ShapeMismatch, match=r"expected codes \(n, 11\): 2 of noise, 4\+3 of categories, 2 continuous; got shape \(5, 2\)"
+        pf.ShapeMismatch,
+        match=(
+            r"expected codes \(n, 11\): 2 of noise, 4\+3 of categories, 2 continuous; got shape"
+            r" \(5, 2\)"
+        ),
     ):
         model.decode(z[:, :2])
 
 
 def test_narrow_noise_is_drawn_and_stored(tmp_path: Path) -> None:
     model = fitted(noise_scale=0.25)
-    assert torch.allclose(model.prior(500).rsample(rng=0)[:, :2], 0.25 * fitted().prior(500).rsample(rng=0)[:, :2])
+    assert torch.allclose(
+        model.prior(500).rsample(rng=0)[:, :2], 0.25 * fitted().prior(500).rsample(rng=0)[:, :2]
+    )
     model.save(tmp_path / "model")
     again = pf.load(tmp_path / "model")
     assert again.noise_scale == 0.25
@@ -58,12 +68,18 @@ def test_two_views_of_real_images_are_compared_by_their_categories() -> None:
     given = Batch(model.to_model(x[:16]))
     rng = step()
     model.prior(16).rsample(rng=rng.rng)
-    views = [model.adversary.show(given.x, rng) for _ in range(3)]  # of real images, of generated ones, of real ones again
+    # of real images, of generated ones, of real ones again
+    views = [model.adversary.show(given.x, rng) for _ in range(3)]
     logits = [model.critic(view)[-1] for view in (views[0], views[2])]
-    expected = sum(shared_information(one, two) for one, two in zip(logits[0][:, :7].split([4, 3], 1), logits[1][:, :7].split([4, 3], 1)))
+    expected = sum(
+        shared_information(one, two)
+        for one, two in zip(logits[0][:, :7].split([4, 3], 1), logits[1][:, :7].split([4, 3], 1))
+    )
     terms = model.critic_loss(given, step())
     assert torch.allclose(terms["views"], -0.5 * expected)
-    assert float(terms.logged["information_views"]) == pytest.approx(float(expected.detach().mean()))
+    assert float(terms.logged["information_views"]) == pytest.approx(
+        float(expected.detach().mean())
+    )
     assert "views" not in model.generator_loss(given, step())
     assert "views" not in fitted(x=x, critic_augment=["flip"]).critic_loss(given, step())
 
@@ -80,9 +96,16 @@ def test_vitals_report_what_views_share() -> None:
     assert "information_views" not in never.vitals(given, rng=3)
 
 
-@pytest.mark.parametrize("given", [{"critic_augment": ()}, {"critic_augment": ["flip"], "categories": ()}])
+@pytest.mark.parametrize(
+    "given", [{"critic_augment": ()}, {"critic_augment": ["flip"], "categories": ()}]
+)
 def test_views_take_changes_and_categories(given: dict[str, Any]) -> None:
-    with pytest.raises(pf.InvalidValue, match=r"view_weight=0.5 compares two views of an image by their categories, which takes both"):
+    with pytest.raises(
+        pf.InvalidValue,
+        match=(
+            r"view_weight=0.5 compares two views of an image by their categories, which takes both"
+        ),
+    ):
         pf.InfoGAN(view_weight=0.5, **given)
 
 
@@ -108,13 +131,17 @@ def test_information_by_hand() -> None:
     expected = math.log(12) - entropy(said[:, :4], z[:, 2:6]) - entropy(said[:, 4:7], z[:, 6:9])
     assert torch.allclose(found["categories"], expected)
     law = torch.distributions.Normal(said[:, 7:9], said[:, 9:11].exp())
-    assert torch.allclose(found["continuous"], law.log_prob(z[:, 9:]).sum(1) + 2 * math.log(2), atol=1e-6)
+    assert torch.allclose(
+        found["continuous"], law.log_prob(z[:, 9:]).sum(1) + 2 * math.log(2), atol=1e-6
+    )
 
 
 def test_a_code_that_is_read_without_error_has_its_whole_entropy() -> None:
     model = fitted(continuous=0)
     z = model.prior(50).rsample(rng=0)
-    assert model.information(1e4 * z[:, 2:], z)["categories"].tolist() == pytest.approx([math.log(12)] * 50)
+    assert model.information(1e4 * z[:, 2:], z)["categories"].tolist() == pytest.approx(
+        [math.log(12)] * 50
+    )
     assert model.information(0 * z[:, 2:], z)["categories"].tolist() == pytest.approx([0] * 50)
 
 
@@ -126,7 +153,9 @@ def test_minus_lambda_information_is_in_both_losses() -> None:
     for terms in (model.critic_loss(batch, step()), model.generator_loss(batch, step())):
         assert torch.allclose(terms["categories"], -0.7 * known["categories"])
         assert torch.allclose(terms["continuous"], -0.2 * known["continuous"])
-        assert float(terms.logged["information_categories"]) == pytest.approx(float(known["categories"].detach().mean()))
+        assert float(terms.logged["information_categories"]) == pytest.approx(
+            float(known["categories"].detach().mean())
+        )
 
 
 def test_the_critics_step_teaches_q_and_the_trunk_and_the_generators_the_generator() -> None:
@@ -150,9 +179,17 @@ def test_two_optimisers_with_the_papers_rates() -> None:
 def test_vitals_report_the_information_and_its_share() -> None:
     model = fitted()
     found = model.vitals(Batch(model.to_model(X)), rng=0)
-    assert found["information_share"] == pytest.approx(found["information_categories"] / math.log(12))
+    assert found["information_share"] == pytest.approx(
+        found["information_categories"] / math.log(12)
+    )
     assert math.isfinite(found["information_continuous"])
-    healthy = {"accuracy": 0.8, "diversity": 1.0, "overfitting": 0.0, "slope": 0.5, "information_share": 0.9}
+    healthy = {
+        "accuracy": 0.8,
+        "diversity": 1.0,
+        "overfitting": 0.0,
+        "slope": 0.5,
+        "information_share": 0.9,
+    }
     assert model.symptoms(healthy) == []
     (found_out,) = model.symptoms({**healthy, "information_share": 0.01})
     assert (found_out.name, "weight=2" in found_out.advice) == ("the categories are not used", True)
@@ -179,11 +216,15 @@ def test_an_images_code_is_its_own(network: str) -> None:
     assert row_by_row(model.critic)
 
 
-@pytest.mark.parametrize("kinds", [{"categories": ()}, {"continuous": 0}, {"categories": (5,), "continuous": 0}])
+@pytest.mark.parametrize(
+    "kinds", [{"categories": ()}, {"continuous": 0}, {"categories": (5,), "continuous": 0}]
+)
 def test_either_kind_of_code_may_be_left_out(kinds: dict[str, Any]) -> None:
     model = fitted(**kinds)
     assert model.encode(X).shape == (128, model.code_width)
-    assert ("categories" in model.generator_loss(Batch(model.to_model(X[:8])), step())) == (kinds.get("categories") != ())
+    assert ("categories" in model.generator_loss(Batch(model.to_model(X[:8])), step())) == (
+        kinds.get("categories") != ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -193,7 +234,10 @@ def test_either_kind_of_code_may_be_left_out(kinds: dict[str, Any]) -> None:
         ({"categories": (1,)}, "each of categories must be a whole number, 2 or more, got 1"),
         ({"continuous": -1}, "continuous must not be below 0, got -1"),
         ({"weight": -1.0}, "weight must be finite and not below 0, got -1.0"),
-        ({"hacks": ["replay"]}, "'replay' does not go with InfoGAN: old samples come without the codes"),
+        (
+            {"hacks": ["replay"]},
+            "'replay' does not go with InfoGAN: old samples come without the codes",
+        ),
         ({"hacks": ["spherical_z"]}, "do not lie on a sphere"),
         ({"hacks": ["batch_discrimination"]}, "would depend on the rows beside it"),
         ({"hacks": ["batch_norm"]}, "would depend on the rows beside it"),

@@ -63,7 +63,9 @@ def test_some_axes_of_a_boundary_are_a_boundary() -> None:
 def test_bounds_are_read_from_texts_and_from_what_the_space_knows() -> None:
     space = Space.infer(ROWS)
     device = torch.device("cpu")
-    ends = boundary_of("reflect", space, [parsed_bound("0::3"), parsed_bound((1, -1, None))], device)
+    ends = boundary_of(
+        "reflect", space, [parsed_bound("0::3"), parsed_bound((1, -1, None))], device
+    )
     assert ends.low.tolist() == [-math.inf, -1]
     assert ends.high.tolist() == [3, math.inf]
     assert not boundary_of(None, space, [parsed_bound("0:0:1")], device).bounded

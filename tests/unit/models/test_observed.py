@@ -38,7 +38,9 @@ def test_it_is_a_latent_variable_model_in_the_users_units() -> None:
 
 
 def test_a_generator_that_is_known() -> None:
-    """A linear generator makes normal data, so the likelihood is known: the estimate must be that, in the user's units."""
+    """A linear generator makes normal data, so the likelihood is known:
+    the estimate must be that, in the user's units.
+    """
     model = pf.GAN(latent=2, hidden=()).fit(X, by=pf.Trainer(steps=1, batch=50)).double()
     observed = pf.Observed(model, sigma=0.7)
     zero, eye = torch.zeros(1, 2, dtype=torch.float64), torch.eye(2, dtype=torch.float64)
@@ -56,7 +58,9 @@ def test_a_generator_that_is_known() -> None:
 def test_one_sigma_for_each_coordinate() -> None:
     gan = a_gan(X)
     law = pf.Observed(gan, torch.tensor([0.5, 2.0])).likelihood(torch.zeros(3, 2))
-    assert torch.allclose(law.log_prob(law.mean), torch.full((3,), -math.log(2 * math.pi)), atol=1e-5)
+    assert torch.allclose(
+        law.log_prob(law.mean), torch.full((3,), -math.log(2 * math.pi)), atol=1e-5
+    )
 
 
 def test_conditions_reach_the_generator() -> None:
@@ -65,7 +69,10 @@ def test_conditions_reach_the_generator() -> None:
     assert model.sample(4, y=torch.tensor([0, 1, 0, 1]), rng=0).shape == (4, 2)
     assert model.sample(4, y=1, rng=0).shape == (4, 2)
     assert ais(model, X[:4], y[:4], temperatures=10).n == 4
-    assert not torch.equal(naive(model, X[:4], y[:4], samples=50).values, naive(model, X[:4], 1 - y[:4], samples=50).values)
+    assert not torch.equal(
+        naive(model, X[:4], y[:4], samples=50).values,
+        naive(model, X[:4], 1 - y[:4], samples=50).values,
+    )
 
 
 def test_what_cannot_be_observed() -> None:

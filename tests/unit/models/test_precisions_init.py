@@ -1,4 +1,6 @@
-"""scikit-learn's mixture refuses precisions that belong to no normal distribution, for every kind of covariance."""
+"""scikit-learn's mixture refuses precisions that belong to no
+normal distribution, for every kind of covariance.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ SPOILT: dict[str, Any] = {
 
 @pytest.mark.parametrize("kind", GOOD)
 def test_good_precisions_are_taken(kind: str) -> None:
-    mixture = GaussianMixture(2, covariance_type=kind, precisions_init=GOOD[kind], random_state=0, max_iter=300).fit(X)
+    mixture = GaussianMixture(
+        2, covariance_type=kind, precisions_init=GOOD[kind], random_state=0, max_iter=300
+    ).fit(X)
     assert np.isfinite(mixture.lower_bound_)
 
 

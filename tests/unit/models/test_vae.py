@@ -1,4 +1,6 @@
-"""VAEs put together from values: every likelihood, posterior, prior, objective and network learns, samples and is stored."""
+"""VAEs put together from values: every likelihood, posterior,
+prior, objective and network learns, samples and is stored.
+"""
 
 from __future__ import annotations
 
@@ -25,20 +27,26 @@ def levels(n: int = 64, channels: int = 1, size: int = 9) -> Tensor:
     """Bright and dark images with a few grey levels."""
     stream = torch.Generator().manual_seed(0)
     bright = torch.randint(0, 200, (n, 1, 1, 1), generator=stream)
-    return (bright + torch.randint(0, 56, (n, channels, size, size), generator=stream)).to(torch.uint8)
+    return (bright + torch.randint(0, 56, (n, channels, size, size), generator=stream)).to(
+        torch.uint8
+    )
 
 
 def table(n: int = 120) -> pf.Arrays:
     stream = torch.Generator().manual_seed(0)
     kind = torch.randint(0, 3, (n,), generator=stream)
     size = (kind * 4 + torch.randn(n, generator=stream)).double()
-    frame = pd.DataFrame({"size": size.numpy(), "kind": [("ant", "bee", "cat")[k] for k in kind.tolist()]})
+    frame = pd.DataFrame(
+        {"size": size.numpy(), "kind": [("ant", "bee", "cat")[k] for k in kind.tolist()]}
+    )
     return pf.read(frame, categorical=["kind"], label=False)
 
 
 def learnt(x: Any, epochs: int = 30, y: Any = None, **how: Any) -> pf.VAE:
     how = {"latent": 2, "hidden": (16,), **how}
-    return pf.VAE(**how).fit(x, y, by=pf.Trainer(epochs=epochs, batch=32, optimizers={"vae": "adam(rate=0.005)"}))
+    return pf.VAE(**how).fit(
+        x, y, by=pf.Trainer(epochs=epochs, batch=32, optimizers={"vae": "adam(rate=0.005)"})
+    )
 
 
 @torch.no_grad()
@@ -58,10 +66,16 @@ def stored_alike(model: pf.VAE, x: Any, folder: Path, y: Any = None) -> None:
     again = pf.load(folder / "run")
     assert repr(again) == repr(model)
     assert torch.equal(again.elbo(x, y, rng=1), model.elbo(x, y, rng=1))
-    assert torch.equal(again.sample(3, y=None if y is None else y[:1], rng=2), model.sample(3, y=None if y is None else y[:1], rng=2))
+    assert torch.equal(
+        again.sample(3, y=None if y is None else y[:1], rng=2),
+        model.sample(3, y=None if y is None else y[:1], rng=2),
+    )
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian(sigma=0.5)", "gaussian(per_dimension=True)", "gaussian(predicted=True)"])
+@pytest.mark.parametrize(
+    "likelihood",
+    ["gaussian", "gaussian(sigma=0.5)", "gaussian(per_dimension=True)", "gaussian(predicted=True)"],
+)
 def test_likelihoods_of_points(likelihood: str, tmp_path: Path) -> None:
     x = points()
     model, untrained = learnt(x, likelihood=likelihood), learnt(x, epochs=1, likelihood=likelihood)
@@ -69,11 +83,16 @@ def test_likelihoods_of_points(likelihood: str, tmp_path: Path) -> None:
     stored_alike(model, x, tmp_path)
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "continuous_bernoulli", "discretised_logistic", "gaussian(predicted=True)"])
+@pytest.mark.parametrize(
+    "likelihood",
+    ["bernoulli", "continuous_bernoulli", "discretised_logistic", "gaussian(predicted=True)"],
+)
 @pytest.mark.parametrize("network", [None, "conv(width=8, hidden=32)"])
 def test_likelihoods_of_images(likelihood: str, network: str | None, tmp_path: Path) -> None:
     x = levels(channels=3)
-    model, untrained = (learnt(x, epochs=e, likelihood=likelihood, network=network) for e in (25, 1))
+    model, untrained = (
+        learnt(x, epochs=e, likelihood=likelihood, network=network) for e in (25, 1)
+    )
     assert bound(model, x) > bound(untrained, x)
     drawn = model.sample(4, rng=0)
     assert drawn.shape == (4, 3, 9, 9)
@@ -98,7 +117,9 @@ def test_a_fit_begins_at_the_mean_of_the_data() -> None:
 
 
 def test_discretised_logistic_draws_levels() -> None:
-    drawn = learnt(levels(), epochs=2, likelihood="discretised_logistic").sample(5, rng=0, using="ancestral")
+    drawn = learnt(levels(), epochs=2, likelihood="discretised_logistic").sample(
+        5, rng=0, using="ancestral"
+    )
     assert torch.allclose(drawn, drawn.round(), atol=1e-3)
     assert float(drawn.min()) > -0.5
     assert float(drawn.max()) < 255.5
@@ -117,7 +138,9 @@ def test_a_table_with_categories_comes_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("posterior", ["diagonal", "full"])
 @pytest.mark.parametrize("prior", ["normal", "mixture(components=3)", "vamp(components=5)"])
 @pytest.mark.parametrize("objective", ["elbo", "iwae(k=4)", "iwae(k=4, doubly=True)"])
-def test_posteriors_priors_and_objectives(posterior: str, prior: str, objective: str, tmp_path: Path) -> None:
+def test_posteriors_priors_and_objectives(
+    posterior: str, prior: str, objective: str, tmp_path: Path
+) -> None:
     x = points()
     model = learnt(x, posterior=posterior, prior=prior, objective=objective)
     loose, tight = bound(model, x), iwae(model, x, k=200).value
@@ -137,7 +160,9 @@ def test_learnt_priors_are_learnt() -> None:
 def test_conditions(prior: str, tmp_path: Path) -> None:
     x = levels()
     y = (x.float().flatten(1).mean(1) > 128).long()
-    model = learnt(x, y=y, epochs=40, prior=prior, network="conv(width=8, hidden=32)", likelihood="gaussian")
+    model = learnt(
+        x, y=y, epochs=40, prior=prior, network="conv(width=8, hidden=32)", likelihood="gaussian"
+    )
     dark, light = (float(model.sample(40, y=label, rng=0).mean()) for label in (0, 1))
     assert light > dark + 30
     stored_alike(model, x, tmp_path, y)
@@ -167,18 +192,22 @@ def test_free_bits_are_spent() -> None:
         ({"likelihood": "gaussian"}, table(), BadSource, "categor"),
     ],
 )
-def test_what_does_not_fit_is_refused(how: dict[str, Any], x: Any, error: type[Exception], message: str) -> None:
+def test_what_does_not_fit_is_refused(
+    how: dict[str, Any], x: Any, error: type[Exception], message: str
+) -> None:
     y = torch.zeros(len(x), dtype=torch.int64) if "prior" in how else None
     with pytest.raises(error, match=message):
         learnt(x, epochs=1, y=y, **how)
 
 
 def test_free_bits_need_a_closed_form() -> None:
-    with pytest.raises(InvalidValue, match="free_bits need posterior='diagonal' and prior='normal'"):
+    with pytest.raises(
+        InvalidValue, match="free_bits need posterior='diagonal' and prior='normal'"
+    ):
         pf.VAE(objective="elbo(free_bits=0.1)", prior="vamp")
 
 
-# ------------------------------------------------------------------------------------- bounds that are no numbers
+# ----------------------------------------------------------------------- bounds that are no numbers
 
 
 def broken(model: pf.VAE, how: str) -> pf.VAE:
@@ -192,12 +221,17 @@ def broken(model: pf.VAE, how: str) -> pf.VAE:
         elif how == "infinity in the encoder":
             first[0, 0] = torch.inf
         else:  # a network that divides 0 by 0, say
-            model.encoder.network.register_forward_hook(lambda _, __, found: tuple(t * torch.nan for t in found))
+            model.encoder.network.register_forward_hook(
+                lambda _, __, found: tuple(t * torch.nan for t in found)
+            )
     return model
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "gaussian(predicted=True)"])
-@pytest.mark.parametrize("how", ["NaN in the encoder", "NaN in the decoder", "infinity in the encoder", "NaN for every row"])
+@pytest.mark.parametrize(
+    "how",
+    ["NaN in the encoder", "NaN in the decoder", "infinity in the encoder", "NaN for every row"],
+)
 def test_a_broken_network_shows(how: str, likelihood: str) -> None:
     x = points()
     model = broken(learnt(x, 1, likelihood=likelihood), how)
@@ -208,7 +242,9 @@ def test_a_broken_network_shows(how: str, likelihood: str) -> None:
         assert not bool(model.elbo(x * 1e25, rng=0).isneginf().all())
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian(predicted=True)", "gaussian(per_dimension=True)"])
+@pytest.mark.parametrize(
+    "likelihood", ["gaussian", "gaussian(predicted=True)", "gaussian(per_dimension=True)"]
+)
 @pytest.mark.parametrize("size", [1e6, 1e20, 1e30])
 def test_far_rows_are_unlikely_and_change_no_other(size: float, likelihood: str) -> None:
     x = points().double()

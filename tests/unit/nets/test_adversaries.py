@@ -1,4 +1,6 @@
-"""Players: published parameter counts, any size, what is put between layers, and critics' formulas by hand."""
+"""Players: published parameter counts, any size, what is put between layers,
+and critics' formulas by hand.
+"""
 
 from __future__ import annotations
 
@@ -37,16 +39,28 @@ def test_its_parameters_begin_as_published() -> None:
     generator, critic = players("dcgan", (3, 64, 64))
     for network in (generator, critic):
         weights = torch.cat(
-            [m.weight.detach().flatten() for m in network.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))]
+            [
+                m.weight.detach().flatten()
+                for m in network.modules()
+                if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))
+            ]
         )
-        gains = torch.cat([m.weight.detach() for m in network.modules() if isinstance(m, nn.BatchNorm2d)])
+        gains = torch.cat(
+            [m.weight.detach() for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+        )
         assert float(weights.std()) == pytest.approx(0.02, rel=0.01)
         assert abs(float(weights.mean())) < 1e-4
-        assert (float(gains.mean()), float(gains.std())) == (pytest.approx(1, abs=0.005), pytest.approx(0.02, rel=0.15))
+        assert (float(gains.mean()), float(gains.std())) == (
+            pytest.approx(1, abs=0.005),
+            pytest.approx(0.02, rel=0.15),
+        )
 
 
 @pytest.mark.parametrize("network", ["dcgan(width=2)", "r3gan(width=8, blocks=1)"])
-@pytest.mark.parametrize("event", [(1, 28, 28), (3, 32, 32), (4, 64, 64), (3, 9, 70), (1, 37, 41), (3, 256, 256), (1, 8, 8)])
+@pytest.mark.parametrize(
+    "event",
+    [(1, 28, 28), (3, 32, 32), (4, 64, 64), (3, 9, 70), (1, 37, 41), (3, 256, 256), (1, 8, 8)],
+)
 def test_images_of_any_size_and_channels(network: str, event: tuple[int, int, int]) -> None:
     generator, critic = players(network, event, latent=5)
     made = generator(torch.randn(2, 5))
@@ -69,7 +83,12 @@ def test_what_is_no_image_is_refused(event: tuple[int, ...]) -> None:
 
 def test_the_pair_of_infogans_digits_has_its_layers() -> None:
     generator, critic = players("infogan", (1, 28, 28), latent=74)
-    dense, first, up, last = 74 * 1024 + 2 * 1024, 1024 * 6272 + 2 * 128, 128 * 64 * 16 + 2 * 64, 64 * 16 + 1
+    dense, first, up, last = (
+        74 * 1024 + 2 * 1024,
+        1024 * 6272 + 2 * 128,
+        128 * 64 * 16 + 2 * 64,
+        64 * 16 + 1,
+    )
     assert count(generator) == dense + first + up + last
     down, next_, features = 64 * 16 + 64, 64 * 128 * 16 + 2 * 128, 6272 * 1024 + 2 * 1024
     assert count(critic) == down + next_ + features + 1024 + 1
@@ -80,7 +99,9 @@ def test_the_pair_of_infogans_digits_has_its_layers() -> None:
 
 
 def test_sides_that_infogans_pair_cannot_make_are_refused() -> None:
-    with pytest.raises(InvalidValue, match="sides that are multiples of 4, got 30x28; use network='dcgan'"):
+    with pytest.raises(
+        InvalidValue, match="sides that are multiples of 4, got 30x28; use network='dcgan'"
+    ):
         read(Adversaries, "infogan").check((1, 30, 28))
 
 
@@ -103,16 +124,22 @@ def test_maxout_by_hand() -> None:
     assert torch.allclose(layer(x), layer.linear(x).reshape(5, 2, 4).max(2).values)
 
 
-# ------------------------------------------------------------------------------------------------- critics
+# ------------------------------------------------------------------------------------------ critics
 
 
 @torch.no_grad()
 def test_the_projection_critic_is_its_formula() -> None:
     """c(x, y) = psi(phi(x)) + <V y, phi(x)> (Miyato & Koyama 2018, Eq. 3)."""
-    phi, psi, v = nn.Sequential(nn.Linear(3, 4), nn.Tanh()), nn.Linear(4, 1), nn.Linear(2, 4, bias=False)
+    phi, psi, v = (
+        nn.Sequential(nn.Linear(3, 4), nn.Tanh()),
+        nn.Linear(4, 1),
+        nn.Linear(2, 4, bias=False),
+    )
     x, y = torch.randn(6, 3), torch.eye(2)[torch.arange(6) % 2]
     expected = [float(psi(phi(x[i])) + v.weight[:, i % 2] @ phi(x[i])) for i in range(6)]
-    assert Critic(list(phi), psi, projection=v)(x, y).flatten().tolist() == pytest.approx(expected, abs=1e-6)
+    assert Critic(list(phi), psi, projection=v)(x, y).flatten().tolist() == pytest.approx(
+        expected, abs=1e-6
+    )
 
 
 def test_further_heads_see_the_same_features() -> None:
@@ -126,7 +153,9 @@ def test_further_heads_see_the_same_features() -> None:
 def test_an_embedded_condition_is_appended_in_its_embedding() -> None:
     inner = MLP(2 + 3, (2,), (), "relu")
     network, x, y = Embedded(inner, 5, 3), torch.randn(4, 2), torch.randn(4, 5)
-    assert torch.allclose(network(x, y), inner.layers[0](torch.cat([x, y @ network.embedding.weight.T], 1)))
+    assert torch.allclose(
+        network(x, y), inner.layers[0](torch.cat([x, y @ network.embedding.weight.T], 1))
+    )
 
 
 def test_conditions_become_channels() -> None:
@@ -136,7 +165,10 @@ def test_conditions_become_channels() -> None:
 
 
 def test_batch_discrimination_by_hand() -> None:
-    layer, x = BatchDiscrimination(3, kernels=2, size=4).double(), torch.randn(5, 3, dtype=torch.float64)
+    layer, x = (
+        BatchDiscrimination(3, kernels=2, size=4).double(),
+        torch.randn(5, 3, dtype=torch.float64),
+    )
     m = (x @ layer.weight).reshape(5, 2, 4)
     expected = torch.zeros(5, 2, dtype=torch.float64)
     for i in range(5):
@@ -146,7 +178,7 @@ def test_batch_discrimination_by_hand() -> None:
     assert torch.allclose(layer(x), torch.cat([x, expected], 1))
 
 
-# ------------------------------------------------------------------------------------------------- surgery and memory
+# ------------------------------------------------------------------------------- surgery and memory
 
 
 def kinds(network: nn.Module) -> list[str]:
@@ -157,7 +189,15 @@ def test_batch_norm_goes_between_layers_but_not_to_the_ends() -> None:
     generator, critic = MLP(2, (2,), (4, 4), "relu"), MLP(2, (1,), (4, 4), "relu")
     put_batch_norm(generator, critic=False)
     put_batch_norm(critic, critic=True)
-    assert kinds(generator) == ["Linear", "BatchNorm1d", "ReLU", "Linear", "BatchNorm1d", "ReLU", "Linear"]
+    assert kinds(generator) == [
+        "Linear",
+        "BatchNorm1d",
+        "ReLU",
+        "Linear",
+        "BatchNorm1d",
+        "ReLU",
+        "Linear",
+    ]
     assert kinds(critic) == ["Linear", "ReLU", "Linear", "BatchNorm1d", "ReLU", "Linear"]
     assert critic.layers[3].running_mean is None
     assert generator.layers[1].running_mean is not None
@@ -172,7 +212,9 @@ def test_dropout_follows_activations() -> None:
 
 
 def test_relu_becomes_leaky() -> None:
-    network = nn.Sequential(nn.ReLU(), nn.Sequential(nn.LeakyReLU(0.01), nn.Tanh()), nn.MaxPool2d(2))
+    network = nn.Sequential(
+        nn.ReLU(), nn.Sequential(nn.LeakyReLU(0.01), nn.Tanh()), nn.MaxPool2d(2)
+    )
     put_leaky(network, 0.2)
     assert network[0].negative_slope == network[1][0].negative_slope == 0.2
     assert isinstance(network[1][1], nn.Tanh)

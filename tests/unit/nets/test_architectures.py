@@ -1,4 +1,6 @@
-"""Architectures as values: published layouts to the parameter, texts that come back, shapes, conditions."""
+"""Architectures as values: published layouts to the parameter,
+texts that come back, shapes, conditions.
+"""
 
 from __future__ import annotations
 
@@ -35,31 +37,57 @@ def dense(*sizes: int) -> int:
         (hinton(), (1000, 500, 250), 30, 1_425_810, 1_419_034),
     ],
 )
-def test_published_layouts(architecture: Architecture, hidden: tuple[int, ...], latent: int, down: int, up: int) -> None:
+def test_published_layouts(
+    architecture: Architecture, hidden: tuple[int, ...], latent: int, down: int, up: int
+) -> None:
     """784 pixels; the encoder gives a mean and a log-scale, the decoder one number a pixel."""
-    encoder, decoder = architecture.encoder((1, 28, 28), (latent, latent)), architecture.decoder(latent, ((1, 28, 28),))
+    encoder, decoder = (
+        architecture.encoder((1, 28, 28), (latent, latent)),
+        architecture.decoder(latent, ((1, 28, 28),)),
+    )
     assert count(encoder) == dense(784, *hidden, 2 * latent) == down
     assert count(decoder) == dense(latent, *hidden[::-1], 784) == up
-    assert [layer.out_features for layer in encoder.modules() if isinstance(layer, nn.Linear)] == [*hidden, 2 * latent]
-    assert [layer.out_features for layer in decoder.modules() if isinstance(layer, nn.Linear)] == [*hidden[::-1], 784]
+    assert [layer.out_features for layer in encoder.modules() if isinstance(layer, nn.Linear)] == [
+        *hidden,
+        2 * latent,
+    ]
+    assert [layer.out_features for layer in decoder.modules() if isinstance(layer, nn.Linear)] == [
+        *hidden[::-1],
+        784,
+    ]
 
 
 def test_hinton_as_an_auto_encoder_is_784_1000_500_250_30() -> None:
     down, up = hinton().encoder((784,), (30,)), hinton().decoder(30, ((784,),))
-    assert count(down) + count(up) == dense(784, 1000, 500, 250, 30, 250, 500, 1000, 784) == 2_837_314
+    assert (
+        count(down) + count(up) == dense(784, 1000, 500, 250, 30, 250, 500, 1000, 784) == 2_837_314
+    )
 
 
-@pytest.mark.parametrize(("architecture", "kind"), [(plane(), nn.Softplus), (burda(), nn.Tanh), (hinton(), nn.Sigmoid), (mlp(), nn.ReLU)])
-def test_activations_stand_after_every_hidden_layer_and_nowhere_else(architecture: Architecture, kind: type[nn.Module]) -> None:
+@pytest.mark.parametrize(
+    ("architecture", "kind"),
+    [(plane(), nn.Softplus), (burda(), nn.Tanh), (hinton(), nn.Sigmoid), (mlp(), nn.ReLU)],
+)
+def test_activations_stand_after_every_hidden_layer_and_nowhere_else(
+    architecture: Architecture, kind: type[nn.Module]
+) -> None:
     for network in (architecture.encoder((6,), (2,)), architecture.decoder(2, ((6,),))):
         layers = [layer for layer in network.modules() if not list(layer.children())]
-        assert [type(layer) for layer in layers] == [nn.Linear, kind] * (len(layers) // 2) + [nn.Linear]
+        assert [type(layer) for layer in layers] == [nn.Linear, kind] * (len(layers) // 2) + [
+            nn.Linear
+        ]
 
 
-@pytest.mark.parametrize("architecture", [mlp(), mlp((7, 5), "tanh"), mlp(()), conv(width=4, hidden=8), plane(), burda(), hinton()])
+@pytest.mark.parametrize(
+    "architecture",
+    [mlp(), mlp((7, 5), "tanh"), mlp(()), conv(width=4, hidden=8), plane(), burda(), hinton()],
+)
 def test_several_heads_and_conditions(architecture: Architecture) -> None:
     event = (2, 8, 8)
-    encoder, decoder = architecture.encoder(event, (3, 4), 5), architecture.decoder(3, (event, (1, 8, 8)), 5)
+    encoder, decoder = (
+        architecture.encoder(event, (3, 4), 5),
+        architecture.decoder(3, (event, (1, 8, 8)), 5),
+    )
     x, y = draw(6, *event), draw(6, 5, seed=1)
     mean, other = encoder(x, y)
     assert (mean.shape, other.shape) == ((6, 3), (6, 4))
@@ -69,7 +97,11 @@ def test_several_heads_and_conditions(architecture: Architecture) -> None:
     assert not torch.equal(decoder(mean, 2 * y)[0], location)
     (location.square().sum() + scale.square().sum() + other.square().sum()).backward()
     for network in (encoder, decoder):
-        assert [name for name, p in network.named_parameters() if p.grad is None or not float(p.grad.abs().sum())] == []
+        assert [
+            name
+            for name, p in network.named_parameters()
+            if p.grad is None or not float(p.grad.abs().sum())
+        ] == []
 
 
 def test_heads_may_be_of_any_shape_for_an_mlp() -> None:

@@ -1,4 +1,6 @@
-"""Convolutional networks: shapes for any image, every parameter and pixel in play, no word about one image from another."""
+"""Convolutional networks: shapes for any image, every parameter
+and pixel in play, no word about one image from another.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def count(network: torch.nn.Module) -> int:
         ((9, 8), [(9, 8), (5, 4), (3, 4)]),
     ],
 )
-def test_sides_longer_than_four_are_halved_rounding_up(size: tuple[int, int], expected: list[tuple[int, int]]) -> None:
+def test_sides_longer_than_four_are_halved_rounding_up(
+    size: tuple[int, int], expected: list[tuple[int, int]]
+) -> None:
     assert ladder(*size) == expected
 
 
@@ -43,7 +47,9 @@ def test_every_side_from_8_to_256_ends_between_3_and_4() -> None:
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("norm", ["none", "group"])
-def test_there_and_back_has_the_right_shapes(size: tuple[int, int], channels: int, norm: str) -> None:
+def test_there_and_back_has_the_right_shapes(
+    size: tuple[int, int], channels: int, norm: str
+) -> None:
     event = (channels, *size)
     architecture = SMALL.replace(norm=norm)
     first, second = architecture.encoder(event, (3, 5))(draw(2, *event))
@@ -59,18 +65,28 @@ def test_the_largest_images_go_through_and_learn() -> None:
     (x,) = decoder(z)
     x.square().sum().backward()
     assert x.shape == (1, *event)
-    assert all(float(p.grad.abs().sum()) > 0 for p in [*encoder.parameters(), *decoder.parameters()])
+    assert all(
+        float(p.grad.abs().sum()) > 0 for p in [*encoder.parameters(), *decoder.parameters()]
+    )
 
 
 @pytest.mark.parametrize("norm", ["none", "group"])
 @pytest.mark.parametrize("size", [(8, 8), (28, 28), (45, 33)])
 def test_a_gradient_reaches_every_parameter(size: tuple[int, int], norm: str) -> None:
     event, architecture = (3, *size), SMALL.replace(norm=norm)
-    encoder, decoder = architecture.encoder(event, (2, 2), 3), architecture.decoder(2, (event, event), 3)
+    encoder, decoder = (
+        architecture.encoder(event, (2, 2), 3),
+        architecture.decoder(2, (event, event), 3),
+    )
     y = draw(4, 3, seed=1)
     mean, log_scale = encoder(draw(4, *event), y)
     sum(out.square().sum() for out in decoder(mean + log_scale, y)).backward()
-    silent = [name for net in (encoder, decoder) for name, p in net.named_parameters() if p.grad is None or not float(p.grad.abs().sum())]
+    silent = [
+        name
+        for net in (encoder, decoder)
+        for name, p in net.named_parameters()
+        if p.grad is None or not float(p.grad.abs().sum())
+    ]
     assert silent == []
 
 
@@ -89,10 +105,15 @@ def test_codes_depend_on_every_pixel_and_every_pixel_on_the_code(size: tuple[int
 @pytest.mark.parametrize("norm", ["none", "group"])
 def test_what_is_said_of_an_image_does_not_depend_on_its_batch(norm: str) -> None:
     event, architecture = (1, 12, 12), SMALL.replace(norm=norm)
-    encoder, decoder = architecture.encoder(event, (2,)).double(), architecture.decoder(2, (event,)).double()
+    encoder, decoder = (
+        architecture.encoder(event, (2,)).double(),
+        architecture.decoder(2, (event,)).double(),
+    )
     x = draw(5, *event).double()
     for network, given in ((encoder, x), (decoder, encoder(x)[0].detach())):
-        torch.testing.assert_close(network(given)[0][:1], network(given[:1])[0], rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(
+            network(given)[0][:1], network(given[:1])[0], rtol=1e-12, atol=1e-12
+        )
 
 
 def test_conditions_are_heard_as_vectors_and_as_images() -> None:
@@ -101,7 +122,10 @@ def test_conditions_are_heard_as_vectors_and_as_images() -> None:
         one, other = draw(2, *condition, seed=1), draw(2, *condition, seed=2)
         extra = one[0].numel()
         x, z = draw(2, *event), draw(2, 2)
-        for network, given in ((SMALL.encoder(event, (2,), extra), x), (SMALL.decoder(2, (event,), extra), z)):
+        for network, given in (
+            (SMALL.encoder(event, (2,), extra), x),
+            (SMALL.decoder(2, (event,), extra), z),
+        ):
             assert not torch.equal(network(given, one)[0], network(given, other)[0])
             torch.testing.assert_close(network(given, one.flatten(1))[0], network(given, one)[0])
 
@@ -126,13 +150,22 @@ def test_parameters_of_28_by_28_by_hand() -> None:
 
 
 def test_channels_double_up_to_eight_times_the_first() -> None:
-    widths = [p.shape[0] for name, p in conv(width=2).encoder((1, 256, 256), (1,)).maps.named_parameters() if name.endswith("weight")]
+    widths = [
+        p.shape[0]
+        for name, p in conv(width=2).encoder((1, 256, 256), (1,)).maps.named_parameters()
+        if name.endswith("weight")
+    ]
     assert widths == [2, 4, 8, 16, 16, 16]
 
 
 @pytest.mark.parametrize(
     ("event", "got"),
-    [((3,), "3 numbers"), ((1, 7, 8), "7x8"), ((1, 28, 4), "28x4"), ((3, 5, 16, 16), "3x5x16x16 numbers")],
+    [
+        ((3,), "3 numbers"),
+        ((1, 7, 8), "7x8"),
+        ((1, 28, 4), "28x4"),
+        ((3, 5, 16, 16), "3x5x16x16 numbers"),
+    ],
 )
 def test_what_is_no_image_is_refused(event: tuple[int, ...], got: str) -> None:
     message = f"conv networks take images of at least 8x8, got {got}; use network='mlp'"
@@ -143,7 +176,12 @@ def test_what_is_no_image_is_refused(event: tuple[int, ...], got: str) -> None:
 
 
 def test_heads_of_two_sizes_are_refused() -> None:
-    with pytest.raises(InvalidValue, match=r"one height and width, got heads of shapes \(1, 8, 8\), \(1, 9, 9\); use network='mlp'"):
+    with pytest.raises(
+        InvalidValue,
+        match=(
+            r"one height and width, got heads of shapes \(1, 8, 8\), \(1, 9, 9\); use network='mlp'"
+        ),
+    ):
         SMALL.decoder(2, ((1, 8, 8), (1, 9, 9)))
 
 

@@ -6,7 +6,13 @@ import torch
 from torch import nn
 
 from pushforward.nets.adversaries import DeepConvolutional
-from pushforward.nets.critics import AutoencodingCritic, BatchDiscrimination, Closeness, Critic, row_by_row
+from pushforward.nets.critics import (
+    AutoencodingCritic,
+    BatchDiscrimination,
+    Closeness,
+    Critic,
+    row_by_row,
+)
 from pushforward.nets.mlp import MLP
 from pushforward.nets.surgery import put_group_norm
 
@@ -42,13 +48,17 @@ def test_with_group_norm_a_row_is_judged_by_itself() -> None:
 
 
 def test_closeness_has_the_right_slopes_of_both_orders() -> None:
-    rows = torch.randn(3, 6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    rows = torch.randn(
+        3, 6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True
+    )
     assert torch.autograd.gradcheck(Closeness.apply, rows)
     assert torch.autograd.gradgradcheck(Closeness.apply, rows)
 
 
 def discrimination() -> BatchDiscrimination:
-    """Features of five, with three of two numbers; of some weights a rounding turns a difference's sign, of these none."""
+    """Features of five, with three of two numbers;
+    of some weights a rounding turns a difference's sign, of these none.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return BatchDiscrimination(5, 3, 2)
@@ -64,7 +74,10 @@ def test_batch_discrimination_of_bfloat16_weights_is_near_that_of_single_ones() 
 
 
 def test_batch_discrimination_in_bfloat16_has_a_slope() -> None:
-    layer, x = discrimination(), torch.randn(7, 5, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    layer, x = (
+        discrimination(),
+        torch.randn(7, 5, generator=torch.Generator().manual_seed(0), requires_grad=True),
+    )
     with torch.autocast("cpu", torch.bfloat16):
         found = layer(x)
     found.sum().backward()

@@ -41,10 +41,15 @@ def test_the_latest_rows_are_kept(batches: list[tuple[int, int]], kept: list[int
 
 
 def test_a_gan_remembers_the_rows_of_every_eighth_step() -> None:
-    model = pf.GAN(latent=2, hidden=(4,)).fit(torch.randn(64, 1, generator=torch.Generator().manual_seed(0)), steps=1, batch=16)
+    model = pf.GAN(latent=2, hidden=(4,)).fit(
+        torch.randn(64, 1, generator=torch.Generator().manual_seed(0)), steps=1, batch=16
+    )
     model.recent.count.zero_()
     for step in range(18):
-        model.fake_rows(Batch(rows(4 * step, 4 * step + 4)), Step(samples=4 * step, rng=torch.Generator().manual_seed(0)))
+        model.fake_rows(
+            Batch(rows(4 * step, 4 * step + 4)),
+            Step(samples=4 * step, rng=torch.Generator().manual_seed(0)),
+        )
     expected = [4.0 * step + i for step in (0, 8, 16) for i in range(4)]
     assert model.recent.held()[0].flatten().tolist() == expected
 

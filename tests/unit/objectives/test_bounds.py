@@ -28,7 +28,8 @@ def test_beta_rises_over_the_warm_up(fraction: float, weight: float) -> None:
 
 def test_free_bits_charge_only_what_exceeds_them() -> None:
     terms = Elbo(free_bits=0.1).terms(DISTORTION, RATE, 1.0)
-    assert float(terms["rate"]) == pytest.approx(1.0 + 0.1)  # mean rates 1 and .02 nat, the second raised to the .1 that is free
+    # mean rates 1 and .02 nat, the second raised to the .1 that is free
+    assert float(terms["rate"]) == pytest.approx(1.0 + 0.1)
     assert float(terms.logged["nats"]) == pytest.approx(1.02)
 
 
@@ -39,7 +40,9 @@ def test_free_bits_need_a_rate_per_dimension() -> None:
 
 def test_importance_bound_by_hand() -> None:
     weights = torch.tensor([[1.0, 2.0], [3.0, 2.0]], dtype=torch.float64).log()
-    assert torch.allclose(importance_bound(weights), torch.tensor([2.0, 2.0], dtype=torch.float64).log())
+    assert torch.allclose(
+        importance_bound(weights), torch.tensor([2.0, 2.0], dtype=torch.float64).log()
+    )
 
 
 def test_one_draw_is_the_elbo_and_far_weights_stay_finite() -> None:
@@ -49,7 +52,16 @@ def test_one_draw_is_the_elbo_and_far_weights_stay_finite() -> None:
     assert float(importance_bound(two)) == pytest.approx(-1000 + math.log((1 + math.exp(-1)) / 2))
 
 
-@pytest.mark.parametrize("text", ["elbo", "elbo(beta=4.0)", "elbo(free_bits=0.1, warm_up=0.2)", "iwae(k=5)", "iwae(doubly=True)"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "elbo",
+        "elbo(beta=4.0)",
+        "elbo(free_bits=0.1, warm_up=0.2)",
+        "iwae(k=5)",
+        "iwae(doubly=True)",
+    ],
+)
 def test_objectives_have_a_text(text: str) -> None:
     assert str(read(Objective, text)) == text
 

@@ -1,4 +1,6 @@
-"""The f-divergences' pieces agree with each other and stay finite; the game that is made of them."""
+"""The f-divergences' pieces agree with each other and stay finite;
+the game that is made of them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,11 @@ from pushforward.objectives.games import FGAN, Game, Minimax, NonSaturating
 from pushforward.objectives.stable_logs import log_lambert
 
 NAMES = sorted(Divergence.members)
-PIECES = [(name, piece) for name in NAMES for piece in ("activation", "composed", "best", "best_conjugate", "conjugate", "f")]
+PIECES = [
+    (name, piece)
+    for name in NAMES
+    for piece in ("activation", "composed", "best", "best_conjugate", "conjugate", "f")
+]
 numbers = st.floats(-30, 30)
 
 
@@ -84,7 +90,9 @@ def test_finite_over_wide_ranges(name: str, piece: str, dtype: torch.dtype) -> N
     if piece == "f":
         x = torch.logspace(-12, 12, 2001, dtype=dtype)
     else:
-        x = torch.linspace(-40 if "best" in piece else -80, 40 if "best" in piece else 80, 2001, dtype=dtype)
+        x = torch.linspace(
+            -40 if "best" in piece else -80, 40 if "best" in piece else 80, 2001, dtype=dtype
+        )
     if piece == "conjugate":
         x = x[x < a(name).top - 1e-3]
     x.requires_grad_()
@@ -132,7 +140,9 @@ def test_jeffrey_far_out_in_float32() -> None:
     wide = Jeffrey().conjugate(t.detach().double())
     torch.testing.assert_close(y.detach().double(), wide, rtol=1e-6, atol=0)
     (slope,) = torch.autograd.grad(y.sum(), t)
-    assert slope.tolist() == pytest.approx([1 / (1001 - math.log(1001 - math.log(1001))), 1 / (1e5 - math.log(1e5))], rel=1e-4)
+    assert slope.tolist() == pytest.approx(
+        [1 / (1001 - math.log(1001 - math.log(1001))), 1 / (1e5 - math.log(1e5))], rel=1e-4
+    )
 
 
 def test_a_nan_is_not_hidden() -> None:
@@ -140,7 +150,7 @@ def test_a_nan_is_not_hidden() -> None:
         assert a(name).conjugate(torch.tensor(math.nan)).isnan()
 
 
-# --------------------------------------------------------------------------------------------------------- the game
+# ----------------------------------------------------------------------------------------- the game
 
 REAL = torch.tensor([1.0, -2.0, 0.3], dtype=torch.float64)
 FAKE = torch.tensor([-0.7, 1.5, 0.1], dtype=torch.float64)
@@ -161,7 +171,10 @@ def test_the_gan_divergence_is_the_original_game() -> None:
     game = FGAN("gan")
     torch.testing.assert_close(game.critic(REAL, FAKE), Minimax().critic(REAL, FAKE))
     torch.testing.assert_close(game.generator(FAKE, REAL), Minimax().generator(FAKE, REAL))
-    torch.testing.assert_close(game.replace(non_saturating=True).generator(FAKE, REAL), NonSaturating().generator(FAKE, REAL))
+    torch.testing.assert_close(
+        game.replace(non_saturating=True).generator(FAKE, REAL),
+        NonSaturating().generator(FAKE, REAL),
+    )
 
 
 def test_texts() -> None:

@@ -25,7 +25,12 @@ def test_the_pull_away_term_of_known_codes() -> None:
 @pytest.mark.parametrize("shape", [(5, 9), (9, 4)])
 def test_the_pull_away_term_is_the_mean_over_pairs(shape: tuple[int, int]) -> None:
     s = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    pairs = [float(torch.cosine_similarity(s[i], s[j], 0)) ** 2 for i in range(len(s)) for j in range(len(s)) if i != j]
+    pairs = [
+        float(torch.cosine_similarity(s[i], s[j], 0)) ** 2
+        for i in range(len(s))
+        for j in range(len(s))
+        if i != j
+    ]
     assert float(pull_away(s)) == pytest.approx(sum(pairs) / len(pairs), rel=1e-12)
 
 

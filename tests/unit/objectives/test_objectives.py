@@ -76,21 +76,33 @@ def test_penalties_on_a_quadratic_critic() -> None:
 
     assert r1(10.0)(critic, real, fake).tolist() == pytest.approx([5 * 100, 5 * 4])
     assert r2(10.0)(critic, real, fake).tolist() == pytest.approx([5 * 4, 0])
-    assert gradient_penalty(10.0)(critic, real, real, rng=0).tolist() == pytest.approx([10 * 81, 10 * 1])
+    assert gradient_penalty(10.0)(critic, real, real, rng=0).tolist() == pytest.approx(
+        [10 * 81, 10 * 1]
+    )
 
 
 def test_the_gradient_penalty_looks_between_the_pairs() -> None:
-    real, fake = torch.full((1000, 1), 2.0, dtype=torch.float64), torch.zeros(1000, 1, dtype=torch.float64)
+    real, fake = (
+        torch.full((1000, 1), 2.0, dtype=torch.float64),
+        torch.zeros(1000, 1, dtype=torch.float64),
+    )
     penalty = gradient_penalty(1.0)(lambda x: 0.5 * x.square().sum(1), real, fake, rng=0)
     assert float(penalty.detach().mean()) == pytest.approx(1 / 3, abs=0.02)  # E (2t - 1)²
 
 
 def test_the_energy_distance_of_two_normals() -> None:
-    """In one dimension 2 E|X-Y| - E|X-X'| - E|Y-Y'| for N(0,1), N(m,1), with E|N(m,2)| in closed form."""
+    """In one dimension 2 E|X-Y| - E|X-X'| - E|Y-Y'| for N(0,1),
+    N(m,1), with E|N(m,2)| in closed form.
+    """
     stream = torch.Generator().manual_seed(0)
-    x, y = torch.randn(4000, 1, generator=stream, dtype=torch.float64), torch.randn(4000, 1, generator=stream, dtype=torch.float64) + 2
+    x, y = (
+        torch.randn(4000, 1, generator=stream, dtype=torch.float64),
+        torch.randn(4000, 1, generator=stream, dtype=torch.float64) + 2,
+    )
     m, s = 2.0, math.sqrt(2)
-    folded = s * math.sqrt(2 / math.pi) * math.exp(-(m**2) / (2 * s**2)) + m * math.erf(m / (s * math.sqrt(2)))
+    folded = s * math.sqrt(2 / math.pi) * math.exp(-(m**2) / (2 * s**2)) + m * math.erf(
+        m / (s * math.sqrt(2))
+    )
     exact = 2 * folded - 2 * s * math.sqrt(2 / math.pi)
     assert float(energy_distance(x, y)) == pytest.approx(exact, abs=0.06)
     assert abs(float(energy_distance(x, y - 2))) < 0.01

@@ -27,8 +27,14 @@ def test_other_categories_in_either_view_share_less_than_nothing() -> None:
 
 
 def test_two_rows_by_hand() -> None:
-    p, q = torch.tensor([[0.9, 0.1], [0.4, 0.6]]).double(), torch.tensor([[0.7, 0.3], [0.2, 0.8]]).double()
+    p, q = (
+        torch.tensor([[0.9, 0.1], [0.4, 0.6]]).double(),
+        torch.tensor([[0.7, 0.3], [0.2, 0.8]]).double(),
+    )
     both = p @ q.T
-    expected = [math.log(both[i, i]) - (math.log(both[i].mean()) + math.log(both[:, i].mean())) / 2 for i in range(2)]
+    expected = [
+        math.log(both[i, i]) - (math.log(both[i].mean()) + math.log(both[:, i].mean())) / 2
+        for i in range(2)
+    ]
     assert shared_information(p.log(), q.log()).tolist() == pytest.approx(expected)
     assert shared_information(q.log(), p.log()).tolist() == pytest.approx(expected)

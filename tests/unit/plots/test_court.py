@@ -23,7 +23,8 @@ def test_half_a_court_has_the_measures_of_the_rule_book():
     assert extent(found["board"]) == (-3, 4, 3, 4)
     assert np.allclose(np.hypot(*(found["rim"] - [0, 5.25]).T), 0.75)
     assert found["centre"][:, 1].max() == pytest.approx(47)
-    # the free-throw line is 15 ft from the board; the restricted arc is 4 ft about the rim and ends under the board
+    # the free-throw line is 15 ft from the board;
+    # the restricted arc is 4 ft about the rim and ends under the board
     assert found["key"][1][1] - found["board"][0][1] == 15
     arc = found["restricted"][1:-1]
     assert np.allclose(np.hypot(*(arc - [0, 5.25]).T), 4)
@@ -40,7 +41,9 @@ def test_the_three_point_line_is_an_arc_cut_by_straight_corners():
 
 
 def test_beyond_the_arc():
-    places = torch.tensor([[0.0, 28.9], [0.0, 29.1], [22.1, 1.0], [21.9, 1.0], [-22.1, 3.0], [0.0, 5.25]])
+    places = torch.tensor(
+        [[0.0, 28.9], [0.0, 29.1], [22.1, 1.0], [21.9, 1.0], [-22.1, 3.0], [0.0, 5.25]]
+    )
     assert beyond_arc(places).tolist() == [False, True, True, False, True, False]
 
 
@@ -68,9 +71,17 @@ def test_axes_are_in_equal_feet():
 def test_trajectories_draw_five_paths_a_court():
     mean = torch.zeros(10, 2) + torch.tensor([47.0, 25.0])
     step = torch.linspace(-1, 1, 10)[:, None] * torch.tensor([10.0, 0.0])
-    figure = trajectories([Panel("running", mean, step), Panel("apart", mean, step, (0.0, 6.0))], columns=2, title="paths")
+    figure = trajectories(
+        [Panel("running", mean, step), Panel("apart", mean, step, (0.0, 6.0))],
+        columns=2,
+        title="paths",
+    )
     first, second = (ax for ax in figure.axes if ax.get_visible())
-    paths = [line for line in first.lines if line.get_label() in ("mean", "+1.5 sd", "-1.5 sd", "+0.75 sd", "-0.75 sd")]
+    paths = [
+        line
+        for line in first.lines
+        if line.get_label() in ("mean", "+1.5 sd", "-1.5 sd", "+0.75 sd", "-0.75 sd")
+    ]
     assert len(paths) == 5
     furthest = next(line for line in first.lines if line.get_label() == "+1.5 sd")
     assert np.allclose(furthest.get_xdata()[[0, -1]], [32, 62])

@@ -22,7 +22,9 @@ from pushforward.plots.style import name_points
 @pytest.fixture(scope="module")
 def rows():
     rng = np.random.default_rng(0)
-    x = np.concatenate([rng.normal([0, 0, 0], 1, (80, 3)), rng.normal([8, -5, 0.3], [1, 0.5, 1], (120, 3))])
+    x = np.concatenate(
+        [rng.normal([0, 0, 0], 1, (80, 3)), rng.normal([8, -5, 0.3], [1, 0.5, 1], (120, 3))]
+    )
     return pandas.DataFrame(x, columns=["height", "weight", "age"])
 
 
@@ -39,7 +41,8 @@ def test_contours_hold_the_mass_they_name():
     law = Gaussian.of(torch.zeros(2), torch.eye(2))
     u, _, f = grid_density(law, (-6.0, -6.0), (6.0, 6.0), 300)
     levels = mass_levels(f, (0.5, 0.9), (u[1] - u[0]) ** 2)
-    # Half of a standard normal law in the plane lies where the density is above 1/(2π) · ½, nine tenths above a tenth.
+    # Half of a standard normal law in the plane lies where the
+    # density is above 1/(2π) · ½, nine tenths above a tenth.
     assert list(levels.values()) == [0.9, 0.5]
     assert list(levels) == pytest.approx([0.1 / (2 * math.pi), 0.5 / (2 * math.pi)], rel=0.01)
     assert mass_levels(f[:60], (0.5,), (u[1] - u[0]) ** 2) == {}
@@ -50,7 +53,11 @@ def test_contours_hold_the_mass_they_name():
 def test_a_density_map_shows_the_law_of_two_axes_with_its_unit(mixture, rows):
     figure = plots.density_map(mixture, rows, axes=["weight", "age"], title="people")
     ax = visible(figure)[0]
-    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title(loc="left")) == ("weight", "age", "people")
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title(loc="left")) == (
+        "weight",
+        "age",
+        "people",
+    )
     image = ax.images[0].get_array()
     inside = mixture.marginal(["weight", "age"]).log_prob(torch.tensor([[-5.0, 0.3]])).exp()
     assert image.max() == pytest.approx(float(inside), rel=0.1)
@@ -66,7 +73,9 @@ def test_rows_alone_are_drawn_by_their_kernel_density(rows):
 
 
 def test_a_court_under_a_density_is_in_feet(rows):
-    figure = plots.density_map(pf.GMM(1).fit(rows[["height", "age"]].abs()), court=True, scale=100, unit="shots")
+    figure = plots.density_map(
+        pf.GMM(1).fit(rows[["height", "age"]].abs()), court=True, scale=100, unit="shots"
+    )
     ax = visible(figure)[0]
     assert "feet" in ax.get_xlabel()
     assert ax.images[0].get_extent() == [-25, 25, 0, 47]
@@ -108,14 +117,19 @@ def test_clusters_lie_on_the_axes_that_part_them_and_ellipses_hold_their_share(m
     assert {label.split(" ")[-1] for label in labels} == {"(40%)", "(60%)"}
     draws = mixture.sample(4000, rng=0)[:, [0, 1]].numpy()
     inside = sum(
-        patch.get_path().contains_points(patch.get_transform().inverted().transform(ax.transData.transform(draws))) for patch in ax.patches
+        patch.get_path().contains_points(
+            patch.get_transform().inverted().transform(ax.transData.transform(draws))
+        )
+        for patch in ax.patches
     )
     assert inside.mean() == pytest.approx(0.5, abs=0.03)
 
 
 def test_k_means_show_their_centres(rows):
     model = pf.KMeans(2).fit(rows)
-    ax = visible(plots.clusters(model, rows, axes=["height", "weight"], owner=model.assign(rows)))[0]
+    ax = visible(plots.clusters(model, rows, axes=["height", "weight"], owner=model.assign(rows)))[
+        0
+    ]
     marks = np.array([line.get_xydata()[0] for line in ax.lines])
     assert np.allclose(np.sort(marks, 0), np.sort(model.centres_[:, :2].numpy(), 0))
     with pytest.raises(InvalidKind, match="assigns no clusters"):
@@ -125,7 +139,9 @@ def test_k_means_show_their_centres(rows):
 def test_a_scree_plot_adds_up(rows):
     pca = pf.PCA(1).fit(rows)
     ax = visible(plots.scree(pca))[0]
-    assert [b.get_height() for b in ax.patches] == pytest.approx((pca.spectrum_ / pca.spectrum_.sum()).tolist())
+    assert [b.get_height() for b in ax.patches] == pytest.approx(
+        (pca.spectrum_ / pca.spectrum_.sum()).tolist()
+    )
     assert ax.lines[0].get_ydata()[-1] == pytest.approx(1)
     assert ax.get_xlabel() == "principal component"
     with pytest.raises(InvalidKind, match="has no principal components"):
@@ -198,7 +214,11 @@ def test_files_are_written_whole_and_small(tmp_path, mixture, rows):
     path = plots.write(plots.density_map(mixture, rows), tmp_path / "new" / "a.png")
     assert path.stat().st_size < 200_000
     assert [p.name for p in path.parent.iterdir()] == ["a.png"]
-    assert plots.write(plots.scree(pf.PCA(1).fit(rows)), tmp_path / "a.svg").read_text().startswith("<?xml")
+    assert (
+        plots.write(plots.scree(pf.PCA(1).fit(rows)), tmp_path / "a.svg")
+        .read_text()
+        .startswith("<?xml")
+    )
     with pytest.raises(InvalidValue, match=r"expected \.png, \.pdf or \.svg"):
         plots.write(plots.scree(pf.PCA(1).fit(rows)), tmp_path / "a.xyz")
 
@@ -210,15 +230,25 @@ def test_no_module_takes_the_place_of_a_function():
 
 
 def test_pyplot_is_never_loaded():
-    code = "import sys, torch, pushforward as pf, pushforward.plots as plots; plots.density_map(pf.GMM(2).fit(torch.randn(60, 2)))"
-    done = subprocess.run([sys.executable, "-c", f"{code}; print('matplotlib.pyplot' in sys.modules)"], capture_output=True, text=True)
+    code = (
+        "import sys, torch, pushforward as pf, pushforward.plots as plots;"
+        " plots.density_map(pf.GMM(2).fit(torch.randn(60, 2)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; print('matplotlib.pyplot' in sys.modules)"],
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout.strip() == "False", done.stderr
 
 
 def test_without_matplotlib_the_error_has_the_install_line(monkeypatch):
     real = builtins.__import__
     monkeypatch.setattr(
-        "importlib.import_module", lambda name, *a: (_ for _ in ()).throw(ImportError(name)) if "matplotlib" in name else real(name)
+        "importlib.import_module",
+        lambda name, *a: (
+            (_ for _ in ()).throw(ImportError(name)) if "matplotlib" in name else real(name)
+        ),
     )
     with pytest.raises(MissingExtra, match=r"pip install 'pushforward\[plots\]'"):
         plots.page()

@@ -13,7 +13,17 @@ from PIL import Image
 import pushforward as pf
 from pushforward.plots.comparisons import points_beside
 from pushforward.plots.critics import critic_on_line
-from pushforward.plots.films import film, histogram, image_film, image_strip, panel_of, scatter, some_of, strip, write_film
+from pushforward.plots.films import (
+    film,
+    histogram,
+    image_film,
+    image_strip,
+    panel_of,
+    scatter,
+    some_of,
+    strip,
+    write_film,
+)
 from pushforward.plots.paths import paths_in_plane
 
 IMAGES = pf.Space("images", (1, 4, 4), low=0.0, high=255.0)
@@ -98,11 +108,17 @@ def test_a_film_plays_all_frames_for_as_long_as_asked(tmp_path: Path) -> None:
 def test_paths_begin_and_end_where_they_do() -> None:
     turn = np.linspace(0, 6, 200)
     inward = np.stack([np.cos(turn), np.sin(turn)], 1) * np.exp(-turn)[:, None]
-    figure = paths_in_plane({"in": inward, "out": 100 * inward[::-1]}, words={"in": "arrived"}, names=("θ", "ψ"))
+    figure = paths_in_plane(
+        {"in": inward, "out": 100 * inward[::-1]}, words={"in": "arrived"}, names=("θ", "ψ")
+    )
     first, second = figure.axes
     assert first.get_title(loc="left") == "in\narrived"
     assert first.get_xlim() == second.get_xlim()
-    marks = {line.get_label(): line.get_xydata()[0] for line in first.lines if not line.get_label().startswith("_")}
+    marks = {
+        line.get_label(): line.get_xydata()[0]
+        for line in first.lines
+        if not line.get_label().startswith("_")
+    }
     assert np.allclose(marks["start"], inward[0])
     assert np.allclose(marks["end"], inward[-1])
     with pytest.raises(pf.InvalidValue, match="at least one path"):
@@ -111,7 +127,9 @@ def test_paths_begin_and_end_where_they_do() -> None:
 
 def test_points_share_the_scale_of_the_first_panel_of_their_row() -> None:
     x = torch.rand(50, 2)
-    figure = points_beside({"a": {"data": x, "b": 9 * x}, "c": {"data": 5 * x, "b": x}}, words={("a", "b"): "so"})
+    figure = points_beside(
+        {"a": {"data": x, "b": 9 * x}, "c": {"data": 5 * x, "b": x}}, words={("a", "b"): "so"}
+    )
     limits: Any = [ax.get_xlim() for ax in figure.axes]
     assert limits[0] == limits[1]
     assert limits[2] == limits[3]
@@ -123,7 +141,12 @@ def test_points_share_the_scale_of_the_first_panel_of_their_row() -> None:
 
 def test_the_critic_is_drawn_over_the_densities() -> None:
     x = torch.linspace(-1, 1, 5)
-    frame = {"data": torch.ones(5), "samples": x.abs(), "critic": 0.5 * torch.ones(5), "best critic": torch.full((5,), torch.nan)}
+    frame = {
+        "data": torch.ones(5),
+        "samples": x.abs(),
+        "critic": 0.5 * torch.ones(5),
+        "best critic": torch.full((5,), torch.nan),
+    }
     figure = strip({"": critic_on_line(x, [frame])}, ["0"], [0])
     lines = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}
     assert list(lines["critic D(x)"]) == [0.5] * 5

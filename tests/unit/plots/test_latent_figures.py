@@ -21,7 +21,11 @@ IMAGES = pf.Space("images", (1, 4, 4), low=0.0, high=1.0)
 def shades(*arrangement: int) -> torch.Tensor:
     """One grey level for each image, rising in reading order."""
     count = int(np.prod(arrangement))
-    return (torch.arange(count) / (count - 1)).reshape(*arrangement, 1, 1, 1).expand(*arrangement, 1, 4, 4)
+    return (
+        (torch.arange(count) / (count - 1))
+        .reshape(*arrangement, 1, 1, 1)
+        .expand(*arrangement, 1, 4, 4)
+    )
 
 
 def words(axis: Any) -> list[str]:
@@ -30,12 +34,19 @@ def words(axis: Any) -> list[str]:
 
 @pytest.fixture(scope="module")
 def table() -> pandas.DataFrame:
-    x = np.random.default_rng(0).normal(size=(80, 3)) @ np.array([[2.0, 1, 0], [0, 1, 0], [0, 0, 5]])
+    x = np.random.default_rng(0).normal(size=(80, 3)) @ np.array(
+        [[2.0, 1, 0], [0, 1, 0], [0, 0, 5]]
+    )
     return pandas.DataFrame(x, columns=["height", "weight", "age"])
 
 
 def test_a_grid_of_images_is_in_reading_order_with_its_codes_along_the_sides() -> None:
-    codes = torch.stack(torch.meshgrid(torch.tensor([1.5, 0.0, -1.5]), torch.tensor([-2.0, 0.5]), indexing="ij")[::-1], -1)
+    codes = torch.stack(
+        torch.meshgrid(torch.tensor([1.5, 0.0, -1.5]), torch.tensor([-2.0, 0.5]), indexing="ij")[
+            ::-1
+        ],
+        -1,
+    )
     figure = plots.decoded_grid(Decoded(codes, shades(3, 2)), IMAGES, title="digits")
     (ax,) = figure.axes
     assert words(ax.xaxis) == ["-2", "0.5"]
@@ -47,7 +58,9 @@ def test_a_grid_of_images_is_in_reading_order_with_its_codes_along_the_sides() -
 
 
 def test_many_words_are_thinned_until_they_fit() -> None:
-    figure = sheet(shades(2, 40), IMAGES, across=[f"{i}.25" for i in range(40)], down=["first", "second"])
+    figure = sheet(
+        shades(2, 40), IMAGES, across=[f"{i}.25" for i in range(40)], down=["first", "second"]
+    )
     (ax,) = figure.axes
     figure.draw_without_rendering()
     boxes = [t.get_window_extent() for t in ax.get_xticklabels()]
@@ -69,7 +82,9 @@ def test_a_path_has_a_row_for_each_pair_of_ends() -> None:
 
 
 def test_traversals_are_sorted_by_what_they_change_and_say_how_much() -> None:
-    found = Traversal(torch.zeros(3, 5, 3), shades(3, 5), torch.linspace(-2, 2, 5), torch.tensor([1.0, 0.0, 15.0]))
+    found = Traversal(
+        torch.zeros(3, 5, 3), shades(3, 5), torch.linspace(-2, 2, 5), torch.tensor([1.0, 0.0, 15.0])
+    )
     (ax,) = plots.traversal_sheet(found, IMAGES).axes
     assert words(ax.yaxis) == ["z2  94%", "z0  6.2%", "z1  0%"]
     assert words(ax.xaxis) == ["-2", "-1", "0", "1", "2"]
@@ -88,14 +103,24 @@ def test_points_are_drawn_as_curves_over_the_data(table: pandas.DataFrame) -> No
     assert len(ax.lines) == 8
     assert np.allclose(ax.lines[1].get_xydata(), laid.x[1][:, [2, 0]].numpy())
     assert len(ax.collections[0].get_offsets()) == 80
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["data", "z0 moves, z1 stays", "z1 moves, z0 stays"]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == [
+        "data",
+        "z0 moves, z1 stays",
+        "z1 moves, z0 stays",
+    ]
     codes = model.encode(table)
     path = interpolate(codes[:2], codes[2:4], 6)
-    figure = plots.decoded_path(Decoded(path, torch.stack([model.decode(z) for z in path])), model.fitted_space(), down=["one", "two"])
+    figure = plots.decoded_path(
+        Decoded(path, torch.stack([model.decode(z) for z in path])),
+        model.fitted_space(),
+        down=["one", "two"],
+    )
     assert [t.get_text() for t in figure.axes[0].get_legend().get_texts()] == ["one", "two"]
 
 
-def test_the_traversal_of_a_table_shows_its_columns_as_parts_of_their_ranges(table: pandas.DataFrame) -> None:
+def test_the_traversal_of_a_table_shows_its_columns_as_parts_of_their_ranges(
+    table: pandas.DataFrame,
+) -> None:
     model = pf.PCA(2).fit(table)
     found = traverse(model, steps=5, reach=1.0)
     figure = plots.traversal_sheet(found, model.fitted_space(), title="people")
@@ -120,6 +145,11 @@ def test_what_has_no_image_is_refused(table: pandas.DataFrame) -> None:
     with pytest.raises(ShapeMismatch, match="expected images"):
         sheet(torch.zeros(3, 1, 4, 4), IMAGES)
     clips = pf.Space("clips", (1, 2, 4, 4))
-    found = Traversal(torch.zeros(1, 2, 1), torch.zeros(1, 2, 1, 2, 4, 4), torch.tensor([-1.0, 1.0]), torch.ones(1))
+    found = Traversal(
+        torch.zeros(1, 2, 1),
+        torch.zeros(1, 2, 1, 2, 4, 4),
+        torch.tensor([-1.0, 1.0]),
+        torch.ones(1),
+    )
     with pytest.raises(InvalidKind, match="expected images or points"):
         plots.traversal_sheet(found, clips)

@@ -14,7 +14,9 @@ from pushforward.recipes.registry import run
 
 
 def test_every_hack_is_a_case_or_has_a_reason() -> None:
-    left_out = {number for number, *_ in list_hacks()} - {case.number for case in ablation.CASES.values()}
+    left_out = {number for number, *_ in list_hacks()} - {
+        case.number for case in ablation.CASES.values()
+    }
     assert left_out == {*NOT_SWITCHES, 16}
     assert {case.without for case in ablation.CASES.values()} == {"none", "minimax"}
 
@@ -40,10 +42,16 @@ def test_difference_of_means_with_its_interval() -> None:
     ],
 )
 def test_a_verdict_takes_what_is_beyond_the_interval(
-    modes: tuple[float, float], share: tuple[float, float], divergence: tuple[float, float], expected: str
+    modes: tuple[float, float],
+    share: tuple[float, float],
+    divergence: tuple[float, float],
+    expected: str,
 ) -> None:
     changes = dict(zip(ablation.QUANTITIES, (modes, share, divergence), strict=True))
-    off, ideal = dict(zip(ablation.QUANTITIES, (5, 0.85, 0.5))), dict(zip(ablation.QUANTITIES, (8, 0.99, 0.001)))
+    off, ideal = (
+        dict(zip(ablation.QUANTITIES, (5, 0.85, 0.5))),
+        dict(zip(ablation.QUANTITIES, (8, 0.99, 0.001))),
+    )
     assert ablation.verdict(changes, off, ideal) == expected
 
 

@@ -16,10 +16,12 @@ from pushforward.recipes import dirac, modes, one_dimension
 from pushforward.recipes.registry import run
 from tests.looks import seen
 
-# ------------------------------------------------------------------------------------------------ one dimension
+# ------------------------------------------------------------------------------------ one dimension
 
 
-def test_the_line_is_learnt_watched_and_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_line_is_learnt_watched_and_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(one_dimension, "ROWS", 500)
     monkeypatch.setattr(one_dimension, "CODES", 200)
     found, paths = run("one-dimension", out=tmp_path, budget=0.005, seed=1)
@@ -37,7 +39,9 @@ def test_samples_of_the_law_itself_have_its_numbers() -> None:
     found = one_dimension.measured(x, 3)
     assert found["KS distance"].value < 1.63 / math.sqrt(len(x))
     assert found["mean"].value == pytest.approx(-1, abs=4 * found["mean"].error)
-    assert found["standard deviation"].value == pytest.approx(1, abs=4 * found["standard deviation"].error)
+    assert found["standard deviation"].value == pytest.approx(
+        1, abs=4 * found["standard deviation"].error
+    )
     assert one_dimension.measured(x + 0.2, 3)["KS distance"].value > 0.06
 
 
@@ -53,10 +57,12 @@ def test_the_best_critic_is_a_half_where_samples_are_as_dense_as_data() -> None:
     assert float(apart["best critic"][middle].min()) > 0.999
 
 
-# ------------------------------------------------------------------------------------------------ modes
+# -------------------------------------------------------------------------------------------- modes
 
 
-def test_both_players_are_counted_on_both_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_players_are_counted_on_both_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in {"ROWS": 1000, "DRAWS": 300, "CODES": 50}.items():
         monkeypatch.setattr(modes, name, value)
     found, paths = run("modes", out=tmp_path, budget=0.002, seed=1)
@@ -72,7 +78,9 @@ def test_both_players_are_counted_on_both_sets(tmp_path: Path, monkeypatch: pyte
 
 
 def test_an_untrained_network_has_one_mode_and_its_exact_divergence() -> None:
-    """All samples at the middle centre: KL of one share of 1 from 25 equal ones is ln 25, and most are near enough to be 'good'."""
+    """All samples at the middle centre:
+    KL of one share of 1 from 25 equal ones is ln 25, and most are near enough to be 'good'.
+    """
     x = 0.001 * modes.learn("grid", modes.BEST, seed=1, budget=1e-9).sample(200, rng=0)
     found, good, divergence = modes.measured(x, "grid", 1)
     assert (found.value, good.value) == (1, 1)
@@ -94,7 +102,7 @@ def test_an_ideal_sampler_passes() -> None:
         assert 0 <= divergence.value < 4 * divergence.details["ideal"]
 
 
-# ------------------------------------------------------------------------------------------------ Dirac
+# -------------------------------------------------------------------------------------------- Dirac
 
 
 @pytest.mark.parametrize("name", ["Wasserstein", "minimax"])
@@ -106,8 +114,12 @@ def test_at_once_the_modulus_grows_by_the_exact_factor(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n, case in dirac.CASES.items() if case.growth is not None])
-def test_near_the_solution_growth_is_the_determinant(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The area spanned by two paths changes by the determinant of the linear map, whatever the eigenvalues are."""
+def test_near_the_solution_growth_is_the_determinant(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The area spanned by two paths changes by the determinant of
+    the linear map, whatever the eigenvalues are.
+    """
     case, ends = dirac.CASES[name], []
     for start in ((1e-4, 0.0), (0.0, 1e-4)):
         monkeypatch.setattr(dirac, "START", start)
@@ -133,7 +145,9 @@ def test_every_case_ends_where_theory_says(tmp_path: Path) -> None:
     assert "1 + h² f'(θψ)²" in found.notes[1]
 
 
-def test_recipes_take_a_budget_from_the_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_recipes_take_a_budget_from_the_command_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert main(["recipe", "dirac", "--budget", "0.01", "--out", str(tmp_path / "d")]) == 0
     done = capfd.readouterr()
     assert "4 steps of size 0.1" in done.err + done.out

@@ -1,4 +1,6 @@
-"""What InfoGAN's code means, on tiny budgets: held-out rows, labels unseen and matched, images with labels and without."""
+"""What InfoGAN's code means, on tiny budgets: held-out rows,
+labels unseen and matched, images with labels and without.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +39,17 @@ def test_categories_that_are_the_labels_make_no_errors() -> None:
     assert codes.measured(model, held, renamed)["error, best matching"].value == 0
     merged = torch.where(renamed == 1, 2, renamed)
     lost = float((renamed == 1).double().mean()), float((renamed == 2).double().mean())
-    assert codes.measured(model, held, merged)["error, best matching"].value == pytest.approx(min(lost))
+    assert codes.measured(model, held, merged)["error, best matching"].value == pytest.approx(
+        min(lost)
+    )
     assert codes.named(4, renamed, held.test_labels) == "4: 100% are 1"
     assert codes.named(4, renamed, None) == "4"
 
 
 @pytest.mark.parametrize("best", range(codes.STARTS))
-def test_the_start_whose_views_share_most_goes_on(best: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_start_whose_views_share_most_goes_on(
+    best: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made: list[Any] = []
 
     class Start:
@@ -72,7 +78,9 @@ def test_the_start_whose_views_share_most_goes_on(best: int, monkeypatch: pytest
 
 def test_without_views_one_model_sees_all_images(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[float] = []
-    monkeypatch.setattr(codes, "fitted", lambda model, x, seed, shown, start=None: made.append(shown))
+    monkeypatch.setattr(
+        codes, "fitted", lambda model, x, seed, shown, start=None: made.append(shown)
+    )
     codes.learn(codes.plain, torch.zeros(5, 1, 8, 8), seed=3)
     assert made == [codes.shown()]
 
@@ -83,7 +91,8 @@ def test_no_image_is_in_both_parts_and_no_label_reaches_the_model() -> None:
     assert len(train.x) + len(held.test) == 1797
     assert train.y is None
     own = {bytes(row.numpy().tobytes()) for row in train.x.float()}
-    assert sum(row.numpy().tobytes() in own for row in held.test.float()) <= 2  # no two digits are alike but by chance
+    # no two digits are alike but by chance
+    assert sum(row.numpy().tobytes() in own for row in held.test.float()) <= 2
     source, labels = pf.read("digits"), {}
     for row, label in zip(source.x.float(), source.y.flatten().tolist()):
         labels[row.numpy().tobytes()] = label
@@ -92,7 +101,9 @@ def test_no_image_is_in_both_parts_and_no_label_reaches_the_model() -> None:
 
 
 def test_images_without_labels_have_categories_that_nothing_judges(tmp_path: Path) -> None:
-    levels = torch.randint(0, 256, (40, 12, 12), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    levels = torch.randint(
+        0, 256, (40, 12, 12), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+    )
     for i, level in enumerate(levels):
         Image.fromarray(level.numpy()).save(tmp_path / f"{i}.png")
     found, paths = run("codes", file=tmp_path, out=tmp_path / "out", budget=0.001)
@@ -108,7 +119,9 @@ def test_points_are_no_images(tmp_path: Path) -> None:
 
 
 def test_few_images_are_brought_to_a_size(tmp_path: Path) -> None:
-    levels = torch.randint(0, 256, (9, 30, 20, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    levels = torch.randint(
+        0, 256, (9, 30, 20, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+    )
     for i, level in enumerate(levels):
         Image.fromarray(level.numpy()).save(tmp_path / f"{i}.png")
     _, paths = run("codes", file=f"{tmp_path}@8", out=tmp_path / "out", budget=0.0001)

@@ -1,4 +1,6 @@
-"""The lecture's recipes on tiny budgets: exact laws against quadrature and draws, records, images, and what is refused."""
+"""The lecture's recipes on tiny budgets:
+exact laws against quadrature and draws, records, images, and what is refused.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from pushforward.recipes import mnist, quiz, ring, sharpness
 from pushforward.recipes.registry import run
 from tests.looks import seen
 
-# ------------------------------------------------------------------------------------------------ the ring
+# ----------------------------------------------------------------------------------------- the ring
 
 
 def radial(sigma: float) -> tuple[Tensor, Tensor, float]:
@@ -34,14 +36,21 @@ def test_v2_the_noisy_ring_has_mass_one_and_its_published_entropy() -> None:
     assert float(mass.sum()) == pytest.approx(1, abs=1e-5)
     assert float((mass * log_p).sum()) == pytest.approx(-0.867672, abs=1e-5)
     x = ring.draw(200_000, rng=0)
-    assert float(ring.log_density(x[:20_000].norm(dim=1)).mean()) == pytest.approx(-0.8677, abs=0.02)
-    assert float((x.norm(dim=1) < ring.INSIDE).double().mean()) == pytest.approx(ring.radial_share(ring.INSIDE), abs=0.0008)
+    assert float(ring.log_density(x[:20_000].norm(dim=1)).mean()) == pytest.approx(
+        -0.8677, abs=0.02
+    )
+    assert float((x.norm(dim=1) < ring.INSIDE).double().mean()) == pytest.approx(
+        ring.radial_share(ring.INSIDE), abs=0.0008
+    )
 
 
 def test_v1_without_noise_the_radius_is_rayleigh_s_beyond_one() -> None:
     radius = ring.draw(100_000, rng=1, sigma=0.0).norm(dim=1)
     assert float(radius.min()) > 1
-    assert (float(radius.mean()), float(radius.std())) == (pytest.approx(1.1253314, abs=0.001), pytest.approx(0.0655136, abs=0.001))
+    assert (float(radius.mean()), float(radius.std())) == (
+        pytest.approx(1.1253314, abs=0.001),
+        pytest.approx(0.0655136, abs=0.001),
+    )
     # with next to no noise the density is that of the map itself
     at = torch.tensor([1.1, 1.2], dtype=torch.float64)
     exact = (50 / (math.pi * at) * (at - 1)).log() - 50 * (at - 1).square()
@@ -59,8 +68,17 @@ def test_shares_rise_from_nothing_to_one_and_the_distance_of_the_law_from_itself
     assert ring.distance(1.02 * ring.draw(n, rng=3).norm(dim=1)) > 0.05
 
 
-def test_the_ring_is_learnt_measured_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"ROWS": 2000, "TEST": 300, "DRAWS": 1000, "K": 50, "CODES": 500, "CELLS": 24}.items():
+def test_the_ring_is_learnt_measured_and_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "ROWS": 2000,
+        "TEST": 300,
+        "DRAWS": 1000,
+        "K": 50,
+        "CODES": 500,
+        "CELLS": 24,
+    }.items():
         monkeypatch.setattr(ring, name, value)
     found, paths = run("ring", out=tmp_path, budget=0.02, seed=1)
     seen(paths, "ring.png")
@@ -72,11 +90,13 @@ def test_the_ring_is_learnt_measured_and_drawn(tmp_path: Path, monkeypatch: pyte
     assert json.loads((tmp_path / "records.json").read_text())["tables"] == []
 
 
-# ------------------------------------------------------------------------------------------------ the quiz
+# ----------------------------------------------------------------------------------------- the quiz
 
 
 def test_draws_needed_are_those_of_the_reference() -> None:
-    """1e2, 3.2e10 and 1.6e53 draws (medians; here within what the choice of observations leaves open)."""
+    """1e2, 3.2e10 and 1.6e53 draws (medians;
+    here within what the choice of observations leaves open).
+    """
     for k, log10 in ((2, 2.0), (10, 10.5), (50, 53.2)):
         needed = quiz.draws_needed(quiz.decoder(k).sample(20_000, rng=0), k)
         assert math.log10(float(needed.median())) == pytest.approx(log10, abs=0.1)
@@ -93,8 +113,14 @@ def test_draws_needed_are_the_relative_variance_of_one_draw() -> None:
 def test_a_posterior_off_by_a_factor_of_one_is_exact_and_others_are_not() -> None:
     model = quiz.decoder(3)
     x = model.sample(10, rng=0)
-    assert float((iwae(quiz.Widened(model, 1.0), x, k=4).values - model.log_prob(x)).abs().max()) < 1e-10  # type: ignore[operator]
-    assert float((iwae(quiz.Widened(model, 1.5), x, k=4).values - model.log_prob(x)).abs().max()) > 1e-3  # type: ignore[operator]
+    assert (
+        float((iwae(quiz.Widened(model, 1.0), x, k=4).values - model.log_prob(x)).abs().max())
+        < 1e-10
+    )  # type: ignore[operator]
+    assert (
+        float((iwae(quiz.Widened(model, 1.5), x, k=4).values - model.log_prob(x)).abs().max())
+        > 1e-3
+    )  # type: ignore[operator]
 
 
 def test_work_rises_to_its_budget() -> None:
@@ -116,7 +142,7 @@ def test_the_quiz_has_its_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [row[0] for row in found.rows] == ["2", "10", "50"]
 
 
-# ------------------------------------------------------------------------------------------------ digits
+# ------------------------------------------------------------------------------------------- digits
 
 
 @pytest.fixture
@@ -152,7 +178,11 @@ def test_without_mnist_the_cure_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("PUSHFORWARD_DATA", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(
-        pf.BadSource, match=r"MNIST is not here; `pushforward data mnist --download` fetches it, .*; --file digits does without"
+        pf.BadSource,
+        match=(
+            r"MNIST is not here; `pushforward data mnist --download` fetches it, .*; --file digits"
+            r" does without"
+        ),
     ):
         run("mnist", out=tmp_path)
     with pytest.raises(pf.BadSource, match="expected images, got points"):
@@ -162,7 +192,9 @@ def test_without_mnist_the_cure_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 @pytest.mark.usefixtures("small")
-def test_small_sigmas_restore_more_sharply_and_pay_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_sigmas_restore_more_sharply_and_pay_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sharpness, "SIGMAS", (1.6, 0.2))
     found, paths = run("sharpness", out=tmp_path, budget=0.06)
     seen(paths, "sharpness.png", "sharpness-curves.png")
@@ -183,7 +215,7 @@ def test_gradient_energy_counts_both_directions() -> None:
     assert sharpness.energy(torch.ones(2, 1, 4, 4)).tolist() == [0.0, 0.0]
 
 
-# ------------------------------------------------------------------------------------------------ being asked
+# -------------------------------------------------------------------------------------- being asked
 
 
 @pytest.mark.parametrize(
@@ -192,40 +224,71 @@ def test_gradient_energy_counts_both_directions() -> None:
         ("ring", {"file": "x.csv"}, pf.InvalidValue, "ring draws its own data; leave --file out"),
         ("quiz", {"players": ["x"]}, pf.InvalidValue, "quiz has no use for a player's name"),
         ("quiz", {"budget": 0.0}, pf.InvalidValue, "budget must be above 0, got 0.0"),
-        ("curry", {"budget": 0.5}, pf.InvalidValue, "curry always takes the same time; leave --budget out"),
+        (
+            "curry",
+            {"budget": 0.5},
+            pf.InvalidValue,
+            "curry always takes the same time; leave --budget out",
+        ),
     ],
 )
-def test_what_has_no_meaning_is_refused(name: str, how: dict[str, Any], error: type[Exception], words: str, tmp_path: Path) -> None:
+def test_what_has_no_meaning_is_refused(
+    name: str, how: dict[str, Any], error: type[Exception], words: str, tmp_path: Path
+) -> None:
     with pytest.raises(error, match=words):
         run(name, out=tmp_path, **how)
 
 
-def test_the_command_line_passes_the_budget_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_passes_the_budget_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(quiz, "KS", (2,))
     monkeypatch.setattr(quiz, "ROWS", 3)
-    assert main(["recipe", "quiz", "--budget", "0.001", "--out", str(tmp_path / "q"), "--seed", "2"]) == 0
+    assert (
+        main(["recipe", "quiz", "--budget", "0.001", "--out", str(tmp_path / "q"), "--seed", "2"])
+        == 0
+    )
     done = capfd.readouterr()
     assert "at 32 evaluations per observation" in done.err + done.out
     assert main(["recipe", "ring", "--budget", "-1", "--out", str(tmp_path / "r")]) == 2
     assert "budget must be above 0" in capfd.readouterr().err
 
 
-# ------------------------------------------------------------------------------------------------ figures
+# ------------------------------------------------------------------------------------------ figures
 
 
 def test_panels_hold_what_they_are_given() -> None:
     from pushforward.plots.comparisons import against_setting, densities_beside, errors_against_work
 
-    figure = densities_beside({"data": np.zeros((5, 2))}, {"a": np.ones((4, 4)), "b": 2 * np.ones((4, 4))}, limit=2.0)
+    figure = densities_beside(
+        {"data": np.zeros((5, 2))}, {"a": np.ones((4, 4)), "b": 2 * np.ones((4, 4))}, limit=2.0
+    )
     images = [ax.images[0] for ax in figure.axes if ax.images]
     assert [image.get_clim() for image in images[:2]] == [(0.0, 2.0)] * 2
     assert len({ax.get_xlim() for ax in figure.axes[:3]}) == 1
     with pytest.raises(pf.InvalidValue, match="at least one density"):
         densities_beside({"data": np.zeros((5, 2))}, {}, limit=2.0)
     errors = torch.tensor([[-4.0, 2.0, 3.0], [1.0, -1.0, 1.0]])
-    figure = errors_against_work({"p": {"m": (torch.tensor([1, 10]), errors)}}, x="work", y="nats", line=1.0, line_name="1 nat")
-    (line,) = [made for made in figure.axes[0].lines if len(made.get_xdata()) == 2 and made.get_label() == "m"]
+    figure = errors_against_work(
+        {"p": {"m": (torch.tensor([1, 10]), errors)}},
+        x="work",
+        y="nats",
+        line=1.0,
+        line_name="1 nat",
+    )
+    (line,) = [
+        made
+        for made in figure.axes[0].lines
+        if len(made.get_xdata()) == 2 and made.get_label() == "m"
+    ]
     assert list(line.get_ydata()) == [3.0, 1.0]
-    figure = against_setting([1.0, 0.1], [("y", {"a": ([1.0, 2.0], [0.0, 0.1])})], x="s", mark=0.5, marked=[{"a": 1.5}], mark_name="learnt")
+    figure = against_setting(
+        [1.0, 0.1],
+        [("y", {"a": ([1.0, 2.0], [0.0, 0.1])})],
+        x="s",
+        mark=0.5,
+        marked=[{"a": 1.5}],
+        mark_name="learnt",
+    )
     assert figure.axes[0].get_ylim()[0] == 0
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["1", "0.1"]

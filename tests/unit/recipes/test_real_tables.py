@@ -10,7 +10,10 @@ def test_curry_shoots_from_afar(data_folder, tmp_path):
     found, _ = run("curry", out=tmp_path)
     assert found.records["kernels, adaptive"].n == 1585
     assert found.records["share beyond the arc"].value == pytest.approx(0.55, abs=0.01)
-    assert found.records["kernels, adaptive"].value > found.records["kernels, likeliest bandwidth"].value
+    assert (
+        found.records["kernels, adaptive"].value
+        > found.records["kernels, likeliest bandwidth"].value
+    )
 
 
 @pytest.mark.slow
@@ -46,6 +49,7 @@ def test_trajectories_of_unseen_games_need_ten_numbers(data_folder, tmp_path):
 def test_shot_maps_put_centres_beside_centres(data_folder, tmp_path):
     found, _ = run("shot-maps", out=tmp_path)
     assert any(
-        name in next(n for n in found.notes if n.startswith("DeAndre Jordan")) for name in ("Clint Capela", "Rudy Gobert", "Steven Adams")
+        name in next(n for n in found.notes if n.startswith("DeAndre Jordan"))
+        for name in ("Clint Capela", "Rudy Gobert", "Steven Adams")
     )
     assert found.records["auto-encoder, 2"].value < found.records["PCA, 2"].value

@@ -38,12 +38,17 @@ def test_curry_adapts_better_than_it_blurs(shots, tmp_path, monkeypatch):
         > found.records["one normal distribution"].value
     )
     assert found.records["share beyond the arc"].value == pytest.approx(100 / 220, abs=0.02)
-    assert found.notes[0] == "Stephen Curry: 220 shots on the half court (1 from farther away left out)"
+    assert (
+        found.notes[0]
+        == "Stephen Curry: 220 shots on the half court (1 from farther away left out)"
+    )
     stored = json.loads((tmp_path / "a/records.json").read_text())
     assert stored["records"]["kernels, adaptive"]["measure"] == "density per unit"
     assert stored["records"]["kernels, adaptive"]["n"] == 220
     again, _ = run("curry", file=shots, out=tmp_path / "b", seed=1)
-    assert {k: r.as_dict() for k, r in again.records.items()} == {k: r.as_dict() for k, r in found.records.items()}
+    assert {k: r.as_dict() for k, r in again.records.items()} == {
+        k: r.as_dict() for k, r in found.records.items()
+    }
 
 
 def test_no_row_is_judged_by_a_model_that_has_seen_it():
@@ -63,24 +68,33 @@ def test_aldridge_s_accuracy_is_that_of_the_table(shots, tmp_path):
     found, paths = run("aldridge", file=shots, out=tmp_path, players=["Stephen Curry"])
     image_of(paths)
     frame = pandas.read_csv(shots)
-    near = frame[(frame.PLAYER_NAME == "Stephen Curry") & (np.hypot(frame.LOC_X, frame.LOC_Y - 5.25) < 3.9)]
+    near = frame[
+        (frame.PLAYER_NAME == "Stephen Curry") & (np.hypot(frame.LOC_X, frame.LOC_Y - 5.25) < 3.9)
+    ]
     assert found.records["made, under 4 ft"].value == pytest.approx(near.SHOT_MADE.mean(), abs=0.02)
     # four in five go in near the rim, one in five from afar: place tells a lot
     assert found.records["bits gained"].value > 5 * found.records["bits gained"].error > 0
 
 
 def test_accuracy_shrinks_to_the_average_where_there_are_no_shots():
-    x, made = torch.tensor([[0.0, 0.0], [0.0, 0.0]], dtype=torch.float64), torch.ones(2, dtype=torch.float64)
+    x, made = (
+        torch.tensor([[0.0, 0.0], [0.0, 0.0]], dtype=torch.float64),
+        torch.ones(2, dtype=torch.float64),
+    )
     at = torch.tensor([[0.0, 0.0], [50.0, 50.0]], dtype=torch.float64)
     assert accuracy(x, made, at, (1.0, 2.0), 0.4).tolist() == pytest.approx([(2 + 0.8) / 4, 0.4])
     coin = torch.tensor([0.0, 1.0] * 50, dtype=torch.float64)
-    assert float(surprise(torch.zeros(100, 2).double(), coin, None, 0).mean()) == pytest.approx(1, abs=0.02)
+    assert float(surprise(torch.zeros(100, 2).double(), coin, None, 0).mean()) == pytest.approx(
+        1, abs=0.02
+    )
 
 
 def test_players_are_found_by_name_or_suggested(shots):
     frame, name = player_shots(shots, ("LOC_X", "LOC_Y"), ("LaMarcus Aldridge",), "Stephen Curry")
     assert (name, len(frame)) == ("LaMarcus Aldridge", 80)
-    with pytest.raises(InvalidValue, match="no shots by 'Stefan Curry'; did you mean 'Stephen Curry'"):
+    with pytest.raises(
+        InvalidValue, match="no shots by 'Stefan Curry'; did you mean 'Stephen Curry'"
+    ):
         player_shots(shots, ("LOC_X", "LOC_Y"), ("Stefan Curry",), "")
     with pytest.raises(InvalidValue, match="one player at a time, got 2"):
         player_shots(shots, ("LOC_X", "LOC_Y"), ("a", "b"), "")
@@ -111,8 +125,24 @@ def test_tenths_of_feet_are_refused(tmp_path):
 
 def test_careers_count_only_the_seasons_that_counted(tmp_path):
     columns = dict.fromkeys(RECIPES["seasons"].columns, 100.0)
-    rows = [{**columns, "player": "A*", "year": 1973, "minutes_played": 1000, "steals": np.nan, "points": 500.0},
-            {**columns, "player": "A*", "year": 1974, "minutes_played": 2000, "steals": 100.0, "points": 1000.0}]  # fmt: skip
+    rows = [
+        {
+            **columns,
+            "player": "A*",
+            "year": 1973,
+            "minutes_played": 1000,
+            "steals": np.nan,
+            "points": 500.0,
+        },
+        {
+            **columns,
+            "player": "A*",
+            "year": 1974,
+            "minutes_played": 2000,
+            "steals": 100.0,
+            "points": 1000.0,
+        },
+    ]
     pandas.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
     career = profiles(seasons_of(tmp_path / "a.csv"), ["player"]).iloc[0]
     assert career["steals"] == pytest.approx(36 * 100 / 2000)
@@ -140,7 +170,9 @@ def test_words_name_the_strongest_first():
 
 def test_missing_numbers_are_drawn_at_their_expectation():
     law = pf.GMM.of(torch.ones(1), torch.zeros(1, 2), torch.tensor([[[1.0, 0.8], [0.8, 1.0]]]))
-    filled = hall_of_fame.completed(law, torch.tensor([[2.0, float("nan")], [1.0, 1.0]], dtype=torch.float64))
+    filled = hall_of_fame.completed(
+        law, torch.tensor([[2.0, float("nan")], [1.0, 1.0]], dtype=torch.float64)
+    )
     assert filled.tolist() == [[2.0, pytest.approx(1.6)], [1.0, 1.0]]
 
 
@@ -166,7 +198,9 @@ def test_paths_are_cut_within_stretches(tracking):
 
 
 def test_no_path_crosses_a_gap_and_faults_of_the_cameras_are_left_out(tmp_path):
-    """Two stretches of standing players a foot apart; in the second, one player leaps across the court."""
+    """Two stretches of standing players a foot apart;
+    in the second, one player leaps across the court.
+    """
     coords = np.full((60, 2, 2), 0.5)
     coords[30:, :, 0] += 1 / 94
     coords[40, 1, 0] = 0.9
@@ -189,7 +223,9 @@ def test_trajectories_are_restored_from_few_numbers(tracking, tmp_path):
 def test_shot_maps_see_how_far_players_shoot_from(many_shots, tmp_path, monkeypatch):
     monkeypatch.setattr(shot_maps, "SPLITS", 2)
     monkeypatch.setattr(shot_maps, "LATENTS", (10,))
-    found, paths = run("shot-maps", file=many_shots, out=tmp_path, players=["Player 05", "Player 35"])
+    found, paths = run(
+        "shot-maps", file=many_shots, out=tmp_path, players=["Player 05", "Player 35"]
+    )
     image_of(paths)
     assert found.records["PCA, 10"].value < 0.5 * found.records["the mean map, 0"].value
     assert found.records["auto-encoder, 10"].value < 0.5 * found.records["the mean map, 0"].value
@@ -212,11 +248,19 @@ def test_maps_are_shares(many_shots):
     assert torch.allclose(maps.sum((1, 2)), torch.ones(80, dtype=maps.dtype))
 
 
-def test_an_unknown_recipe_and_a_table_that_is_not_there_name_the_cure(monkeypatch, tmp_path, shots):
+def test_an_unknown_recipe_and_a_table_that_is_not_there_name_the_cure(
+    monkeypatch, tmp_path, shots
+):
     with pytest.raises(InvalidValue, match="unknown recipe 'cury'; did you mean 'curry'"):
         find("cury")
     monkeypatch.delenv("PUSHFORWARD_DATA", raising=False)
-    with pytest.raises(BadSource, match=r"get it from DomSamangy/NBA_Shots_04_24 on GitHub and pass --file \(columns: LOC_X, LOC_Y\)"):
+    with pytest.raises(
+        BadSource,
+        match=(
+            r"get it from DomSamangy/NBA_Shots_04_24 on GitHub and pass --file \(columns: LOC_X,"
+            r" LOC_Y\)"
+        ),
+    ):
         locate(RECIPES["curry"])
     monkeypatch.setenv("PUSHFORWARD_DATA", str(tmp_path))
     with pytest.raises(BadSource, match=r"stephen_curry_2016\.csv\.gz: not there"):
@@ -247,7 +291,21 @@ def test_the_command_line_lists_runs_and_explains(shots, tmp_path, monkeypatch, 
 
 
 def test_records_are_json_lines_on_demand(shots, tmp_path, capfd):
-    assert main(["recipe", "aldridge", "--file", str(shots), "--out", str(tmp_path / "a"), "--json", "-q"]) == 0
+    assert (
+        main(
+            [
+                "recipe",
+                "aldridge",
+                "--file",
+                str(shots),
+                "--out",
+                str(tmp_path / "a"),
+                "--json",
+                "-q",
+            ]
+        )
+        == 0
+    )
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert {"name", "quantity", "value", "n", "data"} <= set(lines[0])
     assert Record(**{k: v for k, v in lines[0].items() if k != "name"}).n == lines[0]["n"]
