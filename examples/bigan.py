@@ -1,12 +1,9 @@
-"""Three networks and two critics: adversarially learned inference,
-which learns to encode and to generate at once.
+"""Three networks and two critics, which learn to encode and to generate at once.
 
-Joint pairs (x, E(x)) and (G(z), z) are told apart by one critic (Donahue et al. 2017; Dumoulin et
-al. 2017, ALI); a second one looks at x alone, which steadies the samples (Donahue & Simonyan 2019,
-BigBiGAN). https://arxiv.org/abs/1605.09782
+One critic tells pairs (x, E(x)) from (G(z), z) (Donahue et al. 2017, BiGAN,
+https://arxiv.org/abs/1605.09782), a second one sees x alone (Donahue & Simonyan 2019, BigBiGAN,
+https://arxiv.org/abs/1907.02544).
 """
-
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,14 +24,10 @@ class BiGAN(pf.Learner):
 
     def build(self, space: pf.Space, condition_space: pf.Space | None = None) -> None:
         d, h, k = self.event_size(), self.hidden, self.latent
-        self.encoder, self.generator = (
-            mlp([d, h, h, k], "leaky_relu"),
-            mlp([k, h, h, d], "leaky_relu"),
-        )
-        self.pairs, self.critic = (
-            mlp([d + k, h, h, 1], "leaky_relu"),
-            mlp([d, h, h, 1], "leaky_relu"),
-        )
+        self.encoder = mlp([d, h, h, k], "leaky_relu")
+        self.generator = mlp([k, h, h, d], "leaky_relu")
+        self.pairs = mlp([d + k, h, h, 1], "leaky_relu")
+        self.critic = mlp([d, h, h, 1], "leaky_relu")
 
     def phases(self) -> list[pf.Phase]:
         rate = pf.adam(2e-4, beta1=0.5)
@@ -58,10 +51,10 @@ class BiGAN(pf.Learner):
         real, fake = self.verdicts(batch, step)
         return pf.Terms(players=softplus(real) + softplus(-fake))
 
-    def encode(self, x: Any, y: Any = None) -> Tensor:
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.encoder(self.to_model(x).flatten(1))
 
     @torch.no_grad()
-    def sample(self, n: int, *, y: Any = None, rng: Any = None) -> Tensor:
+    def sample(self, n: int, *, y: Tensor | None = None, rng: int | None = None) -> Tensor:
         z = normal(n, self.latent, rng=rng, dtype=self.floating())
         return self.to_user(self.generator(z).reshape(n, *self.event_shape()))

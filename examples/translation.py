@@ -1,9 +1,4 @@
-"""Images to images of another size: a U-Net generator and a patch
-critic whose output is a map (Isola et al. 2017, pix2pix).
-
-y (n, 1, h, w) is enlarged to x (n, 1, 2h, 2w), nothing is flattened.
-https://arxiv.org/abs/1611.07004
-"""
+"""Images y (n, c, h, w) enlarged to x (n, 1, 2h, 2w): https://arxiv.org/abs/1611.07004."""
 
 import torch
 from torch import Tensor, nn
@@ -13,41 +8,31 @@ import pushforward as pf
 
 
 class UNet(nn.Module):
-    """y (n, c, h, w) -> x (n, 1, 2h, 2w)."""
-
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.down, self.middle = (
-            nn.Conv2d(channels, width, 4, 2, 1),
-            nn.Conv2d(width, width, 3, 1, 1),
-        )
-        self.up, self.last = (
-            nn.ConvTranspose2d(width, width, 4, 2, 1),
-            nn.ConvTranspose2d(width + channels, 1, 4, 2, 1),
-        )
+        self.down = nn.Conv2d(channels, width, 4, 2, 1)
+        self.up = nn.ConvTranspose2d(width, width, 4, 2, 1)
+        self.last = nn.ConvTranspose2d(width + channels, 1, 4, 2, 1)
 
     def forward(self, y: Tensor) -> Tensor:
-        u = self.up(self.middle(self.down(y).relu()).relu()).relu()
-        return self.last(torch.cat([u, y], 1)).tanh()
+        inner = self.up(self.down(y).relu()).relu()
+        return self.last(torch.cat([inner, y], 1)).tanh()
 
 
-class PatchCritic(nn.Module):
-    """x (n, 1, 2h, 2w), y (n, c, h, w) -> one verdict for each patch, (n, 1, h, w)."""
-
+class PatchCritic(nn.Module):  # one score for each patch: (n, 1, h, w)
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.first, self.last = (
-            nn.Conv2d(1 + channels, width, 4, 2, 1),
-            nn.Conv2d(width, 1, 3, 1, 1),
-        )
+        self.first = nn.Conv2d(1 + channels, width, 4, 2, 1)
+        self.last = nn.Conv2d(width, 1, 3, 1, 1)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return self.last(self.first(torch.cat([x, interpolate(y, size=x.shape[-2:])], 1)).relu())
 
 
 @pf.register("enlarger")
-# adversarial and absolute error of x given an image y    scaling_kind = "signed"
 class Enlarger(pf.Learner):
+    scaling_kind = "signed"
+
     def __init__(self, width: int = 16, weight: float = 100.0) -> None:
         super().__init__()
         self.width, self.weight = width, weight
@@ -57,10 +42,8 @@ class Enlarger(pf.Learner):
         self.generator, self.critic = UNet(channels, self.width), PatchCritic(channels, self.width)
 
     def phases(self) -> list[pf.Phase]:
-        return [
-            pf.Phase(name, (name,), getattr(self, f"{name}_loss"), pf.adam(2e-4))
-            for name in ("critic", "generator")
-        ]
+        losses = {"critic": self.critic_loss, "generator": self.generator_loss}
+        return [pf.Phase(name, (name,), loss, pf.adam(2e-4)) for name, loss in losses.items()]
 
     def critic_loss(self, batch: pf.Batch, step: pf.Step) -> pf.Terms:
         fake = self.critic(self.generator(batch.y), batch.y)
@@ -68,10 +51,8 @@ class Enlarger(pf.Learner):
 
     def generator_loss(self, batch: pf.Batch, step: pf.Step) -> pf.Terms:
         made = self.generator(batch.y)
-        return pf.Terms(
-            generator=softplus(-self.critic(made, batch.y)),
-            absolute=self.weight * (made - batch.x).abs(),
-        )
+        absolute = self.weight * (made - batch.x).abs()
+        return pf.Terms(generator=softplus(-self.critic(made, batch.y)), absolute=absolute)
 
     @torch.no_grad()
     def sample(self, n: int, *, y=None, rng=None) -> Tensor:

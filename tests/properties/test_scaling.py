@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import pushforward as pf
@@ -40,6 +40,7 @@ def test_model_coordinates_do_not_depend_on_the_unit(
         x = y.double() / a - offset
     else:
         y = (x + offset) * a
+    assume(bool(y.isfinite().all()))  # the offset may carry the largest units over the edge
     one, two = standardised(x), standardised(y)
     want, got = one(x), two(y)
     room = 1e-4 if y.dtype == torch.float32 else 1e-9 + 1e-15 * abs(offset)

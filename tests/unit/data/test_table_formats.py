@@ -35,7 +35,7 @@ CASES = {
     "tab": ("a\tb\n1\t2.5\n3\t4.5\n", ("a", "b"), [[1, 2.5], [3, 4.5]], "separated by tab"),
     "pipe": ("a|b\n1|2.5\n3|4.5\n", ("a", "b"), [[1, 2.5], [3, 4.5]], "separated by '|'"),
     "aligned": (
-        "   a   b\n 1.0  2.5\n 3.0  4.5\n",
+        "   a    b\n 1.0  2.5\n 3.0  4.5\n",
         ("a", "b"),
         [[1, 2.5], [3, 4.5]],
         "separated by whitespace",
