@@ -13,26 +13,24 @@ from pushforward.core.random import normal
 class Level(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        first, last = nn.Conv2d(2, width, 3, 1, 1), nn.Conv2d(width, 1, 3, 1, 1)
-        down, score = nn.Conv2d(2, width, 3, 2, 1), nn.Conv2d(width, 1, 3, 2, 1)
-        self.generator = nn.Sequential(first, nn.LeakyReLU(0.2), last)
-        self.critic = nn.Sequential(down, nn.LeakyReLU(0.2), score)
+        layers = [nn.Conv2d(2, width, 3, 1, 1), nn.ReLU(), nn.Conv2d(width, 1, 3, 1, 1)]
+        self.generator = nn.Sequential(*layers)
+        self.critic = nn.Sequential(nn.Conv2d(2, width, 3, 2, 1), nn.ReLU(), nn.Conv2d(width, 1, 3))
 
     def forward(self, coarse: Tensor, rng: torch.Generator | None) -> Tensor:  # adds detail
-        noise = normal(*coarse.shape, rng=rng, like=coarse)
-        return self.generator(torch.cat([coarse, noise], 1))
+        return self.generator(torch.cat([coarse, normal(*coarse.shape, rng=rng, like=coarse)], 1))
 
 
 @pf.register("pyramid")
 class Pyramid(pf.Learner):
     scaling_kind = "signed"
 
-    def __init__(self, depth: int = 2, width: int = 8) -> None:
+    def __init__(self, depth: int = 2) -> None:
         super().__init__()
-        self.depth, self.width = depth, width
+        self.depth = depth
 
     def build(self, space: pf.Space, condition_space: pf.Space | None = None) -> None:
-        self.levels = nn.ModuleList(Level(self.width) for _ in range(self.depth))
+        self.levels = nn.ModuleList(Level(width=8) for _ in range(self.depth))
         self.features = pf.Fixed(nn.Conv2d(1, 4, 3, 1, 1))  # never trained or averaged
 
     def phases(self) -> list[pf.Phase]:
@@ -48,10 +46,10 @@ class Pyramid(pf.Learner):
         made = level(coarse, step.rng)
         fake = level.critic(torch.cat([coarse, made], 1))
         if player == "generator":
-            error = self.features(coarse + made) - self.features(x)
-            return pf.Terms(generator=softplus(-fake), features=error.square())
-        real = level.critic(torch.cat([coarse, x - coarse], 1))
-        return pf.Terms(critic=softplus(-real) + softplus(fake))
+            gap = (self.features(coarse + made) - self.features(x)).square()
+            return pf.Terms(generator=softplus(-fake), features=gap)
+        real = torch.cat([coarse, x - coarse], 1)
+        return pf.Terms(critic=softplus(-level.critic(real)) + softplus(fake))
 
     @torch.no_grad()
     def sample(self, n: int, *, y=None, rng=None) -> Tensor:
