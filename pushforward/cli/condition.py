@@ -103,7 +103,7 @@ def parsed(known: list[str], space: Any) -> dict[str | int, float]:
     """{axis: value} from texts like 'x=1.5' and 'day=2024-06-01';
     InvalidValue names what is wrong with one.
     """
-    from pushforward.core.frames import as_number
+    from pushforward.core.column_numbers import as_number
 
     found: dict[str | int, float] = {}
     for text in known:
@@ -141,7 +141,8 @@ def written(values: list[float], column: Any, digits: int = 0) -> list[Any]:
     """
     import numpy as np
 
-    from pushforward.core.frames import DAYS, SECONDS, as_texts
+    from pushforward.core.column_values import as_texts
+    from pushforward.core.dates import DAYS, SECONDS
 
     if column.unit in (DAYS, SECONDS):
         return as_texts(np.array(values, dtype=np.float64), column) or values

@@ -92,7 +92,7 @@ def on_stdout(
     condition_space: Any = None,
 ) -> None:
     """Points as CSV, or as JSON lines of named values."""
-    from pushforward.core.frames import as_values
+    from pushforward.core.column_values import as_values
     from pushforward.data.export.writing import _beside, write_csv
 
     more = _beside(y, condition_space, extra or {})

@@ -20,10 +20,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, suggestion
 from pushforward.core.events import Event, Finished, Progress
 from pushforward.core.phase import Batch
-from pushforward.core.source import Arrays, Source
+from pushforward.core.source import Source
 from pushforward.core.space import Column, Space
 from pushforward.fitting.em import EM
 

@@ -15,12 +15,13 @@ from pushforward.core.assembled import Assembled
 from pushforward.core.capabilities import HasDensity
 from pushforward.core.errors import BadSource
 from pushforward.core.events import Finished
+from pushforward.core.fit_source import as_source
 from pushforward.core.fitter import Fitter
 from pushforward.core.fitter_settings import adjust_fitter
 from pushforward.core.preparation import Preparation, dequantised, has_integers, has_levels
 from pushforward.core.provenance import provenance_of
 from pushforward.core.scan import Facts
-from pushforward.core.source import Sequential, Source, as_source
+from pushforward.core.source import Sequential, Source
 from pushforward.core.space import Space
 from pushforward.core.storage import save
 from pushforward.core.verbs import settle_verbs, usual_torch

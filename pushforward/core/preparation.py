@@ -19,9 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.phase import Batch
 from pushforward.core.random import derive, generator
-from pushforward.core.source import Arrays, Source, Subset, View
+from pushforward.core.source import Source
+from pushforward.core.source_views import Subset, View
 from pushforward.core.space import Space
 
 __all__ = ["Dequantised", "Preparation", "dequantised", "has_integers", "has_levels"]

@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, ShapeMismatch, quoted
 from pushforward.core.numbers import floating, whole
 from pushforward.core.phase import Batch
-from pushforward.core.source import Arrays, pick
+from pushforward.core.source import pick
 from pushforward.core.space import Space
 
 __all__ = ["Cursor", "Stream"]

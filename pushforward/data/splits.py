@@ -13,7 +13,8 @@ from torch import Tensor
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
 from pushforward.core.provenance import Provenance, provenance_of
 from pushforward.core.random import derive, permutation
-from pushforward.core.source import Source, Subset
+from pushforward.core.source import Source
+from pushforward.core.source_views import Subset
 
 __all__ = ["Split", "split"]
 

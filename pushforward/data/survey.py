@@ -13,18 +13,13 @@ from pushforward.core.errors import BadSource
 from pushforward.core.frames import is_frame
 from pushforward.core.scan import Trouble
 from pushforward.core.source import Source
+from pushforward.data.dispatch import normalised, reader_of, refuse_format, with_conditions_read
 from pushforward.data.files import listed, locate
 from pushforward.data.formats.image_files import build, list_images, survey_images
 from pushforward.data.formats.images import decode
 from pushforward.data.formats.registry import find_reader
 from pushforward.data.options import MEMORY, Options
-from pushforward.data.reading import (
-    normalised,
-    read_with,
-    reader_of,
-    refuse_format,
-    with_conditions_read,
-)
+from pushforward.data.reading import read_with
 from pushforward.data.reports import Report, describe
 from pushforward.data.tables.files import open_table
 from pushforward.data.tables.frames import frame_table, from_chunks, notes_of, survey_table

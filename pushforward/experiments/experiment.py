@@ -13,6 +13,7 @@ from typing import Any
 
 from pushforward.core.errors import BadRun, Interrupted
 from pushforward.core.events import Finished, Listener
+from pushforward.core.fit_source import as_source
 from pushforward.core.fitter import Fitter
 from pushforward.core.folders import check_place, new_run
 from pushforward.core.learner import Learner
@@ -20,7 +21,7 @@ from pushforward.core.manifest import Manifest
 from pushforward.core.model import Model
 from pushforward.core.plain import Plain
 from pushforward.core.records import Record
-from pushforward.core.source import Source, as_source, fingerprint
+from pushforward.core.source import Source, fingerprint
 from pushforward.core.storage import describe, write_tensors
 from pushforward.data import read, split
 from pushforward.data.reading import asked_conditions, with_labels

@@ -13,7 +13,8 @@ from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.events import Event
 from pushforward.core.records import Record, unlike
 from pushforward.core.registry import registered_models
-from pushforward.core.source import Source, Subset, blocks, fingerprint
+from pushforward.core.source import Source, blocks, fingerprint
+from pushforward.core.source_views import Subset
 from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun, labels_of
 from pushforward.metrics import likelihood
 from pushforward.metrics.annealing import WideBracket, ais, bdmc

@@ -14,13 +14,14 @@ import torch
 from pushforward import models  # noqa: F401 - fills the catalogue
 from pushforward.core.capabilities import capabilities as capabilities_of
 from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue
+from pushforward.core.fit_source import as_source
 from pushforward.core.manifest import Manifest
 from pushforward.core.model import Model
 from pushforward.core.phase import Batch
 from pushforward.core.preparation import Preparation
 from pushforward.core.provenance import Provenance
 from pushforward.core.registry import model_class, registered_models
-from pushforward.core.source import Source, as_source, fingerprint
+from pushforward.core.source import Source, fingerprint
 from pushforward.core.storage import has_preparation, load
 from pushforward.data import read, split
 from pushforward.data.reading import absolute, asked_conditions

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from pushforward.core.phase import Batch
 from pushforward.core.random import derive, permutation
-from pushforward.core.source import Source, Subset, pick
+from pushforward.core.source import Source, pick
+from pushforward.core.source_views import Subset
 
 __all__ = ["Batches"]
 

@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import Interrupted
 from pushforward.core.moments import Moments
 from pushforward.core.numbers import floating
 from pushforward.core.phase import Batch
 from pushforward.core.scan import Facts, scan
-from pushforward.core.source import Arrays, Source, Subset
+from pushforward.core.source import Source
+from pushforward.core.source_views import Subset
 from pushforward.fitting.packing import merge_over
 from pushforward.fitting.pass_folder import PassFolder
 from pushforward.fitting.processes import Processes

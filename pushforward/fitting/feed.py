@@ -12,22 +12,16 @@ from typing import Any
 
 import torch
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, InvalidValue
+from pushforward.core.fit_source import as_source
 from pushforward.core.learner import Learner
 from pushforward.core.phase import Batch
 from pushforward.core.preparation import Preparation
 from pushforward.core.random import derive
 from pushforward.core.scaling import Scaling
-from pushforward.core.source import (
-    Arrays,
-    Source,
-    Subset,
-    as_source,
-    fingerprint,
-    look,
-    spread,
-    unlabelled,
-)
+from pushforward.core.source import Source, fingerprint, look, spread
+from pushforward.core.source_views import Subset, unlabelled
 from pushforward.core.stream import Stream
 from pushforward.fitting.augment import Augment, Dequantise
 from pushforward.fitting.batches import Batches

@@ -21,8 +21,10 @@ from torch.nn import functional
 from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
 from pushforward.core.global_random import seeded
 from pushforward.core.random import Rng, generator, integers, permutation
-from pushforward.metrics.features import Features, module, rows
+from pushforward.metrics.feature_spaces import module
+from pushforward.metrics.features import Features
 from pushforward.metrics.gauge import standard
+from pushforward.metrics.samples import rows
 from pushforward.metrics.whole_numbers import less, origin_of
 from pushforward.nets.mlp import mlp
 

@@ -29,8 +29,8 @@ from pushforward.core.errors import InvalidValue
 from pushforward.core.numbers import numeric, tensor_over, whole
 from pushforward.core.random import Rng, generator
 from pushforward.core.records import Record
-from pushforward.metrics.features import rows as samples
 from pushforward.metrics.gauge import Gauge
+from pushforward.metrics.samples import rows as samples
 from pushforward.metrics.whole_numbers import beside
 
 __all__ = ["silhouette", "elbow", "purity"]

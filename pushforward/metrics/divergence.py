@@ -38,9 +38,9 @@ from pushforward.core.phase import adamw
 from pushforward.core.random import Rng, generator, integers, permutation
 from pushforward.core.records import Record
 from pushforward.core.registry import read
-from pushforward.metrics.features import in_order_of, rows
 from pushforward.metrics.gauge import standard
 from pushforward.metrics.layouts import require_alike
+from pushforward.metrics.samples import in_order_of, rows
 from pushforward.metrics.whole_numbers import beside
 from pushforward.nets.mlp import MLP
 from pushforward.objectives.divergences import Divergence

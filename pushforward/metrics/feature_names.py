@@ -12,7 +12,10 @@ from pushforward.core.errors import InvalidValue, suggestion
 from pushforward.core.plugins import load_plugins
 from pushforward.core.random import Rng
 from pushforward.metrics.classifiers import classifier
-from pushforward.metrics.features import Features, efficientnet, pca, raw, rows, scaled
+from pushforward.metrics.efficientnet import efficientnet
+from pushforward.metrics.feature_spaces import pca, raw, scaled
+from pushforward.metrics.features import Features
+from pushforward.metrics.samples import rows
 
 __all__ = ["NAMES", "named", "register_features"]
 

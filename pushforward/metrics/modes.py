@@ -30,10 +30,11 @@ from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positiv
 from pushforward.core.numbers import numeric, tensor_over, whole
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
-from pushforward.metrics.features import ROUNDING, Features, digest, rows
+from pushforward.metrics.features import ROUNDING, Features, digest
 from pushforward.metrics.gauge import Gauge, exponent_of, in_units
 from pushforward.metrics.neighbours import nearest
 from pushforward.metrics.pairs import Pair, seed_of
+from pushforward.metrics.samples import rows
 from pushforward.metrics.whole_numbers import beside
 
 __all__ = ["modes", "label_modes", "diversity"]

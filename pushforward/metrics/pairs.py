@@ -19,10 +19,12 @@ from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, qu
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
 from pushforward.core.source import spread
-from pushforward.metrics.features import Features, digest, in_order_of, raw, rows
+from pushforward.metrics.feature_spaces import raw
+from pushforward.metrics.features import Features, digest
 from pushforward.metrics.gauge import Gauge, power_of_two
 from pushforward.metrics.layouts import require_alike
 from pushforward.metrics.neighbours import Points
+from pushforward.metrics.samples import in_order_of, rows
 
 __all__ = ["FewRows", "Pair", "described", "seed_of", "warn_of_few_rows"]
 

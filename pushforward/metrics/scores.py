@@ -9,15 +9,17 @@ from pushforward.core.errors import InvalidValue, suggestion
 from pushforward.core.plugins import load_plugins
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
-from pushforward.metrics.features import Features, names_of
+from pushforward.metrics.features import Features
 from pushforward.metrics.frechet import fid
-from pushforward.metrics.image_quality import inception_score, ms_ssim, psnr, ssim, ssim_daala
+from pushforward.metrics.image_quality import ms_ssim, psnr, ssim, ssim_daala
+from pushforward.metrics.inception_score import inception_score
 from pushforward.metrics.kernel_distances import kid, mmd
 from pushforward.metrics.manifold import prdc
 from pushforward.metrics.memorising import memorising
 from pushforward.metrics.modes import diversity, modes
 from pushforward.metrics.pairs import Pair
 from pushforward.metrics.parzen import parzen
+from pushforward.metrics.samples import names_of
 from pushforward.metrics.two_samples import c2st, ks
 
 __all__ = ["register_metric", "scores", "METRICS", "WITH_TRAINING", "PAIRED", "USUAL"]

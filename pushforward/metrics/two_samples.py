@@ -24,8 +24,10 @@ from pushforward.core.numbers import whole
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.classifiers import learn
-from pushforward.metrics.features import Features, names_of, raw, rows
+from pushforward.metrics.feature_spaces import raw
+from pushforward.metrics.features import Features
 from pushforward.metrics.pairs import Pair, seed_of
+from pushforward.metrics.samples import names_of, rows
 from pushforward.metrics.whole_numbers import less
 
 __all__ = ["c2st", "ks", "ks_to_law"]

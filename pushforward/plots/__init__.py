@@ -13,11 +13,12 @@ from typing import Any
 
 # No file is called like a function: importing it would put the module in the function's place.
 _HOMES = {
-    "density_map": "density", "marginals": "density", "corner": "density", "clusters": "ellipses",
-    "profile": "ellipses", "scree": "spectrum", "biplot": "spectrum", "embedding": "codes",
-    "choice": "how_many", "criteria": "how_many", "elbow_curve": "how_many", "draw_court": "court",
-    "trajectories": "court", "shot_maps": "maps", "page": "style", "write": "style",
-    "decoded_grid": "latent", "decoded_path": "latent", "traversal_sheet": "latent",
+    "density_map": "density", "marginals": "single_axes", "corner": "single_axes",
+    "clusters": "ellipses", "profile": "ellipses", "scree": "spectrum", "biplot": "spectrum",
+    "embedding": "codes", "choice": "how_many", "criteria": "how_many",
+    "elbow_curve": "how_many", "draw_court": "court", "trajectories": "court",
+    "shot_maps": "maps", "page": "style", "write": "style", "decoded_grid": "latent",
+    "decoded_path": "latent", "traversal_sheet": "latent",
 }  # fmt: skip
 __all__ = [
     "density_map", "marginals", "corner", "clusters", "profile", "scree", "biplot", "embedding",

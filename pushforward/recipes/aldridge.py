@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
-from pushforward.core.source import Arrays
+from pushforward.plots.axis_distributions import grid_density
 from pushforward.plots.court import HALF, beyond_arc
-from pushforward.plots.density import grid_density
 from pushforward.plots.maps import heat_and_accuracy
 from pushforward.recipes.curry import density
 from pushforward.recipes.registry import SHOT_COLUMNS, Findings

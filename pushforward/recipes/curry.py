@@ -15,14 +15,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
-from pushforward.core.source import Arrays
 from pushforward.models.classical.gaussian import Gaussian
 from pushforward.models.classical.gmm import GMM
 from pushforward.models.classical.kde import KDE
+from pushforward.plots.axis_distributions import grid_density
 from pushforward.plots.court import HALF, beyond_arc
-from pushforward.plots.density import density_map, grid_density, mass_levels
+from pushforward.plots.density import density_map, mass_levels
 from pushforward.plots.maps import DARKEST
 from pushforward.recipes.registry import SHOT_COLUMNS, Findings
 from pushforward.recipes.shots import HALF_COURT, court_space, entitled, places, player_shots

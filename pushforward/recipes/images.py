@@ -22,17 +22,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource
 from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch
 from pushforward.core.random import derive
 from pushforward.core.records import Record
-from pushforward.core.source import Arrays, Source
+from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.data import read, split
 from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.classifiers import classifier
-from pushforward.metrics.features import Features, pca
+from pushforward.metrics.feature_spaces import pca
+from pushforward.metrics.features import Features
 from pushforward.metrics.scores import scores
 from pushforward.models.deep.dcgan import DCGAN
 from pushforward.models.deep.gan import GAN

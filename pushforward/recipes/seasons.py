@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
-from pushforward.core.source import Arrays
 from pushforward.core.space import Column, Space
 from pushforward.metrics.reconstruction import squared_error
 from pushforward.models.classical.pca import PCA

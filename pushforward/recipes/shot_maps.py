@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
-from pushforward.core.source import Arrays
 from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.reconstruction import reconstruct, squared_error
 from pushforward.models.classical.pca import PCA

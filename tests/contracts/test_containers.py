@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.core.source import as_source
+from pushforward.core.fit_source import as_source
 
 X = np.arange(12.0).reshape(6, 2) ** 1.5
 

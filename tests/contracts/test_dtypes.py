@@ -17,8 +17,8 @@ import scipy.sparse
 import torch
 
 import pushforward as pf
+from pushforward.core.fit_source import as_source
 from pushforward.core.learner import Learner
-from pushforward.core.source import as_source
 from tests.small_models import IMAGES, VERBS, asked, data, fitted, rows
 
 

@@ -17,7 +17,7 @@ from pushforward.core.errors import InvalidValue
 from pushforward.core.records import Record
 from pushforward.metrics.clusters import silhouette
 from pushforward.metrics.divergence import divergence
-from pushforward.metrics.features import scaled
+from pushforward.metrics.feature_spaces import scaled
 from pushforward.metrics.frechet import fid, frechet_distance
 from pushforward.metrics.gauge import in_units
 from pushforward.metrics.kernel_distances import kid

@@ -24,7 +24,7 @@ from pushforward.core.records import Record
 from pushforward.metrics.classifiers import classifier
 from pushforward.metrics.clusters import purity, silhouette
 from pushforward.metrics.divergence import divergence
-from pushforward.metrics.features import rows, scaled
+from pushforward.metrics.feature_spaces import scaled
 from pushforward.metrics.frechet import fid
 from pushforward.metrics.kernel_distances import mmd
 from pushforward.metrics.manifold import prdc
@@ -32,6 +32,7 @@ from pushforward.metrics.memorising import memorising
 from pushforward.metrics.modes import diversity, label_modes, modes
 from pushforward.metrics.pairs import FewRows
 from pushforward.metrics.parzen import parzen
+from pushforward.metrics.samples import rows
 from pushforward.metrics.scores import METRICS, WITH_TRAINING, scores
 from pushforward.metrics.two_samples import c2st, ks
 

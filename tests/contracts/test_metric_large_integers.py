@@ -20,13 +20,14 @@ from pushforward.metrics.classifiers import classifier
 from pushforward.metrics.clusters import silhouette
 from pushforward.metrics.divergence import divergence
 from pushforward.metrics.feature_names import named
-from pushforward.metrics.features import rows, scaled
+from pushforward.metrics.feature_spaces import scaled
 from pushforward.metrics.frechet import fid
 from pushforward.metrics.kernel_distances import kid, mmd
 from pushforward.metrics.manifold import prdc
 from pushforward.metrics.memorising import memorising
 from pushforward.metrics.modes import diversity, modes
 from pushforward.metrics.parzen import parzen
+from pushforward.metrics.samples import rows
 from pushforward.metrics.scores import scores
 from pushforward.metrics.two_samples import c2st, ks, ks_to_law
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.records import Record
-from pushforward.metrics import features as spaces
+from pushforward.metrics import feature_spaces as spaces
 from pushforward.metrics.classifiers import classifier
 from pushforward.metrics.clusters import silhouette
 from pushforward.metrics.divergence import divergence

@@ -20,10 +20,11 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 import pushforward as pf
 from pushforward.cli.main import main
 from pushforward.core import preparation
+from pushforward.core.array_source import Arrays
 from pushforward.core.capabilities import HasDensity
 from pushforward.core.learner import Learner
 from pushforward.core.preparation import Preparation, dequantised
-from pushforward.core.source import Arrays, Subset
+from pushforward.core.source_views import Subset
 from pushforward.metrics.preparation import prepared
 
 N = 40

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.core.array_source import Arrays
 from pushforward.core.learner import Learner
 from pushforward.core.registry import catalogue
-from pushforward.core.source import Arrays
 from pushforward.core.space import Column, Space
 from pushforward.metrics.likelihood import iwae
 from tests.small_models import IMAGES, fitted, rows

@@ -15,10 +15,10 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.core.fit_source import as_source
 from pushforward.core.learner import Learner
 from pushforward.core.moments import Moments
 from pushforward.core.scan import scan
-from pushforward.core.source import as_source
 from tests import small_models
 from tests.linear_gaussian import LinearGaussian
 from tests.small_models import IMAGES, MODELS

@@ -27,7 +27,7 @@ from pushforward.cli.main import main
 from pushforward.core.errors import Interrupted
 from pushforward.core.events import CancelToken, Event
 from pushforward.core.registry import catalogue
-from pushforward.core.source import Subset
+from pushforward.core.source_views import Subset
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.log import read_log
 from pushforward.fitting.trees import as_tree, from_tree

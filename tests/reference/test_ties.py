@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pushforward.metrics import neighbours
-from pushforward.metrics.features import scaled
+from pushforward.metrics.feature_spaces import scaled
 from pushforward.metrics.manifold import prdc
 from pushforward.metrics.memorising import memorising
 from pushforward.metrics.modes import modes

@@ -11,18 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.core import labels
+from pushforward.core.column_numbers import as_codes, as_numbers, bad_cell
 from pushforward.core.columns import Column
+from pushforward.core.dates import DATE_UNITS
 from pushforward.core.errors import BadSource, ShapeMismatch
-from pushforward.core.frames import (
-    DATE_UNITS,
-    as_codes,
-    as_frame,
-    as_numbers,
-    bad_cell,
-    is_frame,
-    is_plain,
-    kind_of,
-)
+from pushforward.core.frames import as_frame, is_frame, is_plain, kind_of
 from pushforward.core.numbers import floating, tensor_over, warn_of_rounding
 from pushforward.core.reader import rows_in
 from pushforward.core.registry import accepting

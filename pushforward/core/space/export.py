@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.core.column_values import restored
 from pushforward.core.columns import Column
-from pushforward.core.frames import restored
 from pushforward.core.space.facts import SpaceFacts
 
 __all__ = ["export", "export_levels", "fields_of", "to_frame", "to_json"]

@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.core.column_values import as_texts
 from pushforward.core.errors import (
     BadRun,
     InvalidValue,
@@ -33,7 +34,6 @@ from pushforward.core.errors import (
     ShapeMismatch,
 )
 from pushforward.core.folders import clear_leftovers
-from pushforward.core.frames import as_texts
 from pushforward.core.space import Column, Space
 from pushforward.core.space.export import export_levels, to_frame
 from pushforward.data.export.grids import (

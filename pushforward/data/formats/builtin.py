@@ -25,9 +25,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, InvalidValue, suggestion
 from pushforward.core.random import derive, generator, integers, normal, uniform
-from pushforward.core.source import Arrays
 from pushforward.core.space import Space
 from pushforward.data.formats.fetching import CIFAR10, MNIST, cache_folder, fetch
 from pushforward.data.formats.idx import from_idx

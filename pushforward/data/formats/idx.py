@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource
-from pushforward.core.source import Arrays
 from pushforward.data.files import decoding, require_file
 from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options

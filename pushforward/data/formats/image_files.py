@@ -19,9 +19,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.phase import Batch
-from pushforward.core.source import Arrays, Source
+from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.data.files import announce, listed, shown
 from pushforward.data.formats.image_lists import IMAGES, ImageFile, Listing, list_images

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, PushforwardError, suggestion
-from pushforward.core.source import Arrays
 from pushforward.data.files import reason_of, require_file, shown
 from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, InvalidValue, PushforwardError, ShapeMismatch
 from pushforward.core.numbers import is_sparse
-from pushforward.core.source import Arrays, Source
+from pushforward.core.source import Source
 from pushforward.core.space import Space, as_array
 from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset, TensorDataset
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
 from pushforward.core.numbers import numeric
 from pushforward.core.phase import Batch
-from pushforward.core.source import Arrays, Source, spread
+from pushforward.core.source import Source, spread
 from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
 from pushforward.data.sources.arrays import X_KEYS, Y_KEYS, as_images, from_array, labels_of

@@ -1,102 +1,22 @@
-"""The first pass over a table: which columns are used, and their kinds, ranges and categories.
-
-Columns of plain NumPy numbers are surveyed together, as one block: a table may have 100 000 of
-them, and a pandas series for each would take longer than reading the file. All others are seen one
-by one.
-"""
+"""What one pass over a column of a table has seen: its kind, range and categories."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch, suggestion
-from pushforward.core.frames import (
-    DAYS,
-    DURATION,
-    SECONDS,
-    as_numbers,
-    bad_cell,
-    category_text,
-    has_nanoseconds,
-    has_zone,
-    is_plain,
-    kind_of,
-)
+from pushforward.core.column_numbers import as_numbers, bad_cell, category_text
+from pushforward.core.dates import DAYS, DURATION, SECONDS, has_nanoseconds, has_zone
+from pushforward.core.frames import kind_of
 from pushforward.core.space import Column
-from pushforward.data.options import Options
 from pushforward.data.tables.cells import Cells
 
-__all__ = [
-    "Chunks",
-    "Table",
-    "ColumnSurvey",
-    "Survey",
-    "survey_table",
-    "special_columns",
-    "condition_names",
-    "NAMELESS",
-]
+__all__ = ["ColumnSurvey", "joint"]
 
-Chunks = Callable[[], Iterator[Any]]
-NAMELESS = ("", "Unnamed: 0")
-"""What a column without a name is called."""
 _MOST_CATEGORIES = 100_000
 _DATE = r"\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?\s*(Z|[+-]\d{2}(:?\d{2})?)?)?\s*"
-
-
-@dataclass
-class Table:
-    """A table that can be read from its start again and again.
-
-    Arguments:
-        chunks: starts reading.
-        unnamed: its columns have no names.
-        cells: how its numbers are written, for text tables.
-        notes: what was decided about it.
-    """
-
-    chunks: Chunks
-    name: str = "table"
-    unnamed: bool = False
-    cells: Cells | None = None
-    notes: list[str] = field(default_factory=list)
-
-    def frames(self, options: Options) -> Iterator[Any]:
-        """The chunks, without what the caller says is missing."""
-        for chunk in self.chunks():
-            yield (
-                chunk
-                if self.cells is not None or not options.table.na
-                else _without(chunk, options.table.na)
-            )
-
-    def series(self, chunk: Any, place: int) -> Any:
-        """One column; texts that are numbers as numbers."""
-        series = chunk.iloc[:, place]
-        if (
-            self.cells is not None
-            and series.dtype.kind not in "biufM"
-            and kind_of(series) == "text"
-        ):
-            return self.cells.numbers(str(series.name), series)
-        return series
-
-
-def _without(chunk: Any, markers: Sequence[str]) -> Any:
-    """The chunk with the marked entries missing."""
-    values: list[Any] = list(markers)
-    for marker in markers:
-        try:
-            values.append(float(marker))
-        except ValueError:
-            continue
-    gone = chunk.isin(values)
-    return chunk.mask(gone) if bool(gone.to_numpy().any()) else chunk
 
 
 @dataclass
@@ -125,7 +45,7 @@ class ColumnSurvey:
         kind = "categorical" if declared else kind_of(series)
         self._join_dtype(str(series.dtype))
         self.missing += int(series.isna().sum())
-        if self.dates and kind == "text" and _are_dates(series):
+        if self.dates and kind == "text" and are_dates(series):
             kind = "date"
         if kind == "date" and self.dates and not self._see_dates(series):
             kind = "text"
@@ -233,7 +153,7 @@ class ColumnSurvey:
         )
 
     def _categorical(self) -> Column:
-        names = list(self.categories) if self.ordered else _sorted(self.categories)
+        names = list(self.categories) if self.ordered else sorted_categories(self.categories)
         texts = tuple(dict.fromkeys(category_text(c) for c in names))
         dtype = self.dtype if self.dtype != "object" else ""
         return Column(
@@ -245,187 +165,7 @@ _USUAL = {"integer": ("int64",), "continuous": ("float64", "object", "str", "str
 """dtypes that say nothing beyond the kind."""
 
 
-@dataclass
-class Survey:
-    """A table's columns and its number of rows, after one pass."""
-
-    columns: dict[str, ColumnSurvey]
-    rows: int
-    options: Options
-    dropped: tuple[str, ...] = ()
-    places: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def text(self) -> list[ColumnSurvey]:
-        """Columns of text that were not declared, and dates that are not to be numbers."""
-        return [
-            c
-            for c in self.columns.values()
-            if c.kind == "text" or (c.kind == "date" and not c.unit)
-        ]
-
-
-def survey_table(table: Table, options: Options) -> Survey:
-    """One pass over the table: the kind, range and categories of each wanted column."""
-    survey: Survey | None = None
-    for chunk in table.frames(options):
-        if survey is None:
-            survey = _begin(chunk, table, options)
-        _see(survey, table, chunk)
-    survey = survey or Survey({}, 0, options)
-    dated = [c for c in survey.columns.values() if c.kind == "date" and c.unit]
-    for column in dated[:5]:
-        survey.notes.append(
-            f"column {column.name!r} holds {'durations' if column.unit == DURATION else 'dates'},"
-            f" read as {column.unit}"
-        )
-    if len(dated) > 5:
-        survey.notes.append(f"and so do {len(dated) - 5} other columns")
-    return survey
-
-
-def _begin(chunk: Any, table: Table, options: Options) -> Survey:
-    names = [str(c) for c in chunk.columns]
-    options = options.among(names)
-    survey = Survey({}, 0, options, places={n: i for i, n in enumerate(names)})
-    wanted = _wanted(chunk, names, table, survey)
-    survey.columns = {n: ColumnSurvey(n, dates=options.table.dates is not False) for n in wanted}
-    survey.dropped = tuple(n for n in names if n not in survey.columns)
-    return survey
-
-
-def _see(survey: Survey, table: Table, chunk: Any) -> None:
-    """Add a chunk: numbers as one block, other columns one by one."""
-    columns = list(survey.columns.values())
-    places = [survey.places[c.name] for c in columns]
-    declared = set(survey.options.categorical)
-    dtypes = chunk.dtypes.tolist()
-    plain = [
-        i
-        for i, place in enumerate(places)
-        if is_plain(dtypes[place]) and columns[i].name not in declared
-    ]
-    for i in sorted(set(range(len(columns))) - set(plain)):
-        columns[i].see(
-            table.series(chunk, places[i]),
-            survey.rows,
-            declared=columns[i].name in declared,
-            cells=table.cells,
-        )
-    if plain and len(chunk):
-        _see_block(chunk, [columns[i] for i in plain], [places[i] for i in plain])
-    for i in plain if not len(chunk) else ():
-        columns[i].kind = joint(columns[i].kind, "continuous")
-    survey.rows += len(chunk)
-
-
-def _see_block(chunk: Any, columns: Sequence[ColumnSurvey], places: Sequence[int]) -> None:
-    dtypes = chunk.dtypes.tolist()
-    block = (chunk if len(places) == chunk.shape[1] else chunk.iloc[:, list(places)]).to_numpy(
-        dtype=np.float64
-    )
-    missing = np.isnan(block).sum(0).tolist()
-    low, high = np.fmin.reduce(block, 0).tolist(), np.fmax.reduce(block, 0).tolist()
-    for i, (column, place) in enumerate(zip(columns, places)):
-        dtype = dtypes[place]
-        column._join_dtype(dtype.name)
-        column.kind = joint(column.kind, "continuous" if dtype.kind == "f" else "integer")
-        column.missing += missing[i]
-        if low[i] == low[i]:
-            column.low, column.high = min(column.low, low[i]), max(column.high, high[i])
-
-
-# ------------------------------------------------------------------------------------ which columns
-
-
-def _wanted(chunk: Any, names: list[str], table: Table, survey: Survey) -> list[str]:
-    """The columns to use, in order; InvalidValue for names that are not there."""
-    options = survey.options
-    name = options.name or table.name
-    twice = next((n for n, count in Counter(names).items() if count > 1), None)
-    if twice is not None:
-        raise BadSource(f"{name}: column {twice!r} appears twice; rename one")
-    present, special = set(names), set(special_columns(options))
-    asked = (
-        *options.categorical,
-        *options.drop,
-        *(options.columns or ()),
-        *special_columns(options),
-    )
-    missing = next((n for n in asked if n not in present), None)
-    if missing is not None and options.like is None:
-        raise InvalidValue(f"{name}: no column {missing!r}; {suggestion(missing, names)}")
-    if options.like is not None and any(c.name for c in options.like.columns):
-        return _like_columns(present, names, options, name)
-    drop = set(options.drop)
-    if options.columns is not None:
-        return [n for n in options.columns if n not in drop]
-    index = set() if table.unnamed else _index(chunk, names, drop, survey)
-    return [n for n in names if n not in drop and n not in index and n not in special]
-
-
-def _like_columns(present: set[str], names: list[str], options: Options, name: str) -> list[str]:
-    assert options.like is not None
-    wanted = options.like.names
-    missing = [n for n in wanted if n not in present]
-    if missing:
-        raise ShapeMismatch(
-            f"{name}: column {missing[0]!r} is missing; expected {_few(wanted)}, got {_few(names)}"
-        )
-    return list(wanted)
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-
-
-def _index(chunk: Any, names: list[str], drop: set[str], survey: Survey) -> set[str]:
-    """A nameless first column that numbers the rows, to be left out;
-    one that numbers them in another order is noted.
-    """
-    if not names or names[0] not in NAMELESS or names[0] in drop or not len(chunk):
-        return set()
-    values = chunk.iloc[:, 0]
-    if not isinstance(values.dtype, np.dtype) or values.dtype.kind not in "iu":
-        return set()
-    first = int(values.iloc[0])
-    if first in (0, 1) and bool((values.to_numpy() == np.arange(first, first + len(values))).all()):
-        survey.notes.append("the first column merely numbers the rows and is left out")
-        return {names[0]}
-    if len(values) > 1 and values.is_unique:
-        survey.notes.append(
-            f"column {names[0]!r} has no name and holds whole numbers that all differ, like row"
-            " numbers of a table that was shuffled or cut; it is kept as a column: leave it out"
-            f" with --drop {names[0]!r} (drop=[{names[0]!r}])"
-        )
-    return set()
-
-
-def special_columns(options: Options) -> tuple[str, ...]:
-    """Columns that are conditions or weights, not data."""
-    named = [options.label_name, options.weights if isinstance(options.weights, str) else None]
-    return (*(n for n in named if n is not None), *condition_names(options))
-
-
-def condition_names(options: Options) -> tuple[str, ...]:
-    """The columns that y names."""
-    if isinstance(options.y, str):
-        return tuple(part.strip() for part in options.y.split(","))
-    if (
-        isinstance(options.y, Sequence)
-        and options.y
-        and all(isinstance(v, str) for v in options.y)
-        and len(options.y) < 64
-    ):
-        return tuple(options.y) if options.label_name is None else ()
-    return ()
-
-
-# -------------------------------------------------------------------------------------------- kinds
-
-
-def _are_dates(series: Any) -> bool:
+def are_dates(series: Any) -> bool:
     """Whether all entries are ISO 8601 dates, with times or without, as texts."""
     given = series.dropna()
     if not len(given) or not isinstance(given.iloc[0], str):
@@ -446,7 +186,7 @@ def joint(before: str, now: str) -> str:
     return next((k for k in ("text", "categorical", "continuous") if k in kinds), now)
 
 
-def _sorted(values: Any) -> list[Any]:
+def sorted_categories(values: Any) -> list[Any]:
     try:
         return sorted(values)
     except TypeError:

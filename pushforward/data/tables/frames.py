@@ -17,22 +17,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, ShapeMismatch, suggestion
 from pushforward.core.frames import as_frame, is_frame
-from pushforward.core.source import Arrays
 from pushforward.core.space import Column, Space, column_numbers, frame_numbers
 from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
 from pushforward.data.sources.arrays import labels_of, refuse_infinity
 from pushforward.data.sources.spool import Spool
-from pushforward.data.tables.columns import (
-    ColumnSurvey,
-    Survey,
-    Table,
-    condition_names,
-    special_columns,
-    survey_table,
-)
+from pushforward.data.tables.columns import ColumnSurvey
+from pushforward.data.tables.selection import condition_names, special_columns
+from pushforward.data.tables.surveys import Survey, survey_table
+from pushforward.data.tables.table import Table
 
 __all__ = ["Table", "from_frame", "frame_table", "from_chunks", "survey_table"]
 

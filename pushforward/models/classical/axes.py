@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.column_numbers import as_number
 from pushforward.core.errors import InvalidKind, InvalidValue
-from pushforward.core.frames import as_number
 from pushforward.core.model import Model
 from pushforward.core.space import Column, Space
 

@@ -14,12 +14,13 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.fitter import Symptom
 from pushforward.core.moments import Moments, sums
 from pushforward.core.phase import Batch
 from pushforward.core.scan import Facts
-from pushforward.core.source import Arrays, Source
+from pushforward.core.source import Source
 from pushforward.models.classical.covariance import LEAST, Correlation, eigen, resolution
 from pushforward.models.classical.dimensionality import evidence, held_out_likelihood
 from pushforward.models.classical.refusals import (

@@ -24,7 +24,7 @@ import pushforward as pf
 from pushforward.cli import runs
 from pushforward.cli.main import main
 from pushforward.core.preparation import dequantised
-from pushforward.core.source import Subset, unlabelled
+from pushforward.core.source_views import Subset, unlabelled
 
 SMALL = ("--latent", "2", "--hidden", "8", "--batch", "16", "--steps", "4", "-q")
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 import pushforward as pf
 from pushforward.cli.main import main
-from pushforward.core.frames import DAYS, DURATION, SECONDS
+from pushforward.core.dates import DAYS, DURATION, SECONDS
 from pushforward.core.space import Column
 from pushforward.models.classical.gaussian import Gaussian
 

@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pushforward as pf
+from pushforward.core.fit_source import as_source
 from pushforward.core.moments import Moments
 from pushforward.core.preparation import dequantised
 from pushforward.core.random import derive, generator, normal
 from pushforward.core.records import unlike
 from pushforward.core.registry import read
 from pushforward.core.scan import scan
-from pushforward.core.source import as_source, blocks, fingerprint, spread
+from pushforward.core.source import blocks, fingerprint, spread
 from pushforward.objectives.games import Game
 from pushforward.objectives.penalties import Penalty, r1
 

@@ -10,9 +10,9 @@ import torch
 
 import pushforward as pf
 from pushforward.core import labels
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource
 from pushforward.core.labels import categories_of, codes, values
-from pushforward.core.source import Arrays
 from pushforward.core.space import Space
 
 

@@ -21,7 +21,8 @@ from pushforward.data.export.grids import clip_film, clip_grid
 from pushforward.data.export.writing import write
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.film import film_folder, frames_of
-from pushforward.metrics import features
+from pushforward.metrics import efficientnet
+from pushforward.metrics import feature_spaces as features
 
 
 def clips(n: int = 24, channels: int = 1, time: int = 5) -> torch.Tensor:
@@ -134,10 +135,10 @@ def test_features_of_clips() -> None:
     x = clips()
     for space in (features.raw(), features.scaled(x), features.pca(x, 3)):
         assert space(x).shape[0] == len(x)
-    averaged = features._over_frames(lambda u: u.flatten(1).mean(1, keepdim=True))
+    averaged = efficientnet._over_frames(lambda u: u.flatten(1).mean(1, keepdim=True))
     u = torch.rand(4, 3, 6, 8, 8, dtype=torch.float64, generator=stream())
     assert torch.allclose(averaged(u), u.flatten(1).mean(1, keepdim=True))
-    by_frame = features._over_frames(lambda u: u[:, :1, 0, 0])
+    by_frame = efficientnet._over_frames(lambda u: u[:, :1, 0, 0])
     assert torch.allclose(by_frame(u)[:, 0], u[:, 0, :, 0, 0].mean(1))
 
 

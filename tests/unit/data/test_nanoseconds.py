@@ -9,8 +9,9 @@ import warnings
 import numpy as np
 import pytest
 
+from pushforward.core.column_numbers import as_numbers
+from pushforward.core.column_values import as_texts
 from pushforward.core.errors import DataWarning
-from pushforward.core.frames import as_numbers, as_texts
 from pushforward.data.reading import read
 
 pandas = pytest.importorskip("pandas")

@@ -292,7 +292,7 @@ def test_what_is_wrong_is_named_with_its_place(tmp_path, text, words):
 
 
 def test_a_bad_cell_in_a_later_chunk_and_in_a_later_file_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("pushforward.data.tables.files._ROWS", 10)
+    monkeypatch.setattr("pushforward.data.tables.text_files.CHUNK_ROWS", 10)
     rows = ["1"] * 34 + ["oops"] + ["2"] * 5
     (tmp_path / "t.csv").write_text("a\n" + "\n".join(rows) + "\n")
     with pytest.raises(BadSource, match=r"'oops' in row 34 "):

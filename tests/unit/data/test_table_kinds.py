@@ -286,7 +286,7 @@ def test_wide_tables_take_linear_time(tmp_path, monkeypatch):
         + "\n"
     )
     made = []
-    from pushforward.data.tables.columns import Table
+    from pushforward.data.tables.table import Table
 
     series = Table.series
     monkeypatch.setattr(

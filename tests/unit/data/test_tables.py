@@ -154,7 +154,7 @@ def test_csv_without_a_header_and_with_row_numbers(tmp_path):
 
 
 def test_tables_larger_than_memory_are_spooled_and_equal(tmp_path, monkeypatch):
-    monkeypatch.setattr("pushforward.data.tables.files._ROWS", 50)
+    monkeypatch.setattr("pushforward.data.tables.text_files.CHUNK_ROWS", 50)
     rng = np.random.default_rng(0)
     frame = pandas.DataFrame(
         {

@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from pushforward.core.array_source import Arrays
 from pushforward.core.phase import Batch
-from pushforward.core.source import Arrays, Source
+from pushforward.core.source import Source
 from pushforward.fitting import batches as module
 from pushforward.fitting.batches import Batches
 

@@ -18,10 +18,10 @@ from beartype.roar import BeartypeCallHintViolation
 from torch import Tensor
 
 import pushforward as pf
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue, ShapeMismatch
 from pushforward.core.events import CancelToken, Evaluated, Event, Finished, Progress, Started
 from pushforward.core.phase import Batch, Phase, Step, Terms
-from pushforward.core.source import Arrays
 from pushforward.fitting.log import read_log
 from pushforward.fitting.loop import Loop
 from pushforward.fitting.streams import BorrowedStreams

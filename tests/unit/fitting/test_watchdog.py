@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 import pushforward as pf
+from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, Diverged
 from pushforward.core.events import Event, Progress, Warned
 from pushforward.core.phase import Batch, Phase, Step, Terms
 from pushforward.core.registry import register
-from pushforward.core.source import Arrays
 from pushforward.fitting.loop import Loop
 from pushforward.fitting.watchdog import Watchdog
 

@@ -14,9 +14,11 @@ from torch.nn import functional
 
 from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra, ShapeMismatch
 from pushforward.core.records import unlike
-from pushforward.metrics import features as spaces
+from pushforward.metrics import feature_spaces as spaces
 from pushforward.metrics.classifiers import classifier
+from pushforward.metrics.efficientnet import efficientnet
 from pushforward.metrics.feature_names import named
+from pushforward.metrics.features import digest
 from pushforward.metrics.frechet import fid
 from pushforward.metrics.manifold import prdc
 from pushforward.metrics.scores import METRICS, scores
@@ -67,7 +69,7 @@ def test_fingerprints_tell_spaces_apart() -> None:
     with torch.no_grad():
         net.weight[0, 0] += 1e-6
     assert spaces.module(net).label != before
-    assert spaces.digest([torch.zeros(2, 2)]) != spaces.digest([torch.zeros(4)])
+    assert digest([torch.zeros(2, 2)]) != digest([torch.zeros(4)])
 
 
 def test_unlike_records_refuse_to_compare() -> None:
@@ -176,7 +178,7 @@ def test_efficientnet_takes_images_and_names_its_resizing() -> None:
     from efficientnet_lite_pytorch import EfficientNet
 
     x = torch.randint(0, 256, (2, 3, 32, 32), generator=STREAM.manual_seed(0), dtype=torch.uint8)
-    space = spaces.efficientnet()
+    space = efficientnet()
     assert space(x).shape == (2, 1280)
     assert "bilinear 224×224 with antialiasing" in space.label
     net = EfficientNet.from_name("efficientnet-lite0").eval()
@@ -185,7 +187,7 @@ def test_efficientnet_takes_images_and_names_its_resizing() -> None:
     with torch.no_grad():
         expected = net.extract_features((resized - 127) / 128).mean((2, 3)).to(torch.float64)
     assert torch.allclose(space(x), expected, atol=1e-5)
-    assert torch.allclose(spaces.efficientnet(low=0.0, high=1.0)(x / 255), expected, atol=1e-4)
+    assert torch.allclose(efficientnet(low=0.0, high=1.0)(x / 255), expected, atol=1e-4)
     # shrinking needs the antialiasing, growing does not
     stripes = 255.0 * (torch.arange(448) // 2 % 2).expand(1, 3, 448, 448)
     assert torch.allclose(
@@ -211,4 +213,4 @@ def test_without_the_extra_efficientnet_says_how_to_get_it(monkeypatch: pytest.M
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(MissingExtra, match=r"pushforward\[metrics\]"):
-        spaces.efficientnet()
+        efficientnet()

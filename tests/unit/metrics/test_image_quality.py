@@ -19,8 +19,9 @@ from torch import Tensor
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
 from pushforward.core.records import unlike
 from pushforward.metrics.classifiers import classifier
-from pushforward.metrics.features import raw
-from pushforward.metrics.image_quality import inception_score, ms_ssim, psnr, ssim, ssim_daala
+from pushforward.metrics.feature_spaces import raw
+from pushforward.metrics.image_quality import ms_ssim, psnr, ssim, ssim_daala
+from pushforward.metrics.inception_score import inception_score
 from pushforward.metrics.scores import METRICS, PAIRED, scores
 
 STREAM = torch.Generator()

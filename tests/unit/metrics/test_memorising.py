@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, ShapeMismatch
-from pushforward.metrics.features import scaled
+from pushforward.metrics.feature_spaces import scaled
 from pushforward.metrics.memorising import memorising
 
 STREAM = torch.Generator()

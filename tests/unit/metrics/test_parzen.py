@@ -12,7 +12,7 @@ from torch import Tensor
 import pushforward as pf
 from pushforward.core.errors import InvalidValue
 from pushforward.core.records import unlike
-from pushforward.metrics.features import scaled
+from pushforward.metrics.feature_spaces import scaled
 from pushforward.metrics.parzen import best_width, parzen
 
 STREAM = torch.Generator()

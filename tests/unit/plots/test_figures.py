@@ -15,7 +15,8 @@ import pushforward as pf
 from pushforward import plots
 from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra
 from pushforward.models.classical.gaussian import Gaussian
-from pushforward.plots.density import grid_density, mass_levels, two_axes
+from pushforward.plots.axis_distributions import grid_density, two_axes
+from pushforward.plots.density import mass_levels
 from pushforward.plots.style import name_points
 
 

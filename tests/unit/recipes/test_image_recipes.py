@@ -18,7 +18,7 @@ import pushforward as pf
 from pushforward.core.errors import Diverged
 from pushforward.core.records import Record
 from pushforward.core.space import Space
-from pushforward.metrics.features import raw
+from pushforward.metrics.feature_spaces import raw
 from pushforward.recipes import gans_against_vaes as against
 from pushforward.recipes import images
 from pushforward.recipes.registry import run

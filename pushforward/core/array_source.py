@@ -1,0 +1,114 @@
+"""Rows in memory or in a memory map as a source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import ShapeMismatch
+from pushforward.core.frames import as_frame, is_frame
+from pushforward.core.numbers import floating
+from pushforward.core.phase import Batch
+from pushforward.core.provenance import Provenance
+from pushforward.core.rows import checked_conditions, checked_weights, is_mapped, rows_of
+from pushforward.core.source import pick
+from pushforward.core.space import Space, as_array
+
+__all__ = ["Arrays"]
+
+
+class Arrays:
+    """Rows held in memory or in a memory map.
+
+    Arguments:
+        x: tensor or array (n, *shape), user's units.
+        y: conditions, leading length n; with a label space as condition_space,
+            its codes (or texts).
+        weights: non-negative, (n,).
+
+    `notes` says what was decided while reading: separators, what counts as missing, what was left
+    out; `files` has the file that each row came from, where rows are files.
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any = None,
+        weights: Any = None,
+        *,
+        space: Space | None = None,
+        condition_space: Space | None = None,
+        name: str = "",
+    ) -> None:
+        x = as_frame(x) if is_frame(x) else x
+        self._space = space or Space.infer(x)
+        self.name = name
+        self.unasked_labels = False
+        self.notes: tuple[str, ...] = ()
+        self.files: Sequence[Any] | None = None
+        self.provenance = Provenance()
+        array = self._space._from_frame(x, "the data") if is_frame(x) else as_array(x)
+        self._resident = not is_mapped(array)
+        self.x = rows_of(array, not self._resident)
+        if self.x.ndim == 1:
+            self.x = self.x[:, None]
+        self.y: Tensor | None = None
+        self._condition_space: Space | None = None
+        if y is not None:
+            self.y, self._condition_space = checked_conditions(y, condition_space)
+        self.weights = None if weights is None else checked_weights(weights)
+        for what, part in (("y", self.y), ("weights", self.weights)):
+            if part is not None and len(part) != len(self.x):
+                raise ShapeMismatch(
+                    f"{what} must have one entry per observation: expected {len(self.x)}, got"
+                    f" {len(part)}"
+                )
+
+    @property
+    def space(self) -> Space:
+        """The space of one observation."""
+        return self._space
+
+    @property
+    def condition_space(self) -> Space | None:
+        """The space of one condition, if there are conditions."""
+        return self._condition_space
+
+    @property
+    def resident(self) -> bool:
+        """False for memory maps, which are read in blocks."""
+        return self._resident
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, rows: Tensor) -> Batch:
+        """The given rows in the user's units, as floating numbers that hold them:
+        bytes as float32, large integers as float64.
+        """
+        x = floating(
+            self.x.index_select(0, rows.to(self.x.device)) if self._resident else pick(self.x, rows)
+        )
+        return Batch(
+            x,
+            None if self.y is None else self.y[rows],
+            None if self.weights is None else self.weights[rows],
+        )
+
+    def all(self) -> Batch:
+        """Every row (a resident source only, or one known to fit)."""
+        return self.take(torch.arange(len(self)))
+
+    def to(self, device: torch.device | str) -> Arrays:
+        """The same rows on a device; memory maps stay where they are."""
+        if not self._resident or self.x.device == torch.device(device):
+            return self
+        moved = object.__new__(Arrays)
+        moved.__dict__.update(self.__dict__)
+        moved.x = self.x.to(device)
+        moved.y = None if self.y is None else self.y.to(device)
+        moved.weights = None if self.weights is None else self.weights.to(device)
+        return moved

@@ -1,0 +1,124 @@
+"""Columns of a data frame as float64: categories as codes, missing values as NaN, dates as numbers
+(`core.dates`). `core.column_values` goes the way back.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pushforward.core.columns import Column
+from pushforward.core.dates import DAYS, DURATION, MICROSECONDS, SECONDS, dates_as_numbers
+from pushforward.core.errors import (
+    InvalidValue,
+    ShapeMismatch,
+    quoted,
+)
+
+__all__ = ["as_numbers", "as_number", "as_codes", "bad_cell", "category_text"]
+
+_SHOWN = 60
+
+
+def as_numbers(series: Any, unit: str = "") -> NDArray[np.float64]:
+    """A column of numbers or dates as float64, missing values as NaN;
+    `unit` is that of dates and durations.
+    """
+    if unit in MICROSECONDS:
+        return dates_as_numbers(series, unit)
+    return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def as_number(value: Any, column: Column) -> float:
+    """One value as the number that stands for it in a column: numbers, dates, durations or
+    percents, as themselves or as texts.
+
+    Raises InvalidValue saying what is expected; a number is taken to be in the column's unit.
+    """
+    timed = isinstance(value, (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64))
+    text = value.strip() if isinstance(value, str) else None
+    try:
+        if text is not None and column.unit == "%":
+            return float(text.removesuffix("%"))
+        if not timed:
+            return float(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    if (timed or text) and column.unit in MICROSECONDS:
+        import pandas
+
+        try:
+            return float(
+                dates_as_numbers(pandas.Series([value if text is None else text]), column.unit)[0]
+            )
+        except (TypeError, ValueError, OverflowError):
+            pass
+    raise InvalidValue(
+        f"{column.name or 'the value'} must be {_expected(column.unit)}, got {quoted(value)}"
+    )
+
+
+def _expected(unit: str) -> str:
+    if unit in (DAYS, SECONDS):
+        return f"a date such as 2024-06-01, or a number in {unit}"
+    if unit == DURATION:
+        return "a duration such as '1 days 02:00:00', or a number in seconds"
+    return (
+        "a number in per cent, such as 40 or '40%'"
+        if unit == "%"
+        else f"a number{f' in {unit}' if unit else ''}"
+    )
+
+
+def as_codes(series: Any, column: Column, what: str) -> NDArray[np.float64]:
+    """A column of categories as their codes, missing values as NaN;
+    ShapeMismatch names a category that is not known.
+    """
+    import pandas
+
+    lookup = {c: i for i, c in enumerate(column.categories)}
+    codes, uniques = pandas.factorize(series)
+    texts = [category_text(u) for u in uniques]
+    unseen = next((t for t in texts if t not in lookup), None)
+    if unseen is not None:
+        known = ", ".join(column.categories[:10])
+        raise ShapeMismatch(
+            f"{what}: column {column.name!r} holds {unseen[:_SHOWN]!r}, which is none of {known};"
+            " leave such rows out"
+        )
+    values: NDArray[np.float64] = np.array([*(lookup[t] for t in texts), np.nan])[codes]
+    return values
+
+
+def category_text(value: Any) -> str:
+    """A category as its name: whole numbers without a point, so that 3 and 3.0 are one category."""
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def bad_cell(
+    series: Any, start: int = 0, share: float = 0.5, *, spelled: Callable[[Any], Any] | None = None
+) -> tuple[int, str] | None:
+    """Row (the first is `start`) and text of the first entry that is no number; None where a
+    `share` of them or more are none.
+
+    `spelled` turns a series of texts into numbers as Python writes them, where the table writes
+    them otherwise, and leaves out those that mean 'missing'.
+    """
+    import pandas
+
+    series = series.reset_index(drop=True)
+    given = series.dropna()
+    numbers = pandas.to_numeric(
+        given if spelled is None else spelled(given.map(str).str.strip()), errors="coerce"
+    )
+    bad = numbers.isna()
+    if not bad.any() or bad.mean() >= share:
+        return None
+    where = int(numbers.index[bad][0])
+    return start + where, str(series[where])[:_SHOWN]

@@ -1,0 +1,163 @@
+"""Numbers as the columns they came from: of the same dtype, as texts, or as JSON holds them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pushforward.core.columns import Column
+from pushforward.core.dates import (
+    DAYS,
+    MICROSECONDS,
+    SECONDS,
+    cast,
+    in_utc,
+    is_missing,
+    numbers_as_dates,
+)
+
+__all__ = ["restored", "as_texts", "as_values"]
+
+
+def restored(values: NDArray[Any], column: Column) -> Any:
+    """Numbers (n,) of a column as a pandas array, or NumPy array,
+    of the dtype that the column came with.
+    """
+    import pandas
+
+    if column.kind == "categorical":
+        return _categories(values, column)
+    if column.unit in MICROSECONDS:
+        return numbers_as_dates(values, column)
+    dtype = column.dtype
+    missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
+    if dtype in ("bool", "boolean") or dtype.startswith("bool["):
+        whole = pandas.array(np.where(missing, 0, values) >= 0.5, dtype="boolean")
+        whole[missing] = pandas.NA
+        return (
+            whole.to_numpy(dtype=bool)
+            if dtype == "bool" and not missing.any()
+            else cast(pandas.Series(whole), dtype)
+        )
+    if _is_whole(dtype) or (not dtype and column.kind == "integer"):
+        return _whole(values, missing, dtype or "int64")
+    if dtype and dtype not in ("float64", "object", "str", "string"):
+        return cast(
+            (
+                pandas.Series(values).mask(missing, pandas.NA)
+                if dtype[0] == "F"
+                else pandas.Series(values)
+            ),
+            dtype,
+        )
+    return values
+
+
+def _is_whole(dtype: str) -> bool:
+    return dtype.lower().startswith(("int", "uint"))
+
+
+def _whole(values: NDArray[Any], missing: NDArray[np.bool_], dtype: str) -> Any:
+    """Rounded numbers, in the dtype's range; nullable where some are missing."""
+    import pandas
+
+    plain = dtype.split("[")[0].lower()
+    limits = np.iinfo(plain if plain not in ("int", "uint") else "int64")
+    rounded = np.where(missing, 0, values).round()
+    whole = (
+        rounded.astype(plain) if rounded.dtype.kind in "iu" else _clipped(rounded, limits, plain)
+    )
+    if not missing.any():
+        return whole if dtype == plain else cast(pandas.Series(whole), dtype)
+    nullable = pandas.array(
+        whole, dtype="UInt" + plain[4:] if plain.startswith("u") else "Int" + plain[3:]
+    )
+    nullable[missing] = pandas.NA
+    return nullable if dtype.lower() == plain else cast(pandas.Series(nullable), dtype)
+
+
+def _clipped(rounded: NDArray[Any], limits: Any, plain: str) -> NDArray[Any]:
+    """Floats as integers; those at or beyond the ends of the range become the ends."""
+    low, high = rounded <= float(limits.min), rounded >= float(limits.max)
+    whole = np.where(low | high, 0, rounded).astype(plain)
+    whole[low], whole[high] = limits.min, limits.max
+    return whole
+
+
+def _categories(values: NDArray[Any], column: Column) -> Any:
+    """Categories by name; as numbers, truth values or texts where that is what they were."""
+    import pandas
+
+    missing = np.isnan(values)
+    codes = (
+        np.where(missing, 0, values)
+        .round()
+        .clip(0, max(len(column.categories) - 1, 0))
+        .astype(np.int64)
+    )
+    if column.dtype in ("", "category") or not column.categories:
+        return pandas.Categorical.from_codes(
+            np.where(missing, -1, codes), categories=list(column.categories)
+        )
+    found = pandas.Series(np.array(column.categories, dtype=object)[codes])
+    if column.dtype.lower().startswith("bool"):
+        found = found == "True"
+    elif _is_whole(column.dtype) or column.dtype.lower().startswith(("float", "double")):
+        found = pandas.to_numeric(found)
+    found = found.mask(missing) if missing.any() else found
+    return cast(found, column.dtype)
+
+
+def as_texts(values: NDArray[Any], column: Column) -> list[str] | None:
+    """Texts of a column whose dtype says how it is written (dates, truth values, percents,
+    float32); None for all others.
+    """
+    missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
+    if column.kind == "categorical":
+        return None
+    if column.unit == DAYS or column.unit == SECONDS:
+        import pandas
+
+        zone = "Z" if "," in column.dtype else ""
+        times = pandas.Series(numbers_as_dates(values, column)).pipe(in_utc)
+        fine = times.dt.unit == "ns" and bool(
+            (times.dropna().to_numpy(dtype="datetime64[ns]").astype(np.int64) % 1000 != 0).any()
+        )
+        stamps = np.asarray(times.to_numpy(dtype=f"datetime64[{'ns' if fine else 'us'}]"))
+        step = (
+            "D"
+            if column.unit == DAYS and column.kind == "integer"
+            else ("s" if column.kind == "integer" else "ns" if fine else "us")
+        )
+        return [
+            "" if t == "NaT" else t + zone
+            for t in np.datetime_as_string(stamps.astype(f"datetime64[{step}]")).tolist()
+        ]
+    if column.dtype in ("bool", "boolean") or column.dtype.startswith("bool["):
+        return ["" if gone else str(bool(v >= 0.5)) for v, gone in zip(values, missing)]
+    if _is_whole(column.dtype):
+        whole = restored(np.where(missing, 0, values), column)
+        return ["" if gone else str(int(v)) for v, gone in zip(whole, missing)]
+    if column.unit == "%":
+        return ["" if gone else f"{v}%" for v, gone in zip(values.tolist(), missing)]
+    if column.dtype.lower() == "float32" and values.dtype != np.float32:
+        return ["" if gone else str(v) for v, gone in zip(values.astype(np.float32), missing)]
+    return None
+
+
+def as_values(values: NDArray[Any], column: Column) -> list[Any]:
+    """Entries of a column as JSON holds them: numbers, truth values, texts;
+    NaN where one is missing.
+    """
+    if column.kind == "categorical" or column.dtype.lower().startswith("bool"):
+        found = restored(values, column)
+        return [
+            float("nan") if is_missing(v) else getattr(v, "item", lambda v=v: v)() for v in found
+        ]
+    if column.unit in (DAYS, SECONDS):
+        return as_texts(values, column) or []
+    if (column.kind == "integer" or _is_whole(column.dtype)) and not np.isnan(values).any():
+        return [round(v) for v in values.tolist()]
+    return list(values.tolist())

@@ -1,0 +1,159 @@
+"""Dates, times and durations as numbers, and back.
+
+A date becomes a number of days or seconds since 1970-01-01, a duration a number of seconds, with
+their nanoseconds where float64 has digits for them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pushforward.core.columns import Column
+from pushforward.core.errors import (
+    DataWarning,
+)
+
+__all__ = [
+    "has_zone",
+    "has_nanoseconds",
+    "DAYS",
+    "SECONDS",
+    "DURATION",
+    "DATE_UNITS",
+    "cast",
+    "numbers_as_dates",
+    "dates_as_numbers",
+    "in_utc",
+    "is_missing",
+]
+
+DAYS, SECONDS, DURATION = "days since 1970-01-01", "seconds since 1970-01-01", "seconds"
+"""Units of columns that hold dates, times and durations."""
+DATE_UNITS = (DAYS, SECONDS, DURATION)
+MICROSECONDS = {DAYS: 86_400_000_000, SECONDS: 1_000_000, DURATION: 1_000_000}
+NANOSECONDS = 2**51
+"""Up to so many, 26 days, numbers in float64 come back as the nanoseconds they were."""
+
+
+def dates_as_numbers(series: Any, unit: str) -> NDArray[np.float64]:
+    """A column of dates or durations (n,) as numbers in a unit; missing ones as NaN."""
+    import pandas
+
+    if unit == DURATION:
+        found = pandas.to_timedelta(series)
+    else:
+        if series.dtype.kind != "M":
+            series = pandas.to_datetime(series, format="ISO8601", utc=has_zone(series))
+        found = in_utc(series)
+    kind = "timedelta64" if unit == DURATION else "datetime64"
+    stamps = found.to_numpy(dtype=f"{kind}[us]")
+    missing = np.isnat(stamps)
+    numbers = stamps.astype(np.int64) / MICROSECONDS[unit]
+    if found.dt.unit == "ns":
+        _add_nanoseconds(
+            numbers,
+            np.where(missing, 0, found.to_numpy(dtype=f"{kind}[ns]").astype(np.int64)),
+            unit,
+        )
+    numbers[missing] = np.nan
+    return np.asarray(numbers)
+
+
+def _add_nanoseconds(numbers: NDArray[np.float64], exact: NDArray[np.int64], unit: str) -> None:
+    """Put the nearest numbers in a unit in the place of those cut to microseconds; warns where not
+    even these tell nanoseconds apart.
+    """
+    fine = exact % 1000 != 0
+    if not fine.any():
+        return
+    whole, rest = np.divmod(exact[fine], 10**9)
+    numbers[fine] = np.where(
+        np.abs(exact[fine]) <= 2**53, exact[fine] / 1e9, whole + rest / 1e9
+    ) * (1e6 / MICROSECONDS[unit])
+    if (np.abs(exact[fine]) > NANOSECONDS).any():
+        text = (
+            "nanoseconds of times more than 26 days from 1970, or of durations as long, are rounded"
+            " to the nearest that float64 holds, and come back as microseconds; subtract the first"
+            " time, and pass durations"
+        )
+        warnings.warn(text, DataWarning, stacklevel=2)
+
+
+def has_nanoseconds(seconds: NDArray[np.float64]) -> bool:
+    """Whether numbers in seconds tell of anything finer than microseconds,
+    and have digits enough to.
+    """
+    near = seconds[np.abs(seconds) < NANOSECONDS / 1e9]
+    return bool((np.round(near * 1e9) % 1000 != 0).any())
+
+
+def has_zone(series: Any) -> bool:
+    """Whether the dates, given as texts or objects, state a time zone."""
+    first = next((v for v in series if not is_missing(v)), None)
+    if isinstance(first, str):
+        return first.endswith("Z") or "+" in first[10:] or "-" in first[10:]
+    return getattr(first, "tzinfo", None) is not None
+
+
+def in_utc(series: Any) -> Any:
+    """Dates in UTC without a time zone; those that have none as they are."""
+    return (
+        series.dt.tz_convert("UTC").dt.tz_localize(None)
+        if getattr(series.dtype, "tz", None) is not None
+        else series
+    )
+
+
+def is_missing(value: Any) -> bool:
+    """Whether an entry is None, NaN, NA or NaT."""
+    return value is None or value != value or type(value).__name__ in ("NAType", "NaTType")
+
+
+def cast(series: Any, dtype: str) -> Any:
+    """The series in a dtype, or as it is where the dtype is not
+    known here (its package is absent).
+    """
+    try:
+        return series.astype(dtype).array
+    except (TypeError, ValueError, ImportError):
+        return series.array
+
+
+def numbers_as_dates(values: NDArray[Any], column: Column) -> Any:
+    """Numbers (n,) in a column's unit as its dates or durations; NaN as NaT."""
+    import pandas
+
+    numbers = values.astype(np.float64)
+    numbers = numbers.round() if column.kind == "integer" else numbers
+    scale = MICROSECONDS[column.unit]
+    far = 60_000 * 365.25 * 86_400e6  # microseconds; NumPy's own range is 290 000 years
+    stamps = np.clip(np.nan_to_num(numbers * scale), -far, far).round().astype(np.int64)
+    resolution = "us"
+    if "[ns" in column.dtype and np.abs(stamps).max(initial=0) < 2**63 // 1000:
+        resolution, nanoseconds = "ns", np.nan_to_num(numbers * (1000 * scale))
+        near = np.abs(nanoseconds) <= NANOSECONDS
+        stamps = np.where(
+            near, np.where(near, nanoseconds, 0).round().astype(np.int64), stamps * 1000
+        )
+    if column.unit == DURATION:
+        spans = stamps.astype(f"timedelta64[{resolution}]")
+        spans[np.isnan(numbers)] = np.timedelta64("NaT")
+        return (
+            cast(pandas.Series(spans), column.dtype)
+            if column.dtype.startswith(("timedelta", "duration"))
+            else pandas.Series(spans).array
+        )
+    times = stamps.astype(f"datetime64[{resolution}]")
+    times[np.isnan(numbers)] = np.datetime64("NaT")
+    found = pandas.Series(times)
+    if "," in column.dtype:
+        found = found.dt.tz_localize("UTC")
+    return (
+        cast(found, column.dtype)
+        if column.dtype.startswith(("datetime64", "timestamp"))
+        else found.array
+    )

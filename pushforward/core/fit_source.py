@@ -1,0 +1,37 @@
+"""What `fit(x, y, weights)` is given, as a source."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from pushforward.core.errors import BadSource
+from pushforward.core.reader import read_for_fit
+from pushforward.core.source import Source
+from pushforward.core.source_views import has_unasked_labels, unlabelled
+
+__all__ = ["as_source"]
+
+
+def as_source(x: Any, y: Any = None, weights: Any = None) -> Source:
+    """x as a source: one already, or whatever `pushforward.read` takes (then with y and weights).
+
+    Labels that come with the data are used only on request: y=True for those, y='name' for a column
+    or an array. That holds for a source, too, unless its labels were asked for when it was read.
+    Raises BadSource for data that no model can be fitted to: no rows, text, infinities.
+    """
+    if isinstance(x, Source) and not isinstance(x, (Tensor, np.ndarray)):
+        if not (y is None or isinstance(y, bool)) or weights is not None:
+            raise BadSource(
+                "a source brings its own conditions and weights; pass y and weights when making it"
+            )
+        if y and x.condition_space is None:
+            raise BadSource(
+                "labels that come with the data were asked for, and these bring none; pass the"
+                " labels themselves as y"
+            )
+        return unlabelled(x) if y is False or (y is None and has_unasked_labels(x)) else x
+    source: Source = read_for_fit(x, y, weights)
+    return source

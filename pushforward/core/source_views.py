@@ -1,0 +1,167 @@
+"""Views of a source: some of its rows, without conditions, or in another space."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.array_source import Arrays
+from pushforward.core.phase import Batch
+from pushforward.core.provenance import Provenance, provenance_of
+from pushforward.core.source import Sequential, Source
+from pushforward.core.space import Space
+
+__all__ = ["View", "Subset", "has_unasked_labels", "unlabelled", "respaced"]
+
+
+class View:
+    """Rows of another source, shown otherwise: whatever a view does not change is the source's.
+
+    Arguments:
+        source: where the rows are.
+        name: how the view is called in records.
+    """
+
+    def __init__(self, source: Source, name: str = "") -> None:
+        self.source = source
+        self.name = name or getattr(source, "name", "")
+
+    @property
+    def space(self) -> Space:
+        """The space of one observation."""
+        return self.source.space
+
+    @property
+    def condition_space(self) -> Space | None:
+        """The space of one condition, if there are conditions."""
+        return self.source.condition_space
+
+    @property
+    def resident(self) -> bool:
+        """As the whole."""
+        return self.source.resident
+
+    @property
+    def files(self) -> Sequence[Any] | None:
+        """The files that its rows came from, where the source knows them."""
+        return getattr(self.source, "files", None)
+
+    @property
+    def provenance(self) -> Provenance:
+        """As the whole."""
+        return provenance_of(self.source)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def take(self, rows: Tensor) -> Batch:
+        """The given rows."""
+        return self.source.take(rows)
+
+    def all(self) -> Batch:
+        """Every row."""
+        return self.take(torch.arange(len(self)))
+
+
+class Subset(View):
+    """Some rows of another source (a split), in the given order.
+
+    Arguments:
+        source: where the rows are.
+        rows: int64 row numbers.
+        name: how the subset is called in records, e.g. 'digits test'.
+        provenance: how these rows are found again; None where only the caller knows.
+    """
+
+    def __init__(
+        self, source: Source, rows: Tensor, name: str = "", provenance: Provenance | None = None
+    ) -> None:
+        super().__init__(source, name)
+        self.rows = rows
+        self._provenance = provenance or Provenance()
+
+    @property
+    def provenance(self) -> Provenance:
+        """Of these rows; in memory, unless it was given."""
+        return self._provenance
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def files(self) -> Sequence[Any] | None:
+        """The files that its rows came from, where the whole knows them."""
+        files = super().files
+        return None if files is None else [files[row] for row in self.rows.tolist()]
+
+    def take(self, rows: Tensor) -> Batch:
+        """The given rows of the subset."""
+        return self.source.take(self.rows.to(rows.device)[rows])
+
+
+class Unlabelled(View):
+    """The rows of a source without their conditions."""
+
+    @property
+    def condition_space(self) -> Space | None:
+        """None: there are no conditions."""
+        return None
+
+    def take(self, rows: Tensor) -> Batch:
+        """The given rows."""
+        batch = self.source.take(rows)
+        return Batch(batch.x, None, batch.weights)
+
+
+def has_unasked_labels(source: Source) -> bool:
+    """Whether the source's conditions are labels that came with the data,
+    which nobody asked for.
+    """
+    inner = getattr(source, "source", None)  # of a subset, or of noisy rows
+    return bool(getattr(source, "unasked_labels", False)) or (
+        inner is not None and has_unasked_labels(inner)
+    )
+
+
+class Respaced(View):
+    """Rows of another source, in a space that says more of them."""
+
+    def __init__(self, source: Source, space: Space) -> None:
+        super().__init__(source)
+        self._space = space
+
+    @property
+    def space(self) -> Space:
+        """The space given."""
+        return self._space
+
+
+def respaced(source: Source, space: Space) -> Source:
+    """The same rows in another space; arrays stay arrays."""
+    if not isinstance(source, Arrays):
+        return Respaced(source, space)
+    same = copy.copy(source)
+    same._space = space
+    return same
+
+
+def unlabelled(source: Source) -> Source:
+    """The same rows without conditions."""
+    if source.condition_space is None:
+        return source
+    if isinstance(source, Subset):
+        return Subset(unlabelled(source.source), source.rows, source.name, source.provenance)
+    if isinstance(source, Sequential):
+        bare: Any = source.unlabelled()
+        bare.provenance = provenance_of(source)
+        return bare  # type: ignore[no-any-return]
+    if isinstance(source, Arrays):
+        copy = object.__new__(Arrays)
+        copy.__dict__.update(source.__dict__)
+        copy.y, copy._condition_space = None, None
+        return copy
+    return Unlabelled(source)

@@ -1,0 +1,190 @@
+"""The reader for a source, and what it gives: one of ours, or one that a user registered."""
+
+from __future__ import annotations
+
+import glob
+import os
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pushforward.core.errors import (
+    BadSource,
+    InvalidKind,
+    InvalidValue,
+    PushforwardError,
+    is_memory,
+)
+from pushforward.core.frames import is_frame
+from pushforward.core.source import Source
+from pushforward.core.source_views import unlabelled
+from pushforward.data.files import locate, reason_of, require_file, shown
+from pushforward.data.formats.registry import Reader, find_reader, readers, suffixes_of_users
+from pushforward.data.options import Options
+
+__all__ = ["normalised", "reader_of", "refuse_format", "read_any"]
+
+READERS_FAULTS = (OSError, ValueError, EOFError, LookupError)
+"""What a reader of the user's raises for a file that it cannot read;
+anything else is a fault in the reader itself.
+"""
+_KINDS = "a folder, glob or zip of images, .npy, .npz, .csv, .jsonl, .parquet or .idx"
+
+
+def read_any(source: Any, options: Options) -> Source:
+    """What the reader for the source gives; labels are not marked as unasked here."""
+    source = normalised(source)
+    if isinstance(source, str):
+        return _from_text(source, options)
+    if isinstance(source, Source):
+        refuse_format(source, None, options)
+        if options.y is not None or options.weights is not None:
+            raise BadSource(
+                "a source brings its own conditions and weights; pass y and weights when making it"
+            )
+        return source
+    reader = find_reader(source, "object")
+    refuse_format(source, reader, options)
+    if reader is None:
+        what = type(source).__name__
+        raise InvalidKind(
+            f"cannot read data from {what}; pass an array, tensor, data frame, Dataset, iterable,"
+            " path or name"
+        )
+    return _from_reader(reader, source, options)
+
+
+def normalised(source: Any) -> Any:
+    """A path as its text; a column as an array (Arrow) or as a frame of one column
+    (pandas, Polars); else the source itself.
+    """
+    # an Arrow array: a column without a name
+    if hasattr(source, "to_pylist") and not is_frame(source):
+        return np.array(source.to_pylist())
+    if hasattr(source, "to_frame") and not is_frame(source):  # a pandas or Polars series
+        return source.to_frame()
+    return os.fspath(source) if isinstance(source, os.PathLike) else source
+
+
+def reader_of(text: str) -> Reader:
+    """The reader for a name or a path; BadSource, saying what was expected, where there is none."""
+    reader = find_reader(text, "name")
+    if reader is None:
+        path = locate(text)
+        reader = find_reader(text, "file")
+        if path.exists() and not path.is_dir() and not glob.has_magic(text):
+            require_file(path)
+    if reader is not None:
+        return reader
+    if not path.exists():
+        raise BadSource(_missing(text, path))
+    raise BadSource(
+        f"{shown(path)}: unknown kind of file {shown(path.suffix or path.name, 40)!r}; expected"
+        f" {_kinds()}"
+    )
+
+
+def _from_text(text: str, options: Options) -> Source:
+    reader = reader_of(text)
+    refuse_format(text, reader, options)
+    if reader.kind == "name":
+        return _from_reader(reader, text, options)
+    if options.n is not None:
+        raise InvalidValue(
+            f"n is for ring, grid, moons and swissroll, which are sampled; {shown(text)} has its"
+            " own number of rows: leave n out"
+        )
+    path = locate(text)
+    return _from_reader(
+        reader,
+        path,
+        replace(options, name=options.name or (text if glob.has_magic(text) else path.name)),
+    )
+
+
+def _from_reader(reader: Reader, source: Any, options: Options) -> Source:
+    if not reader.ours:
+        return _from_reader_of_user(reader, source, options)
+    source = reader.read(source, with_conditions_read(reader, options))
+    assert isinstance(source, Source)
+    return source
+
+
+def with_conditions_read(reader: Reader | None, options: Options) -> Options:
+    """The options with the conditions at a path read; a table's `y` names columns instead."""
+    if not isinstance(options.y, str) or (reader is not None and reader.tabular):
+        return options
+    return replace(options, y=read_any(options.y, Options(label=False, memory=options.memory)))
+
+
+def _from_reader_of_user(reader: Reader, source: Any, options: Options) -> Source:
+    """What a reader outside the library gives, as a source;
+    BadSource where it fails or gives something else.
+    """
+    try:
+        result = reader.read(source, options)
+    except PushforwardError:
+        raise
+    except READERS_FAULTS as error:
+        if is_memory(error):
+            raise
+        raise BadSource(
+            f"{shown(source)}: the reader {reader.name!r} failed ({reason_of(error)}); mend the"
+            " file or the reader"
+        ) from error
+    if isinstance(result, Source):
+        if not getattr(result, "name", ""):
+            result.name = options.name  # type: ignore[attr-defined]
+        return result if options.labelled else unlabelled(result)
+    if isinstance(result, (str, os.PathLike)) or find_reader(normalised(result), "object") in (
+        None,
+        reader,
+    ):
+        raise BadSource(
+            f"{shown(source)}: the reader {reader.name!r} gave {type(result).__name__}; expected a"
+            " source, an array or a frame"
+        )
+    return read_any(result, options)
+
+
+def refuse_format(source: Any, reader: Reader | None, options: Options) -> None:
+    """Raise InvalidValue where the format of a text table is given for something else."""
+    tabular = reader is not None and reader.tabular
+    given = [
+        name
+        for name in options.table.asked
+        if not (tabular and (isinstance(source, str) or name in ("na", "dates")))
+    ]
+    if given:
+        what = source if isinstance(source, str) else type(source).__name__
+        raise InvalidValue(
+            f"{given[0]} says how a text table is written, which {what} is not; leave it out"
+        )
+
+
+def _kinds() -> str:
+    more = suffixes_of_users()
+    return f"{_KINDS.removesuffix(' or .idx')}, .idx or {', '.join(more)}" if more else _KINDS
+
+
+def _missing(text: str, path: Path) -> str:
+    """The message for a path that is not there, with near names."""
+    parent = path.parent if path.parent.is_dir() else None
+    beside = (
+        [p.name for p in parent.iterdir()]
+        if parent is not None and os.access(parent, os.R_OK)
+        else []
+    )
+    near = get_close_matches(path.name, beside, n=1, cutoff=0.6)
+    if near and parent is not None:
+        return f"{shown(text)}: no such file or folder; did you mean {shown(parent / near[0])}?"
+    names = [name for reader in readers("name") for name in reader.names]
+    named = get_close_matches(text, names, n=1, cutoff=0.6)
+    if named:
+        return f"{shown(text)}: no such file or folder; did you mean the built-in {named[0]!r}?"
+    return (
+        f"{shown(text)}: no such file or folder; expected {_kinds()}, or one of {', '.join(names)}"
+    )

@@ -1,0 +1,40 @@
+"""Errors of tables that cannot be read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pushforward.core.errors import BadSource, MissingExtra
+from pushforward.data.files import reason_of, shown
+
+__all__ = ["require_package", "unreadable"]
+
+
+def require_package(module: str, path: Path) -> None:
+    """Raise MissingExtra if a package that reads this file is absent."""
+    try:
+        __import__(module)
+    except ImportError as error:
+        extra = "tables" if module in ("pandas", "pyarrow") else "more-tables"
+        raise MissingExtra(module, extra, f"reading {path.name}") from error
+
+
+def unreadable(path: Path, error: Exception) -> BadSource:
+    """The error for a file that a parser refuses, with what to do about it."""
+    if isinstance(error, UnicodeDecodeError):
+        return BadSource(
+            f"{shown(path)}: is not {error.encoding} text (byte {error.start}); name its encoding"
+            " (--encoding latin-1, say)"
+        )
+    ragged = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+    if ragged:
+        wanted, line, seen = ragged.groups()
+        return BadSource(
+            f"{shown(path)}: line {line} has {seen} fields where {wanted} are expected; mend it, or"
+            " name the --separator"
+        )
+    return BadSource(
+        f"{shown(path)}: cannot be read as a table ({reason_of(error)}); the file is damaged or not"
+        " what its name says"
+    )

@@ -1,0 +1,168 @@
+"""Text tables, plain or packed, whole or in chunks."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pushforward.core.errors import BadSource, PushforwardError
+from pushforward.data.files import shown
+from pushforward.data.options import Options
+from pushforward.data.tables.cells import Cells
+from pushforward.data.tables.layout import Layout, sniff
+from pushforward.data.tables.packed_files import (
+    open_packed,
+    unpacked_size,
+    without_blanks,
+)
+from pushforward.data.tables.table import CHUNK_ROWS, Table
+from pushforward.data.tables.table_errors import unreadable
+from pushforward.data.tables.text_format import decoding, western
+
+__all__ = ["text_table"]
+
+_START = 1 << 16
+_WHOLE = 1 << 26
+
+
+def text_table(path: Path, packing: str, options: Options) -> Table:
+    """A text table, whose format is told from its first lines where the options leave it open."""
+    asked = options.table
+    start, whole = _start(path, packing)
+    encoding, note = (
+        (asked.encoding, "") if asked.encoding else _encoding(path, packing, start, whole)
+    )
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(start, whole)
+    except UnicodeDecodeError as error:
+        raise unreadable(path, error) from error
+    if "\0" in text[:1_000_000]:
+        raise BadSource(
+            f"{shown(path)}: is not a text table (its first line holds binary data); expected"
+            " comma-separated values"
+        )
+    known = [c.name for c in options.like.columns if c.name] if options.like is not None else []
+    layout = sniff(text, asked, known, str(path))
+    expansion = 24 if packing in (".gz", ".xz", ".bz2", ".zst") else 4
+    size = unpacked_size(path) if packing == ".zip" else path.stat().st_size
+    arguments = {
+        **layout.arguments(),
+        "na_values": list(asked.na),
+        "encoding": encoding,
+        "low_memory": False,
+    }
+    arguments["index_col"] = 0 if layout.index else False
+    table = Table(
+        _csv(path, packing, arguments, layout, size * expansion <= options.memory), name=path.name
+    )
+    table.unnamed = not layout.header and layout.names is None
+    table.notes += [*([f"the file is {note}"] if note else []), *layout.notes]
+    table.cells = Cells(layout.decimal, layout.thousands)
+    return table
+
+
+def _csv(path: Path, packing: str, arguments: dict[str, Any], layout: Layout, whole: bool) -> Any:
+    import pandas
+
+    held: list[Any] = []
+
+    def chunks() -> Iterator[Any]:
+        if held:
+            yield from held
+            return
+        try:
+            if layout.separator == r"\s+":
+                _refuse_short_lines(path, packing, arguments["encoding"], layout)
+            with open_packed(path, packing) as file, warnings.catch_warnings():
+                warnings.filterwarnings(
+                    "error",
+                    message="Length of header or names",
+                    category=pandas.errors.ParserWarning,
+                )
+                if whole:
+                    held.append(without_blanks(pandas.read_csv(file, **arguments)))
+                    yield from held
+                else:
+                    with pandas.read_csv(file, chunksize=CHUNK_ROWS, **arguments) as reader:
+                        yield from map(without_blanks, reader)
+        except pandas.errors.EmptyDataError as error:
+            raise BadSource(
+                f"{shown(path)}: the file is empty; expected a header line and at least one row"
+            ) from error
+        except pandas.errors.ParserWarning as error:
+            cure = (
+                "name the further column, remove lines above the header, or choose another"
+                " separator (--separator)"
+            )
+            raise BadSource(
+                f"{shown(path)}: its rows have more fields than its header names; {cure}"
+            ) from error
+        except (PushforwardError, MemoryError):
+            raise
+        except Exception as error:  # a parser of untrusted bytes may raise anything
+            raise unreadable(path, error) from error
+
+    return chunks
+
+
+def _refuse_short_lines(path: Path, packing: str, encoding: str, layout: Layout) -> None:
+    """BadSource for a line with fewer fields than others,
+    where blanks separate them: pandas would move its values to the left.
+    """
+    heading = layout.index  # the row names have no heading, so that the header is shorter by one
+    with open_packed(path, packing) as file:
+        for number, line in enumerate(io.TextIOWrapper(file, encoding=encoding, errors="replace")):
+            text = line.split(layout.comment)[0] if layout.comment else line
+            found = len(text.split())
+            if number < layout.skip or not found or '"' in text:
+                continue
+            if found < layout.width - heading:
+                raise BadSource(
+                    f"{shown(path)}: a line has {found} of {layout.width} fields"
+                    f" ({' '.join(text.split())[:60]!r}), and blanks do not tell which are missing;"
+                    " write NA in their place, or use another separator"
+                )
+            heading = False
+
+
+def _start(path: Path, packing: str) -> tuple[bytes, bool]:
+    """The first bytes, at least one line of them, and whether these are all."""
+    try:
+        with open_packed(path, packing) as file:
+            start = file.read(_START)
+            while start.count(b"\n") < 3 and len(start) < _WHOLE:
+                more = file.read(len(start) or 1)
+                if not more:
+                    return start, True
+                start += more
+            return start, not file.read(1)
+    except (PushforwardError, MemoryError):
+        raise
+    except Exception as error:
+        raise unreadable(path, error) from error
+
+
+def _encoding(path: Path, packing: str, start: bytes, whole: bool) -> tuple[str, str]:
+    """The encoding: by the file's first bytes, and where these
+    say UTF-8 and the file is not huge, by all of them.
+    """
+    encoding, note = decoding(start, whole=whole)
+    if encoding != "utf-8" or whole or path.stat().st_size > _WHOLE // (8 if packing else 1):
+        return encoding, note
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with open_packed(path, packing) as file:
+            while block := file.read(1 << 20):
+                try:
+                    decoder.decode(block)
+                except UnicodeDecodeError:
+                    return western(block), "not UTF-8: read as Latin-1 (cp1252)"
+    except (PushforwardError, MemoryError):
+        raise
+    except Exception as error:
+        raise unreadable(path, error) from error
+    return encoding, note

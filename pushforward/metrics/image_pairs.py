@@ -1,0 +1,178 @@
+"""Pairs of images that are compared one by one: checked, brought to [0, 1], and described in a
+record.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, quoted, shown
+from pushforward.core.numbers import plain, whole
+from pushforward.core.records import Record
+from pushforward.metrics.layouts import require_alike
+from pushforward.metrics.pairs import described
+from pushforward.metrics.samples import rows
+
+__all__ = ["ImagePairs"]
+
+LUMA = (65.481, 128.553, 24.966)
+"""Y - 16 of the three channels at 1, in levels of 255."""
+BLOCK_NUMBERS = 1 << 22
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePairs:
+    """Originals and likenesses (n, c, h, w) as they came, and how they are to be compared."""
+
+    real: Tensor
+    generated: Tensor
+    low: float
+    high: float
+    luma: bool
+    crop: int
+    data: str
+
+    @classmethod
+    def of(
+        cls, real: Any, generated: Any, low: Any, high: Any, channel: Any, crop: Any, data: Any
+    ) -> ImagePairs:
+        crop = _require_kinds(channel, crop, data)
+        low, high = _end("low", low), _end("high", high)
+        x, y = rows(real), rows(generated)
+        require_alike(x, y)
+        x, y = (each[:, None] if each.ndim == 3 else each for each in (x, y))
+        if x.ndim != 4 or x.shape[1] not in (1, 3, 4):
+            raise ShapeMismatch(
+                f"images must be (n, 1, 3 or 4 channels, height, width), got {tuple(x.shape)}; "
+                "channels-last ones need x.transpose(0, 3, 1, 2)"
+            )
+        if x.shape != y.shape:
+            raise ShapeMismatch(
+                f"images are compared one by one with their originals: expected {tuple(x.shape)},"
+                f" got {tuple(y.shape)}; pass pairs of one size"
+            )
+        if channel == "y" and x.shape[1] == 4:
+            raise InvalidValue(
+                "channel 'y' is the luma of images of 1 or 3 channels, got images of 4; pass"
+                " channel='all'"
+            )
+        if 2 * crop >= min(x.shape[2:]):
+            raise InvalidValue(
+                f"crop must leave something of {x.shape[2]}×{x.shape[3]} pixels, got {shown(crop)};"
+                " pass the scale factor, say"
+            )
+        for name, each in (("real", x), ("generated", y)):
+            if not bool(each.isfinite().all()):
+                raise InvalidValue(f"the {name} images hold NaN or infinity; drop these rows")
+        ends = _ends(x, low, high)
+        return cls(x, y, *ends, channel == "y" and x.shape[1] == 3, crop, data or described(x))
+
+    def require(self, side: int, what: str, instead: str) -> None:
+        """InvalidValue for images smaller than `side` after cropping."""
+        height, width = (length - 2 * self.crop for length in self.real.shape[2:])
+        if min(height, width) < side:
+            raise InvalidValue(
+                f"{what} needs images of at least {side}×{side} pixels, got {height}×{width}; use"
+                f" {instead}"
+            )
+
+    def each(self, measure: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """One number a pair (n,), a block of pairs at a time."""
+        size = max(1, BLOCK_NUMBERS // max(1, self.real[0].numel()))
+        blocks = zip(self.real.split(size), self.generated.split(size))
+        return torch.cat([measure(self._prepared(x), self._prepared(y)) for x, y in blocks])
+
+    def _prepared(self, x: Tensor) -> Tensor:
+        """Images (b, c, h, w) in [0, 1], float64, cropped, of the channels wanted."""
+        _, _, h, w = x.shape
+        x = x[:, :, self.crop : h - self.crop, self.crop : w - self.crop].to("cpu", torch.float64)
+        x = (x - self.low) / (self.high - self.low)
+        return (
+            (16 + (x * x.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)) / 255
+            if self.luma
+            else x
+        )
+
+    def record(self, quantity: str, values: Tensor, settings: str, **details: Any) -> Record:
+        """The mean over images, with what the numbers depend on."""
+        c, h, w = self.real.shape[1:]
+        channels = "luma (BT.601)" if self.luma else f"{c} channel{'s' if c > 1 else ''}"
+        space = f"images {h}×{w}, {channels}, crop {self.crop}, values {self.low:g}..{self.high:g}"
+        facts = {
+            "feature_space": space,
+            "real": len(self.real),
+            "generated": len(self.generated),
+            **details,
+        }
+        found = Record.of(quantity, values, bound="estimate", data=self.data)
+        return replace(
+            found, details={"features": f"{space}; {settings}" if settings else space, **facts}
+        )
+
+
+def _require_kinds(channel: Any, crop: Any, data: Any) -> int:
+    """The crop as a whole number; InvalidKind or InvalidValue for a channel,
+    a crop or a name that is none.
+    """
+    if not isinstance(channel, str):
+        raise InvalidKind(f"channel must be 'all' or 'y', got {quoted(channel)}; pass one of these")
+    if channel not in ("all", "y"):
+        raise InvalidValue(
+            f"channel must be 'all' or 'y', got {quoted(channel)}; pass one of these"
+        )
+    if not isinstance(data, str):
+        raise InvalidKind(
+            f"data must be a text that says what the images are, got {quoted(data)}; pass"
+            " data='CIFAR-10', say"
+        )
+    return whole(crop, "crop")
+
+
+def _end(name: str, value: Any) -> float | None:
+    """An end of the range of values as a number; InvalidKind or InvalidValue where it is none."""
+    number = plain(value)
+    if number is None:
+        return None
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise InvalidKind(
+            f"{name} must be a number, got {quoted(value)}; pass low=0, high=255, say"
+        )
+    if not abs(number) <= sys.float_info.max:
+        raise InvalidValue(f"{name} must be finite, got {shown(number)}; pass low=0, high=255, say")
+    return float(number)
+
+
+def _ends(x: Tensor, low: float | None, high: float | None) -> tuple[float, float]:
+    """The ends of the range of values: those given,
+    or the usual ones that the originals lie between.
+    """
+    if (low is None) != (high is None):
+        raise InvalidValue(
+            f"the range of values has two ends, got low={low} and high={high}; pass both"
+        )
+    if low is not None and high is not None:
+        if not 0 < high - low < math.inf:
+            raise InvalidValue(
+                f"images need a range with low < high, got {low:g} and {high:g}; pass low=0,"
+                " high=255, say"
+            )
+        return low, high
+    least, most = float(x.min()), float(x.max())
+    whole = not x.is_floating_point() or bool((x == x.round()).all())
+    if x.dtype == torch.uint8 and most == 1:  # binary images, as everywhere
+        return 0.0, 1.0
+    if x.dtype == torch.uint8 or (whole and least >= 0 and 2 < most <= 255):
+        return 0.0, 255.0
+    if least >= -1 and most <= 1:
+        return (0.0 if least >= 0 else -1.0), 1.0
+    raise InvalidValue(
+        f"the range of images with values {least:g}..{most:g} cannot be told; pass low and high (0"
+        " and 65535, say)"
+    )

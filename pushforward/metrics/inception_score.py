@@ -1,0 +1,67 @@
+"""An Inception-style score of generated images.
+
+exp E_y KL(p(c|y) ‖ p(c)), c the classes of a stated classifier (Salimans et al. 2016,
+https://arxiv.org/abs/1606.03498), over all rows at once. It runs from 1 to the number of classes,
+and ignores real rows; compare it with theirs. Scores under different classifiers do not compare;
+the record names it by its fingerprint. Error bar: E KL moves with a row by that row's own KL.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import InvalidValue
+from pushforward.core.random import Rng
+from pushforward.core.records import Record
+from pushforward.metrics.features import Features
+from pushforward.metrics.pairs import Pair
+
+__all__ = ["inception_score"]
+
+
+def inception_score(
+    real: Any, generated: Any, *, features: Features | None = None, rng: Rng = 0, data: str = ""
+) -> Record:
+    """exp E KL(p(c|y) ‖ p(c)) of generated rows (m, *shape) under
+    the classifier whose inside the features are.
+
+    Arguments:
+        real: real rows (n, *shape), whose own score is the record's 'ideal'.
+        features: of a classifier (`metrics.classifiers.classifier`), which the record names.
+        rng: for the signature shared by all metrics; nothing is drawn.
+
+    Raises InvalidValue where the features are not those of a classifier.
+    """
+    pair = Pair.of(real, generated, features, data)
+    if pair.features.head is None:
+        raise InvalidValue(
+            "an Inception-style score needs the features of a classifier, got"
+            f" {pair.features.label}; pass features=classifier(x, labels), or --features classifier"
+            " with labels"
+        )
+    (value, error, classes), (ideal, _, _) = (
+        _score(pair.features.head(x)) for x in (pair.generated, pair.real)
+    )
+    return pair.record(
+        "inception_score",
+        value,
+        error,
+        settings=f"{classes} classes, one split",
+        ideal=ideal,
+        classes=classes,
+    )
+
+
+def _score(logs: Tensor) -> tuple[float, float, int]:
+    """The score, its standard error, and the number of classes,
+    from log-probabilities (n, classes).
+    """
+    logs = logs.to("cpu", torch.float64)
+    mean = logs.logsumexp(0) - math.log(len(logs))
+    divergences = (logs.exp() * (logs - mean)).sum(1)
+    value = math.exp(float(divergences.mean()))
+    return value, value * float(divergences.std()) / math.sqrt(len(logs)), logs.shape[1]

@@ -1,0 +1,117 @@
+"""Samples of any kind as one tensor: arrays, data frames, lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.core.column_numbers import as_numbers
+from pushforward.core.errors import (
+    InvalidKind,
+    ShapeMismatch,
+)
+from pushforward.core.frames import as_frame, is_frame, kind_of
+from pushforward.core.numbers import numeric, tensor_over, warn_of_rounding
+
+__all__ = ["rows"]
+
+
+def rows(x: Any) -> Tensor:
+    """Samples as a tensor with at least one row and two axes, their numbers as they came;
+    InvalidKind or ShapeMismatch otherwise.
+
+    Tensors, arrays (of any layout, byte order and width), data frames of numbers, and lists of
+    numbers, which are read as float64.
+    """
+    try:
+        x = tensor_over(numeric(_of_frame(as_frame(x)) if is_frame(x) else _of_list(x), "samples"))
+    except InvalidKind as error:
+        if isinstance(x, Tensor) or is_frame(x):
+            raise
+        raise InvalidKind(_kind(x, str(error))) from error
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidKind(_kind(x, "")) from error
+    if x.dtype in (torch.uint16, torch.uint32):  # which torch can hold, but not compare
+        x = x.to(torch.int64)
+    elif x.dtype == torch.uint64:
+        x = tensor_over(x.cpu().numpy())
+    if x.ndim == 0 or len(x) == 0:
+        raise ShapeMismatch(f"samples must have at least one row, got shape {tuple(x.shape)}")
+    samples: Tensor = x[:, None] if x.ndim == 1 else x
+    return samples
+
+
+def names_of(x: Any) -> list[str]:
+    """The columns of a data frame; none for anything else."""
+    return [str(name) for name in (as_frame(x)).columns] if is_frame(x) else []
+
+
+def in_order_of(x: Any, real: Any) -> Any:
+    """x, with its columns in the order of the real ones where both are data frames;
+    ShapeMismatch where they have other names.
+    """
+    if not (is_frame(x) and is_frame(real)):
+        return x
+    given, wanted, frame = names_of(x), names_of(real), as_frame(x)
+    missing = [name for name in wanted if name not in given]
+    if missing or len(given) != len(wanted):
+        other = (
+            f"has no column {missing[0]!r}"
+            if missing
+            else f"has {len(given)} columns, not {len(wanted)}"
+        )
+        raise ShapeMismatch(f"one data frame {other[:160]}; pass frames with the same columns")
+    return (
+        frame.iloc[:, [given.index(name) for name in wanted]]
+        if len(set(given)) == len(given)
+        else x
+    )
+
+
+def _of_frame(frame: Any) -> Tensor:
+    """The numbers (n, d) of a data frame, int64 if all are whole,
+    else float64; InvalidKind where a column holds anything else.
+    """
+    columns = [_column(frame.iloc[:, i], name) for i, name in enumerate(frame.columns)]
+    if not columns:
+        return torch.zeros(len(frame), 0, dtype=torch.float64)
+    if any(column.dtype != torch.int64 for column in columns):
+        for column in columns:
+            warn_of_rounding(column)
+        columns = [column.to(torch.float64) for column in columns]
+    return torch.stack(columns, 1)
+
+
+def _column(series: Any, name: Any) -> Tensor:
+    """The numbers (n,) of a column, int64 if they are whole, else float64."""
+    kind = kind_of(series)
+    if kind not in ("integer", "continuous"):
+        raise InvalidKind(
+            f"samples must be numbers, but column {str(name)[:60]!r} holds none; drop it, or pass"
+            " codes"
+        )
+    if kind == "continuous":
+        return tensor_over(as_numbers(series))
+    return tensor_over(
+        series.to_numpy(
+            dtype=np.uint64 if str(series.dtype).lower().startswith("uint") else np.int64
+        )
+    )
+
+
+def _of_list(x: Any) -> Any:
+    """A list of tensors stacked; the rest as it is."""
+    if isinstance(x, (list, tuple)) and x and isinstance(x[0], Tensor):
+        return torch.stack([torch.as_tensor(each).detach().cpu() for each in x])
+    return x
+
+
+def _kind(x: Any, why: str) -> str:
+    why = f" ({why[:90]})" if why else ""
+    return (
+        "samples must be a tensor or array (n, ...) or a data frame of numbers, got"
+        f" {type(x).__name__}{why}; pass source.all().x, say"
+    )

@@ -1,0 +1,117 @@
+"""The distribution of some axes of a model or of rows, and what a plot of it needs: names, units,
+limits, a grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.core.capabilities import HasDensity, Samples
+from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.space import Space
+from pushforward.models.classical.kde import KDE
+from pushforward.plots.style import (
+    numbers,
+)
+
+__all__ = ["grid_density", "two_axes", "axis_label", "limits_of", "unit_of"]
+
+DRAWS = 4000
+
+
+def grid_density(distribution: Any, low: Any, high: Any, cells: int) -> tuple[Any, Any, Any]:
+    """Centres of the cells along both axes (cells,),
+    and the density there (cells, cells), the second axis first.
+    """
+    u, v = (low[i] + (np.arange(cells) + 0.5) * (high[i] - low[i]) / cells for i in range(2))
+    grid = torch.as_tensor(np.stack(np.meshgrid(u, v), -1).reshape(-1, 2))
+    f = torch.cat([distribution.log_prob(part).cpu() for part in grid.split(1 << 16)]).exp()
+    return u, v, f.reshape(cells, cells).double().numpy()
+
+
+def two_axes(
+    model: Any, axes: Sequence[str | int] | None = None, x: Any = None, count: int = 2
+) -> tuple[Any, tuple[str, ...], Any]:
+    """The distribution of some axes of a model or of rows,
+    their names, and the rows' values on them (None without rows).
+    """
+    if isinstance(model, (Tensor, np.ndarray)) or hasattr(model, "iloc"):
+        x, model = (model if x is None else x), None
+    space = Space.infer(x) if model is None else model.fitted_space()
+    if space.kind != "points" or space.size < count:
+        raise InvalidKind(
+            f"this image needs points in at least {count} dimension{'s' * (count > 1)}, got {space}"
+        )
+    chosen = list(range(count)) if axes is None else [space.axis(a) for a in axes]
+    if len(chosen) != count or len(set(chosen)) != count:
+        raise InvalidValue(
+            f"expected {count} different axes, got {list(axes or ())}; the axes are"
+            f" {', '.join(space.names)}"
+        )
+    rows = None if x is None else space.conform(x).double()[:, chosen]
+    names = tuple(axis_label(space, i) for i in chosen)
+    return (
+        _distribution(model, chosen, space, rows),
+        names,
+        None if rows is None else rows.cpu().numpy(),
+    )
+
+
+def _distribution(model: Any, chosen: list[int], space: Space, rows: Any) -> Any:
+    """The distribution of these axes: the model's own, in closed form where it has one, else the
+    kernel density of rows or draws.
+    """
+    whole = chosen == list(range(space.size))
+    if isinstance(model, HasDensity) and whole:
+        return model
+    if isinstance(model, HasDensity) and hasattr(model, "marginal"):
+        return model.marginal(chosen)
+    if model is not None:
+        if not isinstance(model, Samples) or getattr(model, "condition_space", None) is not None:
+            raise InvalidKind(
+                f"a {type(model).__name__} has neither a density nor unconditional samples; draw"
+                " its codes instead (embedding)"
+            )
+        rows = model.sample(DRAWS, rng=0)[:, chosen].double()
+    rows = rows[torch.isfinite(rows).all(1)]
+    return KDE().fit(rows.detach())
+
+
+def axis_label(space: Space, i: int) -> str:
+    """The name of an axis, with its unit if it has one."""
+    unit = space.columns[i].unit
+    return space.names[i] + (f" ({unit})" if unit else "")
+
+
+def unit_of(distribution: Any) -> str:
+    """What densities are per: the unit of the axes, if they share one."""
+    units = {c.unit for c in distribution.fitted_space().columns}
+    unit = units.pop() if len(units) == 1 else ""
+    return (
+        f"square {unit}"
+        if unit and distribution.fitted_space().size == 2
+        else "unit of both axes"
+        if distribution.fitted_space().size == 2
+        else "unit"
+    )
+
+
+def limits_of(distribution: Any, rows: Any, limits: Any) -> tuple[Any, Any]:
+    """What nearly all rows (or draws) need, with a margin."""
+    if limits is not None:
+        low, high = (np.asarray(end, dtype=np.float64) for end in limits)
+        if low.shape != high.shape or not (low < high).all():
+            raise InvalidValue("limits must be (low, high) with low < high on every axis")
+        return low, high
+    seen = None if rows is None else np.where(np.isfinite(rows), rows, np.nan)
+    # no rows, or none with a value in one of the columns
+    if seen is None or np.isnan(seen).all(0).any():
+        seen = numbers(distribution.sample(DRAWS, rng=0))
+    low, high = np.nanquantile(seen, 0.002, 0), np.nanquantile(seen, 0.998, 0)
+    margin = np.where(high > low, 0.08 * (high - low), 0.5)
+    return low - margin, high + margin

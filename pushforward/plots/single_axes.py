@@ -1,0 +1,165 @@
+"""Distributions of single axes, and all pairs of axes at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import InvalidKind
+from pushforward.core.space import Space
+from pushforward.plots.axis_distributions import (
+    DRAWS,
+    axis_label,
+    grid_density,
+    limits_of,
+    two_axes,
+    unit_of,
+)
+from pushforward.plots.density import mass_levels
+from pushforward.plots.matplotlib_types import Figure
+from pushforward.plots.style import (
+    COLOURS,
+    INK,
+    dress,
+    page,
+)
+
+__all__ = ["marginals", "corner"]
+
+MOST_AXES = 6
+
+
+def marginals(
+    model: Any,
+    x: Any = None,
+    *,
+    axes: Sequence[str | int] | None = None,
+    columns: int = 3,
+    title: str = "",
+) -> Figure:
+    """The distribution of each axis alone:
+    the model's curve over the rows' histogram, as far as each is given.
+    """
+    space = (
+        Space.infer(model)
+        if isinstance(model, (Tensor, np.ndarray)) or hasattr(model, "iloc")
+        else model.fitted_space()
+    )
+    chosen = _chosen(space, axes)
+    columns = min(columns, len(chosen))
+    figure, grid = page(
+        3.3 * columns,
+        2.5 * math.ceil(len(chosen) / columns) + 0.3,
+        math.ceil(len(chosen) / columns),
+        columns,
+    )
+    cells = np.atleast_1d(grid).ravel()
+    for ax, axis in zip(cells, chosen):
+        distribution, names, rows = two_axes(model, [axis], x, count=1)
+        _marginal(ax, distribution, rows, x is not None or not hasattr(model, "fitted_space"))
+        dress(ax, "", names[0], f"density per {unit_of(distribution)}")
+    for ax in cells[len(chosen) :]:
+        ax.set_visible(False)
+    if title:
+        figure.suptitle(title, fontsize=12.5, color=INK, x=0.01, ha="left")
+    return figure
+
+
+def _chosen(space: Space, axes: Sequence[str | int] | None) -> list[int]:
+    if space.kind != "points":
+        raise InvalidKind(
+            f"this image needs points, got {space}; draw the codes of images instead (embedding)"
+        )
+    return (
+        [space.axis(a) for a in axes]
+        if axes is not None
+        else list(range(min(space.size, MOST_AXES)))
+    )
+
+
+def _marginal(ax: Any, distribution: Any, rows: Any, seen: bool, *, horizontal: Any = None) -> None:
+    low, high = limits_of(distribution, rows, horizontal)
+    at = np.linspace(low[0], high[0], 400)
+    if rows is not None and seen:
+        values = rows[np.isfinite(rows[:, 0]), 0]
+        values = values[(low[0] <= values) & (values <= high[0])]
+        if len(values):
+            ax.hist(
+                values,
+                bins=np.linspace(low[0], high[0], 41),
+                density=True,
+                color="#bbbbbb",
+                label="rows",
+            )
+    f = distribution.log_prob(torch.as_tensor(at)[:, None]).exp().cpu().numpy()
+    ax.plot(at, f, color=COLOURS[0], linewidth=1.8, label="model")
+    ax.set_xlim(low[0], high[0])
+    ax.set_ylim(bottom=0)
+
+
+def corner(
+    model: Any,
+    x: Any = None,
+    *,
+    axes: Sequence[str | int] | None = None,
+    shares: Sequence[float] = (0.5, 0.95),
+    title: str = "",
+) -> Figure:
+    """Every pair of axes: the model's contours of mass over the rows,
+    and each axis alone on the diagonal.
+    """
+    rows_only = not hasattr(model, "fitted_space")
+    space = Space.infer(model) if rows_only else model.fitted_space()
+    chosen = _chosen(space, axes)
+    if len(chosen) < 2:
+        return marginals(model, x, axes=chosen, title=title)
+    n = len(chosen)
+    figure, grid = page(1.75 * n + 0.8, 1.75 * n + 0.8, n, n)
+    given = model if rows_only else x
+    ends = {}
+    for i, axis in enumerate(chosen):
+        distribution, names, rows = two_axes(model, [axis], x, count=1)
+        ends[axis] = limits_of(distribution, rows, None)
+        _marginal(grid[i, i], distribution, rows, given is not None, horizontal=ends[axis])
+        grid[i, i].set_yticks([])
+        grid[i, i].spines["left"].set_visible(False)
+        for j in range(n):
+            ax = grid[i, j]
+            if j > i:
+                ax.set_visible(False)
+            elif j < i:
+                _pair(ax, model, [chosen[j], axis], x, (ends[chosen[j]], ends[axis]), shares)
+            _outer_labels(ax, i, j, n, axis_label(space, chosen[j]), names[0])
+    if title:
+        figure.suptitle(title, fontsize=12.5, color=INK, x=0.01, ha="left")
+    return figure
+
+
+def _pair(ax: Any, model: Any, pair: list[int], x: Any, ends: Any, shares: Sequence[float]) -> None:
+    distribution, _, rows = two_axes(model, pair, x)
+    low, high = (np.concatenate([ends[0][k], ends[1][k]]) for k in range(2))
+    if rows is not None:
+        ax.plot(
+            *rows[: 4 * DRAWS].T, ".", color="#777777", markersize=1.5, alpha=0.4, rasterized=True
+        )
+    u, v, f = grid_density(distribution, low, high, 100)
+    levels = mass_levels(f, shares, (u[1] - u[0]) * (v[1] - v[0]))
+    if levels:
+        ax.contour(
+            u, v, f, levels=list(levels), colors=COLOURS[0], linewidths=[0.9, 1.6][: len(levels)]
+        )
+    ax.set_xlim(low[0], high[0])
+    ax.set_ylim(low[1], high[1])
+
+
+def _outer_labels(ax: Any, i: int, j: int, n: int, below: str, left: str) -> None:
+    dress(ax, "", below if i == n - 1 else "", left if j == 0 and i else "")
+    if i < n - 1:
+        ax.tick_params(labelbottom=False)
+    if j:
+        ax.tick_params(labelleft=False)
