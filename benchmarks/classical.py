@@ -245,11 +245,11 @@ def gmm_float32(
 
     def theirs() -> list[float]:
         # What its `fit` does, with the log-likelihood of every pass kept.
-        laws = [
+        distributions = [
             Normal(torch.from_numpy(m.copy()), covariance.clone(), covariance_type="full")
             for m in means
         ]
-        model = GeneralMixtureModel(laws, priors=torch.full((k,), 1 / k))
+        model = GeneralMixtureModel(distributions, priors=torch.full((k,), 1 / k))
         trace = []
         for _ in range(steps):
             trace.append(float(model.summarize(tensor).sum(dtype=torch.float64)) / n)

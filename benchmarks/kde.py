@@ -21,7 +21,7 @@ POINTS, QUERIES = 100_000, 10_000
 
 
 def mixture(n: int, d: int = 2, seed: int = 0) -> Tensor:
-    """n draws of five normal laws (n, d): centres N(0, 9), spreads .3 to 1."""
+    """n draws of five normal distributions (n, d): centres N(0, 9), spreads .3 to 1."""
     stream = torch.Generator().manual_seed(1000 + d)
     centres = 3 * torch.randn(5, d, generator=stream, dtype=torch.float64)
     spreads = torch.linspace(0.3, 1.0, 5, dtype=torch.float64)

@@ -25,7 +25,7 @@ def machine() -> dict[str, Any]:
         (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), ""
     )
     return {
-        "processor": model or platform.processor(),
+        "cpu": model or platform.processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),

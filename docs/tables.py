@@ -47,11 +47,11 @@ def bench() -> str:
     for row in rows.values():
         ratio = row["ratio"]
         spread = f" ({ratio['min']:g}–{ratio['max']:g})" if "min" in ratio else ""
-        missed = "" if row["target"] is None or row["reached"] else _missed(row)
+        missed = "" if row["target"] is None or row["passed"] else _missed(row)
         what = f"{row['what']}{_side(row)}{_elsewhere(row, machine)}"
         lines.append(f"| {what} | {ratio['median']:g}{spread}{missed} |")
     versions = f"Python {machine['python']}, torch {machine['torch']}"
-    return "\n".join([*lines, "", f"{machine['processor']}, {machine['cores']} cores, {versions}."])
+    return "\n".join([*lines, "", f"{machine['cpu']}, {machine['cores']} cores, {versions}."])
 
 
 def _missed(row: dict[str, Any]) -> str:
@@ -69,21 +69,16 @@ def studies(games: bool = False) -> str:
         if path.name.startswith(("gan", "fgan", "few", "infogan", "stacked")) != games:
             continue
         record = json.loads(path.read_text())
-        name = f"{_worded(record['what'])}, {_count(len(record['seeds']), 'seed')}"
-        for quantity in [*record["asked"], *NOTED.get(path.stem, ())]:
+        name = f"{record['description']}, {_count(len(record['seeds']), 'seed')}"
+        for quantity in [*record["targets"], *NOTED.get(path.stem, ())]:
             low, high = record["spread"][quantity]
             spread = f" ({low:.4g}–{high:.4g})" if len(record["seeds"]) > 1 else ""
-            held = record["held"].get(quantity, True)
-            missed = "" if held else f", **not {record['asked'][quantity]}**"
-            text = _worded(quantity).replace("|", "\\|")
+            met = record["met"].get(quantity, True)
+            missed = "" if met else f", **not {record['targets'][quantity]}**"
+            text = quantity.replace("|", "\\|")
             lines.append(f"| {name} | {text} | {record['median'][quantity]:.4g}{spread}{missed} |")
             name = ""
     return "\n".join(lines)
-
-
-def _worded(text: str) -> str:
-    """A text of a record in the words of the documentation: CPU time, held-out images."""
-    return text.replace("processor", "CPU").replace("images not learnt from", "held-out images")
 
 
 NOTED: dict[str, list[str]] = {
@@ -91,12 +86,12 @@ NOTED: dict[str, list[str]] = {
     "gan-images-longer": [
         f"mnist, {name}: {number}"
         for name in ("DCGAN", "R3GAN")
-        for number in ("processor seconds", "fid", "coverage")
+        for number in ("CPU seconds", "fid", "coverage")
     ],
     "gan-images-64": [
         f"cifar10-batch1@64, {name}: {number}"
         for name in ("DCGAN without noise", "DCGAN", "R3GAN")
-        for number in ("processor seconds", "fid", "recall", "coverage")
+        for number in ("CPU seconds", "fid", "recall", "coverage")
     ],
     "infogan-mnist-plain": ["error of the category, best matching"],
 }
@@ -122,7 +117,7 @@ def stacked() -> str:
                 f"{seed['modes of 1000' + mark]:.0f}",
                 f"{seed['reverse KL, nats' + mark]:.3f}",
             ]
-            cells.append(f"{seed['training processor seconds' + mark] / 60:.0f}")
+            cells.append(f"{seed['training CPU seconds' + mark] / 60:.0f}")
         lines.append(
             f"| {mark.removeprefix(' after ').removesuffix(' epochs')} | "
             + " | ".join(cells)
@@ -151,7 +146,7 @@ def curve() -> str:
         m, n = record["median"], len(record["seeds"])
         bound = f"{m['-L_5000']:.2f} ± {m['standard error']:.2f}"
         lines.append(
-            f"| {m['epochs']:.0f} | {m['training processor seconds'] / 60:.0f} | {n} | {bound} |"
+            f"| {m['epochs']:.0f} | {m['training CPU seconds'] / 60:.0f} | {n} | {bound} |"
             f" {m['active units']:.0f} |"
         )
     return "\n".join(lines)
@@ -262,7 +257,7 @@ def gans_against_vaes() -> str:
             _over_seeds(kind, [s[f"{name}: {kind}"] for s in seeds if f"{name}: {kind}" in s])
             for name in columns
         ]
-        lines.append(f"| {_worded(text)} | " + " | ".join(cells) + " |")
+        lines.append(f"| {text} | " + " | ".join(cells) + " |")
     few = (
         f"log p is estimated on {recipe.ROWS} images and the gap on {recipe.DRAWN} simulated ones, "
         "everything else on all; the VAE's samples are without noise"
@@ -271,7 +266,7 @@ def gans_against_vaes() -> str:
         [
             *lines,
             "",
-            f"{_worded(record['what'])}, {_count(len(seeds), 'seed')}, median (range); {few}.",
+            f"{record['description']}, {_count(len(seeds), 'seed')}, median (range); {few}.",
         ]
     )
 
@@ -281,7 +276,7 @@ def _over_seeds(kind: str, values: list[float]) -> str:
         return "–"
     if kind == "failed":
         return f"{sum(values):.0f} of {len(values)}"
-    whole = ("parameters", "images shown", "processor seconds", "own bound", "log p", "fid")
+    whole = ("parameters", "images shown", "CPU seconds", "own bound", "log p", "fid")
     digits = 0 if kind in whole else 3 if kind == "suspicious" else 2
     sign = "≥ " if kind in ("own bound", "log p") else ""
     spread = (
@@ -326,7 +321,7 @@ def gan_images() -> str:
             *lines,
             "",
             (
-                f"{_worded(record['what'])}, {_count(len(seeds), 'seed')}, median (range); in"
+                f"{record['description']}, {_count(len(seeds), 'seed')}, median (range); in"
                 f" {spaces}."
             ),
         ]
@@ -335,7 +330,7 @@ def gan_images() -> str:
 
 IMAGES = {
     "images shown": "images shown",
-    "processor seconds": "training, CPU seconds",
+    "CPU seconds": "training, CPU seconds",
     "fid": "FID",
     "precision": "precision",
     "recall": "recall",
@@ -363,8 +358,8 @@ LIKELIHOODS = {
 }
 
 
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -419,8 +414,8 @@ def _side(row: dict[str, Any]) -> str:
 
 def _elsewhere(row: dict[str, Any], on: dict[str, Any]) -> str:
     """The CPU, where it differs from the one named under the table."""
-    processor = row["machine"]["processor"]
-    return "" if processor == on["processor"] else f"; on {processor}"
+    cpu = row["machine"]["cpu"]
+    return "" if cpu == on["cpu"] else f"; on {cpu}"
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
-"""`make learn`: run the studies named, or whose names begin with a word that is no name
-(all if none), and say what they reached.
+"""`make learn`: run studies by name or prefix (all by default) and report whether they pass.
 
-python -m studies                          all seeds of all studies that have no record yet
-python -m studies vae-mnist --seeds 0,1    some of them, in this process
-python -m studies vae-mnist --again        although they are known
-python -m studies --list                   what there is, and what is known
+python -m studies                          every seed without results, of every study
+python -m studies vae-mnist --seeds 0,1    chosen seeds, in this process
+python -m studies vae-mnist --again        run again although results exist
+python -m studies --list                   list the studies and the number of seeds run
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import sys
 
 from studies.study import Study, data_folder
 
-ROOMS = (
+MODULES = (
     "likelihood",
     "reconstruction",
     "adversarial",
@@ -25,39 +24,41 @@ ROOMS = (
 )
 
 
-def studies() -> dict[str, Study]:
-    """All of them by name."""
+def load_studies() -> dict[str, Study]:
+    """Every study, by name."""
     return {
         study.name: study
-        for room in ROOMS
-        for study in importlib.import_module(f"studies.{room}").STUDIES
+        for module in MODULES
+        for study in importlib.import_module(f"studies.{module}").STUDIES
     }
 
 
 def main(words: list[str]) -> int:
-    """0 if all that was run reached what is asked, 1 if not, 2 for a name that is not known."""
+    """The exit status: 0 if every study run met its targets, 1 if not, 2 for an unknown name."""
     again, listing = "--again" in words, "--list" in words
-    given = next((words[i + 1] for i, w in enumerate(words[:-1]) if w == "--seeds"), None)
-    names = [w for w in words if not w.startswith("--") and w != given]
-    known = studies()
-    chosen = [
+    seeds = next((words[i + 1] for i, w in enumerate(words[:-1]) if w == "--seeds"), None)
+    names = [w for w in words if not w.startswith("--") and w != seeds]
+    every = load_studies()
+    studies = [
         s
-        for n, s in known.items()
-        if not names or n in names or any(w not in known and n.startswith(w) for w in names)
+        for n, s in every.items()
+        if not names or n in names or any(w not in every and n.startswith(w) for w in names)
     ]
-    if not chosen:
+    if not studies:
         print(
-            f"no study begins with {' or '.join(names)}; known: {', '.join(known)}", file=sys.stderr
+            f"no study begins with {' or '.join(names)}; available: {', '.join(every)}",
+            file=sys.stderr,
         )
         return 2
     if listing:
-        for study in chosen:
+        for study in studies:
             print(
-                f"{study.name:24} {len(study.known())} of {study.seeds} seeds known   {study.what}"
+                f"{study.name:24} {len(study.completed_seeds())} of {study.seeds} seeds run  "
+                f" {study.description}"
             )
         return 0
-    folder, missed = data_folder(), False
-    for study in chosen:
+    folder, failed = data_folder(), False
+    for study in studies:
         if study.needs and (folder is None or not (folder / study.needs).is_dir()):
             print(
                 f"{study.name}: skipped, it needs {study.needs} in the folder that PUSHFORWARD_DATA"
@@ -65,19 +66,19 @@ def main(words: list[str]) -> int:
             )
             continue
         print(f"{study.name} …", flush=True)
-        record = study.play(
-            [int(s) for s in given.split(",")] if given else range(study.seeds), again
+        record = study.run_seeds(
+            [int(s) for s in seeds.split(",")] if seeds else range(study.seeds), again
         )
         for name, value in record["median"].items():
             low, high = record["spread"][name]
-            asked = f"   asked: {record['asked'][name]}" if name in record["asked"] else ""
-            print(f"  {name:32} {value:.4g} ({low:.4g} to {high:.4g}){asked}")
+            target = f"   target: {record['targets'][name]}" if name in record["targets"] else ""
+            print(f"  {name:32} {value:.4g} ({low:.4g} to {high:.4g}){target}")
         print(
-            f"  {'reached' if record['reached'] else 'NOT REACHED'}, {len(record['seeds'])} seeds",
+            f"  {'passed' if record['passed'] else 'FAILED'}, {len(record['seeds'])} seeds",
             flush=True,
         )
-        missed |= not record["reached"]
-    return int(missed)
+        failed |= not record["passed"]
+    return int(failed)
 
 
 if __name__ == "__main__":

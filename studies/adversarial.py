@@ -1,4 +1,4 @@
-"""Whether GANs reach what is asked of them on laws that are known:
+"""Whether GANs reach what is asked of them on distributions that are known:
 N(-1, 1), a ring of 8 modes, a grid of 25.
 
 The players are those of the recipes `one-dimension` and `modes`; beside the best configuration
@@ -13,7 +13,7 @@ from typing import Any
 from pushforward.core.random import derive
 from pushforward.recipes import modes as several
 from pushforward.recipes import one_dimension as line
-from studies.study import Bar, Study, at_least, at_most
+from studies.study import Study, Target, at_least, at_most
 
 __all__ = ["STUDIES"]
 
@@ -63,11 +63,11 @@ def grid(seed: int) -> Mapping[str, Any]:
     return mixture("grid", seed)
 
 
-def _asked(modes: int) -> Mapping[str, Bar]:
+def _targets(modes: int) -> Mapping[str, Target]:
     """Of the best player."""
     return {
         f"{several.BEST}: modes": at_least(modes),
-        f"{several.BEST}: high quality": Bar(0.9, 0.995),
+        f"{several.BEST}: high quality": Target(0.9, 0.995),
         f"{several.BEST}: reverse KL, nats": at_most(0.1),
     }
 
@@ -80,7 +80,7 @@ STUDIES = [
         {
             "KS distance": at_most(0.05),
             "|error of the mean|": at_most(0.1),
-            "standard deviation": Bar(0.8, 1.2),
+            "standard deviation": Target(0.8, 1.2),
             "untrained: KS distance": at_least(0.3),
         },
         seeds=5,
@@ -89,13 +89,13 @@ STUDIES = [
         "gan-ring",
         "GANs on a ring of 8 modes, sd .01, 2500 samples: vanilla, and with remedies",
         ring,
-        _asked(8),
+        _targets(8),
         seeds=5,
     ),
     Study(
         "gan-grid",
         "GANs on a grid of 25 modes, sd .05, 2500 samples: vanilla, and with remedies",
         grid,
-        _asked(24),
+        _targets(24),
     ),
 ]

@@ -58,13 +58,13 @@ def drawn(
         found[f"{name}: held-out labels that the features' classifier knows"] = features.facts[
             "accuracy"
         ]
-        rows = {"learnt from": images.likeness(held, held.learnt(len(held.test)), features)}
+        rows = {"trained on": images.likeness(held, held.training_rows(len(held.test)), features)}
         for who, maker in makers.items():
             model, seconds = images.learn(maker, held, seed, budget)
             samples = model.sample(len(held.test), rng=seed)
             rows[who] = {
                 **images.likeness(held, samples, features, memory=True),
-                "processor seconds": seconds,
+                "CPU seconds": seconds,
             }
             found[f"{name}, {who}: images shown"] = round(budget * maker.shown)
         found |= {
@@ -81,11 +81,11 @@ def few(seed: int) -> Mapping[str, Any]:
     """
     whole = images.album("mnist", 0)
     features = images.judge(whole)
-    x = whole.learnt(FEW)
+    x = whole.training_rows(FEW)
     held = replace(whole, train=pf.Arrays(x, space=whole.space, name=f"mnist[:{FEW}]"))
     found: dict[str, Any] = {"features": features.label, "images to learn from": FEW}
     found |= {
-        f"learnt from: {kind}": record.value
+        f"trained on: {kind}": record.value
         for kind, record in images.likeness(held, x, features).items()
     }
     for name, shown in {
@@ -100,7 +100,7 @@ def few(seed: int) -> Mapping[str, Any]:
         row = images.likeness(held, model.sample(len(held.test), rng=seed), features, memory=True)
         found |= {
             f"{name}: {kind}": record.value
-            for kind, record in {**row, "processor seconds": seconds}.items()
+            for kind, record in {**row, "CPU seconds": seconds}.items()
         }
     return found
 
@@ -116,16 +116,15 @@ STUDIES = [
     ),
     Study(
         "gan-images",
-        "DCGAN and R3GAN of minutes on MNIST and on batch 1 of CIFAR-10, 2000 images not learnt"
-        " from",
+        "DCGAN and R3GAN of minutes on MNIST and on batch 1 of CIFAR-10, 2000 held-out images",
         drawn,
         seeds=5,
         needs="cifar10",
     ),
     Study(
         "gan-images-longer",
-        f"DCGAN and R3GAN on MNIST, {LONGER:.0f} times as long as in gan-images, 2000 images not"
-        " learnt from",
+        f"DCGAN and R3GAN on MNIST, {LONGER:.0f} times as long as in gan-images, 2000 held-out"
+        " images",
         partial(drawn, names=("mnist",), budget=LONGER),
         seeds=1,
         needs="mnist",
@@ -133,7 +132,7 @@ STUDIES = [
     Study(
         "gan-images-64",
         "DCGAN, its critic shown no noise or noise that fades, and R3GAN on batch 1 of CIFAR-10 at"
-        " 64 pixels, half as many images shown as in gan-images, 2000 images not learnt from",
+        " 64 pixels, half as many images shown as in gan-images, 2000 held-out images",
         partial(
             drawn,
             names=("cifar10-batch1@64",),

@@ -55,7 +55,7 @@ def codes(seed: int, make: Callable[[], InfoGAN]) -> Mapping[str, Any]:
     found = recipe.measured(model, held, category)
     return {
         "images shown": recipe.shown(),
-        "training processor seconds": spent,
+        "training CPU seconds": spent,
         "error of the category, best matching": found["error, best matching"].value,
         "standard error": found["error, best matching"].error,
         "purity": found["purity"].value,
@@ -108,13 +108,13 @@ def stacked(seed: int, packing: int) -> Mapping[str, Any]:
         now = {
             "modes of 1000": count.value,
             "reverse KL, nats": divergence.value,
-            "training processor seconds": spent,
+            "training CPU seconds": spent,
         }
         found |= {f"{name} after {epochs} epochs": value for name, value in now.items()}
         found["ideal: reverse KL, nats"] = divergence.details["ideal"]
         print(
             f"  {epochs} epochs: {count.value:.0f} modes, reverse KL {divergence.value:.3f},"
-            f" {spent:.0f} processor seconds",
+            f" {spent:.0f} CPU seconds",
             flush=True,
         )
     return {**found, **now, "epochs": epochs}

@@ -143,7 +143,7 @@ def fits(seed: int) -> Mapping[str, Any]:
 
 def _median_excess(found: Mapping[str, Any]) -> float:
     """How far the divergences are above their least,
-    in parts of it above that between equal laws.
+    in parts of it above that between equal distributions.
     """
     parts = []
     for name in NAMES:

@@ -26,7 +26,7 @@ from pushforward.metrics import likelihood
 from pushforward.metrics.annealing import ais, bdmc
 from pushforward.metrics.latents import active_units
 from pushforward.recipes import ring
-from studies.study import RUNS, Bar, Study, at_least, at_most
+from studies.study import RUNS, Study, Target, at_least, at_most
 
 __all__ = ["STUDIES"]
 
@@ -64,7 +64,9 @@ TRUE_RING = -0.867672
 
 
 def noisy_ring(seed: int) -> Mapping[str, Any]:
-    """The recipe `ring`: log p by importance sampling, and the law of the samples' radius."""
+    """The recipe `ring`: log p by importance sampling,
+    and the distribution of the samples' radius.
+    """
     train, test = (
         ring.draw(n, rng=derive(seed, part))
         for n, part in ((ring.ROWS, "train"), (ring.TEST, "test"))
@@ -74,11 +76,11 @@ def noisy_ring(seed: int) -> Mapping[str, Any]:
         model, test, model.sample(ring.DRAWS, rng=derive(seed, "samples")).double(), seed
     )
     return {
-        "log p, nats": found["learnt"].value,
-        "off the true E log p": abs(found["learnt"].value - TRUE_RING),
+        "log p, nats": found["fitted"].value,
+        "off the true E log p": abs(found["fitted"].value - TRUE_RING),
         "KS of the radius": found["radius"].value,
         "share inside .95, off the truth": abs(
-            found["inside, learnt"].value - ring.radial_share(ring.INSIDE)
+            found["inside, fitted"].value - ring.radial_share(ring.INSIDE)
         ),
     }
 
@@ -122,7 +124,7 @@ def burda(seed: int, objective: str, epochs: int) -> tuple[Any, dict[str, float]
         model.fit(pf.Arrays(digits_of("mnist"), name="MNIST"), by=trainer)
         spent = {
             "training seconds": time.perf_counter() - wall,
-            "training processor seconds": time.process_time() - work,
+            "training CPU seconds": time.process_time() - work,
         }
         model.save(kept, overwrite=True)
         write_text(
@@ -158,7 +160,7 @@ def importance(seed: int) -> Mapping[str, Any]:
     found: dict[str, Any] = {"epochs": SHORT}
     for name, objective in {"VAE": "elbo", "IWAE-50": "iwae(k=50)"}.items():
         model, spent = burda(seed, objective, SHORT)
-        found[f"{name}: training processor seconds"] = spent["training processor seconds"]
+        found[f"{name}: training CPU seconds"] = spent["training CPU seconds"]
         found[f"{name}: -L_5000"] = -likelihood.iwae(model, test, k=5000, rng=seed).value
         found[f"{name}: active units"] = int(active_units(model, test).value)
     found["IWAE-50 better by, nats"] = found["VAE: -L_5000"] - found["IWAE-50: -L_5000"]
@@ -258,7 +260,7 @@ def chosen(make: Callable[[Any], Any], sizes: Sequence[Any], inner: Tensor, oute
 STUDIES = [
     Study(
         "linear-vae",
-        "linear VAE on iris, sigma learnt, against probabilistic PCA's exact answer",
+        "linear VAE on iris, sigma fitted, against probabilistic PCA's exact answer",
         linear,
         {
             "below the exact log-likelihood, nats a row": at_most(0.02),
@@ -285,10 +287,10 @@ STUDIES = [
         "VAE, one layer of 50, MNIST binarised dynamically, 10 000 test digits, nats",
         mnist,
         {
-            "-L_5000": Bar(84.7, 88),
+            "-L_5000": Target(84.7, 88),
             "ELBO below L_5000": at_least(1),
-            "active units": Bar(12, 35),
-            "training processor seconds": at_most(1800),  # 15 minutes of two cores
+            "active units": Target(12, 35),
+            "training CPU seconds": at_most(1800),  # 15 minutes of two cores
         },
         needs="mnist",
     ),

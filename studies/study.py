@@ -1,6 +1,4 @@
-"""A study: one experiment, run for several seeds, with what is asked of its median;
-a record that grows seed by seed.
-"""
+"""A study: one experiment run for several seeds, with targets for the medians of its numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ import torch
 from benchmarks.timing import machine
 from pushforward.core.storage import write_text
 
-__all__ = ["Study", "Bar", "at_least", "at_most", "RESULTS", "RUNS", "data_folder"]
+__all__ = ["Study", "Target", "at_least", "at_most", "RESULTS", "RUNS", "data_folder"]
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results" / "studies"
@@ -27,8 +25,8 @@ RUNS = ROOT / "runs" / "studies"
 
 
 @dataclass(frozen=True)
-class Bar:
-    """What is asked of a median."""
+class Target:
+    """The range that a median must lie in."""
 
     low: float = float("-inf")
     high: float = float("inf")
@@ -47,92 +45,92 @@ class Bar:
         )
 
 
-def at_least(value: float) -> Bar:
-    """No less than the value."""
-    return Bar(low=value)
+def at_least(value: float) -> Target:
+    """A target of at least `value`."""
+    return Target(low=value)
 
 
-def at_most(value: float) -> Bar:
-    """No more than the value."""
-    return Bar(high=value)
+def at_most(value: float) -> Target:
+    """A target of at most `value`."""
+    return Target(high=value)
 
 
 @dataclass(frozen=True)
 class Study:
     """An experiment.
 
-    Arguments:
-        name: of its record; what: one line.
+    Args:
+        name: name of the record's file.
+        description: one line.
         run: seed -> numbers by name.
-        asked: what the median over seeds must satisfy, by name.
-        seeds: how many.
-        needs: folder under the data folder that must be there; '' if none.
+        targets: the ranges that the medians over seeds must lie in, by name.
+        seeds: number of seeds.
+        needs: the folder required below the data folder; '' if none.
     """
 
     name: str
-    what: str
+    description: str
     run: Callable[[int], Mapping[str, Any]]
-    asked: Mapping[str, Bar] = field(default_factory=dict)
+    targets: Mapping[str, Target] = field(default_factory=dict)
     seeds: int = 3
     needs: str = ""
 
     @property
     def path(self) -> Path:
-        """Its record."""
+        """The file of the record."""
         return RESULTS / f"{self.name}.json"
 
-    def known(self) -> dict[str, Any]:
-        """Numbers of the seeds that were run, by seed."""
+    def completed_seeds(self) -> dict[str, Any]:
+        """The numbers of each seed that has been run, by seed."""
         return dict(json.loads(self.path.read_text())["seeds"]) if self.path.is_file() else {}
 
-    def play(self, seeds: Sequence[int], again: bool = False) -> dict[str, Any]:
-        """Run the seeds that are not known yet (all, with `again`);
-        the record is written after each.
-        """
-        record = self.record(self.known())
+    def run_seeds(self, seeds: Sequence[int], again: bool = False) -> dict[str, Any]:
+        """Run the seeds without results (all with `again`) and write the record after each."""
+        record = self.record(self.completed_seeds())
         for seed in seeds:
             if str(seed) in record["seeds"] and not again:
                 continue
             wall, work = time.perf_counter(), time.process_time()
-            found = dict(self.run(seed))
-            spent = {
+            numbers = dict(self.run(seed))
+            cost = {
                 "seconds": round(time.perf_counter() - wall, 1),
-                "processor_seconds": round(time.process_time() - work, 1),
+                "cpu_seconds": round(time.process_time() - work, 1),
             }
-            # Read anew: another process may have added a seed of its own meanwhile.
+            # Read again: another process may have added a seed in the meantime.
             record = self.record(
-                {**self.known(), str(seed): {**found, **spent, "threads": torch.get_num_threads()}}
+                {
+                    **self.completed_seeds(),
+                    str(seed): {**numbers, **cost, "threads": torch.get_num_threads()},
+                }
             )
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_text(self.path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         return record
 
     def record(self, seeds: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """All seeds, the median and spread of every number they share,
-        and whether what is asked holds.
-        """
+        """All seeds, the median and range of every number they share, and the targets met."""
         numbers = [
             n for n in _shared(seeds) if all(isinstance(s[n], (int, float)) for s in seeds.values())
         ]
         columns = {n: [float(s[n]) for s in seeds.values()] for n in numbers}
         medians = {n: statistics.median(values) for n, values in columns.items()}
-        held = {n: n in medians and bar.holds(medians[n]) for n, bar in self.asked.items()}
+        met = {n: n in medians and bar.holds(medians[n]) for n, bar in self.targets.items()}
         return {
-            "what": self.what,
+            "description": self.description,
             "median": medians,
             "spread": {n: [min(values), max(values)] for n, values in columns.items()},
-            "asked": {n: str(bar) for n, bar in self.asked.items()},
-            "held": held,
-            "reached": bool(seeds) and all(held.values()),
+            "targets": {n: str(bar) for n, bar in self.targets.items()},
+            "met": met,
+            "passed": bool(seeds) and all(met.values()),
             "seeds": dict(sorted(seeds.items(), key=lambda item: int(item[0]))),
             "machine": machine(),
         }
 
 
 def data_folder() -> Path | None:
-    """Where the real data sets are, if they are here."""
-    given = os.environ.get("PUSHFORWARD_DATA")
-    folder = Path(given) if given else ROOT.parent / "shared" / "data"
+    """The folder of the real data sets; None if it does not exist."""
+    setting = os.environ.get("PUSHFORWARD_DATA")
+    folder = Path(setting) if setting else ROOT.parent / "shared" / "data"
     if folder.is_dir():
         os.environ["PUSHFORWARD_DATA"] = str(folder)
         return folder
@@ -140,6 +138,6 @@ def data_folder() -> Path | None:
 
 
 def _shared(seeds: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Names that every seed has, in order."""
+    """The names of the numbers that every seed has, in order."""
     rows = list(seeds.values())
     return [n for n in rows[0] if all(n in row for row in rows)] if rows else []

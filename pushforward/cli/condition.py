@@ -1,4 +1,4 @@
-"""`pushforward condition RUN axis=value...`: the law of the other axes,
+"""`pushforward condition RUN axis=value...`: the distribution of the other axes,
 given some; in closed form.
 """
 
@@ -42,7 +42,10 @@ def condition(
         typer.Option(
             "--out",
             "-o",
-            help="the law: .csv .tsv .json; samples also .parquet .npz .npy; stdout if not given",
+            help=(
+                "the distribution: .csv .tsv .json; samples also .parquet .npz .npy; stdout if not"
+                " given"
+            ),
         ),
     ] = None,
     save: Annotated[
@@ -67,31 +70,31 @@ def condition(
             f" {', '.join(_conditioning())}"
         )
     given = parsed(known, opened.model.fitted_space())
-    law = opened.model.condition(given)
+    distribution = opened.model.condition(given)
     space = opened.model.fitted_space()
     said = ", ".join(
         f"{axis} = {written([value], column_of(space, axis), digits=6)[0]}"
         for axis, value in given.items()
     )
-    voice.say(f"given {said}: a {law.registered_name} of {law.fitted_space()}")
+    voice.say(f"given {said}: a {distribution.registered_name} of {distribution.fitted_space()}")
     if n is None:
         check_table_out(out)
     else:
-        check_out(out, law.fitted_space())
+        check_out(out, distribution.fitted_space())
     if save is not None:
-        law.save(save)
+        distribution.save(save)
         voice.say(f"saved to {save}")
     if n is not None:
         deliver(
             voice,
-            law.sample(n, rng=seed),
-            law.fitted_space(),
+            distribution.sample(n, rng=seed),
+            distribution.fitted_space(),
             out,
             opened.folder / "conditional",
             what=f"{n} samples",
         )
         return
-    deliver_table(voice, described(law, seed), out, what="the law")
+    deliver_table(voice, described(distribution, seed), out, what="the distribution")
 
 
 def command() -> Any:
@@ -149,8 +152,8 @@ def written(values: list[float], column: Any, digits: int = 0) -> list[Any]:
     return [f"{v:.{digits}g}" for v in values] if digits else values
 
 
-def described(law: Any, seed: int) -> dict[str, list[Any]]:
-    """Columns axis, mean, sd and quantiles of a law:
+def described(distribution: Any, seed: int) -> dict[str, list[Any]]:
+    """Columns axis, mean, sd and quantiles of a distribution:
     moments in closed form where it has them, quantiles from draws.
 
     Of a column of dates the mean and the quantiles are dates,
@@ -158,12 +161,12 @@ def described(law: Any, seed: int) -> dict[str, list[Any]]:
     """
     import torch
 
-    x = law.sample(DRAWS, rng=seed).double().flatten(1)
-    mean, deviation = _moments(law)
+    x = distribution.sample(DRAWS, rng=seed).double().flatten(1)
+    mean, deviation = _moments(distribution)
     mean, deviation = (x.mean(0), x.std(0)) if mean is None else (mean, deviation)
     quantiles = torch.quantile(x, torch.tensor(QUANTILES, dtype=x.dtype), dim=0)
-    names = list(law.fitted_space().names)
-    axes = law.fitted_space().columns
+    names = list(distribution.fitted_space().names)
+    axes = distribution.fitted_space().columns
 
     def row(values: Any) -> list[Any]:
         return [written([v], axis)[0] for v, axis in zip(values.tolist(), axes)]
@@ -175,19 +178,20 @@ def described(law: Any, seed: int) -> dict[str, list[Any]]:
     }
 
 
-def _moments(law: Any) -> tuple[Any, Any]:
-    """Exact means and standard deviations of normal laws and their mixtures."""
-    if hasattr(law, "means_"):
-        weights, means = law.weights_, law.means_
+def _moments(distribution: Any) -> tuple[Any, Any]:
+    """Exact means and standard deviations of normal distributions and their mixtures."""
+    if hasattr(distribution, "means_"):
+        weights, means = distribution.weights_, distribution.means_
         mean = weights @ means
         return (
             mean,
             (
-                weights @ (law.covariances_.diagonal(dim1=1, dim2=2) + (means - mean).square())
+                weights
+                @ (distribution.covariances_.diagonal(dim1=1, dim2=2) + (means - mean).square())
             ).sqrt(),
         )
-    if hasattr(law, "covariance_"):
-        return law.mean_, law.covariance_.diagonal().clamp_min(0).sqrt()
+    if hasattr(distribution, "covariance_"):
+        return distribution.mean_, distribution.covariance_.diagonal().clamp_min(0).sqrt()
     return None, None
 
 

@@ -131,11 +131,13 @@ def latent(
     opened = runs.open_run(run, device)
     opened.need("does not decode codes", "Decodes")
     batch = _rows(opened, voice, data, kind, label)
-    law = _law(opened, batch, data)
-    kind = kind or ("grid" if law.latent <= 2 else "traverse")
+    distribution = _distribution(opened, batch, data)
+    kind = kind or ("grid" if distribution.latent <= 2 else "traverse")
     smooth = (
         3
-        if kind == "grid" and law.latent == 1 and opened.model.fitted_space().kind == "points"
+        if kind == "grid"
+        and distribution.latent == 1
+        and opened.model.fitted_space().kind == "points"
         else 1
     )
     asked = Asked(
@@ -144,7 +146,7 @@ def latent(
         seed, heading(title, opened.folder.name),
     )  # fmt: skip
     shown = {"grid": _grid, "traverse": _traverse, "path": _path, "direction": _direction}[kind](
-        opened.model, batch, law, asked
+        opened.model, batch, distribution, asked
     )
     _leave(voice, opened.folder, out, kind, shown)
 
@@ -157,11 +159,11 @@ def command() -> Any:
 # ---------------------------------------------------------------------------------------- the kinds
 
 
-def _grid(model: Any, batch: Any, law: Any, asked: Asked) -> Shown:
+def _grid(model: Any, batch: Any, distribution: Any, asked: Asked) -> Shown:
     from pushforward import plots
     from pushforward.latent import grid
 
-    dims = asked.dims or list(range(min(law.latent, 2)))
+    dims = asked.dims or list(range(min(distribution.latent, 2)))
     laid = grid(
         model,
         asked.steps,
@@ -169,7 +171,7 @@ def _grid(model: Any, batch: Any, law: Any, asked: Asked) -> Shown:
         dims=dims,
         at=_standing(model, batch, asked),
         y=asked.y,
-        law=law,
+        distribution=distribution,
     )
     data = None if batch is None else batch.x
     figure = plots.decoded_grid(laid, model.fitted_space(), dims=dims, data=data, title=asked.title)
@@ -186,7 +188,7 @@ def _grid(model: Any, batch: Any, law: Any, asked: Asked) -> Shown:
     )
 
 
-def _traverse(model: Any, batch: Any, law: Any, asked: Asked) -> Shown:
+def _traverse(model: Any, batch: Any, distribution: Any, asked: Asked) -> Shown:
     import torch
 
     from pushforward import plots
@@ -194,9 +196,19 @@ def _traverse(model: Any, batch: Any, law: Any, asked: Asked) -> Shown:
 
     base = _standing(model, batch, asked)
     around = torch.cat(
-        [(law.centre if base is None else base)[None], law.draw(ROLLED, rng=asked.seed)]
+        [
+            (distribution.centre if base is None else base)[None],
+            distribution.draw(ROLLED, rng=asked.seed),
+        ]
     )
-    found = traverse(model, around, steps=asked.steps, reach=asked.reach or 3.0, y=asked.y, law=law)
+    found = traverse(
+        model,
+        around,
+        steps=asked.steps,
+        reach=asked.reach or 3.0,
+        y=asked.y,
+        distribution=distribution,
+    )
     figure = plots.traversal_sheet(found, model.fitted_space(), title=asked.title)
     size, steps = found.codes.shape[:2]
     places = {
@@ -213,9 +225,9 @@ def _traverse(model: Any, batch: Any, law: Any, asked: Asked) -> Shown:
     return Shown(figure, _table(found.codes, places), {"ranking": ranking}, said)
 
 
-def _path(model: Any, batch: Any, law: Any, asked: Asked) -> Shown:
+def _path(model: Any, batch: Any, distribution: Any, asked: Asked) -> Shown:
     from pushforward import plots
-    from pushforward.latent import decoded, interpolate
+    from pushforward.latent import decode, interpolate
 
     rows = _needed(batch, "paths between them")
     _encodes(model)
@@ -226,7 +238,7 @@ def _path(model: Any, batch: Any, law: Any, asked: Asked) -> Shown:
         )
     first, last = _ends(model, rows, ends)
     codes = interpolate(first, last, asked.steps, along=asked.along)
-    path = decoded(model, codes, _along(model, rows, ends, asked))
+    path = decode(model, codes, _along(model, rows, ends, asked))
     words = [f"rows {a} to {b}" for a, b in zip(ends[::2], ends[1::2])]
     figure = plots.decoded_path(
         path, model.fitted_space(), data=rows.x, down=words, title=asked.title
@@ -267,25 +279,25 @@ def _along(model: Any, rows: Any, ends: list[int], asked: Asked) -> Any:
     return first.repeat(asked.steps, *[1] * (first.ndim - 1))
 
 
-def _direction(model: Any, batch: Any, law: Any, asked: Asked) -> Shown:
+def _direction(model: Any, batch: Any, distribution: Any, asked: Asked) -> Shown:
     import torch
 
     from pushforward import plots
     from pushforward.cli.encode import encoded
-    from pushforward.latent import decoded, direction
+    from pushforward.latent import decode, direction
 
     rows = _needed(batch, "labels to learn a direction from")
     _encodes(model)
     labels, positive, name = _labels(rows, asked.chosen)
     with torch.no_grad():
-        codes = encoded(model, rows).to(law.centre)
+        codes = encoded(model, rows).to(distribution.centre)
     found = direction(codes, labels, positive=positive, rng=asked.seed)
     without = [i for i in range(len(labels)) if int(labels[i]) != positive][:8]
     ends = asked.rows or without
     reach = 1.5 if asked.reach is None else asked.reach
     strengths = torch.linspace(-reach / 3, reach, asked.steps).tolist()
     moved = torch.stack([found.apply(_picked(codes, ends), s) for s in strengths])
-    path = decoded(model, moved, asked.y)
+    path = decode(model, moved, asked.y)
     said = (
         f"{name}: {found.accuracy.value:.1%} ± {found.accuracy.error:.1%} of held-out rows told by"
         " it (50% by chance)"
@@ -344,26 +356,26 @@ class _Known(NamedTuple):
     condition_space: Any
 
 
-def _law(opened: Any, batch: Any, data: str | None) -> Any:
+def _distribution(opened: Any, batch: Any, data: str | None) -> Any:
     """Where codes lie: by the prior where there is one,
     else (or with --data) by the codes of the rows.
     """
     from pushforward.core.capabilities import Encodes
-    from pushforward.latent import law_of
+    from pushforward.latent import infer_code_distribution
 
     model = opened.model
     y = None if batch is None else runs.labels_of(model, batch)
     if data is not None and isinstance(model, Encodes):
-        return law_of(model, batch.x, y)
+        return infer_code_distribution(model, batch.x, y)
     try:
-        return law_of(model)
+        return infer_code_distribution(model)
     except InvalidKind as error:
         if batch is None:
             raise BadRun(
                 f"a {opened.name} has no prior, so its codes' range must come from rows; pass"
                 " --data FILE"
             ) from error
-        return law_of(model, batch.x, y)
+        return infer_code_distribution(model, batch.x, y)
 
 
 def _standing(model: Any, batch: Any, asked: Asked) -> Any:

@@ -60,7 +60,7 @@ pushforward: generative models behind one set of verbs
       tables, arrays, images, clips: what goes in comes out
   pushforward sample runs/vae-digits-1 -n 64       draw from it
   pushforward density runs/pca-shots-1 new.csv     how likely is every row: find the odd ones out
-  pushforward condition runs/gmm-shots-1 LOC_X=0   the law of the other columns, given some
+  pushforward condition runs/gmm-shots-1 LOC_X=0   the distribution of the other columns, given some
   pushforward assign runs/gmm-shots-1 new.csv      the cluster of every row
   pushforward plot runs/gmm-shots-1 --court    an image: density, clusters, biplot, marginals, codes
   pushforward latent runs/vae-digits-1

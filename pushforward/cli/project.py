@@ -152,7 +152,9 @@ def _projected(
     from pushforward.latent import project as projection
 
     found, originals = [], torch.zeros(0)
-    law = _law(model, source) if start in ("prior", "hybrid") or weight > 0 else None
+    distribution = (
+        _distribution(model, source) if start in ("prior", "hybrid") or weight > 0 else None
+    )
     for batch in runs.in_blocks(source, 1024):
         y = runs.labels_of(model, batch)
         how = {
@@ -160,7 +162,7 @@ def _projected(
             "steps": steps,
             "prior_weight": weight,
             "candidates": candidates,
-            "law": law,
+            "distribution": distribution,
             "rng": seed,
         }
         found.append(projection(model, batch.x, y, **how))
@@ -168,20 +170,20 @@ def _projected(
     return found, originals
 
 
-def _law(model: Any, source: Any) -> Any:
+def _distribution(model: Any, source: Any) -> Any:
     """Where codes lie: by the prior, or for a model without one
     by the codes of the rows themselves.
     """
     from pushforward.core.capabilities import Encodes
-    from pushforward.latent import law_of
+    from pushforward.latent import infer_code_distribution
 
     try:
-        return law_of(model)
+        return infer_code_distribution(model)
     except InvalidKind:
         if not isinstance(model, Encodes):
             raise
         batch = runs.rows_of(source)
-        return law_of(model, batch.x, runs.labels_of(model, batch))
+        return infer_code_distribution(model, batch.x, runs.labels_of(model, batch))
 
 
 def with_columns(space: Any, *names: str) -> Any:

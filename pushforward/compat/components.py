@@ -46,8 +46,9 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     * the decomposition is exact whatever the `svd_solver`, so `copy`, `tol`, `iterated_power`,
       `n_oversamples`, `power_iteration_normalizer` and `random_state` change nothing; a solver
       still limits `n_components` and sparse rows;
-    * the law, and so its density and covariance, does not depend on `whiten` (scikit-learn's
-      covariance is then scaled twice), and its density is finite where the covariance is singular;
+    * the distribution, and so its density and covariance, does not depend on `whiten`
+      (scikit-learn's covariance is then scaled twice), and its density is finite where the
+      covariance is singular;
     * with fewer rows than columns `noise_variance_` is the mean of all d - K variances left out,
       the likeliest value; scikit-learn takes it over those that are not zero;
     * sparse rows are summed a dense block at a time, into a dense covariance (d, d);
@@ -169,7 +170,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
 
     def score_samples(self, X: Any) -> NDArray[Any]:
         """Log-density of each row (n,), nats, in the type of X,
-        under the law with covariance `get_covariance()`.
+        under the distribution with covariance `get_covariance()`.
         """
         rows = self._rows(X, reset=False, sparse=True)
         top = self.model_.log_prob(self.model_.mean_[None])
@@ -183,7 +184,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         return float(self.score_samples(X).mean())
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
-        """n_samples draws (n, d) from the law whose density `score_samples` gives."""
+        """n_samples draws (n, d) from the distribution whose density `score_samples` gives."""
         check_is_fitted(self)
         drawn = self.model_.sample(whole("n_samples", n_samples), rng=seed_of(random_state))
         return array(self.model_.mean_ + (drawn - self.model_.mean_) * math.sqrt(self._unbiased))
@@ -191,8 +192,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     def get_covariance(self) -> NDArray[Any]:
         """(d, d): U_Kᵀ (L_K - σ² I) U_K + σ² I, in the type of the rows."""
         check_is_fitted(self)
-        law = self.model_.gaussian() if isinstance(self.model_, pca.PCA) else self.model_
-        scaled = array(law.covariance_) * self._unbiased
+        distribution = self.model_.gaussian() if isinstance(self.model_, pca.PCA) else self.model_
+        scaled = array(distribution.covariance_) * self._unbiased
         covariance: NDArray[Any] = scaled.astype(self.mean_.dtype)
         return covariance
 

@@ -217,7 +217,7 @@ class GaussianMixture(DensityMixin, Adapter):
         check_is_fitted(self)
         stream = torch.Generator().manual_seed(seed_of(self.random_state))
         drawn = self.model_.sample(whole("n_samples", n_samples), rng=stream)
-        # A component drawn by p(k | x) for x from p(x) is one of the pair's joint law.
+        # A component drawn by p(k | x) for x from p(x) is one of the pair's joint distribution.
         which = torch.multinomial(self.model_.responsibilities(drawn), 1, generator=stream)[:, 0]
         order = which.argsort(stable=True)
         return array(drawn[order]), array(which[order])

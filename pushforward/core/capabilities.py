@@ -81,7 +81,7 @@ class Distribution(Protocol, metaclass=_Kept):
         ...
 
     def rsample(self, *, rng: Rng = None) -> Tensor:
-        """A draw for each row, differentiable in the parameters where the law allows."""
+        """A draw for each row, differentiable in the parameters where the distribution allows."""
         ...
 
 

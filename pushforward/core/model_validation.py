@@ -171,7 +171,7 @@ def rehearse(build: Callable[[], Any], stored: Header) -> None:
 
 def check_numbers(model: Any, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Raise BadRun where stored tensors are not what the model says of its numbers
-    (`Model.learnt`), or not numbers at all.
+    (`Model.fitted_tensors`), or not numbers at all.
     """
     sizes: dict[str, Any] = {
         k: v
@@ -180,7 +180,7 @@ def check_numbers(model: Any, tensors: Mapping[str, Tensor], path: Path) -> None
     }
     sizes["d"] = math.prod(n or 0 for n in model.fitted_space().shape)
     own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    said = model.learnt()
+    said = model.fitted_tensors()
     for name, value in tensors.items():
         fault = ""
         if (name in own and value.dtype.is_floating_point != own[name].dtype.is_floating_point) or (
@@ -188,7 +188,7 @@ def check_numbers(model: Any, tensors: Mapping[str, Tensor], path: Path) -> None
         ):
             fault = f"is of {value.dtype}"
         elif name in said:
-            fault = _fault_of_learnt(value, said[name], sizes)
+            fault = _fault_of_fitted(value, said[name], sizes)
         elif isinstance(own.get(name), nn.Parameter) or name.endswith(
             ("scaling.shift", "scaling.scale")
         ):
@@ -203,7 +203,7 @@ def _finite(value: Tensor) -> bool:
     return not value.is_floating_point() or bool(value.isfinite().all())
 
 
-def _fault_of_learnt(value: Tensor, said: str, sizes: dict[str, Any]) -> str:
+def _fault_of_fitted(value: Tensor, said: str, sizes: dict[str, Any]) -> str:
     """What is wrong with a tensor of which 'rows d +', say, is said;
     '' for nothing. Alternatives stand between bars.
     """

@@ -61,7 +61,7 @@ class Facts:
     @classmethod
     def of(cls, batch: Batch, *, moments: bool = True) -> Facts:
         """Facts of one block of rows; without moments,
-        which are most of the work, those of a standard law stand in.
+        which are most of the work, those of a standard distribution stand in.
         """
         given = batch.x.detach().reshape(len(batch.x), -1).to("cpu")
         weights = None if batch.weights is None else batch.weights.to("cpu")

@@ -29,7 +29,7 @@ class Stored(nn.Module, metaclass=Settled):
         """Everything that `save` writes."""
         return {k: v.detach().to("cpu").contiguous() for k, v in self.state_dict().items()}
 
-    def learnt(self) -> Mapping[str, str]:
+    def fitted_tensors(self) -> Mapping[str, str]:
         """What stored buffers must be like, by name:
         their axes and a rule, e.g. {'covariance_': 'd d covariance'}.
 

@@ -86,7 +86,7 @@ class FullPosterior(Posterior, name="full"):
 class Prior(Value, family="prior"):
     """p(z), with learnt tensors where it has any."""
 
-    def learnt(self, latent: int, event: Sequence[int]) -> tuple[Tensor, ...]:
+    def initial_parameters(self, latent: int, event: Sequence[int]) -> tuple[Tensor, ...]:
         """Initial values of what is learnt, for codes of `latent`
         numbers and observations of shape `event`.
         """
@@ -129,7 +129,7 @@ class MixturePrior(Prior, name="mixture"):
     def __post_init__(self) -> None:
         require_positive(components=self.components)
 
-    def learnt(self, latent: int, event: Sequence[int]) -> tuple[Tensor, ...]:
+    def initial_parameters(self, latent: int, event: Sequence[int]) -> tuple[Tensor, ...]:
         """Log weights (k,), means (k, latent) and log scales (k, latent)."""
         return (
             torch.zeros(self.components),
@@ -161,7 +161,7 @@ class VampPrior(Prior, name="vamp"):
     def __post_init__(self) -> None:
         require_positive(components=self.components)
 
-    def learnt(self, latent: int, event: Sequence[int]) -> tuple[Tensor, ...]:
+    def initial_parameters(self, latent: int, event: Sequence[int]) -> tuple[Tensor, ...]:
         """Inputs (k, *event) in model coordinates."""
         return (0.5 * torch.randn(self.components, *event),)
 

@@ -101,7 +101,7 @@ class Likelihood(Value, family="likelihood"):
         """What to add to log p(u) for the user's units, in nats; 0 for masses."""
         return scaling.log_jacobian(u) if self.measure == DENSITY else 0.0
 
-    def learnt_sigma(self, outputs: Sequence[Tensor]) -> Tensor | None:
+    def fitted_sigma(self, outputs: Sequence[Tensor]) -> Tensor | None:
         """The mean learnt scale, in model coordinates; None where nothing of the kind is learnt."""
         return None
 
@@ -150,7 +150,7 @@ class GaussianLikelihood(Likelihood, name="gaussian"):
             ),
         )
 
-    def learnt_sigma(self, outputs: Sequence[Tensor]) -> Tensor | None:
+    def fitted_sigma(self, outputs: Sequence[Tensor]) -> Tensor | None:
         """Mean sigma in standardised units; None where it is given."""
         return None if self.sigma is not None else bounded(outputs[1]).exp().mean()
 
@@ -255,7 +255,7 @@ class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
                 "pass images as levels (uint8, not divided by 255), or use likelihood='gaussian'"
             )
 
-    def learnt_sigma(self, outputs: Sequence[Tensor]) -> Tensor:
+    def fitted_sigma(self, outputs: Sequence[Tensor]) -> Tensor:
         """Mean scale, in units of half the range."""
         return bounded(outputs[1] + self.start).exp().mean()
 
@@ -307,7 +307,7 @@ class ColumnsLikelihood(Likelihood, name="columns"):
         )
         return -float(scaling.scale.log().expand(len(numeric))[numeric].sum())
 
-    def learnt_sigma(self, outputs: Sequence[Tensor]) -> Tensor | None:
+    def fitted_sigma(self, outputs: Sequence[Tensor]) -> Tensor | None:
         """Mean sd of the numeric columns, in standardised units."""
         return bounded(outputs[1]).exp().mean() if len(outputs) > 1 else None
 

@@ -12,15 +12,16 @@ from typing import Any
 
 # No file is called like a function: importing it would put the module in the function's place.
 _HOMES = {
-    "Decoded": "decoding", "decoded": "decoding", "Direction": "directions",
-    "direction": "directions", "grid": "grids", "grid_codes": "grids", "CodeLaw": "laws",
-    "law_of": "laws", "between": "paths", "interpolate": "paths", "plane": "paths",
-    "Projection": "projection", "project": "projection", "Traversal": "traversals",
-    "traverse": "traversals",
+    "Decoded": "decoding", "decode": "decoding", "Direction": "directions",
+    "direction": "directions", "grid": "grids", "grid_codes": "grids",
+    "CodeDistribution": "code_distribution", "infer_code_distribution": "code_distribution",
+    "between": "paths", "interpolate": "paths", "plane": "paths", "Projection": "projection",
+    "project": "projection", "Traversal": "traversals", "traverse": "traversals",
 }  # fmt: skip
 __all__ = [
     "interpolate", "between", "plane", "grid", "grid_codes", "traverse", "Traversal", "direction",
-    "Direction", "project", "Projection", "law_of", "CodeLaw", "decoded", "Decoded",
+    "Direction", "project", "Projection", "infer_code_distribution", "CodeDistribution", "decode",
+    "Decoded",
 ]  # fmt: skip
 
 

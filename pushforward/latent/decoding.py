@@ -13,7 +13,7 @@ from torch import Tensor
 from pushforward.core.capabilities import Decodes
 from pushforward.core.errors import InvalidKind
 
-__all__ = ["Decoded", "decoded", "rows_of_condition"]
+__all__ = ["Decoded", "decode", "rows_of_condition"]
 
 BLOCK = 1024
 """Codes decoded at once: large images of many codes would fill the memory."""
@@ -30,7 +30,7 @@ class Decoded:
 
 
 @torch.no_grad()
-def decoded(model: Any, codes: Tensor, y: Any = None) -> Decoded:
+def decode(model: Any, codes: Tensor, y: Any = None) -> Decoded:
     """Codes (*arrangement, latent) and what they decode to;
     y is one condition for all, or one for each in reading order.
     """

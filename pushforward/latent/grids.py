@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
-from pushforward.latent.decoding import Decoded, decoded
-from pushforward.latent.laws import CodeLaw, law_of
+from pushforward.latent.code_distribution import CodeDistribution, infer_code_distribution
+from pushforward.latent.decoding import Decoded, decode
 
 __all__ = ["grid", "grid_codes", "code_at"]
 
@@ -29,7 +29,7 @@ def grid(
     dims: Sequence[int] | None = None,
     at: Tensor | None = None,
     y: Any = None,
-    law: CodeLaw | None = None,
+    distribution: CodeDistribution | None = None,
 ) -> Decoded:
     """A grid of codes and what they decode to: codes (steps, steps, latent), x
     (steps, steps, *shape), user's units.
@@ -43,14 +43,15 @@ def grid(
         dims: the one or two dimensions to move along; the first two if not given.
         at: the code (latent,) that gives the other dimensions; the prior's mean if not given.
         y: one condition for all.
-        law: where the codes lie, from `law_of`; by the model's prior if not given.
+        distribution: where the codes lie, from `infer_code_distribution`;
+            by the model's prior if not given.
     """
-    law = law_of(model) if law is None else law
-    return decoded(model, grid_codes(law, steps, reach=reach, dims=dims, at=at), y)
+    distribution = infer_code_distribution(model) if distribution is None else distribution
+    return decode(model, grid_codes(distribution, steps, reach=reach, dims=dims, at=at), y)
 
 
 def grid_codes(
-    law: CodeLaw,
+    distribution: CodeDistribution,
     steps: int = 20,
     *,
     reach: float | None = None,
@@ -61,32 +62,32 @@ def grid_codes(
     the first row is the top one.
     """
     require_positive(steps=steps, reach=reach)
-    chosen = _checked(dims, law.latent)
-    places = _places(law, steps, reach)
-    codes = code_at(law, at).expand(steps if len(chosen) == 2 else 1, steps, -1).clone()
+    chosen = _checked(dims, distribution.latent)
+    places = _places(distribution, steps, reach)
+    codes = code_at(distribution, at).expand(steps if len(chosen) == 2 else 1, steps, -1).clone()
     codes[..., chosen[0]] = places[:, chosen[0]]
     if len(chosen) == 2:
         codes[..., chosen[1]] = places[:, chosen[1]].flip(0)[:, None]
     return codes
 
 
-def code_at(law: CodeLaw, at: Tensor | None) -> Tensor:
+def code_at(distribution: CodeDistribution, at: Tensor | None) -> Tensor:
     """A code (latent,) to stand at: the one given, or the centre of the distribution."""
     if at is None:
-        return law.centre
-    if at.shape != law.centre.shape:
+        return distribution.centre
+    if at.shape != distribution.centre.shape:
         raise ShapeMismatch(
-            f"expected one code of {law.latent} numbers, got shape {tuple(at.shape)}; pass one row"
-            " of what encode gives"
+            f"expected one code of {distribution.latent} numbers, got shape {tuple(at.shape)}; pass"
+            " one row of what encode gives"
         )
-    return at.detach().to(law.centre)
+    return at.detach().to(distribution.centre)
 
 
-def _places(law: CodeLaw, steps: int, reach: float | None) -> Tensor:
+def _places(distribution: CodeDistribution, steps: int, reach: float | None) -> Tensor:
     """Values (steps, latent), rising."""
     if reach is None:
-        return law.quantiles((torch.arange(steps, dtype=torch.float64) + 0.5) / steps)
-    return law.deviations(
+        return distribution.quantiles((torch.arange(steps, dtype=torch.float64) + 0.5) / steps)
+    return distribution.deviations(
         torch.linspace(-reach, reach, steps, dtype=torch.float64) if steps > 1 else torch.zeros(1)
     )
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pushforward.core.capabilities import Decodes, Encodes
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
-from pushforward.latent.decoding import Decoded, decoded
+from pushforward.latent.decoding import Decoded, decode
 
 __all__ = ["interpolate", "between", "plane"]
 
@@ -84,7 +84,7 @@ def between(
     one, two = (model.encode(x, y) for x in (_rows(model, a), _rows(model, b)))
     codes = interpolate(one, two, steps, along=along)
     many = not (y is None or isinstance(y, (int, float)) or len(y) == 1)
-    return decoded(
+    return decode(
         model,
         codes,
         torch.as_tensor(y).repeat(steps, *[1] * (torch.as_tensor(y).ndim - 1)) if many else y,

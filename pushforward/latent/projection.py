@@ -24,9 +24,9 @@ from torch import Tensor
 from pushforward.core.capabilities import Decodes, Encodes
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, require_positive
 from pushforward.core.random import Rng
+from pushforward.latent.code_distribution import CodeDistribution, infer_code_distribution
 from pushforward.latent.decoding import rows_of_condition
 from pushforward.latent.descent import descend
-from pushforward.latent.laws import CodeLaw, law_of
 
 __all__ = ["Projection", "project"]
 
@@ -60,7 +60,7 @@ class _Problem:
     y: Any
     weights: Tensor | None
     prior_weight: float
-    law: CodeLaw | None
+    distribution: CodeDistribution | None
 
     def restored(self, z: Tensor, rows: Any) -> Tensor:
         """g(z) for some rows."""
@@ -75,8 +75,8 @@ class _Problem:
     def penalty(self, z: Tensor) -> Tensor | float:
         """λ times the prior's squared length (m,)."""
         return (
-            self.prior_weight * self.law.length(z)
-            if self.law is not None and self.prior_weight > 0
+            self.prior_weight * self.distribution.length(z)
+            if self.distribution is not None and self.prior_weight > 0
             else 0.0
         )
 
@@ -95,7 +95,7 @@ def project(
     prior_weight: float = 0.0,
     candidates: int = 32,
     weights: Any = None,
-    law: CodeLaw | None = None,
+    distribution: CodeDistribution | None = None,
     rng: Rng = None,
 ) -> Projection:
     """The codes that restore observations x (n, *shape) best,
@@ -110,7 +110,8 @@ def project(
         candidates: draws of the prior, of which each row begins at its best.
         weights: of the coordinates (*shape) or (n, *shape), not negative; 0 leaves a coordinate
             free, so that it is filled in.
-        law: where the codes lie, from `law_of`; by the model's prior if not given.
+        distribution: where the codes lie, from `infer_code_distribution`;
+            by the model's prior if not given.
         rng: draws the candidates.
     """
     kind = _checked_start(model, start)
@@ -119,15 +120,15 @@ def project(
         raise InvalidValue(
             f"steps and prior_weight must not be below 0, got {steps} and {prior_weight}"
         )
-    if law is None and (prior_weight > 0 or kind in ("prior", "hybrid")):
-        law = law_of(model)
-    problem = _problem(model, x, y, weights, prior_weight, law)
+    if distribution is None and (prior_weight > 0 or kind in ("prior", "hybrid")):
+        distribution = infer_code_distribution(model)
+    problem = _problem(model, x, y, weights, prior_weight, distribution)
     begun = [_codes_of(start, problem)] if isinstance(start, Tensor) else []
     if kind in ("encoder", "hybrid"):
         begun.append(_encoded(problem))
     if kind in ("prior", "hybrid"):
-        assert law is not None
-        begun.append(_best_draw(problem, law.draw(candidates, rng=rng)))
+        assert distribution is not None
+        begun.append(_best_draw(problem, distribution.draw(candidates, rng=rng)))
     return _best([_solved(problem, z, steps) for z in begun])
 
 
@@ -153,7 +154,12 @@ def _checked_start(model: Any, start: Any) -> str:
 
 
 def _problem(
-    model: Any, x: Any, y: Any, weights: Any, prior_weight: float, law: CodeLaw | None
+    model: Any,
+    x: Any,
+    y: Any,
+    weights: Any,
+    prior_weight: float,
+    distribution: CodeDistribution | None,
 ) -> _Problem:
     space = model.fitted_space()
     if space.categorical:
@@ -173,7 +179,7 @@ def _problem(
         if len(y) not in (1, len(given)):
             raise ShapeMismatch(f"y must have length {len(given)}, or 1 for all, got {len(y)}")
     own = None if weights is None else _checked_weights(weights, given)
-    return _Problem(model, given, y, own, prior_weight, law)
+    return _Problem(model, given, y, own, prior_weight, distribution)
 
 
 def _checked_weights(weights: Any, x: Tensor) -> Tensor:

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
-from pushforward.latent.decoding import Decoded, decoded
+from pushforward.latent.code_distribution import CodeDistribution, infer_code_distribution
+from pushforward.latent.decoding import Decoded, decode
 from pushforward.latent.grids import code_at
-from pushforward.latent.laws import CodeLaw, law_of
 
 __all__ = ["Traversal", "traverse"]
 
@@ -63,7 +63,7 @@ def traverse(
     steps: int = 9,
     reach: float = 3.0,
     y: Any = None,
-    law: CodeLaw | None = None,
+    distribution: CodeDistribution | None = None,
 ) -> Traversal:
     """Move each latent dimension from -reach to reach standard deviations,
     the others staying, and rank them by the change.
@@ -72,38 +72,41 @@ def traverse(
         around: the codes to stand at, (latent,) or (n, latent): the observations are those of the
             first, the ranking is the mean over all. The prior's mean if not given.
         y: one condition for all.
-        law: where the codes lie, from `law_of`; by the model's prior if not given.
+        distribution: where the codes lie, from `infer_code_distribution`;
+            by the model's prior if not given.
     """
     require_positive(reach=reach)
     if steps < 2:
         raise InvalidValue(f"a traversal has at least 2 steps, got {steps}")
-    law = law_of(model) if law is None else law
-    bases = _bases(law, around)
+    distribution = infer_code_distribution(model) if distribution is None else distribution
+    bases = _bases(distribution, around)
     positions = torch.linspace(
-        -reach, reach, steps, dtype=law.centre.dtype, device=law.centre.device
+        -reach, reach, steps, dtype=distribution.centre.dtype, device=distribution.centre.device
     )
-    found = [_moved(model, base, law, positions, y) for base in bases]
+    found = [_moved(model, base, distribution, positions, y) for base in bases]
     change = torch.stack([_change(f.x, positions) for f in found]).mean(0)
     return Traversal(found[0].codes, found[0].x, positions, change)
 
 
-def _bases(law: CodeLaw, around: Tensor | None) -> list[Tensor]:
+def _bases(distribution: CodeDistribution, around: Tensor | None) -> list[Tensor]:
     if around is None or around.ndim == 1:
-        return [code_at(law, around)]
+        return [code_at(distribution, around)]
     if around.ndim != 2 or not len(around):
         raise ShapeMismatch(
             f"expected codes (latent,) or (n, latent) to stand at, got shape {tuple(around.shape)}"
         )
-    return [code_at(law, base) for base in around]
+    return [code_at(distribution, base) for base in around]
 
 
-def _moved(model: Any, base: Tensor, law: CodeLaw, positions: Tensor, y: Any) -> Decoded:
+def _moved(
+    model: Any, base: Tensor, distribution: CodeDistribution, positions: Tensor, y: Any
+) -> Decoded:
     """Codes (latent, steps, latent) with one dimension moved in each block, decoded."""
-    codes = base.expand(law.latent, len(positions), -1).clone()
-    places = law.deviations(positions)
-    for k in range(law.latent):
+    codes = base.expand(distribution.latent, len(positions), -1).clone()
+    places = distribution.deviations(positions)
+    for k in range(distribution.latent):
         codes[k, :, k] = places[:, k]
-    return decoded(model, codes, y)
+    return decode(model, codes, y)
 
 
 def _change(x: Tensor, positions: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ from pushforward.metrics.pairs import Pair, seed_of
 from pushforward.metrics.samples import names_of, rows
 from pushforward.metrics.whole_numbers import less
 
-__all__ = ["c2st", "ks", "ks_to_law"]
+__all__ = ["c2st", "ks", "ks_to_cdf"]
 
 
 def c2st(
@@ -99,12 +99,12 @@ def ks(
     ]
 
 
-def ks_to_law(law: Callable[[Tensor], Tensor], generated: Any, *, name: str) -> Record:
+def ks_to_cdf(cdf: Callable[[Tensor], Tensor], generated: Any, *, name: str) -> Record:
     """The Kolmogorov-Smirnov distance of numbers (m,) from a
-    distribution with the continuous distribution function `law`.
+    distribution and the continuous distribution function `cdf`.
 
     Arguments:
-        law: (m,) float64, sorted, to P(X ≤ x), (m,).
+        cdf: (m,) float64, sorted, to P(X ≤ x), (m,).
         name: what records call the distribution.
     """
     x = less(rows(generated), None)
@@ -114,7 +114,7 @@ def ks_to_law(law: Callable[[Tensor], Tensor], generated: Any, *, name: str) -> 
             " one column"
         )
     x = x[:, 0].sort().values
-    values, m = law(x), len(x)
+    values, m = cdf(x), len(x)
     if values.shape != x.shape or not bool(((values >= 0) & (values <= 1)).all()):
         raise InvalidValue(
             f"a distribution function gives one number in [0, 1] for each of {m}, got shape"

@@ -76,7 +76,7 @@ __all__ = [
 ]
 
 NAMES = ("VAE", "GAN")
-REAL = "learnt from"
+REAL = "trained on"
 LATENT, WIDTH, SMALL = 32, 16, 16
 SAMPLES, BATCH = 160_000, 64
 SIGMA = 0.4
@@ -88,7 +88,7 @@ K, ROWS, DRAWN = 100, 12, 6
 TEMPERATURES, CHAINS, LEAPFROGS = 200, 4, 5
 KINDS: Mapping[str, str] = {
     "parameters": "parameters",
-    "processor seconds": "training, CPU seconds",
+    "CPU seconds": "training, CPU seconds",
     "own bound": "its own bound, nats",
     "log p": "log p(x) at σ, nats",
     "gap": "bracket's gap at σ, nats",
@@ -109,7 +109,7 @@ DRAWN_KINDS = (
     "density",
     "coverage",
     "sharpness",
-    "processor seconds",
+    "CPU seconds",
 )
 
 
@@ -168,7 +168,7 @@ def run(
 def _notes(held: Album, features: Features, budget: float, runs: int) -> list[str]:
     """What was done, in sentences."""
     made = {name: type(model).__name__ for name, model in contenders(held.space).items()}
-    sigma = SIGMA * float(held.learnt(2000).std())
+    sigma = SIGMA * float(held.training_rows(2000).std())
     shown = f"{len(held.train):,} to learn from, {round(budget * SAMPLES):,} shown to each"
     return [
         f"{held.space}; {shown}; the GAN is a {made['GAN']}; {runs} run{'s' if runs > 1 else ''}",
@@ -218,7 +218,7 @@ def compare(held: Album, features: Features, seed: int, budget: float = 1.0) -> 
         }
         reason = ""
         try:
-            row["processor seconds"] = learn(model, held, seed, round(budget * SAMPLES))
+            row["CPU seconds"] = learn(model, held, seed, round(budget * SAMPLES))
             trial.models[name], trial.drawn[name] = model, draw(model, len(held.test), seed)
             row |= measured(model, trial.drawn[name], held, features, seed, budget)
             if row["coverage"].value < LEAST:
@@ -284,7 +284,7 @@ def bracket(model: Any, noisy: Tensor, held: Album, budget: float) -> dict[str, 
     """AIS on test images at the common sigma, and the gap of BDMC
     on images drawn from the model.
     """
-    sigma = SIGMA * float(held.learnt(2000).std())
+    sigma = SIGMA * float(held.training_rows(2000).std())
     observed = Observed(model, sigma)
     how: dict[str, Any] = {
         "temperatures": max(10, round(min(1.0, budget) * TEMPERATURES)),
@@ -321,7 +321,7 @@ def sharpness(drawn: Tensor, held: Album) -> Record:
 
 def yardstick(held: Album, features: Features) -> dict[str, Record]:
     """What training images would score as samples."""
-    real = held.learnt(len(held.test))
+    real = held.training_rows(len(held.test))
     return {**likeness(held, real, features), "sharpness": sharpness(real, held)}
 
 
@@ -334,9 +334,7 @@ def cell(rows: Sequence[Mapping[str, Record]], kind: str) -> str:
         return f"{sum(r.value for r in found):.0f} of {len(found)}"
     values = [r.value for r in found]
     sign = "≥ " if found[0].bound == "lower bound" else ""
-    digits = (
-        0 if kind in ("parameters", "processor seconds") else 1 if found[0].unit == "nats" else 2
-    )
+    digits = 0 if kind in ("parameters", "CPU seconds") else 1 if found[0].unit == "nats" else 2
     if len(found) > 1:
         return (
             f"{sign}{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to"

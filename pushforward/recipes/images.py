@@ -63,7 +63,7 @@ without which it won at once on CIFAR-10.
 """
 COMPONENTS = 50
 COLUMNS, PAIRS = 16, 12
-REAL = "learnt from"
+REAL = "trained on"
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Album:
     data: str
     test_labels: Tensor | None = None
 
-    def learnt(self, most: int | None = None) -> Tensor:
+    def training_rows(self, most: int | None = None) -> Tensor:
         """Training images (n, *shape), the first `most` of them."""
         return self.train.take(torch.arange(min(len(self.train), most or len(self.train)))).x
 
@@ -141,14 +141,14 @@ def run(
     features = judge(held)
     drawn: dict[str, Tensor] = {}
     found: dict[str, dict[str, Record]] = {
-        REAL: likeness(held, held.learnt(len(held.test)), features)
+        REAL: likeness(held, held.training_rows(len(held.test)), features)
     }
     for name, maker in MAKERS.items():
         model, seconds = learn(maker, held, seed, budget)
         drawn[name] = model.sample(len(held.test), rng=derive(seed, "samples"))
         found[name] = {
             **likeness(held, drawn[name], features, memory=True),
-            "processor seconds": seconds,
+            "CPU seconds": seconds,
         }
         notes += [
             f"{name}: {s.name}, {s.seen}; try {s.advice}" for s in symptoms(model, held, seed)
@@ -260,7 +260,7 @@ def judge(held: Album) -> Features:
 
     It depends on the data alone, so that runs of several seeds are measured in one space.
     """
-    few = held.learnt(JUDGED)
+    few = held.training_rows(JUDGED)
     if held.labels is None:
         return pca(few, max(1, min(COMPONENTS, len(held.test) // 4)))
     return classifier(few, held.labels[: len(few)], rng=0)
@@ -273,7 +273,7 @@ def likeness(
     with `memory`, how near they come to training images.
     """
     metrics = ("fid", "prdc", *(("memorising",) if memory else ()))
-    train = held.learnt() if memory else None
+    train = held.training_rows() if memory else None
     return {
         r.quantity: r
         for r in scores(
@@ -312,11 +312,11 @@ def symptoms(model: GAN, held: Album, seed: int) -> Sequence[Symptom]:
 def taken(seconds: float, held: Album) -> Record:
     """Seconds of training as a record."""
     facts = {"threads": torch.get_num_threads(), "device": "processor"}
-    return Record("processor seconds", seconds, 0.0, unit="s", data=held.name, n=1, details=facts)
+    return Record("CPU seconds", seconds, 0.0, unit="s", data=held.name, n=1, details=facts)
 
 
 def _cell(record: Record) -> str:
-    if record.quantity == "processor seconds":
+    if record.quantity == "CPU seconds":
         return f"{record.value:.0f}"
     digits = 2 if abs(record.value) >= 10 else 3
     return f"{record.value:.{digits}f} ± {record.error:.{digits}f}"

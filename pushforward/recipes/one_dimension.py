@@ -22,7 +22,7 @@ from pushforward.core.random import derive, normal
 from pushforward.core.records import Record
 from pushforward.fitting.film import Film, Frame
 from pushforward.fitting.trainer import Trainer
-from pushforward.metrics.two_samples import ks_to_law
+from pushforward.metrics.two_samples import ks_to_cdf
 from pushforward.models.classical.kde import KDE
 from pushforward.models.deep.gan import GAN
 from pushforward.plots.critics import critic_on_line
@@ -55,7 +55,7 @@ def run(
     samples = {
         "untrained": untrained(seed),
         "vanilla": vanilla(x, seed=seed, steps=steps).sample(DRAWS, rng=drawing),
-        "learnt": learn(x, seed=seed, steps=steps, film=watched).sample(DRAWS, rng=drawing),
+        "fitted": learn(x, seed=seed, steps=steps, film=watched).sample(DRAWS, rng=drawing),
     }
     frames = watched.frames()
     found = {who: measured(drawn, seed) for who, drawn in samples.items()}
@@ -73,7 +73,7 @@ def run(
             " samples"
         ),
         (
-            "vanilla: one constant rate, the last weights; learnt: a faster critic, rates that"
+            "vanilla: one constant rate, the last weights; fitted: a faster critic, rates that"
             " fall, an average of the weights"
         ),
     ]
@@ -120,7 +120,7 @@ def fresh() -> GAN:
 
 
 def untrained(seed: int) -> Tensor:
-    """What the generator draws before it has learnt anything."""
+    """What the generator draws before it has fitted anything."""
     first = Film(lambda model: {"x": model.sample(DRAWS, rng=derive(seed, "samples"))})  # type: ignore[operator]
     learn(draw(seed), seed=seed, steps=1, film=first)
     return first.frames()[0].seen["x"]
@@ -133,7 +133,7 @@ def measured(x: Tensor, seed: int) -> dict[str, Record]:
     facts: dict[str, Any] = {"bound": "estimate", "data": f"{name}, seed {seed}"}
     sd = float(x.std())
     return {
-        "KS distance": ks_to_law(lambda at: torch.special.ndtr((at - MEAN) / SD), x, name=name),
+        "KS distance": ks_to_cdf(lambda at: torch.special.ndtr((at - MEAN) / SD), x, name=name),
         "mean": Record.of("mean", x[:, 0], **facts),
         "standard deviation": Record(
             "standard deviation", sd, sd / (2 * len(x)) ** 0.5, n=len(x), **facts

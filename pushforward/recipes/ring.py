@@ -54,12 +54,12 @@ def run(
     model = learn(train, seed=seed, samples=round(budget * SAMPLES))
     samples = model.sample(DRAWS, rng=derive(seed, "samples")).double()
     records = measured(model, test, samples, seed)
-    learnt, exact, inside = (records[key] for key in ("learnt", "exact", "inside, learnt"))
+    fitted, exact, inside = (records[key] for key in ("fitted", "exact", "inside, fitted"))
     rows = [
         [
             "E log p, nats",
             f"{exact.value:.3f} ± {exact.error:.3f}",
-            f"≥ {learnt.value:.3f} ± {learnt.error:.3f}",
+            f"≥ {fitted.value:.3f} ± {fitted.error:.3f}",
         ],
         ["KS distance of the radius", "0", f"{records['radius'].value:.4f}"],
         [
@@ -68,7 +68,7 @@ def run(
             f"{inside.value:.2%} ± {inside.error:.2%}",
         ],
     ]
-    gap = records["exact less learnt"]
+    gap = records["exact minus fitted"]
     notes = [
         (
             f"{ROWS} training points, {TEST} to measure on, {DRAWS} samples; with the noise, E log"
@@ -154,7 +154,7 @@ def measured(model: VAE, test: Tensor, samples: Tensor, seed: int) -> dict[str, 
     """What is compared with the exact distribution."""
     data = f"ring + N(0, {SIGMA}²), {len(test)} points, seed {seed}"
     drawn = f"{len(samples)} samples of the VAE"
-    learnt = iwae(model, test.float(), k=K, rng=derive(seed, "iwae"), data=data)
+    fitted = iwae(model, test.float(), k=K, rng=derive(seed, "iwae"), data=data)
     exact = Record.of(
         "log_prob",
         log_density(test.norm(dim=1)),
@@ -162,7 +162,7 @@ def measured(model: VAE, test: Tensor, samples: Tensor, seed: int) -> dict[str, 
         measure="density per unit",
         data=data,
     )
-    assert learnt.values is not None
+    assert fitted.values is not None
     assert exact.values is not None
     radius = samples.norm(dim=1)
     inside = Record.of(
@@ -173,11 +173,11 @@ def measured(model: VAE, test: Tensor, samples: Tensor, seed: int) -> dict[str, 
         details={"exact": radial_share(INSIDE)},
     )
     return {
-        "learnt": learnt,
+        "fitted": fitted,
         "exact": exact,
-        "exact less learnt": Record.of(
+        "exact minus fitted": Record.of(
             "log_prob less bound",
-            exact.values - learnt.values,
+            exact.values - fitted.values,
             unit="nats",
             bound="upper bound",
             data=data,
@@ -189,7 +189,7 @@ def measured(model: VAE, test: Tensor, samples: Tensor, seed: int) -> dict[str, 
             data=drawn,
             n=len(radius),
         ),
-        "inside, learnt": inside,
+        "inside, fitted": inside,
         "inside, data": Record.of(
             "share", (test.norm(dim=1) < INSIDE).double(), bound="estimate", data=data
         ),
@@ -204,12 +204,12 @@ def distance(radius: Tensor) -> float:
 
 
 def image(model: VAE, train: Tensor, samples: Tensor, seed: int) -> Any:
-    """Data, samples, the learnt and the exact density, on the same axes and in the same colours."""
+    """Data, samples, the fitted and the exact density, on the same axes and in the same colours."""
     axis = -LIMIT + (torch.arange(CELLS, dtype=torch.float64) + 0.5) * (2 * LIMIT / CELLS)
     grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).reshape(-1, 2)
-    learnt = naive(model, grid.float(), samples=CODES, rng=derive(seed, "grid")).values
-    assert learnt is not None
-    maps = {"density, learnt": learnt, "density, exact": log_density(grid.norm(dim=1))}
+    fitted = naive(model, grid.float(), samples=CODES, rng=derive(seed, "grid")).values
+    assert fitted is not None
+    maps = {"density, fitted": fitted, "density, exact": log_density(grid.norm(dim=1))}
     points = {"data": train[:3000], "samples of the VAE": samples[:3000]}
     title = f"The ring x = z/10 + z/‖z‖ + N(0, {SIGMA}²)"
     return densities_beside(

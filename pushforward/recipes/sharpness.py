@@ -5,7 +5,7 @@ r"""How sharp a VAE restores, against the sigma of its likelihood N(f(z), σ² I
 A large σ makes errors cheap: whatever costs more in the last term than it saves in the first is
 left out, strokes lose their edges, and units die (the rate falls). A small σ buys everything back,
 pays in rate, and in the end restores noise; what is then drawn from the prior falls between the
-digits. σ learnt with the rest is where the bound itself would have it.
+digits. σ fitted with the rest is where the bound itself would have it.
 
 Sharpness is the gradient's energy, Σ (differences of neighbouring pixels)², in parts of that of the
 images themselves. σ and errors are in the images' levels.
@@ -38,7 +38,7 @@ from pushforward.recipes.registry import Findings
 __all__ = ["run", "measured", "energy", "SIGMAS"]
 
 SIGMAS = (1.6, 0.8, 0.4, 0.2, 0.1)
-"""In standard deviations of the images' pixels; and learnt."""
+"""In standard deviations of the images' pixels; and fitted."""
 LATENT, HIDDEN = 16, (256,)
 SAMPLES, BATCH = 250_000, 64
 K, SHOWN = 200, 7
@@ -64,7 +64,7 @@ def run(
     given = (*SIGMAS, None)
     models = [learn(sigma, held, seed, round(budget * SAMPLES)) for sigma in given]
     sigmas = [sigma_of(model) for model in models]
-    names = [f"{sigma:.2f}" + (" (learnt)" if g is None else "") for sigma, g in zip(sigmas, given)]
+    names = [f"{sigma:.2f}" + (" (fitted)" if g is None else "") for sigma, g in zip(sigmas, given)]
     found = [
         measured(model, noisy, float(energy(held.test.float()).mean()), held.data, seed)
         for model in models
@@ -103,7 +103,7 @@ def run(
 
 
 def learn(sigma: float | None, held: Parts, seed: int, samples: int) -> VAE:
-    """A VAE at one sigma (standard deviations of a pixel), or with sigma learnt."""
+    """A VAE at one sigma (standard deviations of a pixel), or with sigma fitted."""
     by = Trainer(
         samples=max(samples, BATCH),
         batch=BATCH,
@@ -221,7 +221,7 @@ def sheets(models: Sequence[VAE], names: Sequence[str], held: Parts, seed: int) 
 
 
 def curves(sigmas: Sequence[float], found: Sequence[Mapping[str, Record]]) -> Any:
-    """Sharpness, rate and units, error, and the bound against sigma; the learnt one as a line."""
+    """Sharpness, rate and units, error, and the bound against sigma; the fitted one as a line."""
 
     def line(kind: str) -> tuple[list[float], list[float]]:
         own = [row[kind] for row in found[:-1]]
@@ -240,6 +240,6 @@ def curves(sigmas: Sequence[float], found: Sequence[Mapping[str, Record]]) -> An
         x="sigma, levels",
         mark=sigmas[-1],
         marked=marked,
-        mark_name="learnt",
+        mark_name="fitted",
         title=f"What sigma decides (VAE of {LATENT} codes, held-out images)",
     )

@@ -126,21 +126,21 @@ def test_values_whose_density_is_zero_are_too_far_to_condition_on(
 def test_conditions_far_away(model: Any, value: Any) -> None:
     if "Conditions" not in pf.capabilities(model):
         pytest.skip("has no conditionals")
-    law, refused = None, ""
+    distribution, refused = None, ""
     try:
-        law = model.condition({0: value})
+        distribution = model.condition({0: value})
     except pf.InvalidValue as error:
         refused = str(error)
     number = isinstance(value, float) and math.isfinite(value)
-    if law is None:
+    if distribution is None:
         assert 0 < len(refused) < 250
         assert type(model) not in (pf.Gaussian, pf.PCA, pf.GMM) or not number or abs(value) > 1e150
         return
     assert number
     assert abs(value) <= 1e150, "whose density is 0"
-    drawn = law.sample(5, rng=0)
+    drawn = distribution.sample(5, rng=0)
     assert bool(drawn.isfinite().all())
-    assert bool(law.log_prob(drawn).isfinite().all())
+    assert bool(distribution.log_prob(drawn).isfinite().all())
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "pca", "kde", "fourier_kde", "kmeans"])

@@ -29,7 +29,7 @@ from pushforward.metrics.modes import diversity, modes
 from pushforward.metrics.parzen import parzen
 from pushforward.metrics.samples import rows
 from pushforward.metrics.scores import scores
-from pushforward.metrics.two_samples import c2st, ks, ks_to_law
+from pushforward.metrics.two_samples import c2st, ks, ks_to_cdf
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.integers(0, 200, (60, 2)), RNG.integers(20, 220, (50, 2))
@@ -167,7 +167,7 @@ ROUNDED: dict[str, Callable[[], Any]] = {
         np.array([[-(2**63) + 1], [2**63 - 1], [3]]), np.array([[2**63 - 1], [2**62 + 1]])
     ),
     "the user's features": lambda: fid(X + 17 * 10**17, Y + 17 * 10**17, features=scaled(X)),
-    "a law": lambda: ks_to_law(lambda x: 0 * x, X[:, 0] + 17 * 10**17, name="none"),
+    "a distribution": lambda: ks_to_cdf(lambda x: 0 * x, X[:, 0] + 17 * 10**17, name="none"),
 }
 
 

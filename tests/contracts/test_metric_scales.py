@@ -22,7 +22,7 @@ from pushforward.metrics.gauge import Gauge, standard
 from pushforward.metrics.modes import modes
 from pushforward.metrics.pairs import FewRows
 from pushforward.metrics.scores import METRICS, WITH_TRAINING
-from pushforward.metrics.two_samples import c2st, ks, ks_to_law
+from pushforward.metrics.two_samples import c2st, ks, ks_to_cdf
 
 STREAM = torch.Generator()
 D = 3
@@ -191,8 +191,8 @@ def test_kolmogorov_smirnov_is_a_difference_of_shares_in_float64() -> None:
     assert step.value == pytest.approx(4 / 7, rel=1e-15)
     whole = ks(torch.arange(20_170_101, 20_170_121), torch.arange(20_170_102, 20_170_122))[0]
     assert whole.value == pytest.approx(0.05, rel=1e-12)
-    law = ks_to_law(lambda t: (t / 10).clamp(0, 1), torch.arange(1, 10), name="uniform")
-    assert law.value == pytest.approx(0.1, rel=1e-12)
+    distribution = ks_to_cdf(lambda t: (t / 10).clamp(0, 1), torch.arange(1, 10), name="uniform")
+    assert distribution.value == pytest.approx(0.1, rel=1e-12)
 
 
 def test_the_gauge_keeps_whole_numbers_whole() -> None:

@@ -1,5 +1,5 @@
-"""What no law gives mass to is -inf, for every likelihood alike; what is missing is refused by
-name, unless a model takes it.
+"""What no distribution gives mass to is -inf, for every likelihood alike; what is missing is
+refused by name, unless a model takes it.
 """
 
 from __future__ import annotations

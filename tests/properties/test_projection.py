@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pushforward as pf
-from pushforward.latent import CodeLaw, project
+from pushforward.latent import CodeDistribution, project
 
 calm = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -57,14 +57,21 @@ def test_no_row_is_worse_than_at_its_start(
     seed: int, latent: int, size: int, waves: float, scale: float, weight: float
 ) -> None:
     model = Wavy(seed, latent, size, waves)
-    law = CodeLaw(torch.zeros(latent, dtype=torch.float64), torch.ones(latent, dtype=torch.float64))
+    distribution = CodeDistribution(
+        torch.zeros(latent, dtype=torch.float64), torch.ones(latent, dtype=torch.float64)
+    )
     x = scale * torch.randn(
         7, size, generator=torch.Generator().manual_seed(seed + 1), dtype=torch.float64
     )
-    how: dict[str, Any] = {"law": law, "rng": seed, "steps": 15, "prior_weight": weight}
+    how: dict[str, Any] = {
+        "distribution": distribution,
+        "rng": seed,
+        "steps": 15,
+        "prior_weight": weight,
+    }
 
     def cost(found: Any) -> torch.Tensor:
-        return found.error + weight * law.length(found.codes)
+        return found.error + weight * distribution.length(found.codes)
 
     found = {
         start: project(model, x, start=start, **how) for start in ("encoder", "prior", "hybrid")

@@ -145,7 +145,7 @@ def test_the_evidence_of_a_number_of_components_shifts_with_the_unit(power: int)
 
 
 @pytest.mark.parametrize("power", [-498, 0, 494])
-def test_a_law_made_of_its_parameters_has_no_floor_either(power: int) -> None:
+def test_a_distribution_made_of_its_parameters_has_no_floor_either(power: int) -> None:
     a, weights = 2.0**power, torch.tensor([[1.0], [0.5]], dtype=torch.float64)
     one, two = (
         pf.PCA.of(torch.zeros(2), weights, 0.1),
@@ -159,7 +159,7 @@ def test_a_law_made_of_its_parameters_has_no_floor_either(power: int) -> None:
 @pytest.mark.parametrize(
     ("sigma", "size"), [(1e-170, 1.0), (1e170, 1.0), (math.inf, 1.0), (1.0, 1e170)]
 )
-def test_a_law_whose_squares_leave_float64_is_refused(sigma: float, size: float) -> None:
+def test_a_distribution_whose_squares_leave_float64_is_refused(sigma: float, size: float) -> None:
     with pytest.raises(
         pf.InvalidValue, match="must have squares that float64 can hold; choose another unit"
     ):

@@ -36,7 +36,7 @@ def rows(scales: tuple[float, ...], offset: float = 0.0, n: int = 40) -> Tensor:
 
 def exact(x: Tensor, kept: int) -> list[float]:
     """log p of the first rows under PCA with so many components
-    (3: the full normal law), in 300 digits.
+    (3: the full normal distribution), in 300 digits.
     """
     mpmath.mp.dps = 300
     n, d = x.shape
@@ -89,11 +89,14 @@ def test_offsets_of_any_column_cost_nothing(scales: tuple[float, ...], offset: f
 def test_draws_conditionals_and_marginals_keep_small_columns(scales: tuple[float, ...]) -> None:
     x, one = rows(scales), rows((1.0, 1.0, 1.0))
     unit = torch.tensor([2.0 ** round(math.log2(s)) for s in scales], dtype=torch.float64)
-    law, plain = pf.Gaussian().fit(x), pf.Gaussian().fit(one)
+    distribution, plain = pf.Gaussian().fit(x), pf.Gaussian().fit(one)
     torch.testing.assert_close(
-        law.sample(20, rng=0) / unit, plain.sample(20, rng=0), rtol=1e-9, atol=1e-9
+        distribution.sample(20, rng=0) / unit, plain.sample(20, rng=0), rtol=1e-9, atol=1e-9
     )
-    given, like = law.condition({1: float(x[0, 1])}), plain.condition({1: float(one[0, 1])})
+    given, like = (
+        distribution.condition({1: float(x[0, 1])}),
+        plain.condition({1: float(one[0, 1])}),
+    )
     torch.testing.assert_close(given.mean_ / unit[[0, 2]], like.mean_, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(
         given.covariance_ / torch.outer(unit[[0, 2]], unit[[0, 2]]),
@@ -102,7 +105,7 @@ def test_draws_conditionals_and_marginals_keep_small_columns(scales: tuple[float
         atol=1e-9,
     )
     given, like = (
-        law.condition({0: float(x[0, 0]), 2: float(x[0, 2])}),
+        distribution.condition({0: float(x[0, 0]), 2: float(x[0, 2])}),
         plain.condition({0: float(one[0, 0]), 2: float(one[0, 2])}),
     )
     torch.testing.assert_close(given.mean_ / unit[1], like.mean_, rtol=1e-9, atol=1e-9)
@@ -141,9 +144,9 @@ def flat(which: str) -> Tensor:
 @pytest.mark.parametrize("model", [pf.Gaussian, pf.PCA])
 def test_directions_without_variance_are_said_once(model: Any, which: str, a: float) -> None:
     with pytest.warns(pf.FitWarning, match="do not vary in 1 of 3 directions") as said:
-        law = model().fit(flat(which) * a)
+        distribution = model().fit(flat(which) * a)
     assert len(said) == 1
-    value = law.log_prob(flat(which) * a)
+    value = distribution.log_prob(flat(which) * a)
     assert bool(value.isfinite().all())
     torch.testing.assert_close(
         value + 3 * math.log(a), model().fit(flat(which)).log_prob(flat(which)), rtol=0, atol=1

@@ -122,7 +122,7 @@ def test_the_bound_at_the_best_critic(name: str, x: Tensor) -> None:
 @pytest.mark.parametrize("name", F)
 def test_an_asymmetric_pair(name: str, x: Tensor) -> None:
     """N(0,1)‖N(.5,2²) by the integral of q f(p/q);
-    Neyman's is infinite there and taken with the laws exchanged.
+    Neyman's is infinite there and taken with the distributions exchanged.
     """
     log_p, log_q = log_normal(x, 0, 1), log_normal(x, 0.5, 2)
     log_p, log_q = (log_q, log_p) if name == "neyman" else (log_p, log_q)
@@ -177,7 +177,7 @@ def test_gradient_ascent_on_the_game_finds_the_best_critic(name: str, x: Tensor)
 
     def loss() -> Tensor:
         solver.zero_grad()
-        # Both laws at each point, in shares of their sum:
+        # Both distributions at each point, in shares of their sum:
         # game.critic takes one output per real and per generated sample.
         share = torch.sigmoid(log_p - log_q)
         real, fake = game.critic(v, torch.zeros_like(v)), game.critic(torch.zeros_like(v), v)
@@ -204,7 +204,7 @@ def test_an_output_that_is_the_log_ratio(name: str, x: Tensor) -> None:
             game.critic(torch.zeros_like(x), output),
             game.critic(output, torch.zeros_like(x)),
         )
-        # T and f*(T) of equal laws, in each of the two
+        # T and f*(T) of equal distributions, in each of the two
         nothing = game.critic(torch.zeros_like(x), torch.zeros_like(x))
         return float(torch.trapezoid(log_p.exp() * (real - nothing) + log_q.exp() * fake, x))
 

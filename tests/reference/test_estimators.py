@@ -36,7 +36,7 @@ def model(objective: str) -> pf.VAE:
 
 
 def nodes(k: int) -> tuple[Tensor, Tensor]:
-    """Gauss-Hermite nodes (m, k) of a standard normal law in k
+    """Gauss-Hermite nodes (m, k) of a standard normal distribution in k
     dimensions and their weights (m,).
     """
     at, weight = np.polynomial.hermite_e.hermegauss(80)

@@ -48,8 +48,10 @@ def test_density_is_that_of_the_kde_within_the_stated_error(bandwidth: object) -
         < 1e-9
     )
     given = model.condition({0: 0.3})
-    law = exact.condition({0: 0.3}).log_prob(q[:, [1]]).exp()
-    assert float((given.density(q[:, [1]]) - law).abs().max()) <= given.absolute_error < 1e-9
+    distribution = exact.condition({0: 0.3}).log_prob(q[:, [1]]).exp()
+    assert (
+        float((given.density(q[:, [1]]) - distribution).abs().max()) <= given.absolute_error < 1e-9
+    )
 
 
 def test_streaming_gives_the_same_coefficients() -> None:
@@ -75,12 +77,12 @@ def test_merging_models_over_one_box() -> None:
 @pytest.mark.parametrize("bandwidth", ["scott", MATRIX])
 def test_saved_and_loaded_even_a_conditional(bandwidth: object, tmp_path: Path) -> None:
     model = FourierKDE(bandwidth).fit(normal(100, 2))
-    for name, law in (("joint", model), ("conditional", model.condition({1: 0.2}))):
-        law.save(tmp_path / name)
+    for name, distribution in (("joint", model), ("conditional", model.condition({1: 0.2}))):
+        distribution.save(tmp_path / name)
         again = pf.load(tmp_path / name)
-        q = normal(9, law.space.size, 1)
-        assert torch.equal(again.density(q), law.density(q))
-        assert again.absolute_error == law.absolute_error
+        q = normal(9, distribution.space.size, 1)
+        assert torch.equal(again.density(q), distribution.density(q))
+        assert again.absolute_error == distribution.absolute_error
 
 
 def test_refusals() -> None:

@@ -53,17 +53,17 @@ def traced(model: pf.GMM, x: Any, **how: Any) -> tuple[pf.GMM, list[float]]:
 
 
 def direct(model: pf.GMM, x: Tensor) -> Tensor:
-    """The density by torch's own normal laws, coordinate sets by coordinate sets."""
+    """The density by torch's own normal distributions, coordinate sets by coordinate sets."""
     values = []
     for row in x:
         seen = ~torch.isnan(row)
         if not bool(seen.any()):
             values.append(torch.zeros((), dtype=torch.float64))
             continue
-        law = torch.distributions.MultivariateNormal(
+        distribution = torch.distributions.MultivariateNormal(
             model.means_[:, seen], model.covariances_[:, seen][:, :, seen]
         )
-        values.append((law.log_prob(row[seen]) + model.weights_.log()).logsumexp(0))
+        values.append((distribution.log_prob(row[seen]) + model.weights_.log()).logsumexp(0))
     return torch.stack(values)
 
 
@@ -75,11 +75,11 @@ def test_a7_iris() -> None:
     assert float(model.log_prob(IRIS).sum()) == pytest.approx(-180.1855, abs=5e-4)
 
 
-def test_one_component_is_the_normal_law() -> None:
-    model, law = pf.GMM(1).fit(IRIS), pf.Gaussian().fit(IRIS)
-    torch.testing.assert_close(model.log_prob(IRIS), law.log_prob(IRIS), rtol=0, atol=1e-9)
+def test_one_component_is_the_normal_distribution() -> None:
+    model, distribution = pf.GMM(1).fit(IRIS), pf.Gaussian().fit(IRIS)
+    torch.testing.assert_close(model.log_prob(IRIS), distribution.log_prob(IRIS), rtol=0, atol=1e-9)
     torch.testing.assert_close(
-        pf.GMM(1, "tied").fit(IRIS).log_prob(IRIS), law.log_prob(IRIS), rtol=0, atol=1e-9
+        pf.GMM(1, "tied").fit(IRIS).log_prob(IRIS), distribution.log_prob(IRIS), rtol=0, atol=1e-9
     )
 
 
@@ -165,10 +165,10 @@ def test_missing_values_maximise_the_observed_likelihood() -> None:
     for row in x:
         seen = ~torch.isnan(row)
         if bool(seen.any()):
-            law = torch.distributions.MultivariateNormal(
+            distribution = torch.distributions.MultivariateNormal(
                 means[:, seen], model.covariances_[:, seen][:, :, seen]
             )
-            total = total + (law.log_prob(row[seen]) + model.weights_.log()).logsumexp(0)
+            total = total + (distribution.log_prob(row[seen]) + model.weights_.log()).logsumexp(0)
     total.backward()
     assert means.grad is not None
     assert float(means.grad.abs().max()) < 1e-3

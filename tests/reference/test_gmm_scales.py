@@ -40,9 +40,13 @@ def separate(x: Tensor, which: Tensor, kind: str) -> tuple[Tensor, float]:
         each = torch.diag_embed(
             diagonal if kind == "diagonal" else diagonal.mean(1, keepdim=True).expand_as(diagonal)
         )
-    laws = [torch.distributions.MultivariateNormal(p.mean(0), c) for p, c in zip(parts, each)]
+    distributions = [
+        torch.distributions.MultivariateNormal(p.mean(0), c) for p, c in zip(parts, each)
+    ]
     return each, float(
-        torch.cat([law.log_prob(p) for law, p in zip(laws, parts)]).mean()
+        torch.cat(
+            [distribution.log_prob(p) for distribution, p in zip(distributions, parts)]
+        ).mean()
     ) - math.log(2)
 
 
@@ -277,11 +281,11 @@ def test_values_far_away_are_unlikely_under_what_is_seen_of_a_component(
     far = torch.tensor(
         [[size, -size, size], [-size, -size, -size]], dtype=torch.float64
     ).masked_fill(lost, math.nan)
-    for law in (
+    for distribution in (
         Conditional.of(lost, covariance),
         Independent(lost, covariance.diagonal(dim1=1, dim2=2)),
     ):
-        value = law.log_density(far, means)
+        value = distribution.log_density(far, means)
         assert not bool(value.isnan().any())
         assert bool(
             (value == 0).all()

@@ -134,8 +134,8 @@ def test_conditional_times_marginal_is_joint(options: dict) -> None:
         free = [i for i in range(3) if i not in known]
         other = model.marginal(known)
         for row in q[:6]:
-            law = model.condition({k: float(row[k]) for k in known})
-            joint = law.log_prob(row[None, free]) + other.log_prob(row[None, known])
+            distribution = model.condition({k: float(row[k]) for k in known})
+            joint = distribution.log_prob(row[None, free]) + other.log_prob(row[None, known])
             assert float((joint - model.log_prob(row[None])).abs()) < 1e-9
 
 

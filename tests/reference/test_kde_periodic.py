@@ -159,8 +159,8 @@ def test_a_bump_that_would_need_a_million_images_is_refused(boundary, kernel):
         with pytest.raises(ValueError, match="over a million images"):
             ask()
     # hundreds are no trouble
-    law = KDE.of(angles(5), 300.0, kernel=kernel, boundary=boundary, bounds=[(0, 0, TURN)])
-    assert float(law.log_prob(torch.ones(1, 1).double())) == pytest.approx(
+    distribution = KDE.of(angles(5), 300.0, kernel=kernel, boundary=boundary, bounds=[(0, 0, TURN)])
+    assert float(distribution.log_prob(torch.ones(1, 1).double())) == pytest.approx(
         -math.log(TURN), abs=0.02
     )
 

@@ -80,8 +80,8 @@ def test_likelihood_by_the_closed_form_and_by_the_written_out_covariance(k: int)
         values[:k].log().sum() + (d - k) * sigma2.log() + d * math.log(2 * math.pi) + d
     )
     assert float(model.log_prob(IRIS).mean()) == pytest.approx(float(expected), abs=1e-10)
-    law = torch.distributions.MultivariateNormal(model.mean_, model.gaussian().covariance_)
-    torch.testing.assert_close(model.log_prob(IRIS), law.log_prob(IRIS), rtol=0, atol=1e-9)
+    distribution = torch.distributions.MultivariateNormal(model.mean_, model.gaussian().covariance_)
+    torch.testing.assert_close(model.log_prob(IRIS), distribution.log_prob(IRIS), rtol=0, atol=1e-9)
 
 
 # ------------------------------------------------------------------------------------- scikit-learn

@@ -113,7 +113,7 @@ def test_the_exact_value_lies_between_annealing_s_bounds_and_averages_tend_to_it
     )
 
 
-def test_a_law_given_by_its_parameters_is_that_normal_law() -> None:
+def test_a_distribution_given_by_its_parameters_is_that_normal_distribution() -> None:
     stream = torch.Generator().manual_seed(2)
     mean, weights = (
         torch.randn(5, dtype=torch.float64, generator=stream),
@@ -121,9 +121,9 @@ def test_a_law_given_by_its_parameters_is_that_normal_law() -> None:
     )
     model = pf.PCA.of(mean, weights, 0.4)
     covariance = weights @ weights.T + 0.16 * torch.eye(5, dtype=torch.float64)
-    law = torch.distributions.MultivariateNormal(mean, covariance)
-    x = law.sample((30,))
-    assert torch.allclose(model.log_prob(x), law.log_prob(x), atol=1e-11)
+    distribution = torch.distributions.MultivariateNormal(mean, covariance)
+    x = distribution.sample((30,))
+    assert torch.allclose(model.log_prob(x), distribution.log_prob(x), atol=1e-11)
     assert torch.allclose(model.gaussian().covariance_, covariance, atol=1e-12)
     many = model.sample(100_000, rng=0)
     assert torch.allclose(torch.cov(many.T, correction=0), covariance, atol=0.06)
@@ -148,10 +148,10 @@ def test_images_keep_their_shape() -> None:
     assert float((iwae(model, x, k=3).values - model.log_prob(x)).abs().max()) < 1e-10
 
 
-def test_a_law_of_parameters_is_stored_like_any_other(tmp_path: Path) -> None:
+def test_a_distribution_of_parameters_is_stored_like_any_other(tmp_path: Path) -> None:
     model = drawn(2, 4, 0.5)
-    model.save(tmp_path / "law")
-    again = pf.load(tmp_path / "law")
+    model.save(tmp_path / "distribution")
+    again = pf.load(tmp_path / "distribution")
     x = model.sample(5, rng=0)
     assert torch.equal(again.log_prob(x), model.log_prob(x))
     assert "LatentModel" in capabilities(pf.PCA)

@@ -81,7 +81,7 @@ def test_pca(n, d, k, whiten):
 @pytest.mark.parametrize(
     ("n", "d", "k"), [(200, 5, 2), (200, 5, None), (40, 8, 7), (300, 6, "mle")]
 )
-def test_pca_as_a_law(n, d, k):
+def test_pca_as_a_distribution(n, d, k):
     x, new = normals(n, n, d), normals(2, 20, d)
     ours, theirs = PCA(k).fit(x), decomposition.PCA(k, svd_solver="full").fit(x)
     assert ours.noise_variance_ == pytest.approx(theirs.noise_variance_, rel=1e-9, abs=1e-12)
@@ -91,7 +91,7 @@ def test_pca_as_a_law(n, d, k):
     assert ours.score(new) == pytest.approx(theirs.score(new), rel=1e-9)
 
 
-def test_pca_whose_law_does_not_depend_on_whitening():
+def test_pca_whose_distribution_does_not_depend_on_whitening():
     x = normals(0, 200, 4)
     plain, white = PCA(whiten=False).fit(x), PCA(whiten=True).fit(x)
     assert_allclose(white.get_covariance(), np.cov(x.T), rtol=1e-9, atol=1e-9)
@@ -110,7 +110,7 @@ def test_pca_with_fewer_rows_than_columns_has_the_likeliest_noise():
     assert_allclose(ours.get_precision() @ ours.get_covariance(), np.eye(30), atol=1e-8)
 
 
-def test_pca_draws_from_its_law():
+def test_pca_draws_from_its_distribution():
     ours = PCA(2).fit(normals(0, 100, 3))
     drawn = ours.sample(200_000, random_state=0)
     spread = np.sqrt(ours.get_covariance().diagonal())
@@ -274,7 +274,7 @@ def start(x: np.ndarray, k: int, kind: str) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_single_component_is_the_likeliest_normal_law(kind):
+def test_a_single_component_is_the_likeliest_normal_distribution(kind):
     x = normals(4, 200, 3)
     ours, theirs = (
         GaussianMixture(covariance_type=kind).fit(x),

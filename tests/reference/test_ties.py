@@ -118,7 +118,7 @@ def test_repeated_rows_of_broken_numbers(seed: int) -> None:
     ) == pytest.approx([0.5, 0.5, 0.6, 0.5])
 
 
-def test_two_halves_of_one_binary_law() -> None:
+def test_two_halves_of_one_binary_distribution() -> None:
     x = whole(400, 16, 2, 3)
     found = values(x[:200], x[200:])
     assert found == pytest.approx(by_counting(x[:200], x[200:], 5), abs=1e-12)

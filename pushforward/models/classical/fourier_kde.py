@@ -137,7 +137,7 @@ class FourierKDE(Model):
         ):
             self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
 
-    def learnt(self) -> Mapping[str, str]:
+    def fitted_tensors(self) -> Mapping[str, str]:
         """What the stored numbers must be like."""
         grid = {
             "box_": "ends d",

@@ -91,7 +91,7 @@ class Gaussian(Model):
         model.mean_, model.covariance_ = mean.to(torch.float64), covariance.to(torch.float64)
         return model
 
-    def learnt(self) -> Mapping[str, str]:
+    def fitted_tensors(self) -> Mapping[str, str]:
         """What the stored numbers must be like."""
         return {"mean_": "d", "covariance_": "d d covariance"}
 

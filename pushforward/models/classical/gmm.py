@@ -144,7 +144,7 @@ class GMM(MixturePasses):
         """Passes until the mean log-likelihood gains less than 1e-6 nats, at most 200."""
         return EM(steps=200, tolerance=1e-6)
 
-    def learnt(self) -> Mapping[str, str]:
+    def fitted_tensors(self) -> Mapping[str, str]:
         """What the stored numbers must be like."""
         spreads = {
             "full": "components d d definite",

@@ -183,7 +183,7 @@ class KDE(Integrals):
         model.bandwidth_ = bandwidth_tensor(model.bandwidth).to(x.device)
         return model
 
-    def learnt(self) -> Mapping[str, str]:
+    def fitted_tensors(self) -> Mapping[str, str]:
         """What the stored numbers must be like."""
         bandwidth = "positive | d positive | d d definite"
         points = {"points_": "n d", "weights_": "n shares", "local_": "n positive"}

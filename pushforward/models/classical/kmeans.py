@@ -95,7 +95,7 @@ class KMeans(LloydPasses):
         """At most 300 passes, until no row moves or `tolerance` is met; 200 mini-batches."""
         return EM(steps=300 if self.batch is None else 200, tolerance=0)
 
-    def learnt(self) -> Mapping[str, str]:
+    def fitted_tensors(self) -> Mapping[str, str]:
         """What the stored numbers must be like."""
         centres = {"centres_": "clusters d", "origin_": "d", "count_": "clusters weights"}
         return {**centres, "scale_": "positive", "inertia_": "weights"}

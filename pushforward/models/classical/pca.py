@@ -155,7 +155,7 @@ class PCA(PrincipalPasses):
             noise = bool(self.noise_variance_ > 0)
         return frozenset() if noise else frozenset({"prior", "likelihood", "posterior"})
 
-    def learnt(self) -> Mapping[str, str]:
+    def fitted_tensors(self) -> Mapping[str, str]:
         """What the stored numbers must be like."""
         return {
             "mean_": "d",

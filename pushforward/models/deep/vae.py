@@ -31,7 +31,7 @@ from pushforward.densities.normals import rate
 from pushforward.fitting.trainer import Trainer
 from pushforward.models.parts.recogniser import RecognisedModel
 from pushforward.nets.architectures import Architecture, mlp
-from pushforward.nets.learnt import Learnt
+from pushforward.nets.free_parameters import FreeParameters
 from pushforward.nets.mlp import ShapedHeads, check_activation
 from pushforward.objectives.bounds import Elbo, ImportanceWeighted, Objective
 
@@ -71,7 +71,7 @@ class Decoder(nn.Module):
 
     def __init__(self, network: nn.Module, shared: Sequence[Tensor]) -> None:
         super().__init__()
-        self.network, self.shared = network, Learnt(*shared)
+        self.network, self.shared = network, FreeParameters(*shared)
 
     @torch.no_grad()
     def begin_at(self, head: Tensor) -> None:
@@ -184,13 +184,13 @@ class VAE(RecognisedModel):
         self.decoder = Decoder(
             network.decoder(self.latent, heads, extra), self.likelihood_kind.free(self.scaling)
         )
-        learnt = self.prior_kind.learnt(self.latent, event)
+        learnt = self.prior_kind.initial_parameters(self.latent, event)
         if learnt and condition_space is not None and self.prior_kind.name == "vamp":
             raise InvalidValue(
                 "a vamp prior's inputs have no conditions; fit without y, or use prior='mixture'"
             )
         if learnt:
-            self.codes = Learnt(*learnt)
+            self.codes = FreeParameters(*learnt)
 
     def prepare(self, source: Source, facts: Facts) -> None:
         """Begin about the data's mean where the scaling has not put it at 0: the encoder sees x
@@ -240,7 +240,7 @@ class VAE(RecognisedModel):
             q, self.prior(len(batch.x)), q.rsample(rng=generator(rng, batch.x.device))
         ).mean()
         found = {"active": float((q.mean.var(0, correction=0) > DEAD).sum()), "rate": float(spent)}
-        sigma = self.likelihood_kind.learnt_sigma(
+        sigma = self.likelihood_kind.fitted_sigma(
             self.decoder(q.mean[:1], None if batch.y is None else batch.y[:1])
         )
         return found if sigma is None else {**found, "sigma": float(sigma)}

@@ -13,7 +13,7 @@ from pushforward.cli.main import main
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Arrays of one law and of another, labelled images,
+    """Arrays of one distribution and of another, labelled images,
     a table with categories, and runs on them.
     """
     root = tmp_path_factory.mktemp("compared")
@@ -60,7 +60,7 @@ def records(text: str) -> list[dict]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_one_law_and_another(made: Path, cli) -> None:
+def test_one_distribution_and_another(made: Path, cli) -> None:
     found = {
         r["quantity"]: r
         for r in records(cli("compare", made / "a.npy", made / "b.npy", "--json").out)

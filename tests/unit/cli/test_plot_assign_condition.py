@@ -1,4 +1,4 @@
-"""plot, assign and condition: an image, clusters and conditional laws from a run."""
+"""plot, assign and condition: an image, clusters and conditional distributions from a run."""
 
 import csv
 import datetime
@@ -120,8 +120,8 @@ def test_what_cannot_be_drawn_is_one_line(cli, made, arguments, said):
 
 
 def test_without_its_data_a_run_is_drawn_without_rows_or_says_what_to_pass(cli, made, tmp_path):
-    Gaussian.of(torch.zeros(2), torch.eye(2)).save(tmp_path / "law")
-    done = cli("plot", tmp_path / "law")
+    Gaussian.of(torch.zeros(2), torch.eye(2)).save(tmp_path / "distribution")
+    done = cli("plot", tmp_path / "distribution")
     assert done.code == 0
     assert "drawn without rows" in done.err
     pf.GMM(2).fit(torch.randn(50, 2, generator=torch.Generator().manual_seed(0))).save(
@@ -158,7 +158,7 @@ def test_assign_writes_files_and_json_and_refuses_others(cli, made, tmp_path):
     assert "a pca has no clusters; models that do: " in done.err
 
 
-def test_condition_prints_the_law_in_closed_form(cli, tmp_path):
+def test_condition_prints_the_distribution_in_closed_form(cli, tmp_path):
     names = pf.Space.infer(pandas.DataFrame({"height": [0.0, 9.0], "age": [0.0, -6.0]}))
     model = pf.GMM.of(
         torch.tensor([0.6, 0.4]),
@@ -167,20 +167,22 @@ def test_condition_prints_the_law_in_closed_form(cli, tmp_path):
         names,
     )
     model.save(tmp_path / "gmm")
-    law = model.condition({"height": 1.5})
-    assert float(law.weights_.min()) > 0.3
+    distribution = model.condition({"height": 1.5})
+    assert float(distribution.weights_.min()) > 0.3
     done = cli("condition", tmp_path / "gmm", "height=1.5")
     assert done.code == 0
     (row,) = rows(done.out)
     assert row["axis"] == "age"
-    assert float(row["mean"]) == pytest.approx(float(law.weights_ @ law.means_[:, 0]), abs=1e-12)
-    draws = law.sample(100_000, rng=1)[:, 0]
+    assert float(row["mean"]) == pytest.approx(
+        float(distribution.weights_ @ distribution.means_[:, 0]), abs=1e-12
+    )
+    draws = distribution.sample(100_000, rng=1)[:, 0]
     assert float(row["sd"]) == pytest.approx(float(draws.std()), rel=0.01)
     assert float(row["q50"]) == pytest.approx(float(draws.median()), abs=0.1)
     assert "given height = 1.5" in done.err
 
 
-def test_condition_draws_samples_and_saves_the_law(cli, made, tmp_path):
+def test_condition_draws_samples_and_saves_the_distribution(cli, made, tmp_path):
     done = cli("condition", made / "pca", "age=-6", "-n", 5, "--seed", 3, "--save", "given")
     assert done.code == 0
     assert len(rows(done.out)) == 5

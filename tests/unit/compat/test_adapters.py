@@ -83,19 +83,21 @@ def test_sparse_rows_take_weights(rows, weights):
 
 
 def test_no_component_is_a_round_normal_distribution(rows):
-    law = PCA(0).fit(rows)
+    distribution = PCA(0).fit(rows)
     total = rows.var(0, ddof=1).sum()
-    assert law.components_.shape == (0, 6)
-    assert law.transform(rows).shape == (180, 0)
-    assert_allclose(law.inverse_transform(np.zeros((2, 0))), np.tile(rows.mean(0), (2, 1)))
-    assert law.noise_variance_ == pytest.approx(total / 6)
-    assert_allclose(law.get_covariance(), total / 6 * np.eye(6), atol=1e-12)
-    assert_allclose(law.get_precision() @ law.get_covariance(), np.eye(6), atol=1e-12)
+    assert distribution.components_.shape == (0, 6)
+    assert distribution.transform(rows).shape == (180, 0)
+    assert_allclose(distribution.inverse_transform(np.zeros((2, 0))), np.tile(rows.mean(0), (2, 1)))
+    assert distribution.noise_variance_ == pytest.approx(total / 6)
+    assert_allclose(distribution.get_covariance(), total / 6 * np.eye(6), atol=1e-12)
+    assert_allclose(
+        distribution.get_precision() @ distribution.get_covariance(), np.eye(6), atol=1e-12
+    )
     expected = -0.5 * (
         6 * np.log(2 * np.pi * total / 6) + np.square(rows - rows.mean(0)).sum(1) * 6 / total
     )
-    assert_allclose(law.score_samples(rows), expected)
-    assert law.sample(5, random_state=0).shape == (5, 6)
+    assert_allclose(distribution.score_samples(rows), expected)
+    assert distribution.sample(5, random_state=0).shape == (5, 6)
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])

@@ -1,5 +1,5 @@
 """Kernel densities by other distances: sums against brute force,
-each bump's mass, and draws from the law.
+each bump's mass, and draws from the distribution.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ NORMS = [
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_a_bump_integrates_to_one(metric, params, p, kernel):
     h = 0.7
-    law = KernelDensity(metric=metric, metric_params=params, kernel=kernel, bandwidth=h).fit(
-        np.zeros((1, 2))
-    )
+    distribution = KernelDensity(
+        metric=metric, metric_params=params, kernel=kernel, bandwidth=h
+    ).fit(np.zeros((1, 2)))
     reach = {"gaussian": 9, "exponential": 25}.get(kernel, 1) * h
     middle = (np.arange(800) + 0.5) / 800 * 2 * reach - reach
     grid = np.stack(np.meshgrid(middle, middle), -1).reshape(-1, 2)
-    assert np.exp(law.score_samples(grid)).sum() * (2 * reach / 800) ** 2 == pytest.approx(
+    assert np.exp(distribution.score_samples(grid)).sum() * (2 * reach / 800) ** 2 == pytest.approx(
         1, abs=3e-3
     )
 
@@ -74,10 +74,13 @@ def test_shape_is_scikit_learns_and_the_constant_is_right(metric, params, p, ker
 @pytest.mark.parametrize("kernel", ["gaussian", "tophat", "exponential", "cosine"])
 def test_densities_on_the_sphere_are_per_steradian(h, kernel):
     # at the pole
-    law = KernelDensity(metric="haversine", kernel=kernel, bandwidth=h).fit([[np.pi / 2, 0.0]])
+    distribution = KernelDensity(metric="haversine", kernel=kernel, bandwidth=h).fit(
+        [[np.pi / 2, 0.0]]
+    )
     mass = dblquad(
-        lambda angle,
-        _: float(np.exp(law.score_samples([[np.pi / 2 - angle, 0.3]])[0])) * np.sin(angle), 0, 1, 0,
+        lambda angle, _: np.sin(angle)
+        * float(np.exp(distribution.score_samples([[np.pi / 2 - angle, 0.3]])[0])),
+        0, 1, 0,
         min(np.pi, h * {"gaussian": 9, "exponential": 40}.get(kernel, 1)), epsabs=1e-4,
     )[0]  # fmt: skip
     assert 2 * np.pi * mass == pytest.approx(1, abs=2e-3)
@@ -85,10 +88,10 @@ def test_densities_on_the_sphere_are_per_steradian(h, kernel):
 
 @pytest.mark.parametrize(("metric", "params", "p"), NORMS)
 def test_draws_have_the_norms_bumps(metric, params, p):
-    law = KernelDensity(metric=metric, metric_params=params, kernel="tophat", bandwidth=2.0).fit(
-        np.zeros((1, 3))
-    )
-    drawn = law.sample(20_000, random_state=0)
+    distribution = KernelDensity(
+        metric=metric, metric_params=params, kernel="tophat", bandwidth=2.0
+    ).fit(np.zeros((1, 3)))
+    drawn = distribution.sample(20_000, random_state=0)
     size = np.linalg.norm(drawn, ord=p, axis=1) / 2
     assert size.max() <= 1
     assert_allclose(np.mean(size[:, None] < [0.5, 0.8], axis=0), [0.125, 0.512], atol=0.01)

@@ -1,4 +1,4 @@
-"""The law of structured codes against its parts."""
+"""The distribution of structured codes against its parts."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pushforward.densities.normals import Normal
 LIKE = torch.zeros(1, dtype=torch.float64)
 
 
-def law(n: int = 4000) -> StructuredCodes:
+def distribution(n: int = 4000) -> StructuredCodes:
     return StructuredCodes(n, 2, (3, 2), 2, LIKE)
 
 
-def test_draws_have_the_laws_of_their_blocks() -> None:
-    z = law().rsample(rng=0)
+def test_draws_have_the_distributions_of_their_blocks() -> None:
+    z = distribution().rsample(rng=0)
     assert z.shape == (4000, 9)
     assert z.dtype == torch.float64
-    noise, (three, two), numbers = law().parts(z)
+    noise, (three, two), numbers = distribution().parts(z)
     for block, k in ((three, 3), (two, 2)):
         assert block.sum(1).eq(1).all()
         assert block.max(1).values.eq(1).all()
@@ -31,24 +31,28 @@ def test_draws_have_the_laws_of_their_blocks() -> None:
     assert torch.allclose(noise.std(0), torch.ones(2, dtype=torch.float64), atol=0.05)
     assert float(numbers.abs().max()) <= 1
     assert torch.allclose(numbers.var(0), torch.full((2,), 1 / 3, dtype=torch.float64), atol=0.02)
-    assert torch.allclose(z.mean(0), law().mean[0], atol=0.05)
+    assert torch.allclose(z.mean(0), distribution().mean[0], atol=0.05)
     # one stream, not one seed
     assert abs(float(torch.corrcoef(torch.stack([numbers[:, 0], noise[:, 0]]))[0, 1])) < 0.05
 
 
 def test_the_log_probability_by_hand() -> None:
-    z = law(5).rsample(rng=0)
+    z = distribution(5).rsample(rng=0)
     expected = Normal.standard(1, 2, like=z).log_prob(z[:, :2]) - math.log(3 * 2) - 2 * math.log(2)
-    assert torch.allclose(law().log_prob(z), expected)
+    assert torch.allclose(distribution().log_prob(z), expected)
     soft, far = z.clone(), z.clone()
     soft[:, 2:5] = 1 / 3
     far[:, -1] = 1.5
-    assert law().log_prob(soft).tolist() == law().log_prob(far).tolist() == [-math.inf] * 5
+    assert (
+        distribution().log_prob(soft).tolist()
+        == distribution().log_prob(far).tolist()
+        == [-math.inf] * 5
+    )
 
 
 def test_noise_may_be_narrower() -> None:
     narrow = StructuredCodes(4000, 2, (3, 2), 2, LIKE, scale=0.2)
-    z, wide = narrow.rsample(rng=0), law().rsample(rng=0)
+    z, wide = narrow.rsample(rng=0), distribution().rsample(rng=0)
     assert torch.allclose(z[:, :2], 0.2 * wide[:, :2])
     assert torch.equal(z[:, 2:], wide[:, 2:])
     density = (
@@ -60,4 +64,4 @@ def test_noise_may_be_narrower() -> None:
 
 
 def test_entropies() -> None:
-    assert law().entropies == pytest.approx((math.log(6), math.log(4)))
+    assert distribution().entropies == pytest.approx((math.log(6), math.log(4)))

@@ -95,12 +95,12 @@ def test_bernoulli_draws_have_its_mean_at_its_ends() -> None:
     assert float(Bernoulli(logits).rsample(rng=0).mean()) == pytest.approx(
         float(torch.tensor(1.0).sigmoid()), abs=0.005
     )
-    law = Bernoulli(logits, torch.tensor(0.1), torch.tensor(0.5))
-    draws = law.rsample(rng=0)
+    distribution = Bernoulli(logits, torch.tensor(0.1), torch.tensor(0.5))
+    draws = distribution.rsample(rng=0)
     assert {round(v, 6) for v in draws.unique().tolist()} == {0.1, 0.6}
-    assert float(draws.mean()) == pytest.approx(float(law.mean[0]), abs=0.005)
+    assert float(draws.mean()) == pytest.approx(float(distribution.mean[0]), abs=0.005)
     assert torch.allclose(
-        law.log_prob(draws), Bernoulli(logits).log_prob((draws > 0.3).float()), atol=1e-5
+        distribution.log_prob(draws), Bernoulli(logits).log_prob((draws > 0.3).float()), atol=1e-5
     )
 
 
@@ -145,11 +145,11 @@ def test_the_normaliser_is_the_integral(logit: float) -> None:
 @pytest.mark.parametrize("logit", LOGITS)
 def test_it_integrates_to_one_and_its_mean_is_exact(logit: float) -> None:
     x = torch.linspace(0, 1, 400_001, dtype=F64)[:, None]
-    law = ContinuousBernoulli(torch.full((1, 1), logit, dtype=F64))
-    density = law.log_prob(x).exp()
+    distribution = ContinuousBernoulli(torch.full((1, 1), logit, dtype=F64))
+    density = distribution.log_prob(x).exp()
     assert float(torch.trapezoid(density, x[:, 0])) == pytest.approx(1, abs=1e-6)
     assert float(torch.trapezoid(density * x[:, 0], x[:, 0])) == pytest.approx(
-        float(law.mean), abs=1e-6
+        float(distribution.mean), abs=1e-6
     )
 
 

@@ -1,4 +1,4 @@
-"""Laws of tables: numbers and one-hot categories side by side."""
+"""Distributions of tables: numbers and one-hot categories side by side."""
 
 from __future__ import annotations
 
@@ -56,19 +56,19 @@ def test_draws_have_the_means() -> None:
 
 def test_rows_and_draws_broadcast() -> None:
     stream = torch.Generator().manual_seed(0)
-    law = Columns(
+    distribution = Columns(
         (
             OneHot(torch.randn(6, 5, 3, generator=stream)),
             Normal(torch.randn(6, 5, 2, generator=stream), torch.zeros(1, 2)),
         )
     )
     x = torch.cat([torch.eye(3)[[0, 1, 2, 0, 1]], torch.randn(5, 2, generator=stream)], 1)
-    found = law.log_prob(x)
+    found = distribution.log_prob(x)
     assert found.shape == (6, 5)
     one = Columns(
         (
-            OneHot(law.blocks[0].mean[:, 2].log()),
-            Normal(law.blocks[1].mean[:, 2], torch.zeros(1, 2)),
+            OneHot(distribution.blocks[0].mean[:, 2].log()),
+            Normal(distribution.blocks[1].mean[:, 2], torch.zeros(1, 2)),
         )
     )
     assert torch.allclose(one.log_prob(x[2:3]), found[:, 2], atol=1e-5)

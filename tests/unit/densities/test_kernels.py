@@ -65,7 +65,7 @@ def test_profile_log_profile_and_cdf_agree(name):
 @pytest.mark.parametrize("shape", ["radial", "product"])
 @pytest.mark.parametrize("d", [1, 2, 5])
 @pytest.mark.parametrize("name", ALL)
-def test_samples_have_the_kernels_law(name, d, shape):
+def test_samples_have_the_kernels_distribution(name, d, shape):
     kernel, n = KERNELS[name], 20_000
     u = kernel.sample(n, d, shape=shape, rng=torch.Generator().manual_seed(3))
     assert u.shape == (n, d)

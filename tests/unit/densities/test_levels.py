@@ -20,7 +20,7 @@ def centres(levels: int, dtype: torch.dtype = F64) -> Tensor:
     return (2 * torch.arange(levels, dtype=dtype)[:, None] + 1) / levels - 1
 
 
-def law(
+def distribution(
     location: float, log_scale: float, levels: int, dtype: torch.dtype = F64, n: int = 1
 ) -> DiscretisedLogistic:
     return DiscretisedLogistic(
@@ -48,7 +48,7 @@ EXTREMES = [
 def test_masses_sum_to_one(
     location: float, log_scale: float, levels: int, dtype: torch.dtype
 ) -> None:
-    masses = law(location, log_scale, levels, dtype).log_prob(centres(levels, dtype)).exp()
+    masses = distribution(location, log_scale, levels, dtype).log_prob(centres(levels, dtype)).exp()
     assert float(masses.sum()) == pytest.approx(1, abs=1e-12 if dtype == F64 else 2e-5)
 
 
@@ -59,16 +59,16 @@ def test_masses_are_differences_of_the_distribution_function(
     edges = torch.linspace(-1, 1, 257, dtype=F64)
     below = torch.sigmoid((edges - location) / math.exp(log_scale))
     below[0], below[-1] = 0, 1
-    masses = law(location, log_scale, 256).log_prob(centres(256)).exp()
+    masses = distribution(location, log_scale, 256).log_prob(centres(256)).exp()
     assert torch.allclose(masses, below.diff(), atol=1e-14)
 
 
-def test_far_tails_are_the_exponential_law() -> None:
+def test_far_tails_are_the_exponential_distribution() -> None:
     """d cells away, log P falls by the cell's width over s each:
     no floor, where the difference of sigmoids is 0.
     """
     for dtype in (torch.float32, F64):
-        found = law(-1.0, -4.0, 256, dtype).log_prob(centres(256, dtype))
+        found = distribution(-1.0, -4.0, 256, dtype).log_prob(centres(256, dtype))
         steps = found[100:250].diff()
         assert torch.allclose(steps, torch.full_like(steps, -2 / 256 * math.exp(4)), rtol=2e-4)
     assert float(found[254]) < -100
@@ -106,10 +106,12 @@ def test_gradcheck_at_first_inner_and_last_levels() -> None:
 )
 def test_the_mean_is_exact_and_draws_follow_the_masses(location: float, log_scale: float) -> None:
     n, levels = 100_000, 16
-    p = law(location, log_scale, levels)
+    p = distribution(location, log_scale, levels)
     masses = p.log_prob(centres(levels)).exp()
     assert float(p.mean) == pytest.approx(float((masses * centres(levels)[:, 0]).sum()), abs=1e-13)
-    draws = law(location, log_scale, levels, torch.float32, n).rsample(rng=0)[:, 0].double()
+    draws = (
+        distribution(location, log_scale, levels, torch.float32, n).rsample(rng=0)[:, 0].double()
+    )
     level = ((draws + 1) * levels / 2 - 0.5).round().long()
     assert torch.allclose(draws, centres(levels)[level, 0], atol=1e-6)
     shares = torch.bincount(level, minlength=levels) / n
@@ -130,8 +132,8 @@ def test_rows_and_draws_broadcast() -> None:
     )
 
 
-def test_a_uniform_law_on_256_levels_has_8_bits() -> None:
-    """The equal mixture of 256 laws, each as good as certain of its own level."""
+def test_a_uniform_distribution_on_256_levels_has_8_bits() -> None:
+    """The equal mixture of 256 distributions, each as good as certain of its own level."""
     x = centres(256)[torch.randint(256, (200, 1), generator=torch.Generator().manual_seed(0)), 0]
     certain = DiscretisedLogistic(centres(256)[:, None], torch.tensor([-8.0], dtype=F64), 256)
     nats = torch.logsumexp(certain.log_prob(x) - math.log(256), 0)

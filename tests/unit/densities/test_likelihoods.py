@@ -1,5 +1,5 @@
 """Likelihoods as values: their heads, what they learn,
-the laws they give, the data they refuse, and the user's units.
+the distributions they give, the data they refuse, and the user's units.
 """
 
 from __future__ import annotations
@@ -77,18 +77,18 @@ def test_values_round_trip_through_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ALL)
-def test_laws_have_the_shape_of_an_observation(text: str) -> None:
+def test_distributions_have_the_shape_of_an_observation(text: str) -> None:
     value = read(Likelihood, text)
     at = scaling(value.scaling, home(value))
     value.refuse(home(value))
-    law = value.distribution(outputs(value, at), at)
-    draws = law.rsample(rng=0)
-    assert draws.shape == law.mean.shape == (3, *at.shape)
-    assert law.log_prob(draws).shape == (3,)
-    assert law.log_prob(draws[:1]).shape == (3,)
+    distribution = value.distribution(outputs(value, at), at)
+    draws = distribution.rsample(rng=0)
+    assert draws.shape == distribution.mean.shape == (3, *at.shape)
+    assert distribution.log_prob(draws).shape == (3,)
+    assert distribution.log_prob(draws[:1]).shape == (3,)
     again = at(at.inverse(draws))
     assert torch.allclose(again, draws.to(again), atol=1e-4)
-    sigma = value.learnt_sigma(outputs(value, at))
+    sigma = value.fitted_sigma(outputs(value, at))
     assert sigma is None or float(sigma) > 0
 
 
@@ -124,16 +124,16 @@ def test_a_table_keeps_the_order_of_its_columns() -> None:
     value = read(Likelihood, "columns")
     at = scaling("standardised", TABLE)
     x = torch.tensor([[1.8, 3.0, 2.0, 30.0]])
-    law = value.distribution([at(x), torch.tensor([[0.1, 0.2, 0.3]])], at)
-    assert torch.equal(at.inverse(law.mean), x)
-    assert [type(b).__name__ for b in law.blocks] == ["Normal", "OneHot", "Normal"]
-    assert torch.allclose(law.blocks[2].log_scale, torch.tensor([[0.3]]))
+    distribution = value.distribution([at(x), torch.tensor([[0.1, 0.2, 0.3]])], at)
+    assert torch.equal(at.inverse(distribution.mean), x)
+    assert [type(b).__name__ for b in distribution.blocks] == ["Normal", "OneHot", "Normal"]
+    assert torch.allclose(distribution.blocks[2].log_scale, torch.tensor([[0.3]]))
     exact = (
         -sum((0.1, 0.2, 0.3))
         - 1.5 * math.log(2 * math.pi)
         + float(torch.log_softmax(torch.tensor([0.0, 0.0, 1.0]), 0)[2])
     )
-    assert float(law.log_prob(at(x))) == pytest.approx(exact, abs=1e-5)
+    assert float(distribution.log_prob(at(x))) == pytest.approx(exact, abs=1e-5)
 
 
 def test_units_come_back_by_the_jacobian() -> None:
@@ -155,11 +155,11 @@ def test_units_come_back_by_the_jacobian() -> None:
 def test_levels_sit_where_the_signed_scaling_puts_them() -> None:
     value = read(Likelihood, "discretised_logistic")
     at = scaling("signed", Space("images", (1, 1, 1), low=0.0, high=16.0, integer=True))
-    law = value.distribution([torch.tensor([[[[0.2]]]]), torch.tensor([[[[0.0]]]])], at)
-    assert law.levels == 17
+    distribution = value.distribution([torch.tensor([[[[0.2]]]]), torch.tensor([[[[0.0]]]])], at)
+    assert distribution.levels == 17
     every = at(torch.arange(17.0).reshape(-1, 1, 1, 1))
-    assert float(law.log_prob(every).exp().sum()) == pytest.approx(1, abs=1e-5)
-    drawn = at.inverse(law.rsample(rng=0))
+    assert float(distribution.log_prob(every).exp().sum()) == pytest.approx(1, abs=1e-5)
+    drawn = at.inverse(distribution.rsample(rng=0))
     assert torch.allclose(drawn, drawn.round(), atol=1e-5)
 
 
@@ -177,10 +177,13 @@ def test_binary_levels_are_coins_whatever_the_scaling_of_cells(high: float) -> N
         torch.randn(1, 1, 2, 2, generator=torch.Generator().manual_seed(0)),
     )
     every = torch.cartesian_prod(*[torch.tensor([0.0, high])] * 4).reshape(16, 1, 2, 2)
-    law = value.distribution([logits], at)
-    assert float(law.log_prob(at(every)).exp().sum()) == pytest.approx(1, abs=1e-5)
-    assert set(at.inverse(law.rsample(rng=0)).round(decimals=3).flatten().tolist()) <= {0.0, high}
-    assert torch.allclose(at.inverse(law.mean), high * logits.sigmoid(), atol=1e-4)
+    distribution = value.distribution([logits], at)
+    assert float(distribution.log_prob(at(every)).exp().sum()) == pytest.approx(1, abs=1e-5)
+    assert set(at.inverse(distribution.rsample(rng=0)).round(decimals=3).flatten().tolist()) <= {
+        0.0,
+        high,
+    }
+    assert torch.allclose(at.inverse(distribution.mean), high * logits.sigmoid(), atol=1e-4)
 
 
 def test_a_constant_column_costs_a_coin_nothing() -> None:
@@ -188,9 +191,11 @@ def test_a_constant_column_costs_a_coin_nothing() -> None:
         "points", (2,), (Column("a", low=0.0, high=1.0), Column("b", low=0.0, high=0.0)), 0.0, 1.0
     )
     at = scaling("unit", space)
-    law = read(Likelihood, "bernoulli").distribution([torch.tensor([[0.0, -40.0]])], at)
-    assert float(law.log_prob(at(torch.tensor([[1.0, 0.0]])))) == pytest.approx(-math.log(2))
-    assert torch.allclose(at.inverse(law.mean), torch.tensor([[0.5, 0.0]]))
+    distribution = read(Likelihood, "bernoulli").distribution([torch.tensor([[0.0, -40.0]])], at)
+    assert float(distribution.log_prob(at(torch.tensor([[1.0, 0.0]])))) == pytest.approx(
+        -math.log(2)
+    )
+    assert torch.allclose(at.inverse(distribution.mean), torch.tensor([[0.5, 0.0]]))
 
 
 def test_scales_are_bounded_and_exact_between() -> None:

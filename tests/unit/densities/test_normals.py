@@ -1,4 +1,6 @@
-"""Normal laws against torch's own, against Monte Carlo, and across the shapes they broadcast to."""
+"""Normal distributions against torch's own, against Monte Carlo,
+and across the shapes they broadcast to.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ import pushforward as pf
 from pushforward.densities.normals import FullNormal, Normal, NormalMixture, kl_divergence, rate
 
 
-def law(seed: int, shape: tuple[int, ...] = (5, 3)) -> Normal:
+def distribution(seed: int, shape: tuple[int, ...] = (5, 3)) -> Normal:
     stream = torch.Generator().manual_seed(seed)
     return Normal(
         torch.randn(shape, generator=stream, dtype=torch.float64),
@@ -23,7 +25,7 @@ def law(seed: int, shape: tuple[int, ...] = (5, 3)) -> Normal:
 
 
 def full(seed: int, n: int = 5, d: int = 3) -> FullNormal:
-    q = law(seed, (n, d))
+    q = distribution(seed, (n, d))
     below = torch.randn(
         n, d, d, generator=torch.Generator().manual_seed(seed + 100), dtype=torch.float64
     ).tril(-1)
@@ -38,18 +40,20 @@ def as_torch(q: Normal | FullNormal) -> torch.distributions.Distribution:
 
 def mixture(n: int = 1, components: Normal | FullNormal | None = None) -> NormalMixture:
     return NormalMixture(
-        torch.tensor([0.0, 1.0, -1.0, 0.5], dtype=torch.float64), components or law(3, (4, 3)), n
+        torch.tensor([0.0, 1.0, -1.0, 0.5], dtype=torch.float64),
+        components or distribution(3, (4, 3)),
+        n,
     )
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (5, 2, 3, 3)])
 def test_log_prob_is_torchs(shape: tuple[int, ...]) -> None:
-    q, x = law(0, shape), law(1, shape).mean
+    q, x = distribution(0, shape), distribution(1, shape).mean
     assert torch.allclose(q.log_prob(x), as_torch(q).log_prob(x), atol=1e-12)
 
 
 def test_a_full_normals_log_prob_is_torchs() -> None:
-    q, x = full(0), law(1).mean
+    q, x = full(0), distribution(1).mean
     assert torch.allclose(q.log_prob(x), as_torch(q).log_prob(x), atol=1e-12)
 
 
@@ -57,16 +61,16 @@ def test_a_full_normals_log_prob_is_torchs() -> None:
     "log_scale", [torch.tensor([0.3]), torch.full((1, 1, 2, 2), 0.3), torch.full((5, 1, 2, 2), 0.3)]
 )
 def test_shared_scales_count_for_every_coordinate(log_scale: Tensor) -> None:
-    mean, x = law(0, (5, 1, 2, 2)).mean, law(1, (5, 1, 2, 2)).mean
+    mean, x = distribution(0, (5, 1, 2, 2)).mean, distribution(1, (5, 1, 2, 2)).mean
     every = Normal(mean, torch.full((5, 1, 2, 2), 0.3, dtype=torch.float64))
     assert torch.allclose(
         Normal(mean, log_scale.double()).log_prob(x), every.log_prob(x), atol=1e-12
     )
 
 
-@pytest.mark.parametrize("q", [law(0), full(0), law(0, (1, 3)), full(0, 1)])
+@pytest.mark.parametrize("q", [distribution(0), full(0), distribution(0, (1, 3)), full(0, 1)])
 def test_rows_and_draws_broadcast(q: Normal | FullNormal) -> None:
-    x = law(1, (7, 5, 3)).mean
+    x = distribution(1, (7, 5, 3)).mean
     one_by_one = torch.stack([q.log_prob(rows) for rows in x])
     assert torch.allclose(q.log_prob(x), one_by_one, atol=1e-12)
     assert torch.allclose(
@@ -75,11 +79,11 @@ def test_rows_and_draws_broadcast(q: Normal | FullNormal) -> None:
 
 
 PAIRS = [
-    (law(0), law(1)),
-    (full(0), Normal.standard(1, 3, like=law(0).mean)),
-    (full(0), law(1)),
+    (distribution(0), distribution(1)),
+    (full(0), Normal.standard(1, 3, like=distribution(0).mean)),
+    (full(0), distribution(1)),
     (full(0), full(1)),
-    (law(0), full(1)),
+    (distribution(0), full(1)),
 ]
 
 
@@ -115,12 +119,12 @@ def test_kl_is_monte_carlos(q: Normal | FullNormal, p: Normal | FullNormal) -> N
 
 
 def test_kl_of_images_of_codes_sums_every_axis() -> None:
-    q, p = law(0, (4, 2, 3, 3)), law(1, (4, 2, 3, 3))
+    q, p = distribution(0, (4, 2, 3, 3)), distribution(1, (4, 2, 3, 3))
     assert torch.allclose(kl_divergence(q, p), torchs_kl(as_torch(q), as_torch(p)), atol=1e-11)
 
 
 def test_no_closed_form_is_said_and_estimated() -> None:
-    q, p = law(0), mixture()
+    q, p = distribution(0), mixture()
     with pytest.raises(
         pf.InvalidKind,
         match=(
@@ -132,12 +136,12 @@ def test_no_closed_form_is_said_and_estimated() -> None:
     assert torch.allclose(rate(q, p, z), q.log_prob(z) - p.log_prob(z))
 
 
-@pytest.mark.parametrize("components", [law(3, (4, 3)), full(3, 4)])
+@pytest.mark.parametrize("components", [distribution(3, (4, 3)), full(3, 4)])
 def test_a_mixture_is_torchs(components: Normal | FullNormal) -> None:
     p = mixture(6, components)
     weights = torch.distributions.Categorical(logits=p.weights_logits)
     peer = torch.distributions.MixtureSameFamily(weights, as_torch(components))
-    x = law(1, (9, 3)).mean
+    x = distribution(1, (9, 3)).mean
     assert torch.allclose(p.log_prob(x), peer.log_prob(x), atol=1e-12)
     assert torch.allclose(
         p.log_prob(x.reshape(3, 3, 3)), peer.log_prob(x.reshape(3, 3, 3)), atol=1e-12
@@ -168,7 +172,7 @@ def test_the_reparametrised_gradient_is_the_analytic_one() -> None:
 
 
 def test_gradients() -> None:
-    q, p, x = full(0), full(1), law(2).mean
+    q, p, x = full(0), full(1), distribution(2).mean
     inputs = [t.clone().requires_grad_() for t in (q.mean, q.scale_tril, x, p.scale_tril)]
     assert torch.autograd.gradcheck(
         lambda m, s, x, t: FullNormal(m, s.tril()).log_prob(x), inputs[:3] + inputs[3:]

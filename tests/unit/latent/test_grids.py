@@ -9,16 +9,16 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.latent import CodeLaw, decoded, grid, grid_codes
+from pushforward.latent import CodeDistribution, decode, grid, grid_codes
 
-LAW = CodeLaw(
+DISTRIBUTION = CodeDistribution(
     torch.tensor([0.0, 1.0, -1.0], dtype=torch.float64),
     torch.tensor([1.0, 2.0, 0.5], dtype=torch.float64),
 )
 
 
 def test_every_cell_has_the_same_share_of_the_prior() -> None:
-    codes = grid_codes(LAW, 4)
+    codes = grid_codes(DISTRIBUTION, 4)
     assert codes.shape == (4, 4, 3)
     expected = [NormalDist().inv_cdf(p) for p in (0.125, 0.375, 0.625, 0.875)]
     assert codes[0, :, 0].tolist() == pytest.approx(expected)
@@ -27,18 +27,18 @@ def test_every_cell_has_the_same_share_of_the_prior() -> None:
 
 
 def test_a_reach_gives_equal_steps() -> None:
-    codes = grid_codes(LAW, 20, reach=3.0)
+    codes = grid_codes(DISTRIBUTION, 20, reach=3.0)
     assert torch.allclose(codes[5, :, 0], torch.linspace(-3, 3, 20, dtype=torch.float64))
     assert torch.allclose(codes[:, 5, 1], 1 + 2 * torch.linspace(3, -3, 20, dtype=torch.float64))
 
 
 def test_other_dimensions_stay_at_the_code_given() -> None:
     at = torch.tensor([7.0, 8.0, 9.0])
-    codes = grid_codes(LAW, 3, dims=(2, 0), at=at)
+    codes = grid_codes(DISTRIBUTION, 3, dims=(2, 0), at=at)
     assert bool((codes[..., 1] == 8).all())
     assert bool((codes[..., 2].diff(dim=1) > 0).all())
     assert bool((codes[..., 0].diff(dim=0) < 0).all())
-    assert grid_codes(LAW, 5, dims=(1,)).shape == (1, 5, 3)
+    assert grid_codes(DISTRIBUTION, 5, dims=(1,)).shape == (1, 5, 3)
 
 
 def test_a_grid_is_decoded_in_place(fitted: dict[str, Any]) -> None:
@@ -64,7 +64,7 @@ def test_large_grids_are_decoded_in_blocks(fitted: dict[str, Any]) -> None:
 
 def test_a_condition_for_each_code_stays_with_its_code(fitted: dict[str, Any]) -> None:
     codes, y = torch.zeros(3, 700, 2), torch.arange(2100) // 1500
-    x = decoded(fitted["conditional"], codes, y).x.flatten(0, 1)
+    x = decode(fitted["conditional"], codes, y).x.flatten(0, 1)
     assert torch.allclose(x[:1500], x[:1], atol=1e-5)
     assert torch.allclose(x[1500:], x[-1:], atol=1e-5)
     assert not torch.allclose(x[0], x[-1], atol=1e-3)
@@ -83,4 +83,4 @@ def test_a_condition_for_each_code_stays_with_its_code(fitted: dict[str, Any]) -
 )
 def test_grids_that_do_not_fit_are_refused(how: dict[str, Any], said: str) -> None:
     with pytest.raises((pf.InvalidValue, pf.ShapeMismatch), match=said):
-        grid_codes(LAW, **how)
+        grid_codes(DISTRIBUTION, **how)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.latent import law_of, project
+from pushforward.latent import infer_code_distribution, project
 
 X = torch.randn(30, 4, generator=torch.Generator().manual_seed(7)) * 2 + 2
 LABELS = (X[:, 0] > 2).long()
@@ -36,9 +36,10 @@ def test_the_prior_pulls_as_ridge_regression_says(fitted: dict[str, Any]) -> Non
 def test_the_hybrid_is_no_worse_than_either_way_alone(fitted: dict[str, Any], name: str) -> None:
     """Z1: row by row, with the same draws."""
     model = fitted[name]
-    law = law_of(model, X) if name == "autoencoder" else None
+    distribution = infer_code_distribution(model, X) if name == "autoencoder" else None
     hybrid, optimised, begun = (
-        project(model, X, start=s, law=law, rng=3) for s in ("hybrid", "prior", "encoder")
+        project(model, X, start=s, distribution=distribution, rng=3)
+        for s in ("hybrid", "prior", "encoder")
     )
     encoder = project(model, X, steps=0)
     assert bool((hybrid.error <= torch.minimum(optimised.error, encoder.error) + 1e-6).all())
@@ -51,7 +52,7 @@ def test_generators_are_projected_on_from_the_best_of_several_draws(fitted: dict
     model = fitted["gan"]
     few, many = (project(model, X, candidates=c, steps=0, rng=0).error for c in (1, 64))
     assert float(many.mean()) < float(few.mean())
-    draws = law_of(model).draw(64, rng=0)
+    draws = infer_code_distribution(model).draw(64, rng=0)
     best = (X[:, None] - model.decode(draws).detach()).square().sum(2).min(1)
     assert torch.allclose(many, best.values, rtol=1e-5)
     found = project(model, X, candidates=64, rng=0)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.latent import CodeLaw, traverse
+from pushforward.latent import CodeDistribution, traverse
 
 
 def test_the_change_along_a_principal_component_is_its_variance() -> None:
@@ -34,17 +34,17 @@ class Linear:
 
 
 def test_dimensions_are_ranked_and_dead_ones_come_last() -> None:
-    law = CodeLaw(torch.zeros(3), torch.tensor([10.0, 1.0, 1.0]))
-    found = traverse(Linear(), steps=7, law=law)
+    distribution = CodeDistribution(torch.zeros(3), torch.tensor([10.0, 1.0, 1.0]))
+    found = traverse(Linear(), steps=7, distribution=distribution)
     assert torch.allclose(found.change, torch.tensor([100.0, 0.0, 25.0]), rtol=1e-5)
     assert found.order.tolist() == [0, 2, 1]
     assert torch.allclose(found.share, torch.tensor([0.8, 0.0, 0.2]), rtol=1e-5)
 
 
 def test_only_one_dimension_moves_and_the_others_stay_where_they_were() -> None:
-    law = CodeLaw(torch.tensor([1.0, 0.0, 0.0]), torch.tensor([2.0, 1.0, 1.0]))
+    distribution = CodeDistribution(torch.tensor([1.0, 0.0, 0.0]), torch.tensor([2.0, 1.0, 1.0]))
     base = torch.tensor([5.0, 6.0, 7.0])
-    found = traverse(Linear(), base, steps=3, reach=1.0, law=law)
+    found = traverse(Linear(), base, steps=3, reach=1.0, distribution=distribution)
     assert found.codes.shape == (3, 3, 3)
     assert found.x.shape == (3, 3, 2)
     assert torch.equal(found.codes[0], torch.tensor([[-1.0, 6, 7], [1, 6, 7], [3, 6, 7]]))
@@ -69,4 +69,7 @@ def test_traversals_that_cannot_be_are_refused(fitted: dict[str, Any]) -> None:
     with pytest.raises(pf.ShapeMismatch, match="to stand at"):
         traverse(fitted["vae"], torch.zeros(0, 3))
     with pytest.raises(pf.InvalidKind, match="GMM does not decode codes"):
-        traverse(pf.GMM(1).fit(torch.randn(20, 2)), law=CodeLaw(torch.zeros(2), torch.ones(2)))
+        traverse(
+            pf.GMM(1).fit(torch.randn(20, 2)),
+            distribution=CodeDistribution(torch.zeros(2), torch.ones(2)),
+        )

@@ -40,7 +40,7 @@ def pair(n: int, d: int = 1, shift: float = 1.0, seed: int = 3) -> tuple[Tensor,
 
 
 def share(kind: str, value: float) -> float:
-    """Of the true divergence, both counted from that of equal laws."""
+    """Of the true divergence, both counted from that of equal distributions."""
     start = read(Divergence, kind).at_one
     return (value - start) / (TRUE[kind] - start)
 
@@ -54,7 +54,7 @@ def whole(kind: str, log_ratio: Tensor, x: Tensor) -> float:
 
 def test_a_bound_close_to_the_truth() -> None:
     p, q = pair(10_000)
-    record = divergence(p, q, "kl", data="two normal laws")
+    record = divergence(p, q, "kl", data="two normal distributions")
     assert (record.quantity, record.unit, record.bound, record.n) == (
         "f-divergence kl",
         "nats",
@@ -108,19 +108,19 @@ def test_more_dimensions() -> None:
 
 def test_direction_matters() -> None:
     """N(0,1)‖N(0,2²): KL .318, reverse KL .807, whose e^h has no variance, so that little is asked;
-    exchanged laws exchange the kinds.
+    exchanged distributions exchange the kinds.
     """
     rng = generator(5)
     p, q = normal(4000, 1, rng=rng), 2 * normal(4000, 1, rng=rng)
-    laws = ((p, q, "kl"), (p, q, "reverse_kl"), (q, p, "kl"))
-    forward, backward, exchanged = (divergence(*pair, steps=500) for pair in laws)
+    distributions = ((p, q, "kl"), (p, q, "reverse_kl"), (q, p, "kl"))
+    forward, backward, exchanged = (divergence(*pair, steps=500) for pair in distributions)
     assert forward.value == pytest.approx(math.log(2) - 3 / 8, abs=0.04)
     for found in (backward, exchanged):
         assert 0.6 < found.value < 0.80685 + 3 * found.error
 
 
 @pytest.mark.parametrize("kind", ["kl", "gan", "pearson"])
-def test_equal_laws(kind: str) -> None:
+def test_equal_distributions(kind: str) -> None:
     """Nothing is found where there is nothing, even by a network with room to memorise."""
     record = divergence(*pair(300, d=8, shift=0.0), kind, hidden=(64, 64))
     zero = read(Divergence, kind).at_one
@@ -197,7 +197,7 @@ def test_held_out_rows_only() -> None:
     assert sum(own) > sum(found)
 
 
-def test_disjoint_laws_stay_finite() -> None:
+def test_disjoint_distributions_stay_finite() -> None:
     rng = generator(0)
     p, q = normal(200, 2, rng=rng), 100 + normal(200, 2, rng=rng)
     assert divergence(p, q, "total_variation", steps=200).value == pytest.approx(1.0, abs=1e-6)
@@ -209,7 +209,7 @@ def test_disjoint_laws_stay_finite() -> None:
 
 
 def test_rare_rows_are_reported() -> None:
-    """Pearson's r² of laws two widths apart: e^4 - 1 = 53.6,
+    """Pearson's r² of distributions two widths apart: e^4 - 1 = 53.6,
     carried by rows that hardly ever come.
     """
     record = divergence(*pair(1000, shift=2.0), "pearson", steps=400)

@@ -97,7 +97,7 @@ def test_the_model_is_left_as_it_was() -> None:
         {"likelihood": "gaussian(predicted=True)"},
     ],
 )
-def test_every_estimator_takes_every_law(options: dict[str, str]) -> None:
+def test_every_estimator_takes_every_distribution(options: dict[str, str]) -> None:
     """One number from four sides: the bounds, and what they bound, agree on an easy model."""
     model, x = fitted(**options), torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
     truth = naive(model, x, samples=100_000).values

@@ -87,7 +87,7 @@ def test_the_error_bar_is_the_spread_over_repetitions_and_the_bias_is_seen(
     assert abs(float(values.mean()) - exact - bias) < 3 * float(values.std()) / math.sqrt(60)
 
 
-def test_of_one_law_all_there_is_is_bias() -> None:
+def test_of_one_distribution_all_there_is_is_bias() -> None:
     null = [fid(normal(400, 4, seed=2 * i), normal(400, 4, seed=2 * i + 1)) for i in range(40)]
     assert sum(r.value for r in null) == pytest.approx(
         sum(r.details["bias"] for r in null), rel=0.15

@@ -1,4 +1,6 @@
-"""KID and MMD: no bias under one law, exact values in small cases, p-values that are uniform."""
+"""KID and MMD: no bias under one distribution, exact values in small cases,
+p-values that are uniform.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ def by_pairs(kernel, x: Tensor, y: Tensor) -> float:
     return within + other - 2 * sum(float(kernel(a, b)) for a in x for b in y) / (n * m)
 
 
-def test_kid_of_one_law_is_zero() -> None:
+def test_kid_of_one_distribution_is_zero() -> None:
     record = kid(normal(5000, 10), normal(5000, 10, seed=1))
     assert abs(record.value) < 3 * record.error
     assert record.details["blocks"] == 10
@@ -143,7 +145,7 @@ def test_mmd_of_normals_is_its_closed_form() -> None:
     assert 0.75 < float(values.std()) / (sum(r.error for r in found) / 40) < 1.3
 
 
-def test_p_values_are_uniform_under_one_law_and_small_under_two() -> None:
+def test_p_values_are_uniform_under_one_distribution_and_small_under_two() -> None:
     p = torch.tensor(
         [
             mmd(

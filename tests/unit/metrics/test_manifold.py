@@ -57,7 +57,7 @@ def test_the_authors_package_agrees(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-def test_between_equal_laws_density_is_one_and_coverage_known() -> None:
+def test_between_equal_distributions_density_is_one_and_coverage_known() -> None:
     found = [
         prdc(normal(500, 2, seed=2 * i), normal(400, 2, seed=2 * i + 1), k=3) for i in range(20)
     ]
@@ -100,7 +100,7 @@ def test_a_thousand_dimensions_small() -> None:
 
 
 # Standard deviations from draw to draw of 10 000 rows in a thousand dimensions, over 13 draws.
-# Precision and recall have one law there, whose mean was .4766 over the 26 numbers.
+# Precision and recall have one distribution there, whose mean was .4766 over the 26 numbers.
 SPREAD = {"precision": 0.0085, "recall": 0.0085, "density": 0.047, "coverage": 0.0044}
 
 

@@ -1,4 +1,4 @@
-"""Two-sample tests: ½ and uniform p-values under one law,
+"""Two-sample tests: ½ and uniform p-values under one distribution,
 the known optimum under two, scipy's Kolmogorov-Smirnov.
 """
 
@@ -12,7 +12,7 @@ from scipy import stats
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, ShapeMismatch
-from pushforward.metrics.two_samples import c2st, ks, ks_to_law
+from pushforward.metrics.two_samples import c2st, ks, ks_to_cdf
 
 STREAM = torch.Generator()
 
@@ -25,7 +25,7 @@ def phi(x: Tensor) -> Tensor:
     return torch.special.ndtr(x)
 
 
-def test_a_classifier_cannot_tell_one_law_from_itself() -> None:
+def test_a_classifier_cannot_tell_one_distribution_from_itself() -> None:
     found = [
         c2st(normal(300, 3, seed=2 * i), normal(300, 3, seed=2 * i + 1), steps=40, rng=i)
         for i in range(30)
@@ -80,14 +80,14 @@ def test_its_distance_of_two_normals_and_error_bar() -> None:
     assert 0.7 < float(values.std()) / (sum(r.error for r in found) / 60) < 1.3
 
 
-def test_against_a_known_law() -> None:
+def test_against_a_known_distribution() -> None:
     x = normal(500) + 0.2
-    record = ks_to_law(phi, x, name="N(0, 1)")
+    record = ks_to_cdf(phi, x, name="N(0, 1)")
     expected = stats.kstest(x.numpy(), "norm", method="asymp")
     assert record.value == pytest.approx(float(expected.statistic), abs=1e-12)
     assert record.details["p"] == pytest.approx(float(expected.pvalue), rel=1e-9)
     assert record.data == "N(0, 1)"
     with pytest.raises(ShapeMismatch, match="one column"):
-        ks_to_law(phi, normal(5, 2), name="")
+        ks_to_cdf(phi, normal(5, 2), name="")
     with pytest.raises(InvalidValue, match="distribution function"):
-        ks_to_law(lambda u: 2 * u, x, name="")
+        ks_to_cdf(lambda u: 2 * u, x, name="")

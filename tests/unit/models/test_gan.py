@@ -422,7 +422,7 @@ def test_each_trouble_is_named_with_what_to_try(
 
 def test_a_critic_that_learns_its_rows_by_heart_is_found_out() -> None:
     class Perfect(pf.GAN):
-        """Samples from the data's own law, which only memory can tell from data."""
+        """Samples from the data's own distribution, which only memory can tell from data."""
 
         def build(self, space: Any, condition_space: Any = None) -> None:
             super().build(space, condition_space)

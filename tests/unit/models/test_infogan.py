@@ -130,9 +130,9 @@ def test_information_by_hand() -> None:
     entropy = torch.nn.CrossEntropyLoss(reduction="none")
     expected = math.log(12) - entropy(said[:, :4], z[:, 2:6]) - entropy(said[:, 4:7], z[:, 6:9])
     assert torch.allclose(found["categories"], expected)
-    law = torch.distributions.Normal(said[:, 7:9], said[:, 9:11].exp())
+    distribution = torch.distributions.Normal(said[:, 7:9], said[:, 9:11].exp())
     assert torch.allclose(
-        found["continuous"], law.log_prob(z[:, 9:]).sum(1) + 2 * math.log(2), atol=1e-6
+        found["continuous"], distribution.log_prob(z[:, 9:]).sum(1) + 2 * math.log(2), atol=1e-6
     )
 
 

@@ -27,10 +27,10 @@ def test_it_is_a_latent_variable_model_in_the_users_units() -> None:
     assert isinstance(model, Samples)
     assert isinstance(model, Decodes)
     z = model.prior(7).rsample(rng=0)
-    law = model.likelihood(z)
-    assert torch.equal(law.mean, gan.decode(z))
+    distribution = model.likelihood(z)
+    assert torch.equal(distribution.mean, gan.decode(z))
     by_hand = torch.distributions.Normal(gan.decode(z), 0.5).log_prob(X[:7]).sum(1)
-    assert torch.allclose(law.log_prob(X[:7]), by_hand, atol=1e-3, rtol=1e-5)
+    assert torch.allclose(distribution.log_prob(X[:7]), by_hand, atol=1e-3, rtol=1e-5)
     assert model.log_jacobian(X) == 0.0
     assert model.sample(5, rng=0).shape == (5, 2)
     assert torch.equal(model.decode(z), gan.decode(z))
@@ -47,19 +47,23 @@ def test_a_generator_that_is_known() -> None:
     with torch.no_grad():
         middle = model.decode(zero)[0]
         axes = (model.decode(eye) - middle).T
-    law = torch.distributions.MultivariateNormal(middle, axes @ axes.T + 0.49 * eye)
+    distribution = torch.distributions.MultivariateNormal(middle, axes @ axes.T + 0.49 * eye)
     x = observed.sample(6, rng=1)
-    assert torch.allclose(naive(observed, x, samples=50_000).values, law.log_prob(x), atol=0.1)
+    assert torch.allclose(
+        naive(observed, x, samples=50_000).values, distribution.log_prob(x), atol=0.1
+    )
     annealed = ais(observed, x, temperatures=100, chains=60)
-    assert float(((annealed.values - law.log_prob(x)) / annealed.errors).abs().max()) < 4
+    assert float(((annealed.values - distribution.log_prob(x)) / annealed.errors).abs().max()) < 4
     assert abs(bdmc(observed, 10, temperatures=100).gap) < 0.4
 
 
 def test_one_sigma_for_each_coordinate() -> None:
     gan = a_gan(X)
-    law = pf.Observed(gan, torch.tensor([0.5, 2.0])).likelihood(torch.zeros(3, 2))
+    distribution = pf.Observed(gan, torch.tensor([0.5, 2.0])).likelihood(torch.zeros(3, 2))
     assert torch.allclose(
-        law.log_prob(law.mean), torch.full((3,), -math.log(2 * math.pi)), atol=1e-5
+        distribution.log_prob(distribution.mean),
+        torch.full((3,), -math.log(2 * math.pi)),
+        atol=1e-5,
     )
 
 

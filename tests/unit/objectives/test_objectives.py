@@ -22,7 +22,7 @@ def normal_logit(x: torch.Tensor, mean: float) -> torch.Tensor:
 
 @pytest.mark.parametrize(("mean", "value"), [(0.5, -1.325672), (1.0, -1.163451), (2.0, -0.712633)])
 def test_the_value_of_the_game_at_the_best_critic(mean: float, value: float) -> None:
-    """V(D*) = -ln 4 + 2 JSD, by quadrature over both laws."""
+    """V(D*) = -ln 4 + 2 JSD, by quadrature over both distributions."""
     x = torch.linspace(-12, 14, 200_001, dtype=torch.float64)
     p = torch.exp(-0.5 * x**2) / math.sqrt(2 * math.pi)
     q = torch.exp(-0.5 * (x - mean) ** 2) / math.sqrt(2 * math.pi)

@@ -39,10 +39,10 @@ def visible(figure):
 
 
 def test_contours_hold_the_mass_they_name():
-    law = Gaussian.of(torch.zeros(2), torch.eye(2))
-    u, _, f = grid_density(law, (-6.0, -6.0), (6.0, 6.0), 300)
+    distribution = Gaussian.of(torch.zeros(2), torch.eye(2))
+    u, _, f = grid_density(distribution, (-6.0, -6.0), (6.0, 6.0), 300)
     levels = mass_levels(f, (0.5, 0.9), (u[1] - u[0]) ** 2)
-    # Half of a standard normal law in the plane lies where the
+    # Half of a standard normal distribution in the plane lies where the
     # density is above 1/(2π) · ½, nine tenths above a tenth.
     assert list(levels.values()) == [0.9, 0.5]
     assert list(levels) == pytest.approx([0.1 / (2 * math.pi), 0.5 / (2 * math.pi)], rel=0.01)
@@ -51,7 +51,7 @@ def test_contours_hold_the_mass_they_name():
         mass_levels(f, (1.5,), 1.0)
 
 
-def test_a_density_map_shows_the_law_of_two_axes_with_its_unit(mixture, rows):
+def test_a_density_map_shows_the_distribution_of_two_axes_with_its_unit(mixture, rows):
     figure = plots.density_map(mixture, rows, axes=["weight", "age"], title="people")
     ax = visible(figure)[0]
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title(loc="left")) == (
@@ -66,8 +66,8 @@ def test_a_density_map_shows_the_law_of_two_axes_with_its_unit(mixture, rows):
 
 
 def test_rows_alone_are_drawn_by_their_kernel_density(rows):
-    law, names, shown = two_axes(rows[["height", "age"]])
-    assert type(law).__name__ == "KDE"
+    distribution, names, shown = two_axes(rows[["height", "age"]])
+    assert type(distribution).__name__ == "KDE"
     assert names == ("height", "age")
     assert shown.shape == (200, 2)
     assert len(visible(plots.density_map(torch.tensor(rows.to_numpy())))[0].images) == 1

@@ -33,7 +33,7 @@ def test_the_line_is_learnt_watched_and_measured(
     assert len(stored["records"]) == 9
 
 
-def test_samples_of_the_law_itself_have_its_numbers() -> None:
+def test_samples_of_the_distribution_itself_have_its_numbers() -> None:
     torch.manual_seed(0)
     x = one_dimension.draw(3)
     found = one_dimension.measured(x, 3)

@@ -79,8 +79,8 @@ def test_the_table_has_every_measure_of_both(tmp_path: Path) -> None:
     assert {(r.bound, r.n, r.measure, r.data) for r in bounds} == {
         ("lower bound", 3, "density per unit", bounds[0].data)
     }
-    assert found.records["learnt from: sharpness"].value == pytest.approx(1, abs=0.05)
-    assert found.records["learnt from: coverage"].value > 0.85
+    assert found.records["trained on: sharpness"].value == pytest.approx(1, abs=0.05)
+    assert found.records["trained on: coverage"].value > 0.85
     assert (
         len({r.details["features"] for key, r in found.records.items() if key.endswith(": fid")})
         == 1
@@ -117,7 +117,7 @@ def album(n: int = 40) -> images.Album:
 def test_a_run_that_covers_little_has_failed(
     coverage: float, failed: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(against, "learn", lambda *_: Record("processor seconds", 1.0))
+    monkeypatch.setattr(against, "learn", lambda *_: Record("CPU seconds", 1.0))
     monkeypatch.setattr(against, "draw", lambda *_: torch.zeros(1))
     monkeypatch.setattr(against, "measured", lambda *_: {"coverage": Record("coverage", coverage)})
     trial = against.compare(album(), raw(), seed=0)
@@ -131,7 +131,7 @@ def test_a_run_that_diverged_has_failed_and_the_other_is_still_measured(
     def learn(model: Any, *_: Any) -> Record:
         if isinstance(model, pf.GAN):
             raise Diverged("the critic's loss is NaN")
-        return Record("processor seconds", 1.0)
+        return Record("CPU seconds", 1.0)
 
     monkeypatch.setattr(against, "learn", learn)
     monkeypatch.setattr(against, "draw", lambda *_: torch.zeros(1))
@@ -156,10 +156,10 @@ def test_two_gans_draw_and_are_measured(tmp_path: Path, monkeypatch: pytest.Monk
     seen(paths, "images.png", "images-nearest.png")
     assert (
         found.records["DCGAN: fid"].details["features"]
-        == found.records["learnt from: fid"].details["features"]
+        == found.records["trained on: fid"].details["features"]
     )
     assert found.records["DCGAN: fid"].details["features"].startswith("classifier of 10 labels #")
-    assert found.records["learnt from: fid"].value < found.records["DCGAN: fid"].value
+    assert found.records["trained on: fid"].value < found.records["DCGAN: fid"].value
     assert {"closer", "suspicious", "coverage"} <= {
         key.partition(": ")[2] for key in found.records if key.startswith("R3GAN")
     }
@@ -206,7 +206,7 @@ def test_images_of_one_s_own_are_brought_to_a_size(tmp_path: Path) -> None:
     smaller = images.album(f"{tmp_path}@32", 0)
     assert tuple(smaller.space.shape) == (3, 32, 32)
     assert smaller.name == f"{tmp_path.name}@32"  # in a title there is no room for a path
-    learnt = {row.numpy().tobytes() for row in smaller.learnt()}
+    learnt = {row.numpy().tobytes() for row in smaller.training_rows()}
     assert not learnt & {row.numpy().tobytes() for row in smaller.test}
     with pytest.raises(pf.BadSource, match="expected images, got points"):
         images.album("moons", 0)
@@ -216,7 +216,7 @@ def test_labels_stay_beside_their_images() -> None:
     held = images.album("digits", 3)
     whole = pf.read("digits")
     assert held.labels is not None
-    for x, label in zip(held.learnt(20), held.labels[:20]):
+    for x, label in zip(held.training_rows(20), held.labels[:20]):
         same = (whole.x == x).flatten(1).all(1)
         assert int(label) in whole.y[same].tolist()
     assert held.train.condition_space is None  # models are not conditional

@@ -1,5 +1,5 @@
 """The lecture's recipes on tiny budgets:
-exact laws against quadrature and draws, records, images, and what is refused.
+exact distributions against quadrature and draws, records, images, and what is refused.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ def test_v1_without_noise_the_radius_is_rayleigh_s_beyond_one() -> None:
     assert torch.allclose(ring.log_density(at, 0.005), exact, atol=0.01)
 
 
-def test_shares_rise_from_nothing_to_one_and_the_distance_of_the_law_from_itself_is_small() -> None:
+def test_shares_rise_to_one_and_a_distribution_has_a_small_distance_from_itself() -> None:
     shares = ring.shares_below(torch.linspace(0, 2.2, 50, dtype=torch.float64))
     assert bool((shares.diff() >= 0).all())
     assert (float(shares[0]), float(shares[-1])) == (0.0, pytest.approx(1, abs=1e-4))
     n = 20_000
     assert ring.distance(ring.draw(n, rng=3).norm(dim=1)) < 1.63 / math.sqrt(n)
-    for far in (0.0, 2.2):  # all of the law beyond it, or before it
+    for far in (0.0, 2.2):  # all of the distribution beyond it, or before it
         assert ring.distance(torch.tensor([far], dtype=torch.float64)) == pytest.approx(1, abs=1e-4)
     assert ring.distance(1.02 * ring.draw(n, rng=3).norm(dim=1)) > 0.05
 
@@ -82,11 +82,11 @@ def test_the_ring_is_learnt_measured_and_drawn(
         monkeypatch.setattr(ring, name, value)
     found, paths = run("ring", out=tmp_path, budget=0.02, seed=1)
     seen(paths, "ring.png")
-    learnt, exact, gap = (found.records[key] for key in ("learnt", "exact", "exact less learnt"))
+    learnt, exact, gap = (found.records[key] for key in ("learnt", "exact", "exact minus fitted"))
     assert gap.value == pytest.approx(exact.value - learnt.value)
     assert 0 < gap.value < 2
     assert (learnt.bound, exact.bound, learnt.data) == ("lower bound", "exact", exact.data)
-    assert found.records["inside, learnt"].details["exact"] == pytest.approx(0.00804, abs=1e-5)
+    assert found.records["inside, fitted"].details["exact"] == pytest.approx(0.00804, abs=1e-5)
     assert json.loads((tmp_path / "records.json").read_text())["tables"] == []
 
 

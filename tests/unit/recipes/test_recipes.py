@@ -169,9 +169,11 @@ def test_words_name_the_strongest_first():
 
 
 def test_missing_numbers_are_drawn_at_their_expectation():
-    law = pf.GMM.of(torch.ones(1), torch.zeros(1, 2), torch.tensor([[[1.0, 0.8], [0.8, 1.0]]]))
+    distribution = pf.GMM.of(
+        torch.ones(1), torch.zeros(1, 2), torch.tensor([[[1.0, 0.8], [0.8, 1.0]]])
+    )
     filled = hall_of_fame.completed(
-        law, torch.tensor([[2.0, float("nan")], [1.0, 1.0]], dtype=torch.float64)
+        distribution, torch.tensor([[2.0, float("nan")], [1.0, 1.0]], dtype=torch.float64)
     )
     assert filled.tolist() == [[2.0, pytest.approx(1.6)], [1.0, 1.0]]
 

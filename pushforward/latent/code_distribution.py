@@ -20,7 +20,7 @@ from pushforward.core.capabilities import Decodes, Encodes, Samples
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
 from pushforward.core.random import Rng, integers, normal
 
-__all__ = ["CodeLaw", "law_of"]
+__all__ = ["CodeDistribution", "infer_code_distribution"]
 
 DRAWS = 4096
 """Draws that stand for a prior without a closed form,
@@ -29,7 +29,7 @@ and the most codes kept of given observations.
 
 
 @dataclass(frozen=True)
-class CodeLaw:
+class CodeDistribution:
     """Centre, scale and quantiles of each latent dimension.
 
     Arguments:
@@ -43,11 +43,12 @@ class CodeLaw:
     rows: Tensor | None = None
 
     @classmethod
-    def of_codes(cls, codes: Tensor) -> CodeLaw:
+    def of_codes(cls, codes: Tensor) -> CodeDistribution:
         """The distribution of given codes (n, latent), n at least 2."""
         if codes.ndim != 2 or len(codes) < 2:
             raise ShapeMismatch(
-                f"a law of codes needs at least 2 codes (n, latent), got shape {tuple(codes.shape)}"
+                "a distribution of codes needs at least 2 codes (n, latent), got shape"
+                f" {tuple(codes.shape)}"
             )
         some = codes[:: -(-len(codes) // DRAWS)]
         return cls(codes.mean(0), codes.std(0, correction=0), some)
@@ -85,35 +86,35 @@ class CodeLaw:
 
 
 @torch.no_grad()
-def law_of(model: Any, x: Any = None, y: Any = None) -> CodeLaw:
+def infer_code_distribution(model: Any, x: Any = None, y: Any = None) -> CodeDistribution:
     """Where a model's codes lie: by its prior, or by the codes of
     observations x (n, *shape) where given.
 
     InvalidKind for a model that has no prior when no observations are given.
     """
     if x is not None:
-        return CodeLaw.of_codes(_encoded(model, x, y))
+        return CodeDistribution.of_codes(_encoded(model, x, y))
     variance = getattr(model, "explained_variance_", None)
     if variance is not None:  # the spread of its scores; its prior leaves the noise out
-        return CodeLaw(torch.zeros_like(variance), variance.clamp_min(0).sqrt())
+        return CodeDistribution(torch.zeros_like(variance), variance.clamp_min(0).sqrt())
     if callable(getattr(model, "prior", None)):
         return _of_prior(model)
     size = getattr(model, "latent", None)
     if isinstance(size, int) and isinstance(model, Samples) and isinstance(model, Decodes):
         zero = torch.zeros(size, dtype=model.floating(), device=model.device)  # type: ignore[attr-defined]
-        return CodeLaw(zero, torch.ones_like(zero))
+        return CodeDistribution(zero, torch.ones_like(zero))
     raise InvalidKind(
         f"{type(model).__name__} has no prior over codes; give rows whose codes to go by:"
-        " law_of(model, x)"
+        " infer_code_distribution(model, x)"
     )
 
 
-def _of_prior(model: Any) -> CodeLaw:
-    law = model.prior(1)
-    mean, scale = getattr(law, "mean", None), getattr(law, "scale", None)
+def _of_prior(model: Any) -> CodeDistribution:
+    distribution = model.prior(1)
+    mean, scale = getattr(distribution, "mean", None), getattr(distribution, "scale", None)
     if isinstance(mean, Tensor) and isinstance(scale, Tensor) and len(mean) == 1:
-        return CodeLaw(mean[0].detach(), scale.detach().expand_as(mean)[0])
-    return CodeLaw.of_codes(model.prior(DRAWS).rsample(rng=0).detach())
+        return CodeDistribution(mean[0].detach(), scale.detach().expand_as(mean)[0])
+    return CodeDistribution.of_codes(model.prior(DRAWS).rsample(rng=0).detach())
 
 
 def _encoded(model: Any, x: Any, y: Any) -> Tensor:

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-__all__ = ["Learnt"]
+__all__ = ["FreeParameters"]
 
 
-class Learnt(nn.Module):
+class FreeParameters(nn.Module):
     """() -> the tensors.
 
     Arguments:
