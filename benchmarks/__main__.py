@@ -13,30 +13,32 @@ from typing import Any
 
 from benchmarks.timing import machine
 
-ROOMS = ("spine", "classical", "kde", "likelihood", "adversarial")
+MODULES = ("spine", "classical", "kde", "likelihood", "adversarial")
 RESULTS = Path(__file__).parent.parent / "results" / "bench.json"
 
 
-def main(wanted: list[str]) -> int:
-    """Run the benchmarks whose names begin with one of `wanted`, or all."""
-    known: dict[str, Callable[[], list[dict[str, Any]]]] = {}
-    for room in ROOMS:
-        known.update(importlib.import_module(f"benchmarks.{room}").BENCHMARKS)
-    chosen = {n: f for n, f in known.items() if not wanted or any(n.startswith(w) for w in wanted)}
-    if not chosen:
+def main(names: list[str]) -> int:
+    """Run the benchmarks whose names begin with one of `names`, or all."""
+    available: dict[str, Callable[[], list[dict[str, Any]]]] = {}
+    for module in MODULES:
+        available.update(importlib.import_module(f"benchmarks.{module}").BENCHMARKS)
+    benchmarks = {
+        n: f for n, f in available.items() if not names or any(n.startswith(w) for w in names)
+    }
+    if not benchmarks:
         print(
-            f"no benchmark begins with {' or '.join(wanted)}; known: {', '.join(known)}",
+            f"no benchmark begins with {' or '.join(names)}; available: {', '.join(available)}",
             file=sys.stderr,
         )
         return 2
     stored = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {"rows": {}}
-    for name, benchmark in chosen.items():
+    for name, benchmark in benchmarks.items():
         print(f"{name} …", flush=True)
         for row in benchmark():
-            row = {**row, "reached": reached(row), "machine": machine()}
+            row = {**row, "passed": meets_target(row), "machine": machine()}
             stored["rows"][row["name"]] = row
             print(
-                f"  {row['name']:28} {row['ratio']}  target {row['target']}  {'reached' if row['reached'] else 'NOT REACHED'}",
+                f"  {row['name']:28} {row['ratio']}  target {row['target']}  {'passed' if row['passed'] else 'FAILED'}",
                 flush=True,
             )
         RESULTS.parent.mkdir(exist_ok=True)
@@ -44,7 +46,7 @@ def main(wanted: list[str]) -> int:
     return 0
 
 
-def reached(row: dict[str, Any]) -> bool:
+def meets_target(row: dict[str, Any]) -> bool:
     """Whether the median meets the target and the answers agree."""
     value, target = row["ratio"]["median"], row["target"]
     if target is None:  # reported, nothing asked for

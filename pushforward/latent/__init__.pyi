@@ -1,11 +1,11 @@
+from pushforward.latent.code_distribution import CodeDistribution as CodeDistribution
+from pushforward.latent.code_distribution import infer_code_distribution as infer_code_distribution
 from pushforward.latent.decoding import Decoded as Decoded
-from pushforward.latent.decoding import decoded as decoded
+from pushforward.latent.decoding import decode as decode
 from pushforward.latent.directions import Direction as Direction
 from pushforward.latent.directions import direction as direction
 from pushforward.latent.grids import grid as grid
 from pushforward.latent.grids import grid_codes as grid_codes
-from pushforward.latent.laws import CodeLaw as CodeLaw
-from pushforward.latent.laws import law_of as law_of
 from pushforward.latent.paths import between as between
 from pushforward.latent.paths import interpolate as interpolate
 from pushforward.latent.paths import plane as plane

@@ -82,7 +82,7 @@ def test_the_ring_is_learnt_measured_and_drawn(
         monkeypatch.setattr(ring, name, value)
     found, paths = run("ring", out=tmp_path, budget=0.02, seed=1)
     seen(paths, "ring.png")
-    learnt, exact, gap = (found.records[key] for key in ("learnt", "exact", "exact minus fitted"))
+    learnt, exact, gap = (found.records[key] for key in ("fitted", "exact", "exact minus fitted"))
     assert gap.value == pytest.approx(exact.value - learnt.value)
     assert 0 < gap.value < 2
     assert (learnt.bound, exact.bound, learnt.data) == ("lower bound", "exact", exact.data)
@@ -288,7 +288,7 @@ def test_panels_hold_what_they_are_given() -> None:
         x="s",
         mark=0.5,
         marked=[{"a": 1.5}],
-        mark_name="learnt",
+        mark_name="fitted",
     )
     assert figure.axes[0].get_ylim()[0] == 0
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["1", "0.1"]
