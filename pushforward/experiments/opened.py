@@ -4,6 +4,7 @@ and the rows it was fitted to and those held out.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -254,19 +255,23 @@ def _own_share(settings: Mapping[str, Any]) -> bool:
 
 
 def read_like(
-    run: OpenedRun, file: str, y: str | None = None, table: Mapping[str, Any] | None = None
+    run: OpenedRun, file: Any, y: Any = None, table: Mapping[str, Any] | None = None
 ) -> Source:
-    """Rows from a file or built-in name, read into the space of a run's model,
+    """Rows from a file or built-in name, or in memory, read into the space of a run's model,
     with conditions where it has them.
 
     Arguments:
         y: the conditions: a column, a file, or 'auto'; those that the run was fitted with if None.
+            Of rows in memory, the conditions themselves.
         table: how a text table is written, where that is not as the run's own table was.
     """
-    reading = run.provenance.reading
-    asked = y or reading.get("y") or reading.get("label") or "auto"
-    conditions = asked_conditions(asked if run.conditional else None)
-    source = read(file, like=run.model, **conditions, **table_settings(file, run, table))
+    if isinstance(file, (str, os.PathLike)):
+        reading = run.provenance.reading
+        asked = y or reading.get("y") or reading.get("label") or "auto"
+        conditions = asked_conditions(asked if run.conditional else None)
+        source = read(file, like=run.model, **conditions, **table_settings(file, run, table))
+    else:
+        source, file = read(file, y=y if run.conditional else None, like=run.model), "data"
     if run.conditional and source.condition_space is None:
         raise BadSource(
             f"{file}: the model was fitted with conditions ({run.model.condition_space}), but these"
@@ -275,17 +280,19 @@ def read_like(
     some = min(64, len(source))
     array = getattr(source, "x", None)
     run.model.fitted_space().conform(
-        source.take(torch.arange(some)).x if array is None else array[:some], what=file
+        source.take(torch.arange(some)).x if array is None else array[:some], what=str(file)
     )
     return source
 
 
 def table_settings(
-    file: str, run: OpenedRun | None = None, table: Mapping[str, Any] | None = None
+    file: Any, run: OpenedRun | None = None, table: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """`read`'s arguments for a table: those given, over those of a run;
     none for what is no table.
     """
+    if not isinstance(file, (str, os.PathLike)):
+        return {}
     path = Path(file).expanduser()
     settings = {**settings_among({} if run is None else run.provenance.reading), **(table or {})}
     if not path.exists() or not is_table(path):

@@ -1,0 +1,69 @@
+"""Rows that a view of a run shows or goes by, with their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from pushforward.core.errors import InvalidValue, PushforwardError
+from pushforward.core.model import Model
+from pushforward.core.source import Source
+from pushforward.core.space import Space
+from pushforward.experiments.opened import labels_of, rows_of
+
+__all__ = ["LabelledRows", "if_available", "pick"]
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Rows, with what is known of them.
+
+    Arguments:
+        x: observations (n, *shape), user's units.
+        y: conditions or labels (n, ...), labels as codes; None where the rows have none.
+        condition_space: the space of y.
+    """
+
+    x: Tensor
+    y: Tensor | None = None
+    condition_space: Space | None = None
+
+    @classmethod
+    def of(cls, source: Source, most: int) -> LabelledRows:
+        """The first rows of a source, at most so many."""
+        batch = rows_of(source, most)
+        return cls(batch.x, batch.y, source.condition_space)
+
+    def conditions(self, model: Model, rows: Sequence[int] | None = None) -> Any:
+        """The conditions of some rows, or of all, as the model's methods take them;
+        None for a model without.
+        """
+        if model.condition_space is None:
+            return None
+        y = labels_of(model, self)
+        return y if rows is None else pick(y, rows)
+
+
+def pick(x: Any, rows: Sequence[int]) -> Any:
+    """Some rows; InvalidValue for one that is not there."""
+    for row in rows:
+        if not 0 <= row < len(x):
+            raise InvalidValue(f"there is no row {row}: there are {len(x)}, counted from 0")
+    return x[list(rows)]
+
+
+def if_available(
+    find: Callable[[], LabelledRows], *, required: bool
+) -> tuple[LabelledRows | None, tuple[str, ...]]:
+    """The rows, or None with a note of why a view goes without them;
+    rows that are required raise their error.
+    """
+    try:
+        return find(), ()
+    except PushforwardError as error:
+        if required:
+            raise
+        return None, (f"drawn without rows: {error}",)

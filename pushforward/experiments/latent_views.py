@@ -1,0 +1,406 @@
+"""What a model's codes mean: grids, traversals, paths and directions, decoded.
+
+`latent_view` makes the figure of one kind from an opened run, with the table of the codes that it
+shows. Rows are those asked for, else those that the model was fitted to; grids and traversals go
+without them where these cannot be found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from pushforward import plots
+from pushforward.core.argument_names import argument
+from pushforward.core.capabilities import Encodes
+from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, suggestion
+from pushforward.core.space import Space
+from pushforward.data import read
+from pushforward.data.reading import asked_conditions
+from pushforward.experiments.codes import codes_of
+from pushforward.experiments.labelled_rows import LabelledRows, if_available, pick
+from pushforward.experiments.opened import OpenedRun, read_like, table_settings
+from pushforward.experiments.sampling import ConditionsGiven, condition_rows
+from pushforward.experiments.view import Table, View, heading
+from pushforward.latent import (
+    CodeDistribution,
+    decode,
+    direction,
+    grid,
+    infer_code_distribution,
+    interpolate,
+    traverse,
+)
+from pushforward.plots.matplotlib_types import Figure
+
+__all__ = ["KINDS", "LatentKind", "latent_view"]
+
+LatentKind = Literal["grid", "traverse", "path", "direction"]
+KINDS: tuple[LatentKind, ...] = get_args(LatentKind)
+ROWS = 10_000
+"""Rows that codes are measured on: enough for quantiles to two digits."""
+STEPS: Mapping[LatentKind, int] = {"grid": 20, "traverse": 9, "path": 11, "direction": 9}
+"""Codes along each line: as many images as a page holds at a readable size."""
+SMOOTH = 3
+"""How many times more codes a curve through points takes than a line of images."""
+ROLLED = 16
+"""Samples of the prior over which the dimensions of a traversal are ranked."""
+ENDS = 8
+"""Rows that paths join, and that a direction moves, unless told otherwise."""
+RANKED = 10
+"""Dimensions that the summary of a traversal names."""
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """A view as it was asked for, with the rows and the distribution of codes it goes by."""
+
+    run: OpenedRun
+    rows: LabelledRows | None
+    codes: CodeDistribution
+    steps: int
+    reach: float | None
+    dims: Sequence[int] | None
+    ends: Sequence[int] | None
+    along: str
+    positive: str | None
+    y: Any
+    y_given: bool
+    seed: int
+    title: str
+
+    @property
+    def model(self) -> Any:
+        """The run's model."""
+        return self.run.model
+
+    @property
+    def space(self) -> Space:
+        """The space of what codes decode to."""
+        return self.run.model.fitted_space()  # type: ignore[no-any-return]
+
+    def needed_rows(self, purpose: str) -> LabelledRows:
+        """The rows; BadRun where there are none."""
+        if self.rows is None:
+            raise BadRun(f"there are no rows for {purpose}; pass {argument('data', 'FILE')}")
+        return self.rows
+
+    def standing(self) -> Tensor | None:
+        """The code of the row to stand at; None for the centre."""
+        if not self.ends:
+            return None
+        return self.encode(self.needed_rows("a row to stand at"), self.ends[:1])[0]
+
+    def encode(self, rows: LabelledRows, chosen: Sequence[int]) -> Tensor:
+        """Codes of some rows, each encoded under its own condition."""
+        _require_codes(self.model)
+        x, y = pick(rows.x, chosen), rows.conditions(self.model, chosen)
+        z: Tensor = self.model.encode(x) if y is None else self.model.encode(x, y)
+        return z.detach()
+
+
+def latent_view(
+    run: OpenedRun,
+    kind: LatentKind | None = None,
+    *,
+    steps: int | None = None,
+    reach: float | None = None,
+    dims: Sequence[int] | None = None,
+    rows: Sequence[int] | None = None,
+    along: Literal["line", "sphere"] = "line",
+    data: Any = None,
+    label: str | None = None,
+    positive: str | None = None,
+    y: ConditionsGiven = None,
+    seed: int = 0,
+    title: str | None = None,
+    table: Mapping[str, Any] | None = None,
+) -> View:
+    """What codes decode to: a figure, and a table of the codes.
+
+    Arguments:
+        run: whose model decodes.
+        kind: 'grid' through the prior, 'traverse' (every dimension moved alone), 'path' between
+            rows, or 'direction' of an attribute; a grid for codes of 1 or 2 numbers, else traverse.
+        steps: codes along each line; by kind if None.
+        reach: standard deviations either way; a grid takes equal steps of mass if None. Of a
+            direction, distances between the means of the two classes.
+        dims: the dimensions of a grid, counted from 0.
+        rows: rows of the data, counted from 0: ends of paths in pairs, or where to stand.
+        along: whether paths go along the line or the sphere.
+        data: rows to go by, a path or in memory; those that the model was fitted to if None.
+        label: labels for a direction: a column, a file, or 'auto'.
+        positive: the label that a direction leads to; all others are without it.
+        y: the condition to decode under; that of the first row if None.
+        seed: of samples, and of the rows that a direction is tested on.
+        title: over the figure; the run's name if None.
+        table: how a text table is written, where that is not as the run's own table was.
+
+    Example:
+        >>> import tempfile, pushforward as pf
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     path = pf.PCA(2).fit("swissroll:50").save(f"{place}/run")
+        ...     view = latent_view(pf.experiments.open_run(f"{place}/run"), "grid", steps=3)
+        >>> view.summary, list(view.codes)
+        ('3×3 codes along z0 and z1', ['row', 'column', 'z0', 'z1'])
+    """
+    if kind is not None and kind not in KINDS:
+        raise InvalidValue(f"unknown kind {kind!r}; {suggestion(kind, KINDS)}")
+    run.need("does not decode codes", "Decodes")
+    known, notes = _rows(run, data, kind, label, table)
+    distribution = _distribution(run, known, data is not None)
+    chosen: LatentKind = kind or ("grid" if distribution.latent <= 2 else "traverse")
+    settings = _Settings(
+        run,
+        known,
+        distribution,
+        steps=_steps(run, chosen, distribution) if steps is None else steps,
+        reach=reach,
+        dims=dims,
+        ends=rows,
+        along=along,
+        positive=positive,
+        y=_condition(run.model, y, known, table),
+        y_given=y is not None,
+        seed=seed,
+        title=heading(run, title),
+    )
+    figure, codes, facts, summary = _VIEWS[chosen](settings)
+    return View(chosen, figure, codes, facts, summary, notes)
+
+
+# ---------------------------------------------------------------------------------------- the kinds
+
+_Content = tuple[Figure, Table, Mapping[str, Any], str]
+"""A figure, the table of its codes, facts and a summary."""
+
+
+def _grid(settings: _Settings) -> _Content:
+    dims = list(settings.dims or range(min(settings.codes.latent, 2)))
+    content = grid(
+        settings.model,
+        settings.steps,
+        reach=settings.reach,
+        dims=dims,
+        at=settings.standing(),
+        y=settings.y,
+        distribution=settings.codes,
+    )
+    data = None if settings.rows is None else settings.rows.x
+    figure = plots.decoded_grid(content, settings.space, dims=dims, data=data, title=settings.title)
+    height, width = content.codes.shape[:2]
+    places = {
+        "row": [i for i in range(height) for _ in range(width)],
+        "column": list(range(width)) * height,
+    }
+    summary = f"{height}×{width} codes along " + " and ".join(f"z{d}" for d in dims)
+    return figure, _table(content.codes, places), {"dims": dims}, summary
+
+
+def _traverse(settings: _Settings) -> _Content:
+    base, distribution = settings.standing(), settings.codes
+    first = distribution.centre if base is None else base
+    around = torch.cat([first[None], distribution.draw(ROLLED, rng=settings.seed)])
+    moved = traverse(
+        settings.model,
+        around,
+        steps=settings.steps,
+        reach=settings.reach or 3.0,
+        y=settings.y,
+        distribution=distribution,
+    )
+    figure = plots.traversal_sheet(moved, settings.space, title=settings.title)
+    size, steps = moved.codes.shape[:2]
+    places = {
+        "dimension": [k for k in range(size) for _ in range(steps)],
+        "position": moved.positions.tolist() * size,
+    }
+    ranking = [
+        {"dimension": k, "change": float(moved.change[k]), "share": float(moved.share[k])}
+        for k in moved.order.tolist()
+    ]
+    summary = "squared change per standard deviation: " + ", ".join(
+        f"z{r['dimension']} {r['change']:.4g}" for r in ranking[:RANKED]
+    )
+    return figure, _table(moved.codes, places), {"ranking": ranking}, summary
+
+
+def _path(settings: _Settings) -> _Content:
+    rows = settings.needed_rows("paths between them")
+    _require_codes(settings.model)
+    ends = list(settings.ends or range(min(len(rows.x) // 2 * 2, ENDS)))
+    if len(ends) % 2:
+        raise InvalidValue(
+            f"{argument('rows')} gives the ends of paths in pairs, got {len(ends)} rows; pass"
+            f" {argument('rows', '0,1')}, say"
+        )
+    with torch.no_grad():
+        codes = settings.encode(rows, ends)
+    between = interpolate(codes[::2], codes[1::2], settings.steps, along=settings.along)
+    path = decode(settings.model, between, _condition_of_paths(settings, rows, ends))
+    figure = plots.decoded_path(
+        path,
+        settings.space,
+        data=rows.x,
+        down=[f"rows {a} to {b}" for a, b in zip(ends[::2], ends[1::2])],
+        title=settings.title,
+    )
+    steps, count = path.codes.shape[:2]
+    places = {
+        "step": [i for i in range(steps) for _ in range(count)],
+        "path": list(range(count)) * steps,
+    }
+    summary = f"{count} path{'s' if count > 1 else ''} along the {settings.along}"
+    return figure, _table(path.codes, places), {"rows": ends}, summary
+
+
+def _condition_of_paths(settings: _Settings, rows: LabelledRows, ends: Sequence[int]) -> Any:
+    """The condition to decode paths under: the one given, else that of each path's first end."""
+    if settings.model.condition_space is None or settings.y_given:
+        return settings.y
+    first = rows.conditions(settings.model, ends[::2])
+    return first.repeat(settings.steps, *[1] * (first.ndim - 1))
+
+
+def _direction(settings: _Settings) -> _Content:
+    rows = settings.needed_rows("labels to learn a direction from")
+    _require_codes(settings.model)
+    labels, positive, name = _attribute(rows, settings.positive)
+    with torch.no_grad():
+        codes = codes_of(settings.model, rows).to(settings.codes.centre)
+    vector = direction(codes, labels, positive=positive, rng=settings.seed)
+    without = [i for i in range(len(labels)) if int(labels[i]) != positive][:ENDS]
+    ends = list(settings.ends or without)
+    reach = 1.5 if settings.reach is None else settings.reach
+    strengths = torch.linspace(-reach / 3, reach, settings.steps).tolist()
+    moved = torch.stack([vector.apply(pick(codes, ends), s) for s in strengths])
+    path = decode(settings.model, moved, settings.y)
+    figure = plots.decoded_path(
+        path,
+        settings.space,
+        data=rows.x,
+        across=[f"{s:.3g}" for s in strengths],
+        down=[f"row {i}" for i in ends],
+        meaning=f"strength: 1 takes the mean of the others to that of {name}",
+        title=settings.title,
+    )
+    places = {"strength": [s for s in strengths for _ in ends], "row": ends * len(strengths)}
+    facts = {
+        "vector": vector.vector.tolist(),
+        "distance": vector.distance,
+        "accuracy": vector.accuracy.as_dict(),
+    }
+    summary = (
+        f"{name}: {vector.accuracy.value:.1%} ± {vector.accuracy.error:.1%} of held-out rows told"
+        " by it (50% by chance)"
+    )
+    return figure, _table(path.codes, places), facts, summary
+
+
+_VIEWS = {"grid": _grid, "traverse": _traverse, "path": _path, "direction": _direction}
+
+
+def _table(codes: Tensor, places: Mapping[str, list[Any]]) -> Table:
+    """Columns: where each code stands, then z0, z1, ..."""
+    flat = codes.detach().cpu().flatten(0, -2)
+    return {**places, **{f"z{k}": flat[:, k].tolist() for k in range(flat.shape[1])}}
+
+
+# ---------------------------------------------------------------------------------- what they go by
+
+
+def _rows(
+    run: OpenedRun,
+    data: Any,
+    kind: LatentKind | None,
+    label: str | None,
+    table: Mapping[str, Any] | None,
+) -> tuple[LabelledRows | None, tuple[str, ...]]:
+    """The rows asked for, else those fitted to; None and a note if these cannot be found."""
+
+    def find() -> LabelledRows:
+        file = run.source("there is no telling which rows these were") if data is None else data
+        if kind == "direction" and not run.conditional:
+            labels = asked_conditions(label or "auto")
+            settings = table_settings(file, run, table)
+            return LabelledRows.of(read(file, like=run.model, **labels, **settings), ROWS)
+        return LabelledRows.of(read_like(run, file, label, table), ROWS)
+
+    rows, notes = if_available(find, required=data is not None or label is not None)
+    if rows is None and kind in ("path", "direction"):
+        raise BadRun(
+            f"{kind} needs rows, and those that {run.folder} was fitted on cannot be found; pass"
+            f" {argument('data', 'FILE')}"
+        )
+    return rows, notes
+
+
+def _distribution(run: OpenedRun, rows: LabelledRows | None, from_rows: bool) -> CodeDistribution:
+    """Where codes lie: by the prior where there is one, else (or with rows of the caller's own) by
+    the codes of the rows.
+    """
+    model = run.model
+    y = None if rows is None else rows.conditions(model)
+    if from_rows and rows is not None and isinstance(model, Encodes):
+        return infer_code_distribution(model, rows.x, y)
+    try:
+        return infer_code_distribution(model)
+    except InvalidKind as error:
+        if rows is None:
+            raise BadRun(
+                f"a {run.name} has no prior, so its codes' range must come from rows; pass"
+                f" {argument('data', 'FILE')}"
+            ) from error
+        return infer_code_distribution(model, rows.x, y)
+
+
+def _steps(run: OpenedRun, kind: LatentKind, distribution: CodeDistribution) -> int:
+    """Codes along each line, unless told otherwise; more for a curve through points."""
+    curve = kind == "grid" and distribution.latent == 1
+    return STEPS[kind] * (SMOOTH if curve and run.model.fitted_space().kind == "points" else 1)
+
+
+def _condition(
+    model: Any, y: ConditionsGiven, rows: LabelledRows | None, table: Mapping[str, Any] | None
+) -> Any:
+    """The condition to decode under: the one given, else that of the first row."""
+    if y is None and model.condition_space is not None and rows is not None:
+        return rows.conditions(model)[:1]
+    codes, _ = condition_rows(model, y, 1, table=table)
+    return None if codes is None else model.condition_space.as_given(codes)
+
+
+def _attribute(rows: LabelledRows, positive: str | None) -> tuple[Tensor, int, str]:
+    """Labels as whole numbers (n,), the one that is the attribute, and its name."""
+    space = rows.condition_space
+    if rows.y is None or space is None or not space.is_label:
+        raise InvalidValue(
+            "a direction needs labels, and these data bring none; pass"
+            f" {argument('label', 'COLUMN')}, or a file of them"
+        )
+    labels = rows.y if rows.y.ndim == 1 else rows.y[:, 0]
+    names = space.columns[0].categories
+    if positive is None and len(names) != 2:
+        raise InvalidValue(
+            f"there are {len(names)} labels; pass {argument('positive')} with one of:"
+            f" {', '.join(names[:10])}"
+        )
+    if positive is not None and positive not in names:
+        raise InvalidValue(
+            f"{argument('positive', repr(positive))} is none of the labels;"
+            f" {suggestion(positive, names)}"
+        )
+    name = names[-1] if positive is None else positive
+    return labels, names.index(name), name
+
+
+def _require_codes(model: Any) -> None:
+    if not isinstance(model, Encodes):
+        raise InvalidKind(
+            f"a {model.registered_name} has no codes for observations; a grid and traverse need"
+            " none"
+        )

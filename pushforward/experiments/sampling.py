@@ -1,0 +1,133 @@
+"""Samples of a run, under conditions where its model has some."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.argument_names import argument
+from pushforward.core.errors import InvalidValue, suggestion
+from pushforward.core.model import Model
+from pushforward.core.space import Space
+from pushforward.data import read
+from pushforward.experiments.opened import OpenedRun, rows_of, table_settings
+
+__all__ = ["ConditionsGiven", "Samples", "condition_rows", "sample"]
+
+SAMPLES = 64
+"""Samples unless told otherwise: a grid of eight by eight images."""
+
+ConditionsGiven = str | Path | Sequence[str | float] | Tensor | None
+"""Labels by name, one or several; the numbers of one condition, or a row of them for each sample;
+or a file of conditions as a `Path`.
+"""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples of a model, with the conditions they were drawn under.
+
+    Arguments:
+        x: (n, *shape), user's units.
+        space: the space of x.
+        y: conditions (n, ...), labels as codes; None for a model without.
+        condition_space: the space of y.
+    """
+
+    x: Tensor
+    space: Space
+    y: Tensor | None = None
+    condition_space: Space | None = None
+
+
+def sample(
+    run: OpenedRun,
+    n: int | None = None,
+    *,
+    y: ConditionsGiven = None,
+    seed: int = 0,
+    table: Mapping[str, Any] | None = None,
+) -> Samples:
+    """New observations from a fitted model.
+
+    Arguments:
+        run: whose model samples.
+        n: how many; 64, or one for each condition where several are given.
+        y: what the samples are conditioned on.
+        seed: the same seed gives the same samples.
+        table: how a text table of conditions is written.
+
+    Example:
+        >>> import tempfile, pushforward as pf
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     path = pf.PCA(1).fit("ring:50").save(f"{place}/run")
+        ...     sample(pf.experiments.open_run(f"{place}/run"), 3).x.shape
+        torch.Size([3, 2])
+    """
+    run.need("has no samples", "Samples")
+    if n is not None and n < 1:
+        raise InvalidValue(
+            f"{argument('n')} must be at least 1, got {n}; pass {argument('n', '64')}, say"
+        )
+    codes, n = condition_rows(run.model, y, n, table=table)
+    space = run.model.condition_space
+    given = None if codes is None else space.as_given(codes)
+    x = run.model.sample(n, y=given, rng=seed)
+    if codes is None:
+        return Samples(x, run.model.fitted_space())
+    rows = codes.expand(n, *codes.shape[1:]) if len(codes) == 1 else codes
+    return Samples(x, run.model.fitted_space(), rows, space)
+
+
+def condition_rows(
+    model: Model, y: ConditionsGiven, n: int | None, *, table: Mapping[str, Any] | None = None
+) -> tuple[Tensor | None, int]:
+    """Conditions (labels as codes), one for all or one for each of n samples, and n; None for a
+    model without conditions.
+    """
+    space = model.condition_space
+    if space is None:
+        if y is not None:
+            raise InvalidValue(
+                f"the model was fitted without conditions; leave {argument('y')} out"
+            )
+        return None, n or SAMPLES
+    if y is None:
+        some = ", ".join(space.columns[0].categories[:10]) if space.is_label else str(space)
+        raise InvalidValue(
+            f"the model was fitted with conditions; pass {argument('y')} with one of: {some}"
+        )
+    if isinstance(y, Path):
+        rows = _rows_of_file(y, space, table)
+    elif space.is_label:
+        rows = _codes([y] if isinstance(y, str) else list(y), space)
+    else:
+        numbers = torch.as_tensor(y)
+        rows = space.conform(numbers[None] if numbers.ndim < 2 else numbers, what=argument("y"))
+    n = n or (len(rows) if len(rows) > 1 else SAMPLES)
+    return (rows if len(rows) in (1, n) else rows[torch.arange(n) % len(rows)]), n
+
+
+def _codes(labels: Sequence[Any], space: Space) -> Tensor:
+    """Codes of labels given by name."""
+    names = space.columns[0].categories
+    texts = [str(label.item() if isinstance(label, Tensor) else label) for label in labels]
+    for text in texts:
+        if text not in names:
+            raise InvalidValue(
+                f"{argument('y', repr(text))} is none of the labels of this model;"
+                f" {suggestion(text, names)}"
+            )
+    return torch.tensor([names.index(text) for text in texts])
+
+
+def _rows_of_file(path: Path, space: Space, table: Mapping[str, Any] | None) -> Tensor:
+    text = str(path)
+    source = read(text, like=space, label=False, **table_settings(text, table=table))
+    rows: Tensor = space.conform(rows_of(source, len(source)).x, what=argument("y"))
+    return rows

@@ -1,0 +1,74 @@
+"""A view of a run: a figure, the table behind it where it has one, and what is said of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pushforward.core.errors import InvalidValue
+from pushforward.core.storage import write_text
+from pushforward.experiments.opened import OpenedRun
+from pushforward.plots.matplotlib_types import Figure
+
+__all__ = ["Table", "View", "heading"]
+
+Table = Mapping[str, Sequence[Any]]
+"""Columns of equal length, by name."""
+LONGEST_TITLE = 120
+"""Characters that fit over an image."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What a model looks like from one side.
+
+    Arguments:
+        kind: which side.
+        figure: a Matplotlib figure.
+        codes: the codes shown, one a row: where each stands, then z0, z1, ...; empty for a view of
+            something else.
+        facts: numbers that were found, by name.
+        summary: a sentence that sums them up; empty where there is nothing to sum up.
+        notes: what the view had to go without, and why.
+    """
+
+    kind: str
+    figure: Figure
+    codes: Table = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    summary: str = ""
+    notes: tuple[str, ...] = ()
+
+    def write(self, path: str | Path) -> tuple[Path, Path | None]:
+        """Write the figure (.png, .svg or .pdf), and the table of codes beside it as .csv, in the
+        place of older ones; returns where both are.
+        """
+        from pushforward.plots import write
+
+        image = write(self.figure, path)
+        if not self.codes:
+            return image, None
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(self.codes)
+        writer.writerows(zip(*self.codes.values()))
+        table = image.with_suffix(".csv")
+        write_text(table, stream.getvalue())
+        return image, table
+
+
+def heading(run: OpenedRun, title: str | None) -> str:
+    """What is written over a figure: the title, or the run's name;
+    InvalidValue for a title that does not fit there.
+    """
+    if title is None:
+        return run.folder.name
+    if len(title) > LONGEST_TITLE:
+        raise InvalidValue(
+            f"a title has at most {LONGEST_TITLE} characters, got {len(title)}; shorten it"
+        )
+    return title

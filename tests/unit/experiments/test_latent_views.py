@@ -1,0 +1,93 @@
+"""Views of codes from Python: the figures and tables that the command writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward.core.argument_names import arguments_named, keyword
+from pushforward.experiments import OpenedRun
+from pushforward.experiments.latent_views import LatentKind, latent_view
+
+CASES: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("pca", {}, []),
+    (
+        "pca",
+        {"kind": "grid", "dims": [1, 0], "reach": 2.0, "steps": 5},
+        ["--kind", "grid", "--dims", "1,0", "--reach", "2", "--steps", "5"],
+    ),
+    ("pca", {"kind": "traverse", "rows": [7]}, ["--kind", "traverse", "--rows", "7"]),
+    (
+        "pca",
+        {"kind": "path", "rows": [3, 5], "along": "sphere"},
+        ["--kind", "path", "--rows", "3,5", "--along", "sphere"],
+    ),
+    ("pca", {"kind": "direction", "label": "team"}, ["--kind", "direction", "--label", "team"]),
+    (
+        "vae",
+        {"kind": "direction", "positive": "b", "seed": 1},
+        ["--kind", "direction", "--class", "b", "--seed", "1"],
+    ),
+    ("faces", {"kind": "grid", "y": "b"}, ["--kind", "grid", "--y", "b"]),
+    ("faces", {"kind": "path"}, ["--kind", "path"]),
+    ("gan", {}, []),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "flags"), CASES)
+def test_the_command_writes_what_python_gets(
+    opened: Callable[[str], OpenedRun],
+    command: Callable[..., str],
+    tmp_path: Path,
+    name: str,
+    arguments: dict[str, Any],
+    flags: list[str],
+) -> None:
+    run = opened(name)
+    image, table = latent_view(run, **arguments).write(tmp_path / "python.png")
+    assert table is not None
+    command("latent", run.folder, *flags, "--out", "command.png")
+    assert table.read_text() == (tmp_path / "command.csv").read_text()
+    assert image.read_bytes() == (tmp_path / "command.png").read_bytes()
+
+
+def test_rows_may_be_in_memory(opened: Callable[[str], OpenedRun], place: Path) -> None:
+    run = opened("pca")
+    x = pf.read(str(place / "people.csv"), drop="team", label=False).take(torch.arange(60)).x
+    view = latent_view(run, "path", rows=[4, 9], steps=2, data=x)
+    codes = torch.tensor(list(zip(view.codes["z0"], view.codes["z1"])), dtype=x.dtype)
+    assert torch.allclose(codes, run.model.encode(x[[4, 9]]))
+
+
+def test_a_curve_through_points_takes_more_codes_than_a_line_of_images(
+    opened: Callable[[str], OpenedRun],
+) -> None:
+    assert len(latent_view(opened("gan"), "grid").codes["z0"]) == 60
+    assert len(latent_view(opened("vae"), "grid", dims=[0]).codes["z0"]) == 20
+
+
+def test_errors_name_arguments_as_the_caller_knows_them(
+    opened: Callable[[str], OpenedRun],
+) -> None:
+    with arguments_named(keyword), pytest.raises(pf.InvalidValue, match="positive='c' is none of"):
+        latent_view(opened("vae"), "direction", positive="c")
+    with arguments_named(keyword), pytest.raises(pf.InvalidValue, match=r"^rows gives the ends of"):
+        latent_view(opened("pca"), "path", rows=[0, 1, 2])
+
+
+def test_a_run_without_rows_is_shown_by_its_prior_with_a_note(tmp_path: Path) -> None:
+    x = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    pf.PCA(2).fit(x).save(tmp_path / "saved")
+    run = pf.experiments.open_run(tmp_path / "saved")
+    view = latent_view(run)
+    assert view.kind == "grid"
+    assert "without rows" in view.notes[0]
+    kinds: tuple[LatentKind, ...] = ("path", "direction")
+    for kind in kinds:
+        with pytest.raises(pf.BadRun, match="cannot be found"):
+            latent_view(run, kind)
