@@ -22,7 +22,7 @@ _HOMES = {
         "Phase",
         "Step",
         "Terms",
-        "together",
+        "play_together",
         "adam",
         "adamw",
         "sgd",

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 import pushforward as pf
-from pushforward.core.preparation import dequantised
+from pushforward.core.preparation import dequantise
 from pushforward.core.random import derive, generator
 from pushforward.core.storage import write_text
 from pushforward.metrics import likelihood
@@ -216,7 +216,7 @@ def small_digits(seed: int) -> Mapping[str, Any]:
     """
     source = pf.read("digits", label=False)
     parts = [
-        pf.split(dequantised(source, derive(seed, i)), held_out=0.2, seed=seed)
+        pf.split(dequantise(source, derive(seed, i)), held_out=0.2, seed=seed)
         for i in range(NOISES + 1)
     ]
     draws, test = [train.all().x.flatten(1) for train, _ in parts[1:]], parts[0][1].all().x

@@ -58,13 +58,15 @@ def condition(
     """Condition on known axes: mean, standard deviation and
     quantiles of the others, or samples of them with -n.
     """
-    from pushforward.core.capabilities import Conditions, lacking
+    from pushforward.core.capabilities import Conditions, missing_methods
 
     if n is not None and n < 1:
         raise InvalidValue(f"-n must be at least 1, got {n}; pass -n 64, say")
     voice = Voice(quiet, json)
     opened = runs.open_run(run)
-    if not isinstance(opened.model, Conditions) and "condition" not in lacking(opened.model):
+    if not isinstance(opened.model, Conditions) and "condition" not in missing_methods(
+        opened.model
+    ):
         raise InvalidKind(
             f"a {opened.name} has no closed conditionals; models that do:"
             f" {', '.join(_conditioning())}"

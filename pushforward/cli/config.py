@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushforward.cli.flags import Flag, as_text
 from pushforward.core.budgets import BUDGETS
-from pushforward.core.errors import BadRun, BadSource, InvalidValue, suggestion
+from pushforward.core.errors import BadRun, BadSource, InvalidValue, suggest
 from pushforward.core.folders import read_file
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _from_file(content: Mapping[str, Any], known: Mapping[str, Flag]) -> dict[st
         if isinstance(value, Mapping):
             if key not in SECTIONS:
                 raise InvalidValue(
-                    f"the config file has an unknown section [{key}]; {suggestion(key, SECTIONS)}"
+                    f"the config file has an unknown section [{key}]; {suggest(key, SECTIONS)}"
                 )
             for name, inner in value.items():
                 found[_known(name, known, "the config file", key)] = inner
@@ -206,7 +206,7 @@ def _from_sets(sets: Sequence[str], known: Mapping[str, Flag]) -> dict[str, Any]
 def _known(name: str, known: Mapping[str, Flag], where: str, section: str = "") -> str:
     if name not in known or (section and known[name].section != section):
         names = [n for n, flag in known.items() if not section or flag.section == section]
-        raise InvalidValue(f"{where}: unknown setting {name!r}; {suggestion(name, names)}")
+        raise InvalidValue(f"{where}: unknown setting {name!r}; {suggest(name, names)}")
     return name
 
 

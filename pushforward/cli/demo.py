@@ -57,12 +57,12 @@ def demo(
     """
     import torch
 
-    from pushforward.core.storage import new_folder, write_text
+    from pushforward.core.storage import create_folder, write_text
 
     # matrices this small gain little from a second thread, and on a busy machine lose everything
     torch.set_num_threads(1)
     voice = Voice(quiet, json)
-    folder = new_folder(run) if run else new_folder(_free())
+    folder = create_folder(run) if run else create_folder(_free())
     voice.say(
         "1,797 handwritten digits of 8x8 pixels, levels 0..16; a fifth is set aside and never"
         " learnt from\n"

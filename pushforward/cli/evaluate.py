@@ -14,7 +14,7 @@ from pushforward.cli.console import Voice, stdout
 from pushforward.cli.help import single
 from pushforward.cli.records import table
 from pushforward.cli.tables import tabular, typed
-from pushforward.core.errors import BadRun, InvalidValue, suggestion
+from pushforward.core.errors import BadRun, InvalidValue, suggest
 
 if TYPE_CHECKING:
     from pushforward.core.source import Source
@@ -184,8 +184,7 @@ def _estimators(text: str) -> list[str]:
     for name in names:
         if name not in ESTIMATORS:
             raise InvalidValue(
-                f"--also takes {', '.join(ESTIMATORS)}, got {name!r};"
-                f" {suggestion(name, ESTIMATORS)}"
+                f"--also takes {', '.join(ESTIMATORS)}, got {name!r}; {suggest(name, ESTIMATORS)}"
             )
     return names
 

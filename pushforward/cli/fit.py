@@ -23,7 +23,7 @@ from pushforward.cli.console import Voice, first_process
 from pushforward.cli.flags import Flag
 from pushforward.cli.help import SETTINGS, Group, single
 from pushforward.cli.progress import display
-from pushforward.core.errors import InvalidValue, suggestion
+from pushforward.core.errors import InvalidValue, suggest
 from pushforward.core.folders import check_place
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Models(Group):
             near = (
                 f"did you mean: pushforward fit {swapped} {name}?"
                 if swapped
-                else suggestion(name, catalogue())
+                else suggest(name, catalogue())
             )
             raise _UsageError(
                 f"unknown model {name!r}; {near} (`pushforward models` lists them)", ctx
@@ -441,7 +441,7 @@ def by_phase(texts: Sequence[str], model: Model, flag: str) -> dict[str, str]:
         phase = _phase_of(text)
         if phase and phase not in names:
             raise InvalidValue(
-                f"{flag} {text}: there is no phase {phase!r}; {suggestion(phase, names)}"
+                f"{flag} {text}: there is no phase {phase!r}; {suggest(phase, names)}"
             )
         found.update({phase: text.partition("=")[2]} if phase else dict.fromkeys(names, text))
     return found

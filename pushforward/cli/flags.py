@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from pushforward.core.budgets import BUDGETS
-from pushforward.core.errors import InvalidKind, InvalidValue, suggestion
+from pushforward.core.errors import InvalidKind, InvalidValue, suggest
 
 __all__ = [
     "Flag",
@@ -122,7 +122,7 @@ class Flag:
         if self.choices and value is not None and value not in self.choices:
             raise InvalidValue(
                 f"{where}{self.option} must be one of {', '.join(self.choices)}, got {value!r};"
-                f" {suggestion(str(value), self.choices)}"
+                f" {suggest(str(value), self.choices)}"
             )
         return value
 

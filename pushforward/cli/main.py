@@ -21,7 +21,7 @@ import typer
 from pushforward.cli.help import SETTINGS, Group
 from pushforward.cli.memory import lack_of_memory
 from pushforward.cli.streams import encodable
-from pushforward.core.errors import PushforwardError, is_memory, shortened, suggestion
+from pushforward.core.errors import PushforwardError, is_out_of_memory, shorten, suggest
 
 __all__ = ["main", "COMMANDS"]
 
@@ -98,7 +98,7 @@ class Root(Group):
             if args[0] in _models():
                 hint = f" ({args[0]} is a model: pushforward fit {args[0]} SOURCE)"
             raise _UsageError(
-                f"unknown command {args[0]!r}; {suggestion(args[0], COMMANDS)}{hint}", ctx
+                f"unknown command {args[0]!r}; {suggest(args[0], COMMANDS)}{hint}", ctx
             )
         return super().resolve_command(ctx, args)
 
@@ -212,7 +212,7 @@ def _after_imports(given: list[str]) -> list[str]:
 
 def _warn(message: Warning | str, *where: Any) -> None:
     """A warning from within as one line, without the place in the code."""
-    _say(f"warning: {shortened(' '.join(str(message).split()))}", "yellow")
+    _say(f"warning: {shorten(' '.join(str(message).split()))}", "yellow")
 
 
 def _explain(error: Exception, debug: bool) -> int:
@@ -222,11 +222,11 @@ def _explain(error: Exception, debug: bool) -> int:
     if isinstance(error, PushforwardError):
         return _end(f"error: {' '.join(str(error).split())}", 2)
     if isinstance(error, _ClickException):
-        return _end(f"error: {shortened(' '.join(_usage(error).split()))}", 2)
-    if is_memory(error):
+        return _end(f"error: {shorten(' '.join(_usage(error).split()))}", 2)
+    if is_out_of_memory(error):
         return _end(f"error: {lack_of_memory(error)}", 2)
     if isinstance(error, OSError) and error.strerror:
-        where = f"{shortened(str(error.filename))}: " if error.filename else ""
+        where = f"{shorten(str(error.filename))}: " if error.filename else ""
         return _end(
             f"error: {where}{error.strerror}; nothing that was there before is lost: put this right"
             " and try again",
@@ -257,7 +257,7 @@ def _usage(error: Any) -> str:
             for o in (*p.opts, *p.secondary_opts)
             if o.startswith("--")
         ]
-        near = suggestion(unknown, known)
+        near = suggest(unknown, known)
         near = near if near.startswith("did") else f"{path} --help lists its flags"
         return f"{path} has no flag {unknown}; {near.replace(chr(39), '')}"
     message = error.format_message().rstrip(".")

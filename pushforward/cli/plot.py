@@ -13,7 +13,7 @@ from pushforward.cli.console import Voice
 from pushforward.cli.help import single
 from pushforward.cli.outputs import heading
 from pushforward.cli.tables import tabular, typed
-from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, PushforwardError, suggestion
+from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, PushforwardError, suggest
 
 __all__ = ["command", "KINDS"]
 
@@ -66,7 +66,7 @@ def plot(
     spectrum, biplot, codes, or the choice of how many.
     """
     if kind is not None and kind not in KINDS:
-        raise InvalidValue(f"unknown kind of plot {kind!r}; {suggestion(kind, KINDS)}")
+        raise InvalidValue(f"unknown kind of plot {kind!r}; {suggest(kind, KINDS)}")
     if most < 2:
         raise InvalidValue(f"--most must be at least 2, got {most}; pass --most {MOST}, say")
     voice = Voice(quiet, json)

@@ -37,7 +37,7 @@ class Display(Follower):
     def __enter__(self) -> Display:
         return self
 
-    def __exit__(self, *trouble: object) -> None:
+    def __exit__(self, *issue: object) -> None:
         self.close()
 
     def warned(self, event: Warned) -> None:

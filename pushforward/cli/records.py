@@ -50,11 +50,11 @@ def cell(record: Record | None, first: Record) -> str:
     """Value, error bar, p-value; a dash where there is none;
     an error where it does not compare with the first of its line.
     """
-    from pushforward.core.records import unlike
+    from pushforward.core.records import require_comparable
 
     if record is None:
         return "-"
-    unlike(first, record)
+    require_comparable(first, record)
     error = f" ± {record.error:.2g}" if math.isfinite(record.error) else ""
     p = record.details.get("p")
     return f"{record.value:.4g}{error}" + (f" (p {p:.2g})" if p is not None else "")

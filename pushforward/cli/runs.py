@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pushforward.cli.tables import typed
-from pushforward.core.errors import InvalidValue, shown
+from pushforward.core.errors import InvalidValue, printable
 
 if TYPE_CHECKING:
     from pushforward.core.source import Source
@@ -39,6 +39,6 @@ def read_under(run: OpenedRun, file: str, y: str | None) -> Source:
     """
     if y is not None and not run.conditional:
         raise InvalidValue(
-            f"--y {shown(y)}: {run.folder} was fitted without conditions; leave --y out"
+            f"--y {printable(y)}: {run.folder} was fitted without conditions; leave --y out"
         )
     return read_like(run, file, y)

@@ -21,7 +21,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pushforward.core.array_source import Arrays
-from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, suggestion
+from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, suggest
 from pushforward.core.events import Event, Finished, Progress
 from pushforward.core.phase import Batch
 from pushforward.core.source import Source
@@ -248,7 +248,7 @@ def one_of(name: str, value: Any, known: Sequence[str]) -> str:
     if not isinstance(value, str) or value not in known:
         raise InvalidValue(
             f"{name} must be one of {', '.join(map(repr, known))}, got {value!r};"
-            f" {suggestion(str(value), known)}"
+            f" {suggest(str(value), known)}"
         )
     return value
 

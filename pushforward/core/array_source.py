@@ -10,11 +10,11 @@ from torch import Tensor
 
 from pushforward.core.errors import ShapeMismatch
 from pushforward.core.frames import as_frame, is_frame
-from pushforward.core.numbers import floating
+from pushforward.core.numbers import to_floating
 from pushforward.core.phase import Batch
 from pushforward.core.provenance import Provenance
-from pushforward.core.rows import checked_conditions, checked_weights, is_mapped, rows_of
-from pushforward.core.source import pick
+from pushforward.core.rows import as_rows, check_conditions, check_weights, is_mapped
+from pushforward.core.source import take_rows
 from pushforward.core.space import Space, as_array
 
 __all__ = ["Arrays"]
@@ -52,14 +52,14 @@ class Arrays:
         self.provenance = Provenance()
         array = self._space._from_frame(x, "the data") if is_frame(x) else as_array(x)
         self._resident = not is_mapped(array)
-        self.x = rows_of(array, not self._resident)
+        self.x = as_rows(array, not self._resident)
         if self.x.ndim == 1:
             self.x = self.x[:, None]
         self.y: Tensor | None = None
         self._condition_space: Space | None = None
         if y is not None:
-            self.y, self._condition_space = checked_conditions(y, condition_space)
-        self.weights = None if weights is None else checked_weights(weights)
+            self.y, self._condition_space = check_conditions(y, condition_space)
+        self.weights = None if weights is None else check_weights(weights)
         for what, part in (("y", self.y), ("weights", self.weights)):
             if part is not None and len(part) != len(self.x):
                 raise ShapeMismatch(
@@ -89,8 +89,10 @@ class Arrays:
         """The given rows in the user's units, as floating numbers that hold them:
         bytes as float32, large integers as float64.
         """
-        x = floating(
-            self.x.index_select(0, rows.to(self.x.device)) if self._resident else pick(self.x, rows)
+        x = to_floating(
+            self.x.index_select(0, rows.to(self.x.device))
+            if self._resident
+            else take_rows(self.x, rows)
         )
         return Batch(
             x,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["in_blocks"]
+__all__ = ["map_blocks"]
 
 BLOCK_NUMBERS = 1 << 18
 """Numbers of the data's own kind in a block on the CPU:
@@ -20,7 +20,7 @@ DEVICE_FACTOR = 64
 FEWEST_ROWS, MOST_ROWS = 16, 4096
 
 
-def in_blocks(function: Callable[..., Tensor], *rows: Tensor | None, width: int) -> Tensor:
+def map_blocks(function: Callable[..., Tensor], *rows: Tensor | None, width: int) -> Tensor:
     """function(*rows), computed a block of rows at a time and put together.
 
     Gradients are followed, and all rows taken at once, only if one of `rows` asks for them.

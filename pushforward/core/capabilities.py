@@ -30,14 +30,16 @@ __all__ = [
 ]
 
 
-class _Kept(type(Protocol)):  # type: ignore[misc]
+class _InstanceProtocol(type(Protocol)):  # type: ignore[misc]
     """The class of protocols that an instance keeps only if it `lacks` none of their methods."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
-        return super().__instancecheck__(instance) and not lacking(instance) & set(_methods(cls))
+        return super().__instancecheck__(instance) and not missing_methods(instance) & set(
+            _methods(cls)
+        )
 
 
-def lacking(model: Any) -> frozenset[str]:
+def missing_methods(model: Any) -> frozenset[str]:
     """The methods that this instance has no use of, whatever its class promises;
     none for a class.
     """
@@ -53,7 +55,7 @@ def _methods(protocol: type) -> list[str]:
 
 
 @runtime_checkable
-class Samples(Protocol, metaclass=_Kept):
+class Samples(Protocol, metaclass=_InstanceProtocol):
     """Draws new observations."""
 
     def sample(self, n: int, y: Any = None, rng: Rng = None, using: Any = None) -> Tensor:
@@ -64,7 +66,7 @@ class Samples(Protocol, metaclass=_Kept):
 
 
 @runtime_checkable
-class HasDensity(Protocol, metaclass=_Kept):
+class HasDensity(Protocol, metaclass=_InstanceProtocol):
     """Knows its exact log-density."""
 
     def log_prob(self, x: Any, y: Any = None) -> Tensor:
@@ -73,7 +75,7 @@ class HasDensity(Protocol, metaclass=_Kept):
 
 
 @runtime_checkable
-class Distribution(Protocol, metaclass=_Kept):
+class Distribution(Protocol, metaclass=_InstanceProtocol):
     """A distribution over a batch of events."""
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -86,7 +88,7 @@ class Distribution(Protocol, metaclass=_Kept):
 
 
 @runtime_checkable
-class LatentModel(Protocol, metaclass=_Kept):
+class LatentModel(Protocol, metaclass=_InstanceProtocol):
     """p(x) = ∫ p(x|z) p(z) dz, with both factors as distributions in the model's coordinates."""
 
     def prior(self) -> Any:
@@ -99,7 +101,7 @@ class LatentModel(Protocol, metaclass=_Kept):
 
 
 @runtime_checkable
-class HasBound(Protocol, metaclass=_Kept):
+class HasBound(Protocol, metaclass=_InstanceProtocol):
     """Bounds its log-density from below."""
 
     def elbo(self, x: Any, y: Any = None, *, rng: Rng = None) -> Tensor:
@@ -114,7 +116,7 @@ class HasBound(Protocol, metaclass=_Kept):
 
 
 @runtime_checkable
-class HasQuality(Protocol, metaclass=_Kept):
+class HasQuality(Protocol, metaclass=_InstanceProtocol):
     """Says how good it is on rows it has not seen, which a fit with held-out rows asks for."""
 
     def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
@@ -125,7 +127,7 @@ class HasQuality(Protocol, metaclass=_Kept):
 
 
 @runtime_checkable
-class Encodes(Protocol, metaclass=_Kept):
+class Encodes(Protocol, metaclass=_InstanceProtocol):
     """Maps observations to codes."""
 
     def encode(self, x: Any, y: Any = None) -> Tensor:
@@ -134,7 +136,7 @@ class Encodes(Protocol, metaclass=_Kept):
 
 
 @runtime_checkable
-class Decodes(Protocol, metaclass=_Kept):
+class Decodes(Protocol, metaclass=_InstanceProtocol):
     """Maps codes to observations."""
 
     def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
@@ -143,7 +145,7 @@ class Decodes(Protocol, metaclass=_Kept):
 
 
 @runtime_checkable
-class Assigns(Protocol, metaclass=_Kept):
+class Assigns(Protocol, metaclass=_InstanceProtocol):
     """Assigns observations to clusters."""
 
     def assign(self, x: Any, y: Any = None) -> Tensor:
@@ -156,7 +158,7 @@ class Assigns(Protocol, metaclass=_Kept):
 
 
 @runtime_checkable
-class Conditions(Protocol, metaclass=_Kept):
+class Conditions(Protocol, metaclass=_InstanceProtocol):
     """Conditions on known coordinates in closed form."""
 
     def condition(self, known: Mapping[Any, Any]) -> Any:
@@ -165,7 +167,7 @@ class Conditions(Protocol, metaclass=_Kept):
 
 
 @runtime_checkable
-class Translates(Protocol, metaclass=_Kept):
+class Translates(Protocol, metaclass=_InstanceProtocol):
     """Maps a condition to an observation."""
 
     def translate(self, y: Any, *, rng: Rng = None) -> Tensor:
@@ -186,7 +188,7 @@ def capabilities(model: Any) -> tuple[str, ...]:
         Conditions,
         Translates,
     )
-    lacks = lacking(model)
+    lacks = missing_methods(model)
     return tuple(
         p.__name__
         for p in known

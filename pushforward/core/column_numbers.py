@@ -16,10 +16,10 @@ from pushforward.core.dates import DAYS, DURATION, MICROSECONDS, SECONDS, dates_
 from pushforward.core.errors import (
     InvalidValue,
     ShapeMismatch,
-    quoted,
+    quote,
 )
 
-__all__ = ["as_numbers", "as_number", "as_codes", "bad_cell", "category_text"]
+__all__ = ["as_numbers", "as_number", "as_codes", "find_bad_cell", "category_text"]
 
 _SHOWN = 60
 
@@ -58,11 +58,12 @@ def as_number(value: Any, column: Column) -> float:
         except (TypeError, ValueError, OverflowError):
             pass
     raise InvalidValue(
-        f"{column.name or 'the value'} must be {_expected(column.unit)}, got {quoted(value)}"
+        f"{column.name or 'the value'} must be {_describe_expected(column.unit)}, got"
+        f" {quote(value)}"
     )
 
 
-def _expected(unit: str) -> str:
+def _describe_expected(unit: str) -> str:
     if unit in (DAYS, SECONDS):
         return f"a date such as 2024-06-01, or a number in {unit}"
     if unit == DURATION:
@@ -101,7 +102,7 @@ def category_text(value: Any) -> str:
     return str(value)
 
 
-def bad_cell(
+def find_bad_cell(
     series: Any, start: int = 0, share: float = 0.5, *, spelled: Callable[[Any], Any] | None = None
 ) -> tuple[int, str] | None:
     """Row (the first is `start`) and text of the first entry that is no number; None where a

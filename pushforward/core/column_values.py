@@ -18,17 +18,17 @@ from pushforward.core.dates import (
     numbers_as_dates,
 )
 
-__all__ = ["restored", "as_texts", "as_values"]
+__all__ = ["restore", "as_texts", "as_values"]
 
 
-def restored(values: NDArray[Any], column: Column) -> Any:
+def restore(values: NDArray[Any], column: Column) -> Any:
     """Numbers (n,) of a column as a pandas array, or NumPy array,
     of the dtype that the column came with.
     """
     import pandas
 
     if column.kind == "categorical":
-        return _categories(values, column)
+        return _restore_categories(values, column)
     if column.unit in MICROSECONDS:
         return numbers_as_dates(values, column)
     dtype = column.dtype
@@ -42,7 +42,7 @@ def restored(values: NDArray[Any], column: Column) -> Any:
             else cast(pandas.Series(whole), dtype)
         )
     if _is_whole(dtype) or (not dtype and column.kind == "integer"):
-        return _whole(values, missing, dtype or "int64")
+        return _to_integers(values, missing, dtype or "int64")
     if dtype and dtype not in ("float64", "object", "str", "string"):
         return cast(
             (
@@ -59,16 +59,14 @@ def _is_whole(dtype: str) -> bool:
     return dtype.lower().startswith(("int", "uint"))
 
 
-def _whole(values: NDArray[Any], missing: NDArray[np.bool_], dtype: str) -> Any:
+def _to_integers(values: NDArray[Any], missing: NDArray[np.bool_], dtype: str) -> Any:
     """Rounded numbers, in the dtype's range; nullable where some are missing."""
     import pandas
 
     plain = dtype.split("[")[0].lower()
     limits = np.iinfo(plain if plain not in ("int", "uint") else "int64")
     rounded = np.where(missing, 0, values).round()
-    whole = (
-        rounded.astype(plain) if rounded.dtype.kind in "iu" else _clipped(rounded, limits, plain)
-    )
+    whole = rounded.astype(plain) if rounded.dtype.kind in "iu" else _clip(rounded, limits, plain)
     if not missing.any():
         return whole if dtype == plain else cast(pandas.Series(whole), dtype)
     nullable = pandas.array(
@@ -78,7 +76,7 @@ def _whole(values: NDArray[Any], missing: NDArray[np.bool_], dtype: str) -> Any:
     return nullable if dtype.lower() == plain else cast(pandas.Series(nullable), dtype)
 
 
-def _clipped(rounded: NDArray[Any], limits: Any, plain: str) -> NDArray[Any]:
+def _clip(rounded: NDArray[Any], limits: Any, plain: str) -> NDArray[Any]:
     """Floats as integers; those at or beyond the ends of the range become the ends."""
     low, high = rounded <= float(limits.min), rounded >= float(limits.max)
     whole = np.where(low | high, 0, rounded).astype(plain)
@@ -86,7 +84,7 @@ def _clipped(rounded: NDArray[Any], limits: Any, plain: str) -> NDArray[Any]:
     return whole
 
 
-def _categories(values: NDArray[Any], column: Column) -> Any:
+def _restore_categories(values: NDArray[Any], column: Column) -> Any:
     """Categories by name; as numbers, truth values or texts where that is what they were."""
     import pandas
 
@@ -138,7 +136,7 @@ def as_texts(values: NDArray[Any], column: Column) -> list[str] | None:
     if column.dtype in ("bool", "boolean") or column.dtype.startswith("bool["):
         return ["" if gone else str(bool(v >= 0.5)) for v, gone in zip(values, missing)]
     if _is_whole(column.dtype):
-        whole = restored(np.where(missing, 0, values), column)
+        whole = restore(np.where(missing, 0, values), column)
         return ["" if gone else str(int(v)) for v, gone in zip(whole, missing)]
     if column.unit == "%":
         return ["" if gone else f"{v}%" for v, gone in zip(values.tolist(), missing)]
@@ -152,7 +150,7 @@ def as_values(values: NDArray[Any], column: Column) -> list[Any]:
     NaN where one is missing.
     """
     if column.kind == "categorical" or column.dtype.lower().startswith("bool"):
-        found = restored(values, column)
+        found = restore(values, column)
         return [
             float("nan") if is_missing(v) else getattr(v, "item", lambda v=v: v)() for v in found
         ]

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
-from pushforward.core.numbers import plain
+from pushforward.core.numbers import to_python
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
 
@@ -88,7 +88,7 @@ class Conditions:
             raise InvalidValue(
                 f"this {self.owner} was fitted with conditions ({self.space}); pass y"
             )
-        y = plain(y)
+        y = to_python(y)
         if isinstance(y, (int, float)) and not self.space.is_label:
             y = torch.tensor([y])
         rows = self.space.conform(y, what="y").to(self.scaling.shift.device)

@@ -26,12 +26,12 @@ __all__ = [
     "MissingExtra",
     "FitWarning",
     "DataWarning",
-    "is_memory",
-    "quoted",
-    "shortened",
-    "shown",
+    "is_out_of_memory",
+    "quote",
+    "shorten",
+    "printable",
     "require_positive",
-    "suggestion",
+    "suggest",
 ]
 
 
@@ -42,7 +42,7 @@ _LONGEST = 1000
 _QUOTED = re.compile(r"""(?<![\w'"])('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?![\w'"])""")
 
 
-def shown(text: object, most: int = ECHOED) -> str:
+def printable(text: object, most: int = ECHOED) -> str:
     """The text for a message: on one line, unprintable characters escaped,
     its middle left out beyond `most` characters.
     """
@@ -60,27 +60,27 @@ def shown(text: object, most: int = ECHOED) -> str:
     )
 
 
-def quoted(value: object) -> str:
+def quote(value: object) -> str:
     """A value as Python writes it, for a message: a text in quotes;
     its middle left out beyond 200 characters.
     """
     if isinstance(value, str):
-        return shown(repr(value[: 4 * ECHOED]))
+        return printable(repr(value[: 4 * ECHOED]))
     try:
-        return shown(repr(value))
+        return printable(repr(value))
     except (ValueError, RecursionError):
         return f"a {type(value).__name__}"
 
 
-def shortened(message: str) -> str:
+def shorten(message: str) -> str:
     """A message as one printable line in which nothing that came
     from outside takes more than its share.
     """
     if len(message) <= ECHOED and message.isprintable():
         return message
-    message = _QUOTED.sub(lambda found: shown(found[0]), message[: 10**5])
-    words = (word if len(word) <= ECHOED else shown(word) for word in message.split())
-    return shown(" ".join(words), _LONGEST)
+    message = _QUOTED.sub(lambda found: printable(found[0]), message[: 10**5])
+    words = (word if len(word) <= ECHOED else printable(word) for word in message.split())
+    return printable(" ".join(words), _LONGEST)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -95,7 +95,7 @@ class PushforwardError(Exception):
     """Something the caller can put right; the message names the cure."""
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(shortened(a) if isinstance(a, str) else a for a in args))
+        super().__init__(*(shorten(a) if isinstance(a, str) else a for a in args))
 
 
 class InvalidValue(PushforwardError, ValueError):
@@ -155,10 +155,10 @@ def require_positive(**values: Any) -> None:
             continue
         number = isinstance(value, Real) and not isinstance(value, bool)
         if not number:
-            raise InvalidKind(f"{name} must be a number above 0, got {quoted(value)}")
+            raise InvalidKind(f"{name} must be a number above 0, got {quote(value)}")
         if not value > 0:
             raise InvalidValue(
-                f"{name} must be above 0, got {shown(value)}; pass a positive number"
+                f"{name} must be above 0, got {printable(value)}; pass a positive number"
             )
 
 
@@ -179,7 +179,7 @@ _TOO_LARGE = (
 )
 
 
-def is_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out: torch raises RuntimeError for that, NumPy a
     ValueError where nothing could hold it.
     """
@@ -194,7 +194,7 @@ def is_memory(error: BaseException) -> bool:
     )
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
+def suggest(word: str, known: Iterable[str]) -> str:
     """A sentence naming the closest known word, or all of them when none is close."""
     known, word = list(known), word[:ECHOED]
     close = get_close_matches(word, known, n=1, cutoff=0.5)

@@ -10,7 +10,7 @@ from torch import Tensor
 from pushforward.core.errors import BadSource
 from pushforward.core.reader import read_for_fit
 from pushforward.core.source import Source
-from pushforward.core.source_views import has_unasked_labels, unlabelled
+from pushforward.core.source_views import has_unrequested_labels, without_labels
 
 __all__ = ["as_source"]
 
@@ -32,6 +32,6 @@ def as_source(x: Any, y: Any = None, weights: Any = None) -> Source:
                 "labels that come with the data were asked for, and these bring none; pass the"
                 " labels themselves as y"
             )
-        return unlabelled(x) if y is False or (y is None and has_unasked_labels(x)) else x
+        return without_labels(x) if y is False or (y is None and has_unrequested_labels(x)) else x
     source: Source = read_for_fit(x, y, weights)
     return source

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, Self, runtime_checkable
 
-from pushforward.core.errors import InvalidKind, suggestion
+from pushforward.core.errors import InvalidKind, suggest
 
 __all__ = ["Adjustable", "adjust_fitter"]
 
@@ -19,33 +19,37 @@ class Adjustable(Protocol):
         """What can be set."""
         ...
 
-    def with_settings(self, named: Mapping[str, Any], *, keep: bool = True) -> Self:
+    def with_settings(self, settings: Mapping[str, Any], *, keep: bool = True) -> Self:
         """A fitter of the same kind with these settings, and with its own others if `keep`."""
         ...
 
 
 def adjust_fitter(
-    fitter: Any, named: Mapping[str, Any], arguments: Iterable[str], *, own: bool
+    fitter: Any, settings: Mapping[str, Any], arguments: Iterable[str], *, is_default: bool
 ) -> Any:
     """A fitter with further settings by name; InvalidKind for names that it does not have.
 
     Arguments:
         fitter: whose settings.
-        named: the settings.
+        settings: the settings.
         arguments: what else `fit` takes, for the advice.
-        own: whether it is the model's default fitter: a run to resume is not given its settings.
+        is_default: whether it is the model's default fitter:
+            a run to resume is not given its settings.
     """
-    if not named:
+    if not settings:
         return fitter
     name = type(fitter).__name__
     if not isinstance(fitter, Adjustable):
         raise InvalidKind(
-            f"{name} takes no settings in fit, got {', '.join(named)}; pass them where it is made"
+            f"{name} takes no settings in fit, got {', '.join(settings)}; pass them where it is"
+            " made"
         )
-    for wrong in named:
+    for wrong in settings:
         if wrong not in fitter.setting_names:
             names = [*fitter.setting_names, *arguments]
             raise InvalidKind(
-                f"fit has no argument {wrong!r}, nor {name} a setting; {suggestion(wrong, names)}"
+                f"fit has no argument {wrong!r}, nor {name} a setting; {suggest(wrong, names)}"
             )
-    return fitter.with_settings(named, keep=not (own and named.get("resume") is not None))
+    return fitter.with_settings(
+        settings, keep=not (is_default and settings.get("resume") is not None)
+    )

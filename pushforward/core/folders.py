@@ -28,14 +28,14 @@ from pushforward.core.errors import BadRun, InvalidValue, PushforwardError
 __all__ = [
     "ForeignFiles",
     "check_place",
-    "clear_leftovers",
+    "remove_leftovers",
     "is_card",
-    "new_run",
-    "parsed_json",
+    "create_run",
+    "parse_json",
     "read_file",
     "write_atomically",
     "write_text",
-    "written_whole",
+    "replace_on_exit",
 ]
 
 MOST_TEXT = 1 << 28
@@ -96,7 +96,7 @@ def read_file(path: Path, most: int = MOST_TEXT, head: int = -1) -> bytes:
             os.close(handle)
 
 
-def parsed_json(text: str | bytes, *, finite: bool = True) -> Any:
+def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
     """Strict JSON; ValueError for anything else, for too deep nesting,
     and, unless told otherwise, for NaN and Infinity.
     """
@@ -114,11 +114,11 @@ def parsed_json(text: str | bytes, *, finite: bool = True) -> Any:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def replace_on_exit(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, which takes its place at
     the end and is removed after any error.
     """
-    clear_leftovers(path.parent, path.name)
+    remove_leftovers(path.parent, path.name)
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield part
@@ -138,7 +138,7 @@ def write_atomically(path: Path, *content: bytes | memoryview) -> None:
     BadRun where it cannot be written.
     """
     try:
-        with written_whole(path) as temporary, temporary.open("wb") as file:
+        with replace_on_exit(path) as temporary, temporary.open("wb") as file:
             for part in content:
                 file.write(part)
             file.flush()
@@ -159,7 +159,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def clear_leftovers(folder: Path, name: str | None = None) -> None:
+def remove_leftovers(folder: Path, name: str | None = None) -> None:
     """Remove what processes that have died left in a folder while they were writing:
     to one name, or to any.
     """
@@ -172,7 +172,7 @@ def clear_leftovers(folder: Path, name: str | None = None) -> None:
         if (
             match is None
             or name not in (None, match["name"] or match["old_name"])
-            or _lives(int(match["pid"] or match["old_pid"]))
+            or _is_running(int(match["pid"] or match["old_pid"]))
         ):
             continue
         if entry.is_dir(follow_symlinks=False):
@@ -182,7 +182,7 @@ def clear_leftovers(folder: Path, name: str | None = None) -> None:
                 os.unlink(entry.path)
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     """Whether another process of this number is running."""
     if pid == os.getpid():
         return False  # so was an earlier one: this one is only about to write
@@ -206,15 +206,15 @@ def check_place(path: Any, *, overwrite: bool = False) -> list[str]:
     older run may with `overwrite`; a folder that is none may not.
     """
     try:
-        folder = _target(path)
+        folder = _resolve(path)
         if folder.exists() and not folder.is_dir():
             raise InvalidValue(f"{path} is a file; expected a new folder: choose another name")
-        ours, foreign = _contents(folder) if folder.is_dir() else ([], [])
+        ours, foreign = _list_contents(folder) if folder.is_dir() else ([], [])
     except OSError as error:
         raise BadRun(
             f"the folder {path} cannot be used: {error.strerror}; choose a place you can write to"
         ) from error
-    if not foreign and _never_began(folder, ours):
+    if not foreign and _is_unstarted(folder, ours):
         return []
     if not overwrite:
         raise InvalidValue(
@@ -235,7 +235,7 @@ def check_place(path: Any, *, overwrite: bool = False) -> list[str]:
 
 
 @contextmanager
-def new_run(path: Any, *, overwrite: bool = False) -> Iterator[Path]:
+def create_run(path: Any, *, overwrite: bool = False) -> Iterator[Path]:
     """A folder to write a new run into; at the end what is in it becomes the run folder `path`.
 
     After any error before that, everything is as it was. An older run (with `overwrite`) gives way
@@ -243,7 +243,7 @@ def new_run(path: Any, *, overwrite: bool = False) -> Iterator[Path]:
     though no run wrote them.
     """
     check_place(path, overwrite=overwrite)
-    target = _target(path)
+    target = _resolve(path)
     there = target.is_dir()
     part = (
         target / f".run.{os.getpid()}.part"
@@ -251,9 +251,9 @@ def new_run(path: Any, *, overwrite: bool = False) -> Iterator[Path]:
         else target.with_name(f".{target.name}.{os.getpid()}.part")
     )
     try:
-        clear_leftovers(target.parent, target.name)
+        remove_leftovers(target.parent, target.name)
         for folder in ("", *_FOLDERS) if there else ():
-            clear_leftovers(target / folder)
+            remove_leftovers(target / folder)
         part.mkdir(parents=True)
     except OSError as error:
         raise BadRun(
@@ -294,7 +294,7 @@ def is_card(path: Path) -> bool:
     return start.startswith("# ") and "fitted with pushforward." in start
 
 
-def _target(path: Any) -> Path:
+def _resolve(path: Any) -> Path:
     """The folder itself: what a link leads to, and with a name where the path has none ('.')."""
     try:
         return Path(os.path.realpath(os.fspath(path)))
@@ -308,7 +308,7 @@ def _replace(folder: Path, part: Path) -> None:
     """Remove the files of the run in a folder, and move the new ones there;
     model.json goes last and comes first.
     """
-    ours, _ = _contents(folder)
+    ours, _ = _list_contents(folder)
     for name in sorted(ours, key=lambda name: name == "model.json"):
         (folder / name).unlink(missing_ok=True)
     for name in reversed(_FOLDERS):
@@ -323,7 +323,7 @@ def _replace(folder: Path, part: Path) -> None:
             shutil.move(path, goal)  # across a link it may be a move to another disk
 
 
-def _contents(folder: Path) -> tuple[list[str], list[str]]:
+def _list_contents(folder: Path) -> tuple[list[str], list[str]]:
     """The files that a run wrote and what else is there,
     by path inside the folder; leftovers of dead processes are neither.
     """
@@ -334,7 +334,9 @@ def _contents(folder: Path) -> tuple[list[str], list[str]]:
         for entry in sorted(os.scandir(folder / inside), key=lambda e: e.name):
             name = f"{inside}/{entry.name}" if inside else entry.name
             leftover = _LEFTOVER.fullmatch(entry.name)
-            if leftover is not None and not _lives(int(leftover["pid"] or leftover["old_pid"])):
+            if leftover is not None and not _is_running(
+                int(leftover["pid"] or leftover["old_pid"])
+            ):
                 continue
             if name in _FOLDERS and entry.is_dir():
                 look(name)
@@ -363,14 +365,14 @@ def _is_run(folder: Path) -> bool:
     for name, needed in told:
         if (folder / name).exists():
             try:
-                content = parsed_json(read_file(folder / name))
+                content = parse_json(read_file(folder / name))
             except (BadRun, ValueError):
                 return False
             return isinstance(content, dict) and needed <= set(content)
     return False
 
 
-def _never_began(folder: Path, ours: list[str]) -> bool:
+def _is_unstarted(folder: Path, ours: list[str]) -> bool:
     """Whether nothing is there, or only the configuration of a
     fit that was killed before it wrote anything else.
     """

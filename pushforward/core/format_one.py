@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.core.errors import BadRun
-from pushforward.core.folders import parsed_json, read_file
+from pushforward.core.folders import parse_json, read_file
 from pushforward.core.provenance import Provenance
 
-__all__ = ["FILES", "content_of"]
+__all__ = ["FILES", "read_content"]
 
 FILES = ("config.toml", "trainer.json")
 MOST_TOML = 1 << 24
@@ -21,7 +21,7 @@ MOST_TOML = 1 << 24
 _SPLIT = ("held_out", "split_seed", "dequantise", "label")
 
 
-def content_of(folder: Path) -> dict[str, Any] | None:
+def read_content(folder: Path) -> dict[str, Any] | None:
     """The arguments of `Manifest`; None where neither file is there.
     BadRun where one is damaged.
     """
@@ -104,7 +104,7 @@ def _settings(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        content = parsed_json(read_file(path))
+        content = parse_json(read_file(path))
     except ValueError as error:
         if isinstance(error, BadRun):
             raise

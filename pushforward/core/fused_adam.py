@@ -88,7 +88,7 @@ class FusedAdam(torch.optim.Adam):
             if len(kinds) > 1 or not all(state for row in held for _, state in row):
                 return None
             match_layout(self)
-            self._known = self.state, [_columns(row) for row in held]
+            self._known = self.state, [_transpose(row) for row in held]
         return self._known[1]
 
 
@@ -119,7 +119,7 @@ def is_dense(parameter: Tensor) -> bool:
     return torch.empty_like(parameter, device="meta").stride() == parameter.stride()
 
 
-def _columns(row: list[tuple[Tensor, Any]]) -> Gathered:
+def _transpose(row: list[tuple[Tensor, Any]]) -> Gathered:
     names = ("exp_avg", "exp_avg_sq", "step")
     means, squares, steps = ([state[name] for _, state in row] for name in names)
     return [p for p, _ in row], means, squares, steps

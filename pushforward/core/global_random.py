@@ -15,10 +15,10 @@ from contextlib import contextmanager
 
 import torch
 
-__all__ = ["Turn", "GLOBAL_STREAMS", "seeded"]
+__all__ = ["FairLock", "GLOBAL_STREAMS", "seeded"]
 
 
-class Turn:
+class FairLock:
     """A lock that its thread may take again, and that is given to
     those who wait in the order in which they came.
 
@@ -79,7 +79,7 @@ class Turn:
         self.give_back()
 
 
-GLOBAL_STREAMS = Turn()
+GLOBAL_STREAMS = FairLock()
 
 
 @contextmanager

@@ -8,12 +8,12 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
-__all__ = ["fits", "hints_of"]
+__all__ = ["fits", "read_hints"]
 
 MOST = sys.float_info.max
 
 
-def hints_of(thing: Any) -> dict[str, Any]:
+def read_hints(thing: Any) -> dict[str, Any]:
     """Annotations by name, evaluated; none where they cannot be."""
     try:
         return typing.get_type_hints(thing)

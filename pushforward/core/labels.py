@@ -24,28 +24,28 @@ from torch import Tensor
 
 from pushforward.core.errors import BadSource, ShapeMismatch
 
-__all__ = ["codes", "values", "categories_of", "entries", "refuse_missing"]
+__all__ = ["to_codes", "to_values", "find_categories", "to_array", "refuse_missing"]
 
 
-def codes(y: Any, categories: Sequence[str], what: str = "y") -> Tensor:
+def to_codes(y: Any, categories: Sequence[str], what: str = "y") -> Tensor:
     """Codes (n,), int64, of labels given by name or number;
     one label is n = 1. ShapeMismatch names a label that is not known.
     """
-    given = entries(y)
+    given = to_array(y)
     if given.ndim != 1:
         raise ShapeMismatch(f"{what}: expected labels of shape (n,), got {tuple(given.shape)}")
     refuse_missing(given, what, ShapeMismatch)
     found = (
-        _of_texts(given, categories, what)
+        _codes_of_texts(given, categories, what)
         if given.dtype.kind in "OUST"
-        else _of_numbers(given, categories, what)
+        else _codes_of_numbers(given, categories, what)
     )
     tensor = torch.from_numpy(np.ascontiguousarray(found))
     return tensor.to(y.device) if isinstance(y, Tensor) else tensor
 
 
-def values(given: Any, categories: Sequence[str]) -> Any:
-    """Codes as `codes` reads them: the numbers themselves where
+def to_values(given: Any, categories: Sequence[str]) -> Any:
+    """Codes as `to_codes` reads them: the numbers themselves where
     all categories are whole numbers, else unchanged.
     """
     if not _are_numbers(categories):
@@ -59,11 +59,11 @@ def values(given: Any, categories: Sequence[str]) -> Any:
     return torch.from_numpy(numbers).to(tensor.device)[tensor.to(torch.int64)]
 
 
-def categories_of(y: Any, what: str = "y") -> tuple[list[str], NDArray[np.int64]]:
+def find_categories(y: Any, what: str = "y") -> tuple[list[str], NDArray[np.int64]]:
     """The categories present, in order (numbers by size, texts by letters), and the codes (n,) of
     y; BadSource for missing labels.
     """
-    given = entries(y)
+    given = to_array(y)
     refuse_missing(given, what, BadSource)
     if given.dtype.kind in "OUST":
         texts = np.array([_text(v) for v in given.tolist()], dtype=object)
@@ -77,7 +77,7 @@ def categories_of(y: Any, what: str = "y") -> tuple[list[str], NDArray[np.int64]
     return [_text(v) for v in present.tolist()], found.astype(np.int64).reshape(-1)
 
 
-def entries(y: Any) -> NDArray[Any]:
+def to_array(y: Any) -> NDArray[Any]:
     """Labels as an array (n,): one label becomes an array of one, a column (n, 1) loses its second
     axis, masked ones become None.
     """
@@ -85,11 +85,11 @@ def entries(y: Any) -> NDArray[Any]:
         given: Any = y.detach().cpu().resolve_neg()
         given = (given.float() if given.dtype in (torch.bfloat16, torch.float16) else given).numpy()
     elif hasattr(y, "to_pylist"):  # Arrow's, whose to_numpy refuses texts
-        given = _array_of(y.to_pylist())
+        given = _list_to_array(y.to_pylist())
     elif hasattr(y, "to_numpy"):
         given = y.to_numpy()
     elif isinstance(y, (list, tuple)):
-        given = _array_of(y)
+        given = _list_to_array(y)
     else:
         given = y if isinstance(y, np.ndarray) else np.asarray(y)
     if isinstance(given, np.ma.MaskedArray):
@@ -99,12 +99,12 @@ def entries(y: Any) -> NDArray[Any]:
         )
         if mask.any():
             given[mask] = None
-    given = _fractions(np.atleast_1d(np.asarray(given)))
+    given = _fractions_to_float(np.atleast_1d(np.asarray(given)))
     column: NDArray[Any] = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
     return column
 
 
-def _fractions(given: NDArray[Any]) -> NDArray[Any]:
+def _fractions_to_float(given: NDArray[Any]) -> NDArray[Any]:
     """Objects that are numbers, some of them fractions, as float64:
     these are quantities, not categories.
     """
@@ -119,7 +119,7 @@ def _fractions(given: NDArray[Any]) -> NDArray[Any]:
     return given.astype(np.float64) if numbers else given
 
 
-def _array_of(y: Sequence[Any]) -> NDArray[Any]:
+def _list_to_array(y: Sequence[Any]) -> NDArray[Any]:
     """A list as an array that keeps what its entries are:
     NumPy would turn ['a', None] and [True, 'b'] into texts.
     """
@@ -185,7 +185,7 @@ def _numbers(categories: Sequence[str]) -> NDArray[np.int64] | None:
         return None
 
 
-def _of_texts(given: NDArray[Any], categories: Sequence[str], what: str) -> NDArray[np.int64]:
+def _codes_of_texts(given: NDArray[Any], categories: Sequence[str], what: str) -> NDArray[np.int64]:
     place = {c: i for i, c in enumerate(categories)}
     found = [place.get(_text(v), -1) for v in given.tolist()]
     numeric = _are_numbers(categories)
@@ -193,38 +193,41 @@ def _of_texts(given: NDArray[Any], categories: Sequence[str], what: str) -> NDAr
         if found[i] < 0 and isinstance(value, int) and not numeric and 0 <= value < len(categories):
             found[i] = int(value)
     if -1 in found:
-        raise _unknown(given[found.index(-1)], categories, what)
+        raise _unknown_label(given[found.index(-1)], categories, what)
     return np.array(found, dtype=np.int64)
 
 
-def _of_numbers(given: NDArray[Any], categories: Sequence[str], what: str) -> NDArray[np.int64]:
+def _codes_of_numbers(
+    given: NDArray[Any], categories: Sequence[str], what: str
+) -> NDArray[np.int64]:
     if given.dtype.kind == "b" and set(categories) <= {"True", "False"}:
-        return _of_texts(given.astype(object), categories, what)
+        return _codes_of_texts(given.astype(object), categories, what)
     if given.dtype.kind not in "iubf":
         raise ShapeMismatch(
-            f"{what}: expected labels by name or number ({_some(categories)}), got {given.dtype}"
+            f"{what}: expected labels by name or number ({_examples(categories)}), got"
+            f" {given.dtype}"
         )
     numbers = _numbers(categories) if _are_numbers(categories) else np.arange(len(categories))
     if numbers is None:
-        return _of_texts(given.astype(object), categories, what)
+        return _codes_of_texts(given.astype(object), categories, what)
     order = np.argsort(numbers, kind="stable")
     place = np.searchsorted(numbers[order], given).clip(0, max(len(numbers) - 1, 0))
     known = numbers[order][place] == given if len(numbers) else np.zeros(len(given), bool)
     if not known.all():
-        raise _unknown(given[~known][0], categories, what)
+        raise _unknown_label(given[~known][0], categories, what)
     codes: NDArray[np.int64] = order[place].astype(np.int64)
     return codes
 
 
-def _unknown(value: Any, categories: Sequence[str], what: str) -> ShapeMismatch:
+def _unknown_label(value: Any, categories: Sequence[str], what: str) -> ShapeMismatch:
     count = (
         f" (by name or as codes 0..{len(categories) - 1})" if not _are_numbers(categories) else ""
     )
     return ShapeMismatch(
         f"{what}: label {_text(value)[:60]!r} is none of those known here:"
-        f" {_some(categories)}{count}; leave such rows out"
+        f" {_examples(categories)}{count}; leave such rows out"
     )
 
 
-def _some(categories: Sequence[str]) -> str:
+def _examples(categories: Sequence[str]) -> str:
     return ", ".join(categories[:10]) + (", …" if len(categories) > 10 else "")

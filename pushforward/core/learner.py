@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pushforward.core.blocks import in_blocks
+from pushforward.core.blocks import map_blocks
 from pushforward.core.errors import ShapeMismatch
 from pushforward.core.fitter import Fitter, Symptom
 from pushforward.core.model import Model
-from pushforward.core.modes import LOOKING, looking, with_losses_as_they_are
+from pushforward.core.modes import EVALUATED, evaluated, keep_modes_in_losses
 from pushforward.core.phase import Batch, Phase
 from pushforward.core.random import Rng
 from pushforward.core.registry import Value
@@ -34,7 +34,7 @@ class Learner(Model):
     one of them. A network that is only used, a feature extractor say, is wrapped in `Fixed`;
     everything else to be remembered lives in registered buffers.
 
-    Sampling, encoding and measuring (`LOOKING`) use the networks in evaluation mode, also between
+    Sampling, encoding and measuring (`EVALUATED`) use the networks in evaluation mode, also between
     two `train()` and while a fit goes on, and so change no state. Only within a phase's loss do
     networks keep the mode they are in.
     """
@@ -50,10 +50,10 @@ class Learner(Model):
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)
         for name, value in list(vars(cls).items()):
-            if name in LOOKING and isinstance(value, FunctionType):
-                setattr(cls, name, looking(torch.no_grad()(value) if name == "vitals" else value))
+            if name in EVALUATED and isinstance(value, FunctionType):
+                setattr(cls, name, evaluated(torch.no_grad()(value) if name == "vitals" else value))
         if isinstance(vars(cls).get("phases"), FunctionType):
-            cls.phases = with_losses_as_they_are(vars(cls)["phases"])  # type: ignore[method-assign]
+            cls.phases = keep_modes_in_losses(vars(cls)["phases"])  # type: ignore[method-assign]
 
     def default_fitter(self) -> Fitter:
         """20 epochs of the Trainer."""
@@ -90,7 +90,7 @@ class Learner(Model):
         return (
             function(*rows)
             if self._in_loss
-            else in_blocks(function, *rows, width=self.event_size())
+            else map_blocks(function, *rows, width=self.event_size())
         )
 
     def event_size(self) -> int:

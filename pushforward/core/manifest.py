@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.core.assembled import Assembled
-from pushforward.core.errors import BadRun, shown
-from pushforward.core.folders import parsed_json, read_file, write_text
-from pushforward.core.format_one import FILES, content_of
+from pushforward.core.errors import BadRun, printable
+from pushforward.core.folders import parse_json, read_file, write_text
+from pushforward.core.format_one import FILES, read_content
 from pushforward.core.plain import Plain, to_plain
-from pushforward.core.plugins import imported
+from pushforward.core.plugins import imported_code
 from pushforward.core.provenance import Provenance
 
 __all__ = ["FORMAT", "NAME", "Manifest"]
@@ -71,10 +71,10 @@ class Manifest:
                 name: to_plain(value) for name, value in model.hyperparameters().items()
             },
             data=model.provenance,
-            dequantise=_dequantised(model),
+            dequantise=_was_dequantised(model),
             fingerprint=fingerprint,
             command=model.command,
-            imports=imported(),
+            imports=imported_code(),
             **more,
         )
 
@@ -137,13 +137,13 @@ class Manifest:
         path = folder / NAME
         if path.exists():
             return cls._parsed(path)
-        content = content_of(folder)
+        content = read_content(folder)
         return None if content is None else cls(**content)
 
     @classmethod
     def _parsed(cls, path: Path) -> Manifest:
         try:
-            content = parsed_json(read_file(path))
+            content = parse_json(read_file(path))
         except ValueError as error:
             if isinstance(error, BadRun):
                 raise
@@ -153,8 +153,8 @@ class Manifest:
             raise BadRun(f"{path} is damaged (it has no format); {_DAMAGED}")
         if number > FORMAT:
             raise BadRun(
-                f"{path} has format {shown(number)}, newer than {FORMAT}, the newest this version"
-                " reads; upgrade pushforward"
+                f"{path} has format {printable(number)}, newer than {FORMAT}, the newest this"
+                " version reads; upgrade pushforward"
             )
         try:
             return cls._from(content)
@@ -163,27 +163,29 @@ class Manifest:
 
     @classmethod
     def _from(cls, content: Mapping[str, Any]) -> Manifest:
-        model = _part(content, "model", dict)
-        fitter = _part(content, "fitter", dict)
-        data = _part(content, "data", dict, optional=True)
-        imports = _part(model, "imports", list)
+        model = _read_part(content, "model", dict)
+        fitter = _read_part(content, "fitter", dict)
+        data = _read_part(content, "data", dict, optional=True)
+        imports = _read_part(model, "imports", list)
         if not all(isinstance(name, str) for name in imports):
             raise BadRun("imports is of the wrong kind")
         return cls(
-            model=_part(model, "name", str),
-            hyperparameters=_part(model, "hyperparameters", dict),
+            model=_read_part(model, "name", str),
+            hyperparameters=_read_part(model, "hyperparameters", dict),
             data=None if data is None else Provenance.from_dict(data),
-            dequantise=None if data is None else _part(data, "dequantise", bool, optional=True),
-            fingerprint="" if data is None else _part(data, "fingerprint", str),
-            fitter=_part(fitter, "kind", str),
-            settings=_part(fitter, "settings", dict),
-            command=_part(content, "command", str),
-            start=_part(model, "start", str, optional=True),
+            dequantise=(
+                None if data is None else _read_part(data, "dequantise", bool, optional=True)
+            ),
+            fingerprint="" if data is None else _read_part(data, "fingerprint", str),
+            fitter=_read_part(fitter, "kind", str),
+            settings=_read_part(fitter, "settings", dict),
+            command=_read_part(content, "command", str),
+            start=_read_part(model, "start", str, optional=True),
             imports=tuple(imports),
         )
 
 
-def _dequantised(model: Assembled) -> bool | None:
+def _was_dequantised(model: Assembled) -> bool | None:
     """Whether integers were dequantised: as asked, else as was done;
     None while the data are not known.
     """
@@ -192,7 +194,7 @@ def _dequantised(model: Assembled) -> bool | None:
     return model.preparation.dequantise
 
 
-def _part(content: Mapping[str, Any], name: str, kind: type, *, optional: bool = False) -> Any:
+def _read_part(content: Mapping[str, Any], name: str, kind: type, *, optional: bool = False) -> Any:
     """A part of the manifest; BadRun where it is missing or of another kind."""
     if name not in content:
         raise BadRun(f"{name} is missing")

@@ -18,13 +18,13 @@ from pushforward.core.events import Finished
 from pushforward.core.fit_source import as_source
 from pushforward.core.fitter import Fitter
 from pushforward.core.fitter_settings import adjust_fitter
-from pushforward.core.preparation import Preparation, dequantised, has_integers, has_levels
-from pushforward.core.provenance import provenance_of
+from pushforward.core.preparation import Preparation, dequantise, has_integers, has_levels
+from pushforward.core.provenance import find_provenance
 from pushforward.core.scan import Facts
 from pushforward.core.source import Sequential, Source
 from pushforward.core.space import Space
 from pushforward.core.storage import save
-from pushforward.core.verbs import settle_verbs, usual_torch
+from pushforward.core.verbs import default_torch, wrap_methods
 
 __all__ = ["Model"]
 
@@ -36,7 +36,7 @@ FIT_ARGUMENTS = ("x", "y", "weights", "by", "dequantise")
 class Model(Assembled):
     """The contract of every model.
 
-    A subclass sets `accepts` to the troubles it can live with ('missing', 'constant', 'single',
+    A subclass sets `accepts` to the issues it can live with ('missing', 'constant', 'single',
     'few', 'categorical'); data with any other are refused before fitting. `few` means fewer rows
     than dimensions or codes.
     """
@@ -51,7 +51,7 @@ class Model(Assembled):
         and queries know torch's default device.
         """
         super().__init_subclass__(**rest)
-        settle_verbs(cls)
+        wrap_methods(cls)
 
     # -------------------------------------------------------------------------------- the two verbs
 
@@ -84,12 +84,13 @@ class Model(Assembled):
         """
         own = by is None
         fitter = adjust_fitter(
-            self.default_fitter() if own else by, settings, FIT_ARGUMENTS, own=own
+            self.default_fitter() if own else by, settings, FIT_ARGUMENTS, is_default=own
         )
-        with usual_torch():
+        with default_torch():
             source = as_source(x, y, weights)
             self.provenance = replace(
-                provenance_of(source), rows=None if isinstance(source, Sequential) else len(source)
+                find_provenance(source),
+                rows=None if isinstance(source, Sequential) else len(source),
             )
             self.dequantise = dequantise
             self.preparation = Preparation(dequantise=self.dequantises(source.space))
@@ -112,7 +113,7 @@ class Model(Assembled):
 
     def prepared_for_fit(self, source: Source) -> Source:
         """The source the fitter reads: dequantised, with the same noise for every model."""
-        return dequantised(source, self.preparation.seed) if self.preparation.dequantise else source
+        return dequantise(source, self.preparation.seed) if self.preparation.dequantise else source
 
     def save(self, path: Any, *, overwrite: bool = False) -> None:
         """Write the model to a new folder `path`: model.safetensors,
@@ -137,11 +138,11 @@ class Model(Assembled):
         self.assemble(source.space, source.condition_space, facts.moments)
 
     def refuse(self, source: Source, facts: Facts) -> None:
-        """Raise BadSource for the first trouble in the data that this model does not accept."""
-        for trouble in facts.troubles(source.space):
-            if trouble.name not in self.accepts:
+        """Raise BadSource for the first issue in the data that this model does not accept."""
+        for issue in facts.issues(source.space):
+            if issue.name not in self.accepts:
                 raise BadSource(
-                    f"{trouble.text}; {type(self).__name__} does not take this: {trouble.cure}"
+                    f"{issue.text}; {type(self).__name__} does not take this: {issue.cure}"
                 )
         least = self.least_rows(source.space)
         if facts.count < least and "few" not in self.accepts:

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from pushforward.core.errors import BadRun
-from pushforward.core.kinds import fits, hints_of
+from pushforward.core.kinds import fits, read_hints
 from pushforward.core.preparation import Preparation
 from pushforward.core.space import Column, Space
 
-__all__ = ["Header", "check_description", "check_hyperparameters", "check_numbers", "rehearse"]
+__all__ = ["Header", "check_description", "check_hyperparameters", "check_numbers", "check_sizes"]
 
 Header = Mapping[str, tuple[int, ...]]
 """The shapes of stored tensors by name."""
@@ -55,7 +55,7 @@ def check_description(content: Mapping[str, Any]) -> None:
     if content.get("preparation") is not None:
         if not isinstance(content["preparation"], dict):
             raise ValueError("preparation is of the wrong kind")
-        _check_fields(content["preparation"], hints_of(Preparation), "preparation", {})
+        _check_fields(content["preparation"], read_hints(Preparation), "preparation", {})
     if content["dtype"] not in DTYPES:
         raise ValueError(f"dtype is none of {', '.join(DTYPES)}")
     for name in ("space", "condition_space"):
@@ -64,13 +64,13 @@ def check_description(content: Mapping[str, Any]) -> None:
 
 
 def _check_space(content: Mapping[str, Any], name: str) -> None:
-    _check_fields(content, hints_of(Space), name, {"columns": list})
+    _check_fields(content, read_hints(Space), name, {"columns": list})
     for column in content.get("columns", ()):
         if not isinstance(column, dict):
             raise ValueError(f"{name} has a column that is none")
         _check_fields(
             column,
-            hints_of(Column),
+            read_hints(Column),
             f"a column of {name}",
             {"low": float | None, "high": float | None},
         )
@@ -109,7 +109,7 @@ def check_hyperparameters(cls: type, given: Mapping[str, Any]) -> None:
     """Raise ValueError where a hyper-parameter is not of the kind
     that the model's `__init__` says.
     """
-    hints = hints_of(cls.__init__)  # type: ignore[misc]
+    hints = read_hints(cls.__init__)  # type: ignore[misc]
     for name, value in given.items():
         if name in hints and not fits(value, hints[name]):
             raise ValueError(f"{name} is of the wrong kind")
@@ -139,7 +139,7 @@ class _Counting(TorchFunctionMode):
         return found
 
 
-def rehearse(build: Callable[[], Any], stored: Header) -> None:
+def check_sizes(build: Callable[[], Any], stored: Header) -> None:
     """Raise ValueError where the model that `build` makes has
     other sizes than what is stored; takes no memory.
 
@@ -188,7 +188,7 @@ def check_numbers(model: Any, tensors: Mapping[str, Tensor], path: Path) -> None
         ):
             fault = f"is of {value.dtype}"
         elif name in said:
-            fault = _fault_of_fitted(value, said[name], sizes)
+            fault = _find_fault(value, said[name], sizes)
         elif isinstance(own.get(name), nn.Parameter) or name.endswith(
             ("scaling.shift", "scaling.scale")
         ):
@@ -203,7 +203,7 @@ def _finite(value: Tensor) -> bool:
     return not value.is_floating_point() or bool(value.isfinite().all())
 
 
-def _fault_of_fitted(value: Tensor, said: str, sizes: dict[str, Any]) -> str:
+def _find_fault(value: Tensor, said: str, sizes: dict[str, Any]) -> str:
     """What is wrong with a tensor of which 'rows d +', say, is said;
     '' for nothing. Alternatives stand between bars.
     """
@@ -211,7 +211,7 @@ def _fault_of_fitted(value: Tensor, said: str, sizes: dict[str, Any]) -> str:
     for option in said.split("|"):
         words = option.split()
         axes = [w for w in words if w not in _RULES]
-        found = _fault_of_shape(value, axes, sizes)
+        found = _find_shape_fault(value, axes, sizes)
         if not found:
             if not _finite(value):
                 return "holds NaN or infinity"
@@ -219,7 +219,7 @@ def _fault_of_fitted(value: Tensor, said: str, sizes: dict[str, Any]) -> str:
     return found
 
 
-def _fault_of_shape(value: Tensor, axes: list[str], sizes: dict[str, Any]) -> str:
+def _find_shape_fault(value: Tensor, axes: list[str], sizes: dict[str, Any]) -> str:
     """Sizes met first are remembered by name, so that those of the same name agree."""
     shape = tuple(value.shape)
     if axes and axes[0].startswith("*"):

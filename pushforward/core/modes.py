@@ -12,13 +12,13 @@ from typing import Any
 from torch import nn
 
 from pushforward.core.phase import Batch, Phase, Step, Terms
-from pushforward.core.verbs import signed_as
+from pushforward.core.verbs import copy_signature
 
-__all__ = ["LOOKING", "evaluating", "looking", "with_losses_as_they_are"]
+__all__ = ["EVALUATED", "evaluation_mode", "evaluated", "keep_modes_in_losses"]
 
 
 @contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
     """Within: a module and all its parts in evaluation mode; after: each in the mode it was in."""
     learning = _in_training(module, [])
     for part in learning:
@@ -39,7 +39,7 @@ def _in_training(module: nn.Module, found: list[nn.Module]) -> list[nn.Module]:
     return found
 
 
-LOOKING = frozenset(
+EVALUATED = frozenset(
     {
         "sample",
         "log_prob",
@@ -61,7 +61,7 @@ always in evaluation mode, except where they serve a loss.
 """
 
 
-def looking(method: Callable[..., Any]) -> Callable[..., Any]:
+def evaluated(method: Callable[..., Any]) -> Callable[..., Any]:
     """The method in evaluation mode, whatever mode the networks are in."""
 
     def looked(self: Any, *args: Any, **named: Any) -> Any:
@@ -69,28 +69,26 @@ def looking(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(self, *args, **named)
         self._mode_is_set = True
         try:
-            with evaluating(self):
+            with evaluation_mode(self):
                 return method(self, *args, **named)
         finally:
             self._mode_is_set = False
 
-    return signed_as(method, looked)
+    return copy_signature(method, looked)
 
 
-def with_losses_as_they_are(
+def keep_modes_in_losses(
     phases: Callable[..., Sequence[Phase]],
 ) -> Callable[..., Sequence[Phase]]:
     """The phases with losses within which the networks keep the mode they are in."""
 
     def with_losses(self: Any) -> Sequence[Phase]:
-        return [replace(phase, loss=_keeping_modes(self, phase.loss)) for phase in phases(self)]
+        return [replace(phase, loss=_keep_modes(self, phase.loss)) for phase in phases(self)]
 
-    return signed_as(phases, with_losses)
+    return copy_signature(phases, with_losses)
 
 
-def _keeping_modes(
-    model: Any, loss: Callable[[Batch, Step], Terms]
-) -> Callable[[Batch, Step], Terms]:
+def _keep_modes(model: Any, loss: Callable[[Batch, Step], Terms]) -> Callable[[Batch, Step], Terms]:
     learners = [part for part in model.modules() if hasattr(part, "_mode_is_set")]
 
     def taken(batch: Batch, step: Step) -> Terms:

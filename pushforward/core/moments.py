@@ -2,7 +2,8 @@
 
 Two sets merge exactly (Chan, Golub & LeVeque 1983, Eq. 2.1), so a pass over blocks, over files or
 over machines gives the two-pass answer, and an offset of 1e8 does not cancel as it would in Σx² -
-(Σx)²/n. Sums about a fixed origin near the mean (`sums`) do not cancel either, and are the fastest.
+(Σx)²/n. Sums about a fixed origin near the mean (`sum_products`) do not cancel either, and are the
+fastest.
 
 Rows are taken from the first of them before anything is summed, so that a column whose rows are all
 the same has that very mean and an M2 of exactly 0. Squares of deviations below 1e-150 or above
@@ -23,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Moments", "sums", "unit_of"]
+__all__ = ["Moments", "sum_products", "choose_unit"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Moments:
         # constant, or out of float64's range
         if not bool(((m2 > SQUARED[0]) & (m2 < SQUARED[1])).all()):
             centred = x - origin - shift
-            unit = unit_of(centred)
+            unit = choose_unit(centred)
             if unit is not None:
                 return cls(count, origin + shift, _squares(centred / unit, weights), unit)
         return cls(count, origin + shift, m2)
@@ -82,11 +83,13 @@ class Moments:
         mean = self.mean + delta * (other.count / safe)
         share = self.count * other.count / safe
         if self.unit.ndim == other.unit.ndim == 0 and (
-            self.m2.ndim == 2 or not _strange(delta.abs())
+            self.m2.ndim == 2 or not _is_unsquarable(delta.abs())
         ):
             shift = torch.outer(delta, delta) if self.m2.ndim == 2 else delta.square()
             return Moments(count, mean, self.m2 + other.m2 + shift * share)
-        unit = torch.maximum(torch.maximum(self._units(), other._units()), _power(delta.abs()))
+        unit = torch.maximum(
+            torch.maximum(self._units(), other._units()), _floor_power(delta.abs())
+        )
         own, others = (m.m2 * (m._units() / unit).square() for m in (self, other))
         return Moments(count, mean, own + others + (delta / unit).square() * share, unit)
 
@@ -122,22 +125,22 @@ def _squares(centred: Tensor, weights: Tensor | None) -> Tensor:
     return squares.sum(0) if weights is None else weights.to(squares) @ squares
 
 
-def unit_of(centred: Tensor) -> Tensor | None:
+def choose_unit(centred: Tensor) -> Tensor | None:
     """Powers of two near the largest deviation of each column (d,),
     where one of them is too large or small to square; or None.
     """
     if not centred.numel():
         return None
     most = torch.maximum(centred.amax(0), -centred.amin(0))
-    return _power(most) if _strange(most) else None
+    return _floor_power(most) if _is_unsquarable(most) else None
 
 
-def _strange(size: Tensor) -> bool:
+def _is_unsquarable(size: Tensor) -> bool:
     """Whether any size is too large or too small to square."""
     return bool((((size > 0) & (size < LEAST)) | ((size > MOST) & torch.isfinite(size))).any())
 
 
-def _power(size: Tensor) -> Tensor:
+def _floor_power(size: Tensor) -> Tensor:
     """The power of two at or below each size, within what can be divided by."""
     return torch.ldexp(torch.ones_like(size), torch.frexp(size).exponent.clamp(-1000, 1000) - 1)
 
@@ -147,7 +150,7 @@ SUM_ROWS = 8192
 SUM_NUMBERS = 1 << 22
 
 
-def sums(
+def sum_products(
     x: Tensor, weights: Tensor | None = None, origin: Tensor | None = None, *, single: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Σw(x-o) (d,) and Σw(x-o)(x-o)ᵀ (d, d) of rows x (n, d) on the processor, in float64.
@@ -163,14 +166,14 @@ def sums(
     rows = x.detach().numpy()
     w = None if weights is None else weights.to(torch.float64).numpy()
     o = None if origin is None else origin.numpy()
-    threads, part = torch.get_num_threads(), _single_part if single else _part
+    threads, part = torch.get_num_threads(), _sum_part_float32 if single else _sum_part
     # where the parts' products would fill the memory, BLAS's own threads
     if threads == 1 or threads * x.shape[1] ** 2 > 1 << 25:
         total, products = part(rows, w, o)
     else:
         edges = [len(rows) * i // threads for i in range(threads + 1)]
         parts = [(rows[a:b], None if w is None else w[a:b], o) for a, b in pairwise(edges)]
-        with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        with _find_blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
             (total, products), *others = pool.map(part, *zip(*parts))
         for more, further in others:
             total += more
@@ -181,19 +184,19 @@ def sums(
 
 
 @cache
-def _blas() -> Any:
+def _find_blas() -> Any:
     """The BLAS libraries of this process, looked for once:
-    NumPy's, which `_part` uses, is among them.
+    NumPy's, which `_sum_part` uses, is among them.
     """
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 
 
-def _part(
+def _sum_part(
     rows: NDArray[Any], weights: NDArray[Any] | None, origin: NDArray[Any] | None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """`sums` of one thread; rows that must be shifted,
+    """`sum_products` of one thread; rows that must be shifted,
     weighted or widened pass through one small buffer.
     """
     d = rows.shape[1]
@@ -213,7 +216,7 @@ def _part(
     return total, products
 
 
-def _single_part(
+def _sum_part_float32(
     rows: NDArray[Any], weights: NDArray[Any] | None, origin: NDArray[Any] | None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """The same by products of float32; a last column of ones makes the sums a part of them."""

@@ -1,11 +1,11 @@
 """What counts as a number, as an array and as a floating array:
 the one place where foreign kinds become our own.
 
-`plain` turns NumPy's and torch's scalars into Python's, so that they can be any setting and be
-written to JSON. `numeric` takes arrays and tensors of every dtype and layout, or says in one line
-why not. `floating` gives whole numbers a floating type that holds them: float32 for small ones
-(bytes, 16 bits), float64 for all others, so that nothing is rounded before a model has centred and
-scaled it.
+`to_python` turns NumPy's and torch's scalars into Python's, so that they can be any setting and be
+written to JSON. `to_numeric` takes arrays and tensors of every dtype and layout, or says in one
+line why not. `to_floating` gives whole numbers a floating type that holds them: float32 for small
+ones (bytes, 16 bits), float64 for all others, so that nothing is rounded before a model has centred
+and scaled it.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pushforward.core.errors import DataWarning, InvalidKind, InvalidValue, quoted
-from pushforward.core.scalars import Settled, plain, settle
+from pushforward.core.errors import DataWarning, InvalidKind, InvalidValue, quote
+from pushforward.core.scalars import PlainSettings, normalise_settings, to_python
 
 __all__ = [
-    "Settled",
-    "plain",
-    "settle",
-    "whole",
+    "PlainSettings",
+    "to_python",
+    "normalise_settings",
+    "require_whole",
     "is_sparse",
-    "numeric",
-    "floats_given",
-    "tensor_over",
+    "to_numeric",
+    "to_float64",
+    "view_as_tensor",
     "warn_of_rounding",
-    "floating",
+    "to_floating",
 ]
 
 SMALL = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16)
@@ -43,11 +43,11 @@ _ROUNDED = (
 )
 
 
-def whole(value: Any, name: str, *, least: int = 0) -> int:
+def require_whole(value: Any, name: str, *, least: int = 0) -> int:
     """A whole number of at least `least`; InvalidKind for what is no number (True neither),
     InvalidValue for other numbers.
     """
-    number = plain(value)
+    number = to_python(value)
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         raise InvalidKind(
             f"{name} must be a whole number, got {str(repr(number))[:60]}; pass"
@@ -66,7 +66,7 @@ def is_sparse(x: Any) -> bool:
     return hasattr(x, "toarray") and hasattr(x, "nnz")
 
 
-def numeric(x: Any, what: str = "data") -> Any:
+def to_numeric(x: Any, what: str = "data") -> Any:
     """x as a NumPy array or a tensor (detached, dense) of real numbers that torch can hold;
     InvalidKind for anything else.
 
@@ -99,9 +99,9 @@ def numeric(x: Any, what: str = "data") -> Any:
     if isinstance(x, (list, tuple)) and array.dtype.kind == "f":
         _warn_of_integers_in(x, array)
     if isinstance(array, np.ma.MaskedArray):
-        array = _unmasked(array)
+        array = _unmask(array)
     if array.dtype.kind == "O":
-        array = _of_objects(array)
+        array = _convert_objects(array)
     if array.dtype.kind == "c":
         raise InvalidKind(
             f"{what} must be real numbers, got {array.dtype}; pass real and imaginary parts as"
@@ -117,7 +117,7 @@ def numeric(x: Any, what: str = "data") -> Any:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def floats_given(given: Any, name: str, wanted: str) -> Tensor:
+def to_float64(given: Any, name: str, wanted: str) -> Tensor:
     """A setting made of numbers (a number, list, array, tensor or data frame) as a float64 tensor
     of its own; InvalidKind for the rest.
     """
@@ -127,14 +127,14 @@ def floats_given(given: Any, name: str, wanted: str) -> Tensor:
         with warnings.catch_warnings():
             # a setting is no row: that 10**30 is rounded is no news
             warnings.simplefilter("ignore", DataWarning)
-            return tensor_over(
-                numeric(given.to_numpy() if hasattr(given, "to_numpy") else given, name)
+            return view_as_tensor(
+                to_numeric(given.to_numpy() if hasattr(given, "to_numpy") else given, name)
             ).to(torch.float64, copy=True)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        raise InvalidKind(f"{name} must be {wanted}, got {quoted(given)}; pass numbers") from error
+        raise InvalidKind(f"{name} must be {wanted}, got {quote(given)}; pass numbers") from error
 
 
-def _of_objects(array: NDArray[Any]) -> NDArray[Any]:
+def _convert_objects(array: NDArray[Any]) -> NDArray[Any]:
     """An array of objects as numbers where each is one, None as NaN; otherwise unchanged."""
     flat = array.ravel().tolist()
     kinds = (bool, int, float, np.bool_, np.integer, np.floating)
@@ -183,7 +183,7 @@ def _warn_of_integers_in(values: Any, array: NDArray[Any]) -> None:
         warnings.warn(_ROUNDED, DataWarning, stacklevel=3)
 
 
-def _unmasked(array: Any) -> NDArray[Any]:
+def _unmask(array: Any) -> NDArray[Any]:
     """The data of a masked array, masked entries as NaN (integers then as float64)."""
     if not np.ma.is_masked(array) or array.dtype.kind not in "biuf":
         return np.asarray(array.data)
@@ -192,7 +192,7 @@ def _unmasked(array: Any) -> NDArray[Any]:
     )
 
 
-def tensor_over(array: Any) -> Tensor:
+def view_as_tensor(array: Any) -> Tensor:
     """A tensor over an array's own memory, where torch can: not for negative strides, nor for
     64-bit integers without a sign.
 
@@ -213,7 +213,7 @@ def tensor_over(array: Any) -> Tensor:
         return torch.from_numpy(array)
 
 
-def floating(x: Tensor) -> Tensor:
+def to_floating(x: Tensor) -> Tensor:
     """x as floating numbers that hold its values: half precision as float32, whole numbers as
     float32 if small, else float64.
     """

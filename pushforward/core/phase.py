@@ -33,7 +33,7 @@ __all__ = [
     "sgd",
     "rmsprop",
     "Phase",
-    "together",
+    "play_together",
 ]
 
 
@@ -185,7 +185,7 @@ class Phase:
         loss: (batch in model coordinates, step) -> Terms.
         optimizer: the paper's default; the Trainer may override it by phase name.
         every: plays when (step + 1) % every == 0, on that step's batch.
-        simultaneous: played at the same parameters as the phase before it (see `together`).
+        simultaneous: played at the same parameters as the phase before it (see `play_together`).
         after: what is done to the networks once they have moved, without gradients
             (clipping weights, say): whatever the optimiser, and alike in every process.
     """
@@ -199,7 +199,7 @@ class Phase:
     after: Callable[[], None] | None = None
 
 
-def together(*phases: Phase) -> list[Phase]:
+def play_together(*phases: Phase) -> list[Phase]:
     """Phases whose gradients are all taken at the same parameters
     before any of them moves (simultaneous play).
     """

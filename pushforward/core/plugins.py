@@ -17,9 +17,15 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-from pushforward.core.errors import DataWarning, InvalidValue, PushforwardError, is_memory, shown
+from pushforward.core.errors import (
+    DataWarning,
+    InvalidValue,
+    PushforwardError,
+    is_out_of_memory,
+    printable,
+)
 
-__all__ = ["GROUP", "import_code", "imported", "load_plugins"]
+__all__ = ["GROUP", "import_code", "imported_code", "load_plugins"]
 
 GROUP = "pushforward.plugins"
 """The entry-point group of installed packages."""
@@ -35,7 +41,7 @@ def import_code(name: str) -> ModuleType:
     """
     path = Path(name).expanduser()
     try:
-        module = _file(path) if path.suffix == ".py" else importlib.import_module(name)
+        module = _import_file(path) if path.suffix == ".py" else importlib.import_module(name)
         place = str(path.resolve()) if path.suffix == ".py" else name
         if place not in _imported:
             _imported.append(place)
@@ -43,15 +49,15 @@ def import_code(name: str) -> ModuleType:
     except PushforwardError:
         raise
     except Exception as error:  # the code of others may raise anything
-        if is_memory(error):
+        if is_out_of_memory(error):
             raise
         raise InvalidValue(
-            f"{shown(name)} cannot be imported ({type(error).__name__}: {shown(error)}); mend it"
-            " and try again"
+            f"{printable(name)} cannot be imported ({type(error).__name__}: {printable(error)});"
+            " mend it and try again"
         ) from error
 
 
-def imported() -> tuple[str, ...]:
+def imported_code() -> tuple[str, ...]:
     """The files and modules that `import_code` has imported, for the manifest of a run."""
     return tuple(_imported)
 
@@ -67,16 +73,16 @@ def load_plugins() -> None:
             point.load()
         except Exception as error:  # the code of others may raise anything
             warnings.warn(
-                f"the plugin {point.value} cannot be loaded ({shown(error)}) and is skipped",
+                f"the plugin {point.value} cannot be loaded ({printable(error)}) and is skipped",
                 DataWarning,
                 stacklevel=3,
             )
 
 
-def _file(path: Path) -> ModuleType:
+def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise InvalidValue(
-            f"{shown(path)}: no such file; pass the path of a Python file to --import"
+            f"{printable(path)}: no such file; pass the path of a Python file to --import"
         )
     place = str(path.resolve())
     for module in list(sys.modules.values()):
@@ -85,7 +91,9 @@ def _file(path: Path) -> ModuleType:
     name = path.stem if path.stem not in sys.modules else f"{path.stem}_of_{abs(hash(place)):x}"
     spec = spec_from_file_location(name, place)
     if spec is None or spec.loader is None:
-        raise InvalidValue(f"{shown(path)}: is not a Python file; pass the path of one to --import")
+        raise InvalidValue(
+            f"{printable(path)}: is not a Python file; pass the path of one to --import"
+        )
     module = module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickles look their module up
     try:

@@ -26,7 +26,7 @@ from pushforward.core.source import Source
 from pushforward.core.source_views import Subset, View
 from pushforward.core.space import Space
 
-__all__ = ["Dequantised", "Preparation", "dequantised", "has_integers", "has_levels"]
+__all__ = ["DequantisedSource", "Preparation", "dequantise", "has_integers", "has_levels"]
 
 NOISE_ROWS = 4096
 """Rows that share a noise stream: reading one row costs the noise of at most this many."""
@@ -56,7 +56,7 @@ class Preparation:
         return asdict(self)
 
 
-class Dequantised(View):
+class DequantisedSource(View):
     """A source whose integer coordinates carry uniform noise,
     x + u with u ~ U(-½, ½), the same at every reading.
 
@@ -86,7 +86,7 @@ class Dequantised(View):
             noise[at] = self._of_block(block, batch.x.shape[1:])[rows[at] - block * NOISE_ROWS].to(
                 noise
             )
-        return Batch(_noisy(batch.x, noise, self._mask), batch.y, batch.weights)
+        return Batch(_add_noise(batch.x, noise, self._mask), batch.y, batch.weights)
 
     def _of_block(self, block: int, shape: tuple[int, ...]) -> Tensor:
         """The noise of NOISE_ROWS rows (or of as many as there are);
@@ -103,21 +103,21 @@ class Dequantised(View):
         return self._noise[1]
 
 
-def dequantised(source: Source, seed: int = 0) -> Source:
+def dequantise(source: Source, seed: int = 0) -> Source:
     """The same rows with seeded noise on integer coordinates;
     the source itself where it has none.
     """
     if not has_integers(source.space):
         return source
     if isinstance(source, Subset):
-        return Subset(dequantised(source.source, seed), source.rows, source.name, source.provenance)
-    noisy = Dequantised(source, seed)
+        return Subset(dequantise(source.source, seed), source.rows, source.name, source.provenance)
+    noisy = DequantisedSource(source, seed)
     if (
         not (isinstance(source, Arrays) and source.resident)
         or len(source) * source.space.size * 4 > KEPT_BYTES
     ):
         return noisy
-    return _kept(noisy, source)
+    return _keep(noisy, source)
 
 
 def has_levels(space: Space) -> bool:
@@ -132,7 +132,7 @@ def has_integers(space: Space) -> bool:
     return bool(_integer_mask(space).any())
 
 
-def _kept(noisy: Dequantised, source: Arrays) -> Arrays:
+def _keep(noisy: DequantisedSource, source: Arrays) -> Arrays:
     x: Tensor | None = None
     for start in range(0, len(source), NOISE_ROWS):
         part = noisy.take(torch.arange(start, min(start + NOISE_ROWS, len(source)))).x
@@ -155,7 +155,7 @@ def _kept(noisy: Dequantised, source: Arrays) -> Arrays:
     return kept
 
 
-def _noisy(x: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
+def _add_noise(x: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
     # Added in float64: a level of 2^24 has no room for a fraction in float32.
     wide = x.to(torch.float64) + torch.where(mask.to(x.device), noise, 0.0)
     return wide.to(x.dtype) if x.dtype.is_floating_point else wide

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pushforward.core.errors import BadRun, shown
+from pushforward.core.errors import BadRun, printable
 from pushforward.core.plain import Plain
 
-__all__ = ["Provenance", "provenance_of"]
+__all__ = ["Provenance", "find_provenance"]
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Provenance:
         values = {name: content[name] for name in kinds if name in content}
         for name, value in values.items():
             if not isinstance(value, kinds[name]) or isinstance(value, bool):
-                raise BadRun(f"{name} of the data is of the wrong kind, got {shown(value)}")
+                raise BadRun(f"{name} of the data is of the wrong kind, got {printable(value)}")
         return cls(**values)
 
 
-def provenance_of(source: object) -> Provenance:
+def find_provenance(source: object) -> Provenance:
     """Where the rows of a source came from; in memory, unless the source knows better."""
     known = getattr(source, "provenance", None)
     return known if isinstance(known, Provenance) else Provenance()

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pushforward.core.errors import InvalidKind
 from pushforward.core.global_random import GLOBAL_STREAMS
-from pushforward.core.numbers import plain
+from pushforward.core.numbers import to_python
 
 __all__ = ["Rng", "generator", "derive", "normal", "uniform", "integers", "permutation"]
 
@@ -38,7 +38,7 @@ def generator(rng: Rng = None, device: torch.device | str = "cpu") -> torch.Gene
     """The stream that `rng` stands for."""
     if isinstance(rng, torch.Generator):
         return rng
-    rng = plain(rng)
+    rng = to_python(rng)
     if rng is None:
         with GLOBAL_STREAMS:  # not in the middle of another thread's step, whose numbers these are
             seed = int(torch.randint(2**62, (), dtype=torch.int64, device="cpu"))
@@ -70,7 +70,7 @@ def normal(
     like: Tensor | None = None,
 ) -> Tensor:
     """Standard normal numbers of the given shape."""
-    device, dtype = _where(device, dtype, like)
+    device, dtype = _placement(device, dtype, like)
     stream = generator(rng, device)
     return torch.randn(shape, generator=stream, device=stream.device, dtype=dtype).to(device)
 
@@ -83,7 +83,7 @@ def uniform(
     like: Tensor | None = None,
 ) -> Tensor:
     """Numbers from U[0, 1) of the given shape."""
-    device, dtype = _where(device, dtype, like)
+    device, dtype = _placement(device, dtype, like)
     stream = generator(rng, device)
     return torch.rand(shape, generator=stream, device=stream.device, dtype=dtype).to(device)
 
@@ -102,7 +102,7 @@ def permutation(n: int, *, rng: Rng = None) -> Tensor:
     return torch.randperm(n, generator=stream, device=stream.device)
 
 
-def _where(
+def _placement(
     device: torch.device | str | None, dtype: torch.dtype | None, like: Tensor | None
 ) -> tuple[torch.device, torch.dtype]:
     if like is not None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
 
-__all__ = ["Record", "unlike"]
+__all__ = ["Record", "require_comparable"]
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Record:
         return json.dumps(self.as_dict(), default=str)
 
 
-def unlike(first: Record, second: Record) -> None:
+def require_comparable(first: Record, second: Record) -> None:
     """Raise InvalidValue, naming the difference, if two records do not measure the same thing."""
     names = ("quantity", "unit", "measure", "data", "n", "features")
     for name, one, two in zip(names, first.comparable(), second.comparable()):

@@ -16,14 +16,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
-from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quoted, suggestion
-from pushforward.core.kinds import fits, hints_of
+from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quote, suggest
+from pushforward.core.kinds import fits, read_hints
 from pushforward.core.plugins import load_plugins
-from pushforward.core.scalars import Settled
+from pushforward.core.scalars import PlainSettings
 
 __all__ = [
     "Value",
-    "accepting",
+    "models_accepting",
     "catalogue",
     "model_class",
     "model_name",
@@ -39,7 +39,7 @@ M = TypeVar("M", bound=type)
 
 
 @dataclasses.dataclass(frozen=True)
-class Value(metaclass=Settled):
+class Value(metaclass=PlainSettings):
     """A frozen, named, printable choice. A family is a direct subclass;
     its members name themselves.
 
@@ -107,13 +107,13 @@ def read(family: type[V], given: V | str) -> V:
         node = ast.parse(given.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InvalidValue(
-            f"{family.family} {quoted(given)} cannot be read; write it like {_example(family)}"
+            f"{family.family} {quote(given)} cannot be read; write it like {_example(family)}"
         ) from error
     value = _evaluate(family, node, given)
     if not isinstance(value, family):
         raise InvalidValue(
-            f"{family.family} {quoted(given)} is not a {family.family};"
-            f" {suggestion(given, family.members)}"
+            f"{family.family} {quote(given)} is not a {family.family};"
+            f" {suggest(given, family.members)}"
         )
     return value
 
@@ -124,15 +124,15 @@ def _example(family: type[Value]) -> str:
 
 def _evaluate(family: type[Value], node: ast.AST, text: str) -> Any:
     if isinstance(node, ast.Name):
-        return _member(family, node.id)()
+        return _find_member(family, node.id)()
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        cls = _member(family, node.func.id)
+        cls = _find_member(family, node.func.id)
         if any(k.arg is None for k in node.keywords):
             raise InvalidValue(
-                f"{family.family} {quoted(text)} cannot be read; write it like {_example(family)}"
+                f"{family.family} {quote(text)} cannot be read; write it like {_example(family)}"
             )
-        args = [_argument(family, a, text) for a in node.args]
-        kwargs = {k.arg: _argument(family, k.value, text) for k in node.keywords if k.arg}
+        args = [_evaluate_argument(family, a, text) for a in node.args]
+        kwargs = {k.arg: _evaluate_argument(family, k.value, text) for k in node.keywords if k.arg}
         _check_arguments(cls, args, kwargs, text)
         try:
             return cls(*args, **kwargs)
@@ -141,11 +141,11 @@ def _evaluate(family: type[Value], node: ast.AST, text: str) -> Any:
         except (TypeError, ValueError, OverflowError) as error:
             fields = ", ".join(f.name for f in dataclasses.fields(cls)) or "none"
             raise InvalidValue(
-                f"{quoted(text)} does not fit {family.family} {cls.name!r}, whose arguments are:"
+                f"{quote(text)} does not fit {family.family} {cls.name!r}, whose arguments are:"
                 f" {fields}"
             ) from error
     raise InvalidValue(
-        f"{family.family} {quoted(text)} cannot be read; write it like {_example(family)}"
+        f"{family.family} {quote(text)} cannot be read; write it like {_example(family)}"
     )
 
 
@@ -156,7 +156,7 @@ def _check_arguments(
     or not finite where its default is.
     """
     known = {f.name: f for f in dataclasses.fields(cls)}
-    hints = hints_of(cls)
+    hints = read_hints(cls)
     for name, value in {**dict(zip(known, args)), **kwargs}.items():
         if name not in known:
             continue
@@ -168,26 +168,25 @@ def _check_arguments(
         )
         if endless or not fits(value, hints.get(name, Any)):
             raise InvalidValue(
-                f"{quoted(text)}: {name} cannot be {quoted(value)}; the default is"
-                f" {quoted(default)}"
+                f"{quote(text)}: {name} cannot be {quote(value)}; the default is {quote(default)}"
             )
 
 
-def _argument(family: type[Value], node: ast.AST, text: str) -> Any:
+def _evaluate_argument(family: type[Value], node: ast.AST, text: str) -> Any:
     if isinstance(node, (ast.Name, ast.Call)):
         return _evaluate(family, node, text)
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
-        raise InvalidValue(f"{quoted(text)}: arguments must be numbers, texts or values") from error
+        raise InvalidValue(f"{quote(text)}: arguments must be numbers, texts or values") from error
 
 
-def _member(family: type[Value], name: str) -> type[Value]:
+def _find_member(family: type[Value], name: str) -> type[Value]:
     if name not in family.members:
         load_plugins()
     if name not in family.members:
         raise InvalidValue(
-            f"unknown {family.family} {quoted(name)}; {suggestion(name, family.members)}"
+            f"unknown {family.family} {quote(name)}; {suggest(name, family.members)}"
         )
     return family.members[name]
 
@@ -227,15 +226,15 @@ def model_class(name: str) -> type:
     if name not in _models and name in unlisted:
         importlib.import_module(unlisted[name])
     if not isinstance(name, str):
-        raise InvalidKind(f"a model is named by a text, got {quoted(name)}")
+        raise InvalidKind(f"a model is named by a text, got {quote(name)}")
     if name not in _models and name in catalogue:
         importlib.import_module(catalogue[name][0])
     if name not in _models:
         load_plugins()
     if name not in _models:
-        near = suggestion(name, {*_models, *catalogue})
+        near = suggest(name, {*_models, *catalogue})
         raise InvalidValue(
-            f"unknown model {quoted(name)}; {near} (import a model of your own before it is named:"
+            f"unknown model {quote(name)}; {near} (import a model of your own before it is named:"
             " --import mine.py)"
         )
     return _models[name]
@@ -275,10 +274,8 @@ def offered_models() -> dict[str, str]:
     }
 
 
-def accepting(trouble: str) -> list[str]:
-    """The names of the package's models that take data with a trouble ('missing',
+def models_accepting(issue: str) -> list[str]:
+    """The names of the package's models that take data with a issue ('missing',
     'categorical', …).
     """
-    return [
-        name for name in list(catalogue) if trouble in getattr(model_class(name), "accepts", ())
-    ]
+    return [name for name in list(catalogue) if issue in getattr(model_class(name), "accepts", ())]

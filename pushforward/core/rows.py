@@ -11,10 +11,10 @@ from torch import Tensor
 from pushforward.core import labels
 from pushforward.core.errors import BadSource, ShapeMismatch
 from pushforward.core.frames import as_frame, is_frame, kind_of
-from pushforward.core.numbers import numeric, tensor_over
+from pushforward.core.numbers import to_numeric, view_as_tensor
 from pushforward.core.space import Space, as_array
 
-__all__ = ["checked_conditions", "checked_weights", "is_mapped", "rows_of"]
+__all__ = ["check_conditions", "check_weights", "is_mapped", "as_rows"]
 
 SIGNED = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.float64}
 """Types that hold the numbers of those which torch cannot pick rows of."""
@@ -30,23 +30,23 @@ def is_mapped(array: Any) -> bool:
     return False
 
 
-def rows_of(array: Any, mapped: bool) -> Tensor:
+def as_rows(array: Any, mapped: bool) -> Tensor:
     """A tensor over the array's own memory; over a memory map,
     rows are read when they are taken.
     """
     contiguous = mapped or isinstance(array, Tensor) or array.flags.c_contiguous
     # whose rows are quick to pick
-    rows = tensor_over(array if contiguous else np.ascontiguousarray(array))
+    rows = view_as_tensor(array if contiguous else np.ascontiguousarray(array))
     if mapped or rows.dtype not in SIGNED:
         return rows
     return rows.to(SIGNED[rows.dtype])  # torch cannot pick rows of these
 
 
-def checked_weights(weights: Any) -> Tensor:
+def check_weights(weights: Any) -> Tensor:
     """Weights as float64 (n,); BadSource where one is negative or not finite,
     or none is positive.
     """
-    tensor = tensor_over(numeric(weights, "weights")).to(torch.float64)
+    tensor = view_as_tensor(to_numeric(weights, "weights")).to(torch.float64)
     if tensor.ndim != 1:
         raise ShapeMismatch(f"weights must have shape (n,), got {tuple(tensor.shape)}")
     if (
@@ -58,33 +58,33 @@ def checked_weights(weights: Any) -> Tensor:
     return tensor
 
 
-def checked_conditions(y: Any, space: Space | None) -> tuple[Tensor, Space]:
+def check_conditions(y: Any, space: Space | None) -> tuple[Tensor, Space]:
     """Conditions as a tensor with their space; with a label space given, numbers are its codes.
 
     Texts, truth values and whole numbers on one axis are labels,
     whose categories are those present.
     """
     if space is not None:
-        return (_checked_codes(y, space) if space.is_label else space.conform(y, what="y")), space
+        return (_check_codes(y, space) if space.is_label else space.conform(y, what="y")), space
     if is_frame(y):
         y = as_frame(y)
         if y.shape[1] == 1 and kind_of(y.iloc[:, 0]) in ("text", "categorical"):
-            return checked_conditions(y.iloc[:, 0], None)
+            return check_conditions(y.iloc[:, 0], None)
         space = Space.infer(y)
-        return _complete(space.conform(y, what="y")), space
-    array = labels.entries(y) if not isinstance(y, Tensor) or y.ndim < 2 else y
+        return _require_complete(space.conform(y, what="y")), space
+    array = labels.to_array(y) if not isinstance(y, Tensor) or y.ndim < 2 else y
     flat = array.ndim == 1
     if flat and not isinstance(array, Tensor) and array.dtype.kind in "OUSTiub":
-        categories, codes = labels.categories_of(array)
+        categories, codes = labels.find_categories(array)
         return torch.from_numpy(codes), Space.labels(categories)
-    tensor = tensor_over(as_array(array if flat else y))
+    tensor = view_as_tensor(as_array(array if flat else y))
     space = Space.infer(tensor)
-    return _complete(space.conform(tensor, what="y")), space
+    return _require_complete(space.conform(tensor, what="y")), space
 
 
-def _checked_codes(y: Any, space: Space) -> Tensor:
+def _check_codes(y: Any, space: Space) -> Tensor:
     """Codes of a label space as int64; texts are looked up."""
-    given = y if isinstance(y, Tensor) else labels.entries(y)
+    given = y if isinstance(y, Tensor) else labels.to_array(y)
     if not isinstance(given, Tensor):
         if given.dtype.kind not in "iubf":
             return space.conform(given, what="y")
@@ -97,7 +97,7 @@ def _checked_codes(y: Any, space: Space) -> Tensor:
     return codes
 
 
-def _complete(y: Tensor) -> Tensor:
+def _require_complete(y: Tensor) -> Tensor:
     """Conditions without missing values; BadSource where a row has one."""
     if y.dtype.is_floating_point and bool(torch.isnan(y).any()):
         rows = int(torch.isnan(y.reshape(len(y), -1)).any(1).sum())

@@ -12,13 +12,13 @@ from abc import ABCMeta
 from typing import Any
 
 from pushforward.core.errors import PushforwardError
-from pushforward.core.kinds import fits, hints_of
-from pushforward.core.setting_kinds import fault_of, is_integers
+from pushforward.core.kinds import fits, read_hints
+from pushforward.core.setting_kinds import find_fault, is_integers
 
-__all__ = ["Settled", "plain", "settle"]
+__all__ = ["PlainSettings", "to_python", "normalise_settings"]
 
 
-def plain(value: Any) -> Any:
+def to_python(value: Any) -> Any:
     """A NumPy scalar, an array or tensor without axes as the Python number,
     bool or text that it is; the rest unchanged.
 
@@ -31,11 +31,11 @@ def plain(value: Any) -> Any:
             number if isinstance(number, (bool, int, float, complex, str, bytes)) else float(number)
         )
     if type(value) in (list, tuple):
-        return type(value)(plain(v) for v in value)
+        return type(value)(to_python(v) for v in value)
     return value
 
 
-class Settled(ABCMeta):
+class PlainSettings(ABCMeta):
     """The metaclass of whatever has settings:
     NumPy's and torch's scalars reach its `__init__` as Python's, or not at all.
 
@@ -48,10 +48,12 @@ class Settled(ABCMeta):
         and with its tensors on the CPU whatever torch's default device.
         """
         known, hints = _annotated(cls)
-        first = [_settled(v, hints.get(name)) for v, name in zip(args, [*known, *[""] * len(args)])]
-        named = {k: _settled(v, hints.get(k)) for k, v in kwargs.items()}
+        first = [
+            _normalise(v, hints.get(name)) for v, name in zip(args, [*known, *[""] * len(args)])
+        ]
+        named = {k: _normalise(v, hints.get(k)) for k, v in kwargs.items()}
         faults = (
-            fault_of(k, v, hints[k], known[k])
+            find_fault(k, v, hints[k], known[k])
             for k, v in {**dict(zip(known, first)), **named}.items()
             if k in known and k in hints
         )
@@ -95,35 +97,37 @@ def _annotated(cls: type) -> tuple[dict[str, Any], dict[str, Any]]:
         inspect.Parameter.KEYWORD_ONLY,
     )
     defaults = {p.name: p.default for p in signature.parameters.values() if p.kind in single}
-    return defaults, hints_of(cls if dataclasses.is_dataclass(cls) else cls.__init__)  # type: ignore[misc]
+    return defaults, read_hints(cls if dataclasses.is_dataclass(cls) else cls.__init__)  # type: ignore[misc]
 
 
-def _settled(value: Any, hint: Any) -> Any:
+def _normalise(value: Any, hint: Any) -> Any:
     """An argument made plain; for a sequence of whole numbers an
     array becomes a tuple, and so does one number alone.
     """
     if is_integers(hint):
         if getattr(value, "ndim", None) == 1 and callable(getattr(value, "tolist", None)):
             return tuple(value.tolist())
-        value = plain(value)
+        value = to_python(value)
         return (value,) if type(value) is int and not fits(value, hint) else value
-    return plain(value)
+    return to_python(value)
 
 
-def settle(settings: Any) -> None:
+def normalise_settings(settings: Any) -> None:
     """Make the fields of a dataclass plain, in its `__post_init__`;
     refuse in one line what does not fit its annotation.
     """
-    hints = hints_of(type(settings))
+    hints = read_hints(type(settings))
     for field in dataclasses.fields(settings):
         if field.init:
-            value = plain(getattr(settings, field.name))
+            value = to_python(getattr(settings, field.name))
             object.__setattr__(settings, field.name, value)
             default = (
                 field.default_factory()
                 if field.default_factory is not dataclasses.MISSING
                 else field.default
             )
-            fault = fault_of(field.name, value, hints.get(field.name, Any), default, instances=True)
+            fault = find_fault(
+                field.name, value, hints.get(field.name, Any), default, instances=True
+            )
             if fault is not None:
                 raise fault

@@ -23,12 +23,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from pushforward.core.errors import InvalidValue, suggestion
+from pushforward.core.errors import InvalidValue, suggest
 from pushforward.core.moments import Moments
-from pushforward.core.numbers import floating
+from pushforward.core.numbers import to_floating
 from pushforward.core.space import Column, Space
 
-__all__ = ["Scaling", "ScalingKind", "known_range"]
+__all__ = ["Scaling", "ScalingKind", "find_known_range"]
 
 ScalingKind = Literal["identity", "unit", "known", "signed", "standardised"]
 KINDS = ("identity", "unit", "known", "signed", "standardised")
@@ -67,15 +67,15 @@ class Scaling(nn.Module):
         'standardised' needs the data's moments (over flattened coordinates).
         """
         if kind not in KINDS:
-            raise InvalidValue(f"unknown scaling {kind!r}; {suggestion(kind, KINDS)}")
+            raise InvalidValue(f"unknown scaling {kind!r}; {suggest(kind, KINDS)}")
         if kind == "standardised":
             if moments is None:
                 raise InvalidValue("a standardised scaling needs the data's moments")
-            shift, scale = _standard(space, moments)
+            shift, scale = _standardise(space, moments)
         elif kind == "identity":
             shift, scale = torch.zeros(()), torch.ones(())
         else:
-            low, high = _range(space, known=kind == "known")
+            low, high = _find_range(space, known=kind == "known")
             shift, scale = (
                 (low, high - low)
                 if kind in ("unit", "known")
@@ -136,14 +136,14 @@ class Scaling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """User's units (n, *space.shape) to model coordinates (n, *shape), in x's floating type;
-        whole numbers as `floating` has them.
+        whole numbers as `to_floating` has them.
         """
         if self.space.is_label:
             return nn.functional.one_hot(
                 x.to(torch.int64), len(self.space.columns[0].categories)
             ).to(torch.get_default_dtype())
-        given = x.dtype if x.dtype.is_floating_point else floating(x[:0]).dtype
-        x = floating(x)
+        given = x.dtype if x.dtype.is_floating_point else to_floating(x[:0]).dtype
+        x = to_floating(x)
         if self.wide:
             x = x.to(torch.float64)
         shift, scale, _ = self._numbers(x.dtype)
@@ -158,7 +158,7 @@ class Scaling(nn.Module):
             return u.argmax(-1)
         if self.space.categorical:
             u = self._collapse(u)
-        u = u.to(torch.float64) if self.wide else floating(u)
+        u = u.to(torch.float64) if self.wide else to_floating(u)
         shift, scale, _ = self._numbers(u.dtype)
         return u * scale + shift
 
@@ -219,7 +219,7 @@ class Scaling(nn.Module):
         return torch.cat(parts, 1)
 
 
-def known_range(column: Column) -> tuple[float, float]:
+def find_known_range(column: Column) -> tuple[float, float]:
     """The ends of a column whatever was seen: its declared bounds,
     0 and 1 where all seen values lie between, else those seen.
     """
@@ -228,13 +228,17 @@ def known_range(column: Column) -> tuple[float, float]:
     return (0.0, 1.0) if column.low >= 0 and column.high <= 1 else (column.low, column.high)
 
 
-def _range(space: Space, *, known: bool = False) -> tuple[Tensor, Tensor]:
+def _find_range(space: Space, *, known: bool = False) -> tuple[Tensor, Tensor]:
     """Lowest and highest value: one for images, one per column for points;
     integer cells count whole.
     """
     if space.kind == "points" and space.shape:
         ends = [
-            (0.0, 1.0) if c.kind == "categorical" else known_range(c) if known else (c.low, c.high)
+            (0.0, 1.0)
+            if c.kind == "categorical"
+            else find_known_range(c)
+            if known
+            else (c.low, c.high)
             for c in space.columns
         ]
         low, high = torch.tensor(ends, dtype=torch.float64).reshape(-1, 2).unbind(1)
@@ -249,11 +253,11 @@ def _range(space: Space, *, known: bool = False) -> tuple[Tensor, Tensor]:
         half = torch.tensor(0.5 if space.integer else 0.0, dtype=torch.float64)
     low, high = low - half, high + half
     flat = high - low <= ROUNDING * torch.maximum(low.abs(), high.abs())
-    unit = _constant(low)
+    unit = _constant_unit(low)
     return torch.where(flat, low - 0.5 * unit, low), torch.where(flat, low + 0.5 * unit, high)
 
 
-def _standard(space: Space, moments: Moments) -> tuple[Tensor, Tensor]:
+def _standardise(space: Space, moments: Moments) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation; by channel for images.
     A spread that is only the rounding of the values counts as none.
     """
@@ -275,10 +279,10 @@ def _standard(space: Space, moments: Moments) -> tuple[Tensor, Tensor]:
     elif space.categorical:
         keep = torch.tensor([c.kind != "categorical" for c in space.columns], device=mean.device)
         mean, deviation = torch.where(keep, mean, 0.0), torch.where(keep, deviation, 1.0)
-    return mean, torch.where(deviation > ROUNDING * mean.abs(), deviation, _constant(mean))
+    return mean, torch.where(deviation > ROUNDING * mean.abs(), deviation, _constant_unit(mean))
 
 
-def _constant(value: Tensor) -> Tensor:
+def _constant_unit(value: Tensor) -> Tensor:
     """The unit of a coordinate that is always `value`:
     1, but no more than its size, and never below its rounding.
 

@@ -1,7 +1,7 @@
 """What a data set is like before anything is learnt from it:
 counts, ranges, what is missing, constant or infinite.
 
-`Facts` merge, so a scan streams. Models refuse the troubles they do not declare;
+`Facts` merge, so a scan streams. Models refuse the issues they do not declare;
 `pushforward data` prints them all.
 """
 
@@ -13,17 +13,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pushforward.core.moments import Moments, unit_of
+from pushforward.core.moments import Moments, choose_unit
 from pushforward.core.phase import Batch
-from pushforward.core.registry import accepting
+from pushforward.core.registry import models_accepting
 from pushforward.core.source import Source
 from pushforward.core.space import Space
 
-__all__ = ["Facts", "Trouble", "scan"]
+__all__ = ["Facts", "Issue", "scan"]
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Issue:
     """One thing that may stop a model: its name in `Model.accepts`,
     what was found, what to do, and what other models take.
     """
@@ -38,7 +38,7 @@ class Trouble:
         """The advice; where there is an alternative to it, models that take such data, by name."""
         if not self.alternative:
             return self.advice
-        names = ", ".join(accepting(self.name))
+        names = ", ".join(models_accepting(self.name))
         return (
             f"{self.advice}, or use a model that takes"
             f" {self.alternative}{f' ({names})' if names else ''}"
@@ -70,7 +70,9 @@ class Facts:
             if bool(torch.isfinite(low).all()) and bool(torch.isfinite(high).all()):
                 none = torch.zeros(given.shape[1], dtype=torch.int64)
                 found = (
-                    Moments.of(given, weights) if moments else _standard(len(given), given.shape[1])
+                    Moments.of(given, weights)
+                    if moments
+                    else _standard_moments(len(given), given.shape[1])
                 )
                 return cls(
                     len(given), found, low.to(torch.float64), high.to(torch.float64), none, none
@@ -89,7 +91,7 @@ class Facts:
             else x.new_full(x.shape[1:], -torch.inf)
         )
         return cls(
-            len(x), _by_column(x, usable, weights), low, high, missing.sum(0), infinite.sum(0)
+            len(x), _column_moments(x, usable, weights), low, high, missing.sum(0), infinite.sum(0)
         )
 
     def merge(self, other: Facts) -> Facts:
@@ -103,7 +105,7 @@ class Facts:
             self.infinite + other.infinite,
         )
 
-    def troubles(self, space: Space) -> Iterable[Trouble]:
+    def issues(self, space: Space) -> Iterable[Issue]:
         """What may stop a model, worst first."""
         names = space.names if space.kind == "points" and space.shape else ()
 
@@ -113,7 +115,7 @@ class Facts:
 
         if bool(self.infinite.any()):
             text = f"{column(self.infinite > 0)} holds infinity ({int(self.infinite.sum())} in all)"
-            yield Trouble("infinite", text, "remove or replace those values")
+            yield Issue("infinite", text, "remove or replace those values")
         if bool(self.missing.any()):
             first = int(self.missing[self.missing > 0][0])
             others = int((self.missing > 0).sum()) - 1
@@ -122,11 +124,11 @@ class Facts:
                 f"{column(self.missing > 0)} holds missing values (NaN, in {first} of {self.count}"
                 f" rows{more})"
             )
-            yield Trouble(
+            yield Issue(
                 "missing", text, "drop those rows or columns, fill them in", "missing values"
             )
         if self.count == 1:
-            yield Trouble("single", "there is only one row", "bring more data")
+            yield Issue("single", "there is only one row", "bring more data")
         elif space.kind == "points":
             constant = (self.low == self.high) & torch.tensor(
                 [c.kind != "categorical" for c in space.columns] or [True]
@@ -136,15 +138,15 @@ class Facts:
                     f"{column(constant)} is constant ({float(self.low[constant][0]):g} in all"
                     f" {self.count} rows)"
                 )
-                yield Trouble("constant", text, "drop it")
+                yield Issue("constant", text, "drop it")
         elif bool((self.low == self.high).all()):
-            yield Trouble("constant", "all observations are the same", "bring data that vary")
+            yield Issue("constant", "all observations are the same", "bring data that vary")
         if space.categorical and not space.is_label:
             text = (
                 f"column {next(c.name for c in space.columns if c.kind == 'categorical')!r} is"
                 " categorical"
             )
-            yield Trouble("categorical", text, "drop it", "categories")
+            yield Issue("categorical", text, "drop it", "categories")
 
 
 BLOCK_NUMBERS = 1 << 19
@@ -176,7 +178,7 @@ def scan(
     return Facts(len(source), facts.moments, facts.low, facts.high, facts.missing, facts.infinite)
 
 
-def _standard(n: int, d: int) -> Moments:
+def _standard_moments(n: int, d: int) -> Moments:
     return Moments(
         torch.tensor(float(n), dtype=torch.float64),
         torch.zeros(d, dtype=torch.float64),
@@ -184,7 +186,7 @@ def _standard(n: int, d: int) -> Moments:
     )
 
 
-def _by_column(x: Tensor, usable: Tensor, weights: Tensor | None) -> Moments:
+def _column_moments(x: Tensor, usable: Tensor, weights: Tensor | None) -> Moments:
     """Moments of each column over its usable values; the count (d,) is then per column."""
     if not len(x):
         none = x.new_zeros(x.shape[1])
@@ -196,7 +198,7 @@ def _by_column(x: Tensor, usable: Tensor, weights: Tensor | None) -> Moments:
     count = w.sum(0)
     shift = (w * x).sum(0) / count.clamp_min(torch.finfo(x.dtype).tiny)
     centred = torch.where(usable, x - shift, 0.0)
-    unit = unit_of(centred)
+    unit = choose_unit(centred)
     if unit is None:
         return Moments(count, origin + shift, (w * centred.square()).sum(0))
     return Moments(count, origin + shift, (w * (centred / unit).square()).sum(0), unit)

@@ -11,10 +11,10 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
-from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quoted, suggestion
+from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quote, suggest
 from pushforward.core.kinds import fits
 
-__all__ = ["fault_of", "is_integers", "wording"]
+__all__ = ["find_fault", "is_integers", "describe_hint"]
 
 NONE = inspect.Parameter.empty
 WORDS: dict[Any, str] = {
@@ -24,7 +24,7 @@ WORDS: dict[Any, str] = {
 EXAMPLES: dict[Any, str] = {int: "8", float: "0.5", bool: "True"}
 
 
-def fault_of(
+def find_fault(
     name: str, value: Any, hint: Any, default: Any = NONE, *, instances: bool = False
 ) -> PushforwardError | None:
     """The error of a setting that does not fit its annotation, or None;
@@ -36,13 +36,13 @@ def fault_of(
     options = _options(hint)
     is_nan = isinstance(value, float) and math.isnan(value) and float in options and not instances
     if value is default or (fits(value, hint, instances=instances) and not is_nan):
-        vast = not instances and _is_vast(value, hint)
+        vast = not instances and _exceeds_int64(value, hint)
         return (
-            InvalidValue(f"{name} must be below 2^63, got {quoted(value)}; pass less")
+            InvalidValue(f"{name} must be below 2^63, got {quote(value)}; pass less")
             if vast
             else None
         )
-    cure = _cure(name, value, hint, default)
+    cure = _advise(name, value, hint, default)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and isinstance(value, int) and float in options:
         cure = "pass one that float64 can hold"
@@ -57,7 +57,7 @@ def fault_of(
         if type(value) in values or (is_number and {int, float} & set(options))
         else InvalidKind
     )
-    return error(f"{name} must be {wording(hint)}, got {quoted(value)}; {cure}")
+    return error(f"{name} must be {describe_hint(hint)}, got {quote(value)}; {cure}")
 
 
 def is_integers(hint: Any) -> bool:
@@ -65,7 +65,7 @@ def is_integers(hint: Any) -> bool:
     return any(_is_sequence(option) and get_args(option)[:1] == (int,) for option in _options(hint))
 
 
-def _is_vast(value: Any, hint: Any) -> bool:
+def _exceeds_int64(value: Any, hint: Any) -> bool:
     """Whether a size, or one of several, is a whole number that 64 bits do not hold:
     torch makes a TypeError of these.
     """
@@ -79,16 +79,16 @@ def _is_vast(value: Any, hint: Any) -> bool:
     return any(isinstance(size, int) and abs(size) >= 2**63 for size in sizes)
 
 
-def wording(hint: Any) -> str:
+def describe_hint(hint: Any) -> str:
     """An annotation in words: 'a whole number or None'."""
     words: list[str] = []
     for option in _options(hint):
         choices = get_args(option) if get_origin(option) is Literal else ()
-        words += [repr(choice) for choice in choices] or [_word(option)]
-    return _either(list(dict.fromkeys(words)))
+        words += [repr(choice) for choice in choices] or [_describe_word(option)]
+    return _join_alternatives(list(dict.fromkeys(words)))
 
 
-def _either(words: Sequence[str]) -> str:
+def _join_alternatives(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
@@ -101,7 +101,7 @@ def _is_sequence(hint: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Sequence) and kind is not str
 
 
-def _word(hint: Any) -> str:
+def _describe_word(hint: Any) -> str:
     origin, arguments = get_origin(hint), get_args(hint)
     if hint in WORDS:
         return WORDS[hint]
@@ -111,11 +111,15 @@ def _word(hint: Any) -> str:
         return (
             "a list"
             if len(arguments) != 1 or arguments[0] is Any
-            else f"a list (each {wording(arguments[0])})"
+            else f"a list (each {describe_hint(arguments[0])})"
         )
     kind = origin or hint
     if isinstance(kind, type) and issubclass(kind, Mapping):
-        return f"a dict (each value {wording(arguments[1])})" if len(arguments) == 2 else "a dict"
+        return (
+            f"a dict (each value {describe_hint(arguments[1])})"
+            if len(arguments) == 2
+            else "a dict"
+        )
     if hasattr(kind, "members") and hasattr(kind, "family"):
         family = str(kind.family)
         return f"{'an' if family[:1] in 'aeiou' else 'a'} {family}"
@@ -123,7 +127,7 @@ def _word(hint: Any) -> str:
     return "a function" if name == "Callable" else f"{'an' if name[:1] in 'AEIOU' else 'a'} {name}"
 
 
-def _cure(name: str, value: Any, hint: Any, default: Any) -> str:
+def _advise(name: str, value: Any, hint: Any, default: Any) -> str:
     """What to pass instead: the value in a list where a list is wanted,
     the default, or an example.
     """
@@ -135,12 +139,12 @@ def _cure(name: str, value: Any, hint: Any, default: Any) -> str:
         and fits([value], option, instances=True)
         for option in options
     ):
-        return f"write {name}=[{quoted(value)}]"
-    near = _near(value, options)
+        return f"write {name}=[{quote(value)}]"
+    near = _suggest_option(value, options)
     if near:
         return near
     if isinstance(default, (bool, int, float, str, tuple, list, dict)):
-        return f"pass {name}={quoted(default)}, say"
+        return f"pass {name}={quote(default)}, say"
     if type(None) in options:
         return f"pass {name}=None, or leave it out"
     return next(
@@ -149,10 +153,10 @@ def _cure(name: str, value: Any, hint: Any, default: Any) -> str:
     )
 
 
-def _near(value: Any, options: Sequence[Any]) -> str:
+def _suggest_option(value: Any, options: Sequence[Any]) -> str:
     """'did you mean …?' for a text close to one of a few that are allowed; '' otherwise."""
     literals = [option for option in options if get_origin(option) is Literal]
     choices = [choice for literal in literals for choice in get_args(literal)]
     texts = [choice for choice in choices if isinstance(choice, str)]
-    text = suggestion(value, texts) if isinstance(value, str) and texts else ""
+    text = suggest(value, texts) if isinstance(value, str) and texts else ""
     return text if text.startswith("did you mean") else ""

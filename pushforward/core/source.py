@@ -18,7 +18,15 @@ from torch import Tensor
 from pushforward.core.phase import Batch
 from pushforward.core.space import Space
 
-__all__ = ["Source", "Sequential", "blocks", "look", "spread", "fingerprint", "pick"]
+__all__ = [
+    "Source",
+    "Sequential",
+    "iterate_blocks",
+    "peek",
+    "space_rows",
+    "fingerprint",
+    "take_rows",
+]
 
 
 @runtime_checkable
@@ -49,20 +57,20 @@ class Source(Protocol):
         ...
 
 
-def blocks(source: Source, size: int = 8192) -> Iterator[Batch]:
+def iterate_blocks(source: Source, size: int = 8192) -> Iterator[Batch]:
     """All rows in order, `size` at a time."""
     for start in range(0, len(source), size):
         yield source.take(torch.arange(start, min(start + size, len(source))))
 
 
-def pick(x: Tensor, rows: Tensor) -> Tensor:
+def take_rows(x: Tensor, rows: Tensor) -> Tensor:
     """Rows of a tensor on the processor, by one thread:
     what reads ahead must not compete with what computes.
     """
     return torch.from_numpy(x.numpy().take(rows.numpy(), axis=0))
 
 
-def spread(n: int, most: int) -> Tensor:
+def space_rows(n: int, most: int) -> Tensor:
     """At most `most` of n row numbers, evenly spread, int64."""
     return (
         torch.arange(n)
@@ -86,12 +94,12 @@ class Sequential(Protocol):
         ...
 
 
-def look(source: Source, most: int) -> Batch:
+def peek(source: Source, most: int) -> Batch:
     """At most `most` rows: evenly spread, or the first ones of a source that is read in order."""
     return (
         source.head(most)
         if isinstance(source, Sequential)
-        else source.take(spread(len(source), most))
+        else source.take(space_rows(len(source), most))
     )
 
 
@@ -102,7 +110,7 @@ def fingerprint(source: Source) -> str:
     Conditions and weights are part of a row.
     Of a source that is read in order, the first rows and the size of its buffer.
     """
-    batch = look(source, 256)
+    batch = peek(source, 256)
     length = (
         f"stream{getattr(source, 'shuffle', None)}"
         if isinstance(source, Sequential)

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from pushforward.core.array_source import Arrays
 from pushforward.core.phase import Batch
-from pushforward.core.provenance import Provenance, provenance_of
+from pushforward.core.provenance import Provenance, find_provenance
 from pushforward.core.source import Sequential, Source
 from pushforward.core.space import Space
 
-__all__ = ["View", "Subset", "has_unasked_labels", "unlabelled", "respaced"]
+__all__ = ["View", "Subset", "has_unrequested_labels", "without_labels", "with_space"]
 
 
 class View:
@@ -53,7 +53,7 @@ class View:
     @property
     def provenance(self) -> Provenance:
         """As the whole."""
-        return provenance_of(self.source)
+        return find_provenance(self.source)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -103,7 +103,7 @@ class Subset(View):
         return self.source.take(self.rows.to(rows.device)[rows])
 
 
-class Unlabelled(View):
+class UnlabelledSource(View):
     """The rows of a source without their conditions."""
 
     @property
@@ -117,17 +117,17 @@ class Unlabelled(View):
         return Batch(batch.x, None, batch.weights)
 
 
-def has_unasked_labels(source: Source) -> bool:
+def has_unrequested_labels(source: Source) -> bool:
     """Whether the source's conditions are labels that came with the data,
     which nobody asked for.
     """
     inner = getattr(source, "source", None)  # of a subset, or of noisy rows
     return bool(getattr(source, "unasked_labels", False)) or (
-        inner is not None and has_unasked_labels(inner)
+        inner is not None and has_unrequested_labels(inner)
     )
 
 
-class Respaced(View):
+class SourceInSpace(View):
     """Rows of another source, in a space that says more of them."""
 
     def __init__(self, source: Source, space: Space) -> None:
@@ -140,28 +140,28 @@ class Respaced(View):
         return self._space
 
 
-def respaced(source: Source, space: Space) -> Source:
+def with_space(source: Source, space: Space) -> Source:
     """The same rows in another space; arrays stay arrays."""
     if not isinstance(source, Arrays):
-        return Respaced(source, space)
+        return SourceInSpace(source, space)
     same = copy.copy(source)
     same._space = space
     return same
 
 
-def unlabelled(source: Source) -> Source:
+def without_labels(source: Source) -> Source:
     """The same rows without conditions."""
     if source.condition_space is None:
         return source
     if isinstance(source, Subset):
-        return Subset(unlabelled(source.source), source.rows, source.name, source.provenance)
+        return Subset(without_labels(source.source), source.rows, source.name, source.provenance)
     if isinstance(source, Sequential):
         bare: Any = source.unlabelled()
-        bare.provenance = provenance_of(source)
+        bare.provenance = find_provenance(source)
         return bare  # type: ignore[no-any-return]
     if isinstance(source, Arrays):
         copy = object.__new__(Arrays)
         copy.__dict__.update(source.__dict__)
         copy.y, copy._condition_space = None, None
         return copy
-    return Unlabelled(source)
+    return UnlabelledSource(source)

@@ -22,11 +22,11 @@ import torch
 from torch import Tensor
 
 from pushforward.core.assembled import Assembled
-from pushforward.core.errors import BadRun, PushforwardError, is_memory, shown
+from pushforward.core.errors import BadRun, PushforwardError, is_out_of_memory, printable
 from pushforward.core.folders import (
     check_place,
-    new_run,
-    parsed_json,
+    create_run,
+    parse_json,
     read_file,
     write_atomically,
     write_text,
@@ -38,7 +38,7 @@ from pushforward.core.model_validation import (
     check_description,
     check_hyperparameters,
     check_numbers,
-    rehearse,
+    check_sizes,
 )
 from pushforward.core.plain import from_plain, to_plain
 from pushforward.core.preparation import Preparation
@@ -46,7 +46,7 @@ from pushforward.core.provenance import Provenance
 from pushforward.core.registry import model_class
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
-from pushforward.core.verbs import usual_torch
+from pushforward.core.verbs import default_torch
 
 __all__ = [
     "FORMAT",
@@ -58,7 +58,7 @@ __all__ = [
     "write_tensors",
     "read_tensors",
     "write_text",
-    "new_folder",
+    "create_folder",
 ]
 
 FORMAT = 2
@@ -73,7 +73,7 @@ _STORED = (
 def save(model: Assembled, path: Any, *, overwrite: bool = False) -> Path:
     """Write a fitted model to a new folder; an existing one is refused unless `overwrite`."""
     model.fitted_space()
-    with new_run(path, overwrite=overwrite) as folder:
+    with create_run(path, overwrite=overwrite) as folder:
         write_tensors(folder / "model.safetensors", model.tensors())
         describe(model, folder)
         Manifest.of(model).write(folder)
@@ -84,20 +84,20 @@ def load(path: Any, *, device: torch.device | str = "cpu") -> Any:
     """The model in a run folder, on a device.
     Raises BadRun for anything that is not one, is damaged, or is newer.
     """
-    with usual_torch():
-        return _loaded(Path(path), torch.device(device))
+    with default_torch():
+        return _load(Path(path), torch.device(device))
 
 
-def _loaded(folder: Path, device: torch.device) -> Assembled:
+def _load(folder: Path, device: torch.device) -> Assembled:
     model = construct(folder)
     tensors, _ = read_tensors(folder / "model.safetensors")
     check_numbers(model, tensors, folder / "model.safetensors")
     try:
         model.restore(tensors)
     except (RuntimeError, KeyError, AttributeError, TypeError, ValueError) as error:
-        if is_memory(error):
+        if is_out_of_memory(error):
             raise
-        raise _apart(folder, error) from error
+        raise _mismatch(folder, error) from error
     with suppress(BadRun):  # where the rows came from is of no use to most
         manifest = Manifest.read(folder)
         model.provenance = (
@@ -121,7 +121,7 @@ def describe(model: Assembled, folder: Path) -> None:
         "scaling": model.scaling.kind,
         "preparation": model.preparation.as_dict(),
         "dtype": str(model.floating()).removeprefix("torch."),
-        "versions": versions(),
+        "versions": find_versions(),
         "command": model.command,
     }
     content["digest"] = _digest_json(content)
@@ -147,13 +147,13 @@ def construct(folder: Path) -> Assembled:
         ) from error
     if tensors.exists():  # a fit that has not saved yet has none
         try:
-            rehearse(lambda: _built(cls, given, content), read_shapes(tensors))
+            check_sizes(lambda: _build(cls, given, content), read_shapes(tensors))
         except PushforwardError:
             raise
         except Exception as error:
-            raise _apart(folder, error) from error
+            raise _mismatch(folder, error) from error
     try:
-        model = _built(cls, given, content)
+        model = _build(cls, given, content)
     except PushforwardError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
@@ -177,7 +177,7 @@ def has_preparation(folder: Path) -> bool:
     return "preparation" in _read_description(folder)
 
 
-def _built(cls: type, given: Mapping[str, Any], content: Mapping[str, Any]) -> Assembled:
+def _build(cls: type, given: Mapping[str, Any], content: Mapping[str, Any]) -> Assembled:
     model: Assembled = cls(**given)
     space = Space.from_json(content["space"])
     condition_space = (
@@ -189,14 +189,14 @@ def _built(cls: type, given: Mapping[str, Any], content: Mapping[str, Any]) -> A
     return model
 
 
-def _apart(folder: Path, error: BaseException) -> BadRun:
+def _mismatch(folder: Path, error: BaseException) -> BadRun:
     return BadRun(
         f"{folder}: model.json and model.safetensors do not belong together ({_first_line(error)});"
         " restore the folder"
     )
 
 
-def versions() -> dict[str, str]:
+def find_versions() -> dict[str, str]:
     """The versions a result depends on."""
     found = {"python": platform.python_version()}
     for name in ("pushforward", "torch", "numpy"):
@@ -221,10 +221,10 @@ def write_tensors(
     own = {k: v.detach().to("cpu").contiguous() for k, v in tensors.items()}
     header = {"format": "pt", **(metadata or {})}
     header["digest"] = _digest(own, header)
-    write_atomically(path, *_in_order(to_bytes(_unshared(own), metadata=header)))
+    write_atomically(path, *_sort_header(to_bytes(_unshare(own), metadata=header)))
 
 
-def _in_order(content: bytes) -> tuple[bytes, memoryview]:
+def _sort_header(content: bytes) -> tuple[bytes, memoryview]:
     """The same file with its header sorted:
     safetensors writes metadata in an order that changes from call to call.
     """
@@ -243,7 +243,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors and the header of a file that `write_tensors` wrote;
     BadRun if missing, damaged or something else.
     """
-    with _opened(path) as file:
+    with _open_tensors(path) as file:
         header = dict(file.metadata() or {})
         tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a dict
     odd = next((k for k, v in tensors.items() if v.dtype not in _STORED), None)
@@ -262,12 +262,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """The shapes of stored tensors by name, from the head of the file alone."""
-    with _opened(path) as file:
+    with _open_tensors(path) as file:
         return {k: tuple(file.get_slice(k).get_shape()) for k in file.keys()}  # noqa: SIM118 - not a dict
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _open_tensors(path: Path) -> Iterator[Any]:
     """A safetensors file; BadRun where it is missing, damaged or something else."""
     from safetensors import SafetensorError, safe_open
 
@@ -277,7 +277,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with safe_open(path, framework="pt", device="cpu") as file:
             yield file
     except (SafetensorError, OSError, ValueError, TypeError, RuntimeError, OverflowError) as error:
-        if is_memory(error):
+        if is_out_of_memory(error):
             raise
         if isinstance(error, PushforwardError):
             raise
@@ -293,7 +293,7 @@ def _opened(path: Path) -> Iterator[Any]:
         ) from error
 
 
-def new_folder(path: Any) -> Path:
+def create_folder(path: Any) -> Path:
     """Make an output folder; one that exists with something in it is refused."""
     folder = Path(path)
     check_place(folder)
@@ -306,7 +306,7 @@ def new_folder(path: Any) -> Path:
     return folder
 
 
-def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _unshare(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Safetensors refuses tensors that share memory; views get their own."""
     seen: set[int] = set()
     result = {}
@@ -345,7 +345,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
             " folder"
         ) from error
     try:
-        content = parsed_json(read_file(path))
+        content = parse_json(read_file(path))
     except ValueError as error:
         if isinstance(error, PushforwardError):
             raise
@@ -354,8 +354,8 @@ def _read_description(folder: Path) -> dict[str, Any]:
         raise BadRun(f"{path} does not describe a model; restore it from a copy")
     if not fits(content["format"], int) or content["format"] > FORMAT:
         raise BadRun(
-            f"{path} has format {shown(content['format'])}, newer than {FORMAT}, the newest this"
-            " version reads; upgrade pushforward"
+            f"{path} has format {printable(content['format'])}, newer than {FORMAT}, the newest"
+            " this version reads; upgrade pushforward"
         )
     try:
         whole = content.pop("digest", "") == _digest_json(content)
@@ -365,10 +365,10 @@ def _read_description(folder: Path) -> dict[str, Any]:
         raise BadRun(
             f"{path} was changed after it was written (its digest differs); restore it from a copy"
         )
-    return _upgraded(content)
+    return _upgrade(content)
 
 
-def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
+def _upgrade(content: dict[str, Any]) -> dict[str, Any]:
     """The content of a model.json of format 1 in the words of this one."""
     for name in ("space", "condition_space"):
         space = content.get(name)

@@ -9,13 +9,13 @@ from typing import Any
 from torch import Tensor, nn
 
 from pushforward.core.registry import Value, model_name
-from pushforward.core.scalars import Settled
+from pushforward.core.scalars import PlainSettings
 from pushforward.core.space import Space
 
 __all__ = ["Stored"]
 
 
-class Stored(nn.Module, metaclass=Settled):
+class Stored(nn.Module, metaclass=PlainSettings):
     """A module that can say all it needs to be made again."""
 
     space: Space | None

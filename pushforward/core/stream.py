@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from pushforward.core.array_source import Arrays
-from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, ShapeMismatch, quoted
-from pushforward.core.numbers import floating, whole
+from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, ShapeMismatch, quote
+from pushforward.core.numbers import require_whole, to_floating
 from pushforward.core.phase import Batch
-from pushforward.core.source import pick
+from pushforward.core.source import take_rows
 from pushforward.core.space import Space
 
 __all__ = ["Cursor", "Stream"]
@@ -72,13 +72,13 @@ class Stream:
         if not callable(make):
             raise InvalidKind(
                 "a stream takes a function that makes an iterator for every pass, got"
-                f" {quoted(make)}"
+                f" {quote(make)}"
             )
         if endless and length is not None:
             raise InvalidValue("an endless stream has no length; leave one of them out")
         self._make, self.name, self.endless = make, name, endless
-        self._length = None if length is None else whole(length, "length", least=1)
-        self.shuffle = None if shuffle is None else whole(shuffle, "shuffle", least=1)
+        self._length = None if length is None else require_whole(length, "length", least=1)
+        self.shuffle = None if shuffle is None else require_whole(shuffle, "shuffle", least=1)
         self.unasked_labels = False
         self._labelled = True
         first = self._first()
@@ -89,7 +89,7 @@ class Stream:
 
     def _first(self) -> tuple[Any, Any, Any]:
         for block in self._make():
-            parts = _parts(block)
+            parts = _split_block(block)
             if len(parts[0]):
                 return parts
         raise BadSource(
@@ -108,7 +108,7 @@ class Stream:
                 " minutes"
             )
         if self._length is None:
-            self._length = sum(len(_parts(block)[0]) for block in self._make())
+            self._length = sum(len(_split_block(block)[0]) for block in self._make())
         return self._length
 
     @property
@@ -151,7 +151,7 @@ class Stream:
                 " many rows every time"
             )
         back = order.argsort()
-        return Batch(*(None if part is None else pick(part, back) for part in found))  # type: ignore[arg-type]
+        return Batch(*(None if part is None else take_rows(part, back) for part in found))  # type: ignore[arg-type]
 
     def unlabelled(self) -> Stream:
         """The same rows without conditions."""
@@ -163,8 +163,8 @@ class Stream:
 
     def _blocks(self) -> Iterator[Batch]:
         for block in self._make():
-            x, y, weights = _parts(block)
-            rows = floating(self.space.conform(x, what=self.name))
+            x, y, weights = _split_block(block)
+            rows = to_floating(self.space.conform(x, what=self.name))
             labelled = self._labelled and self.condition_space is not None
             if labelled and y is None:
                 raise BadSource(
@@ -214,13 +214,13 @@ class Cursor:
             here = int(torch.searchsorted(rows, end))
             if here > at:
                 own = rows[at:here] - self.position
-                parts.append(_each(self._rest, partial(pick, rows=own)))
+                parts.append(_map_batch(self._rest, partial(take_rows, rows=own)))
                 last = int(rows[here - 1])
                 at = here
                 self._drop((last + 1 if at == len(rows) else end) - self.position)
             else:
                 self._drop(len(self._rest))
-        return _joined(parts, self._rest)
+        return _join(parts, self._rest)
 
     def _fetch(self) -> bool:
         """Have some rows at hand; false where the stream has ended."""
@@ -233,16 +233,16 @@ class Cursor:
         count = min(count, len(self._rest))
         self.position += count
         left = count < len(self._rest)
-        self._rest = _each(self._rest, lambda part: part[count:]) if left else None
+        self._rest = _map_batch(self._rest, lambda part: part[count:]) if left else None
 
 
-def _each(batch: Batch, function: Callable[[Tensor], Tensor]) -> Batch:
+def _map_batch(batch: Batch, function: Callable[[Tensor], Tensor]) -> Batch:
     """The batch with a function applied to x, and to y and weights if there are any."""
     y, weights = (None if part is None else function(part) for part in (batch.y, batch.weights))
     return Batch(function(batch.x), y, weights)
 
 
-def _joined(parts: list[Batch], rest: Batch | None) -> Batch:
+def _join(parts: list[Batch], rest: Batch | None) -> Batch:
     if not parts:
         none = torch.zeros(0, *(() if rest is None else rest.x.shape[1:]))
         return Batch(none, None, None)
@@ -250,7 +250,7 @@ def _joined(parts: list[Batch], rest: Batch | None) -> Batch:
     return Batch(*(None if column[0] is None else torch.cat(column) for column in columns))  # type: ignore[arg-type]
 
 
-def _parts(block: Any) -> tuple[Any, Any, Any]:
+def _split_block(block: Any) -> tuple[Any, Any, Any]:
     """x, y and weights of a block."""
     if isinstance(block, Batch):
         return block.x, block.y, block.weights

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from pushforward.core.conditions import Conditions
 from pushforward.core.errors import BadSource, NotFitted
-from pushforward.core.scalars import Settled
+from pushforward.core.scalars import PlainSettings
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
 
 __all__ = ["HasUnits"]
 
 
-class HasUnits(nn.Module, metaclass=Settled):
+class HasUnits(nn.Module, metaclass=PlainSettings):
     """A module with a space and a scaling: it converts what users give and get."""
 
     accepts: ClassVar[frozenset[str]] = frozenset()

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
-from pushforward.core.numbers import numeric, tensor_over, whole
+from pushforward.core.numbers import require_whole, to_numeric, view_as_tensor
 from pushforward.core.registry import read
 
-__all__ = ["settle_verbs", "signed_as", "counted", "usual_torch"]
+__all__ = ["wrap_methods", "copy_signature", "wrap_sample", "default_torch"]
 
 VERBS = (
     "sample",
@@ -44,7 +44,7 @@ MOST = 2**40
 """The most samples one call may ask for: more than any memory holds."""
 
 
-def signed_as(
+def copy_signature(
     method: Callable[..., Any],
     wrapper: Callable[..., Any],
     signature: inspect.Signature | None = None,
@@ -58,32 +58,32 @@ def signed_as(
     return wrapper
 
 
-def counted(sample: Callable[..., Any]) -> Callable[..., Any]:
+def wrap_sample(sample: Callable[..., Any]) -> Callable[..., Any]:
     """A method `sample(self, n, y=None, rng=None,
     using=None)` for any whole number n from 0 on, refusing all else in one way.
 
     `using` names a `Sampler`; the method itself is what 'ancestral' does.
     """
 
-    own = _taking_conditions(sample)
+    own = _accept_conditions(sample)
 
     def checked(self: Any, n: Any, y: Any = None, rng: Any = None, using: Any = None) -> Any:
-        count = whole(n, "n")
+        count = require_whole(n, "n")
         if count > MOST:
             raise InvalidValue(
                 f"n must be at most {MOST:,}, got {str(count)[:60]}; that is too many to hold: draw"
                 " fewer at a time"
             )
-        sampler = _sampler(self, using)
-        draw = own if sampler is None else _sampled_by(sampler)
+        sampler = _find_sampler(self, using)
+        draw = own if sampler is None else _sample_with(sampler)
         if count > 0 or (hasattr(y, "__len__") and len(y) == 0):
             return draw(self, count, y=y, rng=rng)
         return draw(self, 1, y=y, rng=0)[:0]  # not every distribution can draw nothing
 
-    return signed_as(sample, checked, inspect.signature(checked))
+    return copy_signature(sample, checked, inspect.signature(checked))
 
 
-def _taking_conditions(sample: Callable[..., Any]) -> Callable[..., Any]:
+def _accept_conditions(sample: Callable[..., Any]) -> Callable[..., Any]:
     """The method with y among its arguments, which one of a user's own may lack:
     it is refused then.
     """
@@ -102,7 +102,7 @@ def _taking_conditions(sample: Callable[..., Any]) -> Callable[..., Any]:
     return unconditional
 
 
-def _sampler(model: Any, using: Any) -> Any:
+def _find_sampler(model: Any, using: Any) -> Any:
     """The sampler that is asked for, or the model's default; None for the model's own way."""
     wanted = getattr(model, "default_sampler", None) if using is None else using
     if wanted is None:
@@ -112,7 +112,7 @@ def _sampler(model: Any, using: Any) -> Any:
     return None if sampler.own else sampler
 
 
-def _sampled_by(sampler: Any) -> Callable[..., Any]:
+def _sample_with(sampler: Any) -> Callable[..., Any]:
     def sampled(model: Any, n: int, **named: Any) -> Any:
         with torch.no_grad():
             return sampler(model, n, **named)
@@ -120,7 +120,7 @@ def _sampled_by(sampler: Any) -> Callable[..., Any]:
     return sampled
 
 
-def conditioned(verb: Callable[..., Any], name: str) -> Callable[..., Any]:
+def wrap_query(verb: Callable[..., Any], name: str) -> Callable[..., Any]:
     """A method of observations as one of observations and conditions,
     which it refuses: y is in every signature.
     """
@@ -139,26 +139,28 @@ def conditioned(verb: Callable[..., Any], name: str) -> Callable[..., Any]:
     y = inspect.Parameter(
         "y", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Any
     )
-    return signed_as(
+    return copy_signature(
         verb,
         refusing,
         inspect.signature(verb).replace(parameters=[*parameters[:2], y, *parameters[2:]]),
     )
 
 
-def decoding(decode: Callable[..., Any]) -> Callable[..., Any]:
+def wrap_decode(decode: Callable[..., Any]) -> Callable[..., Any]:
     """A method `decode(self, z, …)` that takes codes in any container and floating type."""
 
     def cast(self: Any, z: Any, *args: Any, **kwargs: Any) -> Any:
         codes = (
-            z if isinstance(z, Tensor) and z.device.type != "meta" else tensor_over(numeric(z, "z"))
+            z
+            if isinstance(z, Tensor) and z.device.type != "meta"
+            else view_as_tensor(to_numeric(z, "z"))
         )
         return decode(self, codes.to(self.device, self.floating()), *args, **kwargs)
 
-    return signed_as(decode, cast)
+    return copy_signature(decode, cast)
 
 
-def unswayed(verb: Callable[..., Any]) -> Callable[..., Any]:
+def wrap_devices(verb: Callable[..., Any]) -> Callable[..., Any]:
     """A method that makes its tensors on the CPU, or where the model is,
     whatever torch's default device.
     """
@@ -169,17 +171,17 @@ def unswayed(verb: Callable[..., Any]) -> Callable[..., Any]:
         with torch.device("cpu"):
             return verb(self, *args, **kwargs)
 
-    return signed_as(verb, on_cpu)
+    return copy_signature(verb, on_cpu)
 
 
 CONDITIONED = ("encode", "log_prob", "elbo", "assign", "responsibilities", "decode")
 """What is asked of observations or codes, and takes conditions whether it depends on them or not.
 """
-TAKES: Mapping[str, Callable[..., Any]] = {"sample": counted, "decode": decoding}
+TAKES: Mapping[str, Callable[..., Any]] = {"sample": wrap_sample, "decode": wrap_decode}
 
 
 @contextmanager
-def usual_torch() -> Iterator[None]:
+def default_torch() -> Iterator[None]:
     """Within, torch's defaults are those it starts with:
     gradients on, no inference mode, the CPU, float32.
 
@@ -199,10 +201,10 @@ def usual_torch() -> Iterator[None]:
         yield
 
 
-def settle_verbs(cls: type) -> None:
+def wrap_methods(cls: type) -> None:
     """Put the above around the methods that a class of models defines itself."""
     for verb in VERBS:
         method = vars(cls).get(verb)
         if callable(method):
-            taking = conditioned(method, verb) if verb in CONDITIONED else method
-            setattr(cls, verb, unswayed(TAKES[verb](taking) if verb in TAKES else taking))
+            taking = wrap_query(method, verb) if verb in CONDITIONED else method
+            setattr(cls, verb, wrap_devices(TAKES[verb](taking) if verb in TAKES else taking))

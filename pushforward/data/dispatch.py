@@ -16,12 +16,12 @@ from pushforward.core.errors import (
     InvalidKind,
     InvalidValue,
     PushforwardError,
-    is_memory,
+    is_out_of_memory,
 )
 from pushforward.core.frames import is_frame
 from pushforward.core.source import Source
-from pushforward.core.source_views import unlabelled
-from pushforward.data.files import locate, reason_of, require_file, shown
+from pushforward.core.source_views import without_labels
+from pushforward.data.files import locate, printable, reason_of, require_file
 from pushforward.data.formats.registry import Reader, find_reader, readers, suffixes_of_users
 from pushforward.data.options import Options
 
@@ -82,8 +82,8 @@ def reader_of(text: str) -> Reader:
     if not path.exists():
         raise BadSource(_missing(text, path))
     raise BadSource(
-        f"{shown(path)}: unknown kind of file {shown(path.suffix or path.name, 40)!r}; expected"
-        f" {_kinds()}"
+        f"{printable(path)}: unknown kind of file {printable(path.suffix or path.name, 40)!r};"
+        f" expected {_kinds()}"
     )
 
 
@@ -94,8 +94,8 @@ def _from_text(text: str, options: Options) -> Source:
         return _from_reader(reader, text, options)
     if options.n is not None:
         raise InvalidValue(
-            f"n is for ring, grid, moons and swissroll, which are sampled; {shown(text)} has its"
-            " own number of rows: leave n out"
+            f"n is for ring, grid, moons and swissroll, which are sampled; {printable(text)} has"
+            " its own number of rows: leave n out"
         )
     path = locate(text)
     return _from_reader(
@@ -129,23 +129,23 @@ def _from_reader_of_user(reader: Reader, source: Any, options: Options) -> Sourc
     except PushforwardError:
         raise
     except READERS_FAULTS as error:
-        if is_memory(error):
+        if is_out_of_memory(error):
             raise
         raise BadSource(
-            f"{shown(source)}: the reader {reader.name!r} failed ({reason_of(error)}); mend the"
+            f"{printable(source)}: the reader {reader.name!r} failed ({reason_of(error)}); mend the"
             " file or the reader"
         ) from error
     if isinstance(result, Source):
         if not getattr(result, "name", ""):
             result.name = options.name  # type: ignore[attr-defined]
-        return result if options.labelled else unlabelled(result)
+        return result if options.labelled else without_labels(result)
     if isinstance(result, (str, os.PathLike)) or find_reader(normalised(result), "object") in (
         None,
         reader,
     ):
         raise BadSource(
-            f"{shown(source)}: the reader {reader.name!r} gave {type(result).__name__}; expected a"
-            " source, an array or a frame"
+            f"{printable(source)}: the reader {reader.name!r} gave {type(result).__name__};"
+            " expected a source, an array or a frame"
         )
     return read_any(result, options)
 
@@ -180,11 +180,15 @@ def _missing(text: str, path: Path) -> str:
     )
     near = get_close_matches(path.name, beside, n=1, cutoff=0.6)
     if near and parent is not None:
-        return f"{shown(text)}: no such file or folder; did you mean {shown(parent / near[0])}?"
+        return (
+            f"{printable(text)}: no such file or folder; did you mean"
+            f" {printable(parent / near[0])}?"
+        )
     names = [name for reader in readers("name") for name in reader.names]
     named = get_close_matches(text, names, n=1, cutoff=0.6)
     if named:
-        return f"{shown(text)}: no such file or folder; did you mean the built-in {named[0]!r}?"
+        return f"{printable(text)}: no such file or folder; did you mean the built-in {named[0]!r}?"
     return (
-        f"{shown(text)}: no such file or folder; expected {_kinds()}, or one of {', '.join(names)}"
+        f"{printable(text)}: no such file or folder; expected {_kinds()}, or one of"
+        f" {', '.join(names)}"
     )

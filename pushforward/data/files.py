@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pushforward.core.errors import BadSource, DataWarning, PushforwardError, shown
+from pushforward.core.errors import BadSource, DataWarning, PushforwardError, printable
 
 __all__ = [
-    "shown",
+    "printable",
     "listed",
     "reason_of",
     "decoding",
@@ -35,12 +35,12 @@ _TEXT_BYTES = 2**28
 def listed(names: Iterable[object], most: int = 3) -> str:
     """The first few names of a list, for a message."""
     names = list(names)
-    return ", ".join(shown(n, 60) for n in names[:most]) + (", …" if len(names) > most else "")
+    return ", ".join(printable(n, 60) for n in names[:most]) + (", …" if len(names) > most else "")
 
 
 def reason_of(error: BaseException) -> str:
     """The first line of an exception's message, or the name of its class."""
-    return shown((str(error).strip().splitlines() or [type(error).__name__])[0])
+    return printable((str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def decoding(name: object, what: str) -> Iterator[None]:
         raise
     except Exception as error:  # a decoder of untrusted bytes may raise anything
         raise BadSource(
-            f"{shown(name)}: {what} ({reason_of(error)}); replace or remove it"
+            f"{printable(name)}: {what} ({reason_of(error)}); replace or remove it"
         ) from error
 
 
@@ -65,7 +65,8 @@ def locate(text: str) -> Path:
     """The path a text names, with ~ expanded; BadSource for a text that no path can have."""
     if not text or "\0" in text:
         raise BadSource(
-            f"expected a path or a name, got {shown(repr(text))}; pass the path of a file or folder"
+            f"expected a path or a name, got {printable(repr(text))}; pass the path of a file or"
+            " folder"
         )
     path = Path(text)
     try:
@@ -73,8 +74,8 @@ def locate(text: str) -> Path:
         path.exists()
     except (RuntimeError, OSError, ValueError) as error:  # no such user, too long a name
         raise BadSource(
-            f"{shown(text)}: is not a path that can be opened ({shown(reason_of(error), 80)});"
-            " check its name"
+            f"{printable(text)}: is not a path that can be opened"
+            f" ({printable(reason_of(error), 80)}); check its name"
         ) from error
     return path
 
@@ -96,16 +97,16 @@ def require_file(path: Path) -> None:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:
         raise BadSource(
-            f"{shown(path)}: cannot be opened ({reason_of(error)}); check the path"
+            f"{printable(path)}: cannot be opened ({reason_of(error)}); check the path"
         ) from error
     if not stat.S_ISREG(mode):
         kind = next((word for test, word in _KINDS if test(mode)), "a special file")
         raise BadSource(
-            f"{shown(path)}: is {kind}, expected a regular file; save the data to a file and pass"
-            " that"
+            f"{printable(path)}: is {kind}, expected a regular file; save the data to a file and"
+            " pass that"
         )
     if not os.access(path, os.R_OK):
-        raise BadSource(f"{shown(path)}: may not be read; change its permissions")
+        raise BadSource(f"{printable(path)}: may not be read; change its permissions")
 
 
 def read_text_file(path: Path, most: int = _TEXT_BYTES) -> bytes:
@@ -116,7 +117,7 @@ def read_text_file(path: Path, most: int = _TEXT_BYTES) -> bytes:
     size = path.stat().st_size
     if size > most:
         raise BadSource(
-            f"{shown(path)}: holds {size / 2**20:.0f} MB, expected a table of at most"
+            f"{printable(path)}: holds {size / 2**20:.0f} MB, expected a table of at most"
             f" {most / 2**20:.0f} MB; shorten it"
         )
     return path.read_bytes()
@@ -125,4 +126,4 @@ def read_text_file(path: Path, most: int = _TEXT_BYTES) -> bytes:
 def announce(name: str, notes: Iterable[str]) -> None:
     """Warn of what was left out of a source: once a note."""
     for note in notes:
-        warnings.warn(f"{shown(name)}: {note}", DataWarning, stacklevel=2)
+        warnings.warn(f"{printable(name)}: {note}", DataWarning, stacklevel=2)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pushforward.core.errors import InvalidKind, InvalidValue, require_positive, suggestion
+from pushforward.core.errors import InvalidKind, InvalidValue, require_positive, suggest
 from pushforward.core.space import Space
 from pushforward.data.tables.text_format import SETTINGS, TableFormat
 
@@ -89,7 +89,7 @@ class Options:
         rest["categorical"], rest["drop"] = rest["categorical"] or (), rest["drop"] or ()
         if fit is not None and fit not in FITS:
             raise InvalidValue(
-                f"fit must be 'crop', 'pad' or 'stretch', got {fit!r}; {suggestion(str(fit), FITS)}"
+                f"fit must be 'crop', 'pad' or 'stretch', got {fit!r}; {suggest(str(fit), FITS)}"
             )
         if fit is not None and size is None:
             raise InvalidValue(

@@ -18,7 +18,7 @@ from pushforward.core.errors import (
 from pushforward.core.plain import is_plain
 from pushforward.core.provenance import Provenance
 from pushforward.core.source import Source
-from pushforward.core.source_views import respaced
+from pushforward.core.source_views import with_space
 from pushforward.core.space import Space
 from pushforward.data.dispatch import read_any
 from pushforward.data.options import MEMORY, Options
@@ -255,7 +255,7 @@ def read_with(source: Any, options: Options) -> Source:
                 f"frame_rate={options.frame_rate:g} is for clips, but the data are {found.space};"
                 " leave it out"
             )
-        found = respaced(found, replace(found.space, frame_rate=options.frame_rate))
+        found = with_space(found, replace(found.space, frame_rate=options.frame_rate))
     if (
         found is not source
         and found.condition_space is not None

@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from pushforward.core.errors import BadSource
-from pushforward.core.scan import Facts, Trouble
-from pushforward.core.source import Source, blocks
+from pushforward.core.scan import Facts, Issue
+from pushforward.core.source import Source, iterate_blocks
 from pushforward.core.space import Space
 
 __all__ = ["Report", "ColumnFacts", "describe"]
@@ -57,7 +57,7 @@ class Report:
     duplicates_exact: bool = True
     labels: dict[str, int] = field(default_factory=dict)
     unreadable: tuple[tuple[str, str], ...] = ()
-    troubles: tuple[Trouble, ...] = ()
+    issues: tuple[Issue, ...] = ()
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class Report:
         content["space"] = None if self.space is None else self.space.to_json()
         content["columns"] = [dict(vars(c)) for c in self.columns]
         content["unreadable"] = [{"file": f, "reason": r} for f, r in self.unreadable]
-        content["troubles"] = [asdict(t) for t in self.troubles]
+        content["issues"] = [asdict(t) for t in self.issues]
         content["notes"] = list(self.notes)
         return content
 
@@ -86,7 +86,7 @@ class Report:
                 f"unreadable ({len(self.unreadable)}):",
                 *(f"  {file}: {reason}" for file, reason in self.unreadable),
             ]
-        lines += ["", *(f"! {t.text}: {t.cure}" for t in self.troubles)] if self.troubles else []
+        lines += ["", *(f"! {t.text}: {t.cure}" for t in self.issues)] if self.issues else []
         return "\n".join(lines)
 
     def _facts(self) -> list[str]:
@@ -116,13 +116,13 @@ class Report:
 def describe(source: Source, **found: Any) -> Report:
     """The report on a source that could be read; `found` adds to it."""
     name = found.pop("name", "") or getattr(source, "name", "") or "data"
-    troubles = tuple(found.pop("troubles", ()))
+    issues = tuple(found.pop("issues", ()))
     notes = (*getattr(source, "notes", ()), *found.pop("notes", ()))
     facts, duplicates, exact, labels = _pass(source)
     if 1 < facts.count <= source.space.size and source.space.kind == "points":
         few = f"{facts.count} rows for {source.space.size} columns: fewer rows than dimensions"
-        troubles += (Trouble("few", few, "bring more data, or fewer columns"),)
-    troubles = (*facts.troubles(source.space), *troubles)
+        issues += (Issue("few", few, "bring more data, or fewer columns"),)
+    issues = (*facts.issues(source.space), *issues)
     if duplicates:
         copies = (
             "row is an exact copy of another"
@@ -134,7 +134,7 @@ def describe(source: Source, **found: Any) -> Report:
             "natural where values are rounded; else remove them, or copies of training rows are"
             " tested on"
         )
-        troubles += (Trouble("duplicates", text, advice),)
+        issues += (Issue("duplicates", text, advice),)
     columns = tuple(_columns(facts, source.space))
     return Report(
         name,
@@ -145,7 +145,7 @@ def describe(source: Source, **found: Any) -> Report:
         duplicates,
         exact,
         labels,
-        troubles=troubles,
+        issues=issues,
         notes=notes,
         **found,
     )
@@ -165,7 +165,7 @@ def _pass(source: Source) -> tuple[Facts, int, bool, dict[str, int]]:
         and source.space.kind != "points"
     )
     counted: Counter[int] = Counter()
-    for batch in blocks(source, rows):
+    for batch in iterate_blocks(source, rows):
         part = Facts.of(batch)
         facts = part if facts is None else facts.merge(part)
         hashes.add(batch.x.to(torch.uint8) if as_bytes else batch.x)

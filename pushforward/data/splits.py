@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
-from pushforward.core.provenance import Provenance, provenance_of
+from pushforward.core.provenance import Provenance, find_provenance
 from pushforward.core.random import derive, permutation
 from pushforward.core.source import Source
 from pushforward.core.source_views import Subset
@@ -67,7 +67,7 @@ class Split:
         """Of the training part; None where the source is itself a part,
         which would have to be found first.
         """
-        whole = provenance_of(source)
+        whole = find_provenance(source)
         part = whole.held_out is not None or isinstance(source, Subset)
         return (
             None

@@ -11,7 +11,7 @@ from typing import Any
 
 from pushforward.core.errors import BadSource
 from pushforward.core.frames import is_frame
-from pushforward.core.scan import Trouble
+from pushforward.core.scan import Issue
 from pushforward.core.source import Source
 from pushforward.data.dispatch import normalised, reader_of, refuse_format, with_conditions_read
 from pushforward.data.files import listed, locate
@@ -74,25 +74,25 @@ def _survey_table(table: Any, options: Options) -> Report:
     """Text columns are noted and left out; a table without rows is reported as such."""
     found = survey_table(table, options)
     name = options.name or table.name
-    troubles = [_text_trouble(c) for c in found.text]
+    issues = [_text_issue(c) for c in found.text]
     dropped = set(found.options.drop)
     notes = [f"column {c!r} is left out" for c in found.dropped if c in dropped]
-    if found.rows == 0 or len(troubles) == len(found.columns):
+    if found.rows == 0 or len(issues) == len(found.columns):
         if found.rows == 0:
-            troubles.insert(0, Trouble("empty", "there are no rows below the header", "bring data"))
+            issues.insert(0, Issue("empty", "there are no rows below the header", "bring data"))
         return Report(
             name,
             found.rows,
             None,
             True,
-            troubles=tuple(troubles),
+            issues=tuple(issues),
             notes=(*notes_of(table, found), *notes),
         )
     source = from_chunks(table, replace(options, name=name))
-    return describe(source, name=name, troubles=troubles, notes=notes)
+    return describe(source, name=name, issues=issues, notes=notes)
 
 
-def _text_trouble(column: Any) -> Trouble:
+def _text_issue(column: Any) -> Issue:
     shown = ", ".join(repr(str(v)) for v in list(column.categories)[:3])
     shown += ", …" if len(column.categories) > 3 else ""
     what = "dates" if column.kind == "date" else f"text, {len(column.categories)} distinct"
@@ -102,12 +102,12 @@ def _text_trouble(column: Any) -> Trouble:
             f"column {column.name!r} holds {cell!r} in row {row} (the first is row 0) where most"
             " others are numbers"
         )
-        return Trouble(
+        return Issue(
             "text",
             text,
             f"mend it, or --na {cell!r}, --categorical {column.name} or --drop {column.name}",
         )
-    return Trouble(
+    return Issue(
         "text",
         f"column {column.name!r} holds {what} ({shown})",
         f"--categorical {column.name} or --drop {column.name}",
@@ -121,12 +121,12 @@ def _survey_images(path: Path | str, options: Options) -> Report:
     """Every file is decoded; bad ones are listed, mixed sizes and channels counted."""
     listing = list_images(path)
     if listing.splits:
-        trouble = Trouble(
+        issue = Issue(
             "splits", f"the folder {listing.splits}", "read one, and measure on the other"
         )
         notes = [*listing.notes(), *_beside(listing)]
         return Report(
-            options.name, len(listing.files), None, True, troubles=(trouble,), notes=tuple(notes)
+            options.name, len(listing.files), None, True, issues=(issue,), notes=tuple(notes)
         )
     headers, bad = survey_images(listing.files)
     good = []
@@ -135,10 +135,10 @@ def _survey_images(path: Path | str, options: Options) -> Report:
         if reason is None:
             good.append((file, header))
         else:
-            bad.append((file.shown, reason))
-    troubles = (
+            bad.append((file.display_name, reason))
+    issues = (
         [
-            Trouble(
+            Issue(
                 "unreadable",
                 f"{len(bad)} of {len(listing.files)} images cannot be read",
                 "replace or remove them",
@@ -154,9 +154,7 @@ def _survey_images(path: Path | str, options: Options) -> Report:
         "notes": (*listing.notes(), *_beside(listing)),
     }
     if mixed or not good:
-        return Report(
-            count=len(good), space=None, resident=True, troubles=(*troubles, *mixed), **found
-        )
+        return Report(count=len(good), space=None, resident=True, issues=(*issues, *mixed), **found)
     try:
         source = build(listing, good, options)
     except BadSource as error:
@@ -164,11 +162,11 @@ def _survey_images(path: Path | str, options: Options) -> Report:
             count=len(good),
             space=None,
             resident=True,
-            troubles=(*troubles, Trouble("labels", str(error), "or label=False")),
+            issues=(*issues, Issue("labels", str(error), "or label=False")),
             **found,
         )
     found["notes"] = tuple(_beside(listing))  # the source brings its own
-    return describe(source, troubles=troubles, **found)
+    return describe(source, issues=issues, **found)
 
 
 def _beside(listing: Any) -> list[str]:
@@ -184,25 +182,25 @@ def _beside(listing: Any) -> list[str]:
 def _fault(file: Any, header: Any, options: Options) -> str | None:
     """Why an image with a sound header cannot be decoded, or None."""
     try:
-        decode(file.open(), file.shown, replace(options, size=None), header.channels)
+        decode(file.open(), file.display_name, replace(options, size=None), header.channels)
     except BadSource as error:
-        return str(error).removeprefix(f"{file.shown}: ")
+        return str(error).removeprefix(f"{file.display_name}: ")
     return None
 
 
-def _mixed(headers: list[Any], options: Options) -> list[Trouble]:
-    troubles = []
+def _mixed(headers: list[Any], options: Options) -> list[Issue]:
+    issues = []
     sizes = Counter((h.height, h.width) for h in headers)
     if len(sizes) > 1 and options.size is None:
         shown = ", ".join(f"{h}×{w} ({n})" for (h, w), n in sizes.most_common(5))
         text = f"images of {len(sizes)} sizes: {shown}{', …' if len(sizes) > 5 else ''}"
-        troubles.append(Trouble("sizes", text, "--size 64 --fit crop, pad or stretch"))
+        issues.append(Issue("sizes", text, "--size 64 --fit crop, pad or stretch"))
     kinds = Counter(h.channels for h in headers)
     if len(kinds) > 1 and options.channels is None:
         shown = ", ".join(
             f"{c} channel{'s' if c > 1 else ''} ({n})" for c, n in sorted(kinds.items())
         )
-        troubles.append(
-            Trouble("channels", f"images of mixed channels: {shown}", "--channels 1, 3 or 4")
+        issues.append(
+            Issue("channels", f"images of mixed channels: {shown}", "--channels 1, 3 or 4")
         )
-    return troubles
+    return issues

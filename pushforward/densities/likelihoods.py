@@ -23,7 +23,7 @@ from torch.nn.functional import softplus
 
 from pushforward.core.errors import BadSource, InvalidValue, require_positive
 from pushforward.core.registry import Value
-from pushforward.core.scaling import Scaling, known_range
+from pushforward.core.scaling import Scaling, find_known_range
 from pushforward.core.space import Column, Space
 from pushforward.densities.coins import Bernoulli, ContinuousBernoulli
 from pushforward.densities.columns import Columns, OneHot
@@ -357,7 +357,7 @@ def _ends(scaling: Scaling) -> tuple[Tensor | None, Tensor | None]:
 def _find_ends(scaling: Scaling) -> tuple[Tensor | None, Tensor | None]:
     space = scaling.space
     known = scaling.kind == "known"
-    ranges = [known_range(c) if known else (c.low, c.high) for c in space.columns] or [
+    ranges = [find_known_range(c) if known else (c.low, c.high) for c in space.columns] or [
         (space.low, space.high)
     ]
     ends = torch.tensor(ranges, dtype=torch.float64, device=scaling.shift.device)

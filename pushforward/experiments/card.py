@@ -11,7 +11,7 @@ from typing import Any
 from pushforward.core.capabilities import capabilities
 from pushforward.core.folders import is_card, write_text
 from pushforward.core.records import Record
-from pushforward.core.storage import versions
+from pushforward.core.storage import find_versions
 from pushforward.experiments.opened import OpenedRun, Parts
 
 __all__ = ["write_card"]
@@ -47,7 +47,7 @@ def card(run: OpenedRun, folder: Path, parts: Parts, records: Sequence[Record]) 
             else []
         ),
         f"* **made by** {f'`{command}`' if command else 'Python'}",
-        f"* **versions** {', '.join(f'{k} {v}' for k, v in versions().items())}",
+        f"* **versions** {', '.join(f'{k} {v}' for k, v in find_versions().items())}",
         f"* **can** {', '.join(capabilities(model))}",
         "",
     ]

@@ -15,7 +15,7 @@ from pushforward.core.errors import BadRun, Interrupted
 from pushforward.core.events import Finished, Listener
 from pushforward.core.fit_source import as_source
 from pushforward.core.fitter import Fitter
-from pushforward.core.folders import check_place, new_run
+from pushforward.core.folders import check_place, create_run
 from pushforward.core.learner import Learner
 from pushforward.core.manifest import Manifest
 from pushforward.core.model import Model
@@ -184,7 +184,7 @@ def fit_into(
         return outcome
     if writes_run(fitter):
         return leave(folder, folder, outcome, bounds)
-    with new_run(folder, overwrite=overwrite) as part:
+    with create_run(folder, overwrite=overwrite) as part:
         write_tensors(part / "model.safetensors", model.tensors())
         describe(model, part)
         Manifest.of(model, fingerprint=fingerprint(model.prepared_for_fit(parts.train))).write(part)

@@ -54,7 +54,7 @@ def fitter_for(
         )
         if start is not None:
             changes["start"] = start
-    adjusted_fitter: Fitter = adjust_fitter(fitter, changes, (), own=True)
+    adjusted_fitter: Fitter = adjust_fitter(fitter, changes, (), is_default=True)
     return adjusted_fitter
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from pushforward.core.folders import written_whole
+from pushforward.core.folders import replace_on_exit
 from pushforward.core.space import Space
 from pushforward.data.export.grids import clip_film, image_grid, write_animation
 from pushforward.experiments.opened import OpenedRun, Parts, labels_of, rows_of
@@ -57,7 +57,7 @@ def write_over(x: torch.Tensor, space: Space, path: Path, columns: int | None = 
     """A grid of images, or an animated one of clips, in the place of an older one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     x = x.detach().to("cpu")
-    with written_whole(path) as new:
+    with replace_on_exit(path) as new:
         if space.kind == "clips":
             write_animation(clip_film(x, space, columns), new, space.frame_rate)
         else:

@@ -11,9 +11,9 @@ import torch
 from pushforward.core.capabilities import capabilities
 from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.events import Event
-from pushforward.core.records import Record, unlike
+from pushforward.core.records import Record, require_comparable
 from pushforward.core.registry import registered_models
-from pushforward.core.source import Source, blocks, fingerprint
+from pushforward.core.source import Source, fingerprint, iterate_blocks
 from pushforward.core.source_views import Subset
 from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun, labels_of
 from pushforward.metrics import likelihood
@@ -121,7 +121,7 @@ def densities(
             f" {', '.join(models_with_density())}"
         )
     parts, gaps = [], []
-    for i, batch in enumerate(blocks(source, ROWS)):
+    for i, batch in enumerate(iterate_blocks(source, ROWS)):
         if "missing" not in model.accepts:
             model.fitted_space().refuse_missing(
                 batch.x, getattr(source, "name", "") or "the data", first=i * ROWS
@@ -157,7 +157,7 @@ def refuse_unlike(runs: Sequence[OpenedRun], measured: Sequence[Sequence[Record]
         for record in records_of_run:
             other, before = first.setdefault(record.quantity_family, (run, record))
             try:
-                unlike(before, record)
+                require_comparable(before, record)
             except InvalidValue as error:
                 raise InvalidValue(
                     f"{other.folder} and {run.folder}: {error}; evaluate them apart, or on the same"

@@ -12,7 +12,13 @@ from typing import Any
 
 from pushforward import models  # noqa: F401 - fills the catalogue
 from pushforward.core.budgets import BUDGETS
-from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, PushforwardError, is_memory
+from pushforward.core.errors import (
+    BadRun,
+    InvalidKind,
+    InvalidValue,
+    PushforwardError,
+    is_out_of_memory,
+)
 from pushforward.core.events import Listener
 from pushforward.core.fitter import Fitter
 from pushforward.core.manifest import Manifest
@@ -141,7 +147,7 @@ def built(name: str, cls: type, hyperparameters: Mapping[str, Any]) -> Model:
     except PushforwardError:
         raise
     except (TypeError, ValueError, OverflowError, RuntimeError, AttributeError) as error:
-        if is_memory(error):
+        if is_out_of_memory(error):
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InvalidValue(

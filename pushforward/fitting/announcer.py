@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from pushforward.core.errors import FitWarning, shown
+from pushforward.core.errors import FitWarning, printable
 from pushforward.core.events import Event, Listener, Progress, Warned
 from pushforward.core.model import Model
 from pushforward.fitting.progress import automatic
@@ -181,14 +181,14 @@ class _Queue:
 
 def _raised(kind: str, follower: object, error: BaseException) -> str:
     return (
-        f"the {kind} {_name(follower)} raised {type(error).__name__}: {shown(error)}; "
+        f"the {kind} {_name(follower)} raised {type(error).__name__}: {printable(error)}; "
         "the fit goes on, and further errors of it are not shown"
     )
 
 
 def _name(follower: object) -> str:
     name = getattr(follower, "__qualname__", None) or type(follower).__qualname__
-    return shown(name)
+    return printable(name)
 
 
 def _warn(message: str) -> None:

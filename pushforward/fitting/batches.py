@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pushforward.core.phase import Batch
 from pushforward.core.random import derive, permutation
-from pushforward.core.source import Source, pick
+from pushforward.core.source import Source, take_rows
 from pushforward.core.source_views import Subset
 
 __all__ = ["Batches"]
@@ -132,10 +132,12 @@ class Batches:
         """These steps' rows: read in ascending order, handed out in theirs."""
         rows = torch.cat(steps).numpy()
         back = torch.from_numpy(rows.argsort(kind="stable").argsort(kind="stable"))
-        whole = self.source.take(torch.from_numpy(np.sort(rows)))
+        together = self.source.take(torch.from_numpy(np.sort(rows)))
         batches, at = [], 0
         for part in steps:
-            own = back[at : at + len(part)]
-            batches.append(Batch(*(None if given is None else pick(given, own) for given in whole)))  # type: ignore[arg-type]
+            places = back[at : at + len(part)]
+            x, y, weights = (None if t is None else take_rows(t, places) for t in together)
+            assert x is not None
+            batches.append(Batch(x, y, weights))
             at += len(part)
         return batches

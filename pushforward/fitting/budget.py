@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.core.budgets import BUDGETS
-from pushforward.core.errors import InvalidValue, quoted, require_positive
+from pushforward.core.errors import InvalidValue, quote, require_positive
 from pushforward.fitting.settings import BudgetSettings
 
 __all__ = ["BUDGETS", "EPOCHS", "Budget", "check_budget", "extend", "past_budget"]
@@ -147,7 +147,7 @@ def _number(name: str, text: Any) -> float:
         number = float(text)
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidValue(
-            f"{name} must be a number, or '+number' when resuming, got {quoted(text)}"
+            f"{name} must be a number, or '+number' when resuming, got {quote(text)}"
         ) from error
     if not math.isfinite(number):
         raise InvalidValue(

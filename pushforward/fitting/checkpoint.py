@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from pushforward.core.errors import BadRun
-from pushforward.core.folders import parsed_json
+from pushforward.core.folders import parse_json
 from pushforward.core.storage import read_tensors, write_tensors
 
 __all__ = ["Checkpoints", "flatten", "unflatten", "copy_tree"]
@@ -89,7 +89,7 @@ class Checkpoints:
         for path in self._newest_first():
             try:
                 tensors, header = read_tensors(path)
-                state = unflatten(tensors, parsed_json(header["tree"], finite=False))
+                state = unflatten(tensors, parse_json(header["tree"], finite=False))
                 if not isinstance(state, dict):
                     raise TypeError("no state")
                 return state

@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from pushforward.core.errors import Interrupted, InvalidValue, suggestion
+from pushforward.core.errors import Interrupted, InvalidValue, suggest
 from pushforward.core.events import CancelToken, Finished, Listener
-from pushforward.core.numbers import settle
+from pushforward.core.numbers import normalise_settings
 from pushforward.core.source import Source
 from pushforward.fitting.announcer import announcing
 from pushforward.fitting.explicit_settings import Given, require_stored
@@ -99,7 +99,7 @@ class EM(Given):
     quiet: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
-        settle(self)
+        normalise_settings(self)
         if self.resume is not None:
             self._take_stored(Path(self.resume))
         if not self.save_every >= 0:
@@ -134,7 +134,7 @@ class EM(Given):
             known = ["auto", *STRATEGY_REGISTRY.available_strategies()]
             if self.strategy not in known:
                 raise InvalidValue(
-                    f"unknown strategy {self.strategy!r}; {suggestion(str(self.strategy), known)}"
+                    f"unknown strategy {self.strategy!r}; {suggest(str(self.strategy), known)}"
                 )
 
     def fit(self, model: Any, source: Source) -> Finished:

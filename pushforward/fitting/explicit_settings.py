@@ -33,13 +33,13 @@ class Given:
         """What can be set."""
         return tuple(f.name for f in dataclasses.fields(self) if f.init)  # type: ignore[arg-type]
 
-    def with_settings(self, named: Mapping[str, Any], *, keep: bool = True) -> Self:
+    def with_settings(self, settings: Mapping[str, Any], *, keep: bool = True) -> Self:
         """A fitter of the same kind with these settings, and with its own others if `keep`."""
         own = {name: getattr(self, name) for name in self.given} if keep else {}
-        replaced = any(named.get(name) is not None for name in self.alternatives)
+        replaced = any(settings.get(name) is not None for name in self.alternatives)
         for name in self.alternatives if replaced else ():
             own.pop(name, None)
-        return type(self)(**{**own, **named})
+        return type(self)(**{**own, **settings})
 
 
 def as_json(value: Any) -> Any:

@@ -12,7 +12,7 @@ from torch import Tensor
 from pushforward.core.array_source import Arrays
 from pushforward.core.errors import Interrupted
 from pushforward.core.moments import Moments
-from pushforward.core.numbers import floating
+from pushforward.core.numbers import to_floating
 from pushforward.core.phase import Batch
 from pushforward.core.scan import Facts, scan
 from pushforward.core.source import Source
@@ -79,7 +79,7 @@ def consecutive(source: Source, start: int, stop: int) -> Batch:
     """Consecutive rows; a view where the source holds one tensor, so that no row is copied."""
     if isinstance(source, Arrays) and isinstance(source.x, Tensor):
         weights = None if source.weights is None else source.weights[start:stop]
-        return Batch(floating(source.x[start:stop]), None, weights)
+        return Batch(to_floating(source.x[start:stop]), None, weights)
     batch = source.take(torch.arange(start, stop))
     return Batch(batch.x, None, batch.weights)
 

@@ -20,8 +20,8 @@ from pushforward.core.phase import Batch
 from pushforward.core.preparation import Preparation
 from pushforward.core.random import derive
 from pushforward.core.scaling import Scaling
-from pushforward.core.source import Source, fingerprint, look, spread
-from pushforward.core.source_views import Subset, unlabelled
+from pushforward.core.source import Source, fingerprint, peek, space_rows
+from pushforward.core.source_views import Subset, without_labels
 from pushforward.core.stream import Stream
 from pushforward.fitting.augment import Augment, Dequantise
 from pushforward.fitting.batches import Batches
@@ -89,12 +89,12 @@ class Feed:
     def watched(self, rng: torch.Generator) -> Batch:
         """A few held-out rows (training rows, where none are held out), for the vital signs."""
         source = self.held_out or self.training
-        return self._judged(look(source, WATCHED_ROWS), rng)
+        return self._judged(peek(source, WATCHED_ROWS), rng)
 
     def evaluated(self, rng: torch.Generator) -> Iterator[Batch]:
         """Held-out rows in blocks, for the quality."""
         assert self.held_out is not None
-        for rows in spread(len(self.held_out), EVALUATED_ROWS).split(EVALUATED_AT_ONCE):
+        for rows in space_rows(len(self.held_out), EVALUATED_ROWS).split(EVALUATED_AT_ONCE):
             yield self._judged(self.held_out.take(rows), rng)
 
     def state(self, step: int) -> dict[str, int]:
@@ -174,7 +174,7 @@ def held_out_split(
 def _like(training: Source, held: Any) -> Source:
     """Held-out data given apart, with conditions only where the training rows have them."""
     source = held if isinstance(held, Source) else as_source(held)
-    return unlabelled(source) if training.condition_space is None else source
+    return without_labels(source) if training.condition_space is None else source
 
 
 def settle_batch(rows: int, settings: OptimisationSettings, world: int) -> int:

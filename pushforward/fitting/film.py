@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from pushforward.core.capabilities import HasBound, Samples
-from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, quoted, require_positive
+from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, quote, require_positive
 from pushforward.core.events import Event, Finished, Progress, Started
 from pushforward.core.learner import Learner
-from pushforward.core.numbers import whole
+from pushforward.core.numbers import require_whole
 from pushforward.core.random import derive
 from pushforward.core.source import Sequential, Source
 from pushforward.core.space import Space
@@ -61,9 +61,9 @@ class Film:
     def __init__(self, look: Look, most: int = MOST, folder: str | Path | None = None) -> None:
         if not callable(look):
             raise InvalidKind(
-                f"look must be a function of the model, got {quoted(look)}; see samples_seen_again"
+                f"look must be a function of the model, got {quote(look)}; see samples_seen_again"
             )
-        if whole(most, "most") < 4:
+        if require_whole(most, "most") < 4:
             raise InvalidValue(
                 f"a film keeps at least 4 frames, got most={most}; leave it out for {MOST}"
             )

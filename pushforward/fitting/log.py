@@ -16,7 +16,7 @@ from typing import Any
 
 from pushforward.core.errors import BadRun
 from pushforward.core.events import Event, Saved
-from pushforward.core.folders import parsed_json, read_file
+from pushforward.core.folders import parse_json, read_file
 
 __all__ = ["Log", "read_log"]
 
@@ -78,7 +78,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     found = []
     for i, line in enumerate(lines):
         try:
-            event = parsed_json(line)
+            event = parse_json(line)
         except ValueError as error:
             if i == len(lines) - 1:
                 break

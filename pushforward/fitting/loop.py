@@ -28,7 +28,7 @@ from pushforward.core.events import (
     Warned,
 )
 from pushforward.core.learner import Learner
-from pushforward.core.modes import evaluating
+from pushforward.core.modes import evaluation_mode
 from pushforward.core.phase import Batch, Phase, Step
 from pushforward.fitting.announcer import Announcer
 from pushforward.fitting.budget import Budget
@@ -53,7 +53,7 @@ STEPS_UNKNOWN = 10_000
 CHECK_UPS = 8
 EVALUATIONS = 20
 ROLLBACKS = 3
-"""A fit that diverges a fourth time, at an eighth of its rates, has another trouble than its rates.
+"""A fit that diverges a fourth time, at an eighth of its rates, has another issue than its rates.
 """
 
 
@@ -272,7 +272,7 @@ class Loop:
         filmed = self.camera.wants(event)
         if not (self.announcer.has_callbacks or filmed):
             return
-        with self.borrowed.returned(), evaluating(self.model):  # observers change nothing
+        with self.borrowed.returned(), evaluation_mode(self.model):  # observers change nothing
             self.announcer.call(event, self.model)
             if filmed:
                 self._film(event)

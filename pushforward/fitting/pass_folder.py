@@ -15,7 +15,7 @@ from typing import Any
 
 from pushforward.core.errors import BadRun, PushforwardError
 from pushforward.core.events import CancelToken, Event
-from pushforward.core.folders import check_place, clear_leftovers, new_run
+from pushforward.core.folders import check_place, create_run, remove_leftovers
 from pushforward.core.manifest import Manifest
 from pushforward.core.model import Model
 from pushforward.core.source import Source, fingerprint
@@ -115,7 +115,7 @@ class PassFolder:
                 self._refuse_spent(self.state["passes"])
         if self._first:
             for folder in (self._folder, self._checkpoints.folder):
-                clear_leftovers(folder)
+                remove_leftovers(folder)
 
     def _check(self, state: Mapping[str, Any]) -> None:
         for name, now in self._origin().items():
@@ -186,7 +186,7 @@ class PassFolder:
             if self._described is not self.prepared:
                 self._write_known(self._folder)
         else:
-            with new_run(self._folder, overwrite=self._settings.overwrite) as folder:
+            with create_run(self._folder, overwrite=self._settings.overwrite) as folder:
                 self._write_known(folder)
         self._there, self._described = True, self.prepared
         if self._log is None:

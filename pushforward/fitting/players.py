@@ -24,7 +24,7 @@ from pushforward.core.errors import InvalidValue
 from pushforward.core.fixed import Fixed
 from pushforward.core.fused_adam import match_layout
 from pushforward.core.learner import Learner
-from pushforward.core.modes import evaluating
+from pushforward.core.modes import evaluation_mode
 from pushforward.core.phase import Batch, Phase, Step, Terms
 from pushforward.core.scaling import Scaling
 from pushforward.fitting.checkpoint import copy_tree
@@ -216,7 +216,7 @@ class Players:
         """Within: the networks as sampling would use them:
         averaged if an average is kept, and in evaluation mode.
         """
-        with self.averaged(), evaluating(self._model):
+        with self.averaged(), evaluation_mode(self._model):
             yield
 
     @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidValue, quoted
+from pushforward.core.errors import InvalidValue, quote
 from pushforward.fitting.settings import ProcessSettings
 
 __all__ = ["Processes", "join_processes", "launch", "require_script", "uses_cuda"]
@@ -145,7 +145,7 @@ def launch(settings: ProcessSettings, precision: str | None, plugin: Any = None)
         count = getattr(settings, name)
         if str(count).strip().isdigit() and int(count) > MOST_PROCESSES:
             raise InvalidValue(
-                f"{name} must be at most {MOST_PROCESSES}, got {quoted(count)}; pass how many"
+                f"{name} must be at most {MOST_PROCESSES}, got {quote(count)}; pass how many"
                 " processes are to fit"
             )
     try:

@@ -17,12 +17,12 @@ from typing import Any
 
 from torch import Tensor
 
-from pushforward.core.errors import BadRun, PushforwardError, is_memory
+from pushforward.core.errors import BadRun, PushforwardError, is_out_of_memory
 from pushforward.core.events import Event
-from pushforward.core.folders import check_place, clear_leftovers, new_run
+from pushforward.core.folders import check_place, create_run, remove_leftovers
 from pushforward.core.learner import Learner
 from pushforward.core.manifest import Manifest
-from pushforward.core.source import Source, look
+from pushforward.core.source import Source, peek
 from pushforward.core.storage import construct, describe, write_tensors
 from pushforward.fitting.budget import Budget
 from pushforward.fitting.checkpoint import Checkpoints
@@ -78,7 +78,7 @@ class RunFolder:
             )
         if model.dequantise is None:
             model.dequantise = stored.dequantise
-        row = look(training, 1).x
+        row = peek(training, 1).x
         stored.fitted_space().conform(row, what=f"the data to resume {self._folder} with")
 
     def open(
@@ -130,7 +130,7 @@ class RunFolder:
             RuntimeError,
             OverflowError,
         ) as error:
-            if is_memory(error):
+            if is_out_of_memory(error):
                 raise
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise BadRun(
@@ -158,11 +158,11 @@ class RunFolder:
 
     def _make(self, model: Learner) -> None:
         if not self._settings.resumed:
-            with new_run(self._folder, overwrite=self._settings.overwrite) as folder:
+            with create_run(self._folder, overwrite=self._settings.overwrite) as folder:
                 self._describe(model, folder)
         else:
             for folder in (self._folder, self._checkpoints.folder):
-                clear_leftovers(folder)
+                remove_leftovers(folder)
             self._describe(model, self._folder)
 
     def _describe(self, model: Learner, folder: Path) -> None:

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from pushforward.core.errors import BadRun, InvalidValue, quoted, require_positive, shown
+from pushforward.core.errors import BadRun, InvalidValue, printable, quote, require_positive
 from pushforward.core.events import CancelToken, Finished, Listener
-from pushforward.core.kinds import fits, hints_of
+from pushforward.core.kinds import fits, read_hints
 from pushforward.core.learner import Learner
 from pushforward.core.manifest import Manifest
 from pushforward.core.model import Model
-from pushforward.core.numbers import settle
+from pushforward.core.numbers import normalise_settings
 from pushforward.core.phase import Optimizer
 from pushforward.core.registry import read
 from pushforward.core.source import Source
@@ -145,7 +145,7 @@ class Trainer(Given):
     _resumed: _Resumed = field(default=_Resumed({}, False), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        settle(self)
+        normalise_settings(self)
         if self.resume is not None:
             self._resumed = self._take_stored(Path(self.resume))
         for name in BUDGETS:
@@ -166,10 +166,10 @@ class Trainer(Given):
             value = getattr(self, name)
             counts = isinstance(value, int) and not isinstance(value, bool)
             if not counts and not isinstance(value, Film) and (value is not None or name == "seed"):
-                raise InvalidValue(f"{name} must be a whole number, got {quoted(value)}")
+                raise InvalidValue(f"{name} must be a whole number, got {quote(value)}")
             if isinstance(value, int) and name != "seed" and value > MOST_ROWS:
                 raise InvalidValue(
-                    f"{name} must be at most {MOST_ROWS:,}, got {quoted(value)}; pass a smaller"
+                    f"{name} must be at most {MOST_ROWS:,}, got {quote(value)}; pass a smaller"
                     " number"
                 )
         if isinstance(self.held_out, (int, float)) and not 0 < self.held_out < 1:
@@ -333,10 +333,10 @@ def _settings_in(folder: Path) -> dict[str, Any]:
         )
     if manifest.fitter != KIND:
         raise BadRun(
-            f"{folder} was begun by {shown(manifest.fitter)}, not by a Trainer; resume it by"
+            f"{folder} was begun by {printable(manifest.fitter)}, not by a Trainer; resume it by"
             " EM(resume=…)"
         )
-    hints = hints_of(Trainer)
+    hints = read_hints(Trainer)
     for name, value in manifest.settings.items():
         if name in hints and not fits(value, hints[name]):
             raise BadRun(

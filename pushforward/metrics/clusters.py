@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
-from pushforward.core.numbers import numeric, tensor_over, whole
+from pushforward.core.numbers import require_whole, to_numeric, view_as_tensor
 from pushforward.core.random import Rng, generator
 from pushforward.core.records import Record
 from pushforward.metrics.gauge import Gauge
@@ -43,8 +43,8 @@ def silhouette(x: Any, labels: Any, *, most: int = 10_000, rng: Rng = 0, data: s
     All pairs are compared, in blocks; of more than `most` rows a
     random `most` are used (noted in the record).
     """
-    most = whole(most, "most", least=2)
-    rows, labels = beside(samples(x).flatten(1))[0], tensor_over(numeric(labels, "labels"))
+    most = require_whole(most, "most", least=2)
+    rows, labels = beside(samples(x).flatten(1))[0], view_as_tensor(to_numeric(labels, "labels"))
     rows = Gauge.of(rows)(rows)
     labels = labels.to(rows.device)
     if len(rows) != len(labels):
@@ -103,7 +103,7 @@ def purity(clusters: Any, labels: Any, *, matched: bool = False, data: str = "")
     Details hold the matching and the share of the largest label, which a single cluster has.
     """
     clusters, labels = (
-        tensor_over(numeric(each, "clusters and labels")) for each in (clusters, labels)
+        view_as_tensor(to_numeric(each, "clusters and labels")) for each in (clusters, labels)
     )
     if len(clusters) != len(labels) or not len(labels):
         raise InvalidValue(

@@ -31,9 +31,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch, quoted
+from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch, quote
 from pushforward.core.global_random import seeded
-from pushforward.core.numbers import whole
+from pushforward.core.numbers import require_whole
 from pushforward.core.phase import adamw
 from pushforward.core.random import Rng, generator, integers, permutation
 from pushforward.core.records import Record
@@ -97,13 +97,13 @@ def divergence(
     """
     rule = read(Divergence, kind)
     # no critic is evaluated on its training rows
-    folds, steps = whole(folds, "folds", least=2), whole(steps, "steps", least=1)
+    folds, steps = require_whole(folds, "folds", least=2), require_whole(steps, "steps", least=1)
     if isinstance(hidden, str) or not isinstance(hidden, Sequence):
         raise InvalidKind(
-            f"hidden must be the sizes of the critic's layers, got {quoted(hidden)}; pass"
+            f"hidden must be the sizes of the critic's layers, got {quote(hidden)}; pass"
             " hidden=(32, 32), say"
         )
-    hidden = [whole(size, f"hidden[{i}]", least=1) for i, size in enumerate(hidden)]
+    hidden = [require_whole(size, f"hidden[{i}]", least=1) for i, size in enumerate(hidden)]
     stream, p, q = generator(rng), _rows(p, "p"), _rows(in_order_of(q, p), "q")
     require_alike(p, q, ("p's", "q's"))
     p, q = p.flatten(1), q.flatten(1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from pushforward.core.errors import InvalidValue, suggestion
+from pushforward.core.errors import InvalidValue, suggest
 from pushforward.core.plugins import load_plugins
 from pushforward.core.random import Rng
 from pushforward.metrics.classifiers import classifier
@@ -66,7 +66,7 @@ def named(
     if name not in (*NAMES, *_registered):
         load_plugins()
     if name not in (*NAMES, *_registered):
-        raise InvalidValue(f"unknown features {text!r}; {suggestion(name, (*NAMES, *_registered))}")
+        raise InvalidValue(f"unknown features {text!r}; {suggest(name, (*NAMES, *_registered))}")
     if number is not None and name != "pca":
         raise InvalidValue(f"{name} takes no number, got {text!r}; only pca does: pca({number})")
     if name in _registered:

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, quoted, shown
-from pushforward.core.numbers import plain, whole
+from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, printable, quote
+from pushforward.core.numbers import require_whole, to_python
 from pushforward.core.records import Record
 from pushforward.metrics.layouts import require_alike
 from pushforward.metrics.pairs import described
@@ -65,8 +65,8 @@ class ImagePairs:
             )
         if 2 * crop >= min(x.shape[2:]):
             raise InvalidValue(
-                f"crop must leave something of {x.shape[2]}×{x.shape[3]} pixels, got {shown(crop)};"
-                " pass the scale factor, say"
+                f"crop must leave something of {x.shape[2]}×{x.shape[3]} pixels, got"
+                f" {printable(crop)}; pass the scale factor, say"
             )
         for name, each in (("real", x), ("generated", y)):
             if not bool(each.isfinite().all()):
@@ -122,30 +122,28 @@ def _require_kinds(channel: Any, crop: Any, data: Any) -> int:
     a crop or a name that is none.
     """
     if not isinstance(channel, str):
-        raise InvalidKind(f"channel must be 'all' or 'y', got {quoted(channel)}; pass one of these")
+        raise InvalidKind(f"channel must be 'all' or 'y', got {quote(channel)}; pass one of these")
     if channel not in ("all", "y"):
-        raise InvalidValue(
-            f"channel must be 'all' or 'y', got {quoted(channel)}; pass one of these"
-        )
+        raise InvalidValue(f"channel must be 'all' or 'y', got {quote(channel)}; pass one of these")
     if not isinstance(data, str):
         raise InvalidKind(
-            f"data must be a text that says what the images are, got {quoted(data)}; pass"
+            f"data must be a text that says what the images are, got {quote(data)}; pass"
             " data='CIFAR-10', say"
         )
-    return whole(crop, "crop")
+    return require_whole(crop, "crop")
 
 
 def _end(name: str, value: Any) -> float | None:
     """An end of the range of values as a number; InvalidKind or InvalidValue where it is none."""
-    number = plain(value)
+    number = to_python(value)
     if number is None:
         return None
     if isinstance(number, bool) or not isinstance(number, (int, float)):
-        raise InvalidKind(
-            f"{name} must be a number, got {quoted(value)}; pass low=0, high=255, say"
-        )
+        raise InvalidKind(f"{name} must be a number, got {quote(value)}; pass low=0, high=255, say")
     if not abs(number) <= sys.float_info.max:
-        raise InvalidValue(f"{name} must be finite, got {shown(number)}; pass low=0, high=255, say")
+        raise InvalidValue(
+            f"{name} must be finite, got {printable(number)}; pass low=0, high=255, say"
+        )
     return float(number)
 
 

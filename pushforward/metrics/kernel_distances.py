@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, require_positive
-from pushforward.core.numbers import whole
+from pushforward.core.numbers import require_whole
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features
@@ -58,7 +58,7 @@ def kid(
         block: rows of each set in one block, at least 2;
             lowered so that there are ten blocks at least.
     """
-    block = whole(block, "block", least=2)  # as a block compares its rows with each other
+    block = require_whole(block, "block", least=2)  # as a block compares its rows with each other
     pair = Pair.of(real, generated, features, data)
     fewest, stream = min(len(pair.real), len(pair.generated)), generator(rng)
     kernel = _Cubic.of(pair)
@@ -111,7 +111,10 @@ def mmd(
         most: rows of each set at most, drawn by `rng`; memory grows as its square.
     """
     require_positive(bandwidth=bandwidth)
-    permutations, most = whole(permutations, "permutations", least=1), whole(most, "most", least=2)
+    permutations, most = (
+        require_whole(permutations, "permutations", least=1),
+        require_whole(most, "most", least=2),
+    )
     pair = Pair.of(real, generated, features, data)
     stream = generator(rng)
     one, two = (x[permutation(len(x), rng=stream)[:most]] for x in pair.centred())

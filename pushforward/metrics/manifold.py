@@ -28,7 +28,7 @@ from typing import Any
 
 import torch
 
-from pushforward.core.numbers import whole
+from pushforward.core.numbers import require_whole
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features
@@ -55,7 +55,7 @@ def prdc(
         k: which nearest neighbour sets the balls' radii; a row is not its own neighbour.
         rng: for the signature shared by all metrics; nothing is drawn.
     """
-    k = whole(k, "k", least=1)
+    k = require_whole(k, "k", least=1)
     pair = Pair.of(real, generated, features, data)
     one, two = pair.points()
     around_real, around_own = Balls.of(one, k, two), Balls.of(two, k, one)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, require_positive
-from pushforward.core.numbers import whole
+from pushforward.core.numbers import require_whole
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features
@@ -58,7 +58,7 @@ def memorising(
         rng: for the signature shared by all metrics; nothing is drawn.
     """
     require_positive(quantile=quantile)
-    pairs = whole(pairs, "pairs", least=1)
+    pairs = require_whole(pairs, "pairs", least=1)
     if not quantile < 1:
         raise InvalidValue(f"quantile must lie between 0 and 1, got {quantile}; 0.01 say")
     pair = Pair.of(train, generated, features, data)

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
-from pushforward.core.numbers import numeric, tensor_over, whole
+from pushforward.core.numbers import require_whole, to_numeric, view_as_tensor
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.features import ROUNDING, Features, digest
@@ -116,8 +116,8 @@ def label_modes(
     Details hold each number's 'ideal', what a perfect sampler of
     as many rows has on average under a perfect classifier.
     """
-    kinds = whole(kinds, "kinds", least=1)
-    index = tensor_over(numeric(labels, "labels")).cpu()
+    kinds = require_whole(kinds, "kinds", least=1)
+    index = view_as_tensor(to_numeric(labels, "labels")).cpu()
     if index.ndim != 1 or not len(index):
         raise ShapeMismatch(
             f"expected labels (n,), one per sample, got shape {tuple(index.shape)}; make one number"
@@ -169,7 +169,7 @@ def diversity(
     and the 'ratio': near 0 for one repeated sample. Equal numbers of both sets are used, `most` at
     most, drawn by `rng`.
     """
-    most = whole(most, "most", least=2)
+    most = require_whole(most, "most", least=2)
     pair = Pair.of(real, generated, features, data)
     stream = generator(rng)
     n = min(len(pair.real), len(pair.generated), most)

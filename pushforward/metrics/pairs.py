@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, quoted
+from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, quote
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
-from pushforward.core.source import spread
+from pushforward.core.source import space_rows
 from pushforward.metrics.feature_spaces import raw
 from pushforward.metrics.features import Features, digest
 from pushforward.metrics.gauge import Gauge, power_of_two
@@ -58,7 +58,7 @@ class Pair:
         given, made = rows(real), rows(in_order_of(generated, real))
         if not isinstance(features, Features | None):
             raise InvalidKind(
-                f"features must be a feature space, got {quoted(features)}; pass"
+                f"features must be a feature space, got {quote(features)}; pass"
                 " features=scaled(real), or named('pca(20)', real)"
             )
         features = (raw() if features is None else features).about(given, made)
@@ -162,7 +162,7 @@ def described(x: Tensor) -> str:
     """How records name the data if no name was given:
     the count and a fingerprint of the real rows.
     """
-    return f"{len(x)} rows #{digest([x[spread(len(x), 256)].to(torch.float64)])}"
+    return f"{len(x)} rows #{digest([x[space_rows(len(x), 256)].to(torch.float64)])}"
 
 
 def seed_of(rng: Rng) -> int | str:

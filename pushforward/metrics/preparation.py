@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from pushforward.core.phase import Batch
-from pushforward.core.preparation import Preparation, dequantised
+from pushforward.core.preparation import Preparation, dequantise
 from pushforward.core.random import derive, generator
 from pushforward.core.source import Source
 from pushforward.fitting.augment import binarise
@@ -30,5 +30,5 @@ def prepared(model: Any, source: Source, most: int | None = None) -> Batch:
         stream = generator(derive(preparation.seed, "binarise"))
         return Batch(binarise().apply(batch.x, source.space, stream), batch.y, batch.weights)
     if preparation.dequantise and model.has_unit_density():
-        return dequantised(source, preparation.seed).take(rows)
+        return dequantise(source, preparation.seed).take(rows)
     return source.take(rows)

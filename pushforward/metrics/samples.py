@@ -14,7 +14,7 @@ from pushforward.core.errors import (
     ShapeMismatch,
 )
 from pushforward.core.frames import as_frame, is_frame, kind_of
-from pushforward.core.numbers import numeric, tensor_over, warn_of_rounding
+from pushforward.core.numbers import to_numeric, view_as_tensor, warn_of_rounding
 
 __all__ = ["rows"]
 
@@ -27,7 +27,9 @@ def rows(x: Any) -> Tensor:
     numbers, which are read as float64.
     """
     try:
-        x = tensor_over(numeric(_of_frame(as_frame(x)) if is_frame(x) else _of_list(x), "samples"))
+        x = view_as_tensor(
+            to_numeric(_of_frame(as_frame(x)) if is_frame(x) else _of_list(x), "samples")
+        )
     except InvalidKind as error:
         if isinstance(x, Tensor) or is_frame(x):
             raise
@@ -37,7 +39,7 @@ def rows(x: Any) -> Tensor:
     if x.dtype in (torch.uint16, torch.uint32):  # which torch can hold, but not compare
         x = x.to(torch.int64)
     elif x.dtype == torch.uint64:
-        x = tensor_over(x.cpu().numpy())
+        x = view_as_tensor(x.cpu().numpy())
     if x.ndim == 0 or len(x) == 0:
         raise ShapeMismatch(f"samples must have at least one row, got shape {tuple(x.shape)}")
     samples: Tensor = x[:, None] if x.ndim == 1 else x
@@ -94,8 +96,8 @@ def _column(series: Any, name: Any) -> Tensor:
             " codes"
         )
     if kind == "continuous":
-        return tensor_over(as_numbers(series))
-    return tensor_over(
+        return view_as_tensor(as_numbers(series))
+    return view_as_tensor(
         series.to_numpy(
             dtype=np.uint64 if str(series.dtype).lower().startswith("uint") else np.int64
         )

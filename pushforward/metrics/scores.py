@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pushforward.core.errors import InvalidValue, suggestion
+from pushforward.core.errors import InvalidValue, suggest
 from pushforward.core.plugins import load_plugins
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
@@ -129,7 +129,7 @@ def _check(metrics: Sequence[str], train: Any, centres: Any, sd: float | None) -
     known = (*METRICS, *PAIRED, *WITH_TRAINING, "modes")
     for name in metrics:
         if name not in known:
-            raise InvalidValue(f"unknown metric {name!r}; {suggestion(name, known)}")
+            raise InvalidValue(f"unknown metric {name!r}; {suggest(name, known)}")
         if name == "modes" and (centres is None or sd is None):
             raise InvalidValue(
                 "counting modes needs their centres and sd; pass both, or ask for diversity instead"

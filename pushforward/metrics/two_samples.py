@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, ShapeMismatch
-from pushforward.core.numbers import whole
+from pushforward.core.numbers import require_whole
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.classifiers import learn
@@ -51,7 +51,7 @@ def c2st(
             The classifier's inputs are standardised features.
         steps, width: of the classifier: two hidden layers.
     """
-    steps, width = whole(steps, "steps", least=1), whole(width, "width", least=1)
+    steps, width = require_whole(steps, "steps", least=1), require_whole(width, "width", least=1)
     pair = Pair.of(real, generated, features, data, least=4)
     stream = generator(rng)
     n = min(len(pair.real), len(pair.generated))

@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from pushforward.core.errors import InvalidValue, require_positive, suggestion
+from pushforward.core.errors import InvalidValue, require_positive, suggest
 from pushforward.core.registry import Value
 from pushforward.nets.convolutional import NORMS, ConvolutionalDecoder, ConvolutionalEncoder
 from pushforward.nets.mlp import Heads, ShapedHeads, balance, check_activation
@@ -123,7 +123,7 @@ class Convolutional(Architecture, name="conv"):
                 " use norm='group'"
             )
         if self.norm not in NORMS:
-            raise InvalidValue(f"unknown norm {self.norm!r}; {suggestion(self.norm, NORMS)}")
+            raise InvalidValue(f"unknown norm {self.norm!r}; {suggest(self.norm, NORMS)}")
 
     def encoder(self, event: Sequence[int], sizes: Sequence[int], extra: int = 0) -> nn.Module:
         """y is appended to the flattened last map.

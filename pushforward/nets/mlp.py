@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from pushforward.core.errors import InvalidValue, suggestion
+from pushforward.core.errors import InvalidValue, suggest
 
 __all__ = [
     "ACTIVATIONS",
@@ -42,7 +42,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 def check_activation(name: str) -> str:
     """The name, if it is known; InvalidValue otherwise."""
     if name not in ACTIVATIONS:
-        raise InvalidValue(f"unknown activation {name!r}; {suggestion(name, ACTIVATIONS)}")
+        raise InvalidValue(f"unknown activation {name!r}; {suggest(name, ACTIVATIONS)}")
     return name
 
 

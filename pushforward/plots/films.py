@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from pushforward.core.errors import InvalidKind, InvalidValue
-from pushforward.core.folders import written_whole
+from pushforward.core.folders import replace_on_exit
 from pushforward.core.space import Space
 from pushforward.data import image_grid
 from pushforward.plots.comparisons import titled
@@ -318,7 +318,7 @@ def write_film(
     few = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in whole]
     length = [round(1000 * seconds)] * (len(few) - 1) + [round(1000 * HOLD)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as new:
+    with replace_on_exit(path) as new:
         few[0].save(
             new, format="GIF", save_all=True, append_images=few[1:], duration=length, loop=0
         )

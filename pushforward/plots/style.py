@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, MissingExtra
-from pushforward.core.folders import written_whole
+from pushforward.core.folders import replace_on_exit
 from pushforward.plots.matplotlib_types import Axes, Figure
 
 __all__ = [
@@ -239,7 +239,7 @@ def write(figure: Figure, path: str | Path, *, dpi: float = DPI) -> Path:
             " or .svg"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as new:
+    with replace_on_exit(path) as new:
         if kind == "png":
             _write_png(figure, new, dpi)
         else:

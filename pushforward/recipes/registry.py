@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pushforward.core.errors import BadSource, InvalidValue, require_positive, suggestion
+from pushforward.core.errors import BadSource, InvalidValue, require_positive, suggest
 from pushforward.core.records import Record
 from pushforward.core.storage import write_text
 
@@ -278,7 +278,7 @@ RECIPES: Mapping[str, Recipe] = {
 def find(name: str) -> Recipe:
     """The recipe of a name; InvalidValue with the nearest one otherwise."""
     if name not in RECIPES:
-        raise InvalidValue(f"unknown recipe {name!r}; {suggestion(name, RECIPES)}")
+        raise InvalidValue(f"unknown recipe {name!r}; {suggest(name, RECIPES)}")
     return RECIPES[name]
 
 

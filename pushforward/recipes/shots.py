@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidValue, MissingExtra, suggestion
+from pushforward.core.errors import BadSource, InvalidValue, MissingExtra, suggest
 from pushforward.core.random import derive, uniform
 from pushforward.core.space import Column, Space
 
@@ -83,7 +83,7 @@ def player_shots(
         if name not in known:
             raise InvalidValue(
                 f"{path.name} has no shots by {name!r};"
-                f" {suggestion(name, known) if len(known) < 20 else near(name, known)}"
+                f" {suggest(name, known) if len(known) < 20 else near(name, known)}"
             )
         frame = frame[frame["PLAYER_NAME"] == name]
     elif not players:
@@ -111,7 +111,7 @@ def entitled(name: str, frame: Any) -> str:
 
 def near(name: str, known: Sequence[str]) -> str:
     """The nearest of many names, or some of them."""
-    hint = suggestion(name, known)
+    hint = suggest(name, known)
     return (
         hint
         if hint.startswith("did")

@@ -385,7 +385,7 @@ def test_data_reports_what_fit_refuses(
     assert all(w.lower() in out.lower() for w in words), out
 
 
-def test_models_that_declare_troubles_take_them(place: Path) -> None:
+def test_models_that_declare_issues_take_them(place: Path) -> None:
     assert (
         main(
             [

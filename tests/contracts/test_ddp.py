@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 import pushforward as pf
 from pushforward.core.events import CancelToken
-from pushforward.core.phase import Batch, Phase, Step, Terms, together
+from pushforward.core.phase import Batch, Phase, Step, Terms, play_together
 from pushforward.core.registry import register
 from pushforward.fitting.loop import Loop
 
@@ -54,7 +54,7 @@ class SimultaneousGAN(pf.GAN):
     """Both gradients at the same parameters."""
 
     def phases(self) -> list[Phase]:
-        return together(*super().phases())
+        return play_together(*super().phases())
 
 
 @register("test_broken_autoencoder")

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 import pushforward as pf
 from pushforward.core.capabilities import Decodes, Encodes, HasBound, Samples
 from pushforward.core.events import Event
-from pushforward.core.global_random import GLOBAL_STREAMS, Turn
+from pushforward.core.global_random import GLOBAL_STREAMS, FairLock
 from pushforward.core.learner import Learner
-from pushforward.core.modes import evaluating
+from pushforward.core.modes import evaluation_mode
 from pushforward.core.phase import Batch, Phase, Step, Terms
 from tests.tiny_learners import LEARNERS, MODELS, images, labels
 
@@ -273,7 +273,7 @@ def test_a_learner_within_a_learner_learns_too() -> None:
 def test_evaluating_puts_back_each_parts_own_mode() -> None:
     network = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2))
     network[1].eval()
-    with evaluating(network):
+    with evaluation_mode(network):
         assert not any(part.training for part in network.modules())
     assert [part.training for part in network.modules()] == [True, True, False]
 
@@ -353,7 +353,7 @@ def test_a_fit_within_a_callback_and_a_thread_that_it_waits_for() -> None:
 
 
 def test_the_turn_goes_round_in_the_order_of_asking() -> None:
-    turn, order = Turn(), []
+    turn, order = FairLock(), []
     turn.take()
     turn.take()
 

@@ -12,7 +12,7 @@ import torch
 
 from pushforward.cli.main import main
 from pushforward.cli.memory import lack_of_memory
-from pushforward.core.errors import is_memory
+from pushforward.core.errors import is_out_of_memory
 
 VAE = ["fit", "vae", "x.npy", "--steps", "1", "--batch", "8"]
 
@@ -81,7 +81,7 @@ def test_what_an_allocation_that_fails_says() -> None:
     ):
         with pytest.raises((RuntimeError, MemoryError)) as caught:
             work()
-        assert is_memory(caught.value)
+        assert is_out_of_memory(caught.value)
         said.append(lack_of_memory(caught.value))
     assert "4.5e+06 GB" in said[0]
     assert "9e+06 GB" in said[1]
@@ -96,7 +96,7 @@ def test_what_an_allocation_that_fails_says() -> None:
     ],
 )
 def test_a_library_that_cannot_be_mapped_is_about_memory(error: Exception) -> None:
-    assert is_memory(error)
+    assert is_out_of_memory(error)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_library_that_cannot_be_mapped_is_about_memory(error: Exception) -> No
     ],
 )
 def test_other_errors_are_not_about_memory(error: Exception) -> None:
-    assert not is_memory(error)
+    assert not is_out_of_memory(error)
 
 
 @pytest.mark.skipif(

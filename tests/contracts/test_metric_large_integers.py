@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from pushforward.core.errors import DataWarning, PushforwardError, ShapeMismatch
-from pushforward.core.numbers import numeric
+from pushforward.core.numbers import to_numeric
 from pushforward.core.records import Record
 from pushforward.metrics.classifiers import classifier
 from pushforward.metrics.clusters import silhouette
@@ -161,7 +161,9 @@ ROUNDED: dict[str, Callable[[], Any]] = {
     "beside columns of floats": lambda: rows(frame(X + 17 * 10**17).assign(c=0.5)),
     "a list with floats": lambda: rows([[2**60 + 1, 0.5], [2**60, 1.5]]),
     "a list beyond 64 bits": lambda: rows([[2**70 + 1], [3]]),
-    "None in an array of objects": lambda: numeric(np.array([[2**60 + 1], [None]], dtype=object)),
+    "None in an array of objects": lambda: to_numeric(
+        np.array([[2**60 + 1], [None]], dtype=object)
+    ),
     "differences beyond 2^53": lambda: fid(*[np.array([[-(2**62) - 1], [2**61 + 1], [3]])] * 2),
     "differences beyond 2^63": lambda: fid(
         np.array([[-(2**63) + 1], [2**63 - 1], [3]]), np.array([[2**63 - 1], [2**62 + 1]])

@@ -151,8 +151,8 @@ def test_what_it_does_not_accept_is_refused(name: str) -> None:
     spoilt["missing"][3, 1] = float("nan")
     spoilt["infinite"][3, 1] = float("inf")
     spoilt["constant"][:, 1] = 2.0
-    for trouble, x in spoilt.items():
-        if trouble in type(make(name)).accepts:
+    for issue, x in spoilt.items():
+        if issue in type(make(name)).accepts:
             assert fitted(name, x).fitted
         else:
             with pytest.raises(pf.BadSource, match="column 'x1'"):

@@ -23,7 +23,7 @@ from pushforward.core import preparation
 from pushforward.core.array_source import Arrays
 from pushforward.core.capabilities import HasDensity
 from pushforward.core.learner import Learner
-from pushforward.core.preparation import Preparation, dequantised
+from pushforward.core.preparation import Preparation, dequantise
 from pushforward.core.source_views import Subset
 from pushforward.metrics.preparation import prepared
 
@@ -172,7 +172,7 @@ def test_python_and_the_command_line_give_the_same_model_of_images(
 
 @pytest.mark.parametrize("name", ["gaussian", "pca", "gmm", "kde"])
 def test_a_density_of_images_is_fitted_to_noisy_levels(name: str) -> None:
-    noisy = dequantised(pf.read(LEVELS), 0).all().x
+    noisy = dequantise(pf.read(LEVELS), 0).all().x
     model, plain = make(name).fit(LEVELS), make(name).fit(LEVELS, dequantise=False)
     by_hand = make(name).fit(noisy)
     assert torch.allclose(model.log_prob(noisy), by_hand.log_prob(noisy), rtol=1e-9)
@@ -371,16 +371,16 @@ def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("short_blocks")
 def test_noise_depends_on_the_row_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    kept = dequantised(Arrays(LEVELS), 3)
+    kept = dequantise(Arrays(LEVELS), 3)
     assert isinstance(kept, Arrays)
     monkeypatch.setattr(preparation, "KEPT_BYTES", 0)
-    lazy = dequantised(Arrays(LEVELS), 3)
+    lazy = dequantise(Arrays(LEVELS), 3)
     assert not lazy.resident
     rows = torch.tensor([39, 0, 17, 17, 5])
     assert torch.equal(lazy.take(rows).x, kept.take(rows).x)
-    part = dequantised(Subset(Arrays(LEVELS), rows), 3)
+    part = dequantise(Subset(Arrays(LEVELS), rows), 3)
     assert torch.equal(part.take(torch.arange(5)).x, kept.take(rows).x)
-    mapped = dequantised(Arrays(np.load(npy(tmp_path), mmap_mode="r")), 3)
+    mapped = dequantise(Arrays(np.load(npy(tmp_path), mmap_mode="r")), 3)
     assert torch.equal(mapped.take(rows).x, kept.take(rows).x)
     noise = kept.all().x - LEVELS
     assert float(noise.abs().max()) <= 0.5
@@ -389,7 +389,7 @@ def test_noise_depends_on_the_row_alone(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_noise_survives_large_levels() -> None:
     x = torch.full((10, 1), 2**30, dtype=torch.int64)
-    noise = dequantised(Arrays(x), 0).take(torch.arange(10)).x - 2**30
+    noise = dequantise(Arrays(x), 0).take(torch.arange(10)).x - 2**30
     assert len(noise.unique()) == 10
 
 
@@ -412,7 +412,7 @@ def test_rows_are_prepared_as_the_model_was_fitted() -> None:
     assert torch.equal(batch.x, prepared(binary, source).x)
     assert bool(torch.isfinite(binary.elbo(batch.x)).all())
     noisy = prepared(pf.Gaussian().fit(LEVELS), source, 7)
-    assert torch.equal(noisy.x, dequantised(source, 0).take(torch.arange(7)).x)
+    assert torch.equal(noisy.x, dequantise(source, 0).take(torch.arange(7)).x)
     assert torch.equal(
         prepared(pf.Gaussian().fit(LEVELS, dequantise=False), source).x, source.all().x
     )

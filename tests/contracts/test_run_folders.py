@@ -382,7 +382,7 @@ def test_the_header_of_a_tensor_file_is_in_a_fixed_order(tmp_path: Path) -> None
 
 
 def _half(target: Path, end: Callable[[], Any]) -> None:
-    with folders.written_whole(target) as part:
+    with folders.replace_on_exit(target) as part:
         part.write_text("half")
         end()
 
@@ -410,7 +410,7 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, kind: str) -> None:
         )
         assert len(list(tmp_path.iterdir())) == 2
     assert target.read_text() == "old"
-    with folders.written_whole(target) as part:
+    with folders.replace_on_exit(target) as part:
         part.write_text("new")
     assert content(tmp_path) == {"x.png": b"new"}
 

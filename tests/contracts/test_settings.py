@@ -16,10 +16,10 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.core.kinds import hints_of
+from pushforward.core.kinds import read_hints
 from pushforward.core.learner import Learner
 from pushforward.core.model import Model
-from pushforward.core.numbers import plain, whole
+from pushforward.core.numbers import require_whole, to_python
 from pushforward.core.phase import Adam
 from pushforward.core.random import generator, normal
 from pushforward.core.registry import Value, catalogue
@@ -148,17 +148,17 @@ def test_a_boolean_is_no_number(bad: Any) -> None:
 
 def test_plain_keeps_what_is_no_scalar() -> None:
     array, tensor = np.arange(3), torch.arange(3)
-    assert plain(array) is array
-    assert plain(tensor) is tensor
-    assert plain([np.int64(1), (np.float32(0.5),)]) == [1, (0.5,)]
-    assert type(plain(np.longdouble(1.5))) is float
-    assert plain(np.str_("a")) == "a"
+    assert to_python(array) is array
+    assert to_python(tensor) is tensor
+    assert to_python([np.int64(1), (np.float32(0.5),)]) == [1, (0.5,)]
+    assert type(to_python(np.longdouble(1.5))) is float
+    assert to_python(np.str_("a")) == "a"
 
 
 @pytest.mark.parametrize("value", [1.5, -1, "3", None, True, np.float64(2.5), [1], 1 + 0j])
 def test_whole_says_what_it_wants(value: Any) -> None:
     with pytest.raises(pf.PushforwardError, match="n must be a whole number"):
-        whole(value, "n")
+        require_whole(value, "n")
 
 
 # ------------------------------------------------------------------------------------------ streams
@@ -297,7 +297,7 @@ def tried(cls: Any, name: str, value: Any) -> Exception | None:
 def test_a_setting_of_the_wrong_kind_is_refused_in_one_line(owner: str, setting: str) -> None:
     cls = {**MAKERS, **VALUES}[owner]
     errors = {kind: tried(cls, setting, value) for kind, value in WRONG.items()}
-    hint = hints_of(cls if dataclasses.is_dataclass(cls) else cls.__init__)[setting]
+    hint = read_hints(cls if dataclasses.is_dataclass(cls) else cls.__init__)[setting]
     for kind in (
         ("object", "function", "bytes", "complex", "matrix") if "Any" not in str(hint) else ()
     ):

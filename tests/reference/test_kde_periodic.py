@@ -158,7 +158,7 @@ def test_a_bump_that_would_need_a_million_images_is_refused(boundary, kernel):
     for ask in (lambda: model.log_prob(angles(3)), lambda: model.integrate_box(0, 1)):
         with pytest.raises(ValueError, match="over a million images"):
             ask()
-    # hundreds are no trouble
+    # hundreds are no issue
     distribution = KDE.of(angles(5), 300.0, kernel=kernel, boundary=boundary, bounds=[(0, 0, TURN)])
     assert float(distribution.log_prob(torch.ones(1, 1).double())) == pytest.approx(
         -math.log(TURN), abs=0.02

@@ -50,7 +50,7 @@ class Space(SpaceFacts):
         as n numbers. Ranges are those seen. `facts` go before what is inferred. Raises InvalidKind
         or ShapeMismatch.
         """
-        return cls(**{**infer.inferred(x), **facts})
+        return cls(**{**infer.infer_facts(x), **facts})
 
     @classmethod
     def labels(cls, categories: Sequence[str], name: str = "label") -> Self:
@@ -101,7 +101,7 @@ class Space(SpaceFacts):
         the labels' own values where these are numbers.
         """
         return (
-            labels.values(codes, self.columns[0].categories)
+            labels.to_values(codes, self.columns[0].categories)
             if self.is_label and codes is not None
             else codes
         )

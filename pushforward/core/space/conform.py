@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.core import labels
-from pushforward.core.column_numbers import as_codes, as_numbers, bad_cell
+from pushforward.core.column_numbers import as_codes, as_numbers, find_bad_cell
 from pushforward.core.columns import Column
 from pushforward.core.dates import DATE_UNITS
 from pushforward.core.errors import BadSource, ShapeMismatch
 from pushforward.core.frames import as_frame, is_frame, is_plain, kind_of
-from pushforward.core.numbers import floating, tensor_over, warn_of_rounding
+from pushforward.core.numbers import to_floating, view_as_tensor, warn_of_rounding
 from pushforward.core.reader import rows_in
-from pushforward.core.registry import accepting
+from pushforward.core.registry import models_accepting
 from pushforward.core.space.facts import SpaceFacts
 from pushforward.core.space.infer import as_array
 
@@ -42,11 +42,11 @@ def conform(
 ) -> Tensor:
     """See `Space.conform`."""
     if space.is_label:
-        return labels.codes(x, space.columns[0].categories, what)
+        return labels.to_codes(x, space.columns[0].categories, what)
     x = rows_in(x, space)
     if is_frame(x):
         x = from_frame(space, as_frame(x), what)
-    array = _channels_first(space, tensor_over(as_array(x)))
+    array = _channels_first(space, view_as_tensor(as_array(x)))
     if array.ndim == 1 and len(space.shape) == 1:
         array = (
             array[None]
@@ -59,7 +59,7 @@ def conform(
     _check_levels(space, array, what)
     if not missing:
         refuse_missing(space, array, what)
-    return floating(array) if dtype is None else array.to(dtype)
+    return to_floating(array) if dtype is None else array.to(dtype)
 
 
 def _channels_first(space: SpaceFacts, array: Tensor) -> Tensor:
@@ -90,8 +90,8 @@ def refuse_infinite(
     """
     if array.dtype.is_floating_point and bool((infinite := torch.isinf(array)).any()):
         raise BadSource(
-            f"{what}: {_first(space, infinite, first)} is infinite; expected finite numbers: leave"
-            " such rows out, or replace the values"
+            f"{what}: {_locate_first(space, infinite, first)} is infinite; expected finite numbers:"
+            " leave such rows out, or replace the values"
         )
 
 
@@ -104,15 +104,15 @@ def refuse_missing(
     if array.dtype.is_floating_point and bool((gone := torch.isnan(array)).any()):
         rows = int(gone.flatten(1).any(1).sum())
         more = f" ({rows} such rows in all)" if rows > 1 else ""
-        takers = ", ".join(accepting("missing"))
+        takers = ", ".join(models_accepting("missing"))
         raise BadSource(
-            f"{what}: {_first(space, gone, first)} is missing (NaN){more}; leave such rows out,"
-            " fill the values in, or use a model that takes missing"
+            f"{what}: {_locate_first(space, gone, first)} is missing (NaN){more}; leave such rows"
+            " out, fill the values in, or use a model that takes missing"
             f" values{f' ({takers})' if takers else ''}"
         )
 
 
-def _first(space: SpaceFacts, marked: Tensor, start: int) -> str:
+def _locate_first(space: SpaceFacts, marked: Tensor, start: int) -> str:
     """Row and column of the first marked value in rows (n, *shape),
     the first of which is row `start`.
     """
@@ -177,13 +177,14 @@ def from_frame(space: SpaceFacts, frame: Any, what: str) -> NDArray[Any]:
         missing = [n for n in space.names if n not in known]
         if missing:
             raise ShapeMismatch(
-                f"{what}: column {missing[0]!r} is missing; expected {_listed(space.names)}, got"
-                f" {_listed(given)}"
+                f"{what}: column {missing[0]!r} is missing; expected {_list_names(space.names)},"
+                f" got {_list_names(given)}"
             )
         places = [known[n] for n in space.names]
     elif len(given) != len(space.columns):
         raise ShapeMismatch(
-            f"{what}: expected {len(space.columns)} columns, got {len(given)} ({_listed(given)})"
+            f"{what}: expected {len(space.columns)} columns, got {len(given)}"
+            f" ({_list_names(given)})"
         )
     return frame_numbers(frame, places, space.columns, what)
 
@@ -202,7 +203,7 @@ def column_numbers(series: Any, column: Column, what: str, *, start: int = 0) ->
             raise TypeError("dates")
         return as_numbers(series, column.unit if kind in ("date", "text") else "")
     except (TypeError, ValueError) as error:
-        cell = bad_cell(series, start, share=2) if kind == "text" else None
+        cell = find_bad_cell(series, start, share=2) if kind == "text" else None
         where = "" if cell is None else f" ({cell[1]!r} in row {cell[0]}, the first being row 0)"
         held = "dates" if kind == "date" else "text"
         raise ShapeMismatch(
@@ -254,5 +255,5 @@ def frame_numbers(
     return table
 
 
-def _listed(names: Sequence[str]) -> str:
+def _list_names(names: Sequence[str]) -> str:
     return ", ".join(names[:20]) + (", …" if len(names) > 20 else "")

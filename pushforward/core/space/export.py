@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.core.column_values import restored
+from pushforward.core.column_values import restore
 from pushforward.core.columns import Column
 from pushforward.core.space.facts import SpaceFacts
 
@@ -47,7 +47,7 @@ def to_frame(space: SpaceFacts, x: Tensor) -> Any:
     values = x.numpy()
     return pandas.DataFrame(
         {
-            name: restored(values[:, i], c)
+            name: restore(values[:, i], c)
             for i, (name, c) in enumerate(zip(space.names, space.columns))
         }
     )
@@ -71,13 +71,13 @@ def fields_of(content: Mapping[str, Any]) -> dict[str, Any]:
             **{
                 **c,
                 "categories": tuple(c["categories"]),
-                "low": _unbounded(c["low"], -1),
-                "high": _unbounded(c["high"], 1),
+                "low": _restore_infinity(c["low"], -1),
+                "high": _restore_infinity(c["high"], 1),
             }
         )
         for c in fields.pop("columns")
     )
-    low, high = _unbounded(fields.pop("low"), -1), _unbounded(fields.pop("high"), 1)
+    low, high = _restore_infinity(fields.pop("low"), -1), _restore_infinity(fields.pop("high"), 1)
     return {**fields, "shape": tuple(fields["shape"]), "columns": columns, "low": low, "high": high}
 
 
@@ -85,5 +85,5 @@ def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _unbounded(value: float | None, sign: int) -> float:
+def _restore_infinity(value: float | None, sign: int) -> float:
     return sign * float("inf") if value is None else value

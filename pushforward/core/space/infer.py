@@ -12,10 +12,10 @@ from torch import Tensor
 from pushforward.core.columns import Column
 from pushforward.core.errors import InvalidKind, ShapeMismatch
 from pushforward.core.frames import as_frame, is_frame
-from pushforward.core.numbers import floating, numeric
+from pushforward.core.numbers import to_floating, to_numeric
 from pushforward.core.space.facts import Form, Kind
 
-__all__ = ["as_array", "inferred"]
+__all__ = ["as_array", "infer_facts"]
 
 RANGE_BLOCK = 1 << 18
 """Numbers that are looked at together where ranges are taken: 2 MB of float64, which a cache holds.
@@ -25,7 +25,7 @@ RANGE_BLOCKS = 32
 """
 
 
-def inferred(x: Any) -> dict[str, Any]:
+def infer_facts(x: Any) -> dict[str, Any]:
     """The fields of the space of data x with leading length n; see `Space.infer`."""
     names: list[str] | None = None
     if is_frame(x):
@@ -81,7 +81,7 @@ def as_array(x: Any) -> Any:
         if text:
             raise InvalidKind(f"column {text[0]!r} holds text; declare it categorical or drop it")
         x = frame.to_numpy()
-    return numeric(x)
+    return to_numeric(x)
 
 
 def _is_integer(array: Any) -> bool:
@@ -115,7 +115,7 @@ def _ranges(array: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         starts = range(0, len(array), len(array) // RANGE_BLOCKS)
     for start in starts:
         block = array[start : start + rows]
-        block = np.asarray(floating(block).cpu() if isinstance(block, Tensor) else block)
+        block = np.asarray(to_floating(block).cpu() if isinstance(block, Tensor) else block)
         if block.size:
             smallest, largest = block.min(0).astype(np.float64), block.max(0).astype(np.float64)
             if np.isnan(smallest).any():  # the slower way, which passes NaN over

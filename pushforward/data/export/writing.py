@@ -33,7 +33,7 @@ from pushforward.core.errors import (
     PushforwardError,
     ShapeMismatch,
 )
-from pushforward.core.folders import clear_leftovers
+from pushforward.core.folders import remove_leftovers
 from pushforward.core.space import Column, Space
 from pushforward.core.space.export import export_levels, to_frame
 from pushforward.data.export.grids import (
@@ -361,7 +361,7 @@ def _replacing(target: Path) -> Iterator[Path]:
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        clear_leftovers(target.parent, target.name)
+        remove_leftovers(target.parent, target.name)
         yield part
         if part.is_file():
             with part.open("rb") as file:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pushforward.core.errors import BadSource
-from pushforward.data.files import decoding, require_file, shown
+from pushforward.data.files import decoding, printable, require_file
 
 __all__ = ["Archive", "is_archive_name"]
 
@@ -61,7 +61,7 @@ class Archive:
                 "is not a zip archive that can be read; the file is damaged or cut short: fetch it"
                 " again"
             )
-            raise BadSource(f"{shown(self.path)}: {text}") from error
+            raise BadSource(f"{printable(self.path)}: {text}") from error
 
     def _safe(self) -> list[zipfile.ZipInfo]:
         """The files in the archive, the last of those of one name; BadSource where they would
@@ -71,8 +71,9 @@ class Archive:
         total = sum(m.file_size for m in found)
         if total > _HARMLESS and total > _RATIO * self.path.stat().st_size:
             raise BadSource(
-                f"{shown(self.path)}: would unpack to {total / 2**20:.0f} MB, more than {_RATIO}"
-                " times its own size; unpack it yourself if you trust it, and pass the folder"
+                f"{printable(self.path)}: would unpack to {total / 2**20:.0f} MB, more than"
+                f" {_RATIO} times its own size; unpack it yourself if you trust it, and pass the"
+                " folder"
             )
         return [m for m in {self.plain_name(m): m for m in found}.values() if not m.is_dir()]
 
@@ -105,13 +106,13 @@ class Archive:
         name = f"{self.path}/{member.filename}"
         if member.flag_bits & 1:
             raise BadSource(
-                f"{shown(name)}: is encrypted; unpack the archive with its password and pass the"
-                " folder"
+                f"{printable(name)}: is encrypted; unpack the archive with its password and pass"
+                " the folder"
             )
         if member.file_size > _LARGEST_MEMBER:
             size = f"{member.file_size / 2**20:.0f} MB"
             raise BadSource(
-                f"{shown(name)}: would unpack to {size}, expected at most"
+                f"{printable(name)}: would unpack to {size}, expected at most"
                 f" {_LARGEST_MEMBER // 2**20} MB; remove it"
             )
         with decoding(name, "cannot be unpacked"):

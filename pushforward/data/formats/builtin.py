@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.core.array_source import Arrays
-from pushforward.core.errors import BadSource, InvalidValue, suggestion
+from pushforward.core.errors import BadSource, InvalidValue, suggest
 from pushforward.core.random import derive, generator, integers, normal, uniform
 from pushforward.core.space import Space
 from pushforward.data.formats.fetching import CIFAR10, MNIST, cache_folder, fetch
@@ -100,7 +100,7 @@ def centres(name: str) -> Tensor:
         axis = torch.arange(-4, 5, 2, dtype=torch.float64)
         return torch.cartesian_prod(axis, axis)
     raise InvalidValue(
-        f"only ring and grid have centres, got {name!r}; {suggestion(name, ('ring', 'grid'))}"
+        f"only ring and grid have centres, got {name!r}; {suggest(name, ('ring', 'grid'))}"
     )
 
 

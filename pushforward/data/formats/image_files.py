@@ -24,7 +24,7 @@ from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.phase import Batch
 from pushforward.core.source import Source
 from pushforward.core.space import Space
-from pushforward.data.files import announce, listed, shown
+from pushforward.data.files import announce, listed, printable
 from pushforward.data.formats.image_lists import IMAGES, ImageFile, Listing, list_images
 from pushforward.data.formats.images import Header, decode, header, preparation
 from pushforward.data.formats.metadata import Metadata
@@ -50,9 +50,9 @@ def survey_images(
     good, bad = [], []
     for file in files:
         try:
-            good.append((file, header(file.open(), file.shown)))
+            good.append((file, header(file.open(), file.display_name)))
         except BadSource as error:
-            bad.append((file.shown, str(error).removeprefix(f"{file.shown}: ")))
+            bad.append((file.display_name, str(error).removeprefix(f"{file.display_name}: ")))
     return good, bad
 
 
@@ -82,11 +82,11 @@ def from_images(path: Path, options: Options) -> Source:
         path, inside = _zip_of(str(path)), str(path).rpartition(":")[2]
     listing = list_images(path if path.exists() else str(path), inside)
     if listing.splits:
-        raise BadSource(f"{shown(path)}: {listing.splits}")
+        raise BadSource(f"{printable(path)}: {listing.splits}")
     good, bad = survey_images(listing.files)
     if bad:
         more = f" ({len(bad)} such files: `pushforward data` lists them)" if len(bad) > 1 else ""
-        raise BadSource(f"{shown(bad[0][0])}: {bad[0][1]}{more}")
+        raise BadSource(f"{printable(bad[0][0])}: {bad[0][1]}{more}")
     return build(listing, good, options)
 
 
@@ -156,8 +156,9 @@ def _one_kind(good: Sequence[tuple[ImageFile, Header]]) -> int:
     if other is not None:
         words = {1: "1 (grey)", 3: "3 (colour)", 4: "4 (colour and transparency)"}
         raise BadSource(
-            f"images of mixed channels: {first.shown} has {words[h.channels]}, {other[0].shown} has"
-            f" {words[other[1].channels]}; choose with channels=1, 3 or 4 (--channels 3)"
+            f"images of mixed channels: {first.display_name} has {words[h.channels]},"
+            f" {other[0].display_name} has {words[other[1].channels]}; choose with channels=1, 3 or"
+            " 4 (--channels 3)"
         )
     return h.channels
 
@@ -167,9 +168,9 @@ def _one_size(good: Sequence[tuple[ImageFile, Header]]) -> tuple[int, int]:
     other = next(((f, g) for f, g in good if (g.height, g.width) != (h.height, h.width)), None)
     if other is not None:
         raise BadSource(
-            f"images of mixed sizes: {first.shown} is {h.height}×{h.width}, {other[0].shown} is"
-            f" {other[1].height}×{other[1].width}; bring them to one with size=64, fit='crop',"
-            " 'pad' or 'stretch' (--size 64 --fit crop)"
+            f"images of mixed sizes: {first.display_name} is {h.height}×{h.width},"
+            f" {other[0].display_name} is {other[1].height}×{other[1].width}; bring them to one"
+            " with size=64, fit='crop', 'pad' or 'stretch' (--size 64 --fit crop)"
         )
     return h.height, h.width
 
@@ -212,10 +213,10 @@ class Images:
 
         def one(place: int) -> None:
             file = self.files[rows[place]]
-            array = decode(file.open(), file.shown, self.options, out.shape[1])
+            array = decode(file.open(), file.display_name, self.options, out.shape[1])
             if array.shape != out.shape[1:]:
                 raise BadSource(
-                    f"{file.shown}: is {array.shape[1]}×{array.shape[2]}, expected"
+                    f"{file.display_name}: is {array.shape[1]}×{array.shape[2]}, expected"
                     f" {out.shape[2]}×{out.shape[3]}; it has changed"
                 )
             out[place] = array

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pushforward.core.errors import BadSource
-from pushforward.data.files import listed, read_text_file, require_file, shown
+from pushforward.data.files import listed, printable, read_text_file, require_file
 from pushforward.data.formats.archives import Archive, is_archive_name
 from pushforward.data.formats.image_formats import SUFFIXES
 from pushforward.data.formats.metadata import TABLES, Metadata, read_metadata
@@ -58,7 +58,7 @@ class ImageFile:
     """
 
     name: str
-    shown: str
+    display_name: str
     path: Path
     archive: Archive | None = None
     member: zipfile.ZipInfo | None = None
@@ -141,7 +141,7 @@ class _Sorter:
         held = f"{count} file{'s' if count != 1 else ''} but no images" if count else "no files"
         left = Listing([], left_out=self.left_out).notes()
         return BadSource(
-            f"{shown(source)}: the {what} holds {held}; expected images ({_KNOWN}, …)"
+            f"{printable(source)}: the {what} holds {held}; expected images ({_KNOWN}, …)"
             + "".join(f"; {n}" for n in left)
         )
 
@@ -232,7 +232,7 @@ def _identity(folder: Path) -> tuple[int, int]:
         status = folder.stat()
     except OSError as error:
         raise BadSource(
-            f"{shown(folder)}: the folder cannot be opened ({error.strerror}); change its"
+            f"{printable(folder)}: the folder cannot be opened ({error.strerror}); change its"
             " permissions"
         ) from error
     return status.st_dev, status.st_ino
@@ -240,7 +240,7 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 def _refuse_folder(error: OSError) -> None:
     raise BadSource(
-        f"{shown(error.filename)}: the folder cannot be opened ({error.strerror}); change its"
+        f"{printable(error.filename)}: the folder cannot be opened ({error.strerror}); change its"
         " permissions, or move it away"
     )
 
@@ -257,12 +257,12 @@ def _from_glob(pattern: str) -> Listing:
     wrong = next((p for p in found if p.suffix.lower() not in IMAGES), None)
     if wrong is not None:
         text = (
-            f"matches {shown(wrong)}, which is not an image; expected {_KNOWN}, …: narrow the"
+            f"matches {printable(wrong)}, which is not an image; expected {_KNOWN}, …: narrow the"
             " pattern"
         )
-        raise BadSource(f"{shown(pattern)}: {text}")
+        raise BadSource(f"{printable(pattern)}: {text}")
     if not found:
-        raise BadSource(f"{shown(pattern)}: no file matches; expected images ({_KNOWN}, …)")
+        raise BadSource(f"{printable(pattern)}: no file matches; expected images ({_KNOWN}, …)")
     return Listing([_file(p, p.as_posix()) for p in found])
 
 
@@ -279,8 +279,8 @@ def _from_zip(path: Path, inside: str) -> Listing:
     members = {n: m for m in archive.members if (n := archive.plain_name(m)).startswith(prefix)}
     if prefix and not members:
         raise BadSource(
-            f"{shown(path)}: holds no folder {shown(inside)!r}; pass the archive alone to read all"
-            " of it"
+            f"{printable(path)}: holds no folder {printable(inside)!r}; pass the archive alone to"
+            " read all of it"
         )
     found = []
     for name, member in sorted(members.items()):
@@ -353,7 +353,7 @@ def _splits(names: Sequence[str], to_type: Any, everything: str) -> str:
             return (
                 "holds the splits"
                 f" {', '.join(sorted(splits))}{f' in {parent}' if parent.name else ''}, which would"
-                f" be learnt together; read one of them ({shown(to_type(parent, first))}), or"
+                f" be learnt together; read one of them ({printable(to_type(parent, first))}), or"
                 f" {everything} for all of them"
             )
     return ""

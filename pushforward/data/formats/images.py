@@ -25,7 +25,7 @@ from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.space import Space
-from pushforward.data.files import decoding, require_file, shown
+from pushforward.data.files import decoding, printable, require_file
 from pushforward.data.formats.image_formats import (
     allowed_formats,
     bit_depth,
@@ -127,14 +127,14 @@ def opened(file: Any, name: str) -> Iterator[Image.Image]:
 def _open(file: Any, name: str, start: bytes) -> Image.Image:
     if len(start) == _START and _NETPBM.match(start) and not _NETPBM_HEADER.match(start):
         # Pillow reads it byte by byte
-        raise BadSource(f"{shown(name)}: its header does not end; replace or remove it")
+        raise BadSource(f"{printable(name)}: its header does not end; replace or remove it")
     try:
         return Image.open(file, formats=allowed_formats(name))
     except Image.DecompressionBombError as error:
         raise BadSource(_bomb(name, str(error).split("(")[-1].split(" ")[0])) from error
     except UnidentifiedImageError as error:
         raise BadSource(
-            f"{shown(name)}: is not an image that can be read; replace or remove it"
+            f"{printable(name)}: is not an image that can be read; replace or remove it"
         ) from error
 
 
@@ -147,8 +147,8 @@ def _refuse_bomb(image: Image.Image, name: str) -> None:
 def _bomb(name: str, pixels: str) -> str:
     count = f"{int(pixels) / 1e6:.0f}" if pixels.isdigit() else "too many"
     return (
-        f"{shown(name)}: has {count} megapixels, expected at most {MEGAPIXELS}; shrink it first, or"
-        " remove it"
+        f"{printable(name)}: has {count} megapixels, expected at most {MEGAPIXELS}; shrink it"
+        " first, or remove it"
     )
 
 
@@ -161,7 +161,7 @@ def _refuse_depth(image: Image.Image, start: bytes, name: str) -> None:
 
 def _too_deep(name: str, levels: str) -> BadSource:
     return BadSource(
-        f"{shown(name)}: holds {levels} levels, finer than bytes; expected 8 bits a channel:"
+        f"{printable(name)}: holds {levels} levels, finer than bytes; expected 8 bits a channel:"
         " convert it, or pass an array (.npz)"
     )
 
@@ -275,7 +275,8 @@ def _lab_to_rgb(image: Image.Image, name: str) -> Image.Image:
         return ImageCms.applyTransform(image, _lab_transform())  # type: ignore[return-value]
     except ImportError as error:
         raise BadSource(
-            f"{shown(name)}: holds Lab colours, which this Pillow cannot convert; save it as RGB"
+            f"{printable(name)}: holds Lab colours, which this Pillow cannot convert; save it"
+            " as RGB"
         ) from error
 
 

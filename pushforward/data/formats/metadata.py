@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from pushforward.core.errors import BadSource, InvalidValue, shown, suggestion
+from pushforward.core.errors import BadSource, InvalidValue, printable, suggest
 
 __all__ = ["TABLES", "Metadata", "read_metadata"]
 
@@ -50,14 +50,14 @@ class Metadata:
         if label not in self.columns:
             raise InvalidValue(
                 f"{self.name}: no column {label!r} to take labels from;"
-                f" {suggestion(label, self.columns)}"
+                f" {suggest(label, self.columns)}"
             )
         found = []
         for file in files:
             row = self.rows.get(file.name, self.rows.get(PurePosixPath(file.name).name))
             if row is None:
                 raise BadSource(
-                    f"{file.shown}: has no row in {self.name}; add it, or pass label=False"
+                    f"{file.display_name}: has no row in {self.name}; add it, or pass label=False"
                 )
             value = row.get(label)
             if isinstance(value, (list, dict)):
@@ -98,7 +98,7 @@ def _one(path: PurePosixPath, content: bytes) -> Metadata:
     columns = tuple(dict.fromkeys(str(c) for row in rows for c in row if c is not None))
     key = next((c for c in _FILE_COLUMNS if c in columns), None)
     if key is None:
-        listed = ", ".join(shown(c, 40) for c in columns[:10]) or "none"
+        listed = ", ".join(printable(c, 40) for c in columns[:10]) or "none"
         raise BadSource(
             f"{path.name} has columns {listed}; expected one named file_name with the images' names"
         )
@@ -117,8 +117,8 @@ def _csv_rows(name: str, text: str) -> list[dict[str, Any]]:
         return list(csv.DictReader(io.StringIO(text, newline="")))
     except csv.Error as error:
         raise BadSource(
-            f"{name}: cannot be read as comma-separated values ({shown(error, 80)}); save it again"
-            " as CSV"
+            f"{name}: cannot be read as comma-separated values ({printable(error, 80)}); save it"
+            " again as CSV"
         ) from error
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.core.array_source import Arrays
-from pushforward.core.errors import BadSource, PushforwardError, suggestion
-from pushforward.data.files import reason_of, require_file, shown
+from pushforward.core.errors import BadSource, PushforwardError, suggest
+from pushforward.data.files import printable, reason_of, require_file
 from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
 from pushforward.data.sources.arrays import X_KEYS, Y_KEYS, from_array
@@ -118,7 +118,7 @@ def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     )
     shape, _, dtype = read(file)
     if not all(type(n) is int and n >= 0 for n in shape):
-        raise ValueError(f"the header claims the shape {shown(shape, 80)}")
+        raise ValueError(f"the header claims the shape {printable(shape, 80)}")
     return shape, dtype
 
 
@@ -166,7 +166,7 @@ def _member(
 
 def _choose_key(path: Path, shapes: dict[str, Any], key: str | None, options: Options) -> str:
     listed = ", ".join(
-        f"{shown(k, 40)} {'×'.join(map(str, s)) or 'scalar'} {d}"
+        f"{printable(k, 40)} {'×'.join(map(str, s)) or 'scalar'} {d}"
         for k, (s, d) in list(shapes.items())[:6]
     )
     if not shapes:
@@ -175,7 +175,7 @@ def _choose_key(path: Path, shapes: dict[str, Any], key: str | None, options: Op
         )
     if key is not None:
         if key not in shapes:
-            raise BadSource(f"{path}: no array {key!r}; {suggestion(key, shapes)}")
+            raise BadSource(f"{path}: no array {key!r}; {suggest(key, shapes)}")
         return key
     usual = [k for k in X_KEYS if k in shapes]
     if usual:
@@ -183,7 +183,7 @@ def _choose_key(path: Path, shapes: dict[str, Any], key: str | None, options: Op
     others = [k for k in shapes if k not in Y_KEYS and k != options.label_name]
     if len(others) == 1:
         return others[0]
-    example = shown(others[0] if others else next(iter(shapes)), 40)
+    example = printable(others[0] if others else next(iter(shapes)), 40)
     raise BadSource(
         f"{path}: which array? it holds {listed}; name one after a colon, e.g."
         f" {path.name}:{example}"
@@ -197,7 +197,7 @@ def _label_key(path: Path, shapes: dict[str, Any], key: str, options: Options) -
     if name is not None:
         if name not in shapes:
             raise BadSource(
-                f"{path}: no array {name!r} to take labels from; {suggestion(name, shapes)}"
+                f"{path}: no array {name!r} to take labels from; {suggest(name, shapes)}"
             )
         return name
     n = shapes[key][0][:1]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pushforward.core.errors import InvalidKind, InvalidValue, shown
+from pushforward.core.errors import InvalidKind, InvalidValue, printable
 from pushforward.core.plugins import load_plugins
 from pushforward.data.options import Options
 
@@ -128,8 +128,8 @@ def register_reader(
     wrong = next((s for s in suffixes if not s.startswith(".") or len(s) < 2), None)
     if wrong is not None:
         raise InvalidValue(
-            f"a suffix begins with a dot, got {shown(wrong)!r}; write"
-            f" suffixes=('.{shown(wrong).strip('.')}',)"
+            f"a suffix begins with a dot, got {printable(wrong)!r}; write"
+            f" suffixes=('.{printable(wrong).strip('.')}',)"
         )
     endings, known = tuple(s.lower() for s in suffixes), tuple(names)
     kind: Kind = "file" if suffixes else "name" if names else "object"

@@ -18,9 +18,9 @@ from torch.utils.data import IterableDataset, TensorDataset
 
 from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
-from pushforward.core.numbers import numeric
+from pushforward.core.numbers import to_numeric
 from pushforward.core.phase import Batch
-from pushforward.core.source import Source, spread
+from pushforward.core.source import Source, space_rows
 from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
 from pushforward.data.sources.arrays import X_KEYS, Y_KEYS, as_images, from_array, labels_of
@@ -126,7 +126,7 @@ class MapDataset:
         self.dataset, self.name = dataset, options.name
         self._item = replace(options, y=None, weights=None, memory=2**40, lenient=True)
         n = len(dataset)
-        rows = spread(n, 256)
+        rows = space_rows(n, 256)
         items = from_iterable(
             (dataset[i] for i in rows.tolist()), replace(self._item, lenient=options.lenient)
         )
@@ -209,7 +209,7 @@ def _observation(item: Any, index: int, options: Options) -> tuple[NDArray[Any],
 
         return item_array(item, f"observation {index}", options), ""
     if isinstance(item, (Tensor, np.ma.MaskedArray)):
-        item = numeric(item)
+        item = to_numeric(item)
     array = item.cpu().numpy() if isinstance(item, Tensor) else np.asarray(item)
     if array.dtype.kind not in "biuf":
         raise InvalidKind(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, quoted
+from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, quote
 from pushforward.core.stream import Stream
 from pushforward.data.options import Options
 from pushforward.data.sources.arrays import as_images
@@ -23,7 +23,7 @@ AT_ONCE = 256
 def read_stream(make: Any, options: Options) -> Stream:
     """A stream of single observations, or of (observation, label) pairs."""
     if not callable(make):
-        what = quoted(make)
+        what = quote(make)
         raise InvalidKind(
             f"stream=True takes a function that returns an iterator, got {what}; pass lambda:"
             " iter(...)"

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pushforward.core.column_numbers import as_numbers, bad_cell, category_text
+from pushforward.core.column_numbers import as_numbers, category_text, find_bad_cell
 from pushforward.core.dates import DAYS, DURATION, SECONDS, has_nanoseconds, has_zone
 from pushforward.core.frames import kind_of
 from pushforward.core.space import Column
@@ -50,7 +50,9 @@ class ColumnSurvey:
         if kind == "date" and self.dates and not self._see_dates(series):
             kind = "text"
         if kind == "text" and self.bad is None:
-            self.bad = bad_cell(series, start, spelled=None if cells is None else cells.spelled)
+            self.bad = find_bad_cell(
+                series, start, spelled=None if cells is None else cells.spelled
+            )
         if kind in ("categorical", "text") or (kind == "date" and not self.dates):
             self._see_categories(series)
         elif kind != "date":

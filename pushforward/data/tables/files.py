@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pushforward.core.array_source import Arrays
 from pushforward.core.errors import InvalidValue
-from pushforward.data.files import shown
+from pushforward.data.files import printable
 from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
 from pushforward.data.tables.frames import from_chunks
@@ -76,7 +76,7 @@ def open_table(path: Path, options: Options) -> Table:
     others = [name for name in options.table.asked if name not in ("na", "dates")]
     if kind not in TEXT and others:
         raise InvalidValue(
-            f"{shown(path)}: {others[0]} is for text tables, which {kind or 'such a folder'} is"
+            f"{printable(path)}: {others[0]} is for text tables, which {kind or 'such a folder'} is"
             " not; leave it out"
         )
     if path.is_dir():

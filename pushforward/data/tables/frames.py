@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.core.array_source import Arrays
-from pushforward.core.errors import BadSource, ShapeMismatch, suggestion
+from pushforward.core.errors import BadSource, ShapeMismatch, suggest
 from pushforward.core.frames import as_frame, is_frame
 from pushforward.core.space import Column, Space, column_numbers, frame_numbers
 from pushforward.data.formats.registry import register_reader
@@ -84,7 +84,7 @@ def _check_named(survey: Survey, special: Sequence[str], options: Options, name:
     absent = next((n for n in asked if n not in survey.places), None)
     if absent is not None:
         raise BadSource(
-            f"{name}: there is no column {absent!r}; {suggestion(absent, list(survey.places)[:20])}"
+            f"{name}: there is no column {absent!r}; {suggest(absent, list(survey.places)[:20])}"
         )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.core.errors import BadSource
-from pushforward.data.files import shown
+from pushforward.data.files import printable
 from pushforward.data.tables.table_errors import require_package, unreadable
 
 __all__ = ["without_blanks", "unpacked_size", "open_packed"]
@@ -54,8 +54,8 @@ def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     ]
     if len(members) != 1:
         raise BadSource(
-            f"{shown(path)}: holds {len(members)} files; expected one table in it: unpack it and"
-            " name one"
+            f"{printable(path)}: holds {len(members)} files; expected one table in it: unpack it"
+            " and name one"
         )
     return members[0]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch, suggestion
+from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch, suggest
 from pushforward.data.options import Options
 from pushforward.data.tables.table import Table
 
@@ -40,7 +40,7 @@ def wanted_columns(
     )
     missing = next((n for n in asked if n not in present), None)
     if missing is not None and options.like is None:
-        raise InvalidValue(f"{name}: no column {missing!r}; {suggestion(missing, names)}")
+        raise InvalidValue(f"{name}: no column {missing!r}; {suggest(missing, names)}")
     if options.like is not None and any(c.name for c in options.like.columns):
         return _like_columns(present, names, options, name)
     drop = set(options.drop)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from pushforward.core.errors import BadSource, MissingExtra
-from pushforward.data.files import reason_of, shown
+from pushforward.data.files import printable, reason_of
 
 __all__ = ["require_package", "unreadable"]
 
@@ -24,17 +24,17 @@ def unreadable(path: Path, error: Exception) -> BadSource:
     """The error for a file that a parser refuses, with what to do about it."""
     if isinstance(error, UnicodeDecodeError):
         return BadSource(
-            f"{shown(path)}: is not {error.encoding} text (byte {error.start}); name its encoding"
-            " (--encoding latin-1, say)"
+            f"{printable(path)}: is not {error.encoding} text (byte {error.start}); name its"
+            " encoding (--encoding latin-1, say)"
         )
     ragged = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
     if ragged:
         wanted, line, seen = ragged.groups()
         return BadSource(
-            f"{shown(path)}: line {line} has {seen} fields where {wanted} are expected; mend it, or"
-            " name the --separator"
+            f"{printable(path)}: line {line} has {seen} fields where {wanted} are expected; mend"
+            " it, or name the --separator"
         )
     return BadSource(
-        f"{shown(path)}: cannot be read as a table ({reason_of(error)}); the file is damaged or not"
-        " what its name says"
+        f"{printable(path)}: cannot be read as a table ({reason_of(error)}); the file is damaged or"
+        " not what its name says"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.core.errors import BadSource, PushforwardError
-from pushforward.data.files import shown
+from pushforward.data.files import printable
 from pushforward.data.options import Options
 from pushforward.data.tables.cells import Cells
 from pushforward.data.tables.layout import Layout, sniff
@@ -42,7 +42,7 @@ def text_table(path: Path, packing: str, options: Options) -> Table:
         raise unreadable(path, error) from error
     if "\0" in text[:1_000_000]:
         raise BadSource(
-            f"{shown(path)}: is not a text table (its first line holds binary data); expected"
+            f"{printable(path)}: is not a text table (its first line holds binary data); expected"
             " comma-separated values"
         )
     known = [c.name for c in options.like.columns if c.name] if options.like is not None else []
@@ -91,7 +91,7 @@ def _csv(path: Path, packing: str, arguments: dict[str, Any], layout: Layout, wh
                         yield from map(without_blanks, reader)
         except pandas.errors.EmptyDataError as error:
             raise BadSource(
-                f"{shown(path)}: the file is empty; expected a header line and at least one row"
+                f"{printable(path)}: the file is empty; expected a header line and at least one row"
             ) from error
         except pandas.errors.ParserWarning as error:
             cure = (
@@ -99,7 +99,7 @@ def _csv(path: Path, packing: str, arguments: dict[str, Any], layout: Layout, wh
                 " separator (--separator)"
             )
             raise BadSource(
-                f"{shown(path)}: its rows have more fields than its header names; {cure}"
+                f"{printable(path)}: its rows have more fields than its header names; {cure}"
             ) from error
         except (PushforwardError, MemoryError):
             raise
@@ -122,7 +122,7 @@ def _refuse_short_lines(path: Path, packing: str, encoding: str, layout: Layout)
                 continue
             if found < layout.width - heading:
                 raise BadSource(
-                    f"{shown(path)}: a line has {found} of {layout.width} fields"
+                    f"{printable(path)}: a line has {found} of {layout.width} fields"
                     f" ({' '.join(text.split())[:60]!r}), and blanks do not tell which are missing;"
                     " write NA in their place, or use another separator"
                 )

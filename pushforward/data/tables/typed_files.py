@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.core.errors import BadSource, PushforwardError
-from pushforward.data.files import reason_of, shown
+from pushforward.data.files import printable, reason_of
 from pushforward.data.tables.packed_files import open_packed, without_blanks
 from pushforward.data.tables.table import CHUNK_ROWS, Table
 from pushforward.data.tables.table_errors import require_package, unreadable
@@ -106,8 +106,8 @@ def json_lines(path: Path, packing: str) -> Table:
             raise
         except Exception as error:
             raise BadSource(
-                f"{shown(path)}: cannot be read as JSON lines ({reason_of(error)}); expected one"
-                " object a line"
+                f"{printable(path)}: cannot be read as JSON lines ({reason_of(error)}); expected"
+                " one object a line"
             ) from error
 
     return Table(chunks, name=path.name)

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidValue, quoted
+from pushforward.core.errors import BadSource, InvalidValue, quote
 from pushforward.core.fitter import Fitter
 from pushforward.core.model import Model
-from pushforward.core.numbers import floats_given
+from pushforward.core.numbers import to_float64
 from pushforward.core.phase import Batch
 from pushforward.core.registry import register
 from pushforward.core.scan import Facts
@@ -295,7 +295,7 @@ class FourierKDE(Model):
 
 def _checked_box(box: object) -> Box:
     """(lowest, highest) as finite numbers, one per axis; InvalidKind or InvalidValue if not."""
-    ends = floats_given(box, "box", "None or (lowest, highest), each one number per axis")
+    ends = to_float64(box, "box", "None or (lowest, highest), each one number per axis")
     if (
         ends.ndim != 2
         or len(ends) != 2
@@ -304,7 +304,7 @@ def _checked_box(box: object) -> Box:
     ):
         raise InvalidValue(
             "box must be (lowest, highest), each one finite number per axis, "
-            f"the second above the first, got {quoted(box)}; "
+            f"the second above the first, got {quote(box)}; "
             "pass box=None for the range of the data"
         )
     return tuple(tuple(end) for end in ends.tolist())

@@ -18,7 +18,7 @@ from torch import Tensor
 from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.fitter import Fitter
 from pushforward.core.moments import Moments
-from pushforward.core.numbers import plain
+from pushforward.core.numbers import to_python
 from pushforward.core.random import Rng, generator, normal
 from pushforward.core.registry import register
 from pushforward.core.samplers import Sampler
@@ -325,7 +325,7 @@ def choose_components(
         )
     if criterion not in ("bic", "aic"):
         raise InvalidValue(f"criterion must be 'bic' or 'aic', got {criterion!r}")
-    fitted = {k: GMM(k, **options).fit(x, by=by) for k in map(plain, candidates)}
+    fitted = {k: GMM(k, **options).fit(x, by=by) for k in map(to_python, candidates)}
     if not fitted:
         raise InvalidValue("candidates must hold at least one number of components, got none")
     values = {k: float(getattr(model, criterion)(x)) for k, model in fitted.items()}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidKind, InvalidValue
-from pushforward.core.numbers import floats_given
+from pushforward.core.numbers import to_float64
 from pushforward.densities import KernelSums, Scale
 from pushforward.densities.bandwidths import (
     Choice,
@@ -66,7 +66,7 @@ def checked_bandwidth(bandwidth: object, rules: tuple[str, ...] = RULES) -> Band
     wanted = f"a number, one per axis, a matrix or one of {named}"
     if isinstance(bandwidth, bool) or bandwidth is None:
         raise InvalidKind(f"bandwidth must be {wanted}, got {bandwidth!r}")
-    h = floats_given(bandwidth, "bandwidth", wanted)
+    h = to_float64(bandwidth, "bandwidth", wanted)
     finite = h.ndim <= 2 and h.numel() and bool(h.isfinite().all())
     if not finite or (h.ndim < 2 and not bool((h > 0).all())):
         raise InvalidValue(

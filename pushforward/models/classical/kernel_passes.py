@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidValue, quoted
+from pushforward.core.errors import BadSource, InvalidValue, quote
 from pushforward.core.fitter import Symptom
 from pushforward.core.model import Model
 from pushforward.core.phase import Batch
@@ -161,7 +161,7 @@ class KernelPasses(Model):
         if self.adaptive == "knn" and n <= least:
             cure = f"pass neighbours={n - 1} or fewer" if n > 1 else "pass adaptive=None"
             raise InvalidValue(
-                f"adaptive='knn' needs more rows than neighbours={quoted(least)}, got {n}; {cure}"
+                f"adaptive='knn' needs more rows than neighbours={quote(least)}, got {n}; {cure}"
             )
 
     def _fixed(self, x: Tensor, w: Tensor) -> Tensor:

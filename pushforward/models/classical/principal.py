@@ -17,7 +17,7 @@ from torch import Tensor
 from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.fitter import Symptom
-from pushforward.core.moments import Moments, sums
+from pushforward.core.moments import Moments, sum_products
 from pushforward.core.phase import Batch
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
@@ -146,7 +146,7 @@ class PrincipalPasses(LinearGaussian):
             count = torch.tensor(float(len(x)), dtype=torch.float64)
         else:
             count = weights.sum().to(torch.float64)
-        return Scatter(count, *sums(x, weights, origin, single=self._single))
+        return Scatter(count, *sum_products(x, weights, origin, single=self._single))
 
     def complete(self, statistics: PrincipalSums) -> bool:
         """Whether no value was missing, infinite or too large to square."""

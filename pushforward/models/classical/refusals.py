@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, quoted
+from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, quote
 from pushforward.core.fitter import Symptom
 from pushforward.core.model import Model
 from pushforward.core.scan import Facts
@@ -87,7 +87,7 @@ def refuse_many(model: str, parts: str, asked: int, rows: int) -> None:
     """
     if asked > max(rows, MOST_SPARE):
         raise BadSource(
-            f"{model} is asked for more {parts} ({quoted(asked)}) than there are rows ({rows:,}); "
+            f"{model} is asked for more {parts} ({quote(asked)}) than there are rows ({rows:,}); "
             "ask for fewer, or bring more data"
         )
 

@@ -17,8 +17,8 @@ import math
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidValue, quoted
-from pushforward.core.numbers import floats_given
+from pushforward.core.errors import InvalidValue, quote
+from pushforward.core.numbers import to_float64
 
 __all__ = ["START_ROWS", "at_random", "checked_start", "plus_plus", "squared_distances"]
 
@@ -46,11 +46,11 @@ def checked_start(
     if isinstance(start, str):
         if start not in names:
             raise InvalidValue(
-                f"start must be one of {choices} or {what} ({k}, d), got {quoted(start)}; "
+                f"start must be one of {choices} or {what} ({k}, d), got {quote(start)}; "
                 "pass one of these"
             )
         return start
-    centres = floats_given(start, "start", f"one of {choices} or {what} ({k}, d)")
+    centres = to_float64(start, "start", f"one of {choices} or {what} ({k}, d)")
     if centres.ndim != 2 or len(centres) != k or not centres.numel():
         raise InvalidValue(
             f"start as {what} must have shape ({k}, d), got {tuple(centres.shape)}; "

@@ -18,9 +18,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from pushforward.core.errors import InvalidValue, require_positive, suggestion
+from pushforward.core.errors import InvalidValue, require_positive, suggest
 from pushforward.core.fitter import Symptom
-from pushforward.core.phase import Batch, Optimizer, Phase, Step, Terms, adam, together
+from pushforward.core.phase import Batch, Optimizer, Phase, Step, Terms, adam, play_together
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import read, register
 from pushforward.core.space import Space
@@ -122,7 +122,7 @@ class GAN(CodeModel):
                 raise InvalidValue(f"{name} is a list, got {values!r}; write {name}=['{values}']")
         if conditioning not in CONDITIONING:
             raise InvalidValue(
-                f"unknown conditioning {conditioning!r}; {suggestion(conditioning, CONDITIONING)}"
+                f"unknown conditioning {conditioning!r}; {suggest(conditioning, CONDITIONING)}"
             )
         self.latent, self.hidden, self.activation = latent, tuple(hidden), activation
         self.game: Game = read(Game, game)
@@ -304,7 +304,7 @@ class GAN(CodeModel):
             self.optimizer,
             every=self.critic_steps,
         )
-        return together(critic, player) if self.single_step else [critic, player]
+        return play_together(critic, player) if self.single_step else [critic, player]
 
     def critic_loss(self, batch: Batch, step: Step) -> Terms:
         """What the adversary's critic minimises, on one generated sample a row."""

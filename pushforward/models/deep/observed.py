@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidKind, InvalidValue, require_positive
-from pushforward.core.numbers import plain
+from pushforward.core.numbers import to_python
 from pushforward.core.random import Rng, generator
 from pushforward.core.samplers import Sampler
-from pushforward.core.verbs import counted
+from pushforward.core.verbs import wrap_sample
 from pushforward.densities.normals import Normal
 
 __all__ = ["Observed"]
@@ -91,7 +91,7 @@ class Observed(nn.Module):
         """
         if self.model.to_condition(y, n) is None:
             return None
-        space, y = self.model.condition_space, plain(y)
+        space, y = self.model.condition_space, to_python(y)
         one = isinstance(y, (int, float)) and not space.is_label
         rows: Tensor = space.as_given(space.conform(torch.tensor([y]) if one else y, what="y"))
         return rows.expand(n, *rows.shape[1:]) if len(rows) == 1 else rows
@@ -105,7 +105,7 @@ class Observed(nn.Module):
         distribution = self.likelihood(z, self.to_condition(y, len(z)))
         return distribution.mean if rng is None else distribution.rsample(rng=rng)
 
-    @counted
+    @wrap_sample
     @torch.no_grad()
     def sample(
         self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None

@@ -23,7 +23,7 @@ from pushforward.core.phase import Batch, Phase, adam
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import read, register
 from pushforward.core.scan import Facts
-from pushforward.core.source import Source, look
+from pushforward.core.source import Source, peek
 from pushforward.core.space import Space
 from pushforward.densities.latents import Posterior, Prior
 from pushforward.densities.likelihoods import Likelihood
@@ -199,7 +199,7 @@ class VAE(RecognisedModel):
         super().prepare(source, facts)
         if self.scaling_kind == "standardised":
             return
-        mean = self.to_model(look(source, AVERAGED).x).mean(0).nan_to_num(0.0, 0.0, 0.0)
+        mean = self.to_model(peek(source, AVERAGED).x).mean(0).nan_to_num(0.0, 0.0, 0.0)
         self.encoder.centre.copy_(mean)
         head = self.likelihood_kind.head_at(mean, self.scaling)
         if head is not None:

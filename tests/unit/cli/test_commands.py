@@ -23,8 +23,8 @@ from PIL import Image
 import pushforward as pf
 from pushforward.cli import runs
 from pushforward.cli.main import main
-from pushforward.core.preparation import dequantised
-from pushforward.core.source_views import Subset, unlabelled
+from pushforward.core.preparation import dequantise
+from pushforward.core.source_views import Subset, without_labels
 
 SMALL = ("--latent", "2", "--hidden", "8", "--batch", "16", "--steps", "4", "-q")
 
@@ -274,7 +274,7 @@ def test_integer_columns_are_dequantised_on_request_only(made: Path, cli) -> Non
     )
     assert done.code == 0, done.err
     assert json.loads(Path("noisy/run.json").read_text())["data"]["dequantise"] is True
-    source = dequantised(pf.read(str(made / "people.csv"), columns="height,age", label=False), 0)
+    source = dequantise(pf.read(str(made / "people.csv"), columns="height,age", label=False), 0)
     train, held_out = pf.split(source, held_out=0.2, seed=0)
     expected = pf.PCA().fit(train)
     assert torch.equal(pf.load("noisy").mean_, expected.mean_)
@@ -334,9 +334,9 @@ def test_rows_of_images_carry_the_names_of_their_files(made: Path, memory: int) 
     sources = {
         "whole": (whole, slice(None)),
         "subset": (Subset(whole, torch.tensor([3, 1, 30])), [3, 1, 30]),
-        "without labels": (unlabelled(whole), slice(None)),
-        "subset without labels": (unlabelled(Subset(whole, torch.tensor([2, 0]))), [2, 0]),
-        "dequantised": (dequantised(whole), slice(None)),
+        "without labels": (without_labels(whole), slice(None)),
+        "subset without labels": (without_labels(Subset(whole, torch.tensor([2, 0]))), [2, 0]),
+        "dequantised": (dequantise(whole), slice(None)),
     }
     assert whole.condition_space is not None
     names = np.array(runs.file_names(whole))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core import blocks
-from pushforward.core.blocks import in_blocks
+from pushforward.core.blocks import map_blocks
 from tests import small_models
 
 X = torch.rand(100, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -94,8 +94,8 @@ def test_gradients_are_followed_where_asked_for_and_nowhere_else() -> None:
 
 def test_in_blocks_itself() -> None:
     x = torch.arange(50.0)[:, None]
-    assert torch.equal(in_blocks(lambda x, y: x * 2, x, None, width=1 << 20), x * 2)
-    empty = in_blocks(lambda x: x * 2, x[:0], width=3)
+    assert torch.equal(map_blocks(lambda x, y: x * 2, x, None, width=1 << 20), x * 2)
+    empty = map_blocks(lambda x: x * 2, x[:0], width=3)
     assert empty.shape == (0, 1)
 
 

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 import pushforward as pf
 from pushforward.core.fit_source import as_source
 from pushforward.core.moments import Moments
-from pushforward.core.preparation import dequantised
+from pushforward.core.preparation import dequantise
 from pushforward.core.random import derive, generator, normal
-from pushforward.core.records import unlike
+from pushforward.core.records import require_comparable
 from pushforward.core.registry import read
 from pushforward.core.scan import scan
-from pushforward.core.source import blocks, fingerprint, spread
+from pushforward.core.source import fingerprint, iterate_blocks, space_rows
 from pushforward.objectives.games import Game
 from pushforward.objectives.penalties import Penalty, r1
 
@@ -57,7 +57,7 @@ def test_facts_count_missing_and_infinite_values_by_column() -> None:
     facts = scan(as_source(x), block=7)
     assert facts.missing.tolist() == [0, 2, 0]
     assert facts.infinite.tolist() == [0, 0, 1]
-    assert [t.name for t in facts.troubles(pf.Space.infer(x))] == ["infinite", "missing"]
+    assert [t.name for t in facts.issues(pf.Space.infer(x))] == ["infinite", "missing"]
     clean = x[:, 1][torch.isfinite(x[:, 1])]
     assert float(facts.moments.mean[1]) == pytest.approx(float(clean.mean()))
 
@@ -93,7 +93,7 @@ def test_unlike_records_do_not_compare() -> None:
     one = pf.Record.of(
         "log_prob", torch.tensor([1.0, 3.0]), unit="nats", measure="density per unit", data="a"
     )
-    unlike(one, dataclasses.replace(one, quantity="elbo", bound="lower bound"))
+    require_comparable(one, dataclasses.replace(one, quantity="elbo", bound="lower bound"))
     for change in (
         {"measure": "binary mass"},
         {"unit": "bits/dim"},
@@ -104,7 +104,7 @@ def test_unlike_records_do_not_compare() -> None:
         with pytest.raises(
             pf.InvalidValue, match=next(iter(change)) if "details" not in change else "features"
         ):
-            unlike(one, dataclasses.replace(one, **change))
+            require_comparable(one, dataclasses.replace(one, **change))
 
 
 def test_a_record_has_the_standard_error_of_its_mean_and_is_strict_json() -> None:
@@ -133,7 +133,7 @@ def test_a_memory_map_stays_on_disk_and_gives_the_same_rows(tmp_path: object) ->
     np.save(path, x)
     mapped = as_source(np.load(path, mmap_mode="r"))
     assert not mapped.resident
-    assert torch.equal(torch.cat([b.x for b in blocks(mapped, 77)]), torch.as_tensor(x))
+    assert torch.equal(torch.cat([b.x for b in iterate_blocks(mapped, 77)]), torch.as_tensor(x))
     assert fingerprint(mapped) == fingerprint(as_source(x))
 
 
@@ -158,7 +158,7 @@ def test_fingerprints_tell_weights_apart_also_from_conditions() -> None:
 
 @pytest.mark.parametrize("n", [1, 256, 257, 50_000, (1 << 24) + 4, 10**12])
 def test_spread_rows_lie_in_range_from_the_first_to_the_last(n: int) -> None:
-    rows = spread(n, 256)
+    rows = space_rows(n, 256)
     assert len(rows) == min(n, 256)
     assert (int(rows[0]), int(rows[-1])) == (0, n - 1)
     assert len(rows) == 1 or int(rows.diff().min()) >= 1
@@ -166,12 +166,12 @@ def test_spread_rows_lie_in_range_from_the_first_to_the_last(n: int) -> None:
 
 def test_dequantised_levels_round_back_and_continuous_columns_are_left_alone() -> None:
     x = torch.arange(12).reshape(6, 2)
-    noisy = dequantised(pf.Arrays(x), 3)
+    noisy = dequantise(pf.Arrays(x), 3)
     assert torch.equal(noisy.x.round().to(torch.int64), x)
-    assert torch.equal(noisy.x, dequantised(pf.Arrays(x), 3).x)
-    assert not torch.equal(noisy.x, dequantised(pf.Arrays(x), 4).x)
+    assert torch.equal(noisy.x, dequantise(pf.Arrays(x), 3).x)
+    assert not torch.equal(noisy.x, dequantise(pf.Arrays(x), 4).x)
     continuous = points()
-    assert torch.equal(dequantised(pf.Arrays(continuous), 3).x, continuous)
+    assert torch.equal(dequantise(pf.Arrays(continuous), 3).x, continuous)
 
 
 @pytest.mark.parametrize(

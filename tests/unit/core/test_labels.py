@@ -12,7 +12,7 @@ import pushforward as pf
 from pushforward.core import labels
 from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource
-from pushforward.core.labels import categories_of, codes, values
+from pushforward.core.labels import find_categories, to_codes, to_values
 from pushforward.core.space import Space
 
 
@@ -98,9 +98,9 @@ def test_conditions_that_are_numbers_must_be_there():
 def test_a_query_names_a_category_by_value(categories, given, expected):
     if expected is None:
         with pytest.raises(pf.ShapeMismatch):
-            codes(given, categories)
+            to_codes(given, categories)
     else:
-        assert codes(given, categories).tolist() == expected
+        assert to_codes(given, categories).tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -112,17 +112,17 @@ def test_an_unknown_label_is_named(categories, given):
         pf.ShapeMismatch,
         match=f"label '{given}' is none of those known here: {', '.join(categories)}",
     ):
-        codes(given, categories)
+        to_codes(given, categories)
 
 
 def test_codes_of_a_source_become_labels_again():
-    assert values(torch.tensor([0, 2]), ("3", "7", "9")).tolist() == [3, 9]
-    assert values(torch.tensor([0, 2]), ("0", "1", "2")).tolist() == [0, 2]
-    assert values(torch.tensor([0, 1]), ("cat", "dog")).tolist() == [0, 1]
+    assert to_values(torch.tensor([0, 2]), ("3", "7", "9")).tolist() == [3, 9]
+    assert to_values(torch.tensor([0, 2]), ("0", "1", "2")).tolist() == [0, 2]
+    assert to_values(torch.tensor([0, 1]), ("cat", "dog")).tolist() == [0, 1]
 
 
 def test_ids_of_any_size_cost_nothing():
-    present, found = categories_of(np.array([10**12, 3, 10**12]))
+    present, found = find_categories(np.array([10**12, 3, 10**12]))
     assert present == ["3", str(10**12)]
     assert found.tolist() == [1, 0, 1]
 
@@ -172,13 +172,13 @@ def test_labels_come_back_in_every_verb(labels):
     ids=str,
 )
 def test_labels_in_any_container_are_entries_of_one_axis(y, expected, kind):
-    found = labels.entries(y)
+    found = labels.to_array(y)
     assert found.tolist() == expected
     assert found.dtype.kind in kind
 
 
 def test_a_fraction_beside_a_missing_label_is_missing():
-    found = labels.entries(np.array([0.5, math.nan], dtype=object))
+    found = labels.to_array(np.array([0.5, math.nan], dtype=object))
     assert found.dtype.kind == "O"
     with pytest.raises(BadSource, match="the label is missing"):
-        labels.categories_of(np.array([0.5, math.nan], dtype=object))
+        labels.find_categories(np.array([0.5, math.nan], dtype=object))

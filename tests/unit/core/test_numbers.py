@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pushforward.core.errors import DataWarning, InvalidKind
-from pushforward.core.numbers import floating, floats_given, numeric, warn_of_rounding
+from pushforward.core.numbers import to_float64, to_floating, to_numeric, warn_of_rounding
 
 
 def objects(*values: Any) -> np.ndarray[Any, Any]:
@@ -38,7 +38,7 @@ def objects(*values: Any) -> np.ndarray[Any, Any]:
     ids=str,
 )
 def test_objects_are_the_numbers_they_are(given: Any, expected: Any, dtype: Any) -> None:
-    found = numeric(given)
+    found = to_numeric(given)
     np.testing.assert_array_equal(found, np.array(expected))
     assert found.dtype == dtype
 
@@ -50,7 +50,7 @@ def test_objects_are_the_numbers_they_are(given: Any, expected: Any, dtype: Any)
 )
 def test_objects_that_are_no_numbers_are_refused(given: Any) -> None:
     with pytest.raises(InvalidKind, match=r"must be (real )?numbers"):
-        numeric(given)
+        to_numeric(given)
 
 
 ROUNDED = [
@@ -90,15 +90,15 @@ def test_other_types_are_never_warned_of_and_floating_warns() -> None:
         warnings.simplefilter("error")
         warn_of_rounding(np.array([1e300, 1.0]))
         warn_of_rounding(np.array([2**31 - 1], dtype=np.int32))
-        floating(torch.tensor([2**53, 1]))
+        to_floating(torch.tensor([2**53, 1]))
     with pytest.warns(DataWarning, match="beyond 2\\^53"):
-        floating(torch.tensor([2**53 + 1]))
+        to_floating(torch.tensor([2**53 + 1]))
 
 
 def test_floats_given_are_a_copy() -> None:
     given = torch.ones(2, dtype=torch.float64)
-    found = floats_given(given, "start", "numbers")
+    found = to_float64(given, "start", "numbers")
     found[0] = 5
     assert given.tolist() == [1, 1]
     with pytest.raises(InvalidKind, match="start must be three numbers, got None; pass numbers"):
-        floats_given(None, "start", "three numbers")
+        to_float64(None, "start", "three numbers")

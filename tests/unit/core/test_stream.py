@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.core.source import look
+from pushforward.core.source import peek
 
 X = np.random.default_rng(0).normal(size=(1000, 3))
 
@@ -38,7 +38,7 @@ def test_a_stream_has_the_rows_of_the_array() -> None:
         assert torch.equal(
             taken.x, array.take(torch.tensor(rows, dtype=torch.int64)).x.to(taken.x)
         ), rows
-    assert torch.equal(look(stream, 9).x, torch.from_numpy(X[:9]))
+    assert torch.equal(peek(stream, 9).x, torch.from_numpy(X[:9]))
 
 
 def test_rows_that_ascend_are_read_on_and_not_from_the_beginning() -> None:

@@ -12,8 +12,8 @@ from pushforward.data import read, report
 from pushforward.data.reports import Distinct, row_hashes
 
 
-def troubles(found):
-    return {t.name: t.text for t in found.troubles}
+def issues(found):
+    return {t.name: t.text for t in found.issues}
 
 
 def test_a_table_s_faults_are_all_listed():
@@ -27,8 +27,8 @@ def test_a_table_s_faults_are_all_listed():
     )
     found = report(frame)
     assert found.count == 4
-    assert set(troubles(found)) == {"missing", "infinite", "constant", "text", "duplicates"}
-    assert troubles(found)["text"] == "column 't' holds text, 3 distinct ('u', 'v', 'w')"
+    assert set(issues(found)) == {"missing", "infinite", "constant", "text", "duplicates"}
+    assert issues(found)["text"] == "column 't' holds text, 3 distinct ('u', 'v', 'w')"
     a, b, c = found.columns
     assert (a.missing, a.infinite, a.low, a.high, a.mean) == (1, 0, 1.0, 3.0, pytest.approx(5 / 3))
     assert (b.infinite, b.low, b.high, b.mean) == (2, 1.0, 2.0, 1.5)
@@ -53,13 +53,13 @@ def test_the_text_is_an_aligned_table_and_the_dict_is_json():
 
 
 def test_few_rows_one_row_and_no_rows(tmp_path):
-    assert "few" in troubles(report(np.random.default_rng(0).normal(size=(3, 5))))
-    assert "few" not in troubles(report(np.random.default_rng(0).normal(size=(6, 5))))
-    assert "single" in troubles(report(np.zeros((1, 5))))
+    assert "few" in issues(report(np.random.default_rng(0).normal(size=(3, 5))))
+    assert "few" not in issues(report(np.random.default_rng(0).normal(size=(6, 5))))
+    assert "single" in issues(report(np.zeros((1, 5))))
     (tmp_path / "a.csv").write_text("a,b\n")
     found = report(tmp_path / "a.csv")
     assert found.count == 0
-    assert "empty" in troubles(found)
+    assert "empty" in issues(found)
 
 
 def test_a_folder_with_bad_files_still_reports(image, tmp_path):
@@ -75,8 +75,8 @@ def test_a_folder_with_bad_files_still_reports(image, tmp_path):
     image("small.png", mode="L", size=(5, 5))
     mixed = report(tmp_path)
     assert mixed.space is None
-    assert troubles(mixed)["sizes"] == "images of 2 sizes: 60×60 (4), 5×5 (1)"
-    assert troubles(mixed)["channels"] == "images of mixed channels: 1 channel (1), 3 channels (4)"
+    assert issues(mixed)["sizes"] == "images of 2 sizes: 60×60 (4), 5×5 (1)"
+    assert issues(mixed)["channels"] == "images of mixed channels: 1 channel (1), 3 channels (4)"
     assert report(tmp_path, size=8, channels=1).count == 5
 
 

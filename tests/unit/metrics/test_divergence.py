@@ -15,7 +15,7 @@ from torch import Tensor
 import pushforward.metrics.divergence as divergence_module
 from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch
 from pushforward.core.random import generator, normal
-from pushforward.core.records import Record, unlike
+from pushforward.core.records import Record, require_comparable
 from pushforward.core.registry import read
 from pushforward.metrics.divergence import assured, divergence, learn_log_ratio, variational_bound
 from pushforward.objectives.divergences import Divergence, Pearson
@@ -273,9 +273,9 @@ def test_records_compare_only_within_a_kind() -> None:
     p, q = pair(100)
     js, gan = (divergence(p, q, kind, steps=50) for kind in ("js", "gan"))
     assert isinstance(js, Record)
-    unlike(js, js)
+    require_comparable(js, js)
     with pytest.raises(InvalidValue, match="do not compare"):
-        unlike(js, gan)
+        require_comparable(js, gan)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra, ShapeMismatch
-from pushforward.core.records import unlike
+from pushforward.core.records import require_comparable
 from pushforward.metrics import feature_spaces as spaces
 from pushforward.metrics.classifiers import classifier
 from pushforward.metrics.efficientnet import efficientnet
@@ -75,17 +75,19 @@ def test_fingerprints_tell_spaces_apart() -> None:
 def test_unlike_records_refuse_to_compare() -> None:
     x, y, z = normal(60, 4), normal(60, 4, seed=1), normal(60, 4, seed=2)
     raw = fid(x, y)
-    unlike(raw, fid(x, z))
+    require_comparable(raw, fid(x, z))
     with pytest.raises(InvalidValue, match="features"):
-        unlike(raw, fid(x, y, features=spaces.pca(x, 2)))
+        require_comparable(raw, fid(x, y, features=spaces.pca(x, 2)))
     with pytest.raises(InvalidValue, match="features"):
-        unlike(fid(x, y, features=spaces.pca(x, 2)), fid(x, y, features=spaces.pca(y, 2)))
+        require_comparable(
+            fid(x, y, features=spaces.pca(x, 2)), fid(x, y, features=spaces.pca(y, 2))
+        )
     with pytest.raises(InvalidValue, match="n is"):
-        unlike(raw, fid(x, y[:50]))
+        require_comparable(raw, fid(x, y[:50]))
     with pytest.raises(InvalidValue, match="data"):
-        unlike(raw, fid(z, y))
+        require_comparable(raw, fid(z, y))
     with pytest.raises(InvalidValue, match=r"features.*k = 5.*k = 3"):
-        unlike(prdc(x, y)[0], prdc(x, y, k=3)[0])
+        require_comparable(prdc(x, y)[0], prdc(x, y, k=3)[0])
 
 
 def test_a_module_is_called_in_evaluation_mode_and_left_as_it_was() -> None:

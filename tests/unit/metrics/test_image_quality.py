@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
-from pushforward.core.records import unlike
+from pushforward.core.records import require_comparable
 from pushforward.metrics.classifiers import classifier
 from pushforward.metrics.feature_spaces import raw
 from pushforward.metrics.image_quality import ms_ssim, psnr, ssim, ssim_daala
@@ -117,9 +117,9 @@ def test_luma_and_crop() -> None:
     assert psnr(grey, y[:, :1], channel="y").value == psnr(grey, y[:, :1]).value
     assert ssim(x, y, channel="y", crop=4).value > ssim(x, y, channel="y").value
     with pytest.raises(InvalidValue, match="features"):
-        unlike(cropped, psnr(x, y, channel="y"))
+        require_comparable(cropped, psnr(x, y, channel="y"))
     with pytest.raises(InvalidValue, match="features"):
-        unlike(cropped, psnr(x, y, crop=4))
+        require_comparable(cropped, psnr(x, y, crop=4))
 
 
 def test_records_tell_the_kinds_of_ssim_apart() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.core.errors import InvalidValue
-from pushforward.core.records import unlike
+from pushforward.core.records import require_comparable
 from pushforward.metrics.feature_spaces import scaled
 from pushforward.metrics.parzen import best_width, parzen
 
@@ -40,9 +40,9 @@ def test_the_definition_and_its_ceiling() -> None:
     assert (value.quantity, ceiling.quantity, value.unit) == ("parzen", "parzen_ceiling", "nats")
     assert not value.measure  # it stands in no column of log-likelihoods
     with pytest.raises(InvalidValue, match="quantity"):
-        unlike(value, ceiling)
+        require_comparable(value, ceiling)
     with pytest.raises(InvalidValue, match="sigma"):
-        unlike(value, parzen(train, test, made, sigma=0.6)[0])
+        require_comparable(value, parzen(train, test, made, sigma=0.6)[0])
 
 
 def test_the_width_is_chosen_on_rows_left_over() -> None:

@@ -74,8 +74,8 @@ def test_vitals_and_symptoms() -> None:
         ("energy_data", 1.3, "the margin is too small", "a larger margin"),
         ("overfitting", 0.9, "the critic overfits", "smaller code"),
     ):
-        (trouble,) = model.symptoms({**healthy, vital: value})
-        assert (trouble.name, cure in trouble.advice) == (name, True)
+        (issue,) = model.symptoms({**healthy, vital: value})
+        assert (issue.name, cure in issue.advice) == (name, True)
 
 
 def test_images_by_convolutions(tmp_path: Path) -> None:

@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 
 import pushforward as pf
-from pushforward.core.preparation import dequantised
+from pushforward.core.preparation import dequantise
 from pushforward.data import read, split
 from pushforward.recipes.digits import COLUMNS, draw, measure, table
 
 
 @pytest.fixture(scope="module")
 def models() -> tuple[dict[str, pf.Model], torch.Tensor, torch.Tensor]:
-    source = dequantised(read("digits", label=False), 0)
+    source = dequantise(read("digits", label=False), 0)
     train, test = split(source, held_out=0.2, seed=0)
     by = pf.Trainer(epochs=2, batch=64)
     fitted = {
