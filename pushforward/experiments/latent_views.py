@@ -17,7 +17,7 @@ from torch import Tensor
 from pushforward import plots
 from pushforward.core.argument_names import argument
 from pushforward.core.capabilities import Encodes
-from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, suggestion
+from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, suggest
 from pushforward.core.space import Space
 from pushforward.data import read
 from pushforward.data.reading import asked_conditions
@@ -149,7 +149,7 @@ def latent_view(
         ('3×3 codes along z0 and z1', ['row', 'column', 'z0', 'z1'])
     """
     if kind is not None and kind not in KINDS:
-        raise InvalidValue(f"unknown kind {kind!r}; {suggestion(kind, KINDS)}")
+        raise InvalidValue(f"unknown kind {kind!r}; {suggest(kind, KINDS)}")
     run.need("does not decode codes", "Decodes")
     known, notes = _rows(run, data, kind, label, table)
     distribution = _distribution(run, known, data is not None)
@@ -392,7 +392,7 @@ def _attribute(rows: LabelledRows, positive: str | None) -> tuple[Tensor, int, s
     if positive is not None and positive not in names:
         raise InvalidValue(
             f"{argument('positive', repr(positive))} is none of the labels;"
-            f" {suggestion(positive, names)}"
+            f" {suggest(positive, names)}"
         )
     name = names[-1] if positive is None else positive
     return labels, names.index(name), name

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.argument_names import argument
-from pushforward.core.errors import InvalidValue, suggestion
+from pushforward.core.errors import InvalidValue, suggest
 from pushforward.core.model import Model
 from pushforward.core.space import Space
 from pushforward.data import read
@@ -121,7 +121,7 @@ def _codes(labels: Sequence[Any], space: Space) -> Tensor:
         if text not in names:
             raise InvalidValue(
                 f"{argument('y', repr(text))} is none of the labels of this model;"
-                f" {suggestion(text, names)}"
+                f" {suggest(text, names)}"
             )
     return torch.tensor([names.index(text) for text in texts])
 
