@@ -105,8 +105,10 @@ def command() -> Any:
 
 
 def parsed(known: list[str], space: Any) -> dict[str | int, float]:
-    """{axis: value} from texts like 'x=1.5' and 'day=2024-06-01';
-    InvalidValue names what is wrong with one.
+    """{axis: value} from texts like 'x=1.5' and 'day=2024-06-01'.
+
+    Raises:
+        InvalidValue: Names what is wrong with one.
     """
     from pushforward.core.column_numbers import as_number
 

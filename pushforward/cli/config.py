@@ -31,7 +31,7 @@ SECTIONS = ("hyperparameters", "fitting", "data")
 class Config:
     """Everything that shapes a fit.
 
-    Arguments:
+    Args:
         model, source: what is fitted to what.
         hyperparameters, fitting, data: values by name, defaults included.
         origins: where those that are not defaults came from: 'file', 'environment' or 'flag'.
@@ -123,8 +123,10 @@ def resolve(
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:
-    """The settings in a TOML file, or those of a run:
-    its folder or its run.json. BadSource for anything else.
+    """The settings in a TOML file, or those of a run: its folder or its run.json.
+
+    Raises:
+        BadSource: For anything else.
     """
     found = Path(path)
     try:

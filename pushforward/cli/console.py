@@ -47,7 +47,7 @@ def first_process() -> bool:
 class Voice:
     """How much a command says.
 
-    Arguments:
+    Args:
         quiet: only warnings and errors.
         as_json: results as JSON on stdout.
     """

@@ -177,7 +177,11 @@ def _samples(
 
 
 def _estimators(text: str) -> list[str]:
-    """The names in --also; InvalidValue for one that is not known."""
+    """The names in --also.
+
+    Raises:
+        InvalidValue: For one that is not known.
+    """
     from pushforward.experiments.measure import ESTIMATORS
 
     names = _words(text)

@@ -38,7 +38,7 @@ _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true o
 class Flag:
     """One setting.
 
-    Arguments:
+    Args:
         name: as in Python; the flag is --name with hyphens.
         section: 'hyperparameters', 'fitting' or 'data', as in a configuration file.
         kinds: what a value may be: int, float, str, bool, NoneType.

@@ -49,8 +49,10 @@ def deliver(
 
 
 def heading(title: str | None, name: str) -> str:
-    """What is written over an image: --title, or the run's name;
-    InvalidValue for a title that does not fit there.
+    """What is written over an image: --title, or the run's name.
+
+    Raises:
+        InvalidValue: For a title that does not fit there.
     """
     from pushforward.core.errors import InvalidValue
 

@@ -121,7 +121,11 @@ def drawn(
     title: str,
     label: str | None,
 ) -> Any:
-    """The figure of a kind; InvalidKind where the model or the data have no such image."""
+    """The figure of a kind.
+
+    Raises:
+        InvalidKind: If the model or the data have no such image.
+    """
     import torch
 
     from pushforward import plots

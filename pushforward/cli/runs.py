@@ -34,8 +34,10 @@ def read_like(run: OpenedRun, file: str, y: str | None = None) -> Source:
 
 
 def read_under(run: OpenedRun, file: str, y: str | None) -> Source:
-    """`read_like` with the conditions of --y;
-    InvalidValue where it names some and the model has none.
+    """`read_like` with the conditions of --y.
+
+    Raises:
+        InvalidValue: If it names some and the model has none.
     """
     if y is not None and not run.conditional:
         raise InvalidValue(

@@ -48,7 +48,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
     * `algorithm` ('lloyd' or 'elkan') and `copy_x` change nothing;
       sparse rows are dense a block at a time, in `init` whole.
 
-    Arguments:
+    Args:
         n_clusters: k.
         init: 'k-means++', 'random' (rows), centres (k, d), or a function of (X, n_clusters,
             random_state) that gives them.
@@ -62,7 +62,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
 
     Learnt: `cluster_centers_` (k, d), `labels_` (n,), `inertia_`, `n_iter_`, `model_`.
 
-    **Example**
+    Example:
         >>> import numpy as np
         >>> x = np.array([[0., 0], [0, 1], [9, 9], [9, 8]])
         >>> sorted(KMeans(2, random_state=0).fit(x).cluster_centers_.tolist())

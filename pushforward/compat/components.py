@@ -54,7 +54,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     * sparse rows are summed a dense block at a time, into a dense covariance (d, d);
       `sample` is new.
 
-    Arguments:
+    Args:
         n_components: how many, 0 too; None for all (with 'arpack', all but one); a share of the
             variance in (0, 1), which they exceed; 'mle' for Minka's choice.
         whiten: divide codes by their standard deviations.
@@ -64,7 +64,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     1/(N-1) covariance, `explained_variance_ratio_`, `singular_values_`, `mean_`; `noise_variance_`,
     `n_components_`, `n_samples_`, `model_` (a `pushforward.Gaussian` where K is 0).
 
-    **Example**
+    Example:
         >>> import numpy as np
         >>> x = np.random.default_rng(0).normal(size=(100, 3)) * [3, 2, 1]
         >>> PCA(2).fit_transform(x).shape

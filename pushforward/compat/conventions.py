@@ -75,7 +75,7 @@ class SparseRows:
     """The rows of a sparse matrix as a source, dense a block at a time; EM keeps dense blocks
     between passes while they are small.
 
-    Arguments:
+    Args:
         matrix: CSR (n, d).
         weights: (n,), or None.
     """
@@ -140,7 +140,7 @@ def _flat(row: Any) -> NDArray[Any]:
 class Passes(NamedTuple):
     """What a fit by passes did.
 
-    Arguments
+    Args:
         taken: how many it took.
         values: the objective after each, where it has one.
         converged: whether it stopped because it was done.

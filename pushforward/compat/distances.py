@@ -140,7 +140,7 @@ class Sphere:
 class DistanceKDE:
     """f(x) = Σ w_i K(δ(x, x_i) / h) over points (n, d) with weights (n,), summed directly.
 
-    Arguments:
+    Args:
         points: (n, d), float64.
         weights: (n,), not negative; None for equal.
         bandwidth: h, in the distance's unit.

@@ -53,7 +53,7 @@ class KernelDensity(Adapter):
     'scott' and 'silverman' are scikit-learn's n^(-1/(d+4)) and (n (d+2) / 4)^(-1/(d+4)), which are
     for standardised columns; `pushforward.KDE`'s follow the data's spread.
 
-    Arguments:
+    Args:
         bandwidth: h in the data's units, 'scott' or 'silverman'.
         kernel: 'gaussian', 'tophat', 'epanechnikov', 'exponential', 'linear' or 'cosine'.
         metric, metric_params: 'euclidean' ('l2'), 'manhattan' ('cityblock', 'l1'), 'chebyshev'
@@ -63,7 +63,7 @@ class KernelDensity(Adapter):
 
     Learnt: `bandwidth_`, `model_` (a `pushforward.KDE` where the metric is Euclidean).
 
-    **Example**
+    Example:
         >>> import numpy as np
         >>> x = np.random.default_rng(0).normal(size=(100, 2))
         >>> KernelDensity(bandwidth=0.5).fit(x).score_samples([[0, 0]]).shape

@@ -92,7 +92,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     `inverse_transform` where it decodes, `sample` where it draws, `score_samples` where it has an
     exact density; `score` always. y is ignored.
 
-    Arguments:
+    Args:
         model: a learner, or the name of one ('autoencoder', 'vae', 'gan', …). Its own arguments are
             reached as `model__latent` and so on, in `set_params` and searches.
         epochs, steps, minutes: the budget, at most one of them; the model's own if none.
@@ -104,7 +104,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
 
     Learnt: `model_`, in float64 (fitted as `precision` says), `n_features_in_`.
 
-    **Example**
+    Example:
         >>> import numpy as np
         >>> from sklearn.pipeline import make_pipeline
         >>> from sklearn.preprocessing import StandardScaler

@@ -61,7 +61,7 @@ class GaussianMixture(DensityMixin, Adapter):
       chosen row, and 'random' is 'random_from_data', with equal weights and the data's own
       variances (random responsibilities would start every component at the mean of all).
 
-    Arguments:
+    Args:
         n_components: k.
         covariance_type: 'full', 'tied', 'diag' or 'spherical'.
         tol: stop when a pass raises the mean log-likelihood by less than this, nats.
@@ -77,7 +77,7 @@ class GaussianMixture(DensityMixin, Adapter):
     Learnt: `weights_`, `means_`, `covariances_`, `precisions_`, `precisions_cholesky_`,
     `converged_`, `n_iter_`, `lower_bound_` (of the last pass), `lower_bounds_` (of each), `model_`.
 
-    **Example**
+    Example:
         >>> import numpy as np
         >>> centres = np.repeat([[0], [9]], 50, axis=0)
         >>> rows = np.random.default_rng(0).normal(size=(100, 2)) + centres

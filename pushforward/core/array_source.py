@@ -23,7 +23,7 @@ __all__ = ["Arrays"]
 class Arrays:
     """Rows held in memory or in a memory map.
 
-    Arguments:
+    Args:
         x: tensor or array (n, *shape), user's units.
         y: conditions, leading length n; with a label space as condition_space,
             its codes (or texts).

@@ -25,7 +25,7 @@ def map_blocks(function: Callable[..., Tensor], *rows: Tensor | None, width: int
 
     Gradients are followed, and all rows taken at once, only if one of `rows` asks for them.
 
-    Arguments:
+    Args:
         function: tensors with leading length b to a tensor with
             leading length b, each row by itself.
         rows: tensors with leading length n; None is passed on.

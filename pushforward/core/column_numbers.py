@@ -37,7 +37,10 @@ def as_number(value: Any, column: Column) -> float:
     """One value as the number that stands for it in a column: numbers, dates, durations or
     percents, as themselves or as texts.
 
-    Raises InvalidValue saying what is expected; a number is taken to be in the column's unit.
+    ; a number is taken to be in the column's unit.
+
+    Raises:
+        InvalidValue: Says what is expected.
     """
     timed = isinstance(value, (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64))
     text = value.strip() if isinstance(value, str) else None
@@ -76,8 +79,10 @@ def _describe_expected(unit: str) -> str:
 
 
 def as_codes(series: Any, column: Column, what: str) -> NDArray[np.float64]:
-    """A column of categories as their codes, missing values as NaN;
-    ShapeMismatch names a category that is not known.
+    """A column of categories as their codes, missing values as NaN.
+
+    Raises:
+        ShapeMismatch: Names a category that is not known.
     """
     import pandas
 

@@ -12,7 +12,7 @@ __all__ = ["Column"]
 class Column:
     """One coordinate of a point or one column of a table.
 
-    Arguments:
+    Args:
         name: the column's name, '' where the data had none.
         kind: 'continuous', 'integer' or 'categorical' (then values
             are codes 0..K-1 into `categories`).

@@ -30,7 +30,7 @@ __all__ = ["Conditions"]
 class Conditions:
     """Converts conditions; one that has no space belongs to an unconditional model and refuses all.
 
-    Arguments:
+    Args:
         space: of the user's conditions; None without conditions.
         scaling: to model coordinates.
         dtype: floating type of the networks.
@@ -48,7 +48,9 @@ class Conditions:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one condition as networks see it; () without conditions.
-        InvalidValue where a size is free.
+
+        Raises:
+            InvalidValue: If a size is free.
         """
         if self.scaling is None:
             return ()
@@ -68,7 +70,10 @@ class Conditions:
         """Conditions for n rows as networks see them (n, *shape);
         y has length n, or 1 for all rows.
 
-        None without conditions; InvalidValue if y is missing, unasked for or of another length.
+        None without conditions.
+
+        Raises:
+            InvalidValue: If y is missing, unasked for or of another length.
         """
         rows = self.rows(y, n)
         if rows is None or self.scaling is None:

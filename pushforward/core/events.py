@@ -32,7 +32,7 @@ __all__ = [
 class Event:
     """Something that happened.
 
-    Arguments:
+    Args:
         samples: observations seen so far, over all processes and sittings, repeats counted.
         seconds: time spent fitting so far, over all sittings.
     """
@@ -49,7 +49,7 @@ class Event:
 class Started(Event):
     """Fitting begins, or goes on (`samples` > 0).
 
-    Arguments:
+    Args:
         budget: the whole budget in samples; None if it is bounded by time alone.
         model: the name of the model.
         parameters: how many numbers are fitted.
@@ -66,11 +66,11 @@ class Started(Event):
 class Progress(Event):
     """How the fit goes.
 
-    Arguments:
+    Args:
         rate: samples per second since the last report.
         left: seconds until the budget is spent; None if unknown.
-        terms: the mean since the last report of every term of the losses, by name; of a fit by
-            passes, the objective.
+        terms: the mean since the last report of every term of the losses, by name;
+            of a fit by passes, the objective.
     """
 
     rate: float = 0.0
@@ -82,7 +82,7 @@ class Progress(Event):
 class Evaluated(Event):
     """The model was measured on rows that are held out.
 
-    Arguments:
+    Args:
         quality: the model's own measure; higher is better.
         best: whether it is the best so far.
         vitals: the model's vital signs, by name.
@@ -97,7 +97,7 @@ class Evaluated(Event):
 class Saved(Event):
     """A complete checkpoint is on disk.
 
-    Arguments:
+    Args:
         path: of the checkpoint.
     """
 
@@ -108,7 +108,7 @@ class Saved(Event):
 class Warned(Event):
     """Something is wrong with the fit.
 
-    Arguments:
+    Args:
         symptom: its name and what was seen.
         advice: what to try.
     """
@@ -121,7 +121,7 @@ class Warned(Event):
 class Finished(Event):
     """Fitting ended. It is what fitters return, and a model keeps as its `fit_result`.
 
-    Arguments:
+    Args:
         reason: 'budget', 'converged', 'patience' or 'interrupted'.
         quality: the best held-out quality, or the last objective; None if there is none.
     """

@@ -20,7 +20,9 @@ def as_source(x: Any, y: Any = None, weights: Any = None) -> Source:
 
     Labels that come with the data are used only on request: y=True for those, y='name' for a column
     or an array. That holds for a source, too, unless its labels were asked for when it was read.
-    Raises BadSource for data that no model can be fitted to: no rows, text, infinities.
+
+    Raises:
+        BadSource: For data that no model can be fitted to: no rows, text, infinities.
     """
     if isinstance(x, Source) and not isinstance(x, (Tensor, np.ndarray)):
         if not (y is None or isinstance(y, bool)) or weights is not None:

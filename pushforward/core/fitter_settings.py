@@ -27,14 +27,17 @@ class Adjustable(Protocol):
 def adjust_fitter(
     fitter: Any, settings: Mapping[str, Any], arguments: Iterable[str], *, is_default: bool
 ) -> Any:
-    """A fitter with further settings by name; InvalidKind for names that it does not have.
+    """A fitter with further settings by name.
 
-    Arguments:
+    Args:
         fitter: whose settings.
         settings: the settings.
         arguments: what else `fit` takes, for the advice.
         is_default: whether it is the model's default fitter:
             a run to resume is not given its settings.
+
+    Raises:
+        InvalidKind: For names that it does not have.
     """
     if not settings:
         return fitter

@@ -18,7 +18,7 @@ class Fixed(nn.Module):
     input. Its weights are stored with the model, once; with `stored=False` they are not, for a
     network that the model's `build` makes again from its name.
 
-    Arguments:
+    Args:
         network: the module to call; its parameters no longer require gradients.
         stored: whether its tensors are part of the model's.
 

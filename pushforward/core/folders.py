@@ -97,8 +97,11 @@ def read_file(path: Path, most: int = MOST_TEXT, head: int = -1) -> bytes:
 
 
 def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
-    """Strict JSON; ValueError for anything else, for too deep nesting,
-    and, unless told otherwise, for NaN and Infinity.
+    """Strict JSON.
+
+    Raises:
+        ValueError: For anything else, for too deep nesting, and,
+            unless told otherwise, for NaN and Infinity.
     """
 
     def refuse(name: str) -> Any:
@@ -134,8 +137,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_atomically(path: Path, *content: bytes | memoryview) -> None:
-    """Write a file whole or not at all, and see to it that it is on disk;
-    BadRun where it cannot be written.
+    """Write a file whole or not at all, and see to it that it is on disk.
+
+    Raises:
+        BadRun: If it cannot be written.
     """
     try:
         with replace_on_exit(path) as temporary, temporary.open("wb") as file:

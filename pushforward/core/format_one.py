@@ -23,7 +23,9 @@ _SPLIT = ("held_out", "split_seed", "dequantise", "label")
 
 def read_content(folder: Path) -> dict[str, Any] | None:
     """The arguments of `Manifest`; None where neither file is there.
-    BadRun where one is damaged.
+
+    Raises:
+        BadRun: If one is damaged.
     """
     config, settings = _config(folder / "config.toml"), _settings(folder / "trainer.json")
     if config is None and settings is None:

@@ -32,8 +32,10 @@ def _is_lazy(x: Any) -> bool:
 
 
 def as_frame(x: Any) -> Any:
-    """The pandas frame with x's columns, names and values;
-    MissingExtra where a conversion needs a package that is absent.
+    """The pandas frame with x's columns, names and values.
+
+    Raises:
+        MissingExtra: If a conversion needs a package that is absent.
     """
     try:
         if _is_lazy(x):
@@ -51,7 +53,11 @@ def is_plain(dtype: Any) -> bool:
 
 
 def kind_of(series: Any) -> str:
-    """'integer', 'continuous', 'categorical', 'text' or 'date'; InvalidKind for complex numbers."""
+    """'integer', 'continuous', 'categorical', 'text' or 'date'.
+
+    Raises:
+        InvalidKind: For complex numbers.
+    """
     from pandas.api import types
 
     dtype = series.dtype

@@ -26,8 +26,8 @@ Gathered = tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]
 class FusedAdam(torch.optim.Adam):
     """Adam by one fused kernel over all parameters of a group.
 
-    Arguments: those of torch.optim.Adam for rate, betas and epsilon. A step without every gradient,
-    or under a loss scaler, is torch's own; so is the first, which makes the state.
+    Takes the arguments of torch.optim.Adam for rate, betas and epsilon. A step without every
+    gradient, or under a loss scaler, is torch's own; so is the first, which makes the state.
     """
 
     def __init__(self, parameters: Any, lr: float, betas: tuple[float, float], eps: float) -> None:

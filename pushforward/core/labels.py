@@ -28,8 +28,10 @@ __all__ = ["to_codes", "to_values", "find_categories", "to_array", "refuse_missi
 
 
 def to_codes(y: Any, categories: Sequence[str], what: str = "y") -> Tensor:
-    """Codes (n,), int64, of labels given by name or number;
-    one label is n = 1. ShapeMismatch names a label that is not known.
+    """Codes (n,), int64, of labels given by name or number; one label is n = 1.
+
+    Raises:
+        ShapeMismatch: Names a label that is not known.
     """
     given = to_array(y)
     if given.ndim != 1:
@@ -60,8 +62,11 @@ def to_values(given: Any, categories: Sequence[str]) -> Any:
 
 
 def find_categories(y: Any, what: str = "y") -> tuple[list[str], NDArray[np.int64]]:
-    """The categories present, in order (numbers by size, texts by letters), and the codes (n,) of
-    y; BadSource for missing labels.
+    """The categories present, in order (numbers by size,
+    texts by letters), and the codes (n,) of y.
+
+    Raises:
+        BadSource: For missing labels.
     """
     given = to_array(y)
     refuse_missing(given, what, BadSource)

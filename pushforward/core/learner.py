@@ -75,7 +75,11 @@ class Learner(Model):
         return {name: self.get_submodule(name) for name in names}
 
     def event_shape(self) -> tuple[int, ...]:
-        """Shape of one observation in model coordinates; ShapeMismatch where a size is free."""
+        """Shape of one observation in model coordinates.
+
+        Raises:
+            ShapeMismatch: If a size is free.
+        """
         if None in self.scaling.shape:
             raise ShapeMismatch(
                 f"{self.space} has a free size; give the images one size first (size=64,"

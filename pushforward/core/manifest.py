@@ -33,7 +33,7 @@ _DAMAGED = "restore it from a copy"
 class Manifest:
     """The experiment that made a run.
 
-    Arguments:
+    Args:
         model: the registered name.
         hyperparameters: as in model.json, values as {'family', 'text'}.
         data: where the rows came from; None if the run does not say.
@@ -61,7 +61,7 @@ class Manifest:
     def of(cls, model: Assembled, *, fingerprint: str = "", **more: Any) -> Manifest:
         """The manifest of a model that was fitted, or is about to be.
 
-        Arguments:
+        Args:
             fingerprint: of the rows as the fitter got them.
             more: further fields.
         """
@@ -132,7 +132,9 @@ class Manifest:
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
         """The manifest of a run folder; None where there is none.
-        BadRun where it is damaged or newer.
+
+        Raises:
+            BadRun: If it is damaged or newer.
         """
         path = folder / NAME
         if path.exists():
@@ -195,7 +197,11 @@ def _was_dequantised(model: Assembled) -> bool | None:
 
 
 def _read_part(content: Mapping[str, Any], name: str, kind: type, *, optional: bool = False) -> Any:
-    """A part of the manifest; BadRun where it is missing or of another kind."""
+    """A part of the manifest.
+
+    Raises:
+        BadRun: If it is missing or of another kind.
+    """
     if name not in content:
         raise BadRun(f"{name} is missing")
     value = content[name]

@@ -67,7 +67,7 @@ class Model(Assembled):
     ) -> Self:
         """Fit the model to observations x, afresh; returns self.
 
-        Arguments:
+        Args:
             x: observations in your units, as `pushforward.read` takes them: an array, tensor, data
                 frame, list, Dataset or iterable; a path, glob or built-in name; or a source that
                 `read` returned.

@@ -44,8 +44,11 @@ _ROUNDED = (
 
 
 def require_whole(value: Any, name: str, *, least: int = 0) -> int:
-    """A whole number of at least `least`; InvalidKind for what is no number (True neither),
-    InvalidValue for other numbers.
+    """A whole number of at least `least`.
+
+    Raises:
+        InvalidKind: For what is no number (True neither).
+        InvalidValue: For other numbers.
     """
     number = to_python(value)
     if isinstance(number, bool) or not isinstance(number, (int, float)):
@@ -67,11 +70,13 @@ def is_sparse(x: Any) -> bool:
 
 
 def to_numeric(x: Any, what: str = "data") -> Any:
-    """x as a NumPy array or a tensor (detached, dense) of real numbers that torch can hold;
-    InvalidKind for anything else.
+    """x as a NumPy array or a tensor (detached, dense) of real numbers that torch can hold.
 
     Memory maps stay mapped, and arrays of the machine's own byte order are not copied. `longdouble`
     becomes float64, and masked entries, which are missing, NaN.
+
+    Raises:
+        InvalidKind: For anything else.
     """
     if isinstance(x, Tensor):
         if x.layout != torch.strided:
@@ -118,8 +123,11 @@ def to_numeric(x: Any, what: str = "data") -> Any:
 
 
 def to_float64(given: Any, name: str, wanted: str) -> Tensor:
-    """A setting made of numbers (a number, list, array, tensor or data frame) as a float64 tensor
-    of its own; InvalidKind for the rest.
+    """A setting made of numbers (a number, list, array,
+    tensor or data frame) as a float64 tensor of its own.
+
+    Raises:
+        InvalidKind: For the rest.
     """
     try:
         if given is None:

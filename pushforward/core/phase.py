@@ -178,7 +178,7 @@ adam, adamw, sgd, rmsprop = Adam, AdamW, SGD, RMSProp
 class Phase:
     """One player's move.
 
-    Arguments:
+    Args:
         name: key in logs, optimiser overrides, schedules and the watchdog.
         networks: dotted names of the networks that learn ('encoder',
             'levels.0.generator'); all others are frozen.

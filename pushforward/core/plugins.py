@@ -37,7 +37,8 @@ def import_code(name: str) -> ModuleType:
     """Import a file such as 'mine.py', or a module by its dotted name;
     once, however often it is asked for.
 
-    Raises InvalidValue where there is no such file or module, or where it cannot be imported.
+    Raises:
+        InvalidValue: If there is no such file or module, or where it cannot be imported.
     """
     path = Path(name).expanduser()
     try:

@@ -40,7 +40,7 @@ larger ones are made anew at every reading.
 class Preparation:
     """What was done to the data a model was fitted to, and is done to data it is measured on.
 
-    Arguments:
+    Args:
         dequantise: U(-½, ½) is added to integer levels.
         binarise: values are drawn to the ends of their range.
         seed: of the noise in measurements (and in fits of models
@@ -60,7 +60,7 @@ class DequantisedSource(View):
     """A source whose integer coordinates carry uniform noise,
     x + u with u ~ U(-½, ½), the same at every reading.
 
-    Arguments:
+    Args:
         source: where the levels are; each stands for the cell around it.
         seed: of the noise.
     """

@@ -18,7 +18,7 @@ __all__ = ["Provenance", "find_provenance"]
 class Provenance:
     """Where rows came from.
 
-    Arguments:
+    Args:
         source: an absolute path or glob, or the name of a built-in data set;
             None for rows in memory.
         reading: the arguments of `pushforward.read`, other than its defaults.
@@ -40,7 +40,11 @@ class Provenance:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Provenance:
-        """What `as_dict` gave; BadRun for a part of the wrong kind."""
+        """What `as_dict` gave.
+
+        Raises:
+            BadRun: For a part of the wrong kind.
+        """
         kinds: dict[str, tuple[type, ...]] = {
             "source": (str, type(None)),
             "reading": (dict,),

@@ -25,7 +25,7 @@ __all__ = ["Record", "require_comparable"]
 class Record:
     """A measured mean with its standard error.
 
-    Arguments:
+    Args:
         quantity: what was measured, e.g. 'log_prob', 'elbo', 'reconstruction'.
         value: the number, in `unit`.
         error: its standard error (0 where exact, NaN where unknown).

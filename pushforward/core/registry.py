@@ -92,8 +92,9 @@ def _text(argument: Any) -> str:
 def read(family: type[V], given: V | str) -> V:
     """The value of `family` that a text names; a value of the family passes through.
 
-    Raises InvalidKind for anything else (a lambda cannot be stored),
-    InvalidValue for unknown names or arguments.
+    Raises:
+        InvalidKind: For anything else (a lambda cannot be stored).
+        InvalidValue: For unknown names or arguments.
     """
     if isinstance(given, family):
         return given

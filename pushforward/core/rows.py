@@ -43,8 +43,10 @@ def as_rows(array: Any, mapped: bool) -> Tensor:
 
 
 def check_weights(weights: Any) -> Tensor:
-    """Weights as float64 (n,); BadSource where one is negative or not finite,
-    or none is positive.
+    """Weights as float64 (n,).
+
+    Raises:
+        BadSource: If one is negative or not finite, or none is positive.
     """
     tensor = view_as_tensor(to_numeric(weights, "weights")).to(torch.float64)
     if tensor.ndim != 1:
@@ -98,7 +100,11 @@ def _check_codes(y: Any, space: Space) -> Tensor:
 
 
 def _require_complete(y: Tensor) -> Tensor:
-    """Conditions without missing values; BadSource where a row has one."""
+    """Conditions without missing values.
+
+    Raises:
+        BadSource: If a row has one.
+    """
     if y.dtype.is_floating_point and bool(torch.isnan(y).any()):
         rows = int(torch.isnan(y.reshape(len(y), -1)).any(1).sum())
         raise BadSource(

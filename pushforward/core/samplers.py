@@ -27,8 +27,10 @@ class Sampler(Value, family="sampler"):
 
     @abstractmethod
     def __call__(self, model: Any, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
-        """n observations (n, *shape), user's units, under conditions y;
-        InvalidKind for a model that cannot be sampled so.
+        """n observations (n, *shape), user's units, under conditions y.
+
+        Raises:
+            InvalidKind: For a model that cannot be sampled so.
         """
 
 
@@ -67,7 +69,7 @@ class Truncated(Sampler, name="truncated"):
     Less variety for better samples (Brock, Donahue & Simonyan 2019, §3.1,
     https://arxiv.org/abs/1809.11096). For priors that are standard normal.
 
-    Arguments:
+    Args:
         threshold: in standard deviations; the smaller, the more alike samples are.
     """
 

@@ -43,7 +43,7 @@ class Scaling(nn.Module):
     """An affine map per coordinate (points), per channel or for all (images),
     plus one-hot categories.
 
-    Arguments:
+    Args:
         space: what it maps from.
         kind: how shift and scale were chosen.
         shift, scale: broadcastable to one observation.

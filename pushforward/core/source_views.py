@@ -21,7 +21,7 @@ __all__ = ["View", "Subset", "has_unrequested_labels", "without_labels", "with_s
 class View:
     """Rows of another source, shown otherwise: whatever a view does not change is the source's.
 
-    Arguments:
+    Args:
         source: where the rows are.
         name: how the view is called in records.
     """
@@ -70,7 +70,7 @@ class View:
 class Subset(View):
     """Some rows of another source (a split), in the given order.
 
-    Arguments:
+    Args:
         source: where the rows are.
         rows: int64 row numbers.
         name: how the subset is called in records, e.g. 'digits test'.

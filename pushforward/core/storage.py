@@ -82,7 +82,9 @@ def save(model: Assembled, path: Any, *, overwrite: bool = False) -> Path:
 
 def load(path: Any, *, device: torch.device | str = "cpu") -> Any:
     """The model in a run folder, on a device.
-    Raises BadRun for anything that is not one, is damaged, or is newer.
+
+    Raises:
+        BadRun: For anything that is not one, is damaged, or is newer.
     """
     with default_torch():
         return _load(Path(path), torch.device(device))
@@ -240,8 +242,10 @@ def _sort_header(content: bytes) -> tuple[bytes, memoryview]:
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and the header of a file that `write_tensors` wrote;
-    BadRun if missing, damaged or something else.
+    """The tensors and the header of a file that `write_tensors` wrote.
+
+    Raises:
+        BadRun: If missing, damaged or something else.
     """
     with _open_tensors(path) as file:
         header = dict(file.metadata() or {})
@@ -268,7 +272,11 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 @contextmanager
 def _open_tensors(path: Path) -> Iterator[Any]:
-    """A safetensors file; BadRun where it is missing, damaged or something else."""
+    """A safetensors file.
+
+    Raises:
+        BadRun: If it is missing, damaged or something else.
+    """
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():

@@ -36,18 +36,18 @@ what is looked at again and again while a model is trained.
 class Stream:
     """A source that is read in order.
 
-    Arguments:
+    Args:
         make: called for every pass; returns an iterable of blocks, the same ones every time. A
             block is x (n, *shape), or a tuple (x, y) or (x, y, weights).
         space: of one observation; None infers it, with its ranges, from the first block.
         condition_space: of one condition, likewise.
         length: how many rows a pass has; None counts them, by reading through, if it is asked for.
         endless: whether a pass never ends. Budgets are then in steps, samples or minutes.
-        shuffle: rows in the buffer that fits by gradients shuffle in; 1 keeps the order. None for
-            8192, or fewer wide ones.
+        shuffle: rows in the buffer that fits by gradients shuffle in;
+            1 keeps the order. None for 8192, or fewer wide ones.
         name: in records.
 
-    **Example**
+    Example:
         >>> import torch, pushforward as pf
         >>> def shards():
         ...     for seed in range(5):
@@ -186,7 +186,7 @@ class Stream:
 class Cursor:
     """One pass over a stream, and how far it is; holds one block.
 
-    Arguments:
+    Args:
         blocks: of the stream.
     """
 

@@ -77,8 +77,11 @@ class HasUnits(nn.Module, metaclass=PlainSettings):
         """The user's data as a floating tensor (n, *shape) in the user's units, as they came or
         float64, on the model's device.
 
-        ShapeMismatch if they do not fit its space; BadSource naming row and column where a value is
-        missing, unless the model `accepts` 'missing'.
+        ShapeMismatch if they do not fit its space.
+
+        Raises:
+            BadSource: Names row and column where a value is missing,
+                unless the model `accepts` 'missing'.
         """
         space = self.fitted_space()
         rows = space.conform(x, what=what, missing="missing" in self.accepts)
@@ -106,7 +109,9 @@ class HasUnits(nn.Module, metaclass=PlainSettings):
         """Conditions for n rows in model coordinates (labels one-hot);
         y has length n, or 1 for all.
 
-        None where the model has no condition;
-        InvalidValue if y is missing, unasked for or of another length.
+        None where the model has no condition.
+
+        Raises:
+            InvalidValue: If y is missing, unasked for or of another length.
         """
         return self.conditions(y, n)

@@ -121,8 +121,10 @@ def with_conditions_read(reader: Reader | None, options: Options) -> Options:
 
 
 def _from_reader_of_user(reader: Reader, source: Any, options: Options) -> Source:
-    """What a reader outside the library gives, as a source;
-    BadSource where it fails or gives something else.
+    """What a reader outside the library gives, as a source.
+
+    Raises:
+        BadSource: If it fails or gives something else.
     """
     try:
         result = reader.read(source, options)

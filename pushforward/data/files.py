@@ -47,7 +47,7 @@ def reason_of(error: BaseException) -> str:
 def decoding(name: object, what: str) -> Iterator[None]:
     """Around a decoder: every exception becomes `BadSource('NAME: WHAT (reason); …')`.
 
-    Arguments:
+    Args:
         name: the file.
         what: what is wrong with it if this fails, e.g. 'the image is damaged or cut short'.
     """
@@ -62,7 +62,11 @@ def decoding(name: object, what: str) -> Iterator[None]:
 
 
 def locate(text: str) -> Path:
-    """The path a text names, with ~ expanded; BadSource for a text that no path can have."""
+    """The path a text names, with ~ expanded.
+
+    Raises:
+        BadSource: For a text that no path can have.
+    """
     if not text or "\0" in text:
         raise BadSource(
             f"expected a path or a name, got {printable(repr(text))}; pass the path of a file or"
@@ -110,8 +114,10 @@ def require_file(path: Path) -> None:
 
 
 def read_text_file(path: Path, most: int = _TEXT_BYTES) -> bytes:
-    """The bytes of a small text file beside the data;
-    BadSource for one that is not regular or larger than `most` bytes.
+    """The bytes of a small text file beside the data.
+
+    Raises:
+        BadSource: For one that is not regular or larger than `most` bytes.
     """
     require_file(path)
     size = path.stat().st_size

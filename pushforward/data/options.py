@@ -23,7 +23,7 @@ _UNITS = {"": 1, "B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 class Options:
     """The arguments of `read`, in their checked form.
 
-    Arguments:
+    Args:
         size: (height, width) that images are brought to.
         fit: how: 'crop', 'pad' or 'stretch'.
         table: how a text table is written, where the caller said so.
@@ -83,7 +83,11 @@ class Options:
     def check(
         cls, *, size: Any, fit: Any, channels: Any, like: Any, memory: Any, **rest: Any
     ) -> Options:
-        """Checked options; InvalidValue or InvalidKind for what cannot be."""
+        """Checked options.
+
+        Raises:
+            InvalidValue, InvalidKind: For what cannot be.
+        """
         for field in ("categorical", "drop", "columns"):
             rest[field] = _names(rest[field], field)
         rest["categorical"], rest["drop"] = rest["categorical"] or (), rest["drop"] or ()

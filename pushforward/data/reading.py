@@ -58,7 +58,7 @@ def read(
 ) -> Source:
     """Observations from anything, as a source with its space.
 
-    Arguments:
+    Args:
         source: an array, tensor, data frame, torch Dataset or iterable; or a path, glob or built-in
             name (digits, ring, grid, moons, swissroll, mnist, mnist:test, cifar10, cifar10:test,
             cifar10-batch1; ring:5000 draws 5000).
@@ -94,8 +94,9 @@ def read(
     refused. What is left out is counted and named in the source's `notes`, and warned of with
     `DataWarning`.
 
-    Raises BadSource for what cannot be read or learnt from,
-    InvalidValue and ShapeMismatch for arguments that do not fit.
+    Raises:
+        BadSource: For what cannot be read or learnt from.
+        InvalidValue, ShapeMismatch: For arguments that do not fit.
     """
     if isinstance(y, bool):  # as in fit: whether labels that come with the data are wanted
         y, label = None, label if label is not None else y
@@ -188,7 +189,7 @@ def read_for_fit(x: Any, y: Any = None, weights: Any = None) -> Source:
     """What `fit(x, y, weights=...)` is fitted to:
     x as `read` takes it, with labels only where y asks for them.
 
-    Arguments:
+    Args:
         y: None for no conditions; True for those that come with the data; conditions with leading
             length n; or a text, as on the command line: a column's or an array's name, or a file of
             conditions.
@@ -204,7 +205,11 @@ def read_for_fit(x: Any, y: Any = None, weights: Any = None) -> Source:
 
 
 def with_labels(source: Source) -> Source:
-    """The source, whose labels were asked for; BadSource if the data brought none."""
+    """The source, whose labels were asked for.
+
+    Raises:
+        BadSource: If the data brought none.
+    """
     if source.condition_space is None:
         raise BadSource(
             "labels that come with the data were asked for, and these bring none; name a column, or"

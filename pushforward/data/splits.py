@@ -23,7 +23,7 @@ __all__ = ["Split", "split"]
 class Split:
     """A division of n rows into training and test rows.
 
-    Arguments:
+    Args:
         seed: of the permutation.
         held_out: how many rows are held out.
         n: how many rows there are.
@@ -47,7 +47,7 @@ class Split:
         """The two parts of a source; rows of one that is not in
         memory stay in order, so that reads stay near each other.
 
-        Arguments:
+        Args:
             share: what was asked to be held out, for the record; the number of rows if not given.
         """
         if len(source) != self.n:
@@ -85,7 +85,7 @@ class Split:
 def split(source: Source, *, held_out: float | int = 0.2, seed: int = 0) -> tuple[Subset, Subset]:
     """Training and test rows of a source.
 
-    Arguments:
+    Args:
         held_out: the fraction held out (below 1), or how many rows (a whole number).
         seed: of the permutation.
     """
@@ -93,7 +93,11 @@ def split(source: Source, *, held_out: float | int = 0.2, seed: int = 0) -> tupl
 
 
 def plan(n: int, *, held_out: float | int = 0.2, seed: int = 0) -> Split:
-    """The split of n rows; InvalidValue for a part that would be empty."""
+    """The split of n rows.
+
+    Raises:
+        InvalidValue: For a part that would be empty.
+    """
     if isinstance(held_out, bool) or not isinstance(held_out, (int, float)):
         raise InvalidKind(
             f"held_out must be a fraction or a number of rows, got {held_out!r}; pass 0.2 or"

@@ -52,7 +52,7 @@ FORMS = ("number", "axes", "matrix")
 class Choice(NamedTuple):
     """What a search over bandwidths found.
 
-    Arguments
+    Args:
         factor: the best multiple of the bandwidth that was passed in. log_likelihood: held-out nats
         per point there. tried: (k, 2) factors and their log-likelihoods, by factor. at_edge: True
         if the best lies at an end of the range: duplicated or rounded data make the likelihood grow
@@ -118,7 +118,9 @@ def scott(
     shape: str = "radial",
 ) -> Tensor:
     """Scott's bandwidth of (n, d) x: (), (d,) or (d, d) by form, float64.
-    ValueError where it would be zero.
+
+    Raises:
+        ValueError: If it would be zero.
     """
     d = x.shape[1]
     factor = effective_count(len(x), weights) ** (-1 / (d + 4))
@@ -205,7 +207,7 @@ def likelihood_bandwidth(
 ) -> Choice:
     """The multiple of `bandwidth` with the largest held-out likelihood of (n, d) x.
 
-    Arguments
+    Args:
         folds: None leaves one point out at a time; k cuts the data, shuffled by `rng`
         (seed 0 by default), into k parts. between: range of factors searched; a grid in log h
         brackets the best, then golden section narrows it. precision: relative precision of the

@@ -48,7 +48,7 @@ class Plan(NamedTuple):
 class KernelSums:
     """A kernel density over fixed points, prepared once and asked many times.
 
-    Arguments
+    Args:
         points: (n, d) data, any floating dtype, n >= 1. bandwidth: a number, (d,) one per axis, a
         (d, d) matrix H in squared units, or a `Scale`. kernel: one of `kernels.KERNELS`, or a
         Kernel. weights: (n,) not negative, any positive sum; None for equal. local: (n,) factors
@@ -57,7 +57,7 @@ class KernelSums:
         cost, anew for each number of queries. tolerance: relative error allowed in f, for Fourier
         sums. memory: bytes that transforms may use.
 
-    Example
+    Example:
         >>> sums = KernelSums(torch.zeros(1, 1), 1.0)
         >>> round(float(sums.log_density(torch.zeros(1, 1))), 4)
         -0.9189

@@ -37,7 +37,7 @@ class Parts(NamedTuple):
 class StructuredCodes:
     """n rows of the same distribution.
 
-    Arguments:
+    Args:
         n: rows that `rsample` draws.
         noise: normal numbers.
         categories: sizes of the one-hot blocks.

@@ -36,7 +36,7 @@ class Bernoulli:
     """Independent Bernoulli variables; an x at the ends has a mass,
     between them the cross-entropy, beyond them none.
 
-    Arguments:
+    Args:
         logits: log p/(1-p), (n, *event).
         zero: the coordinate at which 0 sits, broadcastable to logits; None is 0.
         span: how far from it 1 sits; None is 1.
@@ -137,7 +137,7 @@ SERIES = (
 class ContinuousBernoulli:
     """Independent densities on [0, 1] that are exponential in x.
 
-    Arguments:
+    Args:
         logits: l, (n, *event); 0 is the uniform distribution.
     """
 

@@ -24,7 +24,7 @@ __all__ = ["Columns", "OneHot"]
 class OneHot:
     """One category among K, as a one-hot vector.
 
-    Arguments:
+    Args:
         logits: log-probabilities up to a constant, (n, K).
     """
 
@@ -54,7 +54,7 @@ class OneHot:
 class Columns:
     """Independent blocks side by side.
 
-    Arguments:
+    Args:
         blocks: distributions of (n, width) each, in the order of the columns.
     """
 

@@ -42,7 +42,7 @@ MOST = 32  # cores
 class Group:
     """Some of the bumps, with a bound on what they contribute anywhere.
 
-    Arguments
+    Args:
         bumps: the bumps, with weights as in the whole.
     """
 

@@ -39,7 +39,7 @@ class Bumps:
     """Kernels laid over points: what a kernel density is,
     with every bandwidth reduced to a number per point.
 
-    Arguments
+    Args:
         points: (n, d) float64, centred so that differences lose nothing.
         scales: (n,) float64, the bandwidths h_i > 0 in the units of `points`.
         log_weights: (n,) float64, normalised: their exponentials sum to one.

@@ -61,7 +61,7 @@ class FourierState:
 
     It knows density and marginals with a stated absolute error; not samples, and not the far tails.
 
-    Arguments:
+    Args:
         grid: where the coefficients live.
         coefficients: F (*modes), complex.
         mass: the total weight.
@@ -115,7 +115,11 @@ class FourierState:
         return self
 
     def merge(self, other: FourierState) -> FourierState:
-        """The state of both data sets together; InvalidValue unless the grids agree."""
+        """The state of both data sets together.
+
+        Raises:
+            InvalidValue: Unless the grids agree.
+        """
         if not self.grid.agrees(other.grid):
             raise InvalidValue(
                 "states must share one frequency grid to merge; build them from the same"
@@ -158,8 +162,10 @@ class FourierState:
     def condition(self, axes: list[int], values: list[float]) -> FourierState:
         """The state of the other axes given x[axes] = values: the series summed along those axes.
 
-        Its error is that of the joint density over the marginal density of the values; InvalidValue
-        where that is no larger than its own error.
+        Its error is that of the joint density over the marginal density of the values.
+
+        Raises:
+            InvalidValue: If that is no larger than its own error.
         """
         at = torch.tensor([values], dtype=torch.float64)
         marginal = self.marginal(axes)

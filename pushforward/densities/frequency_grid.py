@@ -25,13 +25,13 @@ __all__ = ["FrequencyGrid", "select_axes"]
 class FrequencyGrid:
     """Where the coefficients live: a box, a bandwidth, and the frequencies these need.
 
-    Arguments:
+    Args:
         low, high: the box that holds all points (d,), d <= 3, in the user's units.
         scale: the bandwidth (see `Scale`), the same for all states that are to be merged.
         narrowest, widest: range of the per-point factors s_i; both 1 for one bandwidth.
         eps: accuracy of the transforms, relative to the largest density.
-        reach: how many bandwidths outside the box a density may be asked for; None: until it falls
-            below eps.
+        reach: how many bandwidths outside the box a density may be asked for;
+            None: until it falls below eps.
     """
 
     low: Tensor

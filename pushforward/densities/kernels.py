@@ -46,7 +46,7 @@ SHAPES = ("radial", "product")
 class Kernel:
     """One profile k and everything that follows from it.
 
-    Arguments
+    Args:
         name: as users write it.
         support: k(r) = 0 for r >= support; 1, or infinity.
         profile: r (any shape, r >= 0) to k(r), with k(0) = 1.
@@ -55,7 +55,7 @@ class Kernel:
         radius: (d, n, rng) to n radii of density r^(d-1) k(r) / I(d), float64.
         cdf: u (any shape) to the distribution function of the kernel in one dimension.
 
-    Example
+    Example:
         >>> kernel_named("epanechnikov").variance(1)
         0.2
     """
@@ -110,7 +110,11 @@ class Kernel:
 
 
 def kernel_named(name: str | Kernel) -> Kernel:
-    """The kernel of that name; a Kernel passes through. ValueError for an unknown name."""
+    """The kernel of that name; a Kernel passes through.
+
+    Raises:
+        ValueError: For an unknown name.
+    """
     if isinstance(name, Kernel):
         return name
     if name not in KERNELS:

@@ -37,7 +37,7 @@ N = TypeVar("N", float, Tensor)
 class DiscretisedLogistic:
     """Independent masses on the levels of every coordinate.
 
-    Arguments:
+    Args:
         location: m, (n, *event), in [-1, 1] coordinates (it may lie outside).
         log_scale: log s, broadcastable to location.
         levels: L.
@@ -108,7 +108,10 @@ def bits_per_dimension(nats: N, dimensions: int) -> N:
     """-nats / (dimensions log 2): bits that a code for one coordinate takes,
     from an observation's log-mass in nats.
 
-    A uniform distribution on 256 levels has 8. Raises InvalidValue unless dimensions ≥ 1.
+    A uniform distribution on 256 levels has 8.
+
+    Raises:
+        InvalidValue: Unless dimensions ≥ 1.
     """
     if dimensions < 1:
         raise InvalidValue(

@@ -110,7 +110,7 @@ class Likelihood(Value, family="likelihood"):
 class GaussianLikelihood(Likelihood, name="gaussian"):
     """N(f(z), sigma² I).
 
-    Arguments:
+    Args:
         sigma: a given number, in standardised units; learnt where None.
         per_dimension: learn one for each coordinate instead of one for all.
         predicted: the decoder gives one for each code and coordinate, beside f(z).
@@ -218,7 +218,7 @@ class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
     """Masses on integer levels, from a logistic distribution's cells (Salimans et al. 2017,
     https://arxiv.org/abs/1701.05517); what is no level of the range has none, -inf.
 
-    Arguments:
+    Args:
         predicted: the decoder gives a scale for each code and coordinate;
             otherwise one for each coordinate is learnt.
     """

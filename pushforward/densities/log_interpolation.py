@@ -48,7 +48,7 @@ def plan_bins(
 ) -> tuple[int, int]:
     """The cheapest numbers of bins and nodes that keep the interpolation error small.
 
-    Arguments:
+    Args:
         width: of the interval of log-factors.
         n: number of points.
         size: number of coefficients.

@@ -57,7 +57,7 @@ def sum_event(terms: Tensor, event: int) -> Tensor:
 class Normal:
     """N(mean, diag(exp(log_scale))²).
 
-    Arguments:
+    Args:
         mean: (n, *event).
         log_scale: log of the standard deviation, broadcastable to mean.
     """
@@ -98,7 +98,7 @@ class Normal:
 class FullNormal:
     """N(mean, L Lᵀ) of vectors.
 
-    Arguments:
+    Args:
         mean: (n, d).
         scale_tril: L, lower triangular with a positive diagonal, (n, d, d).
     """
@@ -147,7 +147,7 @@ def _whiten(lower: Tensor, residual: Tensor) -> Tensor:
 class NormalMixture:
     """Σ_k π_k N_k, the same for every one of n rows.
 
-    Arguments:
+    Args:
         weights_logits: log π up to a constant, (k,).
         components: k rows (k, d), diagonal or full.
         n: rows that `rsample` draws.
@@ -192,7 +192,10 @@ def kl_divergence(q: Normal | FullNormal, p: Normal | FullNormal) -> Tensor:
 
     Diagonal: Σ log(s_p/s_q) + (s_q² + (m_q - m_p)²)/(2 s_p²) - ½; for p standard, Kingma & Welling
     (2014, https://arxiv.org/abs/1312.6114), Appendix B. Otherwise log |L_p| - log |L_q| + ½ (‖L_p⁻¹
-    L_q‖² + ‖L_p⁻¹ (m_q - m_p)‖² - d). InvalidKind for other distributions.
+    L_q‖² + ‖L_p⁻¹ (m_q - m_p)‖² - d).
+
+    Raises:
+        InvalidKind: For other distributions.
     """
     if not (isinstance(q, (Normal, FullNormal)) and isinstance(p, (Normal, FullNormal))):
         names = f"{type(q).__name__} and {type(p).__name__}"

@@ -26,13 +26,13 @@ __all__ = ["Scale"]
 class Scale:
     """The map from the user's coordinates to those in which the bandwidth is one.
 
-    Arguments
+    Args:
         root: float64, L above: (d, d), lower triangular with positive diagonal, or only its
         diagonal (d,) where it has no more, so
             that many columns take little memory.
         kind: 'number', 'axes' or 'matrix': how the bandwidth was given.
 
-    Example
+    Example:
         >>> round(Scale.of(2.0, 3).log_determinant, 4)  # 3 log 2
         2.0794
     """
@@ -46,7 +46,11 @@ class Scale:
 
     @classmethod
     def of(cls, bandwidth: "float | Tensor | Scale", dimension: int) -> "Scale":
-        """From a number, (d,) or (d, d); ValueError unless positive (definite)."""
+        """From a number, (d,) or (d, d).
+
+        Raises:
+            ValueError: Unless positive (definite).
+        """
         if isinstance(bandwidth, Scale):
             return bandwidth
         h = torch.as_tensor(bandwidth, dtype=torch.float64).detach().cpu()

@@ -53,7 +53,7 @@ def leaves(points: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
 class TreeSums:
     """Bumps sorted into leaves, ready to be summed anywhere.
 
-    Arguments
+    Args:
         bumps: what to sum. tolerance: largest relative error of f from dropped leaves
         (Gaussian, exponential); compact kernels drop nothing.
     """

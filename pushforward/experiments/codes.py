@@ -32,7 +32,7 @@ class Codes:
 def encode(run: OpenedRun, source: Source) -> Codes:
     """The code of every row.
 
-    Arguments:
+    Args:
         run: whose model encodes.
         source: rows in its space, from `read_like(run, ...)`, with conditions where it has some.
     """

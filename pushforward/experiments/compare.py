@@ -43,7 +43,7 @@ a copy is found only if its original is among them.
 class Comparison:
     """What is compared, and how.
 
-    Arguments:
+    Args:
         real: a file, folder, built-in name or run.
         generated: the same; runs are sampled from.
         spaces: feature spaces by name.
@@ -78,7 +78,7 @@ def compare(
 ) -> tuple[list[list[Record]], list[Rows]]:
     """The records of every generated set, and the sets.
 
-    Arguments:
+    Args:
         asked: what is compared.
         say: called with what a feature space tells of itself.
         warn: called with what makes a comparison doubtful, or was left out.

@@ -38,7 +38,7 @@ __all__ = ["Experiment", "Outcome", "default_folder", "first_process", "fit_into
 class Outcome:
     """What came of an experiment.
 
-    Arguments:
+    Args:
         run: the run folder with the fitted model.
         finished: how the fit ended; None where the fitter does not say.
         records: what was measured on the rows held out; none after an interruption.
@@ -62,7 +62,7 @@ class Outcome:
 class Experiment:
     """A model, the rows it is fitted to, a fitter, and what is measured.
 
-    Arguments:
+    Args:
         model: not fitted yet; its arguments are the experiment's hyper-parameters.
         source: a path, glob or built-in name; rows in memory;
             or a source that `pushforward.read` returned.
@@ -124,7 +124,7 @@ class Experiment:
     ) -> Outcome:
         """Read, split, fit, measure, and leave a run folder.
 
-        Arguments:
+        Args:
             folder: where to; runs/MODEL-SOURCE-N if not given.
             overwrite: replace the run there.
             listeners: called with every event of the fit.
@@ -194,7 +194,7 @@ def fit_into(
 def leave(part: Path, folder: Path, outcome: Outcome, bounds: int = 0) -> Outcome:
     """Measure, and add images and the model card to a run.
 
-    Arguments:
+    Args:
         part: where the run lies while it is written.
         folder: where it will lie.
         outcome: of the fit.

@@ -38,7 +38,7 @@ def fitter_for(
     """The model's own fitter with some settings in place of its own;
     a budget in one unit replaces one in another.
 
-    Arguments:
+    Args:
         settings: by name, as the fitter's arguments.
         held_out: rows that evaluations look at, where nothing depends on them.
         start: whose weights to begin from.

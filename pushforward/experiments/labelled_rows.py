@@ -21,7 +21,7 @@ __all__ = ["LabelledRows", "if_available", "pick"]
 class LabelledRows:
     """Rows, with what is known of them.
 
-    Arguments:
+    Args:
         x: observations (n, *shape), user's units.
         y: conditions or labels (n, ...), labels as codes; None where the rows have none.
         condition_space: the space of y.
@@ -48,7 +48,11 @@ class LabelledRows:
 
 
 def pick(x: Any, rows: Sequence[int]) -> Any:
-    """Some rows; InvalidValue for one that is not there."""
+    """Some rows.
+
+    Raises:
+        InvalidValue: For one that is not there.
+    """
     for row in rows:
         if not 0 <= row < len(x):
             raise InvalidValue(f"there is no row {row}: there are {len(x)}, counted from 0")

@@ -84,7 +84,11 @@ class _Settings:
         return self.run.model.fitted_space()  # type: ignore[no-any-return]
 
     def needed_rows(self, purpose: str) -> LabelledRows:
-        """The rows; BadRun where there are none."""
+        """The rows.
+
+        Raises:
+            BadRun: If there are none.
+        """
         if self.rows is None:
             raise BadRun(f"there are no rows for {purpose}; pass {argument('data', 'FILE')}")
         return self.rows
@@ -122,7 +126,7 @@ def latent_view(
 ) -> View:
     """What codes decode to: a figure, and a table of the codes.
 
-    Arguments:
+    Args:
         run: whose model decodes.
         kind: 'grid' through the prior, 'traverse' (every dimension moved alone), 'path' between
             rows, or 'direction' of an attribute; a grid for codes of 1 or 2 numbers, else traverse.

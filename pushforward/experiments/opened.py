@@ -66,7 +66,7 @@ class Parts:
 class OpenedRun:
     """A run folder: its model, and its manifest if there is one.
 
-    Arguments:
+    Args:
         folder: where it is.
         model: fitted.
         manifest: None for a folder that says nothing of where its rows came from.
@@ -93,18 +93,25 @@ class OpenedRun:
         return self.model.condition_space is not None
 
     def source(self, purpose: str) -> str:
-        """The path or name of the rows; BadRun where they were in memory."""
+        """The path or name of the rows.
+
+        Raises:
+            BadRun: If they were in memory.
+        """
         source = self.provenance.source
         if source is None:
             raise BadRun(f"{self.folder} was fitted to rows in memory, so {purpose}")
         return source
 
     def rows(self, purpose: str, **reading: Any) -> Source:
-        """All rows of the source, before they were split; BadRun where they cannot be found.
+        """All rows of the source, before they were split.
 
-        Arguments:
+        Args:
             purpose: what they are missed for, in the error.
             reading: further arguments of `read`.
+
+        Raises:
+            BadRun: If they cannot be found.
         """
         self.source(purpose)
         return read_again(self.provenance, **reading)
@@ -112,11 +119,12 @@ class OpenedRun:
     def parts(self, source: str | None = None, **reading: Any) -> Parts:
         """The rows trained on and those held out, read again.
 
-        Arguments:
+        Args:
             source: where they lie, if not where the run says.
             reading: further arguments of `read`.
 
-        Raises BadRun where they cannot be found, or are not those that the run was fitted to.
+        Raises:
+            BadRun: If they cannot be found, or are not those that the run was fitted to.
         """
         provenance = moved(self.provenance, source)
         if provenance.source is None:
@@ -197,7 +205,11 @@ def _preparation(manifest: Manifest) -> Preparation:
 
 
 def device_named(name: str) -> torch.device:
-    """The torch device of a name; InvalidValue for one that is unknown or not available."""
+    """The torch device of a name.
+
+    Raises:
+        InvalidValue: For one that is unknown or not available.
+    """
     if name in ("auto", "gpu"):
         name = "cuda" if torch.cuda.is_available() or name == "gpu" else "cpu"
     try:
@@ -225,7 +237,7 @@ def moved(provenance: Provenance, source: str | None) -> Provenance:
 def read_again(provenance: Provenance, **reading: Any) -> Source:
     """All rows of a source, with conditions only where these were asked for.
 
-    Arguments:
+    Args:
         reading: arguments of `read`, in place of those that the rows were read with.
     """
     assert provenance.source is not None
@@ -257,10 +269,10 @@ def _own_share(settings: Mapping[str, Any]) -> bool:
 def read_like(
     run: OpenedRun, file: Any, y: Any = None, table: Mapping[str, Any] | None = None
 ) -> Source:
-    """Rows from a file or built-in name, or in memory, read into the space of a run's model,
-    with conditions where it has them.
+    """Rows from a file or built-in name, or in memory,
+    read into the space of a run's model, with conditions where it has them.
 
-    Arguments:
+    Args:
         y: the conditions: a column, a file, or 'auto'; those that the run was fitted with if None.
             Of rows in memory, the conditions themselves.
         table: how a text table is written, where that is not as the run's own table was.

@@ -43,7 +43,7 @@ __all__ = ["Begun", "begun", "built", "extended", "resume"]
 class Begun:
     """A run that can go on.
 
-    Arguments:
+    Args:
         folder: of the run.
         model: as it was begun with, not fitted.
         manifest: of the run.
@@ -72,7 +72,7 @@ def resume(
 ) -> Outcome:
     """Go on with a fit; the final weights are those of the uninterrupted run, bit for bit.
 
-    Arguments:
+    Args:
         folder: of the run.
         source: where its rows lie, if not where the run says; they must be the same.
         budget: at most one, by its unit; '+50' extends the run's own by 50.
@@ -141,7 +141,11 @@ def _fresh(folder: Path, manifest: Manifest) -> Model:
 
 
 def built(name: str, cls: type, hyperparameters: Mapping[str, Any]) -> Model:
-    """A model with these hyper-parameters; InvalidValue where it does not take them."""
+    """A model with these hyper-parameters.
+
+    Raises:
+        InvalidValue: If it does not take them.
+    """
     try:
         model: Model = cls(**hyperparameters)
     except PushforwardError:

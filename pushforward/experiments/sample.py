@@ -155,7 +155,7 @@ def beside_data(
     """As many samples of a run as there are rows, beside the rows,
     in a feature space that the rows define.
 
-    Arguments:
+    Args:
         name: of the feature space.
         source: rows that the run has not seen.
         most: of these, at most so many.

@@ -32,7 +32,7 @@ or a file of conditions as a `Path`.
 class Samples:
     """Samples of a model, with the conditions they were drawn under.
 
-    Arguments:
+    Args:
         x: (n, *shape), user's units.
         space: the space of x.
         y: conditions (n, ...), labels as codes; None for a model without.
@@ -55,7 +55,7 @@ def sample(
 ) -> Samples:
     """New observations from a fitted model.
 
-    Arguments:
+    Args:
         run: whose model samples.
         n: how many; 64, or one for each condition where several are given.
         y: what the samples are conditioned on.

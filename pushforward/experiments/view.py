@@ -26,11 +26,11 @@ LONGEST_TITLE = 120
 class View:
     """What a model looks like from one side.
 
-    Arguments:
+    Args:
         kind: which side.
         figure: a Matplotlib figure.
-        codes: the codes shown, one a row: where each stands, then z0, z1, ...; empty for a view of
-            something else.
+        codes: the codes shown, one a row: where each stands,
+            then z0, z1, ...; empty for a view of something else.
         facts: numbers that were found, by name.
         summary: a sentence that sums them up; empty where there is nothing to sum up.
         notes: what the view had to go without, and why.
@@ -62,8 +62,10 @@ class View:
 
 
 def heading(run: OpenedRun, title: str | None) -> str:
-    """What is written over a figure: the title, or the run's name;
-    InvalidValue for a title that does not fit there.
+    """What is written over a figure: the title, or the run's name.
+
+    Raises:
+        InvalidValue: For a title that does not fit there.
     """
     if title is None:
         return run.folder.name

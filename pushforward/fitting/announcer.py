@@ -39,7 +39,7 @@ FLUSH_SECONDS = 5.0
 class Announcer:
     """Tells listeners and callbacks what happens in one fit.
 
-    Arguments:
+    Args:
         listeners: called with every event, each on a thread of its own.
         callbacks: called with every event and the model, in the fit's thread.
 

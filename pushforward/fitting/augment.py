@@ -138,7 +138,7 @@ class Affine(Augment, name="affine"):
     """Turns, slants, resizes and shifts each image about its middle;
     what comes in is the edge, repeated.
 
-    Arguments:
+    Args:
         degrees: turned by up to this much either way.
         shear: x changes by up to this share of y, either way.
         scale: enlarged or shrunk by up to this factor, evenly on the scale of logarithms.

@@ -31,7 +31,7 @@ class Batches:
     """Batches of `size` observations over all processes;
     this process takes every `world`-th row from `rank` on.
 
-    Arguments:
+    Args:
         source: where the rows are.
         size: observations per step, over all processes.
         seed: of the order.

@@ -26,7 +26,7 @@ Block = tuple[Batch, Any]
 class Blocks:
     """This process's rows, block by block.
 
-    Arguments:
+    Args:
         settings: block and seed.
         model: maps the rows, and says how many it likes at a time.
         source: the rows.

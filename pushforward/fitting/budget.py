@@ -26,7 +26,7 @@ EPOCHS = 20
 class Budget:
     """The budget of one fit, and its clock.
 
-    Arguments:
+    Args:
         settings: how long.
         batch: observations per step.
         steps_per_epoch: how many batches the data give.

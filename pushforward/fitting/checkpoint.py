@@ -56,7 +56,7 @@ def unflatten(tensors: dict[str, Tensor], skeleton: Any) -> Any:
 class Checkpoints:
     """The states of one run; the newest two are kept.
 
-    Arguments:
+    Args:
         run: the run folder.
     """
 
@@ -83,7 +83,9 @@ class Checkpoints:
 
     def newest(self) -> Any | None:
         """The newest state that is whole; None if none was ever completed.
-        BadRun if all are damaged.
+
+        Raises:
+            BadRun: If all are damaged.
         """
         damage: BadRun | None = None
         for path in self._newest_first():

@@ -49,7 +49,7 @@ class EM(Given):
     **Reference** Dempster, Laird & Rubin (1977),
     Maximum likelihood from incomplete data via the EM algorithm.
 
-    Arguments:
+    Args:
         steps: the most passes (from each start).
         tolerance: stop when a pass raises the objective by less than this (nats per row);
             0 never stops for it.
@@ -74,7 +74,7 @@ class EM(Given):
     together, and all merge them in the same order, so all end with the same bits. Data that are not
     resident stream, one block at a time.
 
-    **Example**
+    Example:
         >>> import torch, pushforward as pf
         >>> x = torch.randn(500, 3, generator=torch.Generator().manual_seed(0))
         >>> pf.PCA(2).fit(x, by=pf.EM(block=100)).encode(x).shape

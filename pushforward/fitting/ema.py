@@ -20,7 +20,7 @@ __all__ = ["MovingAverage"]
 class MovingAverage:
     """The average of a set of networks' parameters.
 
-    Arguments:
+    Args:
         networks: by name; unwrapped.
         decay: β in (0, 1), per step.
     """

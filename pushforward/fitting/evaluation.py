@@ -52,7 +52,7 @@ class Judgement(NamedTuple):
 class Evaluation:
     """Judges a model, and remembers the best it was.
 
-    Arguments:
+    Args:
         settings: keep_best and patience.
         model: judged by its own `vitals`, `symptoms` and `quality`.
         feed: gives the rows to judge it on.

@@ -32,7 +32,7 @@ SAMPLED_ROWS = 2048
 class Scanner:
     """Scans the rows of a fit; a scan, which may be as long as a pass, is saved and resumed too.
 
-    Arguments:
+    Args:
         source: the rows.
         processes: which share them.
         run: where the fit is kept.

@@ -39,7 +39,7 @@ WATCHED_ROWS = 512
 class Feed:
     """Batches for a model that has been prepared, in its coordinates.
 
-    Arguments:
+    Args:
         settings: batch, seed and augment.
         model: gives the scalings, and the augmentations if the settings name none.
         training: rows to learn from.

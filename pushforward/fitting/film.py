@@ -52,7 +52,7 @@ class Frame:
 class Film:
     """Frames of one fit; goes into `Trainer(film=…)`.
 
-    Arguments:
+    Args:
         look: model -> tensors by name, the same question at every time.
         most: frames kept, at least 4; a last one of the finished fit may come on top.
         folder: where they are kept as files; in memory without one.
@@ -140,7 +140,11 @@ def film_folder(run: Path) -> Path:
 
 
 def frames_of(folder: str | Path) -> list[Frame]:
-    """The frames in a folder, in order; BadRun where there are none."""
+    """The frames in a folder, in order.
+
+    Raises:
+        BadRun: If there are none.
+    """
     files = _files(Path(folder))
     if not files:
         raise BadRun(
@@ -181,7 +185,7 @@ def _levels(x: Tensor, space: Space) -> Tensor:
 class Camera:
     """Takes the frames of a film as the events of a fit go by; does nothing without a film.
 
-    Arguments:
+    Args:
         film: a Film, or how many samples to look at, or None.
         training: whose first rows give the conditions.
         seed: of the codes.

@@ -33,7 +33,7 @@ MIXED = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 class GradientProcesses(Processes):
     """The processes, with wrappers for networks and optimisers; launches those not there yet.
 
-    Arguments:
+    Args:
         settings: accelerator, devices, strategy, precision and num_nodes.
 
     `dtype` is the floating type of networks and data; `scaler` the loss scaler of half precision.

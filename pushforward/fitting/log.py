@@ -24,7 +24,7 @@ __all__ = ["Log", "read_log"]
 class Log:
     """The log of a run, open for appending at `position` bytes.
 
-    Arguments:
+    Args:
         folder: the run folder.
         position: how much of an existing log to keep.
     """

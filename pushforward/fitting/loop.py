@@ -77,7 +77,7 @@ class Collaborators:
 class Loop:
     """One fit.
 
-    Arguments:
+    Args:
         settings: of the fit.
         model: the learner, prepared.
         phases: the model's.

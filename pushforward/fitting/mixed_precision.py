@@ -19,10 +19,10 @@ __all__ = ["Mixed"]
 class Mixed(Precision):
     """A precision plugin that leaves the backward pass to its user.
 
-    Fabric's own plugin forbids every backward pass but Fabric's, and penalties on the critic's
-    slope take an inner one.
+    Fabric's own plugin forbids every backward pass but Fabric's,
+    and penalties on the critic's slope take an inner one.
 
-    Arguments:
+    Args:
         dtype: torch.float16 or torch.bfloat16.
         device: the type of the device, 'cuda' or 'cpu'.
         scaler: of the losses, which its user scales; steps with infinite gradients are skipped.

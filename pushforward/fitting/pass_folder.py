@@ -39,7 +39,7 @@ KIND = "EM"
 class PassFolder:
     """The folder one fit writes to; a fit without one has `kept` False and writes nothing.
 
-    Arguments:
+    Args:
         settings: its path, what run.json holds besides `passes`, and how often a checkpoint is due.
         passes: what shapes the result; stored together with the model's `batch`.
         model: not prepared yet.
@@ -100,8 +100,10 @@ class PassFolder:
             yield stack.enter_context(interruptible(self.token, decides=True))
 
     def _find(self) -> None:
-        """The newest checkpoint of the run to resume;
-        BadRun for another run's, or where the fit has ended.
+        """The newest checkpoint of the run to resume.
+
+        Raises:
+            BadRun: For another run's, or where the fit has ended.
         """
         self.state = self._checkpoints.newest()
         if self.state is None and ended(self._folder):
@@ -265,7 +267,11 @@ def checking_state(folder: Path) -> Iterator[None]:
 
 
 def stored_settings(folder: Path) -> dict[str, Any]:
-    """What run.json says of the settings of a run by passes; BadRun where it is none."""
+    """What run.json says of the settings of a run by passes.
+
+    Raises:
+        BadRun: If it is none.
+    """
     manifest = Manifest.read(folder)
     if manifest is None or manifest.fitter != KIND:
         begun = manifest is not None and manifest.fitter == "Trainer"

@@ -37,7 +37,7 @@ _REMEMBERED = ("attempt", "step", "block", "samples", "last", "best", "reason", 
 class Passes:
     """One fit.
 
-    Arguments:
+    Args:
         settings: of the passes.
         announcer: tells those who follow it.
         fitted: the model, prepared.

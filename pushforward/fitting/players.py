@@ -40,7 +40,7 @@ __all__ = ["Players", "check_names", "due"]
 class Players:
     """A model's networks with their optimisers and their moving average.
 
-    Arguments:
+    Args:
         settings: batch, optimizers, schedule, clip, accumulate and ema.
         processes: wrap the networks and exchange their gradients.
         model: prepared.

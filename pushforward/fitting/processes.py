@@ -28,7 +28,7 @@ MOST_PROCESSES = 4096
 class Processes:
     """This process among all that fit together.
 
-    Arguments:
+    Args:
         rank: which one this is.
         world: how many there are.
         device: what it computes on.

@@ -76,7 +76,7 @@ class Follower:
 class Bar(Follower):
     """A bar with samples seen, rate and time left; below it the terms and the held-out quality.
 
-    Arguments:
+    Args:
         console: rich's, to draw on.
         patience: seconds of fitting before it is drawn.
         transient: whether it vanishes at the end.

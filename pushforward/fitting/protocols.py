@@ -174,7 +174,7 @@ class Diagnosed(Protocol):
 class PassModel:
     """A model as passes use it: what it does not have is replaced by the plain case.
 
-    Arguments:
+    Args:
         model: follows one of the first three protocols; InvalidValue otherwise.
     """
 
@@ -237,7 +237,11 @@ class PassModel:
         return isinstance(self.model, Settles) and self.model.unsettled
 
     def objective(self, statistics: Any) -> float:
-        """The model's; minus infinity where it has none. Diverged where it is NaN."""
+        """The model's; minus infinity where it has none.
+
+        Raises:
+            Diverged: If it is NaN.
+        """
         if not isinstance(self.model, Scored):
             return -math.inf
         value = float(self.model.objective(statistics))

@@ -40,7 +40,7 @@ KIND = "Trainer"
 class RunFolder:
     """The folder one fit writes to; a fit without one has `kept` False and writes nothing.
 
-    Arguments:
+    Args:
         settings: its path, what run.json holds of them, and how often a checkpoint is due.
         processes: the first of them writes, all of them read.
     """
@@ -92,7 +92,7 @@ class RunFolder:
         """Make the folder ready; returns the state to go on from.
         A run that cannot go on is left as it is.
 
-        Arguments:
+        Args:
             fingerprint, held_out: of the rows trained on and of those held out.
             source: of both, as the fitter got them.
         """
@@ -221,8 +221,10 @@ class RunFolder:
         self._saved_at = time.perf_counter()
 
     def save_state(self, state: Mapping[str, Any], samples: int) -> Path:
-        """Write a checkpoint, after what it says of the log is true on disk;
-        BadRun where the folder is gone.
+        """Write a checkpoint, after what it says of the log is true on disk.
+
+        Raises:
+            BadRun: If the folder is gone.
         """
         self.check_place()
         if self._log:

@@ -28,7 +28,7 @@ ASSUMED_STEPS = 1000
 class StreamBatches:
     """Batches of `size` observations over all processes, of which each takes every `world`-th row.
 
-    Arguments:
+    Args:
         stream: where the rows are.
         size: observations per step, over all processes.
         seed: of the order.
@@ -90,7 +90,7 @@ class StreamBatches:
 class _Buffer:
     """Rows that wait for their turn.
 
-    Arguments:
+    Args:
         cursor: gives the rows.
         size: how many wait.
     """

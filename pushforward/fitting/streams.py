@@ -27,7 +27,7 @@ __all__ = ["Streams", "BorrowedStreams", "random_states", "restore_random_states
 class Streams:
     """The streams of one process; making them seeds the global ones.
 
-    Arguments:
+    Args:
         seed: the fit's.
         rank: of this process, which draws numbers of its own.
         device: where the fit's own streams live.
@@ -101,7 +101,7 @@ class BorrowedStreams:
     Torch's are common to all threads, so fits in several threads take turns, step by step: each
     draws what it would draw alone, at the speed of one.
 
-    Arguments:
+    Args:
         device: where the fit computes.
     """
 

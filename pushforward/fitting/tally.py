@@ -19,7 +19,7 @@ class Tally:
     """Sums of scalars by name, kept on the device so that nothing waits for them;
     each over the times it was noted.
 
-    Arguments:
+    Args:
         processes: whose numbers the means are over.
     """
 

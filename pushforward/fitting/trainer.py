@@ -67,7 +67,7 @@ class _Resumed(NamedTuple):
 class Trainer(Given):
     """Fits a learner by playing its phases on batches.
 
-    Arguments:
+    Args:
         epochs: the budget in passes over the data; 20 if none is given.
             On resuming, '+50' extends a budget.
         steps: the budget in steps, in the place of epochs.
@@ -104,8 +104,9 @@ class Trainer(Given):
         quiet: show no progress. Otherwise there is a line on a terminal,
             a table in a notebook, and nothing elsewhere.
 
-    Raises InvalidValue, InvalidKind for settings out of range,
-    Diverged where a term or gradient is not finite.
+    Raises:
+        InvalidValue, InvalidKind: For settings out of range.
+        Diverged: If a term or gradient is not finite.
     """
 
     alternatives: ClassVar[tuple[str, ...]] = BUDGETS
@@ -322,8 +323,10 @@ class Trainer(Given):
 
 
 def _settings_in(folder: Path) -> dict[str, Any]:
-    """What a run folder says of its trainer;
-    BadRun where that is not settings of a trainer, each of its kind.
+    """What a run folder says of its trainer.
+
+    Raises:
+        BadRun: If that is not settings of a trainer, each of its kind.
     """
     manifest = Manifest.read(folder)
     if manifest is None or not manifest.fitter:

@@ -85,7 +85,11 @@ def as_tree(value: Any) -> Any:
 
 
 def from_tree(tree: Any, classes: Mapping[str, type], device: torch.device) -> Any:
-    """What `held` took apart; BadRun for a dataclass that is not one of `classes`."""
+    """What `held` took apart.
+
+    Raises:
+        BadRun: For a dataclass that is not one of `classes`.
+    """
     if isinstance(tree, Tensor):
         return tree.to(device, copy=True)
     if isinstance(tree, dict) and "axes" in tree:

@@ -25,7 +25,7 @@ LATER = 25
 class Watchdog:
     """Watches terms and gradients.
 
-    Arguments:
+    Args:
         at_once: look at every step (one CPU process),
             or every few steps (accelerators, several processes).
         gradients: whether gradients are watched (not under a loss scaler,

@@ -32,7 +32,7 @@ and the most codes kept of given observations.
 class CodeDistribution:
     """Centre, scale and quantiles of each latent dimension.
 
-    Arguments:
+    Args:
         centre: means (latent,).
         scale: standard deviations (latent,).
         rows: codes (m, latent) that the quantiles are those of; None for normal ones.

@@ -41,7 +41,7 @@ RIDGE = 1e-3
 class Direction:
     """A direction of codes that stands for an attribute.
 
-    Arguments:
+    Args:
         vector: v (latent,), of length 1, toward more of the attribute.
         distance: D, how far the classes' means lie apart along it.
         middle: where along v one class gives way to the other.
@@ -79,7 +79,7 @@ def direction(
 ) -> Direction:
     """The direction of an attribute, estimated from most rows, and its accuracy on the others.
 
-    Arguments:
+    Args:
         codes: (n, latent).
         labels: (n,), two different values (the larger is the attribute),
             or any number of them with `positive`.

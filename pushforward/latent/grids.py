@@ -37,7 +37,7 @@ def grid(
     The first of `dims` runs from left to right, the second from the bottom up;
     of one dimension there is one row.
 
-    Arguments:
+    Args:
         reach: None for equal steps of mass;
             else standard deviations either way, in equal steps (3.0 with steps=20 is usual).
         dims: the one or two dimensions to move along; the first two if not given.

@@ -70,7 +70,7 @@ def between(
     """The path in latent space between observations, decoded:
     codes (steps, n, latent) and x (steps, n, *shape).
 
-    Arguments:
+    Args:
         a, b: the ends, n observations each (n, *shape), user's units;
             one alone may go without its leading axis.
         along: 'line', or 'sphere' for codes that have a prior about the origin.

@@ -37,7 +37,7 @@ STARTS = ("encoder", "prior", "hybrid")
 class Projection:
     """Codes of observations, and what is lost.
 
-    Arguments:
+    Args:
         codes: (n, latent).
         restored: what they decode to (n, *shape), user's units.
         error: ‖x - restored‖² of each (n,), weighted where weights were given,
@@ -101,7 +101,7 @@ def project(
     """The codes that restore observations x (n, *shape) best,
     in the user's units; in no row worse than at the start.
 
-    Arguments:
+    Args:
         y: conditions, one for each row or one for all.
         start: 'encoder', 'prior', 'hybrid' (both, the better kept), or codes (n, latent) to begin
             at; the encoder if there is one, else the prior, if not given.

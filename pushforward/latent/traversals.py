@@ -30,7 +30,7 @@ __all__ = ["Traversal", "traverse"]
 class Traversal:
     """Every dimension moved alone.
 
-    Arguments:
+    Args:
         codes: (latent, steps, latent), dimension k moved in codes[k].
         x: (latent, steps, *shape), user's units.
         positions: where the moved dimension stands (steps,),
@@ -68,7 +68,7 @@ def traverse(
     """Move each latent dimension from -reach to reach standard deviations,
     the others staying, and rank them by the change.
 
-    Arguments:
+    Args:
         around: the codes to stand at, (latent,) or (n, latent): the observations are those of the
             first, the ranking is the mean over all. The prior's mean if not given.
         y: one condition for all.

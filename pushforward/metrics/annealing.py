@@ -67,7 +67,7 @@ class WideBracket(UserWarning):
 class RatePoint:
     """One point of a rate-distortion curve.
 
-    Arguments:
+    Args:
         beta: the temperature at which it was read off.
         rate: nats a code carries, KL of p_β(z|x) from the prior: an upper bound in expectation.
         distortion: -log p(x|z) of such codes, nats in the user's units.
@@ -82,7 +82,7 @@ class RatePoint:
 class Sweep:
     """What chains through all temperatures gave, for n observations.
 
-    Arguments:
+    Args:
         mean: of the weights (of their inverses, on the way back).
         acceptance: mean probability of acceptance.
         steps: log ε of the pilots of each observation at the end, their mean (n,).
@@ -118,7 +118,7 @@ def ais(
 
     Needs p(z) and p(x|z) only, differentiable in z. `listeners` hear `Progress`, in observations.
 
-    Arguments:
+    Args:
         temperatures: steps from the prior to the posterior.
         chains: per observation.
         leapfrogs: per move.

@@ -103,7 +103,7 @@ def classifier(
     """The last hidden layer of a classifier of the real data x
     (n, *event) by their labels (n,) as a feature space.
 
-    Arguments:
+    Args:
         steps: of 128 rows each; if not given as many as 20 times through the data, but 200 to 3000.
         width: how many features.
         held_out: share of the rows to hold out, on which facts['accuracy'] is measured.

@@ -74,7 +74,7 @@ def divergence(
     """A lower bound on D_f(p‖q) from samples p (n, *shape) and q (m, *shape),
     with its standard error.
 
-    Arguments:
+    Args:
         kind: 'kl', 'reverse_kl', 'pearson', 'neyman', 'hellinger',
             'jeffrey', 'js' (= 2 JSD), 'gan' or 'total_variation'.
         hidden: sizes of the critic's layers.
@@ -83,8 +83,9 @@ def divergence(
         rng: of the split, the initial weights and the batches.
         data: what p and q are, for the record.
 
-    Raises ShapeMismatch where p and q are not rows of one shape,
-    BadSource for numbers that are not finite or too few rows.
+    Raises:
+        ShapeMismatch: If p and q are not rows of one shape.
+        BadSource: For numbers that are not finite or too few rows.
 
     Example:
         >>> import torch

@@ -48,7 +48,7 @@ TRUSTED = 4
 class Estimate(Record):
     """A record whose `values` are themselves estimated.
 
-    Arguments:
+    Args:
         errors: standard error of each observation's value (n,);
             NaN where it cannot be told (not stored in JSON).
     """
@@ -64,7 +64,7 @@ class Estimate(Record):
 class Bracket:
     """Two records of the same quantity with the truth between them, in expectation.
 
-    Arguments:
+    Args:
         lower, upper: the bounds.
     """
 
@@ -130,7 +130,7 @@ class Joint:
 
     Codes come draws first: row i of z belongs to observation i mod n.
 
-    Arguments:
+    Args:
         model: a LatentModel.
         u: observations (n, *event).
         condition: conditions (n, …) or None.
@@ -144,8 +144,10 @@ class Joint:
 
     @classmethod
     def of(cls, model: Any, x: Any, y: Any, purpose: str) -> Self:
-        """Of observations in the user's units;
-        InvalidKind for a model that is no latent-variable model.
+        """Of observations in the user's units.
+
+        Raises:
+            InvalidKind: For a model that is no latent-variable model.
         """
         require_latent(model, purpose)
         u = model.to_model(x)

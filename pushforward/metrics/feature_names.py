@@ -55,7 +55,7 @@ def named(
     """The feature space a text names: raw, scaled, pca, pca(50),
     classifier (needs labels) or efficientnet.
 
-    Arguments:
+    Args:
         real: the real data, which scaled, pca and classifier are made of.
         labels: of the real data (n,).
         low, high: the ends of the range of images' values, for scaled and efficientnet.

@@ -91,7 +91,7 @@ def module(
 ) -> Features:
     """A user's torch module as a feature space.
 
-    Arguments:
+    Args:
         network: (b, *shape) to (b, ...), which is flattened; called in evaluation mode.
         name: how records call it; its class if not given.
         prepare: applied to observations first; describe it in `preparation`, which records keep.

@@ -38,7 +38,7 @@ ROUNDING = 8 * torch.finfo(torch.float64).eps
 class Features:
     """A map from observations to vectors.
 
-    Arguments:
+    Args:
         name: what it is called.
         fingerprint: a hash of everything the map depends on.
         function: (b, *shape) float64 to (b, d), called on blocks of rows, without gradients.

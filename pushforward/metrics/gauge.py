@@ -103,7 +103,8 @@ def in_units(quantity: str, values: Sequence[float] | Tensor, exponent: int) -> 
     """Values of a metric (a number and its error bar,
     say) times 2^exponent, float64, NaN staying NaN.
 
-    Raises InvalidValue where one is beyond float64, or all that are not 0 are below it.
+    Raises:
+        InvalidValue: If one is beyond float64, or all that are not 0 are below it.
     """
     given = torch.as_tensor(values, dtype=torch.float64).cpu()
     with np.errstate(over="ignore", under="ignore"):

@@ -105,7 +105,7 @@ def _log_prior(joint: Joint, z: Tensor) -> tuple[Tensor, Tensor]:
 class Chains:
     """Chains of some observations: first those that count, then the pilots that choose their steps.
 
-    Arguments:
+    Args:
         z: codes ((chains + pilots) n, latent), chains first.
         chains: that count, for each observation.
         log_step: of the pilots (pilots, n).

@@ -118,8 +118,10 @@ class ImagePairs:
 
 
 def _require_kinds(channel: Any, crop: Any, data: Any) -> int:
-    """The crop as a whole number; InvalidKind or InvalidValue for a channel,
-    a crop or a name that is none.
+    """The crop as a whole number.
+
+    Raises:
+        InvalidKind, InvalidValue: For a channel, a crop or a name that is none.
     """
     if not isinstance(channel, str):
         raise InvalidKind(f"channel must be 'all' or 'y', got {quote(channel)}; pass one of these")
@@ -134,7 +136,11 @@ def _require_kinds(channel: Any, crop: Any, data: Any) -> int:
 
 
 def _end(name: str, value: Any) -> float | None:
-    """An end of the range of values as a number; InvalidKind or InvalidValue where it is none."""
+    """An end of the range of values as a number.
+
+    Raises:
+        InvalidKind, InvalidValue: If it is none.
+    """
     number = to_python(value)
     if number is None:
         return None

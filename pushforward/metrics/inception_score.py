@@ -29,12 +29,13 @@ def inception_score(
     """exp E KL(p(c|y) ‖ p(c)) of generated rows (m, *shape) under
     the classifier whose inside the features are.
 
-    Arguments:
+    Args:
         real: real rows (n, *shape), whose own score is the record's 'ideal'.
         features: of a classifier (`metrics.classifiers.classifier`), which the record names.
         rng: for the signature shared by all metrics; nothing is drawn.
 
-    Raises InvalidValue where the features are not those of a classifier.
+    Raises:
+        InvalidValue: If the features are not those of a classifier.
     """
     pair = Pair.of(real, generated, features, data)
     if pair.features.head is None:

@@ -53,7 +53,7 @@ def kid(
     Warns (`FewRows`) where either set has fewer than 20 rows: one block is all there is then, and
     its error bar, from how far each row moves the distance, is rough.
 
-    Arguments:
+    Args:
         features: the space; raw if none is given.
         block: rows of each set in one block, at least 2;
             lowered so that there are ten blocks at least.
@@ -105,7 +105,7 @@ def mmd(
     """MMD² with a Gaussian kernel; details hold 'p',
     the share of permutations that come out as large.
 
-    Arguments:
+    Args:
         features: the space; raw if none is given.
         bandwidth: h in units of the features; the median distance between real rows if not given.
         most: rows of each set at most, drawn by `rng`; memory grows as its square.

@@ -40,7 +40,7 @@ BLOCK = 1 << 22
 class Aggregate:
     """The rate and its two parts, nats.
 
-    Arguments:
+    Args:
         rate: E_x KL(q(z|x) ‖ p(z)), from one draw a row.
         information: I(x; z) between its bounds.
         mismatch: KL(q(z) ‖ p(z)) between its bounds.

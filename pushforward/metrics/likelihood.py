@@ -88,7 +88,7 @@ def naive(
     """log 1/S Σ p(x|z_i) over S draws of the prior:
     a lower bound in expectation, loose where few draws explain x.
 
-    Arguments:
+    Args:
         samples: S.
         shared: the same codes for all observations, decoded once;
             else fresh ones for each, whose errors are independent.

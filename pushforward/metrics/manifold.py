@@ -50,7 +50,7 @@ def prdc(
     """Precision, recall, density and coverage of generated
     (m, *shape) for real rows (n, *shape), one record each.
 
-    Arguments:
+    Args:
         features: the space; raw if none is given.
         k: which nearest neighbour sets the balls' radii; a row is not its own neighbour.
         rng: for the signature shared by all metrics; nothing is drawn.

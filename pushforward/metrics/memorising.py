@@ -48,7 +48,7 @@ def memorising(
     """How near generated rows (m, *shape) come to training rows,
     by the yardstick of held-out real rows.
 
-    Arguments:
+    Args:
         train: the training rows.
         held_out: real rows it did not see.
         features: the space; raw if none is given.

@@ -57,7 +57,7 @@ def modes(
     """Modes found, high-quality share and reverse KL of samples
     (n, d) for a mixture with known centres (K, d).
 
-    Arguments:
+    Args:
         sd: the standard deviation s of every mode, in the units of the samples.
         weights: q (K,), positive; equal if not given.
         within: how many s from its centre a sample of high quality may lie.
@@ -109,7 +109,7 @@ def label_modes(
     Reference: Srivastava et al. (2017, VEEGAN, §4) and Lin et al. (2018, PacGAN, §4.2): 26 000
     samples of StackedMNIST, 1000 kinds.
 
-    Arguments:
+    Args:
         weights: q (kinds,), positive; equal if not given.
         classifier: how the records call what gave the labels.
 

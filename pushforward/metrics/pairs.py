@@ -52,8 +52,10 @@ class Pair:
         *,
         least: int = 2,
     ) -> Pair:
-        """The features of both sets; ShapeMismatch or InvalidValue
-        where they do not fit each other.
+        """The features of both sets.
+
+        Raises:
+            ShapeMismatch, InvalidValue: If they do not fit each other.
         """
         given, made = rows(real), rows(in_order_of(generated, real))
         if not isinstance(features, Features | None):

@@ -42,7 +42,7 @@ def parzen(
     """The Parzen log-likelihood of generated rows (m, *shape),
     and its ceiling, in nats per row and units of the features.
 
-    Arguments:
+    Args:
         train: real rows (n, *shape):
             as many as are generated (or all) are drawn to make the ceiling.
         test: real rows that the density is measured at.

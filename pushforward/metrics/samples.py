@@ -52,8 +52,10 @@ def names_of(x: Any) -> list[str]:
 
 
 def in_order_of(x: Any, real: Any) -> Any:
-    """x, with its columns in the order of the real ones where both are data frames;
-    ShapeMismatch where they have other names.
+    """x, with its columns in the order of the real ones where both are data frames.
+
+    Raises:
+        ShapeMismatch: If they have other names.
     """
     if not (is_frame(x) and is_frame(real)):
         return x
@@ -74,8 +76,10 @@ def in_order_of(x: Any, real: Any) -> Any:
 
 
 def _of_frame(frame: Any) -> Tensor:
-    """The numbers (n, d) of a data frame, int64 if all are whole,
-    else float64; InvalidKind where a column holds anything else.
+    """The numbers (n, d) of a data frame, int64 if all are whole, else float64.
+
+    Raises:
+        InvalidKind: If a column holds anything else.
     """
     columns = [_column(frame.iloc[:, i], name) for i, name in enumerate(frame.columns)]
     if not columns:

@@ -83,7 +83,7 @@ def scores(
     """Records of several metrics of generated (m, *shape) against
     real rows (n, *shape), in one feature space.
 
-    Arguments:
+    Args:
         features: the space; raw if none is given.
         metrics: of METRICS; of PAIRED, where generated[i] is a likeness of real[i]; 'modes'
             (needs centres and sd); 'memorising' and 'parzen' (need train: the training rows; the

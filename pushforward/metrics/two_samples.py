@@ -46,7 +46,7 @@ def c2st(
     """Held-out accuracy of a classifier of real against generated rows;
     details hold 'p' and how many rows it was measured on.
 
-    Arguments:
+    Args:
         features: the space; raw if none is given.
             The classifier's inputs are standardised features.
         steps, width: of the classifier: two hidden layers.
@@ -80,7 +80,7 @@ def ks(
 ) -> list[Record]:
     """The Kolmogorov-Smirnov distance in every feature, one record each; details hold 'p'.
 
-    Arguments:
+    Args:
         features: the space; raw if none is given.
         names: of the features, e.g. a table's columns;
             those of a data frame, or numbers, if not given.
@@ -103,7 +103,7 @@ def ks_to_cdf(cdf: Callable[[Tensor], Tensor], generated: Any, *, name: str) -> 
     """The Kolmogorov-Smirnov distance of numbers (m,) from a
     distribution and the continuous distribution function `cdf`.
 
-    Arguments:
+    Args:
         cdf: (m,) float64, sorted, to P(X ≤ x), (m,).
         name: what records call the distribution.
     """

@@ -71,7 +71,7 @@ class Adversaries(Value, family="adversaries"):
 class Dense(Adversaries, name="mlp"):
     """Multilayer perceptrons on flattened data of any shape.
 
-    Arguments:
+    Args:
         hidden: sizes of the hidden layers of both.
         activation: by name.
     """
@@ -103,7 +103,7 @@ class Toy(Adversaries, name="veegan"):
     Reference: Srivastava et al. (2017, VEEGAN), as Lin et al. (2018, PacGAN) use it: 400 units four
     times; 200 of 5 pieces thrice.
 
-    Arguments:
+    Args:
         width: units of the generator's layers; the critic's have half.
     """
 
@@ -155,7 +155,7 @@ class DeepConvolutional(Images, name="dcgan"):
     At 64x64 in colour with 100 numbers in a code the generator
     has 3 576 704 parameters, the critic 2 765 568.
 
-    Arguments:
+    Args:
         width: channels of the map at half the image's size;
             they double with every halving, up to 8 times.
     """
@@ -184,7 +184,7 @@ class Informed(Images, name="infogan"):
     """Two convolutions and a dense layer of InfoGAN's digits (Chen et al. 2016,
     https://arxiv.org/abs/1606.03657, Appendix C.1), for sides that are multiples of 4.
 
-    Arguments:
+    Args:
         width: channels of the map at half the image's size; the paper's is 64.
     """
 
@@ -217,7 +217,7 @@ class Residual(Images, name="r3gan"):
     """Residual networks without normalisation (Huang et al.
     2024, Config E), sized by `width` and `blocks`.
 
-    Arguments:
+    Args:
         width: channels at the image's own size, a multiple of 8;
             they double with every halving, up to 8 times.
         blocks: residual blocks at every size.

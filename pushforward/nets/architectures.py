@@ -76,7 +76,7 @@ class Layers(Architecture):
 class Perceptron(Layers, name="mlp"):
     """A multilayer perceptron on flattened data, for events of any shape.
 
-    Arguments:
+    Args:
         hidden: sizes of the encoder's hidden layers; a number for one layer.
         activation: 'relu', 'tanh', 'softplus', …
     """
@@ -101,7 +101,7 @@ class Perceptron(Layers, name="mlp"):
 class Convolutional(Architecture, name="conv"):
     """Convolutions for images from 8x8 up, of any channels; how deep follows from the image's size.
 
-    Arguments:
+    Args:
         width: channels of the map at half the image's size;
             they double with every halving, up to 8 times.
         hidden: units of the dense layer.
@@ -127,13 +127,17 @@ class Convolutional(Architecture, name="conv"):
 
     def encoder(self, event: Sequence[int], sizes: Sequence[int], extra: int = 0) -> nn.Module:
         """y is appended to the flattened last map.
-        InvalidValue unless the data are images of at least 8x8.
+
+        Raises:
+            InvalidValue: Unless the data are images of at least 8x8.
         """
         return ConvolutionalEncoder(event, sizes, extra, **self._settings())
 
     def decoder(self, latent: int, shapes: Sequence[Sequence[int]], extra: int = 0) -> nn.Module:
-        """y is appended to the code. InvalidValue unless all heads
-        are images of one size, at least 8x8.
+        """y is appended to the code.
+
+        Raises:
+            InvalidValue: Unless all heads are images of one size, at least 8x8.
         """
         return ConvolutionalDecoder(latent, shapes, extra, **self._settings())
 

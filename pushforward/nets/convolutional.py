@@ -67,7 +67,7 @@ def ladder(height: int, width: int) -> list[Size]:
 class ConvolutionalEncoder(nn.Module):
     """x (n, channels, height, width), y -> a tensor (n, size) for each of `sizes`.
 
-    Arguments:
+    Args:
         event: (channels, height, width) of one image.
         sizes: of the heads.
         extra: numbers in one condition, appended to the flattened last map.
@@ -113,7 +113,7 @@ class ConvolutionalEncoder(nn.Module):
 class ConvolutionalDecoder(nn.Module):
     """z (n, latent), y -> a tensor (n, *shape) for each of `shapes`, which share height and width.
 
-    Arguments:
+    Args:
         latent: numbers in a code.
         shapes: (channels, height, width) of each head;
             one last convolution gives the channels of all heads.
@@ -203,7 +203,11 @@ def _widths(width: int, steps: int) -> list[int]:
 
 
 def _channels(shapes: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """The channels of each head; InvalidValue where the heads are not images of one size."""
+    """The channels of each head.
+
+    Raises:
+        InvalidValue: If the heads are not images of one size.
+    """
     images = [check_image(shape) for shape in shapes]
     if len({image[1:] for image in images}) != 1:
         given = ", ".join(str(tuple(shape)) for shape in shapes) or "none"

@@ -39,7 +39,7 @@ Entry = Callable[[Tensor, Tensor | None], Tensor]
 class Critic(nn.Module):
     """x, y -> c(x, y) (n, 1); with further heads, a tuple of it and their outputs.
 
-    Arguments:
+    Args:
         trunk: the layers of φ, whose output is (n, width).
         head: (n, width) -> (n, 1).
         entry: how x (n, *event) and y (n, …) become the trunk's input: `joined` or `planes`.
@@ -89,7 +89,7 @@ class AutoencodingCritic(nn.Module):
 
     Minus, so that a higher output means more like the data, as of every critic.
 
-    Arguments:
+    Args:
         encoder: f, x (n, *event), y -> (n, code).
         decoder: g, (n, code), y -> (n, *event).
     """
@@ -120,7 +120,7 @@ def row_by_row(network: nn.Module | None) -> bool:
 class Embedded(nn.Module):
     """A network of x and y that is given an embedding of y: f(x, E y).
 
-    Arguments:
+    Args:
         network: f.
         inputs: numbers in one condition.
         size: numbers in its embedding.
@@ -140,7 +140,7 @@ class BatchDiscrimination(nn.Module):
     """Features (n, width) with, appended, how close each row is
     to the others of its batch (n, width + kernels).
 
-    Arguments:
+    Args:
         width: numbers in one row of features.
         kernels: numbers appended.
         size: numbers compared for each.

@@ -52,7 +52,7 @@ def halvings(height: int, width: int) -> list[Size]:
 class ConvolutionalGenerator(nn.Module):
     """z (n, latent), y (n, …) -> images (n, *event) in (-1, 1).
 
-    Arguments:
+    Args:
         inputs: numbers in z and y together.
         event: (channels, height, width).
         width: channels of the map at half size.

@@ -12,7 +12,7 @@ __all__ = ["FreeParameters"]
 class FreeParameters(nn.Module):
     """() -> the tensors.
 
-    Arguments:
+    Args:
         values: their initial values.
     """
 

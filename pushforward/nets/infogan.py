@@ -29,7 +29,7 @@ DENSE = 16
 class InformedGenerator(nn.Module):
     """z (n, latent), y (n, …) -> images (n, *event) in (-1, 1).
 
-    Arguments:
+    Args:
         inputs: numbers in z and y together.
         event: (channels, height, width), both sides multiples of 4.
         width: channels of the map at half size.

@@ -18,7 +18,7 @@ __all__ = ["Memory"]
 class Memory(nn.Module):
     """The latest `capacity` rows put in, with their conditions.
 
-    Arguments:
+    Args:
         capacity: rows.
         event: shape of one row.
         condition: shape of one condition; None where there are none.

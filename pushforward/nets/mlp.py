@@ -63,7 +63,7 @@ def mlp(sizes: Sequence[int], activation: str = "relu", norm: bool = False) -> n
 class MLP(nn.Module):
     """f(x, y): flattens x, appends the condition, gives (n, *shape).
 
-    Arguments:
+    Args:
         inputs: numbers in one x and its condition together.
         shape: of one output.
         hidden: sizes of the hidden layers.
@@ -95,7 +95,7 @@ class MLP(nn.Module):
 class Heads(nn.Module):
     """One trunk and several linear heads: x, y -> a tensor (n, size) for each head.
 
-    Arguments:
+    Args:
         inputs: numbers in one x and its condition together.
         sizes: of the heads.
         hidden: sizes of the trunk's layers.
@@ -125,7 +125,7 @@ class ShapedHeads(Heads):
     """One trunk and several linear heads, each of its own shape:
     z, y -> a tensor (n, *shape) for each head.
 
-    Arguments:
+    Args:
         inputs: numbers in one z and its condition together.
         shapes: of the heads.
         hidden: sizes of the trunk's layers.
@@ -152,7 +152,7 @@ class ShapedHeads(Heads):
 class Maxout(nn.Module):
     """The largest of a few linear functions, each unit of its own (Goodfellow et al. 2013).
 
-    Arguments:
+    Args:
         inputs: numbers in a row.
         units: maxima.
         pieces: linear functions to each.

@@ -42,7 +42,7 @@ Size = tuple[int, int]
 class ResidualGenerator(nn.Module):
     """z (n, latent), y (n, …) -> images (n, *event), unbounded.
 
-    Arguments:
+    Args:
         inputs: numbers in z and y together.
         event: (channels, height, width).
         width: channels at the image's size.
@@ -95,7 +95,7 @@ def residual_trunk(
 class ResidualBlock(nn.Module):
     """x + W_3 a(b_2 + W_2 * a(b_1 + W_1 x)), the identity to begin with.
 
-    Arguments:
+    Args:
         channels: c, of what comes and goes.
         depth: L, blocks in the whole network.
     """
@@ -118,7 +118,7 @@ class ResidualBlock(nn.Module):
 class Resample(nn.Module):
     """Another size, bilinearly, and another number of channels.
 
-    Arguments:
+    Args:
         inputs, outputs: channels; the smaller map is mixed, which costs less.
         size: (height, width) of what goes.
     """

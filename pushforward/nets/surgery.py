@@ -23,8 +23,10 @@ ACTIVE = (*(a for a in ACTIVATIONS.values() if a is not nn.Identity), Maxout)
 
 
 def sequence_of(network: nn.Module) -> nn.Sequential:
-    """The layers, in order; InvalidValue where a network has no
-    such sequence of weights and activations.
+    """The layers, in order.
+
+    Raises:
+        InvalidValue: If a network has no such sequence of weights and activations.
     """
     layers = getattr(getattr(network, "network", network), "layers", None)
     if not isinstance(layers, nn.Sequential) or not any(

@@ -42,7 +42,7 @@ class Elbo(Objective, name="elbo"):
     """distortion + beta · rate (Kingma & Welling 2014, https://arxiv.org/abs/1312.6114, Eq. 10;
     beta: Higgins et al. 2017, Eq. 4).
 
-    Arguments:
+    Args:
         beta: weight of the rate; 1 is the bound.
         free_bits: nats a latent dimension may carry free of charge, on average over the batch
             (Kingma et al. 2016, App. C.8).
@@ -91,7 +91,7 @@ class Elbo(Objective, name="elbo"):
 class ImportanceWeighted(Objective, name="iwae"):
     """-L_k.
 
-    Arguments:
+    Args:
         k: draws.
         doubly: the doubly reparametrised gradient for the encoder (Tucker et al. 2019,
         https://arxiv.org/abs/1810.04152, Eq. 8), whose signal does not fade

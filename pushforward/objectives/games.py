@@ -182,7 +182,7 @@ class FGAN(Game, name="fgan"):
     Played against its best critic the generator minimises D_f(data ‖ samples);
     `divergences.py` has the nine f.
 
-    Arguments:
+    Args:
         divergence: 'kl', 'reverse_kl', 'pearson', 'neyman',
             'hellinger', 'jeffrey', 'js', 'gan' or 'total_variation'.
         non_saturating: the generator minimises -T(c(g)) instead (§3.2),
@@ -241,7 +241,7 @@ class Margin(Game):
     whatever D is below it (Theorem 1). It is not registered by name, since it is no game for other
     critics: an output without an upper bound would run away.
 
-    Arguments:
+    Args:
         margin: the energy from which on a sample is no longer pushed away, above 0.
     """
 
@@ -269,7 +269,7 @@ class SoftLabelled(Game):
 
     It is not registered by name: the hack 'soft_labels' makes it of the game that is played.
 
-    Arguments:
+    Args:
         game: whose losses take labels.
         real: range of the labels of real samples.
         fake: range of the labels of generated ones.

@@ -38,7 +38,7 @@ def embedding(
     """Codes z (n, 2 or more) in the plane; of more than two coordinates,
     the plane of their principal components.
 
-    Arguments:
+    Args:
         labels: whole numbers or text (n,) for classes,
             each with its colour and shape; other numbers for a colour scale.
         names: of the classes 0, 1, …; quantity: what a colour scale shows.

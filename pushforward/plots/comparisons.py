@@ -137,7 +137,7 @@ def errors_against_work(
     """For each panel and method, |error| against work:
     the median, and a band from the lower to the upper quartile.
 
-    Arguments:
+    Args:
         panels: {panel: {method: (work (m,), errors (m, n))}}; both axes are logarithmic.
         x, y: what the axes are, with units.
         line: an error worth marking, and `line_name` its name.
@@ -201,7 +201,7 @@ def against_setting(
     """What changes with a setting: one panel for each (y label, {curve: (values (m,), errors
     (m,))}), the setting on a log axis.
 
-    Arguments:
+    Args:
         mark: a setting that was found rather than given, drawn as a line;
             `marked` its values by panel and curve.
     """

@@ -35,7 +35,7 @@ ALONG = "feet from the baseline"
 class Panel:
     """One component of paths.
 
-    Arguments:
+    Args:
         title: over the court.
         mean: (steps, 2) feet along and across the court; component:
             (steps, 2) feet for one standard deviation.

@@ -17,7 +17,7 @@ def critic_on_line(
     """Frames of 'data' and 'samples' (densities),
     'critic' and 'best critic' (from 0 to 1), each (n,) at places x (n,).
 
-    Arguments:
+    Args:
         top: of the scale of densities; an untrained generator, a spike, may run out of it.
     """
     at = numbers(x)

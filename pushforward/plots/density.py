@@ -54,7 +54,7 @@ def density_map(
     """The density of a model (or, for rows, their kernel density) in the plane,
     with contours of mass.
 
-    Arguments:
+    Args:
         model: anything with a density or samples, or rows (n, 2 or more); `x` are rows to dot in.
         axes: the two axes to show, by name or position; the distribution is that of those two
             alone. The first two otherwise.

@@ -17,7 +17,7 @@ def dots(panels: Mapping[str, Panel], *, mark: str, ideal: str, title: str = "")
     """One panel a quantity: ({case: value}, the value without anything,
     the ideal value); cases from top to bottom.
 
-    Arguments:
+    Args:
         mark, ideal: what the two lines are called, in the legend of the first panel.
     """
     cases = list(next(iter(panels.values()))[0])

@@ -50,7 +50,7 @@ def clusters(
     """Rows x (n, d) by the cluster they are assigned to,
     with ellipses (mixtures) or centres (k-means), on two axes.
 
-    Arguments:
+    Args:
         axes: by name or position; the two on which the clusters lie farthest apart otherwise.
         shares: of each component's mass that its ellipses hold.
         names: of the clusters, in the legend.

@@ -167,8 +167,10 @@ def _with_legend(figure: Figure, ax: Any) -> Figure:
 def panel_of(
     x: Sequence[Any], space: Space, *, data: Any = None, axes: tuple[int, int] = (0, 1)
 ) -> Panel:
-    """The panel that suits points: a histogram of one column,
-    a scatter plot of two; InvalidKind for anything else.
+    """The panel that suits points: a histogram of one column, a scatter plot of two.
+
+    Raises:
+        InvalidKind: For anything else.
     """
     if space.kind != "points":
         raise InvalidKind(
@@ -296,7 +298,7 @@ def write_film(
 ) -> Path:
     """Frames of one size as a GIF that repeats, in the place of an older one; returns the path.
 
-    Arguments:
+    Args:
         seconds: each frame is shown; the last one longer.
         colours: in the palette, which all frames share (256 for photographs).
     """

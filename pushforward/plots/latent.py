@@ -48,7 +48,7 @@ def decoded_grid(
     """A grid of codes (rows, columns, latent), decoded:
     images in their places, or for points the grid's lines over the data.
 
-    Arguments:
+    Args:
         dims: the latent dimensions that run along it.
         data: points (n, d) beneath the lines; axes: the two columns of points that are drawn.
     """
@@ -93,7 +93,7 @@ def decoded_path(
     """Paths of codes (steps, n, latent) or (steps, latent), decoded:
     a row of images each, or for points a curve over the data.
 
-    Arguments:
+    Args:
         across: words for the steps (shares of the way if not given),
             `meaning` their meaning; down: words for the paths.
         data: points (n, d) beneath the curves; axes: the two columns of points that are drawn.
@@ -145,7 +145,7 @@ def traversal_sheet(found: Traversal, space: Space, *, most: int = 10, title: st
     """Each latent dimension moved alone, the one that changes most first:
     images in rows, or columns of points as lines.
 
-    Arguments:
+    Args:
         most: how many dimensions are shown.
     """
     order = found.order[:most].tolist()

@@ -37,7 +37,7 @@ def shot_maps(
     """Maps (rows, columns, height, width) over (left, right,
     baseline, depth) feet, all on one colour scale.
 
-    Arguments:
+    Args:
         titles: one for each map; heads: one for each column, above it.
         unit: of the colour bar; power: of the value that colour follows;
             top: the value at the darkest colour.
@@ -95,7 +95,7 @@ def heat_and_accuracy(
     """Two half courts side by side: how many of 100 shots per square foot,
     and how many of 100 go in.
 
-    Arguments:
+    Args:
         u, v: centres of the cells (m,) in feet; heat_values, share: (m, m), the second axis first.
         middle: the player's average, white on the right; area:
             of a cell, so that heat_values · area sums to the mass.

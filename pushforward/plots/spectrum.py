@@ -84,7 +84,7 @@ def biplot(
 ) -> Figure:
     """Rows x at their codes on two components, and the columns as arrows.
 
-    Arguments:
+    Args:
         components: positions of the two, from 0.
         columns: names of the columns, where the space's own will not do.
         named: rows to name, by text and position in x.

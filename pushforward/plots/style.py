@@ -47,7 +47,11 @@ LARGE = 190_000
 
 
 def mpl(name: str = "matplotlib") -> Any:
-    """A module of matplotlib; MissingExtra where it is not installed."""
+    """A module of matplotlib.
+
+    Raises:
+        MissingExtra: If it is not installed.
+    """
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -43,7 +43,7 @@ LEVEL = 0.95
 class Case:
     """One way to play.
 
-    Arguments:
+    Args:
         number: of the hack; 0 without one.
         game, hacks: of the GAN.
         without: the case that differs from it by the hack alone.

@@ -50,7 +50,7 @@ def _logistic(t: float) -> float:
 class Case:
     """A game with a remedy.
 
-    Arguments:
+    Args:
         game, penalties, hacks: as of a GAN.
         slope: f'(t), for the determinant at 0.
         penalty: γ, what the remedy comes to; None where it is not linear near (0, 0).

@@ -117,7 +117,7 @@ DRAWN_KINDS = (
 class Trial:
     """One run of both.
 
-    Arguments:
+    Args:
         models: by name; one that diverged is absent. drawn: samples (n, *shape).
         found: records by name and kind.
     """
@@ -261,7 +261,11 @@ def draw(model: Any, n: int, seed: int) -> Tensor:
 def measured(
     model: Any, drawn: Tensor, held: Album, features: Features, seed: int, budget: float
 ) -> dict[str, Record]:
-    """Records by kind; Diverged where the samples are not finite."""
+    """Records by kind.
+
+    Raises:
+        Diverged: If the samples are not finite.
+    """
     if not bool(drawn.isfinite().all()):
         raise Diverged("the samples are not finite")
     noisy = held.test.float()

@@ -70,7 +70,7 @@ REAL = "trained on"
 class Album:
     """Images to learn from and to measure on.
 
-    Arguments:
+    Args:
         train: without labels; labels: theirs (n,), where there are any.
         test: held-out images (m, *shape).
         space: of one image; name: of the set; data: how records call the test images.
@@ -94,7 +94,7 @@ class Album:
 class Maker:
     """A model and how it is learnt.
 
-    Arguments:
+    Args:
         model: made afresh each time; large:
             in its place for images of `LARGE` pixels a side and more.
         shown: images it is shown at a budget of 1; batch, schedule, ema, optimizer: of the trainer,

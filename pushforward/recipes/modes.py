@@ -40,7 +40,7 @@ CODES, SHOWN = 600, 6
 class Task:
     """What all players of a set have in common.
 
-    Arguments:
+    Args:
         sd: standard deviation of the modes.
         network: of both players; steps: how many.
     """
@@ -54,7 +54,7 @@ class Task:
 class Player:
     """How a GAN is played.
 
-    Arguments:
+    Args:
         game, penalties, packing, hacks: as of a GAN.
         optimizer: of both players; schedule: of its rate; ema: of the weights sampled from.
     """

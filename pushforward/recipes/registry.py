@@ -30,7 +30,7 @@ SHOT_COLUMNS = ("LOC_X", "LOC_Y")
 class Recipe:
     """What is known of a recipe before it runs.
 
-    Arguments:
+    Args:
         name: on the command line; module: its file in this package.
         line: what it shows.
         tables: where its default tables lie under $PUSHFORWARD_DATA.
@@ -57,7 +57,7 @@ class Recipe:
 class Findings:
     """What a recipe found.
 
-    Arguments:
+    Args:
         records: measured numbers by name.
         heads, rows: a short table to print.
         notes: sentences to print under it.
@@ -283,11 +283,13 @@ def find(name: str) -> Recipe:
 
 
 def locate(recipe: Recipe, file: str | Path | None = None) -> list[Path]:
-    """What to read: the user's own, or the recipe's tables under $PUSHFORWARD_DATA;
-    BadSource names where to get them.
+    """What to read: the user's own, or the recipe's tables under $PUSHFORWARD_DATA.
 
     Images may be anything that `pushforward.read` takes, by name or path;
     a recipe that draws its own data reads nothing.
+
+    Raises:
+        BadSource: Names where to get them.
     """
     if recipe.source:
         return [Path(file or recipe.source)]

@@ -28,8 +28,10 @@ HALF_COURT = ((0, -25.0, 25.0), (1, 0.0, None))
 
 
 def read_table(path: Path, columns: Sequence[str], optional: Iterable[str] = ()) -> Any:
-    """A data frame with these columns (and the optional ones it has);
-    BadSource names what is missing.
+    """A data frame with these columns (and the optional ones it has).
+
+    Raises:
+        BadSource: Names what is missing.
     """
     try:
         import pandas

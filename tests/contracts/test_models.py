@@ -29,7 +29,7 @@ def test_every_hyperparameter_is_documented(name: str) -> None:
     text = inspect.getdoc(type(made)) or ""
     assert "Reference" in text
     assert "Example" in text
-    assert "Arguments" in text or not made.hyperparameters()
+    assert "Args:" in text or not made.hyperparameters()
     for argument in made.hyperparameters():
         assert argument in text, f"{name}: {argument} is not explained"
 

@@ -79,8 +79,11 @@ class Space(SpaceFacts):
         Data frames are matched by column name, categories become codes, one observation without its
         leading axis is accepted as n = 1 for images. Labels become codes (int64): see
         `labels.codes` for what a number means. Whole numbers that float32 does not hold come as
-        float64. Raises ShapeMismatch naming what differs, and without `missing` BadSource naming
-        the first row and column that hold NaN.
+        float64.
+
+        Raises:
+            ShapeMismatch: Names what differs, and without `missing`
+                BadSource naming the first row and column that hold NaN.
         """
         return conform.conform(self, x, what=what, dtype=dtype, missing=missing)
 

@@ -190,10 +190,12 @@ def from_frame(space: SpaceFacts, frame: Any, what: str) -> NDArray[Any]:
 
 
 def column_numbers(series: Any, column: Column, what: str, *, start: int = 0) -> NDArray[Any]:
-    """A pandas column as this column's numbers (float64);
-    ShapeMismatch names the column, and the cell, that does not fit.
+    """A pandas column as this column's numbers (float64).
 
     `start` is the number of the first row.
+
+    Raises:
+        ShapeMismatch: Names the column, and the cell, that does not fit.
     """
     if column.kind == "categorical":
         return as_codes(series, column, what)

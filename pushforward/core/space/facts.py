@@ -21,7 +21,7 @@ Form = Literal["tensor", "array", "frame", "images", "clips"]
 class SpaceFacts:
     """Facts about one observation.
 
-    Arguments:
+    Args:
         kind: 'points' (vectors and table rows), 'images' or 'clips'.
         shape: shape of one observation; None marks a free size.
         columns: for points, one per coordinate.

@@ -68,10 +68,12 @@ def infer_facts(x: Any) -> dict[str, Any]:
 
 
 def as_array(x: Any) -> Any:
-    """x as a numeric numpy array (memory maps stay mapped) or the tensor it is;
-    InvalidKind for anything else.
+    """x as a numeric numpy array (memory maps stay mapped) or the tensor it is.
 
     Masked entries are missing: they become NaN.
+
+    Raises:
+        InvalidKind: For anything else.
     """
     if is_frame(x):
         frame = as_frame(x)

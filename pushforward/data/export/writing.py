@@ -71,7 +71,7 @@ def write(
     """Write observations (n, *shape), in the user's units,
     in the form that the path's suffix asks for.
 
-    Arguments:
+    Args:
         path: .png (a grid), .gif (clips), a folder (PNGs, or GIFs of clips), .csv, .csv.gz,
             .csv.xz, .tsv, .parquet, .npz or .npy; it must not exist.
         y, condition_space: conditions, written beside:
@@ -79,8 +79,11 @@ def write(
         extra: more columns by name, each of length n (tables and .npz only).
         columns: images to a row of the grid.
 
-    Returns the path. Raises BadRun when it exists or cannot be written,
-    InvalidValue for a form that does not suit.
+    Returns the path.
+
+    Raises:
+        BadRun: If it exists or cannot be written.
+        InvalidValue: For a form that does not suit.
     """
     target = Path(os.fspath(path))
     x = x.detach().to("cpu")
@@ -108,8 +111,11 @@ def write(
 def check_target(path: str | os.PathLike[str], space: Space) -> str:
     """The form in which `write` would write observations of a space to a path.
 
-    Raises BadRun when the path exists, InvalidValue for a form
-    that does not suit the space: to be asked before the work.
+    to be asked before the work.
+
+    Raises:
+        BadRun: If the path exists.
+        InvalidValue: For a form that does not suit the space.
     """
     target = Path(os.fspath(path))
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
@@ -133,8 +139,10 @@ def _check_rows(x: Tensor, space: Space, y: Tensor | None, extra: Mapping[str, A
 
 
 def _form(text: str, path: Path, space: Space) -> str:
-    """'grid', 'folder', 'table', 'parquet', 'npz' or 'npy';
-    InvalidValue for what the space cannot be written as.
+    """'grid', 'folder', 'table', 'parquet', 'npz' or 'npy'.
+
+    Raises:
+        InvalidValue: For what the space cannot be written as.
     """
     suffix = (
         path.suffix.lower()

@@ -34,11 +34,12 @@ def is_archive_name(name: str) -> bool:
 class Archive:
     """An open zip archive. A pickled one is opened again where it is unpickled.
 
-    Arguments:
+    Args:
         path: of the archive.
 
-    Raises BadSource for what is not a zip archive,
-    and for one whose directory claims implausible sizes.
+    Raises:
+        BadSource: For what is not a zip archive,
+            and for one whose directory claims implausible sizes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,8 +65,10 @@ class Archive:
             raise BadSource(f"{printable(self.path)}: {text}") from error
 
     def _safe(self) -> list[zipfile.ZipInfo]:
-        """The files in the archive, the last of those of one name; BadSource where they would
-        unpack to an implausible size.
+        """The files in the archive, the last of those of one name.
+
+        Raises:
+            BadSource: If they would unpack to an implausible size.
         """
         found = self._zip.infolist()
         total = sum(m.file_size for m in found)

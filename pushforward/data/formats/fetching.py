@@ -59,8 +59,10 @@ def cache_folder() -> Path:
 
 
 def fetch(remote: Remote, path: Path) -> Path:
-    """Fetch a file to `path` unless it is there;
-    BadSource when no address answers or the checksum differs.
+    """Fetch a file to `path` unless it is there.
+
+    Raises:
+        BadSource: If no address answers or the checksum differs.
     """
     if path.is_file():
         return path

@@ -66,8 +66,10 @@ def labels_beside(path: Path) -> Path | None:
 
 
 def read_idx(path: Path) -> NDArray[Any]:
-    """The array in an IDX file; BadSource for one that is damaged.
-    No more is read, or unpacked, than its header claims.
+    """The array in an IDX file. No more is read, or unpacked, than its header claims.
+
+    Raises:
+        BadSource: For one that is damaged.
     """
     require_file(path)
     packed = path.suffix == ".gz"

@@ -75,7 +75,7 @@ def bit_depth(image: Image.Image, start: bytes) -> int:
     """Bits a channel in the file, before it is decoded:
     Pillow keeps only the high byte of colours deeper than 8.
 
-    Arguments:
+    Args:
         image: just opened.
         start: the first bytes of the file, for formats whose depth Pillow does not tell.
     """

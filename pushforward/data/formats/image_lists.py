@@ -76,7 +76,7 @@ class ImageFile:
 class Listing:
     """The image files of a source, in order, and its metadata table.
 
-    Arguments:
+    Args:
         left_out: files that may be data but are not read, by reason.
         beside: other files, such as documents.
         hidden: files and folders that are hidden, or left behind by a desktop.

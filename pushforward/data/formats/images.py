@@ -99,8 +99,10 @@ class Header:
 
 @contextmanager
 def opened(file: Any, name: str) -> Iterator[Image.Image]:
-    """The undecoded image in a path or binary file, which is closed afterwards;
-    BadSource where there is none, or a deep one.
+    """The undecoded image in a path or binary file, which is closed afterwards.
+
+    Raises:
+        BadSource: If there is none, or a deep one.
     """
     if isinstance(file, Path):
         require_file(file)
@@ -234,7 +236,11 @@ def _start_of(image: Image.Image, name: str) -> bytes:
 
 
 def natural_channels(image: Image.Image, name: str) -> int:
-    """1, 3 or 4: what the image holds; BadSource for a mode of other levels than bytes."""
+    """1, 3 or 4: what the image holds.
+
+    Raises:
+        BadSource: For a mode of other levels than bytes.
+    """
     if image.mode in ("P", "1", "L", "RGB") and "transparency" in image.info:
         return 4
     if image.mode == "P":

@@ -27,7 +27,7 @@ _FILE_COLUMNS = ("file_name", "file", "filename", "path", "image", "name")
 class Metadata:
     """Rows by image; `notes` says what was decided while reading.
 
-    Arguments:
+    Args:
         name: of the table, for messages.
         key: the column that names the images.
         rows: by the image's path inside the source.
@@ -70,8 +70,10 @@ class Metadata:
 
 
 def read_metadata(tables: Iterable[tuple[str, bytes]]) -> Metadata | None:
-    """The tables (their paths inside the source, and contents) as one;
-    None where there are none. BadSource for damaged ones.
+    """The tables (their paths inside the source, and contents) as one; None where there are none.
+
+    Raises:
+        BadSource: For damaged ones.
     """
     parts = [_one(PurePosixPath(path), content) for path, content in tables]
     if not parts:

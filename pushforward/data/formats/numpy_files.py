@@ -32,8 +32,10 @@ def from_npy(path: Path, options: Options) -> Arrays:
 
 
 def open_npy(path: Path, memory: int) -> NDArray[Any]:
-    """The array in a `.npy` file, mapped when larger than `memory` bytes;
-    BadSource for what is not one.
+    """The array in a `.npy` file, mapped when larger than `memory` bytes.
+
+    Raises:
+        BadSource: For what is not one.
     """
     require_file(path)
     with _numpys_faults(path), open(path, "rb") as file:

@@ -108,8 +108,9 @@ def register_reader(
         name: what listings call the reader; the function's name otherwise.
         tabular: whether the function itself deals with `y` and `weights` that name columns.
 
-    Raises InvalidValue where nothing says what is read,
-    or another reader of the user's has the name or a suffix.
+    Raises:
+        InvalidValue: If nothing says what is read,
+            or another reader of the user's has the name or a suffix.
 
     Example:
         >>> import numpy as np

@@ -80,7 +80,7 @@ def from_array(
 ) -> Arrays:
     """A source over an array or tensor with leading length n.
 
-    Arguments:
+    Args:
         labels: those found beside the data.
         layout: how byte images came, where they have been brought to (n,
             channels, height, width) already.

@@ -47,7 +47,7 @@ def is_loader(source: Any) -> bool:
 class Rows:
     """Chosen rows of a map-style dataset, as a dataset; its labels are chosen with them.
 
-    Arguments:
+    Args:
         dataset: with `__getitem__` and a length.
         rows: row numbers, in order.
     """
@@ -80,8 +80,9 @@ class _Plan:
 def from_loader(loader: Any, options: Options) -> Source:
     """torch DataLoaders: the rows of their samplers and batches.
 
-    Raises BadSource for samplers that draw other rows every epoch,
-    and for batches that cannot be taken apart.
+    Raises:
+        BadSource: For samplers that draw other rows every epoch,
+            and for batches that cannot be taken apart.
     """
     dataset = loader.dataset
     options = replace(options, name=options.name or type(dataset).__name__)
@@ -170,8 +171,10 @@ def _batches(rows: list[int], size: int) -> list[list[int]]:
 
 
 def _rows(sampler: Any, n: int) -> tuple[list[int], bool]:
-    """The rows a sampler gives, and whether it merely shuffles them;
-    BadSource where they differ from epoch to epoch.
+    """The rows a sampler gives, and whether it merely shuffles them.
+
+    Raises:
+        BadSource: If they differ from epoch to epoch.
     """
     kind = type(sampler)
     if sampler is None or kind is SequentialSampler:
@@ -194,7 +197,11 @@ def _rows(sampler: Any, n: int) -> tuple[list[int], bool]:
 
 
 def _once(sampler: Any, n: int) -> list[Any]:
-    """One pass over a sampler; BadSource for one that does not end."""
+    """One pass over a sampler.
+
+    Raises:
+        BadSource: For one that does not end.
+    """
     most = _ENDLESS * max(n, 1000)
     found = list(islice(iter(sampler), most + 1))
     if len(found) > most:

@@ -39,7 +39,7 @@ beside pandas' own markers (NA, N/A, null, NaN, …).
 class Cells:
     """How the numbers of a text table are written, and what was found on the way.
 
-    Arguments:
+    Args:
         decimal, thousands: as in `TableFormat`.
         percents: names of columns whose numbers carry a % sign.
         markers: for each column, what was taken to mean 'missing' in it.

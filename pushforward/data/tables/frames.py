@@ -195,8 +195,10 @@ def _conditions(
 
 
 def _label_values(series: Any) -> NDArray[Any]:
-    """Labels as whole numbers where that is what they are, else as they came;
-    BadSource where one is missing.
+    """Labels as whole numbers where that is what they are, else as they came.
+
+    Raises:
+        BadSource: If one is missing.
     """
     gone = series.isna()
     gone = gone | (series == "") if series.dtype.kind not in "biufM" else gone

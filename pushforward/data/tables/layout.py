@@ -35,7 +35,7 @@ _LINES, _START = 60, 100_000
 class Layout:
     """What was settled: everything pandas' reader needs, and what was decided.
 
-    Arguments:
+    Args:
         names: the columns' names; None where they are in the file's first line that is not skipped.
         skip: lines to skip at the start.
         index: every line begins with a row name that has no heading.

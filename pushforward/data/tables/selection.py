@@ -21,11 +21,14 @@ NAMELESS = ("", "Unnamed: 0")
 def wanted_columns(
     chunk: Any, names: list[str], table: Table, options: Options, notes: list[str]
 ) -> list[str]:
-    """The columns to use, in order; InvalidValue for names that are not there.
+    """The columns to use, in order.
 
-    Arguments:
+    Args:
         chunk: the table's first rows.
         notes: what is decided here is added to them.
+
+    Raises:
+        InvalidValue: For names that are not there.
     """
     name = options.name or table.name
     twice = next((n for n, count in Counter(names).items() if count > 1), None)

@@ -68,8 +68,10 @@ def find_separator(lines: Sequence[str], decimal: str | None = None) -> str:
 
 
 def is_decimal_column(lines: Sequence[str], name: str) -> bool:
-    """Whether the commas under a single name are decimal marks;
-    BadSource where what precedes them might number the rows.
+    """Whether the commas under a single name are decimal marks.
+
+    Raises:
+        BadSource: If what precedes them might number the rows.
     """
     if (
         len(lines) < 2

@@ -21,7 +21,7 @@ CHUNK_ROWS = 65536
 class Table:
     """A table that can be read from its start again and again.
 
-    Arguments:
+    Args:
         chunks: starts reading.
         unnamed: its columns have no names.
         cells: how its numbers are written, for text tables.

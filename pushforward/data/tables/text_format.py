@@ -29,7 +29,7 @@ _WORDS = {
 class TableFormat:
     """What is said of a table; None means: look.
 
-    Arguments:
+    Args:
         separator: between columns: a character, or 'tab', 'whitespace'.
         decimal: the decimal mark, '.' or ','.
         thousands: the mark between groups of digits: ',', '.', "'" or 'space'.
@@ -51,7 +51,11 @@ class TableFormat:
 
     @classmethod
     def check(cls, **given: Any) -> TableFormat:
-        """Checked settings; InvalidValue or InvalidKind for what cannot be."""
+        """Checked settings.
+
+        Raises:
+            InvalidValue, InvalidKind: For what cannot be.
+        """
         known = {f.name for f in fields(cls)}
         given = {k: v for k, v in given.items() if k in known and v is not None}
         for name in ("separator", "decimal", "thousands", "comment", "encoding"):

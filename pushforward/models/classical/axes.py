@@ -39,7 +39,11 @@ def axes_of(space: Space, axes: object) -> list[int]:
 
 
 def axes_to_keep(space: Space, axes: object) -> list[int]:
-    """Positions of the axes of a marginal; InvalidValue where there are none."""
+    """Positions of the axes of a marginal.
+
+    Raises:
+        InvalidValue: If there are none.
+    """
     keep = axes_of(space, [axes] if isinstance(axes, (str, int)) else axes)
     if not keep:
         raise InvalidValue("a marginal needs at least one axis, got none")
@@ -49,8 +53,10 @@ def axes_to_keep(space: Space, axes: object) -> list[int]:
 def known_values(model: Model, known: Mapping[Any, Any]) -> tuple[list[int], list[int], Tensor]:
     """Positions of the known and of the free axes, and the known values, from {axis: value}.
 
-    Columns of dates take dates, columns of per cent also '40%'. InvalidValue unless all values are
-    finite and some axis is free.
+    Columns of dates take dates, columns of per cent also '40%'.
+
+    Raises:
+        InvalidValue: Unless all values are finite and some axis is free.
     """
     space = model.fitted_space()
     conditioned = axes_of(space, known)

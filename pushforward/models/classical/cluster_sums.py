@@ -17,14 +17,14 @@ EMPTY = 1e-14
 class ClusterSums:
     """What rows contribute to their centres.
 
-    Arguments:
+    Args:
         count: Σ w of each centre (k,).
         sums: Σ w x of each centre (k, d).
         squares: Σ w |x|², ().
         moved: number of rows that changed their centre, ().
         reach: the largest |x|², ().
-        far: in passes that ask for them, the rows farthest from their centres, each as
-            [distance², weight, centre, x] (m, d+3), falling.
+        far: in passes that ask for them, the rows farthest from their centres, each as [distance²,
+            weight, centre, x] (m, d+3), falling.
         inertia: in passes that ask for it, Σ w |x - c|² by differences, ().
     """
 

@@ -57,12 +57,12 @@ def resolution(spectrum: Tensor, mean: Tensor) -> float:
 class Correlation:
     """A covariance as Σ = D A diag(values) Aᵀ D.
 
-    Arguments:
+    Args:
         deviations: the diagonal of D, (d,).
         values: eigenvalues of the correlations, floored, rising, (d,).
         axes: eigenvectors A of the correlations, in columns (d, d).
-        still: number of directions in which nothing varies: constant coordinates, and eigenvalues
-            that were floored.
+        still: number of directions in which nothing varies:
+            constant coordinates, and eigenvalues that were floored.
     """
 
     deviations: Tensor

@@ -33,7 +33,7 @@ EPS = torch.finfo(torch.float64).eps
 class Factors:
     """Factors of covariances Σ = D R D, in the scale of correlations R.
 
-    Arguments:
+    Args:
         deviations: D (k, d).
         least: the least eigenvalue of each R (k,).
         log_determinants: log |Σ| (k,).

@@ -29,7 +29,7 @@ __all__ = ["evidence", "held_out_likelihood"]
 def evidence(spectrum: Tensor, d: int, count: float) -> Tensor:
     """Minka's log-evidence for K = 1 … (d - 1, or the rank if lower), nats.
 
-    Arguments:
+    Args:
         spectrum: the eigenvalues of the 1/N covariance, falling; fewer than d if others are zero.
         d: the number of coordinates.
         count: N.
@@ -66,7 +66,7 @@ def held_out_likelihood(
 ) -> Tensor:
     """Mean log-likelihood (d - 1,) of other rows, nats, under K = 1 … d - 1 components.
 
-    Arguments:
+    Args:
         mean, covariance: of the rows the components are fitted to, (d,) and (d, d).
         other_mean, other_covariance: of the rows whose likelihood is asked for.
     """

@@ -64,7 +64,7 @@ nats in float64, 1e-2 in float32."""
 class Expected:
     """Expected sums over rows, by component.
 
-    Arguments:
+    Args:
         count: Σ r (k,).
         first: Σ r x (k, d).
         second: Σ r x xᵀ: of each pair of coordinates (k, d(d+1)/2) for full covariances, of the
@@ -93,7 +93,7 @@ class Expected:
 class NormalComponents:
     """k weighted normal distributions in the model's coordinates, with what one pass needs of them.
 
-    Arguments:
+    Args:
         kind: of the covariances.
         weights: (k,).
         means: (k, d).
@@ -279,7 +279,7 @@ def sum_features(
 ) -> Expected:
     """Σ r φ for rows x (n, d), in float64; log-likelihood and weight are left at 0.
 
-    Arguments:
+    Args:
         x: rows (n, d).
         r: responsibilities (k, n), weighted already.
         kind: of the covariances.

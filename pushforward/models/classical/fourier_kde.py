@@ -46,7 +46,7 @@ Box = tuple[tuple[float, ...], ...]
 class Coefficients:
     """What rows contribute to the coefficients.
 
-    Arguments:
+    Args:
         real, imaginary: of F (*modes).
         mass: the total weight, ().
         count: the number of rows, ().
@@ -73,7 +73,7 @@ class FourierKDE(Model):
 
     Fitting reads the rows twice: for the box, then for the sums.
 
-    Arguments:
+    Args:
         bandwidth: h in the data's units: a number, one per axis, a matrix H in squared units, or
             'scott', per axis from the variances and the number of rows.
         box: (lowest, highest), each one number per axis, holding all data to come; None for the
@@ -86,9 +86,9 @@ class FourierKDE(Model):
 
     References:
         Barnett, Magland & af Klinteberg (2019), A parallel non-uniform fast Fourier transform
-        library, for the transforms. https://doi.org/10.1137/18M120885X
-        Silverman (1982), Algorithm AS 176, for kernel densities by Fourier transform (there on a
-        grid). https://doi.org/10.2307/2347084
+        library, for the transforms. https://doi.org/10.1137/18M120885X Silverman (1982), Algorithm
+        AS 176, for kernel densities by Fourier transform (there on a grid).
+        https://doi.org/10.2307/2347084
 
     Example:
         >>> import torch
@@ -294,7 +294,11 @@ class FourierKDE(Model):
 
 
 def _checked_box(box: object) -> Box:
-    """(lowest, highest) as finite numbers, one per axis; InvalidKind or InvalidValue if not."""
+    """(lowest, highest) as finite numbers, one per axis.
+
+    Raises:
+        InvalidKind, InvalidValue: If not.
+    """
     ends = to_float64(box, "box", "None or (lowest, highest), each one number per axis")
     if (
         ends.ndim != 2

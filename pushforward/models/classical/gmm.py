@@ -48,13 +48,13 @@ MOST = 1e100
 class GMM(MixturePasses):
     """Mixture of k normal distributions: p(x) = Σ_k π_k N(x; μ_k, Σ_k).
 
-    NaN is a missing value, when fitting and everywhere else. The floor under variances is a
-    constraint, not an addition.
+    NaN is a missing value, when fitting and everywhere else.
+    The floor under variances is a constraint, not an addition.
 
-    Arguments:
+    Args:
         components: k.
-        covariance: 'full', 'diagonal', 'spherical' (σ_k² I in the user's units) or 'tied' (one full
-            covariance for all).
+        covariance: 'full', 'diagonal', 'spherical' (σ_k² I in the
+            user's units) or 'tied' (one full covariance for all).
         start: 'kmeans' (k-means from a k-means++ start, on a seeded sample of rows), 'kmeans++',
             'random' (rows), or means (k, d) in the user's units, with equal weights and the data's
             own variances.
@@ -62,8 +62,8 @@ class GMM(MixturePasses):
         floor: the least variance in any direction, as a share of the variance of each coordinate
             within the clusters of the start (of the data's where that is 0). So neither an outlier
             nor clusters far apart raise it; where it binds, the fit says so.
-        precision: 'float64', or 'float32' for passes about twice as fast; parameters and `log_prob`
-            are in float64.
+        precision: 'float64', or 'float32' for passes about twice as fast;
+            parameters and `log_prob` are in float64.
 
     Attributes:
         weights_: π (k,).
@@ -120,7 +120,7 @@ class GMM(MixturePasses):
     ) -> GMM:
         """The mixture with these parameters, in the user's units, on `space`.
 
-        Arguments:
+        Args:
             weights: (k,); they are normalised.
             means: (k, d).
             covariances: (k, d, d), or variances (k, d) for a diagonal mixture.
@@ -311,7 +311,7 @@ def choose_components(
 
     The same rows serve to fit and to judge, as the criteria mean them to.
 
-    Arguments:
+    Args:
         x: rows, as for `fit`.
         candidates: numbers of components to try.
         criterion: 'bic' or 'aic'.

@@ -67,17 +67,17 @@ class KDE(Integrals):
     Sums are exact to a relative 1e-6, by the methods of `pushforward.densities.choose`; samples are
     exact. It keeps its data: fitting on many machines gathers all rows in each.
 
-    Arguments:
+    Args:
         bandwidth: h in the data's units: a number, one per axis, a matrix H (squared units), or a
-            rule: 'scott', 'silverman', 'likelihood' (leave one out), 'crossvalidation' (five
-            folds), or a function of the model, which has its `points_`, `weights_` and `neff` by
-            then, that returns one of these numbers. For kernels other than the Gaussian the rules
-            divide by the kernel's standard deviation; likelihood scales Scott's bandwidth.
-        kernel: 'gaussian', 'epanechnikov', 'tophat', 'triangular', 'biweight', 'exponential' or
-            'cosine'.
+            rule: 'scott', 'silverman', 'likelihood' (leave one out), 'crossvalidation'
+            (five folds), or a function of the model, which has its `points_`, `weights_` and `neff`
+            by then, that returns one of these numbers. For kernels other than the Gaussian the
+            rules divide by the kernel's standard deviation; likelihood scales Scott's bandwidth.
+        kernel: 'gaussian', 'epanechnikov', 'tophat', 'triangular',
+            'biweight', 'exponential' or 'cosine'.
         shape: 'radial', K a function of the distance, or 'product' over the axes.
-        form: what a rule yields: 'number', 'axes' or 'matrix'; None for 'axes' on points and
-            'number' on images.
+        form: what a rule yields: 'number', 'axes' or 'matrix';
+            None for 'axes' on points and 'number' on images.
         adaptive: None; 'abramson', s_i = (f(x_i) / g)^-½ with the fixed estimate as the pilot;
             'knn', s_i the distance to the k-th nearest neighbour over its geometric mean. So h is
             the geometric mean of the h_i in either case.
@@ -97,11 +97,9 @@ class KDE(Integrals):
 
     References:
         Silverman (1986), Density Estimation for Statistics and Data Analysis.
-        https://doi.org/10.1201/9781315140919
-        Abramson (1982), On bandwidth variation in kernel estimates.
-        https://doi.org/10.1214/aos/1176345986
-        Jones (1993), Simple boundary correction for kernel density estimation, section 2.
-        https://doi.org/10.1007/BF00147776
+        https://doi.org/10.1201/9781315140919 Abramson (1982), On bandwidth variation in kernel
+        estimates. https://doi.org/10.1214/aos/1176345986 Jones (1993), Simple boundary correction
+        for kernel density estimation, section 2. https://doi.org/10.1007/BF00147776
 
     Example:
         >>> import torch
@@ -160,7 +158,7 @@ class KDE(Integrals):
     ) -> KDE:
         """The estimate with these points and this bandwidth.
 
-        Arguments:
+        Args:
             points: (n, d).
             bandwidth: a number, (d,) or (d, d).
             local: factors s_i (n,); ones if None.
@@ -196,7 +194,7 @@ class KDE(Integrals):
     def set_bandwidth(self, bandwidth: float | str | Any) -> KDE:
         """Choose the bandwidth anew on the rows kept; returns the model itself.
 
-        Arguments:
+        Args:
             bandwidth: any value that the argument of `KDE` takes.
         """
         self.fitted_space()

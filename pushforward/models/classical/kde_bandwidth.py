@@ -59,7 +59,11 @@ def one_of(name: str, value: object, options: tuple[T, ...]) -> T:
 
 
 def checked_bandwidth(bandwidth: object, rules: tuple[str, ...] = RULES) -> Bandwidth:
-    """A rule's name, a number, or nested tuples of numbers; InvalidKind or InvalidValue if not."""
+    """A rule's name, a number, or nested tuples of numbers.
+
+    Raises:
+        InvalidKind, InvalidValue: If not.
+    """
     if isinstance(bandwidth, str):
         return one_of("bandwidth", bandwidth, rules)
     named = ", ".join(map(repr, rules))

@@ -43,7 +43,7 @@ Bound = tuple[object, float | None, float | None]
 class Boundary:
     """Ends of axes without any correction there.
 
-    Arguments:
+    Args:
         low: lower ends (d,), -inf where open.
         high: upper ends (d,), inf where open.
     """
@@ -218,7 +218,11 @@ def boundary_of(
 
 
 def parsed_bound(bound: object) -> Bound:
-    """(axis, lower, upper) from itself or from 'axis:lower:upper'; InvalidValue if neither."""
+    """(axis, lower, upper) from itself or from 'axis:lower:upper'.
+
+    Raises:
+        InvalidValue: If neither.
+    """
     try:
         if isinstance(bound, str):
             axis, lower, upper = (part.strip() or None for part in bound.split(":"))

@@ -46,10 +46,10 @@ class Integrals(KernelDensity):
     def integrate_box(self, low: object, high: object) -> float:
         """The probability of the box from `low` to `high`.
 
-        For Gaussian and product kernels, and any in one dimension. On a periodic axis an interval
-        may run over the ends.
+        For Gaussian and product kernels, and any in one dimension.
+        On a periodic axis an interval may run over the ends.
 
-        Arguments:
+        Args:
             low, high: numbers, or one for each axis; infinite where open.
         """
         d = self.fitted_space().size
@@ -78,7 +78,7 @@ class Integrals(KernelDensity):
     def integrate_gaussian(self, mean: object, covariance: object) -> float:
         """∫ f(x) N(x; mean, covariance) dx, in closed form.
 
-        Arguments:
+        Args:
             mean: (d,).
             covariance: (d, d), or a number in one dimension.
         """
@@ -104,7 +104,11 @@ class Integrals(KernelDensity):
 
 
 def _normal_parts(model: Integrals) -> Parts:
-    """The parts of a density whose bumps are normal and unbounded; InvalidValue for any other."""
+    """The parts of a density whose bumps are normal and unbounded.
+
+    Raises:
+        InvalidValue: For any other.
+    """
     d = model.fitted_space().size
     if model.kernel != "gaussian" or model._bounds().bounded:
         what = f"boundary {model.boundary!r}"

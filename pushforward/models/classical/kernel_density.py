@@ -80,7 +80,11 @@ class KernelDensity(KernelPasses):
         return log_w.exp(), log_w.logsumexp(0)
 
     def _flat(self, x: object) -> Tensor:
-        """Rows (n, d) in the user's units, float64; BadSource where values are missing."""
+        """Rows (n, d) in the user's units, float64.
+
+        Raises:
+            BadSource: If values are missing.
+        """
         rows = self.conform(x).to(torch.float64).flatten(1)
         if not bool(rows.isfinite().all()):
             raise BadSource(

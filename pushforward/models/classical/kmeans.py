@@ -34,14 +34,14 @@ class KMeans(LloydPasses):
     on one. Distances are in the user's units: scale the columns first if they are of different
     kinds.
 
-    Arguments:
+    Args:
         clusters: k.
         start: 'kmeans++', 'random' (rows), or the centres themselves (k, d) in the user's units.
         starts: how many starts to follow to the end; the lowest inertia is kept.
         tolerance: stop when the centres' summed squared movement is below this times the mean
             variance of the columns (0: only when no row changes its centre).
-        batch: rows a step for mini-batches, each centre moving by the inverse of what it has seen;
-            None for all rows.
+        batch: rows a step for mini-batches, each centre moving by
+            the inverse of what it has seen; None for all rows.
         precision: 'float32' or 'float64' for distances; sums and close decisions are in float64
             either way, and so is everything where float32 would not do.
 
@@ -54,9 +54,8 @@ class KMeans(LloydPasses):
     References:
         Lloyd (1982), Least squares quantization in PCM. https://doi.org/10.1109/TIT.1982.1056489
         Arthur & Vassilvitskii (2007), k-means++: the advantages of careful seeding.
-        https://dl.acm.org/doi/10.5555/1283383.1283494
-        Sculley (2010), Web-scale k-means clustering, Algorithm 1, for mini-batches.
-        https://doi.org/10.1145/1772690.1772862
+        https://dl.acm.org/doi/10.5555/1283383.1283494 Sculley (2010), Web-scale k-means clustering,
+        Algorithm 1, for mini-batches. https://doi.org/10.1145/1772690.1772862
 
     Example:
         >>> import torch

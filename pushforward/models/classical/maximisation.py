@@ -34,7 +34,7 @@ def maximise(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Weights, means and floored spread.
 
-    Arguments:
+    Args:
         sums: of the E step.
         kind: of the covariances.
         floor: the least variance, of all coordinates or of each (d,).

@@ -31,7 +31,7 @@ LEAST_WEIGHT = 1e-300
 class Conditional:
     """The distributions of k components for one pattern of missing coordinates.
 
-    Arguments:
+    Args:
         observed: positions of the observed coordinates (o,).
         missing: positions of the missing ones (m,).
         root: Cholesky's factors of Σ_oo (k, o, o).
@@ -101,7 +101,7 @@ class Independent:
 
     It takes d numbers a component instead of d².
 
-    Arguments:
+    Args:
         gap: which coordinates are missing (d,).
         spread: variances (k, d).
     """

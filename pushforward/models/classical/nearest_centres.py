@@ -33,7 +33,7 @@ def augmented(x: Tensor) -> Tensor:
 class Plan:
     """The centres of one pass and what follows from them, once for all blocks.
 
-    Arguments:
+    Args:
         centres: (k, d) in float64, about the origin.
         table: [-2c, |c|², 1] (d+2, k), in the type of the rows.
         drift: how far each centre has moved since the last pass (k,), rounded up.
@@ -113,13 +113,13 @@ class Plan:
     def nearest(self, x: Tensor, exact: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Nearest centres of augmented rows, with bounds on distances.
 
-        Arguments:
+        Args:
             x: augmented rows (n, d+2).
             exact: the rows (n, d) before they were rounded, by which close decisions are made.
 
         Returns:
-            The nearest centre (n,), an upper bound on its distance (n,) and a lower bound on that
-            to the next (n,).
+            The nearest centre (n,), an upper bound on its distance
+            (n,) and a lower bound on that to the next (n,).
         """
         k, n = len(self.centres), len(x)
         if not n:

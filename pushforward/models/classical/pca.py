@@ -53,7 +53,7 @@ class PCA(PrincipalPasses):
     for whatever bounds or estimates log p(x). Signs are fixed: the largest coefficient of each
     component is positive. Images and clips are taken flattened and come back in their shape.
 
-    Arguments:
+    Args:
         components: how many; None for all; a fraction of the variance in (0, 1); 'minka' for the
             most evident number; 'heldout' for the number with the highest likelihood of one half of
             the rows under the other half, both ways.
@@ -107,7 +107,7 @@ class PCA(PrincipalPasses):
 
         The codes of the model are z' turned and stretched: along the principal axes of `weights`.
 
-        Arguments:
+        Args:
             mean: (d,).
             weights: (d, K), K ≤ d.
             sigma: above 0.

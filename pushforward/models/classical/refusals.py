@@ -27,7 +27,11 @@ MOST_SPARE = 4096
 
 
 def whole_number(name: str, value: object, least: int = 1) -> int:
-    """`value` if it is a whole number of at least `least`; InvalidKind or InvalidValue if not."""
+    """`value` if it is a whole number of at least `least`.
+
+    Raises:
+        InvalidKind, InvalidValue: If not.
+    """
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidKind(f"{name} must be a whole number, got {value!r}")
     if value < least:

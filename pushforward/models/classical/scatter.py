@@ -19,7 +19,7 @@ class Scatter:
 
     With o near the mean nothing cancels, however far the data lie from 0. Merging adds in place.
 
-    Arguments:
+    Args:
         count: Σ w, ().
         total: Σ w (x - o), (d,).
         products: Σ w (x - o)(x - o)ᵀ in the upper triangle, (d, d).

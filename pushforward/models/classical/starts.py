@@ -36,7 +36,7 @@ def checked_start(
 ) -> str | tuple[tuple[float, ...], ...]:
     """A start as one of `names`, or as k finite centres (k, d).
 
-    Arguments:
+    Args:
         start: as the user passed it.
         what: what the centres are called in errors: means or centres.
         k: how many there must be.

@@ -159,7 +159,7 @@ class Autoencoder(Learner):
     end to end, without pre-training; denoising: Vincent et al. (2010), with the squared error of
     all numbers, spoilt or not; sparse: Ng (2011).
 
-    Arguments:
+    Args:
         latent: numbers in a code.
         hidden: sizes of the encoder's hidden layers; the decoder mirrors them.
         activation: 'relu', 'tanh', …

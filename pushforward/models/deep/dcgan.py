@@ -32,7 +32,7 @@ class DCGAN(GAN):
     differs: codes are normal, theirs uniform, and a size other than 64x64 has more or fewer steps.
     At 64x64 in colour: 3 576 704 and 2 765 568 parameters.
 
-    Arguments:
+    Args:
         latent: numbers in a noise vector.
         width: channels of the map at half the image's size.
         game: 'non_saturating', 'hinge', 'wasserstein', 'relativistic', …

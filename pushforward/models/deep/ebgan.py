@@ -52,7 +52,7 @@ class EBGAN(CodeModel):
     §2.4; what differs: the networks, the margin's default, and Adam at half their rate with beta1 =
     .5, since at theirs samples run away from small data.
 
-    Arguments:
+    Args:
         latent: numbers in a noise vector.
         code: numbers in the auto-encoder's code.
         hidden: sizes of the auto-encoder's hidden layers, encoder first;

@@ -29,7 +29,11 @@ class ModifiedLoss(Hack, name="modified_loss"):
     applies: ClassVar[str] = "minimax and f-GAN games (the default game has it already)"
 
     def game(self, game: Game) -> Game:
-        """The non-saturating form of the game; InvalidValue where there is none."""
+        """The non-saturating form of the game.
+
+        Raises:
+            InvalidValue: If there is none.
+        """
         if isinstance(game, SoftLabelled):
             return replace(game, game=self.game(game.game))  # type: ignore[arg-type]
         if isinstance(game, FGAN):
@@ -48,7 +52,7 @@ class ModifiedLoss(Hack, name="modified_loss"):
 class SoftLabels(Hack, name="soft_labels"):
     """The critic's labels are soft, and now and then exchanged.
 
-    Arguments:
+    Args:
         real: range of the labels of real samples.
         fake: range of the labels of generated ones.
         flip: share of samples whose label is the other kind's.
@@ -70,7 +74,11 @@ class SoftLabels(Hack, name="soft_labels"):
             )
 
     def game(self, game: Game) -> Game:
-        """The game with one label a sample; InvalidValue where it has no labels."""
+        """The game with one label a sample.
+
+        Raises:
+            InvalidValue: If it has no labels.
+        """
         if not isinstance(game, Labelled):
             able = [name for name, kind in Game.members.items() if issubclass(kind, Labelled)]
             raise InvalidValue(
@@ -83,7 +91,7 @@ class SoftLabels(Hack, name="soft_labels"):
 class Replay(Hack, name="replay"):
     """A share of the generated samples the critic sees are old ones.
 
-    Arguments:
+    Args:
         capacity: samples kept.
         share: of the batch.
     """
@@ -131,7 +139,7 @@ class Labels(Hack, name="labels"):
 class InputNoise(Hack, name="input_noise"):
     """Normal noise on what the critic sees, falling to zero over the budget.
 
-    Arguments:
+    Args:
         sigma: at the start, in the players' coordinates.
     """
 

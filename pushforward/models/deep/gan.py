@@ -58,7 +58,7 @@ class GAN(CodeModel):
     game is their §3 (-log D), with R1 (Mescheder et al. 2018) because the unpenalised game does not
     converge.
 
-    Arguments:
+    Args:
         latent: numbers in a noise vector.
         hidden: sizes of the hidden layers of both networks.
         game: 'non_saturating', 'minimax', 'least_squares', 'hinge',

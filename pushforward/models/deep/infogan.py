@@ -71,7 +71,7 @@ class InfoGAN(GAN):
     the noise, which is not read; Q's probabilities for each block; Q's means for the numbers.
     `parts` takes either apart.
 
-    Arguments:
+    Args:
         latent: numbers in the noise.
         categories: sizes of the categorical codes: (10,), or (10, 3) for two; () for none.
         continuous: numbers of the code that are uniform on [-1, 1].
@@ -347,8 +347,10 @@ class InfoGAN(GAN):
         return self._distribution(z).parts(z)
 
     def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
-        """Observations (n, *shape) for codes z (n, code_width), user's units, differentiable in z;
-        ShapeMismatch for other widths.
+        """Observations (n, *shape) for codes z (n, code_width), user's units, differentiable in z.
+
+        Raises:
+            ShapeMismatch: For other widths.
         """
         self.parts(z)
         return super().decode(z, y, rng=rng)
@@ -379,7 +381,11 @@ COLLAPSE = (
 
 
 def _checked(categories: Any, continuous: Any) -> tuple[tuple[int, ...], int]:
-    """The sizes and the count; InvalidKind or InvalidValue where they are none."""
+    """The sizes and the count.
+
+    Raises:
+        InvalidKind, InvalidValue: If they are none.
+    """
     if isinstance(categories, (int, str)):
         raise InvalidKind(
             f"categories is a list of sizes, got {categories!r}; write categories=(10,)"

@@ -36,7 +36,7 @@ class Observed(nn.Module):
     Its coordinates are the user's units: sigma is a standard deviation there,
     and densities need no Jacobian.
 
-    Arguments:
+    Args:
         model: the generator, fitted; its parameters are not changed.
         sigma: of the noise, in the user's units:
             a number, or a tensor that broadcasts to one observation.

@@ -73,7 +73,7 @@ class BatchNorm(Hack, name="batch_norm"):
 class NoSparseGradients(Hack, name="no_sparse_gradients"):
     """Leaky ReLU in place of ReLU, and means in place of maxima when pooling.
 
-    Arguments:
+    Args:
         slope: below zero.
     """
 
@@ -97,7 +97,7 @@ class NoSparseGradients(Hack, name="no_sparse_gradients"):
 class SGDCritic(Hack, name="sgd_critic"):
     """Adam for the generator, plain SGD for the critic.
 
-    Arguments:
+    Args:
         rate: of the critic.
         momentum: of the critic.
     """
@@ -119,7 +119,7 @@ class SGDCritic(Hack, name="sgd_critic"):
 class MoreCriticSteps(Hack, name="more_critic_steps"):
     """Several moves of the critic to one of the generator.
 
-    Arguments:
+    Args:
         steps: how many.
     """
 
@@ -139,7 +139,7 @@ class MoreCriticSteps(Hack, name="more_critic_steps"):
 class BatchDiscriminator(Hack, name="batch_discrimination"):
     """The critic sees how close each sample is to the others of its batch.
 
-    Arguments:
+    Args:
         kernels: numbers added to the features.
         size: numbers compared for each.
 
@@ -165,7 +165,7 @@ class BatchDiscriminator(Hack, name="batch_discrimination"):
 class Dropout(Hack, name="dropout"):
     """Dropout in the generator, when sampling too: noise beside the code.
 
-    Arguments:
+    Args:
         share: of units dropped.
     """
 

@@ -33,7 +33,7 @@ class R3GAN(GAN):
     and Config E; what differs: the size of the networks follows from `width`, and gamma and the
     rates stay as they are instead of falling (`schedule='cosine'` lets the rates fall).
 
-    Arguments:
+    Args:
         latent: numbers in a noise vector.
         width: channels at the image's own size, a multiple of 8.
         blocks: residual blocks at every size.

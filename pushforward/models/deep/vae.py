@@ -94,7 +94,7 @@ class VAE(RecognisedModel):
     Reference: Kingma & Welling (2014, https://arxiv.org/abs/1312.6114), Eq. 10, with the analytic
     KL of their Appendix B; Rezende et al. (2014).
 
-    Arguments:
+    Args:
         latent: numbers in a code.
         hidden: sizes of the encoder's hidden layers; the decoder mirrors them.
         likelihood: p(x|z). 'gaussian' (sigma learnt), 'gaussian(sigma=0.1)',

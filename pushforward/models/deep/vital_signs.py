@@ -45,7 +45,7 @@ def adversarial_vitals(
     """Accuracy, overfitting, slope and distances, from held-out rows,
     as many samples, and training rows.
 
-    Arguments:
+    Args:
         adversary, critic: whose verdicts are asked.
         batch: rows (n, *event) the critic has not seen, with conditions.
         fake: samples (n, *event) under the same conditions.

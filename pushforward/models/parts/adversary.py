@@ -46,7 +46,7 @@ class Rows:
 class Verdict:
     """A critic's outputs on samples.
 
-    Arguments:
+    Args:
         output: c, one number a pack (n,), or a map of them (n, …).
         heads: the outputs of its further heads.
         y: the conditions of the packs, in model coordinates.
@@ -81,7 +81,7 @@ class Comparison:
 class Adversary:
     """One critic's side of adversarial training.
 
-    Arguments:
+    Args:
         game: what the players minimise.
         penalties: keep the critic in check.
         packing: samples the critic sees at once (Lin et al. 2018, PacGAN,
@@ -107,8 +107,10 @@ class Adversary:
         return x
 
     def pack(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Neighbouring rows side by side: (n, c, …) -> (n / packing,
-        packing c, …); InvalidValue where rows are left over.
+        """Neighbouring rows side by side: (n, c, …) -> (n / packing, packing c, …).
+
+        Raises:
+            InvalidValue: If rows are left over.
         """
         m = self.packing
         if m == 1:

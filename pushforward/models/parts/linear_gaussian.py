@@ -70,7 +70,11 @@ class LinearGaussian(Model):
         return 0.0
 
     def _require_noise(self) -> Tensor:
-        """σ²; InvalidValue where every component is kept, which leaves none."""
+        """σ².
+
+        Raises:
+            InvalidValue: If every component is kept, which leaves none.
+        """
         self.fitted_space()
         if not bool(self.noise_variance_ > 0):
             raise InvalidValue(

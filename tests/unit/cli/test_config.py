@@ -22,9 +22,8 @@ from pushforward.models.deep.vae import VAE
 class Odd:
     """A class with every kind of setting.
 
-    Arguments:
-        count: how many,
-            on two lines.
+    Args:
+        count: how many, on two lines.
         share, sizes: said of both.
 
     Example:
