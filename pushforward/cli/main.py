@@ -62,7 +62,7 @@ pushforward: generative models behind one set of verbs
   pushforward density runs/pca-shots-1 new.csv     how likely is every row: find the odd ones out
   pushforward condition runs/gmm-shots-1 LOC_X=0   the distribution of the other columns, given some
   pushforward assign runs/gmm-shots-1 new.csv      the cluster of every row
-  pushforward plot runs/gmm-shots-1 --court    an image: density, clusters, biplot, marginals, codes
+  pushforward plot runs/gmm-shots-1    an image: density, clusters, biplot, marginals, codes
   pushforward latent runs/vae-digits-1
       what its codes mean: a grid, each dimension, paths, attributes
   pushforward project runs/vae-digits-1 digits

@@ -50,9 +50,6 @@ def plot(
             help="colour an embedding by the labels of the data: a column, a file, or auto",
         ),
     ] = None,
-    court: Annotated[
-        bool, typer.Option("--court", help="draw half a basketball court in feet under a density")
-    ] = False,
     most: Annotated[
         int, typer.Option("--most", help="the most components or clusters that choice tries")
     ] = MOST,
@@ -71,7 +68,7 @@ def plot(
         raise InvalidValue(f"--most must be at least 2, got {most}; pass --most {MOST}, say")
     voice = Voice(quiet, json)
     opened = runs.open_run(run)
-    chosen = kind or ("density" if court else suited(opened.model))
+    chosen = kind or suited(opened.model)
     batch = _rows(opened, voice, data, chosen, label)
     named = [part.strip() for part in axes.split(",")] if axes else None
     figure = drawn(
@@ -79,7 +76,6 @@ def plot(
         chosen,
         batch,
         axes=named,
-        court=court,
         most=most,
         title=heading(title, opened.folder.name),
         label=label,
@@ -116,7 +112,6 @@ def drawn(
     batch: Any,
     *,
     axes: Any,
-    court: bool,
     most: int,
     title: str,
     label: str | None,
@@ -132,7 +127,7 @@ def drawn(
 
     model, x = opened.model, None if batch is None else batch.x
     if kind == "density":
-        return plots.density_map(model, x, axes=axes, court=court, title=title)
+        return plots.density_map(model, x, axes=axes, title=title)
     if kind == "marginals":
         return plots.marginals(model, x, axes=axes, title=title)
     if kind == "corner":

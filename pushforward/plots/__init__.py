@@ -16,13 +16,13 @@ _HOMES = {
     "density_map": "density", "marginals": "single_axes", "corner": "single_axes",
     "clusters": "ellipses", "profile": "ellipses", "scree": "spectrum", "biplot": "spectrum",
     "embedding": "codes", "choice": "how_many", "criteria": "how_many",
-    "elbow_curve": "how_many", "draw_court": "court", "trajectories": "court",
-    "shot_maps": "maps", "page": "style", "write": "style", "decoded_grid": "latent",
+    "elbow_curve": "how_many",
+    "page": "style", "write": "style", "decoded_grid": "latent",
     "decoded_path": "latent", "traversal_sheet": "latent",
 }  # fmt: skip
 __all__ = [
     "density_map", "marginals", "corner", "clusters", "profile", "scree", "biplot", "embedding",
-    "choice", "criteria", "elbow_curve", "draw_court", "trajectories", "shot_maps", "decoded_grid",
+    "choice", "criteria", "elbow_curve", "decoded_grid",
     "decoded_path", "traversal_sheet", "page", "write",
 ]  # fmt: skip
 

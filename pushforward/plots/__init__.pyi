@@ -1,6 +1,4 @@
 from pushforward.plots.codes import embedding as embedding
-from pushforward.plots.court import draw_court as draw_court
-from pushforward.plots.court import trajectories as trajectories
 from pushforward.plots.density import density_map as density_map
 from pushforward.plots.ellipses import clusters as clusters
 from pushforward.plots.ellipses import profile as profile
@@ -10,7 +8,6 @@ from pushforward.plots.how_many import elbow_curve as elbow_curve
 from pushforward.plots.latent import decoded_grid as decoded_grid
 from pushforward.plots.latent import decoded_path as decoded_path
 from pushforward.plots.latent import traversal_sheet as traversal_sheet
-from pushforward.plots.maps import shot_maps as shot_maps
 from pushforward.plots.single_axes import corner as corner
 from pushforward.plots.single_axes import marginals as marginals
 from pushforward.plots.spectrum import biplot as biplot

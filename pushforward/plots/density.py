@@ -9,13 +9,12 @@ all samples fall inside".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from pushforward.core.errors import InvalidValue
 from pushforward.plots.axis_distributions import grid_density, limits_of, two_axes, unit_of
-from pushforward.plots.court import HALF, draw_court
 from pushforward.plots.matplotlib_types import Axes, Figure
 from pushforward.plots.style import (
     INK,
@@ -38,9 +37,8 @@ def density_map(
     x: Any = None,
     *,
     axes: Sequence[str | int] | None = None,
-    court: bool = False,
-    depth: float = HALF,
     shares: Sequence[float] = SHARES,
+    contour_names: Literal["inline", "legend"] = "inline",
     cells: int = 220,
     limits: Any = None,
     scale: float = 1.0,
@@ -58,17 +56,20 @@ def density_map(
         model: anything with a density or samples, or rows (n, 2 or more); `x` are rows to dot in.
         axes: the two axes to show, by name or position; the distribution is that of those two
             alone. The first two otherwise.
-        court: draw a half court under it, in feet, up to `depth` feet from the baseline.
         shares: of the mass that each contour holds.
+        contour_names: whether shares are written on the contours or, where these come in many
+            pieces, in a legend.
         limits: (low, high) of both axes ((2,), (2,)); what the rows or draws need otherwise.
         scale, unit: what densities are multiplied by on the colour bar, and its label.
         power: of the density that colour follows;
             1 for the density itself, less to show the low parts.
         top: the density (times scale) at the darkest colour; the largest otherwise.
+        ax: where to draw; on a new page otherwise. Whatever belongs over or around a density (a
+            map, a playing field) is drawn on the same axes afterwards.
     """
     distribution, names, rows = two_axes(model, axes, x)
-    low, high = _court_limits(depth) if court else limits_of(distribution, rows, limits)
-    figure, ax = axes_of_page(ax, 6.6, 5.6 if court else 5.2)
+    low, high = limits_of(distribution, rows, limits)
+    figure, ax = axes_of_page(ax, 6.6, 5.2)
     u, v, f = grid_density(distribution, low, high, cells)
     colors = mpl("matplotlib.colors")
     norm = colors.PowerNorm(power, vmin=0, vmax=top or scale * float(f.max()))
@@ -81,10 +82,17 @@ def density_map(
         aspect="auto",
         zorder=0,
     )
-    contours(ax, u, v, f, mass_levels(f, shares, (u[1] - u[0]) * (v[1] - v[0])), inline=not court)
+    contours(
+        ax,
+        u,
+        v,
+        f,
+        mass_levels(f, shares, (u[1] - u[0]) * (v[1] - v[0])),
+        inline=contour_names == "inline",
+    )
     if rows is not None and points:
         ax.plot(*rows[:, :2].T, ".", color=INK, markersize=1.6, alpha=0.35, zorder=1)
-    label = unit or ("density per square foot" if court else f"density per {unit_of(distribution)}")
+    label = unit or f"density per {unit_of(distribution)}"
     bar(
         figure,
         image,
@@ -94,15 +102,9 @@ def density_map(
         pad=0.02,
         extend="max" if top and top < scale * f.max() else "neither",
     )
-    if court:
-        draw_court(ax, depth=depth)
-        dress(ax, title)
-        for side in ax.spines.values():
-            side.set_visible(False)
-    else:
-        ax.set_xlim(low[0], high[0])
-        ax.set_ylim(low[1], high[1])
-        dress(ax, title, names[0], names[1])
+    ax.set_xlim(low[0], high[0])
+    ax.set_ylim(low[1], high[1])
+    dress(ax, title, names[0], names[1])
     return figure
 
 
@@ -174,7 +176,3 @@ def mass_levels(f: Any, shares: Sequence[float], area: float) -> dict[float, flo
             if height > 0 and height not in found:
                 found[height] = share
     return found
-
-
-def _court_limits(depth: float) -> tuple[Any, Any]:
-    return np.array([-25.0, 0.0]), np.array([25.0, depth])

@@ -31,7 +31,7 @@ class Recipe:
     """What is known of a recipe before it runs.
 
     Args:
-        name: on the command line; module: its file in this package.
+        name: on the command line; module: where it is in this package.
         line: what it shows.
         tables: where its default tables lie under $PUSHFORWARD_DATA.
         origin: where they can be had by everyone.
@@ -98,7 +98,7 @@ RECIPES: Mapping[str, Recipe] = {
     for recipe in (
         Recipe(
             "curry",
-            "curry",
+            "basketball.curry",
             "Stephen Curry's shots of 2015-16 as a density on the court, by kernels that adapt",
             ("nba_shots/stephen_curry_2016.csv.gz",),
             SHOTS,
@@ -107,7 +107,7 @@ RECIPES: Mapping[str, Recipe] = {
         ),
         Recipe(
             "aldridge",
-            "aldridge",
+            "basketball.aldridge",
             "LaMarcus Aldridge's heat map of 2015-16: where he shot, and where they went in",
             ("nba_shots/lamarcus_aldridge_2016.csv.gz",),
             SHOTS,
@@ -116,7 +116,7 @@ RECIPES: Mapping[str, Recipe] = {
         ),
         Recipe(
             "hall-of-fame",
-            "hall_of_fame",
+            "basketball.hall_of_fame",
             "Hall-of-Fame players in clusters, and what each cluster is",
             ("nba_player_stats/Seasons_Stats_1956_2017.csv.gz",),
             _STATS,
@@ -124,7 +124,7 @@ RECIPES: Mapping[str, Recipe] = {
         ),
         Recipe(
             "seasons",
-            "seasons",
+            "basketball.seasons",
             "players' seasons in the plane of their two principal components",
             ("nba_player_stats/Seasons_Stats_1956_2017.csv.gz",),
             _STATS,
@@ -133,7 +133,7 @@ RECIPES: Mapping[str, Recipe] = {
         ),
         Recipe(
             "trajectories",
-            "trajectories",
+            "basketball.trajectories",
             "the principal trajectories of players on the court, five seconds long",
             (
                 "nba_tracking/cle_2015_16_train_5_games.npz",
@@ -144,7 +144,7 @@ RECIPES: Mapping[str, Recipe] = {
         ),
         Recipe(
             "shot-maps",
-            "shot_maps",
+            "basketball.shot_maps",
             (
                 "players' shooting maps in ten numbers, by an auto-encoder and "
                 "by PCA, and who shoots like whom"

@@ -73,14 +73,21 @@ def test_rows_alone_are_drawn_by_their_kernel_density(rows):
     assert len(visible(plots.density_map(torch.tensor(rows.to_numpy())))[0].images) == 1
 
 
-def test_a_court_under_a_density_is_in_feet(rows):
+def test_a_density_is_drawn_within_limits_on_the_axes_given(rows):
+    page, ax = plots.page()
     figure = plots.density_map(
-        pf.GMM(1).fit(rows[["height", "age"]].abs()), court=True, scale=100, unit="shots"
+        pf.GMM(1).fit(rows[["height", "age"]].abs()),
+        limits=((-25, 0), (25, 47)),
+        contour_names="legend",
+        scale=100,
+        unit="shots",
+        ax=ax,
     )
-    ax = visible(figure)[0]
-    assert "feet" in ax.get_xlabel()
+    assert figure is page
     assert ax.images[0].get_extent() == [-25, 25, 0, 47]
+    assert (ax.get_xlim(), ax.get_ylim()) == ((-25, 25), (0, 47))
     assert ax.get_legend().get_texts()[0].get_text() == "25% inside"
+    assert figure.axes[-1].get_ylabel() == "shots"
 
 
 def test_a_density_needs_two_different_axes(mixture):

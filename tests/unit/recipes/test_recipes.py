@@ -12,12 +12,12 @@ import pushforward as pf
 from pushforward.cli.main import main
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.records import Record
-from pushforward.recipes import curry, hall_of_fame, shot_maps, trajectories
-from pushforward.recipes.aldridge import accuracy, surprise
-from pushforward.recipes.careers import profiles, seasons_of
-from pushforward.recipes.curry import folds
+from pushforward.recipes.basketball import curry, hall_of_fame, shot_maps, trajectories
+from pushforward.recipes.basketball.aldridge import accuracy, surprise
+from pushforward.recipes.basketball.careers import profiles, seasons_of
+from pushforward.recipes.basketball.curry import folds
+from pushforward.recipes.basketball.shots import places, player_shots
 from pushforward.recipes.registry import RECIPES, find, locate, run
-from pushforward.recipes.shots import places, player_shots
 
 
 def image_of(paths):

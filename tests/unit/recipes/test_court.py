@@ -1,15 +1,26 @@
 """The court is the NBA's, and what is drawn on it is where it should be."""
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from pushforward import plots
 from pushforward.core.errors import InvalidValue
-from pushforward.plots import court, draw_court, page, shot_maps, trajectories
-from pushforward.plots.court import Panel, beyond_arc, full_lines, lines
-from pushforward.plots.maps import heat_and_accuracy
+from pushforward.plots import page
+from pushforward.recipes.basketball import court
+from pushforward.recipes.basketball.court import (
+    Panel,
+    beyond_arc,
+    draw_court,
+    full_lines,
+    lines,
+    trajectories,
+)
+from pushforward.recipes.basketball.court_maps import heat_and_accuracy, shot_maps
 
 
 def extent(path):
@@ -115,3 +126,10 @@ def test_accuracy_is_white_where_nobody_shoots():
 
 def test_court_facts_are_exported():
     assert court.RIM == (0.0, 5.25)
+
+
+def test_the_plots_of_the_library_know_no_sport():
+    files = sorted(Path(plots.__file__).parent.glob("*.py*"))
+    assert len(files) > 10
+    words = re.compile(r"court|basketball|\bshots?\b|shooter", re.IGNORECASE)
+    assert [path.name for path in files if words.search(path.read_text(encoding="utf-8"))] == []

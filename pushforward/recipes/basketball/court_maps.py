@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from pushforward.core.errors import InvalidValue
-from pushforward.plots.court import draw_court
 from pushforward.plots.density import contours, mass_levels
 from pushforward.plots.matplotlib_types import Figure
 from pushforward.plots.style import INK, SMALL, bar, diverging, dress, heat, mpl, numbers, page
+from pushforward.recipes.basketball.court import draw_court
 
 __all__ = ["shot_maps", "heat_and_accuracy", "DARKEST"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.core.errors import BadSource
+from pushforward.recipes.basketball.shots import read_table
 from pushforward.recipes.registry import RECIPES
-from pushforward.recipes.shots import read_table
 
 __all__ = ["seasons_of", "profiles", "PROFILE"]
 

@@ -22,11 +22,11 @@ from pushforward.core.errors import BadSource
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
 from pushforward.plots.axis_distributions import grid_density
-from pushforward.plots.court import HALF, beyond_arc
-from pushforward.plots.maps import heat_and_accuracy
-from pushforward.recipes.curry import density
+from pushforward.recipes.basketball.court import HALF, beyond_arc
+from pushforward.recipes.basketball.court_maps import heat_and_accuracy
+from pushforward.recipes.basketball.curry import density
+from pushforward.recipes.basketball.shots import court_space, entitled, places, player_shots
 from pushforward.recipes.registry import SHOT_COLUMNS, Findings
-from pushforward.recipes.shots import court_space, entitled, places, player_shots
 
 __all__ = ["run", "accuracy", "surprise"]
 

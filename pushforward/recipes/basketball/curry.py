@@ -22,11 +22,18 @@ from pushforward.models.classical.gaussian import Gaussian
 from pushforward.models.classical.gmm import GMM
 from pushforward.models.classical.kde import KDE
 from pushforward.plots.axis_distributions import grid_density
-from pushforward.plots.court import HALF, beyond_arc
 from pushforward.plots.density import density_map, mass_levels
-from pushforward.plots.maps import DARKEST
+from pushforward.plots.style import page
+from pushforward.recipes.basketball.court import HALF, beyond_arc, draw_court
+from pushforward.recipes.basketball.court_maps import DARKEST
+from pushforward.recipes.basketball.shots import (
+    HALF_COURT,
+    court_space,
+    entitled,
+    places,
+    player_shots,
+)
 from pushforward.recipes.registry import SHOT_COLUMNS, Findings
-from pushforward.recipes.shots import HALF_COURT, court_space, entitled, places, player_shots
 
 __all__ = ["run", "density", "folds"]
 
@@ -99,15 +106,19 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     ]
     top = 100 * max(mass_levels(f, (DARKEST,), area))
     title = f"{entitled(name, frame)}: where {len(x):,} shots came from"
-    image = density_map(
+    image, ax = page(6.6, 5.6)
+    density_map(
         fitted,
-        court=True,
+        limits=((-25.0, 0.0), (25.0, HALF)),
         shares=(0.5, 0.9),
+        contour_names="legend",
         scale=100,
         unit="of 100 shots, how many per square foot",
         title=title,
+        ax=ax,
         top=top,
     )
+    draw_court(ax)
     rows = [[key, f"{r.value:.3f} ± {r.error:.3f}"] for key, r in records.items()]
     return Findings(
         {**records, **facts},

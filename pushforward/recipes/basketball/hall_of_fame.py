@@ -22,7 +22,7 @@ from pushforward.models.classical.covariance_kinds import CovarianceKind
 from pushforward.models.classical.gmm import GMM
 from pushforward.plots.ellipses import clusters, profile
 from pushforward.plots.style import page
-from pushforward.recipes.careers import profiles, seasons_of
+from pushforward.recipes.basketball.careers import profiles, seasons_of
 from pushforward.recipes.registry import Findings
 
 __all__ = ["run", "in_words", "completed", "chosen"]

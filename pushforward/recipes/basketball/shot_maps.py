@@ -27,9 +27,9 @@ from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.reconstruction import reconstruct, squared_error
 from pushforward.models.classical.pca import PCA
 from pushforward.models.deep.autoencoder import Autoencoder
-from pushforward.plots.maps import shot_maps
+from pushforward.recipes.basketball.court_maps import shot_maps
+from pushforward.recipes.basketball.shots import near, read_table
 from pushforward.recipes.registry import RECIPES, Findings
-from pushforward.recipes.shots import near, read_table
 
 __all__ = ["run", "maps_of", "neighbours", "recognised", "KNOWN"]
 

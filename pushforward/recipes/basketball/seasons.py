@@ -24,10 +24,10 @@ from pushforward.core.space import Column, Space
 from pushforward.metrics.reconstruction import squared_error
 from pushforward.models.classical.pca import PCA
 from pushforward.plots.spectrum import biplot
-from pushforward.recipes.careers import profiles, seasons_of
-from pushforward.recipes.hall_of_fame import FEATURES
+from pushforward.recipes.basketball.careers import profiles, seasons_of
+from pushforward.recipes.basketball.hall_of_fame import FEATURES
+from pushforward.recipes.basketball.shots import near
 from pushforward.recipes.registry import Findings
-from pushforward.recipes.shots import near
 
 __all__ = ["run", "standard", "BEST_KNOWN"]
 

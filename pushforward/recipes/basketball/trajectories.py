@@ -24,7 +24,7 @@ from torch import Tensor
 from pushforward.core.errors import BadSource
 from pushforward.core.records import Record
 from pushforward.models.classical.pca import PCA
-from pushforward.plots.court import Panel, trajectories
+from pushforward.recipes.basketball.court import Panel, trajectories
 from pushforward.recipes.registry import Findings
 
 __all__ = ["run", "paths_of", "own_frame", "RATE", "STEPS"]

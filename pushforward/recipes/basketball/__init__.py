@@ -1,0 +1,1 @@
+"""Experiments with public tables of basketball, and the court they are drawn on."""
