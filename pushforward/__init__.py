@@ -1,14 +1,14 @@
 """Pushforward: generative models behind one set of verbs.
 
 A distribution you can sample from, pushed through a function, is another distribution: x = f(z).
-Public names load on first use, so that importing the package costs little more than importing
-torch.
+Public names load on first use, so that importing the package costs little; what they are is in
+`__init__.pyi`, where type checkers look.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -76,17 +76,20 @@ _HOMES = {
 _NAMES = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_NAMES)
 
-if not TYPE_CHECKING:
+_PACKAGES = ("compat", "latent")
+"""Packages of the library that are public as they are."""
 
-    def __getattr__(name: str) -> Any:
-        if name in ("compat", "latent"):
-            return importlib.import_module(f"pushforward.{name}")
-        if name not in _NAMES:
-            raise AttributeError(f"module 'pushforward' has no attribute {name!r}")
-        importlib.import_module("pushforward.models")
-        value = getattr(importlib.import_module(f"pushforward.{_NAMES[name]}"), name)
-        globals()[name] = value
-        return value
 
-    def __dir__() -> list[str]:
-        return sorted([*globals(), *_NAMES])
+def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"pushforward.{name}")
+    if name not in _NAMES:
+        raise AttributeError(f"module 'pushforward' has no attribute {name!r}")
+    importlib.import_module("pushforward.models")
+    value = getattr(importlib.import_module(f"pushforward.{_NAMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_NAMES, *_PACKAGES})

@@ -1,19 +1,25 @@
-"""How models are fitted. Fitters know no model: they see phases, statistics and sources."""
+"""How models are fitted. Fitters know no model: they see phases, statistics and sources.
+
+Names load on first use; what they are is in `__init__.pyi`.
+"""
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 __all__ = ["EM", "Trainer"]
 
-_HOMES = {"EM": ".em", "Trainer": ".trainer"}
+_HOMES = {"EM": "em", "Trainer": "trainer"}
 
-if not TYPE_CHECKING:
 
-    def __getattr__(name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(_HOMES[name], __name__), name)
-        globals()[name] = value
-        return value
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pushforward.fitting' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"pushforward.fitting.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,2 @@
+from pushforward.fitting.em import EM as EM
+from pushforward.fitting.trainer import Trainer as Trainer
