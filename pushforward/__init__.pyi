@@ -23,9 +23,9 @@ from pushforward.core.phase import Step as Step
 from pushforward.core.phase import Terms as Terms
 from pushforward.core.phase import adam as adam
 from pushforward.core.phase import adamw as adamw
+from pushforward.core.phase import play_together as play_together
 from pushforward.core.phase import rmsprop as rmsprop
 from pushforward.core.phase import sgd as sgd
-from pushforward.core.phase import together as together
 from pushforward.core.records import Record as Record
 from pushforward.core.registry import Value as Value
 from pushforward.core.registry import register as register

@@ -55,7 +55,7 @@ class PairedMetric(Protocol):
 
 ARGUMENTS = """
 
-    Arguments:
+    Args:
         real, generated: originals and their likenesses (n, channels, height, width), row by row.
         low, high: the ends of the range of values; if not given 0..255 for bytes and whole
             numbers above 2, 0..1 or -1..1 for fractions.
