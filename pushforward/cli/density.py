@@ -10,8 +10,7 @@ from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
 from pushforward.cli.outputs import check_table_out, deliver_table
-from pushforward.cli.tables import tabular
-from pushforward.core.errors import InvalidValue
+from pushforward.cli.tables import tabular, typed
 
 __all__ = ["command"]
 
@@ -50,35 +49,21 @@ def density(
 
     Rows that miss a value have the density of the values that they have, and no rank.
     """
-    from pushforward.experiments.measure import densities
+    from pushforward.experiments.densities import densities
 
-    for name, value in (("--top", top), ("--draws", draws)):
-        if value is not None and value < 1:
-            raise InvalidValue(f"{name} must be at least 1, got {value}; pass {name} 10, say")
     voice = Voice(quiet, json)
     opened = runs.open_run(run, device)
     check_table_out(out)
-    source = runs.read_under(opened, file, y)
-    quantity, values, gaps = densities(opened, source, draws=draws)
-    order = values.argsort(stable=True)
-    order = order[~gaps[order]]  # a density of fewer columns does not compare with one of all
-    ranks = {row: place for place, row in enumerate(order.tolist(), 1)}
-    rows = order[:top].tolist() if top is not None else range(len(values))
-    columns: dict[str, list[Any]] = {"row": list(rows)}
-    names = runs.file_names(source)
-    if names is not None:
-        columns["file"] = [names[i] for i in rows]
-    columns[quantity] = [float(values[i]) for i in rows]
-    columns["rank"] = [ranks.get(int(i)) for i in rows]
-    bound = "a lower bound" if quantity.endswith("bound") else "exact"
+    likely = densities(opened, file, y, draws=draws, table=typed())
+    columns, missing = likely.table(top), int(likely.incomplete.sum())
     voice.say(
-        f"{len(values)} rows, mean {float(values.mean()):.4f} nats ({bound}); rank 1 is the least"
-        " likely"
+        f"{len(likely.values)} rows, mean {float(likely.values.mean()):.4f} nats"
+        f" ({'exact' if likely.exact else 'a lower bound'}); rank 1 is the least likely"
     )
-    if bool(gaps.any()):
+    if missing:
         voice.say(
-            f"{int(gaps.sum())} rows miss a value: their density is that of the values they have,"
-            " and they are not ranked"
+            f"{missing} rows miss a value: their density is that of the values they have, and they"
+            " are not ranked"
         )
     deliver_table(voice, columns, out, what=f"{len(columns['row'])} rows")
 

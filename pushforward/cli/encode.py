@@ -9,8 +9,8 @@ import typer
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
-from pushforward.cli.outputs import check_out, code_space, deliver
-from pushforward.cli.tables import tabular
+from pushforward.cli.outputs import check_out, deliver
+from pushforward.cli.tables import tabular, typed
 
 __all__ = ["command"]
 
@@ -40,37 +40,15 @@ def encode(
     json: Annotated[bool, typer.Option("--json", help="JSON lines instead of CSV")] = False,
 ) -> None:
     """Write the code of every row: z0, z1, ... as CSV on stdout, or to a file."""
-    import torch
+    from pushforward.experiments.codes import code_space
+    from pushforward.experiments.codes import encode as encode_rows
 
     opened = runs.open_run(run, device)
-    model = opened.model
-    opened.need("has no codes for observations", "Encodes")
     check_out(out, code_space(1))
-    source = runs.read_under(opened, file, y)
-    with torch.no_grad():
-        parts = [encoded(model, batch) for batch in runs.in_blocks(source)]
-    codes = torch.cat(parts)
-    names = runs.file_names(source)
-    extra = {} if names is None else {"extra": {"file": names}}
-    deliver(
-        Voice(quiet, json),
-        codes,
-        code_space(codes.shape[1]),
-        out,
-        opened.folder / "codes",
-        what=f"{len(codes)} codes",
-        **extra,
-    )
-
-
-def encoded(model: Any, batch: Any) -> Any:
-    """Codes (n, latent) of one block."""
-    z = (
-        model.encode(batch.x)
-        if model.condition_space is None
-        else model.encode(batch.x, runs.labels_of(model, batch))
-    )
-    return z.flatten(1).cpu()
+    codes = encode_rows(opened, file, y, table=typed())
+    beside = {} if codes.files is None else {"extra": {"file": codes.files}}
+    default, what = opened.folder / "codes", f"{len(codes.z)} codes"
+    deliver(Voice(quiet, json), codes.z, codes.space, out, default, what=what, **beside)
 
 
 def command() -> Any:

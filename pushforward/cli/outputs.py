@@ -5,7 +5,7 @@ images as images, tables as tables.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,8 @@ from pushforward.cli.console import Voice, finite
 if TYPE_CHECKING:
     from pushforward.core.space import Space
 
-__all__ = ["check_out", "check_table_out", "code_space", "deliver", "deliver_table", "heading"]
+__all__ = ["check_out", "check_table_out", "deliver", "deliver_table"]
 
-LONGEST_TITLE = 120
-"""Characters that fit over an image."""
 TABLES = (".csv", ".tsv", ".json")
 
 
@@ -46,21 +44,6 @@ def deliver(
             write(x, space, path, **beside)
     voice.say(f"{what} written to")
     voice.result({"path": str(path), "n": len(x)}, str(path))
-
-
-def heading(title: str | None, name: str) -> str:
-    """What is written over an image: --title, or the run's name.
-
-    Raises:
-        InvalidValue: For a title that does not fit there.
-    """
-    from pushforward.core.errors import InvalidValue
-
-    if title is not None and len(title) > LONGEST_TITLE:
-        raise InvalidValue(
-            f"--title has {len(title)} characters, expected at most {LONGEST_TITLE}; shorten it"
-        )
-    return name if title is None else title
 
 
 def check_out(out: str | None, space: Space) -> None:
@@ -113,7 +96,7 @@ def on_stdout(
 
 
 def deliver_table(
-    voice: Voice, columns: Mapping[str, list[Any]], out: str | None, *, what: str
+    voice: Voice, columns: Mapping[str, Sequence[Any]], out: str | None, *, what: str
 ) -> None:
     """Columns of equal length: CSV on stdout, JSON lines with --json,
     or the file asked for (.csv, .tsv, .json).
@@ -142,10 +125,3 @@ def deliver_table(
     write_text(Path(out), stream.getvalue())
     voice.say(f"{what} written to")
     voice.result({"path": out, "n": len(rows)}, out)
-
-
-def code_space(width: int) -> Space:
-    """The space of codes: columns z0, z1, …"""
-    from pushforward.core.space import Column, Space
-
-    return Space("points", (width,), tuple(Column(f"z{i}") for i in range(width)), form="array")

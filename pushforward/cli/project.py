@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
-from pushforward.cli.outputs import check_out, code_space, deliver
-from pushforward.cli.tables import tabular
-from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.cli.outputs import check_out, deliver
+from pushforward.cli.tables import tabular, typed
+from pushforward.core.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from pushforward.experiments import OpenedRun
+    from pushforward.experiments.projections import Projections
 
 __all__ = ["command"]
-
-SHOWN = 32
 
 
 def project(
@@ -83,7 +84,8 @@ def project(
     """Find the code of every row by optimisation: z0, z1, ...
     and the squared error, as CSV on stdout or to a file.
     """
-    import torch
+    from pushforward.experiments.codes import code_space
+    from pushforward.experiments.projections import project as find_codes
 
     if out is not None and Path(out).suffix == ".npy":
         raise InvalidValue(
@@ -91,111 +93,45 @@ def project(
         )
     voice = Voice(quiet, json)
     opened = runs.open_run(run, device)
-    model = opened.model
-    opened.need("does not decode codes", "Decodes")
     check_out(out, code_space(1))
-    check_out(restored, model.fitted_space())
-    source = runs.read_under(opened, file, y)
-    found, originals = _projected(model, source, start, steps, prior_weight, candidates, seed)
-    error, first = torch.cat([f.error for f in found]), torch.cat([f.first_error for f in found])
+    check_out(restored, opened.model.fitted_space())
+    projections = find_codes(
+        opened, file, y, start=cast(Any, start), steps=steps, prior_weight=prior_weight,
+        candidates=candidates, seed=seed, table=typed(),
+    )  # fmt: skip
     voice.say(
-        f"squared error per observation {float(error.mean()):.6g}, at the start"
-        f" {float(first.mean()):.6g}, {len(error)} rows"
+        f"squared error per observation {float(projections.error.mean()):.6g}, at the start"
+        f" {float(projections.first_error.mean()):.6g}, {len(projections.z)} rows"
     )
-    back = torch.cat([f.restored for f in found]).cpu()
-    if restored is not None:
-        from pushforward.data import write
-
-        voice.say(
-            f"{len(back)} restored observations written to"
-            f" {write(back, model.fitted_space(), restored)}"
-        )
-    elif model.fitted_space().kind == "images":
-        from pushforward.experiments.images import write_pairs
-
-        path = (
-            opened.folder
-            / "images"
-            / f"projections-{re.sub(r'[^a-zA-Z0-9_-]+', '-', Path(file).name)}.png"
-        )
-        path.parent.mkdir(exist_ok=True)
-        write_pairs(originals[:SHOWN], back[:SHOWN], model.fitted_space(), path)
-        voice.say(
-            f"the first {min(SHOWN, len(back))} originals and their projections, side by side, in"
-            f" {path}"
-        )
-    codes = torch.cat([f.codes for f in found]).cpu()
-    names = runs.file_names(source)
-    extra: dict[str, Any] = {} if names is None else {"file": names}
-    space = code_space(codes.shape[1])
+    _write_restored(voice, opened, projections, file, restored)
+    extra: dict[str, Any] = {} if projections.files is None else {"file": projections.files}
+    codes, space = projections.with_errors
     if out is not None and Path(out).suffix == ".npz":
-        extra["error"] = error.cpu().numpy()
-    else:
-        codes, space = torch.cat([codes, error.cpu()[:, None]], 1), with_columns(space, "error")
-    deliver(
-        voice,
-        codes,
-        space,
-        out,
-        opened.folder / "projections",
-        what=f"{len(codes)} codes",
-        extra=extra,
-    )
-
-
-def _projected(
-    model: Any, source: Any, start: Any, steps: int, weight: float, candidates: int, seed: int
-) -> tuple[list[Any], Any]:
-    """Projections a block at a time, and the first originals."""
-    import torch
-
-    from pushforward.latent import project as projection
-
-    found, originals = [], torch.zeros(0)
-    distribution = (
-        _distribution(model, source) if start in ("prior", "hybrid") or weight > 0 else None
-    )
-    for batch in runs.in_blocks(source, 1024):
-        y = runs.labels_of(model, batch)
-        how = {
-            "start": start,
-            "steps": steps,
-            "prior_weight": weight,
-            "candidates": candidates,
-            "distribution": distribution,
-            "rng": seed,
-        }
-        found.append(projection(model, batch.x, y, **how))
-        originals = originals if len(originals) else batch.x[:SHOWN]
-    return found, originals
-
-
-def _distribution(model: Any, source: Any) -> Any:
-    """Where codes lie: by the prior, or for a model without one
-    by the codes of the rows themselves.
-    """
-    from pushforward.core.capabilities import Encodes
-    from pushforward.latent import infer_code_distribution
-
-    try:
-        return infer_code_distribution(model)
-    except InvalidKind:
-        if not isinstance(model, Encodes):
-            raise
-        batch = runs.rows_of(source)
-        return infer_code_distribution(model, batch.x, runs.labels_of(model, batch))
-
-
-def with_columns(space: Any, *names: str) -> Any:
-    """A space of points with further columns of numbers."""
-    from dataclasses import replace
-
-    from pushforward.core.space import Column
-
-    columns = (*space.columns, *(Column(name) for name in names))
-    return replace(space, shape=(len(columns),), columns=columns)
+        codes, space = projections.z, code_space(projections.z.shape[1])
+        extra["error"] = projections.error.numpy()
+    what = f"{len(codes)} codes"
+    deliver(voice, codes, space, out, opened.folder / "projections", what=what, extra=extra)
 
 
 def command() -> Any:
     """The command."""
     return single(tabular(project), "project")
+
+
+def _write_restored(
+    voice: Voice, run: OpenedRun, projections: Projections, file: str, target: str | None
+) -> None:
+    """What the codes decode to, where asked for; else the first images beside their originals."""
+    from pushforward.data import write
+    from pushforward.experiments.images import PAIRS, pairs_path, write_pairs
+
+    back, space = projections.restored, run.model.fitted_space()
+    if target is not None:
+        voice.say(f"{len(back)} restored observations written to {write(back, space, target)}")
+    elif space.kind == "images":
+        path = pairs_path(run, "projections", file)
+        write_pairs(projections.originals, back[:PAIRS], space, path)
+        voice.say(
+            f"the first {min(PAIRS, len(back))} originals and their projections, side by side, in"
+            f" {path}"
+        )

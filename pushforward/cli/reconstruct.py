@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,11 +10,9 @@ from pushforward.cli import runs
 from pushforward.cli.console import Voice
 from pushforward.cli.help import single
 from pushforward.cli.outputs import check_out, deliver
-from pushforward.cli.tables import tabular
+from pushforward.cli.tables import tabular, typed
 
 __all__ = ["command"]
-
-SHOWN = 32
 
 
 def reconstruct(
@@ -52,47 +48,24 @@ def reconstruct(
     """Encode and decode every row, in the form the data came in;
     images without --out beside their originals.
     """
-    import torch
-
-    from pushforward.metrics.reconstruction import reconstruct as restored
+    from pushforward.experiments.images import PAIRS, pairs_path, write_pairs
+    from pushforward.experiments.reconstructions import reconstruct as restore
 
     voice = Voice(quiet, json)
     opened = runs.open_run(run, device)
-    model = opened.model
-    opened.need("does not both encode and decode", "Encodes", "Decodes")
-    check_out(out, model.fitted_space())
-    source = runs.read_under(opened, file, y)
-    space = model.fitted_space()
-    grid = out is None and space.kind == "images"
-    parts: list[Any] = []
-    originals: list[Any] = []
-    errors: list[Any] = []
-    for batch in runs.in_blocks(source):
-        condition = runs.labels_of(model, batch)
-        back = restored(model, batch.x, condition).cpu()
-        errors.append((back.double() - batch.x.double()).square().flatten(1).sum(1))
-        parts.append(back)
-        originals.append(batch.x if grid and len(originals) * 4096 < SHOWN else batch.x[:0])
-    x = torch.cat(parts)
-    voice.say(f"squared error per observation {float(torch.cat(errors).mean()):.6g}, {len(x)} rows")
-    if grid:
-        from pushforward.experiments.images import write_pairs
-
-        path = (
-            opened.folder
-            / "images"
-            / f"reconstructions-{re.sub(r'[^a-zA-Z0-9_-]+', '-', Path(file).name)}.png"
-        )
-        write_pairs(torch.cat(originals)[:SHOWN], x[:SHOWN], space, path)
-        voice.say(
-            f"the first {min(SHOWN, len(x))} originals and reconstructions, side by side,"
-            " written to"
-        )
-        voice.result({"path": str(path), "n": min(SHOWN, len(x))}, str(path))
+    space = opened.model.fitted_space()
+    check_out(out, space)
+    restored = restore(opened, file, y, table=typed())
+    x, error = restored.x, float(restored.error.mean())
+    voice.say(f"squared error per observation {error:.6g}, {len(x)} rows")
+    if out is not None or space.kind != "images":
+        default, what = opened.folder / "reconstructions", f"{len(x)} reconstructions"
+        deliver(voice, x, space, out, default, what=what)
         return
-    deliver(
-        voice, x, space, out, opened.folder / "reconstructions", what=f"{len(x)} reconstructions"
-    )
+    path, n = pairs_path(opened, "reconstructions", file), min(PAIRS, len(x))
+    write_pairs(restored.originals, x[:PAIRS], space, path)
+    voice.say(f"the first {n} originals and reconstructions, side by side, written to")
+    voice.result({"path": str(path), "n": n}, str(path))
 
 
 def command() -> Any:

@@ -8,13 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pushforward.cli.tables import typed
-from pushforward.core.errors import InvalidValue, printable
 
 if TYPE_CHECKING:
     from pushforward.core.source import Source
     from pushforward.experiments import OpenedRun
 
-__all__ = ["read_like", "read_under"]
+__all__ = ["read_like"]
 
 _OPENED = "pushforward.experiments.opened"
 
@@ -31,16 +30,3 @@ def read_like(run: OpenedRun, file: str, y: str | None = None) -> Source:
     """
     source: Source = import_module(_OPENED).read_like(run, file, y, typed())
     return source
-
-
-def read_under(run: OpenedRun, file: str, y: str | None) -> Source:
-    """`read_like` with the conditions of --y.
-
-    Raises:
-        InvalidValue: If it names some and the model has none.
-    """
-    if y is not None and not run.conditional:
-        raise InvalidValue(
-            f"--y {printable(y)}: {run.folder} was fitted without conditions; leave --y out"
-        )
-    return read_like(run, file, y)

@@ -253,11 +253,12 @@ def model_name(cls: type) -> str:
 
 
 def registered_models() -> Iterator[tuple[str, type]]:
-    """Every registered model, those of the package first."""
-    for name in list(catalogue):
+    """Every registered model, those of the package first, in the order of the catalogue."""
+    places = {name: place for place, name in enumerate(catalogue)}
+    for name in places:
         model_class(name)
     load_plugins()
-    yield from list(_models.items())
+    yield from sorted(_models.items(), key=lambda item: places.get(item[0], len(places)))
 
 
 def offered_models() -> dict[str, str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pushforward.core.source import Source
 from pushforward.core.space import Column, Space
-from pushforward.experiments.opened import OpenedRun, file_names, in_blocks, labels_of
+from pushforward.experiments.opened import OpenedRun, file_names, in_blocks, labels_of, read_under
 
 __all__ = ["Codes", "code_space", "codes_of", "encode", "with_columns"]
 
@@ -29,14 +29,26 @@ class Codes:
 
 
 @torch.no_grad()
-def encode(run: OpenedRun, source: Source) -> Codes:
+def encode(
+    run: OpenedRun, data: Any, y: Any = None, *, table: Mapping[str, Any] | None = None
+) -> Codes:
     """The code of every row.
 
     Args:
         run: whose model encodes.
-        source: rows in its space, from `read_like(run, ...)`, with conditions where it has some.
+        data: rows in the form that the model was fitted to: a path, a name, or in memory.
+        y: conditions: a column, a file, or 'auto'; those that the run was fitted with if None.
+        table: how a text table is written, where that is not as the run's own table was.
+
+    Example:
+        >>> import tempfile, pushforward as pf
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     path = pf.PCA(2).fit("swissroll:50").save(f"{place}/run")
+        ...     encode(pf.experiments.open_run(f"{place}/run"), "swissroll:50").z.shape
+        torch.Size([50, 2])
     """
     run.need("has no codes for observations", "Encodes")
+    source = read_under(run, data, y, table)
     parts = [codes_of(run.model, batch) for batch in in_blocks(source)]
     return Codes(torch.cat(parts), file_names(source))
 

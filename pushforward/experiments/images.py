@@ -4,6 +4,7 @@ samples, and originals beside their reconstructions.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import torch
@@ -14,10 +15,11 @@ from pushforward.data.export.grids import clip_film, image_grid, write_animation
 from pushforward.experiments.opened import OpenedRun, Parts, labels_of, rows_of
 from pushforward.metrics.reconstruction import reconstruct
 
-__all__ = ["leave_images", "write_pairs", "write_over"]
+__all__ = ["PAIRS", "leave_images", "pairs_path", "write_pairs", "write_over"]
 
 SAMPLES = 64
 PAIRS = 32
+"""Originals that are shown beside what they were restored to."""
 
 
 def leave_images(run: OpenedRun, parts: Parts) -> None:
@@ -43,6 +45,12 @@ def leave_images(run: OpenedRun, parts: Parts) -> None:
                 model.space,
                 folder / f"reconstructions{suffix}",
             )
+
+
+def pairs_path(run: OpenedRun, kind: str, data: str) -> Path:
+    """Where a grid of originals and what they were restored to goes, in the run's images."""
+    name = re.sub(r"[^a-zA-Z0-9_-]+", "-", Path(data).name)
+    return run.folder / "images" / f"{kind}-{name}.png"
 
 
 def write_pairs(x: torch.Tensor, restored: torch.Tensor, space: Space, path: Path) -> None:

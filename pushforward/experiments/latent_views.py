@@ -144,6 +144,11 @@ def latent_view(
         title: over the figure; the run's name if None.
         table: how a text table is written, where that is not as the run's own table was.
 
+    Raises:
+        InvalidKind: If the model does not decode codes, or has no codes for observations where
+            they are needed.
+        BadRun: If rows are needed, and those that the model was fitted to cannot be found.
+
     Example:
         >>> import tempfile, pushforward as pf
         >>> with tempfile.TemporaryDirectory() as place:

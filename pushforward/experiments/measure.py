@@ -8,13 +8,10 @@ from dataclasses import dataclass
 
 import torch
 
-from pushforward.core.capabilities import capabilities
-from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.errors import InvalidValue
 from pushforward.core.events import Event
 from pushforward.core.records import Record, require_comparable
-from pushforward.core.registry import registered_models
-from pushforward.core.source import Source, fingerprint, iterate_blocks
-from pushforward.core.source_views import Subset
+from pushforward.core.source import Source, fingerprint
 from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun, labels_of
 from pushforward.metrics import likelihood
 from pushforward.metrics.annealing import WideBracket, ais, bdmc
@@ -22,10 +19,9 @@ from pushforward.metrics.likelihood import naive
 from pushforward.metrics.preparation import prepared
 from pushforward.metrics.reconstruction import squared_error
 
-__all__ = ["ESTIMATORS", "Annealing", "records", "densities", "described", "refuse_unlike"]
+__all__ = ["ESTIMATORS", "Annealing", "records", "described", "refuse_unlike"]
 
 DRAWS = 100
-ROWS = 4096
 ESTIMATORS = ("naive", "ais", "bdmc")
 """What can be estimated besides what every run shows."""
 
@@ -102,50 +98,6 @@ def estimates(
             bracket = bdmc(model, few, y, **annealing, listeners=[listener("bdmc")])
         found += [bracket.lower, bracket.upper]
     return found
-
-
-def densities(
-    run: OpenedRun, source: Source, *, draws: int = DRAWS
-) -> tuple[str, torch.Tensor, torch.Tensor]:
-    """The name of the quantity, its value for every row (n,),
-    nats, user's units, and which rows miss a value (n,).
-
-    Values are what `log_prob` and `iwae` give from Python: at the levels themselves, where the data
-    are integers; those of a model fitted to binarised data are binarised first.
-    """
-    model = run.model
-    exact = run.can("HasDensity")
-    if not exact and not run.can("HasBound"):
-        raise InvalidKind(
-            f"a {run.name} knows no density and no bound; models that do:"
-            f" {', '.join(models_with_density())}"
-        )
-    parts, gaps = [], []
-    for i, batch in enumerate(iterate_blocks(source, ROWS)):
-        if "missing" not in model.accepts:
-            model.fitted_space().refuse_missing(
-                batch.x, getattr(source, "name", "") or "the data", first=i * ROWS
-            )
-        gaps.append(torch.isnan(batch.x).flatten(1).any(1))
-        if model.preparation.binarise:
-            batch = prepared(model, Subset(source, torch.arange(i * ROWS, i * ROWS + len(batch))))
-        x, y = batch.x, labels_of(model, batch)
-        if exact:
-            parts.append(likelihood.log_prob(model, x).values)
-        elif draws > 1:
-            parts.append(likelihood.iwae(model, x, y, k=draws, rng=i * ROWS).values)
-        else:
-            parts.append(likelihood.elbo(model, x, y, rng=i * ROWS).values)
-    return ("log_density" if exact else "log_density_bound"), torch.cat(parts), torch.cat(gaps)  # type: ignore[arg-type]
-
-
-def models_with_density() -> list[str]:
-    """The names of models that `density` works with."""
-    return [
-        name
-        for name, cls in registered_models()
-        if {"HasDensity", "HasBound"} & set(capabilities(cls))
-    ]
 
 
 def refuse_unlike(runs: Sequence[OpenedRun], measured: Sequence[Sequence[Record]]) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from pushforward import models  # noqa: F401 - fills the catalogue
+from pushforward.core.argument_names import argument
 from pushforward.core.capabilities import capabilities as capabilities_of
-from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue
+from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue, printable
 from pushforward.core.fit_source import as_source
 from pushforward.core.manifest import Manifest
 from pushforward.core.model import Model
@@ -43,6 +44,7 @@ __all__ = [
     "open_run",
     "read_again",
     "read_like",
+    "read_under",
     "require_imported",
     "rows_of",
     "table_settings",
@@ -297,6 +299,22 @@ def read_like(
     return source
 
 
+def read_under(
+    run: OpenedRun, data: Any, y: Any = None, table: Mapping[str, Any] | None = None
+) -> Source:
+    """Rows as `read_like` reads them.
+
+    Raises:
+        InvalidValue: If conditions are named and the model was fitted without.
+    """
+    if y is not None and not run.conditional:
+        raise InvalidValue(
+            f"{argument('y', printable(y))}: {run.folder} was fitted without conditions; leave"
+            f" {argument('y')} out"
+        )
+    return read_like(run, data, y, table)
+
+
 def table_settings(
     file: Any, run: OpenedRun | None = None, table: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -337,4 +355,4 @@ def in_blocks(source: Source, size: int = 4096) -> Iterator[Batch]:
 def file_names(source: Source) -> list[str] | None:
     """The names of the files rows came from, where they did."""
     files = getattr(source, "files", None)
-    return None if files is None else [str(getattr(f, "shown", f)) for f in files]
+    return None if files is None else [str(getattr(f, "display_name", f)) for f in files]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pushforward.core.argument_names import argument
 from pushforward.core.errors import InvalidValue
 from pushforward.core.storage import write_text
 from pushforward.experiments.opened import OpenedRun
@@ -71,6 +72,7 @@ def heading(run: OpenedRun, title: str | None) -> str:
         return run.folder.name
     if len(title) > LONGEST_TITLE:
         raise InvalidValue(
-            f"a title has at most {LONGEST_TITLE} characters, got {len(title)}; shorten it"
+            f"{argument('title')} has {len(title)} characters, expected at most {LONGEST_TITLE};"
+            " shorten it"
         )
     return title

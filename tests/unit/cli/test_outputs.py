@@ -33,7 +33,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     for cls, verbs in ((pf.PCA, ("sample", "encode", "decode", "log_prob")), (pf.GMM, ("assign",))):
         for verb in verbs:
             monkeypatch.setattr(cls, verb, worked)
-    monkeypatch.setattr("pushforward.cli.runs.read_like", worked)
+    monkeypatch.setattr("pushforward.experiments.opened.read", worked)
     monkeypatch.setattr("pushforward.models.classical.gaussian.Gaussian.sample", worked)
 
 

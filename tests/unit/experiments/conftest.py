@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -73,12 +71,3 @@ def command(
         return out
 
     return run
-
-
-def as_csv(table: Mapping[str, Sequence[object]]) -> str:
-    """Columns as the text of a CSV file."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(table)
-    writer.writerows(zip(*table.values()))
-    return stream.getvalue()

@@ -1,0 +1,170 @@
+"""How likely every row is, and which are the odd ones out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from pushforward.core.argument_names import argument
+from pushforward.core.capabilities import capabilities
+from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.phase import Batch
+from pushforward.core.registry import registered_models
+from pushforward.core.source import Source, iterate_blocks
+from pushforward.core.source_views import Subset
+from pushforward.experiments.opened import OpenedRun, file_names, labels_of, read_under
+from pushforward.experiments.view import Table
+from pushforward.metrics import likelihood
+from pushforward.metrics.preparation import prepared
+
+__all__ = ["DRAWS", "Densities", "densities"]
+
+DRAWS = 100
+"""Posterior samples a row of a bound: enough to rank rows by, and seconds for most models."""
+ROWS = 4096
+"""Rows whose density is computed at once, and whose bound one seed is for."""
+LEAST = 10
+"""Rows that a message proposes to show."""
+
+
+@dataclass(frozen=True)
+class Densities:
+    """Log-densities of rows, or lower bounds on them, nats, user's units.
+
+    Args:
+        quantity: 'log_density', or 'log_density_bound'.
+        values: (n,).
+        incomplete: which rows miss a value (n,): theirs is the density of the values they have.
+        files: the file that each row came from, where rows are files.
+    """
+
+    quantity: Literal["log_density", "log_density_bound"]
+    values: Tensor
+    incomplete: Tensor
+    files: list[str] | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether these are densities, not bounds."""
+        return self.quantity == "log_density"
+
+    @cached_property
+    def order(self) -> list[int]:
+        """Rows that miss no value, the least likely first; a density of fewer columns does not
+        compare with one of all.
+        """
+        order = self.values.argsort(stable=True)
+        rows: list[int] = order[~self.incomplete[order]].tolist()
+        return rows
+
+    def table(self, top: int | None = None) -> Table:
+        """Columns row, file (where there are files), the quantity, and rank; rank 1 is the least
+        likely row, and rows that miss a value have none.
+
+        Args:
+            top: only so many rows, the least likely first; all, in their order, if None.
+        """
+        if top is not None:
+            _require_one("top", top, LEAST)
+        rows = list(range(len(self.values))) if top is None else self.order[:top]
+        ranks = {row: place for place, row in enumerate(self.order, 1)}
+        columns: dict[str, list[Any]] = {"row": rows}
+        if self.files is not None:
+            columns["file"] = [self.files[row] for row in rows]
+        columns[self.quantity] = [float(self.values[row]) for row in rows]
+        columns["rank"] = [ranks.get(row) for row in rows]
+        return columns
+
+
+def densities(
+    run: OpenedRun,
+    data: Any,
+    y: Any = None,
+    *,
+    draws: int = DRAWS,
+    table: Mapping[str, Any] | None = None,
+) -> Densities:
+    """The log-density of every row, or a lower bound on it.
+
+    Values are what `log_prob` and `iwae` give from Python: at the levels themselves, where the data
+    are integers; those of a model fitted to binarised data are binarised first.
+
+    Args:
+        run: whose model has a density, or a bound on it.
+        data: rows in the form that the model was fitted to: a path, a name, or in memory.
+        y: conditions: a column, a file, or 'auto'; those that the run was fitted with if None.
+        draws: posterior samples a row, for models that have a bound.
+        table: how a text table is written, where that is not as the run's own table was.
+
+    Example:
+        >>> import tempfile, pushforward as pf
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     path = pf.Gaussian().fit("moons:50").save(f"{place}/run")
+        ...     found = densities(pf.experiments.open_run(f"{place}/run"), "moons:50")
+        >>> list(found.table(top=3)), found.table(top=3)["rank"]
+        (['row', 'log_density', 'rank'], [1, 2, 3])
+    """
+    _require_one("draws", draws, DRAWS)
+    exact = run.can("HasDensity")
+    if not exact and not run.can("HasBound"):
+        raise InvalidKind(
+            f"a {run.name} knows no density and no bound; models that do:"
+            f" {', '.join(_models_with_density())}"
+        )
+    source = read_under(run, data, y, table)
+    values, incomplete = [], []
+    for i, batch in enumerate(iterate_blocks(source, ROWS)):
+        _refuse_missing(run.model, batch, source, first=i * ROWS)
+        incomplete.append(torch.isnan(batch.x).flatten(1).any(1))
+        if run.model.preparation.binarise:
+            rows = torch.arange(i * ROWS, i * ROWS + len(batch))
+            batch = prepared(run.model, Subset(source, rows))
+        values.append(_values(run.model, batch, draws, exact, seed=i * ROWS))
+    return Densities(
+        "log_density" if exact else "log_density_bound",
+        torch.cat(values),
+        torch.cat(incomplete),
+        file_names(source),
+    )
+
+
+def _values(model: Any, batch: Batch, draws: int, exact: bool, seed: int) -> Tensor:
+    """The density or bound of each row (n,)."""
+    x, y = batch.x, labels_of(model, batch)
+    if exact:
+        record = likelihood.log_prob(model, x)
+    elif draws > 1:
+        record = likelihood.iwae(model, x, y, k=draws, rng=seed)
+    else:
+        record = likelihood.elbo(model, x, y, rng=seed)
+    assert record.values is not None
+    return record.values
+
+
+def _refuse_missing(model: Any, batch: Batch, source: Source, first: int) -> None:
+    """Refuse a missing value where the model cannot leave it out."""
+    if "missing" not in model.accepts:
+        name = getattr(source, "name", "") or "the data"
+        model.fitted_space().refuse_missing(batch.x, name, first=first)
+
+
+def _require_one(name: str, value: int, example: int) -> None:
+    if value < 1:
+        raise InvalidValue(
+            f"{argument(name)} must be at least 1, got {value}; pass"
+            f" {argument(name, str(example))}, say"
+        )
+
+
+def _models_with_density() -> list[str]:
+    """The names of models that have a density, or a bound on it."""
+    return [
+        name
+        for name, cls in registered_models()
+        if {"HasDensity", "HasBound"} & set(capabilities(cls))
+    ]

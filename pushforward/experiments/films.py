@@ -1,0 +1,137 @@
+"""How a fit went, from the frames that its run kept: a strip of some of them, and a film of all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pushforward.core.argument_names import argument
+from pushforward.core.errors import InvalidValue, require_positive
+from pushforward.core.space import Space
+from pushforward.data.export.grids import frame_space
+from pushforward.experiments.labelled_rows import LabelledRows, if_available
+from pushforward.experiments.opened import OpenedRun
+from pushforward.fitting.film import film_folder, frames_of
+from pushforward.plots import films, write
+from pushforward.plots.matplotlib_types import Figure
+
+__all__ = ["RunFilm", "run_film"]
+
+ROWS = 2000
+"""Rows that points are drawn over: more would hide them."""
+IMAGE_COLOURS, DRAWING_COLOURS = 256, 64
+"""Colours of a GIF: all that the format has for images, enough for a drawing."""
+SIDE = 4.5
+"""Inches of a film of points."""
+
+
+@dataclass(frozen=True)
+class RunFilm:
+    """A fit in samples of the same codes.
+
+    Args:
+        strip: some of the frames, side by side.
+        frames: called for all frames, one after the other, as images.
+        samples: observations seen at each frame.
+        colours: how many a GIF needs.
+        seconds: for which each frame is shown.
+        notes: what the film had to go without, and why.
+    """
+
+    strip: Figure
+    frames: Callable[[], Iterator[Image.Image]]
+    samples: tuple[int, ...]
+    colours: int
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+    def write(self, folder: str | Path) -> tuple[Path, Path]:
+        """film.png and film.gif in a folder, in the place of older ones; returns where they are."""
+        strip = write(self.strip, Path(folder) / "film.png")
+        path = Path(folder) / "film.gif"
+        film = films.write_film(self.frames(), path, seconds=self.seconds, colours=self.colours)
+        return strip, film
+
+
+def run_film(
+    run: OpenedRun,
+    *,
+    frames: int = 8,
+    codes: int = 12,
+    seconds: float = 0.12,
+    axes: Sequence[str | int] | None = None,
+) -> RunFilm:
+    """The film of a fit that kept frames (`film=64` of the `Trainer`, say).
+
+    Args:
+        run: of the fit.
+        frames: how many the strip has.
+        codes: how many are shown in a strip of images.
+        seconds: for which each frame of the film is shown.
+        axes: two columns of points, by name or position; the first two if None.
+
+    Raises:
+        BadRun: If the run kept no frames.
+    """
+    require_positive(frames=frames, codes=codes, seconds=seconds)
+    kept = frames_of(film_folder(run.folder))
+    samples = [frame.samples for frame in kept]
+    chosen, times = films.some_of(samples, frames), [f"{n:,}" for n in samples]
+    x, space, title = _observations(run, [frame.seen["x"] for frame in kept])
+    headings = [f"{time} observations seen" for time in times]
+    if space.kind == "images":
+        strip = films.image_strip(x, space, times, chosen, columns=codes, title=title)
+        return RunFilm(
+            strip,
+            lambda: films.image_film(x, space, headings),
+            tuple(samples),
+            IMAGE_COLOURS,
+            seconds,
+        )
+    rows, notes = if_available(lambda: _rows(run), required=False)
+    data = None if rows is None else rows.x
+    panel = films.panel_of(x, space, data=data, axes=_columns(space, axes))
+    panels = {run.folder.name: panel}
+    return RunFilm(
+        films.strip(panels, times, chosen, title=title),
+        lambda: films.film(panels, headings, side=SIDE),
+        tuple(samples),
+        DRAWING_COLOURS,
+        seconds,
+        notes,
+    )
+
+
+def _observations(run: OpenedRun, x: list[Tensor]) -> tuple[list[Tensor], Space, str]:
+    """What is shown of each frame (of clips, the middle image), its space, and a title."""
+    space, name = run.model.fitted_space(), run.folder.name
+    title = f"{name}, after so many observations"
+    if space.kind == "clips":
+        x, space = [clips[:, :, clips.shape[2] // 2] for clips in x], frame_space(space)
+        title = f"{name}, the middle frame of each clip after so many observations"
+    if space.kind == "images" and x[0].dtype == torch.uint8:
+        space = replace(space, low=0.0, high=255.0)
+    return x, space, title
+
+
+def _columns(space: Space, axes: Sequence[str | int] | None) -> tuple[int, int]:
+    """The positions of two columns."""
+    if axes is None:
+        return 0, 1
+    positions = [space.axis(axis) for axis in axes]
+    if len(axes) != 2 or len(set(positions)) != 2:
+        raise InvalidValue(
+            f"{argument('axes')} names two different columns, got {','.join(map(str, axes))!r};"
+            f" write {argument('axes', '0,1')}, say"
+        )
+    return positions[0], positions[1]
+
+
+def _rows(run: OpenedRun) -> LabelledRows:
+    """Rows that the model was fitted to."""
+    return LabelledRows.of(run.rows("there is no telling which rows these were"), ROWS)

@@ -1,0 +1,127 @@
+"""The codes that restore observations best, and what is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from pushforward.core.capabilities import Encodes
+from pushforward.core.errors import InvalidKind
+from pushforward.core.source import Source
+from pushforward.core.space import Space
+from pushforward.experiments.codes import code_space, with_columns
+from pushforward.experiments.images import PAIRS
+from pushforward.experiments.opened import (
+    OpenedRun,
+    file_names,
+    in_blocks,
+    labels_of,
+    read_under,
+    rows_of,
+)
+from pushforward.latent import CodeDistribution, infer_code_distribution
+from pushforward.latent import project as project_block
+
+__all__ = ["Projections", "Start", "project"]
+
+Start = Literal["encoder", "prior", "hybrid"]
+BLOCK = 1024
+"""Rows projected at once: each keeps ten gradients of its code, and is decoded many times."""
+
+
+@dataclass(frozen=True)
+class Projections:
+    """Codes of observations, and how far their images are from them.
+
+    Args:
+        z: codes (n, latent).
+        error: squared error of each row (n,), squared user's units.
+        first_error: the same at the start (n,).
+        restored: what the codes decode to (n, *shape), user's units.
+        originals: the first rows, to be shown beside what they were restored to.
+        files: the file that each row came from, where rows are files.
+    """
+
+    z: Tensor
+    error: Tensor
+    first_error: Tensor
+    restored: Tensor
+    originals: Tensor
+    files: list[str] | None = None
+
+    @property
+    def with_errors(self) -> tuple[Tensor, Space]:
+        """Codes with their errors (n, latent + 1), and the space of these: z0, z1, ..., error."""
+        space = with_columns(code_space(self.z.shape[1]), "error")
+        return torch.cat([self.z, self.error[:, None]], 1), space
+
+
+def project(
+    run: OpenedRun,
+    data: Any,
+    y: Any = None,
+    *,
+    start: Start | None = None,
+    steps: int = 50,
+    prior_weight: float = 0.0,
+    candidates: int = 32,
+    seed: int = 0,
+    table: Mapping[str, Any] | None = None,
+) -> Projections:
+    """The code of every row by optimisation.
+
+    Args:
+        run: whose model decodes.
+        data: rows in the form that the model was fitted to: a path, a name, or in memory.
+        y: conditions: a column, a file, or 'auto'; those that the run was fitted with if None.
+        start: 'encoder', 'prior', or 'hybrid' (both, the better kept); the encoder's if there is
+            one.
+        steps: the most moves of each row; 0 gives the start alone.
+        prior_weight: what a code's squared distance from the centre costs.
+        candidates: samples of the prior, at the best of which each row begins.
+        seed: of these samples.
+        table: how a text table is written, where that is not as the run's own table was.
+    """
+    run.need("does not decode codes", "Decodes")
+    model, source = run.model, read_under(run, data, y, table)
+    from_prior = start in ("prior", "hybrid") or prior_weight > 0
+    distribution = _distribution(model, source) if from_prior else None
+    parts, originals = [], torch.zeros(0)
+    for batch in in_blocks(source, BLOCK):
+        part = project_block(
+            model,
+            batch.x,
+            labels_of(model, batch),
+            start=start,
+            steps=steps,
+            prior_weight=prior_weight,
+            candidates=candidates,
+            distribution=distribution,
+            rng=seed,
+        )
+        parts.append(part)
+        originals = originals if len(originals) else batch.x[:PAIRS]
+    return Projections(
+        torch.cat([part.codes for part in parts]).cpu(),
+        torch.cat([part.error for part in parts]).cpu(),
+        torch.cat([part.first_error for part in parts]).cpu(),
+        torch.cat([part.restored for part in parts]).cpu(),
+        originals,
+        file_names(source),
+    )
+
+
+def _distribution(model: Any, source: Source) -> CodeDistribution:
+    """Where codes lie: by the prior, or for a model without one by the codes of the rows."""
+    try:
+        return infer_code_distribution(model)
+    except InvalidKind:
+        if isinstance(model, Encodes):
+            batch = rows_of(source)
+            y = labels_of(model, batch)  # type: ignore[arg-type] # encoders are models
+            return infer_code_distribution(model, batch.x, y)
+        raise

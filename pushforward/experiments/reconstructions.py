@@ -1,0 +1,52 @@
+"""Observations after a trip through a model's code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.experiments.images import PAIRS
+from pushforward.experiments.opened import OpenedRun, in_blocks, labels_of, read_under
+from pushforward.metrics.reconstruction import reconstruct as reconstruct_block
+
+__all__ = ["Reconstructions", "reconstruct"]
+
+
+@dataclass(frozen=True)
+class Reconstructions:
+    """Observations restored from their codes.
+
+    Args:
+        x: (n, *shape), user's units.
+        error: squared error of each row (n,), squared user's units.
+        originals: the first rows, to be shown beside what they were restored to.
+    """
+
+    x: Tensor
+    error: Tensor
+    originals: Tensor
+
+
+def reconstruct(
+    run: OpenedRun, data: Any, y: Any = None, *, table: Mapping[str, Any] | None = None
+) -> Reconstructions:
+    """Encode and decode every row.
+
+    Args:
+        run: whose model encodes and decodes.
+        data: rows in the form that the model was fitted to: a path, a name, or in memory.
+        y: conditions: a column, a file, or 'auto'; those that the run was fitted with if None.
+        table: how a text table is written, where that is not as the run's own table was.
+    """
+    run.need("does not both encode and decode", "Encodes", "Decodes")
+    parts, errors, originals = [], [], torch.zeros(0)
+    for batch in in_blocks(read_under(run, data, y, table)):
+        restored = reconstruct_block(run.model, batch.x, labels_of(run.model, batch)).cpu()
+        parts.append(restored)
+        errors.append((restored.double() - batch.x.double()).square().flatten(1).sum(1))
+        originals = originals if len(originals) else batch.x[:PAIRS]
+    return Reconstructions(torch.cat(parts), torch.cat(errors), originals)
