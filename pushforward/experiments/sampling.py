@@ -17,7 +17,7 @@ from pushforward.core.space import Space
 from pushforward.data import read
 from pushforward.experiments.opened import OpenedRun, rows_of, table_settings
 
-__all__ = ["ConditionsGiven", "Samples", "condition_rows", "sample"]
+__all__ = ["ConditionsGiven", "Samples", "condition_rows", "require_sample_size", "sample"]
 
 SAMPLES = 64
 """Samples unless told otherwise: a grid of eight by eight images."""
@@ -70,10 +70,8 @@ def sample(
         torch.Size([3, 2])
     """
     run.need("has no samples", "Samples")
-    if n is not None and n < 1:
-        raise InvalidValue(
-            f"{argument('n')} must be at least 1, got {n}; pass {argument('n', '64')}, say"
-        )
+    if n is not None:
+        require_sample_size(n)
     codes, n = condition_rows(run.model, y, n, table=table)
     space = run.model.condition_space
     given = None if codes is None else space.as_given(codes)
@@ -82,6 +80,14 @@ def sample(
         return Samples(x, run.model.fitted_space())
     rows = codes.expand(n, *codes.shape[1:]) if len(codes) == 1 else codes
     return Samples(x, run.model.fitted_space(), rows, space)
+
+
+def require_sample_size(n: int) -> None:
+    """Refuse a number of samples below 1."""
+    if n < 1:
+        raise InvalidValue(
+            f"{argument('n')} must be at least 1, got {n}; pass {argument('n', '64')}, say"
+        )
 
 
 def condition_rows(

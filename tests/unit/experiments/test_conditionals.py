@@ -1,0 +1,53 @@
+"""Conditional distributions from Python: the tables and samples that the command writes."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward.experiments import OpenedRun
+from pushforward.experiments.conditionals import condition
+
+
+def test_the_command_writes_what_python_gets(
+    opened: Callable[[str], OpenedRun], command: Callable[..., str], place: Path
+) -> None:
+    rest = condition(opened("gmm"), {"height": 1.7})
+    assert rest.summary == "given height = 1.7: a gmm of points in 1 dimension (weight)"
+    lines = list(csv.reader(command("condition", place / "gmm", "height=1.7").splitlines()))
+    assert [list(rest.table()), *(list(map(str, r)) for r in zip(*rest.table().values()))] == lines
+    flags = ["-n", 4, "--seed", 2]
+    written = list(csv.reader(command("condition", place / "gmm", "height=1.7", *flags).split()))
+    expected = rest.sample(4, seed=2)
+    assert torch.allclose(
+        torch.tensor([[float(v) for v in r] for r in written[1:]]).double(),
+        expected.double(),
+        rtol=1e-5,
+    )
+
+
+def test_moments_are_exact_and_quantiles_are_those_of_samples() -> None:
+    covariance = torch.tensor([[1.0, 0.6], [0.6, 2.0]], dtype=torch.float64)
+    model = pf.Gaussian.of(torch.zeros(2, dtype=torch.float64), covariance)
+    run = OpenedRun(Path("run"), model)
+    table = condition(run, {0: 1.5}).table()
+    deviation = (2 - 0.6**2) ** 0.5
+    assert table["mean"] == pytest.approx([0.9], rel=1e-12)
+    assert table["sd"] == pytest.approx([deviation], rel=1e-12)
+    # four standard errors of the outer quantiles of 20,000 samples
+    for name, z in (("q05", -1.645), ("q50", 0.0), ("q95", 1.645)):
+        assert table[name] == pytest.approx([0.9 + z * deviation], abs=0.08)
+
+
+def test_what_cannot_be_conditioned_on_is_said(opened: Callable[[str], OpenedRun]) -> None:
+    with pytest.raises(pf.InvalidKind, match="a kmeans has no closed conditionals; models that do"):
+        condition(opened("kmeans"), {"height": 1.0})
+    with pytest.raises(pf.InvalidValue, match="height must be finite, got inf"):
+        condition(opened("gmm"), {"height": float("inf")})
+    with pytest.raises(pf.InvalidValue, match="must be at least 1, got 0"):
+        condition(opened("gmm"), {"height": 1.7}).sample(0)
