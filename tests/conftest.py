@@ -23,7 +23,7 @@ random.getrandbits = _of_python
 CHECKED = ("core", "data", "densities", "nets", "objectives", "metrics", "latent", "models")
 NAMED_TUPLES = ("core.phase", "densities.codes")  # these hide their module's names from the checker
 # these refuse wrong kinds in words of their own, which is tested
-REFUSING = ("core.stream", "data.reading")
+REFUSING = ("core.stream", "data.reading", "models.deep.observed")
 # the kind of their plain content contains itself, which the checker does not read
 RECURSIVE = ("core.manifest", "core.provenance")
 UNCHECKED = tuple(f"pushforward.{module}" for module in (*NAMED_TUPLES, *REFUSING, *RECURSIVE))

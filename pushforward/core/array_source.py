@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import ShapeMismatch
 from pushforward.core.frames import as_frame, is_frame
 from pushforward.core.numbers import to_floating
@@ -35,22 +36,22 @@ class Arrays:
 
     def __init__(
         self,
-        x: Any,
-        y: Any = None,
-        weights: Any = None,
+        x: Observations,
+        y: Conditioning = None,
+        weights: Observations | None = None,
         *,
         space: Space | None = None,
         condition_space: Space | None = None,
         name: str = "",
     ) -> None:
-        x = as_frame(x) if is_frame(x) else x
-        self._space = space or Space.infer(x)
+        frame = as_frame(x) if is_frame(x) else None
+        self._space = space or Space.infer(x if frame is None else frame)
         self.name = name
         self.unasked_labels = False
         self.notes: tuple[str, ...] = ()
         self.files: Sequence[Any] | None = None
         self.provenance = Provenance()
-        array = self._space._from_frame(x, "the data") if is_frame(x) else as_array(x)
+        array = as_array(x) if frame is None else self._space._from_frame(frame, "the data")
         self._resident = not is_mapped(array)
         self.x = as_rows(array, not self._resident)
         if self.x.ndim == 1:

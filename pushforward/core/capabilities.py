@@ -11,13 +11,18 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng
+from pushforward.core.sampler import Sampler
+from pushforward.core.units import HasUnits
 
 __all__ = [
     "Samples",
     "HasDensity",
     "Distribution",
+    "HasMean",
+    "HasPrior",
     "LatentModel",
     "HasBound",
     "HasQuality",
@@ -33,13 +38,13 @@ __all__ = [
 class _InstanceProtocol(type(Protocol)):  # type: ignore[misc]
     """The class of protocols that an instance keeps only if it `lacks` none of their methods."""
 
-    def __instancecheck__(cls, instance: Any) -> bool:
+    def __instancecheck__(cls, instance: object) -> bool:
         return super().__instancecheck__(instance) and not missing_methods(instance) & set(
             _methods(cls)
         )
 
 
-def missing_methods(model: Any) -> frozenset[str]:
+def missing_methods(model: object) -> frozenset[str]:
     """The methods that this instance has no use of, whatever its class promises;
     none for a class.
     """
@@ -58,7 +63,9 @@ def _methods(protocol: type) -> list[str]:
 class Samples(Protocol, metaclass=_InstanceProtocol):
     """Draws new observations."""
 
-    def sample(self, n: int, y: Any = None, rng: Rng = None, using: Any = None) -> Tensor:
+    def sample(
+        self, n: int, y: Conditioning = None, rng: Rng = None, using: Sampler | str | None = None
+    ) -> Tensor:
         """n new observations (n, *shape), user's units, under conditions y;
         `using` names a `Sampler`.
         """
@@ -69,7 +76,7 @@ class Samples(Protocol, metaclass=_InstanceProtocol):
 class HasDensity(Protocol, metaclass=_InstanceProtocol):
     """Knows its exact log-density."""
 
-    def log_prob(self, x: Any, y: Any = None) -> Tensor:
+    def log_prob(self, x: Observations, y: Conditioning = None) -> Tensor:
         """Exact log-density of each row (n,), nats, per unit of the user's coordinates."""
         ...
 
@@ -88,14 +95,33 @@ class Distribution(Protocol, metaclass=_InstanceProtocol):
 
 
 @runtime_checkable
+class HasMean(Distribution, Protocol):
+    """A distribution whose mean is known."""
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of each event."""
+        ...
+
+
+@runtime_checkable
+class HasPrior(Protocol, metaclass=_InstanceProtocol):
+    """Has codes, whose distribution is known."""
+
+    def prior(self, n: int = 1) -> HasMean:
+        """p(z), of n codes."""
+        ...
+
+
+@runtime_checkable
 class LatentModel(Protocol, metaclass=_InstanceProtocol):
     """p(x) = ∫ p(x|z) p(z) dz, with both factors as distributions in the model's coordinates."""
 
-    def prior(self) -> Any:
-        """p(z)."""
+    def prior(self, n: int = 1) -> HasMean:
+        """p(z), of n codes."""
         ...
 
-    def likelihood(self, z: Tensor, y: Tensor | None = None) -> Any:
+    def likelihood(self, z: Tensor, y: Tensor | None = None) -> HasMean:
         """p(x|z) for codes z (n, latent)."""
         ...
 
@@ -104,13 +130,13 @@ class LatentModel(Protocol, metaclass=_InstanceProtocol):
 class HasBound(Protocol, metaclass=_InstanceProtocol):
     """Bounds its log-density from below."""
 
-    def elbo(self, x: Any, y: Any = None, *, rng: Rng = None) -> Tensor:
+    def elbo(self, x: Observations, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
         """A lower bound on the log-density of each row (n,), nats,
         user's units; one draw of the posterior.
         """
         ...
 
-    def posterior(self, x: Tensor, y: Tensor | None = None) -> Any:
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> HasMean:
         """q(z|x) for observations in the model's coordinates."""
         ...
 
@@ -130,7 +156,7 @@ class HasQuality(Protocol, metaclass=_InstanceProtocol):
 class Encodes(Protocol, metaclass=_InstanceProtocol):
     """Maps observations to codes."""
 
-    def encode(self, x: Any, y: Any = None) -> Tensor:
+    def encode(self, x: Observations, y: Conditioning = None) -> Tensor:
         """Codes (n, latent) of observations in the user's units."""
         ...
 
@@ -139,7 +165,7 @@ class Encodes(Protocol, metaclass=_InstanceProtocol):
 class Decodes(Protocol, metaclass=_InstanceProtocol):
     """Maps codes to observations."""
 
-    def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
+    def decode(self, z: Tensor, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
         """Observations (n, *shape), user's units; stateless and differentiable in z."""
         ...
 
@@ -148,11 +174,11 @@ class Decodes(Protocol, metaclass=_InstanceProtocol):
 class Assigns(Protocol, metaclass=_InstanceProtocol):
     """Assigns observations to clusters."""
 
-    def assign(self, x: Any, y: Any = None) -> Tensor:
+    def assign(self, x: Observations, y: Conditioning = None) -> Tensor:
         """The cluster of each row (n,), int64."""
         ...
 
-    def responsibilities(self, x: Any, y: Any = None) -> Tensor:
+    def responsibilities(self, x: Observations, y: Conditioning = None) -> Tensor:
         """The probability of each cluster for each row (n, clusters)."""
         ...
 
@@ -161,7 +187,7 @@ class Assigns(Protocol, metaclass=_InstanceProtocol):
 class Conditions(Protocol, metaclass=_InstanceProtocol):
     """Conditions on known coordinates in closed form."""
 
-    def condition(self, known: Mapping[Any, Any]) -> Any:
+    def condition(self, known: Mapping[Any, Any]) -> HasUnits:
         """The model of the other coordinates, given {axis: value}."""
         ...
 
@@ -170,12 +196,12 @@ class Conditions(Protocol, metaclass=_InstanceProtocol):
 class Translates(Protocol, metaclass=_InstanceProtocol):
     """Maps a condition to an observation."""
 
-    def translate(self, y: Any, *, rng: Rng = None) -> Tensor:
+    def translate(self, y: Conditioning, *, rng: Rng = None) -> Tensor:
         """One observation for each condition, user's units."""
         ...
 
 
-def capabilities(model: Any) -> tuple[str, ...]:
+def capabilities(model: object) -> tuple[str, ...]:
     """The names of the protocols a model keeps; of a class, those that its instances may keep."""
     known = (
         Samples,

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from typing import Any
+from typing import Any, SupportsFloat, SupportsIndex, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.core.columns import Column
+from pushforward.core.data_types import Series
 from pushforward.core.dates import DAYS, DURATION, MICROSECONDS, SECONDS, dates_as_numbers
 from pushforward.core.errors import (
     InvalidValue,
@@ -24,7 +25,7 @@ __all__ = ["as_numbers", "as_number", "as_codes", "find_bad_cell", "category_tex
 _SHOWN = 60
 
 
-def as_numbers(series: Any, unit: str = "") -> NDArray[np.float64]:
+def as_numbers(series: Series, unit: str = "") -> NDArray[np.float64]:
     """A column of numbers or dates as float64, missing values as NaN;
     `unit` is that of dates and durations.
     """
@@ -33,7 +34,7 @@ def as_numbers(series: Any, unit: str = "") -> NDArray[np.float64]:
     return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
-def as_number(value: Any, column: Column) -> float:
+def as_number(value: object, column: Column) -> float:
     """One value as the number that stands for it in a column: numbers, dates, durations or
     percents, as themselves or as texts.
 
@@ -48,7 +49,7 @@ def as_number(value: Any, column: Column) -> float:
         if text is not None and column.unit == "%":
             return float(text.removesuffix("%"))
         if not timed:
-            return float(value)
+            return float(cast(SupportsFloat | SupportsIndex | str, value))
     except (TypeError, ValueError, OverflowError):
         pass
     if (timed or text) and column.unit in MICROSECONDS:
@@ -78,7 +79,7 @@ def _describe_expected(unit: str) -> str:
     )
 
 
-def as_codes(series: Any, column: Column, what: str) -> NDArray[np.float64]:
+def as_codes(series: Series, column: Column, what: str) -> NDArray[np.float64]:
     """A column of categories as their codes, missing values as NaN.
 
     Raises:
@@ -100,7 +101,7 @@ def as_codes(series: Any, column: Column, what: str) -> NDArray[np.float64]:
     return values
 
 
-def category_text(value: Any) -> str:
+def category_text(value: object) -> str:
     """A category as its name: whole numbers without a point, so that 3 and 3.0 are one category."""
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
@@ -108,7 +109,11 @@ def category_text(value: Any) -> str:
 
 
 def find_bad_cell(
-    series: Any, start: int = 0, share: float = 0.5, *, spelled: Callable[[Any], Any] | None = None
+    series: Series,
+    start: int = 0,
+    share: float = 0.5,
+    *,
+    spelled: Callable[[Any], Any] | None = None,
 ) -> tuple[int, str] | None:
     """Row (the first is `start`) and text of the first entry that is no number; None where a
     `share` of them or more are none.

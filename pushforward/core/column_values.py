@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.core.columns import Column
+from pushforward.core.data_types import ColumnValues
 from pushforward.core.dates import (
     DAYS,
     MICROSECONDS,
     SECONDS,
-    cast,
+    as_dtype,
     in_utc,
     is_missing,
     numbers_as_dates,
@@ -21,7 +22,7 @@ from pushforward.core.dates import (
 __all__ = ["restore", "as_texts", "as_values"]
 
 
-def restore(values: NDArray[Any], column: Column) -> Any:
+def restore(values: NDArray[Any], column: Column) -> ColumnValues:
     """Numbers (n,) of a column as a pandas array, or NumPy array,
     of the dtype that the column came with.
     """
@@ -39,12 +40,12 @@ def restore(values: NDArray[Any], column: Column) -> Any:
         return (
             whole.to_numpy(dtype=bool)
             if dtype == "bool" and not missing.any()
-            else cast(pandas.Series(whole), dtype)
+            else as_dtype(pandas.Series(whole), dtype)
         )
     if _is_whole(dtype) or (not dtype and column.kind == "integer"):
         return _to_integers(values, missing, dtype or "int64")
     if dtype and dtype not in ("float64", "object", "str", "string"):
-        return cast(
+        return as_dtype(
             (
                 pandas.Series(values).mask(missing, pandas.NA)
                 if dtype[0] == "F"
@@ -59,7 +60,7 @@ def _is_whole(dtype: str) -> bool:
     return dtype.lower().startswith(("int", "uint"))
 
 
-def _to_integers(values: NDArray[Any], missing: NDArray[np.bool_], dtype: str) -> Any:
+def _to_integers(values: NDArray[Any], missing: NDArray[np.bool_], dtype: str) -> ColumnValues:
     """Rounded numbers, in the dtype's range; nullable where some are missing."""
     import pandas
 
@@ -68,15 +69,15 @@ def _to_integers(values: NDArray[Any], missing: NDArray[np.bool_], dtype: str) -
     rounded = np.where(missing, 0, values).round()
     whole = rounded.astype(plain) if rounded.dtype.kind in "iu" else _clip(rounded, limits, plain)
     if not missing.any():
-        return whole if dtype == plain else cast(pandas.Series(whole), dtype)
+        return whole if dtype == plain else as_dtype(pandas.Series(whole), dtype)
     nullable = pandas.array(
         whole, dtype="UInt" + plain[4:] if plain.startswith("u") else "Int" + plain[3:]
     )
     nullable[missing] = pandas.NA
-    return nullable if dtype.lower() == plain else cast(pandas.Series(nullable), dtype)
+    return nullable if dtype.lower() == plain else as_dtype(pandas.Series(nullable), dtype)
 
 
-def _clip(rounded: NDArray[Any], limits: Any, plain: str) -> NDArray[Any]:
+def _clip(rounded: NDArray[Any], limits: np.iinfo[Any], plain: str) -> NDArray[Any]:
     """Floats as integers; those at or beyond the ends of the range become the ends."""
     low, high = rounded <= float(limits.min), rounded >= float(limits.max)
     whole = np.where(low | high, 0, rounded).astype(plain)
@@ -84,7 +85,7 @@ def _clip(rounded: NDArray[Any], limits: Any, plain: str) -> NDArray[Any]:
     return whole
 
 
-def _restore_categories(values: NDArray[Any], column: Column) -> Any:
+def _restore_categories(values: NDArray[Any], column: Column) -> ColumnValues:
     """Categories by name; as numbers, truth values or texts where that is what they were."""
     import pandas
 
@@ -96,16 +97,17 @@ def _restore_categories(values: NDArray[Any], column: Column) -> Any:
         .astype(np.int64)
     )
     if column.dtype in ("", "category") or not column.categories:
-        return pandas.Categorical.from_codes(
+        named: ColumnValues = pandas.Categorical.from_codes(
             np.where(missing, -1, codes), categories=list(column.categories)
         )
+        return named
     found = pandas.Series(np.array(column.categories, dtype=object)[codes])
     if column.dtype.lower().startswith("bool"):
         found = found == "True"
     elif _is_whole(column.dtype) or column.dtype.lower().startswith(("float", "double")):
         found = pandas.to_numeric(found)
     found = found.mask(missing) if missing.any() else found
-    return cast(found, column.dtype)
+    return as_dtype(found, column.dtype)
 
 
 def as_texts(values: NDArray[Any], column: Column) -> list[str] | None:

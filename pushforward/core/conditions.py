@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import ArrayOrTensor, Conditioning
 from pushforward.core.errors import InvalidValue
 from pushforward.core.numbers import to_python
 from pushforward.core.scaling import Scaling
@@ -66,7 +66,7 @@ class Conditions:
         """How many numbers a condition is as networks see it; 0 without conditions."""
         return math.prod(self.shape) if self else 0
 
-    def __call__(self, y: Any, n: int) -> Tensor | None:
+    def __call__(self, y: Conditioning, n: int) -> Tensor | None:
         """Conditions for n rows as networks see them (n, *shape);
         y has length n, or 1 for all rows.
 
@@ -81,7 +81,7 @@ class Conditions:
         codes = self.scaled(rows)
         return codes.expand(n, *codes.shape[1:]) if len(rows) == 1 else codes
 
-    def rows(self, y: Any, n: int) -> Tensor | None:
+    def rows(self, y: Conditioning, n: int) -> Tensor | None:
         """Conditions for n rows in the user's units, labels as codes:
         of length n, or 1 for all rows.
         """
@@ -93,10 +93,10 @@ class Conditions:
             raise InvalidValue(
                 f"this {self.owner} was fitted with conditions ({self.space}); pass y"
             )
-        y = to_python(y)
-        if isinstance(y, (int, float)) and not self.space.is_label:
-            y = torch.tensor([y])
-        rows = self.space.conform(y, what="y").to(self.scaling.shift.device)
+        number = to_python(y)
+        if isinstance(number, (int, float)) and not self.space.is_label:
+            number = torch.tensor([number])
+        rows = self.space.conform(number, what="y").to(self.scaling.shift.device)
         if len(rows) not in (1, n):
             raise InvalidValue(f"y must have length {n}, or 1 for all, got {len(rows)}")
         return rows
@@ -107,7 +107,7 @@ class Conditions:
         coordinates: Tensor = self.scaling(rows).to(self.dtype)
         return coordinates
 
-    def as_given(self, rows: Any) -> Any:
+    def as_given(self, rows: ArrayOrTensor | None) -> ArrayOrTensor | None:
         """Rows of a source (labels as codes) as the model's methods take them;
         None without conditions.
         """

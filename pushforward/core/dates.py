@@ -7,12 +7,13 @@ their nanoseconds where float64 has digits for them.
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.core.columns import Column
+from pushforward.core.data_types import ColumnValues, DateSeries, Series
 from pushforward.core.errors import (
     DataWarning,
 )
@@ -24,7 +25,7 @@ __all__ = [
     "SECONDS",
     "DURATION",
     "DATE_UNITS",
-    "cast",
+    "as_dtype",
     "numbers_as_dates",
     "dates_as_numbers",
     "in_utc",
@@ -39,7 +40,7 @@ NANOSECONDS = 2**51
 """Up to so many, 26 days, numbers in float64 come back as the nanoseconds they were."""
 
 
-def dates_as_numbers(series: Any, unit: str) -> NDArray[np.float64]:
+def dates_as_numbers(series: Series, unit: str) -> NDArray[np.float64]:
     """A column of dates or durations (n,) as numbers in a unit; missing ones as NaN."""
     import pandas
 
@@ -48,7 +49,7 @@ def dates_as_numbers(series: Any, unit: str) -> NDArray[np.float64]:
     else:
         if series.dtype.kind != "M":
             series = pandas.to_datetime(series, format="ISO8601", utc=has_zone(series))
-        found = in_utc(series)
+        found = in_utc(cast(DateSeries, series))
     kind = "timedelta64" if unit == DURATION else "datetime64"
     stamps = found.to_numpy(dtype=f"{kind}[us]")
     missing = np.isnat(stamps)
@@ -91,7 +92,7 @@ def has_nanoseconds(seconds: NDArray[np.float64]) -> bool:
     return bool((np.round(near * 1e9) % 1000 != 0).any())
 
 
-def has_zone(series: Any) -> bool:
+def has_zone(series: Series) -> bool:
     """Whether the dates, given as texts or objects, state a time zone."""
     first = next((v for v in series if not is_missing(v)), None)
     if isinstance(first, str):
@@ -99,7 +100,7 @@ def has_zone(series: Any) -> bool:
     return getattr(first, "tzinfo", None) is not None
 
 
-def in_utc(series: Any) -> Any:
+def in_utc(series: DateSeries) -> DateSeries:
     """Dates in UTC without a time zone; those that have none as they are."""
     return (
         series.dt.tz_convert("UTC").dt.tz_localize(None)
@@ -108,22 +109,24 @@ def in_utc(series: Any) -> Any:
     )
 
 
-def is_missing(value: Any) -> bool:
+def is_missing(value: object) -> bool:
     """Whether an entry is None, NaN, NA or NaT."""
     return value is None or value != value or type(value).__name__ in ("NAType", "NaTType")
 
 
-def cast(series: Any, dtype: str) -> Any:
+def as_dtype(series: Series, dtype: str) -> ColumnValues:
     """The series in a dtype, or as it is where the dtype is not
     known here (its package is absent).
     """
     try:
-        return series.astype(dtype).array
+        values: ColumnValues = series.astype(dtype).array
+        return values
     except (TypeError, ValueError, ImportError):
-        return series.array
+        unchanged: ColumnValues = series.array
+        return unchanged
 
 
-def numbers_as_dates(values: NDArray[Any], column: Column) -> Any:
+def numbers_as_dates(values: NDArray[Any], column: Column) -> ColumnValues:
     """Numbers (n,) in a column's unit as its dates or durations; NaN as NaT."""
     import pandas
 
@@ -143,7 +146,7 @@ def numbers_as_dates(values: NDArray[Any], column: Column) -> Any:
         spans = stamps.astype(f"timedelta64[{resolution}]")
         spans[np.isnan(numbers)] = np.timedelta64("NaT")
         return (
-            cast(pandas.Series(spans), column.dtype)
+            as_dtype(pandas.Series(spans), column.dtype)
             if column.dtype.startswith(("timedelta", "duration"))
             else pandas.Series(spans).array
         )
@@ -153,7 +156,7 @@ def numbers_as_dates(values: NDArray[Any], column: Column) -> Any:
     if "," in column.dtype:
         found = found.dt.tz_localize("UTC")
     return (
-        cast(found, column.dtype)
+        as_dtype(found, column.dtype)
         if column.dtype.startswith(("datetime64", "timestamp"))
         else found.array
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from torch import Tensor
 
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import BadSource
 from pushforward.core.reader import read_for_fit
 from pushforward.core.source import Source
@@ -15,7 +14,9 @@ from pushforward.core.source_views import has_unrequested_labels, without_labels
 __all__ = ["as_source"]
 
 
-def as_source(x: Any, y: Any = None, weights: Any = None) -> Source:
+def as_source(
+    x: Observations, y: Conditioning = None, weights: Observations | None = None
+) -> Source:
     """x as a source: one already, or whatever `pushforward.read` takes (then with y and weights).
 
     Labels that come with the data are used only on request: y=True for those, y='name' for a column

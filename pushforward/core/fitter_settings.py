@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 from pushforward.core.errors import InvalidKind, suggest
 
 __all__ = ["Adjustable", "adjust_fitter"]
+
+F = TypeVar("F")
 
 
 @runtime_checkable
@@ -25,8 +27,8 @@ class Adjustable(Protocol):
 
 
 def adjust_fitter(
-    fitter: Any, settings: Mapping[str, Any], arguments: Iterable[str], *, is_default: bool
-) -> Any:
+    fitter: F, settings: Mapping[str, Any], arguments: Iterable[str], *, is_default: bool
+) -> F:
     """A fitter with further settings by name.
 
     Args:

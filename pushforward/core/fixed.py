@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from torch import Tensor, nn
@@ -44,7 +44,7 @@ class Fixed(nn.Module):
         """Stay in evaluation mode, whatever is asked for."""
         return self
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> object:
         """What the network gives."""
         return self.network(*args, **kwargs)
 
@@ -54,7 +54,11 @@ class Fixed(nn.Module):
         return module
 
     def state_dict(
-        self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False
+        self,
+        *args: Any,
+        destination: Any = None,
+        prefix: str = "",
+        keep_vars: bool = False,
     ) -> Any:
         """The network's tensors if they are stored, under the prefix 'network.'."""
         found = super().state_dict(
@@ -68,9 +72,9 @@ class Fixed(nn.Module):
 
     def _load_from_state_dict(
         self,
-        state_dict: Any,
+        state_dict: Mapping[str, Any],
         prefix: str,
-        local_metadata: Any,
+        local_metadata: Mapping[str, Any],
         strict: bool,
         missing: list[str],
         unexpected: list[str],

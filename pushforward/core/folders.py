@@ -21,8 +21,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
+from pushforward.core.data_types import PathText
 from pushforward.core.errors import BadRun, InvalidValue, PushforwardError
 
 __all__ = [
@@ -96,7 +97,7 @@ def read_file(path: Path, most: int = MOST_TEXT, head: int = -1) -> bytes:
             os.close(handle)
 
 
-def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
+def parse_json(text: str | bytes, *, finite: bool = True) -> object:
     """Strict JSON.
 
     Raises:
@@ -104,7 +105,7 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
             unless told otherwise, for NaN and Infinity.
     """
 
-    def refuse(name: str) -> Any:
+    def refuse(name: str) -> NoReturn:
         raise ValueError(f"{name} is not JSON")
 
     try:
@@ -203,7 +204,7 @@ def _is_running(pid: int) -> bool:
 # -------------------------------------------------------------------------------------- run folders
 
 
-def check_place(path: Any, *, overwrite: bool = False) -> list[str]:
+def check_place(path: PathText, *, overwrite: bool = False) -> list[str]:
     """Raise InvalidValue unless a run may be written to the folder `path`;
     returns the files there that no run wrote.
 
@@ -240,7 +241,7 @@ def check_place(path: Any, *, overwrite: bool = False) -> list[str]:
 
 
 @contextmanager
-def create_run(path: Any, *, overwrite: bool = False) -> Iterator[Path]:
+def create_run(path: PathText, *, overwrite: bool = False) -> Iterator[Path]:
     """A folder to write a new run into; at the end what is in it becomes the run folder `path`.
 
     After any error before that, everything is as it was. An older run (with `overwrite`) gives way
@@ -299,7 +300,7 @@ def is_card(path: Path) -> bool:
     return start.startswith("# ") and "fitted with pushforward." in start
 
 
-def _resolve(path: Any) -> Path:
+def _resolve(path: PathText) -> Path:
     """The folder itself: what a link leads to, and with a name where the path has none ('.')."""
     try:
         return Path(os.path.realpath(os.fspath(path)))

@@ -6,10 +6,11 @@ pandas frame in `as_frame`, and nowhere else. Pandas is imported only where a fr
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeGuard, cast
 
 import numpy as np
 
+from pushforward.core.data_types import Frame, LazyTable, Series
 from pushforward.core.errors import (
     InvalidKind,
     MissingExtra,
@@ -18,7 +19,7 @@ from pushforward.core.errors import (
 __all__ = ["is_frame", "as_frame", "is_plain", "kind_of"]
 
 
-def is_frame(x: Any) -> bool:
+def is_frame(x: object) -> bool:
     """Whether x is a table with named columns (pandas, Polars, Arrow),
     told without importing any of them.
     """
@@ -27,11 +28,11 @@ def is_frame(x: Any) -> bool:
     return hasattr(x, "to_pandas") and (hasattr(x, "column_names") or hasattr(x, "columns"))
 
 
-def _is_lazy(x: Any) -> bool:
+def _is_lazy(x: object) -> TypeGuard[LazyTable]:
     return hasattr(x, "collect_schema") and hasattr(x, "collect")
 
 
-def as_frame(x: Any) -> Any:
+def as_frame(x: object) -> Frame:
     """The pandas frame with x's columns, names and values.
 
     Raises:
@@ -40,19 +41,19 @@ def as_frame(x: Any) -> Any:
     try:
         if _is_lazy(x):
             x = x.collect()
-        return x.to_pandas() if hasattr(x, "to_pandas") else x
+        return cast(Frame, x.to_pandas() if hasattr(x, "to_pandas") else x)
     except ImportError as error:
         raise MissingExtra(
             error.name or "pyarrow", "tables", f"reading a {type(x).__name__}"
         ) from error
 
 
-def is_plain(dtype: Any) -> bool:
+def is_plain(dtype: object) -> bool:
     """Whether a column's dtype is one of NumPy's real numbers or truth values."""
     return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
 
 
-def kind_of(series: Any) -> str:
+def kind_of(series: Series) -> str:
     """'integer', 'continuous', 'categorical', 'text' or 'date'.
 
     Raises:
@@ -81,7 +82,7 @@ def kind_of(series: Any) -> str:
     return _kind_of_objects(series)
 
 
-def _kind_of_objects(series: Any) -> str:
+def _kind_of_objects(series: Series) -> str:
     from pandas.api import types
 
     inferred = types.infer_dtype(series, skipna=True)

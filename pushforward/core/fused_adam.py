@@ -12,7 +12,7 @@ order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -30,12 +30,18 @@ class FusedAdam(torch.optim.Adam):
     gradient, or under a loss scaler, is torch's own; so is the first, which makes the state.
     """
 
-    def __init__(self, parameters: Any, lr: float, betas: tuple[float, float], eps: float) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[Tensor] | Iterable[dict[str, Any]],
+        lr: float,
+        betas: tuple[float, float],
+        eps: float,
+    ) -> None:
         super().__init__(parameters, lr=lr, betas=betas, eps=eps, fused=True)
         self._known: tuple[Any, list[Gathered]] | None = None
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]  # torch's is overloaded
         """One move; returns what the closure gives, if there is one."""
         gradients = [[p.grad for p in group["params"]] for group in self.param_groups]
         whole = (
@@ -45,7 +51,8 @@ class FusedAdam(torch.optim.Adam):
         )
         gathered = self._gathered() if whole else None
         if gathered is None:
-            return super().step(closure)
+            loss: float | None = super().step(closure)
+            return loss
         for group, found, own in zip(self.param_groups, gathered, gradients):
             parameters, means, squares, steps = found
             # torch has no public form of either kernel but Adam.step,
@@ -70,7 +77,7 @@ class FusedAdam(torch.optim.Adam):
 
     step.hooked = True  # type: ignore[attr-defined]  # the profiler's mark around every step costs as much as the step
 
-    def load_state_dict(self, state_dict: Any) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take back what `state_dict` gave, each moment in its parameter's memory format."""
         super().load_state_dict(state_dict)
         match_layout(self)

@@ -13,7 +13,7 @@ __all__ = ["fits", "read_hints"]
 MOST = sys.float_info.max
 
 
-def read_hints(thing: Any) -> dict[str, Any]:
+def read_hints(thing: object) -> dict[str, Any]:
     """Annotations by name, evaluated; none where they cannot be."""
     try:
         return typing.get_type_hints(thing)
@@ -21,7 +21,7 @@ def read_hints(thing: Any) -> dict[str, Any]:
         return {}
 
 
-def fits(value: Any, hint: Any, *, instances: bool = False) -> bool:
+def fits(value: object, hint: object, *, instances: bool = False) -> bool:
     """Whether a value fits an annotation made of numbers, texts,
     switches, None, literals, lists and maps.
 
@@ -61,7 +61,7 @@ def fits(value: Any, hint: Any, *, instances: bool = False) -> bool:
     return _is_instance(value, kind) if instances else True
 
 
-def _is_instance(value: Any, kind: Any) -> bool:
+def _is_instance(value: object, kind: object) -> bool:
     """Whether a value is an instance of a class or protocol; True where that cannot be asked."""
     if kind is Callable:
         return callable(value)

@@ -22,12 +22,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.core.data_types import ArrayOrTensor
 from pushforward.core.errors import BadSource, ShapeMismatch
 
 __all__ = ["to_codes", "to_values", "find_categories", "to_array", "refuse_missing"]
 
 
-def to_codes(y: Any, categories: Sequence[str], what: str = "y") -> Tensor:
+def to_codes(y: object, categories: Sequence[str], what: str = "y") -> Tensor:
     """Codes (n,), int64, of labels given by name or number; one label is n = 1.
 
     Raises:
@@ -46,7 +47,7 @@ def to_codes(y: Any, categories: Sequence[str], what: str = "y") -> Tensor:
     return tensor.to(y.device) if isinstance(y, Tensor) else tensor
 
 
-def to_values(given: Any, categories: Sequence[str]) -> Any:
+def to_values(given: ArrayOrTensor, categories: Sequence[str]) -> ArrayOrTensor:
     """Codes as `to_codes` reads them: the numbers themselves where
     all categories are whole numbers, else unchanged.
     """
@@ -54,14 +55,15 @@ def to_values(given: Any, categories: Sequence[str]) -> Any:
         return given
     numbers = _numbers(categories)
     if numbers is None:
-        return np.array(categories, dtype=object)[np.asarray(given)]
+        texts: NDArray[Any] = np.array(categories, dtype=object)[np.asarray(given)]
+        return texts
     if np.array_equal(numbers, np.arange(len(numbers))):
         return given
     tensor = given if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given))
     return torch.from_numpy(numbers).to(tensor.device)[tensor.to(torch.int64)]
 
 
-def find_categories(y: Any, what: str = "y") -> tuple[list[str], NDArray[np.int64]]:
+def find_categories(y: object, what: str = "y") -> tuple[list[str], NDArray[np.int64]]:
     """The categories present, in order (numbers by size,
     texts by letters), and the codes (n,) of y.
 
@@ -82,7 +84,7 @@ def find_categories(y: Any, what: str = "y") -> tuple[list[str], NDArray[np.int6
     return [_text(v) for v in present.tolist()], found.astype(np.int64).reshape(-1)
 
 
-def to_array(y: Any) -> NDArray[Any]:
+def to_array(y: object) -> NDArray[Any]:
     """Labels as an array (n,): one label becomes an array of one, a column (n, 1) loses its second
     axis, masked ones become None.
     """
@@ -150,13 +152,13 @@ def refuse_missing(given: NDArray[Any], what: str, error: type[Exception]) -> No
         )
 
 
-def _is_missing(value: Any) -> bool:
+def _is_missing(value: object) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return (isinstance(value, (str, bytes)) and not value.strip()) or bool(value != value)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """A label's name: whole numbers without a point, so that 3 and 3.0 are one label."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
@@ -224,7 +226,7 @@ def _codes_of_numbers(
     return codes
 
 
-def _unknown_label(value: Any, categories: Sequence[str], what: str) -> ShapeMismatch:
+def _unknown_label(value: object, categories: Sequence[str], what: str) -> ShapeMismatch:
     count = (
         f" (by name or as codes 0..{len(categories) - 1})" if not _are_numbers(categories) else ""
     )

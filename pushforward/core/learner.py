@@ -16,7 +16,7 @@ from pushforward.core.blocks import map_blocks
 from pushforward.core.errors import ShapeMismatch
 from pushforward.core.fitter import Fitter, Symptom
 from pushforward.core.model import Model
-from pushforward.core.modes import EVALUATED, evaluated, keep_modes_in_losses
+from pushforward.core.modes import EVALUATED, HasMode, evaluated, keep_modes_in_losses
 from pushforward.core.phase import Batch, Phase
 from pushforward.core.random import Rng
 from pushforward.core.registry import Value
@@ -26,7 +26,7 @@ from pushforward.core.space import Space
 __all__ = ["Learner"]
 
 
-class Learner(Model):
+class Learner(Model, HasMode):
     """A model that learns by gradients.
 
     Networks take tensors and return tensors, and are only ever called. Those that learn are named
@@ -39,21 +39,13 @@ class Learner(Model):
     networks keep the mode they are in.
     """
 
-    _mode_is_set = False
-    """Within a loss, or within another method that looks: the mode is not to be changed again."""
-
-    _in_loss = False
-    """Within a loss: gradients of the parameters are wanted,
-    and batch norm looks at all rows at once.
-    """
-
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)
         for name, value in list(vars(cls).items()):
             if name in EVALUATED and isinstance(value, FunctionType):
                 setattr(cls, name, evaluated(torch.no_grad()(value) if name == "vitals" else value))
         if isinstance(vars(cls).get("phases"), FunctionType):
-            cls.phases = keep_modes_in_losses(vars(cls)["phases"])  # type: ignore[method-assign]
+            setattr(cls, "phases", keep_modes_in_losses(vars(cls)["phases"]))  # noqa: B010
 
     def default_fitter(self) -> Fitter:
         """20 epochs of the Trainer."""

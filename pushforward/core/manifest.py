@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pushforward.core.assembled import Assembled
 from pushforward.core.errors import BadRun, printable
@@ -68,7 +68,8 @@ class Manifest:
         return cls(
             model=model.registered_name,
             hyperparameters={
-                name: to_plain(value) for name, value in model.hyperparameters().items()
+                name: cast(Plain, to_plain(value))
+                for name, value in model.hyperparameters().items()
             },
             data=model.provenance,
             dequantise=_was_dequantised(model),
@@ -159,7 +160,7 @@ class Manifest:
                 " version reads; upgrade pushforward"
             )
         try:
-            return cls._from(content)
+            return cls._from(cast(Mapping[str, Any], content))
         except BadRun as error:
             raise BadRun(f"{path} is damaged ({error}); {_DAMAGED}") from error
 

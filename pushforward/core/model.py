@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from pushforward.core.assembled import Assembled
 from pushforward.core.capabilities import HasDensity
+from pushforward.core.data_types import Conditioning, Observations, PathText
 from pushforward.core.errors import BadSource
 from pushforward.core.events import Finished
 from pushforward.core.fit_source import as_source
@@ -57,10 +58,10 @@ class Model(Assembled):
 
     def fit(
         self,
-        x: Any,
-        y: Any = None,
+        x: Observations,
+        y: Conditioning = None,
         *,
-        weights: Any = None,
+        weights: Observations | None = None,
         by: Fitter | None = None,
         dequantise: bool | None = None,
         **settings: Any,
@@ -82,9 +83,11 @@ class Model(Assembled):
                 quiet=True. They are those of `Trainer` for models trained by gradients, and of `EM`
                 for models fitted by passes.
         """
-        own = by is None
         fitter = adjust_fitter(
-            self.default_fitter() if own else by, settings, FIT_ARGUMENTS, is_default=own
+            self.default_fitter() if by is None else by,
+            settings,
+            FIT_ARGUMENTS,
+            is_default=by is None,
         )
         with default_torch():
             source = as_source(x, y, weights)
@@ -115,7 +118,7 @@ class Model(Assembled):
         """The source the fitter reads: dequantised, with the same noise for every model."""
         return dequantise(source, self.preparation.seed) if self.preparation.dequantise else source
 
-    def save(self, path: Any, *, overwrite: bool = False) -> None:
+    def save(self, path: PathText, *, overwrite: bool = False) -> None:
         """Write the model to a new folder `path`: model.safetensors,
         model.json and a model card.
         """

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from pushforward.core.assembled import Assembled
 from pushforward.core.errors import BadRun
 from pushforward.core.kinds import fits, read_hints
 from pushforward.core.preparation import Preparation
@@ -128,8 +129,12 @@ class _Counting(TorchFunctionMode):
         self.numbers, self.calls = numbers, calls
 
     def __torch_function__(
-        self, function: Any, kinds: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+        self,
+        function: Callable[..., object],
+        kinds: Collection[type],
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> object:
         found = function(*args, **(kwargs or {}))
         self.calls -= 1
         if isinstance(found, Tensor):
@@ -169,7 +174,7 @@ def check_sizes(build: Callable[[], Any], stored: Header) -> None:
 # ------------------------------------------------------------------------------------------ numbers
 
 
-def check_numbers(model: Any, tensors: Mapping[str, Tensor], path: Path) -> None:
+def check_numbers(model: Assembled, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Raise BadRun where stored tensors are not what the model says of its numbers
     (`Model.fitted_tensors`), or not numbers at all.
     """

@@ -7,14 +7,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from torch import nn
 
 from pushforward.core.phase import Batch, Phase, Step, Terms
 from pushforward.core.verbs import copy_signature
 
-__all__ = ["EVALUATED", "evaluation_mode", "evaluated", "keep_modes_in_losses"]
+__all__ = ["EVALUATED", "HasMode", "evaluation_mode", "evaluated", "keep_modes_in_losses"]
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class HasMode(nn.Module):
+    """A module that knows whether its mode is to be left alone."""
+
+    _mode_is_set: bool = False
+    """Within a loss, or within another method that looks: the mode is not to be changed again."""
+
+    _in_loss: bool = False
+    """Within a loss: gradients of the parameters are wanted,
+    and batch norm looks at all rows at once.
+    """
+
+
+M = TypeVar("M", bound=HasMode)
 
 
 @contextmanager
@@ -61,10 +80,10 @@ always in evaluation mode, except where they serve a loss.
 """
 
 
-def evaluated(method: Callable[..., Any]) -> Callable[..., Any]:
+def evaluated(method: Callable[Concatenate[M, P], R]) -> Callable[Concatenate[M, P], R]:
     """The method in evaluation mode, whatever mode the networks are in."""
 
-    def looked(self: Any, *args: Any, **named: Any) -> Any:
+    def looked(self: M, /, *args: Any, **named: Any) -> R:
         if self._mode_is_set:
             return method(self, *args, **named)
         self._mode_is_set = True
@@ -78,18 +97,20 @@ def evaluated(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def keep_modes_in_losses(
-    phases: Callable[..., Sequence[Phase]],
-) -> Callable[..., Sequence[Phase]]:
+    phases: Callable[[M], Sequence[Phase]],
+) -> Callable[[M], Sequence[Phase]]:
     """The phases with losses within which the networks keep the mode they are in."""
 
-    def with_losses(self: Any) -> Sequence[Phase]:
+    def with_losses(self: M) -> Sequence[Phase]:
         return [replace(phase, loss=_keep_modes(self, phase.loss)) for phase in phases(self)]
 
     return copy_signature(phases, with_losses)
 
 
-def _keep_modes(model: Any, loss: Callable[[Batch, Step], Terms]) -> Callable[[Batch, Step], Terms]:
-    learners = [part for part in model.modules() if hasattr(part, "_mode_is_set")]
+def _keep_modes(
+    model: nn.Module, loss: Callable[[Batch, Step], Terms]
+) -> Callable[[Batch, Step], Terms]:
+    learners = [part for part in model.modules() if isinstance(part, HasMode)]
 
     def taken(batch: Batch, step: Step) -> Terms:
         before = [(learner._mode_is_set, learner._in_loss) for learner in learners]

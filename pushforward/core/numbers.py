@@ -11,6 +11,7 @@ and scaled it.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.core.data_types import ArrayOrTensor
 from pushforward.core.errors import DataWarning, InvalidKind, InvalidValue, quote
 from pushforward.core.scalars import PlainSettings, normalise_settings, to_python
 
@@ -43,7 +45,7 @@ _ROUNDED = (
 )
 
 
-def require_whole(value: Any, name: str, *, least: int = 0) -> int:
+def require_whole(value: object, name: str, *, least: int = 0) -> int:
     """A whole number of at least `least`.
 
     Raises:
@@ -64,12 +66,12 @@ def require_whole(value: Any, name: str, *, least: int = 0) -> int:
     return number
 
 
-def is_sparse(x: Any) -> bool:
+def is_sparse(x: object) -> bool:
     """Whether x is one of SciPy's sparse matrices or arrays, told without importing SciPy."""
     return hasattr(x, "toarray") and hasattr(x, "nnz")
 
 
-def to_numeric(x: Any, what: str = "data") -> Any:
+def to_numeric(x: object, what: str = "data") -> ArrayOrTensor:
     """x as a NumPy array or a tensor (detached, dense) of real numbers that torch can hold.
 
     Memory maps stay mapped, and arrays of the machine's own byte order are not copied. `longdouble`
@@ -122,7 +124,7 @@ def to_numeric(x: Any, what: str = "data") -> Any:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def to_float64(given: Any, name: str, wanted: str) -> Tensor:
+def to_float64(given: object, name: str, wanted: str) -> Tensor:
     """A setting made of numbers (a number, list, array,
     tensor or data frame) as a float64 tensor of its own.
 
@@ -153,7 +155,7 @@ def _convert_objects(array: NDArray[Any]) -> NDArray[Any]:
     return (numbers.astype(np.float64) if numbers.dtype == object else numbers).reshape(array.shape)
 
 
-def warn_of_rounding(integers: Any) -> None:
+def warn_of_rounding(integers: ArrayOrTensor) -> None:
     """Warn if integers (array or tensor) differ by less than float64 tells at their size: beyond
     2^53 it holds every second, fourth, …
     """
@@ -173,7 +175,7 @@ def warn_of_rounding(integers: Any) -> None:
         warnings.warn(_ROUNDED, DataWarning, stacklevel=2)
 
 
-def _warn_of_integers_in(values: Any, array: NDArray[Any]) -> None:
+def _warn_of_integers_in(values: Sequence[object], array: NDArray[Any]) -> None:
     """The same for a list of Python's numbers that NumPy has made float64, or left objects, since
     no integer type holds them all.
     """
@@ -191,16 +193,15 @@ def _warn_of_integers_in(values: Any, array: NDArray[Any]) -> None:
         warnings.warn(_ROUNDED, DataWarning, stacklevel=3)
 
 
-def _unmask(array: Any) -> NDArray[Any]:
+def _unmask(array: np.ma.MaskedArray[Any, Any]) -> NDArray[Any]:
     """The data of a masked array, masked entries as NaN (integers then as float64)."""
     if not np.ma.is_masked(array) or array.dtype.kind not in "biuf":
         return np.asarray(array.data)
-    return np.asarray(
-        array.astype(array.dtype if array.dtype.kind == "f" else np.float64).filled(np.nan)
-    )
+    floats = array.astype(array.dtype if array.dtype.kind == "f" else np.float64)
+    return np.asarray(np.ma.filled(floats, np.nan))
 
 
-def view_as_tensor(array: Any) -> Tensor:
+def view_as_tensor(array: ArrayOrTensor) -> Tensor:
     """A tensor over an array's own memory, where torch can: not for negative strides, nor for
     64-bit integers without a sign.
 

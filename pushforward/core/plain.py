@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from torch import Tensor
 
@@ -24,7 +23,7 @@ def is_plain(value: object) -> bool:
     return value is None or isinstance(value, (bool, int, float, str))
 
 
-def to_plain(value: Any) -> Any:
+def to_plain(value: object) -> object:
     """A hyper-parameter as JSON: values as {'family', 'text'},
     tuples as lists, tensors as nested lists.
     """
@@ -37,7 +36,7 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def from_plain(value: Any) -> Any:
+def from_plain(value: object) -> object:
     """What `to_plain` wrote; a value comes back as its text,
     which every model reads in its `__init__`.
     """

@@ -139,6 +139,7 @@ def _keep(noisy: DequantisedSource, source: Arrays) -> Arrays:
         if x is None:
             x = torch.empty((len(source), *part.shape[1:]), dtype=part.dtype, device=part.device)
         x[start : start + len(part)] = part
+    assert x is not None  # no source is empty
     kept = Arrays(
         x,
         source.y,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from pushforward.core.numbers import to_python
 
 __all__ = ["Rng", "generator", "derive", "normal", "uniform", "integers", "permutation"]
 
-Rng = (
+Rng: TypeAlias = (
     torch.Generator
     | np.random.Generator
     | np.random.RandomState
@@ -38,7 +39,7 @@ def generator(rng: Rng = None, device: torch.device | str = "cpu") -> torch.Gene
     """The stream that `rng` stands for."""
     if isinstance(rng, torch.Generator):
         return rng
-    rng = to_python(rng)
+    rng = cast(Rng, to_python(rng))
     if rng is None:
         with GLOBAL_STREAMS:  # not in the middle of another thread's step, whose numbers these are
             seed = int(torch.randint(2**62, (), dtype=torch.int64, device="cpu"))

@@ -23,14 +23,14 @@ __all__ = ["read_for_fit", "rows_in"]
 READER = "pushforward.data.reading"
 
 
-def read_for_fit(x: Any, y: Any, weights: Any) -> Any:
+def read_for_fit(x: object, y: object, weights: object) -> Any:
     """The source that a model is fitted to:
     `pushforward.read` with labels only where y asks for them.
     """
     return importlib.import_module(READER).read_for_fit(x, y, weights)
 
 
-def rows_in(x: Any, space: Any) -> Any:
+def rows_in(x: object, space: object) -> object:
     """x if it is an array, tensor, frame or list of numbers;
     otherwise its rows as a tensor, read as data of the space.
     """
@@ -44,7 +44,7 @@ def rows_in(x: Any, space: Any) -> Any:
     return importlib.import_module(READER).rows_like(x, space) if _is_readable(x) else x
 
 
-def _is_numbers(x: Any) -> bool:
+def _is_numbers(x: object) -> bool:
     """Whether a list holds numbers, however deep, as seen from its first items."""
     while isinstance(x, (list, tuple)) and len(x):
         x = x[0]
@@ -53,7 +53,7 @@ def _is_numbers(x: Any) -> bool:
     )
 
 
-def _is_readable(x: Any) -> bool:
+def _is_readable(x: object) -> bool:
     return (
         isinstance(x, (str, os.PathLike, Iterable))
         or callable(getattr(x, "take", None))

@@ -79,13 +79,13 @@ class Value(metaclass=PlainSettings):
         return dataclasses.replace(self, **changes)
 
 
-def _default(field: dataclasses.Field[Any]) -> Any:
+def _default(field: dataclasses.Field[Any]) -> object:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return field.default
 
 
-def _text(argument: Any) -> str:
+def _text(argument: object) -> str:
     return str(argument) if isinstance(argument, Value) else repr(argument)
 
 
@@ -123,7 +123,7 @@ def _example(family: type[Value]) -> str:
     return repr(next(iter(family.members))) if family.members else "name(argument=1.0)"
 
 
-def _evaluate(family: type[Value], node: ast.AST, text: str) -> Any:
+def _evaluate(family: type[Value], node: ast.AST, text: str) -> object:
     if isinstance(node, ast.Name):
         return _find_member(family, node.id)()
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -173,7 +173,7 @@ def _check_arguments(
             )
 
 
-def _evaluate_argument(family: type[Value], node: ast.AST, text: str) -> Any:
+def _evaluate_argument(family: type[Value], node: ast.AST, text: str) -> object:
     if isinstance(node, (ast.Name, ast.Call)):
         return _evaluate(family, node, text)
     try:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from pushforward.core import labels
+from pushforward.core.data_types import ArrayOrTensor, Conditioning
 from pushforward.core.errors import BadSource, ShapeMismatch
 from pushforward.core.frames import as_frame, is_frame, kind_of
 from pushforward.core.numbers import to_numeric, view_as_tensor
@@ -20,7 +19,7 @@ SIGNED = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: to
 """Types that hold the numbers of those which torch cannot pick rows of."""
 
 
-def is_mapped(array: Any) -> bool:
+def is_mapped(array: object) -> bool:
     """Whether an array is a memory map or a view of one."""
     base = array
     while isinstance(base, np.ndarray):
@@ -30,7 +29,7 @@ def is_mapped(array: Any) -> bool:
     return False
 
 
-def as_rows(array: Any, mapped: bool) -> Tensor:
+def as_rows(array: ArrayOrTensor, mapped: bool) -> Tensor:
     """A tensor over the array's own memory; over a memory map,
     rows are read when they are taken.
     """
@@ -42,7 +41,7 @@ def as_rows(array: Any, mapped: bool) -> Tensor:
     return rows.to(SIGNED[rows.dtype])  # torch cannot pick rows of these
 
 
-def check_weights(weights: Any) -> Tensor:
+def check_weights(weights: object) -> Tensor:
     """Weights as float64 (n,).
 
     Raises:
@@ -60,7 +59,7 @@ def check_weights(weights: Any) -> Tensor:
     return tensor
 
 
-def check_conditions(y: Any, space: Space | None) -> tuple[Tensor, Space]:
+def check_conditions(y: Conditioning, space: Space | None) -> tuple[Tensor, Space]:
     """Conditions as a tensor with their space; with a label space given, numbers are its codes.
 
     Texts, truth values and whole numbers on one axis are labels,
@@ -84,7 +83,7 @@ def check_conditions(y: Any, space: Space | None) -> tuple[Tensor, Space]:
     return _require_complete(space.conform(tensor, what="y")), space
 
 
-def _check_codes(y: Any, space: Space) -> Tensor:
+def _check_codes(y: Conditioning, space: Space) -> Tensor:
     """Codes of a label space as int64; texts are looked up."""
     given = y if isinstance(y, Tensor) else labels.to_array(y)
     if not isinstance(given, Tensor):

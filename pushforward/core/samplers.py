@@ -4,34 +4,20 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, special
 
-from pushforward.core.capabilities import Decodes
+from pushforward.core.capabilities import Decodes, HasPrior, Samples
+from pushforward.core.data_types import Conditioning
 from pushforward.core.errors import InvalidKind, require_positive
 from pushforward.core.random import Rng, generator, uniform
-from pushforward.core.registry import Value
+from pushforward.core.sampler import Sampler
+from pushforward.core.units import TakesConditions
 
 __all__ = ["Sampler", "Ancestral", "Mean", "Truncated"]
-
-
-class Sampler(Value, family="sampler"):
-    """A way to draw observations from a model."""
-
-    own = False
-    """Whether this is how the model samples by itself."""
-
-    @abstractmethod
-    def __call__(self, model: Any, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
-        """n observations (n, *shape), user's units, under conditions y.
-
-        Raises:
-            InvalidKind: For a model that cannot be sampled so.
-        """
 
 
 @dataclass(frozen=True)
@@ -42,10 +28,11 @@ class Ancestral(Sampler, name="ancestral"):
 
     own = True
 
-    def __call__(self, model: Any, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
+    def __call__(
+        self, model: TakesConditions, n: int, *, y: Conditioning = None, rng: Rng = None
+    ) -> Tensor:
         """As the model samples by itself."""
-        samples: Tensor = model.sample(n, y=y, rng=rng, using=self)
-        return samples
+        return cast(Samples, model).sample(n, y=y, rng=rng, using=self)
 
 
 @dataclass(frozen=True)
@@ -54,11 +41,12 @@ class Mean(Sampler, name="mean"):
     Sharper than the distribution is.
     """
 
-    def __call__(self, model: Any, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
+    def __call__(
+        self, model: TakesConditions, n: int, *, y: Conditioning = None, rng: Rng = None
+    ) -> Tensor:
         """What `decode` makes of codes from the prior."""
-        _require_codes(model, self)
-        decoded: Tensor = model.decode(model.prior(n).rsample(rng=generator(rng, model.device)), y)
-        return decoded
+        coded = _with_codes(model, self)
+        return coded.decode(coded.prior(n).rsample(rng=generator(rng, model.device)), y)
 
 
 @dataclass(frozen=True)
@@ -78,14 +66,17 @@ class Truncated(Sampler, name="truncated"):
     def __post_init__(self) -> None:
         require_positive(threshold=self.threshold)
 
-    def __call__(self, model: Any, n: int, *, y: Any = None, rng: Rng = None) -> Tensor:
+    def __call__(
+        self, model: TakesConditions, n: int, *, y: Conditioning = None, rng: Rng = None
+    ) -> Tensor:
         """Decoded codes, by the inverse of the normal distribution function, in one draw."""
-        _require_codes(model, self)
-        prior = model.prior(n)
+        coded = _with_codes(model, self)
+        prior = coded.prior(n)
+        scale = getattr(prior, "scale", torch.zeros(()))
         if (
             type(prior).__name__ != "Normal"
             or bool((prior.mean != 0).any())
-            or bool((prior.scale != 1).any())
+            or bool((scale != 1).any())
         ):
             raise InvalidKind(
                 f"using={str(self)!r} is for codes that are standard normal; {type(model).__name__}"
@@ -99,13 +90,19 @@ class Truncated(Sampler, name="truncated"):
             .clamp(-self.threshold, self.threshold)
             .to(prior.mean)
         )
-        decoded: Tensor = model.decode(z, y, rng=stream)
-        return decoded
+        return coded.decode(z, y, rng=stream)
 
 
-def _require_codes(model: Any, sampler: Sampler) -> None:
-    if not (isinstance(model, Decodes) and callable(getattr(model, "prior", None))):
-        raise InvalidKind(
-            f"using={str(sampler)!r} decodes codes, which {type(model).__name__} does not have; use"
-            " 'ancestral'"
-        )
+@runtime_checkable
+class _Coded(Decodes, HasPrior, Protocol):
+    """Has codes, and makes observations of them."""
+
+
+def _with_codes(model: TakesConditions, sampler: Sampler) -> _Coded:
+    """The model; InvalidKind for one without codes."""
+    if isinstance(model, Decodes) and isinstance(model, HasPrior):
+        return cast(_Coded, model)
+    raise InvalidKind(
+        f"using={str(sampler)!r} decodes codes, which {type(model).__name__} does not have; use"
+        " 'ancestral'"
+    )

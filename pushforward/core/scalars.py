@@ -9,30 +9,40 @@ import functools
 import inspect
 import sys
 from abc import ABCMeta
-from typing import Any
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pushforward.core.errors import PushforwardError
 from pushforward.core.kinds import fits, read_hints
 from pushforward.core.setting_kinds import find_fault, is_integers
 
-__all__ = ["PlainSettings", "to_python", "normalise_settings"]
+__all__ = ["IsDataclass", "PlainSettings", "to_python", "normalise_settings"]
 
 
-def to_python(value: Any) -> Any:
+def to_python(value: object) -> object:
     """A NumPy scalar, an array or tensor without axes as the Python number,
     bool or text that it is; the rest unchanged.
 
     Lists and tuples are gone through, so that `hidden=(np.int64(8),)` is plain too.
     """
-    if getattr(value, "ndim", None) == 0 and callable(getattr(value, "item", None)):
-        number = value.item()
+    item = getattr(value, "item", None)
+    if getattr(value, "ndim", None) == 0 and callable(item):
+        number = item()
         # a longdouble stays one
         return (
             number if isinstance(number, (bool, int, float, complex, str, bytes)) else float(number)
         )
-    if type(value) in (list, tuple):
-        return type(value)(to_python(v) for v in value)
+    if type(value) is list:
+        return [to_python(v) for v in value]
+    if type(value) is tuple:
+        return tuple(to_python(v) for v in value)
     return value
+
+
+@runtime_checkable
+class IsDataclass(Protocol):
+    """An instance of a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 class PlainSettings(ABCMeta):
@@ -79,7 +89,7 @@ class PlainSettings(ABCMeta):
             return super().__call__(*args, **kwargs)
 
     @property
-    def __signature__(cls) -> Any:
+    def __signature__(cls) -> inspect.Signature:
         """That of `__init__`, which `__call__` above would hide."""
         own = inspect.signature(cls.__init__)  # type: ignore[misc]
         return own.replace(
@@ -100,19 +110,20 @@ def _annotated(cls: type) -> tuple[dict[str, Any], dict[str, Any]]:
     return defaults, read_hints(cls if dataclasses.is_dataclass(cls) else cls.__init__)  # type: ignore[misc]
 
 
-def _normalise(value: Any, hint: Any) -> Any:
+def _normalise(value: object, hint: object) -> object:
     """An argument made plain; for a sequence of whole numbers an
     array becomes a tuple, and so does one number alone.
     """
     if is_integers(hint):
-        if getattr(value, "ndim", None) == 1 and callable(getattr(value, "tolist", None)):
-            return tuple(value.tolist())
+        tolist = getattr(value, "tolist", None)
+        if getattr(value, "ndim", None) == 1 and callable(tolist):
+            return tuple(tolist())
         value = to_python(value)
         return (value,) if type(value) is int and not fits(value, hint) else value
     return to_python(value)
 
 
-def normalise_settings(settings: Any) -> None:
+def normalise_settings(settings: IsDataclass) -> None:
     """Make the fields of a dataclass plain, in its `__post_init__`;
     refuse in one line what does not fit its annotation.
     """

@@ -8,7 +8,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
 from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quote, suggest
@@ -25,7 +25,7 @@ EXAMPLES: dict[Any, str] = {int: "8", float: "0.5", bool: "True"}
 
 
 def find_fault(
-    name: str, value: Any, hint: Any, default: Any = NONE, *, instances: bool = False
+    name: str, value: object, hint: object, default: object = NONE, *, instances: bool = False
 ) -> PushforwardError | None:
     """The error of a setting that does not fit its annotation, or None;
     whatever equals the default fits.
@@ -60,12 +60,12 @@ def find_fault(
     return error(f"{name} must be {describe_hint(hint)}, got {quote(value)}; {cure}")
 
 
-def is_integers(hint: Any) -> bool:
+def is_integers(hint: object) -> bool:
     """Whether an annotation takes a sequence of whole numbers and nothing else in it."""
     return any(_is_sequence(option) and get_args(option)[:1] == (int,) for option in _options(hint))
 
 
-def _exceeds_int64(value: Any, hint: Any) -> bool:
+def _exceeds_int64(value: object, hint: object) -> bool:
     """Whether a size, or one of several, is a whole number that 64 bits do not hold:
     torch makes a TypeError of these.
     """
@@ -73,13 +73,13 @@ def _exceeds_int64(value: Any, hint: Any) -> bool:
         [value]
         if int in _options(hint)
         else value
-        if is_integers(hint) and value is not None
+        if is_integers(hint) and isinstance(value, Iterable)
         else ()
     )
     return any(isinstance(size, int) and abs(size) >= 2**63 for size in sizes)
 
 
-def describe_hint(hint: Any) -> str:
+def describe_hint(hint: object) -> str:
     """An annotation in words: 'a whole number or None'."""
     words: list[str] = []
     for option in _options(hint):
@@ -92,16 +92,16 @@ def _join_alternatives(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def _options(hint: Any) -> tuple[Any, ...]:
+def _options(hint: object) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
 
 
-def _is_sequence(hint: Any) -> bool:
+def _is_sequence(hint: object) -> bool:
     kind = get_origin(hint) or hint
     return isinstance(kind, type) and issubclass(kind, Sequence) and kind is not str
 
 
-def _describe_word(hint: Any) -> str:
+def _describe_word(hint: object) -> str:
     origin, arguments = get_origin(hint), get_args(hint)
     if hint in WORDS:
         return WORDS[hint]
@@ -127,7 +127,7 @@ def _describe_word(hint: Any) -> str:
     return "a function" if name == "Callable" else f"{'an' if name[:1] in 'AEIOU' else 'a'} {name}"
 
 
-def _advise(name: str, value: Any, hint: Any, default: Any) -> str:
+def _advise(name: str, value: object, hint: object, default: object) -> str:
     """What to pass instead: the value in a list where a list is wanted,
     the default, or an example.
     """
@@ -153,7 +153,7 @@ def _advise(name: str, value: Any, hint: Any, default: Any) -> str:
     )
 
 
-def _suggest_option(value: Any, options: Sequence[Any]) -> str:
+def _suggest_option(value: object, options: Sequence[Any]) -> str:
     """'did you mean …?' for a text close to one of a few that are allowed; '' otherwise."""
     literals = [option for option in options if get_origin(option) is Literal]
     choices = [choice for literal in literals for choice in get_args(literal)]

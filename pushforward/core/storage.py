@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.assembled import Assembled
+from pushforward.core.data_types import PathText
 from pushforward.core.errors import BadRun, PushforwardError, is_out_of_memory, printable
 from pushforward.core.folders import (
     check_place,
@@ -70,7 +71,7 @@ _STORED = (
 """The types of number that are read."""
 
 
-def save(model: Assembled, path: Any, *, overwrite: bool = False) -> Path:
+def save(model: Assembled, path: PathText, *, overwrite: bool = False) -> Path:
     """Write a fitted model to a new folder; an existing one is refused unless `overwrite`."""
     model.fitted_space()
     with create_run(path, overwrite=overwrite) as folder:
@@ -80,7 +81,7 @@ def save(model: Assembled, path: Any, *, overwrite: bool = False) -> Path:
     return Path(path)
 
 
-def load(path: Any, *, device: torch.device | str = "cpu") -> Any:
+def load(path: PathText, *, device: torch.device | str = "cpu") -> Any:
     """The model in a run folder, on a device.
 
     Raises:
@@ -301,7 +302,7 @@ def _open_tensors(path: Path) -> Iterator[Any]:
         ) from error
 
 
-def create_folder(path: Any) -> Path:
+def create_folder(path: PathText) -> Path:
     """Make an output folder; one that exists with something in it is refused."""
     folder = Path(path)
     check_place(folder)

@@ -250,7 +250,7 @@ def _join(parts: list[Batch], rest: Batch | None) -> Batch:
     return Batch(*(None if column[0] is None else torch.cat(column) for column in columns))  # type: ignore[arg-type]
 
 
-def _split_block(block: Any) -> tuple[Any, Any, Any]:
+def _split_block(block: object) -> tuple[Any, Any, Any]:
     """x, y and weights of a block."""
     if isinstance(block, Batch):
         return block.x, block.y, block.weights

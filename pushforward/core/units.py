@@ -4,18 +4,33 @@ observations, conditions, floating types and devices.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.core.conditions import Conditions
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import BadSource, NotFitted
 from pushforward.core.scalars import PlainSettings
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
 
-__all__ = ["HasUnits"]
+__all__ = ["HasUnits", "TakesConditions"]
+
+
+@runtime_checkable
+class TakesConditions(Protocol):
+    """Lives on a device, and converts the conditions that a user passes."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives."""
+        ...
+
+    def to_condition(self, y: Conditioning, n: int) -> Tensor | None:
+        """Conditions for n rows as its networks see them."""
+        ...
 
 
 class HasUnits(nn.Module, metaclass=PlainSettings):
@@ -73,7 +88,7 @@ class HasUnits(nn.Module, metaclass=PlainSettings):
             return torch.float64
         return torch.promote_types(self.floating(), torch.float32)
 
-    def conform(self, x: Any, *, what: str = "x") -> Tensor:
+    def conform(self, x: Observations, *, what: str = "x") -> Tensor:
         """The user's data as a floating tensor (n, *shape) in the user's units, as they came or
         float64, on the model's device.
 
@@ -88,7 +103,7 @@ class HasUnits(nn.Module, metaclass=PlainSettings):
         space.refuse_infinite(rows, what)
         return rows.to(self.device)
 
-    def to_model(self, x: Any, *, what: str = "x") -> Tensor:
+    def to_model(self, x: Observations, *, what: str = "x") -> Tensor:
         """The user's data in the model's coordinates, on its device; raises as `conform` does."""
         rows = self.conform(x, what=what)
         u: Tensor = self.scaling(rows).to(self.floating())
@@ -105,7 +120,7 @@ class HasUnits(nn.Module, metaclass=PlainSettings):
         """Model coordinates back to the user's units."""
         return self.scaling.inverse(u)
 
-    def to_condition(self, y: Any, n: int) -> Tensor | None:
+    def to_condition(self, y: Conditioning, n: int) -> Tensor | None:
         """Conditions for n rows in model coordinates (labels one-hot);
         y has length n, or 1 for all.
 

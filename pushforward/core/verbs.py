@@ -10,19 +10,27 @@ does.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from pushforward.core.data_types import Conditioning
 from pushforward.core.errors import InvalidValue
 from pushforward.core.numbers import require_whole, to_numeric, view_as_tensor
+from pushforward.core.random import Rng
 from pushforward.core.registry import read
+from pushforward.core.sampler import Sampler
+from pushforward.core.units import HasUnits, TakesConditions
 
 __all__ = ["wrap_methods", "copy_signature", "wrap_sample", "default_torch"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 VERBS = (
     "sample",
@@ -45,10 +53,10 @@ MOST = 2**40
 
 
 def copy_signature(
-    method: Callable[..., Any],
-    wrapper: Callable[..., Any],
+    method: Callable[..., object],
+    wrapper: Callable[P, R],
     signature: inspect.Signature | None = None,
-) -> Callable[..., Any]:
+) -> Callable[P, R]:
     """The wrapper under the method's name and signature; not by `functools.wraps`, in which
     checkers of annotations lose their way.
     """
@@ -58,7 +66,7 @@ def copy_signature(
     return wrapper
 
 
-def wrap_sample(sample: Callable[..., Any]) -> Callable[..., Any]:
+def wrap_sample(sample: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A method `sample(self, n, y=None, rng=None,
     using=None)` for any whole number n from 0 on, refusing all else in one way.
 
@@ -67,7 +75,13 @@ def wrap_sample(sample: Callable[..., Any]) -> Callable[..., Any]:
 
     own = _accept_conditions(sample)
 
-    def checked(self: Any, n: Any, y: Any = None, rng: Any = None, using: Any = None) -> Any:
+    def checked(
+        self: TakesConditions,
+        n: object,
+        y: Conditioning = None,
+        rng: Rng = None,
+        using: Sampler | str | None = None,
+    ) -> Tensor:
         count = require_whole(n, "n")
         if count > MOST:
             raise InvalidValue(
@@ -76,14 +90,14 @@ def wrap_sample(sample: Callable[..., Any]) -> Callable[..., Any]:
             )
         sampler = _find_sampler(self, using)
         draw = own if sampler is None else _sample_with(sampler)
-        if count > 0 or (hasattr(y, "__len__") and len(y) == 0):
+        if count > 0 or (isinstance(y, Sized) and len(y) == 0):
             return draw(self, count, y=y, rng=rng)
         return draw(self, 1, y=y, rng=0)[:0]  # not every distribution can draw nothing
 
     return copy_signature(sample, checked, inspect.signature(checked))
 
 
-def _accept_conditions(sample: Callable[..., Any]) -> Callable[..., Any]:
+def _accept_conditions(sample: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The method with y among its arguments, which one of a user's own may lack:
     it is refused then.
     """
@@ -91,7 +105,9 @@ def _accept_conditions(sample: Callable[..., Any]) -> Callable[..., Any]:
     if "y" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return sample
 
-    def unconditional(self: Any, n: int, *, y: Any = None, rng: Any = None) -> Any:
+    def unconditional(
+        self: TakesConditions, n: int, *, y: Conditioning = None, rng: Rng = None
+    ) -> Tensor:
         if y is not None:
             self.to_condition(y, 1)
             raise InvalidValue(
@@ -102,25 +118,25 @@ def _accept_conditions(sample: Callable[..., Any]) -> Callable[..., Any]:
     return unconditional
 
 
-def _find_sampler(model: Any, using: Any) -> Any:
+def _find_sampler(model: object, using: Sampler | str | None) -> Sampler | None:
     """The sampler that is asked for, or the model's default; None for the model's own way."""
     wanted = getattr(model, "default_sampler", None) if using is None else using
     if wanted is None:
         return None
-    family = import_module("pushforward.core.samplers").Sampler
-    sampler = read(family, wanted)
+    import_module("pushforward.core.samplers")  # which registers them
+    sampler = read(Sampler, wanted)
     return None if sampler.own else sampler
 
 
-def _sample_with(sampler: Any) -> Callable[..., Any]:
-    def sampled(model: Any, n: int, **named: Any) -> Any:
+def _sample_with(sampler: Sampler) -> Callable[..., Tensor]:
+    def sampled(model: TakesConditions, n: int, **named: Any) -> Tensor:
         with torch.no_grad():
             return sampler(model, n, **named)
 
     return sampled
 
 
-def wrap_query(verb: Callable[..., Any], name: str) -> Callable[..., Any]:
+def wrap_query(verb: Callable[..., R], name: str) -> Callable[..., R]:
     """A method of observations as one of observations and conditions,
     which it refuses: y is in every signature.
     """
@@ -128,7 +144,7 @@ def wrap_query(verb: Callable[..., Any], name: str) -> Callable[..., Any]:
     if any(p.name == "y" or p.kind is p.VAR_KEYWORD for p in parameters) or len(parameters) < 2:
         return verb
 
-    def refusing(self: Any, x: Any, y: Any = None, *args: Any, **named: Any) -> Any:
+    def refusing(self: HasUnits, x: object, y: Conditioning = None, *args: Any, **named: Any) -> R:
         if y is not None:
             self.to_condition(y, 1)
             raise InvalidValue(
@@ -137,7 +153,7 @@ def wrap_query(verb: Callable[..., Any], name: str) -> Callable[..., Any]:
         return verb(self, x, *args, **named)
 
     y = inspect.Parameter(
-        "y", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Any
+        "y", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Conditioning
     )
     return copy_signature(
         verb,
@@ -146,10 +162,10 @@ def wrap_query(verb: Callable[..., Any], name: str) -> Callable[..., Any]:
     )
 
 
-def wrap_decode(decode: Callable[..., Any]) -> Callable[..., Any]:
+def wrap_decode(decode: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A method `decode(self, z, …)` that takes codes in any container and floating type."""
 
-    def cast(self: Any, z: Any, *args: Any, **kwargs: Any) -> Any:
+    def cast(self: HasUnits, z: ArrayLike | Tensor, *args: Any, **kwargs: Any) -> Tensor:
         codes = (
             z
             if isinstance(z, Tensor) and z.device.type != "meta"
@@ -160,16 +176,16 @@ def wrap_decode(decode: Callable[..., Any]) -> Callable[..., Any]:
     return copy_signature(decode, cast)
 
 
-def wrap_devices(verb: Callable[..., Any]) -> Callable[..., Any]:
+def wrap_devices(verb: Callable[P, R]) -> Callable[P, R]:
     """A method that makes its tensors on the CPU, or where the model is,
     whatever torch's default device.
     """
 
-    def on_cpu(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def on_cpu(*args: Any, **kwargs: Any) -> R:
         if torch.get_default_device().type == "cpu":
-            return verb(self, *args, **kwargs)
+            return verb(*args, **kwargs)
         with torch.device("cpu"):
-            return verb(self, *args, **kwargs)
+            return verb(*args, **kwargs)
 
     return copy_signature(verb, on_cpu)
 

@@ -9,7 +9,6 @@ on first use, so that importing this package costs nothing beyond core; what the
 from __future__ import annotations
 
 import importlib
-from typing import Any
 
 __all__ = [
     "read", "register_reader", "Options", "from_array", "split", "Split", "report", "Report",
@@ -32,7 +31,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'pushforward.data' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"pushforward.data.{_HOMES[name]}"), name)

@@ -7,7 +7,6 @@ import os
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -34,7 +33,7 @@ anything else is a fault in the reader itself.
 _KINDS = "a folder, glob or zip of images, .npy, .npz, .csv, .jsonl, .parquet or .idx"
 
 
-def read_any(source: Any, options: Options) -> Source:
+def read_any(source: object, options: Options) -> Source:
     """What the reader for the source gives; labels are not marked as unasked here."""
     source = normalised(source)
     if isinstance(source, str):
@@ -57,7 +56,7 @@ def read_any(source: Any, options: Options) -> Source:
     return _from_reader(reader, source, options)
 
 
-def normalised(source: Any) -> Any:
+def normalised(source: object) -> object:
     """A path as its text; a column as an array (Arrow) or as a frame of one column
     (pandas, Polars); else the source itself.
     """
@@ -105,7 +104,7 @@ def _from_text(text: str, options: Options) -> Source:
     )
 
 
-def _from_reader(reader: Reader, source: Any, options: Options) -> Source:
+def _from_reader(reader: Reader, source: object, options: Options) -> Source:
     if not reader.ours:
         return _from_reader_of_user(reader, source, options)
     source = reader.read(source, with_conditions_read(reader, options))
@@ -120,7 +119,7 @@ def with_conditions_read(reader: Reader | None, options: Options) -> Options:
     return replace(options, y=read_any(options.y, Options(label=False, memory=options.memory)))
 
 
-def _from_reader_of_user(reader: Reader, source: Any, options: Options) -> Source:
+def _from_reader_of_user(reader: Reader, source: object, options: Options) -> Source:
     """What a reader outside the library gives, as a source.
 
     Raises:
@@ -152,7 +151,7 @@ def _from_reader_of_user(reader: Reader, source: Any, options: Options) -> Sourc
     return read_any(result, options)
 
 
-def refuse_format(source: Any, reader: Reader | None, options: Options) -> None:
+def refuse_format(source: object, reader: Reader | None, options: Options) -> None:
     """Raise InvalidValue where the format of a text table is given for something else."""
     tabular = reader is not None and reader.tabular
     given = [

@@ -81,7 +81,14 @@ class Options:
 
     @classmethod
     def check(
-        cls, *, size: Any, fit: Any, channels: Any, like: Any, memory: Any, **rest: Any
+        cls,
+        *,
+        size: object,
+        fit: object,
+        channels: object,
+        like: object,
+        memory: object,
+        **rest: Any,
     ) -> Options:
         """Checked options.
 
@@ -132,7 +139,7 @@ class Options:
         )
 
 
-def _like(like: Any) -> tuple[Space | None, Space | None]:
+def _like(like: object) -> tuple[Space | None, Space | None]:
     if like is None or isinstance(like, Space):
         return like, None
     space = getattr(like, "space", None)
@@ -144,7 +151,7 @@ def _like(like: Any) -> tuple[Space | None, Space | None]:
     return space, getattr(like, "condition_space", None)
 
 
-def _names(value: Any, field: str) -> tuple[str, ...] | None:
+def _names(value: object, field: str) -> tuple[str, ...] | None:
     """Column names as given; those with commas are taken apart by
     `among` once the columns are known.
     """
@@ -158,7 +165,7 @@ def _names(value: Any, field: str) -> tuple[str, ...] | None:
     )
 
 
-def _size(value: Any) -> tuple[int, int] | None:
+def _size(value: object) -> tuple[int, int] | None:
     """(height, width) from 64, '64', '48x64' or (48, 64)."""
     if value is None:
         return None
@@ -179,7 +186,7 @@ def _size(value: Any) -> tuple[int, int] | None:
     return numbers[0], numbers[-1]
 
 
-def _bytes(value: Any) -> int:
+def _bytes(value: object) -> int:
     """A memory budget in bytes from 2**30 or '1GB'."""
     if isinstance(value, str):
         match = re.fullmatch(r"\s*([\d.]+)\s*([KMGT]?i?B?)\s*", value, re.IGNORECASE)

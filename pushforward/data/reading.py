@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import (
     BadSource,
     InvalidValue,
@@ -28,10 +29,10 @@ __all__ = ["absolute", "read", "read_for_fit", "read_with", "asked_conditions"]
 
 
 def read(
-    source: Any,
+    source: Observations,
     *,
-    y: Any = None,
-    weights: Any = None,
+    y: Conditioning = None,
+    weights: Observations | None = None,
     size: int | str | tuple[int, int] | None = None,
     fit: Literal["crop", "pad", "stretch"] | None = None,
     channels: Literal[1, 3, 4] | None = None,
@@ -40,7 +41,7 @@ def read(
     drop: Sequence[str] | str = (),
     columns: Sequence[str] | str | None = None,
     label: str | bool | None = None,
-    like: Any = None,
+    like: object = None,
     n: int | None = None,
     seed: int = 0,
     memory: int | str = MEMORY,
@@ -156,7 +157,7 @@ def read(
     return _traced(found, source, arguments)
 
 
-def _traced(found: Source, source: Any, arguments: Mapping[str, Any]) -> Source:
+def _traced(found: Source, source: Observations, arguments: Mapping[str, Any]) -> Source:
     """The source, which knows from now on how to read the same rows again:
     those of a path or a name, with plain arguments.
     """
@@ -185,7 +186,9 @@ def absolute(source: str) -> str:
     return f"{whole}{ending}"
 
 
-def read_for_fit(x: Any, y: Any = None, weights: Any = None) -> Source:
+def read_for_fit(
+    x: Observations, y: Conditioning = None, weights: Observations | None = None
+) -> Source:
     """What `fit(x, y, weights=...)` is fitted to:
     x as `read` takes it, with labels only where y asks for them.
 
@@ -218,7 +221,7 @@ def with_labels(source: Source) -> Source:
     return source
 
 
-def rows_like(x: Any, space: Space) -> Tensor:
+def rows_like(x: Observations, space: Space) -> Tensor:
     """All rows of anything that `read` takes, as a tensor (n, *shape) of a space's coordinates."""
     source = read_with(
         x, replace(Options(like=space, label=False).prepared_like(space), lenient=True)
@@ -226,7 +229,7 @@ def rows_like(x: Any, space: Space) -> Tensor:
     return source.take(torch.arange(len(source))).x
 
 
-def asked_conditions(y: Any) -> dict[str, Any]:
+def asked_conditions(y: Conditioning) -> dict[str, Any]:
     """`read`'s `y` and `label` for conditions asked for in one value:
     the y of `fit`, or the text of --label.
 
@@ -249,7 +252,7 @@ def asked_conditions(y: Any) -> dict[str, Any]:
     return {"label": y}
 
 
-def read_with(source: Any, options: Options) -> Source:
+def read_with(source: object, options: Options) -> Source:
     """`read` with checked options; labels that come along unasked are marked,
     since not every model has a use for them.
     """

@@ -16,13 +16,16 @@ from pushforward.core.source import Source
 from pushforward.data.dispatch import normalised, reader_of, refuse_format, with_conditions_read
 from pushforward.data.files import listed, locate
 from pushforward.data.formats.image_files import build, list_images, survey_images
-from pushforward.data.formats.images import decode
+from pushforward.data.formats.image_lists import ImageFile, Listing
+from pushforward.data.formats.images import Header, decode
 from pushforward.data.formats.registry import find_reader
 from pushforward.data.options import MEMORY, Options
 from pushforward.data.reading import read_with
 from pushforward.data.reports import Report, describe
+from pushforward.data.tables.columns import ColumnSurvey
 from pushforward.data.tables.files import open_table
 from pushforward.data.tables.frames import frame_table, from_chunks, notes_of, survey_table
+from pushforward.data.tables.table import Table
 from pushforward.data.tables.text_format import SETTINGS
 
 __all__ = ["report"]
@@ -34,7 +37,7 @@ _DEFAULTS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def report(source: Any, **asked: Any) -> Report:
+def report(source: object, **asked: Any) -> Report:
     """A report on a source, or on anything that `read` takes, with `read`'s arguments.
 
     Raises BadSource only where there is nothing to report on:
@@ -55,14 +58,15 @@ def report(source: Any, **asked: Any) -> Report:
     if reader is not None and reader.name == "frame":
         return _survey_table(frame_table(source), options)
     if reader is not None and reader.name == "table":
-        path = locate(source)
+        path = locate(str(source))
         return _survey_table(
             open_table(path, options), replace(options, name=options.name or path.name)
         )
     if reader is not None and reader.name == "images":
-        path = locate(source)
+        text = str(source)
+        path = locate(text)
         return _survey_images(
-            path if path.exists() else source, replace(options, name=options.name or source)
+            path if path.exists() else text, replace(options, name=options.name or text)
         )
     return describe(read_with(source, options))
 
@@ -70,7 +74,7 @@ def report(source: Any, **asked: Any) -> Report:
 # ------------------------------------------------------------------------------------------- tables
 
 
-def _survey_table(table: Any, options: Options) -> Report:
+def _survey_table(table: Table, options: Options) -> Report:
     """Text columns are noted and left out; a table without rows is reported as such."""
     found = survey_table(table, options)
     name = options.name or table.name
@@ -92,7 +96,7 @@ def _survey_table(table: Any, options: Options) -> Report:
     return describe(source, name=name, issues=issues, notes=notes)
 
 
-def _text_issue(column: Any) -> Issue:
+def _text_issue(column: ColumnSurvey) -> Issue:
     shown = ", ".join(repr(str(v)) for v in list(column.categories)[:3])
     shown += ", …" if len(column.categories) > 3 else ""
     what = "dates" if column.kind == "date" else f"text, {len(column.categories)} distinct"
@@ -169,7 +173,7 @@ def _survey_images(path: Path | str, options: Options) -> Report:
     return describe(source, issues=issues, **found)
 
 
-def _beside(listing: Any) -> list[str]:
+def _beside(listing: Listing) -> list[str]:
     """Notes on files that are no data."""
     kinds = {"other": listing.beside, "hidden": listing.hidden}
     return [
@@ -179,7 +183,7 @@ def _beside(listing: Any) -> list[str]:
     ]
 
 
-def _fault(file: Any, header: Any, options: Options) -> str | None:
+def _fault(file: ImageFile, header: Header, options: Options) -> str | None:
     """Why an image with a sound header cannot be decoded, or None."""
     try:
         decode(file.open(), file.display_name, replace(options, size=None), header.channels)

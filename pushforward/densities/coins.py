@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 from torch.nn.functional import softplus
 
 from pushforward.core.random import Rng, uniform
@@ -100,7 +101,7 @@ class _CrossEntropy(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, x: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, logits: Tensor, x: Tensor) -> Tensor:
         ctx.save_for_backward(logits, x)
         return _cross_entropies(logits, x)
 

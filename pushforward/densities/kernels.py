@@ -30,7 +30,6 @@ Data Analysis, sections 3.3 and 4.2.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -68,7 +67,7 @@ class Kernel:
     radius: Callable[[int, int, torch.Generator | None], Tensor]
     cdf: Callable[[Tensor], Tensor]
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> str | tuple[object, ...]:
         """Pickled by its name: profiles are functions, which cannot be pickled."""
         return (
             (kernel_named, (self.name,)) if KERNELS.get(self.name) is self else super().__reduce__()

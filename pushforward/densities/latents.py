@@ -15,7 +15,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -25,6 +25,8 @@ from pushforward.core.registry import Value
 from pushforward.densities.normals import FullNormal, Normal, NormalMixture
 
 __all__ = [
+    "CodePosterior",
+    "CodePrior",
     "Posterior",
     "DiagonalPosterior",
     "FullPosterior",
@@ -35,6 +37,12 @@ __all__ = [
 ]
 
 
+CodePosterior: TypeAlias = Normal | FullNormal
+"""q(z|x)."""
+CodePrior: TypeAlias = Normal | FullNormal | NormalMixture
+"""p(z)."""
+
+
 class Posterior(Value, family="posterior"):
     """q(z|x) from an encoder's heads."""
 
@@ -43,7 +51,7 @@ class Posterior(Value, family="posterior"):
         """Sizes of the heads an encoder must have for codes of `latent` numbers."""
 
     @abstractmethod
-    def distribution(self, outputs: Sequence[Tensor]) -> Any:
+    def distribution(self, outputs: Sequence[Tensor]) -> CodePosterior:
         """q(z|x) from the heads (n, size), …"""
 
 
@@ -98,9 +106,9 @@ class Prior(Value, family="prior"):
         n: int,
         latent: int,
         tensors: Sequence[Tensor],
-        posterior: Callable[[Tensor], Any],
+        posterior: Callable[[Tensor], CodePosterior],
         like: Tensor,
-    ) -> Any:
+    ) -> CodePrior:
         """p(z), n rows, given the learnt tensors."""
 
 
@@ -113,7 +121,7 @@ class NormalPrior(Prior, name="normal"):
         n: int,
         latent: int,
         tensors: Sequence[Tensor],
-        posterior: Callable[[Tensor], Any],
+        posterior: Callable[[Tensor], CodePosterior],
         like: Tensor,
     ) -> Normal:
         """Standard normal rows."""
@@ -142,7 +150,7 @@ class MixturePrior(Prior, name="mixture"):
         n: int,
         latent: int,
         tensors: Sequence[Tensor],
-        posterior: Callable[[Tensor], Any],
+        posterior: Callable[[Tensor], CodePosterior],
         like: Tensor,
     ) -> NormalMixture:
         """Mixture of diagonal normals."""
@@ -170,7 +178,7 @@ class VampPrior(Prior, name="vamp"):
         n: int,
         latent: int,
         tensors: Sequence[Tensor],
-        posterior: Callable[[Tensor], Any],
+        posterior: Callable[[Tensor], CodePosterior],
         like: Tensor,
     ) -> NormalMixture:
         """Mixture of posteriors, equally likely."""

@@ -14,13 +14,14 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from pushforward.core.capabilities import HasMean
 from pushforward.core.errors import BadSource, InvalidValue, require_positive
 from pushforward.core.registry import Value
 from pushforward.core.scaling import Scaling, find_known_range
@@ -80,7 +81,7 @@ class Likelihood(Value, family="likelihood"):
         return ()
 
     @abstractmethod
-    def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> Any:
+    def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> HasMean:
         """p(x|z) in model coordinates, from the heads (n, *shape), …, then the free tensors."""
 
     def head_at(self, mean: Tensor, scaling: Scaling) -> Tensor | None:

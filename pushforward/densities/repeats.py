@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar, cast
 
 from torch import Tensor
 
+from pushforward.core.scalars import IsDataclass
+
 __all__ = ["repeated", "frozen"]
 
+R = TypeVar("R", bound=Tensor | IsDataclass)
 
-def repeated(rows: Any, k: int) -> Any:
+
+def repeated(rows: R, k: int) -> R:
     """Rows (n, …) of a tensor or of a distribution's tensors,
     one block after the other k times: (k n, …).
     """
     if k == 1:
         return rows
     if isinstance(rows, Tensor):
-        return rows.repeat(k, *[1] * (rows.ndim - 1))
+        return cast(R, rows.repeat(k, *[1] * (rows.ndim - 1)))
     return _each(rows, lambda t: t.repeat(k, *[1] * (t.ndim - 1)))
 
 
-def frozen(distribution: Any) -> Any:
+def frozen(distribution: R) -> R:
     """The distribution at the same parameters, to which no gradient flows."""
     return _each(distribution, lambda t: t.detach())
 
 
-def _each(distribution: Any, change: Any) -> Any:
+def _each(distribution: R, change: Callable[[Tensor], Tensor]) -> R:
     return type(distribution)(
-        **{f.name: change(getattr(distribution, f.name)) for f in dataclasses.fields(distribution)}
+        **{
+            f.name: change(getattr(distribution, f.name))
+            for f in dataclasses.fields(cast(IsDataclass, distribution))
+        }
     )

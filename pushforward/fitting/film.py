@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.capabilities import HasBound, Samples
+from pushforward.core.data_types import ArrayOrTensor
 from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, quote, require_positive
 from pushforward.core.events import Event, Finished, Progress, Started
 from pushforward.core.learner import Learner
@@ -154,7 +155,7 @@ def frames_of(folder: str | Path) -> list[Frame]:
     return [Frame(int(path.stem), read_tensors(path)[0]) for path in files]
 
 
-def samples_seen_again(n: int, y: Tensor | None, space: Space, seed: int) -> Look:
+def samples_seen_again(n: int, y: ArrayOrTensor | None, space: Space, seed: int) -> Look:
     """Look at n samples whose codes (and noise) are the same every time;
     images as levels 0..255.
     """

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 
 from pushforward.nets.mlp import joined
 
@@ -169,7 +170,7 @@ class Closeness(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, rows: Tensor) -> Tensor:
         """(k, n, size) -> (k, n)."""
         apart = torch.cdist(rows, rows, p=1.0)
         close = (-apart).exp()

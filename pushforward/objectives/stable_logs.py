@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 __all__ = ["LN2", "binary_negentropy", "infinite_from", "log1mexp", "log_lambert"]
 
@@ -26,7 +27,7 @@ class _LogLambert(torch.autograd.Function):
     """Newton's iteration forwards, the implicit derivative dy/ds = 1/(1 + e^y) backwards."""
 
     @staticmethod
-    def forward(ctx: Any, s: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, s: Tensor) -> Tensor:
         # e^y + y - s is convex and increasing and y ≥ the root to begin with, so that every step
         # goes down towards it.
         y = torch.where(s < -10, s, torch.logaddexp(s, torch.zeros_like(s)).clamp_min(4e-5).log())

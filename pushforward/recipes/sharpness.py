@@ -24,7 +24,7 @@ from torch import Tensor
 from pushforward.core.random import derive, generator
 from pushforward.core.records import Record
 from pushforward.densities.likelihoods import GaussianLikelihood
-from pushforward.densities.normals import kl_divergence
+from pushforward.densities.normals import Normal, kl_divergence
 from pushforward.fitting.augment import dequantise
 from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.latents import active_units
@@ -120,6 +120,7 @@ def learn(sigma: float | None, held: Parts, seed: int, samples: int) -> VAE:
 def sigma_of(model: VAE) -> float:
     """The root of the mean squared sigma over pixels, in the images' levels."""
     distribution = model.likelihood(model.prior(1).mean)
+    assert isinstance(distribution, Normal)
     return float(
         (distribution.scale * model.scaling.scale)
         .expand_as(distribution.mean)
@@ -148,7 +149,9 @@ def measured(model: VAE, x: Tensor, own: float, data: str, seed: int) -> dict[st
     q = model.posterior(model.to_model(x))
     restored = model.decode(q.mean)
     drawn = model.sample(len(x), rng=derive(seed, "samples"), using="mean")
-    rate = Record.of("rate", kl_divergence(q, model.prior(len(x))), unit="nats", data=data)
+    prior = model.prior(len(x))
+    assert isinstance(prior, Normal)
+    rate = Record.of("rate", kl_divergence(q, prior), unit="nats", data=data)
     found = [
         Record.of(
             "gradient energy",

@@ -5,6 +5,8 @@ one reader, one preparation.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -344,9 +346,7 @@ def test_weights_may_name_a_column() -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        object(),
         {"a": [1]},
-        None,
         b"abc",
         [["a", "b"]],
         csr_matrix(np.eye(3)),
@@ -359,6 +359,24 @@ def test_what_is_no_data_is_refused_in_one_line(bad: Any) -> None:
     assert "\n" not in str(caught.value)
     with pytest.raises(pf.PushforwardError):
         pf.Gaussian().fit(POINTS).log_prob(bad)
+
+
+@pytest.mark.parametrize("bad", ["object()", "None"])
+def test_what_is_not_even_of_a_kind_that_is_read_is_refused_in_one_line(bad: str) -> None:
+    """In a process of its own, since annotations are not checked where users are."""
+    program = f"""
+import pushforward as pf
+model = pf.Gaussian().fit([[0.0], [1.0], [2.0]])
+for ask in (pf.Gaussian().fit, model.log_prob):
+    try:
+        ask({bad})
+    except pf.PushforwardError as error:
+        assert str(error) and chr(10) not in str(error)
+    else:
+        raise SystemExit("not refused")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 # --------------------------------------------------------------------------------- the noise itself

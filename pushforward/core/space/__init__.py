@@ -21,6 +21,7 @@ from torch import Tensor
 
 from pushforward.core import labels
 from pushforward.core.columns import Column
+from pushforward.core.data_types import ArrayOrTensor, Frame, Observations
 from pushforward.core.frames import is_frame
 from pushforward.core.space import conform, export, infer
 from pushforward.core.space.conform import column_numbers, frame_numbers
@@ -43,7 +44,7 @@ class Space(SpaceFacts):
     __doc__ = SpaceFacts.__doc__
 
     @classmethod
-    def infer(cls, x: Any, **facts: Any) -> Self:
+    def infer(cls, x: Observations, **facts: Any) -> Self:
         """The space of in-memory data x with leading length n: array, tensor or data frame.
 
         Two axes are points, four images (channels first: 1, 3 or 4), five clips; one axis is read
@@ -68,7 +69,7 @@ class Space(SpaceFacts):
 
     def conform(
         self,
-        x: Any,
+        x: object,
         *,
         what: str = "the data",
         dtype: torch.dtype | None = None,
@@ -99,7 +100,7 @@ class Space(SpaceFacts):
         """
         conform.refuse_missing(self, array, what, first=first)
 
-    def as_given(self, codes: Any) -> Any:
+    def as_given(self, codes: ArrayOrTensor | None) -> ArrayOrTensor | None:
         """Label codes (those of a source's y) as `conform` takes them:
         the labels' own values where these are numbers.
         """
@@ -109,12 +110,12 @@ class Space(SpaceFacts):
             else codes
         )
 
-    def _from_frame(self, frame: Any, what: str) -> NDArray[Any]:
+    def _from_frame(self, frame: Frame, what: str) -> NDArray[Any]:
         return conform.from_frame(self, frame, what)
 
     # ------------------------------------------------------------------------------------- data out
 
-    def export(self, x: Tensor) -> Any:
+    def export(self, x: Tensor) -> Frame | ArrayOrTensor:
         """A tensor (n, *shape) in the user's units as what came in:
         data frame, array, uint8 images, or tensor.
         """

@@ -13,6 +13,7 @@ from torch import Tensor
 from pushforward.core import labels
 from pushforward.core.column_numbers import as_codes, as_numbers, find_bad_cell
 from pushforward.core.columns import Column
+from pushforward.core.data_types import Frame, Series
 from pushforward.core.dates import DATE_UNITS
 from pushforward.core.errors import BadSource, ShapeMismatch
 from pushforward.core.frames import as_frame, is_frame, is_plain, kind_of
@@ -34,7 +35,7 @@ __all__ = [
 
 def conform(
     space: SpaceFacts,
-    x: Any,
+    x: object,
     *,
     what: str = "the data",
     dtype: torch.dtype | None = None,
@@ -160,7 +161,7 @@ def _check_levels(space: SpaceFacts, array: Tensor, what: str) -> None:
         )
 
 
-def from_frame(space: SpaceFacts, frame: Any, what: str) -> NDArray[Any]:
+def from_frame(space: SpaceFacts, frame: Frame, what: str) -> NDArray[Any]:
     """The rows of a pandas frame as numbers (n, d):
     columns by name, or by place where the space has no names.
     """
@@ -189,7 +190,7 @@ def from_frame(space: SpaceFacts, frame: Any, what: str) -> NDArray[Any]:
     return frame_numbers(frame, places, space.columns, what)
 
 
-def column_numbers(series: Any, column: Column, what: str, *, start: int = 0) -> NDArray[Any]:
+def column_numbers(series: Series, column: Column, what: str, *, start: int = 0) -> NDArray[Any]:
     """A pandas column as this column's numbers (float64).
 
     `start` is the number of the first row.
@@ -215,7 +216,7 @@ def column_numbers(series: Any, column: Column, what: str, *, start: int = 0) ->
 
 
 def frame_numbers(
-    frame: Any,
+    frame: Frame,
     places: Sequence[int],
     columns: Sequence[Column],
     what: str,

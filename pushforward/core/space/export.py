@@ -11,12 +11,13 @@ from torch import Tensor
 
 from pushforward.core.column_values import restore
 from pushforward.core.columns import Column
+from pushforward.core.data_types import ArrayOrTensor, Frame
 from pushforward.core.space.facts import SpaceFacts
 
 __all__ = ["export", "export_levels", "fields_of", "to_frame", "to_json"]
 
 
-def export(space: SpaceFacts, x: Tensor) -> Any:
+def export(space: SpaceFacts, x: Tensor) -> Frame | ArrayOrTensor:
     """A tensor (n, *shape) in the user's units as what came in:
     data frame, array, uint8 images, or tensor.
     """
@@ -30,7 +31,7 @@ def export(space: SpaceFacts, x: Tensor) -> Any:
     return x.numpy() if space.form == "array" else x
 
 
-def export_levels(space: SpaceFacts, x: Tensor) -> Any:
+def export_levels(space: SpaceFacts, x: Tensor) -> ArrayOrTensor:
     """Images or clips within the range of their levels,
     as bytes where that range is one of bytes.
     """
@@ -40,17 +41,18 @@ def export_levels(space: SpaceFacts, x: Tensor) -> Any:
     return x if space.form == "tensor" else x.numpy()
 
 
-def to_frame(space: SpaceFacts, x: Tensor) -> Any:
+def to_frame(space: SpaceFacts, x: Tensor) -> Frame:
     """Points (n, d) as a pandas frame whose columns are of the types that came in."""
     import pandas
 
     values = x.numpy()
-    return pandas.DataFrame(
+    frame: Frame = pandas.DataFrame(
         {
             name: restore(values[:, i], c)
             for i, (name, c) in enumerate(zip(space.names, space.columns))
         }
     )
+    return frame
 
 
 def to_json(space: SpaceFacts) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.core.columns import Column
+from pushforward.core.data_types import ArrayOrTensor, Frame
 from pushforward.core.errors import InvalidKind, ShapeMismatch
 from pushforward.core.frames import as_frame, is_frame
 from pushforward.core.numbers import to_floating, to_numeric
@@ -25,7 +26,7 @@ RANGE_BLOCKS = 32
 """
 
 
-def infer_facts(x: Any) -> dict[str, Any]:
+def infer_facts(x: object) -> dict[str, Any]:
     """The fields of the space of data x with leading length n; see `Space.infer`."""
     names: list[str] | None = None
     if is_frame(x):
@@ -67,7 +68,7 @@ def infer_facts(x: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def as_array(x: Any) -> Any:
+def as_array(x: object) -> ArrayOrTensor:
     """x as a numeric numpy array (memory maps stay mapped) or the tensor it is.
 
     Masked entries are missing: they become NaN.
@@ -86,7 +87,7 @@ def as_array(x: Any) -> Any:
     return to_numeric(x)
 
 
-def _is_integer(array: Any) -> bool:
+def _is_integer(array: ArrayOrTensor) -> bool:
     return (
         not array.dtype.is_floating_point
         if isinstance(array, Tensor)
@@ -94,16 +95,16 @@ def _is_integer(array: Any) -> bool:
     )
 
 
-def _column_kinds(x: Any, array: Any) -> list[Literal["continuous", "integer"]]:
+def _column_kinds(x: object, array: ArrayOrTensor) -> list[Literal["continuous", "integer"]]:
     whole = (
         [dtype.kind in "biu" for dtype in x.dtypes]
-        if is_frame(x)
+        if isinstance(x, Frame)
         else [_is_integer(array)] * array.shape[1]
     )
     return ["integer" if each else "continuous" for each in whole]
 
 
-def _ranges(array: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+def _ranges(array: ArrayOrTensor) -> tuple[NDArray[Any], NDArray[Any]]:
     """Smallest and largest value of each column, ignoring NaN, block by block.
 
     Of large data only evenly spread blocks are read: ranges are what was seen, and reading all
@@ -126,7 +127,7 @@ def _ranges(array: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     return low, high
 
 
-def _levels(array: Any, integer: bool) -> tuple[float, float]:
+def _levels(array: ArrayOrTensor, integer: bool) -> tuple[float, float]:
     """The range of an image's values: 0..255 for bytes (0..1 if they are all 0 or 1), 0..1 or -1..1
     for fractions, else what is seen.
     """

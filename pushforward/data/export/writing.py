@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.core.column_values import as_texts
+from pushforward.core.data_types import Frame
 from pushforward.core.errors import (
     BadRun,
     InvalidValue,
@@ -280,7 +281,7 @@ def _write_table(
         )
 
 
-def _frame(x: Tensor, space: Space, beside: dict[str, list[str]]) -> Any:
+def _frame(x: Tensor, space: Space, beside: dict[str, list[str]]) -> Frame:
     frame = to_frame(space, x)
     for name, texts in beside.items():
         frame[name] = texts

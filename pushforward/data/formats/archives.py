@@ -12,8 +12,9 @@ import stat
 import zipfile
 from collections import Counter
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
+from pushforward.core.data_types import BinaryFile
 from pushforward.core.errors import BadSource
 from pushforward.data.files import decoding, printable, require_file
 
@@ -102,7 +103,7 @@ class Archive:
         """Whether the member is a symbolic link (its content is a path)."""
         return stat.S_ISLNK(member.external_attr >> 16)
 
-    def open(self, member: zipfile.ZipInfo) -> Any:
+    def open(self, member: zipfile.ZipInfo) -> BinaryFile:
         """A binary file of the member's content:
         in memory where it is small, else unpacked as it is read.
         """
@@ -121,7 +122,7 @@ class Archive:
         with decoding(name, "cannot be unpacked"):
             file = self._zip.open(member)
             if member.file_size > _IN_MEMORY:
-                return file
+                return cast(BinaryFile, file)
             with file:
                 return io.BytesIO(file.read())
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from pushforward.core.array_source import Arrays
@@ -287,7 +287,7 @@ def _cifar10_batch(part: str, options: Options) -> Arrays:
     return _cifar10_source(np.ascontiguousarray(x.transpose(0, 3, 1, 2)), labels, options)
 
 
-def _cifar10_source(x: NDArray[Any], labels: Any, options: Options) -> Arrays:
+def _cifar10_source(x: NDArray[Any], labels: ArrayLike, options: Options) -> Arrays:
     if options.y is None and options.like_condition is None:
         options = replace(options, like_condition=Space.labels(CIFAR10_LABELS))
     return from_array(x, options, form="images", labels=np.asarray(labels, dtype=np.int64))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.core.array_source import Arrays
+from pushforward.core.data_types import BinaryFile
 from pushforward.core.errors import BadSource
 from pushforward.data.files import decoding, require_file
 from pushforward.data.formats.registry import register_reader
@@ -95,7 +96,7 @@ def read_idx(path: Path) -> NDArray[Any]:
     return array.astype(dtype.newbyteorder("="))
 
 
-def _header(path: Path, file: Any) -> tuple[np.dtype[Any], tuple[int, ...]]:
+def _header(path: Path, file: BinaryFile) -> tuple[np.dtype[Any], tuple[int, ...]]:
     """The dtype and shape of an open IDX file, which is left behind its header."""
     start = file.read(4)
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _TYPES:

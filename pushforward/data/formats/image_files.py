@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.core.array_source import Arrays
+from pushforward.core.data_types import Conditioning
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.phase import Batch
 from pushforward.core.source import Source
@@ -185,7 +186,7 @@ class Images:
         self,
         files: Sequence[ImageFile],
         space: Space,
-        y: Any,
+        y: Conditioning,
         condition_space: Space | None,
         options: Options,
     ) -> None:

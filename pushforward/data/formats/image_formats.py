@@ -156,14 +156,14 @@ def repair_transparency(image: Image.Image) -> None:
             image.info["transparency"] = level * scale
 
 
-def _exif_orientation(image: Image.Image) -> Any:
+def _exif_orientation(image: Image.Image) -> object:
     try:
         return image.getexif().get(_ORIENTATION, 1)
     except Exception:  # damaged metadata do not make an image unreadable; viewers ignore them too
         return 1
 
 
-def _valid(value: Any) -> int:
+def _valid(value: object) -> int:
     return int(value) if isinstance(value, (int, float)) and value in range(1, 9) else 1
 
 

@@ -10,11 +10,11 @@ import glob
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
+from pushforward.core.data_types import BinaryFile
 from pushforward.core.errors import BadSource
 from pushforward.data.files import listed, printable, read_text_file, require_file
 from pushforward.data.formats.archives import Archive, is_archive_name
@@ -63,7 +63,7 @@ class ImageFile:
     archive: Archive | None = None
     member: zipfile.ZipInfo | None = None
 
-    def open(self) -> Any:
+    def open(self) -> Path | BinaryFile:
         """The file's path, or a binary file of a member's content."""
         return (
             self.path
@@ -335,7 +335,9 @@ _SPLIT = re.compile(
 _ROLES = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 
 
-def _splits(names: Sequence[str], to_type: Any, everything: str) -> str:
+def _splits(
+    names: Sequence[str], to_type: Callable[[PurePosixPath, str], str], everything: str
+) -> str:
     """Why images of these names must not be read together:
     beside each other lie a training and a test set. Or nothing.
     """

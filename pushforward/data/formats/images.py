@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from pushforward.core.data_types import ArrayOrTensor, BinaryFile
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.space import Space
 from pushforward.data.files import decoding, printable, require_file
@@ -98,7 +99,7 @@ class Header:
 
 
 @contextmanager
-def opened(file: Any, name: str) -> Iterator[Image.Image]:
+def opened(file: Path | BinaryFile, name: str) -> Iterator[Image.Image]:
     """The undecoded image in a path or binary file, which is closed afterwards.
 
     Raises:
@@ -126,12 +127,12 @@ def opened(file: Any, name: str) -> Iterator[Image.Image]:
             yield image
 
 
-def _open(file: Any, name: str, start: bytes) -> Image.Image:
+def _open(file: BinaryFile, name: str, start: bytes) -> Image.Image:
     if len(start) == _START and _NETPBM.match(start) and not _NETPBM_HEADER.match(start):
         # Pillow reads it byte by byte
         raise BadSource(f"{printable(name)}: its header does not end; replace or remove it")
     try:
-        return Image.open(file, formats=allowed_formats(name))
+        return Image.open(cast(IO[bytes], file), formats=allowed_formats(name))
     except Image.DecompressionBombError as error:
         raise BadSource(_bomb(name, str(error).split("(")[-1].split(" ")[0])) from error
     except UnidentifiedImageError as error:
@@ -168,7 +169,7 @@ def _too_deep(name: str, levels: str) -> BadSource:
     )
 
 
-def header(file: Any, name: str) -> Header:
+def header(file: Path | BinaryFile, name: str) -> Header:
     """Channels, upright size and whether there are more frames, from the file's header alone."""
     with opened(file, name) as image:
         channels = natural_channels(image, name)
@@ -176,7 +177,7 @@ def header(file: Any, name: str) -> Header:
             return Header(channels, *upright_size(image), has_frames(image))
 
 
-def decode(file: Any, name: str, options: Options, channels: int) -> NDArray[Any]:
+def decode(file: Path | BinaryFile, name: str, options: Options, channels: int) -> NDArray[Any]:
     """The image as bytes (channels, height, width), upright, brought to the size asked for."""
     with opened(file, name) as image:
         return _prepared(_upright(image, name), channels, options, name)
@@ -329,7 +330,7 @@ def preparation(options: Options) -> dict[str, Any]:
     return {"preparation": ", ".join(words), "extra": {"prepared": prepared} if prepared else {}}
 
 
-def prepare_array(x: Any, space: Space | None, options: Options) -> tuple[Any, Space]:
+def prepare_array(x: ArrayOrTensor, space: Space | None, options: Options) -> tuple[Any, Space]:
     """Byte images (n, channels, height, width) held as an array,
     brought to the size and channels asked for.
     """

@@ -8,12 +8,13 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.core.array_source import Arrays
+from pushforward.core.data_types import BinaryFile
 from pushforward.core.errors import BadSource, PushforwardError, suggest
 from pushforward.data.files import printable, reason_of, require_file
 from pushforward.data.formats.registry import register_reader
@@ -108,7 +109,7 @@ def _numpys_faults(path: Path) -> Iterator[None]:
         raise _unreadable(path, error) from error
 
 
-def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _header(file: BinaryFile) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """The shape and dtype in the header of an open `.npy` file, which is left behind its header."""
     version = np.lib.format.read_magic(file)
     if version > (3, 0):
@@ -130,7 +131,7 @@ def _member_header(
     if member.flag_bits & 1:
         raise ValueError("its members are encrypted")
     with archive.open(member) as file:
-        return _header(file)
+        return _header(cast(BinaryFile, file))
 
 
 def _check_length(shape: tuple[int, ...], dtype: np.dtype[Any], held: int) -> None:
@@ -147,7 +148,7 @@ def _member(
 ) -> NDArray[Any]:
     """One array of the archive; larger than `memory`, it is unpacked to a temporary memory map."""
     with archive.open(member) as file:
-        shape, dtype = _header(file)
+        shape, dtype = _header(cast(BinaryFile, file))
         _check_length(shape, dtype, member.file_size - file.tell())
     with archive.open(member) as file:
         if math.prod(shape) * dtype.itemsize <= memory:

@@ -7,14 +7,17 @@ remembers it so that `write` can put them back.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sized
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from pushforward.core.array_source import Arrays
+from pushforward.core.data_types import ArrayOrTensor, Observations
 from pushforward.core.errors import BadSource, InvalidValue, PushforwardError, ShapeMismatch
 from pushforward.core.numbers import is_sparse
 from pushforward.core.source import Source
@@ -52,7 +55,7 @@ Y_KEYS = (
 )
 
 
-def _is_array(x: Any) -> bool:
+def _is_array(x: object) -> bool:
     """Whether x is an array, a tensor, a sparse matrix,
     or a list that holds numbers or lists alone.
     """
@@ -62,7 +65,7 @@ def _is_array(x: Any) -> bool:
 
 
 @register_reader(name="array", claims=_is_array)
-def _from_memory(x: Any, options: Options) -> Arrays:
+def _from_memory(x: Observations, options: Options) -> Arrays:
     """Arrays, tensors, sparse matrices and lists of numbers."""
     if isinstance(x, (list, tuple)) and not x:
         raise BadSource("the data have no rows; expected at least one observation")
@@ -70,11 +73,11 @@ def _from_memory(x: Any, options: Options) -> Arrays:
 
 
 def from_array(
-    x: Any,
+    x: Observations,
     options: Options,
     *,
     form: str = "array",
-    labels: Any = None,
+    labels: ArrayLike | Tensor | None = None,
     space: Space | None = None,
     layout: str = "",
 ) -> Arrays:
@@ -86,47 +89,49 @@ def from_array(
             channels, height, width) already.
     """
     name = options.name or "array"
-    x, found = as_images(_numeric(x, name))
+    array, found = as_images(_numeric(x, name))
     layout = layout or found
-    if x.ndim >= 1 and len(x) == 0:
+    if array.ndim >= 1 and len(array) == 0:
         raise BadSource(f"{name}: the data have no rows; expected at least one observation")
-    if 0 in x.shape[1:]:
+    if 0 in array.shape[1:]:
         raise BadSource(
-            f"{name}: observations of shape {tuple(x.shape[1:])} hold no values; expected at least"
-            " one column"
+            f"{name}: observations of shape {tuple(array.shape[1:])} hold no values; expected at"
+            " least one column"
         )
-    x, space = _prepare(x, space, options)
+    array, space = _prepare(array, space, options)
     if space is None:
         space = (
             options.like
             if options.like is not None and options.like.kind == "points"
-            else Space.infer(x, form=form)
+            else Space.infer(array, form=form)
         )
     if space is options.like:
-        _check_width(x, space, name)
+        _check_width(array, space, name)
     if layout:
         space = replace(space, extra={**space.extra, "layout": layout})
-    y, condition_space = labels_of(labels, options, len(x))
+    y, condition_space = labels_of(labels, options, len(array))
     weights = options.weights
     if isinstance(weights, str):
         raise InvalidValue(
             f"weights={weights!r} names a column, but {name} has no named columns; pass an array of"
             " weights"
         )
-    source = Arrays(x, y, weights, space=space, condition_space=condition_space, name=name)
+    source = Arrays(array, y, weights, space=space, condition_space=condition_space, name=name)
     if source.resident and not (options.lenient or options.scanned_later):
         refuse_infinity(source.x, space, name)
     return source
 
 
-def labels_of(found: Any, options: Options, n: int) -> tuple[Any, Space | None]:
+def labels_of(
+    found: ArrayLike | Tensor | None, options: Options, n: int
+) -> tuple[Any, Space | None]:
     """The conditions to use: the caller's own, else the labels
     found (unless label=False), with their space.
     """
     y = options.y if options.y is not None else (found if options.labelled else None)
     if y is None:
         return None, None
-    if hasattr(y, "__next__"):
+    if isinstance(y, Iterator):
         y = list(y)
     if isinstance(y, Source):
         options = replace(options, like_condition=options.like_condition or y.space)
@@ -134,12 +139,13 @@ def labels_of(found: Any, options: Options, n: int) -> tuple[Any, Space | None]:
     space = options.like_condition
     if space is not None and space.is_label:
         y = space.conform(y, what="y")
-    if len(y) != n:
-        raise ShapeMismatch(f"y must have one entry per observation: expected {n}, got {len(y)}")
+    count = len(cast(Sized, y))
+    if count != n:
+        raise ShapeMismatch(f"y must have one entry per observation: expected {n}, got {count}")
     return y, space
 
 
-def _numeric(x: Any, name: str) -> Any:
+def _numeric(x: Observations, name: str) -> ArrayOrTensor:
     """x as a numeric array or tensor; InvalidKind or BadSource in words otherwise."""
     try:
         array = as_array(x)
@@ -152,7 +158,7 @@ def _numeric(x: Any, name: str) -> Any:
     return array[:, None] if array.ndim == 1 else array
 
 
-def as_images(x: Any) -> tuple[Any, str]:
+def as_images(x: ArrayOrTensor) -> tuple[Any, str]:
     """Byte images with their channels on axis 1, and how they came."""
     byte = x.dtype in (torch.uint8, np.dtype("uint8"))
     if byte and x.ndim == 3:
@@ -164,7 +170,7 @@ def as_images(x: Any) -> tuple[Any, str]:
     return x, ""
 
 
-def _prepare(x: Any, space: Space | None, options: Options) -> tuple[Any, Space | None]:
+def _prepare(x: ArrayOrTensor, space: Space | None, options: Options) -> tuple[Any, Space | None]:
     """Bring images to the size and channels asked for."""
     if options.size is None and options.channels is None:
         return x, space
@@ -180,7 +186,7 @@ def _prepare(x: Any, space: Space | None, options: Options) -> tuple[Any, Space 
     return prepare_array(x, space, options)
 
 
-def _check_width(x: Any, space: Space, name: str) -> None:
+def _check_width(x: ArrayOrTensor, space: Space, name: str) -> None:
     if tuple(x.shape[1:]) != space.shape:
         raise ShapeMismatch(
             f"{name}: expected {'×'.join(map(str, space.shape))} columns ({space}), got"

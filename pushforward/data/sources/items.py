@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, TensorDataset
 
 from pushforward.core.array_source import Arrays
+from pushforward.core.data_types import Indexed, MapStyle
 from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
 from pushforward.core.numbers import to_numeric
 from pushforward.core.phase import Batch
@@ -29,7 +30,11 @@ from pushforward.data.sources.spool import Spool
 __all__ = ["from_iterable", "from_dataset", "is_map_style", "check_alike", "parts_of", "MapDataset"]
 
 
-def _has_items(source: Any) -> bool:
+Items: TypeAlias = MapStyle | Indexed | Iterable[Any]
+"""Observations one by one: a torch Dataset of either kind, or an iterable."""
+
+
+def _has_items(source: object) -> bool:
     """Whether a source gives its observations one by one."""
     if isinstance(source, (dict, bytes, np.generic)):
         return isinstance(source, Iterable) and not isinstance(source, (dict, bytes))
@@ -37,10 +42,12 @@ def _has_items(source: Any) -> bool:
 
 
 @register_reader(name="items", claims=_has_items)
-def _from_items(source: Any, options: Options) -> Source:
+def _from_items(source: Items, options: Options) -> Source:
     """torch Datasets, and iterables of observations or of (observation, label) pairs."""
     listed = isinstance(source, (list, tuple)) or not hasattr(source, "__getitem__")
-    return from_iterable(source, options) if listed else from_dataset(source, options)
+    if listed:
+        return from_iterable(cast(Iterable[Any], source), options)
+    return from_dataset(source, options)
 
 
 def from_iterable(items: Iterable[Any], options: Options) -> Arrays:
@@ -79,7 +86,7 @@ def from_iterable(items: Iterable[Any], options: Options) -> Arrays:
     )
 
 
-def from_dataset(dataset: Any, options: Options) -> Source:
+def from_dataset(dataset: Items, options: Options) -> Source:
     """A torch Dataset: kept in memory when it fits, else read item by item."""
     options = replace(options, name=options.name or type(dataset).__name__)
     if (
@@ -96,7 +103,7 @@ def from_dataset(dataset: Any, options: Options) -> Source:
         labels = tensors[1] if len(tensors) > 1 else None
         return from_array(tensors[0], options, form="tensor", labels=labels)
     if not is_map_style(dataset):
-        return from_iterable(dataset, options)
+        return from_iterable(cast(Iterable[Any], dataset), options)
     if len(dataset) == 0:
         raise BadSource(f"{options.name}: the dataset is empty; expected at least one observation")
     x, _, _ = parts_of(dataset[0], 0, options)
@@ -105,7 +112,7 @@ def from_dataset(dataset: Any, options: Options) -> Source:
     return MapDataset(dataset, options)
 
 
-def is_map_style(dataset: Any) -> bool:
+def is_map_style(dataset: object) -> TypeGuard[MapStyle]:
     """Whether a dataset has a length and its items can be asked for by number."""
     return (
         hasattr(dataset, "__len__")
@@ -122,7 +129,7 @@ class MapDataset:
     resident = False
     notes: tuple[str, ...] = ()
 
-    def __init__(self, dataset: Any, options: Options) -> None:
+    def __init__(self, dataset: MapStyle, options: Options) -> None:
         self.dataset, self.name = dataset, options.name
         self._item = replace(options, y=None, weights=None, memory=2**40, lenient=True)
         n = len(dataset)
@@ -140,7 +147,7 @@ class MapDataset:
         )
         self.y, self.weights, self.condition_space = kept.y, kept.weights, kept.condition_space
 
-    def _targets(self, rows: Tensor, items: Arrays) -> Any:
+    def _targets(self, rows: Tensor, items: Arrays) -> NDArray[Any]:
         """The labels of all items, which must be those of the items looked at."""
         targets = getattr(self.dataset, "targets", None)
         if targets is None:
@@ -174,7 +181,7 @@ class MapDataset:
         return Batch(items.all().x, y, None if self.weights is None else self.weights[rows])
 
 
-def parts_of(item: Any, index: int, options: Options) -> tuple[NDArray[Any], Any, str]:
+def parts_of(item: object, index: int, options: Options) -> tuple[NDArray[Any], Any, str]:
     """An item's observation, its label if it has one,
     and the layout it came in where that is not kept.
     """
@@ -200,14 +207,14 @@ def parts_of(item: Any, index: int, options: Options) -> tuple[NDArray[Any], Any
     return x, _label(y), layout
 
 
-def _observation(item: Any, index: int, options: Options) -> tuple[NDArray[Any], str]:
+def _observation(item: object, index: int, options: Options) -> tuple[NDArray[Any], str]:
     """The item as an array. Images are brought to the size and
     channels asked for here, since items may differ in both.
     """
     if hasattr(item, "getbands"):
         from pushforward.data.formats.images import item_array  # Pillow is loaded for images alone
 
-        return item_array(item, f"observation {index}", options), ""
+        return item_array(cast(Any, item), f"observation {index}", options), ""
     if isinstance(item, (Tensor, np.ma.MaskedArray)):
         item = to_numeric(item)
     array = item.cpu().numpy() if isinstance(item, Tensor) else np.asarray(item)
@@ -229,7 +236,7 @@ def _observation(item: Any, index: int, options: Options) -> tuple[NDArray[Any],
     return np.atleast_1d(array), ""
 
 
-def _label(y: Any) -> Any:
+def _label(y: object) -> object:
     if isinstance(y, Tensor):
         y = y.detach().cpu().numpy()
     return y.item() if isinstance(y, np.ndarray) and y.ndim == 0 else y

@@ -7,10 +7,10 @@ one drawn anew every epoch is refused, because a source has its rows once and fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -25,6 +25,7 @@ from torch.utils.data import (
 )
 from torch.utils.data.distributed import DistributedSampler
 
+from pushforward.core.data_types import MapStyle
 from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
 from pushforward.core.source import Source
 from pushforward.data.files import announce
@@ -39,7 +40,26 @@ _ENDLESS = 100
 _INSTEAD = "pass loader.dataset itself, or torch.utils.data.Subset(loader.dataset, rows)"
 
 
-def is_loader(source: Any) -> bool:
+Collate: TypeAlias = Callable[[list[Any]], Any]
+"""What makes a batch of items."""
+
+
+@runtime_checkable
+class Loader(Protocol):
+    """What is used of a torch DataLoader."""
+
+    @property
+    def dataset(self) -> Any:
+        """The items."""
+        ...
+
+    @property
+    def batch_size(self) -> int | None:
+        """How many items a batch has."""
+        ...
+
+
+def is_loader(source: object) -> bool:
     """Whether the object looks like a torch DataLoader."""
     return hasattr(source, "dataset") and hasattr(source, "batch_size")
 
@@ -52,15 +72,16 @@ class Rows:
         rows: row numbers, in order.
     """
 
-    def __init__(self, dataset: Any, rows: Sequence[int]) -> None:
+    def __init__(self, dataset: MapStyle, rows: Sequence[int]) -> None:
         self.dataset, self.rows = dataset, list(rows)
-        if getattr(dataset, "targets", None) is not None:
-            self.targets = [dataset.targets[i] for i in self.rows]
+        targets = getattr(dataset, "targets", None)
+        if targets is not None:
+            self.targets = [targets[i] for i in self.rows]
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, place: int) -> Any:
+    def __getitem__(self, place: int) -> object:
         return self.dataset[self.rows[place]]
 
 
@@ -77,7 +98,7 @@ class _Plan:
 
 
 @register_reader(name="loader", claims=is_loader)
-def from_loader(loader: Any, options: Options) -> Source:
+def from_loader(loader: Loader, options: Options) -> Source:
     """torch DataLoaders: the rows of their samplers and batches.
 
     Raises:
@@ -100,7 +121,7 @@ def from_loader(loader: Any, options: Options) -> Source:
             f"{options.name}: the loader gives no batches; check its sampler, its batch size and"
             " drop_last"
         )
-    if plain:
+    if plain or collate is None:
         rows = plan.rows
         source = from_dataset(_chosen(dataset, rows), options)
     else:
@@ -112,7 +133,7 @@ def from_loader(loader: Any, options: Options) -> Source:
     return source
 
 
-def _chosen(dataset: Any, rows: list[int]) -> Any:
+def _chosen(dataset: MapStyle, rows: list[int]) -> MapStyle:
     """The dataset of these rows."""
     if rows == list(range(len(dataset))):
         return dataset
@@ -123,7 +144,7 @@ def _chosen(dataset: Any, rows: list[int]) -> Any:
     )
 
 
-def _fewer(plan: _Plan, source: Source, collate: Any, plain: bool) -> list[str]:
+def _fewer(plan: _Plan, source: Source, collate: Collate | None, plain: bool) -> list[str]:
     rows = len(plan.rows)
     if plain or len(source) == rows:
         return []
@@ -136,11 +157,11 @@ def _fewer(plan: _Plan, source: Source, collate: Any, plain: bool) -> list[str]:
 # --------------------------------------------------------------------------------------- which rows
 
 
-def _batched(loader: Any) -> bool:
+def _batched(loader: Loader) -> bool:
     return getattr(loader, "batch_sampler", None) is not None
 
 
-def _plan(loader: Any, n: int) -> _Plan:
+def _plan(loader: Loader, n: int) -> _Plan:
     """The batches of one epoch over a dataset of n items."""
     batch_sampler = getattr(loader, "batch_sampler", None)
     if batch_sampler is not None and type(batch_sampler) is not BatchSampler:
@@ -170,7 +191,7 @@ def _batches(rows: list[int], size: int) -> list[list[int]]:
     return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 
-def _rows(sampler: Any, n: int) -> tuple[list[int], bool]:
+def _rows(sampler: Iterable[Any] | None, n: int) -> tuple[list[int], bool]:
     """The rows a sampler gives, and whether it merely shuffles them.
 
     Raises:
@@ -179,12 +200,12 @@ def _rows(sampler: Any, n: int) -> tuple[list[int], bool]:
     kind = type(sampler)
     if sampler is None or kind is SequentialSampler:
         return list(range(n)), False
-    if kind is SubsetRandomSampler:
+    if isinstance(sampler, SubsetRandomSampler) and kind is SubsetRandomSampler:
         return [int(i) for i in sampler.indices], True
     if isinstance(sampler, WeightedRandomSampler):
         cure = "pass the weights instead: read(loader.dataset, weights=loader.sampler.weights)"
         raise BadSource(f"the loader's WeightedRandomSampler draws other rows every epoch; {cure}")
-    if kind is RandomSampler:
+    if isinstance(sampler, RandomSampler) and kind is RandomSampler:
         if sampler.replacement or sampler.num_samples != n:
             raise BadSource(f"the loader's RandomSampler draws other rows every epoch; {_INSTEAD}")
         return list(range(n)), True
@@ -196,7 +217,7 @@ def _rows(sampler: Any, n: int) -> tuple[list[int], bool]:
     return [int(i) for i in _once(sampler, n)], False
 
 
-def _once(sampler: Any, n: int) -> list[Any]:
+def _once(sampler: Iterable[Any], n: int) -> list[Any]:
     """One pass over a sampler.
 
     Raises:
@@ -215,7 +236,7 @@ def _once(sampler: Any, n: int) -> list[Any]:
 # ------------------------------------------------------------------------------ batches taken apart
 
 
-def _streamed(loader: Any, collate: Any) -> Iterator[Any]:
+def _streamed(loader: Loader, collate: Collate | None) -> Iterator[Any]:
     """The items of an iterable dataset, without those of a last batch that is dropped."""
     size = getattr(loader, "batch_size", None)
     items = iter(loader.dataset)
@@ -228,7 +249,7 @@ def _streamed(loader: Any, collate: Any) -> Iterator[Any]:
         yield from batch if collate is None else _apart(collate(batch), batch)
 
 
-def _collated(dataset: Any, batches: Iterable[list[int]], collate: Any) -> Iterator[Any]:
+def _collated(dataset: MapStyle, batches: Iterable[list[int]], collate: Collate) -> Iterator[Any]:
     for rows in batches:
         items = [dataset[i] for i in rows]
         yield from _apart(collate(items), items)
@@ -256,7 +277,7 @@ def _apart(batch: Any, items: list[Any]) -> Iterator[Any]:
     yield from ({"x": a, "y": b} for a, b in zip(x, y))
 
 
-def _columns(batch: Any) -> tuple[Any, Any]:
+def _columns(batch: object) -> tuple[Any, Any]:
     """A batch's observations and labels; (None, None) for a list of observations."""
     if isinstance(batch, Mapping):
         key = next((k for k in X_KEYS if k in batch), None)

@@ -20,7 +20,7 @@ AT_ONCE = 256
 """Observations made into one block: enough for their ranges to be seen, few enough for images."""
 
 
-def read_stream(make: Any, options: Options) -> Stream:
+def read_stream(make: object, options: Options) -> Stream:
     """A stream of single observations, or of (observation, label) pairs."""
     if not callable(make):
         what = quote(make)

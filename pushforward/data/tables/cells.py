@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+
+from pushforward.core.data_types import Series, TextSeries
 
 __all__ = ["MARKERS", "Cells", "grouped", "is_missing", "is_number"]
 
@@ -50,7 +51,7 @@ class Cells:
     percents: dict[str, None] = field(default_factory=dict)
     markers: dict[str, set[str]] = field(default_factory=dict)
 
-    def numbers(self, name: str, series: Any) -> Any:
+    def numbers(self, name: str, series: Series) -> Series:
         """A column of texts as numbers, where all its entries are numbers, percents, or markers of
         missing values; else unchanged.
         """
@@ -75,12 +76,13 @@ class Cells:
             self.percents[name] = None
         if marked.any():
             self.markers.setdefault(name, set()).update(texts[marked].unique())
-        return numbers.reindex(series.index)
+        whole: Series = numbers.reindex(series.index)
+        return whole
 
     def _may_be(self, text: str) -> bool:
         return text in MARKERS or any(c.isdigit() for c in text)
 
-    def spelled(self, texts: Any) -> Any:
+    def spelled(self, texts: TextSeries) -> TextSeries:
         """Texts as Python writes numbers, without those that mean 'missing'; '?' where a mark
         cannot stand: in 01.02.2020, say.
         """
@@ -96,7 +98,7 @@ class Cells:
             )
         return texts
 
-    def _parsed(self, texts: Any) -> Any:
+    def _parsed(self, texts: TextSeries) -> Series | None:
         """The texts as numbers, or None where one is none."""
         import pandas
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pushforward.core.column_numbers import as_numbers, category_text, find_bad_cell
+from pushforward.core.data_types import CategorySeries, Series, TextSeries
 from pushforward.core.dates import DAYS, DURATION, SECONDS, has_nanoseconds, has_zone
 from pushforward.core.frames import kind_of
 from pushforward.core.space import Column
@@ -38,7 +41,9 @@ class ColumnSurvey:
     whole: bool = True
     bad: tuple[int, str] | None = None
 
-    def see(self, series: Any, start: int, *, declared: bool, cells: Cells | None = None) -> None:
+    def see(
+        self, series: Series, start: int, *, declared: bool, cells: Cells | None = None
+    ) -> None:
         """Add a chunk's values; `start` is the row the chunk begins with,
         `cells` how its numbers are written.
         """
@@ -59,7 +64,7 @@ class ColumnSurvey:
             self.see_range(as_numbers(series))
         self.kind = joint(self.kind, kind)
 
-    def see_range(self, values: Any) -> None:
+    def see_range(self, values: NDArray[Any]) -> None:
         """Widen the range by numbers, NaN ignored."""
         finite = values[~np.isnan(values)]
         if len(finite):
@@ -77,14 +82,14 @@ class ColumnSurvey:
         except TypeError:
             self.dtype = "object"
 
-    def _see_categories(self, series: Any) -> None:
+    def _see_categories(self, series: Series) -> None:
         if str(series.dtype) == "category":
             self.ordered = True
-            self.categories.update(dict.fromkeys(series.cat.categories))
+            self.categories.update(dict.fromkeys(cast(CategorySeries, series).cat.categories))
         elif len(self.categories) <= _MOST_CATEGORIES:
             self.categories.update(dict.fromkeys(series.dropna().unique()))
 
-    def _see_dates(self, series: Any) -> bool:
+    def _see_dates(self, series: Series) -> bool:
         """Add dates or durations, in seconds; False where an entry is none."""
         span = series.dtype.kind == "m" or (
             len(given := series.dropna()) and hasattr(given.iloc[0], "total_seconds")
@@ -167,15 +172,18 @@ _USUAL = {"integer": ("int64",), "continuous": ("float64", "object", "str", "str
 """dtypes that say nothing beyond the kind."""
 
 
-def are_dates(series: Any) -> bool:
+def are_dates(series: Series) -> bool:
     """Whether all entries are ISO 8601 dates, with times or without, as texts."""
     given = series.dropna()
     if not len(given) or not isinstance(given.iloc[0], str):
         return False
-    first = given[:20].astype(str)
-    return bool(first.str.fullmatch(_DATE).all()) and bool(
-        given.astype(str).str.fullmatch(_DATE).all()
+    return bool(_as_texts(given[:20]).str.fullmatch(_DATE).all()) and bool(
+        _as_texts(given).str.fullmatch(_DATE).all()
     )
+
+
+def _as_texts(series: Series) -> TextSeries:
+    return cast(TextSeries, series.astype(str))
 
 
 def joint(before: str, now: str) -> str:
@@ -188,7 +196,7 @@ def joint(before: str, now: str) -> str:
     return next((k for k in ("text", "categorical", "continuous") if k in kinds), now)
 
 
-def sorted_categories(values: Any) -> list[Any]:
+def sorted_categories(values: Iterable[Any]) -> list[Any]:
     try:
         return sorted(values)
     except TypeError:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.core.array_source import Arrays
+from pushforward.core.data_types import Series
 from pushforward.core.errors import BadSource, ShapeMismatch, suggest
 from pushforward.core.frames import as_frame, is_frame
 from pushforward.core.space import Column, Space, column_numbers, frame_numbers
@@ -34,12 +35,12 @@ __all__ = ["Table", "from_frame", "frame_table", "from_chunks", "survey_table"]
 
 
 @register_reader(name="frame", claims=is_frame, tabular=True)
-def from_frame(frame: Any, options: Options) -> Arrays:
+def from_frame(frame: object, options: Options) -> Arrays:
     """Data frames: pandas, Polars, Arrow."""
     return from_chunks(frame_table(frame), options)
 
 
-def frame_table(frame: Any) -> Table:
+def frame_table(frame: object) -> Table:
     """A frame as a table in one chunk."""
     held = as_frame(frame)
     return Table(lambda: iter([held]))
@@ -194,7 +195,7 @@ def _conditions(
     return inner.all().x, inner.space
 
 
-def _label_values(series: Any) -> NDArray[Any]:
+def _label_values(series: Series) -> NDArray[Any]:
     """Labels as whole numbers where that is what they are, else as they came.
 
     Raises:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
 
 from pushforward.core.errors import BadSource
 from pushforward.data.tables.cells import is_missing, is_number
@@ -61,7 +60,7 @@ def find_header(
 
 
 def _commented_names(
-    heading: str | None, rows: Sequence[Sequence[str]], number: Any
+    heading: str | None, rows: Sequence[Sequence[str]], number: Callable[[str], bool]
 ) -> tuple[str, ...] | None:
     """The names in a commented line, where there is one for each column."""
     if heading is None:

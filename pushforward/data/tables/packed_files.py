@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pushforward.core.data_types import Frame
 from pushforward.core.errors import BadSource
 from pushforward.data.files import printable
 from pushforward.data.tables.table_errors import require_package, unreadable
@@ -20,7 +21,7 @@ __all__ = ["without_blanks", "unpacked_size", "open_packed"]
 PACKED = (".gz", ".xz", ".bz2", ".zip", ".zst")
 
 
-def without_blanks(frame: Any) -> Any:
+def without_blanks(frame: Frame) -> Frame:
     """The frame with its columns' names stripped of blanks."""
     if any(isinstance(c, str) and c != c.strip() for c in frame.columns):
         frame.columns = [c.strip() if isinstance(c, str) else c for c in frame.columns]

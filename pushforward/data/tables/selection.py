@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from pushforward.core.data_types import Frame
 from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch, suggest
 from pushforward.data.options import Options
 from pushforward.data.tables.table import Table
@@ -19,7 +19,7 @@ NAMELESS = ("", "Unnamed: 0")
 
 
 def wanted_columns(
-    chunk: Any, names: list[str], table: Table, options: Options, notes: list[str]
+    chunk: Frame, names: list[str], table: Table, options: Options, notes: list[str]
 ) -> list[str]:
     """The columns to use, in order.
 
@@ -68,7 +68,7 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
 
 
-def _index(chunk: Any, names: list[str], drop: set[str], notes: list[str]) -> set[str]:
+def _index(chunk: Frame, names: list[str], drop: set[str], notes: list[str]) -> set[str]:
     """A nameless first column that numbers the rows, to be left out;
     one that numbers them in another order is noted.
     """

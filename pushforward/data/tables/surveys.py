@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from pushforward.core.data_types import Frame
 from pushforward.core.dates import DURATION
 from pushforward.core.frames import is_plain
 from pushforward.data.options import Options
@@ -63,7 +63,7 @@ def survey_table(table: Table, options: Options) -> Survey:
     return survey
 
 
-def _begin(chunk: Any, table: Table, options: Options) -> Survey:
+def _begin(chunk: Frame, table: Table, options: Options) -> Survey:
     names = [str(c) for c in chunk.columns]
     options = options.among(names)
     survey = Survey({}, 0, options, places={n: i for i, n in enumerate(names)})
@@ -73,7 +73,7 @@ def _begin(chunk: Any, table: Table, options: Options) -> Survey:
     return survey
 
 
-def _see(survey: Survey, table: Table, chunk: Any) -> None:
+def _see(survey: Survey, table: Table, chunk: Frame) -> None:
     """Add a chunk: numbers as one block, other columns one by one."""
     columns = list(survey.columns.values())
     places = [survey.places[c.name] for c in columns]
@@ -98,7 +98,7 @@ def _see(survey: Survey, table: Table, chunk: Any) -> None:
     survey.rows += len(chunk)
 
 
-def _see_block(chunk: Any, columns: Sequence[ColumnSurvey], places: Sequence[int]) -> None:
+def _see_block(chunk: Frame, columns: Sequence[ColumnSurvey], places: Sequence[int]) -> None:
     dtypes = chunk.dtypes.tolist()
     block = (chunk if len(places) == chunk.shape[1] else chunk.iloc[:, list(places)]).to_numpy(
         dtype=np.float64

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pushforward.core.data_types import Frame, Series
 from pushforward.core.frames import kind_of
 from pushforward.data.options import Options
 from pushforward.data.tables.cells import Cells
@@ -43,9 +44,9 @@ class Table:
                 else _without(chunk, options.table.na)
             )
 
-    def series(self, chunk: Any, place: int) -> Any:
+    def series(self, chunk: Frame, place: int) -> Series:
         """One column; texts that are numbers as numbers."""
-        series = chunk.iloc[:, place]
+        series: Series = chunk.iloc[:, place]
         if (
             self.cells is not None
             and series.dtype.kind not in "biufM"
@@ -55,7 +56,7 @@ class Table:
         return series
 
 
-def _without(chunk: Any, markers: Sequence[str]) -> Any:
+def _without(chunk: Frame, markers: Sequence[str]) -> Frame:
     """The chunk with the marked entries missing."""
     values: list[Any] = list(markers)
     for marker in markers:

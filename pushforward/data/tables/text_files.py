@@ -19,7 +19,7 @@ from pushforward.data.tables.packed_files import (
     unpacked_size,
     without_blanks,
 )
-from pushforward.data.tables.table import CHUNK_ROWS, Table
+from pushforward.data.tables.table import CHUNK_ROWS, Chunks, Table
 from pushforward.data.tables.table_errors import unreadable
 from pushforward.data.tables.text_format import decoding, western
 
@@ -65,7 +65,9 @@ def text_table(path: Path, packing: str, options: Options) -> Table:
     return table
 
 
-def _csv(path: Path, packing: str, arguments: dict[str, Any], layout: Layout, whole: bool) -> Any:
+def _csv(
+    path: Path, packing: str, arguments: dict[str, Any], layout: Layout, whole: bool
+) -> Chunks:
     import pandas
 
     held: list[Any] = []

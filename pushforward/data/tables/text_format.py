@@ -90,13 +90,13 @@ class TableFormat:
         return {name: getattr(self, name) for name in self.asked}
 
 
-def _text(name: str, value: Any) -> str:
+def _text(name: str, value: object) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidKind(f"{name} must be a text, got {value!r}")
     return _WORDS.get(value.lower(), value) if name != "encoding" else value
 
 
-def _markers(value: Any) -> tuple[str, ...]:
+def _markers(value: object) -> tuple[str, ...]:
     """Markers of missing values, numbers as texts."""
     parts = value if isinstance(value, (list, tuple)) else (value,)
     if not all(isinstance(v, (str, int, float)) and not isinstance(v, bool) for v in parts):

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import BadSource, InvalidValue, quote
 from pushforward.core.fitter import Fitter
 from pushforward.core.model import Model
@@ -217,7 +218,7 @@ class FourierKDE(Model):
 
     # ------------------------------------------------------------------------------------ queries
 
-    def density(self, x: object) -> Tensor:
+    def density(self, x: Observations) -> Tensor:
         """Density of each row (n,), per unit of the user's coordinates, within `absolute_error`.
 
         It may be slightly negative.

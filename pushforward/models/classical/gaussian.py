@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidValue
 from pushforward.core.fitter import Fitter, Symptom
 from pushforward.core.model import Model
@@ -125,7 +126,7 @@ class Gaussian(Model):
 
     # ------------------------------------------------------------------------------------ queries
 
-    def log_prob(self, x: object) -> Tensor:
+    def log_prob(self, x: Observations) -> Tensor:
         """Exact log-density of each row (n,), nats, per unit of the user's coordinates."""
         rows = self.conform(x).to(torch.float64).flatten(1)
         return self._correlation().log_density(rows - self.mean_)
@@ -133,7 +134,7 @@ class Gaussian(Model):
     def sample(
         self,
         n: int,
-        y: object = None,
+        y: Conditioning = None,
         rng: Rng = None,
         using: Sampler | str | None = None,
     ) -> Tensor:

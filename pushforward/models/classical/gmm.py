@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.fitter import Fitter
 from pushforward.core.moments import Moments
@@ -174,7 +175,7 @@ class GMM(MixturePasses):
         """Variances (k, d), the diagonals of `covariances_`, for any number of columns."""
         return self._variances() * self._units()[1].square()
 
-    def log_prob(self, x: object) -> Tensor:
+    def log_prob(self, x: Observations) -> Tensor:
         """Exact log-density of each row (n,), nats, per unit of the user's coordinates.
 
         Of the observed coordinates where some are NaN.
@@ -182,18 +183,18 @@ class GMM(MixturePasses):
         logits, jacobian = self._joint(x)
         return logits.logsumexp(1) + jacobian
 
-    def responsibilities(self, x: object) -> Tensor:
+    def responsibilities(self, x: Observations) -> Tensor:
         """Probability of each component given the row's observed coordinates (n, k)."""
         return self._joint(x, near=True)[0].softmax(1)
 
-    def assign(self, x: object) -> Tensor:
+    def assign(self, x: Observations) -> Tensor:
         """The most probable component of each row (n,), int64."""
         return self._joint(x, near=True)[0].argmax(1)
 
     def sample(
         self,
         n: int,
-        y: object = None,
+        y: Conditioning = None,
         rng: Rng = None,
         using: Sampler | str | None = None,
     ) -> Tensor:
@@ -248,11 +249,11 @@ class GMM(MixturePasses):
         sizes = {"full": k * matrix, "tied": matrix, "diagonal": k * d, "spherical": k}
         return k - 1 + k * d + sizes[self.covariance]
 
-    def aic(self, x: object) -> float:
+    def aic(self, x: Observations) -> float:
         """Akaike's criterion on rows x: 2 · freedom - 2 Σ log p(x); lower is better."""
         return 2 * self.freedom() - 2 * float(self.log_prob(x).sum())
 
-    def bic(self, x: object) -> float:
+    def bic(self, x: Observations) -> float:
         """Schwarz's criterion on rows x: freedom · ln n - 2 Σ log p(x); lower is better."""
         values = self.log_prob(x)
         return self.freedom() * math.log(len(values)) - 2 * float(values.sum())
@@ -276,7 +277,7 @@ class GMM(MixturePasses):
         """The components where some coordinates are missing (gap (d,))."""
         return given_observed(gap, self.covariance, self.location_, self.spread_)
 
-    def _joint(self, x: object, *, near: bool = False) -> tuple[Tensor, Tensor]:
+    def _joint(self, x: Observations, *, near: bool = False) -> tuple[Tensor, Tensor]:
         """log π_k N(u; k) of the observed coordinates (n, k), and the rows' log-Jacobians (n,).
 
         With `near`, rows whose squares would leave float64 are first moved towards the origin,
@@ -300,7 +301,7 @@ class GMM(MixturePasses):
 
 
 def choose_components(
-    x: object,
+    x: Observations,
     candidates: object = range(1, 11),
     *,
     criterion: Literal["bic", "aic"] = "bic",
@@ -325,7 +326,8 @@ def choose_components(
         )
     if criterion not in ("bic", "aic"):
         raise InvalidValue(f"criterion must be 'bic' or 'aic', got {criterion!r}")
-    fitted = {k: GMM(k, **options).fit(x, by=by) for k in map(to_python, candidates)}
+    counts = [cast(int, to_python(k)) for k in candidates]
+    fitted = {k: GMM(k, **options).fit(x, by=by) for k in counts}
     if not fitted:
         raise InvalidValue("candidates must hold at least one number of components, got none")
     values = {k: float(getattr(model, criterion)(x)) for k, model in fitted.items()}

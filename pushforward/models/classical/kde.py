@@ -29,6 +29,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Conditioning
 from pushforward.core.errors import InvalidValue, PushforwardError
 from pushforward.core.fitter import Fitter
 from pushforward.core.random import Rng, generator
@@ -243,7 +244,7 @@ class KDE(Integrals):
     def sample(
         self,
         n: int,
-        y: object = None,
+        y: Conditioning = None,
         rng: Rng = None,
         using: Sampler | str | None = None,
     ) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.densities import KernelSums, Scale
 from pushforward.densities.bounds import log_masses
@@ -22,7 +23,7 @@ IMAGES = 1 << 22
 class KernelDensity(KernelPasses):
     """A kernel density: its log-density, and sums over its bumps."""
 
-    def log_prob(self, x: object) -> Tensor:
+    def log_prob(self, x: Observations) -> Tensor:
         """Log-density of each row (n,), nats, per unit of the user's coordinates.
 
         It is -inf where no bump reaches.
@@ -79,7 +80,7 @@ class KernelDensity(KernelPasses):
         log_w = self.weights_.log() - masses
         return log_w.exp(), log_w.logsumexp(0)
 
-    def _flat(self, x: object) -> Tensor:
+    def _flat(self, x: Observations) -> Tensor:
         """Rows (n, d) in the user's units, float64.
 
         Raises:

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue
 from pushforward.core.fitter import Fitter
 from pushforward.core.registry import register
@@ -103,18 +104,18 @@ class KMeans(LloydPasses):
         """Take back what `tensors` gave; models saved before there was a unit have none."""
         super().restore({"scale_": torch.ones((), dtype=torch.float64), **tensors})
 
-    def assign(self, x: object) -> Tensor:
+    def assign(self, x: Observations) -> Tensor:
         """The nearest centre of each row (n,), int64."""
         rows = self.conform(x)
         plan = Plan.of((self.centres_ - self.origin_) / self.scale_, None, self.floating())
         blocks = rows.split(self.block_rows)
         return torch.cat([plan.owners_of(self._scaled(b), self.floating()) for b in blocks])
 
-    def responsibilities(self, x: object) -> Tensor:
+    def responsibilities(self, x: Observations) -> Tensor:
         """1 for the nearest centre, 0 for the others (n, clusters), float64."""
         return torch.nn.functional.one_hot(self.assign(x), self.clusters).to(torch.float64)
 
-    def distances(self, x: object) -> Tensor:
+    def distances(self, x: Observations) -> Tensor:
         """Distance of each row to each centre (n, clusters), user's units, float64."""
         rows, centres = self._scaled(self.conform(x)), self._scaled(self.centres_)
         return torch.cdist(rows, centres, compute_mode=EXACT) * self.scale_

@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, require_positive
 from pushforward.core.fitter import Fitter
 from pushforward.core.random import Rng, generator, normal
@@ -181,11 +182,11 @@ class PCA(PrincipalPasses):
 
     # ------------------------------------------------------------------------------------ queries
 
-    def encode(self, x: object) -> Tensor:
+    def encode(self, x: Observations) -> Tensor:
         """Codes z = U_Kᵀ (x - μ) (n, K), in the data's units."""
         return (self._flat(x) - self.mean_) @ self.components_.T
 
-    def decode(self, z: Tensor, y: object = None, *, rng: Rng = None) -> Tensor:
+    def decode(self, z: Tensor, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
         """x = μ + U_K z (n, *shape), user's units; differentiable in z."""
         space = self.fitted_space()
         z = torch.as_tensor(z).to(self.components_)
@@ -198,11 +199,11 @@ class PCA(PrincipalPasses):
         x = self.mean_ + z @ self.components_
         return x.reshape(len(z), *map(int, space.shape))  # type: ignore[arg-type]
 
-    def whiten(self, x: object) -> Tensor:
+    def whiten(self, x: Observations) -> Tensor:
         """Codes over their standard deviations (n, K): covariance I over the data fitted to."""
         return self.encode(x) / self._variances().sqrt()
 
-    def log_prob(self, x: object) -> Tensor:
+    def log_prob(self, x: Observations) -> Tensor:
         """Exact log-density of each row (n,), nats, per unit of the user's coordinates."""
         centred = self._flat(x) - self.mean_
         z = centred @ self.components_.T
@@ -226,7 +227,7 @@ class PCA(PrincipalPasses):
     def sample(
         self,
         n: int,
-        y: object = None,
+        y: Conditioning = None,
         rng: Rng = None,
         using: Sampler | str | None = None,
     ) -> Tensor:
@@ -282,7 +283,7 @@ class PCA(PrincipalPasses):
         covariance.diagonal().add_(self.noise_variance_)
         return Gaussian.of(self.mean_, covariance, space)
 
-    def _flat(self, x: object) -> Tensor:
+    def _flat(self, x: Observations) -> Tensor:
         """Rows (n, d) in the user's units, float64."""
         return self.conform(x).to(torch.float64).flatten(1)
 

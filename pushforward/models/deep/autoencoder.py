@@ -13,11 +13,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.learner import Learner
 from pushforward.core.phase import Batch, Phase, Step, Terms, adam
@@ -249,12 +250,12 @@ class Autoencoder(Learner):
         quality: Tensor = -(restored - batch.x).square().flatten(1).sum(1)
         return quality
 
-    def encode(self, x: Any, y: Any = None) -> Tensor:
+    def encode(self, x: Observations, y: Conditioning = None) -> Tensor:
         """Codes (n, latent)."""
         u = self.to_model(x)
         return self.blockwise(self.encoder, u, self.to_condition(y, len(u)))
 
-    def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
+    def decode(self, z: Tensor, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
         """Observations (n, *shape) in the user's units, differentiable in z."""
         return self.blockwise(
             lambda z, y: self.to_user(self.decoder(z, y)), z, self.to_condition(y, len(z))

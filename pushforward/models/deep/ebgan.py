@@ -13,11 +13,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch, Phase, Step, Terms, adam
@@ -204,7 +205,7 @@ class EBGAN(CodeModel):
             )
         return found
 
-    def energy(self, x: Any, y: Any = None) -> Tensor:
+    def energy(self, x: Observations, y: Conditioning = None) -> Tensor:
         """‖x - g(f(x))‖ of observations x (n, *shape) in the user's units:
         (n,), from 0 (restored exactly) upwards.
 

@@ -17,11 +17,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, require_positive
 from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch, Phase, Step, Terms, adam
@@ -346,7 +346,7 @@ class InfoGAN(GAN):
             )
         return self._distribution(z).parts(z)
 
-    def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
+    def decode(self, z: Tensor, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
         """Observations (n, *shape) for codes z (n, code_width), user's units, differentiable in z.
 
         Raises:
@@ -355,7 +355,7 @@ class InfoGAN(GAN):
         self.parts(z)
         return super().decode(z, y, rng=rng)
 
-    def encode(self, x: Any, y: Any = None) -> Tensor:
+    def encode(self, x: Observations, y: Conditioning = None) -> Tensor:
         """Codes (n, code_width) as Q reads them: 0 for the noise,
         probabilities of the categories, means of the numbers.
         """
@@ -380,7 +380,7 @@ COLLAPSE = (
 )
 
 
-def _checked(categories: Any, continuous: Any) -> tuple[tuple[int, ...], int]:
+def _checked(categories: Sequence[int], continuous: int) -> tuple[tuple[int, ...], int]:
     """The sizes and the count.
 
     Raises:

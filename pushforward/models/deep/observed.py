@@ -12,19 +12,44 @@ https://arxiv.org/abs/1611.04273, §5).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from pushforward.core.capabilities import Decodes, HasMean, HasPrior
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidKind, InvalidValue, require_positive
 from pushforward.core.numbers import to_python
 from pushforward.core.random import Rng, generator
 from pushforward.core.samplers import Sampler
+from pushforward.core.space import Space
 from pushforward.core.verbs import wrap_sample
 from pushforward.densities.normals import Normal
 
 __all__ = ["Observed"]
+
+
+@runtime_checkable
+class Decodable(Decodes, HasPrior, Protocol):
+    """What noise can be added to."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives."""
+        ...
+
+    def floating(self) -> torch.dtype:
+        """The floating type the model computes in."""
+        ...
+
+    def fitted_space(self) -> Space:
+        """The space of what it decodes to."""
+        ...
+
+    def to_condition(self, y: Conditioning, n: int) -> Tensor | None:
+        """Conditions for n rows as its networks see them."""
+        ...
 
 
 class Observed(nn.Module):
@@ -50,10 +75,10 @@ class Observed(nn.Module):
         5
     """
 
-    def __init__(self, model: Any, sigma: float | Tensor) -> None:
+    def __init__(self, model: Decodable, sigma: float | Tensor) -> None:
         super().__init__()
         _refuse(model, sigma)
-        self.model: Any = model
+        self.model: Any = model  # a module or not
         log_sigma = (
             torch.as_tensor(sigma, dtype=torch.float64)
             .log()
@@ -68,9 +93,10 @@ class Observed(nn.Module):
         where: torch.device = self.model.device
         return where
 
-    def prior(self, n: int = 1) -> Any:
+    def prior(self, n: int = 1) -> HasMean:
         """p(z), n rows: the generator's."""
-        return self.model.prior(n)
+        codes: HasMean = self.model.prior(n)
+        return codes
 
     def likelihood(self, z: Tensor, y: Tensor | None = None) -> Normal:
         """p(x|z) for codes z (n, latent) and conditions as
@@ -78,29 +104,30 @@ class Observed(nn.Module):
         """
         return Normal(self.model.decode(z, y), self.log_sigma)
 
-    def to_model(self, x: Any) -> Tensor:
+    def to_model(self, x: Observations) -> Tensor:
         """The user's data as a tensor on the generator's device,
         checked against its space, in the same units.
         """
         given: Tensor = self.model.fitted_space().conform(x, missing=False).to(self.device)
         return given.to(self.log_sigma.dtype)
 
-    def to_condition(self, y: Any, n: int) -> Tensor | None:
+    def to_condition(self, y: Conditioning, n: int) -> Tensor | None:
         """Conditions for n rows, as the generator's `decode` takes them.
         InvalidValue as for the generator.
         """
         if self.model.to_condition(y, n) is None:
             return None
-        space, y = self.model.condition_space, to_python(y)
-        one = isinstance(y, (int, float)) and not space.is_label
-        rows: Tensor = space.as_given(space.conform(torch.tensor([y]) if one else y, what="y"))
+        space, number = self.model.condition_space, to_python(y)
+        if isinstance(number, (int, float)) and not space.is_label:
+            number = torch.tensor([number])
+        rows: Tensor = space.as_given(space.conform(number, what="y"))
         return rows.expand(n, *rows.shape[1:]) if len(rows) == 1 else rows
 
     def log_jacobian(self, u: Tensor) -> float:
         """0: its coordinates are the user's."""
         return 0.0
 
-    def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
+    def decode(self, z: Tensor, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
         """What the generator makes of z (n, *shape); with `rng`, with noise."""
         distribution = self.likelihood(z, self.to_condition(y, len(z)))
         return distribution.mean if rng is None else distribution.rsample(rng=rng)
@@ -108,19 +135,19 @@ class Observed(nn.Module):
     @wrap_sample
     @torch.no_grad()
     def sample(
-        self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None
+        self, n: int, y: Conditioning = None, rng: Rng = None, using: Sampler | str | None = None
     ) -> Tensor:
         """n new observations (n, *shape), user's units, noise included."""
         stream = generator(rng, self.device)
         return self.decode(self.prior(n).rsample(rng=stream), y, rng=stream)
 
 
-def _dtype(model: Any) -> torch.dtype:
+def _dtype(model: Decodable) -> torch.dtype:
     dtype: torch.dtype = getattr(model, "user_dtype", model.floating)()
     return dtype
 
 
-def _refuse(model: Any, sigma: float | Tensor) -> None:
+def _refuse(model: Decodable, sigma: float | Tensor) -> None:
     """Raise for a model that is no generator of numbers, and for a noise that is none."""
     if not (callable(getattr(model, "decode", None)) and callable(getattr(model, "prior", None))):
         raise InvalidKind(

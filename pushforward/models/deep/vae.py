@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pushforward.core.capabilities import HasMean
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch, Phase, adam
@@ -25,7 +26,7 @@ from pushforward.core.registry import read, register
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source, peek
 from pushforward.core.space import Space
-from pushforward.densities.latents import Posterior, Prior
+from pushforward.densities.latents import CodePosterior, CodePrior, Posterior, Prior
 from pushforward.densities.likelihoods import Likelihood
 from pushforward.densities.normals import rate
 from pushforward.fitting.trainer import Trainer
@@ -274,19 +275,19 @@ class VAE(RecognisedModel):
 
     # ------------------------------------------------------------------------------------ the model
 
-    def prior(self, n: int = 1) -> Any:
+    def prior(self, n: int = 1) -> CodePrior:
         """p(z), n rows."""
         like = next(self.decoder.parameters())
         tensors = self.codes() if hasattr(self, "codes") else ()
         return self.prior_kind.distribution(n, self.latent, tensors, self.posterior, like)
 
-    def likelihood(self, z: Tensor, y: Tensor | None = None) -> Any:
+    def likelihood(self, z: Tensor, y: Tensor | None = None) -> HasMean:
         """p(x|z) in model coordinates, for codes z (n, latent)
         and conditions in model coordinates.
         """
         return self.likelihood_kind.distribution(self.decoder(z, y), self.scaling)
 
-    def posterior(self, x: Tensor, y: Tensor | None = None) -> Any:
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> CodePosterior:
         """q(z|x) for x in model coordinates."""
         return self.posterior_kind.distribution(self.encoder(x, y))
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pushforward.core.capabilities import HasMean
+from pushforward.core.data_types import Conditioning
 from pushforward.core.global_random import seeded
 from pushforward.core.learner import Learner
 from pushforward.core.phase import Batch
@@ -39,7 +40,7 @@ class CodeModel(Learner):
         """Numbers in a code, which `decode` takes: the noise, and nothing else."""
         return self.latent
 
-    def prior(self, n: int = 1) -> Any:
+    def prior(self, n: int = 1) -> HasMean:
         """p(z) = N(0, I), n rows."""
         return Normal.standard(n, self.latent, like=next(self.generator.parameters()))
 
@@ -79,7 +80,7 @@ class CodeModel(Learner):
         """Minus the energy distance between as many samples and the held-out rows (a scalar)."""
         return -energy_distance(self.generate(batch, rng), batch.x)
 
-    def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
+    def decode(self, z: Tensor, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
         """Observations (n, *shape) for codes z (n, code_width), user's units, differentiable in z.
 
         With `rng`, what is random beside the code is drawn too (the hack 'dropout');
@@ -92,7 +93,7 @@ class CodeModel(Learner):
 
     @torch.no_grad()
     def sample(
-        self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None
+        self, n: int, y: Conditioning = None, rng: Rng = None, using: Sampler | str | None = None
     ) -> Tensor:
         """n new observations (n, *shape), user's units."""
         stream = generator(rng, self.device)

@@ -21,6 +21,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Conditioning
 from pushforward.core.errors import InvalidValue
 from pushforward.core.model import Model
 from pushforward.core.random import Rng
@@ -44,7 +45,7 @@ class LinearGaussian(Model):
     """The least variance that counts ()."""
 
     @abstractmethod
-    def decode(self, z: Tensor, y: object = None, *, rng: Rng = None) -> Tensor:
+    def decode(self, z: Tensor, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
         """x = μ + U_K z (n, *shape), user's units."""
 
     def prior(self, n: int = 1) -> Normal:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward.core.capabilities import HasMean
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.learner import Learner
 from pushforward.core.phase import Batch, Step, Terms
 from pushforward.core.random import Rng, generator
 from pushforward.core.samplers import Sampler
-from pushforward.densities.normals import kl_per_dimension, rate
+from pushforward.densities.latents import CodePosterior, CodePrior
+from pushforward.densities.normals import Normal, kl_per_dimension, rate
 from pushforward.densities.repeats import frozen, repeated
 from pushforward.objectives.bounds import Elbo, ImportanceWeighted, Objective, importance_bound
 
@@ -38,15 +40,15 @@ class RecognisedModel(Learner):
     objective: Objective
 
     @abstractmethod
-    def prior(self, n: int = 1) -> Any:
+    def prior(self, n: int = 1) -> CodePrior:
         """p(z), n rows."""
 
     @abstractmethod
-    def likelihood(self, z: Tensor, y: Tensor | None = None) -> Any:
+    def likelihood(self, z: Tensor, y: Tensor | None = None) -> HasMean:
         """p(x|z) for codes z (n, latent) and conditions, both in model coordinates."""
 
     @abstractmethod
-    def posterior(self, x: Tensor, y: Tensor | None = None) -> Any:
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> CodePosterior:
         """q(z|x) for x and conditions in model coordinates."""
 
     @abstractmethod
@@ -61,7 +63,13 @@ class RecognisedModel(Learner):
         q, prior = self.posterior(batch.x, batch.y), self.prior(len(batch.x))
         z = q.rsample(rng=step.rng)
         distortion = -self.likelihood(z, batch.y).log_prob(batch.x)
-        spent = kl_per_dimension(q, prior) if self.objective.free_bits else rate(q, prior, z)
+        if self.objective.free_bits:
+            # models refuse other codes with free bits
+            assert isinstance(q, Normal)
+            assert isinstance(prior, Normal)
+            spent = kl_per_dimension(q, prior)
+        else:
+            spent = rate(q, prior, z)
         return self.objective.terms(distortion, spent, step.fraction)
 
     def importance_weighted(self, batch: Batch, step: Step) -> Terms:
@@ -109,7 +117,7 @@ class RecognisedModel(Learner):
 
     # ------------------------------------------------------------------------------- what users ask
 
-    def elbo(self, x: Any, y: Any = None, *, rng: Rng = None) -> Tensor:
+    def elbo(self, x: Observations, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
         """A lower bound on log p(x) (n,), nats per observation in the user's units;
         one draw of the posterior.
         """
@@ -141,14 +149,14 @@ class RecognisedModel(Learner):
             return torch.zeros(len(u), dtype=torch.bool, device=u.device)
         return self.centred(u).flatten(1).abs().amax(1) > FAR
 
-    def encode(self, x: Any, y: Any = None) -> Tensor:
+    def encode(self, x: Observations, y: Conditioning = None) -> Tensor:
         """Posterior means (n, latent)."""
         u = self.to_model(x)
         return self.blockwise(
             lambda u, y: self.posterior(u, y).mean, u, self.to_condition(y, len(u))
         )
 
-    def decode(self, z: Tensor, y: Any = None, *, rng: Rng = None) -> Tensor:
+    def decode(self, z: Tensor, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
         """The likelihood's mean (n, *shape), user's units; with `rng`, a draw from it instead."""
         stream = None if rng is None else generator(rng, z.device)
 
@@ -160,7 +168,7 @@ class RecognisedModel(Learner):
 
     @torch.no_grad()
     def sample(
-        self, n: int, y: Any = None, rng: Rng = None, using: Sampler | str | None = None
+        self, n: int, y: Conditioning = None, rng: Rng = None, using: Sampler | str | None = None
     ) -> Tensor:
         """n observations (n, *shape), user's units: of images the mean of p(x|z), otherwise
         samples; `using` overrides this.
