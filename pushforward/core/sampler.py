@@ -24,6 +24,8 @@ class Sampler(Value, family="sampler"):
     def __call__(
         self, model: TakesConditions, n: int, *, y: Conditioning = None, rng: Rng = None
     ) -> Tensor:
-        """n observations (n, *shape), user's units, under conditions y;
-        InvalidKind for a model that cannot be sampled so.
+        """n observations (n, *shape), user's units, under conditions y.
+
+        Raises:
+            InvalidKind: For a model that cannot be sampled so.
         """
