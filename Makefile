@@ -5,11 +5,13 @@ BIN    := $(VENV)/bin
 ONLY   ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo install test check bench learn tables clean
+.PHONY: help demo install test check matrix bench learn tables clean
 help:
 	@echo "make demo    set up and fit a VAE to real handwritten digits (about two minutes in all)"
 	@echo "make test    set up and run the tests (under ten minutes)"
 	@echo "make check   style, types, layers"
+	@echo "make matrix  the tests on the oldest and newest versions of every dependency, Python 3.11 and 3.13"
+	@echo "             (QUICK=1 a subset, PYTHONS=\"python3.13\", VERSIONS=oldest, SKIP_MISSING=1, JOBS=1)"
 	@echo "make bench   side-by-side timings to results/bench.json   (ONLY=name picks some)"
 	@echo "make learn   slow training tests and records              (ONLY=expression picks some)"
 	@echo "make tables  write docs/results.md from the records, and draw docs/images/architecture.png"
@@ -27,6 +29,15 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Fresh environments in build/matrix, several GB with PyTorch's CUDA build; its CPU build:
+# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make matrix
+PYTHONS  ?= python3.11 python3.13
+VERSIONS ?= oldest newest
+JOBS     ?= 2
+matrix:
+	$(PYTHON) tests/matrix.py --pythons $(PYTHONS) --versions $(VERSIONS) --jobs $(JOBS) \
+		$(if $(QUICK),--quick) $(if $(SKIP_MISSING),--skip-missing)
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks $(ONLY)

@@ -113,11 +113,14 @@ def register_reader(
             or another reader of the user's has the name or a suffix.
 
     Example:
-        >>> import numpy as np
+        >>> import numpy as np, pushforward as pf
         >>> @register_reader(suffixes=(".spectrum",))
         ... def spectra(path, options):
         ...     "Spectra, one a line."
         ...     return np.loadtxt(path, ndmin=2)
+        >>> np.savetxt("steel.spectrum", [[1.0, 2.0, 4.0], [3.0, 2.0, 1.0]])
+        >>> pf.read("steel.spectrum").space.shape
+        (3,)
     """
     if isinstance(suffixes, str) or isinstance(names, str):
         raise InvalidKind("suffixes and names are lists of texts; write suffixes=('.foo',)")
