@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 # for this process and those it starts: tests run side by side
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -15,22 +17,46 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # is part of what exact resume puts back: a fit in two sittings is checked more often than one in a
 # single sitting.
 _of_python, random.getrandbits = random.getrandbits, random.Random(0).getrandbits
-from beartype import BeartypeConf  # noqa: E402
+from beartype import BeartypeConf, FrozenDict  # noqa: E402
 from beartype.claw import beartype_packages  # noqa: E402
+from beartype.vale import Is  # noqa: E402
 
 random.getrandbits = _of_python
 
-CHECKED = ("core", "data", "densities", "nets", "objectives", "metrics", "latent", "models")
+CHECKED = (
+    "core",
+    "data",
+    "densities",
+    "nets",
+    "objectives",
+    "fitting",
+    "models",
+    "metrics",
+    "latent",
+    "experiments",
+)
 NAMED_TUPLES = ("core.phase", "densities.codes")  # these hide their module's names from the checker
 # these refuse wrong kinds in words of their own, which is tested
 REFUSING = ("core.stream", "data.reading", "models.deep.observed")
-# the kind of their plain content contains itself, which the checker does not read
-RECURSIVE = ("core.manifest", "core.provenance")
-UNCHECKED = tuple(f"pushforward.{module}" for module in (*NAMED_TUPLES, *REFUSING, *RECURSIVE))
+UNCHECKED = tuple(f"pushforward.{module}" for module in (*NAMED_TUPLES, *REFUSING))
+
+
+def is_plain(value: object) -> bool:
+    """Whether JSON can hold a value."""
+    from pushforward.core.plain import is_plain  # imported by the time that something is checked
+
+    return is_plain(value)
+
+
+# equal to `core.plain.Plain`, which contains itself and can therefore not be checked as it is
+PLAIN = None | bool | int | float | str | Sequence["Plain"] | Mapping[str, "Plain"]  # noqa: F821
 beartype_packages(
     [f"pushforward.{room}" for room in CHECKED],
     conf=BeartypeConf(
-        is_pep484_tower=True, claw_is_pep526=False, claw_skip_package_names=UNCHECKED
+        is_pep484_tower=True,
+        claw_is_pep526=False,
+        claw_skip_package_names=UNCHECKED,
+        hint_overrides=FrozenDict({PLAIN: Annotated[object, Is[is_plain]]}),
     ),
 )
 

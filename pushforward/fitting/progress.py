@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from html import escape
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pushforward.core.events import Evaluated, Event, Finished, Progress, Started, Warned
 
@@ -139,6 +139,7 @@ class Bar(Follower):
         return Group(row, below)
 
 
+@runtime_checkable
 class Handle(Protocol):
     """What IPython's display returns: a place in the output that can be drawn anew."""
 

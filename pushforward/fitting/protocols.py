@@ -51,6 +51,7 @@ SCANNED_NUMBERS = 1 << 18
 """Numbers in a block of the scan of the data: two megabytes of float64."""
 
 
+@runtime_checkable
 class Statistics(Protocol):
     """A dataclass of tensors, numbers and such dataclasses, with an associative merge."""
 

@@ -22,13 +22,14 @@ from pushforward.core.events import Event
 from pushforward.core.folders import check_place, create_run, remove_leftovers
 from pushforward.core.learner import Learner
 from pushforward.core.manifest import Manifest
+from pushforward.core.plain import Plain
 from pushforward.core.source import Source, peek
 from pushforward.core.storage import construct, describe, write_tensors
 from pushforward.fitting.budget import Budget
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.log import Log
 from pushforward.fitting.processes import Processes
-from pushforward.fitting.settings import FolderSettings, Setting
+from pushforward.fitting.settings import FolderSettings
 from pushforward.fitting.state_validation import check_state
 
 __all__ = ["KIND", "RunFolder", "origin"]
@@ -259,7 +260,7 @@ SHAPING = (
 """Settings without which the numbers of a checkpoint mean something else."""
 
 
-def origin(settings: Mapping[str, Setting], model: Learner) -> dict[str, Any]:
+def origin(settings: Mapping[str, Plain], model: Learner) -> dict[str, Any]:
     """The model with its arguments, and the settings that shape its numbers, as plain JSON."""
     arguments = {name: _text(value) for name, value in model.hyperparameters().items()}
     return {

@@ -16,6 +16,7 @@ from pushforward.core.events import CancelToken, Event, Listener
 from pushforward.core.learner import Learner
 from pushforward.core.model import Model
 from pushforward.core.phase import Optimizer
+from pushforward.core.plain import Plain
 from pushforward.core.source import Source
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.film import Film
@@ -32,14 +33,11 @@ __all__ = [
     "ObserverSettings",
     "FitSettings",
     "PassSettings",
-    "Setting",
 ]
 
 BATCH = 128
 """Rows per step where none are asked for: enough for batch norm, few enough for small tables."""
 Callback = Callable[[Event, Learner], None]
-Setting = None | bool | int | float | str | Sequence["Setting"] | Mapping[str, "Setting"]
-"""A setting as plain JSON."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class FolderSettings:
     save_every: float = 60.0
     fine_tuned: bool = False
     start: str | None = None
-    content: Mapping[str, Setting] = field(default_factory=dict)
+    content: Mapping[str, Plain] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 from pushforward.core.errors import BadRun, InvalidValue, printable, quote, require_positive
 from pushforward.core.events import CancelToken, Finished, Listener
@@ -54,13 +54,14 @@ FREE = ("save_every", "film", "accelerator", "devices", "strategy", "num_nodes")
 """Settings that a resumed run may have anew: none of them shapes the result."""
 
 
-class _Resumed(NamedTuple):
+@dataclass(frozen=True)
+class _Resumed:
     """Of a run to be resumed: the budget it had so far, by its unit,
     and whether it is given its own.
     """
 
-    budget: Mapping[str, float]
-    extended: bool
+    budget: Mapping[str, float] = field(default_factory=dict)
+    extended: bool = False
 
 
 @dataclass
@@ -143,7 +144,7 @@ class Trainer(Given):
     callbacks: Sequence[Callback] = ()
     token: CancelToken | None = None
     quiet: bool = False
-    _resumed: _Resumed = field(default=_Resumed({}, False), init=False, repr=False, compare=False)
+    _resumed: _Resumed = field(default_factory=_Resumed, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         normalise_settings(self)
@@ -202,7 +203,7 @@ class Trainer(Given):
         if self.augment is not None:
             self.augment = [read(Augment, value) for value in self.augment]
 
-    def fit(self, model: Learner, source: Source) -> Finished:
+    def fit(self, model: Model, source: Source) -> Finished:
         """Fit `model` to `source`: afresh, or from where the run in `resume` stood."""
         if not isinstance(model, Learner):
             raise InvalidValue(

@@ -114,4 +114,5 @@ def test_the_description_says_what_and_with_which_versions(run: Path) -> None:
     content = json.loads((run / "model.json").read_text())
     assert content["model"] == "vae"
     assert content["hyperparameters"]["latent"] == 2
-    assert content["versions"]["torch"] == torch.__version__
+    release, _, _ = torch.__version__.partition("+")  # some builds' metadata leave the rest out
+    assert content["versions"]["torch"].partition("+")[0] == release

@@ -28,7 +28,7 @@ def fitted(steps: int = 60, **how: Any) -> pf.GAN:
 
 def shown(film: Film, times: list[int]) -> list[int]:
     """The frames' times after a fit that reports at these."""
-    model: Any = None
+    model = pf.GAN(latent=2, hidden=(8,))
     for event in [Started(0, 0.0), *(Progress(t, 0.0) for t in times), Finished(times[-1], 0.0)]:
         if film.wants(event):
             film.take(event, model)
