@@ -54,6 +54,7 @@ class Features:
         offset: what the features (d,) lack for that, where it has not been put back.
 
     Example:
+        >>> from pushforward.metrics.feature_spaces import raw
         >>> space = raw()
         >>> space(torch.ones(5, 1, 2, 2)).shape, space.label
         (torch.Size([5, 4]), "raw (flattened, user's units)")
