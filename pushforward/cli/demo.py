@@ -1,42 +1,26 @@
-"""`pushforward demo`: the first minutes, on real handwriting.
-
-It says nothing that the other commands could not: three fits,
-an evaluation and images, on one split with one noise.
-"""
+"""`pushforward demo`: the first minutes, on real handwriting."""
 
 from __future__ import annotations
 
-import json as encoding
 import os
 import shlex
 import shutil
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pushforward.cli import runs
 from pushforward.cli.console import Voice, stderr, stdout
 from pushforward.cli.help import single
 
-__all__ = ["command", "MODELS"]
+if TYPE_CHECKING:
+    from pushforward.core.events import Listener
+    from pushforward.experiments import Experiment
 
-_LEARNT = {
-    "hidden": "256", "likelihood": "gaussian(per_dimension=True)", "epochs": "300", "batch": "64",
-    "optimizer": ["adam(rate=0.003)"], "schedule": ["cosine"], "keep_best": True,
-}  # fmt: skip
-MODELS: dict[str, tuple[str, dict[str, Any]]] = {
-    "pca-16": ("pca", {"components": "16"}),
-    "pca": ("pca", {"components": "heldout"}),
-    "vae-2": ("vae", {"latent": "2", **_LEARNT, "epochs": "150"}),
-    "vae": ("vae", {"latent": "16", **_LEARNT}),
-}
-"""Run name -> model and settings: a code as short as the VAE's,
-the most likely PCA, a VAE one can draw whole, and the VAE.
-"""
+__all__ = ["command"]
 
 
 def demo(
@@ -55,44 +39,24 @@ def demo(
     """Fit a VAE to 1,797 handwritten digits, beside PCA on the same rows,
     and leave numbers and images.
     """
-    import torch
+    from pushforward.recipes.handwriting import run as fit_and_measure
 
-    from pushforward.core.storage import create_folder, write_text
-
-    # matrices this small gain little from a second thread, and on a busy machine lose everything
-    torch.set_num_threads(1)
     voice = Voice(quiet, json)
-    folder = create_folder(run) if run else create_folder(_free())
     voice.say(
         "1,797 handwritten digits of 8x8 pixels, levels 0..16; a fifth is set aside and never"
         " learnt from\n"
     )
-    began = time.monotonic()
-    for name, (model, settings) in MODELS.items():
-        own = {**settings, "seed": str(seed)} if model == "vae" else dict(settings)
-        if "epochs" in own:
-            own["epochs"] = str(min(epochs, int(own["epochs"])) if name != "vae" else epochs)
-        _fit(voice, name, model, {**own, "split_seed": str(seed)}, folder / name)
-    fitted = time.monotonic() - began
-    found, images = _measure_and_draw(folder)
-    content = {
-        name: {column: record.as_dict() for column, record in row.items()}
-        for name, row in found.items()
-    }
-    write_text(
-        folder / "records.json",
-        encoding.dumps({"seconds": round(fitted, 1), "records": content}, indent=1) + "\n",
-    )
+    study = fit_and_measure(run, seed=seed, epochs=epochs, progress=_progress(voice))
     if json:
-        for row in content.values():
+        for row in study.records.values():
             for record in row.values():
-                voice.result(record)
+                voice.result(record.as_dict())
         return
-    _show(voice, found)
-    voice.say(f"Fitted in {fitted:.0f} s. Images:")
-    for image in images:
+    _show(voice, study.records)
+    voice.say(f"Fitted in {study.seconds:.0f} s. Images:")
+    for image in study.images:
         voice.say(f"  {image}")
-    _what_next(voice, folder / "vae")
+    _what_next(voice, study.folder / "vae")
 
 
 def command() -> Any:
@@ -100,61 +64,25 @@ def command() -> Any:
     return single(demo, "demo")
 
 
-def _fit(voice: Voice, name: str, model: str, settings: Mapping[str, Any], folder: Path) -> None:
-    """Exactly what `pushforward fit` would do with these flags."""
-    from pushforward.cli.fit import catalogue, fit
-    from pushforward.cli.flags import flags_of
-    from pushforward.core.registry import model_class
+def _progress(voice: Voice) -> Callable[[str, Experiment], AbstractContextManager[Listener]]:
+    """What is said while models are fitted."""
 
-    catalogue()
-    typed = [part for key, value in settings.items() for part in _typed(key, value)]
-    line = shlex.join(["pushforward", "fit", model, "digits", *typed, "--run", str(folder)])
-    voice.say(f"[{name}] {line}")
-    own = {k: v for k, v in settings.items() if not (k in ("seed",) and model == "pca")}
-    fit(
-        model,
-        "digits",
-        flags_of(model_class(model)),
-        own,
-        command=line,
-        run=str(folder),
-        quiet=voice.quiet or model == "pca",
-    )
+    @contextmanager
+    def follow(name: str, experiment: Experiment) -> Iterator[Listener]:
+        from pushforward.cli.progress import display
+        from pushforward.core.errors import Interrupted
 
+        voice.say(f"[{name}] {experiment.command}")
+        at_once = not hasattr(experiment.model, "phases")
+        try:
+            with display(Voice(quiet=voice.quiet or voice.as_json or at_once)) as shown:
+                yield shown
+        except Interrupted:
+            folder = shlex.split(experiment.command)[-1]
+            voice.warn(f"all is saved; continue with: pushforward resume {shlex.quote(folder)}")
+            raise
 
-def _typed(key: str, value: Any) -> list[str]:
-    flag = "--" + key.replace("_", "-")
-    if value is True:
-        return [flag]
-    return [flag, value[0] if isinstance(value, list) else str(value)]
-
-
-def _measure_and_draw(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Path]]:
-    """Records on the rows set aside, dequantised alike for all, and the four images."""
-    from pushforward.experiments.measure import described
-    from pushforward.metrics.preparation import prepared
-    from pushforward.recipes import digits
-
-    opened = {name: runs.open_run(folder / name) for name in MODELS}
-    run = opened["vae"]
-    parts = run.parts()
-    assert parts.held_out is not None
-    test = prepared(run.model, parts.held_out).x
-    shown = {_name(name, r.model): r.model for name, r in opened.items()}
-    found = digits.measure(shown, test, data=described(parts.held_out))
-    plain = runs.rows_of(parts.held_out).x
-    images = digits.draw(
-        shown, runs.rows_of(parts.train).x, plain, run.model.space, folder / "images"
-    )
-    return found, images
-
-
-def _name(name: str, model: Any) -> str:
-    return (
-        f"VAE, {model.latent} codes"
-        if name.startswith("vae")
-        else f"PCA, {len(model.components_)} codes"
-    )
+    return follow
 
 
 def _show(voice: Voice, found: Mapping[str, Mapping[str, Any]]) -> None:
@@ -201,10 +129,3 @@ def _program() -> str:
         return "pushforward"
     relative = os.path.relpath(beside)
     return shlex.quote(relative if len(relative) < len(str(beside)) else str(beside))
-
-
-def _free() -> Path:
-    n = 1
-    while (folder := Path("runs") / f"demo-{n}").exists():
-        n += 1
-    return folder

@@ -31,7 +31,15 @@ from pushforward.experiments.images import leave_images
 from pushforward.experiments.measure import records
 from pushforward.experiments.opened import OpenedRun, Parts, open_run
 
-__all__ = ["Experiment", "Outcome", "default_folder", "first_process", "fit_into", "leave"]
+__all__ = [
+    "Experiment",
+    "Outcome",
+    "default_folder",
+    "first_process",
+    "fit_into",
+    "free_folder",
+    "leave",
+]
 
 
 @dataclass(frozen=True)
@@ -222,11 +230,14 @@ def first_process() -> bool:
 
 def default_folder(model: str, source: str) -> Path:
     """runs/<model>-<source>-<n>, with the smallest n that is free."""
-    stem = (
-        re.sub(r"[^\w-]+", "-", Path(source.rstrip("/")).name.split(".")[0] or "data").strip("-")
-        or "data"
-    )
+    name = Path(source.rstrip("/")).name.split(".")[0]
+    stem = re.sub(r"[^\w-]+", "-", name or "data").strip("-") or "data"
+    return free_folder(f"{model}-{stem}")
+
+
+def free_folder(stem: str) -> Path:
+    """runs/<stem>-<n>, with the smallest n that is free."""
     n = 1
-    while (folder := Path("runs") / f"{model}-{stem}-{n}").exists():
+    while (folder := Path("runs") / f"{stem}-{n}").exists():
         n += 1
     return folder

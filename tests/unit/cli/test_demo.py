@@ -55,6 +55,7 @@ def test_it_leaves_runs_records_and_images(shown: tuple[Path, str, str]) -> None
 
 def test_every_model_stands_in_the_table(shown: tuple[Path, str, str]) -> None:
     _, out, _ = shown
+    assert "runs/demo-1" not in out, "stdout holds the table alone"
     for name in ("PCA, 16 codes", "VAE, 2 codes", "VAE, 16 codes", "importance-weighted bound"):
         assert name in out
 
