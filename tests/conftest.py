@@ -37,7 +37,17 @@ CHECKED = (
 )
 NAMED_TUPLES = ("core.phase", "densities.codes")  # these hide their module's names from the checker
 # these refuse wrong kinds in words of their own, which is tested
-REFUSING = ("core.stream", "data.reading", "models.deep.observed")
+REFUSING = (
+    "core.stream",
+    "data.reading",
+    "experiments.latent_views",
+    "experiments.projections",
+    "experiments.views",
+    "fitting.em",
+    "fitting.film",
+    "fitting.trainer",
+    "models.deep.observed",
+)
 UNCHECKED = tuple(f"pushforward.{module}" for module in (*NAMED_TUPLES, *REFUSING))
 
 
