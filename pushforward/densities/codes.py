@@ -11,13 +11,17 @@ as a density in ε and u, a mass in c; -∞ where a block is not one-hot or a nu
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.distributions import register_kl
 
+from pushforward.core.errors import ShapeMismatch
 from pushforward.core.random import Rng, generator, integers, normal, uniform
+from pushforward.densities.distribution import RowDistribution, rows_of
 from pushforward.densities.normals import Normal
 
 __all__ = ["StructuredCodes", "Parts"]
@@ -33,8 +37,8 @@ class Parts(NamedTuple):
     continuous: Tensor
 
 
-@dataclass(frozen=True)
-class StructuredCodes:
+@dataclass(eq=False)
+class StructuredCodes(RowDistribution):
     """n rows of the same distribution.
 
     Args:
@@ -52,6 +56,9 @@ class StructuredCodes:
     continuous: int
     like: Tensor
     scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.declare((self.n, sum(self.widths)), 1)
 
     @property
     def widths(self) -> list[int]:
@@ -75,6 +82,10 @@ class StructuredCodes:
             .expand(self.n, -1)
         )
 
+    def expand(self, batch_shape: Sequence[int], _instance: object = None) -> StructuredCodes:
+        """The same distribution for another number of rows, (n,)."""
+        return replace(self, n=rows_of(batch_shape))
+
     def parts(self, z: Tensor) -> Parts:
         """The blocks of z (n, Σ widths)."""
         noise, *blocks, numbers = z.split(self.widths, -1)
@@ -90,13 +101,31 @@ class StructuredCodes:
         of_noise = distribution.log_prob(noise / self.scale) - self.noise * math.log(self.scale)
         return torch.where(inside, of_noise - sum(self.entropies), -torch.inf)
 
-    def rsample(self, *, rng: Rng = None) -> Tensor:
-        """n codes; no gradient to pass."""
-        stream, n = generator(rng, self.like.device), self.n
+    def rsample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
+        """Codes (*sample_shape, n, Σ widths); no gradient to pass."""
+        stream, shape = generator(rng, self.like.device), (*sample_shape, self.n)
+        n = math.prod(shape)
         noise = self.scale * normal(n, self.noise, rng=stream, like=self.like)
         blocks = [
             torch.nn.functional.one_hot(integers(k, (n,), rng=stream, device=noise.device), k)
             for k in self.categories
         ]
         numbers = 2 * uniform(n, self.continuous, rng=stream, like=self.like) - 1
-        return torch.cat([noise, *(block.to(noise) for block in blocks), numbers], 1)
+        codes = torch.cat([noise, *(block.to(noise) for block in blocks), numbers], 1)
+        return codes.reshape(*shape, -1)
+
+
+def _kl_codes(q: StructuredCodes, p: StructuredCodes) -> Tensor:
+    """That of the noise, Σ log(s_p/s_q) + s_q²/(2 s_p²) - ½: all else is the same.
+
+    Raises:
+        ShapeMismatch: Where the codes have other blocks.
+    """
+    if q.widths != p.widths:
+        raise ShapeMismatch(f"a divergence needs the same blocks, got {q.widths} and {p.widths}")
+    ratio = q.scale / p.scale
+    value = q.noise * (ratio**2 / 2 - math.log(ratio) - 0.5)
+    return q.like.new_full(torch.broadcast_shapes(q.batch_shape, p.batch_shape), value)
+
+
+register_kl(StructuredCodes, StructuredCodes)(_kl_codes)

@@ -12,15 +12,18 @@ there; for large |l| it is max(l, 0) + log((1 - e^-|l|)/|l|). Its derivative is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
+from torch.distributions import register_kl
 from torch.nn.functional import softplus
 
+from pushforward.core.errors import InvalidValue
 from pushforward.core.random import Rng, uniform
+from pushforward.densities.distribution import RowDistribution
 from pushforward.densities.normals import event_rank, flat, sum_event
 from pushforward.densities.support import barred, outside
 
@@ -32,8 +35,8 @@ temporaries stay in its second-level cache.
 """
 
 
-@dataclass(frozen=True)
-class Bernoulli:
+@dataclass(eq=False)
+class Bernoulli(RowDistribution):
     """Independent Bernoulli variables; an x at the ends has a mass,
     between them the cross-entropy, beyond them none.
 
@@ -42,33 +45,41 @@ class Bernoulli:
         zero: the coordinate at which 0 sits, broadcastable to logits; None is 0.
         span: how far from it 1 sits; None is 1.
             Where 0, a coordinate has one value, and x is read as 0.
+        event_dims: how many axes of logits are the event; all but the first if not given.
     """
 
     logits: Tensor
     zero: Tensor | None = None
     span: Tensor | None = None
+    event_dims: int | None = None
+
+    def __post_init__(self) -> None:
+        rank = self.logits.ndim - 1 if self.event_dims is None else self.event_dims
+        self.declare(self.logits.shape, rank)
 
     @property
     def mean(self) -> Tensor:
         """p, between the ends."""
         return self._place(self.logits.sigmoid())
 
+    def expand(self, batch_shape: Sequence[int], _instance: object = None) -> Bernoulli:
+        """The same distribution for more rows."""
+        shape = (*batch_shape, *self.event_shape)
+        return replace(self, logits=self.logits.expand(shape), event_dims=len(self.event_shape))
+
     def log_prob(self, x: Tensor) -> Tensor:
         """Σ x log p + (1-x) log(1-p), over the event; -inf where any x lies beyond the ends."""
-        event = event_rank(x, self.logits)
+        event = event_rank(x, self.logits) if self.event_dims is None else self.event_dims
         share = self.share(x)
         beyond = outside(share, 0.0, 1.0)
         logits, x = torch.broadcast_tensors(self.logits, share)
         entropy: Tensor = _CrossEntropy.apply(flat(logits, event), flat(x, event))  # type: ignore[no-untyped-call]
         return barred(-entropy, beyond, event)
 
-    def rsample(self, *, rng: Rng = None) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
         """The two ends; no gradient passes."""
-        return self._place(
-            (uniform(*self.logits.shape, rng=rng, like=self.logits) < self.logits.sigmoid()).to(
-                self.logits
-            )
-        )
+        u = uniform(*sample_shape, *self.logits.shape, rng=rng, like=self.logits)
+        return self._place((u < self.logits.sigmoid()).to(self.logits))
 
     def share(self, x: Tensor) -> Tensor:
         """Where x lies between the ends: 0 to 1."""
@@ -78,6 +89,26 @@ class Bernoulli:
     def _place(self, share: Tensor) -> Tensor:
         share = share if self.span is None else share * self.span
         return share if self.zero is None else share + self.zero
+
+
+def _kl_bernoulli(q: Bernoulli, p: Bernoulli) -> Tensor:
+    """Σ p_q (log p_q - log p_p) + (1 - p_q) (log(1 - p_q) - log(1 - p_p)), over the event; the ends
+    must be the same, else no outcome of one is an outcome of the other.
+    """
+    if not all(_are_same(getattr(q, end), getattr(p, end)) for end in ("zero", "span")):
+        raise InvalidValue(
+            "a divergence needs the same outcomes, but the ends of the two distributions differ"
+        )
+    share = q.logits.sigmoid()
+    terms = share * (softplus(-p.logits) - softplus(-q.logits))
+    terms = terms + (1 - share) * (softplus(p.logits) - softplus(q.logits))
+    return sum_event(terms, max(len(q.event_shape), len(p.event_shape)))
+
+
+def _are_same(one: Tensor | None, other: Tensor | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one is other or torch.equal(one, other)
 
 
 def _cross_entropies(logits: Tensor, x: Tensor) -> Tensor:
@@ -134,15 +165,23 @@ SERIES = (
 """Λ(l) - l/2 = Σ c_n l^2n with c_n = B_2n / (2n (2n)!), B_2n the Bernoulli numbers, n = 1, 2, …"""
 
 
-@dataclass(frozen=True)
-class ContinuousBernoulli:
+@dataclass(eq=False)
+class ContinuousBernoulli(RowDistribution):
     """Independent densities on [0, 1] that are exponential in x.
 
     Args:
         logits: l, (n, *event); 0 is the uniform distribution.
+        event_dims: how many axes of logits are the event; all but the first if not given.
     """
 
+    has_rsample = True
+
     logits: Tensor
+    event_dims: int | None = None
+
+    def __post_init__(self) -> None:
+        rank = self.logits.ndim - 1 if self.event_dims is None else self.event_dims
+        self.declare(self.logits.shape, rank)
 
     @property
     def mean(self) -> Tensor:
@@ -154,20 +193,32 @@ class ContinuousBernoulli:
         )
         return torch.where(near, series, -1 / torch.expm1(-far) - 1 / far)
 
+    def expand(self, batch_shape: Sequence[int], _instance: object = None) -> ContinuousBernoulli:
+        """The same distribution for more rows."""
+        shape = (*batch_shape, *self.event_shape)
+        return ContinuousBernoulli(self.logits.expand(shape), len(self.event_shape))
+
     def log_prob(self, x: Tensor) -> Tensor:
         """Σ x l - Λ(l), over the event; -inf where any x lies outside [0, 1]."""
-        event = event_rank(x, self.logits)
+        event = event_rank(x, self.logits) if self.event_dims is None else self.event_dims
         found = sum_event(x * self.logits, event) - sum_event(log_normaliser(self.logits), event)
         return barred(found, outside(x, 0.0, 1.0), event)
 
-    def rsample(self, *, rng: Rng = None) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
         """The inverse distribution function, log(1 + u (e^l - 1))/l, of uniform u."""
-        u, rising = uniform(*self.logits.shape, rng=rng, like=self.logits), self.logits > 0
+        u = uniform(*sample_shape, *self.logits.shape, rng=rng, like=self.logits)
+        rising = self.logits > 0
         # At -|l| nothing overflows; x at l is 1 - x at -l.
         # (Not by abs(), whose gradient at 0 is 0.)
         share = torch.where(rising, (1 - u).clamp_max(1 - torch.finfo(u.dtype).eps), u)
         falling = _quantile(share, torch.where(rising, -self.logits, self.logits))
         return torch.where(rising, 1 - falling, falling)
+
+
+def _kl_continuous(q: ContinuousBernoulli, p: ContinuousBernoulli) -> Tensor:
+    """Σ E_q[x] (l_q - l_p) - Λ(l_q) + Λ(l_p), over the event."""
+    terms = q.mean * (q.logits - p.logits) - log_normaliser(q.logits) + log_normaliser(p.logits)
+    return sum_event(terms, max(len(q.event_shape), len(p.event_shape)))
 
 
 def log_normaliser(logits: Tensor) -> Tensor:
@@ -202,3 +253,7 @@ def _quantile(u: Tensor, logits: Tensor) -> Tensor:
         spread / 2 + small * (skew / 6 + small * (fourth / 24 + small * fifth / 120))
     )
     return torch.where(near, series, torch.log1p(u * torch.expm1(far)) / far)
+
+
+register_kl(Bernoulli, Bernoulli)(_kl_bernoulli)
+register_kl(ContinuousBernoulli, ContinuousBernoulli)(_kl_continuous)

@@ -8,20 +8,23 @@ categorical ones log softmax(l)_category
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.distributions import kl_divergence, register_kl
 
+from pushforward.core.errors import ShapeMismatch
 from pushforward.core.random import Rng, generator, uniform
+from pushforward.densities.distribution import RowDistribution
 from pushforward.densities.normals import Normal
 
 __all__ = ["Columns", "OneHot"]
 
 
-@dataclass(frozen=True)
-class OneHot:
+@dataclass(eq=False)
+class OneHot(RowDistribution):
     """One category among K, as a one-hot vector.
 
     Args:
@@ -30,10 +33,17 @@ class OneHot:
 
     logits: Tensor
 
+    def __post_init__(self) -> None:
+        self.declare(self.logits.shape, 1)
+
     @property
     def mean(self) -> Tensor:
         """Probabilities (n, K)."""
         return self.logits.softmax(-1)
+
+    def expand(self, batch_shape: Sequence[int], _instance: object = None) -> OneHot:
+        """The same distribution for more rows."""
+        return OneHot(self.logits.expand(*batch_shape, -1))
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Σ x log p of one-hot x (n, K); -inf for a row of zeros,
@@ -41,17 +51,23 @@ class OneHot:
         """
         return torch.where(x.sum(-1) < 0.5, -math.inf, (x * self.logits.log_softmax(-1)).sum(-1))
 
-    def rsample(self, *, rng: Rng = None) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
         """One-hot rows, by the largest logit + Gumbel noise; no gradient passes."""
-        u = uniform(*self.logits.shape, rng=rng, like=self.logits).clamp_min(
+        u = uniform(*sample_shape, *self.logits.shape, rng=rng, like=self.logits).clamp_min(
             torch.finfo(self.logits.dtype).tiny
         )
         winner = (self.logits - (-u.log()).log()).argmax(-1)
         return torch.nn.functional.one_hot(winner, self.logits.shape[-1]).to(self.logits)
 
 
-@dataclass(frozen=True)
-class Columns:
+def _kl_one_hot(q: OneHot, p: OneHot) -> Tensor:
+    """Σ_k q_k (log q_k - log p_k)."""
+    logs = q.logits.log_softmax(-1)
+    return (logs.exp() * (logs - p.logits.log_softmax(-1))).sum(-1)
+
+
+@dataclass(eq=False)
+class Columns(RowDistribution):
     """Independent blocks side by side.
 
     Args:
@@ -59,6 +75,20 @@ class Columns:
     """
 
     blocks: tuple[Normal | OneHot, ...]
+
+    def __post_init__(self) -> None:
+        shapes = [(b.loc if isinstance(b, Normal) else b.logits).shape for b in self.blocks]
+        batch = torch.broadcast_shapes(*(shape[:-1] for shape in shapes))
+        self.declare((*batch, sum(shape[-1] for shape in shapes)), 1)
+
+    @property
+    def has_rsample(self) -> bool:  # type: ignore[override]
+        """Whether gradients pass through every block's samples."""
+        return all(block.has_rsample for block in self.blocks)
+
+    def expand(self, batch_shape: Sequence[int], _instance: object = None) -> Columns:
+        """The same distribution for more rows."""
+        return Columns(tuple(block.expand(batch_shape) for block in self.blocks))
 
     @property
     def mean(self) -> Tensor:
@@ -71,10 +101,22 @@ class Columns:
         each = [block.log_prob(part) for block, part in zip(self.blocks, parts)]
         return torch.stack(torch.broadcast_tensors(*each)).sum(0)
 
-    def rsample(self, *, rng: Rng = None) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
         """Draws of numbers, one-hot draws of categories."""
         stream = generator(rng, self.blocks[0].mean.device)
-        return self._join(lambda block: block.rsample(rng=stream))
+        return self._join(lambda block: block.rsample(sample_shape, rng=stream))
 
     def _join(self, what: Callable[[Normal | OneHot], Tensor]) -> Tensor:
         return torch.cat([what(block) for block in self.blocks], -1)
+
+
+def _kl_columns(q: Columns, p: Columns) -> Tensor:
+    """Σ over blocks; ShapeMismatch unless both have the same blocks."""
+    shapes = [[(type(block), block.event_shape) for block in each.blocks] for each in (q, p)]
+    if shapes[0] != shapes[1]:
+        raise ShapeMismatch("a divergence needs the same blocks of columns on both sides")
+    return torch.stack([kl_divergence(a, b) for a, b in zip(q.blocks, p.blocks)]).sum(0)
+
+
+register_kl(OneHot, OneHot)(_kl_one_hot)
+register_kl(Columns, Columns)(_kl_columns)

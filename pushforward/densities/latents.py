@@ -65,7 +65,8 @@ class DiagonalPosterior(Posterior, name="diagonal"):
 
     def distribution(self, outputs: Sequence[Tensor]) -> Normal:
         """Diagonal normal."""
-        return Normal(*outputs)
+        mean, log_scale = outputs
+        return Normal(mean, log_scale)
 
 
 @dataclass(frozen=True)

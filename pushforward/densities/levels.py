@@ -16,6 +16,7 @@ https://arxiv.org/abs/1701.05517), Eq. 2 (PixelCNN++), there by cases and a floo
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -25,6 +26,7 @@ from torch.nn.functional import softplus
 
 from pushforward.core.errors import InvalidValue
 from pushforward.core.random import Rng, uniform
+from pushforward.densities.distribution import RowDistribution
 from pushforward.densities.normals import event_rank, sum_event
 from pushforward.densities.support import barred, slack
 
@@ -33,19 +35,25 @@ __all__ = ["DiscretisedLogistic", "bits_per_dimension"]
 N = TypeVar("N", float, Tensor)
 
 
-@dataclass(frozen=True)
-class DiscretisedLogistic:
+@dataclass(eq=False)
+class DiscretisedLogistic(RowDistribution):
     """Independent masses on the levels of every coordinate.
 
     Args:
         location: m, (n, *event), in [-1, 1] coordinates (it may lie outside).
         log_scale: log s, broadcastable to location.
         levels: L.
+        event_dims: how many axes of location are the event; all but the first if not given.
     """
 
     location: Tensor
     log_scale: Tensor
     levels: int
+    event_dims: int | None = None
+
+    def __post_init__(self) -> None:
+        rank = self.location.ndim - 1 if self.event_dims is None else self.event_dims
+        self.declare(self.location.shape, rank)
 
     @property
     def mean(self) -> Tensor:
@@ -55,6 +63,14 @@ class DiscretisedLogistic:
         for j in range(1, self.levels):
             total += torch.sigmoid((self.location - (2 * j / self.levels - 1)) * inverse)
         return total * (2 / self.levels) + (1 / self.levels - 1)
+
+    def expand(self, batch_shape: Sequence[int], _instance: object = None) -> DiscretisedLogistic:
+        """The same distribution for more rows."""
+        shape = (*batch_shape, *self.event_shape)
+        scale = self.log_scale.expand_as(self.location).expand(shape)
+        return DiscretisedLogistic(
+            self.location.expand(shape), scale, self.levels, len(self.event_shape)
+        )
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Σ log P(the level at x), over the event; -inf where any x is no centre of a cell."""
@@ -67,7 +83,7 @@ class DiscretisedLogistic:
         below = torch.where(first, 0.0, -_softplus(middle - reach))
         above = torch.where(last, 0.0, -_softplus(-middle - reach))
         inner = torch.where(first | last, 0.0, _log1mexp(2 * reach))
-        event = event_rank(x, self.location)
+        event = event_rank(x, self.location) if self.event_dims is None else self.event_dims
         return barred(sum_event(below + above + inner, event), self._off(x), event)
 
     def _off(self, x: Tensor) -> Tensor | None:
@@ -85,9 +101,9 @@ class DiscretisedLogistic:
         off: Tensor = ~(((level.frac() - 0.5).abs() <= room) & (level > 0) & (level < self.levels))
         return off
 
-    def rsample(self, *, rng: Rng = None) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
         """Centres of levels; no gradient passes."""
-        u = uniform(*self.location.shape, rng=rng, like=self.location)
+        u = uniform(*sample_shape, *self.location.shape, rng=rng, like=self.location)
         with torch.no_grad():
             x = self.location + self.log_scale.exp() * torch.logit(u)
             level = ((x + 1) * (self.levels / 2)).floor().clamp(0, self.levels - 1)

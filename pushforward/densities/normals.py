@@ -8,20 +8,30 @@ log-probabilities summed over its coordinates, in nats.
 Shapes, for every distribution of this package: parameters (n, *event). `log_prob(x)` sums over the
 event, which is all axes but the first of x or of the parameters, whichever has fewer; the others
 broadcast. So x (n, *event) gives (n,), one row (1, *event) meets every row of the parameters, and
-parameters (k, n, *event) against x (n, *event) give (k, n). Each distribution takes its random
-numbers from an explicit stream; `rsample` is differentiable where the distribution is continuous.
+parameters (k, n, *event) against x (n, *event) give (k, n). Where `event_dims` is given, as it is
+after `expand` to several batch axes, the event is that many axes. Each distribution takes its
+random numbers from an explicit stream; `rsample` is differentiable where the distribution is
+continuous.
+
+Divergences of normals from each other have a closed form and are registered with
+`torch.distributions.kl_divergence`, those from and to torch's own normals too.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution, Independent, MultivariateNormal, register_kl
+from torch.distributions import Normal as ScalarNormal
 
 from pushforward.core.errors import InvalidKind
 from pushforward.core.random import Rng, generator, normal, uniform
+from pushforward.densities.distribution import RowDistribution, rows_of
 
 __all__ = [
     "Normal",
@@ -53,17 +63,25 @@ def sum_event(terms: Tensor, event: int) -> Tensor:
     return flat(terms, event).sum(-1)
 
 
-@dataclass(frozen=True)
-class Normal:
-    """N(mean, diag(exp(log_scale))²).
+@dataclass(eq=False)
+class Normal(RowDistribution):
+    """N(loc, diag(exp(log_scale))²).
 
     Args:
-        mean: (n, *event).
-        log_scale: log of the standard deviation, broadcastable to mean.
+        loc: mean, (n, *event).
+        log_scale: log of the standard deviation, broadcastable to loc.
+        event_dims: how many axes of loc are the event; all but the first if not given.
     """
 
-    mean: Tensor
+    has_rsample = True
+
+    loc: Tensor
     log_scale: Tensor
+    event_dims: int | None = None
+
+    def __post_init__(self) -> None:
+        rank = self.loc.ndim - 1 if self.event_dims is None else self.event_dims
+        self.declare(self.loc.shape, rank)
 
     @classmethod
     def standard(cls, n: int, d: int, *, like: Tensor) -> Normal:
@@ -72,49 +90,78 @@ class Normal:
         return cls(zeros, zeros)
 
     @property
+    def mean(self) -> Tensor:
+        """loc."""
+        return self.loc
+
+    @property
     def scale(self) -> Tensor:
         """Standard deviation."""
         return self.log_scale.exp()
 
+    def expand(self, batch_shape: Sequence[int], _instance: object = None) -> Normal:
+        """The same distribution for more rows."""
+        shape = (*batch_shape, *self.event_shape)
+        scale = self.log_scale.expand_as(self.loc)
+        return Normal(self.loc.expand(shape), scale.expand(shape), len(self.event_shape))
+
     def log_prob(self, x: Tensor) -> Tensor:
-        """-½ Σ [((x - mean)/scale)² + log 2π] - Σ log scale, over the event."""
-        event = event_rank(x, self.mean)
-        squares = flat(((x - self.mean) * torch.exp(-self.log_scale)).square(), event)
+        """-½ Σ [((x - loc)/scale)² + log 2π] - Σ log scale, over the event."""
+        event = event_rank(x, self.loc) if self.event_dims is None else self.event_dims
+        squares = flat(((x - self.loc) * torch.exp(-self.log_scale)).square(), event)
         return -0.5 * (squares.sum(-1) + squares.shape[-1] * LOG_2PI) - self._log_volume(event)
 
     def _log_volume(self, event: int) -> Tensor:
         """Σ log scale over the event, for scales shared by coordinates too."""
-        shape = self.mean.shape[self.mean.ndim - event :]
+        shape = self.loc.shape[self.loc.ndim - event :]
         return sum_event(
             self.log_scale.expand(torch.broadcast_shapes(self.log_scale.shape, shape)), event
         )
 
-    def rsample(self, *, rng: Rng = None) -> Tensor:
-        """mean + scale · ε."""
-        return self.mean + self.scale * normal(*self.mean.shape, rng=rng, like=self.mean)
+    def rsample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
+        """loc + scale · ε."""
+        noise = normal(*sample_shape, *self.loc.shape, rng=rng, like=self.loc)
+        return self.loc + self.scale * noise
 
 
-@dataclass(frozen=True)
-class FullNormal:
-    """N(mean, L Lᵀ) of vectors.
+@dataclass(eq=False)
+class FullNormal(RowDistribution):
+    """N(loc, L Lᵀ) of vectors.
 
     Args:
-        mean: (n, d).
+        loc: mean, (n, d).
         scale_tril: L, lower triangular with a positive diagonal, (n, d, d).
     """
 
-    mean: Tensor
+    has_rsample = True
+
+    loc: Tensor
     scale_tril: Tensor
+
+    def __post_init__(self) -> None:
+        self.declare(self.loc.shape, 1)
 
     @classmethod
     def of(cls, q: Normal) -> FullNormal:
         """A diagonal normal (n, d) in this form."""
-        return cls(q.mean, torch.diag_embed(q.scale.expand_as(q.mean)))
+        return cls(q.loc, torch.diag_embed(q.scale.expand_as(q.loc)))
+
+    @property
+    def mean(self) -> Tensor:
+        """loc."""
+        return self.loc
+
+    def expand(self, batch_shape: Sequence[int], _instance: object = None) -> FullNormal:
+        """The same distribution for more rows."""
+        d = self.loc.shape[-1]
+        return FullNormal(
+            self.loc.expand(*batch_shape, d), self.scale_tril.expand(*batch_shape, d, d)
+        )
 
     @property
     def marginal(self) -> Normal:
         """The distribution of each coordinate by itself."""
-        return Normal(self.mean, self.scale_tril.square().sum(-1).log() / 2)
+        return Normal(self.loc, self.scale_tril.square().sum(-1).log() / 2)
 
     @property
     def log_volume(self) -> Tensor:
@@ -122,20 +169,23 @@ class FullNormal:
         return self.scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """-½ (‖L⁻¹(x - mean)‖² + d log 2π) - Σ log L_ii."""
-        squares = _whiten(self.scale_tril, x - self.mean).square().sum(-1)
+        """-½ (‖L⁻¹(x - loc)‖² + d log 2π) - Σ log L_ii."""
+        squares = _whiten(self.scale_tril, x - self.loc).square().sum(-1)
         return -0.5 * (squares + x.shape[-1] * LOG_2PI) - self.log_volume
 
-    def rsample(self, *, rng: Rng = None) -> Tensor:
-        """mean + L ε."""
-        noise = normal(*self.mean.shape, rng=rng, like=self.mean)
-        return self.mean + (self.scale_tril @ noise[..., None])[..., 0]
+    def rsample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
+        """loc + L ε."""
+        noise = normal(*sample_shape, *self.loc.shape, rng=rng, like=self.loc)
+        return self.loc + (self.scale_tril @ noise[..., None])[..., 0]
 
 
 def _whiten(lower: Tensor, residual: Tensor) -> Tensor:
     """L⁻¹r for L (n, d, d) or (1, d, d) and r (…, n, d):
-    rows that share an L are solved together.
+    rows that share an L are solved together. L of other shapes broadcast.
     """
+    if lower.ndim != 3:
+        alone: Tensor = torch.linalg.solve_triangular(lower, residual[..., None], upper=False)
+        return alone[..., 0]
     lead = residual.shape[:-1] if len(lower) == 1 else residual.shape[:-2]
     columns = residual.reshape(-1, len(lower), residual.shape[-1]).permute(1, 2, 0)
     solved = torch.linalg.solve_triangular(lower, columns, upper=False).permute(2, 0, 1)
@@ -143,8 +193,8 @@ def _whiten(lower: Tensor, residual: Tensor) -> Tensor:
     return residuals
 
 
-@dataclass(frozen=True)
-class NormalMixture:
+@dataclass(eq=False)
+class NormalMixture(RowDistribution):
     """Σ_k π_k N_k, the same for every one of n rows.
 
     Args:
@@ -157,30 +207,40 @@ class NormalMixture:
     components: Normal | FullNormal
     n: int = 1
 
+    def __post_init__(self) -> None:
+        self.declare((self.n, self.components.loc.shape[-1]), 1)
+
     @property
     def mean(self) -> Tensor:
         """Σ_k π_k m_k, n rows (n, d)."""
-        return (self.weights_logits.softmax(0) @ self.components.mean).expand(self.n, -1)
+        return (self.weights_logits.softmax(0) @ self.components.loc).expand(self.n, -1)
+
+    def expand(self, batch_shape: Sequence[int], _instance: object = None) -> NormalMixture:
+        """The same distribution for another number of rows, (n,)."""
+        return replace(self, n=rows_of(batch_shape))
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log Σ_k π_k N_k(x) of (…, d)."""
         each = self.components.log_prob(x[..., None, :])
         return torch.logsumexp(self.weights_logits.log_softmax(0) + each, -1)
 
-    def rsample(self, *, rng: Rng = None) -> Tensor:
-        """A component each, then a draw from it (n, d); no gradient passes to the weights."""
+    def rsample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
+        """A component each, then a draw from it (*sample_shape, n, d);
+        no gradient passes to the weights.
+        """
         ends = self.weights_logits.softmax(0).cumsum(0)
         stream = generator(rng, ends.device)
-        stop = uniform(self.n, rng=stream, like=ends) * ends[-1]
+        shape = (*sample_shape, self.n)
+        stop = uniform(math.prod(shape), rng=stream, like=ends) * ends[-1]
         which = torch.searchsorted(ends, stop, right=True).clamp_max(len(ends) - 1)
-        return _rows(self.components, which).rsample(rng=stream)
+        return _rows(self.components, which).rsample(rng=stream).reshape(*shape, -1)
 
 
 def _rows(distribution: Normal | FullNormal, which: Tensor) -> Normal | FullNormal:
     if isinstance(distribution, FullNormal):
-        return FullNormal(distribution.mean[which], distribution.scale_tril[which])
+        return FullNormal(distribution.loc[which], distribution.scale_tril[which])
     return Normal(
-        distribution.mean[which], distribution.log_scale.expand_as(distribution.mean)[which]
+        distribution.loc[which], distribution.log_scale.expand_as(distribution.loc)[which]
     )
 
 
@@ -204,17 +264,21 @@ def kl_divergence(q: Normal | FullNormal, p: Normal | FullNormal) -> Tensor:
             " draws z of q"
         )
     if isinstance(q, Normal) and isinstance(p, Normal):
-        terms = kl_per_dimension(q, p)
-        return sum_event(terms, terms.ndim - 1)
+        return _kl_diagonal(q, p)
     return _kl_full(q, p)
+
+
+def _kl_diagonal(q: Normal, p: Normal) -> Tensor:
+    terms = kl_per_dimension(q, p)
+    return sum_event(terms, max(len(q.event_shape), len(p.event_shape)))
 
 
 def _kl_full(q: Normal | FullNormal, p: Normal | FullNormal) -> Tensor:
     """Of vectors (n, d); rows of p may be one for all."""
     q = FullNormal.of(q) if isinstance(q, Normal) else q
-    shift, log_q = q.mean - p.mean, q.log_volume
+    shift, log_q = q.loc - p.loc, q.log_volume
     if isinstance(p, Normal):
-        inverse = torch.exp(-p.log_scale).expand_as(p.mean)
+        inverse = torch.exp(-p.log_scale).expand_as(p.loc)
         spread, shift, log_p = (
             inverse[..., None] * q.scale_tril,
             inverse * shift,
@@ -234,7 +298,7 @@ def _kl_full(q: Normal | FullNormal, p: Normal | FullNormal) -> Tensor:
 def kl_per_dimension(q: Normal, p: Normal) -> Tensor:
     """KL(q‖p) of each coordinate: (n, *event)."""
     variance = torch.exp(2 * (q.log_scale - p.log_scale))
-    squares = ((q.mean - p.mean) * torch.exp(-p.log_scale)).square()
+    squares = ((q.loc - p.loc) * torch.exp(-p.log_scale)).square()
     return 0.5 * (variance + squares - 1) - q.log_scale + p.log_scale
 
 
@@ -245,3 +309,38 @@ def rate(q: Normal | FullNormal, p: Normal | FullNormal | NormalMixture, z: Tens
     if isinstance(p, (Normal, FullNormal)):
         return kl_divergence(q, p)
     return q.log_prob(z) - p.log_prob(z)
+
+
+# --------------------------------------------------------------------------- normals of torch's own
+
+
+def normal_of(distribution: Distribution) -> Normal | FullNormal:
+    """A normal distribution of torch's own as one of ours.
+
+    Raises:
+        InvalidKind: For other distributions.
+    """
+    if isinstance(distribution, (Normal, FullNormal)):
+        return distribution
+    if isinstance(distribution, MultivariateNormal):
+        return FullNormal(distribution.loc, distribution.scale_tril)
+    base = getattr(distribution, "base_dist", None)
+    if not (isinstance(distribution, Independent) and isinstance(base, ScalarNormal)):
+        names = type(distribution).__name__ + (f"({type(base).__name__})" if base else "")
+        raise InvalidKind(
+            f"a closed form is known for normals, got {names}; use Independent(Normal(...), 1) or"
+            " MultivariateNormal"
+        )
+    return Normal(base.loc, base.scale.log(), distribution.reinterpreted_batch_ndims)
+
+
+def _kl_with_torch(q: Distribution, p: Distribution) -> Tensor:
+    return kl_divergence(normal_of(q), normal_of(p))
+
+
+register_kl(Normal, Normal)(_kl_diagonal)
+for pair in ((Normal, FullNormal), (FullNormal, Normal), (FullNormal, FullNormal)):
+    register_kl(*pair)(_kl_full)
+for ours, theirs in product((Normal, FullNormal), (Independent, MultivariateNormal)):
+    register_kl(ours, theirs)(_kl_with_torch)
+    register_kl(theirs, ours)(_kl_with_torch)

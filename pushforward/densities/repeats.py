@@ -34,7 +34,11 @@ def frozen(distribution: R) -> R:
 def _each(distribution: R, change: Callable[[Tensor], Tensor]) -> R:
     return type(distribution)(
         **{
-            f.name: change(getattr(distribution, f.name))
+            f.name: _changed(getattr(distribution, f.name), change)
             for f in dataclasses.fields(cast(IsDataclass, distribution))
         }
     )
+
+
+def _changed(value: Tensor | int | None, change: Callable[[Tensor], Tensor]) -> Tensor | int | None:
+    return value if value is None or isinstance(value, int) else change(value)

@@ -1,0 +1,60 @@
+"""The base class of our distributions: one of `torch.distributions` whose batch is rows.
+
+A distribution of n rows has `batch_shape` (n,) and the rest of its parameters' axes as
+`event_shape`; `log_prob` sums over the event. So `torch.distributions.kl_divergence`, `Independent`
+and whatever else works with distributions of torch works with ours. Three things differ:
+
+* `rsample` and `sample` take an explicit stream of random numbers, `rng`; without one they draw a
+  fresh seed from torch's global stream.
+* Arguments are not validated when a distribution is made, which happens at every step of a fit.
+* `rsample` exists for all of them, since a fit asks for nothing else; `has_rsample` says whether
+  gradients pass through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Size, Tensor
+from torch.distributions import constraints
+
+from pushforward.core.errors import ShapeMismatch
+from pushforward.core.random import Rng
+
+__all__ = ["RowDistribution", "rows_of"]
+
+
+class RowDistribution(torch.distributions.Distribution):
+    """A distribution of rows.
+
+    Subclasses are dataclasses of their parameters, and call `declare` once these are set.
+    """
+
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
+
+    def declare(self, shape: Sequence[int], event_dims: int) -> None:
+        """Set the shapes of batch and event: the last `event_dims` axes of a sample's shape are the
+        event.
+        """
+        batch_dims = len(shape) - event_dims
+        super().__init__(Size(shape[:batch_dims]), Size(shape[batch_dims:]), validate_args=False)
+
+    def rsample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
+        """A sample (*sample_shape, *batch_shape, *event_shape)."""
+        return super().rsample(Size(sample_shape))
+
+    def sample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
+        """A sample without gradients (*sample_shape, *batch_shape, *event_shape)."""
+        with torch.no_grad():
+            return self.rsample(sample_shape, rng=rng)
+
+
+def rows_of(batch_shape: Sequence[int]) -> int:
+    """How many rows a batch of this shape has; ShapeMismatch unless it has one axis."""
+    if len(batch_shape) != 1:
+        raise ShapeMismatch(
+            f"rows that are all alike have one batch axis, got {tuple(batch_shape)}; expand to (n,)"
+        )
+    return batch_shape[0]
