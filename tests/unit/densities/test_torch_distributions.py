@@ -131,6 +131,7 @@ def test_a_distribution_says_whether_gradients_pass(make: Callable[[], RowDistri
     learnt = numbers(0, N, 2).requires_grad_()
     x = Columns((Normal(learnt, numbers(1, 1, 2)),))
     assert x.has_rsample
+    assert not x.sample(rng=0).requires_grad
     x.rsample(rng=0).sum().backward()
     assert torch.equal(learnt.grad, torch.ones_like(learnt))
 
