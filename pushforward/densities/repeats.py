@@ -32,7 +32,8 @@ def frozen(distribution: R) -> R:
 
 
 def _each(distribution: R, change: Callable[[Tensor], Tensor]) -> R:
-    return type(distribution)(
+    kind: Callable[..., R] = type(distribution)
+    return kind(
         **{
             f.name: _changed(getattr(distribution, f.name), change)
             for f in dataclasses.fields(cast(IsDataclass, distribution))
