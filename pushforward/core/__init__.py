@@ -1,3 +1,4 @@
-"""The contract: models, phases, spaces, records, events.
-Everything above imports from here; this room imports nothing.
+"""The contract shared by all layers: models, phases, spaces, records and events.
+
+Every other package imports from here; `core` imports none of them.
 """

@@ -27,11 +27,11 @@ class Arrays:
     Args:
         x: tensor or array (n, *shape), user's units.
         y: conditions, leading length n; with a label space as condition_space,
-            its codes (or texts).
+            label codes (or texts).
         weights: non-negative, (n,).
 
-    `notes` says what was decided while reading: separators, what counts as missing, what was left
-    out; `files` has the file that each row came from, where rows are files.
+    `notes` lists the decisions made while reading (separators, missing-value markers, rows left
+    out); `files` names the file of each row, where rows are files.
     """
 
     def __init__(
@@ -87,8 +87,8 @@ class Arrays:
         return len(self.x)
 
     def take(self, rows: Tensor) -> Batch:
-        """The given rows in the user's units, as floating numbers that hold them:
-        bytes as float32, large integers as float64.
+        """The given rows in the user's units, as floats wide enough:
+        float32 for bytes, float64 for large integers.
         """
         x = to_floating(
             self.x.index_select(0, rows.to(self.x.device))
@@ -102,11 +102,11 @@ class Arrays:
         )
 
     def all(self) -> Batch:
-        """Every row (a resident source only, or one known to fit)."""
+        """Every row; only for resident sources, or ones known to fit in memory."""
         return self.take(torch.arange(len(self)))
 
     def to(self, device: torch.device | str) -> Arrays:
-        """The same rows on a device; memory maps stay where they are."""
+        """Copy the rows to a device; memory maps stay where they are."""
         if not self._resident or self.x.device == torch.device(device):
             return self
         moved = object.__new__(Arrays)

@@ -1,6 +1,4 @@
-"""A model without its verbs: what a run folder describes,
-built for a space and filled from tensors.
-"""
+"""A model's networks and buffers without its methods: what a run folder describes."""
 
 from __future__ import annotations
 
@@ -26,11 +24,11 @@ class Assembled(HasUnits, Stored):
 
     Attributes:
         space, condition_space: of observations and conditions; None before a fit.
-        command: the command line that fitted it, if one did.
-        dequantise: what `fit` was asked.
+        command: the command line that fitted it; None if fitted from Python.
+        dequantise: the `dequantise` argument of `fit`.
         preparation: what was done to the data before the fit.
-        provenance: where the rows of the last fit came from.
-        loaded_from: the run folder that it was loaded from, if it was.
+        provenance: origin of the rows of the last fit.
+        loaded_from: the run folder it was loaded from; None otherwise.
     """
 
     scaling_kind: str = "standardised"
@@ -46,8 +44,8 @@ class Assembled(HasUnits, Stored):
         self.loaded_from: str | None = None
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """As in torch; but a model that computes in a type of its own keeps it (`float()`, `half()`
-        and `double()` change nothing).
+        """As in torch, but a model with a dtype of its own ignores `float()`,
+        `half()` and `double()`.
         """
 
         def moved(tensor: Tensor) -> Tensor:
@@ -61,8 +59,10 @@ class Assembled(HasUnits, Stored):
     def assemble(
         self, space: Space, condition_space: Space | None, moments: Moments | None = None
     ) -> None:
-        """Take on the spaces, choose the scalings and build;
-        `moments` where a scaling is standardised.
+        """Set the spaces, choose the scalings and build the networks.
+
+        Args:
+            moments: of the data; needed by standardised scalings.
         """
         self.space, self.condition_space = space, condition_space
         self.scaling = Scaling.choose(self.scaling_kind, space, moments or _unit_moments(space))
@@ -72,9 +72,7 @@ class Assembled(HasUnits, Stored):
         self.build(space, condition_space)
 
     def build(self, space: Space, condition_space: Space | None = None) -> None:
-        """Create everything whose size depends on the spaces.
-        Models without networks need nothing.
-        """
+        """Create everything whose size depends on the spaces; models without networks need not."""
 
 
 def _unit_moments(space: Space) -> Moments:

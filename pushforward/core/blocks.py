@@ -1,6 +1,4 @@
-"""Many rows through a network a block at a time,
-so that memory follows the result and not the layers in between.
-"""
+"""Evaluate a network block by block, so that memory grows with the result, not with its layers."""
 
 from __future__ import annotations
 
@@ -12,24 +10,23 @@ from torch import Tensor
 __all__ = ["map_blocks"]
 
 BLOCK_NUMBERS = 1 << 18
-"""Numbers of the data's own kind in a block on the CPU:
-a convolutional network holds some hundred times as many, 100 MB.
+"""Input values per block on the CPU; a convolutional network's
+activations are some hundred times as many, about 100 MB.
 """
 DEVICE_FACTOR = 64
-"""Accelerators take so many times more, to be kept busy."""
+"""Accelerators use blocks this many times larger, to stay busy."""
 FEWEST_ROWS, MOST_ROWS = 16, 4096
 
 
 def map_blocks(function: Callable[..., Tensor], *rows: Tensor | None, width: int) -> Tensor:
-    """function(*rows), computed a block of rows at a time and put together.
+    """Compute function(*rows) block by block and concatenate the results.
 
-    Gradients are followed, and all rows taken at once, only if one of `rows` asks for them.
+    If any of `rows` requires gradients, all rows are evaluated at once and gradients are tracked.
 
     Args:
-        function: tensors with leading length b to a tensor with
-            leading length b, each row by itself.
-        rows: tensors with leading length n; None is passed on.
-        width: how many numbers one observation is.
+        function: maps tensors with leading length b to a tensor with leading length b, row by row.
+        rows: tensors with leading length n; None is passed through.
+        width: number of values in one observation.
     """
     given = [r for r in rows if r is not None]
     if torch.is_grad_enabled() and any(r.requires_grad for r in given):
@@ -43,7 +40,7 @@ def map_blocks(function: Callable[..., Tensor], *rows: Tensor | None, width: int
         result: Tensor | None = None
         for start in range(0, n, size):
             part = function(*(None if r is None else r[start : start + size] for r in rows))
-            if result is None:  # allocated once: a list of parts would need the memory twice
+            if result is None:  # allocated once: concatenating parts would need twice the memory
                 result = part.new_empty((n, *part.shape[1:]))
             result[start : start + len(part)] = part
     assert result is not None

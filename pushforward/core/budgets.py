@@ -1,4 +1,4 @@
-"""The units of a budget: their names alone, which help needs without PyTorch."""
+"""The units of a budget, in a module without imports so that help does not load PyTorch."""
 
 from __future__ import annotations
 

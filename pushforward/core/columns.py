@@ -13,16 +13,15 @@ class Column:
     """One coordinate of a point or one column of a table.
 
     Args:
-        name: the column's name, '' where the data had none.
-        kind: 'continuous', 'integer' or 'categorical' (then values
-            are codes 0..K-1 into `categories`).
-        low, high: the range seen, in the user's units.
-        lower, upper: bounds that the quantity cannot cross, where known (a distance has lower=0).
+        name: the column's name; '' if the data had none.
+        kind: 'continuous', 'integer' or 'categorical' (values are
+            then codes 0..K-1 into `categories`).
+        low, high: the observed range, in the user's units.
+        lower, upper: known bounds of the quantity (a distance has lower=0).
         categories: the category names, for kind 'categorical'.
-        unit: the unit, where known;
-            'days since 1970-01-01' (or seconds) for dates, which come back as dates.
-        dtype: the pandas dtype that the column came with, and goes back to;
-            '' where there was none.
+        unit: the unit, if known; 'days since 1970-01-01' (or seconds) for dates,
+            which are exported as dates.
+        dtype: the original pandas dtype, restored on export; '' if there was none.
     """
 
     name: str = ""

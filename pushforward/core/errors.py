@@ -1,8 +1,8 @@
-"""Errors that say what was expected, what came and what to do.
+"""Errors that state what was expected, what was received and how to fix it.
 
-Every error a user can cause derives from `PushforwardError`; the command line prints its one line
-and exits with 2. Each also derives from the built-in that Python users expect: `ValueError` for
-values, `TypeError` for kinds.
+Every error a user can cause derives from `PushforwardError`; the command line prints it on one line
+and exits with status 2. Each also derives from the built-in that Python users expect: `ValueError`
+for values, `TypeError` for kinds.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ __all__ = [
 
 
 ECHOED = 200
-"""Messages repeat at most this many characters of a name or a text that came from outside."""
+"""The most characters of a foreign name or text that a message repeats."""
 
 _LONGEST = 1000
 _QUOTED = re.compile(r"""(?<![\w'"])('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?![\w'"])""")
 
 
 def printable(text: object, most: int = ECHOED) -> str:
-    """The text for a message: on one line, unprintable characters escaped,
-    its middle left out beyond `most` characters.
+    """A text on one line, unprintable characters escaped,
+    its middle elided beyond `most` characters.
     """
     try:
         text = str(text)
-    except (ValueError, RecursionError):  # a whole number of more digits than Python prints, say
+    except (ValueError, RecursionError):  # for example an integer with more digits than Python prints
         text = f"a {type(text).__name__}"
     if len(text) > 8 * most:
         text = text[: 4 * most] + text[-4 * most :]
@@ -61,9 +61,7 @@ def printable(text: object, most: int = ECHOED) -> str:
 
 
 def quote(value: object) -> str:
-    """A value as Python writes it, for a message: a text in quotes;
-    its middle left out beyond 200 characters.
-    """
+    """A value's repr for a message, its middle elided beyond 200 characters."""
     if isinstance(value, str):
         return printable(repr(value[: 4 * ECHOED]))
     try:
@@ -73,9 +71,7 @@ def quote(value: object) -> str:
 
 
 def shorten(message: str) -> str:
-    """A message as one printable line in which nothing that came
-    from outside takes more than its share.
-    """
+    """A message as one printable line in which every quoted text is elided to a fixed length."""
     if len(message) <= ECHOED and message.isprintable():
         return message
     message = _QUOTED.sub(lambda found: printable(found[0]), message[: 10**5])
@@ -84,7 +80,7 @@ def shorten(message: str) -> str:
 
 
 class Interrupted(KeyboardInterrupt):
-    """A fit was stopped by a signal before it had a model; `saved` if it can be resumed."""
+    """A signal stopped a fit before it had a model; `saved` tells whether it can be resumed."""
 
     def __init__(self, *, saved: bool) -> None:
         super().__init__()
@@ -92,7 +88,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class PushforwardError(Exception):
-    """Something the caller can put right; the message names the cure."""
+    """An error the caller can fix; the message says how."""
 
     def __init__(self, *args: object) -> None:
         super().__init__(*(shorten(a) if isinstance(a, str) else a for a in args))
@@ -103,19 +99,19 @@ class InvalidValue(PushforwardError, ValueError):
 
 
 class InvalidKind(PushforwardError, TypeError):
-    """A thing of the wrong kind."""
+    """A value of the wrong type."""
 
 
 class NotFitted(PushforwardError, RuntimeError):
-    """A model was asked for something before `fit`."""
+    """A method was called that needs a fitted model."""
 
 
 class ShapeMismatch(PushforwardError, ValueError):
-    """Data that do not lie in the model's space."""
+    """Data that do not fit the model's space."""
 
 
 class BadSource(PushforwardError, ValueError):
-    """Data that cannot be read, or cannot be learnt from."""
+    """Data that cannot be read or fitted to."""
 
 
 class BadRun(PushforwardError, ValueError):
@@ -123,11 +119,11 @@ class BadRun(PushforwardError, ValueError):
 
 
 class Diverged(PushforwardError, ArithmeticError):
-    """Fitting met a NaN or an infinity."""
+    """A NaN or an infinity appeared during a fit."""
 
 
 class MissingExtra(PushforwardError, ImportError):
-    """An optional dependency is absent; the message holds the install line."""
+    """An optional dependency is not installed; the message holds the install command."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
@@ -137,19 +133,17 @@ class MissingExtra(PushforwardError, ImportError):
 
 
 class FitWarning(UserWarning):
-    """Something is wrong with a fit that was finished all the same:
-    what was seen, and what to try.
-    """
+    """A fit finished with a problem: what was observed, and what to try."""
 
 
 class DataWarning(UserWarning):
-    """Part of a source was left out or taken in a way its owner may not expect;
+    """Part of a source was skipped or interpreted in an unexpected way;
     the message counts and names it.
     """
 
 
 def require_positive(**values: Any) -> None:
-    """Raise `InvalidValue` for the first named value that is not above zero; None passes."""
+    """Raise `InvalidValue` for the first named value that is not positive; None is allowed."""
     for name, value in values.items():
         if value is None:
             continue
@@ -169,7 +163,7 @@ _MEMORY = (
     "unable to allocate",
     "cannot allocate memory",
 )
-# what the dynamic linker says of a library
+# messages of the dynamic linker about a library
 _UNMAPPED = ("failed to map segment", "cannot allocate memory", "cannot map")
 _TOO_LARGE = (
     "storage size calculation overflowed",
@@ -180,8 +174,9 @@ _TOO_LARGE = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: torch raises RuntimeError for that, NumPy a
-    ValueError where nothing could hold it.
+    """Whether an error means that memory ran out.
+
+    torch raises RuntimeError for it, and NumPy ValueError for sizes beyond any memory.
     """
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
@@ -195,7 +190,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """A sentence naming the closest known word, or all of them when none is close."""
+    """A sentence naming the closest known word, or all of them if none is close."""
     known, word = list(known), word[:ECHOED]
     close = get_close_matches(word, known, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"

@@ -1,11 +1,11 @@
-"""What happens while something is fitted, as plain data: one producer, any number of listeners.
+"""Events of a fit as plain data: one producer, any number of listeners.
 
-The command line draws events with rich, a log file writes them as JSON lines, a web page sends them
-over its socket. Numbers here are plain floats.
+The command line draws events with rich, a log file stores them as JSON lines, a web page sends them
+over its socket. Numbers are plain floats.
 
-The order is: one `Started`; then `Progress`, `Evaluated`, `Saved` and `Warned` as they happen; one
+The order is: one `Started`; then `Progress`, `Evaluated`, `Saved` and `Warned` as they occur; one
 `Finished`, unless an error ends the fit. A resumed fit begins with another `Started`, whose
-`samples` are those seen so far. docs/events.md has the fields in a table.
+`samples` are those seen before. docs/events.md tabulates the fields.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened.
+    """An event of a fit.
 
     Args:
-        samples: observations seen so far, over all processes and sittings, repeats counted.
-        seconds: time spent fitting so far, over all sittings.
+        samples: observations seen so far over all processes and resumptions, repeats counted.
+        seconds: time spent fitting so far, over all resumptions.
     """
 
     samples: int
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
-        """A flat, JSON-ready form; `event` names the kind."""
+        """A flat, JSON-ready dictionary; `event` is the kind."""
         return {"event": type(self).__name__.lower(), **asdict(self)}
 
 
 @dataclass(frozen=True)
 class Started(Event):
-    """Fitting begins, or goes on (`samples` > 0).
+    """A fit begins, or resumes (`samples` > 0).
 
     Args:
-        budget: the whole budget in samples; None if it is bounded by time alone.
+        budget: the whole budget in samples; None if only time is limited.
         model: the name of the model.
-        parameters: how many numbers are fitted.
-        note: what the fit settled by itself, such as a smaller batch for few rows; '' if nothing.
+        parameters: number of fitted parameters.
+        note: settings that the fit adjusted, such as a smaller batch for few rows; '' if none.
     """
 
     budget: int | None = None
@@ -64,13 +64,13 @@ class Started(Event):
 
 @dataclass(frozen=True)
 class Progress(Event):
-    """How the fit goes.
+    """Progress of the fit since the last report.
 
     Args:
         rate: samples per second since the last report.
         left: seconds until the budget is spent; None if unknown.
-        terms: the mean since the last report of every term of the losses, by name;
-            of a fit by passes, the objective.
+        terms: every loss term by name, averaged since the last report;
+            for fits by passes, the objective.
     """
 
     rate: float = 0.0
@@ -80,7 +80,7 @@ class Progress(Event):
 
 @dataclass(frozen=True)
 class Evaluated(Event):
-    """The model was measured on rows that are held out.
+    """The model was evaluated on held-out rows.
 
     Args:
         quality: the model's own measure; higher is better.
@@ -95,7 +95,7 @@ class Evaluated(Event):
 
 @dataclass(frozen=True)
 class Saved(Event):
-    """A complete checkpoint is on disk.
+    """A complete checkpoint was written.
 
     Args:
         path: of the checkpoint.
@@ -106,10 +106,10 @@ class Saved(Event):
 
 @dataclass(frozen=True)
 class Warned(Event):
-    """Something is wrong with the fit.
+    """A problem was detected during the fit.
 
     Args:
-        symptom: its name and what was seen.
+        symptom: its name and what was observed.
         advice: what to try.
     """
 
@@ -119,7 +119,7 @@ class Warned(Event):
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """Fitting ended. It is what fitters return, and a model keeps as its `fit_result`.
+    """The fit ended. Fitters return this event, and models keep it as `fit_result`.
 
     Args:
         reason: 'budget', 'converged', 'patience' or 'interrupted'.
@@ -131,22 +131,20 @@ class Finished(Event):
 
 
 Listener = Callable[[Event], None]
-"""Called with every event, on a thread of its own; what it raises is a FitWarning, not an error."""
+"""Called with every event on its own thread; exceptions become a FitWarning."""
 
 
 class CancelToken:
-    """Asks a running fit to stop at the next safe point;
-    any thread or signal handler may set it.
-    """
+    """Requests that a fit stop at the next safe point; any thread or signal handler may set it."""
 
     def __init__(self) -> None:
         self._flag = threading.Event()
 
     def cancel(self) -> None:
-        """Ask."""
+        """Request cancellation."""
         self._flag.set()
 
     @property
     def cancelled(self) -> bool:
-        """Whether someone asked."""
+        """Whether cancellation was requested."""
         return self._flag.is_set()

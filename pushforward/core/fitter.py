@@ -1,4 +1,4 @@
-"""What learns a model, and what a model says of a fit."""
+"""The fitter protocol, and the symptoms that a model reports of a fit."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["Fitter", "Symptom"]
 
 @runtime_checkable
 class Fitter(Protocol):
-    """How a model is learnt."""
+    """An algorithm that fits models."""
 
     def fit(self, model: Any, source: Source) -> Finished | None:
-        """Fit `model` to `source`, afresh; returns how the fit ended, if that can be said."""
+        """Fit `model` to `source` from scratch; return how the fit ended, or None if unknown."""
         ...
 
 
 @dataclass(frozen=True)
 class Symptom:
-    """Something wrong with a fit: its name, what was seen, and what to try."""
+    """A problem of a fit: its name, what was observed, and what to try."""
 
     name: str
     seen: str

@@ -1,5 +1,4 @@
-"""Runs of format 1: `config.toml`, written by the command line,
-and `trainer.json`, written by the fitter, read as one manifest.
+"""Runs of format 1: `config.toml` (command line) and `trainer.json` (fitter) read as one manifest.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ __all__ = ["FILES", "read_content"]
 
 FILES = ("config.toml", "trainer.json")
 MOST_TOML = 1 << 24
-"""Bytes of the largest config.toml that is read: 16 MiB."""
+"""The largest config.toml that is read, in bytes: 16 MiB."""
 _SPLIT = ("held_out", "split_seed", "dequantise", "label")
 
 
 def read_content(folder: Path) -> dict[str, Any] | None:
-    """The arguments of `Manifest`; None where neither file is there.
+    """The arguments of `Manifest`; None if neither file exists.
 
     Raises:
         BadRun: If one is damaged.
@@ -58,7 +57,7 @@ def read_content(folder: Path) -> dict[str, Any] | None:
     ):
         raise BadRun(f"{path} is damaged (a value is of the wrong kind); restore it from a copy")
     start = fitting.get("start")
-    if content.get("fitter") == "EM":  # what does not shape the result stood in config.toml alone
+    if content.get("fitter") == "EM":  # settings that do not affect the result were in config.toml alone
         content["settings"] = {**fitting, **content["settings"]}
     command = config["#"]
     return {
@@ -73,7 +72,7 @@ def read_content(folder: Path) -> dict[str, Any] | None:
 
 
 def _label(text: object) -> dict[str, Any]:
-    """What --label said, as `read` takes it: labels only where they were asked for."""
+    """The --label option as `read` takes it: labels only on request."""
     if text is None:
         return {"label": False}
     if str(text).lower() in ("auto", "yes", "true"):

@@ -1,9 +1,8 @@
-"""Whose turn it is with torch's global stream of random numbers,
-which all threads of a process share.
+"""Serialised use of torch's global random streams, which all threads of a process share.
 
-Fits, and the few other places that seed the global stream for a while, hold the turn meanwhile: of
-several threads each finds its own numbers, and the caller's stream goes on afterwards as if nothing
-had been drawn.
+Fits, and a few other places that seed the global streams temporarily, hold the lock meanwhile:
+concurrent threads each get reproducible numbers, and the caller's stream continues afterwards as if
+nothing had been drawn.
 """
 
 from __future__ import annotations
@@ -19,11 +18,10 @@ __all__ = ["FairLock", "GLOBAL_STREAMS", "seeded"]
 
 
 class FairLock:
-    """A lock that its thread may take again, and that is given to
-    those who wait in the order in which they came.
+    """A re-entrant lock that serves waiting threads in the order of their arrival.
 
-    (`threading.RLock` lets the thread that has just released it
-    take it again at once, so that others may wait for ever.)
+    (`threading.RLock` lets the thread that just released it take
+    it again at once, so that others may starve.)
     """
 
     def __init__(self) -> None:
@@ -34,11 +32,11 @@ class FairLock:
 
     @property
     def awaited(self) -> bool:
-        """Whether another thread waits."""
+        """Whether another thread is waiting."""
         return bool(self._waiting)
 
     def take(self) -> None:
-        """Wait for the turn; held already, it is taken once more."""
+        """Wait for the lock; re-entrant."""
         me = threading.get_ident()
         with self._guard:
             if self._holder == me:
@@ -51,7 +49,7 @@ class FairLock:
             gate.acquire()
             self._waiting.append((me, gate))
         try:
-            gate.acquire()  # whoever gives it back opens the gate
+            gate.acquire()  # the thread that releases the lock opens the gate
         except BaseException:  # Ctrl-C
             with self._guard:
                 if (me, gate) in self._waiting:
@@ -61,7 +59,7 @@ class FairLock:
             raise
 
     def give_back(self) -> None:
-        """Give it to the next in line, once it has been given back as often as it was taken."""
+        """Release the lock once; the next thread gets it after as many releases as acquisitions."""
         with self._guard:
             self._depth -= 1
             if self._depth:
@@ -84,8 +82,8 @@ GLOBAL_STREAMS = FairLock()
 
 @contextmanager
 def seeded(seed: int | None = None, device: torch.device | None = None) -> Iterator[None]:
-    """Within: torch's global streams, seeded if a seed is given,
-    for this thread alone; afterwards as they were.
+    """Context manager: torch's global streams, seeded if a seed is given,
+    for this thread alone; restored afterwards.
     """
     with (
         GLOBAL_STREAMS,

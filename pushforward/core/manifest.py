@@ -1,9 +1,8 @@
-"""`run.json`: what a run folder says of the experiment that made it, in one file.
+"""`run.json`: the experiment behind a run folder, in one file.
 
-It holds the model with its hyper-parameters, where the rows came from, and the settings of the
-fitter; `model.json` beside it describes the fitted model alone. Runs of format 1 kept the same in
-two files, `config.toml` and `trainer.json` (`format_one.py`); resuming such a run writes `run.json`
-in their place.
+It holds the model with its hyper-parameters, the origin of the rows and the fitter's settings;
+`model.json` beside it describes the fitted model alone. Runs of format 1 kept the same facts in
+`config.toml` and `trainer.json` (`format_one.py`); resuming one writes `run.json` instead.
 """
 
 from __future__ import annotations
@@ -31,19 +30,19 @@ _DAMAGED = "restore it from a copy"
 
 @dataclass(frozen=True)
 class Manifest:
-    """The experiment that made a run.
+    """The experiment that produced a run.
 
     Args:
         model: the registered name.
         hyperparameters: as in model.json, values as {'family', 'text'}.
-        data: where the rows came from; None if the run does not say.
+        data: origin of the rows; None if unknown.
         dequantise: whether U(-1/2, 1/2) was added to integers; None if unknown.
-        fingerprint: of the rows as the fitter got them; '' if unknown.
-        fitter: the kind of fitter ('Trainer', 'EM', ...); '' where the run cannot be resumed yet.
+        fingerprint: of the rows as the fitter received them; '' if unknown.
+        fitter: the class of the fitter ('Trainer', 'EM', ...); '' if the run cannot be resumed yet.
         settings: the fitter's settings, as plain JSON.
-        command: the command line that began the run; '' for one made from Python.
-        start: the run folder whose weights this one began from, if any.
-        imports: files of the user's that define the model or anything it uses.
+        command: the command line that started the run; '' for a run started from Python.
+        start: the run folder whose weights this one started from, if any.
+        imports: the user's files that define the model or anything it uses.
     """
 
     model: str
@@ -59,10 +58,10 @@ class Manifest:
 
     @classmethod
     def of(cls, model: Assembled, *, fingerprint: str = "", **more: Any) -> Manifest:
-        """The manifest of a model that was fitted, or is about to be.
+        """The manifest of a model that was, or is about to be, fitted.
 
         Args:
-            fingerprint: of the rows as the fitter got them.
+            fingerprint: of the rows as the fitter received them.
             more: further fields.
         """
         return cls(
@@ -81,15 +80,15 @@ class Manifest:
 
     @staticmethod
     def path(folder: Path) -> Path:
-        """The file that says how a run in a folder was fitted."""
+        """The file in a folder that records how a run was fitted."""
         return next(
             (folder / name for name in (NAME, *FILES[::-1]) if (folder / name).exists()),
             folder / NAME,
         )
 
     def update(self, folder: Path) -> Manifest:
-        """The manifest to put in the place of the one in a folder:
-        what that one knows and this one does not stays.
+        """The manifest to replace the one in a folder with;
+        facts that only the old one has are kept.
         """
         before = Manifest.read(folder)
         if before is None:
@@ -105,7 +104,7 @@ class Manifest:
         )
 
     def write(self, folder: Path) -> None:
-        """Put run.json into a folder, in the place of the files of an older format."""
+        """Write run.json into a folder, replacing the files of an older format."""
         content = {
             "format": FORMAT,
             "command": self.command,
@@ -132,7 +131,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
-        """The manifest of a run folder; None where there is none.
+        """Read the manifest of a run folder; None if there is none.
 
         Raises:
             BadRun: If it is damaged or newer.
@@ -189,8 +188,8 @@ class Manifest:
 
 
 def _was_dequantised(model: Assembled) -> bool | None:
-    """Whether integers were dequantised: as asked, else as was done;
-    None while the data are not known.
+    """Whether integers were dequantised: as requested, else as done;
+    None while the data are unknown.
     """
     if model.dequantise is not None or model.space is None:
         return model.dequantise
@@ -198,7 +197,7 @@ def _was_dequantised(model: Assembled) -> bool | None:
 
 
 def _read_part(content: Mapping[str, Any], name: str, kind: type, *, optional: bool = False) -> Any:
-    """A part of the manifest.
+    """A field of the manifest.
 
     Raises:
         BadRun: If it is missing or of another kind.

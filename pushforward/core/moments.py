@@ -1,13 +1,13 @@
 """Mergeable moments: (n, mean, M2) with M2 = Σ w (x - mean)(x - mean)ᵀ or its diagonal.
 
-Two sets merge exactly (Chan, Golub & LeVeque 1983, Eq. 2.1), so a pass over blocks, over files or
-over machines gives the two-pass answer, and an offset of 1e8 does not cancel as it would in Σx² -
-(Σx)²/n. Sums about a fixed origin near the mean (`sum_products`) do not cancel either, and are the
-fastest.
+Two sets merge exactly (Chan, Golub & LeVeque 1983, Eq. 2.1,
+https://doi.org/10.1080/00031305.1983.10483115), so a pass over blocks, files or machines gives the
+two-pass result, and an offset of 1e8 does not cancel as it would in Σx² - (Σx)²/n. Sums about a
+fixed origin near the mean (`sum_products`) do not cancel either, and are the fastest.
 
-Rows are taken from the first of them before anything is summed, so that a column whose rows are all
-the same has that very mean and an M2 of exactly 0. Squares of deviations below 1e-150 or above
-1e150 leave float64's range: M2 is then in units of `unit`², a power of two near the spread.
+The first row is subtracted before anything is summed, so that a constant column has exactly that
+mean and an M2 of exactly 0. Squares of deviations below 1e-150 or above 1e150 leave float64's
+range: M2 is then in units of `unit`², a power of two near the spread.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Moments:
                 (centred if weights is None else centred * w[:, None]).T @ centred,
             )
         m2 = _squares(centred, weights)
-        # constant, or out of float64's range
+        # constant, or squares out of float64's range
         if not bool(((m2 > SQUARED[0]) & (m2 < SQUARED[1])).all()):
             centred = x - origin - shift
             unit = choose_unit(centred)
@@ -66,7 +66,7 @@ class Moments:
 
     @classmethod
     def over(cls, blocks: Iterable[tuple[Tensor, Tensor | None]], *, full: bool = False) -> Moments:
-        """Moments of all rows of (x, weights) blocks, one pass, memory of one block."""
+        """Moments of all rows of (x, weights) blocks, in one pass with the memory of one block."""
         total: Moments | None = None
         for x, weights in blocks:
             part = cls.of(x, weights, full=full)
@@ -94,40 +94,40 @@ class Moments:
         return Moments(count, mean, own + others + (delta / unit).square() * share, unit)
 
     def _units(self) -> Tensor:
-        """One per column, as small as can be for columns that do not vary."""
+        """One per column; the smallest number for columns that do not vary."""
         return torch.where(self.m2 > 0, self.unit, torch.finfo(torch.float64).tiny)
 
     @property
     def covariance(self) -> Tensor:
-        """M2 / n: the maximum-likelihood covariance (d, d), or variances (d,); 0 or infinity where
-        squares leave float64's range.
+        """M2 / n: the maximum-likelihood covariance (d, d) or variances (d,);
+        0 or inf beyond float64's range.
         """
         return self.m2 / self.count * self.unit.square()
 
     @property
     def deviation(self) -> Tensor:
-        """Standard deviations (d,), right wherever the values themselves are."""
+        """Standard deviations (d,), accurate wherever the values themselves are."""
         squares = self.m2 if self.m2.ndim == 1 else self.m2.diagonal()
         return (squares / self.count).sqrt() * self.unit
 
 
 SQUARED = (1e-200, 1e290)
-"""Sums of squares between these have lost nothing."""
+"""Sums of squares between these limits are exact to rounding."""
 LEAST, MOST = 1e-120, 1e140
-"""Deviations between these are squared as they are: the sum of 1e20 squares stays in float64's
-range, and below none is lost.
+"""Deviations between these limits can be squared directly:
+a sum of 1e20 squares stays in float64's range.
 """
 
 
 def _squares(centred: Tensor, weights: Tensor | None) -> Tensor:
-    """Σ w x² of each column (d,); the rows are squared in place."""
+    """Σ w x² of each column (d,); squares the rows in place."""
     squares = centred.square_()
     return squares.sum(0) if weights is None else weights.to(squares) @ squares
 
 
 def choose_unit(centred: Tensor) -> Tensor | None:
-    """Powers of two near the largest deviation of each column (d,),
-    where one of them is too large or small to square; or None.
+    """Powers of two near the largest deviation of each column (d,)
+    if any is too large or small to square, else None.
     """
     if not centred.numel():
         return None
@@ -141,33 +141,33 @@ def _is_unsquarable(size: Tensor) -> bool:
 
 
 def _floor_power(size: Tensor) -> Tensor:
-    """The power of two at or below each size, within what can be divided by."""
+    """The largest power of two at or below each size, within the divisible range."""
     return torch.ldexp(torch.ones_like(size), torch.frexp(size).exponent.clamp(-1000, 1000) - 1)
 
 
 SUM_ROWS = 8192
-"""Multiplied at once: fewer take longer; in float32 more lose more."""
+"""Rows multiplied at once: fewer are slower, and more lose precision in float32."""
 SUM_NUMBERS = 1 << 22
 
 
 def sum_products(
     x: Tensor, weights: Tensor | None = None, origin: Tensor | None = None, *, single: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Σw(x-o) (d,) and Σw(x-o)(x-o)ᵀ (d, d) of rows x (n, d) on the processor, in float64.
+    """Σw(x-o) (d,) and Σw(x-o)(x-o)ᵀ (d, d) of rows x (n, d) on the CPU, in float64.
 
     With `single` the rows, shifted, are rounded to float32 and multiplied there, in small blocks
     that are added up in float64: the error of the products is about 1e-8 of the largest, if o is
     near the mean and no square overflows.
 
-    Each thread takes an equal part of the rows and its own BLAS of one thread: a quarter faster
-    than one BLAS call by all threads, which wait for one another at every panel (and far more than
-    that on a busy machine).
+    Each thread multiplies an equal share of the rows with single-threaded BLAS: a quarter faster
+    than one BLAS call by all threads, which wait for one another at every panel (and much faster on
+    a busy machine).
     """
     rows = x.detach().numpy()
     w = None if weights is None else weights.to(torch.float64).numpy()
     o = None if origin is None else origin.numpy()
     threads, part = torch.get_num_threads(), _sum_part_float32 if single else _sum_part
-    # where the parts' products would fill the memory, BLAS's own threads
+    # BLAS's own threads if the partial products would fill the memory
     if threads == 1 or threads * x.shape[1] ** 2 > 1 << 25:
         total, products = part(rows, w, o)
     else:
@@ -185,8 +185,8 @@ def sum_products(
 
 @cache
 def _find_blas() -> Any:
-    """The BLAS libraries of this process, looked for once:
-    NumPy's, which `_sum_part` uses, is among them.
+    """The BLAS libraries of this process, looked up once;
+    NumPy's, used by `_sum_part`, is among them.
     """
     from threadpoolctl import ThreadpoolController
 
@@ -196,8 +196,8 @@ def _find_blas() -> Any:
 def _sum_part(
     rows: NDArray[Any], weights: NDArray[Any] | None, origin: NDArray[Any] | None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """`sum_products` of one thread; rows that must be shifted,
-    weighted or widened pass through one small buffer.
+    """`sum_products` by one thread, with one small buffer for rows
+    that are shifted, weighted or widened.
     """
     d = rows.shape[1]
     total, products, found = np.zeros(d), np.zeros((d, d)), np.empty((d, d))
@@ -219,7 +219,7 @@ def _sum_part(
 def _sum_part_float32(
     rows: NDArray[Any], weights: NDArray[Any] | None, origin: NDArray[Any] | None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The same by products of float32; a last column of ones makes the sums a part of them."""
+    """`_sum_part` in float32; a last column of ones makes the sums part of the product."""
     d = rows.shape[1]
     products, found = np.zeros((d + 1, d + 1)), np.empty((d + 1, d + 1), np.float32)
     size = max(1, min(SUM_ROWS, 2 * SUM_NUMBERS // max(d, 1)))
@@ -231,7 +231,7 @@ def _sum_part_float32(
         y[:, d] = 1
         if weights is not None:
             y *= np.sqrt(weights[start : start + size])[:, None]
-        # whoever asked for the sums looks whether they are finite
+        # the caller checks that the sums are finite
         with np.errstate(over="ignore", invalid="ignore"):
             products += np.matmul(y.T, y, out=found)
     return products[d, :d], products[:d, :d]

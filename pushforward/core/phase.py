@@ -1,7 +1,7 @@
-"""How a learner describes its learning: who plays, what each minimises, in which order.
+"""Phases: which networks a learner trains, on which losses, in which order.
 
-Phases are data, not a generator that yields losses, because the engine must know who plays next
-before the forward pass: it freezes everyone else first.
+Phases are data, not a generator of losses, because the training loop must know the next phase
+before the forward pass: it freezes all other networks first.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Batch(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Where the fit stands: samples seen, the fraction of the budget used,
-    and this rank's noise stream.
+    """Position in the fit: samples seen, fraction of the budget used,
+    and this rank's random stream.
     """
 
     samples: int = 0
@@ -67,10 +67,11 @@ class Step(NamedTuple):
 
 
 class Terms(dict[str, Tensor]):
-    """Named quantities whose sum is minimised, each logged; `logged` holds what is only watched.
+    """Named loss terms, summed and minimised; `logged` holds quantities that are only recorded.
 
-    A term of shape (b, …) is averaged by the engine, over a row's numbers (a map of patches, say)
-    and then over the rows, with their weights, of all processes; a scalar is taken as it is.
+    The training loop averages a term of shape (b, …) over each row's values
+    (a map of patches, say), then over the weighted rows of all processes; a scalar is used as it
+    is.
 
     Example:
         >>> terms = Terms(distortion=torch.ones(3), logged={"accuracy": torch.tensor(.5)})
@@ -84,7 +85,7 @@ class Terms(dict[str, Tensor]):
 
 
 class Optimizer(Value, family="optimizer"):
-    """How a phase moves its networks' parameters."""
+    """An optimiser's settings."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -112,7 +113,9 @@ def _fused(parameters: list[torch.nn.Parameter]) -> bool:
 
 @dataclass(frozen=True)
 class Adam(Optimizer, name="adam"):
-    """Adam (Kingma & Ba 2015, Algorithm 1), fused where the device has it."""
+    """Adam (Kingma & Ba 2015, Algorithm 1, https://arxiv.org/abs/1412.6980),
+    fused if the device supports it.
+    """
 
     rate: float = 1e-3
     beta1: float = 0.9
@@ -129,7 +132,9 @@ class Adam(Optimizer, name="adam"):
 
 @dataclass(frozen=True)
 class AdamW(Optimizer, name="adamw"):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, Algorithm 2)."""
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, Algorithm 2,
+    https://arxiv.org/abs/1711.05101).
+    """
 
     rate: float = 1e-3
     beta1: float = 0.9
@@ -146,7 +151,9 @@ class AdamW(Optimizer, name="adamw"):
 
 @dataclass(frozen=True)
 class SGD(Optimizer, name="sgd"):
-    """Stochastic gradient descent with momentum (Polyak 1964), optionally Nesterov's."""
+    """Stochastic gradient descent with momentum (Polyak 1964,
+    https://doi.org/10.1016/0041-5553(64)90137-5), optionally Nesterov's.
+    """
 
     rate: float = 1e-2
     momentum: float = 0.0
@@ -161,7 +168,9 @@ class SGD(Optimizer, name="sgd"):
 
 @dataclass(frozen=True)
 class RMSProp(Optimizer, name="rmsprop"):
-    """RMSProp (Tieleman & Hinton 2012, Lecture 6.5)."""
+    """RMSProp (Tieleman & Hinton 2012, Lecture 6.5,
+    https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf).
+    """
 
     rate: float = 1e-3
     decay: float = 0.99
@@ -176,18 +185,18 @@ adam, adamw, sgd, rmsprop = Adam, AdamW, SGD, RMSProp
 
 @dataclass(frozen=True)
 class Phase:
-    """One player's move.
+    """One network update within a training step.
 
     Args:
         name: key in logs, optimiser overrides, schedules and the watchdog.
-        networks: dotted names of the networks that learn ('encoder',
+        networks: dotted names of the networks it trains ('encoder',
             'levels.0.generator'); all others are frozen.
         loss: (batch in model coordinates, step) -> Terms.
-        optimizer: the paper's default; the Trainer may override it by phase name.
-        every: plays when (step + 1) % every == 0, on that step's batch.
-        simultaneous: played at the same parameters as the phase before it (see `play_together`).
-        after: what is done to the networks once they have moved, without gradients
-            (clipping weights, say): whatever the optimiser, and alike in every process.
+        optimizer: the default, from the paper; the Trainer may override it by phase name.
+        every: runs when (step + 1) % every == 0, on that step's batch.
+        simultaneous: takes its gradients at the same parameters
+            as the previous phase (see `play_together`).
+        after: called after the update, without gradients (to clip weights, say), in every process.
     """
 
     name: str
@@ -200,8 +209,6 @@ class Phase:
 
 
 def play_together(*phases: Phase) -> list[Phase]:
-    """Phases whose gradients are all taken at the same parameters
-    before any of them moves (simultaneous play).
-    """
+    """Phases whose gradients are all taken before any of them updates (simultaneous play)."""
     first, *rest = phases
     return [first, *(replace(p, simultaneous=True) for p in rest)]

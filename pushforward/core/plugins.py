@@ -1,9 +1,7 @@
-"""Code of the user's that must be imported before what it registers can be named.
-
-Such are models, metrics, feature spaces, readers and values.
+"""User code that registers models, metrics, feature spaces, readers or values when imported.
 
 A file is named on the command line (`--import mine.py`); an installed package names its modules in
-the entry-point group `pushforward.plugins`, which are imported when a name is unknown, or all names
+the entry-point group `pushforward.plugins`, which are imported when a name is unknown or all names
 are listed.
 """
 
@@ -34,8 +32,7 @@ _loaded = False
 
 
 def import_code(name: str) -> ModuleType:
-    """Import a file such as 'mine.py', or a module by its dotted name;
-    once, however often it is asked for.
+    """Import a file such as 'mine.py', or a module by its dotted name, once.
 
     Raises:
         InvalidValue: If there is no such file or module, or where it cannot be imported.
@@ -49,22 +46,22 @@ def import_code(name: str) -> ModuleType:
         return module
     except PushforwardError:
         raise
-    except Exception as error:  # the code of others may raise anything
+    except Exception as error:  # foreign code may raise anything
         if is_out_of_memory(error):
             raise
         raise InvalidValue(
             f"{printable(name)} cannot be imported ({type(error).__name__}: {printable(error)});"
-            " mend it and try again"
+            " fix it and try again"
         ) from error
 
 
 def imported_code() -> tuple[str, ...]:
-    """The files and modules that `import_code` has imported, for the manifest of a run."""
+    """The files and modules imported by `import_code`, for a run's manifest."""
     return tuple(_imported)
 
 
 def load_plugins() -> None:
-    """Import what installed packages offer, once; one that fails is skipped with a warning."""
+    """Import the plugins of installed packages, once; a failing one is skipped with a warning."""
     global _loaded
     if _loaded:
         return
@@ -72,7 +69,7 @@ def load_plugins() -> None:
     for point in entry_points(group=GROUP):
         try:
             point.load()
-        except Exception as error:  # the code of others may raise anything
+        except Exception as error:  # foreign code may raise anything
             warnings.warn(
                 f"the plugin {point.value} cannot be loaded ({printable(error)}) and is skipped",
                 DataWarning,
@@ -96,7 +93,7 @@ def _import_file(path: Path) -> ModuleType:
             f"{printable(path)}: is not a Python file; pass the path of one to --import"
         )
     module = module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickles look their module up
+    sys.modules[name] = module  # dataclasses and pickles look up their module
     try:
         spec.loader.exec_module(module)
     except BaseException:

@@ -1,14 +1,13 @@
-"""How data are prepared for a density: integer levels are dequantised,
-x + u with u ~ U(-½, ½) for every level.
+"""Preparation of data for a density: integer levels are dequantised, x + u with u ~ U(-½, ½).
 
 A density on integers has no upper bound: put a spike on every level and it grows for ever. With
 uniform noise the level v becomes the cell [v - ½, v + ½), and the expected log-density of the noisy
 data bounds the log-mass of the levels from below (Theis, van den Oord & Bethge 2016, A note on the
 evaluation of generative models, Eq. 5, https://arxiv.org/abs/1511.01844).
 
-The noise of a row depends on the seed and the row's number only: not on the model, the split, the
-block size, or on whether the rows are in memory. So all models of a comparison see the same noisy
-data, whichever way they are fitted.
+The noise of a row depends only on the seed and the row's number: not on the model, the split, the
+block size, or whether the rows are in memory. All models in a comparison therefore see the same
+noisy data.
 """
 
 from __future__ import annotations
@@ -29,20 +28,19 @@ from pushforward.core.space import Space
 __all__ = ["DequantisedSource", "Preparation", "dequantise", "has_integers", "has_levels"]
 
 NOISE_ROWS = 4096
-"""Rows that share a noise stream: reading one row costs the noise of at most this many."""
+"""Rows that share a noise stream: reading one row generates noise for at most this many."""
 KEPT_BYTES = 1 << 30
-"""Noisy copies of resident data are kept up to this size;
-larger ones are made anew at every reading.
+"""Noisy copies of resident data are cached up to this size, in bytes; larger ones are regenerated.
 """
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What was done to the data a model was fitted to, and is done to data it is measured on.
+    """How data are prepared for fitting and measuring.
 
     Args:
         dequantise: U(-½, ½) is added to integer levels.
-        binarise: values are drawn to the ends of their range.
+        binarise: values are sampled as the ends of their range.
         seed: of the noise in measurements (and in fits of models
             that are not trained by gradients).
     """
@@ -57,11 +55,11 @@ class Preparation:
 
 
 class DequantisedSource(View):
-    """A source whose integer coordinates carry uniform noise,
-    x + u with u ~ U(-½, ½), the same at every reading.
+    """A source with uniform noise on integer coordinates,
+    x + u with u ~ U(-½, ½), the same at each read.
 
     Args:
-        source: where the levels are; each stands for the cell around it.
+        source: of the levels; each stands for the cell around it.
         seed: of the noise.
     """
 
@@ -73,7 +71,7 @@ class DequantisedSource(View):
 
     @property
     def resident(self) -> bool:
-        """False: a row costs the noise of its block, so rows are best read in order."""
+        """False: reading a row generates its block's noise, so rows are best read in order."""
         return False
 
     def take(self, rows: Tensor) -> Batch:
@@ -89,9 +87,7 @@ class DequantisedSource(View):
         return Batch(_add_noise(batch.x, noise, self._mask), batch.y, batch.weights)
 
     def _of_block(self, block: int, shape: tuple[int, ...]) -> Tensor:
-        """The noise of NOISE_ROWS rows (or of as many as there are);
-        the last block used is kept.
-        """
+        """The noise of NOISE_ROWS rows (or of the remaining ones); the last block is cached."""
         if self._noise is None or self._noise[0] != block:
             path: tuple[str | int, ...] = ("dequantise",) if block == 0 else ("dequantise", block)
             count = min(NOISE_ROWS, len(self.source) - block * NOISE_ROWS)
@@ -104,9 +100,7 @@ class DequantisedSource(View):
 
 
 def dequantise(source: Source, seed: int = 0) -> Source:
-    """The same rows with seeded noise on integer coordinates;
-    the source itself where it has none.
-    """
+    """The source with seeded noise on integer coordinates; unchanged if it has none."""
     if not has_integers(source.space):
         return source
     if isinstance(source, Subset):
@@ -121,8 +115,8 @@ def dequantise(source: Source, seed: int = 0) -> Source:
 
 
 def has_levels(space: Space) -> bool:
-    """Whether observations are integer levels of an image or clip,
-    the data that models of a density dequantise unasked.
+    """Whether observations are images or clips of integer levels,
+    which densities dequantise by default.
     """
     return space.kind != "points" and space.integer
 

@@ -1,6 +1,4 @@
-"""Where the rows of a fit came from, so that they can be found again:
-plain content for a run's manifest.
-"""
+"""Origin of the rows of a fit, stored in a run's manifest so that they can be found again."""
 
 from __future__ import annotations
 
@@ -16,16 +14,16 @@ __all__ = ["Provenance", "find_provenance"]
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where rows came from.
+    """The origin of rows.
 
     Args:
         source: an absolute path or glob, or the name of a built-in data set;
             None for rows in memory.
-        reading: the arguments of `pushforward.read`, other than its defaults.
-        held_out: the share (or number) of rows that `pushforward.split` set aside from these; None
-            where the rows are all that the source has.
+        reading: non-default arguments of `pushforward.read`.
+        held_out: the share (or number) of rows that `pushforward.split` set aside;
+            None if the rows are the whole source.
         split_seed: of that split.
-        rows: how many rows were fitted; None if unknown.
+        rows: number of fitted rows; None if unknown.
     """
 
     source: str | None = None
@@ -40,7 +38,7 @@ class Provenance:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Provenance:
-        """What `as_dict` gave.
+        """The inverse of `as_dict`.
 
         Raises:
             BadRun: For a part of the wrong kind.
@@ -60,6 +58,6 @@ class Provenance:
 
 
 def find_provenance(source: object) -> Provenance:
-    """Where the rows of a source came from; in memory, unless the source knows better."""
+    """The origin of a source's rows; memory, unless the source records another."""
     known = getattr(source, "provenance", None)
     return known if isinstance(known, Provenance) else Provenance()

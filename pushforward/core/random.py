@@ -1,10 +1,9 @@
 """Random numbers: every draw goes through here, so that a seed means the same everywhere.
 
-A stream is a `torch.Generator`. An integer (NumPy's too) is the seed of a fresh one; one of NumPy's
-generators gives such a seed, and moves on by it; None draws a fresh seed from torch's global
-stream, so `torch.manual_seed` governs calls that name no `rng`. A generator on the CPU may serve
-tensors on any device (drawn there, then moved): the same seed then gives the same numbers on every
-machine.
+A stream is a `torch.Generator`. An integer (Python's or NumPy's) seeds a new one; a NumPy generator
+provides such a seed and advances; None takes a seed from torch's global stream, so
+`torch.manual_seed` governs calls without `rng`. A CPU generator may serve tensors on any device
+(sampled on the CPU, then moved): the same seed then gives the same numbers on every machine.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ Rng: TypeAlias = (
 
 
 def generator(rng: Rng = None, device: torch.device | str = "cpu") -> torch.Generator:
-    """The stream that `rng` stands for."""
+    """The random stream for `rng`."""
     if isinstance(rng, torch.Generator):
         return rng
     rng = cast(Rng, to_python(rng))
     if rng is None:
-        with GLOBAL_STREAMS:  # not in the middle of another thread's step, whose numbers these are
+        with GLOBAL_STREAMS:  # another thread's step may be using the global stream
             seed = int(torch.randint(2**62, (), dtype=torch.int64, device="cpu"))
     elif isinstance(rng, np.random.Generator):
         seed = int(rng.integers(2**62))
@@ -58,7 +57,7 @@ def generator(rng: Rng = None, device: torch.device | str = "cpu") -> torch.Gene
 
 
 def derive(seed: int, *path: str | int) -> int:
-    """A seed for the stream named by `path`, unrelated to that of any other path."""
+    """A seed for the stream named by `path`, independent of every other path's."""
     digest = hashlib.blake2b(repr((int(seed), *path)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
@@ -98,7 +97,7 @@ def integers(
 
 
 def permutation(n: int, *, rng: Rng = None) -> Tensor:
-    """A random order of 0..n-1 (int64, on the processor unless the stream lives elsewhere)."""
+    """A random order of 0..n-1 (int64, on the CPU unless the stream lives elsewhere)."""
     stream = generator(rng)
     return torch.randperm(n, generator=stream, device=stream.device)
 

@@ -1,8 +1,8 @@
-"""A record: one measured number with everything needed to believe, repeat and compare it.
+"""A record: one measured number with everything needed to trust, repeat and compare it.
 
-Two records compare only when they measure the same thing: the same quantity and measure, on the
-same data, with the same features and counts. A density per unit, a probability of levels and a
-binary probability are different measures.
+Two records compare only if they measure the same quantity, in the same measure, on the same data,
+with the same features and counts. A density per unit, a probability of levels and a binary
+probability are different measures.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Record:
         measure: for likelihoods: 'density per unit',
             'mass on levels' or 'binary mass'; '' otherwise.
         bound: 'exact', 'lower bound', 'upper bound' or 'estimate'.
-        data: what it was measured on (source, split, seed, fingerprint).
-        n: how many observations.
+        data: the data it was measured on (source, split, seed, fingerprint).
+        n: number of observations.
         details: estimator settings, features and their hash, model, run, seconds.
-        values: one number per observation, when kept (not stored in JSON).
+        values: one number per observation, if kept (not stored in JSON).
     """
 
     quantity: str
@@ -59,7 +59,7 @@ class Record:
         return cls(quantity, float(values.mean()), error, n=n, values=values, **facts)
 
     def comparable(self) -> tuple[str, ...]:
-        """What must agree before two records may stand in one column."""
+        """The facts that must agree before two records may share a column."""
         return (
             self.quantity_family,
             self.unit,
@@ -71,7 +71,7 @@ class Record:
 
     @property
     def quantity_family(self) -> str:
-        """Exact log-densities and bounds on them share a column; anything else stands alone."""
+        """The quantity, where exact log-densities and bounds on them count as one."""
         return "log-likelihood" if self.measure else self.quantity
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""Names for things: models by decorator, values by class, each with one text form that Python, the
-command line, TOML and `model.json` share.
+"""Registered names: models by decorator, values by class.
+
+Each has one text form that Python, the command line, TOML and `model.json` share.
 
 A *value* (an optimiser, a game, a penalty, a likelihood, …) is a frozen dataclass that subclasses
 `Value`. Its text is its name with the arguments that differ from their defaults:
-``r1(gamma=10.0)``. `read` turns the text back into the value by looking the name up, never by
-importing a path and never by evaluating code.
+``r1(gamma=10.0)``. `read` turns the text back into the value by looking up the name, never by
+importing a path or evaluating code.
 """
 
 from __future__ import annotations
@@ -40,8 +41,7 @@ M = TypeVar("M", bound=type)
 
 @dataclasses.dataclass(frozen=True)
 class Value(metaclass=PlainSettings):
-    """A frozen, named, printable choice. A family is a direct subclass;
-    its members name themselves.
+    """A frozen, named, printable choice. A family is a direct subclass; its members have names.
 
     Example:
         >>> class Shape(Value, family="shape"): ...
@@ -90,7 +90,7 @@ def _text(argument: object) -> str:
 
 
 def read(family: type[V], given: V | str) -> V:
-    """The value of `family` that a text names; a value of the family passes through.
+    """The value of `family` that a text names; values of the family are returned unchanged.
 
     Raises:
         InvalidKind: For anything else (a lambda cannot be stored).
@@ -153,9 +153,7 @@ def _evaluate(family: type[Value], node: ast.AST, text: str) -> object:
 def _check_arguments(
     cls: type[Value], args: Sequence[Any], kwargs: Mapping[str, Any], text: str
 ) -> None:
-    """Raise InvalidValue for an argument that is not of its field's kind,
-    or not finite where its default is.
-    """
+    """Check the arguments of a value against its fields."""
     known = {f.name: f for f in dataclasses.fields(cls)}
     hints = read_hints(cls)
     for name, value in {**dict(zip(known, args)), **kwargs}.items():
@@ -197,13 +195,13 @@ def _find_member(family: type[Value], name: str) -> type[Value]:
 _models: dict[str, type] = {}
 
 catalogue: dict[str, tuple[str, str]] = {}
-"""Models that come with the package: name -> (module, one line).
+"""Models of the package: name -> (module, one line).
 Filled by `pushforward.models`, imported on demand.
 """
 
 unlisted: dict[str, str] = {}
-"""Models of the package for Python alone: name -> module. They load like the others, and the
-command line does not offer them.
+"""Models of the package for Python only: name -> module.
+They load like the others, but the command line does not offer them.
 """
 
 
@@ -223,11 +221,11 @@ def register(name: str) -> Callable[[M], M]:
 
 
 def model_class(name: str) -> type:
-    """The model class registered as `name`; imports it if it comes with the package."""
+    """The model class registered as `name`, imported if it belongs to the package."""
     if name not in _models and name in unlisted:
         importlib.import_module(unlisted[name])
     if not isinstance(name, str):
-        raise InvalidKind(f"a model is named by a text, got {quote(name)}")
+        raise InvalidKind(f"a model's name must be a text, got {quote(name)}")
     if name not in _models and name in catalogue:
         importlib.import_module(catalogue[name][0])
     if name not in _models:
@@ -262,9 +260,7 @@ def registered_models() -> Iterator[tuple[str, type]]:
 
 
 def offered_models() -> dict[str, str]:
-    """What `fit` can be told to fit, with one line each: the models of the package, without
-    importing them, and the user's.
-    """
+    """The models that `fit` offers, with one line each; the package's are not imported."""
     load_plugins()
     lines = {name: line for name, (_, line) in catalogue.items()}
     users = {
@@ -277,7 +273,6 @@ def offered_models() -> dict[str, str]:
 
 
 def models_accepting(issue: str) -> list[str]:
-    """The names of the package's models that take data with a issue ('missing',
-    'categorical', …).
+    """Names of the package's models that accept data with an issue ('missing', 'categorical', …).
     """
     return [name for name in list(catalogue) if issue in getattr(model_class(name), "accepts", ())]

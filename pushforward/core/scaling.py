@@ -1,18 +1,18 @@
-"""The model's invertible map from the user's units to what its networks see, with its log-Jacobian.
+"""The invertible map from the user's units to a network's inputs, with its log-Jacobian.
 
 u = (x - shift) / scale, so log p(x) = log p(u) - Σ log scale. Categories become one-hot blocks (and
 come back by the largest entry), which carries no density; models with a density refuse categorical
 columns.
 
-The user's values are float64 until they are centred and scaled. Values that come in float32
-(bytes, images) stay there where float32 has digits enough for the shift, which `wide` decides; what
-comes back is float64 where float32 would lose digits of it: a column of 1e7 ± 1, seconds since
-1970, whole numbers above 2^24, quantities of 1e-40.
+The user's values are float64 until they are centred and scaled. Values in float32 (bytes, images)
+stay so if float32 is precise enough for the shift, which `wide` decides; results are float64 where
+float32 would lose digits: a column of 1e7 ± 1, seconds since 1970, whole numbers above 2^24,
+quantities of 1e-40.
 
-Kinds: 'identity'; 'unit' maps the space's range, as seen, to [0, 1]; 'known' the range that is
-known whatever was seen (declared bounds, or 0..1 where all values lie in it) to [0, 1]; 'signed'
-maps the range to [-1, 1]; 'standardised' to mean 0 and variance 1 per coordinate
-(per channel for images). Cells of integer data count whole: levels 0..255 span [-½, 255½).
+Kinds: 'identity'; 'unit' maps the observed range to [0, 1]; 'known' maps the range known in advance
+(declared bounds, or 0..1 if all values lie in it) to [0, 1]; 'signed' maps the range to [-1, 1];
+'standardised' gives mean 0 and variance 1 per coordinate (per channel for images). Integer levels
+count as cells: levels 0..255 span [-½, 255½).
 """
 
 from __future__ import annotations
@@ -33,19 +33,17 @@ __all__ = ["Scaling", "ScalingKind", "find_known_range"]
 ScalingKind = Literal["identity", "unit", "known", "signed", "standardised"]
 KINDS = ("identity", "unit", "known", "signed", "standardised")
 RATIO = 256.0
-"""Offsets of more spreads than this leave float32 fewer than 16 bits for the spread."""
+"""Offsets above this many standard deviations leave float32 fewer than 16 bits for the spread."""
 SAFE = (1e-30, 1e30)
-"""Scales that leave room for squares and products in float32's range."""
+"""Scales whose squares and products stay in float32's range."""
 ROUNDING = 4 * torch.finfo(torch.float64).eps
 
 
 class Scaling(nn.Module):
-    """An affine map per coordinate (points), per channel or for all (images),
-    plus one-hot categories.
+    """An affine map per coordinate (points), or per channel or image, with one-hot categories.
 
     Args:
-        space: what it maps from.
-        kind: how shift and scale were chosen.
+        space: of the user's data. kind: how shift and scale were chosen.
         shift, scale: broadcastable to one observation.
     """
 
@@ -64,7 +62,7 @@ class Scaling(nn.Module):
     @classmethod
     def choose(cls, kind: str, space: Space, moments: Moments | None = None) -> Scaling:
         """The scaling of a kind for a space;
-        'standardised' needs the data's moments (over flattened coordinates).
+        'standardised' needs the data's moments (flattened coordinates).
         """
         if kind not in KINDS:
             raise InvalidValue(f"unknown scaling {kind!r}; {suggest(kind, KINDS)}")
@@ -94,15 +92,13 @@ class Scaling(nn.Module):
 
     @property
     def wide(self) -> bool:
-        """Whether the user's values need float64 to keep the digits that matter:
-        see the module's first lines.
+        """Whether the user's values need float64 to keep significant digits;
+        see the module's docstring.
         """
         return self._numbers(torch.float64)[2]
 
     def _numbers(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, bool]:
-        """Shift and scale in a dtype, and whether they are wide:
-        worked out once for the buffers as they are.
-        """
+        """Shift and scale in a dtype, and whether they are wide; cached for the current buffers."""
         known = self._known
         if known is None or known[0] is not self.shift or known[1] is not self.scale:
             known = self._known = (
@@ -135,8 +131,8 @@ class Scaling(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """User's units (n, *space.shape) to model coordinates (n, *shape), in x's floating type;
-        whole numbers as `to_floating` has them.
+        """User's units (n, *space.shape) to model coordinates (n, *shape),
+        in x's float type (see `to_floating`).
         """
         if self.space.is_label:
             return nn.functional.one_hot(
@@ -151,8 +147,8 @@ class Scaling(nn.Module):
         return self._expand(x, u) if self.space.categorical else u
 
     def inverse(self, u: Tensor) -> Tensor:
-        """Model coordinates (n, *shape) back to the user's units: in u's floating type
-        (float32 at least), or float64 where `wide`.
+        """Model coordinates (n, *shape) to the user's units,
+        in u's float type (at least float32) or float64 if `wide`.
         """
         if self.space.is_label:
             return u.argmax(-1)
@@ -163,8 +159,8 @@ class Scaling(nn.Module):
         return u * scale + shift
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Scaling:
-        """Moves to a device; shift and scale stay in float64
-        whatever type the networks are given (`model.half()`).
+        """Move to a device; shift and scale stay in float64 whatever
+        the networks' type (`model.half()`).
         """
         before = {name: buffer for name, buffer in self._buffers.items() if buffer is not None}
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # untyped in torch
@@ -179,7 +175,7 @@ class Scaling(nn.Module):
         self._known = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what is worked out again."""
+        """Without cached values."""
         return {**self.__dict__, "_known": None}
 
     def log_jacobian(self, x: Tensor) -> float:
@@ -192,8 +188,7 @@ class Scaling(nn.Module):
         return -float((ones * self.scale.log().to(ones)).sum())
 
     def _expand(self, x: Tensor, u: Tensor) -> Tensor:
-        """Categories as one-hot blocks;
-        a code that is none of them gives a block of zeros, which has no mass.
+        """Categories as one-hot blocks; an unknown code gives a block of zeros, which has no mass.
         """
         parts = []
         for i, column in enumerate(self.space.columns):
@@ -220,8 +215,8 @@ class Scaling(nn.Module):
 
 
 def find_known_range(column: Column) -> tuple[float, float]:
-    """The ends of a column whatever was seen: its declared bounds,
-    0 and 1 where all seen values lie between, else those seen.
+    """The ends of a column's range: declared bounds,
+    0 and 1 if all values lie between, else the observed ones.
     """
     if column.lower is not None and column.upper is not None:
         return column.lower, column.upper
@@ -229,8 +224,7 @@ def find_known_range(column: Column) -> tuple[float, float]:
 
 
 def _find_range(space: Space, *, known: bool = False) -> tuple[Tensor, Tensor]:
-    """Lowest and highest value: one for images, one per column for points;
-    integer cells count whole.
+    """Lowest and highest value: one for images, one per column for points; integer levels as cells.
     """
     if space.kind == "points" and space.shape:
         ends = [
@@ -258,8 +252,7 @@ def _find_range(space: Space, *, known: bool = False) -> tuple[Tensor, Tensor]:
 
 
 def _standardise(space: Space, moments: Moments) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation; by channel for images.
-    A spread that is only the rounding of the values counts as none.
+    """Mean and standard deviation, by channel for images; a spread within rounding counts as none.
     """
     mean, deviation = moments.mean, moments.deviation
     if space.kind != "points":
@@ -283,11 +276,10 @@ def _standardise(space: Space, moments: Moments) -> tuple[Tensor, Tensor]:
 
 
 def _constant_unit(value: Tensor) -> Tensor:
-    """The unit of a coordinate that is always `value`:
-    1, but no more than its size, and never below its rounding.
+    """The unit of a coordinate that is always `value`: 1, at most its size, and above its rounding.
 
-    So it stays constant instead of dividing by zero,
-    and what a network adds to it stays small beside it.
+    The coordinate then stays constant instead of dividing by zero,
+    and a network's output for it stays small beside the value.
     """
     size = value.abs()
     return torch.where(size > 0, size.clamp_max(1.0).maximum(size * 2.0**-40), 1.0)

@@ -1,7 +1,6 @@
-"""What a data set is like before anything is learnt from it:
-counts, ranges, what is missing, constant or infinite.
+"""Facts about a data set before fitting: counts, ranges, missing, constant and infinite values.
 
-`Facts` merge, so a scan streams. Models refuse the issues they do not declare;
+`Facts` merge, so a scan can stream. Models refuse issues they do not accept;
 `pushforward data` prints them all.
 """
 
@@ -24,8 +23,8 @@ __all__ = ["Facts", "Issue", "scan"]
 
 @dataclass(frozen=True)
 class Issue:
-    """One thing that may stop a model: its name in `Model.accepts`,
-    what was found, what to do, and what other models take.
+    """A property of the data that some models refuse:
+    its name in `Model.accepts`, text, advice and alternative.
     """
 
     name: str
@@ -35,7 +34,7 @@ class Issue:
 
     @property
     def cure(self) -> str:
-        """The advice; where there is an alternative to it, models that take such data, by name."""
+        """The advice, with the models that accept such data if there is an alternative."""
         if not self.alternative:
             return self.advice
         names = ", ".join(models_accepting(self.name))
@@ -47,8 +46,7 @@ class Issue:
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts per flattened coordinate (d,) over `count` rows;
-    moments are over the finite values' rows.
+    """Facts per flattened coordinate (d,) over `count` rows; moments cover rows with finite values.
     """
 
     count: int
@@ -60,8 +58,7 @@ class Facts:
 
     @classmethod
     def of(cls, batch: Batch, *, moments: bool = True) -> Facts:
-        """Facts of one block of rows; without moments,
-        which are most of the work, those of a standard distribution stand in.
+        """Facts of one block of rows; without `moments`, most of the work, standard ones are used.
         """
         given = batch.x.detach().reshape(len(batch.x), -1).to("cpu")
         weights = None if batch.weights is None else batch.weights.to("cpu")
@@ -106,7 +103,7 @@ class Facts:
         )
 
     def issues(self, space: Space) -> Iterable[Issue]:
-        """What may stop a model, worst first."""
+        """Issues that a model may refuse, worst first."""
         names = space.names if space.kind == "points" and space.shape else ()
 
         def column(where: Tensor) -> str:
@@ -155,10 +152,10 @@ BLOCK_NUMBERS = 1 << 19
 def scan(
     source: Source, *, most: int | None = None, block: int | None = None, moments: bool = True
 ) -> Facts:
-    """Facts over all rows in one pass, or over evenly spread blocks
-    of at most `most` rows in all; with their moments, or not.
+    """Facts over all rows in one pass, or over evenly spaced blocks
+    of at most `most` rows in total.
 
-    Blocks are small enough for the caches: a block of 2^23 numbers takes three times as long a row.
+    Blocks fit the caches: with blocks of 2^23 numbers, each row takes three times as long.
     """
     if block is None:
         width = max(1, source.take(torch.zeros(min(1, len(source)), dtype=torch.int64)).x.numel())
@@ -187,7 +184,7 @@ def _standard_moments(n: int, d: int) -> Moments:
 
 
 def _column_moments(x: Tensor, usable: Tensor, weights: Tensor | None) -> Moments:
-    """Moments of each column over its usable values; the count (d,) is then per column."""
+    """Moments of each column over its usable values; the count (d,) is per column."""
     if not len(x):
         none = x.new_zeros(x.shape[1])
         return Moments(none, none, none)

@@ -1,6 +1,6 @@
-"""Where observations come from, as fitters see it.
+"""Sources of observations, as fitters see them.
 
-A `Source` knows its space and its length, gives any rows by number, and says whether it is resident
+A `Source` has a space and a length, returns rows by number, and states whether it is resident
 (cheap random access) or should be read in blocks. Arrays, tensors and data frames become an
 `Arrays` source (`core.array_source`); files, folders and names are read by `pushforward.data`,
 which returns sources too.
@@ -49,7 +49,7 @@ class Source(Protocol):
         ...
 
     def __len__(self) -> int:
-        """How many observations."""
+        """Number of observations."""
         ...
 
     def take(self, rows: Tensor) -> Batch:
@@ -64,14 +64,14 @@ def iterate_blocks(source: Source, size: int = 8192) -> Iterator[Batch]:
 
 
 def take_rows(x: Tensor, rows: Tensor) -> Tensor:
-    """Rows of a tensor on the processor, by one thread:
-    what reads ahead must not compete with what computes.
+    """Rows of a tensor on the CPU, by one thread,
+    so that reading ahead does not compete with computation.
     """
     return torch.from_numpy(x.numpy().take(rows.numpy(), axis=0))
 
 
 def space_rows(n: int, most: int) -> Tensor:
-    """At most `most` of n row numbers, evenly spread, int64."""
+    """At most `most` of n row numbers, evenly spaced, int64."""
     return (
         torch.arange(n)
         if n <= most
@@ -81,9 +81,7 @@ def space_rows(n: int, most: int) -> Tensor:
 
 @runtime_checkable
 class Sequential(Protocol):
-    """A source that is read in order, and whose first rows can be
-    had at any time (`core.stream.Stream`).
-    """
+    """A source read in order whose first rows are available at any time (`core.stream.Stream`)."""
 
     def head(self, count: int) -> Batch:
         """The first rows, at most `count`."""
@@ -95,7 +93,7 @@ class Sequential(Protocol):
 
 
 def peek(source: Source, most: int) -> Batch:
-    """At most `most` rows: evenly spread, or the first ones of a source that is read in order."""
+    """At most `most` rows: evenly spaced, or the first ones of a sequential source."""
     return (
         source.head(most)
         if isinstance(source, Sequential)
@@ -104,11 +102,11 @@ def peek(source: Source, most: int) -> Batch:
 
 
 def fingerprint(source: Source) -> str:
-    """A short hash of the space, the length and up to 256 evenly spread rows:
-    tells data sets apart, cheaply.
+    """A short hash of the space, the length and up to 256 evenly spaced rows,
+    to tell data sets apart.
 
-    Conditions and weights are part of a row.
-    Of a source that is read in order, the first rows and the size of its buffer.
+    Conditions and weights are part of a row. For a sequential source:
+    the first rows and the buffer size.
     """
     batch = peek(source, 256)
     length = (

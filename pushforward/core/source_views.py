@@ -19,11 +19,10 @@ __all__ = ["View", "Subset", "has_unrequested_labels", "without_labels", "with_s
 
 
 class View:
-    """Rows of another source, shown otherwise: whatever a view does not change is the source's.
+    """Rows of another source; a view delegates whatever it does not change.
 
     Args:
-        source: where the rows are.
-        name: how the view is called in records.
+        source: of the rows. name: the view's name in records.
     """
 
     def __init__(self, source: Source, name: str = "") -> None:
@@ -42,17 +41,17 @@ class View:
 
     @property
     def resident(self) -> bool:
-        """As the whole."""
+        """That of the underlying source."""
         return self.source.resident
 
     @property
     def files(self) -> Sequence[Any] | None:
-        """The files that its rows came from, where the source knows them."""
+        """The files its rows came from, if the source knows them."""
         return getattr(self.source, "files", None)
 
     @property
     def provenance(self) -> Provenance:
-        """As the whole."""
+        """That of the underlying source."""
         return find_provenance(self.source)
 
     def __len__(self) -> int:
@@ -68,13 +67,13 @@ class View:
 
 
 class Subset(View):
-    """Some rows of another source (a split), in the given order.
+    """Some rows of another source (such as a split), in the given order.
 
     Args:
         source: where the rows are.
         rows: int64 row numbers.
-        name: how the subset is called in records, e.g. 'digits test'.
-        provenance: how these rows are found again; None where only the caller knows.
+        name: the subset's name in records, e.g. 'digits test'.
+        provenance: origin of these rows; None if unknown.
     """
 
     def __init__(
@@ -86,7 +85,7 @@ class Subset(View):
 
     @property
     def provenance(self) -> Provenance:
-        """Of these rows; in memory, unless it was given."""
+        """Of these rows; memory, unless given."""
         return self._provenance
 
     def __len__(self) -> int:
@@ -94,7 +93,7 @@ class Subset(View):
 
     @property
     def files(self) -> Sequence[Any] | None:
-        """The files that its rows came from, where the whole knows them."""
+        """The files its rows came from, if the underlying source knows them."""
         files = super().files
         return None if files is None else [files[row] for row in self.rows.tolist()]
 
@@ -118,9 +117,7 @@ class UnlabelledSource(View):
 
 
 def has_unrequested_labels(source: Source) -> bool:
-    """Whether the source's conditions are labels that came with the data,
-    which nobody asked for.
-    """
+    """Whether the source's conditions are labels that came with the data and were not requested."""
     inner = getattr(source, "source", None)  # of a subset, or of noisy rows
     return bool(getattr(source, "unasked_labels", False)) or (
         inner is not None and has_unrequested_labels(inner)
@@ -128,7 +125,7 @@ def has_unrequested_labels(source: Source) -> bool:
 
 
 class SourceInSpace(View):
-    """Rows of another source, in a space that says more of them."""
+    """Rows of another source in a more specific space."""
 
     def __init__(self, source: Source, space: Space) -> None:
         super().__init__(source)
@@ -141,7 +138,7 @@ class SourceInSpace(View):
 
 
 def with_space(source: Source, space: Space) -> Source:
-    """The same rows in another space; arrays stay arrays."""
+    """The same rows in another space; `Arrays` stay `Arrays`."""
     if not isinstance(source, Arrays):
         return SourceInSpace(source, space)
     same = copy.copy(source)

@@ -1,4 +1,4 @@
-"""What of a model is written to disk and read back: hyper-parameters and tensors."""
+"""The stored part of a model: hyper-parameters and tensors."""
 
 from __future__ import annotations
 
@@ -16,33 +16,31 @@ __all__ = ["Stored"]
 
 
 class Stored(nn.Module, metaclass=PlainSettings):
-    """A module that can say all it needs to be made again."""
+    """A module that can report everything needed to recreate it."""
 
     space: Space | None
 
     def hyperparameters(self) -> dict[str, Any]:
-        """The arguments of `__init__` with their present values."""
+        """The arguments of `__init__` with their current values."""
         names = [n for n in inspect.signature(type(self).__init__).parameters if n != "self"]
         return {n: getattr(self, n) for n in names}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything that `save` writes."""
+        """All tensors that `save` writes."""
         return {k: v.detach().to("cpu").contiguous() for k, v in self.state_dict().items()}
 
     def fitted_tensors(self) -> Mapping[str, str]:
-        """What stored buffers must be like, by name:
-        their axes and a rule, e.g. {'covariance_': 'd d covariance'}.
+        """Constraints on stored buffers by name: axes and a rule, e.g.
+        {'covariance_': 'd d covariance'}.
 
-        Axes of the same name must agree; 'd' is the size of the space, and the name of a
-        hyper-parameter is its value. The rules are 'positive', 'weights' (not negative), 'shares'
+        Axes of the same name must agree; 'd' is the size of the space, and a hyper-parameter's name
+        stands for its value. The rules are 'positive', 'weights' (not negative), 'shares'
         (summing to one), 'covariance' and 'definite'.
         """
         return {}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take back what `tensors` gave;
-        buffers whose size is learnt (estimates) take the stored size.
-        """
+        """Load `tensors`; buffers whose size is fitted adopt the stored size."""
         own, parts = dict(self.named_buffers(remove_duplicate=False)), dict(self.named_modules())
         for key, value in tensors.items():
             holder, _, leaf = key.rpartition(".")
@@ -65,5 +63,5 @@ class Stored(nn.Module, metaclass=PlainSettings):
 
     @property
     def registered_name(self) -> str:
-        """The name the model is saved and loaded under."""
+        """The name under which the model is saved and loaded."""
         return model_name(type(self))

@@ -1,8 +1,8 @@
-"""Observations that can only be read in order: shards, a database cursor, a generator of data.
+"""Observations that can only be read in order: shards, a database cursor, a generator.
 
-A `Stream` is read through by calling a function for a fresh iterator of blocks, as often as there
-are passes. It keeps one block in memory; the fitters ask for its rows in ascending order, or, for
-fits by gradients, through a buffer in which they are shuffled.
+A `Stream` calls a function for a fresh iterator of blocks, once per pass, and keeps one block in
+memory. Fitters ask for its rows in ascending order or, when fitting by gradients, through a shuffle
+buffer.
 """
 
 from __future__ import annotations
@@ -24,27 +24,25 @@ from pushforward.core.space import Space
 __all__ = ["Cursor", "Stream"]
 
 SHUFFLED_ROWS = 8192
-"""Rows in the buffer where nothing is said: many batches, so that neighbours are well mixed."""
+"""Default rows in the shuffle buffer: many batches, so that neighbouring rows are well mixed."""
 SHUFFLED_BYTES = 64 << 20
-"""The most bytes of a buffer of that size; wider rows have fewer."""
+"""The largest default buffer in bytes; wider rows get fewer."""
 HEAD_ROWS = 512
-"""Rows kept from the beginning of a stream:
-what is looked at again and again while a model is trained.
-"""
+"""Rows kept from the start of a stream, for repeated inspection during training."""
 
 
 class Stream:
     """A source that is read in order.
 
     Args:
-        make: called for every pass; returns an iterable of blocks, the same ones every time. A
-            block is x (n, *shape), or a tuple (x, y) or (x, y, weights).
+        make: called once per pass; returns an iterable of the same blocks every time. A block is x
+            (n, *shape), or a tuple (x, y) or (x, y, weights).
         space: of one observation; None infers it, with its ranges, from the first block.
         condition_space: of one condition, likewise.
-        length: how many rows a pass has; None counts them, by reading through, if it is asked for.
+        length: rows in a pass; None counts them when needed, by reading through.
         endless: whether a pass never ends. Budgets are then in steps, samples or minutes.
-        shuffle: rows in the buffer that fits by gradients shuffle in;
-            1 keeps the order. None for 8192, or fewer wide ones.
+        shuffle: rows in the shuffle buffer of fits by gradients;
+            1 keeps the order; None is 8192, or fewer if rows are wide.
         name: in records.
 
     Example:
@@ -98,7 +96,7 @@ class Stream:
 
     @property
     def known_length(self) -> int | None:
-        """How many rows a pass has, if that is known yet."""
+        """Rows in a pass, if known yet."""
         return self._length
 
     def __len__(self) -> int:
@@ -113,7 +111,7 @@ class Stream:
 
     @property
     def buffer_rows(self) -> int:
-        """Rows in the buffer that fits by gradients shuffle in."""
+        """Rows in the shuffle buffer of fits by gradients."""
         if self.shuffle is not None:
             return self.shuffle
         row = self.head(1).x
@@ -122,7 +120,7 @@ class Stream:
         )
 
     def cursor(self) -> Cursor:
-        """A new pass, at its beginning."""
+        """A new pass from the beginning."""
         return Cursor(self._blocks())
 
     def head(self, count: int) -> Batch:
@@ -132,7 +130,7 @@ class Stream:
         return Batch(*(None if part is None else part[:count] for part in self._head))  # type: ignore[arg-type]
 
     def take(self, rows: Tensor) -> Batch:
-        """The given rows: read on where they ascend from the last ones taken,
+        """The given rows: read onwards if they ascend from the last ones taken,
         else from the beginning.
         """
         rows = rows.to("cpu")
@@ -147,8 +145,7 @@ class Stream:
         if len(found) < len(rows):
             self._cursor = None
             raise BadSource(
-                f"{self.name}: the stream ended before row {int(ascending[-1])}; it must give as"
-                " many rows every time"
+                f"{self.name}: the stream ended before row {int(ascending[-1])}; every pass must yield the same number of rows"
             )
         back = order.argsort()
         return Batch(*(None if part is None else take_rows(part, back) for part in found))  # type: ignore[arg-type]
@@ -184,7 +181,7 @@ class Stream:
 
 
 class Cursor:
-    """One pass over a stream, and how far it is; holds one block.
+    """A position in one pass over a stream; holds one block.
 
     Args:
         blocks: of the stream.
@@ -200,13 +197,13 @@ class Cursor:
         return self.pick(torch.arange(self.position, self.position + count))
 
     def skip(self, count: int) -> None:
-        """Leave out the next rows."""
+        """Skip the next rows."""
         wanted = self.position + count
         while self.position < wanted and self._fetch():
             self._drop(wanted - self.position)
 
     def pick(self, rows: Tensor) -> Batch:
-        """Rows by their numbers, which ascend; fewer where the stream ends."""
+        """Rows by ascending number; fewer if the stream ends."""
         parts, at = [], 0
         while at < len(rows) and self._fetch():
             assert self._rest is not None
@@ -223,7 +220,7 @@ class Cursor:
         return _join(parts, self._rest)
 
     def _fetch(self) -> bool:
-        """Have some rows at hand; false where the stream has ended."""
+        """Ensure that some rows are loaded; False at the end of the stream."""
         if self._rest is None or not len(self._rest):
             self._rest = next(self._blocks, None)
         return self._rest is not None
@@ -237,7 +234,7 @@ class Cursor:
 
 
 def _map_batch(batch: Batch, function: Callable[[Tensor], Tensor]) -> Batch:
-    """The batch with a function applied to x, and to y and weights if there are any."""
+    """The batch with a function applied to x, y and weights, where present."""
     y, weights = (None if part is None else function(part) for part in (batch.y, batch.weights))
     return Batch(function(batch.x), y, weights)
 

@@ -1,4 +1,4 @@
-"""What a `Space` is: its fields, and what follows from them alone."""
+"""The fields of a `Space`, and properties derived from them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class SpaceFacts:
         shape: shape of one observation; None marks a free size.
         columns: for points, one per coordinate.
         low, high: the range of values: of the levels for images,
-            seen over all coordinates for points.
+            observed over all coordinates for points.
         integer: every value is a whole number (pixel levels, counts).
-        form: what came in, and so what `export` gives back.
-        frame_rate: clips' frames per second, where known.
-        preparation: what was done to the images to fit them here, e.g. 'size 64, crop'.
+        form: the original form of the data, which `export` restores.
+        frame_rate: frames per second of clips, if known.
+        preparation: how the images were prepared, e.g. 'size 64, crop'.
     """
 
     kind: Kind
@@ -46,7 +46,7 @@ class SpaceFacts:
 
     @property
     def size(self) -> int:
-        """How many numbers make one observation; a free size is a ShapeMismatch."""
+        """Number of values in one observation."""
         total = 1
         for length in self.shape:
             if length is None:
@@ -58,7 +58,7 @@ class SpaceFacts:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """A name for each coordinate of a point; x0, x1, … where the data had none."""
+        """A name for each coordinate of a point; x0, x1, … if the data had none."""
         return tuple(c.name or f"x{i}" for i, c in enumerate(self.columns))
 
     @property
@@ -74,8 +74,8 @@ class SpaceFacts:
     def axis(self, name: str | int | np.integer[Any]) -> int:
         """The position of a coordinate named by its column, x-number or position.
 
-        A name goes before a position: where a column is called '2019' (or '0'),
-        both '2019' and 2019 mean that column.
+        Names take precedence over positions:
+        if a column is called '2019' (or '0'), both '2019' and 2019 mean that column.
         """
         names, text = self.names, str(name)
         if text in names:
