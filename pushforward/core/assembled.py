@@ -49,8 +49,8 @@ class Assembled(HasUnits, Stored):
         """
 
         def moved(tensor: Tensor) -> Tensor:
-            found = fn(tensor)
-            return found if found.dtype == tensor.dtype else tensor.to(found.device)
+            result = fn(tensor)
+            return result if result.dtype == tensor.dtype else tensor.to(result.device)
 
         function = fn if self.dtype is None else moved
         model: Self = super()._apply(function, recurse)  # type: ignore[no-untyped-call]  # untyped in torch

@@ -28,10 +28,10 @@ def map_blocks(function: Callable[..., Tensor], *rows: Tensor | None, width: int
         rows: tensors with leading length n; None is passed through.
         width: number of values in one observation.
     """
-    given = [r for r in rows if r is not None]
-    if torch.is_grad_enabled() and any(r.requires_grad for r in given):
+    present = [r for r in rows if r is not None]
+    if torch.is_grad_enabled() and any(r.requires_grad for r in present):
         return function(*rows)
-    n, device = len(given[0]), given[0].device
+    n, device = len(present[0]), present[0].device
     factor = 1 if device.type == "cpu" else DEVICE_FACTOR
     size = factor * min(MOST_ROWS, max(FEWEST_ROWS, BLOCK_NUMBERS // max(1, width)))
     with torch.no_grad():

@@ -48,7 +48,10 @@ def printable(text: object, most: int = ECHOED) -> str:
     """
     try:
         text = str(text)
-    except (ValueError, RecursionError):  # for example an integer with more digits than Python prints
+    except (
+        ValueError,
+        RecursionError,
+    ):  # for example an integer with more digits than Python prints
         text = f"a {type(text).__name__}"
     if len(text) > 8 * most:
         text = text[: 4 * most] + text[-4 * most :]
@@ -74,7 +77,7 @@ def shorten(message: str) -> str:
     """A message as one printable line in which every quoted text is elided to a fixed length."""
     if len(message) <= ECHOED and message.isprintable():
         return message
-    message = _QUOTED.sub(lambda found: printable(found[0]), message[: 10**5])
+    message = _QUOTED.sub(lambda match: printable(match[0]), message[: 10**5])
     words = (word if len(word) <= ECHOED else printable(word) for word in message.split())
     return printable(" ".join(words), _LONGEST)
 

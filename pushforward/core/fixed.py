@@ -61,14 +61,14 @@ class Fixed(nn.Module):
         keep_vars: bool = False,
     ) -> Any:
         """The network's tensors if they are stored, under the prefix 'network.'."""
-        found = super().state_dict(
+        tensors = super().state_dict(
             *args, destination=destination, prefix=prefix, keep_vars=keep_vars
         )
         if self.stored:
             self.network.state_dict(
-                destination=found, prefix=f"{prefix}network.", keep_vars=keep_vars
+                destination=tensors, prefix=f"{prefix}network.", keep_vars=keep_vars
             )
-        return found
+        return tensors
 
     def _load_from_state_dict(
         self,
@@ -83,13 +83,13 @@ class Fixed(nn.Module):
         if not self.stored:
             return
         begin = f"{prefix}network."
-        own = {
+        mine = {
             key.removeprefix(begin): value
             for key, value in state_dict.items()
             if key.startswith(begin)
         }
         try:
-            lacks = self.network.load_state_dict(own, strict=False)
+            lacks = self.network.load_state_dict(mine, strict=False)
         except RuntimeError as error:
             errors.append(str(error))
             return

@@ -1,4 +1,5 @@
-"""Runs of format 1: `config.toml` (command line) and `trainer.json` (fitter) read as one manifest.
+"""Runs of format 1: `config.toml` (command line) and `trainer.json`
+(fitter) read as one manifest.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def read_content(folder: Path) -> dict[str, Any] | None:
     ):
         raise BadRun(f"{path} is damaged (a value is of the wrong kind); restore it from a copy")
     start = fitting.get("start")
-    if content.get("fitter") == "EM":  # settings that do not affect the result were in config.toml alone
+    if (
+        content.get("fitter") == "EM"
+    ):  # settings that do not affect the result were in config.toml alone
         content["settings"] = {**fitting, **content["settings"]}
     command = config["#"]
     return {

@@ -90,8 +90,8 @@ class Moments:
         unit = torch.maximum(
             torch.maximum(self._units(), other._units()), _floor_power(delta.abs())
         )
-        own, others = (m.m2 * (m._units() / unit).square() for m in (self, other))
-        return Moments(count, mean, own + others + (delta / unit).square() * share, unit)
+        mine, others = (m.m2 * (m._units() / unit).square() for m in (self, other))
+        return Moments(count, mean, mine + others + (delta / unit).square() * share, unit)
 
     def _units(self) -> Tensor:
         """One per column; the smallest number for columns that do not vary."""
@@ -200,7 +200,7 @@ def _sum_part(
     that are shifted, weighted or widened.
     """
     d = rows.shape[1]
-    total, products, found = np.zeros(d), np.zeros((d, d)), np.empty((d, d))
+    total, products, product = np.zeros(d), np.zeros((d, d)), np.empty((d, d))
     plain = weights is None and origin is None and rows.dtype == np.float64
     size = SUM_ROWS if plain else max(1, min(SUM_ROWS, SUM_NUMBERS // max(d, 1)))
     buffer = np.empty((0 if plain else min(size, len(rows)), d))
@@ -212,7 +212,7 @@ def _sum_part(
         total += w @ y
         if weights is not None:
             y *= np.sqrt(w)[:, None]
-        products += np.matmul(y.T, y, out=found)
+        products += np.matmul(y.T, y, out=product)
     return total, products
 
 
@@ -221,7 +221,7 @@ def _sum_part_float32(
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """`_sum_part` in float32; a last column of ones makes the sums part of the product."""
     d = rows.shape[1]
-    products, found = np.zeros((d + 1, d + 1)), np.empty((d + 1, d + 1), np.float32)
+    products, product = np.zeros((d + 1, d + 1)), np.empty((d + 1, d + 1), np.float32)
     size = max(1, min(SUM_ROWS, 2 * SUM_NUMBERS // max(d, 1)))
     buffer = np.empty((min(size, len(rows)), d + 1), np.float32)
     for start in range(0, len(rows), size):
@@ -233,5 +233,5 @@ def _sum_part_float32(
             y *= np.sqrt(weights[start : start + size])[:, None]
         # the caller checks that the sums are finite
         with np.errstate(over="ignore", invalid="ignore"):
-            products += np.matmul(y.T, y, out=found)
+            products += np.matmul(y.T, y, out=product)
     return products[d, :d], products[:d, :d]

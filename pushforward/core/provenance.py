@@ -59,5 +59,5 @@ class Provenance:
 
 def find_provenance(source: object) -> Provenance:
     """The origin of a source's rows; memory, unless the source records another."""
-    known = getattr(source, "provenance", None)
-    return known if isinstance(known, Provenance) else Provenance()
+    recorded = getattr(source, "provenance", None)
+    return recorded if isinstance(recorded, Provenance) else Provenance()

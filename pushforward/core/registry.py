@@ -67,12 +67,12 @@ class Value(metaclass=PlainSettings):
             cls.members[name] = cls
 
     def __str__(self) -> str:
-        given = [
+        arguments = [
             f"{field.name}={_text(getattr(self, field.name))}"
             for field in dataclasses.fields(self)
             if getattr(self, field.name) != _default(field)
         ]
-        return f"{self.name}({', '.join(given)})" if given else self.name
+        return f"{self.name}({', '.join(arguments)})" if arguments else self.name
 
     def replace(self: V, **changes: Any) -> V:
         """The same value with some arguments changed."""
@@ -154,12 +154,12 @@ def _check_arguments(
     cls: type[Value], args: Sequence[Any], kwargs: Mapping[str, Any], text: str
 ) -> None:
     """Check the arguments of a value against its fields."""
-    known = {f.name: f for f in dataclasses.fields(cls)}
+    fields = {f.name: f for f in dataclasses.fields(cls)}
     hints = read_hints(cls)
-    for name, value in {**dict(zip(known, args)), **kwargs}.items():
-        if name not in known:
+    for name, value in {**dict(zip(fields, args)), **kwargs}.items():
+        if name not in fields:
             continue
-        default = _default(known[name])
+        default = _default(fields[name])
         endless = (
             isinstance(value, float)
             and not math.isfinite(value)
@@ -273,6 +273,7 @@ def offered_models() -> dict[str, str]:
 
 
 def models_accepting(issue: str) -> list[str]:
-    """Names of the package's models that accept data with an issue ('missing', 'categorical', …).
+    """Names of the package's models that accept data with an issue ('missing',
+    'categorical', …).
     """
     return [name for name in list(catalogue) if issue in getattr(model_class(name), "accepts", ())]

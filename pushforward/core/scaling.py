@@ -99,18 +99,18 @@ class Scaling(nn.Module):
 
     def _numbers(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, bool]:
         """Shift and scale in a dtype, and whether they are wide; cached for the current buffers."""
-        known = self._known
-        if known is None or known[0] is not self.shift or known[1] is not self.scale:
-            known = self._known = (
+        cached = self._known
+        if cached is None or cached[0] is not self.shift or cached[1] is not self.scale:
+            cached = self._known = (
                 self.shift,
                 self.scale,
                 self._is_wide(),
                 {torch.float64: (self.shift, self.scale)},
             )
-        pairs = known[3]
+        pairs = cached[3]
         if dtype not in pairs:
             pairs[dtype] = (self.shift.to(dtype), self.scale.to(dtype))
-        return *pairs[dtype], known[2]
+        return *pairs[dtype], cached[2]
 
     def _is_wide(self) -> bool:
         shift, scale = self.shift.abs(), self.scale
@@ -138,12 +138,12 @@ class Scaling(nn.Module):
             return nn.functional.one_hot(
                 x.to(torch.int64), len(self.space.columns[0].categories)
             ).to(torch.get_default_dtype())
-        given = x.dtype if x.dtype.is_floating_point else to_floating(x[:0]).dtype
+        dtype = x.dtype if x.dtype.is_floating_point else to_floating(x[:0]).dtype
         x = to_floating(x)
         if self.wide:
             x = x.to(torch.float64)
         shift, scale, _ = self._numbers(x.dtype)
-        u = ((x - shift) / scale).to(given)
+        u = ((x - shift) / scale).to(dtype)
         return self._expand(x, u) if self.space.categorical else u
 
     def inverse(self, u: Tensor) -> Tensor:
@@ -188,16 +188,17 @@ class Scaling(nn.Module):
         return -float((ones * self.scale.log().to(ones)).sum())
 
     def _expand(self, x: Tensor, u: Tensor) -> Tensor:
-        """Categories as one-hot blocks; an unknown code gives a block of zeros, which has no mass.
+        """Categories as one-hot blocks;
+        an unknown code gives a block of zeros, which has no mass.
         """
         parts = []
         for i, column in enumerate(self.space.columns):
             if column.kind == "categorical":
                 count = len(column.categories)
                 codes = x[:, i].nan_to_num(-1.0).clamp(-1, count)
-                known = (codes == codes.round()) & (codes >= 0) & (codes < count)
-                block = nn.functional.one_hot(torch.where(known, codes, 0.0).to(torch.int64), count)
-                parts.append((block * known[:, None]).to(u))
+                valid = (codes == codes.round()) & (codes >= 0) & (codes < count)
+                block = nn.functional.one_hot(torch.where(valid, codes, 0.0).to(torch.int64), count)
+                parts.append((block * valid[:, None]).to(u))
             else:
                 parts.append(u[:, i : i + 1])
         return torch.cat(parts, 1)
@@ -224,7 +225,8 @@ def find_known_range(column: Column) -> tuple[float, float]:
 
 
 def _find_range(space: Space, *, known: bool = False) -> tuple[Tensor, Tensor]:
-    """Lowest and highest value: one for images, one per column for points; integer levels as cells.
+    """Lowest and highest value: one for images, one per column for points;
+    integer levels as cells.
     """
     if space.kind == "points" and space.shape:
         ends = [
@@ -252,7 +254,8 @@ def _find_range(space: Space, *, known: bool = False) -> tuple[Tensor, Tensor]:
 
 
 def _standardise(space: Space, moments: Moments) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, by channel for images; a spread within rounding counts as none.
+    """Mean and standard deviation, by channel for images;
+    a spread within rounding counts as none.
     """
     mean, deviation = moments.mean, moments.deviation
     if space.kind != "points":

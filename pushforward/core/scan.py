@@ -46,7 +46,8 @@ class Issue:
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts per flattened coordinate (d,) over `count` rows; moments cover rows with finite values.
+    """Facts per flattened coordinate (d,) over `count` rows;
+    moments cover rows with finite values.
     """
 
     count: int
@@ -58,23 +59,24 @@ class Facts:
 
     @classmethod
     def of(cls, batch: Batch, *, moments: bool = True) -> Facts:
-        """Facts of one block of rows; without `moments`, most of the work, standard ones are used.
+        """Facts of one block of rows; without `moments`,
+        most of the work, standard ones are used.
         """
-        given = batch.x.detach().reshape(len(batch.x), -1).to("cpu")
+        rows = batch.x.detach().reshape(len(batch.x), -1).to("cpu")
         weights = None if batch.weights is None else batch.weights.to("cpu")
-        if len(given) and given.shape[1]:
-            low, high = given.aminmax(dim=0)  # NaN and infinity both show in the extremes
+        if len(rows) and rows.shape[1]:
+            low, high = rows.aminmax(dim=0)  # NaN and infinity both show in the extremes
             if bool(torch.isfinite(low).all()) and bool(torch.isfinite(high).all()):
-                none = torch.zeros(given.shape[1], dtype=torch.int64)
-                found = (
-                    Moments.of(given, weights)
+                none = torch.zeros(rows.shape[1], dtype=torch.int64)
+                facts = (
+                    Moments.of(rows, weights)
                     if moments
-                    else _standard_moments(len(given), given.shape[1])
+                    else _standard_moments(len(rows), rows.shape[1])
                 )
                 return cls(
-                    len(given), found, low.to(torch.float64), high.to(torch.float64), none, none
+                    len(rows), facts, low.to(torch.float64), high.to(torch.float64), none, none
                 )
-        x = given.to(torch.float64)
+        x = rows.to(torch.float64)
         missing, infinite = torch.isnan(x), torch.isinf(x)
         usable = ~(missing | infinite)
         low = (

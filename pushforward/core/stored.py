@@ -41,25 +41,28 @@ class Stored(nn.Module, metaclass=PlainSettings):
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Load `tensors`; buffers whose size is fitted adopt the stored size."""
-        own, parts = dict(self.named_buffers(remove_duplicate=False)), dict(self.named_modules())
+        buffers, parts = (
+            dict(self.named_buffers(remove_duplicate=False)),
+            dict(self.named_modules()),
+        )
         for key, value in tensors.items():
             holder, _, leaf = key.rpartition(".")
             module = parts.get(holder)
             if (
                 module is not None
                 and leaf in module._buffers
-                and (own.get(key) is None or own[key].shape != value.shape)
+                and (buffers.get(key) is None or buffers[key].shape != value.shape)
             ):
                 module._buffers[leaf] = value.clone()
         self.load_state_dict(dict(tensors))
 
     def __repr__(self) -> str:
-        given = ", ".join(
+        arguments = ", ".join(
             f"{k}={v if isinstance(v, Value) else repr(v)}"
             for k, v in self.hyperparameters().items()
         )
         where = f" on {self.space}" if self.space is not None else ", not fitted"
-        return f"{type(self).__name__}({given}){where}"
+        return f"{type(self).__name__}({arguments}){where}"
 
     @property
     def registered_name(self) -> str:

@@ -80,8 +80,8 @@ class Stream:
         self.unasked_labels = False
         self._labelled = True
         first = self._first()
-        known = Arrays(*first, space=space, condition_space=condition_space)
-        self.space, self.condition_space = known.space, known.condition_space
+        head = Arrays(*first, space=space, condition_space=condition_space)
+        self.space, self.condition_space = head.space, head.condition_space
         self._cursor: Cursor | None = None
         self._head: Batch | None = None
 
@@ -141,14 +141,15 @@ class Stream:
         first = int(ascending[0])
         if self._cursor is None or first < self._cursor.position:
             self._cursor = self.cursor()
-        found = self._cursor.pick(ascending)
-        if len(found) < len(rows):
+        batch = self._cursor.pick(ascending)
+        if len(batch) < len(rows):
             self._cursor = None
             raise BadSource(
-                f"{self.name}: the stream ended before row {int(ascending[-1])}; every pass must yield the same number of rows"
+                f"{self.name}: the stream ended before row {int(ascending[-1])}; every pass must"
+                " yield the same number of rows"
             )
         back = order.argsort()
-        return Batch(*(None if part is None else take_rows(part, back) for part in found))  # type: ignore[arg-type]
+        return Batch(*(None if part is None else take_rows(part, back) for part in batch))  # type: ignore[arg-type]
 
     def unlabelled(self) -> Stream:
         """The same rows without conditions."""
@@ -170,10 +171,10 @@ class Stream:
                 )
             kept = self.condition_space.conform(y, what="y") if labelled else None  # type: ignore[union-attr]
             share = None if weights is None else torch.as_tensor(weights, dtype=torch.float64)
-            for what, part in (("y", kept), ("weights", share)):
+            for name, part in (("y", kept), ("weights", share)):
                 if part is not None and len(part) != len(rows):
                     raise ShapeMismatch(
-                        f"{self.name}: {what} must have one entry a row: expected {len(rows)}, got"
+                        f"{self.name}: {name} must have one entry a row: expected {len(rows)}, got"
                         f" {len(part)}"
                     )
             if len(rows):
@@ -198,9 +199,9 @@ class Cursor:
 
     def skip(self, count: int) -> None:
         """Skip the next rows."""
-        wanted = self.position + count
-        while self.position < wanted and self._fetch():
-            self._drop(wanted - self.position)
+        target = self.position + count
+        while self.position < target and self._fetch():
+            self._drop(target - self.position)
 
     def pick(self, rows: Tensor) -> Batch:
         """Rows by ascending number; fewer if the stream ends."""
@@ -210,8 +211,8 @@ class Cursor:
             end = self.position + len(self._rest)
             here = int(torch.searchsorted(rows, end))
             if here > at:
-                own = rows[at:here] - self.position
-                parts.append(_map_batch(self._rest, partial(take_rows, rows=own)))
+                places = rows[at:here] - self.position
+                parts.append(_map_batch(self._rest, partial(take_rows, rows=places)))
                 last = int(rows[here - 1])
                 at = here
                 self._drop((last + 1 if at == len(rows) else end) - self.position)
@@ -229,8 +230,8 @@ class Cursor:
         assert self._rest is not None
         count = min(count, len(self._rest))
         self.position += count
-        left = count < len(self._rest)
-        self._rest = _map_batch(self._rest, lambda part: part[count:]) if left else None
+        remains = count < len(self._rest)
+        self._rest = _map_batch(self._rest, lambda part: part[count:]) if remains else None
 
 
 def _map_batch(batch: Batch, function: Callable[[Tensor], Tensor]) -> Batch:

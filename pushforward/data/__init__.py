@@ -1,9 +1,8 @@
-"""Sources of data: files, folders, archives and built-in names, each with the space it lies in.
+"""Sources of data: files, folders, archives and built-in names, each with its space.
 
-`read` turns anything into a `core.source.Source`; `split` sets rows aside; `report` says what is in
-it and what is wrong with it; `write` puts samples back into the form the data came in. Names load
-on first use, so that importing this package costs nothing beyond core; what they are is in
-`__init__.pyi`.
+`read` turns anything into a `core.source.Source`; `split` sets rows aside; `report` describes a
+source and its problems; `write` stores samples in the original form of the data. Names load on
+first use, so that importing this package costs nothing beyond core; `__init__.pyi` lists them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""Files from anywhere: only regular ones are opened,
-and whatever a decoder raises becomes one clear error.
+"""Access to untrusted files: only regular ones are opened,
+and a decoder's errors become one clear error.
 
-Decoders of third parties raise many kinds of exception for damaged input (`zlib.error`,
-`RecursionError`, `OverflowError`, …). `decoding` turns all of them into a `BadSource`, so it
-belongs around calls of a decoder alone: a fault in our own code must not be reported as a damaged
-file.
+Third-party decoders raise many kinds of exception for damaged input (`zlib.error`,
+`RecursionError`, `OverflowError`, …). `decoding` turns all of them into `BadSource`, so it must
+enclose decoder calls only: a bug of ours must not be reported as a damaged file.
 """
 
 from __future__ import annotations
@@ -45,11 +44,11 @@ def reason_of(error: BaseException) -> str:
 
 @contextmanager
 def decoding(name: object, what: str) -> Iterator[None]:
-    """Around a decoder: every exception becomes `BadSource('NAME: WHAT (reason); …')`.
+    """Context manager around a decoder: exceptions become `BadSource('NAME: WHAT (reason); …')`.
 
     Args:
         name: the file.
-        what: what is wrong with it if this fails, e.g. 'the image is damaged or cut short'.
+        what: the problem to report on failure, e.g. 'the image is damaged or cut short'.
     """
     try:
         yield
@@ -62,10 +61,10 @@ def decoding(name: object, what: str) -> Iterator[None]:
 
 
 def locate(text: str) -> Path:
-    """The path a text names, with ~ expanded.
+    """The path in a text, with ~ expanded.
 
     Raises:
-        BadSource: For a text that no path can have.
+        BadSource: For a text that cannot be a path.
     """
     if not text or "\0" in text:
         raise BadSource(
@@ -76,7 +75,7 @@ def locate(text: str) -> Path:
     try:
         path = path.expanduser()
         path.exists()
-    except (RuntimeError, OSError, ValueError) as error:  # no such user, too long a name
+    except (RuntimeError, OSError, ValueError) as error:  # unknown user, name too long
         raise BadSource(
             f"{printable(text)}: is not a path that can be opened"
             f" ({printable(reason_of(error), 80)}); check its name"
@@ -94,8 +93,8 @@ _KINDS = (
 
 
 def require_file(path: Path) -> None:
-    """Raise BadSource for what is not a regular, readable file:
-    opening a pipe or a device could wait for ever.
+    """Raise BadSource unless the path is a regular, readable file:
+    opening a pipe or device could block.
     """
     try:
         mode = os.stat(path).st_mode
@@ -130,6 +129,6 @@ def read_text_file(path: Path, most: int = _TEXT_BYTES) -> bytes:
 
 
 def announce(name: str, notes: Iterable[str]) -> None:
-    """Warn of what was left out of a source: once a note."""
+    """Warn of what was left out of a source, one warning per note."""
     for note in notes:
         warnings.warn(f"{printable(name)}: {note}", DataWarning, stacklevel=2)

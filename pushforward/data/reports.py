@@ -1,9 +1,9 @@
-"""What is in a source and what is wrong with it, before anything is learnt from it.
+"""Reports on the content of a source and its problems, before anything is fitted.
 
 Unlike `read`, a report does not stop at the first fault: unreadable images, text columns,
-infinities and missing values are listed, each with what to do. Duplicates are found by a 64-bit
-hash of every row; beyond 2²⁴ rows only the hashes in one residue class are kept, so that memory
-stays bounded and the count becomes an estimate.
+infinities and missing values are listed, each with a remedy. Duplicates are found by a 64-bit hash
+of every row; beyond 2²⁴ rows only the hashes in one residue class are kept, so that memory stays
+bounded and the count becomes an estimate.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _SHOWN = 40
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """One column: its kind, the range, mean and standard deviation
-    of its usable values, and what is not usable.
+    """One column: kind, range, mean and standard deviation of usable values,
+    and counts of unusable ones.
     """
 
     name: str
@@ -46,7 +46,7 @@ class ColumnFacts:
 
 @dataclass(frozen=True)
 class Report:
-    """What `report` found; `str` gives the text, `as_dict` plain content for JSON."""
+    """The result of `report`: `str` gives the text, `as_dict` plain content for JSON."""
 
     name: str
     count: int
@@ -90,12 +90,14 @@ class Report:
         return "\n".join(lines)
 
     def _facts(self) -> list[str]:
-        facts = [("space", str(self.space) if self.space is not None else "not settled, see below")]
+        facts = [
+            ("space", str(self.space) if self.space is not None else "undetermined, see below")
+        ]
         facts.append(("kept", "in memory" if self.resident else "on disk, read in blocks"))
         if self.labels:
-            shown = ", ".join(f"{k} {v}" for k, v in list(self.labels.items())[:12])
+            counts = ", ".join(f"{k} {v}" for k, v in list(self.labels.items())[:12])
             facts.append(
-                (f"labels ({len(self.labels)})", shown + (", …" if len(self.labels) > 12 else ""))
+                (f"labels ({len(self.labels)})", counts + (", …" if len(self.labels) > 12 else ""))
             )
         if self.duplicates is not None:
             facts.append(
@@ -114,14 +116,14 @@ class Report:
 
 
 def describe(source: Source, **found: Any) -> Report:
-    """The report on a source that could be read; `found` adds to it."""
+    """The report on a readable source; `found` adds to it."""
     name = found.pop("name", "") or getattr(source, "name", "") or "data"
     issues = tuple(found.pop("issues", ()))
     notes = (*getattr(source, "notes", ()), *found.pop("notes", ()))
     facts, duplicates, exact, labels = _pass(source)
     if 1 < facts.count <= source.space.size and source.space.kind == "points":
-        few = f"{facts.count} rows for {source.space.size} columns: fewer rows than dimensions"
-        issues += (Issue("few", few, "bring more data, or fewer columns"),)
+        warning = f"{facts.count} rows for {source.space.size} columns: fewer rows than dimensions"
+        issues += (Issue("few", warning, "bring more data, or fewer columns"),)
     issues = (*facts.issues(source.space), *issues)
     if duplicates:
         copies = (
@@ -131,8 +133,8 @@ def describe(source: Source, **found: Any) -> Report:
         )
         text = f"{'' if exact else 'about '}{duplicates} {copies}"
         advice = (
-            "natural where values are rounded; else remove them, or copies of training rows are"
-            " tested on"
+            "expected if values are rounded; otherwise remove them, or test rows may be copies of"
+            " training rows"
         )
         issues += (Issue("duplicates", text, advice),)
     columns = tuple(_columns(facts, source.space))
@@ -186,19 +188,19 @@ def _pass(source: Source) -> tuple[Facts, int, bool, dict[str, int]]:
 
 
 def _columns(facts: Facts, space: Space) -> list[ColumnFacts]:
-    """One entry a column for points; one for all values of images and clips."""
+    """One entry per column for points, one for all values of images and clips."""
     if space.kind != "points":
         return [_levels(facts, space)]
     lows, highs, means, deviations = (
         t.tolist() for t in (facts.low, facts.high, facts.moments.mean, _deviations(facts))
     )
     missing, infinite = facts.missing.tolist(), facts.infinite.tolist()
-    found = []
+    columns = []
     for i, (name, column) in enumerate(zip(space.names, space.columns)):
-        gone, low, high = (missing[i], infinite[i]), lows[i], highs[i]
+        unusable, low, high = (missing[i], infinite[i]), lows[i], highs[i]
         if column.kind == "categorical":
             note = ", ".join(column.categories[:4]) + (", …" if len(column.categories) > 4 else "")
-            found.append(
+            columns.append(
                 ColumnFacts(
                     name,
                     f"{len(column.categories)} categories",
@@ -206,22 +208,24 @@ def _columns(facts: Facts, space: Space) -> list[ColumnFacts]:
                     None,
                     None,
                     None,
-                    *gone,
+                    *unusable,
                     note,
                 )
             )
         elif not low <= high:
-            found.append(ColumnFacts(name, column.kind, None, None, None, None, *gone, "empty"))
+            columns.append(
+                ColumnFacts(name, column.kind, None, None, None, None, *unusable, "empty")
+            )
         else:
             note = (
                 column.unit
                 + (", " if column.unit and low == high else "")
                 + ("constant" if low == high else "")
             )
-            found.append(
-                ColumnFacts(name, column.kind, low, high, means[i], deviations[i], *gone, note)
+            columns.append(
+                ColumnFacts(name, column.kind, low, high, means[i], deviations[i], *unusable, note)
             )
-    return found
+    return columns
 
 
 def _deviations(facts: Facts) -> torch.Tensor:
@@ -240,16 +244,14 @@ def _levels(facts: Facts, space: Space) -> ColumnFacts:
         float(facts.high.max()),
         "integer" if space.integer else "continuous",
     )
-    gone = int(facts.missing.sum()), int(facts.infinite.sum())
+    unusable = int(facts.missing.sum()), int(facts.infinite.sum())
     return ColumnFacts(
-        "levels", kind, low, high, float(mean.mean()), float(variance.sqrt()), *gone, note
+        "levels", kind, low, high, float(mean.mean()), float(variance.sqrt()), *unusable, note
     )
 
 
 def _table(columns: tuple[ColumnFacts, ...]) -> list[str]:
-    """Aligned text: names to the left, numbers to the right,
-    without the columns that say nothing.
-    """
+    """Aligned text: names left, numbers right, without empty columns."""
     head = ["column", "kind", "low", "high", "mean", "sd", "missing", "infinite", ""]
     rows = [
         [
@@ -304,8 +306,8 @@ class Distinct:
             self.seen = round(self.seen * len(self.kept) / before)
 
     def duplicates(self, count: int) -> int:
-        """How many of the rows are copies of an earlier one;
-        scaled up where only some hashes were kept.
+        """The number of rows that are copies of an earlier one,
+        extrapolated if only some hashes were kept.
         """
         self._gather()
         return (
@@ -333,7 +335,7 @@ def row_hashes(rows: NDArray[Any]) -> NDArray[Any]:
 
 
 def _mix(words: NDArray[Any]) -> NDArray[Any]:
-    """The finaliser of splitmix64 (Steele et al. 2014)."""
+    """The finaliser of splitmix64 (Steele et al. 2014, https://doi.org/10.1145/2660193.2660195)."""
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     hashes: NDArray[Any] = words ^ (words >> np.uint64(31))

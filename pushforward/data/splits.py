@@ -1,6 +1,6 @@
-"""Rows set aside by seed, so that the same seed sets aside the same rows everywhere.
+"""Splits by seed: the same seed sets aside the same rows everywhere.
 
-With π a seeded permutation of 0..n-1, the last ⌊f n + ½⌋ of π are held out.
+With π a seeded permutation of 0..n-1, the last ⌊f n + ½⌋ entries of π are held out.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ class Split:
 
     Args:
         seed: of the permutation.
-        held_out: how many rows are held out.
-        n: how many rows there are.
+        held_out: number of rows held out. n: total number of rows.
 
     Example:
         >>> train, test = Split(seed=0, held_out=2, n=10).rows()
@@ -44,16 +43,14 @@ class Split:
         return order[: self.n - self.held_out], order[self.n - self.held_out :]
 
     def of(self, source: Source, *, share: float | int | None = None) -> tuple[Subset, Subset]:
-        """The two parts of a source; rows of one that is not in
-        memory stay in order, so that reads stay near each other.
+        """The two parts of a source; rows not in memory stay in order, so that reads are local.
 
         Args:
-            share: what was asked to be held out, for the record; the number of rows if not given.
+            share: the requested share, for the record; the number of rows by default.
         """
         if len(source) != self.n:
             raise BadSource(
-                f"this split is of {self.n} rows, but the data have {len(source)}; split them"
-                " afresh"
+                f"this split is of {self.n} rows, but the data have {len(source)}; split them again"
             )
         train, test = self.rows()
         if not source.resident:
@@ -64,7 +61,7 @@ class Split:
         )
 
     def _provenance(self, source: Source, share: float | int | None) -> Provenance | None:
-        """Of the training part; None where the source is itself a part,
+        """Origin of the training part; None if the source is itself a part,
         which would have to be found first.
         """
         whole = find_provenance(source)
@@ -86,7 +83,7 @@ def split(source: Source, *, held_out: float | int = 0.2, seed: int = 0) -> tupl
     """Training and test rows of a source.
 
     Args:
-        held_out: the fraction held out (below 1), or how many rows (a whole number).
+        held_out: the fraction held out (below 1), or the number of rows (a whole number).
         seed: of the permutation.
     """
     return plan(len(source), held_out=held_out, seed=seed).of(source, share=held_out)
@@ -115,6 +112,6 @@ def plan(n: int, *, held_out: float | int = 0.2, seed: int = 0) -> Split:
     count = held_out if isinstance(held_out, int) else min(max(int(held_out * n + 0.5), 1), n - 1)
     if count >= n:
         raise InvalidValue(
-            f"held_out={held_out} leaves no rows to learn from ({n} in all); hold out fewer"
+            f"held_out={held_out} leaves no training rows ({n} in total); hold out fewer"
         )
     return Split(int(seed), count, n)

@@ -79,8 +79,10 @@ def _numbers(records: Sequence[Record]) -> list[str]:
 
 
 def _images(folder: Path) -> list[str]:
-    found = sorted((folder / "images").glob("[!.]*.png"))
-    return ["## Images", "", *(f"![{p.stem}](images/{p.name})" for p in found), ""] if found else []
+    images = sorted((folder / "images").glob("[!.]*.png"))
+    return (
+        ["## Images", "", *(f"![{p.stem}](images/{p.name})" for p in images), ""] if images else []
+    )
 
 
 def _use(folder: Path, model: Any) -> list[str]:

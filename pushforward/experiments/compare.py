@@ -74,49 +74,51 @@ class Comparison:
 
 
 def compare(
-    asked: Comparison, *, say: Callable[[str], None], warn: Callable[[str], None]
+    comparison: Comparison, *, say: Callable[[str], None], warn: Callable[[str], None]
 ) -> tuple[list[list[Record]], list[Rows]]:
     """The records of every generated set, and the sets.
 
     Args:
-        asked: what is compared.
+        comparison: what is compared.
         say: called with what a feature space tells of itself.
         warn: called with what makes a comparison doubtful, or was left out.
     """
-    if asked.rows < 2:
-        raise InvalidValue(f"--rows must be at least 2, got {asked.rows}")
-    names = (asked.real, *asked.generated)
-    chosen = _metrics(asked)
+    if comparison.rows < 2:
+        raise InvalidValue(f"--rows must be at least 2, got {comparison.rows}")
+    names = (comparison.real, *comparison.generated)
+    metrics = _metrics(comparison)
     runs = [text for text in names if _is_run(text)]
-    pairs = _pairs(chosen, asked.paired, runs)
-    chosen = [name for name in chosen if name not in pairs]
-    plan = _Plan(asked, {text: open_run(text, asked.device) for text in runs})
+    pairs = _pairs(metrics, comparison.paired, runs)
+    metrics = [name for name in metrics if name not in pairs]
+    plan = _Plan(comparison, {text: open_run(text, comparison.device) for text in runs})
     truth = plan.real()
-    others = [plan.like(text, truth, i + 1) for i, text in enumerate(asked.generated)]
-    training = None if asked.train is None else plan.training(asked.train, truth)
+    others = [plan.like(text, truth, i + 1) for i, text in enumerate(comparison.generated)]
+    training = None if comparison.train is None else plan.training(comparison.train, truth)
     _warn_of_copies(truth, others, warn)
     low, high = truth.ends
-    found: list[list[Record]] = [[] for _ in others]
-    for name in asked.spaces if any(metric != "modes" for metric in chosen) else ():
-        device = device_named(asked.device)
+    results: list[list[Record]] = [[] for _ in others]
+    for name in comparison.spaces if any(metric != "modes" for metric in metrics) else ():
+        device = device_named(comparison.device)
         space = named(
-            name, truth.x, truth.labels, low=low, high=high, device=device, rng=asked.seed
+            name, truth.x, truth.labels, low=low, high=high, device=device, rng=comparison.seed
         )
         if space.facts:
             say(f"{space.name}: " + ", ".join(f"{k} {v:.4g}" for k, v in space.facts.items()))
         columns = truth.names if name in ("raw", "scaled") else ()
-        insisted = asked.metrics is not None
+        insisted = comparison.metrics is not None
         for records, more in zip(
-            found,
-            measured(space, truth, others, training, chosen, insisted, columns, asked.seed, warn),
+            results,
+            measured(
+                space, truth, others, training, metrics, insisted, columns, comparison.seed, warn
+            ),
         ):
             records += more
-    for records, other in zip(found, others):
-        records += _paired_records(pairs, asked.paired, truth, other)
-        if "modes" in chosen:
-            name = asked.real.partition(":")[0]
+    for records, other in zip(results, others):
+        records += _paired_records(pairs, comparison.paired, truth, other)
+        if "modes" in metrics:
+            name = comparison.real.partition(":")[0]
             records += modes(other.x, centres(name), SPREADS[name], data=truth.described)
-    return found, others
+    return results, others
 
 
 @dataclass(frozen=True)
@@ -168,9 +170,9 @@ class _Plan:
         seed = self.asked.seed
         order = permutation(len(source), rng=derive(seed, "compare"))[:most].sort().values
         batch = source.take(order)
-        chosen = f", {len(order)} drawn by seed {seed}" if len(order) < len(source) else ""
+        sampling = f", {len(order)} drawn by seed {seed}" if len(order) < len(source) else ""
         return replace(
-            numbers(text, batch.x, source.space, described(source) + chosen, batch.y),
+            numbers(text, batch.x, source.space, described(source) + sampling, batch.y),
             total=len(source),
         )
 
@@ -191,25 +193,29 @@ class _Plan:
         return numbers(text, x, run.model.fitted_space(), f"{n} draws of {text}, seed {seed}", y)
 
 
-def _metrics(asked: Comparison) -> list[str]:
+def _metrics(comparison: Comparison) -> list[str]:
     """The metrics asked for, or the usual ones."""
-    known = asked.real.partition(":")[0] in SPREADS
-    if asked.metrics is None:
-        return [*USUAL, *(["modes"] if known else []), *(["memorising"] if asked.train else [])]
-    if "modes" in asked.metrics and not known:
+    is_spread = comparison.real.partition(":")[0] in SPREADS
+    if comparison.metrics is None:
+        return [
+            *USUAL,
+            *(["modes"] if is_spread else []),
+            *(["memorising"] if comparison.train else []),
+        ]
+    if "modes" in comparison.metrics and not is_spread:
         raise InvalidValue(
-            f"modes are known for ring and grid only, not for {asked.real}; ask for diversity, or"
-            " use metrics.modes with your centres"
+            f"modes are known for ring and grid only, not for {comparison.real}; ask for diversity,"
+            " or use metrics.modes with your centres"
         )
-    return list(asked.metrics)
+    return list(comparison.metrics)
 
 
-def _pairs(chosen: Sequence[str], arguments: Mapping[str, Any], runs: Sequence[str]) -> list[str]:
+def _pairs(metrics: Sequence[str], arguments: Mapping[str, Any], runs: Sequence[str]) -> list[str]:
     """The metrics of pairs that were chosen.
 
     InvalidValue for options that they alone have, or for runs, whose samples have no originals.
     """
-    pairs = [name for name in chosen if name in PAIRED]
+    pairs = [name for name in metrics if name in PAIRED]
     if arguments and not pairs:
         raise InvalidValue(
             f"--{next(iter(arguments))} is for {', '.join(PAIRED)}; ask for one of them with"

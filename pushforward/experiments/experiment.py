@@ -111,9 +111,9 @@ class Experiment:
     def read(self) -> Source:
         """The rows, before they are split; conditions only where they were asked for."""
         if isinstance(self.source, (str, os.PathLike)):
-            asked = asked_conditions(self.y)
-            source = read(self.source, **{**self.reading, **asked})
-            return with_labels(source) if asked.get("label") is True else source
+            conditions = asked_conditions(self.y)
+            source = read(self.source, **{**self.reading, **conditions})
+            return with_labels(source) if conditions.get("label") is True else source
         return as_source(self.source, self.y)
 
     def parts(self, source: Source) -> Parts:
@@ -214,10 +214,10 @@ def leave(part: Path, folder: Path, outcome: Outcome, bounds: int = 0) -> Outcom
             " again, to another folder"
         )
     run, parts = OpenedRun(part, outcome.run.model, Manifest.read(part)), outcome.parts
-    found = records(run, parts.held_out, draws=bounds) if parts.held_out is not None else []
+    results = records(run, parts.held_out, draws=bounds) if parts.held_out is not None else []
     leave_images(run, parts)
-    write_card(run, folder, parts, found)
-    return replace(outcome, run=replace(run, folder=folder), records=tuple(found))
+    write_card(run, folder, parts, results)
+    return replace(outcome, run=replace(run, folder=folder), records=tuple(results))
 
 
 def first_process() -> bool:

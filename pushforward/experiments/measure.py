@@ -54,50 +54,50 @@ def records(
     model, data = run.model, described(held_out)
     batch = prepared(model, held_out, most)
     x, y = batch.x, labels_of(model, batch)
-    found = []
+    results = []
     with torch.no_grad():
         if run.can("HasDensity"):
-            found.append(likelihood.log_prob(model, x, data=data))
+            results.append(likelihood.log_prob(model, x, data=data))
         elif run.can("HasBound"):
-            found.append(likelihood.elbo(model, x, y, rng=0, data=data))
+            results.append(likelihood.elbo(model, x, y, rng=0, data=data))
             if draws and run.can("LatentModel"):
-                found.append(likelihood.iwae(model, x, y, k=draws, rng=0, data=data))
+                results.append(likelihood.iwae(model, x, y, k=draws, rng=0, data=data))
         if run.can("Encodes", "Decodes"):
-            found.append(squared_error(model, x, y, data=data))
-    return found
+            results.append(squared_error(model, x, y, data=data))
+    return results
 
 
 def estimates(
     run: OpenedRun,
     held_out: Source,
-    which: Sequence[str],
+    methods: Sequence[str],
     how: Annealing,
     listener: Callable[[str], Callable[[Event], None]],
 ) -> list[Record]:
     """Naive Monte Carlo and AIS on at most `how.rows` held-out rows, both sides of BDMC on as many
     rows simulated from the model.
     """
-    if not which or not run.can("LatentModel"):
+    if not methods or not run.can("LatentModel"):
         return []
-    few = min(how.rows, len(held_out))
+    limit = min(how.rows, len(held_out))
     model = run.model
-    batch = prepared(model, held_out, few)
-    data = f"the first {few} of {described(held_out)}"
+    batch = prepared(model, held_out, limit)
+    data = f"the first {limit} of {described(held_out)}"
     y = labels_of(model, batch)
     annealing = {"temperatures": how.temperatures, "chains": how.chains}
-    found: list[Record] = []
-    if "naive" in which:
-        found.append(
+    results: list[Record] = []
+    if "naive" in methods:
+        results.append(
             naive(model, batch.x, y, samples=10_000, listeners=[listener("naive")], data=data)
         )
-    if "ais" in which:
-        found.append(ais(model, batch.x, y, **annealing, listeners=[listener("ais")], data=data))
-    if "bdmc" in which:
+    if "ais" in methods:
+        results.append(ais(model, batch.x, y, **annealing, listeners=[listener("ais")], data=data))
+    if "bdmc" in methods:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", WideBracket)  # the listener reports it
-            bracket = bdmc(model, few, y, **annealing, listeners=[listener("bdmc")])
-        found += [bracket.lower, bracket.upper]
-    return found
+            bracket = bdmc(model, limit, y, **annealing, listeners=[listener("bdmc")])
+        results += [bracket.lower, bracket.upper]
+    return results
 
 
 def refuse_unlike(runs: Sequence[OpenedRun], measured: Sequence[Sequence[Record]]) -> None:

@@ -86,8 +86,8 @@ class OpenedRun:
     @property
     def provenance(self) -> Provenance:
         """Where the rows came from, as far as the run says."""
-        known = None if self.manifest is None else self.manifest.data
-        return Provenance() if known is None else known
+        recorded = None if self.manifest is None else self.manifest.data
+        return Provenance() if recorded is None else recorded
 
     @property
     def conditional(self) -> bool:
@@ -142,14 +142,14 @@ class OpenedRun:
 
     def _compare(self, provenance: Provenance, parts: Parts, settings: Mapping[str, Any]) -> None:
         """BadRun where rows read again are not those that the fitter got."""
-        known = "" if self.manifest is None else self.manifest.fingerprint
+        stored = "" if self.manifest is None else self.manifest.fingerprint
         whole = (
             parts.train
             if provenance.held_out is not None or not _own_share(settings)
             else read_again(provenance)
         )
         rows = self.model.prepared_for_fit(whole)
-        if (known and fingerprint(rows) != known) or (
+        if (stored and fingerprint(rows) != stored) or (
             provenance.rows is not None and len(rows) != provenance.rows
         ):
             raise BadRun(
@@ -281,8 +281,8 @@ def read_like(
     """
     if isinstance(file, (str, os.PathLike)):
         reading = run.provenance.reading
-        asked = y or reading.get("y") or reading.get("label") or "auto"
-        conditions = asked_conditions(asked if run.conditional else None)
+        request = y or reading.get("y") or reading.get("label") or "auto"
+        conditions = asked_conditions(request if run.conditional else None)
         source = read(file, like=run.model, **conditions, **table_settings(file, run, table))
     else:
         source, file = read(file, y=y if run.conditional else None, like=run.model), "data"

@@ -81,9 +81,9 @@ def resume(
         run, rows: what `begun` and its `read` gave, if they were called already.
     """
     run = begun(Path(folder), source) if run is None else run
-    wanted = extended(run.manifest, budget or {})
+    budget_target = extended(run.manifest, budget or {})
     parts = _parts(run, run.read() if rows is None else rows)
-    settings: dict[str, Any] = {"resume": run.folder, "listeners": listeners, **wanted}
+    settings: dict[str, Any] = {"resume": run.folder, "listeners": listeners, **budget_target}
     if save_every is not None:
         settings["save_every"] = save_every
     fitter = (

@@ -87,13 +87,13 @@ def sampled(run: OpenedRun, n: int, y: Tensor | None, seed: int) -> Tensor:
     of a source (labels as codes) if it has any.
     """
     stream = generator(seed, run.model.device)
-    given = None if y is None else run.model.condition_space.as_given(y)
+    conditions = None if y is None else run.model.condition_space.as_given(y)
     starts = range(0, n, SAMPLED_AT_ONCE)
     return torch.cat(
         [
             run.model.sample(
                 min(SAMPLED_AT_ONCE, n - i),
-                y=None if given is None else given[i : i + SAMPLED_AT_ONCE],
+                y=None if conditions is None else conditions[i : i + SAMPLED_AT_ONCE],
                 rng=stream,
             ).cpu()
             for i in starts
@@ -117,16 +117,16 @@ def measured(
     """
     real = space(truth.x)
     train = None if learnt is None else space(learnt.x)
-    found = []
+    results = []
     for other in others:
-        drawn, records = space(other.x), []
+        generated, records = space(other.x), []
         for metric in (m for m in metrics if m != "modes"):
             try:
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always", FewRows)
                     records += scores(
                         real,
-                        drawn,
+                        generated,
                         space.computed(),
                         metrics=[metric],
                         train=train,
@@ -145,8 +145,8 @@ def measured(
                 if insisted:
                     raise
                 warn(f"{metric} left out: {error}")
-        found.append(records)
-    return found
+        results.append(records)
+    return results
 
 
 def beside_data(

@@ -74,8 +74,8 @@ def sample(
         require_sample_size(n)
     codes, n = condition_rows(run.model, y, n, table=table)
     space = run.model.condition_space
-    given = None if codes is None else space.as_given(codes)
-    x = run.model.sample(n, y=given, rng=seed)
+    conditions = None if codes is None else space.as_given(codes)
+    x = run.model.sample(n, y=conditions, rng=seed)
     if codes is None:
         return Samples(x, run.model.fitted_space())
     rows = codes.expand(n, *codes.shape[1:]) if len(codes) == 1 else codes

@@ -114,7 +114,7 @@ def test_what_a_model_cannot_do_is_one_line() -> None:
         InvalidKind, match="decodes codes, which KDE does not have; use 'ancestral'"
     ):
         kde.sample(3, using="mean")
-    with pytest.raises(InvalidKind, match="is for codes that are standard normal; VAE has others"):
+    with pytest.raises(InvalidKind, match="needs standard normal codes, which VAE does not have"):
         mixture.sample(3, using="truncated")
     with pytest.raises(InvalidValue, match="did you mean 'ancestral'"):
         kde.sample(3, using="ancestrl")

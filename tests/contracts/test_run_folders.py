@@ -397,8 +397,8 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, kind: str) -> None:
     else:
         lines = [
             "import os, pathlib, sys",
-            "from pushforward.core.folders import written_whole",
-            "with written_whole(pathlib.Path(sys.argv[1])) as part:",
+            "from pushforward.core.folders import replace_on_exit",
+            "with replace_on_exit(pathlib.Path(sys.argv[1])) as part:",
             "    part.write_text('half')",
             "    os._exit(9)",
         ]

@@ -1,1 +1,1 @@
-"""Samples back in the form that the data came in: files, folders and grids."""
+"""Samples in the original form of the data: files, folders and grids."""

@@ -1,6 +1,4 @@
-"""Many images on one: a grid in reading order,
-tiny images enlarged by whole pixels so that they can be seen.
-"""
+"""Grids of many images in one, in reading order; tiny images are enlarged by whole pixels."""
 
 from __future__ import annotations
 
@@ -24,19 +22,17 @@ __all__ = ["clip_film", "clip_grid", "image_grid", "image_bytes", "to_image", "w
 _LEGIBLE = 48
 _LARGEST = 16384
 FRAME_RATE = 8.0
-"""Frames a second of an animation, where the clips have no rate of their own:
-slow enough to look at each.
-"""
+"""Frames per second of an animation if the clips have no rate: slow enough to see each frame."""
 
 
 def image_grid(
     x: Tensor, space: Space, columns: int | None = None, *, padding: int = 2
 ) -> Image.Image:
-    """Images (n, channels, height, width) in the user's units on one image,
-    `columns` to a row (about √n).
+    """Images (n, channels, height, width) in the user's units as one image,
+    `columns` per row (about √n).
 
     Images smaller than 48 pixels are enlarged by a whole factor;
-    the gaps are white, transparent for 4 channels.
+    gaps are white, or transparent for 4 channels.
     """
     levels = image_bytes(x, space)
     n, channels, height, width = levels.shape
@@ -50,8 +46,8 @@ def image_grid(
     step_y, step_x = height * factor + padding, width * factor + padding
     if max(rows * step_y, columns * step_x) > _LARGEST:
         raise InvalidValue(
-            f"a grid of {n} images of {height}×{width} would exceed {_LARGEST} pixels a side; write"
-            " fewer, or to a folder (path/)"
+            f"a grid of {n} images of {height}×{width} would exceed {_LARGEST} pixels per side;"
+            " write fewer, or to a folder (path/)"
         )
     canvas = np.full(
         (channels, rows * step_y + padding, columns * step_x + padding),
@@ -65,8 +61,8 @@ def image_grid(
 
 
 def clip_grid(x: Tensor, space: Space, frames: int = 8, *, padding: int = 2) -> Image.Image:
-    """Clips (n, channels, time, height, width) on one image:
-    a row for each, of at most `frames` frames evenly spread over it.
+    """Clips (n, channels, time, height, width) as one image:
+    a row each, of at most `frames` evenly spaced frames.
     """
     count = min(frames, x.shape[2])
     at = torch.linspace(0, x.shape[2] - 1, count).round().to(torch.int64)
@@ -75,30 +71,28 @@ def clip_grid(x: Tensor, space: Space, frames: int = 8, *, padding: int = 2) -> 
 
 
 def clip_film(x: Tensor, space: Space, columns: int | None = None) -> Iterator[Image.Image]:
-    """The frames of an animation that shows clips (n, channels, time, height, width) side by side,
-    as `image_grid` lays them out.
+    """The frames of an animation showing clips (n, channels, time,
+    height, width) side by side, as in `image_grid`.
     """
     for t in range(x.shape[2]):
         yield image_grid(x[:, :, t], frame_space(space), columns)
 
 
 def write_animation(frames: Iterable[Image.Image], path: Path, frame_rate: float | None) -> None:
-    """A GIF that runs for ever, at the clips' frame rate if it is known;
-    GIFs count in hundredths of a second.
-    """
+    """Write a looping GIF, at the clips' frame rate if known; GIFs count hundredths of a second."""
     first, *rest = (frame.convert("RGB") for frame in frames)
     duration = max(20, round(1000 / (frame_rate or FRAME_RATE) / 10) * 10)
     first.save(path, format="GIF", save_all=True, append_images=rest, duration=duration, loop=0)
 
 
 def frame_space(space: Space) -> Space:
-    """The space of single frames of clips, in the range of the clips."""
+    """The space of single frames of clips, with the clips' range."""
     channels, _, height, width = space.shape
     return replace(space, kind="images", shape=(channels, height, width), form="tensor", extra={})
 
 
 def image_bytes(x: Tensor, space: Space) -> NDArray[Any]:
-    """Images as bytes 0..255: the space's range stretched over them, values outside it clipped."""
+    """Images as bytes 0..255: the space's range stretched over them, other values clipped."""
     if space.kind != "images" or x.ndim != 4:
         raise ShapeMismatch(
             f"expected images (n, channels, height, width), got shape {tuple(x.shape)} in a space"

@@ -1,10 +1,10 @@
-"""What goes in comes out: samples written in the form the data came in.
+"""Samples written in the original form of the data.
 
 Images become a grid (`.png`) or a folder of PNGs (a path that ends with `/`, or has no suffix);
 clips become an animation (`.gif`, at their frame rate), a grid of their frames (`.png`) or a folder
-of GIFs; points become `.csv`, `.tsv` or `.parquet` with their column names, categories as their
-names; anything becomes `.npz` or `.npy`. Everything is written under a temporary name and renamed,
-so that a full disk or a crash leaves no half file; nothing is overwritten.
+of GIFs; points become `.csv`, `.tsv` or `.parquet` with their column names, categories by name;
+anything becomes `.npz` or `.npy`. Files are written under a temporary name and renamed, so that a
+full disk or a crash leaves no partial file; nothing is overwritten.
 """
 
 from __future__ import annotations
@@ -69,22 +69,21 @@ def write(
     extra: Mapping[str, Any] | None = None,
     columns: int | None = None,
 ) -> Path:
-    """Write observations (n, *shape), in the user's units,
-    in the form that the path's suffix asks for.
+    """Write observations (n, *shape), in the user's units, in the form of the path's suffix.
 
     Args:
         path: .png (a grid), .gif (clips), a folder (PNGs, or GIFs of clips), .csv, .csv.gz,
             .csv.xz, .tsv, .parquet, .npz or .npy; it must not exist.
-        y, condition_space: conditions, written beside:
-            a column for labels, `y` in an .npz, sub-folders of images.
+        y, condition_space: conditions, written too:
+            as a column for labels, `y` in an .npz, sub-folders of images.
         extra: more columns by name, each of length n (tables and .npz only).
-        columns: images to a row of the grid.
+        columns: images per row of the grid.
 
-    Returns the path.
+
 
     Raises:
         BadRun: If it exists or cannot be written.
-        InvalidValue: For a form that does not suit.
+        InvalidValue: For a form that does not suit the space.
     """
     target = Path(os.fspath(path))
     x = x.detach().to("cpu")
@@ -110,7 +109,7 @@ def write(
 
 
 def check_target(path: str | os.PathLike[str], space: Space) -> str:
-    """The form in which `write` would write observations of a space to a path.
+    """The form in which `write` would write observations of a space to a path, checked in advance.
 
     to be asked before the work.
 
@@ -143,7 +142,7 @@ def _form(text: str, path: Path, space: Space) -> str:
     """'grid', 'folder', 'table', 'parquet', 'npz' or 'npy'.
 
     Raises:
-        InvalidValue: For what the space cannot be written as.
+        InvalidValue: For a form the space cannot be written in.
     """
     suffix = (
         path.suffix.lower()
@@ -153,7 +152,7 @@ def _form(text: str, path: Path, space: Space) -> str:
     if text.endswith(("/", os.sep)) or path.is_dir() or not suffix:
         form = "folder"
     else:
-        known = {
+        forms = {
             ".png": "grid",
             ".gif": "animation",
             ".csv": "table",
@@ -162,12 +161,12 @@ def _form(text: str, path: Path, space: Space) -> str:
             ".npz": "npz",
             ".npy": "npy",
         }
-        if suffix not in known:
+        if suffix not in forms:
             raise InvalidValue(
-                f"cannot write {suffix!r} files; expected {', '.join(known)}, or a folder (end the"
+                f"cannot write {suffix!r} files; expected {', '.join(forms)}, or a folder (end the"
                 " path with /)"
             )
-        form = known[suffix]
+        form = forms[suffix]
     kinds = _KINDS.get(form, ("points", "images", "clips"))
     if space.kind not in kinds:
         better = {
@@ -184,32 +183,32 @@ def _form(text: str, path: Path, space: Space) -> str:
 def _beside(
     y: Tensor | None, space: Space | None, extra: Mapping[str, Any]
 ) -> dict[str, list[str]]:
-    """Further columns as texts: labels by name, numbers in their shortest form."""
-    found: dict[str, list[str]] = {}
+    """Further columns as text: labels by name, numbers in their shortest form."""
+    further: dict[str, list[str]] = {}
     if y is not None:
         if space is not None and space.is_label:
             names = space.columns[0].categories
-            found[space.columns[0].name or "label"] = [names[int(v)] for v in y]
+            further[space.columns[0].name or "label"] = [names[int(v)] for v in y]
         elif y.ndim <= 2:
             inner = space or Space.infer(y)
             texts = text_columns(y.reshape(len(y), -1), inner)
-            found.update(
+            further.update(
                 {
                     column.name or f"y{i}": values
                     for i, (column, (_, values)) in enumerate(zip(inner.columns, texts))
                 }
             )
     for name, values in extra.items():
-        found[name] = _texts(np.asarray(values))
-    return found
+        further[name] = _texts(np.asarray(values))
+    return further
 
 
 # ------------------------------------------------------------------------------------------- tables
 
 
 def text_columns(x: Tensor, space: Space) -> list[tuple[str, list[str]]]:
-    """The columns of points as texts: categories by name,
-    dates in ISO 8601, whole numbers rounded, others exact and short.
+    """The columns of points as text: categories by name,
+    ISO 8601 dates, rounded integers, shortest exact floats.
     """
     columns = []
     for i, (name, column) in enumerate(zip(space.names, space.columns)):
@@ -239,7 +238,7 @@ def _texts(values: NDArray[Any]) -> list[str]:
 
 @runtime_checkable
 class Writable(Protocol):
-    """An open text file, or anything else that texts are written to."""
+    """An open text file, or any other object with its `write`."""
 
     def write(self, text: str, /) -> object:
         """Append a text."""
@@ -332,8 +331,8 @@ def _write_arrays(
 
 
 def _write_npz(file: BinaryIO, arrays: Mapping[str, Any]) -> None:
-    """A compressed .npz of arrays by any names: `np.savez_compressed` has arguments called `file`
-    and `allow_pickle` of its own.
+    """A compressed .npz with arbitrary array names:
+    `np.savez_compressed` reserves `file` and `allow_pickle`.
     """
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
@@ -346,7 +345,7 @@ def _whole(x: Tensor, space: Space) -> Tensor:
 
 
 def _as_came(array: NDArray[Any], space: Space) -> NDArray[Any]:
-    """Images with their axes as they were when they came in."""
+    """Images with the axes of the original data."""
     layout = space.extra.get("layout")
     if layout == "no channel axis" and array.shape[1] == 1:
         return array[:, 0]
@@ -354,7 +353,7 @@ def _as_came(array: NDArray[Any], space: Space) -> NDArray[Any]:
 
 
 def _numbers(texts: list[str]) -> NDArray[Any]:
-    """Texts as numbers where they all are."""
+    """Text as numbers if every entry is one."""
     array = np.array(texts)
     for kind in (np.int64, np.float64):
         try:
@@ -366,7 +365,7 @@ def _numbers(texts: list[str]) -> NDArray[Any]:
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[Path]:
-    """A temporary path beside the target, renamed to it at the end, removed after any fault."""
+    """A temporary path beside the target, renamed to it on success and removed after any error."""
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

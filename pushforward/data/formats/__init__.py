@@ -1,1 +1,1 @@
-"""Kinds of files, each with a reader of its own, and the registry that finds them."""
+"""File formats, each with its reader, and the registry that finds them."""

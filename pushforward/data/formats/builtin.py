@@ -1,11 +1,10 @@
-"""Built-in names: scikit-learn's digits, four distributions in the plane,
-and MNIST and CIFAR-10 where they are found.
+"""Built-in data sets: scikit-learn's digits, four distributions in the plane, MNIST and CIFAR-10.
 
 * ring: ⅛ Σ_k N((cos πk/4, sin πk/4), .01² I), k = 0..7.
 * grid: 1/25 Σ N((2i, 2j), .05² I), i, j = -2..2.
-* moons: two half circles of radius 1, N(0, .1² I) added.
-* swissroll: t (cos t, sin t) / 7.5, t ~ U(1.5π, 4.5π),
-  N(0, .25² I) added before the division (Gulrajani et al. 2017).
+* moons: two half circles of radius 1 with noise N(0, .1² I).
+* swissroll: t (cos t, sin t) / 7.5, t ~ U(1.5π, 4.5π), with noise N(0, .25² I) before the division
+  (Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028).
 """
 
 from __future__ import annotations
@@ -67,9 +66,7 @@ _MOST_ROWS = 10**9
 
 @register_reader(name="builtin", names=NAMES)
 def from_builtin(text: str, options: Options) -> Arrays:
-    """Data with a name: ring, grid, moons and swissroll are sampled,
-    digits come along, MNIST and CIFAR-10 are looked for.
-    """
+    """Built-in data: ring, grid, moons, swissroll (sampled), digits, mnist and cifar10 (files)."""
     name, _, part = text.partition(":")
     options = replace(options, name=options.name or (name if part.isdigit() else text))
     if name in _PLANE:
@@ -177,7 +174,7 @@ def _digits(part: str, options: Options) -> Arrays:
 
 def _digits_table() -> NDArray[Any]:
     """scikit-learn's file (1797, 65), read without importing
-    scikit-learn where it lies where it always has.
+    scikit-learn if it is in its usual place.
     """
     spec = find_spec("sklearn")
     if spec is None or spec.origin is None:
@@ -197,7 +194,7 @@ def _digits_table() -> NDArray[Any]:
 
 
 def _folders(name: str) -> list[Path]:
-    """Where a named data set may lie, in order."""
+    """The folders where a named data set may be, in order."""
     root = os.environ.get("PUSHFORWARD_DATA")
     return ([Path(root) / name, Path(root)] if root else []) + [cache_folder() / name]
 
@@ -250,11 +247,11 @@ def _cifar10(part: str, options: Options) -> Arrays:
 
 
 def _cifar10_archive(options: Options) -> Path | None:
-    """The archive where it is found, or fetched if that is asked for."""
-    found = _find("cifar10", ("cifar-10-binary.tar.gz",))
-    if found is None and options.download:
+    """The archive if found, downloaded on request."""
+    path = _find("cifar10", ("cifar-10-binary.tar.gz",))
+    if path is None and options.download:
         return fetch(CIFAR10, cache_folder() / "cifar10" / "cifar-10-binary.tar.gz")
-    return found
+    return path
 
 
 def _cifar10_binary(archive: Path, names: list[str], options: Options) -> Arrays:

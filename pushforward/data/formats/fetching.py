@@ -1,6 +1,4 @@
-"""Files that are fetched only when asked for, each checked by its
-SHA-256 before it is put in place.
-"""
+"""Downloads on request, verified by SHA-256 before they are put in place."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ __all__ = ["Remote", "MNIST", "CIFAR10", "cache_folder", "fetch"]
 
 @dataclass(frozen=True)
 class Remote:
-    """A file, the addresses it is known at, tried in turn, and its SHA-256."""
+    """A file: its URLs, tried in turn, and its SHA-256."""
 
     urls: tuple[str, ...]
     sha256: str
@@ -49,20 +47,18 @@ CIFAR10 = Remote(
 
 
 def cache_folder() -> Path:
-    """Where fetched files are kept: $PUSHFORWARD_CACHE,
-    else pushforward in the user's cache folder.
-    """
-    own = os.environ.get("PUSHFORWARD_CACHE")
-    if own:
-        return Path(own)
+    """The download folder: $PUSHFORWARD_CACHE, else pushforward in the user's cache folder."""
+    folder = os.environ.get("PUSHFORWARD_CACHE")
+    if folder:
+        return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pushforward"
 
 
 def fetch(remote: Remote, path: Path) -> Path:
-    """Fetch a file to `path` unless it is there.
+    """Download a file to `path` unless it exists.
 
     Raises:
-        BadSource: If no address answers or the checksum differs.
+        BadSource: If no URL responds or the checksum differs.
     """
     if path.is_file():
         return path
@@ -72,14 +68,14 @@ def fetch(remote: Remote, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         for url in remote.urls:
             try:
-                found = _copy(url, part)
+                digest = _copy(url, part)
             except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
                 reasons.append(f"{url}: {getattr(error, 'reason', error)}")
                 continue
-            if found == remote.sha256:
+            if digest == remote.sha256:
                 part.replace(path)
                 return path
-            reasons.append(f"{url}: expected SHA-256 {remote.sha256[:12]}…, got {found[:12]}…")
+            reasons.append(f"{url}: expected SHA-256 {remote.sha256[:12]}…, got {digest[:12]}…")
     except OSError as error:
         raise BadSource(
             f"cannot write {path} ({error.strerror}); set PUSHFORWARD_CACHE to a folder that can be"
@@ -93,7 +89,7 @@ def fetch(remote: Remote, path: Path) -> Path:
 
 
 def _copy(url: str, path: Path) -> str:
-    """Copy an address to a file; returns its SHA-256."""
+    """Download a URL to a file; return its SHA-256."""
     digest = hashlib.sha256()
     with urllib.request.urlopen(url, timeout=60) as answer, path.open("wb") as file:
         while block := answer.read(2**20):

@@ -1,9 +1,9 @@
-"""Many images of a folder, a glob or a zip archive as a source,
+"""Images in a folder, glob or zip archive as a source,
 with labels from sub-folders or a `metadata.csv`.
 
-All are surveyed by their headers first, so that a mixed folder is refused at once, naming two files
-and the cure. Then they are decoded into memory as bytes, or, where that exceeds the budget, when
-their rows are taken.
+Headers are surveyed first, so that a mixed folder is refused at once with two example files and a
+fix. Images are then decoded into memory as bytes or, beyond the memory budget, when their rows are
+taken.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def survey_images(
 
 
 def _is_images(text: str) -> bool:
-    """Whether a text names a folder, a zip (or a folder in one,
-    after a colon), an image, or a glob.
+    """Whether a text names a folder, a zip (or a folder in it,
+    after a colon), an image or a glob.
     """
     path = Path(text).expanduser()
     if path.exists():
@@ -68,15 +68,15 @@ def _is_images(text: str) -> bool:
 
 
 def _zip_of(text: str) -> Path:
-    """The archive in 'photos.zip:folder'; the path itself for other texts."""
+    """The archive in 'photos.zip:folder'; the path itself for other text."""
     stem = text.rpartition(":")[0]
     return Path(stem if stem.endswith(".zip") else text).expanduser()
 
 
 @register_reader(name="images", suffixes=IMAGES, claims=_is_images)
 def from_images(path: Path, options: Options) -> Source:
-    """Images in a folder, a zip (or a folder in one: photos.zip:train) or matching a glob; labels
-    from sub-folders or metadata.csv.
+    """Images in a folder, a zip (or a folder in it:
+    photos.zip:train) or a glob, with labels if available.
     """
     inside = ""
     if not path.exists() and _zip_of(str(path)).is_file():
@@ -92,8 +92,8 @@ def from_images(path: Path, options: Options) -> Source:
 
 
 def build(listing: Listing, good: Sequence[tuple[ImageFile, Header]], options: Options) -> Source:
-    """The source over surveyed images of one kind;
-    what is left out of it is in its `notes`, and warned of.
+    """The source of surveyed images of one kind;
+    rows left out are listed in `notes` and warned of.
     """
     channels = options.channels or _one_kind(good)
     height, width = options.size or _one_size(good)
@@ -124,8 +124,8 @@ def build(listing: Listing, good: Sequence[tuple[ImageFile, Header]], options: O
 def _notes(
     listing: Listing, good: Sequence[tuple[ImageFile, Header]], options: Options
 ) -> list[str]:
-    """What else the owner of the images may not expect:
-    only first frames, and no labels because of loose images.
+    """Facts the user may not expect: only first frames are used,
+    or labels dropped because of loose images.
     """
     notes = []
     several = [file.name for file, h in good if h.frames]
@@ -200,7 +200,7 @@ class Images:
         return len(self.files)
 
     def take(self, rows: Tensor) -> Batch:
-        """The given rows, decoded now, as floating levels."""
+        """The given rows, decoded now, as float levels."""
         x = torch.from_numpy(self.decode(rows.tolist())).to(torch.get_default_dtype())
         return Batch(
             x,
@@ -238,9 +238,9 @@ def file_labels(
     if not options.labelled or options.y is not None:
         return None
     if table is not None:
-        found = table.labels(files, options.label_name)
-        if found is not None:
-            return found
+        labels = table.labels(files, options.label_name)
+        if labels is not None:
+            return labels
     folders = [PurePosixPath(f.name).parent.as_posix() for f in files]
     if options.label_name is not None and table is None:
         raise InvalidValue(

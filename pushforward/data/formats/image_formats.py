@@ -1,9 +1,8 @@
-"""Which image formats are read, and what Pillow does not say of an opened image:
-its depth, frames and orientation.
+"""The supported image formats, and facts Pillow does not report: depth, frames and orientation.
 
-Only the decoders listed here ever see a file: Pillow's others include ones that start outside
-programs (EPS and PDF through Ghostscript) or are rarely tested. TGA has no signature, so it is
-tried only for files named so.
+Only the decoders listed here ever see a file: others in Pillow start external programs (EPS and PDF
+through Ghostscript) or are rarely tested. TGA has no signature, so it is tried only for files with
+its suffix.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _FORMATS = {
 }
 
 SUFFIXES = tuple(s for _, suffixes in _FORMATS.values() for s in suffixes)
-"""The endings of image files that are read, in lower case."""
+"""The supported suffixes of image files, in lower case."""
 
 _SIDEWAYS = (5, 6, 7, 8)
 _ORIENTATION = 0x0112
@@ -65,19 +64,16 @@ def _available(tga: bool) -> tuple[str, ...]:
 
 
 def allowed_formats(name: str) -> tuple[str, ...]:
-    """The decoders that may see a file of this name;
-    its content decides among them, not its ending.
-    """
+    """The decoders for a file of this name; its content decides among them, not its suffix."""
     return _available(name.lower().endswith(".tga"))
 
 
 def bit_depth(image: Image.Image, start: bytes) -> int:
-    """Bits a channel in the file, before it is decoded:
-    Pillow keeps only the high byte of colours deeper than 8.
+    """Bits per channel in the file, before decoding: Pillow keeps only the high byte beyond 8.
 
     Args:
-        image: just opened.
-        start: the first bytes of the file, for formats whose depth Pillow does not tell.
+        image: a newly opened image.
+        start: the first bytes of the file, for formats whose depth Pillow does not report.
     """
     if image.mode.startswith("I;16"):
         return 16
@@ -116,37 +112,35 @@ def _avif_depth(start: bytes) -> int:
 
 
 def has_frames(image: Image.Image) -> bool:
-    """Whether an animation or a file of several pages was opened, of which Pillow shows the first.
+    """Whether an animation or a multi-page file was opened, of which Pillow shows the first image.
 
-    Not for MPO: its further images are previews and depth maps beside a JPEG.
+    Not for MPO, whose further images are previews and depth maps of a JPEG.
     """
     return image.format != "MPO" and bool(getattr(image, "is_animated", False))
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation 1..8 that is still to be applied; 1 where the metadata cannot be read.
+    """The EXIF orientation 1..8 yet to be applied; 1 if the metadata cannot be read.
 
-    Pillow turns TIFFs itself while it decodes them.
+    Pillow rotates TIFFs itself when decoding.
     """
     if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
-        return 1  # asking a PNG without EXIF would decode it
+        return 1  # reading EXIF of a PNG without it would decode the image
     return _valid(_exif_orientation(image))
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """(height, width) of an opened, undecoded image once it is upright."""
+    """(height, width) of an opened, undecoded image after rotation to upright."""
     width, height = image.size
     turned = orientation(image)
-    if image.format == "TIFF":  # some versions of Pillow already give the upright size
+    if image.format == "TIFF":  # some versions of Pillow already return the upright size
         width, height = int(_tag(image, 256, (width,))[0]), int(_tag(image, 257, (height,))[0])
         turned = _valid(_tag(image, _ORIENTATION, (1,))[0])
     return (width, height) if turned in _SIDEWAYS else (height, width)
 
 
 def repair_transparency(image: Image.Image) -> None:
-    """Bring the transparent level of a grey PNG with 2 or 4 bits
-    to the 8 bits its pixels are given in.
-    """
+    """Scale the transparent level of a 2- or 4-bit grey PNG to the 8 bits of its pixels."""
     level = image.info.get("transparency")
     if image.format != "PNG" or image.mode != "L" or not isinstance(level, int):
         return
@@ -159,7 +153,7 @@ def repair_transparency(image: Image.Image) -> None:
 def _exif_orientation(image: Image.Image) -> object:
     try:
         return image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # damaged metadata do not make an image unreadable; viewers ignore them too
+    except Exception:  # damaged metadata is ignored, as in image viewers
         return 1
 
 

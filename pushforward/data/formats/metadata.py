@@ -1,8 +1,7 @@
 """Tables beside images: `metadata.csv`, `metadata.jsonl` (Hugging
-Face's imagefolder) and `labels.csv`.
+Face's imagefolder), `labels.csv`.
 
-Each row names an image, by its path from the table's folder,
-and says things about it; one column may be its label.
+Each row names an image, by its path from the table's folder; one column may be its label.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _FILE_COLUMNS = ("file_name", "file", "filename", "path", "image", "name")
 
 @dataclass(frozen=True)
 class Metadata:
-    """Rows by image; `notes` says what was decided while reading.
+    """Rows by image; `notes` lists the decisions made while reading.
 
     Args:
         name: of the table, for messages.
@@ -39,12 +38,12 @@ class Metadata:
     rows: dict[str, dict[str, Any]]
     notes: tuple[str, ...] = ()
 
-    def labels(self, files: Sequence[Any], asked: str | None) -> list[Any] | None:
-        """The label of each image file (with .name and .shown),
-        or None where no column is one; errors name the file.
-        """
+    def labels(self, files: Sequence[Any], name_of: str | None) -> list[Any] | None:
+        """The label of each image file, or None without a label column; errors name the file."""
         others = [c for c in self.columns if c != self.key]
-        label = asked or ("label" if "label" in others else others[0] if len(others) == 1 else None)
+        label = name_of or (
+            "label" if "label" in others else others[0] if len(others) == 1 else None
+        )
         if label is None:
             return None
         if label not in self.columns:
@@ -52,7 +51,7 @@ class Metadata:
                 f"{self.name}: no column {label!r} to take labels from;"
                 f" {suggest(label, self.columns)}"
             )
-        found = []
+        values = []
         for file in files:
             row = self.rows.get(file.name, self.rows.get(PurePosixPath(file.name).name))
             if row is None:
@@ -65,12 +64,12 @@ class Metadata:
                     f"{self.name}: column {label!r} holds lists or objects; a label is a text or a"
                     " number: name another column"
                 )
-            found.append(value)
-        return found
+            values.append(value)
+        return values
 
 
 def read_metadata(tables: Iterable[tuple[str, bytes]]) -> Metadata | None:
-    """The tables (their paths inside the source, and contents) as one; None where there are none.
+    """The tables (paths inside the source, and contents) as one; None if there are none.
 
     Raises:
         BadSource: For damaged ones.
@@ -125,7 +124,7 @@ def _csv_rows(name: str, text: str) -> list[dict[str, Any]]:
 
 
 def _decoded(name: str, content: bytes) -> tuple[str, tuple[str, ...]]:
-    """UTF-8, else UTF-16 by its mark, else Windows' Latin-1, which is said."""
+    """Decode as UTF-8, UTF-16 by its mark, or else Windows' Latin-1, with a note."""
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16", "replace"), (f"{name} is read as UTF-16",)
     try:
@@ -145,7 +144,7 @@ def _json_lines(name: str, text: str) -> list[dict[str, Any]]:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise BadSource(
-                f"{name}: line {number} is not JSON; expected one object a line, such as"
+                f"{name}: line {number} is not JSON; expected one object per line, such as"
                 ' {"file_name": "1.png", "label": "cat"}'
             ) from error
         if not isinstance(row, dict):

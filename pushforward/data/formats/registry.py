@@ -1,9 +1,8 @@
-"""Which reader reads what: readers register here, and `reading` asks here.
+"""The registry of readers.
 
 A reader is a function (path, options) -> source, registered by file suffixes, by names, or by a
-test. Readers of the library register when their modules are imported, which happens when a source
-of their kind is asked for; those of the user are asked first, and those of installed packages
-(`core.plugins`) last.
+test. The library's readers register when their modules are imported, on demand; the user's are
+tried first, those of installed packages (`core.plugins`) last.
 """
 
 from __future__ import annotations
@@ -45,22 +44,21 @@ _MODULES: dict[Kind, tuple[str, ...]] = {
         "pushforward.data.sources.items",  # last: almost anything can be iterated over
     ),
 }
-"""The modules whose import registers the library's readers, in the order in which they are asked.
-"""
+"""The modules whose import registers the library's readers, in the order they are tried."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A function that reads sources of one kind, and how these are recognised.
+    """A function that reads sources of one kind, and how to recognise them.
 
     Attributes:
-        name: what listings and messages call it.
-        kind: 'name' for texts that are no paths, 'file' for paths, 'object' for data in memory.
+        name: in listings and messages.
+        kind: 'name' for text other than paths, 'file' for paths, 'object' for data in memory.
         read: called with the path (for names the text, for objects the object) and the options.
         claims: whether a text or an object is for this reader.
         about: one line for listings.
-        suffixes: of file names, in small letters.
-        names: the texts that stand for data, of kind 'name'.
+        suffixes: of file names, in lower case.
+        names: the names of data, for kind 'name'.
         tabular: whether `y` and `weights` may name columns,
             and whether a table's format may be given.
         module: where the function is defined.
@@ -97,20 +95,20 @@ def register_reader(
 
     The function is called with a path and the checked options of `read`. It returns an array, a
     tensor, a data frame or anything else that `read` takes in memory, to which all options then
-    apply; or a source, which is taken as it is.
+    apply; or a source, which is used as it is.
 
     Args:
-        suffixes: of the files (or folders) to read, with their dots:
-            '.foo'. A reader of yours goes before the library's.
-        names: texts such as 'mydata' that stand for data; 'mydata:part' is for the same reader.
-        claims: whether an object (with suffixes: an existing path's text) is to be read; for what
-            suffixes and names cannot tell.
-        name: what listings call the reader; the function's name otherwise.
-        tabular: whether the function itself deals with `y` and `weights` that name columns.
+        suffixes: of the files (or folders) to read, with their dots: '.foo'. Your reader takes
+            precedence over the library's.
+        names: texts such as 'mydata' that stand for data; 'mydata:part' selects the same reader.
+        claims: whether an object (with suffixes: an existing path's text) is for this reader, if
+            suffixes and names cannot decide.
+        name: the reader's name in listings; the function's by default.
+        tabular: whether the function handles `y` and `weights` that name columns.
 
     Raises:
-        InvalidValue: If nothing says what is read,
-            or another reader of the user's has the name or a suffix.
+        InvalidValue: If neither suffixes, names nor claims are given,
+            or another user's reader has the name or a suffix.
 
     Example:
         >>> import numpy as np, pushforward as pf
@@ -135,7 +133,7 @@ def register_reader(
             f"a suffix begins with a dot, got {printable(wrong)!r}; write"
             f" suffixes=('.{printable(wrong).strip('.')}',)"
         )
-    endings, known = tuple(s.lower() for s in suffixes), tuple(names)
+    endings, labels = tuple(s.lower() for s in suffixes), tuple(names)
     kind: Kind = "file" if suffixes else "name" if names else "object"
 
     def register(read: Read) -> Read:
@@ -144,10 +142,10 @@ def register_reader(
             name or getattr(read, "__name__", type(read).__name__),
             kind,
             read,
-            claims or (_ending(endings) if kind == "file" else _named(known)),
+            claims or (_ending(endings) if kind == "file" else _named(labels)),
             about,
             endings,
-            known,
+            labels,
             tabular,
             getattr(read, "__module__", ""),
         )
@@ -174,16 +172,14 @@ def _named(names: tuple[str, ...]) -> Callable[[str], bool]:
 
 
 def _refuse_second(reader: Reader) -> None:
-    """Raise InvalidValue where another function has the name,
-    or another one of the user's has a suffix.
-    """
+    """Check that the name and suffixes are not taken by another reader."""
     for other in _registered.values():
         again = (other.module, getattr(other.read, "__qualname__", "")) == (
             reader.module,
             getattr(reader.read, "__qualname__", ""),
         )
         if again and other.name == reader.name:
-            continue  # its file was imported once more
+            continue  # its file was imported again
         if other.name == reader.name:
             raise InvalidValue(
                 f"a reader named {reader.name!r} is already registered (in {other.module}); choose"
@@ -198,25 +194,25 @@ def _refuse_second(reader: Reader) -> None:
 
 
 def readers(kind: Kind) -> Iterator[Reader]:
-    """The readers of one kind in the order in which they are asked;
-    modules are imported as they are reached.
-    """
-    asked = [r for r in _registered.values() if r.kind == kind and not r.ours]
-    yield from asked
+    """The readers of one kind in the order they are tried; modules are imported as needed."""
+    candidates = [r for r in _registered.values() if r.kind == kind and not r.ours]
+    yield from candidates
     for module in _MODULES[kind]:
         importlib.import_module(module)
         yield from [r for r in _registered.values() if r.kind == kind and r.module == module]
     load_plugins()
-    yield from [r for r in _registered.values() if r.kind == kind and not r.ours and r not in asked]
+    yield from [
+        r for r in _registered.values() if r.kind == kind and not r.ours and r not in candidates
+    ]
 
 
 def find_reader(source: object, kind: Kind) -> Reader | None:
-    """The first reader of a kind that claims a source; None if there is none."""
+    """The first reader of a kind that claims a source, or None."""
     return next((reader for reader in readers(kind) if reader.claims(source)), None)
 
 
 def every_reader() -> list[Reader]:
-    """All readers: of names, of files, of data in memory."""
+    """All readers: of names, of files and of data in memory."""
     return [reader for kind in _MODULES for reader in readers(kind)]
 
 

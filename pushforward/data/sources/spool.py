@@ -1,7 +1,6 @@
-"""Rows gathered one block at a time, in memory or, beyond a budget,
-in a temporary file that is memory-mapped.
+"""Rows gathered block by block, in memory or, beyond a budget, in a memory-mapped temporary file.
 
-On POSIX the file is unlinked as soon as it is mapped, so that not even a killed process leaves it.
+On POSIX the file is unlinked once mapped, so that even a killed process leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ __all__ = ["Spool", "temporary_file"]
 
 @contextmanager
 def temporary_file() -> Iterator[Path]:
-    """A path for a temporary file; what is mapped from it inside the block outlives the name."""
+    """A path for a temporary file; maps of it outlive the context."""
     try:
         handle, text = tempfile.mkstemp(prefix="pushforward-", suffix=".npy")
     except OSError as error:
@@ -37,7 +36,7 @@ def temporary_file() -> Iterator[Path]:
     finally:
         try:
             path.unlink(missing_ok=True)
-        except PermissionError:  # Windows keeps mapped files; they go with the process
+        except PermissionError:  # Windows keeps mapped files until the process ends
             weakref.finalize(Spool, path.unlink, missing_ok=True)
 
 

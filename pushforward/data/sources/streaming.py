@@ -1,4 +1,4 @@
-"""Observations that come one by one, in order, as often as asked for: `read(make, stream=True)`."""
+"""Observations read one by one, in order, once per pass: `read(make, stream=True)`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pushforward.data.sources.items import check_alike, parts_of
 __all__ = ["read_stream"]
 
 AT_ONCE = 256
-"""Observations made into one block: enough for their ranges to be seen, few enough for images."""
+"""Observations per block: enough to estimate ranges, few enough for images."""
 
 
 def read_stream(make: object, options: Options) -> Stream:
@@ -44,7 +44,7 @@ def read_stream(make: object, options: Options) -> Stream:
 
 
 def _blocks(make: Callable[[], Iterable[Any]], options: Options) -> Callable[[], Iterator[Any]]:
-    """The function for blocks, from one for observations."""
+    """A function that yields blocks, from one that yields observations."""
 
     def blocks() -> Iterator[Any]:
         items = iter(make())
@@ -60,8 +60,8 @@ def _blocks(make: Callable[[], Iterable[Any]], options: Options) -> Callable[[],
                 labels += [] if y is None or not options.labelled else [y]
                 index += 1
             if labels and len(labels) != len(rows):
-                seen = f"{len(labels)} of {len(rows)} observations came with a label"
-                raise ShapeMismatch(f"{seen}; expected all or none")
+                counts = f"{len(labels)} of {len(rows)} observations came with a label"
+                raise ShapeMismatch(f"{counts}; expected all or none")
             stacked = as_images(np.stack(rows))[0]
             yield (stacked, np.array(labels)) if labels else stacked
 

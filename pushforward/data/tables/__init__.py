@@ -1,1 +1,1 @@
-"""Tables: how they are written, what their columns hold, and how rows become numbers."""
+"""Tables: their text formats, the contents of their columns, and conversion of rows to numbers."""

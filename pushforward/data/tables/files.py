@@ -1,5 +1,5 @@
-"""Table files: text tables (plain or packed), `.jsonl`, `.xlsx`,
-`.parquet` and folders of Parquet, whole or in chunks.
+"""Table files: text (plain or packed), `.jsonl`, `.xlsx`,
+`.parquet` and folders of Parquet files.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ JSON = (".jsonl", ".ndjson")
 
 
 def is_table(path: Path) -> bool:
-    """Whether the path is that of a table, packed or not, or a folder of Parquet files."""
+    """Whether the path is a table, packed or not, or a folder of Parquet files."""
     kind, _ = kind_of_file(path)
     return kind in (*TEXT, *JSON, *PARQUET, ".xlsx") or (
         path.is_dir() and bool(parquet_files(path))
@@ -40,14 +40,12 @@ def is_table(path: Path) -> bool:
 
 
 def is_text_table(path: Path) -> bool:
-    """Whether the path is that of a text table, whose format can be told."""
+    """Whether the path is a text table, whose format can be specified."""
     return kind_of_file(path)[0] in TEXT and not path.is_dir()
 
 
 def kind_of_file(path: Path) -> tuple[str, str]:
-    """The suffix of what is inside, and of what it is packed with,
-    in small letters; '' for none.
-    """
+    """The lower-case suffixes of the content and of its packing, '' if none."""
     suffixes = [s.lower() for s in path.suffixes[-2:]]
     if not suffixes or suffixes[-1] not in PACKED:
         return (suffixes[-1] if suffixes else ""), ""
@@ -68,16 +66,14 @@ def from_table(path: Path, options: Options) -> Arrays:
 
 
 def open_table(path: Path, options: Options) -> Table:
-    """The table at a path: a function that starts reading it over,
-    and what was decided about it.
-    """
+    """The table at a path: a function that starts reading, and the decisions made."""
     kind, packing = kind_of_file(path)
     require_package("pandas", path)
     others = [name for name in options.table.asked if name not in ("na", "dates")]
     if kind not in TEXT and others:
         raise InvalidValue(
-            f"{printable(path)}: {others[0]} is for text tables, which {kind or 'such a folder'} is"
-            " not; leave it out"
+            f"{printable(path)}: {others[0]} is for text tables only, not for"
+            f" {kind or 'such a folder'}; leave it out"
         )
     if path.is_dir():
         return parquet_folder(path)

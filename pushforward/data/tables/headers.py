@@ -1,4 +1,4 @@
-"""Headers and row names of a text table, told from its first lines."""
+"""Headers and row names of a text table, detected from its first lines."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["find_header", "are_row_names", "names_of_unequal_rows"]
 def find_header(
     rows: Sequence[Sequence[str]],
     heading: str | None,
-    asked: TableFormat,
-    known: Sequence[str],
+    format_: TableFormat,
+    names: Sequence[str],
     decimal: str,
     thousands: str | None,
     notes: list[str],
 ) -> tuple[bool, tuple[str, ...] | None]:
-    """Whether the first line is a header, and names found in a comment before it."""
+    """Whether the first line is a header, and any column names in a comment before it."""
     if not rows:
-        return asked.header is not False, None
+        return format_.header is not False, None
 
     def number(cell: str) -> bool:
         return is_number(cell, decimal, thousands) or is_number(
@@ -36,25 +36,25 @@ def find_header(
     first = rows[0]
     numbers = [c for c in first if number(c)]
     commented = _commented_names(heading, rows, number)
-    if asked.header is not None:
-        return asked.header, None
-    if known and set(known) <= set(first):
+    if format_.header is not None:
+        return format_.header, None
+    if names and set(names) <= set(first):
         return True, None
     if commented is not None and len(numbers) + sum(is_missing(c) for c in first) == len(first):
-        notes.append("the columns' names are in a comment line")
+        notes.append("the column names are in a comment line")
         return False, commented
     if not numbers or not all(number(c) or is_missing(c) for c in first):
         return True, None
-    shown = ", ".join(first[:4]) + (", …" if len(first) > 4 else "")
+    examples = ", ".join(first[:4]) + (", …" if len(first) > 4 else "")
     if _counts_columns(first, rows[1:]):
         notes.append(
-            f"the first line ({shown}) is taken as the columns' names; --no-header (header=False)"
-            " takes it as a row"
+            f"the first line ({examples}) is read as column names; --no-header (header=False) reads"
+            " it as a row"
         )
         return True, None
     notes.append(
-        f"no header: the first line ({shown}) is taken as a row; --header (header=True) takes it as"
-        " names"
+        f"no header: the first line ({examples}) is read as a row; --header (header=True) reads it"
+        " as names"
     )
     return False, None
 
@@ -62,7 +62,7 @@ def find_header(
 def _commented_names(
     heading: str | None, rows: Sequence[Sequence[str]], number: Callable[[str], bool]
 ) -> tuple[str, ...] | None:
-    """The names in a commented line, where there is one for each column."""
+    """The names in a comment line, if there is one for each column."""
     if heading is None:
         return None
     for mark in ("\t", ";", ",", "|", " "):
@@ -86,8 +86,8 @@ def _commented_names(
 
 
 def _counts_columns(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
-    """Whether a line of numbers reads like names: whole numbers in equal steps
-    (years, or 0, 1, 2, …) over rows of another kind.
+    """Whether a line of numbers is likely a header:
+    evenly spaced integers (years, 0, 1, 2, …) over other rows.
     """
     if len(first) < 2 or not rest or not all(re.fullmatch(r"\d+", c) for c in first):
         return False
@@ -117,8 +117,8 @@ def names_of_unequal_rows(
     name: str,
     notes: list[str],
 ) -> tuple[tuple[str, ...] | None, bool]:
-    """Names, and whether the first column holds row names without a heading, where lines and header
-    differ in their number of fields.
+    """Names, and whether the first column has unnamed row names,
+    if header and lines differ in length.
     """
     if not header or len(rows) < 2:
         return names, False
@@ -128,11 +128,9 @@ def names_of_unequal_rows(
         raise BadSource(f"{name}: column {twice[0][:60]!r} appears twice; rename one")
     if body and all(len(row) == len(heads) + 1 for row in body):
         if all(row[-1] == "" for row in body):
-            notes.append("every line ends with a separator, which is left out")
+            notes.append("every line ends with a separator, which is ignored")
         elif are_row_names([row[0] for row in body]):
-            notes.append(
-                "the lines begin with row names, for which there is no heading; they are left out"
-            )
+            notes.append("the lines begin with row names without a heading; they are left out")
             return names, True
     short = next((row for row in body if len(row) < len(heads)), None)
     if short is not None:
@@ -144,9 +142,7 @@ def names_of_unequal_rows(
 
 
 def are_row_names(cells: Sequence[str]) -> bool:
-    """Whether the first fields are what R writes as row names:
-    1, 2, 3, … or texts that all differ.
-    """
+    """Whether the first fields look like R's row names: 1, 2, 3, … or distinct text."""
     if all(re.fullmatch(r"\d+", c) for c in cells):
         values = [int(c) for c in cells]
         return len(values) > 1 and all(b - a == 1 for a, b in pairwise(values))

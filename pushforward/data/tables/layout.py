@@ -1,9 +1,8 @@
-"""How a text table is laid out, as its first lines show: separator, decimal mark, thousands
-separator, header, comment lines.
+"""The layout of a text table, detected from its first lines: separators, marks, header, comments.
 
-`sniff` settles what `TableFormat` leaves open. It decides nothing that cannot be seen, and notes
-whatever is not plain comma-separated UTF-8, so that a wrong guess shows; what can be read in two
-ways is refused. pandas reads the table itself.
+`sniff` determines what `TableFormat` leaves open. It notes everything that differs from plain
+comma-separated UTF-8, so that a wrong guess shows; ambiguous tables are refused. pandas reads the
+table itself.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ _LINES, _START = 60, 100_000
 
 @dataclass(frozen=True)
 class Layout:
-    """What was settled: everything pandas' reader needs, and what was decided.
+    """The detected layout: everything pandas' reader needs, and notes on the decisions.
 
     Args:
-        names: the columns' names; None where they are in the file's first line that is not skipped.
+        names: the column names; None if they are in the first line not skipped.
         skip: lines to skip at the start.
-        index: every line begins with a row name that has no heading.
-        width: how many fields most lines have.
+        index: whether every line begins with a row name without a heading.
+        width: number of fields in most lines.
     """
 
     separator: str
@@ -54,37 +53,37 @@ class Layout:
     notes: tuple[str, ...]
 
     def arguments(self) -> dict[str, Any]:
-        """Arguments of `pandas.read_csv`, without the thousands mark: pandas takes it out of dates
-        and addresses too (see `Cells`).
+        """Arguments of `pandas.read_csv`, without the thousands mark,
+        which pandas would remove from dates too (see `Cells`).
         """
-        found: dict[str, Any] = {
+        arguments: dict[str, Any] = {
             "sep": self.separator,
             "decimal": self.decimal,
             "comment": self.comment,
         }
-        found.update(
+        arguments.update(
             skiprows=self.skip,
             header=0 if self.header and self.names is None else None,
             skipinitialspace=True,
         )
         if self.names is not None:
-            found["names"] = list(self.names)
-        return found
+            arguments["names"] = list(self.names)
+        return arguments
 
 
 def sniff(text: str, asked: TableFormat, known: Sequence[str] = (), name: str = "table") -> Layout:
-    """The layout of a table whose text begins so;
-    `known` are names of which a header is recognised.
+    """The layout of a table from the start of its text;
+    `known` names help to recognise a header.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     complete = text.endswith("\n") or len(text) < 32_000
     lines = text.split("\n")[: 4 * _LINES]
     lines = lines[:-1] if not complete and len(lines) > 1 else lines
     notes: list[str] = []
-    told = re.fullmatch(r'"?sep=(.)"?', lines[0].strip())  # Excel's own first line
-    if told:
-        lines, asked = lines[1:], replace(asked, separator=asked.separator or told[1])
-        notes.append(f"the first line says that columns are separated by {spoken(told[1])}")
+    declared = re.fullmatch(r'"?sep=(.)"?', lines[0].strip())  # a first line that Excel writes
+    if declared:
+        lines, asked = lines[1:], replace(asked, separator=asked.separator or declared[1])
+        notes.append(f"the first line says that columns are separated by {spoken(declared[1])}")
     skip, heading, comment = _comments(lines, asked, notes)
     body = [
         line
@@ -110,7 +109,7 @@ def sniff(text: str, asked: TableFormat, known: Sequence[str] = (), name: str = 
         decimal,
         thousands,
         header,
-        skip + bool(told),
+        skip + bool(declared),
         comment,
         names,
         index,
@@ -122,8 +121,8 @@ def sniff(text: str, asked: TableFormat, known: Sequence[str] = (), name: str = 
 def _comments(
     lines: Sequence[str], asked: TableFormat, notes: list[str]
 ) -> tuple[int, str | None, str | None]:
-    """How many lines to skip at the start, the last of them (it may be a header),
-    and the character that begins later comments.
+    """The lines to skip at the start, the last of them (a possible header),
+    and the comment character.
     """
     mark = asked.comment or "#"
     skip = 0
@@ -144,7 +143,7 @@ def _comments(
 
 
 def _are_comments(marked: Sequence[str], others: Sequence[str], mark: str) -> bool:
-    """Whether the lines that hold the mark begin with it, are few,
+    """Whether the lines holding the mark begin with it, are few,
     and have other separators than the rest.
     """
     if (

@@ -1,4 +1,4 @@
-"""Separators, decimal marks and thousands separators of a text table, told from its first lines."""
+"""Separators, decimal marks and thousands marks of a text table, detected from its first lines."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _SPOKEN = {"\t": "tab", r"\s+": "whitespace", " ": "space", "\u00a0": "space", "
 
 
 def spoken(mark: str) -> str:
-    """A separator or mark as a note calls it."""
+    """A separator or mark in words, for a note."""
     return _SPOKEN.get(mark, repr(mark))
 
 
 def cells_of(lines: Sequence[str], separator: str) -> list[list[str]]:
-    """The cells of each line; none where a cell is longer than any cell should be."""
+    """The cells of each line; none if a cell is implausibly long."""
     try:
         if separator == r"\s+":
             return list(csv.reader((" ".join(line.split()) for line in lines), delimiter=" "))
@@ -46,8 +46,8 @@ def cells_of(lines: Sequence[str], separator: str) -> list[list[str]]:
 
 
 def find_separator(lines: Sequence[str], decimal: str | None = None) -> str:
-    """The mark that gives most lines the same number of fields, at least two; ',' where none does
-    (';' if that is the decimal mark).
+    """The mark that gives most lines the same number (≥ 2) of fields;
+    else ',', or ';' if ',' is the decimal mark.
     """
     best, most = ";" if decimal == "," else ",", 0.0
     for mark in ("\t", ";", "|", ",", r"\s+"):
@@ -71,7 +71,7 @@ def is_decimal_column(lines: Sequence[str], name: str) -> bool:
     """Whether the commas under a single name are decimal marks.
 
     Raises:
-        BadSource: If what precedes them might number the rows.
+        BadSource: If the part before them might number the rows.
     """
     if (
         len(lines) < 2
@@ -82,14 +82,16 @@ def is_decimal_column(lines: Sequence[str], name: str) -> bool:
     if are_row_names([line.split(",")[0].strip() for line in lines[1:]]):
         raise BadSource(
             f"{name}: {lines[1].strip()[:40]!r} under one name is a number with a decimal comma, or"
-            " a row's number and a value; say: --decimal , (decimal=',') or --separator ,"
+            " a row number and a value; specify --decimal , (decimal=',') or --separator ,"
             " (separator=',')"
         )
     return True
 
 
 def _plausible(rows: Sequence[Sequence[str]], mark: str) -> bool:
-    """Spaces separate only numbers; commas do not stand inside numbers that spaces separate."""
+    """Whether spaces separate only numbers, and commas stand only
+    outside numbers separated by spaces.
+    """
     cells = [cell for row in rows[1:] or rows for cell in row[:_CELLS]]
     if mark == r"\s+":
         return sum(is_number(c) or is_number(c, ",") for c in cells) > len(cells) / 2
@@ -158,8 +160,8 @@ def _joined(text: str, thousands: str, decimal: str) -> str:
 
 
 def refuse_loose_quotes(lines: Sequence[str], separator: str, name: str) -> None:
-    """Raise BadSource where something follows a closing quote
-    within a field ("4"5), which pandas would read as 45.
+    """Raise BadSource if text follows a closing quote within a field ("4"5),
+    which pandas reads as 45.
     """
     if separator == r"\s+" or not any('"' in line for line in lines):
         return
@@ -169,6 +171,5 @@ def refuse_loose_quotes(lines: Sequence[str], separator: str, name: str) -> None
     except csv.Error as error:
         if "expected after" in str(error):
             raise BadSource(
-                f"{name}: a quote ends in the middle of a field; mend that line, or name the"
-                " --separator"
+                f"{name}: a quote ends in the middle of a field; fix that line, or set --separator"
             ) from error

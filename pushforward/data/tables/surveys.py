@@ -1,8 +1,7 @@
-"""The first pass over a table: which columns are used, and their kinds, ranges and categories.
+"""The first pass over a table: its used columns with their kinds, ranges and categories.
 
-Columns of plain NumPy numbers are surveyed together, as one block: a table may have 100 000 of
-them, and a pandas series for each would take longer than reading the file. All others are seen one
-by one.
+Columns of plain NumPy numbers are surveyed together as one block: a table may have 100 000 of them,
+and one pandas series each would take longer than reading the file. Others are surveyed one by one.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ __all__ = ["Survey", "survey_table"]
 
 @dataclass
 class Survey:
-    """A table's columns and its number of rows, after one pass."""
+    """A table's columns and number of rows after one pass."""
 
     columns: dict[str, ColumnSurvey]
     rows: int
@@ -36,7 +35,7 @@ class Survey:
 
     @property
     def text(self) -> list[ColumnSurvey]:
-        """Columns of text that were not declared, and dates that are not to be numbers."""
+        """Undeclared text columns, and dates not to be read as numbers."""
         return [
             c
             for c in self.columns.values()
@@ -45,7 +44,7 @@ class Survey:
 
 
 def survey_table(table: Table, options: Options) -> Survey:
-    """One pass over the table: the kind, range and categories of each wanted column."""
+    """Survey the table in one pass: the kind, range and categories of each used column."""
     survey: Survey | None = None
     for chunk in table.frames(options):
         if survey is None:
@@ -67,8 +66,8 @@ def _begin(chunk: Frame, table: Table, options: Options) -> Survey:
     names = [str(c) for c in chunk.columns]
     options = options.among(names)
     survey = Survey({}, 0, options, places={n: i for i, n in enumerate(names)})
-    wanted = wanted_columns(chunk, names, table, options, survey.notes)
-    survey.columns = {n: ColumnSurvey(n, dates=options.table.dates is not False) for n in wanted}
+    columns = wanted_columns(chunk, names, table, options, survey.notes)
+    survey.columns = {n: ColumnSurvey(n, dates=options.table.dates is not False) for n in columns}
     survey.dropped = tuple(n for n in names if n not in survey.columns)
     return survey
 

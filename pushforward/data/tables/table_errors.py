@@ -1,4 +1,4 @@
-"""Errors of tables that cannot be read."""
+"""Errors for tables that cannot be read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["require_package", "unreadable"]
 
 
 def require_package(module: str, path: Path) -> None:
-    """Raise MissingExtra if a package that reads this file is absent."""
+    """Raise MissingExtra if the package that reads this file is not installed."""
     try:
         __import__(module)
     except ImportError as error:
@@ -21,20 +21,20 @@ def require_package(module: str, path: Path) -> None:
 
 
 def unreadable(path: Path, error: Exception) -> BadSource:
-    """The error for a file that a parser refuses, with what to do about it."""
+    """The error for a file that a parser refuses, with a remedy."""
     if isinstance(error, UnicodeDecodeError):
         return BadSource(
-            f"{printable(path)}: is not {error.encoding} text (byte {error.start}); name its"
+            f"{printable(path)}: is not {error.encoding} text (byte {error.start}); specify its"
             " encoding (--encoding latin-1, say)"
         )
     ragged = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
     if ragged:
-        wanted, line, seen = ragged.groups()
+        expected, line, actual = ragged.groups()
         return BadSource(
-            f"{printable(path)}: line {line} has {seen} fields where {wanted} are expected; mend"
-            " it, or name the --separator"
+            f"{printable(path)}: line {line} has {actual} fields where {expected} are expected; fix"
+            " it, or set --separator"
         )
     return BadSource(
         f"{printable(path)}: cannot be read as a table ({reason_of(error)}); the file is damaged or"
-        " not what its name says"
+        " not of the kind its name suggests"
     )

@@ -30,11 +30,11 @@ _WHOLE = 1 << 26
 
 
 def text_table(path: Path, packing: str, options: Options) -> Table:
-    """A text table, whose format is told from its first lines where the options leave it open."""
-    asked = options.table
+    """A text table; what the options leave open is detected from its first lines."""
+    requested = options.table
     start, whole = _start(path, packing)
     encoding, note = (
-        (asked.encoding, "") if asked.encoding else _encoding(path, packing, start, whole)
+        (requested.encoding, "") if requested.encoding else _encoding(path, packing, start, whole)
     )
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(start, whole)
@@ -45,13 +45,13 @@ def text_table(path: Path, packing: str, options: Options) -> Table:
             f"{printable(path)}: is not a text table (its first line holds binary data); expected"
             " comma-separated values"
         )
-    known = [c.name for c in options.like.columns if c.name] if options.like is not None else []
-    layout = sniff(text, asked, known, str(path))
+    names = [c.name for c in options.like.columns if c.name] if options.like is not None else []
+    layout = sniff(text, requested, names, str(path))
     expansion = 24 if packing in (".gz", ".xz", ".bz2", ".zst") else 4
     size = unpacked_size(path) if packing == ".zip" else path.stat().st_size
     arguments = {
         **layout.arguments(),
-        "na_values": list(asked.na),
+        "na_values": list(requested.na),
         "encoding": encoding,
         "low_memory": False,
     }
@@ -97,8 +97,8 @@ def _csv(
             ) from error
         except pandas.errors.ParserWarning as error:
             cure = (
-                "name the further column, remove lines above the header, or choose another"
-                " separator (--separator)"
+                "name the extra column, remove lines above the header, or choose another separator"
+                " (--separator)"
             )
             raise BadSource(
                 f"{printable(path)}: its rows have more fields than its header names; {cure}"
@@ -112,19 +112,19 @@ def _csv(
 
 
 def _refuse_short_lines(path: Path, packing: str, encoding: str, layout: Layout) -> None:
-    """BadSource for a line with fewer fields than others,
-    where blanks separate them: pandas would move its values to the left.
+    """Raise BadSource for a line with too few fields separated by blanks:
+    pandas would shift its values left.
     """
-    heading = layout.index  # the row names have no heading, so that the header is shorter by one
+    heading = layout.index  # row names have no heading, so the header is one field shorter
     with open_packed(path, packing) as file:
         for number, line in enumerate(io.TextIOWrapper(file, encoding=encoding, errors="replace")):
             text = line.split(layout.comment)[0] if layout.comment else line
-            found = len(text.split())
-            if number < layout.skip or not found or '"' in text:
+            fields = len(text.split())
+            if number < layout.skip or not fields or '"' in text:
                 continue
-            if found < layout.width - heading:
+            if fields < layout.width - heading:
                 raise BadSource(
-                    f"{printable(path)}: a line has {found} of {layout.width} fields"
+                    f"{printable(path)}: a line has {fields} of {layout.width} fields"
                     f" ({' '.join(text.split())[:60]!r}), and blanks do not tell which are missing;"
                     " write NA in their place, or use another separator"
                 )
@@ -132,7 +132,7 @@ def _refuse_short_lines(path: Path, packing: str, encoding: str, layout: Layout)
 
 
 def _start(path: Path, packing: str) -> tuple[bytes, bool]:
-    """The first bytes, at least one line of them, and whether these are all."""
+    """The first bytes, at least one line, and whether they are the whole file."""
     try:
         with open_packed(path, packing) as file:
             start = file.read(_START)
@@ -149,8 +149,8 @@ def _start(path: Path, packing: str) -> tuple[bytes, bool]:
 
 
 def _encoding(path: Path, packing: str, start: bytes, whole: bool) -> tuple[str, str]:
-    """The encoding: by the file's first bytes, and where these
-    say UTF-8 and the file is not huge, by all of them.
+    """The encoding: from the first bytes and, if these say UTF-8
+    and the file is not huge, from all of it.
     """
     encoding, note = decoding(start, whole=whole)
     if encoding != "utf-8" or whole or path.stat().st_size > _WHOLE // (8 if packing else 1):

@@ -1,5 +1,7 @@
-"""How a text table is written, as the caller says: separator, marks, encoding, header, comments.
-What is left open, `sniff` settles.
+"""The format of a text table as specified by the caller:
+separator, marks, encoding, header, comments.
+
+`sniff` determines what is left open.
 """
 
 from __future__ import annotations
@@ -27,16 +29,16 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class TableFormat:
-    """What is said of a table; None means: look.
+    """Settings of a text table; None means to detect it.
 
     Args:
-        separator: between columns: a character, or 'tab', 'whitespace'.
+        separator: between columns: a character, 'tab' or 'whitespace'.
         decimal: the decimal mark, '.' or ','.
         thousands: the mark between groups of digits: ',', '.', "'" or 'space'.
-        na: further texts that mean 'missing', e.g. '-999'.
+        na: additional missing-value markers, e.g. '-999'.
         encoding: e.g. 'utf-8', 'latin-1', 'utf-16'.
-        header: whether the first line holds the columns' names.
-        comment: the character that begins a comment.
+        header: whether the first line holds column names.
+        comment: the character that starts a comment.
         dates: whether ISO dates and times are read as numbers (days or seconds since 1970-01-01).
     """
 
@@ -50,35 +52,47 @@ class TableFormat:
     dates: bool | None = None
 
     @classmethod
-    def check(cls, **given: Any) -> TableFormat:
+    def check(cls, **settings: Any) -> TableFormat:
         """Checked settings.
 
         Raises:
-            InvalidValue, InvalidKind: For what cannot be.
+            InvalidValue, InvalidKind: For invalid values.
         """
-        known = {f.name for f in fields(cls)}
-        given = {k: v for k, v in given.items() if k in known and v is not None}
+        names = {f.name for f in fields(cls)}
+        settings = {k: v for k, v in settings.items() if k in names and v is not None}
         for name in ("separator", "decimal", "thousands", "comment", "encoding"):
-            if name in given:
-                given[name] = _text(name, given[name])
+            if name in settings:
+                settings[name] = _text(name, settings[name])
         for name in ("header", "dates"):
-            if name in given and not isinstance(given[name], bool):
-                raise InvalidKind(f"{name} must be True or False, got {given[name]!r}")
-        given["na"] = _markers(given.get("na", ()))
-        made = cls(**given)
-        if made.decimal not in (None, ".", ","):
-            raise InvalidValue(f"decimal must be '.' or ',', got {made.decimal!r}")
-        for name, mark in (("thousands", made.thousands), ("comment", made.comment)):
+            if name in settings and not isinstance(settings[name], bool):
+                raise InvalidKind(f"{name} must be True or False, got {settings[name]!r}")
+        settings["na"] = _markers(settings.get("na", ()))
+        table_format = cls(**settings)
+        if table_format.decimal not in (None, ".", ","):
+            raise InvalidValue(f"decimal must be '.' or ',', got {table_format.decimal!r}")
+        for name, mark in (
+            ("thousands", table_format.thousands),
+            ("comment", table_format.comment),
+        ):
             if mark is not None and len(mark) != 1:
                 raise InvalidValue(f"{name} must be one character, got {mark[:40]!r}")
-        if made.decimal is not None and made.decimal == made.thousands:
-            raise InvalidValue(f"decimal and thousands are both {made.decimal!r}; they must differ")
-        if made.separator is not None and len(made.separator) != 1 and made.separator != r"\s+":
+        if table_format.decimal is not None and table_format.decimal == table_format.thousands:
+            raise InvalidValue(
+                f"decimal and thousands are both {table_format.decimal!r}; they must differ"
+            )
+        if (
+            table_format.separator is not None
+            and len(table_format.separator) != 1
+            and table_format.separator != r"\s+"
+        ):
             raise InvalidValue(
                 "separator must be one character, 'tab' or 'whitespace', got"
-                f" {made.separator[:40]!r}"
+                f" {table_format.separator[:40]!r}"
             )
-        return replace(made, encoding=None if made.encoding is None else _codec(made.encoding))
+        return replace(
+            table_format,
+            encoding=None if table_format.encoding is None else _codec(table_format.encoding),
+        )
 
     @property
     def asked(self) -> list[str]:
@@ -86,7 +100,7 @@ class TableFormat:
         return [f.name for f in fields(self) if getattr(self, f.name) not in (None, ())]
 
     def given(self) -> dict[str, Any]:
-        """Those settings, as `read` takes them."""
+        """Those settings, as `read` accepts them."""
         return {name: getattr(self, name) for name in self.asked}
 
 
@@ -121,8 +135,8 @@ def _codec(name: str) -> str:
 
 
 def decoding(start: bytes, *, whole: bool) -> tuple[str, str]:
-    """The encoding of a text by its first bytes, and what to note of it ('' for UTF-8);
-    `whole`: these are all of it.
+    """The encoding of a text by its first bytes, and a note on it ('' for UTF-8);
+    `whole` if these are all.
     """
     for mark, name in (
         (codecs.BOM_UTF8, "utf-8-sig"),
@@ -152,7 +166,7 @@ def decoding(start: bytes, *, whole: bool) -> tuple[str, str]:
 
 
 def western(content: bytes) -> str:
-    """Windows' Latin-1, or Latin-1 itself where bytes occur that Windows leaves undefined."""
+    """Windows' Latin-1, or Latin-1 itself if bytes occur that Windows leaves undefined."""
     return "latin-1" if any(byte in content for byte in b"\x81\x8d\x8f\x90\x9d") else "cp1252"
 
 
@@ -160,6 +174,6 @@ SETTINGS = tuple(f.name for f in fields(TableFormat))
 """The names of a table's settings: arguments of `read`, and flags."""
 
 
-def settings_among(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a table that are given among others, by name."""
-    return {name: given[name] for name in SETTINGS if given.get(name) not in (None, (), [])}
+def settings_among(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The table settings among others, by name."""
+    return {name: settings[name] for name in SETTINGS if settings.get(name) not in (None, (), [])}

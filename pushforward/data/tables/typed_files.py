@@ -1,6 +1,4 @@
-"""Tables whose files state the types of their columns: JSON lines, Excel, and Parquet files and
-folders.
-"""
+"""Tables whose files state column types: JSON lines, Excel, and Parquet files and folders."""
 
 from __future__ import annotations
 
@@ -22,16 +20,16 @@ PARQUET = (".parquet", ".pq")
 
 def parquet_files(folder: Path) -> list[Path]:
     """The Parquet files of a folder (partitioned, or parts side by side);
-    none where anything else is in it.
+    none if it holds anything else.
     """
-    found = []
+    files = []
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith((".", "_")))
         for name in sorted(n for n in names if not n.startswith((".", "_"))):
             if not name.lower().endswith(PARQUET):
                 return []
-            found.append(Path(where) / name)
-    return found
+            files.append(Path(where) / name)
+    return files
 
 
 def parquet_file(path: Path) -> Table:
@@ -53,7 +51,7 @@ def parquet_file(path: Path) -> Table:
 
 
 def parquet_folder(path: Path) -> Table:
-    """Parquet files in a folder; the values in folder names such as year=2019 are columns."""
+    """Parquet files in a folder; values in folder names such as year=2019 become columns."""
     require_package("pyarrow", path)
     from pyarrow import dataset
 
@@ -83,11 +81,10 @@ def parquet_folder(path: Path) -> Table:
 
 
 def json_lines(path: Path, packing: str) -> Table:
-    """A file of one JSON object a line."""
+    """A file of one JSON object per line."""
     import pandas
 
-    # Types stay as JSON states them; before pandas 3 that took
-    # another argument for columns whose names sound like dates.
+    # Keep JSON's types; before pandas 3 that needed another argument for columns named like dates.
     plain: dict[str, Any] = {
         "dtype": False,
         **({"convert_dates": False} if pandas.__version__ < "3" else {}),
@@ -107,7 +104,7 @@ def json_lines(path: Path, packing: str) -> Table:
         except Exception as error:
             raise BadSource(
                 f"{printable(path)}: cannot be read as JSON lines ({reason_of(error)}); expected"
-                " one object a line"
+                " one object per line"
             ) from error
 
     return Table(chunks, name=path.name)

@@ -97,4 +97,4 @@ def test_a_wrong_setting_is_one_line(german, capsys, told, words):
 
 def test_settings_are_refused_where_there_is_no_table(capsys):
     assert run("data", "digits", "--separator", ";") == 2
-    assert "separator says how a text table is written" in capsys.readouterr().err
+    assert "separator describes the format of a text table" in capsys.readouterr().err

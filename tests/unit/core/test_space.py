@@ -70,7 +70,7 @@ def test_levels_and_fractions_are_not_mixed_up() -> None:
 def test_labels_outside_the_categories_are_refused() -> None:
     space = pf.Space.labels(["cat", "dog"])
     assert space.conform([0, 1, 1]).tolist() == [0, 1, 1]
-    with pytest.raises(pf.ShapeMismatch, match=r"label .2. is none of .*codes 0\.\.1"):
+    with pytest.raises(pf.ShapeMismatch, match=r"label .2. is unknown; .*codes 0\.\.1"):
         space.conform([2])
 
 

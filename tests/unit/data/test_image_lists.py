@@ -58,7 +58,7 @@ def test_folders_are_read_once_whatever_links_to_them(tmp_path):
             (tmp_path / f"f{i}/to{j}").symlink_to(tmp_path / f"f{j}")
     source, notes = left_out(tmp_path)
     assert len(source) == 13
-    assert "148 links to a folder that is read already (a, " in notes
+    assert "148 links to a folder that was already read (a, " in notes
 
 
 def test_files_that_are_no_images_here_are_counted_and_named(tmp_path):
@@ -77,8 +77,8 @@ def test_files_that_are_no_images_here_are_counted_and_named(tmp_path):
         source, notes = left_out(tmp_path)
     assert len(source) == 1
     for words in (
-        "9 files are left out", "4 of a kind that is not read here (a.heic, b.HEIC, c.npy, …)",
-        "2 archives", "(more.zip, old.tar.gz)", "1 links that lead nowhere (gone.png)",
+        "9 files are left out", "4 of an unsupported kind (a.heic, b.HEIC, c.npy, …)",
+        "2 archives", "(more.zip, old.tar.gz)", "1 broken links (gone.png)",
         "2 pipes, sockets or devices (pipe.png, socket.png)",
     ):  # fmt: skip
         assert words in notes, notes
@@ -104,7 +104,7 @@ def test_the_command_line_says_once_what_is_left_out(tmp_path, capfd, monkeypatc
     monkeypatch.chdir(tmp_path)
     assert main(["data", "photos"]) == 0
     out, err = capfd.readouterr()
-    assert "1 file is left out: 1 of a kind that is not read here (a.heic)" in out
+    assert "1 file is left out: 1 of an unsupported kind (a.heic)" in out
     assert err == ""
     assert main(["fit", "pca", "photos", "--components", "2", "--run", "run"]) == 0
     _, err = capfd.readouterr()
@@ -144,7 +144,7 @@ def test_training_and_test_folders_are_never_read_together(tmp_path, names, firs
     for name in names:
         save(tmp_path / "data" / name)
     with pytest.raises(
-        BadSource, match=r"holds the splits .*, which would be learnt together; read one of them"
+        BadSource, match=r"holds the splits .*, which would be mixed; read one of them"
     ) as caught:
         read(tmp_path / "data")
     assert str(tmp_path / "data" / first) in str(caught.value)
@@ -199,10 +199,10 @@ def test_members_that_lead_out_links_archives_and_repeats_are_counted_and_named(
     assert source.x[:, 0, 0, 0].tolist() == [7, 9]
     assert source.condition_space.columns[0].categories == ("a", "b")
     for words in (
-        "8 files are left out", "4 names that lead out of the archive",
+        "8 files are left out", "4 names pointing outside the archive",
         "1 links inside the archive (link.png)", "1 archives", "inner.zip",
-        "1 of a kind that is not read here (c.heic)",
-        "1 earlier files of a name that occurs twice (b/6.png)",
+        "1 of an unsupported kind (c.heic)",
+        "1 earlier files with a repeated name (b/6.png)",
     ):  # fmt: skip
         assert words in notes, notes
 

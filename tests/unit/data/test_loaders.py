@@ -126,7 +126,7 @@ LOADERS = {
     "drop_last, shuffled": (
         lambda d: DataLoader(d, batch_size=4, shuffle=True, drop_last=True),
         list(range(10)),
-        "other rows in every shuffled epoch",
+        "different rows in every shuffled epoch",
     ),
     "batch sampler that drops": (
         lambda d: DataLoader(
@@ -174,9 +174,12 @@ def test_a_loaders_rows_are_those_it_gives(name, make, memory):
         ),
         (
             lambda d: RandomSampler(d, replacement=True),
-            "RandomSampler draws other rows every epoch",
+            "RandomSampler draws different rows each epoch",
         ),
-        (lambda d: RandomSampler(d, num_samples=4), "RandomSampler draws other rows every epoch"),
+        (
+            lambda d: RandomSampler(d, num_samples=4),
+            "RandomSampler draws different rows each epoch",
+        ),
         (lambda d: DistributedSampler(d, num_replicas=2, rank=0), "pass loader.dataset"),
         (lambda d: count(), "may be endless"),
     ],

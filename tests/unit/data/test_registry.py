@@ -62,7 +62,7 @@ def test_all_options_apply_to_what_is_in_memory(spectra: Path, tmp_path: Path) -
 
     assert pf.read(spectra, columns="b").space.names == ("b",)
     assert pf.read(spectra, y="a").condition_space is not None
-    with pytest.raises(pf.InvalidValue, match="says how a text table is written"):
+    with pytest.raises(pf.InvalidValue, match="describes the format of a text table"):
         pf.read(spectra, separator=";")
 
 

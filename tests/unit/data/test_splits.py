@@ -45,7 +45,7 @@ def test_rows_on_disk_stay_in_order_and_are_the_same_rows(tmp_path):
         (0, InvalidValue, "between 0 and 1"),
         (1.0, InvalidValue, "between 0 and 1"),
         (-0.1, InvalidValue, "between 0 and 1"),
-        (10, InvalidValue, "no rows to learn from"),
+        (10, InvalidValue, "no training rows"),
     ],
 )
 def test_empty_parts_are_refused(held_out, error, words):

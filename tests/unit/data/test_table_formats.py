@@ -135,25 +135,25 @@ CASES = {
         "2017,2018\n1.5,2\n4,5.5\n",
         ("2017", "2018"),
         [[1.5, 2], [4, 5.5]],
-        "taken as the columns' names",
+        "read as column names",
     ),
     "counted columns": (
         "0,1,2\n0.5,.25,1\n",
         ("0", "1", "2"),
         [[0.5, 0.25, 1]],
-        "taken as the columns' names",
+        "read as column names",
     ),
     "edges of a graph": (
         "0,1\n0,2\n1,2\n",
         ("x0", "x1"),
         [[0, 1], [0, 2], [1, 2]],
-        "is taken as a row",
+        "is read as a row",
     ),
     "whole rows": (
         "1,2,3\n4,5,6\n",
         ("x0", "x1", "x2"),
         [[1, 2, 3], [4, 5, 6]],
-        "is taken as a row",
+        "is read as a row",
     ),
     "one column": ("a\n1\n2\n", ("a",), [[1], [2]], ""),
     "Windows": ("a;b\r\n1;2\r\n3;4\r\n", ("a", "b"), [[1, 2], [3, 4]], "separated by ';'"),
@@ -389,7 +389,7 @@ def test_json_lines(tmp_path, name):
     assert source.space.columns[1].categories == ("007", "008")
     assert source.all().x.tolist() == [[1, 0, 1, 1.6e9], [2.5, 1, 0, 1.6e9 + 1]]
     (tmp_path / name).write_bytes(gzip.compress(b"{no") if name.endswith(".gz") else b"{no")
-    with pytest.raises(BadSource, match="one object a line"):
+    with pytest.raises(BadSource, match="one object per line"):
         read(tmp_path / name)
 
 

@@ -218,7 +218,7 @@ def test_names_do_not_cover_each_other():
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
-def test_files_are_written_whole_and_small(tmp_path, mixture, rows):
+def test_files_are_replace_on_exit_and_small(tmp_path, mixture, rows):
     path = plots.write(plots.density_map(mixture, rows), tmp_path / "new" / "a.png")
     assert path.stat().st_size < 200_000
     assert [p.name for p in path.parent.iterdir()] == ["a.png"]
