@@ -1,7 +1,7 @@
-"""What a model can do, as protocols; protocols carry methods only.
+"""What a model can do, as protocols with methods only.
 
-A promise that hangs on a model's arguments, or on what it has learnt, is taken back by naming its
-methods in the instance's `lacks`: neither `capabilities` nor `isinstance` then finds the protocol.
+An instance withdraws a capability that depends on its arguments or on its fit by naming the methods
+in `lacks`: neither `capabilities` nor `isinstance` then reports the protocol.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class _InstanceProtocol(type(Protocol)):  # type: ignore[misc]
-    """The class of protocols that an instance keeps only if it `lacks` none of their methods."""
+    """Metaclass of the protocols: an instance that `lacks` a method does not satisfy them."""
 
     def __instancecheck__(cls, instance: object) -> bool:
         return super().__instancecheck__(instance) and not missing_methods(instance) & set(
@@ -45,7 +45,7 @@ class _InstanceProtocol(type(Protocol)):  # type: ignore[misc]
 
 
 def missing_methods(model: object) -> frozenset[str]:
-    """The methods that this instance has no use of, whatever its class promises;
+    """The methods that this instance does not support although its class defines them;
     none for a class.
     """
     return frozenset() if isinstance(model, type) else frozenset(getattr(model, "lacks", ()))
@@ -66,7 +66,7 @@ class Samples(Protocol, metaclass=_InstanceProtocol):
     def sample(
         self, n: int, y: Conditioning = None, rng: Rng = None, using: Sampler | str | None = None
     ) -> Tensor:
-        """n new observations (n, *shape), user's units, under conditions y;
+        """n new observations (n, *shape), user's units, given conditions y;
         `using` names a `Sampler`.
         """
         ...
@@ -90,7 +90,7 @@ class Distribution(Protocol, metaclass=_InstanceProtocol):
         ...
 
     def rsample(self, *, rng: Rng = None) -> Tensor:
-        """A draw for each row, differentiable in the parameters where the distribution allows."""
+        """One sample per row, differentiable in the parameters if the distribution allows it."""
         ...
 
 
@@ -132,7 +132,7 @@ class HasBound(Protocol, metaclass=_InstanceProtocol):
 
     def elbo(self, x: Observations, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
         """A lower bound on the log-density of each row (n,), nats,
-        user's units; one draw of the posterior.
+        user's units; one posterior sample.
         """
         ...
 
@@ -143,12 +143,10 @@ class HasBound(Protocol, metaclass=_InstanceProtocol):
 
 @runtime_checkable
 class HasQuality(Protocol, metaclass=_InstanceProtocol):
-    """Says how good it is on rows it has not seen, which a fit with held-out rows asks for."""
+    """Scores held-out rows, for early stopping and for keeping the best weights."""
 
     def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
-        """How good the model is on a batch in model coordinates:
-        (n,) or a scalar, higher is better.
-        """
+        """The quality on a batch in model coordinates: (n,) or a scalar, higher is better."""
         ...
 
 
@@ -202,8 +200,10 @@ class Translates(Protocol, metaclass=_InstanceProtocol):
 
 
 def capabilities(model: object) -> tuple[str, ...]:
-    """The names of the protocols a model keeps; of a class, those that its instances may keep."""
-    known = (
+    """The names of the protocols a model satisfies; for a class,
+    those its instances may satisfy.
+    """
+    protocols = (
         Samples,
         HasDensity,
         LatentModel,
@@ -217,6 +217,6 @@ def capabilities(model: object) -> tuple[str, ...]:
     lacks = missing_methods(model)
     return tuple(
         p.__name__
-        for p in known
+        for p in protocols
         if all(m not in lacks and callable(getattr(model, m, None)) for m in _methods(p))
     )

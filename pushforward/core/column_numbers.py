@@ -1,5 +1,6 @@
-"""Columns of a data frame as float64: categories as codes, missing values as NaN, dates as numbers
-(`core.dates`). `core.column_values` goes the way back.
+"""Columns of a data frame as float64: codes for categories, NaN for missing values.
+
+Dates become numbers (`core.dates`). `core.column_values` converts back.
 """
 
 from __future__ import annotations
@@ -26,17 +27,14 @@ _SHOWN = 60
 
 
 def as_numbers(series: Series, unit: str = "") -> NDArray[np.float64]:
-    """A column of numbers or dates as float64, missing values as NaN;
-    `unit` is that of dates and durations.
-    """
+    """A column of numbers or dates as float64, missing values as NaN; `unit` applies to dates."""
     if unit in MICROSECONDS:
         return dates_as_numbers(series, unit)
     return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def as_number(value: object, column: Column) -> float:
-    """One value as the number that stands for it in a column: numbers, dates, durations or
-    percents, as themselves or as texts.
+    """Convert one value of a column to a number: numbers, dates, durations or percents, or text.
 
     ; a number is taken to be in the column's unit.
 
@@ -80,7 +78,7 @@ def _describe_expected(unit: str) -> str:
 
 
 def as_codes(series: Series, column: Column, what: str) -> NDArray[np.float64]:
-    """A column of categories as their codes, missing values as NaN.
+    """A column of categories as codes, missing values as NaN.
 
     Raises:
         ShapeMismatch: Names a category that is not known.
@@ -92,9 +90,9 @@ def as_codes(series: Series, column: Column, what: str) -> NDArray[np.float64]:
     texts = [category_text(u) for u in uniques]
     unseen = next((t for t in texts if t not in lookup), None)
     if unseen is not None:
-        known = ", ".join(column.categories[:10])
+        names = ", ".join(column.categories[:10])
         raise ShapeMismatch(
-            f"{what}: column {column.name!r} holds {unseen[:_SHOWN]!r}, which is none of {known};"
+            f"{what}: column {column.name!r} holds {unseen[:_SHOWN]!r}, which is none of {names};"
             " leave such rows out"
         )
     values: NDArray[np.float64] = np.array([*(lookup[t] for t in texts), np.nan])[codes]
@@ -102,7 +100,9 @@ def as_codes(series: Series, column: Column, what: str) -> NDArray[np.float64]:
 
 
 def category_text(value: object) -> str:
-    """A category as its name: whole numbers without a point, so that 3 and 3.0 are one category."""
+    """A category's name; whole numbers have no decimal point,
+    so that 3 and 3.0 are one category.
+    """
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     return str(value)
@@ -115,18 +115,17 @@ def find_bad_cell(
     *,
     spelled: Callable[[Any], Any] | None = None,
 ) -> tuple[int, str] | None:
-    """Row (the first is `start`) and text of the first entry that is no number; None where a
-    `share` of them or more are none.
+    """Row (counted from `start`) and text of the first entry that is not a number.
 
-    `spelled` turns a series of texts into numbers as Python writes them, where the table writes
-    them otherwise, and leaves out those that mean 'missing'.
+    None if a `share` of the entries or more are not numbers. `spelled` converts texts in the
+    table's own notation to numbers in Python's, leaving out missing-value markers.
     """
     import pandas
 
     series = series.reset_index(drop=True)
-    given = series.dropna()
+    present = series.dropna()
     numbers = pandas.to_numeric(
-        given if spelled is None else spelled(given.map(str).str.strip()), errors="coerce"
+        present if spelled is None else spelled(present.map(str).str.strip()), errors="coerce"
     )
     bad = numbers.isna()
     if not bad.any() or bad.mean() >= share:

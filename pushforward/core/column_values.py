@@ -1,4 +1,4 @@
-"""Numbers as the columns they came from: of the same dtype, as texts, or as JSON holds them."""
+"""Numbers converted back to columns: in their original dtype, as text, or as JSON values."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ __all__ = ["restore", "as_texts", "as_values"]
 
 
 def restore(values: NDArray[Any], column: Column) -> ColumnValues:
-    """Numbers (n,) of a column as a pandas array, or NumPy array,
-    of the dtype that the column came with.
-    """
+    """Numbers (n,) of a column as a pandas or NumPy array of the column's original dtype."""
     import pandas
 
     if column.kind == "categorical":
@@ -61,7 +59,7 @@ def _is_whole(dtype: str) -> bool:
 
 
 def _to_integers(values: NDArray[Any], missing: NDArray[np.bool_], dtype: str) -> ColumnValues:
-    """Rounded numbers, in the dtype's range; nullable where some are missing."""
+    """Rounded numbers, clipped to the dtype's range; nullable if some are missing."""
     import pandas
 
     plain = dtype.split("[")[0].lower()
@@ -78,7 +76,7 @@ def _to_integers(values: NDArray[Any], missing: NDArray[np.bool_], dtype: str) -
 
 
 def _clip(rounded: NDArray[Any], limits: np.iinfo[Any], plain: str) -> NDArray[Any]:
-    """Floats as integers; those at or beyond the ends of the range become the ends."""
+    """Floats as integers, clipped to the limits."""
     low, high = rounded <= float(limits.min), rounded >= float(limits.max)
     whole = np.where(low | high, 0, rounded).astype(plain)
     whole[low], whole[high] = limits.min, limits.max
@@ -86,7 +84,7 @@ def _clip(rounded: NDArray[Any], limits: np.iinfo[Any], plain: str) -> NDArray[A
 
 
 def _restore_categories(values: NDArray[Any], column: Column) -> ColumnValues:
-    """Categories by name; as numbers, truth values or texts where that is what they were."""
+    """Categories by name; as numbers, booleans or text if that is what they were."""
     import pandas
 
     missing = np.isnan(values)
@@ -101,18 +99,18 @@ def _restore_categories(values: NDArray[Any], column: Column) -> ColumnValues:
             np.where(missing, -1, codes), categories=list(column.categories)
         )
         return named
-    found = pandas.Series(np.array(column.categories, dtype=object)[codes])
+    entries = pandas.Series(np.array(column.categories, dtype=object)[codes])
     if column.dtype.lower().startswith("bool"):
-        found = found == "True"
+        entries = entries == "True"
     elif _is_whole(column.dtype) or column.dtype.lower().startswith(("float", "double")):
-        found = pandas.to_numeric(found)
-    found = found.mask(missing) if missing.any() else found
-    return as_dtype(found, column.dtype)
+        entries = pandas.to_numeric(entries)
+    entries = entries.mask(missing) if missing.any() else entries
+    return as_dtype(entries, column.dtype)
 
 
 def as_texts(values: NDArray[Any], column: Column) -> list[str] | None:
-    """Texts of a column whose dtype says how it is written (dates, truth values, percents,
-    float32); None for all others.
+    """A column as text if its dtype determines the notation (dates,
+    booleans, percents, float32), else None.
     """
     missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
     if column.kind == "categorical":
@@ -136,25 +134,23 @@ def as_texts(values: NDArray[Any], column: Column) -> list[str] | None:
             for t in np.datetime_as_string(stamps.astype(f"datetime64[{step}]")).tolist()
         ]
     if column.dtype in ("bool", "boolean") or column.dtype.startswith("bool["):
-        return ["" if gone else str(bool(v >= 0.5)) for v, gone in zip(values, missing)]
+        return ["" if absent else str(bool(v >= 0.5)) for v, absent in zip(values, missing)]
     if _is_whole(column.dtype):
         whole = restore(np.where(missing, 0, values), column)
-        return ["" if gone else str(int(v)) for v, gone in zip(whole, missing)]
+        return ["" if absent else str(int(v)) for v, absent in zip(whole, missing)]
     if column.unit == "%":
-        return ["" if gone else f"{v}%" for v, gone in zip(values.tolist(), missing)]
+        return ["" if absent else f"{v}%" for v, absent in zip(values.tolist(), missing)]
     if column.dtype.lower() == "float32" and values.dtype != np.float32:
-        return ["" if gone else str(v) for v, gone in zip(values.astype(np.float32), missing)]
+        return ["" if absent else str(v) for v, absent in zip(values.astype(np.float32), missing)]
     return None
 
 
 def as_values(values: NDArray[Any], column: Column) -> list[Any]:
-    """Entries of a column as JSON holds them: numbers, truth values, texts;
-    NaN where one is missing.
-    """
+    """A column's entries as JSON values (numbers, booleans, text), NaN if missing."""
     if column.kind == "categorical" or column.dtype.lower().startswith("bool"):
-        found = restore(values, column)
+        entries = restore(values, column)
         return [
-            float("nan") if is_missing(v) else getattr(v, "item", lambda v=v: v)() for v in found
+            float("nan") if is_missing(v) else getattr(v, "item", lambda v=v: v)() for v in entries
         ]
     if column.unit in (DAYS, SECONDS):
         return as_texts(values, column) or []

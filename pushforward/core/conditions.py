@@ -1,5 +1,4 @@
-"""What a model is conditioned on: from the user's labels,
-points or images to what networks see, in one place.
+"""Conversion of conditions (labels, points or images) to the tensors that networks receive.
 
 Training, sampling, measuring and the command line all convert conditions here:
 
@@ -28,13 +27,13 @@ __all__ = ["Conditions"]
 
 @dataclass(frozen=True)
 class Conditions:
-    """Converts conditions; one that has no space belongs to an unconditional model and refuses all.
+    """Converts conditions; without a space it belongs to an unconditional model and refuses any.
 
     Args:
-        space: of the user's conditions; None without conditions.
+        space: of the user's conditions; None if there are none.
         scaling: to model coordinates.
         dtype: floating type of the networks.
-        owner: what is said to be conditioned, in messages.
+        owner: what is conditioned, in messages.
     """
 
     space: Space | None
@@ -63,7 +62,7 @@ class Conditions:
 
     @property
     def width(self) -> int:
-        """How many numbers a condition is as networks see it; 0 without conditions."""
+        """Number of values in one condition as networks see it; 0 without conditions."""
         return math.prod(self.shape) if self else 0
 
     def __call__(self, y: Conditioning, n: int) -> Tensor | None:
@@ -73,7 +72,7 @@ class Conditions:
         None without conditions.
 
         Raises:
-            InvalidValue: If y is missing, unasked for or of another length.
+            InvalidValue: If y is missing, not expected or of another length.
         """
         rows = self.rows(y, n)
         if rows is None or self.scaling is None:
@@ -108,7 +107,7 @@ class Conditions:
         return coordinates
 
     def as_given(self, rows: ArrayOrTensor | None) -> ArrayOrTensor | None:
-        """Rows of a source (labels as codes) as the model's methods take them;
+        """Rows of a source (labels as codes) in the form that methods accept;
         None without conditions.
         """
         return None if self.space is None else self.space.as_given(rows)

@@ -1,7 +1,7 @@
 """Dates, times and durations as numbers, and back.
 
-A date becomes a number of days or seconds since 1970-01-01, a duration a number of seconds, with
-their nanoseconds where float64 has digits for them.
+A date becomes a number of days or seconds since 1970-01-01, a duration a number of seconds;
+nanoseconds are kept where float64 has the precision.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DAYS, SECONDS, DURATION = "days since 1970-01-01", "seconds since 1970-01-01", "
 DATE_UNITS = (DAYS, SECONDS, DURATION)
 MICROSECONDS = {DAYS: 86_400_000_000, SECONDS: 1_000_000, DURATION: 1_000_000}
 NANOSECONDS = 2**51
-"""Up to so many, 26 days, numbers in float64 come back as the nanoseconds they were."""
+"""Up to this many seconds (26 days), float64 preserves nanoseconds."""
 
 
 def dates_as_numbers(series: Series, unit: str) -> NDArray[np.float64]:
@@ -45,19 +45,19 @@ def dates_as_numbers(series: Series, unit: str) -> NDArray[np.float64]:
     import pandas
 
     if unit == DURATION:
-        found = pandas.to_timedelta(series)
+        times = pandas.to_timedelta(series)
     else:
         if series.dtype.kind != "M":
             series = pandas.to_datetime(series, format="ISO8601", utc=has_zone(series))
-        found = in_utc(cast(DateSeries, series))
+        times = in_utc(cast(DateSeries, series))
     kind = "timedelta64" if unit == DURATION else "datetime64"
-    stamps = found.to_numpy(dtype=f"{kind}[us]")
+    stamps = times.to_numpy(dtype=f"{kind}[us]")
     missing = np.isnat(stamps)
     numbers = stamps.astype(np.int64) / MICROSECONDS[unit]
-    if found.dt.unit == "ns":
+    if times.dt.unit == "ns":
         _add_nanoseconds(
             numbers,
-            np.where(missing, 0, found.to_numpy(dtype=f"{kind}[ns]").astype(np.int64)),
+            np.where(missing, 0, times.to_numpy(dtype=f"{kind}[ns]").astype(np.int64)),
             unit,
         )
     numbers[missing] = np.nan
@@ -65,8 +65,8 @@ def dates_as_numbers(series: Series, unit: str) -> NDArray[np.float64]:
 
 
 def _add_nanoseconds(numbers: NDArray[np.float64], exact: NDArray[np.int64], unit: str) -> None:
-    """Put the nearest numbers in a unit in the place of those cut to microseconds; warns where not
-    even these tell nanoseconds apart.
+    """Replace numbers cut to microseconds by the nearest to the exact ones;
+    warn if nanoseconds are lost.
     """
     fine = exact % 1000 != 0
     if not fine.any():
@@ -85,15 +85,13 @@ def _add_nanoseconds(numbers: NDArray[np.float64], exact: NDArray[np.int64], uni
 
 
 def has_nanoseconds(seconds: NDArray[np.float64]) -> bool:
-    """Whether numbers in seconds tell of anything finer than microseconds,
-    and have digits enough to.
-    """
+    """Whether numbers in seconds are finer than microseconds, within float64's precision."""
     near = seconds[np.abs(seconds) < NANOSECONDS / 1e9]
     return bool((np.round(near * 1e9) % 1000 != 0).any())
 
 
 def has_zone(series: Series) -> bool:
-    """Whether the dates, given as texts or objects, state a time zone."""
+    """Whether dates, given as text or objects, state a time zone."""
     first = next((v for v in series if not is_missing(v)), None)
     if isinstance(first, str):
         return first.endswith("Z") or "+" in first[10:] or "-" in first[10:]
@@ -101,7 +99,7 @@ def has_zone(series: Series) -> bool:
 
 
 def in_utc(series: DateSeries) -> DateSeries:
-    """Dates in UTC without a time zone; those that have none as they are."""
+    """Dates in UTC without a time zone; dates without one are unchanged."""
     return (
         series.dt.tz_convert("UTC").dt.tz_localize(None)
         if getattr(series.dtype, "tz", None) is not None
@@ -152,11 +150,11 @@ def numbers_as_dates(values: NDArray[Any], column: Column) -> ColumnValues:
         )
     times = stamps.astype(f"datetime64[{resolution}]")
     times[np.isnan(numbers)] = np.datetime64("NaT")
-    found = pandas.Series(times)
+    result = pandas.Series(times)
     if "," in column.dtype:
-        found = found.dt.tz_localize("UTC")
+        result = result.dt.tz_localize("UTC")
     return (
-        as_dtype(found, column.dtype)
+        as_dtype(result, column.dtype)
         if column.dtype.startswith(("datetime64", "timestamp"))
-        else found.array
+        else result.array
     )

@@ -1,4 +1,4 @@
-"""What `fit(x, y, weights)` is given, as a source."""
+"""Conversion of the arguments of `fit(x, y, weights)` to a source."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["as_source"]
 def as_source(
     x: Observations, y: Conditioning = None, weights: Observations | None = None
 ) -> Source:
-    """x as a source: one already, or whatever `pushforward.read` takes (then with y and weights).
+    """Return x as a source; anything else is read by `pushforward.read`, with y and weights.
 
-    Labels that come with the data are used only on request: y=True for those, y='name' for a column
-    or an array. That holds for a source, too, unless its labels were asked for when it was read.
+    Labels that come with the data are used only on request: y=True, or y='name' for a column or an
+    array. This holds for a source too, unless its labels were requested when it was read.
 
     Raises:
         BadSource: For data that no model can be fitted to: no rows, text, infinities.
@@ -32,8 +32,7 @@ def as_source(
             )
         if y and x.condition_space is None:
             raise BadSource(
-                "labels that come with the data were asked for, and these bring none; pass the"
-                " labels themselves as y"
+                "labels were requested with y=True, but the data have none; pass the labels as y"
             )
         return without_labels(x) if y is False or (y is None and has_unrequested_labels(x)) else x
     source: Source = read_for_fit(x, y, weights)

@@ -1,4 +1,4 @@
-"""The settings of a fitter, given by name to `fit`: `model.fit(x, epochs=3)`."""
+"""Settings of a fitter passed by name to `fit`: `model.fit(x, epochs=3)`."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ F = TypeVar("F")
 
 @runtime_checkable
 class Adjustable(Protocol):
-    """A fitter whose settings can be given to `fit`."""
+    """A fitter whose settings can be passed to `fit`."""
 
     @property
     def setting_names(self) -> tuple[str, ...]:
-        """What can be set."""
+        """Names of the settings."""
         ...
 
     def with_settings(self, settings: Mapping[str, Any], *, keep: bool = True) -> Self:
-        """A fitter of the same kind with these settings, and with its own others if `keep`."""
+        """A fitter of the same class with these settings, and with its own others if `keep`."""
         ...
 
 
 def adjust_fitter(
     fitter: F, settings: Mapping[str, Any], arguments: Iterable[str], *, is_default: bool
 ) -> F:
-    """A fitter with further settings by name.
+    """Return a fitter with further settings.
 
     Args:
         fitter: whose settings.
-        settings: the settings.
-        arguments: what else `fit` takes, for the advice.
-        is_default: whether it is the model's default fitter:
-            a run to resume is not given its settings.
+        settings: by name.
+        arguments: further arguments of `fit`, for the error's suggestion.
+        is_default: whether it is the model's default fitter,
+            whose settings do not apply to a resumed run.
 
     Raises:
-        InvalidKind: For names that it does not have.
+        InvalidKind: For unknown names.
     """
     if not settings:
         return fitter

@@ -1,4 +1,4 @@
-"""Networks that are used and never trained: feature extractors, classifiers, teachers."""
+"""Networks that are used but never trained: feature extractors, classifiers, teachers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ __all__ = ["Fixed"]
 
 
 class Fixed(nn.Module):
-    """A network that stays as it is: no optimiser, average,
-    checkpoint or training mode ever reaches it.
+    """A network that never changes: no optimiser, average, checkpoint or training mode reaches it.
 
     It moves to devices and types with the model it belongs to, and gradients pass through it to its
-    input. Its weights are stored with the model, once; with `stored=False` they are not, for a
-    network that the model's `build` makes again from its name.
+    input. Its weights are stored once, with the model; with `stored=False` they are not, for a
+    network that the model's `build` recreates.
 
     Args:
         network: the module to call; its parameters no longer require gradients.
@@ -32,20 +31,20 @@ class Fixed(nn.Module):
     def __init__(self, network: nn.Module, *, stored: bool = True) -> None:
         super().__init__()
         self.training, self.stored = False, stored
-        # in a tuple, so that torch finds neither module nor parameters
+        # in a tuple, to hide the module and its parameters from torch
         self._hidden = (network.requires_grad_(False).eval(),)
 
     @property
     def network(self) -> nn.Module:
-        """The network itself."""
+        """The wrapped network."""
         return self._hidden[0]
 
     def train(self, mode: bool = True) -> Self:
-        """Stay in evaluation mode, whatever is asked for."""
+        """Stay in evaluation mode, whatever `mode` is."""
         return self
 
     def forward(self, *args: Any, **kwargs: Any) -> object:
-        """What the network gives."""
+        """The network's output."""
         return self.network(*args, **kwargs)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:

@@ -1,12 +1,11 @@
-"""Run folders and result files that appear whole or not at all,
-and what of an older run may be replaced.
+"""Run folders and result files that are written completely or not at all.
 
-A new run is prepared under a temporary name and moved to its place when everything is on disk; only
-then does an older run give way, and of that only the files that a run of ours writes. Whatever else
-lies in the folder stays where it is.
+A new run is written under a temporary name and moved to its place once it is complete; only then is
+an older run removed, and of that only files that a run writes. Other files in the folder are left
+alone.
 
-Temporary names hold the number of their process (`.NAME.PID.tmp`, `.NAME.PID.part`); those of
-processes that have died are removed by whoever writes to the same place next.
+Temporary names contain a process id (`.NAME.PID.tmp`, `.NAME.PID.part`); those of dead processes
+are removed by the next writer to the same place.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ __all__ = [
 ]
 
 MOST_TEXT = 1 << 28
-"""Bytes of the largest description or log that is read: 256 MiB."""
+"""The largest description or log that is read, in bytes: 256 MiB."""
 _LEFTOVER = re.compile(
     r"\.(?P<name>.+)\.(?P<pid>\d+)\.(?:tmp|part)|\.(?P<old_pid>\d+)-(?P<old_name>.+\.(?:png|gif|svg|pdf))",
     re.DOTALL,
@@ -56,32 +55,29 @@ _WRITTEN = re.compile(
     r"|(?:images|pictures)/(?:samples-seed-?\d+|reconstructions-|projections-)[^/]*\.(?:png|npz)"
     r"|(?:images|pictures)/film/\d+\.safetensors"
 )
-"""The files of a run, by their paths inside its folder; runs of format 1 kept images in pictures/.
-"""
+"""Paths of a run's files inside its folder; runs of format 1 kept images in pictures/."""
 _FOLDERS = ("state", "images", "images/film", "pictures", "pictures/film")
 
 
 class ForeignFiles(UserWarning):
-    """A run was replaced in a folder that also holds files which no run wrote; they stay."""
+    """A run was replaced in a folder that also holds other files; they were kept."""
 
 
 # ------------------------------------------------------------------------------------------ reading
 
 
 def read_file(path: Path, most: int = MOST_TEXT, head: int = -1) -> bytes:
-    """The content of a regular file, or its first bytes; BadRun, without reading, for a pipe, a
-    device or one above `most` bytes.
-    """
+    """The content of a regular file, or its first bytes."""
     handle = -1
     try:
-        # a pipe that nobody writes to would block
+        # opening a pipe without a writer would block
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
             raise BadRun(f"{path} is not a regular file; expected a file of a run")
-        if found.st_size > most:
+        if status.st_size > most:
             raise BadRun(
-                f"{path} holds {found.st_size:,} bytes, more than any file of its kind ({most:,});"
+                f"{path} holds {status.st_size:,} bytes, more than any file of its kind ({most:,});"
                 " restore it from a copy"
             )
         with os.fdopen(handle, "rb") as file:
@@ -98,11 +94,10 @@ def read_file(path: Path, most: int = MOST_TEXT, head: int = -1) -> bytes:
 
 
 def parse_json(text: str | bytes, *, finite: bool = True) -> object:
-    """Strict JSON.
+    """Parse strict JSON.
 
     Raises:
-        ValueError: For anything else, for too deep nesting, and,
-            unless told otherwise, for NaN and Infinity.
+        ValueError: For invalid JSON, for deep nesting and, unless allowed, for NaN and Infinity.
     """
 
     def refuse(name: str) -> NoReturn:
@@ -119,9 +114,7 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> object:
 
 @contextmanager
 def replace_on_exit(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, which takes its place at
-    the end and is removed after any error.
-    """
+    """A temporary path beside `path` that replaces it on success and is removed after any error."""
     remove_leftovers(path.parent, path.name)
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -138,7 +131,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_atomically(path: Path, *content: bytes | memoryview) -> None:
-    """Write a file whole or not at all, and see to it that it is on disk.
+    """Write a file completely or not at all, and sync it to disk.
 
     Raises:
         BadRun: If it cannot be written.
@@ -152,8 +145,8 @@ def write_atomically(path: Path, *content: bytes | memoryview) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         raise BadRun(
-            f"cannot write {path}: {error.strerror}; what was there before is untouched: free or"
-            " choose another place"
+            f"cannot write {path}: {error.strerror}; existing files were not changed: free some"
+            " space or choose another place"
         ) from error
 
 
@@ -166,9 +159,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path, name: str | None = None) -> None:
-    """Remove what processes that have died left in a folder while they were writing:
-    to one name, or to any.
-    """
+    """Remove temporary files of dead processes from a folder, for one name or for any."""
     try:
         entries = [e for e in os.scandir(folder) if e.name.startswith(".")]
     except OSError:
@@ -191,7 +182,7 @@ def remove_leftovers(folder: Path, name: str | None = None) -> None:
 def _is_running(pid: int) -> bool:
     """Whether another process of this number is running."""
     if pid == os.getpid():
-        return False  # so was an earlier one: this one is only about to write
+        return False  # left by an earlier process with our id: we have not written yet
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -205,8 +196,10 @@ def _is_running(pid: int) -> bool:
 
 
 def check_place(path: PathText, *, overwrite: bool = False) -> list[str]:
-    """Raise InvalidValue unless a run may be written to the folder `path`;
-    returns the files there that no run wrote.
+    """Check that a run may be written to the folder `path`; return the foreign files in it.
+
+    A folder that does not exist, is empty or was left by a killed fit may be used. An older run may
+    be replaced with `overwrite`; any other folder may not.
 
     A folder that does not exist, is empty, or was left by a start that was killed may be used. An
     older run may with `overwrite`; a folder that is none may not.
@@ -242,11 +235,10 @@ def check_place(path: PathText, *, overwrite: bool = False) -> list[str]:
 
 @contextmanager
 def create_run(path: PathText, *, overwrite: bool = False) -> Iterator[Path]:
-    """A folder to write a new run into; at the end what is in it becomes the run folder `path`.
+    """Yield a folder to write a new run into; on success its content becomes the run folder `path`.
 
-    After any error before that, everything is as it was. An older run (with `overwrite`) gives way
-    only at the end; a link to a folder stays a link. Warns with ForeignFiles of files that stay
-    though no run wrote them.
+    After an error, nothing has changed. An older run (with `overwrite`) is removed only at the end;
+    a link to a folder stays a link. Warns with ForeignFiles of other files that are kept.
     """
     check_place(path, overwrite=overwrite)
     target = _resolve(path)
@@ -292,7 +284,7 @@ def create_run(path: PathText, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def is_card(path: Path) -> bool:
-    """Whether a README.md is a model card that a run wrote."""
+    """Whether a README.md is a model card written by a run."""
     try:
         start = read_file(path)[:4096].decode(errors="replace")
     except BadRun:
@@ -301,7 +293,7 @@ def is_card(path: Path) -> bool:
 
 
 def _resolve(path: PathText) -> Path:
-    """The folder itself: what a link leads to, and with a name where the path has none ('.')."""
+    """The folder itself: links are followed, and '.' is given its name."""
     try:
         return Path(os.path.realpath(os.fspath(path)))
     except ValueError as error:
@@ -311,27 +303,25 @@ def _resolve(path: PathText) -> Path:
 
 
 def _replace(folder: Path, part: Path) -> None:
-    """Remove the files of the run in a folder, and move the new ones there;
-    model.json goes last and comes first.
-    """
+    """Replace the files of the run in a folder; model.json is removed first and added last."""
     ours, _ = _list_contents(folder)
     for name in sorted(ours, key=lambda name: name == "model.json"):
         (folder / name).unlink(missing_ok=True)
     for name in reversed(_FOLDERS):
         if not (folder / name).is_symlink():
-            with suppress(OSError):  # not there, or not empty
+            with suppress(OSError):  # missing, or not empty
                 (folder / name).rmdir()
     new = [p for p in part.rglob("*") if not p.is_dir()]
     for path in sorted(new, key=lambda p: p.name != "model.json"):
         goal = folder / path.relative_to(part)
-        if not goal.exists():  # a README.md of somebody's own
+        if not goal.exists():  # a README.md of the user's
             goal.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(path, goal)  # across a link it may be a move to another disk
 
 
 def _list_contents(folder: Path) -> tuple[list[str], list[str]]:
-    """The files that a run wrote and what else is there,
-    by path inside the folder; leftovers of dead processes are neither.
+    """The files that a run wrote, and other files, by path inside the folder;
+    without temporary files.
     """
     ours: list[str] = []
     foreign: list[str] = []
@@ -360,15 +350,13 @@ def _list_contents(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def _is_run(folder: Path) -> bool:
-    """Whether a run of ours was written to a folder:
-    told by what is in its model.json, else by how it was fitted.
-    """
-    told = (
+    """Whether a folder holds a run, judging by model.json or the record of its fit."""
+    signs = (
         ("model.json", {"format", "model", "hyperparameters", "space", "digest"}),
         ("run.json", {"format", "model", "data", "fitter"}),
         ("trainer.json", {"batch", "seed"}),
     )
-    for name, needed in told:
+    for name, needed in signs:
         if (folder / name).exists():
             try:
                 content = parse_json(read_file(folder / name))
@@ -379,8 +367,8 @@ def _is_run(folder: Path) -> bool:
 
 
 def _is_unstarted(folder: Path, ours: list[str]) -> bool:
-    """Whether nothing is there, or only the configuration of a
-    fit that was killed before it wrote anything else.
+    """Whether a folder is empty or holds only the configuration
+    of a fit that was killed at its start.
     """
     if ours != ["config.toml"]:
         return not ours

@@ -1,7 +1,7 @@
-"""Data frames of any make, and the kinds of their columns.
+"""Data frames of any library, and the kinds of their columns.
 
-Pandas, Polars and Arrow tables (anything with named columns and `to_pandas`) are turned into a
-pandas frame in `as_frame`, and nowhere else. Pandas is imported only where a frame is at hand.
+Pandas, Polars and Arrow tables (anything with named columns and `to_pandas`) become pandas frames
+in `as_frame`, and nowhere else. Pandas is imported only once there is a frame.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["is_frame", "as_frame", "is_plain", "kind_of"]
 
 def is_frame(x: object) -> bool:
     """Whether x is a table with named columns (pandas, Polars, Arrow),
-    told without importing any of them.
+    without importing any of them.
     """
     if _is_lazy(x) or (hasattr(x, "iloc") and hasattr(x, "columns")):
         return True
@@ -33,7 +33,7 @@ def _is_lazy(x: object) -> TypeGuard[LazyTable]:
 
 
 def as_frame(x: object) -> Frame:
-    """The pandas frame with x's columns, names and values.
+    """Convert x to a pandas frame with the same columns, names and values.
 
     Raises:
         MissingExtra: If a conversion needs a package that is absent.
@@ -49,7 +49,7 @@ def as_frame(x: object) -> Frame:
 
 
 def is_plain(dtype: object) -> bool:
-    """Whether a column's dtype is one of NumPy's real numbers or truth values."""
+    """Whether a column's dtype is one of NumPy's real number types or bool."""
     return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
 
 

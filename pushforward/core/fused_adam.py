@@ -1,13 +1,12 @@
-"""torch's fused Adam, its tensors gathered once.
+"""torch's fused Adam with its tensors gathered once.
 
-`torch.optim.Adam.step` looks up every parameter's state, groups the tensors by device and type and
-asks whether it is being compiled, at every step: for a small network that takes longer than the
-arithmetic. What is gathered changes only when a state is loaded, so here it is kept; the arithmetic
-is the same kernel, to the last bit.
+`torch.optim.Adam.step` looks up every parameter's state, groups the tensors by device and dtype and
+checks for compilation at every step: for a small network that takes longer than the arithmetic. The
+groups change only when a state is loaded, so they are cached here; the arithmetic is the same
+kernel, bit for bit.
 
-The kernel pairs numbers by their place in memory, so every moment must have its parameter's
-strides. A state that comes from a file or from elsewhere need not: `match_layout` brings it in
-order.
+The kernel pairs numbers by their position in memory, so every moment must have the strides of its
+parameter. `match_layout` ensures this for states loaded from elsewhere.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ Gathered = tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]
 
 
 class FusedAdam(torch.optim.Adam):
-    """Adam by one fused kernel over all parameters of a group.
+    """Adam with one fused kernel call for all parameters of a group.
 
-    Takes the arguments of torch.optim.Adam for rate, betas and epsilon. A step without every
-    gradient, or under a loss scaler, is torch's own; so is the first, which makes the state.
+    Takes torch.optim.Adam's arguments for rate, betas and epsilon. The first step, which creates
+    the state, and steps with missing gradients or a loss scaler use torch's own implementation.
     """
 
     def __init__(
@@ -42,7 +41,7 @@ class FusedAdam(torch.optim.Adam):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]  # torch's is overloaded
-        """One move; returns what the closure gives, if there is one."""
+        """Take one step; return the closure's result, if there is one."""
         gradients = [[p.grad for p in group["params"]] for group in self.param_groups]
         whole = (
             closure is None
@@ -53,14 +52,14 @@ class FusedAdam(torch.optim.Adam):
         if gathered is None:
             loss: float | None = super().step(closure)
             return loss
-        for group, found, own in zip(self.param_groups, gathered, gradients):
-            parameters, means, squares, steps = found
+        for group, tensors, grads in zip(self.param_groups, gathered, gradients):
+            parameters, means, squares, steps = tensors
             # torch has no public form of either kernel but Adam.step,
             # whose bookkeeping is what this saves.
             torch._foreach_add_(steps, 1)
             torch._fused_adam_(
                 parameters,
-                own,
+                grads,
                 means,
                 squares,
                 [],
@@ -78,13 +77,13 @@ class FusedAdam(torch.optim.Adam):
     step.hooked = True  # type: ignore[attr-defined]  # the profiler's mark around every step costs as much as the step
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take back what `state_dict` gave, each moment in its parameter's memory format."""
+        """Restore a state, each moment in its parameter's memory format."""
         super().load_state_dict(state_dict)
         match_layout(self)
 
     def _gathered(self) -> list[Gathered] | None:
         """Every group's tensors; None before they exist,
-        or where one kernel cannot take them all.
+        or if one kernel cannot process them all.
         """
         # a loaded state is another object
         if self._known is None or self._known[0] is not self.state:
@@ -101,8 +100,7 @@ class FusedAdam(torch.optim.Adam):
 
 @torch.no_grad()
 def match_layout(optimizer: torch.optim.Optimizer) -> None:
-    """Give every tensor of an optimiser's state that has its
-    parameter's shape its parameter's strides too; values stay.
+    """Give state tensors with their parameter's shape its strides too, keeping the values.
 
     Fused kernels walk through parameters and moments side by side in memory: a contiguous moment of
     a channels-last weight would be paired with other numbers of that weight.
@@ -120,8 +118,8 @@ def match_layout(optimizer: torch.optim.Optimizer) -> None:
 
 
 def is_dense(parameter: Tensor) -> bool:
-    """Whether the numbers lie in memory without gaps or overlap,
-    so that a tensor made like it has the same strides.
+    """Whether a tensor's elements fill memory without gaps or overlap,
+    so that a copy has its strides.
     """
     return torch.empty_like(parameter, device="meta").stride() == parameter.stride()
 

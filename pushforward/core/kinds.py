@@ -1,4 +1,4 @@
-"""Whether a plain value (from JSON, TOML or a text) is of the kind that an annotation asks for."""
+"""Check plain values (from JSON, TOML or text) against type annotations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST = sys.float_info.max
 
 
 def read_hints(thing: object) -> dict[str, Any]:
-    """Annotations by name, evaluated; none where they cannot be."""
+    """Evaluated annotations by name; empty if they cannot be evaluated."""
     try:
         return typing.get_type_hints(thing)
     except (NameError, TypeError, AttributeError):
@@ -22,8 +22,12 @@ def read_hints(thing: object) -> dict[str, Any]:
 
 
 def fits(value: object, hint: object, *, instances: bool = False) -> bool:
-    """Whether a value fits an annotation made of numbers, texts,
+    """Whether a value matches an annotation of numbers, text,
     switches, None, literals, lists and maps.
+
+    A list matches any sequence, an integer that float64 can hold matches a number, and a text
+    matches a registered value. Annotations of any other kind match every value or, with
+    `instances`, instances of the class (functions, for a function).
 
     A list stands for any sequence, a whole number that float64 can hold for a number and a text for
     a registered value. Annotations of any other kind take every value or, with `instances`,
@@ -62,12 +66,12 @@ def fits(value: object, hint: object, *, instances: bool = False) -> bool:
 
 
 def _is_instance(value: object, kind: object) -> bool:
-    """Whether a value is an instance of a class or protocol; True where that cannot be asked."""
+    """Whether a value is an instance of a class or protocol; True if that cannot be checked."""
     if kind is Callable:
         return callable(value)
     try:
         return kind is Any or not isinstance(kind, type) or isinstance(value, kind)
-    except TypeError:  # a protocol that is for type checkers alone
+    except TypeError:  # a protocol that is not checkable at run time
         return True
 
 
@@ -82,8 +86,8 @@ def _all_fit(values: Mapping[Any, Any], arguments: tuple[Any, ...], instances: b
 
 
 def _each(values: Sequence[Any], arguments: tuple[Any, ...], instances: bool) -> bool:
-    """Whether every part fits: `tuple[int, ...]` and `Sequence[int]`
-    are of any length, `tuple[int, int]` is of two.
+    """Whether every element fits:
+    `tuple[int, ...]` and `Sequence[int]` have any length, `tuple[int, int]` two.
     """
     if not arguments:
         return True

@@ -1,13 +1,13 @@
 """Labels as codes, and codes as labels.
 
-The categories of a label are texts c_0, …, c_{K-1};
-a model knows their codes 0..K-1. What a caller passes is read by value:
+The categories of a label are texts c_0, …, c_{K-1}; a model uses their codes 0..K-1. Labels passed
+by the caller are matched by value:
 
-* a text is the category of that name;
-* a whole number is the category of that number where all categories are whole numbers: with labels
+* a text means the category of that name;
+* a whole number means the category of that number if all categories are whole numbers: with labels
   3, 7 and 9, `y=7` is the label 7, whatever its code. With labels 0..K-1 number and code are the
   same;
-* where categories have names ('cat', 'dog'), a whole number is a code 0..K-1.
+* if categories have names ('cat', 'dog'), a whole number is a code 0..K-1.
 
 None, NaN, NaT and '' are missing labels, never categories.
 """
@@ -34,22 +34,22 @@ def to_codes(y: object, categories: Sequence[str], what: str = "y") -> Tensor:
     Raises:
         ShapeMismatch: Names a label that is not known.
     """
-    given = to_array(y)
-    if given.ndim != 1:
-        raise ShapeMismatch(f"{what}: expected labels of shape (n,), got {tuple(given.shape)}")
-    refuse_missing(given, what, ShapeMismatch)
-    found = (
-        _codes_of_texts(given, categories, what)
-        if given.dtype.kind in "OUST"
-        else _codes_of_numbers(given, categories, what)
+    labels = to_array(y)
+    if labels.ndim != 1:
+        raise ShapeMismatch(f"{what}: expected labels of shape (n,), got {tuple(labels.shape)}")
+    refuse_missing(labels, what, ShapeMismatch)
+    result = (
+        _codes_of_texts(labels, categories, what)
+        if labels.dtype.kind in "OUST"
+        else _codes_of_numbers(labels, categories, what)
     )
-    tensor = torch.from_numpy(np.ascontiguousarray(found))
+    tensor = torch.from_numpy(np.ascontiguousarray(result))
     return tensor.to(y.device) if isinstance(y, Tensor) else tensor
 
 
 def to_values(given: ArrayOrTensor, categories: Sequence[str]) -> ArrayOrTensor:
-    """Codes as `to_codes` reads them: the numbers themselves where
-    all categories are whole numbers, else unchanged.
+    """Codes as `to_codes` accepts them:
+    numbers if all categories are whole numbers, else unchanged.
     """
     if not _are_numbers(categories):
         return given
@@ -64,57 +64,54 @@ def to_values(given: ArrayOrTensor, categories: Sequence[str]) -> ArrayOrTensor:
 
 
 def find_categories(y: object, what: str = "y") -> tuple[list[str], NDArray[np.int64]]:
-    """The categories present, in order (numbers by size,
-    texts by letters), and the codes (n,) of y.
+    """The categories in y in order (numbers by size, texts alphabetically), and its codes (n,).
 
     Raises:
         BadSource: For missing labels.
     """
-    given = to_array(y)
-    refuse_missing(given, what, BadSource)
-    if given.dtype.kind in "OUST":
-        texts = np.array([_text(v) for v in given.tolist()], dtype=object)
-        numeric = given.dtype.kind == "O" and not any(
-            isinstance(v, (str, bytes)) for v in given.tolist()
+    labels = to_array(y)
+    refuse_missing(labels, what, BadSource)
+    if labels.dtype.kind in "OUST":
+        texts = np.array([_text(v) for v in labels.tolist()], dtype=object)
+        numeric = labels.dtype.kind == "O" and not any(
+            isinstance(v, (str, bytes)) for v in labels.tolist()
         )
         names: list[str] = sorted(set(texts.tolist()), key=_by_size if numeric else None)
         place = {c: i for i, c in enumerate(names)}
         return names, np.array([place[t] for t in texts], dtype=np.int64)
-    present, found = np.unique(given, return_inverse=True)
-    return [_text(v) for v in present.tolist()], found.astype(np.int64).reshape(-1)
+    present, indices = np.unique(labels, return_inverse=True)
+    return [_text(v) for v in present.tolist()], indices.astype(np.int64).reshape(-1)
 
 
 def to_array(y: object) -> NDArray[Any]:
-    """Labels as an array (n,): one label becomes an array of one, a column (n, 1) loses its second
-    axis, masked ones become None.
+    """Labels as an array (n,): a single label has n = 1,
+    a column (n, 1) is flattened, masked entries are None.
     """
     if isinstance(y, Tensor):
-        given: Any = y.detach().cpu().resolve_neg()
-        given = (given.float() if given.dtype in (torch.bfloat16, torch.float16) else given).numpy()
-    elif hasattr(y, "to_pylist"):  # Arrow's, whose to_numpy refuses texts
-        given = _list_to_array(y.to_pylist())
+        array: Any = y.detach().cpu().resolve_neg()
+        array = (array.float() if array.dtype in (torch.bfloat16, torch.float16) else array).numpy()
+    elif hasattr(y, "to_pylist"):  # Arrow arrays, whose to_numpy refuses text
+        array = _list_to_array(y.to_pylist())
     elif hasattr(y, "to_numpy"):
-        given = y.to_numpy()
+        array = y.to_numpy()
     elif isinstance(y, (list, tuple)):
-        given = _list_to_array(y)
+        array = _list_to_array(y)
     else:
-        given = y if isinstance(y, np.ndarray) else np.asarray(y)
-    if isinstance(given, np.ma.MaskedArray):
-        mask, given = (
-            np.ma.getmaskarray(given),
-            given.data.astype(object) if np.ma.is_masked(given) else given.data,
+        array = y if isinstance(y, np.ndarray) else np.asarray(y)
+    if isinstance(array, np.ma.MaskedArray):
+        mask, array = (
+            np.ma.getmaskarray(array),
+            array.data.astype(object) if np.ma.is_masked(array) else array.data,
         )
         if mask.any():
-            given[mask] = None
-    given = _fractions_to_float(np.atleast_1d(np.asarray(given)))
-    column: NDArray[Any] = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
+            array[mask] = None
+    array = _fractions_to_float(np.atleast_1d(np.asarray(array)))
+    column: NDArray[Any] = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
     return column
 
 
 def _fractions_to_float(given: NDArray[Any]) -> NDArray[Any]:
-    """Objects that are numbers, some of them fractions, as float64:
-    these are quantities, not categories.
-    """
+    """Objects that are numbers, some fractional, as float64: quantities, not categories."""
     if given.dtype.kind != "O" or not any(
         isinstance(v, float) and v % 1 for v in given.ravel().tolist()
     ):
@@ -127,8 +124,8 @@ def _fractions_to_float(given: NDArray[Any]) -> NDArray[Any]:
 
 
 def _list_to_array(y: Sequence[Any]) -> NDArray[Any]:
-    """A list as an array that keeps what its entries are:
-    NumPy would turn ['a', None] and [True, 'b'] into texts.
+    """A list as an array that keeps the types of its entries:
+    NumPy would turn ['a', None] into text.
     """
     if any(isinstance(v, (str, bytes)) or v is None for v in y):
         array = np.empty(len(y), dtype=object)
@@ -159,7 +156,7 @@ def _is_missing(value: object) -> bool:
 
 
 def _text(value: object) -> str:
-    """A label's name: whole numbers without a point, so that 3 and 3.0 are one label."""
+    """A label's name; whole numbers have no decimal point, so that 3 and 3.0 are one label."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return (
@@ -177,7 +174,7 @@ def _by_size(text: str) -> tuple[int, float, str]:
 
 
 def _are_numbers(categories: Sequence[str]) -> bool:
-    """Whether every category is a whole number, written as such."""
+    """Whether every category is a whole number, written as one."""
     try:
         return all(str(int(c)) == c for c in categories)
     except ValueError:
@@ -185,7 +182,7 @@ def _are_numbers(categories: Sequence[str]) -> bool:
 
 
 def _numbers(categories: Sequence[str]) -> NDArray[np.int64] | None:
-    """The whole numbers that the categories are (K,); None where one does not fit 64 bits."""
+    """The categories as whole numbers (K,); None if one exceeds 64 bits."""
     try:
         return np.array([int(c) for c in categories], dtype=np.int64)
     except OverflowError:
@@ -231,7 +228,7 @@ def _unknown_label(value: object, categories: Sequence[str], what: str) -> Shape
         f" (by name or as codes 0..{len(categories) - 1})" if not _are_numbers(categories) else ""
     )
     return ShapeMismatch(
-        f"{what}: label {_text(value)[:60]!r} is none of those known here:"
+        f"{what}: label {_text(value)[:60]!r} is unknown; the model knows"
         f" {_examples(categories)}{count}; leave such rows out"
     )
 

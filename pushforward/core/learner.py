@@ -1,4 +1,4 @@
-"""Models that learn by gradients: named networks, phases, and what is watched while they learn."""
+"""Models trained by gradients: named networks, phases, and quantities monitored during training."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ __all__ = ["Learner"]
 
 
 class Learner(Model, HasMode):
-    """A model that learns by gradients.
+    """A model trained by gradients.
 
-    Networks take tensors and return tensors, and are only ever called. Those that learn are named
-    by the phases, by dotted name ('encoder', 'levels.0.generator'); every learnable tensor lives in
-    one of them. A network that is only used, a feature extractor say, is wrapped in `Fixed`;
-    everything else to be remembered lives in registered buffers.
+    Networks map tensors to tensors and are used only by calling them. Trained networks are named by
+    the phases, by dotted name ('encoder', 'levels.0.generator'); every trainable tensor belongs to
+    one of them. A network that is only used, such as a feature extractor, is wrapped in `Fixed`;
+    any other state lives in registered buffers.
 
-    Sampling, encoding and measuring (`EVALUATED`) use the networks in evaluation mode, also between
-    two `train()` and while a fit goes on, and so change no state. Only within a phase's loss do
-    networks keep the mode they are in.
+    Sampling, encoding and measuring (`EVALUATED`) run the networks in evaluation mode, even between
+    two `train()` calls and during a fit, and change no state. Only inside a phase's loss do
+    networks keep their mode.
     """
 
     def __init_subclass__(cls, **rest: Any) -> None:
@@ -48,20 +48,20 @@ class Learner(Model, HasMode):
             setattr(cls, "phases", keep_modes_in_losses(vars(cls)["phases"]))  # noqa: B010
 
     def default_fitter(self) -> Fitter:
-        """20 epochs of the Trainer."""
+        """A Trainer for 20 epochs."""
         trainer: Fitter = import_module("pushforward.fitting.trainer").Trainer(epochs=20)
         return trainer
 
     @abstractmethod
     def phases(self) -> Sequence[Phase]:
-        """Who plays, in which order."""
+        """The phases of a training step, in order."""
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """The networks that learn, by dotted name, in the order in which the phases name them.
+        """The trained networks by dotted name, in the order of the phases.
 
-        All other modules (what is `Fixed`, memories,
-        scalings) are neither trained nor averaged, and are in evaluation mode.
+        All other modules (`Fixed` networks, memories,
+        scalings) are neither trained nor averaged, and stay in evaluation mode.
         """
         names = dict.fromkeys(name for phase in self.phases() for name in phase.networks)
         return {name: self.get_submodule(name) for name in names}
@@ -80,8 +80,8 @@ class Learner(Model, HasMode):
         return tuple(n or 0 for n in self.scaling.shape)
 
     def blockwise(self, function: Callable[..., Tensor], *rows: Tensor | None) -> Tensor:
-        """function(*rows), a block of rows at a time;
-        followed by gradients only if one of `rows` asks for them.
+        """Compute function(*rows) block by block;
+        gradients are tracked only if one of `rows` requires them.
         """
         return (
             function(*rows)
@@ -90,21 +90,21 @@ class Learner(Model, HasMode):
         )
 
     def event_size(self) -> int:
-        """How many numbers one observation is in model coordinates."""
+        """Number of values in one observation in model coordinates."""
         return math.prod(self.event_shape())
 
     def augmentations(self, space: Space) -> Sequence[Value]:
-        """What the trainer does to every batch unless told otherwise, besides dequantising."""
+        """The default augmentations of every batch, besides dequantising."""
         return ()
 
     def prepared_for_fit(self, source: Source) -> Source:
-        """The source itself: the trainer draws fresh noise for every batch."""
+        """The source unchanged: the trainer adds fresh noise to every batch."""
         return source
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
-        """Numbers worth watching, on held-out rows in model coordinates."""
+        """Quantities to monitor, from held-out rows in model coordinates."""
         return {}
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
-        """What is wrong, judged by the vitals."""
+        """Problems diagnosed from the vitals."""
         return ()

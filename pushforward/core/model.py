@@ -1,8 +1,8 @@
-"""A model says what it is; a fitter says how it is learnt.
+"""The contract of all models: `fit`, `save`, a space, a scaling and hyper-parameters.
 
-`Model` is the contract all share: `fit`, `save`, a space, a scaling, hyper-parameters that are
-exactly the arguments of `__init__`. Everything learnt is a parameter or a buffer of the module, so
-that devices, checkpoints and processes see all of it.
+A model describes a distribution or a map; a fitter estimates its parameters. Hyper-parameters are
+exactly the arguments of `__init__`. All fitted state is a parameter or a buffer, visible to
+devices, checkpoints and processes.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ __all__ = ["Model"]
 
 
 FIT_ARGUMENTS = ("x", "y", "weights", "by", "dequantise")
-"""What `Model.fit` takes itself."""
+"""The arguments of `Model.fit` itself."""
 
 
 class Model(Assembled):
     """The contract of every model.
 
-    A subclass sets `accepts` to the issues it can live with ('missing', 'constant', 'single',
-    'few', 'categorical'); data with any other are refused before fitting. `few` means fewer rows
-    than dimensions or codes.
+    A subclass lists in `accepts` the data issues it tolerates ('missing', 'constant', 'single',
+    'few', 'categorical'); data with any other issue are refused before fitting. `few` means fewer
+    rows than dimensions or codes.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.fit_result: Finished | None = None
-        """How the last fit ended: why, after how many samples and seconds, with which quality."""
+        """How the last fit ended: reason, samples, seconds and quality."""
 
     def __init_subclass__(cls, **rest: Any) -> None:
-        """Whatever the model, `sample` and `decode` take their arguments alike,
-        and queries know torch's default device.
+        """Wrap methods so that `sample`, `decode` and queries
+        treat arguments alike in every model.
         """
         super().__init_subclass__(**rest)
         wrap_methods(cls)
@@ -66,7 +66,7 @@ class Model(Assembled):
         dequantise: bool | None = None,
         **settings: Any,
     ) -> Self:
-        """Fit the model to observations x, afresh; returns self.
+        """Fit the model to observations x from scratch; return self.
 
         Args:
             x: observations in your units, as `pushforward.read` takes them: an array, tensor, data
@@ -75,13 +75,13 @@ class Model(Assembled):
             y: conditions, leading length n;
                 True for labels that come with the data, or the name of a column or array.
             weights: non-negative weights (n,), or the name of a column.
-            by: a fitter; the model's own default otherwise.
-            dequantise: whether U(-½, ½) is added to integers, so that a density per unit makes
-                sense. None: integer levels of images are, if the model has such a density; integer
-                points and table columns are not.
-            settings: the fitter's, by name, in place of its own: epochs=3, run='runs/mine',
-                quiet=True. They are those of `Trainer` for models trained by gradients, and of `EM`
-                for models fitted by passes.
+                by: a fitter; the model's default if not given.
+            dequantise: whether to add U(-½, ½) to integers, so that a density per unit makes sense.
+                By default, for integer image levels if the model has such a density; not for
+                integer points and table columns.
+            settings: settings of the fitter, by name: epochs=3, run='runs/mine', quiet=True. Those
+                of `Trainer` for models trained by gradients, and of `EM` for models fitted by
+                passes.
         """
         fitter = adjust_fitter(
             self.default_fitter() if by is None else by,
@@ -101,21 +101,19 @@ class Model(Assembled):
         return self.eval()
 
     def has_unit_density(self) -> bool:
-        """Whether the model gives observations a density per unit,
-        which integers must be dequantised for.
-        """
+        """Whether the model assigns a density per unit, for which integers must be dequantised."""
         return isinstance(self, HasDensity)
 
     def dequantises(self, space: Space) -> bool:
-        """Whether integers of a space are dequantised: as `fit` was asked, otherwise levels of
-        images under a density per unit.
+        """Whether integers of a space are dequantised:
+        as `fit` was told, by default image levels under a density.
         """
         if self.dequantise is not None:
             return self.dequantise and has_integers(space)
         return has_levels(space) and self.has_unit_density()
 
     def prepared_for_fit(self, source: Source) -> Source:
-        """The source the fitter reads: dequantised, with the same noise for every model."""
+        """The source for the fitter, dequantised if needed, with the same noise for every model."""
         return dequantise(source, self.preparation.seed) if self.preparation.dequantise else source
 
     def save(self, path: PathText, *, overwrite: bool = False) -> None:
@@ -125,16 +123,14 @@ class Model(Assembled):
         save(self, path, overwrite=overwrite)
 
     def default_fitter(self) -> Fitter:
-        """The fitter used when `fit` is given none:
-        passes over the data, unless a model brings its own.
-        """
+        """The fitter used if `fit` is given none: EM passes over the data, unless overridden."""
         fitter: Fitter = import_module("pushforward.fitting").EM()
         return fitter
 
     # ------------------------------------------------------------------------------- being prepared
 
     def prepare(self, source: Source, facts: Facts) -> None:
-        """Forget what was learnt, take on the spaces of `source`,
+        """Discard fitted state, adopt the spaces of `source`,
         choose the scaling and build the networks.
         """
         self.refuse(source, facts)
@@ -155,5 +151,5 @@ class Model(Assembled):
             )
 
     def least_rows(self, space: Space) -> int:
-        """The fewest rows this model can be learnt from."""
+        """The fewest rows this model can be fitted to."""
         return 1

@@ -1,9 +1,8 @@
-"""What a stored model must be like before it is built:
-a run folder may be damaged, edited by hand, or made to do harm.
+"""Validation of stored models before they are built: a run folder may be damaged or malicious.
 
-Nothing large is made on the word of model.json: the model is first built without memory
-(torch's 'meta' device), counting, and its sizes are held against those in the header of
-model.safetensors. Then what is stored is held against what each model says of its numbers.
+Nothing large is allocated on the word of model.json: the model is first built without memory
+(on torch's 'meta' device) while counting, and its sizes are compared with the header of
+model.safetensors. The stored tensors are then checked against each model's constraints.
 """
 
 from __future__ import annotations
@@ -36,18 +35,17 @@ _FIELDS: dict[str, Any] = {
 }  # fmt: skip
 _AXES = {"points": (0, 1), "images": (3,), "clips": (4,)}
 SPARE_NUMBERS, SPARE_CALLS = 1 << 24, 20_000
-"""What building may take beyond a multiple of what is stored:
-numbers (128 MiB of them), and calls of torch.
+"""Allowance for building beyond a multiple of the stored size: numbers (128 MiB) and torch calls.
 """
 MOST_COUPLED = 1e-6
-"""By how much, of one, a correlation may exceed one by rounding."""
+"""How far a correlation may exceed 1 by rounding."""
 
 
 # --------------------------------------------------------------------------------------- model.json
 
 
 def check_description(content: Mapping[str, Any]) -> None:
-    """Raise ValueError where a part of model.json is missing or of the wrong kind."""
+    """Raise ValueError if a part of model.json is missing or of the wrong kind."""
     for name, hint in _FIELDS.items():
         if name not in content and name != "command":
             raise ValueError(f"{name} is missing")
@@ -93,25 +91,25 @@ def _check_space(content: Mapping[str, Any], name: str) -> None:
 
 
 def _check_fields(
-    content: Mapping[str, Any], hints: Mapping[str, Any], what: str, other: Mapping[str, Any]
+    content: Mapping[str, Any], hints: Mapping[str, Any], owner: str, other: Mapping[str, Any]
 ) -> None:
-    """Every field is known, and of the kind its dataclass says;
-    ranges that are open are stored as null.
+    """Check that every field is known and of its dataclass's kind;
+    open ranges are stored as null.
     """
     for key, value in content.items():
         hint = other.get(key, hints.get(key))
         if hint is None:
-            raise ValueError(f"{what} has an unknown part {key!r}")
+            raise ValueError(f"{owner} has an unknown part {key!r}")
         if not fits(value, hint) and not (key in ("low", "high") and value is None):
-            raise ValueError(f"{key} of {what} is of the wrong kind")
+            raise ValueError(f"{key} of {owner} is of the wrong kind")
 
 
-def check_hyperparameters(cls: type, given: Mapping[str, Any]) -> None:
-    """Raise ValueError where a hyper-parameter is not of the kind
-    that the model's `__init__` says.
+def check_hyperparameters(cls: type, values: Mapping[str, Any]) -> None:
+    """Raise ValueError if a hyper-parameter does not match its
+    annotation in the model's `__init__`.
     """
     hints = read_hints(cls.__init__)  # type: ignore[misc]
-    for name, value in given.items():
+    for name, value in values.items():
         if name in hints and not fits(value, hints[name]):
             raise ValueError(f"{name} is of the wrong kind")
 
@@ -120,8 +118,8 @@ def check_hyperparameters(cls: type, given: Mapping[str, Any]) -> None:
 
 
 class _Counting(TorchFunctionMode):
-    """Stops a construction that makes more numbers,
-    or calls torch more often, than what is stored gives cause for.
+    """Stops a construction that allocates more, or calls torch more often,
+    than the stored sizes warrant.
     """
 
     def __init__(self, numbers: int, calls: int) -> None:
@@ -145,10 +143,9 @@ class _Counting(TorchFunctionMode):
 
 
 def check_sizes(build: Callable[[], Any], stored: Header) -> None:
-    """Raise ValueError where the model that `build` makes has
-    other sizes than what is stored; takes no memory.
+    """Raise ValueError if the model that `build` makes differs in size from the stored one.
 
-    Buffers that begin empty take the size that was learnt, so any size will do for these.
+    Takes no memory. Buffers that start empty adopt the fitted size, so any size is allowed.
     """
     held = sum(math.prod(shape) for shape in stored.values())
     with (
@@ -175,26 +172,25 @@ def check_sizes(build: Callable[[], Any], stored: Header) -> None:
 
 
 def check_numbers(model: Assembled, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Raise BadRun where stored tensors are not what the model says of its numbers
-    (`Model.fitted_tensors`), or not numbers at all.
-    """
+    """Raise BadRun if stored tensors violate `Model.fitted_tensors` or hold NaN or infinity."""
     sizes: dict[str, Any] = {
         k: v
         for k, v in model.hyperparameters().items()
         if isinstance(v, int) and not isinstance(v, bool)
     }
     sizes["d"] = math.prod(n or 0 for n in model.fitted_space().shape)
-    own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    said = model.fitted_tensors()
+    buffers = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    rules = model.fitted_tensors()
     for name, value in tensors.items():
         fault = ""
-        if (name in own and value.dtype.is_floating_point != own[name].dtype.is_floating_point) or (
-            name in said and value.dtype not in (torch.float32, torch.float64)
-        ):
+        if (
+            name in buffers
+            and value.dtype.is_floating_point != buffers[name].dtype.is_floating_point
+        ) or (name in rules and value.dtype not in (torch.float32, torch.float64)):
             fault = f"is of {value.dtype}"
-        elif name in said:
-            fault = _find_fault(value, said[name], sizes)
-        elif isinstance(own.get(name), nn.Parameter) or name.endswith(
+        elif name in rules:
+            fault = _find_fault(value, rules[name], sizes)
+        elif isinstance(buffers.get(name), nn.Parameter) or name.endswith(
             ("scaling.shift", "scaling.scale")
         ):
             fault = "holds NaN or infinity" if not _finite(value) else ""
@@ -208,12 +204,12 @@ def _finite(value: Tensor) -> bool:
     return not value.is_floating_point() or bool(value.isfinite().all())
 
 
-def _find_fault(value: Tensor, said: str, sizes: dict[str, Any]) -> str:
-    """What is wrong with a tensor of which 'rows d +', say, is said;
-    '' for nothing. Alternatives stand between bars.
+def _find_fault(value: Tensor, rule: str, sizes: dict[str, Any]) -> str:
+    """What is wrong with a tensor given its rule, such as 'rows d +';
+    '' if nothing. Bars separate alternatives.
     """
     found = ""
-    for option in said.split("|"):
+    for option in rule.split("|"):
         words = option.split()
         axes = [w for w in words if w not in _RULES]
         found = _find_shape_fault(value, axes, sizes)
@@ -225,7 +221,7 @@ def _find_fault(value: Tensor, said: str, sizes: dict[str, Any]) -> str:
 
 
 def _find_shape_fault(value: Tensor, axes: list[str], sizes: dict[str, Any]) -> str:
-    """Sizes met first are remembered by name, so that those of the same name agree."""
+    """Compare a shape with named axes; the first size of a name binds later ones."""
     shape = tuple(value.shape)
     if axes and axes[0].startswith("*"):
         return (
@@ -256,9 +252,7 @@ def _is_no_share(value: Tensor) -> str:
 
 
 def _is_no_covariance(value: Tensor) -> str:
-    """Symmetric, and no covariance above what the variances allow;
-    quick, for matrices that may be large.
-    """
+    """Check symmetry and that no covariance exceeds its variances; fast for large matrices."""
     deviation = value.diagonal(dim1=-2, dim2=-1)
     if bool((deviation < 0).any()):
         return "has negative variances"

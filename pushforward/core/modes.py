@@ -1,5 +1,5 @@
-"""Training and evaluation mode: methods that look at a model never
-depend on its mode, and losses never change it.
+"""Training and evaluation mode: results never depend on a model's mode,
+and losses never change it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ M = TypeVar("M", bound=HasMode)
 
 @contextmanager
 def evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """Within: a module and all its parts in evaluation mode; after: each in the mode it was in."""
+    """Context manager: a module and its parts in evaluation mode;
+    each mode is restored afterwards.
+    """
     learning = _in_training(module, [])
     for part in learning:
         part.training = False
@@ -49,13 +51,13 @@ def evaluation_mode(module: nn.Module) -> Iterator[None]:
             part.training = True
 
 
-def _in_training(module: nn.Module, found: list[nn.Module]) -> list[nn.Module]:
+def _in_training(module: nn.Module, modules: list[nn.Module]) -> list[nn.Module]:
     if module.training:
-        found.append(module)
+        modules.append(module)
     for part in module._modules.values():
         if part is not None:
-            _in_training(part, found)
-    return found
+            _in_training(part, modules)
+    return modules
 
 
 EVALUATED = frozenset(
@@ -75,13 +77,11 @@ EVALUATED = frozenset(
     }
     | {"vitals", "assign", "responsibilities", "condition"}
 )
-"""Methods of a learner that look at what is learnt:
-always in evaluation mode, except where they serve a loss.
-"""
+"""Methods of a learner that run in evaluation mode, except inside a loss."""
 
 
 def evaluated(method: Callable[Concatenate[M, P], R]) -> Callable[Concatenate[M, P], R]:
-    """The method in evaluation mode, whatever mode the networks are in."""
+    """The method, run in evaluation mode whatever mode the networks are in."""
 
     def looked(self: M, /, *args: Any, **named: Any) -> R:
         if self._mode_is_set:
@@ -99,7 +99,7 @@ def evaluated(method: Callable[Concatenate[M, P], R]) -> Callable[Concatenate[M,
 def keep_modes_in_losses(
     phases: Callable[[M], Sequence[Phase]],
 ) -> Callable[[M], Sequence[Phase]]:
-    """The phases with losses within which the networks keep the mode they are in."""
+    """`phases` with losses inside which the networks keep their mode."""
 
     def with_losses(self: M) -> Sequence[Phase]:
         return [replace(phase, loss=_keep_modes(self, phase.loss)) for phase in phases(self)]

@@ -1,10 +1,9 @@
-"""What counts as a number, as an array and as a floating array:
-the one place where foreign kinds become our own.
+"""Conversion of foreign numbers and arrays: the one place that decides what counts as numeric.
 
-`to_python` turns NumPy's and torch's scalars into Python's, so that they can be any setting and be
-written to JSON. `to_numeric` takes arrays and tensors of every dtype and layout, or says in one
-line why not. `to_floating` gives whole numbers a floating type that holds them: float32 for small
-ones (bytes, 16 bits), float64 for all others, so that nothing is rounded before a model has centred
+`to_python` turns NumPy's and torch's scalars into Python's, so that they can be settings and be
+written to JSON. `to_numeric` accepts arrays and tensors of every dtype and layout, or raises with a
+one-line reason. `to_floating` converts integers to a float type that holds them: float32 for small
+ones (8 and 16 bits), float64 for all others, so that nothing is rounded before a model has centred
 and scaled it.
 """
 
@@ -37,7 +36,7 @@ __all__ = [
 ]
 
 SMALL = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16)
-"""Types whose every value float32 holds exactly."""
+"""Types whose values float32 holds exactly."""
 LOW = (torch.float16, torch.bfloat16)
 _ROUNDED = (
     "integers beyond 2^53 are rounded to the nearest that float64 holds; subtract an offset first,"
@@ -49,7 +48,7 @@ def require_whole(value: object, name: str, *, least: int = 0) -> int:
     """A whole number of at least `least`.
 
     Raises:
-        InvalidKind: For what is no number (True neither).
+        InvalidKind: For anything that is not a number, including True.
         InvalidValue: For other numbers.
     """
     number = to_python(value)
@@ -67,15 +66,15 @@ def require_whole(value: object, name: str, *, least: int = 0) -> int:
 
 
 def is_sparse(x: object) -> bool:
-    """Whether x is one of SciPy's sparse matrices or arrays, told without importing SciPy."""
+    """Whether x is a SciPy sparse matrix or array, without importing SciPy."""
     return hasattr(x, "toarray") and hasattr(x, "nnz")
 
 
 def to_numeric(x: object, what: str = "data") -> ArrayOrTensor:
-    """x as a NumPy array or a tensor (detached, dense) of real numbers that torch can hold.
+    """x as a NumPy array or a (detached, dense) tensor of real numbers that torch can hold.
 
     Memory maps stay mapped, and arrays of the machine's own byte order are not copied. `longdouble`
-    becomes float64, and masked entries, which are missing, NaN.
+    becomes float64, and masked entries NaN.
 
     Raises:
         InvalidKind: For anything else.
@@ -101,7 +100,7 @@ def to_numeric(x: object, what: str = "data") -> ArrayOrTensor:
             f"{what} must be dense, got a sparse {type(x).__name__}; pass x.toarray()"
         )
     if isinstance(x, (list, tuple)) and any(isinstance(v, np.ma.MaskedArray) for v in x):
-        x = np.ma.array(x)  # which keeps the masks of the rows
+        x = np.ma.array(x)  # keeps the masks of the rows
     array = x if isinstance(x, np.ndarray) else np.asarray(x)
     if isinstance(x, (list, tuple)) and array.dtype.kind == "f":
         _warn_of_integers_in(x, array)
@@ -125,8 +124,7 @@ def to_numeric(x: object, what: str = "data") -> ArrayOrTensor:
 
 
 def to_float64(given: object, name: str, wanted: str) -> Tensor:
-    """A setting made of numbers (a number, list, array,
-    tensor or data frame) as a float64 tensor of its own.
+    """A numeric setting (number, list, array, tensor or data frame) as a new float64 tensor.
 
     Raises:
         InvalidKind: For the rest.
@@ -135,7 +133,7 @@ def to_float64(given: object, name: str, wanted: str) -> Tensor:
         if given is None:
             raise TypeError("None is no number")
         with warnings.catch_warnings():
-            # a setting is no row: that 10**30 is rounded is no news
+            # rounding 10**30 in a setting needs no warning
             warnings.simplefilter("ignore", DataWarning)
             return view_as_tensor(
                 to_numeric(given.to_numpy() if hasattr(given, "to_numpy") else given, name)
@@ -145,7 +143,7 @@ def to_float64(given: object, name: str, wanted: str) -> Tensor:
 
 
 def _convert_objects(array: NDArray[Any]) -> NDArray[Any]:
-    """An array of objects as numbers where each is one, None as NaN; otherwise unchanged."""
+    """An object array as numbers if every entry is one (None as NaN), else unchanged."""
     flat = array.ravel().tolist()
     kinds = (bool, int, float, np.bool_, np.integer, np.floating)
     if not flat or not all(v is None or isinstance(v, kinds) for v in flat):
@@ -156,8 +154,8 @@ def _convert_objects(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def warn_of_rounding(integers: ArrayOrTensor) -> None:
-    """Warn if integers (array or tensor) differ by less than float64 tells at their size: beyond
-    2^53 it holds every second, fourth, …
+    """Warn if integers (array or tensor) differ by less than
+    float64 resolves at their size (beyond 2^53).
     """
     if len(integers) == 0 or integers.dtype not in (
         np.dtype("int64"),
@@ -176,9 +174,7 @@ def warn_of_rounding(integers: ArrayOrTensor) -> None:
 
 
 def _warn_of_integers_in(values: Sequence[object], array: NDArray[Any]) -> None:
-    """The same for a list of Python's numbers that NumPy has made float64, or left objects, since
-    no integer type holds them all.
-    """
+    """`warn_of_rounding` for Python integers that NumPy turned into float64 or objects."""
     if (
         not array.size
         or array.dtype.kind not in "fO"
@@ -194,7 +190,7 @@ def _warn_of_integers_in(values: Sequence[object], array: NDArray[Any]) -> None:
 
 
 def _unmask(array: np.ma.MaskedArray[Any, Any]) -> NDArray[Any]:
-    """The data of a masked array, masked entries as NaN (integers then as float64)."""
+    """The data of a masked array with NaN for masked entries (integers become float64)."""
     if not np.ma.is_masked(array) or array.dtype.kind not in "biuf":
         return np.asarray(array.data)
     floats = array.astype(array.dtype if array.dtype.kind == "f" else np.float64)
@@ -202,10 +198,10 @@ def _unmask(array: np.ma.MaskedArray[Any, Any]) -> NDArray[Any]:
 
 
 def view_as_tensor(array: ArrayOrTensor) -> Tensor:
-    """A tensor over an array's own memory, where torch can: not for negative strides, nor for
-    64-bit integers without a sign.
+    """A tensor sharing an array's memory if possible:
+    not for negative strides or unsigned 64-bit integers.
 
-    Those of them that int64 cannot hold become the nearest float64. The array is never written to.
+    Unsigned integers beyond int64 become the nearest float64. The array is never written to.
     """
     if isinstance(array, Tensor):
         return array
@@ -215,7 +211,7 @@ def view_as_tensor(array: ArrayOrTensor) -> Tensor:
             warn_of_rounding(array)
         array = array.astype(np.float64 if beyond else np.int64)
     if any(stride < 0 for stride in array.strides) or not array.flags.aligned:
-        # not ascontiguousarray, which leaves the stride of an axis of length 1
+        # not ascontiguousarray, which keeps the stride of an axis of length 1
         array = array.copy()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
@@ -223,8 +219,8 @@ def view_as_tensor(array: ArrayOrTensor) -> Tensor:
 
 
 def to_floating(x: Tensor) -> Tensor:
-    """x as floating numbers that hold its values: half precision as float32, whole numbers as
-    float32 if small, else float64.
+    """x as floats that hold its values:
+    half precision and small integers as float32, other integers as float64.
     """
     if x.dtype in LOW or x.dtype in SMALL:
         return x.to(torch.promote_types(torch.get_default_dtype(), torch.float32))

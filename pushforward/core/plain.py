@@ -1,4 +1,4 @@
-"""Settings as plain content: what JSON can hold, and back."""
+"""Conversion of settings to JSON content and back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Plain = None | bool | int | float | str | Sequence["Plain"] | Mapping[str, "Plai
 
 
 def is_plain(value: object) -> bool:
-    """Whether JSON can hold a value."""
+    """Whether a value can be stored as JSON."""
     if isinstance(value, Mapping):
         return all(isinstance(key, str) and is_plain(part) for key, part in value.items())
     if isinstance(value, (list, tuple)):
@@ -37,8 +37,8 @@ def to_plain(value: object) -> object:
 
 
 def from_plain(value: object) -> object:
-    """What `to_plain` wrote; a value comes back as its text,
-    which every model reads in its `__init__`.
+    """The inverse of `to_plain`; a value is returned as its text,
+    which models parse in `__init__`.
     """
     if isinstance(value, dict) and set(value) == {"family", "text"}:
         return value["text"]

@@ -1,8 +1,7 @@
-"""The library's one reader, for what is not in memory as numbers yet:
-paths, names, sources, Datasets, iterables, images.
+"""Access to the library's reader for anything that is not numeric data in memory.
 
-Reading belongs to `pushforward.data`, a higher layer that core may not import;
-it is found by its module's name.
+Reading belongs to `pushforward.data`, a higher layer that core may not import,
+so it is looked up by its module's name.
 """
 
 from __future__ import annotations
@@ -24,15 +23,13 @@ READER = "pushforward.data.reading"
 
 
 def read_for_fit(x: object, y: object, weights: object) -> Any:
-    """The source that a model is fitted to:
-    `pushforward.read` with labels only where y asks for them.
-    """
+    """The source to fit a model to: `pushforward.read` with labels only if y requests them."""
     return importlib.import_module(READER).read_for_fit(x, y, weights)
 
 
 def rows_in(x: object, space: object) -> object:
     """x if it is an array, tensor, frame or list of numbers;
-    otherwise its rows as a tensor, read as data of the space.
+    otherwise its rows, read for the space.
     """
     if (
         isinstance(x, (Tensor, np.ndarray, int, float, np.generic))
@@ -45,7 +42,7 @@ def rows_in(x: object, space: object) -> object:
 
 
 def _is_numbers(x: object) -> bool:
-    """Whether a list holds numbers, however deep, as seen from its first items."""
+    """Whether a list holds numbers at any depth, judging by its first items."""
     while isinstance(x, (list, tuple)) and len(x):
         x = x[0]
     return isinstance(x, (int, float, np.generic, np.ndarray, Tensor)) or (

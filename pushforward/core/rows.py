@@ -1,4 +1,4 @@
-"""What a source holds in memory: rows, weights and conditions as tensors, checked."""
+"""Rows, weights and conditions in memory as checked tensors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pushforward.core.space import Space, as_array
 __all__ = ["check_conditions", "check_weights", "is_mapped", "as_rows"]
 
 SIGNED = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.float64}
-"""Types that hold the numbers of those which torch cannot pick rows of."""
+"""Wider types for dtypes that torch cannot index."""
 
 
 def is_mapped(array: object) -> bool:
@@ -30,22 +30,20 @@ def is_mapped(array: object) -> bool:
 
 
 def as_rows(array: ArrayOrTensor, mapped: bool) -> Tensor:
-    """A tensor over the array's own memory; over a memory map,
-    rows are read when they are taken.
-    """
+    """A tensor sharing the array's memory; rows of a memory map are read when they are taken."""
     contiguous = mapped or isinstance(array, Tensor) or array.flags.c_contiguous
-    # whose rows are quick to pick
+    # whose rows are fast to index
     rows = view_as_tensor(array if contiguous else np.ascontiguousarray(array))
     if mapped or rows.dtype not in SIGNED:
         return rows
-    return rows.to(SIGNED[rows.dtype])  # torch cannot pick rows of these
+    return rows.to(SIGNED[rows.dtype])  # torch cannot index these
 
 
 def check_weights(weights: object) -> Tensor:
     """Weights as float64 (n,).
 
     Raises:
-        BadSource: If one is negative or not finite, or none is positive.
+        BadSource: If a weight is negative or not finite, or none is positive.
     """
     tensor = view_as_tensor(to_numeric(weights, "weights")).to(torch.float64)
     if tensor.ndim != 1:
@@ -60,7 +58,9 @@ def check_weights(weights: object) -> Tensor:
 
 
 def check_conditions(y: Conditioning, space: Space | None) -> tuple[Tensor, Space]:
-    """Conditions as a tensor with their space; with a label space given, numbers are its codes.
+    """Conditions as a tensor, with their space; with a label space given, numbers are its codes.
+
+    Text, booleans and whole numbers on one axis are labels, whose categories are those present.
 
     Texts, truth values and whole numbers on one axis are labels,
     whose categories are those present.
@@ -84,7 +84,7 @@ def check_conditions(y: Conditioning, space: Space | None) -> tuple[Tensor, Spac
 
 
 def _check_codes(y: Conditioning, space: Space) -> Tensor:
-    """Codes of a label space as int64; texts are looked up."""
+    """Codes of a label space as int64; text is looked up."""
     given = y if isinstance(y, Tensor) else labels.to_array(y)
     if not isinstance(given, Tensor):
         if given.dtype.kind not in "iubf":

@@ -1,5 +1,5 @@
-"""How a fitted model is sampled from, as values: `model.sample(64, using='mean')`,
-`pushforward sample RUN --using mean`.
+"""Samplers of a fitted model: `model.sample(64, using='mean')`,
+`pushforward sample --using mean`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = ["Sampler", "Ancestral", "Mean", "Truncated"]
 
 @dataclass(frozen=True)
 class Ancestral(Sampler, name="ancestral"):
-    """Draws from the distribution itself: z ~ p(z), then x ~ p(x|z),
-    noise of the likelihood included.
+    """Samples from the distribution itself: z ~ p(z), then x ~ p(x|z),
+    with the likelihood's noise.
     """
 
     own = True
@@ -31,20 +31,20 @@ class Ancestral(Sampler, name="ancestral"):
     def __call__(
         self, model: TakesConditions, n: int, *, y: Conditioning = None, rng: Rng = None
     ) -> Tensor:
-        """As the model samples by itself."""
+        """Sample with the model's own method."""
         return cast(Samples, model).sample(n, y=y, rng=rng, using=self)
 
 
 @dataclass(frozen=True)
 class Mean(Sampler, name="mean"):
-    """The decoder's mean: z ~ p(z), then x = E[x|z], without the likelihood's noise.
-    Sharper than the distribution is.
+    """The decoder's mean: z ~ p(z), then x = E[x|z], without noise,
+    sharper than the distribution.
     """
 
     def __call__(
         self, model: TakesConditions, n: int, *, y: Conditioning = None, rng: Rng = None
     ) -> Tensor:
-        """What `decode` makes of codes from the prior."""
+        """Decode codes sampled from the prior."""
         coded = _with_codes(model, self)
         return coded.decode(coded.prior(n).rsample(rng=generator(rng, model.device)), y)
 
@@ -52,13 +52,13 @@ class Mean(Sampler, name="mean"):
 @dataclass(frozen=True)
 class Truncated(Sampler, name="truncated"):
     """Codes near the prior's mean:
-    every number of z beyond `threshold` standard deviations is drawn anew.
+    every entry of z beyond `threshold` standard deviations is resampled.
 
-    Less variety for better samples (Brock, Donahue & Simonyan 2019, §3.1,
+    Trades variety for quality (Brock, Donahue & Simonyan 2019, §3.1,
     https://arxiv.org/abs/1809.11096). For priors that are standard normal.
 
     Args:
-        threshold: in standard deviations; the smaller, the more alike samples are.
+        threshold: in standard deviations; smaller values give more similar samples.
     """
 
     threshold: float = 2.0
@@ -69,7 +69,9 @@ class Truncated(Sampler, name="truncated"):
     def __call__(
         self, model: TakesConditions, n: int, *, y: Conditioning = None, rng: Rng = None
     ) -> Tensor:
-        """Decoded codes, by the inverse of the normal distribution function, in one draw."""
+        """Decode truncated normal codes, sampled in one step by
+        the inverse distribution function.
+        """
         coded = _with_codes(model, self)
         prior = coded.prior(n)
         scale = getattr(prior, "scale", torch.zeros(()))
@@ -79,8 +81,8 @@ class Truncated(Sampler, name="truncated"):
             or bool((scale != 1).any())
         ):
             raise InvalidKind(
-                f"using={str(self)!r} is for codes that are standard normal; {type(model).__name__}"
-                " has others: use 'ancestral'"
+                f"using={str(self)!r} needs standard normal codes, which {type(model).__name__}"
+                " does not have; use 'ancestral'"
             )
         stream = generator(rng, model.device)
         edge = special.ndtr(torch.tensor(-self.threshold, dtype=torch.float64))
@@ -99,7 +101,11 @@ class _Coded(Decodes, HasPrior, Protocol):
 
 
 def _with_codes(model: TakesConditions, sampler: Sampler) -> _Coded:
-    """The model; InvalidKind for one without codes."""
+    """The model.
+
+    Raises:
+        InvalidKind: For one without codes.
+    """
     if isinstance(model, Decodes) and isinstance(model, HasPrior):
         return cast(_Coded, model)
     raise InvalidKind(

@@ -1,6 +1,4 @@
-"""NumPy's and torch's scalars as Python's own, told by what they can do,
-so that help and the command line import neither.
-"""
+"""Conversion of NumPy's and torch's scalars to Python's without importing either."""
 
 from __future__ import annotations
 
@@ -19,15 +17,15 @@ __all__ = ["IsDataclass", "PlainSettings", "to_python", "normalise_settings"]
 
 
 def to_python(value: object) -> object:
-    """A NumPy scalar, an array or tensor without axes as the Python number,
-    bool or text that it is; the rest unchanged.
+    """A NumPy scalar or 0-dimensional array or tensor as a Python number,
+    bool or text; else unchanged.
 
-    Lists and tuples are gone through, so that `hidden=(np.int64(8),)` is plain too.
+    Applies to the elements of lists and tuples too, so that `hidden=(np.int64(8),)` is converted.
     """
     item = getattr(value, "item", None)
     if getattr(value, "ndim", None) == 0 and callable(item):
         number = item()
-        # a longdouble stays one
+        # a longdouble is kept
         return (
             number if isinstance(number, (bool, int, float, complex, str, bytes)) else float(number)
         )
@@ -46,30 +44,30 @@ class IsDataclass(Protocol):
 
 
 class PlainSettings(ABCMeta):
-    """The metaclass of whatever has settings:
-    NumPy's and torch's scalars reach its `__init__` as Python's, or not at all.
+    """Metaclass of classes with settings:
+    `__init__` receives NumPy's and torch's scalars as Python's.
 
-    What does not fit its annotation is refused in one line;
-    `__init__` may refuse it first, in words of its own.
+    Arguments that do not match their annotation are refused with one line;
+    `__init__` may refuse them first, in its own words.
     """
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        """An instance, made with plain arguments,
-        and with its tensors on the CPU whatever torch's default device.
+        """Create an instance from plain arguments,
+        with tensors on the CPU whatever torch's default device.
         """
-        known, hints = _annotated(cls)
+        defaults, hints = _annotated(cls)
         first = [
-            _normalise(v, hints.get(name)) for v, name in zip(args, [*known, *[""] * len(args)])
+            _normalise(v, hints.get(name)) for v, name in zip(args, [*defaults, *[""] * len(args)])
         ]
-        named = {k: _normalise(v, hints.get(k)) for k, v in kwargs.items()}
+        keywords = {k: _normalise(v, hints.get(k)) for k, v in kwargs.items()}
         faults = (
-            find_fault(k, v, hints[k], known[k])
-            for k, v in {**dict(zip(known, first)), **named}.items()
-            if k in known and k in hints
+            find_fault(k, v, hints[k], defaults[k])
+            for k, v in {**dict(zip(defaults, first)), **keywords}.items()
+            if k in defaults and k in hints
         )
         fault = next((f for f in faults if f is not None), None)
         try:
-            made = cls._made(*first, **named)
+            instance = cls._made(*first, **keywords)
         except PushforwardError:
             raise
         except Exception as error:
@@ -78,10 +76,10 @@ class PlainSettings(ABCMeta):
             raise
         if fault is not None:
             raise fault
-        return made
+        return instance
 
     def _made(cls, *args: Any, **kwargs: Any) -> Any:
-        # where it is not imported, nobody has set its default device
+        # torch's default device can only be set once torch is imported
         torch = sys.modules.get("torch")
         if torch is None or torch.get_default_device().type == "cpu":
             return super().__call__(*args, **kwargs)
@@ -90,10 +88,11 @@ class PlainSettings(ABCMeta):
 
     @property
     def __signature__(cls) -> inspect.Signature:
-        """That of `__init__`, which `__call__` above would hide."""
-        own = inspect.signature(cls.__init__)  # type: ignore[misc]
-        return own.replace(
-            parameters=list(own.parameters.values())[1:], return_annotation=inspect.Signature.empty
+        """The signature of `__init__`, which `__call__` would hide."""
+        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return signature.replace(
+            parameters=list(signature.parameters.values())[1:],
+            return_annotation=inspect.Signature.empty,
         )
 
 
@@ -111,9 +110,7 @@ def _annotated(cls: type) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _normalise(value: object, hint: object) -> object:
-    """An argument made plain; for a sequence of whole numbers an
-    array becomes a tuple, and so does one number alone.
-    """
+    """A plain argument; for a sequence of integers, an array or a single number becomes a tuple."""
     if is_integers(hint):
         tolist = getattr(value, "tolist", None)
         if getattr(value, "ndim", None) == 1 and callable(tolist):
@@ -124,8 +121,8 @@ def _normalise(value: object, hint: object) -> object:
 
 
 def normalise_settings(settings: IsDataclass) -> None:
-    """Make the fields of a dataclass plain, in its `__post_init__`;
-    refuse in one line what does not fit its annotation.
+    """Convert a dataclass's fields to Python values in its `__post_init__`,
+    and check their kinds.
     """
     hints = read_hints(type(settings))
     for field in dataclasses.fields(settings):

@@ -1,5 +1,5 @@
-"""Whether settings are of the kinds that their annotations ask for,
-and the one line about the first that is not.
+"""Check settings against their annotations, with a one-line error
+for the first that does not match.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ EXAMPLES: dict[Any, str] = {int: "8", float: "0.5", bool: "True"}
 def find_fault(
     name: str, value: object, hint: object, default: object = NONE, *, instances: bool = False
 ) -> PushforwardError | None:
-    """The error of a setting that does not fit its annotation, or None;
-    whatever equals the default fits.
+    """The error for a setting that does not match its annotation, or None;
+    the default always matches.
 
-    With `instances` classes that `fits` knows nothing of (a `Path`, a `Source`) are asked for too,
-    and sizes and NaN are left to the caller's own checks.
+    With `instances`, classes unknown to `fits` (a `Path`, a `Source`) are checked too, and sizes
+    and NaN are left to the caller.
     """
     options = _options(hint)
     is_nan = isinstance(value, float) and math.isnan(value) and float in options and not instances
@@ -61,14 +61,12 @@ def find_fault(
 
 
 def is_integers(hint: object) -> bool:
-    """Whether an annotation takes a sequence of whole numbers and nothing else in it."""
+    """Whether an annotation is a sequence of whole numbers only."""
     return any(_is_sequence(option) and get_args(option)[:1] == (int,) for option in _options(hint))
 
 
 def _exceeds_int64(value: object, hint: object) -> bool:
-    """Whether a size, or one of several, is a whole number that 64 bits do not hold:
-    torch makes a TypeError of these.
-    """
+    """Whether a size, or one of several, exceeds 64 bits: torch raises TypeError for these."""
     sizes = (
         [value]
         if int in _options(hint)
@@ -128,9 +126,7 @@ def _describe_word(hint: object) -> str:
 
 
 def _advise(name: str, value: object, hint: object, default: object) -> str:
-    """What to pass instead: the value in a list where a list is wanted,
-    the default, or an example.
-    """
+    """What to pass instead: the value in a list if a list is needed, the default, or an example."""
     options = _options(hint)
     alone = isinstance(value, str) or not isinstance(value, Sequence)
     if alone and any(
@@ -154,7 +150,7 @@ def _advise(name: str, value: object, hint: object, default: object) -> str:
 
 
 def _suggest_option(value: object, options: Sequence[Any]) -> str:
-    """'did you mean …?' for a text close to one of a few that are allowed; '' otherwise."""
+    """'did you mean …?' for a text close to one of a few options, else ''."""
     literals = [option for option in options if get_origin(option) is Literal]
     choices = [choice for literal in literals for choice in get_args(literal)]
     texts = [choice for choice in choices if isinstance(choice, str)]

@@ -1,9 +1,9 @@
 """A model on disk: a folder with `model.safetensors` and `model.json`, never a pickle.
 
 `model.json` names the registered class, its hyper-parameters as text, the spaces and the format
-number, and is written once, when the run begins. `model.safetensors` holds the tensors and, in its
-own header, a digest of them; it is replaced whole (temporary name, fsync, rename), so a reader sees
-the old one or the new one and never half of either.
+number, and is written once, when the run starts. `model.safetensors` holds the tensors and, in its
+header, their digest; it is replaced atomically (temporary name, fsync, rename), so a reader sees
+either the old or the new file.
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ __all__ = [
 ]
 
 FORMAT = 2
-"""Of model.json. In format 1 the kind and form of images are called 'pictures'."""
+"""Format of model.json. In format 1 the kind and form of images are called 'pictures'."""
 _STORED = (
     torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
     torch.float16, torch.bfloat16, torch.float32, torch.float64,
 )  # fmt: skip
-"""The types of number that are read."""
+"""The dtypes that are read."""
 
 
 def save(model: Assembled, path: PathText, *, overwrite: bool = False) -> Path:
@@ -82,10 +82,10 @@ def save(model: Assembled, path: PathText, *, overwrite: bool = False) -> Path:
 
 
 def load(path: PathText, *, device: torch.device | str = "cpu") -> Any:
-    """The model in a run folder, on a device.
+    """Load the model in a run folder onto a device.
 
     Raises:
-        BadRun: For anything that is not one, is damaged, or is newer.
+        BadRun: If the folder is not a run, is damaged, or has a newer format.
     """
     with default_torch():
         return _load(Path(path), torch.device(device))
@@ -101,7 +101,7 @@ def _load(folder: Path, device: torch.device) -> Assembled:
         if is_out_of_memory(error):
             raise
         raise _mismatch(folder, error) from error
-    with suppress(BadRun):  # where the rows came from is of no use to most
+    with suppress(BadRun):  # most uses do not need the origin of the rows
         manifest = Manifest.read(folder)
         model.provenance = (
             Provenance() if manifest is None or manifest.data is None else manifest.data
@@ -112,7 +112,7 @@ def _load(folder: Path, device: torch.device) -> Assembled:
 
 
 def describe(model: Assembled, folder: Path) -> None:
-    """Write model.json: what is needed to build the model again, apart from its tensors."""
+    """Write model.json: everything needed to rebuild the model except its tensors."""
     content = {
         "format": FORMAT,
         "model": model.registered_name,
@@ -132,31 +132,31 @@ def describe(model: Assembled, folder: Path) -> None:
 
 
 def construct(folder: Path) -> Assembled:
-    """The model that model.json describes, built but not yet filled;
-    what is stored beside it must be of its sizes.
+    """Build the model that model.json describes, without its tensors;
+    stored tensors must match its sizes.
     """
     content = _read_description(folder)
     path, tensors = folder / "model.json", folder / "model.safetensors"
     try:
         check_description(content)
         cls = model_class(content["model"])
-        given = {k: from_plain(v) for k, v in content["hyperparameters"].items()}
-        check_hyperparameters(cls, given)
+        arguments = {k: from_plain(v) for k, v in content["hyperparameters"].items()}
+        check_hyperparameters(cls, arguments)
     except PushforwardError:
         raise
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise BadRun(
             f"{path} does not describe a model ({_first_line(error)}); restore the folder"
         ) from error
-    if tensors.exists():  # a fit that has not saved yet has none
+    if tensors.exists():  # a fit that has not saved yet has no tensors
         try:
-            check_sizes(lambda: _build(cls, given, content), read_shapes(tensors))
+            check_sizes(lambda: _build(cls, arguments, content), read_shapes(tensors))
         except PushforwardError:
             raise
         except Exception as error:
             raise _mismatch(folder, error) from error
     try:
-        model = _build(cls, given, content)
+        model = _build(cls, arguments, content)
     except PushforwardError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
@@ -165,10 +165,10 @@ def construct(folder: Path) -> Assembled:
         ) from error
     if model.dtype is None:
         for child in model.children():
-            if not isinstance(child, Scaling):  # its numbers stay in float64
+            if not isinstance(child, Scaling):  # scalings stay in float64
                 child.to(getattr(torch, content["dtype"]))
     model.command = content.get("command", "")
-    stored = content.get("preparation")  # not written before dequantising was the model's own
+    stored = content.get("preparation")  # absent in runs from before models dequantised
     if stored is not None:
         model.preparation = Preparation(**stored)
         model.dequantise = model.preparation.dequantise
@@ -176,12 +176,12 @@ def construct(folder: Path) -> Assembled:
 
 
 def has_preparation(folder: Path) -> bool:
-    """Whether model.json says how the data were prepared, which the first runs did not."""
+    """Whether model.json records the preparation of the data; the earliest runs do not."""
     return "preparation" in _read_description(folder)
 
 
-def _build(cls: type, given: Mapping[str, Any], content: Mapping[str, Any]) -> Assembled:
-    model: Assembled = cls(**given)
+def _build(cls: type, arguments: Mapping[str, Any], content: Mapping[str, Any]) -> Assembled:
+    model: Assembled = cls(**arguments)
     space = Space.from_json(content["space"])
     condition_space = (
         None if content["condition_space"] is None else Space.from_json(content["condition_space"])
@@ -200,14 +200,14 @@ def _mismatch(folder: Path, error: BaseException) -> BadRun:
 
 
 def find_versions() -> dict[str, str]:
-    """The versions a result depends on."""
-    found = {"python": platform.python_version()}
+    """Versions of the packages a result depends on."""
+    versions = {"python": platform.python_version()}
     for name in ("pushforward", "torch", "numpy"):
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "unknown"
-    return found
+            versions[name] = "unknown"
+    return versions
 
 
 # ------------------------------------------------------------------------------------------ tensors
@@ -221,15 +221,15 @@ def write_tensors(
     """
     from safetensors.torch import save as to_bytes
 
-    own = {k: v.detach().to("cpu").contiguous() for k, v in tensors.items()}
+    contiguous = {k: v.detach().to("cpu").contiguous() for k, v in tensors.items()}
     header = {"format": "pt", **(metadata or {})}
-    header["digest"] = _digest(own, header)
-    write_atomically(path, *_sort_header(to_bytes(_unshare(own), metadata=header)))
+    header["digest"] = _digest(contiguous, header)
+    write_atomically(path, *_sort_header(to_bytes(_unshare(contiguous), metadata=header)))
 
 
 def _sort_header(content: bytes) -> tuple[bytes, memoryview]:
-    """The same file with its header sorted:
-    safetensors writes metadata in an order that changes from call to call.
+    """The same file with a sorted header:
+    the order that safetensors writes varies between calls.
     """
     length = int.from_bytes(content[:8], "little")
     header = json.dumps(
@@ -243,10 +243,10 @@ def _sort_header(content: bytes) -> tuple[bytes, memoryview]:
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and the header of a file that `write_tensors` wrote.
+    """The tensors and header of a file written by `write_tensors`.
 
     Raises:
-        BadRun: If missing, damaged or something else.
+        BadRun: If the file is missing, damaged or of another kind.
     """
     with _open_tensors(path) as file:
         header = dict(file.metadata() or {})
@@ -266,17 +266,17 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shapes of stored tensors by name, from the head of the file alone."""
+    """Shapes of stored tensors by name, from the file's header alone."""
     with _open_tensors(path) as file:
         return {k: tuple(file.get_slice(k).get_shape()) for k in file.keys()}  # noqa: SIM118 - not a dict
 
 
 @contextmanager
 def _open_tensors(path: Path) -> Iterator[Any]:
-    """A safetensors file.
+    """Open a safetensors file.
 
     Raises:
-        BadRun: If it is missing, damaged or something else.
+        BadRun: If the file is missing, damaged or of another kind.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -303,7 +303,7 @@ def _open_tensors(path: Path) -> Iterator[Any]:
 
 
 def create_folder(path: PathText) -> Path:
-    """Make an output folder; one that exists with something in it is refused."""
+    """Create an output folder; a non-empty existing one is refused."""
     folder = Path(path)
     check_place(folder)
     try:
@@ -316,7 +316,7 @@ def create_folder(path: PathText) -> Path:
 
 
 def _unshare(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Safetensors refuses tensors that share memory; views get their own."""
+    """Copy tensors that share memory, which safetensors refuses."""
     seen: set[int] = set()
     result = {}
     for key, tensor in tensors.items():
@@ -378,7 +378,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
 
 
 def _upgrade(content: dict[str, Any]) -> dict[str, Any]:
-    """The content of a model.json of format 1 in the words of this one."""
+    """The content of a model.json of format 1 in today's terms."""
     for name in ("space", "condition_space"):
         space = content.get(name)
         if content["format"] == 1 and isinstance(space, dict):

@@ -1,5 +1,5 @@
-"""Between the user's units and a model's coordinates:
-observations, conditions, floating types and devices.
+"""Conversion between the user's units and model coordinates:
+observations, conditions, dtypes, devices.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ class TakesConditions(Protocol):
 
 
 class HasUnits(nn.Module, metaclass=PlainSettings):
-    """A module with a space and a scaling: it converts what users give and get."""
+    """A module with a space and a scaling, which converts the
+    user's data to and from model coordinates.
+    """
 
     accepts: ClassVar[frozenset[str]] = frozenset()
     dtype: ClassVar[torch.dtype | None] = None
-    """The floating type data are conformed to; None keeps the parameters' own."""
+    """The float type of incoming data; None uses the parameters' type."""
 
     space: Space | None
     condition_space: Space | None
@@ -47,9 +49,7 @@ class HasUnits(nn.Module, metaclass=PlainSettings):
 
     @property
     def conditions(self) -> Conditions:
-        """Converts the user's conditions to what networks see,
-        and says in which shape; false without conditions.
-        """
+        """Converter from the user's conditions to a network's inputs; falsy without conditions."""
         if self.condition_space is None:
             return Conditions(None, owner=type(self).__name__)
         return Conditions(
@@ -58,31 +58,31 @@ class HasUnits(nn.Module, metaclass=PlainSettings):
 
     @property
     def fitted(self) -> bool:
-        """Whether `fit` or `load` has been through."""
+        """Whether the model has been fitted or loaded."""
         return self.space is not None
 
     @property
     def device(self) -> torch.device:
-        """Where the model lives; NotFitted before `fit`."""
+        """The model's device; raises NotFitted before `fit`."""
         self.fitted_space()
         return self.scaling.shift.device
 
     def fitted_space(self) -> Space:
-        """The space; NotFitted before `fit`."""
+        """The space; raises NotFitted before `fit`."""
         if self.space is None:
             raise NotFitted(f"this {type(self).__name__} is not fitted yet; call fit(x) first")
         return self.space
 
     def floating(self) -> torch.dtype:
-        """The floating type the model computes in."""
+        """The float type the model computes in."""
         if self.dtype is not None:
             return self.dtype
         first = next(self.parameters(), None)
         return torch.get_default_dtype() if first is None else first.dtype
 
     def user_dtype(self) -> torch.dtype:
-        """The floating type of observations in the user's units:
-        the networks', or float64 where that would cost digits.
+        """The float type of observations in the user's units:
+        the networks', or float64 if that would lose digits.
         """
         if self.dtype is not None or self.scaling.wide:
             return torch.float64
@@ -104,7 +104,7 @@ class HasUnits(nn.Module, metaclass=PlainSettings):
         return rows.to(self.device)
 
     def to_model(self, x: Observations, *, what: str = "x") -> Tensor:
-        """The user's data in the model's coordinates, on its device; raises as `conform` does."""
+        """The user's data in model coordinates, on the model's device; raises as `conform` does."""
         rows = self.conform(x, what=what)
         u: Tensor = self.scaling(rows).to(self.floating())
         if what == "x" and "missing" not in self.accepts and not bool(u.isfinite().all()):
@@ -112,7 +112,7 @@ class HasUnits(nn.Module, metaclass=PlainSettings):
             kind = str(u.dtype).removeprefix("torch.")
             raise BadSource(
                 f"row {row} of x lies too far from the data it was fitted on for {kind}; leave it"
-                " out, or mend its values"
+                " out, or correct its values"
             )
         return u
 
@@ -127,6 +127,6 @@ class HasUnits(nn.Module, metaclass=PlainSettings):
         None where the model has no condition.
 
         Raises:
-            InvalidValue: If y is missing, unasked for or of another length.
+            InvalidValue: If y is missing, not expected or of another length.
         """
         return self.conditions(y, n)

@@ -1,10 +1,8 @@
-"""How the methods of every model take their arguments, in one place,
-and what torch looks like while they run.
+"""Wrappers that give the methods of every model the same treatment of arguments and torch's state.
 
-`Model.__init_subclass__` puts these around the methods of each class: `sample` takes any whole
-number from 0 on and refuses all else in one way, `decode` takes codes of any container and floating
-type, and neither torch's default device and type nor gradient modes around a call change what it
-does.
+`Model.__init_subclass__` applies them to each class: `sample` accepts any whole number from 0 and
+refuses everything else alike, `decode` accepts codes in any container and float type, and neither
+torch's default device and dtype nor surrounding gradient modes change the result.
 """
 
 from __future__ import annotations
@@ -45,11 +43,11 @@ VERBS = (
     "condition",
     "marginal",
 )
-"""What a fitted model is asked."""
+"""Methods that query a fitted model."""
 
 
 MOST = 2**40
-"""The most samples one call may ask for: more than any memory holds."""
+"""The most samples per call: more than any memory holds."""
 
 
 def copy_signature(
@@ -57,8 +55,8 @@ def copy_signature(
     wrapper: Callable[P, R],
     signature: inspect.Signature | None = None,
 ) -> Callable[P, R]:
-    """The wrapper under the method's name and signature; not by `functools.wraps`, in which
-    checkers of annotations lose their way.
+    """Give the wrapper the method's name and signature,
+    without `functools.wraps`, which confuses type checkers.
     """
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
         setattr(wrapper, name, getattr(method, name))
@@ -67,13 +65,13 @@ def copy_signature(
 
 
 def wrap_sample(sample: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A method `sample(self, n, y=None, rng=None,
-    using=None)` for any whole number n from 0 on, refusing all else in one way.
+    """A `sample(self, n, y=None, rng=None,
+    using=None)` that checks n and applies the `Sampler` in `using`.
 
-    `using` names a `Sampler`; the method itself is what 'ancestral' does.
+    The wrapped method itself is the sampler 'ancestral'.
     """
 
-    own = _accept_conditions(sample)
+    method = _accept_conditions(sample)
 
     def checked(
         self: TakesConditions,
@@ -89,18 +87,16 @@ def wrap_sample(sample: Callable[..., Tensor]) -> Callable[..., Tensor]:
                 " fewer at a time"
             )
         sampler = _find_sampler(self, using)
-        draw = own if sampler is None else _sample_with(sampler)
+        draw = method if sampler is None else _sample_with(sampler)
         if count > 0 or (isinstance(y, Sized) and len(y) == 0):
             return draw(self, count, y=y, rng=rng)
-        return draw(self, 1, y=y, rng=0)[:0]  # not every distribution can draw nothing
+        return draw(self, 1, y=y, rng=0)[:0]  # not every distribution can sample 0 rows
 
     return copy_signature(sample, checked, inspect.signature(checked))
 
 
 def _accept_conditions(sample: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The method with y among its arguments, which one of a user's own may lack:
-    it is refused then.
-    """
+    """The method with an argument y, which is refused if the original lacks it."""
     parameters = inspect.signature(sample).parameters
     if "y" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return sample
@@ -119,38 +115,40 @@ def _accept_conditions(sample: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _find_sampler(model: object, using: Sampler | str | None) -> Sampler | None:
-    """The sampler that is asked for, or the model's default; None for the model's own way."""
-    wanted = getattr(model, "default_sampler", None) if using is None else using
-    if wanted is None:
+    """The requested sampler, or the model's default; None for the model's own method."""
+    choice = getattr(model, "default_sampler", None) if using is None else using
+    if choice is None:
         return None
     import_module("pushforward.core.samplers")  # which registers them
-    sampler = read(Sampler, wanted)
+    sampler = read(Sampler, choice)
     return None if sampler.own else sampler
 
 
 def _sample_with(sampler: Sampler) -> Callable[..., Tensor]:
-    def sampled(model: TakesConditions, n: int, **named: Any) -> Tensor:
+    def sampled(model: TakesConditions, n: int, **keywords: Any) -> Tensor:
         with torch.no_grad():
-            return sampler(model, n, **named)
+            return sampler(model, n, **keywords)
 
     return sampled
 
 
 def wrap_query(verb: Callable[..., R], name: str) -> Callable[..., R]:
-    """A method of observations as one of observations and conditions,
-    which it refuses: y is in every signature.
+    """Add an argument y to a query on observations; it is refused,
+    so that every signature has y.
     """
     parameters = list(inspect.signature(verb).parameters.values())
     if any(p.name == "y" or p.kind is p.VAR_KEYWORD for p in parameters) or len(parameters) < 2:
         return verb
 
-    def refusing(self: HasUnits, x: object, y: Conditioning = None, *args: Any, **named: Any) -> R:
+    def refusing(
+        self: HasUnits, x: object, y: Conditioning = None, *args: Any, **keywords: Any
+    ) -> R:
         if y is not None:
             self.to_condition(y, 1)
             raise InvalidValue(
                 f"{name} of {type(self).__name__} does not depend on conditions; leave y out"
             )
-        return verb(self, x, *args, **named)
+        return verb(self, x, *args, **keywords)
 
     y = inspect.Parameter(
         "y", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Conditioning
@@ -163,7 +161,7 @@ def wrap_query(verb: Callable[..., R], name: str) -> Callable[..., R]:
 
 
 def wrap_decode(decode: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A method `decode(self, z, …)` that takes codes in any container and floating type."""
+    """A `decode(self, z, …)` that accepts codes in any container and float type."""
 
     def cast(self: HasUnits, z: ArrayLike | Tensor, *args: Any, **kwargs: Any) -> Tensor:
         codes = (
@@ -177,7 +175,7 @@ def wrap_decode(decode: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def wrap_devices(verb: Callable[P, R]) -> Callable[P, R]:
-    """A method that makes its tensors on the CPU, or where the model is,
+    """A method whose tensors are created on the CPU or the model's device,
     whatever torch's default device.
     """
 
@@ -191,18 +189,16 @@ def wrap_devices(verb: Callable[P, R]) -> Callable[P, R]:
 
 
 CONDITIONED = ("encode", "log_prob", "elbo", "assign", "responsibilities", "decode")
-"""What is asked of observations or codes, and takes conditions whether it depends on them or not.
-"""
+"""Queries on observations or codes, which accept conditions whether they depend on them or not."""
 TAKES: Mapping[str, Callable[..., Any]] = {"sample": wrap_sample, "decode": wrap_decode}
 
 
 @contextmanager
 def default_torch() -> Iterator[None]:
-    """Within, torch's defaults are those it starts with:
-    gradients on, no inference mode, the CPU, float32.
+    """Context manager with torch's initial defaults: gradients on, no inference mode, CPU, float32.
 
-    So that `fit` does the same wherever it is called:
-    its `precision` and `accelerator` say what it computes in and on.
+    `fit` then behaves alike wherever it is called:
+    its `precision` and `accelerator` decide the type and device.
     """
     dtype = torch.get_default_dtype()
     with ExitStack() as stack:
@@ -218,7 +214,7 @@ def default_torch() -> Iterator[None]:
 
 
 def wrap_methods(cls: type) -> None:
-    """Put the above around the methods that a class of models defines itself."""
+    """Apply the wrappers to the methods that a model class defines itself."""
     for verb in VERBS:
         method = vars(cls).get(verb)
         if callable(method):

@@ -1,4 +1,4 @@
-"""The reader for a source, and what it gives: one of ours, or one that a user registered."""
+"""Selection of the reader for a source, among the library's and the user's, and its result."""
 
 from __future__ import annotations
 
@@ -27,14 +27,12 @@ from pushforward.data.options import Options
 __all__ = ["normalised", "reader_of", "refuse_format", "read_any"]
 
 READERS_FAULTS = (OSError, ValueError, EOFError, LookupError)
-"""What a reader of the user's raises for a file that it cannot read;
-anything else is a fault in the reader itself.
-"""
+"""Exceptions of a user's reader that mean an unreadable file; any other is a bug in the reader."""
 _KINDS = "a folder, glob or zip of images, .npy, .npz, .csv, .jsonl, .parquet or .idx"
 
 
 def read_any(source: object, options: Options) -> Source:
-    """What the reader for the source gives; labels are not marked as unasked here."""
+    """Read the source with the reader for it; unrequested labels are not marked here."""
     source = normalised(source)
     if isinstance(source, str):
         return _from_text(source, options)
@@ -48,19 +46,19 @@ def read_any(source: object, options: Options) -> Source:
     reader = find_reader(source, "object")
     refuse_format(source, reader, options)
     if reader is None:
-        what = type(source).__name__
+        kind = type(source).__name__
         raise InvalidKind(
-            f"cannot read data from {what}; pass an array, tensor, data frame, Dataset, iterable,"
+            f"cannot read data from {kind}; pass an array, tensor, data frame, Dataset, iterable,"
             " path or name"
         )
     return _from_reader(reader, source, options)
 
 
 def normalised(source: object) -> object:
-    """A path as its text; a column as an array (Arrow) or as a frame of one column
-    (pandas, Polars); else the source itself.
+    """A path as text; a column as an array (Arrow) or a one-column frame (pandas, Polars);
+    else unchanged.
     """
-    # an Arrow array: a column without a name
+    # an Arrow array: an unnamed column
     if hasattr(source, "to_pylist") and not is_frame(source):
         return np.array(source.to_pylist())
     if hasattr(source, "to_frame") and not is_frame(source):  # a pandas or Polars series
@@ -69,7 +67,7 @@ def normalised(source: object) -> object:
 
 
 def reader_of(text: str) -> Reader:
-    """The reader for a name or a path; BadSource, saying what was expected, where there is none."""
+    """The reader for a name or a path."""
     reader = find_reader(text, "name")
     if reader is None:
         path = locate(text)
@@ -113,14 +111,14 @@ def _from_reader(reader: Reader, source: object, options: Options) -> Source:
 
 
 def with_conditions_read(reader: Reader | None, options: Options) -> Options:
-    """The options with the conditions at a path read; a table's `y` names columns instead."""
+    """The options with the conditions at a path loaded; a table's `y` names columns instead."""
     if not isinstance(options.y, str) or (reader is not None and reader.tabular):
         return options
     return replace(options, y=read_any(options.y, Options(label=False, memory=options.memory)))
 
 
 def _from_reader_of_user(reader: Reader, source: object, options: Options) -> Source:
-    """What a reader outside the library gives, as a source.
+    """The result of a user's reader as a source.
 
     Raises:
         BadSource: If it fails or gives something else.
@@ -133,7 +131,7 @@ def _from_reader_of_user(reader: Reader, source: object, options: Options) -> So
         if is_out_of_memory(error):
             raise
         raise BadSource(
-            f"{printable(source)}: the reader {reader.name!r} failed ({reason_of(error)}); mend the"
+            f"{printable(source)}: the reader {reader.name!r} failed ({reason_of(error)}); fix the"
             " file or the reader"
         ) from error
     if isinstance(result, Source):
@@ -152,17 +150,17 @@ def _from_reader_of_user(reader: Reader, source: object, options: Options) -> So
 
 
 def refuse_format(source: object, reader: Reader | None, options: Options) -> None:
-    """Raise InvalidValue where the format of a text table is given for something else."""
+    """Raise InvalidValue if text table options are given for another kind of source."""
     tabular = reader is not None and reader.tabular
-    given = [
+    settings = [
         name
         for name in options.table.asked
         if not (tabular and (isinstance(source, str) or name in ("na", "dates")))
     ]
-    if given:
+    if settings:
         what = source if isinstance(source, str) else type(source).__name__
         raise InvalidValue(
-            f"{given[0]} says how a text table is written, which {what} is not; leave it out"
+            f"{settings[0]} describes the format of a text table, which {what} is not; leave it out"
         )
 
 
@@ -172,7 +170,7 @@ def _kinds() -> str:
 
 
 def _missing(text: str, path: Path) -> str:
-    """The message for a path that is not there, with near names."""
+    """The message for a missing path, with similar names."""
     parent = path.parent if path.parent.is_dir() else None
     beside = (
         [p.name for p in parent.iterdir()]
@@ -186,9 +184,11 @@ def _missing(text: str, path: Path) -> str:
             f" {printable(parent / near[0])}?"
         )
     names = [name for reader in readers("name") for name in reader.names]
-    named = get_close_matches(text, names, n=1, cutoff=0.6)
-    if named:
-        return f"{printable(text)}: no such file or folder; did you mean the built-in {named[0]!r}?"
+    nearest = get_close_matches(text, names, n=1, cutoff=0.6)
+    if nearest:
+        return (
+            f"{printable(text)}: no such file or folder; did you mean the built-in {nearest[0]!r}?"
+        )
     return (
         f"{printable(text)}: no such file or folder; expected {_kinds()}, or one of"
         f" {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""What a caller may ask of `read`, checked once and handed to every reader."""
+"""The options of `read`, checked once and passed to every reader."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ _UNITS = {"": 1, "B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 
 @dataclass(frozen=True)
 class Options:
-    """The arguments of `read`, in their checked form.
+    """The checked arguments of `read`.
 
     Args:
-        size: (height, width) that images are brought to.
-        fit: how: 'crop', 'pad' or 'stretch'.
-        table: how a text table is written, where the caller said so.
-        lenient: for reports: note what is wrong instead of refusing it.
-        scanned_later: whoever asked scans for infinities itself, so reading need not.
-        like, like_condition: spaces the data must be read into (a fitted model's).
+        size: (height, width) to resize images to. fit: 'crop', 'pad' or 'stretch'.
+        table: format of a text table, as far as the caller specified it.
+        lenient: for reports: note problems instead of raising.
+        scanned_later: the caller scans for infinities itself, so reading need not.
+        like, like_condition: spaces to read the data into (a fitted model's).
     """
 
     y: Any = None
@@ -55,11 +54,11 @@ class Options:
 
     @property
     def labelled(self) -> bool:
-        """Whether labels that come with the data are wanted."""
+        """Whether labels that come with the data are requested."""
         return self.label is not False
 
     def among(self, known: Sequence[str]) -> Options:
-        """The options with 'a,b' taken apart into a and b, unless a column is called just that."""
+        """The options with 'a,b' split into a and b, unless a column has that name."""
 
         def apart(names: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(
@@ -76,7 +75,7 @@ class Options:
 
     @property
     def label_name(self) -> str | None:
-        """The label's column or key, where the caller named one."""
+        """The label's column or key, if the caller named one."""
         return self.label if isinstance(self.label, str) else None
 
     @classmethod
@@ -93,7 +92,7 @@ class Options:
         """Checked options.
 
         Raises:
-            InvalidValue, InvalidKind: For what cannot be.
+            InvalidValue, InvalidKind: For invalid values.
         """
         for field in ("categorical", "drop", "columns"):
             rest[field] = _names(rest[field], field)
@@ -126,16 +125,18 @@ class Options:
         return checked.prepared_like(space) if space is not None else checked
 
     def prepared_like(self, space: Space) -> Options:
-        """The image preparation that `space` records, where the caller gave none."""
+        """The options with the image preparation recorded in `space`,
+        unless the caller gave one.
+        """
         if space.kind != "images":
             return self
-        asked = space.extra.get("prepared", {})
-        size = self.size or (tuple(asked["size"]) if asked.get("size") else None)
+        recorded = space.extra.get("prepared", {})
+        size = self.size or (tuple(recorded["size"]) if recorded.get("size") else None)
         return replace(
             self,
             size=size,
-            fit=asked.get("fit", self.fit),
-            channels=self.channels or asked.get("channels"),
+            fit=recorded.get("fit", self.fit),
+            channels=self.channels or recorded.get("channels"),
         )
 
 
@@ -152,9 +153,7 @@ def _like(like: object) -> tuple[Space | None, Space | None]:
 
 
 def _names(value: object, field: str) -> tuple[str, ...] | None:
-    """Column names as given; those with commas are taken apart by
-    `among` once the columns are known.
-    """
+    """Column names as given; those with commas are split by `among` once the columns are known."""
     if value is None or isinstance(value, str):
         return None if value is None else (value,)
     if isinstance(value, Sequence) and all(isinstance(v, str) for v in value):

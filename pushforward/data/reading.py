@@ -1,4 +1,4 @@
-"""`read`: one function that turns any source into data and the space they lie in."""
+"""`read`: one function that turns any source into data with their space."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def read(
     dates: bool | None = None,
     stream: bool = False,
 ) -> Source:
-    """Observations from anything, as a source with its space.
+    """Read observations from anything, as a source with its space.
 
     Args:
         source: an array, tensor, data frame, torch Dataset or iterable; or a path, glob or built-in
@@ -66,40 +66,39 @@ def read(
         y: conditions, leading length n; for tables also the name(s) of columns; a path or source
             for paired data; True for labels that come with the data.
         weights: non-negative weights (n,), or for tables the name of a column.
-        size, fit: bring images to one size, in pixels (64,
-            or '48x64' for height×width); 'crop' unless told otherwise.
-        channels: bring images to 1, 3 or 4 channels; those they have otherwise.
+        size, fit: resize images to one size in pixels (64, or '48x64' for height×width), by 'crop'
+            (default), 'pad' or 'stretch'.
+        channels: convert images to 1, 3 or 4 channels; unchanged by default.
         frame_rate: of clips (n, channels, time, height, width),
-            frames a second; samples are written at the same rate.
+            in frames per second; samples are written at the same rate.
         categorical, drop, columns: for tables:
-            text columns to take as categories, columns to leave out, columns to use.
+            text columns to treat as categories, columns to leave out, columns to use.
         label: the column (tables, metadata.csv) or array (.npz) that holds the labels;
             False leaves labels out.
         like: a space, model or source whose columns,
             categories and image size the data must be read into.
-        n, seed: how many rows the drawn names have, and the seed they are drawn with.
-        memory: bytes above which data stay on disk (or '2GB').
-        download: fetch a named data set that is not found.
-        name: how records call the data; the file's name otherwise.
-        separator, decimal, thousands, na, encoding, header, comment, dates: how a text table is
-            written, where looking at it does not tell (`data.tables.text_format.TableFormat`);
-            `source.notes` says what was decided. `na` are texts or numbers that mean 'missing',
-            such as -999; dates=False leaves ISO dates as text.
+        n, seed: number of rows and seed of sampled names.
+        memory: size above which data stay on disk, in bytes or as '2GB'.
+        download: download a named data set that is not found.
+        name: of the data in records; the file's name by default.
+        separator, decimal, thousands, na, encoding, header, comment, dates: format of a text table,
+            where it cannot be detected (`data.tables.text_format.TableFormat`); `source.notes`
+            lists the decisions. `na` are texts or numbers that mean 'missing', such as -999;
+            dates=False leaves ISO dates as text.
         stream: `source` is a function that returns a fresh iterator of observations, or of
-            (observation, label) pairs, for every pass; they are never all in memory, nor on disk.
-            For blocks of rows there is `pushforward.Stream`.
+            (observation, label) pairs, for every pass; they are never all in memory or on disk. For
+            blocks of rows, use `pushforward.Stream`.
 
-    A folder or zip that holds both a training and a test set (train/ beside test/, say) is refused:
-    name one of them ('photos/train', or 'photos.zip:train'). A DataLoader gives the rows of its
-    sampler and batches, through its collate_fn; a sampler that draws other rows every epoch is
-    refused. What is left out is counted and named in the source's `notes`, and warned of with
-    `DataWarning`.
+    A folder or zip with both a training and a test set (train/ beside test/, say) is refused: name
+    one of them ('photos/train', or 'photos.zip:train'). A DataLoader is read through its sampler,
+    batches and collate_fn; samplers that draw different rows each epoch are refused. Rows left out
+    are counted and named in the source's `notes`, with a `DataWarning`.
 
     Raises:
-        BadSource: For what cannot be read or learnt from.
+        BadSource: For data that cannot be read or fitted to.
         InvalidValue, ShapeMismatch: For arguments that do not fit.
     """
-    if isinstance(y, bool):  # as in fit: whether labels that come with the data are wanted
+    if isinstance(y, bool):  # as in fit: whether to use labels that come with the data
         y, label = None, label if label is not None else y
     options = Options.check(
         y=y,
@@ -153,13 +152,13 @@ def read(
         "stream": stream or None,
         "frame_rate": frame_rate,
     }
-    found = read_stream(source, options) if stream else read_with(source, options)
-    return _traced(found, source, arguments)
+    result = read_stream(source, options) if stream else read_with(source, options)
+    return _traced(result, source, arguments)
 
 
-def _traced(found: Source, source: Observations, arguments: Mapping[str, Any]) -> Source:
-    """The source, which knows from now on how to read the same rows again:
-    those of a path or a name, with plain arguments.
+def _traced(result: Source, source: Observations, arguments: Mapping[str, Any]) -> Source:
+    """Record in the source how to read the same rows again,
+    for paths or names with plain arguments.
     """
     if isinstance(source, (str, os.PathLike)) and is_plain(arguments):
         usual = {"categorical": (), "drop": (), "seed": 0, "download": False, "na": ()}
@@ -167,12 +166,12 @@ def _traced(found: Source, source: Observations, arguments: Mapping[str, Any]) -
         y = reading.get("y")
         if isinstance(y, str) and Path(y).exists():
             reading["y"] = absolute(y)
-        found.provenance = Provenance(absolute(os.fspath(source)), reading)  # type: ignore[attr-defined]
-    return found
+        result.provenance = Provenance(absolute(os.fspath(source)), reading)  # type: ignore[attr-defined]
+    return result
 
 
 def absolute(source: str) -> str:
-    """A path or glob that holds from anywhere; names stay names."""
+    """A path or glob made absolute; names are unchanged."""
     path = Path(source).expanduser()
     ending = "/" if source.endswith("/") else ""
     if not path.exists():
@@ -180,8 +179,8 @@ def absolute(source: str) -> str:
         if colon and Path(stem).expanduser().exists():
             return f"{absolute(stem)}:{part}"
         return str(path.absolute()) if any(c in source for c in "*?[") else source
-    # A link's own name tells what kind of file it is:
-    # DVC and git-annex keep what it leads to under a digest.
+    # A link's own name determines the kind of file:
+    # DVC and git-annex store its target under a digest.
     whole = path.resolve() if path.name in ("", "..") else path.parent.resolve() / path.name
     return f"{whole}{ending}"
 
@@ -189,8 +188,8 @@ def absolute(source: str) -> str:
 def read_for_fit(
     x: Observations, y: Conditioning = None, weights: Observations | None = None
 ) -> Source:
-    """What `fit(x, y, weights=...)` is fitted to:
-    x as `read` takes it, with labels only where y asks for them.
+    """The source for `fit(x, y, weights=...)`: x read by `read`,
+    with labels only if y requests them.
 
     Args:
         y: None for no conditions; True for those that come with the data; conditions with leading
@@ -198,31 +197,32 @@ def read_for_fit(
             conditions.
         weights: (n,), or the name of a column.
     """
-    asked = asked_conditions(y)
+    conditions = asked_conditions(y)
     source = _traced(
-        read_with(x, replace(Options(**asked), weights=weights, scanned_later=True)),
+        read_with(x, replace(Options(**conditions), weights=weights, scanned_later=True)),
         x,
-        {**asked, "weights": weights},
+        {**conditions, "weights": weights},
     )
     return with_labels(source) if y is True else source
 
 
 def with_labels(source: Source) -> Source:
-    """The source, whose labels were asked for.
+    """The source with its labels requested.
 
     Raises:
-        BadSource: If the data brought none.
+        BadSource: If the data have none.
     """
     if source.condition_space is None:
         raise BadSource(
-            "labels that come with the data were asked for, and these bring none; name a column, or"
-            " pass the labels themselves"
+            "labels were requested, but the data have none; name a column, or pass the labels"
         )
     return source
 
 
 def rows_like(x: Observations, space: Space) -> Tensor:
-    """All rows of anything that `read` takes, as a tensor (n, *shape) of a space's coordinates."""
+    """All rows of anything that `read` accepts,
+    as a tensor (n, *shape) in a space's coordinates.
+    """
     source = read_with(
         x, replace(Options(like=space, label=False).prepared_like(space), lenient=True)
     )
@@ -230,12 +230,11 @@ def rows_like(x: Observations, space: Space) -> Tensor:
 
 
 def asked_conditions(y: Conditioning) -> dict[str, Any]:
-    """`read`'s `y` and `label` for conditions asked for in one value:
-    the y of `fit`, or the text of --label.
+    """The arguments `y` and `label` of `read` for a single value: the y of `fit`, or --label.
 
-    None, False and 'no' ask for none; True and 'auto' for those that come with the data; other
-    texts name a column (several with commas), an array of an .npz file, or a file of conditions;
-    anything else is the conditions themselves.
+    None, False and 'no' mean none; True and 'auto' those that come with the data; other text names
+    a column (several with commas), an array of an .npz file, or a file of conditions; anything else
+    is the conditions themselves.
     """
     if y is None or y is False:
         return {"label": False}
@@ -253,22 +252,22 @@ def asked_conditions(y: Conditioning) -> dict[str, Any]:
 
 
 def read_with(source: object, options: Options) -> Source:
-    """`read` with checked options; labels that come along unasked are marked,
-    since not every model has a use for them.
+    """`read` with checked options; unrequested labels are marked,
+    since not every model uses them.
     """
-    found = read_any(source, options)
+    result = read_any(source, options)
     if options.frame_rate is not None:
-        if found.space.kind != "clips":
+        if result.space.kind != "clips":
             raise InvalidValue(
-                f"frame_rate={options.frame_rate:g} is for clips, but the data are {found.space};"
+                f"frame_rate={options.frame_rate:g} is for clips, but the data are {result.space};"
                 " leave it out"
             )
-        found = with_space(found, replace(found.space, frame_rate=options.frame_rate))
+        result = with_space(result, replace(result.space, frame_rate=options.frame_rate))
     if (
-        found is not source
-        and found.condition_space is not None
+        result is not source
+        and result.condition_space is not None
         and options.y is None
         and options.label is None
     ):
-        found.unasked_labels = True  # type: ignore[attr-defined]
-    return found
+        result.unasked_labels = True  # type: ignore[attr-defined]
+    return result

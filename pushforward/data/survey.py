@@ -1,6 +1,4 @@
-"""Surveys of sources that may be at fault:
-what `report` does before there is a space to speak of.
-"""
+"""Surveys of sources that may be faulty: the part of `report` before a space is known."""
 
 from __future__ import annotations
 
@@ -76,30 +74,30 @@ def report(source: object, **asked: Any) -> Report:
 
 def _survey_table(table: Table, options: Options) -> Report:
     """Text columns are noted and left out; a table without rows is reported as such."""
-    found = survey_table(table, options)
+    survey = survey_table(table, options)
     name = options.name or table.name
-    issues = [_text_issue(c) for c in found.text]
-    dropped = set(found.options.drop)
-    notes = [f"column {c!r} is left out" for c in found.dropped if c in dropped]
-    if found.rows == 0 or len(issues) == len(found.columns):
-        if found.rows == 0:
+    issues = [_text_issue(c) for c in survey.text]
+    dropped = set(survey.options.drop)
+    notes = [f"column {c!r} is left out" for c in survey.dropped if c in dropped]
+    if survey.rows == 0 or len(issues) == len(survey.columns):
+        if survey.rows == 0:
             issues.insert(0, Issue("empty", "there are no rows below the header", "bring data"))
         return Report(
             name,
-            found.rows,
+            survey.rows,
             None,
             True,
             issues=tuple(issues),
-            notes=(*notes_of(table, found), *notes),
+            notes=(*notes_of(table, survey), *notes),
         )
     source = from_chunks(table, replace(options, name=name))
     return describe(source, name=name, issues=issues, notes=notes)
 
 
 def _text_issue(column: ColumnSurvey) -> Issue:
-    shown = ", ".join(repr(str(v)) for v in list(column.categories)[:3])
-    shown += ", …" if len(column.categories) > 3 else ""
-    what = "dates" if column.kind == "date" else f"text, {len(column.categories)} distinct"
+    examples = ", ".join(repr(str(v)) for v in list(column.categories)[:3])
+    examples += ", …" if len(column.categories) > 3 else ""
+    content = "dates" if column.kind == "date" else f"text, {len(column.categories)} distinct"
     if column.bad is not None:
         row, cell = column.bad
         text = (
@@ -109,11 +107,11 @@ def _text_issue(column: ColumnSurvey) -> Issue:
         return Issue(
             "text",
             text,
-            f"mend it, or --na {cell!r}, --categorical {column.name} or --drop {column.name}",
+            f"fix it, or --na {cell!r}, --categorical {column.name} or --drop {column.name}",
         )
     return Issue(
         "text",
-        f"column {column.name!r} holds {what} ({shown})",
+        f"column {column.name!r} holds {content} ({examples})",
         f"--categorical {column.name} or --drop {column.name}",
     )
 
@@ -152,13 +150,13 @@ def _survey_images(path: Path | str, options: Options) -> Report:
         else []
     )
     mixed = _mixed([h for _, h in good], options)
-    found: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "name": options.name,
         "unreadable": tuple(bad),
         "notes": (*listing.notes(), *_beside(listing)),
     }
     if mixed or not good:
-        return Report(count=len(good), space=None, resident=True, issues=(*issues, *mixed), **found)
+        return Report(count=len(good), space=None, resident=True, issues=(*issues, *mixed), **facts)
     try:
         source = build(listing, good, options)
     except BadSource as error:
@@ -167,14 +165,14 @@ def _survey_images(path: Path | str, options: Options) -> Report:
             space=None,
             resident=True,
             issues=(*issues, Issue("labels", str(error), "or label=False")),
-            **found,
+            **facts,
         )
-    found["notes"] = tuple(_beside(listing))  # the source brings its own
-    return describe(source, issues=issues, **found)
+    facts["notes"] = tuple(_beside(listing))  # the source has its own
+    return describe(source, issues=issues, **facts)
 
 
 def _beside(listing: Listing) -> list[str]:
-    """Notes on files that are no data."""
+    """Notes on files that are not data."""
     kinds = {"other": listing.beside, "hidden": listing.hidden}
     return [
         f"beside the images: {len(n)} {kind} file{'s' if len(n) != 1 else ''} ({listed(n)})"
@@ -196,15 +194,15 @@ def _mixed(headers: list[Any], options: Options) -> list[Issue]:
     issues = []
     sizes = Counter((h.height, h.width) for h in headers)
     if len(sizes) > 1 and options.size is None:
-        shown = ", ".join(f"{h}×{w} ({n})" for (h, w), n in sizes.most_common(5))
-        text = f"images of {len(sizes)} sizes: {shown}{', …' if len(sizes) > 5 else ''}"
+        examples = ", ".join(f"{h}×{w} ({n})" for (h, w), n in sizes.most_common(5))
+        text = f"images of {len(sizes)} sizes: {examples}{', …' if len(sizes) > 5 else ''}"
         issues.append(Issue("sizes", text, "--size 64 --fit crop, pad or stretch"))
     kinds = Counter(h.channels for h in headers)
     if len(kinds) > 1 and options.channels is None:
-        shown = ", ".join(
+        examples = ", ".join(
             f"{c} channel{'s' if c > 1 else ''} ({n})" for c, n in sorted(kinds.items())
         )
         issues.append(
-            Issue("channels", f"images of mixed channels: {shown}", "--channels 1, 3 or 4")
+            Issue("channels", f"images of mixed channels: {examples}", "--channels 1, 3 or 4")
         )
     return issues

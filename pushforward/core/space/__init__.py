@@ -1,13 +1,12 @@
-"""The space one observation lives in: its shape, the kinds of its coordinates,
-their names and ranges.
+"""The space of one observation: its shape, and the kinds, names and ranges of its coordinates.
 
 A `Space` holds facts about the data, in the user's units. It is inferred once, printed, stored with
-the model, and refuses data that do not lie in it by naming what differs. What a network sees is the
-business of `Scaling`.
+the model, and refuses data that do not fit it, naming the difference. `Scaling` converts data to a
+network's inputs.
 
 Integer data keep their values: the level v stands for the cell [v - ½, v + ½), so that dequantising
 adds U(-½, ½) and `export` rounds. Images are (channels, height, width), clips (channels, time,
-height, width); a None is a free size.
+height, width); None is a free size.
 """
 
 from __future__ import annotations
@@ -48,8 +47,8 @@ class Space(SpaceFacts):
         """The space of in-memory data x with leading length n: array, tensor or data frame.
 
         Two axes are points, four images (channels first: 1, 3 or 4), five clips; one axis is read
-        as n numbers. Ranges are those seen. `facts` go before what is inferred. Raises InvalidKind
-        or ShapeMismatch.
+        as n numbers. Ranges are the observed ones. `facts` override inferred ones. Raises
+        InvalidKind or ShapeMismatch.
         """
         return cls(**{**infer.infer_facts(x), **facts})
 
@@ -75,12 +74,11 @@ class Space(SpaceFacts):
         dtype: torch.dtype | None = None,
         missing: bool = True,
     ) -> Tensor:
-        """Data of this space as a floating tensor (n, *shape) in the user's units.
+        """Convert data of this space to a float tensor (n, *shape) in the user's units.
 
-        Data frames are matched by column name, categories become codes, one observation without its
-        leading axis is accepted as n = 1 for images. Labels become codes (int64): see
-        `labels.codes` for what a number means. Whole numbers that float32 does not hold come as
-        float64.
+        Data frames are matched by column name, categories become codes, a single image without its
+        leading axis is accepted as n = 1. Labels become codes (int64): see `labels.to_codes` for
+        the meaning of numbers. Whole numbers that float32 cannot hold become float64.
 
         Raises:
             ShapeMismatch: Names what differs, and without `missing`
@@ -89,20 +87,16 @@ class Space(SpaceFacts):
         return conform.conform(self, x, what=what, dtype=dtype, missing=missing)
 
     def refuse_infinite(self, array: Tensor, what: str = "the data", *, first: int = 0) -> None:
-        """Raise BadSource naming the first infinity in rows (n, *shape),
-        the first of which is row `first`.
-        """
+        """Raise BadSource naming the first infinity in rows (n, *shape), numbered from `first`."""
         conform.refuse_infinite(self, array, what, first=first)
 
     def refuse_missing(self, array: Tensor, what: str = "the data", *, first: int = 0) -> None:
-        """Raise BadSource naming the first NaN in rows (n, *shape),
-        the first of which is row `first`.
-        """
+        """Raise BadSource naming the first NaN in rows (n, *shape), numbered from `first`."""
         conform.refuse_missing(self, array, what, first=first)
 
     def as_given(self, codes: ArrayOrTensor | None) -> ArrayOrTensor | None:
-        """Label codes (those of a source's y) as `conform` takes them:
-        the labels' own values where these are numbers.
+        """Label codes (those of a source's y) in the form `conform` takes:
+        the values of numeric labels.
         """
         return (
             labels.to_values(codes, self.columns[0].categories)
@@ -116,8 +110,9 @@ class Space(SpaceFacts):
     # ------------------------------------------------------------------------------------- data out
 
     def export(self, x: Tensor) -> Frame | ArrayOrTensor:
-        """A tensor (n, *shape) in the user's units as what came in:
-        data frame, array, uint8 images, or tensor.
+        """Convert a tensor (n, *shape) in the user's units to the original form of the data.
+
+        A data frame, an array, uint8 images, or a tensor.
         """
         return export.export(self, x)
 
@@ -127,5 +122,5 @@ class Space(SpaceFacts):
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """The space that `to_json` wrote."""
+        """The inverse of `to_json`."""
         return cls(**export.fields_of(content))

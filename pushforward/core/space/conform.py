@@ -1,4 +1,4 @@
-"""Data in: rows of a space as tensors, tables as numbers, and refusals that name what differs."""
+"""Conversion of incoming data to a space's tensors, with errors that name any difference."""
 
 from __future__ import annotations
 
@@ -64,30 +64,29 @@ def conform(
 
 
 def _channels_first(space: SpaceFacts, array: Tensor) -> Tensor:
-    """Images in the layout in which the space's data came,
-    with their channels where the space has them.
-    """
-    layout, own = space.extra.get("layout"), len(space.shape)
+    """Images from the layout of the original data, with the channel axis moved or added."""
+    layout, axes = space.extra.get("layout"), len(space.shape)
     if (
         layout == "no channel axis"
-        and array.ndim in (own - 1, own)
-        and tuple(array.shape[1 - own :]) == space.shape[1:]
+        and array.ndim in (axes - 1, axes)
+        and tuple(array.shape[1 - axes :]) == space.shape[1:]
     ):
-        return array.unsqueeze(-own)
+        return array.unsqueeze(-axes)
     if (
         layout == "channels last"
-        and array.ndim in (own, own + 1)
-        and tuple(array.shape[-own:]) == (*space.shape[1:], space.shape[0])
+        and array.ndim in (axes, axes + 1)
+        and tuple(array.shape[-axes:]) == (*space.shape[1:], space.shape[0])
     ):
-        return array.movedim(-1, -own)
+        return array.movedim(-1, -axes)
     return array
 
 
 def refuse_infinite(
     space: SpaceFacts, array: Tensor, what: str = "the data", *, first: int = 0
 ) -> None:
-    """Raise BadSource naming row and column of the first infinity
-    in rows (n, *shape), the first of which is row `first`.
+    """Raise BadSource naming row and column of the first infinity in rows (n, *shape).
+
+    Rows are numbered from `first`.
     """
     if array.dtype.is_floating_point and bool((infinite := torch.isinf(array)).any()):
         raise BadSource(
@@ -99,24 +98,23 @@ def refuse_infinite(
 def refuse_missing(
     space: SpaceFacts, array: Tensor, what: str = "the data", *, first: int = 0
 ) -> None:
-    """Raise BadSource naming row and column of the first NaN in
-    rows (n, *shape), the first of which is row `first`.
+    """Raise BadSource naming row and column of the first NaN in rows (n, *shape).
+
+    Rows are numbered from `first`.
     """
-    if array.dtype.is_floating_point and bool((gone := torch.isnan(array)).any()):
-        rows = int(gone.flatten(1).any(1).sum())
+    if array.dtype.is_floating_point and bool((missing := torch.isnan(array)).any()):
+        rows = int(missing.flatten(1).any(1).sum())
         more = f" ({rows} such rows in all)" if rows > 1 else ""
         takers = ", ".join(models_accepting("missing"))
         raise BadSource(
-            f"{what}: {_locate_first(space, gone, first)} is missing (NaN){more}; leave such rows"
-            " out, fill the values in, or use a model that takes missing"
+            f"{what}: {_locate_first(space, missing, first)} is missing (NaN){more}; leave such"
+            " rows out, fill the values in, or use a model that takes missing"
             f" values{f' ({takers})' if takers else ''}"
         )
 
 
 def _locate_first(space: SpaceFacts, marked: Tensor, start: int) -> str:
-    """Row and column of the first marked value in rows (n, *shape),
-    the first of which is row `start`.
-    """
+    """Row and column of the first marked value in rows (n, *shape), numbered from `start`."""
     row, *place = (int(i) for i in marked.nonzero()[0])
     where = (
         f"column {space.names[place[0]]!r}" if space.columns and place else f"value {tuple(place)}"
@@ -130,13 +128,13 @@ def _check_shape(space: SpaceFacts, shape: tuple[int, ...], what: str) -> None:
     )
     if fits:
         return
-    wanted = ", ".join("any" if s is None else str(s) for s in space.shape)
+    expected = ", ".join("any" if s is None else str(s) for s in space.shape)
     if space.kind == "points" and len(shape) == 2 and len(space.shape) == 1:
         raise ShapeMismatch(
             f"{what}: expected {space.shape[0]} columns ({space}), got {shape[1]}; pass the columns"
             " the model was fitted on"
         )
-    raise ShapeMismatch(f"{what}: expected shape (n, {wanted}) for {space}, got {shape}")
+    raise ShapeMismatch(f"{what}: expected shape (n, {expected}) for {space}, got {shape}")
 
 
 def _check_levels(space: SpaceFacts, array: Tensor, what: str) -> None:
@@ -163,35 +161,37 @@ def _check_levels(space: SpaceFacts, array: Tensor, what: str) -> None:
 
 def from_frame(space: SpaceFacts, frame: Frame, what: str) -> NDArray[Any]:
     """The rows of a pandas frame as numbers (n, d):
-    columns by name, or by place where the space has no names.
+    columns by name, or by position if the space has no names.
     """
-    given = [str(c) for c in frame.columns]
-    places: Sequence[int] = range(len(given))
+    names = [str(c) for c in frame.columns]
+    places: Sequence[int] = range(len(names))
     if any(c.name for c in space.columns):
-        known = {n: i for i, n in reversed(list(enumerate(given)))}
-        twice = [n for n in space.names if given.count(n) > 1] if len(known) < len(given) else []
+        positions = {n: i for i, n in reversed(list(enumerate(names)))}
+        twice = (
+            [n for n in space.names if names.count(n) > 1] if len(positions) < len(names) else []
+        )
         if twice:
             raise ShapeMismatch(
                 f"{what}: several columns are called {twice[0]!r}; expected each name once: rename"
                 " or drop the others"
             )
-        missing = [n for n in space.names if n not in known]
+        missing = [n for n in space.names if n not in positions]
         if missing:
             raise ShapeMismatch(
                 f"{what}: column {missing[0]!r} is missing; expected {_list_names(space.names)},"
-                f" got {_list_names(given)}"
+                f" got {_list_names(names)}"
             )
-        places = [known[n] for n in space.names]
-    elif len(given) != len(space.columns):
+        places = [positions[n] for n in space.names]
+    elif len(names) != len(space.columns):
         raise ShapeMismatch(
-            f"{what}: expected {len(space.columns)} columns, got {len(given)}"
-            f" ({_list_names(given)})"
+            f"{what}: expected {len(space.columns)} columns, got {len(names)}"
+            f" ({_list_names(names)})"
         )
     return frame_numbers(frame, places, space.columns, what)
 
 
 def column_numbers(series: Series, column: Column, what: str, *, start: int = 0) -> NDArray[Any]:
-    """A pandas column as this column's numbers (float64).
+    """A pandas column as numbers (float64) of this column of the space.
 
     `start` is the number of the first row.
 
@@ -224,11 +224,10 @@ def frame_numbers(
     start: int = 0,
     series: Callable[[Any, int], Any] | None = None,
 ) -> NDArray[Any]:
-    """The columns of a pandas frame at these places as numbers (n, d), float64;
-    plain numbers as one block, others one by one.
+    """The columns of a pandas frame at these positions as float64 (n, d),
+    plain numbers as one block.
 
-    `series(frame, place)` gives a column, where it is to be read
-    in another way than it stands there.
+    `series(frame, place)` returns a column, for tables whose columns need conversion.
     """
     dtypes = frame.dtypes.tolist()
     for kind in ("int64", "uint64"):

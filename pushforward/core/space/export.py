@@ -1,4 +1,4 @@
-"""Data out: tensors as what came in, and a space as JSON and back."""
+"""Conversion of tensors back to the original form of the data, and of spaces to JSON and back."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ __all__ = ["export", "export_levels", "fields_of", "to_frame", "to_json"]
 
 
 def export(space: SpaceFacts, x: Tensor) -> Frame | ArrayOrTensor:
-    """A tensor (n, *shape) in the user's units as what came in:
-    data frame, array, uint8 images, or tensor.
+    """Convert a tensor (n, *shape) in the user's units to the original form of the data.
+
+    A data frame, an array, uint8 images, or a tensor.
     """
     x = x.detach().to("cpu")
     if space.kind != "points":
@@ -32,9 +33,7 @@ def export(space: SpaceFacts, x: Tensor) -> Frame | ArrayOrTensor:
 
 
 def export_levels(space: SpaceFacts, x: Tensor) -> ArrayOrTensor:
-    """Images or clips within the range of their levels,
-    as bytes where that range is one of bytes.
-    """
+    """Images or clips clipped to the range of their levels, as bytes if that range fits."""
     x = x.clamp(space.low, space.high)
     if space.integer:
         x = x.round().to(torch.uint8 if space.low >= 0 and space.high <= 255 else torch.int64)
@@ -42,7 +41,7 @@ def export_levels(space: SpaceFacts, x: Tensor) -> ArrayOrTensor:
 
 
 def to_frame(space: SpaceFacts, x: Tensor) -> Frame:
-    """Points (n, d) as a pandas frame whose columns are of the types that came in."""
+    """Points (n, d) as a pandas frame with the original column types."""
     import pandas
 
     values = x.numpy()
@@ -56,7 +55,7 @@ def to_frame(space: SpaceFacts, x: Tensor) -> Frame:
 
 
 def to_json(space: SpaceFacts) -> dict[str, Any]:
-    """Plain JSON content; `fields_of` reads it back."""
+    """Plain JSON content; the inverse is `fields_of`."""
     content = dict(vars(space))
     content.update(extra=dict(space.extra), columns=[dict(vars(c)) for c in space.columns])
     for column in content["columns"]:
@@ -66,7 +65,7 @@ def to_json(space: SpaceFacts) -> dict[str, Any]:
 
 
 def fields_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of the space that `to_json` wrote."""
+    """The fields of the space stored by `to_json`."""
     fields = dict(content)
     columns = tuple(
         Column(

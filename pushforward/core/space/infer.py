@@ -1,4 +1,4 @@
-"""The facts about data in memory: kind, shape, columns, ranges."""
+"""Inference of the facts about data in memory: kind, shape, columns, ranges."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ from pushforward.core.space.facts import Form, Kind
 __all__ = ["as_array", "infer_facts"]
 
 RANGE_BLOCK = 1 << 18
-"""Numbers that are looked at together where ranges are taken: 2 MB of float64, which a cache holds.
-"""
+"""Numbers per block when ranges are computed: 2 MB of float64, which fits a cache."""
 RANGE_BLOCKS = 32
-"""Blocks that are read of large data: 8 million numbers take less than a second, also from a disk.
-"""
+"""Blocks read from large data: 8 million numbers take less than a second, even from disk."""
 
 
 def infer_facts(x: object) -> dict[str, Any]:
@@ -69,9 +67,9 @@ def infer_facts(x: object) -> dict[str, Any]:
 
 
 def as_array(x: object) -> ArrayOrTensor:
-    """x as a numeric numpy array (memory maps stay mapped) or the tensor it is.
+    """x as a numeric NumPy array (memory maps stay mapped) or tensor.
 
-    Masked entries are missing: they become NaN.
+    Masked entries become NaN.
 
     Raises:
         InvalidKind: For anything else.
@@ -107,8 +105,8 @@ def _column_kinds(x: object, array: ArrayOrTensor) -> list[Literal["continuous",
 def _ranges(array: ArrayOrTensor) -> tuple[NDArray[Any], NDArray[Any]]:
     """Smallest and largest value of each column, ignoring NaN, block by block.
 
-    Of large data only evenly spread blocks are read: ranges are what was seen, and reading all
-    could take longer than the fit.
+    Of large data only evenly spaced blocks are read,
+    because reading everything could take longer than the fit.
     """
     d = array.shape[1]
     low, high = np.full(d, np.inf), np.full(d, -np.inf)
@@ -121,15 +119,15 @@ def _ranges(array: ArrayOrTensor) -> tuple[NDArray[Any], NDArray[Any]]:
         block = np.asarray(to_floating(block).cpu() if isinstance(block, Tensor) else block)
         if block.size:
             smallest, largest = block.min(0).astype(np.float64), block.max(0).astype(np.float64)
-            if np.isnan(smallest).any():  # the slower way, which passes NaN over
+            if np.isnan(smallest).any():  # slower, but ignores NaN
                 smallest, largest = np.fmin.reduce(block, 0), np.fmax.reduce(block, 0)
             low, high = np.fmin(low, smallest), np.fmax(high, largest)
     return low, high
 
 
 def _levels(array: ArrayOrTensor, integer: bool) -> tuple[float, float]:
-    """The range of an image's values: 0..255 for bytes (0..1 if they are all 0 or 1), 0..1 or -1..1
-    for fractions, else what is seen.
+    """The range of image values: 0..255 for bytes (0..1 if all are 0 or 1),
+    0..1 or -1..1 for fractions, else observed.
     """
     lows, highs = _ranges(array.reshape(len(array), -1))
     low, high = float(lows.min()), float(highs.max())

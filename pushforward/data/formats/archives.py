@@ -1,8 +1,7 @@
-"""Zip archives from anywhere: their directory is judged before anything is unpacked.
+"""Zip archives from untrusted sources, checked by their directory before anything is unpacked.
 
-An archive of a few kilobytes can claim, and unpack to, many gigabytes. What the directory claims is
-therefore held against the archive's own size, and a member is never unpacked beyond what the
-directory says of it.
+An archive of a few kilobytes can claim, and unpack to, many gigabytes. The claimed sizes are
+therefore compared with the archive's own size, and no member is unpacked beyond its claim.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ def is_archive_name(name: str) -> bool:
 
 
 class Archive:
-    """An open zip archive. A pickled one is opened again where it is unpickled.
+    """An open zip archive; a pickled one is reopened when it is unpickled.
 
     Args:
         path: of the archive.
 
     Raises:
-        BadSource: For what is not a zip archive,
-            and for one whose directory claims implausible sizes.
+        BadSource: For a file that is not a zip archive,
+            or whose directory claims implausible sizes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,7 +57,7 @@ class Archive:
         require_file(self.path)
         try:
             return zipfile.ZipFile(self.path)
-        except Exception as error:  # a damaged directory raises many kinds
+        except Exception as error:  # a damaged directory raises many kinds of error
             text = (
                 "is not a zip archive that can be read; the file is damaged or cut short: fetch it"
                 " again"
@@ -66,23 +65,23 @@ class Archive:
             raise BadSource(f"{printable(self.path)}: {text}") from error
 
     def _safe(self) -> list[zipfile.ZipInfo]:
-        """The files in the archive, the last of those of one name.
+        """The files in the archive, the last of each name.
 
         Raises:
             BadSource: If they would unpack to an implausible size.
         """
-        found = self._zip.infolist()
-        total = sum(m.file_size for m in found)
+        members = self._zip.infolist()
+        total = sum(m.file_size for m in members)
         if total > _HARMLESS and total > _RATIO * self.path.stat().st_size:
             raise BadSource(
                 f"{printable(self.path)}: would unpack to {total / 2**20:.0f} MB, more than"
                 f" {_RATIO} times its own size; unpack it yourself if you trust it, and pass the"
                 " folder"
             )
-        return [m for m in {self.plain_name(m): m for m in found}.values() if not m.is_dir()]
+        return [m for m in {self.plain_name(m): m for m in members}.values() if not m.is_dir()]
 
     def repeated(self) -> list[str]:
-        """Names that occur more than once; of these the last is taken, as unpacking would."""
+        """Names that occur more than once; the last one is used, as when unpacking."""
         counted = Counter(self.plain_name(m) for m in self._zip.infolist())
         return sorted(name for name, count in counted.items() if count > 1)
 
@@ -93,9 +92,7 @@ class Archive:
 
     @staticmethod
     def leads_out(name: str) -> bool:
-        """Whether a member's name points outside the folder that
-        the archive would be unpacked to.
-        """
+        """Whether a member's name points outside the folder of the unpacked archive."""
         return name.startswith("/") or ".." in PurePosixPath(name).parts or name[1:2] == ":"
 
     @staticmethod
@@ -104,8 +101,8 @@ class Archive:
         return stat.S_ISLNK(member.external_attr >> 16)
 
     def open(self, member: zipfile.ZipInfo) -> BinaryFile:
-        """A binary file of the member's content:
-        in memory where it is small, else unpacked as it is read.
+        """A binary file of the member's content: in memory if small,
+        else unpacked while reading.
         """
         name = f"{self.path}/{member.filename}"
         if member.flag_bits & 1:

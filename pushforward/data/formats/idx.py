@@ -1,5 +1,5 @@
 """IDX files, the format of MNIST: a big-endian header (0, 0, type, axes),
-the length of each axis, then the numbers.
+lengths, then the numbers.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ __all__ = ["from_idx", "read_idx", "labels_beside"]
 
 _AXES = 8
 _DEFLATE = 1100
-"""A packed file unpacks to at most about 1032 times its size."""
+"""DEFLATE unpacks to at most about 1032 times the packed size."""
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
 def _is_idx(text: str) -> bool:
-    """Whether a file's name is that of an IDX file: …-idx3-ubyte, ….idx, with or without .gz."""
+    """Whether a file name is that of an IDX file: …-idx3-ubyte or ….idx, optionally with .gz."""
     path = Path(text).expanduser()
     return re.search(r"([-.]idx\d-\w+|\.idx\d?)(\.gz)?$", path.name) is not None and path.exists()
 
 
 @register_reader(name="idx", suffixes=(".idx",), claims=_is_idx)
 def from_idx(path: Path, options: Options) -> Arrays:
-    """MNIST's format: …-idx3-ubyte, with the labels of the file
-    beside it whose name says labels instead of images.
+    """MNIST's format: …-idx3-ubyte, with labels from the file
+    whose name has 'labels' in place of 'images'.
     """
     x = read_idx(path)
     beside = labels_beside(path)
@@ -58,7 +58,7 @@ def from_idx(path: Path, options: Options) -> Arrays:
 
 
 def labels_beside(path: Path) -> Path | None:
-    """The labels file that belongs to an images file, if it is there."""
+    """The labels file that belongs to an images file, if it exists."""
     name = re.sub(r"idx\d", "idx1", path.name.replace("images", "labels"))
     for candidate in (name, name + ".gz", name.removesuffix(".gz")):
         if candidate != path.name and "labels" in candidate and (path.parent / candidate).is_file():
@@ -67,7 +67,7 @@ def labels_beside(path: Path) -> Path | None:
 
 
 def read_idx(path: Path) -> NDArray[Any]:
-    """The array in an IDX file. No more is read, or unpacked, than its header claims.
+    """The array in an IDX file; no more is read or unpacked than the header claims.
 
     Raises:
         BadSource: For one that is damaged.
@@ -97,7 +97,7 @@ def read_idx(path: Path) -> NDArray[Any]:
 
 
 def _header(path: Path, file: BinaryFile) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """The dtype and shape of an open IDX file, which is left behind its header."""
+    """The dtype and shape of an open IDX file, positioned after its header."""
     start = file.read(4)
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _TYPES:
         raise BadSource(

@@ -1,7 +1,7 @@
-"""Which images a folder, a glob or a zip archive holds, and what else it holds that is left out.
+"""Lists of the images in a folder, glob or zip archive, and of the files left out.
 
-Links to folders are followed, every folder being read once under its real name where it has one in
-the source. What is left out is kept by reason, so that it can be counted and named.
+Links to folders are followed; each folder is read once, under its real name if that is in the
+source. Files left out are grouped by reason, so that they can be counted and named.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ __all__ = ["IMAGES", "ImageFile", "Listing", "list_images"]
 IMAGES = SUFFIXES
 _KNOWN = ", ".join(IMAGES[:1] + IMAGES[2:4] + (".bmp", ".gif"))
 
-_OTHER_KIND = "of a kind that is not read here"
-_ARCHIVE = "archives, which are not looked into"
-_BROKEN = "links that lead nowhere"
+_OTHER_KIND = "of an unsupported kind"
+_ARCHIVE = "archives, which are not opened"
+_BROKEN = "broken links"
 _SPECIAL = "pipes, sockets or devices"
-_AGAIN = "links to a folder that is read already"
-_OUTSIDE = "names that lead out of the archive"
+_AGAIN = "links to a folder that was already read"
+_OUTSIDE = "names pointing outside the archive"
 _LINK = "links inside the archive"
-_TWICE = "earlier files of a name that occurs twice"
+_TWICE = "earlier files with a repeated name"
 _BESIDE = (
     ".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml",
     ".html", ".htm", ".css", ".log", ".py", ".ipynb", ".ini", ".cfg", ".db", ".pdf", ".doc",
@@ -53,8 +53,8 @@ _DOCUMENTS = (
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image's name inside its source, how messages call it,
-    and where it is: a file, or a member of an archive.
+    """An image's name in its source and in messages, and its place:
+    a file, or a member of an archive.
     """
 
     name: str
@@ -64,7 +64,7 @@ class ImageFile:
     member: zipfile.ZipInfo | None = None
 
     def open(self) -> Path | BinaryFile:
-        """The file's path, or a binary file of a member's content."""
+        """The file's path, or a binary file with a member's content."""
         return (
             self.path
             if self.archive is None or self.member is None
@@ -79,9 +79,9 @@ class Listing:
     Args:
         left_out: files that may be data but are not read, by reason.
         beside: other files, such as documents.
-        hidden: files and folders that are hidden, or left behind by a desktop.
-        splits: why the source must not be read as a whole:
-            it holds a training and a test set. Empty if it does not.
+        hidden: hidden files and folders, and those left by a desktop.
+        splits: the reason not to read the source as a whole,
+            if it holds a training and a test set; else ''.
     """
 
     files: list[ImageFile]
@@ -92,7 +92,7 @@ class Listing:
     splits: str = ""
 
     def notes(self) -> list[str]:
-        """One sentence on what was left out, if anything was."""
+        """One sentence on files left out, if any."""
         parts = [
             f"{len(names)} {reason} ({listed(names)})"
             for reason, names in self.left_out.items()
@@ -107,12 +107,12 @@ class Listing:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is hidden, or is what a desktop leaves behind."""
+    """Whether a file or folder is hidden, or left by a desktop."""
     return name.startswith((".", "__MACOSX")) or name == "Thumbs.db"
 
 
 class _Sorter:
-    """Files by what becomes of them."""
+    """Sorts files into images and others, with the reason."""
 
     def __init__(self) -> None:
         self.left_out: dict[str, list[str]] = {}
@@ -123,7 +123,7 @@ class _Sorter:
         self.left_out.setdefault(reason, []).append(name)
 
     def takes(self, name: str) -> bool:
-        """Whether the name is that of an image; otherwise it is noted what the file seems to be."""
+        """Whether the name is an image's; other files are recorded by kind."""
         path = PurePosixPath(name)
         if any(is_hidden(p) for p in path.parts):
             self.hidden.append(name)
@@ -139,17 +139,15 @@ class _Sorter:
 
     def nothing(self, source: object, what: str, count: int) -> BadSource:
         held = f"{count} file{'s' if count != 1 else ''} but no images" if count else "no files"
-        left = Listing([], left_out=self.left_out).notes()
+        notes = Listing([], left_out=self.left_out).notes()
         return BadSource(
             f"{printable(source)}: the {what} holds {held}; expected images ({_KNOWN}, …)"
-            + "".join(f"; {n}" for n in left)
+            + "".join(f"; {n}" for n in notes)
         )
 
 
 def list_images(path: Path | str, inside: str = "") -> Listing:
-    """The images in a folder, matching a glob, in a zip (in its
-    folder `inside`, if named), or the one at a path.
-    """
+    """The images in a folder, a glob, a zip (or its folder `inside`), or the one at a path."""
     if isinstance(path, str) and not Path(path).exists():
         return _from_glob(path)
     path = Path(path)
@@ -166,20 +164,20 @@ def list_images(path: Path | str, inside: str = "") -> Listing:
 
 def _from_folder(root: Path) -> Listing:
     sorter = _Sorter()
-    found, names = [], sorted(_walk(root, sorter), key=lambda n: PurePosixPath(n).parts)
+    files, names = [], sorted(_walk(root, sorter), key=lambda n: PurePosixPath(n).parts)
     for name in names:
         if sorter.takes(name) and _is_regular(root / name, name, sorter):
-            found.append(name)
-    if not found:
+            files.append(name)
+    if not files:
         raise sorter.nothing(root, "folder", len(names))
     here = [t for t in TABLES if (root / t).is_file()][:1]
     tables = here or [
         n for t in TABLES[:2] for n in names if PurePosixPath(n).name == t and (root / n).is_file()
     ]
     metadata = read_metadata((name, read_text_file(root / name)) for name in tables)
-    splits = _splits(found, lambda inner, split: str(root / inner / split), f"'{root}/**/*.*'")
+    splits = _splits(files, lambda inner, split: str(root / inner / split), f"'{root}/**/*.*'")
     return Listing(
-        [_file(root / name, name) for name in found],
+        [_file(root / name, name) for name in files],
         metadata,
         sorter.left_out,
         sorter.beside,
@@ -189,16 +187,14 @@ def _from_folder(root: Path) -> Listing:
 
 
 def _walk(root: Path, sorter: _Sorter) -> Iterator[str]:
-    """The files below a folder, relative to it;
-    linked folders come after the real ones and are read once.
-    """
-    seen: set[tuple[int, int]] = {
+    """The files below a folder, relative to it; linked folders come last and are read once."""
+    visited: set[tuple[int, int]] = {
         _identity(parent) for parent in (root.resolve(), *root.resolve().parents)
     }
     waiting = [root]
     while waiting:
         top = waiting.pop(0)
-        if top is not root and not _is_new(top, root, seen, sorter):
+        if top is not root and not _is_new(top, root, visited, sorter):
             continue
         for folder, folders, files in os.walk(top, onerror=_refuse_folder):
             here = Path(folder)
@@ -211,19 +207,19 @@ def _walk(root: Path, sorter: _Sorter) -> Iterator[str]:
             folders[:] = [
                 f
                 for f in inner
-                if not (here / f).is_symlink() and _is_new(here / f, root, seen, sorter)
+                if not (here / f).is_symlink() and _is_new(here / f, root, visited, sorter)
             ]
             prefix = here.relative_to(root).as_posix()
             yield from (f if prefix == "." else f"{prefix}/{f}" for f in files)
 
 
-def _is_new(folder: Path, root: Path, seen: set[tuple[int, int]], sorter: _Sorter) -> bool:
-    """Whether a folder has not been met; it is met now."""
+def _is_new(folder: Path, root: Path, visited: set[tuple[int, int]], sorter: _Sorter) -> bool:
+    """Whether a folder is visited for the first time; it is then recorded."""
     identity = _identity(folder)
-    if identity in seen:
+    if identity in visited:
         sorter.leave(_AGAIN, folder.relative_to(root).as_posix())
         return False
-    seen.add(identity)
+    visited.add(identity)
     return True
 
 
@@ -253,17 +249,17 @@ def _is_regular(path: Path, name: str, sorter: _Sorter) -> bool:
 
 
 def _from_glob(pattern: str) -> Listing:
-    found = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
-    wrong = next((p for p in found if p.suffix.lower() not in IMAGES), None)
+    paths = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
+    wrong = next((p for p in paths if p.suffix.lower() not in IMAGES), None)
     if wrong is not None:
         text = (
             f"matches {printable(wrong)}, which is not an image; expected {_KNOWN}, …: narrow the"
             " pattern"
         )
         raise BadSource(f"{printable(pattern)}: {text}")
-    if not found:
+    if not paths:
         raise BadSource(f"{printable(pattern)}: no file matches; expected images ({_KNOWN}, …)")
-    return Listing([_file(p, p.as_posix()) for p in found])
+    return Listing([_file(p, p.as_posix()) for p in paths])
 
 
 def _file(path: Path, name: str) -> ImageFile:
@@ -282,27 +278,27 @@ def _from_zip(path: Path, inside: str) -> Listing:
             f"{printable(path)}: holds no folder {printable(inside)!r}; pass the archive alone to"
             " read all of it"
         )
-    found = []
+    files = []
     for name, member in sorted(members.items()):
         if archive.leads_out(name):
             sorter.leave(_OUTSIDE, name)
         elif archive.is_link(member):
             sorter.leave(_LINK, name)
         elif sorter.takes(name.removeprefix(prefix)):
-            found.append(
+            files.append(
                 ImageFile(name.removeprefix(prefix), f"{path}/{name}", path, archive, member)
             )
     for name in archive.repeated():
         sorter.leave(_TWICE, name)
-    if not found:
+    if not files:
         raise sorter.nothing(path, "archive", len(members))
     splits = _splits(
-        [f.name for f in found],
+        [f.name for f in files],
         lambda inner, split: f"{path}:{prefix}{inner / split}",
         f"'{path}' unpacked, with a glob",
     )
     return Listing(
-        found,
+        files,
         _table_of(path, archive, members, prefix),
         sorter.left_out,
         sorter.beside,
@@ -338,8 +334,8 @@ _ROLES = {"train": "train", "training": "train", "test": "test", "testing": "tes
 def _splits(
     names: Sequence[str], to_type: Callable[[PurePosixPath, str], str], everything: str
 ) -> str:
-    """Why images of these names must not be read together:
-    beside each other lie a training and a test set. Or nothing.
+    """The reason not to read images of these names together:
+    adjacent training and test sets; else ''.
     """
     children: dict[PurePosixPath, dict[str, str]] = {}
     for folder in sorted({PurePosixPath(n).parent for n in names}):
@@ -355,7 +351,7 @@ def _splits(
             return (
                 "holds the splits"
                 f" {', '.join(sorted(splits))}{f' in {parent}' if parent.name else ''}, which would"
-                f" be learnt together; read one of them ({printable(to_type(parent, first))}), or"
+                f" be mixed; read one of them ({printable(to_type(parent, first))}), or"
                 f" {everything} for all of them"
             )
     return ""

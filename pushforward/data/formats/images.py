@@ -1,9 +1,9 @@
-"""One image: opened with its faults named, its channels kept, turned upright, brought to a size.
+"""Single images: opened with named faults, channels preserved, rotated upright, resized.
 
-Grey stays 1 channel, colour 3, anything with transparency 4 (an alpha channel, or one transparent
-colour); a palette is what it stands for. Laying a transparent image flat puts it on white: c = α c
-+ (1 - α) 255. Of an animation or a file of several pages the first frame is taken. Levels finer
-than bytes are refused: Pillow would drop their lower bits.
+Grey images keep 1 channel, colour 3, transparency 4 (an alpha channel, or one transparent colour);
+palettes are expanded. Removing transparency composes on white: c = α c + (1 - α) 255. Only the
+first frame or page is used. Levels deeper than 8 bits are refused: Pillow would drop their lower
+bits.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 MEGAPIXELS = 100
-"""Images above this many million pixels are refused before they are decoded."""
+"""Images above this many megapixels are refused before decoding."""
 
 _CHANNELS = {
     "1": 1,
@@ -88,8 +88,8 @@ _NETPBM_HEADER = re.compile(
 
 @dataclass(frozen=True)
 class Header:
-    """An image's channels, its size when upright and whether it
-    holds several frames, read without decoding it.
+    """An image's channels, upright size and whether it has several frames,
+    read without decoding.
     """
 
     channels: int
@@ -100,10 +100,10 @@ class Header:
 
 @contextmanager
 def opened(file: Path | BinaryFile, name: str) -> Iterator[Image.Image]:
-    """The undecoded image in a path or binary file, which is closed afterwards.
+    """The undecoded image in a path or binary file; closed afterwards.
 
     Raises:
-        BadSource: If there is none, or a deep one.
+        BadSource: If it is not an image, or deeper than 8 bits.
     """
     if isinstance(file, Path):
         require_file(file)
@@ -117,7 +117,7 @@ def opened(file: Path | BinaryFile, name: str) -> Iterator[Image.Image]:
                 or start[:4] == b"\xff\x4f\xff\x51"
                 or start[4:8] in (b"ftyp", b"jP  ")
             ):
-                # formats whose depth or header Pillow does not tell
+                # formats whose depth or header Pillow does not report
                 start += file.read(_START - len(start))
             image = _open(file, name, start)
         with image:
@@ -130,7 +130,7 @@ def opened(file: Path | BinaryFile, name: str) -> Iterator[Image.Image]:
 def _open(file: BinaryFile, name: str, start: bytes) -> Image.Image:
     if len(start) == _START and _NETPBM.match(start) and not _NETPBM_HEADER.match(start):
         # Pillow reads it byte by byte
-        raise BadSource(f"{printable(name)}: its header does not end; replace or remove it")
+        raise BadSource(f"{printable(name)}: its header has no end; replace or remove it")
     try:
         return Image.open(cast(IO[bytes], file), formats=allowed_formats(name))
     except Image.DecompressionBombError as error:
@@ -170,7 +170,7 @@ def _too_deep(name: str, levels: str) -> BadSource:
 
 
 def header(file: Path | BinaryFile, name: str) -> Header:
-    """Channels, upright size and whether there are more frames, from the file's header alone."""
+    """Channels, upright size and presence of further frames, from the file's header alone."""
     with opened(file, name) as image:
         channels = natural_channels(image, name)
         with decoding(name, "the image is damaged or cut short"):
@@ -178,13 +178,13 @@ def header(file: Path | BinaryFile, name: str) -> Header:
 
 
 def decode(file: Path | BinaryFile, name: str, options: Options, channels: int) -> NDArray[Any]:
-    """The image as bytes (channels, height, width), upright, brought to the size asked for."""
+    """The image as bytes (channels, height, width), upright and in the requested size."""
     with opened(file, name) as image:
         return _prepared(_upright(image, name), channels, options, name)
 
 
 def _upright(image: Image.Image, name: str) -> Image.Image:
-    """The image, decoded and turned as its metadata say."""
+    """The image, decoded and rotated according to its metadata."""
     turned = orientation(image)
     with decoding(name, "the image is damaged or cut short"), _unmapped(image):
         image.load()
@@ -193,8 +193,8 @@ def _upright(image: Image.Image, name: str) -> Image.Image:
 
 @contextmanager
 def _unmapped(image: Image.Image) -> Iterator[None]:
-    """While a TIFF is decoded, without its file's name:
-    Pillow would map the file with the row length of the turned image.
+    """Decode a TIFF without its file name:
+    Pillow would map the file with the rotated image's row length.
     """
     if image.format != "TIFF" or not hasattr(image, "filename"):
         yield
@@ -212,8 +212,8 @@ def _prepared(image: Image.Image, channels: int, options: Options, name: str) ->
 
 
 def item_array(image: Image.Image, name: str, options: Options) -> NDArray[Any]:
-    """An image that is an item of a dataset as bytes (channels, height, width):
-    treated as the file it came from would be.
+    """An image that is an item of a dataset as bytes (channels, height, width),
+    treated as its file would be.
     """
     _refuse_depth(image, _start_of(image, name), name)
     repair_transparency(image)
@@ -223,7 +223,7 @@ def item_array(image: Image.Image, name: str, options: Options) -> NDArray[Any]:
 
 def _start_of(image: Image.Image, name: str) -> bytes:
     """The first bytes of the file behind an opened image,
-    where its format needs them and the file is still at hand.
+    if its format needs them and the file is available.
     """
     file = getattr(image, "fp", None)
     if image.format != "JPEG2000" or file is None:
@@ -237,10 +237,10 @@ def _start_of(image: Image.Image, name: str) -> bytes:
 
 
 def natural_channels(image: Image.Image, name: str) -> int:
-    """1, 3 or 4: what the image holds.
+    """The number of channels the image holds: 1, 3 or 4.
 
     Raises:
-        BadSource: For a mode of other levels than bytes.
+        BadSource: For modes that are not 8-bit.
     """
     if image.mode in ("P", "1", "L", "RGB") and "transparency" in image.info:
         return 4
@@ -252,7 +252,7 @@ def natural_channels(image: Image.Image, name: str) -> int:
 
 
 def with_channels(image: Image.Image, channels: int, name: str = "the image") -> Image.Image:
-    """The image in 1, 3 or 4 channels; transparency that is lost is laid on white."""
+    """The image in 1, 3 or 4 channels; removed transparency is composed on white."""
     transparent = image.mode in _ALPHA or "transparency" in image.info
     if image.mode == _MODES[channels] and (channels == 4 or not transparent):
         return image
@@ -265,9 +265,7 @@ def with_channels(image: Image.Image, channels: int, name: str = "the image") ->
 
 
 def _as_colour(image: Image.Image, name: str) -> Image.Image:
-    """Modes that Pillow converts only by way of another one,
-    brought to RGB or LA; others as they are.
-    """
+    """Modes that Pillow converts only through another one, as RGB or LA; others unchanged."""
     if image.mode == "La":
         return image.convert("LA")
     if image.mode in ("CMYK", "HSV", "RGBX"):
@@ -317,7 +315,7 @@ def _fit(image: Image.Image, options: Options) -> Image.Image:
 
 
 def preparation(options: Options) -> dict[str, Any]:
-    """What a space records of how its images were prepared: arguments for `Space`."""
+    """The preparation of images as recorded in their space: arguments for `Space`."""
     prepared: dict[str, Any] = {}
     words = []
     if options.size is not None:
@@ -331,9 +329,7 @@ def preparation(options: Options) -> dict[str, Any]:
 
 
 def prepare_array(x: ArrayOrTensor, space: Space | None, options: Options) -> tuple[Any, Space]:
-    """Byte images (n, channels, height, width) held as an array,
-    brought to the size and channels asked for.
-    """
+    """Byte images (n, channels, height, width) in an array, in the requested size and channels."""
     tensor = isinstance(x, Tensor)
     if (x.dtype != torch.uint8) if tensor else (x.dtype != np.uint8):
         raise InvalidValue(
@@ -349,19 +345,17 @@ def prepare_array(x: ArrayOrTensor, space: Space | None, options: Options) -> tu
         for i in range(len(x)):
             out[i] = prepare_item(np.asarray(x[i].cpu() if tensor else x[i]), options)
     space = space or Space.infer(np.asarray(out[:1].cpu() if isinstance(out, Tensor) else out[:1]))
-    asked = preparation(options)
+    settings = preparation(options)
     return out, replace(
         space,
         shape=tuple(out.shape[1:]),
         form=space.form,
-        preparation=asked["preparation"],
-        extra={**space.extra, **asked["extra"]},
+        preparation=settings["preparation"],
+        extra={**space.extra, **settings["extra"]},
     )
 
 
 def prepare_item(x: NDArray[Any], options: Options) -> NDArray[Any]:
-    """One byte image (1, 3 or 4 channels, height, width),
-    brought to the size and channels asked for.
-    """
+    """One byte image (1, 3 or 4 channels, height, width), in the requested size and channels."""
     image = Image.fromarray(x[0] if len(x) == 1 else np.ascontiguousarray(x.transpose(1, 2, 0)))
     return _prepared(image, options.channels or len(x), options, "the image")

@@ -27,16 +27,16 @@ __all__ = ["from_npy", "from_npz", "open_npy"]
 
 @register_reader(name="npy", suffixes=(".npy",))
 def from_npy(path: Path, options: Options) -> Arrays:
-    """A NumPy array: in memory, or memory-mapped when larger than the budget."""
+    """A NumPy array: in memory, or memory-mapped if larger than the budget."""
     array = open_npy(path, options.memory)
     return from_array(array, options)
 
 
 def open_npy(path: Path, memory: int) -> NDArray[Any]:
-    """The array in a `.npy` file, mapped when larger than `memory` bytes.
+    """The array in a `.npy` file, mapped if larger than `memory` bytes.
 
     Raises:
-        BadSource: For what is not one.
+        BadSource: For other content.
     """
     require_file(path)
     with _numpys_faults(path), open(path, "rb") as file:
@@ -60,22 +60,22 @@ def open_npy(path: Path, memory: int) -> NDArray[Any]:
 
 
 def _is_npz(text: str) -> bool:
-    """Whether a text names an archive of arrays, or one of its arrays after a colon."""
+    """Whether a text names an archive of arrays, or an array in it after a colon."""
     path, archive = Path(text).expanduser(), _archive_of(text)
     return path.suffix == ".npz" if path.exists() else archive is not None and archive.is_file()
 
 
 def _archive_of(text: str) -> Path | None:
-    """The archive in 'archive.npz:name'; None for other texts."""
+    """The archive in 'archive.npz:name'; None for other text."""
     stem = text.rpartition(":")[0]
     return Path(stem).expanduser() if stem.endswith(".npz") else None
 
 
 @register_reader(name="npz", suffixes=(".npz",), claims=_is_npz)
 def from_npz(path: Path, options: Options) -> Arrays:
-    """NumPy's archives of arrays: one called x, images or data, or any other as archive.npz:name.
+    """NumPy's archives of arrays: the one called x, images or data, or any as archive.npz:name.
 
-    Labels are those of a usual name, such as y or labels.
+    Labels come from an array with a usual name, such as y or labels.
     """
     key = None
     if not path.exists():
@@ -98,8 +98,8 @@ def from_npz(path: Path, options: Options) -> Arrays:
 
 @contextmanager
 def _numpys_faults(path: Path) -> Iterator[None]:
-    """Around NumPy's and zipfile's readers, which raise many kinds
-    of exception for damaged files: all become BadSource.
+    """Convert the many exceptions of NumPy's and zipfile's readers
+    for damaged files to BadSource.
     """
     try:
         yield
@@ -110,7 +110,7 @@ def _numpys_faults(path: Path) -> Iterator[None]:
 
 
 def _header(file: BinaryFile) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """The shape and dtype in the header of an open `.npy` file, which is left behind its header."""
+    """The shape and dtype of an open `.npy` file, positioned after its header."""
     version = np.lib.format.read_magic(file)
     if version > (3, 0):
         raise ValueError(f"version {version[0]}.{version[1]} of the format is unknown")
@@ -135,9 +135,7 @@ def _member_header(
 
 
 def _check_length(shape: tuple[int, ...], dtype: np.dtype[Any], held: int) -> None:
-    """Raise ValueError where a header claims more than its file holds,
-    before any memory is asked for.
-    """
+    """Raise ValueError if a header claims more than its file holds, before memory is allocated."""
     claimed = math.prod(shape) * dtype.itemsize
     if claimed > held and not dtype.hasobject:
         raise ValueError(f"the header claims {claimed:.4g} bytes of numbers, but {held} follow")
@@ -146,7 +144,7 @@ def _check_length(shape: tuple[int, ...], dtype: np.dtype[Any], held: int) -> No
 def _member(
     path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, memory: int
 ) -> NDArray[Any]:
-    """One array of the archive; larger than `memory`, it is unpacked to a temporary memory map."""
+    """One array of the archive; if larger than `memory`, unpacked to a temporary memory map."""
     with archive.open(member) as file:
         shape, dtype = _header(cast(BinaryFile, file))
         _check_length(shape, dtype, member.file_size - file.tell())

@@ -1,8 +1,8 @@
 """Arrays and tensors as sources.
 
-Bytes on three axes are grey images without their channel axis, and bytes with 1, 3 or 4 on the last
-axis are images with channels last: both are brought to (n, channels, height, width), and the space
-remembers it so that `write` can put them back.
+Bytes on three axes are grey images without a channel axis, and bytes with 1, 3 or 4 on the last
+axis are channels-last images: both are converted to (n, channels, height, width), and the space
+records it so that `write` can restore the layout.
 """
 
 from __future__ import annotations
@@ -56,9 +56,7 @@ Y_KEYS = (
 
 
 def _is_array(x: object) -> bool:
-    """Whether x is an array, a tensor, a sparse matrix,
-    or a list that holds numbers or lists alone.
-    """
+    """Whether x is an array, a tensor, a sparse matrix, or a list of numbers or lists only."""
     if isinstance(x, (Tensor, np.ndarray)) or is_sparse(x):
         return True
     return isinstance(x, (list, tuple)) and all(isinstance(v, (int, float, list, tuple)) for v in x)
@@ -84,13 +82,13 @@ def from_array(
     """A source over an array or tensor with leading length n.
 
     Args:
-        labels: those found beside the data.
-        layout: how byte images came, where they have been brought to (n,
-            channels, height, width) already.
+        labels: those found with the data.
+        layout: the original layout of byte images already converted to (n,
+            channels, height, width).
     """
     name = options.name or "array"
-    array, found = as_images(_numeric(x, name))
-    layout = layout or found
+    array, original = as_images(_numeric(x, name))
+    layout = layout or original
     if array.ndim >= 1 and len(array) == 0:
         raise BadSource(f"{name}: the data have no rows; expected at least one observation")
     if 0 in array.shape[1:]:
@@ -123,12 +121,12 @@ def from_array(
 
 
 def labels_of(
-    found: ArrayLike | Tensor | None, options: Options, n: int
+    labels: ArrayLike | Tensor | None, options: Options, n: int
 ) -> tuple[Any, Space | None]:
-    """The conditions to use: the caller's own, else the labels
-    found (unless label=False), with their space.
+    """The conditions to use, with their space: the caller's,
+    else the labels found, unless label=False.
     """
-    y = options.y if options.y is not None else (found if options.labelled else None)
+    y = options.y if options.y is not None else (labels if options.labelled else None)
     if y is None:
         return None, None
     if isinstance(y, Iterator):
@@ -146,7 +144,7 @@ def labels_of(
 
 
 def _numeric(x: Observations, name: str) -> ArrayOrTensor:
-    """x as a numeric array or tensor; InvalidKind or BadSource in words otherwise."""
+    """x as a numeric array or tensor, with readable errors otherwise."""
     try:
         array = as_array(x)
     except PushforwardError as error:
@@ -159,7 +157,7 @@ def _numeric(x: Observations, name: str) -> ArrayOrTensor:
 
 
 def as_images(x: ArrayOrTensor) -> tuple[Any, str]:
-    """Byte images with their channels on axis 1, and how they came."""
+    """Byte images with channels on axis 1, and their original layout."""
     byte = x.dtype in (torch.uint8, np.dtype("uint8"))
     if byte and x.ndim == 3:
         return x[:, None], "no channel axis"
@@ -171,7 +169,7 @@ def as_images(x: ArrayOrTensor) -> tuple[Any, str]:
 
 
 def _prepare(x: ArrayOrTensor, space: Space | None, options: Options) -> tuple[Any, Space | None]:
-    """Bring images to the size and channels asked for."""
+    """Convert images to the requested size and channels."""
     if options.size is None and options.channels is None:
         return x, space
     if x.ndim != 4:
@@ -179,7 +177,7 @@ def _prepare(x: ArrayOrTensor, space: Space | None, options: Options) -> tuple[A
             f"size, fit and channels are for images; {options.name or 'the data'} has shape"
             f" {tuple(x.shape)}"
         )
-    from pushforward.data.formats.images import prepare_array  # Pillow is loaded for images alone
+    from pushforward.data.formats.images import prepare_array  # Pillow is loaded for images only
 
     if x.dtype in (torch.float16, torch.bfloat16, np.dtype("float16")):
         x = x.to(torch.float32) if isinstance(x, Tensor) else x.astype(np.float32)

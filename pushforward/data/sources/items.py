@@ -1,8 +1,7 @@
-"""Data that come one observation at a time: torch Datasets,
-iterables, and what is too large for memory.
+"""Data that arrive one observation at a time: torch Datasets,
+iterables, and data too large for memory.
 
-An iterable is consumed once. While it fits the memory budget it is kept;
-beyond, it is spooled to disk.
+An iterable is consumed once and kept in memory within the budget, else spooled to disk.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ Items: TypeAlias = MapStyle | Indexed | Iterable[Any]
 
 
 def _has_items(source: object) -> bool:
-    """Whether a source gives its observations one by one."""
+    """Whether a source yields observations one by one."""
     if isinstance(source, (dict, bytes, np.generic)):
         return isinstance(source, Iterable) and not isinstance(source, (dict, bytes))
     return hasattr(source, "__getitem__") or isinstance(source, Iterable)
@@ -87,7 +86,7 @@ def from_iterable(items: Iterable[Any], options: Options) -> Arrays:
 
 
 def from_dataset(dataset: Items, options: Options) -> Source:
-    """A torch Dataset: kept in memory when it fits, else read item by item."""
+    """A torch Dataset: kept in memory if it fits, else read item by item."""
     options = replace(options, name=options.name or type(dataset).__name__)
     if (
         hasattr(dataset, "tensors")
@@ -113,7 +112,7 @@ def from_dataset(dataset: Items, options: Options) -> Source:
 
 
 def is_map_style(dataset: object) -> TypeGuard[MapStyle]:
-    """Whether a dataset has a length and its items can be asked for by number."""
+    """Whether a dataset has a length and items by number."""
     return (
         hasattr(dataset, "__len__")
         and hasattr(dataset, "__getitem__")
@@ -123,7 +122,7 @@ def is_map_style(dataset: object) -> TypeGuard[MapStyle]:
 
 class MapDataset:
     """A map-style dataset too large for memory:
-    items are made when they are taken. Ranges are those of 256 spread items.
+    items are computed when taken, ranges from 256 of them.
     """
 
     resident = False
@@ -142,13 +141,17 @@ class MapDataset:
         if y is None and items.y is not None:
             y = self._targets(rows, items)
         y, condition_space = labels_of(y, options, n)
-        kept = Arrays(
+        sample = Arrays(
             np.zeros((n, 1), np.uint8), y, options.weights, condition_space=condition_space
         )
-        self.y, self.weights, self.condition_space = kept.y, kept.weights, kept.condition_space
+        self.y, self.weights, self.condition_space = (
+            sample.y,
+            sample.weights,
+            sample.condition_space,
+        )
 
     def _targets(self, rows: Tensor, items: Arrays) -> NDArray[Any]:
-        """The labels of all items, which must be those of the items looked at."""
+        """The labels of all items, which must agree with the items inspected."""
         targets = getattr(self.dataset, "targets", None)
         if targets is None:
             raise BadSource(
@@ -161,8 +164,8 @@ class MapDataset:
                 f"{self.name}: lists {len(targets)} labels in .targets for {len(self.dataset)}"
                 " items; expected as many"
             )
-        given = [parts_of(self.dataset[i], i, self._item)[1] for i in rows[:16].tolist()]
-        if [str(g) for g in given] != [str(t) for t in targets[rows[:16].numpy()]]:
+        labels = [parts_of(self.dataset[i], i, self._item)[1] for i in rows[:16].tolist()]
+        if [str(g) for g in labels] != [str(t) for t in targets[rows[:16].numpy()]]:
             raise BadSource(
                 f"{self.name}: .targets differs from the labels of its items; pass the labels as"
                 " y=..., or label=False"
@@ -173,7 +176,7 @@ class MapDataset:
         return len(self.dataset)
 
     def take(self, rows: Tensor) -> Batch:
-        """The given rows, made now."""
+        """The given rows, computed now."""
         items = from_iterable(
             (self.dataset[int(i)] for i in rows), replace(self._item, label=False)
         )
@@ -183,7 +186,7 @@ class MapDataset:
 
 def parts_of(item: object, index: int, options: Options) -> tuple[NDArray[Any], Any, str]:
     """An item's observation, its label if it has one,
-    and the layout it came in where that is not kept.
+    and its original layout if that was changed.
     """
     y = None
     if isinstance(item, dict):
@@ -208,11 +211,11 @@ def parts_of(item: object, index: int, options: Options) -> tuple[NDArray[Any], 
 
 
 def _observation(item: object, index: int, options: Options) -> tuple[NDArray[Any], str]:
-    """The item as an array. Images are brought to the size and
-    channels asked for here, since items may differ in both.
+    """The item as an array; images are resized here,
+    since items may differ in size and channels.
     """
     if hasattr(item, "getbands"):
-        from pushforward.data.formats.images import item_array  # Pillow is loaded for images alone
+        from pushforward.data.formats.images import item_array  # Pillow is loaded for images only
 
         return item_array(cast(Any, item), f"observation {index}", options), ""
     if isinstance(item, (Tensor, np.ma.MaskedArray)):
@@ -243,7 +246,7 @@ def _label(y: object) -> object:
 
 
 def check_alike(x: NDArray[Any], first: NDArray[Any], index: int) -> None:
-    """Raise ShapeMismatch where an observation has another shape or kind than the first."""
+    """Raise ShapeMismatch if an observation differs in shape or kind from the first."""
     if x.shape != first.shape:
         cure = (
             "; bring images to one with size=64 and channels=3, say"

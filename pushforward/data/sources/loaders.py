@@ -1,8 +1,8 @@
-"""A DataLoader as the rows it gives: of its sampler, its batches and its collate_fn, once.
+"""DataLoaders as sources: the rows of their sampler, batches and collate_fn, read once.
 
-Rows are taken in this process, without the loader's workers. What a sampler merely shuffles is read
-in the dataset's order; a fixed choice of rows (a subset, a batch sampler of one's own) is honoured;
-one drawn anew every epoch is refused, because a source has its rows once and for all.
+Rows are read in this process, without the loader's workers. If a sampler merely shuffles, rows are
+in the dataset's order; a fixed choice of rows (a subset, a custom batch sampler) is honoured; one
+that changes every epoch is refused, because a source's rows are fixed.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def is_loader(source: object) -> bool:
 
 
 class Rows:
-    """Chosen rows of a map-style dataset, as a dataset; its labels are chosen with them.
+    """Chosen rows of a map-style dataset, as a dataset, with the chosen labels.
 
     Args:
         dataset: with `__getitem__` and a length.
@@ -87,7 +87,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class _Plan:
-    """The batches of row numbers a loader gives in one epoch, and what is to be said of them."""
+    """The batches of row numbers of one epoch of a loader, and notes on them."""
 
     batches: list[list[int]]
     notes: tuple[str, ...] = ()
@@ -102,8 +102,8 @@ def from_loader(loader: Loader, options: Options) -> Source:
     """torch DataLoaders: the rows of their samplers and batches.
 
     Raises:
-        BadSource: For samplers that draw other rows every epoch,
-            and for batches that cannot be taken apart.
+        BadSource: For samplers that draw different rows each epoch,
+            and for batches that cannot be split into rows.
     """
     dataset = loader.dataset
     options = replace(options, name=options.name or type(dataset).__name__)
@@ -134,7 +134,7 @@ def from_loader(loader: Loader, options: Options) -> Source:
 
 
 def _chosen(dataset: MapStyle, rows: list[int]) -> MapStyle:
-    """The dataset of these rows."""
+    """The dataset with only these rows."""
     if rows == list(range(len(dataset))):
         return dataset
     return (
@@ -175,16 +175,16 @@ def _plan(loader: Loader, n: int) -> _Plan:
     if not getattr(batch_sampler, "drop_last", False) or whole == len(rows):
         return _noted(_batches(rows, size), n, "its sampler")
     if shuffled:
-        note = "drop_last leaves out other rows in every shuffled epoch, so all of them are read"
+        note = "drop_last drops different rows in every shuffled epoch, so all rows are read"
         return _noted(_batches(rows, size), n, "its sampler", note)
     return _noted(_batches(rows[:whole], size), n, "its sampler and drop_last")
 
 
 def _noted(batches: list[list[int]], n: int, by: str, *notes: str) -> _Plan:
-    """The plan, noting how many of the n items it leaves out."""
+    """The plan, with a note on how many of the n items it leaves out."""
     missing = n - len({row for batch in batches for row in batch})
-    left = (f"{missing} of {n} items are left out by {by}",) if missing else ()
-    return _Plan(batches, (*left, *notes))
+    note = (f"{missing} of {n} items are left out by {by}",) if missing else ()
+    return _Plan(batches, (*note, *notes))
 
 
 def _batches(rows: list[int], size: int) -> list[list[int]]:
@@ -192,7 +192,7 @@ def _batches(rows: list[int], size: int) -> list[list[int]]:
 
 
 def _rows(sampler: Iterable[Any] | None, n: int) -> tuple[list[int], bool]:
-    """The rows a sampler gives, and whether it merely shuffles them.
+    """The rows a sampler yields, and whether it merely shuffles them.
 
     Raises:
         BadSource: If they differ from epoch to epoch.
@@ -204,10 +204,14 @@ def _rows(sampler: Iterable[Any] | None, n: int) -> tuple[list[int], bool]:
         return [int(i) for i in sampler.indices], True
     if isinstance(sampler, WeightedRandomSampler):
         cure = "pass the weights instead: read(loader.dataset, weights=loader.sampler.weights)"
-        raise BadSource(f"the loader's WeightedRandomSampler draws other rows every epoch; {cure}")
+        raise BadSource(
+            f"the loader's WeightedRandomSampler draws different rows each epoch; {cure}"
+        )
     if isinstance(sampler, RandomSampler) and kind is RandomSampler:
         if sampler.replacement or sampler.num_samples != n:
-            raise BadSource(f"the loader's RandomSampler draws other rows every epoch; {_INSTEAD}")
+            raise BadSource(
+                f"the loader's RandomSampler draws different rows each epoch; {_INSTEAD}"
+            )
         return list(range(n)), True
     if isinstance(sampler, DistributedSampler):
         raise BadSource(
@@ -221,23 +225,23 @@ def _once(sampler: Iterable[Any], n: int) -> list[Any]:
     """One pass over a sampler.
 
     Raises:
-        BadSource: For one that does not end.
+        BadSource: If the sampler does not end.
     """
     most = _ENDLESS * max(n, 1000)
-    found = list(islice(iter(sampler), most + 1))
-    if len(found) > most:
+    entries = list(islice(iter(sampler), most + 1))
+    if len(entries) > most:
         raise BadSource(
             f"the loader's {type(sampler).__name__} gave more than {most} entries for {n} items and"
             f" may be endless; {_INSTEAD}"
         )
-    return found
+    return entries
 
 
 # ------------------------------------------------------------------------------ batches taken apart
 
 
 def _streamed(loader: Loader, collate: Collate | None) -> Iterator[Any]:
-    """The items of an iterable dataset, without those of a last batch that is dropped."""
+    """The items of an iterable dataset, without those of a dropped last batch."""
     size = getattr(loader, "batch_size", None)
     items = iter(loader.dataset)
     if size is None:
@@ -256,7 +260,7 @@ def _collated(dataset: MapStyle, batches: Iterable[list[int]], collate: Collate)
 
 
 def _apart(batch: Any, items: list[Any]) -> Iterator[Any]:
-    """The observations of a batch, as (x, y) pairs where there are labels."""
+    """The observations of a batch, as (x, y) pairs if there are labels."""
     if isinstance(batch, list) and (
         not batch or (len(batch) == len(items) and all(b is i for b, i in zip(batch, items)))
     ):

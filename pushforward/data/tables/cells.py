@@ -1,6 +1,4 @@
-"""Text cells that are numbers after all:
-percents, and columns of numbers in which some entries mean 'missing'.
-"""
+"""Text cells that hold numbers: percents, and numeric columns with missing-value markers."""
 
 from __future__ import annotations
 
@@ -31,19 +29,17 @@ MARKERS = (
     "#VALUE!",
     "#DIV/0!",
 )
-"""What means 'missing' in a column whose other entries are numbers,
-beside pandas' own markers (NA, N/A, null, NaN, …).
-"""
+"""Texts that mean 'missing' in a column of numbers, besides pandas' own (NA, N/A, null, NaN, …)."""
 
 
 @dataclass
 class Cells:
-    """How the numbers of a text table are written, and what was found on the way.
+    """The notation of numbers in a text table, with what was found while reading.
 
     Args:
         decimal, thousands: as in `TableFormat`.
         percents: names of columns whose numbers carry a % sign.
-        markers: for each column, what was taken to mean 'missing' in it.
+        markers: for each column, the texts taken to mean 'missing'.
     """
 
     decimal: str = "."
@@ -52,18 +48,18 @@ class Cells:
     markers: dict[str, set[str]] = field(default_factory=dict)
 
     def numbers(self, name: str, series: Series) -> Series:
-        """A column of texts as numbers, where all its entries are numbers, percents, or markers of
-        missing values; else unchanged.
+        """A column of text as numbers if all entries are numbers,
+        percents or missing markers; else unchanged.
         """
-        given = series.dropna()
-        texts = given[:20].map(str).str.strip().tolist()
+        present = series.dropna()
+        texts = present[:20].map(str).str.strip().tolist()
         if (
             not texts
             or not any(any(c.isdigit() for c in t) for t in texts)
             or not all(self._may_be(t) for t in texts)
         ):
             return series
-        texts = given.map(str).str.strip()
+        texts = present.map(str).str.strip()
         marked = texts.isin(MARKERS)
         plain = texts[~marked]
         percent = plain.str.endswith("%")
@@ -83,8 +79,8 @@ class Cells:
         return text in MARKERS or any(c.isdigit() for c in text)
 
     def spelled(self, texts: TextSeries) -> TextSeries:
-        """Texts as Python writes numbers, without those that mean 'missing'; '?' where a mark
-        cannot stand: in 01.02.2020, say.
+        """Text in Python's number notation, missing markers removed;
+        '?' for misplaced marks, as in 01.02.2020.
         """
         texts = texts[~texts.isin(MARKERS)]
         if self.thousands:
@@ -99,7 +95,7 @@ class Cells:
         return texts
 
     def _parsed(self, texts: TextSeries) -> Series | None:
-        """The texts as numbers, or None where one is none."""
+        """Text as numbers, or None if an entry is not one."""
         import pandas
 
         numbers = pandas.to_numeric(self.spelled(texts), errors="coerce")
@@ -110,17 +106,17 @@ class Cells:
         )
 
     def notes(self) -> list[str]:
-        """What was decided, in sentences."""
-        found = []
+        """The decisions made, in sentences."""
+        notes = []
         if self.percents:
-            found.append(f"percents are read as numbers (12% is 12): {_few(list(self.percents))}")
+            notes.append(f"percents are read as numbers (12% is 12): {_few(list(self.percents))}")
         for name, marks in list(self.markers.items())[:5]:
-            found.append(
+            notes.append(
                 f"{', '.join(repr(m) for m in sorted(marks))} counts as missing in column {name!r}"
             )
         if len(self.markers) > 5:
-            found.append(f"and so in {len(self.markers) - 5} other columns")
-        return found
+            notes.append(f"and so in {len(self.markers) - 5} other columns")
+        return notes
 
 
 def _few(names: list[str]) -> str:
@@ -128,8 +124,8 @@ def _few(names: list[str]) -> str:
 
 
 def grouped(mark: str, decimal: str = ".") -> str:
-    """The pattern of a number whose digits stand in groups of three, such as 1.234.567,5: no group
-    is shorter, nor is the first 0.
+    """The pattern of a number with digits in groups of three,
+    such as 1.234.567,5, not starting with 0.
     """
     return rf"[-+]?[1-9]\d{{0,2}}({re.escape(mark)}\d{{3}})+({re.escape(decimal)}\d*)?"
 

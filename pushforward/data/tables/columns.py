@@ -1,4 +1,4 @@
-"""What one pass over a column of a table has seen: its kind, range and categories."""
+"""Facts about one column of a table from one pass: kind, range and categories."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _DATE = r"\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?\s*(Z|[+-]\d{2}
 
 @dataclass
 class ColumnSurvey:
-    """What one pass over a column has seen: its kind ('integer',
-    'continuous', 'categorical', 'text', 'date'), its range.
+    """A column's kind ('integer', 'continuous', 'categorical',
+    'text', 'date') and range from one pass.
     """
 
     name: str
@@ -44,9 +44,7 @@ class ColumnSurvey:
     def see(
         self, series: Series, start: int, *, declared: bool, cells: Cells | None = None
     ) -> None:
-        """Add a chunk's values; `start` is the row the chunk begins with,
-        `cells` how its numbers are written.
-        """
+        """Add a chunk's values; `start` is its first row, `cells` the notation of its numbers."""
         kind = "categorical" if declared else kind_of(series)
         self._join_dtype(str(series.dtype))
         self.missing += int(series.isna().sum())
@@ -65,7 +63,7 @@ class ColumnSurvey:
         self.kind = joint(self.kind, kind)
 
     def see_range(self, values: NDArray[Any]) -> None:
-        """Widen the range by numbers, NaN ignored."""
+        """Extend the range by numbers, ignoring NaN."""
         finite = values[~np.isnan(values)]
         if len(finite):
             self.low, self.high = (
@@ -90,9 +88,9 @@ class ColumnSurvey:
             self.categories.update(dict.fromkeys(series.dropna().unique()))
 
     def _see_dates(self, series: Series) -> bool:
-        """Add dates or durations, in seconds; False where an entry is none."""
+        """Add dates or durations, in seconds; False if an entry is neither."""
         span = series.dtype.kind == "m" or (
-            len(given := series.dropna()) and hasattr(given.iloc[0], "total_seconds")
+            len(present := series.dropna()) and hasattr(present.iloc[0], "total_seconds")
         )
         try:
             seconds = as_numbers(series, DURATION if span else SECONDS)
@@ -119,7 +117,7 @@ class ColumnSurvey:
         return True
 
     def column(self, percent: bool = False) -> Column:
-        """The column as a space knows it."""
+        """The column as part of a space."""
         if self.kind == "categorical":
             return self._categorical()
         low, high = (
@@ -154,7 +152,7 @@ class ColumnSurvey:
 
     @property
     def truths(self) -> bool:
-        """Whether the entries are truth values beside missing ones."""
+        """Whether the entries are booleans, apart from missing ones."""
         return bool(self.categories) and all(
             isinstance(v, (bool, np.bool_)) for v in self.categories
         )
@@ -169,16 +167,16 @@ class ColumnSurvey:
 
 
 _USUAL = {"integer": ("int64",), "continuous": ("float64", "object", "str", "string")}
-"""dtypes that say nothing beyond the kind."""
+"""dtypes that add nothing to the kind."""
 
 
 def are_dates(series: Series) -> bool:
-    """Whether all entries are ISO 8601 dates, with times or without, as texts."""
-    given = series.dropna()
-    if not len(given) or not isinstance(given.iloc[0], str):
+    """Whether all entries are text with ISO 8601 dates, with or without times."""
+    present = series.dropna()
+    if not len(present) or not isinstance(present.iloc[0], str):
         return False
-    return bool(_as_texts(given[:20]).str.fullmatch(_DATE).all()) and bool(
-        _as_texts(given).str.fullmatch(_DATE).all()
+    return bool(_as_texts(present[:20]).str.fullmatch(_DATE).all()) and bool(
+        _as_texts(present).str.fullmatch(_DATE).all()
     )
 
 
@@ -187,7 +185,7 @@ def _as_texts(series: Series) -> TextSeries:
 
 
 def joint(before: str, now: str) -> str:
-    """The kind of a column whose chunks had these two."""
+    """The kind of a column whose chunks had these two kinds."""
     if not before or before == now:
         return now
     kinds = {before, now}

@@ -1,11 +1,11 @@
-"""Tables as sources: every column a coordinate, by name,
-categories as codes, dates as days or seconds.
+"""Tables as sources: one coordinate per column, by name,
+with categories as codes and dates as numbers.
 
 Column j of row i is x_ij; a categorical column holds the code k of its category c_k, where c_0 <
-c_1 < … in sorted order (or in the order a pandas categorical declares). A text column is never
-guessed at: it is declared, or dropped, or an error that names it (and the cell at fault, where most
-others are numbers). Tables arrive in chunks and are read twice: once to survey the columns, once to
-encode them.
+c_1 < … in sorted order (or the order declared by a pandas categorical). Text columns are never
+guessed at: they are declared, dropped, or an error naming the column (and the offending cell, if
+most others are numbers). Tables are read twice in chunks: to survey the columns, and to encode
+them.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ def from_frame(frame: object, options: Options) -> Arrays:
 
 
 def frame_table(frame: object) -> Table:
-    """A frame as a table in one chunk."""
+    """A frame as a table with one chunk."""
     held = as_frame(frame)
     return Table(lambda: iter([held]))
 
 
 def from_chunks(table: Table, options: Options) -> Arrays:
-    """A source over a table read in chunks; larger than the memory budget,
-    it goes to a temporary memory map.
+    """A source over a table read in chunks;
+    beyond the memory budget it is spooled to a memory map.
     """
     name = options.name or table.name
     survey = survey_table(table, options)
     options = survey.options
     if survey.rows == 0:
-        known = ", ".join(list(survey.columns)[:20])
+        names = ", ".join(list(survey.columns)[:20])
         raise BadSource(
             f"{name}: the table has no rows; expected at least one below the"
-            f" header{f' ({known})' if known else ''}"
+            f" header{f' ({names})' if names else ''}"
         )
     if options.lenient:
         text = {c.name for c in survey.text}
@@ -78,11 +78,9 @@ def from_chunks(table: Table, options: Options) -> Arrays:
 
 
 def _check_named(survey: Survey, special: Sequence[str], options: Options, name: str) -> None:
-    """Raise BadSource for a column that is named and not there;
-    a space that the table is read into knows its own.
-    """
-    asked = [*special, *((*options.drop, *options.categorical) if options.like is not None else ())]
-    absent = next((n for n in asked if n not in survey.places), None)
+    """Raise BadSource for a named column that does not exist; a target space checks its own."""
+    names = [*special, *((*options.drop, *options.categorical) if options.like is not None else ())]
+    absent = next((n for n in names if n not in survey.places), None)
     if absent is not None:
         raise BadSource(
             f"{name}: there is no column {absent!r}; {suggest(absent, list(survey.places)[:20])}"
@@ -90,7 +88,7 @@ def _check_named(survey: Survey, special: Sequence[str], options: Options, name:
 
 
 def notes_of(table: Table, survey: Survey) -> list[str]:
-    """What was decided while reading, in sentences."""
+    """The decisions made while reading, in sentences."""
     return [*table.notes, *(table.cells.notes() if table.cells is not None else ()), *survey.notes]
 
 
@@ -106,7 +104,7 @@ def _space(survey: Survey, options: Options, name: str, table: Table) -> Space:
     if text:
         raise BadSource(_text_error(name, text))
     if not survey.columns:
-        raise BadSource(f"{name}: no columns are left to learn from; drop fewer of them")
+        raise BadSource(f"{name}: no columns are left; drop fewer of them")
     percents = table.cells.percents if table.cells is not None else {}
     columns = tuple(c.column(n in percents) for n, c in survey.columns.items())
     if table.unnamed:
@@ -129,20 +127,20 @@ def _text_error(name: str, text: list[ColumnSurvey]) -> str:
         row, cell = first.bad
         return (
             f"{name}: column {first.name!r} holds {cell!r} in row {row} (the first is row 0) where"
-            f" most others are numbers; mend it, say that it means 'missing' with --na {cell!r}"
+            f" most others are numbers; fix it, mark it as missing with --na {cell!r}"
             f" (na=[{cell!r}]), or declare the column with --categorical {first.name}"
         )
-    shown = ", ".join(repr(str(v)[:40]) for v in list(first.categories)[:3])
+    examples = ", ".join(repr(str(v)[:40]) for v in list(first.categories)[:3])
     listed = ",".join(c.name for c in text[:20])
     also = (
         f" (and so do {', '.join(others[:10])}{', …' if len(others) > 10 else ''})"
         if others
         else ""
     )
-    what = "dates" if first.kind == "date" else "text"
+    content = "dates" if first.kind == "date" else "text"
     return (
-        f"{name}: column {first.name!r} holds {what}"
-        f" ({shown}{', …' if len(first.categories) > 3 else ''}){also}; declare it with"
+        f"{name}: column {first.name!r} holds {content}"
+        f" ({examples}{', …' if len(first.categories) > 3 else ''}){also}; declare it with"
         f" --categorical {first.name}, or leave it out with --drop '{listed}' (in Python:"
         " categorical=[…], drop=[…])"
     )
@@ -151,7 +149,7 @@ def _text_error(name: str, text: list[ColumnSurvey]) -> str:
 def _encode_all(
     table: Table, survey: Survey, space: Space, special: Sequence[str], options: Options
 ) -> tuple[Any, dict[str, Any]]:
-    """The coded table (n, d), resident or spooled, and the columns set aside."""
+    """The encoded table (n, d), resident or spooled, and the columns set aside."""
     import pandas
 
     aside: dict[str, list[Any]] = {n: [] for n in special}
@@ -188,23 +186,23 @@ def _conditions(
     import pandas
 
     frame = pandas.DataFrame({n: aside[n] for n in names})
-    asked = Options(
+    choices = Options(
         categorical=options.categorical, name="y", like=options.like_condition, table=options.table
     )
-    inner = from_frame(frame, asked)
+    inner = from_frame(frame, choices)
     return inner.all().x, inner.space
 
 
 def _label_values(series: Series) -> NDArray[Any]:
-    """Labels as whole numbers where that is what they are, else as they came.
+    """Labels as whole numbers if they are, else unchanged.
 
     Raises:
         BadSource: If one is missing.
     """
-    gone = series.isna()
-    gone = gone | (series == "") if series.dtype.kind not in "biufM" else gone
-    if bool(gone.any()):
-        count = int(gone.sum())
+    missing = series.isna()
+    missing = missing | (series == "") if series.dtype.kind not in "biufM" else missing
+    if bool(missing.any()):
+        count = int(missing.sum())
         raise BadSource(
             f"label {series.name!r} is missing in {count} of {len(series)} rows; fill it in or drop"
             " those rows"

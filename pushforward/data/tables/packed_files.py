@@ -1,4 +1,4 @@
-"""Table files as their bytes, unpacked."""
+"""Table files as bytes, unpacked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PACKED = (".gz", ".xz", ".bz2", ".zip", ".zst")
 
 
 def without_blanks(frame: Frame) -> Frame:
-    """The frame with its columns' names stripped of blanks."""
+    """The frame with blanks stripped from its column names."""
     if any(isinstance(c, str) and c != c.strip() for c in frame.columns):
         frame.columns = [c.strip() if isinstance(c, str) else c for c in frame.columns]
     return frame

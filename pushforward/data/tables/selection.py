@@ -1,4 +1,4 @@
-"""Which columns of a table are used as data."""
+"""Selection of the columns of a table to use as data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pushforward.data.tables.table import Table
 __all__ = ["special_columns", "condition_names", "NAMELESS", "wanted_columns"]
 
 NAMELESS = ("", "Unnamed: 0")
-"""What a column without a name is called."""
+"""The name of an unnamed column."""
 
 
 def wanted_columns(
@@ -25,7 +25,7 @@ def wanted_columns(
 
     Args:
         chunk: the table's first rows.
-        notes: what is decided here is added to them.
+        notes: decisions are appended.
 
     Raises:
         InvalidValue: For names that are not there.
@@ -35,13 +35,13 @@ def wanted_columns(
     if twice is not None:
         raise BadSource(f"{name}: column {twice!r} appears twice; rename one")
     present, special = set(names), set(special_columns(options))
-    asked = (
+    requested = (
         *options.categorical,
         *options.drop,
         *(options.columns or ()),
         *special_columns(options),
     )
-    missing = next((n for n in asked if n not in present), None)
+    missing = next((n for n in requested if n not in present), None)
     if missing is not None and options.like is None:
         raise InvalidValue(f"{name}: no column {missing!r}; {suggest(missing, names)}")
     if options.like is not None and any(c.name for c in options.like.columns):
@@ -55,13 +55,14 @@ def wanted_columns(
 
 def _like_columns(present: set[str], names: list[str], options: Options, name: str) -> list[str]:
     assert options.like is not None
-    wanted = options.like.names
-    missing = [n for n in wanted if n not in present]
+    expected = options.like.names
+    missing = [n for n in expected if n not in present]
     if missing:
         raise ShapeMismatch(
-            f"{name}: column {missing[0]!r} is missing; expected {_few(wanted)}, got {_few(names)}"
+            f"{name}: column {missing[0]!r} is missing; expected {_few(expected)}, got"
+            f" {_few(names)}"
         )
-    return list(wanted)
+    return list(expected)
 
 
 def _few(names: Sequence[str]) -> str:
@@ -69,8 +70,8 @@ def _few(names: Sequence[str]) -> str:
 
 
 def _index(chunk: Frame, names: list[str], drop: set[str], notes: list[str]) -> set[str]:
-    """A nameless first column that numbers the rows, to be left out;
-    one that numbers them in another order is noted.
+    """An unnamed first column of row numbers, to be left out;
+    a note if the numbers are out of order.
     """
     if not names or names[0] not in NAMELESS or names[0] in drop or not len(chunk):
         return set()
@@ -79,7 +80,7 @@ def _index(chunk: Frame, names: list[str], drop: set[str], notes: list[str]) -> 
         return set()
     first = int(values.iloc[0])
     if first in (0, 1) and bool((values.to_numpy() == np.arange(first, first + len(values))).all()):
-        notes.append("the first column merely numbers the rows and is left out")
+        notes.append("the first column only numbers the rows and is left out")
         return {names[0]}
     if len(values) > 1 and values.is_unique:
         notes.append(

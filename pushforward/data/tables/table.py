@@ -1,4 +1,4 @@
-"""A table that can be read from its start again and again, chunk by chunk."""
+"""A table that can be read repeatedly from its start, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ __all__ = ["Chunks", "Table", "CHUNK_ROWS"]
 
 Chunks = Callable[[], Iterator[Any]]
 CHUNK_ROWS = 65536
-"""Rows of a table that are in memory at once, where it is not read whole: some MB a column."""
+"""Rows of a table in memory at once unless it is read whole: a few MB per column."""
 
 
 @dataclass
 class Table:
-    """A table that can be read from its start again and again.
+    """A table that can be read repeatedly from its start.
 
     Args:
-        chunks: starts reading.
-        unnamed: its columns have no names.
-        cells: how its numbers are written, for text tables.
-        notes: what was decided about it.
+        chunks: starts reading. unnamed: whether its columns have no names.
+        cells: notation of its numbers, for text tables.
+        notes: decisions made while reading.
     """
 
     chunks: Chunks
@@ -36,7 +35,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
     def frames(self, options: Options) -> Iterator[Any]:
-        """The chunks, without what the caller says is missing."""
+        """The chunks, with the caller's missing-value markers applied."""
         for chunk in self.chunks():
             yield (
                 chunk
@@ -45,7 +44,7 @@ class Table:
             )
 
     def series(self, chunk: Frame, place: int) -> Series:
-        """One column; texts that are numbers as numbers."""
+        """One column; text that holds numbers as numbers."""
         series: Series = chunk.iloc[:, place]
         if (
             self.cells is not None
@@ -57,12 +56,12 @@ class Table:
 
 
 def _without(chunk: Frame, markers: Sequence[str]) -> Frame:
-    """The chunk with the marked entries missing."""
+    """The chunk with the marked entries set to missing."""
     values: list[Any] = list(markers)
     for marker in markers:
         try:
             values.append(float(marker))
         except ValueError:
             continue
-    gone = chunk.isin(values)
-    return chunk.mask(gone) if bool(gone.to_numpy().any()) else chunk
+    missing = chunk.isin(values)
+    return chunk.mask(missing) if bool(missing.to_numpy().any()) else chunk
