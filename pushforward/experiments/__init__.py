@@ -34,6 +34,10 @@ Modules
   `sections`: its settings as flags and files name them.
 * `measure`, `sample`, `compare`: held-out quantities, samples beside data,
   and sets of samples against each other.
+* `views`, `latent_views`, `films`: figures of a model, of its codes, and of its fit.
+* `sampling`, `codes`, `reconstructions`, `projections`, `densities`, `clusters`, `conditionals`:
+  what a model says of rows, or makes without any; each a function of an `OpenedRun` whose value
+  holds numbers and, where it has one, their table.
 * `card`, `images`: what a run shows of itself.
 
 `Model.fit` lies below, in `core`, and so cannot make an `Experiment`: it is the step that an

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from pushforward.core.argument_names import argument
 from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
@@ -84,7 +85,7 @@ def compare(
         warn: called with what makes a comparison doubtful, or was left out.
     """
     if comparison.rows < 2:
-        raise InvalidValue(f"--rows must be at least 2, got {comparison.rows}")
+        raise InvalidValue(f"{argument('rows')} must be at least 2, got {comparison.rows}")
     names = (comparison.real, *comparison.generated)
     metrics = _metrics(comparison)
     runs = [text for text in names if _is_run(text)]
@@ -218,8 +219,8 @@ def _pairs(metrics: Sequence[str], arguments: Mapping[str, Any], runs: Sequence[
     pairs = [name for name in metrics if name in PAIRED]
     if arguments and not pairs:
         raise InvalidValue(
-            f"--{next(iter(arguments))} is for {', '.join(PAIRED)}; ask for one of them with"
-            " --metrics, or leave it out"
+            f"{argument(next(iter(arguments)))} is for {', '.join(PAIRED)}; ask for one of them"
+            f" with {argument('metrics')}, or leave it out"
         )
     if pairs and runs:
         raise InvalidValue(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from pushforward.core.argument_names import argument
 from pushforward.core.errors import InvalidValue
 from pushforward.core.events import Event
 from pushforward.core.records import Record, require_comparable
@@ -113,5 +114,5 @@ def refuse_unlike(runs: Sequence[OpenedRun], measured: Sequence[Sequence[Record]
             except InvalidValue as error:
                 raise InvalidValue(
                     f"{other.folder} and {run.folder}: {error}; evaluate them apart, or on the same"
-                    " --data"
+                    f" {argument('data')}"
                 ) from error

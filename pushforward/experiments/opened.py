@@ -132,8 +132,8 @@ class OpenedRun:
         if provenance.source is None:
             raise BadRun(
                 f"{self.folder} was fitted to rows in memory, so which it has not seen is not"
-                " known; pass --source FILE with the rows it was fitted to, or --data FILE with"
-                " others"
+                f" known; pass {argument('source', 'FILE')} with the rows it was fitted to, or"
+                f" {argument('data', 'FILE')} with others"
             )
         settings = {} if self.manifest is None else self.manifest.settings
         parts = divide(provenance, read_again(provenance, **reading), settings)
@@ -154,7 +154,8 @@ class OpenedRun:
         ):
             raise BadRun(
                 f"the rows in {provenance.source} are not those that {self.folder} was fitted to;"
-                " pass --source FILE with these, or --data FILE with rows it has not seen"
+                f" pass {argument('source', 'FILE')} with these, or {argument('data', 'FILE')} with"
+                " rows it has not seen"
             )
 
     def can(self, *capabilities: str) -> bool:
@@ -289,7 +290,7 @@ def read_like(
     if run.conditional and source.condition_space is None:
         raise BadSource(
             f"{file}: the model was fitted with conditions ({run.model.condition_space}), but these"
-            " data bring none; pass --y"
+            f" data bring none; pass {argument('y')}"
         )
     some = min(64, len(source))
     array = getattr(source, "x", None)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward import models  # noqa: F401 - fills the catalogue
+from pushforward.core.argument_names import argument
 from pushforward.core.budgets import BUDGETS
 from pushforward.core.errors import (
     BadRun,
@@ -112,8 +113,8 @@ def begun(folder: Path, source: str | None = None) -> Begun:
     provenance = moved(manifest.data or Provenance(), source)
     if provenance.source is None:
         raise BadRun(
-            f"{folder} was fitted to rows in memory; pass --source FILE with the same rows, or go"
-            " on from Python"
+            f"{folder} was fitted to rows in memory; pass {argument('source', 'FILE')} with the"
+            " same rows"
         )
     model = _fresh(folder, manifest)
     if manifest.fitter == "EM":
