@@ -71,6 +71,12 @@ def test_a_curve_through_points_takes_more_codes_than_a_line_of_images(
     assert len(latent_view(opened("vae"), "grid", dims=[0]).codes["z0"]) == 20
 
 
+@pytest.mark.parametrize("row", [-1, 60])
+def test_a_row_that_is_not_there_is_named(opened: Callable[[str], OpenedRun], row: int) -> None:
+    with pytest.raises(pf.InvalidValue, match=f"there is no row {row}: there are 60"):
+        latent_view(opened("pca"), "path", rows=[0, row])
+
+
 def test_errors_name_arguments_as_the_caller_knows_them(
     opened: Callable[[str], OpenedRun],
 ) -> None:
