@@ -40,6 +40,14 @@ def test_the_command_writes_what_python_gets(
         ).read_bytes()
 
 
+def test_a_strip_shows_so_many_codes(opened: Callable[[str], OpenedRun], tmp_path: Path) -> None:
+    strips = [
+        run_film(opened("vae"), frames=2, codes=codes).write(tmp_path / str(codes))[0].read_bytes()
+        for codes in (3, 5)
+    ]
+    assert strips[0] != strips[1]
+
+
 def test_what_cannot_be_filmed_is_said(opened: Callable[[str], OpenedRun]) -> None:
     with pytest.raises(pf.InvalidValue, match="names two different columns, got '0,height'"):
         run_film(opened("gan"), axes=[0, "height"])
