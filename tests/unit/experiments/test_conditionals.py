@@ -44,6 +44,16 @@ def test_moments_are_exact_and_quantiles_are_those_of_samples() -> None:
         assert table[name] == pytest.approx([0.9 + z * deviation], abs=0.08)
 
 
+def test_moments_of_mixtures_hold_the_distance_between_components() -> None:
+    means = torch.tensor([[0.0, 0.0], [0.0, 6.0]], dtype=torch.float64)
+    weights = torch.tensor([0.5, 0.5], dtype=torch.float64)
+    covariances = torch.eye(2, dtype=torch.float64).expand(2, 2, 2)
+    run = OpenedRun(Path("run"), pf.GMM.of(weights, means, covariances))
+    table = condition(run, {0: 0.0}).table()
+    assert table["mean"] == pytest.approx([3.0], rel=1e-12)
+    assert table["sd"] == pytest.approx([(1 + 3**2) ** 0.5], rel=1e-12)
+
+
 def test_what_cannot_be_conditioned_on_is_said(opened: Callable[[str], OpenedRun]) -> None:
     with pytest.raises(pf.InvalidKind, match="a kmeans has no closed conditionals; models that do"):
         condition(opened("kmeans"), {"height": 1.0})

@@ -15,6 +15,7 @@ import pushforward as pf
 from pushforward.core.argument_names import arguments_named, keyword
 from pushforward.experiments import OpenedRun
 from pushforward.experiments.densities import densities
+from pushforward.metrics.likelihood import elbo, iwae
 
 
 def as_csv(table: Any) -> str:
@@ -56,6 +57,17 @@ def test_ranks_start_at_the_least_likely_and_leave_out_rows_that_miss_a_value(
     assert likely.table(top=2)["row"][0] == 1
     expected = opened("gmm").model.log_prob(x.double())
     assert torch.allclose(torch.tensor(table["log_density"]).double(), expected)
+
+
+def test_a_bound_is_that_of_so_many_posterior_samples(
+    opened: Callable[[str], OpenedRun], place: Path
+) -> None:
+    run = opened("vae")
+    x = pf.read(str(place / "photos"), label=False).take(torch.arange(24)).x
+    bound = densities(run, str(place / "photos"), draws=5)
+    assert bound.values.tolist() == iwae(run.model, x, k=5, rng=0).values.tolist()
+    single = densities(run, str(place / "photos"), draws=1)
+    assert single.values.tolist() == elbo(run.model, x, rng=0).values.tolist()
 
 
 def test_what_cannot_be_measured_is_said(opened: Callable[[str], OpenedRun], place: Path) -> None:
