@@ -54,6 +54,15 @@ def test_the_command_of_an_experiment_fits_the_same(
     assert (tmp_path / name / weights).read_bytes() == (study.folder / name / weights).read_bytes()
 
 
+def test_the_seed_is_that_of_networks_and_split(tmp_path: Path) -> None:
+    named = experiments(tmp_path, seed=5, epochs=7)
+    assert all(experiment.split_seed == 5 for experiment in named.values())
+    assert named["vae"].fitter["seed"] == 5
+    assert "--epochs 7 " in named["vae-2"].command
+    assert "--seed 5 --split-seed 5" in named["vae"].command
+    assert experiments(tmp_path, epochs=300)["vae-2"].fitter["epochs"] == 150
+
+
 def test_an_interrupted_fit_ends_it(tmp_path: Path) -> None:
     fitted = []
 
