@@ -9,13 +9,15 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 
 from pushforward.compat.conventions import (
     Adapter,
+    RandomState,
+    Rows,
     array,
     by_blocks,
     dense,
@@ -73,12 +75,12 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         self,
         n_clusters: int = 8,
         *,
-        init: Any = "k-means++",
+        init: str | ArrayLike = "k-means++",
         n_init: int | str = "auto",
         max_iter: int = 300,
         tol: float = 1e-4,
         verbose: int = 0,
-        random_state: Any = None,
+        random_state: RandomState = None,
         copy_x: bool = True,
         algorithm: str = "lloyd",
     ) -> None:
@@ -92,7 +94,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         self.copy_x = copy_x
         self.algorithm = algorithm
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn from rows X (n, d), sparse ones too, with weights (n,)."""
         rows = self._rows(X, reset=True, sparse=True)
         n, k = rows.shape[0], whole("n_clusters", self.n_clusters)
@@ -111,7 +113,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         for _ in range(self._starts()):
             seed = seed_of(state)
             model = Centres(
-                k, self._start(rows, weights, seed), tolerance=tolerance, precision=rows.dtype.name
+                k,
+                self._start(rows, weights, seed),
+                tolerance=tolerance,
+                precision="float32" if rows.dtype == np.float32 else "float64",
             )
             told = self._printed(n if weights is None else float(weights.sum()))
             taken, _values, done = passes(
@@ -139,21 +144,25 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
             warnings.warn(message, ConvergenceWarning, stacklevel=2)
         return self
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The nearest centre of each row (n,), int32."""
         return self._labels(self._rows(X, reset=False, sparse=True))
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[Any]:
+    def fit_predict(
+        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> NDArray[Any]:
         """Fit, and the nearest centre of each row (n,), int32."""
         labels: NDArray[Any] = self.fit(X, sample_weight=sample_weight).labels_
         return labels
 
-    def transform(self, X: Any) -> NDArray[Any]:
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Distance of each row to each centre (n, k), in the type of X."""
         rows = self._rows(X, reset=False, sparse=True)
         return by_blocks(self.model_.distances, rows).astype(rows.dtype)
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(
+        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Minus the inertia of these rows."""
         rows = self._rows(X, reset=False, sparse=True)
         weights = (
@@ -167,7 +176,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
     def _n_features_out(self) -> int:
         return len(self.cluster_centers_)
 
-    def _labels(self, rows: Any) -> NDArray[Any]:
+    def _labels(self, rows: Rows) -> NDArray[Any]:
         return by_blocks(self.model_.assign, rows).astype(np.int32)
 
     def _printed(self, weight: float) -> Callable[[int, float], bool] | None:
@@ -202,7 +211,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
             warnings.warn(message, RuntimeWarning, stacklevel=3)
         return 1
 
-    def _start(self, rows: Any, weights: torch.Tensor | None, seed: int) -> Any:
+    def _start(
+        self, rows: Rows, weights: torch.Tensor | None, seed: int
+    ) -> str | list[list[float]]:
         """The model's argument for scikit-learn's `init`."""
         k = int(self.n_clusters)
         if isinstance(self.init, str):
@@ -225,16 +236,17 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
                 f"init must have shape ({k}, {rows.shape[1]}): n_clusters, n_features; got"
                 f" {centres.shape}"
             )
-        return centres.tolist()
+        numbers: list[list[float]] = centres.tolist()
+        return numbers
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 
-def _inertia(model: Centres, rows: Any, weights: torch.Tensor | None) -> float:
+def _inertia(model: Centres, rows: Rows, weights: torch.Tensor | None) -> float:
     """Σ w |x - c|² over the rows and their nearest centres."""
 
     def squares(x: torch.Tensor) -> torch.Tensor:

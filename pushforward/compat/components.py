@@ -14,14 +14,16 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from pushforward.compat.conventions import (
     FLOATS,
     Adapter,
+    RandomState,
     array,
     by_blocks,
     one_of,
@@ -82,7 +84,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         iterated_power: int | str = "auto",
         n_oversamples: int = 10,
         power_iteration_normalizer: str = "auto",
-        random_state: Any = None,
+        random_state: RandomState = None,
     ) -> None:
         self.n_components = n_components
         self.copy = copy
@@ -94,7 +96,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         self.power_iteration_normalizer = power_iteration_normalizer
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn from rows X (n, d), sparse ones too, at least two."""
         rows = self._rows(X, reset=True, least=2, sparse=True)
         solver = one_of("svd_solver", self.svd_solver, SOLVERS)
@@ -125,7 +127,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         self._publish(model, most, rows.dtype)
         return self
 
-    def _publish(self, model: Any, most: int, dtype: Any) -> None:
+    def _publish(self, model: Any, most: int, dtype: np.dtype[Any]) -> None:
         """What was learnt, in the type of the rows."""
         self.model_ = model
         d = len(model.mean_)
@@ -148,14 +150,14 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         self.n_components_ = len(variances)
         self.noise_variance_ = np.dtype(dtype).type(self._noise if self.n_components_ < most else 0)
 
-    def transform(self, X: Any) -> NDArray[Any]:
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Codes (n, K) in the type of X."""
         rows = self._rows(X, reset=False, sparse=True)
         axes = torch.from_numpy(self._axes.T)
         codes = by_blocks(lambda x: (x.to(torch.float64) - self.model_.mean_) @ axes, rows)
         return (codes / self._deviations if self.whiten else codes).astype(rows.dtype)
 
-    def inverse_transform(self, X: Any) -> NDArray[Any]:
+    def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Rows (n, d) for codes X (n, K)."""
         check_is_fitted(self)
         codes = check_array(X, input_name="X", dtype=FLOATS, ensure_min_features=0)
@@ -168,7 +170,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         rows: NDArray[Any] = (array(self.model_.mean_) + wide @ self._axes).astype(codes.dtype)
         return rows
 
-    def score_samples(self, X: Any) -> NDArray[Any]:
+    def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """Log-density of each row (n,), nats, in the type of X,
         under the distribution with covariance `get_covariance()`.
         """
@@ -179,15 +181,16 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
             rows.dtype
         )
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: ArrayLike, y: object = None) -> float:
         """Mean log-density of the rows, nats."""
         return float(self.score_samples(X).mean())
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
+    def sample(self, n_samples: int = 1, random_state: RandomState = None) -> NDArray[Any]:
         """n_samples draws (n, d) from the distribution whose density `score_samples` gives."""
         check_is_fitted(self)
-        drawn = self.model_.sample(whole("n_samples", n_samples), rng=seed_of(random_state))
-        return array(self.model_.mean_ + (drawn - self.model_.mean_) * math.sqrt(self._unbiased))
+        model: Any = self.model_
+        drawn = model.sample(whole("n_samples", n_samples), rng=seed_of(random_state))
+        return array(model.mean_ + (drawn - model.mean_) * math.sqrt(self._unbiased))
 
     def get_covariance(self) -> NDArray[Any]:
         """(d, d): U_Kᵀ (L_K - σ² I) U_K + σ² I, in the type of the rows."""
@@ -210,14 +213,14 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     def _n_features_out(self) -> int:
         return self.n_components_
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 
-def _components(given: Any, solver: str, n: int, d: int) -> int | float | str | None:
+def _components(given: object, solver: str, n: int, d: int) -> int | float | str | None:
     """The model's argument for scikit-learn's; a float is a share of the variance."""
     most = min(n, d)
     if given is None:

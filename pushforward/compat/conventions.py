@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
@@ -23,15 +23,44 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from pushforward.core.array_source import Arrays
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, suggest
 from pushforward.core.events import Event, Finished, Progress
+from pushforward.core.model import Model
 from pushforward.core.phase import Batch
 from pushforward.core.source import Source
 from pushforward.core.space import Column, Space
 from pushforward.fitting.em import EM
+from pushforward.fitting.protocols import Iterative, Statistics
 
 __all__ = [
-    "Adapter", "Passes", "SparseRows", "array", "by_blocks", "dense", "number", "one_of", "passes",
+    "Adapter", "Passes", "RandomState",
+    "Rows", "SparseRows", "array", "by_blocks", "dense", "number", "one_of", "passes",
     "quietly", "seed_of", "tensor", "weights_of", "whole",
 ]  # fmt: skip
+
+RandomState: TypeAlias = int | np.random.RandomState | None
+"""Where scikit-learn takes random numbers from; None is numpy's global stream."""
+
+
+class SparseMatrix(Protocol):
+    """A sparse matrix of SciPy's."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def __getitem__(self, rows: Any, /) -> Any: ...
+
+    def toarray(self) -> NDArray[Any]: ...
+
+    def max(self, axis: int | None = None) -> Any: ...
+
+    def min(self, axis: int | None = None) -> Any: ...
+
+
+Rows: TypeAlias = NDArray[Any] | SparseMatrix
+"""Rows as scikit-learn's checks leave them."""
+
 
 FLOATS = (np.float64, np.float32)
 
@@ -40,8 +69,8 @@ class Adapter(BaseEstimator):
     """An estimator that keeps a model of this library in `model_`."""
 
     def _rows(
-        self, X: Any, *, reset: bool, least: int = 1, gaps: bool = False, sparse: bool = False
-    ) -> Any:
+        self, X: ArrayLike, *, reset: bool, least: int = 1, gaps: bool = False, sparse: bool = False
+    ) -> NDArray[Any]:
         """X (n, d) as floating numbers, checked by scikit-learn;
         `gaps` lets NaN through, `sparse` sparse rows (as CSR).
         """
@@ -49,12 +78,15 @@ class Adapter(BaseEstimator):
             check_is_fitted(self)
         finite = "allow-nan" if gaps else True
         kinds: Any = "csr" if sparse else False
-        return validate_data(
+        rows: NDArray[Any] = validate_data(
             self, X, reset=reset, dtype=FLOATS, ensure_min_samples=least, ensure_all_finite=finite,
             accept_sparse=kinds,
         )  # fmt: skip
+        return rows
 
-    def _source(self, rows: Any, weights: Any = None, shape: Sequence[int] | None = None) -> Any:
+    def _source(
+        self, rows: Rows, weights: ArrayLike | None = None, shape: Sequence[int] | None = None
+    ) -> Arrays | SparseRows:
         """Rows as a source that knows the columns' names;
         with `shape`, each row as one image or clip.
         """
@@ -62,7 +94,8 @@ class Adapter(BaseEstimator):
         if sparse.issparse(rows):
             return SparseRows(rows, given)
         names = getattr(self, "feature_names_in_", None)
-        x = tensor(rows) if shape is None else tensor(rows).reshape(len(rows), *shape)
+        x = tensor(dense(rows))
+        x = x if shape is None else x.reshape(len(x), *shape)
         space = Space.infer(x)
         if names is not None and shape is None:
             space = replace(
@@ -83,7 +116,7 @@ class SparseRows:
     condition_space = None
     resident = True
 
-    def __init__(self, matrix: Any, weights: NDArray[Any] | None = None) -> None:
+    def __init__(self, matrix: Rows, weights: NDArray[Any] | None = None) -> None:
         self.matrix = matrix
         self.weights = None if weights is None else torch.as_tensor(weights, dtype=torch.float64)
         low, high = (_flat(getattr(matrix, side)(axis=0)) for side in ("min", "max"))
@@ -115,23 +148,22 @@ class SparseRows:
 BLOCK_NUMBERS = 1 << 22
 
 
-def by_blocks(verb: Callable[[torch.Tensor], torch.Tensor], rows: Any) -> NDArray[Any]:
+def by_blocks(verb: Callable[[torch.Tensor], torch.Tensor], rows: Rows) -> NDArray[Any]:
     """verb(rows) as an array of its own; of sparse rows a block at a time, each dense."""
     if not sparse.issparse(rows):
-        return array(verb(tensor(rows)))
+        return array(verb(tensor(dense(rows))))
     size = max(1, BLOCK_NUMBERS // rows.shape[1])
     return np.concatenate(
         [array(verb(tensor(dense(rows[i : i + size])))) for i in range(0, rows.shape[0], size)]
     )
 
 
-def dense(rows: Any) -> NDArray[Any]:
+def dense(rows: Rows) -> NDArray[Any]:
     """Rows (n, d) as an ordinary array."""
-    found: NDArray[Any] = rows.toarray() if sparse.issparse(rows) else rows
-    return found
+    return rows if isinstance(rows, np.ndarray) else rows.toarray()
 
 
-def _flat(row: Any) -> NDArray[Any]:
+def _flat(row: Rows) -> NDArray[Any]:
     """One row of a sparse matrix or array (d,)."""
     found: NDArray[Any] = np.asarray(dense(row)).reshape(-1)
     return found
@@ -157,7 +189,7 @@ class Passes(NamedTuple):
 
 
 def passes(
-    model: Any, source: Source, *, steps: int, begun: Callable[[], None] | None = None,
+    model: Model, source: Source, *, steps: int, begun: Callable[[], None] | None = None,
     after: Callable[[int, float], bool] | None = None, **settings: Any,
 ) -> Passes:  # fmt: skip
     """Fit by EM, with at most `steps` passes; with none, the model keeps what it begins from.
@@ -167,20 +199,21 @@ def passes(
     """
     values: list[float] = []
     reasons: list[str] = []
-    own_begin, own_update = model.begin, model.update
+    fitted = cast(Iterative[Any], model)
+    own_begin, own_update = fitted.begin, fitted.update
 
-    def hear(event: Event, model: Any) -> None:
+    def hear(event: Event, model: Model) -> None:
         if isinstance(event, Finished):
             reasons.append(event.reason)
         elif isinstance(event, Progress):
             values.extend(event.terms.values())
 
-    def update(statistics: Any) -> bool:
+    def update(statistics: Statistics) -> bool:
         done = not steps or bool(own_update(statistics))
         return (
             steps > 0
             and after is not None
-            and after(len(values) + 1, float(model.objective(statistics)))
+            and after(len(values) + 1, float(fitted.objective(statistics)))
         ) or done
 
     def begin(source: Source, rng: torch.Generator) -> None:
@@ -209,7 +242,7 @@ def quietly(event: Event) -> None:
 quietly.shows_warnings = True  # type: ignore[attr-defined]
 
 
-def tensor(x: Any) -> torch.Tensor:
+def tensor(x: ArrayLike) -> torch.Tensor:
     """An array as a tensor; what may not be written to is copied first."""
     rows = np.ascontiguousarray(x)
     return torch.from_numpy(rows if rows.flags.writeable else rows.copy())
@@ -220,12 +253,12 @@ def array(x: torch.Tensor) -> NDArray[Any]:
     return np.array(x.detach().to("cpu").numpy())
 
 
-def seed_of(random_state: Any) -> int:
+def seed_of(random_state: RandomState) -> int:
     """A seed drawn from an integer, a RandomState or None (numpy's global one)."""
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-def whole(name: str, value: Any, least: int = 1) -> int:
+def whole(name: str, value: object, least: int = 1) -> int:
     """A whole number, numpy's too, of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise InvalidKind(f"{name} must be a whole number, got {value!r}")
@@ -234,7 +267,7 @@ def whole(name: str, value: Any, least: int = 1) -> int:
     return int(value)
 
 
-def number(name: str, value: Any) -> float:
+def number(name: str, value: object) -> float:
     """A finite number, not negative."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise InvalidKind(f"{name} must be a number, got {value!r}")
@@ -243,7 +276,7 @@ def number(name: str, value: Any) -> float:
     return float(value)
 
 
-def one_of(name: str, value: Any, known: Sequence[str]) -> str:
+def one_of(name: str, value: object, known: Sequence[str]) -> str:
     """One of the known words."""
     if not isinstance(value, str) or value not in known:
         raise InvalidValue(
@@ -253,7 +286,7 @@ def one_of(name: str, value: Any, known: Sequence[str]) -> str:
     return value
 
 
-def weights_of(weights: Any, n: int) -> NDArray[Any]:
+def weights_of(weights: object, n: int) -> NDArray[Any]:
     """Weights (n,) from themselves or one number for all."""
     if isinstance(weights, Real):
         return np.full(n, float(weights))

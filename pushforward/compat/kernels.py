@@ -5,13 +5,23 @@ f(x) = Σ w_i h^-d K(|x - x_i| / h), one bandwidth for all.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any, Self
 
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from pushforward.compat.conventions import Adapter, array, number, one_of, seed_of, tensor, whole
+from pushforward.compat.conventions import (
+    Adapter,
+    RandomState,
+    array,
+    number,
+    one_of,
+    seed_of,
+    tensor,
+    whole,
+)
 from pushforward.compat.distances import Distance, DistanceKDE, Norm, Sphere
 from pushforward.core.errors import InvalidValue
 from pushforward.models.classical.kde import KDE, KernelName
@@ -81,7 +91,7 @@ class KernelDensity(Adapter):
         rtol: float = 0,
         breadth_first: bool = True,
         leaf_size: int = 40,
-        metric_params: Any = None,
+        metric_params: Mapping[str, Any] | None = None,
     ) -> None:
         self.bandwidth = bandwidth
         self.algorithm = algorithm
@@ -93,7 +103,7 @@ class KernelDensity(Adapter):
         self.leaf_size = leaf_size
         self.metric_params = metric_params
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Keep rows X (n, d) with weights (n,)."""
         rows = self._rows(X, reset=True)
         one_of("algorithm", self.algorithm, ALGORITHMS)
@@ -139,16 +149,16 @@ class KernelDensity(Adapter):
             )
         return None if p == 2 else Norm(float(p))
 
-    def score_samples(self, X: Any) -> NDArray[Any]:
+    def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """Log-density of each row (n,), nats; -inf where no bump reaches."""
         rows = self._rows(X, reset=False)
         return array(self.model_.log_prob(tensor(rows)))
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: ArrayLike, y: object = None) -> float:
         """Sum (not mean) of the rows' log-densities, nats."""
         return float(self.score_samples(X).sum())
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
+    def sample(self, n_samples: int = 1, random_state: RandomState = None) -> NDArray[Any]:
         """n_samples draws (n, d)."""
         check_is_fitted(self)
         return array(self.model_.sample(whole("n_samples", n_samples), rng=seed_of(random_state)))

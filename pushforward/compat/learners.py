@@ -22,12 +22,22 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from pushforward.compat.conventions import Adapter, array, number, seed_of, tensor, whole
+from pushforward.compat.conventions import (
+    Adapter,
+    RandomState,
+    array,
+    number,
+    seed_of,
+    tensor,
+    whole,
+)
+from pushforward.core.array_source import Arrays
 from pushforward.core.capabilities import Decodes, Encodes, HasBound, HasDensity, Samples
 from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError
 from pushforward.core.learner import Learner
@@ -117,24 +127,24 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
 
     def __init__(
         self,
-        model: Any = "autoencoder",
+        model: str | Learner = "autoencoder",
         *,
         epochs: float | None = None,
         steps: int | None = None,
         minutes: float | None = None,
         batch: int | None = None,
-        optimizers: Any = None,
-        schedule: Any = None,
+        optimizers: object = None,
+        schedule: object = None,
         clip: float | None = None,
         ema: float | None = None,
-        augment: Any = None,
+        augment: object = None,
         held_out: float | None = None,
         keep_best: bool | None = None,
         patience: int | None = None,
         accelerator: str | None = None,
         precision: str | None = None,
-        shape: Any = None,
-        random_state: Any = None,
+        shape: Sequence[int] | None = None,
+        random_state: RandomState = None,
     ) -> None:
         self.model = model
         self.epochs = epochs
@@ -225,12 +235,13 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
 
     # -------------------------------------------------------------------------------------- fitting
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
         """Learn from rows X (n, d)."""
         template = self._template()
         rows = self._rows(X, reset=True, least=2)
         model = copy.deepcopy(template)
         source = self._source(rows, shape=self.shape)
+        assert isinstance(source, Arrays)  # rows are dense here
         model.fit(source, by=self._trainer(model, len(rows)))
         # In float64 a row's code does not depend on which rows it is asked with.
         self.model_: Any = model.to("cpu").double().eval()
@@ -241,19 +252,19 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     # ----------------------------------------------------------------------------------- being used
 
     @torch.no_grad()
-    def transform(self, X: Any) -> NDArray[Any]:
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Codes (n, latent), float64."""
         return array(self._encoded(self._asked(X)))
 
     @torch.no_grad()
-    def inverse_transform(self, X: Any) -> NDArray[Any]:
+    def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Rows (n, d) for codes X (n, latent)."""
         check_is_fitted(self)
         codes = check_array(X, input_name="X", dtype=np.float64)
         return array(self.model_.decode(tensor(codes)).flatten(1))
 
     @torch.no_grad()
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
+    def sample(self, n_samples: int = 1, random_state: RandomState = None) -> NDArray[Any]:
         """n_samples draws (n, d)."""
         check_is_fitted(self)
         return array(
@@ -261,13 +272,13 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         )
 
     @torch.no_grad()
-    def score_samples(self, X: Any) -> NDArray[Any]:
+    def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """Exact log-density of each row (n,), nats."""
         x = self._asked(X)
         return array(_by_blocks(self.model_.log_prob, x))
 
     @torch.no_grad()
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: ArrayLike, y: ArrayLike | None = None) -> float:
         """Mean log-density, mean bound (nats), minus the mean squared error,
         or minus the energy distance; see the module.
         """
@@ -293,11 +304,11 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     def _encoded(self, x: torch.Tensor) -> torch.Tensor:
         return _by_blocks(self.model_.encode, x).flatten(1)
 
-    def _asked(self, X: Any) -> torch.Tensor:
+    def _asked(self, X: ArrayLike) -> torch.Tensor:
         rows = tensor(self._rows(X, reset=False)).to(torch.float64)
         return rows if self.shape is None else rows.reshape(len(rows), *self.shape)
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         if not hasattr(self, "transform"):
             tags.transformer_tags = None
@@ -309,7 +320,7 @@ def _by_blocks(verb: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) ->
     return torch.cat([verb(rows) for rows in x.split(BLOCK)])
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """numpy's numbers, which searches hand over, as Python's."""
     if isinstance(value, np.generic):
         return value.item()

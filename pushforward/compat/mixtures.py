@@ -11,15 +11,16 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import DensityMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pushforward.compat.conventions import (
     Adapter,
     Passes,
+    RandomState,
     array,
     number,
     one_of,
@@ -96,10 +97,10 @@ class GaussianMixture(DensityMixin, Adapter):
         max_iter: int = 100,
         n_init: int = 1,
         init_params: str = "kmeans",
-        weights_init: Any = None,
-        means_init: Any = None,
-        precisions_init: Any = None,
-        random_state: Any = None,
+        weights_init: ArrayLike | None = None,
+        means_init: ArrayLike | None = None,
+        precisions_init: ArrayLike | None = None,
+        random_state: RandomState = None,
         warm_start: bool = False,
         verbose: int = 0,
         verbose_interval: int = 10,
@@ -119,7 +120,7 @@ class GaussianMixture(DensityMixin, Adapter):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn from rows X (n, d), at least two; NaN where a value is missing."""
         rows = self._rows(X, reset=True, least=2, gaps=True)
         k = whole("n_components", self.n_components)
@@ -179,35 +180,35 @@ class GaussianMixture(DensityMixin, Adapter):
             warnings.warn(advice, ConvergenceWarning, stacklevel=2)
         return self
 
-    def fit_predict(self, X: Any, y: Any = None) -> NDArray[Any]:
+    def fit_predict(self, X: ArrayLike, y: object = None) -> NDArray[Any]:
         """Fit, and the most probable component of each row (n,)."""
         return self.fit(X).predict(X)
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The most probable component of each row (n,)."""
         rows = self._asked(X)
         return array(self.model_.assign(rows))
 
-    def predict_proba(self, X: Any) -> NDArray[Any]:
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """The probability of each component for each row (n, k), in the type of X."""
         rows = self._asked(X)
         return array(self.model_.responsibilities(rows)).astype(_type(rows))
 
-    def score_samples(self, X: Any) -> NDArray[Any]:
+    def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """Log-density of each row (n,), nats, in the type of X."""
         rows = self._asked(X)
         return array(self.model_.log_prob(rows)).astype(_type(rows))
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: ArrayLike, y: object = None) -> float:
         """Mean log-density of the rows, nats."""
         return float(self.score_samples(X).mean())
 
-    def bic(self, X: Any) -> float:
+    def bic(self, X: ArrayLike) -> float:
         """Schwarz's criterion on rows X; lower is better."""
         rows = self._asked(X)
         return self.model_.bic(rows)
 
-    def aic(self, X: Any) -> float:
+    def aic(self, X: ArrayLike) -> float:
         """Akaike's criterion on rows X; lower is better."""
         rows = self._asked(X)
         return self.model_.aic(rows)
@@ -222,7 +223,7 @@ class GaussianMixture(DensityMixin, Adapter):
         order = which.argsort(stable=True)
         return array(drawn[order]), array(which[order])
 
-    def _asked(self, X: Any) -> torch.Tensor:
+    def _asked(self, X: ArrayLike) -> torch.Tensor:
         return tensor(self._rows(X, reset=False, gaps=True))
 
     def _told(self, attempt: int, before: float) -> Callable[[int, float], bool]:
@@ -285,7 +286,7 @@ class GaussianMixture(DensityMixin, Adapter):
         learnt = {"weights": self.weights_, "means": self.means_, "covariances": self.covariances_}
         return {name: value.astype(np.float64) for name, value in learnt.items()}
 
-    def _publish(self, dtype: Any) -> None:
+    def _publish(self, dtype: np.dtype[Any]) -> None:
         """What was learnt, in scikit-learn's shapes and in the type of the rows."""
         matrices = self.covariance_type in ("full", "tied")
         spread = array(self.model_.covariances_ if matrices else self.model_.variances_)
@@ -298,7 +299,7 @@ class GaussianMixture(DensityMixin, Adapter):
         for name in ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"):
             setattr(self, name, getattr(self, name).astype(dtype))
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
@@ -319,7 +320,7 @@ def _begin(model: GMM, given: dict[str, NDArray[Any]]) -> None:
         model.spread_ = values["covariances"] / by
 
 
-def _type(rows: torch.Tensor) -> Any:
+def _type(rows: torch.Tensor) -> np.dtype[Any]:
     """numpy's name for the type of a tensor."""
     return rows.numpy().dtype
 

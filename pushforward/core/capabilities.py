@@ -22,6 +22,7 @@ __all__ = [
     "HasDensity",
     "Distribution",
     "HasMean",
+    "HasPosterior",
     "HasPrior",
     "LatentModel",
     "HasBound",
@@ -123,6 +124,15 @@ class LatentModel(Protocol, metaclass=_InstanceProtocol):
 
     def likelihood(self, z: Tensor, y: Tensor | None = None) -> HasMean:
         """p(x|z) for codes z (n, latent)."""
+        ...
+
+
+@runtime_checkable
+class HasPosterior(Protocol, metaclass=_InstanceProtocol):
+    """Knows a distribution of the codes of an observation."""
+
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> HasMean:
+        """q(z|x) for observations in the model's coordinates."""
         ...
 
 

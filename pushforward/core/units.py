@@ -16,7 +16,7 @@ from pushforward.core.scalars import PlainSettings
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
 
-__all__ = ["HasUnits", "TakesConditions"]
+__all__ = ["HasSpace", "HasUnits", "TakesConditions"]
 
 
 @runtime_checkable
@@ -30,6 +30,15 @@ class TakesConditions(Protocol):
 
     def to_condition(self, y: Conditioning, n: int) -> Tensor | None:
         """Conditions for n rows as its networks see them."""
+        ...
+
+
+@runtime_checkable
+class HasSpace(Protocol):
+    """Knows the space of its observations."""
+
+    def fitted_space(self) -> Space:
+        """The space; NotFitted before a fit."""
         ...
 
 

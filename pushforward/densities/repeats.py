@@ -12,7 +12,7 @@ from pushforward.core.scalars import IsDataclass
 
 __all__ = ["repeated", "frozen"]
 
-R = TypeVar("R", bound=Tensor | IsDataclass)
+R = TypeVar("R")
 
 
 def repeated(rows: R, k: int) -> R:

@@ -6,10 +6,10 @@ import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pushforward.core.capabilities import capabilities
 from pushforward.core.folders import is_card, write_text
+from pushforward.core.model import Model
 from pushforward.core.records import Record
 from pushforward.core.storage import find_versions
 from pushforward.experiments.opened import OpenedRun, Parts
@@ -56,7 +56,7 @@ def card(run: OpenedRun, folder: Path, parts: Parts, records: Sequence[Record]) 
     return "\n".join([*lines, *_use(folder, model)]) + "\n"
 
 
-def _bare(model: Any) -> str:
+def _bare(model: Model) -> str:
     return repr(model).partition(" on ")[0]
 
 
@@ -85,7 +85,7 @@ def _images(folder: Path) -> list[str]:
     )
 
 
-def _use(folder: Path, model: Any) -> list[str]:
+def _use(folder: Path, model: Model) -> list[str]:
     name = shlex.quote(str(folder))
     shell = [f"pushforward sample {name} -n 64"] if hasattr(model, "sample") else []
     if hasattr(model, "log_prob") or hasattr(model, "elbo"):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Observations
 from pushforward.experiments.opened import OpenedRun, file_names, in_blocks, read_like
 from pushforward.experiments.view import Table
 
@@ -52,7 +53,7 @@ class Clusters:
 @torch.no_grad()
 def assign(
     run: OpenedRun,
-    data: Any,
+    data: Observations,
     *,
     responsibilities: bool = False,
     table: Mapping[str, Any] | None = None,

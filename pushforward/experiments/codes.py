@@ -9,7 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.capabilities import Encodes
+from pushforward.core.data_types import Conditioning, Observations
+from pushforward.core.model import Model
+from pushforward.core.phase import Batch
 from pushforward.core.space import Column, Space
+from pushforward.experiments.labelled_rows import LabelledRows
 from pushforward.experiments.opened import OpenedRun, file_names, in_blocks, labels_of, read_under
 
 __all__ = ["Codes", "code_space", "codes_of", "encode", "with_columns"]
@@ -30,7 +35,11 @@ class Codes:
 
 @torch.no_grad()
 def encode(
-    run: OpenedRun, data: Any, y: Any = None, *, table: Mapping[str, Any] | None = None
+    run: OpenedRun,
+    data: Observations,
+    y: Conditioning = None,
+    *,
+    table: Mapping[str, Any] | None = None,
 ) -> Codes:
     """The code of every row.
 
@@ -53,9 +62,10 @@ def encode(
     return Codes(torch.cat(parts), file_names(source))
 
 
-def codes_of(model: Any, batch: Any) -> Tensor:
+def codes_of(model: Model, batch: Batch | LabelledRows) -> Tensor:
     """Codes (n, latent) of some rows, on the CPU."""
     y = labels_of(model, batch)
+    assert isinstance(model, Encodes)  # as whoever asks has seen to
     z = model.encode(batch.x) if y is None else model.encode(batch.x, y)
     codes: Tensor = z.flatten(1).cpu()
     return codes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -111,7 +111,7 @@ def condition(run: OpenedRun, given: Mapping[str | int, Any]) -> Conditional:
     return Conditional(model.condition(numbers), numbers, space)
 
 
-def _number(axis: str | int, value: Any, space: Space) -> float:
+def _number(axis: str | int, value: object, space: Space) -> float:
     number = as_number(value, _column(space, axis))
     if not math.isfinite(number):
         raise InvalidValue(f"{axis} must be finite, got {value!r}; leave out what is not known")
@@ -134,15 +134,32 @@ def _as_written(values: list[float], column: Column, digits: int = 0) -> list[An
     return [f"{v:.{digits}g}" for v in values] if digits else values
 
 
-def _moments(distribution: Any) -> tuple[Tensor, Tensor] | None:
+@runtime_checkable
+class _Mixture(Protocol):
+    """A fitted mixture of normal distributions."""
+
+    weights_: Tensor
+    means_: Tensor
+    covariances_: Tensor
+
+
+@runtime_checkable
+class _Normal(Protocol):
+    """A fitted normal distribution."""
+
+    mean_: Tensor
+    covariance_: Tensor
+
+
+def _moments(distribution: object) -> tuple[Tensor, Tensor] | None:
     """Exact means and standard deviations (d,) of normal distributions and their mixtures; None
     for others.
     """
-    if hasattr(distribution, "means_"):
+    if isinstance(distribution, _Mixture):
         weights, means = distribution.weights_, distribution.means_
         mean = weights @ means
         variances = distribution.covariances_.diagonal(dim1=1, dim2=2)
         return mean, (weights @ (variances + (means - mean).square())).sqrt()
-    if hasattr(distribution, "covariance_"):
+    if isinstance(distribution, _Normal):
         return distribution.mean_, distribution.covariance_.diagonal().clamp_min(0).sqrt()
     return None

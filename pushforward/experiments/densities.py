@@ -12,7 +12,9 @@ from torch import Tensor
 
 from pushforward.core.argument_names import argument
 from pushforward.core.capabilities import capabilities
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.model import Model
 from pushforward.core.phase import Batch
 from pushforward.core.registry import registered_models
 from pushforward.core.source import Source, iterate_blocks
@@ -83,8 +85,8 @@ class Densities:
 
 def densities(
     run: OpenedRun,
-    data: Any,
-    y: Any = None,
+    data: Observations,
+    y: Conditioning = None,
     *,
     draws: int = DRAWS,
     table: Mapping[str, Any] | None = None,
@@ -133,7 +135,7 @@ def densities(
     )
 
 
-def _values(model: Any, batch: Batch, draws: int, exact: bool, seed: int) -> Tensor:
+def _values(model: Model, batch: Batch, draws: int, exact: bool, seed: int) -> Tensor:
     """The density or bound of each row (n,)."""
     x, y = batch.x, labels_of(model, batch)
     if exact:
@@ -146,7 +148,7 @@ def _values(model: Any, batch: Batch, draws: int, exact: bool, seed: int) -> Ten
     return record.values
 
 
-def _refuse_missing(model: Any, batch: Batch, source: Source, first: int) -> None:
+def _refuse_missing(model: Model, batch: Batch, source: Source, first: int) -> None:
     """Refuse a missing value where the model cannot leave it out."""
     if "missing" not in model.accepts:
         name = getattr(source, "name", "") or "the data"

@@ -47,7 +47,7 @@ class LabelledRows:
         return y if rows is None else pick(y, rows)
 
 
-def pick(x: Any, rows: Sequence[int]) -> Any:
+def pick(x: Tensor, rows: Sequence[int]) -> Tensor:
     """Some rows.
 
     Raises:

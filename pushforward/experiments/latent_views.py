@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor
@@ -17,7 +17,9 @@ from torch import Tensor
 from pushforward import plots
 from pushforward.core.argument_names import argument
 from pushforward.core.capabilities import Encodes
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, suggest
+from pushforward.core.model import Model
 from pushforward.core.space import Space
 from pushforward.data import read
 from pushforward.data.reading import asked_conditions
@@ -74,9 +76,10 @@ class _Settings:
     title: str
 
     @property
-    def model(self) -> Any:
+    def model(self) -> Model:
         """The run's model."""
-        return self.run.model
+        model: Model = self.run.model
+        return model
 
     @property
     def space(self) -> Space:
@@ -103,7 +106,8 @@ class _Settings:
         """Codes of some rows, each encoded under its own condition."""
         _require_codes(self.model)
         x, y = pick(rows.x, chosen), rows.conditions(self.model, chosen)
-        z: Tensor = self.model.encode(x) if y is None else self.model.encode(x, y)
+        encoder = cast(Encodes, self.model)
+        z = encoder.encode(x) if y is None else encoder.encode(x, y)
         return z.detach()
 
 
@@ -116,7 +120,7 @@ def latent_view(
     dims: Sequence[int] | None = None,
     rows: Sequence[int] | None = None,
     along: Literal["line", "sphere"] = "line",
-    data: Any = None,
+    data: Observations | None = None,
     label: str | None = None,
     positive: str | None = None,
     y: ConditionsGiven = None,
@@ -267,12 +271,16 @@ def _path(settings: _Settings) -> _Content:
     return figure, _table(path.codes, places), {"rows": ends}, summary
 
 
-def _condition_of_paths(settings: _Settings, rows: LabelledRows, ends: Sequence[int]) -> Any:
+def _condition_of_paths(
+    settings: _Settings, rows: LabelledRows, ends: Sequence[int]
+) -> Conditioning:
     """The condition to decode paths under: the one given, else that of each path's first end."""
     if settings.model.condition_space is None or settings.y_given:
-        return settings.y
+        given: Conditioning = settings.y
+        return given
     first = rows.conditions(settings.model, ends[::2])
-    return first.repeat(settings.steps, *[1] * (first.ndim - 1))
+    repeated: Tensor = first.repeat(settings.steps, *[1] * (first.ndim - 1))
+    return repeated
 
 
 def _direction(settings: _Settings) -> _Content:
@@ -324,7 +332,7 @@ def _table(codes: Tensor, places: Mapping[str, list[Any]]) -> Table:
 
 def _rows(
     run: OpenedRun,
-    data: Any,
+    data: Observations | None,
     kind: LatentKind | None,
     label: str | None,
     table: Mapping[str, Any] | None,
@@ -374,13 +382,15 @@ def _steps(run: OpenedRun, kind: LatentKind, distribution: CodeDistribution) -> 
 
 
 def _condition(
-    model: Any, y: ConditionsGiven, rows: LabelledRows | None, table: Mapping[str, Any] | None
-) -> Any:
+    model: Model, y: ConditionsGiven, rows: LabelledRows | None, table: Mapping[str, Any] | None
+) -> Conditioning:
     """The condition to decode under: the one given, else that of the first row."""
-    if y is None and model.condition_space is not None and rows is not None:
-        return rows.conditions(model)[:1]
+    space = model.condition_space
+    if y is None and space is not None and rows is not None:
+        first: Conditioning = rows.conditions(model)[:1]
+        return first
     codes, _ = condition_rows(model, y, 1, table=table)
-    return None if codes is None else model.condition_space.as_given(codes)
+    return None if codes is None or space is None else space.as_given(codes)
 
 
 def _attribute(rows: LabelledRows, positive: str | None) -> tuple[Tensor, int, str]:
@@ -407,7 +417,7 @@ def _attribute(rows: LabelledRows, positive: str | None) -> tuple[Tensor, int, s
     return labels, names.index(name), name
 
 
-def _require_codes(model: Any) -> None:
+def _require_codes(model: Model) -> None:
     if not isinstance(model, Encodes):
         raise InvalidKind(
             f"a {model.registered_name} has no codes for observations; a grid and traverse need"

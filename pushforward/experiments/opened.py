@@ -8,13 +8,15 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
+from torch import Tensor
 
 from pushforward import models  # noqa: F401 - fills the catalogue
 from pushforward.core.argument_names import argument
 from pushforward.core.capabilities import capabilities as capabilities_of
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue, printable
 from pushforward.core.fit_source import as_source
 from pushforward.core.manifest import Manifest
@@ -270,7 +272,10 @@ def _own_share(settings: Mapping[str, Any]) -> bool:
 
 
 def read_like(
-    run: OpenedRun, file: Any, y: Any = None, table: Mapping[str, Any] | None = None
+    run: OpenedRun,
+    file: Observations,
+    y: Conditioning = None,
+    table: Mapping[str, Any] | None = None,
 ) -> Source:
     """Rows from a file or built-in name, or in memory,
     read into the space of a run's model, with conditions where it has them.
@@ -301,7 +306,10 @@ def read_like(
 
 
 def read_under(
-    run: OpenedRun, data: Any, y: Any = None, table: Mapping[str, Any] | None = None
+    run: OpenedRun,
+    data: Observations,
+    y: Conditioning = None,
+    table: Mapping[str, Any] | None = None,
 ) -> Source:
     """Rows as `read_like` reads them.
 
@@ -317,7 +325,7 @@ def read_under(
 
 
 def table_settings(
-    file: Any, run: OpenedRun | None = None, table: Mapping[str, Any] | None = None
+    file: Observations, run: OpenedRun | None = None, table: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """`read`'s arguments for a table: those given, over those of a run;
     none for what is no table.
@@ -340,7 +348,17 @@ def rows_of(source: Source, most: int = MEASURED_ROWS) -> Batch:
     return source.take(torch.arange(min(most, len(source))))
 
 
-def labels_of(model: Model, batch: Any) -> Any:
+@runtime_checkable
+class Labelled(Protocol):
+    """Rows with conditions, if there are any."""
+
+    @property
+    def y(self) -> Tensor | None:
+        """The conditions as a source has them."""
+        ...
+
+
+def labels_of(model: Model, batch: Labelled) -> Any:
     """A batch's conditions as a model's methods take them (a source gives labels as codes);
     None for a model without.
     """

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from pushforward.core.capabilities import Encodes
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidKind
+from pushforward.core.model import Model
 from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.experiments.codes import code_space, with_columns
@@ -62,8 +64,8 @@ class Projections:
 
 def project(
     run: OpenedRun,
-    data: Any,
-    y: Any = None,
+    data: Observations,
+    y: Conditioning = None,
     *,
     start: Start | None = None,
     steps: int = 50,
@@ -115,7 +117,7 @@ def project(
     )
 
 
-def _distribution(model: Any, source: Source) -> CodeDistribution:
+def _distribution(model: Model, source: Source) -> CodeDistribution:
     """Where codes lie: by the prior, or for a model without one by the codes of the rows."""
     try:
         return infer_code_distribution(model)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.experiments.images import PAIRS
 from pushforward.experiments.opened import OpenedRun, in_blocks, labels_of, read_under
 from pushforward.metrics.reconstruction import reconstruct as reconstruct_block
@@ -32,7 +33,11 @@ class Reconstructions:
 
 
 def reconstruct(
-    run: OpenedRun, data: Any, y: Any = None, *, table: Mapping[str, Any] | None = None
+    run: OpenedRun,
+    data: Observations,
+    y: Conditioning = None,
+    *,
+    table: Mapping[str, Any] | None = None,
 ) -> Reconstructions:
     """Encode and decode every row.
 

@@ -49,21 +49,22 @@ def _set(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _text(value: Any) -> Any:
+def _text(value: object) -> object:
     """Values as their texts."""
     if isinstance(value, Mapping) and set(value) == {"family", "text"}:
         return value["text"]
     return [_text(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
-def _by_phase(value: Any) -> list[str]:
+def _by_phase(value: object) -> list[str]:
     """One text for each phase, or one for all."""
     if isinstance(value, Mapping):
         return [f"{phase}={text}" for phase, text in value.items()]
     return [] if value is None else [str(value)]
 
 
-def _label(data: Provenance) -> Any:
+def _label(data: Provenance) -> str | None:
     """Which labels were asked for, as --label says it."""
     label = data.reading.get("label")
-    return data.reading.get("y") or ("auto" if label is True else label or None)
+    asked = data.reading.get("y") or ("auto" if label is True else label or None)
+    return None if asked is None else str(asked)

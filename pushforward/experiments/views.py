@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
+from torch import Tensor
 
 from pushforward import plots
 from pushforward.core.argument_names import argument
 from pushforward.core.capabilities import Assigns, Encodes, HasDensity
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, suggest
+from pushforward.core.model import Model
 from pushforward.core.source import Source
 from pushforward.data import read
 from pushforward.data.reading import asked_conditions
@@ -18,6 +21,7 @@ from pushforward.experiments.codes import codes_of
 from pushforward.experiments.labelled_rows import LabelledRows, if_available
 from pushforward.experiments.opened import OpenedRun, read_like, table_settings
 from pushforward.experiments.view import View, heading
+from pushforward.models.classical.pca import PCA
 from pushforward.plots.matplotlib_types import Figure
 
 __all__ = ["KINDS", "MOST", "ViewKind", "model_view", "suitable_kind"]
@@ -33,13 +37,17 @@ MOST = 10
 MISSED_FOR = "there is no telling which rows these were"
 
 
-def suitable_kind(model: Any) -> ViewKind:
+def suitable_kind(model: Model) -> ViewKind:
     """The kind of figure that says most about a fitted model."""
     space = model.fitted_space()
     if space.kind == "points" and space.size > 1 and isinstance(model, Assigns):
         return "clusters"
     if hasattr(model, "spectrum_"):
-        return "biplot" if space.kind == "points" and len(model.components_) > 1 else "scree"
+        return (
+            "biplot"
+            if space.kind == "points" and len(cast(PCA, model).components_) > 1
+            else "scree"
+        )
     if isinstance(model, Encodes) and not isinstance(model, HasDensity):
         return "embedding"
     by_size: dict[int, ViewKind] = {1: "marginals", 2: "density"}
@@ -51,7 +59,7 @@ def model_view(
     kind: ViewKind | None = None,
     *,
     axes: Sequence[str | int] | None = None,
-    data: Any = None,
+    data: Observations | None = None,
     with_rows: bool = True,
     label: str | None = None,
     most: int = MOST,
@@ -105,7 +113,7 @@ def model_view(
 
 
 def _figure(
-    model: Any, kind: ViewKind, x: Any, axes: Sequence[str | int] | None, title: str
+    model: Model, kind: ViewKind, x: Tensor | None, axes: Sequence[str | int] | None, title: str
 ) -> Figure:
     """A figure that can do without rows."""
     if kind == "density":
@@ -144,17 +152,18 @@ def _figure_of_rows(
         return plots.clusters(run.model, rows.x, axes=axes, title=title)
     if kind == "choice":
         return _choice(run, rows.x, most, title)
-    if not isinstance(run.model, Encodes):
+    model: Model = run.model
+    if not isinstance(model, Encodes):
         raise InvalidKind(
             f"a {run.name} has no codes to draw; try {argument('kind', suitable_kind(run.model))}"
         )
     with torch.no_grad():
-        codes = codes_of(run.model, rows)
+        codes = codes_of(model, rows)
     labels, names = _labels(rows)
     return plots.embedding(codes, labels, names=names, title=title)
 
 
-def _choice(run: OpenedRun, x: Any, most: int, title: str) -> Figure:
+def _choice(run: OpenedRun, x: Tensor, most: int, title: str) -> Figure:
     """How good models of 1, 2, ... components or clusters are."""
     counts = range(1, min(most, len(x) - 1) + 1)
     settings = {
@@ -184,7 +193,7 @@ def _labels(rows: LabelledRows) -> tuple[Any, Any]:
 def _rows(
     run: OpenedRun,
     kind: ViewKind,
-    data: Any,
+    data: Observations | None,
     label: str | None,
     table: Mapping[str, Any] | None,
 ) -> tuple[LabelledRows | None, tuple[str, ...]]:
@@ -204,7 +213,7 @@ def _rows(
 
 
 def _source(
-    run: OpenedRun, data: Any, label: str | None, table: Mapping[str, Any] | None
+    run: OpenedRun, data: Observations | None, label: str | None, table: Mapping[str, Any] | None
 ) -> Source:
     if data is not None:
         return read_like(run, data, label, table)

@@ -6,14 +6,13 @@ Names load on first use; what they are is in `__init__.pyi`.
 from __future__ import annotations
 
 import importlib
-from typing import Any
 
 __all__ = ["EM", "Trainer"]
 
 _HOMES = {"EM": "em", "Trainer": "trainer"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'pushforward.fitting' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"pushforward.fitting.{_HOMES[name]}"), name)

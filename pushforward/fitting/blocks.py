@@ -101,7 +101,7 @@ class Blocks:
                     setattr(memory, name, value)
 
 
-def _stored(memory: Any) -> Any:
+def _stored(memory: object) -> object:
     """What is kept beside a block, without what follows from its rows."""
     derived = getattr(memory, "derived", ())
     return as_tree({name: value for name, value in vars(memory).items() if name not in derived})

@@ -11,13 +11,15 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat, TypeVar, cast
 
 from pushforward.core.budgets import BUDGETS
 from pushforward.core.errors import InvalidValue, quote, require_positive
 from pushforward.fitting.settings import BudgetSettings
 
 __all__ = ["BUDGETS", "EPOCHS", "Budget", "check_budget", "extend", "past_budget"]
+
+G = TypeVar("G")
 
 EPOCHS = 20
 """The budget where none is given."""
@@ -110,7 +112,7 @@ class Budget:
         return self.seconds * (1 - fraction) / fraction if fraction > 0 else None
 
 
-def check_budget(name: str, value: Any) -> None:
+def check_budget(name: str, value: object) -> None:
     """Raise InvalidValue unless `value` is None or a positive number; '+50' is left to `extend`."""
     if value is None:
         return
@@ -122,7 +124,7 @@ def check_budget(name: str, value: Any) -> None:
     require_positive(**{name: number})
 
 
-def extend(name: str, given: Any, stored: Mapping[str, Any]) -> Any:
+def extend(name: str, given: G, stored: Mapping[str, Any]) -> G | float:
     """'+50' epochs on a run of 20 epochs make 70."""
     if not (isinstance(given, str) and given.startswith("+")):
         return given
@@ -137,14 +139,14 @@ def extend(name: str, given: Any, stored: Mapping[str, Any]) -> Any:
     return float(stored[name]) + more
 
 
-def past_budget(run: Any, step: int, budget: str, cure: str) -> InvalidValue:
+def past_budget(run: object, step: int, budget: str, cure: str) -> InvalidValue:
     """The error of a run at `step` that is to go on with a `budget` it has gone beyond."""
     return InvalidValue(f"{run} is at step {step}, already past {budget}; pass {cure}")
 
 
-def _number(name: str, text: Any) -> float:
+def _number(name: str, text: object) -> float:
     try:
-        number = float(text)
+        number = float(cast(str | SupportsFloat, text))
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidValue(
             f"{name} must be a number, or '+number' when resuming, got {quote(text)}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from torch import Tensor
 
@@ -20,12 +20,14 @@ from pushforward.core.storage import read_tensors, write_tensors
 
 __all__ = ["Checkpoints", "flatten", "unflatten", "copy_tree"]
 
+T = TypeVar("T")
 
-def flatten(tree: Any) -> tuple[dict[str, Tensor], Any]:
+
+def flatten(tree: object) -> tuple[dict[str, Tensor], Any]:
     """The tensors of a tree by path, and its JSON skeleton with references to them."""
     tensors: dict[str, Tensor] = {}
 
-    def walk(node: Any, path: str) -> Any:
+    def walk(node: object, path: str) -> object:
         if isinstance(node, Tensor):
             tensors[path] = node.detach()
             return {"tensor": path}
@@ -41,7 +43,7 @@ def flatten(tree: Any) -> tuple[dict[str, Tensor], Any]:
     return tensors, walk(tree, "")
 
 
-def unflatten(tensors: dict[str, Tensor], skeleton: Any) -> Any:
+def unflatten(tensors: dict[str, Tensor], skeleton: object) -> object:
     """The tree that `flatten` took apart."""
     if isinstance(skeleton, dict):
         if "tensor" in skeleton:
@@ -63,7 +65,7 @@ class Checkpoints:
     def __init__(self, run: Path) -> None:
         self.folder = run / "state"
 
-    def save(self, tree: Any, samples: int) -> Path:
+    def save(self, tree: object, samples: int) -> Path:
         """Write a complete state; only then is the one before last removed."""
         try:
             self.folder.mkdir(exist_ok=True)
@@ -113,12 +115,12 @@ class Checkpoints:
         )
 
 
-def copy_tree(tree: Any) -> Any:
+def copy_tree(tree: T) -> T:
     """A deep copy whose tensors share no memory with the originals."""
     if isinstance(tree, Tensor):
-        return tree.detach().clone()
+        return cast(T, tree.detach().clone())
     if isinstance(tree, dict):
-        return {k: copy_tree(v) for k, v in tree.items()}
+        return cast(T, {k: copy_tree(v) for k, v in tree.items()})
     if isinstance(tree, (list, tuple)):
         return type(tree)(copy_tree(v) for v in tree)
     return tree

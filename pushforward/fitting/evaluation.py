@@ -134,4 +134,4 @@ class Evaluation:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take back what `state` gave."""
-        self._best = copy_tree(state)
+        self._best = copy_tree(dict(state))

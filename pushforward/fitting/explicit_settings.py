@@ -42,7 +42,7 @@ class Given:
         return type(self)(**{**own, **settings})
 
 
-def as_json(value: Any) -> Any:
+def as_json(value: object) -> object:
     """A setting as plain JSON: values as their text."""
     if isinstance(value, Value):
         return str(value)

@@ -8,11 +8,11 @@ that change what is measured, with a fixed seed, and the same rows at every eval
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import Any
 
 import torch
 
 from pushforward.core.array_source import Arrays
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.fit_source import as_source
 from pushforward.core.learner import Learner
@@ -171,7 +171,7 @@ def held_out_split(
     return Subset(source, order[count:].sort().values), Subset(source, order[:count].sort().values)
 
 
-def _like(training: Source, held: Any) -> Source:
+def _like(training: Source, held: Observations) -> Source:
     """Held-out data given apart, with conditions only where the training rows have them."""
     source = held if isinstance(held, Source) else as_source(held)
     return without_labels(source) if training.condition_space is None else source

@@ -13,6 +13,7 @@ own, all are saved, and the first process's are everyone's at the end.
 from __future__ import annotations
 
 import warnings
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -60,7 +61,7 @@ class GradientProcesses(Processes):
         """
         return self._fabric.setup_module(network, move_to_device=True) if self._wraps else network
 
-    def wrapped_optimizer(self, optimizer: torch.optim.Optimizer) -> Any:
+    def wrapped_optimizer(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
         """The optimiser such that its steps go through the loss scaler, if there is one."""
         return self._fabric.setup_optimizers(optimizer) if self._wraps else optimizer
 
@@ -73,9 +74,10 @@ class GradientProcesses(Processes):
         else:
             loss.backward()
 
-    def unexchanged(self, wrapped: nn.Module) -> Any:
+    def unexchanged(self, wrapped: nn.Module) -> AbstractContextManager[Any]:
         """Within: the gradients of a wrapped network stay this process's own."""
-        return self._fabric.no_backward_sync(wrapped)
+        alone: AbstractContextManager[Any] = self._fabric.no_backward_sync(wrapped)
+        return alone
 
 
 def _mixed(settings: ProcessSettings) -> tuple[Any, torch.amp.GradScaler | None]:

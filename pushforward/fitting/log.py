@@ -88,7 +88,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _finite(content: Any) -> Any:
+def _finite(content: object) -> object:
     """JSON has no NaN: such numbers become null."""
     if isinstance(content, dict):
         return {k: _finite(v) for k, v in content.items()}

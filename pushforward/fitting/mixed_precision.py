@@ -37,11 +37,11 @@ class Mixed(Precision):
         """Within: eligible operations compute in 16 bits."""
         return torch.autocast(self._device, dtype=self._dtype)
 
-    def convert_input(self, data: Any) -> Any:
+    def convert_input(self, data: object) -> object:
         """Floating tensors, however nested, in 16 bits."""
         return _converted(data, self._dtype)
 
-    def convert_output(self, data: Any) -> Any:
+    def convert_output(self, data: object) -> object:
         """Floating tensors, however nested, in the default type."""
         return _converted(data, torch.get_default_dtype())
 
@@ -54,7 +54,7 @@ class Mixed(Precision):
         return result
 
 
-def _converted(data: Any, dtype: torch.dtype) -> Any:
+def _converted(data: object, dtype: torch.dtype) -> object:
     def convert(tensor: Tensor) -> Tensor:
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
 

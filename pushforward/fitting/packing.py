@@ -9,17 +9,22 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from pushforward.fitting.processes import Processes
+from pushforward.fitting.protocols import Statistics
 
 __all__ = ["merge_over", "pack", "unpack"]
 
+T = TypeVar("T")
 
-def merge_over(processes: Processes, own: Any, flags: int = 0) -> tuple[Any, int]:
+S = TypeVar("S", bound=Statistics)
+
+
+def merge_over(processes: Processes, own: S, flags: int = 0) -> tuple[Any, int]:
     """The statistics of all processes, merged, and the flags (bits) that any of them has raised."""
     if processes.world == 1:
         return own, flags
@@ -32,7 +37,7 @@ def merge_over(processes: Processes, own: Any, flags: int = 0) -> tuple[Any, int
     return total, flagged
 
 
-def pack(value: Any) -> Tensor:
+def pack(value: object) -> Tensor:
     """A dataclass of tensors, numbers and dataclasses as one
     float64 vector that begins with every shape.
     """
@@ -45,16 +50,16 @@ def pack(value: Any) -> Tensor:
     return torch.cat([torch.tensor([float(len(shapes)), *shapes], dtype=torch.float64), *parts])
 
 
-def unpack(vector: Tensor, like: Any) -> Any:
+def unpack(vector: Tensor, like: T) -> T:
     """What `pack` packed, as a value of the same classes,
     types and device as `like`; its shapes may differ.
     """
     header = int(vector[0])
     shapes = [int(v) for v in vector[1 : 1 + header].tolist()]
-    return _build(like, shapes, [vector[1 + header :]])
+    return cast(T, _build(like, shapes, [vector[1 + header :]]))
 
 
-def _leaves(value: Any) -> Iterator[Any]:
+def _leaves(value: object) -> Iterator[Any]:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         for f in dataclasses.fields(value):
             yield from _leaves(getattr(value, f.name))

@@ -23,13 +23,12 @@ from pushforward.fitting.facts import Scanner
 from pushforward.fitting.packing import merge_over
 from pushforward.fitting.pass_folder import PassFolder
 from pushforward.fitting.processes import Processes
-from pushforward.fitting.protocols import PassModel
+from pushforward.fitting.protocols import PassModel, Statistics
 from pushforward.fitting.settings import PassSettings
 from pushforward.fitting.trees import as_tree, attributes_of, classes_of, from_tree, put_attributes
 
 __all__ = ["Passes"]
 
-_STOPPED = object()
 _REMEMBERED = ("attempt", "step", "block", "samples", "last", "best", "reason", "ended", "begun")
 """What a checkpoint keeps of how far the fit is."""
 
@@ -62,7 +61,7 @@ class Passes:
         self._processes, self._folder, self._scanner = processes, folder, scanner
         self._blocks = Blocks(settings, fitted, source, processes)
         self._most = 1 if fitted.single else settings.steps
-        self._total: Any = None
+        self._total: Statistics | None = None
         self._best_tensors: dict[str, Tensor] | None = None
         self._settling = False
         self._began = time.monotonic()
@@ -134,7 +133,9 @@ class Passes:
             self._save(usable=False)
         if self._fitted.unsettled:
             self._settling = True
-            statistics, _ = merge_over(self._processes, self._one_pass(self._settings.steps))
+            own = self._one_pass(self._settings.steps)
+            assert own is not None  # nothing stops a pass that settles
+            statistics, _ = merge_over(self._processes, own)
             self._model.settle(statistics)
             value = self._fitted.objective(statistics)
             self._settling = False
@@ -147,7 +148,7 @@ class Passes:
                 self.ended = "budget", self.last
                 break
             own = self._one_pass(self.step)
-            if own is _STOPPED:
+            if own is None:
                 return "interrupted", self.last
             flags = self._folder.token.cancelled + 2 * self._folder.due
             statistics, flags = merge_over(self._processes, own, flags)
@@ -165,7 +166,7 @@ class Passes:
                 self._save(usable=self._fitted.starts == 1)
         return self.ended
 
-    def _count(self, statistics: Any, done: bool) -> None:
+    def _count(self, statistics: Statistics, done: bool) -> None:
         """After a pass that moved: report it, and see whether it was the last."""
         self.step += 1
         value = self._fitted.objective(statistics)
@@ -178,10 +179,10 @@ class Passes:
             self.ended = "converged", value
         self.last = value
 
-    def _one_pass(self, step: int) -> Any:
+    def _one_pass(self, step: int) -> Statistics | None:
         """The merged statistics of this process's rows, which may be none.
 
-        `_STOPPED` where the fit was asked to stop.
+        None where the fit was asked to stop.
         """
         count = self._fitted.batch
         blocks = (
@@ -197,7 +198,7 @@ class Passes:
             self._folder.tick()
             if memory is None and alone and not self._settling:
                 if self._folder.token.cancelled:
-                    return _STOPPED
+                    return None
                 if self._folder.due:
                     self._save(usable=False)
         self.samples += count or len(self._source)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,8 @@ from pushforward.core.errors import InvalidValue, quote
 from pushforward.fitting.settings import ProcessSettings
 
 __all__ = ["Processes", "join_processes", "launch", "require_script", "uses_cuda"]
+
+V = TypeVar("V")
 
 MOST_PROCESSES = 4096
 """More than any machine has."""
@@ -54,7 +56,7 @@ class Processes:
             cuda = self.device.type == "cuda"
             torch.distributed.barrier(device_ids=[self.device.index] if cuda else None)
 
-    def from_first(self, value: Any) -> Any:
+    def from_first(self, value: V) -> V:
         """The first process's value, for all."""
         if self.world == 1:
             return value
@@ -81,7 +83,7 @@ class Processes:
             ]
         return [part.to("cpu") for part in self._all(mine.to(self.device))]
 
-    def objects(self, mine: Any) -> list[Any]:
+    def objects(self, mine: V) -> list[Any]:
         """The same object of every process."""
         if self.world == 1:
             return [mine]
@@ -176,7 +178,7 @@ def launch(settings: ProcessSettings, precision: str | None, plugin: Any = None)
     return fabric
 
 
-def require_script(devices: Any, nodes: int = 1) -> None:
+def require_script(devices: int | str | Sequence[int], nodes: int = 1) -> None:
     """InvalidValue where several processes are asked for,
     and there is no file that the others could be started from.
     """
@@ -195,7 +197,7 @@ def require_script(devices: Any, nodes: int = 1) -> None:
         )
 
 
-def _count(devices: Any) -> int:
+def _count(devices: int | str | Sequence[int]) -> int:
     """How many processes are asked for on this machine,
     as far as that can be told: 'auto' and -1 may be one.
     """
@@ -208,7 +210,7 @@ def _count(devices: Any) -> int:
             if text.isdigit()
             else 1
         )
-    return len(devices) if isinstance(devices, (list, tuple)) else max(1, int(devices))
+    return max(1, devices) if isinstance(devices, int) else len(devices)
 
 
 def _leave() -> None:

@@ -143,7 +143,7 @@ class Bar(Follower):
 class Handle(Protocol):
     """What IPython's display returns: a place in the output that can be drawn anew."""
 
-    def update(self, drawn: Any) -> None:
+    def update(self, drawn: object) -> None:
         """Draw something else there."""
         ...
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -51,6 +51,10 @@ SCANNED_NUMBERS = 1 << 18
 """Numbers in a block of the scan of the data: two megabytes of float64."""
 
 
+S = TypeVar("S")
+S_contra = TypeVar("S_contra", contravariant=True)
+
+
 @runtime_checkable
 class Statistics(Protocol):
     """A dataclass of tensors, numbers and such dataclasses, with an associative merge."""
@@ -61,29 +65,29 @@ class Statistics(Protocol):
 
 
 @runtime_checkable
-class OnePass(Protocol):
+class OnePass(Protocol[S]):
     """Fitted from mergeable statistics of its rows; in one pass, unless it is Iterative too."""
 
-    def statistics(self, batch: Batch) -> Any:
+    def statistics(self, batch: Batch) -> S:
         """The statistics of one block of rows in the model's coordinates."""
         ...
 
-    def update(self, statistics: Any) -> bool:
+    def update(self, statistics: S) -> bool:
         """Take the merged statistics of all rows; returns whether the fit is over."""
         ...
 
 
 @runtime_checkable
-class Scored(Protocol):
+class Scored(Protocol[S_contra]):
     """Knows an objective that no pass lowers."""
 
-    def objective(self, statistics: Any) -> Any:
+    def objective(self, statistics: S_contra) -> Tensor | float:
         """A number per row (nats), from the merged statistics."""
         ...
 
 
 @runtime_checkable
-class Iterative(OnePass, Scored, Protocol):
+class Iterative(OnePass[S], Scored[S], Protocol[S]):
     """Fitted in several passes, from one start or the best of several.
 
     A model with an attribute `starts` is fitted from so many.
@@ -95,7 +99,7 @@ class Iterative(OnePass, Scored, Protocol):
 
 
 @runtime_checkable
-class MiniBatched(Iterative, Protocol):
+class MiniBatched(Iterative[S], Protocol[S]):
     """Fitted, if `batch` is not None, from that many sampled rows a pass; it keeps what it saw."""
 
     batch: int | None
@@ -121,7 +125,7 @@ class OwnCoordinates(Protocol):
 class Remembers(Protocol):
     """Keeps something beside a resident block between passes: `statistics(batch, memory)`."""
 
-    def remember(self, batch: Batch) -> Any:
+    def remember(self, batch: Batch) -> object:
         """What to keep."""
         ...
 
@@ -135,21 +139,21 @@ class Revises(Protocol):
 
 
 @runtime_checkable
-class Settles(Protocol):
+class Settles(Protocol[S_contra]):
     """May need one more pass to tell what its last parameters are worth."""
 
     unsettled: bool
 
-    def settle(self, statistics: Any) -> None:
+    def settle(self, statistics: S_contra) -> None:
         """Take the statistics of that pass."""
         ...
 
 
 @runtime_checkable
-class SampledFacts(Protocol):
+class SampledFacts(Protocol[S_contra]):
     """Is prepared from a sample of rows, and so must notice bad values while it is fitted."""
 
-    def complete(self, statistics: Any) -> bool:
+    def complete(self, statistics: S_contra) -> bool:
         """Whether neither a missing nor an infinite value was among the rows."""
         ...
 
@@ -204,11 +208,11 @@ class PassModel:
         """How many rows it likes at a time."""
         return int(self.model.block_rows) if isinstance(self.model, InBlocks) else BLOCK_ROWS
 
-    def statistics(self, batch: Batch, memory: Any) -> Any:
+    def statistics(self, batch: Batch, memory: object) -> Statistics:
         """Of one block, with what is kept beside it."""
-        return (
-            self.model.statistics(batch) if memory is None else self.model.statistics(batch, memory)
-        )
+        rest = () if memory is None else (memory,)
+        part: Statistics = self.model.statistics(batch, *rest)
+        return part
 
     def mapped(self, batch: Batch, device: torch.device) -> Batch:
         """A block in the model's coordinates, on a device, in the model's floating type."""
@@ -237,7 +241,7 @@ class PassModel:
         """Whether one more pass is to tell what the last parameters are worth."""
         return isinstance(self.model, Settles) and self.model.unsettled
 
-    def objective(self, statistics: Any) -> float:
+    def objective(self, statistics: Statistics) -> float:
         """The model's; minus infinity where it has none.
 
         Raises:
@@ -267,7 +271,7 @@ class PassModel:
         """What is wrong with the fit it ended with."""
         return self.model.symptoms({}) if isinstance(self.model, Diagnosed) else ()
 
-    def check(self, statistics: Any, source: Source) -> None:
+    def check(self, statistics: Statistics, source: Source) -> None:
         """Refuse what a sampled scan could not see: missing or infinite values anywhere."""
         if not self.samples_facts or self.model.complete(statistics):
             return

@@ -270,7 +270,7 @@ def origin(settings: Mapping[str, Plain], model: Learner) -> dict[str, Any]:
     }
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """A hyper-parameter as text, alike before and after it was stored:
     values as they are written, lists as tuples.
     """

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import FrameType
 
 from pushforward.core.events import CancelToken
 
@@ -38,7 +38,7 @@ def interruptible(token: CancelToken, decides: bool) -> Iterator[list[int]]:
         yield came
         return
 
-    def ask(number: int, frame: Any) -> None:
+    def ask(number: int, frame: FrameType | None) -> None:
         if token.cancelled and number == signal.SIGINT:
             raise KeyboardInterrupt
         came.append(number)

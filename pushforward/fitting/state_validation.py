@@ -59,12 +59,12 @@ def _check_best(best: Mapping[str, Any], shapes: Mapping[str, torch.Size]) -> No
             raise ValueError(f"{name} has shape {tuple(value.shape)}")
 
 
-def _check_count(value: Any, name: str) -> None:
+def _check_count(value: object, name: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MOST:
         raise TypeError(f"{name} is no count")
 
 
-def _check_number(value: Any, name: str) -> None:
+def _check_number(value: object, name: str) -> None:
     if (
         isinstance(value, bool)
         or not isinstance(value, (int, float))
@@ -73,7 +73,7 @@ def _check_number(value: Any, name: str) -> None:
         raise TypeError(f"{name} is no number from 0 up")
 
 
-def check_optimizer(optimizer: Any, stored: Mapping[str, Any]) -> None:
+def check_optimizer(optimizer: torch.optim.Optimizer, stored: Mapping[str, Any]) -> None:
     """The settings of an optimiser's groups are of the kinds they
     were made with, and its tensors of their parameters' shapes.
     """
@@ -98,7 +98,7 @@ def check_optimizer(optimizer: Any, stored: Mapping[str, Any]) -> None:
                 raise TypeError(f"{key} of an optimiser is no number")
 
 
-def _alike(own: Any, given: Any) -> bool:
+def _alike(own: object, given: object) -> bool:
     if isinstance(own, (int, float)) and not isinstance(own, bool):
         return (
             isinstance(given, (int, float)) and not isinstance(given, bool) and math.isfinite(given)

@@ -62,7 +62,7 @@ def put_attributes(model: Model, tree: Mapping[str, Any], device: torch.device) 
         setattr(model, name, from_tree(value, classes, device))
 
 
-def as_tree(value: Any) -> Any:
+def as_tree(value: object) -> object:
     """A value as a tree for a checkpoint: dataclasses by name and fields,
     tensors with the order of their axes in memory.
     """
@@ -84,7 +84,7 @@ def as_tree(value: Any) -> Any:
     )
 
 
-def from_tree(tree: Any, classes: Mapping[str, type], device: torch.device) -> Any:
+def from_tree(tree: object, classes: Mapping[str, type], device: torch.device) -> Any:
     """What `held` took apart.
 
     Raises:
@@ -132,7 +132,7 @@ def classes_of(model: Model) -> dict[str, type]:
     return found
 
 
-def _storable(value: Any) -> bool:
+def _storable(value: object) -> bool:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return all(_storable(getattr(value, f.name)) for f in dataclasses.fields(value))
     if isinstance(value, dict):

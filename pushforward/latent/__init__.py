@@ -8,7 +8,6 @@ used where there are any. Everything goes in and comes out in the user's units.
 from __future__ import annotations
 
 import importlib
-from typing import Any
 
 # No file is called like a function: importing it would put the module in the function's place.
 _HOMES = {
@@ -25,7 +24,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'pushforward.latent' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"pushforward.latent.{_HOMES[name]}"), name)

@@ -11,12 +11,13 @@ request, they are those of given observations, the aggregate
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from pushforward.core.capabilities import Decodes, Encodes, Samples
+from pushforward.core.capabilities import Decodes, Encodes, HasPrior, Samples
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
 from pushforward.core.random import Rng, integers, normal
 
@@ -86,7 +87,9 @@ class CodeDistribution:
 
 
 @torch.no_grad()
-def infer_code_distribution(model: Any, x: Any = None, y: Any = None) -> CodeDistribution:
+def infer_code_distribution(
+    model: object, x: Observations | None = None, y: Conditioning = None
+) -> CodeDistribution:
     """Where a model's codes lie: by its prior, or by the codes of
     observations x (n, *shape) where given.
 
@@ -98,7 +101,7 @@ def infer_code_distribution(model: Any, x: Any = None, y: Any = None) -> CodeDis
     if variance is not None:  # the spread of its scores; its prior leaves the noise out
         return CodeDistribution(torch.zeros_like(variance), variance.clamp_min(0).sqrt())
     if callable(getattr(model, "prior", None)):
-        return _of_prior(model)
+        return _of_prior(cast(HasPrior, model))
     size = getattr(model, "latent", None)
     if isinstance(size, int) and isinstance(model, Samples) and isinstance(model, Decodes):
         zero = torch.zeros(size, dtype=model.floating(), device=model.device)  # type: ignore[attr-defined]
@@ -109,7 +112,7 @@ def infer_code_distribution(model: Any, x: Any = None, y: Any = None) -> CodeDis
     )
 
 
-def _of_prior(model: Any) -> CodeDistribution:
+def _of_prior(model: HasPrior) -> CodeDistribution:
     distribution = model.prior(1)
     mean, scale = getattr(distribution, "mean", None), getattr(distribution, "scale", None)
     if isinstance(mean, Tensor) and isinstance(scale, Tensor) and len(mean) == 1:
@@ -117,7 +120,7 @@ def _of_prior(model: Any) -> CodeDistribution:
     return CodeDistribution.of_codes(model.prior(DRAWS).rsample(rng=0).detach())
 
 
-def _encoded(model: Any, x: Any, y: Any) -> Tensor:
+def _encoded(model: object, x: Observations, y: Conditioning) -> Tensor:
     if not isinstance(model, Encodes):
         raise InvalidKind(
             f"{type(model).__name__} has no codes for observations; leave x out to go by its prior"

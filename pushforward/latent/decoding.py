@@ -4,16 +4,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from pushforward.core.capabilities import Decodes
+from pushforward.core.data_types import Conditioning
 from pushforward.core.errors import InvalidKind
 
-__all__ = ["Decoded", "decode", "rows_of_condition"]
+__all__ = ["Decoded", "decode", "is_shared", "rows_of_condition"]
 
 BLOCK = 1024
 """Codes decoded at once: large images of many codes would fill the memory."""
@@ -30,7 +32,7 @@ class Decoded:
 
 
 @torch.no_grad()
-def decode(model: Any, codes: Tensor, y: Any = None) -> Decoded:
+def decode(model: object, codes: Tensor, y: Conditioning = None) -> Decoded:
     """Codes (*arrangement, latent) and what they decode to;
     y is one condition for all, or one for each in reading order.
     """
@@ -48,8 +50,15 @@ def decode(model: Any, codes: Tensor, y: Any = None) -> Decoded:
     return Decoded(codes, x.reshape(*codes.shape[:-1], *x.shape[1:]))
 
 
-def rows_of_condition(y: Any, rows: Any) -> Any:
+def rows_of_condition(y: Conditioning, rows: Tensor | slice) -> Conditioning:
     """The conditions of some rows; a single one, for all, is passed on as it is."""
-    if y is None or isinstance(y, (int, float)) or len(y) == 1:
+    if is_shared(y):
         return y
-    return y.iloc[rows] if hasattr(y, "iloc") else y[rows]
+    table: Any = y
+    chosen: Conditioning = table.iloc[rows] if hasattr(y, "iloc") else table[rows]
+    return chosen
+
+
+def is_shared(y: Conditioning) -> bool:
+    """Whether a condition is the same for all rows."""
+    return y is None or isinstance(y, (int, float)) or len(cast(Sized, y)) == 1

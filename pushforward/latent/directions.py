@@ -21,10 +21,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch
@@ -69,9 +69,9 @@ class Direction:
 
 def direction(
     codes: Tensor,
-    labels: Any,
+    labels: ArrayLike | Tensor,
     *,
-    positive: Any = None,
+    positive: object = None,
     by: str = "means",
     orthogonal_to: Sequence[Direction | Tensor] = (),
     held_out: float = 0.2,
@@ -113,7 +113,7 @@ def direction(
     return Direction(vector.to(codes), distance, middle, record)
 
 
-def _attribute(labels: Any, positive: Any, n: int) -> Tensor:
+def _attribute(labels: ArrayLike | Tensor, positive: object, n: int) -> Tensor:
     """Which rows have the attribute (n,)."""
     values = np.asarray(labels.detach().cpu() if isinstance(labels, Tensor) else labels)
     if values.shape != (n,):

@@ -9,11 +9,11 @@ equal in z instead: from -r to r standard deviations.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Conditioning
 from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
 from pushforward.latent.code_distribution import CodeDistribution, infer_code_distribution
 from pushforward.latent.decoding import Decoded, decode
@@ -22,13 +22,13 @@ __all__ = ["grid", "grid_codes", "code_at"]
 
 
 def grid(
-    model: Any,
+    model: object,
     steps: int = 20,
     *,
     reach: float | None = None,
     dims: Sequence[int] | None = None,
     at: Tensor | None = None,
-    y: Any = None,
+    y: Conditioning = None,
     distribution: CodeDistribution | None = None,
 ) -> Decoded:
     """A grid of codes and what they decode to: codes (steps, steps, latent), x

@@ -13,14 +13,17 @@ overshoots both lengths where they differ and the angle is wide.)
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from pushforward.core.capabilities import Decodes, Encodes
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
-from pushforward.latent.decoding import Decoded, decode
+from pushforward.core.space import Space
+from pushforward.core.units import HasSpace
+from pushforward.latent.decoding import Decoded, decode, is_shared
 
 __all__ = ["interpolate", "between", "plane"]
 
@@ -65,7 +68,13 @@ def _on_sphere(start: Tensor, end: Tensor, t: Tensor, line: Tensor) -> Tensor:
 
 @torch.no_grad()
 def between(
-    model: Any, a: Any, b: Any, steps: int = 8, *, along: str = "line", y: Any = None
+    model: object,
+    a: Observations,
+    b: Observations,
+    steps: int = 8,
+    *,
+    along: str = "line",
+    y: Conditioning = None,
 ) -> Decoded:
     """The path in latent space between observations, decoded:
     codes (steps, n, latent) and x (steps, n, *shape).
@@ -81,9 +90,10 @@ def between(
             f"{type(model).__name__} does not both encode and decode; interpolate codes and decode"
             " those instead"
         )
-    one, two = (model.encode(x, y) for x in (_rows(model, a), _rows(model, b)))
+    space = cast(HasSpace, model).fitted_space()
+    one, two = (model.encode(x, y) for x in (_rows(space, a), _rows(space, b)))
     codes = interpolate(one, two, steps, along=along)
-    many = not (y is None or isinstance(y, (int, float)) or len(y) == 1)
+    many = not is_shared(y)
     return decode(
         model,
         codes,
@@ -91,10 +101,9 @@ def between(
     )
 
 
-def _rows(model: Any, x: Any) -> Any:
+def _rows(space: Space, x: Observations) -> Observations:
     """Observations with their leading axis."""
-    missing = isinstance(x, Tensor) and x.ndim == len(model.fitted_space().shape)
-    return x[None] if missing else x
+    return x[None] if isinstance(x, Tensor) and x.ndim == len(space.shape) else x
 
 
 def plane(codes: Tensor, steps: int = 15, *, reach: float = 2.0) -> Tensor:

@@ -15,17 +15,22 @@ features, and with both starts.
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, cast
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from pushforward.core.capabilities import Decodes, Encodes
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, require_positive
 from pushforward.core.random import Rng
+from pushforward.core.space import Space
+from pushforward.core.units import HasSpace, TakesConditions
 from pushforward.latent.code_distribution import CodeDistribution, infer_code_distribution
-from pushforward.latent.decoding import rows_of_condition
+from pushforward.latent.decoding import is_shared, rows_of_condition
 from pushforward.latent.descent import descend
 
 __all__ = ["Projection", "project"]
@@ -51,23 +56,36 @@ class Projection:
     first_error: Tensor
 
 
+class Projectable(Decodes, HasSpace, TakesConditions, Protocol):
+    """What can be projected on."""
+
+    @property
+    def condition_space(self) -> Space | None:
+        """The space of conditions, if there are any."""
+        ...
+
+    def floating(self) -> torch.dtype:
+        """The floating type the model computes in."""
+        ...
+
+
 @dataclass(frozen=True)
 class _Problem:
     """What is minimised, row by row."""
 
-    model: Any
+    model: Projectable
     x: Tensor
-    y: Any
+    y: Conditioning
     weights: Tensor | None
     prior_weight: float
     distribution: CodeDistribution | None
 
-    def restored(self, z: Tensor, rows: Any) -> Tensor:
+    def restored(self, z: Tensor, rows: Tensor | slice) -> Tensor:
         """g(z) for some rows."""
         outputs: Tensor = self.model.decode(z, rows_of_condition(self.y, rows))
         return outputs
 
-    def error(self, restored: Tensor, rows: Any) -> Tensor:
+    def error(self, restored: Tensor, rows: Tensor | slice) -> Tensor:
         """‖x - g(z)‖² (m,)."""
         squares = (restored - self.x[rows]).square()
         return (squares if self.weights is None else squares * self.weights[rows]).flatten(1).sum(1)
@@ -80,21 +98,21 @@ class _Problem:
             else 0.0
         )
 
-    def objective(self, z: Tensor, rows: Any) -> Tensor:
+    def objective(self, z: Tensor, rows: Tensor | slice) -> Tensor:
         """The sum of both (m,)."""
         return self.error(self.restored(z, rows), rows) + self.penalty(z)
 
 
 def project(
-    model: Any,
-    x: Any,
-    y: Any = None,
+    model: object,
+    x: Observations,
+    y: Conditioning = None,
     *,
     start: str | Tensor | None = None,
     steps: int = 50,
     prior_weight: float = 0.0,
     candidates: int = 32,
-    weights: Any = None,
+    weights: ArrayLike | Tensor | None = None,
     distribution: CodeDistribution | None = None,
     rng: Rng = None,
 ) -> Projection:
@@ -122,7 +140,7 @@ def project(
         )
     if distribution is None and (prior_weight > 0 or kind in ("prior", "hybrid")):
         distribution = infer_code_distribution(model)
-    problem = _problem(model, x, y, weights, prior_weight, distribution)
+    problem = _problem(cast(Projectable, model), x, y, weights, prior_weight, distribution)
     begun = [_codes_of(start, problem)] if isinstance(start, Tensor) else []
     if kind in ("encoder", "hybrid"):
         begun.append(_encoded(problem))
@@ -132,7 +150,7 @@ def project(
     return _best([_solved(problem, z, steps) for z in begun])
 
 
-def _checked_start(model: Any, start: Any) -> str:
+def _checked_start(model: object, start: object) -> str:
     if not isinstance(model, Decodes):
         raise InvalidKind(
             f"{type(model).__name__} does not decode codes, so nothing can be projected on it"
@@ -154,10 +172,10 @@ def _checked_start(model: Any, start: Any) -> str:
 
 
 def _problem(
-    model: Any,
-    x: Any,
-    y: Any,
-    weights: Any,
+    model: Projectable,
+    x: Observations,
+    y: Conditioning,
+    weights: ArrayLike | Tensor | None,
     prior_weight: float,
     distribution: CodeDistribution | None,
 ) -> _Problem:
@@ -176,13 +194,14 @@ def _problem(
         y = model.condition_space.as_given(
             model.condition_space.conform(y, what="y").to(model.device)
         )
-        if len(y) not in (1, len(given)):
-            raise ShapeMismatch(f"y must have length {len(given)}, or 1 for all, got {len(y)}")
+        count = len(cast(Sized, y))
+        if count not in (1, len(given)):
+            raise ShapeMismatch(f"y must have length {len(given)}, or 1 for all, got {count}")
     own = None if weights is None else _checked_weights(weights, given)
     return _Problem(model, given, y, own, prior_weight, distribution)
 
 
-def _checked_weights(weights: Any, x: Tensor) -> Tensor:
+def _checked_weights(weights: ArrayLike | Tensor | None, x: Tensor) -> Tensor:
     own = torch.as_tensor(weights).to(x)
     if bool((own < 0).any()) or not bool(torch.isfinite(own).all()):
         raise InvalidValue("weights must be finite and not below 0; 0 leaves a coordinate free")
@@ -206,7 +225,8 @@ def _codes_of(start: Tensor, problem: _Problem) -> Tensor:
 @torch.no_grad()
 def _encoded(problem: _Problem) -> Tensor:
     conditions = () if problem.y is None else (problem.y,)
-    codes: Tensor = problem.model.encode(problem.x, *conditions).to(problem.model.floating())
+    model = cast(Encodes, problem.model)
+    codes: Tensor = model.encode(problem.x, *conditions).to(problem.model.floating())
     return codes
 
 
@@ -214,7 +234,7 @@ def _encoded(problem: _Problem) -> Tensor:
 def _best_draw(problem: _Problem, draws: Tensor) -> Tensor:
     """Of draws (m, latent), the best for each row (n, latent)."""
     rows, n = slice(None), len(problem.x)
-    alike = problem.y is None or isinstance(problem.y, (int, float)) or len(problem.y) == 1
+    alike = is_shared(problem.y)
     shared = problem.model.decode(draws, problem.y) if alike else None
     best, chosen = (
         torch.full((n,), torch.inf, dtype=problem.x.dtype, device=problem.x.device),

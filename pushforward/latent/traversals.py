@@ -13,11 +13,11 @@ dimension the decoder ignores has 0.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Conditioning
 from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
 from pushforward.latent.code_distribution import CodeDistribution, infer_code_distribution
 from pushforward.latent.decoding import Decoded, decode
@@ -57,12 +57,12 @@ class Traversal:
 
 
 def traverse(
-    model: Any,
+    model: object,
     around: Tensor | None = None,
     *,
     steps: int = 9,
     reach: float = 3.0,
-    y: Any = None,
+    y: Conditioning = None,
     distribution: CodeDistribution | None = None,
 ) -> Traversal:
     """Move each latent dimension from -reach to reach standard deviations,
@@ -99,7 +99,7 @@ def _bases(distribution: CodeDistribution, around: Tensor | None) -> list[Tensor
 
 
 def _moved(
-    model: Any, base: Tensor, distribution: CodeDistribution, positions: Tensor, y: Any
+    model: object, base: Tensor, distribution: CodeDistribution, positions: Tensor, y: Conditioning
 ) -> Decoded:
     """Codes (latent, steps, latent) with one dimension moved in each block, decoded."""
     codes = base.expand(distribution.latent, len(positions), -1).clone()

@@ -34,6 +34,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import require_positive
 from pushforward.core.events import Listener, Warned
 from pushforward.core.random import Rng, generator
@@ -42,6 +43,7 @@ from pushforward.metrics.estimates import (
     Bracket,
     Estimate,
     Joint,
+    LatentVariables,
     LogMean,
     Reporter,
     at_rest,
@@ -103,9 +105,9 @@ def schedule(temperatures: int) -> list[float]:
 
 @torch.no_grad()
 def ais(
-    model: Any,
-    x: object,
-    y: object = None,
+    model: object,
+    x: Observations,
+    y: Conditioning = None,
     *,
     temperatures: int = 1000,
     chains: int = 16,
@@ -135,14 +137,14 @@ def ais(
         "leapfrogs": leapfrogs,
         "acceptance": sweep.acceptance,
     }
-    return estimate("ais", model, joint.u, sweep.mean, data, **how, seconds=report.finish())
+    return estimate("ais", joint.model, joint.u, sweep.mean, data, **how, seconds=report.finish())
 
 
 @torch.no_grad()
 def bdmc(
-    model: Any,
+    model: object,
     n: int = 100,
-    y: object = None,
+    y: Conditioning = None,
     *,
     temperatures: int = 1000,
     chains: int = 16,
@@ -158,10 +160,10 @@ def bdmc(
     than `wide` nats apart on average.
     """
     require_positive(n=n, temperatures=temperatures, chains=chains, leapfrogs=leapfrogs, wide=wide)
-    require_latent(model, "bdmc")
+    latent = require_latent(model, "bdmc")
     with at_rest(model):
-        stream = generator(rng, model.device)
-        joint, codes = _simulated(model, n, y, stream)
+        stream = generator(rng, latent.device)
+        joint, codes = _simulated(latent, n, y, stream)
         report = Reporter(listeners, 2 * n, type(model).__name__)
         betas = schedule(temperatures)
         forward = _sweep(joint, betas, chains, leapfrogs, stream, report)
@@ -174,7 +176,7 @@ def bdmc(
         "leapfrogs": leapfrogs,
         "seconds": report.finish(),
     }
-    bracket = _bracket(model, joint, forward, backward, how)
+    bracket = _bracket(latent, joint, forward, backward, how)
     if not bracket.gap <= wide:
         _warn(bracket, report, temperatures)
     return bracket
@@ -182,9 +184,9 @@ def bdmc(
 
 @torch.no_grad()
 def rate_distortion(
-    model: Any,
-    x: object,
-    y: object = None,
+    model: object,
+    x: Observations,
+    y: Conditioning = None,
     *,
     points: int = 20,
     temperatures: int = 1000,
@@ -229,7 +231,7 @@ def rate_distortion(
         "leapfrogs": leapfrogs,
         "seconds": report.finish(),
     }
-    shift = model.log_jacobian(joint.u)
+    shift = joint.model.log_jacobian(joint.u)
     facts = {"unit": "nats", "data": data, "details": how}
     return [
         RatePoint(
@@ -290,7 +292,9 @@ def _sweep(
 # ----------------------------------------------------------------------------------- the bracket
 
 
-def _simulated(model: Any, n: int, y: object, rng: torch.Generator) -> tuple[Joint, Tensor]:
+def _simulated(
+    model: LatentVariables, n: int, y: Conditioning, rng: torch.Generator
+) -> tuple[Joint, Tensor]:
     """n observations of the model's own, in its coordinates, and the codes they came from."""
     codes, condition = model.prior(n).rsample(rng=rng), condition_of(model, y, n)
     arguments = (codes,) if condition is None else (codes, condition)
@@ -299,7 +303,7 @@ def _simulated(model: Any, n: int, y: object, rng: torch.Generator) -> tuple[Joi
 
 
 def _bracket(
-    model: Any,
+    model: LatentVariables,
     joint: Joint,
     forward: Sweep,
     backward: Sweep,

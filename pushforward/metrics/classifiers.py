@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
 from pushforward.core.global_random import seeded
 from pushforward.core.random import Rng, generator, integers, permutation
@@ -92,8 +92,8 @@ class Classifier(nn.Module):
 
 
 def classifier(
-    x: Any,
-    labels: Any,
+    x: Observations,
+    labels: Observations,
     *,
     steps: int | None = None,
     width: int = 64,
@@ -134,7 +134,7 @@ def classifier(
     return replace(found, facts=facts, block=1024, head=network.log_probabilities, origin=origin)
 
 
-def _codes(labels: Any) -> Tensor:
+def _codes(labels: Observations) -> Tensor:
     """Labels (n,), numbers or words, as numbers."""
     if isinstance(labels, Tensor):
         return labels.detach().flatten()

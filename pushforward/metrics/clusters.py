@@ -20,11 +20,11 @@ cluster too many is all wrong.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue
 from pushforward.core.numbers import require_whole, to_numeric, view_as_tensor
 from pushforward.core.random import Rng, generator
@@ -36,7 +36,9 @@ from pushforward.metrics.whole_numbers import beside
 __all__ = ["silhouette", "elbow", "purity"]
 
 
-def silhouette(x: Any, labels: Any, *, most: int = 10_000, rng: Rng = 0, data: str = "") -> Record:
+def silhouette(
+    x: Observations, labels: Observations, *, most: int = 10_000, rng: Rng = 0, data: str = ""
+) -> Record:
     """The mean silhouette of rows x (n, d) under labels (n,),
     with its standard error; 1 is best, below 0 is misplaced.
 
@@ -94,7 +96,9 @@ def elbow(inertia: Mapping[int, float]) -> int:
     return counts[int((1 - across - down).argmax())]
 
 
-def purity(clusters: Any, labels: Any, *, matched: bool = False, data: str = "") -> Record:
+def purity(
+    clusters: Observations, labels: Observations, *, matched: bool = False, data: str = ""
+) -> Record:
     """The share of rows whose label (n,) is that of their cluster (n,),
     with its standard error; 1 is best.
 

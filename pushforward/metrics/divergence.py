@@ -31,6 +31,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch, quote
 from pushforward.core.global_random import seeded
 from pushforward.core.numbers import require_whole
@@ -61,8 +62,8 @@ HEAVY = 0.1
 
 
 def divergence(
-    p: Any,
-    q: Any,
+    p: Observations,
+    q: Observations,
     kind: Divergence | str = "kl",
     *,
     hidden: Sequence[int] = (32, 32),
@@ -278,13 +279,13 @@ def _parted(x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     return x[order[n:]], x[order[:n]]
 
 
-def _rows(x: Any, name: str) -> Tensor:
+def _rows(x: Observations, name: str) -> Tensor:
     """(n, *shape), whole numbers as they came."""
     given = rows(x)
     if getattr(x, "ndim", given.ndim) < 2:
         raise ShapeMismatch(
-            f"{name} must be rows (n, d), got shape {tuple(x.shape)}; reshape single numbers to"
-            " (n, 1)"
+            f"{name} must be rows (n, d), got shape {tuple(getattr(x, 'shape', ()))}; reshape"
+            " single numbers to (n, 1)"
         )
     if not given.isfinite().all():
         raise BadSource(f"{name} holds NaN or infinity; drop or fill those rows")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -79,13 +79,13 @@ def _efficientnet() -> nn.Module:
 class _Pooled(nn.Module):
     """The last channels of a network, averaged over space."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, 3, 224, 224) to (b, 1280)."""
-        channels: Tensor = self.network.extract_features(x).mean((2, 3))
+        channels: Tensor = cast(Any, self.network).extract_features(x).mean((2, 3))
         return channels
 
 

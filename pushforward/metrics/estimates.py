@@ -21,16 +21,18 @@ import time
 from collections.abc import Iterator, Mapping, Sequence  # noqa: F401
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Protocol, Self, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from pushforward.core.capabilities import LatentModel
+from pushforward.core.capabilities import HasMean, HasPosterior, LatentModel
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidKind
 from pushforward.core.events import Event, Finished, Listener, Progress, Started
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
+from pushforward.core.units import TakesConditions
 from pushforward.densities.repeats import repeated
 
 __all__ = ["Estimate", "Bracket", "LogMean", "Joint", "Reporter", "at_rest", "groups", "block_rows"]
@@ -124,6 +126,24 @@ class LogMean:
         return torch.where(self.effective >= TRUSTED, relative.sqrt(), math.nan)
 
 
+@runtime_checkable
+class LatentVariables(LatentModel, Protocol):
+    """A latent-variable model, and its coordinates."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives."""
+        ...
+
+    def to_model(self, x: Observations) -> Tensor:
+        """Observations (n, *shape) in the model's coordinates."""
+        ...
+
+    def log_jacobian(self, u: Tensor) -> Tensor | float:
+        """What turns a likelihood in model coordinates into the user's units."""
+        ...
+
+
 @dataclass(frozen=True)
 class Joint:
     """p(x, z) = p(z) p(x|z) of given observations, in the model's coordinates.
@@ -137,21 +157,21 @@ class Joint:
         prior: p(z), one row.
     """
 
-    model: Any
+    model: LatentVariables
     u: Tensor
     condition: Tensor | None
-    prior: Any
+    prior: HasMean
 
     @classmethod
-    def of(cls, model: Any, x: Any, y: Any, purpose: str) -> Self:
+    def of(cls, model: object, x: Observations, y: Conditioning, purpose: str) -> Self:
         """Of observations in the user's units.
 
         Raises:
             InvalidKind: For a model that is no latent-variable model.
         """
-        require_latent(model, purpose)
-        u = model.to_model(x)
-        return cls(model, u, condition_of(model, y, len(u)), model.prior())
+        latent = require_latent(model, purpose)
+        u = latent.to_model(x)
+        return cls(latent, u, condition_of(model, y, len(u)), latent.prior())
 
     def part(self, rows: slice) -> Joint:
         """Some of the observations."""
@@ -173,7 +193,7 @@ class Joint:
         codes: Tensor = self.model.prior(count).rsample(rng=rng).detach()
         return codes
 
-    def distribution(self, z: Tensor) -> Any:
+    def distribution(self, z: Tensor) -> HasMean:
         """p(x|z), a row for each code."""
         return (
             self.model.likelihood(z)
@@ -181,12 +201,13 @@ class Joint:
             else self.model.likelihood(z, self.condition)
         )
 
-    def posterior(self) -> Any:
+    def posterior(self) -> HasMean:
         """q(z|x), a row for each observation."""
+        model = cast(HasPosterior, self.model)
         return (
-            self.model.posterior(self.u)
+            model.posterior(self.u)
             if self.condition is None
-            else self.model.posterior(self.u, self.condition)
+            else model.posterior(self.u, self.condition)
         )
 
     def log_likelihood(self, z: Tensor) -> Tensor:
@@ -234,22 +255,25 @@ class Reporter:
         return self.seconds
 
 
-def require_latent(model: Any, purpose: str) -> None:
-    """Raise InvalidKind unless the model has p(z) and p(x|z)."""
+def require_latent(model: object, purpose: str) -> LatentVariables:
+    """The model; InvalidKind unless it has p(z) and p(x|z)."""
     if not isinstance(model, LatentModel):
         raise InvalidKind(
             f"{type(model).__name__} has no prior and likelihood; {purpose} needs a latent-variable"
             " model (a generator becomes one with an observation noise: Observed(model, sigma))"
         )
+    return cast(LatentVariables, model)
 
 
-def condition_of(model: Any, y: Any, n: int) -> Tensor | None:
+def condition_of(model: object, y: Conditioning, n: int) -> Tensor | None:
     """Conditions for n rows in the model's coordinates; None for a model that knows none."""
-    return model.to_condition(y, n) if hasattr(model, "to_condition") or y is not None else None
+    if not hasattr(model, "to_condition") and y is None:
+        return None
+    return cast(TakesConditions, model).to_condition(y, n)
 
 
 @contextmanager
-def at_rest(model: Any) -> Iterator[None]:
+def at_rest(model: object) -> Iterator[None]:
     """The model as it is used: no dropout, and parameters that gradients in z pass by;
     all is put back afterwards.
     """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue, suggest
 from pushforward.core.plugins import load_plugins
 from pushforward.core.random import Rng
@@ -44,8 +44,8 @@ def register_features(name: str) -> Callable[[Maker], Maker]:
 
 def named(
     text: str,
-    real: Any,
-    labels: Any = None,
+    real: Observations,
+    labels: Observations | None = None,
     *,
     low: float | None = None,
     high: float | None = None,

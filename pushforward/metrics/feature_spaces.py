@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import (
     InvalidKind,
     ShapeMismatch,
@@ -27,7 +27,7 @@ def raw() -> Features:
     return Features("raw", "", flatten, "flattened, user's units")
 
 
-def scaled(x: Any, *, low: float | None = None, high: float | None = None) -> Features:
+def scaled(x: Observations, *, low: float | None = None, high: float | None = None) -> Features:
     """Coordinates without units, by the real data x: standardised points;
     images and clips to [0, 1].
 
@@ -54,7 +54,7 @@ def scaled(x: Any, *, low: float | None = None, high: float | None = None) -> Fe
     )
 
 
-def pca(x: Any, k: int = 50) -> Features:
+def pca(x: Observations, k: int = 50) -> Features:
     """The first k principal components of the real data x;
     at most as many as there are coordinates and rows.
     """
@@ -82,7 +82,7 @@ def pca(x: Any, k: int = 50) -> Features:
 
 
 def module(
-    network: Any,
+    network: object,
     name: str = "",
     *,
     prepare: Callable[[Tensor], Tensor] | None = None,

@@ -26,6 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Observations
 from pushforward.metrics.samples import rows
 from pushforward.metrics.whole_numbers import less, origin_of
 
@@ -78,7 +79,7 @@ class Features:
         return f"{self.name}{prepared}" + (f" #{self.fingerprint}" if self.fingerprint else "")
 
     @torch.no_grad()
-    def __call__(self, x: Any) -> Tensor:
+    def __call__(self, x: Observations) -> Tensor:
         """x (n, *shape) to features (n, d), float64 on the CPU."""
         x = rows(x)
         parts = [

@@ -27,6 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import ShapeMismatch
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
@@ -38,7 +39,12 @@ __all__ = ["fid", "frechet_distance"]
 
 
 def fid(
-    real: Any, generated: Any, *, features: Features | None = None, rng: Rng = 0, data: str = ""
+    real: Observations,
+    generated: Observations,
+    *,
+    features: Features | None = None,
+    rng: Rng = 0,
+    data: str = "",
 ) -> Record:
     """Fréchet distance of generated (m, *shape) from real rows
     (n, *shape) in a feature space (raw if none is given).

@@ -41,7 +41,14 @@ class ImagePairs:
 
     @classmethod
     def of(
-        cls, real: Any, generated: Any, low: Any, high: Any, channel: Any, crop: Any, data: Any
+        cls,
+        real: object,
+        generated: object,
+        low: object,
+        high: object,
+        channel: object,
+        crop: object,
+        data: object,
     ) -> ImagePairs:
         crop = _require_kinds(channel, crop, data)
         low, high = _end("low", low), _end("high", high)
@@ -72,7 +79,7 @@ class ImagePairs:
             if not bool(each.isfinite().all()):
                 raise InvalidValue(f"the {name} images hold NaN or infinity; drop these rows")
         ends = _ends(x, low, high)
-        return cls(x, y, *ends, channel == "y" and x.shape[1] == 3, crop, data or described(x))
+        return cls(x, y, *ends, channel == "y" and x.shape[1] == 3, crop, str(data or described(x)))
 
     def require(self, side: int, what: str, instead: str) -> None:
         """InvalidValue for images smaller than `side` after cropping."""
@@ -117,7 +124,7 @@ class ImagePairs:
         )
 
 
-def _require_kinds(channel: Any, crop: Any, data: Any) -> int:
+def _require_kinds(channel: object, crop: object, data: object) -> int:
     """The crop as a whole number.
 
     Raises:
@@ -135,7 +142,7 @@ def _require_kinds(channel: Any, crop: Any, data: Any) -> int:
     return require_whole(crop, "crop")
 
 
-def _end(name: str, value: Any) -> float | None:
+def _end(name: str, value: object) -> float | None:
     """An end of the range of values as a number.
 
     Raises:

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from pushforward.core.data_types import Observations
 from pushforward.core.random import Rng, generator
 from pushforward.core.records import Record
 from pushforward.metrics.image_pairs import ImagePairs
@@ -41,8 +42,8 @@ class PairedMetric(Protocol):
 
     def __call__(
         self,
-        real: Any,
-        generated: Any,
+        real: Observations,
+        generated: Observations,
         *,
         low: float | None = None,
         high: float | None = None,
@@ -75,8 +76,8 @@ def paired(measure: Callable[[ImagePairs], Record]) -> PairedMetric:
     """
 
     def metric(
-        real: Any,
-        generated: Any,
+        real: Observations,
+        generated: Observations,
         *,
         low: float | None = None,
         high: float | None = None,

@@ -9,11 +9,11 @@ the record names it by its fingerprint. Error bar: E KL moves with a row by that
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
@@ -24,7 +24,12 @@ __all__ = ["inception_score"]
 
 
 def inception_score(
-    real: Any, generated: Any, *, features: Features | None = None, rng: Rng = 0, data: str = ""
+    real: Observations,
+    generated: Observations,
+    *,
+    features: Features | None = None,
+    rng: Rng = 0,
+    data: str = "",
 ) -> Record:
     """exp E KL(p(c|y) ‖ p(c)) of generated rows (m, *shape) under
     the classifier whose inside the features are.

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.numbers import require_whole
 from pushforward.core.random import Rng, generator, permutation
@@ -39,8 +39,8 @@ CANCELLED = 2.0**-16
 
 
 def kid(
-    real: Any,
-    generated: Any,
+    real: Observations,
+    generated: Observations,
     *,
     features: Features | None = None,
     block: int = 1000,
@@ -92,8 +92,8 @@ def kid(
 
 
 def mmd(
-    real: Any,
-    generated: Any,
+    real: Observations,
+    generated: Observations,
     *,
     features: Features | None = None,
     bandwidth: float | None = None,

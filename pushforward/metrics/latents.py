@@ -18,12 +18,14 @@ together.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward.core.capabilities import HasMean
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.random import Rng, generator
 from pushforward.core.records import Record
@@ -53,7 +55,7 @@ class Aggregate:
 
 @torch.no_grad()
 def active_units(
-    model: Any, x: Any, y: Any = None, *, above: float = ACTIVE, data: str = ""
+    model: object, x: Observations, y: Conditioning = None, *, above: float = ACTIVE, data: str = ""
 ) -> Record:
     """How many latent dimensions have a posterior mean whose
     variance over x is above `above`; details hold all variances.
@@ -76,7 +78,9 @@ def active_units(
 
 
 @torch.no_grad()
-def aggregate(model: Any, x: Any, y: Any = None, *, rng: Rng = 0, data: str = "") -> Aggregate:
+def aggregate(
+    model: object, x: Observations, y: Conditioning = None, *, rng: Rng = 0, data: str = ""
+) -> Aggregate:
     """The rate, the information and the mismatch of the codes of
     x (n, *shape), n at least 2: n² densities of codes.
     """
@@ -102,7 +106,7 @@ def aggregate(model: Any, x: Any, y: Any = None, *, rng: Rng = 0, data: str = ""
     )
 
 
-def _with_posterior(model: Any, x: Any, y: Any, purpose: str) -> Joint:
+def _with_posterior(model: object, x: Observations, y: Conditioning, purpose: str) -> Joint:
     """The joint distribution with at least two observations, for a model that has a posterior."""
     joint = Joint.of(model, x, y, purpose)
     if not callable(getattr(model, "posterior", None)):
@@ -124,7 +128,7 @@ def _posterior_of(joint: Joint, name: str) -> Tensor:
     )
 
 
-def _aggregate(joint: Joint, q: Any, z: Tensor) -> tuple[Tensor, Tensor]:
+def _aggregate(joint: Joint, q: HasMean, z: Tensor) -> tuple[Tensor, Tensor]:
     """log of the mean of q(z_i|x_j) over all j, and over all j but i: (n,) each."""
     n = len(z)
     pairs = _normal_pairs(q) if isinstance(q, Normal) else _pairs(joint)
@@ -138,7 +142,7 @@ def _aggregate(joint: Joint, q: Any, z: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat(everyone).cpu(), torch.cat(others).cpu()
 
 
-def _normal_pairs(q: Normal) -> Any:
+def _normal_pairs(q: Normal) -> Callable[[Tensor], Tensor]:
     """log q(z_i|x_j) of diagonal normals by matrix products, in float64: the squares cancel."""
     mean, log_scale = (t.cpu().to(torch.float64).expand_as(q.mean) for t in (q.mean, q.log_scale))
     precision = torch.exp(-2 * log_scale)
@@ -155,7 +159,7 @@ def _normal_pairs(q: Normal) -> Any:
     return pairs
 
 
-def _pairs(joint: Joint) -> Any:
+def _pairs(joint: Joint) -> Callable[[Tensor], Tensor]:
     """log q(z_i|x_j) of any posterior, one observation at a time."""
 
     def pairs(z: Tensor) -> Tensor:

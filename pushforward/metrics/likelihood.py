@@ -30,7 +30,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.capabilities import HasBound, HasDensity, LatentModel
+from pushforward.core.capabilities import HasBound, HasDensity, HasMean, LatentModel
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidKind, require_positive
 from pushforward.core.events import Listener
 from pushforward.core.random import Rng, generator
@@ -39,6 +40,7 @@ from pushforward.densities.repeats import repeated
 from pushforward.metrics.estimates import (
     Estimate,
     Joint,
+    LatentVariables,
     LogMean,
     Reporter,
     at_rest,
@@ -49,7 +51,7 @@ from pushforward.metrics.estimates import (
 __all__ = ["naive", "elbo", "iwae", "log_prob", "best_known", "measure_of"]
 
 
-def log_prob(model: Any, x: Any, *, data: str = "") -> Record:
+def log_prob(model: object, x: Observations, *, data: str = "") -> Record:
     """Exact mean log-density of x (n, *shape)."""
     if not isinstance(model, HasDensity):
         raise InvalidKind(f"{type(model).__name__} has no exact density; use elbo or iwae")
@@ -60,7 +62,9 @@ def log_prob(model: Any, x: Any, *, data: str = "") -> Record:
     )
 
 
-def elbo(model: Any, x: Any, y: Any = None, *, rng: Rng = 0, data: str = "") -> Record:
+def elbo(
+    model: object, x: Observations, y: Conditioning = None, *, rng: Rng = 0, data: str = ""
+) -> Record:
     """Mean evidence lower bound of x, one posterior draw a row."""
     if not isinstance(model, HasBound):
         raise InvalidKind(
@@ -75,9 +79,9 @@ def elbo(model: Any, x: Any, y: Any = None, *, rng: Rng = 0, data: str = "") -> 
 
 @torch.no_grad()
 def naive(
-    model: Any,
-    x: Any,
-    y: Any = None,
+    model: object,
+    x: Observations,
+    y: Conditioning = None,
     *,
     samples: int = 10_000,
     shared: bool = True,
@@ -100,15 +104,22 @@ def naive(
         report = Reporter(listeners, len(joint.u), type(model).__name__)
         (_shared if shared else _fresh)(joint, samples, stream, mean, report)
     return estimate(
-        "naive", model, joint.u, mean, data, samples=samples, shared=shared, seconds=report.finish()
+        "naive",
+        joint.model,
+        joint.u,
+        mean,
+        data,
+        samples=samples,
+        shared=shared,
+        seconds=report.finish(),
     )
 
 
 @torch.no_grad()
 def iwae(
-    model: Any,
-    x: Any,
-    y: Any = None,
+    model: object,
+    x: Observations,
+    y: Conditioning = None,
     *,
     k: int = 100,
     rng: Rng = 0,
@@ -134,10 +145,12 @@ def iwae(
             for m in sizes:
                 mean.add(rows, _log_weights(part, q, m, stream).reshape(m, -1))
             report.progress(rows.stop)
-    return estimate("iwae", model, joint.u, mean, data, k=k, seconds=report.finish())
+    return estimate("iwae", joint.model, joint.u, mean, data, k=k, seconds=report.finish())
 
 
-def best_known(model: Any, x: Any, *, k: int = 100, rng: Rng = 0, data: str = "") -> Record:
+def best_known(
+    model: object, x: Observations, *, k: int = 100, rng: Rng = 0, data: str = ""
+) -> Record:
     """The exact log-density where the model has one, else the importance-weighted bound."""
     return (
         log_prob(model, x, data=data)
@@ -146,14 +159,14 @@ def best_known(model: Any, x: Any, *, k: int = 100, rng: Rng = 0, data: str = ""
     )
 
 
-def measure_of(model: Any) -> str:
+def measure_of(model: object) -> str:
     """What the model's likelihood is a density or mass of."""
     kind = getattr(model, "likelihood_kind", None)
     return "density per unit" if kind is None else str(kind.measure)
 
 
 def estimate(
-    quantity: str, model: Any, u: Tensor, mean: LogMean, data: str, **details: Any
+    quantity: str, model: LatentVariables, u: Tensor, mean: LogMean, data: str, **details: Any
 ) -> Estimate:
     """The record of an average of weights: a lower bound in expectation,
     moved to the user's units.
@@ -175,7 +188,7 @@ def estimate(
     )
 
 
-def _log_weights(joint: Joint, q: Any, m: int, rng: torch.Generator) -> Tensor:
+def _log_weights(joint: Joint, q: HasMean, m: int, rng: torch.Generator) -> Tensor:
     """log p(x, z)/q(z|x) of m draws of each observation, draws first (m n,)."""
     z = repeated(q, m).rsample(rng=rng)
     log_q = (q if len(joint.u) == 1 else repeated(q, m)).log_prob(z)

@@ -24,10 +24,10 @@ draw, where the bar says .005.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 
+from pushforward.core.data_types import Observations
 from pushforward.core.numbers import require_whole
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
@@ -39,8 +39,8 @@ __all__ = ["prdc"]
 
 
 def prdc(
-    real: Any,
-    generated: Any,
+    real: Observations,
+    generated: Observations,
     *,
     features: Features | None = None,
     k: int = 5,

@@ -18,11 +18,11 @@ The closest pairs come back by row number, to be looked at.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.numbers import require_whole
 from pushforward.core.random import Rng
@@ -35,9 +35,9 @@ __all__ = ["memorising"]
 
 
 def memorising(
-    train: Any,
-    held_out: Any,
-    generated: Any,
+    train: Observations,
+    held_out: Observations,
+    generated: Observations,
     *,
     features: Features | None = None,
     quantile: float = 0.01,

@@ -26,6 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
 from pushforward.core.numbers import require_whole, to_numeric, view_as_tensor
 from pushforward.core.random import Rng, generator, permutation
@@ -46,11 +47,11 @@ each other are measured on their own.
 
 
 def modes(
-    generated: Any,
-    centres: Any,
+    generated: Observations,
+    centres: Observations,
     sd: float,
     *,
-    weights: Any = None,
+    weights: Observations | None = None,
     within: float = 3.0,
     data: str = "",
 ) -> list[Record]:
@@ -101,7 +102,12 @@ def modes(
 
 
 def label_modes(
-    labels: Any, kinds: int, *, weights: Any = None, data: str = "", classifier: str = ""
+    labels: Observations,
+    kinds: int,
+    *,
+    weights: Observations | None = None,
+    data: str = "",
+    classifier: str = "",
 ) -> list[Record]:
     """Modes found and reverse KL of samples of which a classifier
     gave the labels (n,), whole numbers from 0 to kinds - 1.
@@ -154,8 +160,8 @@ def label_modes(
 
 
 def diversity(
-    real: Any,
-    generated: Any,
+    real: Observations,
+    generated: Observations,
     *,
     features: Features | None = None,
     most: int = 5000,
@@ -214,7 +220,7 @@ def _to_nearest(x: Tensor) -> Tensor:
     return nearest(x, x, itself=True)[0]
 
 
-def _weights(weights: Any, k: int) -> Tensor:
+def _weights(weights: Observations | None, k: int) -> Tensor:
     if weights is None:
         return torch.full((k,), 1 / k, dtype=torch.float64)
     q = torch.as_tensor(weights, dtype=torch.float64)

@@ -20,7 +20,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -116,7 +115,7 @@ class Whole:
     def __lt__(self, other: Whole) -> Tensor:
         return (self.high < other.high) | ((self.high == other.high) & (self.low < other.low))
 
-    def __getitem__(self, index: Any) -> Whole:
+    def __getitem__(self, index: Tensor | slice) -> Whole:
         return Whole(self.high[index], self.low[index])
 
     def rounded(self, unit: float) -> Tensor:

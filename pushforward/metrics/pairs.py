@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, quote
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
@@ -45,8 +46,8 @@ class Pair:
     @classmethod
     def of(
         cls,
-        real: Any,
-        generated: Any,
+        real: Observations,
+        generated: Observations,
         features: Features | None = None,
         data: str = "",
         *,
@@ -79,7 +80,7 @@ class Pair:
             _require_finite(name, x, features)
         return cls(one, two, features, data or described(given))
 
-    def more(self, x: Any, given: Any, names: tuple[str, str]) -> Tensor:
+    def more(self, x: Observations, given: Observations, names: tuple[str, str]) -> Tensor:
         """The features of a third set, laid out as the real rows were given;
         names are what to call the real and the third rows.
         """

@@ -12,11 +12,11 @@ same σ. A sampler above its ceiling exploits the estimator and has not matched 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
@@ -30,9 +30,9 @@ CHOOSING_ROWS = 1000
 
 
 def parzen(
-    train: Any,
-    test: Any,
-    generated: Any,
+    train: Observations,
+    test: Observations,
+    generated: Observations,
     *,
     sigma: float | None = None,
     features: Features | None = None,

@@ -4,10 +4,9 @@ done to data it is measured on.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
+from pushforward.core.model import Model
 from pushforward.core.phase import Batch
 from pushforward.core.preparation import Preparation, dequantise
 from pushforward.core.random import derive, generator
@@ -17,7 +16,7 @@ from pushforward.fitting.augment import binarise
 __all__ = ["prepared"]
 
 
-def prepared(model: Any, source: Source, most: int | None = None) -> Batch:
+def prepared(model: Model, source: Source, most: int | None = None) -> Batch:
     """The first `most` rows of a source (all, if None), with the model's preparation.
 
     Dequantised rows carry the noise that every other dequantised model sees;

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from pushforward.core.capabilities import Decodes, Encodes
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidKind
 from pushforward.core.records import Record
+from pushforward.core.units import HasSpace
 
 __all__ = ["reconstruct", "squared_error"]
 
 
 @torch.no_grad()
-def reconstruct(model: Any, x: Any, y: Any = None) -> Tensor:
+def reconstruct(model: object, x: Observations, y: Conditioning = None) -> Tensor:
     """decode(encode(x)): observations (n, *shape) in the user's units."""
     if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
         raise InvalidKind(
@@ -26,9 +28,11 @@ def reconstruct(model: Any, x: Any, y: Any = None) -> Tensor:
     return model.decode(model.encode(x, y), y)
 
 
-def squared_error(model: Any, x: Any, y: Any = None, *, data: str = "") -> Record:
+def squared_error(
+    model: object, x: Observations, y: Conditioning = None, *, data: str = ""
+) -> Record:
     """Mean of ‖x - decode(encode(x))‖², summed over the event, in squared user's units."""
-    given = model.fitted_space().conform(x)
     restored = reconstruct(model, x, y).to("cpu", torch.float64)
+    given = cast(HasSpace, model).fitted_space().conform(x)
     values = (given.to("cpu", torch.float64) - restored).square().flatten(1).sum(1)
     return Record.of("squared_error", values, unit="squared units", data=data)

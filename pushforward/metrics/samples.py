@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from pushforward.core.column_numbers import as_numbers
+from pushforward.core.data_types import Frame, Observations, Series
 from pushforward.core.errors import (
     InvalidKind,
     ShapeMismatch,
@@ -19,7 +18,7 @@ from pushforward.core.numbers import to_numeric, view_as_tensor, warn_of_roundin
 __all__ = ["rows"]
 
 
-def rows(x: Any) -> Tensor:
+def rows(x: object) -> Tensor:
     """Samples as a tensor with at least one row and two axes, their numbers as they came;
     InvalidKind or ShapeMismatch otherwise.
 
@@ -27,7 +26,7 @@ def rows(x: Any) -> Tensor:
     numbers, which are read as float64.
     """
     try:
-        x = view_as_tensor(
+        found = view_as_tensor(
             to_numeric(_of_frame(as_frame(x)) if is_frame(x) else _of_list(x), "samples")
         )
     except InvalidKind as error:
@@ -36,22 +35,22 @@ def rows(x: Any) -> Tensor:
         raise InvalidKind(_kind(x, str(error))) from error
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidKind(_kind(x, "")) from error
-    if x.dtype in (torch.uint16, torch.uint32):  # which torch can hold, but not compare
-        x = x.to(torch.int64)
-    elif x.dtype == torch.uint64:
-        x = view_as_tensor(x.cpu().numpy())
-    if x.ndim == 0 or len(x) == 0:
-        raise ShapeMismatch(f"samples must have at least one row, got shape {tuple(x.shape)}")
-    samples: Tensor = x[:, None] if x.ndim == 1 else x
+    if found.dtype in (torch.uint16, torch.uint32):  # which torch can hold, but not compare
+        found = found.to(torch.int64)
+    elif found.dtype == torch.uint64:
+        found = view_as_tensor(found.cpu().numpy())
+    if found.ndim == 0 or len(found) == 0:
+        raise ShapeMismatch(f"samples must have at least one row, got shape {tuple(found.shape)}")
+    samples: Tensor = found[:, None] if found.ndim == 1 else found
     return samples
 
 
-def names_of(x: Any) -> list[str]:
+def names_of(x: object) -> list[str]:
     """The columns of a data frame; none for anything else."""
     return [str(name) for name in (as_frame(x)).columns] if is_frame(x) else []
 
 
-def in_order_of(x: Any, real: Any) -> Any:
+def in_order_of(x: Observations, real: Observations) -> Observations:
     """x, with its columns in the order of the real ones where both are data frames.
 
     Raises:
@@ -75,7 +74,7 @@ def in_order_of(x: Any, real: Any) -> Any:
     )
 
 
-def _of_frame(frame: Any) -> Tensor:
+def _of_frame(frame: Frame) -> Tensor:
     """The numbers (n, d) of a data frame, int64 if all are whole, else float64.
 
     Raises:
@@ -91,7 +90,7 @@ def _of_frame(frame: Any) -> Tensor:
     return torch.stack(columns, 1)
 
 
-def _column(series: Any, name: Any) -> Tensor:
+def _column(series: Series, name: object) -> Tensor:
     """The numbers (n,) of a column, int64 if they are whole, else float64."""
     kind = kind_of(series)
     if kind not in ("integer", "continuous"):
@@ -108,14 +107,14 @@ def _column(series: Any, name: Any) -> Tensor:
     )
 
 
-def _of_list(x: Any) -> Any:
+def _of_list(x: object) -> object:
     """A list of tensors stacked; the rest as it is."""
     if isinstance(x, (list, tuple)) and x and isinstance(x[0], Tensor):
         return torch.stack([torch.as_tensor(each).detach().cpu() for each in x])
     return x
 
 
-def _kind(x: Any, why: str) -> str:
+def _kind(x: object, why: str) -> str:
     why = f" ({why[:90]})" if why else ""
     return (
         "samples must be a tensor or array (n, ...) or a data frame of numbers, got"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue, suggest
 from pushforward.core.plugins import load_plugins
 from pushforward.core.random import Rng
@@ -67,13 +68,13 @@ def register_metric(name: str) -> Callable[[Metric], Metric]:
 
 
 def scores(
-    real: Any,
-    generated: Any,
+    real: Observations,
+    generated: Observations,
     features: Features | None = None,
     *,
     metrics: Sequence[str] = USUAL,
-    train: Any = None,
-    centres: Any = None,
+    train: Observations | None = None,
+    centres: Observations | None = None,
     sd: float | None = None,
     names: Sequence[str] = (),
     paired: Mapping[str, Any] | None = None,
@@ -99,7 +100,7 @@ def scores(
     found: list[Record] = []
     for name in metrics:
         if name == "modes":
-            made: Any = modes(generated, centres, float(sd or 0), data=data)
+            made: Any = modes(generated, cast(Observations, centres), float(sd or 0), data=data)
         elif pair is None or name in PAIRED:
             made = PAIRED[name](real, generated, rng=rng, data=data, **(paired or {}))
         else:
@@ -122,7 +123,12 @@ def scores(
     return found
 
 
-def _check(metrics: Sequence[str], train: Any, centres: Any, sd: float | None) -> None:
+def _check(
+    metrics: Sequence[str],
+    train: Observations | None,
+    centres: Observations | None,
+    sd: float | None,
+) -> None:
     """InvalidValue for an unknown metric, or one whose needs are not met."""
     if not {*metrics} <= {*METRICS, *PAIRED, *WITH_TRAINING, "modes"}:
         load_plugins()

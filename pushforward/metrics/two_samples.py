@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.core.numbers import require_whole
 from pushforward.core.random import Rng, generator, permutation
@@ -34,8 +34,8 @@ __all__ = ["c2st", "ks", "ks_to_cdf"]
 
 
 def c2st(
-    real: Any,
-    generated: Any,
+    real: Observations,
+    generated: Observations,
     *,
     features: Features | None = None,
     steps: int = 500,
@@ -70,8 +70,8 @@ def c2st(
 
 
 def ks(
-    real: Any,
-    generated: Any,
+    real: Observations,
+    generated: Observations,
     *,
     features: Features | None = None,
     names: Sequence[str] = (),
@@ -99,7 +99,7 @@ def ks(
     ]
 
 
-def ks_to_cdf(cdf: Callable[[Tensor], Tensor], generated: Any, *, name: str) -> Record:
+def ks_to_cdf(cdf: Callable[[Tensor], Tensor], generated: Observations, *, name: str) -> Record:
     """The Kolmogorov-Smirnov distance of numbers (m,) from a
     distribution and the continuous distribution function `cdf`.
 

@@ -9,7 +9,6 @@ none needs a display.
 from __future__ import annotations
 
 import importlib
-from typing import Any
 
 # No file is called like a function: importing it would put the module in the function's place.
 _HOMES = {
@@ -27,7 +26,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'pushforward.plots' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"pushforward.plots.{_HOMES[name]}"), name)

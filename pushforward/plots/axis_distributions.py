@@ -5,26 +5,72 @@ limits, a grid.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, TypeAlias, TypeGuard, cast
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from pushforward.core.capabilities import HasDensity, Samples
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.random import Rng
 from pushforward.core.space import Space
+from pushforward.core.units import HasSpace
 from pushforward.models.classical.kde import KDE
 from pushforward.plots.style import (
     numbers,
 )
 
-__all__ = ["grid_density", "two_axes", "axis_label", "limits_of", "unit_of"]
+__all__ = [
+    "grid_density",
+    "two_axes",
+    "axis_label",
+    "limits_of",
+    "unit_of",
+    "AxisDistribution",
+    "Limits",
+]
+
+Limits: TypeAlias = tuple[ArrayLike, ArrayLike]
+"""The lowest and the highest value on each axis."""
+
+
+class AxisDistribution(HasSpace, Protocol):
+    """A distribution on a few axes that can be drawn."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-density of each row (n,)."""
+        ...
+
+    def sample(self, n: int, *, rng: Rng = None) -> Tensor:
+        """n rows."""
+        ...
+
+
+class HasMarginals(Protocol):
+    """Has distributions of fewer axes in closed form."""
+
+    def marginal(self, axes: Sequence[int]) -> AxisDistribution:
+        """The distribution of these axes."""
+        ...
+
+
+def is_rows(x: object) -> TypeGuard[Observations]:
+    """Whether x is rows, and no model."""
+    return isinstance(x, (Tensor, np.ndarray)) or hasattr(x, "iloc")
+
 
 DRAWS = 4000
 
 
-def grid_density(distribution: Any, low: Any, high: Any, cells: int) -> tuple[Any, Any, Any]:
+def grid_density(
+    distribution: AxisDistribution,
+    low: Sequence[float] | NDArray[Any],
+    high: Sequence[float] | NDArray[Any],
+    cells: int,
+) -> tuple[Any, Any, Any]:
     """Centres of the cells along both axes (cells,),
     and the density there (cells, cells), the second axis first.
     """
@@ -35,14 +81,20 @@ def grid_density(distribution: Any, low: Any, high: Any, cells: int) -> tuple[An
 
 
 def two_axes(
-    model: Any, axes: Sequence[str | int] | None = None, x: Any = None, count: int = 2
+    model: object,
+    axes: Sequence[str | int] | None = None,
+    x: Observations | None = None,
+    count: int = 2,
 ) -> tuple[Any, tuple[str, ...], Any]:
     """The distribution of some axes of a model or of rows,
     their names, and the rows' values on them (None without rows).
     """
-    if isinstance(model, (Tensor, np.ndarray)) or hasattr(model, "iloc"):
+    if is_rows(model):
         x, model = (model if x is None else x), None
-    space = Space.infer(x) if model is None else model.fitted_space()
+    if model is None and x is not None:
+        space = Space.infer(x)
+    else:
+        space = cast(HasSpace, model).fitted_space()
     if space.kind != "points" or space.size < count:
         raise InvalidKind(
             f"this image needs points in at least {count} dimension{'s' * (count > 1)}, got {space}"
@@ -62,15 +114,17 @@ def two_axes(
     )
 
 
-def _distribution(model: Any, chosen: list[int], space: Space, rows: Any) -> Any:
+def _distribution(
+    model: object, chosen: list[int], space: Space, rows: Tensor | None
+) -> AxisDistribution:
     """The distribution of these axes: the model's own, in closed form where it has one, else the
     kernel density of rows or draws.
     """
     whole = chosen == list(range(space.size))
     if isinstance(model, HasDensity) and whole:
-        return model
+        return cast(AxisDistribution, model)
     if isinstance(model, HasDensity) and hasattr(model, "marginal"):
-        return model.marginal(chosen)
+        return cast(HasMarginals, model).marginal(chosen)
     if model is not None:
         if not isinstance(model, Samples) or getattr(model, "condition_space", None) is not None:
             raise InvalidKind(
@@ -78,6 +132,7 @@ def _distribution(model: Any, chosen: list[int], space: Space, rows: Any) -> Any
                 " its codes instead (embedding)"
             )
         rows = model.sample(DRAWS, rng=0)[:, chosen].double()
+    assert rows is not None  # a distribution is a model's or that of rows
     rows = rows[torch.isfinite(rows).all(1)]
     return KDE().fit(rows.detach())
 
@@ -88,7 +143,7 @@ def axis_label(space: Space, i: int) -> str:
     return space.names[i] + (f" ({unit})" if unit else "")
 
 
-def unit_of(distribution: Any) -> str:
+def unit_of(distribution: AxisDistribution) -> str:
     """What densities are per: the unit of the axes, if they share one."""
     units = {c.unit for c in distribution.fitted_space().columns}
     unit = units.pop() if len(units) == 1 else ""
@@ -101,7 +156,9 @@ def unit_of(distribution: Any) -> str:
     )
 
 
-def limits_of(distribution: Any, rows: Any, limits: Any) -> tuple[Any, Any]:
+def limits_of(
+    distribution: AxisDistribution, rows: NDArray[Any] | None, limits: Limits | None
+) -> tuple[Any, Any]:
     """What nearly all rows (or draws) need, with a margin."""
     if limits is not None:
         low, high = (np.asarray(end, dtype=np.float64) for end in limits)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence, Sized
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue
 from pushforward.models.classical.pca import PCA
 from pushforward.plots.matplotlib_types import Axes, Figure
@@ -26,8 +29,8 @@ __all__ = ["embedding"]
 
 
 def embedding(
-    z: Any,
-    labels: Any = None,
+    z: Observations,
+    labels: ArrayLike | Tensor | None = None,
     *,
     names: Sequence[str] | None = None,
     named: Mapping[str, int] | None = None,
@@ -44,7 +47,7 @@ def embedding(
         names: of the classes 0, 1, …; quantity: what a colour scale shows.
         named: codes to name, by text and position.
     """
-    codes = numbers(z, "codes").reshape(len(z), -1)
+    codes = numbers(z, "codes").reshape(len(cast(Sized, z)), -1)
     if codes.shape[1] < 2:
         raise InvalidValue(
             f"an embedding needs codes of at least 2 coordinates, got {codes.shape[1]}; draw"
@@ -71,10 +74,10 @@ def embedding(
 
 
 def _coloured(
-    figure: Any,
-    ax: Any,
-    codes: Any,
-    labels: Any,
+    figure: Figure,
+    ax: Axes,
+    codes: NDArray[Any],
+    labels: ArrayLike | Tensor,
     names: Sequence[str] | None,
     quantity: str,
     size: float,
@@ -93,11 +96,12 @@ def _coloured(
     kinds, which = np.unique(given, return_inverse=True)
     for i, kind in enumerate(kinds):
         text = str(names[int(kind)]) if names is not None else str(kind)
-        look = {
+        look: dict[str, Any] = {
             "c": COLOURS[i % len(COLOURS)],
             "marker": MARKERS[(i + i // len(COLOURS)) % len(MARKERS)],
         }
-        ax.scatter(*codes[which == i].T, s=size, alpha=0.7, linewidths=0, label=text, **look)
+        x, y = codes[which == i].T
+        ax.scatter(x, y, s=size, alpha=0.7, linewidths=0, label=text, **look)
     if len(kinds) <= 20:
         legend(
             ax,

@@ -71,6 +71,7 @@ def densities_beside(
         ax.set_xlim(-limit, limit)
         ax.set_ylim(-limit, limit)
         dress(ax, head, names[0], names[1] if head == heads[0] else "")
+    assert image is not None  # there is a panel
     bar(
         figure,
         image,

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pushforward.core.data_types import Observations
 from pushforward.plots.films import Panel
+from pushforward.plots.matplotlib_types import Axes
 from pushforward.plots.style import COLOURS, INK, dress, numbers
 
 __all__ = ["critic_on_line"]
 
 
 def critic_on_line(
-    x: Any, curves: Sequence[Mapping[str, Any]], *, top: float | None = None
+    x: Observations, curves: Sequence[Mapping[str, Any]], *, top: float | None = None
 ) -> Panel:
     """Frames of 'data' and 'samples' (densities),
     'critic' and 'best critic' (from 0 to 1), each (n,) at places x (n,).
@@ -24,7 +26,7 @@ def critic_on_line(
     lines = [{name: numbers(values, name) for name, values in frame.items()} for frame in curves]
     top = 2.7 * float(lines[0]["data"].max()) if top is None else top
 
-    def draw(ax: Any, i: int) -> None:
+    def draw(ax: Axes, i: int) -> None:
         # one scale for all: densities stay below 1 where sd is 1, and D is a probability
         ax.fill_between(at, lines[i]["data"], color="#cccccc", linewidth=0, label="data, density")
         ax.plot(at, lines[i]["samples"], color=COLOURS[1], linewidth=1.8, label="samples, density")

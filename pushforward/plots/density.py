@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue
-from pushforward.plots.axis_distributions import grid_density, limits_of, two_axes, unit_of
+from pushforward.plots.axis_distributions import Limits, grid_density, limits_of, two_axes, unit_of
 from pushforward.plots.matplotlib_types import Axes, Figure
 from pushforward.plots.style import (
     INK,
@@ -33,14 +35,14 @@ SHARES = (0.25, 0.5, 0.75, 0.95)
 
 
 def density_map(
-    model: Any,
-    x: Any = None,
+    model: object,
+    x: Observations | None = None,
     *,
     axes: Sequence[str | int] | None = None,
     shares: Sequence[float] = SHARES,
     contour_names: Literal["inline", "legend"] = "inline",
     cells: int = 220,
-    limits: Any = None,
+    limits: Limits | None = None,
     scale: float = 1.0,
     unit: str = "",
     power: float = 0.5,
@@ -109,10 +111,10 @@ def density_map(
 
 
 def contours(
-    ax: Any,
-    u: Any,
-    v: Any,
-    f: Any,
+    ax: Axes,
+    u: NDArray[Any],
+    v: NDArray[Any],
+    f: NDArray[Any],
     levels: Mapping[float, float],
     *,
     inline: bool = True,
@@ -156,7 +158,7 @@ def contours(
     legend(ax, handles=handles[::-1], loc="upper left")
 
 
-def mass_levels(f: Any, shares: Sequence[float], area: float) -> dict[float, float]:
+def mass_levels(f: NDArray[Any], shares: Sequence[float], area: float) -> dict[float, float]:
     """{height: share}, rising, of the contours that hold these
     shares of the mass on a grid of cells of this area.
 

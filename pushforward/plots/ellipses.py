@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from pushforward.core.capabilities import Assigns
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidKind, InvalidValue
-from pushforward.plots.matplotlib_types import Axes, Figure
+from pushforward.plots.matplotlib_types import Axes, Figure, Patch
 from pushforward.plots.style import (
     COLOURS,
     INK,
@@ -36,14 +39,14 @@ SHARES = (0.5, 0.95)
 
 
 def clusters(
-    model: Any,
-    x: Any,
+    model: object,
+    x: Observations,
     *,
     axes: Sequence[str | int] | None = None,
     shares: Sequence[float] = SHARES,
     names: Sequence[str] | None = None,
-    owner: Any = None,
-    hollow: Any = None,
+    owner: ArrayLike | Tensor | None = None,
+    hollow: ArrayLike | None = None,
     title: str = "",
     ax: Axes | None = None,
 ) -> Figure:
@@ -117,11 +120,11 @@ def clusters(
                     ellipse(means[k, pair], covariances[k][np.ix_(pair, pair)], share, colour)
                 )
     legend(ax, loc="best")
-    figure: Figure = dress(ax, title, *(space.names[i] for i in pair)).figure
-    return figure
+    dress(ax, title, *(space.names[i] for i in pair))
+    return cast(Figure, ax.figure)
 
 
-def ellipse(mean: Any, covariance: Any, share: float, colour: str) -> Any:
+def ellipse(mean: NDArray[Any], covariance: NDArray[Any], share: float, colour: str) -> Patch:
     """The patch that holds this share of a normal distribution in the plane."""
     if not 0 < share < 1:
         raise InvalidValue(
@@ -130,7 +133,7 @@ def ellipse(mean: Any, covariance: Any, share: float, colour: str) -> Any:
     values, axes = np.linalg.eigh(covariance)
     width, height = 2 * np.sqrt(-2 * math.log1p(-share) * np.maximum(values, 0))
     angle = math.degrees(math.atan2(axes[1, 0], axes[0, 0]))
-    return mpl("matplotlib.patches").Ellipse(
+    patch: Patch = mpl("matplotlib.patches").Ellipse(
         mean,
         width,
         height,
@@ -140,12 +143,13 @@ def ellipse(mean: Any, covariance: Any, share: float, colour: str) -> Any:
         linewidth=1.6 if share <= 0.5 else 1.0,
         zorder=4,
     )
+    return patch
 
 
-def _shape(model: Any) -> tuple[Any, Any]:
+def _shape(model: object) -> tuple[Any, Any]:
     """Means (k, d), and covariances (k, d, d) or None."""
     if hasattr(model, "covariances_"):
-        return numbers(model.means_), numbers(model.covariances_)
+        return numbers(getattr(model, "means_", None)), numbers(model.covariances_)
     if hasattr(model, "centres_"):
         return numbers(model.centres_), None
     raise InvalidKind(
@@ -153,7 +157,7 @@ def _shape(model: Any) -> tuple[Any, Any]:
     )
 
 
-def _apart(means: Any, rows: Any, owner: Any) -> list[int]:
+def _apart(means: NDArray[Any], rows: NDArray[Any], owner: NDArray[Any]) -> list[int]:
     """The two axes with the most variance between clusters for that within."""
     within = np.nanvar(rows - means[owner], axis=0)
     between = np.nanvar(means[owner], axis=0)
@@ -162,7 +166,7 @@ def _apart(means: Any, rows: Any, owner: Any) -> list[int]:
 
 
 def profile(
-    values: Any,
+    values: ArrayLike | Tensor,
     rows: Sequence[str],
     columns: Sequence[str],
     *,

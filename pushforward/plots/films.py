@@ -17,13 +17,14 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.folders import replace_on_exit
 from pushforward.core.space import Space
 from pushforward.data import image_grid
 from pushforward.plots.comparisons import titled
 from pushforward.plots.latent import sheet
-from pushforward.plots.matplotlib_types import Figure
+from pushforward.plots.matplotlib_types import Axes, Figure
 from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, dress, mpl, numbers, page
 
 __all__ = [
@@ -142,7 +143,7 @@ def film(
         yield Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")  # type: ignore[attr-defined]
 
 
-def _with_legend(figure: Figure, ax: Any) -> Figure:
+def _with_legend(figure: Figure, ax: Axes) -> Figure:
     """One legend, below, for the lines and dots of all panels."""
     handles, words = ax.get_legend_handles_labels()
     if handles:
@@ -165,7 +166,11 @@ def _with_legend(figure: Figure, ax: Any) -> Figure:
 
 
 def panel_of(
-    x: Sequence[Any], space: Space, *, data: Any = None, axes: tuple[int, int] = (0, 1)
+    x: Sequence[Any],
+    space: Space,
+    *,
+    data: Observations | None = None,
+    axes: tuple[int, int] = (0, 1),
 ) -> Panel:
     """The panel that suits points: a histogram of one column, a scatter plot of two.
 
@@ -188,7 +193,7 @@ def panel_of(
 def scatter(
     x: Sequence[Any],
     *,
-    data: Any = None,
+    data: Observations | None = None,
     names: tuple[str, str] = ("x0", "x1"),
     equal: bool = False,
 ) -> Panel:
@@ -207,13 +212,21 @@ def scatter(
         1,
     ]
 
-    def draw(ax: Any, i: int) -> None:
+    def draw(ax: Axes, i: int) -> None:
         if under is not None:
             ax.scatter(
-                *under.T, s=4, c="#bbbbbb", linewidths=0, zorder=0, label="data", rasterized=True
+                under[:, 0],
+                under[:, 1],
+                s=4,
+                c="#bbbbbb",
+                linewidths=0,
+                zorder=0,
+                label="data",
+                rasterized=True,
             )
         ax.scatter(
-            *frames[i].T,
+            frames[i][:, 0],
+            frames[i][:, 1],
             s=5,
             c=colours,
             linewidths=0,
@@ -229,7 +242,7 @@ def scatter(
     return draw
 
 
-def histogram(x: Sequence[Any], *, data: Any = None, name: str = "x") -> Panel:
+def histogram(x: Sequence[Any], *, data: Observations | None = None, name: str = "x") -> Panel:
     """The density of numbers (n, 1) of every frame by a histogram, over that of the data."""
     frames = [numbers(v).ravel() for v in x]
     shown = frames[-1] if data is None else numbers(data).ravel()
@@ -241,7 +254,7 @@ def histogram(x: Sequence[Any], *, data: Any = None, name: str = "x") -> Panel:
     # an untrained generator may be a spike; what matters is at the scale of the data
     top = 1.6 * max(h.max() for h in (heights[-1:] if under is None else [under]))
 
-    def draw(ax: Any, i: int) -> None:
+    def draw(ax: Axes, i: int) -> None:
         if under is not None:
             ax.stairs(under, bins, fill=True, color="#cccccc", label="data")
         ax.stairs(heights[i], bins, color=COLOURS[1], linewidth=1.5, label="samples")

@@ -5,9 +5,11 @@ with the one they choose marked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue
+from pushforward.core.fitter import Fitter
 from pushforward.metrics.clusters import elbow, silhouette
 from pushforward.models.classical.gmm import GMM
 from pushforward.models.classical.kmeans import KMeans
@@ -56,16 +58,16 @@ def choice(
         )
     ax.xaxis.set_major_locator(mpl("matplotlib.ticker").MaxNLocator(integer=True))
     legend(ax, loc="best")
-    figure: Figure = dress(ax, title, f"number of {over}", quantity).figure
-    return figure
+    dress(ax, title, f"number of {over}", quantity)
+    return cast(Figure, ax.figure)
 
 
 def criteria(
-    x: Any,
+    x: Observations,
     candidates: Iterable[int] = range(1, 11),
     *,
     title: str = "",
-    by: Any = None,
+    by: Fitter | None = None,
     **options: Any,
 ) -> Figure:
     """AIC and BIC of mixtures fitted to rows x with each number of components;
@@ -79,11 +81,11 @@ def criteria(
 
 
 def elbow_curve(
-    x: Any,
+    x: Observations,
     candidates: Iterable[int] = range(1, 11),
     *,
     title: str = "",
-    by: Any = None,
+    by: Fitter | None = None,
     **options: Any,
 ) -> Figure:
     """Inertia (with its knee) and mean silhouette of k-means on

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidKind, ShapeMismatch
 from pushforward.core.space import Space
 from pushforward.data import image_grid
 from pushforward.latent.decoding import Decoded
 from pushforward.latent.traversals import Traversal
-from pushforward.plots.matplotlib_types import Figure
+from pushforward.plots.matplotlib_types import Axis, Figure
 from pushforward.plots.style import (
     COLOURS,
     INK,
@@ -41,7 +42,7 @@ def decoded_grid(
     space: Space,
     *,
     dims: Sequence[int] = (0, 1),
-    data: Any = None,
+    data: Observations | None = None,
     axes: Sequence[int] = (0, 1),
     title: str = "",
 ) -> Figure:
@@ -83,7 +84,7 @@ def decoded_path(
     path: Decoded,
     space: Space,
     *,
-    data: Any = None,
+    data: Observations | None = None,
     axes: Sequence[int] = (0, 1),
     across: Sequence[str] | None = None,
     down: Sequence[str] | None = None,
@@ -205,7 +206,7 @@ def sheet(
     return figure
 
 
-def _ticks(axis: Any, words: Sequence[str] | None, step: float, room: float) -> None:
+def _ticks(axis: Axis, words: Sequence[str] | None, step: float, room: float) -> None:
     """Words at the middles of cells; every second (third, …) where `room`,
     a word's share of its cell, is too small.
     """
@@ -222,7 +223,9 @@ def _ticks(axis: Any, words: Sequence[str] | None, step: float, room: float) -> 
     )
 
 
-def _over_points(space: Space, data: Any, axes: Sequence[int], title: str) -> tuple[Figure, Any]:
+def _over_points(
+    space: Space, data: Observations | None, axes: Sequence[int], title: str
+) -> tuple[Figure, Any]:
     """Axes over the data, where there are any."""
     if space.kind != "points" or space.size < 2:
         raise InvalidKind(

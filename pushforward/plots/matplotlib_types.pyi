@@ -1,2 +1,11 @@
 from matplotlib.axes import Axes as Axes
+from matplotlib.axis import Axis as Axis
+from matplotlib.backend_bases import RendererBase as RendererBase
+from matplotlib.cm import ScalarMappable as ScalarMappable
+from matplotlib.colorbar import Colorbar as Colorbar
+from matplotlib.colors import Colormap as Colormap
 from matplotlib.figure import Figure as Figure
+from matplotlib.legend import Legend as Legend
+from matplotlib.patches import Patch as Patch
+from matplotlib.text import Annotation as Annotation
+from matplotlib.transforms import Bbox as Bbox

@@ -11,7 +11,7 @@ import numpy as np
 
 from pushforward.core.errors import InvalidValue
 from pushforward.plots.comparisons import titled
-from pushforward.plots.matplotlib_types import Figure
+from pushforward.plots.matplotlib_types import Axes, Figure
 from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, dress, numbers, page
 
 __all__ = ["paths_in_plane"]
@@ -73,7 +73,7 @@ def paths_in_plane(
     return titled(figure, title)
 
 
-def _path(ax: Any, line: np.ndarray[Any, Any]) -> None:
+def _path(ax: Axes, line: np.ndarray[Any, Any]) -> None:
     """A line that gets darker, its two ends, and the origin."""
     ax.axhline(0, color="#dddddd", linewidth=0.8, zorder=0)
     ax.axvline(0, color="#dddddd", linewidth=0.8, zorder=0)

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidKind
 from pushforward.core.space import Space
+from pushforward.core.units import HasSpace
 from pushforward.plots.axis_distributions import (
     DRAWS,
+    AxisDistribution,
+    Limits,
     axis_label,
     grid_density,
+    is_rows,
     limits_of,
     two_axes,
     unit_of,
 )
 from pushforward.plots.density import mass_levels
-from pushforward.plots.matplotlib_types import Figure
+from pushforward.plots.matplotlib_types import Axes, Figure
 from pushforward.plots.style import (
     COLOURS,
     INK,
@@ -35,8 +40,8 @@ MOST_AXES = 6
 
 
 def marginals(
-    model: Any,
-    x: Any = None,
+    model: object,
+    x: Observations | None = None,
     *,
     axes: Sequence[str | int] | None = None,
     columns: int = 3,
@@ -45,11 +50,7 @@ def marginals(
     """The distribution of each axis alone:
     the model's curve over the rows' histogram, as far as each is given.
     """
-    space = (
-        Space.infer(model)
-        if isinstance(model, (Tensor, np.ndarray)) or hasattr(model, "iloc")
-        else model.fitted_space()
-    )
+    space = Space.infer(model) if is_rows(model) else cast(HasSpace, model).fitted_space()
     chosen = _chosen(space, axes)
     columns = min(columns, len(chosen))
     figure, grid = page(
@@ -82,7 +83,14 @@ def _chosen(space: Space, axes: Sequence[str | int] | None) -> list[int]:
     )
 
 
-def _marginal(ax: Any, distribution: Any, rows: Any, seen: bool, *, horizontal: Any = None) -> None:
+def _marginal(
+    ax: Axes,
+    distribution: AxisDistribution,
+    rows: NDArray[Any] | None,
+    seen: bool,
+    *,
+    horizontal: Limits | None = None,
+) -> None:
     low, high = limits_of(distribution, rows, horizontal)
     at = np.linspace(low[0], high[0], 400)
     if rows is not None and seen:
@@ -91,7 +99,7 @@ def _marginal(ax: Any, distribution: Any, rows: Any, seen: bool, *, horizontal: 
         if len(values):
             ax.hist(
                 values,
-                bins=np.linspace(low[0], high[0], 41),
+                bins=np.linspace(low[0], high[0], 41).tolist(),
                 density=True,
                 color="#bbbbbb",
                 label="rows",
@@ -103,8 +111,8 @@ def _marginal(ax: Any, distribution: Any, rows: Any, seen: bool, *, horizontal: 
 
 
 def corner(
-    model: Any,
-    x: Any = None,
+    model: object,
+    x: Observations | None = None,
     *,
     axes: Sequence[str | int] | None = None,
     shares: Sequence[float] = (0.5, 0.95),
@@ -114,7 +122,11 @@ def corner(
     and each axis alone on the diagonal.
     """
     rows_only = not hasattr(model, "fitted_space")
-    space = Space.infer(model) if rows_only else model.fitted_space()
+    space = (
+        Space.infer(cast(Observations, model))
+        if rows_only
+        else cast(HasSpace, model).fitted_space()
+    )
     chosen = _chosen(space, axes)
     if len(chosen) < 2:
         return marginals(model, x, axes=chosen, title=title)
@@ -140,7 +152,14 @@ def corner(
     return figure
 
 
-def _pair(ax: Any, model: Any, pair: list[int], x: Any, ends: Any, shares: Sequence[float]) -> None:
+def _pair(
+    ax: Axes,
+    model: object,
+    pair: list[int],
+    x: Observations | None,
+    ends: Sequence[Limits],
+    shares: Sequence[float],
+) -> None:
     distribution, _, rows = two_axes(model, pair, x)
     low, high = (np.concatenate([ends[0][k], ends[1][k]]) for k in range(2))
     if rows is not None:
@@ -157,7 +176,7 @@ def _pair(ax: Any, model: Any, pair: list[int], x: Any, ends: Any, shares: Seque
     ax.set_ylim(low[1], high[1])
 
 
-def _outer_labels(ax: Any, i: int, j: int, n: int, below: str, left: str) -> None:
+def _outer_labels(ax: Axes, i: int, j: int, n: int, below: str, left: str) -> None:
     dress(ax, "", below if i == n - 1 else "", left if j == 0 and i else "")
     if i < n - 1:
         ax.tick_params(labelbottom=False)

@@ -8,11 +8,17 @@ have much of that column. Arrows are stretched by one common factor to fill the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
+from pushforward.core.capabilities import Samples
+from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.units import HasSpace
+from pushforward.models.classical.pca import PCA
 from pushforward.plots.matplotlib_types import Axes, Figure
 from pushforward.plots.style import (
     COLOURS,
@@ -32,15 +38,16 @@ __all__ = ["scree", "biplot"]
 MOST = 30
 
 
-def scree(pca: Any, *, title: str = "", ax: Axes | None = None) -> Figure:
+def scree(pca: object, *, title: str = "", ax: Axes | None = None) -> Figure:
     """The share of the variance along each component, their running total,
     and where the model stops keeping them.
     """
-    spectrum = numbers(_pca(pca).spectrum_)
+    model = _pca(pca)
+    spectrum = numbers(model.spectrum_)
     total = spectrum.sum()
     shares = spectrum / total if total > 0 else spectrum
     shown = min(len(shares), MOST)
-    kept = len(pca.components_)
+    kept = len(model.components_)
     _, ax = axes_of_page(ax, 6.4, 4.0)
     at = np.arange(1, shown + 1)
     ax.bar(
@@ -66,13 +73,13 @@ def scree(pca: Any, *, title: str = "", ax: Axes | None = None) -> Figure:
     ax.xaxis.set_major_locator(mpl("matplotlib.ticker").MaxNLocator(integer=True))
     legend(ax, loc="center right")
     more = f" (the first {shown} of {len(shares)})" if shown < len(shares) else ""
-    figure: Figure = dress(ax, title, f"principal component{more}", "share of the variance").figure
-    return figure
+    dress(ax, title, f"principal component{more}", "share of the variance")
+    return cast(Figure, ax.figure)
 
 
 def biplot(
-    pca: Any,
-    x: Any = None,
+    pca: object,
+    x: Observations | None = None,
     *,
     components: Sequence[int] = (0, 1),
     columns: Sequence[str] | None = None,
@@ -90,10 +97,11 @@ def biplot(
         named: rows to name, by text and position in x.
         arrows: at most so many, the longest.
     """
-    directions = numbers(_pca(pca).components_)
+    model = _pca(pca)
+    directions = numbers(model.components_)
     first, second = _two(components, len(directions))
     figure, ax = axes_of_page(ax, 7.4, 6.2)
-    codes = numbers(pca.encode(pca.sample(2000, rng=0) if x is None else x))[:, [first, second]]
+    codes = numbers(model.encode(_samples(model) if x is None else x))[:, [first, second]]
     ax.plot(
         *codes.T,
         ".",
@@ -104,7 +112,7 @@ def biplot(
         rasterized=True,
     )
     ends = directions[[first, second]].T
-    names = list(columns or pca.fitted_space().names)
+    names = list(columns or model.fitted_space().names)
     longest = np.argsort(-np.hypot(*ends.T), kind="stable")[:arrows]
     reach = 0.85 * float((np.abs(codes).max(0) / np.abs(ends[longest]).max(0).clip(1e-12)).min())
     for i in longest:
@@ -127,7 +135,7 @@ def biplot(
     tips = ends[longest] * reach
     ax.set_xlim(*_within(low[0] - pad[0], high[0] + pad[0], tips[:, 0], limit))
     ax.set_ylim(*_within(low[1] - pad[1], high[1] + pad[1], tips[:, 1], limit))
-    shares = numbers(pca.explained_variance_ratio_)
+    shares = numbers(model.explained_variance_ratio_)
     dress(
         ax,
         title,
@@ -152,7 +160,11 @@ def biplot(
     return figure
 
 
-def _within(low: float, high: float, tips: Any, limit: float) -> tuple[float, float]:
+def _samples(model: PCA) -> Tensor:
+    return cast(Samples, model).sample(2000, rng=0)
+
+
+def _within(low: float, high: float, tips: NDArray[Any], limit: float) -> tuple[float, float]:
     return max(min(low, 1.15 * tips.min()), -limit), min(max(high, 1.15 * tips.max()), limit)
 
 
@@ -165,10 +177,10 @@ def _two(components: Sequence[int], have: int) -> tuple[int, int]:
     return components[0], components[1]
 
 
-def _pca(model: Any) -> Any:
+def _pca(model: object) -> PCA:
     if not hasattr(model, "spectrum_"):
         raise InvalidKind(
             f"a {type(model).__name__} has no principal components; fit a pca for this image"
         )
-    model.fitted_space()
-    return model
+    cast(HasSpace, model).fitted_space()
+    return cast(PCA, model)

@@ -9,14 +9,25 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, MissingExtra
 from pushforward.core.folders import replace_on_exit
-from pushforward.plots.matplotlib_types import Axes, Figure
+from pushforward.plots.matplotlib_types import (
+    Annotation,
+    Axes,
+    Bbox,
+    Colorbar,
+    Colormap,
+    Figure,
+    Legend,
+    RendererBase,
+    ScalarMappable,
+)
 
 __all__ = [
     "COLOURS",
@@ -79,7 +90,7 @@ def axes_of_page(ax: Axes | None, width: float = 6.4, height: float = 4.8) -> tu
     return ax.figure, ax  # type: ignore[return-value]
 
 
-def dress(ax: Any, title: str = "", x: str = "", y: str = "") -> Any:
+def dress(ax: Axes, title: str = "", x: str = "", y: str = "") -> Axes:
     """Light spines, small ticks; title and labels where given."""
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
@@ -95,23 +106,23 @@ def dress(ax: Any, title: str = "", x: str = "", y: str = "") -> Any:
     return ax
 
 
-def heat() -> Any:
+def heat() -> Colormap:
     """White for nothing, through orange to dark: for amounts."""
     colors = mpl("matplotlib.colors")
     stops = ["#ffffff", "#fff0cf", "#fdd49e", "#fdae61", "#ee7a2d", "#c6430f", "#7f1d05"]
-    return colors.LinearSegmentedColormap.from_list("pushforward-heat", stops).with_extremes(
-        bad="white"
-    )
+    made: Colormap = colors.LinearSegmentedColormap.from_list("pushforward-heat", stops)
+    return made.with_extremes(bad="white")
 
 
-def diverging() -> Any:
+def diverging() -> Colormap:
     """Blue below, white in the middle, orange above: for differences."""
     colors = mpl("matplotlib.colors")
     stops = ["#08519c", "#4292c6", "#c6dbef", "#ffffff", "#fdd0a2", "#f16913", "#8c2d04"]
-    return colors.LinearSegmentedColormap.from_list("pushforward-diverging", stops)
+    made: Colormap = colors.LinearSegmentedColormap.from_list("pushforward-diverging", stops)
+    return made
 
 
-def numbers(x: Any, what: str = "x") -> np.ndarray[Any, Any]:
+def numbers(x: object, what: str = "x") -> np.ndarray[Any, Any]:
     """A tensor, array or data frame as float64 numbers (n, …)."""
     if isinstance(x, Tensor):
         return x.detach().cpu().double().numpy()
@@ -123,7 +134,7 @@ def numbers(x: Any, what: str = "x") -> np.ndarray[Any, Any]:
         ) from error
 
 
-def legend(ax: Any, **options: Any) -> Any:
+def legend(ax: Axes, **options: Any) -> Legend:
     """A legend in the house's style; returns it."""
     return ax.legend(
         fontsize=SMALL,
@@ -135,7 +146,9 @@ def legend(ax: Any, **options: Any) -> Any:
     )
 
 
-def bar(figure: Any, image: Any, ax: Any, label: str, **options: Any) -> Any:
+def bar(
+    figure: Figure, image: ScalarMappable, ax: Axes | Sequence[Axes], label: str, **options: Any
+) -> Colorbar:
     """A colour bar with its unit; returns it."""
     made = figure.colorbar(image, ax=ax, **options)
     made.set_label(label, fontsize=TEXT, color=INK)
@@ -145,14 +158,14 @@ def bar(figure: Any, image: Any, ax: Any, label: str, **options: Any) -> Any:
 
 
 def name_points(
-    ax: Any,
-    points: Any,
+    ax: Axes,
+    points: ArrayLike | Tensor,
     names: Sequence[str],
     *,
     size: float = SMALL,
     colour: str = INK,
     avoid: Sequence[Any] = (),
-    dots: Any = None,
+    dots: ArrayLike | Tensor | None = None,
     outward: bool = False,
 ) -> list[Any]:
     """Write names beside points (n, 2), each where it covers no other name;
@@ -163,7 +176,7 @@ def name_points(
     from the origin.
     """
     points = numbers(points)
-    figure = ax.figure
+    figure: Any = ax.figure
     figure.draw_without_rendering()
     renderer = figure.canvas.get_renderer()
     effects = mpl("matplotlib.patheffects")
@@ -187,23 +200,26 @@ def name_points(
 
 
 def _place(
-    text: Any,
+    text: Annotation,
     taken: list[Any],
-    dots: Any,
-    inside: Any,
-    renderer: Any,
-    ax: Any,
-    point: Any,
+    dots: NDArray[Any],
+    inside: Bbox,
+    renderer: RendererBase,
+    ax: Axes,
+    point: NDArray[Any],
     first: float,
 ) -> None:
-    best, least = (6.0, 0.0, "left"), float("inf")
+    best: tuple[float, float, Literal["center", "left", "right"]] = (6.0, 0.0, "left")
+    least = float("inf")
     for far in (6, 12, 20, 30, 42):
         for turn in (0, 35, -35, 65, -65, 90, -90, 115, -115, 145, -145, 180):
             angle = (first + turn + 180) % 360 - 180
             dx, dy = far * np.cos(np.radians(angle)), far * np.sin(np.radians(angle))
-            side = "center" if 75 < abs(angle) < 105 else "left" if abs(angle) < 90 else "right"
+            side: Literal["center", "left", "right"] = (
+                "center" if 75 < abs(angle) < 105 else "left" if abs(angle) < 90 else "right"
+            )
             text.set_position((dx, dy))
-            text.set_ha(side)
+            text.set_horizontalalignment(side)
             box = text.get_window_extent(renderer)
             cost = far / 20 + sum(
                 10 + _common(box, other) / 50 for other in taken if box.overlaps(other)
@@ -218,15 +234,20 @@ def _place(
         if least < 3:
             break
     text.set_position(best[:2])
-    text.set_ha(best[2])
+    text.set_horizontalalignment(best[2])
     if np.hypot(*best[:2]) > 10:
         line = {"arrowstyle": "-", "color": "#999999", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 2}
         ax.annotate(
-            "", point, xytext=best[:2], textcoords="offset points", arrowprops=line, zorder=3
+            "",
+            (point[0], point[1]),
+            xytext=best[:2],
+            textcoords="offset points",
+            arrowprops=line,
+            zorder=3,
         )
 
 
-def _common(one: Any, two: Any) -> float:
+def _common(one: Bbox, two: Bbox) -> float:
     wide = min(one.x1, two.x1) - max(one.x0, two.x0)
     high = min(one.y1, two.y1) - max(one.y0, two.y0)
     return float(max(wide, 0) * max(high, 0))
@@ -251,7 +272,7 @@ def write(figure: Figure, path: str | Path, *, dpi: float = DPI) -> Path:
     return path
 
 
-def _write_png(figure: Any, path: Path, dpi: float) -> None:
+def _write_png(figure: Figure, path: Path, dpi: float) -> None:
     """A PNG; of 256 colours where it would be large otherwise,
     which is a third of the size and looks the same.
     """

@@ -74,6 +74,7 @@ def shot_maps(
         )
         for side in ax.spines.values():
             side.set_visible(False)
+    assert image is not None  # there is a map
     bar(figure, image, list(grid.ravel()), unit, fraction=0.02, pad=0.01, extend="max", shrink=0.6)
     if title:
         figure.suptitle(title, fontsize=12.5, color=INK, x=0.01, ha="left")
