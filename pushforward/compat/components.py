@@ -60,7 +60,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         n_components: how many, 0 too; None for all (with 'arpack', all but one); a share of the
             variance in (0, 1), which they exceed; 'mle' for Minka's choice.
         whiten: divide codes by their standard deviations.
-        svd_solver and the rest: accepted, see above.
+            svd_solver and the rest: accepted, see above.
 
     Learnt, in the floating type of X: `components_` (K, d), `explained_variance_` (K,) of the
     1/(N-1) covariance, `explained_variance_ratio_`, `singular_values_`, `mean_`; `noise_variance_`,

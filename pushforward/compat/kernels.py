@@ -68,8 +68,7 @@ class KernelDensity(Adapter):
         kernel: 'gaussian', 'tophat', 'epanechnikov', 'exponential', 'linear' or 'cosine'.
         metric, metric_params: 'euclidean' ('l2'), 'manhattan' ('cityblock', 'l1'), 'chebyshev'
             ('infinity'), 'minkowski' with {'p': 1 to inf}, or 'haversine' between latitudes and
-            longitudes in radians.
-        algorithm and the rest: accepted, see above.
+            longitudes in radians. algorithm and the rest: accepted, see above.
 
     Learnt: `bandwidth_`, `model_` (a `pushforward.KDE` where the metric is Euclidean).
 

@@ -105,8 +105,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     Args:
         model: a learner, or the name of one ('autoencoder', 'vae', 'gan', …). Its own arguments are
             reached as `model__latent` and so on, in `set_params` and searches.
-        epochs, steps, minutes: the budget, at most one of them; the model's own if none.
-        batch, optimizers, schedule, clip, ema, augment, held_out, keep_best, patience, accelerator,
+        epochs, steps, minutes: the budget, at most one of them; the model's own if none. batch,
+            optimizers, schedule, clip, ema, augment, held_out, keep_best, patience, accelerator,
             precision: as in `pushforward.Trainer`; None for the model's own. A batch larger than
             the data is all rows.
         shape: of one observation where rows are images or clips laid flat, e.g. (1, 8, 8).

@@ -69,9 +69,8 @@ class GaussianMixture(DensityMixin, Adapter):
         reg_covar: the least variance in any direction, squared units of the data. With 0 a
             component that collapses is an error.
         max_iter, n_init: the most passes, and how many starts to follow, the likeliest being kept.
-        init_params: 'kmeans', 'k-means++', 'random' or 'random_from_data'.
-        weights_init, means_init, precisions_init:
-            (k,), (k, d) and by type (k, d, d), (d, d), (k, d) or (k,).
+        init_params: 'kmeans', 'k-means++', 'random' or 'random_from_data'. weights_init,
+            means_init, precisions_init: (k,), (k, d) and by type (k, d, d), (d, d), (k, d) or (k,).
         random_state: seed of the starts, and of `sample`.
         warm_start: begin from what was learnt before.
 

@@ -75,7 +75,7 @@ class Model(Assembled):
             y: conditions, leading length n;
                 True for labels that come with the data, or the name of a column or array.
             weights: non-negative weights (n,), or the name of a column.
-                by: a fitter; the model's default if not given.
+            by: a fitter; the model's default if not given.
             dequantise: whether to add U(-½, ½) to integers, so that a density per unit makes sense.
                 By default, for integer image levels if the model has such a density; not for
                 integer points and table columns.

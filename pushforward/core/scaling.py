@@ -43,7 +43,8 @@ class Scaling(nn.Module):
     """An affine map per coordinate (points), or per channel or image, with one-hot categories.
 
     Args:
-        space: of the user's data. kind: how shift and scale were chosen.
+        space: of the user's data.
+        kind: how shift and scale were chosen.
         shift, scale: broadcastable to one observation.
     """
 

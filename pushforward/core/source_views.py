@@ -22,7 +22,8 @@ class View:
     """Rows of another source; a view delegates whatever it does not change.
 
     Args:
-        source: of the rows. name: the view's name in records.
+        source: of the rows.
+        name: the view's name in records.
     """
 
     def __init__(self, source: Source, name: str = "") -> None:

@@ -24,7 +24,8 @@ class Options:
     """The checked arguments of `read`.
 
     Args:
-        size: (height, width) to resize images to. fit: 'crop', 'pad' or 'stretch'.
+        size: (height, width) to resize images to.
+        fit: 'crop', 'pad' or 'stretch'.
         table: format of a text table, as far as the caller specified it.
         lenient: for reports: note problems instead of raising.
         scanned_later: the caller scans for infinities itself, so reading need not.

@@ -25,7 +25,8 @@ class Split:
 
     Args:
         seed: of the permutation.
-        held_out: number of rows held out. n: total number of rows.
+        held_out: number of rows held out.
+        n: total number of rows.
 
     Example:
         >>> train, test = Split(seed=0, held_out=2, n=10).rows()

@@ -53,10 +53,11 @@ class Choice(NamedTuple):
     """What a search over bandwidths found.
 
     Args:
-        factor: the best multiple of the bandwidth that was passed in. log_likelihood: held-out nats
-        per point there. tried: (k, 2) factors and their log-likelihoods, by factor. at_edge: True
-        if the best lies at an end of the range: duplicated or rounded data make the likelihood grow
-            without limit as h falls.
+        factor: the best multiple of the bandwidth that was passed in.
+        log_likelihood: held-out nats per point there.
+        tried: (k, 2) factors and their log-likelihoods, by factor.
+        at_edge: True if the best lies at an end of the range: duplicated or rounded data make the
+            likelihood grow without limit as h falls.
     """
 
     factor: float
@@ -209,9 +210,10 @@ def likelihood_bandwidth(
 
     Args:
         folds: None leaves one point out at a time; k cuts the data, shuffled by `rng`
-        (seed 0 by default), into k parts. between: range of factors searched; a grid in log h
-        brackets the best, then golden section narrows it. precision: relative precision of the
-        factor.
+            (seed 0 by default), into k parts.
+        between: range of factors searched;
+            a grid in log h brackets the best, then golden section narrows it.
+        precision: relative precision of the factor.
     """
     scale = Scale.of(bandwidth, x.shape[1])
     if folds is not None and not 2 <= folds <= len(x):

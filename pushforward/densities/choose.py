@@ -49,13 +49,16 @@ class KernelSums:
     """A kernel density over fixed points, prepared once and asked many times.
 
     Args:
-        points: (n, d) data, any floating dtype, n >= 1. bandwidth: a number, (d,) one per axis, a
-        (d, d) matrix H in squared units, or a `Scale`. kernel: one of `kernels.KERNELS`, or a
-        Kernel. weights: (n,) not negative, any positive sum; None for equal. local: (n,) factors
-        s_i > 0 on the bandwidth, one per point; None for ones. Bump i is normalised by s_i^-d.
-        shape: 'radial' or 'product'; the same for the Gaussian. method: 'auto' chooses by predicted
-        cost, anew for each number of queries. tolerance: relative error allowed in f, for Fourier
-        sums. memory: bytes that transforms may use.
+        points: (n, d) data, any floating dtype, n >= 1.
+        bandwidth: a number, (d,) one per axis, a (d, d) matrix H in squared units, or a `Scale`.
+        kernel: one of `kernels.KERNELS`, or a Kernel.
+        weights: (n,) not negative, any positive sum; None for equal.
+        local: (n,) factors s_i > 0 on the bandwidth, one per point;
+            None for ones. Bump i is normalised by s_i^-d.
+        shape: 'radial' or 'product'; the same for the Gaussian.
+        method: 'auto' chooses by predicted cost, anew for each number of queries.
+        tolerance: relative error allowed in f, for Fourier sums.
+        memory: bytes that transforms may use.
 
     Example:
         >>> sums = KernelSums(torch.zeros(1, 1), 1.0)

@@ -28,8 +28,7 @@ class Scale:
 
     Args:
         root: float64, L above: (d, d), lower triangular with positive diagonal, or only its
-        diagonal (d,) where it has no more, so
-            that many columns take little memory.
+            diagonal (d,) where it has no more, so that many columns take little memory.
         kind: 'number', 'axes' or 'matrix': how the bandwidth was given.
 
     Example:

@@ -54,8 +54,9 @@ class TreeSums:
     """Bumps sorted into leaves, ready to be summed anywhere.
 
     Args:
-        bumps: what to sum. tolerance: largest relative error of f from dropped leaves
-        (Gaussian, exponential); compact kernels drop nothing.
+        bumps: what to sum.
+        tolerance: largest relative error of f from dropped leaves
+            (Gaussian, exponential); compact kernels drop nothing.
     """
 
     def __init__(self, bumps: Bumps, tolerance: float = 1e-11) -> None:

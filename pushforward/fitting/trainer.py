@@ -100,7 +100,8 @@ class Trainer(Given):
             num_nodes, which may be new.
         start: a fitted model of the same kind whose weights to begin from (fine-tuning).
         accelerator, devices, strategy, precision, num_nodes: by Lightning Fabric's names.
-        listeners: called with every event; callbacks: called with every event and the model.
+        listeners: called with every event.
+        callbacks: called with every event and the model.
         token: cancels the fit at the next step.
         quiet: show no progress. Otherwise there is a line on a terminal,
             a table in a notebook, and nothing elsewhere.

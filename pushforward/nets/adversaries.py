@@ -35,7 +35,7 @@ SHORTEST = 8
 class Adversaries(Value, family="adversaries"):
     """How a generator and a critic are made.
 
-    Class constants:
+    Attributes:
         scaling: the coordinates they work in.
         bounded: whether the generator's last layer keeps within (-1, 1).
         entry: how a condition enters the critic.

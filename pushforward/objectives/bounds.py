@@ -94,8 +94,8 @@ class ImportanceWeighted(Objective, name="iwae"):
     Args:
         k: draws.
         doubly: the doubly reparametrised gradient for the encoder (Tucker et al. 2019,
-        https://arxiv.org/abs/1810.04152, Eq. 8), whose signal does not fade
-            as k grows; the decoder's gradient is the same.
+            https://arxiv.org/abs/1810.04152, Eq. 8), whose signal does not fade as k grows; the
+            decoder's gradient is the same.
     """
 
     k: int = 50

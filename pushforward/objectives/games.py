@@ -38,10 +38,11 @@ __all__ = [
 class Game(Value, family="game"):
     """What each player minimises.
 
-    Class constants:
-        paired: the generator's loss looks at the critic's outputs on real samples too; if not, they
-        need not be computed. boundary: the output above which the critic calls a sample real; None
-        where only differences of outputs mean anything.
+    Attributes:
+        paired: the generator's loss looks at the critic's outputs on real samples too;
+            if not, they need not be computed.
+        boundary: the output above which the critic calls a sample real;
+            None where only differences of outputs mean anything.
     """
 
     paired: ClassVar[bool] = True

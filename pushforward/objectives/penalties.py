@@ -41,7 +41,7 @@ Critic = Callable[[Tensor], Tensor]
 class Penalty(Value, family="penalty"):
     """Something that keeps the critic in check.
 
-    Class constants:
+    Attributes:
         term: whether it adds a term to the critic's loss.
     """
 

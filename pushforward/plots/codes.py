@@ -44,7 +44,8 @@ def embedding(
     Args:
         labels: whole numbers or text (n,) for classes,
             each with its colour and shape; other numbers for a colour scale.
-        names: of the classes 0, 1, …; quantity: what a colour scale shows.
+        names: of the classes 0, 1, ….
+        quantity: what a colour scale shows.
         named: codes to name, by text and position.
     """
     codes = numbers(z, "codes").reshape(len(cast(Sized, z)), -1)

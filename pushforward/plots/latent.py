@@ -51,7 +51,8 @@ def decoded_grid(
 
     Args:
         dims: the latent dimensions that run along it.
-        data: points (n, d) beneath the lines; axes: the two columns of points that are drawn.
+        data: points (n, d) beneath the lines.
+        axes: the two columns of points that are drawn.
     """
     if space.kind == "images":
         across = _values(laid.codes[0, :, dims[0]])
@@ -95,9 +96,10 @@ def decoded_path(
     a row of images each, or for points a curve over the data.
 
     Args:
-        across: words for the steps (shares of the way if not given),
-            `meaning` their meaning; down: words for the paths.
-        data: points (n, d) beneath the curves; axes: the two columns of points that are drawn.
+        across: words for the steps (shares of the way if not given), `meaning` their meaning.
+        down: words for the paths.
+        data: points (n, d) beneath the curves.
+        axes: the two columns of points that are drawn.
     """
     observed = path.x if path.codes.ndim == 3 else path.x[:, None]
     if space.kind == "images":

@@ -118,7 +118,8 @@ class Trial:
     """One run of both.
 
     Args:
-        models: by name; one that diverged is absent. drawn: samples (n, *shape).
+        models: by name; one that diverged is absent.
+        drawn: samples (n, *shape).
         found: records by name and kind.
     """
 

@@ -71,9 +71,12 @@ class Album:
     """Images to learn from and to measure on.
 
     Args:
-        train: without labels; labels: theirs (n,), where there are any.
+        train: without labels.
+        labels: theirs (n,), where there are any.
         test: held-out images (m, *shape).
-        space: of one image; name: of the set; data: how records call the test images.
+        space: of one image.
+        name: of the set.
+        data: how records call the test images.
         test_labels: those of the test images (m,), where there are any.
     """
 
@@ -95,10 +98,10 @@ class Maker:
     """A model and how it is learnt.
 
     Args:
-        model: made afresh each time; large:
-            in its place for images of `LARGE` pixels a side and more.
-        shown: images it is shown at a budget of 1; batch, schedule, ema, optimizer: of the trainer,
-            None or '' for the model's own.
+        model: made afresh each time.
+        large: in its place for images of `LARGE` pixels a side and more.
+        shown: images it is shown at a budget of 1.
+        batch, schedule, ema, optimizer: of the trainer, None or '' for the model's own.
     """
 
     model: Any

@@ -42,7 +42,8 @@ class Task:
 
     Args:
         sd: standard deviation of the modes.
-        network: of both players; steps: how many.
+        network: of both players.
+        steps: how many.
     """
 
     sd: float
@@ -56,7 +57,9 @@ class Player:
 
     Args:
         game, penalties, packing, hacks: as of a GAN.
-        optimizer: of both players; schedule: of its rate; ema: of the weights sampled from.
+        optimizer: of both players.
+        schedule: of its rate.
+        ema: of the weights sampled from.
     """
 
     optimizer: str = "adam(rate=0.0002, beta1=0.5)"

@@ -31,7 +31,8 @@ class Recipe:
     """What is known of a recipe before it runs.
 
     Args:
-        name: on the command line; module: where it is in this package.
+        name: on the command line.
+        module: where it is in this package.
         line: what it shows.
         tables: where its default tables lie under $PUSHFORWARD_DATA.
         origin: where they can be had by everyone.

@@ -23,7 +23,8 @@ class Table:
     """A table that can be read repeatedly from its start.
 
     Args:
-        chunks: starts reading. unnamed: whether its columns have no names.
+        chunks: starts reading.
+        unnamed: whether its columns have no names.
         cells: notation of its numbers, for text tables.
         notes: decisions made while reading.
     """

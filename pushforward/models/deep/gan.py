@@ -71,10 +71,9 @@ class GAN(CodeModel):
             images, 'veegan' for points in the plane, 'mlp(hidden=(128, 128))'.
         packing: samples the critic sees at once (Lin et al. 2018, PacGAN); a batch is split into
             packs, so the critic judges batch / packing of them.
-        conditioning: how y enters: 'concatenation', 'embedding' (learnt),
-            'projection' (Miyato & Koyama 2018,
-        https://arxiv.org/abs/1802.05637), 'auxiliary'
-            (a critic that also classifies labels, Odena et al. 2017).
+        conditioning: how y enters: 'concatenation', 'embedding' (learnt), 'projection' (Miyato &
+            Koyama 2018, https://arxiv.org/abs/1802.05637), 'auxiliary' (a critic that also
+            classifies labels, Odena et al. 2017).
         single_step: both players move by gradients taken at the
             same parameters (Nowozin et al. 2016, Algorithm 1).
         hacks: switches, off by default: 'soft_labels', 'input_noise(sigma=0.1)', …;

@@ -37,8 +37,8 @@ class Panel:
 
     Args:
         title: over the court.
-        mean: (steps, 2) feet along and across the court; component:
-            (steps, 2) feet for one standard deviation.
+        mean: (steps, 2) feet along and across the court.
+        component: (steps, 2) feet for one standard deviation.
         apart: how far to shift the outermost paths sideways, where they would lie over each other.
     """
 

@@ -38,9 +38,11 @@ def shot_maps(
     baseline, depth) feet, all on one colour scale.
 
     Args:
-        titles: one for each map; heads: one for each column, above it.
-        unit: of the colour bar; power: of the value that colour follows;
-            top: the value at the darkest colour.
+        titles: one for each map.
+        heads: one for each column, above it.
+        unit: of the colour bar.
+        power: of the value that colour follows.
+        top: the value at the darkest colour.
     """
     maps = numbers(maps)
     if maps.ndim != 4 or [len(r) for r in titles] != [maps.shape[1]] * maps.shape[0]:
@@ -97,9 +99,10 @@ def heat_and_accuracy(
     and how many of 100 go in.
 
     Args:
-        u, v: centres of the cells (m,) in feet; heat_values, share: (m, m), the second axis first.
-        middle: the player's average, white on the right; area:
-            of a cell, so that heat_values · area sums to the mass.
+        u, v: centres of the cells (m,) in feet.
+        heat_values, share: (m, m), the second axis first.
+        middle: the player's average, white on the right.
+        area: of a cell, so that heat_values · area sums to the mass.
         shares: of the shots that the contours hold; on the right,
             what lies outside the last is left white.
     """
