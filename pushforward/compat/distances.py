@@ -26,7 +26,7 @@ from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.densities.bounds import REACH
-from pushforward.densities.kernels import Kernel, kernel_named
+from pushforward.densities.kernels import Kernel, find_kernel
 
 __all__ = ["Distance", "Norm", "Sphere", "DistanceKDE"]
 
@@ -168,11 +168,11 @@ class DistanceKDE:
         kept = w > 0
         self.points, self.log_weights = points[kept].to(torch.float64), (w[kept] / w.sum()).log()
         self.bandwidth, self.kernel, self.distance = bandwidth, kernel, distance
-        self.log_mass = distance.log_mass(kernel_named(kernel), bandwidth, points.shape[1])
+        self.log_mass = distance.log_mass(find_kernel(kernel), bandwidth, points.shape[1])
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-density of each row (m,), nats; -inf where no bump reaches."""
-        kernel = kernel_named(self.kernel)
+        kernel = find_kernel(self.kernel)
 
         def of(rows: Tensor) -> Tensor:
             r = self.distance.between(rows.to(torch.float64), self.points) / self.bandwidth
@@ -191,5 +191,5 @@ class DistanceKDE:
             max=len(total) - 1
         )
         return self.distance.move(
-            self.points[torch.from_numpy(which)], kernel_named(self.kernel), self.bandwidth, stream
+            self.points[torch.from_numpy(which)], find_kernel(self.kernel), self.bandwidth, stream
         )

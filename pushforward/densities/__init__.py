@@ -1,6 +1,4 @@
-"""Kernels, bandwidths, and kernel sums: the numerics of density estimation,
-tensors in and tensors out.
-"""
+"""Kernels, bandwidths, kernel sums and distributions: the numerics of densities, on tensors."""
 
 from pushforward.densities.choose import KernelSums, log_density
 from pushforward.densities.fourier_sums import FourierState

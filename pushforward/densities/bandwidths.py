@@ -1,5 +1,5 @@
-r"""How wide a kernel should be: rules of thumb, likelihood,
-and widths that vary from point to point.
+r"""Choice of kernel bandwidths: rules of thumb, likelihood,
+and bandwidths that vary between points.
 
 With n_e = (sum w)^2 / sum w^2 the effective number of points,
 s the standard deviation, C the covariance,
@@ -12,12 +12,14 @@ s the standard deviation, C the covariance,
     nearest     h_i = h (distance of x_i to its k-th nearest neighbour), in bandwidths h
 
 The rules are for Gaussian kernels; for another, h is divided by the kernel's standard deviation, so
-that the bumps have the same spread (within 2 % of the canonical bandwidths of Marron & Nolan). The
-form is what is returned: 'number' (s the root mean square over the axes), 'axes', or 'matrix' (in
-squared units: h^2 with C in place of s^2).
+that the bumps have the same spread (within 2 % of the canonical bandwidths of Marron & Nolan 1988,
+https://doi.org/10.1016/0167-7152(88)90050-8). The form of the result is 'number' (s the root mean
+square over the axes), 'axes', or 'matrix' (in squared units: h^2 with C in place of s^2).
 
-Reference: Scott (1992), Multivariate Density Estimation, eq. 6.42; Silverman (1986), eq. 3.31 and
-4.15; Duin (1976) for the leave-one-out likelihood; Abramson (1982,
+Reference: Scott (1992), Multivariate Density Estimation, eq. 6.42,
+https://doi.org/10.1002/9780470316849; Silverman (1986), Density Estimation for Statistics and Data
+Analysis, eq. 3.31 and 4.15, https://doi.org/10.1201/9781315140919; Duin (1976,
+https://doi.org/10.1109/TC.1976.1674577) for the leave-one-out likelihood; Abramson (1982,
 https://doi.org/10.1214/aos/1176345986), On bandwidth variation in kernel estimates; Loftsgaarden &
 Quesenberry (1965, https://doi.org/10.1214/aoms/1177700079).
 """
@@ -31,7 +33,7 @@ from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
 from pushforward.densities.choose import KernelSums
-from pushforward.densities.kernels import Kernel, kernel_named
+from pushforward.densities.kernels import Kernel, find_kernel
 from pushforward.densities.scales import Scale
 
 __all__ = [
@@ -50,10 +52,10 @@ FORMS = ("number", "axes", "matrix")
 
 
 class Choice(NamedTuple):
-    """What a search over bandwidths found.
+    """The result of a bandwidth search.
 
     Args:
-        factor: the best multiple of the bandwidth that was passed in.
+        factor: the best multiple of the given bandwidth.
         log_likelihood: held-out nats per point there.
         tried: (k, 2) factors and their log-likelihoods, by factor.
         at_edge: True if the best lies at an end of the range: duplicated or rounded data make the
@@ -87,7 +89,7 @@ def covariance(x: Tensor, weights: Tensor | None = None) -> Tensor:
 
 
 def _variances(x: Tensor, weights: Tensor | None) -> Tensor:
-    """(d,) the diagonal of `covariance` alone, which takes no more memory than x."""
+    """(d,) the diagonal of `covariance`, with no more memory than x."""
     centred, w, rest = _centred(x, weights)
     return w @ centred.square() / rest if rest > 0 else torch.zeros(x.shape[1]).double()
 
@@ -106,7 +108,7 @@ def _centred(x: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor, float]:
 
 
 def _spread(x: Tensor, weights: Tensor | None, form: str) -> Tensor:
-    """What a form needs: (d, d) for a matrix, else (d,)."""
+    """The spread a form needs: (d, d) for a matrix, else (d,)."""
     return covariance(x, weights) if form == "matrix" else _variances(x, weights)
 
 
@@ -125,8 +127,8 @@ def scott(
     """
     d = x.shape[1]
     factor = effective_count(len(x), weights) ** (-1 / (d + 4))
-    return _scaled(
-        _spread(x, weights, form), factor / math.sqrt(kernel_named(kernel).variance(d, shape)), form
+    return _scale_covariance(
+        _spread(x, weights, form), factor / math.sqrt(find_kernel(kernel).variance(d, shape)), form
     )
 
 
@@ -138,18 +140,20 @@ def silverman(
     kernel: str | Kernel = "gaussian",
     shape: str = "radial",
 ) -> Tensor:
-    """Silverman's bandwidth of (n, d) x: (), (d,) or (d, d) by form, float64.
-    In one dimension the robust rule.
+    """Silverman's bandwidth of (n, d) x: (), (d,) or (d, d) by form, float64;
+    robust in one dimension.
     """
     d = x.shape[1]
-    variance = kernel_named(kernel).variance(d, shape)
+    variance = find_kernel(kernel).variance(d, shape)
     factor = effective_count(len(x), weights) ** (-1 / (d + 4)) / math.sqrt(variance)
     if d > 1:
-        return _scaled(_spread(x, weights, form), factor * (4 / (d + 2)) ** (1 / (d + 4)), form)
+        return _scale_covariance(
+            _spread(x, weights, form), factor * (4 / (d + 2)) ** (1 / (d + 4)), form
+        )
     cov = _variances(x, weights)
-    quartile = _interquartile(x[:, 0].detach().to("cpu", torch.float64), weights) / 1.349
+    quartile = _interquartile_range(x[:, 0].detach().to("cpu", torch.float64), weights) / 1.349
     robust = min(float(cov) ** 0.5, quartile) if quartile > 0 else float(cov) ** 0.5
-    return _scaled(
+    return _scale_covariance(
         torch.full((1, 1) if form == "matrix" else (1,), robust**2, dtype=torch.float64),
         0.9 * factor,
         form,
@@ -157,9 +161,7 @@ def silverman(
 
 
 def abramson(pilot: Tensor, weights: Tensor | None = None, *, power: float = 0.5) -> Tensor:
-    """(n,) factors (f~(x_i) / g)^-power from the (n,) *log* pilot
-    densities at the points, g their geometric mean.
-    """
+    """(n,) factors (f~(x_i) / g)^-power from (n,) *log* pilot densities, g their geometric mean."""
     log_f = pilot.detach().to("cpu", torch.float64)
     if not bool(log_f.isfinite().all()):
         raise InvalidValue(
@@ -172,8 +174,7 @@ def abramson(pilot: Tensor, weights: Tensor | None = None, *, power: float = 0.5
 def nearest(x: Tensor, k: int, bandwidth: float | Tensor | Scale = 1.0) -> Tensor:
     """(n,) distances to the k-th nearest other point, in units of the bandwidth, float64.
 
-    Where more than k points coincide that would be zero;
-    those get the smallest positive distance instead.
+    If more than k points coincide, the smallest positive distance is used instead of zero.
     """
     n, d = x.shape
     if not 1 <= k < n:
@@ -183,7 +184,7 @@ def nearest(x: Tensor, k: int, bandwidth: float | Tensor | Scale = 1.0) -> Tenso
     u = Scale.of(bandwidth, d).whiten(
         x.detach().to("cpu", torch.float64) - x[0].detach().to("cpu", torch.float64)
     )
-    far = _by_tree(u, k) if d <= 10 else _by_blocks(u, k)
+    far = _nearest_by_tree(u, k) if d <= 10 else _nearest_by_blocks(u, k)
     positive = far[far > 0]
     if len(positive) == 0:
         raise InvalidValue(
@@ -226,7 +227,7 @@ def likelihood_bandwidth(
         )
     w = torch.ones(len(x)) if weights is None else weights
     w = (w.detach().double() / w.detach().double().sum()).cpu()
-    part = None if folds is None else _parts(len(x), folds, rng)
+    part = None if folds is None else _assign_folds(len(x), folds, rng)
 
     def held_out(log_factor: float) -> float:
         wide = scale.times(math.exp(log_factor))
@@ -249,12 +250,12 @@ def likelihood_bandwidth(
 
 
 def _search(value: Callable[[float], float], low: float, high: float, precision: float) -> Choice:
-    """The maximum of a function of log h: a grid, then golden section around its best point."""
-    seen: dict[float, float] = {}
+    """Maximise a function of log h: a grid, then golden section around its best point."""
+    values: dict[float, float] = {}
 
     def at(t: float) -> float:
-        seen[t] = seen[t] if t in seen else value(t)
-        return seen[t]
+        values[t] = values[t] if t in values else value(t)
+        return values[t]
 
     grid = [low + (high - low) * i / 8 for i in range(9)]
     best = max(range(9), key=lambda i: (at(grid[i]), i))
@@ -272,33 +273,33 @@ def _search(value: Callable[[float], float], low: float, high: float, precision:
         else:
             left, a = a, b
             b = left + ratio * (right - left)
-    found = max(seen, key=lambda t: seen[t])
-    tried = torch.tensor([[math.exp(t), seen[t]] for t in sorted(seen)], dtype=torch.float64)
-    edge = min(found - low, high - found) <= 2 * precision
-    return Choice(math.exp(found), seen[found], tried, edge)
+    best_t = max(values, key=lambda t: values[t])
+    tried = torch.tensor([[math.exp(t), values[t]] for t in sorted(values)], dtype=torch.float64)
+    edge = min(best_t - low, high - best_t) <= 2 * precision
+    return Choice(math.exp(best_t), values[best_t], tried, edge)
 
 
-def _parts(n: int, folds: int, rng: torch.Generator | None) -> Tensor:
-    """(n,) the fold of each row, as equal as can be."""
+def _assign_folds(n: int, folds: int, rng: torch.Generator | None) -> Tensor:
+    """(n,) the fold of each row, in folds of nearly equal size."""
     order = torch.randperm(n, generator=rng or torch.Generator().manual_seed(0))
     part = torch.empty(n, dtype=torch.int64)
     part[order] = torch.arange(n) % folds
     return part
 
 
-def _scaled(cov: Tensor, factor: float, form: str) -> Tensor:
+def _scale_covariance(cov: Tensor, factor: float, form: str) -> Tensor:
     if form not in FORMS:
         raise InvalidValue(
             f"form must be one of {', '.join(map(repr, FORMS))}, got {form!r}; pass one of these"
         )
     if form == "matrix":
         deviations = cov.diagonal().sqrt()
-        # Of the correlations: columns in different units are no reason to refuse.
+        # The condition is that of the correlations, because columns may have different units.
         if not bool((deviations > 0).all()) or not bool(
             torch.linalg.eigvalsh(cov / deviations / deviations[:, None])[0] > 1e-12
         ):
             raise InvalidValue(
-                "bandwidth cannot be ruled from a singular covariance; use form 'axes' or pass a"
+                "no rule gives a bandwidth for a singular covariance; use form 'axes' or pass a"
                 " matrix"
             )
         return cov * factor**2
@@ -306,22 +307,22 @@ def _scaled(cov: Tensor, factor: float, form: str) -> Tensor:
     if not bool((variance > 0).all()):
         flat = [i for i, v in enumerate(variance.reshape(-1).tolist()) if not v > 0]
         raise InvalidValue(
-            f"bandwidth cannot be ruled from constant data (columns {flat}); pass bandwidth as a"
+            f"no rule gives a bandwidth for constant data (columns {flat}); pass bandwidth as a"
             " number"
         )
     return variance.sqrt() * factor
 
 
-def _interquartile(x: Tensor, weights: Tensor | None) -> float:
-    """Distance between the quartiles, interpolated between the middles of the weights."""
+def _interquartile_range(x: Tensor, weights: Tensor | None) -> float:
+    """Distance between the quartiles, interpolated between the midpoints of the weights."""
     ordered, order = x.sort()
     w = torch.ones_like(x) if weights is None else weights.detach().to("cpu", torch.float64)[order]
     middle = w.cumsum(0) - w / 2
     at = (middle - middle[0]) / (middle[-1] - middle[0]).clamp_min(1e-300)
-    return float(_interpolated(at, ordered, 0.75) - _interpolated(at, ordered, 0.25))
+    return float(_interpolate(at, ordered, 0.75) - _interpolate(at, ordered, 0.25))
 
 
-def _interpolated(at: Tensor, values: Tensor, share: float) -> Tensor:
+def _interpolate(at: Tensor, values: Tensor, share: float) -> Tensor:
     right = int(torch.searchsorted(at, share).clamp(1, max(1, len(at) - 1)))
     if len(at) == 1:
         return values[0]
@@ -329,16 +330,16 @@ def _interpolated(at: Tensor, values: Tensor, share: float) -> Tensor:
     return values[right - 1] + step * (values[right] - values[right - 1])
 
 
-def _by_tree(u: Tensor, k: int) -> Tensor:
+def _nearest_by_tree(u: Tensor, k: int) -> Tensor:
     from scipy.spatial import cKDTree
 
     distance, _ = cKDTree(u.numpy()).query(u.numpy(), k=[k + 1], workers=-1)
     return torch.from_numpy(distance[:, 0])
 
 
-def _by_blocks(u: Tensor, k: int) -> Tensor:
-    """By all pairs, where a tree prunes nothing; differences,
-    so that near pairs keep their digits.
+def _nearest_by_blocks(u: Tensor, k: int) -> Tensor:
+    """Distances by all pairs, where a tree prunes nothing;
+    by differences, accurate for near pairs.
     """
     exact = "donot_use_mm_for_euclid_dist"
     rows = max(1, 2**22 // len(u))

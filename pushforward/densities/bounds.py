@@ -1,23 +1,24 @@
-r"""Bounded axes: folding what spills over an end, wrapping it round a circle,
-and the share of a bump that does neither.
+r"""Bounded axes: folding mass beyond an end, wrapping it round a circle,
+and the mass inside the ends.
 
-Folding r maps the line onto [l, u] by reflection at the ends, over and over.
+Folding r maps the line onto [l, u] by repeated reflection at the ends.
 A density f pushed forward by it is
 
     f_r(x) = sum of f(x') over all x' with r(x') = x
         =  sum_t f(x + 2 t (u - l)) + f(2 l - x + 2 t (u - l)),
 
-which integrates to one whatever f was; with one end only, f_r(x) = f(x) + f(2 l - x). Wrapping maps
-it onto the circle of period P = u - l, f_w(x) = sum_t f(x + t P). Axes fold and wrap independently,
-and the mass of a box is that of all that folds or wraps into it.
+which integrates to one for every f; with one end only, f_r(x) = f(x) + f(2 l - x). Wrapping maps it
+onto the circle of period P = u - l, f_w(x) = sum_t f(x + t P). Axes fold and wrap independently,
+and the mass of a box is the mass of everything that folds or wraps into it.
 
-Images are taken as far as P / 2 and the reach of a bump: what is left out is nothing beside the
+Images are computed as far as P / 2 plus the reach of a bump; the rest is negligible beside the
 nearest image. A Gaussian wider than two turns is flat on the circle to e^(-2 pi^2 2^2) < 1e-34, so
-wider ones need no more images than it does.
+wider ones need no more images.
 
-Reference: Silverman (1986), section 2.10; Jones (1993), Simple boundary correction for kernel
-density estimation; Mardia & Jupp (2000), Directional Statistics, section 3.5.7
-(wrapped distributions).
+Reference: Silverman (1986), section 2.10, https://doi.org/10.1201/9781315140919; Jones (1993),
+Simple boundary correction for kernel density estimation, https://doi.org/10.1007/BF00147776; Mardia
+& Jupp (2000), Directional Statistics, section 3.5.7 (wrapped distributions),
+https://doi.org/10.1002/9780470316979.
 """
 
 import itertools
@@ -29,9 +30,18 @@ from torch import Tensor
 from pushforward.core.errors import InvalidValue
 from pushforward.densities.kernels import Kernel
 
-__all__ = ["FLAT", "cut_open", "fold", "images", "log_masses", "sources", "turns", "wrap"]
+__all__ = [
+    "FLAT",
+    "unroll",
+    "fold",
+    "find_images",
+    "log_masses",
+    "find_sources",
+    "count_turns",
+    "wrap",
+]
 
-REACH = {"gaussian": 9.0, "exponential": 40.0}  # bandwidths beyond which a bump is nothing
+REACH = {"gaussian": 9.0, "exponential": 40.0}  # bandwidths beyond which a bump is negligible
 FLAT = 2.0  # turns: a Gaussian as wide as this is flat on its circle
 MOST = 1 << 20  # images of one row
 TOO_WIDE = (
@@ -40,9 +50,9 @@ TOO_WIDE = (
 )
 
 
-def turns(kernel: Kernel, widest: float, period: float) -> int:
-    """How many turns each way the images of a point go:
-    as far as half a period and the reach of a bump.
+def count_turns(kernel: Kernel, widest: float, period: float) -> int:
+    """How many turns each way the images of a point extend:
+    half a period and the reach of a bump.
     """
     count = 0.5 + REACH.get(kernel.name, 1.0) * widest / period
     if not count < MOST:
@@ -51,9 +61,7 @@ def turns(kernel: Kernel, widest: float, period: float) -> int:
 
 
 def wrap(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """(n, d) on the circles of the axes with two ends (d,), in [low, high);
-    other axes as they are.
-    """
+    """(n, d) wrapped to [low, high) on the axes with two ends (d,); other axes are unchanged."""
     circle = low.isfinite() & high.isfinite()
     lo, period = torch.where(circle, low, 0.0), torch.where(circle, high - low, 1.0)
     inside = (x >= low) & (x < high)  # keeps every bit
@@ -61,9 +69,9 @@ def wrap(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return torch.where(~circle | inside, x, torch.where(turned < high, turned, lo))
 
 
-def cut_open(x: Tensor, weights: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """(n, d) with each circle cut opposite the mean direction of
-    its rows and laid straight, so that spreads can be measured.
+def unroll(x: Tensor, weights: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """(n, d) with each circle cut opposite the mean direction of its rows,
+    so that spreads can be measured.
     """
     circle = low.isfinite() & high.isfinite()
     lo, period = torch.where(circle, low, 0.0), torch.where(circle, high - low, 1.0)
@@ -76,7 +84,7 @@ def cut_open(x: Tensor, weights: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
 
 def fold(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """(n, d) reflected at the ends (d,) until it lies inside; infinite ends are open."""
+    """(n, d) reflected at the ends (d,) until inside; infinite ends are open."""
     columns = []
     for column, lo, hi in zip(x.T, low.tolist(), high.tolist(), strict=True):
         if math.isfinite(lo) and math.isfinite(hi):
@@ -89,38 +97,39 @@ def fold(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return torch.stack(columns, dim=1)
 
 
-def images(
+def find_images(
     x: Tensor, low: Tensor, high: Tensor, kernel: Kernel, widths: Tensor, *, circle: bool = False
 ) -> Tensor:
-    """(k, m, d): all points that fold to x (m, d),
-    or with `circle` wrap to it, as far as bumps inside can reach.
+    """(k, m, d): all points that fold (or, with `circle`,
+    wrap) to x (m, d), within reach of bumps inside.
 
     `widths` (d,) are those of the widest bump along each axis.
     """
     ends = list(zip(low.tolist(), high.tolist(), widths.tolist(), strict=True))
-    if math.prod(_count(lo, hi, kernel, width, circle) for lo, hi, width in ends) > MOST:
+    if math.prod(_count_images(lo, hi, kernel, width, circle) for lo, hi, width in ends) > MOST:
         raise InvalidValue(TOO_WIDE)
     options = [
-        _line(x[:, a], lo, hi, kernel, width, circle) for a, (lo, hi, width) in enumerate(ends)
+        _images_on_line(x[:, a], lo, hi, kernel, width, circle)
+        for a, (lo, hi, width) in enumerate(ends)
     ]
     return torch.stack([torch.stack(chosen, dim=1) for chosen in itertools.product(*options)])
 
 
-def _count(lo: float, hi: float, kernel: Kernel, width: float, circle: bool) -> int:
-    """How many images one coordinate has."""
+def _count_images(lo: float, hi: float, kernel: Kernel, width: float, circle: bool) -> int:
+    """Number of images of one coordinate."""
     if math.isfinite(lo) and math.isfinite(hi):
         period = (hi - lo) * (1 if circle else 2)
-        return (2 * turns(kernel, width, period) + 1) * (1 if circle else 2)
+        return (2 * count_turns(kernel, width, period) + 1) * (1 if circle else 2)
     return 2 if not circle and (math.isfinite(lo) or math.isfinite(hi)) else 1
 
 
-def _line(
+def _images_on_line(
     x: Tensor, lo: float, hi: float, kernel: Kernel, width: float, circle: bool
 ) -> list[Tensor]:
     """The images of one coordinate."""
     if math.isfinite(lo) and math.isfinite(hi):
         period = hi - lo if circle else 2 * (hi - lo)
-        count = turns(kernel, width, period)
+        count = count_turns(kernel, width, period)
         shifts = [t * period for t in range(-count, count + 1)]
         return [x + s for s in shifts] + ([] if circle else [2 * lo - x + s for s in shifts])
     if not circle and (math.isfinite(lo) or math.isfinite(hi)):
@@ -128,11 +137,11 @@ def _line(
     return [x]
 
 
-def sources(
+def find_sources(
     a: float, b: float, lo: float, hi: float, kernel: Kernel, width: float, *, circle: bool = False
 ) -> list[tuple[float, float]]:
-    """The disjoint intervals of the line that fold, or with `circle` wrap,
-    into [a, b], as far as bumps inside can reach.
+    """The disjoint intervals of the line that fold (or, with `circle`,
+    wrap) into [a, b], within reach.
     """
     two = math.isfinite(lo) and math.isfinite(hi)
     if circle:
@@ -141,7 +150,7 @@ def sources(
         if b - a >= hi - lo:
             return [(-math.inf, math.inf)]
         start = lo + (a - lo) % (hi - lo)
-        count = turns(kernel, width, hi - lo) + 1
+        count = count_turns(kernel, width, hi - lo) + 1
         return [
             (start + t * (hi - lo), start + (b - a) + t * (hi - lo))
             for t in range(-count, count + 1)
@@ -150,7 +159,7 @@ def sources(
     if a >= b:
         return []
     if two:
-        count = turns(kernel, width, 2 * (hi - lo)) + 1
+        count = count_turns(kernel, width, 2 * (hi - lo)) + 1
         shifts = [2 * t * (hi - lo) for t in range(-count, count + 1)]
         return [(a + s, b + s) for s in shifts] + [(2 * lo - b + s, 2 * lo - a + s) for s in shifts]
     end = lo if math.isfinite(lo) else hi
@@ -158,8 +167,8 @@ def sources(
 
 
 def log_masses(x: Tensor, widths: Tensor, low: Tensor, high: Tensor, kernel: Kernel) -> Tensor:
-    """(n,) log of the mass inside the ends (d,) of bumps at x (n, d),
-    products over the axes of widths (n, d).
+    """(n,) log of the mass inside the ends (d,) of bumps at x
+    (n, d) with widths (n, d), products over axes.
     """
     inside = kernel.cdf((high - x) / widths) - kernel.cdf((low - x) / widths)
     return inside.clamp_min(1e-300).log().sum(1)

@@ -1,5 +1,5 @@
-r"""Kernel densities anywhere, by whichever exact-enough sum is
-predicted to be cheapest and fits in memory.
+r"""Kernel densities by the summation method predicted to be cheapest
+within the tolerance and the memory.
 
     log f(x) = log sum_i w_i |B_i|^-1 K(B_i^-1 (x - x_i)),
         B_i = s_i L,  H = L L^T,  sum_i w_i = 1.
@@ -10,11 +10,11 @@ predicted to be cheapest and fits in memory.
 | tree    | low dimension, small h best | m (points in reach + leaves) | 1e-11 (compact: rounding) |
 | fourier | Gaussian, 1 to 3 dimensions | n + m + (box / h)^d          | `tolerance`, see below    |
 
-A Fourier sum has an absolute error e. Where f < e / tolerance, which is the tails, and wherever
-points that were set aside from the grid might matter, f is summed term by term in the log domain
-instead; so the relative error is at most `tolerance` everywhere, and log f is right at -600 as at
-the mode. Coordinates are centred on a data point first, and bandwidth matrices whitened away (see
-`scales`): offsets of 1e8 lose only what float64 had lost before they came here.
+A Fourier sum has an absolute error e. Where f < e / tolerance (in the tails), and wherever points
+set aside from the grid might matter, f is summed term by term in the log domain instead; the
+relative error is therefore at most `tolerance` everywhere, and log f is as accurate at -600 as at
+the mode. Coordinates are first centred on a data point, and bandwidth matrices whitened (see
+`scales`): offsets of 1e8 cost no more digits than float64 had already lost.
 """
 
 import math
@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
-from pushforward.densities.cores import Core, Group, cut, fourier_bytes, fourier_seconds
+from pushforward.densities.cores import Core, Group, fourier_bytes, fourier_seconds, split_cores
 from pushforward.densities.direct_sums import Bumps, log_sums
-from pushforward.densities.kernels import SHAPES, Kernel, kernel_named
+from pushforward.densities.kernels import SHAPES, Kernel, find_kernel
 from pushforward.densities.scales import Scale
 from pushforward.densities.tree_sums import LEAF, TreeSums
 
@@ -36,9 +36,7 @@ METHODS = ("auto", "direct", "tree", "fourier")
 
 
 class Plan(NamedTuple):
-    """What `KernelSums.plan` predicts: the method, its time in seconds,
-    its peak memory in bytes.
-    """
+    """The prediction of `KernelSums.plan`: method, time in seconds, peak memory in bytes."""
 
     method: str
     seconds: float
@@ -46,19 +44,19 @@ class Plan(NamedTuple):
 
 
 class KernelSums:
-    """A kernel density over fixed points, prepared once and asked many times.
+    """A kernel density over fixed points, prepared once and evaluated many times.
 
     Args:
         points: (n, d) data, any floating dtype, n >= 1.
         bandwidth: a number, (d,) one per axis, a (d, d) matrix H in squared units, or a `Scale`.
         kernel: one of `kernels.KERNELS`, or a Kernel.
-        weights: (n,) not negative, any positive sum; None for equal.
+        weights: (n,) non-negative, with any positive sum; None for equal weights.
         local: (n,) factors s_i > 0 on the bandwidth, one per point;
             None for ones. Bump i is normalised by s_i^-d.
         shape: 'radial' or 'product'; the same for the Gaussian.
-        method: 'auto' chooses by predicted cost, anew for each number of queries.
-        tolerance: relative error allowed in f, for Fourier sums.
-        memory: bytes that transforms may use.
+        method: 'auto' chooses by predicted cost, for each number of queries.
+        tolerance: allowed relative error of f, for Fourier sums.
+            memory: bytes that transforms may use.
 
     Example:
         >>> sums = KernelSums(torch.zeros(1, 1), 1.0)
@@ -81,11 +79,11 @@ class KernelSums:
     ) -> None:
         x = _matrix(points, "points")
         self.count, self.dimension = x.shape
-        self.kernel, self.shape = kernel_named(kernel), shape
+        self.kernel, self.shape = find_kernel(kernel), shape
         self.scale = Scale.of(bandwidth, self.dimension)
         _check_options(method, shape, tolerance, self.kernel, self.scale, self.dimension)
         self.method, self.tolerance, self.memory = method, tolerance, memory
-        # a coordinate of the data in each axis, so that lattices stay lattices
+        # a data coordinate on each axis, so that lattices stay lattices
         self.centre = x.median(0).values
         w = _positive(weights, self.count, "weights", zero=True)
         s = _positive(local, self.count, "local", zero=False)
@@ -103,8 +101,8 @@ class KernelSums:
         self._cores: tuple[list[Core], list[Group]] | None = None
 
     def log_density(self, queries: Tensor) -> Tensor:
-        """(m, d) to log f in nats per unit volume, (m,),
-        in the dtype and on the device of `queries`; -inf where f = 0.
+        """(m,) log f at (m, d) queries, nats per unit volume,
+        in their dtype and on their device; -inf where f = 0.
         """
         x = _matrix(queries, "queries", columns=self.dimension)
         out = self._log_sums(self._reduced(x)) - self._log_volume
@@ -114,28 +112,26 @@ class KernelSums:
 
     def leave_one_out(self) -> Tensor:
         """(n,) log f at each point, estimated from the others, float64;
-        -inf where no other reaches, NaN if n = 1.
+        -inf if none reaches it, NaN if n = 1.
         """
-        u, own = self.bumps.points, self.bumps.amplitudes
+        u, peaks = self.bumps.points, self.bumps.amplitudes
         rest = torch.log1p(-self.bumps.log_weights.exp())
         out = torch.full((self.count,), math.nan, dtype=torch.float64)
         if len(u) == 1:
             return out
-        which = torch.arange(len(u))
+        indices = torch.arange(len(u))
         method = self.plan(len(u)).method
         if method == "direct":
-            value = log_sums(self.bumps, u, exclude=which)
+            value = log_sums(self.bumps, u, exclude=indices)
         elif method == "tree":
-            value = self.tree.log_sums(u, exclude=which)
+            value = self.tree.log_sums(u, exclude=indices)
         else:
-            value = self._fourier_without(u, own)
+            value = self._fourier_without(u, peaks)
         out[self.kept] = value - rest - self._log_volume
         return out
 
     def plan(self, m: int) -> Plan:
-        """The method that m queries would be answered by,
-        with predicted seconds (2 cores) and bytes.
-        """
+        """The method for m queries, with predicted seconds (on 2 cores) and bytes."""
         options = {name: self._predicted(name, m) for name in self._able(m)}
         if self.method != "auto":
             options = {self.method: self._predicted(self.method, m)}
@@ -150,8 +146,8 @@ class KernelSums:
 
     @property
     def eps(self) -> float:
-        """Accuracy asked of the transforms: far below the tolerance,
-        so that few queries are left to term by term.
+        """Accuracy requested of the transforms:
+        far below the tolerance, so that few queries need term-by-term sums.
         """
         varied = float(self.bumps.scales.max()) > float(self.bumps.scales.min())
         return (
@@ -179,7 +175,7 @@ class KernelSums:
             return log_sums(self.bumps, u, exclude=exclude)
         return self.tree.log_sums(u, exclude=exclude)
 
-    # ---- Fourier sums, with what they cannot answer
+    # ---- Fourier sums, and queries they cannot answer
 
     def _fourier(self, u: Tensor) -> Tensor:
         cores, groups = self._cut(len(u))
@@ -192,8 +188,8 @@ class KernelSums:
                 value, good = self._in_core(core, others, u[rows])
                 out[rows[good]] = value[good]
                 open_[rows[good]] = False
-        left = torch.nonzero(open_)[:, 0]
-        out[left] = self._term_by_term(u[left])
+        pending = torch.nonzero(open_)[:, 0]
+        out[pending] = self._term_by_term(u[pending])
         return out
 
     def _in_core(self, core: Core, others: list[Group], u: Tensor) -> tuple[Tensor, Tensor]:
@@ -208,12 +204,12 @@ class KernelSums:
                 value[near] = torch.logaddexp(value[near], group.log_sums(u[near]))
         return value, good
 
-    def _fourier_without(self, u: Tensor, own: Tensor) -> Tensor:
-        """Leave-one-out sums at the points: subtract each bump's own peak,
-        where that does not cancel.
+    def _fourier_without(self, u: Tensor, peaks: Tensor) -> Tensor:
+        """Leave-one-out sums at the points:
+        subtract each bump's own peak where that does not cancel.
         """
         value = self._fourier(u)
-        rest = -torch.expm1((own - value).clamp_max(0))
+        rest = -torch.expm1((peaks - value).clamp_max(0))
         # f is within tolerance, so f - own is within tolerance / rest
         lost = torch.nonzero(rest < 0.3)[:, 0]
         out = value + rest.clamp_min(1e-300).log()
@@ -222,7 +218,7 @@ class KernelSums:
 
     def _cut(self, m: int) -> tuple[list[Core], list[Group]]:
         if self._cores is None:
-            self._cores = cut(self.bumps, m, self.eps, self.memory)
+            self._cores = split_cores(self.bumps, m, self.eps, self.memory)
         return self._cores
 
     # ---- predictions
@@ -260,13 +256,13 @@ class KernelSums:
         return 2.5e-9 + (4e-9 if self.bumps.separable else 0.5e-9) * min(self.dimension, 6)
 
     def _tree_cost(self, m: int) -> tuple[float, float]:
-        """Seconds and bytes of tree sums at m queries that lie
-        where the points lie, from a small sample of pairs.
+        """Seconds and bytes of tree sums at m queries distributed
+        like the points, from a small sample of pairs.
         """
         n, d = len(self.bumps.points), self.dimension
         reach = 1.0 if self.kernel.compact else 7.6 if self.kernel.name == "gaussian" else 30.0
-        some, few = self._spaced(min(n, 1024)), self._spaced(min(n, 64))
-        distance = torch.cdist(self.bumps.points[few], self.bumps.points[some])
+        some, sample = self._spaced(min(n, 1024)), self._spaced(min(n, 64))
+        distance = torch.cdist(self.bumps.points[sample], self.bumps.points[some])
         distance[distance == 0] = math.inf
         crowding = (LEAF * len(some) / n) ** (1 / d) + (256 * len(some) / max(m, 256)) ** (1 / d)
         nearest = distance.amin(1, keepdim=True).clamp_max(1e300)

@@ -5,7 +5,7 @@
 
     log p(z) = log N(ε; 0, s² I) - Σ_i log K_i - (numbers in u) log 2
 
-as a density in ε and u, a mass in c; -∞ where a block is not one-hot or a number beyond ±1.
+a density in ε and u, a mass in c; -∞ if a block is not one-hot or a number is beyond ±1.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = ["StructuredCodes", "Parts"]
 
 
 class Parts(NamedTuple):
-    """A code taken apart: noise (n, noise), a one-hot block (n, K)
-    for each category code, numbers (n, continuous).
+    """A code split into noise (n, noise), a one-hot block (n, K)
+    per category code, and numbers (n, continuous).
     """
 
     noise: Tensor
@@ -39,14 +39,13 @@ class Parts(NamedTuple):
 
 @dataclass(eq=False)
 class StructuredCodes(RowDistribution):
-    """n rows of the same distribution.
+    """n identically distributed codes.
 
     Args:
-        n: rows that `rsample` draws.
-        noise: normal numbers.
-        categories: sizes of the one-hot blocks.
-        continuous: numbers in [-1, 1].
-        like: a tensor whose device and floating type the draws have.
+        n: number of rows.
+        noise: number of normal entries. categories: sizes of the one-hot blocks.
+        continuous: number of entries uniform in [-1, 1].
+        like: a tensor with the device and float type of the samples.
         scale: s, standard deviation of the noise.
     """
 
@@ -62,14 +61,12 @@ class StructuredCodes(RowDistribution):
 
     @property
     def widths(self) -> list[int]:
-        """Of the blocks, in order."""
+        """Widths of the blocks, in order."""
         return [self.noise, *self.categories, self.continuous]
 
     @property
     def entropies(self) -> tuple[float, float]:
-        """H of all category codes together, and of all uniform numbers, nats: Σ ln K, and a
-        differential entropy of ln 2 each.
-        """
+        """H of all category codes, Σ ln K, and of all uniform numbers, ln 2 each, in nats."""
         return sum(math.log(k) for k in self.categories), self.continuous * math.log(2)
 
     @property
@@ -116,10 +113,10 @@ class StructuredCodes(RowDistribution):
 
 
 def _kl_codes(q: StructuredCodes, p: StructuredCodes) -> Tensor:
-    """That of the noise, Σ log(s_p/s_q) + s_q²/(2 s_p²) - ½: all else is the same.
+    """The divergence of the noise, Σ log(s_p/s_q) + s_q²/(2 s_p²) - ½: everything else is equal.
 
     Raises:
-        ShapeMismatch: Where the codes have other blocks.
+        ShapeMismatch: If the codes have different blocks.
     """
     if q.widths != p.widths:
         raise ShapeMismatch(f"a divergence needs the same blocks, got {q.widths} and {p.widths}")

@@ -24,28 +24,27 @@ from torch.nn.functional import softplus
 from pushforward.core.errors import InvalidValue
 from pushforward.core.random import Rng, uniform
 from pushforward.densities.distribution import RowDistribution
-from pushforward.densities.normals import event_rank, flat, sum_event
-from pushforward.densities.support import barred, outside
+from pushforward.densities.normals import event_rank, flatten_event, sum_event
+from pushforward.densities.support import find_outside, mask_outside
 
 __all__ = ["Bernoulli", "ContinuousBernoulli"]
 
 BLOCK = 1 << 17
-"""Elements processed at a time on a CPU, so that a block and its
-temporaries stay in its second-level cache.
+"""Elements per block on a CPU, so that a block and its temporaries stay in the second-level cache.
 """
 
 
 @dataclass(eq=False)
 class Bernoulli(RowDistribution):
-    """Independent Bernoulli variables; an x at the ends has a mass,
-    between them the cross-entropy, beyond them none.
+    """Independent Bernoulli variables; x at the ends has a mass,
+    between them a cross-entropy, outside them none.
 
     Args:
         logits: log p/(1-p), (n, *event).
-        zero: the coordinate at which 0 sits, broadcastable to logits; None is 0.
-        span: how far from it 1 sits; None is 1.
-            Where 0, a coordinate has one value, and x is read as 0.
-        event_dims: how many axes of logits are the event; all but the first if not given.
+        zero: the coordinate of outcome 0, broadcastable to logits; None is 0.
+        span: the distance from outcome 0 to outcome 1; None is 1.
+            If 0, the coordinate is constant and x counts as 0.
+        event_dims: number of axes of logits in the event; all but the first by default.
     """
 
     logits: Tensor
@@ -59,7 +58,7 @@ class Bernoulli(RowDistribution):
 
     @property
     def mean(self) -> Tensor:
-        """p, between the ends."""
+        """p, mapped to the ends."""
         return self._place(self.logits.sigmoid())
 
     def expand(self, batch_shape: Sequence[int], _instance: object = None) -> Bernoulli:
@@ -68,21 +67,21 @@ class Bernoulli(RowDistribution):
         return replace(self, logits=self.logits.expand(shape), event_dims=len(self.event_shape))
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Σ x log p + (1-x) log(1-p), over the event; -inf where any x lies beyond the ends."""
+        """Σ x log p + (1-x) log(1-p), over the event; -inf if any x lies outside the ends."""
         event = event_rank(x, self.logits) if self.event_dims is None else self.event_dims
         share = self.share(x)
-        beyond = outside(share, 0.0, 1.0)
+        beyond = find_outside(share, 0.0, 1.0)
         logits, x = torch.broadcast_tensors(self.logits, share)
-        entropy: Tensor = _CrossEntropy.apply(flat(logits, event), flat(x, event))  # type: ignore[no-untyped-call]
-        return barred(-entropy, beyond, event)
+        entropy: Tensor = _CrossEntropy.apply(flatten_event(logits, event), flatten_event(x, event))  # type: ignore[no-untyped-call]
+        return mask_outside(-entropy, beyond, event)
 
     def rsample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
-        """The two ends; no gradient passes."""
+        """Samples at the two ends; without gradients."""
         u = uniform(*sample_shape, *self.logits.shape, rng=rng, like=self.logits)
         return self._place((u < self.logits.sigmoid()).to(self.logits))
 
     def share(self, x: Tensor) -> Tensor:
-        """Where x lies between the ends: 0 to 1."""
+        """Position of x between the ends, 0 to 1."""
         x = x if self.zero is None else x - self.zero
         return x if self.span is None else x / torch.where(self.span > 0, self.span, 1.0)
 
@@ -93,7 +92,7 @@ class Bernoulli(RowDistribution):
 
 def _kl_bernoulli(q: Bernoulli, p: Bernoulli) -> Tensor:
     """Σ p_q (log p_q - log p_p) + (1 - p_q) (log(1 - p_q) - log(1 - p_p)), over the event; the ends
-    must be the same, else no outcome of one is an outcome of the other.
+    must be equal, else the outcomes differ.
     """
     if not all(_are_same(getattr(q, end), getattr(p, end)) for end in ("zero", "span")):
         raise InvalidValue(
@@ -114,11 +113,11 @@ def _are_same(one: Tensor | None, other: Tensor | None) -> bool:
 def _cross_entropies(logits: Tensor, x: Tensor) -> Tensor:
     """Σ softplus(l) - x l over the last axis of both (…, d), block by block.
 
-    In blocks the softplus costs two nanoseconds a number;
-    of a large tensor at once thrice that, fetching memory.
+    In blocks the softplus takes two nanoseconds per number;
+    on a large tensor at once three times that, waiting for memory.
     """
     if logits.numel() <= BLOCK or logits.ndim == 1 or logits.device.type != "cpu":
-        # Beyond the threshold softplus is taken as linear: at 50 that is exact in float64 too.
+        # Above the threshold softplus is linear; at 50 that is exact even in float64.
         return softplus(logits, threshold=50).addcmul_(x, logits, value=-1).sum(-1)
     if len(logits) == 1:
         return _cross_entropies(logits[0], x[0])[None]
@@ -141,7 +140,7 @@ class _CrossEntropy(torch.autograd.Function):
         logits, x = ctx.saved_tensors
         outer = gradients[0][..., None]
         toward_x = -logits * outer if ctx.needs_input_grad[1] else None
-        if torch.is_grad_enabled():  # a gradient of this gradient is wanted
+        if torch.is_grad_enabled():  # a second derivative is needed
             return (logits.sigmoid() - x) * outer, toward_x
         return logits.sigmoid().sub_(x).mul_(outer), toward_x
 
@@ -150,7 +149,7 @@ class _CrossEntropy(torch.autograd.Function):
 
 NEAR = 0.5
 """Below this |l| the series of Λ is used: its terms fall by (l/2π)² < 1/157,
-so that seven reach float64's precision.
+so seven reach float64's precision.
 """
 
 SERIES = (
@@ -167,11 +166,11 @@ SERIES = (
 
 @dataclass(eq=False)
 class ContinuousBernoulli(RowDistribution):
-    """Independent densities on [0, 1] that are exponential in x.
+    """Independent densities on [0, 1], exponential in x.
 
     Args:
         logits: l, (n, *event); 0 is the uniform distribution.
-        event_dims: how many axes of logits are the event; all but the first if not given.
+        event_dims: number of axes of logits in the event; all but the first by default.
     """
 
     has_rsample = True
@@ -201,15 +200,16 @@ class ContinuousBernoulli(RowDistribution):
     def log_prob(self, x: Tensor) -> Tensor:
         """Σ x l - Λ(l), over the event; -inf where any x lies outside [0, 1]."""
         event = event_rank(x, self.logits) if self.event_dims is None else self.event_dims
-        found = sum_event(x * self.logits, event) - sum_event(log_normaliser(self.logits), event)
-        return barred(found, outside(x, 0.0, 1.0), event)
+        log_density = sum_event(x * self.logits, event) - sum_event(
+            log_normaliser(self.logits), event
+        )
+        return mask_outside(log_density, find_outside(x, 0.0, 1.0), event)
 
     def rsample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
-        """The inverse distribution function, log(1 + u (e^l - 1))/l, of uniform u."""
+        """Samples by the inverse distribution function, log(1 + u (e^l - 1))/l, of uniform u."""
         u = uniform(*sample_shape, *self.logits.shape, rng=rng, like=self.logits)
         rising = self.logits > 0
-        # At -|l| nothing overflows; x at l is 1 - x at -l.
-        # (Not by abs(), whose gradient at 0 is 0.)
+        # -|l| avoids overflow; x at l is 1 - x at -l. (abs() is not used: its gradient at 0 is 0.)
         share = torch.where(rising, (1 - u).clamp_max(1 - torch.finfo(u.dtype).eps), u)
         falling = _quantile(share, torch.where(rising, -self.logits, self.logits))
         return torch.where(rising, 1 - falling, falling)
@@ -224,8 +224,7 @@ def _kl_continuous(q: ContinuousBernoulli, p: ContinuousBernoulli) -> Tensor:
 def log_normaliser(logits: Tensor) -> Tensor:
     """Λ(l) = log((e^l - 1)/l), with its derivatives, for every l."""
     near = logits.abs() < NEAR
-    # The branch not taken sees a harmless number:
-    # where() lets a NaN of its gradient through otherwise.
+    # The branch not taken gets a harmless number, because where() would propagate a NaN gradient.
     small, size = torch.where(near, logits, 0.0), torch.where(near, 1.0, logits.abs())
     squared = small.square()
     series = small / 2 + squared * _even(SERIES, squared)
@@ -241,8 +240,8 @@ def _even(coefficients: Sequence[float], squared: Tensor) -> Tensor:
 
 
 def _quantile(u: Tensor, logits: Tensor) -> Tensor:
-    """log(1 + u (e^l - 1))/l for l ≤ 0; near 0 its series,
-    the cumulants of a coin that shows 1 with probability u.
+    """log(1 + u (e^l - 1))/l for l ≤ 0; near 0 by its series,
+    the cumulants of a Bernoulli(u) variable.
     """
     near = logits.abs() < torch.finfo(logits.dtype).eps ** 0.2
     small, far = torch.where(near, logits, 0.0), torch.where(near, -1.0, logits)

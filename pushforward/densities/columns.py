@@ -1,5 +1,4 @@
-"""Distributions of table rows whose categories are one-hot blocks:
-independent blocks of columns side by side.
+"""Distributions of table rows with one-hot categories: independent blocks of columns.
 
 log p(x) = Σ over numeric columns log N(x_j; m_j, s_j²) + Σ over
 categorical ones log softmax(l)_category
@@ -46,13 +45,11 @@ class OneHot(RowDistribution):
         return OneHot(self.logits.expand(*batch_shape, -1))
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Σ x log p of one-hot x (n, K); -inf for a row of zeros,
-        which is a category that is none of the K.
-        """
+        """Σ x log p of one-hot x (n, K); -inf for a row of zeros, an unknown category."""
         return torch.where(x.sum(-1) < 0.5, -math.inf, (x * self.logits.log_softmax(-1)).sum(-1))
 
     def rsample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
-        """One-hot rows, by the largest logit + Gumbel noise; no gradient passes."""
+        """One-hot samples by the largest logit + Gumbel noise; without gradients."""
         u = uniform(*sample_shape, *self.logits.shape, rng=rng, like=self.logits).clamp_min(
             torch.finfo(self.logits.dtype).tiny
         )
@@ -68,7 +65,7 @@ def _kl_one_hot(q: OneHot, p: OneHot) -> Tensor:
 
 @dataclass(eq=False)
 class Columns(RowDistribution):
-    """Independent blocks side by side.
+    """Independent blocks of columns.
 
     Args:
         blocks: distributions of (n, width) each, in the order of the columns.
@@ -111,7 +108,11 @@ class Columns(RowDistribution):
 
 
 def _kl_columns(q: Columns, p: Columns) -> Tensor:
-    """Σ over blocks; ShapeMismatch unless both have the same blocks."""
+    """Σ over blocks.
+
+    Raises:
+        ShapeMismatch: Unless both have the same blocks.
+    """
     shapes = [[(type(block), block.event_shape) for block in each.blocks] for each in (q, p)]
     if shapes[0] != shapes[1]:
         raise ShapeMismatch("a divergence needs the same blocks of columns on both sides")

@@ -1,16 +1,16 @@
-r"""Cutting data into cores, which Fourier sums serve well, and the rest, which they would not.
+r"""Division of data into cores, suited to Fourier sums, and a remainder that is not.
 
 A frequency grid costs (box / narrowest bandwidth)^d, whatever the number of points: one far
-outlier, two clusters far apart, or one pair of near-duplicates with a tiny bandwidth of its own
-would make it enormous. So points are parted:
+outlier, two distant clusters, or a pair of near-duplicates with a tiny bandwidth would make it
+enormous. Points are therefore divided:
 
-1. clusters whose bumps, cut at `MARGIN` bandwidths, do not touch along some axis become separate
-   cores;
-2. in each, a few points with the smallest or the largest bandwidths, or farthest out, are set aside
-   as long as that makes the whole cheaper, in predicted seconds;
-3. what is still too small, or too large for the memory, is not a core.
+1. clusters whose bumps, cut off at `MARGIN` bandwidths,
+  do not touch along some axis become separate cores;
+2. in each, a few points with the smallest or largest bandwidths, or farthest out, are set aside as
+  long as that lowers the predicted cost;
+3. a part that is still too small, or too large for the memory, is not a core.
 
-Correctness does not depend on the cut. At a query in a core,
+Correctness does not depend on the division. At a query in a core,
 
     f(x) = f_core(x) + sum over the other groups g of f_g(x),
         f_g(x) <= exp(mass_g - (gap_g / widest_g)^2 / 2),
@@ -31,19 +31,19 @@ from pushforward.densities.frequency_grid import FrequencyGrid
 from pushforward.densities.scales import Scale
 from pushforward.densities.tree_sums import TreeSums
 
-__all__ = ["Core", "Group", "cut", "fourier_bytes", "fourier_seconds"]
+__all__ = ["Core", "Group", "split_cores", "fourier_bytes", "fourier_seconds"]
 
-MARGIN = 6.0  # queries this many bandwidths outside a core are still its own
-SMALLEST = 256  # points in a core, at least
-SHARES = (0.0, 0.0005, 0.005, 0.03)  # set aside at one end
-MOST = 32  # cores
+MARGIN = 6.0  # queries up to this many bandwidths outside a core belong to it
+SMALLEST = 256  # fewest points in a core
+SHARES = (0.0, 0.0005, 0.005, 0.03)  # shares set aside at one end
+MOST = 32  # most cores
 
 
 class Group:
-    """Some of the bumps, with a bound on what they contribute anywhere.
+    """Some of the bumps, with a bound on their contribution anywhere.
 
     Args:
-        bumps: the bumps, with weights as in the whole.
+        bumps: the bumps, with their weights in the full sum.
     """
 
     def __init__(self, bumps: Bumps) -> None:
@@ -54,7 +54,7 @@ class Group:
         self._tree: TreeSums | None = None
 
     def bound(self, queries: Tensor) -> Tensor:
-        """(m,) at least log f of this group at the queries."""
+        """(m,) an upper bound on log f of this group at the queries."""
         if len(self.bumps.points) > 20_000:
             gap = (torch.maximum(self.low - queries, queries - self.high)).clamp_min(0).norm(dim=1)
         else:
@@ -73,9 +73,7 @@ class Group:
 
 
 class Core(Group):
-    """A group with a Fourier state: `state` holds all of its bumps,
-    `error` bounds its absolute error.
-    """
+    """A group with a Fourier state: `state` holds its bumps, `error` bounds its absolute error."""
 
     def __init__(self, bumps: Bumps, eps: float) -> None:
         super().__init__(bumps)
@@ -84,7 +82,7 @@ class Core(Group):
 
     @property
     def state(self) -> FourierState:
-        """Built on first use, which is when the data are transformed."""
+        """The Fourier state, built on first use by transforming the data."""
         if self._state is None:
             weights, scales = self.bumps.log_weights.exp(), self.bumps.scales
             fixed = self.grid.narrowest == self.grid.widest
@@ -104,9 +102,7 @@ class Core(Group):
 
 
 def _grid(bumps: Bumps, eps: float) -> FrequencyGrid:
-    """The frequency grid that serves these bumps;
-    factors are relative to their narrowest bandwidth.
-    """
+    """The frequency grid for these bumps; factors are relative to their narrowest bandwidth."""
     low, high = bumps.points.min(0).values, bumps.points.max(0).values
     narrowest = float(bumps.scales.min())
     ratio = float(bumps.scales.max()) / narrowest
@@ -114,9 +110,7 @@ def _grid(bumps: Bumps, eps: float) -> FrequencyGrid:
 
 
 def fourier_seconds(size: float, n: int, m: int, ratio: float, dimension: int, eps: float) -> float:
-    """Predicted time to transform n points and m queries on a grid of `size` frequencies;
-    ratio of bandwidths.
-    """
+    """Predicted time to transform n points and m queries on a grid of `size` frequencies."""
     digits = 1 - math.log10(eps)
     point = 2e-7 + 2e-9 * digits**dimension
     frequency = 6e-8 if eps >= 1e-9 else 1.5e-7
@@ -133,31 +127,29 @@ def fourier_bytes(size: float, n: int, m: int, ratio: float, dimension: int, eps
     return 16 * size * (upsampled * batch + transforms + 3) + 8.0 * (n + m) * (2 * dimension + 6)
 
 
-def cut(bumps: Bumps, m: int, eps: float, memory: float) -> tuple[list[Core], list[Group]]:
-    """The cores and the other groups of Gaussian bumps in one to
-    three dimensions, for about m queries.
+def split_cores(bumps: Bumps, m: int, eps: float, memory: float) -> tuple[list[Core], list[Group]]:
+    """The cores and other groups of Gaussian bumps in one to three dimensions,
+    for about m queries.
     """
     n = len(bumps.points)
     whole = _size(bumps, torch.arange(n), eps)
-    # the points cost more than the grid: nothing to gain
+    # the points cost more than the grid, so splitting gains nothing
     if whole < max(65_536, min(2 * n, 4_000_000)):
         return [Core(bumps, eps)], []
     cores: list[Core] = []
     aside: list[Tensor] = []
-    for island in _islands(bumps):
+    for island in _find_islands(bumps):
         inner, outer = (
-            _trimmed(bumps, island, m, eps, memory) if len(island) >= SMALLEST else (None, [island])
+            _trim(bumps, island, m, eps, memory) if len(island) >= SMALLEST else (None, [island])
         )
         aside += [part for part in outer if len(part)]
         if inner is not None:
             cores.append(Core(bumps.take(inner), eps))
-    return cores, [Group(bumps.take(part)) for part in _joined(bumps, aside)]
+    return cores, [Group(bumps.take(part)) for part in _join_leftovers(bumps, aside)]
 
 
-def _joined(bumps: Bumps, parts: list[Tensor]) -> list[Tensor]:
-    """Leftovers gathered by the size of their bandwidths,
-    so that one wide bump does not blur the bound of all.
-    """
+def _join_leftovers(bumps: Bumps, parts: list[Tensor]) -> list[Tensor]:
+    """Leftovers grouped by bandwidth, so that one wide bump does not loosen the bound of all."""
     if not parts:
         return []
     index = torch.cat(parts)
@@ -165,28 +157,28 @@ def _joined(bumps: Bumps, parts: list[Tensor]) -> list[Tensor]:
     return [index[octave == k] for k in octave.unique()]
 
 
-def _islands(bumps: Bumps) -> list[Tensor]:
+def _find_islands(bumps: Bumps) -> list[Tensor]:
     """Indices of clusters whose bumps do not touch within MARGIN bandwidths, found axis by axis."""
-    pending, done = [torch.arange(len(bumps.points))], list[Tensor]()
+    pending, islands = [torch.arange(len(bumps.points))], list[Tensor]()
     while pending:
         index = pending.pop()
         parts = [torch.arange(len(index))]
-        if len(index) >= SMALLEST and len(pending) + len(done) < MOST:
+        if len(index) >= SMALLEST and len(pending) + len(islands) < MOST:
             splits = (
-                _gaps(bumps.points[index, a], bumps.scales[index] * MARGIN)
+                _split_at_gaps(bumps.points[index, a], bumps.scales[index] * MARGIN)
                 for a in range(bumps.dimension)
             )
             parts = next((split for split in splits if len(split) > 1), parts)
         if len(parts) == 1:
-            done.append(index)
+            islands.append(index)
         else:
             pending += [index[part] for part in parts]
-    return done
+    return islands
 
 
-def _gaps(x: Tensor, reach: Tensor) -> list[Tensor]:
-    """Positions of x parted where intervals x +- reach leave a gap;
-    at most `MOST` parts, the widest gaps first.
+def _split_at_gaps(x: Tensor, reach: Tensor) -> list[Tensor]:
+    """Positions of x split where intervals x ± reach leave a gap;
+    at most `MOST` parts, widest gaps first.
     """
     low, order = (x - reach).sort()
     high = (x + reach)[order].cummax(0).values
@@ -197,42 +189,42 @@ def _gaps(x: Tensor, reach: Tensor) -> list[Tensor]:
     return list(order.tensor_split(breaks + 1))
 
 
-def _trimmed(
+def _trim(
     bumps: Bumps, index: Tensor, m: int, eps: float, memory: float
 ) -> tuple[Tensor | None, list[Tensor]]:
-    """The part of a cluster worth a grid (None if no part is) and
-    what is set aside, greedily by predicted cost.
+    """The part of a cluster worth a grid (None if none is),
+    and the rest, greedily by predicted cost.
     """
-    kept, outside = index, list[Tensor]()
-    best = _cost(bumps, kept, 0, m, eps, memory)
-    for rule in (_narrow, _wide, _far):
+    core, outside = index, list[Tensor]()
+    best = _cost(bumps, core, 0, m, eps, memory)
+    for rule in (_narrowest, _widest, _farthest):
         options = []
         for share in SHARES[1:]:
-            inside = rule(bumps, kept, share)
-            if 0 < int(inside.sum()) < len(kept):
+            inside = rule(bumps, core, share)
+            if 0 < int(inside.sum()) < len(core):
                 aside = len(index) - int(inside.sum())
-                options.append((_cost(bumps, kept[inside], aside, m, eps, memory), share))
+                options.append((_cost(bumps, core[inside], aside, m, eps, memory), share))
         if options and min(options)[0] < 0.7 * best:
             best, share = min(options)
-            inside = rule(bumps, kept, share)
-            outside.append(kept[~inside])
-            kept = kept[inside]
+            inside = rule(bumps, core, share)
+            outside.append(core[~inside])
+            core = core[inside]
     if not math.isfinite(best):
         return None, [index]
-    return kept, outside
+    return core, outside
 
 
-def _narrow(bumps: Bumps, index: Tensor, share: float) -> Tensor:
+def _narrowest(bumps: Bumps, index: Tensor, share: float) -> Tensor:
     scales = bumps.scales[index]
     return scales >= _quantile(scales, share)
 
 
-def _wide(bumps: Bumps, index: Tensor, share: float) -> Tensor:
+def _widest(bumps: Bumps, index: Tensor, share: float) -> Tensor:
     scales = bumps.scales[index]
     return scales <= _quantile(scales, 1 - share)
 
 
-def _far(bumps: Bumps, index: Tensor, share: float) -> Tensor:
+def _farthest(bumps: Bumps, index: Tensor, share: float) -> Tensor:
     inside = torch.ones(len(index), dtype=torch.bool)
     for column in bumps.points[index].T:
         inside &= (column >= _quantile(column, share)) & (column <= _quantile(column, 1 - share))
@@ -244,8 +236,8 @@ def _quantile(x: Tensor, share: float) -> float:
 
 
 def _size(bumps: Bumps, index: Tensor, eps: float) -> float:
-    """Number of frequencies a grid over these bumps would have,
-    as a float: it may be astronomical.
+    """Number of frequencies of a grid over these bumps,
+    as a float because it may be astronomical.
     """
     points, scales = bumps.points[index], bumps.scales[index]
     reach = (MARGIN + 9.0) * scales.max()
@@ -254,7 +246,7 @@ def _size(bumps: Bumps, index: Tensor, eps: float) -> float:
 
 
 def _cost(bumps: Bumps, index: Tensor, aside: int, m: int, eps: float, memory: float) -> float:
-    """Predicted seconds with a core of `index` and `aside` points summed one by one;
+    """Predicted seconds for a core of `index` with `aside` summed directly;
     infinite beyond the memory.
     """
     size, n = _size(bumps, index, eps), len(index)

@@ -1,12 +1,11 @@
-r"""Kernel sums term by term, in blocks, in the log domain:
-any kernel, any dimension, any bandwidths.
+r"""Direct kernel sums, in blocks, in the log domain: any kernel, dimension and bandwidths.
 
 With points p_i, weights w_i (summing to one) and one bandwidth h_i per point,
 
     log f(x) = log sum_i exp(a_i) k(|x - p_i| / h_i),       a_i = log w_i - d log h_i - log Z_d,
 
-the norm being Euclidean (radial) or k being a product over the axes. h_i^-d, not h_i^-1: the latter
-integrates to one only in one dimension.
+with the Euclidean norm (radial) or k a product over the axes. The factor is h_i^-d, not h_i^-1,
+which integrates to one only in one dimension.
 
 For the Gaussian the exponent is linear in (|x|^2, x, 1), so a block of it is one matrix product,
 
@@ -15,7 +14,7 @@ For the Gaussian the exponent is linear in (|x|^2, x, 1), so a block of it is on
 
 Its terms cancel: the error of the exponent is about 1e-16 (|x|^2 + |p_i|^2) / h_i^2. Coordinates
 are therefore centred, and where that error could exceed 1e-11 differences are formed one axis at a
-time instead. All sums are exact up to rounding: nothing is pruned here (see `tree_sums`).
+time instead. All sums are exact up to rounding: nothing is pruned (see `tree_sums`).
 """
 
 import math
@@ -29,21 +28,20 @@ from pushforward.densities.kernels import Kernel
 
 __all__ = ["Bumps", "log_sums"]
 
-PAIRS = 2**18  # pairs worked on at once: 2 MiB, which stays in cache
+PAIRS = 2**18  # pairs per block: 2 MiB, which stays in cache
 PRODUCT_LIMIT = 3e4  # largest |x|^2 / h^2 for which the matrix product keeps the exponent to 1e-11
 SPREAD_LIMIT = 600.0  # largest max a_i - min a_i for which sums are taken outside the log domain
 
 
 @dataclass(frozen=True)
 class Bumps:
-    """Kernels laid over points: what a kernel density is,
-    with every bandwidth reduced to a number per point.
+    """Kernels placed on points, with every bandwidth reduced to a number per point.
 
     Args:
-        points: (n, d) float64, centred so that differences lose nothing.
+        points: (n, d) float64, centred so that differences are accurate.
         scales: (n,) float64, the bandwidths h_i > 0 in the units of `points`.
         log_weights: (n,) float64, normalised: their exponentials sum to one.
-        kernel, shape: the bump, see `kernels`.
+        kernel, shape: of the bumps, see `kernels`.
     """
 
     points: Tensor
@@ -58,7 +56,7 @@ class Bumps:
 
     @property
     def amplitudes(self) -> Tensor:
-        """(n,) the a_i above: log of each bump's height at its own centre."""
+        """(n,) the a_i above: log height of each bump at its centre."""
         normaliser = self.kernel.log_normaliser(self.dimension, self.shape)
         return self.log_weights - self.dimension * self.scales.log() - normaliser
 
@@ -73,14 +71,14 @@ class Bumps:
 
     @property
     def separable(self) -> bool:
-        """True where a product over the axes is meant and differs from the radial kernel."""
+        """Whether the kernel is a product over the axes that differs from the radial kernel."""
         return self.shape == "product" and self.kernel.name != "gaussian" and self.dimension > 1
 
 
 def log_sums(bumps: Bumps, queries: Tensor, *, exclude: Tensor | None = None) -> Tensor:
     """(m,) log f at the (m, d) `queries`, in nats; -inf where no bump reaches.
 
-    `exclude` (m,) names for each query one bump to leave out (-1: none),
+    `exclude` (m,) is the bump to leave out for each query (-1 for none),
     for leave-one-out estimates.
     """
     n, m = len(bumps.points), len(queries)
@@ -100,8 +98,8 @@ def log_sums(bumps: Bumps, queries: Tensor, *, exclude: Tensor | None = None) ->
 
 
 class _Terms:
-    """The terms of the sum between blocks of queries and blocks of bumps,
-    with what repeats worked out once.
+    """Terms of the sum between blocks of queries and of bumps,
+    with repeated parts computed once.
     """
 
     def __init__(self, bumps: Bumps, queries: Tensor) -> None:
@@ -116,8 +114,8 @@ class _Terms:
         exponent = largest * inverse * inverse
         if not math.isfinite(inverse * inverse):
             raise InvalidValue(
-                f"the least bandwidth is {1 / inverse:.3g} of the data's deviations, and its square"
-                " leaves float64; choose a larger one"
+                f"the smallest bandwidth is {1 / inverse:.3g} of the data's deviations, whose"
+                " square leaves float64's range; choose a larger one"
             )
         self.by_product = self.kernel.name == "gaussian" and exponent < PRODUCT_LIMIT
         spread = float(self.amplitudes.max() - self.amplitudes.min())
@@ -129,14 +127,14 @@ class _Terms:
 
     def log_sum(self, queries: Tensor, across: slice, skip: Tensor | None) -> Tensor:
         """(rows,) log of the summed terms of one block;
-        `skip` gives for each row a column to leave out.
+        `skip` is the column to leave out in each row.
         """
         amplitudes = self.amplitudes[across]
         if self.in_logs:
             exponents = self._exponents(queries, across)
-            return _log_sum_exp(_without(exponents, skip, -math.inf))
+            return _log_sum_exp(_mask_column(exponents, skip, -math.inf))
         top = amplitudes.max()
-        values = _without(self._values(queries, across), skip, 0.0)
+        values = _mask_column(self._values(queries, across), skip, 0.0)
         return (values @ (amplitudes - top).exp()).log() + top
 
     def _exponents(self, queries: Tensor, across: slice) -> Tensor:
@@ -171,9 +169,7 @@ class _Terms:
         ]
 
     def _squares(self, queries: Tensor, across: slice) -> Tensor:
-        """(rows, columns) squared distances by differences,
-        so that near pairs keep all their digits.
-        """
+        """(rows, columns) squared distances by differences, accurate for near pairs."""
         if self.bumps.dimension > 6:
             exact = "donot_use_mm_for_euclid_dist"
             return torch.cdist(queries, self.bumps.points[across], compute_mode=exact).square_()
@@ -190,9 +186,9 @@ def _log_sum_exp(exponents: Tensor) -> Tensor:
     return exponents.sub_(top).exp_().sum(1).log_().add_(top[:, 0])
 
 
-def _without(block: Tensor, skip: Tensor | None, neutral: float) -> Tensor:
-    """The block with, in each row, the column `skip` set to
-    `neutral` where that column is in the block.
+def _mask_column(block: Tensor, skip: Tensor | None, neutral: float) -> Tensor:
+    """The block with column `skip` of each row set to `neutral`,
+    where that column is in the block.
     """
     if skip is not None:
         rows = torch.nonzero((skip >= 0) & (skip < block.shape[1]))[:, 0]

@@ -1,14 +1,13 @@
-"""The base class of our distributions: one of `torch.distributions` whose batch is rows.
+"""The base class of our distributions: a `torch.distributions` distribution whose batch is rows.
 
 A distribution of n rows has `batch_shape` (n,) and the rest of its parameters' axes as
 `event_shape`; `log_prob` sums over the event. So `torch.distributions.kl_divergence`, `Independent`
-and whatever else works with distributions of torch works with ours. Three things differ:
+and other tools for torch's distributions work with ours. Three things differ:
 
-* `rsample` and `sample` take an explicit stream of random numbers, `rng`; without one they draw a
-  fresh seed from torch's global stream.
-* Arguments are not validated when a distribution is made, which happens at every step of a fit.
-* `rsample` exists for all of them, since a fit asks for nothing else; `has_rsample` says whether
-  gradients pass through it.
+* `rsample` and `sample` take a stream of random numbers, `rng`;
+  by default they take a new seed from torch's global stream.
+* Arguments are not validated on construction, which happens at every training step.
+* All of them have `rsample`; `has_rsample` tells whether gradients pass through it.
 """
 
 from __future__ import annotations
@@ -35,9 +34,7 @@ class RowDistribution(torch.distributions.Distribution):
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
 
     def declare(self, shape: Sequence[int], event_dims: int) -> None:
-        """Set the shapes of batch and event: the last `event_dims` axes of a sample's shape are the
-        event.
-        """
+        """Set the shapes of batch and event; the event is the last `event_dims` axes of `shape`."""
         batch_dims = len(shape) - event_dims
         super().__init__(Size(shape[:batch_dims]), Size(shape[batch_dims:]), validate_args=False)
 
@@ -52,7 +49,11 @@ class RowDistribution(torch.distributions.Distribution):
 
 
 def rows_of(batch_shape: Sequence[int]) -> int:
-    """How many rows a batch of this shape has; ShapeMismatch unless it has one axis."""
+    """Number of rows in a batch of this shape.
+
+    Raises:
+        ShapeMismatch: Unless it has one axis.
+    """
     if len(batch_shape) != 1:
         raise ShapeMismatch(
             f"rows that are all alike have one batch axis, got {tuple(batch_shape)}; expand to (n,)"

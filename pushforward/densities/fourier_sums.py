@@ -1,23 +1,23 @@
 r"""Gaussian kernel sums in one to three dimensions by non-uniform FFT, with a stated error.
 
-On a box of periods T (volume V), with frequencies omega_k = 2 pi k / T and a Gaussian of covariance
-s_i^2 H on point i,
+On a box of periods T (volume V), with frequencies omega_k = 2 pi
+k / T and a Gaussian of covariance s_i^2 H on point i,
 
     F_k = sum_i w_i exp(-s_i^2 q_k / 2) exp(-i omega_k . x_i),          q_k = omega_k^T H omega_k,
     f(x) = 1 / (V sum_i w_i) sum_k F_k exp(i omega_k . x).
 
 Sums over data (type 1) and over frequencies (type 2) are non-uniform FFTs. F is linear in the data:
-states over the same grid merge by addition, whatever machine or hour they come from. The marginal
-over some axes is F at frequency zero of the others. No normaliser appears: the transform of a
-normalised Gaussian is one at the origin, and h_i^-d is implied.
+states over the same grid merge by addition, wherever they were computed. The marginal over some
+axes is F at frequency zero of the others. No normaliser appears: the transform of a normalised
+Gaussian is one at the origin, which implies h_i^-d.
 
 **Per-point bandwidths.** exp(-s^2 q / 2) is interpolated in log s at J nodes s_j,
 
-    exp(-s_i^2 q / 2) ~ sum_j l_j(log s_i) exp(-s_j^2 q / 2),
-    F_k ~ sum_j exp(-s_j^2 q_k / 2) sum_i w_i l_j(log s_i) exp(-i omega_k . x_i):
+    exp(-s_i^2 q / 2) ~ sum_j l_j(log s_i) exp(-s_j^2 q / 2), F_k ~ sum_j exp(-s_j^2 q_k / 2) sum_i
+    w_i l_j(log s_i) exp(-i omega_k . x_i):
 
-J transforms in one batch, summed on one grid. The points are first parted into bins of s, which
-costs nothing (each point is in one), needs fewer nodes, and lets wide bumps use fewer frequencies.
+J transforms in one batch, summed on one grid. The points are first divided into bins of s, which is
+free (each point is in one bin), needs fewer nodes, and lets wide bumps use fewer frequencies.
 
 **Error.** For points in the box and queries in its margin, |error of f| is at most
 
@@ -25,8 +25,7 @@ costs nothing (each point is in one), needs fewer nodes, and lets wide bumps use
     truncation     frequencies left out, 2 d erfc(Omega / sqrt 2) times the peak of one bump,
     interpolation  the integral over frequencies of the largest interpolation error, measured on a
                    grid of (q, t),
-    transform      `ROUNDING` eps sup f, eps the accuracy asked of finufft (its documented relative
-                   error).
+    transform      `ROUNDING` eps sup f, eps the accuracy requested of finufft (relative, as documented).
 
 The first two are theorems, the third is evaluated, the fourth is calibrated by
 tests/reference/test_kde_sums.py.
@@ -47,27 +46,31 @@ from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
 from pushforward.densities.frequency_grid import FrequencyGrid, select_axes
-from pushforward.densities.log_interpolation import interpolation_error, lagrange, plan_bins
+from pushforward.densities.log_interpolation import (
+    interpolation_error,
+    lagrange_polynomials,
+    plan_bins,
+)
 
 __all__ = ["FourierState"]
 
 ROUNDING = 10.0
-"""Transform error over eps sup f, of which up to 2.5 was seen."""
+"""Transform error over eps sup f; up to 2.5 was observed."""
 
 
 @dataclass
 class FourierState:
     """A Gaussian kernel density without its data: coefficients on a grid, additive in the points.
 
-    It knows density and marginals with a stated absolute error; not samples, and not the far tails.
+    It gives density and marginals with a stated absolute error, but neither samples nor far tails.
 
     Args:
-        grid: where the coefficients live.
+        grid: the frequencies of the coefficients.
         coefficients: F (*modes), complex.
         mass: the total weight.
         count: the number of points.
         interpolation: error of interpolation, summed, not yet divided by the mass.
-        inherited: absolute error of f that `condition` brought along.
+        inherited: absolute error of f inherited from `condition`.
 
     Example:
         >>> from pushforward.densities.scales import Scale
@@ -95,7 +98,7 @@ class FourierState:
     ) -> FourierState:
         """Add points (n, d) in place, with weights (n,) and bandwidth factors (n,).
 
-        InvalidValue for points outside the box.
+        Raises InvalidValue for points outside the box.
         """
         x = points.detach().to("cpu", torch.float64)
         outside = int((~self.grid.holds(x, margin=False)).sum())
@@ -118,7 +121,7 @@ class FourierState:
         """The state of both data sets together.
 
         Raises:
-            InvalidValue: Unless the grids agree.
+            InvalidValue: If the grids differ.
         """
         if not self.grid.agrees(other.grid):
             raise InvalidValue(
@@ -142,7 +145,7 @@ class FourierState:
         x = queries.detach().to("cpu", torch.float64)
         inside = self.grid.holds(x, margin=True)
         out = torch.zeros(len(x), dtype=torch.float64)
-        values = _type2(self.grid.angles(x[inside]), self.coefficients, self.grid.eps)
+        values = _evaluate_series(self.grid.angles(x[inside]), self.coefficients, self.grid.eps)
         out[inside] = torch.from_numpy(values / (float(self.grid.period.prod()) * self.mass))
         return out
 
@@ -165,7 +168,7 @@ class FourierState:
         Its error is that of the joint density over the marginal density of the values.
 
         Raises:
-            InvalidValue: If that is no larger than its own error.
+            InvalidValue: If that density is within its error.
         """
         at = torch.tensor([values], dtype=torch.float64)
         marginal = self.marginal(axes)
@@ -173,7 +176,7 @@ class FourierState:
         if not below > 4 * error:
             raise InvalidValue(
                 f"density at {values} is {below:.3g}, within its error {error:.3g}; condition"
-                " nearer to the data"
+                " closer to the data"
             )
         grid, part = self.grid, self.coefficients
         turned = [column[0] for column in marginal.grid.angles(at)]
@@ -193,7 +196,7 @@ class FourierState:
     def largest(self) -> float:
         """sup f, from the coefficients.
 
-        On a grid of about .4 bandwidths: within 6 % a dimension from below.
+        On a grid of about .4 bandwidths: up to 6 % too low per dimension.
         """
         from scipy import fft
 
@@ -218,7 +221,7 @@ class FourierState:
     def _require_points(self) -> None:
         if not self.mass > 0:
             raise InvalidValue(
-                "the state holds no points yet; add() some before asking for a density"
+                "the state holds no points yet; add() some before evaluating a density"
             )
 
     def _add_bin(
@@ -236,7 +239,9 @@ class FourierState:
         packed[: len(strengths) // 2].imag = strengths[1::2]
         damping = -0.5 * self.grid.quadratic(modes)
         half = np.zeros(modes, dtype=np.complex128)
-        for j, part in enumerate(_type1(self.grid.angles(x), packed, modes, self.grid.eps)):
+        for j, part in enumerate(
+            _transform_points(self.grid.angles(x), packed, modes, self.grid.eps)
+        ):
             half += part * np.exp(nodes[2 * j] ** 2 * damping)
             if 2 * j + 1 < len(nodes):
                 half -= 1j * part * np.exp(nodes[2 * j + 1] ** 2 * damping)
@@ -260,17 +265,17 @@ class FourierState:
         bins, nodes = plan_bins(
             width, len(x), grid.size, grid.dimension, grid.eps, max(target, 1e-13)
         )
-        which = np.minimum((t - low) * (bins / max(width, 1e-300)), bins - 1).astype(np.int64)
+        bin_of = np.minimum((t - low) * (bins / max(width, 1e-300)), bins - 1).astype(np.int64)
         for b in range(bins):
-            chosen = np.flatnonzero(which == b)
-            if len(chosen):
+            members = np.flatnonzero(bin_of == b)
+            if len(members):
                 left, right = low + b * width / bins, low + (b + 1) * width / bins
-                basis, at = lagrange(t[chosen], left, right, nodes)
-                rows = torch.from_numpy(chosen)
-                self._add_bin(x[rows], basis * weights[chosen], at, math.exp(left))
+                basis, at = lagrange_polynomials(t[members], left, right, nodes)
+                rows = torch.from_numpy(members)
+                self._add_bin(x[rows], basis * weights[members], at, math.exp(left))
                 error = interpolation_error(right - left, nodes, grid.dimension)
                 here = grid.peak * (grid.narrowest / math.exp(left)) ** grid.dimension
-                self.interpolation += float(weights[chosen].sum()) * error * here
+                self.interpolation += float(weights[members].sum()) * error * here
 
 
 def _upsampling(eps: float) -> float:
@@ -281,7 +286,7 @@ def _upsampling(eps: float) -> float:
     return 1.25 if eps >= 1e-9 else 2.0
 
 
-def _type1(
+def _transform_points(
     angles: list[np.ndarray], strengths: np.ndarray, modes: tuple[int, ...], eps: float
 ) -> np.ndarray:
     """(J, n) complex strengths to (J, *modes): sum_i c_i exp(-i k . x_i)."""
@@ -295,7 +300,7 @@ def _type1(
     return spectra
 
 
-def _type2(angles: list[np.ndarray], coefficients: np.ndarray, eps: float) -> np.ndarray:
+def _evaluate_series(angles: list[np.ndarray], coefficients: np.ndarray, eps: float) -> np.ndarray:
     """(*modes) to the real part of sum_k F_k exp(i k . x) at n points."""
     import finufft
 

@@ -1,8 +1,8 @@
-r"""The frequencies of Gaussian kernel sums: a box, a bandwidth, and what they need.
+r"""The frequencies of Gaussian kernel sums, from a box and a bandwidth.
 
-On a box of periods T, with frequencies omega_k = 2 pi k / T and a bandwidth matrix H,
-q_k = omega_k^T H omega_k. The errors that do not depend on the data, of neighbouring periods and of
-frequencies left out, are theorems; `fourier_sums` says what is added to them.
+On a box of periods T, with frequencies omega_k = 2 pi k / T and a bandwidth matrix H, q_k =
+omega_k^T H omega_k. The data-independent errors, from neighbouring periods and omitted frequencies,
+are theorems; `fourier_sums` lists the others.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ __all__ = ["FrequencyGrid", "select_axes"]
 
 @dataclass(frozen=True)
 class FrequencyGrid:
-    """Where the coefficients live: a box, a bandwidth, and the frequencies these need.
+    """The frequencies required by a box and a bandwidth.
 
     Args:
         low, high: the box that holds all points (d,), d <= 3, in the user's units.
-        scale: the bandwidth (see `Scale`), the same for all states that are to be merged.
+        scale: the bandwidth (see `Scale`), the same for all states to be merged.
         narrowest, widest: range of the per-point factors s_i; both 1 for one bandwidth.
         eps: accuracy of the transforms, relative to the largest density.
-        reach: how many bandwidths outside the box a density may be asked for;
+        reach: bandwidths outside the box where the density is available;
             None: until it falls below eps.
     """
 
@@ -76,7 +76,7 @@ class FrequencyGrid:
 
     @cached_property
     def margin(self) -> Tensor:
-        """(d,) how far outside the box the density may be asked for."""
+        """(d,) how far outside the box the density is available."""
         reach = self.cut if self.reach is None else self.reach
         return reach * self.widest * self.scale.covariance.diagonal().sqrt()
 
@@ -123,7 +123,7 @@ class FrequencyGrid:
         return self.peak * math.exp(-0.5 * reach * reach)
 
     def agrees(self, other: FrequencyGrid) -> bool:
-        """Whether coefficients on both grids mean the same."""
+        """Whether coefficients on both grids have the same meaning."""
         boxes = torch.equal(self.low, other.low) and torch.equal(self.high, other.high)
         numbers = all(
             getattr(self, name) == getattr(other, name)
@@ -133,7 +133,9 @@ class FrequencyGrid:
         return boxes and numbers and same_scale and self.modes == other.modes
 
     def holds(self, x: Tensor, *, margin: bool) -> Tensor:
-        """(n,) whether each row of x (n, d) lies in the box, or in the box with its margin."""
+        """(n,) whether each row of x (n, d) is in the box,
+        or with `margin` in the box and its margin.
+        """
         border = self.margin if margin else torch.zeros_like(self.margin)
         return ((x >= self.low - border) & (x <= self.high + border)).all(1)
 
@@ -154,14 +156,15 @@ class FrequencyGrid:
             for b in range(a, d):
                 if covariance[a, b] != 0:
                     factor = covariance[a, b] * (1 if a == b else 2)
-                    total += factor * _along(axes[a], a, d) * _along(axes[b], b, d)
+                    total += (
+                        factor * _broadcast_axis(axes[a], a, d) * _broadcast_axis(axes[b], b, d)
+                    )
         return total
 
 
 def select_axes(grid: FrequencyGrid, axes: list[int], modes: tuple[int, ...]) -> FrequencyGrid:
-    """The grid over some axes, with the periods and frequencies it had.
-
-    So nothing is interpolated.
+    """The grid over some axes, with the same periods and frequencies,
+    so that nothing is interpolated.
     """
     scale = grid.scale.select(axes)
     part = FrequencyGrid(
@@ -177,6 +180,6 @@ def select_axes(grid: FrequencyGrid, axes: list[int], modes: tuple[int, ...]) ->
     return part
 
 
-def _along(values: np.ndarray, axis: int, dimension: int) -> np.ndarray:
+def _broadcast_axis(values: np.ndarray, axis: int, dimension: int) -> np.ndarray:
     """Values of one axis (m,), broadcastable over all."""
     return values.reshape([-1 if a == axis else 1 for a in range(dimension)])

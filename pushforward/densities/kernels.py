@@ -6,7 +6,7 @@ A bump is a profile k on [0, inf), and
     radial     K(u) = k(|u|) / Z_d,             Z_d = S_d I(d),    S_d = 2 pi^(d/2) / Gamma(d/2)
     product    K(u) = prod_a k(|u_a|) / Z_1^d,           I(m) = integral of r^(m-1) k(r) over r >= 0
 
-so the radial integrals I(m) give everything: the normaliser, and the variance of one axis,
+so the radial integrals I(m) give both the normaliser and the variance of one axis,
 
     radial     E[u_a^2] = I(d + 2) / (d I(d)),      product    E[u_a^2] = I(3) / I(1).
 
@@ -23,8 +23,8 @@ so the radial integrals I(m) give everything: the normaliser, and the variance o
 Bandwidth is not the standard deviation except for the Gaussian: h is the factor on u, as in
 scikit-learn (whose 'linear' is our 'triangular'); `Kernel.variance` converts.
 
-Reference: Silverman (1986), Density Estimation for Statistics and
-Data Analysis, sections 3.3 and 4.2.
+Reference: Silverman (1986), Density Estimation for Statistics and Data Analysis, sections 3.3 and
+4.2, https://doi.org/10.1201/9781315140919.
 """
 
 import math
@@ -36,17 +36,17 @@ from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
 
-__all__ = ["KERNELS", "SHAPES", "Kernel", "kernel_named"]
+__all__ = ["KERNELS", "SHAPES", "Kernel", "find_kernel"]
 
 SHAPES = ("radial", "product")
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """One profile k and everything that follows from it.
+    """A profile k and the quantities derived from it.
 
     Args:
-        name: as users write it.
+        name: the name users pass.
         support: k(r) = 0 for r >= support; 1, or infinity.
         profile: r (any shape, r >= 0) to k(r), with k(0) = 1.
         log_profile: r to log k(r), -inf outside the support; exact where k itself would underflow.
@@ -68,9 +68,9 @@ class Kernel:
     cdf: Callable[[Tensor], Tensor]
 
     def __reduce__(self) -> str | tuple[object, ...]:
-        """Pickled by its name: profiles are functions, which cannot be pickled."""
+        """Pickle by name: profiles are functions, which cannot be pickled."""
         return (
-            (kernel_named, (self.name,)) if KERNELS.get(self.name) is self else super().__reduce__()
+            (find_kernel, (self.name,)) if KERNELS.get(self.name) is self else super().__reduce__()
         )
 
     @property
@@ -80,16 +80,16 @@ class Kernel:
 
     def log_normaliser(self, dimension: int, shape: str = "radial") -> float:
         """log of the integral of the unnormalised kernel over R^dimension."""
-        if _checked(shape) == "product":
+        if _check_shape(shape) == "product":
             return dimension * (math.log(2.0) + self.log_moment(1))
         log_sphere = math.log(2.0) + dimension / 2 * math.log(math.pi) - math.lgamma(dimension / 2)
         return log_sphere + self.log_moment(dimension)
 
     def variance(self, dimension: int, shape: str = "radial") -> float:
-        """Second moment of one axis of the kernel with h = 1;
+        """Variance along one axis of the kernel with h = 1;
         the covariance is this times the identity.
         """
-        if _checked(shape) == "product":
+        if _check_shape(shape) == "product":
             dimension = 1
         return math.exp(self.log_moment(dimension + 2) - self.log_moment(dimension)) / dimension
 
@@ -97,7 +97,7 @@ class Kernel:
         self, n: int, dimension: int, *, shape: str = "radial", rng: torch.Generator | None = None
     ) -> Tensor:
         """(n, dimension) independent draws from the kernel with h = 1, float64."""
-        if _checked(shape) == "product":
+        if _check_shape(shape) == "product":
             radii = self.radius(1, n * dimension, rng).reshape(n, dimension)
             return radii * (2 * torch.randint(0, 2, radii.shape, generator=rng) - 1)
         direction = torch.randn(n, dimension, dtype=torch.float64, generator=rng)
@@ -108,8 +108,8 @@ class Kernel:
         return draws
 
 
-def kernel_named(name: str | Kernel) -> Kernel:
-    """The kernel of that name; a Kernel passes through.
+def find_kernel(name: str | Kernel) -> Kernel:
+    """The kernel of that name; a Kernel is returned unchanged.
 
     Raises:
         ValueError: For an unknown name.
@@ -124,7 +124,7 @@ def kernel_named(name: str | Kernel) -> Kernel:
     return KERNELS[name]
 
 
-def _checked(shape: str) -> str:
+def _check_shape(shape: str) -> str:
     if shape not in SHAPES:
         raise InvalidValue(f"shape must be 'radial' or 'product', got {shape!r}; pass one of these")
     return shape
@@ -132,7 +132,7 @@ def _checked(shape: str) -> str:
 
 def _log_cosine_moment(m: int) -> float:
     """cos(pi r / 2) = sum_k (-1)^k (pi/2)^(2k) r^(2k) / (2k)!,
-    integrated term by term against r^(m-1).
+    integrated against r^(m-1) term by term.
     """
     terms = (
         (-1) ** k * (math.pi / 2) ** (2 * k) / math.factorial(2 * k) / (m + 2 * k)
@@ -164,31 +164,31 @@ def _gamma(shape: int, n: int, rng: torch.Generator | None) -> Tensor:
 
 def _cosine_radius(dimension: int, n: int, rng: torch.Generator | None) -> Tensor:
     """By rejection from the Epanechnikov radius: .785 <= cos(pi r / 2) / (1 - r^2) <= 1."""
-    kept = torch.empty(0, dtype=torch.float64)
-    while len(kept) < n:
-        r = _beta(dimension / 2, 2, max(16, 2 * (n - len(kept))), rng).sqrt()
+    radii = torch.empty(0, dtype=torch.float64)
+    while len(radii) < n:
+        r = _beta(dimension / 2, 2, max(16, 2 * (n - len(radii))), rng).sqrt()
         accept = _uniform(len(r), rng) * (1 - r * r) < torch.cos(math.pi / 2 * r)
-        kept = torch.cat([kept, r[accept]])
-    return kept[:n]
+        radii = torch.cat([radii, r[accept]])
+    return radii[:n]
 
 
-def _inside(value: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+def _zero_outside(value: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     return lambda r: torch.where(r < 1, value(r), torch.zeros_like(r))
 
 
-def _clipped(cdf: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+def _clip_cdf(cdf: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     return lambda u: cdf(u.clamp(-1, 1))
 
 
-def _compact(
+def _compact_kernel(
     name: str,
     value: Callable[[Tensor], Tensor],
     log_moment: Callable[[int], float],
     radius: Callable[[int, int, torch.Generator | None], Tensor],
     cdf: Callable[[Tensor], Tensor],
 ) -> Kernel:
-    inside = _inside(value)
-    return Kernel(name, 1.0, inside, lambda r: inside(r).log(), log_moment, radius, _clipped(cdf))
+    inside = _zero_outside(value)
+    return Kernel(name, 1.0, inside, lambda r: inside(r).log(), log_moment, radius, _clip_cdf(cdf))
 
 
 KERNELS: dict[str, Kernel] = {
@@ -204,28 +204,28 @@ KERNELS: dict[str, Kernel] = {
             # ndtr is (1 + erf) / 2, which is 0 from -8.3 on
             lambda u: 0.5 * torch.special.erfc(-u / math.sqrt(2)),
         ),
-        _compact(
+        _compact_kernel(
             "epanechnikov",
             lambda r: 1 - r * r,
             lambda m: math.log(2 / (m * (m + 2))),
             lambda d, n, rng: _beta(d / 2, 2, n, rng).sqrt(),
             lambda u: 0.5 + 0.75 * u - 0.25 * u**3,
         ),
-        _compact(
+        _compact_kernel(
             "tophat",
             torch.ones_like,
             lambda m: -math.log(m),
             lambda d, n, rng: _uniform(n, rng) ** (1 / d),
             lambda u: 0.5 + 0.5 * u,
         ),
-        _compact(
+        _compact_kernel(
             "triangular",
             lambda r: 1 - r,
             lambda m: -math.log(m * (m + 1)),
             lambda d, n, rng: _beta(d, 2, n, rng),
             lambda u: 0.5 + u - 0.5 * u * u.abs(),
         ),
-        _compact(
+        _compact_kernel(
             "biweight",
             lambda r: (1 - r * r) ** 2,
             lambda m: math.lgamma(m / 2) + math.lgamma(3) - math.lgamma(m / 2 + 3) - math.log(2.0),
@@ -241,7 +241,7 @@ KERNELS: dict[str, Kernel] = {
             _gamma,
             lambda u: torch.where(u < 0, 0.5 * torch.exp(-u.abs()), 1 - 0.5 * torch.exp(-u.abs())),
         ),
-        _compact(
+        _compact_kernel(
             "cosine",
             lambda r: torch.cos(math.pi / 2 * r),
             _log_cosine_moment,

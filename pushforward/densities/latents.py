@@ -1,5 +1,4 @@
-"""Distributions of codes: what a recogniser's numbers mean, q(z|x),
-and what codes are before any data, p(z).
+"""Distributions of codes: posteriors q(z|x) from a recogniser's outputs, and priors p(z).
 
     q(z|x) = N(μ(x), diag s²(x))  or  N(μ(x), L(x) L(x)ᵀ),
         L lower triangular with a positive diagonal,
@@ -7,7 +6,7 @@ and what codes are before any data, p(z).
         u_k trained inputs (VampPrior).
 
 A richer posterior narrows the gap between the bound and log p(x); a richer prior narrows the
-mismatch between p(z) and the codes the data have.
+mismatch between p(z) and the codes of the data.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class Posterior(Value, family="posterior"):
 
     @abstractmethod
     def sizes(self, latent: int) -> tuple[int, ...]:
-        """Sizes of the heads an encoder must have for codes of `latent` numbers."""
+        """Sizes of the encoder's heads for codes of `latent` numbers."""
 
     @abstractmethod
     def distribution(self, outputs: Sequence[Tensor]) -> CodePosterior:
@@ -57,7 +56,9 @@ class Posterior(Value, family="posterior"):
 
 @dataclass(frozen=True)
 class DiagonalPosterior(Posterior, name="diagonal"):
-    """N(μ, diag s²) from μ and log s (Kingma & Welling 2014, Eq. 9)."""
+    """N(μ, diag s²) from μ and log s (Kingma & Welling 2014, Eq. 9,
+    https://arxiv.org/abs/1312.6114).
+    """
 
     def sizes(self, latent: int) -> tuple[int, ...]:
         """μ and log s."""
@@ -71,8 +72,8 @@ class DiagonalPosterior(Posterior, name="diagonal"):
 
 @dataclass(frozen=True)
 class FullPosterior(Posterior, name="full"):
-    """N(μ, L Lᵀ) from μ, the log of L's diagonal and what is below
-    it (Kingma & Welling 2019, §2.5.1).
+    """N(μ, L Lᵀ) from μ, the log of L's diagonal and its lower triangle (Kingma & Welling 2019,
+    §2.5.1, https://arxiv.org/abs/1906.02691).
     """
 
     def sizes(self, latent: int) -> tuple[int, ...]:
@@ -93,11 +94,11 @@ class FullPosterior(Posterior, name="full"):
 
 
 class Prior(Value, family="prior"):
-    """p(z), with learnt tensors where it has any."""
+    """p(z), with trainable tensors if it has any."""
 
     def initial_parameters(self, latent: int, event: Sequence[int]) -> tuple[Tensor, ...]:
-        """Initial values of what is learnt, for codes of `latent`
-        numbers and observations of shape `event`.
+        """Initial values of the trainable tensors,
+        for codes of `latent` numbers and observations of shape `event`.
         """
         return ()
 
@@ -110,7 +111,7 @@ class Prior(Value, family="prior"):
         posterior: Callable[[Tensor], CodePosterior],
         like: Tensor,
     ) -> CodePrior:
-        """p(z), n rows, given the learnt tensors."""
+        """p(z), n rows, given the trainable tensors."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class NormalPrior(Prior, name="normal"):
 
 @dataclass(frozen=True)
 class MixturePrior(Prior, name="mixture"):
-    """Σ_k π_k N(m_k, diag s_k²), all learnt."""
+    """Σ_k π_k N(m_k, diag s_k²), all trainable."""
 
     components: int = 10
 
@@ -161,8 +162,8 @@ class MixturePrior(Prior, name="mixture"):
 
 @dataclass(frozen=True)
 class VampPrior(Prior, name="vamp"):
-    """1/K Σ_k q(z|u_k): the aggregate posterior of K learnt inputs
-    (Tomczak & Welling 2018, Eq. 9).
+    """1/K Σ_k q(z|u_k): the aggregate posterior of K trainable inputs (Tomczak & Welling 2018, Eq.
+    9, https://arxiv.org/abs/1705.07120).
     """
 
     components: int = 50
@@ -182,5 +183,5 @@ class VampPrior(Prior, name="vamp"):
         posterior: Callable[[Tensor], CodePosterior],
         like: Tensor,
     ) -> NormalMixture:
-        """Mixture of posteriors, equally likely."""
+        """Mixture of posteriors with equal weights."""
         return NormalMixture(like.new_zeros(self.components), posterior(tensors[0]), n)

@@ -7,9 +7,9 @@ scale s has there, the first and last cells reaching to infinity. With the cell'
 
     σ(b) - σ(a) = σ(b) σ(-a) (1 - e^(a-b)),
 
-whose logarithm -softplus(-b) - softplus(a) + log(1 - e^(-2/(L s))) cancels nowhere: not in the
-tails, where both σ are 0 or 1, nor for narrow or wide scales. Between the levels and beyond them
-there is no mass: -inf (see `support`). Reference: Salimans et al. (2017,
+whose logarithm -softplus(-b) - softplus(a) + log(1 - e^(-2/(L s))) never cancels: neither in the
+tails, where both σ are 0 or 1, nor for narrow or wide scales. Between and beyond the levels there
+is no mass: -inf (see `support`). Reference: Salimans et al. (2017,
 https://arxiv.org/abs/1701.05517), Eq. 2 (PixelCNN++), there by cases and a floor.
 """
 
@@ -28,7 +28,7 @@ from pushforward.core.errors import InvalidValue
 from pushforward.core.random import Rng, uniform
 from pushforward.densities.distribution import RowDistribution
 from pushforward.densities.normals import event_rank, sum_event
-from pushforward.densities.support import barred, slack
+from pushforward.densities.support import mask_outside, rounding_slack
 
 __all__ = ["DiscretisedLogistic", "bits_per_dimension"]
 
@@ -43,7 +43,7 @@ class DiscretisedLogistic(RowDistribution):
         location: m, (n, *event), in [-1, 1] coordinates (it may lie outside).
         log_scale: log s, broadcastable to location.
         levels: L.
-        event_dims: how many axes of location are the event; all but the first if not given.
+        event_dims: number of axes of location in the event; all but the first by default.
     """
 
     location: Tensor
@@ -57,7 +57,7 @@ class DiscretisedLogistic(RowDistribution):
 
     @property
     def mean(self) -> Tensor:
-        """Σ_v u_v P(v) = u_0 + 2/L Σ_j P(V ≥ j): exact, one pass a level."""
+        """Σ_v u_v P(v) = u_0 + 2/L Σ_j P(V ≥ j): exact, in one pass per level."""
         inverse = torch.exp(-self.log_scale)
         total = torch.zeros_like(self.location)
         for j in range(1, self.levels):
@@ -73,23 +73,23 @@ class DiscretisedLogistic(RowDistribution):
         )
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Σ log P(the level at x), over the event; -inf where any x is no centre of a cell."""
+        """Σ log P(the level at x), over the event; -inf if any x is not the centre of a cell."""
         half, inverse = 1 / self.levels, torch.exp(-self.log_scale)
         middle = (x - self.location) * inverse
         reach = half * inverse
         # Halfway between the outermost centres and their neighbours,
-        # so that rounding cannot move a level.
+        # so that rounding cannot change the level.
         first, last = x < 2 * half - 1, x > 1 - 2 * half
         below = torch.where(first, 0.0, -_softplus(middle - reach))
         above = torch.where(last, 0.0, -_softplus(-middle - reach))
         inner = torch.where(first | last, 0.0, _log1mexp(2 * reach))
         event = event_rank(x, self.location) if self.event_dims is None else self.event_dims
-        return barred(sum_event(below + above + inner, event), self._off(x), event)
+        return mask_outside(sum_event(below + above + inner, event), self._off(x), event)
 
     def _off(self, x: Tensor) -> Tensor | None:
-        """Which coordinates are no level; None where it is plain that all are."""
+        """Which coordinates are not levels; None if all clearly are."""
         level = x.detach() * (self.levels / 2) + self.levels / 2
-        room = min(0.25, 1e-3 + self.levels * slack(x))
+        room = min(0.25, 1e-3 + self.levels * rounding_slack(x))
         if x.device.type == "cpu" and x.numel():
             ends, parts = torch.aminmax(level), torch.aminmax(level.frac())
             if (
@@ -102,7 +102,7 @@ class DiscretisedLogistic(RowDistribution):
         return off
 
     def rsample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
-        """Centres of levels; no gradient passes."""
+        """Samples at the centres of levels; without gradients."""
         u = uniform(*sample_shape, *self.location.shape, rng=rng, like=self.location)
         with torch.no_grad():
             x = self.location + self.log_scale.exp() * torch.logit(u)
@@ -111,7 +111,7 @@ class DiscretisedLogistic(RowDistribution):
 
 
 def _softplus(t: Tensor) -> Tensor:
-    """log(1 + e^t), taken as t only where that is exact in float64 too."""
+    """log(1 + e^t), replaced by t only where that is exact even in float64."""
     return softplus(t, threshold=50)
 
 
@@ -121,8 +121,7 @@ def _log1mexp(t: Tensor) -> Tensor:
 
 
 def bits_per_dimension(nats: N, dimensions: int) -> N:
-    """-nats / (dimensions log 2): bits that a code for one coordinate takes,
-    from an observation's log-mass in nats.
+    """Bits to encode one coordinate, from an observation's log-mass: -nats / (dimensions log 2).
 
     A uniform distribution on 256 levels has 8.
 
@@ -131,7 +130,7 @@ def bits_per_dimension(nats: N, dimensions: int) -> N:
     """
     if dimensions < 1:
         raise InvalidValue(
-            f"dimensions must be at least 1, got {dimensions}; pass how many coordinates an"
-            " observation has"
+            f"dimensions must be at least 1, got {dimensions}; pass the number of coordinates of an"
+            " observation"
         )
     return -nats / (dimensions * math.log(2))

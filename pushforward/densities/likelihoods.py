@@ -1,11 +1,11 @@
-"""What a decoder's numbers mean: likelihoods p(x|z) as values,
-each stating its range, its scaling and its measure.
+"""Likelihoods p(x|z): the meaning of a decoder's outputs,
+with the range, scaling and measure of each.
 
-A likelihood names the heads a decoder must have and the tensors it learns beside them, and turns
-both into a distribution of observations in the model's coordinates u. In the user's units, log p(x)
-= log p(u) + log |du/dx| for densities (`log_jacobian`); masses need nothing, because a level is the
-same level in any units. Values that a distribution gives no mass (beyond known ends, between
-levels, of no known category) have log p(x) = -inf, whatever the distribution.
+A likelihood names the decoder's heads and further trainable tensors, and turns both into a
+distribution of observations in the model's coordinates u. In the user's units, log p(x) = log p(u)
++ log |du/dx| for densities (`log_jacobian`); masses are unchanged, because a level is the same in
+any units. Values without mass (beyond known ends, between levels, unknown categories) have log p(x)
+= -inf under every distribution.
 """
 
 from __future__ import annotations
@@ -38,46 +38,46 @@ __all__ = [
     "ContinuousBernoulliLikelihood",
     "DiscretisedLogisticLikelihood",
     "ColumnsLikelihood",
-    "bounded",
+    "bound_log_scale",
 ]
 
 LIMIT, SHARPNESS = 7.0, 10.0
 RARE = 0.002
-"""The share that a coordinate which never varies is taken to have at the start of a fit."""
+"""The initial probability of the rarer value of a coordinate that never varies."""
 DENSITY = "density per unit"
 
 
-def bounded(log_scale: Tensor) -> Tensor:
-    """A log-scale kept above -7: unchanged above -5 and flattening out below,
-    its gradient never quite 0.
+def bound_log_scale(log_scale: Tensor) -> Tensor:
+    """A log-scale softly bounded below by -7: unchanged above -5,
+    flattening below, with a non-zero gradient.
 
-    A coordinate that never varies lets a learnt density grow without bound as its scale shrinks.
+    A coordinate that never varies lets a fitted density grow without bound as its scale shrinks.
     The floor e^-7 = .0009 of the data's standard deviation (or of half their range) is a ninth of a
-    cell of 8-bit data: real data have nothing so fine. Chua et al. (2018), Appendix A.1, bound
-    predicted variances in this way. Above 7 nothing is to be learnt either: there it is held in the
-    same way.
+    cell of 8-bit data, finer than real data. Chua et al. (2018, https://arxiv.org/abs/1805.12114),
+    Appendix A.1, bound predicted variances in the same way. Scales above e^7 mean nothing either,
+    and are bounded likewise.
     """
     held = LIMIT - softplus(LIMIT - log_scale, beta=SHARPNESS)
     return softplus(held + LIMIT, beta=SHARPNESS) - LIMIT
 
 
 class Likelihood(Value, family="likelihood"):
-    """p(x|z): a distribution of observations from what a decoder gives.
+    """p(x|z): a distribution of observations from a decoder's outputs.
 
-    `measure` is what its numbers mean, `scaling` the coordinates it needs.
+    `measure` is the meaning of its log-probabilities, `scaling` the coordinates it needs.
     """
 
     measure: ClassVar[str] = DENSITY
     scaling: ClassVar[str] = "standardised"
     categories: ClassVar[bool] = False
-    """Whether it describes categorical columns."""
+    """Whether it supports categorical columns."""
 
     def heads(self, scaling: Scaling) -> tuple[tuple[int, ...], ...]:
-        """Shapes of what the decoder's network gives for one code: one location."""
+        """Shapes of the decoder's heads for one code: by default one location."""
         return (_event(scaling),)
 
     def free(self, scaling: Scaling) -> tuple[Tensor, ...]:
-        """Initial values of learnt tensors that all codes share."""
+        """Initial values of the trainable tensors shared by all codes."""
         return ()
 
     @abstractmethod
@@ -85,25 +85,25 @@ class Likelihood(Value, family="likelihood"):
         """p(x|z) in model coordinates, from the heads (n, *shape), …, then the free tensors."""
 
     def head_at(self, mean: Tensor, scaling: Scaling) -> Tensor | None:
-        """What the first head gives where the distribution has this mean (*event), model
-        coordinates; None where that is (near) 0.
+        """The first head's output for a distribution with this mean (*event),
+        model coordinates; None if near 0.
         """
         return None
 
     def refuse(self, space: Space) -> None:
-        """BadSource where the data are outside its range."""
-        _no_categories(self, space)
+        """Raise BadSource if the data are outside its range."""
+        _refuse_categories(self, space)
 
     def note(self, space: Space) -> str:
-        """What a reader of its numbers for these data must know; '' where nothing."""
+        """A caveat about its numbers for these data; '' if none."""
         return ""
 
     def log_jacobian(self, scaling: Scaling, u: Tensor) -> float:
-        """What to add to log p(u) for the user's units, in nats; 0 for masses."""
+        """The term to add to log p(u) for the user's units, in nats; 0 for masses."""
         return scaling.log_jacobian(u) if self.measure == DENSITY else 0.0
 
     def fitted_sigma(self, outputs: Sequence[Tensor]) -> Tensor | None:
-        """The mean learnt scale, in model coordinates; None where nothing of the kind is learnt."""
+        """The mean fitted scale, in model coordinates; None if there is none."""
         return None
 
 
@@ -112,9 +112,9 @@ class GaussianLikelihood(Likelihood, name="gaussian"):
     """N(f(z), sigma² I).
 
     Args:
-        sigma: a given number, in standardised units; learnt where None.
-        per_dimension: learn one for each coordinate instead of one for all.
-        predicted: the decoder gives one for each code and coordinate, beside f(z).
+        sigma: a fixed number, in standardised units; fitted if None.
+        per_dimension: fit one per coordinate instead of one for all.
+        predicted: the decoder outputs one for each code and coordinate, besides f(z).
     """
 
     sigma: float | None = None
@@ -125,8 +125,7 @@ class GaussianLikelihood(Likelihood, name="gaussian"):
         require_positive(sigma=self.sigma)
         if (self.sigma is not None) + self.per_dimension + self.predicted > 1:
             raise InvalidValue(
-                "sigma is given, learnt per_dimension or predicted; pass one of the three, or none"
-                " to learn one number"
+                "pass one of sigma, per_dimension and predicted, or none to fit one number for all"
             )
 
     def heads(self, scaling: Scaling) -> tuple[tuple[int, ...], ...]:
@@ -145,31 +144,32 @@ class GaussianLikelihood(Likelihood, name="gaussian"):
         return Normal(
             location,
             (
-                bounded(outputs[1])
+                bound_log_scale(outputs[1])
                 if self.sigma is None
                 else location.new_full((1,), math.log(self.sigma))
             ),
         )
 
     def fitted_sigma(self, outputs: Sequence[Tensor]) -> Tensor | None:
-        """Mean sigma in standardised units; None where it is given."""
-        return None if self.sigma is not None else bounded(outputs[1]).exp().mean()
+        """Mean sigma in standardised units; None if fixed."""
+        return None if self.sigma is not None else bound_log_scale(outputs[1]).exp().mean()
 
 
 @dataclass(frozen=True)
 class BernoulliLikelihood(Likelihood, name="bernoulli"):
-    """Coins with the decoder's logits;
-    the ends of the data's known range (its declared bounds, else 0 and 1) are the sides.
+    """Bernoulli variables with the decoder's logits;
+    the outcomes are the end points of the data's range.
 
-    Values beyond the ends have no mass, -inf. Values between them are read as probabilities: the
-    number is then a cross-entropy, not the mass of anything.
+    The range is known: declared bounds, else 0 and 1. Values beyond the ends have no mass, -inf.
+    Values between them are read as probabilities: the number is then a cross-entropy, not a
+    log-mass.
     """
 
     measure: ClassVar[str] = "binary mass"
     scaling: ClassVar[str] = "known"
 
     def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> Bernoulli:
-        """Coins whose sides are the data's lowest and highest value."""
+        """Bernoulli outcomes map to the end points of the data's range."""
         zero, span = _ends(scaling)
         like = outputs[0]
         return Bernoulli(
@@ -177,17 +177,17 @@ class BernoulliLikelihood(Likelihood, name="bernoulli"):
         )
 
     def head_at(self, mean: Tensor, scaling: Scaling) -> Tensor:
-        """Logits, of at most 1 in 500 and at least."""
+        """Logits of the mean, clipped to probabilities between 1/500 and 499/500."""
         distribution = self.distribution((torch.zeros_like(mean)[None],), scaling)
         return torch.logit(distribution.share(mean[None])[0].clamp(RARE, 1 - RARE))
 
     def refuse(self, space: Space) -> None:
-        """Categories, and ranges that are not known."""
-        _no_categories(self, space)
-        _bounded_range(self, space)
+        """Refuse categories and unknown ranges."""
+        _refuse_categories(self, space)
+        _require_range(self, space)
 
     def note(self, space: Space) -> str:
-        """Grey levels."""
+        """A caveat for grey levels."""
         if space.integer and space.high - space.low <= 1:
             return ""
         return (
@@ -198,8 +198,8 @@ class BernoulliLikelihood(Likelihood, name="bernoulli"):
 
 @dataclass(frozen=True)
 class ContinuousBernoulliLikelihood(Likelihood, name="continuous_bernoulli"):
-    """Densities on a known range, exponential within it and -inf
-    beyond it (Loaiza-Ganem & Cunningham 2019).
+    """Densities on a known range, exponential within it and -inf beyond it (Loaiza-Ganem &
+    Cunningham 2019, https://arxiv.org/abs/1907.06845).
     """
 
     scaling: ClassVar[str] = "known"
@@ -209,25 +209,25 @@ class ContinuousBernoulliLikelihood(Likelihood, name="continuous_bernoulli"):
         return ContinuousBernoulli(outputs[0])
 
     def refuse(self, space: Space) -> None:
-        """Categories, and ranges that are not known."""
-        _no_categories(self, space)
-        _bounded_range(self, space)
+        """Refuse categories and unknown ranges."""
+        _refuse_categories(self, space)
+        _require_range(self, space)
 
 
 @dataclass(frozen=True)
 class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
     """Masses on integer levels, from a logistic distribution's cells (Salimans et al. 2017,
-    https://arxiv.org/abs/1701.05517); what is no level of the range has none, -inf.
+    https://arxiv.org/abs/1701.05517); values that are not levels have none, -inf.
 
     Args:
-        predicted: the decoder gives a scale for each code and coordinate;
-            otherwise one for each coordinate is learnt.
+        predicted: the decoder outputs a scale for each code and coordinate;
+            otherwise one per coordinate is fitted.
     """
 
     measure: ClassVar[str] = "mass on levels"
     scaling: ClassVar[str] = "signed"
     start: ClassVar[float] = -2.0
-    """log s where the network gives 0: a seventh of half the range, about the spread of images."""
+    """log s for a network output of 0: a seventh of half the range, about the spread of images."""
 
     predicted: bool = True
 
@@ -242,12 +242,12 @@ class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
     def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> DiscretisedLogistic:
         """Discretised logistic on as many levels as the data's range has."""
         return DiscretisedLogistic(
-            outputs[0], bounded(outputs[1] + self.start), _levels(scaling.space)
+            outputs[0], bound_log_scale(outputs[1] + self.start), _levels(scaling.space)
         )
 
     def refuse(self, space: Space) -> None:
-        """Anything but integer levels of one range."""
-        _no_categories(self, space)
+        """Refuse anything but integer levels of one range."""
+        _refuse_categories(self, space)
         ranges = {(c.low, c.high) for c in space.columns}
         whole = all(c.kind == "integer" for c in space.columns) if space.columns else space.integer
         if not whole or len(ranges) > 1 or not _levels(space):
@@ -258,15 +258,15 @@ class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
 
     def fitted_sigma(self, outputs: Sequence[Tensor]) -> Tensor:
         """Mean scale, in units of half the range."""
-        return bounded(outputs[1] + self.start).exp().mean()
+        return bound_log_scale(outputs[1] + self.start).exp().mean()
 
 
 @dataclass(frozen=True)
 class ColumnsLikelihood(Likelihood, name="columns"):
-    """For tables: numbers are normal with a learnt sd each,
-    categories have the softmax of the decoder's logits.
+    """For tables: numbers are normal with a fitted sd each,
+    categories have the softmax of the logits.
 
-    A code that is no category's has no mass, -inf; a text that is none is refused by name.
+    An unknown code has no mass, -inf; an unknown text is refused by name.
     """
 
     measure: ClassVar[str] = "density per unit and mass on categories"
@@ -281,7 +281,7 @@ class ColumnsLikelihood(Likelihood, name="columns"):
         """Normal and one-hot blocks in the order of the columns."""
         widths = _blocks(scaling.space.columns)
         log_scales = (
-            bounded(outputs[1]).split([w for kind, w in widths if kind == "numeric"], -1)
+            bound_log_scale(outputs[1]).split([w for kind, w in widths if kind == "numeric"], -1)
             if len(outputs) > 1
             else ()
         )
@@ -294,7 +294,7 @@ class ColumnsLikelihood(Likelihood, name="columns"):
         )
 
     def refuse(self, space: Space) -> None:
-        """Images and clips."""
+        """Refuse images and clips."""
         if space.kind != "points":
             raise BadSource(
                 f"likelihood {self.name!r} takes tables and points, got {space}; use"
@@ -302,7 +302,7 @@ class ColumnsLikelihood(Likelihood, name="columns"):
             )
 
     def log_jacobian(self, scaling: Scaling, u: Tensor) -> float:
-        """Of the numeric columns."""
+        """The term of the numeric columns."""
         numeric = torch.tensor(
             [c.kind != "categorical" for c in scaling.space.columns], device=scaling.scale.device
         )
@@ -310,7 +310,7 @@ class ColumnsLikelihood(Likelihood, name="columns"):
 
     def fitted_sigma(self, outputs: Sequence[Tensor]) -> Tensor | None:
         """Mean sd of the numeric columns, in standardised units."""
-        return bounded(outputs[1]).exp().mean() if len(outputs) > 1 else None
+        return bound_log_scale(outputs[1]).exp().mean() if len(outputs) > 1 else None
 
 
 # ---------------------------------------------------------------------------------------- of spaces
@@ -323,7 +323,7 @@ def _event(scaling: Scaling) -> tuple[int, ...]:
 
 
 def _blocks(columns: Sequence[Column]) -> list[tuple[str, int]]:
-    """(kind, width) of each block: neighbouring numeric columns are one."""
+    """(kind, width) of each block; neighbouring numeric columns form one."""
     blocks: list[tuple[str, int]] = []
     for column in columns:
         if column.kind == "categorical":
@@ -336,7 +336,7 @@ def _blocks(columns: Sequence[Column]) -> list[tuple[str, int]]:
 
 
 def _levels(space: Space) -> int:
-    """How many integers the range has; 0 where it has no ends."""
+    """Number of integers in the range; 0 if it has no ends."""
     return round(space.high - space.low) + 1 if math.isfinite(space.high - space.low) else 0
 
 
@@ -344,11 +344,11 @@ _known_ends: WeakKeyDictionary[Scaling, tuple[Tensor | None, Tensor | None]] = W
 
 
 def _ends(scaling: Scaling) -> tuple[Tensor | None, Tensor | None]:
-    """Where the lowest value sits in model coordinates,
-    and how far from it the highest; None for 0 and for 1.
+    """The lowest value in model coordinates (None for 0),
+    and the highest value's distance from it (None for 1).
 
-    'unit' counts cells of integer data whole, so that levels 0..255 sit at 1/512..511/512; and a
-    column that was constant sits at ½.
+    'unit' counts integer data as cells, so that levels 0..255 are at 1/512..511/512;
+    a constant column is at ½.
     """
     if scaling not in _known_ends:
         _known_ends[scaling] = _find_ends(scaling)
@@ -357,8 +357,8 @@ def _ends(scaling: Scaling) -> tuple[Tensor | None, Tensor | None]:
 
 def _find_ends(scaling: Scaling) -> tuple[Tensor | None, Tensor | None]:
     space = scaling.space
-    known = scaling.kind == "known"
-    ranges = [find_known_range(c) if known else (c.low, c.high) for c in space.columns] or [
+    is_known = scaling.kind == "known"
+    ranges = [find_known_range(c) if is_known else (c.low, c.high) for c in space.columns] or [
         (space.low, space.high)
     ]
     ends = torch.tensor(ranges, dtype=torch.float64, device=scaling.shift.device)
@@ -369,7 +369,7 @@ def _find_ends(scaling: Scaling) -> tuple[Tensor | None, Tensor | None]:
     return (None if bool((low == 0).all()) else low), (None if bool((span == 1).all()) else span)
 
 
-def _no_categories(likelihood: Likelihood, space: Space) -> None:
+def _refuse_categories(likelihood: Likelihood, space: Space) -> None:
     for name, column in zip(space.names, space.columns):
         if column.kind == "categorical":
             raise BadSource(
@@ -378,23 +378,23 @@ def _no_categories(likelihood: Likelihood, space: Space) -> None:
             )
 
 
-def _bounded_range(likelihood: Likelihood, space: Space) -> None:
-    """BadSource unless the ends are known: not merely where these data happen to end."""
+def _require_range(likelihood: Likelihood, space: Space) -> None:
+    """Raise BadSource unless the ends are known, rather than merely observed."""
     if space.columns:
         for name, column in zip(space.names, space.columns):
             declared = column.lower is not None and column.upper is not None
             if not declared and not (column.low >= 0 and column.high <= 1):
                 raise BadSource(
-                    _unbounded(
+                    _range_message(
                         likelihood,
-                        f"column {name!r} ({column.low:g}..{column.high:g} seen) has none",
+                        f"column {name!r} ({column.low:g}..{column.high:g} observed) has none",
                     )
                 )
     elif not math.isfinite(space.low + space.high):
-        raise BadSource(_unbounded(likelihood, f"{space} have none"))
+        raise BadSource(_range_message(likelihood, f"{space} have none"))
 
 
-def _unbounded(likelihood: Likelihood, what: str) -> str:
+def _range_message(likelihood: Likelihood, what: str) -> str:
     return (
         f"likelihood {likelihood.name!r} needs data with a known range, but {what}; scale the data"
         " into 0..1, pass images (n, channels, height, width), or use likelihood='gaussian'"

@@ -11,26 +11,27 @@ from functools import lru_cache
 
 import numpy as np
 
-__all__ = ["interpolation_error", "lagrange", "plan_bins"]
+__all__ = ["interpolation_error", "lagrange_polynomials", "plan_bins"]
 
 
-def _chebyshev(left: float, right: float, nodes: int) -> np.ndarray:
+def _chebyshev_nodes(left: float, right: float, nodes: int) -> np.ndarray:
     """Chebyshev nodes (J,) in [left, right]."""
     return (left + right) / 2 + (right - left) / 2 * np.cos(
         (2 * np.arange(nodes) + 1) * math.pi / (2 * nodes)
     )
 
 
-def lagrange(t: np.ndarray, left: float, right: float, nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lagrange polynomials (J, n) of Chebyshev nodes in [left, right] at t (n,).
-
-    Also the nodes (J,) as factors e^t.
+def lagrange_polynomials(
+    t: np.ndarray, left: float, right: float, nodes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lagrange polynomials (J, n) of Chebyshev nodes in [left, right] at t (n,),
+    and the nodes (J,) as e^t.
     """
-    at = _chebyshev(left, right, nodes)
+    at = _chebyshev_nodes(left, right, nodes)
     if right <= left:
         return np.ones((1, len(t))), np.exp(at[:1])
     # l_j(u) = 2/J sum_m' T_m(u_j) T_m(u), by the discrete orthogonality of Chebyshev polynomials:
-    # without division, and so stable
+    # stable, because it needs no division
     u = np.clip((2 * t - left - right) / (right - left), -1, 1)
     degree = np.arange(nodes)
     at_nodes = np.cos(np.outer((2 * degree + 1) * math.pi / (2 * nodes), degree)) * (2.0 / nodes)
@@ -53,8 +54,8 @@ def plan_bins(
         n: number of points.
         size: number of coefficients.
         dimension: number of axes.
-        eps: accuracy asked of the transforms.
-        target: the error allowed, as a share of the peak.
+        eps: requested accuracy of the transforms.
+        target: allowed error, as a share of the peak.
     """
     if width < 1e-12:
         return 1, 1
@@ -72,9 +73,8 @@ def plan_bins(
 
 @lru_cache(maxsize=4096)
 def interpolation_error(width: float, nodes: int, dimension: int) -> float:
-    """Largest error of f over the peak of the narrowest bump.
-
-    For log-factors in an interval of this width.
+    """Largest error of f relative to the narrowest bump's peak,
+    for log-factors in an interval of this width.
 
     The integral over frequencies of max_t |exp(-e^(2t) q / 2) - interpolant|, for t in [0, width].
     """
@@ -82,7 +82,7 @@ def interpolation_error(width: float, nodes: int, dimension: int) -> float:
         return 0.0
     root = np.linspace(0, 10, 201)
     t = np.linspace(0, width, 8 * nodes + 1)
-    basis, at = lagrange(t, 0.0, width, nodes)
+    basis, at = lagrange_polynomials(t, 0.0, width, nodes)
     exact = np.exp(-0.5 * np.exp(2 * t)[:, None] * root**2)
     wrong = np.abs(exact - basis.T @ np.exp(-0.5 * at[:, None] ** 2 * root**2)).max(0)
     sphere = 2 * math.pi ** (dimension / 2) / math.gamma(dimension / 2)

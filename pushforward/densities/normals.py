@@ -1,5 +1,4 @@
-"""Normal distributions over batches of events: one event a row,
-log-probabilities summed over its coordinates, in nats.
+"""Normal distributions over batches of events, one per row, with log-probabilities in nats.
 
     log N(x; m, diag s²) = -½ Σ [((x - m)/s)² + log 2π] - Σ log s
     log N(x; m, L Lᵀ)    = -½ [‖L⁻¹(x - m)‖² + d log 2π] - Σ log L_ii
@@ -8,13 +7,12 @@ log-probabilities summed over its coordinates, in nats.
 Shapes, for every distribution of this package: parameters (n, *event). `log_prob(x)` sums over the
 event, which is all axes but the first of x or of the parameters, whichever has fewer; the others
 broadcast. So x (n, *event) gives (n,), one row (1, *event) meets every row of the parameters, and
-parameters (k, n, *event) against x (n, *event) give (k, n). Where `event_dims` is given, as it is
-after `expand` to several batch axes, the event is that many axes. Each distribution takes its
-random numbers from an explicit stream; `rsample` is differentiable where the distribution is
-continuous.
+parameters (k, n, *event) against x (n, *event) give (k, n). If `event_dims` is set, as after
+`expand` to several batch axes, the event has that many axes. Random numbers come from an explicit
+stream; `rsample` is differentiable for continuous distributions.
 
-Divergences of normals from each other have a closed form and are registered with
-`torch.distributions.kl_divergence`, those from and to torch's own normals too.
+Divergences between normals have a closed form, registered with `torch.distributions.kl_divergence`,
+also from and to torch's own normals.
 """
 
 from __future__ import annotations
@@ -41,7 +39,7 @@ __all__ = [
     "kl_per_dimension",
     "rate",
     "event_rank",
-    "flat",
+    "flatten_event",
     "sum_event",
 ]
 
@@ -49,18 +47,18 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 def event_rank(x: Tensor, parameter: Tensor) -> int:
-    """How many trailing axes make one event."""
+    """Number of trailing axes in one event."""
     return min(x.ndim, parameter.ndim) - 1
 
 
-def flat(terms: Tensor, event: int) -> Tensor:
-    """The trailing `event` axes as one: (…, d)."""
+def flatten_event(terms: Tensor, event: int) -> Tensor:
+    """Merge the trailing `event` axes into one: (…, d)."""
     return terms.flatten(-event) if event else terms[..., None]
 
 
 def sum_event(terms: Tensor, event: int) -> Tensor:
     """Σ over the trailing `event` axes."""
-    return flat(terms, event).sum(-1)
+    return flatten_event(terms, event).sum(-1)
 
 
 @dataclass(eq=False)
@@ -70,7 +68,7 @@ class Normal(RowDistribution):
     Args:
         loc: mean, (n, *event).
         log_scale: log of the standard deviation, broadcastable to loc.
-        event_dims: how many axes of loc are the event; all but the first if not given.
+        event_dims: number of axes of loc in the event; all but the first by default.
     """
 
     has_rsample = True
@@ -108,11 +106,11 @@ class Normal(RowDistribution):
     def log_prob(self, x: Tensor) -> Tensor:
         """-½ Σ [((x - loc)/scale)² + log 2π] - Σ log scale, over the event."""
         event = event_rank(x, self.loc) if self.event_dims is None else self.event_dims
-        squares = flat(((x - self.loc) * torch.exp(-self.log_scale)).square(), event)
+        squares = flatten_event(((x - self.loc) * torch.exp(-self.log_scale)).square(), event)
         return -0.5 * (squares.sum(-1) + squares.shape[-1] * LOG_2PI) - self._log_volume(event)
 
     def _log_volume(self, event: int) -> Tensor:
-        """Σ log scale over the event, for scales shared by coordinates too."""
+        """Σ log scale over the event, also for scales shared between coordinates."""
         shape = self.loc.shape[self.loc.ndim - event :]
         return sum_event(
             self.log_scale.expand(torch.broadcast_shapes(self.log_scale.shape, shape)), event
@@ -143,7 +141,7 @@ class FullNormal(RowDistribution):
 
     @classmethod
     def of(cls, q: Normal) -> FullNormal:
-        """A diagonal normal (n, d) in this form."""
+        """A diagonal normal (n, d) as a full one."""
         return cls(q.loc, torch.diag_embed(q.scale.expand_as(q.loc)))
 
     @property
@@ -160,7 +158,7 @@ class FullNormal(RowDistribution):
 
     @property
     def marginal(self) -> Normal:
-        """The distribution of each coordinate by itself."""
+        """The distribution of each coordinate."""
         return Normal(self.loc, self.scale_tril.square().sum(-1).log() / 2)
 
     @property
@@ -180,9 +178,7 @@ class FullNormal(RowDistribution):
 
 
 def _whiten(lower: Tensor, residual: Tensor) -> Tensor:
-    """L⁻¹r for L (n, d, d) or (1, d, d) and r (…, n, d):
-    rows that share an L are solved together. L of other shapes broadcast.
-    """
+    """L⁻¹r for L (n, d, d) or (1, d, d) and r (…, n, d), solving rows with the same L together."""
     if lower.ndim != 3:
         alone: Tensor = torch.linalg.solve_triangular(lower, residual[..., None], upper=False)
         return alone[..., 0]
@@ -195,12 +191,12 @@ def _whiten(lower: Tensor, residual: Tensor) -> Tensor:
 
 @dataclass(eq=False)
 class NormalMixture(RowDistribution):
-    """Σ_k π_k N_k, the same for every one of n rows.
+    """Σ_k π_k N_k, the same for each of n rows.
 
     Args:
         weights_logits: log π up to a constant, (k,).
         components: k rows (k, d), diagonal or full.
-        n: rows that `rsample` draws.
+        n: number of rows.
     """
 
     weights_logits: Tensor
@@ -225,22 +221,20 @@ class NormalMixture(RowDistribution):
         return torch.logsumexp(self.weights_logits.log_softmax(0) + each, -1)
 
     def rsample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
-        """A component each, then a draw from it (*sample_shape, n, d);
-        no gradient passes to the weights.
-        """
+        """Samples (*sample_shape, n, d) of a random component; no gradient reaches the weights."""
         ends = self.weights_logits.softmax(0).cumsum(0)
         stream = generator(rng, ends.device)
         shape = (*sample_shape, self.n)
         stop = uniform(math.prod(shape), rng=stream, like=ends) * ends[-1]
-        which = torch.searchsorted(ends, stop, right=True).clamp_max(len(ends) - 1)
-        return _rows(self.components, which).rsample(rng=stream).reshape(*shape, -1)
+        component = torch.searchsorted(ends, stop, right=True).clamp_max(len(ends) - 1)
+        return _take_rows(self.components, component).rsample(rng=stream).reshape(*shape, -1)
 
 
-def _rows(distribution: Normal | FullNormal, which: Tensor) -> Normal | FullNormal:
+def _take_rows(distribution: Normal | FullNormal, index: Tensor) -> Normal | FullNormal:
     if isinstance(distribution, FullNormal):
-        return FullNormal(distribution.loc[which], distribution.scale_tril[which])
+        return FullNormal(distribution.loc[index], distribution.scale_tril[index])
     return Normal(
-        distribution.loc[which], distribution.log_scale.expand_as(distribution.loc)[which]
+        distribution.loc[index], distribution.log_scale.expand_as(distribution.loc)[index]
     )
 
 
@@ -261,7 +255,7 @@ def kl_divergence(q: Normal | FullNormal, p: Normal | FullNormal) -> Tensor:
         names = f"{type(q).__name__} and {type(p).__name__}"
         raise InvalidKind(
             f"a closed form is known for two normals, got {names}; rate(q, p, z) estimates it from"
-            " draws z of q"
+            " samples z of q"
         )
     if isinstance(q, Normal) and isinstance(p, Normal):
         return _kl_diagonal(q, p)
@@ -274,7 +268,7 @@ def _kl_diagonal(q: Normal, p: Normal) -> Tensor:
 
 
 def _kl_full(q: Normal | FullNormal, p: Normal | FullNormal) -> Tensor:
-    """Of vectors (n, d); rows of p may be one for all."""
+    """For vectors (n, d); p may have a single row."""
     q = FullNormal.of(q) if isinstance(q, Normal) else q
     shift, log_q = q.loc - p.loc, q.log_volume
     if isinstance(p, Normal):
@@ -303,8 +297,8 @@ def kl_per_dimension(q: Normal, p: Normal) -> Tensor:
 
 
 def rate(q: Normal | FullNormal, p: Normal | FullNormal | NormalMixture, z: Tensor) -> Tensor:
-    """KL(q‖p) (n,): its closed form where one exists,
-    else the estimate log q(z) - log p(z) from draws z of q.
+    """KL(q‖p) (n,) in closed form if available, else the estimate
+    log q(z) - log p(z) from samples z of q.
     """
     if isinstance(p, (Normal, FullNormal)):
         return kl_divergence(q, p)
@@ -315,7 +309,7 @@ def rate(q: Normal | FullNormal, p: Normal | FullNormal | NormalMixture, z: Tens
 
 
 def normal_of(distribution: Distribution) -> Normal | FullNormal:
-    """A normal distribution of torch's own as one of ours.
+    """Convert one of torch's normal distributions to ours.
 
     Raises:
         InvalidKind: For other distributions.

@@ -1,4 +1,4 @@
-r"""Bandwidths as linear maps: a number, one per axis, or a full matrix all become h = 1.
+r"""Bandwidths as linear maps: a number, one per axis, or a full matrix, all reduced to h = 1.
 
     H = h^2 I,   H = diag(h_1^2, ..., h_d^2),
         H any symmetric positive definite matrix, in squared units,
@@ -7,8 +7,8 @@ so that a Gaussian bump with bandwidth matrix H has covariance H. With H = L L^T
 
     K_H(x) = K(L^-1 x) / |L|,      log f(x) = log f_u(u) - log |L|,
 
-and any radial kernel sees only |u|^2 = x^T H^-1 x, whichever root L is taken. A product kernel is a
-product over the user's own axes, so it takes a number or one per axis, not a matrix. Per-point
+and a radial kernel depends only on |u|^2 = x^T H^-1 x, whichever root L is used. A product kernel
+is a product over the user's own axes, so it takes a number or one per axis, not a matrix. Per-point
 factors s_i scale all of this: bump i has bandwidth matrix s_i^2 H.
 """
 
@@ -24,12 +24,12 @@ __all__ = ["Scale"]
 
 @dataclass(frozen=True)
 class Scale:
-    """The map from the user's coordinates to those in which the bandwidth is one.
+    """The map from the user's coordinates to coordinates with unit bandwidth.
 
     Args:
-        root: float64, L above: (d, d), lower triangular with positive diagonal, or only its
-            diagonal (d,) where it has no more, so that many columns take little memory.
-        kind: 'number', 'axes' or 'matrix': how the bandwidth was given.
+        root: float64, L above: (d, d), lower triangular with positive diagonal, or just its
+            diagonal (d,), which saves memory with many columns.
+        kind: the form of the given bandwidth, 'number', 'axes' or 'matrix'.
 
     Example:
         >>> round(Scale.of(2.0, 3).log_determinant, 4)  # 3 log 2
@@ -48,7 +48,7 @@ class Scale:
         """From a number, (d,) or (d, d).
 
         Raises:
-            ValueError: Unless positive (definite).
+            ValueError: If not positive (definite).
         """
         if isinstance(bandwidth, Scale):
             return bandwidth
@@ -82,7 +82,7 @@ class Scale:
 
     @property
     def log_determinant(self) -> float:
-        """log |L|: what to subtract from a log-density in the whitened coordinates."""
+        """log |L|, to subtract from a log-density in whitened coordinates."""
         return float((self.root.diagonal() if self.root.ndim == 2 else self.root).log().sum())
 
     @property
@@ -108,7 +108,7 @@ class Scale:
         return Scale(self.root[axes], self.kind)
 
     def times(self, factor: float) -> "Scale":
-        """The same shape, wider by `factor`."""
+        """The same map with all bandwidths multiplied by `factor`."""
         return Scale(self.root * factor, self.kind)
 
 

@@ -1,10 +1,8 @@
-"""Where a distribution has no mass:
-observations with any coordinate there have log-probability -inf.
+"""Supports of distributions: outside them, observations have log-probability -inf.
 
-One rule for every distribution that does not cover all numbers: Bernoulli and continuous Bernoulli
-outside their two ends, levels off the lattice or beyond its ends, categories that are none of those
-known. What is rounding is not outside: `slack` is sixteen units of the last place of the
-coordinates' type.
+One rule for every distribution with bounded support: Bernoulli and continuous Bernoulli outside
+their two ends, levels off the lattice or beyond its ends, unknown categories. A tolerance for
+rounding, `rounding_slack`, is sixteen units in the last place of the coordinates' type.
 """
 
 from __future__ import annotations
@@ -14,23 +12,22 @@ import math
 import torch
 from torch import Tensor
 
-from pushforward.densities.normals import flat
+from pushforward.densities.normals import flatten_event
 
-__all__ = ["slack", "outside", "barred"]
+__all__ = ["rounding_slack", "find_outside", "mask_outside"]
 
 
-def slack(x: Tensor) -> float:
-    """What rounding may do to a coordinate of about 1."""
+def rounding_slack(x: Tensor) -> float:
+    """Tolerance for the rounding of a coordinate of about 1."""
     return 16 * float(torch.finfo(x.dtype).eps)
 
 
-def outside(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor | None:
-    """Which coordinates of x lie below low or above high (NaN too),
-    or None where it is plain that none does.
+def find_outside(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor | None:
+    """Which coordinates of x are below low, above high or NaN; None if clearly none is.
 
-    On the CPU one pass over x is enough; elsewhere it would have to wait for the device.
+    On the CPU a single pass decides; on other devices that would force a synchronisation.
     """
-    room = slack(x)
+    room = rounding_slack(x)
     if x.device.type == "cpu" and not isinstance(low, Tensor) and not isinstance(high, Tensor):
         if not x.numel():
             return None
@@ -40,10 +37,10 @@ def outside(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor | No
     return ~((x >= low - room) & (x <= high + room))
 
 
-def barred(log_prob: Tensor, outside: Tensor | None, event: int) -> Tensor:
-    """-inf for the rows that have a coordinate outside;
-    the others' as they are, with their gradients.
+def mask_outside(log_prob: Tensor, outside: Tensor | None, event: int) -> Tensor:
+    """log_prob with -inf for rows that have a coordinate outside;
+    other rows keep values and gradients.
     """
     if outside is None:
         return log_prob
-    return torch.where(flat(outside, event).any(-1), -math.inf, log_prob)
+    return torch.where(flatten_event(outside, event).any(-1), -math.inf, log_prob)

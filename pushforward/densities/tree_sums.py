@@ -1,5 +1,4 @@
-r"""Kernel sums with whole leaves of far points left out,
-by a bound that is checked: exact for compact kernels.
+r"""Kernel sums that skip leaves of distant points within an error bound; exact for compact kernels.
 
 Points and queries are each cut by a k-d tree into blocks of neighbours.
 For a block of queries Q and a leaf P,
@@ -7,14 +6,15 @@ For a block of queries Q and a leaf P,
     sum over P of w_i h_i^-d k(|x - p_i| / h_i) / Z  <=  exp(u_P),
         u_P = log sum over P of exp(a_i) + log k(gap / max h_i),
 
-where gap is the least distance between the two bounding boxes. A leaf a compact kernel cannot reach
-has u_P = -inf and costs nothing. For the others the nearest leaves are summed first, which gives a
-lower bound of f over the block; then the leaves with the smallest u_P are dropped as long as all of
-them together stay below `tolerance` times that bound. So the relative error is at most `tolerance`
-at every query, however far out: at log f = -600 as at the mode.
+where gap is the least distance between the two bounding boxes. A leaf out of a compact kernel's
+reach has u_P = -inf and costs nothing. For other kernels the nearest leaves are summed first, for a
+lower bound of f over the block; then the leaves with the smallest u_P are dropped as long as their
+total stays below `tolerance` times that bound. The relative error is therefore at most `tolerance`
+at every query, even in the far tails.
 
 Reference: Gray & Moore (2003), Nonparametric density estimation: toward computational tractability
-(dual trees); here both trees are flattened to their leaves, so that what is left is dense blocks.
+(dual trees), https://doi.org/10.1137/1.9781611972733.19; here both trees are flattened to their
+leaves, which gives dense blocks.
 """
 
 import math
@@ -26,15 +26,17 @@ from torch import Tensor
 
 from pushforward.densities.direct_sums import Bumps, log_sums
 
-__all__ = ["TreeSums", "leaves"]
+__all__ = ["TreeSums", "split_leaves"]
 
-LEAF = 128  # points in a leaf of the data, at most
-FIRST = 4  # leaves summed to find the lower bound
+LEAF = 128  # most points in a leaf
+FIRST = 4  # leaves summed for the lower bound
 
 
-def leaves(points: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A permutation of the rows of `points` (n, d) and the (k + 1,) bounds of the leaves in it,
-    each of <= `size` rows (more only where rows coincide).
+def split_leaves(points: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """A permutation of the rows of `points` (n, d),
+    and the (k + 1,) bounds of leaves of ≤ `size` rows in it.
+
+    Leaves are larger only if rows coincide.
     """
     from scipy.spatial import cKDTree
 
@@ -51,17 +53,17 @@ def leaves(points: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 class TreeSums:
-    """Bumps sorted into leaves, ready to be summed anywhere.
+    """Bumps sorted into leaves, to be summed at any queries.
 
     Args:
-        bumps: what to sum.
+        bumps: the bumps to sum.
         tolerance: largest relative error of f from dropped leaves
             (Gaussian, exponential); compact kernels drop nothing.
     """
 
     def __init__(self, bumps: Bumps, tolerance: float = 1e-11) -> None:
         self.tolerance = tolerance
-        order, self.bounds = leaves(bumps.points.numpy(), LEAF)
+        order, self.bounds = split_leaves(bumps.points.numpy(), LEAF)
         self.order = torch.from_numpy(order)
         self.bumps = bumps.take(self.order)
         starts = self.bounds[:-1]
@@ -76,8 +78,8 @@ class TreeSums:
         )
 
     def log_sums(self, queries: Tensor, *, exclude: Tensor | None = None) -> Tensor:
-        """(m,) log f at the (m, d) queries;
-        `exclude` as in `direct_sums.log_sums`, by the caller's numbering.
+        """(m,) log f at (m, d) queries;
+        `exclude` as in `direct_sums.log_sums`, in the caller's numbering.
         """
         out = torch.empty(len(queries), dtype=torch.float64)
         for index in self.blocks(queries):
@@ -86,17 +88,15 @@ class TreeSums:
         return out
 
     def blocks(self, queries: Tensor) -> list[Tensor]:
-        """Rows of `queries` grouped so that each group lies close together."""
+        """Rows of `queries` in groups of neighbours."""
         size = min(256, max(16, len(queries) // 64))
         if len(queries) <= size:
             return [torch.arange(len(queries))] if len(queries) else []
-        order, bounds = leaves(queries.numpy(), size)
+        order, bounds = split_leaves(queries.numpy(), size)
         return list(torch.from_numpy(order).split(np.diff(bounds).tolist()))
 
     def pairs(self, queries: Tensor, sample: int = 8) -> float:
-        """Predicted number of pairs per query, from the leaves
-        within reach of a few blocks of queries.
-        """
+        """Predicted pairs per query, from the leaves within reach of a few blocks of queries."""
         sizes, counts = np.diff(self.bounds), []
         blocks = self.blocks(queries)
         for index in blocks[:: max(1, len(blocks) // sample)]:
@@ -135,7 +135,7 @@ class TreeSums:
         return torch.logaddexp(first, self._sum(rest, queries, exclude))
 
     def _needed(self, upper: np.ndarray, floor: float) -> int:
-        """How many of the leaves, in falling order of their bounds,
+        """How many leaves, in falling order of their bounds,
         must be summed to keep the tolerance.
         """
         if floor == -math.inf:
@@ -143,11 +143,11 @@ class TreeSums:
         dropped = np.cumsum(np.exp(np.minimum(upper[::-1] - floor, 700.0)))
         return len(upper) - int(np.searchsorted(dropped, self.tolerance, side="right"))
 
-    def _sum(self, chosen: np.ndarray, queries: Tensor, exclude: Tensor | None) -> Tensor:
-        if len(chosen) == 0:
+    def _sum(self, selected: np.ndarray, queries: Tensor, exclude: Tensor | None) -> Tensor:
+        if len(selected) == 0:
             return torch.full((len(queries),), -math.inf, dtype=torch.float64)
-        chosen = np.sort(chosen)
-        starts, sizes = self.bounds[chosen], np.diff(self.bounds)[chosen]
+        selected = np.sort(selected)
+        starts, sizes = self.bounds[selected], np.diff(self.bounds)[selected]
         rows = np.arange(sizes.sum()) + np.repeat(
             starts - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes
         )
@@ -163,7 +163,7 @@ class TreeSums:
         return log_sums(shifted, queries - centre, exclude=exclude)
 
     def _renumbered(self, exclude: Tensor) -> Tensor:
-        """Row numbers of the caller in the sorted order (-1 stays)."""
+        """The caller's row numbers in sorted order (-1 is kept)."""
         inverse = torch.empty_like(self.order)
         inverse[self.order] = torch.arange(len(self.order))
         return torch.where(exclude < 0, exclude, inverse[exclude.clamp_min(0)])

@@ -1,15 +1,14 @@
-"""Exploration of latent space: paths, grids, traversals and directions of codes,
-and the codes of observations.
+"""Exploration of latent space: paths, grids, traversals, directions, and codes of observations.
 
-Free functions over what a model can do: `Decodes` is enough for most, `Encodes` and a prior are
-used where there are any. Everything goes in and comes out in the user's units.
+Free functions over a model's capabilities: most need only `Decodes`, some use `Encodes` and a prior
+if available. All inputs and outputs are in the user's units.
 """
 
 from __future__ import annotations
 
 import importlib
 
-# No file is called like a function: importing it would put the module in the function's place.
+# No module shares a function's name: importing it would replace the function.
 _HOMES = {
     "Decoded": "decoding", "decode": "decoding", "Direction": "directions",
     "direction": "directions", "grid": "grids", "grid_codes": "grids",

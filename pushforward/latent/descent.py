@@ -1,12 +1,11 @@
-"""L-BFGS for many small problems at once:
-each row of z minimises its own f_i(z_i), with its own memory and its own step.
+"""Batched L-BFGS: each row of z minimises its own f_i(z_i), with its own memory and step size.
 
-With s = z⁺ - z and y = ∇f⁺ - ∇f of the last m moves, the direction -H∇f comes from the two loops of
-Nocedal (1980, https://doi.org/10.1090/S0025-5718-1980-0572855-7), begun at H_0 = (sᵀy / yᵀy) I; the
-step is halved (or set by the parabola through the last trial) until Armijo's condition f(z + t p) ≤
-f(z) + c t ∇fᵀp holds. A pair with too little curvature, sᵀy ≤ ε|s||y|, is left out, which keeps H
-positive without Wolfe's second condition. So f never rises in any row, and no row's answer depends
-on its neighbours.
+With s = z⁺ - z and y = ∇f⁺ - ∇f of the last m steps, the direction -H∇f comes from the two loops of
+Nocedal (1980, https://doi.org/10.1090/S0025-5718-1980-0572855-7), started at H_0 = (sᵀy / yᵀy) I;
+the step is halved (or set by the parabola through the last trial) until Armijo's condition
+f(z + t p) ≤ f(z) + c t ∇fᵀp holds. A pair with too little curvature, sᵀy ≤ ε|s||y|, is skipped,
+which keeps H positive without Wolfe's second condition. f never increases in any row, and rows do
+not affect one another.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def descend(
     objective: Objective, start: Tensor, steps: int, *, memory: int = 10
 ) -> tuple[Tensor, Tensor]:
     """Points (n, d) with f no higher than at `start`, and f there (n,);
-    at most `steps` moves of each row.
+    at most `steps` steps per row.
     """
     z = start.detach().clone()
     rows = torch.arange(len(z), device=z.device)
@@ -51,9 +50,7 @@ def descend(
 
 
 class _Memory:
-    """The last moves and changes of gradient of every row;
-    pairs that were left out have weight 0.
-    """
+    """The last steps and gradient changes of every row; skipped pairs have weight 0."""
 
     def __init__(self, size: int, like: Tensor) -> None:
         self.size = size
@@ -62,23 +59,27 @@ class _Memory:
         self.like = like
 
     def remember(self, s: Tensor, y: Tensor, rows: Tensor) -> None:
-        """s and y (m, d) of some rows, in the place of the oldest."""
+        """Store s and y (m, d) of some rows, replacing the oldest."""
         curvature = (s * y).sum(1)
         good = curvature > 1e-10 * s.norm(dim=1) * y.norm(dim=1)
         weight = torch.where(good, 1 / curvature.where(good, torch.ones_like(curvature)), 0.0)
-        own = torch.zeros_like(self.like), torch.zeros_like(self.like), torch.zeros_like(self.first)
-        for kept, value in zip(own, (s, y, weight)):
-            kept[rows] = value
+        buffers = (
+            torch.zeros_like(self.like),
+            torch.zeros_like(self.like),
+            torch.zeros_like(self.first),
+        )
+        for buffer, value in zip(buffers, (s, y, weight)):
+            buffer[rows] = value
         self.first[rows] = torch.where(
             good,
             curvature / y.square().sum(1).where(good, torch.ones_like(curvature)),
             self.first[rows],
         )
-        self.pairs = [*self.pairs, own][-self.size :]
+        self.pairs = [*self.pairs, buffers][-self.size :]
 
     def times(self, gradient: Tensor, rows: Tensor) -> Tensor:
-        """H∇f (m, d) of some rows; rows without any pair give ∇f
-        / max(1, |∇f|), a first step of length 1 or less.
+        """H∇f (m, d) of some rows; without pairs, ∇f / max(1, |∇f|),
+        a first step of length at most 1.
         """
         q, sizes = gradient, []
         for s, y, weight in reversed(self.pairs):
@@ -93,7 +94,7 @@ class _Memory:
 
 
 def _move(past: _Memory, gradient: Tensor, rows: Tensor) -> Tensor:
-    """A direction of descent (m, d)."""
+    """A descent direction (m, d)."""
     g = gradient[rows]
     move = -past.times(g, rows)
     down = (move * g).sum(1) < 0
@@ -103,24 +104,34 @@ def _move(past: _Memory, gradient: Tensor, rows: Tensor) -> Tensor:
 def _search(
     objective: Objective, z: Tensor, f: Tensor, gradient: Tensor, move: Tensor, rows: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Backtracking, row by row: new z, f and gradient, and which rows moved."""
+    """Backtracking per row: new z, f and gradient, and which rows moved."""
     new_z, new_f, new_gradient = z.clone(), f.clone(), gradient.clone()
     slope = (gradient * move).sum(1)
     step = torch.ones_like(f)
-    left = torch.arange(len(z), device=z.device)
+    pending = torch.arange(len(z), device=z.device)
     for _ in range(HALVINGS):
-        tried = z[left] + step[left, None] * move[left]
-        value, own = _evaluate(objective, tried, rows[left])
-        good = (value <= f[left] + ARMIJO * step[left] * slope[left]) & torch.isfinite(own).all(1)
-        done = left[good]
-        new_z[done], new_f[done], new_gradient[done] = tried[good], value[good], own[good]
-        value, left = value[~good], left[~good]
-        if not len(left):
+        tried = z[pending] + step[pending, None] * move[pending]
+        value, own = _evaluate(objective, tried, rows[pending])
+        good = (value <= f[pending] + ARMIJO * step[pending] * slope[pending]) & torch.isfinite(
+            own
+        ).all(1)
+        accepted = pending[good]
+        new_z[accepted], new_f[accepted], new_gradient[accepted] = (
+            tried[good],
+            value[good],
+            own[good],
+        )
+        value, pending = value[~good], pending[~good]
+        if not len(pending):
             break
-        parabola = -slope[left] * step[left] / (2 * (value - f[left] - step[left] * slope[left]))
-        step[left] *= torch.nan_to_num(parabola, nan=0.1).clamp(0.1, 0.5)
+        parabola = (
+            -slope[pending]
+            * step[pending]
+            / (2 * (value - f[pending] - step[pending] * slope[pending]))
+        )
+        step[pending] *= torch.nan_to_num(parabola, nan=0.1).clamp(0.1, 0.5)
     moved = torch.ones_like(f, dtype=torch.bool)
-    moved[left] = False
+    moved[pending] = False
     return new_z, new_f, new_gradient, moved
 
 

@@ -1,19 +1,19 @@
-"""Attribute directions: where in latent space a labelled property lies,
-and whether it lies anywhere.
+"""Attribute directions: the direction of a labelled property in latent space, with its accuracy.
 
-From codes with the attribute (mean m_1, share of rows any) and
-without it (mean m_0), a unit vector v:
+From codes with the attribute (mean m_1) and without it (mean m_0), a unit vector v:
 
     means         v ∝ m_1 - m_0
-                  (Radford et al. 2016, §6.3; White 2016, https://arxiv.org/abs/1609.04468)
+                  (Radford et al. 2016, §6.3, https://arxiv.org/abs/1511.06434; White 2016,
+                  https://arxiv.org/abs/1609.04468)
     discriminant  v ∝ (S + ε tr(S)/d I)⁻¹ (m_1 - m_0)
-                  (Fisher 1936; S the mean covariance within the classes)
+                  (Fisher 1936, https://doi.org/10.1111/j.1469-1809.1936.tb02137.x; S the mean
+                  covariance within the classes)
 
-The first is the direction that changes the attribute, the second the one that predicts it. Either
-may be made orthogonal to other directions, so that moving along it leaves those alone. The classes
-lie D = vᵀ(m_1 - m_0) apart along v, which is the unit of strength: z + s D v with s = 1 takes the
-one class's mean as far along v as the other's. Whether v means anything is measured on held-out
-rows, by the side of the middle on which they fall.
+The first direction changes the attribute, the second predicts it. Either may be made orthogonal to
+other directions, so that moving along it does not affect those. The class means are D =
+vᵀ(m_1 - m_0) apart along v, which is the unit of strength: z + s D v with s = 1 moves one class's
+mean to the other's position along v. Whether v is meaningful is measured by classifying held-out
+rows at the midpoint.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from pushforward.core.records import Record
 __all__ = ["Direction", "direction"]
 
 RIDGE = 1e-3
-"""ε: the share of the mean variance added to every direction's."""
+"""ε: the share of the mean variance added to every direction's variance."""
 
 
 @dataclass(frozen=True)
 class Direction:
-    """A direction of codes that stands for an attribute.
+    """The direction of an attribute in latent space.
 
     Args:
         vector: v (latent,), of length 1, toward more of the attribute.
-        distance: D, how far the classes' means lie apart along it.
-        middle: where along v one class gives way to the other.
-        accuracy: the record of balanced accuracy on held-out rows; 0.5 is chance.
+        distance: D, between the class means along it.
+        middle: the decision threshold along v.
+        accuracy: record of the balanced accuracy on held-out rows; 0.5 is chance.
     """
 
     vector: Tensor
@@ -54,15 +54,15 @@ class Direction:
     accuracy: Record
 
     def apply(self, codes: Tensor, strength: float | Tensor = 1.0) -> Tensor:
-        """Codes (n, latent) moved by `strength` classes' distances,
-        one for all or (n,); below 0 takes the attribute away.
+        """Codes (n, latent) moved by `strength` class distances,
+        one for all or (n,); negative removes the attribute.
         """
-        given = torch.as_tensor(strength, dtype=codes.dtype, device=codes.device)
-        return codes + (given * self.distance)[..., None] * self.vector.to(codes)
+        amount = torch.as_tensor(strength, dtype=codes.dtype, device=codes.device)
+        return codes + (amount * self.distance)[..., None] * self.vector.to(codes)
 
     def position(self, codes: Tensor) -> Tensor:
-        """How much of the attribute codes (n, latent) have (n,):
-        -½ at the one class's mean, ½ at the other's, 0 between.
+        """Strength of the attribute in codes (n, latent):
+        (n,), -½ and ½ at the class means, 0 at the midpoint.
         """
         return (codes @ self.vector.to(codes) - self.middle) / self.distance
 
@@ -77,16 +77,16 @@ def direction(
     held_out: float = 0.2,
     rng: Rng = 0,
 ) -> Direction:
-    """The direction of an attribute, estimated from most rows, and its accuracy on the others.
+    """The direction of an attribute, estimated from most rows, with its accuracy on the others.
 
     Args:
         codes: (n, latent).
         labels: (n,), two different values (the larger is the attribute),
             or any number of them with `positive`.
-        positive: the label that is the attribute; all others are without it.
+        positive: the label of the attribute; all others lack it.
         orthogonal_to: directions or vectors (latent,) to be orthogonal to.
-        held_out: the share of each class's rows that is held out to measure the accuracy.
-        rng: chooses those rows.
+        held_out: share of each class's rows held out to measure the accuracy.
+        rng: selects those rows.
     """
     if codes.ndim != 2:
         raise ShapeMismatch(f"codes must have shape (n, latent), got {tuple(codes.shape)}")
@@ -98,15 +98,15 @@ def direction(
         )
     z = codes.detach().to("cpu", torch.float64)
     has = _attribute(labels, positive, len(z))
-    learn, test = _parted(has, held_out, rng)
+    learn, test = _split_rows(has, held_out, rng)
     one, two = z[learn & has], z[learn & ~has]
     gap = one.mean(0) - two.mean(0)
-    vector = gap if by == "means" else torch.linalg.solve(_within(one, two), gap)
-    vector = _clear_of(vector, orthogonal_to)
+    vector = gap if by == "means" else torch.linalg.solve(_within_covariance(one, two), gap)
+    vector = _orthogonalise(vector, orthogonal_to)
     distance, middle = float(vector @ gap), float(vector @ (one.mean(0) + two.mean(0))) / 2
     if distance <= 0:
         raise InvalidValue(
-            "the classes do not differ along this direction once it is made orthogonal to the"
+            "the classes do not differ along this direction after making it orthogonal to the"
             " others; leave one of them out"
         )
     record = _accuracy((z[test] @ vector > middle) == has[test], has[test], by)
@@ -126,18 +126,18 @@ def _attribute(labels: ArrayLike | Tensor, positive: object, n: int) -> Tensor:
             f"expected two different labels, got {len(kinds)}; name the attribute:"
             f" positive={kinds[-1]!r}"
         )
-    chosen = kinds[-1] if positive is None else positive
-    has = torch.as_tensor(values == chosen)
+    label = kinds[-1] if positive is None else positive
+    has = torch.as_tensor(values == label)
     if not bool(has.any()) or bool(has.all()):
         some = ", ".join(map(str, kinds[:10]))
         raise InvalidValue(
-            f"expected rows with the label {chosen!r} and rows without it; the labels are {some}"
+            f"expected rows with the label {label!r} and rows without it; the labels are {some}"
         )
     return has
 
 
-def _parted(has: Tensor, share: float, rng: Rng) -> tuple[Tensor, Tensor]:
-    """Rows to learn from and to test on (n,), drawn class by class."""
+def _split_rows(has: Tensor, share: float, rng: Rng) -> tuple[Tensor, Tensor]:
+    """Training and test rows (n,), sampled per class."""
     stream, test = generator(rng), torch.zeros_like(has)
     for rows in (has.nonzero()[:, 0], (~has).nonzero()[:, 0]):
         if len(rows) < 2:
@@ -150,7 +150,7 @@ def _parted(has: Tensor, share: float, rng: Rng) -> tuple[Tensor, Tensor]:
     return ~test, test
 
 
-def _within(one: Tensor, two: Tensor) -> Tensor:
+def _within_covariance(one: Tensor, two: Tensor) -> Tensor:
     """The covariance within the classes, pooled, with a ridge."""
     centred = torch.cat([one - one.mean(0), two - two.mean(0)])
     spread = centred.T @ centred / len(centred)
@@ -158,8 +158,8 @@ def _within(one: Tensor, two: Tensor) -> Tensor:
     return spread + ridge * torch.eye(len(spread), dtype=spread.dtype)
 
 
-def _clear_of(vector: Tensor, others: Sequence[Direction | Tensor]) -> Tensor:
-    """The part of a vector that is orthogonal to the others, of length 1."""
+def _orthogonalise(vector: Tensor, others: Sequence[Direction | Tensor]) -> Tensor:
+    """The part of a vector orthogonal to the others, of length 1."""
     size = float(vector.norm())
     if others:
         basis = torch.stack(
@@ -170,19 +170,18 @@ def _clear_of(vector: Tensor, others: Sequence[Direction | Tensor]) -> Tensor:
         vector = vector - span @ (span.T @ vector)
     if not float(vector.norm()) > 1e-8 * size:
         raise InvalidValue(
-            "nothing of this direction is left: the classes' means agree, or it lies in the span of"
-            " the others"
+            "this direction vanishes: the class means agree, or it lies in the span of the others"
         )
     unit: Tensor = vector / vector.norm()
     return unit
 
 
 def _accuracy(right: Tensor, has: Tensor, by: str) -> Record:
-    """Mean of both classes' accuracies: 0.5 by chance, however unequal the classes are."""
+    """Mean accuracy over both classes: 0.5 by chance, however unequal the classes."""
     shares, variance = [], 0.0
     for rows in (right[has], right[~has]):
         shares.append(float(rows.double().mean()))
-        # (k + 1)/(n + 2): no class of few rows is told apart with certainty.
+        # (k + 1)/(n + 2): a small class is never classified with certainty.
         smooth = (float(rows.sum()) + 1) / (len(rows) + 2)
         variance += smooth * (1 - smooth) / len(rows) / 4
     details = {"chance": 0.5, "with": shares[0], "without": shares[1], "by": by}

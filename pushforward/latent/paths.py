@@ -1,14 +1,15 @@
 """Paths between codes and planes of codes.
 
 On a straight path between z_0 and z_1 drawn from N(0, I_d) the lengths in the middle are near
-√(d/2), where the prior has next to no mass. The spherical path (Shoemake 1985; White 2016,
-https://arxiv.org/abs/1609.04468) turns the direction at constant speed,
+√(d/2), where the prior has almost no mass. The spherical path (Shoemake 1985,
+https://doi.org/10.1145/325165.325242; White 2016, https://arxiv.org/abs/1609.04468) rotates the
+direction at constant speed,
 
     u(t) = [sin((1-t)θ) u_0 + sin(tθ) u_1] / sin θ,
         θ the angle between u_0 = z_0/|z_0| and u_1 = z_1/|z_1|,
 
-and takes the length (1-t)|z_0| + t|z_1|. (Weighing z_0 and z_1 themselves, as is often done,
-overshoots both lengths where they differ and the angle is wide.)
+with the length (1-t)|z_0| + t|z_1|. (Weighting z_0 and z_1 themselves, as is common, overshoots
+both lengths if they differ and the angle is wide.)
 """
 
 from __future__ import annotations
@@ -29,11 +30,10 @@ __all__ = ["interpolate", "between", "plane"]
 
 
 def interpolate(start: Tensor, end: Tensor, steps: int = 8, *, along: str = "line") -> Tensor:
-    """Codes (steps, *shape) from `start` to `end` (latent,),
-    or (n, latent) for n paths at once; both ends included.
+    """Codes (steps, *shape) from `start` to `end`, inclusive:
+    (latent,), or (n, latent) for n paths.
 
-    On the sphere about the origin, opposite codes and codes at
-    the origin have no path of their own and take the line.
+    On the sphere, opposite codes and codes at the origin have no unique path and use the line.
     """
     if start.shape != end.shape:
         raise ShapeMismatch(
@@ -54,8 +54,8 @@ def _on_sphere(start: Tensor, end: Tensor, t: Tensor, line: Tensor) -> Tensor:
     tiny = torch.finfo(start.dtype).tiny
     sizes = start.norm(dim=-1, keepdim=True), end.norm(dim=-1, keepdim=True)
     one, two = start / sizes[0].clamp_min(tiny), end / sizes[1].clamp_min(tiny)
-    # Twice the arc tangent of |u_0 - u_1| / |u_0 + u_1|:
-    # near 0 and π the arc cosine loses half the digits.
+    # Twice the arc tangent of |u_0 - u_1| / |u_0 + u_1|,
+    # because near 0 and π the arc cosine loses half the digits.
     angle = 2 * torch.atan2(
         (one - two).norm(dim=-1, keepdim=True), (one + two).norm(dim=-1, keepdim=True)
     )
@@ -76,14 +76,14 @@ def between(
     along: str = "line",
     y: Conditioning = None,
 ) -> Decoded:
-    """The path in latent space between observations, decoded:
-    codes (steps, n, latent) and x (steps, n, *shape).
+    """Decode a path in latent space between observations:
+    codes (steps, n, latent), x (steps, n, *shape).
 
     Args:
         a, b: the ends, n observations each (n, *shape), user's units;
-            one alone may go without its leading axis.
-        along: 'line', or 'sphere' for codes that have a prior about the origin.
-        y: the condition to encode and decode under, one for all or one for each of n.
+            a single one may omit the leading axis.
+        along: 'line', or 'sphere' for codes with a prior centred at the origin.
+        y: the condition for encoding and decoding, one for all or one for each of n.
     """
     if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
         raise InvalidKind(
@@ -110,9 +110,9 @@ def plane(codes: Tensor, steps: int = 15, *, reach: float = 2.0) -> Tensor:
     """Codes (steps, steps, latent) on the plane through the mean
     of `codes` (n, latent) along their two widest directions.
 
-    The grid lies at equal steps of `reach` standard deviations either way; rows run along the
-    second direction, from the top down. With two latent dimensions it is the whole latent plane,
-    turned to its principal axes.
+    The grid extends `reach` standard deviations either way in equal steps; rows run along the
+    second direction, from the top down. With two latent dimensions it covers the latent plane,
+    rotated to its principal axes.
     """
     if codes.ndim != 2 or codes.shape[1] < 2 or len(codes) < 3:
         raise ShapeMismatch(

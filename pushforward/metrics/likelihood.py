@@ -36,7 +36,7 @@ from pushforward.core.errors import InvalidKind, require_positive
 from pushforward.core.events import Listener
 from pushforward.core.random import Rng, generator
 from pushforward.core.records import Record
-from pushforward.densities.repeats import repeated
+from pushforward.densities.repeats import repeat
 from pushforward.metrics.estimates import (
     Estimate,
     Joint,
@@ -190,8 +190,8 @@ def estimate(
 
 def _log_weights(joint: Joint, q: HasMean, m: int, rng: torch.Generator) -> Tensor:
     """log p(x, z)/q(z|x) of m draws of each observation, draws first (m n,)."""
-    z = repeated(q, m).rsample(rng=rng)
-    log_q = (q if len(joint.u) == 1 else repeated(q, m)).log_prob(z)
+    z = repeat(q, m).rsample(rng=rng)
+    log_q = (q if len(joint.u) == 1 else repeat(q, m)).log_prob(z)
     log_weights: Tensor = joint.times(m).log_likelihood(z) + joint.log_prior(z) - log_q
     return log_weights
 

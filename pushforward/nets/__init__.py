@@ -1,1 +1,1 @@
-"""Networks: tensors in, tensors out, no loss."""
+"""Networks: tensors in, tensors out, no losses."""

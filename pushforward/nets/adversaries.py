@@ -1,11 +1,12 @@
-"""Pairs of players as values: how a generator and a critic's features are made for data of a shape.
+"""Network pairs as values: builders of a generator and a critic's
+features for data of a given shape.
 
     generator: z (n, latent), y (n, …) or None -> (n, *event)
     trunk:     the layers of the critic's features φ (n, width), on which `nets.critics.Critic`
                puts its heads
 
-A value knows no data: shapes are given when the networks are built.
-Published pairs are here by name.
+A value is independent of data: shapes are passed when the networks are built.
+Published pairs are available by name.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pushforward.core.registry import Value
 from pushforward.nets.critics import Entry, planes
 from pushforward.nets.dcgan import ConvolutionalGenerator, convolutional_head, convolutional_trunk
 from pushforward.nets.infogan import InformedGenerator, informed_trunk
-from pushforward.nets.mlp import MLP, Maxout, activated, check_activation, joined, mlp
+from pushforward.nets.mlp import MLP, Maxout, check_activation, join, make_activation, mlp
 from pushforward.nets.residual import ResidualGenerator, residual_trunk
 
 __all__ = ["Adversaries", "Dense", "DeepConvolutional", "Informed", "Residual", "Toy"]
@@ -33,11 +34,11 @@ SHORTEST = 8
 
 
 class Adversaries(Value, family="adversaries"):
-    """How a generator and a critic are made.
+    """A builder of a generator and a critic.
 
     Attributes:
-        scaling: the coordinates they work in.
-        bounded: whether the generator's last layer keeps within (-1, 1).
+        scaling: the coordinates of their data.
+        bounded: whether the generator's outputs lie within (-1, 1).
         entry: how a condition enters the critic.
     """
 
@@ -46,24 +47,24 @@ class Adversaries(Value, family="adversaries"):
 
     @property
     def entry(self) -> Entry:
-        """Appended to the flattened data."""
-        return joined
+        """How a condition enters the critic: appended to the flattened data."""
+        return join
 
     def check(self, event: Sequence[int]) -> None:
-        """Raise InvalidValue for data these networks cannot take."""
+        """Raise InvalidValue for data these networks do not support."""
 
     @abstractmethod
     def generator(self, inputs: int, event: Sequence[int]) -> nn.Module:
-        """z and y of `inputs` numbers together -> (n, *event)."""
+        """A network from z and y, of `inputs` numbers together, to (n, *event)."""
 
     @abstractmethod
     def trunk(self, event: Sequence[int], extra: int = 0) -> tuple[list[nn.Module], int]:
         """The layers of the critic's features, and their width;
-        `extra` numbers in what is shown of the condition.
+        `extra` condition numbers are shown to the critic.
         """
 
     def head(self, width: int) -> nn.Module:
-        """(n, width) -> (n, 1)."""
+        """A network (n, width) -> (n, 1)."""
         return nn.Linear(width, 1)
 
 
@@ -92,7 +93,7 @@ class Dense(Adversaries, name="mlp"):
         """y is appended to x."""
         sizes = [math.prod(event) + extra, *self.hidden]
         layers = list(mlp(sizes, self.activation))
-        return [*layers, activated(self.activation)] if layers else [], sizes[-1]
+        return [*layers, make_activation(self.activation)] if layers else [], sizes[-1]
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,9 @@ class Toy(Adversaries, name="veegan"):
     """For points in the plane: a generator of ReLU layers with batch norm,
     a critic of maxout layers.
 
-    Reference: Srivastava et al. (2017, VEEGAN), as Lin et al. (2018, PacGAN) use it: 400 units four
-    times; 200 of 5 pieces thrice.
+    Reference: Srivastava et al. (2017, VEEGAN, https://arxiv.org/abs/1705.07761), as used by Lin et
+    al. (2018, PacGAN, https://arxiv.org/abs/1712.04086): four layers of 400 units; three layers of
+    200 with 5 pieces.
 
     Args:
         width: units of the generator's layers; the critic's have half.
@@ -124,17 +126,17 @@ class Toy(Adversaries, name="veegan"):
 
 
 class Images(Adversaries):
-    """Networks for images of any channels, which work on values from -1 to 1."""
+    """Networks for images with any number of channels and values from -1 to 1."""
 
     scaling: ClassVar[str] = "signed"
 
     @property
     def entry(self) -> Entry:
-        """As channels that are the same everywhere."""
+        """How a condition enters the critic: as constant channels."""
         return planes
 
     def check(self, event: Sequence[int]) -> None:
-        """Images of at least 8x8."""
+        """Require images of at least 8x8."""
         if len(event) != 3 or min(event[1:]) < SHORTEST:
             got = (
                 f"{event[1]}x{event[2]}"
@@ -143,7 +145,7 @@ class Images(Adversaries):
             )
             raise InvalidValue(
                 f"{self.name} networks take images of at least {SHORTEST}x{SHORTEST}, got {got};"
-                " use GAN, whose own networks take anything"
+                " use GAN, whose default networks take any shape"
             )
 
 
@@ -152,8 +154,8 @@ class DeepConvolutional(Images, name="dcgan"):
     """Strided convolutions with batch norm, no pooling and no hidden dense layer (Radford, Metz &
     Chintala 2016, https://arxiv.org/abs/1511.06434, §3).
 
-    At 64x64 in colour with 100 numbers in a code the generator
-    has 3 576 704 parameters, the critic 2 765 568.
+    At 64x64 in colour with codes of 100 numbers the generator has
+    3 576 704 parameters, the critic 2 765 568.
 
     Args:
         width: channels of the map at half the image's size;
@@ -185,7 +187,7 @@ class Informed(Images, name="infogan"):
     https://arxiv.org/abs/1606.03657, Appendix C.1), for sides that are multiples of 4.
 
     Args:
-        width: channels of the map at half the image's size; the paper's is 64.
+        width: channels of the map at half the image's size; 64 in the paper.
     """
 
     bounded: ClassVar[bool] = True
@@ -195,7 +197,7 @@ class Informed(Images, name="infogan"):
         require_positive(width=self.width)
 
     def check(self, event: Sequence[int]) -> None:
-        """Images whose sides are multiples of 4."""
+        """Require images whose sides are multiples of 4."""
         super().check(event)
         if event[1] % 4 or event[2] % 4:
             raise InvalidValue(
@@ -214,8 +216,8 @@ class Informed(Images, name="infogan"):
 
 @dataclass(frozen=True)
 class Residual(Images, name="r3gan"):
-    """Residual networks without normalisation (Huang et al.
-    2024, Config E), sized by `width` and `blocks`.
+    """Residual networks without normalisation (Huang et al. 2024, Config E,
+    https://arxiv.org/abs/2501.05441), sized by `width` and `blocks`.
 
     Args:
         width: channels at the image's own size, a multiple of 8;
@@ -235,13 +237,13 @@ class Residual(Images, name="r3gan"):
             )
 
     def generator(self, inputs: int, event: Sequence[int]) -> nn.Module:
-        """Unbounded: no tanh."""
+        """Without a final tanh: unbounded."""
         return ResidualGenerator(inputs, event, self.width, self.blocks)
 
     def trunk(self, event: Sequence[int], extra: int = 0) -> tuple[list[nn.Module], int]:
-        """The generator's mirror."""
+        """Mirrors the generator."""
         return residual_trunk(event, extra, self.width, self.blocks)
 
     def head(self, width: int) -> nn.Module:
-        """No bias."""
+        """Without a bias."""
         return nn.Linear(width, 1, bias=False)

@@ -1,10 +1,10 @@
-"""Architectures as values: how a pair of networks, to codes and back, is made for data of a shape.
+"""Architectures as values: builders of an encoder and a decoder for data of a given shape.
 
-    encoder: x (n, *event), y (n, …) or None -> a tensor (n, size) for each of `sizes`
-    decoder: z (n, latent), y (n, …) or None -> a tensor (n, *shape) for each of `shapes`
+    encoder: x (n, *event), y (n, …) or None -> a tensor (n, size) for each of `sizes` decoder: z
+    (n, latent), y (n, …) or None -> a tensor (n, *shape) for each of `shapes`
 
-A value knows no data: shapes are given when the networks are built.
-The published layouts are here by name.
+A value is independent of data: shapes are passed when the networks are built.
+Published layouts are available by name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from pushforward.core.errors import InvalidValue, require_positive, suggest
 from pushforward.core.registry import Value
 from pushforward.nets.convolutional import NORMS, ConvolutionalDecoder, ConvolutionalEncoder
-from pushforward.nets.mlp import Heads, ShapedHeads, balance, check_activation
+from pushforward.nets.mlp import Heads, ShapedHeads, balance_logistic, check_activation
 
 __all__ = [
     "Architecture",
@@ -30,7 +30,7 @@ __all__ = [
     "Plane",
     "Burda",
     "Hinton",
-    "Sole",
+    "SingleHead",
     "mlp",
     "conv",
     "plane",
@@ -40,7 +40,7 @@ __all__ = [
 
 
 class Architecture(Value, family="network"):
-    """How an encoder and a decoder are made."""
+    """A builder of an encoder and a decoder."""
 
     @abstractmethod
     def encoder(self, event: Sequence[int], sizes: Sequence[int], extra: int = 0) -> nn.Module:
@@ -56,7 +56,7 @@ class Architecture(Value, family="network"):
 
 
 class Layers(Architecture):
-    """Dense layers; the decoder's are the encoder's in reverse."""
+    """Dense layers; the decoder mirrors the encoder."""
 
     @abstractmethod
     def layers(self) -> tuple[tuple[int, ...], str]:
@@ -77,7 +77,7 @@ class Perceptron(Layers, name="mlp"):
     """A multilayer perceptron on flattened data, for events of any shape.
 
     Args:
-        hidden: sizes of the encoder's hidden layers; a number for one layer.
+        hidden: sizes of the encoder's hidden layers; a single number for one layer.
         activation: 'relu', 'tanh', 'softplus', …
     """
 
@@ -91,7 +91,7 @@ class Perceptron(Layers, name="mlp"):
         check_activation(self.activation)
 
     def layers(self) -> tuple[tuple[int, ...], str]:
-        """As given."""
+        """The given sizes and activation."""
         return (
             (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
         ), self.activation
@@ -99,7 +99,7 @@ class Perceptron(Layers, name="mlp"):
 
 @dataclass(frozen=True)
 class Convolutional(Architecture, name="conv"):
-    """Convolutions for images from 8x8 up, of any channels; how deep follows from the image's size.
+    """Convolutions for images from 8x8 upwards, with a depth that follows from the image's size.
 
     Args:
         width: channels of the map at half the image's size;
@@ -119,8 +119,8 @@ class Convolutional(Architecture, name="conv"):
         check_activation(self.activation)
         if self.norm == "batch":
             raise InvalidValue(
-                "norm='batch' makes what is said of one image depend on the others in its batch;"
-                " use norm='group'"
+                "norm='batch' makes the output for one image depend on the rest of its batch; use"
+                " norm='group'"
             )
         if self.norm not in NORMS:
             raise InvalidValue(f"unknown norm {self.norm!r}; {suggest(self.norm, NORMS)}")
@@ -152,8 +152,8 @@ class Convolutional(Architecture, name="conv"):
 
 @dataclass(frozen=True)
 class Plane(Layers, name="plane"):
-    """784-500-501-2 with softplus, when the data have 784 pixels and the code 2 numbers:
-    digits laid out on a plane.
+    """784-500-501-2 with softplus, for 784 pixels and codes of 2 numbers:
+    digits laid out in a plane.
     """
 
     def layers(self) -> tuple[tuple[int, ...], str]:
@@ -166,7 +166,7 @@ class Burda(Layers, name="burda"):
     """Two layers of 200 with tanh (Burda, Grosse & Salakhutdinov 2016,
     https://arxiv.org/abs/1509.00519, §5); there with a code of 50.
 
-    Here the weights begin as torch begins them; theirs by Glorot & Bengio's rule.
+    Weights use torch's initialisation; theirs Glorot & Bengio's.
     """
 
     def layers(self) -> tuple[tuple[int, ...], str]:
@@ -176,12 +176,12 @@ class Burda(Layers, name="burda"):
 
 @dataclass(frozen=True)
 class Hinton(Layers, name="hinton"):
-    """784-1000-500-250-30 when the data have 784 pixels and the code 30 numbers (Hinton &
-    Salakhutdinov 2006, https://doi.org/10.1126/science.1127647).
+    """784-1000-500-250-30 for 784 pixels and codes of 30 numbers (Hinton & Salakhutdinov 2006,
+    https://doi.org/10.1126/science.1127647).
 
-    Logistic hidden layers and a linear code, as there. What differs: no pre-training by restricted
-    Boltzmann machines, instead weights that begin so that logistic layers pass their signal on; and
-    linear outputs, where theirs are logistic with cross-entropy.
+    Logistic hidden layers and a linear code, as in the paper. Differences: no pre-training by
+    restricted Boltzmann machines, but an initialisation that preserves the signal through logistic
+    layers; and linear outputs, where theirs are logistic with cross-entropy.
     """
 
     def layers(self) -> tuple[tuple[int, ...], str]:
@@ -190,18 +190,18 @@ class Hinton(Layers, name="hinton"):
 
     def encoder(self, event: Sequence[int], sizes: Sequence[int], extra: int = 0) -> nn.Module:
         """Logistic layers, linear heads."""
-        return balance(super().encoder(event, sizes, extra))
+        return balance_logistic(super().encoder(event, sizes, extra))
 
     def decoder(self, latent: int, shapes: Sequence[Sequence[int]], extra: int = 0) -> nn.Module:
         """Logistic layers, linear heads."""
-        return balance(super().decoder(latent, shapes, extra))
+        return balance_logistic(super().decoder(latent, shapes, extra))
 
 
 mlp, conv, plane, burda, hinton = Perceptron, Convolutional, Plane, Burda, Hinton
 
 
-class Sole(nn.Module):
-    """A network whose answer is a tuple of one tensor, giving that tensor."""
+class SingleHead(nn.Module):
+    """A network that returns a tuple of one tensor, returning that tensor."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -209,6 +209,6 @@ class Sole(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The one tensor."""
-        given: Tensor
-        (given,) = self.network(x, y)
-        return given
+        output: Tensor
+        (output,) = self.network(x, y)
+        return output

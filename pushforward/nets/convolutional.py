@@ -3,14 +3,15 @@
 Down: maps m_0 = x, m_i = a(W_i * m_{i-1}), where each W_i halves every side that is still longer
 than 4 (rounding up) and the channels go w, 2w, 4w, 8w, 8w, …; then a dense layer, to which the
 condition is appended. Up: the same sizes in reverse; each step repeats pixels until the map has the
-recorded size, then convolves, so that odd sizes come out exactly and no checkerboard is left
-(Odena et al. 2016). The last step convolves first, to four channels for each of the image's, and
-lays them out as 2x2 pixels (Shi et al. 2016), cut to the image's size: at full size it would cost
-as much as all others.
+recorded size, then convolves, so that odd sizes are exact and there is no checkerboard pattern
+(Odena et al. 2016, https://doi.org/10.23915/distill.00003). The last step convolves first, to four
+channels for each of the image's, and rearranges them as 2x2 pixels (Shi et al. 2016,
+https://arxiv.org/abs/1609.05158), cropped to the image's size: a convolution at full size would
+cost as much as all others.
 
-There is no batch norm: with it, the network's output for one image, and so its likelihood, depends
-on the others in the batch. Group norm (Wu & He 2018, https://arxiv.org/abs/1803.08494) sees one
-image at a time.
+There is no batch norm: it would make the output for one image, and so its likelihood, depend on the
+rest of the batch. Group norm (Wu & He 2018, https://arxiv.org/abs/1803.08494) acts on one image at
+a time.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from pushforward.core.errors import InvalidValue
-from pushforward.nets.mlp import activated, joined
+from pushforward.nets.mlp import join, make_activation
 
-__all__ = ["ConvolutionalEncoder", "ConvolutionalDecoder", "NORMS", "check_image", "ladder"]
+__all__ = ["ConvolutionalEncoder", "ConvolutionalDecoder", "NORMS", "check_image", "map_sizes"]
 
 NORMS = ("none", "group")
 SHORTEST = 8
@@ -38,7 +39,7 @@ Size = tuple[int, int]
 
 
 def check_image(event: Sequence[int]) -> tuple[int, int, int]:
-    """(channels, height, width), or InvalidValue where it is no image of at least 8x8."""
+    """(channels, height, width) of an image event."""
     if len(event) != 3 or min(event[1:]) < SHORTEST:
         got = (
             f"{event[1]}x{event[2]}"
@@ -53,14 +54,14 @@ def check_image(event: Sequence[int]) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def ladder(height: int, width: int) -> list[Size]:
-    """The sizes of the maps on the way down, the image's own first;
-    sides longer than 4 are halved, rounding up.
+def map_sizes(height: int, width: int) -> list[Size]:
+    """The sizes of the maps on the way down, the image's first;
+    sides above 4 are halved, rounding up.
     """
     sizes = [(height, width)]
     while max(sizes[-1]) > MAP:
         high, wide = sizes[-1]
-        sizes.append((_halved(high), _halved(wide)))
+        sizes.append((_halve(high), _halve(wide)))
     return sizes
 
 
@@ -90,22 +91,25 @@ class ConvolutionalEncoder(nn.Module):
     ) -> None:
         super().__init__()
         channels, height, across = check_image(event)
-        steps = ladder(height, across)
+        steps = map_sizes(height, across)
         widths = [channels, *_widths(width, len(steps) - 1)]
         maps = [
-            [_convolution(i, o, stride=_stride(high, low)), *_after(o, activation, norm)]
+            [
+                _convolution(i, o, stride=_stride(high, low)),
+                *_activation_layers(o, activation, norm),
+            ]
             for (i, o), (high, low) in zip(pairwise(widths), pairwise(steps))
         ]
         self.maps = nn.Sequential(*(layer for step in maps for layer in step))
         self.dense = nn.Sequential(
-            _dense(widths[-1] * math.prod(steps[-1]) + extra, hidden), activated(activation)
+            _dense(widths[-1] * math.prod(steps[-1]) + extra, hidden), make_activation(activation)
         )
         self.sizes = tuple(sizes)
         self.heads = nn.Linear(hidden, sum(sizes))
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
         """(n, channels, height, width), (n, …) -> (n, size), …"""
-        heads: Tensor = self.heads(self.dense(joined(self.maps(x), y)))
+        heads: Tensor = self.heads(self.dense(join(self.maps(x), y)))
         parts: tuple[Tensor, ...] = heads.split(self.sizes, 1)
         return parts
 
@@ -116,7 +120,7 @@ class ConvolutionalDecoder(nn.Module):
     Args:
         latent: numbers in a code.
         shapes: (channels, height, width) of each head;
-            one last convolution gives the channels of all heads.
+            the last convolution produces the channels of all heads.
         extra: numbers in one condition, appended to the code.
         width: channels of the map at half the image's size.
         hidden: units of the dense layer.
@@ -137,17 +141,17 @@ class ConvolutionalDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.channels = _channels(shapes)
-        steps = ladder(*check_image(shapes[0])[1:])[::-1]
+        steps = map_sizes(*check_image(shapes[0])[1:])[::-1]
         widths = _widths(width, len(steps) - 1)[::-1]
         self.first = (widths[0], *steps[0])
         self.dense = nn.Sequential(
             _dense(latent + extra, hidden),
-            activated(activation),
+            make_activation(activation),
             _dense(hidden, math.prod(self.first)),
-            activated(activation),
+            make_activation(activation),
         )
         maps = [
-            [Enlarge(size), _convolution(i, o), *_after(o, activation, norm)]
+            [Enlarge(size), _convolution(i, o), *_activation_layers(o, activation, norm)]
             for (i, o), size in zip(pairwise(widths), steps[1:])
         ]
         self.maps = nn.Sequential(*(layer for step in maps for layer in step))
@@ -159,7 +163,7 @@ class ConvolutionalDecoder(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
         """(n, latent), (n, …) -> (n, channels, height, width), …"""
-        first = self.dense(joined(z, y)).reshape(len(z), *self.first)
+        first = self.dense(join(z, y)).reshape(len(z), *self.first)
         parts: tuple[Tensor, ...] = self.heads(self.maps(first)).split(self.channels, 1)
         return parts
 
@@ -177,7 +181,7 @@ class Enlarge(nn.Module):
 
 
 class Cut(nn.Module):
-    """The upper left part of a given size."""
+    """Crops to the upper left part of a given size."""
 
     def __init__(self, size: Size) -> None:
         super().__init__()
@@ -188,12 +192,12 @@ class Cut(nn.Module):
         return x[..., : self.size[0], : self.size[1]]
 
 
-def _halved(side: int) -> int:
+def _halve(side: int) -> int:
     return side if side <= MAP else -(-side // 2)
 
 
 def _stride(high: Size, low: Size) -> Size:
-    """2 along the sides that are halved, 1 along those that stay."""
+    """2 along the sides that are halved, 1 along the others."""
     return 1 + (high[0] > low[0]), 1 + (high[1] > low[1])
 
 
@@ -210,32 +214,32 @@ def _channels(shapes: Sequence[Sequence[int]]) -> tuple[int, ...]:
     """
     images = [check_image(shape) for shape in shapes]
     if len({image[1:] for image in images}) != 1:
-        given = ", ".join(str(tuple(shape)) for shape in shapes) or "none"
+        listing = ", ".join(str(tuple(shape)) for shape in shapes) or "none"
         raise InvalidValue(
-            f"conv networks give images of one height and width, got heads of shapes {given}; use"
+            f"conv networks give images of one height and width, got heads of shapes {listing}; use"
             " network='mlp'"
         )
     return tuple(image[0] for image in images)
 
 
-def _after(channels: int, activation: str, norm: str) -> list[nn.Module]:
-    """What follows a convolution."""
+def _activation_layers(channels: int, activation: str, norm: str) -> list[nn.Module]:
+    """The layers after a convolution."""
     normed = [nn.GroupNorm(math.gcd(channels, GROUPS), channels)] if norm == "group" else []
-    return [*normed, activated(activation)]
+    return [*normed, make_activation(activation)]
 
 
 def _convolution(inputs: int, outputs: int, stride: Size = (1, 1)) -> nn.Module:
-    return _started(nn.Conv2d(inputs, outputs, 3, stride, padding=1))
+    return _initialise(nn.Conv2d(inputs, outputs, 3, stride, padding=1))
 
 
 def _dense(inputs: int, outputs: int) -> nn.Module:
-    return _started(nn.Linear(inputs, outputs))
+    return _initialise(nn.Linear(inputs, outputs))
 
 
 @torch.no_grad()
-def _started(layer: nn.Conv2d | nn.Linear) -> nn.Module:
-    """Weights that keep the signal's size through ten layers
-    (He et al. 2015, Eq. 10), where torch's own let it fade.
+def _initialise(layer: nn.Conv2d | nn.Linear) -> nn.Module:
+    """Initialise weights so that signals keep their size through ten layers (He et al. 2015, Eq.
+    10, https://arxiv.org/abs/1502.01852); with torch's defaults they fade.
     """
     nn.init.kaiming_normal_(layer.weight)
     if layer.bias is not None:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from pushforward.nets.mlp import joined
+from pushforward.nets.mlp import join
 
 __all__ = [
     "Critic",
@@ -43,10 +43,10 @@ class Critic(nn.Module):
     Args:
         trunk: the layers of φ, whose output is (n, width).
         head: (n, width) -> (n, 1).
-        entry: how x (n, *event) and y (n, …) become the trunk's input: `joined` or `planes`.
-        embedding: y is sent through it first.
-        projection: y -> (n, width); the trunk then sees x alone.
-        heads: of the same features, (n, width) -> tensor.
+        entry: how x (n, *event) and y (n, …) become the trunk's input: `join` or `planes`.
+        embedding: applied to y first.
+        projection: y -> (n, width); the trunk then receives x alone.
+        heads: further heads on the same features, (n, width) -> tensor.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Critic(nn.Module):
         trunk: Sequence[nn.Module],
         head: nn.Module,
         *,
-        entry: Entry = joined,
+        entry: Entry = join,
         embedding: nn.Module | None = None,
         projection: nn.Module | None = None,
         heads: Sequence[nn.Module] = (),
@@ -68,14 +68,14 @@ class Critic(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
         """(n, *event), (n, …) -> (n, 1), or that and more."""
-        seen = (
+        inputs = (
             None
             if self.blind or y is None
             else y.flatten(1)
             if self.embedding is None
             else self.embedding(y.flatten(1))
         )
-        features = self.entry(x, seen)
+        features = self.entry(x, inputs)
         *trunk, head = self.layers
         for layer in trunk:
             features = layer(features)
@@ -88,7 +88,7 @@ class Critic(nn.Module):
 class AutoencodingCritic(nn.Module):
     """x, y -> minus the energy ‖x - g(f(x, y), y)‖ (n, 1), and the code f(x, y) (n, code).
 
-    Minus, so that a higher output means more like the data, as of every critic.
+    Negative, so that a higher output means more like the data, as for every critic.
 
     Args:
         encoder: f, x (n, *event), y -> (n, code).
@@ -106,10 +106,10 @@ class AutoencodingCritic(nn.Module):
 
 
 def row_by_row(network: nn.Module | None) -> bool:
-    """Whether a critic is known to judge every row by itself:
-    one of ours, without batch norm or batch discrimination.
+    """Whether a critic judges rows independently: one of ours,
+    without batch norm or batch discrimination.
     """
-    # what is wrapped for several processes or a precision
+    # unwrap modules wrapped for several processes or a precision
     network = getattr(network, "module", network)
     batchwise = (nn.modules.batchnorm._BatchNorm, BatchDiscrimination)
     if type(network) not in (Critic, AutoencodingCritic):
@@ -119,7 +119,7 @@ def row_by_row(network: nn.Module | None) -> bool:
 
 
 class Embedded(nn.Module):
-    """A network of x and y that is given an embedding of y: f(x, E y).
+    """A network of x and an embedding of y: f(x, E y).
 
     Args:
         network: f.
@@ -138,8 +138,8 @@ class Embedded(nn.Module):
 
 
 class BatchDiscrimination(nn.Module):
-    """Features (n, width) with, appended, how close each row is
-    to the others of its batch (n, width + kernels).
+    """Features (n, width) with the closeness of each row to the
+    rest of its batch appended (n, width + kernels).
 
     Args:
         width: numbers in one row of features.
@@ -164,9 +164,9 @@ class BatchDiscrimination(nn.Module):
 class Closeness(torch.autograd.Function):
     """o_ki = Σ_{j≠i} exp(-‖r_ki - r_kj‖₁) of rows (k, n, size), (k, n).
 
-    Written out, the differences of all pairs take most of a critic's step; here torch's pairwise
-    distances and their derivative do the work. They cannot be differentiated twice: where that is
-    asked for (a penalty on the slope), the derivative is taken of the sum as it is written.
+    Explicit differences of all pairs would take most of a critic's step, so torch's pairwise
+    distances and their derivative are used. These cannot be differentiated twice: for second
+    derivatives (a penalty on the slope), the explicit sum is differentiated.
     """
 
     @staticmethod
@@ -186,14 +186,14 @@ class Closeness(torch.autograd.Function):
             twice = torch.is_grad_enabled()
             exact: Tensor = torch.autograd.grad(written_out, rows, gradient, create_graph=twice)[0]
             return exact
-        # every pair counts for both its rows
+        # every pair counts for both rows
         both = -(gradient[:, :, None] + gradient[:, None]) * close
         slope: Tensor = torch.ops.aten._cdist_backward(both, rows, rows, 1.0, apart)
         return slope
 
 
 def planes(x: Tensor, y: Tensor | None) -> Tensor:
-    """Images with every number of the condition as a channel that is the same everywhere."""
+    """Images with every number of the condition as a constant channel."""
     if y is None:
         return x
     return torch.cat([x, y.to(x)[:, :, None, None].expand(-1, -1, *x.shape[-2:])], 1)

@@ -3,12 +3,12 @@ https://arxiv.org/abs/1511.06434), for images of any size.
 
 Down: 4x4 convolutions of stride 2 halve every side that is longer than 4, rounding down; 64 -> 32
 -> 16 -> 8 -> 4 and 28 -> 14 -> 7 -> 3. Up: transposed convolutions give the same sizes in reverse;
-a side that was odd gets one pixel of output padding. Weights begin as N(0, .02²), the gains of
-batch norm as N(1, .02²).
+a side that was odd gets one pixel of output padding. Weights are initialised as N(0, .02²), batch
+norm gains as N(1, .02²).
 
-The critic's batch norm keeps no running statistics: it is only ever asked about whole batches, all
-real or all generated, and one average of the two would fit neither. The generator's does, so that
-one code alone can be decoded.
+The critic's batch norm keeps no running statistics: it only sees whole batches, all real or all
+generated, and an average of both would fit neither. The generator's does, so that a single code can
+be decoded.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ __all__ = [
     "ConvolutionalGenerator",
     "convolutional_trunk",
     "convolutional_head",
-    "halvings",
-    "started",
+    "map_sizes",
+    "initialise",
 ]
 
 MAP = 4
@@ -38,9 +38,9 @@ Size = tuple[int, int]
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def halvings(height: int, width: int) -> list[Size]:
-    """The sizes of the maps on the way down, the image's own first;
-    sides longer than 4 are halved, rounding down.
+def map_sizes(height: int, width: int) -> list[Size]:
+    """The sizes of the maps on the way down, the image's first;
+    sides above 4 are halved, rounding down.
     """
     sizes = [(height, width)]
     while max(sizes[-1]) > MAP:
@@ -61,23 +61,25 @@ class ConvolutionalGenerator(nn.Module):
     def __init__(self, inputs: int, event: Sequence[int], width: int = 64) -> None:
         super().__init__()
         channels, height, across = event
-        sizes = halvings(height, across)[::-1]
+        sizes = map_sizes(height, across)[::-1]
         widths = [*_widths(width, len(sizes) - 1)[::-1], channels]
         layers: list[nn.Module] = [
             Seed(inputs, (widths[0], *sizes[0])),
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(inplace=True),
         ]
-        for i, ((few, many), (low, high)) in enumerate(zip(pairwise(widths), pairwise(sizes))):
+        for i, ((inner, outer), (low, high)) in enumerate(zip(pairwise(widths), pairwise(sizes))):
             kernel, stride, padding = _steps(high, low)
             odd = (high[0] % 2 if stride[0] == 2 else 0, high[1] % 2 if stride[1] == 2 else 0)
-            layers.append(nn.ConvTranspose2d(few, many, kernel, stride, padding, odd, bias=False))
+            layers.append(
+                nn.ConvTranspose2d(inner, outer, kernel, stride, padding, odd, bias=False)
+            )
             layers += (
                 [nn.Tanh()]
                 if i == len(sizes) - 2
-                else [nn.BatchNorm2d(many), nn.ReLU(inplace=True)]
+                else [nn.BatchNorm2d(outer), nn.ReLU(inplace=True)]
             )
-        self.layers = started(nn.Sequential(*layers))
+        self.layers = initialise(nn.Sequential(*layers))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """(n, latent), (n, …) -> (n, *event)."""
@@ -86,9 +88,7 @@ class ConvolutionalGenerator(nn.Module):
 
 
 class Seed(nn.Linear):
-    """z (n, inputs) -> the first map (n, channels, height, width),
-    which lies in memory with its channels last.
-    """
+    """z (n, inputs) -> the first map (n, channels, height, width), channels last in memory."""
 
     def __init__(self, inputs: int, shape: Sequence[int]) -> None:
         super().__init__(inputs, math.prod(shape), bias=False)
@@ -104,29 +104,29 @@ def convolutional_trunk(
     event: Sequence[int], extra: int = 0, width: int = 64
 ) -> tuple[list[nn.Module], int]:
     """The critic's layers on (n, channels + extra, height, width),
-    and the numbers in the flattened last map.
+    and the size of the flattened last map.
     """
     channels, height, across = event
-    sizes = halvings(height, across)
+    sizes = map_sizes(height, across)
     widths = [channels + extra, *_widths(width, len(sizes) - 1)]
     layers: list[nn.Module] = []
-    for i, ((few, many), (high, low)) in enumerate(zip(pairwise(widths), pairwise(sizes))):
+    for i, ((inner, outer), (high, low)) in enumerate(zip(pairwise(widths), pairwise(sizes))):
         kernel, stride, padding = _steps(high, low)
-        layers.append(nn.Conv2d(few, many, kernel, stride, padding, bias=False))
-        layers += [nn.BatchNorm2d(many, track_running_stats=False)] if i else []
+        layers.append(nn.Conv2d(inner, outer, kernel, stride, padding, bias=False))
+        layers += [nn.BatchNorm2d(outer, track_running_stats=False)] if i else []
         layers.append(nn.LeakyReLU(SLOPE, inplace=True))
-    return [*started(nn.Sequential(*layers)), nn.Flatten()], widths[-1] * math.prod(sizes[-1])
+    return [*initialise(nn.Sequential(*layers)), nn.Flatten()], widths[-1] * math.prod(sizes[-1])
 
 
 def convolutional_head(width: int) -> nn.Module:
     """(n, width) -> (n, 1): a convolution over the whole last map, no bias."""
-    return started(nn.Linear(width, 1, bias=False))
+    return initialise(nn.Linear(width, 1, bias=False))
 
 
 @torch.no_grad()
-def started(network: Network) -> Network:
-    """Weights N(0, .02²), gains of batch norm N(1, .02²), no biases;
-    channels last in memory, which convolutions prefer.
+def initialise(network: Network) -> Network:
+    """Initialise weights as N(0, .02²), batch norm gains as N(1, .02²),
+    biases as 0; use channels-last memory.
     """
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):

@@ -1,5 +1,5 @@
-"""Learnt tensors that depend on no input, as a network,
-so that optimisers, processes and checkpoints see them.
+"""Trainable tensors that depend on no input, as a network,
+visible to optimisers and checkpoints.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class FreeParameters(nn.Module):
         self.tensors = nn.ParameterList([nn.Parameter(v.clone()) for v in values])
 
     def forward(self) -> tuple[Tensor, ...]:
-        """The tensors; multiplied by one, because what a wrapped
-        network returns must come from a computation.
+        """The tensors, times one, because a wrapped network must
+        return the result of a computation.
         """
         return tuple(t * 1.0 for t in self.tensors)

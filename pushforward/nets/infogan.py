@@ -6,9 +6,9 @@ for images of any channels whose sides are multiples of 4.
     trunk:     image -> 4x4 down, w -> 4x4 down, 2w -> FC 16w,
                batch norm and leaky ReLU .1 between
 
-with w = 64 at first hand. Wide and shallow beside the DCGAN: features of a quarter of the image's
-size go into one dense layer. What differs: images in (-1, 1), theirs in (0, 1); weights begin as
-N(0, .02²), those of batch norm as N(1, .02²).
+with w = 64 in the paper. Wider and shallower than the DCGAN: features at a quarter of the image's
+size go into one dense layer. Differences: images in (-1, 1), theirs in (0, 1); weights are
+initialised as N(0, .02²), those of batch norm as N(1, .02²).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pushforward.nets.dcgan import Seed, started
+from pushforward.nets.dcgan import Seed, initialise
 
 __all__ = ["InformedGenerator", "informed_trunk"]
 
@@ -51,7 +51,7 @@ class InformedGenerator(nn.Module):
             nn.ReLU(inplace=True),
         ]
         layers += [nn.ConvTranspose2d(width, channels, 4, 2, 1), nn.Tanh()]
-        self.layers = started(nn.Sequential(*layers))
+        self.layers = initialise(nn.Sequential(*layers))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """(n, latent), (n, …) -> (n, *event)."""
@@ -73,19 +73,17 @@ def informed_trunk(
     ]
     layers += [
         nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False),
-        _normed(nn.BatchNorm2d, 2 * width),
+        _batch_norm(nn.BatchNorm2d, 2 * width),
         nn.LeakyReLU(SLOPE, inplace=True),
     ]
     layers += [
         nn.Flatten(),
         nn.Linear(flat, DENSE * width, bias=False),
-        _normed(nn.BatchNorm1d, DENSE * width),
+        _batch_norm(nn.BatchNorm1d, DENSE * width),
     ]
-    return [*started(nn.Sequential(*layers)), nn.LeakyReLU(SLOPE, inplace=True)], DENSE * width
+    return [*initialise(nn.Sequential(*layers)), nn.LeakyReLU(SLOPE, inplace=True)], DENSE * width
 
 
-def _normed(kind: type[nn.Module], width: int) -> nn.Module:
-    """Without running statistics, as of every critic here:
-    it is only ever asked about whole batches.
-    """
+def _batch_norm(kind: type[nn.Module], width: int) -> nn.Module:
+    """Without running statistics, as in every critic here: it only sees whole batches."""
     return kind(width, track_running_stats=False)

@@ -1,6 +1,6 @@
-"""Rows that a learner remembers, in buffers, so that a fit that is resumed remembers the same ones.
+"""Rows that a learner remembers, in buffers, so that a resumed fit remembers the same rows.
 
-The buffers are part of a checkpoint and no part of the stored model.
+The buffers are part of a checkpoint but not of the stored model.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["Memory"]
 
 
 class Memory(nn.Module):
-    """The latest `capacity` rows put in, with their conditions.
+    """The latest `capacity` rows stored, with their conditions.
 
     Args:
-        capacity: rows.
+        capacity: number of rows.
         event: shape of one row.
         condition: shape of one condition; None where there are none.
     """
@@ -43,23 +43,21 @@ class Memory(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Put rows in, over the oldest; nothing waits for the device."""
-        kept = min(len(x), self.capacity)
-        at = (self.count + torch.arange(kept, device=self.rows.device)) % self.capacity
-        self.rows.index_copy_(0, at, x[:kept].to(self.rows))
+        """Store rows, replacing the oldest, without synchronising with the device."""
+        count = min(len(x), self.capacity)
+        at = (self.count + torch.arange(count, device=self.rows.device)) % self.capacity
+        self.rows.index_copy_(0, at, x[:count].to(self.rows))
         if self.conditions is not None and y is not None:
-            self.conditions.index_copy_(0, at, y[:kept].to(self.conditions))
-        self.count += kept
+            self.conditions.index_copy_(0, at, y[:count].to(self.conditions))
+        self.count += count
 
     def sample(self, n: int, *, rng: Rng = None) -> tuple[Tensor, Tensor | None]:
-        """n of the rows, at random and with repetition, and their conditions;
-        something must have been put in.
-        """
+        """n random rows with replacement, and their conditions; the memory must not be empty."""
         held = self.count.clamp(max=self.capacity)
         at = torch.minimum((uniform(n, rng=rng, like=self.rows) * held).to(torch.int64), held - 1)
         return self.rows[at], None if self.conditions is None else self.conditions[at]
 
     def held(self) -> tuple[Tensor, Tensor | None]:
-        """All rows, in no order."""
+        """All stored rows, in no particular order."""
         n = min(int(self.count), self.capacity)
         return self.rows[:n], None if self.conditions is None else self.conditions[:n]

@@ -20,10 +20,10 @@ __all__ = [
     "Maxout",
     "Heads",
     "ShapedHeads",
-    "activated",
-    "balance",
+    "make_activation",
+    "balance_logistic",
     "check_activation",
-    "joined",
+    "join",
 ]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -40,28 +40,30 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 def check_activation(name: str) -> str:
-    """The name, if it is known; InvalidValue otherwise."""
+    """Return the name if it is a known activation."""
     if name not in ACTIVATIONS:
         raise InvalidValue(f"unknown activation {name!r}; {suggest(name, ACTIVATIONS)}")
     return name
 
 
 def mlp(sizes: Sequence[int], activation: str = "relu", norm: bool = False) -> nn.Sequential:
-    """Linear layers of the given sizes with the activation between them,
-    none at the end; batch norm before it if `norm`.
+    """Linear layers of the given sizes with activations between them,
+    preceded by batch norm if `norm`.
     """
     layers: list[nn.Module] = []
     for i, (inputs, outputs) in enumerate(pairwise(sizes)):
         if i:
             layers += (
-                [nn.BatchNorm1d(inputs), activated(activation)] if norm else [activated(activation)]
+                [nn.BatchNorm1d(inputs), make_activation(activation)]
+                if norm
+                else [make_activation(activation)]
             )
         layers.append(nn.Linear(inputs, outputs))
     return nn.Sequential(*layers)
 
 
 class MLP(nn.Module):
-    """f(x, y): flattens x, appends the condition, gives (n, *shape).
+    """f(x, y): flattens x, appends the condition, returns (n, *shape).
 
     Args:
         inputs: numbers in one x and its condition together.
@@ -88,7 +90,7 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """(n, …), (n, …) -> (n, *shape)."""
-        outputs: Tensor = self.layers(joined(x, y)).reshape(len(x), *self.shape)
+        outputs: Tensor = self.layers(join(x, y)).reshape(len(x), *self.shape)
         return outputs
 
 
@@ -108,7 +110,7 @@ class Heads(nn.Module):
         super().__init__()
         width = hidden[-1] if hidden else inputs
         self.trunk = (
-            nn.Sequential(mlp([inputs, *hidden], activation), activated(activation))
+            nn.Sequential(mlp([inputs, *hidden], activation), make_activation(activation))
             if hidden
             else nn.Identity()
         )
@@ -117,7 +119,7 @@ class Heads(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
         """(n, …), (n, …) -> (n, size), …"""
-        parts: tuple[Tensor, ...] = self.heads(self.trunk(joined(x, y))).split(self.sizes, 1)
+        parts: tuple[Tensor, ...] = self.heads(self.trunk(join(x, y))).split(self.sizes, 1)
         return parts
 
 
@@ -150,12 +152,13 @@ class ShapedHeads(Heads):
 
 
 class Maxout(nn.Module):
-    """The largest of a few linear functions, each unit of its own (Goodfellow et al. 2013).
+    """The maximum of a few linear functions per unit (Goodfellow et al. 2013,
+    https://arxiv.org/abs/1302.4389).
 
     Args:
         inputs: numbers in a row.
         units: maxima.
-        pieces: linear functions to each.
+        pieces: linear functions per unit.
     """
 
     def __init__(self, inputs: int, units: int, pieces: int = 5) -> None:
@@ -169,8 +172,8 @@ class Maxout(nn.Module):
         return maxima
 
 
-def activated(name: str) -> nn.Module:
-    """The activation, in place where autograd allows."""
+def make_activation(name: str) -> nn.Module:
+    """The activation, in place where autograd allows it."""
     return (
         ACTIVATIONS[name](inplace=True)
         if name in ("relu", "leaky_relu", "silu", "elu")
@@ -178,20 +181,20 @@ def activated(name: str) -> nn.Module:
     )
 
 
-def joined(x: Tensor, y: Tensor | None) -> Tensor:
+def join(x: Tensor, y: Tensor | None) -> Tensor:
     """x flattened, with the flattened condition appended."""
     x = x.flatten(1)
     return x if y is None else torch.cat([x, y.to(x).flatten(1)], 1)
 
 
 @torch.no_grad()
-def balance(network: nn.Module) -> nn.Module:
-    """Starts logistic layers where they are steep and pass their signal on,
-    in place; the same network.
+def balance_logistic(network: nn.Module) -> nn.Module:
+    """Initialise logistic layers in place so that they are steep
+    and preserve the signal; return the network.
 
-    W ~ N(0, 2g²/(m + k)) between layers of m and k units (Glorot & Bengio 2010, Eq. 12), with g = 4
-    into logistic units because their slope at 0 is ¼, and b = -½ W·1 after them because they are at
-    ½ on average.
+    W ~ N(0, 2g²/(m + k)) between layers of m and k units (Glorot & Bengio 2010, Eq. 12,
+    https://proceedings.mlr.press/v9/glorot10a.html), with g = 4 before logistic units, whose slope
+    at 0 is ¼, and b = -½ W·1 after them, whose mean is ½.
     """
     layers = [layer for layer in network.modules() if isinstance(layer, (nn.Linear, nn.Sigmoid))]
     for below, layer, above in zip([None, *layers], layers, [*layers[1:], None]):

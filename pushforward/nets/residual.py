@@ -1,4 +1,4 @@
-"""Residual players without normalisation (Huang, Gokaslan, Kuleshov & Tompkin 2024,
+"""Residual networks without normalisation (Huang, Gokaslan, Kuleshov & Tompkin 2024,
 https://arxiv.org/abs/2501.05441, R3GAN, Config E).
 
 A block on c channels widens, convolves in groups of 16 channels, and narrows,
@@ -6,14 +6,14 @@ A block on c channels widens, convolves in groups of 16 channels, and narrows,
     x + W_3 a(b_2 + W_2 * a(b_1 + W_1 x)),
         W_1: c -> 2c, 1x1;  W_2: 2c -> 2c, 3x3, grouped;  W_3: 2c -> c, 1x1
 
-with a the leaky ReLU of slope .2. In place of normalisation the weights begin so that depth changes
-nothing: W_3 at 0, W_1 and W_2 shrunk by L^(-1/4), L the number of blocks (Zhang, Dauphin & Ma 2019,
-https://arxiv.org/abs/1901.09321, with three layers to a block). Between sizes maps are resampled
-bilinearly, then mixed by a 1x1 convolution. The first map is z times a learnt map; the last is read
-by a learnt one.
+with a the leaky ReLU of slope .2. Instead of normalisation, the initialisation makes depth
+irrelevant: W_3 is 0, W_1 and W_2 are scaled by L^(-1/4), L the number of blocks (Zhang, Dauphin &
+Ma 2019, https://arxiv.org/abs/1901.09321, with three layers per block). Between sizes, maps are
+resampled bilinearly, then mixed by a 1x1 convolution. The first map is z times a trainable map; the
+last is reduced by a trainable one.
 
-What differs: the number of channels follows from `width`,
-and any size will do, sides being halved (rounding up) until 4.
+Differences: the number of channels follows from `width`, and any image size is supported, with
+sides halved (rounding up) down to 4.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu
 
-from pushforward.nets.convolutional import ladder
+from pushforward.nets.convolutional import map_sizes
 
 __all__ = ["ResidualGenerator", "ResidualBlock", "Resample", "residual_trunk"]
 
@@ -52,15 +52,15 @@ class ResidualGenerator(nn.Module):
     def __init__(self, inputs: int, event: Sequence[int], width: int = 64, blocks: int = 2) -> None:
         super().__init__()
         channels, height, across = event
-        sizes = ladder(height, across)[::-1]
+        sizes = map_sizes(height, across)[::-1]
         widths = _widths(width, len(sizes))[::-1]
         depth = blocks * len(sizes)
         layers: list[nn.Module] = [
             FirstMap(inputs, (widths[0], *sizes[0])),
             *_blocks(widths[0], blocks, depth),
         ]
-        for (few, many), size in zip(pairwise(widths), sizes[1:]):
-            layers += [Resample(few, many, size), *_blocks(many, blocks, depth)]
+        for (inner, outer), size in zip(pairwise(widths), sizes[1:]):
+            layers += [Resample(inner, outer, size), *_blocks(outer, blocks, depth)]
         self.layers = nn.Sequential(*layers, _convolution(widths[-1], channels, 1, 1.0))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -77,15 +77,15 @@ def residual_trunk(
     and the width of its features.
     """
     channels, height, across = event
-    sizes = ladder(height, across)
+    sizes = map_sizes(height, across)
     widths = _widths(width, len(sizes))
     depth = blocks * len(sizes)
     layers: list[nn.Module] = [
         _convolution(channels + extra, widths[0], 1, 1.0),
         *_blocks(widths[0], blocks, depth),
     ]
-    for (few, many), size in zip(pairwise(widths), sizes[1:]):
-        layers += [Resample(few, many, size), *_blocks(many, blocks, depth)]
+    for (inner, outer), size in zip(pairwise(widths), sizes[1:]):
+        layers += [Resample(inner, outer, size), *_blocks(outer, blocks, depth)]
     last = nn.Conv2d(widths[-1], widths[-1], sizes[-1], groups=widths[-1], bias=False)
     nn.init.normal_(last.weight, 0.0, math.prod(sizes[-1]) ** -0.5)
     trunk = nn.Sequential(*layers, last).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -93,10 +93,10 @@ def residual_trunk(
 
 
 class ResidualBlock(nn.Module):
-    """x + W_3 a(b_2 + W_2 * a(b_1 + W_1 x)), the identity to begin with.
+    """x + W_3 a(b_2 + W_2 * a(b_1 + W_1 x)), initialised as the identity.
 
     Args:
-        channels: c, of what comes and goes.
+        channels: c, of input and output.
         depth: L, blocks in the whole network.
     """
 
@@ -116,11 +116,11 @@ class ResidualBlock(nn.Module):
 
 
 class Resample(nn.Module):
-    """Another size, bilinearly, and another number of channels.
+    """Resamples to another size bilinearly, and to another number of channels.
 
     Args:
         inputs, outputs: channels; the smaller map is mixed, which costs less.
-        size: (height, width) of what goes.
+        size: (height, width) of the output.
     """
 
     def __init__(self, inputs: int, outputs: int, size: Size) -> None:
@@ -137,7 +137,7 @@ class Resample(nn.Module):
 
 
 class FirstMap(nn.Module):
-    """z (n, inputs) -> W z times a learnt map (n, channels, height, width)."""
+    """z (n, inputs) -> W z times a trainable map (n, channels, height, width)."""
 
     def __init__(self, inputs: int, shape: Sequence[int]) -> None:
         super().__init__()

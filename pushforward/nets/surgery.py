@@ -1,9 +1,7 @@
-"""Networks changed after they are made: norms and dropout put between layers,
-activations and norms exchanged.
+"""Changes to built networks: inserted norms and dropout, replaced activations and norms.
 
-Where a network keeps its layers in a sequence (perceptrons, deep convolutional players, critics),
-these are put between them; a network that is built otherwise is refused, since nothing could be put
-in the right place.
+Networks that keep their layers in a sequence (perceptrons, deep convolutional players, critics) are
+supported; others are refused, since the right place could not be determined.
 """
 
 from __future__ import annotations
@@ -15,61 +13,66 @@ from torch import nn
 from pushforward.core.errors import InvalidValue
 from pushforward.nets.mlp import ACTIVATIONS, Maxout
 
-__all__ = ["put_batch_norm", "put_dropout", "put_group_norm", "put_leaky", "sequence_of"]
+__all__ = [
+    "insert_batch_norm",
+    "insert_dropout",
+    "replace_batch_norm",
+    "replace_relu",
+    "find_sequence",
+]
 
 GROUPS = 8
 WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 ACTIVE = (*(a for a in ACTIVATIONS.values() if a is not nn.Identity), Maxout)
 
 
-def sequence_of(network: nn.Module) -> nn.Sequential:
+def find_sequence(network: nn.Module) -> nn.Sequential:
     """The layers, in order.
 
     Raises:
-        InvalidValue: If a network has no such sequence of weights and activations.
+        InvalidValue: If the network has no sequence of weights and activations.
     """
     layers = getattr(getattr(network, "network", network), "layers", None)
     if not isinstance(layers, nn.Sequential) or not any(
         isinstance(layer, ACTIVE) for layer in layers
     ):
         raise InvalidValue(
-            f"nothing can be put between the layers of this {type(network).__name__}; use"
+            f"layers cannot be inserted into this {type(network).__name__}; use"
             " network='mlp' or 'dcgan'"
         )
     return layers
 
 
-def put_batch_norm(network: nn.Module, *, critic: bool) -> None:
-    """Batch norm between weights and activations, in place:
-    not at a generator's output, nor at a critic's input.
+def insert_batch_norm(network: nn.Module, *, critic: bool) -> None:
+    """Insert batch norm between weights and activations,
+    but not at a generator's output or a critic's input.
 
-    A critic's keeps no running statistics:
-    it is only ever asked about whole batches, all real or all generated.
+    A critic's keeps no running statistics: it only sees whole batches, all real or all generated.
     """
     found, first = [], critic
-    layers = list(sequence_of(network))
+    layers = list(find_sequence(network))
     for i, layer in enumerate(layers):
         found.append(layer)
         if isinstance(layer, WEIGHTED) and i < len(layers) - 1:
             if not first and isinstance(layers[i + 1], ACTIVE):
                 found.append(_batch_norm(layer, tracked=not critic))
             first = False
-    _replace(sequence_of(network), found)
+    _replace(find_sequence(network), found)
 
 
-def put_dropout(network: nn.Module, share: float) -> None:
-    """Dropout after every activation but one at the very end, in place."""
-    layers = list(sequence_of(network))
+def insert_dropout(network: nn.Module, share: float) -> None:
+    """Insert dropout after every activation except a final one."""
+    layers = list(find_sequence(network))
     found = [
         part
         for i, layer in enumerate(layers)
-        for part in _dropped(layer, share, last=i == len(layers) - 1)
+        for part in _with_dropout(layer, share, last=i == len(layers) - 1)
     ]
-    _replace(sequence_of(network), found)
+    _replace(find_sequence(network), found)
 
 
-def put_leaky(network: nn.Module, slope: float) -> None:
-    """Leaky ReLU in place of ReLU, in place: no unit without a gradient."""
+def replace_relu(network: nn.Module, slope: float) -> None:
+    """Replace ReLU by leaky ReLU, so that every unit has a gradient."""
     for holder in list(network.modules()):
         for name, child in list(holder.named_children()):
             if isinstance(child, (nn.ReLU, nn.LeakyReLU)):
@@ -78,8 +81,8 @@ def put_leaky(network: nn.Module, slope: float) -> None:
                 setattr(holder, name, nn.AvgPool2d(child.kernel_size, child.stride, child.padding))
 
 
-def put_group_norm(network: nn.Module) -> None:
-    """Group norm, which looks at one row alone, in place of batch norm, in place."""
+def replace_batch_norm(network: nn.Module) -> None:
+    """Replace batch norm by group norm, which acts on each row alone."""
     for holder in list(network.modules()):
         for name, child in list(holder.named_children()):
             if isinstance(child, nn.modules.batchnorm._BatchNorm):
@@ -97,7 +100,7 @@ def _batch_norm(layer: nn.Module, tracked: bool) -> nn.Module:
     return nn.BatchNorm2d(layer.out_channels, track_running_stats=tracked)
 
 
-def _dropped(layer: nn.Module, share: float, last: bool) -> list[nn.Module]:
+def _with_dropout(layer: nn.Module, share: float, last: bool) -> list[nn.Module]:
     return [layer, nn.Dropout(share)] if isinstance(layer, ACTIVE) and not last else [layer]
 
 

@@ -1,1 +1,1 @@
-"""What is minimised: pure functions and the values that name them."""
+"""Training objectives: pure functions, and the values that name them."""

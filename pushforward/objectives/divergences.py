@@ -1,23 +1,23 @@
-"""f-divergences and the pieces of their variational bounds.
+"""f-divergences and the terms of their variational bounds.
 
 For f convex and r = p/q,
 
     D_f(p‖q) = ∫ q f(r) ≥ E_p[T] - E_q[f*(T)],   f*(t) = max_u (u t - f(u)),
 
-for every T with values where f* is finite; equal at T* = f'(r). A critic's output v becomes
+for every T with values where f* is finite, with equality at T* = f'(r). A critic's output v becomes
 T = g(v), with g onto that range.
 
 All numbers come in one of three variables: u = r itself; t, a value of T; v or log r, an unbounded
-real number. What is written in v or log r is simplified first, so that nothing overflows where the
-result fits: KL and Hellinger grow like e^v, reverse KL and Neyman like e^-v, hence |v| ≤ 80 in
-float32; in log r Pearson grows like r² and Neyman like r^-2, hence |log r| ≤ 40. Nothing is divided
-by f(1): the value named `gan` is -ln 4 between equal distributions.
+real number. Expressions in v or log r are simplified first, so that nothing overflows if the result
+fits: KL and Hellinger grow like e^v, reverse KL and Neyman like e^-v, hence |v| ≤ 80 in float32; in
+log r Pearson grows like r² and Neyman like r^-2, hence |log r| ≤ 40. f(1) is not subtracted: the
+value named `gan` is -ln 4 between equal distributions.
 
 References:
     Nowozin, Cseke & Tomioka (2016), f-GAN: training generative neural samplers using variational
-    divergence minimization. https://arxiv.org/abs/1606.00709
-    Nguyen, Wainwright & Jordan (2010), Estimating divergence functionals and the likelihood ratio
-    by convex risk minimization. https://doi.org/10.1109/TIT.2010.2068870
+    divergence minimization. https://arxiv.org/abs/1606.00709 Nguyen, Wainwright & Jordan (2010),
+    Estimating divergence functionals and the likelihood ratio by convex risk minimization.
+    https://doi.org/10.1109/TIT.2010.2068870
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from pushforward.core.registry import Value
 from pushforward.objectives.stable_logs import (
     LN2,
     binary_negentropy,
-    infinite_from,
+    infinite_above,
     log1mexp,
     log_lambert,
 )
@@ -64,7 +64,7 @@ class Divergence(Value, family="divergence"):
         boundary: the output v with g(v) = f'(1).
         top: supremum of the t where f* is finite.
         at_one: f(1), the divergence of a distribution from itself.
-        unit: 'nats' where it is measured in them, else ''.
+        unit: 'nats' if measured in nats, else ''.
     """
 
     threshold: ClassVar[float] = 0.0
@@ -79,7 +79,7 @@ class Divergence(Value, family="divergence"):
 
     @abstractmethod
     def conjugate(self, t: Tensor) -> Tensor:
-        """f*(t); +∞ where it is."""
+        """f*(t); +∞ where it is infinite."""
 
     @abstractmethod
     def activation(self, v: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ class ReverseKL(Divergence, name="reverse_kl"):
 
     def conjugate(self, t: Tensor) -> Tensor:
         """-1 - ln(-t) for t < 0."""
-        return infinite_from(t, self.top, -1.0, lambda t: -1 - (-t).log())
+        return infinite_above(t, self.top, -1.0, lambda t: -1 - (-t).log())
 
     def activation(self, v: Tensor) -> Tensor:
         """-e^-v."""
@@ -168,7 +168,7 @@ class ReverseKL(Divergence, name="reverse_kl"):
 class Pearson(Divergence, name="pearson"):
     """∫ (p-q)²/q.
 
-    Table 1 of Nowozin et al. prints p below the line, which its f contradicts.
+    Table 1 of Nowozin et al. has p in the denominator, contradicting its f.
     """
 
     def f(self, u: Tensor) -> Tensor:
@@ -208,7 +208,7 @@ class Neyman(Divergence, name="neyman"):
 
     def conjugate(self, t: Tensor) -> Tensor:
         """2 - 2√(1-t) for t ≤ 1."""
-        inside = infinite_from(t, self.top, 0.0, lambda t: 2 - 2 * (1 - t).sqrt())
+        inside = infinite_above(t, self.top, 0.0, lambda t: 2 - 2 * (1 - t).sqrt())
         return torch.where(t == self.top, 2.0, inside)
 
     def activation(self, v: Tensor) -> Tensor:
@@ -240,7 +240,7 @@ class Hellinger(Divergence, name="hellinger"):
 
     def conjugate(self, t: Tensor) -> Tensor:
         """t/(1-t) for t < 1."""
-        return infinite_from(t, self.top, 0.0, lambda t: t / (1 - t))
+        return infinite_above(t, self.top, 0.0, lambda t: t / (1 - t))
 
     def activation(self, v: Tensor) -> Tensor:
         """1 - e^-v."""
@@ -264,7 +264,7 @@ class Jeffrey(Divergence, name="jeffrey"):
     """∫ (p-q) ln(p/q): KL and reverse KL together.
 
     With w the root of w + ln w = 1 - t, that is Lambert's W(e^(1-t)), the maximum is at u = 1/w and
-    f* = 1/w + w + t - 2. In y = ln w, where e^(1-t) need not exist, this is e^-y - 1 - y.
+    f* = 1/w + w + t - 2. In y = ln w, which avoids e^(1-t), this is e^-y - 1 - y.
     """
 
     unit: ClassVar[str] = "nats"
@@ -299,7 +299,7 @@ class Jeffrey(Divergence, name="jeffrey"):
 class JensenShannon(Divergence, name="js"):
     """Twice the Jensen-Shannon divergence, at most ln 4.
 
-    Table 1 of Nowozin et al. prints a ½ that its f does not have.
+    Table 1 of Nowozin et al. has a factor ½ that its f lacks.
     """
 
     top: ClassVar[float] = LN2
@@ -311,7 +311,7 @@ class JensenShannon(Divergence, name="js"):
 
     def conjugate(self, t: Tensor) -> Tensor:
         """-ln(2 - e^t) for t < ln 2."""
-        return infinite_from(t, self.top, 0.0, lambda t: -log1mexp(t - LN2) - LN2)
+        return infinite_above(t, self.top, 0.0, lambda t: -log1mexp(t - LN2) - LN2)
 
     def activation(self, v: Tensor) -> Tensor:
         """ln 2 - ln(1+e^-v)."""
@@ -332,7 +332,9 @@ class JensenShannon(Divergence, name="js"):
 
 @dataclass(frozen=True)
 class GANDivergence(Divergence, name="gan"):
-    """Twice the Jensen-Shannon divergence less ln 4: the first GAN's value at its best critic."""
+    """Twice the Jensen-Shannon divergence minus ln 4:
+    the value of the original GAN at its optimal critic.
+    """
 
     threshold: ClassVar[float] = -LN2
     top: ClassVar[float] = 0.0
@@ -345,7 +347,7 @@ class GANDivergence(Divergence, name="gan"):
 
     def conjugate(self, t: Tensor) -> Tensor:
         """-ln(1 - e^t) for t < 0."""
-        return infinite_from(t, self.top, -1.0, lambda t: -log1mexp(t))
+        return infinite_above(t, self.top, -1.0, lambda t: -log1mexp(t))
 
     def activation(self, v: Tensor) -> Tensor:
         """-ln(1+e^-v)."""

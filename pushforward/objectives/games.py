@@ -1,8 +1,7 @@
-"""Two-player games: what critic and generator minimise,
-given the critic's outputs c on real and generated samples.
+"""Two-player games: the losses of critic and generator from the critic's outputs c.
 
-Every loss is per sample, (n,). The critic's output is a logit or an unbounded number;
-no sigmoid is taken anywhere.
+Every loss is per sample, (n,). The critic's output on real and generated samples is a logit or an
+unbounded number; no sigmoid is applied anywhere.
 """
 
 from __future__ import annotations
@@ -36,13 +35,12 @@ __all__ = [
 
 
 class Game(Value, family="game"):
-    """What each player minimises.
+    """The losses of both players.
 
     Attributes:
-        paired: the generator's loss looks at the critic's outputs on real samples too;
-            if not, they need not be computed.
+        paired: whether the generator's loss needs the critic's outputs on real samples.
         boundary: the output above which the critic calls a sample real;
-            None where only differences of outputs mean anything.
+            None if only differences of outputs are meaningful.
     """
 
     paired: ClassVar[bool] = True
@@ -51,7 +49,7 @@ class Game(Value, family="game"):
     @abstractmethod
     def critic(self, real: Tensor, fake: Tensor, *, rng: Rng = None) -> Tensor:
         """The critic's loss (n, …) from its outputs (n, …) on real and generated samples;
-        `rng` for games that draw.
+        `rng` for random games.
         """
 
     @abstractmethod
@@ -59,27 +57,27 @@ class Game(Value, family="game"):
         """The generator's loss (n, …)."""
 
     def right(self, real: Tensor, fake: Tensor) -> Tensor:
-        """How much the critic gets right of each pair (n,): 0, ½ or 1."""
+        """The critic's accuracy on each pair (n,): 0, ½ or 1."""
         if self.boundary is None:
             return (real > fake).to(real.dtype)
         return 0.5 * ((real > self.boundary).to(real.dtype) + (fake < self.boundary).to(real.dtype))
 
 
 class Labelled(Game):
-    """A game whose critic is taught a label, so that the label
-    can be soft or noisy (Salimans et al. 2016, §3.4).
+    """A game with labels for the critic, which may be soft or noisy (Salimans et al. 2016, §3.4,
+    https://arxiv.org/abs/1606.03498).
     """
 
     @abstractmethod
     def labelled(self, output: Tensor, label: Tensor) -> Tensor:
-        """The critic's loss (n, …) of outputs whose label lies
-        between 0 (generated) and 1 (real).
-        """
+        """The critic's loss (n, …) for outputs with a label between 0 (generated) and 1 (real)."""
 
 
 @dataclass(frozen=True)
 class NonSaturating(Labelled, name="non_saturating"):
-    """Critic: -log D(x) - log(1 - D(g)); generator: -log D(g) (Goodfellow et al. 2014, §3)."""
+    """Critic: -log D(x) - log(1 - D(g)); generator: -log D(g) (Goodfellow et al. 2014, §3,
+    https://arxiv.org/abs/1406.2661).
+    """
 
     paired: ClassVar[bool] = False
 
@@ -98,7 +96,9 @@ class NonSaturating(Labelled, name="non_saturating"):
 
 @dataclass(frozen=True)
 class Minimax(NonSaturating, name="minimax"):
-    """The same critic; generator: log(1 - D(g)) (Goodfellow et al. 2014, Eq. 1)."""
+    """The same critic; generator: log(1 - D(g)) (Goodfellow et al. 2014, Eq. 1,
+    https://arxiv.org/abs/1406.2661).
+    """
 
     def generator(self, fake: Tensor, real: Tensor) -> Tensor:
         """log(1 - D(g))."""
@@ -107,7 +107,9 @@ class Minimax(NonSaturating, name="minimax"):
 
 @dataclass(frozen=True)
 class LeastSquares(Labelled, name="least_squares"):
-    """Critic: ½(c(x) - 1)² + ½c(g)²; generator: ½(c(g) - 1)² (Mao et al. 2017, Eq. 9)."""
+    """Critic: ½(c(x) - 1)² + ½c(g)²; generator: ½(c(g) - 1)² (Mao et al. 2017, Eq. 9,
+    https://arxiv.org/abs/1611.04076).
+    """
 
     paired: ClassVar[bool] = False
     boundary: ClassVar[float | None] = 0.5
@@ -127,7 +129,9 @@ class LeastSquares(Labelled, name="least_squares"):
 
 @dataclass(frozen=True)
 class Hinge(Game, name="hinge"):
-    """Critic: [1 - c(x)]₊ + [1 + c(g)]₊; generator: -c(g) (Lim & Ye 2017)."""
+    """Critic: [1 - c(x)]₊ + [1 + c(g)]₊; generator: -c(g) (Lim & Ye 2017,
+    https://arxiv.org/abs/1705.02894).
+    """
 
     paired: ClassVar[bool] = False
 
@@ -142,8 +146,8 @@ class Hinge(Game, name="hinge"):
 
 @dataclass(frozen=True)
 class Wasserstein(Game, name="wasserstein"):
-    """Critic: c(g) - c(x); generator: -c(g) (Arjovsky et al.
-    2017, Eq. 2); needs a penalty on the critic's slope.
+    """Critic: c(g) - c(x); generator: -c(g) (Arjovsky et al. 2017, Eq. 2,
+    https://arxiv.org/abs/1701.07875); needs a penalty on the critic's slope.
     """
 
     paired: ClassVar[bool] = False
@@ -160,8 +164,8 @@ class Wasserstein(Game, name="wasserstein"):
 
 @dataclass(frozen=True)
 class Relativistic(Game, name="relativistic"):
-    """Critic: softplus(c(g) - c(x)); generator:
-    softplus(c(x) - c(g)) on pairs (Jolicoeur-Martineau 2019, Eq. 5).
+    """Critic: softplus(c(g) - c(x)); generator: softplus(c(x) - c(g)) on pairs (Jolicoeur-Martineau
+    2019, Eq. 5, https://arxiv.org/abs/1807.00734).
     """
 
     boundary: ClassVar[float | None] = None
@@ -177,20 +181,20 @@ class Relativistic(Game, name="relativistic"):
 
 @dataclass(frozen=True)
 class FGAN(Game, name="fgan"):
-    """Critic: f*(T(c(g))) - T(c(x)); generator: -f*(T(c(g))) (Nowozin et al.
-    2016, Eq. 6), c(·) the critic's unbounded output.
+    """Critic: f*(T(c(g))) - T(c(x)); generator: -f*(T(c(g))) (Nowozin et al. 2016, Eq. 6,
+    https://arxiv.org/abs/1606.00709), c(·) the critic's unbounded output.
 
-    Played against its best critic the generator minimises D_f(data ‖ samples);
+    Against the optimal critic, the generator minimises D_f(data ‖ samples);
     `divergences.py` has the nine f.
 
     Args:
         divergence: 'kl', 'reverse_kl', 'pearson', 'neyman',
             'hellinger', 'jeffrey', 'js', 'gan' or 'total_variation'.
         non_saturating: the generator minimises -T(c(g)) instead (§3.2),
-            which has a slope where it loses.
-        log_ratio: T = f'(e^c), so that the best output is ln p/q under every divergence; if not,
-            the paper's T = g(c). Where T itself grows like q/p, a critic estimates ln p/q more
-            easily (Jeffrey's in the tails). Total variation has no slope in it.
+            which has a gradient where it loses.
+        log_ratio: T = f'(e^c), so that the optimal output is ln p/q under every divergence;
+            otherwise the paper's T = g(c). If T itself grows like q/p, ln p/q is easier to estimate
+            (Jeffrey's in the tails). Total variation has no gradient in it.
     """
 
     paired: ClassVar[bool] = False
@@ -221,7 +225,7 @@ class FGAN(Game, name="fgan"):
         return self._conjugate(fake) - self._value(real)
 
     def generator(self, fake: Tensor, real: Tensor) -> Tensor:
-        """The bound's part that the samples move, or -T(c(g))."""
+        """The part of the bound that depends on the samples, or -T(c(g))."""
         return -self._value(fake) if self.non_saturating else -self._conjugate(fake)
 
     def _value(self, output: Tensor) -> Tensor:
@@ -239,11 +243,11 @@ class Margin(Game):
     https://arxiv.org/abs/1609.03126, Eqs. 1 and 2), D = -c the energy.
 
     Where generator and data have the same distribution, the critic's mean loss is the margin,
-    whatever D is below it (Theorem 1). It is not registered by name, since it is no game for other
-    critics: an output without an upper bound would run away.
+    whatever D is below it (Theorem 1). It is not registered by name, because it does not suit other
+    critics: an output without an upper bound would diverge.
 
     Args:
-        margin: the energy from which on a sample is no longer pushed away, above 0.
+        margin: the energy above which a sample is no longer pushed away, positive.
     """
 
     name: ClassVar[str] = "margin"
@@ -255,7 +259,7 @@ class Margin(Game):
         require_positive(margin=self.margin)
 
     def critic(self, real: Tensor, fake: Tensor, *, rng: Rng = None) -> Tensor:
-        """The data's energy low, that of each sample up to the margin."""
+        """Lowers the data's energy and raises each sample's up to the margin."""
         return -real + relu(self.margin + fake)
 
     def generator(self, fake: Tensor, real: Tensor) -> Tensor:
@@ -265,16 +269,16 @@ class Margin(Game):
 
 @dataclass(frozen=True)
 class SoftLabelled(Game):
-    """Another game with one random label a sample for the critic, a few of them exchanged (Salimans
+    """Another game with a random label per sample for the critic, a few of them flipped (Salimans
     et al. 2016, https://arxiv.org/abs/1606.03498, §3.4).
 
-    It is not registered by name: the hack 'soft_labels' makes it of the game that is played.
+    It is not registered by name: the hack 'soft_labels' wraps the chosen game in it.
 
     Args:
-        game: whose losses take labels.
+        game: a game whose losses take labels.
         real: range of the labels of real samples.
         fake: range of the labels of generated ones.
-        flip: share of samples whose label is the other kind's.
+        flip: share of samples with the opposite label.
     """
 
     name: ClassVar[str] = "soft_labelled"
@@ -285,22 +289,22 @@ class SoftLabelled(Game):
 
     @property
     def paired(self) -> bool:  # type: ignore[override]
-        """As the game's own."""
+        """As in the wrapped game."""
         return self.game.paired
 
     @property
     def boundary(self) -> float | None:  # type: ignore[override]
-        """As the game's own."""
+        """As in the wrapped game."""
         return self.game.boundary
 
     def critic(self, real: Tensor, fake: Tensor, *, rng: Rng = None) -> Tensor:
-        """With one label a sample."""
+        """With one random label per sample."""
         stream = generator(rng, real.device)
         on_real = self.game.labelled(real, self._labels(real, self.real, self.fake, stream))
         return on_real + self.game.labelled(fake, self._labels(fake, self.fake, self.real, stream))
 
     def generator(self, fake: Tensor, real: Tensor) -> Tensor:
-        """As the game's own."""
+        """As in the wrapped game."""
         return self.game.generator(fake, real)
 
     def _labels(

@@ -1,8 +1,7 @@
-"""What keeps the critic's slope in check: a term of its loss,
-a bound on its weights, or another way to write them.
+"""Constraints on the critic's slope: loss terms, weight bounds and reparametrisations.
 
 term      added to the loss, per sample (n,): R1, R2, the gradient penalty
-clip      every parameter is brought back into [-limit, limit] after each of the critic's steps
+clip      every parameter is clamped to [-limit, limit] after each of the critic's steps
 spectral  every weight matrix W is used as W/σ(W), σ its largest singular value, so that no
           layer stretches
 """
@@ -39,7 +38,7 @@ Critic = Callable[[Tensor], Tensor]
 
 
 class Penalty(Value, family="penalty"):
-    """Something that keeps the critic in check.
+    """A constraint on the critic.
 
     Attributes:
         term: whether it adds a term to the critic's loss.
@@ -48,19 +47,21 @@ class Penalty(Value, family="penalty"):
     term: ClassVar[bool] = True
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, *, rng: Rng = None) -> Tensor:
-        """The penalty of each pair (n,); 0 of those that are no term."""
+        """The penalty of each pair (n,); 0 for constraints without a loss term."""
         return real.new_zeros(len(real))
 
     def install(self, network: nn.Module) -> None:
-        """What is done to the critic's network once, when it is built; in place."""
+        """Modify the critic's network in place when it is built."""
 
     def constrain(self, network: nn.Module) -> None:
-        """What is done to the critic's parameters after each of its steps; in place."""
+        """Modify the critic's parameters in place after each of its steps."""
 
 
 @dataclass(frozen=True)
 class R1(Penalty, name="r1"):
-    """gamma/2 ‖∇c(x)‖² at real samples (Mescheder et al. 2018, Eq. 9)."""
+    """gamma/2 ‖∇c(x)‖² at real samples (Mescheder et al. 2018, Eq. 9,
+    https://arxiv.org/abs/1801.04406).
+    """
 
     gamma: float = 10.0
 
@@ -74,7 +75,9 @@ class R1(Penalty, name="r1"):
 
 @dataclass(frozen=True)
 class R2(Penalty, name="r2"):
-    """gamma/2 ‖∇c(g)‖² at generated samples (Mescheder et al. 2018, Eq. 10)."""
+    """gamma/2 ‖∇c(g)‖² at generated samples (Mescheder et al. 2018, Eq. 10,
+    https://arxiv.org/abs/1801.04406).
+    """
 
     gamma: float = 10.0
 
@@ -88,8 +91,8 @@ class R2(Penalty, name="r2"):
 
 @dataclass(frozen=True)
 class GradientPenalty(Penalty, name="gradient_penalty"):
-    """weight (‖∇c(x̂)‖ - 1)² at points between real and generated (Gulrajani et al.
-    2017, Eq. 3).
+    """weight (‖∇c(x̂)‖ - 1)² at points between real and generated (Gulrajani et al. 2017, Eq. 3,
+    https://arxiv.org/abs/1704.00028).
     """
 
     weight: float = 10.0
@@ -106,8 +109,8 @@ class GradientPenalty(Penalty, name="gradient_penalty"):
 
 @dataclass(frozen=True)
 class Clip(Penalty, name="clip"):
-    """Every parameter of the critic stays in [-limit, limit] (Arjovsky et al.
-    2017, Algorithm 1, line 7); no term.
+    """Every parameter of the critic stays in [-limit, limit] (Arjovsky et al. 2017, Algorithm 1,
+    line 7, https://arxiv.org/abs/1701.07875); no loss term.
     """
 
     term: ClassVar[bool] = False
@@ -117,29 +120,28 @@ class Clip(Penalty, name="clip"):
         require_positive(limit=self.limit)
 
     def install(self, network: nn.Module) -> None:
-        """From the start, so that an average of the weights is within the limit too."""
+        """Clamp from the start, so that an average of the weights is within the limit too."""
         self.constrain(network)
 
     @torch.no_grad()
     def constrain(self, network: nn.Module) -> None:
-        """The nearest parameters within the limit."""
+        """Clamp the parameters to the limit."""
         for parameter in network.parameters():
             parameter.clamp_(-self.limit, self.limit)
 
 
 @dataclass(frozen=True)
 class Spectral(Penalty, name="spectral"):
-    """Every weight matrix divided by its largest singular value (Miyato et al.
-    2018, Eq. 8); no term.
+    """Every weight matrix divided by its largest singular value (Miyato et al. 2018, Eq. 8,
+    https://arxiv.org/abs/1802.05957); no loss term.
 
-    The singular vectors are followed by one step of the power
-    method at every call in training, and are buffers.
+    The singular vectors are buffers, updated by one power iteration at every call in training.
     """
 
     term: ClassVar[bool] = False
 
     def install(self, network: nn.Module) -> None:
-        """On every linear and convolutional layer."""
+        """Parametrise every linear and convolutional layer."""
         for layer in list(network.modules()):
             if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
                 spectral_norm(layer)

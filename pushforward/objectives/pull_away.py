@@ -1,9 +1,9 @@
-"""The pull-away term: how parallel the codes s_i of a batch are, two by two.
+"""The pull-away term: how parallel the codes s_i of a batch are, pairwise.
 
     PT = 1/(N (N - 1)) Σ_i Σ_{j≠i} (⟨s_i, s_j⟩ / (‖s_i‖ ‖s_j‖))²
 
-0 where all are orthogonal, 1 where all lie on one line. A generator that minimises it does not make
-one sample only (Zhao, Mathieu & LeCun 2017, https://arxiv.org/abs/1609.03126, §2.4).
+0 if all are orthogonal, 1 if all lie on one line. Minimising it keeps a generator from collapsing
+to one sample (Zhao, Mathieu & LeCun 2017, https://arxiv.org/abs/1609.03126, §2.4).
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ __all__ = ["pull_away"]
 
 def pull_away(codes: Tensor) -> Tensor:
     """The mean squared cosine between different rows (n, d),
-    from 0 to 1, as a scalar; 0 of a single row.
+    from 0 to 1, as a scalar; 0 for a single row.
 
-    Σ_ij cos² = ‖ŜᵀŜ‖² = ‖ŜŜᵀ‖², Ŝ the rows at length one: the smaller of the two products is taken.
+    Σ_ij cos² = ‖ŜᵀŜ‖² = ‖ŜŜᵀ‖², Ŝ the rows normalised to length one;
+    the smaller of the two products is used.
     """
     rows = normalize(codes.flatten(1), dim=1)
     n, d = rows.shape

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-__all__ = ["LN2", "binary_negentropy", "infinite_from", "log1mexp", "log_lambert"]
+__all__ = ["LN2", "binary_negentropy", "infinite_above", "log1mexp", "log_lambert"]
 
 LN2 = math.log(2)
 STEPS = 6
-"""Of Newton's iteration, which doubles the digits: enough for float64 from anywhere."""
+"""Newton steps, each doubling the digits: enough for float64 from any start."""
 
 
 def log_lambert(s: Tensor) -> Tensor:
@@ -28,8 +28,8 @@ class _LogLambert(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: FunctionCtx, s: Tensor) -> Tensor:
-        # e^y + y - s is convex and increasing and y ≥ the root to begin with, so that every step
-        # goes down towards it.
+        # e^y + y - s is convex and increasing, and y starts above the root,
+        # so every step decreases towards it.
         y = torch.where(s < -10, s, torch.logaddexp(s, torch.zeros_like(s)).clamp_min(4e-5).log())
         for _ in range(STEPS):
             w = y.exp()
@@ -43,7 +43,7 @@ class _LogLambert(torch.autograd.Function):
         return gradients[0] * torch.sigmoid(-y)
 
 
-def infinite_from(t: Tensor, top: float, safe: float, value: Callable[[Tensor], Tensor]) -> Tensor:
+def infinite_above(t: Tensor, top: float, safe: float, value: Callable[[Tensor], Tensor]) -> Tensor:
     """value(t) where t < top and +∞ elsewhere, with gradient 0 there.
 
     `safe` stands in there, because where() passes NaN gradients on.

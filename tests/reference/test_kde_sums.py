@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pushforward.densities.bandwidths import nearest
 from pushforward.densities.choose import KernelSums, log_density
-from pushforward.densities.cores import cut
+from pushforward.densities.cores import split_cores
 from pushforward.densities.direct_sums import log_sums
 from pushforward.densities.fourier_sums import FourierState
 from pushforward.densities.frequency_grid import FrequencyGrid
@@ -349,7 +349,7 @@ def test_outliers_and_tiny_bandwidths_cost_neither_accuracy_nor_memory(h, local)
 def test_clusters_far_apart_get_grids_of_their_own():
     x = torch.cat([normal(5000, 2), normal(5000, 2, 1) + 1e6])
     sums = KernelSums(x, 0.2)
-    cores, groups = cut(sums.bumps, 1000, 1e-12, 5e8)
+    cores, groups = split_cores(sums.bumps, 1000, 1e-12, 5e8)
     held = [len(core.bumps.points) for core in cores]
     assert len(held) == 2
     assert min(held) > 4000

@@ -37,7 +37,7 @@ from pushforward.core.registry import register
 from pushforward.core.samplers import Sampler
 from pushforward.core.space import Space
 from pushforward.densities import Scale
-from pushforward.densities.kernels import kernel_named
+from pushforward.densities.kernels import find_kernel
 from pushforward.fitting.em import EM
 from pushforward.models.classical.axes import axes_to_keep, known_values, subspace, too_far
 from pushforward.models.classical.kde_bandwidth import (
@@ -129,7 +129,7 @@ class KDE(Integrals):
     ) -> None:
         super().__init__()
         self.bandwidth = bandwidth if callable(bandwidth) else checked_bandwidth(bandwidth)
-        self.kernel, self.shape = kernel_named(kernel).name, shape
+        self.kernel, self.shape = find_kernel(kernel).name, shape
         self.form, self.adaptive, self.boundary = form, adaptive, boundary
         if neighbours is not None and adaptive != "knn":
             raise InvalidValue(

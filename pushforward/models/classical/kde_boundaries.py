@@ -29,7 +29,7 @@ from torch import Tensor
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.scan import Facts
 from pushforward.core.space import Space
-from pushforward.densities.bounds import FLAT, cut_open, fold, images, sources, wrap
+from pushforward.densities.bounds import FLAT, find_images, find_sources, fold, unroll, wrap
 from pushforward.densities.kernels import Kernel
 from pushforward.models.classical.axes import axes_of
 
@@ -91,7 +91,7 @@ class Boundary:
 
     def images(self, x: Tensor, kernel: Kernel, widths: Tensor) -> Tensor:
         """All points (k, m, d) that come to lie at x (m, d), as far as bumps of `widths` reach."""
-        return images(x, self.low, self.high, kernel, widths, circle=self.circle)
+        return find_images(x, self.low, self.high, kernel, widths, circle=self.circle)
 
     def intervals(
         self, left: Tensor, right: Tensor, kernel: Kernel, widths: Tensor
@@ -99,7 +99,7 @@ class Boundary:
         """For each axis the disjoint intervals that come to lie in [left, right], (d,) each."""
         ends = (t.tolist() for t in (left, right, self.low, self.high, widths))
         return [
-            sources(a, b, low, high, kernel, width, circle=self.circle)
+            find_sources(a, b, low, high, kernel, width, circle=self.circle)
             for a, b, low, high, width in zip(*ends, strict=True)
         ]
 
@@ -179,7 +179,7 @@ class Periodic(Boundary):
 
     def straighten(self, x: Tensor, weights: Tensor) -> Tensor:
         """Circles are cut open opposite the mean direction of the rows."""
-        return cut_open(x, weights, self.low, self.high)
+        return unroll(x, weights, self.low, self.high)
 
     def contain(self, x: Tensor) -> Tensor:
         """Wrapped."""

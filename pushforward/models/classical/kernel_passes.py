@@ -16,7 +16,7 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.densities import KernelSums, Scale
 from pushforward.densities.bandwidths import Choice
-from pushforward.densities.kernels import Kernel, kernel_named
+from pushforward.densities.kernels import Kernel, find_kernel
 from pushforward.models.classical.kde_bandwidth import (
     Adaptive,
     Bandwidth,
@@ -185,7 +185,7 @@ class KernelPasses(Model):
         return h
 
     def _kernel(self) -> Kernel:
-        return kernel_named(self.kernel)
+        return find_kernel(self.kernel)
 
     def _bounds(self) -> Boundary:
         """The ends of the axes, open where no correction is asked for."""

@@ -26,8 +26,8 @@ from pushforward.core.random import Rng, normal, uniform
 from pushforward.core.registry import Value, read, register
 from pushforward.core.space import Space
 from pushforward.fitting.trainer import Trainer
-from pushforward.nets.architectures import Architecture, Sole
-from pushforward.nets.mlp import MLP, activated, check_activation
+from pushforward.nets.architectures import Architecture, SingleHead
+from pushforward.nets.mlp import MLP, check_activation, make_activation
 
 __all__ = ["Autoencoder", "Noise", "GaussianNoise", "Masking", "Sparsity", "L1", "KL"]
 
@@ -216,8 +216,8 @@ class Autoencoder(Learner):
                 self.latent + extra, event, self.hidden[::-1], self.activation
             )
         else:
-            self.encoder = Sole(self.network.encoder(event, (self.latent,), extra))
-            self.decoder = Sole(self.network.decoder(self.latent, (event,), extra))
+            self.encoder = SingleHead(self.network.encoder(event, (self.latent,), extra))
+            self.decoder = SingleHead(self.network.decoder(self.latent, (event,), extra))
         if self.squash != "identity":
             self.encoder = Squashed(self.encoder, self.squash)
 
@@ -267,7 +267,7 @@ class Squashed(nn.Module):
 
     def __init__(self, network: nn.Module, activation: str) -> None:
         super().__init__()
-        self.network, self.activation = network, activated(activation)
+        self.network, self.activation = network, make_activation(activation)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """(n, latent)."""

@@ -30,7 +30,7 @@ from pushforward.models.deep.gan import RECENT, RECORDED
 from pushforward.models.deep.vital_signs import adversarial_vitals, gradient_norm, symptoms
 from pushforward.models.parts.adversary import Adversary, Rows
 from pushforward.models.parts.generator import CodeModel
-from pushforward.nets.architectures import Architecture, Perceptron, Sole
+from pushforward.nets.architectures import Architecture, Perceptron, SingleHead
 from pushforward.nets.critics import AutoencodingCritic
 from pushforward.nets.memory import Memory
 from pushforward.objectives.games import Margin
@@ -110,12 +110,12 @@ class EBGAN(CodeModel):
         self.adversary = Adversary(
             Margin(math.sqrt(self.event_size()) if self.margin is None else self.margin)
         )
-        self.generator = Sole(network.decoder(self.latent, (event,), extra))
+        self.generator = SingleHead(network.decoder(self.latent, (event,), extra))
         encoder, decoder = (
             network.encoder(event, (self.code,), extra),
             network.decoder(self.code, (event,), extra),
         )
-        self.critic = AutoencodingCritic(Sole(encoder), Sole(decoder))
+        self.critic = AutoencodingCritic(SingleHead(encoder), SingleHead(decoder))
         self.recent = Memory(RECENT, event, self.conditions.shape if self.conditions else None)
 
     def default_fitter(self) -> Trainer:

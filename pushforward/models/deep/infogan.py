@@ -29,7 +29,7 @@ from pushforward.core.random import Rng, generator
 from pushforward.core.registry import register
 from pushforward.densities.codes import Parts, StructuredCodes
 from pushforward.densities.columns import OneHot
-from pushforward.densities.likelihoods import bounded
+from pushforward.densities.likelihoods import bound_log_scale
 from pushforward.densities.normals import Normal
 from pushforward.fitting.augment import Augment
 from pushforward.models.deep.gan import GAN
@@ -37,7 +37,7 @@ from pushforward.models.deep.hacks import Hack
 from pushforward.models.parts.adversary import Rows, Verdict
 from pushforward.nets.adversaries import Adversaries
 from pushforward.nets.mlp import mlp
-from pushforward.nets.surgery import put_group_norm
+from pushforward.nets.surgery import replace_batch_norm
 from pushforward.objectives.games import Game
 from pushforward.objectives.penalties import Penalty
 from pushforward.objectives.views import shared_information
@@ -190,7 +190,7 @@ class InfoGAN(GAN):
         every row by itself.
         """
         critic = super().make_critic(event, extra)
-        put_group_norm(critic)
+        replace_batch_norm(critic)
         return critic
 
     def phases(self) -> list[Phase]:
@@ -228,7 +228,7 @@ class InfoGAN(GAN):
         *logits, mean, log_scale = said.split(
             [*self.categories, self.continuous, self.continuous], 1
         )
-        return tuple(OneHot(each) for each in logits), Normal(mean, bounded(log_scale))
+        return tuple(OneHot(each) for each in logits), Normal(mean, bound_log_scale(log_scale))
 
     def information(self, said: Tensor, z: Tensor) -> dict[str, Tensor]:
         """log Q + H, whose mean is L_I, by kind of code ('categories',

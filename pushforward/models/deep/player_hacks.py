@@ -12,7 +12,7 @@ from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.phase import Optimizer, sgd
 from pushforward.models.deep.hack import Hack
 from pushforward.nets.critics import BatchDiscrimination
-from pushforward.nets.surgery import put_batch_norm, put_dropout, put_leaky
+from pushforward.nets.surgery import insert_batch_norm, insert_dropout, replace_relu
 
 __all__ = []
 
@@ -62,11 +62,11 @@ class BatchNorm(Hack, name="batch_norm"):
 
     def generator(self, network: nn.Module) -> None:
         """Between layers."""
-        put_batch_norm(network, critic=False)
+        insert_batch_norm(network, critic=False)
 
     def critic(self, network: nn.Module) -> None:
         """Between layers, not at the input."""
-        put_batch_norm(network, critic=True)
+        insert_batch_norm(network, critic=True)
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,11 @@ class NoSparseGradients(Hack, name="no_sparse_gradients"):
 
     def generator(self, network: nn.Module) -> None:
         """Every ReLU."""
-        put_leaky(network, self.slope)
+        replace_relu(network, self.slope)
 
     def critic(self, network: nn.Module) -> None:
         """Every ReLU."""
-        put_leaky(network, self.slope)
+        replace_relu(network, self.slope)
 
 
 @dataclass(frozen=True)
@@ -180,4 +180,4 @@ class Dropout(Hack, name="dropout"):
 
     def generator(self, network: nn.Module) -> None:
         """After every activation."""
-        put_dropout(network, self.share)
+        insert_dropout(network, self.share)

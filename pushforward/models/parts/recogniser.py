@@ -21,7 +21,7 @@ from pushforward.core.random import Rng, generator
 from pushforward.core.samplers import Sampler
 from pushforward.densities.latents import CodePosterior, CodePrior
 from pushforward.densities.normals import Normal, kl_per_dimension, rate
-from pushforward.densities.repeats import frozen, repeated
+from pushforward.densities.repeats import detach, repeat
 from pushforward.objectives.bounds import Elbo, ImportanceWeighted, Objective, importance_bound
 
 __all__ = ["RecognisedModel"]
@@ -90,14 +90,14 @@ class RecognisedModel(Learner):
         """log p(x, z_i) - log q(z_i|x) of k posterior draws a row (k, n),
         and the draws (k n, latent).
 
-        With `freeze` the density of q is taken at fixed parameters,
+        With `detach` the density of q is taken at fixed parameters,
         so that they move through the draws alone.
         """
-        q = repeated(self.posterior(batch.x, batch.y), k)
+        q = repeat(self.posterior(batch.x, batch.y), k)
         z = q.rsample(rng=rng)
-        x, y = repeated(batch.x, k), None if batch.y is None else repeated(batch.y, k)
+        x, y = repeat(batch.x, k), None if batch.y is None else repeat(batch.y, k)
         log_joint = self.likelihood(z, y).log_prob(x) + self.prior(len(z)).log_prob(z)
-        return (log_joint - (frozen(q) if freeze else q).log_prob(z)).reshape(k, -1), z
+        return (log_joint - (detach(q) if freeze else q).log_prob(z)).reshape(k, -1), z
 
     def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
         """The bound that is maximised (n,), nats, model coordinates;

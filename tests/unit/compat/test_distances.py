@@ -15,7 +15,7 @@ from sklearn import neighbors
 
 from pushforward.compat.distances import Norm, Sphere
 from pushforward.compat.sklearn import KernelDensity
-from pushforward.densities.kernels import kernel_named
+from pushforward.densities.kernels import find_kernel
 
 KERNELS = ("gaussian", "tophat", "epanechnikov", "exponential", "linear", "cosine")
 NORMS = [
@@ -107,7 +107,7 @@ def test_draws_have_the_norms_bumps(metric, params, p):
 def test_draws_on_the_sphere_lie_as_far_as_they_should(h, kernel):
     centre = torch.tensor([[0.4, 3.0]], dtype=torch.float64)
     drawn = Sphere().move(
-        centre.expand(20_000, 2), kernel_named(kernel), h, np.random.default_rng(0)
+        centre.expand(20_000, 2), find_kernel(kernel), h, np.random.default_rng(0)
     )
     angle = Sphere().between(centre, drawn)[0].numpy()
     grid = np.linspace(0, min(np.pi, h * (9 if kernel == "gaussian" else 1)), 4001)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from pushforward.densities.kernels import KERNELS, kernel_named
+from pushforward.densities.kernels import KERNELS, find_kernel
 
 ALL = list(KERNELS)
 
@@ -97,6 +97,6 @@ def test_scikit_learns_cosine_normaliser_is_wrong_in_two_dimensions():
 
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="kernel must be one of 'gaussian', 'epanechnikov'"):
-        kernel_named("box")
+        find_kernel("box")
     with pytest.raises(ValueError, match="shape must be 'radial' or 'product', got 'cube'"):
         KERNELS["tophat"].variance(2, "cube")

@@ -17,7 +17,7 @@ from pushforward.core.moments import Moments
 from pushforward.core.registry import read
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Column, Space
-from pushforward.densities.likelihoods import Likelihood, bounded
+from pushforward.densities.likelihoods import Likelihood, bound_log_scale
 
 ALL = [
     "gaussian",
@@ -202,7 +202,7 @@ def test_scales_are_bounded_and_exact_between() -> None:
     scales = torch.tensor(
         [-1e4, -9.0, -4.9, -0.3, 0.0, 4.9, 9.0, 1e4], dtype=torch.float64, requires_grad=True
     )
-    held = bounded(scales)
+    held = bound_log_scale(scales)
     assert torch.allclose(held[2:6], scales[2:6], atol=1e-14)
     assert float(held.detach().min()) >= -7
     assert float(held.detach().max()) <= 7 + 1e-9
@@ -217,7 +217,7 @@ REFUSED: list[tuple[str, Space, str]] = [
     (
         "continuous_bernoulli",
         Space("points", (1,), (Column("shots", low=3, high=9),)),
-        r"column 'shots' \(3..9 seen\) has none; scale the data",
+        r"column 'shots' \(3..9 observed\) has none; scale the data",
     ),
     ("bernoulli", Space("images", (1, 8, 8)), "needs data with a known range"),
     (
@@ -287,5 +287,5 @@ def test_likelihoods_state_their_measure_and_range() -> None:
         "gaussian(sigma=1.0, per_dimension=True)",
         "gaussian(predicted=True, per_dimension=True)",
     ):
-        with pytest.raises(pf.InvalidValue, match="pass one of the three"):
+        with pytest.raises(pf.InvalidValue, match="pass one of sigma"):
             read(Likelihood, text)

@@ -64,7 +64,7 @@ def test_models_without_a_prior_method(fitted: dict[str, Any]) -> None:
     with pytest.raises(
         pf.InvalidKind,
         match=(
-            r"Autoencoder has no prior over codes; give rows whose codes to go by:"
+            r"Autoencoder has no prior over codes; pass observations:"
             r" infer_code_distribution\(model, x\)"
         ),
     ):
@@ -84,7 +84,7 @@ def test_the_aggregate_of_observations(fitted: dict[str, Any]) -> None:
         fitted["conditional"].encode(x, y).mean(0).detach(),
         atol=1e-6,
     )
-    with pytest.raises(pf.InvalidKind, match="GAN has no codes for observations"):
+    with pytest.raises(pf.InvalidKind, match="GAN cannot encode observations"):
         infer_code_distribution(fitted["gan"], x)
 
 

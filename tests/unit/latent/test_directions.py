@@ -81,7 +81,7 @@ def test_a_direction_can_be_kept_clear_of_others() -> None:
     assert abs(float(free.vector @ other.vector)) < 1e-12
     assert abs(float(free.vector[2])) < 1e-12
     assert float((other.position(free.apply(z, 3.0)) - other.position(z)).abs().max()) < 1e-12
-    with pytest.raises(pf.InvalidValue, match="nothing of this direction is left"):
+    with pytest.raises(pf.InvalidValue, match="this direction vanishes"):
         direction(z, has, orthogonal_to=[torch.eye(3)[i] for i in range(3)])
 
 

@@ -11,10 +11,10 @@ import torch
 from pushforward import BadSource, InvalidValue, Space
 from pushforward.core.phase import Batch
 from pushforward.core.scan import Facts
-from pushforward.densities.kernels import kernel_named
+from pushforward.densities.kernels import find_kernel
 from pushforward.models.classical.kde_boundaries import BOUNDARIES, boundary_of, parsed_bound
 
-KERNEL = kernel_named("epanechnikov")
+KERNEL = find_kernel("epanechnikov")
 LOW, HIGH = torch.tensor([0.0, -math.inf]).double(), torch.tensor([2.0, math.inf]).double()
 ROWS = torch.tensor([[0.5, 9.0], [2.5, 0.0], [-0.25, 1.0]], dtype=torch.float64)
 

@@ -12,11 +12,11 @@ from pushforward.core.errors import InvalidValue
 from pushforward.core.registry import read
 from pushforward.nets.adversaries import Adversaries
 from pushforward.nets.critics import BatchDiscrimination, Critic, Embedded, planes
-from pushforward.nets.dcgan import halvings
+from pushforward.nets.dcgan import map_sizes
 from pushforward.nets.memory import Memory
 from pushforward.nets.mlp import MLP, Maxout
 from pushforward.nets.residual import ResidualBlock
-from pushforward.nets.surgery import put_batch_norm, put_dropout, put_leaky
+from pushforward.nets.surgery import insert_batch_norm, insert_dropout, replace_relu
 
 
 def players(text: str, event: tuple[int, ...], latent: int = 100) -> tuple[nn.Module, Critic]:
@@ -69,10 +69,10 @@ def test_images_of_any_size_and_channels(network: str, event: tuple[int, int, in
 
 
 def test_sizes_on_the_way_down() -> None:
-    assert halvings(64, 64) == [(64, 64), (32, 32), (16, 16), (8, 8), (4, 4)]
-    assert halvings(28, 28)[-1] == (3, 3)
-    assert halvings(256, 256)[-1] == (4, 4)
-    assert halvings(9, 70) == [(9, 70), (4, 35), (4, 17), (4, 8), (4, 4)]
+    assert map_sizes(64, 64) == [(64, 64), (32, 32), (16, 16), (8, 8), (4, 4)]
+    assert map_sizes(28, 28)[-1] == (3, 3)
+    assert map_sizes(256, 256)[-1] == (4, 4)
+    assert map_sizes(9, 70) == [(9, 70), (4, 35), (4, 17), (4, 8), (4, 4)]
 
 
 @pytest.mark.parametrize("event", [(3,), (3, 7, 64)])
@@ -187,8 +187,8 @@ def kinds(network: nn.Module) -> list[str]:
 
 def test_batch_norm_goes_between_layers_but_not_to_the_ends() -> None:
     generator, critic = MLP(2, (2,), (4, 4), "relu"), MLP(2, (1,), (4, 4), "relu")
-    put_batch_norm(generator, critic=False)
-    put_batch_norm(critic, critic=True)
+    insert_batch_norm(generator, critic=False)
+    insert_batch_norm(critic, critic=True)
     assert kinds(generator) == [
         "Linear",
         "BatchNorm1d",
@@ -205,17 +205,17 @@ def test_batch_norm_goes_between_layers_but_not_to_the_ends() -> None:
 
 def test_dropout_follows_activations() -> None:
     network = MLP(2, (2,), (4, 4), "relu")
-    put_dropout(network, 0.3)
+    insert_dropout(network, 0.3)
     assert kinds(network) == ["Linear", "ReLU", "Dropout", "Linear", "ReLU", "Dropout", "Linear"]
-    with pytest.raises(InvalidValue, match="nothing can be put between the layers"):
-        put_dropout(players("r3gan(width=8)", (1, 8, 8))[0], 0.3)
+    with pytest.raises(InvalidValue, match="layers cannot be inserted"):
+        insert_dropout(players("r3gan(width=8)", (1, 8, 8))[0], 0.3)
 
 
 def test_relu_becomes_leaky() -> None:
     network = nn.Sequential(
         nn.ReLU(), nn.Sequential(nn.LeakyReLU(0.01), nn.Tanh()), nn.MaxPool2d(2)
     )
-    put_leaky(network, 0.2)
+    replace_relu(network, 0.2)
     assert network[0].negative_slope == network[1][0].negative_slope == 0.2
     assert isinstance(network[1][1], nn.Tanh)
     assert isinstance(network[2], nn.AvgPool2d)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidValue
 from pushforward.core.registry import read
-from pushforward.nets.architectures import Architecture, Sole, burda, conv, hinton, mlp, plane
+from pushforward.nets.architectures import Architecture, SingleHead, burda, conv, hinton, mlp, plane
 from pushforward.nets.mlp import MLP
 
 
@@ -122,7 +122,7 @@ def test_an_mlp_value_draws_the_weights_of_the_plain_mlp() -> None:
     torch.manual_seed(3)
     plain = MLP(6, (2,), (5, 4), "relu")
     torch.manual_seed(3)
-    value = Sole(mlp((5, 4), "relu").encoder((6,), (2,)))
+    value = SingleHead(mlp((5, 4), "relu").encoder((6,), (2,)))
     assert torch.equal(plain(draw(7, 6)), value(draw(7, 6)))
 
 
@@ -153,7 +153,7 @@ def test_texts_name_values_and_come_back(text: str, value: Architecture) -> None
         ("mlp((8, 0))", InvalidValue, r"hidden\[1\] must be above 0"),
         ("mlp(activation='rely')", InvalidValue, "did you mean 'relu'"),
         ("conv(width=0)", InvalidValue, "width must be above 0"),
-        ("conv(norm='batch')", InvalidValue, "depend on the others in its batch; use norm='group'"),
+        ("conv(norm='batch')", InvalidValue, "depend on the rest of its batch; use norm='group'"),
         ("conv(norm='groups')", InvalidValue, "did you mean 'group'"),
         ("plane(hidden=(3,))", InvalidValue, "does not fit network 'plane'"),
     ],

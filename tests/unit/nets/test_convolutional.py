@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
 from pushforward.nets.architectures import conv
-from pushforward.nets.convolutional import ladder
+from pushforward.nets.convolutional import map_sizes
 
 SMALL = conv(width=4, hidden=16)
 SIZES = [(8, 8), (9, 8), (16, 16), (28, 28), (45, 33), (8, 64), (112, 92)]
@@ -37,11 +37,11 @@ def count(network: torch.nn.Module) -> int:
 def test_sides_longer_than_four_are_halved_rounding_up(
     size: tuple[int, int], expected: list[tuple[int, int]]
 ) -> None:
-    assert ladder(*size) == expected
+    assert map_sizes(*size) == expected
 
 
 def test_every_side_from_8_to_256_ends_between_3_and_4() -> None:
-    assert {ladder(side, side)[-1][0] for side in range(8, 257)} == {3, 4}
+    assert {map_sizes(side, side)[-1][0] for side in range(8, 257)} == {3, 4}
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

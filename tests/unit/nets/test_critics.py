@@ -14,7 +14,7 @@ from pushforward.nets.critics import (
     row_by_row,
 )
 from pushforward.nets.mlp import MLP
-from pushforward.nets.surgery import put_group_norm
+from pushforward.nets.surgery import replace_batch_norm
 
 
 def test_the_energy_is_the_length_of_the_error() -> None:
@@ -42,7 +42,7 @@ def test_with_group_norm_a_row_is_judged_by_itself() -> None:
     x = torch.randn(6, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     assert not row_by_row(critic)
     assert not torch.allclose(critic(x)[:2], critic(x[:2]))  # type: ignore[index, arg-type]
-    put_group_norm(critic)
+    replace_batch_norm(critic)
     assert row_by_row(critic)
     assert torch.allclose(critic(x)[:2], critic(x[:2]), atol=1e-6)  # type: ignore[index, arg-type]
 
