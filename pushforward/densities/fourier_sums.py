@@ -25,7 +25,7 @@ free (each point is in one bin), needs fewer nodes, and lets wide bumps use fewe
     truncation     frequencies left out, 2 d erfc(Omega / sqrt 2) times the peak of one bump,
     interpolation  the integral over frequencies of the largest interpolation error, measured on a
                    grid of (q, t),
-    transform      `ROUNDING` eps sup f, eps the accuracy requested of finufft (relative, as documented).
+    transform      `ROUNDING` eps sup f, eps the requested accuracy of finufft, relative.
 
 The first two are theorems, the third is evaluated, the fourth is calibrated by
 tests/reference/test_kde_sums.py.
@@ -98,7 +98,8 @@ class FourierState:
     ) -> FourierState:
         """Add points (n, d) in place, with weights (n,) and bandwidth factors (n,).
 
-        Raises InvalidValue for points outside the box.
+        Raises:
+            InvalidValue: For points outside the box.
         """
         x = points.detach().to("cpu", torch.float64)
         outside = int((~self.grid.holds(x, margin=False)).sum())

@@ -1,9 +1,9 @@
-"""Where codes lie, dimension by dimension: the unit of length in latent space.
+"""The distribution of codes per dimension, which sets the unit of length in latent space.
 
 Grids, traversals and projections measure in standard deviations of the codes. These come from the
-prior p(z) where the model has one; a generator without a prior method takes noise from N(0, I); the
-codes of PCA have the variances l_k. Where there is no prior at all (an auto-encoder), or on
-request, they are those of given observations, the aggregate
+prior p(z) if the model has one; generators without a prior method use N(0, I); PCA's codes have the
+variances l_k. Without a prior (auto-encoders), or on request, they come from the codes of
+observations, the aggregate
 
     q(z) = 1/N Σ_i δ(z - f(x_i)),     f the encoder.
 """
@@ -24,9 +24,7 @@ from pushforward.core.random import Rng, integers, normal
 __all__ = ["CodeDistribution", "infer_code_distribution"]
 
 DRAWS = 4096
-"""Draws that stand for a prior without a closed form,
-and the most codes kept of given observations.
-"""
+"""Samples that represent a prior without a closed form, and the most codes kept of observations."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class CodeDistribution:
     Args:
         centre: means (latent,).
         scale: standard deviations (latent,).
-        rows: codes (m, latent) that the quantiles are those of; None for normal ones.
+        rows: codes (m, latent) that define the quantiles; None for normal quantiles.
     """
 
     centre: Tensor
@@ -56,7 +54,7 @@ class CodeDistribution:
 
     @property
     def latent(self) -> int:
-        """Numbers in a code."""
+        """Number of latent dimensions."""
         return len(self.centre)
 
     def quantiles(self, p: Tensor) -> Tensor:
@@ -69,18 +67,20 @@ class CodeDistribution:
         return torch.quantile(self.rows, p.to(self.rows), dim=0)
 
     def deviations(self, t: Tensor) -> Tensor:
-        """Codes (len(t), latent) that lie t standard deviations from the centre."""
+        """Codes (len(t), latent) at t standard deviations from the centre."""
         return self.centre + t.to(self.centre)[:, None] * self.scale
 
     def draw(self, n: int, *, rng: Rng = None) -> Tensor:
-        """n codes (n, latent)."""
+        """Sample n codes (n, latent)."""
         if self.rows is None:
             return self.centre + self.scale * normal(n, self.latent, rng=rng, like=self.centre)
         return self.rows[integers(len(self.rows), (n,), rng=rng).to(self.rows.device)]
 
     def length(self, z: Tensor) -> Tensor:
-        """Σ ((z - centre)/scale)² of each code (n,):
-        ‖z‖² for a standard normal prior. Constant dimensions do not count.
+        """Squared standardised length of each code (n,),
+        Σ ((z - centre)/scale)², without constant dimensions.
+
+        ‖z‖² for a standard normal prior.
         """
         free = self.scale > 0
         return ((z - self.centre)[:, free] / self.scale[free]).square().sum(1)
@@ -90,29 +90,30 @@ class CodeDistribution:
 def infer_code_distribution(
     model: object, x: Observations | None = None, y: Conditioning = None
 ) -> CodeDistribution:
-    """Where a model's codes lie: by its prior, or by the codes of
-    observations x (n, *shape) where given.
+    """The distribution of a model's codes: from its prior,
+    or from the codes of observations x (n, *shape).
 
-    InvalidKind for a model that has no prior when no observations are given.
+    Raises:
+        InvalidKind: If the model has no prior and no observations are given.
     """
     if x is not None:
-        return CodeDistribution.of_codes(_encoded(model, x, y))
+        return CodeDistribution.of_codes(_encode(model, x, y))
     variance = getattr(model, "explained_variance_", None)
-    if variance is not None:  # the spread of its scores; its prior leaves the noise out
+    if variance is not None:  # variances of the scores; its prior omits the noise
         return CodeDistribution(torch.zeros_like(variance), variance.clamp_min(0).sqrt())
     if callable(getattr(model, "prior", None)):
-        return _of_prior(cast(HasPrior, model))
+        return _from_prior(cast(HasPrior, model))
     size = getattr(model, "latent", None)
     if isinstance(size, int) and isinstance(model, Samples) and isinstance(model, Decodes):
         zero = torch.zeros(size, dtype=model.floating(), device=model.device)  # type: ignore[attr-defined]
         return CodeDistribution(zero, torch.ones_like(zero))
     raise InvalidKind(
-        f"{type(model).__name__} has no prior over codes; give rows whose codes to go by:"
+        f"{type(model).__name__} has no prior over codes; pass observations:"
         " infer_code_distribution(model, x)"
     )
 
 
-def _of_prior(model: HasPrior) -> CodeDistribution:
+def _from_prior(model: HasPrior) -> CodeDistribution:
     distribution = model.prior(1)
     mean, scale = getattr(distribution, "mean", None), getattr(distribution, "scale", None)
     if isinstance(mean, Tensor) and isinstance(scale, Tensor) and len(mean) == 1:
@@ -120,9 +121,9 @@ def _of_prior(model: HasPrior) -> CodeDistribution:
     return CodeDistribution.of_codes(model.prior(DRAWS).rsample(rng=0).detach())
 
 
-def _encoded(model: object, x: Observations, y: Conditioning) -> Tensor:
+def _encode(model: object, x: Observations, y: Conditioning) -> Tensor:
     if not isinstance(model, Encodes):
         raise InvalidKind(
-            f"{type(model).__name__} has no codes for observations; leave x out to go by its prior"
+            f"{type(model).__name__} cannot encode observations; leave x out to use its prior"
         )
     return model.encode(x, y).detach()

@@ -1,6 +1,4 @@
-"""Codes of any arrangement, and what they decode to:
-(*arrangement, latent) -> (*arrangement, *shape).
-"""
+"""Decoding of codes in any arrangement: (*arrangement, latent) -> (*arrangement, *shape)."""
 
 from __future__ import annotations
 
@@ -18,13 +16,13 @@ from pushforward.core.errors import InvalidKind
 __all__ = ["Decoded", "decode", "is_shared", "rows_of_condition"]
 
 BLOCK = 1024
-"""Codes decoded at once: large images of many codes would fill the memory."""
+"""Codes per block: large images of many codes would fill the memory."""
 
 
 @dataclass(frozen=True)
 class Decoded:
     """Codes (*arrangement, latent) and the observations x
-    (*arrangement, *shape) they decode to, user's units.
+    (*arrangement, *shape) decoded from them, user's units.
     """
 
     codes: Tensor
@@ -33,8 +31,8 @@ class Decoded:
 
 @torch.no_grad()
 def decode(model: object, codes: Tensor, y: Conditioning = None) -> Decoded:
-    """Codes (*arrangement, latent) and what they decode to;
-    y is one condition for all, or one for each in reading order.
+    """Decode codes (*arrangement, latent); y is one condition for all,
+    or one each in reading order.
     """
     if not isinstance(model, Decodes):
         raise InvalidKind(
@@ -51,7 +49,7 @@ def decode(model: object, codes: Tensor, y: Conditioning = None) -> Decoded:
 
 
 def rows_of_condition(y: Conditioning, rows: Tensor | slice) -> Conditioning:
-    """The conditions of some rows; a single one, for all, is passed on as it is."""
+    """The conditions of some rows; a single condition for all is returned unchanged."""
     if is_shared(y):
         return y
     table: Any = y

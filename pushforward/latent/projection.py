@@ -2,15 +2,15 @@
 
     z* = argmin_z ‖x - g(z)‖² + λ Σ_k ((z_k - m_k)/s_k)²
 
-by L-BFGS, each observation by itself, with m_k and s_k the prior's mean and standard deviation
+by L-BFGS, separately for each observation, with m_k and s_k the prior's mean and standard deviation
 (λ‖z‖² for a standard normal prior; with an observation noise of variance σ², λ = σ² gives the most
-probable code). Begun at the encoder's answer (an encoder alone is fast and a little off), at the
-best of several draws of the prior (for generators without an encoder), or at both with the better
-kept, which is then never worse than either way, nor than the encoder alone.
+probable code). The search starts at the encoder's code (fast but slightly inaccurate by itself), at
+the best of several samples of the prior (for generators without an encoder), or at both, keeping
+the better result, which is never worse than either.
 
 **Reference** Zhu, Krähenbühl, Shechtman & Efros (2016, https://arxiv.org/abs/1609.03552),
-Generative visual manipulation on the natural image manifold, §3.1, with squared error for their
-features, and with both starts.
+Generative visual manipulation on the natural image manifold, §3.1, with squared error in place of
+their features, and with both starts.
 """
 
 from __future__ import annotations
@@ -40,13 +40,12 @@ STARTS = ("encoder", "prior", "hybrid")
 
 @dataclass(frozen=True)
 class Projection:
-    """Codes of observations, and what is lost.
+    """Codes of observations, with the reconstruction error.
 
     Args:
         codes: (n, latent).
-        restored: what they decode to (n, *shape), user's units.
-        error: ‖x - restored‖² of each (n,), weighted where weights were given,
-            squared user's units.
+        restored: the decoded codes (n, *shape), user's units.
+        error: ‖x - restored‖² of each (n,), weighted if weights were given, squared user's units.
         first_error: the same at the start (the lower of the two for a hybrid) (n,).
     """
 
@@ -71,7 +70,7 @@ class Projectable(Decodes, HasSpace, TakesConditions, Protocol):
 
 @dataclass(frozen=True)
 class _Problem:
-    """What is minimised, row by row."""
+    """The objective, row by row."""
 
     model: Projectable
     x: Tensor
@@ -116,23 +115,21 @@ def project(
     distribution: CodeDistribution | None = None,
     rng: Rng = None,
 ) -> Projection:
-    """The codes that restore observations x (n, *shape) best,
-    in the user's units; in no row worse than at the start.
+    """The codes that best reconstruct observations x (n, *shape), never worse than at the start.
 
     Args:
         y: conditions, one for each row or one for all.
-        start: 'encoder', 'prior', 'hybrid' (both, the better kept), or codes (n, latent) to begin
-            at; the encoder if there is one, else the prior, if not given.
-        steps: the most moves of L-BFGS; 0 gives the start alone.
+        start: 'encoder', 'prior', 'hybrid' (both, keeping the better), or codes (n, latent); by
+            default the encoder if there is one, else the prior.
+        steps: the most steps of L-BFGS; 0 returns the start.
         prior_weight: λ, squared user's units per squared standard deviation.
-        candidates: draws of the prior, of which each row begins at its best.
-        weights: of the coordinates (*shape) or (n, *shape), not negative; 0 leaves a coordinate
-            free, so that it is filled in.
-        distribution: where the codes lie, from `infer_code_distribution`;
-            by the model's prior if not given.
-        rng: draws the candidates.
+        candidates: samples of the prior; each row starts at its best one.
+        weights: of the coordinates (*shape) or (n, *shape), non-negative;
+            0 ignores a coordinate, so that it is imputed.
+        distribution: of the codes, from `infer_code_distribution`; the model's prior by default.
+        rng: samples the candidates.
     """
-    kind = _checked_start(model, start)
+    kind = _check_start(model, start)
     require_positive(candidates=candidates)
     if steps < 0 or prior_weight < 0:
         raise InvalidValue(
@@ -140,20 +137,20 @@ def project(
         )
     if distribution is None and (prior_weight > 0 or kind in ("prior", "hybrid")):
         distribution = infer_code_distribution(model)
-    problem = _problem(cast(Projectable, model), x, y, weights, prior_weight, distribution)
-    begun = [_codes_of(start, problem)] if isinstance(start, Tensor) else []
+    problem = _build_problem(cast(Projectable, model), x, y, weights, prior_weight, distribution)
+    starts = [_codes_of(start, problem)] if isinstance(start, Tensor) else []
     if kind in ("encoder", "hybrid"):
-        begun.append(_encoded(problem))
+        starts.append(_encode(problem))
     if kind in ("prior", "hybrid"):
         assert distribution is not None
-        begun.append(_best_draw(problem, distribution.draw(candidates, rng=rng)))
-    return _best([_solved(problem, z, steps) for z in begun])
+        starts.append(_best_draw(problem, distribution.draw(candidates, rng=rng)))
+    return _best([_solve(problem, z, steps) for z in starts])
 
 
-def _checked_start(model: object, start: object) -> str:
+def _check_start(model: object, start: object) -> str:
     if not isinstance(model, Decodes):
         raise InvalidKind(
-            f"{type(model).__name__} does not decode codes, so nothing can be projected on it"
+            f"{type(model).__name__} does not decode codes, so observations cannot be projected"
         )
     encodes = isinstance(model, Encodes)
     if isinstance(start, Tensor):
@@ -171,7 +168,7 @@ def _checked_start(model: object, start: object) -> str:
     return str(start)
 
 
-def _problem(
+def _build_problem(
     model: Projectable,
     x: Observations,
     y: Conditioning,
@@ -182,35 +179,35 @@ def _problem(
     space = model.fitted_space()
     if space.categorical:
         raise InvalidKind(
-            "a distance to categories has no gradient; project on a model of the columns that are"
-            " numbers"
+            "a distance to categories has no gradient; project with a model of the numeric columns"
+            " only"
         )
-    given = space.conform(x, what="x").to(
+    rows = space.conform(x, what="x").to(
         model.device, getattr(model, "user_dtype", model.floating)()
     )
-    if not len(given):
+    if not len(rows):
         raise ShapeMismatch("expected at least one observation to project, got none")
     if y is not None and model.condition_space is not None and not isinstance(y, (int, float)):
         y = model.condition_space.as_given(
             model.condition_space.conform(y, what="y").to(model.device)
         )
         count = len(cast(Sized, y))
-        if count not in (1, len(given)):
-            raise ShapeMismatch(f"y must have length {len(given)}, or 1 for all, got {count}")
-    own = None if weights is None else _checked_weights(weights, given)
-    return _Problem(model, given, y, own, prior_weight, distribution)
+        if count not in (1, len(rows)):
+            raise ShapeMismatch(f"y must have length {len(rows)}, or 1 for all, got {count}")
+    row_weights = None if weights is None else _check_weights(weights, rows)
+    return _Problem(model, rows, y, row_weights, prior_weight, distribution)
 
 
-def _checked_weights(weights: ArrayLike | Tensor | None, x: Tensor) -> Tensor:
-    own = torch.as_tensor(weights).to(x)
-    if bool((own < 0).any()) or not bool(torch.isfinite(own).all()):
+def _check_weights(weights: ArrayLike | Tensor | None, x: Tensor) -> Tensor:
+    values = torch.as_tensor(weights).to(x)
+    if bool((values < 0).any()) or not bool(torch.isfinite(values).all()):
         raise InvalidValue("weights must be finite and not below 0; 0 leaves a coordinate free")
     try:
-        return own.expand_as(x)
+        return values.expand_as(x)
     except RuntimeError as error:
         raise ShapeMismatch(
             f"weights must have shape {tuple(x.shape[1:])} or {tuple(x.shape)}, got"
-            f" {tuple(own.shape)}"
+            f" {tuple(values.shape)}"
         ) from error
 
 
@@ -223,7 +220,7 @@ def _codes_of(start: Tensor, problem: _Problem) -> Tensor:
 
 
 @torch.no_grad()
-def _encoded(problem: _Problem) -> Tensor:
+def _encode(problem: _Problem) -> Tensor:
     conditions = () if problem.y is None else (problem.y,)
     model = cast(Encodes, problem.model)
     codes: Tensor = model.encode(problem.x, *conditions).to(problem.model.floating())
@@ -232,11 +229,11 @@ def _encoded(problem: _Problem) -> Tensor:
 
 @torch.no_grad()
 def _best_draw(problem: _Problem, draws: Tensor) -> Tensor:
-    """Of draws (m, latent), the best for each row (n, latent)."""
+    """The best of draws (m, latent) for each row (n, latent)."""
     rows, n = slice(None), len(problem.x)
     alike = is_shared(problem.y)
     shared = problem.model.decode(draws, problem.y) if alike else None
-    best, chosen = (
+    best, codes = (
         torch.full((n,), torch.inf, dtype=problem.x.dtype, device=problem.x.device),
         draws[:1].repeat(n, 1),
     )
@@ -246,26 +243,26 @@ def _best_draw(problem: _Problem, draws: Tensor) -> Tensor:
         )
         value = problem.error(restored, rows) + problem.penalty(draw[None])
         better = value < best
-        best, chosen = torch.where(better, value, best), torch.where(better[:, None], draw, chosen)
-    return chosen
+        best, codes = torch.where(better, value, best), torch.where(better[:, None], draw, codes)
+    return codes
 
 
-def _solved(problem: _Problem, start: Tensor, steps: int) -> tuple[Projection, Tensor]:
+def _solve(problem: _Problem, start: Tensor, steps: int) -> tuple[Projection, Tensor]:
     """The projection from one start, and the objective there (n,)."""
-    first, first_x, first_value = _measured(problem, start)
+    first, first_x, first_value = _measure(problem, start)
     if steps == 0:
         return Projection(start, first_x, first, first), first_value
     with torch.enable_grad():
         probe = problem.restored(start[:1].clone().requires_grad_(True), slice(0, 1))
     if not probe.requires_grad:
         raise InvalidKind(
-            f"what {type(problem.model).__name__} decodes has no gradient in its codes; pass"
+            f"the output of {type(problem.model).__name__} has no gradient in its codes; pass"
             " steps=0 for the start alone"
         )
     z, _ = descend(problem.objective, start, steps)
-    error, restored, value = _measured(problem, z)
-    # Many rows at once are rounded otherwise than few:
-    # where that is all the difference, the start stays.
+    error, restored, value = _measure(problem, z)
+    # Batches of different sizes are rounded differently:
+    # if that is the only difference, the start is kept.
     worse = ~(value <= first_value)
     z, error, value = (
         torch.where(worse[:, None], start, z),
@@ -278,16 +275,16 @@ def _solved(problem: _Problem, start: Tensor, steps: int) -> tuple[Projection, T
 
 
 @torch.no_grad()
-def _measured(problem: _Problem, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _measure(problem: _Problem, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Error (n,), restored observations (n, *shape) and objective (n,)."""
     restored = problem.restored(z, slice(None))
     error = problem.error(restored, slice(None))
     return error, restored, error + problem.penalty(z)
 
 
-def _best(found: list[tuple[Projection, Tensor]]) -> Projection:
-    """Row by row the projection with the lower objective."""
-    (best, value), *others = found
+def _best(candidates: list[tuple[Projection, Tensor]]) -> Projection:
+    """The projection with the lower objective, row by row."""
+    (best, value), *others = candidates
     for other, its in others:
         better = its < value
         restored = best.restored.clone()

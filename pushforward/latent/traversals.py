@@ -1,13 +1,12 @@
-"""Traversals: one latent dimension moved at a time, and the dimensions ranked by what they change.
+"""Traversals: vary one latent dimension at a time, and rank the dimensions by their effect.
 
-With s_k the standard deviation of dimension k, steps of Δ standard
-deviations and codes b to stand at,
+With s_k the standard deviation of dimension k, steps of Δ standard deviations and base codes b,
 
     change_k = mean over b and steps of ‖g(b, z_k + Δ s_k) - g(b, z_k)‖² / Δ²,
 
 the mean squared change of the observation per standard deviation, summed over the event, in squared
 user's units. For a linear decoder g(z) = μ + W z it is ‖W e_k‖² s_k²: the eigenvalue l_k for PCA. A
-dimension the decoder ignores has 0.
+dimension that the decoder ignores has 0.
 """
 
 from __future__ import annotations
@@ -28,13 +27,12 @@ __all__ = ["Traversal", "traverse"]
 
 @dataclass(frozen=True)
 class Traversal:
-    """Every dimension moved alone.
+    """The result of varying every dimension alone.
 
     Args:
-        codes: (latent, steps, latent), dimension k moved in codes[k].
+        codes: (latent, steps, latent), dimension k varied in codes[k].
         x: (latent, steps, *shape), user's units.
-        positions: where the moved dimension stands (steps,),
-            in standard deviations from the centre.
+        positions: of the varied dimension (steps,), in standard deviations from the centre.
         change: mean squared change per standard deviation (latent,), squared user's units.
     """
 
@@ -45,14 +43,12 @@ class Traversal:
 
     @property
     def order(self) -> Tensor:
-        """Dimensions (latent,), the one that changes most first."""
+        """Dimensions (latent,), in falling order of their change."""
         return self.change.argsort(descending=True, stable=True)
 
     @property
     def share(self) -> Tensor:
-        """The share of all change that is each dimension's (latent,);
-        zeros where nothing changes.
-        """
+        """Share of each dimension in the total change (latent,); zeros if nothing changes."""
         return self.change / self.change.sum().clamp_min(torch.finfo(self.change.dtype).tiny)
 
 
@@ -65,15 +61,14 @@ def traverse(
     y: Conditioning = None,
     distribution: CodeDistribution | None = None,
 ) -> Traversal:
-    """Move each latent dimension from -reach to reach standard deviations,
-    the others staying, and rank them by the change.
+    """Vary each latent dimension from -reach to reach standard deviations,
+    and rank them by the change.
 
     Args:
-        around: the codes to stand at, (latent,) or (n, latent): the observations are those of the
-            first, the ranking is the mean over all. The prior's mean if not given.
+        around: the base codes, (latent,) or (n, latent): the observations are those of the first,
+            the ranking averages over all. The prior's mean by default.
         y: one condition for all.
-        distribution: where the codes lie, from `infer_code_distribution`;
-            by the model's prior if not given.
+        distribution: of the codes, from `infer_code_distribution`; the model's prior by default.
     """
     require_positive(reach=reach)
     if steps < 2:
@@ -83,9 +78,9 @@ def traverse(
     positions = torch.linspace(
         -reach, reach, steps, dtype=distribution.centre.dtype, device=distribution.centre.device
     )
-    found = [_moved(model, base, distribution, positions, y) for base in bases]
-    change = torch.stack([_change(f.x, positions) for f in found]).mean(0)
-    return Traversal(found[0].codes, found[0].x, positions, change)
+    parts = [_move(model, base, distribution, positions, y) for base in bases]
+    change = torch.stack([_change(f.x, positions) for f in parts]).mean(0)
+    return Traversal(parts[0].codes, parts[0].x, positions, change)
 
 
 def _bases(distribution: CodeDistribution, around: Tensor | None) -> list[Tensor]:
@@ -93,15 +88,15 @@ def _bases(distribution: CodeDistribution, around: Tensor | None) -> list[Tensor
         return [code_at(distribution, around)]
     if around.ndim != 2 or not len(around):
         raise ShapeMismatch(
-            f"expected codes (latent,) or (n, latent) to stand at, got shape {tuple(around.shape)}"
+            f"expected base codes (latent,) or (n, latent), got shape {tuple(around.shape)}"
         )
     return [code_at(distribution, base) for base in around]
 
 
-def _moved(
+def _move(
     model: object, base: Tensor, distribution: CodeDistribution, positions: Tensor, y: Conditioning
 ) -> Decoded:
-    """Codes (latent, steps, latent) with one dimension moved in each block, decoded."""
+    """Decode codes (latent, steps, latent) with one dimension varied in each block."""
     codes = base.expand(distribution.latent, len(positions), -1).clone()
     places = distribution.deviations(positions)
     for k in range(distribution.latent):

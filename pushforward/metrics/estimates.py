@@ -33,7 +33,7 @@ from pushforward.core.events import Event, Finished, Listener, Progress, Started
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
 from pushforward.core.units import TakesConditions
-from pushforward.densities.repeats import repeated
+from pushforward.densities.repeats import repeat
 
 __all__ = ["Estimate", "Bracket", "LogMean", "Joint", "Reporter", "at_rest", "groups", "block_rows"]
 
@@ -183,9 +183,9 @@ class Joint:
         """Every observation m times over; one alone is left to broadcast,
         so that it is not written out m times.
         """
-        u = self.u if len(self.u) == 1 else repeated(self.u, m)
+        u = self.u if len(self.u) == 1 else repeat(self.u, m)
         return replace(
-            self, u=u, condition=None if self.condition is None else repeated(self.condition, m)
+            self, u=u, condition=None if self.condition is None else repeat(self.condition, m)
         )
 
     def codes(self, count: int, rng: Rng) -> Tensor:
@@ -256,7 +256,11 @@ class Reporter:
 
 
 def require_latent(model: object, purpose: str) -> LatentVariables:
-    """The model; InvalidKind unless it has p(z) and p(x|z)."""
+    """The model.
+
+    Raises:
+        InvalidKind: Unless it has p(z) and p(x|z).
+    """
     if not isinstance(model, LatentModel):
         raise InvalidKind(
             f"{type(model).__name__} has no prior and likelihood; {purpose} needs a latent-variable"
