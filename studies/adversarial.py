@@ -13,7 +13,8 @@ from typing import Any
 from pushforward.core.random import derive
 from pushforward.recipes import modes as several
 from pushforward.recipes import one_dimension as line
-from studies.study import Study, Target, at_least, at_most
+from pushforward.recipes.runs import run_folder
+from studies.study import RUNS, Study, Target, at_least, at_most
 
 __all__ = ["STUDIES"]
 
@@ -22,7 +23,9 @@ def normal(seed: int) -> Mapping[str, Any]:
     """N(-1, 1) by the recipe's GAN, by the vanilla GAN, and before learning."""
     x = line.draw(seed)
     samples = {
-        "": line.learn(x, seed=seed).sample(line.DRAWS, rng=derive(seed, "samples")),
+        "": line.learn(x, seed=seed, folder=RUNS / f"gan-1d-{seed}").sample(
+            line.DRAWS, rng=derive(seed, "samples")
+        ),
         "vanilla: ": line.vanilla(x, seed=seed).sample(line.DRAWS, rng=derive(seed, "samples")),
         "untrained: ": line.untrained(seed),
     }
@@ -39,9 +42,9 @@ def mixture(name: str, seed: int) -> Mapping[str, Any]:
     """Modes, high quality and reverse KL of 2500 samples, by each player of the recipe `modes`."""
     found: dict[str, Any] = {"steps": several.SETS[name].steps}
     for player in several.PLAYERS[name]:
-        drawn = several.learn(name, player, seed=seed).sample(
-            several.DRAWS, rng=derive(seed, "samples")
-        )
+        drawn = several.learn(
+            name, player, seed=seed, folder=run_folder(RUNS, f"gan-{name}-{player}-{seed}")
+        ).sample(several.DRAWS, rng=derive(seed, "samples"))
         count, good, divergence = several.measured(drawn, name, seed)
         found[f"{player}: modes"] = count.value
         found[f"{player}: high quality"] = good.value

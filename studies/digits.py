@@ -22,6 +22,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.core.random import derive, generator, integers
+from pushforward.experiments import fit_model
 from pushforward.metrics.classifiers import Classifier, learn
 from pushforward.metrics.modes import label_modes
 from pushforward.models.deep.infogan import InfoGAN
@@ -91,7 +92,7 @@ def stacked(seed: int, packing: int) -> Mapping[str, Any]:
             by = pf.Trainer(epochs=epochs, batch=BATCH, seed=seed, run=run, overwrite=True)
         else:
             by = pf.Trainer(resume=run, epochs=epochs)
-        model = pf.DCGAN(width=WIDTH, packing=packing).fit(x, by=by)
+        model = fit_model(pf.DCGAN(width=WIDTH, packing=packing), x, by=by)
         spent += time.process_time() - began
         kinds = torch.cat(
             [

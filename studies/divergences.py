@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 import pushforward as pf
 from pushforward.core.random import derive, generator, normal, uniform
+from pushforward.experiments import fit_model
 from pushforward.nets.adversaries import Dense
 from pushforward.nets.mlp import MLP
 from pushforward.objectives.divergences import Divergence
@@ -55,7 +57,9 @@ def draw(n: int, seed: int) -> Tensor:
     return (torch.tensor(MEANS)[second] + torch.tensor(SDS)[second] * normal(n, rng=rng))[:, None]
 
 
-def learn(name: str, seed: int, steps: int = STEPS) -> tuple[float, float]:
+def learn(
+    name: str, seed: int, steps: int = STEPS, folder: Path | None = None
+) -> tuple[float, float]:
     """μ and σ of the f-GAN of a divergence.
 
     A saturated total variation has no slope to learn from: its critic has R1. Jeffrey's T grows
@@ -75,7 +79,7 @@ def learn(name: str, seed: int, steps: int = STEPS) -> tuple[float, float]:
         schedule="linear(start=0.3)",
         optimizers=optimizers,
     )
-    model.fit(draw(ROWS, seed), by=by)
+    fit_model(model, draw(ROWS, seed), by=by, folder=folder)
     with torch.no_grad():
         low, high = model.decode(torch.tensor([[0.0], [1.0]])).flatten().tolist()
     return low, abs(high - low)

@@ -22,6 +22,7 @@ import pushforward as pf
 from pushforward.core.preparation import dequantise
 from pushforward.core.random import derive, generator
 from pushforward.core.storage import write_text
+from pushforward.experiments import fit_model
 from pushforward.metrics import likelihood
 from pushforward.metrics.annealing import ais, bdmc
 from pushforward.metrics.latents import active_units
@@ -41,13 +42,13 @@ def linear(seed: int) -> Mapping[str, Any]:
 
     x = torch.as_tensor(load_iris().data)
     x = x - x.mean(0)  # the same likelihood, and an easier road
-    exact = pf.PCA(2).fit(x)
+    exact = fit_model(pf.PCA(2), x)
     model = pf.VAE(latent=2, network="mlp(hidden=())", likelihood="gaussian")
     model.scaling_kind = "identity"  # the same coordinates as the exact answer
     trainer = pf.Trainer(
         epochs=6000, batch=150, seed=seed, optimizers={"vae": "adam(rate=0.01)"}, schedule="cosine"
     )
-    model.fit(x.float(), by=trainer)
+    fit_model(model, x.float(), by=trainer)
     with torch.no_grad():
         bound = torch.stack([model.elbo(x.float(), rng=i) for i in range(400)]).mean()
         plane = model.decode(torch.eye(2)) - model.decode(torch.zeros(2, 2))
@@ -71,7 +72,7 @@ def noisy_ring(seed: int) -> Mapping[str, Any]:
         ring.draw(n, rng=derive(seed, part))
         for n, part in ((ring.ROWS, "train"), (ring.TEST, "test"))
     )
-    model = ring.learn(train, seed=seed, samples=ring.SAMPLES)
+    model = ring.learn(train, seed=seed, samples=ring.SAMPLES, folder=RUNS / f"noisy-ring-{seed}")
     found = ring.measured(
         model, test, model.sample(ring.DRAWS, rng=derive(seed, "samples")).double(), seed
     )
@@ -121,12 +122,11 @@ def burda(seed: int, objective: str, epochs: int) -> tuple[Any, dict[str, float]
             schedule="cosine",
         )
         wall, work = time.perf_counter(), time.process_time()
-        model.fit(pf.Arrays(digits_of("mnist"), name="MNIST"), by=trainer)
+        fit_model(model, pf.Arrays(digits_of("mnist"), name="MNIST"), by=trainer, folder=kept)
         spent = {
             "training seconds": time.perf_counter() - wall,
             "training CPU seconds": time.process_time() - work,
         }
-        model.save(kept, overwrite=True)
         write_text(
             kept / "spent.json", json.dumps({**spent, "training threads": torch.get_num_threads()})
         )
@@ -230,10 +230,10 @@ def small_digits(seed: int) -> Mapping[str, Any]:
         outer,
     )
     models = {
-        "PPCA": pf.PCA(rank).fit(x),
-        "GMM, full": pf.GMM(count, floor=floor).fit(x),
+        "PPCA": fit_model(pf.PCA(rank), x),
+        "GMM, full": fit_model(pf.GMM(count, floor=floor), x),
         # leaving one out means nothing where every image is there four times
-        "KDE": pf.KDE(bandwidth="likelihood").fit(draws[0]),
+        "KDE": fit_model(pf.KDE(bandwidth="likelihood"), draws[0]),
     }
     found: dict[str, Any] = {
         name: float(model.log_prob(y).mean()) for name, model in models.items()
@@ -246,7 +246,8 @@ def small_digits(seed: int) -> Mapping[str, Any]:
         "schedule": "cosine",
     }
     train, _ = pf.split(source, held_out=0.2, seed=seed)
-    vae.fit(train, by=pf.Trainer(seed=seed, held_out=0.2, keep_best=True, **how))
+    by = pf.Trainer(seed=seed, held_out=0.2, keep_best=True, **how)
+    fit_model(vae, train, by=by, folder=RUNS / f"digits-vae-{seed}")
     tight = likelihood.iwae(vae, test.float(), k=1000, rng=seed)
     found |= {"VAE, L_1000": tight.value, "standard error": tight.error}
     return {**found, "PPCA's components": rank, "GMM's components": count, "GMM's floor": floor}
@@ -254,7 +255,7 @@ def small_digits(seed: int) -> Mapping[str, Any]:
 
 def chosen(make: Callable[[Any], Any], sizes: Sequence[Any], inner: Tensor, outer: Tensor) -> Any:
     """The size whose model, fitted to the inner rows, finds the outer ones likeliest."""
-    return max(sizes, key=lambda size: float(make(size).fit(inner).log_prob(outer).mean()))
+    return max(sizes, key=lambda size: float(fit_model(make(size), inner).log_prob(outer).mean()))
 
 
 STUDIES = [

@@ -8,8 +8,9 @@ from typing import Any
 from torch import Tensor
 
 import pushforward as pf
+from pushforward.experiments import fit_model
 from pushforward.metrics.reconstruction import squared_error
-from studies.study import Study, at_most
+from studies.study import RUNS, Study, at_most
 
 __all__ = ["STUDIES"]
 
@@ -27,13 +28,18 @@ def thirty(seed: int) -> Mapping[str, Any]:
     """
     train, test = images("mnist"), images("mnist:test")
     trainer = pf.Trainer(epochs=EPOCHS, batch=128, seed=seed, schedule="cosine")
-    model = pf.Autoencoder(latent=30, network="hinton").fit(train, by=trainer)
+    model = fit_model(
+        pf.Autoencoder(latent=30, network="hinton"),
+        train,
+        by=trainer,
+        folder=RUNS / f"mnist-autoencoder-{seed}",
+    )
     found = squared_error(model, test)
     return {
         "epochs": EPOCHS,
         "squared error": found.value,
         "standard error": found.error,
-        "PCA's squared error": squared_error(pf.PCA(30).fit(train), test).value,
+        "PCA's squared error": squared_error(fit_model(pf.PCA(30), train), test).value,
     }
 
 

@@ -18,7 +18,9 @@ What a run folder holds
 * `README.md`, `images/`: the model card and what it shows;
   written where an experiment was run as a whole.
 
-How rows are found again ------------------------ A source that was read from a path or a name knows
+How rows are found again
+------------------------
+A source that was read from a path or a name knows
 where it came from (`core.provenance.Provenance`: the path, the arguments of `read`, the share and
 seed of a `split`). `Model.fit` keeps that, the fitter writes it down with a fingerprint of the
 rows, and `OpenedRun.parts` reads and splits them again, refusing others. Rows that were in memory
@@ -47,8 +49,8 @@ therefore lies in `core`, and the fitters write it.
 
 from __future__ import annotations
 
-from pushforward.experiments.experiment import Experiment, Outcome
+from pushforward.experiments.experiment import Experiment, Outcome, fit_model
 from pushforward.experiments.opened import OpenedRun, open_run
 from pushforward.experiments.resuming import resume
 
-__all__ = ["Experiment", "OpenedRun", "Outcome", "open_run", "resume"]
+__all__ = ["Experiment", "OpenedRun", "Outcome", "fit_model", "open_run", "resume"]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pushforward.core.errors import BadRun, Interrupted
 from pushforward.core.events import Finished, Listener
@@ -37,6 +37,7 @@ __all__ = [
     "default_folder",
     "first_process",
     "fit_into",
+    "fit_model",
     "free_folder",
     "leave",
 ]
@@ -81,7 +82,8 @@ class Experiment:
             never trained on, and measured on. 0 for none.
         split_seed: which rows are held out.
         dequantise: whether U(-1/2, 1/2) is added to integers; as the model says if None.
-        fitter: settings of the model's own fitter, by name: {'epochs': 3, 'batch': 64}.
+        fitter: settings of the model's own fitter, by name: {'epochs': 3, 'batch': 64}; or a
+            fitter, taken as it is.
         start: a run of the same model whose weights to begin from.
         bounds: posterior draws a row of importance-weighted bounds on held-out rows;
             0 for the ELBO alone.
@@ -103,7 +105,7 @@ class Experiment:
     held_out: float | int = 0.2
     split_seed: int = 0
     dequantise: bool | None = None
-    fitter: Mapping[str, Any] = field(default_factory=dict)
+    fitter: Mapping[str, Any] | Fitter = field(default_factory=dict)
     start: str | Path | None = None
     bounds: int = 0
     command: str = ""
@@ -143,16 +145,7 @@ class Experiment:
         if first_process():
             check_place(place, overwrite=overwrite)
         parts = self.parts(self.read() if rows is None else rows)
-        start = None if self.start is None else open_run(self.start).model
-        fitter = fitter_for(
-            self.model,
-            self.fitter,
-            parts.held_out,
-            place,
-            overwrite=overwrite,
-            listeners=listeners,
-            start=start,
-        )
+        fitter = self._fitter_for(parts, place, overwrite, listeners)
         self.model.command = self.command
         return fit_into(
             place,
@@ -163,6 +156,82 @@ class Experiment:
             overwrite=overwrite,
             bounds=self.bounds,
         )
+
+    def fit(
+        self,
+        folder: str | Path | None = None,
+        *,
+        overwrite: bool = False,
+        listeners: Sequence[Listener] = (),
+    ) -> Model:
+        """Read, split and fit: the first half of `run`. Nothing is measured or drawn.
+
+        Args:
+            folder: where the run goes; it is not kept if not given.
+            overwrite: replace the run there.
+            listeners: called with every event of the fit.
+        """
+        place = None if folder is None else Path(folder)
+        if place is not None and first_process():
+            check_place(place, overwrite=overwrite)
+        parts = self.parts(self.read())
+        fitter = self._fitter_for(parts, place, overwrite, listeners)
+        self.model.command = self.command
+        self.model.fit(parts.train, by=fitter, dequantise=self.dequantise)
+        if place is not None and not writes_run(fitter) and first_process():
+            with create_run(place, overwrite=overwrite) as part:
+                write_run(part, self.model, parts.train)
+        return self.model
+
+    def _fitter_for(
+        self, parts: Parts, place: Path | None, overwrite: bool, listeners: Sequence[Listener]
+    ) -> Fitter:
+        return fitter_for(
+            self.model,
+            self.fitter,
+            parts.held_out,
+            place,
+            overwrite=overwrite,
+            listeners=listeners,
+            start=None if self.start is None else open_run(self.start).model,
+        )
+
+
+M = TypeVar("M", bound=Model)
+
+
+def fit_model(
+    model: M,
+    x: Any,
+    y: Any = None,
+    *,
+    by: Fitter | None = None,
+    folder: str | Path | None = None,
+) -> M:
+    """The model, fitted by an experiment that holds nothing out.
+
+    Args:
+        model: not fitted yet.
+        x, y: rows and conditions, as `Experiment` takes them.
+        by: the fitter; the model's own if not given.
+        folder: where the run goes, in the place of an older one; it is not kept if not given.
+    """
+    experiment = Experiment(model, x, y=y, held_out=0, fitter={} if by is None else by)
+    experiment.fit(folder, overwrite=True)
+    return model
+
+
+def write_run(part: Path, model: Model, rows: Source) -> None:
+    """Write a fitted model and its manifest to a folder, for fitters that do not.
+
+    Args:
+        part: the folder.
+        model: fitted.
+        rows: that it was fitted to.
+    """
+    write_tensors(part / "model.safetensors", model.tensors())
+    describe(model, part)
+    Manifest.of(model, fingerprint=fingerprint(model.prepared_for_fit(rows))).write(part)
 
 
 def fit_into(
@@ -193,9 +262,7 @@ def fit_into(
     if writes_run(fitter):
         return leave(folder, folder, outcome, bounds)
     with create_run(folder, overwrite=overwrite) as part:
-        write_tensors(part / "model.safetensors", model.tensors())
-        describe(model, part)
-        Manifest.of(model, fingerprint=fingerprint(model.prepared_for_fit(parts.train))).write(part)
+        write_run(part, model, parts.train)
         return leave(part, folder, outcome, bounds)
 
 

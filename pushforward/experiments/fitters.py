@@ -27,34 +27,36 @@ CHOOSING_SHARE = 0.1
 
 def fitter_for(
     model: Model,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, Any] | Fitter,
     held_out: Source | None,
-    folder: Path,
+    folder: Path | None,
     *,
     overwrite: bool,
     listeners: Sequence[Listener],
     start: Model | None = None,
 ) -> Fitter:
-    """The model's own fitter with some settings in place of its own;
-    a budget in one unit replaces one in another.
+    """The model's own fitter with some settings in place of its own (a budget in one unit replaces
+    one in another); or the fitter that is given, as it is but for the folder it writes to.
 
     Args:
-        settings: by name, as the fitter's arguments.
+        settings: by name, as the fitter's arguments; or a fitter.
+        folder: of the run; None for none.
         held_out: rows that evaluations look at, where nothing depends on them.
         start: whose weights to begin from.
     """
-    fitter = model.default_fitter()
-    changes = dict(settings)
-    if writes_run(fitter):
-        changes |= {"run": folder, "overwrite": overwrite, "listeners": listeners}
-    if isinstance(fitter, Trainer):
-        changes.setdefault(
-            "held_out",
-            CHOOSING_SHARE if settings.get("keep_best") or settings.get("patience") else held_out,
-        )
-        if start is not None:
-            changes["start"] = start
-    adjusted_fitter: Fitter = adjust_fitter(fitter, changes, (), is_default=True)
+    is_own = isinstance(settings, Mapping)
+    changes: dict[str, Any] = dict(settings) if isinstance(settings, Mapping) else {}
+    fitter: Fitter = model.default_fitter() if isinstance(settings, Mapping) else settings
+    if isinstance(fitter, Trainer) and is_own:
+        choosing = changes.get("keep_best") or changes.get("patience")
+        changes.setdefault("held_out", CHOOSING_SHARE if choosing else held_out)
+    if isinstance(fitter, Trainer) and start is not None:
+        changes["start"] = start
+    if isinstance(fitter, (EM, Trainer)):
+        changes["listeners"] = (*fitter.listeners, *listeners)
+        if folder is not None:
+            changes |= {"run": folder, "overwrite": overwrite}
+    adjusted_fitter: Fitter = adjust_fitter(fitter, changes, (), is_default=is_own)
     return adjusted_fitter
 
 

@@ -22,12 +22,14 @@ import torch
 from pushforward.core.random import derive
 from pushforward.core.records import Record
 from pushforward.data import centres
+from pushforward.experiments import fit_model
 from pushforward.fitting.trainer import Trainer
 from pushforward.models.deep.gan import GAN
 from pushforward.models.deep.hacks import NOT_SWITCHES, list_hacks
 from pushforward.plots.dots import dots
 from pushforward.recipes import modes as several
 from pushforward.recipes.registry import Findings
+from pushforward.recipes.runs import run_folder
 
 __all__ = ["run", "play", "Case", "CASES", "QUANTITIES", "STEPS", "difference", "verdict"]
 
@@ -75,12 +77,19 @@ CASES: Mapping[str, Case] = _cases()
 
 
 def run(
-    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+    paths: Sequence[Path],
+    *,
+    seed: int = 0,
+    players: Sequence[str] = (),
+    budget: float = 1.0,
+    folder: Path | None = None,
 ) -> Findings:
     """Every case once, on both sets."""
     steps = max(1, round(budget * QUICK))
     played = {
-        (name, case): play(name, case, seed=seed, steps=steps)
+        (name, case): play(
+            name, case, seed=seed, steps=steps, folder=run_folder(folder, f"{name}-{case}")
+        )
         for name in several.SETS
         for case in CASES
         if case != "modified_loss"
@@ -119,7 +128,9 @@ def run(
     return Findings(records, heads, rows, notes, {"ablation": image(found)})
 
 
-def play(name: str, case: str, *, seed: int, steps: int = STEPS) -> list[Record]:
+def play(
+    name: str, case: str, *, seed: int, steps: int = STEPS, folder: Path | None = None
+) -> list[Record]:
     """Modes, high-quality share and reverse KL of one GAN of a set, played one way."""
     how, x = CASES[case], several.data(name, seed)
     y = torch.cdist(x, centres(name).to(x)).argmin(1) if how.labels else None
@@ -136,7 +147,8 @@ def play(name: str, case: str, *, seed: int, steps: int = STEPS) -> list[Record]
         if "sgd_critic" in how.hacks
         else dict.fromkeys(("critic", "generator"), RATE)
     )
-    model.fit(x, y, by=Trainer(steps=steps, batch=several.BATCH, seed=seed, optimizers=optimizers))
+    by = Trainer(steps=steps, batch=several.BATCH, seed=seed, optimizers=optimizers)
+    fit_model(model, x, y, by=by, folder=folder)
     asked = None if y is None else torch.arange(several.DRAWS) % len(centres(name))
     return several.measured(
         model.sample(several.DRAWS, y=asked, rng=derive(seed, "samples")), name, seed

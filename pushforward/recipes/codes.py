@@ -27,12 +27,14 @@ from pushforward.core.phase import Batch
 from pushforward.core.random import derive
 from pushforward.core.records import Record
 from pushforward.core.source import Source
+from pushforward.experiments import fit_model
 from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.clusters import purity
 from pushforward.models.deep.infogan import InfoGAN
 from pushforward.plots.latent import sheet
 from pushforward.recipes.images import Album, album_or_digits
 from pushforward.recipes.registry import Findings
+from pushforward.recipes.runs import run_folder
 
 __all__ = ["run", "learn", "with_views", "plain", "measured", "shown"]
 
@@ -46,11 +48,16 @@ REAL, DRAWN, STEPS = 8, 8, 5
 
 
 def run(
-    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+    paths: Sequence[Path],
+    *,
+    seed: int = 0,
+    players: Sequence[str] = (),
+    budget: float = 1.0,
+    folder: Path | None = None,
 ) -> Findings:
     """Learn without labels, measure against them, and draw."""
     held, notes = album_or_digits(str(paths[0]), seed, TEST)
-    model = learn(with_views, held.train, seed, budget)
+    model = learn(with_views, held.train, seed, budget, run_folder(folder, "infogan"))
     category = model.parts(codes(model, held.test)).categories[0].argmax(1)
     records = measured(model, held, category)
     rows = [[name, f"{r.value:.3f} ± {r.error:.3f}"] for name, r in records.items()]
@@ -87,7 +94,11 @@ def plain(**settings: Any) -> InfoGAN:
 
 
 def learn(
-    make: Callable[[], InfoGAN], x: Source | Tensor, seed: int, budget: float = 1.0
+    make: Callable[[], InfoGAN],
+    x: Source | Tensor,
+    seed: int,
+    budget: float = 1.0,
+    folder: Path | None = None,
 ) -> InfoGAN:
     """Several short starts, of which the one whose views of real
     images agree most is continued; no label is used.
@@ -96,18 +107,23 @@ def learn(
     nothing measures it: then all images are shown to one model.
     """
     if not make().view_weight:
-        return fitted(make(), x, seed, shown(budget))
+        return fitted(make(), x, seed, shown(budget), folder=folder)
     starts = [fitted(make(), x, derive(seed, "start", i), budget * START) for i in range(STARTS)]
     some = x[:VITAL] if isinstance(x, Tensor) else x.take(torch.arange(min(len(x), VITAL))).x
     worth = [
         start.vitals(Batch(start.to_model(some)), rng=0)["information_views"] for start in starts
     ]
     best = starts[max(range(STARTS), key=worth.__getitem__)]
-    return fitted(make(), x, seed, budget * SHOWN, start=best)
+    return fitted(make(), x, seed, budget * SHOWN, start=best, folder=folder)
 
 
 def fitted(
-    model: InfoGAN, x: Source | Tensor, seed: int, shown: float, start: InfoGAN | None = None
+    model: InfoGAN,
+    x: Source | Tensor,
+    seed: int,
+    shown: float,
+    start: InfoGAN | None = None,
+    folder: Path | None = None,
 ) -> InfoGAN:
     """Both players at the same rate, which falls; small batches,
     because what counts is how often they move.
@@ -118,9 +134,8 @@ def fitted(
         "optimizers": {"critic": RATE, "generator": RATE},
     }
     budget = max(BATCH, round(shown))
-    return model.fit(
-        x, by=Trainer(samples=budget, batch=min(BATCH, len(x)), seed=seed, start=start, **how)
-    )
+    by = Trainer(samples=budget, batch=min(BATCH, len(x)), seed=seed, start=start, **how)
+    return fit_model(model, x, by=by, folder=folder)
 
 
 def shown(budget: float = 1.0) -> int:

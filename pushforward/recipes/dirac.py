@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from pushforward.core.phase import Batch, Step, Terms
 from pushforward.core.records import Record
+from pushforward.experiments import fit_model
 from pushforward.fitting.trainer import Trainer
 from pushforward.models.deep.gan import GAN
 from pushforward.plots.paths import paths_in_plane
@@ -151,12 +152,17 @@ def play(case: Case, *, steps: int = STEPS, seed: int = 0) -> Orbit:
         hacks=case.hacks,
         single_step=case.at_once,
     )
-    model.fit(torch.zeros(BATCH, 1, dtype=torch.float64), by=by)
+    fit_model(model, torch.zeros(BATCH, 1, dtype=torch.float64), by=by)
     return [*model.path, model.now()]
 
 
 def run(
-    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+    paths: Sequence[Path],
+    *,
+    seed: int = 0,
+    players: Sequence[str] = (),
+    budget: float = 1.0,
+    folder: Path | None = None,
 ) -> Findings:
     """Play every case; the paths, and how θ² + ψ² grows beside what it must."""
     steps = max(2, round(budget * STEPS))

@@ -38,19 +38,17 @@ from pushforward.core.errors import Diverged, require_positive
 from pushforward.core.learner import Learner
 from pushforward.core.random import derive, generator
 from pushforward.core.records import Record
-from pushforward.core.space import Space
-from pushforward.densities.likelihoods import GaussianLikelihood
+from pushforward.experiments import fit_model
 from pushforward.fitting.augment import dequantise
 from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.annealing import ais, bdmc
 from pushforward.metrics.features import Features
 from pushforward.metrics.likelihood import iwae
-from pushforward.models.deep.dcgan import DCGAN
-from pushforward.models.deep.gan import GAN
 from pushforward.models.deep.observed import Observed
 from pushforward.models.deep.vae import VAE
 from pushforward.plots.latent import sheet
 from pushforward.plots.measures import measures
+from pushforward.recipes.contenders import SIGMA, contenders, parameters
 from pushforward.recipes.images import (
     COLUMNS,
     Album,
@@ -61,26 +59,14 @@ from pushforward.recipes.images import (
     taken,
 )
 from pushforward.recipes.registry import Findings
+from pushforward.recipes.runs import run_folder
 from pushforward.recipes.sharpness import energy
 
-__all__ = [
-    "run",
-    "contenders",
-    "parameters",
-    "compare",
-    "Trial",
-    "NAMES",
-    "KINDS",
-    "LEAST",
-    "SIGMA",
-]
+__all__ = ["run", "compare", "Trial", "NAMES", "KINDS", "LEAST"]
 
 NAMES = ("VAE", "GAN")
 REAL = "trained on"
-LATENT, WIDTH, SMALL = 32, 16, 16
 SAMPLES, BATCH = 160_000, 64
-SIGMA = 0.4
-"""Of the observation noise, in standard deviations of the training images' pixels."""
 LEAST = 0.1
 """Coverage below which a run counts as failed; equal distributions have .97."""
 K, ROWS, DRAWN = 100, 12, 6
@@ -135,6 +121,7 @@ def run(
     players: Sequence[str] = (),
     budget: float = 1.0,
     runs: int = 1,
+    folder: Path | None = None,
 ) -> Findings:
     """Train both `runs` times, with different seeds on the same split;
     measure, and plot the first run.
@@ -142,7 +129,7 @@ def run(
     require_positive(runs=runs)
     held, notes = album_or_digits(str(paths[0]), seed)
     features = judge(held)
-    trials = [compare(held, features, seed + i, budget) for i in range(runs)]
+    trials = [compare(held, features, seed + i, budget, folder) for i in range(runs)]
     real = yardstick(held, features)
     records = {f"{REAL}: {kind}": record for kind, record in real.items()}
     for i, trial in enumerate(trials):
@@ -182,34 +169,10 @@ def _notes(held: Album, features: Features, budget: float, runs: int) -> list[st
     ]
 
 
-# -------------------------------------------------------------------------------------- the players
-
-
-def contenders(space: Space) -> dict[str, Learner]:
-    """A VAE and a GAN with the same number of parameters to within the VAE's dense layer's step."""
-    small = min(int(side or 0) for side in space.shape[1:]) < SMALL
-    gan = GAN(latent=LATENT, hidden=(256, 256)) if small else DCGAN(latent=LATENT, width=WIDTH)
-    wanted = parameters(gan, space)
-    # linear in what is counted
-    one, two = (parameters(_vae(small, hidden), space) for hidden in (1, 2))
-    return {"VAE": _vae(small, max(1, round(1 + (wanted - one) / (two - one)))), "GAN": gan}
-
-
-def _vae(small: bool, hidden: int) -> VAE:
-    network = f"mlp(hidden=({hidden},))" if small else f"conv(width={WIDTH // 2}, hidden={hidden})"
-    return VAE(latent=LATENT, network=network, likelihood=GaussianLikelihood(sigma=SIGMA))
-
-
-def parameters(model: Learner, space: Space) -> int:
-    """Of all its networks, for data of a space; nothing is drawn or kept."""
-    fresh = type(model)(**model.hyperparameters())
-    with torch.device("meta"):
-        fresh.assemble(space, None)
-    return sum(p.numel() for network in fresh.networks.values() for p in network.parameters())
-
-
-def compare(held: Album, features: Features, seed: int, budget: float = 1.0) -> Trial:
-    """Learn both from one seed and measure them."""
+def compare(
+    held: Album, features: Features, seed: int, budget: float = 1.0, folder: Path | None = None
+) -> Trial:
+    """Learn both from one seed and measure them; their runs go to the folder, if there is one."""
     trial = Trial()
     for name, model in contenders(held.space).items():
         row = trial.found[name] = {
@@ -219,7 +182,13 @@ def compare(held: Album, features: Features, seed: int, budget: float = 1.0) -> 
         }
         reason = ""
         try:
-            row["CPU seconds"] = learn(model, held, seed, round(budget * SAMPLES))
+            row["CPU seconds"] = learn(
+                model,
+                held,
+                seed,
+                round(budget * SAMPLES),
+                run_folder(folder, f"{name}-{seed}"),
+            )
             trial.models[name], trial.drawn[name] = model, draw(model, len(held.test), seed)
             row |= measured(model, trial.drawn[name], held, features, seed, budget)
             if row["coverage"].value < LEAST:
@@ -237,7 +206,9 @@ def compare(held: Album, features: Features, seed: int, budget: float = 1.0) -> 
     return trial
 
 
-def learn(model: Learner, held: Album, seed: int, samples: int) -> Record:
+def learn(
+    model: Learner, held: Album, seed: int, samples: int, folder: Path | None = None
+) -> Record:
     """Fit, each with its usual optimiser; the seconds that took."""
     how: dict[str, Any] = (
         {"optimizers": {"vae": "adam(rate=0.003)"}, "schedule": "cosine"}
@@ -245,7 +216,8 @@ def learn(model: Learner, held: Album, seed: int, samples: int) -> Record:
         else {}
     )
     began = time.process_time()
-    model.fit(held.train, by=Trainer(samples=max(samples, BATCH), batch=BATCH, seed=seed, **how))
+    by = Trainer(samples=max(samples, BATCH), batch=BATCH, seed=seed, **how)
+    fit_model(model, held.train, by=by, folder=folder)
     return taken(time.process_time() - began, held)
 
 
@@ -254,9 +226,6 @@ def draw(model: Any, n: int, seed: int) -> Tensor:
     rng = derive(seed, "samples")
     drawn: Tensor = model.sample(n, rng=rng)
     return drawn
-
-
-# --------------------------------------------------------------------------------- what is measured
 
 
 def measured(
@@ -351,9 +320,6 @@ def cell(rows: Sequence[Mapping[str, Record]], kind: str) -> str:
         else ""
     )
     return f"{sign}{values[0]:.{digits}f}{error}"
-
-
-# -------------------------------------------------------------------------------------- the figures
 
 
 def figures(held: Album, trials: Sequence[Trial], real: Mapping[str, Record]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from pushforward.core.records import Record
 from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.data import read, split
+from pushforward.experiments import fit_model
 from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.classifiers import classifier
 from pushforward.metrics.feature_spaces import pca
@@ -41,6 +42,7 @@ from pushforward.models.deep.gan import GAN
 from pushforward.models.deep.r3gan import R3GAN
 from pushforward.plots.latent import sheet
 from pushforward.recipes.registry import Findings
+from pushforward.recipes.runs import run_folder
 
 __all__ = [
     "run",
@@ -137,7 +139,12 @@ MAKERS: Mapping[str, Maker] = {
 
 
 def run(
-    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+    paths: Sequence[Path],
+    *,
+    seed: int = 0,
+    players: Sequence[str] = (),
+    budget: float = 1.0,
+    folder: Path | None = None,
 ) -> Findings:
     """Learn both, measure both, and draw."""
     held, notes = album_or_digits(str(paths[0]), seed)
@@ -147,7 +154,7 @@ def run(
         REAL: likeness(held, held.training_rows(len(held.test)), features)
     }
     for name, maker in MAKERS.items():
-        model, seconds = learn(maker, held, seed, budget)
+        model, seconds = learn(maker, held, seed, budget, run_folder(folder, name))
         drawn[name] = model.sample(len(held.test), rng=derive(seed, "samples"))
         found[name] = {
             **likeness(held, drawn[name], features, memory=True),
@@ -285,7 +292,9 @@ def likeness(
     }
 
 
-def learn(maker: Maker, held: Album, seed: int, budget: float) -> tuple[GAN, Record]:
+def learn(
+    maker: Maker, held: Album, seed: int, budget: float, folder: Path | None = None
+) -> tuple[GAN, Record]:
     """The fitted model and what that took."""
     how: dict[str, Any] = {
         "batch": maker.batch,
@@ -296,9 +305,8 @@ def learn(maker: Maker, held: Album, seed: int, budget: float) -> tuple[GAN, Rec
     if maker.optimizer:
         how["optimizers"] = dict.fromkeys(("critic", "generator"), maker.optimizer)
     began = time.process_time()
-    model = maker.make(held.space).fit(
-        held.train, by=Trainer(samples=max(maker.batch, round(budget * maker.shown)), **how)
-    )
+    by = Trainer(samples=max(maker.batch, round(budget * maker.shown)), **how)
+    model = fit_model(maker.make(held.space), held.train, by=by, folder=folder)
     return model, taken(time.process_time() - began, held)
 
 

@@ -21,6 +21,7 @@ from pushforward.core.records import Record
 from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.data import read, split
+from pushforward.experiments import fit_model
 from pushforward.fitting.augment import binarise
 from pushforward.fitting.trainer import Trainer
 from pushforward.latent.grids import grid
@@ -28,6 +29,7 @@ from pushforward.metrics.likelihood import elbo, iwae
 from pushforward.models.deep.vae import VAE
 from pushforward.plots.latent import decoded_grid, sheet
 from pushforward.recipes.registry import Findings
+from pushforward.recipes.runs import run_folder
 
 __all__ = ["run", "Parts", "parts", "coins", "model_of"]
 
@@ -50,13 +52,25 @@ class Parts(NamedTuple):
 
 
 def run(
-    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+    paths: Sequence[Path],
+    *,
+    seed: int = 0,
+    players: Sequence[str] = (),
+    budget: float = 1.0,
+    folder: Path | None = None,
 ) -> Findings:
     """Learn both models, bound the likelihood of test digits, and draw."""
     held = parts(str(paths[0]), seed)
     black_and_white = coins(held, seed)
     models = {
-        latent: learn(latent, held.train, seed, round(budget * SAMPLES)) for latent in LATENTS
+        latent: learn(
+            latent,
+            held.train,
+            seed,
+            round(budget * SAMPLES),
+            run_folder(folder, f"vae-{latent}"),
+        )
+        for latent in LATENTS
     }
     found = {
         latent: measured(latent, model, black_and_white, held.data)
@@ -127,7 +141,7 @@ def model_of(latent: int) -> VAE:
     return VAE(latent=latent, hidden=(400,), likelihood="bernoulli")
 
 
-def learn(latent: int, train: Source, seed: int, samples: int) -> VAE:
+def learn(latent: int, train: Source, seed: int, samples: int, folder: Path | None = None) -> VAE:
     """From images binarised afresh at every step."""
     by = Trainer(
         samples=max(samples, BATCH),
@@ -137,7 +151,7 @@ def learn(latent: int, train: Source, seed: int, samples: int) -> VAE:
         augment=["binarise"],
         optimizers={"vae": "adam(rate=0.001)"},
     )
-    return model_of(latent).fit(train, by=by)
+    return fit_model(model_of(latent), train, by=by, folder=folder)
 
 
 def measured(latent: int, model: VAE, x: Tensor, data: str) -> dict[str, Record]:

@@ -21,6 +21,7 @@ from torch import Tensor
 from pushforward.core.random import derive
 from pushforward.core.records import Record
 from pushforward.data import centres, read
+from pushforward.experiments import fit_model
 from pushforward.fitting.film import Film, Frame
 from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.modes import modes
@@ -28,6 +29,7 @@ from pushforward.models.deep.gan import GAN
 from pushforward.plots.comparisons import points_beside
 from pushforward.plots.films import film, scatter, some_of, strip
 from pushforward.recipes.registry import Findings
+from pushforward.recipes.runs import run_folder
 
 __all__ = ["run", "learn", "measured", "Player", "PLAYERS", "VANILLA", "BEST", "Task", "SETS"]
 
@@ -92,7 +94,12 @@ PLAYERS: Mapping[str, Mapping[str, Player]] = {
 
 
 def run(
-    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+    paths: Sequence[Path],
+    *,
+    seed: int = 0,
+    players: Sequence[str] = (),
+    budget: float = 1.0,
+    folder: Path | None = None,
 ) -> Findings:
     """Learn both sets with both players, count, and draw."""
     found: dict[tuple[str, str], list[Record]] = {}
@@ -101,7 +108,14 @@ def run(
     for name in SETS:
         for player in PLAYERS[name]:
             watched = Film(look)
-            model = learn(name, player, seed=seed, budget=budget, film=watched)
+            model = learn(
+                name,
+                player,
+                seed=seed,
+                budget=budget,
+                film=watched,
+                folder=run_folder(folder, f"{name}-{player}"),
+            )
             drawn[name][player] = model.sample(DRAWS, rng=derive(seed, "samples"))
             found[name, player], frames[name, player] = (
                 measured(drawn[name][player], name, seed),
@@ -131,7 +145,13 @@ def data(name: str, seed: int) -> Tensor:
 
 
 def learn(
-    name: str, player: str, *, seed: int, budget: float = 1.0, film: Film | None = None
+    name: str,
+    player: str,
+    *,
+    seed: int,
+    budget: float = 1.0,
+    film: Film | None = None,
+    folder: Path | None = None,
 ) -> GAN:
     """A GAN of a set, as a player plays."""
     task, how = SETS[name], PLAYERS[name][player]
@@ -154,7 +174,7 @@ def learn(
         optimizers=optimizers,
         film=film,
     )
-    return model.fit(data(name, seed), by=by)
+    return fit_model(model, data(name, seed), by=by, folder=folder)
 
 
 def steps_of(task: Task, budget: float) -> int:

@@ -20,6 +20,7 @@ from torch import Tensor
 from pushforward.core.learner import Learner
 from pushforward.core.random import derive, normal
 from pushforward.core.records import Record
+from pushforward.experiments import fit_model
 from pushforward.fitting.film import Film, Frame
 from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.two_samples import ks_to_cdf
@@ -28,6 +29,7 @@ from pushforward.models.deep.gan import GAN
 from pushforward.plots.critics import critic_on_line
 from pushforward.plots.films import film, some_of, strip
 from pushforward.recipes.registry import Findings
+from pushforward.recipes.runs import run_folder
 
 __all__ = ["run", "draw", "learn", "vanilla", "untrained", "measured", "MEAN", "SD"]
 
@@ -43,7 +45,12 @@ the best one is not drawn there.
 
 
 def run(
-    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+    paths: Sequence[Path],
+    *,
+    seed: int = 0,
+    players: Sequence[str] = (),
+    budget: float = 1.0,
+    folder: Path | None = None,
 ) -> Findings:
     """Learn, watch, measure."""
     x, watched, steps, drawing = (
@@ -54,8 +61,12 @@ def run(
     )
     samples = {
         "untrained": untrained(seed),
-        "vanilla": vanilla(x, seed=seed, steps=steps).sample(DRAWS, rng=drawing),
-        "fitted": learn(x, seed=seed, steps=steps, film=watched).sample(DRAWS, rng=drawing),
+        "vanilla": vanilla(x, seed=seed, steps=steps, folder=run_folder(folder, "vanilla")).sample(
+            DRAWS, rng=drawing
+        ),
+        "fitted": learn(
+            x, seed=seed, steps=steps, film=watched, folder=run_folder(folder, "fitted")
+        ).sample(DRAWS, rng=drawing),
     }
     frames = watched.frames()
     found = {who: measured(drawn, seed) for who, drawn in samples.items()}
@@ -86,7 +97,14 @@ def draw(seed: int) -> Tensor:
     return MEAN + SD * normal(ROWS, 1, rng=derive(seed, "data"))
 
 
-def learn(x: Tensor, *, seed: int, steps: int = STEPS, film: Film | None = None) -> GAN:
+def learn(
+    x: Tensor,
+    *,
+    seed: int,
+    steps: int = STEPS,
+    film: Film | None = None,
+    folder: Path | None = None,
+) -> GAN:
     """The original game without a penalty, which circles;
     the average of the weights is in the middle of the circle.
 
@@ -105,13 +123,14 @@ def learn(x: Tensor, *, seed: int, steps: int = STEPS, film: Film | None = None)
         optimizers=optimizers,
         film=film,
     )
-    return fresh().fit(x, by=by)
+    return fit_model(fresh(), x, by=by, folder=folder)
 
 
-def vanilla(x: Tensor, *, seed: int, steps: int = STEPS) -> GAN:
+def vanilla(x: Tensor, *, seed: int, steps: int = STEPS, folder: Path | None = None) -> GAN:
     """The same networks with one constant rate and no average."""
     optimizers = dict.fromkeys(("critic", "generator"), "adam(rate=0.001, beta1=0.5)")
-    return fresh().fit(x, by=Trainer(steps=steps, batch=BATCH, seed=seed, optimizers=optimizers))
+    by = Trainer(steps=steps, batch=BATCH, seed=seed, optimizers=optimizers)
+    return fit_model(fresh(), x, by=by, folder=folder)
 
 
 def fresh() -> GAN:
@@ -160,7 +179,7 @@ def curves(frame: Frame) -> dict[str, Tensor]:
     """Densities of data and samples, D and D*, at the places (CELLS,)."""
     at, x = places(), frame.seen["x"].double()
     p = torch.exp(-0.5 * ((at[:, 0] - MEAN) / SD).square()) / (SD * (2 * torch.pi) ** 0.5)
-    q = KDE().fit(x).log_prob(at).exp()
+    q = fit_model(KDE(), x).log_prob(at).exp()
     best = torch.where(p + q > FLOOR, p / (p + q), torch.nan)
     return {
         "data": p,

@@ -1,9 +1,10 @@
-"""The recipes by name, and how one is run: data in, images and numbers out.
+"""The recipes by name, and how one is run: data in, images, numbers and fitted models out.
 
-A recipe is a module with `run(paths, *, seed, players)`, and `budget` where it can take longer or
-shorter, which returns `Findings`; this file holds what is known of it without importing it: what it
-shows, what it reads (a public table, images by name, or nothing: then it generates its own data),
-and which columns a user's table must have.
+A recipe is a module with `run(paths, *, seed, players, folder)`, and `budget` where it can take
+longer or shorter, which returns `Findings` and leaves the runs of its models in the folder; this
+file holds what is known of it without importing it: what it shows, what it reads (a public table,
+images by name, or nothing: then it generates its own data), and which columns a user's table must
+have.
 """
 
 from __future__ import annotations
@@ -330,7 +331,8 @@ def run(
     players: Sequence[str] = (),
     budget: float | None = None,
 ) -> tuple[Findings, list[Path]]:
-    """Run a recipe; records.json and the images go into the folder `out`.
+    """Run a recipe; records.json, the images and the runs of its models go into the
+    folder `out`.
     Returns what was found and the images' paths.
 
     `budget` is a share of the usual work: .1 for a quick look, 4 for more patience.
@@ -344,7 +346,9 @@ def run(
     paths = locate(recipe, file)
     more = {} if budget is None else {"budget": float(budget)}
     module = import_module(f"pushforward.recipes.{recipe.module}")
-    findings: Findings = module.run(paths, seed=seed, players=tuple(players), **more)
+    findings: Findings = module.run(
+        paths, seed=seed, players=tuple(players), folder=Path(out) / "runs", **more
+    )
     return findings, store(recipe, findings, Path(out), paths, seed)
 
 

@@ -26,11 +26,13 @@ from torch import Tensor
 from pushforward.core.random import Rng, derive, generator, normal
 from pushforward.core.records import Record
 from pushforward.densities.likelihoods import GaussianLikelihood
+from pushforward.experiments import fit_model
 from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.likelihood import iwae, naive
 from pushforward.models.deep.vae import VAE
 from pushforward.plots.comparisons import densities_beside
 from pushforward.recipes.registry import Findings
+from pushforward.recipes.runs import run_folder
 
 __all__ = ["run", "draw", "learn", "log_density", "radial_share", "SIGMA"]
 
@@ -47,11 +49,18 @@ beyond which lies less than e^-50; and of the table of shares.
 
 
 def run(
-    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+    paths: Sequence[Path],
+    *,
+    seed: int = 0,
+    players: Sequence[str] = (),
+    budget: float = 1.0,
+    folder: Path | None = None,
 ) -> Findings:
     """Learn the noisy ring, and compare densities, radii and the mass inside with what they are."""
     train, test = draw(ROWS, rng=derive(seed, "train")), draw(TEST, rng=derive(seed, "test"))
-    model = learn(train, seed=seed, samples=round(budget * SAMPLES))
+    model = learn(
+        train, seed=seed, samples=round(budget * SAMPLES), folder=run_folder(folder, "vae")
+    )
     samples = model.sample(DRAWS, rng=derive(seed, "samples")).double()
     records = measured(model, test, samples, seed)
     fitted, exact, inside = (records[key] for key in ("fitted", "exact", "inside, fitted"))
@@ -93,7 +102,7 @@ def draw(n: int, *, rng: Rng = None, sigma: float = SIGMA) -> Tensor:
     return z / 10 + z / length + sigma * noise
 
 
-def learn(x: Tensor, *, seed: int, samples: int) -> VAE:
+def learn(x: Tensor, *, seed: int, samples: int, folder: Path | None = None) -> VAE:
     """A VAE whose noise is the ring's own, with full posteriors:
     those of the ring are not along the axes.
     """
@@ -113,7 +122,7 @@ def learn(x: Tensor, *, seed: int, samples: int) -> VAE:
         schedule="cosine",
         optimizers={"vae": "adam(rate=0.003)"},
     )
-    return model.fit(x.float(), by=by)
+    return fit_model(model, x.float(), by=by, folder=folder)
 
 
 def log_density(radius: Tensor, sigma: float = SIGMA) -> Tensor:

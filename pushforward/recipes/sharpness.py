@@ -25,6 +25,7 @@ from pushforward.core.random import derive, generator
 from pushforward.core.records import Record
 from pushforward.densities.likelihoods import GaussianLikelihood
 from pushforward.densities.normals import Normal, kl_divergence
+from pushforward.experiments import fit_model
 from pushforward.fitting.augment import dequantise
 from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.latents import active_units
@@ -34,6 +35,7 @@ from pushforward.plots.comparisons import against_setting
 from pushforward.plots.latent import sheet
 from pushforward.recipes.mnist import Parts, parts
 from pushforward.recipes.registry import Findings
+from pushforward.recipes.runs import run_folder
 
 __all__ = ["run", "measured", "energy", "SIGMAS"]
 
@@ -54,7 +56,12 @@ KINDS = (
 
 
 def run(
-    paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = (), budget: float = 1.0
+    paths: Sequence[Path],
+    *,
+    seed: int = 0,
+    players: Sequence[str] = (),
+    budget: float = 1.0,
+    folder: Path | None = None,
 ) -> Findings:
     """One VAE for each sigma and one that trains it:
     reconstructions, samples, and measures on held-out images.
@@ -62,7 +69,16 @@ def run(
     held = parts(str(paths[0]), seed)
     noisy = dequantised(held, seed)
     given = (*SIGMAS, None)
-    models = [learn(sigma, held, seed, round(budget * SAMPLES)) for sigma in given]
+    models = [
+        learn(
+            sigma,
+            held,
+            seed,
+            round(budget * SAMPLES),
+            run_folder(folder, f"vae-sigma-{'fitted' if sigma is None else sigma}"),
+        )
+        for sigma in given
+    ]
     sigmas = [sigma_of(model) for model in models]
     names = [f"{sigma:.2f}" + (" (fitted)" if g is None else "") for sigma, g in zip(sigmas, given)]
     found = [
@@ -102,7 +118,9 @@ def run(
     return Findings(records, heads, rows, notes, drawn)
 
 
-def learn(sigma: float | None, held: Parts, seed: int, samples: int) -> VAE:
+def learn(
+    sigma: float | None, held: Parts, seed: int, samples: int, folder: Path | None = None
+) -> VAE:
     """A VAE at one sigma (standard deviations of a pixel), or with sigma fitted."""
     by = Trainer(
         samples=max(samples, BATCH),
@@ -111,9 +129,8 @@ def learn(sigma: float | None, held: Parts, seed: int, samples: int) -> VAE:
         schedule="cosine",
         optimizers={"vae": "adam(rate=0.002)"},
     )
-    return VAE(latent=LATENT, hidden=HIDDEN, likelihood=GaussianLikelihood(sigma=sigma)).fit(
-        held.train, by=by
-    )
+    model = VAE(latent=LATENT, hidden=HIDDEN, likelihood=GaussianLikelihood(sigma=sigma))
+    return fit_model(model, held.train, by=by, folder=folder)
 
 
 @torch.no_grad()

@@ -21,12 +21,14 @@ from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
+from pushforward.experiments import fit_model
 from pushforward.plots.axis_distributions import grid_density
 from pushforward.recipes.basketball.court import HALF, beyond_arc
 from pushforward.recipes.basketball.court_maps import heat_and_accuracy
 from pushforward.recipes.basketball.curry import density
 from pushforward.recipes.basketball.shots import court_space, entitled, places, player_shots
 from pushforward.recipes.registry import SHOT_COLUMNS, Findings
+from pushforward.recipes.runs import run_folder
 
 __all__ = ["run", "accuracy", "surprise"]
 
@@ -37,7 +39,13 @@ DEPTH = 35.0
 CELLS = 200
 
 
-def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) -> Findings:
+def run(
+    paths: Sequence[Path],
+    *,
+    seed: int = 0,
+    players: Sequence[str] = (),
+    folder: Path | None = None,
+) -> Findings:
     """The heat map, and accuracy by place, and the information
     that position gives about a shot's outcome.
     """
@@ -64,7 +72,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         "bits gained": Record.of("log loss gained", plain - losses[h, m], unit="bits", data=data),
         "made": Record.of("share", made, data=data),
     }
-    fitted = density().fit(Arrays(x, space=court_space(x)))
+    fitted = fit_model(density(), Arrays(x, space=court_space(x)), folder=run_folder(folder, "kde"))
     u, v, f = grid_density(fitted, (-25.0, 0.0), (25.0, DEPTH), CELLS)
     grid = torch.as_tensor(np.stack(np.meshgrid(u, v), -1).reshape(-1, 2))
     share = accuracy(x, made, grid, (h, m), rate).reshape(CELLS, CELLS).numpy()

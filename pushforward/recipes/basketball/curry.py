@@ -18,6 +18,7 @@ from torch import Tensor
 from pushforward.core.array_source import Arrays
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
+from pushforward.experiments import fit_model
 from pushforward.models.classical.gaussian import Gaussian
 from pushforward.models.classical.gmm import GMM
 from pushforward.models.classical.kde import KDE
@@ -34,6 +35,7 @@ from pushforward.recipes.basketball.shots import (
     player_shots,
 )
 from pushforward.recipes.registry import SHOT_COLUMNS, Findings
+from pushforward.recipes.runs import run_folder
 
 __all__ = ["run", "density", "folds"]
 
@@ -48,7 +50,13 @@ def density() -> KDE:
     return KDE("likelihood", adaptive="abramson", boundary="reflect", bounds=HALF_COURT)
 
 
-def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) -> Findings:
+def run(
+    paths: Sequence[Path],
+    *,
+    seed: int = 0,
+    players: Sequence[str] = (),
+    folder: Path | None = None,
+) -> Findings:
     """The density of one player's shots, and how well five estimates
     foretell shots they have not seen.
     """
@@ -71,7 +79,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
         )
         for key, make in candidates.items()
     }
-    fitted = density().fit(Arrays(x, space=court_space(x)))
+    fitted = fit_model(density(), Arrays(x, space=court_space(x)), folder=run_folder(folder, "kde"))
     u, v, f = grid_density(fitted, (-25.0, 0.0), (25.0, HALF), 250)
     area = float((u[1] - u[0]) * (v[1] - v[0]))
     half = next(iter(mass_levels(f, (0.5,), area)))
@@ -136,5 +144,5 @@ def folds(x: Tensor, make: Callable[[], Any], seed: int) -> Tensor:
     for fold in range(FOLDS):
         held = order[fold::FOLDS]
         keep = torch.ones(len(x), dtype=torch.bool).index_fill_(0, held, False)
-        values[held] = make().fit(x[keep]).log_prob(x[held]).double()
+        values[held] = fit_model(make(), x[keep]).log_prob(x[held]).double()
     return values

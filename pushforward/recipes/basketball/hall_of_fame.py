@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pushforward.core.errors import BadSource
 from pushforward.core.records import Record
+from pushforward.experiments import fit_model
 from pushforward.fitting.em import EM
 from pushforward.models.classical.covariance_kinds import CovarianceKind
 from pushforward.models.classical.gmm import GMM
@@ -24,6 +25,7 @@ from pushforward.plots.ellipses import clusters, profile
 from pushforward.plots.style import page
 from pushforward.recipes.basketball.careers import profiles, seasons_of
 from pushforward.recipes.registry import Findings
+from pushforward.recipes.runs import run_folder
 
 __all__ = ["run", "in_words", "completed", "chosen"]
 
@@ -46,7 +48,13 @@ LEAST_SEEN = 5
 """A cluster's mean is given for what was counted for so many of its players."""
 
 
-def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) -> Findings:
+def run(
+    paths: Sequence[Path],
+    *,
+    seed: int = 0,
+    players: Sequence[str] = (),
+    folder: Path | None = None,
+) -> Findings:
     """The clusters, what distinguishes each from all, and examples of each."""
     frame = seasons_of(paths[0])
     stars = frame[frame.player.str.endswith("*")]
@@ -63,7 +71,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
             " a mixture needs at least 20"
         )
     x = torch.tensor(careers[list(FEATURES)].to_numpy(dtype="float64"))
-    model, criteria = chosen(careers[list(FEATURES)], seed)
+    model, criteria = chosen(careers[list(FEATURES)], seed, folder)
     order = model.weights_.argsort(descending=True)
     model = GMM.of(
         model.weights_[order], model.means_[order], model.covariances_[order], model.space
@@ -121,7 +129,9 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     )
 
 
-def chosen(frame: Any, seed: int) -> tuple[GMM, dict[tuple[str, int], float]]:
+def chosen(
+    frame: Any, seed: int, folder: Path | None = None
+) -> tuple[GMM, dict[tuple[str, int], float]]:
     """The mixture of lowest BIC over kinds of covariance and
     numbers of components, and all criteria.
     """
@@ -129,8 +139,11 @@ def chosen(frame: Any, seed: int) -> tuple[GMM, dict[tuple[str, int], float]]:
     criteria: dict[tuple[str, int], float] = {}
     for kind in KINDS:
         for k in COUNTS:
-            model = GMM(k, covariance=kind, starts=1 if k == 1 else 4, floor=1e-2).fit(
-                frame, by=EM(steps=100, tolerance=1e-4, seed=seed)
+            model = fit_model(
+                GMM(k, covariance=kind, starts=1 if k == 1 else 4, floor=1e-2),
+                frame,
+                by=EM(steps=100, tolerance=1e-4, seed=seed),
+                folder=run_folder(folder, f"gmm-{kind}-{k}"),
             )
             criteria[kind, k] = model.bic(frame)
             if best is None or criteria[kind, k] <= min(criteria.values()):

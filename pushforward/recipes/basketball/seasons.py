@@ -21,6 +21,7 @@ from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
 from pushforward.core.space import Column, Space
+from pushforward.experiments import fit_model
 from pushforward.metrics.reconstruction import squared_error
 from pushforward.models.classical.pca import PCA
 from pushforward.plots.spectrum import biplot
@@ -28,6 +29,7 @@ from pushforward.recipes.basketball.careers import profiles, seasons_of
 from pushforward.recipes.basketball.hall_of_fame import FEATURES
 from pushforward.recipes.basketball.shots import near
 from pushforward.recipes.registry import Findings
+from pushforward.recipes.runs import run_folder
 
 __all__ = ["run", "standard", "BEST_KNOWN"]
 
@@ -42,7 +44,13 @@ BEST_KNOWN = {
 }  # fmt: skip
 
 
-def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) -> Findings:
+def run(
+    paths: Sequence[Path],
+    *,
+    seed: int = 0,
+    players: Sequence[str] = (),
+    folder: Path | None = None,
+) -> Findings:
     """The biplot of all seasons, and how much of unseen players' seasons few components keep."""
     table = profiles(seasons_of(paths[0]), ["player", "year"])
     table = (
@@ -65,7 +73,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
     rows = []
     total = x[held].sub(x[train].mean(0)).square().sum(1).mean()
     for k in COMPONENTS:
-        model = PCA(k).fit(Arrays(x[train], space=space))
+        model = fit_model(PCA(k), Arrays(x[train], space=space))
         record = squared_error(
             model, x[held], data=f"{data}; {len(held)} seasons of held-out players"
         )
@@ -77,7 +85,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
                 f"{1 - record.value / float(total):.1%}",
             ]
         )
-    pca = PCA(2).fit(Arrays(x, space=space))
+    pca = fit_model(PCA(2), Arrays(x, space=space), folder=run_folder(folder, "pca"))
     named = _named(table, players)
     codes = pca.encode(x)
     notes = [

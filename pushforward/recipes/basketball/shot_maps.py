@@ -23,6 +23,7 @@ from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
+from pushforward.experiments import fit_model
 from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.reconstruction import reconstruct, squared_error
 from pushforward.models.classical.pca import PCA
@@ -30,6 +31,7 @@ from pushforward.models.deep.autoencoder import Autoencoder
 from pushforward.recipes.basketball.court_maps import shot_maps
 from pushforward.recipes.basketball.shots import near, read_table
 from pushforward.recipes.registry import RECIPES, Findings
+from pushforward.recipes.runs import run_folder
 
 __all__ = ["run", "maps_of", "neighbours", "recognised", "KNOWN"]
 
@@ -50,7 +52,13 @@ KNOWN = (
 DRAWN = ("Stephen Curry", "LeBron James", "Dirk Nowitzki", "DeAndre Jordan")
 
 
-def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) -> Findings:
+def run(
+    paths: Sequence[Path],
+    *,
+    seed: int = 0,
+    players: Sequence[str] = (),
+    folder: Path | None = None,
+) -> Findings:
     """Held-out error of both over several splits by player,
     and the neighbours of well-known players.
     """
@@ -95,7 +103,10 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
                 f"{1000 * record.value:+.2f} ± {1000 * record.error:.2f}",
             ]
         )
-    fitted = {key: makers[key, LATENT](x, seed) for key in ("PCA", "auto-encoder")}
+    fitted = {
+        key: makers[key, LATENT](x, seed, run_folder(folder, key))
+        for key in ("PCA", "auto-encoder")
+    }
     codes = fitted["auto-encoder"].encode(x).detach().double()
     latest = max(seasons)
     there = {name for name, season in zip(names, seasons) if season == latest}
@@ -167,22 +178,20 @@ def _by_player(names: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
     return (~held).nonzero()[:, 0], held.nonzero()[:, 0]
 
 
-def _pca(latent: int, x: Tensor, seed: int) -> PCA:
-    return PCA(latent).fit(Arrays(x))
+def _pca(latent: int, x: Tensor, seed: int, folder: Path | None = None) -> PCA:
+    return fit_model(PCA(latent), Arrays(x), folder=folder)
 
 
-def _autoencoder(latent: int, x: Tensor, seed: int) -> Autoencoder:
+def _autoencoder(latent: int, x: Tensor, seed: int, folder: Path | None = None) -> Autoencoder:
     model = Autoencoder(latent, hidden=(256,), activation="tanh")
-    return model.fit(
-        x,
-        by=Trainer(
-            epochs=150,
-            batch=32,
-            seed=seed,
-            schedule="cosine",
-            optimizers={"autoencoder": "adam(rate=0.002)"},
-        ),
+    by = Trainer(
+        epochs=150,
+        batch=32,
+        seed=seed,
+        schedule="cosine",
+        optimizers={"autoencoder": "adam(rate=0.002)"},
     )
+    return fit_model(model, x, by=by, folder=folder)
 
 
 def _over_splits(key: str, k: int, found: Sequence[Record], data: str) -> Record:

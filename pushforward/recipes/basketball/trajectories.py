@@ -23,9 +23,11 @@ from torch import Tensor
 
 from pushforward.core.errors import BadSource
 from pushforward.core.records import Record
+from pushforward.experiments import fit_model
 from pushforward.models.classical.pca import PCA
 from pushforward.recipes.basketball.court import Panel, trajectories
 from pushforward.recipes.registry import Findings
+from pushforward.recipes.runs import run_folder
 
 __all__ = ["run", "paths_of", "own_frame", "RATE", "STEPS"]
 
@@ -43,7 +45,13 @@ and how far apart those that share a line; feet.
 HELD_OUT = 0.3
 
 
-def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) -> Findings:
+def run(
+    paths: Sequence[Path],
+    *,
+    seed: int = 0,
+    players: Sequence[str] = (),
+    folder: Path | None = None,
+) -> Findings:
     """The first principal trajectories, and the error of unseen
     games' paths restored from a few numbers each.
     """
@@ -59,7 +67,9 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
             f"{paths[0]}: {len(train)} and {len(held)} stretches of {STEPS / RATE:g} s; expected at"
             f" least {2 * STEPS} each"
         )
-    pca = PCA(max(COUNTS)).fit(train.flatten(1))
+    pca = fit_model(
+        PCA(max(COUNTS)), train.flatten(1), folder=run_folder(folder, "pca-on-the-court")
+    )
     data = f"{paths[-1].name}, {len(held)} paths of {STEPS / RATE:g} s"
     records: dict[str, Record] = {}
     rows = []
@@ -80,7 +90,7 @@ def run(paths: Sequence[Path], *, seed: int = 0, players: Sequence[str] = ()) ->
             ]
         )
     own = own_frame(train)
-    turned = PCA(SHOWN).fit(own.flatten(1))
+    turned = fit_model(PCA(SHOWN), own.flatten(1), folder=run_folder(folder, "pca-from-his-start"))
     panels = [*_panels(pca, "on the court"), *_panels(turned, "from his start", START)]
     title = (
         f"Principal trajectories, {len(train):,} paths of {STEPS / RATE:g} seconds (those that"

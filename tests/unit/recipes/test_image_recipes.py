@@ -21,6 +21,7 @@ from pushforward.core.space import Space
 from pushforward.metrics.feature_spaces import raw
 from pushforward.recipes import gans_against_vaes as against
 from pushforward.recipes import images
+from pushforward.recipes.contenders import contenders, parameters
 from pushforward.recipes.registry import run
 from tests.looks import seen
 
@@ -51,8 +52,7 @@ def space(*shape: int) -> Space:
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (4, 64, 64), (3, 48, 40)])
 def test_both_have_as_many_parameters_to_within_two_percent(shape: tuple[int, ...]) -> None:
     count = {
-        name: against.parameters(model, space(*shape))
-        for name, model in against.contenders(space(*shape)).items()
+        name: parameters(model, space(*shape)) for name, model in contenders(space(*shape)).items()
     }
     assert abs(count["VAE"] / count["GAN"] - 1) < 0.02
 
@@ -60,7 +60,7 @@ def test_both_have_as_many_parameters_to_within_two_percent(shape: tuple[int, ..
 def test_what_is_counted_is_what_is_learnt() -> None:
     x = torch.rand(64, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     for model in (pf.DCGAN(latent=4, width=4), pf.VAE(latent=4, hidden=(8,))):
-        count = against.parameters(model, pf.Arrays(x).space)
+        count = parameters(model, pf.Arrays(x).space)
         assert not model.fitted
         fitted = model.fit(x, by=pf.Trainer(steps=1, batch=32))
         assert count == sum(p.numel() for p in fitted.parameters())
