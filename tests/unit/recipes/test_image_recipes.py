@@ -167,7 +167,7 @@ def test_two_gans_draw_and_are_measured(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.usefixtures("small")
 def test_samples_that_are_all_alike_are_named_with_what_to_try(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Blank(pf.GAN):
         def push(self, *a: Any, **b: Any) -> Tensor:
@@ -178,7 +178,7 @@ def test_samples_that_are_all_alike_are_named_with_what_to_try(
         for name, make in (("DCGAN", Blank), ("other", pf.GAN))
     }
     monkeypatch.setattr(images, "MAKERS", makers)
-    found, _ = run("images", file="digits", out=tmp_path)
+    found = images.run([Path("digits")])
     assert any(
         note.startswith("DCGAN: collapse, samples are 0% as far apart as the data; try penalties=")
         for note in found.notes
