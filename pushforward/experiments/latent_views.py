@@ -8,32 +8,35 @@ without them where these cannot be found.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from pushforward import plots
 from pushforward.core.argument_names import argument
-from pushforward.core.capabilities import Encodes
 from pushforward.core.data_types import Conditioning, Observations
-from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, suggest
-from pushforward.core.model import Model
-from pushforward.core.space import Space
-from pushforward.data import read
-from pushforward.data.reading import asked_conditions
+from pushforward.core.errors import InvalidValue, suggest
 from pushforward.experiments.codes import codes_of
-from pushforward.experiments.labelled_rows import LabelledRows, if_available, pick
-from pushforward.experiments.opened import OpenedRun, read_like, table_settings
-from pushforward.experiments.sampling import ConditionsGiven, condition_rows
+from pushforward.experiments.labelled_rows import LabelledRows, pick
+from pushforward.experiments.latent_settings import (
+    KINDS,
+    LatentKind,
+    LatentSettings,
+    find_attribute,
+    find_condition,
+    find_distribution,
+    find_rows,
+    require_codes,
+)
+from pushforward.experiments.opened import OpenedRun
+from pushforward.experiments.sampling import ConditionsGiven
 from pushforward.experiments.view import Table, View, heading
 from pushforward.latent import (
     CodeDistribution,
     decode,
     direction,
     grid,
-    infer_code_distribution,
     interpolate,
     traverse,
 )
@@ -41,10 +44,6 @@ from pushforward.plots.matplotlib_types import Figure
 
 __all__ = ["KINDS", "LatentKind", "latent_view"]
 
-LatentKind = Literal["grid", "traverse", "path", "direction"]
-KINDS: tuple[LatentKind, ...] = get_args(LatentKind)
-ROWS = 10_000
-"""Rows that codes are measured on: enough for quantiles to two digits."""
 STEPS: Mapping[LatentKind, int] = {"grid": 20, "traverse": 9, "path": 11, "direction": 9}
 """Codes along each line: as many images as a page holds at a readable size."""
 SMOOTH = 3
@@ -55,60 +54,6 @@ ENDS = 8
 """Rows that paths join, and that a direction moves, unless told otherwise."""
 RANKED = 10
 """Dimensions that the summary of a traversal names."""
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """A view as it was asked for, with the rows and the distribution of codes it goes by."""
-
-    run: OpenedRun
-    rows: LabelledRows | None
-    codes: CodeDistribution
-    steps: int
-    reach: float | None
-    dims: Sequence[int] | None
-    ends: Sequence[int] | None
-    along: str
-    positive: str | None
-    y: Any
-    y_given: bool
-    seed: int
-    title: str
-
-    @property
-    def model(self) -> Model:
-        """The run's model."""
-        model: Model = self.run.model
-        return model
-
-    @property
-    def space(self) -> Space:
-        """The space of what codes decode to."""
-        return self.run.model.fitted_space()  # type: ignore[no-any-return]
-
-    def needed_rows(self, purpose: str) -> LabelledRows:
-        """The rows.
-
-        Raises:
-            BadRun: If there are none.
-        """
-        if self.rows is None:
-            raise BadRun(f"there are no rows for {purpose}; pass {argument('data', 'FILE')}")
-        return self.rows
-
-    def standing(self) -> Tensor | None:
-        """The code of the row to stand at; None for the centre."""
-        if not self.ends:
-            return None
-        return self.encode(self.needed_rows("a row to stand at"), self.ends[:1])[0]
-
-    def encode(self, rows: LabelledRows, chosen: Sequence[int]) -> Tensor:
-        """Codes of some rows, each encoded under its own condition."""
-        _require_codes(self.model)
-        x, y = pick(rows.x, chosen), rows.conditions(self.model, chosen)
-        encoder = cast(Encodes, self.model)
-        z = encoder.encode(x) if y is None else encoder.encode(x, y)
-        return z.detach()
 
 
 def latent_view(
@@ -164,10 +109,10 @@ def latent_view(
     if kind is not None and kind not in KINDS:
         raise InvalidValue(f"unknown kind {kind!r}; {suggest(kind, KINDS)}")
     run.need("does not decode codes", "Decodes")
-    known, notes = _rows(run, data, kind, label, table)
-    distribution = _distribution(run, known, data is not None)
+    known, notes = find_rows(run, data, kind, label, table)
+    distribution = find_distribution(run, known, data is not None)
     chosen: LatentKind = kind or ("grid" if distribution.latent <= 2 else "traverse")
-    settings = _Settings(
+    settings = LatentSettings(
         run,
         known,
         distribution,
@@ -177,7 +122,7 @@ def latent_view(
         ends=rows,
         along=along,
         positive=positive,
-        y=_condition(run.model, y, known, table),
+        y=find_condition(run.model, y, known, table),
         y_given=y is not None,
         seed=seed,
         title=heading(run, title),
@@ -192,7 +137,7 @@ _Content = tuple[Figure, Table, Mapping[str, Any], str]
 """A figure, the table of its codes, facts and a summary."""
 
 
-def _grid(settings: _Settings) -> _Content:
+def _grid(settings: LatentSettings) -> _Content:
     dims = list(settings.dims or range(min(settings.codes.latent, 2)))
     content = grid(
         settings.model,
@@ -214,7 +159,7 @@ def _grid(settings: _Settings) -> _Content:
     return figure, _table(content.codes, places), {"dims": dims}, summary
 
 
-def _traverse(settings: _Settings) -> _Content:
+def _traverse(settings: LatentSettings) -> _Content:
     base, distribution = settings.standing(), settings.codes
     first = distribution.centre if base is None else base
     around = torch.cat([first[None], distribution.draw(ROLLED, rng=settings.seed)])
@@ -242,9 +187,9 @@ def _traverse(settings: _Settings) -> _Content:
     return figure, _table(moved.codes, places), {"ranking": ranking}, summary
 
 
-def _path(settings: _Settings) -> _Content:
+def _path(settings: LatentSettings) -> _Content:
     rows = settings.needed_rows("paths between them")
-    _require_codes(settings.model)
+    require_codes(settings.model)
     ends = list(settings.ends or range(min(len(rows.x) // 2 * 2, ENDS)))
     if len(ends) % 2:
         raise InvalidValue(
@@ -272,7 +217,7 @@ def _path(settings: _Settings) -> _Content:
 
 
 def _condition_of_paths(
-    settings: _Settings, rows: LabelledRows, ends: Sequence[int]
+    settings: LatentSettings, rows: LabelledRows, ends: Sequence[int]
 ) -> Conditioning:
     """The condition to decode paths under: the one given, else that of each path's first end."""
     if settings.model.condition_space is None or settings.y_given:
@@ -283,10 +228,10 @@ def _condition_of_paths(
     return repeated
 
 
-def _direction(settings: _Settings) -> _Content:
+def _direction(settings: LatentSettings) -> _Content:
     rows = settings.needed_rows("labels to learn a direction from")
-    _require_codes(settings.model)
-    labels, positive, name = _attribute(rows, settings.positive)
+    require_codes(settings.model)
+    labels, positive, name = find_attribute(rows, settings.positive)
     with torch.no_grad():
         codes = codes_of(settings.model, rows).to(settings.codes.centre)
     vector = direction(codes, labels, positive=positive, rng=settings.seed)
@@ -327,99 +272,7 @@ def _table(codes: Tensor, places: Mapping[str, list[Any]]) -> Table:
     return {**places, **{f"z{k}": flat[:, k].tolist() for k in range(flat.shape[1])}}
 
 
-# ---------------------------------------------------------------------------------- what they go by
-
-
-def _rows(
-    run: OpenedRun,
-    data: Observations | None,
-    kind: LatentKind | None,
-    label: str | None,
-    table: Mapping[str, Any] | None,
-) -> tuple[LabelledRows | None, tuple[str, ...]]:
-    """The rows asked for, else those fitted to; None and a note if these cannot be found."""
-
-    def find() -> LabelledRows:
-        file = run.source("there is no telling which rows these were") if data is None else data
-        if kind == "direction" and not run.conditional:
-            labels = asked_conditions(label or "auto")
-            settings = table_settings(file, run, table)
-            return LabelledRows.of(read(file, like=run.model, **labels, **settings), ROWS)
-        return LabelledRows.of(read_like(run, file, label, table), ROWS)
-
-    rows, notes = if_available(find, required=data is not None or label is not None)
-    if rows is None and kind in ("path", "direction"):
-        raise BadRun(
-            f"{kind} needs rows, and those that {run.folder} was fitted on cannot be found; pass"
-            f" {argument('data', 'FILE')}"
-        )
-    return rows, notes
-
-
-def _distribution(run: OpenedRun, rows: LabelledRows | None, from_rows: bool) -> CodeDistribution:
-    """Where codes lie: by the prior where there is one, else (or with rows of the caller's own) by
-    the codes of the rows.
-    """
-    model = run.model
-    y = None if rows is None else rows.conditions(model)
-    if from_rows and rows is not None and isinstance(model, Encodes):
-        return infer_code_distribution(model, rows.x, y)
-    try:
-        return infer_code_distribution(model)
-    except InvalidKind as error:
-        if rows is None:
-            raise BadRun(
-                f"a {run.name} has no prior, so its codes' range must come from rows; pass"
-                f" {argument('data', 'FILE')}"
-            ) from error
-        return infer_code_distribution(model, rows.x, y)
-
-
 def _steps(run: OpenedRun, kind: LatentKind, distribution: CodeDistribution) -> int:
     """Codes along each line, unless told otherwise; more for a curve through points."""
     curve = kind == "grid" and distribution.latent == 1
     return STEPS[kind] * (SMOOTH if curve and run.model.fitted_space().kind == "points" else 1)
-
-
-def _condition(
-    model: Model, y: ConditionsGiven, rows: LabelledRows | None, table: Mapping[str, Any] | None
-) -> Conditioning:
-    """The condition to decode under: the one given, else that of the first row."""
-    space = model.condition_space
-    if y is None and space is not None and rows is not None:
-        first: Conditioning = rows.conditions(model)[:1]
-        return first
-    codes, _ = condition_rows(model, y, 1, table=table)
-    return None if codes is None or space is None else space.as_given(codes)
-
-
-def _attribute(rows: LabelledRows, positive: str | None) -> tuple[Tensor, int, str]:
-    """Labels as whole numbers (n,), the one that is the attribute, and its name."""
-    space = rows.condition_space
-    if rows.y is None or space is None or not space.is_label:
-        raise InvalidValue(
-            "a direction needs labels, and these data bring none; pass"
-            f" {argument('label', 'COLUMN')}, or a file of them"
-        )
-    labels = rows.y if rows.y.ndim == 1 else rows.y[:, 0]
-    names = space.columns[0].categories
-    if positive is None and len(names) != 2:
-        raise InvalidValue(
-            f"there are {len(names)} labels; pass {argument('positive')} with one of:"
-            f" {', '.join(names[:10])}"
-        )
-    if positive is not None and positive not in names:
-        raise InvalidValue(
-            f"{argument('positive', repr(positive))} is none of the labels;"
-            f" {suggest(positive, names)}"
-        )
-    name = names[-1] if positive is None else positive
-    return labels, names.index(name), name
-
-
-def _require_codes(model: Model) -> None:
-    if not isinstance(model, Encodes):
-        raise InvalidKind(
-            f"a {model.registered_name} has no codes for observations; a grid and traverse need"
-            " none"
-        )

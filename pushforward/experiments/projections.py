@@ -124,6 +124,6 @@ def _distribution(model: Model, source: Source) -> CodeDistribution:
     except InvalidKind:
         if isinstance(model, Encodes):
             batch = rows_of(source)
-            y = labels_of(model, batch)  # type: ignore[arg-type] # encoders are models
+            y = labels_of(model, batch)
             return infer_code_distribution(model, batch.x, y)
         raise

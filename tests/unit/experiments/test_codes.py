@@ -47,6 +47,18 @@ def test_the_files_of_rows_are_named(
     assert [row["file"] for row in rows] == codes.files
 
 
+def test_rows_in_memory_bring_their_conditions(
+    opened: Callable[[str], OpenedRun], place: Path
+) -> None:
+    labelled = pf.read(str(place / "photos"), label=True).take(torch.arange(24))
+    assert labelled.y is not None
+    names = ["ab"[int(code)] for code in labelled.y]
+    codes = encode(opened("faces"), labelled.x, names)
+    assert torch.equal(codes.z, encode(opened("faces"), str(place / "photos")).z)
+    others = encode(opened("faces"), labelled.x, names[::-1])
+    assert not torch.equal(codes.z, others.z)
+
+
 def test_conditions_for_a_model_without_are_refused(
     opened: Callable[[str], OpenedRun], place: Path
 ) -> None:
