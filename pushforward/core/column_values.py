@@ -65,7 +65,11 @@ def _to_integers(values: NDArray[Any], missing: NDArray[np.bool_], dtype: str) -
     plain = dtype.split("[")[0].lower()
     limits = np.iinfo(plain if plain not in ("int", "uint") else "int64")
     rounded = np.where(missing, 0, values).round()
-    whole = rounded.astype(plain) if rounded.dtype.kind in "iu" else _clip(rounded, limits, plain)
+    whole = (
+        rounded.astype(plain)
+        if rounded.dtype.kind in "iu"
+        else _clip(rounded, limits.min, limits.max, plain)
+    )
     if not missing.any():
         return whole if dtype == plain else as_dtype(pandas.Series(whole), dtype)
     nullable = pandas.array(
@@ -75,11 +79,11 @@ def _to_integers(values: NDArray[Any], missing: NDArray[np.bool_], dtype: str) -
     return nullable if dtype.lower() == plain else as_dtype(pandas.Series(nullable), dtype)
 
 
-def _clip(rounded: NDArray[Any], limits: np.iinfo[Any], plain: str) -> NDArray[Any]:
-    """Floats as integers, clipped to the limits."""
-    low, high = rounded <= float(limits.min), rounded >= float(limits.max)
-    whole = np.where(low | high, 0, rounded).astype(plain)
-    whole[low], whole[high] = limits.min, limits.max
+def _clip(rounded: NDArray[Any], least: int, most: int, dtype: str) -> NDArray[Any]:
+    """Floats as integers, clipped to the ends."""
+    low, high = rounded <= float(least), rounded >= float(most)
+    whole = np.where(low | high, 0, rounded).astype(dtype)
+    whole[low], whole[high] = least, most
     return whole
 
 

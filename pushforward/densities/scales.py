@@ -52,7 +52,7 @@ class Scale:
         """
         if isinstance(bandwidth, Scale):
             return bandwidth
-        h = torch.as_tensor(bandwidth, dtype=torch.float64).detach().cpu()
+        h = torch.as_tensor(bandwidth, dtype=torch.float64, device="cpu").detach()
         if h.shape not in ((), (dimension,), (dimension, dimension)):
             raise InvalidValue(
                 f"bandwidth must be a number, or have shape ({dimension},) or ({dimension},"

@@ -22,7 +22,7 @@ __all__ = ["ConditionsGiven", "Samples", "condition_rows", "require_sample_size"
 SAMPLES = 64
 """Samples unless told otherwise: a grid of eight by eight images."""
 
-ConditionsGiven = str | Path | Sequence[str | float] | Tensor | None
+ConditionsGiven = str | float | Path | Sequence[str | float] | Tensor | None
 """Labels by name, one or several; the numbers of one condition, or a row of them for each sample;
 or a file of conditions as a `Path`.
 """
@@ -111,7 +111,7 @@ def condition_rows(
     if isinstance(y, Path):
         rows = _rows_of_file(y, space, table)
     elif space.is_label:
-        rows = _codes([y] if isinstance(y, str) else list(y), space)
+        rows = _codes([y] if isinstance(y, (str, float)) else list(y), space)
     else:
         numbers = torch.as_tensor(y)
         rows = space.conform(numbers[None] if numbers.ndim < 2 else numbers, what=argument("y"))

@@ -92,5 +92,5 @@ def test_refusals() -> None:
         FourierKDE(1e-3).fit(torch.tensor([[0.0, 0.0], [1e6, 1e6]]))
     with pytest.raises(pf.InvalidValue, match="bandwidth must be one of 'scott'"):
         FourierKDE("likelihood")
-    with pytest.raises(pf.InvalidValue, match="condition nearer to the data"):
+    with pytest.raises(pf.InvalidValue, match="condition closer to the data"):
         FourierKDE(0.3).fit(normal(50, 2)).condition({0: 30.0})

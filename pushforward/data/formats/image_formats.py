@@ -140,9 +140,12 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def repair_transparency(image: Image.Image) -> None:
-    """Scale the transparent level of a 2- or 4-bit grey PNG to the 8 bits of its pixels."""
+    """Scale the transparent level of a 1-, 2- or 4-bit grey PNG to the 8 bits of its pixels."""
     level = image.info.get("transparency")
-    if image.format != "PNG" or image.mode != "L" or not isinstance(level, int):
+    if image.format != "PNG" or image.mode not in ("1", "L") or not isinstance(level, int):
+        return
+    if image.mode == "1":  # releases of Pillow before 13 leave the level as it is in the file
+        image.info["transparency"] = 255 if level else 0
         return
     for tile in getattr(image, "tile", ()):
         levels, scale = _TRANSPARENCY_SCALE.get(tile[3] if isinstance(tile[3], str) else "", (0, 1))

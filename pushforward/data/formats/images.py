@@ -309,9 +309,24 @@ def _fit(image: Image.Image, options: Options) -> Image.Image:
         return image.resize(size, Image.Resampling.BICUBIC)
     if options.fit == "crop":
         return ImageOps.fit(image, size, Image.Resampling.BICUBIC)
-    return ImageOps.pad(
-        image, size, Image.Resampling.BICUBIC, color=(0, 0, 0, 0) if image.mode == "RGBA" else 0
-    )
+    return _pad(image, size)
+
+
+def _pad(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The whole image in the middle of black, or of nothing where it has transparency.
+
+    As `ImageOps.pad`, but at least one pixel wide and high: older releases of Pillow refuse images
+    that would vanish, newer ones give an empty frame.
+    """
+    (width, height), inner = image.size, size
+    if width * size[1] > height * size[0]:
+        inner = size[0], max(1, round(height / width * size[0]))
+    elif width * size[1] < height * size[0]:
+        inner = max(1, round(width / height * size[1])), size[1]
+    frame = Image.new(image.mode, size)
+    place = round((size[0] - inner[0]) / 2), round((size[1] - inner[1]) / 2)
+    frame.paste(image.resize(inner, Image.Resampling.BICUBIC), place)
+    return frame
 
 
 def preparation(options: Options) -> dict[str, Any]:

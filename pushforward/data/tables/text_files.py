@@ -56,6 +56,8 @@ def text_table(path: Path, packing: str, options: Options) -> Table:
         "low_memory": False,
     }
     arguments["index_col"] = 0 if layout.index else False
+    if _rounds_floats():
+        arguments["float_precision"] = "round_trip"
     table = Table(
         _csv(path, packing, arguments, layout, size * expansion <= options.memory), name=path.name
     )
@@ -63,6 +65,15 @@ def text_table(path: Path, packing: str, options: Options) -> Table:
     table.notes += [*([f"the file is {note}"] if note else []), *layout.notes]
     table.cells = Cells(layout.decimal, layout.thousands)
     return table
+
+
+def _rounds_floats() -> bool:
+    """Whether this pandas reads the last digits of numbers wrong unless told otherwise: before 3.0,
+    where the argument is deprecated.
+    """
+    import pandas
+
+    return int(pandas.__version__.partition(".")[0]) < 3
 
 
 def _csv(

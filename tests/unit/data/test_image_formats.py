@@ -2,6 +2,7 @@
 orientation, colour space, frames.
 """
 
+import io
 import itertools
 import struct
 import zlib
@@ -17,6 +18,21 @@ from pushforward.data import read
 
 AVIF = "avif" in features.get_supported()
 """Whether this Pillow reads AVIF: releases before 11.3 do not know the name."""
+
+
+def reads_own_tiff(mode):
+    """Whether Pillow reads the TIFF of a mode that it writes itself."""
+    file = io.BytesIO()
+    Image.new(mode, (2, 1)).save(file, "TIFF")
+    try:
+        with Image.open(file) as image:
+            image.load()
+    except OSError:
+        return False
+    return True
+
+
+TIFF_OF_YCBCR = reads_own_tiff("YCbCr")
 
 
 def chunk(kind, content):
@@ -210,6 +226,8 @@ def test_every_mode_in_every_number_of_channels(tmp_path, mode, channels):
     assert np.allclose(rows(source)[0], expected, atol=32 if mode in ("P", "PA") else 2)
     if mode in ("CMYK", "LAB", "YCbCr", "RGBX", "LA"):
         image.save(tmp_path / "a.tif")
+        if mode == "YCbCr" and not TIFF_OF_YCBCR:
+            return
         assert rows(read(tmp_path / "a.tif", channels=channels)) == rows(source)
 
 

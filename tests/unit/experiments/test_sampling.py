@@ -65,7 +65,7 @@ def test_errors_name_arguments_as_the_caller_knows_them(
         with pytest.raises(pf.InvalidValue, match=r"^y='c' is none of the labels"):
             sample(opened("faces"), y="c")
         with pytest.raises(pf.InvalidValue, match="leave y out"):
-            sample(opened("pca"), y="a")
+            sample(opened("pca"), y=1.0)
         with pytest.raises(pf.InvalidValue, match=r"^n must be at least 1, got 0; pass n=64, say"):
             sample(opened("pca"), 0)
         with pytest.raises(pf.InvalidValue, match="pass y with one of: a, b"):
