@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from pushforward.metrics.feature_names import named
 from pushforward.metrics.modes import modes
 from pushforward.metrics.scores import PAIRED, USUAL, scores
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "by_feature_space", "compare"]
 
 SPREADS = {"ring": 0.01, "grid": 0.05}
 """Standard deviations of the built-in mixtures whose modes are known."""
@@ -75,7 +76,10 @@ class Comparison:
 
 
 def compare(
-    comparison: Comparison, *, say: Callable[[str], None], warn: Callable[[str], None]
+    comparison: Comparison,
+    *,
+    say: Callable[[str], None] = lambda text: None,
+    warn: Callable[[str], None] = warnings.warn,
 ) -> tuple[list[list[Record]], list[Rows]]:
     """The records of every generated set, and the sets.
 
@@ -83,6 +87,11 @@ def compare(
         comparison: what is compared.
         say: called with what a feature space tells of itself.
         warn: called with what makes a comparison doubtful, or was left out.
+
+    Example:
+        >>> records, samples = compare(Comparison("ring:50", ["moons:50"], metrics=["fid"]))
+        >>> [record.quantity for record in records[0]], len(samples[0].x)
+        (['fid'], 50)
     """
     if comparison.rows < 2:
         raise InvalidValue(f"{argument('rows')} must be at least 2, got {comparison.rows}")
@@ -119,7 +128,26 @@ def compare(
         if "modes" in metrics:
             name = comparison.real.partition(":")[0]
             records += modes(other.x, centres(name), SPREADS[name], data=truth.described)
-    return results, others
+    return [
+        [replace(r, details={**r.details, "compared": other.described}) for r in records]
+        for records, other in zip(results, others)
+    ], others
+
+
+def by_feature_space(measured: Sequence[Sequence[Record]]) -> dict[str, list[list[Record]]]:
+    """The records of every set by the name of their feature space: those of one space compare."""
+    spaces = [[_feature_space(record) for record in records] for records in measured]
+    return {
+        space: [
+            [record for record, name in zip(records, names) if name == space]
+            for records, names in zip(measured, spaces)
+        ]
+        for space in dict.fromkeys(name for names in spaces for name in names)
+    }
+
+
+def _feature_space(record: Record) -> str:
+    return str(record.details.get("feature_space", record.details["features"]))
 
 
 @dataclass(frozen=True)
