@@ -60,6 +60,21 @@ def test_models_fitted_in_one_go_leave_a_run_too(x: Tensor, tmp_path: Path) -> N
     assert not torch.equal(opened.mean_, model.mean_)
 
 
+def test_a_fitter_that_writes_nothing_leaves_a_run_too(x: Tensor, tmp_path: Path) -> None:
+    class Twice:
+        """Fits a model to every row twice."""
+
+        def fit(self, model: pf.Model, source: pf.Source) -> None:
+            doubled = pf.Arrays(torch.cat([source.take(torch.arange(len(source))).x] * 2))
+            pf.EM(quiet=True).fit(model, doubled)
+
+    fit_model(pf.PCA(2), x, by=Twice(), folder=tmp_path / "twice")
+    opened = open_run(tmp_path / "twice")
+    assert opened.manifest is not None
+    assert opened.manifest.fitter == ""
+    assert torch.equal(opened.model.mean_, pf.PCA(2).fit(torch.cat([x, x])).mean_)
+
+
 def test_an_experiment_begins_from_a_run_with_a_given_fitter_too(x: Tensor, tmp_path: Path) -> None:
     fit_model(pf.VAE(2, (8,)), x, by=trainer(), folder=tmp_path / "first")
     by_hand = pf.VAE(2, (8,)).fit(x, by=trainer(start=open_run(tmp_path / "first").model))

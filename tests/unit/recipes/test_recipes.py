@@ -52,15 +52,16 @@ def test_curry_adapts_better_than_it_blurs(shots, tmp_path, monkeypatch):
 
 
 def test_no_row_is_judged_by_a_model_that_has_seen_it():
-    class Memory:
-        def fit(self, x):
-            self.seen = set(x[:, 0].tolist())
-            return self
+    class Memory(pf.Gaussian):
+        def prepare(self, source, facts):
+            super().prepare(source, facts)
+            self.seen = set(source.all().x[:, 0].tolist())
 
         def log_prob(self, x):
             return torch.tensor([float(v in self.seen) for v in x[:, 0].tolist()])
 
     values = folds(torch.arange(23.0)[:, None], Memory, seed=0)
+    assert Memory().fit(torch.arange(3.0)[:, None]).log_prob(torch.ones(1, 1)) == 1
     assert values.tolist() == [0.0] * 23
 
 
@@ -287,7 +288,11 @@ def test_the_command_line_lists_runs_and_explains(shots, tmp_path, monkeypatch, 
     done = capfd.readouterr()
     assert "under 4 ft" in done.out
     assert done.err == ""
-    assert {p.name for p in (tmp_path / "here").iterdir()} == {"aldridge.png", "records.json"}
+    assert {p.name for p in (tmp_path / "here").iterdir()} == {
+        "aldridge.png",
+        "records.json",
+        "runs",
+    }
     assert main(["recipe", "curry"]) == 2
     assert "pass --file" in capfd.readouterr().err
 
