@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 from torch.distributions import register_kl
 
-from pushforward.core.errors import ShapeMismatch
+from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
 from pushforward.core.random import Rng, generator, integers, normal, uniform
 from pushforward.densities.distribution import RowDistribution, rows_of
 from pushforward.densities.normals import Normal
 
-__all__ = ["StructuredCodes", "Parts"]
+__all__ = ["StructuredCodes", "Parts", "checked_blocks"]
 
 
 class Parts(NamedTuple):
@@ -126,3 +126,29 @@ def _kl_codes(q: StructuredCodes, p: StructuredCodes) -> Tensor:
 
 
 register_kl(StructuredCodes, StructuredCodes)(_kl_codes)
+
+
+def checked_blocks(categories: Sequence[int], continuous: int) -> tuple[tuple[int, ...], int]:
+    """The sizes of category codes and the count of numbers.
+
+    Raises:
+        InvalidKind, InvalidValue: If they are none.
+    """
+    if isinstance(categories, (int, str)):
+        raise InvalidKind(
+            f"categories is a list of sizes, got {categories!r}; write categories=(10,)"
+        )
+    sizes = tuple(categories)
+    for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, int) or size < 2:
+            raise InvalidValue(
+                f"each of categories must be a whole number, 2 or more, got {size!r}; () for none"
+            )
+    if continuous < 0:
+        raise InvalidValue(f"continuous must not be below 0, got {continuous}; 0 for none")
+    if not sizes and not continuous:
+        raise InvalidValue(
+            "a code needs categories or continuous numbers, got neither; use GAN, or"
+            " categories=(10,)"
+        )
+    return sizes, continuous

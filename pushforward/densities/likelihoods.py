@@ -15,7 +15,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -24,10 +23,16 @@ from torch.nn.functional import softplus
 from pushforward.core.capabilities import HasMean
 from pushforward.core.errors import BadSource, InvalidValue, require_positive
 from pushforward.core.registry import Value
-from pushforward.core.scaling import Scaling, find_known_range
+from pushforward.core.scaling import Scaling
 from pushforward.core.space import Column, Space
 from pushforward.densities.coins import Bernoulli, ContinuousBernoulli
 from pushforward.densities.columns import Columns, OneHot
+from pushforward.densities.known_ranges import (
+    count_levels,
+    find_ends,
+    refuse_categories,
+    require_range,
+)
 from pushforward.densities.levels import DiscretisedLogistic
 from pushforward.densities.normals import Normal
 
@@ -92,7 +97,7 @@ class Likelihood(Value, family="likelihood"):
 
     def refuse(self, space: Space) -> None:
         """Raise BadSource if the data are outside its range."""
-        _refuse_categories(self, space)
+        refuse_categories(self.name, space)
 
     def note(self, space: Space) -> str:
         """A caveat about its numbers for these data; '' if none."""
@@ -170,7 +175,7 @@ class BernoulliLikelihood(Likelihood, name="bernoulli"):
 
     def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> Bernoulli:
         """Bernoulli outcomes map to the end points of the data's range."""
-        zero, span = _ends(scaling)
+        zero, span = find_ends(scaling)
         like = outputs[0]
         return Bernoulli(
             like, None if zero is None else zero.to(like), None if span is None else span.to(like)
@@ -183,8 +188,8 @@ class BernoulliLikelihood(Likelihood, name="bernoulli"):
 
     def refuse(self, space: Space) -> None:
         """Refuse categories and unknown ranges."""
-        _refuse_categories(self, space)
-        _require_range(self, space)
+        refuse_categories(self.name, space)
+        require_range(self.name, space)
 
     def note(self, space: Space) -> str:
         """A caveat for grey levels."""
@@ -210,8 +215,8 @@ class ContinuousBernoulliLikelihood(Likelihood, name="continuous_bernoulli"):
 
     def refuse(self, space: Space) -> None:
         """Refuse categories and unknown ranges."""
-        _refuse_categories(self, space)
-        _require_range(self, space)
+        refuse_categories(self.name, space)
+        require_range(self.name, space)
 
 
 @dataclass(frozen=True)
@@ -242,15 +247,15 @@ class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
     def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> DiscretisedLogistic:
         """Discretised logistic on as many levels as the data's range has."""
         return DiscretisedLogistic(
-            outputs[0], bound_log_scale(outputs[1] + self.start), _levels(scaling.space)
+            outputs[0], bound_log_scale(outputs[1] + self.start), count_levels(scaling.space)
         )
 
     def refuse(self, space: Space) -> None:
         """Refuse anything but integer levels of one range."""
-        _refuse_categories(self, space)
+        refuse_categories(self.name, space)
         ranges = {(c.low, c.high) for c in space.columns}
         whole = all(c.kind == "integer" for c in space.columns) if space.columns else space.integer
-        if not whole or len(ranges) > 1 or not _levels(space):
+        if not whole or len(ranges) > 1 or not count_levels(space):
             raise BadSource(
                 f"likelihood {self.name!r} needs integer levels of one range, got {space}; "
                 "pass images as levels (uint8, not divided by 255), or use likelihood='gaussian'"
@@ -313,9 +318,6 @@ class ColumnsLikelihood(Likelihood, name="columns"):
         return bound_log_scale(outputs[1]).exp().mean() if len(outputs) > 1 else None
 
 
-# ---------------------------------------------------------------------------------------- of spaces
-
-
 def _event(scaling: Scaling) -> tuple[int, ...]:
     """Shape of one observation in model coordinates; a free size is a ShapeMismatch."""
     _ = scaling.space.size
@@ -333,69 +335,3 @@ def _blocks(columns: Sequence[Column]) -> list[tuple[str, int]]:
         else:
             blocks.append(("numeric", 1))
     return blocks
-
-
-def _levels(space: Space) -> int:
-    """Number of integers in the range; 0 if it has no ends."""
-    return round(space.high - space.low) + 1 if math.isfinite(space.high - space.low) else 0
-
-
-_known_ends: WeakKeyDictionary[Scaling, tuple[Tensor | None, Tensor | None]] = WeakKeyDictionary()
-
-
-def _ends(scaling: Scaling) -> tuple[Tensor | None, Tensor | None]:
-    """The lowest value in model coordinates (None for 0),
-    and the highest value's distance from it (None for 1).
-
-    'unit' counts integer data as cells, so that levels 0..255 are at 1/512..511/512;
-    a constant column is at ½.
-    """
-    if scaling not in _known_ends:
-        _known_ends[scaling] = _find_ends(scaling)
-    return _known_ends[scaling]
-
-
-def _find_ends(scaling: Scaling) -> tuple[Tensor | None, Tensor | None]:
-    space = scaling.space
-    is_known = scaling.kind == "known"
-    ranges = [find_known_range(c) if is_known else (c.low, c.high) for c in space.columns] or [
-        (space.low, space.high)
-    ]
-    ends = torch.tensor(ranges, dtype=torch.float64, device=scaling.shift.device)
-    if not space.columns:
-        ends = ends[0]
-    low, high = ((ends[..., i] - scaling.shift) / scaling.scale for i in (0, 1))
-    span = high - low
-    return (None if bool((low == 0).all()) else low), (None if bool((span == 1).all()) else span)
-
-
-def _refuse_categories(likelihood: Likelihood, space: Space) -> None:
-    for name, column in zip(space.names, space.columns):
-        if column.kind == "categorical":
-            raise BadSource(
-                f"likelihood {likelihood.name!r} takes numbers, but column {name!r} is categorical;"
-                " use likelihood='columns', or drop the column"
-            )
-
-
-def _require_range(likelihood: Likelihood, space: Space) -> None:
-    """Raise BadSource unless the ends are known, rather than merely observed."""
-    if space.columns:
-        for name, column in zip(space.names, space.columns):
-            declared = column.lower is not None and column.upper is not None
-            if not declared and not (column.low >= 0 and column.high <= 1):
-                raise BadSource(
-                    _range_message(
-                        likelihood,
-                        f"column {name!r} ({column.low:g}..{column.high:g} observed) has none",
-                    )
-                )
-    elif not math.isfinite(space.low + space.high):
-        raise BadSource(_range_message(likelihood, f"{space} have none"))
-
-
-def _range_message(likelihood: Likelihood, what: str) -> str:
-    return (
-        f"likelihood {likelihood.name!r} needs data with a known range, but {what}; scale the data"
-        " into 0..1, pass images (n, channels, height, width), or use likelihood='gaussian'"
-    )

@@ -22,12 +22,12 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.core.data_types import Conditioning, Observations
-from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, require_positive
+from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
 from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch, Phase, Step, Terms, adam
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import register
-from pushforward.densities.codes import Parts, StructuredCodes
+from pushforward.densities.codes import Parts, StructuredCodes, checked_blocks
 from pushforward.densities.columns import OneHot
 from pushforward.densities.likelihoods import bound_log_scale
 from pushforward.densities.normals import Normal
@@ -139,7 +139,7 @@ class InfoGAN(GAN):
             hacks=hacks,
             critic_augment=critic_augment,
         )
-        self.categories, self.continuous = _checked(categories, continuous)
+        self.categories, self.continuous = checked_blocks(categories, continuous)
         require_positive(noise_scale=noise_scale)
         self.weight, self.continuous_weight, self.view_weight, self.noise_scale = (
             weight,
@@ -378,29 +378,3 @@ COLLAPSE = (
     "penalties=['r1(gamma=10)'], game='relativistic', or a lower rate for the generator"
     " (optimizers={'generator': 'adam(rate=2e-4)'})"
 )
-
-
-def _checked(categories: Sequence[int], continuous: int) -> tuple[tuple[int, ...], int]:
-    """The sizes and the count.
-
-    Raises:
-        InvalidKind, InvalidValue: If they are none.
-    """
-    if isinstance(categories, (int, str)):
-        raise InvalidKind(
-            f"categories is a list of sizes, got {categories!r}; write categories=(10,)"
-        )
-    sizes = tuple(categories)
-    for size in sizes:
-        if isinstance(size, bool) or not isinstance(size, int) or size < 2:
-            raise InvalidValue(
-                f"each of categories must be a whole number, 2 or more, got {size!r}; () for none"
-            )
-    if continuous < 0:
-        raise InvalidValue(f"continuous must not be below 0, got {continuous}; 0 for none")
-    if not sizes and not continuous:
-        raise InvalidValue(
-            "a code needs categories or continuous numbers, got neither; use GAN, or"
-            " categories=(10,)"
-        )
-    return sizes, continuous
