@@ -1,163 +1,96 @@
-"""`pushforward compare REAL GENERATED [GENERATED…]`:
-sets of samples against data, in feature spaces that are named.
-"""
+"""`pushforward compare REAL GENERATED [GENERATED…]`: sets of samples against data."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 
+from pushforward.cli import arguments
 from pushforward.cli.console import Voice, stdout
-from pushforward.cli.help import single
-from pushforward.cli.records import table
-from pushforward.cli.tables import tabular, typed
-from pushforward.core.errors import InvalidValue
 
-if TYPE_CHECKING:
-    from pushforward.core.records import Record
-    from pushforward.experiments.sample import Rows
-
-__all__ = ["command"]
+__all__ = ["compare"]
 
 
 def compare(
-    real: Annotated[
-        str,
-        typer.Argument(
-            metavar="REAL", help="a file, folder, built-in name or run", show_default=False
-        ),
-    ],
-    generated: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="GENERATED [GENERATED...]",
-            help="the same; a run is drawn from",
-            show_default=False,
-        ),
-    ],
-    features: Annotated[
-        str,
-        typer.Option(
-            "--features",
-            help=(
-                "where to compare: raw, scaled, pca(50), classifier, efficientnet; commas between"
-                " several"
-            ),
-        ),
-    ] = "raw",
-    metrics: Annotated[
-        str | None,
-        typer.Option(
-            "--metrics",
-            help=(
-                "fid, kid, mmd, prdc, c2st, ks, diversity, modes, memorising, parzen,"
-                " inception_score; of images beside their "
-                "originals: psnr, ssim, ms_ssim, ssim_daala [fid,kid,prdc,c2st]"
-            ),
-        ),
-    ] = None,
-    train: Annotated[
-        str | None,
-        typer.Option(
-            "--train",
-            help="rows the model learnt from, for memorising and parzen; REAL is then new rows",
-        ),
-    ] = None,
-    label: Annotated[
-        str | None,
-        typer.Option("--label", help="labels of REAL, for a classifier: a column, a file, or auto"),
-    ] = None,
-    categorical: Annotated[
-        str | None,
-        typer.Option("--categorical", help="text columns of tables to take as categories"),
-    ] = None,
-    drop: Annotated[
-        str | None, typer.Option("--drop", help="columns of tables to leave out")
-    ] = None,
-    size: Annotated[
-        str | None, typer.Option("--size", help="bring REAL's images to this size (32, or 48x64)")
-    ] = None,
-    channel: Annotated[
-        str | None,
-        typer.Option("--channel", help="of psnr and ssim: all, or y for the luma alone [all]"),
-    ] = None,
-    crop: Annotated[
-        int | None,
-        typer.Option("--crop", help="of psnr and ssim: pixels left out on every side [0]"),
-    ] = None,
-    rows: Annotated[int, typer.Option("--rows", help="at most this many rows of each")] = 10_000,
-    seed: Annotated[
-        int, typer.Option("--seed", help="of the rows, the draws and the networks")
-    ] = 0,
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
-    json: Annotated[bool, typer.Option("--json", help="one record a line, as JSON")] = False,
+    real: str,
+    generated: Annotated[tuple[str, ...], Parameter(name="GENERATED")],
+    /,
+    *,
+    features: str = "raw",
+    metrics: str | None = None,
+    train: str | None = None,
+    label: str | None = None,
+    categorical: arguments.Names = (),
+    drop: arguments.Names = (),
+    size: str | None = None,
+    channel: str | None = None,
+    crop: arguments.Whole | None = None,
+    rows: arguments.Whole = 10_000,
+    seed: arguments.Seed = 0,
+    table: arguments.Table = None,
+    device: arguments.Device = "cpu",
+    quiet: arguments.Quiet = False,
+    json: arguments.JsonLines = False,
 ) -> None:
-    """Measure how like the data generated samples are:
-    FID, KID, precision, recall, modes and more, with error bars.
+    """Measure how like the data generated samples are: FID, KID, precision, recall, modes, ...
+
+    Args:
+        real: a file, folder, built-in name or run.
+        generated: the same; of a run as many samples are drawn.
+        features: where to compare: raw, scaled, pca(50), classifier, efficientnet; commas between
+            several.
+        metrics: fid, kid, mmd, prdc, c2st, ks, diversity, modes, memorising, parzen,
+            inception_score; of images beside their originals psnr, ssim, ms_ssim, ssim_daala; by
+            default fid,kid,prdc,c2st.
+        train: the model's training rows, for memorising and parzen; REAL is then new rows.
+        label: labels of REAL, for a classifier: a column, a file, or auto.
+        categorical: text columns of tables to take as categories.
+        drop: columns of tables to leave out.
+        size: bring REAL's images to this size (32, or 48x64).
+        channel: of psnr and ssim: all, or y for the luma alone; by default all.
+        crop: of psnr and ssim: pixels left out on every side; by default 0.
+        rows: at most this many rows of each.
+        json: one record a line, as JSON.
     """
+    from pushforward.cli.records import samples_table
     from pushforward.experiments.compare import Comparison
     from pushforward.experiments.compare import compare as measure
 
     voice = Voice(quiet, json)
-    listed = {
-        name: _words(text)
-        for name, text in (("categorical", categorical), ("drop", drop))
-        if text is not None
-    }
-    paired = {
-        name: value for name, value in (("channel", channel), ("crop", crop)) if value is not None
-    }
-    asked = Comparison(
-        real, generated, spaces=_words(features),
-        metrics=None if metrics is None else _words(metrics), train=train, y=label,
-        reading=listed if size is None else {**listed, "size": size}, table=typed(), paired=paired,
-        rows=rows, seed=seed, device=device,
-    )  # fmt: skip
-    found, others = measure(asked, say=voice.say, warn=voice.warn)
-    _show(found, others, voice)
-
-
-def command() -> Any:
-    """The command."""
-    return single(tabular(compare), "compare")
-
-
-def _words(text: str) -> list[str]:
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    if not words:
-        raise InvalidValue(f"expected names with commas between, got {text!r}")
-    return words
-
-
-def _show(found: Sequence[Sequence[Record]], others: Sequence[Rows], voice: Voice) -> None:
-    """One table for each feature space, one column for each set;
-    records that do not compare stand in no one line.
-    """
-    if voice.as_json:
-        for records, other in zip(found, others):
+    reading = {"categorical": list(categorical), "drop": list(drop), "size": size}
+    paired = {"channel": channel, "crop": crop}
+    comparison = Comparison(
+        real,
+        generated,
+        spaces=arguments.split_names(features),
+        metrics=None if metrics is None else arguments.split_names(metrics),
+        train=train,
+        y=label,
+        reading={name: value for name, value in reading.items() if value not in (None, [])},
+        table=arguments.table_settings(table),
+        paired={name: value for name, value in paired.items() if value is not None},
+        rows=rows,
+        seed=seed,
+        device=device,
+    )
+    measured, samples = measure(comparison, say=voice.say, warn=voice.warn)
+    if json:
+        for records, other in zip(measured, samples):
             for record in records:
-                voice.result(
-                    replace(
-                        record, details={**record.details, "compared": other.described}
-                    ).as_dict()
-                )
+                details = {**record.details, "compared": other.described}
+                voice.result(replace(record, details=details).as_dict())
         return
-    voice.say(f"compared with {found[0][0].data}" if found[0] else "nothing could be measured")
-    for space in dict.fromkeys(
-        str(r.details.get("feature_space", r.details["features"]))
-        for records in found
-        for r in records
-    ):
+    first = measured[0]
+    voice.say(f"compared with {first[0].data}" if first else "nothing could be measured")
+    spaces = [
+        [str(r.details.get("feature_space", r.details["features"])) for r in records]
+        for records in measured
+    ]
+    for space in dict.fromkeys(name for names in spaces for name in names):
         parts = [
-            [
-                r
-                for r in records
-                if str(r.details.get("feature_space", r.details["features"])) == space
-            ]
-            for records in found
+            [record for record, name in zip(records, names) if name == space]
+            for records, names in zip(measured, spaces)
         ]
-        stdout().print(table(space, parts, others))
+        stdout().print(samples_table(space, parts, samples))

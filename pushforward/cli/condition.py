@@ -4,65 +4,48 @@ given some; in closed form.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-import typer
+from cyclopts import Parameter
 
-from pushforward.cli import runs
+from pushforward.cli import arguments
 from pushforward.cli.console import Voice
-from pushforward.cli.help import single
-from pushforward.cli.outputs import check_out, check_table_out, deliver, deliver_table
 from pushforward.core.errors import InvalidValue
 
-__all__ = ["command", "parsed"]
+__all__ = ["condition"]
 
 
 def condition(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
-    known: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="AXIS=VALUE...",
-            help="what is known, by column name or position",
-            show_default=False,
-        ),
-    ],
-    n: Annotated[
-        int | None,
-        typer.Option(
-            "-n", "--n", help="draw so many samples of the other axes instead", show_default=False
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="the same seed draws the same samples")] = 0,
-    out: Annotated[
-        str | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help=(
-                "the distribution: .csv .tsv .json; samples also .parquet .npz .npy; stdout if not"
-                " given"
-            ),
-        ),
-    ] = None,
-    save: Annotated[
-        str | None,
-        typer.Option("--save", help="write the conditional model to a run folder of its own"),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
-    json: Annotated[bool, typer.Option("--json", help="JSON lines instead of CSV")] = False,
+    run: arguments.Run,
+    known: Annotated[tuple[str, ...], Parameter(name="AXIS=VALUE")],
+    /,
+    *,
+    n: Annotated[arguments.Whole | None, Parameter(name=("--n", "-n"))] = None,
+    seed: arguments.Seed = 0,
+    out: arguments.Out = None,
+    save: str | None = None,
+    quiet: arguments.Quiet = False,
+    json: arguments.JsonLines = False,
 ) -> None:
-    """Condition on known axes: mean, standard deviation and
-    quantiles of the others, or samples of them with -n.
+    """Condition on known axes: mean, standard deviation and quantiles of the others, or samples.
+
+    Args:
+        known: what is known, by column name or position.
+        n: draw so many samples of the other axes instead.
+        out: .csv .tsv .json; of samples also .parquet .npz .npy; stdout if not given.
+        save: write the conditional model to a run folder of its own.
     """
+    from pushforward.cli.outputs import check_out, check_table_out, deliver, deliver_table
+    from pushforward.experiments import open_run
     from pushforward.experiments.conditionals import condition as given
     from pushforward.experiments.sampling import require_sample_size
 
     if n is not None:
         require_sample_size(n)
     voice = Voice(quiet, json)
-    opened = runs.open_run(run)
-    conditional = given(opened, parsed(known, opened.model.fitted_space()))
+    opened = open_run(run)
+    conditional = given(opened, _values(known, opened.model.fitted_space()))
     voice.say(conditional.summary)
     space = conditional.distribution.fitted_space()
     check_table_out(out) if n is None else check_out(out, space)
@@ -76,12 +59,7 @@ def condition(
     deliver(voice, x, space, out, default, what=f"{n} samples")
 
 
-def command() -> Any:
-    """The command."""
-    return single(condition, "condition")
-
-
-def parsed(known: list[str], space: Any) -> dict[str | int, str]:
+def _values(known: Sequence[str], space: Any) -> dict[str | int, str]:
     """{axis: value} from texts like 'x=1.5' and 'day=2024-06-01'."""
     values: dict[str | int, str] = {}
     for text in known:

@@ -5,32 +5,41 @@ NO_COLOR and TERM are rich's to honour.
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from rich.console import Console
 
-__all__ = ["Voice", "first_process", "stderr", "stdout"]
+from pushforward.core.json_values import finite
+
+__all__ = ["Voice", "first_process", "print_table", "stderr", "stdout"]
 
 
 def stderr() -> Console:
     """Where messages go; a console of its own for each use, so that a redirected stream is seen."""
-    from rich.console import Console
-
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def stdout() -> Console:
     """Where tables go."""
-    from rich.console import Console
-
     wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
     return Console(highlight=False, width=wide)
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on stdout; the first column is kept on one line."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for i, heading in enumerate(headings):
+        table.add_column(heading, no_wrap=i == 0)
+    for row in rows:
+        table.add_row(*row)
+    stdout().print(table)
 
 
 def first_process() -> bool:
@@ -77,12 +86,3 @@ class Voice:
             self.write(json.dumps(finite(content), default=str, ensure_ascii=False))
         elif text:
             self.write(text)
-
-
-def finite(content: Any) -> Any:
-    """JSON has no NaN and no infinity: such numbers become null."""
-    if isinstance(content, Mapping):
-        return {k: finite(v) for k, v in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [finite(v) for v in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content

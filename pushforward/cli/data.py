@@ -1,55 +1,50 @@
-"""`pushforward data SOURCE`: what is in it, and what is wrong with it."""
+"""`pushforward data SOURCE`: what it holds, and what is wrong with it."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
-import typer
+from cyclopts import Parameter
 
+from pushforward.cli import arguments
 from pushforward.cli.console import Voice
-from pushforward.cli.help import single
-from pushforward.cli.tables import tabular, typed
 from pushforward.core.errors import InvalidValue
 
-__all__ = ["command"]
+__all__ = ["data"]
 
 
 def data(
-    source: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="SOURCE",
-            help="a folder, glob or zip of images, a table, an array, or a built-in name",
-            show_default=False,
-        ),
-    ] = None,
-    formats: Annotated[
-        bool,
-        typer.Option(
-            "--formats", help="list what is read, by readers of yours too (--import mine.py)"
-        ),
-    ] = False,
-    size: Annotated[
-        str | None, typer.Option("--size", help="bring images to this size: 64, or 48x64")
-    ] = None,
-    fit: Annotated[str | None, typer.Option("--fit", help="crop, pad or stretch")] = None,
-    channels: Annotated[int | None, typer.Option("--channels", help="1, 3 or 4")] = None,
-    categorical: Annotated[
-        list[str] | None, typer.Option("--categorical", help="text columns to take as categories")
-    ] = None,
-    columns: Annotated[
-        list[str] | None, typer.Option("--columns", help="columns to use, and no others")
-    ] = None,
-    drop: Annotated[list[str] | None, typer.Option("--drop", help="columns to leave out")] = None,
-    label: Annotated[
-        str | None, typer.Option("--label", "--y", help="the labels' column or array")
-    ] = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="fetch a named data set that is not found")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+    source: str | None = None,
+    /,
+    *,
+    formats: Annotated[bool, arguments.Switch] = False,
+    size: str | None = None,
+    fit: Literal["crop", "pad", "stretch"] | None = None,
+    channels: arguments.Whole | None = None,
+    frame_rate: float | None = None,
+    categorical: arguments.Names = (),
+    columns: arguments.Names = (),
+    drop: arguments.Names = (),
+    label: Annotated[str | None, Parameter(name=("--label", "--y"))] = None,
+    download: Annotated[bool, arguments.Switch] = False,
+    table: arguments.Table = None,
+    json: arguments.Json = False,
 ) -> None:
-    """Scan a source: count, space, ranges, missing values, duplicates, unreadable files by name."""
+    """Scan a source: count, space, ranges, missing values, duplicates, unreadable files by name.
+
+    Args:
+        source: a folder, glob or zip of images, a table, an array, or a built-in name.
+        formats: list what is read, by readers of yours too (--import mine.py).
+        size: bring images to this size: 64, or 48x64.
+        fit: how images are brought to the size.
+        channels: bring images to 1, 3 or 4 channels.
+        frame_rate: frames a second of clips, where the file does not say.
+        categorical: text columns to take as categories.
+        columns: columns to use, and no others.
+        drop: columns to leave out.
+        label: the labels' column or array.
+        download: fetch a named data set that is not found.
+    """
     if formats:
         _list_formats(json)
         return
@@ -60,49 +55,34 @@ def data(
     from pushforward.data import report
 
     named = label if label is not None and label.lower() not in ("auto", "yes", "true") else None
-    found = report(
+    content = report(
         source,
         size=size,
         fit=fit,
         channels=channels,
-        categorical=categorical or (),
+        frame_rate=frame_rate,
+        categorical=categorical,
         columns=columns or None,
-        drop=drop or (),
+        drop=drop,
         label=named,
         download=download,
-        **typed(),
+        **arguments.table_settings(table),
     )
-    Voice(as_json=json).result(found.as_dict(), str(found))
+    Voice(as_json=json).result(content.as_dict(), str(content))
 
 
 def _list_formats(as_json: bool) -> None:
     from pushforward.data.formats.registry import every_reader
 
-    found = every_reader()
-    width = max(len(reader.name) for reader in found)
-    lines = [
-        f"{r.name:<{width}}  {r.about}{_endings(r)}{'' if r.ours else f' [{r.module}]'}"
-        for r in found
-    ]
-    content = [
-        {
-            "name": r.name,
-            "kind": r.kind,
-            "about": r.about,
-            "suffixes": list(r.suffixes),
-            "names": list(r.names),
-            "module": r.module,
-        }
-        for r in found
-    ]
+    readers = every_reader()
+    width = max(len(reader.name) for reader in readers)
+    lines, content = [], []
+    for reader in readers:
+        endings = (*reader.suffixes, *reader.names)
+        shown = f" ({' '.join(endings[:12])}{' …' if len(endings) > 12 else ''})" if endings else ""
+        origin = "" if reader.ours else f" [{reader.module}]"
+        lines.append(f"{reader.name:<{width}}  {reader.about}{shown}{origin}")
+        facts = {"name": reader.name, "kind": reader.kind, "about": reader.about}
+        lists = {"suffixes": list(reader.suffixes), "names": list(reader.names)}
+        content.append({**facts, **lists, "module": reader.module})
     Voice(as_json=as_json).result({"readers": content}, "\n".join(lines))
-
-
-def _endings(reader: Any) -> str:
-    known = (*reader.suffixes, *reader.names)
-    return f" ({' '.join(known[:12])}{' …' if len(known) > 12 else ''})" if known else ""
-
-
-def command() -> Any:
-    """The command."""
-    return single(tabular(data), "data")

@@ -6,107 +6,81 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
+from pushforward.cli import arguments
+from pushforward.cli.console import Voice, print_table, stderr
 
-from pushforward.cli.console import Voice, stderr, stdout
-from pushforward.cli.help import single
-
-if TYPE_CHECKING:
-    from pushforward.core.events import Listener
-    from pushforward.experiments import Experiment
-
-__all__ = ["command"]
+__all__ = ["demo"]
 
 
 def demo(
-    run: Annotated[
-        str | None, typer.Option("--run", help="folder to write to; runs/demo-N if not given")
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="of everything random")] = 0,
-    epochs: Annotated[int, typer.Option("--epochs", help="of the VAE")] = 300,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="say nothing but warnings and errors")
-    ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="the records as JSON on stdout, one a line")
-    ] = False,
+    *,
+    run: str | None = None,
+    seed: arguments.Seed = 0,
+    epochs: arguments.Whole = 300,
+    quiet: arguments.Quiet = False,
+    json: arguments.JsonLines = False,
 ) -> None:
-    """Fit a VAE to 1,797 handwritten digits, beside PCA on the same rows,
-    and leave numbers and images.
+    """Fit a VAE to 1,797 handwritten digits, beside PCA on the same rows: numbers and images.
+
+    Args:
+        run: folder to write to; runs/demo-N if not given.
+        epochs: of the VAE.
+        json: the records as JSON on stdout, one a line.
     """
+    from pushforward.recipes.digits import COLUMNS, table
     from pushforward.recipes.handwriting import run as fit_and_measure
 
     voice = Voice(quiet, json)
     voice.say(
         "1,797 handwritten digits of 8x8 pixels, levels 0..16; a fifth is set aside and never"
-        " learnt from\n"
+        " trained on\n"
     )
-    study = fit_and_measure(run, seed=seed, epochs=epochs, progress=_progress(voice))
+
+    def follow(name: str, experiment: Any) -> Any:
+        voice.say(f"[{name}] {experiment.command}")
+        return _follow(voice, experiment)
+
+    study = fit_and_measure(run, seed=seed, epochs=epochs, progress=follow)
     if json:
         for row in study.records.values():
             for record in row.values():
                 voice.result(record.as_dict())
         return
-    _show(voice, study.records)
+    example = next(record for row in study.records.values() for record in row.values())
+    voice.say(
+        f"\nOn {example.n} digits that no model was trained on, the same noise for all; nats and"
+        " squared levels per digit, ± standard error:"
+    )
+    print_table(("model", *COLUMNS), table(study.records))
+    voice.say(
+        "The first column is exact; the next two are lower bounds on the same quantity, the second"
+        " the tighter one.\n"
+    )
     voice.say(f"Fitted in {study.seconds:.0f} s. Images:")
     for image in study.images:
         voice.say(f"  {image}")
     _what_next(voice, study.folder / "vae")
 
 
-def command() -> Any:
-    """The command."""
-    return single(demo, "demo")
+@contextmanager
+def _follow(voice: Voice, experiment: Any) -> Iterator[Any]:
+    """The listener that prints how a fit goes."""
+    from pushforward.cli.progress import display
+    from pushforward.core.errors import Interrupted
 
-
-def _progress(voice: Voice) -> Callable[[str, Experiment], AbstractContextManager[Listener]]:
-    """What is said while models are fitted."""
-
-    @contextmanager
-    def follow(name: str, experiment: Experiment) -> Iterator[Listener]:
-        from pushforward.cli.progress import display
-        from pushforward.core.errors import Interrupted
-
-        voice.say(f"[{name}] {experiment.command}")
-        at_once = not hasattr(experiment.model, "phases")
-        try:
-            with display(Voice(quiet=voice.quiet or voice.as_json or at_once)) as shown:
-                yield shown
-        except Interrupted:
-            folder = shlex.split(experiment.command)[-1]
-            voice.warn(f"all is saved; continue with: pushforward resume {shlex.quote(folder)}")
-            raise
-
-    return follow
-
-
-def _show(voice: Voice, found: Mapping[str, Mapping[str, Any]]) -> None:
-    from rich import box
-    from rich.table import Table
-
-    from pushforward.recipes.digits import COLUMNS, table
-
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column("model", no_wrap=True)
-    for column in COLUMNS:
-        shown.add_column(column, justify="right")
-    for row in table(found):
-        shown.add_row(*row)
-    example = next(r for row in found.values() for r in row.values())
-    voice.say(
-        f"\nOn {example.n} digits no model has seen, the same noise for all; nats and squared"
-        " levels per digit, ± standard error:"
-    )
-    stdout().print(shown)
-    voice.say(
-        "The first column is exact; the next two are lower bounds on the same thing, the second the"
-        " tighter one.\n"
-    )
+    is_short = not hasattr(experiment.model, "phases")
+    try:
+        with display(Voice(quiet=voice.quiet or voice.as_json or is_short)) as shown:
+            yield shown
+    except Interrupted:
+        folder = shlex.split(experiment.command)[-1]
+        voice.warn(f"all is saved; continue with: pushforward resume {shlex.quote(folder)}")
+        raise
 
 
 def _what_next(voice: Voice, run: Path) -> None:

@@ -2,55 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-import typer
-
-from pushforward.cli import runs
+from pushforward.cli import arguments
 from pushforward.cli.console import Voice
-from pushforward.cli.help import single
-from pushforward.cli.outputs import check_out, deliver
-from pushforward.cli.tables import tabular, typed
 
-__all__ = ["command"]
+__all__ = ["encode"]
 
 
 def encode(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
-    file: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE",
-            help="observations, in the form the model was fitted on",
-            show_default=False,
-        ),
-    ],
-    out: Annotated[
-        str | None,
-        typer.Option("--out", "-o", help=".csv, .tsv, .parquet, .npz or .npy; stdout if not given"),
-    ] = None,
-    y: Annotated[
-        str | None,
-        typer.Option(
-            "--y", help="conditions: a column, a file, or auto for those that come with the data"
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
-    json: Annotated[bool, typer.Option("--json", help="JSON lines instead of CSV")] = False,
+    run: arguments.Run,
+    file: arguments.File,
+    /,
+    *,
+    out: arguments.Out = None,
+    y: arguments.Conditions = None,
+    table: arguments.Table = None,
+    device: arguments.Device = "cpu",
+    quiet: arguments.Quiet = False,
+    json: arguments.JsonLines = False,
 ) -> None:
-    """Write the code of every row: z0, z1, ... as CSV on stdout, or to a file."""
+    """Write the code of every row: z0, z1, ... as CSV on stdout, or to a file.
+
+    Args:
+        out: .csv, .tsv, .parquet, .npz or .npy; stdout if not given.
+    """
+    from pushforward.cli.outputs import check_out, deliver
+    from pushforward.experiments import open_run
     from pushforward.experiments.codes import code_space
     from pushforward.experiments.codes import encode as encode_rows
 
-    opened = runs.open_run(run, device)
+    opened = open_run(run, device)
     check_out(out, code_space(1))
-    codes = encode_rows(opened, file, y, table=typed())
+    codes = encode_rows(opened, file, y, table=arguments.table_settings(table))
     beside = {} if codes.files is None else {"extra": {"file": codes.files}}
     default, what = opened.folder / "codes", f"{len(codes.z)} codes"
     deliver(Voice(quiet, json), codes.z, codes.space, out, default, what=what, **beside)
-
-
-def command() -> Any:
-    """The command."""
-    return single(tabular(encode), "encode")

@@ -1,51 +1,44 @@
-"""`pushforward models`: what there is, and what each can do."""
+"""`pushforward models`: the models, and what each can do."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pushforward.cli import arguments
+from pushforward.cli.console import Voice, print_table
 
-import typer
+__all__ = ["models"]
 
-from pushforward.cli.console import Voice, stdout
-from pushforward.cli.help import single
+VERBS = {
+    "Samples": "sample",
+    "HasDensity": "density",
+    "HasBound": "density (bound)",
+    "Encodes": "encode",
+    "Assigns": "assign",
+    "Conditions": "condition",
+    "Translates": "translate",
+}
+"""Capability -> the command for it."""
 
-__all__ = ["command"]
 
-_VERBS = {
-    "Samples": "sample", "HasDensity": "density", "HasBound": "density (bound)",
-    "Encodes": "encode", "Assigns": "assign", "Conditions": "condition", "Translates": "translate",
-}  # fmt: skip
+def models(*, json: arguments.Json = False) -> None:
+    """List the models and what each can do.
 
-
-def models(json: Annotated[bool, typer.Option("--json", help="as JSON lines")] = False) -> None:
-    """List the models and what each can do."""
-    from rich import box
-    from rich.table import Table
-
+    Args:
+        json: as JSON lines.
+    """
     from pushforward import models  # noqa: F401 - fills the catalogue
     from pushforward.core.capabilities import capabilities
-    from pushforward.core.registry import offered_models
-    from pushforward.core.registry import registered_models as registered
+    from pushforward.core.registry import offered_models, registered_models
 
-    offered = offered_models()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("model", "what it is", "verbs"):
-        table.add_column(heading)
-    for name, cls in registered():
-        can = capabilities(cls)
+    voice, offered, rows = Voice(as_json=json), offered_models(), []
+    for name, cls in registered_models():
+        abilities = capabilities(cls)
         line = offered.get(name) or (cls.__doc__ or "").strip().partition("\n")[0]
-        verbs = [verb for known, verb in _VERBS.items() if known in can]
-        verbs += ["reconstruct"] if {"Encodes", "Decodes"} <= set(can) else []
+        verbs = [verb for ability, verb in VERBS.items() if ability in abilities]
+        verbs += ["reconstruct"] if {"Encodes", "Decodes"} <= set(abilities) else []
         if json:
-            Voice(as_json=True).result(
-                {"model": name, "summary": line, "capabilities": list(can), "verbs": verbs}
-            )
-        table.add_row(name, line, ", ".join(verbs))
+            content = {"model": name, "summary": line, "capabilities": list(abilities)}
+            voice.result({**content, "verbs": verbs})
+        rows.append((name, line, ", ".join(verbs)))
     if not json:
-        stdout().print(table)
-        Voice().say("a model's flags: pushforward fit MODEL --help")
-
-
-def command() -> Any:
-    """The command."""
-    return single(models, "models")
+        print_table(("model", "what it is", "verbs"), rows)
+        voice.say("a model's flags: pushforward fit MODEL --help")

@@ -7,12 +7,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pushforward.cli.console import Voice, finite
-
-if TYPE_CHECKING:
-    from pushforward.core.space import Space
+from pushforward.cli.console import Voice
+from pushforward.core.column_values import as_values
+from pushforward.core.errors import InvalidValue
+from pushforward.core.json_values import finite
+from pushforward.core.space import Space
+from pushforward.core.storage import write_text
+from pushforward.data import write
+from pushforward.data.export.columns import format_columns
+from pushforward.data.export.writing import _beside, check_target, write_csv
+from pushforward.experiments.images import write_over
 
 __all__ = ["check_out", "check_table_out", "deliver", "deliver_table"]
 
@@ -25,16 +31,12 @@ def deliver(
     """Observations (n, *shape): to `out`;
     else points as CSV (or JSON) on stdout, images into `default`.png, clips .gif.
     """
-    from pushforward.data import write
-
     if out is None and space.kind == "points":
         on_stdout(voice, x, space, **beside)
         return
     if out is not None:
         path = write(x, space, out, **beside)
     else:
-        from pushforward.experiments.images import write_over
-
         if None not in space.shape:
             path = default.with_name(default.name + (".png" if space.kind == "images" else ".gif"))
             write_over(x, space, path)
@@ -49,15 +51,11 @@ def deliver(
 def check_out(out: str | None, space: Space) -> None:
     """Refuse an output file before the work that `deliver` would refuse after it."""
     if out is not None:
-        from pushforward.data.export.writing import check_target
-
         check_target(out, space)
 
 
 def check_table_out(out: str | None) -> None:
     """Refuse an output file before the work that `deliver_table` would refuse after it."""
-    from pushforward.core.errors import InvalidValue
-
     if out is None:
         return
     suffix = Path(out).suffix.lower()
@@ -77,9 +75,6 @@ def on_stdout(
     condition_space: Any = None,
 ) -> None:
     """Points as CSV, or as JSON lines of named values."""
-    from pushforward.core.column_values import as_values
-    from pushforward.data.export.writing import _beside, write_csv
-
     more = _beside(y, condition_space, extra or {})
     if not voice.as_json:
         write_csv(x.detach().cpu(), space, sys.stdout, extra=more)
@@ -101,27 +96,12 @@ def deliver_table(
     """Columns of equal length: CSV on stdout, JSON lines with --json,
     or the file asked for (.csv, .tsv, .json).
     """
-    import csv
-    import io
-    import json
-
-    from pushforward.core.storage import write_text
-
     check_table_out(out)
-    rows = list(zip(*columns.values()))
     suffix = Path(out).suffix.lower() if out else (".json" if voice.as_json else ".csv")
-    stream = io.StringIO()
-    if suffix == ".json":
-        stream.writelines(json.dumps(finite(dict(zip(columns, row)))) + "\n" for row in rows)
-    else:
-        writer = csv.writer(
-            stream, delimiter="\t" if suffix == ".tsv" else ",", lineterminator="\n"
-        )
-        writer.writerow(columns)
-        writer.writerows(rows)
+    text = format_columns(columns, suffix)
     if out is None:
-        sys.stdout.write(stream.getvalue())
+        sys.stdout.write(text)
         return
-    write_text(Path(out), stream.getvalue())
+    write_text(Path(out), text)
     voice.say(f"{what} written to")
-    voice.result({"path": out, "n": len(rows)}, out)
+    voice.result({"path": out, "n": len(next(iter(columns.values())))}, out)

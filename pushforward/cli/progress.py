@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from pushforward.cli.console import Voice, finite, stderr
+from pushforward.cli.console import Voice, stderr
 from pushforward.core.events import Evaluated, Event, Finished, Progress, Started, Warned
+from pushforward.core.json_values import finite
 from pushforward.fitting.progress import Bar, Follower, duration, heading, in_words, quality
 
 __all__ = ["Counted", "Display", "display"]

@@ -1,24 +1,82 @@
-"""Records of samples as a table."""
+"""Records as tables."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from pushforward.core.records import Record
-    from pushforward.experiments.sample import Rows
+from rich import box
+from rich.table import Table
 
-__all__ = ["table"]
+from pushforward.core.records import Record, require_comparable
+from pushforward.experiments import OpenedRun
+from pushforward.experiments.sample import Rows
+
+__all__ = ["bounds_table", "samples_table"]
+
+HEADINGS = {
+    "log_prob": "log-density",
+    "elbo": "ELBO",
+    "iwae": "IW bound",
+    "squared_error": "squared error",
+    "naive": "naive Monte Carlo",
+    "ais": "AIS",
+    "bdmc": "BDMC",
+}
+LONGEST_NAME = 24
+"""Characters of a set's name; a longer path would make its column unreadable."""
 
 
-def table(space: str, found: Sequence[Sequence[Record]], others: Sequence[Rows]) -> Any:
-    """Records as a table, a column for each set."""
-    from rich import box
-    from rich.table import Table
+def bounds_table(
+    runs: Sequence[OpenedRun], measured: Sequence[Sequence[Record]]
+) -> tuple[str, Table, str]:
+    """What was measured on which rows, a row for each run, and a note on how to read it."""
+    quantities = [
+        quantity
+        for quantity in HEADINGS
+        if any(record.quantity == quantity for records in measured for record in records)
+    ]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("run", overflow="fold")
+    table.add_column("model", no_wrap=True)
+    for quantity in quantities:
+        table.add_column(HEADINGS[quantity], justify="right", no_wrap=True)
+    for run, records in zip(runs, measured):
+        if records or len(runs) == 1:
+            cells = [[r for r in records if r.quantity == quantity] for quantity in quantities]
+            table.add_row(str(run.folder), run.name, *map(_bounds, cells))
+    example = next(record for records in measured for record in records)
+    densities = next((r for records in measured for r in records if r.measure), None)
+    heading = f"measured on {example.data}"
+    if densities:
+        heading += (
+            f"; log-densities in nats per observation ({densities.measure}), ≥ marks a lower bound"
+        )
+    note = (
+        "BDMC: the bounds on as many rows simulated from each model itself; how far they lie apart"
+        " is how far AIS may be off"
+    )
+    return heading, table, note if "bdmc" in quantities else ""
 
+
+def _bounds(records: Sequence[Record]) -> str:
+    """A number with its error; both ends if there are two."""
+    if not records:
+        return "-"
+    if len(records) > 1:
+        lower, upper = records
+        return f"{lower.value:.2f} to {upper.value:.2f}"
+    (record,) = records
+    sign = {"lower bound": "≥ ", "upper bound": "≤ "}.get(record.bound, "")
+    error = f" ± {record.error:.2g}" if math.isfinite(record.error) else ""
+    return f"{sign}{record.value:.2f}{error}"
+
+
+def samples_table(
+    space: str, measured: Sequence[Sequence[Record]], samples: Sequence[Rows]
+) -> Table:
+    """Records in a feature space, a column for each set of samples."""
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -27,31 +85,26 @@ def table(space: str, found: Sequence[Sequence[Record]], others: Sequence[Rows])
         title_style="",
     )
     table.add_column("metric", no_wrap=True)
-    for other in others:
-        table.add_column(f"{short(other.text)} ({len(other.x)})", justify="right", overflow="fold")
+    for each in samples:
+        name = each.text if len(each.text) <= LONGEST_NAME else Path(each.text).name
+        table.add_column(f"{name} ({len(each.x)})", justify="right", overflow="fold")
     table.add_column("ideal", justify="right", no_wrap=True)
-    named = [{r.quantity: r for r in records} for records in found]
-    for quantity in dict.fromkeys(r.quantity for records in found for r in records):
-        line = [records.get(quantity) for records in named]
-        first = next(r for r in line if r is not None)
+    by_quantity = [{record.quantity: record for record in records} for records in measured]
+    for quantity in dict.fromkeys(record.quantity for records in measured for record in records):
+        line = [records.get(quantity) for records in by_quantity]
+        first = next(record for record in line if record is not None)
         ideal = first.details.get("ideal")
-        table.add_row(
-            quantity, *(cell(r, first) for r in line), "" if ideal is None else f"{ideal:.4g}"
-        )
+        cells = [_value(record, first) for record in line]
+        table.add_row(quantity, *cells, "" if ideal is None else f"{ideal:.4g}")
     return table
 
 
-def short(text: str) -> str:
-    """The end of a long path, which would make its column unreadable."""
-    return text if len(text) <= 24 else Path(text).name
+def _value(record: Record | None, first: Record) -> str:
+    """Value, error bar and p-value, or a dash.
 
-
-def cell(record: Record | None, first: Record) -> str:
-    """Value, error bar, p-value; a dash where there is none;
-    an error where it does not compare with the first of its line.
+    Raises:
+        InvalidValue: If it does not compare with the first of its line.
     """
-    from pushforward.core.records import require_comparable
-
     if record is None:
         return "-"
     require_comparable(first, record)

@@ -2,73 +2,60 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from cyclopts import Parameter
 
-from pushforward.cli import runs
+from pushforward.cli import arguments
 from pushforward.cli.console import Voice
-from pushforward.cli.help import single
-from pushforward.cli.outputs import check_out, deliver
-from pushforward.cli.tables import tabular, typed
 from pushforward.core.errors import InvalidValue
 
-__all__ = ["command", "parsed_conditions"]
+__all__ = ["sample", "parsed_conditions"]
 
 
 def sample(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
-    n: Annotated[
-        int | None,
-        typer.Option(
-            "-n", "--n", help="how many (64, or one for each condition)", show_default=False
-        ),
-    ] = None,
-    y: Annotated[
-        str | None,
-        typer.Option(
-            "--y", help="conditions: a label or several (3 or cat,dog), or a file of them"
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="the same seed draws the same samples")] = 0,
-    out: Annotated[
-        str | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help=(
-                "where to: .png (a grid) or a folder/ for images, .csv .parquet .npz .npy; stdout"
-                " for points"
-            ),
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps")] = "cpu",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="the samples, or where they are, as JSON")
-    ] = False,
+    run: arguments.Run,
+    /,
+    *,
+    n: Annotated[arguments.Whole | None, Parameter(name=("--n", "-n"))] = None,
+    y: Annotated[str | None, Parameter(name="--y")] = None,
+    using: str | None = None,
+    seed: arguments.Seed = 0,
+    out: arguments.Out = None,
+    table: arguments.Table = None,
+    device: arguments.Device = "cpu",
+    quiet: arguments.Quiet = False,
+    json: arguments.Json = False,
 ) -> None:
-    """Draw new observations from a fitted model, in the form its data came in."""
+    """Draw new observations from a fitted model, in the form its data came in.
+
+    Args:
+        n: how many; 64, or one for each condition.
+        y: conditions: a label or several (3 or cat,dog), or a file of them.
+        using: the sampler: ancestral, mean (the decoder's mean, without observation noise) or
+            truncated(...); by default the model's own.
+        out: .png (a grid) or a folder/ for images, .csv .parquet .npz .npy; stdout for points.
+        json: the samples, or where they are, as JSON.
+    """
+    from pushforward.cli.outputs import check_out, deliver
+    from pushforward.experiments import open_run
     from pushforward.experiments.sampling import sample as draw
 
-    opened = runs.open_run(run, device)
+    opened = open_run(run, device)
     check_out(out, opened.model.fitted_space())
     given = parsed_conditions(y, opened.model.condition_space)
-    samples = draw(opened, n, y=given, seed=seed, table=typed())
+    settings = arguments.table_settings(table)
+    samples = draw(opened, n, y=given, using=using, seed=seed, table=settings)
     beside = {}
     if samples.y is not None:
         beside = {"y": samples.y, "condition_space": samples.condition_space}
     n = len(samples.x)
-    default = opened.folder / "images" / f"samples-seed{seed}-n{n}{_slug(y)}"
+    default = opened.folder / "images" / f"samples-seed{seed}-n{n}{_slug(y)}{_slug(using, '')}"
     deliver(
         Voice(quiet, json), samples.x, samples.space, out, default, what=f"{n} samples", **beside
     )
-
-
-def command() -> Any:
-    """The command."""
-    return single(tabular(sample), "sample")
 
 
 def parsed_conditions(text: str | None, space: Any) -> Any:
@@ -88,7 +75,7 @@ def parsed_conditions(text: str | None, space: Any) -> Any:
         ) from error
 
 
-def _slug(y: str | None) -> str:
-    import re
-
-    return "" if y is None else "-y" + re.sub(r"\W+", "-", Path(y).name)[:40]
+def _slug(text: str | None, letter: str = "y") -> str:
+    return (
+        "" if text is None else f"-{letter}" + re.sub(r"\W+", "-", Path(text).name)[:40].strip("-")
+    )

@@ -29,7 +29,8 @@ from pushforward.data.tables.text_format import SETTINGS
 __all__ = ["report"]
 
 _DEFAULTS: dict[str, Any] = {
-    "y": None, "weights": None, "size": None, "fit": None, "channels": None, "categorical": (),
+    "y": None, "weights": None, "size": None, "fit": None, "channels": None, "frame_rate": None,
+    "categorical": (),
     "drop": (), "columns": None, "label": None, "like": None, "n": None, "seed": 0,
     "memory": MEMORY, "download": False, "name": "", **dict.fromkeys(SETTINGS),
 }  # fmt: skip
@@ -53,6 +54,8 @@ def report(source: object, **asked: Any) -> Report:
     reader = reader_of(source) if isinstance(source, str) else find_reader(source, "object")
     refuse_format(source, reader, options)
     options = with_conditions_read(reader, options)
+    if options.frame_rate is not None:  # of clips, which are read like any array
+        return describe(read_with(source, options))
     if reader is not None and reader.name == "frame":
         return _survey_table(frame_table(source), options)
     if reader is not None and reader.name == "table":

@@ -20,13 +20,12 @@ What a run folder holds
 
 How rows are found again
 ------------------------
-A source that was read from a path or a name knows
-where it came from (`core.provenance.Provenance`: the path, the arguments of `read`, the share and
-seed of a `split`). `Model.fit` keeps that, the fitter writes it down with a fingerprint of the
-rows, and `OpenedRun.parts` reads and splits them again, refusing others. Rows that were in memory
-cannot be found again: the run says so, and a source given in its place (`--source FILE`, for resume
-and evaluate) is taken if its rows have that fingerprint. The same way a run goes on upon another
-machine, where its data lie elsewhere.
+A source that was read from a path or a name knows where it came from (`core.provenance.Provenance`:
+the path, the arguments of `read`, the share and seed of a `split`). `Model.fit` keeps that, the
+fitter writes it down with a fingerprint of the rows, and `OpenedRun.parts` reads and splits them
+again, refusing others. Rows that were in memory cannot be found again: the run says so, and a
+source given in its place (`--source FILE`, for resume and evaluate) is taken if its rows have that
+fingerprint. The same way a run goes on upon another machine, where its data lie elsewhere.
 
 Modules
 -------
@@ -34,8 +33,9 @@ Modules
   the model's own fitter with settings of an experiment.
 * `opened`: a run opened again; `resuming`: going on with one;
   `sections`: its settings as flags and files name them.
-* `measure`, `sample`, `compare`: held-out quantities, samples beside data,
-  and sets of samples against each other.
+* `settings`, `configuration`: all that can be set in a fit, and where its values come from.
+* `measure`, `sample`, `compare`, `evaluation`: held-out quantities, samples beside data, sets of
+  samples against each other, and runs side by side.
 * `views`, `latent_views`, `films`: figures of a model, of its codes, and of its fit.
 * `sampling`, `codes`, `reconstructions`, `projections`, `densities`, `clusters`, `conditionals`:
   what a model says of rows, or makes without any; each a function of an `OpenedRun` whose value

@@ -13,6 +13,7 @@ from torch import Tensor
 from pushforward.core.argument_names import argument
 from pushforward.core.errors import InvalidValue, suggest
 from pushforward.core.model import Model
+from pushforward.core.samplers import Sampler
 from pushforward.core.space import Space
 from pushforward.data import read
 from pushforward.experiments.opened import OpenedRun, rows_of, table_settings
@@ -50,6 +51,7 @@ def sample(
     n: int | None = None,
     *,
     y: ConditionsGiven = None,
+    using: str | Sampler | None = None,
     seed: int = 0,
     table: Mapping[str, Any] | None = None,
 ) -> Samples:
@@ -59,6 +61,8 @@ def sample(
         run: whose model samples.
         n: how many; 64, or one for each condition where several are given.
         y: what the samples are conditioned on.
+        using: the sampler, such as 'mean' (the decoder's mean, without observation noise) or
+            'truncated(radius=2)'; the model's own if None.
         seed: the same seed gives the same samples.
         table: how a text table of conditions is written.
 
@@ -75,7 +79,7 @@ def sample(
     codes, n = condition_rows(run.model, y, n, table=table)
     space = run.model.condition_space
     conditions = None if codes is None else space.as_given(codes)
-    x = run.model.sample(n, y=conditions, rng=seed)
+    x = run.model.sample(n, y=conditions, rng=seed, using=using)
     if codes is None:
         return Samples(x, run.model.fitted_space())
     rows = codes.expand(n, *codes.shape[1:]) if len(codes) == 1 else codes

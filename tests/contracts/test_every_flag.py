@@ -15,14 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import pytest
-import typer
 
-from pushforward.cli import main as entry
-from pushforward.cli.fit import catalogue, command_of
-from pushforward.cli.main import COMMANDS, main
+from pushforward.cli.fit import catalogue
+from pushforward.cli.main import COMMANDS, application, main
 
 SECONDS = 8.0
 VALUES = (
@@ -147,17 +144,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def parameters(command: str, model: str = "") -> list[Any]:
     """What the parser takes."""
-    tree: Any = typer.main.get_command(entry.app)
-    found: Any = command_of(model) if model else tree.get_command(click.Context(tree), command)
-    return [p for p in found.params if p.name not in ("help", "context")]
+    app: Any = application(["fit", model] if model else [command])
+    parser = app["fit"][model] if model else app[command]
+    return [each for each in parser.assemble_argument_collection() if not each.children]
 
 
 def name_of(parameter: Any) -> str:
-    return max(
-        (o for o in parameter.opts if o.startswith("-")),
-        key=len,
-        default=str(parameter.metavar or parameter.name).upper(),
-    )
+    return str(parameter.name)
 
 
 def calls(
@@ -168,7 +161,7 @@ def calls(
         base = ["fit", model, "x.csv", "--drop", "team", *SMALL.get(model, []), *budget(model)]
     else:
         base = [command, *BASE[command]]
-    if parameter.param_type_name == "argument":
+    if not name_of(parameter).startswith("-"):
         place = next(
             (i for i, a in enumerate(base) if i >= (2 if model else 1) and not a.startswith("-")),
             None,
@@ -179,7 +172,7 @@ def calls(
             )
         return
     name = name_of(parameter)
-    if parameter.is_flag:
+    if parameter.token_count()[0] == 0:
         yield [*base, name]
         yield [*base, f"{name}=1"]
         return

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from pushforward.cli.main import main
-from pushforward.cli.memory import lack_of_memory
 from pushforward.core.errors import is_out_of_memory
+from pushforward.core.memory_errors import explain_memory_error
 
 VAE = ["fit", "vae", "x.npy", "--steps", "1", "--batch", "8"]
 
@@ -82,7 +82,7 @@ def test_what_an_allocation_that_fails_says() -> None:
         with pytest.raises((RuntimeError, MemoryError)) as caught:
             work()
         assert is_out_of_memory(caught.value)
-        said.append(lack_of_memory(caught.value))
+        said.append(explain_memory_error(caught.value))
     assert "4.5e+06 GB" in said[0]
     assert "9e+06 GB" in said[1]
     assert all("not enough memory" in text and "try" in text for text in said)

@@ -21,10 +21,10 @@ import torch
 from PIL import Image
 
 import pushforward as pf
-from pushforward.cli import runs
 from pushforward.cli.main import main
 from pushforward.core.preparation import dequantise
 from pushforward.core.source_views import Subset, without_labels
+from pushforward.experiments import opened as runs
 
 SMALL = ("--latent", "2", "--hidden", "8", "--batch", "16", "--steps", "4", "-q")
 
@@ -290,7 +290,10 @@ def test_keep_best_chooses_by_rows_other_than_those_set_aside(made: Path, cli) -
 def test_overwrite_replaces_a_run(made: Path, cli) -> None:
     for model, more in (("pca", ()), ("vae", SMALL)):
         shutil.copytree(made / "pca", "run", dirs_exist_ok=True)
-        assert cli("fit", model, "ring:100", "--run", "run", "--overwrite", "-q", *more).code == 0
+        assert (
+            cli("fit", model, "ring:100", "--run", "run", "--overwrite", *(more or ["-q"])).code
+            == 0
+        )
         assert pf.load("run").registered_name == model
         shutil.rmtree("run")
 

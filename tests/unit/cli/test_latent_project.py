@@ -191,7 +191,7 @@ def test_a_model_saved_from_python_is_drawn_by_its_prior(cli, made, tmp_path) ->
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["pca", "--kind", "gird"], "unknown kind 'gird'; did you mean 'grid'?"),
+        (["pca", "--kind", "gird"], 'Did you mean "grid"?'),
         (["gmm"], "a gmm does not decode codes; models that do: "),
         (["pca", "--dims", "0,2", "--kind", "grid"], "no latent dimension 2: codes have 2"),
         (["pca", "--dims", "a,b", "--kind", "grid"], "--dims must be whole numbers from 0 up"),
@@ -200,7 +200,10 @@ def test_a_model_saved_from_python_is_drawn_by_its_prior(cli, made, tmp_path) ->
             ["pca", "--kind", "path", "--rows", "0,1000"],
             "there is no row 1000: there are 60, counted from 0",
         ),
-        (["pca", "--kind", "path", "--along", "arc"], "'line' or 'sphere', got 'arc'"),
+        (
+            ["pca", "--kind", "path", "--along", "arc"],
+            '"arc" for --along. Choose from: "line", "sphere"',
+        ),
         (["gan", "--kind", "path"], "a gan has no codes for observations"),
         (["pca", "--kind", "direction"], "needs labels"),
         (["vae", "--kind", "direction", "--class", "c"], "--class 'c' is none of the labels"),
@@ -285,7 +288,7 @@ def test_models_with_conditions_and_without_a_prior(cli, made) -> None:
     ("arguments", "said"),
     [
         (["gan", "--start", "encoder"], "GAN has no encoder to start from; pass start='prior'"),
-        (["vae", "--start", "middle"], "a projection starts at 'encoder', 'prior', 'hybrid'"),
+        (["vae", "--start", "middle"], 'Choose from: "encoder", "prior", "hybrid"'),
         (["gmm"], "a gmm does not decode codes; models that do: "),
         (["pca", "--steps", "-1"], "must not be below 0"),
         (["pca", "--out", "a.npy"], "an .npy file holds no errors beside the codes"),

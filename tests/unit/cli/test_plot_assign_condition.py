@@ -111,7 +111,7 @@ def test_a_plot_goes_into_the_run_s_images(cli, made):
     [
         (["pca", "--kind", "clusters"], "a PCA assigns no clusters"),
         (["gmm", "--kind", "scree"], "a GMM has no principal components"),
-        (["pca", "--kind", "screee"], "unknown kind of plot 'screee'; did you mean 'scree'?"),
+        (["pca", "--kind", "screee"], 'Invalid value "screee" for --kind'),
         (["pca", "--kind", "choice"], "choice is for gmm and kmeans, got a pca"),
         (["gmm", "--kind", "embedding"], "a gmm has no codes to draw; try --kind clusters"),
         (["gmm", "--kind", "density", "--axes", "height,nothing"], "no axis 'nothing'"),

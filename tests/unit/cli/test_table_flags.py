@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from pushforward.cli.flags import DATA
 from pushforward.cli.main import main
 from pushforward.data.tables.text_format import SETTINGS
+from pushforward.experiments.settings import data_settings
 
 
 def run(*arguments):
@@ -26,7 +26,7 @@ def german(tmp_path):
 
 
 def test_every_setting_of_a_table_is_a_flag():
-    assert set(SETTINGS) <= {flag.name for flag in DATA}
+    assert set(SETTINGS) <= {setting.name for setting in data_settings()}
 
 
 def test_data_shows_what_was_decided_and_takes_flags(german, capsys):

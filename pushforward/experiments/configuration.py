@@ -10,25 +10,30 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pushforward.cli.flags import Flag, as_text
 from pushforward.core.budgets import BUDGETS
 from pushforward.core.errors import BadRun, BadSource, InvalidValue, suggest
 from pushforward.core.folders import read_file
+from pushforward.core.manifest import Manifest
+from pushforward.core.model import Model
+from pushforward.core.source import Source
+from pushforward.experiments.experiment import Experiment
+from pushforward.experiments.resuming import built
+from pushforward.experiments.sections import sections
+from pushforward.experiments.settings import Setting, as_text
 
-if TYPE_CHECKING:
-    from pushforward.core.manifest import Manifest
-
-__all__ = ["SECTIONS", "Config", "lines_of", "read_settings", "resolve"]
+__all__ = ["SECTIONS", "Configuration", "lines_of", "read_settings", "resolve"]
 
 MOST_TOML = 1 << 24
 NAME = "run.json"
 SECTIONS = ("hyperparameters", "fitting", "data")
+NOT_READ = ("held_out", "split_seed", "dequantise", "label")
+"""Settings of the data that are not arguments of `read`."""
 
 
 @dataclass(frozen=True)
-class Config:
+class Configuration:
     """Everything that shapes a fit.
 
     Args:
@@ -44,7 +49,7 @@ class Config:
     data: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
 
-    def with_values(self, section: str, **values: Any) -> Config:
+    def with_values(self, section: str, **values: Any) -> Configuration:
         """The same with some values of a section changed."""
         return replace(self, **{section: {**getattr(self, section), **values}})  # type: ignore[arg-type]
 
@@ -65,6 +70,53 @@ class Config:
             found.append((section, "  ".join(shown)))
         return found
 
+    def build(self, cls: type[Model]) -> Model:
+        """The model with these hyper-parameters."""
+        return built(self.model, cls, self.hyperparameters)
+
+    def experiment(self, model: Model, command: str = "") -> Experiment:
+        """The experiment that this describes; `command` is kept with the run."""
+        reading = {
+            name: value
+            for name, value in self.data.items()
+            if name not in NOT_READ and value not in (None, [], ())
+        }
+        fitting = dict(self.fitting)
+        start = fitting.pop("start", None)
+        if hasattr(model, "phases"):
+            fitting = _trainer_settings(model, fitting)
+        else:
+            fitting = {name: value for name, value in fitting.items() if value is not None}
+        return Experiment(
+            model,
+            self.source,
+            y=self.data.get("label"),
+            reading=reading,
+            held_out=self.data.get("held_out") or 0,
+            split_seed=int(self.data.get("split_seed") or 0),
+            dequantise=self.data.get("dequantise"),
+            fitter=fitting,
+            start=start,
+            command=command,
+        )
+
+    def with_dequantising(
+        self, experiment: Experiment, rows: Source
+    ) -> tuple[Experiment, Configuration]:
+        """Both with dequantising decided by the model for these rows, if it was left open."""
+        if self.data.get("dequantise") is not None:
+            return experiment, self
+        dequantise = experiment.model.dequantises(rows.space)
+        return (
+            replace(experiment, dequantise=dequantise),
+            self.with_values("data", dequantise=dequantise),
+        )
+
+    def adds_noise_unasked(self, model: Model) -> bool:
+        """Whether a classical model's rows are dequantised because nobody said otherwise."""
+        is_asked = "dequantise" in self.origins
+        return bool(self.data["dequantise"]) and not is_asked and not hasattr(model, "phases")
+
     def as_dict(self) -> dict[str, Any]:
         """Plain content."""
         return {
@@ -76,50 +128,47 @@ class Config:
 
 def lines_of(manifest: Manifest, budget: Mapping[str, float]) -> list[tuple[str, str]]:
     """The settings of a run to print, with a new budget in place of its own if there is one."""
-    from pushforward.experiments.sections import sections
-
     content = sections(manifest)
     fitting = {k: v for k, v in content["fitting"].items() if not (budget and k in BUDGETS)} | dict(
         budget
     )
-    config = Config(
+    configuration = Configuration(
         manifest.model,
         content.get("source", ""),
         content["hyperparameters"],
         fitting,
         content["data"],
     )
-    return config.lines()
+    return configuration.lines()
 
 
 def resolve(
     model: str,
     source: str,
-    flags: Sequence[Flag],
+    settings: Sequence[Setting],
     *,
-    given: Mapping[str, Any],
+    typed: Mapping[str, Any],
     sets: Sequence[str] = (),
     file: Mapping[str, Any] | None = None,
-) -> Config:
-    """The configuration from all places; `given` holds flags that were typed,
-    `sets` texts 'name=value'.
+) -> Configuration:
+    """The configuration from all places; `typed` holds flags, `sets` texts
+    'name=value'.
     """
-    values: dict[str, Any] = {flag.name: _plain(flag.default) for flag in flags}
-    known = {flag.name: flag for flag in flags}
+    values: dict[str, Any] = {setting.name: _plain(setting.default) for setting in settings}
+    known = {setting.name: setting for setting in settings}
     origins: dict[str, str] = {}
     for name, value in _from_file(file or {}, known).items():
         values[name], origins[name] = known[name].read(value, "the config file: "), "file"
-    for flag in flags:
-        if flag.variable in os.environ:
-            values[flag.name], origins[flag.name] = (
-                flag.read(os.environ[flag.variable], f"{flag.variable}: "),
-                "environment",
-            )
-    for name, value in {**_from_sets(sets, known), **given}.items():
-        values[name], origins[name] = known[name].read(value, ""), "flag"
+    for setting in settings:
+        text = os.environ.get(setting.variable)
+        if text is not None:
+            values[setting.name] = setting.read(text, f"{setting.variable}: ")
+            origins[setting.name] = "environment"
+    for name, value in {**_from_sets(sets, known), **typed}.items():
+        values[name], origins[name] = known[name].read(value), "flag"
     _one_budget(values, origins)
-    by_section = {s: {f.name: values[f.name] for f in flags if f.section == s} for s in SECTIONS}
-    return Config(model, source, **by_section, origins=origins)
+    by_section = {s: {f.name: values[f.name] for f in settings if f.section == s} for s in SECTIONS}
+    return Configuration(model, source, **by_section, origins=origins)
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:
@@ -149,9 +198,6 @@ def read_settings(path: str | Path) -> dict[str, Any]:
 
 
 def _of_run(folder: Path) -> dict[str, Any]:
-    from pushforward.core.manifest import Manifest
-    from pushforward.experiments.sections import sections
-
     manifest = Manifest.read(folder)
     if manifest is None:
         raise BadRun(f"{folder} holds no run.json")
@@ -169,7 +215,7 @@ def _plain(default: Any) -> Any:
     )
 
 
-def _from_file(content: Mapping[str, Any], known: Mapping[str, Flag]) -> dict[str, Any]:
+def _from_file(content: Mapping[str, Any], known: Mapping[str, Setting]) -> dict[str, Any]:
     """Values by name, from sections or from the top."""
     found: dict[str, Any] = {}
     if content.get("of a run"):  # settings of fitters and readers that no flag has are passed over
@@ -194,7 +240,7 @@ def _from_file(content: Mapping[str, Any], known: Mapping[str, Flag]) -> dict[st
     return found
 
 
-def _from_sets(sets: Sequence[str], known: Mapping[str, Flag]) -> dict[str, Any]:
+def _from_sets(sets: Sequence[str], known: Mapping[str, Setting]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for text in sets:
         name, equals, value = text.partition("=")
@@ -205,9 +251,9 @@ def _from_sets(sets: Sequence[str], known: Mapping[str, Flag]) -> dict[str, Any]
     return found
 
 
-def _known(name: str, known: Mapping[str, Flag], where: str, section: str = "") -> str:
+def _known(name: str, known: Mapping[str, Setting], where: str, section: str = "") -> str:
     if name not in known or (section and known[name].section != section):
-        names = [n for n, flag in known.items() if not section or flag.section == section]
+        names = [n for n, setting in known.items() if not section or setting.section == section]
         raise InvalidValue(f"{where}: unknown setting {name!r}; {suggest(name, names)}")
     return name
 
@@ -222,3 +268,45 @@ def _one_budget(values: dict[str, Any], origins: Mapping[str, str]) -> None:
     for name in budgets:
         if strength[origins.get(name, "")] < strongest:
             values[name] = None
+
+
+# -------------------------------------------------------------------------------------- experiment
+
+
+def _trainer_settings(model: Model, fitting: Mapping[str, Any]) -> dict[str, Any]:
+    """The Trainer's arguments for the texts of flags."""
+    arguments = dict(fitting)
+    arguments["optimizers"] = _by_phase(arguments.pop("optimizer", []), model, "--optimizer")
+    schedule = arguments.pop("schedule", None) or ["constant"]
+    arguments["schedule"] = (
+        _by_phase(schedule, model, "--schedule")
+        if len(schedule) > 1 or _phase_of(schedule[0])
+        else schedule[0]
+    )
+    accelerator = str(arguments.get("accelerator", "cpu"))
+    if ":" in accelerator:
+        arguments["accelerator"], _, index = accelerator.partition(":")
+        arguments["devices"] = f"{index},"
+    return arguments
+
+
+def _phase_of(text: str) -> str:
+    name, equals, _ = text.partition("=")
+    return name.strip() if equals and "(" not in name else ""
+
+
+def _by_phase(texts: Sequence[str], model: Model, flag: str) -> dict[str, str]:
+    """{'critic': 'adam(rate=1e-4)'} from 'critic=adam(rate=1e-4)';
+    a text without a phase is for all of them.
+    """
+    names = [phase.name for phase in model.phases()]  # type: ignore[operator]
+    texts_by_phase: dict[str, str] = {}
+    for text in texts:
+        phase = _phase_of(text)
+        if phase and phase not in names:
+            raise InvalidValue(
+                f"{flag} {text}: there is no phase {phase!r}; {suggest(phase, names)}"
+            )
+        value = text.partition("=")[2] if phase else text
+        texts_by_phase.update(dict.fromkeys([phase] if phase else names, value))
+    return texts_by_phase

@@ -9,11 +9,17 @@ from pathlib import Path
 import pytest
 
 import pushforward as pf
-from pushforward.cli.config import read_settings, resolve
-from pushforward.cli.flags import Flag, arguments_of, flags_of, model_flags, split_commas
 from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.manifest import Manifest
 from pushforward.core.provenance import Provenance
+from pushforward.experiments.configuration import read_settings, resolve
+from pushforward.experiments.settings import (
+    Setting,
+    described_arguments,
+    model_settings,
+    settings_of,
+    split_commas,
+)
 from pushforward.models.classical.pca import PCA
 from pushforward.models.deep.gan import GAN
 from pushforward.models.deep.vae import VAE
@@ -41,12 +47,12 @@ class Odd:
         pass
 
 
-def flag(name: str, cls: type = Odd) -> Flag:
-    return next(f for f in model_flags(cls) if f.name == name)
+def flag(name: str, cls: type = Odd) -> Setting:
+    return next(f for f in model_settings(cls) if f.name == name)
 
 
-def test_arguments_of_a_docstring() -> None:
-    assert arguments_of(Odd) == {
+def test_described_arguments_a_docstring() -> None:
+    assert described_arguments(Odd) == {
         "count": "how many, on two lines.",
         "share": "said of both.",
         "sizes": "said of both.",
@@ -86,12 +92,12 @@ def test_what_is_of_the_wrong_kind_is_refused(name: str, given: object) -> None:
 
 
 def test_a_models_flags_are_its_signature() -> None:
-    assert [f.name for f in model_flags(VAE)][:3] == ["latent", "hidden", "likelihood"]
+    assert [f.name for f in model_settings(VAE)][:3] == ["latent", "hidden", "likelihood"]
     assert flag("components", PCA).read("0.9", "") == 0.9
     assert flag("components", PCA).read("3", "") == 3
     assert flag("components", PCA).read("minka", "") == "minka"
     assert flag("penalties", GAN).read("r1(gamma=2), r2", "") == ["r1(gamma=2)", "r2"]
-    assert next(f for f in flags_of(GAN) if f.name == "ema").default == 0.999
+    assert next(f for f in settings_of(GAN) if f.name == "ema").default == 0.999
 
 
 def test_commas_inside_parentheses_do_not_split() -> None:
@@ -99,9 +105,9 @@ def test_commas_inside_parentheses_do_not_split() -> None:
 
 
 def test_stronger_places_win(monkeypatch: pytest.MonkeyPatch) -> None:
-    flags = flags_of(VAE)
+    flags = settings_of(VAE)
     file = {"latent": 5, "fitting": {"batch": 7, "seed": 1}, "hyperparameters": {"hidden": [9]}}
-    config = resolve("vae", "digits", flags, given={}, file=file)
+    config = resolve("vae", "digits", flags, typed={}, file=file)
     assert (config.hyperparameters["latent"], config.fitting["batch"], config.fitting["seed"]) == (
         5,
         7,
@@ -113,7 +119,7 @@ def test_stronger_places_win(monkeypatch: pytest.MonkeyPatch) -> None:
         "vae",
         "digits",
         flags,
-        given={"batch": "9"},
+        typed={"batch": "9"},
         sets=["fitting.seed=3", "hidden=4,4"],
         file=file,
     )
@@ -126,12 +132,12 @@ def test_stronger_places_win(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_budget_replaces_a_weaker_one_in_another_unit() -> None:
-    config = resolve("vae", "digits", flags_of(VAE), given={"steps": "5"}, file={"epochs": 3})
+    config = resolve("vae", "digits", settings_of(VAE), typed={"steps": "5"}, file={"epochs": 3})
     assert (config.fitting["steps"], config.fitting["epochs"]) == (5, None)
 
 
 def test_a_run_gives_the_configuration_it_was_made_with(tmp_path: Path) -> None:
-    flags = flags_of(GAN)
+    flags = settings_of(GAN)
     given = {
         "network": "mlp",
         "penalties": ["r1(gamma=2.0)"],
@@ -140,7 +146,7 @@ def test_a_run_gives_the_configuration_it_was_made_with(tmp_path: Path) -> None:
         "label": 'a "b"\\',
         "steps": 3,
     }
-    config = resolve("gan", "C:\\data ü", flags, given=given)
+    config = resolve("gan", "C:\\data ü", flags, typed=given)
     reading = {"label": config.data["label"]}
     data = Provenance(config.source, reading, held_out=config.data["held_out"])
     settings = pf.Trainer(
@@ -151,7 +157,7 @@ def test_a_run_gives_the_configuration_it_was_made_with(tmp_path: Path) -> None:
     )
     replace(manifest, data=data, dequantise=None).write(tmp_path)
     again = resolve(
-        "gan", config.source, flags, given={}, file=read_settings(tmp_path / "run.json")
+        "gan", config.source, flags, typed={}, file=read_settings(tmp_path / "run.json")
     )
     assert again.as_dict() == config.as_dict()
 
@@ -166,6 +172,6 @@ def test_a_run_gives_the_configuration_it_was_made_with(tmp_path: Path) -> None:
 )
 def test_an_unknown_setting_suggests(file: dict[str, object], said: str) -> None:
     with pytest.raises(InvalidValue, match=said):
-        resolve("vae", "digits", flags_of(VAE), given={}, file=file)
+        resolve("vae", "digits", settings_of(VAE), typed={}, file=file)
     with pytest.raises(InvalidValue, match="name=value"):
-        resolve("vae", "digits", flags_of(VAE), given={}, sets=["latent"])
+        resolve("vae", "digits", settings_of(VAE), typed={}, sets=["latent"])

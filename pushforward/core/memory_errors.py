@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 
-__all__ = ["lack_of_memory"]
+__all__ = ["explain_memory_error"]
 
 _UNITS = {
     "": 1,
@@ -24,7 +24,7 @@ _ASKED = re.compile(
 )
 
 
-def lack_of_memory(error: BaseException) -> str:
+def explain_memory_error(error: BaseException) -> str:
     """One line for an allocation that failed, on the CPU or on a GPU."""
     text = str(error)
     match = _ASKED.search(text)

@@ -1,0 +1,127 @@
+"""Runs a fit and prints what comes of it, for `fit` and `resume`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pushforward.cli.arguments import FitOptions
+from pushforward.cli.console import Voice, first_process
+from pushforward.cli.progress import display
+from pushforward.core.errors import InvalidValue
+from pushforward.core.folders import check_place
+from pushforward.core.registry import model_class
+from pushforward.core.source import Source
+from pushforward.data.reading import absolute
+from pushforward.experiments import Outcome
+from pushforward.experiments.configuration import read_settings, resolve
+from pushforward.experiments.experiment import default_folder
+from pushforward.experiments.settings import Setting
+from pushforward.fitting.progress import duration
+
+__all__ = ["announced", "fit", "print_outcome", "print_settings"]
+
+
+def fit(
+    name: str,
+    source: str | None,
+    settings: Sequence[Setting],
+    typed: Mapping[str, Any],
+    options: FitOptions,
+    *,
+    command: str,
+) -> int | None:
+    """Run the experiment that flags, environment and file describe; returns the exit code."""
+    voice, config = Voice(options.quiet, options.json), options.config
+    file = read_settings(config) if config else {}
+    if file.get("model", name) != name:
+        raise InvalidValue(
+            f"{config} is the configuration of a {file['model']}, not of a {name}; leave the model"
+            " out, or the file"
+        )
+    source = source or os.environ.get("PUSHFORWARD_SOURCE") or file.get("source")
+    if source is None:
+        raise InvalidValue(
+            f"expected a source to fit to, got none; write pushforward fit {name} digits, say"
+        )
+    path, sets = absolute(source), options.sets
+    configuration = resolve(name, path, settings, typed=typed, sets=sets, file=file)
+    model = configuration.build(model_class(name))
+    run = options.run or os.environ.get("PUSHFORWARD_RUN")
+    folder = _run_folder(name, source, run, options.overwrite)
+    experiment = configuration.experiment(model, command)
+    rows = experiment.read()
+    experiment, configuration = configuration.with_dequantising(experiment, rows)
+    print_settings(voice, configuration.lines(), folder, rows)
+    if configuration.adds_noise_unasked(model):
+        voice.say(
+            "integer levels: U(-1/2, 1/2) is added, so that the density is per unit"
+            " (--no-dequantise leaves them)"
+        )
+    with display(voice) as shown, announced(folder):
+        outcome = experiment.run(folder, overwrite=options.overwrite, listeners=[shown], rows=rows)
+    return print_outcome(voice, outcome)
+
+
+def _run_folder(name: str, source: str, given: str | None, overwrite: bool) -> Path:
+    """The run folder, checked before anything is read."""
+    if given is None and "TORCHELASTIC_RUN_ID" in os.environ:
+        raise InvalidValue(
+            "several processes need one folder; torchrun would take --run for a flag of its own, so"
+            " set PUSHFORWARD_RUN=FOLDER"
+        )
+    folder = Path(given) if given else default_folder(name, source)
+    if first_process():
+        check_place(folder, overwrite=overwrite)
+    return folder
+
+
+@contextmanager
+def announced(folder: Path) -> Iterator[None]:
+    """Within: processes that are launched with this command line write to the same folder."""
+    os.environ["PUSHFORWARD_RUN"] = str(folder)
+    try:
+        yield
+    finally:
+        os.environ.pop("PUSHFORWARD_RUN", None)
+
+
+def print_settings(
+    voice: Voice, lines: Sequence[tuple[str, str]], folder: Path, source: Source
+) -> None:
+    """Print the configuration and what it is applied to."""
+    for heading, text in [*lines, ("space", str(source.space)), ("run", str(folder))]:
+        if text:
+            voice.say(f"{heading:<16} {text}")
+    if source.space.kind == "points":  # of what is left out of images there has been a warning
+        for note in getattr(source, "notes", ()):
+            voice.say(f"{'note':<16} {note}")
+
+
+def print_outcome(voice: Voice, outcome: Outcome) -> int | None:
+    """Print what came of a fit, and what to do next; 130 if it was interrupted."""
+    if not first_process():
+        return None
+    run, parts = outcome.run, outcome.parts
+    quoted = shlex.quote(str(run.folder))
+    if outcome.interrupted:
+        voice.warn(f"interrupted; all is saved. Continue with: pushforward resume {quoted}")
+        return 130
+    records = "".join(f"; held out: {record}" for record in outcome.records)
+    voice.say(f"fitted on {len(parts.train):,} rows in {duration(outcome.seconds)}{records}")
+    verb = f"sample {quoted}" if hasattr(run.model, "sample") else f"encode {quoted} FILE"
+    voice.say(f"next: pushforward {verb}")
+    if parts.held_out is not None:
+        voice.say(f"      pushforward evaluate {quoted}")
+    content = {
+        "event": "result",
+        "run": str(run.folder),
+        "seconds": round(outcome.seconds, 3),
+        "records": [record.as_dict() for record in outcome.records],
+    }
+    voice.result(content, str(run.folder))
+    return None

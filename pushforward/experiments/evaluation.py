@@ -1,0 +1,175 @@
+"""Runs side by side: held-out measures, costlier estimates, and samples beside rows.
+
+Records of several runs are refused unless they were measured on the same rows in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pushforward.core.argument_names import argument
+from pushforward.core.errors import BadRun, InvalidValue, suggest
+from pushforward.core.events import Event
+from pushforward.core.records import Record
+from pushforward.core.source import Source
+from pushforward.experiments.measure import (
+    DRAWS,
+    ESTIMATORS,
+    Annealing,
+    estimates,
+    records,
+    refuse_unlike,
+)
+from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun, open_run, read_like
+from pushforward.experiments.sample import Rows, beside_data, of_run
+
+__all__ = ["Estimator", "Evaluation", "SampledRuns", "evaluate_runs"]
+
+Estimator = Literal["naive", "ais", "bdmc"]
+UNMEASURABLE = "none of these runs has a density, a bound, reconstructions or samples to measure"
+
+
+@dataclass(frozen=True)
+class SampledRuns:
+    """Samples of several runs beside the same rows, in one feature space.
+
+    Args:
+        space: the feature space.
+        records: of each run.
+        samples: of each run.
+    """
+
+    space: str
+    records: Sequence[Sequence[Record]]
+    samples: Sequence[Rows]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured of several runs.
+
+    Args:
+        runs: the runs.
+        held_out: the rows of each.
+        measured: the records of each: log-density or bounds, reconstruction error.
+        estimated: the costlier estimates of each.
+        most: how many rows were measured at most.
+    """
+
+    runs: Sequence[OpenedRun]
+    held_out: Sequence[Source]
+    measured: Sequence[Sequence[Record]]
+    estimated: Sequence[Sequence[Record]]
+    most: int = MEASURED_ROWS
+    _sampling: Sequence[tuple[OpenedRun, Source]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        able = [pair for pair in zip(self.runs, self.held_out) if pair[0].can("Samples")]
+        object.__setattr__(self, "_sampling", able)
+
+    @property
+    def default_spaces(self) -> list[str]:
+        """Where to compare samples unless told otherwise: nowhere if all runs have a measure."""
+        return [] if all(self.measured) else ["raw"]
+
+    def sample(self, space: str, warn: Callable[[str], None] = lambda text: None) -> SampledRuns:
+        """As many samples of each run as there are rows, beside them in a feature space.
+
+        Args:
+            space: the name of the feature space, which the rows define.
+            warn: called with what is left out, and why.
+
+        Raises:
+            InvalidValue: If no run has samples, or runs do not compare.
+        """
+        if not self._sampling:
+            raise InvalidValue(UNMEASURABLE)
+        pairs = [beside_data(space, run, rows, self.most, warn) for run, rows in self._sampling]
+        found, samples = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        refuse_unlike([run for run, _ in self._sampling], found)
+        features = str(found[0][0].details["features"]) if found[0] else space
+        return SampledRuns(features, found, samples)
+
+
+def evaluate_runs(
+    runs: Sequence[OpenedRun | str | Path],
+    *,
+    data: str | Path | None = None,
+    source: str | None = None,
+    draws: int = DRAWS,
+    most: int = MEASURED_ROWS,
+    estimators: Sequence[Estimator] = (),
+    annealing: Annealing | None = None,
+    table: Mapping[str, object] | None = None,
+    device: str = "cpu",
+    listener: Callable[[str], Callable[[Event], None]] = lambda name: lambda event: None,
+) -> Evaluation:
+    """Measure runs on the rows that none of them was trained on.
+
+    Args:
+        runs: run folders, or runs that are open.
+        data: rows to measure on, instead of those held out.
+        source: where the rows of the runs are, if not where they say.
+        draws: posterior draws a row of the importance-weighted bound; 0 for the ELBO alone.
+        most: at most so many rows.
+        estimators: costlier estimates for latent-variable models.
+        annealing: what AIS and BDMC cost.
+        table: how a text table is written.
+        device: where models compute.
+        listener: for the name of an estimator, what is called with its progress.
+
+    Raises:
+        InvalidValue: For settings out of range, or runs that do not compare.
+        BadRun: For a run that held no rows out.
+    """
+    annealing = annealing or Annealing()
+    _check(draws, most, annealing, estimators)
+    if data is not None and source is not None:
+        raise InvalidValue(
+            f"{argument('data')} gives other rows to measure on, {argument('source')} says where"
+            " the runs' own are; give one of them"
+        )
+    opened = [run if isinstance(run, OpenedRun) else open_run(run, device) for run in runs]
+    held_out, measured, estimated = [], [], []
+    for run in opened:
+        if data is not None:
+            rows = read_like(run, data, table=table)
+        else:
+            rows = _held_out(run, source, table or {})
+        held_out.append(rows)
+        measured.append([of_run(r, run) for r in records(run, rows, draws=draws, most=most)])
+        costly = estimates(run, rows, estimators, annealing, listener)
+        estimated.append([of_run(record, run) for record in costly])
+    refuse_unlike(opened, measured)
+    # BDMC simulates rows of its own for each run.
+    refuse_unlike(opened, [[r for r in each if r.quantity != "bdmc"] for each in estimated])
+    return Evaluation(opened, held_out, measured, estimated, most)
+
+
+def _check(draws: int, most: int, annealing: Annealing, estimators: Sequence[str]) -> None:
+    temperatures, chains, few = annealing.temperatures, annealing.chains, annealing.rows
+    if min(most, few, temperatures, chains) < 1 or draws < 0:
+        names = ", ".join(argument(name) for name in ("rows", "few", "temperatures"))
+        raise InvalidValue(
+            f"{argument('draws')} must not be negative; {names} and {argument('chains')} at least"
+            f" 1; got {draws}, {most}, {few}, {temperatures} and {chains}"
+        )
+    for name in estimators:
+        if name not in ESTIMATORS:
+            raise InvalidValue(
+                f"{argument('also')} takes {', '.join(ESTIMATORS)}, got {name!r};"
+                f" {suggest(name, ESTIMATORS)}"
+            )
+
+
+def _held_out(run: OpenedRun, source: str | None, table: Mapping[str, object]) -> Source:
+    held_out = run.parts(source, **table).held_out
+    if held_out is None:
+        raise BadRun(
+            f"{run.folder} was fitted on all its rows ({argument('held_out', '0')}); pass rows it"
+            f" was not trained on: {argument('data', 'FILE')}"
+        )
+    return held_out

@@ -1,0 +1,398 @@
+"""Everything that can be set when fitting a model, as one list: for flags, the environment,
+configuration files and forms.
+
+A model's own settings come from the signature of its `__init__`, those of the fit from the fields
+of its fitter, those of the data from `DataSettings` and `TableFormat`, all with their defaults and
+with the descriptions in their docstrings. A text becomes a value by the kinds of its annotation:
+whole number, number, text, switch, or a list of these with commas between (commas inside
+parentheses do not count).
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from pushforward.core.budgets import BUDGETS
+from pushforward.core.errors import InvalidKind, InvalidValue, suggest
+from pushforward.core.kinds import read_hints
+from pushforward.data.tables.text_format import TableFormat
+
+__all__ = [
+    "DataSettings", "Setting", "as_text", "described_arguments", "model_settings", "settings_of",
+    "split_commas", "summary_of",
+]  # fmt: skip
+
+Section = Literal["hyperparameters", "fitting", "data"]
+WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+METAVARS = {int: "INT", float: "NUMBER", str: "TEXT"}
+SWITCH = {
+    **dict.fromkeys(("true", "yes", "1", "on"), True),
+    **dict.fromkeys(("false", "no", "0", "off"), False),
+}
+UNREADABLE = object()
+"""What a text is read as that is of none of a setting's kinds."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a fit.
+
+    Args:
+        name: as in Python; the flag is --name with hyphens.
+        section: where it stands in a configuration file.
+        kinds: what a value may be: int, float, str, bool, NoneType.
+        default: its value if it is not given.
+        help: what it does, in a sentence.
+        many: a list of such values.
+        repeats: the flag may be given several times.
+        choices: the only texts allowed, if any.
+        panel: the heading under which help lists it.
+    """
+
+    name: str
+    section: Section
+    kinds: tuple[type, ...] = (str,)
+    default: Any = None
+    help: str = ""
+    many: bool = False
+    repeats: bool = False
+    choices: tuple[str, ...] = ()
+    panel: str = ""
+
+    @property
+    def option(self) -> str:
+        """The flag as typed."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return "PUSHFORWARD_" + self.name.upper()
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it is --name / --no-name."""
+        return bool in self.kinds
+
+    @property
+    def metavar(self) -> str:
+        """What a value looks like, in help."""
+        if self.choices:
+            return "|".join(self.choices)
+        scalars = [kind for kind in self.kinds if kind is not types.NoneType]
+        kind = scalars[0] if len(scalars) == 1 else str if str in scalars else float
+        word = METAVARS.get(kind, "TEXT")
+        return f"{word},{word},…" if self.many else word
+
+    @property
+    def shown_default(self) -> str:
+        """The default as it would be typed; '' if there is none."""
+        return "" if self.default is None or self.default is False else as_text(self.default)
+
+    def read(self, value: object, where: str = "") -> Any:
+        """The value of a text (flag, environment) or of a TOML value.
+
+        Raises InvalidKind or InvalidValue, whose message begins with `where`.
+        """
+        if self.repeats and isinstance(value, (list, tuple)):
+            value = [part for item in value for part in _split(item)]
+        if not self.many:
+            return self._scalar(value, where)
+        if isinstance(value, str):
+            parts: Sequence[object] = (
+                [] if value.strip().lower() in ("none", "") else split_commas(value)
+            )
+        else:
+            parts = value if isinstance(value, (list, tuple)) else [value]
+        return [self._scalar(part, where) for part in parts]
+
+    def _scalar(self, text: object, where: str) -> Any:
+        value = self._parse(text.strip() or text) if isinstance(text, str) else self._number(text)
+        if value is UNREADABLE:
+            words = [WORDS[kind] for kind in self.kinds if kind in WORDS]
+            each = "each part of " if self.many else ""
+            example = self.shown_default or {int: "20", float: "0.1"}.get(self.kinds[0], "")
+            advice = f"; write {self.option} {example}" if example else ""
+            raise InvalidKind(
+                f"{where}{each}{self.option} must be {' or '.join(words)}, got {text!r}{advice}"
+            )
+        if self.choices and value is not None and value not in self.choices:
+            raise InvalidValue(
+                f"{where}{self.option} must be one of {', '.join(self.choices)}, got {value!r};"
+                f" {suggest(str(value), self.choices)}"
+            )
+        return value
+
+    def _parse(self, text: str) -> Any:
+        if types.NoneType in self.kinds and text.lower() == "none":
+            return None
+        if bool in self.kinds:
+            return SWITCH.get(text.lower(), UNREADABLE)
+        for kind in (int, float):
+            if kind in self.kinds:
+                try:
+                    return kind(text)
+                except ValueError:
+                    continue
+        return text if str in self.kinds else UNREADABLE
+
+    def _number(self, value: object) -> Any:
+        if isinstance(value, bool):
+            return value if bool in self.kinds else UNREADABLE
+        if value is None or (isinstance(value, int) and int in self.kinds):
+            return value
+        if isinstance(value, (int, float)) and float in self.kinds:
+            return value
+        if isinstance(value, (int, float)) and str in self.kinds and int not in self.kinds:
+            return str(value)
+        return UNREADABLE
+
+
+def as_text(value: object) -> str:
+    """A value as typed on the command line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ",".join(as_text(part) for part in value)
+    return "none" if value is None else str(value)
+
+
+def split_commas(text: str) -> list[str]:
+    """The parts between commas that stand outside parentheses and brackets."""
+    parts, depth, start = [], 0, 0
+    for i, letter in enumerate(text):
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and depth == 0:
+            parts.append(text[start:i])
+            start = i + 1
+    return [part.strip() for part in (*parts, text[start:]) if part.strip()]
+
+
+def _split(item: object) -> Sequence[object]:
+    return split_commas(item) if isinstance(item, str) else [item]
+
+
+# --------------------------------------------------------------------------------------------- data
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """How the data of a fit are read and split; `TableFormat` adds how text tables are written.
+
+    Args:
+        held_out: share (or number) of rows set aside, never trained on; evaluate measures on them;
+            0 for none.
+        split_seed: which rows are set aside.
+        label: fit p(x | label): the labels' column or array, or 'auto' for those that come with
+            the data.
+        size: bring images to this size: 64, or 48x64 for height x width.
+        fit: how images are brought to the size.
+        channels: bring images to 1 (grey), 3 (colour) or 4 (with alpha) channels.
+        frame_rate: frames a second of clips, where the file does not say.
+        categorical: text columns to take as categories.
+        columns: columns to use, and no others.
+        drop: columns to leave out.
+        download: fetch a named data set that is not found.
+        dequantise: add U(-1/2, 1/2) to integers; by default to levels of images, if the model has a
+            density per unit.
+    """
+
+    held_out: int | float = 0.2
+    split_seed: int = 0
+    label: str | None = None
+    size: str | None = None
+    fit: Literal["crop", "pad", "stretch"] | None = None
+    channels: int | None = None
+    frame_rate: float | None = None
+    categorical: Sequence[str] = ()
+    columns: Sequence[str] = ()
+    drop: Sequence[str] = ()
+    download: bool = False
+    dequantise: bool | None = None
+
+
+def data_settings() -> list[Setting]:
+    """The settings of the data."""
+    return [
+        *_of_fields(DataSettings(), DataSettings, "data", "Data"),
+        *_of_fields(TableFormat(), TableFormat, "data", "Text tables"),
+    ]
+
+
+# ------------------------------------------------------------------------------------------ fitters
+
+DEVICE = ("accelerator", "devices", "strategy", "precision", "num_nodes")
+HIDDEN = (
+    "listeners", "callbacks", "token", "run", "resume", "held_out", "overwrite", "quiet",
+)  # fmt: skip
+"""Fields of fitters that a run, a command or Python alone decides."""
+TEXTS: dict[str, dict[str, Any]] = {
+    "optimizers": {
+        "name": "optimizer", "many": True, "repeats": True, "default": (), "kinds": (str,),
+        "help": "instead of the model's own: adam(rate=1e-4), or phase=adam(rate=1e-4); repeatable",
+    },
+    "schedule": {
+        "many": True, "repeats": True, "default": ("constant",), "kinds": (str,),
+        "help": "of the learning rates: constant, cosine, linear(start=0.5), ...; or phase=cosine",
+    },
+    "augment": {
+        "many": True, "repeats": True, "default": None, "kinds": (str,),
+        "help": "instead of the model's own: flip, crop(padding=2), affine, ...; none for nothing",
+    },
+    "keep_best": {"help": "end with the weights that were best on a tenth of the training rows"},
+    "patience": {
+        "help": "stop after this many evaluations without improvement, on a tenth of the training"
+        " rows",
+    },
+    "film": {
+        "kinds": (int, types.NoneType),
+        "help": "keep this many samples of the same codes as training goes on; `pushforward film"
+        " RUN` draws them",
+    },
+    "start": {
+        "kinds": (str, types.NoneType),
+        "help": "a run of the same model whose weights to begin from (fine-tuning)",
+    },
+    "accelerator": {"help": "cpu, cuda, mps or auto"},
+    "devices": {"kinds": (int, str), "help": "how many processes, or which devices (0,1)"},
+    "strategy": {"help": "Lightning Fabric's: auto, ddp, fsdp"},
+    "precision": {"help": "32-true, bf16-mixed, 16-mixed, 64-true"},
+    "num_nodes": {"help": "machines"},
+}  # fmt: skip
+"""Fields of fitters whose form as a text, or whose description, differs from that in Python."""
+
+
+def fitter_settings(fitter: object) -> list[Setting]:
+    """The settings of a model's own fitter, with the defaults that this model gives it."""
+    if not is_dataclass(fitter):
+        return []
+    return list(_of_fields(fitter, type(fitter), "fitting", "Fitting"))
+
+
+def _of_fields(value: Any, kind: type, section: Section, panel: str) -> Iterator[Setting]:
+    hints, described = read_hints(kind), described_arguments(kind)
+    for field in fields(kind):
+        name, hint = field.name, hints.get(field.name)
+        if section == "fitting" and (name in HIDDEN or not field.init):
+            continue
+        if section == "fitting" and not (name in BUDGETS or name in TEXTS or _is_plain(hint)):
+            continue
+        default = getattr(value, name)
+        kinds, many, choices = _kinds(hint, default)
+        if name in BUDGETS:  # '+50' is for resume
+            kinds = tuple(kind for kind in kinds if kind is not str)
+        facts: dict[str, Any] = {
+            "name": name,
+            "kinds": kinds,
+            "many": many,
+            "repeats": many and str in kinds,
+            "choices": choices,
+            "default": default,
+            "help": described.get(name, ""),
+        }
+        changed = TEXTS.get(name, {}) if section == "fitting" else {}
+        yield Setting(
+            section=section, panel="Device" if name in DEVICE else panel, **{**facts, **changed}
+        )
+
+
+# ------------------------------------------------------------------------------------------- models
+
+
+def model_settings(cls: type) -> list[Setting]:
+    """A model's hyper-parameters, from the signature of its `__init__` and its docstring."""
+    hints = read_hints(vars(cls).get("__init__", cls))
+    described = described_arguments(cls)
+    settings = []
+    for name, parameter in inspect.signature(cls).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        default = None if parameter.default is parameter.empty else parameter.default
+        kinds, many, choices = _kinds(hints.get(name, parameter.annotation), default)
+        settings.append(
+            Setting(
+                name=name,
+                section="hyperparameters",
+                kinds=kinds,
+                default=default,
+                help=described.get(name, ""),
+                many=many,
+                repeats=many and str in kinds,
+                choices=choices,
+                panel="Model",
+            )
+        )
+    return settings
+
+
+def settings_of(cls: Any) -> list[Setting]:
+    """All settings of a fit of a model: its own first, then its fitter's and those of the data.
+
+    A name that is taken is not taken again.
+    """
+    settings = model_settings(cls)
+    names = {setting.name for setting in settings}
+    others = (*fitter_settings(cls().default_fitter()), *data_settings())
+    return [*settings, *(setting for setting in others if setting.name not in names)]
+
+
+def summary_of(cls: type) -> str:
+    """The first paragraph of a class's docstring, on one line."""
+    return " ".join(inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0].split())
+
+
+def described_arguments(cls: type) -> dict[str, str]:
+    """The descriptions of arguments in a Google-style docstring, by name.
+
+    'a, b: text' describes both.
+    """
+    from docstring_parser import DocstringStyle, parse
+
+    described = parse(inspect.cleandoc(cls.__doc__ or ""), style=DocstringStyle.GOOGLE).params
+    return {
+        name: " ".join((parameter.description or "").split())
+        for parameter in described
+        for name in parameter.arg_name.split(", ")
+    }
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+
+
+def _is_plain(hint: Any) -> bool:
+    """Whether an annotation is one of numbers, texts and switches only."""
+    plain = (int, float, str, bool, types.NoneType)
+    return hint is not None and all(
+        option in plain or get_origin(option) is Literal for option in _options(hint)
+    )
+
+
+def _kinds(hint: Any, default: object) -> tuple[tuple[type, ...], bool, tuple[str, ...]]:
+    """The kinds a value may have, whether it is a list, and its choices."""
+    kinds: list[type] = []
+    many = False
+    choices: tuple[str, ...] = ()
+    for option in _options(hint):
+        origin = get_origin(option)
+        if origin is Literal:
+            choices = tuple(str(choice) for choice in get_args(option))
+            kinds.append(str)
+        elif isinstance(origin, type) and issubclass(origin, Sequence):
+            many = True
+            kinds += _kinds((get_args(option) or (str,))[0], None)[0]
+        elif option in (int, float, str, bool, types.NoneType):
+            kinds.append(option)
+        elif isinstance(option, str):  # an annotation that could not be evaluated
+            words = ((int, "int"), (float, "float"), (bool, "bool"), (str, "str"))
+            kinds += [kind for kind, word in words if re.search(rf"\b{word}\b", option)]
+            many = many or "Sequence" in option or "tuple" in option
+    if not kinds:
+        kinds = [type(default)] if isinstance(default, (bool, int, float, str)) else [str]
+    return tuple(dict.fromkeys(kinds)), many, choices
