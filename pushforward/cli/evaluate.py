@@ -59,7 +59,7 @@ def evaluate(
         source=source,
         draws=draws,
         most=rows,
-        estimators=[name.strip() for name in also.split(",") if name.strip()],  # type: ignore[misc]
+        estimators=[name.strip() for name in also.split(",") if name.strip()],
         annealing=Annealing(temperatures, chains, few),
         table=arguments.table_settings(table),
         device=device,

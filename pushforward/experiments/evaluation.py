@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from pushforward.core.argument_names import argument
 from pushforward.core.errors import BadRun, InvalidValue, suggest
@@ -26,9 +25,8 @@ from pushforward.experiments.measure import (
 from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun, open_run, read_like
 from pushforward.experiments.sample import Rows, beside_data, of_run
 
-__all__ = ["Estimator", "Evaluation", "SampledRuns", "evaluate_runs"]
+__all__ = ["Evaluation", "SampledRuns", "evaluate_runs"]
 
-Estimator = Literal["naive", "ais", "bdmc"]
 UNMEASURABLE = "none of these runs has a density, a bound, reconstructions or samples to measure"
 
 
@@ -101,7 +99,7 @@ def evaluate_runs(
     source: str | None = None,
     draws: int = DRAWS,
     most: int = MEASURED_ROWS,
-    estimators: Sequence[Estimator] = (),
+    estimators: Sequence[str] = (),
     annealing: Annealing | None = None,
     table: Mapping[str, object] | None = None,
     device: str = "cpu",
@@ -115,7 +113,7 @@ def evaluate_runs(
         source: where the rows of the runs are, if not where they say.
         draws: posterior draws a row of the importance-weighted bound; 0 for the ELBO alone.
         most: at most so many rows.
-        estimators: costlier estimates for latent-variable models.
+        estimators: costlier estimates for latent-variable models: "naive", "ais" or "bdmc".
         annealing: what AIS and BDMC cost.
         table: how a text table is written.
         device: where models compute.
