@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 _of_python, random.getrandbits = random.getrandbits, random.Random(0).getrandbits
 from beartype import BeartypeConf, FrozenDict  # noqa: E402
 from beartype.claw import beartype_packages  # noqa: E402
+from beartype.roar import BeartypeCallHintViolation  # noqa: E402
 from beartype.vale import Is  # noqa: E402
 
 random.getrandbits = _of_python
@@ -51,6 +52,12 @@ REFUSING = (
 UNCHECKED = tuple(f"pushforward.{module}" for module in (*NAMED_TUPLES, *REFUSING))
 
 
+class WrongKind(BeartypeCallHintViolation, TypeError):
+    """What a value of the wrong kind raises: a TypeError, as it mostly would without the checks, so
+    that what is damaged on disk is found damaged.
+    """
+
+
 def is_plain(value: object) -> bool:
     """Whether JSON can hold a value."""
     from pushforward.core.plain import is_plain  # imported by the time that something is checked
@@ -64,6 +71,7 @@ beartype_packages(
     [f"pushforward.{room}" for room in CHECKED],
     conf=BeartypeConf(
         is_pep484_tower=True,
+        violation_type=WrongKind,
         claw_is_pep526=False,
         claw_skip_package_names=UNCHECKED,
         hint_overrides=FrozenDict({PLAIN: Annotated[object, Is[is_plain]]}),
