@@ -18,6 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from pushforward.cli.help import HelpFormatter
 from pushforward.cli.streams import encodable
+from pushforward.core.argument_names import arguments_named, flag
 from pushforward.core.errors import (
     InvalidValue,
     PushforwardError,
@@ -119,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or os.environ.get("PUSHFORWARD_DEBUG", "") not in ("", "0")
     words = [word for word in words if word != "--debug"]
-    with encodable(), warnings.catch_warnings():
+    with encodable(), arguments_named(flag), warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)  # whatever filters a user has set: each once
         warnings.showwarning = _print_warning  # type: ignore[assignment]
         return _run(words, debug)

@@ -40,7 +40,7 @@ def flags(**names: str) -> Naming:
     return naming
 
 
-_NAMING: ContextVar[Naming] = ContextVar("how messages name arguments", default=flag)
+_NAMING: ContextVar[Naming] = ContextVar("how messages name arguments", default=keyword)
 
 
 def argument(name: str, value: str = "") -> str:
